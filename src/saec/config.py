@@ -1,0 +1,98 @@
+"""Settings: the only place of defaults. Commands read theirs from here."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from saec.verdict import Box
+
+
+class FitConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """How a line profile is made.
+
+    Attributes:
+        backbone: name of a frozen feature extractor, see ``saec.edge.backbone``.
+        side: the input's area is about side x side pixels; the frame's aspect is kept and a frame is never enlarged.
+        memory: number of patches that the memory keeps.
+        folds: folds of the cross-fit that scores goods as if unseen.
+        overkill: share of goods that may be rejected.
+        precision: arithmetic of the exported graph.
+        threads: threads of the exported graph at the line.
+        references: number of good images kept for the cloud.
+        prevalence: share of defects at which P(defect) is stated.
+        bits: significant bits of 16-bit images.
+        seed: of every random choice.
+    """
+
+    backbone: str = "efficientnet-lite0"
+    side: int = 448
+    memory: int = 2048
+    folds: int = 5
+    overkill: float = 0.05
+    precision: Literal["f32", "bf16"] = "f32"
+    threads: int = 2
+    references: int = 4
+    prevalence: float = 0.5
+    roi: Box | None = None
+    bits: int = 16
+    seed: int = 0
+
+
+class GateConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """The default policy: the edge answers outside the gate, the cloud is asked inside it.
+
+    Attributes:
+        p_low, p_high: with labelled defects, the P(defect) between which the edge is not sure.
+        tail_high, tail_low: with goods only, the shares of goods that score above the gate's low
+            and high end.
+        complexity: frames at least this complex, in the line's own units (goods have median 0 and
+            interquartile range 1), are asked about even outside the gate.
+    """
+
+    p_low: float = 0.1
+    p_high: float = 0.9
+    tail_high: float = 0.20
+    tail_low: float = 0.005
+    complexity: float = 4.0
+
+
+class SeedConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """The seed's policy under the seed's parameters; its presets are in ``saec.schedule.seed``."""
+
+    init_q_ratio: float = 0.30
+    cpx_size: int = 192
+    yolo_smax_thr: float = 0.55
+    yolo_margin_thr: float = 0.03
+    yolo_ent_thr: float = 0.95
+    yolo_keep_bidir: bool = True
+    qwen_thr: float = 0.26
+
+
+class CloudConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """How the cloud engine is loaded and asked.
+
+    Attributes:
+        model: "small" (the demonstration checkpoint that ships), a path, or a hub name.
+        adapter: folder of a LoRA adapter, or None; a missing one is an error.
+        side: images are resized to about side x side pixels; None takes the checkpoint's own.
+        references: number of good images shown before the frame.
+    """
+
+    model: str = "small"
+    adapter: str | None = None
+    side: int | None = None
+    batch: int = 8
+    references: int = 1
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    device: str = "auto"
+
+
+class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """How ``inspect`` runs: queue lengths are in frames."""
+
+    queue: int = 32
+    decoders: int = 1
+    maps: bool = True
+    explain: bool = True

@@ -1,0 +1,59 @@
+"""Exceptions. Each names the thing that is wrong and the remedy; the CLI prints both."""
+
+from __future__ import annotations
+
+
+class SaecError(Exception):
+    """Base of all errors that a user can mend.
+
+    Args:
+        what: what is wrong, naming the file, option or value.
+        remedy: what to do about it, one sentence.
+    """
+
+    def __init__(self, what: str, remedy: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.what} ({self.remedy})" if self.remedy else self.what
+
+
+class ConfigError(SaecError):
+    """An option or a setting is missing, out of range or contradicts another."""
+
+
+class ImageError(SaecError):
+    """A file cannot be decoded to an image."""
+
+
+class DataError(SaecError):
+    """A data set does not have the form or the content that the task needs."""
+
+
+class LeakError(DataError):
+    """One image stands in two roles, for example training and hold-out."""
+
+
+class LineError(SaecError):
+    """A line profile is missing, damaged or of another version."""
+
+
+class ParityError(LineError):
+    """The exported graph does not agree with the detector that was fitted."""
+
+
+class ModelError(SaecError):
+    """A checkpoint, an adapter or a weight file is missing, unsafe or unsuited."""
+
+
+class AnswerError(SaecError):
+    """A model's answer does not parse; it is counted, never replaced by a default."""
+
+
+class ExtraError(SaecError):
+    """An optional dependency is not installed."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(f"{package} is not installed", f"pip install 'saec[{extra}]'")

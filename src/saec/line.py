@@ -1,0 +1,224 @@
+"""The line profile: the folder that ``fit`` makes for one product. No pickle in it.
+
+    LINE/
+      line.json            this module's ``Line``
+      detector.xml, .bin   the OpenVINO graph that runs at the line
+      calibration-N.json   each ``Calibration`` ever made; ``line.json`` names the current one
+      references/          images of good parts, chosen to cover the goods
+      manifest.json        content hashes of every image that was used, with its role
+      roi.png              mask of the region of interest, where one was given
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import msgspec
+
+from saec.errors import LineError
+from saec.verdict import Box
+
+SCHEMA = 1
+T = TypeVar("T")
+
+
+class Preparation(msgspec.Struct, frozen=True, kw_only=True):
+    """How a frame becomes the graph's input; the same at fit and at the line.
+
+    Attributes:
+        height, width: the graph's input in pixels; the frame's (or the roi's) aspect is kept to
+            within the rounding to multiples of 32.
+        roi: rectangle of the frame that is judged, or None for all of it.
+        mask: whether ``roi.png`` restricts the map further.
+        bits: significant bits of 16-bit sources; 8-bit sources are not touched.
+    """
+
+    height: int
+    width: int
+    roi: Box | None = None
+    mask: bool = False
+    bits: int = 16
+
+
+class Detector(msgspec.Struct, frozen=True, kw_only=True):
+    """Which detector, and the hashes of its files (name -> sha256)."""
+
+    kind: Literal["patch", "yolo"]
+    backbone: str
+    precision: Literal["f32", "bf16"] = "f32"
+    threads: int = 2
+    files: dict[str, str] = {}
+    params: dict[str, float] = {}
+
+
+class Gate(msgspec.Struct, frozen=True, kw_only=True):
+    """The two scores between which the edge is not sure: good below low, defect above high."""
+
+    low: float
+    high: float
+    basis: Literal["p_defect", "goods"]
+
+
+class Sigmoid(msgspec.Struct, frozen=True):
+    """P(defect) = 1 / (1 + exp(-(slope * (score - centre) + offset)))  (Platt 1999)."""
+
+    slope: float
+    centre: float
+    offset: float
+
+    def logit(self, score: float) -> float:
+        return self.slope * (score - self.centre) + self.offset
+
+    def __call__(self, score: float) -> float:
+        return 1.0 / (1.0 + math.exp(-min(60.0, max(-60.0, self.logit(score)))))
+
+
+class CloudTrust(msgspec.Struct, frozen=True, kw_only=True):
+    """How far one cloud model is trusted on this line; fitted on labelled calibration images.
+
+    Attributes:
+        mode: "fused" when its AUROC there is better than chance, "unasked" when it is not,
+            "advisory" when there are no labelled defects to tell.
+        auroc, auroc_low: on the calibration images, with the lower end of its 95 % interval.
+        edge_weight, cloud_weight, offset: fused logit = edge_weight * edge logit
+            + cloud_weight * cloud logit + offset.
+    """
+
+    model: str
+    prompt: str
+    mode: Literal["fused", "advisory", "unasked"]
+    auroc: float | None = None
+    auroc_low: float | None = None
+    edge_weight: float = 1.0
+    cloud_weight: float = 0.0
+    offset: float = 0.0
+    n_good: int = 0
+    n_defect: int = 0
+
+
+class Calibration(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that can be redone without refitting. Versioned; lives outside the graph.
+
+    Attributes:
+        threshold: scores at or above it are labelled defect.
+        overkill: the overkill rate that was asked of goods.
+        thresholds_at: threshold for other overkill rates, for information ("0.02" -> score).
+        goods: sorted cross-fitted scores of the calibration goods.
+        defects: sorted scores of the calibration defects; empty without any.
+        p_defect: the map to P(defect) at ``prevalence``; None without defects.
+        good_scores: sha256 -> cross-fitted score, so that a later fusion needs no refitting.
+        clouds: per cloud model how far it is trusted.
+    """
+
+    version: int
+    created: str
+    overkill: float
+    threshold: float
+    thresholds_at: dict[str, float] = {}
+    gate: Gate
+    prevalence: float = 0.5
+    p_defect: Sigmoid | None = None
+    goods: list[float] = []
+    defects: list[float] = []
+    good_scores: dict[str, float] = {}
+    clouds: dict[str, CloudTrust] = {}
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """``line.json``."""
+
+    schema: int = SCHEMA
+    name: str
+    created: str
+    saec: str
+    dataset: str
+    preparation: Preparation
+    detector: Detector
+    calibration: int
+    complexity: dict[str, tuple[float, float]] = {}
+    fit: dict[str, Any] = {}
+
+
+class LineProfile:
+    """A line profile on disk, opened.
+
+    Args:
+        folder: the profile's folder.
+
+    Raises:
+        LineError: no profile there, another schema, or a file whose hash differs.
+    """
+
+    def __init__(self, folder: Path, line: Line, calibration: Calibration) -> None:
+        self.folder = folder
+        self.line = line
+        self.calibration = calibration
+
+    @classmethod
+    def open(cls, folder: str | Path, *, verify: bool = True) -> LineProfile:
+        folder = Path(folder)
+        line = _read(folder / "line.json", Line, folder)
+        if line.schema != SCHEMA:
+            raise LineError(
+                f"{folder}: line profile of schema {line.schema}, this saec reads {SCHEMA}",
+                "fit the line again with this version",
+            )
+        if verify:
+            for name, expected in line.detector.files.items():
+                if not (folder / name).is_file():
+                    raise LineError(f"{folder / name} is missing", "fit the line again")
+                if sha256_file(folder / name) != expected:
+                    raise LineError(
+                        f"{folder / name} differs from the hash in line.json",
+                        "restore the file or fit the line again",
+                    )
+        calibration = _read(
+            folder / f"calibration-{line.calibration}.json", Calibration, folder
+        )
+        return cls(folder, line, calibration)
+
+    @classmethod
+    def create(cls, folder: Path, line: Line, calibration: Calibration) -> LineProfile:
+        """Write ``line.json`` and the first calibration into an existing folder."""
+        _write(folder / f"calibration-{calibration.version}.json", calibration)
+        _write(folder / "line.json", line)
+        return cls(folder, line, calibration)
+
+    def recalibrated(self, calibration: Calibration) -> LineProfile:
+        """Add a calibration as the next version and make it the current one; older ones stay."""
+        version = 1 + max(
+            int(p.stem.split("-")[1]) for p in self.folder.glob("calibration-*.json")
+        )
+        calibration = msgspec.structs.replace(calibration, version=version)
+        line = msgspec.structs.replace(self.line, calibration=version)
+        return LineProfile.create(self.folder, line, calibration)
+
+    def references(self, k: int | None = None) -> list[Path]:
+        """The reference images, in the order in which they cover the goods; the first k of them."""
+        return sorted((self.folder / "references").glob("*"))[:k]
+
+
+def sha256_file(path: Path) -> str:
+    with path.open("rb") as f:
+        return hashlib.file_digest(f, "sha256").hexdigest()
+
+
+def _read(path: Path, kind: type[T], folder: Path) -> T:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except FileNotFoundError:
+        raise LineError(
+            f"{folder} is not a line profile: no {path.name}", "make one with `saec fit DATASET --out LINE`"
+        ) from None
+    except msgspec.DecodeError as e:
+        raise LineError(f"{path} is damaged: {e}", "restore it or fit the line again") from e
+
+
+def _write(path: Path, value: msgspec.Struct) -> None:
+    """Write atomically: a reader sees the old file or the new one, never half of one."""
+    partial = path.with_suffix(".partial")
+    partial.write_bytes(msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n")
+    partial.replace(path)

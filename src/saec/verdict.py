@@ -1,0 +1,190 @@
+"""The words of the house as types: frames, opinions, routes, verdicts.
+
+Labels are ``GOOD = 0`` and ``DEFECT = 1`` everywhere; defect is the positive class. A raw score is
+never called a probability: ``p_defect`` is None until a calibration exists.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+GOOD = 0
+DEFECT = 1
+
+Image = NDArray[np.uint8]
+"""H x W x 3, RGB, uint8."""
+
+AnomalyMap = NDArray[np.float32]
+"""h x w, float32, higher is more anomalous, in the units of the detector's score."""
+
+Box = tuple[int, int, int, int]
+"""x0, y0, x1, y1 in pixels of the frame; x1 and y1 are exclusive."""
+
+DecidedBy = Literal["edge", "cloud", "edge-fallback", "none"]
+State = Literal["final", "provisional", "error"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One image to judge.
+
+    Attributes:
+        id: unique within a run; for files, the path relative to the input's root.
+        image: H x W x 3 RGB uint8.
+        source: where it came from, a path or an address.
+        sha256: hash of the file's bytes (of the pixels where there was no file).
+        time: when it was taken or read, seconds since the epoch.
+        line: name of the line profile it belongs to.
+        truth: GOOD, DEFECT or None when unknown.
+        part: id of the physical part it shows, or "" when unknown.
+    """
+
+    id: str
+    image: Image
+    source: str = ""
+    sha256: str = ""
+    time: float = 0.0
+    line: str = ""
+    truth: int | None = None
+    part: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EdgeOpinion:
+    """What the edge detector says of one frame.
+
+    Attributes:
+        score: anomaly score, higher is more anomalous; no probability.
+        label: GOOD or DEFECT at the line's threshold.
+        p_defect: calibrated P(defect), or None when the line has no labelled defects.
+        map: anomaly map, or None for a detector without one.
+        map_box: the part of the frame that the map covers.
+    """
+
+    score: float
+    label: int
+    p_defect: float | None = None
+    map: AnomalyMap | None = None
+    map_box: Box | None = None
+
+
+class Explanation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Words for a defect: its kind, one sentence, and where (the box comes from the anomaly map)."""
+
+    kind: str
+    description: str
+    box: Box | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CloudQuery:
+    """One question to the cloud: a frame and its prompt context.
+
+    Attributes:
+        frame: the frame to judge.
+        references: images of good parts of the same product, shown before the frame; may be empty.
+        focus: where the anomaly map is hottest, for the explanation's box; may be None.
+    """
+
+    frame: Frame
+    references: tuple[Image, ...] = ()
+    focus: Box | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CloudOpinion:
+    """What the multimodal LLM says of one frame: P(defect) from its two answer logits."""
+
+    p_defect: float
+    model: str
+    prompt: str
+
+
+class CloudEngine(Protocol):
+    """The cloud's contract; in-process and remote engines are the same to a caller."""
+
+    name: str
+
+    def judge(self, queries: list[CloudQuery]) -> list[CloudOpinion]:
+        """P(defect) of each query, in order. A batch gives what single calls give."""
+        ...
+
+    def explain(self, queries: list[CloudQuery]) -> list[Explanation]:
+        """Kind, description and box of each query's defect; AnswerError if an answer does not parse."""
+        ...
+
+
+class EdgeDetector(Protocol):
+    """The edge's contract."""
+
+    def inspect(self, images: list[Image]) -> list[EdgeOpinion]:
+        """The opinion on each image, in order. A batch gives what single calls give."""
+        ...
+
+
+class Route(msgspec.Struct, frozen=True):
+    """Where a frame goes and why; ``reason`` is one of a policy's documented words."""
+
+    decision: Literal["edge", "cloud"]
+    reason: str
+
+
+class EdgeRecord(msgspec.Struct, frozen=True):
+    """The edge's opinion as it is logged."""
+
+    score: float
+    label: int
+    p_defect: float | None = None
+
+
+class CloudRecord(msgspec.Struct, frozen=True):
+    """The cloud's opinion as it is logged; ``role`` says whether it could change the label."""
+
+    p_defect: float
+    model: str
+    prompt: str
+    role: Literal["fused", "advisory", "alone"]
+
+
+class ErrorRecord(msgspec.Struct, frozen=True):
+    """Why a frame has no label."""
+
+    kind: str
+    message: str
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
+    """The answer for one frame, one line of ``verdicts.jsonl``.
+
+    ``label`` is None exactly when ``state`` is "error". ``p_defect`` is that of the decision (fused
+    where the cloud took part), None where the line has no labelled defects. ``ms`` maps each stage
+    (decode, complexity, edge, queue, cloud, total) to milliseconds. ``energy_j`` is the frame's
+    share of measured energy, None when it was not measured.
+    """
+
+    id: str
+    path: str
+    sha256: str
+    line: str
+    time: float
+    truth: int | None = None
+    label: int | None = None
+    state: State = "final"
+    score: float | None = None
+    p_defect: float | None = None
+    decided_by: DecidedBy = "edge"
+    reason: str = ""
+    route: Route | None = None
+    complexity: float | None = None
+    edge: EdgeRecord | None = None
+    cloud: CloudRecord | None = None
+    explanation: Explanation | None = None
+    map: str | None = None
+    ms: dict[str, float] = {}
+    energy_j: float | None = None
+    error: ErrorRecord | None = None
