@@ -14,7 +14,7 @@ class FitConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         backbone: name of a frozen feature extractor, see ``saec.edge.backbone``.
-        side: the input's area is about side x side pixels; the frame's aspect is kept and a frame is never enlarged.
+        side: the input has about side x side pixels; aspect is kept and a frame is never enlarged.
         memory: number of patches that the memory keeps.
         folds: folds of the cross-fit that scores goods as if unseen.
         overkill: share of goods that may be rejected.

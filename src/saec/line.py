@@ -1,12 +1,12 @@
 """The line profile: the folder that ``fit`` makes for one product. No pickle in it.
 
-    LINE/
-      line.json            this module's ``Line``
-      detector.xml, .bin   the OpenVINO graph that runs at the line
-      calibration-N.json   each ``Calibration`` ever made; ``line.json`` names the current one
-      references/          images of good parts, chosen to cover the goods
-      manifest.json        content hashes of every image that was used, with its role
-      roi.png              mask of the region of interest, where one was given
+LINE/
+  line.json            this module's ``Line``
+  detector.xml, .bin   the OpenVINO graph that runs at the line
+  calibration-N.json   each ``Calibration`` ever made; ``line.json`` names the current one
+  references/          images of good parts, chosen to cover the goods
+  manifest.json        content hashes of every image that was used, with its role
+  roi.png              mask of the region of interest, where one was given
 """
 
 from __future__ import annotations
@@ -175,9 +175,7 @@ class LineProfile:
                         f"{folder / name} differs from the hash in line.json",
                         "restore the file or fit the line again",
                     )
-        calibration = _read(
-            folder / f"calibration-{line.calibration}.json", Calibration, folder
-        )
+        calibration = _read(folder / f"calibration-{line.calibration}.json", Calibration, folder)
         return cls(folder, line, calibration)
 
     @classmethod
@@ -189,9 +187,7 @@ class LineProfile:
 
     def recalibrated(self, calibration: Calibration) -> LineProfile:
         """Add a calibration as the next version and make it the current one; older ones stay."""
-        version = 1 + max(
-            int(p.stem.split("-")[1]) for p in self.folder.glob("calibration-*.json")
-        )
+        version = 1 + max(int(p.stem.split("-")[1]) for p in self.folder.glob("calibration-*.json"))
         calibration = msgspec.structs.replace(calibration, version=version)
         line = msgspec.structs.replace(self.line, calibration=version)
         return LineProfile.create(self.folder, line, calibration)

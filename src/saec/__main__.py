@@ -1,0 +1,5 @@
+import sys
+
+from saec.cli import main
+
+sys.exit(main())

@@ -1,0 +1,70 @@
+"""The command line: one module per command, imported only when its command is called."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from saec import __version__
+from saec.errors import SaecError
+
+COMMANDS = {
+    "fit": "Make a line profile from good images.",
+    "calibrate": "Redo a line's thresholds and P(defect) without refitting.",
+    "inspect": "Judge images and write verdicts.",
+    "evaluate": "Measure lines on labelled images.",
+    "report": "Make one HTML page of a run.",
+    "demo": "Fit, inspect, evaluate and report, on procedural or your own images.",
+    "data": "Read, check and build data sets.",
+    "meter": "Measure the time, energy and memory of a command.",
+    "models": "Pull, verify and convert models.",
+}
+"""Name and one-line help of each command; its module is ``saec.cli.NAME``, its click object ``command``."""
+
+
+class _Lazy(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"saec.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="saec")
+def root() -> None:
+    """Inspection that knows when to ask: an edge detector answers what it is sure of, a multimodal LLM
+    the rest."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; returns the exit status (0 fine, 1 failed, 2 bad input, 130 interrupted)."""
+    try:
+        root.main(args=argv, prog_name="saec", standalone_mode=False)
+    except click.ClickException as e:
+        e.show()
+        return 2
+    except click.exceptions.Exit as e:
+        return e.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        return 130
+    except SaecError as e:
+        click.echo(f"error: {e.what}", err=True)
+        if e.remedy:
+            click.echo(f"remedy: {e.remedy}", err=True)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
