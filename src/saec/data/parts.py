@@ -1,0 +1,84 @@
+"""Which physical part and which lot an image shows, from its file name or from a table."""
+
+from __future__ import annotations
+
+import csv
+import re
+from pathlib import Path
+
+from saec.errors import ConfigError, DataError
+
+
+class PartIds:
+    """Part and lot ids of images.
+
+    Args:
+        pattern: regular expression with a group named ``part`` (or one plain group) and, if wanted, one named
+            ``lot``. It is searched in the file name; if it has a ``/``, in the whole path with slashes.
+        table: CSV with the columns ``path``, ``part`` and, if wanted, ``lot``. ``path`` is a file name or the
+            end of a path; the longest that fits counts.
+
+    Raises:
+        ConfigError: both or neither given, or a pattern without a group.
+        DataError: the table cannot be read, lacks a column or contradicts itself.
+    """
+
+    def __init__(self, pattern: str | None = None, table: Path | None = None) -> None:
+        if (pattern is None) == (table is None):
+            raise ConfigError("part ids need a pattern or a table", "give one of the two")
+        self._pattern = _compile(pattern) if pattern is not None else None
+        self._table = _read(table) if table is not None else {}
+        self._source = str(table) if table is not None else f"the pattern {pattern}"
+
+    def of(self, path: str | Path) -> tuple[str, str]:
+        """(part, lot) of an image; an empty string is unknown.
+
+        Raises:
+            DataError: the pattern or the table does not cover this image.
+        """
+        found = self._by_pattern(Path(path)) if self._pattern is not None else self._by_table(Path(path))
+        if found is None:
+            raise DataError(
+                f"{path}: no part id by {self._source}", "mend the pattern, or add a row to the table"
+            )
+        return found
+
+    def _by_pattern(self, path: Path) -> tuple[str, str] | None:
+        assert self._pattern is not None
+        match = self._pattern.search(path.as_posix() if "/" in self._pattern.pattern else path.name)
+        if match is None:
+            return None
+        groups = match.groupdict()
+        return groups.get("part", match.group(1)) or "", groups.get("lot") or ""
+
+    def _by_table(self, path: Path) -> tuple[str, str] | None:
+        tails = ("/".join(path.parts[at:]) for at in range(len(path.parts)))
+        return next((self._table[tail] for tail in tails if tail in self._table), None)
+
+
+def _compile(pattern: str) -> re.Pattern[str]:
+    try:
+        compiled = re.compile(pattern)
+    except re.error as e:
+        raise ConfigError(f"{pattern!r} is no regular expression: {e}", "mend it") from e
+    if compiled.groups == 0 or (compiled.groupindex and "part" not in compiled.groupindex):
+        raise ConfigError(f"{pattern!r} has no group for the part", r"for example '(?P<part>\d+)_\d+'")
+    return compiled
+
+
+def _read(table: Path) -> dict[str, tuple[str, str]]:
+    rows: dict[str, tuple[str, str]] = {}
+    try:
+        with table.open(newline="", encoding="utf-8-sig") as f:
+            reader = csv.DictReader(f)
+            missing = [c for c in ("path", "part") if c not in (reader.fieldnames or [])]
+            if missing:
+                raise DataError(f"{table}: no column {' and '.join(missing)}", "expected path,part[,lot]")
+            for row in reader:
+                key = (row["path"] or "").replace("\\", "/").removeprefix("./")
+                ids = (row["part"] or "", row.get("lot") or "")
+                if rows.setdefault(key, ids) != ids:
+                    raise DataError(f"{table}: {key} stands there twice with other ids", "keep one row")
+    except (OSError, UnicodeDecodeError) as e:
+        raise DataError(f"{table}: {e}", "give a CSV in UTF-8 with the columns path,part[,lot]") from e
+    return rows

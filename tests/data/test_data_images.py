@@ -1,0 +1,290 @@
+"""Every format comes out right or as an ImageError; never a crash, never a wrong picture."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image as Pillow
+
+from saec.data import images
+from saec.data.images import SUFFIXES, decode, find_images, native_depth, read_image, read_mask
+from saec.errors import ConfigError, DataError, ImageError
+
+
+def smooth(height: int = 24, width: int = 36) -> NDArray[np.uint8]:
+    """Three distinct ramps: no two corners, rows, columns or channels are alike."""
+    y, x = np.mgrid[:height, :width]
+    return np.stack([x * 255 // (width - 1), y * 255 // (height - 1), (x + y) * 2], 2).astype(np.uint8)
+
+
+def encode(image: Any, form: str, **options: Any) -> bytes:
+    if isinstance(image, np.ndarray):
+        image = Pillow.fromarray(image)
+    buffer = io.BytesIO()
+    image.save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+def encode_deep(image: NDArray[Any], suffix: str) -> bytes:
+    bgr = image if image.ndim == 2 else np.ascontiguousarray(image[..., ::-1])
+    return bytes(cv2.imencode(suffix, bgr)[1])
+
+
+def differ(a: NDArray[Any], b: NDArray[Any]) -> float:
+    assert a.shape == b.shape
+    return float(np.abs(a.astype(float) - b.astype(float)).mean())
+
+
+@pytest.mark.parametrize("form", ["PNG", "BMP", "TIFF", "PPM", "TGA", "SGI", "PCX", "QOI", "DDS", "JPEG2000"])
+def test_lossless_formats_give_the_very_pixels(form: str) -> None:
+    np.testing.assert_array_equal(decode(encode(smooth(), form)), smooth())
+
+
+@pytest.mark.parametrize("form", ["JPEG", "WEBP", "AVIF"])
+def test_lossy_formats_come_close(form: str) -> None:
+    got = decode(encode(smooth(), form, quality=95))
+    assert got.dtype == np.uint8
+    assert differ(got, smooth()) < 6
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
+def test_exif_orientation_is_applied(form: str, orientation: int) -> None:
+    turn = {
+        1: lambda a: a,
+        2: np.fliplr,
+        3: lambda a: np.rot90(a, 2),
+        4: np.flipud,
+        5: lambda a: a.transpose(1, 0, 2),
+        6: lambda a: np.rot90(a, -1),
+        7: lambda a: np.rot90(a, 2).transpose(1, 0, 2),
+        8: np.rot90,
+    }[orientation]
+    if form == "TIFF":
+        data = encode(smooth(), form, tiffinfo={274: orientation})
+    else:
+        exif = Pillow.Exif()
+        exif[0x112] = orientation
+        options = {"quality": 95} if form != "PNG" else {}
+        data = encode(smooth(), form, exif=exif, **options)
+    assert differ(decode(data), turn(smooth())) < 6
+
+
+MODES = {"PNG": "1 L LA P RGBA", "TIFF": "1 L LA P RGBA CMYK YCbCr", "JPEG": "1 L CMYK YCbCr", "GIF": "1 L P"}
+
+
+@pytest.mark.parametrize(("form", "mode"), [(f, m) for f, modes in MODES.items() for m in modes.split()])
+def test_modes_become_rgb(form: str, mode: str) -> None:
+    source = Pillow.fromarray(smooth()).convert(mode)
+    data = encode(source, form)
+    expected = np.asarray(source.convert("RGB"))
+    assert differ(decode(data), expected) < 12
+
+
+def test_transparent_palette_and_grey_alpha() -> None:
+    palette = Pillow.fromarray(smooth()).quantize(16)
+    data = encode(palette, "PNG", transparency=0)
+    np.testing.assert_array_equal(decode(data), np.asarray(palette.convert("RGB")))
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tiff", ".ppm"])
+@pytest.mark.parametrize("bits", [8, 10, 12, 16])
+def test_deep_colour_is_scaled_by_its_significant_bits(suffix: str, bits: int) -> None:
+    deep = smooth().astype(np.uint16) << (bits - 8)
+    np.testing.assert_array_equal(decode(encode_deep(deep, suffix), bits=bits), smooth())
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tiff", ".pgm"])
+def test_deep_grey(suffix: str) -> None:
+    grey = smooth()[..., 0].astype(np.uint16) << 4
+    got = decode(encode_deep(grey, suffix), bits=12)
+    np.testing.assert_array_equal(got, np.repeat(smooth()[..., :1], 3, axis=2))
+
+
+def test_deep_values_beyond_the_bits_saturate() -> None:
+    assert decode(encode_deep(np.full((4, 4), 5000, np.uint16), ".png"), bits=12).min() == 255
+
+
+def test_deep_tiff_of_the_other_byte_order_and_orientation() -> None:
+    grey = smooth()[..., 0].astype(np.uint16) << 8
+    data = encode(Pillow.fromarray(grey), "TIFF", tiffinfo={274: 6})
+    np.testing.assert_array_equal(decode(data)[..., 0], np.rot90(smooth()[..., 0], -1))
+    big = b"MM" + data[2:]  # not a TIFF any more: must be refused, not guessed
+    with pytest.raises(ImageError):
+        decode(big)
+
+
+@pytest.mark.parametrize("bits", [0, 7, 17])
+def test_bits_out_of_range(bits: int) -> None:
+    with pytest.raises(ConfigError):
+        decode(encode(smooth(), "PNG"), bits=bits)
+
+
+@pytest.mark.parametrize("suffix", [".tiff", ".pfm", ".hdr"])
+def test_float_pixels_are_refused(suffix: str) -> None:
+    with pytest.raises(ImageError, match="float32"):
+        decode(encode_deep(smooth().astype(np.float32), suffix))
+
+
+def test_int32_pixels_are_refused() -> None:
+    with pytest.raises(ImageError, match="int32"):
+        decode(encode(Pillow.fromarray(smooth()[..., 0].astype(np.int32)), "TIFF"))
+
+
+@pytest.mark.parametrize("form", ["GIF", "PNG", "WEBP", "TIFF"])
+def test_animations_and_pages_are_refused(form: str) -> None:
+    frames = [Pillow.fromarray(np.full((8, 8, 3), v, np.uint8)) for v in (0, 90, 200)]
+    data = encode(frames[0], form, save_all=True, append_images=frames[1:])
+    with pytest.raises(ImageError, match="3 frames") as e:
+        decode(data, name="stack")
+    assert "split" in e.value.remedy
+
+
+def test_tiff_with_a_thumbnail_page_is_one_frame() -> None:
+    thumb = Pillow.fromarray(smooth()[::2, ::2].copy())
+    thumb.encoderinfo = {"tiffinfo": {254: 1}}
+    data = encode(smooth(), "TIFF", save_all=True, append_images=[thumb])
+    np.testing.assert_array_equal(decode(data), smooth())
+
+
+def test_still_gif_is_read() -> None:
+    assert decode(encode(smooth(), "GIF")).shape == smooth().shape
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF", "AVIF", "JPEG2000"])
+@pytest.mark.parametrize("keep", [0.0, 0.02, 0.5, 0.9])
+def test_truncated_files_are_errors(form: str, keep: float) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+    data = encode(noise, form)
+    with pytest.raises(ImageError) as e:
+        decode(data[: int(len(data) * keep)], name="cut.img")
+    assert "cut.img" in e.value.what
+    assert e.value.remedy
+
+
+def test_jpeg_with_a_tail_is_read() -> None:
+    data = encode(smooth(), "JPEG", quality=95)
+    np.testing.assert_array_equal(decode(data + bytes(500)), decode(data))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(["JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF"]), st.data())
+def test_damage_never_crashes(form: str, draw: st.DataObject) -> None:
+    data = bytearray(encode(smooth(), form))
+    for at in draw.draw(st.lists(st.integers(0, len(data) - 1), min_size=1, max_size=8)):
+        data[at] = draw.draw(st.integers(0, 255))
+    try:
+        got = decode(bytes(data))
+    except ImageError:
+        return
+    assert got.dtype == np.uint8
+    assert got.ndim == 3
+    assert got.shape[2] == 3
+
+
+@given(
+    st.binary(max_size=200), st.sampled_from([b"", b"\xff\xd8", b"\x89PNG\r\n\x1a\n", b"BM", b"P6", b"II*\0"])
+)
+def test_any_bytes_give_an_image_or_an_image_error(data: bytes, magic: bytes) -> None:
+    try:
+        got = decode(magic + data)
+    except ImageError:
+        return
+    assert got.dtype == np.uint8
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF"])
+def test_bombs_are_errors(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "MAX_PIXELS", 24 * 36 - 1)
+    with pytest.raises(ImageError, match="36 x 24"):
+        decode(encode(smooth(), form))
+
+
+def test_pillow_and_opencv_agree_on_jpeg(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = encode(smooth(), "JPEG", quality=90)
+    fast = decode(data)
+    monkeypatch.setattr(images, "_for_opencv", lambda data, name: False)
+    assert differ(fast, decode(data)) < 1
+
+
+def test_cmyk_jpeg_is_not_inverted() -> None:
+    data = encode(Pillow.new("CMYK", (8, 8), (0, 0, 0, 0)), "JPEG")
+    assert decode(data).min() > 250
+
+
+def test_native_depth() -> None:
+    deep = np.full((4, 4), 4095, np.uint16)
+    assert native_depth(encode_deep(deep, ".png")) == (16, 4095)
+    assert native_depth(encode(smooth(), "PNG"))[0] == 8
+
+
+def test_masks(tmp_path: Path) -> None:
+    marked = np.zeros((12, 16), np.uint8)
+    marked[3:6, 4:9] = 1
+    for form, value in [("PNG", 1), ("BMP", 255), ("TIFF", 7)]:
+        (tmp_path / "m").write_bytes(encode(marked * value, form))
+        np.testing.assert_array_equal(read_mask(tmp_path / "m"), marked > 0)
+    deep = marked.astype(np.uint16)
+    (tmp_path / "m").write_bytes(encode_deep(deep, ".png"))
+    np.testing.assert_array_equal(read_mask(tmp_path / "m"), marked > 0)
+
+
+def test_jpeg_mask_has_no_halo(tmp_path: Path) -> None:
+    marked = np.zeros((64, 64), np.uint8)
+    marked[20:40, 20:40] = 255
+    (tmp_path / "m.jpg").write_bytes(encode(marked, "JPEG", quality=60))
+    assert abs(int(read_mask(tmp_path / "m.jpg").sum()) - 400) <= 8
+
+
+def test_read_image_names_the_path(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match=r"no\.png"):
+        read_image(tmp_path / "no.png")
+    with pytest.raises(ImageError, match="directory"):
+        read_image(tmp_path)
+    path = tmp_path / "Prüfling 検査.png"
+    path.write_bytes(encode(smooth(), "PNG"))
+    np.testing.assert_array_equal(read_image(path), smooth())
+
+
+def test_find_images_sorted_linked_and_without_loops(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    away = tmp_path / "away"
+    (root / "b").mkdir(parents=True)
+    away.mkdir()
+    for path in [root / "z.PNG", root / "a.jpg", root / "b" / "ä.tif", away / "far.png", root / "notes.txt"]:
+        path.write_bytes(b"")
+    (root / ".hidden.png").write_bytes(b"")
+    (root / "away").symlink_to(away)
+    (root / "loop").symlink_to(root)
+    (away / "back").symlink_to(root)
+    (root / "self.png").symlink_to(root / "self.png")
+    (root / "gone.png").symlink_to(root / "nowhere.png")
+    got = [p.relative_to(root).as_posix() for p in find_images(root)]
+    assert got == ["a.jpg", "away/far.png", "b/ä.tif", "gone.png", "self.png", "z.PNG"]
+    with pytest.raises(ImageError):
+        read_image(root / "self.png")
+
+
+def test_find_images_of_a_file_and_of_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "one.dat"
+    path.write_bytes(b"")
+    assert find_images(path) == [path]
+    with pytest.raises(DataError):
+        find_images(tmp_path / "none")
+
+
+def test_suffixes_cover_what_pillow_opens() -> None:
+    Pillow.init()
+    # Moving pictures, vector graphics, stubs without a decoder, fonts, cursors and game textures.
+    others = {"BLP", "BUFR", "CUR", "EPS", "FITS", "FLI", "FTEX", "GBR", "GRIB", "HDF5", "MPEG", "PCD", "WMF"}
+    others |= {"DCX", "FTU", "IPTC", "PIXAR", "XVTHUMB", "SUN", "PSD"}
+    readable = {s for s, f in Pillow.registered_extensions().items() if f in Pillow.OPEN and f not in others}
+    assert readable <= SUFFIXES
