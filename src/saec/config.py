@@ -90,9 +90,19 @@ class CloudConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """How ``inspect`` runs: queue lengths are in frames."""
+    """How ``inspect`` runs.
 
-    queue: int = 32
+    Attributes:
+        queue: decoded frames that may be ahead of each stage; memory grows with it.
+        waiting: frames that may wait for the cloud before the policy is told that it is busy; None is
+            any number (they wait on disk, so every frame that the policy sends is asked about).
+        decoders: threads that read and decode.
+        maps: save pictures with the anomaly map.
+        explain: ask the cloud for words on the defects that it was asked about.
+    """
+
+    queue: int = 8
+    waiting: int | None = None
     decoders: int = 1
     maps: bool = True
     explain: bool = True

@@ -110,6 +110,7 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
         defects: sorted scores of the calibration defects; empty without any.
         p_defect: the map to P(defect) at ``prevalence``; None without defects.
         good_scores: sha256 -> cross-fitted score, so that a later fusion needs no refitting.
+        defect_scores: sha256 -> score of each calibration defect, so that none is counted twice.
         clouds: per cloud model how far it is trusted.
     """
 
@@ -124,6 +125,7 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
     goods: list[float] = []
     defects: list[float] = []
     good_scores: dict[str, float] = {}
+    defect_scores: dict[str, float] = {}
     clouds: dict[str, CloudTrust] = {}
 
 
