@@ -1,0 +1,150 @@
+"""Which image served which role, by content hash: what keeps a hold-out from being trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from saec.data.items import Item
+from saec.errors import DataError, LeakError
+from saec.line import sha256_file
+
+Role = Literal["train", "calibration", "holdout", "sft-train", "sft-val"]
+
+FILE = "manifest.json"
+
+
+class ManifestEntry(msgspec.Struct, frozen=True):
+    """One image: its role, its path when entered, its label (None unknown) and its part ("" unknown)."""
+
+    role: Role
+    path: str
+    label: int | None = None
+    part: str = ""
+
+
+class Manifest(msgspec.Struct, kw_only=True):
+    """``manifest.json``.
+
+    Attributes:
+        roles: sha256 of a file's bytes -> its entry; an image has one role.
+        about: which command made it, with its options and counts.
+    """
+
+    schema: int = 1
+    about: dict[str, Any] = {}
+    roles: dict[str, ManifestEntry] = {}
+
+    def add(
+        self,
+        role: Role,
+        items: Iterable[Item],
+        *,
+        hashes: Sequence[str] | None = None,
+        root: Path | None = None,
+    ) -> None:
+        """Enter images under a role; copies of one image within a role are entered once.
+
+        Args:
+            role: what they serve.
+            items: the images.
+            hashes: their sha256, when the caller has them; else the files are read.
+            root: paths are entered relative to it.
+
+        Raises:
+            LeakError: an image has another role already; names it and both roles.
+            DataError: an image is entered as good and as defect, or cannot be read.
+        """
+        items = list(items)
+        for item, sha in zip(items, hashes or map(hash_item, items), strict=True):
+            path = item.path.relative_to(root) if root else item.path
+            self._enter(sha, ManifestEntry(role, path.as_posix(), item.label, item.part))
+
+    def _enter(self, sha: str, entry: ManifestEntry) -> None:
+        other = self.roles.setdefault(sha, entry)
+        if other.role != entry.role:
+            raise LeakError(
+                f"{entry.path} is in the role {entry.role}, and as {other.path} in the role {other.role}",
+                "leave it out of one of them; `saec data check` lists all such images",
+            )
+        if other.label != entry.label:
+            raise DataError(
+                f"{entry.path} and {other.path} are one image with two labels", "keep the right one"
+            )
+
+    def having(self, role: Role) -> dict[str, ManifestEntry]:
+        """The entries of one role."""
+        return {sha: entry for sha, entry in self.roles.items() if entry.role == role}
+
+    def write(self, path: Path) -> None:
+        """Write to a file, or as ``manifest.json`` into a folder; entries are sorted by path."""
+        path = path / FILE if path.is_dir() else path
+        ordered = dict(sorted(self.roles.items(), key=lambda kv: (kv[1].role, kv[1].path, kv[0])))
+        data = msgspec.json.format(
+            msgspec.json.encode(msgspec.structs.replace(self, roles=ordered)), indent=1
+        )
+        partial = path.with_name(path.name + ".partial")
+        partial.write_bytes(data + b"\n")
+        partial.replace(path)
+
+    @classmethod
+    def read(cls, path: str | Path) -> Manifest:
+        """Read a file, or ``manifest.json`` of a folder.
+
+        Raises:
+            DataError: missing, damaged or of another schema.
+        """
+        path = Path(path)
+        path = path / FILE if path.is_dir() else path
+        try:
+            manifest = msgspec.json.decode(path.read_bytes(), type=cls)
+        except OSError as e:
+            raise DataError(
+                f"{path}: {e.strerror}", "give a manifest.json that fit or a builder wrote"
+            ) from e
+        except msgspec.DecodeError as e:
+            raise DataError(
+                f"{path} is no manifest: {e}", "give a manifest.json that fit or a builder wrote"
+            ) from e
+        if manifest.schema != 1:
+            raise DataError(
+                f"{path}: manifest of schema {manifest.schema}", "make it again with this version"
+            )
+        return manifest
+
+
+def hash_item(item: Item) -> str:
+    """sha256 of an image file.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    try:
+        return sha256_file(item.path)
+    except OSError as e:
+        raise DataError(f"{item.path}: {e.strerror}", "`saec data check` lists all such files") from e
+
+
+def check_disjoint(holdout: Mapping[str, str] | Iterable[str], manifest: Manifest) -> None:
+    """Make sure that no image of a hold-out has served anything but a hold-out.
+
+    Args:
+        holdout: sha256 of each image to judge; as a mapping to its name, the error says the name.
+        manifest: of a line profile, of fine-tuning data or of another data set.
+
+    Raises:
+        LeakError: names the first such image (by path) and both roles, and says how many there are.
+    """
+    names = holdout if isinstance(holdout, Mapping) else {sha: sha for sha in holdout}
+    entries = [(manifest.roles[sha], name) for sha, name in names.items() if sha in manifest.roles]
+    leaks = sorted((e.path, name, e.role) for e, name in entries if e.role != "holdout")
+    if leaks:
+        path, name, role = leaks[0]
+        more = f" (and {len(leaks) - 1} more images)" if len(leaks) > 1 else ""
+        raise LeakError(
+            f"{name} is in the role holdout, and as {path} in the role {role}{more}",
+            "judge on images that were neither trained nor calibrated on, or fit again without them",
+        )
