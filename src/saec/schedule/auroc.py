@@ -49,5 +49,6 @@ def _lower(area: float, n_good: int, n_defect: int, z: float) -> float:
         variance = t * (1 - t) * (1 + others * ((1 - t) / (2 - t) + t / (1 + t))) / pairs
         return t + z * math.sqrt(variance) - area
 
-    # At t = 0 the excess is -area, at t = area it is not negative: the root lies between.
-    return float(brentq(excess, 0.0, area)) if area > 0 else 0.0
+    # At 0 the excess is -area, just below the area it is positive: the root lies between. Not at the
+    # area itself: an area of 1 has no error there, which is the degenerate answer to be avoided.
+    return float(brentq(excess, 0.0, area * (1 - 1e-9))) if area > 0 else 0.0

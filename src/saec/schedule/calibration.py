@@ -86,12 +86,14 @@ def fit_sigmoid(goods: Array, defects: Array, *, threshold: float, prevalence: f
 
 
 def _unit(goods: Array, defects: Array, threshold: float) -> float:
-    """A robust unit of score: from the goods' median to the threshold, unless goods hardly vary."""
-    span = threshold - float(np.median(goods))
-    spread = float(np.std(np.concatenate([goods, defects])))
-    if span > 1e-3 * spread:
-        return span
-    return spread or 1.0
+    """A robust unit of score: from the goods' median to the threshold.
+
+    Where goods hardly vary that says nothing, and the median distance of the defects takes its place.
+    """
+    centre = float(np.median(goods))
+    if goods[-1] > goods[0] and threshold - centre > 1e-3 * float(np.std(goods)):
+        return threshold - centre
+    return float(np.median(np.abs(defects - centre))) or 1.0
 
 
 def _gate(

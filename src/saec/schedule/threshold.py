@@ -15,7 +15,8 @@ Both parts state what a *new* good will do, not what the sample did:
   scale is estimated. The two parts meet at u.
 
 Measured over normal, log-normal, gamma, Gumbel, exponential and Student-t scores: asked 5 %, the mean of
-what comes true is 4.4 to 5.5 % for n >= 20, with a smaller spread than the order statistic's.
+what comes true is 4.4 to 5.5 % for n >= 20, with a smaller spread than the order statistic's; on uniform
+scores, whose tail ends abruptly, 3.3 to 6.3 %.
 """
 
 from __future__ import annotations

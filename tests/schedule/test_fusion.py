@@ -1,0 +1,213 @@
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from saec.config import GateConfig
+from saec.errors import ConfigError, DataError
+from saec.line import CloudTrust
+from saec.schedule.auroc import auroc, auroc_interval
+from saec.schedule.calibration import calibrate
+from saec.schedule.fusion import MIN_LABELLED, fuse, fused_label, trust_cloud
+from saec.schedule.logistic import log_odds
+
+P = st.floats(0, 1)
+SCORE = st.floats(-50, 50)
+
+
+def calibration(goods, defects, prevalence=0.5, overkill=0.05):
+    named = {str(i): float(g) for i, g in enumerate(goods)}
+    return calibrate(
+        named,
+        [float(d) for d in defects],
+        overkill=overkill,
+        gate=GateConfig(),
+        prevalence=prevalence,
+        created="now",
+    )
+
+
+def case(seed, n_good=100, n_defect=60, edge=1.5, cloud=2.0, prevalence=0.5):
+    """Edge and cloud with independent normal errors, so many standard deviations between classes."""
+    rng = np.random.default_rng(seed)
+    e_good, e_defect = rng.normal(0, 1, n_good), rng.normal(edge, 1, n_defect)
+    c_good, c_defect = rng.normal(-cloud / 2, 1, n_good), rng.normal(cloud / 2, 1, n_defect)
+    p = [1 / (1 + np.exp(-c)) for c in (c_good, c_defect)]
+    line = calibration(e_good, e_defect, prevalence)
+    return line, trust_cloud("m", "v1", e_good, e_defect, *p, line), (e_good, e_defect, *p)
+
+
+def fused_case():
+    line, trust, _ = case(0)
+    assert trust.mode == "fused"
+    return line, trust
+
+
+LINE, TRUST = fused_case()
+
+
+def test_a_good_cloud_is_fused_and_helps_on_fresh_images():
+    line, trust, _ = case(1)
+    assert trust.mode == "fused"
+    assert trust.cloud_weight > 0.3
+    assert trust.auroc_low > 0.5
+    rng = np.random.default_rng(2)
+    e = np.r_[rng.normal(0, 1, 2000), rng.normal(1.5, 1, 2000)]
+    p = 1 / (1 + np.exp(-np.r_[rng.normal(-1, 1, 2000), rng.normal(1, 1, 2000)]))
+    fused = np.array([fuse(line, trust, s, q) for s, q in zip(e, p, strict=True)])
+    edge = np.array([line.p_defect(s) for s in e])
+    assert auroc(fused[:2000], fused[2000:]) > auroc(edge[:2000], edge[2000:]) + 0.03
+    labels = np.array([fused_label(line, trust, s, q) for s, q in zip(e, p, strict=True)])
+    before = (e >= line.threshold).astype(int)
+    assert (labels[2000:] == 0).mean() < (before[2000:] == 0).mean() - 0.05
+    assert (labels[:2000] == 1).mean() < 0.15
+
+
+@pytest.mark.parametrize("cloud", [0.0, -1.0])
+def test_a_cloud_no_better_than_chance_is_unasked(cloud):
+    modes = [case(seed, cloud=cloud)[1].mode for seed in range(20)]
+    assert modes.count("unasked") >= 19
+
+
+def test_a_cloud_that_is_always_right_is_fused():
+    rng = np.random.default_rng(8)
+    good, defect = rng.normal(0, 1, 30), rng.normal(1, 1, 8)
+    trust = trust_cloud("m", "v1", good, defect, [0.02] * 30, [0.97] * 8, calibration(good, defect))
+    assert trust.mode == "fused"
+    assert trust.auroc == 1
+    assert 0.5 < trust.auroc_low < 0.95
+
+
+def test_a_cloud_that_only_repeats_the_edge_is_unasked():
+    """Its AUROC is high, and it adds nothing to what the edge knows."""
+    rng = np.random.default_rng(3)
+    good, defect = rng.normal(0, 1, 100), rng.normal(2, 1, 60)
+    line = calibration(good, defect)
+    p = [np.array([line.p_defect(s) for s in x]) for x in (good, defect)]
+    trust = trust_cloud("m", "v1", good, defect, *p, line)
+    assert trust.auroc_low > 0.8
+    assert trust.mode == "unasked"
+    assert trust.cloud_weight == 0
+
+
+def test_without_labels_it_is_advisory():
+    rng = np.random.default_rng(4)
+    goods = rng.normal(0, 1, 50)
+    alone = calibration(goods, [])
+    assert trust_cloud("m", "v1", goods, [3.0] * 9, [0.1] * 50, [0.9] * 9, alone).mode == "advisory"
+    few = [3.0] * (MIN_LABELLED - 1)
+    line = calibration(goods, few)
+    trust = trust_cloud("m", "v1", goods, few, [0.1] * 50, [0.9] * len(few), line)
+    assert trust.mode == "advisory"
+    assert trust.auroc is None
+    assert (trust.n_good, trust.n_defect) == (50, MIN_LABELLED - 1)
+
+
+def test_same_images_same_trust():
+    assert case(5)[1] == case(5)[1]
+
+
+@pytest.mark.parametrize("prevalence", [0.05, 0.5])
+def test_prevalence_moves_the_fused_odds_by_its_own(prevalence):
+    line, trust, opinions = case(6, prevalence=prevalence)
+    assert trust.mode == "fused"
+    p = np.array([fuse(line, trust, s, q) for s, q in zip(opinions[1], opinions[3], strict=True)])
+    even_line, even, _ = case(6)
+    q = np.array([fuse(even_line, even, s, c) for s, c in zip(opinions[1], opinions[3], strict=True)])
+    inside = (p > 0.001) & (p < 0.999) & (q < 0.999)
+    moved = np.log(p / (1 - p) / (q / (1 - q)))[inside]
+    assert np.abs(moved - log_odds(prevalence)).max() < 0.3
+
+
+def test_fusion_rejects_no_more_calibration_goods_than_asked():
+    """A cloud that is right, but far too ready to say defect."""
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        good, defect = rng.normal(0, 1, 80), rng.normal(1, 1, 40)
+        p_good, p_defect = rng.beta(8, 2, 80), rng.beta(30, 1, 40)
+        line = calibration(good, defect)
+        trust = trust_cloud("m", "v1", good, defect, p_good, p_defect, line)
+        assert trust.mode == "fused"
+
+        def label(s, q, line=line, trust=trust):
+            if line.gate.low <= s <= line.gate.high:
+                return fused_label(line, trust, s, q)
+            return int(s > line.gate.high)
+
+        rejected = sum(label(s, q) for s, q in zip(good, p_good, strict=True))
+        assert rejected <= max(0.05 * 81, (good >= line.threshold).sum())
+
+
+@given(SCORE, P)
+def test_weight_zero_leaves_the_edge_s_label(score, p):
+    edge = int(score >= LINE.threshold)
+    for mode in ("advisory", "unasked"):
+        trust = CloudTrust(model="m", prompt="v1", mode=mode)
+        assert fused_label(LINE, trust, score, p) == edge
+        assert fuse(LINE, trust, score, p) == LINE.p_defect(score)
+    zero = CloudTrust(model="m", prompt="v1", mode="fused")
+    if abs(score - LINE.threshold) > 1e-9:
+        assert fused_label(LINE, zero, score, p) == edge
+
+
+@given(SCORE, SCORE, P, P)
+def test_fused_p_never_falls_with_either_opinion(a, b, p, q):
+    low = fuse(LINE, TRUST, min(a, b), min(p, q))
+    assert 0 < low <= fuse(LINE, TRUST, max(a, b), max(p, q)) < 1
+
+
+@given(SCORE, P)
+def test_fused_label_is_fused_p_at_the_threshold_s_odds(score, p):
+    at_threshold = LINE.p_defect(LINE.threshold)
+    fused = fuse(LINE, TRUST, score, p)
+    if abs(fused - at_threshold) > 1e-9:
+        assert fused_label(LINE, TRUST, score, p) == int(fused >= at_threshold)
+
+
+def test_a_cloud_that_is_certain_does_not_silence_the_edge():
+    assert 0 < fuse(LINE, TRUST, 50.0, 0.0) < 1
+    assert 0 < fuse(LINE, TRUST, -50.0, 1.0) < 1
+
+
+def test_faults_are_named():
+    line = LINE
+    with pytest.raises(DataError, match="same images"):
+        trust_cloud("m", "v1", [0.0] * 9, [1.0] * 9, [0.1] * 8, [0.9] * 9, line)
+    for bad in (1.5, -0.1, float("nan")):
+        with pytest.raises(DataError, match="between 0 and 1"):
+            trust_cloud("m", "v1", [0.0] * 9, [1.0] * 9, [bad] * 9, [0.9] * 9, line)
+    with pytest.raises(DataError, match="not finite"):
+        trust_cloud("m", "v1", [float("nan")] * 9, [1.0] * 9, [0.1] * 9, [0.9] * 9, line)
+    with pytest.raises(ConfigError, match="labelled defects"):
+        fuse(msgspec.structs.replace(line, p_defect=None), TRUST, 0.0, 0.5)
+
+
+@given(st.lists(SCORE, min_size=1, max_size=20), st.lists(SCORE, min_size=1, max_size=20))
+def test_auroc_counts_pairs(good, defect):
+    wins = sum((d > g) + 0.5 * (d == g) for d in defect for g in good)
+    assert auroc(good, defect) == pytest.approx(wins / len(good) / len(defect))
+
+
+@given(P, st.integers(1, 300), st.integers(1, 300))
+def test_interval_holds_the_area(area, m, n):
+    low, high = auroc_interval(area, m, n)
+    assert -1e-12 <= low <= area + 1e-9
+    assert area - 1e-9 <= high <= 1 + 1e-12
+
+
+def test_interval_has_the_coverage_it_states():
+    """Two normals one deviation apart: the true area is 0.760."""
+    rng = np.random.default_rng(7)
+    held = 0
+    for _ in range(400):
+        low, high = auroc_interval(auroc(rng.normal(0, 1, 30), rng.normal(1, 1, 12)), 30, 12)
+        held += low <= 0.7602 <= high
+    assert 0.92 <= held / 400 <= 0.985
+
+
+def test_interval_of_a_perfect_separation_is_no_point():
+    low, high = auroc_interval(1.0, 20, 5)
+    assert 0.6 < low < 0.95
+    assert high == pytest.approx(1)
+    assert auroc_interval(1.0, 200, 50)[0] > low

@@ -1,0 +1,170 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from saec.config import GateConfig, SeedConfig
+from saec.errors import ConfigError, DataError
+from saec.line import Calibration, CloudTrust, Gate
+from saec.schedule.policy import REASONS, CloudOnly, CloudState, EdgeOnly, GatePolicy
+from saec.schedule.seed import (
+    PRESETS,
+    SeedPolicy,
+    SureThresholds,
+    cloud_label,
+    edge_label,
+    keeps,
+    thresholds_from_goods,
+)
+from saec.verdict import DEFECT, GOOD, EdgeOpinion
+
+LINE = Calibration(
+    version=1,
+    created="now",
+    overkill=0.05,
+    threshold=2.0,
+    gate=Gate(low=1.0, high=3.0, basis="goods"),
+)
+UP = CloudState("up", 0, 8)
+ANY = st.floats(allow_nan=True, allow_infinity=True)
+STATES = st.builds(CloudState, st.sampled_from(["up", "down"]), st.integers(0, 20), st.integers(0, 20))
+TRUSTS = st.sampled_from(
+    [None] + [CloudTrust(model="m", prompt="v1", mode=m) for m in ("fused", "advisory", "unasked")]
+)
+
+
+def opinion(score: float, label: int | None = None) -> EdgeOpinion:
+    return EdgeOpinion(score=score, label=int(score >= 2.0) if label is None else label)
+
+
+@given(st.none() | ANY, ANY, STATES, TRUSTS)
+def test_every_frame_has_one_documented_route(complexity, score, state, trust):
+    policies = (GatePolicy(LINE, GateConfig(), trust), EdgeOnly(), CloudOnly())
+    for policy in policies:
+        route = policy.route(complexity, opinion(score), state, 0.0)
+        assert route.reason in REASONS
+        assert route == policy.route(complexity, opinion(score), state, 99.0)
+        if state.link == "down" or state.queue >= state.capacity:
+            assert route.decision == "edge"
+
+
+@pytest.mark.parametrize(
+    ("score", "complexity", "decision", "reason"),
+    [
+        (0.9, 0.0, "edge", "sure-good"),
+        (3.1, 0.0, "edge", "sure-defect"),
+        (1.0, 0.0, "cloud", "unsure"),
+        (2.0, None, "cloud", "unsure"),
+        (3.0, 0.0, "cloud", "unsure"),
+        (0.9, 4.0, "cloud", "complex"),
+        (3.1, 9.0, "cloud", "complex"),
+        (0.9, 3.9, "edge", "sure-good"),
+        (0.9, None, "edge", "sure-good"),
+        (math.nan, None, "cloud", "unsure"),
+        (0.9, math.nan, "cloud", "complex"),
+    ],
+)
+def test_gate_asks_inside_and_about_odd_frames(score, complexity, decision, reason):
+    for mode in ("fused", "advisory"):
+        policy = GatePolicy(LINE, GateConfig(), CloudTrust(model="m", prompt="v1", mode=mode))
+        route = policy.route(complexity, opinion(score), UP, 0.0)
+        assert (route.decision, route.reason) == (decision, reason)
+
+
+def test_a_cloud_without_a_say_is_not_asked():
+    policy = GatePolicy(LINE, GateConfig(), CloudTrust(model="m", prompt="v1", mode="unasked"))
+    assert policy.route(0.0, opinion(2.0), UP, 0.0).reason == "cloud-unasked"
+    assert policy.route(9.0, opinion(0.0), UP, 0.0).reason == "cloud-unasked"
+    assert policy.route(0.0, opinion(0.0), UP, 0.0).reason == "sure-good"
+
+
+def test_a_cloud_that_cannot_answer_is_said_so():
+    policy = GatePolicy(LINE, GateConfig())
+    assert policy.route(0.0, opinion(2.0), CloudState("down", 0, 8), 0.0).reason == "cloud-down"
+    assert policy.route(0.0, opinion(2.0), CloudState("up", 8, 8), 0.0).reason == "cloud-busy"
+    assert policy.route(0.0, opinion(0.0), CloudState("down", 9, 8), 0.0).reason == "sure-good"
+    assert CloudOnly().route(0.0, opinion(2.0), CloudState("up", 7, 8), 0.0).decision == "cloud"
+
+
+@given(ANY, ANY, ANY, st.booleans())
+def test_the_seed_s_edge_never_keeps_a_defect(smax, margin, ent, bidirectional):
+    """Its keep rule for defects contradicts its decision rule; the flag changes nothing."""
+    thresholds = SureThresholds(0.55, 0.03, 0.95)
+    label = edge_label(smax, margin, ent, thresholds)
+    sure = smax >= 0.55 and margin >= 0.03 and ent <= 0.95
+    assert keeps(label, sure, bidirectional=bidirectional) == (label == GOOD)
+
+
+def test_the_seed_s_edge_rule_wants_all_three():
+    t = SureThresholds(0.55, 0.03, 0.95)
+    assert edge_label(0.55, 0.03, 0.95, t) == GOOD
+    for smax, margin, ent in [(0.54, 0.5, 0.1), (0.9, 0.02, 0.1), (0.9, 0.5, 0.96)]:
+        assert edge_label(smax, margin, ent, t) == DEFECT
+
+
+def test_the_seed_s_thresholds_are_quantiles_of_goods():
+    v = np.linspace(0, 1, 11)
+    assert thresholds_from_goods(v, v, v) == SureThresholds(
+        pytest.approx(0.2), pytest.approx(0.2), pytest.approx(0.8)
+    )
+    with pytest.raises(ConfigError, match="all three"):
+        thresholds_from_goods([0.5], [0.1], [])
+    with pytest.raises(DataError, match="not finite"):
+        thresholds_from_goods([0.5], [0.1], [math.nan])
+
+
+@given(st.lists(st.floats(0, 100), min_size=1, max_size=50, unique=True), st.floats(0, 1))
+def test_the_seed_sends_its_share_of_complex_frames(values, share):
+    policy = SeedPolicy(SeedConfig(init_q_ratio=share)).prepare(values)
+    routes = [policy.route(c, opinion(0.0, GOOD), UP, 0.0) for c in values]
+    sent = [c for c, r in zip(values, routes, strict=True) if r.reason == "seed-complex"]
+    kept = [c for c, r in zip(values, routes, strict=True) if r.reason == "seed-simple-good"]
+    assert len(sent) + len(kept) == len(values)
+    assert abs(len(sent) - share * len(values)) <= 1
+    assert not sent or not kept or min(sent) > max(kept)
+
+
+def test_the_seed_s_routes():
+    policy = SeedPolicy(SeedConfig(init_q_ratio=0.5)).prepare([1.0, 2.0, 3.0, 4.0])
+    assert policy.route(4.0, opinion(0.0, GOOD), UP, 0.0).reason == "seed-complex"
+    assert policy.route(1.0, opinion(0.0, GOOD), UP, 0.0).decision == "edge"
+    assert policy.route(1.0, opinion(0.0, DEFECT), UP, 0.0).reason == "seed-not-kept"
+    assert policy.route(1.0, opinion(0.0, DEFECT), CloudState("down", 0, 1), 0.0).reason == "cloud-down"
+    for route in [policy.route(c, opinion(0.0, label), UP, 0.0) for c in (1.0, 4.0) for label in (0, 1)]:
+        assert route.reason in REASONS
+
+
+def test_the_seed_needs_its_first_pass():
+    policy = SeedPolicy(SeedConfig())
+    with pytest.raises(ConfigError, match="prepare"):
+        policy.route(1.0, opinion(0.0), UP, 0.0)
+    with pytest.raises(ConfigError, match="complexit"):
+        policy.prepare([])
+    with pytest.raises(ConfigError, match="init_q_ratio"):
+        SeedPolicy(SeedConfig(init_q_ratio=1.5)).prepare([1.0])
+    with pytest.raises(ConfigError, match="complexity"):
+        policy.prepare([1.0]).route(None, opinion(0.0), UP, 0.0)
+
+
+def test_the_preset_all_to_cloud_keeps_nothing():
+    p = PRESETS["all-to-cloud"].policy
+    assert edge_label(1.0, 1.0, 0.0, SureThresholds(p.yolo_smax_thr, p.yolo_margin_thr, p.yolo_ent_thr))
+    values = [1.0, 2.0, 2.0, 5.0]
+    policy = SeedPolicy(p).prepare(values)
+    assert {policy.route(c, opinion(0.0, GOOD), UP, 0.0).decision for c in values} == {"cloud"}
+
+
+def test_presets_hold_the_seed_s_command_lines():
+    saec, base = PRESETS["saec"], PRESETS["all-to-cloud"]
+    assert (saec.policy.init_q_ratio, saec.policy.cpx_size, saec.policy.qwen_thr) == (0.30, 192, 0.26)
+    assert (saec.policy.yolo_smax_thr, saec.policy.yolo_margin_thr, saec.policy.yolo_ent_thr) == (
+        0.55,
+        0.03,
+        0.95,
+    )
+    assert (saec.batch, saec.resize, saec.adapter, saec.four_bit) == (24, 512, True, False)
+    assert (base.batch, base.resize, base.adapter, base.policy.yolo_keep_bidir) == (16, 448, False, False)
+    assert cloud_label(0.26, saec.policy.qwen_thr) == DEFECT
+    assert cloud_label(0.2599, saec.policy.qwen_thr) == GOOD
