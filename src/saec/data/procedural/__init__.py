@@ -1,0 +1,16 @@
+"""A generator of products with defects: textures and objects, exact masks, one sentence for each.
+
+    >>> product = draw_product("gear", 7)
+    >>> sample = product.render(0, kind="missing part", difficulty=0.3, size=224)
+    >>> sample.description
+    'One tooth is missing at the right side of the gear.'
+
+Everything is a function of (family, product seed, frame seed, kind, difficulty, size). Nothing here is
+taken from a picture: NumPy and OpenCV paint it all.
+"""
+
+from saec.data.procedural.design import KINDS
+from saec.data.procedural.families import FAMILIES, OBJECTS, TEXTURES
+from saec.data.procedural.product import Product, Sample, draw_product
+
+__all__ = ["FAMILIES", "KINDS", "OBJECTS", "TEXTURES", "Product", "Sample", "draw_product"]

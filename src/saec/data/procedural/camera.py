@@ -1,0 +1,149 @@
+"""Light and camera: material becomes a picture.
+
+Shading is Blinn-Phong on the slopes of the height field, under one directional light and an even
+sky (Blinn 1977). The camera adds uneven light, benign dust and sensor noise. Everything works on any
+rectangle of the frame, so that a defect is lit again without lighting the whole frame again.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from saec.data.procedural.canvas import Canvas
+from saec.data.procedural.noise import TILE, Field, f32, sensor_tile
+
+Image = NDArray[np.uint8]
+Cut = tuple[slice, slice]
+
+DUST_MAX = 5
+"""Benign dust: at most this many specks in a frame,"""
+DUST_RADIUS = 0.006
+"""each at most this share of the frame's side in radius,"""
+DUST_LEVELS = 9.0
+"""and at most this many grey levels brighter or darker than what it lies on."""
+
+_MARGIN = 3  # px around a rectangle that shading and lens blur look at
+
+
+@dataclass(frozen=True, slots=True)
+class Light:
+    """A lamp: direction it comes from, its share, and the colour and strength of the exposure.
+
+    Attributes:
+        azimuth: radians on screen, 0 is from the right, pi / 2 from above.
+        elevation: radians above the surface.
+        ambient: share of light that has no direction, 0..1.
+        tint: RGB factors.
+        sharpness: doublings of the highlight's exponent: 5 is Blinn-Phong with 32.
+    """
+
+    azimuth: float
+    elevation: float
+    ambient: float = 0.45
+    tint: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    sharpness: int = 5
+
+
+class Camera:
+    """What is fixed for one frame: light, its evenness, dust, noise.
+
+    Args:
+        size: side of the frame in pixels.
+        light: the lamp.
+        blur: the lens's blur in pixels (sigma); 0 is sharp.
+        noise: deviation of the sensor noise in grey levels.
+        unevenness: amplitude of the slow changes of light over the frame, as a share.
+        rng: the frame's randomness.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        light: Light,
+        *,
+        blur: float,
+        noise: float,
+        unevenness: float,
+        rng: np.random.Generator,
+    ) -> None:
+        self.light = light
+        self.blur = blur
+        coarse = 1.0 + unevenness * rng.uniform(-1, 1, (4, 4)).astype(np.float32)
+        self.gain = f32(cv2.resize(coarse, (size, size), interpolation=cv2.INTER_CUBIC))
+        self.grain = _grain(size, noise, rng) + _dust(size, rng)[..., None]
+
+    def shoot(self, canvas: Canvas, cut: Cut | None = None) -> Image:
+        """The picture of a canvas, or of one rectangle of it, bit for bit as in the whole picture.
+
+        Args:
+            canvas: the material.
+            cut: rows and columns; everything without it.
+        """
+        n = canvas.view.size
+        rows, cols = cut or (slice(0, n), slice(0, n))
+        wide = (_widen(rows, n), _widen(cols, n))
+        light = _shade(canvas, self.light, wide)
+        if self.blur > 0:
+            light = f32(cv2.GaussianBlur(light, (5, 5), self.blur))
+        inner = (_within(rows, wide[0]), _within(cols, wide[1]))
+        levels = light[inner] * self.gain[rows, cols, None] * np.float32(255.0) + self.grain[rows, cols]
+        return np.clip(levels + np.float32(0.5), 0, 255).astype(np.uint8)
+
+
+def _shade(canvas: Canvas, light: Light, cut: Cut) -> NDArray[np.float32]:
+    height = canvas.height[cut]
+    k = canvas.view.scale / 8.0  # Sobel sums 8 times the slope per pixel
+    gx = cv2.Sobel(height, cv2.CV_32F, 1, 0, scale=k)
+    gy = cv2.Sobel(height, cv2.CV_32F, 0, 1, scale=k)
+    inverse = 1.0 / np.sqrt(1.0 + gx * gx + gy * gy)
+    lx, ly, lz = _direction(light.azimuth, light.elevation)
+    lambert = np.maximum((lz - gx * lx - gy * ly) * inverse, 0.0)
+    diffuse = light.ambient + ((1.0 - light.ambient) / lz) * lambert
+    halfway = np.array([lx, ly, lz + 1.0]) / math.sqrt(lx * lx + ly * ly + (lz + 1.0) ** 2)
+    spec = np.maximum((halfway[2] - gx * halfway[0] - gy * halfway[1]) * inverse, 0.0).astype(np.float32)
+    for _ in range(light.sharpness):
+        spec *= spec
+    shine = (canvas.gloss[cut] * spec).astype(np.float32)
+    out = canvas.albedo[cut] * diffuse.astype(np.float32)[..., None] + shine[..., None]
+    return f32(out * np.array(light.tint, np.float32))
+
+
+def _direction(azimuth: float, elevation: float) -> tuple[float, float, float]:
+    flat = math.cos(elevation)
+    return flat * math.cos(azimuth), -flat * math.sin(azimuth), math.sin(elevation)
+
+
+def _widen(s: slice, n: int) -> slice:
+    return slice(max(0, s.start - _MARGIN), min(n, s.stop + _MARGIN))
+
+
+def _within(s: slice, wide: slice) -> slice:
+    return slice(s.start - wide.start, s.stop - wide.start)
+
+
+def _grain(size: int, sigma: float, rng: np.random.Generator) -> NDArray[np.float32]:
+    y, x = (int(v) for v in rng.integers(0, TILE, 2))
+    tile = sensor_tile()
+    if size > TILE:
+        tile = np.tile(tile, (size // TILE + 1, size // TILE + 1, 1))
+    return tile[y : y + size, x : x + size] * np.float32(sigma)
+
+
+def _dust(size: int, rng: np.random.Generator) -> Field:
+    """A few faint specks, within the bounds that are stated above; anti-aliased at 1/16 px."""
+    out = np.zeros((size, size), np.float32)
+    for _ in range(int(rng.integers(0, DUST_MAX + 1))):
+        x, y = rng.uniform(0.02, 0.98, 2) * size
+        radius = max(0.5, rng.uniform(0.3, 1.0) * DUST_RADIUS * size)
+        levels = rng.uniform(-1.0, 1.0) * DUST_LEVELS
+        reach = int(radius) + 2
+        x0, y0 = max(0, int(x) - reach), max(0, int(y) - reach)
+        x1, y1 = min(size, int(x) + reach + 1), min(size, int(y) + reach + 1)
+        d = np.hypot(np.arange(x0, x1)[None] - x, np.arange(y0, y1)[:, None] - y)
+        out[y0:y1, x0:x1] = np.clip(radius + 0.5 - d, 0, 1) * levels
+    return out
