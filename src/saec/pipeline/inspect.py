@@ -1,0 +1,301 @@
+"""Frames in, verdicts out: the threads that carry a frame through the stages.
+
+One way, five steps, each in a thread of its own (OpenVINO, OpenCV and torch release the interpreter
+lock, so decoding, edge and cloud truly run at the same time)::
+
+    read, decode, complexity -> edge, route -> pictures -+-> verdict
+                                                         +-> waiting list -> decode again -> cloud -> verdict
+
+What is bounded, and who waits for whom:
+
+- Decoded frames stand in bounded queues between decode, edge and pictures, so these three go at the
+  pace of the slowest of them and memory does not grow with the number of frames.
+- The edge never waits for the cloud. A frame that is sent there gives up its pixels: the waiting
+  list keeps its path and the edge's opinion, a few hundred bytes, the first thousand in memory and the
+  rest in a temporary file. Its file is decoded again when its turn comes, at most two batches ahead of
+  the cloud. So a slow cloud, even a stuck one, delays no verdict of the edge and holds no memory.
+- With ``RunConfig.waiting`` at most so many frames wait; the policy is told (``CloudState``) and answers
+  "busy" at the edge. The default is no bound: then the routes depend on the frames alone, not on
+  timing, and a run that was interrupted and resumed gives the labels of one that was not.
+
+What goes wrong with a frame stays with it: any exception in a stage gives an error verdict, and a cloud
+that fails on a frame leaves the edge's answer as a provisional verdict. Verdicts come in the order in
+which they are made: the edge's in the order of the sources, the cloud's when they arrive.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from saec.config import RunConfig
+from saec.pipeline import stages
+from saec.pipeline.channel import AbortedError, Channel
+from saec.pipeline.judge import (
+    CLOUD_ERROR,
+    NO_CLOUD,
+    Rules,
+    edge_verdict,
+    error_record,
+    error_verdict,
+    fallback_verdict,
+)
+from saec.pipeline.pictures import hottest_box
+from saec.pipeline.sources import Source
+from saec.pipeline.stages import Loaded, Measure
+from saec.pipeline.waiting import Pending, WaitingList
+from saec.schedule.policy import CloudState, Policy
+from saec.verdict import CloudEngine, CloudQuery, EdgeDetector, EdgeOpinion, Image, Verdict
+
+Observer = Callable[[Source, Image, EdgeOpinion], str | None]
+"""Is shown every frame with the edge's opinion before its verdict; returns the name of a saved picture."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judges:
+    """All that judges a frame.
+
+    Attributes:
+        detector: the edge.
+        policy: decides who answers.
+        rules: turn opinions into labels.
+        engine: the cloud, or None for the edge alone.
+        complexity: measures a frame, or None where the policy needs none.
+        references: images of goods that the cloud is shown before the frame.
+        batch: frames that the cloud is asked about at once.
+        bits: significant bits of 16-bit images.
+    """
+
+    detector: EdgeDetector
+    policy: Policy
+    rules: Rules
+    engine: CloudEngine | None = None
+    complexity: Measure | None = None
+    references: Sequence[Image] = ()
+    batch: int = 8
+    bits: int = 16
+
+
+def run_inspection(
+    sources: Iterable[Source],
+    judges: Judges,
+    config: RunConfig | None = None,
+    *,
+    known: Collection[tuple[str, str]] = frozenset(),
+    observe: Observer | None = None,
+    stop: threading.Event | None = None,
+    spill: Path | None = None,
+) -> Iterator[Verdict]:
+    """Judge every source and yield the verdicts as they are made.
+
+    Args:
+        sources: read one by one, so that a stream may be endless.
+        judges: the edge, the cloud and the rules.
+        config: queue lengths and what is done beside judging.
+        known: (path, sha256) of files that need no verdict any more, as after a resume.
+        observe: called in one thread with each decoded frame, before its verdict is yielded. What it
+            raises is noted in the verdict and does not change the label.
+        stop: when set, no further source is read; frames on their way at the edge and the batch at the
+            cloud still get their verdicts, frames that wait for the cloud do not.
+        spill: folder of the waiting list's temporary file.
+
+    Raises:
+        Exception: whatever ``sources`` or the run itself raises; never what a single frame causes.
+    """
+    run = _Run(judges, config or RunConfig(), known, observe, stop or threading.Event(), spill)
+    threads = [
+        threading.Thread(target=run.guard, args=(step,), name=f"saec-{name}", daemon=True)
+        for name, step in (
+            ("read", lambda: run.read(sources)),
+            ("edge", run.edge),
+            ("pictures", run.pictures),
+            ("fetch", run.fetch),
+            ("cloud", run.cloud),
+        )
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        yield from run.verdicts
+    except AbortedError:
+        raise (run.failure or RuntimeError("the run was aborted")) from None
+    finally:
+        run.abort()
+        for thread in threads:
+            thread.join()
+        run.waiting.close_file()
+
+
+class _Run:
+    """The queues of one run and the body of each thread."""
+
+    def __init__(
+        self,
+        judges: Judges,
+        config: RunConfig,
+        known: Collection[tuple[str, str]],
+        observe: Observer | None,
+        stop: threading.Event,
+        spill: Path | None,
+    ) -> None:
+        self.judges = judges
+        self.config = config
+        self.known = known
+        self.observe = observe
+        self.stop = stop
+        self.failure: BaseException | None = None
+        self.loaded: Channel[Future[Loaded | Verdict | None]] = Channel(config.queue)
+        self.seen: Channel[tuple[Loaded, EdgeOpinion, Pending]] = Channel(config.queue)
+        self.waiting = WaitingList(folder=spill)
+        self.sent = 0
+        self.batches: Channel[list[tuple[Pending, CloudQuery]]] = Channel(1)
+        self.verdicts: Channel[Verdict] = Channel(1024)
+
+    def guard(self, step: Callable[[], None]) -> None:
+        """Run a thread's body; what it raises aborts the run and is raised to the caller."""
+        try:
+            step()
+        except AbortedError:
+            return
+        except BaseException as e:
+            self.failure = e
+            self.abort()
+
+    def abort(self) -> None:
+        for channel in (self.loaded, self.seen, self.waiting, self.batches, self.verdicts):
+            channel.abort()
+
+    # read -> decode -> complexity
+
+    def read(self, sources: Iterable[Source]) -> None:
+        with ThreadPoolExecutor(self.config.decoders, "saec-decode") as pool:
+            for source in sources:
+                if self.stop.is_set():
+                    break
+                self.loaded.put(pool.submit(self._load, source))
+        self.loaded.close()
+
+    def _load(self, source: Source) -> Loaded | Verdict | None:
+        line, sha256 = self.judges.rules.line, ""
+        try:
+            raw = stages.read(source)
+            sha256 = raw.sha256
+            if stages.is_known(raw, self.known):
+                return None
+            return stages.prepare(raw, self.judges.complexity, bits=self.judges.bits)
+        except Exception as e:
+            if (source.path, sha256) in self.known:
+                return None
+            return error_verdict(source, line, e, sha256=sha256, time=time.time(), stage="read")
+
+    # edge -> route
+
+    def edge(self) -> None:
+        for future in self.loaded:
+            item = future.result()
+            del future  # it holds the frame's pixels
+            if isinstance(item, Loaded):
+                self._judge(item)
+            elif item is not None:
+                self.verdicts.put(item)
+            del item
+        self.seen.close()
+
+    def _judge(self, loaded: Loaded) -> None:
+        line = self.judges.rules.line
+        try:
+            opinion, ms = stages.look(loaded, self.judges.detector)
+            route = self.judges.policy.route(loaded.complexity, opinion, self._state(), loaded.time)
+            focus = hottest_box(opinion, self.judges.rules.calibration.threshold)
+        except Exception as e:
+            verdict = error_verdict(
+                loaded.source, line, e, sha256=loaded.sha256, time=loaded.time, stage="edge"
+            )
+            self.verdicts.put(verdict)
+            return
+        self.sent += route.decision == "cloud"
+        pending = Pending(
+            source=loaded.source,
+            sha256=loaded.sha256,
+            time=loaded.time,
+            edge=stages.edge_record(opinion),
+            route=route,
+            complexity=loaded.complexity,
+            focus=focus,
+            ms=ms,
+        )
+        self.seen.put((loaded, opinion, pending))
+
+    def _state(self) -> CloudState:
+        capacity = sys.maxsize if self.config.waiting is None else self.config.waiting
+        # Not len(self.waiting): frames that were just routed are still with the pictures.
+        waiting = self.sent - self.waiting.taken
+        return CloudState(link="up" if self.judges.engine else "down", queue=waiting, capacity=capacity)
+
+    # pictures -> verdict or waiting list
+
+    def pictures(self) -> None:
+        for loaded, opinion, pending in self.seen:
+            pending = self._shown(loaded, opinion, pending)
+            del loaded, opinion
+            self._send(pending)
+        self.waiting.close()
+
+    def _shown(self, loaded: Loaded, opinion: EdgeOpinion, pending: Pending) -> Pending:
+        if self.observe is None:
+            return pending
+        try:
+            name = self.observe(loaded.source, loaded.image, opinion)
+        except Exception as e:
+            return stages.changed(pending, problem=error_record(e).message)
+        return stages.changed(pending, map=name)
+
+    def _send(self, pending: Pending) -> None:
+        rules = self.judges.rules
+        if pending.route.decision == "edge":
+            self.verdicts.put(edge_verdict(pending, rules))
+        elif self.judges.engine is None:
+            self.verdicts.put(fallback_verdict(pending, rules, NO_CLOUD))
+        else:
+            self.waiting.put(stages.changed(pending, since=time.perf_counter()))
+
+    # waiting list -> decode again -> cloud -> verdict
+
+    def fetch(self) -> None:
+        while not self.stop.is_set():
+            taken = self.waiting.take(self.judges.batch)
+            if not taken:
+                break
+            batch = []
+            for pending in taken:
+                try:
+                    query = stages.fetch(
+                        pending, self.judges.rules.line, self.judges.references, bits=self.judges.bits
+                    )
+                except Exception as e:  # the file has gone or changed since the edge saw it
+                    self.verdicts.put(fallback_verdict(pending, self.judges.rules, CLOUD_ERROR, e))
+                else:
+                    batch.append((pending, query))
+                    del query
+            if batch:
+                self.batches.put(batch)
+            del batch
+        self.batches.close()
+
+    def cloud(self) -> None:
+        for batch in self.batches:
+            if self.judges.engine is None:  # nothing is ever put then
+                raise AssertionError("a batch for no engine")
+            now = time.perf_counter()
+            batch = [(stages.waited(pending, now), query) for pending, query in batch]
+            for verdict in stages.ask(
+                self.judges.engine, batch, self.judges.rules, explain=self.config.explain
+            ):
+                self.verdicts.put(verdict)
+            del batch
+        self.verdicts.close()

@@ -1,0 +1,185 @@
+"""From opinions to verdicts: pure functions, the same live and in a replay of the log."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from saec.errors import AnswerError, ConfigError
+from saec.line import Calibration, CloudTrust
+from saec.pipeline.sources import Source
+from saec.pipeline.waiting import Pending
+from saec.schedule.fusion import fuse, fused_label
+from saec.verdict import (
+    DEFECT,
+    GOOD,
+    CloudOpinion,
+    CloudRecord,
+    DecidedBy,
+    EdgeRecord,
+    ErrorRecord,
+    Explanation,
+    Verdict,
+)
+
+Role = Literal["fused", "advisory", "alone"]
+
+CLOUD_ERROR = "cloud-error"
+"""Reason of a verdict that the edge gave because the cloud failed on this frame."""
+
+NO_CLOUD = "no-cloud"
+"""Reason of a verdict that the edge gave because the run has no cloud to send the frame to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What turns opinions into labels on one line.
+
+    Attributes:
+        line: name of the line.
+        calibration: the line's calibration.
+        role: "fused": edge and cloud decide together as ``trust`` says; "advisory": the cloud's
+            opinion is shown and changes no label; "alone": the cloud decides by ``cloud_threshold``.
+        trust: how far the cloud is trusted on this line; needed for "fused".
+        cloud_threshold: P(defect) of the cloud at which it says defect, for "alone".
+    """
+
+    line: str
+    calibration: Calibration
+    role: Role = "advisory"
+    trust: CloudTrust | None = None
+    cloud_threshold: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.role == "fused" and (self.trust is None or self.trust.mode != "fused"):
+            raise ConfigError(
+                f"line {self.line}: fused with a cloud that has earned no say there",
+                "calibrate the line with this cloud first",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The label with its P(defect) and who gave it."""
+
+    label: int
+    p_defect: float | None
+    by: DecidedBy
+
+
+def decide(edge: EdgeRecord, cloud: CloudRecord | None, rules: Rules) -> Decision:
+    """The decision on one frame from what is logged of its opinions."""
+    if cloud is None or cloud.role == "advisory":
+        return Decision(edge.label, edge.p_defect, "edge")
+    if cloud.role == "alone":
+        label = DEFECT if cloud.p_defect >= rules.cloud_threshold else GOOD
+        return Decision(label, cloud.p_defect, "cloud")
+    assert rules.trust is not None  # Rules sees to it
+    label = fused_label(rules.calibration, rules.trust, edge.score, cloud.p_defect)
+    return Decision(label, fuse(rules.calibration, rules.trust, edge.score, cloud.p_defect), "cloud")
+
+
+def cloud_record(opinion: CloudOpinion, role: Role) -> CloudRecord:
+    """The cloud's opinion for the log.
+
+    Raises:
+        AnswerError: its P(defect) is no probability.
+    """
+    p = opinion.p_defect
+    if not (math.isfinite(p) and 0.0 <= p <= 1.0):
+        raise AnswerError(f"{opinion.model} answered P(defect) = {p}", "check the checkpoint")
+    return CloudRecord(p_defect=p, model=opinion.model, prompt=opinion.prompt, role=role)
+
+
+def edge_verdict(pending: Pending, rules: Rules) -> Verdict:
+    """The verdict on a frame that the cloud is not asked about."""
+    return _verdict(pending, decide(pending.edge, None, rules), rules, problem=_problem(pending))
+
+
+def cloud_verdict(
+    pending: Pending,
+    cloud: CloudRecord,
+    rules: Rules,
+    *,
+    explanation: Explanation | None = None,
+    problem: ErrorRecord | None = None,
+) -> Verdict:
+    """The verdict on a frame that the cloud has judged; ``problem`` is a failed explanation."""
+    decision = decide(pending.edge, cloud, rules)
+    return _verdict(
+        pending, decision, rules, cloud=cloud, explanation=explanation, problem=problem or _problem(pending)
+    )
+
+
+def fallback_verdict(pending: Pending, rules: Rules, reason: str, error: Exception | None = None) -> Verdict:
+    """The edge's answer where the cloud should have given one: provisional, never silent."""
+    decision = Decision(pending.edge.label, pending.edge.p_defect, "edge-fallback")
+    problem = error_record(error) if error else _problem(pending)
+    return _verdict(pending, decision, rules, reason=reason, problem=problem)
+
+
+def error_verdict(
+    source: Source, line: str, error: Exception, *, sha256: str = "", time: float = 0.0, stage: str = ""
+) -> Verdict:
+    """No label: the frame could not be judged, and the verdict says why."""
+    return Verdict(
+        id=printable(source.id),
+        path=printable(source.path),
+        sha256=sha256,
+        line=line,
+        time=time,
+        truth=source.truth,
+        state="error",
+        decided_by="none",
+        reason=f"{stage}-error" if stage else "error",
+        error=error_record(error),
+    )
+
+
+def error_record(error: Exception) -> ErrorRecord:
+    """An exception for the log: its class and its message, remedy included."""
+    return ErrorRecord(kind=type(error).__name__, message=printable(str(error) or repr(error)))
+
+
+def printable(text: str) -> str:
+    """The text as valid UTF-8; bytes of a file name that are not stand as ``\\udcXX`` escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _problem(pending: Pending) -> ErrorRecord | None:
+    return ErrorRecord(kind="PictureError", message=pending.problem) if pending.problem else None
+
+
+def _verdict(
+    pending: Pending,
+    decision: Decision,
+    rules: Rules,
+    *,
+    reason: str = "",
+    cloud: CloudRecord | None = None,
+    explanation: Explanation | None = None,
+    problem: ErrorRecord | None = None,
+) -> Verdict:
+    return Verdict(
+        id=pending.source.id,
+        path=pending.source.path,
+        sha256=pending.sha256,
+        line=rules.line,
+        time=pending.time,
+        truth=pending.source.truth,
+        label=decision.label,
+        state="provisional" if decision.by == "edge-fallback" else "final",
+        score=pending.edge.score,
+        p_defect=decision.p_defect,
+        decided_by=decision.by,
+        reason=reason or pending.route.reason,
+        route=pending.route,
+        complexity=pending.complexity,
+        edge=pending.edge,
+        cloud=cloud,
+        explanation=explanation,
+        map=pending.map,
+        ms={**pending.ms, "total": sum(pending.ms.values())},
+        error=problem,
+    )

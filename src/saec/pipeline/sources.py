@@ -1,0 +1,108 @@
+"""Where frames come from: a file, a folder, or a data set with its truth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from saec.data.dataset import Dataset, Item, open_dataset
+from saec.data.images import find_images
+from saec.data.parts import PartIds
+from saec.errors import DataError
+from saec.verdict import DEFECT
+
+Split = Literal["holdout", "train", "test", "val", "all"]
+PROCEDURAL_MARK = "samples.jsonl"
+"""The file by which a data set is known as drawn by our own generator."""
+
+
+class Source(msgspec.Struct, frozen=True, kw_only=True):
+    """One image file to judge.
+
+    Attributes:
+        id: unique within a run, the path relative to the input with "/" between its parts.
+        path: the file.
+        truth: GOOD, DEFECT or None when unknown.
+        mask: file of the defect's mask, where the data set has one.
+        kind: the data set's word for the defect, "good", or "" when unknown.
+    """
+
+    id: str
+    path: str
+    truth: int | None = None
+    part: str = ""
+    mask: str | None = None
+    kind: str = ""
+
+
+class Inputs(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run judges: the sources and where they came from."""
+
+    root: str
+    layout: str
+    split: str
+    sources: list[Source]
+    procedural: bool = False
+
+
+def list_inputs(
+    path: Path,
+    *,
+    split: Split = "holdout",
+    layout: str = "auto",
+    parts: PartIds | None = None,
+    limit: int | None = None,
+) -> Inputs:
+    """The sources under a path, in sorted order.
+
+    Args:
+        path: an image, a folder of images or a data set.
+        split: which part of a data set; "holdout" takes its test (or validation) images, or all of
+            them where it has none. A plain file or folder has no split.
+        layout: the data set's layout, see ``saec.data.dataset``.
+        parts: how part ids are read from file names.
+        limit: the first so many only.
+
+    Raises:
+        DataError: nothing there to judge.
+    """
+    if path.is_file():
+        dataset = None
+        items = [Item(path=p, label=None) for p in find_images(path)]
+    else:
+        dataset = open_dataset(path, layout=layout, parts=parts)
+        items = _select(dataset, split)
+    if not items:
+        raise DataError(f"{path}: no image to judge (split {split})", "name another folder or --split all")
+    root = path.parent if path.is_file() else path
+    return Inputs(
+        root=str(root.absolute()),
+        layout=dataset.layout if dataset else "file",
+        split=split if dataset else "",
+        sources=[_source(item, root) for item in items[:limit]],
+        procedural=(root / PROCEDURAL_MARK).is_file(),
+    )
+
+
+def _select(dataset: Dataset, split: Split) -> list[Item]:
+    if split == "holdout":
+        return dataset.holdout() or dataset.select()
+    return dataset.select() if split == "all" else dataset.select(split=split)
+
+
+def _source(item: Item, root: Path) -> Source:
+    path = item.path.absolute()
+    try:
+        name = path.relative_to(root.absolute()).as_posix()
+    except ValueError:  # a list or a CSV may name files that lie elsewhere
+        name = path.as_posix().lstrip("/")
+    return Source(
+        id=name,
+        path=str(path),
+        truth=item.label,
+        part=item.part,
+        mask=str(item.mask) if item.mask and item.label == DEFECT else None,
+        kind=item.kind,
+    )
