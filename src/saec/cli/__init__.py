@@ -49,7 +49,7 @@ def root() -> None:
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit status (0 fine, 1 failed, 2 bad input, 130 interrupted)."""
     try:
-        root.main(args=argv, prog_name="saec", standalone_mode=False)
+        status = root.main(args=argv, prog_name="saec", standalone_mode=False)
     except click.ClickException as e:
         e.show()
         return 2
@@ -63,7 +63,7 @@ def main(argv: list[str] | None = None) -> int:
         if e.remedy:
             click.echo(f"remedy: {e.remedy}", err=True)
         return 2
-    return 0
+    return status if isinstance(status, int) else 0  # click returns what ctx.exit(status) was given
 
 
 if __name__ == "__main__":

@@ -1,0 +1,149 @@
+"""The meter that runs beside the work: samples in a thread, exact counters where a phase begins or ends."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+from saec.errors import ConfigError
+from saec.meter import phases
+from saec.meter.gpu import Gpu, open_gpu
+from saec.meter.ledger import OUTSIDE, Ledger, Reading, Sample
+from saec.meter.process import ProcessTree
+from saec.meter.rapl import CpuEnergy, open_cpu
+
+Phase = Literal["loading", "warm-up", "run"]
+
+_RESTS = 9
+"""The sampler rests at least this many times what a sample took: a tenth of a core at most."""
+
+
+class Meter:
+    """Measures this process (or another) and its GPU from ``with`` to its end, by phase.
+
+        with Meter(gpu=0) as meter:
+            with meter.phase("loading"):
+                model = load()
+            with meter.phase("run"):
+                work(model)
+        print(meter.reading("run").gpu_energy_j)
+
+    Energies are differences of counters read at the ends of a phase; utilisation and memory are averages over
+    samples. A phase may come several times; its stretches add up. Synchronise the GPU before a phase ends,
+    else its work is booked where it happens.
+
+    Args:
+        gpu: NVML's number of the GPU, an opened ``Gpu``, or None to measure none.
+        interval: seconds between samples.
+        cpu: opened CPU counters; None opens the machine's.
+        pid: root of the process tree whose memory counts; None takes this process.
+        marks: file in which the measured process marks its phases.
+        clock: seconds; monotonic.
+
+    Raises:
+        ConfigError: no such GPU, or an interval that is not positive.
+    """
+
+    def __init__(
+        self,
+        gpu: int | Gpu | None = None,
+        interval: float = 0.2,
+        *,
+        cpu: CpuEnergy | None = None,
+        pid: int | None = None,
+        marks: Path | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        if interval <= 0:
+            raise ConfigError(f"meter interval {interval} is not positive", "give seconds, for example 0.2")
+        self.gpu = gpu if isinstance(gpu, Gpu) else open_gpu(gpu)
+        self._cpu = open_cpu() if cpu is None else cpu
+        self._tree = ProcessTree(os.getpid() if pid is None else pid)
+        self._marks = None if marks is None else phases.Marks(marks)
+        self._interval, self._clock = interval, clock
+        self._stop, self._lock = threading.Event(), threading.Lock()
+        self._thread = threading.Thread(target=self._watch, name="saec-meter", daemon=True)
+        self._failure: BaseException | None = None
+
+    def __enter__(self) -> Self:
+        self._ledger = Ledger(self._sample())
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+        try:
+            if self._failure is None and kind is None:
+                self._tick()
+        finally:
+            self.gpu.close()
+        if kind is None:
+            self._surface()
+
+    @contextmanager
+    def phase(self, name: Phase) -> Iterator[None]:
+        """Book what happens inside to this phase; phases do not nest.
+
+        Raises:
+            RuntimeError: called inside another phase.
+        """
+        if self._ledger.phase != OUTSIDE:
+            raise RuntimeError(f"phase {name!r} inside phase {self._ledger.phase!r}")
+        self._switch(name)
+        try:
+            yield
+        finally:
+            self._switch(OUTSIDE)
+        self._surface()
+
+    def reading(self, phase: str = "run") -> Reading:
+        """What was measured in a phase so far; in one that is going on, up to the last sample."""
+        self._surface()
+        with self._lock:
+            return self._ledger.reading(phase, (*self.gpu.notes, *self._cpu.notes, *self._tree.notes))
+
+    @property
+    def phases(self) -> list[str]:
+        """Every phase that took time, and "" when time passed outside of them."""
+        with self._lock:
+            return self._ledger.phases
+
+    def _switch(self, phase: str) -> None:
+        with self._lock:
+            sample = self._sample()
+            self._ledger.advance(sample, [(sample.time, phase)])
+        phases.mark(phase)
+
+    def _watch(self) -> None:
+        pause = self._interval
+        while not self._stop.wait(pause):
+            begin = time.perf_counter()
+            try:
+                self._tick()
+            except BaseException as e:  # surfaces in the thread that measures
+                self._failure = e
+                return
+            pause = max(self._interval, _RESTS * (time.perf_counter() - begin))
+
+    def _tick(self) -> None:
+        with self._lock:
+            sample = self._sample()
+            self._ledger.advance(sample, self._marks.read() if self._marks else ())
+
+    def _sample(self) -> Sample:
+        memory, utilisation = self._tree.memory_bytes(), self.gpu.utilisation()
+        gpu_j, cpu_j = self.gpu.energy_j(), self._cpu.energy_j()
+        return Sample(self._clock(), gpu_j, cpu_j, utilisation, memory)
+
+    def _surface(self) -> None:
+        if self._failure is not None:
+            raise self._failure
