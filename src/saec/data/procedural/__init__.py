@@ -10,7 +10,7 @@ taken from a picture: NumPy and OpenCV paint it all.
 """
 
 from saec.data.procedural.design import KINDS
-from saec.data.procedural.families import FAMILIES, OBJECTS, TEXTURES
+from saec.data.procedural.families import FAMILIES, HELD_OUT, OBJECTS, TEXTURES
 from saec.data.procedural.product import Product, Sample, draw_product
 
-__all__ = ["FAMILIES", "KINDS", "OBJECTS", "TEXTURES", "Product", "Sample", "draw_product"]
+__all__ = ["FAMILIES", "HELD_OUT", "KINDS", "OBJECTS", "TEXTURES", "Product", "Sample", "draw_product"]

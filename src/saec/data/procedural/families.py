@@ -1,4 +1,4 @@
-"""The table of families."""
+"""The table of families, and which of them a trained model may never see."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from saec.data.procedural import materials, round_parts
+from saec.data.procedural import boards, long_parts, materials, patterns, round_parts
 from saec.data.procedural.design import Design
 
 Family = Callable[[np.random.Generator], Design]
@@ -20,6 +20,11 @@ TEXTURES: dict[str, Family] = {
     "cast-surface": materials.cast_surface,
     "granite": materials.granite,
     "rubber-mat": materials.rubber_mat,
+    "tiles": patterns.tiles,
+    "printed-paper": patterns.printed_paper,
+    "perforated-sheet": patterns.perforated_sheet,
+    "wire-mesh": patterns.wire_mesh,
+    "solar-cell": patterns.solar_cell,
 }
 """Families whose product fills the frame."""
 
@@ -28,7 +33,23 @@ OBJECTS: dict[str, Family] = {
     "bottle-mouth": round_parts.bottle_mouth,
     "bearing": round_parts.bearing,
     "cookie": round_parts.cookie,
+    "nut": long_parts.nut,
+    "bolt": long_parts.bolt,
+    "capsule": long_parts.capsule,
+    "cable": long_parts.cable,
+    "zipper": long_parts.zipper,
+    "connector": long_parts.connector,
+    "chip-package": long_parts.chip_package,
+    "circuit-board": boards.circuit_board,
+    "label": boards.label,
+    "blister-pack": boards.blister_pack,
+    "keypad": boards.keypad,
+    "brush-head": boards.brush_head,
+    "commutator": boards.commutator,
 }
-"""Families whose product lies on a ground."""
+"""Families of assembled or countable things, most of them lying on a ground."""
 
 FAMILIES: dict[str, Family] = TEXTURES | OBJECTS
+
+HELD_OUT: tuple[str, ...] = ("leather", "tiles", "carpet", "nut", "cable", "zipper", "cookie", "blister-pack")
+"""Families that no training of ours ever shows: what generalises is measured on them."""

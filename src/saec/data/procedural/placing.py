@@ -33,14 +33,15 @@ def _outline(body: Mask) -> NDArray[np.bool_]:
     """Cells of the body that touch the ground; the frame's edge is no outline."""
     inside = (body > 127).astype(np.uint8)
     framed = cv2.copyMakeBorder(inside, 1, 1, 1, 1, cv2.BORDER_REPLICATE)
-    return (inside > 0) & (cv2.erode(framed, np.ones((3, 3), np.uint8))[1:-1, 1:-1] == 0)
+    eroded = cv2.erode(framed, np.ones((3, 3), np.uint8))[1:-1, 1:-1]
+    return np.not_equal(inside, eroded)
 
 
 def _interior(body: Mask, depth: float) -> NDArray[np.bool_]:
     """Cells at least so deep in the body, or nearly as deep as it gets; the frame's edge counts."""
     framed = cv2.copyMakeBorder((body > 127).astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
     away = f32(cv2.distanceTransform(framed, cv2.DIST_L2, 3))[1:-1, 1:-1]
-    return np.asarray(away >= min(depth, 0.75 * float(away.max())))
+    return np.greater_equal(away, min(depth, 0.75 * float(away.max())))
 
 
 def _mean_colour(canvas: Canvas, x: float, y: float, *, of_body: bool) -> Field:
