@@ -91,9 +91,11 @@ def _unit(goods: Array, defects: Array, threshold: float) -> float:
     Where goods hardly vary that says nothing, and the median distance of the defects takes its place.
     """
     centre = float(np.median(goods))
-    if goods[-1] > goods[0] and threshold - centre > 1e-3 * float(np.std(goods)):
-        return threshold - centre
-    return float(np.median(np.abs(defects - centre))) or 1.0
+    span = threshold - centre
+    if goods[-1] > goods[0] and span > max(1e-3 * float(np.std(goods)), np.finfo(np.float32).tiny):
+        return span
+    distance = float(np.median(np.abs(defects - centre)))
+    return distance if distance > np.finfo(np.float32).tiny else 1.0
 
 
 def _gate(
