@@ -82,6 +82,14 @@ def test_a_short_window_says_that_it_is_coarse() -> None:
     assert any("coarse" in note for note in ledger.reading("").notes)
 
 
+def test_a_window_shorter_than_the_counters_step_is_unknown_not_zero() -> None:
+    ledger = Ledger(Sample(0.0, gpu_j=5.0, cpu_j=1.0))
+    ledger.advance(Sample(0.03, gpu_j=5.0, cpu_j=1.0))
+    reading = ledger.reading("")
+    assert (reading.gpu_energy_j, reading.gpu_power_avg_w, reading.cpu_energy_j) == (None, None, None)
+    assert any("did not move" in note for note in reading.notes)
+
+
 @pytest.mark.parametrize(
     ("gpu", "cpu", "correct", "expected", "parts"),
     [

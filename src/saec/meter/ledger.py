@@ -90,7 +90,9 @@ class _Totals:
 
     def reading(self, phase: str, notes: tuple[str, ...]) -> Reading:
         gpu_j, wall, memory = _known(self.gpu_j), self.wall, self.memory
-        if gpu_j is not None and wall < COARSE_S:
+        if self.gpu_j == 0:
+            notes = (*notes, f"GPU energy over {wall:.2f} s is unknown, its counter did not move")
+        elif gpu_j is not None and wall < COARSE_S:
             notes = (*notes, f"GPU energy over {wall:.1f} s is coarse, its counter moves about every 0.1 s")
         return Reading(
             phase=phase,
@@ -175,7 +177,8 @@ def _spent(begin: float | None, end: float | None) -> float:
 
 
 def _known(joules: float) -> float | None:
-    return None if math.isnan(joules) else joules
+    """None for NaN, and for 0: idle hardware draws power too, so the counter had no time to move."""
+    return None if math.isnan(joules) or joules == 0 else joules
 
 
 def _between(begin: Sample, end: Sample, time: float) -> Sample:
