@@ -1,23 +1,14 @@
 import math
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from saec.config import GateConfig, SeedConfig
-from saec.errors import ConfigError, DataError
+from saec.errors import ConfigError
 from saec.line import Calibration, CloudTrust, Gate
 from saec.schedule.policy import REASONS, CloudOnly, CloudState, EdgeOnly, GatePolicy
-from saec.schedule.seed import (
-    PRESETS,
-    SeedPolicy,
-    SureThresholds,
-    cloud_label,
-    edge_label,
-    keeps,
-    thresholds_from_goods,
-)
+from saec.schedule.seed import PRESETS, SeedPolicy, keeps
 from saec.verdict import DEFECT, GOOD, EdgeOpinion
 
 LINE = Calibration(
@@ -88,31 +79,13 @@ def test_a_cloud_that_cannot_answer_is_said_so():
     assert CloudOnly().route(0.0, opinion(2.0), CloudState("up", 7, 8), 0.0).decision == "cloud"
 
 
-@given(ANY, ANY, ANY, st.booleans())
-def test_the_seed_s_edge_never_keeps_a_defect(smax, margin, ent, bidirectional):
+@given(st.floats(0, 10), ANY, st.booleans())
+def test_the_seed_s_edge_never_keeps_a_defect(complexity, score, bidirectional):
     """Its keep rule for defects contradicts its decision rule; the flag changes nothing."""
-    thresholds = SureThresholds(0.55, 0.03, 0.95)
-    label = edge_label(smax, margin, ent, thresholds)
-    sure = smax >= 0.55 and margin >= 0.03 and ent <= 0.95
-    assert keeps(label, sure, bidirectional=bidirectional) == (label == GOOD)
-
-
-def test_the_seed_s_edge_rule_wants_all_three():
-    t = SureThresholds(0.55, 0.03, 0.95)
-    assert edge_label(0.55, 0.03, 0.95, t) == GOOD
-    for smax, margin, ent in [(0.54, 0.5, 0.1), (0.9, 0.02, 0.1), (0.9, 0.5, 0.96)]:
-        assert edge_label(smax, margin, ent, t) == DEFECT
-
-
-def test_the_seed_s_thresholds_are_quantiles_of_goods():
-    v = np.linspace(0, 1, 11)
-    assert thresholds_from_goods(v, v, v) == SureThresholds(
-        pytest.approx(0.2), pytest.approx(0.2), pytest.approx(0.8)
-    )
-    with pytest.raises(ConfigError, match="all three"):
-        thresholds_from_goods([0.5], [0.1], [])
-    with pytest.raises(DataError, match="not finite"):
-        thresholds_from_goods([0.5], [0.1], [math.nan])
+    policy = SeedPolicy(SeedConfig(yolo_keep_bidir=bidirectional)).prepare([0.0, 2.0, 4.0, 10.0])
+    assert policy.route(complexity, opinion(score, DEFECT), UP, 0.0).decision == "cloud"
+    assert not keeps(DEFECT, bidirectional=bidirectional)
+    assert keeps(GOOD, bidirectional=bidirectional)
 
 
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=50, unique=True), st.floats(0, 1))
@@ -150,7 +123,7 @@ def test_the_seed_needs_its_first_pass():
 
 def test_the_preset_all_to_cloud_keeps_nothing():
     p = PRESETS["all-to-cloud"].policy
-    assert edge_label(1.0, 1.0, 0.0, SureThresholds(p.yolo_smax_thr, p.yolo_margin_thr, p.yolo_ent_thr))
+    assert p.yolo_smax_thr > 1  # no probability reaches it: the rule says good of nothing
     values = [1.0, 2.0, 2.0, 5.0]
     policy = SeedPolicy(p).prepare(values)
     assert {policy.route(c, opinion(0.0, GOOD), UP, 0.0).decision for c in values} == {"cloud"}
@@ -166,5 +139,3 @@ def test_presets_hold_the_seed_s_command_lines():
     )
     assert (saec.batch, saec.resize, saec.adapter, saec.four_bit) == (24, 512, True, False)
     assert (base.batch, base.resize, base.adapter, base.policy.yolo_keep_bidir) == (16, 448, False, False)
-    assert cloud_label(0.26, saec.policy.qwen_thr) == DEFECT
-    assert cloud_label(0.2599, saec.policy.qwen_thr) == GOOD

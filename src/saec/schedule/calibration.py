@@ -92,7 +92,7 @@ def _unit(goods: Array, defects: Array, threshold: float) -> float:
     """
     centre = float(np.median(goods))
     span = threshold - centre
-    if goods[-1] > goods[0] and span > max(1e-3 * float(np.std(goods)), np.finfo(np.float32).tiny):
+    if goods[-1] > goods[0] and span > max(1e-3 * float(np.std(goods)), float(np.finfo(np.float32).tiny)):
         return span
     distance = float(np.median(np.abs(defects - centre)))
     return distance if distance > np.finfo(np.float32).tiny else 1.0

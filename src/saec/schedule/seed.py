@@ -28,54 +28,13 @@ from saec.schedule.threshold import sorted_scores
 from saec.verdict import DEFECT, GOOD, EdgeOpinion, Route
 
 
-class SureThresholds(msgspec.Struct, frozen=True):
-    """Thresholds of the seed's edge rule.
+def keeps(label: int, *, bidirectional: bool) -> bool:
+    """Whether the seed's edge keeps a frame: a good that it is sure of, or, ``bidirectional``, a defect.
 
-    Attributes:
-        smax: least top-1 probability of a good.
-        margin: least difference of the two highest probabilities of a good.
-        ent: highest entropy / log(classes) of a good.
+    It is sure of exactly the frames that its rule calls good, so there is no defect that it keeps.
     """
-
-    smax: float
-    margin: float
-    ent: float
-
-
-def thresholds_from_goods(
-    smax: Sequence[float], margin: Sequence[float], ent: Sequence[float]
-) -> SureThresholds:
-    """The seed's thresholds from training goods: their 20 %, 20 % and 80 % quantiles.
-
-    Raises:
-        DataError: a value is not finite.
-        ConfigError: no goods.
-    """
-    if not len(smax) == len(margin) == len(ent) or not len(smax):
-        raise ConfigError(
-            f"{len(smax)}, {len(margin)} and {len(ent)} values of goods", "give all three of every good"
-        )
-    low = [float(np.quantile(sorted_scores(v, "goods"), 0.2)) for v in (smax, margin)]
-    return SureThresholds(low[0], low[1], float(np.quantile(sorted_scores(ent, "goods"), 0.8)))
-
-
-def edge_label(smax: float, margin: float, ent: float, thresholds: SureThresholds) -> int:
-    """GOOD when the classifier is sure of some class, else DEFECT."""
-    sure = smax >= thresholds.smax and margin >= thresholds.margin and ent <= thresholds.ent
-    return GOOD if sure else DEFECT
-
-
-def keeps(label: int, sure: bool, *, bidirectional: bool) -> bool:
-    """Whether the edge keeps a frame: a sure good, and where ``bidirectional`` a sure defect.
-
-    ``edge_label`` says GOOD exactly when it is sure, so the second case does not occur.
-    """
-    return sure and (label == GOOD or bidirectional)
-
-
-def cloud_label(p_defect: float, threshold: float) -> int:
-    """The cloud's answer stands alone: DEFECT when its P(defect) reaches ``qwen_thr``."""
-    return DEFECT if p_defect >= threshold else GOOD
+    sure = label == GOOD
+    return sure and (label == GOOD or (bidirectional and label == DEFECT))
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +68,7 @@ class SeedPolicy:
         return SeedPolicy(self.config, cut)
 
     def route(self, complexity: float | None, opinion: EdgeOpinion, state: CloudState, now: float) -> Route:
-        """See ``Policy.route``; ``opinion.label`` is that of ``edge_label``.
+        """See ``Policy.route``; ``opinion.label`` is that of the classifier's rule (``saec.edge.yolo``).
 
         Raises:
             ConfigError: not prepared, or no complexity.
@@ -122,8 +81,7 @@ class SeedPolicy:
             raise ConfigError("the seed's policy needs each frame's complexity", "measure it before routing")
         if not complexity < self.cut:
             return ask("seed-complex", state)
-        sure = opinion.label == GOOD
-        if keeps(opinion.label, sure, bidirectional=self.config.yolo_keep_bidir):
+        if keeps(opinion.label, bidirectional=self.config.yolo_keep_bidir):
             return Route("edge", "seed-simple-good")
         return ask("seed-not-kept", state)
 
@@ -132,7 +90,8 @@ class SeedPreset(msgspec.Struct, frozen=True, kw_only=True):
     """One of the seed's commands as data: its policy and how it ran its cloud.
 
     Attributes:
-        policy: the parameters of the collaboration.
+        policy: the parameters of the collaboration; the cloud alone decides what it is asked, and says
+            defect from ``qwen_thr``.
         batch, resize: images per forward pass and their side in pixels.
         adapter: whether a fine-tuned adapter was loaded.
         four_bit: whether the base was quantised.
