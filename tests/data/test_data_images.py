@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from saec.data import images
-from saec.data.images import SUFFIXES, decode, find_images, native_depth, read_image, read_mask
+from saec.data.images import SUFFIXES, decode, decode_native, find_images, read_image, read_mask
 from saec.errors import ConfigError, DataError, ImageError
 
 
@@ -220,10 +220,12 @@ def test_cmyk_jpeg_is_not_inverted() -> None:
     assert decode(data).min() > 250
 
 
-def test_native_depth() -> None:
+def test_decode_native_keeps_the_depth() -> None:
     deep = np.full((4, 4), 4095, np.uint16)
-    assert native_depth(encode_deep(deep, ".png")) == (16, 4095)
-    assert native_depth(encode(smooth(), "PNG"))[0] == 8
+    assert decode_native(encode_deep(deep, ".png")).max() == 4095
+    np.testing.assert_array_equal(decode_native(encode(smooth(), "PNG")), smooth())
+    with pytest.raises(ImageError, match="float32"):
+        decode_native(encode_deep(smooth().astype(np.float32), ".tiff"))
 
 
 def test_masks(tmp_path: Path) -> None:

@@ -95,14 +95,15 @@ def read_mask(path: str | Path) -> NDArray[np.bool_]:
     return np.asarray((pixels > floor).any(axis=2))
 
 
-def native_depth(data: bytes, name: str = "") -> tuple[int, int]:
-    """(bits per channel of the decoded source: 8 or 16, its largest value); for checks.
+def decode_native(data: bytes, name: str = "") -> NDArray[Any]:
+    """Decode to H x W x 3 RGB, upright, in the source's own depth: uint8 or uint16; for checks.
 
     Raises:
         ImageError: as `decode`.
     """
     pixels = _pixels(data, name or "image")
-    return (16 if pixels.dtype == np.uint16 else 8), int(pixels.max())
+    _to_8bit(pixels[:1, :1], 16, name or "image")  # refuses what `decode` refuses
+    return pixels
 
 
 def find_images(root: str | Path) -> list[Path]:

@@ -1,0 +1,144 @@
+"""`saec data check`: every fault of a data set, each with its remedy, found in one pass over the files."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import cv2
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from saec.data import check_set
+from saec.data.check_set import Fault, Seen
+from saec.data.dataset import Dataset, categories, open_dataset
+from saec.data.images import decode_native, read_bytes, read_mask
+from saec.data.items import Item
+from saec.data.parts import PartIds
+from saec.data.progress import Progress, silent
+from saec.errors import ImageError, SaecError
+
+
+class Checked(msgspec.Struct, frozen=True):
+    """One data set's check: ``counts`` is split -> kind -> number of images, faults are errors first."""
+
+    name: str
+    root: str
+    layout: str
+    counts: dict[str, dict[str, int]]
+    faults: list[Fault]
+
+    def count(self, level: Literal["error", "warning"]) -> int:
+        return sum(f.level == level for f in self.faults)
+
+
+def check_root(
+    root: Path,
+    *,
+    layout: str = "auto",
+    parts: PartIds | None = None,
+    bits: int = 16,
+    near: bool = False,
+    progress: Progress = silent,
+) -> Iterator[Checked]:
+    """Check a data set, or every category of a root; a folder that cannot be read at all is a fault, too.
+
+    Args:
+        root: a data set or a folder of data sets.
+        layout, parts: as in `open_dataset`.
+        bits: significant bits that 16-bit images are said to have.
+        near: also look for near-duplicates across roles.
+        progress: wraps the walk over the images, for a progress bar.
+    """
+    for folder in [root] if layout == "images" else categories(root):
+        try:
+            data = open_dataset(folder, layout=layout, parts=parts)
+        except SaecError as e:
+            fault = Fault("error", "layout", [str(folder)], e.what, e.remedy)
+            yield Checked(folder.name, str(folder), layout, {}, [fault])
+            continue
+        yield check_dataset(data, bits=bits, near=near, progress=progress)
+
+
+def check_dataset(
+    data: Dataset,
+    *,
+    bits: int = 16,
+    near: bool = False,
+    progress: Progress = silent,
+) -> Checked:
+    """Check one data set. Images are held one at a time; of each, a hash, a size and a thumbnail are kept."""
+    faults: list[Fault] = []
+    seen: list[Seen] = []
+    for item in progress(data.items, len(data.items)):
+        record, found = examine(item, thumbnail=near)
+        faults += found
+        if record is not None:
+            seen.append(record)
+    faults += check_set.examine_set(data, seen, bits=bits, near=near)
+    counts: dict[str, dict[str, int]] = {}
+    for item in data.items:
+        kinds = counts.setdefault(item.split or "all", {})
+        kinds[item.kind or "unlabelled"] = kinds.get(item.kind or "unlabelled", 0) + 1
+    faults = [_relative(f, data.root) for f in faults]
+    faults.sort(key=lambda f: (f.level, f.code))  # "error" sorts before "warning"
+    return Checked(data.name, str(data.root), data.layout, counts, faults)
+
+
+def examine(item: Item, *, thumbnail: bool = False) -> tuple[Seen | None, list[Fault]]:
+    """What one image shows by itself: a record of it (None when it cannot be read) and its faults."""
+    path = str(item.path)
+    try:
+        data = read_bytes(item.path)
+        if not data:
+            return None, [
+                Fault("error", "empty-file", [path], "the file is empty", "copy it again or remove it")
+            ]
+        pixels = decode_native(data, item.path.name)
+    except ImageError as e:
+        return None, [Fault("error", "unreadable", [path], e.what, e.remedy)]
+    faults = list(_examine_mask(item, pixels.shape[:2]))
+    if pixels.min() == pixels.max():
+        message = f"every pixel has the value {pixels.min()}"
+        faults.append(Fault("warning", "one-value", [path], message, "look at the camera; remove the image"))
+    record = Seen(
+        item=item,
+        sha=hashlib.sha256(data).hexdigest(),
+        height=pixels.shape[0],
+        width=pixels.shape[1],
+        deepest=int(pixels.max()) if pixels.dtype == np.uint16 else None,
+        thumbnail=_thumbnail(pixels) if thumbnail else None,
+    )
+    return record, faults
+
+
+def _examine_mask(item: Item, size: tuple[int, ...]) -> Iterator[Fault]:
+    if item.mask is None:
+        return
+    paths = [str(item.mask), str(item.path)]
+    try:
+        mask = read_mask(item.mask)
+    except ImageError as e:
+        yield Fault("error", "mask-unreadable", paths, e.what, e.remedy)
+        return
+    if mask.shape != size:
+        message = f"the mask has {mask.shape[1]} x {mask.shape[0]} pixels, its image {size[1]} x {size[0]}"
+        yield Fault("error", "mask-size", paths, message, "make the mask again at the image's size")
+    if not mask.any():
+        remedy = "mark the defect, or move the image to the goods"
+        yield Fault("error", "mask-empty", paths, "the mask of a defect marks no pixel", remedy)
+
+
+def _thumbnail(pixels: NDArray[Any]) -> NDArray[np.float32]:
+    """32 x 32 grey levels, mean 0: what two encodings of one frame share."""
+    grey = pixels.astype(np.float32).mean(axis=2) / (257.0 if pixels.dtype == np.uint16 else 1.0)
+    small = cv2.resize(grey, (32, 32), interpolation=cv2.INTER_AREA).ravel().astype(np.float32)
+    return np.asarray(small - small.mean())
+
+
+def _relative(fault: Fault, root: Path) -> Fault:
+    paths = [Path(p).relative_to(root).as_posix() if Path(p).is_relative_to(root) else p for p in fault.paths]
+    return msgspec.structs.replace(fault, paths=paths)

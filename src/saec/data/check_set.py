@@ -1,0 +1,205 @@
+"""Faults that only the whole data set shows: copies, parts in two roles, empty classes, odd sizes, strays."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from saec.data import layouts
+from saec.data.dataset import Dataset
+from saec.data.images import find_images
+from saec.data.items import Item
+from saec.verdict import DEFECT, GOOD
+
+ODD_ASPECT = 1.1
+"""An image is odd when its aspect ratio is this far from the median, as a factor."""
+ODD_AREA = 1.5
+"""An image is odd when its number of pixels is this far from the median, as a factor."""
+NEAR = 0.25
+"""A hold-out image is a near-duplicate when it is this much nearer to a train image than is usual."""
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """One fault: the files that it concerns, what is wrong and what to do."""
+
+    level: Literal["error", "warning"]
+    code: str
+    paths: list[str]
+    message: str
+    remedy: str
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """What is kept of an image: hash of its bytes, size, largest value of a 16-bit source, thumbnail."""
+
+    item: Item
+    sha: str
+    height: int
+    width: int
+    deepest: int | None = None
+    thumbnail: NDArray[np.float32] | None = None
+
+
+def examine_set(data: Dataset, seen: list[Seen], *, bits: int, near: bool) -> Iterator[Fault]:
+    """All faults of the set as a whole; see the functions below."""
+    yield from duplicates(seen)
+    yield from torn_parts(seen)
+    yield from empty_classes(data)
+    yield from odd_sizes(seen)
+    yield from significant_bits(seen, bits)
+    yield from strays(data)
+    if near:
+        yield from near_duplicates(seen)
+
+
+def duplicates(seen: list[Seen]) -> Iterator[Fault]:
+    """Files with the same bytes: across roles or with two labels an error, within a role a warning."""
+    groups: dict[str, list[Item]] = defaultdict(list)
+    for record in seen:
+        groups[record.sha].append(record.item)
+    for items in groups.values():
+        if len(items) < 2:
+            continue
+        paths = [str(i.path) for i in items]
+        roles = sorted({i.split for i in items})
+        if len({i.label for i in items}) > 1:
+            yield Fault("error", "two-labels", paths, "one image is good and defect", "keep the right one")
+        elif len(roles) > 1:
+            message = f"one image stands in {' and '.join(roles)}"
+            yield Fault("error", "duplicate-across", paths, message, "remove it from all roles but one")
+        else:
+            remedy = "remove the copies; folds keep them together until then"
+            yield Fault("warning", "duplicate-within", paths, f"{len(items)} copies of one image", remedy)
+
+
+def torn_parts(seen: list[Seen]) -> Iterator[Fault]:
+    """Parts whose images stand in two roles."""
+    groups: dict[str, list[Item]] = defaultdict(list)
+    for record in seen:
+        if record.item.part:
+            groups[record.item.part].append(record.item)
+    for part, items in sorted(groups.items()):
+        roles = sorted({i.split for i in items})
+        if len(roles) > 1:
+            paths = [str(next(i.path for i in items if i.split == role)) for role in roles]
+            message = f"images of part {part} stand in {' and '.join(roles)}"
+            yield Fault("error", "part-across", paths, message, "move all images of the part to one role")
+
+
+def empty_classes(data: Dataset) -> Iterator[Fault]:
+    """Class folders without images, a train split without goods, a hold-out without one of the classes."""
+    root = str(data.root)
+    if data.layout in ("mvtec", "folders"):
+        for folder in layouts.split_folders(data.root).values() or [data.root]:
+            for sub in layouts.subfolders(folder):
+                if not find_images(sub) and sub.name != layouts.GROUND_TRUTH:
+                    yield Fault(
+                        "error", "empty-class", [str(sub)], "no image in this class", "fill or remove it"
+                    )
+    if data.layout == "images":
+        return
+    if not data.select("train", GOOD):
+        message = "no goods to fit on (no train split)" if not data.select("train") else "no goods in train"
+        level: Literal["error", "warning"] = "error" if data.select("train") else "warning"
+        yield Fault(level, "no-train-goods", [root], message, "put images of good parts into train/good")
+    labels = {i.label for i in data.holdout()}
+    for label, word in ((GOOD, "good"), (DEFECT, "defect")):
+        if label not in labels:
+            remedy = f"put images into test/{word} to measure a line"
+            yield Fault("warning", "one-class-holdout", [root], f"no {word} in the hold-out", remedy)
+
+
+def odd_sizes(seen: list[Seen]) -> Iterator[Fault]:
+    """Images whose aspect ratio or size is far from the set's median."""
+    if not seen:
+        return
+    aspect = np.array([r.width / r.height for r in seen])
+    area = np.array([r.width * r.height for r in seen], float)
+    aspect_off = np.maximum(aspect / np.median(aspect), np.median(aspect) / aspect)
+    area_off = np.maximum(area / np.median(area), np.median(area) / area)
+    typical = seen[int(np.argmin(aspect_off * area_off))]
+    usual = f"usual are about {typical.width} x {typical.height}"
+    for record, by_aspect, by_area in zip(seen, aspect_off, area_off, strict=True):
+        message = f"{record.width} x {record.height} pixels, {usual}"
+        path = [str(record.item.path)]
+        if by_aspect > ODD_ASPECT:
+            remedy = "crop as the others are cropped, or fit a line of its own"
+            yield Fault("warning", "odd-aspect", path, message, remedy)
+        elif by_area > ODD_AREA:
+            yield Fault("warning", "odd-size", path, message, "record at the resolution of the others")
+
+
+def significant_bits(seen: list[Seen], bits: int) -> Iterator[Fault]:
+    """16-bit images whose largest value does not go with the significant bits that they are said to have."""
+    deep = [r for r in seen if r.deepest is not None]
+    if not deep:
+        return
+    brightest = max(deep, key=lambda r: r.deepest or 0)
+    found = max(8, (brightest.deepest or 0).bit_length())
+    message = (
+        f"the largest value of {len(deep)} 16-bit images is {brightest.deepest}: {found} significant bits"
+    )
+    path = [str(brightest.item.path)]
+    if found > bits:
+        yield Fault("error", "bits", path, f"{message}, not {bits}", f"say --bits {found}")
+    elif found <= bits - 2:
+        yield Fault(
+            "warning", "bits", path, f"{message}, not {bits}: they will look dark", f"say --bits {found}"
+        )
+
+
+def strays(data: Dataset) -> Iterator[Fault]:
+    """Images that the layout passes over, and masks that belong to no image."""
+    used = {p for i in data.items for p in (i.path, i.mask) if p is not None}
+    if data.layout == "visa":
+        return  # its table names the images; folders hold those of other tables, too
+    truth = data.root / layouts.GROUND_TRUTH
+    for path in find_images(data.root):
+        if path in used or (data.layout == "ksdd2" and _masks_a_good(path, used)):
+            continue
+        if path.is_relative_to(truth) or path.stem.endswith("_GT"):
+            remedy = "restore the image or remove the mask"
+            yield Fault("warning", "mask-orphan", [str(path)], "a mask without its image", remedy)
+        else:
+            remedy = "move it into a class folder, or remove it"
+            yield Fault("warning", "ignored", [str(path)], f"no image of the layout {data.layout}", remedy)
+
+
+def _masks_a_good(path: Path, used: set[Path]) -> bool:
+    return path.stem.endswith("_GT") and path.with_name(layouts.mask_stem(path) + path.suffix) in used
+
+
+def near_duplicates(seen: list[Seen]) -> Iterator[Fault]:
+    """Hold-out images that lie much nearer to a train image than hold-out images usually do.
+
+    The distance is the root mean square difference of 32 x 32 thumbnails. Products in a fixture all look
+    alike, so a fixed limit would flag all of them; the median nearest distance is the yardstick.
+    """
+    train = [r for r in seen if r.item.split == "train" and r.thumbnail is not None]
+    held = [r for r in seen if r.item.split not in ("train", "") and r.thumbnail is not None]
+    if not train or len(held) < 8:
+        return
+    bank = np.stack([r.thumbnail for r in train if r.thumbnail is not None])
+    nearest = [_nearest(r.thumbnail, bank) for r in held if r.thumbnail is not None]
+    usual = float(np.median([d for d, _ in nearest]))
+    for record, (distance, at) in zip(held, nearest, strict=True):
+        if record.sha != train[at].sha and distance < NEAR * usual:
+            paths = [str(record.item.path), str(train[at].item.path)]
+            message = (
+                f"nearly the same image in {record.item.split} and train ({distance:.2f} grey levels apart)"
+            )
+            yield Fault(
+                "warning", "near-duplicate", paths, message, "if it is one part, move both to one role"
+            )
+
+
+def _nearest(thumbnail: NDArray[np.float32], bank: NDArray[np.float32]) -> tuple[float, int]:
+    distances = np.sqrt(((bank - thumbnail) ** 2).mean(axis=1))
+    at = int(distances.argmin())
+    return float(distances[at]), at
