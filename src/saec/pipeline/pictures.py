@@ -23,12 +23,12 @@ OPACITY = 0.72
 """Opacity of the hottest colour; the product must stay visible below it."""
 
 QUALITY = 85
-_PALETTE_FROM = 96
+_PALETTE = (96, 250)
 """Inferno's darker colours read as shadow on a product, so the ramp starts at its magenta."""
 
 
 def scale(threshold: float) -> tuple[float, float]:
-    """The scores between which colour grows from nothing to full.
+    """The scores between which opacity grows from nothing to full.
 
     Args:
         threshold: the line's threshold, in score units.
@@ -52,11 +52,14 @@ def colourise(values: AnomalyMap, threshold: float) -> tuple[Image, NDArray[np.f
         h x w x 3 RGB uint8, and h x w opacity in 0..OPACITY.
     """
     low, high = scale(threshold)
-    heat = np.clip((np.nan_to_num(values, nan=low) - low) / (high - low), 0.0, 1.0).astype(np.float32)
-    index = (_PALETTE_FROM + heat * (250 - _PALETTE_FROM)).astype(np.uint8)
+    above = np.clip(2 * (np.nan_to_num(values, nan=low) - low) / (high - low), 0.0, 7.0)
+    # ``above`` is 0 at half the threshold, 1 at it, 7 at four times it.
+    hue = np.log1p(above) / np.log(8.0)
+    index = np.rint(_PALETTE[0] + hue * (_PALETTE[1] - _PALETTE[0])).astype(np.uint8)
     colours = cv2.cvtColor(cv2.applyColorMap(index, cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB)
     # The power keeps what is still below the threshold a hint.
-    return colours.astype(np.uint8), (OPACITY * heat**1.5).astype(np.float32)
+    alpha = OPACITY * np.minimum(1.0, above / 2) ** 1.5
+    return colours.astype(np.uint8), alpha.astype(np.float32)
 
 
 def overlay(image: Image, opinion: EdgeOpinion, threshold: float, *, max_side: int = 640) -> Image:

@@ -42,6 +42,7 @@ class LineInfo(msgspec.Struct, frozen=True, kw_only=True):
         has_p_defect: whether scores are mapped to P(defect) (labelled defects were given).
         n_goods, n_defects: calibration images.
         roi: the judged rectangle of the frame, or None for all of it.
+        bits: significant bits of 16-bit sources.
     """
 
     name: str
@@ -61,6 +62,7 @@ class LineInfo(msgspec.Struct, frozen=True, kw_only=True):
     n_goods: int | None = None
     n_defects: int | None = None
     roi: Box | None = None
+    bits: int = 16
 
 
 class DatasetInfo(msgspec.Struct, frozen=True, kw_only=True):

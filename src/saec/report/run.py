@@ -1,0 +1,83 @@
+"""A run folder, read for its report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from saec.errors import DataError
+from saec.pipeline.metrics import Metrics, evaluate_verdicts
+from saec.pipeline.runinfo import METRICS_FILE, VERDICTS_FILE, RunInfo, read_run
+from saec.verdict import Verdict
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a report is made of.
+
+    Attributes:
+        folder: the run folder; pictures are looked for in it.
+        info: its ``run.json``.
+        verdicts: one per frame, sorted by id.
+        metrics: the figures of these very verdicts, with the pixel figures of ``metrics.json``.
+        notes: what a reader must know about this run's files, one sentence each.
+    """
+
+    folder: Path
+    info: RunInfo
+    verdicts: list[Verdict]
+    metrics: Metrics
+    notes: list[str] = field(default_factory=list)
+
+
+def open_run(folder: str | Path) -> Run:
+    """Read a run folder; a run without any verdict is a run with zero frames.
+
+    Raises:
+        DataError: no run folder, or a damaged file.
+    """
+    folder = Path(folder)
+    info = read_run(folder)
+    verdicts, notes = _read_verdicts(folder / VERDICTS_FILE)
+    if not info.ended:
+        notes.append(
+            "The run has no end: it is still going on or was killed. It shows what was judged so far."
+        )
+    verdicts.sort(key=lambda v: v.id)
+    pixels = _pixel_figures(folder / METRICS_FILE)
+    metrics = msgspec.structs.replace(evaluate_verdicts(verdicts), **pixels)
+    return Run(folder, info, verdicts, metrics, notes)
+
+
+def _read_verdicts(path: Path) -> tuple[list[Verdict], list[str]]:
+    """The verdicts; a retried frame has several, of which the last stands."""
+    if not path.is_file():
+        return [], [f"There is no {path.name}: nothing was judged."]
+    decoder = msgspec.json.Decoder(Verdict)
+    latest: dict[tuple[str, str], Verdict] = {}
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.endswith(b"\n"):
+                return list(latest.values()), [
+                    "The log's last line is torn (the run was killed); it is left out."
+                ]
+            try:
+                verdict = decoder.decode(line)
+            except msgspec.DecodeError as e:
+                raise DataError(f"{path}:{number} is no verdict: {e}", "mend or delete that line") from e
+            latest[verdict.line, verdict.id] = verdict
+    return list(latest.values()), []
+
+
+def _pixel_figures(path: Path) -> dict[str, float | None]:
+    """What verdicts alone cannot tell; empty where no evaluation was made."""
+    if not path.is_file():
+        return {}
+    try:
+        figures = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+    except msgspec.DecodeError as e:
+        raise DataError(f"{path} is damaged: {e}", "evaluate again") from e
+    return {key: figures.get(key) for key in ("pixel_auroc", "pro")}

@@ -1,0 +1,189 @@
+"""The report's words and number formats; an unmeasured thing is 'unknown', never 0."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import PurePath
+from typing import Any
+
+from saec.pipeline.judge import CLOUD_ERROR, NO_CLOUD
+from saec.pipeline.runinfo import CloudInfo, RunInfo
+from saec.report.tally import Tally
+from saec.schedule.policy import REASONS as POLICY_REASONS
+
+UNKNOWN = "unknown"
+_GAP = "\u202f"
+_HARD = "\u00a0"
+
+DECIDERS = {"edge": "Edge", "cloud": "Cloud", "edge-fallback": "Edge, provisional", "none": "Nobody"}
+
+REASONS = POLICY_REASONS | {
+    CLOUD_ERROR: "the cloud failed on this frame: the edge's label stands",
+    NO_CLOUD: "the cloud would be asked, but the run had none: the edge's label stands",
+    "read-error": "the file cannot be read or is no image",
+    "edge-error": "the detector failed on this frame",
+}
+"""What a verdict's reason means; a reason that is not listed is shown as it is."""
+
+METER = (
+    ("wall_s", "Wall time", "s"),
+    ("gpu_util_avg", "GPU utilisation, average", "%"),
+    ("gpu_power_avg_w", "GPU power, average", "W"),
+    ("gpu_energy_j", "GPU energy", "J"),
+    ("cpu_energy_j", "CPU energy", "J"),
+    ("cpu_memory_avg_gb", "Memory, average", "GB"),
+    ("cpu_memory_peak_gb", "Memory, peak", "GB"),
+)
+"""Key of a meter reading, its name and its unit."""
+
+FIGURES = (
+    (
+        "image_auroc",
+        "Image AUROC",
+        "ranking by score, by P(defect) where a cloud decides; 0.5 is chance",
+        "number",
+    ),
+    ("average_precision", "Average precision", "defect is the positive class", "number"),
+    ("accuracy", "Accuracy", "at the line's threshold", "share"),
+    ("balanced_accuracy", "Balanced accuracy", "mean over goods and defects", "share"),
+    ("majority_accuracy", "Accuracy of always saying the larger class", "what no inspection gives", "share"),
+    ("accuracy_oracle", "Oracle accuracy", "threshold chosen on these very labels: no forecast", "share"),
+    ("f1_oracle", "Oracle F1", "threshold chosen on these very labels: no forecast", "number"),
+    ("escape_rate", "Escape rate", "defects judged good / defects", "share"),
+    ("overkill_rate", "Overkill rate", "goods judged defect / goods", "share"),
+    ("escalation_rate", "Escalation rate", "frames sent to the cloud / frames", "share"),
+    ("pixel_auroc", "Pixel AUROC", "of the anomaly maps, where masks exist", "number"),
+    ("pro", "PRO", "per-region overlap up to 30 % false positives, where masks exist", "number"),
+)
+"""Key of a figure, its name, what it means, and its format."""
+
+
+def share(value: float | None) -> str:
+    """A share of one as percent."""
+    return UNKNOWN if value is None else f"{100 * value:.1f}{_GAP}%"
+
+
+def number(value: Any) -> str:
+    """A figure without a unit, with three decimals."""
+    return UNKNOWN if value is None else f"{float(value):.3f}"
+
+
+def quantity(value: Any) -> str:
+    """A measured quantity, with three significant digits."""
+    if value is None:
+        return UNKNOWN
+    value = float(value)
+    return f"{value:,.0f}".replace(",", _GAP) if abs(value) >= 100 else f"{value:.3g}"
+
+
+def milliseconds(value: float | None) -> str:
+    """A duration, in seconds from one second upward."""
+    if value is None:
+        return UNKNOWN
+    if value >= 1000:
+        return f"{value / 1000:.2f}{_GAP}s"
+    return f"{value:.3g}{_GAP}ms" if value < 99.5 else f"{value:.0f}{_GAP}ms"
+
+
+def count(n: int, one: str, many: str = "") -> str:
+    """ "1 frame", "3 frames"."""
+    return f"{n:,} {one if n == 1 else many or one + 's'}".replace(",", _GAP)
+
+
+def reason(word: str) -> str:
+    return REASONS.get(word, word)
+
+
+def is_demonstration(info: RunInfo) -> bool:
+    """Whether pictures or model are ours, so that the figures say nothing of a user's product."""
+    return info.dataset.procedural or (info.cloud is not None and info.cloud.demonstration)
+
+
+def opening(infos: Sequence[RunInfo]) -> str:
+    """The report's first line: what data and what model."""
+    roots = _distinct(PurePath(info.dataset.root).name or info.dataset.root for info in infos)
+    drawn = [info.dataset.procedural for info in infos]
+    if all(drawn):
+        data = f"Procedural images drawn by our own generator ({roots})"
+    else:
+        data = f"Images of {roots}" + (", some of them drawn by our own generator" if any(drawn) else "")
+    models = _distinct(" on ".join(filter(None, (i.line.detector, i.line.backbone))) for i in infos)
+    lines = "line " if len(infos) == 1 else f"{len(infos)} lines: "
+    names = _distinct(info.line.name for info in infos)
+    text = f"{data}, judged by the edge detector ({models}) of {lines}{names}"
+    clouds = _distinct(_cloud_name(info.cloud) for info in infos if info.cloud)
+    text += f", and by {clouds} as the cloud." if clouds else ", without a cloud."
+    if any(map(is_demonstration, infos)):
+        text += " It shows that the parts work together; the figures say nothing about your product."
+    return text
+
+
+def _cloud_name(cloud: CloudInfo) -> str:
+    return f"the demonstration checkpoint “{cloud.name}”" if cloud.demonstration else cloud.name
+
+
+def _distinct(names: Iterable[str]) -> str:
+    return ", ".join(dict.fromkeys(names))
+
+
+def headline(t: Tally) -> str:
+    """The result in one sentence."""
+    if not t.frames:
+        return "No frame was judged."
+    if t.labelled:
+        parts = []
+        if t.true_defect:
+            parts.append(f"{_none(t.fn)} of {count(t.true_defect, 'defect')} escaped".replace(" ", _HARD))
+        if t.true_good:
+            parts.append(f"{_none(t.fp)} of {count(t.true_good, 'good')} {_was(t.fp)}".replace(" ", _HARD))
+            parts[-1] += " rejected"
+        sentence = ", ".join(parts) + "."
+        return sentence[0].upper() + sentence[1:]
+    if not t.judged:
+        return f"None of {count(t.frames, 'frame')} could be judged."
+    return f"{t.defect} of {count(t.judged, 'frame')} {_was(t.defect)} judged defect."
+
+
+def routing(t: Tally, info: RunInfo) -> str:
+    """Who decided, in one or two sentences."""
+    if not t.frames:
+        return ""
+    if info.cloud is None:
+        return "The edge decided alone; there was no cloud in this run."
+    text = f"The cloud was asked about {count(t.asked, 'frame')} of {t.frames:,}".replace(",", _GAP)
+    changes = t.put_right + t.put_wrong
+    if t.asked and t.labelled:
+        text += f" and changed {count(changes, 'label')}"
+        text += f": {t.put_right} put right, {t.put_wrong} put wrong." if changes else "."
+    else:
+        text += "."
+    if t.fallbacks:
+        text += (
+            f" It gave no answer on {count(t.fallbacks, 'frame')}; there the edge's stands, provisionally."
+        )
+    return text
+
+
+def cloud_role(cloud: CloudInfo) -> str:
+    """What the cloud may do on this line, and why, as sentences."""
+    role = {
+        "fused": "Its opinion and the edge's decide together, weighed by how well each does on this line.",
+        "advisory": "Its opinion is shown and changes no label.",
+        "unasked": "It has not earned a say on this line, so it is not consulted.",
+        "alone": "It decides every frame that it is asked about.",
+    }[cloud.role]
+    return f"{role} {cloud.reason or _measured(cloud)}".strip()
+
+
+def _measured(cloud: CloudInfo) -> str:
+    if cloud.auroc is None:
+        return "It was not measured on this line."
+    return f"Its AUROC there is {number(cloud.auroc)}, at least {number(cloud.auroc_low)} at 95 % confidence."
+
+
+def _none(n: int) -> str:
+    return str(n) if n else "none"
+
+
+def _was(n: int) -> str:
+    return "was" if n == 1 else "were"

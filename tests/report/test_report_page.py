@@ -1,0 +1,228 @@
+import base64
+import re
+
+import cv2
+import msgspec
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from report_samples import Page, failed, info, pictured, small, verdict, write
+
+from saec.cli.report import command
+from saec.errors import DataError
+from saec.pipeline.runinfo import Machine
+from saec.report import write_report
+from saec.verdict import Explanation
+
+MIXED = [
+    verdict("good/1.png", 1.0, truth=0),
+    verdict("good/2.png", 3.5, truth=0),
+    verdict("bad/1.png", 9.0, truth=1),
+    verdict("bad/2.png", 1.2, truth=1),
+    verdict("bad/3.png", 2.5, truth=1, label=1, cloud=0.9),
+    verdict("good/3.png", 2.6, truth=0, label=1, cloud=0.8),
+    failed(truth=1),
+]
+
+
+def page_of(tmp_path, verdicts, run=None):
+    return Page(write_report(write(tmp_path / "run", verdicts, run)).read_text())
+
+
+def test_page_refers_to_nothing_outside_itself(tmp_path):
+    run = tmp_path / "run"
+    page = page_of(tmp_path, [pictured(run, "a.png"), *MIXED], info(cloud=small()))
+    assert not [tag for tag, _ in page.tags if tag in ("script", "link", "iframe", "object")]
+    for _, attributes in page.tags:
+        assert attributes.get("src", "data:image/jpeg;base64,").startswith("data:image/jpeg;base64,")
+        assert attributes.get("href", "#").startswith("#")
+    html = (run / "report.html").read_text()
+    assert not re.findall(r"@import|url\(|https?://", html)
+
+
+def test_links_lead_to_something_and_no_id_stands_twice(tmp_path):
+    page = page_of(tmp_path, MIXED, info(cloud=small()))
+    ids = [a["id"] for _, a in page.tags if "id" in a]
+    assert len(ids) == len(set(ids))
+    targets = {a["href"][1:] for _, a in page.tags if "href" in a}
+    assert targets
+    assert targets <= set(ids)
+
+
+def test_result_is_said_in_one_sentence_and_counts_equal_the_verdicts(tmp_path):
+    text = page_of(tmp_path, MIXED, info(cloud=small())).text
+    assert "1 of 3 defects escaped, 2 of 3 goods were rejected." in text
+    assert "asked about 2 frames of 7 and changed 2 labels: 1 put right, 1 put wrong." in text
+    assert "Figures on 3 goods and 3 defects" in text
+    assert "is good 1 2 overkill is defect 1 escape 2" in text
+    assert "Not judged 1" in text
+
+
+def test_every_picture_has_a_text_and_a_size(tmp_path):
+    run = tmp_path / "run"
+    page = page_of(tmp_path, [pictured(run, "a.png"), pictured(run, "b.png", truth=1)])
+    images = page.having("img")
+    assert len(images) == 5, "frame and map of both, and one in the strip at the top"
+    for image in images:
+        assert image["alt"]
+        data = np.frombuffer(base64.b64decode(image["src"].split(",")[1]), np.uint8)
+        height, width = cv2.imdecode(data, cv2.IMREAD_COLOR).shape[:2]
+        assert (int(image["width"]), int(image["height"])) == (width, height)
+        assert max(height, width) <= 288
+    assert all(a.get("aria-label") for a in page.having("svg"))
+
+
+def test_odd_names_and_words_stay_text(tmp_path):
+    evil = "<script>alert(1)</script>\"'&.png"
+    verdicts = [
+        verdict(evil, 9.0, truth=1, explanation=Explanation("<b>kind", "</blockquote><img src=x onerror=1>")),
+        failed("x.png", "<img src=http://evil/>"),
+    ]
+    run = info(
+        evil, notes=["<script>note</script>"], command="saec inspect '<script>'", cloud=small(reason="<i>")
+    )
+    page = page_of(tmp_path, verdicts, run)
+    assert not page.having("script")
+    assert not page.having("img")
+    for text in (
+        evil,
+        "<b>kind",
+        "<img src=http://evil/>",
+        "<script>note</script>",
+        "saec inspect '<script>'",
+    ):
+        assert " ".join(text.split()) in page.text
+
+
+def test_unmeasured_is_unknown_and_never_zero(tmp_path):
+    meter = [{"phase": "run", "wall_s": 2.5, "gpu_energy_j": None, "cpu_memory_avg_gb": 0.25}]
+    page = page_of(tmp_path, MIXED, info(meter=meter, machine=Machine()))
+    assert "Wall time 2.5 s" in page.text.replace("\u202f", " ")
+    assert "GPU energy unknown" in page.text
+    assert "Memory, peak unknown" in page.text
+    assert "Energy per correct decision no energy was measured unknown" in page.text
+    assert "Pixel AUROC of the anomaly maps, where masks exist unknown" in page.text
+    assert "unknown CPU" in page.text
+
+
+def test_energy_per_correct_decision_is_that_of_the_run_phase(tmp_path):
+    meter = [
+        {"phase": "loading", "wall_s": 9.0, "gpu_energy_j": 1e6},
+        {"phase": "run", "wall_s": 2.0, "gpu_energy_j": 108.0, "cpu_energy_j": None},
+    ]
+    text = page_of(tmp_path, MIXED, info(meter=meter)).text.replace("\u202f", " ")
+    assert "energy of GPU 10 mWh" in text, "108 J over 3 correct decisions"
+
+
+@pytest.mark.parametrize(
+    ("run", "first", "demonstration"),
+    [
+        (info(), "Images of gears", False),
+        (info(cloud=small(demonstration=False)), "Images of gears", False),
+        (info(cloud=small()), "Demonstration. Images of gears", True),
+        (info(procedural=True), "Demonstration. Procedural images drawn by our own generator", True),
+    ],
+)
+def test_first_line_says_what_data_and_what_model(tmp_path, run, first, demonstration):
+    page = page_of(tmp_path, MIXED, run)
+    body = page.text.split("inspection report", 1)[1].strip()
+    assert body.startswith(first)
+    assert ("say nothing about your product" in page.text) == demonstration
+    assert ("without a cloud" in page.text) == (run.cloud is None)
+
+
+def test_unlabelled_run_has_routes_and_gallery_and_no_figures(tmp_path):
+    verdicts = [msgspec.structs.replace(v, truth=None) for v in MIXED]
+    page = page_of(tmp_path, verdicts, info(cloud=small()))
+    assert "4 of 6 frames were judged defect." in page.text
+    assert "AUROC ranking" not in page.text
+    assert not page.having("table", "confusion")
+    assert "Changed by the cloud 2" in page.text
+    assert "Who decided, and why" in page.text
+    assert "truth:" not in page.text
+
+
+def test_run_without_frames_says_so(tmp_path):
+    page = page_of(tmp_path, [])
+    assert "No frame was judged." in page.text
+    assert not page.having("svg")
+
+
+def test_run_of_errors_alone(tmp_path):
+    page = page_of(tmp_path, [failed("a.png"), failed("b.png")])
+    assert "None of 2 frames could be judged." in page.text
+    assert len(page.having("li", "card")) == 2
+
+
+@pytest.mark.parametrize("role", ["fused", "advisory", "unasked", "alone"])
+def test_cloud_role_stands_with_its_reason(tmp_path, role):
+    page = page_of(tmp_path, MIXED, info(cloud=small(role, reason="AUROC 0.61 on 20 images.")))
+    assert f"{role.capitalize()}." in page.text
+    assert "AUROC 0.61 on 20 images." in page.text
+
+
+def test_explanation_is_shown_with_its_words(tmp_path):
+    words = Explanation("scratch", "A long scratch crosses the rim.", (10, 20, 110, 220))
+    run = tmp_path / "run"
+    plain = page_of(tmp_path, [pictured(run, "a.png")]).having("img")
+    page = page_of(tmp_path, [pictured(run, "a.png", explanation=words)])
+    assert "A long scratch crosses the rim." in page.text
+    before, after = (
+        next(i["src"] for i in images if i["alt"] == "Frame a.png") for images in (plain, page.having("img"))
+    )
+    assert before != after, "the box is drawn"
+
+
+def test_pictures_stop_at_the_budget_and_the_page_says_so(tmp_path):
+    run = tmp_path / "run"
+    write(run, [pictured(run, f"{i}.png") for i in range(5)])
+    path = write_report(run, budget=1)
+    page = Page(path.read_text())
+    assert "4 frames stand without pictures" in page.text
+    assert len(page.having("li", "card")) == 5
+
+
+def test_frames_that_moved_away_leave_the_rest(tmp_path):
+    run = tmp_path / "run"
+    seen = pictured(run, "a.png")
+    (run.parent / "data" / "a.png").unlink()
+    page = page_of(tmp_path, [seen, verdict("b.png", 8.0)])
+    assert "no picture" in page.text
+    assert [i["alt"] for i in page.having("img")] == [
+        "Sure defects: a.png",
+        "Frame a.png with its anomaly map",
+    ]
+
+
+def test_several_runs_in_one_page(tmp_path):
+    gear = write(tmp_path / "gear", MIXED, info("gear"))
+    screw = write(tmp_path / "screw", MIXED[:3], info("screw", procedural=True))
+    path = write_report(gear, screw, out=tmp_path / "both.html")
+    page = Page(path.read_text())
+    assert len(page.having("article")) == 2
+    assert "2 lines: gear, screw" in page.text
+    assert "some of them drawn by our own generator" in page.text
+    rows = page.text.split("All lines")[1].split("Line gear")[0].replace("\u202f", " ")
+    assert "gear 3 3" in rows
+    assert "screw 2 1 1.000" in rows
+    assert "mean" in rows
+
+
+def test_command_writes_the_page_into_the_run(tmp_path):
+    run = write(tmp_path / "run", MIXED)
+    result = CliRunner().invoke(command, [str(run)], catch_exceptions=False)
+    assert result.exit_code == 0
+    assert result.output.strip() == str(run / "report.html")
+    assert (run / "report.html").is_file()
+
+
+def test_folder_that_is_no_run_is_an_error_with_remedy(tmp_path):
+    with pytest.raises(DataError, match="not a run folder") as error:
+        write_report(tmp_path)
+    assert "saec inspect" in error.value.remedy
+
+
+def test_unwritable_out_is_an_error(tmp_path):
+    run = write(tmp_path / "run", MIXED)
+    with pytest.raises(DataError, match="cannot be written"):
+        write_report(run, out=tmp_path / "missing" / "page.html")
