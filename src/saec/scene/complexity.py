@@ -70,7 +70,7 @@ def features(image: Image) -> dict[str, float]:
     deviation = _cell_deviation(pyramid[0])
     values = {"entropy": _entropy(pyramid[0])}
     for level in range(LEVELS):
-        values[f"detail_{2**level}"] = _log_rms(_band(pyramid, level))
+        values[f"detail_{2**level}"] = _log(_band_rms(pyramid, level))
     values["layout"] = _log(float(pyramid[LEVELS].std()))
     values["busy"] = float((deviation > QUIET).mean())
     values["peak"] = _log(float(deviation.max()))
@@ -167,20 +167,16 @@ def _pyramid(grey: Grey) -> Levels:
     return levels
 
 
-def _band(pyramid: Levels, level: int) -> NDArray[np.int16]:
-    """What this level shows and the next coarser one does not, in grey levels."""
+def _band_rms(pyramid: Levels, level: int) -> float:
+    """Root mean square, in grey levels, of what this level shows and the next coarser one does not."""
     fine = pyramid[level]
     coarse = cv2.pyrUp(pyramid[level + 1], dstsize=(fine.shape[1], fine.shape[0]))
-    return np.asarray(cv2.subtract(fine, coarse, dtype=cv2.CV_16S), dtype=np.int16)
+    return cv2.norm(fine, coarse, cv2.NORM_L2) / math.sqrt(fine.size)
 
 
 def _log(grey_levels: float) -> float:
     """Doublings of a contrast above one grey level, the least that eight bits can hold."""
     return math.log2(1.0 + grey_levels)
-
-
-def _log_rms(band: NDArray[np.int16]) -> float:
-    return _log(float(cv2.norm(band, cv2.NORM_L2)) / math.sqrt(band.size))
 
 
 def _entropy(grey: Grey) -> float:
@@ -206,7 +202,7 @@ def _directions(grey: Grey) -> float:
     """
     dx = cv2.Sobel(grey, cv2.CV_32F, 1, 0, ksize=3, scale=1 / 8)
     dy = cv2.Sobel(grey, cv2.CV_32F, 0, 1, ksize=3, scale=1 / 8)
-    xx, yy, xy = (float(cv2.mean(p * q)[0]) for p, q in ((dx, dx), (dy, dy), (dx, dy)))
+    xx, yy, xy = (float(np.vdot(p, q)) / grey.size for p, q in ((dx, dx), (dy, dy), (dx, dy)))
     return (xx + yy - math.hypot(xx - yy, 2.0 * xy)) / (xx + yy + 1.0)
 
 
@@ -215,5 +211,5 @@ def _colours(image: Image, grid: tuple[int, ...]) -> float:
     taken = cv2.resize(image, grid[::-1], interpolation=cv2.INTER_NEAREST)
     red, green, blue = (channel.astype(np.int16) for channel in cv2.split(taken))
     mean_rg, std_rg = cv2.meanStdDev(red - green)
-    mean_yb, std_yb = cv2.meanStdDev((red + green) // 2 - blue)
+    mean_yb, std_yb = cv2.meanStdDev(((red + green) >> 1) - blue)
     return _log(math.hypot(std_rg.item(), std_yb.item()) + 0.3 * math.hypot(mean_rg.item(), mean_yb.item()))
