@@ -9,8 +9,20 @@ Everything is a function of (family, product seed, frame seed, kind, difficulty,
 taken from a picture: NumPy and OpenCV paint it all.
 """
 
+from saec.data.procedural.dataset import Written, write_dataset
 from saec.data.procedural.design import KINDS
 from saec.data.procedural.families import FAMILIES, HELD_OUT, OBJECTS, TEXTURES
 from saec.data.procedural.product import Product, Sample, draw_product
 
-__all__ = ["FAMILIES", "HELD_OUT", "KINDS", "OBJECTS", "TEXTURES", "Product", "Sample", "draw_product"]
+__all__ = [
+    "FAMILIES",
+    "HELD_OUT",
+    "KINDS",
+    "OBJECTS",
+    "TEXTURES",
+    "Product",
+    "Sample",
+    "Written",
+    "draw_product",
+    "write_dataset",
+]
