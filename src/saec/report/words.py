@@ -112,14 +112,15 @@ def opening(infos: Sequence[RunInfo]) -> str:
     names = _distinct(info.line.name for info in infos)
     text = f"{data}, judged by the edge detector ({models}) of {lines}{names}"
     clouds = _distinct(_cloud_name(info.cloud) for info in infos if info.cloud)
-    text += f", and by {clouds} as the cloud." if clouds else ", without a cloud."
+    text += f", with {clouds} as the cloud." if clouds else ", without a cloud."
     if any(map(is_demonstration, infos)):
         text += " It shows that the parts work together; the figures say nothing about your product."
     return text
 
 
 def _cloud_name(cloud: CloudInfo) -> str:
-    return f"the demonstration checkpoint “{cloud.name}”" if cloud.demonstration else cloud.name
+    name = f"the demonstration checkpoint “{cloud.name}”" if cloud.demonstration else cloud.name
+    return f"{name} ({cloud.role})"
 
 
 def _distinct(names: Iterable[str]) -> str:
