@@ -72,3 +72,13 @@ def test_builders(product: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
 def test_unknown_family_names_the_families(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "procedural", "--family", "unicorn", "--out", str(tmp_path / "p")]) == 2
     assert "remedy: one of " in capsys.readouterr().err
+
+
+def test_procedural_sets_check_clean(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from saec.data.procedural import FAMILIES
+
+    family = sorted(FAMILIES)[0]
+    small = ["--n-train", "2", "--n-good", "2", "--n-defect", "3", "--size", "96"]
+    out = str(tmp_path / "p")
+    assert main(["data", "procedural", "--family", family, "--out", out, *small]) == 0
+    assert main(["data", "check", out]) == 0, capsys.readouterr().out

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from saec.data.building import Built
     from saec.data.check import Checked
     from saec.data.parts import PartIds
+    from saec.data.procedural.dataset import Written
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -220,10 +221,15 @@ def procedural(out: Path, family: str, kinds: Sequence[str], **options: Any) -> 
         raise ConfigError(f"no family {family!r}", f"one of {', '.join(sorted(FAMILIES))}, or all")
     from saec.data.procedural import write_dataset
 
-    families = sorted(FAMILIES) if family == "all" else [family]
-    for name in progress(families, len(families)) if family == "all" else families:
-        write_dataset(out / name if family == "all" else out, family=name, kinds=kinds or None, **options)
-    click.echo(f"{out}: {', '.join(families)}")
+    if family != "all":
+        _drawn(write_dataset(out, family=family, kinds=kinds or None, progress=progress, **options))
+        return
+    for name in progress(sorted(FAMILIES), len(FAMILIES)):
+        _drawn(write_dataset(out / name, family=name, kinds=kinds or None, **options))
+
+
+def _drawn(written: Written) -> None:
+    click.echo(f"{written.out}: " + ", ".join(f"{name} {n}" for name, n in written.counts.items()))
 
 
 def progress(items: Iterable[T], total: int) -> Iterable[T]:

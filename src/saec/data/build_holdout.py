@@ -54,12 +54,7 @@ def build_holdout(
         DataError: nothing to take, ``out`` is in use, an exclusion that cannot be understood.
     """
     pool = unique(collect(src, holdout_only=True, parts=parts, progress=progress))
-    exclusions = Exclusions()
-    for file in exclude_manifests:
-        exclusions.add_manifest(file)
-    for file in exclude:
-        exclusions.add_jsonl(file, src, pool)
-    free = [s for s in pool if not exclusions.covers(s)]
+    free = _without(pool, src, exclude, exclude_manifests)
     rng = np.random.default_rng(seed)
     picked = {GOOD: _pick(free, GOOD, n_good, rng), DEFECT: _pick(free, DEFECT, n_defect, rng)}
     if not (picked[GOOD] or picked[DEFECT]):
@@ -78,12 +73,24 @@ def build_holdout(
         f"mvtec_holdout_{WORDS[label]}": [s.relative for s in sources] for label, sources in picked.items()
     }
     write_lists(split_lists, lists)
-    notes = [
-        f"{asked[f'n_{word}']} {word} images were asked for, {counts[word]} exist"
-        for word in WORDS.values()
-        if counts[word] < asked[f"n_{word}"]
+    return Built(out, counts, _notes(counts, {"good": n_good, "defect": n_defect}))
+
+
+def _without(pool: list[Source], src: Path, lists: Sequence[Path], manifests: Sequence[Path]) -> list[Source]:
+    exclusions = Exclusions()
+    for file in manifests:
+        exclusions.add_manifest(file)
+    for file in lists:
+        exclusions.add_jsonl(file, src, pool)
+    return [s for s in pool if not exclusions.covers(s)]
+
+
+def _notes(counts: dict[str, int], asked: dict[str, int]) -> list[str]:
+    return [
+        f"{most} {word} images were asked for, {counts[word]} exist"
+        for word, most in asked.items()
+        if counts[word] < most
     ]
-    return Built(out, counts, notes)
 
 
 def _pick(pool: list[Source], label: int, most: int, rng: np.random.Generator) -> list[Source]:

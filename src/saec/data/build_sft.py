@@ -72,10 +72,7 @@ def build_sft(
             "give a share of 0 to 1, 0 or more images",
         )
     sources = collect(src, holdout_only=False, parts=parts, progress=progress)
-    exclusions = Exclusions()
-    for path in exclude_holdout:
-        exclusions.add_manifest(path, "holdout")
-    free = [s for s in sources if not exclusions.covers(s)]
+    free = _without_holdouts(sources, exclude_holdout)
     sets = split(free, defect_train_ratio, seed)
     counts = _counts(sets, len(sources) - len(free))
     options = {"defect_train_ratio": defect_train_ratio, "seed": seed, "references": references}
@@ -95,6 +92,13 @@ def build_sft(
         _write(work / "val.jsonl", sets.val, sets.train, references, seed)
         manifest.write(work)
     return Built(out, counts, _notes(counts))
+
+
+def _without_holdouts(sources: list[Source], manifests: Sequence[Path]) -> list[Source]:
+    exclusions = Exclusions()
+    for path in manifests:
+        exclusions.add_manifest(path, "holdout")
+    return [s for s in sources if not exclusions.covers(s)]
 
 
 def split(sources: list[Source], ratio: float, seed: int) -> Sets:
