@@ -1,7 +1,7 @@
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -26,6 +26,7 @@ def blob(shape, rows, columns, value, rest=0.0):
     return values
 
 
+@settings(deadline=None)
 @given(st.floats(0.01, 50), st.integers(0, 2**32 - 1))
 def test_good_frame_shows_no_colour_at_all(threshold, seed):
     values = np.random.default_rng(seed).uniform(-1, 0.499, (6, 8)).astype(np.float32) * np.float32(threshold)
@@ -33,6 +34,7 @@ def test_good_frame_shows_no_colour_at_all(threshold, seed):
     np.testing.assert_array_equal(overlay(image, opinion(values, (0, 0, 64, 48)), threshold), image)
 
 
+@settings(deadline=None)
 @given(THRESHOLDS, arrays(np.float32, (3, 4), elements=st.floats(-100, 100, width=32)), st.integers(0, 11))
 def test_colour_of_a_value_depends_on_no_other_value(threshold, values, index):
     colours, alpha = colourise(values, threshold)
@@ -41,6 +43,7 @@ def test_colour_of_a_value_depends_on_no_other_value(threshold, values, index):
     assert alpha.reshape(-1)[index] == alone_alpha[0, 0]
 
 
+@settings(deadline=None)
 @given(THRESHOLDS)
 def test_colour_grows_from_nothing_through_the_threshold_to_full(threshold):
     low, high = scale(threshold)
@@ -120,6 +123,7 @@ def test_hottest_box_prefers_the_region_over_the_pixel():
     assert hottest_box(opinion(values, (100, 50, 260, 170)), 2.0) == (110, 150, 120, 160)
 
 
+@settings(deadline=None)
 @given(
     arrays(np.float32, (5, 7), elements=st.floats(-10, 10, width=32)),
     THRESHOLDS,

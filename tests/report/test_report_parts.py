@@ -3,7 +3,7 @@ import math
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from report_samples import GATE, THRESHOLD, failed, info, verdict, write
 
@@ -32,6 +32,7 @@ VERDICTS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(VERDICTS)
 def test_every_count_adds_up_to_the_frames(verdicts):
     t = tally(verdicts)
@@ -44,6 +45,7 @@ def test_every_count_adds_up_to_the_frames(verdicts):
     assert sum(row.wrong or 0 for row in routes(verdicts)) == t.fp + t.fn
 
 
+@settings(deadline=None)
 @given(VERDICTS, st.sampled_from([GATE, None]))
 def test_each_frame_stands_in_exactly_one_section(verdicts, gate):
     found = sections(verdicts, THRESHOLD, gate, share=100)
@@ -87,6 +89,7 @@ def test_section_of_a_frame(made, key):
     assert [s.key for s in sections([made], THRESHOLD, GATE)] == [key]
 
 
+@settings(deadline=None)
 @given(VERDICTS, st.floats(-20, 20), st.sampled_from([GATE, None]))
 def test_histogram_holds_every_score_once_and_stays_in_its_frame(verdicts, threshold, gate):
     drawn = plots.histogram(verdicts, threshold, gate)
@@ -167,6 +170,7 @@ def test_run_of_another_schema_is_refused(tmp_path):
         open_run(run)
 
 
+@settings(deadline=None)
 @given(st.one_of(st.none(), st.floats(0, 1e7)))
 def test_unknown_and_zero_are_told_apart(value):
     for text in (words.milliseconds(value), words.quantity(value)):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from saec.line import Gate
 from saec.report.tally import changed, wrong
@@ -17,13 +18,19 @@ from saec.verdict import DEFECT, GOOD, Verdict
 
 @dataclass(frozen=True)
 class Rule:
-    """A section before it has frames: ``takes`` decides, ``rank`` sorts (smallest is shown first)."""
+    """A section before it has frames.
+
+    Attributes:
+        takes: whether a verdict belongs here, given the line's gate.
+        first: which frames are shown first, those near the threshold or those far from it.
+        limit: how many are shown on a page of one run.
+    """
 
     key: str
     title: str
     about: str
-    takes: Callable[[Verdict], bool]
-    rank: Callable[[Verdict], float]
+    takes: Callable[[Verdict, Gate | None], bool]
+    first: Literal["near", "far"]
     limit: int
 
 
@@ -36,6 +43,108 @@ class Section:
     about: str
     total: int
     shown: list[Verdict]
+
+
+def inside(gate: Gate | None, score: float | None) -> bool:
+    """Whether the edge alone is not sure of this score."""
+    return gate is not None and score is not None and gate.low <= score <= gate.high
+
+
+RULES = (
+    Rule(
+        "errors",
+        "Not judged",
+        "These frames have no label. Each says what is wrong with it.",
+        lambda v, _: v.label is None,
+        "near",
+        24,
+    ),
+    Rule(
+        "cloud-wrong",
+        "Put wrong by the cloud",
+        "The edge was right, the final label is not.",
+        lambda v, _: changed(v) and wrong(v),
+        "far",
+        24,
+    ),
+    Rule(
+        "escapes",
+        "Escapes",
+        "Defects that were judged good; the lowest scores first.",
+        lambda v, _: wrong(v) and v.truth == DEFECT,
+        "far",
+        24,
+    ),
+    Rule(
+        "overkills",
+        "Overkills",
+        "Goods that were judged defect; the highest scores first.",
+        lambda v, _: wrong(v) and v.truth == GOOD,
+        "far",
+        24,
+    ),
+    Rule(
+        "cloud-right",
+        "Put right by the cloud",
+        "The edge was wrong, the final label is right.",
+        lambda v, _: changed(v) and v.truth is not None,
+        "far",
+        24,
+    ),
+    Rule(
+        "changed",
+        "Changed by the cloud",
+        "The final label is not the edge's; nobody told us the truth.",
+        lambda v, _: changed(v),
+        "far",
+        24,
+    ),
+    Rule(
+        "fallback",
+        "Decided without the cloud's answer",
+        "The cloud should have been heard and was not; the edge's answer stands, provisionally.",
+        lambda v, _: v.decided_by == "edge-fallback",
+        "near",
+        12,
+    ),
+    Rule(
+        "second-opinion",
+        "The cloud would say otherwise",
+        "Its opinion is advisory on this line: shown, and the label stays the edge's.",
+        lambda v, _: (
+            v.cloud is not None
+            and v.cloud.role == "advisory"
+            and (v.cloud.p_defect >= 0.5) != (v.label == DEFECT)
+        ),
+        "near",
+        12,
+    ),
+    Rule(
+        "unsure",
+        "Unsure",
+        "The edge was not sure: the score lies inside the gate or the cloud was asked. Closest first.",
+        lambda v, gate: v.cloud is not None or inside(gate, v.score),
+        "near",
+        16,
+    ),
+    Rule(
+        "sure-defect",
+        "Sure defects",
+        "A sample of what the edge called defect on its own, the clearest first.",
+        lambda v, _: v.label == DEFECT,
+        "far",
+        12,
+    ),
+    Rule(
+        "sure-good",
+        "Sure goods",
+        "A sample of what the edge passed on its own, the closest calls first.",
+        lambda v, _: v.label == GOOD,
+        "near",
+        8,
+    ),
+)
+"""The sections in their order; the last two take what no other does."""
 
 
 def sections(
@@ -51,127 +160,17 @@ def sections(
     Returns:
         Disjoint sections that together hold every verdict.
     """
+
+    def distance(v: Verdict) -> float:
+        return abs(v.score - threshold) if v.score is not None else 0.0
+
     made: dict[str, list[Verdict]] = {}
-    rules = _rules(threshold, gate)
     for v in verdicts:
-        key = next(rule.key for rule in rules if rule.takes(v))
-        made.setdefault(key, []).append(v)
-    return [
-        Section(
-            rule.key,
-            rule.title,
-            rule.about,
-            len(made[rule.key]),
-            sorted(made[rule.key], key=rule.rank)[: max(2, round(rule.limit * share))],
-        )
-        for rule in rules
-        if rule.key in made
-    ]
-
-
-def inside(gate: Gate | None, score: float | None) -> bool:
-    """Whether the edge alone is not sure of this score."""
-    return gate is not None and score is not None and gate.low <= score <= gate.high
-
-
-def _rules(threshold: float, gate: Gate | None) -> tuple[Rule, ...]:
-    def near(v: Verdict) -> float:
-        return abs((v.score if v.score is not None else threshold) - threshold)
-
-    def far(v: Verdict) -> float:
-        return -near(v)
-
-    return (
-        Rule(
-            "errors",
-            "Not judged",
-            "These frames have no label. Each says what is wrong with it.",
-            lambda v: v.label is None,
-            near,
-            24,
-        ),
-        Rule(
-            "cloud-wrong",
-            "Put wrong by the cloud",
-            "The edge was right, the final label is not.",
-            lambda v: changed(v) and wrong(v),
-            far,
-            24,
-        ),
-        Rule(
-            "escapes",
-            "Escapes",
-            "Defects that were judged good; the lowest scores first.",
-            lambda v: wrong(v) and v.truth == DEFECT,
-            far,
-            24,
-        ),
-        Rule(
-            "overkills",
-            "Overkills",
-            "Goods that were judged defect; the highest scores first.",
-            lambda v: wrong(v) and v.truth == GOOD,
-            far,
-            24,
-        ),
-        Rule(
-            "cloud-right",
-            "Put right by the cloud",
-            "The edge was wrong, the final label is right.",
-            lambda v: changed(v) and v.truth is not None,
-            far,
-            24,
-        ),
-        Rule(
-            "changed",
-            "Changed by the cloud",
-            "The final label is not the edge's; nobody told us the truth.",
-            changed,
-            far,
-            24,
-        ),
-        Rule(
-            "fallback",
-            "Decided without the cloud's answer",
-            "The cloud should have been heard and was not; the edge's answer stands, provisionally.",
-            lambda v: v.decided_by == "edge-fallback",
-            near,
-            12,
-        ),
-        Rule(
-            "second-opinion",
-            "The cloud would say otherwise",
-            "Its opinion is advisory on this line: shown, and the label stays the edge's.",
-            lambda v: (
-                v.cloud is not None
-                and v.cloud.role == "advisory"
-                and (v.cloud.p_defect >= 0.5) != (v.label == DEFECT)
-            ),
-            near,
-            12,
-        ),
-        Rule(
-            "unsure",
-            "Unsure",
-            "The edge was not sure: the score lies inside the gate or the cloud was asked. Closest first.",
-            lambda v: v.cloud is not None or inside(gate, v.score),
-            near,
-            16,
-        ),
-        Rule(
-            "sure-defect",
-            "Sure defects",
-            "A sample of what the edge called defect on its own, the clearest first.",
-            lambda v: v.label == DEFECT,
-            far,
-            12,
-        ),
-        Rule(
-            "sure-good",
-            "Sure goods",
-            "A sample of what the edge passed on its own, the closest calls first.",
-            lambda v: v.label == GOOD,
-            near,
-            8,
-        ),
-    )
+        made.setdefault(next(rule.key for rule in RULES if rule.takes(v, gate)), []).append(v)
+    found = []
+    for rule in RULES:
+        if rule.key in made:
+            ordered = sorted(made[rule.key], key=distance, reverse=rule.first == "far")
+            shown = ordered[: max(2, round(rule.limit * share))]
+            found.append(Section(rule.key, rule.title, rule.about, len(ordered), shown))
+    return found
