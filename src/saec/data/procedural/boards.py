@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from saec.data.procedural.canvas import Canvas, Mask
-from saec.data.procedural.design import Design, Part, Parts, backdrop, grid_points, hsv, metal, tone
+from saec.data.procedural.design import Design, Part, Parts, backdrop, grid_points, hsv, metal, tinted, tone
 from saec.data.procedural.glyphs import text, write
 from saec.data.procedural.noise import f32
 from saec.data.procedural.round_parts import belt
@@ -60,7 +60,7 @@ def circuit_board(rng: np.random.Generator) -> Design:
         c.shadow(board)
         c.stamp(
             board,
-            f32(np.array(mask_colour) * (1 + 0.04 * c.noise("fine", 4.6))[..., None]),
+            tinted(mask_colour, 1 + 0.04 * c.noise("fine", 4.6)),
             rise=0.03,
             bevel=0.02,
             gloss=0.2,
@@ -170,9 +170,9 @@ def label(rng: np.random.Generator) -> Design:
         belt(c, ground)
         edge = c.polygon(sheet.corners())
         c.shadow(edge, reach=0.03, strength=0.3)
-        grain = (1 + 0.012 * c.noise("fbm", 4.6))[..., None]
-        c.stamp(edge, f32(np.array(paper) * grain), rise=0.008, bevel=0.01, gloss=0.06)
-        c.stamp(c.polygon(strip.corners()), f32(np.array(band) * grain), gloss=0.1)
+        grain = 1 + 0.012 * c.noise("fbm", 4.6)
+        c.stamp(edge, tinted(paper, grain), rise=0.008, bevel=0.01, gloss=0.06)
+        c.stamp(c.polygon(strip.corners()), tinted(band, grain), gloss=0.1)
         c.stamp(write(c, tagged(parts, "headline letter")), (0.97, 0.97, 0.95), gloss=0.1)
         c.stamp(
             np.maximum(write(c, tagged(parts, "letter")), boxes(c, tagged(parts, "bar"))), ink, gloss=0.05
@@ -243,7 +243,7 @@ def keypad(rng: np.random.Generator) -> Design:
         fine = c.noise("fine", 4.0)
         c.stamp(
             edge,
-            f32(np.array(panel) * (1 + 0.04 * fine)[..., None]),
+            tinted(panel, 1 + 0.04 * fine),
             rise=0.05,
             bevel=0.05,
             relief=f32(0.0008 * fine),
@@ -252,7 +252,7 @@ def keypad(rng: np.random.Generator) -> Design:
         c.stamp(boxes(c, keys, 0.025), tone(panel, 0.4), rise=-0.03, bevel=0.02, gloss=0.0)
         c.stamp(
             boxes(c, tagged(parts, "key")),
-            f32(np.array(key) * (1 + 0.02 * fine)[..., None]),
+            tinted(key, 1 + 0.02 * fine),
             rise=0.08,
             bevel=0.07,
             gloss=0.2,
@@ -294,7 +294,7 @@ def brush_head(rng: np.random.Generator) -> Design:
             mask = discs(c, [p for p in parts if p.look == look])
             c.stamp(
                 mask,
-                f32(np.array(colour) * (0.82 + 0.16 * bristle)[..., None]),
+                tinted(colour, 0.82 + 0.16 * bristle),
                 rise=0.05,
                 bevel=0.04,
                 relief=f32(0.02 * bristle),
@@ -314,7 +314,7 @@ def commutator(rng: np.random.Generator) -> Design:
 
     def paint(c: Canvas, parts: Parts) -> None:
         c.whole(
-            f32(np.full((c.view.size, c.view.size, 3), 0.1) + 0.02 * c.noise("fine", 4.6)[..., None]),
+            tinted((0.1, 0.1, 0.1), 1 + 0.2 * c.noise("fine", 4.6)),
             0.0,
             0.0,
         )
@@ -323,7 +323,7 @@ def commutator(rng: np.random.Generator) -> Design:
         face = boxes(c, parts)
         c.stamp(
             face,
-            f32(np.array(copper) * (0.94 + 0.06 * turned + 0.05 * worn)[..., None]),
+            tinted(copper, 0.94 + 0.06 * turned + 0.05 * worn),
             rise=0.03,
             bevel=0.02,
             relief=f32(0.0008 * turned),

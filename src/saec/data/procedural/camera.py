@@ -74,8 +74,9 @@ class Camera:
         self.light = light
         self.blur = blur
         coarse = 1.0 + unevenness * rng.uniform(-1, 1, (4, 4)).astype(np.float32)
-        self.gain = f32(cv2.resize(coarse, (size, size), interpolation=cv2.INTER_CUBIC))
-        self.grain = _grain(size, noise, rng) + _dust(size, rng)[..., None]
+        self.gain = 255.0 * f32(cv2.resize(coarse, (size, size), interpolation=cv2.INTER_CUBIC))
+        self.grain = _grain(size, noise, rng) + _dust(size, rng)
+        self.grain += np.float32(0.5)  # the cast to whole levels rounds down
 
     def shoot(self, canvas: Canvas, cut: Cut | None = None) -> Image:
         """The picture of a canvas, or of one rectangle of it, bit for bit as in the whole picture.
@@ -87,30 +88,38 @@ class Camera:
         n = canvas.view.size
         rows, cols = cut or (slice(0, n), slice(0, n))
         wide = (_widen(rows, n), _widen(cols, n))
-        light = _shade(canvas, self.light, wide)
-        if self.blur > 0:
-            light = f32(cv2.GaussianBlur(light, (5, 5), self.blur))
         inner = (_within(rows, wide[0]), _within(cols, wide[1]))
-        levels = light[inner] * self.gain[rows, cols, None] * np.float32(255.0) + self.grain[rows, cols]
-        return np.clip(levels + np.float32(0.5), 0, 255).astype(np.uint8)
+        gain, grain = self.gain[rows, cols], self.grain[:, rows, cols]
+        channels = []
+        for plane, noise in zip(_shade(canvas, self.light, wide), grain, strict=True):
+            if self.blur > 0:
+                plane = cv2.GaussianBlur(plane, (5, 5), self.blur)
+            levels = plane[inner] * gain
+            levels += noise
+            channels.append(np.clip(levels, 0, 255, out=levels).astype(np.uint8))
+        return np.asarray(cv2.merge(channels), np.uint8)
 
 
-def _shade(canvas: Canvas, light: Light, cut: Cut) -> NDArray[np.float32]:
+def _shade(canvas: Canvas, light: Light, cut: Cut) -> Field:
+    """3 x H x W light that leaves the material towards the camera, 1 is white."""
     height = canvas.height[cut]
     k = canvas.view.scale / 8.0  # Sobel sums 8 times the slope per pixel
-    gx = cv2.Sobel(height, cv2.CV_32F, 1, 0, scale=k)
-    gy = cv2.Sobel(height, cv2.CV_32F, 0, 1, scale=k)
+    gx = f32(cv2.Sobel(height, cv2.CV_32F, 1, 0, scale=k))
+    gy = f32(cv2.Sobel(height, cv2.CV_32F, 0, 1, scale=k))
     inverse = 1.0 / np.sqrt(1.0 + gx * gx + gy * gy)
     lx, ly, lz = _direction(light.azimuth, light.elevation)
-    lambert = np.maximum((lz - gx * lx - gy * ly) * inverse, 0.0)
-    diffuse = light.ambient + ((1.0 - light.ambient) / lz) * lambert
-    halfway = np.array([lx, ly, lz + 1.0]) / math.sqrt(lx * lx + ly * ly + (lz + 1.0) ** 2)
-    spec = np.maximum((halfway[2] - gx * halfway[0] - gy * halfway[1]) * inverse, 0.0).astype(np.float32)
+    diffuse = np.maximum((lz - gx * lx - gy * ly) * inverse, 0.0)
+    diffuse *= (1.0 - light.ambient) / lz
+    diffuse += light.ambient
+    length = math.sqrt(lx * lx + ly * ly + (lz + 1.0) ** 2)
+    hx, hy, hz = lx / length, ly / length, (lz + 1.0) / length
+    shine = np.maximum((hz - gx * hx - gy * hy) * inverse, 0.0)
     for _ in range(light.sharpness):
-        spec *= spec
-    shine = (canvas.gloss[cut] * spec).astype(np.float32)
-    out = canvas.albedo[cut] * diffuse.astype(np.float32)[..., None] + shine[..., None]
-    return f32(out * np.array(light.tint, np.float32))
+        shine *= shine
+    shine *= canvas.gloss[cut]
+    out = canvas.albedo[:, *cut] * diffuse + shine
+    out *= np.array(light.tint, np.float32)[:, None, None]
+    return out
 
 
 def _direction(azimuth: float, elevation: float) -> tuple[float, float, float]:
@@ -126,12 +135,12 @@ def _within(s: slice, wide: slice) -> slice:
     return slice(s.start - wide.start, s.stop - wide.start)
 
 
-def _grain(size: int, sigma: float, rng: np.random.Generator) -> NDArray[np.float32]:
+def _grain(size: int, sigma: float, rng: np.random.Generator) -> Field:
     y, x = (int(v) for v in rng.integers(0, TILE, 2))
     tile = sensor_tile()
     if size > TILE:
-        tile = np.tile(tile, (size // TILE + 1, size // TILE + 1, 1))
-    return tile[y : y + size, x : x + size] * np.float32(sigma)
+        tile = np.tile(tile, (1, size // TILE + 1, size // TILE + 1))
+    return tile[:, y : y + size, x : x + size] * np.float32(sigma)
 
 
 def _dust(size: int, rng: np.random.Generator) -> Field:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -28,7 +29,7 @@ Points = NDArray[np.float64] | Sequence[tuple[float, float]]
 _SHIFT = 4  # fractional bits of pixel coordinates in OpenCV's drawing calls
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class View:
     """Where the camera stands: product coordinates to pixels.
 
@@ -45,32 +46,36 @@ class View:
     x: float = 0.0
     y: float = 0.0
 
-    @property
+    @cached_property
     def scale(self) -> float:
         """Pixels per product unit."""
         return 0.5 * self.size * self.zoom
 
+    @cached_property
+    def _linear(self) -> NDArray[np.float64]:
+        c, s = math.cos(self.angle) * self.scale, math.sin(self.angle) * self.scale
+        return np.array([[c, s], [-s, c]])
+
+    @cached_property
+    def _centre(self) -> NDArray[np.float64]:
+        return 0.5 * self.size * np.array([1 + self.x, 1 + self.y]) - 0.5
+
     def pixels(self, points: Points) -> NDArray[np.float64]:
         """N x 2 pixel coordinates (x, y) of N product points."""
-        p = np.asarray(points, np.float64).reshape(-1, 2)
-        c, s = math.cos(self.angle) * self.scale, math.sin(self.angle) * self.scale
-        centre = 0.5 * self.size * np.array([1 + self.x, 1 + self.y]) - 0.5
-        out: NDArray[np.float64] = p @ np.array([[c, s], [-s, c]]) + centre
+        out: NDArray[np.float64] = np.asarray(points, np.float64).reshape(-1, 2) @ self._linear + self._centre
         return out
 
     def inverse(self) -> NDArray[np.float64]:
         """2 x 3 matrix from pixel (x, y, 1) to product (u, v)."""
-        c, s = math.cos(self.angle) / self.scale, math.sin(self.angle) / self.scale
-        linear = np.array([[c, s], [-s, c]])
-        centre = 0.5 * self.size * np.array([1 + self.x, 1 + self.y]) - 0.5
-        return np.column_stack([linear, -linear @ centre])
+        linear = self._linear / self.scale**2
+        return np.column_stack([linear, -linear @ self._centre])
 
 
 class Canvas:
     """Material of one frame while a family paints it.
 
     Attributes:
-        albedo: H x W x 3 float32, 0..1.
+        albedo: 3 x H x W float32, 0..1.
         height: H x W float32, product units.
         gloss: H x W float32, 0 (matt) .. 1 (mirror-like).
         body: H x W uint8, 255 where the product is.
@@ -82,7 +87,7 @@ class Canvas:
         n = view.size
         self.view = view
         self.rng = rng
-        self.albedo = np.zeros((n, n, 3), np.float32)
+        self.albedo = np.zeros((3, n, n), np.float32)
         self.height = np.zeros((n, n), np.float32)
         self.gloss = np.zeros((n, n), np.float32)
         self.body = np.zeros((n, n), np.uint8)
@@ -155,7 +160,7 @@ class Canvas:
 
     def fill_ground(self, colour: Colour | Field, gloss: float = 0.0) -> None:
         """Paint the background everywhere; it is no part of the product."""
-        self.albedo[:] = colour
+        self.albedo[:] = planes(colour)
         self.gloss[:] = gloss
         self.ground = self.albedo.copy()
 
@@ -172,7 +177,7 @@ class Canvas:
         px = max(1.0, reach * self.view.scale)
         m = np.array([[1, 0, 0.5 * px], [0, 1, 0.6 * px]])
         cast = cv2.GaussianBlur(cv2.warpAffine(mask, m, mask.shape[::-1]), (0, 0), 0.6 * px)
-        self.albedo *= (1.0 - cast.astype(np.float32) * (strength / 255.0))[..., None]
+        self.albedo *= 1.0 - cast.astype(np.float32) * (strength / 255.0)
         self.ground = self.albedo.copy()
 
     def stamp(
@@ -190,7 +195,7 @@ class Canvas:
 
         Args:
             mask: coverage.
-            colour: one colour or an H x W x 3 field.
+            colour: one colour or a 3 x H x W field.
             rise: how far its top stands above what lies there, product units; negative sinks.
             bevel: width of its rounded edge, product units.
             relief: H x W height added within the mask.
@@ -202,8 +207,8 @@ class Canvas:
             return
         cut = (slice(y, y + h), slice(x, x + w))
         a = mask[cut].astype(np.float32) * np.float32(1 / 255)
-        top = colour[cut] if isinstance(colour, np.ndarray) else np.array(colour, np.float32)
-        self.albedo[cut] += a[..., None] * (top - self.albedo[cut])
+        top = colour[:, *cut] if isinstance(colour, np.ndarray) else planes(colour)
+        self.albedo[:, *cut] += a * (top - self.albedo[:, *cut])
         if rise or relief is not None:
             lift = (
                 dome(mask[cut], bevel * self.view.scale) * np.float32(rise) if bevel else a * np.float32(rise)
@@ -220,6 +225,11 @@ def fill(mask: Mask, pixels: NDArray[np.float64], value: int = 255) -> None:
     cv2.fillPoly(mask, [np.rint(pixels * (1 << _SHIFT)).astype(np.int32)], value, cv2.LINE_AA, _SHIFT)
 
 
+def planes(colour: Colour | Field) -> Field:
+    """A colour as 3 x 1 x 1, a field as it is."""
+    return colour if isinstance(colour, np.ndarray) else np.array(colour, np.float32)[:, None, None]
+
+
 def dome(mask: Mask, width: float) -> Field:
     """0 outside, rising as a quarter circle over ``width`` px to 1 inside ``mask``."""
     inside = cv2.copyMakeBorder(mask, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
@@ -230,8 +240,11 @@ def dome(mask: Mask, width: float) -> Field:
 
 def outline(points: NDArray[np.float64], width: float | NDArray[np.float64]) -> NDArray[np.float64]:
     """The polygon around an open line of N points with a width (one, or one per point)."""
-    step = np.gradient(points, axis=0)
-    normal = np.column_stack([-step[:, 1], step[:, 0]])
-    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
-    half = 0.5 * np.broadcast_to(np.asarray(width, np.float64).reshape(-1, 1), (len(points), 1))
-    return np.vstack([points + normal * half, (points - normal * half)[::-1]])
+    step = np.empty_like(points)
+    step[1:-1] = points[2:] - points[:-2]
+    step[0], step[-1] = points[1] - points[0], points[-1] - points[-2]
+    length = np.maximum(np.hypot(step[:, 0], step[:, 1]), 1e-9)
+    side = np.empty_like(points)
+    half = 0.5 * np.asarray(width) / length
+    side[:, 0], side[:, 1] = -step[:, 1] * half, step[:, 0] * half
+    return np.concatenate([points + side, (points - side)[::-1]])

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from saec.data.procedural.canvas import Canvas, Colour
 from saec.data.procedural.noise import Field, f32
@@ -136,6 +138,11 @@ def grid_points(nx: int, ny: int, width: float, height: float) -> list[tuple[flo
 
 
 def mix(a: Colour, b: Colour, t: Field) -> Field:
-    """H x W x 3 float32 between two colours by an H x W share."""
-    ca, cb = np.array(a, np.float32), np.array(b, np.float32)
-    return f32(f32(t)[..., None] * (cb - ca) + ca)
+    """3 x H x W between two colours by an H x W share."""
+    ca, cb = (np.array(v, np.float32)[:, None, None] for v in (a, b))
+    return f32(t * (cb - ca) + ca)
+
+
+def tinted(colour: Colour, light: NDArray[Any]) -> Field:
+    """3 x H x W: a colour made lighter and darker by an H x W factor."""
+    return np.array(colour, np.float32)[:, None, None] * f32(light)

@@ -8,7 +8,7 @@ import numpy as np
 
 from saec.data.procedural.boards import boxes, tagged
 from saec.data.procedural.canvas import Canvas, Points
-from saec.data.procedural.design import Design, Part, Parts, backdrop, hsv, metal, tone
+from saec.data.procedural.design import Design, Part, Parts, backdrop, hsv, metal, tinted, tone
 from saec.data.procedural.glyphs import text, write
 from saec.data.procedural.noise import f32
 from saec.data.procedural.round_parts import belt, circle, turned
@@ -43,7 +43,7 @@ def bolt(rng: np.random.Generator) -> Design:
         threaded = np.clip((u - (smooth - tip + head_h)) / 0.02, 0, 1)
         wave = (u / pitch + 0.25 * v / radius) % 1.0
         relief = f32(threaded * 0.35 * pitch * np.abs(2 * wave - 1) + 0.0008 * rough)
-        steel = f32(np.array(colour) * (1 + 0.03 * rough)[..., None])
+        steel = tinted(colour, 1 + 0.03 * rough)
         c.stamp(body, steel, rise=0.9 * radius, bevel=radius, relief=relief, gloss=0.5)
         c.stamp(c.polygon(head), steel, rise=0.12, bevel=0.09, gloss=0.5)
         facets = (
@@ -116,7 +116,7 @@ def cable(rng: np.random.Generator) -> Design:
         c.shadow(jacket)
         c.stamp(
             jacket,
-            f32(np.array(sheath) * (1 + 0.05 * grain)[..., None]),
+            tinted(sheath, 1 + 0.05 * grain),
             rise=0.05,
             bevel=0.04,
             relief=f32(0.001 * grain),
@@ -164,7 +164,7 @@ def zipper(rng: np.random.Generator) -> Design:
         weave = np.sin((u + 0.6 * v) * count * 2) * np.sin((0.6 * u - v) * count * 2) + 0.4 * c.noise(
             "fine", 4.6
         )
-        c.whole(f32(np.array(tape) * (0.9 + 0.1 * weave)[..., None]), f32(0.006 * weave), 0.03)
+        c.whole(tinted(tape, 0.9 + 0.1 * weave), f32(0.006 * weave), 0.03)
         seam = c.polygon([(-0.62 * w, -2), (0.62 * w, -2), (0.62 * w, 2), (-0.62 * w, 2)])
         c.stamp(seam, tone(tape, 0.6), rise=0.03, bevel=0.03, gloss=0.0)
         c.stamp(boxes(c, parts), colour, rise=0.06, bevel=0.035, gloss=0.6)
@@ -246,7 +246,7 @@ def chip_package(rng: np.random.Generator) -> Design:
         fine = c.noise("fine", 4.0)
         c.stamp(
             shell,
-            f32(np.array(body) * (1 + 0.1 * fine)[..., None]),
+            tinted(body, 1 + 0.1 * fine),
             rise=0.12,
             bevel=0.08,
             relief=f32(0.001 * fine),

@@ -319,8 +319,8 @@ def lay(canvas: Canvas, mark: Mark, strength: float) -> tuple[slice, slice] | No
         inside = 1.0 - inside
     k = strength if mark.scales else 1.0
     cover = mark.cover[own] * inside * np.float32(min(1.0, k))
-    colour = canvas.ground[cut_] if mark.colour is None else mark.colour
-    canvas.albedo[cut_] += cover[..., None] * (colour - canvas.albedo[cut_])
+    colour = canvas.ground[:, *cut_] if mark.colour is None else mark.colour[:, None, None]
+    canvas.albedo[:, *cut_] += cover * (colour - canvas.albedo[:, *cut_])
     if mark.colour is None:
         canvas.height[cut_] *= 1.0 - cover
     canvas.height[cut_] += mark.height[own] * inside * np.float32(k / canvas.view.scale)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saec.data.procedural.canvas import Canvas
-from saec.data.procedural.design import Design, Parts, hsv, metal, mix, tone
+from saec.data.procedural.design import Design, Parts, hsv, metal, mix, tinted, tone
 from saec.data.procedural.noise import Field, f32
 
 
@@ -22,7 +22,7 @@ def brushed_metal(rng: np.random.Generator) -> Design:
         across = v * np.cos(angle) - u * np.sin(angle) + 0.04 * broad
         shine = 0.5 + 0.5 * np.cos(across * band + 0.3)
         light = 1 + depth * streaks + 0.6 * depth * broad
-        c.whole(_lit(base, light * (0.78 + 0.3 * shine)), 0.0008 * streaks, 0.25 * shine)
+        c.whole(tinted(base, light * (0.78 + 0.3 * shine)), 0.0008 * streaks, 0.25 * shine)
 
     return Design(
         "brushed metal",
@@ -50,7 +50,7 @@ def fabric(rng: np.random.Generator) -> Design:
         fuzz = c.noise("white", 5.0)
         colour = mix(weft, warp, over.astype(np.float32))
         light = 0.45 + 0.55 * bulge + 0.06 * fuzz + 0.05 * thick
-        c.whole(colour * light[..., None], bulge * (0.35 / count) + 0.001 * fuzz, 0.04)
+        c.whole(colour * light, bulge * (0.35 / count) + 0.001 * fuzz, 0.04)
 
     kinds = ("stain", "hole", "contamination", "discolouration", "fibre", "cut")
     return Design("woven fabric", paint, kinds, turn=0.08)
@@ -77,7 +77,7 @@ def leather(rng: np.random.Generator) -> Design:
         cell *= 2 - cell
         folds = c.noise("cloud", 3.0)
         light = 0.62 + 0.38 * cell + 0.05 * folds + 0.08 * (value - 0.5)
-        c.whole(_lit(base, light), depth * cell + 0.006 * folds + 0.0006 * c.noise("fine", 4.0), gloss)
+        c.whole(tinted(base, light), depth * cell + 0.006 * folds + 0.0006 * c.noise("fine", 4.0), gloss)
 
     kinds = ("scratch", "dent", "stain", "hole", "contamination", "discolouration", "fibre", "cut")
     return Design("leather", paint, kinds, turn=0.5)
@@ -99,9 +99,7 @@ def wood(rng: np.random.Generator) -> Design:
         late = ring**3 * (1 - np.clip((ring - 0.93) / 0.07, 0, 1))
         pores = np.clip(c.noise("white", 4.0, stretch=16, angle=angle) - 1.3, 0, 1)
         fine = c.noise("fine", 4.0, stretch=30, angle=angle)
-        colour = (
-            mix(light, dark, np.clip(0.15 + 0.85 * late + 0.07 * fine, 0, 1)) * (1 - 0.45 * pores)[..., None]
-        )
+        colour = mix(light, dark, np.clip(0.15 + 0.85 * late + 0.07 * fine, 0, 1)) * (1 - 0.45 * pores)
         c.whole(colour, -0.003 * pores - 0.001 * late, varnish)
 
     kinds = ("scratch", "crack", "dent", "stain", "hole", "contamination", "discolouration", "fibre")
@@ -124,7 +122,7 @@ def carpet(rng: np.random.Generator) -> Design:
         spots = np.clip(2.5 * (c.noise("soft", 6.0) - 1.5 + 2.5 * share), 0, 1)
         light = 0.72 + 0.12 * ridge + 0.1 * tuft + 0.1 * hair
         height = 0.012 * ridge + 0.012 * tuft + 0.004 * hair
-        c.whole(mix(base, fleck, spots) * light[..., None], height, 0.0)
+        c.whole(mix(base, fleck, spots) * light, height, 0.0)
 
     kinds = ("stain", "hole", "contamination", "discolouration", "fibre", "cut")
     return Design("carpet", paint, kinds, turn=0.15)
@@ -139,7 +137,7 @@ def cast_surface(rng: np.random.Generator) -> Design:
         coarse, fine = c.noise("fbm", period), c.noise("fine", period)
         pit = np.clip(c.noise("soft", 0.6 * period) - pits, 0, 0.6)
         light = 0.9 + 0.05 * coarse + 0.04 * fine - 0.5 * pit
-        c.whole(_lit(base, light), rough * coarse + 0.5 * rough * fine - 0.02 * pit, 0.12)
+        c.whole(tinted(base, light), rough * coarse + 0.5 * rough * fine - 0.02 * pit, 0.12)
 
     kinds = ("scratch", "crack", "dent", "stain", "hole", "contamination", "discolouration", "fibre")
     return Design("cast surface", paint, kinds, turn=3.14)
@@ -148,13 +146,12 @@ def cast_surface(rng: np.random.Generator) -> Design:
 def granite(rng: np.random.Generator) -> Design:
     """Polished stone: crystals of three minerals with dark grains."""
     hue = rng.uniform()
-    palette = np.array(
+    palette = np.transpose(
         [
             hsv(hue, rng.uniform(0.02, 0.35), v)
             for v in (rng.uniform(0.6, 0.9), rng.uniform(0.35, 0.6), 0.15, 0.72)
         ],
-        np.float32,
-    )
+    ).astype(np.float32)
     period, dark = rng.uniform(3.0, 6.0), rng.uniform(0.05, 0.2)
 
     def paint(c: Canvas, parts: Parts) -> None:
@@ -162,7 +159,7 @@ def granite(rng: np.random.Generator) -> Design:
         which = np.digitize(value, [0.5, 1 - dark - 0.1, 1 - 0.1])
         small = c.noise("fine", period)
         light = 0.9 + 0.05 * small + 0.1 * np.clip(edge / 3, 0, 1) - 0.05
-        c.whole(f32(palette[which] * light[..., None]), 0.0, 0.3)
+        c.whole(f32(palette[:, which] * light), 0.0, 0.3)
 
     kinds = ("scratch", "crack", "stain", "hole", "contamination", "discolouration", "fibre")
     return Design("polished stone", paint, kinds, turn=3.14)
@@ -181,11 +178,7 @@ def rubber_mat(rng: np.random.Generator) -> Design:
         top = top * top * (3 - 2 * top)
         fine = c.noise("fine", 4.0)
         light = 0.8 + 0.2 * top + 0.05 * fine + 0.03 * c.noise("cloud", 3.0)
-        c.whole(_lit(base, light), 0.35 / ribs * top + 0.0015 * fine, 0.14)
+        c.whole(tinted(base, light), 0.35 / ribs * top + 0.0015 * fine, 0.14)
 
     kinds = ("scratch", "stain", "hole", "contamination", "discolouration", "fibre", "cut")
     return Design("rubber mat", paint, kinds, turn=0.04)
-
-
-def _lit(base: tuple[float, float, float], light: Field) -> Field:
-    return f32(np.array(base, np.float32) * light[..., None])

@@ -56,11 +56,11 @@ def tile(name: Tile) -> Field:
 
 @cache
 def sensor_tile() -> NDArray[np.float32]:
-    """TILE x TILE x 3 camera noise of unit deviation, mostly luminance with a little chroma."""
+    """3 x TILE x TILE camera noise of about unit deviation, mostly luminance; repeated 2 x 2."""
     rng = rng_of("sensor")
-    luma = rng.standard_normal((TILE, TILE, 1), dtype=np.float32)
-    chroma = rng.standard_normal((TILE, TILE, 3), dtype=np.float32)
-    out: Field = np.tile(0.9 * luma + 0.45 * chroma, (2, 2, 1))
+    luma = rng.standard_normal((1, TILE, TILE), dtype=np.float32)
+    chroma = rng.standard_normal((3, TILE, TILE), dtype=np.float32)
+    out: Field = np.tile(0.9 * luma + 0.45 * chroma, (1, 2, 2))
     return out
 
 

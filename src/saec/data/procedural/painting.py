@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -32,6 +33,8 @@ VISIBLE_AREA = 0.00015
 
 _ATTEMPTS = 24
 
+Box = tuple[int, int, int, int]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Defect:
@@ -41,12 +44,14 @@ class Defect:
         image: H x W x 3.
         mask: H x W, bool.
         contrast: mean absolute difference inside the mask in local standard deviations.
+        box: x0, y0, x1, y1 around the mask.
         part: tag of the part that was changed, "" for a mark.
     """
 
     image: Image
     mask: NDArray[np.bool_]
     contrast: float
+    box: Box
     part: str = ""
 
 
@@ -149,7 +154,7 @@ def _lit(canvas: Canvas, camera: Camera, clean: Image, mark: Mark, aim: Aim) -> 
         return None
     want = max(aim.levels, aim.contrast * local_deviation(clean, cut))
     first = _try(canvas, camera, cut, mark, 1.0)
-    change = cv2.absdiff(first, clean[cut]).max(axis=2)
+    change = _largest(cv2.absdiff(first, clean[cut]))
     if not (change >= 3).any():
         return None
     if not mark.scales:
@@ -162,11 +167,12 @@ def _lit(canvas: Canvas, camera: Camera, clean: Image, mark: Mark, aim: Aim) -> 
 
 
 def _try(canvas: Canvas, camera: Camera, cut: Cut, mark: Mark, strength: float) -> Image:
-    before = [layer[cut].copy() for layer in (canvas.albedo, canvas.height, canvas.gloss)]
+    layers = [layer[..., *cut] for layer in (canvas.albedo, canvas.height, canvas.gloss)]
+    before = [layer.copy() for layer in layers]
     lay(canvas, mark, strength)
     shot = camera.shoot(canvas, cut)
-    for layer, old in zip((canvas.albedo, canvas.height, canvas.gloss), before, strict=True):
-        layer[cut] = old
+    for layer, old in zip(layers, before, strict=True):
+        layer[:] = old
     return shot
 
 
@@ -174,27 +180,33 @@ def _judge(clean: Image, other: Image, cut: Cut, threshold: float) -> Defect | N
     """Mask and measure; ``other`` covers ``cut`` alone."""
     here = clean[cut]
     change = cv2.absdiff(other, here)
-    differs = (change.max(axis=2) >= threshold).astype(np.uint8)
-    differs = cv2.morphologyEx(differs, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
-    within = cv2.morphologyEx(differs, cv2.MORPH_OPEN, np.ones((2, 2), np.uint8)).any() or differs.sum() > 12
-    if not within or differs.sum() < VISIBLE_AREA * clean.shape[0] * clean.shape[1]:
+    above = (_largest(change) >= threshold).astype(np.uint8)
+    differs = np.asarray(cv2.morphologyEx(above, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8)), np.uint8)
+    if int(differs.sum()) < max(6.0, VISIBLE_AREA * clean.shape[0] * clean.shape[1]):
         return None
     on = differs.astype(bool)
     mean = float(change[on].mean())
-    deviation = local_deviation(clean, _tight(on, cut))
+    box = _box(differs, cut)
+    deviation = local_deviation(clean, (slice(box[1], box[3]), slice(box[0], box[2])))
     if mean < VISIBLE_LEVELS or mean < VISIBLE_CONTRAST * deviation:
         return None
     image, mask = clean.copy(), np.zeros(clean.shape[:2], np.bool_)
     image[cut][on] = other[on]
     mask[cut] = on
-    return Defect(image, mask, mean / deviation)
+    return Defect(image, mask, mean / deviation, box)
 
 
-def _tight(on: NDArray[np.bool_], cut: Cut) -> Cut:
-    """The box of a mask that lies within ``cut``, in the frame's coordinates."""
-    x, y, w, h = cv2.boundingRect(on.astype(np.uint8))
-    top, left = cut[0].start + y, cut[1].start + x
-    return slice(top, top + h), slice(left, left + w)
+def _largest(change: NDArray[Any]) -> NDArray[Any]:
+    """Largest of the three channels; several times faster than ``max(axis=2)``."""
+    r, g, b = cv2.split(change)
+    return np.maximum(np.maximum(r, g), b)
+
+
+def _box(differs: NDArray[Any], cut: Cut) -> Box:
+    """The box in the frame of what is not 0 in a rectangle of it."""
+    x, y, w, h = cv2.boundingRect(differs)
+    left, top = cut[1].start + x, cut[0].start + y
+    return left, top, left + w, top + h
 
 
 def local_deviation(image: Image, cut: Cut) -> float:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from saec.data.procedural.canvas import Canvas
-from saec.data.procedural.design import Design, Part, Parts, backdrop, grid_points, hsv, metal, tone
+from saec.data.procedural.design import Design, Part, Parts, backdrop, grid_points, hsv, metal, tinted, tone
 from saec.data.procedural.noise import Field, f32
 
 _SPAN = 2.4  # product units that a pattern covers, so that a shifted frame is still full
@@ -44,13 +44,13 @@ def tiles(rng: np.random.Generator) -> Design:
 
     def paint(c: Canvas, parts: Parts) -> None:
         sand = 1 + 0.06 * c.noise("fine", 4.6)
-        c.whole(f32(np.array(joint) * sand[..., None]), 0.002 * sand, 0.0)
+        c.whole(tinted(joint, sand), 0.002 * sand, 0.0)
         stone = c.noise("cloud", 3.0) * veins + 0.03 * c.noise("fbm", 3.0)
         shade = _shades(c, parts)
         face = c.blank()
         for p in parts:
             c.polygon(p.corners(), face)
-        c.stamp(face, f32(np.array(base) * (shade + stone)[..., None]), rise=0.03, bevel=0.02, gloss=0.35)
+        c.stamp(face, tinted(base, shade + stone), rise=0.03, bevel=0.02, gloss=0.35)
 
     kinds = ("crack", "scratch", "stain", "hole", "contamination", "discolouration")
     changes = {"missing part": ("tile",), "misplaced part": ("tile",)}
@@ -86,13 +86,13 @@ def printed_paper(rng: np.random.Generator) -> Design:
 
     def paint(c: Canvas, parts: Parts) -> None:
         fibre = 1 + 0.015 * c.noise("fbm", 4.6) + 0.008 * c.noise("white", 4.6)
-        c.whole(f32(np.array(paper) * fibre[..., None]), f32(0.0006 * fibre), 0.08)
+        c.whole(tinted(paper, fibre), f32(0.0006 * fibre), 0.08)
         for row, ink in enumerate(inks):
             plate = c.blank()
             for p in parts:
                 if p.look // 6 % 2 == row:
                     c.polygon(motif(p), plate)
-            c.stamp(plate, f32(np.array(ink) * fibre[..., None]), gloss=0.15)
+            c.stamp(plate, tinted(ink, fibre), gloss=0.15)
 
     kinds = ("scratch", "stain", "hole", "contamination", "discolouration", "fibre", "cut")
     changes = dict.fromkeys(("missing part", "misplaced part", "misprint"), ("motif",))
@@ -129,7 +129,7 @@ def perforated_sheet(rng: np.random.Generator) -> Design:
 
     def paint(c: Canvas, parts: Parts) -> None:
         streak = c.noise("white", 3.5, stretch=25)
-        c.whole(f32(np.array(colour) * (0.95 + 0.05 * streak)[..., None]), 0.0006 * streak, 0.2)
+        c.whole(tinted(colour, 0.95 + 0.05 * streak), 0.0006 * streak, 0.2)
         holes = c.blank()
         for p in parts:
             if square:
@@ -155,7 +155,7 @@ def wire_mesh(rng: np.random.Generator) -> Design:
     ) + tuple(Part(0.0, y, 1.2 * _SPAN, share * pitch, 0.0, "cross wire", i) for i, y in enumerate(places))
 
     def paint(c: Canvas, parts: Parts) -> None:
-        c.fill_ground(f32(np.array(ground) * (0.8 + 0.03 * c.noise("fbm", 3.0))[..., None]))
+        c.fill_ground(tinted(ground, 0.8 + 0.03 * c.noise("fbm", 3.0)))
         everything = c.blank()
         layers = {tag: c.blank() for tag in ("cross wire", "wire")}
         for p in parts:
@@ -185,7 +185,7 @@ def solar_cell(rng: np.random.Generator) -> Design:
     def paint(c: Canvas, parts: Parts) -> None:
         grain = c.noise("cell-value", 9.0)
         light = 1 + crystals * (grain - 0.5) * 2 + 0.04 * c.noise("fbm", 4.0)
-        c.whole(f32(np.array(blue) * light[..., None]), 0.0, 0.2)
+        c.whole(tinted(blue, light), 0.0, 0.2)
         metal_lines = c.blank()
         for p in parts:
             c.polygon(p.corners(), metal_lines)

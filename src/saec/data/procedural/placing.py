@@ -47,8 +47,8 @@ def _interior(body: Mask, depth: float) -> NDArray[np.bool_]:
 def _mean_colour(canvas: Canvas, x: float, y: float, *, of_body: bool) -> Field:
     r = max(3, canvas.view.size // 40)
     cut = (slice(max(0, int(y) - r), int(y) + r + 1), slice(max(0, int(x) - r), int(x) + r + 1))
-    patch, on = canvas.albedo[cut].reshape(-1, 3), canvas.body[cut].reshape(-1) > 127
-    return f32((patch[on] if of_body and on.any() else patch).mean(axis=0))
+    patch, on = canvas.albedo[:, *cut].reshape(3, -1), canvas.body[cut].reshape(-1) > 127
+    return f32((patch[:, on] if of_body and on.any() else patch).mean(axis=1))
 
 
 def _outward(body: Mask, col: int, row: int) -> float:

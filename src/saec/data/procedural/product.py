@@ -16,10 +16,8 @@ from saec.data.procedural.canvas import Canvas, View
 from saec.data.procedural.design import Design, Part
 from saec.data.procedural.families import FAMILIES
 from saec.data.procedural.noise import rng_of
-from saec.data.procedural.painting import Aim, Defect, structural_defect, surface_defect
+from saec.data.procedural.painting import Aim, Box, Defect, structural_defect, surface_defect
 from saec.errors import DataError
-
-Box = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -154,10 +152,8 @@ class Product:
         return canvas
 
     def _sample(self, clean: Image, defect: Defect, kind: str, difficulty: float) -> Sample:
-        y, x = np.nonzero(defect.mask)
-        box = (int(x.min()), int(y.min()), int(x.max()) + 1, int(y.max()) + 1)
-        text = words.describe(kind, self.noun, defect.part, clean, defect.image, defect.mask)
-        return Sample(defect.image, clean, defect.mask, kind, text, difficulty, defect.contrast, box)
+        text = words.describe(kind, self.noun, defect.part, clean, defect.image, defect.mask, defect.box)
+        return Sample(defect.image, clean, defect.mask, kind, text, difficulty, defect.contrast, defect.box)
 
 
 def draw_product(family: str, seed: int) -> Product:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from saec.data.procedural.canvas import Canvas, Mask
-from saec.data.procedural.design import Design, Part, Parts, backdrop, hsv, metal, tone
+from saec.data.procedural.design import Design, Part, Parts, backdrop, hsv, metal, tinted, tone
 from saec.data.procedural.noise import Field, f32
 
 _METAL_MARKS = ("scratch", "dent", "stain", "contamination", "discolouration", "fibre", "chip", "burr")
@@ -24,17 +24,17 @@ def circle(n: int, radius: float, start: float = 0.0) -> list[tuple[float, float
 def belt(c: Canvas, colour: tuple[float, float, float], rough: float = 0.025) -> None:
     """Paint a table or belt with a little texture as the ground."""
     light = 1 + rough * (c.noise("fbm", 3.0) + c.noise("fine", 4.6))
-    c.fill_ground(np.array(colour, np.float32) * light[..., None])
+    c.fill_ground(tinted(colour, light))
 
 
 def turned(c: Canvas, base: tuple[float, float, float], depth: float = 0.05) -> Field:
-    """H x W x 3 colour of a face turned on a lathe: fine rings, two opposite highlights."""
+    """3 x H x W colour of a face turned on a lathe: fine rings, two opposite highlights."""
     u, v = c.grid()
     r, t = np.hypot(u, v), np.arctan2(v, u)
     rings = np.interp(r * 220, np.arange(512), c.rng.standard_normal(512))
     shine = np.cos(2 * (t - 0.7)) * np.clip(r * 3, 0, 1)
     light = 0.88 + depth * rings + 0.13 * shine
-    return f32(np.array(base, np.float32) * light[..., None])
+    return tinted(base, light)
 
 
 def gear(rng: np.random.Generator) -> Design:
@@ -98,7 +98,7 @@ def bottle_mouth(rng: np.random.Generator) -> Design:
         belt(c, ground, 0.008)
         u, v = c.grid()
         swirl = 1 + 0.06 * c.noise("cloud", 3.0) + 0.1 * np.cos(np.arctan2(v, u) * 2 + 0.6)
-        base = f32(np.array(glass) * swirl[..., None])
+        base = tinted(glass, swirl)
         disc = c.disc(0, 0, outer)
         c.shadow(disc, strength=0.25)
         c.stamp(disc, base * np.float32(0.55), rise=0.06, bevel=0.06, gloss=0.5)
@@ -180,7 +180,7 @@ def cookie(rng: np.random.Generator) -> Design:
         light = 1 + 0.07 * crumb - 0.25 * bake * bake
         c.stamp(
             disc,
-            f32(np.array(dough, np.float32) * light[..., None]),
+            tinted(dough, light),
             rise=0.1,
             bevel=0.22,
             relief=0.012 * crumb + 0.012 * hills,

@@ -27,7 +27,7 @@ _SENTENCES = {
     "misprint": "One {part} is printed wrong at the {place} of the {noun}.",
     "bent pin": "One {part} is bent at the {place} of the {noun}.",
 }
-_SIZES = ((0.035, "tiny"), (0.075, "small"), (0.15, "large"))
+_SIZES = ((0.05, "tiny"), (0.11, "small"), (0.25, "large"))
 _HUES = (
     (0.04, "reddish"),
     (0.20, "yellowish"),
@@ -50,6 +50,7 @@ def describe(
     clean: NDArray[np.uint8],
     image: NDArray[np.uint8],
     mask: NDArray[np.bool_],
+    box: tuple[int, int, int, int],
 ) -> str:
     """The sentence for a defect.
 
@@ -59,23 +60,28 @@ def describe(
         part: what the piece is called that a structural kind befell.
         clean, image: H x W x 3 without and with the defect.
         mask: where they differ.
+        box: x0, y0, x1, y1 around the mask.
     """
+    x0, y0, x1, y1 = box
+    on, cut = mask[y0:y1, x0:x1], (slice(y0, y1), slice(x0, x1))
     return _SENTENCES[kind].format(
-        size=_size(mask), tone=_tone(clean[mask], image[mask]), place=place(mask), noun=noun, part=part
+        size=_size(max(x1 - x0, y1 - y0) / max(mask.shape)),
+        tone=_tone(clean[cut][on], image[cut][on]),
+        place=place(box, mask.shape),
+        noun=noun,
+        part=part,
     )
 
 
-def place(mask: NDArray[np.bool_]) -> str:
-    """Which ninth of the frame the mask's centre of mass lies in."""
-    y, x = (float(v.mean()) / n for v, n in zip(np.nonzero(mask), mask.shape, strict=True))
-    return _PLACES[min(2, int(3 * y))][min(2, int(3 * x))]
+def place(box: tuple[int, int, int, int], shape: tuple[int, ...]) -> str:
+    """Which ninth of a frame of H x W the box's centre lies in."""
+    x0, y0, x1, y1 = box
+    return _PLACES[3 * (y0 + y1) // (2 * shape[0])][3 * (x0 + x1) // (2 * shape[1])]
 
 
-def _size(mask: NDArray[np.bool_]) -> str:
-    """By the longer side of the mask's box, as a share of the frame's."""
-    y, x = np.nonzero(mask)
-    share = max(np.ptp(y) + 1, np.ptp(x) + 1) / max(mask.shape)
-    return next((word for limit, word in _SIZES if share < 1.5 * limit), "very large")
+def _size(share: float) -> str:
+    """By the longer side of the box as a share of the frame's."""
+    return next((word for limit, word in _SIZES if share < limit), "very large")
 
 
 def _tone(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> str:
