@@ -106,9 +106,10 @@ class YOLO:
     task = "classify"
     def __init__(self, path):
         self.path = pathlib.Path(path)
-    def export(self, format, **_):
+    def export(self, format, imgsz=None, **_):
         assert format == "onnx"
-        self.path.with_suffix(".onnx").write_bytes(b"graph of " + self.path.read_bytes())
+        words = b"graph of " + self.path.read_bytes() + str(imgsz or "").encode()
+        self.path.with_suffix(".onnx").write_bytes(words)
 """
 
 
@@ -129,6 +130,8 @@ def test_a_pt_is_exported_in_ultralytics_own_process_beside_nothing(
     assert made == tmp_path / "o" / "best.onnx"
     assert made.read_bytes() == b"graph of weights"
     assert [p.name for p in (tmp_path / "in").iterdir()] == ["best.pt"]
+    sized = module.export_ultralytics(tmp_path / "in" / "best.pt", tmp_path, side=448)
+    assert sized.read_bytes() == b"graph of weights448"
 
 
 @pytest.mark.usefixtures("installed")
@@ -156,7 +159,7 @@ def test_this_process_never_opens_the_pt(tmp_path: Path, monkeypatch: pytest.Mon
 
     def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
         seen.append(command)
-        Path(command[-1]).with_suffix(".onnx").write_bytes(b"graph")
+        Path(command[3]).with_suffix(".onnx").write_bytes(b"graph")
         return subprocess.CompletedProcess(command, 0, "", "")
 
     monkeypatch.setattr(module.subprocess, "run", run)

@@ -28,7 +28,7 @@ def load_classifier(weights: Path, *, side: int = 448) -> Any:
 
     Args:
         weights: OpenVINO IR (.xml), ONNX, TFLite, or ultralytics' .pt (exported in ultralytics' process).
-        side: input size of a graph that leaves its height and width open.
+        side: input size of a .pt, and of a graph that leaves its height and width open.
 
     Returns:
         An ``openvino.Model``: ``image`` 1 x H x W x 3 uint8 -> ``probabilities`` 1 x classes float32.
@@ -46,7 +46,7 @@ def load_classifier(weights: Path, *, side: int = 448) -> Any:
     if weights.suffix.lower() != ".pt":
         return _uniform(_read(weights), weights, side)
     with tempfile.TemporaryDirectory() as folder:
-        return _uniform(_read(export_ultralytics(weights, Path(folder))), weights, side)
+        return _uniform(_read(export_ultralytics(weights, Path(folder), side=side)), weights, side)
 
 
 def _read(path: Path) -> Any:

@@ -27,7 +27,8 @@ from ultralytics import YOLO
 model = YOLO(sys.argv[1])
 if model.task != "classify":
     sys.exit(f"a model of task '{model.task}', not 'classify'")
-model.export(format="onnx", dynamic=False, simplify=False)
+size = {"imgsz": int(sys.argv[2])} if len(sys.argv) > 2 else {}
+model.export(format="onnx", dynamic=False, simplify=False, **size)
 """
 
 
@@ -71,12 +72,13 @@ def convert(source: Path, folder: Path, target: Target) -> list[Path]:
     )
 
 
-def export_ultralytics(weights: Path, folder: Path) -> Path:
+def export_ultralytics(weights: Path, folder: Path, *, side: int | None = None) -> Path:
     """Export ultralytics' .pt classifier to ONNX, in a process of its own that opens the pickle.
 
     Args:
         weights: the .pt; it stays as it is.
         folder: where ``STEM.onnx`` goes.
+        side: input size in pixels; None takes the one that it was trained at.
 
     Raises:
         ExtraError: ultralytics is not installed.
@@ -89,7 +91,7 @@ def export_ultralytics(weights: Path, folder: Path) -> Path:
         shutil.copyfile(weights, copy)
         quiet = {"YOLO_AUTOINSTALL": "false", "YOLO_OFFLINE": "true"}  # it shall fetch nothing by itself
         run = subprocess.run(
-            [sys.executable, "-c", _EXPORT, str(copy)],
+            [sys.executable, "-c", _EXPORT, str(copy), *([] if side is None else [str(side)])],
             cwd=scratch,
             env=os.environ | quiet,
             capture_output=True,

@@ -138,7 +138,7 @@ def fit_yolo(
         folder: the profile's folder, which exists; the graph is written there.
         rule: thresholds that were given; the others come from the goods.
         precision, threads: of the graph at the line.
-        side: input size of a model that leaves it open.
+        side: input size of a .pt, and of a model that leaves it open.
         roi, bits: see ``line.Preparation``.
 
     Raises:
