@@ -159,7 +159,7 @@ def label(rng: np.random.Generator) -> Design:
     w, h = 1.64, rng.uniform(1.15, 1.6)
     top = -0.5 * h
     parts = text(rng, 0.0, top + 0.19, int(rng.integers(4, 7)), 0.22, tag="headline letter")
-    for row in range(int(rng.integers(2, 4))):
+    for row in range(3 if h > 1.4 else 2):
         parts += text(rng, rng.uniform(-0.1, 0.1), top + 0.5 + 0.19 * row, int(rng.integers(8, 13)), 0.12)
     bars = np.cumsum(rng.choice([0.016, 0.024, 0.036, 0.05], 40))
     bars = bars[bars < 0.62 * w]
@@ -250,14 +250,15 @@ def keypad(rng: np.random.Generator) -> Design:
             gloss=0.15,
         )
         c.stamp(boxes(c, keys, 0.025), tone(panel, 0.4), rise=-0.03, bevel=0.02, gloss=0.0)
+        caps = boxes(c, tagged(parts, "key"))
         c.stamp(
-            boxes(c, tagged(parts, "key")),
+            caps,
             tinted(key, 1 + 0.02 * fine),
             rise=0.08,
             bevel=0.07,
             gloss=0.2,
         )
-        c.stamp(write(c, tagged(parts, "sign")), sign)
+        c.stamp(np.minimum(write(c, tagged(parts, "sign")), caps), sign)
 
     marks = ("scratch", "stain", "contamination", "discolouration", "fibre", "crack", "chip")
     changes = {"missing part": ("key", "sign"), "misplaced part": ("key", "sign"), "misprint": ("sign",)}

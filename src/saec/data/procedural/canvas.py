@@ -235,7 +235,7 @@ def dome(mask: Mask, width: float) -> Field:
     inside = cv2.copyMakeBorder(mask, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
     d = cv2.distanceTransform((inside > 127).astype(np.uint8), cv2.DIST_L2, 5)[1:-1, 1:-1]
     t = np.minimum(d * np.float32(1 / max(width, 1.0)), 1.0)
-    return f32(cv2.GaussianBlur(np.sqrt(t * (2.0 - t)), (3, 3), 0))
+    return f32(cv2.GaussianBlur(np.sqrt(t * (2.0 - t)), (5, 5), 1.0))
 
 
 def outline(points: NDArray[np.float64], width: float | NDArray[np.float64]) -> NDArray[np.float64]:

@@ -19,6 +19,7 @@ from saec.data.procedural.canvas import Canvas, dome, fill, outline
 from saec.data.procedural.noise import Field, f32
 
 _OVER = 3
+_WHOLE = (1.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class Mark:
         height: h x w change of height in pixels.
         gloss: the new gloss under the cover.
         outside: lies beside the body instead of on it.
-        scales: whether the strength may scale it; a missing piece is missing whole.
+        strengths: the least and the largest strength; a missing piece is missing whole.
     """
 
     x: int
@@ -62,7 +63,7 @@ class Mark:
     height: Field
     gloss: float = 0.0
     outside: bool = False
-    scales: bool = True
+    strengths: tuple[float, float] = (0.15, 2.5)
 
 
 class _Pad:
@@ -203,7 +204,7 @@ def hole(spot: Spot) -> Mark:
     inside = pad.polygon(_blob(rng, r, 0.18, rng.uniform(0.8, 1.0)))
     lip = _soft(inside, 0.25 * r) - 1.6 * inside
     dark = np.array([0.03, 0.03, 0.03], np.float32) + np.float32(0.06) * spot.colour
-    return Mark(pad.x, pad.y, inside, dark, lip * np.float32(0.5 * r))
+    return Mark(pad.x, pad.y, inside, dark, lip * np.float32(0.5 * r), strengths=(0.7, 1.5))
 
 
 def contamination(spot: Spot) -> Mark:
@@ -221,7 +222,13 @@ def contamination(spot: Spot) -> Mark:
     if rng.random() < 0.4:
         colour = np.clip(colour * rng.uniform(0.4, 1.5, 3), 0, 1).astype(np.float32)
     return Mark(
-        pad.x, pad.y, cover, colour, bumps * np.float32(0.45 * spot.radius), gloss=rng.choice([0.0, 0.7])
+        pad.x,
+        pad.y,
+        cover,
+        colour,
+        bumps * np.float32(0.45 * spot.radius),
+        gloss=rng.choice([0.0, 0.7]),
+        strengths=(0.45, 2.5),
     )
 
 
@@ -256,7 +263,9 @@ def cut(spot: Spot) -> Mark:
     line = _wander(rng, 2 * spot.radius, turn=0.02, jag=0.0)
     gape = pad.lines([(line, _taper(24, max(1.4, spot.radius * rng.uniform(0.1, 0.2))))])
     lips = _soft(gape, 0.08 * spot.radius + 0.8) - 1.4 * gape
-    return Mark(pad.x, pad.y, gape, spot.colour * np.float32(0.15), lips * np.float32(1.6))
+    return Mark(
+        pad.x, pad.y, gape, spot.colour * np.float32(0.15), lips * np.float32(1.6), strengths=(0.45, 2.5)
+    )
 
 
 def chip(spot: Spot) -> Mark:
@@ -269,7 +278,7 @@ def chip(spot: Spot) -> Mark:
         pad.polygon(_blob(spot.rng, r, 0.55)),
         None,
         np.zeros((pad.n, pad.n), np.float32),
-        scales=False,
+        strengths=_WHOLE,
     )
 
 
@@ -286,7 +295,7 @@ def burr(spot: Spot) -> Mark:
         shape = np.maximum(shape, pad.lines([(spike, np.linspace(0.5 * r, 0.4, 6))]))
     bump = dome((shape * 255).astype(np.uint8), 0.4 * r) * np.float32(0.5 * r)
     return Mark(
-        pad.x, pad.y, shape, spot.colour * np.float32(1.08), bump, gloss=0.5, outside=True, scales=False
+        pad.x, pad.y, shape, spot.colour * np.float32(1.08), bump, gloss=0.5, outside=True, strengths=_WHOLE
     )
 
 
@@ -317,12 +326,11 @@ def lay(canvas: Canvas, mark: Mark, strength: float) -> tuple[slice, slice] | No
     inside = canvas.body[cut_].astype(np.float32) * np.float32(1 / 255)
     if mark.outside:
         inside = 1.0 - inside
-    k = strength if mark.scales else 1.0
-    cover = mark.cover[own] * inside * np.float32(min(1.0, k))
+    cover = mark.cover[own] * inside * np.float32(min(1.0, strength))
     colour = canvas.ground[:, *cut_] if mark.colour is None else mark.colour[:, None, None]
     canvas.albedo[:, *cut_] += cover * (colour - canvas.albedo[:, *cut_])
     if mark.colour is None:
         canvas.height[cut_] *= 1.0 - cover
-    canvas.height[cut_] += mark.height[own] * inside * np.float32(k / canvas.view.scale)
+    canvas.height[cut_] += mark.height[own] * inside * np.float32(strength / canvas.view.scale)
     canvas.gloss[cut_] += cover * (np.float32(mark.gloss) - canvas.gloss[cut_])
     return cut_

@@ -108,8 +108,8 @@ def wood(rng: np.random.Generator) -> Design:
 
 def carpet(rng: np.random.Generator) -> Design:
     """Short tufts in rows, two yarns twisted together."""
-    base = hsv(rng.uniform(), rng.uniform(0.05, 0.5), rng.uniform(0.25, 0.7))
-    fleck = tone(base, float(rng.choice([0.55, 1.4])))
+    base = hsv(rng.uniform(), rng.uniform(0.05, 0.5), rng.uniform(0.4, 0.85))
+    fleck = tone(base, float(rng.choice([0.72, 1.3])))
     rows, share = rng.uniform(14, 22), rng.uniform(0.2, 0.5)
 
     def paint(c: Canvas, parts: Parts) -> None:
@@ -119,7 +119,7 @@ def carpet(rng: np.random.Generator) -> Design:
             (u + 0.02 * swirl[::-1]) * rows * 3.14 + 3 * swirl
         )
         tuft, hair = c.noise("soft", 5.0), c.noise("fine", 3.6)
-        spots = np.clip(2.5 * (c.noise("soft", 6.0) - 1.5 + 2.5 * share), 0, 1)
+        spots = np.clip(1.5 * (c.noise("fine", 2.6) - 1.5 + 2.5 * share), 0, 1)
         light = 0.72 + 0.12 * ridge + 0.1 * tuft + 0.1 * hair
         height = 0.012 * ridge + 0.012 * tuft + 0.004 * hair
         c.whole(mix(base, fleck, spots) * light, height, 0.0)
@@ -148,7 +148,7 @@ def granite(rng: np.random.Generator) -> Design:
     hue = rng.uniform()
     palette = np.transpose(
         [
-            hsv(hue, rng.uniform(0.02, 0.35), v)
+            hsv(hue, rng.uniform(0.02, 0.16), v)
             for v in (rng.uniform(0.6, 0.9), rng.uniform(0.35, 0.6), 0.15, 0.72)
         ],
     ).astype(np.float32)
@@ -167,8 +167,8 @@ def granite(rng: np.random.Generator) -> Design:
 
 def rubber_mat(rng: np.random.Generator) -> Design:
     """A ribbed or studded rubber mat."""
-    base = hsv(rng.uniform(), rng.uniform(0.0, 0.4), rng.uniform(0.1, 0.4))
-    ribs, studs = rng.uniform(7, 14), bool(rng.random() < 0.5)
+    base = hsv(rng.uniform(), rng.uniform(0.0, 0.4), rng.uniform(0.2, 0.5))
+    ribs, studs = rng.uniform(4, 9), bool(rng.random() < 0.5)
 
     def paint(c: Canvas, parts: Parts) -> None:
         u, v = c.grid()

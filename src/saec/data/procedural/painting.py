@@ -157,10 +157,9 @@ def _lit(canvas: Canvas, camera: Camera, clean: Image, mark: Mark, aim: Aim) -> 
     change = _largest(cv2.absdiff(first, clean[cut]))
     if not (change >= 3).any():
         return None
-    if not mark.scales:
-        return _judge(clean, first, cut, 6.0)
     got = float(change[change >= max(3.0, 0.4 * float(change.max()))].mean())
-    strength = min(2.5, max(0.15, want / got))
+    low, high = mark.strengths
+    strength = min(high, max(low, want / got))
     return _judge(
         clean, _try(canvas, camera, cut, mark, strength), cut, max(3.0, 0.12 * min(want, strength * got))
     )

@@ -87,7 +87,7 @@ def _tooth(c: Canvas, p: Part, mask: Mask) -> None:
 def bottle_mouth(rng: np.random.Generator) -> Design:
     """The mouth of a glass bottle, lit from below: concentric bright and dark rings."""
     glass = hsv(
-        float(rng.choice([0.07, 0.09, 0.33, 0.45, 0.58])), rng.uniform(0.3, 0.8), rng.uniform(0.3, 0.75)
+        float(rng.choice([0.06, 0.09, 0.3, 0.4, 0.55])), rng.uniform(0.25, 0.6), rng.uniform(0.3, 0.6)
     )
     ground = tone((1.0, 1.0, 1.0), rng.uniform(0.8, 0.95))
     outer, rings = rng.uniform(0.78, 0.88), int(rng.integers(3, 6))
