@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,8 +11,10 @@ import cv2
 import numpy as np
 
 from saec.config import GateConfig
+from saec.data.dataset import Item
+from saec.data.manifest import Manifest
 from saec.errors import AnswerError
-from saec.line import Calibration, CloudTrust, Gate, Sigmoid
+from saec.line import Calibration, CloudTrust, Detector, Gate, Line, LineProfile, Preparation, Sigmoid
 from saec.pipeline.inspect import Judges
 from saec.pipeline.judge import Rules
 from saec.pipeline.sources import Source
@@ -67,6 +70,9 @@ class FakeCloud:
     batches: list[int] = field(default_factory=list)
     gate: threading.Event | None = None
     references: list[int] = field(default_factory=list)
+    weights_hash: str = "ab" * 32
+    prompt: str = "v0"
+    demonstration: bool = True
 
     def judge(self, queries: list[CloudQuery]) -> list[CloudOpinion]:
         if self.gate is not None:
@@ -111,3 +117,39 @@ def judges(cloud: FakeCloud | None = None, *, role: str = "fused", batch: int = 
         engine=cloud,
         batch=batch,
     )
+
+
+def make_line(
+    folder: Path, goods: Sequence[Source] = (), calibration: Calibration = CALIBRATION
+) -> LineProfile:
+    """A line profile whose detector is the fake; goods are entered as what it was fitted on."""
+    folder.mkdir(parents=True)
+    (folder / "references").mkdir()
+    (folder / "references" / "0.png").write_bytes(
+        cv2.imencode(".png", np.zeros((8, 8, 3), np.uint8))[1].tobytes()
+    )
+    manifest = Manifest()
+    manifest.add("train", [Item(path=Path(good.path), label=0) for good in goods])
+    manifest.write(folder)
+    line = Line(
+        name=folder.name,
+        created="2026-01-01T00:00:00+00:00",
+        saec="0",
+        dataset="",
+        preparation=Preparation(height=32, width=32),
+        detector=Detector(kind="patch", backbone="fake"),
+        calibration=calibration.version,
+    )
+    return LineProfile.create(folder, line, calibration)
+
+
+def make_dataset(root: Path, *, goods: int = 8, defects: int = 8, train: int = 10) -> Path:
+    """A plain tree of flat frames that the fakes tell apart, but for one good and one defect."""
+    frames = Frames(root)
+    for i in range(train):
+        frames.add(f"train/good/{i:02}", 20 + i, green=5 + i)
+    for i in range(goods):
+        frames.add(f"test/good/{i:02}", 150 if i == 0 else 60 + i, green=30 + i)
+    for i in range(defects):
+        frames.add(f"test/defect/{i:02}", 110 if i == 0 else 200 + i, green=220 + i)
+    return root

@@ -1,0 +1,233 @@
+"""saec evaluate: measure lines on labelled images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from saec.cli.judging import (
+    FOLDER,
+    SPLITS,
+    cloud_options,
+    command_line,
+    interruptible,
+    open_cloud,
+    progress,
+)
+from saec.config import RunConfig
+from saec.errors import ConfigError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from saec.pipeline.evaluate import Result, Task
+    from saec.pipeline.metrics import Metrics
+
+_COLUMNS = (
+    ("AUROC", "image_auroc"),
+    ("AP", "average_precision"),
+    ("acc.", "accuracy"),
+    ("bal.\nacc.", "balanced_accuracy"),
+    ("maj.\nacc.", "majority_accuracy"),
+    ("escape", "escape_rate"),
+    ("over-\nkill", "overkill_rate"),
+    ("sent", "escalation_rate"),
+    ("oracle\nacc.", "accuracy_oracle"),
+    ("oracle\nF1", "f1_oracle"),
+    ("pixel\nAUROC", "pixel_auroc"),
+    ("PRO", "pro"),
+)
+_ALWAYS = 8
+"""The columns that a narrow terminal shows."""
+
+_WIDE = 112
+
+
+@click.command()
+@click.argument("lines", type=FOLDER, nargs=-1, required=True, metavar="LINE...")
+@click.argument("dataset", type=FOLDER)
+@cloud_options
+@click.option(
+    "--policy",
+    type=click.Choice(["gate", "edge", "cloud"]),
+    default="gate",
+    show_default=True,
+    help="Who answers.",
+)
+@click.option("--verdicts", type=FOLDER, help="Measure this run (folder or verdicts.jsonl); judge nothing.")
+@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the figures as JSON.")
+@click.option("--out", type=click.Path(path_type=Path), help="Keep run folders here, for `saec report`.")
+@click.option("--split", type=SPLITS, help="Of the data set. Default: its hold-out.")
+@click.option("--layout", default="auto", show_default=True, help="Layout of the data set.")
+@click.option("--limit", type=click.IntRange(min=1), help="Judge the first so many images only.")
+@click.option("--maps/--no-maps", default=True, show_default=True, help="With --out: save pictures.")
+@click.option(
+    "--explain/--no-explain", default=False, show_default=True, help="Words on the cloud's defects."
+)
+@click.option("--gpu", type=click.IntRange(min=0), help="GPU whose energy is metered.")
+def command(
+    lines: tuple[Path, ...],
+    dataset: Path,
+    policy: Any,
+    verdicts: Path | None,
+    json_file: Path | None,
+    out: Path | None,
+    split: Any,
+    layout: str,
+    limit: int | None,
+    maps: bool,
+    explain: bool,
+    gpu: int | None,
+    **cloud: Any,
+) -> None:
+    """Measure each LINE on the hold-out of DATASET.
+
+    A LINE may be a folder of line profiles and DATASET a root of data sets: each line is then measured on
+    the one of its name. Lines of one name are taken for runs of several seeds (LINES/SEED/NAME or
+    LINES/NAME/SEED), and their mean and deviation are given.
+
+    \b
+    saec evaluate lines/bottle mvtec/bottle --json bottle.json
+    saec evaluate lines/ mvtec/
+    """
+    from saec.pipeline.evaluate import evaluate_line, evaluate_log, pair_up
+    from saec.pipeline.running import Options, verdicts_of
+
+    tasks = pair_up(lines, dataset)
+    results: list[Result] = []
+    if verdicts is not None:
+        if len(tasks) != 1:
+            raise ConfigError(f"--verdicts with {len(tasks)} lines", "name the line that judged them")
+        results.append(evaluate_log(tasks[0], verdicts_of(verdicts), split=split or "all", layout=layout))
+    else:
+        options = Options(
+            policy=policy,
+            config=RunConfig(maps=maps and out is not None, explain=explain),
+            gpu=gpu,
+            command=command_line(),
+        )
+        opened = open_cloud(**cloud)
+        with interruptible() as stop:
+            for task in tasks:
+                with progress(None, task.name) as advance:
+                    result = evaluate_line(
+                        task,
+                        cloud=opened,
+                        options=options,
+                        split=split or "holdout",
+                        layout=layout,
+                        out=_folder(out, task, alone=len(tasks) == 1),
+                        limit=limit,
+                        progress=advance,
+                        stop=stop,
+                    )
+                if stop.is_set():  # figures of half a set would be taken for those of the set
+                    raise click.Abort
+                results.append(result)
+    _show(results)
+    if json_file is not None:
+        _write(json_file, results)
+
+
+def _folder(out: Path | None, task: Task, *, alone: bool) -> Path | None:
+    return out if out is None or alone else out / task.name
+
+
+def _write(path: Path, results: Sequence[Result]) -> None:
+    from saec.pipeline.evaluate import as_json
+
+    partial = path.with_name(path.name + ".partial")
+    partial.write_bytes(msgspec.json.format(msgspec.json.encode(as_json(results)), indent=1) + b"\n")
+    partial.replace(path)
+
+
+def _show(results: Sequence[Result]) -> None:
+    from rich.console import Console
+
+    from saec.pipeline.evaluate import by_category, seed_means
+    from saec.pipeline.metrics import mean_row, over_seeds
+
+    several = [(name, group) for name, group in by_category(results).items() if len(group) > 1]
+    console = Console()
+    narrow = console.is_terminal and console.width < _WIDE
+    if not console.is_terminal:
+        console = Console(width=_WIDE + 6 * len(_COLUMNS) * bool(several))
+    columns = _COLUMNS[:_ALWAYS] if narrow else _COLUMNS
+    table = _table(columns)
+    for result in results:
+        table.add_row(*_row(result.task.name, msgspec.to_builtins(result.metrics), columns))
+    for name, group in several:
+        spread = over_seeds([result.metrics for result in group])
+        table.add_row(*_spread(f"{name}, {len(group)} seeds", spread, columns), style="dim")
+    if len(results) > 1:
+        table.add_section()
+        mean = mean_row([result.metrics for result in results])
+        table.add_row(*_row("mean", mean, columns), style="bold")
+    if several:
+        spread = over_seeds(seed_means(results))
+        table.add_row(*_spread("mean over seeds", spread, columns), style="bold")
+    console.print(table)
+    if narrow:
+        click.echo("oracle and pixel figures: a wider terminal, or --json")
+    if len(results) == 1:
+        _tell(results[0].metrics)
+    for result in results:
+        if result.metrics.n_error:
+            click.echo(f"{result.task.name}: {result.metrics.n_error} frames with an error are in no figure")
+        if result.info is not None and result.info.cloud is not None:
+            click.echo(f"{result.task.name}: {result.info.cloud.reason}")
+
+
+def _tell(metrics: Metrics) -> None:
+    """What the table has no room for; with several lines it is in the JSON."""
+    count = metrics.confusion
+    for what, interval, of in (
+        ("escapes", metrics.escape_interval, f"{count.fn} of {metrics.n_defect} defects"),
+        ("overkills", metrics.overkill_interval, f"{count.fp} of {metrics.n_good} goods"),
+    ):
+        if interval is not None:
+            click.echo(f"{what}: {of}, {interval[0]:.1%} to {interval[1]:.1%} with 95 % confidence")
+    stages = {"frame": metrics.ms_per_frame, **metrics.ms_by_stage}
+    times = [f"{s} {t.p50:.1f} {t.p95:.1f} {t.p99:.1f}" for s, t in stages.items() if t is not None]
+    click.echo(f"ms p50 p95 p99: {', '.join(times) or 'unknown'}")
+
+
+def _table(columns: Sequence[tuple[str, str]]) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    caption = "percent; oracle figures pick their threshold on these very images"
+    table = Table(box=box.SIMPLE_HEAD, caption=caption, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column("line", overflow="fold")
+    for title in (*(title for title, _ in columns), "goods+\ndefects", "ms\np50"):
+        table.add_column(title, justify="right", no_wrap=True)
+    return table
+
+
+def _row(name: str, figures: dict[str, Any], columns: Sequence[tuple[str, str]]) -> list[str]:
+    times = figures["ms_per_frame"]
+    return [
+        name,
+        *(_percent(figures[key]) for _, key in columns),
+        f"{figures['n_good']}+{figures['n_defect']}",
+        f"{times['p50']:.1f}" if times else "unknown",
+    ]
+
+
+def _spread(
+    name: str, spread: dict[str, dict[str, float | None]], columns: Sequence[tuple[str, str]]
+) -> list[str]:
+    cells = [name]
+    for _, key in columns:
+        deviation = spread[key]["deviation"]
+        around = "" if deviation is None else f"±{100 * deviation:.1f}"
+        cells.append(f"{_percent(spread[key]['mean'])}{around}")
+    return cells
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.1f}"

@@ -1,0 +1,175 @@
+"""saec inspect: judge images and write verdicts."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from saec.cli.judging import (
+    FOLDER,
+    SPLITS,
+    cloud_options,
+    command_line,
+    interruptible,
+    open_cloud,
+    progress,
+)
+from saec.config import GateConfig, RunConfig
+from saec.errors import ConfigError
+
+_RUN, _GATE = RunConfig(), GateConfig()
+
+
+def _print_schema(ctx: click.Context, parameter: click.Parameter, wanted: bool) -> None:
+    if not wanted or ctx.resilient_parsing:
+        return
+    from saec.pipeline.log import schema
+
+    click.echo(msgspec.json.format(msgspec.json.encode(schema()), indent=1).decode())
+    ctx.exit()
+
+
+@click.command()
+@click.argument("input", type=FOLDER)
+@click.option("--line", type=FOLDER, required=True, help="The line profile that `saec fit` made.")
+@cloud_options
+@click.option(
+    "--policy",
+    type=click.Choice(["gate", "edge", "cloud"]),
+    default="gate",
+    show_default=True,
+    help="Who answers: the edge and, where it is not sure, the cloud; the edge alone; the cloud alone.",
+)
+@click.option(
+    "--complexity",
+    type=float,
+    default=_GATE.complexity,
+    show_default=True,
+    help="Scene complexity from which the cloud is asked although the edge is sure (0 is the median good).",
+)
+@click.option("--out", type=click.Path(path_type=Path), help="Run folder; default runs/LINE-TIME.")
+@click.option("--csv", type=click.Path(path_type=Path), help="Write the verdicts as CSV as well.")
+@click.option("--split", type=SPLITS, default="holdout", show_default=True, help="Of a data set.")
+@click.option("--layout", default="auto", show_default=True, help="Layout of the data set.")
+@click.option("--limit", type=click.IntRange(min=1), help="Judge the first so many images only.")
+@click.option("--maps/--no-maps", default=_RUN.maps, show_default=True, help="Save pictures with the map.")
+@click.option(
+    "--explain/--no-explain", default=_RUN.explain, show_default=True, help="Words on the cloud's defects."
+)
+@click.option("--resume", is_flag=True, help="Go on with the run in --out; no frame is judged twice.")
+@click.option("--retry-errors", is_flag=True, help="With --resume: judge error and provisional frames again.")
+@click.option(
+    "--queue",
+    type=click.IntRange(min=1),
+    default=_RUN.queue,
+    show_default=True,
+    help="Decoded frames ahead of each stage.",
+)
+@click.option(
+    "--waiting",
+    type=click.IntRange(min=1),
+    help="Frames that may wait for the cloud; beyond it the edge answers. Default: any number.",
+)
+@click.option(
+    "--decoders", type=click.IntRange(1, 64), default=_RUN.decoders, show_default=True, help="Threads."
+)
+@click.option("--gpu", type=click.IntRange(min=0), help="GPU whose energy is metered.")
+@click.option("--interval", type=click.FloatRange(min=0.01), default=0.2, help="Seconds between its samples.")
+@click.option("--json-summary", is_flag=True, help="Print the run's summary as JSON.")
+@click.option(
+    "--schema",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_schema,
+    help="Print the JSON Schema of verdicts.jsonl and exit.",
+)
+def command(
+    input: Path,
+    line: Path,
+    policy: Any,
+    complexity: float,
+    out: Path | None,
+    csv: Path | None,
+    split: Any,
+    layout: str,
+    limit: int | None,
+    maps: bool,
+    explain: bool,
+    resume: bool,
+    retry_errors: bool,
+    queue: int,
+    waiting: int | None,
+    decoders: int,
+    gpu: int | None,
+    interval: float,
+    json_summary: bool,
+    **cloud: Any,
+) -> None:
+    """Judge INPUT (an image, a folder or a data set) and write verdicts, pictures and run.json.
+
+    Ctrl-C ends after what is under way; go on later with --resume.
+
+    \b
+    saec inspect photos/ --line lines/bottle
+    saec inspect mvtec/bottle --line lines/bottle --cloud small --out runs/bottle
+    """
+    from saec.line import LineProfile
+    from saec.pipeline.evaluate import measure, write_metrics
+    from saec.pipeline.log import read_verdicts, write_csv
+    from saec.pipeline.running import Options, run_line, verdicts_of
+    from saec.pipeline.sources import list_inputs
+
+    if resume and out is None:
+        raise ConfigError("--resume without --out", "name the run folder to go on with")
+    profile = LineProfile.open(line)
+    folder = out or Path("runs") / f"{profile.line.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    inputs = list_inputs(input, split=split, layout=layout, limit=limit)
+    options = Options(
+        policy=policy,
+        gate=GateConfig(complexity=complexity),
+        config=RunConfig(queue=queue, waiting=waiting, decoders=decoders, maps=maps, explain=explain),
+        gpu=gpu,
+        interval=interval,
+        resume=resume,
+        retry_errors=retry_errors,
+        command=command_line(),
+    )
+    with interruptible() as stop, progress(len(inputs.sources), profile.line.name) as advance:
+        info = run_line(
+            profile,
+            inputs,
+            folder,
+            cloud=open_cloud(**cloud),
+            options=options,
+            progress=advance,
+            stop=stop,
+        )
+    log = verdicts_of(folder)
+    if csv is not None:
+        write_csv(csv, read_verdicts(log))
+    if info.counts.get("labelled"):
+        write_metrics(folder, measure(read_verdicts(log), None))
+    _tell(info, folder, as_json=json_summary)
+    if stop.is_set():
+        raise click.Abort
+
+
+def _tell(info: Any, folder: Path, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(msgspec.json.encode(info))
+        return
+    counts = info.counts
+    click.echo(
+        f"{counts.get('frames', 0)} frames: {counts.get('good', 0)} good, {counts.get('defect', 0)} defect, "
+        f"{counts.get('error', 0)} error; {counts.get('escalated', 0)} sent to the cloud"
+    )
+    if info.cloud is not None:
+        click.echo(info.cloud.reason)
+    for note in info.notes:
+        click.echo(f"note: {note}")
+    click.echo(f"verdicts: {folder / 'verdicts.jsonl'}")

@@ -1,0 +1,112 @@
+"""What a run was made with: line, data, cloud, machine and versions, as ``run.json`` states them."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from saec import __version__
+from saec.line import LineProfile
+from saec.pipeline.loading import Cloud, PolicyName, standing
+from saec.pipeline.runinfo import CloudInfo, DatasetInfo, LineInfo, Machine, RunInfo
+from saec.pipeline.sources import Inputs
+
+LIBRARIES = ("numpy", "opencv-python-headless", "openvino", "torch", "transformers")
+
+
+def now() -> str:
+    """ISO 8601 with offset, to the second."""
+    return datetime.now(UTC).astimezone().isoformat(timespec="seconds")
+
+
+def describe(
+    profile: LineProfile,
+    inputs: Inputs,
+    cloud: Cloud | None,
+    *,
+    policy: PolicyName,
+    config: dict[str, Any],
+    command: str = "",
+) -> RunInfo:
+    """The ``RunInfo`` of a run that starts now."""
+    line, calibration = profile.line, profile.calibration
+    return RunInfo(
+        saec=__version__,
+        line=LineInfo(
+            name=line.name,
+            folder=str(profile.folder.absolute()),
+            detector=line.detector.kind,
+            backbone=line.detector.backbone,
+            precision=line.detector.precision,
+            hashes=line.detector.files,
+            input_size=(line.preparation.height, line.preparation.width),
+            threshold=calibration.threshold,
+            calibration=calibration.version,
+            calibrated=calibration.created,
+            gate=calibration.gate if policy == "gate" else None,
+            overkill=calibration.overkill,
+            prevalence=calibration.prevalence,
+            has_p_defect=calibration.p_defect is not None,
+            n_goods=len(calibration.goods),
+            n_defects=len(calibration.defects),
+            roi=line.preparation.roi,
+        ),
+        dataset=DatasetInfo(
+            root=inputs.root, layout=inputs.layout, split=inputs.split, procedural=inputs.procedural
+        ),
+        cloud=_cloud_info(cloud, profile, policy) if cloud else None,
+        policy=policy if cloud else "edge",
+        command=command,
+        started=now(),
+        machine=_machine(),
+        versions=_versions(LIBRARIES),
+        config=config,
+    )
+
+
+def _cloud_info(cloud: Cloud, profile: LineProfile, policy: PolicyName) -> CloudInfo:
+    place = standing(cloud, profile.calibration, policy)
+    trust = place.trust
+    return CloudInfo(
+        name=cloud.engine.name,
+        role=place.role,
+        weights_hash=cloud.weights_hash,
+        adapter=cloud.config.adapter,
+        demonstration=cloud.demonstration,
+        prompt=cloud.prompt,
+        auroc=trust.auroc if trust else None,
+        auroc_low=trust.auroc_low if trust else None,
+        n_good=trust.n_good if trust else None,
+        n_defect=trust.n_defect if trust else None,
+        reason=place.reason,
+    )
+
+
+def _machine() -> Machine:
+    cpu = platform.processor()
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        names = (
+            line.split(":", 1)[1].strip()
+            for line in info.read_text().splitlines()
+            if line.startswith("model name")
+        )
+        cpu = next(names, cpu)
+    return Machine(
+        cpu=cpu, cores=os.cpu_count(), platform=platform.platform(), python=platform.python_version()
+    )
+
+
+def _versions(names: Sequence[str]) -> dict[str, str]:
+    versions = {}
+    for name in names:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions

@@ -1,0 +1,296 @@
+"""Measure lines on labelled images: which line on which data set, and the figures of one."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from saec.data.dataset import categories
+from saec.data.images import read_mask
+from saec.data.manifest import Manifest, check_disjoint
+from saec.errors import DataError, LineError
+from saec.line import LineProfile, sha256_file
+from saec.pipeline.loading import Cloud
+from saec.pipeline.log import read_verdicts
+from saec.pipeline.metrics import Metrics, evaluate_verdicts, mean_row, over_seeds
+from saec.pipeline.pixels import PixelMetrics
+from saec.pipeline.runinfo import METRICS_FILE, RunInfo
+from saec.pipeline.running import Look, Options, Progress, run_line, verdicts_of
+from saec.pipeline.sources import Inputs, Source, Split, list_inputs
+from saec.verdict import DEFECT, EdgeOpinion, Image, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One line and the data set that it is measured on.
+
+    Attributes:
+        line: folder of the line profile.
+        dataset: root of the data set.
+        category: name of the product; lines of one category are runs of several seeds.
+        run: what tells this line from the others of its category, "" for a single one.
+    """
+
+    line: Path
+    dataset: Path
+    category: str
+    run: str = ""
+
+    @property
+    def name(self) -> str:
+        return f"{self.category}/{self.run}" if self.run else self.category
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What was measured of one task; ``info`` is None where an existing log was read."""
+
+    task: Task
+    metrics: Metrics
+    info: RunInfo | None
+
+
+def pair_up(lines: Sequence[Path], dataset: Path) -> list[Task]:
+    """Which line is measured on which data set.
+
+    Args:
+        lines: line profiles, or folders that hold some at any of the next two levels, as
+            LINES/CATEGORY, LINES/CATEGORY/SEED or LINES/SEED/CATEGORY.
+        dataset: a data set, or a root of several, where each line goes to the one of its name.
+
+    Raises:
+        LineError: no line profile there.
+        DataError: a line that fits no data set of a root.
+    """
+    folders = [folder for path in lines for folder in _profiles(path)]
+    roots = {root.name: root for root in categories(dataset)}
+    single = list(roots) == [dataset.name] and roots[dataset.name] == dataset
+    named = [(folder, dataset.absolute().name if single else _category(folder, roots)) for folder in folders]
+    tasks = []
+    for folder, category in named:
+        siblings = [other for other, name in named if name == category]
+        run = "" if len(siblings) == 1 else _distinct(folder, siblings)
+        tasks.append(Task(folder, dataset if single else roots[category], category, run))
+    return tasks
+
+
+def evaluate_line(
+    task: Task,
+    *,
+    cloud: Cloud | None = None,
+    options: Options | None = None,
+    split: Split = "holdout",
+    layout: str = "auto",
+    out: Path | None = None,
+    limit: int | None = None,
+    progress: Progress | None = None,
+    stop: threading.Event | None = None,
+) -> Result:
+    """Judge a data set with a line and measure the verdicts.
+
+    Args:
+        task: the line and the data set.
+        out: run folder to keep, with its metrics; None keeps nothing.
+        See ``run_line`` and ``list_inputs`` for the others.
+
+    Raises:
+        LeakError: an image to judge was used to fit or calibrate the line.
+        DataError: no image of known truth.
+    """
+    profile = LineProfile.open(task.line)
+    inputs = labelled(list_inputs(task.dataset, split=split, layout=layout, limit=limit))
+    check_leaks(profile, inputs.sources)
+    pixels = PixelMetrics()
+
+    def judge_into(folder: Path) -> tuple[RunInfo, Metrics]:
+        info = run_line(
+            profile,
+            inputs,
+            folder,
+            cloud=cloud,
+            options=options,
+            progress=progress,
+            look=pixel_look(pixels),
+            stop=stop,
+        )
+        return info, measure(read_verdicts(verdicts_of(folder)), pixels)
+
+    if out is None:
+        with tempfile.TemporaryDirectory(prefix="saec-") as scratch:
+            info, metrics = judge_into(Path(scratch) / "run")
+    else:
+        info, metrics = judge_into(out)
+        write_metrics(out, metrics)
+    return Result(task, metrics, info)
+
+
+def evaluate_log(task: Task, log: Path, *, split: Split = "all", layout: str = "auto") -> Result:
+    """Measure the verdicts of an earlier run; truth that the log does not know comes from the data set.
+
+    Raises:
+        LeakError: a judged image was used to fit or calibrate the line.
+        DataError: no verdict of known truth.
+    """
+    profile = LineProfile.open(task.line)
+    inputs = list_inputs(task.dataset, split=split, layout=layout)
+    truth = {source.path: source.truth for source in inputs.sources}
+    verdicts = [
+        verdict if verdict.truth is not None else _with_truth(verdict, truth.get(verdict.path))
+        for verdict in read_verdicts(log)
+    ]
+    if all(verdict.truth is None for verdict in verdicts):
+        raise DataError(f"{log}: no verdict of known truth", "name the data set that was judged")
+    if (manifest := _manifest(profile)) is not None:
+        check_disjoint({v.sha256: v.path for v in verdicts if v.truth is not None and v.sha256}, manifest)
+    return Result(task, measure(verdicts, None), None)
+
+
+def measure(verdicts: Iterable[Verdict], pixels: PixelMetrics | None) -> Metrics:
+    """The metrics of verdicts, with those of the pixels where masks were seen."""
+    metrics = evaluate_verdicts(verdicts)
+    if pixels is None or not pixels.regions:
+        return metrics
+    return msgspec.structs.replace(metrics, pixel_auroc=pixels.pixel_auroc(), pro=pixels.pro())
+
+
+def pixel_look(pixels: PixelMetrics) -> Look:
+    """Compare each map with the frame's mask; a defect without one is left out: nobody knows its pixels."""
+
+    def look(source: Source, image: Image, opinion: EdgeOpinion) -> None:
+        if opinion.map is None or source.truth is None or (source.truth == DEFECT and source.mask is None):
+            return
+        mask = read_mask(Path(source.mask)) if source.mask else None
+        pixels.add(opinion.map, image.shape[:2], box=opinion.map_box, mask=mask)
+
+    return look
+
+
+def check_leaks(profile: LineProfile, sources: Sequence[Source]) -> None:
+    """Stop where an image to judge was used to fit or calibrate the line.
+
+    Raises:
+        LeakError: names the image and its role.
+    """
+    manifest = _manifest(profile)
+    if manifest is None:
+        raise LineError(f"{profile.folder} has no manifest.json", "fit the line again: leaks cannot be found")
+    readable = (s for s in sources if Path(s.path).is_file())
+    check_disjoint({sha256_file(Path(s.path)): s.path for s in readable}, manifest)
+
+
+def labelled(inputs: Inputs) -> Inputs:
+    """The inputs of known truth.
+
+    Raises:
+        DataError: there are none.
+    """
+    sources = [source for source in inputs.sources if source.truth is not None]
+    if not sources:
+        raise DataError(
+            f"{inputs.root}: no image of known truth (split {inputs.split})",
+            "give a data set with good and defect folders; `saec inspect` judges unlabelled images",
+        )
+    return msgspec.structs.replace(inputs, sources=sources)
+
+
+def write_metrics(run: Path, metrics: Metrics) -> None:
+    """``metrics.json`` of a run folder, atomic."""
+    partial = run / (METRICS_FILE + ".partial")
+    partial.write_bytes(msgspec.json.format(msgspec.json.encode(metrics), indent=1) + b"\n")
+    partial.replace(run / METRICS_FILE)
+
+
+def as_json(results: Sequence[Result]) -> dict[str, Any]:
+    """The figures as one object: those of the line for a single one, else one object per line.
+
+    Several lines give ``{"lines": {NAME: figures}, "mean": figures}``. Where a category has several
+    lines (seeds), ``"seeds"`` holds mean and deviation of each figure per category and, under "mean", of
+    the seeds' own means over the categories.
+    """
+    if len(results) == 1:
+        return figures(results[0])
+    answer: dict[str, Any] = {
+        "lines": {result.task.name: figures(result) for result in results},
+        "mean": mean_row([result.metrics for result in results]),
+    }
+    groups = by_category(results)
+    if any(len(group) > 1 for group in groups.values()):
+        answer["seeds"] = {name: over_seeds([r.metrics for r in group]) for name, group in groups.items()}
+        answer["seeds"]["mean"] = over_seeds(seed_means(results))
+    return answer
+
+
+def figures(result: Result) -> dict[str, Any]:
+    """The figures of one line by their names."""
+    plain: dict[str, Any] = msgspec.to_builtins(result.metrics)
+    return plain
+
+
+def seed_means(results: Sequence[Result]) -> list[Metrics]:
+    """For each seed the mean over its categories."""
+    seeds: dict[str, list[Metrics]] = {}
+    for result in results:
+        seeds.setdefault(result.task.run, []).append(result.metrics)
+    plain = [mean_row(rows) for rows in seeds.values()]
+    return [msgspec.convert({**row, "ms_per_frame": None}, Metrics) for row in plain]
+
+
+def by_category(results: Sequence[Result]) -> dict[str, list[Result]]:
+    """The results of each category, in the order of their first."""
+    groups: dict[str, list[Result]] = {}
+    for result in results:
+        groups.setdefault(result.task.category, []).append(result)
+    return groups
+
+
+def _with_truth(verdict: Verdict, truth: int | None) -> Verdict:
+    return msgspec.structs.replace(verdict, truth=truth)
+
+
+def _manifest(profile: LineProfile) -> Manifest | None:
+    path = profile.folder / "manifest.json"
+    return Manifest.read(path) if path.is_file() else None
+
+
+def _profiles(path: Path) -> list[Path]:
+    """The line profiles at a path: itself, or those one or two levels below."""
+    if (path / "line.json").is_file():
+        return [path]
+    found = sorted({p.parent for depth in ("*", "*/*") for p in path.glob(f"{depth}/line.json")})
+    if not found:
+        raise LineError(
+            f"{path}: no line profile there or below", "make one with `saec fit DATASET --out LINE`"
+        )
+    return found
+
+
+def _category(folder: Path, roots: dict[str, Path]) -> str:
+    """The data set that a line belongs to: by its folder's name, its parent's, or its own name."""
+    folder = folder.absolute()
+    names = (folder.name, folder.parent.name, LineProfile.open(folder, verify=False).line.name)
+    for name in names:
+        if name in roots:
+            return name
+    raise DataError(
+        f"{folder} fits none of {len(roots)} data sets ({', '.join(list(roots)[:6])}, ...)",
+        "name the line's folder as its category, or give its data set alone",
+    )
+
+
+def _distinct(folder: Path, siblings: Sequence[Path]) -> str:
+    """A name that tells a line from those of the same category: its folder's, or its parent's."""
+    for level in ("name", "parent"):
+        names = [_level(other, level) for other in siblings]
+        if len(set(names)) == len(names):
+            return _level(folder, level)
+    return str(folder)
+
+
+def _level(folder: Path, level: str) -> str:
+    return folder.absolute().name if level == "name" else folder.absolute().parent.name

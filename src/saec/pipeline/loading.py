@@ -1,0 +1,151 @@
+"""Open what judges a line: detector, cloud engine, policy and rules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+
+from saec import cloud as clouds
+from saec import edge
+from saec.config import CloudConfig, GateConfig
+from saec.data.images import read_image
+from saec.errors import ConfigError
+from saec.line import Calibration, CloudTrust, LineProfile
+from saec.pipeline.inspect import Judges
+from saec.pipeline.judge import Role, Rules
+from saec.scene.complexity import Complexity
+from saec.schedule.policy import CloudOnly, EdgeOnly, GatePolicy, Policy
+from saec.verdict import CloudEngine, CloudQuery, Frame, Image
+
+PolicyName = Literal["gate", "edge", "cloud"]
+
+
+class Cloud:
+    """A cloud model that is loaded when it is first asked for, so that several lines share it."""
+
+    def __init__(self, config: CloudConfig) -> None:
+        self.config = config
+
+    @cached_property
+    def engine(self) -> CloudEngine:
+        return clouds.open_engine(self.config)
+
+    @property
+    def weights_hash(self) -> str:
+        return str(getattr(self.engine, "weights_hash", ""))
+
+    @property
+    def prompt(self) -> str:
+        return str(getattr(self.engine, "prompt", ""))
+
+    @property
+    def demonstration(self) -> bool:
+        return bool(getattr(self.engine, "demonstration", False))
+
+    @property
+    def key(self) -> str:
+        """Under which the line keeps its trust: other weights or another context are another cloud."""
+        name = f"{self.engine.name}+{self.config.adapter}" if self.config.adapter else self.engine.name
+        return f"{name}@{self.weights_hash[:12]} prompt={self.prompt} references={self.config.references}"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the cloud may do on a line, with the sentence that says why."""
+
+    role: Literal["fused", "advisory", "unasked", "alone"]
+    reason: str
+    trust: CloudTrust | None = None
+
+
+def standing(cloud: Cloud, calibration: Calibration, policy: PolicyName) -> Standing:
+    """The cloud's role on a line: it must have earned its say on labelled calibration images."""
+    trust = calibration.clouds.get(cloud.key)
+    name = cloud.engine.name
+    if policy == "cloud":
+        return Standing("alone", f"{name} was told to decide alone (policy cloud).", trust)
+    if trust is None:
+        reason = (
+            f"{name} is advisory: it has not been measured on this line, so it is shown and changes no "
+            "label (`saec calibrate LINE DATASET --cloud NAME` with labelled defects gives it a say)."
+        )
+        return Standing("advisory", reason)
+    if trust.mode == "advisory":
+        return Standing("advisory", f"{name} is advisory: the line has no labelled defects to tell.", trust)
+    figures = f"AUROC {_figure(trust.auroc)}, at least {_figure(trust.auroc_low)} with 95 % confidence"
+    images = f"{trust.n_good} goods and {trust.n_defect} defects"
+    if trust.mode == "fused":
+        return Standing("fused", f"{name} is fused with the edge: {figures} on {images}.", trust)
+    return Standing("unasked", f"{name} is not asked: on {images} it adds nothing ({figures}).", trust)
+
+
+def open_judges(
+    profile: LineProfile,
+    cloud: Cloud | None = None,
+    *,
+    policy: PolicyName = "gate",
+    gate: GateConfig | None = None,
+) -> Judges:
+    """Load the detector and, where there is one, the cloud of a line.
+
+    Raises:
+        ConfigError: the policy needs a cloud and there is none.
+        LineError, ModelError: a model cannot be loaded.
+    """
+    calibration = profile.calibration
+    detector = edge.open_detector(profile)
+    complexity = Complexity(profile.line.complexity).of if profile.line.complexity else None
+    bits = profile.line.preparation.bits
+    if cloud is None:
+        if policy == "cloud":
+            raise ConfigError("policy cloud without a cloud", "name one with --cloud")
+        rules = Rules(profile.line.name, calibration)
+        return Judges(detector, EdgeOnly(), rules, complexity=complexity, bits=bits)
+    place = standing(cloud, calibration, policy)
+    role: Role = "advisory" if place.role == "unasked" else place.role
+    return Judges(
+        detector,
+        _policy(policy, calibration, gate or GateConfig(), place.trust),
+        Rules(profile.line.name, calibration, role, place.trust),
+        engine=cloud.engine,
+        complexity=complexity,
+        references=read_references(profile, cloud.config.references),
+        batch=cloud.config.batch,
+        bits=bits,
+    )
+
+
+def read_references(profile: LineProfile, k: int) -> list[Image]:
+    """The first k reference images of a line, decoded.
+
+    Raises:
+        ConfigError: the line has fewer.
+    """
+    paths = profile.references(k)
+    if len(paths) < k:
+        raise ConfigError(
+            f"{profile.folder} has {len(paths)} reference images, {k} are asked", "ask for fewer references"
+        )
+    return [read_image(path) for path in paths]
+
+
+def warm_up(judges: Judges) -> None:
+    """One frame through detector and cloud, so that no measured frame pays for the first call."""
+    image = judges.references[0] if judges.references else np.full((256, 256, 3), 127, np.uint8)
+    judges.detector.inspect([image])
+    if judges.engine is not None:
+        query = CloudQuery(Frame(id="warm-up", image=image), references=tuple(judges.references))
+        judges.engine.judge([query])
+
+
+def _policy(name: PolicyName, calibration: Calibration, gate: GateConfig, trust: CloudTrust | None) -> Policy:
+    if name == "edge":
+        return EdgeOnly()
+    return CloudOnly() if name == "cloud" else GatePolicy(calibration, gate, trust)
+
+
+def _figure(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.3f}"

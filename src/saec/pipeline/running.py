@@ -1,0 +1,246 @@
+"""Judge a line's inputs into a run folder: verdicts as they are made, pictures, and run.json around them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import msgspec
+
+from saec.config import GateConfig, RunConfig
+from saec.data.manifest import Manifest
+from saec.errors import ConfigError, DataError
+from saec.line import LineProfile
+from saec.meter import Meter
+from saec.pipeline.describe import describe, now
+from saec.pipeline.inspect import Judges, run_inspection
+from saec.pipeline.loading import Cloud, PolicyName, open_judges, warm_up
+from saec.pipeline.log import VerdictLog, keep_only, mend, read_verdicts
+from saec.pipeline.pictures import save_picture
+from saec.pipeline.runinfo import (
+    MAPS_FOLDER,
+    VERDICTS_FILE,
+    RunInfo,
+    read_run,
+    write_run,
+)
+from saec.pipeline.sources import Inputs, Source
+from saec.verdict import DEFECT, EdgeOpinion, Image, Verdict
+
+Progress = Callable[[Verdict], None]
+Look = Callable[[Source, Image, EdgeOpinion], None]
+"""Is shown each frame with the edge's opinion, beside the pictures (pixel metrics read the maps here)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How a line is run.
+
+    Attributes:
+        policy, gate: who answers.
+        config: queue lengths, pictures, explanations.
+        gpu, interval: which GPU the meter reads, and how often in seconds.
+        resume: go on with a run folder; ``retry_errors`` judges its error and provisional frames again.
+        command: the command line, for run.json.
+    """
+
+    policy: PolicyName = "gate"
+    gate: GateConfig = field(default_factory=GateConfig)
+    config: RunConfig = field(default_factory=RunConfig)
+    gpu: int | None = None
+    interval: float = 0.2
+    resume: bool = False
+    retry_errors: bool = False
+    command: str = ""
+
+
+@dataclass
+class Tally:
+    """Counts of a run, kept while it goes; ``used`` are the hashes that made the line."""
+
+    used: frozenset[str] = frozenset()
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def add(self, verdict: Verdict) -> None:
+        cloud = verdict.route is not None and verdict.route.decision == "cloud"
+        for name, happened in (
+            ("frames", True),
+            ("good", verdict.label is not None and verdict.label != DEFECT),
+            ("defect", verdict.label == DEFECT),
+            ("error", verdict.state == "error"),
+            ("provisional", verdict.state == "provisional"),
+            ("escalated", cloud),
+            ("explained", verdict.explanation is not None),
+            ("problems", verdict.state == "final" and verdict.error is not None),
+            ("labelled", verdict.truth is not None),
+            ("used_for_the_line", verdict.sha256 in self.used),
+        ):
+            self.counts[name] = self.counts.get(name, 0) + happened
+
+    def notes(self) -> list[str]:
+        """What a reader of the results must know."""
+        sentences = {
+            "used_for_the_line": "Frames that were used to fit or calibrate the line, which they flatter",
+            "error": "Frames with an error and no label",
+            "provisional": "Frames with the edge's provisional answer because the cloud failed",
+            "problems": "Verdicts without their picture or explanation (each says why)",
+        }
+        total = self.counts.get("frames", 0)
+        return [
+            f"{text}: {self.counts[name]} of {total}."
+            for name, text in sentences.items()
+            if self.counts.get(name, 0)
+        ]
+
+
+def run_line(
+    profile: LineProfile,
+    inputs: Inputs,
+    out: Path,
+    *,
+    cloud: Cloud | None = None,
+    options: Options | None = None,
+    progress: Progress | None = None,
+    look: Look | None = None,
+    stop: threading.Event | None = None,
+) -> RunInfo:
+    """Judge the inputs and write the run folder.
+
+    Args:
+        profile: the line.
+        inputs: what to judge.
+        out: the run folder; made, or gone on with under ``options.resume``.
+        cloud: the cloud model, or None for the edge alone.
+        progress: called with each verdict after it is written.
+        look: shown each frame with its anomaly map.
+        stop: set it to end the run early; the folder can be resumed.
+
+    Raises:
+        ConfigError: ``out`` holds another run, or the policy needs a cloud.
+        SaecError: a model cannot be loaded.
+    """
+    options = options or Options()
+    with Meter(options.gpu, options.interval) as meter:
+        with meter.phase("loading"):
+            judges = open_judges(profile, cloud, policy=options.policy, gate=options.gate)
+            info = describe(
+                profile,
+                inputs,
+                cloud,
+                policy=options.policy,
+                config=_settings(cloud, options),
+                command=options.command,
+            )
+        known, tally = _open_folder(out, info, options, _used(profile))
+        with meter.phase("warm-up"):
+            warm_up(judges)
+        write_run(out, info)
+        with meter.phase("run"), VerdictLog(out / VERDICTS_FILE) as log:
+            observe = _observer(out, judges, options.config.maps, look)
+            for verdict in run_inspection(
+                inputs.sources, judges, options.config, known=known, observe=observe, stop=stop, spill=out
+            ):
+                log.append(verdict)
+                tally.add(verdict)
+                if progress is not None:
+                    progress(verdict)
+    readings = [msgspec.to_builtins(meter.reading(phase)) for phase in ("loading", "warm-up", "run")]
+    interrupted = stop is not None and stop.is_set()
+    info = msgspec.structs.replace(
+        info,
+        ended="" if interrupted else now(),
+        counts=tally.counts,
+        meter=readings,
+        notes=[*info.notes, *tally.notes()],
+    )
+    write_run(out, info)
+    return info
+
+
+def map_name(id: str) -> str:
+    """The picture of a frame inside the run folder; an id never leads out of it."""
+    parts = [part for part in PurePosixPath(id).parts if part not in ("/", "..", ".")]
+    return "/".join([MAPS_FOLDER, *parts]) + ".jpg"
+
+
+def _observer(
+    out: Path, judges: Judges, maps: bool, look: Look | None
+) -> Callable[[Source, Image, EdgeOpinion], str | None] | None:
+    threshold = judges.rules.calibration.threshold
+    if not maps and look is None:
+        return None
+
+    def observe(source: Source, image: Image, opinion: EdgeOpinion) -> str | None:
+        if look is not None:
+            look(source, image, opinion)
+        if not maps:
+            return None
+        name = map_name(source.id)
+        save_picture(out / name, image, opinion, threshold)
+        return name
+
+    return observe
+
+
+def _open_folder(
+    out: Path, info: RunInfo, options: Options, used: frozenset[str]
+) -> tuple[frozenset[tuple[str, str]], Tally]:
+    """Make or reopen the run folder; the files that need no verdict any more, and the counts so far."""
+    log, tally = out / VERDICTS_FILE, Tally(used)
+    if not options.resume:
+        if log.exists():
+            raise ConfigError(f"{out} already holds a run", "go on with --resume, or name another --out")
+        out.mkdir(parents=True, exist_ok=True)
+        return frozenset(), tally
+    if not log.exists():
+        out.mkdir(parents=True, exist_ok=True)
+        return frozenset(), tally
+    _check_same(read_run(out), info, out)
+    mend(log)
+    if options.retry_errors:
+        keep_only(log, lambda verdict: verdict.state == "final")
+    known = set()
+    for verdict in read_verdicts(log):
+        known.add((verdict.path, verdict.sha256))
+        tally.add(verdict)
+    return frozenset(known), tally
+
+
+def _check_same(old: RunInfo, new: RunInfo, out: Path) -> None:
+    """A resumed run is judged by what judged its first part."""
+
+    def judged_by(run: RunInfo) -> tuple[object, ...]:
+        cloud = run.cloud and (run.cloud.name, run.cloud.weights_hash, run.cloud.prompt, run.cloud.role)
+        return run.line.name, run.line.hashes, run.line.threshold, run.line.calibration, run.policy, cloud
+
+    if judged_by(old) != judged_by(new):
+        raise ConfigError(
+            f"{out} was judged by another line, calibration, policy or cloud", "name another --out"
+        )
+
+
+def _settings(cloud: Cloud | None, options: Options) -> dict[str, Any]:
+    settings = {"run": options.config, "gate": options.gate}
+    return {name: msgspec.to_builtins(value) for name, value in settings.items()} | (
+        {"cloud": msgspec.to_builtins(cloud.config)} if cloud else {}
+    )
+
+
+def _used(profile: LineProfile) -> frozenset[str]:
+    path = profile.folder / "manifest.json"
+    return frozenset(Manifest.read(path).roles) if path.is_file() else frozenset()
+
+
+def verdicts_of(run: Path) -> Path:
+    """The verdict log that a path names: itself, or that of the run folder.
+
+    Raises:
+        DataError: there is none.
+    """
+    path = run / VERDICTS_FILE if run.is_dir() else run
+    if not path.is_file():
+        raise DataError(f"{run}: no verdict log", f"name a run folder or its {VERDICTS_FILE}")
+    return path

@@ -1,0 +1,173 @@
+"""saec evaluate: the right line on the right data, figures that add up, no leaks."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from pipeline_fakes import FakeCloud, Frames, make_dataset, make_line
+
+from saec.cli import main
+from saec.errors import DataError, LineError
+from saec.pipeline.evaluate import pair_up
+from saec.pipeline.sources import list_inputs
+
+KEYS = {
+    "image_auroc",
+    "average_precision",
+    "accuracy",
+    "balanced_accuracy",
+    "majority_accuracy",
+    "accuracy_oracle",
+    "f1_oracle",
+    "escape_rate",
+    "overkill_rate",
+    "escalation_rate",
+    "n_good",
+    "n_defect",
+    "ms_per_frame",
+}
+
+
+@pytest.fixture
+def bottle(tmp_path: Path) -> Path:
+    return make_dataset(tmp_path / "root" / "bottle", goods=10, defects=5)
+
+
+def fitted(folder: Path, dataset: Path) -> Path:
+    make_line(folder, goods=list_inputs(dataset, split="train").sources)
+    return folder
+
+
+def evaluate(tmp_path: Path, *arguments: object) -> dict[str, object]:
+    file = tmp_path / "figures.json"
+    assert main(["evaluate", *map(str, arguments), "--json", str(file)]) == 0
+    figures: dict[str, object] = json.loads(file.read_text())
+    return figures
+
+
+def test_the_figures_of_one_line(tmp_path: Path, bottle: Path, fakes: FakeCloud) -> None:
+    figures = evaluate(tmp_path, fitted(tmp_path / "bottle", bottle), bottle)
+    assert set(figures) >= KEYS
+    # One good at 150 / 25.5 is above the threshold of 5, one defect at 110 / 25.5 below it.
+    assert (figures["n_good"], figures["n_defect"]) == (10, 5)
+    assert figures["overkill_rate"] == pytest.approx(0.1)
+    assert figures["escape_rate"] == pytest.approx(0.2)
+    assert figures["accuracy"] == pytest.approx(13 / 15)
+    assert figures["balanced_accuracy"] == pytest.approx(0.85)
+    assert figures["majority_accuracy"] == pytest.approx(10 / 15)
+    assert figures["image_auroc"] == pytest.approx(49 / 50)
+    assert figures["escalation_rate"] == 0
+    assert set(figures["ms_per_frame"]) == {"p50", "p95", "p99"}
+    assert figures["pixel_auroc"] is None
+
+
+def test_masks_give_pixel_figures(tmp_path: Path, fakes: FakeCloud) -> None:
+    root = tmp_path / "bottle"
+    frames = Frames(root)
+    for i in range(3):
+        frames.add(f"train/good/{i:03}", 20 + i)
+        frames.add(f"test/good/{i:03}", 60 + i)
+        frames.add(f"test/hole/{i:03}", 200 + i)
+        mask = np.zeros((8, 8), np.uint8)
+        mask[:4] = 255
+        (root / "ground_truth" / "hole").mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(root / "ground_truth" / "hole" / f"{i:03}_mask.png"), mask)
+    figures = evaluate(tmp_path, fitted(tmp_path / "lines" / "bottle", root), root)
+    # The fake's map is flat: a defective frame's good half scores as its defect does.
+    assert figures["pixel_auroc"] == pytest.approx(0.5 * 96 / 288 + 192 / 288, abs=0.2)
+    assert figures["pro"] is not None
+
+
+def test_an_image_of_the_fit_in_the_hold_out_stops_with_its_name(
+    tmp_path: Path, bottle: Path, fakes: FakeCloud, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(bottle / "train" / "good" / "03.png", bottle / "test" / "good" / "copy.png")
+    line = fitted(tmp_path / "bottle", bottle)
+    assert main(["evaluate", str(line), str(bottle)]) == 2
+    error = capsys.readouterr().err
+    assert "copy.png" in error
+    assert "train" in error
+
+
+def test_unlabelled_images_cannot_be_evaluated(
+    tmp_path: Path, bottle: Path, fakes: FakeCloud, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = fitted(tmp_path / "bottle", bottle)
+    Frames(tmp_path / "bare").add("x", 30)
+    assert main(["evaluate", str(line), str(tmp_path / "bare")]) == 2
+    assert "known truth" in capsys.readouterr().err
+
+
+def test_an_existing_log_gives_the_same_figures(tmp_path: Path, bottle: Path, fakes: FakeCloud) -> None:
+    line, out = fitted(tmp_path / "bottle", bottle), tmp_path / "run"
+    judged = evaluate(tmp_path, line, bottle, "--out", out, "--cloud", "small")
+    assert (out / "metrics.json").is_file()
+    assert (out / "maps").is_dir()
+    asked = len(fakes.batches)
+    read = evaluate(tmp_path, line, bottle, "--verdicts", out)
+    assert len(fakes.batches) == asked
+    for figures in (judged, read):
+        figures.pop("pixel_auroc"), figures.pop("pro")
+    assert read == judged
+
+
+def test_all_categories_of_a_root_with_their_mean(
+    tmp_path: Path, bottle: Path, fakes: FakeCloud, capsys: pytest.CaptureFixture[str]
+) -> None:
+    screw = make_dataset(bottle.parent / "screw", goods=4, defects=4)
+    for data in (bottle, screw):
+        fitted(tmp_path / "lines" / data.name, data)
+    figures = evaluate(tmp_path, tmp_path / "lines", bottle.parent)
+    assert list(figures["lines"]) == ["bottle", "screw"]
+    assert figures["mean"]["overkill_rate"] == pytest.approx((0.1 + 0.25) / 2)
+    assert figures["mean"]["n_good"] == 14
+    assert "seeds" not in figures
+    printed = capsys.readouterr().out
+    assert all(word in printed for word in ("bottle", "screw", "mean"))
+
+
+@pytest.mark.parametrize("layout", ["{seed}/{name}", "{name}/{seed}"])
+def test_several_seeds_with_mean_and_deviation(
+    tmp_path: Path, bottle: Path, fakes: FakeCloud, layout: str
+) -> None:
+    screw = make_dataset(bottle.parent / "screw", goods=4, defects=4)
+    for data in (bottle, screw):
+        for seed in (0, 1):
+            fitted(tmp_path / "lines" / layout.format(seed=seed, name=data.name), data)
+    figures = evaluate(tmp_path, tmp_path / "lines", bottle.parent)
+    assert set(figures["lines"]) == {"bottle/0", "bottle/1", "screw/0", "screw/1"}
+    assert figures["seeds"]["bottle"]["escape_rate"] == {"mean": pytest.approx(0.2), "deviation": 0.0}
+    assert figures["seeds"]["mean"]["overkill_rate"]["mean"] == pytest.approx(0.175)
+    assert figures["mean"]["overkill_rate"] == pytest.approx(0.175)
+
+
+def test_pairing(tmp_path: Path, bottle: Path, fakes: FakeCloud) -> None:
+    screw = make_dataset(bottle.parent / "screw", goods=1, defects=1)
+    odd = fitted(tmp_path / "odd", bottle)
+    (task,) = pair_up([odd], bottle)
+    assert (task.dataset, task.category, task.run) == (bottle, "bottle", "")
+    with pytest.raises(DataError, match="fits none"):
+        pair_up([odd], bottle.parent)
+    with pytest.raises(LineError, match="no line profile"):
+        pair_up([screw], bottle.parent)
+    line = fitted(tmp_path / "lines" / "screw", screw)
+    assert pair_up([line], bottle.parent)[0].dataset == screw
+    assert {t.run for t in pair_up([odd, line], bottle)} == {"odd", "screw"}
+
+
+def test_the_clouds_role_is_said(
+    tmp_path: Path, bottle: Path, fakes: FakeCloud, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = fitted(tmp_path / "bottle", bottle)
+    assert main(["evaluate", str(line), str(bottle), "--cloud", "small"]) == 0
+    assert "advisory" in capsys.readouterr().out
+
+
+def test_verdicts_go_with_one_line(tmp_path: Path, bottle: Path, fakes: FakeCloud) -> None:
+    lines = [fitted(tmp_path / name, bottle) for name in "ab"]
+    assert main(["evaluate", *map(str, lines), str(bottle), "--verdicts", str(bottle)]) == 2
