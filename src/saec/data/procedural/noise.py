@@ -30,7 +30,7 @@ _CELLS = {"cell": 900, "grain": 4000}
 
 def rng_of(*words: str | int) -> np.random.Generator:
     """A generator seeded by words and whole numbers; the same on every machine."""
-    return np.random.default_rng([w if isinstance(w, int) else zlib.crc32(w.encode()) for w in words])
+    return np.random.default_rng([zlib.crc32(w.encode()) if isinstance(w, str) else int(w) for w in words])
 
 
 def f32(values: ArrayLike) -> Field:

@@ -88,10 +88,10 @@ class Product:
             size: side in pixels, at least 64.
 
         Raises:
-            DataError: the kind is none of this product's, the difficulty or the size is out of range,
+            DataError: the kind is none of this product's, seed, difficulty or size is out of range,
                 or the defect shows nowhere on this product.
         """
-        self._check(kind, difficulty, size)
+        self._check(seed, kind, difficulty, size)
         view, camera = self._view(seed, size), self._camera(seed, size)
         canvas = self._painted(view, seed)
         clean = camera.shoot(canvas)
@@ -115,11 +115,13 @@ class Product:
     def __reduce__(self) -> tuple[type[Product], tuple[str, int]]:
         return Product, (self.family, self.seed)
 
-    def _check(self, kind: str | None, difficulty: float, size: int) -> None:
+    def _check(self, seed: int, kind: str | None, difficulty: float, size: int) -> None:
         if kind is not None and kind not in self.kinds:
             raise DataError(
                 f"a {self.noun} ({self.family}) has no {kind!r}", f"take one of {', '.join(self.kinds)}"
             )
+        if seed < 0:
+            raise DataError(f"seed {seed} is negative", "take a whole number from 0")
         if not 0.0 <= difficulty <= 1.0:
             raise DataError(f"difficulty {difficulty} is out of range", "take a number from 0 to 1")
         if size < 64:
@@ -157,7 +159,7 @@ class Product:
 
 
 def draw_product(family: str, seed: int) -> Product:
-    """A product of a family; the same seed gives the same product everywhere.
+    """A product of a family; the same seed gives the same product.
 
     Raises:
         DataError: there is no such family, or the seed is negative.
