@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from saec.errors import DataError
 from saec.pipeline.log import VerdictLog, keep_only, mend, read_verdicts, schema, write_csv
+from saec.pipeline.runinfo import RunInfo
 from saec.verdict import CloudRecord, EdgeRecord, ErrorRecord, Explanation, Route, Verdict
 
 text = st.text(st.characters(codec="utf-8"), max_size=30)
@@ -134,3 +135,10 @@ def test_csv_has_empty_cells_for_the_unknown_and_no_formulas(tmp_path: Path) -> 
 def test_the_schema_names_every_field() -> None:
     properties = schema()["$defs"]["Verdict"]["properties"]
     assert set(properties) == set(Verdict.__struct_fields__)
+
+
+@pytest.mark.parametrize("struct", [Verdict, RunInfo])
+def test_the_page_on_verdicts_names_every_field(struct: type[msgspec.Struct]) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "verdicts.md").read_text()
+    missing = [name for name in struct.__struct_fields__ if f"`{name}`" not in page]
+    assert not missing

@@ -12,11 +12,15 @@ import msgspec
 from saec.cli.judging import (
     FOLDER,
     SPLITS,
+    chosen_policy,
     cloud_options,
     command_line,
     interruptible,
     open_cloud,
+    policy_options,
     progress,
+    seed_config,
+    under_preset,
 )
 from saec.config import RunConfig
 from saec.errors import ConfigError
@@ -51,13 +55,7 @@ _WIDE = 112
 @click.argument("lines", type=FOLDER, nargs=-1, required=True, metavar="LINE...")
 @click.argument("dataset", type=FOLDER)
 @cloud_options
-@click.option(
-    "--policy",
-    type=click.Choice(["gate", "edge", "cloud"]),
-    default="gate",
-    show_default=True,
-    help="Who answers.",
-)
+@policy_options
 @click.option("--verdicts", type=FOLDER, help="Measure this run (folder or verdicts.jsonl); judge nothing.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the figures as JSON.")
 @click.option("--out", type=click.Path(path_type=Path), help="Keep run folders here, for `saec report`.")
@@ -72,7 +70,9 @@ _WIDE = 112
 def command(
     lines: tuple[Path, ...],
     dataset: Path,
-    policy: Any,
+    policy: str,
+    preset: str | None,
+    changes: tuple[str, ...],
     verdicts: Path | None,
     json_file: Path | None,
     out: Path | None,
@@ -105,12 +105,13 @@ def command(
         results.append(evaluate_log(tasks[0], verdicts_of(verdicts), split=split or "all", layout=layout))
     else:
         options = Options(
-            policy=policy,
+            policy=chosen_policy(policy, preset, changes),
+            seed=seed_config(preset, changes),
             config=RunConfig(maps=maps and out is not None, explain=explain),
             gpu=gpu,
             command=command_line(),
         )
-        opened = open_cloud(**cloud)
+        opened = open_cloud(**under_preset(preset, cloud))
         with interruptible() as stop:
             for task in tasks:
                 with progress(None, task.name) as advance:

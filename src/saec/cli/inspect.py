@@ -12,11 +12,15 @@ import msgspec
 from saec.cli.judging import (
     FOLDER,
     SPLITS,
+    chosen_policy,
     cloud_options,
     command_line,
     interruptible,
     open_cloud,
+    policy_options,
     progress,
+    seed_config,
+    under_preset,
 )
 from saec.config import GateConfig, RunConfig
 from saec.errors import ConfigError
@@ -37,13 +41,7 @@ def _print_schema(ctx: click.Context, parameter: click.Parameter, wanted: bool) 
 @click.argument("input", type=FOLDER)
 @click.option("--line", type=FOLDER, required=True, help="The line profile that `saec fit` made.")
 @cloud_options
-@click.option(
-    "--policy",
-    type=click.Choice(["gate", "edge", "cloud"]),
-    default="gate",
-    show_default=True,
-    help="Who answers: the edge and, where it is not sure, the cloud; the edge alone; the cloud alone.",
-)
+@policy_options
 @click.option(
     "--complexity",
     type=float,
@@ -91,7 +89,9 @@ def _print_schema(ctx: click.Context, parameter: click.Parameter, wanted: bool) 
 def command(
     input: Path,
     line: Path,
-    policy: Any,
+    policy: str,
+    preset: str | None,
+    changes: tuple[str, ...],
     complexity: float,
     out: Path | None,
     csv: Path | None,
@@ -130,7 +130,8 @@ def command(
     folder = out or Path("runs") / f"{profile.line.name}-{time.strftime('%Y%m%d-%H%M%S')}"
     inputs = list_inputs(input, split=split, layout=layout, limit=limit)
     options = Options(
-        policy=policy,
+        policy=chosen_policy(policy, preset, changes),
+        seed=seed_config(preset, changes),
         gate=GateConfig(complexity=complexity),
         config=RunConfig(queue=queue, waiting=waiting, decoders=decoders, maps=maps, explain=explain),
         gpu=gpu,
@@ -144,7 +145,7 @@ def command(
             profile,
             inputs,
             folder,
-            cloud=open_cloud(**cloud),
+            cloud=open_cloud(**under_preset(preset, cloud)),
             options=options,
             progress=advance,
             stop=stop,
@@ -170,6 +171,23 @@ def _tell(info: Any, folder: Path, *, as_json: bool) -> None:
     )
     if info.cloud is not None:
         click.echo(info.cloud.reason)
+    _tell_meter(info)
     for note in info.notes:
         click.echo(f"note: {note}")
     click.echo(f"verdicts: {folder / 'verdicts.jsonl'}")
+
+
+def _tell_meter(info: Any) -> None:
+    """The run phase alone: loading and warm-up are in run.json."""
+    reading = next((reading for reading in info.meter if reading["phase"] == "run"), None)
+    if reading is None:
+        return
+
+    def figure(key: str, digits: int, unit: str) -> str:
+        value = reading.get(key)
+        return "unknown" if value is None else f"{value:.{digits}f} {unit}"
+
+    click.echo(
+        f"wall time {figure('wall_s', 2, 's')}, memory {figure('cpu_memory_avg_gb', 2, 'GB')}, "
+        f"GPU energy {figure('gpu_energy_j', 1, 'J')}, CPU energy {figure('cpu_energy_j', 1, 'J')}"
+    )

@@ -14,15 +14,17 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+import msgspec
 
-from saec.config import CloudConfig, GateConfig
+from saec.config import CloudConfig, SeedConfig
+from saec.errors import ConfigError
 
 if TYPE_CHECKING:
     from saec.pipeline.loading import Cloud
     from saec.verdict import Verdict
 
 F = TypeVar("F", bound=Callable[..., Any])
-_CLOUD, _GATE = CloudConfig(), GateConfig()
+_CLOUD = CloudConfig()
 
 FOLDER = click.Path(exists=True, path_type=Path)
 SPLITS = click.Choice(["holdout", "train", "test", "val", "all"])
@@ -70,6 +72,80 @@ def cloud_options(function: F) -> F:
     for option in reversed(options):
         function = option(function)
     return function
+
+
+def policy_options(function: F) -> F:
+    """Who answers, and the parameters of the seed's policy; ``seed_config`` takes the latter."""
+    options = (
+        click.option(
+            "--policy",
+            type=click.Choice(["gate", "edge", "cloud", "seed"]),
+            default="gate",
+            show_default=True,
+            help="Who answers: the edge and, where it is not sure, the cloud; the edge alone; the cloud "
+            "alone; or the seed's policy (docs/scheduling.md).",
+        ),
+        click.option(
+            "--preset",
+            type=click.Choice(["saec", "all-to-cloud"]),
+            help="The seed's policy with all parameters of one of its commands.",
+        ),
+        click.option(
+            "--set",
+            "changes",
+            multiple=True,
+            metavar="NAME=VALUE",
+            help="With --policy seed: one of its parameters, such as init_q_ratio=0.3; may be repeated.",
+        ),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def under_preset(preset: str | None, cloud: dict[str, Any]) -> dict[str, Any]:
+    """The options of the cloud as the seed's command had them, where the user has given none."""
+    if preset is None:
+        return cloud
+    from saec.schedule.seed import PRESETS
+
+    given = click.get_current_context().get_parameter_source
+    seed = {"batch": PRESETS[preset].batch, "cloud_side": PRESETS[preset].resize, "references": 0}
+    return cloud | {k: v for k, v in seed.items() if given(k) == click.core.ParameterSource.DEFAULT}
+
+
+def chosen_policy(policy: str, preset: str | None, changes: tuple[str, ...]) -> Any:
+    """The policy's name; a preset means the seed's.
+
+    Raises:
+        ConfigError: parameters of the seed's policy for another.
+    """
+    if preset is not None:
+        return "seed"
+    if changes and policy != "seed":
+        raise ConfigError(f"--set with --policy {policy}", "it is for --policy seed")
+    return policy
+
+
+def seed_config(preset: str | None, changes: tuple[str, ...]) -> SeedConfig:
+    """The seed's parameters: those of a preset, with changes.
+
+    Raises:
+        ConfigError: a change that is no NAME=VALUE of theirs.
+    """
+    from saec.schedule.seed import PRESETS
+
+    config = PRESETS[preset].policy if preset else SeedConfig()
+    fields = dict(change.partition("=")[::2] for change in changes)
+    unknown = sorted(set(fields) - set(SeedConfig.__struct_fields__))
+    if unknown:
+        raise ConfigError(
+            f"--set {unknown[0]}: the seed has no such parameter", ", ".join(SeedConfig.__struct_fields__)
+        )
+    try:
+        return msgspec.convert({**msgspec.structs.asdict(config), **fields}, SeedConfig, strict=False)
+    except msgspec.ValidationError as e:
+        raise ConfigError(f"--set: {e}", "give NAME=VALUE, for example init_q_ratio=0.3") from e
 
 
 def open_cloud(

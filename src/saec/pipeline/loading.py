@@ -20,7 +20,7 @@ from saec.scene.complexity import Complexity
 from saec.schedule.policy import CloudOnly, EdgeOnly, GatePolicy, Policy
 from saec.verdict import CloudEngine, CloudQuery, Frame, Image
 
-PolicyName = Literal["gate", "edge", "cloud"]
+PolicyName = Literal["gate", "edge", "cloud", "seed"]
 
 
 class Cloud:
@@ -65,8 +65,8 @@ def standing(cloud: Cloud, calibration: Calibration, policy: PolicyName) -> Stan
     """The cloud's role on a line: it must have earned its say on labelled calibration images."""
     trust = calibration.clouds.get(cloud.key)
     name = cloud.engine.name
-    if policy == "cloud":
-        return Standing("alone", f"{name} was told to decide alone (policy cloud).", trust)
+    if policy in ("cloud", "seed"):
+        return Standing("alone", f"{name} decides alone what it is asked (policy {policy}).", trust)
     if trust is None:
         reason = (
             f"{name} is advisory: it has not been measured on this line, so it is shown and changes no "
@@ -100,8 +100,8 @@ def open_judges(
     complexity = Complexity(profile.line.complexity).of if profile.line.complexity else None
     bits = profile.line.preparation.bits
     if cloud is None:
-        if policy == "cloud":
-            raise ConfigError("policy cloud without a cloud", "name one with --cloud")
+        if policy in ("cloud", "seed"):
+            raise ConfigError(f"policy {policy} without a cloud", "name one with --cloud")
         rules = Rules(profile.line.name, calibration)
         return Judges(detector, EdgeOnly(), rules, complexity=complexity, bits=bits)
     place = standing(cloud, calibration, policy)
@@ -144,7 +144,8 @@ def warm_up(judges: Judges) -> None:
 def _policy(name: PolicyName, calibration: Calibration, gate: GateConfig, trust: CloudTrust | None) -> Policy:
     if name == "edge":
         return EdgeOnly()
-    return CloudOnly() if name == "cloud" else GatePolicy(calibration, gate, trust)
+    # The seed's own policy needs all frames first and takes this one's place (``seeded``).
+    return CloudOnly() if name in ("cloud", "seed") else GatePolicy(calibration, gate, trust)
 
 
 def _figure(value: float | None) -> str:

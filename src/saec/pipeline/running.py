@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from saec.config import GateConfig, RunConfig
+from saec.config import GateConfig, RunConfig, SeedConfig
 from saec.data.manifest import Manifest
 from saec.errors import ConfigError, DataError
 from saec.line import LineProfile
@@ -27,6 +27,7 @@ from saec.pipeline.runinfo import (
     read_run,
     write_run,
 )
+from saec.pipeline.seeded import seed_judges, seed_profile
 from saec.pipeline.sources import Inputs, Source
 from saec.verdict import DEFECT, EdgeOpinion, Image, Verdict
 
@@ -40,7 +41,7 @@ class Options:
     """How a line is run.
 
     Attributes:
-        policy, gate: who answers.
+        policy, gate, seed: who answers; ``seed`` are the parameters of the policy of that name.
         config: queue lengths, pictures, explanations.
         gpu, interval: which GPU the meter reads, and how often in seconds.
         resume: go on with a run folder; ``retry_errors`` judges its error and provisional frames again.
@@ -49,6 +50,7 @@ class Options:
 
     policy: PolicyName = "gate"
     gate: GateConfig = field(default_factory=GateConfig)
+    seed: SeedConfig = field(default_factory=SeedConfig)
     config: RunConfig = field(default_factory=RunConfig)
     gpu: int | None = None
     interval: float = 0.2
@@ -123,6 +125,8 @@ def run_line(
         SaecError: a model cannot be loaded.
     """
     options = options or Options()
+    if options.policy == "seed":
+        profile = seed_profile(profile, options.seed)
     with Meter(options.gpu, options.interval) as meter:
         with meter.phase("loading"):
             judges = open_judges(profile, cloud, policy=options.policy, gate=options.gate)
@@ -139,6 +143,8 @@ def run_line(
             warm_up(judges)
         write_run(out, info)
         with meter.phase("run"), VerdictLog(out / VERDICTS_FILE) as log:
+            if options.policy == "seed":
+                judges = seed_judges(judges, inputs.sources, options.seed)
             observe = _observer(out, judges, options.config.maps, look)
             for verdict in run_inspection(
                 inputs.sources, judges, options.config, known=known, observe=observe, stop=stop, spill=out
@@ -223,7 +229,8 @@ def _check_same(old: RunInfo, new: RunInfo, out: Path) -> None:
 
 
 def _settings(cloud: Cloud | None, options: Options) -> dict[str, Any]:
-    settings = {"run": options.config, "gate": options.gate}
+    policy = {"seed": options.seed} if options.policy == "seed" else {"gate": options.gate}
+    settings = {"run": options.config, **policy}
     return {name: msgspec.to_builtins(value) for name, value in settings.items()} | (
         {"cloud": msgspec.to_builtins(cloud.config)} if cloud else {}
     )
