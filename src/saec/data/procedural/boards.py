@@ -87,7 +87,7 @@ def circuit_board(rng: np.random.Generator) -> Design:
 
 def _component(rng: np.random.Generator, kind: str, x: float, y: float, w: float, h: float) -> list[Part]:
     turn = float(rng.choice([0.0, math.pi / 2]))
-    name = text(rng, x, y - 0.4 * h, 2, 0.075)
+    name = text(rng, x, y - 0.38 * h, 2, 0.1)
     if kind == "chip":
         return [
             Part(x, y + 0.03, rng.uniform(0.48, 0.62) * w, rng.uniform(0.42, 0.55) * h, 0.0, "chip"),

@@ -112,10 +112,10 @@ def structural_defect(
         DataError: no part was found whose change shows.
     """
     able = [i for i, p in enumerate(design.parts) if p.tag in design.changes[kind]]
-    for attempt in range(_ATTEMPTS // 2):
+    for attempt in range(2 * _ATTEMPTS):
         i = able[int(rng.integers(len(able)))]
         part = design.parts[i]
-        changed = _changed(part, kind, aim.amount * 1.12**attempt, rng)
+        changed = _changed(part, kind, aim.amount * min(3.0, 1.1**attempt), rng)
         parts = [*design.parts[:i], *changed, *design.parts[i + 1 :]]
         defect = compare(clean, shoot(parts), threshold=8.0)
         if defect is not None:
