@@ -150,7 +150,7 @@ def test_pairing(tmp_path: Path, bottle: Path, fakes: FakeCloud) -> None:
     screw = make_dataset(bottle.parent / "screw", goods=1, defects=1)
     odd = fitted(tmp_path / "odd", bottle)
     (task,) = pair_up([odd], bottle)
-    assert (task.dataset, task.category, task.run) == (bottle, "bottle", "")
+    assert (task.dataset, task.category, task.run) == (bottle, "odd", "")
     with pytest.raises(DataError, match="fits none"):
         pair_up([odd], bottle.parent)
     with pytest.raises(LineError, match="no line profile"):

@@ -127,6 +127,7 @@ def test_resume_judges_nothing_twice_and_keeps_the_counts(
     assert detector.seen == 1  # the warm-up's
     assert (out / "verdicts.jsonl").read_bytes() == before
     assert again.counts == first.counts
+    assert any("resumed" in note for reading in again.meter for note in reading["notes"])
 
 
 def test_errors_are_kept_unless_they_are_retried(tmp_path: Path, line: LineProfile, data: Path) -> None:

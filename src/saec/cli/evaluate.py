@@ -16,6 +16,7 @@ from saec.cli.judging import (
     cloud_options,
     command_line,
     interruptible,
+    meter_line,
     open_cloud,
     policy_options,
     progress,
@@ -176,6 +177,8 @@ def _show(results: Sequence[Result]) -> None:
         click.echo("oracle and pixel figures: a wider terminal, or --json")
     if len(results) == 1:
         _tell(results[0].metrics)
+        if results[0].info is not None:
+            click.echo(meter_line(results[0].info))
     for result in results:
         if result.metrics.n_error:
             click.echo(f"{result.task.name}: {result.metrics.n_error} frames with an error are in no figure")

@@ -16,6 +16,7 @@ from saec.cli.judging import (
     cloud_options,
     command_line,
     interruptible,
+    meter_line,
     open_cloud,
     policy_options,
     progress,
@@ -171,23 +172,7 @@ def _tell(info: Any, folder: Path, *, as_json: bool) -> None:
     )
     if info.cloud is not None:
         click.echo(info.cloud.reason)
-    _tell_meter(info)
+    click.echo(meter_line(info))
     for note in info.notes:
         click.echo(f"note: {note}")
     click.echo(f"verdicts: {folder / 'verdicts.jsonl'}")
-
-
-def _tell_meter(info: Any) -> None:
-    """The run phase alone: loading and warm-up are in run.json."""
-    reading = next((reading for reading in info.meter if reading["phase"] == "run"), None)
-    if reading is None:
-        return
-
-    def figure(key: str, digits: int, unit: str) -> str:
-        value = reading.get(key)
-        return "unknown" if value is None else f"{value:.{digits}f} {unit}"
-
-    click.echo(
-        f"wall time {figure('wall_s', 2, 's')}, memory {figure('cpu_memory_avg_gb', 2, 'GB')}, "
-        f"GPU energy {figure('gpu_energy_j', 1, 'J')}, CPU energy {figure('cpu_energy_j', 1, 'J')}"
-    )

@@ -21,6 +21,7 @@ from saec.errors import ConfigError
 
 if TYPE_CHECKING:
     from saec.pipeline.loading import Cloud
+    from saec.pipeline.runinfo import RunInfo
     from saec.verdict import Verdict
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -220,6 +221,25 @@ def progress(total: int | None, label: str) -> Iterator[Callable[[Verdict], None
             bar.update(task, advance=1, found=found)
 
         yield advance
+
+
+def meter_line(info: RunInfo) -> str:
+    """What the run took, in one line; loading and warm-up are apart, in run.json."""
+    from saec.meter import Reading, energy_per_correct_mwh
+
+    reading = next(msgspec.convert(r, Reading) for r in info.meter if r["phase"] == "run")
+    energy = energy_per_correct_mwh(reading, info.counts.get("correct"))
+    figures = (
+        ("wall time", reading.wall_s, 2, "s"),
+        ("GPU utilisation", reading.gpu_util_avg, 0, "%"),
+        ("GPU power", reading.gpu_power_avg_w, 1, "W"),
+        ("energy per correct decision", energy, 4, "mWh"),
+        ("memory", reading.cpu_memory_avg_gb, 2, "GB"),
+    )
+    return ", ".join(
+        f"{name} unknown" if value is None else f"{name} {value:.{digits}f} {unit}"
+        for name, value, digits, unit in figures
+    )
 
 
 def command_line() -> str:

@@ -1,1 +1,2 @@
-"""TODO"""
+"""From frames to verdicts: the way of a frame (``inspect``), run folders (``running``), measuring lines
+(``evaluate``), making and recalibrating them (``fitting``, ``calibrating``)."""

@@ -33,7 +33,7 @@ class Task:
     Attributes:
         line: folder of the line profile.
         dataset: root of the data set.
-        category: name of the product; lines of one category are runs of several seeds.
+        category: name of the product; lines of one category are taken for several seeds.
         run: what tells this line from the others of its category, "" for a single one.
     """
 
@@ -71,7 +71,8 @@ def pair_up(lines: Sequence[Path], dataset: Path) -> list[Task]:
     folders = [folder for path in lines for folder in _profiles(path)]
     roots = {root.name: root for root in categories(dataset)}
     single = list(roots) == [dataset.name] and roots[dataset.name] == dataset
-    named = [(folder, dataset.absolute().name if single else _category(folder, roots)) for folder in folders]
+    shared = folders[0].absolute().name if len(folders) == 1 else dataset.absolute().name
+    named = [(folder, shared if single else _category(folder, roots)) for folder in folders]
     tasks = []
     for folder, category in named:
         siblings = [other for other, name in named if name == category]

@@ -78,6 +78,7 @@ class Tally:
             ("explained", verdict.explanation is not None),
             ("problems", verdict.state == "final" and verdict.error is not None),
             ("labelled", verdict.truth is not None),
+            ("correct", verdict.truth is not None and verdict.label == verdict.truth),
             ("used_for_the_line", verdict.sha256 in self.used),
         ):
             self.counts[name] = self.counts.get(name, 0) + happened
@@ -153,7 +154,7 @@ def run_line(
                 tally.add(verdict)
                 if progress is not None:
                     progress(verdict)
-    readings = [msgspec.to_builtins(meter.reading(phase)) for phase in ("loading", "warm-up", "run")]
+    readings = [_reading(meter, phase, resumed=bool(known)) for phase in ("loading", "warm-up", "run")]
     interrupted = stop is not None and stop.is_set()
     info = msgspec.structs.replace(
         info,
@@ -164,6 +165,17 @@ def run_line(
     )
     write_run(out, info)
     return info
+
+
+def _reading(meter: Meter, phase: str, *, resumed: bool) -> dict[str, Any]:
+    """A phase for run.json. What a resumed run used before it was resumed is not known, so no energy is
+    stated that would be divided by all of its frames."""
+    reading = meter.reading(phase)
+    if resumed:
+        notes = (*reading.notes, "resumed: time is of the last part, energy of the whole is unknown")
+        reading = msgspec.structs.replace(reading, gpu_energy_j=None, cpu_energy_j=None, notes=notes)
+    plain: dict[str, Any] = msgspec.to_builtins(reading)
+    return plain
 
 
 def map_name(id: str) -> str:
