@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from saec.pipeline.evaluate import Result, Task
+    from saec.pipeline.loading import Cloud
     from saec.pipeline.metrics import Metrics
+    from saec.pipeline.running import Options
 
 _COLUMNS = (
     ("AUROC", "image_auroc"),
@@ -95,15 +97,14 @@ def command(
     saec evaluate lines/bottle mvtec/bottle --json bottle.json
     saec evaluate lines/ mvtec/
     """
-    from saec.pipeline.evaluate import evaluate_line, evaluate_log, pair_up
+    from saec.pipeline.evaluate import evaluate_log, pair_up
     from saec.pipeline.running import Options, verdicts_of
 
     tasks = pair_up(lines, dataset)
-    results: list[Result] = []
     if verdicts is not None:
         if len(tasks) != 1:
             raise ConfigError(f"--verdicts with {len(tasks)} lines", "name the line that judged them")
-        results.append(evaluate_log(tasks[0], verdicts_of(verdicts), split=split or "all", layout=layout))
+        results = [evaluate_log(tasks[0], verdicts_of(verdicts), split=split or "all", layout=layout)]
     else:
         options = Options(
             policy=chosen_policy(policy, preset, changes),
@@ -112,27 +113,32 @@ def command(
             gpu=gpu,
             command=command_line(),
         )
-        opened = open_cloud(**under_preset(preset, cloud))
-        with interruptible() as stop:
-            for task in tasks:
-                with progress(None, task.name) as advance:
-                    result = evaluate_line(
-                        task,
-                        cloud=opened,
-                        options=options,
-                        split=split or "holdout",
-                        layout=layout,
-                        out=_folder(out, task, alone=len(tasks) == 1),
-                        limit=limit,
-                        progress=advance,
-                        stop=stop,
-                    )
-                if stop.is_set():  # figures of half a set would be taken for those of the set
-                    raise click.Abort
-                results.append(result)
+        what = {"split": split or "holdout", "layout": layout, "limit": limit}
+        results = _judge(tasks, open_cloud(**under_preset(preset, cloud)), options, out, what)
     _show(results)
     if json_file is not None:
         _write(json_file, results)
+
+
+def _judge(
+    tasks: Sequence[Task], cloud: Cloud | None, options: Options, out: Path | None, what: dict[str, Any]
+) -> list[Result]:
+    """One result per task; Ctrl-C gives none, for figures of half a set would be taken for the set's."""
+    from saec.pipeline.evaluate import evaluate_line
+
+    results = []
+    with interruptible() as stop:
+        for task in tasks:
+            folder = _folder(out, task, alone=len(tasks) == 1)
+            with progress(None, task.name) as advance:
+                results.append(
+                    evaluate_line(
+                        task, cloud=cloud, options=options, out=folder, progress=advance, stop=stop, **what
+                    )
+                )
+            if stop.is_set():
+                raise click.Abort
+    return results
 
 
 def _folder(out: Path | None, task: Task, *, alone: bool) -> Path | None:

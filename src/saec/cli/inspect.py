@@ -99,17 +99,12 @@ def command(
     split: Any,
     layout: str,
     limit: int | None,
-    maps: bool,
-    explain: bool,
     resume: bool,
     retry_errors: bool,
-    queue: int,
-    waiting: int | None,
-    decoders: int,
     gpu: int | None,
     interval: float,
     json_summary: bool,
-    **cloud: Any,
+    **rest: Any,
 ) -> None:
     """Judge INPUT (an image, a folder or a data set) and write verdicts, pictures and run.json.
 
@@ -120,9 +115,7 @@ def command(
     saec inspect mvtec/bottle --line lines/bottle --cloud small --out runs/bottle
     """
     from saec.line import LineProfile
-    from saec.pipeline.evaluate import measure, write_metrics
-    from saec.pipeline.log import read_verdicts, write_csv
-    from saec.pipeline.running import Options, run_line, verdicts_of
+    from saec.pipeline.running import Options, run_line
     from saec.pipeline.sources import list_inputs
 
     if resume and out is None:
@@ -134,31 +127,33 @@ def command(
         policy=chosen_policy(policy, preset, changes),
         seed=seed_config(preset, changes),
         gate=GateConfig(complexity=complexity),
-        config=RunConfig(queue=queue, waiting=waiting, decoders=decoders, maps=maps, explain=explain),
+        config=RunConfig(**{name: rest.pop(name) for name in RunConfig.__struct_fields__}),
         gpu=gpu,
         interval=interval,
         resume=resume,
         retry_errors=retry_errors,
         command=command_line(),
     )
+    cloud = open_cloud(**under_preset(preset, rest))
     with interruptible() as stop, progress(len(inputs.sources), profile.line.name) as advance:
-        info = run_line(
-            profile,
-            inputs,
-            folder,
-            cloud=open_cloud(**under_preset(preset, cloud)),
-            options=options,
-            progress=advance,
-            stop=stop,
-        )
-    log = verdicts_of(folder)
-    if csv is not None:
-        write_csv(csv, read_verdicts(log))
-    if info.counts.get("labelled"):
-        write_metrics(folder, measure(read_verdicts(log), None))
+        info = run_line(profile, inputs, folder, cloud=cloud, options=options, progress=advance, stop=stop)
+    _summarise(folder, csv, labelled=bool(info.counts.get("labelled")))
     _tell(info, folder, as_json=json_summary)
     if stop.is_set():
         raise click.Abort
+
+
+def _summarise(folder: Path, csv: Path | None, *, labelled: bool) -> None:
+    """What is made of the whole log, those verdicts included that were there before a resume."""
+    from saec.pipeline.evaluate import measure, write_metrics
+    from saec.pipeline.log import read_verdicts, write_csv
+    from saec.pipeline.running import verdicts_of
+
+    log = verdicts_of(folder)
+    if csv is not None:
+        write_csv(csv, read_verdicts(log))
+    if labelled:
+        write_metrics(folder, measure(read_verdicts(log), None))
 
 
 def _tell(info: Any, folder: Path, *, as_json: bool) -> None:

@@ -131,13 +131,9 @@ def run_line(
     with Meter(options.gpu, options.interval) as meter:
         with meter.phase("loading"):
             judges = open_judges(profile, cloud, policy=options.policy, gate=options.gate)
+            settings = _settings(cloud, options)
             info = describe(
-                profile,
-                inputs,
-                cloud,
-                policy=options.policy,
-                config=_settings(cloud, options),
-                command=options.command,
+                profile, inputs, cloud, policy=options.policy, config=settings, command=options.command
             )
         known, tally = _open_folder(out, info, options, _used(profile))
         with meter.phase("warm-up"):
@@ -155,14 +151,9 @@ def run_line(
                 if progress is not None:
                     progress(verdict)
     readings = [_reading(meter, phase, resumed=bool(known)) for phase in ("loading", "warm-up", "run")]
-    interrupted = stop is not None and stop.is_set()
-    info = msgspec.structs.replace(
-        info,
-        ended="" if interrupted else now(),
-        counts=tally.counts,
-        meter=readings,
-        notes=[*info.notes, *tally.notes()],
-    )
+    ended = "" if stop is not None and stop.is_set() else now()
+    notes = [*info.notes, *tally.notes()]
+    info = msgspec.structs.replace(info, ended=ended, counts=tally.counts, meter=readings, notes=notes)
     write_run(out, info)
     return info
 
