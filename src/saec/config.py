@@ -28,7 +28,7 @@ class FitConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     backbone: str = "efficientnet-lite0"
     side: int = 448
-    memory: int = 2048
+    memory: int = 4096
     folds: int = 5
     overkill: float = 0.05
     precision: Literal["f32", "bf16"] = "f32"

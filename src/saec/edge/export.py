@@ -1,0 +1,103 @@
+"""From fitted torch modules to what runs at the line: one OpenVINO graph, or ONNX; and the parity gate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from saec.edge.graph import compile_graph
+from saec.edge.patch import Features, PatchNet
+from saec.errors import ExtraError, ParityError
+
+
+def to_openvino(module: torch.nn.Module, height: int, width: int) -> Any:
+    """The module as an OpenVINO model for one frame: 1 x height x width x 3, uint8."""
+    import openvino as ov
+
+    example = torch.zeros(1, height, width, 3, dtype=torch.uint8)
+    with torch.inference_mode():
+        return ov.convert_model(module, example_input=example, input=[([1, height, width, 3], ov.Type.u8)])
+
+
+def feature_function(
+    features: Features, height: int, width: int, precision: str, threads: int
+) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
+    """The backbone in OpenVINO, in the precision of the line, for one prepared frame."""
+    graph = compile_graph(to_openvino(features, height, width), precision, threads)
+
+    def run(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
+        output: NDArray[np.float32] = graph(frame[None])[0][0].astype(np.float32)
+        return output
+
+    return run
+
+
+def save_openvino(net: PatchNet, height: int, width: int, path: Path) -> None:
+    """Write ``path`` (.xml) and its .bin; weights stay float32, the line's precision is a setting."""
+    import openvino as ov
+
+    ov.save_model(to_openvino(net, height, width), path, compress_to_fp16=False)
+
+
+def save_onnx(net: PatchNet, height: int, width: int, path: Path) -> None:
+    """Write the same graph as ONNX: input ``frames`` 1 x height x width x 3 uint8; ``score``, ``map``."""
+    try:
+        import onnxscript  # noqa: F401
+    except ModuleNotFoundError:
+        raise ExtraError("onnxscript", "onnx") from None
+    example = torch.zeros(1, height, width, 3, dtype=torch.uint8)
+    program = torch.onnx.export(
+        net, (example,), input_names=["frames"], output_names=["score", "map"], dynamo=True, verbose=False
+    )
+    assert program is not None
+    program.save(path, external_data=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """How the exported graph compares with the fitted detector over the calibration images."""
+
+    images: int
+    largest: float
+    flips: int
+
+
+def check_parity(
+    net: PatchNet,
+    exported: Callable[[NDArray[np.uint8]], float],
+    frames: Iterable[NDArray[np.uint8]],
+    threshold: float,
+) -> Parity:
+    """Score every frame by both and compare the labels at the threshold.
+
+    Args:
+        net: the fitted detector.
+        exported: the exported graph's score of one prepared frame.
+        frames: prepared frames, H x W x 3.
+        threshold: scores at or above it are defects.
+
+    Raises:
+        ParityError: a label differs.
+    """
+    images = flips = 0
+    largest = 0.0
+    for frame in frames:
+        with torch.inference_mode():
+            fitted = float(net(torch.from_numpy(frame)[None])[0])
+        score = exported(frame)
+        images += 1
+        largest = max(largest, abs(fitted - score))
+        flips += (fitted >= threshold) != (score >= threshold)
+    if flips:
+        raise ParityError(
+            f"the exported graph labels {flips} of {images} calibration images otherwise than the detector "
+            f"that was fitted (largest score difference {largest:.2g})",
+            "fit with --precision f32",
+        )
+    return Parity(images, largest, flips)

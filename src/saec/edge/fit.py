@@ -1,0 +1,232 @@
+"""Fit the patch detector to good frames: one pass over the images, the rest over their features on disk.
+
+Goods are scored by cross-fitting: the folds are fitted without the goods that they score, so that a good
+scores as one that was never seen. Both the scale of the maps and the line's threshold rest on these scores.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from saec.edge.goods import CANDIDATES, Candidates, Moments, build_distances, cover
+from saec.edge.patch import Blur, Distances, PatchNet, Scale
+from saec.edge.spill import Spill
+from saec.errors import DataError
+
+PLACE_SMOOTHING = 1.5
+"""Standard deviation, in cells, of the smoothing of what goods show at each place."""
+
+PLACE_FLOOR = 0.3
+"""Of the mean deviation over places, added to each place's own: few goods say little about one place."""
+
+MIN_GOODS = 10
+"""Good images below which no detector is fitted."""
+
+FeatureFunction = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+"""A prepared frame (H x W x 3) to its features (C x h x w)."""
+
+Progress = Callable[[str, int, int], None]
+"""Told what is being done, how far, of how many."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PatchFit:
+    """A fitted detector and what the fit saw.
+
+    Attributes:
+        net: the detector.
+        scores: cross-fitted score of each good image.
+        order: indices of the images, in the order in which they cover the goods.
+        half_gap: how much higher unseen goods would score (as a share of the typical score) were the
+            detector fitted on half as many; small when more goods would scarcely help.
+    """
+
+    net: PatchNet
+    scores: NDArray[np.float64]
+    order: list[int]
+    half_gap: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Goods:
+    """The goods' features on disk and their sums by fold."""
+
+    features: Spill
+    folds: NDArray[np.int64]
+    moments: list[Moments]
+    candidates: Candidates
+    means: NDArray[np.float32]
+
+    def without(self, folds: Iterable[int]) -> tuple[Moments, Tensor]:
+        """Sums and candidates of the images outside these folds."""
+        left_out = list(folds)
+        keep = [m for f, m in enumerate(self.moments) if f not in left_out]
+        total = keep[0]
+        for more in keep[1:]:
+            total = total.plus(more)
+        chosen = ~np.isin(self.folds[self.candidates.image], left_out)
+        return total, self.candidates.patches[torch.from_numpy(chosen)]
+
+
+def fit_patch(
+    frames: Iterable[NDArray[np.uint8]],
+    folds: NDArray[np.int64],
+    features: FeatureFunction,
+    finish: Callable[[Distances, Scale], PatchNet],
+    *,
+    memory: int,
+    seed: int,
+    inside: NDArray[np.bool_] | None = None,
+    progress: Progress = lambda _what, _done, _of: None,
+) -> PatchFit:
+    """Fit the detector.
+
+    Args:
+        frames: prepared good frames, read once, one at a time.
+        folds: fold of each frame, 0 to k - 1; frames of one part share a fold.
+        features: the frozen backbone.
+        finish: puts backbone, distances and scale together.
+        memory: patches that the memory keeps.
+        seed: of every random choice.
+        inside: H/8 x W/8, cells within the region of interest, or None for all.
+
+    Raises:
+        DataError: fewer than ``MIN_GOODS`` frames.
+    """
+    if len(folds) < MIN_GOODS:
+        raise DataError(
+            f"{len(folds)} good images are too few to fit a detector", f"give at least {MIN_GOODS}"
+        )
+    with tempfile.TemporaryDirectory(prefix="saec-fit-") as folder, torch.inference_mode():
+        goods = _gather(frames, folds, features, Path(folder), seed, progress)
+        maps = _cross_fit(goods, memory, seed, Path(folder), progress)
+        scale, scores = _scale(maps, inside)
+        half_gap = _half_gap(goods, maps, memory, seed)
+        progress("memory", 0, 1)
+        distances = build_distances(*goods.without([]), memory, seed)
+        progress("memory", 1, 1)
+    means = torch.from_numpy(goods.means)
+    unit = (means - means.mean(0)) / means.std(0).clamp_min(1e-6)
+    return PatchFit(finish(distances, scale), scores, cover_from_middle(unit), half_gap)
+
+
+def _gather(
+    frames: Iterable[NDArray[np.uint8]],
+    folds: NDArray[np.int64],
+    features: FeatureFunction,
+    folder: Path,
+    seed: int,
+    progress: Progress,
+) -> _Goods:
+    n = len(folds)
+    spill, moments, patches, means = None, [], [], []
+    for i, frame in enumerate(frames):
+        f = features(frame)
+        if spill is None:
+            spill = Spill(folder / "features", f.shape)
+            moments = [Moments.empty(*f.shape) for _ in range(int(folds.max()) + 1)]
+        spill.append(f)
+        moments[folds[i]].add(torch.from_numpy(f))
+        flat = f.reshape(len(f), -1).T
+        draw = np.random.default_rng((seed, i)).permutation(len(flat))[: max(1, CANDIDATES // n)]
+        patches.append(flat[draw])
+        means.append(flat.mean(0))
+        progress("features", i + 1, n)
+    assert spill is not None
+    image = np.repeat(np.arange(n), [len(p) for p in patches])
+    candidates = Candidates(torch.from_numpy(np.concatenate(patches)), image)
+    return _Goods(spill, folds, moments, candidates, np.stack(means))
+
+
+def _cross_fit(goods: _Goods, memory: int, seed: int, folder: Path, progress: Progress) -> Spill:
+    """Distance maps (2 x H x W) of each good by the detector of the folds that it is not in."""
+    maps: Spill | None = None
+    folds = int(goods.folds.max()) + 1
+    for fold in range(folds):
+        distances = build_distances(*goods.without([fold]), memory, seed)
+        for i in np.flatnonzero(goods.folds == fold).tolist():
+            d = distances(torch.from_numpy(goods.features[i])[None])[0].numpy()
+            maps = maps or Spill(folder / "maps", d.shape)
+            maps[i] = d
+        progress("cross-fit", fold + 1, folds)
+    assert maps is not None
+    return maps
+
+
+def _scale(maps: Spill, inside: NDArray[np.bool_] | None) -> tuple[Scale, NDArray[np.float64]]:
+    """The scale of the maps, and each good's score on it.
+
+    What a place shows is estimated, for a good's own score, from the other goods: else a good would
+    lower its own score, the more so the fewer goods there are.
+    """
+    centre, spread = _typical(maps)
+    n, (_, height, width) = len(maps), maps.shape
+    sums, squares = np.zeros((height, width)), np.zeros((height, width))
+    for d in maps:
+        s = ((d - centre) / spread).sum(0)
+        sums += s
+        squares += s * s
+    blur = {k: Blur(PLACE_SMOOTHING * k, height, width) for k in (1, 2)}
+
+    def place(total: NDArray[np.float64], square: NDArray[np.float64], count: int) -> Scale:
+        mean = total / count
+        variance = np.maximum(square / count - mean**2, 0.0) * count / max(count - 1, 1)
+        expected = blur[1](torch.from_numpy(mean).float()[None])[0]
+        deviation = blur[2](torch.from_numpy(variance).float()[None])[0].sqrt()
+        deviation = deviation + PLACE_FLOOR * deviation.mean() + 1e-6
+        cells = None if inside is None else torch.from_numpy(np.flatnonzero(inside))
+        tensors = (torch.from_numpy(centre[:, 0, 0]).float(), torch.from_numpy(spread[:, 0, 0]).float())
+        return Scale(*tensors, expected, deviation, cells)
+
+    scores = np.empty(n)
+    for i, d in enumerate(maps):
+        s = ((d - centre) / spread).sum(0)
+        others = place(sums - s, squares - s * s, n - 1)
+        scores[i] = float(others(torch.from_numpy(d)[None])[0])
+    return place(sums, squares, n), scores
+
+
+def _typical(maps: Spill) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Median and (p90 - median) of each distance over goods and places, 2 x 1 x 1 each."""
+    stride = max(1, len(maps) * maps.shape[1] * maps.shape[2] // 400_000)
+    some = np.concatenate(
+        [d.reshape(len(d), -1)[:, i % stride :: stride] for i, d in enumerate(maps)], axis=1
+    )
+    median = np.median(some, axis=1)
+    spread = np.maximum(np.quantile(some, 0.9, axis=1) - median, 1e-6)
+    return median[:, None, None], spread[:, None, None]
+
+
+def _half_gap(goods: _Goods, maps: Spill, memory: int, seed: int) -> float:
+    """Relative rise of the goods' distances in fold 0 when half of the other folds are left out too."""
+    folds = int(goods.folds.max()) + 1
+    left_out = [0, *range(1, 1 + (folds - 1) // 2)]
+    distances = build_distances(*goods.without(left_out), memory, seed)
+    members = np.flatnonzero(goods.folds == 0).tolist()
+    less = [float(distances(torch.from_numpy(goods.features[i])[None]).mean()) for i in members]
+    more = [float(maps[i].mean()) for i in members]
+    return float(np.mean(less) / np.mean(more) - 1.0)
+
+
+def cover_from_middle(vectors: Tensor) -> list[int]:
+    """All indices, in the order in which they cover the vectors (n x C): the medoid first."""
+    distances = torch.cdist(vectors, vectors) if len(vectors) <= 4096 else None
+    if distances is None:
+        return cover(vectors, len(vectors) - 1, 0)
+    first = int(distances.sum(1).argmin())
+    order, nearest = [first], distances[first].clone()
+    nearest[first] = -1.0
+    while len(order) < len(vectors):
+        index = int(nearest.argmax())
+        order.append(index)
+        nearest = torch.minimum(nearest, distances[index])
+        nearest[order] = -1.0
+    return order

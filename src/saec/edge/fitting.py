@@ -1,0 +1,181 @@
+"""Fit either detector, export it into a profile's folder, and stand ready for the parity gate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from saec.config import FitConfig
+from saec.edge.detector import GRAPH
+from saec.edge.parts import Fitted, Goods
+from saec.edge.preparation import input_size, prepare
+from saec.edge.yolo import YoloRule, fit_yolo
+from saec.errors import DataError
+from saec.line import Detector, Preparation, sha256_file
+from saec.verdict import Image
+
+if TYPE_CHECKING:
+    from saec.edge.fit import PatchFit
+
+MASK, ONNX = "roi.png", "detector.onnx"
+GAIN_WORTH = 0.03
+"""Rise of the goods' distances at half the goods, below which more goods would scarcely help."""
+
+Progress = Callable[[str, int, int], None]
+DetectorFit = Callable[[Goods, FitConfig, Path, Progress], Fitted]
+"""Fits one kind of detector: (goods, config, folder for its files, progress) -> its parts of the profile."""
+
+
+def patch_fit(*, onnx: bool = False) -> DetectorFit:
+    """A fit of the default detector; with ``onnx`` the graph is written as ONNX too.
+
+    The fit raises:
+        DataError: too few goods, or a mask that does not fit the frames.
+        ExtraError: torch or the backbone's weights are not installed.
+    """
+
+    def fit(goods: Goods, config: FitConfig, folder: Path, progress: Progress) -> Fitted:
+        from saec.edge.backbone import load_backbone
+        from saec.edge.export import feature_function
+        from saec.edge.fit import fit_patch
+        from saec.edge.patch import Features, PatchNet
+
+        preparation = _preparation(goods, config)
+        size = (preparation.height, preparation.width)
+        inside = _inside(goods, preparation, folder)
+        features = Features(load_backbone(config.backbone)).eval()
+        fitted = fit_patch(
+            (prepare(frame, preparation) for frame in goods.frames()),
+            goods.folds,
+            feature_function(features, *size, config.precision, config.threads),
+            lambda distances, scale: PatchNet(features, distances, scale),
+            memory=config.memory,
+            seed=config.seed,
+            inside=inside,
+            progress=progress,
+        )
+        return _exported(fitted, goods, config, preparation, folder, onnx)
+
+    return fit
+
+
+def _exported(
+    fit: PatchFit, goods: Goods, config: FitConfig, preparation: Preparation, folder: Path, onnx: bool
+) -> Fitted:
+    from saec.edge.export import check_parity, save_onnx, save_openvino
+    from saec.edge.graph import compile_graph
+
+    size = (preparation.height, preparation.width)
+    save_openvino(fit.net, *size, folder / GRAPH)
+    if onnx:
+        save_onnx(fit.net, *size, folder / ONNX)
+    graph = compile_graph(folder / GRAPH, config.precision, config.threads)
+
+    def score(frame: Image) -> float:
+        return float(graph(frame[None])[0][0])
+
+    def gate(threshold: float, defects: Iterable[Image]) -> list[str]:
+        frames = (prepare(frame, preparation) for frame in chain(goods.frames(), defects))
+        parity = check_parity(fit.net, score, frames, threshold)
+        return [
+            f"parity: the exported graph gives the fitted detector's label on all {parity.images} "
+            f"calibration images; largest score difference {parity.largest:.1e}"
+        ]
+
+    names = sorted(path.name for path in folder.iterdir())
+    return Fitted(
+        preparation=preparation,
+        detector=Detector(
+            kind="patch",
+            backbone=config.backbone,
+            precision=config.precision,
+            threads=config.threads,
+            files={name: sha256_file(folder / name) for name in names},
+            params={"memory": float(config.memory)},
+        ),
+        scores=fit.scores,
+        order=fit.order,
+        score=lambda frame: score(prepare(frame, preparation)),
+        gate=gate,
+        notes=[_more_goods(fit.half_gap, goods.count)],
+    )
+
+
+def _preparation(goods: Goods, config: FitConfig) -> Preparation:
+    height, width = goods.size
+    if config.roi is not None:
+        x0, y0, x1, y1 = config.roi
+        height, width = y1 - y0, x1 - x0
+    height, width = input_size(height, width, config.side)
+    mask = goods.roi_mask is not None
+    return Preparation(height=height, width=width, roi=config.roi, mask=mask, bits=config.bits)
+
+
+def _inside(goods: Goods, preparation: Preparation, folder: Path) -> NDArray[np.bool_] | None:
+    """Cells of the map that the mask covers by half; the mask is copied into the profile."""
+    if goods.roi_mask is None:
+        return None
+    mask = cv2.imread(str(goods.roi_mask), cv2.IMREAD_GRAYSCALE)
+    if mask is None or mask.shape[:2] != goods.size:
+        seen = "no image" if mask is None else f"{mask.shape[1]} x {mask.shape[0]}"
+        raise DataError(
+            f"{goods.roi_mask} is {seen}, the frames are {goods.size[1]} x {goods.size[0]}",
+            "give a mask of the frames' size",
+        )
+    binary = np.where(mask > 0, 255, 0).astype(np.uint8)
+    cv2.imwrite(str(folder / MASK), binary)
+    part = prepare(np.repeat(binary[..., None], 3, axis=2), preparation)[..., 0]
+    cells = cv2.resize(part, (preparation.width // 8, preparation.height // 8), interpolation=cv2.INTER_AREA)
+    inside: NDArray[np.bool_] = cells > 127
+    if inside.sum() < 16:
+        raise DataError(f"{goods.roi_mask} leaves {inside.sum()} cells of the map", "give a larger mask")
+    return inside
+
+
+def _more_goods(half_gap: float, count: int) -> str:
+    if half_gap > GAIN_WORTH:
+        return (
+            f"more goods would still help: with half of the {count} unseen goods lie {half_gap:.1%} further "
+            "from what was learnt"
+        )
+    return (
+        f"more goods would scarcely help: with half of the {count} unseen goods lie only {half_gap:.1%} "
+        "further from what was learnt"
+    )
+
+
+def yolo_fit(weights: Path, rule: YoloRule) -> DetectorFit:
+    """A fit of the seed's detector with those weights; the rule's own threshold stands."""
+
+    def fit(goods: Goods, config: FitConfig, folder: Path, progress: Progress) -> Fitted:
+        if goods.roi_mask is not None:
+            raise DataError("the YOLO detector has no map to mask", "give a rectangle with --roi")
+        made = fit_yolo(
+            goods.frames,
+            weights,
+            folder,
+            rule,
+            precision=config.precision,
+            threads=config.threads,
+            side=config.side,
+            roi=config.roi,
+            bits=config.bits,
+        )
+        return Fitted(
+            preparation=made.preparation,
+            detector=made.detector,
+            scores=made.scores,
+            order=list(range(goods.count)),
+            score=made.score,
+            gate=lambda threshold, defects: [],
+            notes=["the seed's rule: an ImageNet classifier's confidence, no defect detector"],
+            threshold=made.threshold,
+        )
+
+    return fit

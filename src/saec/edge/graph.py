@@ -1,0 +1,26 @@
+"""Compile an OpenVINO graph for the line's CPU: precision and threads are pinned, never left to a default."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+
+def compile_graph(model: Any, precision: str, threads: int) -> Any:
+    """Compile a model, or the file of one, for the CPU.
+
+    Args:
+        model: an ``openvino.Model`` or the path of one.
+        precision: "f32" or "bf16"; OpenVINO's own default depends on the CPU.
+        threads: upper bound; never more than the CPU has.
+    """
+    import openvino as ov
+
+    core = ov.Core()
+    options = {
+        "INFERENCE_PRECISION_HINT": precision,
+        "INFERENCE_NUM_THREADS": min(threads, os.cpu_count() or 1),
+        "PERFORMANCE_HINT": "LATENCY",
+        "NUM_STREAMS": 1,
+    }
+    return core.compile_model(model, "CPU", options)

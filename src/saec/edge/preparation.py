@@ -1,0 +1,73 @@
+"""How a frame becomes the graph's input: crop to the region of interest, resize with the aspect kept."""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+
+from saec.errors import ConfigError, ImageError
+from saec.line import Preparation
+from saec.verdict import Box, Image
+
+MULTIPLE = 32
+"""Sides of the input are multiples of it: twice the stride of the coarser features."""
+
+LEAST = 128
+"""Least side of the input; a smaller frame is enlarged to it."""
+
+
+def input_size(height: int, width: int, side: int) -> tuple[int, int]:
+    """Height and width of the input for frames of this size.
+
+    Its area is about side x side; the aspect is kept to within the rounding, and no frame is enlarged
+    but for ``LEAST``.
+    """
+    scale = min(1.0, side / math.sqrt(height * width))
+    return _round(height * scale), _round(width * scale)
+
+
+def _round(length: float) -> int:
+    return max(LEAST, round(length / MULTIPLE) * MULTIPLE)
+
+
+def check_roi(roi: Box | None, height: int, width: int) -> None:
+    """Raise ConfigError unless the rectangle lies within a frame of this size."""
+    if roi is None:
+        return
+    x0, y0, x1, y1 = roi
+    if not (0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height):
+        raise ConfigError(
+            f"the region of interest {roi} does not lie within a frame of {width} x {height} pixels",
+            "give it as x0,y0,x1,y1 with x1 <= width and y1 <= height",
+        )
+
+
+def covered(image: Image, preparation: Preparation) -> Box:
+    """The part of the frame that is judged.
+
+    Raises:
+        ImageError: the frame is smaller than the region of interest.
+    """
+    height, width = image.shape[:2]
+    if preparation.roi is None:
+        return (0, 0, width, height)
+    x1, y1 = preparation.roi[2:]
+    if x1 > width or y1 > height:
+        raise ImageError(
+            f"a frame of {width} x {height} pixels does not hold the region of interest {preparation.roi}",
+            "check the camera, or fit the line again for this frame size",
+        )
+    return preparation.roi
+
+
+def prepare(image: Image, preparation: Preparation) -> Image:
+    """The graph's input of a frame: height x width x 3, RGB, uint8."""
+    x0, y0, x1, y1 = covered(image, preparation)
+    size = (preparation.width, preparation.height)
+    crop = image[y0:y1, x0:x1]
+    if (crop.shape[1], crop.shape[0]) == size:
+        return np.ascontiguousarray(crop)
+    shrinks = size[0] * size[1] < crop.shape[0] * crop.shape[1]
+    return cv2.resize(crop, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)  # type: ignore[return-value]

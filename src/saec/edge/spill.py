@@ -1,0 +1,47 @@
+"""Arrays of one shape kept in a file: a fit of any number of images stays flat in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Spill:
+    """A list of float32 arrays of one shape in a file; indices may be written in any order.
+
+    Args:
+        path: of the file; made, or emptied.
+        shape: of each array.
+    """
+
+    def __init__(self, path: Path, shape: tuple[int, ...]) -> None:
+        self.shape = shape
+        self._size = 4 * int(np.prod(shape))
+        self._count = 0
+        self._file = path.open("w+b", buffering=0)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, index: int) -> NDArray[np.float32]:
+        self._file.seek(int(index) * self._size)
+        data = self._file.read(self._size)
+        return np.frombuffer(data, np.float32).reshape(self.shape).copy()
+
+    def __setitem__(self, index: int, value: NDArray[np.float32]) -> None:
+        self._file.seek(int(index) * self._size)
+        self._file.write(np.ascontiguousarray(value, np.float32).tobytes())
+        self._count = max(self._count, int(index) + 1)
+
+    def append(self, value: NDArray[np.float32]) -> None:
+        self[self._count] = value
+
+    def __iter__(self) -> Iterator[NDArray[np.float32]]:
+        for i in range(self._count):
+            yield self[i]
+
+    def close(self) -> None:
+        self._file.close()

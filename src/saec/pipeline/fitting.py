@@ -1,0 +1,224 @@
+"""Make a line profile: goods fit the detector and set the threshold, defects only calibrate."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+import saec
+from saec.config import FitConfig, GateConfig
+from saec.data.dataset import Dataset
+from saec.data.folds import group_ids, part_folds
+from saec.data.images import read_image
+from saec.data.items import Item
+from saec.data.manifest import Manifest, check_disjoint, hash_item
+from saec.edge.fitting import DetectorFit
+from saec.edge.parts import Fitted, Goods
+from saec.edge.preparation import check_roi
+from saec.errors import DataError, LineError
+from saec.line import Calibration, Line, LineProfile
+from saec.scene.complexity import features, fit_norm
+from saec.schedule.calibration import calibrate
+from saec.verdict import DEFECT, GOOD, Image
+
+OUTLYING = 6.0
+"""Goods this many robust deviations above the median cross-fitted score look contaminated."""
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class FitSummary:
+    """What the fit has to say.
+
+    Attributes:
+        goods, duplicates, defects: distinct good images, copies left out, calibration defects.
+        contaminated: paths of goods whose score stands far out.
+        notes: sentences about the detector (parity, whether more goods would help).
+    """
+
+    goods: int
+    duplicates: int
+    defects: int
+    contaminated: list[str]
+    notes: list[str]
+
+
+def fit_line(
+    dataset: Dataset,
+    out: Path,
+    fit_detector: DetectorFit,
+    *,
+    config: FitConfig,
+    gate: GateConfig,
+    created: str,
+    roi_mask: Path | None = None,
+    force: bool = False,
+    progress: Progress = lambda _what, _done, _of: None,
+) -> tuple[LineProfile, FitSummary]:
+    """Fit a line profile on the data set's train split and write it to ``out``, whole or not at all.
+
+    Args:
+        dataset: its train goods are fitted on; its train defects, if any, calibrate P(defect).
+        out: folder of the profile; made.
+        fit_detector: the kind of detector.
+        created: ISO time.
+        roi_mask: image whose non-zero pixels are judged; of the frames' size.
+        force: replace a profile that stands there.
+
+    Raises:
+        DataError: no or too few train goods.
+        LeakError: a train image stands in the hold-out too.
+        LineError: ``out`` exists.
+        ParityError: the exported graph disagrees with the fitted detector.
+    """
+    _check_out(out, force)
+    items, hashes, duplicates = _distinct(_train(dataset, GOOD))
+    defects, defect_hashes, _ = _distinct(dataset.select("train", DEFECT))
+    manifest = _manifest(dataset, items, hashes, defects, defect_hashes)
+    goods = _goods(items, hashes, config, roi_mask)
+    partial = out.with_name(f".{out.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        fitted = fit_detector(goods, config, partial, progress)
+        norm = fit_norm([features(image) for image in _ticked(goods.frames(), len(items), progress)])
+        scores = dict(zip(hashes, fitted.scores.tolist(), strict=True))
+        calibration = _calibrated(fitted, scores, defects, defect_hashes, config, gate, created)
+        notes = [*fitted.notes, *fitted.gate(calibration.threshold, _frames(defects, config.bits))]
+        _references(partial, [items[i].path for i in fitted.order[: max(config.references, 1)]])
+        manifest.write(partial)
+        line = Line(
+            name=out.name,
+            created=created,
+            saec=saec.__version__,
+            dataset=str(dataset.root),
+            preparation=fitted.preparation,
+            detector=fitted.detector,
+            calibration=calibration.version,
+            complexity=norm,
+            fit=msgspec.to_builtins(config),
+        )
+        LineProfile.create(partial, line, calibration)
+        shutil.rmtree(out, ignore_errors=True)
+        partial.replace(out)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    summary = FitSummary(len(items), duplicates, len(defects), _outlying(items, fitted.scores), notes)
+    return LineProfile.open(out), summary
+
+
+def _check_out(out: Path, force: bool) -> None:
+    if not out.exists():
+        return
+    if not force:
+        raise LineError(f"{out} exists already", "choose another --out, or replace it with --force")
+    if not (out / "line.json").is_file():
+        raise LineError(f"{out} exists and is no line profile", "choose another --out")
+
+
+def _train(dataset: Dataset, label: int) -> list[Item]:
+    items = dataset.select("train", label)
+    if not items:
+        raise DataError(
+            f"{dataset.root} has no good images to fit on (layout {dataset.layout})",
+            "put them into train/good",
+        )
+    return items
+
+
+def _distinct(items: Sequence[Item]) -> tuple[list[Item], list[str], int]:
+    """The items without exact copies, their hashes, and how many copies there were."""
+    first: dict[str, Item] = {}
+    for item in items:
+        first.setdefault(hash_item(item), item)
+    return list(first.values()), list(first), len(items) - len(first)
+
+
+def _manifest(
+    dataset: Dataset, goods: list[Item], hashes: list[str], defects: list[Item], defect_hashes: list[str]
+) -> Manifest:
+    manifest = Manifest(about={"command": "fit", "dataset": str(dataset.root)})
+    manifest.add("train", goods, hashes=hashes)
+    manifest.add("calibration", defects, hashes=defect_hashes)
+    held_out = [i for i in dataset.holdout() if i.split in ("test", "val")]
+    check_disjoint({hash_item(i): str(i.path) for i in held_out}, manifest)
+    return manifest
+
+
+def _goods(items: list[Item], hashes: list[str], config: FitConfig, roi_mask: Path | None) -> Goods:
+    groups = group_ids([i.part for i in items], hashes)
+    folds = part_folds(groups, min(config.folds, len(set(groups))), config.seed)
+
+    height, width = _typical_size(_frames(items, config.bits), min(len(items), 25))
+    check_roi(config.roi, height, width)
+    return Goods(len(items), lambda: _frames(items, config.bits), folds, (height, width), roi_mask)
+
+
+def _frames(items: Iterable[Item], bits: int) -> Iterator[Image]:
+    for item in items:
+        yield read_image(item.path, bits=bits)
+
+
+def _typical_size(frames: Iterable[Image], count: int) -> tuple[int, int]:
+    """Median height and width of the first frames."""
+    sizes = [frame.shape[:2] for _, frame in zip(range(count), frames, strict=False)]
+    height, width = np.median(np.array(sizes), axis=0)
+    return int(height), int(width)
+
+
+def _ticked(frames: Iterable[Image], count: int, progress: Progress) -> Iterator[Image]:
+    for i, frame in enumerate(frames):
+        yield frame
+        progress("complexity", i + 1, count)
+
+
+def _calibrated(
+    fitted: Fitted,
+    scores: dict[str, float],
+    defects: list[Item],
+    defect_hashes: list[str],
+    config: FitConfig,
+    gate: GateConfig,
+    created: str,
+) -> Calibration:
+    defect_scores = {
+        sha: fitted.score(read_image(item.path, bits=config.bits))
+        for sha, item in zip(defect_hashes, defects, strict=True)
+    }
+    calibration = calibrate(
+        scores,
+        list(defect_scores.values()),
+        overkill=config.overkill,
+        gate=gate,
+        prevalence=config.prevalence,
+        created=created,
+    )
+    changes: dict[str, Any] = {"defect_scores": defect_scores}
+    if fitted.threshold is not None:
+        low, high = calibration.gate.low, calibration.gate.high
+        changes["threshold"] = fitted.threshold
+        changes["gate"] = msgspec.structs.replace(
+            calibration.gate, low=min(low, fitted.threshold), high=max(high, fitted.threshold)
+        )
+    return msgspec.structs.replace(calibration, **changes)
+
+
+def _references(folder: Path, paths: list[Path]) -> None:
+    target = folder / "references"
+    target.mkdir()
+    for rank, path in enumerate(paths):
+        shutil.copyfile(path, target / f"{rank:02d}{path.suffix.lower()}")
+
+
+def _outlying(items: list[Item], scores: np.ndarray[Any, np.dtype[np.float64]]) -> list[str]:
+    median = np.median(scores)
+    deviation = 1.4826 * np.median(np.abs(scores - median)) + 1e-9
+    worst = np.argsort(-scores)
+    return [str(items[i].path) for i in worst if scores[i] > median + OUTLYING * deviation]
