@@ -67,6 +67,7 @@ def _fit(goods: Files, weights: Path, size: tuple[int, int], ratio: float, out: 
     """Fill and thin the memory bank, export the graph; returns what was made and how long it took."""
     import torch
     from anomalib.models import Patchcore
+    from anomalib.models.components.sampling import KCenterGreedy
     from anomalib.pre_processing import PreProcessor
     from torchvision.transforms.v2 import Compose, Normalize
 
@@ -85,6 +86,7 @@ def _fit(goods: Files, weights: Path, size: tuple[int, int], ratio: float, out: 
         visualizer=False,
     )
     _load_weights(model.model.feature_extractor.feature_extractor, weights)
+    KCenterGreedy.select_coreset_idxs = _select_coreset_idxs
     start = time.perf_counter()
     model.model.train()
     with torch.inference_mode():
@@ -99,6 +101,28 @@ def _fit(goods: Files, weights: Path, size: tuple[int, int], ratio: float, out: 
     memory = len(model.model.memory_bank)
     seconds = time.perf_counter() - start
     return {"goods": len(goods), "patches": patches, "memory": memory, "seconds": seconds}
+
+
+def _select_coreset_idxs(sampler: Any) -> list[int]:
+    """anomalib's greedy selection: the same choice but for rounding, many times faster on a CPU.
+
+    Each step reads the features once, as |f|^2 - 2 f.c + |c|^2. anomalib 2.7.0 writes their difference to the
+    centre and reads it back; on Linux those copies also tear holes into the heap, and 20 images take 20 GB.
+    """
+    import torch
+
+    sampler.model.fit(sampler.embedding)
+    features = sampler.model.transform(sampler.embedding)
+    norms = features.square().sum(1)
+    nearest = torch.full_like(norms, torch.inf)
+    chosen = [int(torch.randint(high=len(features), size=(1,)))]
+    while len(chosen) < sampler.coreset_size:
+        centre = chosen[-1]
+        squared = torch.addmv(norms, features, features[centre], alpha=-2.0) + norms[centre]
+        torch.minimum(nearest, squared, out=nearest)
+        nearest[centre] = -torch.inf
+        chosen.append(int(nearest.argmax()))
+    return chosen
 
 
 def _load_weights(extractor: Any, weights: Path) -> None:

