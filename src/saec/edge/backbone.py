@@ -28,6 +28,9 @@ PACKAGES = {
 STRIDES = (1, 2, 2, 2, 1, 2, 1)
 """Stride of each of the seven stages, after a stem of stride 2."""
 
+EPSILON = 1e-3
+"""Of the batch normalisation."""
+
 TAPS = {8: 2, 16: 4}
 """Stride of a feature map -> the stage whose output it is."""
 
@@ -35,11 +38,12 @@ TAPS = {8: 2, 16: 4}
 class _Same(nn.Conv2d):
     """A convolution with TensorFlow's SAME padding for inputs whose side is a multiple of its stride."""
 
-    def __init__(self, weight: Tensor, stride: int, depthwise: bool = False) -> None:
+    def __init__(self, weight: Tensor, bias: Tensor, stride: int, depthwise: bool) -> None:
         out, inp, k, _ = weight.shape
         groups = out if depthwise else 1
-        super().__init__(inp * groups, out, k, stride=stride, groups=groups, bias=False)
+        super().__init__(inp * groups, out, k, stride=stride, groups=groups)
         self.weight = nn.Parameter(weight, requires_grad=False)
+        self.bias = nn.Parameter(bias, requires_grad=False)
         total = k - stride
         self.pad = nn.ZeroPad2d((total // 2, total - total // 2) * 2) if total > 0 else nn.Identity()
 
@@ -47,10 +51,12 @@ class _Same(nn.Conv2d):
         return super().forward(self.pad(x))
 
 
-def _norm(state: dict[str, Tensor], key: str) -> nn.BatchNorm2d:
-    bn = nn.BatchNorm2d(len(state[f"{key}.weight"]), eps=1e-3)
-    bn.load_state_dict({k[len(key) + 1 :]: v for k, v in state.items() if k.startswith(f"{key}.")})
-    return bn
+def _layer(state: dict[str, Tensor], conv: str, norm: str, stride: int = 1) -> _Same:
+    """A convolution with its batch normalisation folded into it."""
+    weight, gain = state[f"{conv}.weight"], state[f"{norm}.weight"]
+    gain = gain / (state[f"{norm}.running_var"] + EPSILON).sqrt()
+    bias = state[f"{norm}.bias"] - state[f"{norm}.running_mean"] * gain
+    return _Same(weight * gain[:, None, None, None], bias, stride, depthwise="depthwise" in conv)
 
 
 class _Block(nn.Module):
@@ -60,14 +66,11 @@ class _Block(nn.Module):
         super().__init__()
         layers: list[nn.Module] = []
         if f"{key}._expand_conv.weight" in state:
-            layers += [_Same(state[f"{key}._expand_conv.weight"], 1), _norm(state, f"{key}._bn0"), nn.ReLU6()]
-        depthwise = _Same(state[f"{key}._depthwise_conv.weight"], stride, depthwise=True)
-        project = _Same(state[f"{key}._project_conv.weight"], 1)
-        layers += [depthwise, _norm(state, f"{key}._bn1"), nn.ReLU6(), project, _norm(state, f"{key}._bn2")]
+            layers += [_layer(state, f"{key}._expand_conv", f"{key}._bn0"), nn.ReLU6()]
+        layers += [_layer(state, f"{key}._depthwise_conv", f"{key}._bn1", stride), nn.ReLU6()]
+        layers += [_layer(state, f"{key}._project_conv", f"{key}._bn2")]
         self.body = nn.Sequential(*layers)
-        first = layers[0]
-        assert isinstance(first, _Same)
-        self.residual = stride == 1 and first.in_channels == project.out_channels
+        self.residual = stride == 1 and layers[0].in_channels == layers[-1].out_channels
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.body(x)
@@ -86,7 +89,7 @@ class EfficientNetLite(nn.Module):
 
     def __init__(self, state: dict[str, Tensor]) -> None:
         super().__init__()
-        self.stem = nn.Sequential(_Same(state["_conv_stem.weight"], 2), _norm(state, "_bn0"), nn.ReLU6())
+        self.stem = nn.Sequential(_layer(state, "_conv_stem", "_bn0", stride=2), nn.ReLU6())
         self.stages = nn.ModuleList()
         previous, index = -1, 0
         while f"_blocks.{index}._project_conv.weight" in state:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from saec.edge.fit import one_thread
 from saec.edge.graph import compile_graph
 from saec.edge.patch import Features, PatchNet
 from saec.errors import ExtraError, ParityError
@@ -88,7 +89,7 @@ def check_parity(
     images = flips = 0
     largest = 0.0
     for frame in frames:
-        with torch.inference_mode():
+        with one_thread(), torch.inference_mode():
             fitted = float(net(torch.from_numpy(frame)[None])[0])
         score = exported(frame)
         images += 1

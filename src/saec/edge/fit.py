@@ -7,7 +7,8 @@ scores as one that was never seen. Both the scale of the maps and the line's thr
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,7 +106,7 @@ def fit_patch(
         raise DataError(
             f"{len(folds)} good images are too few to fit a detector", f"give at least {MIN_GOODS}"
         )
-    with tempfile.TemporaryDirectory(prefix="saec-fit-") as folder, torch.inference_mode():
+    with tempfile.TemporaryDirectory(prefix="saec-fit-") as folder, one_thread(), torch.inference_mode():
         goods = _gather(frames, folds, features, Path(folder), seed, progress)
         maps = _cross_fit(goods, memory, seed, Path(folder), progress)
         scale, scores = _scale(maps, inside)
@@ -214,6 +215,18 @@ def _half_gap(goods: _Goods, maps: Spill, memory: int, seed: int) -> float:
     less = [float(distances(torch.from_numpy(goods.features[i])[None]).mean()) for i in members]
     more = [float(maps[i].mean()) for i in members]
     return float(np.mean(less) / np.mean(more) - 1.0)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Hold torch to one thread: where the cores are shared, its threads wait for each other ten times longer
+    than they compute."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def cover_from_middle(vectors: Tensor) -> list[int]:

@@ -161,13 +161,16 @@ def _gaussians(
     A block's covariance rests on few images, so it is shrunk towards the mean over blocks, the more the
     fewer there are: weight C / (C + samples) (a regularised discriminant analysis, Friedman 1989).
     """
-    n, (channels, _, _) = moments.count, moments.first.shape
-    first = moments.first / n
-    v = _blocks(torch.from_numpy(first)).numpy()
-    within = moments.second / n - v @ v.transpose(0, 2, 1)
-    covariance = within / (BLOCK**2 * (1 - 1 / max(n, 2)) * np.outer(deviation, deviation))
+    n, channels = moments.count, len(moments.first)
+    first = torch.from_numpy(moments.first / n)
+    v = _blocks(first)
+    within = torch.from_numpy(moments.second / n) - torch.bmm(v, v.transpose(1, 2))
+    scale = BLOCK**2 * (1 - 1 / max(n, 2)) * np.outer(deviation, deviation)
+    covariance = within / torch.from_numpy(scale)
     weight = channels / (channels + n * BLOCK**2)
-    covariance = (1 - weight) * covariance + weight * covariance.mean(0) + RIDGE * np.eye(channels)
-    whiten = np.linalg.inv(np.linalg.cholesky(covariance))
-    means = (first - mean[:, None, None]) / deviation[:, None, None]
-    return torch.from_numpy(means).float(), torch.from_numpy(whiten).float()
+    eye = torch.eye(channels, dtype=covariance.dtype)
+    covariance = (1 - weight) * covariance + weight * covariance.mean(0) + RIDGE * eye
+    factors = torch.linalg.cholesky(covariance)
+    whiten = torch.linalg.solve_triangular(factors, eye.expand_as(factors), upper=False)
+    means = (first - torch.from_numpy(mean)[:, None, None]) / torch.from_numpy(deviation)[:, None, None]
+    return means.float(), whiten.float()
