@@ -18,12 +18,20 @@ from saec.errors import ExtraError, ParityError
 
 
 def to_openvino(module: torch.nn.Module, height: int, width: int) -> Any:
-    """The module as an OpenVINO model for one frame: 1 x height x width x 3, uint8."""
+    """The module as an OpenVINO model for one frame: 1 x height x width x 3, uint8.
+
+    Layers are named by their place, so that the same module gives the same bytes wherever it is saved.
+    """
     import openvino as ov
 
     example = torch.zeros(1, height, width, 3, dtype=torch.uint8)
     with torch.inference_mode():
-        return ov.convert_model(module, example_input=example, input=[([1, height, width, 3], ov.Type.u8)])
+        traced = torch.jit.trace(module, example, check_trace=False)  # the parity gate is the check
+        model = ov.convert_model(traced, example_input=example, input=[([1, height, width, 3], ov.Type.u8)])
+    model.set_friendly_name("saec")
+    for index, layer in enumerate(model.get_ordered_ops()):
+        layer.set_friendly_name(f"{layer.get_type_name()}_{index}")
+    return model
 
 
 def feature_function(
