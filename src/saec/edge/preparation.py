@@ -14,17 +14,22 @@ from saec.verdict import Box, Image
 MULTIPLE = 32
 """Sides of the input are multiples of it: twice the stride of the coarser features."""
 
-LEAST = 128
-"""Least side of the input; a smaller frame is enlarged to it."""
+SHORT = 128
+"""A frame whose shorter side is less is enlarged towards it, as far as the area allows."""
+
+LEAST = 64
+"""Least side of the input. Only a strip that would be thinner, some fifty times as long as wide, loses its
+aspect."""
 
 
 def input_size(height: int, width: int, side: int) -> tuple[int, int]:
     """Height and width of the input for frames of this size.
 
-    Its area is about side x side; the aspect is kept to within the rounding, and no frame is enlarged
-    but for ``LEAST``.
+    Its area is about side x side, or the frame's where that is less; the aspect is kept to within the
+    rounding. Only small frames are enlarged, see ``SHORT``.
     """
-    scale = min(1.0, side / math.sqrt(height * width))
+    area = side / math.sqrt(height * width)
+    scale = min(area, max(1.0, SHORT / min(height, width)))
     return _round(height * scale), _round(width * scale)
 
 
