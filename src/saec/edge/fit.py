@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from saec.edge.goods import CANDIDATES, Candidates, Moments, build_distances, cover
+from saec.edge.goods import CANDIDATES, Candidates, Moments, build_distances
 from saec.edge.patch import Blur, Distances, PatchNet, Scale
 from saec.edge.spill import Spill
 from saec.errors import DataError
@@ -30,6 +30,9 @@ PLACE_FLOOR = 0.3
 
 MIN_GOODS = 10
 """Good images below which no detector is fitted."""
+
+ORDERED = 256
+"""Images at most that are put in the order in which they cover the goods; the first become references."""
 
 FeatureFunction = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 """A prepared frame (H x W x 3) to its features (C x h x w)."""
@@ -46,14 +49,15 @@ class PatchFit:
         net: the detector.
         scores: cross-fitted score of each good image.
         order: indices of the images, in the order in which they cover the goods.
-        half_gap: how much higher unseen goods would score (as a share of the typical score) were the
-            detector fitted on half as many; small when more goods would scarcely help.
+        half_gap: how much further unseen goods would lie (as a share of the typical distance) were the
+            detector fitted on half as many; small when more goods would scarcely help. None where there
+            are too few folds to tell.
     """
 
     net: PatchNet
     scores: NDArray[np.float64]
     order: list[int]
-    half_gap: float
+    half_gap: float | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,15 +104,24 @@ def fit_patch(
         inside: H/8 x W/8, cells within the region of interest, or None for all.
 
     Raises:
-        DataError: fewer than ``MIN_GOODS`` frames.
+        DataError: fewer than ``MIN_GOODS`` frames, or a single fold.
     """
     if len(folds) < MIN_GOODS:
         raise DataError(
             f"{len(folds)} good images are too few to fit a detector", f"give at least {MIN_GOODS}"
         )
-    with tempfile.TemporaryDirectory(prefix="saec-fit-") as folder, one_thread(), torch.inference_mode():
+    if folds.max() < 1:
+        raise DataError("all good images show one part", "give goods of two parts at least, or check the ids")
+    with (
+        tempfile.TemporaryDirectory(prefix="saec-fit-") as folder,
+        ExitStack() as files,
+        one_thread(),
+        torch.inference_mode(),
+    ):
         goods = _gather(frames, folds, features, Path(folder), seed, progress)
+        files.callback(goods.features.close)
         maps = _cross_fit(goods, memory, seed, Path(folder), progress)
+        files.callback(maps.close)
         scale, scores = _scale(maps, inside)
         half_gap = _half_gap(goods, maps, memory, seed)
         progress("memory", 0, 1)
@@ -168,7 +181,9 @@ def _scale(maps: Spill, inside: NDArray[np.bool_] | None) -> tuple[Scale, NDArra
     What a place shows is estimated, for a good's own score, from the other goods: else a good would
     lower its own score, the more so the fewer goods there are.
     """
-    centre, spread = _typical(maps)
+    cells = None if inside is None else torch.from_numpy(np.flatnonzero(inside))
+    counted = slice(None) if cells is None else cells
+    centre, spread = _typical(maps, inside)
     n, (_, height, width) = len(maps), maps.shape
     sums, squares = np.zeros((height, width)), np.zeros((height, width))
     for d in maps:
@@ -182,8 +197,7 @@ def _scale(maps: Spill, inside: NDArray[np.bool_] | None) -> tuple[Scale, NDArra
         variance = np.maximum(square / count - mean**2, 0.0) * count / max(count - 1, 1)
         expected = blur[1](torch.from_numpy(mean).float()[None])[0]
         deviation = blur[2](torch.from_numpy(variance).float()[None])[0].sqrt()
-        deviation = deviation + PLACE_FLOOR * deviation.mean() + 1e-6
-        cells = None if inside is None else torch.from_numpy(np.flatnonzero(inside))
+        deviation = deviation + PLACE_FLOOR * deviation.flatten()[counted].mean() + 1e-6
         tensors = (torch.from_numpy(centre[:, 0, 0]).float(), torch.from_numpy(spread[:, 0, 0]).float())
         return Scale(*tensors, expected, deviation, cells)
 
@@ -195,20 +209,23 @@ def _scale(maps: Spill, inside: NDArray[np.bool_] | None) -> tuple[Scale, NDArra
     return place(sums, squares, n), scores
 
 
-def _typical(maps: Spill) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Median and (p90 - median) of each distance over goods and places, 2 x 1 x 1 each."""
+def _typical(
+    maps: Spill, inside: NDArray[np.bool_] | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Median and (p90 - median) of each distance over goods and the places inside, 2 x 1 x 1 each."""
+    counted = np.ones(maps.shape[1:], np.bool_) if inside is None else inside
     stride = max(1, len(maps) * maps.shape[1] * maps.shape[2] // 400_000)
-    some = np.concatenate(
-        [d.reshape(len(d), -1)[:, i % stride :: stride] for i, d in enumerate(maps)], axis=1
-    )
+    some = np.concatenate([d[:, counted][:, i % stride :: stride] for i, d in enumerate(maps)], axis=1)
     median = np.median(some, axis=1)
     spread = np.maximum(np.quantile(some, 0.9, axis=1) - median, 1e-6)
     return median[:, None, None], spread[:, None, None]
 
 
-def _half_gap(goods: _Goods, maps: Spill, memory: int, seed: int) -> float:
+def _half_gap(goods: _Goods, maps: Spill, memory: int, seed: int) -> float | None:
     """Relative rise of the goods' distances in fold 0 when half of the other folds are left out too."""
     folds = int(goods.folds.max()) + 1
+    if folds < 3:
+        return None
     left_out = [0, *range(1, 1 + (folds - 1) // 2)]
     distances = build_distances(*goods.without(left_out), memory, seed)
     members = np.flatnonzero(goods.folds == 0).tolist()
@@ -230,16 +247,12 @@ def one_thread() -> Iterator[None]:
 
 
 def cover_from_middle(vectors: Tensor) -> list[int]:
-    """All indices, in the order in which they cover the vectors (n x C): the medoid first."""
-    distances = torch.cdist(vectors, vectors) if len(vectors) <= 4096 else None
-    if distances is None:
-        return cover(vectors, len(vectors) - 1, 0)
-    first = int(distances.sum(1).argmin())
-    order, nearest = [first], distances[first].clone()
-    nearest[first] = -1.0
-    while len(order) < len(vectors):
-        index = int(nearest.argmax())
-        order.append(index)
-        nearest = torch.minimum(nearest, distances[index])
+    """Indices of at most ``ORDERED`` of the vectors (n x C), the most central first, then each time the one
+    farthest from those before it."""
+    order = [int((vectors - vectors.mean(0)).square().sum(1).argmin())]
+    nearest = torch.full((len(vectors),), torch.inf)
+    while len(order) < min(ORDERED, len(vectors)):
+        nearest = torch.minimum(nearest, (vectors - vectors[order[-1]]).square().sum(1))
         nearest[order] = -1.0
+        order.append(int(nearest.argmax()))
     return order

@@ -121,7 +121,7 @@ def _inside(goods: Goods, preparation: Preparation, folder: Path) -> NDArray[np.
     """Cells of the map that the mask covers by half; the mask is copied into the profile."""
     if goods.roi_mask is None:
         return None
-    mask = cv2.imread(str(goods.roi_mask), cv2.IMREAD_GRAYSCALE)
+    mask = cv2.imread(str(goods.roi_mask), cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH)
     if mask is None or mask.shape[:2] != goods.size:
         seen = "no image" if mask is None else f"{mask.shape[1]} x {mask.shape[0]}"
         raise DataError(
@@ -138,7 +138,9 @@ def _inside(goods: Goods, preparation: Preparation, folder: Path) -> NDArray[np.
     return inside
 
 
-def _more_goods(half_gap: float, count: int) -> str:
+def _more_goods(half_gap: float | None, count: int) -> str:
+    if half_gap is None:
+        return "whether more goods would help cannot be told from fewer than three folds"
     if half_gap > GAIN_WORTH:
         return (
             f"more goods would still help: with half of the {count} unseen goods lie {half_gap:.1%} further "

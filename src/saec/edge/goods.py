@@ -29,7 +29,7 @@ RIDGE = 0.01
 
 @dataclass
 class Moments:
-    """Sums over images: enough for means and covariances of any union or difference of sets of images.
+    """Sums over images: enough for means and covariances of any union of sets of images.
 
     Attributes:
         count: images.
@@ -53,12 +53,9 @@ class Moments:
         self.first += features.numpy()
         self.second += torch.bmm(v, v.transpose(1, 2)).numpy()
 
-    def plus(self, other: Moments, sign: int = 1) -> Moments:
-        return Moments(
-            self.count + sign * other.count,
-            self.first + sign * other.first,
-            self.second + sign * other.second,
-        )
+    def plus(self, other: Moments) -> Moments:
+        """The sums over both sets of images."""
+        return Moments(self.count + other.count, self.first + other.first, self.second + other.second)
 
 
 def _blocks(features: Tensor) -> Tensor:

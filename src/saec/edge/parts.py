@@ -39,7 +39,7 @@ class Fitted:
     Attributes:
         preparation, detector: its parts of ``line.json``.
         scores: score of each good as if unseen.
-        order: indices of the goods, in the order in which they cover them.
+        order: indices of goods, in the order in which they cover all of them; the first of them at least.
         score: the exported graph's score of a frame.
         gate: (threshold, calibration defects) -> sentences; compares the exported graph with the
             fitted detector on every calibration image, and raises ParityError where a label differs.

@@ -143,7 +143,7 @@ class Scale(nn.Module):
 
     Input: B x 2 x H x W. Output: score B and map B x H x W. The map has its median subtracted, so that a
     change that touches the whole frame alike (light, say) does not count, and the score is the mean of
-    its hottest percent.
+    its hottest percent. Cells outside the region of interest count in neither and are 0 in the map.
     """
 
     def __init__(
@@ -155,6 +155,9 @@ class Scale(nn.Module):
         self.register_buffer("expected", expected)
         self.register_buffer("deviation", deviation)
         self.register_buffer("inside", inside)
+        self.register_buffer("shown", None)
+        if inside is not None:
+            self.shown = torch.zeros(expected.numel()).index_fill(0, inside, 1.0).reshape(expected.shape)
         cells = expected.numel() if inside is None else len(inside)
         self.hottest = max(1, round(HOTTEST * cells))
         self.middle = cells // 2 + 1
@@ -170,7 +173,8 @@ class Scale(nn.Module):
         ordered = flat.topk(self.middle, dim=1).values
         median = ordered[:, -1]
         score = ordered[:, : self.hottest].mean(1) - median
-        return score, maps - median[:, None, None]
+        maps = maps - median[:, None, None]
+        return score, maps if self.shown is None else maps * self.shown
 
 
 class PatchNet(nn.Module):

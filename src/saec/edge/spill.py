@@ -21,7 +21,7 @@ class Spill:
         self.shape = shape
         self._size = 4 * int(np.prod(shape))
         self._count = 0
-        self._file = path.open("w+b", buffering=0)
+        self._file = path.open("w+b")
 
     def __len__(self) -> int:
         return self._count
