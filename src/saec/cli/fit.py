@@ -94,6 +94,8 @@ def command(
     parts = PartIds(parts_pattern, parts_csv) if parts_pattern or parts_csv else None
     if (weights is None) == (detector == "yolo"):
         raise ConfigError("--weights goes with --detector yolo", "give both or neither")
+    if weights is None and (smax, margin, entropy) != (None, None, None):
+        raise ConfigError("--smax, --margin and --entropy are the YOLO detector's", "leave them out")
     roots = categories(dataset)
     several = len(roots) > 1 or roots[0] != dataset
     for root in roots:
@@ -153,10 +155,9 @@ def tell(profile: Any, summary: Any) -> list[str]:
     lines = [
         f"{profile.folder}: {summary.goods} goods{copies}, {summary.defects} defects for calibration, "
         f"input {p.width} x {p.height}",
-        f"threshold {c.threshold:.3f} for an overkill of {c.overkill:.0%}, from goods alone; "
+        f"threshold {c.threshold:.3f} for an overkill of {100 * c.overkill:g} %, from goods alone; "
         f"for 2 % it would be {c.thresholds_at['0.02']:.3f}",
-        f"the edge is not sure between {c.gate.low:.3f} and {c.gate.high:.3f} "
-        f"({basis})",
+        f"the edge is not sure between {c.gate.low:.3f} and {c.gate.high:.3f} ({basis})",
         *summary.notes,
     ]
     if summary.contaminated:

@@ -79,11 +79,12 @@ def fit_line(
         ParityError: the exported graph disagrees with the fitted detector.
     """
     _check_out(out, force)
+    target = out.resolve()
     items, hashes, duplicates = _distinct(_train(dataset, GOOD))
     defects, defect_hashes, _ = _distinct(dataset.select("train", DEFECT))
     manifest = _manifest(dataset, items, hashes, defects, defect_hashes)
     goods = _goods(items, hashes, config, roi_mask)
-    partial = out.with_name(f".{out.name}.partial")
+    partial = target.with_name(f".{target.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
@@ -95,7 +96,7 @@ def fit_line(
         _references(partial, [items[i].path for i in fitted.order[: max(config.references, 1)]])
         manifest.write(partial)
         line = Line(
-            name=out.name,
+            name=target.name,
             created=created,
             saec=saec.__version__,
             dataset=str(dataset.root),
@@ -106,8 +107,7 @@ def fit_line(
             fit=msgspec.to_builtins(config),
         )
         LineProfile.create(partial, line, calibration)
-        shutil.rmtree(out, ignore_errors=True)
-        partial.replace(out)
+        _place(partial, target)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     summary = FitSummary(len(items), duplicates, len(defects), _outlying(items, fitted.scores), notes)
@@ -121,6 +121,16 @@ def _check_out(out: Path, force: bool) -> None:
         raise LineError(f"{out} exists already", "choose another --out, or replace it with --force")
     if not (out / "line.json").is_file():
         raise LineError(f"{out} exists and is no line profile", "choose another --out")
+
+
+def _place(partial: Path, target: Path) -> None:
+    """Put the finished profile where it belongs; one that stood there goes last."""
+    old = target.with_name(f".{target.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if target.exists():
+        target.replace(old)
+    partial.replace(target)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _train(dataset: Dataset, label: int) -> list[Item]:
@@ -147,7 +157,7 @@ def _manifest(
     manifest = Manifest(about={"command": "fit", "dataset": str(dataset.root)})
     manifest.add("train", goods, hashes=hashes)
     manifest.add("calibration", defects, hashes=defect_hashes)
-    held_out = [i for i in dataset.holdout() if i.split in ("test", "val")]
+    held_out = dataset.select(("test", "val"))
     check_disjoint({hash_item(i): str(i.path) for i in held_out}, manifest)
     return manifest
 
