@@ -1,1 +1,43 @@
-"""TODO"""
+"""The cloud room: a multimodal LLM as a second inspector.
+
+``open_engine`` loads a checkpoint; everything heavy (torch, transformers, peft) is imported inside it,
+so importing this module costs nothing and an edge box needs none of it.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from saec.config import CloudConfig
+from saec.errors import ExtraError
+
+if TYPE_CHECKING:
+    from saec.cloud.qwen import QwenEngine
+
+__all__ = ["open_engine"]
+
+_NEEDED = ("torch", "transformers", "tokenizers", "safetensors", "huggingface_hub")
+
+
+def open_engine(config: CloudConfig) -> QwenEngine:
+    """Load the checkpoint that the settings name and return the engine that asks it.
+
+    Args:
+        config: model ("small" is the demonstration checkpoint that ships; else a folder or a hub
+            name), adapter, side, batch size, number of references, dtype and device.
+
+    Returns:
+        A ``saec.verdict.CloudEngine`` with, besides, ``prompt`` (version of the prompt),
+        ``demonstration`` and ``weights_hash``.
+
+    Raises:
+        ExtraError: the packages of ``saec[cloud]`` are not installed.
+        ModelError: the checkpoint or the adapter is missing, damaged, unsafe or unsuited.
+    """
+    for package in (*_NEEDED, *(("peft",) if config.adapter is not None else ())):
+        if find_spec(package) is None:
+            raise ExtraError(package, "cloud")
+    from saec.cloud.qwen import QwenEngine
+
+    return QwenEngine.open(config)

@@ -1,0 +1,48 @@
+"""A generated explanation: parsed, validated, or an error; never replaced by a default."""
+
+from __future__ import annotations
+
+import msgspec
+
+from saec.errors import AnswerError
+from saec.verdict import Box, Explanation
+
+
+class _Words(msgspec.Struct, forbid_unknown_fields=True):
+    kind: str
+    description: str
+
+
+def parse_explanation(text: str, box: Box | None) -> Explanation:
+    """The explanation in a model's answer.
+
+    Args:
+        text: what was generated: one JSON object {kind, description}, possibly in a code fence, as
+            instruction-tuned models like to write it.
+        box: where the defect is, from the anomaly map; models are not asked for boxes.
+
+    Raises:
+        AnswerError: the text is no such object, or a value is empty.
+    """
+    try:
+        words = msgspec.json.decode(_unfenced(text), type=_Words)
+    except msgspec.DecodeError as e:
+        raise AnswerError(
+            f"the cloud's explanation does not parse: {e}; it wrote {_short(text)!r}",
+            "the label stands; ask again with another model if words are needed",
+        ) from e
+    kind, description = words.kind.strip(), words.description.strip()
+    if not kind or not description:
+        raise AnswerError(f"the cloud's explanation is empty: it wrote {_short(text)!r}")
+    return Explanation(kind=kind, description=description, box=box)
+
+
+def _unfenced(text: str) -> str:
+    text = text.strip()
+    if text.startswith("```") and text.endswith("```"):
+        text = text[3:-3].removeprefix("json")
+    return text.strip()
+
+
+def _short(text: str, limit: int = 120) -> str:
+    return text if len(text) <= limit else text[:limit] + " ..."

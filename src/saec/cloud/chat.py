@@ -1,0 +1,33 @@
+"""Chat text in Qwen's ChatML, built from the versioned prompts. Pure text, no tokenizer.
+
+The same functions serve training, evaluation and use, so the three cannot drift apart.
+"""
+
+from __future__ import annotations
+
+from saec.prompts import IMAGE, Prompt
+
+IMAGE_PAD = "<|image_pad|>"
+IMAGE_TEXT = f"<|vision_start|>{IMAGE_PAD}<|vision_end|>"
+END = "<|im_end|>"
+
+
+def scoring_text(prompt: Prompt, references: int) -> str:
+    """The conversation up to the point where the next token is the label.
+
+    Args:
+        prompt: the version of the prompt.
+        references: number of images of goods before the frame.
+    """
+    return _conversation(prompt.system, prompt.user(references)) + prompt.prefill
+
+
+def explain_text(prompt: Prompt, references: int) -> str:
+    """The conversation up to the point where the defect's JSON begins."""
+    return _conversation(prompt.system, prompt.reference * references + prompt.explain)
+
+
+def _conversation(system: str, user: str) -> str:
+    """System and user turn, and the head of the assistant's; one ``IMAGE_PAD`` for each image."""
+    text = f"<|im_start|>system\n{system}{END}\n<|im_start|>user\n{user}{END}\n<|im_start|>assistant\n"
+    return text.replace(IMAGE, IMAGE_TEXT)

@@ -1,0 +1,148 @@
+"""Finding and checking a checkpoint on disk, before anything is loaded from it.
+
+Only safetensors are read: no pickle is opened here, and nothing is fetched by a name that looks like
+a path.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from saec.cloud.hub import PATTERNS
+from saec.errors import ModelError
+
+SMALL = Path(__file__).parent / "small"
+"""Folder of the demonstration checkpoint that ships."""
+
+ARCHITECTURE = "qwen2_5_vl"
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+_HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
+
+
+class Card(msgspec.Struct, frozen=True, kw_only=True):
+    """``saec.json`` in a checkpoint's folder: what the engine must know beyond its configuration.
+
+    Attributes:
+        demonstration: trained to show the mechanism, not to judge real parts; reports say so.
+        side: square root of the number of pixels at which it was trained.
+        square: trained on squares only, so the aspect is not kept.
+    """
+
+    demonstration: bool = False
+    side: int = 448
+    square: bool = False
+
+
+def find_checkpoint(model: str) -> Path:
+    """The folder of a checkpoint: "small", a folder, or a hub name (fetched or from the cache).
+
+    Raises:
+        ModelError: no such folder, or the hub does not give it.
+    """
+    if model == "small":
+        return SMALL
+    folder = Path(model).expanduser()
+    if folder.is_dir():
+        return folder
+    if folder.exists() or not _HUB_NAME.fullmatch(model):
+        raise ModelError(f"{model} is not a folder", "name a checkpoint's folder, a hub name or 'small'")
+    return _from_hub(model)
+
+
+def _from_hub(name: str) -> Path:
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=list(PATTERNS)))
+    # The hub client raises its own, requests' and OS errors; all mean the same to the user.
+    except Exception as e:
+        raise ModelError(
+            f"{name} is neither a folder nor to be had from the hub: {type(e).__name__}: {e}".splitlines()[0],
+            "check the name, the network and HF_TOKEN, or fetch it elsewhere and name its folder",
+        ) from e
+
+
+def check_checkpoint(folder: Path) -> None:
+    """Refuse what is not a Qwen2.5-VL checkpoint in safetensors.
+
+    Raises:
+        ModelError: says which of the two it is not.
+    """
+    config = _read_json(folder / "config.json")
+    kind = config.get("model_type")
+    if kind != ARCHITECTURE:
+        raise ModelError(
+            f"{folder} is a checkpoint of type {kind!r}, not {ARCHITECTURE!r}",
+            "use a Qwen2.5-VL checkpoint, for example Qwen/Qwen2.5-VL-7B-Instruct",
+        )
+    if not weight_files(folder):
+        raise ModelError(
+            f"{folder} holds no *.safetensors",
+            "convert the weights to safetensors; pickled weights are not opened",
+        )
+
+
+def check_adapter(adapter: str) -> Path:
+    """The folder of a LoRA adapter, which must be complete: a missing one never means the base model.
+
+    Raises:
+        ModelError: the folder, its configuration or its weights are missing.
+    """
+    folder = Path(adapter).expanduser()
+    for path, what in (
+        (folder, "folder"),
+        (folder / "adapter_config.json", "configuration"),
+        (folder / ADAPTER_WEIGHTS, "weights (safetensors)"),
+    ):
+        if not path.exists():
+            raise ModelError(
+                f"adapter {adapter}: its {what} {path} is missing",
+                "name the folder that the fine-tuning wrote, or run without an adapter",
+            )
+    return folder
+
+
+def read_card(folder: Path) -> Card:
+    """The checkpoint's ``saec.json``, or the defaults for one that has none."""
+    path = folder / "saec.json"
+    if not path.exists():
+        return Card()
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Card)
+    except msgspec.DecodeError as e:
+        raise ModelError(f"{path} is damaged: {e}", "restore the checkpoint's own file") from e
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The weight files of a folder, sorted by name."""
+    return sorted(folder.glob("*.safetensors"))
+
+
+def weights_hash(folders: list[Path]) -> str:
+    """sha256 over name and content of every weight file, in order: base first, then the adapter."""
+    total = hashlib.sha256()
+    for folder in folders:
+        for path in weight_files(folder):
+            with path.open("rb") as f:
+                total.update(f"{path.name} {hashlib.file_digest(f, 'sha256').hexdigest()}\n".encode())
+    return total.hexdigest()
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise ModelError(
+            f"{path.parent} is not a checkpoint: no {path.name}", "name the folder that holds config.json"
+        ) from None
+    except ValueError as e:
+        raise ModelError(f"{path} is damaged: {e}", "restore the checkpoint's own file") from e
+    if not isinstance(value, dict):
+        raise ModelError(f"{path} is no JSON object", "restore the checkpoint's own file")
+    return value

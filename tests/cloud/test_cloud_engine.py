@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import shutil
+import threading
+
+import numpy as np
+import pytest
+from helpers_cloud import noise, query
+from safetensors.torch import load_file, save_file
+
+from saec.cloud import open_engine
+from saec.cloud.checkpoint import SMALL
+from saec.config import CloudConfig
+from saec.data.procedural import draw_product
+from saec.errors import AnswerError, ModelError
+from saec.prompts import DEFAULT
+
+CPU = {"dtype": "float32", "device": "cpu"}
+
+
+def _defect(name: str = "plain"):
+    """A frame with a plain stain, and a good one of the same product."""
+    product = draw_product("fabric", 2**31 + 5)
+    bad = product.render(3, "stain", 0.1, 224)
+    return query(bad.image, product.render(1, size=224).image, name=name), product
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """A copy of the shipped checkpoint that a test may damage."""
+    return shutil.copytree(SMALL, tmp_path / "copy")
+
+
+def test_the_engine_says_what_it_is(engine):
+    assert engine.name == "small"
+    assert engine.demonstration
+    assert engine.prompt == DEFAULT.version
+    assert len(engine.weights_hash) == 64
+
+
+def test_a_batch_gives_what_single_calls_give(engine):
+    queries = [
+        query(noise(0)),
+        query(noise(1, 300, 200), noise(2)),
+        query(noise(3, 120, 500), noise(4)),
+        query(noise(5)),
+        query(noise(6), noise(7)),
+    ]
+    together = [o.p_defect for o in engine.judge(queries)]
+    alone = [engine.judge([q])[0].p_defect for q in queries]
+    np.testing.assert_allclose(together, alone, rtol=0, atol=1e-5)
+    assert len(set(together)) == 5
+    assert all(0 <= p <= 1 for p in together)
+    assert engine.judge([]) == []
+
+
+def test_a_reference_changes_the_opinion(engine):
+    image = noise(0)
+    bare, same, other = (
+        o.p_defect for o in engine.judge([query(image), query(image, image), query(image, noise(9))])
+    )
+    assert len({round(p, 6) for p in (bare, same, other)}) == 3
+
+
+def test_references_beyond_the_settings_are_not_shown(engine):
+    few = engine.judge([query(noise(0), noise(1))])[0]
+    many = engine.judge([query(noise(0), noise(1), noise(2))])[0]
+    assert few == many
+
+
+def test_it_tells_plain_defects_from_goods(engine):
+    bad, product = _defect()
+    good = query(product.render(7, size=224).image, *bad.references)
+    opinions = engine.judge([good, bad])
+    assert opinions[0].p_defect < 0.5 < opinions[1].p_defect
+    assert opinions[0].model == "small"
+
+
+def test_an_explanation_names_kind_and_keeps_the_box(engine):
+    bad, _ = _defect()
+    (said,) = engine.explain([bad])
+    assert said.kind == "stain"
+    assert "stain" in said.description
+    assert said.box == bad.focus
+
+
+def test_explaining_a_batch_says_what_single_calls_say(engine):
+    bad, product = _defect()
+    other = query(product.render(4, "hole", 0.1, 224).image)
+    assert engine.explain([bad, other]) == [engine.explain([bad])[0], engine.explain([other])[0]]
+
+
+def test_an_answer_that_does_not_parse_names_its_frame(engine, monkeypatch):
+    monkeypatch.setattr(engine, "_generate", lambda queries: ["a scratch, I think" for _ in queries])
+    with pytest.raises(AnswerError, match=r"^frame-7: "):
+        engine.explain([query(noise(0), name="frame-7")])
+
+
+def test_threads_get_their_own_answers(engine):
+    queries = [query(noise(i)) for i in range(3)]
+    expected = [engine.judge([q])[0].p_defect for q in queries]
+    got: dict[int, float] = {}
+
+    def ask(i: int) -> None:
+        got[i] = engine.judge([queries[i]])[0].p_defect
+
+    threads = [threading.Thread(target=ask, args=(i,)) for i in range(3)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    np.testing.assert_allclose([got[i] for i in range(3)], expected, atol=1e-6)
+
+
+def test_a_tensor_that_is_missing_or_too_many_is_no_warning_but_an_error(copy):
+    part = sorted(copy.glob("*.safetensors"))[0]
+    (copy / "model.safetensors.index.json").unlink()
+    tensors = {}
+    for path in sorted(copy.glob("*.safetensors")):
+        tensors |= load_file(path)
+        path.unlink()
+    name = next(k for k in tensors if "down_proj" in k)
+    save_file({k: v for k, v in tensors.items() if k != name}, copy / "model.safetensors", {"format": "pt"})
+    assert not part.exists()
+    with pytest.raises(ModelError, match="do not fit"):
+        open_engine(CloudConfig(model=str(copy), **CPU))
+
+
+def test_a_cut_off_weight_file_is_a_model_error(copy):
+    part = sorted(copy.glob("*.safetensors"))[0]
+    part.write_bytes(part.read_bytes()[:1000])
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        open_engine(CloudConfig(model=str(copy), **CPU))
+
+
+def test_a_missing_adapter_never_means_the_base_model(tmp_path):
+    with pytest.raises(ModelError, match="adapter"):
+        open_engine(CloudConfig(adapter=str(tmp_path / "none"), **CPU))
+
+
+def test_no_such_device_is_a_model_error():
+    with pytest.raises(ModelError, match="device"):
+        open_engine(CloudConfig(device="abacus"))
+
+
+def _adapter(engine, folder):
+    """A LoRA on the language model's attention whose B is not zero, saved by peft."""
+    from copy import deepcopy
+
+    import torch
+    from peft import LoraConfig, get_peft_model
+
+    targets = r"model\.language_model\.layers\.\d+\.self_attn\.(q|v)_proj"
+    adapted = get_peft_model(deepcopy(engine.model), LoraConfig(r=4, target_modules=targets))
+    generator = torch.Generator().manual_seed(0)
+    for name, p in adapted.named_parameters():
+        if "lora_B" in name:
+            p.data = torch.randn(p.shape, generator=generator) * 1.0
+    adapted.save_pretrained(folder)
+
+
+def test_an_adapter_is_applied_and_leaves_no_trace_when_unloaded(engine, tmp_path):
+    _adapter(engine, tmp_path / "lora")
+    asked = [query(noise(0), noise(1))]
+    base = engine.judge(asked)[0].p_defect
+    with_it = open_engine(CloudConfig(adapter=str(tmp_path / "lora"), **CPU))
+    assert abs(with_it.judge(asked)[0].p_defect - base) > 1e-4
+    assert with_it.weights_hash != engine.weights_hash
+    assert with_it.name.startswith("small+")
+    with_it.model = with_it.model.unload()
+    assert with_it.judge(asked)[0].p_defect == pytest.approx(base, abs=1e-6)
+
+
+def test_an_adapter_of_another_model_is_refused(engine, tmp_path):
+    folder = tmp_path / "lora"
+    _adapter(engine, folder)
+    path = folder / "adapter_model.safetensors"
+    weights = {k.replace("layers.0.", "layers.40."): v for k, v in load_file(path).items()}
+    save_file(weights, path, {"format": "pt"})
+    with pytest.raises(ModelError, match="other layers"):
+        open_engine(CloudConfig(adapter=str(folder), **CPU))

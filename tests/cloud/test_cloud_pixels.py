@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from helpers_cloud import noise
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image as Pillow
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+
+from saec.cloud.checkpoint import SMALL
+from saec.cloud.pixels import Preprocessing, fit_size, patches
+from saec.errors import ModelError
+
+sides = st.integers(16, 4000)
+
+
+@pytest.mark.parametrize("shape", [(224, 224), (300, 180), (97, 421)])
+def test_patches_are_those_of_transformers(shape):
+    size = (196, 252)
+    theirs = Qwen2VLImageProcessorPil.from_pretrained(SMALL)
+    area = {"shortest_edge": size[0] * size[1], "longest_edge": size[0] * size[1]}
+    image = noise(1, *shape)
+    ours, grid = patches(image, size, Preprocessing.read(SMALL))
+    # Their resize follows the aspect, so it is given an image that is of the size already.
+    resized = np.asarray(Pillow.fromarray(image).resize(size[::-1], Pillow.Resampling.BICUBIC))
+    expected = theirs(images=[resized], size=area, return_tensors="np")
+    assert grid == tuple(expected["image_grid_thw"][0])
+    np.testing.assert_allclose(ours, expected["pixel_values"], atol=1e-6)
+
+
+def test_an_image_of_the_right_size_is_not_resized():
+    how = Preprocessing.read(SMALL)
+    image = np.zeros((28, 28, 3), np.uint8)
+    image[13, 27] = 255
+    cut, _ = patches(image, (28, 28), how)
+    assert (cut > 0).sum() == 3 * how.temporal
+    assert cut.max() == pytest.approx((1 - how.mean[0]) / how.std[0])
+
+
+@given(height=sides, width=sides, side=st.sampled_from([112, 224, 448, 512]))
+def test_a_size_is_a_whole_number_of_tokens_near_the_wanted_area_and_aspect(height, width, side):
+    h, w = fit_size(height, width, side, 28)
+    assert h % 28 == w % 28 == 0
+    assert h > 0
+    assert w > 0
+    if max(height, width) <= 4 * min(height, width):
+        assert 0.6 < h * w / side**2 < 1.7
+        assert 0.6 < (h / w) / (height / width) < 1.7
+
+
+@given(height=sides, width=sides)
+def test_squares_stay_squares(height, width):
+    assert fit_size(height, width, 224, 28, square=True) == (224, 224)
+
+
+def test_equal_windows_are_preferred_when_they_cost_little():
+    assert fit_size(1000, 1000, 448, 28) == (448, 448)
+    assert fit_size(1000, 950, 448, 28) == (448, 448)
+
+
+def test_a_damaged_preprocessor_file_is_named(tmp_path):
+    path = tmp_path / "preprocessor_config.json"
+    path.write_text(json.dumps({"image_mean": [0, 0, 0]}))
+    with pytest.raises(ModelError, match="preprocessor_config"):
+        Preprocessing.read(tmp_path)
+    with pytest.raises(ModelError, match="cannot be used"):
+        Preprocessing.read(tmp_path / "nowhere")

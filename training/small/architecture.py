@@ -1,0 +1,90 @@
+"""The small checkpoint's shape: Qwen2.5-VL's own classes, small, and the files beside its weights."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from tokenizer import VOCABULARY, save_tokenizer
+from tokenizers import Tokenizer
+from transformers import GenerationConfig, Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
+
+SIDE = 224
+HIDDEN = 256
+VISION_LAYERS = 7
+LANGUAGE_LAYERS = 6
+
+
+def make_config(tokenizer: Tokenizer) -> Qwen2_5_VLConfig:
+    """The configuration; every special id comes from the tokenizer.
+
+    ``rope_theta`` is 20 instead of a million: with 16 frequencies per head and images of 8 x 8
+    tokens, a million would leave the model all but blind to rows and columns.
+    """
+    token = {
+        name: tokenizer.token_to_id(f"<|{name}|>") for name in ("vision_start", "vision_end", "image_pad")
+    }
+    end, pad = tokenizer.token_to_id("<|im_end|>"), tokenizer.token_to_id("<|endoftext|>")
+    return Qwen2_5_VLConfig(
+        text_config={
+            "vocab_size": VOCABULARY,
+            "hidden_size": HIDDEN,
+            "intermediate_size": 640,
+            "num_hidden_layers": LANGUAGE_LAYERS,
+            "num_attention_heads": 8,
+            "num_key_value_heads": 8,
+            "max_position_embeddings": 4096,
+            "max_window_layers": LANGUAGE_LAYERS,
+            "rms_norm_eps": 1e-6,
+            "rope_parameters": {"rope_type": "default", "rope_theta": 20.0, "mrope_section": [4, 6, 6]},
+            "bos_token_id": pad,
+            "eos_token_id": end,
+            "pad_token_id": pad,
+            "tie_word_embeddings": True,
+        },
+        vision_config={
+            "depth": VISION_LAYERS,
+            "hidden_size": HIDDEN,
+            "intermediate_size": 672,
+            "num_heads": 4,
+            "out_hidden_size": HIDDEN,
+            "fullatt_block_indexes": [1, 3, 5, 6],
+            "window_size": 112,
+            "tokens_per_second": 2,
+        },
+        image_token_id=token["image_pad"],
+        video_token_id=tokenizer.token_to_id("<|video_pad|>"),
+        vision_start_token_id=token["vision_start"],
+        vision_end_token_id=token["vision_end"],
+        tie_word_embeddings=True,
+    )
+
+
+def new_model(tokenizer: Tokenizer, seed: int) -> Qwen2_5_VLForConditionalGeneration:
+    """An untrained model in float32."""
+    torch.manual_seed(seed)
+    return Qwen2_5_VLForConditionalGeneration(make_config(tokenizer))
+
+
+def export(model: Qwen2_5_VLForConditionalGeneration, tokenizer: Tokenizer, folder: Path) -> None:
+    """Write a complete checkpoint: bf16 safetensors in parts and every file that a loader wants."""
+    folder.mkdir(parents=True, exist_ok=True)
+    end, pad = tokenizer.token_to_id("<|im_end|>"), tokenizer.token_to_id("<|endoftext|>")
+    model.generation_config = GenerationConfig(eos_token_id=end, pad_token_id=pad, do_sample=False)
+    model.to(torch.bfloat16).save_pretrained(folder, max_shard_size="8MB")
+    save_tokenizer(tokenizer, folder)
+    preprocessor = {
+        "image_processor_type": "Qwen2VLImageProcessor",
+        "processor_class": "Qwen2_5_VLProcessor",
+        "min_pixels": SIDE * SIDE,
+        "max_pixels": SIDE * SIDE,
+        "patch_size": 14,
+        "temporal_patch_size": 2,
+        "merge_size": 2,
+        "image_mean": [0.5, 0.5, 0.5],
+        "image_std": [0.25, 0.25, 0.25],
+    }
+    card = {"demonstration": True, "side": SIDE, "square": True}
+    for name, value in (("preprocessor_config.json", preprocessor), ("saec.json", card)):
+        (folder / name).write_text(json.dumps(value, indent=1) + "\n")
