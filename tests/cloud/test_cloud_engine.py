@@ -5,6 +5,7 @@ import threading
 
 import numpy as np
 import pytest
+import torch
 from helpers_cloud import noise, query
 from safetensors.torch import load_file, save_file
 
@@ -12,7 +13,7 @@ from saec.cloud import open_engine
 from saec.cloud.checkpoint import SMALL
 from saec.config import CloudConfig
 from saec.data.procedural import draw_product
-from saec.errors import AnswerError, ModelError
+from saec.errors import AnswerError, ConfigError, ModelError
 from saec.prompts import DEFAULT
 
 CPU = {"dtype": "float32", "device": "cpu"}
@@ -143,11 +144,22 @@ def test_no_such_device_is_a_model_error():
         open_engine(CloudConfig(device="abacus"))
 
 
+@pytest.mark.parametrize("setting", [{"batch": 0}, {"references": -1}, {"side": 10}])
+def test_settings_out_of_range_are_refused(setting):
+    with pytest.raises(ConfigError, match="out of range"):
+        open_engine(CloudConfig(**setting, **CPU))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_a_model_error():
+    with pytest.raises(ModelError, match="no CUDA device"):
+        open_engine(CloudConfig(device="cuda"))
+
+
 def _adapter(engine, folder):
     """A LoRA on the language model's attention whose B is not zero, saved by peft."""
     from copy import deepcopy
 
-    import torch
     from peft import LoraConfig, get_peft_model
 
     targets = r"model\.language_model\.layers\.\d+\.self_attn\.(q|v)_proj"

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
-from saec.cloud.chat import scoring_text
+from saec.cloud.chat import IMAGE_PAD, scoring_text
 from saec.cloud.checkpoint import SMALL
 from saec.cloud.tokens import answer_ids, encode, expand_images, pad_left
 from saec.errors import ModelError
@@ -71,3 +74,11 @@ def test_padding_is_on_the_left_and_hides_nothing(sequences):
         assert real[-1]
         assert np.array_equal(batch.types[row][real], [int(i == IMAGE_ID) for i in sequence])
         assert not batch.types[row][~real].any()
+
+
+@pytest.mark.skipif("SAEC_TEST_DATA" not in os.environ, reason="needs Qwen's own tokenizer files")
+def test_qwens_own_answer_tokens_are_15_and_16():
+    folder = Path(os.environ["SAEC_TEST_DATA"]) / "models" / "qwen2.5-vl-7b-instruct"
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    assert answer_ids(tokenizer, scoring_text(V1, 1), V1.labels) == (15, 16)
+    assert len(encode(tokenizer, IMAGE_PAD)) == 1

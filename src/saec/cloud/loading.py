@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from transformers import AutoTokenizer, Qwen2_5_VLForConditionalGeneration
+from transformers.utils import logging
 
 from saec.cloud.checkpoint import ADAPTER_WEIGHTS
 from saec.config import CloudConfig
@@ -29,9 +30,12 @@ def pick_device(config: CloudConfig) -> torch.device:
     if config.device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        return torch.device(config.device)
+        device = torch.device(config.device)
     except RuntimeError as e:
         raise ModelError(f"no such device: {config.device}", "use auto, cpu, cuda or cuda:N") from e
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ModelError(f"{config.device} is asked for, but torch sees no CUDA device", "use cpu or auto")
+    return device
 
 
 def pick_dtype(config: CloudConfig, device: torch.device) -> torch.dtype:
@@ -47,6 +51,8 @@ def load_model(folder: Path, adapter: Path | None, device: torch.device, dtype: 
     Raises:
         ModelError: weights that do not fit the configuration, or an adapter that does not fit the model.
     """
+    # The line has progress bars of its own.
+    logging.disable_progress_bar()
     try:
         model, report = Qwen2_5_VLForConditionalGeneration.from_pretrained(
             folder, dtype=dtype, use_safetensors=True, local_files_only=True, output_loading_info=True

@@ -24,7 +24,7 @@ from saec.cloud.loading import load_model, load_tokenizer, pick_device, pick_dty
 from saec.cloud.pixels import Grid, Preprocessing, fit_size, patches
 from saec.cloud.tokens import answer_ids, encode, expand_images, pad_left
 from saec.config import CloudConfig
-from saec.errors import AnswerError, ModelError
+from saec.errors import AnswerError, ConfigError, ModelError
 from saec.prompts import DEFAULT, Prompt
 from saec.verdict import CloudOpinion, CloudQuery, Explanation, Image
 
@@ -71,8 +71,14 @@ class QwenEngine:
         """Find, check and load what the settings name.
 
         Raises:
+            ConfigError: a setting is out of range.
             ModelError: the checkpoint or the adapter is missing, unsafe or unsuited.
         """
+        if config.batch < 1 or config.references < 0 or (config.side is not None and config.side < 28):
+            raise ConfigError(
+                f"batch {config.batch}, references {config.references}, side {config.side}: out of range",
+                "batch from 1, references from 0, side from 28",
+            )
         adapter = None if config.adapter is None else check_adapter(config.adapter)
         folder = find_checkpoint(config.model)
         check_checkpoint(folder)
