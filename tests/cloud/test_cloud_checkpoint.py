@@ -119,3 +119,7 @@ def test_the_hash_follows_every_byte_and_every_folder(folder, tmp_path):
     (folder / "model.safetensors").write_bytes(b"weighty")
     assert weights_hash([folder]) != before
     assert weight_files(folder) == [folder / "model.safetensors"]
+
+
+def test_the_data_card_speaks_of_the_weights_that_ship():
+    assert weights_hash([SMALL])[:16] in (SMALL / "README.md").read_text()

@@ -30,7 +30,8 @@ from saec.prompts import DEFAULT
 
 CHUNK = 32
 """Groups that go to the device at a time."""
-HEADS = "dense_heads.safetensors"
+HEADS = Path("training", "dense_heads.safetensors")
+"""Beside the checkpoint and no part of it."""
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -256,8 +257,10 @@ class Run:
         for p, mean in zip([*model.parameters(), *heads.parameters()], self.average.mean, strict=True):
             p.data.copy_(mean)
         export(model.cpu(), self.tokenizer, self.args.out)
-        save_file({k: v.cpu().contiguous() for k, v in heads.state_dict().items()}, self.args.out / HEADS)
-        (self.args.out / "log.json").write_text(json.dumps(self.log))
+        beside = self.args.out / HEADS
+        beside.parent.mkdir(exist_ok=True)
+        save_file({k: v.cpu().contiguous() for k, v in heads.state_dict().items()}, beside)
+        beside.with_name("log.json").write_text(json.dumps(self.log))
 
 
 START = time.perf_counter()
