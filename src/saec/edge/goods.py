@@ -48,6 +48,7 @@ class Moments:
 
     def add(self, features: Tensor) -> None:
         """Add one image's features, C x h x w."""
+        features = features.double()  # a covariance is a difference of large sums
         v = _blocks(features)
         self.count += 1
         self.first += features.numpy()
