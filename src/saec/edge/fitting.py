@@ -16,7 +16,7 @@ from saec.edge.detector import GRAPH
 from saec.edge.parts import Fitted, Goods
 from saec.edge.preparation import input_size, prepare
 from saec.edge.yolo import YoloRule, fit_yolo
-from saec.errors import DataError
+from saec.errors import DataError, ExtraError
 from saec.line import Detector, Preparation, sha256_file
 from saec.verdict import Image
 
@@ -37,11 +37,15 @@ def patch_fit(*, onnx: bool = False) -> DetectorFit:
 
     The fit raises:
         DataError: too few goods, or a mask that does not fit the frames.
-        ExtraError: torch or the backbone's weights are not installed.
+        ModelError: the backbone is unknown or its weights are not installed.
+        ExtraError: torch is not installed.
     """
 
     def fit(goods: Goods, config: FitConfig, folder: Path, progress: Progress) -> Fitted:
-        from saec.edge.backbone import load_backbone
+        try:
+            from saec.edge.backbone import load_backbone
+        except ModuleNotFoundError as e:  # torch or safetensors: the line itself needs neither
+            raise ExtraError(e.name or "torch", "fit") from None
         from saec.edge.export import feature_function
         from saec.edge.fit import fit_patch
         from saec.edge.patch import Features, PatchNet
@@ -147,8 +151,8 @@ def _more_goods(half_gap: float | None, count: int) -> str:
             "from what was learnt"
         )
     return (
-        f"more goods would scarcely help: with half of the {count} unseen goods lie only {half_gap:.1%} "
-        "further from what was learnt"
+        f"more goods would scarcely help: with half of the {count} unseen goods lie only "
+        f"{max(half_gap, 0.0):.1%} further from what was learnt"
     )
 
 

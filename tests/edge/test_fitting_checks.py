@@ -1,0 +1,96 @@
+"""Before anything is fitted: the mask of a region of interest, and what must be installed."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from saec.config import FitConfig
+from saec.edge import backbone, export
+from saec.edge import fit as fit_module
+from saec.edge.fitting import patch_fit
+from saec.edge.parts import Goods
+from saec.errors import DataError, ExtraError
+from saec.verdict import Box
+
+
+class Reached(Exception):
+    """The detector would be fitted now."""
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What the detector's fit is asked for; it goes no further."""
+    seen: dict[str, Any] = {}
+
+    def fit_patch(*args: Any, **options: Any) -> None:
+        seen.update(options)
+        raise Reached
+
+    monkeypatch.setattr(backbone, "load_backbone", lambda name: None)
+    monkeypatch.setattr(export, "feature_function", lambda *args: None)
+    monkeypatch.setattr(fit_module, "fit_patch", fit_patch)
+    return seen
+
+
+def fit(folder: Path, mask: np.ndarray | bytes, roi: Box | None = None) -> Path:
+    out = folder / "profile"
+    out.mkdir()
+    path = folder / "mask.png"
+    path.write_bytes(mask if isinstance(mask, bytes) else cv2.imencode(".png", mask)[1].tobytes())
+    goods = Goods(12, lambda: iter(()), np.arange(12) % 3, (128, 192), path)
+    patch_fit()(goods, FitConfig(side=256, roi=roi), out, lambda *_: None)
+    return out
+
+
+@pytest.mark.parametrize(("dtype", "value"), [(np.uint8, 1), (np.uint8, 255), (np.uint16, 1)])
+def test_whatever_is_not_zero_is_inside(
+    tmp_path: Path, asked: dict[str, Any], dtype: type, value: int
+) -> None:
+    mask = np.zeros((128, 192), dtype)
+    mask[32:96, 64:128] = value
+    with pytest.raises(Reached):
+        fit(tmp_path, mask)
+    expected = np.zeros((16, 24), bool)
+    expected[4:12, 8:16] = True
+    assert np.array_equal(asked["inside"], expected)
+    kept = cv2.imread(str(tmp_path / "profile/roi.png"), cv2.IMREAD_UNCHANGED)
+    assert np.array_equal(kept > 0, mask > 0)
+
+
+def test_rectangle_and_mask_go_together(tmp_path: Path, asked: dict[str, Any]) -> None:
+    mask = np.zeros((128, 192), np.uint8)
+    mask[:, 96:] = 255
+    with pytest.raises(Reached):
+        fit(tmp_path, mask, roi=(64, 0, 192, 128))
+    expected = np.zeros((16, 16), bool)
+    expected[:, 4:] = True
+    assert np.array_equal(asked["inside"], expected)
+
+
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [
+        (np.full((128, 190), 255, np.uint8), "is 190 x 128, the frames are 192 x 128"),
+        (b"no image at all", "is no image, the frames are 192 x 128"),
+        (np.zeros((128, 192), np.uint8), "leaves 0 cells of the map"),
+    ],
+)
+def test_a_mask_that_does_not_fit_is_refused(
+    tmp_path: Path, asked: dict[str, Any], mask: np.ndarray | bytes, message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        fit(tmp_path, mask)
+    assert not asked
+
+
+def test_without_torch_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.delitem(sys.modules, "saec.edge.backbone")
+    with pytest.raises(ExtraError, match=r"torch is not installed .*saec\[fit\]"):
+        fit(tmp_path, np.full((128, 192), 255, np.uint8))
