@@ -111,7 +111,7 @@ def fit_line(
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     summary = FitSummary(len(items), duplicates, len(defects), _outlying(items, fitted.scores), notes)
-    return LineProfile.open(out), summary
+    return LineProfile.open(target), summary
 
 
 def _check_out(out: Path, force: bool) -> None:

@@ -1,0 +1,125 @@
+"""`saec fit`: what is printed, exit codes, options that contradict each other, several categories."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from fake_fit import FakeFit
+from saec.cli import main
+from saec.edge import fitting
+from saec.line import LineProfile
+
+
+@pytest.fixture
+def product(tmp_path: Path) -> Path:
+    return write(tmp_path / "product", 0)
+
+
+@pytest.fixture(autouse=True)
+def fake(monkeypatch: pytest.MonkeyPatch) -> FakeFit:
+    """In place of the default detector."""
+    made = FakeFit()
+    monkeypatch.setattr(fitting, "patch_fit", lambda *, onnx=False: made)
+    return made
+
+
+def write(root: Path, seed: int) -> Path:
+    rng = np.random.default_rng(seed)
+    for folder, n, level in (("train/good", 20, 100), ("test/good", 2, 100), ("test/dent", 2, 150)):
+        (root / folder).mkdir(parents=True)
+        for i in range(n):
+            pixels = rng.normal(level + i % 5, 3, (32, 48, 3)).clip(0, 255).astype(np.uint8)
+            (root / folder / f"{i:02d}.png").write_bytes(cv2.imencode(".png", pixels)[1])
+    return root
+
+
+def test_says_what_was_made(product: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copy(product / "train/good/03.png", product / "train/good/99.png")
+    out = tmp_path / "lines/product"
+    assert main(["fit", str(product), "--out", str(out), "--overkill", "0.075"]) == 0
+    told = capsys.readouterr().out
+    calibration = LineProfile.open(out).calibration
+    assert f"{out}: 20 goods (1 exact copies left out), 0 defects for calibration, input 64 x 64" in told
+    assert f"threshold {calibration.threshold:.3f} for an overkill of 7.5 %, from goods alone" in told
+    assert f"for 2 % it would be {calibration.thresholds_at['0.02']:.3f}" in told
+    assert "without defects no P(defect)" in told
+    assert "parity: all agree" in told
+    assert "warning" not in told
+
+
+def test_warns_of_goods_that_stand_far_out(
+    product: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = product / "train/good/07.png"
+    cv2.imwrite(str(odd), np.full((32, 48, 3), 240, np.uint8))
+    assert main(["fit", str(product), "--out", str(tmp_path / "line")]) == 0
+    assert f"warning: 1 goods stand far out, look whether they are good: {odd}" in capsys.readouterr().out
+
+
+def test_options_reach_the_fit(product: Path, tmp_path: Path, fake: FakeFit) -> None:
+    options = {
+        "--side": "320", "--memory": "128", "--folds": "4", "--seed": "7", "--bits": "12", "--threads": "1",
+        "--roi": "0,0,48,16", "--references": "2", "--prevalence": "0.1", "--precision": "bf16",
+    }  # fmt: skip
+    flat = [word for pair in options.items() for word in pair]
+    assert main(["fit", str(product), "--out", str(tmp_path / "line"), *flat]) == 0
+    c = fake.config
+    assert c is not None
+    assert (c.side, c.memory, c.folds, c.seed, c.bits, c.threads) == (320, 128, 4, 7, 12, 1)
+    assert (c.roi, c.references, c.prevalence, c.precision) == ((0, 0, 48, 16), 2, 0.1, "bf16")
+
+
+def test_every_category_of_a_root_gets_a_line(tmp_path: Path) -> None:
+    for seed, name in enumerate(("bolt", "cap")):
+        write(tmp_path / "root" / name, seed)
+    assert main(["fit", str(tmp_path / "root"), "--out", str(tmp_path / "lines")]) == 0
+    names = sorted(p.name for p in (tmp_path / "lines").iterdir())
+    assert names == ["bolt", "cap"]
+    lines = [LineProfile.open(tmp_path / "lines" / name) for name in names]
+    assert [profile.line.name for profile in lines] == names
+    assert lines[0].calibration.threshold != lines[1].calibration.threshold
+
+
+def test_a_line_that_stands_is_replaced_by_force_only(
+    product: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call = ["fit", str(product), "--out", str(tmp_path / "line")]
+    assert main(call) == 0
+    assert main(call) == 2
+    assert "remedy: choose another --out, or replace it with --force" in capsys.readouterr().err
+    assert main([*call, "--force"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--detector", "yolo"], "--weights goes with --detector yolo"),
+        (["--weights", "WEIGHTS"], "--weights goes with --detector yolo"),
+        (["--smax", "0.5"], "--smax, --margin and --entropy are the YOLO detector's"),
+        (["--detector", "yolo", "--weights", "WEIGHTS", "--onnx"], "--onnx goes with the patch detector"),
+        (["--roi", "1,2,3"], "'1,2,3' is not four whole numbers"),
+        (["--roi", "0,0,49,10"], "does not lie within a frame of 48 x 32 pixels"),
+        (["--overkill", "0"], "--overkill"),
+        (["--layout", "nonsense"], "layout 'nonsense' is unknown"),
+        (["--roi-mask", "missing.png"], "missing.png"),
+    ],
+)
+def test_bad_input_is_told(
+    product: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], message: str
+) -> None:
+    weights = tmp_path / "model.onnx"
+    weights.write_bytes(b"")
+    given = [str(weights) if word == "WEIGHTS" else word for word in options]
+    assert main(["fit", str(product), "--out", str(tmp_path / "line"), *given]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "line").exists()
+
+
+def test_out_is_required(product: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fit", str(product)]) == 2
+    assert "--out" in capsys.readouterr().err
