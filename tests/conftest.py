@@ -1,0 +1,62 @@
+"""For all tests: one thread for every numerical library, no deadlines, and one small line, fitted once."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# Before any of them is loaded: on shared cores their threads wait for each other longer than they compute.
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[variable] = "1"
+
+settings.register_profile("saec", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("saec")
+
+SIDE = 128
+
+
+@pytest.fixture(scope="session")
+def gears(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set of gears: 14 train goods, 4 train defects, 4 goods and 4 plain defects to test on."""
+    import cv2
+
+    from saec.data.procedural import draw_product
+
+    root = tmp_path_factory.mktemp("data") / "gears"
+    product = draw_product("gear", 3)
+    for folder, count, first in (
+        ("train/good", 14, 0),
+        ("train/defect", 4, 50),
+        ("test/good", 4, 100),
+        ("test/defect", 4, 150),
+    ):
+        (root / folder).mkdir(parents=True)
+        for i in range(count):
+            kind = None if folder.endswith("good") else product.kinds[i % len(product.kinds)]
+            image = product.render(first + i, kind=kind, difficulty=0.0, size=SIDE).image
+            assert cv2.imwrite(str(root / folder / f"{i:03d}.png"), image[..., ::-1])
+    return root
+
+
+@pytest.fixture(scope="session")
+def gear_line(gears: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The line profile of the gears: the default detector with its real backbone, at 128 px."""
+    from saec.config import FitConfig, GateConfig
+    from saec.data.dataset import open_dataset
+    from saec.edge.fitting import patch_fit
+    from saec.pipeline.fitting import fit_line
+
+    out = tmp_path_factory.mktemp("lines") / "gears"
+    config = FitConfig(side=SIDE, memory=64, folds=4, threads=1, overkill=0.1)
+    fit_line(
+        open_dataset(gears),
+        out,
+        patch_fit(),
+        config=config,
+        gate=GateConfig(),
+        created="2026-01-01T00:00:00+00:00",
+    )
+    return out

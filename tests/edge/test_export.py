@@ -1,0 +1,159 @@
+"""The exported graph and the fitted detector are one; the parity gate would tell if they were not."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as runtime
+import pytest
+import torch
+
+from saec.data.procedural import draw_product
+from saec.edge.export import check_parity, feature_function, save_onnx, save_openvino
+from saec.edge.fit import PatchFit, fit_patch
+from saec.edge.graph import compile_graph
+from saec.edge.patch import Features, PatchNet
+from saec.errors import ExtraError, ParityError
+
+HEIGHT, WIDTH = 96, 128
+NET_SEED = 3
+
+
+def frame(seed: int, kind: str | None = None) -> np.ndarray:
+    image = draw_product("gear", NET_SEED).render(seed, kind=kind, difficulty=0.0, size=128).image
+    return np.ascontiguousarray(image[16 : 16 + HEIGHT])
+
+
+class Small(torch.nn.Module):
+    """In place of the backbone (whose own parity the fit's gate measures): two strided convolutions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.fine = torch.nn.Conv2d(3, 6, 8, stride=8)
+        self.coarse = torch.nn.Conv2d(6, 10, 2, stride=2)
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        fine = self.fine((x - 127.0) / 128.0).relu()
+        return fine, self.coarse(fine)
+
+
+@pytest.fixture(scope="module")
+def features() -> Features:
+    return Features(Small()).eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="module")
+def fitted(features: Features) -> PatchFit:
+    def run(image: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
+            return features(torch.from_numpy(image)[None])[0].numpy()
+
+    inside = np.ones((HEIGHT // 8, WIDTH // 8), bool)
+    inside[:, -3:] = False
+    return fit_patch(
+        (frame(i) for i in range(12)),
+        np.arange(12) % 3,
+        run,
+        lambda distances, scale: PatchNet(features, distances, scale),
+        memory=64,
+        seed=0,
+        inside=inside,
+    )
+
+
+@pytest.fixture(scope="module")
+def judged(fitted: PatchFit) -> list[tuple[np.ndarray, float, np.ndarray]]:
+    """Frames, with score and map of the torch module."""
+    kinds = draw_product("gear", NET_SEED).kinds
+    images = [frame(i) for i in range(3)] + [frame(20 + i, kinds[i]) for i in range(3)]
+    with torch.inference_mode():
+        outputs = [fitted.net(torch.from_numpy(image)[None]) for image in images]
+    return [(i, float(s[0]), m[0].numpy()) for i, (s, m) in zip(images, outputs, strict=True)]
+
+
+@pytest.fixture(scope="module")
+def saved(fitted: PatchFit, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("graph") / "detector.xml"
+    save_openvino(fitted.net, HEIGHT, WIDTH, path)
+    return path
+
+
+def test_openvino_gives_what_torch_gives(saved: Path, judged: list) -> None:
+    graph = compile_graph(saved, "f32", 1)
+    assert tuple(graph.input(0).shape) == (1, HEIGHT, WIDTH, 3)
+    assert graph.input(0).get_element_type().get_type_name() == "u8"
+    for image, score, heat in judged:
+        out = graph(image[None])
+        assert float(out[0][0]) == pytest.approx(score, rel=1e-3, abs=1e-3)
+        np.testing.assert_allclose(out[1][0], heat, rtol=1e-2, atol=2e-2)
+
+
+def test_weights_stay_float32(saved: Path, fitted: PatchFit) -> None:
+    fixed = {id(t): t.nbytes for t in fitted.net.state_dict().values() if t.is_floating_point()}
+    assert saved.with_suffix(".bin").stat().st_size > 0.9 * sum(fixed.values())
+
+
+def test_one_net_gives_one_file(saved: Path, fitted: PatchFit, tmp_path: Path) -> None:
+    save_openvino(fitted.net, HEIGHT, WIDTH, tmp_path / "again.xml")
+    assert (tmp_path / "again.xml").read_bytes() == saved.read_bytes()
+    assert (tmp_path / "again.bin").read_bytes() == saved.with_suffix(".bin").read_bytes()
+
+
+def test_onnx_gives_what_torch_gives(fitted: PatchFit, judged: list, tmp_path: Path) -> None:
+    save_onnx(fitted.net, HEIGHT, WIDTH, tmp_path / "detector.onnx")
+    assert [p.name for p in tmp_path.iterdir()] == ["detector.onnx"]
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = runtime.InferenceSession(tmp_path / "detector.onnx", options)
+    for image, score, heat in judged:
+        out = session.run(["score", "map"], {"frames": image[None]})
+        assert float(out[0][0]) == pytest.approx(score, rel=1e-3, abs=1e-3)
+        np.testing.assert_allclose(out[1][0], heat, rtol=1e-2, atol=2e-2)
+
+
+def test_onnx_without_its_packages_says_which(
+    fitted: PatchFit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    with pytest.raises(ExtraError, match=r"onnxscript is not installed .*saec\[onnx\]"):
+        save_onnx(fitted.net, HEIGHT, WIDTH, tmp_path / "detector.onnx")
+
+
+@pytest.mark.parametrize("precision", ["f32", "bf16"])
+def test_precision_and_threads_are_pinned(features: Features, precision: str, saved: Path) -> None:
+    graph = compile_graph(saved, precision, 1)
+    asked = graph.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+    assert asked == precision or (precision == "bf16" and asked == "f32")  # a CPU without bf16
+    assert graph.get_property("INFERENCE_NUM_THREADS") == 1
+
+
+def test_feature_function_gives_the_features_of_torch(features: Features) -> None:
+    run = feature_function(features, HEIGHT, WIDTH, "f32", 1)
+    with torch.inference_mode():
+        expected = features(torch.from_numpy(frame(0))[None])[0].numpy()
+    np.testing.assert_allclose(run(frame(0)), expected, rtol=1e-3, atol=2e-3)
+
+
+def test_parity_counts_and_measures(fitted: PatchFit, judged: list) -> None:
+    table = {image.tobytes(): score for image, score, _ in judged}
+    exact = check_parity(fitted.net, lambda f: table[f.tobytes()], [i for i, _, _ in judged], threshold=3.0)
+    assert (exact.images, exact.flips) == (6, 0)
+    assert exact.largest < 1e-3
+    shifted = check_parity(fitted.net, lambda f: table[f.tobytes()] + 0.5, (i for i, _, _ in judged), -1e6)
+    assert shifted.largest == pytest.approx(0.5, abs=1e-2)
+
+
+@pytest.mark.parametrize("shift", [-0.2, 0.2])
+def test_parity_fails_where_one_label_differs(fitted: PatchFit, judged: list, shift: float) -> None:
+    scores = sorted(score for _, score, _ in judged)
+    gaps = np.diff(scores)
+    at = int(gaps.argmax())  # one score lies just on the other side of the threshold, no other does
+    assert gaps[at] > 0.3
+    threshold = scores[at] + 0.1 if shift > 0 else scores[at + 1] - 0.1
+    table = {image.tobytes(): score for image, score, _ in judged}
+    with pytest.raises(ParityError, match="labels 1 of 6 calibration images otherwise") as caught:
+        check_parity(fitted.net, lambda f: table[f.tobytes()] + shift, [i for i, _, _ in judged], threshold)
+    assert caught.value.remedy
