@@ -29,7 +29,7 @@ class FitConfig(msgspec.Struct, frozen=True, kw_only=True):
     backbone: str = "efficientnet-lite0"
     side: int = 448
     memory: int = 4096
-    folds: int = 5
+    folds: int = 20
     overkill: float = 0.05
     precision: Literal["f32", "bf16"] = "f32"
     threads: int = 2

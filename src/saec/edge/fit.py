@@ -190,13 +190,13 @@ def _scale(maps: Spill, inside: NDArray[np.bool_] | None) -> tuple[Scale, NDArra
         s = ((d - centre) / spread).sum(0)
         sums += s
         squares += s * s
-    blur = {k: Blur(PLACE_SMOOTHING * k, height, width) for k in (1, 2)}
+    blur = {k: _within(Blur(PLACE_SMOOTHING * k, height, width), inside) for k in (1, 2)}
 
     def place(total: NDArray[np.float64], square: NDArray[np.float64], count: int) -> Scale:
         mean = total / count
         variance = np.maximum(square / count - mean**2, 0.0) * count / max(count - 1, 1)
-        expected = blur[1](torch.from_numpy(mean).float()[None])[0]
-        deviation = blur[2](torch.from_numpy(variance).float()[None])[0].sqrt()
+        expected = blur[1](torch.from_numpy(mean).float())
+        deviation = blur[2](torch.from_numpy(variance).float()).sqrt()
         deviation = deviation + PLACE_FLOOR * deviation.flatten()[counted].mean() + 1e-6
         tensors = (torch.from_numpy(centre[:, 0, 0]).float(), torch.from_numpy(spread[:, 0, 0]).float())
         return Scale(*tensors, expected, deviation, cells)
@@ -207,6 +207,15 @@ def _scale(maps: Spill, inside: NDArray[np.bool_] | None) -> tuple[Scale, NDArra
         others = place(sums - s, squares - s * s, n - 1)
         scores[i] = float(others(torch.from_numpy(d)[None])[0])
     return place(sums, squares, n), scores
+
+
+def _within(blur: Blur, inside: NDArray[np.bool_] | None) -> Callable[[Tensor], Tensor]:
+    """The smoothing of one map in which the cells outside the region have no share."""
+    if inside is None:
+        return lambda values: blur(values[None])[0]
+    weight = torch.from_numpy(inside).float()
+    share = blur(weight[None])[0].clamp_min(1e-6)
+    return lambda values: blur((values * weight)[None])[0] / share
 
 
 def _typical(

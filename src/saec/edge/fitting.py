@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from saec.edge.fit import PatchFit
 
 MASK, ONNX = "roi.png", "detector.onnx"
+LEAST_CELLS = 16
+"""Cells of the map below which a region of interest is too small to judge."""
+
 GAIN_WORTH = 0.03
 """Rise of the goods' distances at half the goods, below which more goods would scarcely help."""
 
@@ -43,6 +46,8 @@ def patch_fit(*, onnx: bool = False) -> DetectorFit:
 
     def fit(goods: Goods, config: FitConfig, folder: Path, progress: Progress) -> Fitted:
         try:
+            import torch
+
             from saec.edge.backbone import load_backbone
         except ModuleNotFoundError as e:  # torch or safetensors: the line itself needs neither
             raise ExtraError(e.name or "torch", "fit") from None
@@ -52,8 +57,9 @@ def patch_fit(*, onnx: bool = False) -> DetectorFit:
 
         preparation = _preparation(goods, config)
         size = (preparation.height, preparation.width)
-        inside = _inside(goods, preparation, folder)
-        features = Features(load_backbone(config.backbone)).eval()
+        mask = _mask(goods, preparation, folder)
+        pixels = None if mask is None else torch.from_numpy(mask.astype(np.float32) / 255.0)
+        features = Features(load_backbone(config.backbone), pixels).eval()
         fitted = fit_patch(
             (prepare(frame, preparation) for frame in goods.frames()),
             goods.folds,
@@ -61,7 +67,7 @@ def patch_fit(*, onnx: bool = False) -> DetectorFit:
             lambda distances, scale: PatchNet(features, distances, scale),
             memory=config.memory,
             seed=config.seed,
-            inside=inside,
+            inside=None if mask is None else _cells(mask),
             progress=progress,
         )
         return _exported(fitted, goods, config, preparation, folder, onnx)
@@ -121,8 +127,8 @@ def _preparation(goods: Goods, config: FitConfig) -> Preparation:
     return Preparation(height=height, width=width, roi=config.roi, mask=mask, bits=config.bits)
 
 
-def _inside(goods: Goods, preparation: Preparation, folder: Path) -> NDArray[np.bool_] | None:
-    """Cells of the map that the mask covers by half; the mask is copied into the profile."""
+def _mask(goods: Goods, preparation: Preparation, folder: Path) -> NDArray[np.uint8] | None:
+    """The region of interest as the graph sees it, height x width, 0..255; it is kept in the profile."""
     if goods.roi_mask is None:
         return None
     mask = cv2.imread(str(goods.roi_mask), cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH)
@@ -134,11 +140,19 @@ def _inside(goods: Goods, preparation: Preparation, folder: Path) -> NDArray[np.
         )
     binary = np.where(mask > 0, 255, 0).astype(np.uint8)
     cv2.imwrite(str(folder / MASK), binary)
-    part = prepare(np.repeat(binary[..., None], 3, axis=2), preparation)[..., 0]
-    cells = cv2.resize(part, (preparation.width // 8, preparation.height // 8), interpolation=cv2.INTER_AREA)
-    inside: NDArray[np.bool_] = cells > 127
-    if inside.sum() < 16:
-        raise DataError(f"{goods.roi_mask} leaves {inside.sum()} cells of the map", "give a larger mask")
+    prepared: NDArray[np.uint8] = prepare(np.repeat(binary[..., None], 3, axis=2), preparation)[..., 0]
+    count = int(_cells(prepared).sum())
+    if count < LEAST_CELLS:
+        raise DataError(f"{goods.roi_mask} leaves {count} cells of the map", "give a larger mask")
+    return prepared
+
+
+def _cells(mask: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """The cells of the map that the mask covers by half."""
+    height, width = mask.shape
+    inside: NDArray[np.bool_] = (
+        cv2.resize(mask, (width // 8, height // 8), interpolation=cv2.INTER_AREA) > 127
+    )
     return inside
 
 

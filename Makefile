@@ -1,0 +1,38 @@
+# make demo   install and run the main job on the embedded default
+# make test   install and pass lint, types and tests
+# make bench  install and run the benchmarks that a CPU can run
+
+VENV ?= .venv
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := $(VENV)/bin
+
+.PHONY: demo test lint bench clean
+
+demo: $(VENV)/demo.installed
+	$(BIN)/saec demo --force
+
+test: lint
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
+
+lint: $(VENV)/dev.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/dev.installed
+	$(BIN)/python benchmarks/complexity.py
+	$(BIN)/python benchmarks/procedural.py
+	$(BIN)/python benchmarks/threshold.py
+	$(BIN)/python benchmarks/edge.py
+
+$(VENV)/demo.installed: pyproject.toml constraints.txt scripts/install.sh
+	PYTHON="$(PYTHON)" sh scripts/install.sh "$(VENV)" fit,cloud
+	touch $@
+
+$(VENV)/dev.installed: pyproject.toml constraints.txt scripts/install.sh
+	PYTHON="$(PYTHON)" sh scripts/install.sh "$(VENV)" dev
+	touch $@
+
+clean:
+	rm -rf "$(VENV)" runs build dist src/*.egg-info
