@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,8 +13,9 @@ import torch
 import torch.nn.functional as F
 
 from saec.edge import fit as module
-from saec.edge.fit import MIN_GOODS, ORDERED, PatchFit, cover_from_middle, fit_patch
+from saec.edge.fit import MIN_GOODS, ORDERED, PatchFit, _scale, cover_from_middle, fit_patch
 from saec.edge.patch import Distances, PatchNet, Scale
+from saec.edge.spill import Spill
 from saec.errors import DataError
 from saec.schedule.threshold import threshold_for
 
@@ -166,18 +168,38 @@ def test_what_lies_outside_the_region_is_nothing() -> None:
     assert not heat[~inside].any()
 
 
-def test_noise_outside_the_region_does_not_set_the_scale() -> None:
-    inside = np.zeros((SIDE // 8, SIDE // 8), bool)
-    inside[:, :4] = True
-    scales = []
-    for wild in (False, True):
-        frames = [good(i) for i in range(16)]
-        for i, frame in enumerate(frames):
-            if wild and i % 2:
-                frame[:, 80:] = np.random.default_rng(i).integers(0, 256, (SIDE, 16, 3))
-        scales.append(fit(frames, 16, inside=inside).net.scale.spread.flatten()[1])
-    # only the standardisation is shared: the places outside are far off by tens of spreads
-    assert 0.2 < float(scales[1] / scales[0]) < 5
+def spilt(folder: Path, maps: np.ndarray) -> Spill:
+    spill = Spill(folder / "maps", maps.shape[1:])
+    for one in maps:
+        spill.append(one)
+    return spill
+
+
+def test_what_is_shown_outside_the_region_does_not_set_the_scale(tmp_path: Path) -> None:
+    maps = np.random.default_rng(0).gamma(4, size=(12, 2, 12, 16)).astype(np.float32)
+    inside = np.zeros((12, 16), bool)
+    inside[:, :10] = True
+    calm, _ = _scale(spilt(tmp_path, maps), inside)
+    seen = maps[..., :10]
+    median = np.median(seen, axis=(0, 2, 3))
+    np.testing.assert_allclose(calm.centre.flatten(), median, rtol=1e-5)
+    spread = np.quantile(seen, 0.9, axis=(0, 2, 3)) - median
+    np.testing.assert_allclose(calm.spread.flatten(), spread, rtol=1e-5)
+    maps[..., 10:] *= 100
+    wild, _ = _scale(spilt(tmp_path, maps), inside)
+    assert torch.equal(wild.spread, calm.spread)
+    for name in ("expected", "deviation"):
+        assert torch.equal(getattr(wild, name)[:, :10], getattr(calm, name)[:, :10])
+
+
+def test_a_good_does_not_vouch_for_itself(tmp_path: Path) -> None:
+    """However far out one good lies, what its place shows is taken from the others."""
+    scores = []
+    for height in (100, 1000):
+        maps = np.random.default_rng(0).gamma(4, size=(12, 2, 12, 16)).astype(np.float32)
+        maps[3, :, 5:7, 5:7] += height
+        scores.append(_scale(spilt(tmp_path, maps), None)[1][3])
+    assert scores[1] > 8 * scores[0]
 
 
 def test_memory_is_flat_in_the_number_of_frames(monkeypatch: pytest.MonkeyPatch) -> None:
