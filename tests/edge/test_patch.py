@@ -144,3 +144,18 @@ def test_features_average_both_strides_on_the_coarser_grid() -> None:
     np.testing.assert_allclose(made[0, 40:, 0, 0], coarse[0, :, :2, :2].mean((1, 2)), rtol=1e-3, atol=1e-4)
     near = [fine[0, :, y - 1 : y + 2, x - 1 : x + 2].mean((1, 2)) for y in (2, 3) for x in (4, 5)]
     np.testing.assert_allclose(made[0, :40, 1, 2], np.mean(near, axis=0), rtol=1e-3, atol=1e-4)
+
+
+def test_features_see_nothing_outside_the_mask() -> None:
+    mask = torch.zeros(64, 96)
+    mask[:, :48] = 1
+    features = Features(load_backbone("efficientnet-lite0"), mask)
+    rng = np.random.default_rng(0)
+    frame = rng.integers(0, 256, (1, 64, 96, 3), dtype=np.uint8)
+    outside, inside = frame.copy(), frame.copy()
+    outside[:, :, 48:] = rng.integers(0, 256, (64, 48, 3))
+    inside[:, :, :48] = rng.integers(0, 256, (64, 48, 3))
+    with torch.inference_mode():
+        first, other, changed = (features(torch.from_numpy(f)) for f in (frame, outside, inside))
+    assert torch.equal(first, other)
+    assert not torch.allclose(first, changed)
