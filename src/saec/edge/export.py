@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from saec.edge.fit import one_thread
+from saec.edge.fit import WORKERS, one_thread
 from saec.edge.graph import compile_graph
 from saec.edge.patch import Features, PatchNet
 from saec.errors import ExtraError, ParityError
@@ -96,13 +98,19 @@ def check_parity(
     """
     images = flips = 0
     largest = 0.0
-    for frame in frames:
-        with one_thread(), torch.inference_mode():
-            fitted = float(net(torch.from_numpy(frame)[None])[0])
-        score = exported(frame)
-        images += 1
-        largest = max(largest, abs(fitted - score))
-        flips += (fitted >= threshold) != (score >= threshold)
+
+    def fitted_score(frame: NDArray[np.uint8]) -> float:
+        with torch.inference_mode():
+            return float(net(torch.from_numpy(frame)[None])[0])
+
+    stream = iter(frames)
+    with one_thread(), ThreadPoolExecutor(WORKERS) as pool:
+        while some := list(islice(stream, 2 * WORKERS)):
+            for frame, fitted in zip(some, pool.map(fitted_score, some), strict=True):
+                score = exported(frame)
+                images += 1
+                largest = max(largest, abs(fitted - score))
+                flips += (fitted >= threshold) != (score >= threshold)
     if flips:
         raise ParityError(
             f"the exported graph labels {flips} of {images} calibration images otherwise than the detector "

@@ -7,7 +7,8 @@ scores as one that was never seen. Both the scale of the maps and the line's thr
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,9 @@ PLACE_SMOOTHING = 1.5
 
 PLACE_FLOOR = 0.3
 """Of the mean deviation over places, added to each place's own: few goods say little about one place."""
+
+WORKERS = 2
+"""Folds that are fitted at a time, each on one thread; each takes some 300 MB at 448 x 448."""
 
 MIN_GOODS = 10
 """Good images below which no detector is fitted."""
@@ -62,23 +66,34 @@ class PatchFit:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Goods:
-    """The goods' features on disk and their sums by fold."""
+    """The goods' features on disk, their sums, and patches of each."""
 
     features: Spill
     folds: NDArray[np.int64]
-    moments: list[Moments]
+    moments: Moments
     candidates: Candidates
     means: NDArray[np.float32]
 
-    def without(self, folds: Iterable[int]) -> tuple[Moments, Tensor]:
-        """Sums and candidates of the images outside these folds."""
-        left_out = list(folds)
-        keep = [m for f, m in enumerate(self.moments) if f not in left_out]
-        total = keep[0]
-        for more in keep[1:]:
-            total = total.plus(more)
-        chosen = ~np.isin(self.folds[self.candidates.image], left_out)
-        return total, self.candidates.patches[torch.from_numpy(chosen)]
+    def members(self, folds: Iterable[int]) -> list[int]:
+        """The images of these folds."""
+        indices: list[int] = np.flatnonzero(np.isin(self.folds, list(folds))).tolist()
+        return indices
+
+    def without(self, images: Sequence[int]) -> tuple[Moments, Tensor]:
+        """Sums and candidates of all but these images."""
+        left_out = Moments.empty(*self.features.shape)
+        for i in images:
+            left_out.add(torch.from_numpy(self.features[i]))
+        chosen = torch.from_numpy(~np.isin(self.candidates.image, images))
+        return self.moments.minus(left_out), self.candidates.patches[chosen]
+
+    def distances_without(self, folds: Sequence[int], memory: int, seed: int) -> Distances:
+        """The detector's distances, fitted on all but these folds."""
+        return build_distances(*self.without(self.members(folds)), memory, seed)
+
+    def maps(self, distances: Distances, images: Iterable[int]) -> list[NDArray[np.float32]]:
+        """The distance maps of these images, 2 x H x W each."""
+        return [distances(torch.from_numpy(self.features[i])[None])[0].numpy() for i in images]
 
 
 def fit_patch(
@@ -125,7 +140,7 @@ def fit_patch(
         scale, scores = _scale(maps, inside)
         half_gap = _half_gap(goods, maps, memory, seed)
         progress("memory", 0, 1)
-        distances = build_distances(*goods.without([]), memory, seed)
+        distances = goods.distances_without([], memory, seed)
         progress("memory", 1, 1)
     means = torch.from_numpy(goods.means)
     unit = (means - means.mean(0)) / means.std(0).clamp_min(1e-6)
@@ -141,14 +156,14 @@ def _gather(
     progress: Progress,
 ) -> _Goods:
     n = len(folds)
-    spill, moments, patches, means = None, [], [], []
+    spill, patches, means = None, [], []
     for i, frame in enumerate(frames):
         f = features(frame)
         if spill is None:
             spill = Spill(folder / "features", f.shape)
-            moments = [Moments.empty(*f.shape) for _ in range(int(folds.max()) + 1)]
+            moments = Moments.empty(*f.shape)
         spill.append(f)
-        moments[folds[i]].add(torch.from_numpy(f))
+        moments.add(torch.from_numpy(f))
         flat = f.reshape(len(f), -1).T
         draw = np.random.default_rng((seed, i)).permutation(len(flat))[: max(1, CANDIDATES // n)]
         patches.append(flat[draw])
@@ -162,15 +177,19 @@ def _gather(
 
 def _cross_fit(goods: _Goods, memory: int, seed: int, folder: Path, progress: Progress) -> Spill:
     """Distance maps (2 x H x W) of each good by the detector of the folds that it is not in."""
+    folds = range(int(goods.folds.max()) + 1)
+
+    def held_out(fold: int) -> list[NDArray[np.float32]]:
+        with torch.inference_mode():
+            return goods.maps(goods.distances_without([fold], memory, seed), goods.members([fold]))
+
     maps: Spill | None = None
-    folds = int(goods.folds.max()) + 1
-    for fold in range(folds):
-        distances = build_distances(*goods.without([fold]), memory, seed)
-        for i in np.flatnonzero(goods.folds == fold).tolist():
-            d = distances(torch.from_numpy(goods.features[i])[None])[0].numpy()
-            maps = maps or Spill(folder / "maps", d.shape)
-            maps[i] = d
-        progress("cross-fit", fold + 1, folds)
+    with ThreadPoolExecutor(WORKERS) as pool:
+        for fold, made in zip(folds, pool.map(held_out, folds), strict=True):
+            maps = maps or Spill(folder / "maps", made[0].shape)
+            for i, d in zip(goods.members([fold]), made, strict=True):
+                maps[i] = d
+            progress("cross-fit", fold + 1, len(folds))
     assert maps is not None
     return maps
 
@@ -231,15 +250,14 @@ def _typical(
 
 
 def _half_gap(goods: _Goods, maps: Spill, memory: int, seed: int) -> float | None:
-    """Relative rise of the goods' distances in fold 0 when half of the other folds are left out too."""
+    """Relative rise of unseen goods' distances when the detector is fitted on half of the folds."""
     folds = int(goods.folds.max()) + 1
     if folds < 3:
         return None
-    left_out = [0, *range(1, 1 + (folds - 1) // 2)]
-    distances = build_distances(*goods.without(left_out), memory, seed)
-    members = np.flatnonzero(goods.folds == 0).tolist()
-    less = [float(distances(torch.from_numpy(goods.features[i])[None]).mean()) for i in members]
-    more = [float(maps[i].mean()) for i in members]
+    unseen = goods.members(range(max(1, folds // 4)))
+    half = goods.distances_without(range((folds + 1) // 2), memory, seed)
+    less = [float(d.mean()) for d in goods.maps(half, unseen)]
+    more = [float(maps[i].mean()) for i in unseen]
     return float(np.mean(less) / np.mean(more) - 1.0)
 
 

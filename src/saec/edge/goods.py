@@ -54,9 +54,9 @@ class Moments:
         self.first += features.numpy()
         self.second += torch.bmm(v, v.transpose(1, 2)).numpy()
 
-    def plus(self, other: Moments) -> Moments:
-        """The sums over both sets of images."""
-        return Moments(self.count + other.count, self.first + other.first, self.second + other.second)
+    def minus(self, other: Moments) -> Moments:
+        """The sums over the images that are not among those of ``other``."""
+        return Moments(self.count - other.count, self.first - other.first, self.second - other.second)
 
 
 def _blocks(features: Tensor) -> Tensor:

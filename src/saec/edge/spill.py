@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 class Spill:
     """A list of float32 arrays of one shape in a file; indices may be written in any order.
 
+    Reading from several threads at once is safe; writing is for one.
+
     Args:
         path: of the file; made, or emptied.
         shape: of each array.
@@ -21,19 +24,18 @@ class Spill:
         self.shape = shape
         self._size = 4 * int(np.prod(shape))
         self._count = 0
-        self._file = path.open("w+b")
+        self._file = path.open("w+b", buffering=0)
 
     def __len__(self) -> int:
         return self._count
 
     def __getitem__(self, index: int) -> NDArray[np.float32]:
-        self._file.seek(int(index) * self._size)
-        data = self._file.read(self._size)
+        data = os.pread(self._file.fileno(), self._size, int(index) * self._size)
         return np.frombuffer(data, np.float32).reshape(self.shape).copy()
 
     def __setitem__(self, index: int, value: NDArray[np.float32]) -> None:
-        self._file.seek(int(index) * self._size)
-        self._file.write(np.ascontiguousarray(value, np.float32).tobytes())
+        data = np.ascontiguousarray(value, np.float32).tobytes()
+        os.pwrite(self._file.fileno(), data, int(index) * self._size)
         self._count = max(self._count, int(index) + 1)
 
     def append(self, value: NDArray[np.float32]) -> None:
