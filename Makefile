@@ -24,7 +24,9 @@ bench: $(VENV)/dev.installed
 	$(BIN)/python benchmarks/complexity.py
 	$(BIN)/python benchmarks/procedural.py
 	$(BIN)/python benchmarks/threshold.py
-	$(BIN)/python benchmarks/edge.py
+	test -d runs/bench/gear || $(BIN)/saec data procedural --family gear --out runs/bench/gear \
+	    --n-train 60 --n-good 24 --n-defect 24 --size 448
+	$(BIN)/python benchmarks/edge.py --data runs/bench/gear
 
 $(VENV)/demo.installed: pyproject.toml constraints.txt scripts/install.sh
 	PYTHON="$(PYTHON)" sh scripts/install.sh "$(VENV)" fit,cloud

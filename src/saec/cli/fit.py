@@ -152,11 +152,17 @@ def tell(profile: Any, summary: Any) -> list[str]:
     p, c = profile.line.preparation, profile.calibration
     copies = f" ({summary.duplicates} exact copies left out)" if summary.duplicates else ""
     basis = "by P(defect)" if c.gate.basis == "p_defect" else "by the goods: without defects no P(defect)"
+    threshold = (
+        f"threshold {c.threshold:.3f} for an overkill of {100 * c.overkill:g} %, from goods alone; "
+        f"for 2 % it would be {c.thresholds_at['0.02']:.3f}"
+    )
+    if profile.line.detector.kind == "yolo":
+        rejected = sum(score >= c.threshold for score in c.goods) / len(c.goods)
+        threshold = f"the rule's own thresholds, which reject {100 * rejected:.0f} % of these goods"
     lines = [
         f"{profile.folder}: {summary.goods} goods{copies}, {summary.defects} defects for calibration, "
         f"input {p.width} x {p.height}",
-        f"threshold {c.threshold:.3f} for an overkill of {100 * c.overkill:g} %, from goods alone; "
-        f"for 2 % it would be {c.thresholds_at['0.02']:.3f}",
+        threshold,
         f"the edge is not sure between {c.gate.low:.3f} and {c.gate.high:.3f} ({basis})",
         *summary.notes,
     ]

@@ -27,8 +27,8 @@ from saec.scene.complexity import features, fit_norm
 from saec.schedule.calibration import calibrate
 from saec.verdict import DEFECT, GOOD, Image
 
-OUTLYING = 6.0
-"""Goods this many robust deviations above the median cross-fitted score look contaminated."""
+OUTLYING = 5.0
+"""Goods this many interquartile ranges above the upper quartile of cross-fitted scores look contaminated."""
 
 Progress = Callable[[str, int, int], None]
 
@@ -228,7 +228,6 @@ def _references(folder: Path, paths: list[Path]) -> None:
 
 
 def _outlying(items: list[Item], scores: np.ndarray[Any, np.dtype[np.float64]]) -> list[str]:
-    median = np.median(scores)
-    deviation = 1.4826 * np.median(np.abs(scores - median)) + 1e-9
-    worst = np.argsort(-scores)
-    return [str(items[i].path) for i in worst if scores[i] > median + OUTLYING * deviation]
+    low, high = np.quantile(scores, (0.25, 0.75))
+    limit = high + OUTLYING * (high - low)
+    return [str(items[i].path) for i in np.argsort(-scores) if scores[i] > limit]
