@@ -23,6 +23,9 @@ OPACITY = 0.72
 """Opacity of the hottest colour; the product must stay visible below it."""
 
 QUALITY = 85
+NOTHING = 1e-6
+"""Thresholds up to here count as zero: the YOLO rule's is the least number above it."""
+
 _PALETTE = (96, 250)
 """Inferno's darker colours read as shadow on a product, so the ramp starts at its magenta."""
 
@@ -37,7 +40,7 @@ def scale(threshold: float) -> tuple[float, float]:
         0.5 and 1.5 times the threshold; around a threshold of zero or less, a ramp of width
         max(1, -threshold).
     """
-    half = threshold / 2 if threshold > 0 else max(1.0, -threshold) / 2
+    half = threshold / 2 if threshold > NOTHING else max(1.0, -threshold) / 2
     return threshold - half, threshold + half
 
 
