@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,14 +81,11 @@ def fit_line(
     """
     _check_out(out, force)
     target = out.resolve()
-    items, hashes, duplicates = _distinct(_train(dataset, GOOD))
+    items, hashes, duplicates = _distinct(_train_goods(dataset))
     defects, defect_hashes, _ = _distinct(dataset.select("train", DEFECT))
     manifest = _manifest(dataset, items, hashes, defects, defect_hashes)
     goods = _goods(items, hashes, config, roi_mask)
-    partial = target.with_name(f".{target.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
+    with _whole(target) as partial:
         fitted = fit_detector(goods, config, partial, progress)
         norm = fit_norm([features(image) for image in _ticked(goods.frames(), len(items), progress)])
         scores = dict(zip(hashes, fitted.scores.tolist(), strict=True))
@@ -107,9 +105,6 @@ def fit_line(
             fit=msgspec.to_builtins(config),
         )
         LineProfile.create(partial, line, calibration)
-        _place(partial, target)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     summary = FitSummary(len(items), duplicates, len(defects), _outlying(items, fitted.scores), notes)
     return LineProfile.open(target), summary
 
@@ -123,18 +118,25 @@ def _check_out(out: Path, force: bool) -> None:
         raise LineError(f"{out} exists and is no line profile", "choose another --out")
 
 
-def _place(partial: Path, target: Path) -> None:
-    """Put the finished profile where it belongs; one that stood there goes last."""
-    old = target.with_name(f".{target.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if target.exists():
-        target.replace(old)
-    partial.replace(target)
-    shutil.rmtree(old, ignore_errors=True)
+@contextmanager
+def _whole(target: Path) -> Iterator[Path]:
+    """A folder to fill, which takes its place if nothing fails; a profile that stood there goes last."""
+    partial, old = (target.with_name(f".{target.name}.{state}") for state in ("partial", "old"))
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        shutil.rmtree(old, ignore_errors=True)
+        if target.exists():
+            target.replace(old)
+        partial.replace(target)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
-def _train(dataset: Dataset, label: int) -> list[Item]:
-    items = dataset.select("train", label)
+def _train_goods(dataset: Dataset) -> list[Item]:
+    items = dataset.select("train", GOOD)
     if not items:
         raise DataError(
             f"{dataset.root} has no good images to fit on (layout {dataset.layout})",
