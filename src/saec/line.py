@@ -112,6 +112,8 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
         good_scores: sha256 -> cross-fitted score, so that a later fusion needs no refitting.
         defect_scores: sha256 -> score of each calibration defect, so that none is counted twice.
         clouds: per cloud model how far it is trusted.
+        by_hand: what was given by hand, by its name: the scores "threshold", "gate_low" and "gate_high",
+            the P(defect) "p_low" and "p_high". Later calibrations keep it.
     """
 
     version: int
@@ -127,6 +129,7 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
     good_scores: dict[str, float] = {}
     defect_scores: dict[str, float] = {}
     clouds: dict[str, CloudTrust] = {}
+    by_hand: dict[str, float] = {}
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):

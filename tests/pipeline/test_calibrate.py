@@ -190,3 +190,48 @@ def test_wishes_left_open_keep_what_the_line_has(line: LineProfile) -> None:
     kept = msgspec.structs.replace(new, version=line.calibration.version, created=line.calibration.created)
     assert kept == line.calibration
     assert Wish().overkill is None
+
+
+def test_what_was_given_by_hand_stays_until_overkill_or_goods_change_it(
+    tmp_path: Path, line: LineProfile, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = str(line.folder)
+    assert main(["calibrate", folder, "--threshold", "3", "--gate-low", "2", "--gate-high", "3.5"]) == 0
+    for options in ([], ["--prevalence", "0.1"], [str(data)]):
+        assert main(["calibrate", folder, *options]) == 0
+        now = reopened(line).calibration
+        assert (now.threshold, now.gate.low, now.gate.high) == (3, 2, 3.5)
+        assert "--threshold 3, --gate-low 2" in capsys.readouterr().out
+    assert main(["calibrate", folder, "--threshold", "1"]) == 0  # the gate gives way
+    now = reopened(line).calibration
+    assert (now.threshold, now.gate.low, now.gate.high) == (1, 1, 3.5)
+    assert main(["calibrate", folder, "--overkill", "0.05"]) == 0
+    assert reopened(line).calibration.threshold == line.calibration.threshold
+    assert reopened(line).calibration.by_hand == {}
+    assert "no longer by hand: gate high, gate low, threshold" in capsys.readouterr().out
+    assert main(["calibrate", folder, "--threshold", "3"]) == 0
+    Frames(tmp_path / "more").add("0", 100, green=1)
+    assert main(["calibrate", folder, "--goods", str(tmp_path / "more")]) == 0
+    assert reopened(line).calibration.by_hand == {}
+
+
+def test_the_gates_p_defect_stays_and_replaces_a_score(line: LineProfile, data: Path) -> None:
+    folder = str(line.folder)
+    assert main(["calibrate", folder, str(data), "--p-low", "0.3", "--gate-high", "9"]) == 0
+    first = reopened(line).calibration
+    assert first.p_defect is not None
+    assert first.p_defect(first.gate.low) == pytest.approx(0.3)
+    assert main(["calibrate", folder]) == 0
+    assert reopened(line).calibration.gate == first.gate
+    assert main(["calibrate", folder, "--overkill", "0.04", "--p-high", "0.95"]) == 0
+    last = reopened(line).calibration
+    assert last.by_hand == {"p_low": 0.3, "p_high": 0.95}
+    assert last.gate.high < 9
+
+
+def test_another_gate_ends_a_clouds_trust(line: LineProfile, data: Path, fakes: FakeCloud) -> None:
+    assert main(["calibrate", str(line.folder), str(data), "--cloud", "small"]) == 0
+    assert main(["calibrate", str(line.folder)]) == 0
+    assert reopened(line).calibration.clouds
+    assert main(["calibrate", str(line.folder), "--gate-low", "0"]) == 0
+    assert reopened(line).calibration.clouds == {}

@@ -30,14 +30,11 @@ _SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
 @click.option("--gate-high", type=float, help="Score above which the edge is sure of a defect.")
 @click.option(
     "--p-low",
-    type=click.FloatRange(0, 1),
-    default=_GATE.p_low,
-    show_default=True,
-    help="P(defect) below which the edge is sure, where the line has labelled defects.",
+    type=_SHARE,
+    help=f"P(defect) below which the edge is sure, where defects are known. Default: as it is, at first "
+    f"{_GATE.p_low:g}.",
 )
-@click.option(
-    "--p-high", type=click.FloatRange(0, 1), default=_GATE.p_high, show_default=True, help="And above which."
-)
+@click.option("--p-high", type=_SHARE, help=f"And above which. Default: as it is, at first {_GATE.p_high:g}.")
 @click.option("--layout", default="auto", show_default=True, help="Layout of the data set.")
 @cloud_options
 def command(
@@ -50,8 +47,8 @@ def command(
     threshold: float | None,
     gate_low: float | None,
     gate_high: float | None,
-    p_low: float,
-    p_high: float,
+    p_low: float | None,
+    p_high: float | None,
     layout: str,
     **cloud: Any,
 ) -> None:
@@ -61,6 +58,9 @@ def command(
     DATASET's train split, or --defects) give P(defect). With --cloud the cloud judges the labelled
     calibration images too, and from how well it does follows what it may say on this line. No image of
     DATASET's hold-out may be among them.
+
+    What is given by hand stays: --threshold and the ends of the gate until --overkill or --goods set the
+    threshold anew, --p-low and --p-high until they are given again.
 
     \b
     saec calibrate lines/bottle --overkill 0.02
@@ -84,7 +84,8 @@ def command(
             threshold=threshold,
             gate_low=gate_low,
             gate_high=gate_high,
-            gate=GateConfig(p_low=p_low, p_high=p_high),
+            p_low=p_low,
+            p_high=p_high,
         ),
         created=now(),
         goods=find_images(goods) if goods else (),
@@ -112,6 +113,14 @@ def _tell(old: Calibration, new: Calibration) -> None:
     )
     others = ", ".join(f"{float(rate):.0%}: {score:.4g}" for rate, score in new.thresholds_at.items())
     click.echo(f"threshold for an overkill of {others}")
+    if new.by_hand:
+        click.echo(
+            "by hand    "
+            + ", ".join(f"--{name.replace('_', '-')} {value:.4g}" for name, value in new.by_hand.items())
+            + " (scores stay until --overkill or further goods)"
+        )
+    if undone := sorted(set(old.by_hand) - set(new.by_hand)):
+        click.echo(f"no longer by hand: {', '.join(name.replace('_', ' ') for name in undone)}")
     if dropped := sorted(set(old.clouds) - set(new.clouds)):
         click.echo(
             f"no longer trusted, as their fusion was fitted on the old calibration: {', '.join(dropped)}; "

@@ -34,8 +34,9 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         overkill: share of goods that may be rejected.
         prevalence: share of defects at which P(defect) is stated.
-        threshold, gate_low, gate_high: scores given by hand.
-        gate: when the edge is not sure.
+        threshold, gate_low, gate_high: scores given by hand. They hold until another overkill rate or
+            other goods; an end of the gate gives way to a threshold that is given later.
+        p_low, p_high: P(defect) between which the edge is not sure; each replaces that end's score.
     """
 
     overkill: float | None = None
@@ -43,7 +44,8 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     threshold: float | None = None
     gate_low: float | None = None
     gate_high: float | None = None
-    gate: GateConfig = GateConfig()
+    p_low: float | None = None
+    p_high: float | None = None
 
 
 def recalibrate(
@@ -150,26 +152,59 @@ def _calibration(
     old: Calibration, goods: Mapping[str, float], defects: Mapping[str, float], wish: Wish, created: str
 ) -> Calibration:
     """The new thresholds; clouds stay trusted only if what their fusion was fitted on stays."""
+    hand = _by_hand(old, wish, same_goods=goods == old.good_scores)
     new = calibrate(
         goods,
         list(defects.values()) or old.defects,
         overkill=old.overkill if wish.overkill is None else wish.overkill,
-        gate=wish.gate,
+        gate=GateConfig(**{end: hand[end] for end in ("p_low", "p_high") if end in hand}),
         prevalence=old.prevalence if wish.prevalence is None else wish.prevalence,
         created=created,
     )
-    threshold = new.threshold if wish.threshold is None else wish.threshold
+    threshold = hand.get("threshold", new.threshold)
     new = msgspec.structs.replace(
-        new, threshold=threshold, gate=_gate(new.gate, threshold, wish), defect_scores=dict(defects)
+        new,
+        threshold=threshold,
+        gate=_gate(new.gate, threshold, hand),
+        defect_scores=dict(defects),
+        by_hand=hand,
     )
-    same = (new.threshold, new.p_defect, new.prevalence) == (old.threshold, old.p_defect, old.prevalence)
-    return msgspec.structs.replace(new, clouds=old.clouds if same else {})
+    return msgspec.structs.replace(new, clouds=old.clouds if _fuses_alike(old, new) else {})
 
 
-def _gate(gate: Gate, threshold: float, wish: Wish) -> Gate:
+def _fuses_alike(old: Calibration, new: Calibration) -> bool:
+    """Whether a fusion that was fitted under the old calibration still holds what it promises.
+
+    The gate counts: through it go the goods on which the fused overkill was held.
+    """
+
+    def basis(c: Calibration) -> tuple[object, ...]:
+        return c.threshold, c.p_defect, c.prevalence, c.gate.low, c.gate.high
+
+    return basis(old) == basis(new)
+
+
+def _by_hand(old: Calibration, wish: Wish, *, same_goods: bool) -> dict[str, float]:
+    """What is given by hand now, and what was and still holds."""
+    names = ("threshold", "gate_low", "gate_high", "p_low", "p_high")
+    given = {name: value for name in names if (value := getattr(wish, name)) is not None}
+    kept = dict(old.by_hand)
+    if wish.overkill is not None or not same_goods:
+        kept = {name: value for name, value in kept.items() if name in ("p_low", "p_high")}
+    for end in ("low", "high"):
+        if f"p_{end}" in given:
+            kept.pop(f"gate_{end}", None)
+    if "threshold" in given:
+        for end, outermost in (("gate_low", min), ("gate_high", max)):
+            if end in kept:
+                kept[end] = outermost(kept[end], given["threshold"])
+    return kept | given
+
+
+def _gate(gate: Gate, threshold: float, hand: Mapping[str, float]) -> Gate:
     """The gate with the ends given by hand; it always contains the threshold."""
-    low = min(gate.low, threshold) if wish.gate_low is None else wish.gate_low
-    high = max(gate.high, threshold) if wish.gate_high is None else wish.gate_high
+    low = hand.get("gate_low", min(gate.low, threshold))
+    high = hand.get("gate_high", max(gate.high, threshold))
     if not low <= threshold <= high:
         raise ConfigError(
             f"the gate {low:g} .. {high:g} does not contain the threshold {threshold:g}",

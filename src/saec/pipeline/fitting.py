@@ -216,6 +216,7 @@ def _calibrated(
     if fitted.threshold is not None:
         low, high = calibration.gate.low, calibration.gate.high
         changes["threshold"] = fitted.threshold
+        changes["by_hand"] = {"threshold": fitted.threshold}  # the rule's, not the overkill rate's
         changes["gate"] = msgspec.structs.replace(
             calibration.gate, low=min(low, fitted.threshold), high=max(high, fitted.threshold)
         )
