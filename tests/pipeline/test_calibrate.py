@@ -147,6 +147,7 @@ def test_trust_holds_for_these_weights_and_this_context_alone(
     assert standing(Cloud(CloudConfig()), calibration, "gate").role == "fused"
     assert standing(Cloud(CloudConfig(references=0)), calibration, "gate").role == "advisory"
     assert standing(Cloud(CloudConfig()), calibration, "cloud").role == "alone"
+    assert standing(Cloud(CloudConfig(side=56)), calibration, "gate").role == "advisory"
     fakes.weights_hash = "cd" * 32
     assert standing(Cloud(CloudConfig()), calibration, "gate").role == "advisory"
 

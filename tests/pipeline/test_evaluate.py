@@ -15,6 +15,7 @@ from saec.cli import main
 from saec.errors import DataError, LineError
 from saec.pipeline.evaluate import pair_up
 from saec.pipeline.sources import list_inputs
+from saec.verdict import CloudOpinion, CloudQuery
 
 KEYS = {
     "image_auroc",
@@ -171,3 +172,25 @@ def test_the_clouds_role_is_said(
 def test_verdicts_go_with_one_line(tmp_path: Path, bottle: Path, fakes: FakeCloud) -> None:
     lines = [fitted(tmp_path / name, bottle) for name in "ab"]
     assert main(["evaluate", *map(str, lines), str(bottle), "--verdicts", str(bottle)]) == 2
+
+
+def test_provisional_labels_are_counted_and_said(
+    tmp_path: Path, bottle: Path, fakes: FakeCloud, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(queries: list[CloudQuery]) -> list[CloudOpinion]:
+        if queries[0].frame.id == "warm-up":
+            return [CloudOpinion(0.5, "fake", "v0")]
+        raise RuntimeError("out of memory")
+
+    fakes.judge = fails  # type: ignore[method-assign]
+    line = make_line(tmp_path / "bottle-line")
+    file = tmp_path / "figures.json"
+    arguments = [str(line.folder), str(bottle), "--cloud", "small", "--json", str(file)]
+    assert main(["evaluate", *arguments]) == 0
+    figures = json.loads(file.read_text())
+    assert figures["n_provisional"] > 0
+    assert figures["n_provisional"] == round(
+        figures["escalation_rate"] * (figures["n_good"] + figures["n_defect"])
+    )
+    said = f"{figures['n_provisional']} frames are in the figures with the edge's provisional label"
+    assert said in capsys.readouterr().out

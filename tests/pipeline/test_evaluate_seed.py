@@ -101,3 +101,13 @@ def test_the_classifiers_thresholds_are_those_given(
     assert opened[0].calibration.p_defect is None
     assert LineProfile.open(line.folder).calibration == CALIBRATION
     assert seed_profile(line, SeedConfig()).calibration.threshold > 0
+
+
+def test_one_preset_does_not_resume_the_other(
+    tmp_path: Path, line: LineProfile, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert inspect(line, data, tmp_path / "run", "--policy", "seed") == 0
+    options = ["--policy", "seed", "--resume"]
+    assert inspect(line, data, tmp_path / "run", *options) == 0
+    assert inspect(line, data, tmp_path / "run", *options, "--set", "qwen_thr=0.9") == 2
+    assert "other settings" in capsys.readouterr().err

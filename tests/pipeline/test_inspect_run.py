@@ -8,7 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,10 +18,10 @@ from pipeline_fakes import CALIBRATION, FUSED, FakeCloud, FakeDetector, Frames, 
 
 from saec import edge
 from saec.cli import main
-from saec.config import CloudConfig, RunConfig
+from saec.config import CloudConfig, GateConfig, RunConfig
 from saec.errors import ConfigError
 from saec.line import LineProfile
-from saec.pipeline.loading import Cloud
+from saec.pipeline.loading import Cloud, read_references
 from saec.pipeline.log import mend, read_verdicts
 from saec.pipeline.runinfo import read_run
 from saec.pipeline.running import Options, map_name, run_line
@@ -113,6 +115,46 @@ def test_a_run_is_not_resumed_by_another_calibration_or_policy(
         run_line(other, inputs, out, options=Options(resume=True))
     with pytest.raises(ConfigError, match="another line, calibration"):
         run_line(line, inputs, out, cloud=Cloud(CloudConfig()), options=Options(resume=True))
+
+
+def test_a_run_is_not_resumed_with_other_settings_or_on_other_images(
+    tmp_path: Path, line: LineProfile, data: Path, frames: Frames
+) -> None:
+    inputs, out = list_inputs(data), tmp_path / "run"
+    cloud = CloudConfig(batch=2)
+    run_line(line, inputs, out, cloud=Cloud(cloud), options=Options(gate=GateConfig(complexity=3.0)))
+    again = Options(gate=GateConfig(complexity=3.0), resume=True)
+    run_line(line, inputs, out, cloud=Cloud(CloudConfig(batch=5)), options=again)  # only quicker
+    for config, options in (
+        (cloud, Options(resume=True)),
+        (CloudConfig(references=0), again),
+        (CloudConfig(side=56), again),
+    ):
+        with pytest.raises(ConfigError, match="other settings"):
+            run_line(line, inputs, out, cloud=Cloud(config), options=options)
+    frames.add("else", 30)
+    with pytest.raises(ConfigError, match="is a run on"):
+        run_line(line, list_inputs(frames.folder), out, cloud=Cloud(cloud), options=again)
+
+
+def test_a_lines_bits_hold_for_references_and_for_the_report(tmp_path: Path, line: LineProfile) -> None:
+    twelve = msgspec.structs.replace(line.line.preparation, bits=12)
+    line = LineProfile(line.folder, msgspec.structs.replace(line.line, preparation=twelve), line.calibration)
+    cv2.imwrite(str(line.folder / "references" / "0.png"), np.full((8, 8, 3), 2048, np.uint16))
+    (reference,) = read_references(line, 1)
+    assert 126 <= reference.min() <= reference.max() <= 129
+    Frames(tmp_path / "more").add("0", 30)
+    assert run_line(line, list_inputs(tmp_path / "more"), tmp_path / "run").line.bits == 12
+
+
+def test_under_policy_edge_a_cloud_is_said_to_be_unasked(
+    tmp_path: Path, line: LineProfile, data: Path
+) -> None:
+    info = run_line(
+        line, list_inputs(data), tmp_path / "run", cloud=Cloud(CloudConfig()), options=Options(policy="edge")
+    )
+    assert info.cloud is not None
+    assert (info.cloud.role, info.counts["escalated"]) == ("unasked", 0)
 
 
 def test_resume_judges_nothing_twice_and_keeps_the_counts(

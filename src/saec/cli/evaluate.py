@@ -188,6 +188,11 @@ def _show(results: Sequence[Result]) -> None:
     for result in results:
         if result.metrics.n_error:
             click.echo(f"{result.task.name}: {result.metrics.n_error} frames with an error are in no figure")
+        if result.metrics.n_provisional:
+            click.echo(
+                f"{result.task.name}: {result.metrics.n_provisional} frames are in the figures "
+                "with the edge's provisional label, as the cloud failed on them"
+            )
         if result.info is not None and result.info.cloud is not None:
             click.echo(f"{result.task.name}: {result.info.cloud.reason}")
 

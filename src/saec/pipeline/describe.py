@@ -55,6 +55,7 @@ def describe(
             n_goods=len(calibration.goods),
             n_defects=len(calibration.defects),
             roi=line.preparation.roi,
+            bits=line.preparation.bits,
         ),
         dataset=DatasetInfo(
             root=inputs.root, layout=inputs.layout, split=inputs.split, procedural=inputs.procedural

@@ -47,9 +47,11 @@ class Cloud:
 
     @property
     def key(self) -> str:
-        """Under which the line keeps its trust: other weights or another context are another cloud."""
+        """Under which the line keeps its trust: other weights, context or size of input are another cloud."""
         name = f"{self.engine.name}+{self.config.adapter}" if self.config.adapter else self.engine.name
-        return f"{name}@{self.weights_hash[:12]} prompt={self.prompt} references={self.config.references}"
+        context = f"prompt={self.prompt} references={self.config.references}"
+        side = "" if self.config.side is None else f" side={self.config.side}"
+        return f"{name}@{self.weights_hash[:12]} {context}{side}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,8 @@ def standing(cloud: Cloud, calibration: Calibration, policy: PolicyName) -> Stan
     """The cloud's role on a line: it must have earned its say on labelled calibration images."""
     trust = calibration.clouds.get(cloud.key)
     name = cloud.engine.name
+    if policy == "edge":
+        return Standing("unasked", f"{name} is not asked: policy edge asks it about nothing.", trust)
     if policy in ("cloud", "seed"):
         return Standing("alone", f"{name} decides alone what it is asked (policy {policy}).", trust)
     if trust is None:
@@ -129,7 +133,7 @@ def read_references(profile: LineProfile, k: int) -> list[Image]:
         raise ConfigError(
             f"{profile.folder} has {len(paths)} reference images, {k} are asked", "ask for fewer references"
         )
-    return [read_image(path) for path in paths]
+    return [read_image(path, bits=profile.line.preparation.bits) for path in paths]
 
 
 def warm_up(judges: Judges) -> None:

@@ -54,6 +54,8 @@ class Metrics(msgspec.Struct, frozen=True, kw_only=True):
         escalation_rate: share of judged frames, truth known or not, that were routed to the cloud.
         n_good, n_defect: judged frames of known truth.
         n_error: frames without a label; they are in no rate.
+        n_provisional: judged frames that the edge answered because the cloud failed on them; they are in
+            every rate, with the edge's label.
         n_unknown: judged frames of unknown truth; they are in the escalation rate and the times alone.
         ms_per_frame, ms_by_stage: over judged frames.
         pixel_auroc, pro: from ``saec.pipeline.pixels``, where masks exist.
@@ -74,6 +76,7 @@ class Metrics(msgspec.Struct, frozen=True, kw_only=True):
     n_good: int = 0
     n_defect: int = 0
     n_error: int = 0
+    n_provisional: int = 0
     n_unknown: int = 0
     confusion: Confusion = Confusion(0, 0, 0, 0)
     ms_per_frame: Percentiles | None = None
@@ -104,6 +107,7 @@ def evaluate_verdicts(verdicts: Iterable[Verdict]) -> Metrics:
         metrics,
         escalation_rate=_share(sent, len(judged)),
         n_error=len(verdicts) - len(judged),
+        n_provisional=sum(v.state == "provisional" for v in judged),
         n_unknown=len(judged) - len(known),
         ms_per_frame=stages.pop("total", None),
         ms_by_stage=stages,
@@ -183,7 +187,7 @@ def over_seeds(rows: Sequence[Metrics]) -> dict[str, dict[str, float | None]]:
     return spread
 
 
-_COUNTS = ("n_good", "n_defect", "n_error", "n_unknown")
+_COUNTS = ("n_good", "n_defect", "n_error", "n_provisional", "n_unknown")
 _FIGURES = (
     "image_auroc",
     "average_precision",

@@ -219,16 +219,21 @@ def _open_folder(
 
 
 def _check_same(old: RunInfo, new: RunInfo, out: Path) -> None:
-    """A resumed run is judged by what judged its first part."""
+    """A resumed run is judged by what judged its first part: how fast may differ, labels may not."""
 
     def judged_by(run: RunInfo) -> tuple[object, ...]:
         cloud = run.cloud and (run.cloud.name, run.cloud.weights_hash, run.cloud.prompt, run.cloud.role)
-        return run.line.name, run.line.hashes, run.line.threshold, run.line.calibration, run.policy, cloud
+        asked = {k: v for k, v in run.config.get("cloud", {}).items() if k not in ("batch", "device")}
+        line = run.line.name, run.line.hashes, run.line.threshold, run.line.calibration, run.line.calibrated
+        return *line, run.policy, run.config.get("gate"), run.config.get("seed"), cloud, asked
 
     if judged_by(old) != judged_by(new):
         raise ConfigError(
-            f"{out} was judged by another line, calibration, policy or cloud", "name another --out"
+            f"{out} was judged by another line, calibration, policy or cloud, or with other settings of them",
+            "name another --out, or resume with the options that it was begun with",
         )
+    if old.dataset.root != new.dataset.root:
+        raise ConfigError(f"{out} is a run on {old.dataset.root}", "name another --out for other images")
 
 
 def _settings(cloud: Cloud | None, options: Options) -> dict[str, Any]:
