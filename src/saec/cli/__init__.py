@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
+import os
 import sys
 
 import click
@@ -22,6 +24,18 @@ COMMANDS = {
     "models": "Pull, verify and convert models.",
 }
 """Name and one-line help of each command; its module is ``saec.cli.NAME``, its click object ``command``."""
+
+_FILE_REMEDIES = {
+    errno.EACCES: "allow it to be read and written, or name another place",
+    errno.EPERM: "allow it to be read and written, or name another place",
+    errno.EROFS: "name a place that can be written",
+    errno.EEXIST: "a file stands where a folder is needed: name another place",
+    errno.ENOTDIR: "a file stands where a folder is needed: name another place",
+    errno.EISDIR: "name a file, not a folder",
+    errno.ENOSPC: "make room on the disk, or name another place",
+    errno.ENAMETOOLONG: "give a shorter name",
+}
+"""What to do about a file that the system refuses, by its error number."""
 
 
 class _Lazy(click.Group):
@@ -62,6 +76,15 @@ def main(argv: list[str] | None = None) -> int:
         click.echo(f"error: {e.what}", err=True)
         if e.remedy:
             click.echo(f"remedy: {e.remedy}", err=True)
+        return 2
+    except OSError as e:
+        if e.errno == errno.EPIPE:  # the reader of our output has gone, as `| head` does
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 1
+        if e.filename is None:  # not about a file that the user named
+            raise
+        click.echo(f"error: {os.fsdecode(e.filename)}: {e.strerror}", err=True)
+        click.echo(f"remedy: {_FILE_REMEDIES.get(e.errno or 0, 'check the path and its folder')}", err=True)
         return 2
     return status if isinstance(status, int) else 0  # click returns what ctx.exit(status) was given
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from saec.cli.files import NewFile
 from saec.cli.judging import (
     FOLDER,
     SPLITS,
@@ -60,7 +61,7 @@ _WIDE = 112
 @cloud_options
 @policy_options
 @click.option("--verdicts", type=FOLDER, help="Measure this run (folder or verdicts.jsonl); judge nothing.")
-@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the figures as JSON.")
+@click.option("--json", "json_file", type=NewFile(), help="Write the figures as JSON.")
 @click.option("--out", type=click.Path(path_type=Path), help="Keep run folders here, for `saec report`.")
 @click.option("--split", type=SPLITS, help="Of the data set. Default: its hold-out.")
 @click.option("--layout", default="auto", show_default=True, help="Layout of the data set.")

@@ -9,6 +9,7 @@ from typing import Any
 import click
 import msgspec
 
+from saec.cli.files import NewFile
 from saec.cli.judging import (
     FOLDER,
     SPLITS,
@@ -51,7 +52,7 @@ def _print_schema(ctx: click.Context, parameter: click.Parameter, wanted: bool) 
     help="Scene complexity from which the cloud is asked although the edge is sure (0 is the median good).",
 )
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder; default runs/LINE-TIME.")
-@click.option("--csv", type=click.Path(path_type=Path), help="Write the verdicts as CSV as well.")
+@click.option("--csv", type=NewFile(), help="Write the verdicts as CSV as well.")
 @click.option("--split", type=SPLITS, default="holdout", show_default=True, help="Of a data set.")
 @click.option("--layout", default="auto", show_default=True, help="Layout of the data set.")
 @click.option("--limit", type=click.IntRange(min=1), help="Judge the first so many images only.")

@@ -9,6 +9,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from saec.cli.files import NewFile
 from saec.errors import ConfigError, DataError
 from saec.meter.command import Decisions, Measurement, decided, measure
 
@@ -39,7 +40,7 @@ _ROWS = (
     "--accuracy", type=click.FloatRange(0, 1), help="CMD's accuracy, where it is known from elsewhere."
 )
 @click.option("--verdicts", type=click.Path(path_type=Path), help="The verdicts.jsonl that CMD writes.")
-@click.option("--save", type=click.Path(path_type=Path), help="Write the figures as JSON.")
+@click.option("--save", type=NewFile(), help="Write the figures as JSON.")
 @click.argument("cmd", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.pass_context
 def command(
@@ -61,7 +62,7 @@ def command(
     saec meter --verdicts RUN/verdicts.jsonl -- saec inspect IMAGES --line LINE --out RUN
     saec meter --images 967 --accuracy 0.851 -- python evaluate.py
     """
-    _check(images, accuracy, verdicts, save)
+    _check(images, accuracy, verdicts)
     before = verdicts.read_bytes() if verdicts is not None and verdicts.exists() else b""
     status, readings = measure(cmd, gpu=gpu, interval=interval)
     decisions, failure = _stated(images, accuracy), None
@@ -97,11 +98,9 @@ def show(result: Measurement, console: Console) -> None:
         console.print(f"- {note}", markup=False)
 
 
-def _check(images: int | None, accuracy: float | None, verdicts: Path | None, save: Path | None) -> None:
+def _check(images: int | None, accuracy: float | None, verdicts: Path | None) -> None:
     if verdicts is not None and (accuracy is not None or images is not None):
         raise ConfigError("--verdicts excludes --accuracy and --images", "they are counted from the verdicts")
-    if save is not None and not save.parent.is_dir():
-        raise ConfigError(f"{save.parent} is no folder", "make it first")
 
 
 def _stated(images: int | None, accuracy: float | None) -> Decisions:

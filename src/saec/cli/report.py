@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
+from saec.cli.files import NewFile
 from saec.report import write_report
 
 
 @click.command()
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), help="The file  [default: RUN/report.html]")
+@click.option("--out", type=NewFile(), help="The file  [default: RUN/report.html]")
 @click.option("--open", "show", is_flag=True, help="Open it in the browser.")
 def command(runs: tuple[Path, ...], out: Path | None, show: bool) -> None:
     """Make one self-contained HTML page of a run folder.
