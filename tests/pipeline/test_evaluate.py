@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -13,10 +15,12 @@ from pipeline_fakes import FakeCloud, Frames, make_dataset, make_line
 
 from saec.cli import main
 from saec.errors import DataError, LineError
+from saec.pipeline import evaluate as evaluating
 from saec.pipeline.evaluate import pair_up
 from saec.pipeline.sources import list_inputs
 from saec.verdict import CloudOpinion, CloudQuery
 
+T = TypeVar("T")
 KEYS = {
     "image_auroc",
     "average_precision",
@@ -194,3 +198,24 @@ def test_provisional_labels_are_counted_and_said(
     )
     said = f"{figures['n_provisional']} frames are in the figures with the edge's provisional label"
     assert said in capsys.readouterr().out
+
+
+def test_a_file_that_may_not_be_read_does_not_stop_the_others(
+    tmp_path: Path, bottle: Path, fakes: FakeCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = fitted(tmp_path / "lines" / "bottle", bottle)
+    closed = bottle / "test" / "good" / "03.png"
+    read_bytes, sha256 = Path.read_bytes, evaluating.sha256_file
+
+    def refuse(function: Callable[[Path], T]) -> Callable[[Path], T]:
+        def read(path: Path) -> T:
+            if path == closed:
+                raise PermissionError(13, "Permission denied")
+            return function(path)
+
+        return read
+
+    monkeypatch.setattr(Path, "read_bytes", refuse(read_bytes))
+    monkeypatch.setattr(evaluating, "sha256_file", refuse(sha256))
+    figures = evaluate(tmp_path, line, bottle)
+    assert (figures["n_error"], figures["n_good"], figures["n_defect"]) == (1, 9, 5)

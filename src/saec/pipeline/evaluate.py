@@ -181,8 +181,13 @@ def check_leaks(profile: LineProfile, sources: Sequence[Source]) -> None:
     manifest = _manifest(profile)
     if manifest is None:
         raise LineError(f"{profile.folder} has no manifest.json", "fit the line again: leaks cannot be found")
-    readable = (s for s in sources if Path(s.path).is_file())
-    check_disjoint({sha256_file(Path(s.path)): s.path for s in readable}, manifest)
+    names = {}
+    for source in sources:
+        try:
+            names[sha256_file(Path(source.path))] = source.path
+        except OSError:
+            continue  # it cannot have been used, and its error verdict will say why
+    check_disjoint(names, manifest)
 
 
 def labelled(inputs: Inputs) -> Inputs:
