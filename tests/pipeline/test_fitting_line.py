@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,8 +17,10 @@ from saec.config import FitConfig, GateConfig
 from saec.data.dataset import open_dataset
 from saec.data.manifest import Manifest
 from saec.data.parts import PartIds
+from saec.edge.parts import Fitted
 from saec.errors import ConfigError, DataError, ImageError, LeakError, LineError, ParityError
 from saec.line import LineProfile, sha256_file
+from saec.pipeline.calibrating import Wish, recalibrate
 from saec.pipeline.fitting import FitSummary, fit_line
 from saec.scene.complexity import Complexity
 
@@ -293,3 +297,15 @@ def test_the_default_detector_makes_such_a_line(gear_line: Path) -> None:
     assert len(profile.calibration.goods) == 14
     assert profile.calibration.p_defect is not None
     assert json.loads((gear_line / "line.json").read_bytes())["fit"]["memory"] == 64
+
+
+def test_a_detectors_own_threshold_outlives_a_calibration(product: Path, tmp_path: Path) -> None:
+    def with_rule(*given: Any) -> Fitted:
+        return dataclasses.replace(FakeFit()(*given), threshold=104.5)
+
+    dataset, out = open_dataset(product), tmp_path / "rule"
+    profile, _ = fit_line(dataset, out, with_rule, config=FitConfig(), gate=GateConfig(), created=CREATED)
+    kept = recalibrate(profile, Wish(prevalence=0.1), created=CREATED)
+    assert (profile.calibration.threshold, kept.calibration.threshold) == (104.5, 104.5)
+    moved = recalibrate(kept, Wish(overkill=0.05), created=CREATED)
+    assert moved.calibration.threshold != 104.5
