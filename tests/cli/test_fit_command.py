@@ -123,3 +123,21 @@ def test_bad_input_is_told(
 def test_out_is_required(product: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fit", str(product)]) == 2
     assert "--out" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("bits", "told"),
+    [("16", "12 significant bits, not 16: they will look dark: say --bits 12"), ("12", ""),
+     ("10", "12 significant bits, not 10: say --bits 12")],
+)  # fmt: skip
+def test_the_depth_of_16_bit_goods_is_compared_with_the_stated_bits(
+    product: Path, tmp_path: Path, bits: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for i, path in enumerate(sorted(product.glob("train/good/*.png"))):
+        deep = np.full((32, 48), 4000 + i, np.uint16)
+        deep[:, :20] = np.arange(20, dtype=np.uint16) * 100
+        path.write_bytes(cv2.imencode(".png", deep)[1])
+    assert main(["fit", str(product), "--out", str(tmp_path / "line"), "--bits", bits]) == 0
+    out = capsys.readouterr().out
+    assert told in out
+    assert ("warning: the largest value" in out) == bool(told)

@@ -13,7 +13,7 @@ import torch
 from saec.data.procedural import draw_product
 from saec.edge.export import check_parity, feature_function, save_onnx, save_openvino
 from saec.edge.fit import PatchFit, fit_patch
-from saec.edge.graph import compile_graph
+from saec.edge.graph import compile_graph, other_arithmetic
 from saec.edge.patch import Features, PatchNet
 from saec.errors import ExtraError, ParityError
 
@@ -128,6 +128,14 @@ def test_precision_and_threads_are_pinned(features: Features, precision: str, sa
     asked = graph.get_property("INFERENCE_PRECISION_HINT").get_type_name()
     assert asked == precision or (precision == "bf16" and asked == "f32")  # a CPU without bf16
     assert graph.get_property("INFERENCE_NUM_THREADS") == 1
+    told = " ".join(other_arithmetic(graph, precision))
+    assert told == "" if asked == precision else "this CPU has no bf16, the fit computed in f32" in told
+
+
+def test_arithmetic_that_the_cpu_lacks_is_told(saved: Path) -> None:
+    graph = compile_graph(saved, "f32", 1)
+    assert other_arithmetic(graph, "f32") == []
+    assert "has no bf16" in other_arithmetic(graph, "bf16")[0]
 
 
 def test_feature_function_gives_the_features_of_torch(features: Features) -> None:

@@ -9,8 +9,11 @@ import click
 
 from saec.config import FitConfig, GateConfig
 from saec.errors import ConfigError
+from saec.verdict import GOOD
 
 _D = FitConfig()
+_LOOKED_AT = 16
+"""Goods whose depth is compared with --bits after a fit; `saec data check` looks at all."""
 _SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
 
 
@@ -143,8 +146,22 @@ def _fit(
             force=force,
             progress=progress,
         )
-    for sentence in tell(profile, summary):
+    for sentence in [*tell(profile, summary), *depth_warnings(dataset, config.bits)]:
         click.echo(sentence)
+
+
+def depth_warnings(dataset: Any, bits: int) -> list[str]:
+    """What the first goods say against the stated significant bits: frames too dark, or cut at white."""
+    from saec.data.check_set import Seen, significant_bits
+    from saec.data.images import decode_native, read_bytes
+
+    seen = []
+    for item in dataset.select("train", GOOD)[:_LOOKED_AT]:
+        pixels = decode_native(read_bytes(item.path), str(item.path))
+        deepest = int(pixels.max()) if pixels.dtype.name == "uint16" else None
+        height, width = pixels.shape[:2]
+        seen.append(Seen(item, "", height, width, deepest))
+    return [f"warning: {fault.message}: {fault.remedy}" for fault in significant_bits(seen, bits)]
 
 
 def tell(profile: Any, summary: Any) -> list[str]:

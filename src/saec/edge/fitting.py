@@ -79,7 +79,7 @@ def _exported(
     fit: PatchFit, goods: Goods, config: FitConfig, preparation: Preparation, folder: Path, onnx: bool
 ) -> Fitted:
     from saec.edge.export import check_parity, save_onnx, save_openvino
-    from saec.edge.graph import compile_graph
+    from saec.edge.graph import compile_graph, other_arithmetic
 
     size = (preparation.height, preparation.width)
     save_openvino(fit.net, *size, folder / GRAPH)
@@ -113,7 +113,7 @@ def _exported(
         order=fit.order,
         score=lambda frame: score(prepare(frame, preparation)),
         gate=gate,
-        notes=[_more_goods(fit.half_gap, goods.count)],
+        notes=[_more_goods(fit.half_gap, goods.count), *other_arithmetic(graph, config.precision)],
     )
 
 

@@ -24,3 +24,14 @@ def compile_graph(model: Any, precision: str, threads: int) -> Any:
         "NUM_STREAMS": 1,
     }
     return core.compile_model(model, "CPU", options)
+
+
+def other_arithmetic(graph: Any, precision: str) -> list[str]:
+    """A sentence where a compiled graph computes otherwise than asked, as a CPU without bf16 makes it."""
+    used = graph.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+    if used == precision:
+        return []
+    return [
+        f"warning: this CPU has no {precision}, the fit computed in {used}: fit again on a CPU of the "
+        "line's kind, or with --precision f32"
+    ]
