@@ -186,8 +186,8 @@ class LineProfile:
     @classmethod
     def create(cls, folder: Path, line: Line, calibration: Calibration) -> LineProfile:
         """Write ``line.json`` and the first calibration into an existing folder."""
-        _write(folder / f"calibration-{calibration.version}.json", calibration)
-        _write(folder / "line.json", line)
+        write_json(folder / f"calibration-{calibration.version}.json", calibration)
+        write_json(folder / "line.json", line)
         return cls(folder, line, calibration)
 
     def recalibrated(self, calibration: Calibration) -> LineProfile:
@@ -218,8 +218,8 @@ def _read(path: Path, kind: type[T], folder: Path) -> T:
         raise LineError(f"{path} is damaged: {e}", "restore it or fit the line again") from e
 
 
-def _write(path: Path, value: msgspec.Struct) -> None:
-    """Write atomically: a reader sees the old file or the new one, never half of one."""
-    partial = path.with_suffix(".partial")
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file atomically: a reader sees the old file or the new one, never half of one."""
+    partial = path.with_name(path.name + ".partial")
     partial.write_bytes(msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n")
     partial.replace(path)

@@ -147,11 +147,10 @@ def _folder(out: Path | None, task: Task, *, alone: bool) -> Path | None:
 
 
 def _write(path: Path, results: Sequence[Result]) -> None:
+    from saec.line import write_json
     from saec.pipeline.evaluate import as_json
 
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(msgspec.json.format(msgspec.json.encode(as_json(results)), indent=1) + b"\n")
-    partial.replace(path)
+    write_json(path, as_json(results))
 
 
 def _show(results: Sequence[Result]) -> None:

@@ -10,7 +10,7 @@ import msgspec
 
 from saec.data.items import Item
 from saec.errors import DataError, LeakError
-from saec.line import sha256_file
+from saec.line import sha256_file, write_json
 
 Role = Literal["train", "calibration", "holdout", "sft-train", "sft-val"]
 
@@ -83,12 +83,7 @@ class Manifest(msgspec.Struct, kw_only=True):
         """Write to a file, or as ``manifest.json`` into a folder; entries are sorted by path."""
         path = path / FILE if path.is_dir() else path
         ordered = dict(sorted(self.roles.items(), key=lambda kv: (kv[1].role, kv[1].path, kv[0])))
-        data = msgspec.json.format(
-            msgspec.json.encode(msgspec.structs.replace(self, roles=ordered)), indent=1
-        )
-        partial = path.with_name(path.name + ".partial")
-        partial.write_bytes(data + b"\n")
-        partial.replace(path)
+        write_json(path, msgspec.structs.replace(self, roles=ordered))
 
     @classmethod
     def read(cls, path: str | Path) -> Manifest:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from saec.edge.graph import compile_graph
+from saec.edge.graph import GRAPH, compile_graph
 from saec.edge.preparation import covered, prepare
 from saec.errors import LineError
 from saec.line import LineProfile
 from saec.verdict import DEFECT, GOOD, EdgeOpinion, Image
-
-GRAPH = "detector.xml"
 
 
 class PatchDetector:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saec.config import FitConfig
-from saec.edge.detector import GRAPH
+from saec.edge.graph import GRAPH
 from saec.edge.parts import Fitted, Goods
 from saec.edge.preparation import input_size, prepare
 from saec.edge.yolo import YoloRule, fit_yolo

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from typing import Any
 
+GRAPH = "detector.xml"
+"""The graph's file in a line profile, of either detector; its weights lie beside it as .bin."""
+
 
 def compile_graph(model: Any, precision: str, threads: int) -> Any:
     """Compile a model, or the file of one, for the CPU.

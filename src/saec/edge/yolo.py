@@ -27,11 +27,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saec.edge.classifier import compile_classifier, load_classifier, prepare
+from saec.edge.graph import GRAPH
 from saec.errors import DataError, ModelError
 from saec.line import Detector, LineProfile, Preparation, sha256_file
 from saec.verdict import DEFECT, GOOD, Box, EdgeOpinion, Image
 
-GRAPH = "detector.xml"
 THRESHOLD = sys.float_info.min
 """Smallest normal number: scores at or above it are those above zero, where the rule says defect."""
 

@@ -15,7 +15,7 @@ from saec.data.dataset import categories
 from saec.data.images import read_mask
 from saec.data.manifest import Manifest, check_disjoint
 from saec.errors import DataError, LineError
-from saec.line import LineProfile, sha256_file
+from saec.line import LineProfile, sha256_file, write_json
 from saec.pipeline.loading import Cloud
 from saec.pipeline.log import read_verdicts
 from saec.pipeline.metrics import Metrics, evaluate_verdicts, mean_row, over_seeds
@@ -207,9 +207,7 @@ def labelled(inputs: Inputs) -> Inputs:
 
 def write_metrics(run: Path, metrics: Metrics) -> None:
     """``metrics.json`` of a run folder, atomic."""
-    partial = run / (METRICS_FILE + ".partial")
-    partial.write_bytes(msgspec.json.format(msgspec.json.encode(metrics), indent=1) + b"\n")
-    partial.replace(run / METRICS_FILE)
+    write_json(run / METRICS_FILE, metrics)
 
 
 def as_json(results: Sequence[Result]) -> dict[str, Any]:

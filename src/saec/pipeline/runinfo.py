@@ -15,7 +15,7 @@ from typing import Any, Literal
 import msgspec
 
 from saec.errors import DataError
-from saec.line import Gate
+from saec.line import Gate, write_json
 from saec.verdict import Box
 
 SCHEMA = 1
@@ -142,9 +142,7 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 def write_run(folder: Path, run: RunInfo) -> None:
     """Write ``run.json`` atomically: a reader sees the old file or the new one."""
-    partial = folder / (RUN_FILE + ".partial")
-    partial.write_bytes(msgspec.json.format(msgspec.json.encode(run), indent=1) + b"\n")
-    partial.replace(folder / RUN_FILE)
+    write_json(folder / RUN_FILE, run)
 
 
 def read_run(folder: Path) -> RunInfo:
