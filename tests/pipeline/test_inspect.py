@@ -282,3 +282,16 @@ def test_stage_times_add_up(frames: Frames) -> None:
         assert {"read", "decode", "edge"} <= set(stages_ms)
         assert ("cloud" in stages_ms) == (verdict.route.decision == "cloud")
         assert ("queue" in stages_ms) == ("cloud" in stages_ms)
+
+
+class StoppedForTheCloud(threading.Event):
+    """Set for the cloud's threads from the start, and never for the one that reads."""
+
+    def is_set(self) -> bool:
+        return not threading.current_thread().name.startswith("saec-read")
+
+
+def test_stop_does_not_cut_off_frames_that_are_still_at_the_edge(frames: Frames) -> None:
+    sources = [frames.add(f"{i:03}", GOOD_RED if i % 2 else UNSURE_RED) for i in range(40)]
+    verdicts = list(run_inspection(sources, judges(FakeCloud()), stop=StoppedForTheCloud()))
+    assert [v.id for v in verdicts] == [s.id for s in sources[1::2]]

@@ -267,10 +267,9 @@ class _Run:
     # waiting list -> decode again -> cloud -> verdict
 
     def fetch(self) -> None:
-        while not self.stop.is_set():
-            taken = self.waiting.take(self.judges.batch)
-            if not taken:
-                break
+        while taken := self.waiting.take(self.judges.batch):
+            if self.stop.is_set():
+                continue  # not the end: frames on their way at the edge still get their verdicts
             batch = []
             for pending in taken:
                 try:
