@@ -125,3 +125,20 @@ def test_phases_do_not_nest_and_the_interval_is_checked() -> None:
         pass
     with pytest.raises(ConfigError, match="not positive"):
         Meter(None, 0.0)
+
+
+def test_the_course_of_the_counters_can_be_kept() -> None:
+    clock, seen = Clock(), []
+    with Meter(
+        FakeGpu(clock), NEVER, cpu=FakeCpu(clock), clock=clock, trace=lambda *a: seen.append(a)
+    ) as meter:
+        clock.now += 1
+        for phase, seconds in (("idle", 4), ("run", 6)):
+            with meter.phase(phase):
+                clock.now += seconds
+    assert [(phase, s.time, s.gpu_j, s.cpu_j) for phase, s in seen] == [
+        ("idle", 51.0, 5100.0, 1020.0),
+        ("idle", 55.0, 5500.0, 1100.0),
+        ("run", 55.0, 5500.0, 1100.0),
+        ("run", 61.0, 6100.0, 1220.0),
+    ]

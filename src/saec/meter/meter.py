@@ -18,7 +18,9 @@ from saec.meter.ledger import OUTSIDE, Ledger, Reading, Sample
 from saec.meter.process import ProcessTree
 from saec.meter.rapl import CpuEnergy, open_cpu
 
-Phase = Literal["loading", "warm-up", "run"]
+Phase = Literal["loading", "warm-up", "idle", "run"]
+Trace = Callable[[str, Sample], None]
+"""Is given every sample with the phase that it ends or lies in; called in the meter's thread too."""
 
 _RESTS = 9
 """The sampler rests at least this many times what a sample took: a tenth of a core at most."""
@@ -44,6 +46,7 @@ class Meter:
         cpu: opened CPU counters; None opens the machine's.
         pid: root of the process tree whose memory counts; None takes this process.
         marks: file in which the measured process marks its phases.
+        trace: is given each sample, for those who keep the course of the counters.
         clock: seconds; monotonic.
 
     Raises:
@@ -58,6 +61,7 @@ class Meter:
         cpu: CpuEnergy | None = None,
         pid: int | None = None,
         marks: Path | None = None,
+        trace: Trace | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if interval <= 0:
@@ -66,7 +70,7 @@ class Meter:
         self._cpu = open_cpu() if cpu is None else cpu
         self._tree = ProcessTree(os.getpid() if pid is None else pid)
         self._marks = None if marks is None else phases.Marks(marks)
-        self._interval, self._clock = interval, clock
+        self._interval, self._clock, self._trace = interval, clock, trace
         self._stop, self._lock = threading.Event(), threading.Lock()
         self._thread = threading.Thread(target=self._watch, name="saec-meter", daemon=True)
         self._failure: BaseException | None = None
@@ -120,7 +124,11 @@ class Meter:
     def _switch(self, phase: str) -> None:
         with self._lock:
             sample = self._sample()
+            if self._trace is not None and self._ledger.phase != OUTSIDE:
+                self._trace(self._ledger.phase, sample)  # the phase that ends here
             self._ledger.advance(sample, [(sample.time, phase)])
+            if self._trace is not None and phase != OUTSIDE:
+                self._trace(phase, sample)
         phases.mark(phase)
 
     def _watch(self) -> None:
@@ -138,6 +146,8 @@ class Meter:
         with self._lock:
             sample = self._sample()
             self._ledger.advance(sample, self._marks.read() if self._marks else ())
+            if self._trace is not None and self._ledger.phase != OUTSIDE:
+                self._trace(self._ledger.phase, sample)
 
     def _sample(self) -> Sample:
         memory, utilisation = self._tree.memory_bytes(), self.gpu.utilisation()

@@ -1,4 +1,4 @@
-"""Memory of a process and of everything that it started."""
+"""Memory and CPU time of a process and of everything that it started."""
 
 from __future__ import annotations
 
@@ -32,6 +32,17 @@ class ProcessTree:
         self._seen = {process for process, size in sizes.items() if size is not None}
         known = [size for size in sizes.values() if size is not None]
         return float(sum(known)) if known else None
+
+    def cpu_seconds(self) -> float:
+        """CPU time of the tree so far, user and system; of those that have ended, what their parent was told."""
+        total = 0.0
+        for process in list(self._seen):
+            with suppress(psutil.Error):
+                times = process.cpu_times()
+                total += times.user + times.system
+                if process == self._root:
+                    total += getattr(times, "children_user", 0.0) + getattr(times, "children_system", 0.0)
+        return total
 
     @property
     def notes(self) -> tuple[str, ...]:
