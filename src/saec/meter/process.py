@@ -34,7 +34,7 @@ class ProcessTree:
         return float(sum(known)) if known else None
 
     def cpu_seconds(self) -> float:
-        """CPU time of the tree so far, user and system; of those that have ended, what their parent was told."""
+        """CPU time of the tree so far, user and system; those that have ended count once waited for."""
         total = 0.0
         for process in list(self._seen):
             with suppress(psutil.Error):
