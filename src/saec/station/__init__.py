@@ -1,0 +1,1 @@
+"""The station: the program at the line. Sources, edge, spool, sinks, API, page; nothing accepted is lost."""

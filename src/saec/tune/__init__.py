@@ -1,0 +1,1 @@
+"""Fine-tuning: adapters for a cloud model from labelled images."""
