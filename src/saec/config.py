@@ -89,6 +89,27 @@ class CloudConfig(msgspec.Struct, frozen=True, kw_only=True):
     device: str = "auto"
 
 
+class LinkConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """How a run with a deadline watches the link to its cloud; see ``saec.schedule.link``.
+
+    Attributes:
+        failures: requests in a row that fail before the link counts as down.
+        cooldown: seconds until a link that is down is probed with one request; each probe that fails
+            doubles them, up to ``longest``.
+        slow: the link counts as slow while a request takes longer than this share of the deadline.
+        timeout: seconds after which a request that is under way makes the link count as down; None is
+            the deadline.
+        margin: seconds before the deadline at which the edge answers for the cloud.
+    """
+
+    failures: int = 3
+    cooldown: float = 1.0
+    longest: float = 30.0
+    slow: float = 0.5
+    timeout: float | None = None
+    margin: float = 0.02
+
+
 class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     """How ``inspect`` runs.
 
@@ -96,6 +117,8 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
         queue: decoded frames that may be ahead of each stage; memory grows with it.
         waiting: frames that may wait for the cloud before the policy is told that it is busy; None is
             any number (they wait on disk, so every frame that the policy sends is asked about).
+        deadline: seconds from the reading of a frame to its verdict; what the cloud has not answered by
+            then, or is not expected to, the edge answers provisionally. None waits for the cloud.
         decoders: threads that read and decode.
         maps: save pictures with the anomaly map.
         explain: ask the cloud for words on the defects that it was asked about.
@@ -103,6 +126,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     queue: int = 8
     waiting: int | None = None
+    deadline: float | None = None
     decoders: int = 1
     maps: bool = True
     explain: bool = True

@@ -52,6 +52,10 @@ class AnswerError(SaecError):
     """A model's answer does not parse; it is counted, never replaced by a default."""
 
 
+class LinkError(SaecError):
+    """The cloud cannot be reached, or it did not answer in time: no fault of the frames asked about."""
+
+
 class ExtraError(SaecError):
     """An optional dependency is not installed."""
 

@@ -127,6 +127,32 @@ class EdgeDetector(Protocol):
         ...
 
 
+LinkState = Literal["up", "slow", "down", "probing"]
+
+UNBOUNDED = 10**9
+"""``CloudState.capacity`` where any number of frames may wait."""
+
+
+class CloudState(msgspec.Struct, frozen=True):
+    """What is known of the cloud when a frame is routed.
+
+    Attributes:
+        link: whether the cloud can be reached: "slow" answers, but late; "probing" was down and is tried
+            with one frame at a time; "down" is not asked.
+        queue: frames that wait for it now.
+        capacity: frames that may wait.
+        wait: seconds after which a frame that is sent now is expected to be answered, None when too
+            little was seen to tell.
+        left: seconds until this frame must have an answer, None without a deadline.
+    """
+
+    link: LinkState
+    queue: int
+    capacity: int
+    wait: float | None = None
+    left: float | None = None
+
+
 class Route(msgspec.Struct, frozen=True):
     """Where a frame goes and why; ``reason`` is one of a policy's documented words."""
 
@@ -164,7 +190,10 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     ``label`` is None exactly when ``state`` is "error". ``p_defect`` is that of the decision (fused
     where the cloud took part), None where the line has no labelled defects. ``ms`` maps each stage
     (decode, complexity, edge, queue, cloud, total) to milliseconds. ``energy_j`` is the frame's
-    share of measured energy, None when it was not measured.
+    share of measured energy, None when it was not measured. ``seq`` counts the frames of a run in the
+    order in which they were routed, and ``cloud_state`` is what the route was made with, so that it can
+    be replayed. A frame has several verdicts where a provisional one was made final later, or an error
+    was tried again: the later ones have ``replaces`` set and the last one stands.
     """
 
     id: str
@@ -172,14 +201,17 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     sha256: str
     line: str
     time: float
+    seq: int = 0
     truth: int | None = None
     label: int | None = None
     state: State = "final"
+    replaces: bool = False
     score: float | None = None
     p_defect: float | None = None
     decided_by: DecidedBy = "edge"
     reason: str = ""
     route: Route | None = None
+    cloud_state: CloudState | None = None
     complexity: float | None = None
     edge: EdgeRecord | None = None
     cloud: CloudRecord | None = None

@@ -75,6 +75,12 @@ def _print_schema(ctx: click.Context, parameter: click.Parameter, wanted: bool) 
     help="Frames that may wait for the cloud; beyond it the edge answers. Default: any number.",
 )
 @click.option(
+    "--deadline",
+    type=click.FloatRange(min=0.0, min_open=True),
+    help="Seconds from reading a frame to its verdict; what the cloud does not answer by then, the edge "
+    "answers provisionally. Default: wait for the cloud.",
+)
+@click.option(
     "--decoders", type=click.IntRange(1, 64), default=_RUN.decoders, show_default=True, help="Threads."
 )
 @click.option("--gpu", type=click.IntRange(min=0), help="GPU whose energy is metered.")

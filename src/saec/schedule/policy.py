@@ -7,12 +7,11 @@ to the same routes.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
-
-import msgspec
+from typing import Protocol
 
 from saec.config import GateConfig
 from saec.line import Calibration, CloudTrust
+from saec.verdict import CloudState as CloudState
 from saec.verdict import EdgeOpinion, Route
 
 REASONS = {
@@ -23,6 +22,8 @@ REASONS = {
     "cloud-unasked": "the cloud would be asked, but on this line it is no better than chance or no help",
     "cloud-down": "the cloud would be asked, but the link is down: the edge's label stands",
     "cloud-busy": "the cloud would be asked, but its queue is full: the edge's label stands",
+    "cloud-late": "the cloud would be asked, but is not expected to answer by the deadline: the edge's label "
+    "stands",
     "edge-only": "the policy asks the cloud about nothing",
     "cloud-only": "the policy asks the cloud about everything",
     "seed-simple-good": "the seed's edge rule says good: it is kept",
@@ -30,20 +31,6 @@ REASONS = {
     "seed-complex": "among the share of frames of highest complexity: the cloud is asked",
 }
 """Every reason that a policy of this room gives, in words."""
-
-
-class CloudState(msgspec.Struct, frozen=True):
-    """What is known of the cloud when a frame is routed.
-
-    Attributes:
-        link: whether the cloud can be reached.
-        queue: frames that wait for it now.
-        capacity: frames that may wait.
-    """
-
-    link: Literal["up", "down"]
-    queue: int
-    capacity: int
 
 
 class Policy(Protocol):
@@ -116,5 +103,7 @@ def ask(reason: str, state: CloudState) -> Route:
     if state.link == "down":
         return Route("edge", "cloud-down")
     if state.queue >= state.capacity:
-        return Route("edge", "cloud-busy")
+        return Route("edge", "cloud-down" if state.link == "probing" else "cloud-busy")
+    if state.left is not None and state.wait is not None and state.wait > state.left:
+        return Route("edge", "cloud-late")
     return Route("cloud", reason)
