@@ -70,6 +70,9 @@ class SeedConfig(msgspec.Struct, frozen=True, kw_only=True):
     qwen_thr: float = 0.26
 
 
+Scoring = Literal["threshold", "rank", "generate"]
+
+
 class CloudConfig(msgspec.Struct, frozen=True, kw_only=True):
     """How the cloud engine is loaded and asked.
 
@@ -78,6 +81,11 @@ class CloudConfig(msgspec.Struct, frozen=True, kw_only=True):
         adapter: folder of a LoRA adapter, or None; a missing one is an error.
         side: images are resized to about side x side pixels; None takes the checkpoint's own.
         references: number of good images shown before the frame.
+        prompt: version of the prompt; None takes the checkpoint's own.
+        scoring: where P(defect) comes from: "threshold" compares the logits of the two labels, "rank"
+            the log-probabilities of the two answers over five crops, "generate" lets the model write.
+        views: flips and turns of frame and references that are averaged, 1 to 8; None takes the
+            checkpoint's own.
     """
 
     model: str = "small"
@@ -85,6 +93,9 @@ class CloudConfig(msgspec.Struct, frozen=True, kw_only=True):
     side: int | None = None
     batch: int = 8
     references: int = 1
+    prompt: str | None = None
+    scoring: Scoring = "threshold"
+    views: int | None = None
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     device: str = "auto"
 

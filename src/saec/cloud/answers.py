@@ -1,11 +1,11 @@
-"""A generated explanation: parsed, validated, or an error; never replaced by a default."""
+"""What a model wrote: parsed, validated, or an error; never replaced by a default."""
 
 from __future__ import annotations
 
 import msgspec
 
 from saec.errors import AnswerError
-from saec.verdict import Box, Explanation
+from saec.verdict import Box, CloudQuery, Explanation
 
 
 class _Words(msgspec.Struct, forbid_unknown_fields=True):
@@ -35,6 +35,33 @@ def parse_explanation(text: str, box: Box | None) -> Explanation:
     if not kind or not description:
         raise AnswerError(f"the cloud's explanation is empty: it wrote {_short(text)!r}")
     return Explanation(kind=kind, description=description, box=box)
+
+
+def parse_label(text: str, labels: tuple[str, str]) -> int:
+    """GOOD or DEFECT where the text is exactly one of the two labels, blanks around it aside.
+
+    Raises:
+        AnswerError: it is anything else, such as a label with more words.
+    """
+    try:
+        return labels.index(text.strip())
+    except ValueError:
+        raise AnswerError(
+            f"the cloud's answer is neither {labels[0]!r} nor {labels[1]!r}: it wrote {_short(text)!r}",
+            "score by threshold or rank, which compare the labels' logits",
+        ) from None
+
+
+def explanation_of(query: CloudQuery, text: str) -> Explanation:
+    """The explanation of a query's defect; its box is the query's focus.
+
+    Raises:
+        AnswerError: the text does not parse; it names the frame.
+    """
+    try:
+        return parse_explanation(text, query.focus)
+    except AnswerError as e:
+        raise AnswerError(f"{query.frame.id}: {e.what}", e.remedy) from e
 
 
 def _unfenced(text: str) -> str:

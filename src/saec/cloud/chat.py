@@ -24,7 +24,7 @@ def scoring_text(prompt: Prompt, references: int) -> str:
 
 def explain_text(prompt: Prompt, references: int) -> str:
     """The conversation up to the point where the defect's JSON begins."""
-    return _conversation(prompt.system, prompt.reference * references + prompt.explain)
+    return _conversation(prompt.system, prompt.explaining(references))
 
 
 def _conversation(system: str, user: str) -> str:
