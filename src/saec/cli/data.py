@@ -211,7 +211,19 @@ def sft(parts_pattern: str | None, parts_csv: Path | None, **options: Any) -> No
     "--difficulty", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="1 is hardest."
 )
 @click.option("--size", type=click.IntRange(64), default=256, show_default=True, help="Side in pixels.")
-@click.option("--kind", "kinds", multiple=True, help="Kind of defect, again for more; default all.")
+@click.option(
+    "--variation",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    show_default=True,
+    help="Benign variation of goods and defects: light, dust, turn, focus.",
+)
+@click.option(
+    "--kind",
+    "kinds",
+    multiple=True,
+    help="Kind of defect, again for more; default all but 'extra part' and 'asymmetry'.",
+)
 def procedural(out: Path, family: str, kinds: Sequence[str], **options: Any) -> None:
     """Draw products with defects, exact masks and descriptions."""
     from saec.data.procedural import FAMILIES

@@ -5,21 +5,24 @@
     >>> sample.description
     'One tooth is missing at the right side of the gear.'
 
-Everything is a function of (family, product seed, frame seed, kind, difficulty, size). One machine gives the
-same bytes each time; a CPU with other vector instructions rounds a few pixels in 100,000 by one grey level.
+Everything is a function of (family, product seed, frame seed, kind, difficulty, size, variation). One
+machine gives the same bytes each time; a CPU with other vector instructions rounds a few pixels in 100,000
+by one grey level.
 Nothing here is taken from a picture: NumPy and OpenCV paint it all.
 
 ``design`` holds the words (parts, kinds); ``materials``, ``patterns``, ``round_parts``, ``long_parts`` and
-``boards`` draw the families on a ``canvas``; ``camera`` lights it; ``marks``, ``placing`` and ``painting``
+``boards`` draw the families on a ``canvas``; ``camera`` lights it; ``variation`` is what goods and defects
+alike suffer on a line that is kept less well; ``marks``, ``placing`` and ``painting``
 add defects; ``words`` describes them; ``dataset`` writes them.
 """
 
 from saec.data.procedural.dataset import Written, write_dataset
-from saec.data.procedural.design import KINDS
+from saec.data.procedural.design import EXTRA_KINDS, KINDS
 from saec.data.procedural.families import FAMILIES, HELD_OUT, OBJECTS, TEXTURES
 from saec.data.procedural.product import Product, Sample, draw_product
 
 __all__ = [
+    "EXTRA_KINDS",
     "FAMILIES",
     "HELD_OUT",
     "KINDS",

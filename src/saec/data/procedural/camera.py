@@ -1,7 +1,8 @@
 """Light and camera: material becomes a picture.
 
 Shading is Blinn-Phong on the slopes of the height field, under one directional light and an even
-sky (Blinn 1977). The camera adds uneven light, benign dust and sensor noise. Everything works on any
+sky (Blinn 1977). The camera adds uneven light, benign dust and sensor noise, and more of them when the
+frame varies (``variation``). Everything works on any
 rectangle of the frame, so that a defect is lit again without lighting the whole frame again.
 """
 
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from saec.data.procedural.canvas import Canvas
 from saec.data.procedural.noise import TILE, Field, f32, sensor_tile
+from saec.data.procedural.variation import SPECK_RADIUS, Variation
 
 Image = NDArray[np.uint8]
 Cut = tuple[slice, slice]
@@ -27,7 +29,7 @@ DUST_RADIUS = 0.006
 DUST_LEVELS = 9.0
 """and at most this many grey levels brighter or darker than what it lies on."""
 
-_MARGIN = 3  # px around a rectangle that shading and lens blur look at
+_REACH = 2  # px around a pixel that a lens in focus blurs in
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +74,20 @@ class Camera:
         rng: np.random.Generator,
     ) -> None:
         self.light = light
-        self.blur = blur
+        self.blur, self._reach = blur, _REACH
         coarse = 1.0 + unevenness * rng.uniform(-1, 1, (4, 4)).astype(np.float32)
         self.gain = 255.0 * f32(cv2.resize(coarse, (size, size), interpolation=cv2.INTER_CUBIC))
-        self.grain = _grain(size, noise, rng) + _dust(size, rng)
+        self.grain = _grain(size, noise, rng)
+        self.grain += _dust(size, int(rng.integers(0, DUST_MAX + 1)), DUST_RADIUS, DUST_LEVELS, rng)
         self.grain += np.float32(0.5)  # the cast to whole levels rounds down
+
+    def vary(self, variation: Variation, rng: np.random.Generator) -> None:
+        """Light, dust and focus of a frame that varies; the same for all that is shot afterwards."""
+        size = len(self.gain)
+        self.gain *= variation.light(size)
+        self.grain += _dust(size, variation.specks, SPECK_RADIUS, variation.levels, rng)
+        self.blur += variation.defocus * size / 224
+        self._reach = max(_REACH, math.ceil(2.5 * self.blur))
 
     def shoot(self, canvas: Canvas, cut: Cut | None = None) -> Image:
         """The picture of a canvas, or of one rectangle of it, bit for bit as in the whole picture.
@@ -87,17 +98,22 @@ class Camera:
         """
         n = canvas.view.size
         rows, cols = cut or (slice(0, n), slice(0, n))
-        wide = (_widen(rows, n), _widen(cols, n))
+        wide = (self._widen(rows, n), self._widen(cols, n))
         inner = (_within(rows, wide[0]), _within(cols, wide[1]))
         gain, grain = self.gain[rows, cols], self.grain[:, rows, cols]
         channels = []
         for plane, noise in zip(_shade(canvas, self.light, wide), grain, strict=True):
             if self.blur > 0:
-                plane = cv2.GaussianBlur(plane, (5, 5), self.blur)
+                plane = cv2.GaussianBlur(plane, (2 * self._reach + 1,) * 2, self.blur)
             levels = plane[inner] * gain
             levels += noise
             channels.append(np.clip(levels, 0, 255, out=levels).astype(np.uint8))
         return np.asarray(cv2.merge(channels), np.uint8)
+
+    def _widen(self, s: slice, n: int) -> slice:
+        """With all that lens blur and shading (1 px) look at."""
+        grow = self._reach + 1
+        return slice(max(0, s.start - grow), min(n, s.stop + grow))
 
 
 def _shade(canvas: Canvas, light: Light, cut: Cut) -> Field:
@@ -127,10 +143,6 @@ def _direction(azimuth: float, elevation: float) -> tuple[float, float, float]:
     return flat * math.cos(azimuth), -flat * math.sin(azimuth), math.sin(elevation)
 
 
-def _widen(s: slice, n: int) -> slice:
-    return slice(max(0, s.start - _MARGIN), min(n, s.stop + _MARGIN))
-
-
 def _within(s: slice, wide: slice) -> slice:
     return slice(s.start - wide.start, s.stop - wide.start)
 
@@ -143,13 +155,13 @@ def _grain(size: int, sigma: float, rng: np.random.Generator) -> Field:
     return tile[:, y : y + size, x : x + size] * np.float32(sigma)
 
 
-def _dust(size: int, rng: np.random.Generator) -> Field:
-    """A few faint specks, within the bounds that are stated above; anti-aliased at 1/16 px."""
+def _dust(size: int, count: int, most_radius: float, most_levels: float, rng: np.random.Generator) -> Field:
+    """Specks within bounds (shares of the side, grey levels); anti-aliased at 1/16 px."""
     out = np.zeros((size, size), np.float32)
-    for _ in range(int(rng.integers(0, DUST_MAX + 1))):
+    for _ in range(count):
         x, y = rng.uniform(0.02, 0.98, 2) * size
-        radius = max(0.5, rng.uniform(0.3, 1.0) * DUST_RADIUS * size)
-        levels = rng.uniform(-1.0, 1.0) * DUST_LEVELS
+        radius = max(0.5, rng.uniform(0.3, 1.0) * most_radius * size)
+        levels = rng.uniform(-1.0, 1.0) * most_levels
         reach = int(radius) + 2
         x0, y0 = max(0, int(x) - reach), max(0, int(y) - reach)
         x1, y1 = min(size, int(x) + reach + 1), min(size, int(y) + reach + 1)

@@ -25,6 +25,7 @@ _README = """This data set is procedural: every image was drawn by a program (sa
 none was taken by a camera. It demonstrates and tests; figures on it say nothing of a real line.
 
 family {family}, product seed {seed}, difficulty {difficulty} (0 plain .. 1 at the limit of seeing), {size} px
+benign variation {variation} (0 a line well kept .. 1: light that drifts, dust, parts askew, poor focus)
 
 train/good, test/good     frames without defect
 test/<kind>               frames with a defect; ground_truth/<kind>/NNN_mask.png holds the exact mask
@@ -70,6 +71,7 @@ def write_dataset(
     n_train_defect: int = 0,
     difficulty: float,
     size: int,
+    variation: float = 0.0,
     kinds: Sequence[str] | None = None,
     progress: Progress = silent,
 ) -> Written:
@@ -83,11 +85,12 @@ def write_dataset(
         n_train_defect: defects beside the train goods, for calibration.
         difficulty: 0..1.
         size: side in pixels.
-        kinds: kinds of defect, in turn; all that the family has without it.
+        variation: benign variation of goods and defects, 0..1.
+        kinds: kinds of defect, in turn; all that the family has but its extra kinds without it.
         progress: shows how many images are done.
 
     Raises:
-        DataError: the folder holds something, or family, kind, size or difficulty do not exist.
+        DataError: the folder holds something, or family, kind, size, difficulty or variation do not exist.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise DataError(f"{out} is not empty", "name a new folder or remove this one")
@@ -98,8 +101,10 @@ def write_dataset(
     try:
         with (partial / SAMPLES).open("w", encoding="utf-8") as log:
             for shot in progress(shots, len(shots)):
-                log.write(json.dumps(_write(partial, product, shot, difficulty, size)) + "\n")
-        text = _README.format(family=family, seed=seed, difficulty=difficulty, size=size, samples=SAMPLES)
+                log.write(json.dumps(_write(partial, product, shot, difficulty, size, variation)) + "\n")
+        text = _README.format(
+            family=family, seed=seed, difficulty=difficulty, size=size, variation=variation, samples=SAMPLES
+        )
         (partial / "README.txt").write_text(text, encoding="utf-8")
         partial.chmod(0o755)
         partial.replace(out)
@@ -128,8 +133,10 @@ def _plan(
         seed += n
 
 
-def _write(root: Path, product: Product, shot: _Shot, difficulty: float, size: int) -> dict[str, Any]:
-    sample = product.render(shot.seed, shot.kind, difficulty, size)
+def _write(
+    root: Path, product: Product, shot: _Shot, difficulty: float, size: int, variation: float
+) -> dict[str, Any]:
+    sample = product.render(shot.seed, shot.kind, difficulty, size, variation)
     _save(root / shot.image, sample.image[..., ::-1])
     if shot.kind is not None:
         _save(root / shot.mask, sample.mask.astype(np.uint8) * 255)
@@ -144,6 +151,7 @@ def _record(product: Product, shot: _Shot, sample: Sample) -> dict[str, Any]:
         "description": sample.description,
         "difficulty": sample.difficulty,
         "contrast": round(sample.contrast, 3),
+        "variation": sample.variation,
         "box": sample.box,
         "family": product.family,
         "product_seed": product.seed,

@@ -20,6 +20,8 @@ RIM = ("chip", "burr")
 STRUCTURAL = ("missing part", "misplaced part", "misprint", "bent pin")
 """Kinds that are another arrangement of a product's parts."""
 KINDS = SURFACE + RIM + STRUCTURAL
+EXTRA_KINDS = ("extra part", "asymmetry")
+"""Structural kinds that are drawn only when they are named: no data set has them by default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,21 @@ class Design:
     def kinds(self) -> tuple[str, ...]:
         """Every kind of defect that this product can have."""
         return tuple(k for k in KINDS if k in self.marks or k in self.changes)
+
+    @property
+    def extra_kinds(self) -> tuple[str, ...]:
+        """Those of ``EXTRA_KINDS`` that it can have when they are named."""
+        return tuple(k for k in EXTRA_KINDS if self.befalls(k))
+
+    def befalls(self, kind: str) -> tuple[str, ...]:
+        """Tags of the parts that a structural kind may befall; none for a mark.
+
+        What can be missing can be there once too often; what can be missing or misplaced has a size.
+        """
+        if kind not in EXTRA_KINDS:
+            return tuple(self.changes.get(kind, ()))
+        like = ("missing part",) if kind == "extra part" else ("missing part", "misplaced part")
+        return tuple(dict.fromkeys(tag for k in like for tag in self.changes.get(k, ())))
 
 
 def hsv(h: float, s: float, v: float) -> Colour:

@@ -106,16 +106,20 @@ def structural_defect(
     aim: Aim,
     rng: np.random.Generator,
 ) -> Defect:
-    """Change one part of a product and shoot it again.
+    """Change one part of a product, or add one, and shoot it again.
 
     Raises:
         DataError: no part was found whose change shows.
     """
-    able = [i for i, p in enumerate(design.parts) if p.tag in design.changes[kind]]
+    able = [i for i, p in enumerate(design.parts) if p.tag in design.befalls(kind)]
     for attempt in range(2 * _ATTEMPTS):
         i = able[int(rng.integers(len(able)))]
         part = design.parts[i]
-        changed = _changed(part, kind, aim.amount * min(3.0, 1.1**attempt), rng)
+        amount = aim.amount * min(3.0, 1.1**attempt)
+        if kind == "extra part":
+            changed = [part, _extra(part, design.parts, amount)]
+        else:
+            changed = _changed(part, kind, amount, rng)
         parts = [*design.parts[:i], *changed, *design.parts[i + 1 :]]
         defect = compare(clean, shoot(parts), threshold=8.0)
         if defect is not None:
@@ -143,7 +147,22 @@ def _changed(part: Part, kind: str, amount: float, rng: np.random.Generator) -> 
         ]
     if kind == "bent pin":
         return [replace(part, bend=side * amount * rng.uniform(0.5, 0.7) * max(part.w, part.h))]
+    if kind == "asymmetry":
+        factor = 1 + 0.7 * amount if side > 0 else max(0.2, 1 - 0.6 * amount)
+        return [replace(part, w=factor * part.w, h=factor * part.h)]
     return [replace(part, look=part.look + int(rng.integers(1, 6)))]
+
+
+def _extra(part: Part, parts: Sequence[Part], amount: float) -> Part:
+    """One more of a part, halfway to the nearest like it, or beside it; the harder, the smaller."""
+    like = [p for p in parts if p.tag == part.tag and p is not part]
+    size = min(1.0, 0.5 + 0.55 * amount)
+    small = replace(part, w=size * part.w, h=size * part.h)
+    if not like:
+        return replace(small, x=part.x + part.w)
+    near = min(like, key=lambda p: math.dist((p.x, p.y), (part.x, part.y)))
+    turn = math.remainder(near.angle - part.angle, 2 * math.pi)
+    return replace(small, x=0.5 * (part.x + near.x), y=0.5 * (part.y + near.y), angle=part.angle + 0.5 * turn)
 
 
 def _lit(canvas: Canvas, camera: Camera, clean: Image, mark: Mark, aim: Aim) -> Defect | None:

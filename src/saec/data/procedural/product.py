@@ -16,7 +16,8 @@ from saec.data.procedural.canvas import Canvas, View
 from saec.data.procedural.design import Design, Part
 from saec.data.procedural.families import FAMILIES
 from saec.data.procedural.noise import rng_of
-from saec.data.procedural.painting import Aim, Box, Defect, structural_defect, surface_defect
+from saec.data.procedural.painting import Aim, Box, structural_defect, surface_defect
+from saec.data.procedural.variation import Variation
 from saec.errors import DataError
 
 
@@ -28,12 +29,13 @@ class Sample:
         image: H x W x 3 RGB uint8.
         clean: the same frame without the defect; ``image`` itself when it is good.
         mask: H x W bool, where the two differ; empty when it is good.
-        kind: "good" or one of ``KINDS``.
+        kind: "good" or one of ``KINDS`` and ``EXTRA_KINDS``.
         description: one sentence.
         difficulty: as asked, 0..1; 0 when it is good.
         contrast: as measured: mean absolute difference (grey levels, mean over channels) inside the mask,
             over the local standard deviation of the defect-free texture; 0 when it is good.
         box: x0, y0, x1, y1 around the mask (ends exclusive), or None.
+        variation: as asked, 0..1.
     """
 
     image: Image
@@ -44,6 +46,7 @@ class Sample:
     difficulty: float
     contrast: float
     box: Box | None
+    variation: float
 
 
 @dataclass(frozen=True)
@@ -75,31 +78,48 @@ class Product:
         """The kinds of defect that it can have."""
         return self.design.kinds
 
-    def render(self, seed: int, kind: str | None = None, difficulty: float = 0.5, size: int = 256) -> Sample:
+    @property
+    def extra_kinds(self) -> tuple[str, ...]:
+        """Further kinds that it has only when they are named."""
+        return self.design.extra_kinds
+
+    def render(
+        self,
+        seed: int,
+        kind: str | None = None,
+        difficulty: float = 0.5,
+        size: int = 256,
+        variation: float = 0.0,
+    ) -> Sample:
         """One frame, with benign variation of place, turn, light, material and noise, and perhaps a defect.
 
-        The same (family, product seed, frame seed, size) shows the same specimen under the same light
-        whatever the kind is: outside the mask the pixels are equal.
+        The same (family, product seed, frame seed, size, variation) shows the same specimen under the same
+        light whatever the kind is: outside the mask the pixels are equal.
 
         Args:
             seed: the frame's seed, at least 0.
-            kind: one of ``kinds``, or None for a good frame.
+            kind: one of ``kinds`` or ``extra_kinds``, or None for a good frame.
             difficulty: 0 (plain) to 1 (at the limit of seeing); sets size and contrast.
             size: side in pixels, at least 64.
+            variation: 0 (a line well kept) to 1 (light that drifts, dust, parts askew, poor focus).
 
         Raises:
-            DataError: the kind is none of this product's, seed, difficulty or size is out of range,
-                or the defect shows nowhere on this product.
+            DataError: the kind is none of this product's, seed, difficulty, size or variation is out of
+                range, or the defect shows nowhere on this product.
         """
-        self._check(seed, kind, difficulty, size)
-        view, camera = self._view(seed, size), self._camera(seed, size)
+        self._check(seed, kind, difficulty, size, variation)
+        rng = rng_of(self.family, self.seed, "variation", seed)
+        varied = Variation.draw(variation, rng)
+        view, camera = self._view(seed, size, varied), self._camera(seed, size, varied)
+        if variation > 0:
+            camera.vary(varied, rng)
         canvas = self._painted(view, seed)
         clean = camera.shoot(canvas)
         if kind is None:
             mask = np.zeros((size, size), np.bool_)
-            return Sample(clean, clean, mask, "good", words.good(self.noun), 0.0, 0.0, None)
+            return Sample(clean, clean, mask, "good", words.good(self.noun), 0.0, 0.0, None, variation)
         rng = rng_of(self.family, self.seed, "defect", seed, kind)
-        if kind in self.design.changes:
+        if self.design.befalls(kind):
             defect = structural_defect(
                 lambda parts: camera.shoot(self._painted(view, seed, parts)),
                 clean,
@@ -110,36 +130,43 @@ class Product:
             )
         else:
             defect = surface_defect(canvas, camera, clean, kind, Aim.of(difficulty), rng)
-        return self._sample(clean, defect, kind, difficulty)
+        text = words.describe(kind, self.noun, defect.part, clean, defect.image, defect.mask, defect.box)
+        return Sample(
+            defect.image, clean, defect.mask, kind, text, difficulty, defect.contrast, defect.box, variation
+        )
 
     def __reduce__(self) -> tuple[type[Product], tuple[str, int]]:
         return Product, (self.family, self.seed)
 
-    def _check(self, seed: int, kind: str | None, difficulty: float, size: int) -> None:
-        if kind is not None and kind not in self.kinds:
+    def _check(self, seed: int, kind: str | None, difficulty: float, size: int, variation: float) -> None:
+        kinds = self.kinds + self.extra_kinds
+        if kind is not None and kind not in kinds:
             raise DataError(
-                f"a {self.noun} ({self.family}) has no {kind!r}", f"take one of {', '.join(self.kinds)}"
+                f"a {self.noun} ({self.family}) has no {kind!r}", f"take one of {', '.join(kinds)}"
             )
         if seed < 0:
             raise DataError(f"seed {seed} is negative", "take a whole number from 0")
         if not 0.0 <= difficulty <= 1.0:
             raise DataError(f"difficulty {difficulty} is out of range", "take a number from 0 to 1")
+        if not 0.0 <= variation <= 1.0:
+            raise DataError(f"variation {variation} is out of range", "take a number from 0 to 1")
         if size < 64:
             raise DataError(f"size {size} is too small", "take at least 64 pixels")
 
-    def _view(self, seed: int, size: int) -> View:
+    def _view(self, seed: int, size: int, varied: Variation) -> View:
         d, rng = self.design, rng_of(self.family, self.seed, "view", seed)
         x, y = rng.uniform(-d.shift, d.shift, 2)
-        return View(size, rng.uniform(-d.turn, d.turn), rng.uniform(*d.zoom), x, y)
+        turn = rng.uniform(-d.turn, d.turn) + varied.turn
+        return View(size, turn, rng.uniform(*d.zoom), x + varied.x, y + varied.y)
 
-    def _camera(self, seed: int, size: int) -> Camera:
+    def _camera(self, seed: int, size: int, varied: Variation) -> Camera:
         """Lamp and lens are the product's; their small changes are the frame's."""
         own, rng = rng_of(self.family, "light", self.seed), rng_of(self.family, self.seed, "camera", seed)
         azimuth = own.uniform(0, 2 * math.pi) + rng.normal(0, 0.06)
         elevation = own.uniform(0.75, 1.15) + rng.normal(0, 0.02)
         warm, exposure = own.uniform(-0.05, 0.05) + rng.normal(0, 0.006), rng.uniform(0.95, 1.05)
         light = Light(
-            azimuth,
+            azimuth + varied.swing,
             elevation,
             ambient=own.uniform(0.35, 0.55),
             tint=(exposure * (1 + warm), exposure, exposure * (1 - warm)),
@@ -152,10 +179,6 @@ class Product:
         canvas = Canvas(view, rng_of(self.family, self.seed, "material", seed))
         self.design.paint(canvas, self.design.parts if parts is None else parts)
         return canvas
-
-    def _sample(self, clean: Image, defect: Defect, kind: str, difficulty: float) -> Sample:
-        text = words.describe(kind, self.noun, defect.part, clean, defect.image, defect.mask, defect.box)
-        return Sample(defect.image, clean, defect.mask, kind, text, difficulty, defect.contrast, defect.box)
 
 
 def draw_product(family: str, seed: int) -> Product:

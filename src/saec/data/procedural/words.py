@@ -26,6 +26,8 @@ _SENTENCES = {
     "misplaced part": "One {part} is out of place at the {place} of the {noun}.",
     "misprint": "One {part} is printed wrong at the {place} of the {noun}.",
     "bent pin": "One {part} is bent at the {place} of the {noun}.",
+    "extra part": "One {part} too many is at the {place} of the {noun}.",
+    "asymmetry": "One {part} has another size than its like at the {place} of the {noun}.",
 }
 _SIZES = ((0.05, "tiny"), (0.11, "small"), (0.25, "large"))
 _HUES = (
@@ -55,7 +57,7 @@ def describe(
     """The sentence for a defect.
 
     Args:
-        kind: one of ``KINDS``.
+        kind: one of ``KINDS`` or ``EXTRA_KINDS``.
         noun: what the product is called.
         part: what the piece is called that a structural kind befell.
         clean, image: H x W x 3 without and with the defect.
