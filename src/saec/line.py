@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import sys
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -54,12 +55,19 @@ class Detector(msgspec.Struct, frozen=True, kw_only=True):
     params: dict[str, float] = {}
 
 
+OPEN = sys.float_info.max
+"""An end of a gate that no score reaches (JSON knows no infinity): none lies below -OPEN or above OPEN."""
+
+
 class Gate(msgspec.Struct, frozen=True, kw_only=True):
-    """The two scores between which the edge is not sure: good below low, defect above high."""
+    """The two scores between which the edge is not sure: good below low, defect above high.
+
+    Both comparisons are strict. An end at -OPEN or OPEN leaves that side to be asked about altogether.
+    """
 
     low: float
     high: float
-    basis: Literal["p_defect", "goods"]
+    basis: Literal["p_defect", "goods", "certified"]
 
 
 class Sigmoid(msgspec.Struct, frozen=True):
@@ -99,6 +107,35 @@ class CloudTrust(msgspec.Struct, frozen=True, kw_only=True):
     n_defect: int = 0
 
 
+class Certificate(msgspec.Struct, frozen=True, kw_only=True):
+    """What the edge may decide alone within a stated risk.
+
+    With confidence 1 - delta both hold: P(edge passes | defect) <= alpha, P(edge rejects | good) <= beta.
+
+    Made by ``saec.schedule.risk.certify``. A unit is a part, or an image where its part is not known.
+
+    Attributes:
+        alpha, beta, delta: what was asked.
+        pass_below: the edge may pass what scores below it; None where no passing can be certified.
+        reject_above: the edge may reject what scores above it; None where no rejecting can be.
+        defects, goods: units that the two sides rest on.
+        escapes, overkills: calibration units that lie on the wrong side of the two scores, at most.
+        stand_ins: the defects are procedural ones painted on the line's own goods: the escape side
+            then holds for defects like those, and for no real one.
+    """
+
+    alpha: float
+    beta: float
+    delta: float
+    pass_below: float | None = None
+    reject_above: float | None = None
+    defects: int = 0
+    goods: int = 0
+    escapes: int = 0
+    overkills: int = 0
+    stand_ins: bool = False
+
+
 class Calibration(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that can be redone without refitting. Versioned; lives outside the graph.
 
@@ -114,6 +151,9 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
         clouds: per cloud model how far it is trusted.
         by_hand: what was given by hand, by its name: the scores "threshold", "gate_low" and "gate_high",
             the P(defect) "p_low" and "p_high". Later calibrations keep it.
+        stand_ins: "KIND on SHA256" -> score of each procedural defect painted on one of the goods; never
+            among ``defects``.
+        certificate: the certified risk; None where none was asked for.
     """
 
     version: int
@@ -130,6 +170,8 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
     defect_scores: dict[str, float] = {}
     clouds: dict[str, CloudTrust] = {}
     by_hand: dict[str, float] = {}
+    stand_ins: dict[str, float] = {}
+    certificate: Certificate | None = None
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
