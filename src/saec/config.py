@@ -58,6 +58,20 @@ class GateConfig(msgspec.Struct, frozen=True, kw_only=True):
     complexity: float = 4.0
 
 
+class RiskConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """The risk within which the edge may decide alone, where a certificate is asked for.
+
+    Attributes:
+        alpha: share of defects that it may pass.
+        beta: share of goods that it may reject.
+        delta: the chance, over the draw of the calibration images, that either is exceeded.
+    """
+
+    alpha: float = 0.05
+    beta: float = 0.05
+    delta: float = 0.1
+
+
 class SeedConfig(msgspec.Struct, frozen=True, kw_only=True):
     """The seed's policy under the seed's parameters; its presets are in ``saec.schedule.seed``."""
 
