@@ -72,6 +72,40 @@ class RiskConfig(msgspec.Struct, frozen=True, kw_only=True):
     delta: float = 0.1
 
 
+class CostConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """What errors and questions cost, in one currency: by default the price of one rejected good part.
+
+    Attributes:
+        escape: of one defect that passes. It goes with the prevalence at which the line states P(defect):
+            at the default of one half on a line with 2 % defects, 1 is treated as 49 would be at 2 %.
+        overkill: of one good part that is rejected.
+        joule, byte, millisecond: of the energy of a question to the cloud, the bytes that it sends, and the
+            time until its answer. By default a part is worth about one euro.
+        question_joules, question_bytes, question_milliseconds: what one question takes.
+    """
+
+    escape: float = 1.0
+    overkill: float = 1.0
+    joule: float = 1e-7
+    byte: float = 1e-9
+    millisecond: float = 1e-6
+    question_joules: float = 10.0
+    question_bytes: float = 200_000.0
+    question_milliseconds: float = 200.0
+
+
+class BudgetConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """How many frames the cloud may be asked about.
+
+    Attributes:
+        share: of the frames, held in every window of 1,000 (``saec.schedule.budget``); None is no cap.
+        seed: of the policy "random".
+    """
+
+    share: float | None = None
+    seed: int = 0
+
+
 class SeedConfig(msgspec.Struct, frozen=True, kw_only=True):
     """The seed's policy under the seed's parameters; its presets are in ``saec.schedule.seed``."""
 

@@ -84,6 +84,40 @@ class Sigmoid(msgspec.Struct, frozen=True):
         return 1.0 / (1.0 + math.exp(-min(60.0, max(-60.0, self.logit(score)))))
 
 
+class Asking(msgspec.Struct, frozen=True, kw_only=True):
+    """How likely the edge errs, from its score and the frame's complexity (``saec.schedule.value``).
+
+    Log odds of an error = sharpness * (log odds by the score alone) + oddness * complexity + offset. The
+    defaults are what holds until labelled images say otherwise.
+
+    Attributes:
+        sharpness, oddness: never negative, so doubt and complexity only raise the odds.
+        errors: errors of the edge that it was fitted on; 0 when it was not.
+    """
+
+    sharpness: float = 1.0
+    oddness: float = 0.25
+    offset: float = 0.0
+    errors: int = 0
+
+
+class Mending(msgspec.Struct, frozen=True, kw_only=True):
+    """What asking one cloud changes on a line: four shares, the defaults assumed until it is measured.
+
+    Attributes:
+        escape, overkill: of the edge's escapes and overkills, the share that the answer puts right.
+        to_overkill, to_escape: of the goods and defects that the edge labels rightly, the share that the
+            answer makes wrong.
+        errors: errors of the edge among the images; 0 when nothing was measured.
+    """
+
+    escape: float = 0.8
+    overkill: float = 0.8
+    to_overkill: float = 0.05
+    to_escape: float = 0.05
+    errors: int = 0
+
+
 class CloudTrust(msgspec.Struct, frozen=True, kw_only=True):
     """How far one cloud model is trusted on this line; fitted on labelled calibration images.
 
@@ -93,6 +127,7 @@ class CloudTrust(msgspec.Struct, frozen=True, kw_only=True):
         auroc, auroc_low: on the calibration images, with the lower end of its 95 % interval.
         edge_weight, cloud_weight, offset: fused logit = edge_weight * edge logit
             + cloud_weight * cloud logit + offset.
+        mending: what asking it changes here; as assumed unless it is fused.
     """
 
     model: str
@@ -154,6 +189,8 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
         stand_ins: "KIND on SHA256" -> score of each procedural defect painted on one of the goods; never
             among ``defects``.
         certificate: the certified risk; None where none was asked for.
+        complexities: sha256 -> complexity of the calibration images, as far as it was measured.
+        asking: how likely the edge errs.
     """
 
     version: int
@@ -172,6 +209,8 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
     by_hand: dict[str, float] = {}
     stand_ins: dict[str, float] = {}
     certificate: Certificate | None = None
+    complexities: dict[str, float] = {}
+    asking: Asking = Asking()
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
