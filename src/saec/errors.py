@@ -61,3 +61,11 @@ class ExtraError(SaecError):
 
     def __init__(self, package: str, extra: str) -> None:
         super().__init__(f"{package} is not installed", f"pip install 'saec[{extra}]'")
+
+
+class SpoolError(SaecError):
+    """The station's spool is damaged, or is asked for what it must not do."""
+
+
+class SpoolFullError(SpoolError):
+    """A frame was refused: there is no room for it by the stated limits, or on the disk."""

@@ -1,0 +1,98 @@
+"""The spool's files: schema, opening, ownership, and writing so that a power cut loses nothing."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import sqlite3
+from pathlib import Path
+
+from saec.errors import SpoolError
+
+SCHEMA_VERSION = 1
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS frames (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    line TEXT NOT NULL, source TEXT NOT NULL, key TEXT NOT NULL, sha256 TEXT NOT NULL,
+    image TEXT NOT NULL, size INTEGER NOT NULL, captured REAL NOT NULL, accepted REAL NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('accepted', 'asked', 'done')),
+    edge BLOB, version TEXT NOT NULL DEFAULT '',
+    UNIQUE (line, key));
+CREATE INDEX IF NOT EXISTS frames_open ON frames (state, seq) WHERE state <> 'done';
+CREATE INDEX IF NOT EXISTS frames_kept ON frames (seq) WHERE image <> '';
+CREATE TABLE IF NOT EXISTS verdicts (
+    seq INTEGER NOT NULL REFERENCES frames (seq) ON DELETE CASCADE,
+    state TEXT NOT NULL CHECK (state IN ('provisional', 'final')),
+    act INTEGER NOT NULL, time REAL NOT NULL, label INTEGER, verdict BLOB NOT NULL,
+    PRIMARY KEY (seq, state)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS outbox (
+    n INTEGER PRIMARY KEY AUTOINCREMENT, sink TEXT NOT NULL, seq INTEGER NOT NULL, state TEXT NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0);
+CREATE INDEX IF NOT EXISTS outbox_sink ON outbox (sink, n);
+CREATE TABLE IF NOT EXISTS alarms (
+    n INTEGER PRIMARY KEY AUTOINCREMENT, time REAL NOT NULL, kind TEXT NOT NULL, frame TEXT NOT NULL,
+    text TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+"""
+
+
+def own(path: Path) -> int:
+    """Take the folder for this process; the handle that holds it.
+
+    Raises:
+        SpoolError: another process has it.
+    """
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        raise SpoolError(
+            f"{path.parent} belongs to a station that is running", "stop it, or name another folder"
+        ) from None
+    return handle
+
+
+def open_database(path: Path) -> sqlite3.Connection:
+    """Open or make the database.
+
+    Raises:
+        SpoolError: it is damaged, or of another version.
+    """
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30.0)
+    try:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+        db.execute("PRAGMA foreign_keys = ON")
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        if version not in (0, SCHEMA_VERSION):
+            raise SpoolError(
+                f"{path} is of version {version}, this saec reads {SCHEMA_VERSION}", "upgrade saec"
+            )
+        db.executescript(_SCHEMA)
+        db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    except sqlite3.DatabaseError as e:
+        db.close()
+        raise SpoolError(f"{path} is damaged: {e}", "restore it from a backup, or move it away") from e
+    except SpoolError:
+        db.close()
+        raise
+    return db
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the entries of a folder durable."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def is_full(error: Exception) -> bool:
+    """Whether an error says that the disk has no room."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return "full" in str(error)

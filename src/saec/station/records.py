@@ -1,0 +1,122 @@
+"""What the spool keeps, as types."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from saec.verdict import Verdict
+
+FrameState = Literal["accepted", "asked", "done"]
+"""Accepted: no verdict yet. Asked: the cloud's answer is awaited. Done: the final verdict stands."""
+
+VerdictState = Literal["provisional", "final"]
+
+
+class NewFrame(msgspec.Struct, frozen=True, kw_only=True):
+    """A frame that a source hands over.
+
+    Attributes:
+        line: name of the line that judges it.
+        source: name of the source.
+        key: idempotency key, unique within the line: the same key and bytes again are the same frame.
+        suffix: of the image file, as ".png".
+        captured: when it was taken, seconds since the epoch by the station's clock.
+    """
+
+    line: str
+    source: str
+    key: str
+    suffix: str
+    captured: float
+
+
+class Accepted(msgspec.Struct, frozen=True):
+    """The spool's receipt: image and row are on the disk. ``duplicate``: they already were."""
+
+    seq: int
+    id: str
+    duplicate: bool = False
+
+
+class Held(msgspec.Struct, frozen=True, kw_only=True):
+    """A frame in the spool.
+
+    Attributes:
+        seq: rises by one with each accepted frame; never used again.
+        image: path of the file, or "" where retention has removed it.
+        edge: what the edge said and which route was taken, once it has; ``Pending`` as JSON.
+        version: of the line profile that judged it.
+    """
+
+    seq: int
+    id: str
+    line: str
+    source: str
+    key: str
+    sha256: str
+    image: str
+    size: int
+    captured: float
+    accepted: float
+    state: FrameState
+    edge: bytes | None = None
+    version: str = ""
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """A verdict that a sink has not taken yet.
+
+    Attributes:
+        n: of the outbox; rises.
+        act: whether the line is to act on it: true once per frame, for the first verdict in time.
+    """
+
+    n: int
+    sink: str
+    attempts: int
+    act: bool
+    state: VerdictState
+    verdict: Verdict
+
+
+class Alarm(msgspec.Struct, frozen=True):
+    """Something that a person should know. ``frame`` is "" where it is about no single frame."""
+
+    n: int
+    time: float
+    kind: str
+    frame: str
+    text: str
+
+
+class SpoolLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Beyond which the spool refuses frames, and when it stops waiting for the cloud.
+
+    Attributes:
+        frames: frames without a final verdict.
+        gigabytes: of images in the spool, those of retention included.
+        free_gigabytes: that the disk must have left.
+        hours: after which a frame that waits for the cloud gets the edge's label as final.
+    """
+
+    frames: int = 100_000
+    gigabytes: float = 20.0
+    free_gigabytes: float = 0.5
+    hours: float = 168.0
+
+
+class Retention(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How long is kept what has its final verdict and was delivered to every sink.
+
+    Attributes:
+        images: whose images are kept at all: "defects" are those labelled so, "doubtful" adds those on which
+            the cloud was asked or edge and cloud disagree.
+        days: of images.
+        record_days: of verdicts; never shorter than those of images.
+    """
+
+    images: Literal["all", "doubtful", "defects", "none"] = "all"
+    days: float = 30.0
+    record_days: float = 730.0

@@ -1,0 +1,426 @@
+"""The spool: what was accepted is on the disk before it is acknowledged, and is judged exactly once.
+
+SQLite in WAL mode with synchronous=FULL: a transaction that has returned survives a power cut. An image is
+written and synced before its row, so a row always has its image; an image without a row was never
+acknowledged and is removed at the next start. A verdict, the frame's new state, its alarms and its
+deliveries to the sinks are one transaction (a transactional outbox), so no verdict is made and not
+delivered. A second final verdict of a frame is refused by the table itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import shutil
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from saec.errors import SpoolError, SpoolFullError
+from saec.station.database import is_full, open_database, own, sync_folder
+from saec.station.records import (
+    Accepted,
+    Alarm,
+    Delivery,
+    Held,
+    NewFrame,
+    SpoolLimits,
+    VerdictState,
+)
+from saec.verdict import Verdict
+
+GIGABYTE = 1e9
+
+_FRAME = "seq, line, source, key, sha256, image, size, captured, accepted, state, edge, version"
+
+
+class Spool:
+    """The station's durable queue; safe to use from several threads, owned by one process.
+
+    Args:
+        folder: of the database and the images; made where it is missing.
+        sinks: names of the sinks that every verdict is delivered to.
+        limits: beyond which frames are refused.
+        clock: seconds since the epoch.
+
+    Raises:
+        SpoolError: another process owns the folder, it is damaged, or of another version.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        sinks: Sequence[str] = (),
+        limits: SpoolLimits | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.folder, self.images = folder, folder / "images"
+        self.sinks, self.limits, self._clock = tuple(sinks), limits or SpoolLimits(), clock
+        self.images.mkdir(parents=True, exist_ok=True)
+        self._owner = own(folder / "spool.lock")
+        self._lock = threading.RLock()
+        self._db = open_database(folder / "spool.sqlite")
+        self._open_frames, self._bytes = 0, 0
+        self._remove_orphans()
+        self._drop_lost_sinks()
+        ((self._open_frames,),) = self._db.execute("SELECT COUNT(*) FROM frames WHERE state <> 'done'")
+        ((self._bytes,),) = self._db.execute("SELECT COALESCE(SUM(size), 0) FROM frames WHERE image <> ''")
+
+    def close(self) -> None:
+        """Checkpoint and let the folder go."""
+        with self._lock:
+            self._db.close()
+            os.close(self._owner)
+
+    # frames in
+
+    def accept(self, frame: NewFrame, data: bytes) -> Accepted:
+        """Take a frame over: when this returns, its image and its row are on the disk.
+
+        Raises:
+            SpoolFullError: no room; it is counted and the caller keeps the frame.
+            SpoolError: the key was used for another image.
+        """
+        sha256 = hashlib.sha256(data).hexdigest()
+        if (known := self._known(frame, sha256)) is not None:
+            return known
+        try:
+            self._check_room(len(data))
+            image = self._write_image(frame, data, sha256)
+            return self._insert(frame, image, len(data), sha256)
+        except (OSError, sqlite3.OperationalError) as e:
+            if not is_full(e):
+                raise
+            raise SpoolFullError(f"the disk under {self.folder} is full", "make room on the disk") from e
+
+    def _known(self, frame: NewFrame, sha256: str) -> Accepted | None:
+        with self._lock:
+            row = self._db.execute(
+                "SELECT seq, sha256 FROM frames WHERE line = ? AND key = ?", (frame.line, frame.key)
+            ).fetchone()
+        if row is None:
+            return None
+        if row[1] != sha256:
+            raise SpoolError(
+                f"key {frame.key!r} of line {frame.line} was used for another image", "use a new key for it"
+            )
+        return Accepted(row[0], frame_id(frame.line, row[0]), duplicate=True)
+
+    def _check_room(self, size: int) -> None:
+        free = shutil.disk_usage(self.folder).free
+        limits = self.limits
+        for over, what, remedy in (
+            (self._open_frames >= limits.frames, f"{self._open_frames} frames wait", "mend the link"),
+            (
+                self._bytes + size > limits.gigabytes * GIGABYTE,
+                f"{self._bytes / GIGABYTE:.1f} GB of images are held",
+                "shorten the retention or allow more",
+            ),
+            (
+                free - size < limits.free_gigabytes * GIGABYTE,
+                f"{free / GIGABYTE:.2f} GB are left on the disk",
+                "make room on the disk",
+            ),
+        ):
+            if over:
+                raise SpoolFullError(f"the spool takes no frame: {what}", remedy)
+
+    def _write_image(self, frame: NewFrame, data: bytes, sha256: str) -> Path:
+        day = time.strftime("%Y%m%d", time.gmtime(self._clock()))
+        folder = self.images / day
+        if not folder.is_dir():
+            folder.mkdir(exist_ok=True)
+            sync_folder(self.images)
+        path = folder / f"{sha256[:16]}-{secrets.token_hex(4)}{frame.suffix}"
+        try:
+            with path.open("xb") as f:
+                f.write(data)
+                f.flush()
+                os.fsync(f.fileno())
+            sync_folder(folder)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        return path
+
+    def _insert(self, frame: NewFrame, image: Path, size: int, sha256: str) -> Accepted:
+        values = (frame.line, frame.source, frame.key, sha256, str(image.relative_to(self.folder)), size)
+        try:
+            with self._transaction() as db:
+                cursor = db.execute(
+                    "INSERT INTO frames (line, source, key, sha256, image, size, captured, accepted, state) "
+                    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'accepted')",
+                    (*values, frame.captured, self._clock()),
+                )
+                self._open_frames += 1
+                self._bytes += size
+        except sqlite3.IntegrityError:  # the same key from another thread, a moment ago
+            image.unlink(missing_ok=True)
+            known = self._known(frame, sha256)
+            if known is None:
+                raise
+            return known
+        except sqlite3.OperationalError:
+            image.unlink(missing_ok=True)
+            raise
+        seq = int(cursor.lastrowid or 0)
+        return Accepted(seq, frame_id(frame.line, seq))
+
+    # frames on their way
+
+    def frames(self, state: str, *, line: str | None = None, after: int = 0, most: int = 100) -> list[Held]:
+        """Frames of a state in the order in which they were accepted, those after ``after`` in seq."""
+        where, values = "state = ? AND seq > ?", [state, after]
+        if line is not None:
+            where, values = where + " AND line = ?", [*values, line]
+        return self._select(f"WHERE {where} ORDER BY seq LIMIT ?", (*values, most))
+
+    def frame(self, seq: int) -> Held | None:
+        found = self._select("WHERE seq = ?", (seq,))
+        return found[0] if found else None
+
+    def ask(self, seq: int, edge: bytes, version: str) -> None:
+        """The edge has spoken and the cloud is to be asked: keep what the answer will be fused with."""
+        with self._transaction() as db:
+            db.execute(
+                "UPDATE frames SET state = 'asked', edge = ?, version = ? "
+                "WHERE seq = ? AND state = 'accepted'",
+                (edge, version, seq),
+            )
+
+    def decide(
+        self,
+        seq: int,
+        state: VerdictState,
+        verdict: Verdict,
+        *,
+        in_time: bool = True,
+        edge: bytes | None = None,
+        version: str | None = None,
+        alarms: Sequence[tuple[str, str]] = (),
+    ) -> bool:
+        """Write a verdict with all that follows from it, in one transaction.
+
+        The line acts on a frame's first verdict and on no other. A final verdict with another label than
+        the provisional one that was acted on raises an alarm.
+
+        Args:
+            in_time: the line can still act on it.
+            edge, version: as in ``ask``, where they are not yet known.
+            alarms: (kind, text) of what else it gives rise to.
+
+        Returns:
+            False, and nothing is written, where the frame already has its final verdict (or this very
+            provisional one): an answer that came twice changes nothing.
+        """
+        with self._transaction() as db:
+            earlier = dict(db.execute("SELECT state, label FROM verdicts WHERE seq = ?", (seq,)).fetchall())
+            if "final" in earlier or state in earlier:
+                return False
+            act = in_time and not earlier
+            row = (seq, state, int(act), self._clock(), verdict.label, msgspec.json.encode(verdict))
+            db.execute("INSERT INTO verdicts VALUES (?, ?, ?, ?, ?, ?)", row)
+            after = "done" if state == "final" else "asked"
+            db.execute(
+                "UPDATE frames SET state = ?, edge = COALESCE(?, edge), version = COALESCE(?, version) "
+                "WHERE seq = ?",
+                (after, edge, version, seq),
+            )
+            db.executemany(
+                "INSERT INTO outbox (sink, seq, state) VALUES (?, ?, ?)",
+                [(sink, seq, state) for sink in self.sinks],
+            )
+            for kind, text in (*alarms, *_disagreement(earlier, verdict)):
+                self._alarm(db, kind, verdict.id, text)
+            self._open_frames -= after == "done"
+        return True
+
+    def verdicts(self, seq: int) -> dict[str, Verdict]:
+        """The verdicts of a frame by state."""
+        with self._lock:
+            rows = self._db.execute("SELECT state, verdict FROM verdicts WHERE seq = ?", (seq,)).fetchall()
+        return {state: msgspec.json.decode(blob, type=Verdict) for state, blob in rows}
+
+    def latest(self, most: int, *, line: str | None = None) -> list[tuple[Held, dict[str, Verdict]]]:
+        """The frames that were accepted last, newest first, with their verdicts."""
+        where, values = ("WHERE line = ? ", [line]) if line is not None else ("", [])
+        held = self._select(f"{where} ORDER BY seq DESC LIMIT ?", (*values, most))
+        return [(frame, self.verdicts(frame.seq)) for frame in held]
+
+    # verdicts out
+
+    def outbox(self, sink: str, most: int = 100) -> list[Delivery]:
+        """What a sink has still to take, oldest first."""
+        with self._lock:
+            rows = self._db.execute(
+                "SELECT n, sink, attempts, act, outbox.state, verdict FROM outbox JOIN verdicts "
+                "ON verdicts.seq = outbox.seq AND verdicts.state = outbox.state "
+                "WHERE sink = ? ORDER BY n LIMIT ?",
+                (sink, most),
+            ).fetchall()
+        return [
+            Delivery(n, sink, attempts, bool(act), state, msgspec.json.decode(blob, type=Verdict))
+            for n, sink, attempts, act, state, blob in rows
+        ]
+
+    def delivered(self, ns: Sequence[int]) -> None:
+        """A sink has taken these."""
+        with self._transaction() as db:
+            db.executemany("DELETE FROM outbox WHERE n = ?", [(n,) for n in ns])
+
+    def failed(self, ns: Sequence[int]) -> None:
+        """A sink could not take these; they stay, and the attempt is counted."""
+        with self._transaction() as db:
+            db.executemany("UPDATE outbox SET attempts = attempts + 1 WHERE n = ?", [(n,) for n in ns])
+
+    # what a person should know
+
+    def alarm(self, kind: str, text: str, frame: str = "") -> None:
+        with self._transaction() as db:
+            self._alarm(db, kind, frame, text)
+
+    def _alarm(self, db: sqlite3.Connection, kind: str, frame: str, text: str) -> None:
+        values = (self._clock(), kind, frame, text)
+        db.execute("INSERT INTO alarms (time, kind, frame, text) VALUES (?, ?, ?, ?)", values)
+
+    def alarms(self, most: int = 50, *, after: int = 0) -> list[Alarm]:
+        """The latest alarms, newest first."""
+        with self._lock:
+            rows = self._db.execute(
+                "SELECT n, time, kind, frame, text FROM alarms WHERE n > ? ORDER BY n DESC LIMIT ?",
+                (after, most),
+            ).fetchall()
+        return [Alarm(*row) for row in rows]
+
+    def count(self, name: str, by: int = 1) -> None:
+        """Add to a counter that outlives the process."""
+        with self._transaction() as db:
+            db.execute(
+                "INSERT INTO counters VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + ?",
+                (name, by, by),
+            )
+
+    def counters(self) -> dict[str, int]:
+        with self._lock:
+            return dict(self._db.execute("SELECT name, value FROM counters").fetchall())
+
+    def depth(self) -> dict[str, int]:
+        """Frames by state short of done, deliveries by sink, bytes of images."""
+        with self._lock:
+            states = dict(
+                self._db.execute(
+                    "SELECT state, COUNT(*) FROM frames WHERE state <> 'done' GROUP BY state"
+                ).fetchall()
+            )
+            waiting = dict(self._db.execute("SELECT sink, COUNT(*) FROM outbox GROUP BY sink").fetchall())
+        return {
+            "accepted": states.get("accepted", 0),
+            "asked": states.get("asked", 0),
+            "bytes": self._bytes,
+            **{f"sink:{sink}": waiting.get(sink, 0) for sink in self.sinks},
+        }
+
+    # house-keeping
+
+    def drop_image(self, seq: int) -> None:
+        """Remove a frame's image and keep its record; the row is changed first, so no row lacks its image."""
+        frame = self.frame(seq)
+        if frame is None or not frame.image:
+            return
+        with self._transaction() as db:
+            db.execute("UPDATE frames SET image = '' WHERE seq = ?", (seq,))
+            self._bytes -= frame.size
+        (self.folder / frame.image).unlink(missing_ok=True)
+
+    def forget(self, before: float) -> int:
+        """Delete the records of frames accepted before a time that are done, delivered and without image."""
+        with self._transaction() as db:
+            deleted = db.execute(
+                "DELETE FROM frames WHERE state = 'done' AND image = '' AND accepted < ? AND NOT EXISTS "
+                "(SELECT 1 FROM outbox WHERE outbox.seq = frames.seq)",
+                (before,),
+            )
+        return deleted.rowcount
+
+    def kept(self, *, after: int = 0, most: int = 500) -> list[Held]:
+        """Frames whose image is held and whose verdict is final and delivered, oldest first."""
+        return self._select(
+            "WHERE image <> '' AND state = 'done' AND seq > ? AND NOT EXISTS "
+            "(SELECT 1 FROM outbox WHERE outbox.seq = frames.seq) ORDER BY seq LIMIT ?",
+            (after, most),
+        )
+
+    def path(self, frame: Held) -> Path:
+        """The image file of a frame.
+
+        Raises:
+            SpoolError: retention has removed it.
+        """
+        if not frame.image:
+            raise SpoolError(f"{frame.id}: its image is no longer kept", "keep images for longer")
+        return self.folder / frame.image
+
+    def _remove_orphans(self) -> None:
+        """Images that were written and never acknowledged, of a process that died in between."""
+        for folder in sorted(self.images.iterdir()):
+            rows = self._db.execute(
+                "SELECT image FROM frames WHERE image GLOB ?", (f"images/{folder.name}/*",)
+            )
+            held = {Path(image).name for (image,) in rows}
+            for path in folder.iterdir():
+                if path.name not in held:
+                    path.unlink()
+
+    def _drop_lost_sinks(self) -> None:
+        """Deliveries to sinks that the settings no longer name; the verdicts themselves stay."""
+        marks = ",".join("?" * len(self.sinks))
+        with self._transaction() as db:
+            gone = db.execute(f"DELETE FROM outbox WHERE sink NOT IN ({marks})", self.sinks).rowcount
+            if gone:
+                text = f"{gone} deliveries to sinks that are no longer in the settings were dropped"
+                self._alarm(db, "deliveries-dropped", "", text)
+
+    def _select(self, rest: str, values: Sequence[Any]) -> list[Held]:
+        with self._lock:
+            rows = self._db.execute(f"SELECT {_FRAME} FROM frames {rest}", values).fetchall()
+        return [_held(row) for row in rows]
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            before = self._open_frames, self._bytes
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                self._open_frames, self._bytes = before
+                raise
+
+
+def _disagreement(earlier: dict[str, int | None], final: Verdict) -> list[tuple[str, str]]:
+    if "provisional" not in earlier or earlier["provisional"] == final.label:
+        return []
+    words = {0: "good", 1: "defect", None: "an error"}
+    acted, stands = words[earlier["provisional"]], words[final.label]
+    return [("disagreement", f"the line acted on {acted}; the answer that stands is {stands}")]
+
+
+def frame_id(line: str, seq: int) -> str:
+    """The id of a frame, such as ``bottle-0000000042``; unique within a station for ever."""
+    return f"{line}-{seq:010d}"
+
+
+def _held(row: tuple[Any, ...]) -> Held:
+    names = ("seq", "line", "source", "key", "sha256", "image", "size", "captured", "accepted", "state")
+    fields = dict(zip((*names, "edge", "version"), row, strict=True))
+    return Held(id=frame_id(fields["line"], fields["seq"]), **fields)

@@ -1,0 +1,252 @@
+"""What the spool accepted it keeps, and each frame gets exactly one final verdict."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from saec.errors import SpoolError, SpoolFullError
+from saec.station import spool as spools
+from saec.station.records import NewFrame, SpoolLimits
+from saec.station.spool import Spool
+from saec.verdict import Verdict
+
+
+def new(key: str, line: str = "bottle") -> NewFrame:
+    return NewFrame(line=line, source="test", key=key, suffix=".png", captured=1.0)
+
+
+def verdict(id: str, label: int = 0) -> Verdict:
+    return Verdict(id=id, path="", sha256="", line="bottle", time=1.0, label=label)
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Iterator[Spool]:
+    spool = Spool(tmp_path / "spool", sinks=("files", "web"), limits=SpoolLimits(free_gigabytes=0))
+    yield spool
+    spool.close()
+
+
+def test_a_frame_is_on_the_disk_when_accept_returns(spool: Spool) -> None:
+    got = spool.accept(new("a"), b"pixels")
+    (held,) = spool.frames("accepted")
+    assert (held.id, held.seq, held.state) == (got.id, got.seq, "accepted")
+    assert spool.path(held).read_bytes() == b"pixels"
+    assert spool.depth()["bytes"] == 6
+
+
+def test_the_same_key_is_the_same_frame(spool: Spool) -> None:
+    first = spool.accept(new("a"), b"one")
+    again = spool.accept(new("a"), b"one")
+    assert (again.seq, again.duplicate, first.duplicate) == (first.seq, True, False)
+    assert spool.accept(new("a", line="screw"), b"one").seq != first.seq
+    with pytest.raises(SpoolError, match="another image"):
+        spool.accept(new("a"), b"two")
+    assert len(list(spool.images.rglob("*.png"))) == 2
+
+
+def test_a_frame_has_at_most_one_verdict_of_each_state_and_none_after_the_final(spool: Spool) -> None:
+    seq = spool.accept(new("a"), b"1").seq
+    assert spool.decide(seq, "provisional", verdict("a", 0), edge=b"{}")
+    assert not spool.decide(seq, "provisional", verdict("a", 1))
+    assert spool.frame(seq).state == "asked"
+    assert spool.decide(seq, "final", verdict("a", 1))
+    assert not spool.decide(seq, "final", verdict("a", 0))
+    assert not spool.decide(seq, "provisional", verdict("a", 0))
+    assert {s: v.label for s, v in spool.verdicts(seq).items()} == {"provisional": 0, "final": 1}
+    assert spool.frame(seq).state == "done"
+    assert [(d.state, d.act) for d in spool.outbox("web")] == [("provisional", True), ("final", False)]
+    (alarm,) = spool.alarms()
+    assert (alarm.kind, alarm.text) == (
+        "disagreement",
+        "the line acted on good; the answer that stands is defect",
+    )
+
+
+def test_the_line_acts_on_the_first_verdict_alone_and_only_in_time(spool: Spool) -> None:
+    for key, in_time in (("a", True), ("b", False)):
+        seq = spool.accept(new(key), b"1").seq
+        spool.decide(seq, "provisional", verdict(key), in_time=in_time)
+        spool.decide(seq, "final", verdict(key))
+    assert [d.act for d in spool.outbox("web")] == [True, False, False, False]
+    assert spool.alarms() == []
+
+
+def test_a_delivery_stays_until_its_own_sink_has_taken_it(spool: Spool) -> None:
+    seq = spool.accept(new("a"), b"1").seq
+    spool.decide(seq, "final", verdict("a"))
+    (one,) = spool.outbox("files")
+    spool.delivered([one.n])
+    spool.failed([d.n for d in spool.outbox("web")])
+    assert spool.outbox("files") == []
+    assert [d.attempts for d in spool.outbox("web")] == [1]
+    assert spool.kept() == []
+    spool.delivered([d.n for d in spool.outbox("web")])
+    assert [f.seq for f in spool.kept()] == [seq]
+
+
+def test_everything_outlives_the_process(tmp_path: Path) -> None:
+    folder = tmp_path / "s"
+    spool = Spool(folder, sinks=("a", "b"))
+    done, open_ = (spool.accept(new(k), k.encode()) for k in "xy")
+    spool.decide(done.seq, "final", verdict("x"))
+    spool.count("refused")
+    spool.close()
+    spool = Spool(folder, sinks=("a",))
+    assert [f.seq for f in spool.frames("accepted")] == [open_.seq]
+    assert spool.counters() == {"refused": 1}
+    assert len(spool.outbox("a")) == 1
+    assert [a.kind for a in spool.alarms()] == ["deliveries-dropped"]
+    assert spool.accept(new("z"), b"z").seq > open_.seq
+    spool.close()
+
+
+def test_a_folder_has_one_owner(spool: Spool) -> None:
+    with pytest.raises(SpoolError, match="running"):
+        Spool(spool.folder)
+
+
+def test_a_damaged_database_is_named(tmp_path: Path) -> None:
+    (tmp_path / "spool.sqlite").write_bytes(b"no database" * 1000)
+    with pytest.raises(SpoolError, match="damaged"):
+        Spool(tmp_path)
+
+
+def test_limits_refuse_and_lose_nothing(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, limits=SpoolLimits(frames=2, free_gigabytes=0))
+    seqs = [spool.accept(new(k), b"1").seq for k in "ab"]
+    with pytest.raises(SpoolFullError, match="2 frames wait"):
+        spool.accept(new("c"), b"1")
+    assert spool.accept(new("a"), b"1").duplicate
+    spool.decide(seqs[0], "final", verdict("a"))
+    spool.accept(new("c"), b"1")
+    spool.close()
+    for limits, what in (
+        (SpoolLimits(gigabytes=3e-9, free_gigabytes=0), "images are held"),
+        (SpoolLimits(free_gigabytes=1e6), "left on the disk"),
+    ):
+        spool = Spool(tmp_path, limits=limits)
+        with pytest.raises(SpoolFullError, match=what):
+            spool.accept(new("d"), b"1")
+        spool.close()
+
+
+def test_a_full_disk_is_an_error_of_its_own_and_leaves_no_file(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(spools.os, "fsync", full)
+    with pytest.raises(SpoolFullError, match="full"):
+        spool.accept(new("a"), b"1")
+    assert spool.frames("accepted") == []
+    assert [p for p in spool.images.rglob("*") if p.is_file()] == []
+
+
+def test_a_transaction_that_fails_changes_nothing(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    seq = spool.accept(new("a"), b"1").seq
+
+    def broken(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(spool, "_alarm", broken)
+    with pytest.raises(sqlite3.OperationalError):
+        spool.decide(seq, "final", verdict("a"), alarms=[("x", "y")])
+    assert spool.verdicts(seq) == {}
+    assert spool.outbox("web") == []
+    assert spool.depth()["accepted"] == 1
+
+
+def test_retention_keeps_the_record_without_the_image(spool: Spool) -> None:
+    seq = spool.accept(new("a"), b"1").seq
+    spool.decide(seq, "final", verdict("a"))
+    assert spool.forget(before=1e12) == 0
+    for sink in ("files", "web"):
+        spool.delivered([d.n for d in spool.outbox(sink)])
+    assert spool.forget(before=1e12) == 0
+    spool.drop_image(seq)
+    assert spool.depth()["bytes"] == 0
+    with pytest.raises(SpoolError, match="no longer kept"):
+        spool.path(spool.frame(seq))
+    assert spool.verdicts(seq)
+    assert spool.forget(before=1e12) == 1
+    assert spool.frame(seq) is None
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.sampled_from(["accept", "again", "ask", "provisional", "final"]), max_size=25))
+def test_no_order_of_calls_loses_a_frame_or_judges_it_twice(
+    tmp_path_factory: pytest.TempPathFactory, calls: list[str]
+) -> None:
+    spool = Spool(tmp_path_factory.mktemp("s"), sinks=("a",), limits=SpoolLimits(free_gigabytes=0))
+    accepted: list[int] = []
+    for i, call in enumerate(calls):
+        if call == "accept":
+            accepted.append(spool.accept(new(str(i)), str(i).encode()).seq)
+        elif accepted and call == "again":
+            key = spool.frame(accepted[-1]).key
+            assert spool.accept(new(key), key.encode()).duplicate
+        elif accepted and call == "ask":
+            spool.ask(accepted[-1], b"{}", "1")
+        elif accepted:
+            spool.decide(accepted[i % len(accepted)], call, verdict(str(i)))  # type: ignore[arg-type]
+    held = {f.seq for s in ("accepted", "asked", "done") for f in spool.frames(s)}
+    assert held == set(accepted)
+    done = {f.seq for f in spool.frames("done")}
+    assert done == {seq for seq in accepted if "final" in spool.verdicts(seq)}
+    assert len(spool.outbox("a")) == sum(len(spool.verdicts(seq)) for seq in accepted)
+    spool.close()
+
+
+CHILD = """
+import sys
+from pathlib import Path
+from saec.station.records import NewFrame, SpoolLimits
+from saec.station.spool import Spool
+spool = Spool(Path(sys.argv[1]), limits=SpoolLimits(free_gigabytes=0))
+i = 0
+while True:
+    frame = NewFrame(line="bottle", source="s", key=f"{i:06}", suffix=".png", captured=1.0)
+    print(spool.accept(frame, f"{i:06}".encode() * 50).seq, flush=True)
+    i += 1
+"""
+
+
+def test_sigkill_loses_no_acknowledged_frame_and_leaves_no_orphan(tmp_path: Path) -> None:
+    child = subprocess.Popen([sys.executable, "-c", CHILD, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    acknowledged = [int(child.stdout.readline()) for _ in range(40)]
+    os.kill(child.pid, signal.SIGKILL)
+    acknowledged += [int(line) for line in child.stdout.read().split()]
+    child.wait()
+    spool = Spool(tmp_path)
+    held = spool.frames("accepted", most=10_000)
+    assert set(acknowledged) <= {f.seq for f in held}
+    assert all(spool.path(f).read_bytes() == f.key.encode() * 50 for f in held)
+    assert len([p for p in spool.images.rglob("*") if p.is_file()]) == len(held)
+    spool.close()
+
+
+def test_threads_with_one_key_make_one_frame(spool: Spool) -> None:
+    got: list[int] = []
+    threads = [
+        threading.Thread(target=lambda: got.append(spool.accept(new("a"), b"1").seq)) for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(got)) == 1
+    assert len(list(spool.images.rglob("*.png"))) == 1
+    assert spool.depth()["accepted"] == 1
