@@ -29,6 +29,7 @@ from saec.pipeline.runinfo import (
 )
 from saec.pipeline.seeded import seed_judges, seed_profile
 from saec.pipeline.sources import Inputs, Source
+from saec.schedule.drift import DriftMonitor
 from saec.verdict import DEFECT, EdgeOpinion, Image, Verdict
 
 Progress = Callable[[Verdict], None]
@@ -139,10 +140,12 @@ def run_line(
         with meter.phase("warm-up"):
             warm_up(judges)
         write_run(out, info)
+        # Under the seed's thresholds scores have another scale than the calibration's goods.
+        drift = DriftMonitor([] if options.policy == "seed" else profile.calibration.goods)
         with meter.phase("run"), VerdictLog(out / VERDICTS_FILE) as log:
             if options.policy == "seed":
                 judges = seed_judges(judges, inputs.sources, options.seed)
-            observe = _observer(out, judges, options.config.maps, look)
+            observe = _observer(out, judges, options.config.maps, look, drift)
             for verdict in run_inspection(
                 inputs.sources, judges, options.config, known=known, observe=observe, stop=stop, spill=out
             ):
@@ -153,6 +156,9 @@ def run_line(
     readings = [_reading(meter, phase, resumed=bool(known)) for phase in ("loading", "warm-up", "run")]
     ended = "" if stop is not None and stop.is_set() else now()
     notes = [*info.notes, *tally.notes()]
+    if drift.state.alarm is not None:
+        tally.counts["drift"] = drift.state.alarm
+        notes.append(drift.state.sentence())
     info = msgspec.structs.replace(info, ended=ended, counts=tally.counts, meter=readings, notes=notes)
     write_run(out, info)
     return info
@@ -176,13 +182,13 @@ def map_name(id: str) -> str:
 
 
 def _observer(
-    out: Path, judges: Judges, maps: bool, look: Look | None
-) -> Callable[[Source, Image, EdgeOpinion], str | None] | None:
+    out: Path, judges: Judges, maps: bool, look: Look | None, drift: DriftMonitor
+) -> Callable[[Source, Image, EdgeOpinion], str | None]:
     threshold = judges.rules.calibration.threshold
-    if not maps and look is None:
-        return None
 
     def observe(source: Source, image: Image, opinion: EdgeOpinion) -> str | None:
+        if source.truth != DEFECT:  # drift is of the goods; where the truth is unknown its test sees to it
+            drift.update(opinion.score)
         if look is not None:
             look(source, image, opinion)
         if not maps:

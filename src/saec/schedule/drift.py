@@ -65,6 +65,18 @@ class DriftState:
     alarm: int | None
     direction: Direction | None
 
+    def sentence(self) -> str:
+        """The alarm in words; "" without one."""
+        if self.alarm is None:
+            return ""
+        how = {
+            "higher": "frames taken for good score higher than the calibration's goods",
+            "lower": "frames taken for good score lower than the calibration's goods",
+            "anomalous": "most frames score above nearly all of the calibration's goods",
+            None: "",
+        }[self.direction]
+        return f"Score drift: {how} (alarm at frame {self.alarm} of {self.frames}); calibrate again."
+
 
 class DriftMonitor:
     """Watches the scores of a line, one by one and in the order of the frames; its memory is constant.
@@ -72,6 +84,9 @@ class DriftMonitor:
     Args:
         goods: scores of the calibration goods. With fewer than 10 nothing but a flood can be seen.
         every: frames between false alarms, see ``EVERY``.
+
+    Attributes:
+        state: after the last frame.
 
     Raises:
         DataError: a score of a good is not finite.
@@ -92,22 +107,20 @@ class DriftMonitor:
         self._total = float(counts.sum())
         self._bets = [0.0] * len(_DIRECTIONS)
         self._every = every
-        self._frames = 0
-        self._alarm: int | None = None
-        self._direction: Direction | None = None
+        self.state = DriftState(frames=0, statistic=0.0, alarm=None, direction=None)
 
     def update(self, score: float) -> DriftState:
         """Take the next frame's score; one that is no number counts as above all goods."""
-        self._frames += 1
+        frames, alarm, direction = self.state.frames + 1, self.state.alarm, self.state.direction
         above = not score < self._cut
         self._bet(4, _FLOOD / _USUAL if above else (1 - _FLOOD) / (1 - _USUAL))
         if not above:
             self._compare(bisect_left(self._edges, score))
         statistic = sum(self._bets) / len(self._bets)
-        if self._alarm is None and statistic >= self._every:
-            self._alarm = self._frames
-            self._direction = _DIRECTIONS[self._bets.index(max(self._bets))]
-        return DriftState(self._frames, statistic, self._alarm, self._direction)
+        if alarm is None and statistic >= self._every:
+            alarm, direction = frames, _DIRECTIONS[self._bets.index(max(self._bets))]
+        self.state = DriftState(frames, statistic, alarm, direction)
+        return self.state
 
     def _compare(self, cell: int) -> None:
         """Bet on the cell's place under the urn, then put it into the urn."""
