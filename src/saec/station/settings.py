@@ -1,0 +1,375 @@
+"""The station's settings: one TOML file, checked as a whole before anything starts.
+
+An error names the line of the file and the remedy. Paths in the file are relative to the file.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+
+from saec.errors import ConfigError
+from saec.station.records import Retention, SpoolLimits
+
+Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$")]
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+
+
+class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    pass
+
+
+class Guard(_Section, frozen=True, kw_only=True):
+    """When a frame is no fair picture of a part; None leaves a check out. See ``saec.station.guard``.
+
+    Attributes:
+        dark, bright: mean grey value (0 to 255) below and above which nothing can be judged.
+        blur: sharpness, as a share of the line's own goods, below which a frame is blurred.
+        empty: likeness to the goods below which there is no part, in the line's complexity units.
+    """
+
+    dark: float | None = 15.0
+    bright: float | None = 245.0
+    blur: Share | None = 0.2
+    empty: float | None = None
+
+
+class LineSettings(_Section, frozen=True, kw_only=True):
+    """One product.
+
+    Attributes:
+        name: what its frames' ids begin with.
+        profile: folder of the line profile; taken over as version 1 when the station first starts.
+        cloud: whether the cloud is asked about what the edge is not sure of.
+        deadline: seconds from acceptance within which the line needs a verdict to act on.
+        policy: who answers.
+        budget: most of the frames that may be sent, as a share; None is no bound.
+    """
+
+    name: Name
+    profile: Path
+    cloud: bool = True
+    deadline: Positive = 1.0
+    policy: Literal["gate", "edge", "cloud", "value"] = "gate"
+    budget: Share | None = None
+    guard: Guard = Guard()
+
+
+class FolderSource(_Section, frozen=True, kw_only=True, tag_field="kind", tag="folder"):
+    """Image files that appear in a folder.
+
+    Attributes:
+        path: is watched, its subfolders too.
+        settle: seconds for which a file must not change before it is read.
+        after: what becomes of a file that was accepted.
+        poll: seconds between looks.
+    """
+
+    name: Name
+    line: Name
+    path: Path
+    settle: Positive = 0.2
+    after: Literal["delete", "keep", "move"] = "move"
+    poll: Positive = 0.1
+
+
+class CameraSource(_Section, frozen=True, kw_only=True, tag_field="kind", tag="camera"):
+    """An RTSP or USB camera; the newest frame wins, older ones are counted as dropped.
+
+    Attributes:
+        address: "rtsp://...", or the number of a USB camera.
+        interval: seconds between frames that are taken.
+        open_timeout, read_timeout: seconds after which a camera is given up and opened again.
+    """
+
+    name: Name
+    line: Name
+    address: str
+    interval: Positive = 0.5
+    open_timeout: Positive = 10.0
+    read_timeout: Positive = 5.0
+
+
+class VideoSource(_Section, frozen=True, kw_only=True, tag_field="kind", tag="video"):
+    """A video file, every ``every``-th frame of it, once.
+
+    Attributes:
+        realtime: at the file's own pace, as a camera would give it; else as fast as the spool takes it.
+    """
+
+    name: Name
+    line: Name
+    path: Path
+    every: Annotated[int, msgspec.Meta(ge=1)] = 1
+    realtime: bool = False
+
+
+Source = FolderSource | CameraSource | VideoSource
+
+
+class FileSink(_Section, frozen=True, kw_only=True, tag_field="kind", tag="files"):
+    """A folder with one JSONL (or CSV) file a day."""
+
+    name: Name
+    path: Path
+    format: Literal["jsonl", "csv"] = "jsonl"
+
+
+class WebhookSink(_Section, frozen=True, kw_only=True, tag_field="kind", tag="webhook"):
+    """HTTP POST of each verdict as JSON, with its idempotency key in the header ``Idempotency-Key``.
+
+    Attributes:
+        token_file: file with the bearer token.
+    """
+
+    name: Name
+    url: str
+    token_file: Path | None = None
+    timeout: Positive = 10.0
+
+
+class MqttSink(_Section, frozen=True, kw_only=True, tag_field="kind", tag="mqtt"):
+    """MQTT with quality of service 1: each verdict as JSON to ``topic``/LINE."""
+
+    name: Name
+    host: str
+    port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 1883
+    topic: str = "saec/verdicts"
+    user: str | None = None
+    password_file: Path | None = None
+    tls: bool = False
+    timeout: Positive = 10.0
+
+
+Sink = FileSink | WebhookSink | MqttSink
+
+
+class CloudSettings(_Section, frozen=True, kw_only=True):
+    """The cloud service.
+
+    Attributes:
+        url: of an OpenAI-compatible server, "https://gpu:8443/v1".
+        model: its name there, or that of an adapter.
+        token_file: file with the bearer token.
+        references: good images shown before each frame.
+        timeout: seconds for one answer.
+        concurrency: requests under way at once.
+        batch: frames asked about at once.
+        ca_file: certificates to trust beside the system's.
+    """
+
+    url: str
+    model: str
+    token_file: Path | None = None
+    references: Annotated[int, msgspec.Meta(ge=0, le=8)] = 1
+    timeout: Positive = 20.0
+    concurrency: Annotated[int, msgspec.Meta(ge=1)] = 4
+    batch: Annotated[int, msgspec.Meta(ge=1)] = 8
+    ca_file: Path | None = None
+
+
+class StationSection(_Section, frozen=True, kw_only=True):
+    """The station itself.
+
+    Attributes:
+        name: unique among the stations of a cloud service.
+        data: folder of spool, profiles' versions and logs.
+        listen: "HOST:PORT" of API, status page and metrics.
+        tokens_file: sha256 of the tokens that may post frames and change things, one "NAME HEX" a line;
+            without it only loopback addresses may be listened on.
+        privacy: no image leaves the site: the cloud must then lie in it.
+    """
+
+    name: Name = "station"
+    data: Path = Path("station-data")
+    listen: str = "127.0.0.1:8090"
+    tokens_file: Path | None = None
+    privacy: bool = False
+
+
+class Settings(_Section, frozen=True, kw_only=True):
+    """The whole file."""
+
+    station: StationSection = StationSection()
+    line: list[LineSettings]
+    source: list[Source] = []
+    sink: list[Sink] = []
+    cloud: CloudSettings | None = None
+    spool: SpoolLimits = SpoolLimits()
+    retention: Retention = Retention()
+
+
+def read_settings(path: Path) -> Settings:
+    """Read and check a settings file; nothing is opened or started.
+
+    Raises:
+        ConfigError: names the line of the file and the remedy.
+    """
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as e:
+        raise ConfigError(f"{path} cannot be read: {e}", "give a TOML file in UTF-8") from e
+    try:
+        plain = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as e:
+        raise ConfigError(f"{path}: {e}", "mend the TOML there") from e
+    if isinstance(station := plain.setdefault("station", {}), dict):
+        station.setdefault("data", str(StationSection().data))  # relative to the file, as if written there
+    try:
+        settings = msgspec.convert(plain, Settings, dec_hook=_path(path.parent.resolve()))
+    except msgspec.ValidationError as e:
+        what, where = _split(str(e))
+        raise ConfigError(f"{path}{_line_of(text, where)}: {what}", _remedy(where)) from e
+    _check(settings, path, text)
+    return settings
+
+
+def _path(root: Path) -> Any:
+    def convert(kind: type, value: object) -> object:
+        if kind is Path and isinstance(value, str) and value:
+            return root / Path(value).expanduser()
+        raise ValueError(f"Expected a path, got {value!r}")
+
+    return convert
+
+
+def _split(message: str) -> tuple[str, list[str | int]]:
+    """msgspec's message without the place, and the place as keys and indices."""
+    what, _, where = message.rpartition(" - at `$")
+    if not what:
+        return message, []
+    keys: list[str | int] = []
+    for name, index in re.findall(r"\.([\w-]+)|\[(\d+)\]", where):
+        keys.append(name or int(index))
+    if (unknown := re.search(r"unknown field `([^`]+)`", what)) is not None:
+        keys.append(unknown[1])
+    return what, keys
+
+
+def _line_of(text: str, where: list[str | int]) -> str:
+    """ " line N" of the place, as far as it can be found: the section's header, then the key below it."""
+    if not where or not isinstance(where[0], str):
+        return ""
+    section = re.escape(where[0])
+    nth = next((k for k in where[1:2] if isinstance(k, int)), 0)
+    lines = text.splitlines()
+    headers = [i for i, line in enumerate(lines) if re.match(rf"\s*\[+\s*{section}\s*\]+", line)]
+    if nth >= len(headers):
+        return ""
+    found = headers[nth]
+    name = next((k for k in reversed(where) if isinstance(k, str)), where[0])
+    for i in range(found + 1, len(lines)):
+        if re.match(r"\s*\[", lines[i]) and not re.match(rf"\s*\[+\s*{section}\.", lines[i]):
+            break
+        if re.match(rf"\s*[\"']?{re.escape(name)}[\"']?\s*[.=]", lines[i]):
+            found = i
+            break
+    return f" line {found + 1}"
+
+
+def _remedy(where: list[str | int]) -> str:
+    name = next((k for k in reversed(where) if isinstance(k, str)), "")
+    known = {s.__name__: s for s in (StationSection, LineSettings, CloudSettings)}
+    section = {"station": "StationSection", "line": "LineSettings", "cloud": "CloudSettings"}
+    if where and isinstance(where[0], str) and name and (kind := section.get(where[0])) is not None:
+        fields = known[kind].__struct_fields__
+        if name not in fields:
+            return f"[{where[0]}] knows {', '.join(fields)}"
+    return (
+        f"mend `{name}`; docs/station.md lists every setting"
+        if name
+        else "docs/station.md lists the settings"
+    )
+
+
+def _check(settings: Settings, path: Path, text: str) -> None:
+    """What the types cannot say: names that are unique and known, addresses that are allowed."""
+
+    def fail(where: list[str | int], what: str, remedy: str) -> None:
+        raise ConfigError(f"{path}{_line_of(text, where)}: {what}", remedy)
+
+    lines = {line.name for line in settings.line}
+    if not settings.line:
+        fail([], "no [[line]]", "name at least one line with its profile")
+    for section, entries in (("line", settings.line), ("source", settings.source), ("sink", settings.sink)):
+        names = [entry.name for entry in entries]
+        for i, name in enumerate(names):
+            if name in names[:i]:
+                fail([section, i, "name"], f"two of [[{section}]] are named {name}", "give each its own name")
+    for i, line in enumerate(settings.line):
+        if not (line.profile / "line.json").is_file():
+            fail(
+                ["line", i, "profile"],
+                f"{line.profile} is no line profile",
+                "make one with `saec fit DATASET --out LINE`",
+            )
+        if line.policy == "cloud" and settings.cloud is None:
+            fail(["line", i, "policy"], "policy cloud without a [cloud]", "name the cloud service")
+    for i, source in enumerate(settings.source):
+        if source.line not in lines:
+            known = ", ".join(sorted(lines))
+            fail(["source", i, "line"], f"no [[line]] is named {source.line}", f"known lines: {known}")
+        if isinstance(source, FolderSource) and source.path.is_relative_to(settings.station.data):
+            fail(["source", i, "path"], "the folder lies in the station's data", "watch another folder")
+    host, port = address(settings.station.listen, fail)
+    if settings.station.tokens_file is None and not _is_loopback(host):
+        fail(
+            ["station", "listen"],
+            f"{host}:{port} can be reached from outside and no token is asked for",
+            "name a tokens_file, or listen on 127.0.0.1",
+        )
+    _check_addresses(settings, fail)
+
+
+def _check_addresses(settings: Settings, fail: Any) -> None:
+    cloud = settings.cloud
+    if cloud is not None:
+        url = urlsplit(cloud.url)
+        if url.scheme not in ("http", "https") or not url.hostname:
+            fail(["cloud", "url"], f"{cloud.url!r} is no address", "give https://HOST:PORT/v1")
+        if settings.station.privacy and not is_on_site(url.hostname or ""):
+            fail(
+                ["cloud", "url"],
+                f"privacy is on and {url.hostname} is not known to lie in the site",
+                "use a private or loopback address, or remove [cloud]",
+            )
+        if cloud.token_file is not None and url.scheme == "http" and not _is_loopback(url.hostname or ""):
+            fail(["cloud", "url"], "the token would travel unencrypted", "use https")
+    for i, sink in enumerate(settings.sink):
+        if isinstance(sink, WebhookSink) and urlsplit(sink.url).scheme not in ("http", "https"):
+            fail(["sink", i, "url"], f"{sink.url!r} is no address", "give https://HOST/PATH")
+
+
+def address(listen: str, fail: Any) -> tuple[str, int]:
+    """HOST and PORT of "HOST:PORT"; port 0 takes a free one."""
+    host, _, port = listen.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65535:
+        fail(["station", "listen"], f"{listen!r} is no address", "give HOST:PORT, such as 127.0.0.1:8090")
+    return host.strip("[]"), int(port)
+
+
+def is_on_site(host: str) -> bool:
+    """Whether an address lies in the site for certain: loopback, private, or link-local by number."""
+    if host == "localhost":
+        return True
+    try:
+        ip = ipaddress.ip_address(host)
+    except ValueError:
+        return False  # a name may lead anywhere, tomorrow if not today
+    return ip.is_loopback or ip.is_private or ip.is_link_local
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,116 @@
+"""A settings file is checked as a whole, and an error names its line and the remedy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from saec.errors import ConfigError
+from saec.station.settings import FolderSource, MqttSink, is_on_site, read_settings
+
+GOOD = """
+[station]
+name = "cell-3"
+listen = "127.0.0.1:0"
+
+[[line]]
+name = "bottle"
+profile = "bottle"
+deadline = 0.2
+
+[[source]]
+kind = "folder"
+name = "in"
+line = "bottle"
+path = "in"
+
+[[sink]]
+kind = "mqtt"
+name = "plc"
+host = "10.0.0.7"
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "bottle").mkdir()
+    (tmp_path / "bottle" / "line.json").write_text("{}")
+    return tmp_path
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "station.toml"
+    path.write_text(text)
+    return path
+
+
+def test_a_whole_file(folder: Path) -> None:
+    settings = read_settings(write(folder, GOOD))
+    (source,), (sink,) = settings.source, settings.sink
+    assert isinstance(source, FolderSource)
+    assert source.path == folder / "in"
+    assert isinstance(sink, MqttSink)
+    assert settings.line[0].profile == folder / "bottle"
+    assert settings.station.data == folder / "station-data"
+
+
+@pytest.mark.parametrize(
+    ("change", "line", "what"),
+    [
+        (("deadline = 0.2", "deadline = -1"), 9, "0"),
+        (("deadline = 0.2", "deadlin = 1"), 9, "deadlin"),
+        (("deadline = 0.2", 'deadline = "soon"'), 9, "float"),
+        (('profile = "bottle"', 'profile = "nowhere"'), 8, "no line profile"),
+        (('kind = "folder"', 'kind = "magic"'), 12, "magic"),
+        (('line = "bottle"\npath', 'line = "screw"\npath'), 14, "screw"),
+        (('host = "10.0.0.7"', 'host = "10.0.0.7"\nport = 99999'), 21, "65535"),
+        (('listen = "127.0.0.1:0"', 'listen = "0.0.0.0:80"'), 4, "token"),
+        (('listen = "127.0.0.1:0"', 'listen = "here"'), 4, "address"),
+        (('name = "cell-3"', 'name = "../x"'), 3, "Expected"),
+        (('name = "in"', 'name = "in'), 13, "line 13"),
+        (('name = "bottle"\nprofile', 'name = "bottle"\npolicy = "cloud"\nprofile'), 8, "cloud"),
+    ],
+)
+def test_an_error_names_its_line(folder: Path, change: tuple[str, str], line: int, what: str) -> None:
+    assert GOOD.count(change[0]) == 1
+    with pytest.raises(ConfigError) as e:
+        read_settings(write(folder, GOOD.replace(*change)))
+    assert f"line {line}" in e.value.what
+    assert what in e.value.what
+    assert e.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("cloud", "privacy", "what"),
+    [
+        ('url = "https://example.com/v1"', "true", "privacy"),
+        ('url = "https://10.1.2.3/v1"', "true", None),
+        ('url = "https://example.com/v1"', "false", None),
+        ('url = "gpu:8443"', "false", "address"),
+        ('url = "http://10.1.2.3/v1"\ntoken_file = "t"', "false", "unencrypted"),
+    ],
+)
+def test_no_image_leaves_the_site(folder: Path, cloud: str, privacy: str, what: str | None) -> None:
+    text = GOOD.replace("[[line]]", f'privacy = {privacy}\n\n[cloud]\nmodel = "small"\n{cloud}\n\n[[line]]')
+    if what is None:
+        assert read_settings(write(folder, text)).cloud is not None
+        return
+    with pytest.raises(ConfigError, match=what):
+        read_settings(write(folder, text))
+
+
+def test_what_lies_on_site() -> None:
+    on = ("localhost", "127.0.0.1", "::1", "192.168.1.5", "10.0.0.1", "fe80::1")
+    assert all(is_on_site(host) for host in on)
+    assert not any(is_on_site(host) for host in ("8.8.8.8", "gpu.factory.example", "", "2001:db9::1"))
+
+
+def test_names_are_unique_and_lines_needed(folder: Path) -> None:
+    twice = GOOD + '\n[[line]]\nname = "bottle"\nprofile = "bottle"\n'
+    with pytest.raises(ConfigError, match="two of"):
+        read_settings(write(folder, twice))
+    with pytest.raises(ConfigError, match="line"):
+        read_settings(write(folder, "[station]\nname = 'x'\n"))
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_settings(folder / "gone.toml")
