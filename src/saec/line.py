@@ -140,6 +140,7 @@ class CloudTrust(msgspec.Struct, frozen=True, kw_only=True):
     offset: float = 0.0
     n_good: int = 0
     n_defect: int = 0
+    mending: Mending = Mending()
 
 
 class Certificate(msgspec.Struct, frozen=True, kw_only=True):

@@ -37,11 +37,19 @@ def cross_entropy(logit: Array, target: Array) -> Array:
     return np.logaddexp(0.0, logit) - target * logit
 
 
-def fit_balanced(good: Array, defect: Array, *, prior: Array, strength: Array) -> Array:
+def fit_balanced(
+    good: Array,
+    defect: Array,
+    *,
+    prior: Array,
+    strength: Array,
+    rows: tuple[Array, Array] | None = None,
+) -> Array:
     """Weights (never negative) and offset of a logistic regression, at a prevalence of one half.
 
     Args:
         good, defect: n x d features of each class; at least one row each.
+        rows: how much each row of either class weighs against the others of its class; None is alike.
         prior: d + 1 values to which the d weights and the offset are drawn.
         strength: d + 1 values; the penalty is half of strength * (value - prior)^2, on the scale of
             the mean log loss.
@@ -54,6 +62,8 @@ def fit_balanced(good: Array, defect: Array, *, prior: Array, strength: Array) -
     x = np.vstack([good, defect])
     x = np.hstack([x, np.ones((len(x), 1))])
     target, weight = balanced_targets(len(good), len(defect))
+    if rows is not None:
+        weight = np.concatenate([0.5 * row / row.sum() for row in rows])
 
     def objective(w: Array) -> tuple[float, Array]:
         z = x @ w
