@@ -66,8 +66,8 @@ def test_a_hub_name_never_fetches_pickles(monkeypatch, folder):
 
 
 def test_another_architecture_is_refused(folder):
-    (folder / "config.json").write_text(json.dumps({"model_type": "llava"}))
-    with pytest.raises(ModelError, match="'llava'"):
+    (folder / "config.json").write_text(json.dumps({"model_type": "llava_next"}))
+    with pytest.raises(ModelError, match="'llava_next'"):
         check_checkpoint(folder)
 
 

@@ -14,7 +14,7 @@ from saec.cloud.checkpoint import SMALL
 from saec.config import CloudConfig
 from saec.data.procedural import draw_product
 from saec.errors import AnswerError, ConfigError, ModelError
-from saec.prompts import DEFAULT
+from saec.prompts import V1
 
 CPU = {"dtype": "float32", "device": "cpu"}
 
@@ -35,7 +35,7 @@ def copy(tmp_path):
 def test_the_engine_says_what_it_is(engine):
     assert engine.name == "small"
     assert engine.demonstration
-    assert engine.prompt == DEFAULT.version
+    assert engine.prompt == V1.version
     assert len(engine.weights_hash) == 64
 
 
@@ -92,7 +92,7 @@ def test_explaining_a_batch_says_what_single_calls_say(engine):
 
 
 def test_an_answer_that_does_not_parse_names_its_frame(engine, monkeypatch):
-    monkeypatch.setattr(engine, "_generate", lambda queries: ["a scratch, I think" for _ in queries])
+    monkeypatch.setattr(engine, "_write", lambda asks, **_: ["a scratch, I think" for _ in asks])
     with pytest.raises(AnswerError, match=r"^frame-7: "):
         engine.explain([query(noise(0), name="frame-7")])
 
@@ -144,7 +144,9 @@ def test_no_such_device_is_a_model_error():
         open_engine(CloudConfig(device="abacus"))
 
 
-@pytest.mark.parametrize("setting", [{"batch": 0}, {"references": -1}, {"side": 10}])
+@pytest.mark.parametrize(
+    "setting", [{"batch": 0}, {"references": -1}, {"side": 10}, {"views": 0}, {"views": 9}]
+)
 def test_settings_out_of_range_are_refused(setting):
     with pytest.raises(ConfigError, match="out of range"):
         open_engine(CloudConfig(**setting, **CPU))

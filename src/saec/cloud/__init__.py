@@ -13,6 +13,7 @@ from saec.config import CloudConfig
 from saec.errors import ExtraError
 
 if TYPE_CHECKING:
+    from saec.cloud.llava import LlavaEngine
     from saec.cloud.qwen import QwenEngine
 
 __all__ = ["open_engine"]
@@ -20,7 +21,7 @@ __all__ = ["open_engine"]
 _NEEDED = ("torch", "transformers", "tokenizers", "safetensors", "huggingface_hub")
 
 
-def open_engine(config: CloudConfig) -> QwenEngine:
+def open_engine(config: CloudConfig) -> QwenEngine | LlavaEngine:
     """Load the checkpoint that the settings name and return the engine that asks it.
 
     Args:
@@ -28,8 +29,8 @@ def open_engine(config: CloudConfig) -> QwenEngine:
             name), adapter, side, batch size, number of references, dtype and device.
 
     Returns:
-        A ``saec.verdict.CloudEngine`` with, besides, ``prompt`` (version of the prompt),
-        ``demonstration`` and ``weights_hash``.
+        A ``saec.verdict.CloudEngine`` with, besides, ``prompt`` (version of the prompt), ``side`` (of its
+        input), ``demonstration`` and ``weights_hash``; of the class that the checkpoint's architecture asks.
 
     Raises:
         ExtraError: the packages of ``saec[cloud]`` are not installed.
@@ -38,6 +39,13 @@ def open_engine(config: CloudConfig) -> QwenEngine:
     for package in (*_NEEDED, *(("peft",) if config.adapter is not None else ())):
         if find_spec(package) is None:
             raise ExtraError(package, "cloud")
+    from saec.cloud.checkpoint import check_checkpoint, find_checkpoint
+
+    folder = find_checkpoint(config.model)
+    if check_checkpoint(folder) == "llava":
+        from saec.cloud.llava import LlavaEngine
+
+        return LlavaEngine.open(config, folder)
     from saec.cloud.qwen import QwenEngine
 
-    return QwenEngine.open(config)
+    return QwenEngine.open(config, folder)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import msgspec
 
 from saec.errors import AnswerError
 from saec.verdict import Box, CloudQuery, Explanation
+
+T = TypeVar("T")
 
 
 class _Words(msgspec.Struct, forbid_unknown_fields=True):
@@ -52,14 +57,10 @@ def parse_label(text: str, labels: tuple[str, str]) -> int:
         ) from None
 
 
-def explanation_of(query: CloudQuery, text: str) -> Explanation:
-    """The explanation of a query's defect; its box is the query's focus.
-
-    Raises:
-        AnswerError: the text does not parse; it names the frame.
-    """
+def named(query: CloudQuery, parse: Callable[..., T], *what: object) -> T:
+    """What is parsed from an answer on a query; an AnswerError names its frame."""
     try:
-        return parse_explanation(text, query.focus)
+        return parse(*what)
     except AnswerError as e:
         raise AnswerError(f"{query.frame.id}: {e.what}", e.remedy) from e
 

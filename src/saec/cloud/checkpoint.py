@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import msgspec
 
@@ -20,7 +20,13 @@ from saec.errors import ModelError
 SMALL = Path(__file__).parent / "small"
 """Folder of the demonstration checkpoint that ships."""
 
-ARCHITECTURE = "qwen2_5_vl"
+Architecture = Literal["qwen2_5_vl", "llava"]
+"""What can be loaded, as ``model_type`` of a checkpoint's ``config.json``."""
+
+LLAVA_NAME = "llava-hf/llava-1.5-7b-hf"
+"""The conversion of LLaVA-1.5 that transformers loads; the original's owner and classes follow."""
+_ORIGINAL_OWNER, _ORIGINAL_CLASS = "liuhaotian/", "LlavaLlama"
+
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 _HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
@@ -32,11 +38,18 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
         demonstration: trained to show the mechanism, not to judge real parts; reports say so.
         side: square root of the number of pixels at which it was trained.
         square: trained on squares only, so the aspect is not kept.
+        prompt: version of the prompt it was trained with; None is the default one.
+        max_references: most references that it was trained to see in one pass; more are shown in turn
+            and the answers averaged. None is any number.
+        views: flips and turns that are averaged unless the settings say otherwise.
     """
 
     demonstration: bool = False
     side: int = 448
     square: bool = False
+    prompt: str | None = None
+    max_references: int | None = None
+    views: int = 1
 
 
 def find_checkpoint(model: str) -> Path:
@@ -47,6 +60,8 @@ def find_checkpoint(model: str) -> Path:
     """
     if model == "small":
         return SMALL
+    if model.startswith(_ORIGINAL_OWNER):
+        raise _original_llava(model)
     folder = Path(model).expanduser()
     if folder.is_dir():
         return folder
@@ -68,24 +83,36 @@ def _from_hub(name: str) -> Path:
         ) from e
 
 
-def check_checkpoint(folder: Path) -> None:
-    """Refuse what is not a Qwen2.5-VL checkpoint in safetensors.
+def check_checkpoint(folder: Path) -> Architecture:
+    """The architecture of a checkpoint in safetensors; what cannot be loaded is refused.
 
     Raises:
-        ModelError: says which of the two it is not.
+        ModelError: another architecture, the original form of LLaVA, or no safetensors.
     """
     config = _read_json(folder / "config.json")
-    kind = config.get("model_type")
-    if kind != ARCHITECTURE:
+    if any(str(name).startswith(_ORIGINAL_CLASS) for name in config.get("architectures") or ()):
+        raise _original_llava(str(folder))
+    kinds: tuple[Architecture, ...] = get_args(Architecture)
+    found = config.get("model_type")
+    kind = next((kind for kind in kinds if kind == found), None)
+    if kind is None:
         raise ModelError(
-            f"{folder} is a checkpoint of type {kind!r}, not {ARCHITECTURE!r}",
-            "use a Qwen2.5-VL checkpoint, for example Qwen/Qwen2.5-VL-7B-Instruct",
+            f"{folder} is a checkpoint of type {found!r}, none of {', '.join(kinds)}",
+            f"use a Qwen2.5-VL checkpoint, for example Qwen/Qwen2.5-VL-7B-Instruct, or {LLAVA_NAME}",
         )
     if not weight_files(folder):
         raise ModelError(
             f"{folder} holds no *.safetensors",
             "convert the weights to safetensors; pickled weights are not opened",
         )
+    return kind
+
+
+def _original_llava(name: str) -> ModelError:
+    return ModelError(
+        f"{name} is LLaVA in its original form, which transformers cannot load",
+        f"use {LLAVA_NAME}: the same weights, converted",
+    )
 
 
 def check_adapter(adapter: str) -> Path:

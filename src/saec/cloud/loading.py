@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from transformers import AutoTokenizer, Qwen2_5_VLForConditionalGeneration
+from transformers import AutoTokenizer
 from transformers.utils import logging
 
 from saec.cloud.checkpoint import ADAPTER_WEIGHTS
@@ -45,8 +45,13 @@ def pick_dtype(config: CloudConfig, device: torch.device) -> torch.dtype:
     return torch.float32 if config.dtype == "float32" else torch.bfloat16
 
 
-def load_model(folder: Path, adapter: Path | None, device: torch.device, dtype: torch.dtype) -> Any:
+def load_model(
+    kind: Any, folder: Path, adapter: Path | None, device: torch.device, dtype: torch.dtype
+) -> Any:
     """The model in evaluation mode, its adapter applied and not merged.
+
+    Args:
+        kind: transformers' class of the model.
 
     Raises:
         ModelError: weights that do not fit the configuration, or an adapter that does not fit the model.
@@ -54,7 +59,7 @@ def load_model(folder: Path, adapter: Path | None, device: torch.device, dtype: 
     # The line has progress bars of its own.
     logging.disable_progress_bar()
     try:
-        model, report = Qwen2_5_VLForConditionalGeneration.from_pretrained(
+        model, report = kind.from_pretrained(
             folder, dtype=dtype, use_safetensors=True, local_files_only=True, output_loading_info=True
         )
     except (OSError, RuntimeError, ValueError, SafetensorError) as e:

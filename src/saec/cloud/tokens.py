@@ -41,7 +41,7 @@ def answer_ids(tokenizer: Any, prefix: str, labels: tuple[str, str]) -> tuple[in
     if any(end[:-1] != head for end in ends) or ends[0][-1] == ends[1][-1]:
         raise ModelError(
             f"the tokenizer does not keep the labels {labels} as single tokens after {prefix[-8:]!r}",
-            "use a checkpoint with Qwen2.5-VL's tokenizer rules",
+            "use a checkpoint with its model's own tokenizer",
         )
     return ends[0][-1], ends[1][-1]
 
