@@ -167,7 +167,8 @@ def _show(results: Sequence[Result]) -> None:
     columns = _COLUMNS[:_ALWAYS] if narrow else _COLUMNS
     table = _table(columns)
     for result in results:
-        table.add_row(*_row(result.task.name, msgspec.to_builtins(result.metrics), columns))
+        name = result.task.name + ("\ncross-domain" if result.cross_domain else "")
+        table.add_row(*_row(name, msgspec.to_builtins(result.metrics), columns))
     for name, group in several:
         spread = over_seeds([result.metrics for result in group])
         table.add_row(*_spread(f"{name}, {len(group)} seeds", spread, columns), style="dim")
@@ -186,6 +187,8 @@ def _show(results: Sequence[Result]) -> None:
         if results[0].info is not None:
             click.echo(meter_line(results[0].info))
     for result in results:
+        if result.cross_domain:
+            click.echo(f"{result.task.name}: cross-domain: {result.cross_domain}")
         if result.metrics.n_error:
             click.echo(f"{result.task.name}: {result.metrics.n_error} frames with an error are in no figure")
         if result.metrics.n_provisional:

@@ -172,6 +172,8 @@ def _tell(info: Any, folder: Path, *, as_json: bool) -> None:
         f"{counts.get('frames', 0)} frames: {counts.get('good', 0)} good, {counts.get('defect', 0)} defect, "
         f"{counts.get('error', 0)} error; {counts.get('escalated', 0)} sent to the cloud"
     )
+    if info.cross_domain:
+        click.echo(f"cross-domain: {info.cross_domain}")
     if info.cloud is not None:
         click.echo(info.cloud.reason)
     click.echo(meter_line(info))

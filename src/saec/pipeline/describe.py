@@ -12,6 +12,7 @@ from typing import Any
 
 from saec import __version__
 from saec.line import LineProfile
+from saec.pipeline.domain import ADAPTER_FILE, adapter_origin, cross_domain
 from saec.pipeline.loading import Cloud, PolicyName, standing
 from saec.pipeline.runinfo import CloudInfo, DatasetInfo, LineInfo, Machine, RunInfo
 from saec.pipeline.sources import Inputs
@@ -35,6 +36,7 @@ def describe(
 ) -> RunInfo:
     """The ``RunInfo`` of a run that starts now."""
     line, calibration = profile.line, profile.calibration
+    adapter = cloud.config.adapter if cloud else None
     return RunInfo(
         saec=__version__,
         line=LineInfo(
@@ -61,13 +63,21 @@ def describe(
             root=inputs.root, layout=inputs.layout, split=inputs.split, procedural=inputs.procedural
         ),
         cloud=_cloud_info(cloud, profile, policy) if cloud else None,
+        cross_domain=cross_domain(profile, inputs, adapter),
         policy=policy if cloud else "edge",
         command=command,
         started=now(),
         machine=_machine(),
         versions=_versions(LIBRARIES),
         config=config,
+        notes=_unnamed(adapter),
     )
+
+
+def _unnamed(adapter: str | None) -> list[str]:
+    if adapter is None or adapter_origin(adapter) is not None:
+        return []
+    return [f"What the adapter was tuned on is unknown: it has no {ADAPTER_FILE}."]
 
 
 def _cloud_info(cloud: Cloud, profile: LineProfile, policy: PolicyName) -> CloudInfo:

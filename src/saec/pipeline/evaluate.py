@@ -16,11 +16,12 @@ from saec.data.images import read_mask
 from saec.data.manifest import Manifest, check_disjoint
 from saec.errors import DataError, LineError
 from saec.line import LineProfile, sha256_file, write_json
+from saec.pipeline.domain import cross_domain
 from saec.pipeline.loading import Cloud
 from saec.pipeline.log import read_verdicts
 from saec.pipeline.metrics import Metrics, evaluate_verdicts, mean_row, over_seeds
 from saec.pipeline.pixels import PixelMetrics
-from saec.pipeline.runinfo import METRICS_FILE, RunInfo
+from saec.pipeline.runinfo import METRICS_FILE, RUN_FILE, RunInfo, read_run
 from saec.pipeline.running import Look, Options, Progress, run_line, verdicts_of
 from saec.pipeline.sources import Inputs, Source, Split, list_inputs
 from saec.verdict import DEFECT, EdgeOpinion, Image, Verdict
@@ -49,11 +50,17 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What was measured of one task; ``info`` is None where an existing log was read."""
+    """What was measured of one task.
+
+    Attributes:
+        info: of the run; None where an existing log was read.
+        cross_domain: says so where something was made on another data set, see ``saec.pipeline.domain``.
+    """
 
     task: Task
     metrics: Metrics
     info: RunInfo | None
+    cross_domain: str | None = None
 
 
 def pair_up(lines: Sequence[Path], dataset: Path) -> list[Task]:
@@ -128,7 +135,7 @@ def evaluate_line(
     else:
         info, metrics = judge_into(out)
         write_metrics(out, metrics)
-    return Result(task, metrics, info)
+    return Result(task, metrics, info, info.cross_domain)
 
 
 def evaluate_log(task: Task, log: Path, *, split: Split = "all", layout: str = "auto") -> Result:
@@ -149,7 +156,9 @@ def evaluate_log(task: Task, log: Path, *, split: Split = "all", layout: str = "
         raise DataError(f"{log}: no verdict of known truth", "name the data set that was judged")
     if (manifest := _manifest(profile)) is not None:
         check_disjoint({v.sha256: v.path for v in verdicts if v.truth is not None and v.sha256}, manifest)
-    return Result(task, measure(verdicts, None), None)
+    run = log.parent
+    known = read_run(run).cross_domain if (run / RUN_FILE).is_file() else cross_domain(profile, inputs)
+    return Result(task, measure(verdicts, None), None, known)
 
 
 def measure(verdicts: Iterable[Verdict], pixels: PixelMetrics | None) -> Metrics:
@@ -231,9 +240,9 @@ def as_json(results: Sequence[Result]) -> dict[str, Any]:
 
 
 def figures(result: Result) -> dict[str, Any]:
-    """The figures of one line by their names."""
+    """The figures of one line by their names, and under "cross_domain" the label of that name or null."""
     plain: dict[str, Any] = msgspec.to_builtins(result.metrics)
-    return plain
+    return {**plain, "cross_domain": result.cross_domain}
 
 
 def seed_means(results: Sequence[Result]) -> list[Metrics]:

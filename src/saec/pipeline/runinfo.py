@@ -113,9 +113,13 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         saec: version of this program; ``versions`` those of the libraries that judged.
+        cross_domain: says so where line, thresholds or adapter come from another data set
+            (``saec.pipeline.domain``), else None.
         policy: name of the scheduler's policy.
         command: the command line as it was given.
         started, ended: ISO 8601 with offset; ``ended`` is "" while it runs or when it was killed.
+        starts: ``Verdict.seq`` of the first frame of each part: one for the run and one for each time
+            that it was resumed. A policy with a memory begins anew with each.
         counts: frames by outcome ("frames", "good", "defect", "error", "escalated", ...).
         meter: one mapping per phase (key "phase": loading, warm-up, run) of the meter's figures; None
             is unknown.
@@ -128,10 +132,12 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     line: LineInfo
     dataset: DatasetInfo
     cloud: CloudInfo | None = None
+    cross_domain: str | None = None
     policy: str = "edge"
     command: str = ""
     started: str = ""
     ended: str = ""
+    starts: list[int] = []
     counts: dict[str, int] = {}
     meter: list[dict[str, Any]] = []
     machine: Machine = Machine()

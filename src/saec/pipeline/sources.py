@@ -38,13 +38,17 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Inputs(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run judges: the sources and where they came from."""
+    """What a run judges: the sources and where they came from.
+
+    ``train`` are the files of the data set's own train split; a line that was made on it knows them.
+    """
 
     root: str
     layout: str
     split: str
     sources: list[Source]
     procedural: bool = False
+    train: list[str] = []
 
 
 def list_inputs(
@@ -83,6 +87,7 @@ def list_inputs(
         split=split if dataset else "",
         sources=[_source(item, root) for item in items[:limit]],
         procedural=(root / PROCEDURAL_MARK).is_file(),
+        train=[str(item.path) for item in dataset.select("train")] if dataset else [],
     )
 
 
