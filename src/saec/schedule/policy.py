@@ -29,6 +29,14 @@ REASONS = {
     "seed-simple-good": "the seed's edge rule says good: it is kept",
     "seed-not-kept": "the seed's edge rule does not say good: the cloud is asked",
     "seed-complex": "among the share of frames of highest complexity: the cloud is asked",
+    "most-valuable": "the answer is expected to save more than it costs: the cloud is asked",
+    "drawn": "drawn at random within the budget: the cloud is asked",
+    "most-complex": "among the most complex frames within the budget: the cloud is asked",
+    "most-unsure": "among the scores closest to the threshold within the budget: the cloud is asked",
+    "oracle": "the edge is wrong and the cloud right, which only a benchmark can know: the cloud is asked",
+    "not-worth-asking": "the answer is expected to save less than it costs: the edge's label stands",
+    "below-budget": "worth asking, but the budget goes to frames worth more: the edge's label stands",
+    "budget-spent": "worth asking, but the budget of the last 1,000 frames is spent: the edge's label stands",
 }
 """Every reason that a policy of this room gives, in words."""
 
