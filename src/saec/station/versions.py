@@ -1,0 +1,171 @@
+"""Versions of a line: every profile that ever judged it is kept, one is current, one may run as a shadow.
+
+    DATA/lines/NAME/
+        state.json      which version is current, which came before it, which runs as shadow
+        v1/ v2/ ...     line profiles, never changed after they were added
+
+A version is added, watched as a shadow (it judges the same frames and changes nothing), promoted, and rolled
+back; the running station sees a change within a second and finishes frames in flight on the old version.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from pathlib import Path
+
+import msgspec
+
+from saec.errors import LineError
+from saec.line import LineProfile, sha256_file, write_json
+
+
+class Version(msgspec.Struct, frozen=True, kw_only=True):
+    """One version: its number, the hash of its profile's files, and the cloud model that goes with it."""
+
+    number: int
+    content: str
+    model: str | None = None
+    added: str = ""
+
+
+class Versions(msgspec.Struct, frozen=True, kw_only=True):
+    """``state.json``."""
+
+    current: int
+    previous: int | None = None
+    shadow: int | None = None
+    known: list[Version] = []
+
+
+class VersionStore:
+    """The versions of one line.
+
+    Args:
+        folder: DATA/lines/NAME; made when the first version is added.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def state(self) -> Versions:
+        """What is current now.
+
+        Raises:
+            LineError: no version was added yet, or the file is damaged.
+        """
+        path = self.folder / "state.json"
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=Versions)
+        except FileNotFoundError:
+            raise LineError(
+                f"{self.folder} holds no version of the line", "start the station once, or add a profile"
+            ) from None
+        except msgspec.DecodeError as e:
+            raise LineError(f"{path} is damaged: {e}", "restore it from a backup") from e
+
+    def profile(self, number: int) -> LineProfile:
+        """A version's profile, its files checked against their hashes.
+
+        Raises:
+            LineError: no such version, or a file differs.
+        """
+        self._known(number)
+        return LineProfile.open(self.path(number))
+
+    def path(self, number: int) -> Path:
+        return self.folder / f"v{number}"
+
+    def add(self, profile: Path, *, model: str | None = None, time: str = "") -> int:
+        """Take over a line profile as the next version; the first one becomes current.
+
+        The same files with the same cloud model are the same version, so adding twice adds once.
+
+        Raises:
+            LineError: it is no sound line profile.
+        """
+        LineProfile.open(profile)
+        content = _content(profile)
+        known = self.state().known if (self.folder / "state.json").is_file() else []
+        for version in known:
+            if (version.content, version.model) == (content, model):
+                return version.number
+        number = 1 + max((v.number for v in known), default=0)
+        self._copy(profile, self.path(number))
+        added = [*known, Version(number=number, content=content, model=model, added=time)]
+        if known:
+            self._write(msgspec.structs.replace(self.state(), known=added))
+        else:
+            self._write(Versions(current=number, known=added))
+        return number
+
+    def promote(self, number: int) -> None:
+        """Make a version the one that judges.
+
+        Raises:
+            LineError: no such version.
+        """
+        self._known(number)
+        state = self.state()
+        if number != state.current:
+            shadow = None if state.shadow == number else state.shadow
+            self._write(msgspec.structs.replace(state, current=number, previous=state.current, shadow=shadow))
+
+    def roll_back(self) -> int:
+        """Go back to the version before; returns its number.
+
+        Raises:
+            LineError: there is none.
+        """
+        state = self.state()
+        if state.previous is None:
+            raise LineError(f"{self.folder.name} has no earlier version", "promote one by its number")
+        self.promote(state.previous)
+        return state.previous
+
+    def shadow(self, number: int | None) -> None:
+        """Let a version judge beside the current one without effect; None ends it.
+
+        Raises:
+            LineError: no such version.
+        """
+        if number is not None:
+            self._known(number)
+        self._write(msgspec.structs.replace(self.state(), shadow=number))
+
+    def _known(self, number: int) -> Version:
+        known = {version.number: version for version in self.state().known}
+        if number not in known:
+            raise LineError(
+                f"{self.folder.name} has no version {number}",
+                f"known: {', '.join(map(str, known)) or 'none'}",
+            )
+        return known[number]
+
+    def model(self, number: int) -> str | None:
+        """The cloud model that goes with a version; None for the station's own."""
+        return self._known(number).model
+
+    def _copy(self, profile: Path, target: Path) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        partial = target.with_name(target.name + ".partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(target, ignore_errors=True)  # copied, and then the process died before it was noted
+        shutil.copytree(profile, partial)
+        for path in [*partial.rglob("*"), partial]:
+            handle = os.open(path, os.O_RDONLY)
+            os.fsync(handle)
+            os.close(handle)
+        partial.rename(target)
+
+    def _write(self, state: Versions) -> None:
+        write_json(self.folder / "state.json", state)
+
+
+def _content(profile: Path) -> str:
+    """A hash over the names and bytes of all files of a profile."""
+    digest = hashlib.sha256()
+    for path in sorted(p for p in profile.rglob("*") if p.is_file()):
+        digest.update(f"{path.relative_to(profile)}\0{sha256_file(path)}\0".encode())
+    return digest.hexdigest()
