@@ -98,11 +98,11 @@ class Design:
     def befalls(self, kind: str) -> tuple[str, ...]:
         """Tags of the parts that a structural kind may befall; none for a mark.
 
-        What can be missing can be there once too often; what can be missing or misplaced has a size.
+        What can be missing can be there once too often; what can be misplaced or bent has a size.
         """
         if kind not in EXTRA_KINDS:
             return tuple(self.changes.get(kind, ()))
-        like = ("missing part",) if kind == "extra part" else ("missing part", "misplaced part")
+        like = ("missing part",) if kind == "extra part" else ("misplaced part", "bent pin")
         return tuple(dict.fromkeys(tag for k in like for tag in self.changes.get(k, ())))
 
 

@@ -148,7 +148,7 @@ def _changed(part: Part, kind: str, amount: float, rng: np.random.Generator) -> 
     if kind == "bent pin":
         return [replace(part, bend=side * amount * rng.uniform(0.5, 0.7) * max(part.w, part.h))]
     if kind == "asymmetry":
-        factor = 1 + 0.7 * amount if side > 0 else max(0.2, 1 - 0.6 * amount)
+        factor = 1 + amount if side > 0 else max(0.2, 1 - 0.8 * amount)
         return [replace(part, w=factor * part.w, h=factor * part.h)]
     return [replace(part, look=part.look + int(rng.integers(1, 6)))]
 

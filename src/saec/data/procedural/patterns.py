@@ -162,7 +162,7 @@ def wire_mesh(rng: np.random.Generator) -> Design:
             along = np.linspace(-0.6 * _SPAN, 0.6 * _SPAN, 49)
             side = crimp * pitch * np.cos(math.pi * (along / pitch + p.look))
             line = np.column_stack([p.x + side, along] if p.tag == "wire" else [along, p.y + side])
-            c.stroke(line, min(p.w, p.h), layers[p.tag])
+            c.stroke(line, share * pitch, layers[p.tag])
         np.maximum(layers["wire"], layers["cross wire"], out=everything)
         c.shadow(everything, reach=0.06, strength=0.5)
         for mask in layers.values():
