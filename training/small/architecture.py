@@ -10,7 +10,11 @@ from tokenizer import VOCABULARY, save_tokenizer
 from tokenizers import Tokenizer
 from transformers import GenerationConfig, Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
+from saec.prompts import V1
+
 SIDE = 224
+PROMPT = V1
+"""What it is trained with, and so asked with."""
 HIDDEN = 256
 VISION_LAYERS = 7
 LANGUAGE_LAYERS = 6
@@ -85,6 +89,12 @@ def export(model: Qwen2_5_VLForConditionalGeneration, tokenizer: Tokenizer, fold
         "image_mean": [0.5, 0.5, 0.5],
         "image_std": [0.25, 0.25, 0.25],
     }
-    card = {"demonstration": True, "side": SIDE, "square": True}
+    card = {
+        "demonstration": True,
+        "side": SIDE,
+        "square": True,
+        "prompt": PROMPT.version,
+        "max_references": 1,
+    }
     for name, value in (("preprocessor_config.json", preprocessor), ("saec.json", card)):
         (folder / name).write_text(json.dumps(value, indent=1) + "\n")

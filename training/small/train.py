@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from architecture import SIDE, export, new_model
+from architecture import PROMPT, SIDE, export, new_model
 from augment import augment
 from fast import Fast, make_layout
 from losses import IGNORE, TAIL, DenseHeads, Layouts, Losses, Objective
@@ -26,7 +26,6 @@ from torch import Tensor
 from transformers import Qwen2_5_VLForConditionalGeneration
 
 from saec.cloud.chat import END, explain_text, scoring_text
-from saec.prompts import DEFAULT
 
 CHUNK = 32
 """Groups that go to the device at a time."""
@@ -168,12 +167,12 @@ class Run:
         fast = Fast(self.model, self.device, compiled=not self.args.eager)
         layouts = Layouts(
             *(
-                make_layout(self.model, self._ids(text(DEFAULT, n)), tail, self.device)
+                make_layout(self.model, self._ids(text(PROMPT, n)), tail, self.device)
                 for text, tail in ((scoring_text, 0), (explain_text, TAIL))
                 for n in (1, 0)
             )
         )
-        good, defect = (self._ids(scoring_text(DEFAULT, 0) + label)[-1] for label in DEFAULT.labels)
+        good, defect = (self._ids(scoring_text(PROMPT, 0) + label)[-1] for label in PROMPT.labels)
         return Objective(fast, self.heads, layouts, (good, defect), worded=max(2, self.args.groups // 4))
 
     def _ids(self, text: str) -> list[int]:

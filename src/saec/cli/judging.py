@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import click
 import msgspec
 
-from saec.config import CloudConfig, SeedConfig
+from saec.config import CloudConfig, Scoring, SeedConfig
 from saec.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -59,6 +59,25 @@ def cloud_options(function: F) -> F:
             default=_CLOUD.batch,
             show_default=True,
             help="Frames that the cloud is asked about at once.",
+        ),
+        click.option(
+            "--prompt",
+            metavar="VERSION",
+            help="Version of the prompt (v1, v2). Default: the checkpoint's own.",
+        ),
+        click.option(
+            "--scoring",
+            type=click.Choice(get_args(Scoring)),
+            default=_CLOUD.scoring,
+            show_default=True,
+            help="How the cloud's P(defect) is had: from the two labels' logits, from the two answers ranked "
+            "over five crops, or from the label that it writes.",
+        ),
+        click.option(
+            "--views",
+            type=click.IntRange(1, 8),
+            help="Flips and turns of frame and references that are averaged. Default: the checkpoint's own, "
+            "mostly 1.",
         ),
         click.option("--cloud-side", type=click.IntRange(min=28), help="Side of the cloud's input, pixels."),
         click.option(
@@ -104,15 +123,20 @@ def policy_options(function: F) -> F:
     return function
 
 
+def unless_given(cloud: dict[str, Any], **wanted: Any) -> dict[str, Any]:
+    """The options of the cloud with these, where the user has given none."""
+    given = click.get_current_context().get_parameter_source
+    return cloud | {k: v for k, v in wanted.items() if given(k) == click.core.ParameterSource.DEFAULT}
+
+
 def under_preset(preset: str | None, cloud: dict[str, Any]) -> dict[str, Any]:
     """The options of the cloud as the seed's command had them, where the user has given none."""
     if preset is None:
         return cloud
     from saec.schedule.seed import PRESETS
 
-    given = click.get_current_context().get_parameter_source
-    seed = {"batch": PRESETS[preset].batch, "cloud_side": PRESETS[preset].resize, "references": 0}
-    return cloud | {k: v for k, v in seed.items() if given(k) == click.core.ParameterSource.DEFAULT}
+    seed = PRESETS[preset]
+    return unless_given(cloud, batch=seed.batch, cloud_side=seed.resize, references=0)
 
 
 def chosen_policy(policy: str, preset: str | None, changes: tuple[str, ...]) -> Any:
@@ -154,6 +178,9 @@ def open_cloud(
     adapter: Path | None,
     references: int,
     batch: int,
+    prompt: str | None,
+    scoring: Scoring,
+    views: int | None,
     cloud_side: int | None,
     dtype: Any,
     device: str,
@@ -170,6 +197,9 @@ def open_cloud(
             side=cloud_side,
             batch=batch,
             references=references,
+            prompt=prompt,
+            scoring=scoring,
+            views=views,
             dtype=dtype,
             device=device,
         )

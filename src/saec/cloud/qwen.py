@@ -50,6 +50,7 @@ class QwenEngine:
         name: how the settings named the model, with the adapter after a "+".
         prompt: version of the prompt.
         side: square root of the number of pixels at which an image is seen.
+        views: flips and turns that are averaged.
         demonstration: the checkpoint shows the mechanism and is not for real parts.
     """
 
@@ -64,11 +65,12 @@ class QwenEngine:
         self._square = card.square
         self._batch = config.batch
         self._scoring = config.scoring
+        self.views = card.views if config.views is None else config.views
         self._plan = Plan(
             side=self.side,
             references=config.references,
             together=card.max_references,
-            views=card.views if config.views is None else config.views,
+            views=self.views,
             crops=config.scoring == "rank",
         )
         self._preprocessing = Preprocessing.read(folder)

@@ -46,12 +46,18 @@ class Cloud:
         return bool(getattr(self.engine, "demonstration", False))
 
     @property
+    def views(self) -> int:
+        return int(getattr(self.engine, "views", self.config.views or 1))
+
+    @property
     def key(self) -> str:
-        """Under which the line keeps its trust: other weights, context or size of input are another cloud."""
+        """Under which the line keeps its trust: other weights, context, input or scoring are another cloud."""
         name = f"{self.engine.name}+{self.config.adapter}" if self.config.adapter else self.engine.name
         context = f"prompt={self.prompt} references={self.config.references}"
         side = "" if self.config.side is None else f" side={self.config.side}"
-        return f"{name}@{self.weights_hash[:12]} {context}{side}"
+        scoring = "" if self.config.scoring == "threshold" else f" scoring={self.config.scoring}"
+        views = "" if self.views == 1 else f" views={self.views}"
+        return f"{name}@{self.weights_hash[:12]} {context}{side}{scoring}{views}"
 
 
 @dataclass(frozen=True, slots=True)

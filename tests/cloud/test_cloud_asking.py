@@ -1,0 +1,132 @@
+"""What is asked about a frame: views, crops, references in turn; and the numbers that come of it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from helpers_cloud import noise, query
+from hypothesis import given
+from hypothesis import strategies as st
+
+from saec.cloud.answers import parse_label
+from saec.cloud.asking import VIEWS, Plan, asks_of, explaining_ask, five_crops, turned
+from saec.cloud.scoring import label_logits, mean_p, ranked_answers
+from saec.errors import AnswerError
+
+SIDES = st.integers(1, 40)
+
+
+def _same(images, others) -> bool:
+    return len(images) == len(others) and all(map(np.array_equal, images, others))
+
+
+@given(SIDES, SIDES)
+def test_the_views_are_the_symmetries_of_a_square(height, width):
+    image = np.arange(height * width * 3, dtype=np.int64).reshape(height, width, 3)
+    views = [turned(image, n) for n in range(VIEWS)]
+    assert np.array_equal(views[0], image)
+    expected = [np.rot90(image, k) for k in range(4)] + [np.rot90(image[:, ::-1], k) for k in range(4)]
+    assert {v.tobytes() + bytes(v.shape[:2]) for v in views} == {
+        e.tobytes() + bytes(e.shape[:2]) for e in expected
+    }
+    assert np.array_equal(views[1], image[:, ::-1])
+    assert np.array_equal(views[2], np.rot90(image, 2))
+
+
+@given(SIDES, SIDES, SIDES)
+def test_five_crops_are_corners_and_centre(height, width, side):
+    image = noise(0, height, width)
+    h, w = min(side, height), min(side, width)
+    crops = five_crops(image, side)
+    assert [c.shape for c in crops] == [(h, w, 3)] * 5
+    assert np.array_equal(crops[0], image[:h, :w])
+    assert np.array_equal(crops[1], image[:h, width - w :])
+    assert np.array_equal(crops[2], image[height - h :, :w])
+    assert np.array_equal(crops[3], image[height - h :, width - w :])
+    y, x = (height - h) // 2, (width - w) // 2
+    assert np.array_equal(crops[4], image[y : y + h, x : x + w])
+
+
+def test_plainly_it_is_one_ask_with_the_first_references():
+    asked = query(noise(0), noise(1), noise(2), noise(3))
+    (ask,) = asks_of(asked, Plan(side=224, references=2))
+    assert np.array_equal(ask.frame, asked.frame.image)
+    assert _same(ask.references, asked.references[:2])
+    assert ask.side == 224
+    (bare,) = asks_of(asked, Plan(side=224, references=0, together=1))
+    assert bare.references == ()
+
+
+def test_frame_and_references_are_turned_alike():
+    asked = query(noise(0, 20, 30), noise(1, 20, 30))
+    asks = asks_of(asked, Plan(side=224, references=1, views=VIEWS))
+    assert len(asks) == VIEWS
+    for n, ask in enumerate(asks):
+        assert np.array_equal(ask.frame, turned(asked.frame.image, n))
+        assert np.array_equal(ask.references[0], turned(asked.references[0], n))
+
+
+@pytest.mark.parametrize(
+    ("k", "together", "shown"), [(4, 1, [1, 1, 1, 1]), (3, 2, [2, 1]), (2, None, [2]), (0, 1, [0])]
+)
+def test_references_that_do_not_fit_are_shown_in_turn(k, together, shown):
+    asked = query(noise(0), *(noise(i + 1) for i in range(4)))
+    plan = Plan(side=224, references=k, together=together)
+    asks = asks_of(asked, plan)
+    assert [len(a.references) for a in asks] == shown
+    assert _same([r for a in asks for r in a.references], asked.references[:k])
+    assert _same(explaining_ask(asked, plan).references, asks[0].references)
+
+
+def test_crops_are_cut_of_all_images_and_shown_at_their_own_size():
+    asked = query(noise(0, 1000, 700), noise(1, 1000, 700))
+    asks = asks_of(asked, Plan(side=672, references=1, crops=True, views=2))
+    assert len(asks) == 10
+    assert {a.frame.shape for a in asks} == {(448, 448, 3)}
+    assert {a.side for a in asks} == {448}
+    assert np.array_equal(asks[8].references[0], asked.references[0][276:724, 126:574])
+    small = asks_of(asked, Plan(side=224, references=0, crops=True))
+    assert {a.frame.shape for a in small} == {(224, 224, 3)}
+
+
+def test_a_frame_no_larger_than_a_crop_is_asked_about_once():
+    assert len(asks_of(query(noise(0, 224, 200)), Plan(side=224, references=0, crops=True))) == 1
+    assert len(asks_of(query(noise(0), noise(1, 300, 300)), Plan(side=224, references=1, crops=True))) == 5
+
+
+@given(st.lists(st.tuples(st.floats(-50, 50), st.floats(-50, 50)), min_size=1, max_size=9))
+def test_p_is_the_softmax_of_the_means(pairs):
+    means = np.mean(np.array(pairs), axis=0)
+    expected = np.exp(means[1] - np.logaddexp(*means))
+    assert mean_p(pairs) == pytest.approx(expected, rel=1e-9, abs=1e-12)
+
+
+def test_far_logits_do_not_overflow():
+    assert mean_p([(0.0, 1e4)]) == 1.0
+    assert mean_p([(1e4, 0.0)]) == 0.0
+
+
+def test_ranking_sums_every_answer_token_of_each_answer():
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(2, 4, 10, generator=generator)
+    ids = torch.tensor([[9, 8, 1, 2, 3], [9, 9, 4, 5, 6]])
+    got = ranked_answers(logits, ids, (7, 0))
+    for row, pair in enumerate(got):
+        for last, value in zip((7, 0), pair, strict=True):
+            tokens = [*ids[row, -3:].tolist(), last]
+            logs = torch.log_softmax(logits[row], -1)
+            assert value == pytest.approx(float(sum(logs[i, t] for i, t in enumerate(tokens))), abs=1e-5)
+    for pair, plain in zip(got, label_logits(logits, (7, 0)), strict=True):
+        assert pair[1] - pair[0] == pytest.approx(plain[1] - plain[0], abs=1e-5)
+
+
+@pytest.mark.parametrize(("text", "label"), [("0", 0), ("1", 1), (" 1\n", 1)])
+def test_a_label_alone_parses(text, label):
+    assert parse_label(text, ("0", "1")) == label
+
+
+@given(st.text(max_size=6).filter(lambda t: t.strip() not in ("0", "1")))
+def test_anything_else_is_an_error(text):
+    with pytest.raises(AnswerError, match="neither '0' nor '1'"):
+        parse_label(text, ("0", "1"))
