@@ -24,8 +24,9 @@ from saec.edge.parts import Fitted, Goods
 from saec.edge.preparation import check_roi
 from saec.errors import DataError, LineError
 from saec.line import Calibration, Line, LineProfile
-from saec.scene.complexity import features, fit_norm
+from saec.scene.complexity import Complexity, features, fit_norm
 from saec.schedule.calibration import calibrate
+from saec.schedule.value import with_asking
 from saec.verdict import DEFECT, GOOD, Image
 
 OUTLYING = 5.0
@@ -87,9 +88,14 @@ def fit_line(
     goods = _goods(items, hashes, config, roi_mask)
     with _whole(target) as partial:
         fitted = fit_detector(goods, config, partial, progress)
-        norm = fit_norm([features(image) for image in _ticked(goods.frames(), len(items), progress)])
+        seen = [features(image) for image in _ticked(goods.frames(), len(items), progress)]
+        complexity = Complexity(fit_norm(seen))
+        complexities = {sha: complexity.of_features(f) for sha, f in zip(hashes, seen, strict=True)}
+        for sha, image in zip(defect_hashes, _frames(defects, config.bits), strict=True):
+            complexities[sha] = complexity.of(image)
         scores = dict(zip(hashes, fitted.scores.tolist(), strict=True))
         calibration = _calibrated(fitted, scores, defects, defect_hashes, config, gate, created)
+        calibration = with_asking(msgspec.structs.replace(calibration, complexities=complexities))
         notes = [*fitted.notes, *fitted.gate(calibration.threshold, _frames(defects, config.bits))]
         _references(partial, [items[i].path for i in fitted.order[: max(config.references, 1)]])
         manifest.write(partial)
@@ -101,7 +107,7 @@ def fit_line(
             preparation=fitted.preparation,
             detector=fitted.detector,
             calibration=calibration.version,
-            complexity=norm,
+            complexity=complexity.norm,
             fit=msgspec.to_builtins(config),
         )
         LineProfile.create(partial, line, calibration)

@@ -122,8 +122,12 @@ class Complexity:
         Args:
             image: H x W x 3 RGB uint8.
         """
+        return self.of_features(features(image))
+
+    def of_features(self, values: Mapping[str, float]) -> float:
+        """The complexity of a frame whose ``features`` are known."""
         centre, scale = self.norm[COMBINED]
-        return (_distance(self.explain(image)) - centre) / scale
+        return (_distance(_standardised(values, self.norm)) - centre) / scale
 
     def explain(self, image: Image) -> dict[str, float]:
         """Each feature in IQRs of the goods above (or, negative, below) their median."""
