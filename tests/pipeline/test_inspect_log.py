@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from saec.errors import DataError
-from saec.pipeline.log import VerdictLog, keep_only, mend, read_verdicts, schema, write_csv
+from saec.pipeline.log import VerdictLog, mend, read_all, read_verdicts, schema, write_csv
 from saec.pipeline.runinfo import RunInfo
 from saec.verdict import CloudRecord, EdgeRecord, ErrorRecord, Explanation, Route, Verdict
 
@@ -112,14 +112,17 @@ def test_a_line_that_is_no_verdict_is_named(tmp_path: Path) -> None:
         list(read_verdicts(tmp_path / "none"))
 
 
-def test_keep_only(tmp_path: Path) -> None:
+def test_the_last_verdict_on_a_frame_stands(tmp_path: Path) -> None:
     path = tmp_path / "log"
     with VerdictLog(path) as log:
-        for i in range(6):
-            log.append(a_verdict(f"{i}", state="error" if i % 2 else "final"))
-    keep_only(path, lambda verdict: verdict.state == "final")
-    assert [v.id for v in read_verdicts(path)] == ["0", "2", "4"]
-    assert [p.name for p in tmp_path.iterdir()] == ["log"]
+        log.append(a_verdict("a", state="provisional", label=0))
+        log.append(a_verdict('b "replaces":true', label=0))
+        log.append(a_verdict("c", state="error"))
+        log.append(a_verdict("a", label=1, replaces=True))
+        log.append(a_verdict("c", state="provisional", label=0, replaces=True))
+        log.append(a_verdict("c", label=1, replaces=True))
+    assert [(v.id[0], v.label) for v in read_verdicts(path)] == [("b", 0), ("a", 1), ("c", 1)]
+    assert len(list(read_all(path))) == 6
 
 
 def test_csv_has_empty_cells_for_the_unknown_and_no_formulas(tmp_path: Path) -> None:

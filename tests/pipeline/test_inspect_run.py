@@ -35,7 +35,7 @@ def fused_line(folder: Path, engine: FakeCloud) -> LineProfile:
 
 
 def without_times(verdict: Verdict) -> Verdict:
-    return msgspec.structs.replace(verdict, time=0.0, ms={})
+    return msgspec.structs.replace(verdict, time=0.0, ms={}, seq=0, cloud_state=None, replaces=False)
 
 
 def content(run: Path) -> dict[str, Verdict]:

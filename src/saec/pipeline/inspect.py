@@ -17,6 +17,10 @@ What is bounded, and who waits for whom:
 - With ``RunConfig.waiting`` at most so many frames wait; the policy is told (``CloudState``) and answers
   "busy" at the edge. The default is no bound: then the routes depend on the frames alone, not on
   timing, and a run that was interrupted and resumed gives the labels of one that was not.
+- With ``RunConfig.deadline`` every frame has a verdict by then. A policy turns back what the cloud is not
+  expected to answer in time, and what waits when its deadline comes gets the edge's provisional answer
+  from a sixth thread (``desk``); it keeps its place, and a late answer of the cloud gives a second, final
+  verdict. While the link is down nothing is asked but one frame after each rest (``schedule.link``).
 
 What goes wrong with a frame stays with it: any exception in a stage gives an error verdict, and a cloud
 that fails on a frame leaves the edge's answer as a provisional verdict. Verdicts come in the order in
@@ -25,7 +29,6 @@ which they are made: the edge's in the order of the sources, the cloud's when th
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -33,12 +36,16 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from saec.config import RunConfig
 from saec.pipeline import stages
 from saec.pipeline.channel import AbortedError, Channel
+from saec.pipeline.desk import Desk
 from saec.pipeline.judge import (
     CLOUD_ERROR,
     NO_CLOUD,
+    OVERDUE,
     Rules,
     edge_verdict,
     error_record,
@@ -49,8 +56,9 @@ from saec.pipeline.pictures import hottest_box
 from saec.pipeline.sources import Source
 from saec.pipeline.stages import Loaded, Measure
 from saec.pipeline.waiting import Pending, WaitingList
-from saec.schedule.policy import CloudState, Policy
-from saec.verdict import CloudEngine, CloudQuery, EdgeDetector, EdgeOpinion, Image, Verdict
+from saec.schedule.dispatch import Dispatch
+from saec.schedule.policy import Policy
+from saec.verdict import UNBOUNDED, CloudEngine, CloudQuery, EdgeDetector, EdgeOpinion, Image, Verdict
 
 Observer = Callable[[Source, Image, EdgeOpinion], str | None]
 """Is shown every frame with the edge's opinion before its verdict; returns the name of a saved picture."""
@@ -90,6 +98,7 @@ def run_inspection(
     observe: Observer | None = None,
     stop: threading.Event | None = None,
     spill: Path | None = None,
+    first: int = 1,
 ) -> Iterator[Verdict]:
     """Judge every source and yield the verdicts as they are made.
 
@@ -101,13 +110,15 @@ def run_inspection(
         observe: called in one thread with each decoded frame, before its verdict is yielded. What it
             raises is noted in the verdict and does not change the label.
         stop: when set, no further source is read; frames on their way at the edge and the batch at the
-            cloud still get their verdicts, frames that wait for the cloud do not.
+            cloud still get their verdicts, frames that wait for the cloud do not, unless a deadline
+            gives them one.
         spill: folder of the waiting list's temporary file.
+        first: number of the first frame; a resumed run goes on counting.
 
     Raises:
         Exception: whatever ``sources`` or the run itself raises; never what a single frame causes.
     """
-    run = _Run(judges, config or RunConfig(), known, observe, stop or threading.Event(), spill)
+    run = _Run(judges, config or RunConfig(), known, observe, stop or threading.Event(), spill, first)
     threads = [
         threading.Thread(target=run.guard, args=(step,), name=f"saec-{name}", daemon=True)
         for name, step in (
@@ -116,6 +127,7 @@ def run_inspection(
             ("pictures", run.pictures),
             ("fetch", run.fetch),
             ("cloud", run.cloud),
+            ("deadlines", run.desk.watch),
         )
     ]
     for thread in threads:
@@ -142,6 +154,7 @@ class _Run:
         observe: Observer | None,
         stop: threading.Event,
         spill: Path | None,
+        first: int,
     ) -> None:
         self.judges = judges
         self.config = config
@@ -152,7 +165,8 @@ class _Run:
         self.loaded: Channel[Future[Loaded | Verdict | None]] = Channel(config.queue)
         self.seen: Channel[tuple[Loaded, EdgeOpinion, Pending]] = Channel(config.queue)
         self.waiting = WaitingList(folder=spill)
-        self.sent = 0
+        self.seq = first - 1
+        self.desk = Desk(_dispatch(judges, config), self._stand_in)
         self.batches: Channel[list[tuple[Pending, CloudQuery]]] = Channel(1)
         self.verdicts: Channel[Verdict] = Channel(1024)
 
@@ -167,8 +181,8 @@ class _Run:
             self.abort()
 
     def abort(self) -> None:
-        for channel in (self.loaded, self.seen, self.waiting, self.batches, self.verdicts):
-            channel.abort()
+        for part in (self.loaded, self.seen, self.waiting, self.batches, self.verdicts, self.desk):
+            part.abort()
 
     # read -> decode -> complexity
 
@@ -199,10 +213,11 @@ class _Run:
         for future in self.loaded:
             item = future.result()
             del future  # it holds the frame's pixels
+            self.seq += item is not None
             if isinstance(item, Loaded):
                 self._judge(item)
             elif item is not None:
-                self.verdicts.put(item)
+                self.verdicts.put(msgspec.structs.replace(item, seq=self.seq))
             del item
         self.seen.close()
 
@@ -210,32 +225,37 @@ class _Run:
         line = self.judges.rules.line
         try:
             opinion, ms = stages.look(loaded, self.judges.detector)
-            route = self.judges.policy.route(loaded.complexity, opinion, self._state(), loaded.time)
+            state = self.desk.state(loaded.begun)
+            route = self.judges.policy.route(loaded.complexity, opinion, state, loaded.time)
             focus = hottest_box(opinion, self.judges.rules.calibration.threshold)
         except Exception as e:
-            verdict = error_verdict(
-                loaded.source, line, e, sha256=loaded.sha256, time=loaded.time, stage="edge"
+            error = error_verdict(
+                loaded.source,
+                line,
+                e,
+                sha256=loaded.sha256,
+                time=loaded.time,
+                seq=self.seq,
+                stage="edge",
             )
-            self.verdicts.put(verdict)
+            self.verdicts.put(error)
             return
-        self.sent += route.decision == "cloud"
+        if route.decision == "cloud":
+            self.desk.send()
         pending = Pending(
             source=loaded.source,
             sha256=loaded.sha256,
             time=loaded.time,
             edge=stages.edge_record(opinion),
             route=route,
+            seq=self.seq,
+            state=state,
             complexity=loaded.complexity,
             focus=focus,
             ms=ms,
+            begun=loaded.begun,
         )
         self.seen.put((loaded, opinion, pending))
-
-    def _state(self) -> CloudState:
-        capacity = sys.maxsize if self.config.waiting is None else self.config.waiting
-        # Not len(self.waiting): frames that were just routed are still with the pictures.
-        waiting = self.sent - self.waiting.taken
-        return CloudState(link="up" if self.judges.engine else "down", queue=waiting, capacity=capacity)
 
     # pictures -> verdict or waiting list
 
@@ -244,6 +264,7 @@ class _Run:
             pending = self._shown(loaded, opinion, pending)
             del loaded, opinion
             self._send(pending)
+        self.desk.close()
         self.waiting.close()
 
     def _shown(self, loaded: Loaded, opinion: EdgeOpinion, pending: Pending) -> Pending:
@@ -258,17 +279,35 @@ class _Run:
     def _send(self, pending: Pending) -> None:
         rules = self.judges.rules
         if pending.route.decision == "edge":
-            self.verdicts.put(edge_verdict(pending, rules))
+            self._answer(pending, edge_verdict(pending, rules))
         elif self.judges.engine is None:
-            self.verdicts.put(fallback_verdict(pending, rules, NO_CLOUD))
+            self._answer(pending, fallback_verdict(pending, rules, NO_CLOUD))
         else:
-            self.waiting.put(stages.changed(pending, since=time.perf_counter()))
+            pending = stages.changed(pending, since=time.perf_counter())
+            self.desk.hold(pending)
+            self.waiting.put(pending)
+
+    def _answer(self, pending: Pending, verdict: Verdict, *, late: bool = False) -> None:
+        """Hand out a verdict; where there is a deadline it says how long the frame waited for it."""
+        if self.config.deadline is not None:
+            took = (time.perf_counter() - pending.begun) * 1e3
+            verdict = msgspec.structs.replace(verdict, ms={**verdict.ms, "answer": took}, replaces=late)
+        self.verdicts.put(verdict)
+
+    def _stand_in(self, pending: Pending) -> None:
+        pending = stages.waited(pending, time.perf_counter())
+        self._answer(pending, fallback_verdict(pending, self.judges.rules, OVERDUE))
+
+    def _return(self, pending: Pending, verdict: Verdict) -> None:
+        """Hand out the answer on a frame that was sent to the cloud, in time or late."""
+        self._answer(pending, verdict, late=not self.desk.claim(pending))
 
     # waiting list -> decode again -> cloud -> verdict
 
     def fetch(self) -> None:
         while taken := self.waiting.take(self.judges.batch):
             if self.stop.is_set():
+                self.desk.drop(len(taken))
                 continue  # not the end: frames on their way at the edge still get their verdicts
             batch = []
             for pending in taken:
@@ -277,7 +316,8 @@ class _Run:
                         pending, self.judges.rules.line, self.judges.references, bits=self.judges.bits
                     )
                 except Exception as e:  # the file has gone or changed since the edge saw it
-                    self.verdicts.put(fallback_verdict(pending, self.judges.rules, CLOUD_ERROR, e))
+                    self.desk.drop(1)
+                    self._return(pending, fallback_verdict(pending, self.judges.rules, CLOUD_ERROR, e))
                 else:
                     batch.append((pending, query))
                     del query
@@ -288,13 +328,34 @@ class _Run:
 
     def cloud(self) -> None:
         for batch in self.batches:
-            if self.judges.engine is None:  # nothing is ever put then
-                raise AssertionError("a batch for no engine")
-            now = time.perf_counter()
-            batch = [(stages.waited(pending, now), query) for pending, query in batch]
-            for verdict in stages.ask(
-                self.judges.engine, batch, self.judges.rules, explain=self.config.explain
-            ):
-                self.verdicts.put(verdict)
+            while batch:
+                frames = self.desk.ready()
+                if not frames:  # the run is over and the link is down: the provisional verdicts stand
+                    self.desk.drop(len(batch))
+                    break
+                self._ask(batch[:frames])
+                batch = batch[frames:]
             del batch
+        self.desk.wait_answered()
         self.verdicts.close()
+
+    def _ask(self, batch: list[tuple[Pending, CloudQuery]]) -> None:
+        rules, engine = self.judges.rules, self.judges.engine
+        if engine is None:  # nothing is ever put then
+            raise AssertionError("a batch for no engine")
+        now = time.perf_counter()
+        batch = [(stages.waited(pending, now), query) for pending, query in batch]
+        self.desk.begin(len(batch))
+        verdicts = stages.ask(engine, batch, rules, explain=self.config.explain)
+        self.desk.end(answered=any(verdict.cloud is not None for verdict in verdicts))
+        for (pending, _), verdict in zip(batch, verdicts, strict=True):
+            self._return(pending, verdict)
+
+
+def _dispatch(judges: Judges, config: RunConfig) -> Dispatch[Pending]:
+    return Dispatch(
+        batch=judges.batch,
+        capacity=UNBOUNDED if config.waiting is None else config.waiting,
+        deadline=config.deadline,
+        connected=judges.engine is not None,
+    )

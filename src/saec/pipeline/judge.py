@@ -16,12 +16,20 @@ from saec.verdict import (
     GOOD,
     CloudOpinion,
     CloudRecord,
+    CloudState,
     DecidedBy,
     EdgeRecord,
     ErrorRecord,
     Explanation,
+    Route,
     Verdict,
 )
+
+OVERDUE = "deadline"
+"""Reason of a verdict that the edge gave because the cloud had not answered by the frame's deadline."""
+
+STAND_INS = frozenset({"cloud-down", "cloud-busy", "cloud-late"})
+"""Reasons of routes to the edge that would have led to the cloud, had it been able to answer."""
 
 Role = Literal["fused", "advisory", "alone"]
 
@@ -80,6 +88,11 @@ def decide(edge: EdgeRecord, cloud: CloudRecord | None, rules: Rules) -> Decisio
     return Decision(label, fuse(rules.calibration, rules.trust, edge.score, cloud.p_defect), "cloud")
 
 
+def stands_in(route: Route, state: CloudState | None) -> bool:
+    """Whether a frame that the policy would ask about is answered by the edge to keep its deadline."""
+    return route.reason in STAND_INS and state is not None and state.left is not None
+
+
 def cloud_record(opinion: CloudOpinion, role: Role) -> CloudRecord:
     """The cloud's opinion for the log.
 
@@ -93,7 +106,12 @@ def cloud_record(opinion: CloudOpinion, role: Role) -> CloudRecord:
 
 
 def edge_verdict(pending: Pending, rules: Rules) -> Verdict:
-    """The verdict on a frame that the cloud is not asked about."""
+    """The verdict on a frame that the cloud is not asked about.
+
+    Where a deadline kept the policy from asking, the edge merely stands in: the verdict is provisional.
+    """
+    if stands_in(pending.route, pending.state):
+        return fallback_verdict(pending, rules, pending.route.reason)
     return _verdict(pending, decide(pending.edge, None, rules), rules, problem=_problem(pending))
 
 
@@ -120,7 +138,14 @@ def fallback_verdict(pending: Pending, rules: Rules, reason: str, error: Excepti
 
 
 def error_verdict(
-    source: Source, line: str, error: Exception, *, sha256: str = "", time: float = 0.0, stage: str = ""
+    source: Source,
+    line: str,
+    error: Exception,
+    *,
+    sha256: str = "",
+    time: float = 0.0,
+    seq: int = 0,
+    stage: str = "",
 ) -> Verdict:
     """No label: the frame could not be judged, and the verdict says why."""
     return Verdict(
@@ -129,6 +154,7 @@ def error_verdict(
         sha256=sha256,
         line=line,
         time=time,
+        seq=seq,
         truth=source.truth,
         state="error",
         decided_by="none",
@@ -167,6 +193,7 @@ def _verdict(
         sha256=pending.sha256,
         line=rules.line,
         time=pending.time,
+        seq=pending.seq,
         truth=pending.source.truth,
         label=decision.label,
         state="provisional" if decision.by == "edge-fallback" else "final",
@@ -175,6 +202,7 @@ def _verdict(
         decided_by=decision.by,
         reason=reason or pending.route.reason,
         route=pending.route,
+        cloud_state=pending.state,
         complexity=pending.complexity,
         edge=pending.edge,
         cloud=cloud,

@@ -1,5 +1,8 @@
 """The verdict log: JSON lines, each written whole, read back as a stream.
 
+A frame may have several lines: a provisional verdict that was made final later, an error that was tried
+again. The later ones say ``replaces``, and the last one stands; nothing is ever taken out of a log.
+
 A line is one ``os.write`` on a file opened for appending, so a process that is killed leaves whole
 lines; should the machine itself stop in the middle of one, the torn last line is cut off on resume.
 """
@@ -8,7 +11,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -76,13 +79,38 @@ class VerdictLog:
 
 
 def read_verdicts(path: Path) -> Iterator[Verdict]:
-    """The verdicts of a log in the order in which they were made, one at a time.
+    """The standing verdict of each frame in the order in which they were made, one at a time.
+
+    Memory grows with the frames that have several verdicts, not with the log.
+
+    Raises:
+        DataError: no such file, or a line that is no verdict.
+    """
+    last: dict[str, int] = {}
+    for place, verdict in enumerate(_lines(path, _REPLACES)):
+        if verdict is not None:
+            last[verdict.id] = place
+    for place, verdict in enumerate(read_all(path)):
+        if last.get(verdict.id, place) == place:
+            yield verdict
+
+
+def read_all(path: Path) -> Iterator[Verdict]:
+    """Every verdict of a log in the order in which they were made, those that were replaced included.
 
     A last line without its newline is being written, or was torn, and is left out.
 
     Raises:
         DataError: no such file, or a line that is no verdict.
     """
+    return (verdict for verdict in _lines(path) if verdict is not None)
+
+
+_REPLACES = b'"replaces":true'  # no text in a line reads so: in JSON its quotes would be escaped
+
+
+def _lines(path: Path, only: bytes = b"") -> Iterator[Verdict | None]:
+    """The verdict of each line, None for those that do not contain ``only``."""
     decoder = msgspec.json.Decoder(Verdict)
     if not path.is_file():
         raise DataError(f"{path}: no such verdict log", "name a verdicts.jsonl or a run folder")
@@ -91,7 +119,7 @@ def read_verdicts(path: Path) -> Iterator[Verdict]:
             if not line.endswith(b"\n"):
                 return
             try:
-                verdict = decoder.decode(line)
+                verdict = decoder.decode(line) if only in line else None
             except msgspec.DecodeError as e:
                 raise DataError(f"{path}, line {number}: no verdict: {e}", "restore the file") from e
             yield verdict
@@ -114,17 +142,6 @@ def mend(path: Path) -> int:
             end = start
         f.truncate(end)
     return size - end
-
-
-def keep_only(path: Path, wanted: Callable[[Verdict], bool]) -> None:
-    """Drop the other verdicts from a log; atomic: a reader sees the old log or the new one."""
-    partial = path.with_suffix(".partial")
-    partial.unlink(missing_ok=True)
-    with VerdictLog(partial) as log:
-        for verdict in read_verdicts(path):
-            if wanted(verdict):
-                log.append(verdict)
-    partial.replace(path)
 
 
 def write_csv(path: Path, verdicts: Iterable[Verdict]) -> None:

@@ -18,7 +18,7 @@ from saec.meter import Meter
 from saec.pipeline.describe import describe, now
 from saec.pipeline.inspect import Judges, run_inspection
 from saec.pipeline.loading import Cloud, PolicyName, open_judges, warm_up
-from saec.pipeline.log import VerdictLog, keep_only, mend, read_verdicts
+from saec.pipeline.log import VerdictLog, mend, read_all, read_verdicts
 from saec.pipeline.pictures import save_picture
 from saec.pipeline.runinfo import (
     MAPS_FOLDER,
@@ -62,10 +62,23 @@ class Options:
 
 @dataclass
 class Tally:
-    """Counts of a run, kept while it goes; ``used`` are the hashes that made the line."""
+    """Counts over the standing verdicts of a run; ``used`` are the hashes that made the line."""
 
     used: frozenset[str] = frozenset()
     counts: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, log: Path, used: frozenset[str], deadline: float | None) -> Tally:
+        """The counts of a log; ``late`` are frames whose first verdict came after the deadline."""
+        tally = cls(used)
+        for verdict in read_verdicts(log):
+            tally.add(verdict)
+        if deadline is not None:
+            tally.counts["late"] = sum(
+                not verdict.replaces and verdict.ms.get("answer", 0.0) > deadline * 1e3
+                for verdict in read_all(log)
+            )
+        return tally
 
     def add(self, verdict: Verdict) -> None:
         cloud = verdict.route is not None and verdict.route.decision == "cloud"
@@ -89,7 +102,8 @@ class Tally:
         sentences = {
             "used_for_the_line": "Frames that were used to fit or calibrate the line, which they flatter",
             "error": "Frames with an error and no label",
-            "provisional": "Frames with the edge's provisional answer because the cloud failed",
+            "provisional": "Frames with the edge's provisional answer because the cloud gave none in time",
+            "late": "Frames whose first verdict came after the deadline",
             "problems": "Verdicts without their picture or explanation (each says why)",
         }
         total = self.counts.get("frames", 0)
@@ -136,7 +150,8 @@ def run_line(
             info = describe(
                 profile, inputs, cloud, policy=options.policy, config=settings, command=options.command
             )
-        known, tally = _open_folder(out, info, options, _used(profile))
+        past = _open_folder(out, info, options)
+        info = msgspec.structs.replace(info, starts=past.starts)
         with meter.phase("warm-up"):
             warm_up(judges)
         write_run(out, info)
@@ -147,14 +162,23 @@ def run_line(
                 judges = seed_judges(judges, inputs.sources, options.seed)
             observe = _observer(out, judges, options.config.maps, look, drift)
             for verdict in run_inspection(
-                inputs.sources, judges, options.config, known=known, observe=observe, stop=stop, spill=out
+                inputs.sources,
+                judges,
+                options.config,
+                known=past.known,
+                observe=observe,
+                stop=stop,
+                spill=out,
+                first=past.starts[-1],
             ):
+                if verdict.id in past.again:
+                    verdict = msgspec.structs.replace(verdict, replaces=True)
                 log.append(verdict)
-                tally.add(verdict)
                 if progress is not None:
                     progress(verdict)
-    readings = [_reading(meter, phase, resumed=bool(known)) for phase in ("loading", "warm-up", "run")]
+    readings = [_reading(meter, phase, resumed=bool(past.known)) for phase in ("loading", "warm-up", "run")]
     ended = "" if stop is not None and stop.is_set() else now()
+    tally = Tally.of(out / VERDICTS_FILE, _used(profile), options.config.deadline)
     notes = [*info.notes, *tally.notes()]
     if drift.state.alarm is not None:
         tally.counts["drift"] = drift.state.alarm
@@ -200,28 +224,40 @@ def _observer(
     return observe
 
 
-def _open_folder(
-    out: Path, info: RunInfo, options: Options, used: frozenset[str]
-) -> tuple[frozenset[tuple[str, str]], Tally]:
-    """Make or reopen the run folder; the files that need no verdict any more, and the counts so far."""
-    log, tally = out / VERDICTS_FILE, Tally(used)
-    if not options.resume:
-        if log.exists():
-            raise ConfigError(f"{out} already holds a run", "go on with --resume, or name another --out")
-        out.mkdir(parents=True, exist_ok=True)
-        return frozenset(), tally
+@dataclass(frozen=True)
+class _Past:
+    """What a run folder holds from earlier parts of its run.
+
+    Attributes:
+        starts: number of the first frame of each part, this one's included.
+        known: path and hash of the files that need no verdict any more.
+        again: ids of the frames that have a verdict and are judged again.
+    """
+
+    starts: list[int]
+    known: frozenset[tuple[str, str]] = frozenset()
+    again: frozenset[str] = frozenset()
+
+
+def _open_folder(out: Path, info: RunInfo, options: Options) -> _Past:
+    """Make or reopen the run folder."""
+    log = out / VERDICTS_FILE
+    if log.exists() and not options.resume:
+        raise ConfigError(f"{out} already holds a run", "go on with --resume, or name another --out")
+    out.mkdir(parents=True, exist_ok=True)
     if not log.exists():
-        out.mkdir(parents=True, exist_ok=True)
-        return frozenset(), tally
-    _check_same(read_run(out), info, out)
+        return _Past([1])
+    old = read_run(out)
+    _check_same(old, info, out)
     mend(log)
-    if options.retry_errors:
-        keep_only(log, lambda verdict: verdict.state == "final")
-    known = set()
+    last = max((verdict.seq for verdict in read_all(log)), default=0)
+    known, again = set(), set()
     for verdict in read_verdicts(log):
-        known.add((verdict.path, verdict.sha256))
-        tally.add(verdict)
-    return frozenset(known), tally
+        if options.retry_errors and verdict.state != "final":
+            again.add(verdict.id)
+        else:
+            known.add((verdict.path, verdict.sha256))
+    return _Past([*old.starts, last + 1], frozenset(known), frozenset(again))
 
 
 def _check_same(old: RunInfo, new: RunInfo, out: Path) -> None:
@@ -231,7 +267,8 @@ def _check_same(old: RunInfo, new: RunInfo, out: Path) -> None:
         cloud = run.cloud and (run.cloud.name, run.cloud.weights_hash, run.cloud.prompt, run.cloud.role)
         asked = {k: v for k, v in run.config.get("cloud", {}).items() if k not in ("batch", "device")}
         line = run.line.name, run.line.hashes, run.line.threshold, run.line.calibration, run.line.calibrated
-        return *line, run.policy, run.config.get("gate"), run.config.get("seed"), cloud, asked
+        deadline = run.config.get("run", {}).get("deadline")
+        return *line, run.policy, run.config.get("gate"), run.config.get("seed"), cloud, asked, deadline
 
     if judged_by(old) != judged_by(new):
         raise ConfigError(

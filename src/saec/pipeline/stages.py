@@ -13,7 +13,7 @@ from typing import TypeVar
 import msgspec
 
 from saec.data.images import decode
-from saec.errors import AnswerError, ImageError
+from saec.errors import AnswerError, ImageError, LinkError
 from saec.pipeline.judge import (
     CLOUD_ERROR,
     Rules,
@@ -47,12 +47,14 @@ Measure = Callable[[Image], float]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Bytes:
-    """A file as read: its bytes' hash and when it was read (seconds since the epoch)."""
+    """A file as read: its bytes' hash and when it was read (seconds since the epoch, and ``begun`` in
+    seconds of ``time.perf_counter``)."""
 
     source: Source
     data: bytes
     sha256: str
     time: float
+    begun: float
     ms: dict[str, float]
 
 
@@ -64,6 +66,7 @@ class Loaded:
     image: Image
     sha256: str
     time: float
+    begun: float
     complexity: float | None
     ms: dict[str, float]
 
@@ -84,7 +87,7 @@ def read(source: Source) -> Bytes:
     except OSError as e:
         raise ImageError(f"{source.path}: {e.strerror or e}", "check that the file can be read") from e
     sha256 = hashlib.sha256(data).hexdigest()
-    return Bytes(source, data, sha256, now, {"read": _since(start)})
+    return Bytes(source, data, sha256, now, start, {"read": _since(start)})
 
 
 def prepare(raw: Bytes, complexity: Measure | None, *, bits: int = 16) -> Loaded:
@@ -101,7 +104,7 @@ def prepare(raw: Bytes, complexity: Measure | None, *, bits: int = 16) -> Loaded
         start = time.perf_counter()
         value = complexity(image)
         ms["complexity"] = _since(start)
-    return Loaded(raw.source, image, raw.sha256, raw.time, value, ms)
+    return Loaded(raw.source, image, raw.sha256, raw.time, raw.begun, value, ms)
 
 
 def look(loaded: Loaded, detector: EdgeDetector) -> tuple[EdgeOpinion, dict[str, float]]:
@@ -161,8 +164,9 @@ def ask(
     """The verdicts on a batch of frames that wait for the cloud, in order.
 
     Where the engine fails on the batch, each frame is asked alone, so that one bad frame costs only
-    itself; a frame on which it fails alone keeps the edge's answer as a provisional verdict. Each
-    frame of a batch waits for all of it: its "cloud" milliseconds are those of the batch.
+    itself; a frame on which it fails alone keeps the edge's answer as a provisional verdict. A
+    ``LinkError`` is no frame's fault and ends the whole batch so. Each frame of a batch waits for all of
+    it: its "cloud" milliseconds are those of the batch.
     """
     start = time.perf_counter()
     answers = _each(lambda queries: _records(engine, queries, rules), [query for _, query in batch])
@@ -222,6 +226,8 @@ def _each(function: Callable[[list[CloudQuery]], list[T]], queries: list[CloudQu
                 f"the cloud gave {len(answers)} answers to {len(queries)} questions", "check the engine"
             )
         return list(answers)
+    except LinkError as e:
+        return [e for _ in queries]
     except Exception as e:
         if len(queries) == 1:
             return [e]

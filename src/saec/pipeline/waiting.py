@@ -11,17 +11,20 @@ import msgspec
 
 from saec.pipeline.channel import AbortedError
 from saec.pipeline.sources import Source
-from saec.verdict import Box, EdgeRecord, Route
+from saec.verdict import Box, CloudState, EdgeRecord, Route
 
 
 class Pending(msgspec.Struct, frozen=True, kw_only=True):
     """A frame that has the edge's opinion and waits for the cloud's; its pixels stay in its file.
 
     Attributes:
+        seq: its place in the order of routing.
+        state: what was known of the cloud then.
         focus: where the anomaly map is hottest, for the cloud's explanation.
         map: name of the saved picture.
         ms: milliseconds per stage so far.
-        since: when it began to wait, in seconds of ``time.perf_counter``.
+        begun, since: when its file was read and when it began to wait, in seconds of
+            ``time.perf_counter``.
         problem: what went wrong beside the verdict so far (a picture that could not be saved).
     """
 
@@ -30,10 +33,13 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True):
     time: float
     edge: EdgeRecord
     route: Route
+    seq: int = 0
+    state: CloudState | None = None
     complexity: float | None = None
     focus: Box | None = None
     map: str | None = None
     ms: dict[str, float] = {}
+    begun: float = 0.0
     since: float = 0.0
     problem: str = ""
 
@@ -47,13 +53,9 @@ class WaitingList:
     Args:
         memory: entries kept in memory.
         folder: where the temporary file is made; None takes the system's.
-
-    Attributes:
-        taken: entries taken so far.
     """
 
     def __init__(self, memory: int = 1024, folder: Path | None = None) -> None:
-        self.taken = 0
         self._memory = memory
         self._head: deque[Pending] = deque()
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  closed by close_file
@@ -92,7 +94,6 @@ class WaitingList:
                 if not self._head:
                     self._refill()
                 taken.append(self._head.popleft())
-            self.taken += len(taken)
             return taken
 
     def close(self) -> None:

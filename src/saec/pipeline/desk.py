@@ -1,0 +1,128 @@
+"""What the threads of a run share about the cloud: ``Dispatch`` under a lock, and the watch on deadlines."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from saec.pipeline.channel import AbortedError
+from saec.pipeline.waiting import Pending
+from saec.schedule.dispatch import Dispatch
+from saec.verdict import CloudState
+
+
+class Desk:
+    """Keeps what is on its way to the cloud, and answers for it when a deadline comes near.
+
+    Args:
+        dispatch: what is kept.
+        stand_in: called with each frame whose deadline has come; it puts the edge's verdict. It runs
+            under the desk's lock, so that this verdict comes before the cloud's later one.
+        clock: seconds that do not go back.
+    """
+
+    def __init__(
+        self,
+        dispatch: Dispatch[Pending],
+        stand_in: Callable[[Pending], None],
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._dispatch = dispatch
+        self._stand_in = stand_in
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._closed = False
+        self._aborted = False
+
+    def state(self, taken: float) -> CloudState:
+        """What is known of the cloud now, for a frame that was taken then."""
+        with self._changed:
+            return self._dispatch.state(self._clock(), taken)
+
+    def send(self) -> None:
+        """A frame was routed to the cloud."""
+        with self._changed:
+            self._dispatch.send()
+
+    def hold(self, pending: Pending) -> None:
+        """The frame goes to the waiting list; from now on its deadline is watched."""
+        with self._changed:
+            self._dispatch.hold(pending.seq, pending.begun, pending)
+            self._changed.notify_all()
+
+    def claim(self, pending: Pending) -> bool:
+        """The frame has its answer; False where the edge has answered for it before."""
+        with self._changed:
+            in_time = self._dispatch.claim(pending.seq)
+            self._changed.notify_all()
+            return in_time
+
+    def ready(self) -> int:
+        """Wait until the link takes a request and say how many frames it may have.
+
+        Returns:
+            0 when the link is down and every frame of the run has a verdict, so nobody waits for it.
+        """
+        with self._changed:
+            while True:
+                self._check()
+                now = self._clock()
+                if frames := self._dispatch.request(now):
+                    return frames
+                if self._closed and not self._dispatch.held:
+                    return 0
+                retry_at = self._dispatch.retry_at
+                self._changed.wait(None if retry_at is None else max(0.0, retry_at - now))
+
+    def begin(self, frames: int) -> None:
+        """A request goes out."""
+        with self._changed:
+            self._dispatch.begin(self._clock(), frames)
+
+    def end(self, *, answered: bool) -> None:
+        """The request was answered, or failed as a whole."""
+        with self._changed:
+            self._dispatch.end(self._clock(), answered=answered)
+
+    def drop(self, frames: int) -> None:
+        """Frames that were sent and will not be asked about."""
+        with self._changed:
+            self._dispatch.drop(frames)
+
+    def watch(self) -> None:
+        """Answer for frames when their deadlines come, until no more can come; a thread's body."""
+        with self._changed:
+            while True:
+                self._check()
+                now = self._clock()
+                for pending in self._dispatch.overdue(now):
+                    self._stand_in(pending)
+                due = self._dispatch.next_due()
+                if due is None:
+                    self._changed.notify_all()
+                    if self._closed:
+                        return
+                self._changed.wait(None if due is None else max(0.0, due - now))
+
+    def wait_answered(self) -> None:
+        """Wait until every frame that was held has a verdict."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._aborted or not self._dispatch.held)
+            self._check()
+
+    def close(self) -> None:
+        """No more frames will be held."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def abort(self) -> None:
+        """Wake every waiting thread with ``AbortedError``."""
+        with self._changed:
+            self._aborted = True
+            self._changed.notify_all()
+
+    def _check(self) -> None:
+        if self._aborted:
+            raise AbortedError
