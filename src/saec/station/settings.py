@@ -27,18 +27,18 @@ class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Guard(_Section, frozen=True, kw_only=True):
-    """When a frame is no fair picture of a part; None leaves a check out. See ``saec.station.guard``.
+    """When a frame is no fair picture of a part; 0 (for bright 255) leaves a check out.
 
     Attributes:
         dark, bright: mean grey value (0 to 255) below and above which nothing can be judged.
-        blur: sharpness, as a share of the line's own goods, below which a frame is blurred.
-        empty: likeness to the goods below which there is no part, in the line's complexity units.
+        blur: share of a good's sharpness below which a frame is blurred.
+        empty: share of a good's contrast below which there is no part in view.
     """
 
-    dark: float | None = 15.0
-    bright: float | None = 245.0
-    blur: Share | None = 0.2
-    empty: float | None = None
+    dark: float = 12.0
+    bright: float = 245.0
+    blur: Share = 0.1
+    empty: Share = 0.1
 
 
 class LineSettings(_Section, frozen=True, kw_only=True):
