@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from report_samples import GATE, THRESHOLD, failed, info, verdict, write
 
 from saec.errors import DataError
+from saec.line import OPEN, Gate
 from saec.report import plots, words
 from saec.report.gallery import sections
 from saec.report.run import open_run
@@ -90,7 +91,9 @@ def test_section_of_a_frame(made, key):
 
 
 @settings(deadline=None)
-@given(VERDICTS, st.floats(-20, 20), st.sampled_from([GATE, None]))
+@given(
+    VERDICTS, st.floats(-20, 20), st.sampled_from([GATE, Gate(low=-OPEN, high=OPEN, basis="certified"), None])
+)
 def test_histogram_holds_every_score_once_and_stays_in_its_frame(verdicts, threshold, gate):
     drawn = plots.histogram(verdicts, threshold, gate)
     scored = [v for v in verdicts if v.score is not None]
@@ -120,6 +123,13 @@ def test_axis_shows_the_gate_however_far_a_defect_lies():
     axis = plots.score_axis(verdicts, THRESHOLD, GATE)
     assert axis.share(GATE.high) - axis.share(GATE.low) > 0.1
     assert plots.histogram(verdicts, THRESHOLD, GATE).beyond == 1
+
+
+def test_an_open_end_of_the_gate_does_not_stretch_the_axis():
+    half_open = Gate(low=-OPEN, high=4.0, basis="certified")
+    axis = plots.score_axis([verdict(score=1.0), verdict(score=5.0)], THRESHOLD, half_open)
+    assert -10 < axis.low < axis.high < 20
+    assert axis.share(half_open.low) == 0.0
 
 
 def test_stage_times_are_percentiles_in_the_order_of_the_way():

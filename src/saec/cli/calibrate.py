@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from saec.cli.certified import certificate_lines
 from saec.cli.judging import FOLDER, cloud_options, open_cloud
-from saec.config import GateConfig
+from saec.config import GateConfig, RiskConfig
 from saec.errors import ConfigError
+from saec.line import OPEN
 
 if TYPE_CHECKING:
-    from saec.line import Calibration
+    from saec.line import Calibration, Gate
 
-_GATE = GateConfig()
+_GATE, _RISK = GateConfig(), RiskConfig()
+_BASES = {"p_defect": "from P(defect)", "goods": "from goods alone", "certified": "certified"}
 _SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
 
 
@@ -35,22 +38,37 @@ _SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
     f"{_GATE.p_low:g}.",
 )
 @click.option("--p-high", type=_SHARE, help=f"And above which. Default: as it is, at first {_GATE.p_high:g}.")
+@click.option(
+    "--alpha",
+    type=_SHARE,
+    help=f"Certify the gate: share of defects that the edge may pass. Default: as it is, at first "
+    f"{_RISK.alpha:g}.",
+)
+@click.option("--beta", type=_SHARE, help=f"And share of goods that it may reject. At first {_RISK.beta:g}.")
+@click.option("--delta", type=_SHARE, help=f"The chance that either is exceeded. At first {_RISK.delta:g}.")
+@click.option(
+    "--stand-ins",
+    type=click.IntRange(min=0),
+    help="Paint so many procedural defects on the line's goods, for a certificate where real defects are too "
+    "few; 0 forgets them.",
+)
+@click.option("--parts-pattern", help="Regular expression whose group is the part id in a file name.")
+@click.option(
+    "--parts-csv",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Table with path and part (and lot). A certificate counts parts, not images.",
+)
 @click.option("--layout", default="auto", show_default=True, help="Layout of the data set.")
 @cloud_options
 def command(
     line: Path,
     dataset: Path | None,
-    overkill: float | None,
-    prevalence: float | None,
     goods: Path | None,
     defects: Path | None,
-    threshold: float | None,
-    gate_low: float | None,
-    gate_high: float | None,
-    p_low: float | None,
-    p_high: float | None,
+    parts_pattern: str | None,
+    parts_csv: Path | None,
     layout: str,
-    **cloud: Any,
+    **others: Any,
 ) -> None:
     """Make the next calibration of LINE; the older ones stay in its folder, nothing is refitted.
 
@@ -62,35 +80,36 @@ def command(
     What is given by hand stays: --threshold and the ends of the gate until --overkill or --goods set the
     threshold anew, --p-low and --p-high until they are given again.
 
+    --alpha, --beta or --delta certify the gate: the edge then passes and rejects alone only what keeps both
+    rates with confidence 1 - delta (docs/risk.md). Later calibrations do so too, until an end of the gate is
+    given otherwise.
+
     \b
     saec calibrate lines/bottle --overkill 0.02
     saec calibrate lines/bottle mvtec/bottle --defects known_defects/ --cloud small
+    saec calibrate lines/bottle --alpha 0.05 --beta 0.05 --delta 0.1
+    saec calibrate lines/bottle mvtec/bottle --alpha 0.05 --stand-ins 60
     """
     from saec.data.dataset import open_dataset
     from saec.data.images import find_images
+    from saec.data.parts import PartIds
     from saec.line import LineProfile
     from saec.pipeline.calibrating import Wish, recalibrate
     from saec.pipeline.describe import now
 
     profile = LineProfile.open(line)
-    opened = open_cloud(**cloud)
+    wish = Wish(**{name: others.pop(name) for name in Wish.__struct_fields__})
+    opened = open_cloud(**others)
     if opened is not None and dataset is None and goods is None:
         raise ConfigError("--cloud without images to judge it on", "name the line's data set")
     after = recalibrate(
         profile,
-        Wish(
-            overkill=overkill,
-            prevalence=prevalence,
-            threshold=threshold,
-            gate_low=gate_low,
-            gate_high=gate_high,
-            p_low=p_low,
-            p_high=p_high,
-        ),
+        wish,
         created=now(),
         goods=find_images(goods) if goods else (),
         defects=find_images(defects) if defects else (),
         dataset=open_dataset(dataset, layout=layout) if dataset else None,
+        parts=PartIds(parts_pattern, parts_csv) if parts_pattern or parts_csv else None,
         cloud=opened,
     )
     _tell(profile.calibration, after.calibration)
@@ -100,6 +119,12 @@ def command(
         click.echo(standing(opened, after.calibration, "gate").reason)
 
 
+def _ends(gate: Gate) -> str:
+    low = "open" if gate.low == -OPEN else f"{gate.low:.4g}"
+    high = "open" if gate.high == OPEN else f"{gate.high:.4g}"
+    return f"{low} .. {high}"
+
+
 def _tell(old: Calibration, new: Calibration) -> None:
     click.echo(f"calibration {old.version} -> {new.version}")
     click.echo(
@@ -107,10 +132,9 @@ def _tell(old: Calibration, new: Calibration) -> None:
     )
     click.echo(f"overkill   {old.overkill:.1%} -> {new.overkill:.1%} asked")
     click.echo(f"threshold  {old.threshold:.4g} -> {new.threshold:.4g}")
-    click.echo(
-        f"gate       {old.gate.low:.4g} .. {old.gate.high:.4g} -> {new.gate.low:.4g} .. {new.gate.high:.4g} "
-        f"(from {'P(defect)' if new.gate.basis == 'p_defect' else 'goods alone'})"
-    )
+    click.echo(f"gate       {_ends(old.gate)} -> {_ends(new.gate)} ({_BASES[new.gate.basis]})")
+    for sentence in certificate_lines(new):
+        click.echo(sentence)
     others = ", ".join(f"{float(rate):.0%}: {score:.4g}" for rate, score in new.thresholds_at.items())
     click.echo(f"threshold for an overkill of {others}")
     if new.by_hand:
@@ -121,6 +145,8 @@ def _tell(old: Calibration, new: Calibration) -> None:
         )
     if undone := sorted(set(old.by_hand) - set(new.by_hand)):
         click.echo(f"no longer by hand: {', '.join(name.replace('_', ' ') for name in undone)}")
+    if old.certificate is not None and new.certificate is None:
+        click.echo("no longer certified: the gate was given otherwise")
     if dropped := sorted(set(old.clouds) - set(new.clouds)):
         click.echo(
             f"no longer trusted, as their fusion was fitted on the old calibration: {', '.join(dropped)}; "

@@ -10,19 +10,25 @@ import msgspec
 import numpy as np
 
 from saec import edge
-from saec.config import GateConfig
+from saec.config import GateConfig, RiskConfig
 from saec.data.dataset import Dataset, Item
 from saec.data.images import read_image
 from saec.data.manifest import Manifest, check_disjoint
+from saec.data.parts import PartIds
 from saec.errors import AnswerError, ConfigError, DataError
-from saec.line import Calibration, CloudTrust, Gate, LineProfile, sha256_file
+from saec.line import Calibration, Certificate, CloudTrust, Gate, LineProfile, sha256_file
+from saec.pipeline.certifying import Known, certify_line, score_stand_ins
 from saec.pipeline.loading import Cloud, read_references
 from saec.schedule.calibration import calibrate
 from saec.schedule.fusion import trust_cloud
+from saec.schedule.risk import certified_gate
 from saec.verdict import DEFECT, GOOD, CloudQuery, EdgeDetector, Frame, Image
 
 MOST_ASKED = 100
 """Goods, and defects, that a cloud is asked about at most to find out how far it can be trusted."""
+
+_ENDS = ("gate_low", "gate_high", "p_low", "p_high")
+_RISK = ("alpha", "beta", "delta")
 
 Step = Callable[[str], None]
 T = TypeVar("T")
@@ -37,6 +43,9 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
         threshold, gate_low, gate_high: scores given by hand. They hold until another overkill rate or
             other goods; an end of the gate gives way to a threshold that is given later.
         p_low, p_high: P(defect) between which the edge is not sure; each replaces that end's score.
+        alpha, beta, delta: the risk that the gate is certified for; any of them asks for a certificate,
+            which holds until an end of the gate is given otherwise.
+        stand_ins: procedural defects to paint on goods for the certificate; 0 forgets them.
     """
 
     overkill: float | None = None
@@ -46,6 +55,10 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     gate_high: float | None = None
     p_low: float | None = None
     p_high: float | None = None
+    alpha: float | None = None
+    beta: float | None = None
+    delta: float | None = None
+    stand_ins: int | None = None
 
 
 def recalibrate(
@@ -56,6 +69,7 @@ def recalibrate(
     goods: Sequence[Path] = (),
     defects: Sequence[Path] = (),
     dataset: Dataset | None = None,
+    parts: PartIds | None = None,
     cloud: Cloud | None = None,
     step: Step = lambda name: None,
 ) -> LineProfile:
@@ -69,28 +83,35 @@ def recalibrate(
         defects: labelled defects; the defects of the data set's train split are added to them.
         dataset: the line's data set, for its train defects, for the check against its hold-out, and for
             the images of the goods that a cloud is asked about.
+        parts: part ids of the goods and defects that are new; without it each such image is a part.
         cloud: a cloud model to be judged on the labelled calibration images.
         step: called with the name of each thing scored or asked, for a progress bar.
 
     Raises:
         LeakError: a good or a defect given stands in the data set's hold-out.
-        ConfigError: a gate that does not contain the threshold, or a cloud without images to judge it on.
+        ConfigError: a gate without the threshold or asked for in two ways; no images for cloud or stand-ins.
         DataError: too few goods.
     """
     labelled = [*defects, *_paths(dataset, "train", DEFECT)]
     new_goods, new_defects = _hashed(goods), _hashed(labelled)
     manifest = _manifest(profile)
     _check_holdout(dataset, {**new_goods, **new_defects})
-    _enter(manifest, new_goods, new_defects)
+    _enter(manifest, new_goods, new_defects, parts)
 
     old = profile.calibration
-    detector = edge.open_detector(profile) if new_goods or new_defects or cloud else None
+    detector = edge.open_detector(profile) if new_goods or new_defects or cloud or wish.stand_ins else None
     good_scores = _scores(profile, detector, new_goods, old.good_scores, step)
     defect_scores = _scores(profile, detector, new_defects, old.defect_scores, step)
-    calibration = _calibration(old, good_scores, defect_scores, wish, created)
+    units = {sha: entry.part for sha, entry in manifest.roles.items()}
+    stand_ins = old.stand_ins if wish.stand_ins is None else {}
+    if wish.stand_ins and detector:
+        painted_on = _known_goods(good_scores, dataset, new_goods)
+        stand_ins = score_stand_ins(profile, detector, painted_on, units, wish.stand_ins, step=step)
+    known = Known(goods=good_scores, defects=defect_scores, stand_ins=stand_ins, parts=units)
+    calibration = _calibration(old, known, wish, created)
     draft = LineProfile(profile.folder, profile.line, calibration)
     if cloud is not None:
-        fitted_on = _known_goods(draft, dataset, new_goods)
+        fitted_on = _known_goods(good_scores, dataset, new_goods)
         trust = trust_on(draft, cloud, fitted_on, list(new_defects.values()), detector=detector, step=step)
         clouds = {**calibration.clouds, cloud.key: trust}
         calibration = msgspec.structs.replace(calibration, clouds=clouds)
@@ -148,14 +169,15 @@ def trust_on(
     )
 
 
-def _calibration(
-    old: Calibration, goods: Mapping[str, float], defects: Mapping[str, float], wish: Wish, created: str
-) -> Calibration:
+def _calibration(old: Calibration, known: Known, wish: Wish, created: str) -> Calibration:
     """The new thresholds; clouds stay trusted only if what their fusion was fitted on stays."""
-    hand = _by_hand(old, wish, same_goods=goods == old.good_scores)
+    hand = _by_hand(old, wish, same_goods=known.goods == old.good_scores)
+    certificate = _certificate(old, known, wish)
+    if certificate is not None:
+        hand = {name: value for name, value in hand.items() if name == "threshold"}
     new = calibrate(
-        goods,
-        list(defects.values()) or old.defects,
+        known.goods,
+        list(known.defects.values()) or old.defects,
         overkill=old.overkill if wish.overkill is None else wish.overkill,
         gate=GateConfig(**{end: hand[end] for end in ("p_low", "p_high") if end in hand}),
         prevalence=old.prevalence if wish.prevalence is None else wish.prevalence,
@@ -165,11 +187,28 @@ def _calibration(
     new = msgspec.structs.replace(
         new,
         threshold=threshold,
-        gate=_gate(new.gate, threshold, hand),
-        defect_scores=dict(defects),
+        gate=certified_gate(certificate, threshold) if certificate else _gate(new.gate, threshold, hand),
+        defect_scores=dict(known.defects),
         by_hand=hand,
+        stand_ins=dict(known.stand_ins),
+        certificate=certificate,
     )
     return msgspec.structs.replace(new, clouds=old.clouds if _fuses_alike(old, new) else {})
+
+
+def _certificate(old: Calibration, known: Known, wish: Wish) -> Certificate | None:
+    """The certificate that is asked for now, or was and still stands, on the scores as they are now."""
+    ends = [name for name in _ENDS if getattr(wish, name) is not None]
+    asked = {name: value for name in _RISK if (value := getattr(wish, name)) is not None}
+    if not asked and not wish.stand_ins and (ends or old.certificate is None):
+        return None
+    if ends:
+        raise ConfigError(
+            f"a certified gate, and {ends[0]} given by hand",
+            "give alpha, beta and delta, or the ends of the gate",
+        )
+    before = {name: getattr(old.certificate, name) for name in _RISK} if old.certificate else {}
+    return certify_line(known, RiskConfig(**before | asked))
 
 
 def _fuses_alike(old: Calibration, new: Calibration) -> bool:
@@ -255,14 +294,14 @@ def _ask(
 
 
 def _known_goods(
-    profile: LineProfile, dataset: Dataset | None, new: Mapping[str, Path]
+    known: Mapping[str, float], dataset: Dataset | None, new: Mapping[str, Path]
 ) -> list[tuple[Path, str]]:
     """Files of calibration goods: the new ones, and those of the data set that the line was fitted on."""
     found = {**_hashed(_paths(dataset, "train", GOOD)), **new}
-    goods = [(path, sha) for sha, path in found.items() if sha in profile.calibration.good_scores]
+    goods = [(path, sha) for sha, path in found.items() if sha in known]
     if not goods:
         raise ConfigError(
-            "none of the goods that the line was fitted on is at hand, so a cloud cannot be judged",
+            "none of the goods that the line was fitted on is at hand to judge a cloud on or to paint on",
             "name the data set that the line was fitted on",
         )
     return goods
@@ -287,12 +326,16 @@ def _manifest(profile: LineProfile) -> Manifest:
     return Manifest.read(path)
 
 
-def _enter(manifest: Manifest, goods: Mapping[str, Path], defects: Mapping[str, Path]) -> None:
+def _enter(
+    manifest: Manifest, goods: Mapping[str, Path], defects: Mapping[str, Path], parts: PartIds | None
+) -> None:
     """Note what is calibrated on; a good that the line was fitted on keeps its role."""
     fitted = manifest.having("train")
     unseen = {sha: path for sha, path in goods.items() if sha not in fitted or fitted[sha].label != GOOD}
     for images, label in ((unseen, GOOD), (defects, DEFECT)):
-        items = [Item(path=path, label=label) for path in images.values()]
+        items = [
+            Item(path=path, label=label, part=parts.of(path)[0] if parts else "") for path in images.values()
+        ]
         manifest.add("calibration", items, hashes=list(images))
 
 

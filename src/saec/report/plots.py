@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from saec.line import Gate
+from saec.line import OPEN, Gate
 from saec.verdict import DEFECT, Verdict
 
 WIDTH, HEIGHT, MARGIN = 720, 220, 30
@@ -72,7 +72,8 @@ class Histogram:
 def score_axis(verdicts: Sequence[Verdict], threshold: float, gate: Gate | None) -> Axis:
     """A range that shows the goods and the gate well, however far the clearest defects lie."""
     scores = np.array([v.score for v in verdicts if v.score is not None] or [threshold])
-    marks = [threshold] if gate is None else [threshold, gate.low, gate.high]
+    ends = [] if gate is None else [end for end in (gate.low, gate.high) if abs(end) < OPEN]
+    marks = [threshold, *ends]
     low, top = min(float(scores.min()), *marks), max(marks)
     reach = (top - low) or (float(scores.max()) - low) or abs(threshold) or 1.0
     high = min(max(float(scores.max()), top + 0.3 * reach), low + 3.0 * reach)
