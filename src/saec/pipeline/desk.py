@@ -111,6 +111,12 @@ class Desk:
             self._changed.wait_for(lambda: self._aborted or not self._dispatch.held)
             self._check()
 
+    def reset(self) -> None:
+        """Forget what waits and what is under way; frames that are held keep their deadlines."""
+        with self._changed:
+            self._dispatch.reset(self._clock())
+            self._changed.notify_all()
+
     def close(self) -> None:
         """No more frames will be held."""
         with self._changed:

@@ -155,3 +155,9 @@ class Dispatch(Generic[T]):
     def drop(self, frames: int) -> None:
         """Frames that were sent and will not be asked about."""
         self._queue -= frames
+
+    def reset(self, now: float) -> None:
+        """Nothing waits and nothing is under way, as after a failure of whoever asks."""
+        if self._under_way is not None:
+            self.end(now, answered=False)
+        self._queue = 0

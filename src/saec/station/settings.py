@@ -57,7 +57,7 @@ class LineSettings(_Section, frozen=True, kw_only=True):
     profile: Path
     cloud: bool = True
     deadline: Positive = 1.0
-    policy: Literal["gate", "edge", "cloud", "value"] = "gate"
+    policy: Literal["gate", "edge", "cloud"] = "gate"
     budget: Share | None = None
     guard: Guard = Guard()
 

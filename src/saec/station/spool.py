@@ -34,7 +34,7 @@ from saec.station.records import (
     SpoolLimits,
     VerdictState,
 )
-from saec.verdict import Verdict
+from saec.verdict import Explanation, Verdict
 
 GIGABYTE = 1e9
 
@@ -247,6 +247,16 @@ class Spool:
         with self._lock:
             rows = self._db.execute("SELECT state, verdict FROM verdicts WHERE seq = ?", (seq,)).fetchall()
         return {state: msgspec.json.decode(blob, type=Verdict) for state, blob in rows}
+
+    def explain(self, seq: int, words: Explanation) -> None:
+        """Keep the cloud's words on a frame; they come after its verdict and change nothing of it."""
+        with self._transaction() as db:
+            db.execute("INSERT OR REPLACE INTO words VALUES (?, ?)", (seq, msgspec.json.encode(words)))
+
+    def words(self, seq: int) -> Explanation | None:
+        with self._lock:
+            row = self._db.execute("SELECT words FROM words WHERE seq = ?", (seq,)).fetchone()
+        return None if row is None else msgspec.json.decode(row[0], type=Explanation)
 
     def latest(self, most: int, *, line: str | None = None) -> list[tuple[Held, dict[str, Verdict]]]:
         """The frames that were accepted last, newest first, with their verdicts."""

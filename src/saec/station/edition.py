@@ -1,0 +1,107 @@
+"""A version of a line, opened: everything that judges a frame, and how one frame is looked at by it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from saec.line import LineProfile
+from saec.pipeline import stages
+from saec.pipeline.desk import Desk
+from saec.pipeline.inspect import Judges
+from saec.pipeline.loading import Cloud, open_judges, read_references, warm_up
+from saec.pipeline.pictures import hottest_box
+from saec.pipeline.sources import Source
+from saec.pipeline.waiting import Pending
+from saec.schedule.drift import DriftMonitor
+from saec.station.guard import FrameGuard
+from saec.station.records import Held
+from saec.station.settings import LineSettings
+from saec.verdict import EdgeOpinion, Image
+
+_GUARD_REFERENCES = 4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Edition:
+    """One version of a line, ready to judge.
+
+    Attributes:
+        number: the version.
+        judges: detector, policy, rules, and the cloud where it is asked.
+        guard: stops frames that are no fair picture.
+        drift: watches the scores.
+    """
+
+    number: int
+    judges: Judges
+    guard: FrameGuard
+    drift: DriftMonitor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """What the edge made of a frame: the picture, the opinion, and what a verdict is made from."""
+
+    image: Image
+    opinion: EdgeOpinion
+    pending: Pending
+
+
+def open_edition(profile: LineProfile, number: int, line: LineSettings, cloud: Cloud | None) -> Edition:
+    """Open a version and let its edge judge one frame, so that the first real one does not pay for it.
+
+    The cloud is not asked: the station starts whether or not the link is up.
+
+    Raises:
+        SaecError: a file is missing or damaged, or the settings contradict the profile.
+    """
+    judges = open_judges(profile, cloud, policy=line.policy)
+    judges = replace(judges, rules=replace(judges.rules, line=line.name))
+    warm_up(replace(judges, engine=None))
+    references = read_references(profile, min(_GUARD_REFERENCES, len(profile.references())))
+    return Edition(
+        number=number,
+        judges=judges,
+        guard=FrameGuard(line.guard, references),
+        drift=DriftMonitor(profile.calibration.goods),
+    )
+
+
+def look(edition: Edition, frame: Held, path: Path, desk: Desk, begun: float) -> Look:
+    """The edge's opinion on a frame, and its route.
+
+    Args:
+        path: the frame's image in the spool.
+        desk: what is known of the cloud now.
+        begun: when the frame was accepted, seconds of ``time.perf_counter``.
+
+    Raises:
+        ImageError: the file is no image, or no fair picture (``GuardError``).
+        Exception: whatever the detector raises on it.
+    """
+    judges = edition.judges
+    start = time.perf_counter()
+    data = path.read_bytes()
+    read = {"read": (time.perf_counter() - start) * 1e3, "wait": (start - begun) * 1e3}
+    source = Source(id=frame.id, path=str(path))
+    raw = stages.Bytes(source, data, frame.sha256, frame.captured, begun, read)
+    loaded = stages.prepare(raw, judges.complexity, bits=judges.bits)
+    edition.guard.check(loaded.image)
+    opinion, ms = stages.look(loaded, judges.detector)
+    state = desk.state(begun)
+    pending = Pending(
+        source=source,
+        sha256=frame.sha256,
+        time=frame.captured,
+        seq=frame.seq,
+        edge=stages.edge_record(opinion),
+        route=judges.policy.route(loaded.complexity, opinion, state, frame.captured),
+        state=state,
+        complexity=loaded.complexity,
+        focus=hottest_box(opinion, judges.rules.calibration.threshold),
+        ms=ms,
+        begun=begun,
+    )
+    return Look(loaded.image, opinion, pending)

@@ -1,0 +1,416 @@
+"""One line at the station: the edge judges at once, the cloud when it can, the deadline always.
+
+Three threads. *edge* takes accepted frames in their order. *cloud* asks about fresh frames first, then about
+those that were answered provisionally while the link was down or slow. *deadlines* answers by the edge for
+every fresh frame whose time is up. Which verdict comes first is decided in the spool's transaction, so the
+line acts on one and a frame has one final verdict, whatever the order in which the threads come.
+
+Nothing is kept in memory that the spool does not hold: after a crash the frames without a verdict are judged
+and those that wait for the cloud wait on.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import groupby
+
+import msgspec
+import structlog
+
+from saec.errors import LinkError
+from saec.pipeline import stages
+from saec.pipeline.desk import Desk
+from saec.pipeline.judge import (
+    CLOUD_ERROR,
+    OVERDUE,
+    edge_verdict,
+    error_verdict,
+    fallback_verdict,
+)
+from saec.pipeline.loading import Cloud
+from saec.pipeline.sources import Source
+from saec.pipeline.waiting import Pending
+from saec.schedule.dispatch import Dispatch
+from saec.station.edition import Edition, Look, look, open_edition
+from saec.station.guard import GuardError
+from saec.station.pictures import Pictures
+from saec.station.records import Held
+from saec.station.settings import LineSettings
+from saec.station.spool import Spool
+from saec.station.threads import Stopping
+from saec.station.versions import VersionStore
+from saec.verdict import DEFECT, CloudQuery, Verdict
+
+ADVISORY = "advisory-cloud"
+"""Reason of a provisional verdict on a frame whose cloud may change no label: the line need not wait."""
+
+MOST_ATTEMPTS = 5
+"""After so many answers that were no answer, a frame gets the edge's label as final."""
+
+_FRESH = 64
+_IDLE = 0.2
+_BATCH = 16
+
+CloudFor = Callable[[str | None], Cloud | None]
+"""The cloud for a version's model; None for the station's own model."""
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A frame that waits for the cloud, and the version whose edge has looked at it."""
+
+    pending: Pending
+    version: int
+
+
+class LineRunner:
+    """Judges the frames of one line.
+
+    Args:
+        settings: of the line.
+        spool: holds its frames.
+        versions: of its profile.
+        cloud_for: opens the cloud.
+        batch: frames that the cloud is asked about at once.
+        pictures: keeps pictures of frames with their maps.
+
+    Attributes:
+        edition: the version that judges now.
+        shadow: one that judges beside it, without effect.
+    """
+
+    def __init__(
+        self,
+        settings: LineSettings,
+        spool: Spool,
+        versions: VersionStore,
+        *,
+        cloud_for: CloudFor,
+        batch: int,
+        pictures: Pictures,
+    ) -> None:
+        self.settings, self.versions = settings, versions
+        self._spool, self._cloud_for, self._pictures = spool, cloud_for, pictures
+        self._log = log.bind(line=settings.name)
+        self._editions: dict[int, Edition] = {}
+        self._state = versions.state()
+        self.edition = self._open(self._state.current)
+        self.shadow = None if self._state.shadow is None else self._open(self._state.shadow)
+        self._begun: dict[int, float] = {}
+        self._fresh: deque[Waiting] = deque()
+        self._sent_by: dict[int, int] = {}  # seq of each fresh frame -> version
+        self._attempts: dict[int, int] = {}
+        self._arrived, self._sent = threading.Event(), threading.Event()
+        self._unfair = ""
+        connected = settings.cloud and cloud_for(None) is not None
+        dispatch: Dispatch[Pending] = Dispatch(
+            batch=batch, capacity=_FRESH, deadline=settings.deadline, connected=connected
+        )
+        self._batch, self._connected = batch, connected
+        self.desk = Desk(dispatch, self._stand_in)
+
+    # frames in
+
+    def accepted(self, seq: int, begun: float) -> None:
+        """A frame of this line is in the spool since ``begun`` (seconds of perf_counter)."""
+        self._begun[seq] = begun
+        self._arrived.set()
+
+    def recover(self) -> None:
+        """After a start: what waits for the cloud without a verdict gets the edge's, too late to act on."""
+        after = 0
+        while frames := self._spool.frames("asked", line=self.settings.name, after=after):
+            for frame in frames:
+                if not self._spool.verdicts(frame.seq):
+                    pending = _pending(frame)
+                    rules = self._at(self._number(frame)).judges.rules
+                    self._decide(pending, fallback_verdict(pending, rules, OVERDUE), in_time=False)
+            after = frames[-1].seq
+
+    # edge
+
+    def run_edge(self, stopping: Stopping) -> None:
+        """A thread's body: judge what is accepted, in order."""
+        while not stopping.is_set():
+            self._arrived.clear()
+            frames = self._spool.frames("accepted", line=self.settings.name, most=_BATCH)
+            if not frames:
+                self._refresh()
+                self._arrived.wait(_IDLE)
+            for frame in frames:
+                if stopping.is_set():
+                    return
+                self.judge(frame)
+
+    def judge(self, frame: Held) -> None:
+        """The edge's part of one frame."""
+        overdue = time.perf_counter() - self.settings.deadline
+        begun = self._begun.pop(frame.seq, overdue)
+        edition, path = self.edition, self._spool.path(frame)
+        try:
+            seen = look(edition, frame, path, self.desk, begun)
+        except Exception as e:
+            self._reject(frame, str(path), begun, e)
+            return
+        self._unfair = ""
+        self._route(frame, edition, seen)
+        self._drift(edition, seen)
+        if self.shadow is not None:
+            self._run_shadow(self.shadow, frame, seen)
+
+    def _reject(self, frame: Held, path: str, begun: float, error: Exception) -> None:
+        """No label: an unreadable file, or no fair picture. Each spell of them raises one alarm."""
+        source, name = Source(id=frame.id, path=path), self.settings.name
+        stage = f"guard-{error.kind}" if isinstance(error, GuardError) else "edge"
+        verdict = error_verdict(
+            source, name, error, sha256=frame.sha256, time=frame.captured, seq=frame.seq, stage=stage
+        )
+        alarms = [] if self._unfair == stage else [(stage, str(error))]
+        self._unfair = stage
+        in_time = time.perf_counter() - begun <= self.settings.deadline
+        self._spool.decide(
+            frame.seq, "final", verdict, in_time=in_time, version=str(self.edition.number), alarms=alarms
+        )
+        self._log.warning("frame without label", frame=frame.id, reason=verdict.reason, error=str(error))
+
+    def _route(self, frame: Held, edition: Edition, seen: Look) -> None:
+        rules = edition.judges.rules
+        route, version = seen.pending.route, edition.number
+        plain = route.decision == "edge" and seen.pending.edge.label != DEFECT
+        name = self._pictures.name(frame, wanted=not plain)
+        pending = stages.changed(seen.pending, map=name)
+        blob = msgspec.json.encode(pending)
+        if route.decision == "edge":
+            self._decide(pending, edge_verdict(pending, rules), edge=blob, version=str(version))
+        elif rules.role == "advisory":
+            self._spool.ask(frame.seq, blob, str(version))
+            self._decide(pending, fallback_verdict(pending, rules, ADVISORY))
+        else:
+            self._spool.ask(frame.seq, blob, str(version))
+            pending = stages.changed(pending, since=time.perf_counter())
+            self._sent_by[frame.seq] = version
+            self._fresh.append(Waiting(pending, version))
+            self.desk.send()
+            self.desk.hold(pending)
+        self._sent.set()
+        if name is not None:
+            self._pictures.keep(name, seen.image, seen.opinion, rules.calibration.threshold)
+
+    def _drift(self, edition: Edition, seen: Look) -> None:
+        before = edition.drift.state.alarm
+        state = edition.drift.update(seen.opinion.score)
+        if before is None and state.alarm is not None:
+            self._spool.alarm("drift", f"{self.settings.name}: {state.sentence()}")
+
+    def _run_shadow(self, shadow: Edition, frame: Held, seen: Look) -> None:
+        """Let the shadow judge the same pixels; what comes of it is counted and logged, nothing else."""
+        try:
+            (opinion,) = shadow.judges.detector.inspect([seen.image])
+        except Exception as e:
+            self._spool.count(f"shadow:{self.settings.name}:v{shadow.number}:error")
+            self._log.warning("shadow failed", frame=frame.id, version=shadow.number, error=str(e))
+            return
+        same = opinion.label == seen.opinion.label
+        self._spool.count(f"shadow:{self.settings.name}:v{shadow.number}:{'same' if same else 'other'}")
+        if not same:
+            self._log.info(
+                "shadow differs",
+                frame=frame.id,
+                version=shadow.number,
+                label=opinion.label,
+                score=opinion.score,
+                current_label=seen.opinion.label,
+                current_score=seen.opinion.score,
+            )
+
+    # deadlines
+
+    def _stand_in(self, pending: Pending) -> None:
+        """The time of a fresh frame is up: the edge answers, provisionally."""
+        pending = stages.waited(pending, time.perf_counter())
+        edition = self._at(self._sent_by.get(pending.seq, self.edition.number))
+        self._decide(pending, fallback_verdict(pending, edition.judges.rules, OVERDUE))
+
+    # cloud
+
+    def run_cloud(self, stopping: Stopping) -> None:
+        """A thread's body: ask about fresh frames, else about those with a provisional verdict."""
+        after = 0
+        self._fresh.clear()  # begun anew after a failure: all of them stand in the spool
+        self._sent_by.clear()
+        self.desk.reset()
+        while not stopping.is_set():
+            self._sent.clear()
+            batch = [self._fresh.popleft() for _ in range(min(self._batch, len(self._fresh)))]
+            if not batch and self._connected:
+                batch, after = self._backlog(after)
+            if not batch:
+                self._sent.wait(_IDLE)
+            for version, group in groupby(batch, key=lambda waiting: waiting.version):
+                self._ask_all(self._at(version), [waiting.pending for waiting in group])
+
+    def _backlog(self, after: int) -> tuple[list[Waiting], int]:
+        """Frames that wait for the cloud beside the fresh ones, and from where to look next."""
+        frames = self._spool.frames("asked", line=self.settings.name, after=after, most=self._batch)
+        batch = [
+            Waiting(_pending(frame), self._number(frame))
+            for frame in frames
+            if frame.seq not in self._sent_by
+        ]
+        for _ in batch:
+            self.desk.send()
+        return batch, (frames[-1].seq if frames else 0)
+
+    def _ask_all(self, edition: Edition, batch: list[Pending]) -> None:
+        while batch:
+            frames = self.desk.ready()
+            self._ask(edition, batch[:frames])
+            batch = batch[frames:]
+
+    def _ask(self, edition: Edition, batch: list[Pending]) -> None:
+        now = time.perf_counter()
+        asked = [(pending, self._query(pending, edition)) for pending in batch]
+        queries = [
+            (stages.waited(p, now) if p.since else p, query) for p, query in asked if query is not None
+        ]
+        self.desk.drop(len(batch) - len(queries))
+        engine = edition.judges.engine
+        if engine is None:  # its version has no cloud any more: the frames wait for the age limit
+            self.desk.drop(len(queries))
+            return
+        if not queries:
+            return
+        self.desk.begin(len(queries))
+        answered = False
+        try:
+            verdicts = stages.ask(engine, queries, edition.judges.rules, explain=False)
+            answered = any(verdict.cloud is not None for verdict in verdicts)
+        finally:
+            self.desk.end(answered=answered)
+        defects = []
+        for (pending, query), verdict in zip(queries, verdicts, strict=True):
+            self._sent_by.pop(pending.seq, None)
+            if verdict.cloud is None:
+                self._unanswered(pending, edition, verdict)
+                continue
+            self._attempts.pop(pending.seq, None)
+            self._decide(pending, verdict, state="final", in_time=self.desk.claim(pending))
+            if verdict.label == DEFECT:
+                defects.append((pending, query))
+        self._explain(edition, defects)
+
+    def _query(self, pending: Pending, edition: Edition) -> CloudQuery | None:
+        judges = edition.judges
+        try:
+            return stages.fetch(pending, self.settings.name, judges.references, bits=judges.bits)
+        except Exception as e:  # its image has gone: the edge's answer stands
+            self._sent_by.pop(pending.seq, None)
+            self._give_up(pending, edition, e)
+            return None
+
+    def _unanswered(self, pending: Pending, edition: Edition, verdict: Verdict) -> None:
+        """The link's failure is nobody's; an answer that is none is the frame's, and not asked for ever."""
+        error = verdict.error
+        if error is None or error.kind == LinkError.__name__:
+            return
+        self._attempts[pending.seq] = self._attempts.get(pending.seq, 0) + 1
+        if self._attempts[pending.seq] >= MOST_ATTEMPTS:
+            del self._attempts[pending.seq]
+            self._give_up(pending, edition, RuntimeError(error.message))
+
+    def _give_up(self, pending: Pending, edition: Edition, error: Exception) -> None:
+        in_time = self.desk.claim(pending)
+        verdict = fallback_verdict(pending, edition.judges.rules, CLOUD_ERROR, error)
+        alarm = ("cloud-failed", f"no answer on {pending.source.id}: {error}")
+        final = msgspec.structs.replace(verdict, state="final")
+        self._decide(pending, final, state="final", in_time=in_time, alarms=[alarm])
+
+    def expire(self, frame: Held) -> None:
+        """A frame has waited for the cloud for too long: the edge's label becomes final, and is said to."""
+        pending = _pending(frame)
+        self._give_up(
+            pending, self._at(self._number(frame)), TimeoutError("the cloud was not reached in time")
+        )
+
+    def _explain(self, edition: Edition, defects: list[tuple[Pending, CloudQuery]]) -> None:
+        """Words for defects; the verdict does not wait for them, and stands without them."""
+        engine = edition.judges.engine
+        for pending, query in defects:
+            if self._fresh or engine is None:
+                return
+            try:
+                (words,) = engine.explain([query])
+            except Exception as e:
+                self._log.info("no explanation", frame=pending.source.id, error=str(e))
+            else:
+                self._spool.explain(pending.seq, words)
+
+    # shared
+
+    def _decide(
+        self,
+        pending: Pending,
+        verdict: Verdict,
+        *,
+        state: str = "",
+        in_time: bool | None = None,
+        **more: object,
+    ) -> None:
+        waited = time.perf_counter() - pending.begun
+        timely = waited <= self.settings.deadline if in_time is None else in_time
+        verdict = msgspec.structs.replace(verdict, ms={**verdict.ms, "answer": waited * 1e3})
+        kind = state or ("provisional" if verdict.state == "provisional" else "final")
+        if self._spool.decide(pending.seq, kind, verdict, in_time=timely, **more):  # type: ignore[arg-type]
+            self._log.info(
+                "verdict",
+                frame=verdict.id,
+                state=kind,
+                label=verdict.label,
+                by=verdict.decided_by,
+                reason=verdict.reason,
+                answer_ms=round(waited * 1e3, 1),
+            )
+
+    def _number(self, frame: Held) -> int:
+        return int(frame.version) if frame.version else self.edition.number
+
+    def _at(self, number: int) -> Edition:
+        """A version, opened again where need be."""
+        return self._editions.get(number) or self._open(number)
+
+    def _open(self, number: int) -> Edition:
+        cloud = self._cloud_for(self.versions.model(number)) if self.settings.cloud else None
+        edition = open_edition(self.versions.profile(number), number, self.settings, cloud)
+        self._editions[number] = edition
+        return edition
+
+    def _refresh(self) -> None:
+        """Heed a promotion, a roll-back or a shadow; frames in flight finish on their own version."""
+        state = self.versions.state()
+        if state == self._state:
+            return
+        try:
+            edition = self._at(state.current)
+            beside = None if state.shadow is None else self._at(state.shadow)
+        except Exception as e:
+            self._spool.alarm("version-failed", f"{self.settings.name}: version {state.current}: {e}")
+            self._log.error("version failed", version=state.current, error=str(e))
+        else:
+            if edition.number != self.edition.number:
+                self._log.info("version", version=edition.number, before=self.edition.number)
+            self.edition, self.shadow = edition, beside
+        self._state = state
+
+
+def _pending(frame: Held) -> Pending:
+    """What the edge said of a frame; it is no longer fresh."""
+    if frame.edge is None:
+        raise AssertionError(f"{frame.id} waits for the cloud and the edge has not spoken")
+    pending = msgspec.json.decode(frame.edge, type=Pending)
+    return msgspec.structs.replace(pending, since=0.0)

@@ -1,0 +1,114 @@
+"""A line at the station over the fakes of the pipeline: the edge sees red, the cloud green."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+from pipeline_fakes import FakeCloud, make_line
+
+from saec.config import CloudConfig
+from saec.errors import LinkError
+from saec.pipeline.loading import Cloud
+from saec.station.pictures import Pictures
+from saec.station.records import NewFrame, SpoolLimits
+from saec.station.runner import LineRunner
+from saec.station.settings import Guard, LineSettings
+from saec.station.spool import Spool
+from saec.station.threads import Stopping, Watched
+from saec.station.versions import VersionStore
+from saec.verdict import CloudOpinion, CloudQuery
+
+GOOD, UNSURE, DEFECT = 20, 128, 240
+NO_GUARD = Guard(dark=0, bright=255, blur=0, empty=0)
+
+
+class FakeLinkCloud(FakeCloud):
+    """A cloud whose link can be cut, and that can be held until it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.up = True
+        self.asked: list[str] = []
+
+    def judge(self, queries: list[CloudQuery]) -> list[CloudOpinion]:
+        self.asked += [query.frame.id for query in queries]
+        if not self.up:
+            raise LinkError("the link is cut", "mend it")
+        return super().judge(queries)
+
+
+def png(red: int, green: int = 0, blue: int = 0) -> bytes:
+    return cv2.imencode(".png", np.full((8, 8, 3), (blue, green, red), np.uint8))[1].tobytes()
+
+
+class Bench:
+    """A spool and a runner, driven by a test."""
+
+    def __init__(self, folder: Path, cloud: FakeCloud | None = None, deadline: float = 30.0) -> None:
+        self.folder, self.deadline = folder, deadline
+        self.profile = folder / "profile"
+        if not self.profile.exists():
+            make_line(self.profile)
+        self.versions = VersionStore(folder / "data" / "lines" / "cell")
+        self.versions.add(self.profile)
+        self.spool = Spool(folder / "data", sinks=("sink",), limits=SpoolLimits(free_gigabytes=0))
+        self.cloud = None
+        if cloud is not None:
+            self.cloud = Cloud(CloudConfig(model="fake", references=1))
+            self.cloud.__dict__["engine"] = cloud
+        self.runner = self.make()
+        self.stopping, self.threads, self.n = Stopping(), [], 0
+        self.failures: list[str] = []
+
+    def make(self) -> LineRunner:
+        settings = LineSettings(
+            name="cell", profile=self.profile, deadline=self.deadline, guard=NO_GUARD, policy="gate"
+        )
+        pictures = Pictures(self.folder / "data" / "maps", kept=10)
+        return LineRunner(
+            settings, self.spool, self.versions, cloud_for=lambda _: self.cloud, batch=4, pictures=pictures
+        )
+
+    def accept(self, data: bytes, *, tell: bool = True) -> int:
+        import time
+
+        self.n += 1
+        begun = time.perf_counter()
+        frame = NewFrame(line="cell", source="test", key=str(self.n), suffix=".png", captured=time.time())
+        seq = self.spool.accept(frame, data).seq
+        if tell:
+            self.runner.accepted(seq, begun)
+        return seq
+
+    def start(self) -> None:
+        bodies = {
+            "edge": self.runner.run_edge,
+            "cloud": self.runner.run_cloud,
+            "watch": lambda _: self.runner.desk.watch(),
+        }
+        failed: Callable[[str, BaseException], None] = lambda name, e: self.failures.append(f"{name}: {e!r}")  # noqa: E731
+        self.threads = [Watched(name, body, self.stopping, failed) for name, body in bodies.items()]
+        for thread in self.threads:
+            thread.start()
+
+    def wait(self, ready: Callable[[], bool], seconds: float = 20.0) -> None:
+        """Until something holds that another thread brings about."""
+        tick, left = threading.Event(), seconds
+        while not ready():
+            tick.wait(0.01)
+            left -= 0.01
+            assert left > 0, (self.failures, self.spool.depth())
+
+    def stop(self) -> None:
+        self.stopping.set()
+        self.runner.desk.abort()
+        for thread in self.threads:
+            assert thread.join(20)
+        self.spool.close()
+
+    def labels(self, seq: int) -> dict[str, tuple[int | None, str]]:
+        return {state: (v.label, v.decided_by) for state, v in self.spool.verdicts(seq).items()}

@@ -1,0 +1,177 @@
+"""The edge answers at once, the cloud when it can, the deadline always; a frame ends with one final verdict."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from pipeline_fakes import CALIBRATION, FUSED, FakeDetector
+from station_fakes import DEFECT, GOOD, UNSURE, Bench, FakeLinkCloud, png
+
+from saec import edge
+from saec.pipeline import loading
+from saec.pipeline.loading import Standing
+
+
+@pytest.fixture(autouse=True)
+def fakes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(edge, "open_detector", lambda profile: FakeDetector())
+    monkeypatch.setattr(loading, "standing", lambda *_: Standing("fused", "", FUSED))
+
+
+@contextmanager
+def running(folder: Path, cloud: FakeLinkCloud | None, deadline: float = 30.0) -> Iterator[Bench]:
+    bench = Bench(folder, cloud, deadline)
+    bench.start()
+    try:
+        yield bench
+        assert bench.failures == []
+    finally:
+        bench.stop()
+
+
+def done(bench: Bench, *seqs: int) -> bool:
+    return all("final" in bench.spool.verdicts(seq) for seq in seqs)
+
+
+def test_the_edge_decides_what_it_is_sure_of_and_the_cloud_the_rest(tmp_path: Path) -> None:
+    with running(tmp_path, FakeLinkCloud()) as bench:
+        good, defect = bench.accept(png(GOOD)), bench.accept(png(DEFECT))
+        asked = [bench.accept(png(UNSURE, green=g)) for g in (250, 5)]
+        bench.wait(lambda: done(bench, good, defect, *asked))
+        assert bench.labels(good) == {"final": (0, "edge")}
+        assert bench.labels(defect) == {"final": (1, "edge")}
+        assert [bench.labels(seq) for seq in asked] == [{"final": (1, "cloud")}, {"final": (0, "cloud")}]
+        assert all(d.act for d in bench.spool.outbox("sink"))
+        assert bench.spool.alarms() == []
+
+
+def test_without_a_cloud_the_edge_is_final(tmp_path: Path) -> None:
+    with running(tmp_path, None) as bench:
+        seq = bench.accept(png(UNSURE))
+        bench.wait(lambda: done(bench, seq))
+        assert bench.labels(seq)["final"][1] == "edge"
+
+
+def test_a_cloud_that_is_late_finalises_and_never_acts(tmp_path: Path) -> None:
+    cloud = FakeLinkCloud()
+    cloud.gate = threading.Event()
+    with running(tmp_path, cloud, deadline=0.2) as bench:
+        seq = bench.accept(png(UNSURE - 5, green=250))
+        bench.wait(lambda: bool(bench.spool.verdicts(seq)))
+        provisional = bench.spool.verdicts(seq)["provisional"]
+        assert (provisional.decided_by, provisional.reason) == ("edge-fallback", "deadline")
+        assert bench.spool.frame(seq).state == "asked"
+        cloud.gate.set()
+        bench.wait(lambda: done(bench, seq))
+        final = bench.spool.verdicts(seq)["final"]
+        assert (final.decided_by, final.label) == ("cloud", 1)
+        assert [(d.state, d.act) for d in bench.spool.outbox("sink")] == [
+            ("provisional", True),
+            ("final", False),
+        ]
+        kinds = [alarm.kind for alarm in bench.spool.alarms()]
+        assert kinds == (["disagreement"] if provisional.label == 0 else [])
+
+
+def test_a_cut_link_delays_no_verdict_and_all_answers_come_when_it_is_back(tmp_path: Path) -> None:
+    cloud = FakeLinkCloud()
+    cloud.up = False
+    with running(tmp_path, cloud, deadline=0.3) as bench:
+        seqs = [bench.accept(png(UNSURE, green=250 if i % 2 else 5)) for i in range(12)]
+        bench.wait(lambda: all(bench.spool.verdicts(seq) for seq in seqs))
+        assert not any("final" in bench.spool.verdicts(seq) for seq in seqs)
+        cloud.up = True
+        bench.wait(lambda: done(bench, *seqs))
+        assert [bench.labels(seq)["final"] for seq in seqs] == [(i % 2, "cloud") for i in range(12)]
+        acts = [d.act for d in bench.spool.outbox("sink")]
+        assert (acts.count(True), acts.count(False)) == (12, 12)
+
+
+def test_after_a_crash_nothing_is_lost_and_nothing_judged_twice(tmp_path: Path) -> None:
+    cloud = FakeLinkCloud()
+    cloud.up = False
+    first = Bench(tmp_path, cloud)
+    seqs = [first.accept(png(UNSURE, green=250)), first.accept(png(GOOD)), first.accept(png(UNSURE, green=5))]
+    for frame in first.spool.frames("accepted", most=2):
+        first.runner.judge(frame)
+    first.spool.close()
+    cloud.up = True
+    with running(tmp_path, cloud) as bench:
+        bench.runner.recover()
+        bench.wait(lambda: done(bench, *seqs))
+        assert bench.labels(seqs[0]) == {
+            "provisional": (bench.labels(seqs[0])["provisional"][0], "edge-fallback"),
+            "final": (1, "cloud"),
+        }
+        assert bench.labels(seqs[1]) == {"final": (0, "edge")}
+        assert bench.labels(seqs[2])["final"] == (0, "cloud")
+        acted = {d.verdict.id for d in bench.spool.outbox("sink") if d.act}
+        assert bench.spool.frame(seqs[0]).id not in acted
+
+
+def test_frames_that_cannot_be_judged_have_an_error_verdict_and_one_alarm_a_spell(tmp_path: Path) -> None:
+    with running(tmp_path, FakeLinkCloud()) as bench:
+        bad = [bench.accept(b"no image"), bench.accept(b"none either"), bench.accept(png(GOOD, blue=255))]
+        good = bench.accept(png(GOOD))
+        bench.wait(lambda: done(bench, *bad, good))
+        assert [bench.spool.verdicts(seq)["final"].state for seq in bad] == ["error"] * 3
+        assert bench.labels(good) == {"final": (0, "edge")}
+        assert [alarm.kind for alarm in bench.spool.alarms()] == ["edge"]
+
+
+def test_a_frame_that_the_cloud_cannot_answer_is_not_asked_for_ever(tmp_path: Path) -> None:
+    with running(tmp_path, FakeLinkCloud(), deadline=0.3) as bench:
+        seq = bench.accept(png(UNSURE, green=13))
+        bench.wait(lambda: done(bench, seq))
+        final = bench.spool.verdicts(seq)["final"]
+        assert (final.decided_by, final.reason, final.state) == ("edge-fallback", "cloud-error", "final")
+        assert "cloud-failed" in [alarm.kind for alarm in bench.spool.alarms()]
+
+
+def test_words_come_after_the_verdict(tmp_path: Path) -> None:
+    with running(tmp_path, FakeLinkCloud()) as bench:
+        seq = bench.accept(png(UNSURE, green=250))
+        bench.wait(lambda: bench.spool.words(seq) is not None)
+        assert bench.spool.words(seq).kind == "spot"
+
+
+def test_a_promotion_takes_the_next_frame_and_frames_in_flight_finish_on_the_old(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloud = FakeLinkCloud()
+    cloud.gate = threading.Event()
+    with running(tmp_path, cloud) as bench:
+        old = bench.accept(png(UNSURE, green=250))
+        bench.wait(lambda: bool(cloud.asked))
+        profile = loading.LineProfile.open(bench.profile) if hasattr(loading, "LineProfile") else None
+        assert profile is not None
+        profile.recalibrated(CALIBRATION)
+        bench.versions.promote(bench.versions.add(bench.profile))
+        bench.wait(lambda: bench.runner.edition.number == 2)
+        cloud.gate.set()
+        new = bench.accept(png(GOOD))
+        bench.wait(lambda: done(bench, old, new))
+        assert (bench.spool.frame(old).version, bench.spool.frame(new).version) == ("1", "2")
+        bench.versions.shadow(1)
+        bench.wait(lambda: bench.runner.shadow is not None)
+        bench.accept(png(GOOD))
+        bench.wait(lambda: "shadow:cell:v1:same" in bench.spool.counters())
+
+
+def test_a_version_that_does_not_open_leaves_the_old_one_at_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running(tmp_path, None) as bench:
+        profile = loading.LineProfile.open(bench.profile)
+        profile.recalibrated(CALIBRATION)
+        number = bench.versions.add(bench.profile)
+        (bench.versions.path(number) / "line.json").write_text("{")
+        bench.versions.promote(number)
+        bench.wait(lambda: [a.kind for a in bench.spool.alarms()] == ["version-failed"])
+        seq = bench.accept(png(GOOD))
+        bench.wait(lambda: done(bench, seq))
+        assert bench.spool.frame(seq).version == "1"
