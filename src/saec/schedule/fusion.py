@@ -127,14 +127,15 @@ def fused_label(calibration: Calibration, trust: CloudTrust, score: float, cloud
 
 
 def _fused_logit(sigmoid: Sigmoid, trust: CloudTrust, score: float, cloud_p: float) -> float:
-    edge = float(_edge_logit(sigmoid, np.array([score]))[0])
-    cloud = float(_cloud_logit(np.array([cloud_p]))[0])
+    # In plain floats: it is called for every frame, and NumPy takes ten times as long for one number.
+    edge = min(max(sigmoid.logit(score), -_LIMIT), _LIMIT)
+    cloud = log_odds(min(max(cloud_p, CLIP), 1 - CLIP))
     return trust.edge_weight * edge + trust.cloud_weight * cloud + trust.offset
 
 
 def _cut(sigmoid: Sigmoid, calibration: Calibration) -> float:
     """The logit that a fused frame must reach to be a defect: the edge's own at its threshold."""
-    return float(_edge_logit(sigmoid, np.array([calibration.threshold]))[0])
+    return min(max(sigmoid.logit(calibration.threshold), -_LIMIT), _LIMIT)
 
 
 def _edge_logit(sigmoid: Sigmoid, score: Array) -> Array:
