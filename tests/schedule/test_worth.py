@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from saec.errors import ConfigError
-from saec.line import Calibration, CloudTrust, Gate, Sigmoid
+from saec.line import OPEN, Calibration, CloudTrust, Gate, Sigmoid
 from saec.schedule import crossfit
 from saec.schedule.crossfit import Opinions, cross_fitted_labels, edge_labels, line_labels
 from saec.schedule.worth import Judge, asking_order, conclude, judge, worth_rows
@@ -53,6 +53,22 @@ def test_the_gate_is_a_beginning_of_the_order_of_asking(
     outside = [score[at] < gate.low - 1e-9 or score[at] > gate.high + 1e-9 for at in order]
     first_out = outside.index(True) if True in outside else len(order)
     assert not any(inside[first_out:])
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "first"),
+    [
+        (-OPEN, 7.0, [5.0, 4.2, 6.0, 3.1, 2.0]),  # the open side is measured as the other
+        (-OPEN, OPEN, [5.0, 4.2, 6.0, 3.1, 2.0]),
+        (5.0, 7.0, [5.0, 6.0, 4.2, 3.1, 2.0]),  # nothing below is unsure
+        (1.0, 5.5, [5.0, 4.2, 3.1, 2.0, 6.0]),
+    ],
+)
+def test_order_where_a_side_of_the_gate_is_open_or_empty(low: float, high: float, first: list[float]) -> None:
+    gate = Gate(low=low, high=high, basis="certified")
+    score = np.array([2.0, 3.1, 6.0, 4.2, 5.0])
+    order = asking_order(msgspec.structs.replace(CALIBRATION, gate=gate), score)
+    assert list(score[order]) == first
 
 
 @settings(deadline=None, max_examples=8)

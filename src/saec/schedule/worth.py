@@ -2,8 +2,9 @@
 
 For each share of frames asked, the most unsure go to the cloud, in the gate's own order: on each side
 of the threshold the distance from it counts in units of that side of the gate, so that the gate is
-exactly the set of distance one. The labels are those that the line's scheduler would give
-(``saec.schedule.fusion``), so asking is measured with its fusion and not with an ideal one.
+exactly the set of distance one; a side without an end is measured as the other. The labels are those
+that the line's scheduler would give (``saec.schedule.fusion``), so asking is measured with its fusion
+and not with an ideal one.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saec.errors import ConfigError
-from saec.line import Calibration
+from saec.line import OPEN, Calibration
 from saec.schedule.crossfit import Labels, Opinions, edge_labels
 from saec.schedule.fusion import MIN_LABELLED
 from saec.schedule.paired import Interval, holm, interval, mcnemar, resampled
@@ -81,8 +82,7 @@ class Conclusion(msgspec.Struct, frozen=True):
 def asking_order(calibration: Calibration, score: Array) -> NDArray[np.int64]:
     """Indices of the frames, the most unsure first (module docstring); ties by nearness, then in order."""
     away = score - calibration.threshold
-    up, down = calibration.gate.high - calibration.threshold, calibration.threshold - calibration.gate.low
-    width = np.where(away >= 0, up, down)
+    width = np.where(away >= 0, *_sides(calibration))
     unsure = np.divide(np.abs(away), width, out=np.full(len(score), np.inf), where=width > 0)
     unsure[away == 0] = 0.0
     return np.lexsort((np.abs(away), unsure))
@@ -169,6 +169,14 @@ def conclude(rows: Sequence[Row], edge: Judge, n: int) -> Conclusion:
         return Conclusion("too few", None, few)
     row = max(rows, key=lambda row: row.gain)
     return Conclusion("not shown", None, f"Not shown to be worth it on these {n} images: {_said(row, rows)}.")
+
+
+def _sides(calibration: Calibration) -> tuple[float, float]:
+    """Widths of the gate above and below the threshold."""
+    gate, threshold = calibration.gate, calibration.threshold
+    up = gate.high - threshold if gate.high < OPEN else 0.0
+    down = threshold - gate.low if gate.low > -OPEN else 0.0
+    return (up if gate.high < OPEN else down or 1.0), (down if gate.low > -OPEN else up or 1.0)
 
 
 def _steps(opinions: Opinions, edge: Labels, asked_labels: Labels, asked: NDArray[np.int64]) -> Array:
