@@ -1,4 +1,4 @@
-"""The edge answers at once, the cloud when it can, the deadline always; a frame ends with one final verdict."""
+"""The edge answers at once, the cloud when it can, the deadline always; one final verdict a frame."""
 
 from __future__ import annotations
 
