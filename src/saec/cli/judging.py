@@ -179,11 +179,11 @@ def open_cloud(
     references: int,
     batch: int,
     prompt: str | None,
-    scoring: Scoring,
     views: int | None,
     cloud_side: int | None,
     dtype: Any,
     device: str,
+    scoring: Scoring = _CLOUD.scoring,
 ) -> Cloud | None:
     """The cloud of ``cloud_options``, not loaded yet; None for "none"."""
     if model == "none":

@@ -14,6 +14,8 @@ transformers), which is no size that it was trained at.
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import threading
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
@@ -30,7 +32,7 @@ from saec.cloud.checkpoint import check_adapter, read_card, weights_hash
 from saec.cloud.loading import load_model, load_tokenizer, pick_device, pick_dtype, share_cpu
 from saec.cloud.scoring import label_logits, mean_p
 from saec.cloud.tokens import answer_ids, encode, expand_images
-from saec.config import CloudConfig
+from saec.config import CloudConfig, Scoring
 from saec.errors import ConfigError, ModelError
 from saec.prompts import LLAVA_V1
 from saec.verdict import CloudOpinion, CloudQuery, Explanation
@@ -93,6 +95,13 @@ class LlavaEngine:
     def weights_hash(self) -> str:
         """sha256 over the weight files that were loaded, adapter included."""
         return weights_hash(self._folders)
+
+    def scored_by(self, scoring: Scoring) -> LlavaEngine:
+        """The same loaded model with another way of scoring."""
+        twin = copy.copy(self)
+        twin._scoring = scoring
+        twin._plan = dataclasses.replace(self._plan, crops=scoring == "rank")
+        return twin
 
     def judge(self, queries: list[CloudQuery]) -> list[CloudOpinion]:
         """P(defect) of each query, in order; the mean over its crops and views where there are several.

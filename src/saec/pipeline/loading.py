@@ -51,7 +51,7 @@ class Cloud:
 
     @property
     def key(self) -> str:
-        """Under which the line keeps its trust: other weights, context, input or scoring are another cloud."""
+        """Under which the line keeps its trust: other weights, context or scoring are another."""
         name = f"{self.engine.name}+{self.config.adapter}" if self.config.adapter else self.engine.name
         context = f"prompt={self.prompt} references={self.config.references}"
         side = "" if self.config.side is None else f" side={self.config.side}"
