@@ -1,7 +1,7 @@
 """Measure the small checkpoint on fresh procedural products; writes the figures of the data card.
 
 Products come from seeds that training cannot draw (2**31 and above). What is measured goes through the
-engine itself, with one reference and with none.
+engine itself, with references (one, or --references) and with none.
 """
 
 from __future__ import annotations
@@ -29,26 +29,26 @@ DIFFICULTIES = (0.2, 0.5, 0.8)
 
 @dataclass(frozen=True)
 class Case:
-    """One frame with its truth and one good frame of the same product."""
+    """One frame with its truth and good frames of the same product."""
 
     family: str
     kind: str
     difficulty: float
     image: Image
-    reference: Image
+    references: tuple[Image, ...]
 
     @property
     def defect(self) -> bool:
         return self.kind != "good"
 
 
-def cases_of(job: tuple[str, int]) -> list[Case]:
-    """Three goods and three defects (one per difficulty) of one product."""
+def cases_of(job: tuple[str, int, int]) -> list[Case]:
+    """Three goods and three defects (one per difficulty) of one product, with so many references."""
     cv2.setNumThreads(1)
-    family, seed = job
+    family, seed, count = job
     product = draw_product(family, seed)
     rng = np.random.default_rng(seed)
-    reference = product.render(0, size=224).image
+    references = tuple(product.render(n, size=224).image for n in (0, *range(201, 200 + count)))
     found = []
     for n, difficulty in enumerate(DIFFICULTIES, start=1):
         good = product.render(n, size=224).image
@@ -58,8 +58,8 @@ def cases_of(job: tuple[str, int]) -> list[Case]:
         except DataError:
             continue  # this kind shows nowhere on this product; keep the classes balanced
         found += [
-            Case(family, "good", 0.0, good, reference),
-            Case(family, kind, difficulty, bad, reference),
+            Case(family, "good", 0.0, good, references),
+            Case(family, kind, difficulty, bad, references),
         ]
     return found
 
@@ -76,6 +76,7 @@ def figures(cases: Sequence[Case], p: np.ndarray[Any, Any]) -> dict[str, Any]:
     return {
         "n": len(cases),
         "accuracy": round(float(right.mean()), 4),
+        "balanced_accuracy": round(float((right[truth].mean() + right[~truth].mean()) / 2), 4),
         "escape_rate": round(float(1 - right[truth].mean()), 4),
         "overkill_rate": round(float(1 - right[~truth].mean()), 4),
         "auroc": round(auroc(p[~truth], p[truth]), 4),
@@ -143,28 +144,37 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--model", default="small")
     parser.add_argument("--products", type=int, default=20, help="per family")
     parser.add_argument("--worded", type=int, default=2, help="products per family that are put into words")
+    parser.add_argument("--references", type=int, default=1, help="good frames that are shown, from 1")
+    parser.add_argument("--views", type=int, help="flips and turns that are averaged (default: the card's)")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--json", type=Path)
     args = parser.parse_args(argv)
-    jobs = [(f, FIRST_SEED + i) for i in range(args.products) for f in sorted(FAMILIES)]
+    jobs = [(f, FIRST_SEED + i, args.references) for i in range(args.products) for f in sorted(FAMILIES)]
     with mp.get_context("spawn").Pool(args.workers) as pool:
         groups = pool.map(cases_of, jobs, chunksize=4)
     cases = [c for group in groups for c in group]
     few = sum(map(len, groups[: args.worded * len(FAMILIES)]))
     frames = [Frame(f"{i}", c.image) for i, c in enumerate(cases)]
-    paired = [CloudQuery(f, (c.reference,)) for f, c in zip(frames, cases, strict=True)]
-    engine = open_engine(CloudConfig(model=args.model, batch=args.batch, dtype="float32"))
-    report = {}
-    for name, queries in (("one_reference", paired), ("no_reference", [CloudQuery(f) for f in frames])):
+    paired = [CloudQuery(f, c.references) for f, c in zip(frames, cases, strict=True)]
+    engine = open_engine(
+        CloudConfig(
+            model=args.model,
+            batch=args.batch,
+            references=args.references,
+            views=args.views,
+            dtype="float32",
+        )
+    )
+    report: dict[str, Any] = {}
+    shown = "one_reference" if args.references == 1 else f"{args.references}_references"
+    for name, queries in ((shown, paired), ("no_reference", [CloudQuery(f) for f in frames])):
         p = np.array([o.p_defect for o in engine.judge(queries)])
         report[name] = tables(cases, p)
-    report["words"] = words(engine, cases[:few], paired[:few], args.batch)
-    report["weights"] = engine.weights_hash
-    text = json.dumps(report, indent=1)
-    print(
-        json.dumps({k: {g: report[k][g] for g in ("seen", "held_out")} for k in list(report)[:3]}, indent=1)
-    )
+    if few:
+        report["words"] = words(engine, cases[:few], paired[:few], args.batch)
+    text = json.dumps({**report, "weights": engine.weights_hash}, indent=1)
+    print(json.dumps({k: {g: v[g] for g in ("seen", "held_out")} for k, v in report.items()}, indent=1))
     if args.json:
         args.json.write_text(text + "\n")
     return 0
