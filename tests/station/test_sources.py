@@ -1,0 +1,170 @@
+"""Frames come in once each, none half written, of a camera the newest; a source that hangs can be stopped."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from station_fakes import png
+
+from saec.errors import SpoolFullError
+from saec.station.records import Accepted, NewFrame
+from saec.station.settings import CameraSource, FolderSource, VideoSource
+from saec.station.sources import Folder, Latest, open_source
+from saec.station.threads import Stopping
+
+
+class Taken:
+    """Stands for the spool: keeps what it is given, as often as it has room."""
+
+    def __init__(self, room: int = 10**9) -> None:
+        self.frames: list[tuple[NewFrame, bytes]] = []
+        self.room, self.refusals = room, []
+        self.enough = threading.Event()
+
+    def accept(self, frame: NewFrame, data: bytes) -> Accepted:
+        if len(self.frames) >= self.room:
+            raise SpoolFullError("full")
+        self.frames.append((frame, data))
+        if len(self.frames) >= 3:
+            self.enough.set()
+        return Accepted(len(self.frames), "x")
+
+    def refused(self, source: str, reason: str) -> None:
+        self.refusals.append(reason)
+
+
+def folder(tmp_path: Path, taken: Taken, **more: object) -> Folder:
+    (tmp_path / "in").mkdir(exist_ok=True)
+    settings = FolderSource(name="src", line="cell", path=tmp_path / "in", **more)  # type: ignore[arg-type]
+    return open_source(settings, taken.accept, taken.refused, tmp_path / "data")  # type: ignore[return-value]
+
+
+def test_a_file_is_read_when_it_has_settled_and_once(tmp_path: Path) -> None:
+    taken = Taken()
+    source = folder(tmp_path, taken, settle=1.0)
+    path = tmp_path / "in" / "sub" / "a.png"
+    path.parent.mkdir()
+    path.write_bytes(b"half")
+    source.look(0.0)
+    path.write_bytes(png(1))
+    for now in (0.9, 1.8):
+        source.look(now)
+        assert taken.frames == []
+    source.look(2.0)
+    source.look(9.0)
+    ((frame, data),) = taken.frames
+    assert data == png(1)
+    assert (frame.line, frame.source, frame.suffix) == ("cell", "src", ".png")
+    assert not path.exists()
+    assert (tmp_path / "data" / "taken" / "src" / "sub" / "a.png").read_bytes() == png(1)
+
+
+@pytest.mark.parametrize(("after", "left"), [("keep", True), ("delete", False), ("move", False)])
+def test_what_becomes_of_a_file(tmp_path: Path, after: str, left: bool) -> None:
+    taken = Taken()
+    source = folder(tmp_path, taken, after=after)
+    (tmp_path / "in" / "a.png").write_bytes(png(1))
+    for now in (0.0, 1.0, 2.0, 3.0):
+        source.look(now)
+    assert len(taken.frames) == 1
+    assert (tmp_path / "in" / "a.png").exists() is left
+
+
+def test_a_refused_file_stays_and_is_tried_again(tmp_path: Path) -> None:
+    taken = Taken(room=1)
+    source = folder(tmp_path, taken)
+    for name in "ab":
+        (tmp_path / "in" / f"{name}.png").write_bytes(png(1))
+        os.utime(tmp_path / "in" / f"{name}.png", ns=(0, ord(name)))
+    source.look(0.0)
+    assert source.look(1.0)
+    assert [f.name for f in (tmp_path / "in").iterdir()] == ["b.png"]
+    assert taken.refusals
+    taken.room = 2
+    assert not source.look(2.0)
+    assert [frame.key.split("@")[0] for frame, _ in taken.frames] == ["src/a.png", "src/b.png"]
+
+
+def test_names_that_are_no_image_or_still_being_written_are_left(tmp_path: Path) -> None:
+    taken = Taken()
+    source = folder(tmp_path, taken)
+    for name in (".a.png", "notes.txt"):
+        (tmp_path / "in" / name).write_bytes(png(1))
+    (tmp_path / "in" / "link.png").symlink_to("/etc/hostname")
+    source.look(0.0)
+    source.look(5.0)
+    assert taken.frames == []
+
+
+def test_the_newest_frame_wins() -> None:
+    latest = Latest()
+    for i in range(3):
+        latest.put(np.full((1, 1, 3), i, np.uint8), float(i))
+    image, captured = latest.take(0.0)
+    assert (image[0, 0, 0], captured, latest.dropped) == (2, 2.0, 2)
+    assert latest.take(0.0) is None
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    path = tmp_path / "v.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 25.0, (64, 48))
+    assert writer.isOpened()
+    for i in range(10):
+        writer.write(np.full((48, 64, 3), 20 * i, np.uint8))
+    writer.release()
+    return path
+
+
+def test_every_nth_frame_of_a_video_once_and_again_when_refused(video: Path) -> None:
+    taken = Taken()
+    settings = VideoSource(name="v", line="cell", path=video, every=4)
+    open_source(settings, taken.accept, taken.refused, video.parent).run(Stopping())
+    means = [cv2.imdecode(np.frombuffer(data, np.uint8), 1).mean() for _, data in taken.frames]
+    assert means == pytest.approx([0, 80, 160], abs=6)
+    assert len({frame.key for frame, _ in taken.frames}) == 3
+    missing = VideoSource(name="v", line="cell", path=video.with_name("gone.avi"))
+    open_source(missing, taken.accept, taken.refused, video.parent).run(Stopping())
+    assert "no video" in taken.refusals[-1]
+
+
+def run_in_thread(body: object, stopping: Stopping) -> threading.Thread:
+    thread = threading.Thread(target=body.run, args=(stopping,), daemon=True)  # type: ignore[attr-defined]
+    thread.start()
+    return thread
+
+
+def test_a_camera_that_ends_is_opened_again(video: Path) -> None:
+    taken, stopping = Taken(), Stopping()
+    settings = CameraSource(name="c", line="cell", address=str(video), interval=0.01)
+    thread = run_in_thread(open_source(settings, taken.accept, taken.refused, video.parent), stopping)
+    assert taken.enough.wait(30)
+    stopping.set()
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+def test_a_camera_that_hangs_can_be_stopped(tmp_path: Path) -> None:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        address = f"rtsp://127.0.0.1:{server.getsockname()[1]}/x"
+        settings = CameraSource(name="c", line="cell", address=address, open_timeout=60.0)
+        taken, stopping = Taken(), Stopping()
+        thread = run_in_thread(open_source(settings, taken.accept, taken.refused, tmp_path), stopping)
+        server.settimeout(20)
+        connection, _ = server.accept()  # the reader is in the driver now, and will hear nothing
+        begun = time.monotonic()
+        stopping.set()
+        thread.join(10)
+        assert not thread.is_alive()
+        assert time.monotonic() - begun < 10
+        connection.close()
+    assert taken.frames == []
