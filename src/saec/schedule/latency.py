@@ -36,6 +36,7 @@ class ServiceTime:
         self.seen = False
         self.deviation = 0.0
         self._weight = self._frames = self._squares = self._seconds = self._products = 0.0
+        self._size = self._time = self._slope = 0.0  # the line's point and slope
 
     def observe(self, frames: int, seconds: float) -> None:
         """A request of so many frames was answered after so many seconds."""
@@ -49,16 +50,11 @@ class ServiceTime:
         self._squares = MEMORY * self._squares + frames * frames
         self._seconds = MEMORY * self._seconds + seconds
         self._products = MEMORY * self._products + frames * seconds
+        self._fit()
 
     def mean(self, frames: int) -> float:
         """Expected seconds of one request; 0 before anything was seen."""
-        if not self.seen:
-            return 0.0
-        size, time = self._frames / self._weight, self._seconds / self._weight
-        spread = self._squares / self._weight - size * size
-        together = self._products / self._weight - size * time
-        slope = max(0.0, together / spread) if spread > 1e-3 else 0.0
-        return max(0.0, time + slope * (frames - size))
+        return max(0.0, self._time + self._slope * (frames - self._size))
 
     def promise(self, ahead: int, batch: int, under_way: tuple[int, float] | None) -> float:
         """Seconds after which a frame that is sent now is expected to be answered.
@@ -78,3 +74,9 @@ class ServiceTime:
         own = batch if ahead or under_way is not None else 1
         mean = rest + (ahead // batch) * self.mean(batch) + self.mean(own)
         return mean + PROMISE * self.deviation * math.sqrt(requests)
+
+    def _fit(self) -> None:
+        self._size, self._time = self._frames / self._weight, self._seconds / self._weight
+        spread = self._squares / self._weight - self._size**2
+        together = self._products / self._weight - self._size * self._time
+        self._slope = max(0.0, together / spread) if spread > 1e-3 else 0.0
