@@ -198,6 +198,9 @@ def _show(results: Sequence[Result]) -> None:
             )
         if result.info is not None and result.info.cloud is not None:
             click.echo(f"{result.task.name}: {result.info.cloud.reason}")
+        for note in result.info.notes if result.info is not None else ():
+            if note.startswith("Score drift"):
+                click.echo(f"{result.task.name}: {note}")
 
 
 def _tell(metrics: Metrics) -> None:
