@@ -131,12 +131,65 @@ def test_first_line_says_what_data_and_what_model(tmp_path, run, first, demonstr
     assert ("without a cloud" in page.text) == (run.cloud is None)
 
 
+def test_what_the_cloud_changed_stands_apart_with_both_opinions_and_the_words(tmp_path):
+    run = tmp_path / "run"
+    words = Explanation("crack", "A crack runs along the edge.")
+    mended = pictured(run, "bad/9.png", 2.5, truth=1, label=1, cloud=0.93, explanation=words)
+    lost = verdict("bad/8.png", 3.5, truth=1, label=0, cloud=0.04)
+    kept = [verdict("good/8.png", 2.5, truth=0, cloud=0.1), verdict("bad/7.png", 2.4, truth=1, cloud=0.2)]
+    page = page_of(tmp_path, [mended, lost, *kept, *MIXED], info(cloud=small()))
+    section = page.text.split("Where the cloud changed the label")[1].split("Other frames")[0]
+    assert (
+        "heard on 6 frames. It put 2 right (2 escapes caught) and 2 wrong (1 new escape, 1 new overkill)."
+        in section
+    )
+    assert "Of the others the label stayed: 1 right, 1 wrong." in section
+    right, wrong = section.split("Put right by the cloud 2")[1].split("Put wrong by the cloud 2")
+    assert "Edge good" in right
+    assert "Cloud P(defect) 0.93" in right
+    assert "Both defect" in right
+    assert "crack A crack runs along the edge." in right
+    assert "bad/8.png" in wrong
+    assert "Edge defect" in wrong
+    rest = page.text.split("Other frames")[1]
+    assert "Unsure, and right with the cloud 1" in rest
+    assert "Put right by the cloud" not in rest
+    assert [a["alt"] for a in page.having("img") if "bad/9.png" in a["alt"]][1:] == [
+        "Frame bad/9.png",
+        "Frame bad/9.png with its anomaly map",
+    ]
+
+
+def test_a_cloud_that_changed_nothing_is_said_to(tmp_path):
+    page = page_of(tmp_path, [verdict("a.png", 2.5, truth=0, cloud=0.1)], info(cloud=small()))
+    assert "It put 0 right and 0 wrong. Of the others the label stayed: 1 right, 0 wrong." in page.text
+    assert "Other frames" not in page.text
+
+
+@pytest.mark.parametrize("role", ["advisory", "unasked"])
+def test_without_a_say_there_is_no_section_on_changes(tmp_path, role):
+    page = page_of(tmp_path, [verdict("a.png", 2.5, cloud=0.9, role="advisory")], info(cloud=small(role)))
+    assert "Where the cloud changed" not in page.text
+    assert "The cloud would say otherwise 1" in page.text
+
+
+def test_another_data_set_is_named_in_the_first_lines(tmp_path):
+    crossing = "line from bottle, judged on screw"
+    first = write(tmp_path / "a", MIXED, info(cross_domain=crossing))
+    second = write(tmp_path / "b", MIXED, info("screw"))
+    page = Page(write_report(first, second).read_text())
+    assert page.text.index(f"Cross-domain: {crossing}.") < page.text.index("All lines")
+    assert page.text.count(crossing) == 1
+    assert "Cross-domain" not in Page(write_report(second).read_text()).text
+
+
 def test_unlabelled_run_has_routes_and_gallery_and_no_figures(tmp_path):
     verdicts = [msgspec.structs.replace(v, truth=None) for v in MIXED]
     page = page_of(tmp_path, verdicts, info(cloud=small()))
     assert "4 of 6 frames were judged defect." in page.text
     assert "AUROC ranking" not in page.text
     assert not page.having("table", "confusion")
+    assert "heard on 2 frames and changed 2 labels; nobody told us the truth." in page.text
     assert "Changed by the cloud 2" in page.text
     assert "Who decided, and why" in page.text
     assert "truth:" not in page.text

@@ -44,6 +44,10 @@ def test_every_count_adds_up_to_the_frames(verdicts):
     assert sum(row.frames for row in routes(verdicts)) == t.frames
     assert sum(s.frames for s in shares(verdicts)) == t.frames
     assert sum(row.wrong or 0 for row in routes(verdicts)) == t.fp + t.fn
+    assert 0 <= t.caught <= t.put_right <= t.tp + t.tn
+    assert 0 <= t.lost <= t.put_wrong <= t.fp + t.fn
+    assert t.put_right + t.put_wrong <= t.changed
+    assert t.kept_right + t.kept_wrong <= t.heard <= t.asked
 
 
 @settings(deadline=None)
@@ -82,6 +86,8 @@ def test_section_shows_the_most_telling_frames_first():
         (verdict(score=3.5, label=0, cloud=0.1), "changed"),
         (verdict(score=3.5, cloud=0.1, role="advisory"), "second-opinion"),
         (verdict(score=3.5, cloud=0.9, role="advisory"), "unsure"),
+        (verdict(score=2.5, truth=0, cloud=0.1), "settled"),
+        (verdict(score=2.5, truth=1, cloud=0.1), "escapes"),
         (verdict(score=3.5, decided_by="edge-fallback"), "fallback"),
         (failed(), "errors"),
     ],

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from saec.line import Gate
-from saec.report.tally import changed, wrong
+from saec.report.tally import changed, heard, wrong
 from saec.verdict import DEFECT, GOOD, Verdict
 
 
@@ -49,6 +49,9 @@ def inside(gate: Gate | None, score: float | None) -> bool:
     """Whether the edge alone is not sure of this score."""
     return gate is not None and score is not None and gate.low <= score <= gate.high
 
+
+CHANGED = ("cloud-right", "cloud-wrong", "changed")
+"""The groups of frames whose label the cloud changed, in the order in which their own section shows them."""
 
 RULES = (
     Rule(
@@ -116,6 +119,14 @@ RULES = (
             and v.cloud.role == "advisory"
             and (v.cloud.p_defect >= 0.5) != (v.label == DEFECT)
         ),
+        "near",
+        12,
+    ),
+    Rule(
+        "settled",
+        "Unsure, and right with the cloud",
+        "The edge was not sure; with the cloud's opinion its label stands, and it is right. Closest first.",
+        lambda v, _: heard(v) and v.truth is not None,
         "near",
         12,
     ),

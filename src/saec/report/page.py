@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from saec.errors import DataError
 from saec.report import plots, words
 from saec.report.figures import Figure, energy_per_correct, energy_source, figures, overview
-from saec.report.gallery import Section, sections
+from saec.report.gallery import CHANGED, Section, sections
 from saec.report.run import Run, open_run
 from saec.report.tally import RouteRow, Share, StageRow, Tally, routes, shares, stage_times, tally
 from saec.report.thumbs import Pair, Thumbs
@@ -44,6 +44,7 @@ class RunView:
     histogram: plots.Histogram | None
     routes: list[RouteRow]
     stages: list[StageRow]
+    changed: list[Section]
     sections: list[Section]
     cards: dict[str, list[Card]]
     strip: list[tuple[str, str, Card]]
@@ -119,7 +120,8 @@ def _view(run: Run, budget: int, share: float) -> RunView:
         histogram=plots.histogram(verdicts, line.threshold, line.gate),
         routes=routes(verdicts),
         stages=stage_times(verdicts),
-        sections=shown,
+        changed=[section for key in CHANGED for section in shown if section.key == key],
+        sections=[section for section in shown if section.key not in CHANGED],
         cards=cards,
         strip=_strip(shown, cards),
         threshold_at=axis.share(line.threshold),
@@ -163,7 +165,8 @@ def _environment() -> Environment:
     }
     environment.filters |= filters
     functions: dict[str, Any] = {
-        name: getattr(words, name) for name in ("opening", "headline", "routing", "cloud_role", "count")
+        name: getattr(words, name)
+        for name in ("opening", "headline", "routing", "mending", "cloud_role", "count")
     }
     environment.globals |= functions
     return environment

@@ -24,7 +24,11 @@ class Tally:
         tp, fp, tn, fn: of the judged frames with known truth, defect being positive.
         asked: frames with an opinion of the cloud; ``escalated`` those that were sent to it.
         fallbacks: frames that should have gone to the cloud and kept the edge's answer.
-        put_right, put_wrong: frames whose right or wrong label differs from the edge's own.
+        put_right, put_wrong: frames whose right or wrong label differs from the edge's own; ``caught`` are
+            the defects among the former (escapes of the edge), ``lost`` those among the latter (new escapes).
+        changed: all frames whose label differs from the edge's own.
+        heard: frames with an opinion of the cloud that could change the label; ``kept_right`` and
+            ``kept_wrong`` are those of known truth whose label stayed.
     """
 
     frames: int
@@ -42,6 +46,12 @@ class Tally:
     fallbacks: int
     put_right: int
     put_wrong: int
+    caught: int
+    lost: int
+    changed: int
+    heard: int
+    kept_right: int
+    kept_wrong: int
 
     @property
     def judged(self) -> int:
@@ -86,6 +96,8 @@ def tally(verdicts: Sequence[Verdict]) -> Tally:
     """Count the outcomes of a run."""
     labels = Counter(v.label for v in verdicts)
     pairs = Counter((v.truth, v.label) for v in verdicts if v.label is not None)
+    moved = Counter((v.truth, v.label == v.truth) for v in verdicts if changed(v))
+    kept = Counter(wrong(v) for v in verdicts if heard(v) and v.truth is not None and not changed(v))
     return Tally(
         frames=len(verdicts),
         errors=labels[None],
@@ -100,14 +112,25 @@ def tally(verdicts: Sequence[Verdict]) -> Tally:
         asked=sum(v.cloud is not None for v in verdicts),
         escalated=sum(v.route is not None and v.route.decision == "cloud" for v in verdicts),
         fallbacks=sum(v.decided_by == "edge-fallback" for v in verdicts),
-        put_right=sum(changed(v) and v.label == v.truth for v in verdicts),
-        put_wrong=sum(changed(v) and v.truth is not None and v.label != v.truth for v in verdicts),
+        put_right=moved[GOOD, True] + moved[DEFECT, True],
+        put_wrong=moved[GOOD, False] + moved[DEFECT, False],
+        caught=moved[DEFECT, True],
+        lost=moved[DEFECT, False],
+        changed=sum(map(changed, verdicts)),
+        heard=sum(map(heard, verdicts)),
+        kept_right=kept[False],
+        kept_wrong=kept[True],
     )
 
 
 def changed(verdict: Verdict) -> bool:
     """Whether the final label differs from the edge's own."""
     return verdict.edge is not None and verdict.label is not None and verdict.label != verdict.edge.label
+
+
+def heard(verdict: Verdict) -> bool:
+    """Whether the cloud gave an opinion that could change the label."""
+    return verdict.cloud is not None and verdict.cloud.role != "advisory"
 
 
 def wrong(verdict: Verdict) -> bool:

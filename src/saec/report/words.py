@@ -113,6 +113,8 @@ def opening(infos: Sequence[RunInfo]) -> str:
     text = f"{data}, judged by the edge detector ({models}) of {lines}{names}"
     clouds = _distinct(_cloud_name(info.cloud) for info in infos if info.cloud)
     text += f", with {clouds} as the cloud." if clouds else ", without a cloud."
+    for crossing in dict.fromkeys(info.cross_domain for info in infos if info.cross_domain):
+        text += f" Cross-domain: {crossing}."
     if any(map(is_demonstration, infos)):
         text += " It shows that the parts work together; the figures say nothing about your product."
     return text
@@ -134,10 +136,9 @@ def headline(t: Tally) -> str:
     if t.labelled:
         parts = []
         if t.true_defect:
-            parts.append(f"{_none(t.fn)} of {count(t.true_defect, 'defect')} escaped".replace(" ", _HARD))
+            parts.append(f"{_of(t.fn, t.true_defect, 'defect')} escaped")
         if t.true_good:
-            parts.append(f"{_none(t.fp)} of {count(t.true_good, 'good')} {_was(t.fp)}".replace(" ", _HARD))
-            parts[-1] += " rejected"
+            parts.append(f"{_of(t.fp, t.true_good, 'good')} {_was(t.fp)} rejected")
         sentence = ", ".join(parts) + "."
         return sentence[0].upper() + sentence[1:]
     if not t.judged:
@@ -165,6 +166,22 @@ def routing(t: Tally, info: RunInfo) -> str:
     return text
 
 
+def mending(t: Tally) -> str:
+    """What became of the frames that the cloud was asked about, in one or two sentences."""
+    text = f"The cloud was heard on {count(t.heard, 'frame')}"
+    if not t.labelled:
+        return f"{text} and changed {count(t.changed, 'label')}; nobody told us the truth."
+    right = _listed((t.caught, "escape", "caught"), (t.put_right - t.caught, "overkill", "withdrawn"))
+    wrong = _listed((t.lost, "new escape", ""), (t.put_wrong - t.lost, "new overkill", ""))
+    text += f". It put {t.put_right} right{right} and {t.put_wrong} wrong{wrong}."
+    return f"{text} Of the others the label stayed: {t.kept_right} right, {t.kept_wrong} wrong."
+
+
+def _listed(*counts: tuple[int, str, str]) -> str:
+    parts = [f"{count(n, what)} {done}".strip() for n, what, done in counts if n]
+    return f" ({', '.join(parts)})" if parts else ""
+
+
 def cloud_role(cloud: CloudInfo) -> str:
     """What the cloud may do on this line, and why, as sentences."""
     role = {
@@ -182,8 +199,9 @@ def _measured(cloud: CloudInfo) -> str:
     return f"Its AUROC there is {number(cloud.auroc)}, at least {number(cloud.auroc_low)} at 95 % confidence."
 
 
-def _none(n: int) -> str:
-    return str(n) if n else "none"
+def _of(n: int, total: int, what: str) -> str:
+    """ "none of 40 defects", which no line break tears."""
+    return f"{n or 'none'} of {count(total, what)}".replace(" ", _HARD)
 
 
 def _was(n: int) -> str:
