@@ -16,10 +16,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from saec.line import CloudTrust
+from saec.config import CostConfig
+from saec.line import Calibration, CloudTrust
 from saec.schedule.budget import Budget
 from saec.schedule.policy import CloudState, ask
-from saec.schedule.value import Value
+from saec.schedule.prevalence import StreamPrevalence
+from saec.schedule.value import Value, value_of
 from saec.verdict import EdgeOpinion, Route
 
 Rank = Callable[[float | None, EdgeOpinion], float]
@@ -34,16 +36,21 @@ class ValuePolicy:
 
     Attributes:
         value: of the line (``value_of``).
+        prevalence: of the stream; None where the line has no P(defect) to learn it by.
         trust: how far the cloud is trusted here; one that is "unasked" is not asked.
         budget: the share of frames that may be asked about; None asks about all that are worth it.
     """
 
     value: Value
+    prevalence: StreamPrevalence | None = None
     trust: CloudTrust | None = None
     budget: Budget | None = None
 
     def route(self, complexity: float | None, opinion: EdgeOpinion, state: CloudState, now: float) -> Route:
-        value = self.value.of(complexity, opinion.score)
+        shift = self.prevalence.shift if self.prevalence is not None else 0.0
+        value = self.value.of(complexity, opinion.score, shift)
+        if self.prevalence is not None and math.isfinite(opinion.score):
+            self.prevalence.see(self.value.logit(opinion.score))
         if value > 0.0 and self.trust is not None and self.trust.mode == "unasked":
             return Route("edge", "cloud-unasked")
         return spend(self.budget, "most-valuable", value, value > 0.0, state)
@@ -82,6 +89,15 @@ class OraclePolicy:
     def route(self, complexity: float | None, opinion: EdgeOpinion, state: CloudState, now: float) -> Route:
         mends = next(self.mends)
         return spend(self.budget, "oracle", float(mends), mends, state)
+
+
+def value_policy(
+    calibration: Calibration, trust: CloudTrust | None, costs: CostConfig, budget: Budget | None
+) -> ValuePolicy:
+    """Ours on a line with a cloud."""
+    known = calibration.p_defect is not None
+    prevalence = StreamPrevalence(calibration.prevalence) if known else None
+    return ValuePolicy(value_of(calibration, trust, costs), prevalence, trust, budget)
 
 
 def random_policy(budget: Budget, seed: int = 0) -> RankPolicy:

@@ -66,26 +66,31 @@ class Value:
     mending: Mending
     costs: CostConfig
 
-    def error(self, complexity: float | None, score: float) -> float:
+    def logit(self, score: float) -> float:
+        """Log odds of a defect by the score alone, at the line's stated prevalence."""
+        return _limited(self.slope * score + self.offset)
+
+    def error(self, complexity: float | None, score: float, shift: float = 0.0) -> float:
         """The probability that the edge's label is wrong.
 
         Args:
             complexity: in the line's own units; None counts as that of a typical good, NaN as the highest.
             score: the edge's anomaly score, finite.
+            shift: log odds of a defect on this stream, less those at the line's stated prevalence.
         """
         fitted = self.asking
-        doubt = _limited(self.slope * score + self.offset)
+        doubt = self.logit(score) + shift
         doubt = -doubt if score >= self.threshold else doubt
         return _sigmoid(fitted.sharpness * doubt + fitted.oddness * _oddness(complexity) + fitted.offset)
 
-    def of(self, complexity: float | None, score: float) -> float:
+    def of(self, complexity: float | None, score: float, shift: float = 0.0) -> float:
         """Expected loss saved by asking, less the price of a question; above 0 it is worth asking.
 
         A score that is NaN has no bounds to its value: such a frame is always asked about.
         """
         if math.isnan(score):
             return math.inf
-        wrong = self.error(complexity, score)
+        wrong = self.error(complexity, score, shift)
         costs, cloud = self.costs, self.mending
         if score >= self.threshold:
             saved = wrong * cloud.overkill * costs.overkill - (1 - wrong) * cloud.to_escape * costs.escape
