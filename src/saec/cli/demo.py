@@ -56,6 +56,7 @@ def command(data: Path | None, out: Path, cloud: str, difficulty: float, seed: i
         profile = _line(folder, out / "lines" / folder.name, opened, force)
         results.append(_judge(profile, folder, out / "runs", opened, force))
     _show(results)
+    _tell_changes(results, out / "runs")
     runs = [_run_folder(out / "runs", edge if both is None else both) for edge, both in results]
     click.echo(f"report: {write_report(runs[0], *runs[1:], out=out / 'report.html')}")
 
@@ -162,9 +163,22 @@ def _show(results: Sequence[tuple[Result, Result | None]]) -> None:
     console = Console()
     console = console if console.is_terminal else Console(width=100)
     console.print(table)
+
+
+def _tell_changes(results: Sequence[tuple[Result, Result | None]], runs: Path) -> None:
+    """The cloud's role on each line, and what became of the frames that it was asked about."""
+    from saec.pipeline.log import read_verdicts
+    from saec.pipeline.running import verdicts_of
+    from saec.report.tally import tally
+    from saec.report.words import mending
+
     for _, both in results:
-        if both is not None and both.info is not None and both.info.cloud is not None:
-            click.echo(f"{both.task.category}: {both.info.cloud.reason}")
+        if both is None or both.info is None or both.info.cloud is None:
+            continue
+        click.echo(f"{both.task.category}: {both.info.cloud.reason}")
+        counts = tally(list(read_verdicts(verdicts_of(_run_folder(runs, both)))))
+        if counts.heard:
+            click.echo(f"{both.task.category}: {mending(counts)}")
 
 
 def _figures(result: Result) -> list[str]:
