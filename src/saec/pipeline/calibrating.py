@@ -19,9 +19,11 @@ from saec.errors import AnswerError, ConfigError, DataError
 from saec.line import Calibration, Certificate, CloudTrust, Gate, LineProfile, sha256_file
 from saec.pipeline.certifying import Known, certify_line, score_stand_ins
 from saec.pipeline.loading import Cloud, read_references
+from saec.scene.complexity import Complexity
 from saec.schedule.calibration import calibrate
 from saec.schedule.fusion import trust_cloud
 from saec.schedule.risk import certified_gate
+from saec.schedule.value import measure_mending, with_asking
 from saec.verdict import DEFECT, GOOD, CloudQuery, EdgeDetector, Frame, Image
 
 MOST_ASKED = 100
@@ -109,6 +111,8 @@ def recalibrate(
         stand_ins = score_stand_ins(profile, detector, painted_on, units, wish.stand_ins, step=step)
     known = Known(goods=good_scores, defects=defect_scores, stand_ins=stand_ins, parts=units)
     calibration = _calibration(old, known, wish, created)
+    complexities = _complexities(profile, {**new_goods, **new_defects}, old.complexities)
+    calibration = with_asking(msgspec.structs.replace(calibration, complexities=complexities))
     draft = LineProfile(profile.folder, profile.line, calibration)
     if cloud is not None:
         fitted_on = _known_goods(good_scores, dataset, new_goods)
@@ -158,15 +162,15 @@ def trust_on(
     def ask(paths: Sequence[Path]) -> list[float]:
         return _ask(cloud, paths, references, bits, step)
 
-    return trust_cloud(
-        cloud.engine.name,
-        cloud.prompt,
+    opinions = (
         [known[sha] if sha in known else look(path) for path, sha in chosen_goods],
         [look(path) for path in chosen_defects],
         ask([path for path, _ in chosen_goods]),
         ask(chosen_defects),
-        profile.calibration,
     )
+    trust = trust_cloud(cloud.engine.name, cloud.prompt, *opinions, profile.calibration)
+    mending = measure_mending(profile.calibration, trust, *opinions)
+    return msgspec.structs.replace(trust, mending=mending)
 
 
 def _calibration(old: Calibration, known: Known, wish: Wish, created: str) -> Calibration:
@@ -272,6 +276,19 @@ def _scores(
 def _score(detector: EdgeDetector, path: Path, bits: int) -> float:
     (opinion,) = detector.inspect([read_image(path, bits=bits)])
     return opinion.score
+
+
+def _complexities(
+    profile: LineProfile, images: Mapping[str, Path], known: Mapping[str, float]
+) -> dict[str, float]:
+    """Complexities by hash: those that are known stay, those of new images are measured."""
+    found = dict(known)
+    if profile.line.complexity:
+        complexity = Complexity(profile.line.complexity)
+        for sha, path in images.items():
+            if sha not in found:
+                found[sha] = complexity.of(read_image(path, bits=profile.line.preparation.bits))
+    return found
 
 
 def _ask(
