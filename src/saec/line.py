@@ -279,6 +279,15 @@ class LineProfile:
         line = msgspec.structs.replace(self.line, calibration=version)
         return LineProfile.create(self.folder, line, calibration)
 
+    def at(self, version: int) -> LineProfile:
+        """The line under another of the calibrations that were made for it.
+
+        Raises:
+            LineError: there is none of that version.
+        """
+        calibration = _read(self.folder / f"calibration-{version}.json", Calibration, self.folder)
+        return LineProfile(self.folder, self.line, calibration)
+
     def references(self, k: int | None = None) -> list[Path]:
         """The reference images, in the order in which they cover the goods; the first k of them."""
         return sorted((self.folder / "references").glob("*"))[:k]

@@ -86,6 +86,7 @@ def _cloud_info(cloud: Cloud, profile: LineProfile, policy: PolicyName) -> Cloud
     return CloudInfo(
         name=cloud.engine.name,
         role=place.role,
+        key=cloud.key,
         weights_hash=cloud.weights_hash,
         adapter=cloud.config.adapter,
         demonstration=cloud.demonstration,

@@ -79,6 +79,7 @@ class CloudInfo(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         role: "fused", "advisory", "unasked" (as trusted on this line) or "alone" (the cloud decides).
+        key: under which the line keeps its trust in this cloud.
         demonstration: True for the small checkpoint that ships with the project.
         auroc, auroc_low: on the line's labelled calibration images, with the lower end of its 95 %
             interval; None without defects there.
@@ -87,6 +88,7 @@ class CloudInfo(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     role: Literal["fused", "advisory", "unasked", "alone"]
+    key: str = ""
     weights_hash: str = ""
     adapter: str | None = None
     demonstration: bool = False

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -16,7 +17,7 @@ from saec.errors import ConfigError, DataError
 from saec.line import LineProfile
 from saec.meter import Meter
 from saec.pipeline.describe import describe, now
-from saec.pipeline.inspect import Judges, run_inspection
+from saec.pipeline.inspect import Judges, Observer, run_inspection
 from saec.pipeline.loading import Cloud, PolicyName, open_judges, warm_up
 from saec.pipeline.log import VerdictLog, mend, read_all, read_verdicts
 from saec.pipeline.pictures import save_picture
@@ -30,6 +31,7 @@ from saec.pipeline.runinfo import (
 from saec.pipeline.seeded import seed_judges, seed_profile
 from saec.pipeline.sources import Inputs, Source
 from saec.schedule.drift import DriftMonitor
+from saec.schedule.seed import SeedPolicy
 from saec.verdict import DEFECT, EdgeOpinion, Image, Verdict
 
 Progress = Callable[[Verdict], None]
@@ -160,32 +162,35 @@ def run_line(
         with meter.phase("run"), VerdictLog(out / VERDICTS_FILE) as log:
             if options.policy == "seed":
                 judges = seed_judges(judges, inputs.sources, options.seed)
+                info = _with_cut(info, judges)
             observe = _observer(out, judges, options.config.maps, look, drift)
-            for verdict in run_inspection(
-                inputs.sources,
-                judges,
-                options.config,
-                known=past.known,
-                observe=observe,
-                stop=stop,
-                spill=out,
-                first=past.starts[-1],
-            ):
-                if verdict.id in past.again:
-                    verdict = msgspec.structs.replace(verdict, replaces=True)
+            for verdict in past.rest(inputs, judges, options.config, observe, stop, out):
                 log.append(verdict)
                 if progress is not None:
                     progress(verdict)
     readings = [_reading(meter, phase, resumed=bool(past.known)) for phase in ("loading", "warm-up", "run")]
     ended = "" if stop is not None and stop.is_set() else now()
-    tally = Tally.of(out / VERDICTS_FILE, _used(profile), options.config.deadline)
+    info = msgspec.structs.replace(info, ended=ended, meter=readings)
+    info = _counted(info, Tally.of(out / VERDICTS_FILE, _used(profile), options.config.deadline), drift)
+    write_run(out, info)
+    return info
+
+
+def _counted(info: RunInfo, tally: Tally, drift: DriftMonitor) -> RunInfo:
     notes = [*info.notes, *tally.notes()]
     if drift.state.alarm is not None:
         tally.counts["drift"] = drift.state.alarm
         notes.append(drift.state.sentence())
-    info = msgspec.structs.replace(info, ended=ended, counts=tally.counts, meter=readings, notes=notes)
-    write_run(out, info)
-    return info
+    return msgspec.structs.replace(info, counts=tally.counts, notes=notes)
+
+
+def _with_cut(info: RunInfo, judges: Judges) -> RunInfo:
+    """The run with what the seed's first pass found, without which its routes cannot be replayed."""
+    policy = judges.policy
+    assert isinstance(policy, SeedPolicy)
+    assert policy.cut is not None
+    cut = policy.cut if math.isfinite(policy.cut) else None  # JSON knows no infinity
+    return msgspec.structs.replace(info, config={**info.config, "seed_cut": cut})
 
 
 def _reading(meter: Meter, phase: str, *, resumed: bool) -> dict[str, Any]:
@@ -237,6 +242,28 @@ class _Past:
     starts: list[int]
     known: frozenset[tuple[str, str]] = frozenset()
     again: frozenset[str] = frozenset()
+
+    def rest(
+        self,
+        inputs: Inputs,
+        judges: Judges,
+        config: RunConfig,
+        observe: Observer,
+        stop: threading.Event | None,
+        out: Path,
+    ) -> Iterator[Verdict]:
+        """The verdicts that are still to be made, each saying whether it replaces an earlier one."""
+        for verdict in run_inspection(
+            inputs.sources,
+            judges,
+            config,
+            known=self.known,
+            observe=observe,
+            stop=stop,
+            spill=out,
+            first=self.starts[-1],
+        ):
+            yield msgspec.structs.replace(verdict, replaces=True) if verdict.id in self.again else verdict
 
 
 def _open_folder(out: Path, info: RunInfo, options: Options) -> _Past:
