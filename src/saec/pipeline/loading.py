@@ -118,7 +118,7 @@ def open_judges(
     role: Role = "advisory" if place.role == "unasked" else place.role
     return Judges(
         detector,
-        _policy(policy, calibration, gate or GateConfig(), place.trust),
+        open_policy(policy, calibration, place.trust, gate=gate or GateConfig()),
         Rules(profile.line.name, calibration, role, place.trust),
         engine=cloud.engine,
         complexity=complexity,
@@ -151,7 +151,10 @@ def warm_up(judges: Judges) -> None:
         judges.engine.judge([query])
 
 
-def _policy(name: PolicyName, calibration: Calibration, gate: GateConfig, trust: CloudTrust | None) -> Policy:
+def open_policy(
+    name: PolicyName, calibration: Calibration, trust: CloudTrust | None, *, gate: GateConfig
+) -> Policy:
+    """A fresh policy: the same for a run, its replay and a simulation."""
     if name == "edge":
         return EdgeOnly()
     # The seed's own policy needs all frames first and takes this one's place (``seeded``).
