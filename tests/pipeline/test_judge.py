@@ -12,6 +12,7 @@ from pipeline_fakes import CALIBRATION, FUSED, THRESHOLD
 
 from saec.errors import AnswerError, ConfigError, ImageError
 from saec.pipeline.judge import (
+    Role,
     Rules,
     cloud_record,
     cloud_verdict,
@@ -99,6 +100,28 @@ def test_verdicts_carry_all_that_is_known() -> None:
     assert (fallback.decided_by, fallback.state, fallback.label) == ("edge-fallback", "provisional", 1)
     assert fallback.error is not None
     assert (fallback.error.kind, fallback.error.message) == ("RuntimeError", "down")
+
+
+@pytest.mark.parametrize(
+    ("score", "p", "role", "reason"),
+    [
+        (2.9, 0.9, "fused", "disagreement"),
+        (7.1, 0.1, "fused", "disagreement"),
+        (2.9, 0.9, "advisory", "disagreement"),
+        (2.9, 0.89, "fused", "unsure"),  # the cloud is not sure
+        (3.0, 0.99, "fused", "unsure"),  # the edge is not
+        (7.1, 0.9, "fused", "unsure"),  # both are, of the same label
+        (2.9, 0.1, "fused", "unsure"),
+        (2.9, 0.99, "alone", "unsure"),  # the edge has no say
+    ],
+)
+def test_a_disagreement_is_a_reason_of_its_own(score: float, p: float, role: Role, reason: str) -> None:
+    verdict = cloud_verdict(
+        pending(score), CloudRecord(p, "fake", "v0", role), Rules("l", CALIBRATION, role, FUSED)
+    )
+    assert verdict.reason == reason
+    assert verdict.route is not None
+    assert verdict.route.reason == "unsure"  # why it was asked is kept
 
 
 def test_an_error_verdict_has_no_label_and_says_the_remedy() -> None:

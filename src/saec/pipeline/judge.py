@@ -36,6 +36,12 @@ Role = Literal["fused", "advisory", "alone"]
 CLOUD_ERROR = "cloud-error"
 """Reason of a verdict that the edge gave because the cloud failed on this frame."""
 
+DISAGREEMENT = "disagreement"
+"""Reason of a verdict where the edge was sure of one label and the cloud of the other, whoever decided."""
+
+CLOUD_SURE = 0.9
+"""P(defect), or P(good), from which the cloud counts as sure."""
+
 NO_CLOUD = "no-cloud"
 """Reason of a verdict that the edge gave because the run has no cloud to send the frame to."""
 
@@ -124,10 +130,29 @@ def cloud_verdict(
     problem: ErrorRecord | None = None,
 ) -> Verdict:
     """The verdict on a frame that the cloud has judged; ``problem`` is a failed explanation."""
-    decision = decide(pending.edge, cloud, rules)
     return _verdict(
-        pending, decision, rules, cloud=cloud, explanation=explanation, problem=problem or _problem(pending)
+        pending,
+        decide(pending.edge, cloud, rules),
+        rules,
+        reason=DISAGREEMENT if disagree(pending.edge, cloud, rules) else "",
+        cloud=cloud,
+        explanation=explanation,
+        problem=problem or _problem(pending),
     )
+
+
+def disagree(edge: EdgeRecord, cloud: CloudRecord, rules: Rules) -> bool:
+    """Whether edge and cloud are each sure, and of different labels.
+
+    The edge is sure outside its gate, the cloud from a P(defect) of ``CLOUD_SURE`` for its label. Where
+    the cloud decides alone the edge has no say, so there is nothing to disagree about.
+    """
+    if cloud.role == "alone":
+        return False
+    gate = rules.calibration.gate
+    if edge.label == DEFECT:
+        return edge.score > gate.high and 1.0 - cloud.p_defect >= CLOUD_SURE
+    return edge.score < gate.low and cloud.p_defect >= CLOUD_SURE
 
 
 def fallback_verdict(pending: Pending, rules: Rules, reason: str, error: Exception | None = None) -> Verdict:
