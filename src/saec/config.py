@@ -121,6 +121,28 @@ class SeedConfig(msgspec.Struct, frozen=True, kw_only=True):
 Scoring = Literal["threshold", "rank", "generate"]
 
 
+class RemoteConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """How a cloud service is reached; see ``saec.cloud.remote``.
+
+    Attributes:
+        url: of an OpenAI-compatible server, with its version: "https://gpu:8443/v1".
+        token_file: file that holds the bearer token.
+        ca_file: certificates to trust beside the system's.
+        timeout: seconds for one answer, connecting included.
+        retries: further tries of a request that may succeed if it is made again.
+        concurrency: requests under way at once.
+        jpeg: quality at which images travel as JPEG; None sends them without loss, as PNG.
+    """
+
+    url: str
+    token_file: str | None = None
+    ca_file: str | None = None
+    timeout: float = 20.0
+    retries: int = 2
+    concurrency: int = 4
+    jpeg: int | None = None
+
+
 class CloudConfig(msgspec.Struct, frozen=True, kw_only=True):
     """How the cloud engine is loaded and asked.
 
@@ -134,6 +156,7 @@ class CloudConfig(msgspec.Struct, frozen=True, kw_only=True):
             the log-probabilities of the two answers over five crops, "generate" lets the model write.
         views: flips and turns of frame and references that are averaged, 1 to 8; None takes the
             checkpoint's own.
+        remote: the service that has the model under its name, instead of this process.
     """
 
     model: str = "small"
@@ -146,6 +169,7 @@ class CloudConfig(msgspec.Struct, frozen=True, kw_only=True):
     views: int | None = None
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     device: str = "auto"
+    remote: RemoteConfig | None = None
 
 
 class LinkConfig(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from saec.cloud.answers import parse_label
-from saec.cloud.asking import VIEWS, Plan, asks_of, explaining_ask, five_crops, turned
-from saec.cloud.scoring import label_logits, mean_p, ranked_answers
+from saec.cloud.asking import VIEWS, Plan, asks_of, explaining_ask, five_crops, mean_p, turned
+from saec.cloud.scoring import label_logits, ranked_answers
 from saec.errors import AnswerError
 
 SIDES = st.integers(1, 40)

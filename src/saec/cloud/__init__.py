@@ -15,13 +15,14 @@ from saec.errors import ExtraError
 if TYPE_CHECKING:
     from saec.cloud.llava import LlavaEngine
     from saec.cloud.qwen import QwenEngine
+    from saec.cloud.remote import RemoteEngine
 
 __all__ = ["open_engine"]
 
 _NEEDED = ("torch", "transformers", "tokenizers", "safetensors", "huggingface_hub")
 
 
-def open_engine(config: CloudConfig) -> QwenEngine | LlavaEngine:
+def open_engine(config: CloudConfig) -> QwenEngine | LlavaEngine | RemoteEngine:
     """Load the checkpoint that the settings name and return the engine that asks it.
 
     Args:
@@ -33,9 +34,16 @@ def open_engine(config: CloudConfig) -> QwenEngine | LlavaEngine:
         input), ``demonstration`` and ``weights_hash``; of the class that the checkpoint's architecture asks.
 
     Raises:
-        ExtraError: the packages of ``saec[cloud]`` are not installed.
+        ExtraError: the packages of ``saec[cloud]`` (for a service: ``saec[remote]``) are not installed.
         ModelError: the checkpoint or the adapter is missing, damaged, unsafe or unsuited.
     """
+    if config.remote is not None:
+        for package in ("httpx", "tenacity"):
+            if find_spec(package) is None:
+                raise ExtraError(package, "remote")
+        from saec.cloud.remote import RemoteEngine
+
+        return RemoteEngine.open(config)
     for package in (*_NEEDED, *(("peft",) if config.adapter is not None else ())):
         if find_spec(package) is None:
             raise ExtraError(package, "cloud")

@@ -6,7 +6,8 @@ references that the model can only take in turn. Pure array slicing: no pixel is
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from saec.verdict import CloudQuery, Image
@@ -60,6 +61,13 @@ def asks_of(query: CloudQuery, plan: Plan) -> list[Ask]:
                 frame, *references = (turned(image, n) for image in cut)
                 asks.append(Ask(frame, tuple(references), side))
     return asks
+
+
+def mean_p(pairs: Sequence[tuple[float, float]]) -> float:
+    """P(defect): the softmax of the means of (good, defect) over the asks about one frame."""
+    good, defect = (math.fsum(side) / len(pairs) for side in zip(*pairs, strict=True))
+    z = defect - good
+    return 1 / (1 + math.exp(-z)) if z >= 0 else math.exp(z) / (1 + math.exp(z))
 
 
 def explaining_ask(query: CloudQuery, plan: Plan) -> Ask:

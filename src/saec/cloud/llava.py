@@ -27,10 +27,10 @@ from transformers import GenerationConfig, LlavaForConditionalGeneration
 from transformers.models.llava.image_processing_pil_llava import LlavaImageProcessorPil
 
 from saec.cloud.answers import named, parse_explanation, parse_label
-from saec.cloud.asking import VIEWS, Ask, Plan, asks_of, explaining_ask
+from saec.cloud.asking import VIEWS, Ask, Plan, asks_of, explaining_ask, mean_p
 from saec.cloud.checkpoint import check_adapter, read_card, weights_hash
 from saec.cloud.loading import load_model, load_tokenizer, pick_device, pick_dtype, share_cpu
-from saec.cloud.scoring import label_logits, mean_p
+from saec.cloud.scoring import label_logits
 from saec.cloud.tokens import answer_ids, encode, expand_images
 from saec.config import CloudConfig, Scoring
 from saec.errors import ConfigError, ModelError

@@ -104,6 +104,14 @@ def _misfit(size: tuple[int, int], ratio: float, side: int) -> float:
     return aspect + area + (0.0 if h % WINDOW == 0 and w % WINDOW == 0 else 0.1)
 
 
+def resized(image: Image, size: tuple[int, int]) -> Image:
+    """The image at height x width pixels, by Pillow's bicubic filter; itself where it has that size."""
+    if image.shape[:2] == size:
+        return image
+    height, width = size
+    return np.asarray(Pillow.fromarray(image).resize((width, height), Pillow.Resampling.BICUBIC))
+
+
 def patches(image: Image, size: tuple[int, int], how: Preprocessing) -> tuple[NDArray[np.float32], Grid]:
     """Resize once (Pillow, bicubic), normalise and cut into patches.
 
@@ -117,9 +125,7 @@ def patches(image: Image, size: tuple[int, int], how: Preprocessing) -> tuple[ND
         tower merges them, and the grid (1, rows, columns).
     """
     height, width = size
-    if image.shape[:2] != size:
-        resized = Pillow.fromarray(image).resize((width, height), Pillow.Resampling.BICUBIC)
-        image = np.asarray(resized)
+    image = resized(image, size)
     scale = np.float32(1 / 255)
     pixels = (image.astype(np.float32) * scale - np.array(how.mean, np.float32)) / np.array(
         how.std, np.float32

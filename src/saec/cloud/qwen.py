@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 from transformers import GenerationConfig, Qwen2_5_VLForConditionalGeneration
 
 from saec.cloud.answers import named, parse_explanation, parse_label
-from saec.cloud.asking import VIEWS, Ask, Plan, asks_of, explaining_ask
+from saec.cloud.asking import VIEWS, Ask, Plan, asks_of, explaining_ask, mean_p
 from saec.cloud.chat import END, IMAGE_PAD, explain_text, scoring_text
 from saec.cloud.checkpoint import check_adapter, read_card, weights_hash
 from saec.cloud.loading import load_model, load_tokenizer, pick_device, pick_dtype, share_cpu
 from saec.cloud.pixels import Grid, Preprocessing, fit_size, patches
-from saec.cloud.scoring import label_logits, mean_p, ranked_answers
+from saec.cloud.scoring import label_logits, ranked_answers
 from saec.cloud.tokens import answer_ids, encode, expand_images, pad_left
 from saec.config import CloudConfig, Scoring
 from saec.errors import ConfigError, ModelError

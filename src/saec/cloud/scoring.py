@@ -6,9 +6,6 @@ what the labels' logits say; what sets it apart is that it looks at five crops.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-
 import torch
 
 
@@ -40,13 +37,6 @@ def ranked_answers(
     given = ids[:, ids.shape[1] - shared :, None]
     common = logs[:, :shared].gather(2, given).sum((1, 2))
     return _pairs(common[:, None] + logs[:, -1, list(answers)])
-
-
-def mean_p(pairs: Sequence[tuple[float, float]]) -> float:
-    """P(defect): the softmax of the means of (good, defect) over the asks about one frame."""
-    good, defect = (math.fsum(side) / len(pairs) for side in zip(*pairs, strict=True))
-    z = defect - good
-    return 1 / (1 + math.exp(-z)) if z >= 0 else math.exp(z) / (1 + math.exp(z))
 
 
 def _pairs(values: torch.Tensor) -> list[tuple[float, float]]:
