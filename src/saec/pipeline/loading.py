@@ -10,17 +10,19 @@ import numpy as np
 
 from saec import cloud as clouds
 from saec import edge
-from saec.config import CloudConfig, GateConfig
+from saec.config import BudgetConfig, CloudConfig, CostConfig, GateConfig
 from saec.data.images import read_image
 from saec.errors import ConfigError
 from saec.line import Calibration, CloudTrust, LineProfile
 from saec.pipeline.inspect import Judges
 from saec.pipeline.judge import Role, Rules
 from saec.scene.complexity import Complexity
+from saec.schedule.budget import Budget
+from saec.schedule.policies import complexity_policy, random_policy, uncertainty_policy, value_policy
 from saec.schedule.policy import CloudOnly, EdgeOnly, GatePolicy, Policy
 from saec.verdict import CloudEngine, CloudQuery, Frame, Image
 
-PolicyName = Literal["gate", "edge", "cloud", "seed"]
+PolicyName = Literal["gate", "value", "edge", "cloud", "seed", "random", "complexity", "uncertainty"]
 
 
 class Cloud:
@@ -98,6 +100,8 @@ def open_judges(
     *,
     policy: PolicyName = "gate",
     gate: GateConfig | None = None,
+    costs: CostConfig | None = None,
+    budget: BudgetConfig | None = None,
 ) -> Judges:
     """Load the detector and, where there is one, the cloud of a line.
 
@@ -118,7 +122,7 @@ def open_judges(
     role: Role = "advisory" if place.role == "unasked" else place.role
     return Judges(
         detector,
-        open_policy(policy, calibration, place.trust, gate=gate or GateConfig()),
+        open_policy(policy, calibration, place.trust, gate=gate, costs=costs, budget=budget),
         Rules(profile.line.name, calibration, role, place.trust),
         engine=cloud.engine,
         complexity=complexity,
@@ -152,13 +156,49 @@ def warm_up(judges: Judges) -> None:
 
 
 def open_policy(
-    name: PolicyName, calibration: Calibration, trust: CloudTrust | None, *, gate: GateConfig
+    name: PolicyName,
+    calibration: Calibration,
+    trust: CloudTrust | None,
+    *,
+    gate: GateConfig | None = None,
+    costs: CostConfig | None = None,
+    budget: BudgetConfig | None = None,
 ) -> Policy:
-    """A fresh policy: the same for a run, its replay and a simulation."""
+    """A fresh policy: the same for a run, its replay and a simulation.
+
+    Raises:
+        ConfigError: a budget for a policy that has no rank to spend it by, or none for one that ranks alone.
+    """
+    budget = budget or BudgetConfig()
+    if budget.share is None:
+        return _unlimited(name, calibration, trust, gate or GateConfig(), costs or CostConfig())
+    spent = Budget(budget.share)
+    if name == "value":
+        return value_policy(calibration, trust, costs or CostConfig(), spent)
+    if name == "random":
+        return random_policy(spent, trust, seed=budget.seed)
+    if name == "complexity":
+        return complexity_policy(spent, trust)
+    if name == "uncertainty":
+        return uncertainty_policy(spent, trust, threshold=calibration.threshold)
+    raise ConfigError(
+        f"a budget for the policy {name}, which does not rank its frames", "use it with --policy value"
+    )
+
+
+def _unlimited(
+    name: PolicyName, calibration: Calibration, trust: CloudTrust | None, gate: GateConfig, costs: CostConfig
+) -> Policy:
     if name == "edge":
         return EdgeOnly()
-    # The seed's own policy needs all frames first and takes this one's place (``seeded``).
-    return CloudOnly() if name in ("cloud", "seed") else GatePolicy(calibration, gate, trust)
+    if name in ("cloud", "seed"):
+        # The seed's own policy needs all frames first and takes this one's place (``seeded``).
+        return CloudOnly()
+    if name == "gate":
+        return GatePolicy(calibration, gate, trust)
+    if name == "value":
+        return value_policy(calibration, trust, costs, None)
+    raise ConfigError(f"policy {name} without a budget", "give the share that may be asked, --budget 0.3")
 
 
 def _figure(value: float | None) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from saec.config import GateConfig, SeedConfig
+from saec.config import BudgetConfig, CostConfig, GateConfig, SeedConfig
 from saec.errors import ConfigError, DataError
 from saec.line import Calibration, CloudTrust, LineProfile
 from saec.pipeline.judge import Role, Rules
@@ -50,6 +50,8 @@ class Scheduler:
             self.calibration,
             self.trust,
             gate=msgspec.convert(config.get("gate", {}), GateConfig),
+            costs=msgspec.convert(config.get("costs", {}), CostConfig),
+            budget=msgspec.convert(config.get("budget", {}), BudgetConfig),
         )
 
     def rules(self) -> Rules:

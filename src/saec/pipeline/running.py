@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from saec.config import GateConfig, RunConfig, SeedConfig
+from saec.config import BudgetConfig, CostConfig, GateConfig, RunConfig, SeedConfig
 from saec.data.manifest import Manifest
 from saec.errors import ConfigError, DataError
 from saec.line import LineProfile
@@ -45,6 +45,7 @@ class Options:
 
     Attributes:
         policy, gate, seed: who answers; ``seed`` are the parameters of the policy of that name.
+        costs, budget: of the policies that rank frames by what asking is worth, and by other things.
         config: queue lengths, pictures, explanations.
         gpu, interval: which GPU the meter reads, and how often in seconds.
         resume: go on with a run folder; ``retry_errors`` judges its error and provisional frames again.
@@ -54,6 +55,8 @@ class Options:
     policy: PolicyName = "gate"
     gate: GateConfig = field(default_factory=GateConfig)
     seed: SeedConfig = field(default_factory=SeedConfig)
+    costs: CostConfig = field(default_factory=CostConfig)
+    budget: BudgetConfig = field(default_factory=BudgetConfig)
     config: RunConfig = field(default_factory=RunConfig)
     gpu: int | None = None
     interval: float = 0.2
@@ -147,7 +150,14 @@ def run_line(
         profile = seed_profile(profile, options.seed)
     with Meter(options.gpu, options.interval) as meter:
         with meter.phase("loading"):
-            judges = open_judges(profile, cloud, policy=options.policy, gate=options.gate)
+            judges = open_judges(
+                profile,
+                cloud,
+                policy=options.policy,
+                gate=options.gate,
+                costs=options.costs,
+                budget=options.budget,
+            )
             settings = _settings(cloud, options)
             info = describe(
                 profile, inputs, cloud, policy=options.policy, config=settings, command=options.command
@@ -295,7 +305,8 @@ def _check_same(old: RunInfo, new: RunInfo, out: Path) -> None:
         asked = {k: v for k, v in run.config.get("cloud", {}).items() if k not in ("batch", "device")}
         line = run.line.name, run.line.hashes, run.line.threshold, run.line.calibration, run.line.calibrated
         deadline = run.config.get("run", {}).get("deadline")
-        return *line, run.policy, run.config.get("gate"), run.config.get("seed"), cloud, asked, deadline
+        settings = [run.config.get(name) for name in _POLICY_SETTINGS]
+        return *line, run.policy, settings, cloud, asked, deadline
 
     if judged_by(old) != judged_by(new):
         raise ConfigError(
@@ -306,9 +317,18 @@ def _check_same(old: RunInfo, new: RunInfo, out: Path) -> None:
         raise ConfigError(f"{out} is a run on {old.dataset.root}", "name another --out for other images")
 
 
+_POLICY_SETTINGS = ("gate", "seed", "costs", "budget")
+"""Keys of run.json's settings that say how a policy decides; each run has those of its own policy."""
+
+
 def _settings(cloud: Cloud | None, options: Options) -> dict[str, Any]:
-    policy = {"seed": options.seed} if options.policy == "seed" else {"gate": options.gate}
-    settings = {"run": options.config, **policy}
+    if options.policy == "seed":
+        names: tuple[str, ...] = ("seed",)
+    elif options.policy in ("gate", "edge", "cloud"):
+        names = ("gate",)
+    else:
+        names = ("costs", "budget")
+    settings = {"run": options.config, **{name: getattr(options, name) for name in names}}
     return {name: msgspec.to_builtins(value) for name, value in settings.items()} | (
         {"cloud": msgspec.to_builtins(cloud.config)} if cloud else {}
     )

@@ -64,13 +64,17 @@ class RankPolicy:
         rank: of a frame.
         reason: the word for frames that are asked about.
         budget: the share of frames that may be asked about.
+        trust: as for ours.
     """
 
     rank: Rank
     reason: str
     budget: Budget
+    trust: CloudTrust | None = None
 
     def route(self, complexity: float | None, opinion: EdgeOpinion, state: CloudState, now: float) -> Route:
+        if self.trust is not None and self.trust.mode == "unasked":
+            return Route("edge", "cloud-unasked")
         return spend(self.budget, self.reason, self.rank(complexity, opinion), True, state)
 
 
@@ -100,24 +104,28 @@ def value_policy(
     return ValuePolicy(value_of(calibration, trust, costs), prevalence, trust, budget)
 
 
-def random_policy(budget: Budget, seed: int = 0) -> RankPolicy:
+def random_policy(budget: Budget, trust: CloudTrust | None = None, *, seed: int = 0) -> RankPolicy:
     """Frames drawn at random."""
     draw = np.random.default_rng(seed)
-    return RankPolicy(lambda complexity, opinion: float(draw.random()), "drawn", budget)
+    return RankPolicy(lambda complexity, opinion: float(draw.random()), "drawn", budget, trust)
 
 
-def complexity_policy(budget: Budget) -> RankPolicy:
+def complexity_policy(budget: Budget, trust: CloudTrust | None = None) -> RankPolicy:
     """The most complex frames; one whose complexity was not measured comes last."""
 
     def rank(complexity: float | None, opinion: EdgeOpinion) -> float:
         return -math.inf if complexity is None else complexity
 
-    return RankPolicy(rank, "most-complex", budget)
+    return RankPolicy(rank, "most-complex", budget, trust)
 
 
-def uncertainty_policy(budget: Budget, threshold: float) -> RankPolicy:
+def uncertainty_policy(budget: Budget, trust: CloudTrust | None = None, *, threshold: float) -> RankPolicy:
     """The frames whose score is closest to the line's threshold."""
-    return RankPolicy(lambda complexity, opinion: -abs(opinion.score - threshold), "most-unsure", budget)
+
+    def rank(complexity: float | None, opinion: EdgeOpinion) -> float:
+        return -abs(opinion.score - threshold)
+
+    return RankPolicy(rank, "most-unsure", budget, trust)
 
 
 def spend(budget: Budget | None, reason: str, value: float, worth: bool, state: CloudState) -> Route:
