@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -37,6 +37,7 @@ def test_forty_five_defects_without_a_miss_certify_five_percent() -> None:
 
 
 @given(RATES, RATES)
+@example(0.5, 0.25)
 def test_the_units_needed_are_the_least_that_certify(rate: float, level: float) -> None:
     n = units_needed(rate, level)
     assert most_misses(n, rate, level) >= 0

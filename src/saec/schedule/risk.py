@@ -120,8 +120,10 @@ def certifiable_rate(n: int, level: float) -> float:
 
 def units_needed(rate: float, level: float) -> int:
     """How many units without a miss certify a rate at a level."""
-    n = math.ceil(math.log(level) / math.log1p(-rate))
-    return n if (1.0 - rate) ** n <= level else n + 1
+    n = max(1, math.ceil(math.log(level) / math.log1p(-rate)) - 1)  # one less, for what rounding adds
+    while level_of(n, rate, 0) > level:
+        n += 1
+    return n
 
 
 def left_for_goods(n_defects: int, n_goods: int, *, alpha: float, beta: float, delta: float) -> float:
