@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -72,26 +72,28 @@ class RiskConfig(msgspec.Struct, frozen=True, kw_only=True):
     delta: float = 0.1
 
 
+NotNegative = Annotated[float, msgspec.Meta(ge=0)]
+
+
 class CostConfig(msgspec.Struct, frozen=True, kw_only=True):
     """What errors and questions cost, in one currency: by default the price of one rejected good part.
 
     Attributes:
-        escape: of one defect that passes. It goes with the prevalence at which the line states P(defect):
-            at the default of one half on a line with 2 % defects, 1 is treated as 49 would be at 2 %.
+        escape: of one defect that passes. The default, as much as an overkill, counts wrong labels.
         overkill: of one good part that is rejected.
         joule, byte, millisecond: of the energy of a question to the cloud, the bytes that it sends, and the
             time until its answer. By default a part is worth about one euro.
         question_joules, question_bytes, question_milliseconds: what one question takes.
     """
 
-    escape: float = 1.0
-    overkill: float = 1.0
-    joule: float = 1e-7
-    byte: float = 1e-9
-    millisecond: float = 1e-6
-    question_joules: float = 10.0
-    question_bytes: float = 200_000.0
-    question_milliseconds: float = 200.0
+    escape: NotNegative = 1.0
+    overkill: NotNegative = 1.0
+    joule: NotNegative = 1e-7
+    byte: NotNegative = 1e-9
+    millisecond: NotNegative = 1e-6
+    question_joules: NotNegative = 10.0
+    question_bytes: NotNegative = 200_000.0
+    question_milliseconds: NotNegative = 200.0
 
 
 class BudgetConfig(msgspec.Struct, frozen=True, kw_only=True):

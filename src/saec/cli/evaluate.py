@@ -13,7 +13,6 @@ from saec.cli.files import NewFile
 from saec.cli.judging import (
     FOLDER,
     SPLITS,
-    chosen_policy,
     cloud_options,
     command_line,
     interruptible,
@@ -21,7 +20,7 @@ from saec.cli.judging import (
     open_cloud,
     policy_options,
     progress,
-    seed_config,
+    scheduling,
     under_preset,
 )
 from saec.config import RunConfig
@@ -74,9 +73,11 @@ _WIDE = 112
 def command(
     lines: tuple[Path, ...],
     dataset: Path,
-    policy: str,
+    policy: str | None,
     preset: str | None,
     changes: tuple[str, ...],
+    budget: float | None,
+    costs: tuple[str, ...],
     verdicts: Path | None,
     json_file: Path | None,
     out: Path | None,
@@ -108,8 +109,7 @@ def command(
         results = [evaluate_log(tasks[0], verdicts_of(verdicts), split=split or "all", layout=layout)]
     else:
         options = Options(
-            policy=chosen_policy(policy, preset, changes),
-            seed=seed_config(preset, changes),
+            **scheduling(policy, preset, changes, budget, costs),
             config=RunConfig(maps=maps and out is not None, explain=explain),
             gpu=gpu,
             command=command_line(),

@@ -13,7 +13,6 @@ from saec.cli.files import NewFile
 from saec.cli.judging import (
     FOLDER,
     SPLITS,
-    chosen_policy,
     cloud_options,
     command_line,
     interruptible,
@@ -21,7 +20,7 @@ from saec.cli.judging import (
     open_cloud,
     policy_options,
     progress,
-    seed_config,
+    scheduling,
     under_preset,
 )
 from saec.config import GateConfig, RunConfig
@@ -97,9 +96,11 @@ def _print_schema(ctx: click.Context, parameter: click.Parameter, wanted: bool) 
 def command(
     input: Path,
     line: Path,
-    policy: str,
+    policy: str | None,
     preset: str | None,
     changes: tuple[str, ...],
+    budget: float | None,
+    costs: tuple[str, ...],
     complexity: float,
     out: Path | None,
     csv: Path | None,
@@ -131,8 +132,7 @@ def command(
     folder = out or Path("runs") / f"{profile.line.name}-{time.strftime('%Y%m%d-%H%M%S')}"
     inputs = list_inputs(input, split=split, layout=layout, limit=limit)
     options = Options(
-        policy=chosen_policy(policy, preset, changes),
-        seed=seed_config(preset, changes),
+        **scheduling(policy, preset, changes, budget, costs),
         gate=GateConfig(complexity=complexity),
         config=RunConfig(**{name: rest.pop(name) for name in RunConfig.__struct_fields__}),
         gpu=gpu,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 import click
 import msgspec
 
-from saec.config import CloudConfig, Scoring, SeedConfig
+from saec.config import BudgetConfig, CloudConfig, CostConfig, Scoring, SeedConfig
 from saec.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from saec.verdict import Verdict
 
 F = TypeVar("F", bound=Callable[..., Any])
+C = TypeVar("C", bound=msgspec.Struct)
 _CLOUD = CloudConfig()
 
 FOLDER = click.Path(exists=True, path_type=Path)
@@ -95,15 +96,29 @@ def cloud_options(function: F) -> F:
 
 
 def policy_options(function: F) -> F:
-    """Who answers, and the parameters of the seed's policy; ``seed_config`` takes the latter."""
+    """Who answers, how often the cloud may be asked, and what errors cost; ``scheduling`` takes them."""
     options = (
         click.option(
             "--policy",
-            type=click.Choice(["gate", "edge", "cloud", "seed"]),
-            default="gate",
-            show_default=True,
-            help="Who answers: the edge and, where it is not sure, the cloud; the edge alone; the cloud "
-            "alone; or the seed's policy (docs/scheduling.md).",
+            type=click.Choice(
+                ["gate", "value", "edge", "cloud", "seed", "random", "complexity", "uncertainty"]
+            ),
+            help="Who answers: the edge and, where it is not sure (gate) or asking pays most (value), the "
+            "cloud; one of them alone; or a policy to compare with (docs/scheduling.md). Default: gate, with "
+            "--budget value.",
+        ),
+        click.option(
+            "--budget",
+            type=click.FloatRange(0, 1, min_open=True),
+            metavar="SHARE",
+            help="Share of frames that the cloud may be asked about, held in every 1,000 frames.",
+        ),
+        click.option(
+            "--cost",
+            "costs",
+            multiple=True,
+            metavar="NAME=VALUE",
+            help="With --policy value: what an error or a question costs, as in escape=20; may be repeated.",
         ),
         click.option(
             "--preset",
@@ -139,38 +154,45 @@ def under_preset(preset: str | None, cloud: dict[str, Any]) -> dict[str, Any]:
     return unless_given(cloud, batch=seed.batch, cloud_side=seed.resize, references=0)
 
 
-def chosen_policy(policy: str, preset: str | None, changes: tuple[str, ...]) -> Any:
-    """The policy's name; a preset means the seed's.
+def scheduling(
+    policy: str | None,
+    preset: str | None,
+    changes: tuple[str, ...],
+    budget: float | None,
+    costs: tuple[str, ...],
+) -> dict[str, Any]:
+    """The fields of a run's options that say who answers; a preset means the seed's policy.
 
     Raises:
-        ConfigError: parameters of the seed's policy for another.
-    """
-    if preset is not None:
-        return "seed"
-    if changes and policy != "seed":
-        raise ConfigError(f"--set with --policy {policy}", "it is for --policy seed")
-    return policy
-
-
-def seed_config(preset: str | None, changes: tuple[str, ...]) -> SeedConfig:
-    """The seed's parameters: those of a preset, with changes.
-
-    Raises:
-        ConfigError: a change that is no NAME=VALUE of theirs.
+        ConfigError: parameters of one policy for another, or no NAME=VALUE of theirs.
     """
     from saec.schedule.seed import PRESETS
 
-    config = PRESETS[preset].policy if preset else SeedConfig()
+    if preset is not None and policy not in (None, "seed"):
+        raise ConfigError(f"--preset with --policy {policy}", "it is for --policy seed")
+    name = "seed" if preset is not None else policy or ("gate" if budget is None else "value")
+    for option, given, meant in (("--set", changes, "seed"), ("--cost", costs, "value")):
+        if given and name != meant:
+            raise ConfigError(f"{option} with --policy {name}", f"it is for --policy {meant}")
+    return {
+        "policy": name,
+        "seed": _changed("--set", PRESETS[preset].policy if preset else SeedConfig(), changes),
+        "costs": _changed("--cost", CostConfig(), costs),
+        "budget": BudgetConfig(share=budget),
+    }
+
+
+def _changed(option: str, config: C, changes: tuple[str, ...]) -> C:
+    """A config with the fields that were given as NAME=VALUE."""
     fields = dict(change.partition("=")[::2] for change in changes)
-    unknown = sorted(set(fields) - set(SeedConfig.__struct_fields__))
+    unknown = sorted(set(fields) - set(config.__struct_fields__))
     if unknown:
-        raise ConfigError(
-            f"--set {unknown[0]}: the seed has no such parameter", ", ".join(SeedConfig.__struct_fields__)
-        )
+        raise ConfigError(f"{option} {unknown[0]}: no such name", ", ".join(config.__struct_fields__))
     try:
-        return msgspec.convert({**msgspec.structs.asdict(config), **fields}, SeedConfig, strict=False)
+        return msgspec.convert({**msgspec.structs.asdict(config), **fields}, type(config), strict=False)
     except msgspec.ValidationError as e:
-        raise ConfigError(f"--set: {e}", "give NAME=VALUE, for example init_q_ratio=0.3") from e
+        example = next(f"{k}={v:g}" for k, v in msgspec.structs.asdict(config).items())
+        raise ConfigError(f"{option}: {e}", f"give NAME=VALUE, for example {example}") from e
 
 
 def open_cloud(
