@@ -21,11 +21,13 @@ COMMANDS = {
     "scoring": "Compare a cloud's ways of scoring on labelled images.",
     "baseline": "Judge as others do, and as we do, by one command each.",
     "report": "Make one HTML page of a run.",
+    "simulate": "Let frames pass a line and a cloud that are models.",
     "replay": "Route the frames of a run again and compare.",
     "demo": "Fit, inspect, evaluate and report, on procedural or your own images.",
     "data": "Read, check and build data sets.",
     "meter": "Measure the time, energy and memory of a command.",
     "models": "Pull, verify and convert models.",
+    "station": "Run a station at the line.",
 }
 """Name and one-line help of each command; its module is ``saec.cli.NAME``, its click object ``command``."""
 

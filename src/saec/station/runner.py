@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Any
 
 import msgspec
 import structlog
@@ -108,12 +109,30 @@ class LineRunner:
         self._attempts: dict[int, int] = {}
         self._arrived, self._sent = threading.Event(), threading.Event()
         self._unfair = ""
+        self.answers = Answers()
         connected = settings.cloud and cloud_for(None) is not None
         dispatch: Dispatch[Pending] = Dispatch(
             batch=batch, capacity=_FRESH, deadline=settings.deadline, connected=connected
         )
         self._batch, self._connected = batch, connected
         self.desk = Desk(dispatch, self._stand_in)
+
+    def status(self) -> dict[str, Any]:
+        """What is asked of it: version, shadow, link and queue."""
+        state = self.desk.state(time.perf_counter())
+        drift = self.edition.drift.state
+        return {
+            "version": self.edition.number,
+            "shadow": None if self.shadow is None else self.shadow.number,
+            "threshold": self.edition.judges.rules.calibration.threshold,
+            "cloud": self.edition.judges.rules.role if self._connected else None,
+            "link": state.link if self._connected else None,
+            "queue": state.queue,
+            "deadline_s": self.settings.deadline,
+            "drift": drift.sentence(),
+            "answer_ms": self.answers.quantiles(),
+            "late": self.answers.late,
+        }
 
     # frames in
 
@@ -367,6 +386,8 @@ class LineRunner:
         verdict = msgspec.structs.replace(verdict, ms={**verdict.ms, "answer": waited * 1e3})
         kind = state or ("provisional" if verdict.state == "provisional" else "final")
         if self._spool.decide(pending.seq, kind, verdict, in_time=timely, **more):  # type: ignore[arg-type]
+            if timely or in_time is None:
+                self.answers.add(waited, late=not timely)
             self._log.info(
                 "verdict",
                 frame=verdict.id,
@@ -406,6 +427,25 @@ class LineRunner:
                 self._log.info("version", version=edition.number, before=self.edition.number)
             self.edition, self.shadow = edition, beside
         self._state = state
+
+
+class Answers:
+    """How long the line waited for the first verdict, of the last frames; safe to read from any thread."""
+
+    def __init__(self, kept: int = 1000) -> None:
+        self._seconds: deque[float] = deque(maxlen=kept)
+        self.late = 0
+
+    def add(self, seconds: float, *, late: bool) -> None:
+        self._seconds.append(seconds)
+        self.late += late
+
+    def quantiles(self) -> dict[str, float] | None:
+        """p50, p95 and p99 in milliseconds; None before the first frame."""
+        seen = sorted(self._seconds.copy())
+        if not seen:
+            return None
+        return {f"p{p}": 1e3 * seen[min(len(seen) - 1, len(seen) * p // 100)] for p in (50, 95, 99)}
 
 
 def _pending(frame: Held) -> Pending:

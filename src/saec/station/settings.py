@@ -163,10 +163,12 @@ class CloudSettings(_Section, frozen=True, kw_only=True):
         concurrency: requests under way at once.
         batch: frames asked about at once.
         ca_file: certificates to trust beside the system's.
+        prompt: version of the prompt; by default the model's own.
     """
 
     url: str
     model: str
+    prompt: str | None = None
     token_file: Path | None = None
     references: Annotated[int, msgspec.Meta(ge=0, le=8)] = 1
     timeout: Positive = 20.0

@@ -239,6 +239,8 @@ class Spool:
             )
             for kind, text in (*alarms, *_disagreement(earlier, verdict)):
                 self._alarm(db, kind, verdict.id, text)
+            label = {0: "good", 1: "defect"}.get(-1 if verdict.label is None else verdict.label, "error")
+            self._count(db, f"verdict:{verdict.line}:{state}:{label}:{verdict.decided_by}", 1)
             self._open_frames -= after == "done"
         return True
 
@@ -312,10 +314,13 @@ class Spool:
     def count(self, name: str, by: int = 1) -> None:
         """Add to a counter that outlives the process."""
         with self._transaction() as db:
-            db.execute(
-                "INSERT INTO counters VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + ?",
-                (name, by, by),
-            )
+            self._count(db, name, by)
+
+    def _count(self, db: sqlite3.Connection, name: str, by: int) -> None:
+        db.execute(
+            "INSERT INTO counters VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + ?",
+            (name, by, by),
+        )
 
     def counters(self) -> dict[str, int]:
         with self._lock:

@@ -1,0 +1,215 @@
+"""The station's HTTP side: frames in, records out, status page, metrics, health.
+
+The body of a frame is the image file itself. Nothing in a request is ever taken for a path or an address.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request, Response
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
+
+from saec.errors import SaecError, SpoolError, SpoolFullError
+from saec.station.access import Tokens
+from saec.station.metrics import CONTENT_TYPE, metrics_text
+from saec.station.records import Held, NewFrame
+from saec.station.sources import LARGEST
+from saec.station.station import Station
+
+BODY_SECONDS = 30.0
+"""A body must have arrived by then."""
+
+_KINDS = {
+    "image/png": ".png",
+    "image/jpeg": ".jpg",
+    "image/bmp": ".bmp",
+    "image/x-ms-bmp": ".bmp",
+    "image/tiff": ".tif",
+    "image/webp": ".webp",
+}
+_ID = re.compile(r"([A-Za-z0-9][A-Za-z0-9_-]{0,62})-(\d{10,18})")
+_KEY = re.compile(r"[\x21-\x7e]{1,200}")
+_PAGE = Path(__file__).with_name("page.html")
+_POLICY = (
+    "default-src 'none'; img-src 'self'; connect-src 'self'; style-src 'unsafe-inline'; "
+    "script-src 'unsafe-inline'; frame-ancestors 'none'"
+)
+_LONGEST_WAIT = 60.0
+
+
+def make_app(station: Station, tokens: Tokens) -> FastAPI:
+    """The application of one station."""
+    app = FastAPI(title="SAEC station", docs_url="/docs", redoc_url=None)
+
+    def known(request: Request) -> None:
+        """Note whose request it is; 401 for nobody's."""
+        name = "anyone" if tokens.open else tokens.name(request.headers.get("authorization"))
+        if name is None:
+            raise HTTPException(401, "a token is needed", {"WWW-Authenticate": 'Basic realm="SAEC station"'})
+        request.state.who = name
+
+    closed = APIRouter(dependencies=[Depends(known)])
+
+    def frame_of(id: str) -> Held:
+        match = _ID.fullmatch(id)
+        frame = station.spool.frame(int(match[2])) if match else None
+        if frame is None or frame.id != id:
+            raise HTTPException(404, f"no frame {id[:80]!r}")
+        return frame
+
+    @app.exception_handler(SaecError)
+    async def refuse(request: Request, error: SaecError) -> JSONResponse:
+        body = {"error": {"kind": type(error).__name__, "message": error.what, "remedy": error.remedy}}
+        if isinstance(error, SpoolFullError):
+            return JSONResponse(body, 507, {"Retry-After": "5"})
+        return JSONResponse(body, 409 if isinstance(error, SpoolError) else 400)
+
+    @app.exception_handler(HTTPException)
+    async def explain(request: Request, error: HTTPException) -> JSONResponse:
+        return JSONResponse({"error": {"message": error.detail}}, error.status_code, error.headers)
+
+    @closed.post("/v1/lines/{line}/frames", status_code=201)
+    async def post_frame(
+        line: str,
+        request: Request,
+        wait: Annotated[float, Query(ge=0, le=_LONGEST_WAIT)] = 0.0,
+    ) -> dict[str, Any]:
+        """Take a frame over. The answer means that it is on the disk and will be judged.
+
+        The body is an image file and Content-Type its kind. An Idempotency-Key makes it safe to send the
+        same frame again; without one the bytes and the second are the key. ``wait`` seconds are waited for
+        a verdict to act on, which is then in the answer.
+        """
+        if line not in station.runners:
+            raise HTTPException(404, f"no line {line[:80]!r}")
+        kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
+        if kind not in _KINDS:
+            raise HTTPException(415, f"Content-Type {kind[:80]!r} is not one of {', '.join(_KINDS)}")
+        data = await _body(request)
+        if not data:
+            raise HTTPException(400, "the body is empty: send the image file")
+        key = request.headers.get("idempotency-key")
+        if key is not None and not _KEY.fullmatch(key):
+            raise HTTPException(400, "Idempotency-Key: 1 to 200 printable characters without spaces")
+        now, who = time.time(), request.state.who
+        frame = NewFrame(
+            line=line,
+            source=f"http:{who}",
+            key=f"http:{who}/{key or f'{hashlib.sha256(data).hexdigest()}@{int(now)}'}",
+            suffix=_KINDS[kind],
+            captured=now,
+        )
+        accepted = await asyncio.to_thread(station.accept, frame, data)
+        answer: dict[str, Any] = {"id": accepted.id, "duplicate": accepted.duplicate}
+        if wait:
+            answer["verdict"] = await _verdict(station, accepted.seq, wait)
+        return answer
+
+    @closed.get("/v1/frames/{id}")
+    def get_frame(id: str) -> dict[str, Any]:
+        """A frame's record: what is known of it, its verdicts, the cloud's words."""
+        frame = frame_of(id)
+        return _record(station, frame)
+
+    @closed.get("/v1/frames/{id}/image")
+    def get_image(id: str) -> FileResponse:
+        frame = frame_of(id)
+        if not frame.image:
+            raise HTTPException(410, f"the image of {id} is no longer kept")
+        return FileResponse(station.spool.path(frame))
+
+    @closed.get("/v1/frames/{id}/map")
+    def get_map(id: str) -> FileResponse:
+        path = station.pictures.path(f"{frame_of(id).id}.jpg")
+        if path is None:
+            raise HTTPException(404, f"no picture of {id} is kept")
+        return FileResponse(path, media_type="image/jpeg")
+
+    @closed.get("/v1/frames")
+    def get_frames(
+        limit: Annotated[int, Query(ge=1, le=200)] = 20, line: str | None = None
+    ) -> list[dict[str, Any]]:
+        """The frames that were accepted last, newest first."""
+        return [_record(station, frame) for frame, _ in station.spool.latest(limit, line=line)]
+
+    @closed.get("/v1/alarms")
+    def get_alarms(limit: Annotated[int, Query(ge=1, le=500)] = 50, after: int = 0) -> Any:
+        return msgspec.to_builtins(station.spool.alarms(limit, after=after))
+
+    @closed.get("/v1/status")
+    def get_status() -> dict[str, Any]:
+        return {**station.status(), "problems": list(station.problems()), "tokens": tokens.problem}
+
+    @closed.get("/metrics")
+    def get_metrics() -> Response:
+        return Response(metrics_text(station), media_type=CONTENT_TYPE)
+
+    @app.get("/health")
+    def get_health() -> dict[str, str]:
+        """The process lives."""
+        return {"status": "ok"}
+
+    @app.get("/ready")
+    def get_ready() -> JSONResponse:
+        """Frames are taken and judged."""
+        problems = list(station.problems())
+        return JSONResponse({"ready": not problems, "problems": problems}, 503 if problems else 200)
+
+    @closed.get("/", response_class=HTMLResponse)
+    def get_page() -> HTMLResponse:
+        return HTMLResponse(_PAGE.read_text("utf-8"), headers={"Content-Security-Policy": _POLICY})
+
+    app.include_router(closed)
+    return app
+
+
+async def _body(request: Request) -> bytes:
+    """The whole body, of bounded size and within bounded time."""
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > LARGEST:
+        raise HTTPException(413, f"the body is larger than {LARGEST} bytes")
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await _read(request.stream())
+    except TimeoutError:
+        raise HTTPException(408, f"the body did not arrive within {BODY_SECONDS:g} s") from None
+
+
+async def _read(chunks: AsyncIterator[bytes]) -> bytes:
+    data = bytearray()
+    async for chunk in chunks:
+        data += chunk
+        if len(data) > LARGEST:
+            raise HTTPException(413, f"the body is larger than {LARGEST} bytes")
+    return bytes(data)
+
+
+async def _verdict(station: Station, seq: int, wait: float) -> Any:
+    """The first verdict on a frame, or null when none has come in time."""
+    until = time.monotonic() + wait
+    while True:
+        verdicts = await asyncio.to_thread(station.spool.verdicts, seq)
+        if verdicts or time.monotonic() >= until:
+            first = verdicts.get("provisional") or verdicts.get("final")
+            return None if first is None else msgspec.to_builtins(first)
+        await asyncio.sleep(0.01)
+
+
+def _record(station: Station, frame: Held) -> dict[str, Any]:
+    plain: dict[str, Any] = msgspec.to_builtins(msgspec.structs.replace(frame, edge=None))
+    del plain["edge"]
+    name = f"{frame.id}.jpg"
+    return plain | {
+        "image": bool(frame.image),
+        "map": station.pictures.path(name) is not None,
+        "verdicts": msgspec.to_builtins(station.spool.verdicts(frame.seq)),
+        "words": msgspec.to_builtins(station.spool.words(frame.seq)),
+    }

@@ -1,0 +1,96 @@
+"""The station's state for Prometheus."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from prometheus_client import CONTENT_TYPE_LATEST as CONTENT_TYPE
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from saec.station.station import Station
+
+__all__ = ["CONTENT_TYPE", "metrics_text"]
+
+LINKS = ("up", "slow", "down", "probing")
+
+
+class _StationCollector(Collector):
+    """Reads the station when it is asked, so nothing is counted twice."""
+
+    def __init__(self, station: Station) -> None:
+        self._station = station
+
+    def collect(self) -> Iterator[Metric]:
+        status = self._station.status()
+        yield GaugeMetricFamily("saec_uptime_seconds", "Since the start.", value=status["uptime_s"])
+        yield from _spool(status["spool"])
+        yield from _counters(status["counters"])
+        yield from _lines(status["lines"])
+        threads = GaugeMetricFamily("saec_thread_alive", "1 while a thread runs.", labels=["thread"])
+        failures = CounterMetricFamily(
+            "saec_thread_failures", "How often a thread failed.", labels=["thread"]
+        )
+        for name, thread in status["threads"].items():
+            threads.add_metric([name], float(thread["alive"]))
+            failures.add_metric([name], thread["failures"])
+        yield from (threads, failures)
+
+
+def metrics_text(station: Station) -> bytes:
+    """The exposition of everything."""
+    registry = CollectorRegistry()
+    registry.register(_StationCollector(station))
+    return generate_latest(registry)
+
+
+def _spool(depth: dict[str, int]) -> Iterator[Metric]:
+    frames = GaugeMetricFamily("saec_spool_frames", "Frames without a final verdict.", labels=["state"])
+    for state in ("accepted", "asked"):
+        frames.add_metric([state], depth[state])
+    waiting = GaugeMetricFamily("saec_sink_waiting", "Verdicts that a sink has to take.", labels=["sink"])
+    for name, count in depth.items():
+        if name.startswith("sink:"):
+            waiting.add_metric([name.removeprefix("sink:")], count)
+    yield from (frames, waiting)
+    yield GaugeMetricFamily("saec_spool_bytes", "Bytes of images held.", value=depth["bytes"])
+
+
+def _counters(counters: dict[str, int]) -> Iterator[Metric]:
+    verdicts = CounterMetricFamily(
+        "saec_verdicts",
+        "Verdicts by line, state, label and who decided.",
+        labels=["line", "state", "label", "by"],
+    )
+    refused = CounterMetricFamily("saec_refused", "Frames that were not taken.", labels=["source"])
+    shadow = CounterMetricFamily("saec_shadow", "Shadow verdicts.", labels=["line", "version", "outcome"])
+    for name, value in sorted(counters.items()):
+        kind, *labels = name.split(":")
+        if kind == "verdict" and len(labels) == 4:
+            verdicts.add_metric(labels, value)
+        elif kind == "refused":
+            refused.add_metric([":".join(labels)], value)
+        elif kind == "shadow" and len(labels) == 3:
+            shadow.add_metric(labels, value)
+    yield from (verdicts, refused, shadow)
+
+
+def _lines(lines: dict[str, dict[str, object]]) -> Iterator[Metric]:
+    link = GaugeMetricFamily("saec_link", "1 for the state that the link is in.", labels=["line", "state"])
+    version = GaugeMetricFamily("saec_version", "Version that judges.", labels=["line"])
+    late = CounterMetricFamily("saec_late", "First verdicts after the deadline.", labels=["line"])
+    answer = GaugeMetricFamily(
+        "saec_answer_milliseconds", "From acceptance to the first verdict.", labels=["line", "quantile"]
+    )
+    for name, line in lines.items():
+        version.add_metric([name], float(line["version"]))  # type: ignore[arg-type]
+        late.add_metric([name], float(line["late"]))  # type: ignore[arg-type]
+        if line["link"] is not None:
+            for state in LINKS:
+                link.add_metric([name, state], float(line["link"] == state))
+        quantiles = line["answer_ms"]
+        if isinstance(quantiles, dict):
+            for quantile, value in quantiles.items():
+                answer.add_metric([name, quantile], value)
+    yield from (link, version, late, answer)

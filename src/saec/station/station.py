@@ -1,0 +1,254 @@
+"""The station: sources to spool, edge, cloud and sinks, all in one process, and left alone for months."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from saec.config import CloudConfig, RemoteConfig
+from saec.errors import LinkError, SpoolFullError
+from saec.pipeline.loading import Cloud
+from saec.station.pictures import Pictures
+from saec.station.records import Accepted, Held, NewFrame
+from saec.station.retention import sweep
+from saec.station.runner import LineRunner
+from saec.station.settings import CloudSettings, Settings
+from saec.station.sinks import VerdictSink, open_sink
+from saec.station.sources import open_source
+from saec.station.spool import Spool
+from saec.station.threads import Stopping, Watched
+from saec.station.versions import VersionStore
+
+_SWEEP = 60.0
+_STOP = 20.0
+_SINK_IDLE = 0.1
+_SINK_LONGEST = 30.0
+
+CloudFor = Callable[[str | None], Cloud | None]
+
+log = structlog.get_logger()
+
+
+class Station:
+    """Everything of one settings file.
+
+    Args:
+        settings: checked already.
+        cloud_for: opens the cloud for a model's name; None connects to the settings' service.
+
+    Raises:
+        SaecError: a profile cannot be opened, or the spool belongs to another process.
+    """
+
+    def __init__(self, settings: Settings, *, cloud_for: CloudFor | None = None) -> None:
+        self.settings = settings
+        data = settings.station.data
+        self.spool = Spool(data, [sink.name for sink in settings.sink], settings.spool)
+        self.pictures = Pictures(data / "maps")
+        self.started = time.time()
+        self._stopping = Stopping()
+        self._full: set[str] = set()
+        self._lock = threading.Lock()
+        try:
+            self.runners = self._open_lines(cloud_for or _cloud_for(settings.cloud))
+            self.sinks: dict[str, VerdictSink] = {s.name: open_sink(s) for s in settings.sink}
+            self.threads = self._make_threads()
+        except BaseException:
+            self.spool.close()
+            raise
+
+    def _open_lines(self, cloud_for: CloudFor) -> dict[str, LineRunner]:
+        runners, cloud = {}, self.settings.cloud
+        for line in self.settings.line:
+            versions = VersionStore(self.settings.station.data / "lines" / line.name)
+            if not (versions.folder / "state.json").is_file():
+                versions.add(line.profile, time=datetime.now(UTC).isoformat(timespec="seconds"))
+            runners[line.name] = LineRunner(
+                line,
+                self.spool,
+                versions,
+                cloud_for=cloud_for,
+                batch=cloud.batch if cloud is not None else 1,
+                pictures=self.pictures,
+            )
+        return runners
+
+    def _make_threads(self) -> list[Watched]:
+        bodies: list[tuple[str, Callable[[Stopping], None]]] = []
+        for name, runner in self.runners.items():
+            bodies += [
+                (f"edge-{name}", runner.run_edge),
+                (f"cloud-{name}", runner.run_cloud),
+                (f"deadlines-{name}", lambda _, desk=runner.desk: desk.watch()),  # type: ignore[misc]
+            ]
+        for name, sink in self.sinks.items():
+            bodies.append((f"sink-{name}", lambda s, name=name, sink=sink: self._deliver(name, sink, s)))  # type: ignore[misc]
+        bodies.append(("retention", self._sweep))
+        for source in self.settings.source:
+            body = open_source(source, self.accept, self.refused, self.settings.station.data)
+            bodies.append((f"source-{source.name}", body.run))
+        return [Watched(name, body, self._stopping, self._failed) for name, body in bodies]
+
+    def start(self) -> None:
+        """Recover what an earlier process left, then start every thread."""
+        for runner in self.runners.values():
+            runner.recover()
+        for thread in self.threads:
+            thread.start()
+        log.info("station started", lines=list(self.runners), **self.spool.depth())
+
+    def stop(self) -> None:
+        """Finish what is under way and close; frames without a verdict stay in the spool."""
+        self._stopping.set()
+        for runner in self.runners.values():
+            runner.desk.abort()
+        hanging = [thread.name for thread in self.threads if thread.alive and not thread.join(_STOP)]
+        for sink in self.sinks.values():
+            sink.close()
+        self.spool.close()
+        log.info("station stopped", hanging=hanging)
+
+    # frames in
+
+    def accept(self, frame: NewFrame, data: bytes) -> Accepted:
+        """Take a frame over; when this returns it is on the disk and will be judged.
+
+        Raises:
+            SpoolFullError: there is no room; it is counted, and raises one alarm a spell.
+            SpoolError: the key was used for another image.
+        """
+        begun = time.perf_counter()
+        try:
+            accepted = self.spool.accept(frame, data)
+        except SpoolFullError as e:
+            self.refused(frame.source, str(e))
+            raise
+        with self._lock:
+            self._full.discard(frame.source)
+        if not accepted.duplicate:
+            self.runners[frame.line].accepted(accepted.seq, begun)
+        return accepted
+
+    def refused(self, source: str, reason: str) -> None:
+        """A frame was not taken: counted, and an alarm for the first of a spell."""
+        with self._lock:
+            first = source not in self._full
+            self._full.add(source)
+        log.warning("frame refused", source=source, reason=reason)
+        self.spool.count(f"refused:{source}")
+        if first:
+            self.spool.alarm("refused", f"{source}: {reason}")
+
+    # threads
+
+    def _deliver(self, name: str, sink: VerdictSink, stopping: Stopping) -> None:
+        """Deliver what the outbox holds for a sink, with longer pauses while it cannot take it."""
+        pause, told = 0.5, False
+        while not stopping.is_set():
+            waiting = self.spool.outbox(name)
+            if not waiting:
+                stopping.wait(_SINK_IDLE)
+                continue
+            numbers = [delivery.n for delivery in waiting]
+            try:
+                sink.deliver(waiting)
+            except LinkError as e:
+                self.spool.failed(numbers)
+                log.warning("sink failed", sink=name, error=str(e), again_in=pause)
+                if not told:
+                    self.spool.alarm("sink", f"{name}: {e}")
+                told = True
+                stopping.wait(pause)
+                pause = min(2 * pause, _SINK_LONGEST)
+            else:
+                self.spool.delivered(numbers)
+                pause, told = 0.5, False
+
+    def _sweep(self, stopping: Stopping) -> None:
+        while not stopping.is_set():
+            swept = sweep(self.spool, self.settings.retention, time.time(), self._expire)
+            if swept.images or swept.records or swept.expired:
+                log.info("swept", images=swept.images, records=swept.records, expired=swept.expired)
+            stopping.wait(_SWEEP)
+
+    def _expire(self, frame: Held) -> None:
+        runner = self.runners.get(frame.line)
+        if runner is not None:
+            runner.expire(frame)
+
+    def _failed(self, name: str, error: BaseException) -> None:
+        log.error("thread failed", thread=name, error=repr(error), exc_info=error)
+        try:
+            self.spool.alarm("thread", f"{name}: {error!r}")
+        except Exception as e:  # the spool itself is what fails; the log has said so
+            log.error("alarm lost", error=repr(e))
+
+    # what is asked of it
+
+    def status(self) -> dict[str, Any]:
+        """The state of everything, plain values."""
+        return {
+            "station": self.settings.station.name,
+            "started": self.started,
+            "uptime_s": time.time() - self.started,
+            "spool": self.spool.depth(),
+            "counters": self.spool.counters(),
+            "lines": {name: runner.status() for name, runner in self.runners.items()},
+            "threads": {t.name: {"alive": t.alive, "failures": t.failures} for t in self.threads},
+            "cloud": None if self.settings.cloud is None else self.settings.cloud.url,
+        }
+
+    def problems(self) -> Sequence[str]:
+        """Why the station is not ready, one sentence each; nothing when it is.
+
+        A source that has come to its end is no problem; a link that is down is none either: the edge
+        answers.
+        """
+        return [
+            f"thread {t.name} has ended"
+            for t in self.threads
+            if not t.alive and not t.name.startswith("source-")
+        ]
+
+
+def _cloud_for(settings: CloudSettings | None) -> CloudFor:
+    """Clients of the settings' service, one for each model's name."""
+    clouds: dict[str, Cloud] = {}
+
+    def open_(model: str | None) -> Cloud | None:
+        if settings is None:
+            return None
+        name = model or settings.model
+        if name not in clouds:
+            clouds[name] = Cloud(cloud_config(settings, name))
+        return clouds[name]
+
+    return open_
+
+
+def cloud_config(settings: CloudSettings, model: str) -> CloudConfig:
+    """The cloud's settings as its engine takes them."""
+
+    def text(path: Path | None) -> str | None:
+        return None if path is None else str(path)
+
+    remote = RemoteConfig(
+        url=settings.url,
+        token_file=text(settings.token_file),
+        ca_file=text(settings.ca_file),
+        timeout=settings.timeout,
+        concurrency=settings.concurrency,
+    )
+    return CloudConfig(
+        model=model,
+        references=settings.references,
+        batch=settings.batch,
+        prompt=settings.prompt,
+        remote=remote,
+    )
