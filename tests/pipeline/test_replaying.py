@@ -9,7 +9,7 @@ import pytest
 from pipeline_fakes import CALIBRATION, FUSED, FakeCloud, Frames, make_line
 
 from saec.cli import main
-from saec.config import CloudConfig, GateConfig, RunConfig, SeedConfig
+from saec.config import BudgetConfig, CloudConfig, GateConfig, RunConfig, SeedConfig
 from saec.errors import ConfigError, DataError
 from saec.line import LineProfile, sha256_file, write_json
 from saec.pipeline.loading import Cloud
@@ -57,6 +57,8 @@ def rewrite(run: Path, seq: int, **fields: object) -> str:
         {},
         {"policy": "edge"},
         {"policy": "cloud"},
+        {"policy": "value", "budget": BudgetConfig(share=0.3)},
+        {"policy": "random", "budget": BudgetConfig(share=0.3)},
         {"gate": GateConfig(complexity=-5.0)},
         {"config": RunConfig(waiting=2, maps=False)},
         {"config": RunConfig(deadline=0.05, maps=False)},

@@ -168,16 +168,19 @@ class Simulation:
         self._watched = math.inf  # when the next look at deadlines is due
         self._woken = math.inf  # when the link is tried again
 
-    def run(self, samples: Iterable[Sample]) -> None:
-        """Let all frames pass, and after them the answers that are still awaited."""
+    def run(self, samples: Iterable[Sample]) -> int:
+        """Let all frames pass, and after them the answers that are still awaited; returns their number."""
         step, edge = 1.0 / self._pace.rate, self._pace.edge
-        for index, sample in enumerate(samples):
-            taken = index * step
+        frames = 0
+        for sample in samples:
+            taken = frames * step
+            frames += 1
             self._advance(taken + edge)
-            self._route(index + 1, sample, taken)
+            self._route(frames, sample, taken)
         self._over = True
         self._serve()
         self._advance(math.inf)
+        return frames
 
     def _route(self, seq: int, sample: Sample, taken: float) -> None:
         state = self._dispatch.state(self.now, taken)
