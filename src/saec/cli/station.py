@@ -41,9 +41,7 @@ def _read(config: Path) -> Settings:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="The settings file (docs/station.md).",
 )
-@click.option(
-    "--check", is_flag=True, help="Check settings and profiles; start nothing."
-)
+@click.option("--check", is_flag=True, help="Check settings and profiles; start nothing.")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info")
 @click.pass_context
 def command(ctx: click.Context, config: Path | None, check: bool, log_level: str) -> None:
@@ -62,8 +60,8 @@ def command(ctx: click.Context, config: Path | None, check: bool, log_level: str
     if check:
         _check(settings)
         return
-    from saec.station.logs import configure_logs
     from saec.station.serve import serve
+    from saec.web.logs import configure_logs
 
     configure_logs(log_level)
     serve(settings)
@@ -71,7 +69,7 @@ def command(ctx: click.Context, config: Path | None, check: bool, log_level: str
 
 def _check(settings: Settings) -> None:
     from saec.line import LineProfile
-    from saec.station.access import Tokens
+    from saec.web.access import Tokens
 
     Tokens(settings.station.tokens_file)
     for line in settings.line:
@@ -91,7 +89,7 @@ def token(name: str) -> None:
     """Make a token for NAME: shows it once, and the line for the tokens file."""
     import secrets
 
-    from saec.station.access import digest
+    from saec.web.access import digest
 
     secret = secrets.token_urlsafe(32)
     click.echo(f"token (keep it, it is shown once): {secret}")

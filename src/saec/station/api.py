@@ -9,7 +9,6 @@ import asyncio
 import hashlib
 import re
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,14 +17,12 @@ from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request, 
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 
 from saec.errors import SaecError, SpoolError, SpoolFullError
-from saec.station.access import Tokens
 from saec.station.metrics import CONTENT_TYPE, metrics_text
 from saec.station.records import Held, NewFrame
 from saec.station.sources import LARGEST
 from saec.station.station import Station
-
-BODY_SECONDS = 30.0
-"""A body must have arrived by then."""
+from saec.web.access import Tokens
+from saec.web.bodies import read_body
 
 _KINDS = {
     "image/png": ".png",
@@ -93,7 +90,7 @@ def make_app(station: Station, tokens: Tokens) -> FastAPI:
         kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
         if kind not in _KINDS:
             raise HTTPException(415, f"Content-Type {kind[:80]!r} is not one of {', '.join(_KINDS)}")
-        data = await _body(request)
+        data = await read_body(request, LARGEST)
         if not data:
             raise HTTPException(400, "the body is empty: send the image file")
         key = request.headers.get("idempotency-key")
@@ -169,27 +166,6 @@ def make_app(station: Station, tokens: Tokens) -> FastAPI:
 
     app.include_router(closed)
     return app
-
-
-async def _body(request: Request) -> bytes:
-    """The whole body, of bounded size and within bounded time."""
-    declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > LARGEST:
-        raise HTTPException(413, f"the body is larger than {LARGEST} bytes")
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            return await _read(request.stream())
-    except TimeoutError:
-        raise HTTPException(408, f"the body did not arrive within {BODY_SECONDS:g} s") from None
-
-
-async def _read(chunks: AsyncIterator[bytes]) -> bytes:
-    data = bytearray()
-    async for chunk in chunks:
-        data += chunk
-        if len(data) > LARGEST:
-            raise HTTPException(413, f"the body is larger than {LARGEST} bytes")
-    return bytes(data)
 
 
 async def _verdict(station: Station, seq: int, wait: float) -> Any:

@@ -9,13 +9,14 @@ import ipaddress
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NoReturn
 from urllib.parse import urlsplit
 
 import msgspec
 
 from saec.errors import ConfigError
 from saec.station.records import Retention, SpoolLimits
+from saec.web.addresses import address, is_loopback
 
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$")]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
@@ -294,7 +295,7 @@ def _remedy(where: list[str | int]) -> str:
 def _check(settings: Settings, path: Path, text: str) -> None:
     """What the types cannot say: names that are unique and known, addresses that are allowed."""
 
-    def fail(where: list[str | int], what: str, remedy: str) -> None:
+    def fail(where: list[str | int], what: str, remedy: str) -> NoReturn:
         raise ConfigError(f"{path}{_line_of(text, where)}: {what}", remedy)
 
     lines = {line.name for line in settings.line}
@@ -320,8 +321,11 @@ def _check(settings: Settings, path: Path, text: str) -> None:
             fail(["source", i, "line"], f"no [[line]] is named {source.line}", f"known lines: {known}")
         if isinstance(source, FolderSource) and source.path.is_relative_to(settings.station.data):
             fail(["source", i, "path"], "the folder lies in the station's data", "watch another folder")
-    host, port = address(settings.station.listen, fail)
-    if settings.station.tokens_file is None and not _is_loopback(host):
+    try:
+        host, port = address(settings.station.listen)
+    except ConfigError as e:
+        fail(["station", "listen"], e.what, e.remedy)
+    if settings.station.tokens_file is None and not is_loopback(host):
         fail(
             ["station", "listen"],
             f"{host}:{port} can be reached from outside and no token is asked for",
@@ -342,19 +346,11 @@ def _check_addresses(settings: Settings, fail: Any) -> None:
                 f"privacy is on and {url.hostname} is not known to lie in the site",
                 "use a private or loopback address, or remove [cloud]",
             )
-        if cloud.token_file is not None and url.scheme == "http" and not _is_loopback(url.hostname or ""):
+        if cloud.token_file is not None and url.scheme == "http" and not is_loopback(url.hostname or ""):
             fail(["cloud", "url"], "the token would travel unencrypted", "use https")
     for i, sink in enumerate(settings.sink):
         if isinstance(sink, WebhookSink) and urlsplit(sink.url).scheme not in ("http", "https"):
             fail(["sink", i, "url"], f"{sink.url!r} is no address", "give https://HOST/PATH")
-
-
-def address(listen: str, fail: Any) -> tuple[str, int]:
-    """HOST and PORT of "HOST:PORT"; port 0 takes a free one."""
-    host, _, port = listen.rpartition(":")
-    if not host or not port.isdigit() or int(port) > 65535:
-        fail(["station", "listen"], f"{listen!r} is no address", "give HOST:PORT, such as 127.0.0.1:8090")
-    return host.strip("[]"), int(port)
 
 
 def is_on_site(host: str) -> bool:
@@ -366,12 +362,3 @@ def is_on_site(host: str) -> bool:
     except ValueError:
         return False  # a name may lead anywhere, tomorrow if not today
     return ip.is_loopback or ip.is_private or ip.is_link_local
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
