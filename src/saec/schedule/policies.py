@@ -20,7 +20,7 @@ from saec.config import CostConfig
 from saec.line import Calibration, CloudTrust
 from saec.schedule.budget import Budget
 from saec.schedule.policy import CloudState, ask
-from saec.schedule.prevalence import StreamPrevalence
+from saec.schedule.stream import Stream
 from saec.schedule.value import Value, value_of
 from saec.verdict import EdgeOpinion, Route
 
@@ -36,21 +36,20 @@ class ValuePolicy:
 
     Attributes:
         value: of the line (``value_of``).
-        prevalence: of the stream; None where the line has no P(defect) to learn it by.
+        stream: what its scores are like now; None where the line has no P(defect) to tell it by.
         trust: how far the cloud is trusted here; one that is "unasked" is not asked.
         budget: the share of frames that may be asked about; None asks about all that are worth it.
     """
 
     value: Value
-    prevalence: StreamPrevalence | None = None
+    stream: Stream | None = None
     trust: CloudTrust | None = None
     budget: Budget | None = None
 
     def route(self, complexity: float | None, opinion: EdgeOpinion, state: CloudState, now: float) -> Route:
-        shift = self.prevalence.shift if self.prevalence is not None else 0.0
-        value = self.value.of(complexity, opinion.score, shift)
-        if self.prevalence is not None and math.isfinite(opinion.score):
-            self.prevalence.see(self.value.logit(opinion.score))
+        value = self.value.of(complexity, opinion.score, self.stream)
+        if self.stream is not None and math.isfinite(opinion.score):
+            self.stream.see(opinion.score)
         if value > 0.0 and self.trust is not None and self.trust.mode == "unasked":
             return Route("edge", "cloud-unasked")
         return spend(self.budget, "most-valuable", value, value > 0.0, state)
@@ -99,9 +98,8 @@ def value_policy(
     calibration: Calibration, trust: CloudTrust | None, costs: CostConfig, budget: Budget | None
 ) -> ValuePolicy:
     """Ours on a line with a cloud."""
-    known = calibration.p_defect is not None
-    prevalence = StreamPrevalence(calibration.prevalence) if known else None
-    return ValuePolicy(value_of(calibration, trust, costs), prevalence, trust, budget)
+    stream = Stream(calibration) if calibration.p_defect is not None else None
+    return ValuePolicy(value_of(calibration, trust, costs), stream, trust, budget)
 
 
 def random_policy(budget: Budget, trust: CloudTrust | None = None, *, seed: int = 0) -> RankPolicy:

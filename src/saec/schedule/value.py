@@ -33,6 +33,7 @@ from saec.line import Asking, Calibration, CloudTrust, Mending
 from saec.schedule.auroc import Scores
 from saec.schedule.fusion import fused_label
 from saec.schedule.logistic import fit_balanced, log_odds
+from saec.schedule.stream import LIMIT, Stream, limited, spread
 from saec.verdict import DEFECT, GOOD
 
 Array = NDArray[np.float64]
@@ -43,8 +44,6 @@ STEEPNESS = 4.0
 MOST_COMPLEX = 8.0
 """Complexity beyond which a frame counts as no stranger still."""
 
-_LIMIT = 9.0
-# log odds of one in eight thousand: a score is never more certain than this
 _PRIOR_COUNT = 4.0
 # images that the assumed mending weighs as
 
@@ -66,31 +65,27 @@ class Value:
     mending: Mending
     costs: CostConfig
 
-    def logit(self, score: float) -> float:
-        """Log odds of a defect by the score alone, at the line's stated prevalence."""
-        return _limited(self.slope * score + self.offset)
-
-    def error(self, complexity: float | None, score: float, shift: float = 0.0) -> float:
+    def error(self, complexity: float | None, score: float, stream: Stream | None = None) -> float:
         """The probability that the edge's label is wrong.
 
         Args:
             complexity: in the line's own units; None counts as that of a typical good, NaN as the highest.
             score: the edge's anomaly score, finite.
-            shift: log odds of a defect on this stream, less those at the line's stated prevalence.
+            stream: what the scores are like now; None is as they were at calibration.
         """
         fitted = self.asking
-        doubt = self.logit(score) + shift
+        doubt = limited(self.slope * score + self.offset) if stream is None else stream.logit(score)
         doubt = -doubt if score >= self.threshold else doubt
         return _sigmoid(fitted.sharpness * doubt + fitted.oddness * _oddness(complexity) + fitted.offset)
 
-    def of(self, complexity: float | None, score: float, shift: float = 0.0) -> float:
+    def of(self, complexity: float | None, score: float, stream: Stream | None = None) -> float:
         """Expected loss saved by asking, less the price of a question; above 0 it is worth asking.
 
         A score that is NaN has no bounds to its value: such a frame is always asked about.
         """
         if math.isnan(score):
             return math.inf
-        wrong = self.error(complexity, score, shift)
+        wrong = self.error(complexity, score, stream)
         costs, cloud = self.costs, self.mending
         if score >= self.threshold:
             saved = wrong * cloud.overkill * costs.overkill - (1 - wrong) * cloud.to_escape * costs.escape
@@ -210,19 +205,13 @@ def _log_odds_of_score(calibration: Calibration) -> tuple[float, float]:
     sigmoid = calibration.p_defect
     if sigmoid is not None:
         return sigmoid.slope, sigmoid.offset - sigmoid.slope * sigmoid.centre
-    slope = STEEPNESS / _spread(calibration)
+    slope = STEEPNESS / spread(calibration)
     return slope, -slope * calibration.threshold
-
-
-def _spread(calibration: Calibration) -> float:
-    """From the goods' median to the threshold; one where the line keeps no goods or they do not vary."""
-    below = calibration.threshold - float(np.median(calibration.goods)) if calibration.goods else 0.0
-    return below if below > np.finfo(np.float32).tiny else 1.0
 
 
 def _doubt(calibration: Calibration, score: Array, label: NDArray[np.bool_]) -> Array:
     slope, offset = _log_odds_of_score(calibration)
-    defect = np.clip(slope * score + offset, -_LIMIT, _LIMIT)
+    defect = np.clip(slope * score + offset, -LIMIT, LIMIT)
     return np.where(label, -defect, defect)
 
 
@@ -241,10 +230,6 @@ def _oddness(complexity: float | None) -> float:
 
 def _share(happened: list[bool], assumed: float) -> float:
     return (sum(happened) + _PRIOR_COUNT * assumed) / (len(happened) + _PRIOR_COUNT)
-
-
-def _limited(logit: float) -> float:
-    return min(max(logit, -_LIMIT), _LIMIT)
 
 
 def _sigmoid(logit: float) -> float:
