@@ -19,10 +19,18 @@ from saec.verdict import Verdict
 PY = sys.executable
 
 
-def _verdict(truth: int | None, label: int | None) -> bytes:
+def _verdict(truth: int | None, label: int | None, *, id: str = "a", replaces: bool = False) -> bytes:
     state = "final" if label is not None else "error"
     verdict = Verdict(
-        id="a", path="a.png", sha256="", line="x", time=0.0, truth=truth, label=label, state=state
+        id=id,
+        path="a.png",
+        sha256="",
+        line="x",
+        time=0.0,
+        truth=truth,
+        label=label,
+        state=state,
+        replaces=replaces,
     )
     return msgspec.json.encode(verdict) + b"\n"
 
@@ -158,6 +166,11 @@ def test_what_is_no_verdict_is_refused() -> None:
     with pytest.raises(DataError, match="line 2"):
         decided(_verdict(0, 0) + b"{}\n")
     assert decided(_verdict(None, 1)).images is None
+
+
+def test_of_several_verdicts_on_a_frame_the_last_counts() -> None:
+    late = _verdict(1, 0, id="a") + _verdict(1, 1, id="b") + _verdict(1, 1, id="a", replaces=True)
+    assert msgspec.structs.astuple(decided(late)) == (2, 2, 1.0)
 
 
 @pytest.mark.parametrize(

@@ -101,21 +101,34 @@ def measure(
 def decided(verdicts: bytes) -> Decisions:
     """The decisions in the text of a ``verdicts.jsonl``: those on frames whose truth is known.
 
+    Of several verdicts on a frame the last counts, as where the cloud answered after the deadline.
     A frame that got an error instead of a label is an image that was not judged correctly.
 
     Raises:
         DataError: a line is not a verdict.
     """
     images = correct = 0
-    decoder = msgspec.json.Decoder(Verdict)
-    for number, line in enumerate(verdicts.splitlines(), 1):
-        try:
-            verdict = decoder.decode(line)
-        except msgspec.DecodeError as e:
-            raise DataError(f"line {number} is not a verdict: {e}", "give a verdicts.jsonl of saec") from e
+    for verdict in _standing(verdicts):
         images += verdict.truth is not None
         correct += verdict.truth is not None and verdict.label == verdict.truth
     return Decisions(images, correct, correct / images) if images else Decisions()
+
+
+def _standing(verdicts: bytes) -> Iterator[Verdict]:
+    """The verdicts that no later one replaces, the last first."""
+    decoder = msgspec.json.Decoder(Verdict)
+    made = []
+    for number, line in enumerate(verdicts.splitlines(), 1):
+        try:
+            made.append(decoder.decode(line))
+        except msgspec.DecodeError as e:
+            raise DataError(f"line {number} is not a verdict: {e}", "give a verdicts.jsonl of saec") from e
+    replaced = set()
+    for verdict in reversed(made):
+        if verdict.id not in replaced:
+            yield verdict
+        if verdict.replaces:
+            replaced.add(verdict.id)
 
 
 def _readings(meter: Meter) -> dict[str, Reading]:

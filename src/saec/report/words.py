@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import PurePath
 from typing import Any
 
-from saec.pipeline.judge import CLOUD_ERROR, DISAGREEMENT, NO_CLOUD
+from saec.pipeline.judge import CLOUD_ERROR, DISAGREEMENT, NO_CLOUD, OVERDUE
 from saec.pipeline.runinfo import CloudInfo, RunInfo
 from saec.report.tally import Tally
 from saec.schedule.policy import REASONS as POLICY_REASONS
@@ -20,6 +20,7 @@ DECIDERS = {"edge": "Edge", "cloud": "Cloud", "edge-fallback": "Edge, provisiona
 REASONS = POLICY_REASONS | {
     CLOUD_ERROR: "the cloud failed on this frame: the edge's label stands",
     DISAGREEMENT: "the edge was sure of one label and the cloud of the other",
+    OVERDUE: "the cloud was asked and had not answered by the deadline: the edge's label stands",
     NO_CLOUD: "the cloud would be asked, but the run had none: the edge's label stands",
     "read-error": "the file cannot be read or is no image",
     "edge-error": "the detector failed on this frame",
