@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from saec.config import FitConfig
@@ -25,6 +26,7 @@ from saec.schedule.opinions import Law, Sample, again, cloud_answers, draw, samp
 from saec.schedule.policy import Policy
 from saec.schedule.seed import SeedPolicy
 from saec.schedule.simulate import CloudModel, Pace, Passing, Simulation
+from saec.schedule.value import measure_mending
 from saec.verdict import UNBOUNDED, Verdict
 
 GOODS, DEFECTS = 200, 60
@@ -110,7 +112,7 @@ def stated(law: Law, options: Options, frames: int, rng: np.random.Generator) ->
         prevalence=FitConfig().prevalence,
         created="stated",
     )
-    trust = _stated_trust(calibration, law.cloud_error, law.correlation, rng)
+    trust = stated_trust(calibration, law.cloud_error, law.correlation, rng)
     rules = _rules("stated", calibration, trust, options)
     note = f"Stated: an edge of AUROC {law.auroc:g}, a cloud that errs on {law.cloud_error:.1%}."
     return Cast(draw(law, calibration, frames, rng), _policy(calibration, trust, options), rules, note)
@@ -146,7 +148,7 @@ def recorded(
         samples, trust, who = _with_their_answers(run, verdicts), scheduler.trust, "the recorded cloud"
     else:
         samples = _with_stated_answers(run, verdicts, cloud_error, correlation, rng)
-        trust = _stated_trust(calibration, cloud_error, correlation, rng)
+        trust = stated_trust(calibration, cloud_error, correlation, rng)
         who = f"a stated cloud that errs on {cloud_error:.1%}"
     policy = (
         _policy(calibration, trust, options)
@@ -182,7 +184,7 @@ def _rules(line: str, calibration: Calibration, trust: CloudTrust | None, option
     return Rules(line, calibration, "fused" if fused else "advisory", trust)
 
 
-def _stated_trust(
+def stated_trust(
     calibration: Calibration, cloud_error: float, correlation: float, rng: np.random.Generator
 ) -> CloudTrust:
     """How far a cloud of a stated error is trusted, from its answers on the line's calibration images."""
@@ -190,7 +192,9 @@ def _stated_trust(
     truth = np.arange(len(scores)) >= len(calibration.goods)
     wrong = (scores >= calibration.threshold) != truth
     answers = cloud_answers(truth, wrong, float(wrong.mean()), cloud_error, correlation, rng)
-    return trust_cloud(MODEL, "", scores[~truth], scores[truth], answers[~truth], answers[truth], calibration)
+    opinions = scores[~truth], scores[truth], answers[~truth], answers[truth]
+    trust = trust_cloud(MODEL, "", *opinions, calibration)
+    return msgspec.structs.replace(trust, mending=measure_mending(calibration, trust, *opinions))
 
 
 def _judged(log: Path) -> list[Verdict]:
