@@ -85,6 +85,7 @@ class Bench:
         return seq
 
     def start(self) -> None:
+        self.runner.recover()
         bodies = {
             "edge": self.runner.run_edge,
             "cloud": self.runner.run_cloud,

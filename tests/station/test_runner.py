@@ -101,7 +101,6 @@ def test_after_a_crash_nothing_is_lost_and_nothing_judged_twice(tmp_path: Path) 
     first.spool.close()
     cloud.up = True
     with running(tmp_path, cloud) as bench:
-        bench.runner.recover()
         bench.wait(lambda: done(bench, *seqs))
         assert bench.labels(seqs[0]) == {
             "provisional": (bench.labels(seqs[0])["provisional"][0], "edge-fallback"),

@@ -104,7 +104,7 @@ def test_everything_outlives_the_process(tmp_path: Path) -> None:
     spool.close()
     spool = Spool(folder, sinks=("a",))
     assert [f.seq for f in spool.frames("accepted")] == [open_.seq]
-    assert spool.counters() == {"refused": 1}
+    assert spool.counters() == {"refused": 1, "verdict:bottle:final:good:edge": 1}
     assert len(spool.outbox("a")) == 1
     assert [a.kind for a in spool.alarms()] == ["deliveries-dropped"]
     assert spool.accept(new("z"), b"z").seq > open_.seq

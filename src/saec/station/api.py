@@ -22,7 +22,7 @@ from saec.station.records import Held, NewFrame
 from saec.station.sources import LARGEST
 from saec.station.station import Station
 from saec.web.access import Tokens
-from saec.web.bodies import read_body
+from saec.web.bodies import BODY_SECONDS, read_body
 
 _KINDS = {
     "image/png": ".png",
@@ -90,7 +90,7 @@ def make_app(station: Station, tokens: Tokens) -> FastAPI:
         kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
         if kind not in _KINDS:
             raise HTTPException(415, f"Content-Type {kind[:80]!r} is not one of {', '.join(_KINDS)}")
-        data = await read_body(request, LARGEST)
+        data = await read_body(request, LARGEST, seconds=BODY_SECONDS)
         if not data:
             raise HTTPException(400, "the body is empty: send the image file")
         key = request.headers.get("idempotency-key")

@@ -85,14 +85,14 @@ def look(edition: Edition, frame: Held, path: Path, desk: Desk, begun: float) ->
     start = time.perf_counter()
     data = path.read_bytes()
     read = {"read": (time.perf_counter() - start) * 1e3, "wait": (start - begun) * 1e3}
-    source = Source(id=frame.id, path=str(path))
-    raw = stages.Bytes(source, data, frame.sha256, frame.captured, begun, read)
+    named = Source(id=frame.id, path=frame.id)  # errors name the frame: its path in the spool tells nobody
+    raw = stages.Bytes(named, data, frame.sha256, frame.captured, begun, read)
     loaded = stages.prepare(raw, judges.complexity, bits=judges.bits)
     edition.guard.check(loaded.image)
     opinion, ms = stages.look(loaded, judges.detector)
     state = desk.state(begun)
     pending = Pending(
-        source=source,
+        source=Source(id=frame.id, path=str(path)),
         sha256=frame.sha256,
         time=frame.captured,
         seq=frame.seq,

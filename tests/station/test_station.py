@@ -1,0 +1,231 @@
+"""A whole station over HTTP: frames in, verdicts out, records, page, metrics, tokens, hostile requests."""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import uvicorn
+from pipeline_fakes import FUSED, FakeDetector, make_line
+from station_fakes import DEFECT, GOOD, NO_GUARD, UNSURE, FakeLinkCloud, png
+
+from saec import edge
+from saec.config import CloudConfig
+from saec.pipeline import loading
+from saec.pipeline.loading import Cloud, Standing
+from saec.station import api
+from saec.station.records import Retention, SpoolLimits
+from saec.station.settings import FileSink, FolderSource, LineSettings, Settings, StationSection
+from saec.station.station import Station
+from saec.web.access import Tokens, digest
+from saec.web.serving import Server, listen
+
+
+@pytest.fixture(autouse=True)
+def fakes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(edge, "open_detector", lambda profile: FakeDetector())
+    monkeypatch.setattr(loading, "standing", lambda *_: Standing("fused", "", FUSED))
+
+
+@pytest.fixture
+def cloud() -> FakeLinkCloud:
+    return FakeLinkCloud()
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    make_line(tmp_path / "profile")
+    return Settings(
+        station=StationSection(data=tmp_path / "data", listen="127.0.0.1:0"),
+        line=[LineSettings(name="cell", profile=tmp_path / "profile", deadline=20.0, guard=NO_GUARD)],
+        source=[
+            FolderSource(name="in", line="cell", path=tmp_path / "in", settle=0.01, poll=0.01, after="delete")
+        ],
+        sink=[FileSink(name="log", path=tmp_path / "out")],
+        spool=SpoolLimits(free_gigabytes=0),
+        retention=Retention(images="all"),
+    )
+
+
+class Running:
+    def __init__(self, settings: Settings, cloud: FakeLinkCloud, tokens: Tokens) -> None:
+        held = Cloud(CloudConfig(model="fake", references=1))
+        held.__dict__["engine"] = cloud
+        self.station = Station(settings, cloud_for=lambda _: held)
+        self.socket = listen(settings.station.listen)
+        self.server = Server(uvicorn.Config(api.make_app(self.station, tokens), log_config=None))
+        self.thread = threading.Thread(target=self.server.run, args=([self.socket],), daemon=True)
+
+    def __enter__(self) -> Running:
+        self.station.start()
+        self.thread.start()
+        host, port = self.socket.getsockname()
+        self.client = httpx.Client(base_url=f"http://{host}:{port}", timeout=30)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.client.close()
+        self.server.should_exit = True
+        self.thread.join(20)
+        self.station.stop()
+        self.socket.close()
+
+    def post(self, data: bytes, *, line: str = "cell", wait: float = 20, **headers: str) -> httpx.Response:
+        headers = {"Content-Type": "image/png", **{k.replace("_", "-"): v for k, v in headers.items()}}
+        return self.client.post(f"/v1/lines/{line}/frames?wait={wait}", content=data, headers=headers)
+
+
+@pytest.fixture
+def running(settings: Settings, cloud: FakeLinkCloud) -> Iterator[Running]:
+    with Running(settings, cloud, Tokens(None)) as running:
+        yield running
+
+
+def test_a_posted_frame_is_judged_and_its_record_kept(running: Running, tmp_path: Path) -> None:
+    answers = [running.post(png(red, green=250)) for red in (GOOD, DEFECT, UNSURE)]
+    assert [a.status_code for a in answers] == [201] * 3
+    assert [a.json()["verdict"]["label"] for a in answers] == [0, 1, 1]
+    assert [a.json()["verdict"]["decided_by"] for a in answers] == ["edge", "edge", "cloud"]
+    id = answers[1].json()["id"]
+    record = running.client.get(f"/v1/frames/{id}").json()
+    assert (record["state"], record["source"], record["version"]) == ("done", "http:anyone", "1")
+    assert record["verdicts"]["final"]["id"] == id
+    assert running.client.get(f"/v1/frames/{id}/image").content == png(DEFECT, green=250)
+    assert running.client.get(f"/v1/frames/{id}/map").headers["content-type"] == "image/jpeg"
+    assert [f["id"] for f in running.client.get("/v1/frames?limit=2").json()] == [
+        answers[2].json()["id"],
+        id,
+    ]
+    metrics = running.client.get("/metrics").text
+    assert 'saec_verdicts_total{by="edge",label="defect",line="cell",state="final"} 1.0' in metrics
+    assert 'saec_link{line="cell",state="up"} 1.0' in metrics
+
+
+def test_the_same_key_is_judged_once(running: Running) -> None:
+    first = running.post(png(GOOD), Idempotency_Key="part-7").json()
+    again = running.post(png(GOOD), Idempotency_Key="part-7").json()
+    assert (again["id"], again["duplicate"], first["duplicate"]) == (first["id"], True, False)
+    assert again["verdict"]["label"] == 0
+    other = running.post(png(DEFECT), Idempotency_Key="part-7")
+    assert other.status_code == 409
+    assert "another image" in other.json()["error"]["message"]
+
+
+def test_a_file_in_the_folder_reaches_the_sink(running: Running, tmp_path: Path) -> None:
+    (tmp_path / "in" / "a.png").write_bytes(png(DEFECT))
+    log, tick = tmp_path / "out", threading.Event()
+    for _ in range(2000):
+        lines = [line for path in log.glob("*.jsonl") for line in path.read_text().splitlines()]
+        if lines:
+            break
+        tick.wait(0.01)
+    (line,) = lines
+    message = json.loads(line)
+    assert (message["state"], message["act"], message["verdict"]["label"]) == ("final", True, 1)
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "what"),
+    [
+        ({"line": "nowhere"}, 404, "no line"),
+        ({"line": "..%2F..%2Fetc"}, 404, ""),
+        ({"Content_Type": "text/html"}, 415, "text/html"),
+        ({"data": b""}, 400, "empty"),
+        ({"Idempotency_Key": "a b"}, 400, "Idempotency-Key"),
+        ({"Idempotency_Key": "x" * 201}, 400, "Idempotency-Key"),
+        ({"wait": -1}, 422, ""),
+        ({"wait": "nan"}, 422, ""),
+    ],
+)
+def test_bad_requests_are_named(running: Running, change: dict, status: int, what: str) -> None:
+    change = {"data": png(GOOD), **change}
+    answer = running.post(change.pop("data"), **change)
+    assert answer.status_code == status
+    assert what in answer.text
+    assert running.station.spool.depth()["accepted"] == 0
+
+
+def test_a_body_that_is_too_large_or_too_slow_is_refused(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api, "LARGEST", 1000)
+    assert running.post(b"x" * 1001).status_code == 413
+
+    def chunks() -> Iterator[bytes]:
+        yield from (b"x" * 400 for _ in range(4))
+
+    headers = {"Content-Type": "image/png"}
+    assert running.client.post("/v1/lines/cell/frames", content=chunks(), headers=headers).status_code == 413
+    monkeypatch.setattr(api, "BODY_SECONDS", 0.2)
+    release = threading.Event()
+
+    def slow() -> Iterator[bytes]:
+        yield b"x"
+        release.wait(5)
+        yield b"y"
+
+    assert running.client.post("/v1/lines/cell/frames", content=slow(), headers=headers).status_code == 408
+    release.set()
+
+
+@pytest.mark.parametrize(
+    "id", ["cell-0000000099", "cell-1", "other-0000000001", "..%2f..%2fetc%2fpasswd", "x"]
+)
+def test_an_id_that_is_not_there_is_not_found(running: Running, id: str) -> None:
+    running.post(png(GOOD))
+    for rest in ("", "/image", "/map"):
+        assert running.client.get(f"/v1/frames/{id}{rest}").status_code == 404
+
+
+def test_a_full_spool_is_said_to_be_full(settings: Settings, cloud: FakeLinkCloud) -> None:
+    import msgspec
+
+    full = msgspec.structs.replace(settings, spool=SpoolLimits(free_gigabytes=1e6))
+    with Running(full, cloud, Tokens(None)) as running:
+        answer = running.post(png(GOOD))
+        assert answer.status_code == 507
+        assert answer.headers["retry-after"]
+        running.post(png(DEFECT))
+        assert running.station.spool.counters()["refused:http:anyone"] == 2
+        assert [a["kind"] for a in running.client.get("/v1/alarms").json()] == ["refused"]
+
+
+def test_tokens_are_needed_where_they_are_set_and_heeded_when_changed(
+    settings: Settings, cloud: FakeLinkCloud, tmp_path: Path
+) -> None:
+    path = tmp_path / "tokens"
+    path.write_text(f"# who may\nrobot {digest('secret')}\n")
+    with Running(settings, cloud, Tokens(path)) as running:
+        assert running.client.get("/health").status_code == 200
+        for header in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic !!"}):
+            assert running.client.get("/v1/status", headers=header).status_code == 401
+        assert running.post(png(GOOD)).status_code == 401
+        good = running.post(png(GOOD), Authorization="Bearer secret")
+        assert good.status_code == 201
+        basic = {"Authorization": "Basic " + base64.b64encode(b"me:secret").decode()}
+        assert running.client.get("/", headers=basic).status_code == 200
+        assert running.station.spool.frame(1).source == "http:robot"
+        path.write_text(f"robot {digest('rotated')}\n")
+        assert running.post(png(GOOD), Authorization="Bearer secret").status_code == 401
+        bearer = {"Authorization": "Bearer rotated"}
+        assert running.client.get("/v1/status", headers=bearer).status_code == 200
+        path.write_text("nonsense\n")
+        status = running.client.get("/v1/status", headers=bearer)
+        assert "NAME SHA256" in status.json()["tokens"]
+
+
+def test_ready_says_what_is_wrong(running: Running) -> None:
+    assert running.client.get("/ready").json() == {"ready": True, "problems": []}
+    running.station.runners["cell"].desk.abort()
+    tick = threading.Event()
+    for _ in range(1000):
+        answer = running.client.get("/ready")
+        if answer.status_code == 503:
+            break
+        tick.wait(0.01)
+    assert "deadlines-cell" in " ".join(answer.json()["problems"])
