@@ -23,7 +23,8 @@ _CONFIG = click.option(
 )
 
 
-def _read(config: Path) -> Settings:
+def read_config(config: Path) -> Settings:
+    """The settings of a station; says which extra is missing."""
     from importlib.util import find_spec
 
     for package in _NEEDED:
@@ -56,7 +57,7 @@ def command(ctx: click.Context, config: Path | None, check: bool, log_level: str
         return
     if config is None:
         raise click.UsageError("Missing option '--config'.")
-    settings = _read(config)
+    settings = read_config(config)
     if check:
         _check(settings)
         return
@@ -159,7 +160,7 @@ def rollback(config: Path, line: str) -> None:
 
 
 def _store(config: Path, line: str) -> VersionStore:
-    settings = _read(config)
+    settings = read_config(config)
     from saec.station.versions import VersionStore
 
     if line not in [entry.name for entry in settings.line]:

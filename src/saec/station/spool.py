@@ -14,22 +14,18 @@ import os
 import secrets
 import shutil
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from saec.errors import SpoolError, SpoolFullError
 from saec.station.database import is_full, open_database, own, sync_folder
+from saec.station.reading import SpoolReader, frame_id
 from saec.station.records import (
     Accepted,
-    Alarm,
-    Delivery,
-    Held,
     NewFrame,
     SpoolLimits,
     VerdictState,
@@ -38,10 +34,8 @@ from saec.verdict import Explanation, Verdict
 
 GIGABYTE = 1e9
 
-_FRAME = "seq, line, source, key, sha256, image, size, captured, accepted, state, edge, version"
 
-
-class Spool:
+class Spool(SpoolReader):
     """The station's durable queue; safe to use from several threads, owned by one process.
 
     Args:
@@ -61,12 +55,11 @@ class Spool:
         limits: SpoolLimits | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.folder, self.images = folder, folder / "images"
+        self.images = folder / "images"
         self.sinks, self.limits, self._clock = tuple(sinks), limits or SpoolLimits(), clock
         self.images.mkdir(parents=True, exist_ok=True)
         self._owner = own(folder / "spool.lock")
-        self._lock = threading.RLock()
-        self._db = open_database(folder / "spool.sqlite")
+        super().__init__(folder, open_database(folder / "spool.sqlite"))
         self._open_frames, self._bytes = 0, 0
         self._remove_orphans()
         self._drop_lost_sinks()
@@ -175,17 +168,6 @@ class Spool:
 
     # frames on their way
 
-    def frames(self, state: str, *, line: str | None = None, after: int = 0, most: int = 100) -> list[Held]:
-        """Frames of a state in the order in which they were accepted, those after ``after`` in seq."""
-        where, values = "state = ? AND seq > ?", [state, after]
-        if line is not None:
-            where, values = where + " AND line = ?", [*values, line]
-        return self._select(f"WHERE {where} ORDER BY seq LIMIT ?", (*values, most))
-
-    def frame(self, seq: int) -> Held | None:
-        found = self._select("WHERE seq = ?", (seq,))
-        return found[0] if found else None
-
     def ask(self, seq: int, edge: bytes, version: str) -> None:
         """The edge has spoken and the cloud is to be asked: keep what the answer will be fused with."""
         with self._transaction() as db:
@@ -244,43 +226,12 @@ class Spool:
             self._open_frames -= after == "done"
         return True
 
-    def verdicts(self, seq: int) -> dict[str, Verdict]:
-        """The verdicts of a frame by state."""
-        with self._lock:
-            rows = self._db.execute("SELECT state, verdict FROM verdicts WHERE seq = ?", (seq,)).fetchall()
-        return {state: msgspec.json.decode(blob, type=Verdict) for state, blob in rows}
-
     def explain(self, seq: int, words: Explanation) -> None:
         """Keep the cloud's words on a frame; they come after its verdict and change nothing of it."""
         with self._transaction() as db:
             db.execute("INSERT OR REPLACE INTO words VALUES (?, ?)", (seq, msgspec.json.encode(words)))
 
-    def words(self, seq: int) -> Explanation | None:
-        with self._lock:
-            row = self._db.execute("SELECT words FROM words WHERE seq = ?", (seq,)).fetchone()
-        return None if row is None else msgspec.json.decode(row[0], type=Explanation)
-
-    def latest(self, most: int, *, line: str | None = None) -> list[tuple[Held, dict[str, Verdict]]]:
-        """The frames that were accepted last, newest first, with their verdicts."""
-        where, values = ("WHERE line = ? ", [line]) if line is not None else ("", [])
-        held = self._select(f"{where} ORDER BY seq DESC LIMIT ?", (*values, most))
-        return [(frame, self.verdicts(frame.seq)) for frame in held]
-
     # verdicts out
-
-    def outbox(self, sink: str, most: int = 100) -> list[Delivery]:
-        """What a sink has still to take, oldest first."""
-        with self._lock:
-            rows = self._db.execute(
-                "SELECT n, sink, attempts, act, outbox.state, verdict FROM outbox JOIN verdicts "
-                "ON verdicts.seq = outbox.seq AND verdicts.state = outbox.state "
-                "WHERE sink = ? ORDER BY n LIMIT ?",
-                (sink, most),
-            ).fetchall()
-        return [
-            Delivery(n, sink, attempts, bool(act), state, msgspec.json.decode(blob, type=Verdict))
-            for n, sink, attempts, act, state, blob in rows
-        ]
 
     def delivered(self, ns: Sequence[int]) -> None:
         """A sink has taken these."""
@@ -302,15 +253,6 @@ class Spool:
         values = (self._clock(), kind, frame, text)
         db.execute("INSERT INTO alarms (time, kind, frame, text) VALUES (?, ?, ?, ?)", values)
 
-    def alarms(self, most: int = 50, *, after: int = 0) -> list[Alarm]:
-        """The latest alarms, newest first."""
-        with self._lock:
-            rows = self._db.execute(
-                "SELECT n, time, kind, frame, text FROM alarms WHERE n > ? ORDER BY n DESC LIMIT ?",
-                (after, most),
-            ).fetchall()
-        return [Alarm(*row) for row in rows]
-
     def count(self, name: str, by: int = 1) -> None:
         """Add to a counter that outlives the process."""
         with self._transaction() as db:
@@ -321,10 +263,6 @@ class Spool:
             "INSERT INTO counters VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + ?",
             (name, by, by),
         )
-
-    def counters(self) -> dict[str, int]:
-        with self._lock:
-            return dict(self._db.execute("SELECT name, value FROM counters").fetchall())
 
     def depth(self) -> dict[str, int]:
         """Frames by state short of done, deliveries by sink, bytes of images."""
@@ -364,24 +302,6 @@ class Spool:
             )
         return deleted.rowcount
 
-    def kept(self, *, after: int = 0, most: int = 500) -> list[Held]:
-        """Frames whose image is held and whose verdict is final and delivered, oldest first."""
-        return self._select(
-            "WHERE image <> '' AND state = 'done' AND seq > ? AND NOT EXISTS "
-            "(SELECT 1 FROM outbox WHERE outbox.seq = frames.seq) ORDER BY seq LIMIT ?",
-            (after, most),
-        )
-
-    def path(self, frame: Held) -> Path:
-        """The image file of a frame.
-
-        Raises:
-            SpoolError: retention has removed it.
-        """
-        if not frame.image:
-            raise SpoolError(f"{frame.id}: its image is no longer kept", "keep images for longer")
-        return self.folder / frame.image
-
     def _remove_orphans(self) -> None:
         """Images that were written and never acknowledged, of a process that died in between."""
         for folder in sorted(self.images.iterdir()):
@@ -401,11 +321,6 @@ class Spool:
             if gone:
                 text = f"{gone} deliveries to sinks that are no longer in the settings were dropped"
                 self._alarm(db, "deliveries-dropped", "", text)
-
-    def _select(self, rest: str, values: Sequence[Any]) -> list[Held]:
-        with self._lock:
-            rows = self._db.execute(f"SELECT {_FRAME} FROM frames {rest}", values).fetchall()
-        return [_held(row) for row in rows]
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -428,14 +343,3 @@ def _disagreement(earlier: dict[str, int | None], final: Verdict) -> list[tuple[
     words = {0: "good", 1: "defect", None: "an error"}
     acted, stands = words[earlier["provisional"]], words[final.label]
     return [("disagreement", f"the line acted on {acted}; the answer that stands is {stands}")]
-
-
-def frame_id(line: str, seq: int) -> str:
-    """The id of a frame, such as ``bottle-0000000042``; unique within a station for ever."""
-    return f"{line}-{seq:010d}"
-
-
-def _held(row: tuple[Any, ...]) -> Held:
-    names = ("seq", "line", "source", "key", "sha256", "image", "size", "captured", "accepted", "state")
-    fields = dict(zip((*names, "edge", "version"), row, strict=True))
-    return Held(id=frame_id(fields["line"], fields["seq"]), **fields)

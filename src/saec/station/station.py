@@ -56,7 +56,7 @@ class Station:
         self._full: set[str] = set()
         self._lock = threading.Lock()
         try:
-            self.runners = self._open_lines(cloud_for or _cloud_for(settings.cloud))
+            self.runners = self._open_lines(cloud_for or cloud_for_settings(settings.cloud))
             self.sinks: dict[str, VerdictSink] = {s.name: open_sink(s) for s in settings.sink}
             self.threads = self._make_threads()
         except BaseException:
@@ -217,7 +217,7 @@ class Station:
         ]
 
 
-def _cloud_for(settings: CloudSettings | None) -> CloudFor:
+def cloud_for_settings(settings: CloudSettings | None) -> CloudFor:
     """Clients of the settings' service, one for each model's name."""
     clouds: dict[str, Cloud] = {}
 

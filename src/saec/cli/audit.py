@@ -1,0 +1,47 @@
+"""saec audit: a recorded verdict, judged again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+_CONFIG = click.option(
+    "--config",
+    "config",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    required=True,
+    help="The station's settings file.",
+)
+
+
+@click.group()
+def command() -> None:
+    """Look at what a station has recorded."""
+
+
+@command.command("replay")
+@click.argument("id")
+@_CONFIG
+@click.pass_context
+def replay_(ctx: click.Context, id: str, config: Path) -> None:
+    """Judge frame ID again by the version that judged it and hold the result against the record.
+
+    The station may be running; nothing is changed. Exit status 1 where anything differs.
+
+    \b
+    saec audit replay bottle-0000000042 --config station.toml
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from saec.cli.station import read_config
+    from saec.station.audit import replay
+
+    checks = replay(read_config(config), id)
+    table = Table("", "recorded", "again", "", box=None)
+    for check in checks:
+        mark = {True: "same", False: "DIFFERS", None: "-"}[check.same]
+        table.add_row(check.what, check.recorded, check.again, mark)
+    Console().print(table)
+    ctx.exit(int(any(check.same is False for check in checks)))

@@ -1,0 +1,141 @@
+"""The spool as it is read: frames, verdicts, words, alarms. By its owner, or beside it and without effect."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from saec.errors import SpoolError
+from saec.station.records import Alarm, Delivery, Held
+from saec.verdict import Explanation, Verdict
+
+_FRAME = "seq, line, source, key, sha256, image, size, captured, accepted, state, edge, version"
+
+
+class SpoolReader:
+    """Reads a spool's database; safe to use from several threads.
+
+    Args:
+        folder: of the spool.
+        db: opened, by its owner or read-only.
+    """
+
+    def __init__(self, folder: Path, db: sqlite3.Connection) -> None:
+        self.folder = folder
+        self._db = db
+        self._lock = threading.RLock()
+
+    @classmethod
+    def beside(cls, folder: Path) -> SpoolReader:
+        """Read a spool that a running station may own.
+
+        Raises:
+            SpoolError: there is none.
+        """
+        path = folder / "spool.sqlite"
+        try:
+            db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, check_same_thread=False, timeout=30.0)
+            db.execute("SELECT 1 FROM frames LIMIT 1")
+        except sqlite3.Error as e:
+            raise SpoolError(
+                f"{path} cannot be read: {e}", "name the settings of a station that has run"
+            ) from e
+        return cls(folder, db)
+
+    def close(self) -> None:
+        with self._lock:
+            self._db.close()
+
+    def frames(self, state: str, *, line: str | None = None, after: int = 0, most: int = 100) -> list[Held]:
+        """Frames of a state in the order in which they were accepted, those after ``after`` in seq."""
+        where, values = "state = ? AND seq > ?", [state, after]
+        if line is not None:
+            where, values = where + " AND line = ?", [*values, line]
+        return self._select(f"WHERE {where} ORDER BY seq LIMIT ?", (*values, most))
+
+    def frame(self, seq: int) -> Held | None:
+        found = self._select("WHERE seq = ?", (seq,))
+        return found[0] if found else None
+
+    def verdicts(self, seq: int) -> dict[str, Verdict]:
+        """The verdicts of a frame by state."""
+        with self._lock:
+            rows = self._db.execute("SELECT state, verdict FROM verdicts WHERE seq = ?", (seq,)).fetchall()
+        return {state: msgspec.json.decode(blob, type=Verdict) for state, blob in rows}
+
+    def words(self, seq: int) -> Explanation | None:
+        with self._lock:
+            row = self._db.execute("SELECT words FROM words WHERE seq = ?", (seq,)).fetchone()
+        return None if row is None else msgspec.json.decode(row[0], type=Explanation)
+
+    def latest(self, most: int, *, line: str | None = None) -> list[tuple[Held, dict[str, Verdict]]]:
+        """The frames that were accepted last, newest first, with their verdicts."""
+        where, values = ("WHERE line = ? ", [line]) if line is not None else ("", [])
+        held = self._select(f"{where} ORDER BY seq DESC LIMIT ?", (*values, most))
+        return [(frame, self.verdicts(frame.seq)) for frame in held]
+
+    def outbox(self, sink: str, most: int = 100) -> list[Delivery]:
+        """What a sink has still to take, oldest first."""
+        with self._lock:
+            rows = self._db.execute(
+                "SELECT n, sink, attempts, act, outbox.state, verdict FROM outbox JOIN verdicts "
+                "ON verdicts.seq = outbox.seq AND verdicts.state = outbox.state "
+                "WHERE sink = ? ORDER BY n LIMIT ?",
+                (sink, most),
+            ).fetchall()
+        return [
+            Delivery(n, sink, attempts, bool(act), state, msgspec.json.decode(blob, type=Verdict))
+            for n, sink, attempts, act, state, blob in rows
+        ]
+
+    def alarms(self, most: int = 50, *, after: int = 0) -> list[Alarm]:
+        """The latest alarms, newest first."""
+        with self._lock:
+            rows = self._db.execute(
+                "SELECT n, time, kind, frame, text FROM alarms WHERE n > ? ORDER BY n DESC LIMIT ?",
+                (after, most),
+            ).fetchall()
+        return [Alarm(*row) for row in rows]
+
+    def counters(self) -> dict[str, int]:
+        with self._lock:
+            return dict(self._db.execute("SELECT name, value FROM counters").fetchall())
+
+    def kept(self, *, after: int = 0, most: int = 500) -> list[Held]:
+        """Frames whose image is held and whose verdict is final and delivered, oldest first."""
+        return self._select(
+            "WHERE image <> '' AND state = 'done' AND seq > ? AND NOT EXISTS "
+            "(SELECT 1 FROM outbox WHERE outbox.seq = frames.seq) ORDER BY seq LIMIT ?",
+            (after, most),
+        )
+
+    def path(self, frame: Held) -> Path:
+        """The image file of a frame.
+
+        Raises:
+            SpoolError: retention has removed it.
+        """
+        if not frame.image:
+            raise SpoolError(f"{frame.id}: its image is no longer kept", "keep images for longer")
+        return self.folder / frame.image
+
+    def _select(self, rest: str, values: Sequence[Any]) -> list[Held]:
+        with self._lock:
+            rows = self._db.execute(f"SELECT {_FRAME} FROM frames {rest}", values).fetchall()
+        return [_held(row) for row in rows]
+
+
+def frame_id(line: str, seq: int) -> str:
+    """The id of a frame, such as ``bottle-0000000042``; unique within a station for ever."""
+    return f"{line}-{seq:010d}"
+
+
+def _held(row: tuple[Any, ...]) -> Held:
+    names = ("seq", "line", "source", "key", "sha256", "image", "size", "captured", "accepted", "state")
+    fields = dict(zip((*names, "edge", "version"), row, strict=True))
+    return Held(id=frame_id(fields["line"], fields["seq"]), **fields)

@@ -1,0 +1,76 @@
+"""A recorded verdict can be made again from what was kept, and a change of the record is found."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from pipeline_fakes import FUSED, FakeDetector
+from station_fakes import DEFECT, GOOD, NO_GUARD, UNSURE, Bench, FakeLinkCloud, png
+
+from saec import edge
+from saec.errors import SpoolError
+from saec.pipeline import loading
+from saec.pipeline.loading import Standing
+from saec.station.audit import replay
+from saec.station.settings import LineSettings, Settings, StationSection
+
+
+@pytest.fixture(autouse=True)
+def fakes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(edge, "open_detector", lambda profile: FakeDetector())
+    monkeypatch.setattr(loading, "standing", lambda *_: Standing("fused", "", FUSED))
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    bench = Bench(tmp_path, FakeLinkCloud())
+    bench.start()
+    for data in (png(GOOD), png(DEFECT), png(UNSURE, green=250), b"no image", png(UNSURE, green=13)):
+        bench.accept(data)
+    bench.wait(lambda: len(bench.spool.frames("done")) == 5)
+    return bench
+
+
+def settings(bench: Bench) -> Settings:
+    line = LineSettings(name="cell", profile=bench.profile, guard=NO_GUARD)
+    return Settings(station=StationSection(data=bench.folder / "data"), line=[line])
+
+
+def test_every_kind_of_verdict_can_be_made_again_beside_the_running_station(bench: Bench) -> None:
+    for seq in range(1, 6):
+        checks = replay(settings(bench), f"cell-{seq:010d}", cloud_for=lambda _: bench.cloud)
+        assert len(checks) >= 2
+        assert [check for check in checks if check.same is not True] == []
+    bench.stop()
+
+
+def test_a_changed_image_or_record_is_found(bench: Bench) -> None:
+    bench.stop()
+    held = Bench(bench.folder, FakeLinkCloud())
+    path = held.spool.path(held.spool.frame(1))
+    held.spool.close()
+    path.write_bytes(png(GOOD + 1))
+    db = sqlite3.connect(bench.folder / "data" / "spool.sqlite")
+    db.execute("UPDATE verdicts SET verdict = replace(verdict, '\"label\":1', '\"label\":0') WHERE seq = 2")
+    db.commit()
+    db.close()
+    image, *rest = replay(settings(bench), "cell-0000000001", cloud_for=lambda _: bench.cloud)
+    assert image.same is False
+    assert any(check.same is False for check in rest)
+    changed = replay(settings(bench), "cell-0000000002", cloud_for=lambda _: bench.cloud)
+    assert {check.what for check in changed if check.same is False} == {"final: edge's label"}
+
+
+def test_what_is_not_there_is_named(bench: Bench, tmp_path: Path) -> None:
+    for id in ("cell-0000000099", "other-0000000001", "x", "cell-" + "9" * 30):
+        with pytest.raises(SpoolError, match="no frame"):
+            replay(settings(bench), id)
+    bench.spool.drop_image(3)
+    with pytest.raises(SpoolError, match="no longer kept"):
+        replay(settings(bench), "cell-0000000003")
+    bench.stop()
+    empty = Settings(station=StationSection(data=tmp_path / "nowhere"), line=[])
+    with pytest.raises(SpoolError, match="has run"):
+        replay(empty, "cell-0000000001")
