@@ -1,10 +1,11 @@
 """Does the budget hold, and what does holding it cost? Four streams, each judged frame by frame.
 
-For each stream and budget it prints the share of frames that were asked about, the most in any window of 1,000
-frames, the least in any whose last frame was worth asking and was refused, and the loss avoided (wrong labels mended less right labels spoilt) as a share of what
-the best fixed threshold on the same values avoids. That threshold is chosen in hindsight among all whose
-share over the run is within the budget, once under the same cap in every window and once without it, which
-no stream can know. Seconds on one core: ``python benchmarks/budget.py``.
+For each stream and budget it prints the share of frames that were asked about, the most in any window of
+1,000 frames, the least in any whose last frame was worth asking and was refused, and the loss avoided (wrong
+labels mended less right labels spoilt) as a share of what the best fixed threshold on the same values avoids.
+That threshold is chosen in hindsight among all whose share over the run is within the budget, once under the
+same cap in every window and once without it, which no stream can know. Seconds on one core:
+``python benchmarks/budget.py``.
 """
 
 from __future__ import annotations
@@ -142,10 +143,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     calibration = line(np.random.default_rng(options.seed))
-    print(
-        "| shift | budget | worth asking | asked | most in a window | least at a refusal | of the best fixed |",
-        end="",
-    )
+    columns = "shift", "budget", "worth asking", "asked", "most in a window", "least at a refusal"
+    print(f"| {' | '.join(columns)} | of the best fixed |", end="")
     print(" without its cap |\n|---|---|---|---|---|---|---|---|")
     for shift in SHIFTS:
         for share in options.budgets:
