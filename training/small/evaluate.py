@@ -42,15 +42,15 @@ class Case:
         return self.kind != "good"
 
 
-def cases_of(job: tuple[str, int, int]) -> list[Case]:
-    """Three goods and three defects (one per difficulty) of one product, with so many references."""
+def cases_of(job: tuple[str, int, int, Sequence[float]]) -> list[Case]:
+    """A good and a defect per difficulty of one product (family, seed), with so many references."""
     cv2.setNumThreads(1)
-    family, seed, count = job
+    family, seed, count, difficulties = job
     product = draw_product(family, seed)
     rng = np.random.default_rng(seed)
-    references = tuple(product.render(n, size=224).image for n in (0, *range(201, 200 + count)))
+    references = tuple(product.render(n, size=224).image for n in (0, *range(21, 20 + count)))
     found = []
-    for n, difficulty in enumerate(DIFFICULTIES, start=1):
+    for n, difficulty in enumerate(difficulties, start=1):
         good = product.render(n, size=224).image
         kind = product.kinds[int(rng.integers(len(product.kinds)))]
         try:
@@ -102,7 +102,7 @@ def tables(cases: Sequence[Case], p: np.ndarray[Any, Any]) -> dict[str, Any]:
                 str(d): of(
                     lambda c, d=d, held=held: (c.family in HELD_OUT) == held and c.difficulty in (0.0, d)
                 )
-                for d in DIFFICULTIES
+                for d in sorted({c.difficulty for c in cases if c.defect})
             }
             for name, held in (("seen", False), ("held_out", True))
         },
@@ -144,13 +144,19 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--model", default="small")
     parser.add_argument("--products", type=int, default=20, help="per family")
     parser.add_argument("--worded", type=int, default=2, help="products per family that are put into words")
+    parser.add_argument("--difficulty", type=float, help="of all defects (default: 0.2, 0.5 and 0.8 in turn)")
     parser.add_argument("--references", type=int, default=1, help="good frames that are shown, from 1")
     parser.add_argument("--views", type=int, help="flips and turns that are averaged (default: the card's)")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--json", type=Path)
     args = parser.parse_args(argv)
-    jobs = [(f, FIRST_SEED + i, args.references) for i in range(args.products) for f in sorted(FAMILIES)]
+    difficulties = DIFFICULTIES if args.difficulty is None else (args.difficulty,) * len(DIFFICULTIES)
+    jobs = [
+        (f, FIRST_SEED + i, args.references, difficulties)
+        for i in range(args.products)
+        for f in sorted(FAMILIES)
+    ]
     with mp.get_context("spawn").Pool(args.workers) as pool:
         groups = pool.map(cases_of, jobs, chunksize=4)
     cases = [c for group in groups for c in group]
