@@ -21,6 +21,7 @@ COMMANDS = {
     "scoring": "Compare a cloud's ways of scoring on labelled images.",
     "baseline": "Judge as others do, and as we do, by one command each.",
     "report": "Make one HTML page of a run.",
+    "bench": "Make the tables and curves behind the claims.",
     "simulate": "Let frames pass a line and a cloud that are models.",
     "replay": "Route the frames of a run again and compare.",
     "demo": "Fit, inspect, evaluate and report, on procedural or your own images.",

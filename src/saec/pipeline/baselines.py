@@ -161,8 +161,16 @@ def missing(baseline: Baseline, work: Work) -> str | None:
     return None
 
 
-def prepare(baseline: Baseline, work: Work, progress: FitProgress = lambda what, done, of: None) -> Ready:
+def prepare(
+    baseline: Baseline,
+    work: Work,
+    progress: FitProgress = lambda what, done, of: None,
+    cloud: Cloud | None = None,
+) -> Ready:
     """Fit what the baseline needs, as far as it was not given or fitted before.
+
+    Args:
+        cloud: the baseline's model where it is open already; None opens it as ``work`` says.
 
     Raises:
         ConfigError: a model that it needs was not given.
@@ -170,7 +178,8 @@ def prepare(baseline: Baseline, work: Work, progress: FitProgress = lambda what,
     """
     if (remedy := missing(baseline, work)) is not None:
         raise ConfigError(f"baseline {baseline.name} lacks a model", remedy)
-    cloud = Cloud(work.clouds[baseline.name]) if baseline.asks is not None else None
+    if cloud is None and baseline.asks is not None:
+        cloud = Cloud(work.clouds[baseline.name])
     return Ready(baseline, _line(baseline, work, cloud, progress), cloud)
 
 

@@ -1,0 +1,217 @@
+"""What the frontier says: conclusions, tables in Markdown, and plots."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from saec.bench.drawing import STYLE, new_figure, save
+from saec.bench.frontier import BAR_SHARE, OURS, Curves, Point
+from saec.bench.streams import RANKED, SINGLE
+from saec.errors import ConfigError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+RIVALS = ("random", "complexity", "seed")
+"""Policies that ours must beat at ``BAR_SHARE``."""
+
+ORACLE_POINTS = 0.02
+"""How far below the oracle ours may lie on average, with a stated cloud of independent errors."""
+
+_NAMES = {
+    "value": "value (ours)",
+    "random": "random",
+    "complexity": "complexity only",
+    "uncertainty": "uncertainty only",
+    "seed": "seed's, within the budget",
+    "oracle": "oracle",
+    "edge": "edge only",
+    "gate": "gate (ours)",
+    "seed-unlimited": "seed's, as it is",
+    "cloud": "cloud only",
+}
+_COLOURS = {
+    "value": "#0b6e4f",
+    "random": "#8a8a8a",
+    "complexity": "#c77700",
+    "uncertainty": "#2f6fb5",
+    "seed": "#b3261e",
+    "oracle": "#222222",
+    "edge": "#8a8a8a",
+    "gate": "#0b6e4f",
+    "seed-unlimited": "#b3261e",
+    "cloud": "#6a3d9a",
+}
+_MARKERS = {"edge": "s", "gate": "D", "seed-unlimited": "^", "cloud": "o"}
+
+
+class Conclusion(msgspec.Struct, frozen=True, kw_only=True):
+    """Ours against the others at ``BAR_SHARE``; differences of accuracy, 0.01 is one point.
+
+    Attributes:
+        lowest: (policy, line, cloud, difference, interval) where ours is least ahead of each rival.
+        oracle_gap: mean over lines of the oracle's lead with independent errors; None without such lines.
+        mute: lines on which the cloud has no say, so all policies that fuse give the edge's labels.
+        passed: whether ours is ahead of every rival everywhere and the gap is small enough.
+    """
+
+    lowest: list[tuple[str, str, str, float, tuple[float, float]]]
+    oracle_gap: float | None
+    mute: list[str]
+    passed: bool
+
+
+def conclude(curves: Sequence[Curves]) -> Conclusion:
+    """Compare at ``BAR_SHARE``, leaving out lines on which the cloud has no say.
+
+    Raises:
+        ConfigError: the share was not measured.
+    """
+    if not any(p.budget == BAR_SHARE for c in curves for p in c.points):
+        raise ConfigError(f"no budget of {BAR_SHARE:g}", f"give --shares with {BAR_SHARE:g} among them")
+    telling = [c for c in curves if c.fused]
+    lowest = []
+    for rival in RIVALS:
+        found = [(c, c.at(rival, BAR_SHARE)) for c in telling]
+        if found:
+            c, p = min(found, key=lambda pair: _behind(pair[1]))
+            assert p.behind_interval is not None
+            lowest.append((rival, c.line, c.cloud, _behind(p), p.behind_interval))
+    gaps = [-_behind(c.at("oracle", BAR_SHARE)) for c in telling if c.correlation == 0]
+    gap = float(np.mean(gaps)) if gaps else None
+    return Conclusion(
+        lowest=lowest,
+        oracle_gap=gap,
+        mute=[f"{c.line} ({c.cloud})" for c in curves if not c.fused],
+        passed=all(low[3] > 0 for low in lowest) and (gap is None or gap <= ORACLE_POINTS),
+    )
+
+
+def sentences(found: Conclusion) -> list[str]:
+    """The conclusion in words."""
+    said = [
+        f"At a budget of {BAR_SHARE:.0%} ours is {_ahead(difference)} the policy {_NAMES[rival]} where it is "
+        f"least ahead: {line}, {cloud} (95 % {100 * low:+.1f} to {100 * high:+.1f})."
+        for rival, line, cloud, difference, (low, high) in found.lowest
+    ]
+    if found.oracle_gap is not None:
+        said.append(
+            f"With independent errors the oracle is {100 * found.oracle_gap:.1f} points ahead of ours on "
+            f"average, where at most {100 * ORACLE_POINTS:.0f} are allowed."
+        )
+    if found.mute:
+        said.append(f"The cloud has no say, so nothing is compared: {'; '.join(found.mute)}.")
+    return said
+
+
+def markdown(curves: Sequence[Curves]) -> str:
+    """One table per line and cloud, in percent; joules per frame."""
+    return "\n".join(_table(c) for c in curves)
+
+
+def _table(curves: Curves) -> str:
+    energy = "edge and questions" if curves.edge_joules is not None else "questions, stated"
+    rows = [
+        f"### {curves.line}: cloud {curves.cloud}",
+        "",
+        f"{curves.n_good} goods, {curves.n_defect} defects; {curves.splits} calibration"
+        f"{'s' if curves.splits != 1 else ''}, the cloud has a say in {curves.fused}.",
+        "",
+        f"| policy | budget | asked | accuracy (95 %) | escapes (95 %) | overkill | ours less this (95 %) "
+        f"| J per frame ({energy}) |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    ordered = sorted(curves.points, key=lambda p: (p.budget is None, p.budget or 0.0))
+    return "\n".join([*rows, *(_row(p) for p in ordered), ""])
+
+
+def _row(p: Point) -> str:
+    budget = "–" if p.budget is None else f"{100 * p.budget:.0f}"
+    behind = "–"
+    if p.behind is not None and p.behind_interval is not None and p.policy != OURS:
+        behind = f"{100 * p.behind:+.1f} {_range(p.behind_interval, signed=True)}"
+    return (
+        f"| {_NAMES[p.policy]} | {budget} | {100 * p.share:.1f} "
+        f"| {100 * p.accuracy:.1f} {_range(p.accuracy_interval)} "
+        f"| {100 * p.escape_rate:.1f} {_range(p.escape_interval)} "
+        f"| {100 * p.overkill_rate:.1f} | {behind} | {p.joules:.2f} |"
+    )
+
+
+def plot(curves: Sequence[Curves], stem: Path) -> list[str]:
+    """Accuracy, escapes and energy of one line: a column for each cloud. Writes PNG and SVG."""
+    from matplotlib import rc_context
+
+    with rc_context(STYLE):
+        figure = new_figure(3.3 * len(curves) + 1.9, 7.2)
+        axes = figure.subplots(3, len(curves), squeeze=False, sharex=True, sharey="row")
+        for column, c in enumerate(curves):
+            for row, what in enumerate(("accuracy", "escape_rate", "joules")):
+                _panel(axes[row][column], c, what)
+            axes[0][column].set_title(c.cloud, fontsize=9)
+            axes[2][column].set_xlabel("frames asked about, %")
+        for row, label in enumerate(("accuracy, %", "escapes, % of defects", "energy, J per frame")):
+            axes[row][0].set_ylabel(label)
+        handles, labels = axes[0][0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside right upper", fontsize=8)
+        c = curves[0]
+        figure.suptitle(f"{c.line}: {c.n_good} goods, {c.n_defect} defects; bands are 95 %", fontsize=10)
+        return save(figure, stem)
+
+
+def _panel(axes: Axes, curves: Curves, what: str) -> None:
+    scale = 1.0 if what == "joules" else 100.0
+    for name in RANKED:
+        points = [p for p in curves.points if p.policy == name]
+        points.sort(key=lambda p: p.budget or 0.0)
+        edge = curves.at("edge", None)
+        x = [0.0, *(100 * p.share for p in points)]
+        y = [scale * getattr(p, what) for p in (edge, *points)]
+        ours = name == OURS
+        style = "--" if name == "oracle" else "-"
+        axes.plot(
+            x,
+            y,
+            style,
+            color=_COLOURS[name],
+            lw=2.2 if ours else 1.2,
+            marker=".",
+            ms=5,
+            zorder=4 if ours else 3,
+            label=_NAMES[name],
+        )
+        if ours and what != "joules":
+            field = "accuracy_interval" if what == "accuracy" else "escape_interval"
+            ends = np.array([getattr(p, field) for p in (edge, *points)]) * scale
+            axes.fill_between(x, ends[:, 0], ends[:, 1], color=_COLOURS[name], alpha=0.12, lw=0)
+    for name in SINGLE:
+        p = curves.at(name, None)
+        axes.plot(
+            100 * p.share,
+            scale * getattr(p, what),
+            _MARKERS[name],
+            color=_COLOURS[name],
+            mfc="white",
+            ms=6,
+            zorder=5,
+            label=_NAMES[name],
+        )
+
+
+def _behind(point: Point) -> float:
+    assert point.behind is not None  # ours has every budget that a rival has
+    return point.behind
+
+
+def _ahead(difference: float) -> str:
+    return f"{abs(100 * difference):.1f} points {'ahead of' if difference >= 0 else 'BEHIND'}"
+
+
+def _range(ends: tuple[float, float], *, signed: bool = False) -> str:
+    form = "+.1f" if signed else ".1f"
+    return f"({100 * ends[0]:{form}} to {100 * ends[1]:{form}})"
