@@ -31,7 +31,7 @@ def opened(random_checkpoint):
 
     def with_(**settings):
         engine = open_engine(CloudConfig(model=str(random_checkpoint), side=112, **CPU, **settings))
-        engine.model = first.model
+        engine.core = first.core
         return engine
 
     return with_
@@ -47,19 +47,19 @@ def _logit(p: float) -> float:
 
 @pytest.mark.parametrize("prompt", sorted(PROMPTS))
 @pytest.mark.parametrize("k", [0, 1, 2, 4])
-def test_any_number_of_references_goes_into_one_prompt(opened, k, prompt):
+def test_any_number_of_references_goes_into_one_prompt(opened, k, prompt, monkeypatch):
     engine = opened(references=k, prompt=prompt)
     assert engine.prompt == prompt
     seen = []
-    run = engine._inputs
-    engine._inputs = lambda asks, text: seen.append(run(asks, text)) or seen[-1]
+    run = engine.core.inputs
+    monkeypatch.setattr(engine.core, "inputs", lambda talks: seen.append(run(talks)) or seen[-1])
     (p,) = _ps(engine, [query(noise(0), *GOODS)])
     text = scoring_text(PROMPTS[prompt], k)
     assert text.count(IMAGE_PAD) == k + 1
     assert len(seen[0]["image_grid_thw"]) == k + 1
     ids = seen[0]["input_ids"][0]
-    images = int((ids == engine._image_id).sum())
-    assert len(ids) - images == len(encode(engine._tokenizer, text)) - (k + 1)
+    images = int((ids == engine.core._image_id).sum())
+    assert len(ids) - images == len(encode(engine.core.tokenizer, text)) - (k + 1)
     shown = _ps(engine, [query(noise(0), *GOODS[:k])])
     assert p == pytest.approx(shown[0], abs=1e-6)
 
@@ -119,11 +119,11 @@ def _answer_log_probability(engine, asked, label: str) -> float:
     from saec.cloud.asking import Ask
 
     ask = Ask(asked.frame.image, (), 112)
-    inputs = engine._inputs([ask], lambda prompt, n: scoring_text(prompt, n) + label)
+    inputs = engine.core.inputs(engine._prepared([ask], lambda prompt, n: scoring_text(prompt, n) + label))
     with torch.inference_mode():
         logs = torch.log_softmax(engine.model(**inputs, use_cache=False).logits[0].double(), -1)
     ids = inputs["input_ids"][0].tolist()
-    first = len(ids) - len(encode(engine._tokenizer, "Label: " + label))
+    first = len(ids) - len(encode(engine.core.tokenizer, "Label: " + label))
     return sum(float(logs[i - 1, ids[i]]) for i in range(first, len(ids)))
 
 

@@ -37,7 +37,7 @@ def test_the_fast_forward_pass_is_transformers_own(engine, references):
     images = [noise(i) for i in range(2 * (references + 1))]
     cut = np.concatenate([patches(i, (224, 224), how)[0] for i in images])
     layout = make_layout(
-        model, encode(engine._tokenizer, scoring_text(V1, references)), 0, torch.device("cpu")
+        model, encode(engine.core.tokenizer, scoring_text(V1, references)), 0, torch.device("cpu")
     )
     ids = layout.ids.repeat(2, 1)
     pixels = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 255

@@ -27,7 +27,10 @@ def explain_text(prompt: Prompt, references: int) -> str:
     return _conversation(prompt.system, prompt.explaining(references))
 
 
+def chat_text(system: str, user: str) -> str:
+    """System and user turn, and the head of the assistant's; images stand in it as ``IMAGE_TEXT``."""
+    return f"<|im_start|>system\n{system}{END}\n<|im_start|>user\n{user}{END}\n<|im_start|>assistant\n"
+
+
 def _conversation(system: str, user: str) -> str:
-    """System and user turn, and the head of the assistant's; one ``IMAGE_PAD`` for each image."""
-    text = f"<|im_start|>system\n{system}{END}\n<|im_start|>user\n{user}{END}\n<|im_start|>assistant\n"
-    return text.replace(IMAGE, IMAGE_TEXT)
+    return chat_text(system, user.replace(IMAGE, IMAGE_TEXT))

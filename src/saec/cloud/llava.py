@@ -71,7 +71,8 @@ class LlavaEngine:
         if self._device.type == "cpu":
             share_cpu()
         self._dtype = pick_dtype(config, self._device)
-        self.model = load_model(LlavaForConditionalGeneration, folder, adapter, self._device, self._dtype)
+        adapters = {} if adapter is None else {"adapter": adapter}
+        self.model = load_model(LlavaForConditionalGeneration, folder, adapters, self._device, self._dtype)
         tower = self.model.config.vision_config
         self.side = _whole_patches(config.side or tower.image_size, tower.patch_size)
         self._image_tokens = (self.side // tower.patch_size) ** 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,12 +47,13 @@ def pick_dtype(config: CloudConfig, device: torch.device) -> torch.dtype:
 
 
 def load_model(
-    kind: Any, folder: Path, adapter: Path | None, device: torch.device, dtype: torch.dtype
+    kind: Any, folder: Path, adapters: Mapping[str, Path], device: torch.device, dtype: torch.dtype
 ) -> Any:
-    """The model in evaluation mode, its adapter applied and not merged.
+    """The model in evaluation mode, its adapters loaded and not merged; the first one is in effect.
 
     Args:
         kind: transformers' class of the model.
+        adapters: folders by the name that peft is to know them under; without dots.
 
     Raises:
         ModelError: weights that do not fit the configuration, or an adapter that does not fit the model.
@@ -71,29 +73,42 @@ def load_model(
             f"{folder}: {len(wrong)} tensors do not fit the configuration, first {wrong[0]}",
             "restore or fetch the checkpoint again",
         )
-    if adapter is not None:
-        model = _with_adapter(model, adapter)
+    if adapters:
+        model = _with_adapters(model, adapters)
     return model.to(device).eval()
 
 
-def _with_adapter(model: Any, adapter: Path) -> Any:
-    from peft import PeftModel, get_peft_model_state_dict
+def _with_adapters(model: Any, adapters: Mapping[str, Path]) -> Any:
+    from peft import PeftModel
+
+    adapted = None
+    for name, folder in adapters.items():
+        try:
+            if adapted is None:
+                adapted = PeftModel.from_pretrained(
+                    model, str(folder), adapter_name=name, local_files_only=True
+                )
+            else:
+                adapted.load_adapter(str(folder), adapter_name=name, local_files_only=True)
+        except (OSError, RuntimeError, ValueError, KeyError, SafetensorError) as e:
+            raise ModelError(
+                f"adapter {folder} does not fit the model: {e}", "use the model it was made for"
+            ) from e
+        _check_layers(adapted, name, folder)
+    return adapted
+
+
+def _check_layers(adapted: Any, name: str, adapter: Path) -> None:
+    from peft import get_peft_model_state_dict
     from safetensors import safe_open
 
-    try:
-        adapted = PeftModel.from_pretrained(model, str(adapter), local_files_only=True)
-    except (OSError, RuntimeError, ValueError, KeyError, SafetensorError) as e:
-        raise ModelError(
-            f"adapter {adapter} does not fit the model: {e}", "use the model it was made for"
-        ) from e
     with safe_open(str(adapter / ADAPTER_WEIGHTS), framework="pt") as f:
         stored = set(f.keys())
     # Keys that match nothing are dropped by the loader with a warning only.
-    if stored != set(get_peft_model_state_dict(adapted)):
+    if stored != set(get_peft_model_state_dict(adapted, adapter_name=name)):
         raise ModelError(
             f"adapter {adapter} holds other layers than the model has", "use the model it was made for"
         )
-    return adapted
 
 
 def load_tokenizer(folder: Path) -> Any:

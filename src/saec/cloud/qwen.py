@@ -1,35 +1,30 @@
 """The in-process cloud engine: Qwen2.5-VL by transformers' own classes.
 
 By default P(defect) is the softmax over the next-token logits of the two labels, at the position after
-the prefilled "Label: "; ``saec.cloud.scoring`` has the other ways. Batches are padded on the left, so a
-batch gives what single calls give.
+the prefilled "Label: "; ``saec.cloud.scoring`` has the other ways. The model itself is a
+``saec.cloud.qwen_model.QwenModel``, the same as the service's.
 """
 
 from __future__ import annotations
 
 import copy
 import dataclasses
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from transformers import GenerationConfig, Qwen2_5_VLForConditionalGeneration
-
 from saec.cloud.answers import named, parse_explanation, parse_label
 from saec.cloud.asking import VIEWS, Ask, Plan, asks_of, explaining_ask, mean_p
-from saec.cloud.chat import END, IMAGE_PAD, explain_text, scoring_text
+from saec.cloud.chat import explain_text, scoring_text
 from saec.cloud.checkpoint import check_adapter, read_card, weights_hash
-from saec.cloud.loading import load_model, load_tokenizer, pick_device, pick_dtype, share_cpu
-from saec.cloud.pixels import Grid, Preprocessing, fit_size, patches
+from saec.cloud.loading import pick_device, pick_dtype, share_cpu
+from saec.cloud.pixels import fit_size, resized
+from saec.cloud.qwen_model import Prepared, QwenModel
 from saec.cloud.scoring import label_logits, ranked_answers
-from saec.cloud.tokens import answer_ids, encode, expand_images, pad_left
+from saec.cloud.tokens import answer_ids, encode
 from saec.config import CloudConfig, Scoring
-from saec.errors import ConfigError, ModelError
+from saec.errors import ConfigError
 from saec.prompts import DEFAULT, PROMPTS, Prompt
 from saec.verdict import CloudOpinion, CloudQuery, Explanation, Image
 
@@ -41,6 +36,10 @@ EXPLANATION_TOKENS = 128
 
 LABEL_TOKENS = 1
 """Tokens that a written label takes; ``answer_ids`` sees to it that each is one."""
+
+
+_ADAPTER = "adapter"
+"""What peft knows the one adapter as."""
 
 
 class QwenEngine:
@@ -73,20 +72,11 @@ class QwenEngine:
             views=self.views,
             crops=config.scoring == "rank",
         )
-        self._preprocessing = Preprocessing.read(folder)
-        self._tokenizer = load_tokenizer(folder)
-        self._device = pick_device(config)
-        if self._device.type == "cpu":
-            share_cpu()
-        self._dtype = pick_dtype(config, self._device)
-        self._answers = answer_ids(self._tokenizer, scoring_text(self._prompt, 0), self._prompt.labels)
-        self._answer_length = 1 + len(encode(self._tokenizer, self._prompt.prefill))
-        self._image_id, self._end_id = (_token(self._tokenizer, t) for t in (IMAGE_PAD, END))
-        self.model = load_model(
-            Qwen2_5_VLForConditionalGeneration, folder, adapter, self._device, self._dtype
-        )
-        # The model keeps state of its own between calls (rope_deltas).
-        self._lock = threading.Lock()
+        self._adapter = None if adapter is None else _ADAPTER
+        self.core = load_qwen(config, folder, {} if adapter is None else {_ADAPTER: adapter})
+        tokenizer = self.core.tokenizer
+        self._answers = answer_ids(tokenizer, scoring_text(self._prompt, 0), self._prompt.labels)
+        self._answer_length = 1 + len(encode(tokenizer, self._prompt.prefill))
 
     @classmethod
     def open(cls, config: CloudConfig, folder: Path) -> QwenEngine:
@@ -99,6 +89,11 @@ class QwenEngine:
         _check(config)
         adapter = None if config.adapter is None else check_adapter(config.adapter)
         return cls(config, folder, adapter)
+
+    @property
+    def model(self) -> Any:
+        """The loaded transformers model, in peft's wrapper where there is an adapter."""
+        return self.core.model
 
     @cached_property
     def weights_hash(self) -> str:
@@ -156,64 +151,39 @@ class QwenEngine:
 
     def _score(self, asks: Sequence[Ask]) -> list[tuple[float, float]]:
         """A number for good and one for defect of each ask, of which the softmax is P(defect)."""
-        inputs = self._inputs(asks, scoring_text)
         keep = self._answer_length if self._scoring == "rank" else 1
-        with self._lock, torch.inference_mode():
-            logits = self.model(**inputs, logits_to_keep=keep, use_cache=False).logits
+        logits, ids = self.core.logits(self._prepared(asks, scoring_text), keep=keep, adapter=self._adapter)
         if self._scoring == "rank":
-            return ranked_answers(logits, inputs["input_ids"], self._answers)
+            return ranked_answers(logits, ids, self._answers)
         return label_logits(logits, self._answers)
 
     def _write(self, asks: Sequence[Ask], *, text: TextOf, tokens: int) -> list[str]:
         """What the model writes after each ask's text, greedily."""
-        inputs = self._inputs(asks, text)
-        greedy = GenerationConfig(
-            do_sample=False,
-            max_new_tokens=tokens,
-            eos_token_id=self._end_id,
-            pad_token_id=self._end_id,
-        )
-        with self._lock, torch.inference_mode():
-            ids = self.model.generate(**inputs, generation_config=greedy)
-        new = ids[:, inputs["input_ids"].shape[1] :].tolist()
-        return [str(text) for text in self._tokenizer.batch_decode(new, skip_special_tokens=True)]
+        talks = self._prepared(asks, text)
+        return [said.text for said in self.core.write(talks, tokens=tokens, adapter=self._adapter)]
 
-    def _inputs(self, asks: Sequence[Ask], text: TextOf) -> dict[str, torch.Tensor]:
-        """The model's arguments for a batch: tokens padded on the left, patches of all images in order."""
-        pixels, grids, sequences = [], [], []
+    def _prepared(self, asks: Sequence[Ask], text: TextOf) -> list[Prepared]:
+        talks = []
         for ask in asks:
-            shown = [*ask.references, ask.frame]
-            cut = [self._patches(image, ask.side) for image in shown]
-            counts = [len(p) // self._preprocessing.merge**2 for p, _ in cut]
-            ids = encode(self._tokenizer, text(self._prompt, len(shown) - 1))
-            sequences.append(expand_images(ids, self._image_id, counts))
-            pixels += [p for p, _ in cut]
-            grids += [grid for _, grid in cut]
-        tokens = pad_left(sequences, self._image_id, self._end_id)
-        arrays = {
-            "input_ids": tokens.ids,
-            "attention_mask": tokens.attention,
-            "mm_token_type_ids": tokens.types,
-            "image_grid_thw": np.asarray(grids, np.int64),
-        }
-        inputs = {name: torch.from_numpy(a).to(self._device) for name, a in arrays.items()}
-        inputs["pixel_values"] = torch.from_numpy(np.concatenate(pixels)).to(self._device, self._dtype)
-        return inputs
+            shown = [self._shown(image, ask.side) for image in (*ask.references, ask.frame)]
+            talks.append(self.core.prepare(text(self._prompt, len(shown) - 1), shown))
+        return talks
 
-    def _patches(self, image: Image, side: int) -> tuple[NDArray[np.float32], Grid]:
-        how = self._preprocessing
+    def _shown(self, image: Image, side: int) -> Image:
         height, width = image.shape[:2]
-        return patches(
-            image, fit_size(height, width, self.side, how.patch * how.merge, square=self._square), how
-        )
+        return resized(image, fit_size(height, width, side, self.core.unit, square=self._square))
 
 
-def _token(tokenizer: Any, text: str) -> int:
-    """Id of a special token."""
-    ids = encode(tokenizer, text)
-    if len(ids) != 1:
-        raise ModelError(f"the tokenizer has no token {text}", "use a checkpoint with Qwen2.5-VL's tokens")
-    return ids[0]
+def load_qwen(config: CloudConfig, folder: Path, adapters: Mapping[str, Path]) -> QwenModel:
+    """The model of a checked checkpoint, on the device and in the arithmetic of the settings.
+
+    Raises:
+        ModelError: no such device, a damaged checkpoint, or an adapter that does not fit it.
+    """
+    device = pick_device(config)
+    if device.type == "cpu":
+        share_cpu()
+    return QwenModel(folder, adapters, device, pick_dtype(config, device))
 
 
 def _check(config: CloudConfig) -> None:

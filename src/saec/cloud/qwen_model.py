@@ -1,0 +1,196 @@
+"""A loaded Qwen2.5-VL: conversations in, next-token log-probabilities or greedily written texts out.
+
+What the in-process engine and the service have in common, so that one and the same conversation gives the
+same numbers in both. It knows neither frames nor prompts. Batches are padded on the left, so a batch gives
+what single calls give.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from transformers import GenerationConfig, Qwen2_5_VLForConditionalGeneration
+
+from saec.cloud.chat import END, IMAGE_PAD
+from saec.cloud.loading import load_model, load_tokenizer
+from saec.cloud.pixels import Grid, Preprocessing, patches
+from saec.cloud.tokens import encode, expand_images, pad_left
+from saec.errors import ModelError
+from saec.verdict import Image
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """One conversation as the model takes it.
+
+    Attributes:
+        ids: its tokens, with as many image tokens as the images have.
+        pixels: patches of all images in order, (patches, values) float32.
+        grids: of each image.
+    """
+
+    ids: list[int]
+    pixels: NDArray[np.float32]
+    grids: list[Grid]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Of which next tokens the log-probability is wanted: the ``top`` likeliest, and these ``ids``."""
+
+    top: int = 1
+    ids: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What was written: the text, how many tokens it took, and whether the model ended it itself."""
+
+    text: str
+    tokens: int
+    ended: bool
+
+
+class QwenModel:
+    """Weights, tokenizer and preprocessing of a checkpoint, with any number of adapters.
+
+    Safe to call from several threads; one computes at a time, since the model keeps state between calls.
+
+    Args:
+        folder: of a checked checkpoint.
+        adapters: folders of checked adapters by the name under which they are asked for.
+
+    Attributes:
+        unit: pixels per token and side; the sides of images are multiples of it.
+        context: most tokens of a conversation, its answer included.
+        special: texts that are tokens of their own, which nobody's words may hold.
+
+    Raises:
+        ModelError: the checkpoint is damaged, or an adapter does not fit it.
+    """
+
+    def __init__(
+        self, folder: Path, adapters: Mapping[str, Path], device: torch.device, dtype: torch.dtype
+    ) -> None:
+        self.tokenizer = load_tokenizer(folder)
+        self._preprocessing = Preprocessing.read(folder)
+        self.unit = self._preprocessing.patch * self._preprocessing.merge
+        self.special = frozenset(self.tokenizer.get_added_vocab())
+        self._image_id, self._end_id = (_token(self.tokenizer, t) for t in (IMAGE_PAD, END))
+        self._device, self._dtype = device, dtype
+        self.model = load_model(Qwen2_5_VLForConditionalGeneration, folder, adapters, device, dtype)
+        self.context = int(self.model.config.get_text_config().max_position_embeddings)
+        self._active: str | None = next(iter(adapters), None)
+        self._lock, self._tokenizing = threading.Lock(), threading.Lock()
+
+    def prepare(self, text: str, images: Sequence[Image]) -> Prepared:
+        """Tokens and patches of a conversation; needs no GPU and no turn at the model.
+
+        Args:
+            text: up to where the answer begins, with ``IMAGE_PAD`` once for each image.
+            images: at the sizes at which they are shown, whose sides are multiples of ``unit``.
+
+        Raises:
+            ValueError: the text holds another number of images, or a side is no multiple.
+        """
+        merged = self._preprocessing.merge**2
+        cut = [self._patches(image) for image in images]
+        with self._tokenizing:
+            ids = encode(self.tokenizer, text)
+        return Prepared(
+            expand_images(ids, self._image_id, [len(p) // merged for p, _ in cut]),
+            np.concatenate([p for p, _ in cut]) if cut else np.empty((0, 0), np.float32),
+            [grid for _, grid in cut],
+        )
+
+    def next_tokens(
+        self, talks: Sequence[Prepared], wanted: Sequence[Wanted], *, adapter: str | None = None
+    ) -> list[list[tuple[int, float]]]:
+        """Token and log-probability of what may come next, likeliest first, then the ids that were asked."""
+        logits, _ = self.logits(talks, adapter=adapter)
+        logs = torch.log_softmax(logits[:, -1].double(), dim=-1)
+        found = []
+        for row, wish in zip(logs, wanted, strict=True):
+            top: list[int] = row.topk(max(1, wish.top)).indices.tolist()
+            ids = [*top, *(i for i in wish.ids if i not in top)]
+            found.append(list(zip(ids, row[ids].tolist(), strict=True)))
+        return found
+
+    def logits(
+        self, talks: Sequence[Prepared], *, keep: int = 1, adapter: str | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits (batch, keep, vocabulary) at the last positions, and the ids (batch, length)."""
+        inputs = self.inputs(talks)
+        with self._lock, torch.inference_mode():
+            self._switch(adapter)
+            logits = self.model(**inputs, logits_to_keep=keep, use_cache=False).logits
+        return logits, inputs["input_ids"]
+
+    def write(self, talks: Sequence[Prepared], *, tokens: int, adapter: str | None = None) -> list[Written]:
+        """What the model writes after each conversation, greedily, at most so many tokens."""
+        inputs = self.inputs(talks)
+        greedy = GenerationConfig(
+            do_sample=False,
+            max_new_tokens=tokens,
+            eos_token_id=self._end_id,
+            pad_token_id=self._end_id,
+        )
+        with self._lock, torch.inference_mode():
+            self._switch(adapter)
+            ids = self.model.generate(**inputs, generation_config=greedy)
+        return [self._written(new) for new in ids[:, inputs["input_ids"].shape[1] :].tolist()]
+
+    def inputs(self, talks: Sequence[Prepared]) -> dict[str, torch.Tensor]:
+        """The model's arguments for a batch: tokens padded on the left, patches of all images in order."""
+        tokens = pad_left([talk.ids for talk in talks], self._image_id, self._end_id)
+        arrays = {
+            "input_ids": tokens.ids,
+            "attention_mask": tokens.attention,
+            "mm_token_type_ids": tokens.types,
+        }
+        grids = [grid for talk in talks for grid in talk.grids]
+        if grids:
+            arrays["image_grid_thw"] = np.asarray(grids, np.int64)
+        inputs = {name: torch.from_numpy(a).to(self._device) for name, a in arrays.items()}
+        if grids:
+            pixels = np.concatenate([talk.pixels for talk in talks if talk.grids])
+            inputs["pixel_values"] = torch.from_numpy(pixels).to(self._device, self._dtype)
+        return inputs
+
+    def _patches(self, image: Image) -> tuple[NDArray[np.float32], Grid]:
+        height, width = image.shape[:2]
+        if height % self.unit or width % self.unit:
+            raise ValueError(f"an image of {height} x {width} pixels, no multiples of {self.unit}")
+        return patches(image, (height, width), self._preprocessing)
+
+    def _written(self, new: list[int]) -> Written:
+        ended = self._end_id in new
+        count = new.index(self._end_id) + 1 if ended else len(new)
+        return Written(str(self.tokenizer.decode(new, skip_special_tokens=True)), count, ended)
+
+    def _switch(self, adapter: str | None) -> None:
+        """Let an adapter take effect, or none."""
+        if adapter == self._active:
+            return
+        if adapter is None:
+            self.model.base_model.disable_adapter_layers()
+        else:
+            if self._active is None:
+                self.model.base_model.enable_adapter_layers()
+            self.model.set_adapter(adapter)
+        self._active = adapter
+
+
+def _token(tokenizer: Any, text: str) -> int:
+    """Id of a special token."""
+    ids = encode(tokenizer, text)
+    if len(ids) != 1:
+        raise ModelError(f"the tokenizer has no token {text}", "use a checkpoint with Qwen2.5-VL's tokens")
+    return ids[0]
