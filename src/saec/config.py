@@ -123,6 +123,27 @@ class SeedConfig(msgspec.Struct, frozen=True, kw_only=True):
 Scoring = Literal["threshold", "rank", "generate"]
 
 
+class Card(msgspec.Struct, frozen=True, kw_only=True):
+    """A checkpoint's ``saec.json``, and what a service tells of a model: what the engine must know beyond its configuration.
+
+    Attributes:
+        demonstration: trained to show the mechanism, not to judge real parts; reports say so.
+        side: square root of the number of pixels at which it was trained.
+        square: trained on squares only, so the aspect is not kept.
+        prompt: version of the prompt it was trained with; None is the default one.
+        max_references: most references that it was trained to see in one pass; more are shown in turn
+            and the answers averaged. None is any number.
+        views: flips and turns that are averaged unless the settings say otherwise.
+    """
+
+    demonstration: bool = False
+    side: int = 448
+    square: bool = False
+    prompt: str | None = None
+    max_references: int | None = None
+    views: int = 1
+
+
 class RemoteConfig(msgspec.Struct, frozen=True, kw_only=True):
     """How a cloud service is reached; see ``saec.cloud.remote``.
 
@@ -134,6 +155,8 @@ class RemoteConfig(msgspec.Struct, frozen=True, kw_only=True):
         retries: further tries of a request that may succeed if it is made again.
         concurrency: requests under way at once.
         jpeg: quality at which images travel as JPEG; None sends them without loss, as PNG.
+        card: of the model, as the service tells it; None goes by the model's name.
+        weights_hash: as the service tells it; nothing proves it.
     """
 
     url: str
@@ -143,6 +166,8 @@ class RemoteConfig(msgspec.Struct, frozen=True, kw_only=True):
     retries: int = 2
     concurrency: int = 4
     jpeg: int | None = None
+    card: Card | None = None
+    weights_hash: str = ""
 
 
 class CloudConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -172,6 +197,38 @@ class CloudConfig(msgspec.Struct, frozen=True, kw_only=True):
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     device: str = "auto"
     remote: RemoteConfig | None = None
+
+
+class ServiceConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """How ``saec cloud`` serves a model; see ``saec.service``.
+
+    Attributes:
+        batch: requests that are computed at once.
+        max_delay: seconds that a request waits for others to share its batch.
+        queue: requests that may wait for the model; further ones are refused.
+        rate: requests a second for each station's token; None sets no limit.
+        max_pixels: of one image as it is sent.
+        max_images: of one request.
+        max_bytes: of one request's body.
+        max_tokens: of one answer.
+        body_seconds: within which a body must have arrived.
+        drain: seconds that are left to what was accepted when the service is asked to stop.
+        remembered: answers kept for requests that are made again under the same Idempotency-Key.
+        decoders: threads that decode and cut images.
+    """
+
+    batch: int = 8
+    max_delay: float = 0.01
+    queue: int = 64
+    rate: float | None = None
+    max_pixels: int = 25_000_000
+    max_images: int = 8
+    max_bytes: int = 64 * 1024 * 1024
+    max_tokens: int = 512
+    body_seconds: float = 30.0
+    drain: float = 30.0
+    remembered: int = 4096
+    decoders: int = 2
 
 
 class LinkConfig(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args
 import msgspec
 
 from saec.cloud.hub import PATTERNS
+from saec.config import Card
 from saec.errors import ModelError
 
 SMALL = Path(__file__).parent / "small"
@@ -29,27 +30,6 @@ _ORIGINAL_OWNER, _ORIGINAL_CLASS = "liuhaotian/", "LlavaLlama"
 
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 _HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
-
-
-class Card(msgspec.Struct, frozen=True, kw_only=True):
-    """``saec.json`` in a checkpoint's folder: what the engine must know beyond its configuration.
-
-    Attributes:
-        demonstration: trained to show the mechanism, not to judge real parts; reports say so.
-        side: square root of the number of pixels at which it was trained.
-        square: trained on squares only, so the aspect is not kept.
-        prompt: version of the prompt it was trained with; None is the default one.
-        max_references: most references that it was trained to see in one pass; more are shown in turn
-            and the answers averaged. None is any number.
-        views: flips and turns that are averaged unless the settings say otherwise.
-    """
-
-    demonstration: bool = False
-    side: int = 448
-    square: bool = False
-    prompt: str | None = None
-    max_references: int | None = None
-    views: int = 1
 
 
 def find_checkpoint(model: str) -> Path:
