@@ -124,7 +124,8 @@ Scoring = Literal["threshold", "rank", "generate"]
 
 
 class Card(msgspec.Struct, frozen=True, kw_only=True):
-    """A checkpoint's ``saec.json``, and what a service tells of a model: what the engine must know beyond its configuration.
+    """What an engine must know of a model beyond its configuration: a checkpoint's ``saec.json``, or what a
+    service tells.
 
     Attributes:
         demonstration: trained to show the mechanism, not to judge real parts; reports say so.
