@@ -29,6 +29,7 @@ COMMANDS = {
     "meter": "Measure the time, energy and memory of a command.",
     "models": "Pull, verify and convert models.",
     "station": "Run a station at the line.",
+    "cloud": "Serve a multimodal LLM to stations.",
     "audit": "Judge a recorded frame again and compare.",
 }
 """Name and one-line help of each command; its module is ``saec.cli.NAME``, its click object ``command``."""

@@ -102,13 +102,26 @@ class QwenModel:
         """
         merged = self._preprocessing.merge**2
         cut = [self._patches(image) for image in images]
-        with self._tokenizing:
-            ids = encode(self.tokenizer, text)
         return Prepared(
-            expand_images(ids, self._image_id, [len(p) // merged for p, _ in cut]),
+            expand_images(self.tokens_of(text), self._image_id, [len(p) // merged for p, _ in cut]),
             np.concatenate([p for p, _ in cut]) if cut else np.empty((0, 0), np.float32),
             [grid for _, grid in cut],
         )
+
+    def text_of(self, token: int) -> str:
+        """What a token stands for."""
+        with self._tokenizing:
+            return str(self.tokenizer.decode([token]))
+
+    def tokens_of(self, text: str) -> list[int]:
+        """Ids of a text's tokens; nothing is added."""
+        with self._tokenizing:
+            return encode(self.tokenizer, text)
+
+    @property
+    def vocabulary(self) -> int:
+        """Number of token ids."""
+        return int(self.model.config.get_text_config().vocab_size)
 
     def next_tokens(
         self, talks: Sequence[Prepared], wanted: Sequence[Wanted], *, adapter: str | None = None
@@ -173,7 +186,9 @@ class QwenModel:
     def _written(self, new: list[int]) -> Written:
         ended = self._end_id in new
         count = new.index(self._end_id) + 1 if ended else len(new)
-        return Written(str(self.tokenizer.decode(new, skip_special_tokens=True)), count, ended)
+        with self._tokenizing:
+            text = str(self.tokenizer.decode(new, skip_special_tokens=True))
+        return Written(text, count, ended)
 
     def _switch(self, adapter: str | None) -> None:
         """Let an adapter take effect, or none."""

@@ -1,0 +1,231 @@
+"""The way of one request: read, decode, wait for the model, answer."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from saec.cloud.answers import parse_explanation
+from saec.cloud.qwen_model import Prepared, Wanted
+from saec.config import ServiceConfig
+from saec.errors import AnswerError
+from saec.service.batching import Batcher
+from saec.service.limits import Rates
+from saec.service.metrics import Metrics
+from saec.service.once import Once
+from saec.service.pictures import picture, shown
+from saec.service.questions import Question, read_question
+from saec.service.refusals import Refused
+from saec.service.served import Entry, Group, Said, Served, Work
+
+_FAILURES = 3
+"""Batches that fail one after the other before the service says that it is not ready."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A chat completion: its model, and its body in OpenAI's form."""
+
+    model: str
+    body: dict[str, Any]
+
+
+class Desk:
+    """Everything behind the routes; its asynchronous methods belong to one event loop.
+
+    Attributes:
+        draining: the service stops: what was accepted is finished, nothing more is accepted.
+        active: requests that were accepted and are not answered yet.
+    """
+
+    def __init__(self, served: Served, config: ServiceConfig) -> None:
+        self.served, self.config = served, config
+        self.metrics = Metrics()
+        self.draining, self.active = False, 0
+        self._rates = Rates(config.rate)
+        self._once: Once[Answer] = Once(config.remembered)
+        self._pool = ThreadPoolExecutor(config.decoders, "saec-decode")
+        self.batcher: Batcher[Group, Work, Said] = Batcher(
+            served.compute,
+            batch=config.batch,
+            delay=config.max_delay,
+            queue=config.queue,
+            observe=self.metrics.batch,
+        )
+
+    def close(self) -> None:
+        """Compute what waits and end the threads."""
+        self.batcher.close(self.config.drain)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def problems(self) -> list[str]:
+        """Why no request should be sent here now; nothing when all is well."""
+        found = []
+        if self.draining:
+            found.append("it is stopping")
+        if not self.batcher.alive:
+            found.append("the model's thread has ended")
+        if self.batcher.failures >= _FAILURES:
+            found.append(f"the last {self.batcher.failures} batches failed")
+        return found
+
+    def let_in(self) -> None:
+        """Refuse a request before its body is read, when more are under way than could ever be answered.
+
+        Raises:
+            Refused: 429.
+        """
+        if self.active > 2 * (self.config.queue + self.config.batch):
+            raise self._no_room()
+
+    def admit(self, who: str) -> None:
+        """Refuse a request before its images are decoded; its body has been read, so that it hears why.
+
+        Raises:
+            Refused: 503 when stopping, 429 when there is no room or the station asks too often.
+        """
+        if self.draining:
+            raise Refused(503, "stopping", "the service is stopping", "ask another replica", after=1)
+        if self.batcher.full:
+            raise self._no_room()
+        wait = self._rates.wait(who, time.monotonic())
+        if wait:
+            raise Refused(
+                429, "rate_limit", f"{who} asks more than {self.config.rate:g} times a second", after=wait
+            )
+
+    async def answer(self, data: bytes, who: str, key: str | None) -> Answer:
+        """The answer to the body of a chat completion.
+
+        Args:
+            data: the body.
+            who: whose token it came with.
+            key: the request's Idempotency-Key.
+
+        Raises:
+            Refused: it cannot be answered.
+        """
+        digest = hashlib.sha256(data).digest()
+        return await self._once.run(None if key is None else (who, key), digest, lambda: self._answer(data))
+
+    async def tokens(self, data: bytes) -> dict[str, Any]:
+        """The answer to the body of a /tokenize request.
+
+        Raises:
+            Refused: it is none, or names an unknown model.
+        """
+        try:
+            asked = msgspec.json.decode(data, type=_Tokenize)
+        except (msgspec.DecodeError, UnicodeDecodeError) as e:
+            raise Refused(400, "bad_body", f"the body is no request to tokenize: {e}") from None
+        self.entry(asked.model)
+        ids = await self._in_pool(self.served.model.tokens_of, asked.prompt)
+        return {"count": len(ids), "max_model_len": self.served.model.context, "tokens": ids}
+
+    def entry(self, name: str) -> Entry:
+        """The model of that name.
+
+        Raises:
+            Refused: 404, there is none.
+        """
+        entry = self.served.entries.get(name)
+        if entry is None:
+            known = ", ".join(self.served.entries)
+            raise Refused(404, "model_not_found", f"there is no model {name[:80]!r}", f"there are {known}")
+        return entry
+
+    async def _answer(self, data: bytes) -> Answer:
+        question = await self._in_pool(read_question, data, self.config, self.served.model.special)
+        entry = self.entry(question.model)
+        talk = await self._in_pool(self._prepare, question)
+        self._check(question, talk)
+        work = Work(talk, Wanted(question.top, question.ids))
+        future = self.batcher.submit(Group(entry.adapter, question.tokens), work)
+        if future is None:
+            raise self._no_room()
+        said = await asyncio.wrap_future(future)
+        self.metrics.tokens(entry.name, len(talk.ids), said.tokens)
+        return Answer(entry.name, _completion(question, entry, said, len(talk.ids)))
+
+    async def _in_pool(self, call: Any, *args: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, call, *args)
+
+    def _prepare(self, question: Question) -> Prepared:
+        served = self.served
+        images = [
+            shown(picture(url, self.config.max_pixels), served.card, served.side, served.model.unit)
+            for url in question.urls
+        ]
+        return served.model.prepare(question.text, images)
+
+    def _check(self, question: Question, talk: Prepared) -> None:
+        model = self.served.model
+        needed = len(talk.ids) + question.tokens
+        if needed > model.context:
+            raise Refused(
+                400, "too_long", f"the conversation takes {needed} tokens", f"the model takes {model.context}"
+            )
+        if unknown := [i for i in question.ids if i >= model.vocabulary]:
+            raise Refused(
+                400, "no_such_token", f"there is no token {unknown[0]}", "ask /tokenize for the ids"
+            )
+
+    def _no_room(self) -> Refused:
+        after = self.batcher.wait
+        return Refused(429, "queue_full", f"{self.config.queue} requests wait", "ask later", after=after)
+
+
+class _Tokenize(msgspec.Struct):
+    prompt: str
+    model: str
+    add_special_tokens: bool = True
+
+
+def _completion(question: Question, entry: Entry, said: Said, prompt_tokens: int) -> dict[str, Any]:
+    """A chat completion in OpenAI's form; the fingerprint is the hash of the weights.
+
+    Raises:
+        Refused: 422, the model did not write what the schema asks for.
+    """
+    choice: dict[str, Any] = {
+        "index": 0,
+        "message": {"role": "assistant", "content": _content(question, said)},
+        "logprobs": None,
+        "finish_reason": "stop" if said.ended else "length",
+    }
+    if question.logprobs:
+        alternatives = [_logprob(*pair) for pair in said.logprobs]
+        choice["logprobs"] = {"content": [{**alternatives[0], "top_logprobs": alternatives}]}
+    return {
+        "id": f"chatcmpl-{time.time_ns():x}",
+        "object": "chat.completion",
+        "created": int(time.time()),
+        "model": entry.name,
+        "system_fingerprint": entry.weights_hash,
+        "choices": [choice],
+        "usage": {
+            "prompt_tokens": prompt_tokens,
+            "completion_tokens": said.tokens,
+            "total_tokens": prompt_tokens + said.tokens,
+        },
+    }
+
+
+def _content(question: Question, said: Said) -> str:
+    if not question.words:
+        return said.text
+    try:
+        words = parse_explanation(said.text, None)
+    except AnswerError as e:
+        raise Refused(422, "answer_does_not_fit", e.what, e.remedy) from None
+    return msgspec.json.encode({"kind": words.kind, "description": words.description}).decode()
+
+
+def _logprob(text: str, logprob: float) -> dict[str, Any]:
+    return {"token": text, "logprob": logprob, "bytes": list(text.encode())}

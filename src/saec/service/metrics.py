@@ -1,0 +1,53 @@
+"""What the service counts, for Prometheus."""
+
+from __future__ import annotations
+
+from prometheus_client import CONTENT_TYPE_LATEST as CONTENT_TYPE
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+__all__ = ["CONTENT_TYPE", "Metrics"]
+
+_SECONDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60)
+_SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
+
+
+class Metrics:
+    """The counters of one service; its labels are names from the tokens file and of models, never a text of a
+    request."""
+
+    def __init__(self) -> None:
+        self._registry = registry = CollectorRegistry()
+        self._requests = Counter(
+            "saec_cloud_requests", "Chat completions.", ["station", "status", "code"], registry=registry
+        )
+        self._seconds = Histogram(
+            "saec_cloud_seconds", "From a request to its answer.", buckets=_SECONDS, registry=registry
+        )
+        self._tokens = Counter("saec_cloud_tokens", "Tokens.", ["model", "kind"], registry=registry)
+        self._sizes = Histogram("saec_cloud_batch", "Requests in a batch.", buckets=_SIZES, registry=registry)
+        self._compute = Histogram(
+            "saec_cloud_compute_seconds", "Of a batch at the model.", buckets=_SECONDS, registry=registry
+        )
+        self._queue = Gauge("saec_cloud_queue", "Requests that wait for the model.", registry=registry)
+        self._ready = Gauge("saec_cloud_ready", "1 while requests are answered.", registry=registry)
+
+    def request(self, station: str, status: int, code: str, seconds: float) -> None:
+        """One chat completion was answered or refused; ``code`` is "" or the refusal's word."""
+        self._requests.labels(station, str(status), code).inc()
+        self._seconds.observe(seconds)
+
+    def tokens(self, model: str, prompt: int, answer: int) -> None:
+        """The tokens of one chat completion."""
+        self._tokens.labels(model, "prompt").inc(prompt)
+        self._tokens.labels(model, "answer").inc(answer)
+
+    def batch(self, size: int, seconds: float) -> None:
+        """One batch was computed."""
+        self._sizes.observe(size)
+        self._compute.observe(seconds)
+
+    def text(self, queue: int, ready: bool) -> bytes:
+        """The exposition of everything."""
+        self._queue.set(queue)
+        self._ready.set(float(ready))
+        return generate_latest(self._registry)

@@ -1,0 +1,44 @@
+"""What the service says when it does not answer: errors with a status, in OpenAI's form."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from saec.errors import SaecError
+
+_TYPES = {401: "authentication_error", 404: "not_found_error", 429: "rate_limit_error"}
+
+
+class Refused(SaecError):
+    """A request that is not answered.
+
+    Args:
+        status: of HTTP.
+        code: one word that programs can tell it by.
+        what: what is wrong with it.
+        remedy: what to do about it.
+        after: seconds after which it may be made again, where that helps.
+    """
+
+    def __init__(
+        self, status: int, code: str, what: str, remedy: str = "", *, after: float | None = None
+    ) -> None:
+        super().__init__(what, remedy)
+        self.status, self.code, self.after = status, code, after
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The error in OpenAI's form."""
+        return error_body(self.status, self.code, str(self))
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Retry-After in whole seconds, where there is a wish."""
+        return {} if self.after is None else {"Retry-After": str(max(1, math.ceil(self.after)))}
+
+
+def error_body(status: int, code: str, message: str) -> dict[str, Any]:
+    """An error in OpenAI's form."""
+    kind = _TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
+    return {"error": {"message": message, "type": kind, "param": None, "code": code}}
