@@ -17,6 +17,8 @@ from saec.cli.judging import (
     command_line,
     interruptible,
     meter_line,
+    metering,
+    metering_options,
     open_cloud,
     policy_options,
     progress,
@@ -69,7 +71,7 @@ _WIDE = 112
 @click.option(
     "--explain/--no-explain", default=False, show_default=True, help="Words on the cloud's defects."
 )
-@click.option("--gpu", type=click.IntRange(min=0), help="GPU whose energy is metered.")
+@metering_options
 def command(
     lines: tuple[Path, ...],
     dataset: Path,
@@ -86,7 +88,6 @@ def command(
     limit: int | None,
     maps: bool,
     explain: bool,
-    gpu: int | None,
     **cloud: Any,
 ) -> None:
     """Measure each LINE on the hold-out of DATASET.
@@ -111,7 +112,7 @@ def command(
         options = Options(
             **scheduling(policy, preset, changes, budget, costs),
             config=RunConfig(maps=maps and out is not None, explain=explain),
-            gpu=gpu,
+            metering=metering(cloud),
             command=command_line(),
         )
         what = {"split": split or "holdout", "layout": layout, "limit": limit}

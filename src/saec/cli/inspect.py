@@ -17,10 +17,13 @@ from saec.cli.judging import (
     command_line,
     interruptible,
     meter_line,
+    metering,
+    metering_options,
     open_cloud,
     policy_options,
     progress,
     scheduling,
+    tell_energy,
     under_preset,
 )
 from saec.config import GateConfig, RunConfig
@@ -82,8 +85,7 @@ def _print_schema(ctx: click.Context, parameter: click.Parameter, wanted: bool) 
 @click.option(
     "--decoders", type=click.IntRange(1, 64), default=_RUN.decoders, show_default=True, help="Threads."
 )
-@click.option("--gpu", type=click.IntRange(min=0), help="GPU whose energy is metered.")
-@click.option("--interval", type=click.FloatRange(min=0.01), default=0.2, help="Seconds between its samples.")
+@metering_options
 @click.option("--json-summary", is_flag=True, help="Print the run's summary as JSON.")
 @click.option(
     "--schema",
@@ -109,8 +111,6 @@ def command(
     limit: int | None,
     resume: bool,
     retry_errors: bool,
-    gpu: int | None,
-    interval: float,
     json_summary: bool,
     **rest: Any,
 ) -> None:
@@ -135,8 +135,7 @@ def command(
         **scheduling(policy, preset, changes, budget, costs),
         gate=GateConfig(complexity=complexity),
         config=RunConfig(**{name: rest.pop(name) for name in RunConfig.__struct_fields__}),
-        gpu=gpu,
-        interval=interval,
+        metering=metering(rest),
         resume=resume,
         retry_errors=retry_errors,
         command=command_line(),
@@ -146,6 +145,8 @@ def command(
         info = run_line(profile, inputs, folder, cloud=cloud, options=options, progress=advance, stop=stop)
     _summarise(folder, csv, labelled=bool(info.counts.get("labelled")))
     _tell(info, folder, as_json=json_summary)
+    if not json_summary:
+        tell_energy(folder)
     if stop.is_set():
         raise click.Abort
 

@@ -144,6 +144,44 @@ def unless_given(cloud: dict[str, Any], **wanted: Any) -> dict[str, Any]:
     return cloud | {k: v for k, v in wanted.items() if given(k) == click.core.ParameterSource.DEFAULT}
 
 
+def metering_options(function: F) -> F:
+    """What of the run is measured; ``metering`` takes them."""
+    options = (
+        click.option("--gpu", type=click.IntRange(min=0), help="GPU whose energy is metered."),
+        click.option(
+            "--interval",
+            type=click.FloatRange(min=0, min_open=True),
+            default=0.2,
+            show_default=True,
+            help="Seconds between samples of the meter.",
+        ),
+        click.option(
+            "--idle",
+            type=click.FloatRange(min=0),
+            default=0.0,
+            show_default=True,
+            help="Seconds to watch the machine at rest before the run, for energy net of idle.",
+        ),
+        click.option(
+            "--cpu-watts",
+            type=(float, float),
+            metavar="BUSY REST",
+            help="Without a CPU energy counter: watts per working core and of the package at rest, for an "
+            "estimate that is labelled so.",
+        ),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def metering(given: dict[str, Any]) -> Any:
+    """The ``Metering`` of ``metering_options``, taken out of the given options."""
+    from saec.pipeline.metering import Metering
+
+    return Metering(**{name: given.pop(name) for name in ("gpu", "interval", "idle", "cpu_watts")})
+
+
 def under_preset(preset: str | None, cloud: dict[str, Any]) -> dict[str, Any]:
     """The options of the cloud as the seed's command had them, where the user has given none."""
     if preset is None:
@@ -292,6 +330,26 @@ def meter_line(info: RunInfo) -> str:
         f"{name} unknown" if value is None else f"{name} {value:.{digits}f} {unit}"
         for name, value, digits, unit in figures
     )
+
+
+def tell_energy(folder: Path) -> None:
+    """Where a run's energy went, in a few lines; nothing where none was measured."""
+    from saec.pipeline.energy import RunEnergy
+    from saec.pipeline.metering import ENERGY_FILE
+
+    path = folder / ENERGY_FILE
+    if not path.is_file():
+        return
+    energy = msgspec.json.decode(path.read_bytes(), type=RunEnergy)
+    for device in energy.devices:
+        stages = ", ".join(f"{p.stage} {p.net_j:.1f}" for p in energy.parts if p.device == device.device)
+        click.echo(
+            f"{device.device} energy {device.total_j:.1f} J = idle {device.idle_j:.1f} + "
+            f"nobody's {device.unattributed_j:.1f} + {stages}"
+        )
+    for route in energy.routes:
+        low, high = route.gross_interval
+        click.echo(f"{route.route} route: {route.gross_j:.3f} J per frame, {low:.3f} to {high:.3f}")
 
 
 def command_line() -> str:

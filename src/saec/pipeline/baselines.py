@@ -31,6 +31,7 @@ from saec.pipeline.evaluate import Task, evaluate_line, measure, write_metrics
 from saec.pipeline.fitting import fit_line
 from saec.pipeline.loading import Cloud, PolicyName
 from saec.pipeline.log import read_verdicts, write_csv
+from saec.pipeline.metering import Metering
 from saec.pipeline.metrics import Metrics
 from saec.pipeline.runinfo import RunInfo
 from saec.pipeline.running import Options, Progress, verdicts_of
@@ -200,7 +201,7 @@ def run_baseline(
             policy=baseline.policy,
             seed=PRESETS["saec"].policy,
             config=work.run,
-            gpu=work.gpu,
+            metering=Metering(gpu=work.gpu),
             command=work.command,
         ),
         split=work.split,

@@ -54,6 +54,7 @@ from saec.pipeline.judge import (
 )
 from saec.pipeline.pictures import hottest_box
 from saec.pipeline.sources import Source
+from saec.pipeline.spans import SpanLog
 from saec.pipeline.stages import Loaded, Measure
 from saec.pipeline.waiting import Pending, WaitingList
 from saec.schedule.dispatch import Dispatch
@@ -99,6 +100,7 @@ def run_inspection(
     stop: threading.Event | None = None,
     spill: Path | None = None,
     first: int = 1,
+    spans: SpanLog | None = None,
 ) -> Iterator[Verdict]:
     """Judge every source and yield the verdicts as they are made.
 
@@ -114,11 +116,12 @@ def run_inspection(
             gives them one.
         spill: folder of the waiting list's temporary file.
         first: number of the first frame; a resumed run goes on counting.
+        spans: is told when each stage of each frame was at work.
 
     Raises:
         Exception: whatever ``sources`` or the run itself raises; never what a single frame causes.
     """
-    run = _Run(judges, config or RunConfig(), known, observe, stop or threading.Event(), spill, first)
+    run = _Run(judges, config or RunConfig(), known, observe, stop or threading.Event(), spill, first, spans)
     threads = [
         threading.Thread(target=run.guard, args=(step,), name=f"saec-{name}", daemon=True)
         for name, step in (
@@ -155,6 +158,7 @@ class _Run:
         stop: threading.Event,
         spill: Path | None,
         first: int,
+        spans: SpanLog | None,
     ) -> None:
         self.judges = judges
         self.config = config
@@ -166,6 +170,7 @@ class _Run:
         self.seen: Channel[tuple[Loaded, EdgeOpinion, Pending]] = Channel(config.queue)
         self.waiting = WaitingList(folder=spill)
         self.seq = first - 1
+        self.spans = spans
         self.desk = Desk(_dispatch(judges, config), self._stand_in)
         self.batches: Channel[list[tuple[Pending, CloudQuery]]] = Channel(1)
         self.verdicts: Channel[Verdict] = Channel(1024)
@@ -225,6 +230,7 @@ class _Run:
         line = self.judges.rules.line
         try:
             opinion, ms = stages.look(loaded, self.judges.detector)
+            end = time.perf_counter()
             state = self.desk.state(loaded.begun)
             route = self.judges.policy.route(loaded.complexity, opinion, state, loaded.time)
             focus = hottest_box(opinion, self.judges.rules.calibration.threshold)
@@ -240,6 +246,8 @@ class _Run:
             )
             self.verdicts.put(error)
             return
+        if self.spans is not None:
+            self.spans.edge(self.seq, loaded.begun, end, ms)
         if route.decision == "cloud":
             self.desk.send()
         pending = Pending(
@@ -348,6 +356,8 @@ class _Run:
         self.desk.begin(len(batch))
         verdicts = stages.ask(engine, batch, rules, explain=self.config.explain)
         self.desk.end(answered=any(verdict.cloud is not None for verdict in verdicts))
+        if self.spans is not None:
+            self.spans.cloud(now, [v.seq for v in verdicts], [v.ms for v in verdicts])
         for (pending, _), verdict in zip(batch, verdicts, strict=True):
             self._return(pending, verdict)
 

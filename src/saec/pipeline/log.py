@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -142,6 +142,15 @@ def mend(path: Path) -> int:
             end = start
         f.truncate(end)
     return size - end
+
+
+def rewrite(path: Path, change: Callable[[Verdict], Verdict]) -> None:
+    """Put each verdict's changed form in its place; a reader sees the old log or the new one. Atomic."""
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("wb") as f:
+        for verdict in read_all(path):
+            f.write(msgspec.json.encode(change(verdict)) + b"\n")
+    partial.replace(path)
 
 
 def write_csv(path: Path, verdicts: Iterable[Verdict]) -> None:

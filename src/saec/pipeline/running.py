@@ -20,6 +20,7 @@ from saec.pipeline.describe import describe, now
 from saec.pipeline.inspect import Judges, Observer, run_inspection
 from saec.pipeline.loading import Cloud, PolicyName, open_judges, warm_up
 from saec.pipeline.log import VerdictLog, mend, read_all, read_verdicts
+from saec.pipeline.metering import Metering, RunMeter
 from saec.pipeline.pictures import save_picture
 from saec.pipeline.runinfo import (
     MAPS_FOLDER,
@@ -30,6 +31,7 @@ from saec.pipeline.runinfo import (
 )
 from saec.pipeline.seeded import seed_judges, seed_profile
 from saec.pipeline.sources import Inputs, Source
+from saec.pipeline.spans import SpanLog
 from saec.schedule.drift import DriftMonitor
 from saec.schedule.seed import SeedPolicy
 from saec.verdict import DEFECT, EdgeOpinion, Image, Verdict
@@ -47,7 +49,7 @@ class Options:
         policy, gate, seed: who answers; ``seed`` are the parameters of the policy of that name.
         costs, budget: of the policies that rank frames by what asking is worth, and by other things.
         config: queue lengths, pictures, explanations.
-        gpu, interval: which GPU the meter reads, and how often in seconds.
+        metering: what of the run is measured.
         resume: go on with a run folder; ``retry_errors`` judges its error and provisional frames again.
         command: the command line, for run.json.
     """
@@ -58,8 +60,7 @@ class Options:
     costs: CostConfig = field(default_factory=CostConfig)
     budget: BudgetConfig = field(default_factory=BudgetConfig)
     config: RunConfig = field(default_factory=RunConfig)
-    gpu: int | None = None
-    interval: float = 0.2
+    metering: Metering = field(default_factory=Metering)
     resume: bool = False
     retry_errors: bool = False
     command: str = ""
@@ -148,7 +149,8 @@ def run_line(
     options = options or Options()
     if options.policy == "seed":
         profile = seed_profile(profile, options.seed)
-    with Meter(options.gpu, options.interval) as meter:
+    course = RunMeter(options.metering, out)
+    with course.open() as meter:
         with meter.phase("loading"):
             judges = open_judges(
                 profile,
@@ -158,15 +160,20 @@ def run_line(
                 costs=options.costs,
                 budget=options.budget,
             )
-            settings = _settings(cloud, options)
             info = describe(
-                profile, inputs, cloud, policy=options.policy, config=settings, command=options.command
+                profile,
+                inputs,
+                cloud,
+                policy=options.policy,
+                config=_settings(cloud, options),
+                command=options.command,
             )
         past = _open_folder(out, info, options)
         info = msgspec.structs.replace(info, starts=past.starts)
         with meter.phase("warm-up"):
             warm_up(judges)
         write_run(out, info)
+        course.rest(meter, stop)
         # Under the seed's thresholds scores have another scale than the calibration's goods.
         drift = DriftMonitor([] if options.policy == "seed" else profile.calibration.goods)
         with meter.phase("run"), VerdictLog(out / VERDICTS_FILE) as log:
@@ -174,16 +181,22 @@ def run_line(
                 judges = seed_judges(judges, inputs.sources, options.seed)
                 info = _with_cut(info, judges)
             observe = _observer(out, judges, options.config.maps, look, drift)
-            for verdict in past.rest(inputs, judges, options.config, observe, stop, out):
+            spans = course.begin(resumed=bool(past.known))
+            for verdict in past.rest(inputs, judges, options.config, observe, stop, out, spans):
                 log.append(verdict)
                 if progress is not None:
                     progress(verdict)
-    readings = [_reading(meter, phase, resumed=bool(past.known)) for phase in ("loading", "warm-up", "run")]
+    course.finish(meter, out / VERDICTS_FILE, cloud)
+    phases = [phase for phase in _PHASES if phase in meter.phases]
+    readings = [_reading(meter, phase, resumed=bool(past.known)) for phase in phases]
     ended = "" if stop is not None and stop.is_set() else now()
     info = msgspec.structs.replace(info, ended=ended, meter=readings)
     info = _counted(info, Tally.of(out / VERDICTS_FILE, _used(profile), options.config.deadline), drift)
     write_run(out, info)
     return info
+
+
+_PHASES = ("loading", "warm-up", "idle", "run")
 
 
 def _counted(info: RunInfo, tally: Tally, drift: DriftMonitor) -> RunInfo:
@@ -261,6 +274,7 @@ class _Past:
         observe: Observer,
         stop: threading.Event | None,
         out: Path,
+        spans: SpanLog | None,
     ) -> Iterator[Verdict]:
         """The verdicts that are still to be made, each saying whether it replaces an earlier one."""
         for verdict in run_inspection(
@@ -272,6 +286,7 @@ class _Past:
             stop=stop,
             spill=out,
             first=self.starts[-1],
+            spans=spans,
         ):
             yield msgspec.structs.replace(verdict, replaces=True) if verdict.id in self.again else verdict
 

@@ -17,6 +17,7 @@ from saec.meter import Reading, energy_of
 from saec.pipeline.evaluate import check_leaks, labelled
 from saec.pipeline.loading import Cloud
 from saec.pipeline.log import read_verdicts
+from saec.pipeline.metering import Metering
 from saec.pipeline.runinfo import RunInfo
 from saec.pipeline.running import Options, Progress, run_line, verdicts_of
 from saec.pipeline.sources import Inputs
@@ -110,7 +111,7 @@ def measure_worth(
         options = Options(
             policy="cloud" if engine else "edge",
             config=RunConfig(maps=False, explain=False),
-            gpu=gpu,
+            metering=Metering(gpu=gpu),
             command=command,
         )
         return run_line(
