@@ -16,7 +16,7 @@ from model_server import said, scored, serving, tokenized
 from saec.cloud import open_engine
 from saec.cloud.asking import turned
 from saec.cloud.pixels import fit_size, resized
-from saec.config import CloudConfig, RemoteConfig
+from saec.config import Card, CloudConfig, RemoteConfig
 from saec.errors import AnswerError, ConfigError, LinkError
 from saec.prompts import V1, V2
 
@@ -51,6 +51,7 @@ def test_a_question_is_one_token_after_a_prefilled_answer(opened, server):
     assert body["max_tokens"] == 1
     assert body["temperature"] == 0
     assert body["logprobs"] is True
+    assert body["top_logprobs"] == 20
     assert body["continue_final_message"] is True
     assert body["add_generation_prompt"] is False
     assert body["messages"][0] == {"role": "system", "content": V1.system}
@@ -98,7 +99,6 @@ def test_without_a_tokenizer_the_labels_are_looked_for_among_the_top(opened, ser
     for i in range(2):
         engine.judge([query(noise(i))])
     for asked in server.chats:
-        assert asked.body["top_logprobs"] == 20
         assert "logprob_token_ids" not in asked.body
     assert len(server.asked) == 3 + 2
 
@@ -294,6 +294,16 @@ def test_the_name_of_an_adapter_upon_the_small_checkpoint_is_asked_as_it_is(open
     engine.judge([query(noise(0))])
     assert server.chats[0].body["model"] == "small+gear"
     assert (opened(model="smaller").side, opened(model="smaller").demonstration) == (448, False)
+
+
+def test_what_the_service_tells_of_a_model_goes_before_its_name(opened, server):
+    card = Card(demonstration=True, side=56, square=True, prompt="v2", max_references=1, views=2)
+    engine = opened(model="gear", card=card, weights_hash="abc", references=2)
+    assert (engine.side, engine.views, engine.prompt, engine.weights_hash) == (56, 2, "v2", "abc")
+    assert engine.demonstration
+    engine.judge([query(noise(0, 50, 90), noise(1), noise(2))])
+    assert len(server.chats) == 4
+    assert {i.shape for a in server.chats for i in a.images} == {(56, 56, 3)}
 
 
 def test_a_closed_engine_says_so(opened):

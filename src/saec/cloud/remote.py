@@ -22,10 +22,10 @@ from PIL import Image as Pillow
 
 from saec.cloud.answers import named, parse_explanation
 from saec.cloud.asking import VIEWS, Ask, Plan, asks_of, explaining_ask, mean_p
-from saec.cloud.checkpoint import SMALL, Card, read_card
+from saec.cloud.checkpoint import SMALL, read_card
 from saec.cloud.pixels import fit_size, resized
 from saec.cloud.posting import RETRIED, Poster, Reply
-from saec.config import CloudConfig, RemoteConfig
+from saec.config import Card, CloudConfig, RemoteConfig
 from saec.errors import AnswerError, ConfigError, LinkError
 from saec.prompts import DEFAULT, IMAGE, PROMPTS
 from saec.verdict import CloudOpinion, CloudQuery, Explanation, Image
@@ -51,17 +51,15 @@ class RemoteEngine:
     Attributes:
         name: of the model on the server.
         prompt: version of the prompt.
-        demonstration: the model is the demonstration checkpoint, by its name.
-        weights_hash: "" since the server does not prove its weights; the line's trust is in the name.
+        demonstration: the model shows the mechanism and is not for real parts.
+        weights_hash: what the server says, or ""; it proves nothing, so the line's trust is in the server.
     """
 
-    weights_hash = ""
-
     def __init__(self, config: CloudConfig, remote: RemoteConfig, poster: Poster) -> None:
-        # The name of the demonstration checkpoint, or of an adapter upon it, says how it wants to be asked.
-        card = read_card(SMALL) if config.model.split("+")[0] == SMALL.name else Card()
+        card = remote.card or _card(config.model)
         version = config.prompt or card.prompt or DEFAULT.version
         self.name, self.demonstration = config.model, card.demonstration
+        self.weights_hash = remote.weights_hash
         self._prompt, self.prompt = PROMPTS[version], version
         self.side = card.side if config.side is None else config.side
         self.views = card.views if config.views is None else config.views
@@ -159,14 +157,14 @@ class RemoteEngine:
             "max_tokens": 1,
             "temperature": 0,
             "logprobs": True,
+            "top_logprobs": _MOST_LOGPROBS,
             "continue_final_message": True,
             "add_generation_prompt": False,
         }
         body["messages"].append({"role": "assistant", "content": prompt.prefill})
         if self._label_ids:
-            body |= {"top_logprobs": 1, "logprob_token_ids": self._label_ids}
-        else:
-            body["top_logprobs"] = _MOST_LOGPROBS
+            # A server that knows no such field gives its most probable tokens, the labels among them.
+            body["logprob_token_ids"] = self._label_ids
         return named(query, lambda: self._read_labels(self._poster.post("chat/completions", body)))
 
     def _read_labels(self, answer: Any) -> tuple[float, float]:
@@ -269,6 +267,12 @@ def _text(answer: Any) -> str:
     if not isinstance(text, str):
         raise AnswerError("the server's answer has no text", "use another server")
     return text
+
+
+def _card(name: str) -> Card:
+    """By the name of the demonstration checkpoint, or of an adapter upon it, it is known how it wants to be
+    asked; other servers than ours do not tell."""
+    return read_card(SMALL) if name.split("+")[0] == SMALL.name else Card()
 
 
 def _check(config: CloudConfig, remote: RemoteConfig) -> None:
