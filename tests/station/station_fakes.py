@@ -7,20 +7,26 @@ from collections.abc import Callable
 from pathlib import Path
 
 import cv2
+import httpx
 import numpy as np
+import uvicorn
 from pipeline_fakes import FakeCloud, make_line
 
 from saec.config import CloudConfig
 from saec.errors import LinkError
 from saec.pipeline.loading import Cloud
+from saec.station import api
 from saec.station.pictures import Pictures
 from saec.station.records import NewFrame, SpoolLimits
 from saec.station.runner import LineRunner
-from saec.station.settings import Guard, LineSettings
+from saec.station.settings import Guard, LineSettings, Settings
 from saec.station.spool import Spool
+from saec.station.station import Station
 from saec.station.threads import Stopping, Watched
 from saec.station.versions import VersionStore
 from saec.verdict import CloudOpinion, CloudQuery
+from saec.web.access import Tokens
+from saec.web.serving import Server, listen
 
 GOOD, UNSURE, DEFECT = 20, 128, 240
 NO_GUARD = Guard(dark=0, bright=255, blur=0, empty=0)
@@ -113,3 +119,33 @@ class Bench:
 
     def labels(self, seq: int) -> dict[str, tuple[int | None, str]]:
         return {state: (v.label, v.decided_by) for state, v in self.spool.verdicts(seq).items()}
+
+
+class Running:
+    """A whole station with a fake cloud, served over HTTP."""
+
+    def __init__(self, settings: Settings, cloud: FakeLinkCloud, tokens: Tokens) -> None:
+        held = Cloud(CloudConfig(model="fake", references=1))
+        held.__dict__["engine"] = cloud
+        self.station = Station(settings, cloud_for=lambda _: held)
+        self.socket = listen(settings.station.listen)
+        self.server = Server(uvicorn.Config(api.make_app(self.station, tokens), log_config=None))
+        self.thread = threading.Thread(target=self.server.run, args=([self.socket],), daemon=True)
+
+    def __enter__(self) -> Running:
+        self.station.start()
+        self.thread.start()
+        host, port = self.socket.getsockname()
+        self.client = httpx.Client(base_url=f"http://{host}:{port}", timeout=30)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.client.close()
+        self.server.should_exit = True
+        self.thread.join(20)
+        self.station.stop()
+        self.socket.close()
+
+    def post(self, data: bytes, *, line: str = "cell", wait: float = 20, **headers: str) -> httpx.Response:
+        headers = {"Content-Type": "image/png", **{k.replace("_", "-"): v for k, v in headers.items()}}
+        return self.client.post(f"/v1/lines/{line}/frames?wait={wait}", content=data, headers=headers)

@@ -8,22 +8,17 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
-import uvicorn
 from pipeline_fakes import FUSED, FakeDetector, make_line
-from station_fakes import DEFECT, GOOD, NO_GUARD, UNSURE, FakeLinkCloud, png
+from station_fakes import DEFECT, GOOD, NO_GUARD, UNSURE, FakeLinkCloud, Running, png
 
 from saec import edge
-from saec.config import CloudConfig
 from saec.pipeline import loading
-from saec.pipeline.loading import Cloud, Standing
+from saec.pipeline.loading import Standing
 from saec.station import api
 from saec.station.records import Retention, SpoolLimits
 from saec.station.settings import FileSink, FolderSource, LineSettings, Settings, StationSection
-from saec.station.station import Station
 from saec.web.access import Tokens, digest
-from saec.web.serving import Server, listen
 
 
 @pytest.fixture(autouse=True)
@@ -50,34 +45,6 @@ def settings(tmp_path: Path) -> Settings:
         spool=SpoolLimits(free_gigabytes=0),
         retention=Retention(images="all"),
     )
-
-
-class Running:
-    def __init__(self, settings: Settings, cloud: FakeLinkCloud, tokens: Tokens) -> None:
-        held = Cloud(CloudConfig(model="fake", references=1))
-        held.__dict__["engine"] = cloud
-        self.station = Station(settings, cloud_for=lambda _: held)
-        self.socket = listen(settings.station.listen)
-        self.server = Server(uvicorn.Config(api.make_app(self.station, tokens), log_config=None))
-        self.thread = threading.Thread(target=self.server.run, args=([self.socket],), daemon=True)
-
-    def __enter__(self) -> Running:
-        self.station.start()
-        self.thread.start()
-        host, port = self.socket.getsockname()
-        self.client = httpx.Client(base_url=f"http://{host}:{port}", timeout=30)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.client.close()
-        self.server.should_exit = True
-        self.thread.join(20)
-        self.station.stop()
-        self.socket.close()
-
-    def post(self, data: bytes, *, line: str = "cell", wait: float = 20, **headers: str) -> httpx.Response:
-        headers = {"Content-Type": "image/png", **{k.replace("_", "-"): v for k, v in headers.items()}}
-        return self.client.post(f"/v1/lines/{line}/frames?wait={wait}", content=data, headers=headers)
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ _ID = re.compile(r"([A-Za-z0-9][A-Za-z0-9_-]{0,62})-(\d{10,18})")
 _KEY = re.compile(r"[\x21-\x7e]{1,200}")
 _PAGE = Path(__file__).with_name("page.html")
 _POLICY = (
-    "default-src 'none'; img-src 'self'; connect-src 'self'; style-src 'unsafe-inline'; "
+    "default-src 'none'; img-src 'self' data:; connect-src 'self'; style-src 'unsafe-inline'; "
     "script-src 'unsafe-inline'; frame-ancestors 'none'"
 )
 _LONGEST_WAIT = 60.0

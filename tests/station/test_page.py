@@ -1,0 +1,66 @@
+"""The status page in a real Chromium: it shows what happens, and says so when the station is gone."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pipeline_fakes import FUSED, FakeDetector, make_line
+from station_fakes import DEFECT, GOOD, NO_GUARD, FakeLinkCloud, Running, png
+
+from saec import edge
+from saec.pipeline import loading
+from saec.pipeline.loading import Standing
+from saec.station.settings import LineSettings, Settings, StationSection
+from saec.web.access import Tokens
+
+PROGRAM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@pytest.fixture
+def page() -> Iterator[Any]:
+    if PROGRAM is None:
+        pytest.skip("no Chromium here")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=PROGRAM, args=["--no-sandbox"])
+        yield browser.new_page(viewport={"width": 390, "height": 800})
+        browser.close()
+
+
+def test_the_page_shows_frames_links_and_alarms(
+    tmp_path: Path, page: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(edge, "open_detector", lambda profile: FakeDetector())
+    monkeypatch.setattr(loading, "standing", lambda *_: Standing("fused", "", FUSED))
+    make_line(tmp_path / "profile")
+    line = LineSettings(name="cell", profile=tmp_path / "profile", deadline=20.0, guard=NO_GUARD)
+    settings = Settings(
+        station=StationSection(name="<b>cell & 3</b>", data=tmp_path / "data", listen="127.0.0.1:0"),
+        line=[line],
+    )
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
+    with Running(settings, FakeLinkCloud(), Tokens(None)) as running:
+        page.goto(str(running.client.base_url))
+        page.get_by_text("No frame yet.").wait_for()
+        running.post(png(GOOD))
+        running.post(png(DEFECT))
+        running.post(b"no image")
+        page.locator(".frame", has_text="defect").wait_for()
+        page.locator(".frame", has_text="good").wait_for()
+        page.locator("#alarms", has_text="no image format").wait_for()
+        assert page.locator("h1").inner_text() == "<b>cell & 3</b>"
+        assert page.locator("#ready").inner_text() == "ready"
+        assert page.locator("#lines").get_by_text("up").count() == 1
+        loaded = "Array.from(document.images).every(image => image.complete && image.naturalWidth > 0)"
+        page.wait_for_function(loaded)
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        assert errors == []
+    page.get_by_role("alert").wait_for()
+    assert "does not answer" in page.get_by_role("alert").inner_text()
