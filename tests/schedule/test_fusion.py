@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from saec.config import GateConfig
 from saec.errors import ConfigError, DataError
-from saec.line import CloudTrust
+from saec.line import CloudTrust, Gate
 from saec.schedule.auroc import auroc, auroc_interval
 from saec.schedule.calibration import calibrate
 from saec.schedule.fusion import MIN_LABELLED, fuse, fused_label, trust_cloud
@@ -89,6 +89,42 @@ def test_a_cloud_that_only_repeats_the_edge_is_unasked():
     assert trust.auroc_low > 0.8
     assert trust.mode == "unasked"
     assert trust.cloud_weight == 0
+
+
+def test_a_cloud_that_mends_no_label_is_unasked():
+    """Beside an edge that is always right it can lower the log loss, and do nothing but harm to labels."""
+    lower = 0
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        good, defect = rng.uniform(0, 1, 80), rng.uniform(2, 3, 20)
+        p = [1 / (1 + np.exp(-rng.normal(at, 1, n))) for at, n in ((-1.5, 80), (1.5, 20))]
+        line = calibration(good, defect, overkill=0.01)
+        line = msgspec.structs.replace(line, threshold=1.5)
+        trust = trust_cloud("m", "v1", good, defect, *p, line)
+        assert trust.auroc_low > 0.7
+        assert trust.mode == "unasked"
+        # half of the defects lie below this threshold: the same opinions have something to mend
+        blind = msgspec.structs.replace(line, threshold=2.5, gate=Gate(low=0.5, high=2.6, basis="p_defect"))
+        lower += trust_cloud("m", "v1", good, defect, *p, blind).mode == "fused"
+    assert lower > 0
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_fused_line_labels_its_calibration_images_better_than_its_edge(seed):
+    line, trust, (good, defect, p_good, p_defect) = case(seed, edge=2.0)
+
+    def right(scores, ps, label):
+        inside = [line.gate.low <= s <= line.gate.high for s in scores]
+        edge = [int(s >= line.threshold) == label for s in scores]
+        fused = [
+            fused_label(line, trust, s, p) == label if i else e
+            for s, p, i, e in zip(scores, ps, inside, edge, strict=True)
+        ]
+        return np.mean(edge), np.mean(fused)
+
+    assert trust.mode == "fused"
+    edge, fused = (sum(x) for x in zip(right(good, p_good, 0), right(defect, p_defect, 1), strict=True))
+    assert fused > edge
 
 
 def test_without_labels_it_is_advisory():

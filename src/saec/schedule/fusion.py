@@ -1,8 +1,9 @@
 """A cloud must earn its say: how far a cloud model is trusted on one line, and how it is fused.
 
 The evidence is labelled calibration images that edge and cloud have both judged. A cloud earns its say
-when it does better than chance there and when, cross-fitted, it makes the edge's own P(defect) better.
-Without such images its opinion is advisory: shown, and no label changes by it.
+when it does better than chance there, when, cross-fitted, it makes the edge's own P(defect) better, and
+when it mends more of their labels than it spoils. Without such images its opinion is advisory: shown,
+and no label changes by it.
 
 The label of a fused frame
 --------------------------
@@ -59,9 +60,9 @@ def trust_cloud(
 
     Returns:
         "advisory" when fewer than ``MIN_LABELLED`` goods or defects are known or the line has no
-        P(defect); "unasked" when the lower end of the AUROC's 95 % interval is not above one half, or
-        when fusing does not lower the edge's cross-fitted log loss by more than its standard error;
-        else "fused" with its weights.
+        P(defect); "unasked" when the lower end of the AUROC's 95 % interval is not above one half, when
+        fusing does not lower the edge's cross-fitted log loss by more than its standard error, or when
+        the fused labels of these images are no better than the edge's; else "fused" with its weights.
 
     Raises:
         DataError: the opinions do not pair up, or are out of range.
@@ -78,13 +79,12 @@ def trust_cloud(
         np.column_stack([_edge_logit(calibration.p_defect, e), _cloud_logit(c)])
         for e, c in zip(edge, cloud, strict=True)
     )
-    odds = log_odds(calibration.prevalence)
-    helps = low > 0.5 and _helps(good, defect, odds)
-    weights = _hold_overkill(_fit(good, defect, odds), good, edge[0], calibration) if helps else _EDGE_ALONE
+    earned = _earned(good, defect, edge, calibration) if low > 0.5 else None
+    weights = _EDGE_ALONE if earned is None else earned
     return CloudTrust(
         model=model,
         prompt=prompt,
-        mode="fused" if helps else "unasked",
+        mode="unasked" if earned is None else "fused",
         auroc=area,
         auroc_low=low,
         edge_weight=float(weights[0]),
@@ -93,6 +93,23 @@ def trust_cloud(
         n_good=n_good,
         n_defect=n_defect,
     )
+
+
+def _earned(good: Array, defect: Array, edge: tuple[Array, Array], calibration: Calibration) -> Array | None:
+    """The fusion's weights, or None for a cloud that has not earned its say.
+
+    Args:
+        good, defect: edge and cloud logits of each image, n x 2.
+        edge: scores of the same goods and defects.
+    """
+    odds = log_odds(calibration.prevalence)
+    if not _helps(good, defect, odds):
+        return None
+    weights = _hold_overkill(_fit(good, defect, odds), good, edge[0], calibration)
+    price = math.exp(odds - _cut(_sigmoid(calibration), calibration))  # of escapes, in overkills
+    mended = _mended(weights, good, edge[0], GOOD, calibration)
+    mended += price * _mended(weights, defect, edge[1], DEFECT, calibration)
+    return weights if mended > 0 else None
 
 
 def fuse(calibration: Calibration, trust: CloudTrust, score: float, cloud_p: float) -> float:
@@ -200,6 +217,20 @@ def _hold_overkill(weights: Array, good: Array, score: Array, calibration: Calib
     fused = np.sort(good[unsure] @ weights[:-1] + weights[-1])[::-1]
     excess = fused[budget] - _cut(sigmoid, calibration) if budget < len(fused) else -1.0
     return weights - np.r_[0.0, 0.0, excess + 1e-9] if excess >= 0 else weights
+
+
+def _mended(weights: Array, logits: Array, score: Array, label: int, calibration: Calibration) -> float:
+    """Share of one label's images that the fused line puts right, less the share that it spoils.
+
+    A lower log loss alone may be mere confidence: beside an edge that is right, it mends no label and
+    can only break some.
+    """
+    gate = calibration.gate
+    unsure = (score >= gate.low) & (score <= gate.high)
+    before = score[unsure] >= calibration.threshold
+    after = logits[unsure] @ weights[:-1] + weights[-1] >= _cut(_sigmoid(calibration), calibration)
+    right = 1.0 if label == DEFECT else -1.0
+    return right * float(after.sum() - before.sum()) / len(score)
 
 
 def _sigmoid(calibration: Calibration) -> Sigmoid:
