@@ -168,6 +168,9 @@ def _clouds(cloud: dict[str, Any], llava: str | None) -> dict[str, CloudConfig]:
             "references": 0,
             "adapter": None,
             "prompt": None,
+            "cloud_model": None,
+            "token_file": None,
+            "ca_file": None,
         }
     opened = {name: open_cloud(**wish) for name, wish in wishes.items()}
     return {name: cloud.config for name, cloud in opened.items() if cloud is not None}

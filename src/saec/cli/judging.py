@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 import click
 import msgspec
 
+from saec.cli.reaching import reach, service_options
 from saec.config import BudgetConfig, CloudConfig, CostConfig, Scoring, SeedConfig
 from saec.errors import ConfigError
 
@@ -40,9 +41,9 @@ def cloud_options(function: F) -> F:
             "model",
             default="none",
             show_default=True,
-            metavar="none|small|PATH|NAME",
+            metavar="none|small|PATH|NAME|URL",
             help="Who is asked about what the edge is not sure of: nobody, the demonstration checkpoint that "
-            "ships, a checkpoint's folder, or its hub name.",
+            "ships, a checkpoint's folder, its hub name, or the service at an address (https://HOST:PORT/v1).",
         ),
         click.option(
             "--adapter", type=click.Path(path_type=Path), help="Folder of the cloud's LoRA adapter."
@@ -92,7 +93,7 @@ def cloud_options(function: F) -> F:
     )
     for option in reversed(options):
         function = option(function)
-    return function
+    return service_options(function)
 
 
 def policy_options(function: F) -> F:
@@ -244,15 +245,20 @@ def open_cloud(
     dtype: Any,
     device: str,
     scoring: Scoring = _CLOUD.scoring,
+    cloud_model: str | None = None,
+    token_file: Path | None = None,
+    ca_file: Path | None = None,
 ) -> Cloud | None:
-    """The cloud of ``cloud_options``, not loaded yet; None for "none"."""
+    """The cloud of ``cloud_options``, not loaded yet; None for "none". A service is asked for its models."""
+    name, remote = reach(model, cloud_model, token_file, ca_file)
     if model == "none":
         return None
     from saec.pipeline.loading import Cloud
 
     return Cloud(
         CloudConfig(
-            model=model,
+            model=name,
+            remote=remote,
             adapter=None if adapter is None else str(adapter),
             side=cloud_side,
             batch=batch,

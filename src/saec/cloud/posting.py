@@ -103,7 +103,17 @@ class Poster:
             LinkError: the server cannot be reached, is late, refuses the token or does not know the way.
             AnswerError: it finds the request wrong, or answers something that is no JSON.
         """
-        reply = self.send(path, body)
+        return self._decoded(self.send(path, body))
+
+    def get(self, path: str) -> Any:
+        """The decoded answer of an address that only tells something.
+
+        Raises:
+            LinkError, AnswerError: as in ``post``.
+        """
+        return self._decoded(self.send(path, None))
+
+    def _decoded(self, reply: Reply) -> Any:
         if 200 <= reply.status < 300:
             return reply.decoded()
         words = reply.words()
@@ -115,13 +125,15 @@ class Poster:
             )
         raise LinkError(f"{self._url} does not serve this: {words}", "look at url and model")
 
-    def send(self, path: str, body: dict[str, Any], retried: frozenset[int] = RETRIED) -> Reply:
+    def send(self, path: str, body: dict[str, Any] | None, retried: frozenset[int] = RETRIED) -> Reply:
         """The reply to a request, whatever its status, once no status of ``retried`` is left.
+
+        Without a body it is a GET, else a POST.
 
         Raises:
             LinkError: the server cannot be reached, is late, or kept saying a status of ``retried``.
         """
-        data = msgspec.json.encode(body)
+        data = b"" if body is None else msgspec.json.encode(body)
         # The same request has the same key: a server that has answered it need not compute again.
         headers = {"Idempotency-Key": hashlib.sha256(data).hexdigest()}
         until = time.monotonic() + self._timeout
@@ -150,7 +162,9 @@ class Poster:
         if left <= 0:
             raise self._late()
         try:
-            with self._client.stream("POST", path, content=data, headers=headers, timeout=left) as answer:
+            with self._client.stream(
+                "POST" if data else "GET", path, content=data, headers=headers, timeout=left
+            ) as answer:
                 reply = Reply(answer.status_code, _retry_after(answer), self._read(answer, until))
         except httpx.TimeoutException as e:
             raise self._late() from e

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from saec.service.limits import Rates
+from saec.service.once import Once
+from saec.service.refusals import Refused
+
+
+def test_a_second_of_requests_may_come_at_once_then_they_come_at_the_rate():
+    rates = Rates(2.0)
+    assert [rates.wait("a", 0.0) for _ in range(3)] == [0.0, 0.0, 0.5]
+    assert rates.wait("b", 0.0) == 0.0  # each name has its own
+    assert rates.wait("a", 0.5) == 0.0
+    assert rates.wait("a", 0.5) == 0.5
+
+
+def test_a_rate_below_one_still_lets_one_through():
+    rates = Rates(0.1)
+    assert rates.wait("a", 0.0) == 0.0
+    assert rates.wait("a", 0.0) == pytest.approx(10.0)
+    assert rates.wait("a", 10.0) == 0.0
+
+
+def test_no_rate_is_no_limit():
+    rates = Rates(None)
+    assert {rates.wait("a", 0.0) for _ in range(1000)} == {0.0}
+
+
+@given(st.floats(0.1, 50), st.lists(st.floats(0, 2), max_size=60))
+def test_never_more_than_the_rate_and_who_waits_as_told_is_let_in(rate, gaps):
+    rates, now, let_in = Rates(rate), 0.0, 0
+    for gap in gaps:
+        now += gap
+        wait = rates.wait("a", now)
+        if wait:
+            assert rates.wait("a", now + wait + 1e-6) == 0.0
+            now += wait + 1e-6
+        let_in += 1
+        assert let_in <= max(1.0, rate) + rate * now + 1e-3
+
+
+def _made(calls, value="answer"):
+    async def make():
+        calls.append(value)
+        await asyncio.sleep(0)
+        return value
+
+    return make
+
+
+def test_the_same_request_is_computed_once_also_while_it_is_under_way():
+    async def run():
+        once, calls = Once(8), []
+        make = _made(calls)
+        together = await asyncio.gather(*(once.run(("a", "k"), b"1", make) for _ in range(3)))
+        later = await once.run(("a", "k"), b"1", make)
+        other = await once.run(("b", "k"), b"1", make)  # another station's key is another key
+        await once.run(None, b"1", make)
+        return [*together, later, other], calls
+
+    answers, calls = asyncio.run(run())
+    assert answers == ["answer"] * 5
+    assert len(calls) == 3
+
+
+def test_a_key_with_another_body_is_refused():
+    async def run():
+        once = Once(8)
+        await once.run(("a", "k"), b"1", _made([]))
+        await once.run(("a", "k"), b"2", _made([]))
+
+    with pytest.raises(Refused) as refused:
+        asyncio.run(run())
+    assert refused.value.status == 422
+
+
+def test_a_failure_is_not_remembered():
+    async def fail():
+        raise Refused(429, "queue_full", "no room")
+
+    async def run():
+        once, calls = Once(8), []
+        with pytest.raises(Refused):
+            await once.run(("a", "k"), b"1", fail)
+        return await once.run(("a", "k"), b"1", _made(calls))
+
+    assert asyncio.run(run()) == "answer"
+
+
+def test_only_so_many_answers_are_kept_the_ones_used_last():
+    async def run():
+        once, calls = Once(2), []
+        for key in ("k1", "k2", "k1", "k3", "k1", "k2"):
+            await once.run(("a", key), b"1", _made(calls, key))
+        return calls
+
+    assert asyncio.run(run()) == ["k1", "k2", "k3", "k2"]
+
+
+def test_what_nobody_waits_for_any_more_is_cancelled():
+    async def run():
+        once, begun, ended = Once(8), asyncio.Event(), []
+
+        async def make():
+            begun.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ended.append(True)
+
+        waiting = [asyncio.create_task(once.run(("a", "k"), b"1", make)) for _ in range(2)]
+        await begun.wait()
+        waiting[0].cancel()
+        await asyncio.wait({waiting[0]})
+        still = list(ended)
+        waiting[1].cancel()
+        await asyncio.wait({waiting[1]})
+        again = await once.run(("a", "k"), b"1", _made([]))
+        await asyncio.sleep(0)
+        return still, ended, again
+
+    assert asyncio.run(run()) == ([], [True], "answer")
