@@ -31,6 +31,9 @@ LARGEST = 64 * 1024 * 1024
 _REST = 2.0
 """Seconds to wait after the spool has refused a frame."""
 
+_FAREWELL = 1.0
+"""Seconds to wait for a reader that is told to end; one that hangs in its driver is left behind."""
+
 log = structlog.get_logger()
 
 
@@ -191,6 +194,7 @@ class Camera:
             reader.start()
             frames = self._use(latest, over, stopping)
             over.set()
+            reader.join(_FAREWELL)
             self.connected = False
             pause = 0.5 if frames else min(2 * pause, 30.0)
             if not stopping.is_set():
