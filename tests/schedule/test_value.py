@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from saec.config import CostConfig, GateConfig
 from saec.line import Asking, Calibration, CloudTrust, Gate, Mending, Sigmoid
 from saec.schedule.calibration import calibrate
+from saec.schedule.stream import LIMIT
 from saec.schedule.value import fit_asking, measure_mending, price, value_of, with_asking
 
 GOODS_ONLY = Calibration(
@@ -68,8 +69,8 @@ def test_a_more_complex_frame_is_never_worth_less(score: float, a: float, b: flo
 def test_an_error_s_probability_is_one_and_matches_p_defect(score: float, complexity: float | None) -> None:
     value = value_of(LABELLED, None, CostConfig())
     assert 0.0 < value.error(complexity, score) < 1.0
-    if abs(score) < 4:
-        assert LABELLED.p_defect is not None
+    assert LABELLED.p_defect is not None
+    if abs(LABELLED.p_defect.logit(score)) < LIMIT:
         p = LABELLED.p_defect(score)
         assert value.error(None, score) == pytest.approx(1 - p if score >= 2.0 else p)
 
