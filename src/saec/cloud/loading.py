@@ -47,22 +47,37 @@ def pick_dtype(config: CloudConfig, device: torch.device) -> torch.dtype:
 
 
 def load_model(
-    kind: Any, folder: Path, adapters: Mapping[str, Path], device: torch.device, dtype: torch.dtype
+    kind: Any,
+    folder: Path,
+    adapters: Mapping[str, Path],
+    device: torch.device,
+    dtype: torch.dtype,
+    *,
+    quantization: Any = None,
 ) -> Any:
     """The model in evaluation mode, its adapters loaded and not merged; the first one is in effect.
 
     Args:
         kind: transformers' class of the model.
         adapters: folders by the name that peft is to know them under; without dots.
+        quantization: transformers' settings of weights in fewer bits, which are made while loading.
 
     Raises:
         ModelError: weights that do not fit the configuration, or an adapter that does not fit the model.
     """
     # The line has progress bars of its own.
     logging.disable_progress_bar()
+    few_bits = (
+        {} if quantization is None else {"quantization_config": quantization, "device_map": {"": device}}
+    )
     try:
         model, report = kind.from_pretrained(
-            folder, dtype=dtype, use_safetensors=True, local_files_only=True, output_loading_info=True
+            folder,
+            dtype=dtype,
+            use_safetensors=True,
+            local_files_only=True,
+            output_loading_info=True,
+            **few_bits,
         )
     except (OSError, RuntimeError, ValueError, SafetensorError) as e:
         raise ModelError(f"{folder} cannot be loaded: {e}", "restore or fetch the checkpoint again") from e
@@ -75,7 +90,7 @@ def load_model(
         )
     if adapters:
         model = _with_adapters(model, adapters)
-    return model.to(device).eval()
+    return (model.to(device) if quantization is None else model).eval()
 
 
 def _with_adapters(model: Any, adapters: Mapping[str, Path]) -> Any:

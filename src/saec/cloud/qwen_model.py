@@ -66,6 +66,7 @@ class QwenModel:
     Args:
         folder: of a checked checkpoint.
         adapters: folders of checked adapters by the name under which they are asked for.
+        quantization: transformers' settings of weights in fewer bits.
 
     Attributes:
         unit: pixels per token and side; the sides of images are multiples of it.
@@ -77,7 +78,13 @@ class QwenModel:
     """
 
     def __init__(
-        self, folder: Path, adapters: Mapping[str, Path], device: torch.device, dtype: torch.dtype
+        self,
+        folder: Path,
+        adapters: Mapping[str, Path],
+        device: torch.device,
+        dtype: torch.dtype,
+        *,
+        quantization: Any = None,
     ) -> None:
         self.tokenizer = load_tokenizer(folder)
         self._preprocessing = Preprocessing.read(folder)
@@ -85,7 +92,9 @@ class QwenModel:
         self.special = frozenset(self.tokenizer.get_added_vocab())
         self._image_id, self._end_id = (_token(self.tokenizer, t) for t in (IMAGE_PAD, END))
         self._device, self._dtype = device, dtype
-        self.model = load_model(Qwen2_5_VLForConditionalGeneration, folder, adapters, device, dtype)
+        self.model = load_model(
+            Qwen2_5_VLForConditionalGeneration, folder, adapters, device, dtype, quantization=quantization
+        )
         self.context = int(self.model.config.get_text_config().max_position_embeddings)
         self._active: str | None = next(iter(adapters), None)
         self._lock, self._tokenizing = threading.Lock(), threading.Lock()

@@ -78,6 +78,7 @@ def build_sft(
     options = {"defect_train_ratio": defect_train_ratio, "seed": seed, "references": references}
     about = {
         "made_by": "saec data sft",
+        "source": src.resolve().name,
         "options": options,
         "prompt": prompts.DEFAULT.version,
         "counts": counts,
