@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 import sys
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -310,7 +311,13 @@ def _read(path: Path, kind: type[T], folder: Path) -> T:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file atomically: a reader sees the old file or the new one, never half of one."""
+    """Write a JSON file atomically: a reader sees the old file or the new one, never half of one.
+
+    So does who comes after a power cut: the new file is synced before it takes the old one's place.
+    """
     partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n")
+    with partial.open("wb") as f:
+        f.write(msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n")
+        f.flush()
+        os.fsync(f.fileno())
     partial.replace(path)
