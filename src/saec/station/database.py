@@ -74,7 +74,8 @@ def open_database(path: Path) -> sqlite3.Connection:
                 f"{path} is of version {version}, this saec reads {SCHEMA_VERSION}", "upgrade saec"
             )
         db.executescript(_SCHEMA)
-        db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        if version == 0:  # else nothing is written, so that a station starts on a full disk
+            db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     except sqlite3.DatabaseError as e:
         db.close()
         raise SpoolError(f"{path} is damaged: {e}", "restore it from a backup, or move it away") from e

@@ -19,6 +19,7 @@ import msgspec
 
 from saec.errors import LineError
 from saec.line import LineProfile, sha256_file, write_json
+from saec.station.database import sync_folder
 
 
 class Version(msgspec.Struct, frozen=True, kw_only=True):
@@ -158,9 +159,11 @@ class VersionStore:
             os.fsync(handle)
             os.close(handle)
         partial.rename(target)
+        sync_folder(self.folder)
 
     def _write(self, state: Versions) -> None:
         write_json(self.folder / "state.json", state)
+        sync_folder(self.folder)
 
 
 def _content(profile: Path) -> str:
