@@ -17,12 +17,13 @@ from saec.errors import LineError, SpoolError
 from saec.pipeline import stages
 from saec.pipeline.judge import decide
 from saec.pipeline.sources import Source
+from saec.station.clouds import Clouds
 from saec.station.edition import Edition, open_edition
 from saec.station.guard import GuardError
 from saec.station.reading import SpoolReader
 from saec.station.records import Held
 from saec.station.settings import Settings
-from saec.station.station import CloudFor, cloud_for_settings
+from saec.station.station import CloudFor
 from saec.station.versions import VersionStore
 from saec.verdict import EdgeOpinion, Verdict
 
@@ -65,7 +66,11 @@ def replay(settings: Settings, id: str, *, cloud_for: CloudFor | None = None) ->
         )
     store = VersionStore(settings.station.data / "lines" / line.name)
     number = int(frame.version or store.state().current)
-    cloud = (cloud_for or cloud_for_settings(settings.cloud))(store.model(number)) if line.cloud else None
+    cloud = (
+        (cloud_for or Clouds(settings.cloud, settings.station.data / "clouds"))(store.model(number))
+        if line.cloud
+        else None
+    )
     edition = open_edition(store.profile(number), number, line, cloud)
     checks = [_image(frame, path)]
     for state in ("provisional", "final"):

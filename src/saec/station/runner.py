@@ -1,6 +1,6 @@
 """One line at the station: the edge judges at once, the cloud when it can, the deadline always.
 
-Three threads. *edge* takes accepted frames in their order. *cloud* asks about fresh frames first, then about
+Four threads. *versions* heeds promotions. *edge* takes accepted frames in their order. *cloud* asks about fresh frames first, then about
 those that were answered provisionally while the link was down or slow. *deadlines* answers by the edge for
 every fresh frame whose time is up. Which verdict comes first is decided in the spool's transaction, so the
 line acts on one and a frame has one final verdict, whatever the order in which the threads come.
@@ -43,7 +43,7 @@ from saec.station.records import Held
 from saec.station.settings import LineSettings
 from saec.station.spool import Spool
 from saec.station.threads import Stopping
-from saec.station.versions import VersionStore
+from saec.station.versions import Versions, VersionStore
 from saec.verdict import DEFECT, CloudQuery, Verdict
 
 ADVISORY = "advisory-cloud"
@@ -109,6 +109,7 @@ class LineRunner:
         self._attempts: dict[int, int] = {}
         self._arrived, self._sent = threading.Event(), threading.Event()
         self._unfair = ""
+        self._stale = False
         self.answers = Answers()
         connected = settings.cloud and cloud_for(None) is not None
         dispatch: Dispatch[Pending] = Dispatch(
@@ -141,6 +142,10 @@ class LineRunner:
         self._begun[seq] = begun
         self._arrived.set()
 
+    def reopen(self) -> None:
+        """Open the versions anew, as when the cloud turns out to be another."""
+        self._stale = True
+
     def recover(self) -> None:
         """After a start: what waits for the cloud without a verdict gets the edge's, too late to act on."""
         after = 0
@@ -160,7 +165,6 @@ class LineRunner:
             self._arrived.clear()
             frames = self._spool.frames("accepted", line=self.settings.name, most=_BATCH)
             if not frames:
-                self._refresh()
                 self._arrived.wait(_IDLE)
             for frame in frames:
                 if stopping.is_set():
@@ -411,11 +415,21 @@ class LineRunner:
         self._editions[number] = edition
         return edition
 
-    def _refresh(self) -> None:
-        """Heed a promotion, a roll-back or a shadow; frames in flight finish on their own version."""
-        state = self.versions.state()
-        if state == self._state:
-            return
+    def run_versions(self, stopping: Stopping) -> None:
+        """A thread's body: heed a promotion, a roll-back, a shadow, or a cloud that is another.
+
+        What is new is opened beside the old, which judges until it is ready; frames in flight finish on
+        their own version.
+        """
+        while not stopping.is_set():
+            state = self.versions.state()
+            if state != self._state or self._stale:
+                self._heed(state)
+            stopping.wait(_IDLE)
+
+    def _heed(self, state: Versions) -> None:
+        if self._stale:
+            self._editions, self._stale = {}, False
         try:
             edition = self._at(state.current)
             beside = None if state.shadow is None else self._at(state.shadow)
@@ -423,8 +437,9 @@ class LineRunner:
             self._spool.alarm("version-failed", f"{self.settings.name}: version {state.current}: {e}")
             self._log.error("version failed", version=state.current, error=str(e))
         else:
-            if edition.number != self.edition.number:
-                self._log.info("version", version=edition.number, before=self.edition.number)
+            if edition is not self.edition:
+                role = edition.judges.rules.role if self._connected else None
+                self._log.info("version", version=edition.number, before=self.edition.number, cloud=role)
             self.edition, self.shadow = edition, beside
         self._state = state
 

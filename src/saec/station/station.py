@@ -6,19 +6,18 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import structlog
 
-from saec.config import CloudConfig, RemoteConfig
 from saec.errors import LinkError, SpoolFullError
 from saec.pipeline.loading import Cloud
+from saec.station.clouds import Clouds
 from saec.station.pictures import Pictures
 from saec.station.records import Accepted, Held, NewFrame
 from saec.station.retention import sweep
 from saec.station.runner import LineRunner
-from saec.station.settings import CloudSettings, Settings
+from saec.station.settings import Settings
 from saec.station.sinks import VerdictSink, open_sink
 from saec.station.sources import open_source
 from saec.station.spool import Spool
@@ -26,6 +25,7 @@ from saec.station.threads import Stopping, Watched
 from saec.station.versions import VersionStore
 
 _SWEEP = 60.0
+_IDENTIFY = 15.0
 _STOP = 20.0
 _SINK_IDLE = 0.1
 _SINK_LONGEST = 30.0
@@ -52,11 +52,12 @@ class Station:
         self.spool = Spool(data, [sink.name for sink in settings.sink], settings.spool)
         self.pictures = Pictures(data / "maps")
         self.started = time.time()
+        self._clouds = Clouds(settings.cloud, data / "clouds")
         self._stopping = Stopping()
         self._full: set[str] = set()
         self._lock = threading.Lock()
         try:
-            self.runners = self._open_lines(cloud_for or cloud_for_settings(settings.cloud))
+            self.runners = self._open_lines(cloud_for or self._clouds)
             self.sinks: dict[str, VerdictSink] = {s.name: open_sink(s) for s in settings.sink}
             self.threads = self._make_threads()
         except BaseException:
@@ -85,11 +86,12 @@ class Station:
             bodies += [
                 (f"edge-{name}", runner.run_edge),
                 (f"cloud-{name}", runner.run_cloud),
+                (f"versions-{name}", runner.run_versions),
                 (f"deadlines-{name}", lambda _, desk=runner.desk: desk.watch()),  # type: ignore[misc]
             ]
         for name, sink in self.sinks.items():
             bodies.append((f"sink-{name}", lambda s, name=name, sink=sink: self._deliver(name, sink, s)))  # type: ignore[misc]
-        bodies.append(("retention", self._sweep))
+        bodies += [("retention", self._sweep), ("clouds", self._identify)]
         for source in self.settings.source:
             body = open_source(source, self.accept, self.refused, self.settings.station.data)
             bodies.append((f"source-{source.name}", body.run))
@@ -177,6 +179,16 @@ class Station:
                 log.info("swept", images=swept.images, records=swept.records, expired=swept.expired)
             stopping.wait(_SWEEP)
 
+    def _identify(self, stopping: Stopping) -> None:
+        """Keep knowing who the cloud's models are; where one is another, the lines are opened anew."""
+        while not stopping.is_set():
+            changed = self._clouds.identify()
+            if changed:
+                log.info("cloud identified", models=changed)
+                for runner in self.runners.values():
+                    runner.reopen()
+            stopping.wait(_IDENTIFY)
+
     def _expire(self, frame: Held) -> None:
         runner = self.runners.get(frame.line)
         if runner is not None:
@@ -215,40 +227,3 @@ class Station:
             for t in self.threads
             if not t.alive and not t.name.startswith("source-")
         ]
-
-
-def cloud_for_settings(settings: CloudSettings | None) -> CloudFor:
-    """Clients of the settings' service, one for each model's name."""
-    clouds: dict[str, Cloud] = {}
-
-    def open_(model: str | None) -> Cloud | None:
-        if settings is None:
-            return None
-        name = model or settings.model
-        if name not in clouds:
-            clouds[name] = Cloud(cloud_config(settings, name))
-        return clouds[name]
-
-    return open_
-
-
-def cloud_config(settings: CloudSettings, model: str) -> CloudConfig:
-    """The cloud's settings as its engine takes them."""
-
-    def text(path: Path | None) -> str | None:
-        return None if path is None else str(path)
-
-    remote = RemoteConfig(
-        url=settings.url,
-        token_file=text(settings.token_file),
-        ca_file=text(settings.ca_file),
-        timeout=settings.timeout,
-        concurrency=settings.concurrency,
-    )
-    return CloudConfig(
-        model=model,
-        references=settings.references,
-        batch=settings.batch,
-        prompt=settings.prompt,
-        remote=remote,
-    )
