@@ -1,9 +1,10 @@
 """One line at the station: the edge judges at once, the cloud when it can, the deadline always.
 
-Four threads. *versions* heeds promotions. *edge* takes accepted frames in their order. *cloud* asks about fresh frames first, then about
+Four threads. *edge* takes accepted frames in their order. *cloud* asks about fresh frames first, then about
 those that were answered provisionally while the link was down or slow. *deadlines* answers by the edge for
-every fresh frame whose time is up. Which verdict comes first is decided in the spool's transaction, so the
-line acts on one and a frame has one final verdict, whatever the order in which the threads come.
+every fresh frame whose time is up. *versions* heeds promotions. Which verdict comes first is decided in the
+spool's transaction, so the line acts on one and a frame has one final verdict, whatever the order in which
+the threads come.
 
 Nothing is kept in memory that the spool does not hold: after a crash the frames without a verdict are judged
 and those that wait for the cloud wait on.
