@@ -52,7 +52,9 @@ class RemoteEngine:
         name: of the model on the server.
         prompt: version of the prompt.
         demonstration: the model shows the mechanism and is not for real parts.
-        weights_hash: what the server says, or ""; it proves nothing, so the line's trust is in the server.
+        weights_hash: what the server said when it was asked who it is, or "". A line's trust is in a model
+            under this hash (``saec.station.clouds`` keeps it for a station that starts without a link); it
+            proves nothing beyond that the server says the same.
     """
 
     def __init__(self, config: CloudConfig, remote: RemoteConfig, poster: Poster) -> None:
