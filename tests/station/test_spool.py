@@ -250,3 +250,15 @@ def test_threads_with_one_key_make_one_frame(spool: Spool) -> None:
     assert len(set(got)) == 1
     assert len(list(spool.images.rglob("*.png"))) == 1
     assert spool.depth()["accepted"] == 1
+
+
+def test_who_watches_a_frame_is_told_of_its_verdicts_and_of_no_other_s(spool: Spool) -> None:
+    one, other = (spool.accept(new(key), b"1").seq for key in ("a", "b"))
+    told: list[str] = []
+    with spool.watch(one, lambda: told.append("first")), spool.watch(one, lambda: told.append("second")):
+        spool.decide(other, "final", verdict("b"))
+        assert told == []
+        spool.decide(one, "provisional", verdict("a"))
+        assert told == ["first", "second"]
+    spool.decide(one, "final", verdict("a"))
+    assert told == ["first", "second"]

@@ -6,6 +6,7 @@ The body of a frame is the image file itself. Nothing in a request is ever taken
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import re
 import time
@@ -170,13 +171,20 @@ def make_app(station: Station, tokens: Tokens) -> FastAPI:
 
 async def _verdict(station: Station, seq: int, wait: float) -> Any:
     """The first verdict on a frame, or null when none has come in time."""
-    until = time.monotonic() + wait
-    while True:
+    loop, told = asyncio.get_running_loop(), asyncio.Event()
+
+    def tell() -> None:
+        with contextlib.suppress(RuntimeError):  # the server has gone meanwhile
+            loop.call_soon_threadsafe(told.set)
+
+    with station.spool.watch(seq, tell):
         verdicts = await asyncio.to_thread(station.spool.verdicts, seq)
-        if verdicts or time.monotonic() >= until:
-            first = verdicts.get("provisional") or verdicts.get("final")
-            return None if first is None else msgspec.to_builtins(first)
-        await asyncio.sleep(0.01)
+        if not verdicts:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(told.wait(), wait)
+            verdicts = await asyncio.to_thread(station.spool.verdicts, seq)
+    first = verdicts.get("provisional") or verdicts.get("final")
+    return None if first is None else msgspec.to_builtins(first)
 
 
 def _record(station: Station, frame: Held) -> dict[str, Any]:

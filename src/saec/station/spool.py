@@ -57,6 +57,7 @@ class Spool(SpoolReader):
     ) -> None:
         self.images = folder / "images"
         self.sinks, self.limits, self._clock = tuple(sinks), limits or SpoolLimits(), clock
+        self._watches: dict[int, list[Callable[[], None]]] = {}
         self.images.mkdir(parents=True, exist_ok=True)
         self._owner = own(folder / "spool.lock")
         super().__init__(folder, open_database(folder / "spool.sqlite"))
@@ -224,7 +225,24 @@ class Spool(SpoolReader):
             label = {0: "good", 1: "defect"}.get(-1 if verdict.label is None else verdict.label, "error")
             self._count(db, f"verdict:{verdict.line}:{state}:{label}:{verdict.decided_by}", 1)
             self._open_frames -= after == "done"
+        with self._lock:
+            watches = list(self._watches.get(seq, ()))
+        for told in watches:
+            told()
         return True
+
+    @contextmanager
+    def watch(self, seq: int, told: Callable[[], None]) -> Iterator[None]:
+        """Have a function called after each verdict on a frame, by the thread that has written it."""
+        with self._lock:
+            self._watches.setdefault(seq, []).append(told)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._watches[seq].remove(told)
+                if not self._watches[seq]:
+                    del self._watches[seq]
 
     def explain(self, seq: int, words: Explanation) -> None:
         """Keep the cloud's words on a frame; they come after its verdict and change nothing of it."""
