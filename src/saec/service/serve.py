@@ -21,7 +21,7 @@ from saec.service.desk import Desk
 from saec.service.served import Served
 from saec.web.access import Tokens
 from saec.web.addresses import address, is_loopback
-from saec.web.serving import Server, listen, wait_for_signal
+from saec.web.serving import Patience, Server, listen, wait_for_signal
 
 CONNECTIONS = 1000
 _STEP = 0.05
@@ -72,6 +72,7 @@ def serving(desk: Desk, tokens: Tokens, door: Door, bound: socket.socket) -> Ite
             timeout_keep_alive=30,
             timeout_graceful_shutdown=5,
             limit_concurrency=CONNECTIONS,
+            http=Patience,
             server_header=False,
             lifespan="off",
             ssl_certfile=door.cert,
@@ -80,6 +81,10 @@ def serving(desk: Desk, tokens: Tokens, door: Door, bound: socket.socket) -> Ite
     )
     thread = threading.Thread(target=server.run, args=([bound],), name="saec-http", daemon=True)
     thread.start()
+    while not server.started:
+        if not thread.is_alive():
+            raise ConfigError(f"{door.listen} cannot be served", "see the log above")
+        time.sleep(_STEP / 10)
     host, port = bound.getsockname()[:2]
     where = f"{'https' if door.cert else 'http'}://{host}:{port}/v1"
     log.info("listening", address=where)
