@@ -1,0 +1,97 @@
+"""The remote engine against a true vLLM that serves the small checkpoint; see docs/remote.md.
+
+Runs where SAEC_VLLM_URL names such a server. With SAEC_VLLM_ADAPTER, the folder of an adapter that the server
+has under the name small+FOLDER, that one is compared too.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers_cloud import query
+
+from saec.cloud import open_engine
+from saec.config import Card, CloudConfig, RemoteConfig
+from saec.data.procedural import FAMILIES, draw_product
+from saec.errors import AnswerError
+
+URL = os.environ.get("SAEC_VLLM_URL", "")
+ADAPTER = os.environ.get("SAEC_VLLM_ADAPTER", "")
+
+pytestmark = [
+    pytest.mark.vllm,
+    pytest.mark.skipif(not URL, reason="SAEC_VLLM_URL names no server"),
+    pytest.mark.timeout(600),
+]
+
+
+def _queries(references: int):
+    """Twenty frames of five products in two sizes, half with a defect, from plain to hardly visible."""
+    queries = []
+    for n, family in enumerate(sorted(FAMILIES)[:5]):
+        product = draw_product(family, 2**31 + n)
+        shown = [product.render(1000 + i, size=224).image for i in range(references)]
+        for i in range(4):
+            kind = product.kinds[n % len(product.kinds)] if i % 2 else None
+            image = product.render(i, kind, 0.1 + 0.2 * n, 224 + 28 * (i // 2)).image
+            queries.append(query(image, *shown, name=f"frame-{len(queries)}"))
+    return queries
+
+
+def _remote(model: str, references: int, **settings):
+    link = RemoteConfig(url=URL, timeout=120.0, **settings)
+    return open_engine(CloudConfig(model=model, references=references, remote=link))
+
+
+def _local(references: int, **settings):
+    return open_engine(CloudConfig(references=references, dtype="float32", device="cpu", **settings))
+
+
+def _ps(engine, queries) -> np.ndarray:
+    return np.array([o.p_defect for o in engine.judge(queries)])
+
+
+def _report(name: str, there: np.ndarray, here: np.ndarray) -> None:
+    apart = np.abs(there - here)
+    print(
+        f"\n{name}: {len(here)} frames, P(defect) {here.min():.4f} to {here.max():.4f}, "
+        f"|dP| median {np.median(apart):.1e}, most {apart.max():.1e}, "
+        f"{int(((there > 0.5) != (here > 0.5)).sum())} labels differ"
+    )
+
+
+@pytest.mark.parametrize("references", [0, 1])
+def test_vllm_judges_as_this_process_does(references):
+    queries = _queries(references)
+    there, here = _ps(_remote("small", references), queries), _ps(_local(references), queries)
+    _report(f"small, {references} references", there, here)
+    assert np.ptp(here) > 0.1
+    np.testing.assert_allclose(there, here, rtol=0, atol=1e-3)
+
+
+def test_vllm_describes_as_this_process_does():
+    queries = _queries(1)[1:12:2]
+    assert _remote("small", 1).explain(queries) == _local(1).explain(queries)
+
+
+@pytest.mark.skipif(not ADAPTER, reason="SAEC_VLLM_ADAPTER names no adapter")
+@pytest.mark.parametrize("references", [0, 1])
+def test_vllm_judges_with_an_adapter_as_this_process_does(references):
+    queries = _queries(references)
+    there = _ps(_remote(f"small+{Path(ADAPTER).name}", references), queries)
+    here = _ps(_local(references, adapter=ADAPTER), queries)
+    _report(f"small+{Path(ADAPTER).name}, {references} references", there, here)
+    base = _ps(_local(references), queries)
+    assert np.abs(base - here).max() > 0.01, "the adapter changes what is compared"
+    np.testing.assert_allclose(there, here, rtol=0, atol=1e-3)
+
+
+def test_a_frame_that_the_server_refuses_is_named():
+    """The server takes two images in one conversation."""
+    image = _queries(0)[0].frame.image
+    engine = _remote("small", 5, card=Card(side=224, square=True))
+    with pytest.raises(AnswerError, match=r"^frame-0: .*image"):
+        engine.judge([query(image, *[image] * 5, name="frame-0")])
