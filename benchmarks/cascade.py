@@ -33,6 +33,8 @@ from numpy.typing import NDArray
 
 from saec.config import CloudConfig
 from saec.data.procedural import HELD_OUT, write_dataset
+from saec.errors import LineError
+from saec.line import LineProfile
 from saec.pipeline.loading import Cloud
 from saec.schedule.auroc import auroc
 from saec.verdict import DEFECT, GOOD
@@ -89,38 +91,53 @@ def _arguments() -> argparse.ArgumentParser:
 
 
 def _procedural(cloud: Cloud, args: argparse.Namespace) -> dict[str, Any]:
-    lines, left_out, drawn = [], [], 0
-    while len(lines) < args.lines and drawn < args.most:
-        folder, judged = _drawn(drawn, args)
+    kept: list[tuple[Path, list[Judged]]] = []
+    left_out: list[dict[str, Any]] = []
+    drawn = 0
+    while len(kept) < args.lines and drawn < args.most:
+        folder = _draw(drawn, args)
         drawn += 1
-        area = auroc(
-            *([j.score for j in judged if j.role == "test" and j.truth == t] for t in (GOOD, DEFECT))
-        )
-        kept = args.auroc[0] <= area <= args.auroc[1]
-        print(f"{folder.name}: edge AUROC {area:.3f}, {'kept' if kept else 'left out'}", flush=True)
-        if kept:
-            lines.append((folder, judged))
+        try:
+            judged = _edge(folder)
+        except LineError as e:
+            left_out.append({"line": folder.name, "edge_auroc": None, "why": e.what})
+            continue
+        area = auroc(*(_test_scores(judged, label) for label in (GOOD, DEFECT)))
+        inside = args.auroc[0] <= area <= args.auroc[1]
+        print(f"{folder.name}: edge AUROC {area:.3f}, {'kept' if inside else 'left out'}", flush=True)
+        if inside:
+            kept.append((folder, judged))
         else:
-            left_out.append({"line": folder.name, "edge_auroc": area})
-    asked = [
-        LineData.of(
-            folder.name, cloud_opinions(judged, fit(folder / "images", folder / "line", SIZE), cloud, folder)
-        )
-        for folder, judged in lines
-    ]
-    print(f"\n{drawn} lines drawn, {len(left_out)} left out by their edge AUROC alone\n")
-    return {"drawn": drawn, "left_out": left_out, **_report(asked, args.share)}
+            left_out.append({"line": folder.name, "edge_auroc": area, "why": "edge AUROC out of the band"})
+    lines = []
+    for folder, judged in kept:  # only now is the cloud asked: the choice is made
+        profile = LineProfile.open(folder / "line")
+        lines.append(LineData.of(folder.name, cloud_opinions(judged, profile, cloud, folder)))
+        print(f"{folder.name}: asked", flush=True)
+    refused = sum(line["edge_auroc"] is None for line in left_out)
+    print(f"\n{drawn} lines drawn, {len(left_out) - refused} left out by their edge AUROC alone, ", end="")
+    print(f"{refused} refused by saec fit\n")
+    return {"drawn": drawn, "left_out": left_out, **_report(lines, args.share)}
 
 
-def _drawn(number: int, args: argparse.Namespace) -> tuple[Path, list[Judged]]:
-    """Line ``number``: the families take turns, then the next product of each."""
+def _draw(number: int, args: argparse.Namespace) -> Path:
+    """Images of line ``number``: the families take turns, then the next product of each."""
     turn, at = divmod(number, len(HELD_OUT))
     family, seed, difficulty = HELD_OUT[at], FIRST_SEED + turn, args.difficulty[turn % len(args.difficulty)]
-    folder = args.work / f"{number:03d}-{family}-{seed}-d{difficulty:g}"
-    if not (folder / "images").is_dir():
-        write_dataset(folder / "images", family=family, seed=seed, difficulty=difficulty, size=SIZE, **COUNTS)
+    folder: Path = args.work / f"{number:03d}-{family}-{seed}-d{difficulty:g}"
+    images = folder / "images"
+    if not images.is_dir():
+        write_dataset(images, family=family, seed=seed, difficulty=difficulty, size=SIZE, **COUNTS)
+    return folder
+
+
+def _edge(folder: Path) -> list[Judged]:
     profile = fit(folder / "images", folder / "line", SIZE)
-    return folder, edge_opinions(folder / "images", profile, folder / "edge.json")
+    return edge_opinions(folder / "images", profile, folder / "edge.json")
+
+
+def _test_scores(judged: list[Judged], label: int) -> list[float]:
+    return [j.score for j in judged if j.role == "test" and j.truth == label]
 
 
 def _report(lines: list[LineData], share: float) -> dict[str, Any]:
@@ -137,6 +154,7 @@ def _report(lines: list[LineData], share: float) -> dict[str, Any]:
             f"| {gain:+.1f} | {100 * r['asked']:.0f} % | {r['trust']} |"
         )
     means = [_mean_row(lines, t, how, share) for t in THRESHOLDS for how in ASKED]
+    means += [_against_own(lines, share, how) for how in ASKED]
     means += [_against_better(lines, share, how) for how in ASKED]
     print("\n| threshold | asked | share | edge | cascade | gain | 95 %, frames | 95 %, lines and frames |")
     print("|---|---|---|---|---|---|---|---|")
@@ -173,16 +191,25 @@ def _mean_row(lines: list[LineData], threshold: Any, how: Any, share: float) -> 
 
 
 def _against_better(lines: list[LineData], share: float, how: Any) -> dict[str, Any]:
-    """The cascade at P(defect) = .5 against the edge at whichever threshold is better on each line's test."""
+    """The cascade at P(defect) = .5 against the edge at whichever threshold is better on each line's test.
+
+    No user could choose so, as it takes the test's truth: it is the strictest edge that there is.
+    """
     outcomes = [outcome(line, "even", how, share) for line in lines]
-    edges = [
-        max(
-            (outcome(line, t, how, share).edge for t in THRESHOLDS),
-            key=lambda e, x=line: accuracy(e, x.truth),
-        )
-        for line in lines
-    ]
-    return _row("even, edge at its better", how, lines, edges, outcomes)
+    edges = [_better_edge(line, how, share) for line in lines]
+    return _row("even; edge: better on each test", how, lines, edges, outcomes)
+
+
+def _against_own(lines: list[LineData], share: float, how: Any) -> dict[str, Any]:
+    """The cascade at P(defect) = .5 against the edge at the line's own threshold."""
+    outcomes = [outcome(line, "even", how, share) for line in lines]
+    edges = [outcome(line, "goods", how, share).edge for line in lines]
+    return _row("even; edge: goods", how, lines, edges, outcomes)
+
+
+def _better_edge(line: LineData, how: Any, share: float) -> NDArray[np.int64]:
+    both = [outcome(line, threshold, how, share).edge for threshold in THRESHOLDS]
+    return max(both, key=lambda labels: accuracy(labels, line.truth))
 
 
 def _row(

@@ -14,6 +14,7 @@ from saec import edge
 from saec.cli import main as saec
 from saec.data.dataset import open_dataset
 from saec.data.images import read_image
+from saec.errors import LineError
 from saec.line import LineProfile, sha256_file, write_json
 from saec.pipeline.calibrating import MOST_ASKED
 from saec.pipeline.loading import Cloud, read_references
@@ -48,12 +49,15 @@ class Opinions:
 
 
 def fit(dataset: Path, line: Path, side: int | None) -> LineProfile:
-    """The line of ``saec fit`` on the data set's train split; one that stands there is taken as it is."""
+    """The line of ``saec fit`` on the data set's train split; one that stands there is taken as it is.
+
+    Raises:
+        LineError: ``saec fit`` refuses; it has said why.
+    """
     if not line.is_dir():
         options = [] if side is None else ["--side", str(side)]
-        status = saec(["fit", str(dataset), "--out", str(line), *options])
-        if status:
-            raise SystemExit(status)
+        if saec(["fit", str(dataset), "--out", str(line), *options]):
+            raise LineError(f"saec fit refuses {dataset}", "see its message above")
     return LineProfile.open(line)
 
 
