@@ -33,14 +33,13 @@ def test_no_rate_is_no_limit():
 
 @given(st.floats(0.1, 50), st.lists(st.floats(0, 2), max_size=60))
 def test_never_more_than_the_rate_and_who_waits_as_told_is_let_in(rate, gaps):
-    rates, now, let_in = Rates(rate), 0.0, 0
-    for gap in gaps:
+    rates, now = Rates(rate), 0.0
+    for let_in, gap in enumerate(gaps, start=1):
         now += gap
         wait = rates.wait("a", now)
         if wait:
             assert rates.wait("a", now + wait + 1e-6) == 0.0
             now += wait + 1e-6
-        let_in += 1
         assert let_in <= max(1.0, rate) + rate * now + 1e-3
 
 

@@ -15,7 +15,7 @@ _MODEL, _SERVICE = CloudConfig(), ServiceConfig()
 _NEEDED = ("torch", "transformers", "peft", "fastapi", "uvicorn", "structlog", "prometheus_client")
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _COUNT = click.IntRange(min=1)
-_ADAPTER = re.compile(r"([A-Za-z0-9][\w.-]{0,62})=(.+)")
+_ADAPTER = re.compile(r"([A-Za-z0-9][\w.+-]{0,62})=(.+)")
 
 
 @click.command()

@@ -1,0 +1,95 @@
+"""saec cloud in a process of its own, and the options of those who ask it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+
+import click
+import pytest
+from service_helpers import noise, running
+
+from saec.cli import main
+from saec.cli.judging import cloud_options, open_cloud
+from saec.cloud.checkpoint import SMALL, read_card
+from saec.errors import ConfigError
+from saec.pipeline.loading import Cloud
+from saec.verdict import CloudQuery, Frame
+
+PLAIN = {
+    "adapter": None,
+    "references": 1,
+    "batch": 4,
+    "prompt": None,
+    "views": None,
+    "cloud_side": None,
+    "dtype": "auto",
+    "device": "auto",
+}
+
+
+@pytest.mark.timeout(300)  # another process loads torch
+def test_a_service_of_its_own_and_a_command_that_asks_it(engine):
+    argv = [sys.executable, "-m", "saec", "cloud", "--listen", "127.0.0.1:0", "--device", "cpu"]
+    with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True) as service:
+        try:
+            assert service.stderr is not None
+            entries = (json.loads(line) for line in service.stderr if line.startswith("{"))
+            where = next(e["address"] for e in entries if e["event"] == "listening")
+            cloud = _asking("--cloud", where)  # there is one model only, so it need not be named
+            asked = [CloudQuery(Frame("frame", noise(0)), (noise(1),))]
+            (there,), (here,) = cloud.engine.judge(asked), engine.judge(asked)
+            service.send_signal(signal.SIGTERM)
+            assert [e["event"] for e in entries][-1] == "stopped"
+            assert service.wait(60) == 0
+        finally:
+            service.kill()
+    assert there.p_defect == pytest.approx(here.p_defect, abs=1e-6)
+    assert cloud.config.remote.weights_hash == engine.weights_hash
+    # The trust that a line gives the model in this process holds for the service's: the weights are the same.
+    assert cloud.key == f"small@{engine.weights_hash[:12]} prompt=v1 references=1"
+
+
+def test_an_adapter_is_asked_as_its_base_wants_to_be(served):
+    with running(served) as (where, _):
+        cloud = _asking("--cloud", f"{where}/v1", "--cloud-model", "screws")
+        assert (cloud.engine.name, cloud.engine.side, cloud.demonstration) == ("screws", 224, True)
+        assert cloud.config.remote.weights_hash == served.entries["screws"].weights_hash
+        assert cloud.config.remote.card == read_card(SMALL)
+
+
+def _asking(*argv: str) -> Cloud:
+    """The cloud that a command with the cloud's options opens."""
+
+    @click.command()
+    @cloud_options
+    def command(**cloud):
+        return open_cloud(**cloud)
+
+    return command.main(list(argv), standalone_mode=False)
+
+
+@pytest.mark.parametrize("option", ["cloud_model", "token_file", "ca_file"])
+def test_options_of_a_service_are_for_a_service(option):
+    for model in ("small", "none"):
+        with pytest.raises(ConfigError, match=option.replace("_", "-")):
+            open_cloud(model=model, **PLAIN, **{option: "x"})
+
+
+def test_a_token_does_not_travel_in_the_clear(tmp_path):
+    with pytest.raises(ConfigError, match="unencrypted"):
+        open_cloud(model="http://192.0.2.1:8100/v1", **PLAIN, token_file=tmp_path / "token")
+
+
+def test_an_adapter_without_a_name_is_refused(capsys):
+    for text in ("runs/screws", "=runs", "a/b=runs", "a="):
+        assert main(["cloud", "--adapter", text]) == 2
+        assert "NAME=PATH" in capsys.readouterr().err
+
+
+def test_two_models_of_one_name_are_refused(tmp_path, capsys):
+    argv = ["cloud", "--listen", "127.0.0.1:0", "--adapter", "small=x"]
+    assert main(argv) == 2
+    assert "two models are named small" in capsys.readouterr().err
