@@ -13,6 +13,7 @@ from saec.bench.drawing import STYLE, new_figure, save
 from saec.bench.frontier import BAR_SHARE, OURS, Curves, Point
 from saec.bench.streams import RANKED, SINGLE
 from saec.errors import ConfigError
+from saec.schedule.paired import Interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,17 +51,38 @@ _COLOURS = {
 _MARKERS = {"edge": "s", "gate": "D", "seed-unlimited": "^", "cloud": "o"}
 
 
-class Conclusion(msgspec.Struct, frozen=True, kw_only=True):
-    """Ours against the others at ``BAR_SHARE``; differences of accuracy, 0.01 is one point.
+class Margin(msgspec.Struct, frozen=True, kw_only=True):
+    """Ours against one rival at ``BAR_SHARE``; differences of accuracy, 0.01 is one point.
 
     Attributes:
-        lowest: (policy, line, cloud, difference, interval) where ours is least ahead of each rival.
+        mean: over lines and clouds.
+        compared, behind, beyond_chance: lines and clouds, those where ours is behind, and those where the
+            interval of 95 % says so, too.
+        line, cloud: where ours is least ahead, with its ``lowest`` difference and that one's ``interval``.
+    """
+
+    rival: str
+    mean: float
+    compared: int
+    behind: int
+    beyond_chance: int
+    line: str
+    cloud: str
+    lowest: float
+    interval: Interval
+
+
+class Conclusion(msgspec.Struct, frozen=True, kw_only=True):
+    """Ours against the others at ``BAR_SHARE``.
+
+    Attributes:
+        margins: over each rival.
         oracle_gap: mean over lines of the oracle's lead with independent errors; None without such lines.
         mute: lines on which the cloud has no say, so all policies that fuse give the edge's labels.
         passed: whether ours is ahead of every rival everywhere and the gap is small enough.
     """
 
-    lowest: list[tuple[str, str, str, float, tuple[float, float]]]
+    margins: list[Margin]
     oracle_gap: float | None
     mute: list[str]
     passed: bool
@@ -75,29 +97,41 @@ def conclude(curves: Sequence[Curves]) -> Conclusion:
     if not any(p.budget == BAR_SHARE for c in curves for p in c.points):
         raise ConfigError(f"no budget of {BAR_SHARE:g}", f"give --shares with {BAR_SHARE:g} among them")
     telling = [c for c in curves if c.fused]
-    lowest = []
-    for rival in RIVALS:
-        found = [(c, c.at(rival, BAR_SHARE)) for c in telling]
-        if found:
-            c, p = min(found, key=lambda pair: _behind(pair[1]))
-            assert p.behind_interval is not None
-            lowest.append((rival, c.line, c.cloud, _behind(p), p.behind_interval))
-    gaps = [-_behind(c.at("oracle", BAR_SHARE)) for c in telling if c.correlation == 0]
+    margins = [_margin(telling, rival) for rival in RIVALS] if telling else []
+    gaps = [-_behind(c.at("oracle", BAR_SHARE))[0] for c in telling if c.correlation == 0]
     gap = float(np.mean(gaps)) if gaps else None
     return Conclusion(
-        lowest=lowest,
+        margins=margins,
         oracle_gap=gap,
         mute=[f"{c.line} ({c.cloud})" for c in curves if not c.fused],
-        passed=all(low[3] > 0 for low in lowest) and (gap is None or gap <= ORACLE_POINTS),
+        passed=not any(m.behind for m in margins) and (gap is None or gap <= ORACLE_POINTS),
+    )
+
+
+def _margin(curves: Sequence[Curves], rival: str) -> Margin:
+    found = [(*_behind(c.at(rival, BAR_SHARE)), c) for c in curves]
+    lowest, ends, where = min(found, key=lambda f: f[0])
+    return Margin(
+        rival=rival,
+        mean=float(np.mean([f[0] for f in found])),
+        compared=len(found),
+        behind=sum(f[0] <= 0 for f in found),
+        beyond_chance=sum(f[1][1] < 0 for f in found),
+        line=where.line,
+        cloud=where.cloud,
+        lowest=lowest,
+        interval=ends,
     )
 
 
 def sentences(found: Conclusion) -> list[str]:
     """The conclusion in words."""
     said = [
-        f"At a budget of {BAR_SHARE:.0%} ours is {_ahead(difference)} the policy {_NAMES[rival]} where it is "
-        f"least ahead: {line}, {cloud} (95 % {100 * low:+.1f} to {100 * high:+.1f})."
-        for rival, line, cloud, difference, (low, high) in found.lowest
+        f"At a budget of {BAR_SHARE:.0%} ours is {100 * m.mean:+.1f} points ahead of the policy "
+        f"{_NAMES[m.rival]} on average; behind it or level on {m.behind} of {m.compared} lines and clouds, "
+        f"beyond chance on {m.beyond_chance}; least ahead on {m.line} ({m.cloud}), by {100 * m.lowest:+.1f} "
+        f"{_range(m.interval, signed=True)}."
+        for m in found.margins
     ]
     if found.oracle_gap is not None:
         said.append(
@@ -203,13 +237,10 @@ def _panel(axes: Axes, curves: Curves, what: str) -> None:
         )
 
 
-def _behind(point: Point) -> float:
+def _behind(point: Point) -> tuple[float, Interval]:
     assert point.behind is not None  # ours has every budget that a rival has
-    return point.behind
-
-
-def _ahead(difference: float) -> str:
-    return f"{abs(100 * difference):.1f} points {'ahead of' if difference >= 0 else 'BEHIND'}"
+    assert point.behind_interval is not None
+    return point.behind, point.behind_interval
 
 
 def _range(ends: tuple[float, float], *, signed: bool = False) -> str:

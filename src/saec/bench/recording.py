@@ -34,10 +34,10 @@ class Drawing:
     """
 
     size: int = 224
-    train: int = 60
-    train_defect: int = 30
-    good: int = 60
-    defect: int = 60
+    train: int = 40
+    train_defect: int = 24
+    good: int = 40
+    defect: int = 40
 
 
 def draw(folder: Path, number: int, drawing: Drawing, first: int = FIRST_SEED) -> Path:

@@ -11,8 +11,11 @@ from saec.cli.judging import FOLDER, command_line
 from saec.errors import ConfigError
 
 if TYPE_CHECKING:
+    from saec.bench import paper as bench_paper
     from saec.bench.frontier import Curves, Measured, Plan
+    from saec.bench.serial import Walls
     from saec.bench.streams import StatedCloud
+    from saec.config import CloudConfig
 
 
 class _Numbers(click.ParamType):  # type: ignore[type-arg]
@@ -139,7 +142,8 @@ def _write(groups: dict[str, list[list[Measured]]], out: Path) -> None:
         if len(lines) > 1:
             shown.insert(0, [mean_of([line[at] for line in lines]).curves() for at in range(len(lines[0]))])
         for at, line in enumerate(shown):
-            stem = f"{name}-mean" if at == 0 and len(lines) > 1 else f"{name}-{line[0].line}"
+            stem = "mean" if at == 0 and len(lines) > 1 else line[0].line.replace(" ", "-")
+            stem = f"{name}-{stem}"
             png, _ = plot(line, out / stem)
             pages.append(f"## {line[0].line}\n\n![{stem}]({png})\n\n{tables(line)}")
     conclusion = conclude(every)
@@ -149,4 +153,142 @@ def _write(groups: dict[str, list[list[Measured]]], out: Path) -> None:
     write_json(out / "frontier.json", {"conclusion": conclusion, "curves": every})
     for sentence in said:
         click.echo(sentence)
-    click.echo(f"{'passed' if conclusion.passed else 'NOT passed'}; written to {out}")
+    click.echo(f"{'ahead everywhere' if conclusion.passed else 'NOT ahead everywhere'}; written to {out}")
+
+
+@command.command()
+@click.option("--mvtec", type=FOLDER, help="Raw MVTec AD: its hold-out is drawn here.")
+@click.option("--ksdd2", type=FOLDER, help="Raw KolektorSDD2: its one-to-one hold-out is drawn here.")
+@click.option("--data", type=FOLDER, multiple=True, help="Another data set, or a root of several.")
+@click.option("--products", type=click.IntRange(min=1), default=3, show_default=True,
+              help="Procedural ones to draw where no data is given.")  # fmt: skip
+@click.option("--yolo", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help="Classifier of the YOLO rows (OpenVINO, ONNX, TFLite or .pt).")  # fmt: skip
+@click.option("--cloud", metavar="small|PATH|NAME", help="Qwen2.5-VL, for its own row, the seed's and ours.")
+@click.option("--adapter", type=click.Path(path_type=Path), help="LoRA adapter of the seed's row and ours.")
+@click.option("--llava", metavar="PATH|NAME", help="LLaVA-1.5 in the llava-hf conversion.")
+@click.option("--seeds", type=_Numbers(int), default="2025,2026,2027", show_default=True,
+              help="Each draws the hold-outs or products and seeds the fits.")  # fmt: skip
+@click.option("--side", type=click.IntRange(min=64), help="Of the edge's input; default that of saec fit.")
+@click.option("--limit", type=click.IntRange(min=1), help="Judge so many images of each product.")
+@click.option("--gpu", type=click.IntRange(min=0), help="GPU whose energy is metered.")
+@click.option("--work", type=click.Path(path_type=Path), default=Path("runs/bench"), show_default=True,
+              help="Lines are kept here and used again; links and runs are made anew.")  # fmt: skip
+@click.option("--out", type=click.Path(path_type=Path), default=Path("docs/results/paper"),
+              show_default=True, help="Folder of the results; what it held of them is replaced.")  # fmt: skip
+def paper(
+    mvtec: Path | None,
+    ksdd2: Path | None,
+    data: tuple[Path, ...],
+    products: int,
+    yolo: Path | None,
+    cloud: str | None,
+    adapter: Path | None,
+    llava: str | None,
+    seeds: tuple[int, ...],
+    side: int | None,
+    limit: int | None,
+    gpu: int | None,
+    work: Path,
+    out: Path,
+) -> None:
+    """The seed's tables and figures: accuracy, times and resources of its rows and ours.
+
+    \b
+    saec bench paper --cloud small
+    saec bench paper --mvtec mvtec_anomaly_detection --ksdd2 KolektorSDD2 --yolo yolo11s-cls.onnx \\
+        --cloud Qwen/Qwen2.5-VL-7B-Instruct --llava llava-hf/llava-1.5-7b-hf --gpu 0
+    """
+    from saec.bench.paper import Plan, compare
+    from saec.bench.recording import Drawing
+    from saec.bench.sets import Given
+    from saec.cli.progress import bar
+    from saec.config import FitConfig
+
+    drawn = mvtec is None and ksdd2 is None and not data
+    plan = Plan(
+        given=Given(mvtec=mvtec, ksdd2=ksdd2, data=data, products=products),
+        seeds=seeds,
+        work=work,
+        clouds=_rows(cloud, adapter, llava),
+        yolo=yolo,
+        fit=FitConfig(side=side or (Drawing().size if drawn else FitConfig().side)),
+        limit=limit,
+        gpu=gpu,
+        command=command_line(),
+    )
+    with bar() as report:
+        done, absent = compare(plan, click.echo, report)
+    _write_paper(plan, done, absent, _timed(done, plan), out)
+
+
+def _rows(cloud: str | None, adapter: Path | None, llava: str | None) -> dict[str, CloudConfig]:
+    """The models as the seed's commands ask them; ours and the demonstration checkpoint in their own size."""
+    from saec.config import CloudConfig
+    from saec.pipeline.baselines import LLAVA_SIDE
+    from saec.schedule.seed import PRESETS
+
+    rows = {}
+    if cloud is not None:
+        tuned = None if adapter is None else str(adapter)
+        for name, preset, lora in (("cloud", "all-to-cloud", None), ("seed", "saec", tuned)):
+            seed = PRESETS[preset]
+            side = None if cloud == "small" else seed.resize
+            rows[name] = CloudConfig(model=cloud, adapter=lora, side=side, batch=seed.batch, references=0)
+        rows["saec"] = CloudConfig(model=cloud, adapter=tuned)
+    if llava is not None:
+        rows["llava"] = CloudConfig(model=llava, side=LLAVA_SIDE, references=0)
+    return rows
+
+
+def _timed(done: list[bench_paper.Judgement], plan: bench_paper.Plan) -> dict[str, Walls]:
+    """Serial against parallel on the first product of each set, with our line and cloud."""
+    from saec.bench.paper import OURS
+    from saec.bench.serial import measure_walls
+    from saec.pipeline.loading import Cloud
+    from saec.pipeline.runinfo import read_run
+
+    walls: dict[str, Walls] = {}
+    for judgement in done:
+        name = f"{judgement.dataset}, {judgement.product}"
+        first = not any(known.startswith(f"{judgement.dataset}, ") for known in walls)
+        if judgement.row.baseline == OURS and first:
+            run = read_run(Path(judgement.row.run))
+            line, data = Path(run.line.folder), Path(run.dataset.root)
+            walls[name] = measure_walls(line, data, Cloud(plan.clouds[OURS]), limit=plan.limit)
+    return walls
+
+
+def _write_paper(
+    plan: bench_paper.Plan,
+    done: list[bench_paper.Judgement],
+    absent: list[bench_paper.Absent],
+    walls: dict[str, Walls],
+    out: Path,
+) -> None:
+    from saec.bench.paper_page import Paper, write_predictions
+    from saec.bench.paper_page import markdown as page
+    from saec.bench.published import published
+    from saec.bench.resources import plot_resources
+    from saec.bench.summary import compare_rows, summarise
+    from saec.line import write_json
+
+    out.mkdir(parents=True, exist_ok=True)
+    summaries = summarise(done)
+    plots = {}
+    for name in dict.fromkeys(s.dataset for s in summaries):
+        mine = [s for s in summaries if s.dataset == name]
+        plots[name] = plot_resources(mine, out / f"resources-{name.replace(' ', '-')}")[0]
+    result = Paper(
+        command=plan.command,
+        seeds=list(plan.seeds),
+        summaries=summaries,
+        tests=compare_rows(done),
+        absent=absent,
+        walls=walls,
+        judgements=done,
+    )
+    (out / "README.md").write_text(page(result, published(), plots), encoding="utf-8")
+    write_json(out / "paper.json", result)
+    write_predictions(out / "predictions.csv", done)
+    click.echo(f"written to {out}")

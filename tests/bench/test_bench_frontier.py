@@ -1,0 +1,206 @@
+"""The frontier: shares are kept, the oracle bounds, and nothing is judged that has calibrated."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from pipeline_fakes import CALIBRATION, FUSED, FakeCloud, make_line
+from pipeline_fakes import Frames as Images
+
+from saec.bench.frames import Frames, frames_of, splits
+from saec.bench.frontier import Curves, Plan, mean_of, measure
+from saec.bench.frontier_page import conclude, markdown, plot, sentences
+from saec.bench.streams import RANKED, SINGLE, StatedCloud, judge, make_stream
+from saec.config import CloudConfig, FitConfig, GateConfig
+from saec.errors import ConfigError, DataError
+from saec.pipeline.loading import Cloud
+from saec.pipeline.running import Options, run_line
+from saec.pipeline.sources import list_inputs
+from saec.schedule.calibration import calibrate
+from saec.schedule.opinions import Law
+
+PLAN = Plan(shares=(0.1, 0.3), calibrations=2, length=1000)
+CLOUD = StatedCloud(0.05, 0.0)
+
+
+def frames(seed: int = 0, *, known: int = 30, n: int = 160, auroc: float = 0.9) -> Frames:
+    """Frames of a normal law whose line was calibrated on others of it."""
+    rng = np.random.default_rng(seed)
+    law = Law(auroc=auroc)
+    goods = {f"{seed}-{i}": s for i, s in enumerate(law.scores(np.zeros(100, bool), rng).tolist())}
+    calibration = calibrate(
+        goods,
+        law.scores(np.ones(known, bool), rng).tolist(),
+        overkill=0.05,
+        gate=GateConfig(),
+        prevalence=FitConfig().prevalence,
+        created="",
+    )
+    truth = np.arange(n) % 4 == 0
+    return Frames(
+        name=f"line {seed}",
+        calibration=calibration,
+        trust=None,
+        cloud="",
+        truth=truth,
+        score=law.scores(truth, rng),
+        answers=np.full(n, np.nan),
+        complexities=rng.normal(size=n).tolist(),
+        hashes=[f"sha-{seed}-{i}" for i in range(n)],
+        numbers=np.arange(n),
+    )
+
+
+@pytest.fixture(scope="module")
+def curves() -> Curves:
+    return measure(frames(), CLOUD, PLAN).curves()
+
+
+def test_shares_are_what_was_asked_for(curves: Curves) -> None:
+    assert (curves.n_good, curves.n_defect, curves.splits, curves.fused) == (120, 40, 2, 2)
+    assert [(p.policy, p.budget) for p in curves.points] == [
+        *((name, share) for share in PLAN.shares for name in RANKED),
+        *((name, None) for name in SINGLE),
+    ]
+    assert (curves.at("edge", None).share, curves.at("cloud", None).share) == (0.0, 1.0)
+    for p in curves.points:
+        if p.budget is not None:
+            assert p.share <= p.budget + 0.02 + 20 / 1000
+        assert p.accuracy_interval[0] <= p.accuracy <= p.accuracy_interval[1]
+        assert p.joules == pytest.approx(10.0 * p.share)  # what the configuration states for a question
+    assert curves.at("random", 0.3).share == pytest.approx(0.3, abs=0.02)
+    assert curves.at("seed-unlimited", None).share > 0.35  # the seed's keep rule knows no budget
+
+
+def test_the_oracle_bounds_and_ours_beats_chance(curves: Curves) -> None:
+    for share in PLAN.shares:
+        best = curves.at("oracle", share).accuracy
+        for name in ("value", "random", "complexity", "uncertainty"):
+            assert curves.at(name, share).accuracy <= best + 1e-9
+        assert curves.at("value", share).accuracy > curves.at("random", share).accuracy
+    behind = curves.at("random", 0.3).behind
+    assert behind == pytest.approx(curves.at("value", 0.3).accuracy - curves.at("random", 0.3).accuracy)
+    assert curves.at("value", 0.3).behind == 0.0
+
+
+def test_the_same_seed_gives_the_same_figures() -> None:
+    plan = Plan(shares=(0.3,), calibrations=1, length=300)
+    first, second = (measure(frames(), CLOUD, plan).curves() for _ in range(2))
+    assert first == second
+
+
+def test_accuracy_is_that_of_the_labels() -> None:
+    """The sums per frame lose nothing: counted by hand from one stream of the same seed."""
+    given = frames()
+    plan = Plan(shares=(0.3,), calibrations=1, length=600)
+    stream = make_stream(given, CLOUD, plan.length, np.random.default_rng([plan.seed, 1]))
+    asked, right = judge(stream, "uncertainty", 0.3)
+    point = measure(given, CLOUD, plan).curves().at("uncertainty", 0.3)
+    assert (point.share, point.accuracy) == (pytest.approx(asked.mean()), pytest.approx(right.mean()))
+    defect = given.truth[stream.order]
+    assert point.escape_rate == pytest.approx((~right & defect).sum() / defect.sum())
+
+
+def test_correlated_errors_leave_less_to_mend() -> None:
+    def gain(correlation: float) -> float:
+        plan = Plan(shares=(0.3,), calibrations=1, length=800)
+        at = measure(frames(), StatedCloud(0.05, correlation), plan).curves()
+        return at.at("oracle", 0.3).accuracy - at.at("edge", None).accuracy
+
+    assert gain(0.0) > gain(0.6) > 0
+
+
+def test_a_line_of_goods_alone_is_calibrated_on_defects_that_are_not_judged() -> None:
+    given = frames()
+    bare = msgspec.structs.replace(given.calibration, defects=[], p_defect=None)
+    unknowing = Frames(**{k: getattr(given, k) for k in Frames.__slots__} | {"calibration": bare})
+    halves = list(splits(unknowing, 3, seed=1))
+    assert len(halves) == 3
+    for half in halves:
+        known = set(half.calibration.defect_scores)
+        assert len(known) == 20
+        assert not known & set(half.hashes)
+        assert known | set(half.hashes) == set(given.hashes)
+        assert [given.hashes[i] for i in half.numbers] == list(half.hashes)
+        assert half.calibration.p_defect is not None
+    assert len({tuple(half.hashes) for half in halves}) == 3
+    assert [part is given for part in splits(given, 3, seed=1)] == [True] * 3
+
+
+def test_too_few_defects_to_share_are_said() -> None:
+    given = frames(n=30)
+    bare = msgspec.structs.replace(given.calibration, defects=[])
+    few = Frames(**{k: getattr(given, k) for k in Frames.__slots__} | {"calibration": bare})
+    with pytest.raises(DataError, match="8 defects"):
+        list(splits(few, 2, seed=0))
+
+
+def test_the_mean_is_of_the_lines() -> None:
+    plan = Plan(shares=(0.3,), calibrations=1, length=300)
+    several = [measure(frames(seed), CLOUD, plan) for seed in (0, 1)]
+    mean = mean_of(several).curves()
+    for p in mean.points:
+        each = [m.curves().at(p.policy, p.budget).accuracy for m in several]
+        assert p.accuracy == pytest.approx(np.mean(each))
+    assert mean.n_defect == 80
+
+
+def test_the_conclusion_fails_where_ours_is_behind(curves: Curves) -> None:
+    near = [msgspec.structs.replace(p, behind=-0.01) if p.policy == "oracle" else p for p in curves.points]
+    found = conclude([msgspec.structs.replace(curves, points=near)])
+    assert found.passed
+    assert found.oracle_gap == 0.01
+    assert not conclude([curves]).passed  # here the oracle is further ahead
+    assert [m.rival for m in found.margins] == ["random", "complexity", "seed"]
+    worse = [
+        msgspec.structs.replace(p, behind=-0.01) if (p.policy, p.budget) == ("random", 0.3) else p
+        for p in near
+    ]
+    lost = conclude(
+        [
+            msgspec.structs.replace(curves, points=near),
+            msgspec.structs.replace(curves, points=worse, line="lost"),
+        ]
+    )
+    assert not lost.passed
+    assert (lost.margins[0].line, lost.margins[0].behind, lost.margins[0].compared) == ("lost", 1, 2)
+    mute = conclude([msgspec.structs.replace(curves, fused=0)])
+    assert mute.margins == []
+    assert "no say" in sentences(mute)[-1]
+    with pytest.raises(ConfigError, match="budget"):
+        conclude([measure(frames(), CLOUD, Plan(shares=(0.1,), calibrations=1, length=300)).curves()])
+
+
+def test_tables_and_plots(curves: Curves, tmp_path: Path) -> None:
+    text = markdown([curves])
+    assert text.count("\n| ") == 1 + len(curves.points)
+    pytest.importorskip("matplotlib")
+    assert plot([curves], tmp_path / "a") == ["a.png", "a.svg"]
+    assert (tmp_path / "a.png").read_bytes()[:4] == b"\x89PNG"
+    assert "frames asked about" in (tmp_path / "a.svg").read_text()
+
+
+def test_a_recorded_run_is_read(tmp_path: Path, fakes: FakeCloud) -> None:
+    images = Images(tmp_path / "data")
+    for i in range(24):
+        bad = i % 2
+        images.add(f"{('good', 'defect')[bad]}/{i:02}", 60 + 90 * bad + i, green=30 + 180 * bad)
+    calibration = msgspec.structs.replace(
+        CALIBRATION,
+        clouds={Cloud(CloudConfig()).key: FUSED},
+        goods=[float(i) / 5 for i in range(20)],
+        defects=[4.0 + i / 3 for i in range(12)],
+    )
+    line = make_line(tmp_path / "line", calibration=calibration)
+    inputs = list_inputs(images.folder)
+    run_line(line, inputs, tmp_path / "run", cloud=Cloud(CloudConfig()), options=Options(policy="cloud"))
+    found = frames_of(tmp_path / "run")
+    assert found.recorded
+    assert (int(found.truth.sum()), len(found), found.cloud) == (12, 24, "fake")
+    stream = make_stream(found, None, 100, np.random.default_rng(0))
+    asked, right = judge(stream, "cloud", None)
+    assert asked.all()
+    assert right.all()  # the fake cloud knows them
