@@ -1,6 +1,6 @@
 # make demo   install and run the main job on the embedded default
 # make test   install and pass lint, types and tests
-# make bench  install and run the benchmarks that a CPU can run
+# make bench  install and run the benchmarks that a CPU can run; writes docs/results
 
 VENV ?= .venv
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -27,6 +27,8 @@ bench: $(VENV)/dev.installed
 	test -d runs/bench/gear || $(BIN)/saec data procedural --family gear --out runs/bench/gear \
 	    --n-train 60 --n-good 24 --n-defect 24 --size 448
 	$(BIN)/python benchmarks/edge.py --data runs/bench/gear
+	$(BIN)/saec bench frontier --lines 2
+	$(BIN)/saec bench paper --products 1 --seeds 2025,2026 --cloud small
 
 $(VENV)/demo.installed: pyproject.toml constraints.txt scripts/install.sh
 	PYTHON="$(PYTHON)" sh scripts/install.sh "$(VENV)" fit,cloud
