@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import base64
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from saec.errors import ConfigError
+from saec.web.access import Tokens, digest
+from saec.web.addresses import address, is_loopback
+from saec.web.serving import listen
+
+
+def _basic(text: str) -> str:
+    return "Basic " + base64.b64encode(text.encode()).decode()
+
+
+def _rewrite(path: Path, text: str) -> None:
+    path.write_text(text)
+    status = path.stat()
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns + 1_000_000_000))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "tokens"
+    path.write_text(f"# stations\nline-1 {digest('one')}  # the first\n\nline-2 {digest('two')}\n")
+    return path
+
+
+def test_a_token_is_known_by_its_hash_alone(path):
+    tokens = Tokens(path)
+    assert "one" not in path.read_text().replace("line-", "")
+    assert tokens.name("Bearer one") == "line-1"
+    assert tokens.name("bearer  two ") == "line-2"
+    assert tokens.name(_basic("anyone:two")) == "line-2"
+    for header in (
+        None,
+        "",
+        "Bearer",
+        "Bearer three",
+        "one",
+        f"Bearer {digest('one')}",
+        "Basic !",
+        _basic(""),
+    ):
+        assert tokens.name(header) is None
+
+
+def test_tokens_are_rotated_without_a_restart_and_a_slip_locks_nobody_out(path):
+    tokens = Tokens(path)
+    _rewrite(path, f"line-1 {digest('new')}\n")
+    assert (tokens.name("Bearer new"), tokens.name("Bearer one")) == ("line-1", None)
+    _rewrite(path, "line-1 new but no hash\n")
+    assert tokens.name("Bearer new") == "line-1"
+    assert "line 1" in tokens.problem
+    path.unlink()
+    assert tokens.name("Bearer new") == "line-1"
+
+
+def test_a_wrong_file_is_named_with_its_line(path):
+    _rewrite(path, f"ok {digest('a')}\n-bad {digest('b')}\n")
+    with pytest.raises(ConfigError, match="line 2"):
+        Tokens(path)
+    with pytest.raises(ConfigError, match="cannot be read"):
+        Tokens(path.with_name("none"))
+
+
+def test_no_file_lets_everybody_in():
+    assert Tokens(None).open
+
+
+def test_addresses():
+    assert address("127.0.0.1:0") == ("127.0.0.1", 0)
+    assert address("[::1]:8100") == ("::1", 8100)
+    for wrong in ("", "8100", ":8100", "host", "host:", "host:http", "host:65536"):
+        with pytest.raises(ConfigError, match="no address"):
+            address(wrong)
+    assert all(map(is_loopback, ("localhost", "127.0.0.1", "127.8.8.8", "::1")))
+    assert not any(map(is_loopback, ("", "0.0.0.0", "10.0.0.1", "localhost.example", "::")))
+
+
+def test_an_address_in_use_is_a_config_error():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigError, match=f"127.0.0.1:{port} cannot be listened on"):
+            listen(f"127.0.0.1:{port}")
