@@ -83,13 +83,21 @@ def test_a_token_does_not_travel_in_the_clear(tmp_path):
         open_cloud(model="http://192.0.2.1:8100/v1", **PLAIN, token_file=tmp_path / "token")
 
 
+@pytest.fixture
+def logs_as_they_are(monkeypatch):
+    """The command sets the whole process's logs, which outlive it, to a stream that a test's end closes."""
+    monkeypatch.setattr("saec.web.logs.configure_logs", lambda level: None)
+
+
+@pytest.mark.usefixtures("logs_as_they_are")
 def test_an_adapter_without_a_name_is_refused(capsys):
     for text in ("runs/screws", "=runs", "a/b=runs", "a="):
         assert main(["cloud", "--adapter", text]) == 2
         assert "NAME=PATH" in capsys.readouterr().err
 
 
-def test_two_models_of_one_name_are_refused(tmp_path, capsys):
+@pytest.mark.usefixtures("logs_as_they_are")
+def test_two_models_of_one_name_are_refused(capsys):
     argv = ["cloud", "--listen", "127.0.0.1:0", "--adapter", "small=x"]
     assert main(argv) == 2
     assert "two models are named small" in capsys.readouterr().err
