@@ -12,11 +12,13 @@ from pipeline_fakes import Frames as Images
 
 from saec.bench.frames import Frames, frames_of, splits
 from saec.bench.frontier import Curves, Plan, mean_of, measure
-from saec.bench.frontier_page import conclude, markdown, plot, sentences
+from saec.bench.frontier_page import conclude, markdown, sentences
 from saec.bench.streams import RANKED, SINGLE, StatedCloud, judge, make_stream
+from saec.cli import main
 from saec.config import CloudConfig, FitConfig, GateConfig
 from saec.errors import ConfigError, DataError
 from saec.pipeline.loading import Cloud
+from saec.pipeline.log import VerdictLog, read_all
 from saec.pipeline.running import Options, run_line
 from saec.pipeline.sources import list_inputs
 from saec.schedule.calibration import calibrate
@@ -174,16 +176,12 @@ def test_the_conclusion_fails_where_ours_is_behind(curves: Curves) -> None:
         conclude([measure(frames(), CLOUD, Plan(shares=(0.1,), calibrations=1, length=300)).curves()])
 
 
-def test_tables_and_plots(curves: Curves, tmp_path: Path) -> None:
-    text = markdown([curves])
-    assert text.count("\n| ") == 1 + len(curves.points)
-    pytest.importorskip("matplotlib")
-    assert plot([curves], tmp_path / "a") == ["a.png", "a.svg"]
-    assert (tmp_path / "a.png").read_bytes()[:4] == b"\x89PNG"
-    assert "frames asked about" in (tmp_path / "a.svg").read_text()
+def test_a_table_has_a_line_for_each_point(curves: Curves) -> None:
+    assert markdown([curves]).count("\n| ") == 1 + len(curves.points)
 
 
-def test_a_recorded_run_is_read(tmp_path: Path, fakes: FakeCloud) -> None:
+@pytest.fixture
+def run(tmp_path: Path, fakes: FakeCloud) -> Path:
     images = Images(tmp_path / "data")
     for i in range(24):
         bad = i % 2
@@ -195,12 +193,46 @@ def test_a_recorded_run_is_read(tmp_path: Path, fakes: FakeCloud) -> None:
         defects=[4.0 + i / 3 for i in range(12)],
     )
     line = make_line(tmp_path / "line", calibration=calibration)
-    inputs = list_inputs(images.folder)
-    run_line(line, inputs, tmp_path / "run", cloud=Cloud(CloudConfig()), options=Options(policy="cloud"))
-    found = frames_of(tmp_path / "run")
+    options = Options(policy="cloud")
+    run_line(line, list_inputs(images.folder), tmp_path / "run", cloud=Cloud(CloudConfig()), options=options)
+    return tmp_path / "run"
+
+
+def _with_complexity(run: Path) -> Path:
+    """The fake line measures none; the run as if one had."""
+    log = run / "verdicts.jsonl"
+    verdicts = [msgspec.structs.replace(v, complexity=v.seq / 10) for v in read_all(log)]
+    log.unlink()
+    with VerdictLog(log) as again:
+        for verdict in verdicts:
+            again.append(verdict)
+    return run
+
+
+def test_a_recorded_run_is_read(run: Path) -> None:
+    with pytest.raises(DataError, match="complexity"):
+        frames_of(run)
+    found = frames_of(_with_complexity(run))
     assert found.recorded
     assert (int(found.truth.sum()), len(found), found.cloud) == (12, 24, "fake")
     stream = make_stream(found, None, 100, np.random.default_rng(0))
     asked, right = judge(stream, "cloud", None)
     assert asked.all()
     assert right.all()  # the fake cloud knows them
+
+
+def test_the_command_writes_tables_and_plots(run: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    out = tmp_path / "out"
+    options = ["--correlation", "0", "--shares", "0.1,0.3", "--out", str(out)]
+    assert main(["bench", "frontier", "--runs", str(_with_complexity(run)), *options]) == 0
+    written = sorted(p.name for p in out.iterdir())
+    assert written == ["README.md", "frontier.json", "sets-line.png", "sets-line.svg"]
+    assert (out / "sets-line.png").read_bytes()[:4] == b"\x89PNG"
+    assert "frames asked about" in (out / "sets-line.svg").read_text()
+    assert "At a budget of 30%" in (out / "README.md").read_text()
+
+
+def test_nothing_to_measure_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "frontier"]) == 2
+    assert "--lines" in capsys.readouterr().err

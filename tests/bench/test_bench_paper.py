@@ -11,21 +11,22 @@ import cv2
 import msgspec
 import numpy as np
 import pytest
-from pipeline_fakes import FakeCloud, Frames, judges
+from pipeline_fakes import FakeCloud, Frames, judges, make_dataset, make_line
 
-from saec.bench.paper import Absent, Judgement
+from saec.bench.paper import Absent, Judgement, Plan, compare
 from saec.bench.paper_page import Paper, markdown, write_predictions
 from saec.bench.published import published
 from saec.bench.resources import plot_resources
 from saec.bench.serial import one_after_another
 from saec.bench.sets import Given, bench_sets
 from saec.bench.summary import compare_rows, pool, summarise
-from saec.config import RunConfig
+from saec.config import CloudConfig, RunConfig
 from saec.data.dataset import open_dataset
 from saec.data.manifest import hash_item
 from saec.meter import Reading
-from saec.pipeline.baselines import Row
+from saec.pipeline.baselines import Baseline, Ready, Row
 from saec.pipeline.inspect import run_inspection
+from saec.pipeline.loading import Cloud
 from saec.pipeline.log import VerdictLog
 from saec.pipeline.metrics import Confusion, Metrics
 from saec.pipeline.runinfo import Machine
@@ -235,6 +236,35 @@ def test_bars_are_drawn_and_unknown_is_words(tmp_path: Path, done: list[Judgemen
     assert (tmp_path / png).stat().st_size > 1000
     text = (tmp_path / svg).read_text()
     assert text.count("not measured on this machine") == 3  # all but the memory
+
+
+# --- judging
+
+
+def test_rows_without_a_model_are_absent_and_the_rest_judge_the_same_images(
+    tmp_path: Path, fakes: FakeCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = make_line(tmp_path / "line")
+
+    def prepare(baseline: Baseline, work: object, progress: object, cloud: Cloud | None) -> Ready:
+        return Ready(baseline, line, cloud)
+
+    monkeypatch.setattr("saec.bench.paper.prepare", prepare)
+    clouds = {name: CloudConfig(model="fake") for name in ("cloud", "seed", "saec")}
+    data = make_dataset(tmp_path / "parts")
+    plan = Plan(given=Given(data=[data]), seeds=(1, 2), work=tmp_path / "work", clouds=clouds)
+    done, absent = compare(plan)
+    assert [(j.seed, j.row.baseline) for j in done] == [
+        (s, r) for s in (1, 2) for r in ("cloud", "edge", "saec")
+    ]
+    assert {a.row for a in absent} == {"yolo", "seed", "llava"}
+    assert all("give --" in a.why for a in absent)
+    assert len({j.data for j in done}) == 1
+    cloud, edge, _ = done[:3]
+    assert cloud.row.metrics.accuracy == 1.0
+    assert edge.row.metrics.accuracy == 14 / 16  # the edge errs on one good and one defect
+    again, _ = compare(plan)  # takes the place of the earlier runs
+    assert [j.row.metrics.accuracy for j in again] == [j.row.metrics.accuracy for j in done]
 
 
 # --- serial

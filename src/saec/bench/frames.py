@@ -40,7 +40,7 @@ class Frames:
         truth: whether each is a defect.
         score: the edge's.
         answers: the recorded cloud's P(defect), NaN where it was not asked.
-        complexities: None where it was not measured.
+        complexities: in the line's own units.
         hashes: sha256 of each file.
         numbers: of each frame among those of the run.
         edge_joules: measured energy per frame of the edge, None where it is unknown.
@@ -53,7 +53,7 @@ class Frames:
     truth: Flags
     score: Array
     answers: Array
-    complexities: Sequence[float | None]
+    complexities: Sequence[float]
     hashes: Sequence[str]
     numbers: NDArray[np.int64]
     edge_joules: float | None = None
@@ -89,13 +89,16 @@ def frames_of(run: Path, line: Path | None = None) -> Frames:
         line: the line profile that judged it; None looks where it lay then.
 
     Raises:
-        DataError: no frame of known truth, or goods alone.
+        DataError: no frame of known truth, goods alone, or a frame whose complexity was not measured.
     """
     scheduler = scheduler_of(run, line)
     verdicts = [v for v in read_verdicts(verdicts_of(run)) if v.edge is not None and v.truth is not None]
     verdicts.sort(key=lambda v: v.id)
     if len({v.truth for v in verdicts}) < 2:
         raise DataError(f"{run}: goods and defects are needed", "record a labelled data set with both")
+    odd = [v.complexity for v in verdicts if v.complexity is not None]
+    if len(odd) < len(verdicts):
+        raise DataError(f"{run}: frames without their complexity", "fit the line again and record it anew")
     return Frames(
         name=scheduler.run.line.name,
         calibration=scheduler.calibration,
@@ -104,7 +107,7 @@ def frames_of(run: Path, line: Path | None = None) -> Frames:
         truth=np.array([v.truth == DEFECT for v in verdicts]),
         score=np.array([v.edge.score for v in verdicts if v.edge is not None]),
         answers=np.array([v.cloud.p_defect if v.cloud is not None else np.nan for v in verdicts]),
-        complexities=[v.complexity for v in verdicts],
+        complexities=odd,
         hashes=[v.sha256 for v in verdicts],
         numbers=np.arange(len(verdicts)),
         edge_joules=_joules(verdicts),
@@ -140,7 +143,7 @@ def _moved(frames: Frames, known: NDArray[np.int64]) -> Frames:
     hashes = {frames.hashes[i] for i in known}
     rest = np.array([i for i, sha in enumerate(frames.hashes) if sha not in hashes])
     scores = {frames.hashes[i]: float(frames.score[i]) for i in known}
-    odd = {sha: c for sha, c in zip(frames.hashes, frames.complexities, strict=True) if c is not None}
+    odd = dict(zip(frames.hashes, frames.complexities, strict=True))
     old = frames.calibration
     new = calibrate(
         old.good_scores,
@@ -150,7 +153,7 @@ def _moved(frames: Frames, known: NDArray[np.int64]) -> Frames:
         prevalence=old.prevalence,
         created=_BENCH,
     )
-    complexities = {**old.complexities, **{sha: odd[sha] for sha in scores if sha in odd}}
+    complexities = {**old.complexities, **{sha: odd[sha] for sha in scores}}
     new = msgspec.structs.replace(new, defect_scores=scores, complexities=complexities)
     return Frames(
         name=frames.name,

@@ -152,8 +152,7 @@ def _asked(stream: Stream, policy: Policy) -> Flags:
 def _policy(stream: Stream, name: str, budget: float | None, seed: int) -> Policy:
     if name in ("seed", "seed-unlimited"):
         share = SeedConfig().init_q_ratio if budget is None else budget
-        known = [c for c in stream.frames.complexities if c is not None]
-        prepared = SeedPolicy(SeedConfig(init_q_ratio=share)).prepare(known)
+        prepared = SeedPolicy(SeedConfig(init_q_ratio=share)).prepare(stream.frames.complexities)
         return prepared if budget is None else SeedWithin(prepared, Budget(budget))
     if name == "oracle":
         assert budget is not None
