@@ -27,6 +27,7 @@ COMMANDS = {
     "demo": "Fit, inspect, evaluate and report, on procedural or your own images.",
     "data": "Read, check and build data sets.",
     "meter": "Measure the time, energy and memory of a command.",
+    "tune": "Fine-tune a cloud's model on labelled images.",
     "models": "Pull, verify and convert models.",
     "station": "Run a station at the line.",
     "cloud": "Serve a multimodal LLM to stations.",

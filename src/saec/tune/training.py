@@ -1,0 +1,163 @@
+"""The steps: forward and backward over a few batches, one optimiser step, at a learning rate by position."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.nn.functional import cross_entropy
+
+from saec.cloud.asking import mean_p
+from saec.cloud.chat import scoring_text
+from saec.cloud.qwen_model import Prepared
+from saec.cloud.scoring import label_logits
+from saec.cloud.tokens import answer_ids
+from saec.config import TuneConfig
+from saec.errors import ModelError
+from saec.schedule.auroc import auroc
+from saec.tune.adapting import Tensors, trained
+from saec.tune.drawing import epoch_order
+from saec.tune.questions import Draw, Questions
+from saec.tune.samples import Sample
+from saec.tune.state import Evaluation
+from saec.verdict import DEFECT, GOOD
+
+_LONGEST = 1.0
+"""Gradients are shortened to this length, as transformers' trainer does by default."""
+
+_JUDGED = 8
+"""Validation images that are judged at once."""
+
+_MOMENTS = ("exp_avg", "exp_avg_sq")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step that was made: its number from 0, the mean loss of its images, and how many they were."""
+
+    number: int
+    loss: float
+    samples: int
+
+
+class Trainer:
+    """Trains the adapter of a model on questions; every step is a function of its number and the state.
+
+    Args:
+        questions: about the images, to the model with its adapter.
+        train: the images.
+        config: the settings.
+
+    Attributes:
+        per_epoch: steps of one epoch.
+    """
+
+    def __init__(self, questions: Questions, train: Sequence[Sample], config: TuneConfig) -> None:
+        self._questions, self._train, self._config = questions, train, config
+        self._core = questions.core
+        prompt = questions.prompt
+        text = scoring_text(prompt, config.references)
+        self._answers = answer_ids(self._core.tokenizer, text, prompt.labels)
+        self._parameters = trained(self._core.model)
+        self._optimiser = torch.optim.AdamW(self._parameters.values(), lr=config.rate, weight_decay=0.0)
+        self._labels = [s.label for s in train]
+        self._group = config.batch * config.accumulation
+        self.per_epoch = math.ceil(len(epoch_order(self._labels, 0, config.seed)) / self._group)
+
+    @property
+    def steps(self) -> int:
+        """Steps of the whole run."""
+        return self.per_epoch * self._config.epochs
+
+    def epoch(self, epoch: int, first: int) -> Iterator[Step]:
+        """The steps of an epoch from step ``first`` on, each when it is done."""
+        order = epoch_order(self._labels, epoch, self._config.seed)
+        start = epoch * self.per_epoch
+        groups = [order[i : i + self._group] for i in range(0, len(order), self._group)][first - start :]
+        size = self._config.batch
+        pieces = [[g[i : i + size] for i in range(0, len(g), size)] for g in groups]
+        draws = ([self._draw(i, epoch) for i in piece] for group in pieces for piece in group)
+        batches = self._questions.batches(draws, self._config.decoders)
+        for step, group in enumerate(pieces, first):
+            ready = ((next(batches), [self._labels[i] for i in piece]) for piece in group)
+            yield Step(step, self._step(step, ready, (n := sum(map(len, group)))), n)
+
+    def _draw(self, index: int, epoch: int) -> Draw:
+        return Draw(self._train[index], (self._config.seed, 1 + epoch))
+
+    def _step(self, step: int, batches: Iterable[tuple[list[Prepared], list[int]]], count: int) -> float:
+        """One step on the mean loss of batches with ``count`` images in all, which it returns."""
+        self._core.model.train()
+        for group in self._optimiser.param_groups:
+            group["lr"] = self._config.rate * rate_share(step, self.steps, self._config.warm_up)
+        total = 0.0
+        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+            torch.manual_seed(_step_seed(self._config.seed, step))
+            for talks, labels in batches:
+                inputs = self._core.inputs(talks)
+                logits = self._core.model(**inputs, logits_to_keep=1, use_cache=False).logits[:, -1]
+                loss = self._loss(logits, labels) / count
+                loss.backward()
+                total += float(loss.detach())
+        if not math.isfinite(total):
+            raise ModelError(f"the loss is {total} at step {step}", "lower --rate, or use another --dtype")
+        torch.nn.utils.clip_grad_norm_(self._parameters.values(), _LONGEST)
+        self._optimiser.step()
+        self._optimiser.zero_grad(set_to_none=True)
+        return total
+
+    def _loss(self, logits: torch.Tensor, labels: Sequence[int]) -> torch.Tensor:
+        """Summed cross-entropy of the label's token, over the whole vocabulary."""
+        wanted = torch.tensor([self._answers[label] for label in labels], device=logits.device)
+        return cross_entropy(logits.float(), wanted, reduction="sum")
+
+    def evaluate(self, samples: Sequence[Sample], *, epoch: int, step: int) -> Evaluation:
+        """Judge labelled images, each once, with references that are the same every time."""
+        self._core.model.eval()
+        draws = [Draw(s, (self._config.seed, 0)) for s in samples]
+        groups = [draws[i : i + _JUDGED] for i in range(0, len(draws), _JUDGED)]
+        ps: list[float] = []
+        loss = 0.0
+        for group, talks in zip(groups, self._questions.batches(groups, self._config.decoders), strict=True):
+            logits, _ = self._core.logits(talks)
+            ps += [mean_p([pair]) for pair in label_logits(logits, self._answers)]
+            loss += float(self._loss(logits[:, -1], [d.sample.label for d in group]))
+        by_label = [
+            np.array([p for p, s in zip(ps, samples, strict=True) if s.label == k]) for k in (GOOD, DEFECT)
+        ]
+        right = (float((by_label[GOOD] < 0.5).mean()) + float((by_label[DEFECT] >= 0.5).mean())) / 2
+        return Evaluation(
+            epoch=epoch, step=step, auroc=auroc(*by_label), balanced_accuracy=right, loss=loss / len(samples)
+        )
+
+    def moments(self) -> dict[str, Tensors]:
+        """The optimiser's state by group of tensors; empty before the first step."""
+        return {
+            key: {name: self._optimiser.state[p][key] for name, p in self._parameters.items()}
+            for key in _MOMENTS
+            if self._optimiser.state
+        }
+
+    def set_moments(self, parts: dict[str, Tensors], step: int) -> None:
+        """Give the optimiser what ``moments`` said after so many steps."""
+        if not step:
+            return
+        for name, p in self._parameters.items():
+            self._optimiser.state[p] = {"step": torch.tensor(float(step))} | {
+                key: parts[key][name].to(p.device, p.dtype, copy=True) for key in _MOMENTS
+            }
+
+
+def rate_share(step: int, steps: int, warm_up: float) -> float:
+    """Share of the peak learning rate at a step: a line up to it, then half a cosine down to 0."""
+    rising = math.ceil(warm_up * steps)
+    if step < rising:
+        return (step + 1) / rising
+    return 0.5 * (1 + math.cos(math.pi * (step - rising) / (steps - rising)))
+
+
+def _step_seed(seed: int, step: int) -> int:
+    return int(np.random.SeedSequence([seed, step]).generate_state(1)[0])
