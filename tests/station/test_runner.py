@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -80,7 +82,7 @@ def test_a_cloud_that_is_late_finalises_and_never_acts(tmp_path: Path) -> None:
 def test_a_cut_link_delays_no_verdict_and_all_answers_come_when_it_is_back(tmp_path: Path) -> None:
     cloud = FakeLinkCloud()
     cloud.up = False
-    with running(tmp_path, cloud, deadline=0.3) as bench:
+    with running(tmp_path, cloud, deadline=2.0) as bench:
         seqs = [bench.accept(png(UNSURE, green=250 if i % 2 else 5)) for i in range(12)]
         bench.wait(lambda: all(bench.spool.verdicts(seq) for seq in seqs))
         assert not any("final" in bench.spool.verdicts(seq) for seq in seqs)
@@ -97,7 +99,7 @@ def test_after_a_crash_nothing_is_lost_and_nothing_judged_twice(tmp_path: Path) 
     first = Bench(tmp_path, cloud)
     seqs = [first.accept(png(UNSURE, green=250)), first.accept(png(GOOD)), first.accept(png(UNSURE, green=5))]
     for frame in first.spool.frames("accepted", most=2):
-        first.runner.judge(frame)
+        first.runner.judge(frame, time.perf_counter())
     first.spool.close()
     cloud.up = True
     with running(tmp_path, cloud) as bench:
@@ -110,6 +112,32 @@ def test_after_a_crash_nothing_is_lost_and_nothing_judged_twice(tmp_path: Path) 
         assert bench.labels(seqs[2])["final"] == (0, "cloud")
         acted = {d.verdict.id for d in bench.spool.outbox("sink") if d.act}
         assert bench.spool.frame(seqs[0]).id not in acted
+
+
+def test_a_disk_that_is_full_for_a_while_costs_no_verdict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloud = FakeLinkCloud()
+    cloud.gate = threading.Event()
+    with running(tmp_path, cloud, deadline=0.3) as bench:
+        decide, refused = bench.spool.decide, []
+
+        def full(*args: object, **more: object) -> bool:
+            if len(refused) < 3:
+                refused.append(args)
+                raise sqlite3.OperationalError("database or disk is full")
+            return decide(*args, **more)  # type: ignore[arg-type]
+
+        def no_room(*_: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(bench.spool, "decide", full)
+        monkeypatch.setattr(bench.runner._pictures, "keep", no_room)
+        seqs = [bench.accept(png(UNSURE)) for _ in range(3)]
+        bench.wait(lambda: all("provisional" in bench.spool.verdicts(seq) for seq in seqs))
+        assert len(refused) == 3
+        cloud.gate.set()
+        bench.wait(lambda: done(bench, *seqs))
 
 
 def test_frames_that_cannot_be_judged_have_an_error_verdict_and_one_alarm_a_spell(tmp_path: Path) -> None:

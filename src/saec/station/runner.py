@@ -1,10 +1,10 @@
 """One line at the station: the edge judges at once, the cloud when it can, the deadline always.
 
-Four threads. *edge* takes accepted frames in their order. *cloud* asks about fresh frames first, then about
-those that were answered provisionally while the link was down or slow. *deadlines* answers by the edge for
-every fresh frame whose time is up. *versions* heeds promotions. Which verdict comes first is decided in the
-spool's transaction, so the line acts on one and a frame has one final verdict, whatever the order in which
-the threads come.
+Four threads. *edge* takes accepted frames, those that can be in time first. *cloud* asks about fresh frames
+first, then about those that were answered provisionally while the link was down or slow. *deadlines* answers
+by the edge for every fresh frame whose time is up. *versions* heeds promotions. Which verdict comes first is
+decided in the spool's transaction, so the line acts on one and a frame has one final verdict, whatever the
+order in which the threads come.
 
 Nothing is kept in memory that the spool does not hold: after a crash the frames without a verdict are judged
 and those that wait for the cloud wait on.
@@ -12,6 +12,7 @@ and those that wait for the cloud wait on.
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
 from collections import deque
@@ -37,6 +38,7 @@ from saec.pipeline.loading import Cloud
 from saec.pipeline.sources import Source
 from saec.pipeline.waiting import Pending
 from saec.schedule.dispatch import Dispatch
+from saec.station.arrivals import Answers, Arrivals
 from saec.station.edition import Edition, Look, look, open_edition
 from saec.station.guard import GuardError
 from saec.station.pictures import Pictures
@@ -55,7 +57,6 @@ MOST_ATTEMPTS = 5
 
 _FRESH = 64
 _IDLE = 0.2
-_BATCH = 16
 
 CloudFor = Callable[[str | None], Cloud | None]
 """The cloud for a version's model; None for the station's own model."""
@@ -104,11 +105,12 @@ class LineRunner:
         self._state = versions.state()
         self.edition = self._open(self._state.current)
         self.shadow = None if self._state.shadow is None else self._open(self._state.shadow)
-        self._begun: dict[int, float] = {}
+        self._arrivals = Arrivals(settings.deadline)
+        self._unsaid: deque[Pending] = deque()
         self._fresh: deque[Waiting] = deque()
         self._sent_by: dict[int, int] = {}  # seq of each fresh frame -> version
         self._attempts: dict[int, int] = {}
-        self._arrived, self._sent = threading.Event(), threading.Event()
+        self._sent = threading.Event()
         self._unfair = ""
         self._stale = False
         self.answers = Answers()
@@ -140,15 +142,14 @@ class LineRunner:
 
     def accepted(self, seq: int, begun: float) -> None:
         """A frame of this line is in the spool since ``begun`` (seconds of perf_counter)."""
-        self._begun[seq] = begun
-        self._arrived.set()
+        self._arrivals.add(seq, begun)
 
     def reopen(self) -> None:
         """Open the versions anew, as when the cloud turns out to be another."""
         self._stale = True
 
     def recover(self) -> None:
-        """After a start: what waits for the cloud without a verdict gets the edge's, too late to act on."""
+        """After a start: what an earlier process left without a verdict gets one, too late to act on."""
         after = 0
         while frames := self._spool.frames("asked", line=self.settings.name, after=after):
             for frame in frames:
@@ -157,25 +158,30 @@ class LineRunner:
                     rules = self._at(self._number(frame)).judges.rules
                     self._decide(pending, fallback_verdict(pending, rules, OVERDUE), in_time=False)
             after = frames[-1].seq
+        after = 0
+        while frames := self._spool.frames("accepted", line=self.settings.name, after=after):
+            for frame in frames:
+                self._arrivals.add_late(frame.seq)
+            after = frames[-1].seq
 
     # edge
 
     def run_edge(self, stopping: Stopping) -> None:
-        """A thread's body: judge what is accepted, in order."""
+        """A thread's body: judge what is accepted, what can be in time first."""
         while not stopping.is_set():
-            self._arrived.clear()
-            frames = self._spool.frames("accepted", line=self.settings.name, most=_BATCH)
-            if not frames:
-                self._arrived.wait(_IDLE)
-            for frame in frames:
-                if stopping.is_set():
-                    return
-                self.judge(frame)
+            for _ in range(len(self._unsaid)):
+                self._stand_in(self._unsaid.popleft())
+            entry = self._arrivals.next(_IDLE)
+            if entry is None:
+                continue
+            seq, begun = entry
+            start, frame = time.perf_counter(), self._spool.frame(seq)
+            if frame is not None and frame.state == "accepted":
+                self.judge(frame, begun)
+            self._arrivals.done(seq, time.perf_counter() - start)
 
-    def judge(self, frame: Held) -> None:
-        """The edge's part of one frame."""
-        overdue = time.perf_counter() - self.settings.deadline
-        begun = self._begun.pop(frame.seq, overdue)
+    def judge(self, frame: Held, begun: float) -> None:
+        """The edge's part of one frame, accepted at ``begun``."""
         edition, path = self.edition, self._spool.path(frame)
         try:
             seen = look(edition, frame, path, self.desk, begun)
@@ -213,8 +219,7 @@ class LineRunner:
         if route.decision == "edge":
             self._decide(pending, edge_verdict(pending, rules), edge=blob, version=str(version))
         elif rules.role == "advisory":
-            self._spool.ask(frame.seq, blob, str(version))
-            self._decide(pending, fallback_verdict(pending, rules, ADVISORY))
+            self._decide(pending, fallback_verdict(pending, rules, ADVISORY), edge=blob, version=str(version))
         else:
             self._spool.ask(frame.seq, blob, str(version))
             pending = stages.changed(pending, since=time.perf_counter())
@@ -224,7 +229,14 @@ class LineRunner:
             self.desk.hold(pending)
         self._sent.set()
         if name is not None:
-            self._pictures.keep(name, seen.image, seen.opinion, rules.calibration.threshold)
+            self._keep_picture(name, seen, rules.calibration.threshold)
+
+    def _keep_picture(self, name: str, seen: Look, threshold: float) -> None:
+        """For the status page; a disk that is full is no reason to stop judging."""
+        try:
+            self._pictures.keep(name, seen.image, seen.opinion, threshold)
+        except OSError as e:
+            self._log.warning("no picture", frame=seen.pending.source.id, error=str(e))
 
     def _drift(self, edition: Edition, seen: Look) -> None:
         before = edition.drift.state.alarm
@@ -256,7 +268,18 @@ class LineRunner:
     # deadlines
 
     def _stand_in(self, pending: Pending) -> None:
-        """The time of a fresh frame is up: the edge answers, provisionally."""
+        """The time of a fresh frame is up: the edge answers, provisionally.
+
+        Where that cannot be written, as on a full disk, it is tried again by the edge's thread: no frame is
+        handed back twice.
+        """
+        try:
+            self._overdue(pending)
+        except (OSError, sqlite3.Error) as e:
+            self._unsaid.append(pending)
+            self._log.error("verdict not written", frame=pending.source.id, error=str(e))
+
+    def _overdue(self, pending: Pending) -> None:
         pending = stages.waited(pending, time.perf_counter())
         edition = self._at(self._sent_by.get(pending.seq, self.edition.number))
         self._decide(pending, fallback_verdict(pending, edition.judges.rules, OVERDUE))
@@ -443,25 +466,6 @@ class LineRunner:
                 self._log.info("version", version=edition.number, before=self.edition.number, cloud=role)
             self.edition, self.shadow = edition, beside
         self._state = state
-
-
-class Answers:
-    """How long the line waited for the first verdict, of the last frames; safe to read from any thread."""
-
-    def __init__(self, kept: int = 1000) -> None:
-        self._seconds: deque[float] = deque(maxlen=kept)
-        self.late = 0
-
-    def add(self, seconds: float, *, late: bool) -> None:
-        self._seconds.append(seconds)
-        self.late += late
-
-    def quantiles(self) -> dict[str, float] | None:
-        """p50, p95 and p99 in milliseconds; None before the first frame."""
-        seen = sorted(self._seconds.copy())
-        if not seen:
-            return None
-        return {f"p{p}": 1e3 * seen[min(len(seen) - 1, len(seen) * p // 100)] for p in (50, 95, 99)}
 
 
 def _pending(frame: Held) -> Pending:
