@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from saec.config import FitConfig
-from saec.edge.parts import Fitted, Goods
+from saec.edge.parts import Fitted, Gated, Goods
 from saec.errors import ParityError
 from saec.line import Detector, Preparation, sha256_file
 from saec.verdict import Image
@@ -56,8 +56,8 @@ class FakeFit:
             notes=["fitted"],
         )
 
-    def _gate(self, threshold: float, defects: Iterable[Image]) -> list[str]:
+    def _gate(self, threshold: float, defects: Iterable[Image]) -> Gated:
         self.gated.append((threshold, len(list(defects))))
         if self.disagree:
             raise ParityError("the graphs disagree", "fit with --precision f32")
-        return ["parity: all agree"]
+        return Gated(["parity: all agree"], threshold)

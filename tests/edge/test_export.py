@@ -148,7 +148,7 @@ def test_feature_function_gives_the_features_of_torch(features: Features) -> Non
 def test_parity_counts_and_measures(fitted: PatchFit, judged: list) -> None:
     table = {image.tobytes(): score for image, score, _ in judged}
     exact = check_parity(fitted.net, lambda f: table[f.tobytes()], [i for i, _, _ in judged], threshold=3.0)
-    assert (exact.images, exact.flips) == (6, 0)
+    assert (exact.images, exact.threshold) == (6, 3.0)
     assert exact.largest < 1e-3
     shifted = check_parity(fitted.net, lambda f: table[f.tobytes()] + 0.5, (i for i, _, _ in judged), -1e6)
     assert shifted.largest == pytest.approx(0.5, abs=1e-2)
@@ -165,3 +165,20 @@ def test_parity_fails_where_one_label_differs(fitted: PatchFit, judged: list, sh
     with pytest.raises(ParityError, match="labels 1 of 6 calibration images otherwise") as caught:
         check_parity(fitted.net, lambda f: table[f.tobytes()] + shift, [i for i, _, _ in judged], threshold)
     assert caught.value.remedy
+
+
+@pytest.mark.parametrize("shift", [-2e-4, 2e-4])
+def test_a_threshold_within_rounding_of_a_score_is_moved_out_of_its_way(
+    fitted: PatchFit, judged: list, shift: float
+) -> None:
+    table = {image.tobytes(): score for image, score, _ in judged}
+    with torch.inference_mode():
+        exact = [float(fitted.net(torch.from_numpy(image)[None])[0]) for image, _, _ in judged]
+    threshold = exact[2] + shift / 2
+    told = [score + shift for score in exact]
+    for (image, _, _), score in zip(judged, told, strict=True):
+        table[image.tobytes()] = score
+    found = check_parity(fitted.net, lambda f: table[f.tobytes()], [i for i, _, _ in judged], threshold)
+    assert found.threshold != threshold
+    assert abs(found.threshold - threshold) < 1e-3
+    assert [s >= found.threshold for s in exact] == [s >= found.threshold for s in told]

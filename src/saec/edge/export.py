@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -70,13 +71,24 @@ def save_onnx(net: PatchNet, height: int, width: int, path: Path) -> None:
     program.save(path, external_data=False)
 
 
+ROUNDING = 1e-3
+"""By how much of itself (of 1 where it is less) a threshold may be moved out of the way of rounding."""
+
+
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """How the exported graph compares with the fitted detector over the calibration images."""
+    """How the exported graph compares with the fitted detector over the calibration images.
+
+    Attributes:
+        images: that were compared.
+        largest: difference of their scores.
+        threshold: at which both give every one of them the same label: the one that was asked for, or the
+            nearest to it where a score lay within rounding of it.
+    """
 
     images: int
     largest: float
-    flips: int
+    threshold: float
 
 
 def check_parity(
@@ -94,10 +106,9 @@ def check_parity(
         threshold: scores at or above it are defects.
 
     Raises:
-        ParityError: a label differs.
+        ParityError: a label differs by more than rounding.
     """
-    images = flips = 0
-    largest = 0.0
+    scores: list[tuple[float, float]] = []
 
     def fitted_score(frame: NDArray[np.uint8]) -> float:
         with torch.inference_mode():
@@ -107,14 +118,28 @@ def check_parity(
     with one_thread(), ThreadPoolExecutor(WORKERS) as pool:
         while some := list(islice(stream, 2 * WORKERS)):
             for frame, fitted in zip(some, pool.map(fitted_score, some), strict=True):
-                score = exported(frame)
-                images += 1
-                largest = max(largest, abs(fitted - score))
-                flips += (fitted >= threshold) != (score >= threshold)
-    if flips:
+                scores.append((fitted, exported(frame)))
+    agreed = _agreed(scores, threshold)
+    largest = max((abs(a - b) for a, b in scores), default=0.0)
+    if abs(agreed - threshold) > ROUNDING * max(1.0, abs(threshold)):
+        flips = sum((a >= threshold) != (b >= threshold) for a, b in scores)
         raise ParityError(
-            f"the exported graph labels {flips} of {images} calibration images otherwise than the detector "
-            f"that was fitted (largest score difference {largest:.2g})",
+            f"the exported graph labels {flips} of {len(scores)} calibration images otherwise than the "
+            f"detector that was fitted (largest score difference {largest:.2g})",
             "fit with --precision f32",
         )
-    return Parity(images, largest, flips)
+    return Parity(len(scores), largest, agreed)
+
+
+def _agreed(scores: Sequence[tuple[float, float]], threshold: float) -> float:
+    """The nearest threshold that lies between the two scores of no image."""
+
+    def parts(t: float) -> list[tuple[float, float]]:
+        return [(min(s), max(s)) for s in scores if (s[0] >= t) != (s[1] >= t)]
+
+    up = down = threshold
+    while split := parts(up):
+        up = math.nextafter(max(high for _, high in split), math.inf)
+    while split := parts(down):
+        down = min(low for low, _ in split)
+    return up if up - threshold <= threshold - down else down

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from saec.config import FitConfig
 from saec.edge.graph import GRAPH
-from saec.edge.parts import Fitted, Goods
+from saec.edge.parts import Fitted, Gated, Goods
 from saec.edge.preparation import input_size, prepare
 from saec.edge.yolo import YoloRule, fit_yolo
 from saec.errors import DataError, ExtraError
@@ -90,13 +90,19 @@ def _exported(
     def score(frame: Image) -> float:
         return float(graph(frame[None])[0][0])
 
-    def gate(threshold: float, defects: Iterable[Image]) -> list[str]:
+    def gate(threshold: float, defects: Iterable[Image]) -> Gated:
         frames = (prepare(frame, preparation) for frame in chain(goods.frames(), defects))
         parity = check_parity(fit.net, score, frames, threshold)
-        return [
+        notes = [
             f"parity: the exported graph gives the fitted detector's label on all {parity.images} "
             f"calibration images; largest score difference {parity.largest:.1e}"
         ]
+        if parity.threshold != threshold:
+            notes.append(
+                f"the threshold was moved from {threshold:.6g} to {parity.threshold:.6g}: the score of a "
+                "calibration image lay within rounding of it"
+            )
+        return Gated(notes, parity.threshold)
 
     names = sorted(path.name for path in folder.iterdir())
     return Fitted(
@@ -193,7 +199,7 @@ def yolo_fit(weights: Path, rule: YoloRule) -> DetectorFit:
             scores=made.scores,
             order=list(range(goods.count)),
             score=made.score,
-            gate=lambda threshold, defects: [],
+            gate=lambda threshold, defects: Gated([], threshold),
             notes=["the seed's rule: an ImageNet classifier's confidence, no defect detector"],
             threshold=made.threshold,
         )

@@ -32,6 +32,14 @@ class Goods:
     roi_mask: Path | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Gated:
+    """What a gate found: sentences, and the threshold at which exported and fitted agree on every label."""
+
+    notes: list[str]
+    threshold: float
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Fitted:
     """A fitted and exported detector.
@@ -41,7 +49,7 @@ class Fitted:
         scores: score of each good as if unseen.
         order: indices of goods, in the order in which they cover all of them; the first of them at least.
         score: the exported graph's score of a frame.
-        gate: (threshold, calibration defects) -> sentences; compares the exported graph with the
+        gate: (threshold, calibration defects) -> what came of it; compares the exported graph with the
             fitted detector on every calibration image, and raises ParityError where a label differs.
         notes: sentences for the user.
         threshold: where the detector itself says defect, or None to take it from the goods' scores.
@@ -52,6 +60,6 @@ class Fitted:
     scores: NDArray[np.float64]
     order: list[int]
     score: Callable[[Image], float]
-    gate: Callable[[float, Iterable[Image]], list[str]]
+    gate: Callable[[float, Iterable[Image]], Gated]
     notes: list[str]
     threshold: float | None = None

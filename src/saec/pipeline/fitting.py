@@ -96,7 +96,8 @@ def fit_line(
         scores = dict(zip(hashes, fitted.scores.tolist(), strict=True))
         calibration = _calibrated(fitted, scores, defects, defect_hashes, config, gate, created)
         calibration = with_asking(msgspec.structs.replace(calibration, complexities=complexities))
-        notes = [*fitted.notes, *fitted.gate(calibration.threshold, _frames(defects, config.bits))]
+        gated = fitted.gate(calibration.threshold, _frames(defects, config.bits))
+        calibration = msgspec.structs.replace(calibration, threshold=gated.threshold)
         _references(partial, [items[i].path for i in fitted.order[: max(config.references, 1)]])
         manifest.write(partial)
         line = Line(
@@ -111,7 +112,13 @@ def fit_line(
             fit=msgspec.to_builtins(config),
         )
         LineProfile.create(partial, line, calibration)
-    summary = FitSummary(len(items), duplicates, len(defects), _outlying(items, fitted.scores), notes)
+    summary = FitSummary(
+        len(items),
+        duplicates,
+        len(defects),
+        _outlying(items, fitted.scores),
+        [*fitted.notes, *gated.notes],
+    )
     return LineProfile.open(target), summary
 
 

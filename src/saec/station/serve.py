@@ -12,7 +12,7 @@ from saec.station.api import make_app
 from saec.station.settings import Settings
 from saec.station.station import CloudFor, Station
 from saec.web.access import Tokens
-from saec.web.serving import Server, listen, wait_for_signal
+from saec.web.serving import Patience, Server, listen, wait_for_signal
 
 log = structlog.get_logger()
 
@@ -29,6 +29,7 @@ def serve(settings: Settings, *, cloud_for: CloudFor | None = None) -> None:
         server = Server(
             uvicorn.Config(
                 make_app(station, tokens),
+                http=Patience,
                 log_config=None,
                 access_log=False,
                 timeout_keep_alive=5,
