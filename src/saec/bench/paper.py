@@ -87,18 +87,19 @@ def compare(
     Raises:
         SaecError: the data cannot be prepared.
     """
-    opened = {name: Cloud(config) for name, config in plan.clouds.items()}
+    sets = [(seed, one) for seed in plan.seeds for one in bench_sets(plan.given, seed, plan.work)]
     done: list[Judgement] = []
     absent: list[Absent] = []
-    for seed in plan.seeds:
-        for bench_set in bench_sets(plan.given, seed, plan.work):
-            for name in ROWS:
-                say(f"{bench_set.name}, seed {seed}: {name}")
-                try:
-                    done.extend(_judge(plan, bench_set, seed, name, opened.get(name), progress))
-                except SaecError as e:
-                    absent.append(Absent(dataset=bench_set.name, row=name, why=f"not measured: {e}"))
-                    say(absent[-1].why)
+    for name in ROWS:
+        # One model at a time: two of seven billion weights fit few GPUs, and a row's memory is to be its own.
+        cloud = Cloud(plan.clouds[name]) if name in plan.clouds else None
+        for seed, bench_set in sets:
+            say(f"{name}: {bench_set.name}, seed {seed}")
+            try:
+                done.extend(_judge(plan, bench_set, seed, name, cloud, progress))
+            except SaecError as e:
+                absent.append(Absent(dataset=bench_set.name, row=name, why=f"not measured: {e}"))
+                say(absent[-1].why)
     return done, _once(absent)
 
 
