@@ -102,6 +102,7 @@ def test_a_file_in_the_folder_reaches_the_sink(running: Running, tmp_path: Path)
         ({"line": "nowhere"}, 404, "no line"),
         ({"line": "..%2F..%2Fetc"}, 404, ""),
         ({"Content_Type": "text/html"}, 415, "text/html"),
+        ({"Content_Encoding": "gzip"}, 415, "Content-Encoding"),
         ({"data": b""}, 400, "empty"),
         ({"Idempotency_Key": "a b"}, 400, "Idempotency-Key"),
         ({"Idempotency_Key": "x" * 201}, 400, "Idempotency-Key"),
@@ -147,6 +148,15 @@ def test_an_id_that_is_not_there_is_not_found(running: Running, id: str) -> None
     running.post(png(GOOD))
     for rest in ("", "/image", "/map"):
         assert running.client.get(f"/v1/frames/{id}{rest}").status_code == 404
+
+
+@pytest.mark.parametrize("query", ["after=99999999999999999999999", "after=-1", "after=x", "limit=0"])
+def test_a_number_out_of_range_is_named(running: Running, query: str) -> None:
+    assert running.client.get(f"/v1/alarms?{query}").status_code == 422
+
+
+def test_a_path_is_never_answered_by_another_address(running: Running) -> None:
+    assert running.client.get("/v1/frames/").status_code == 404
 
 
 def test_a_full_spool_is_said_to_be_full(settings: Settings, cloud: FakeLinkCloud) -> None:

@@ -41,11 +41,13 @@ _POLICY = (
     "script-src 'unsafe-inline'; frame-ancestors 'none'"
 )
 _LONGEST_WAIT = 60.0
+_LAST = 2**63 - 1
+"""The largest number that the database holds."""
 
 
 def make_app(station: Station, tokens: Tokens) -> FastAPI:
     """The application of one station."""
-    app = FastAPI(title="SAEC station", docs_url="/docs", redoc_url=None)
+    app = FastAPI(title="SAEC station", docs_url="/docs", redoc_url=None, redirect_slashes=False)
 
     def known(request: Request) -> None:
         """Note whose request it is; 401 for nobody's."""
@@ -91,6 +93,8 @@ def make_app(station: Station, tokens: Tokens) -> FastAPI:
         kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
         if kind not in _KINDS:
             raise HTTPException(415, f"Content-Type {kind[:80]!r} is not one of {', '.join(_KINDS)}")
+        if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+            raise HTTPException(415, "send the image file itself, without a Content-Encoding")
         data = await read_body(request, LARGEST, seconds=BODY_SECONDS)
         if not data:
             raise HTTPException(400, "the body is empty: send the image file")
@@ -139,7 +143,10 @@ def make_app(station: Station, tokens: Tokens) -> FastAPI:
         return [_record(station, frame) for frame, _ in station.spool.latest(limit, line=line)]
 
     @closed.get("/v1/alarms")
-    def get_alarms(limit: Annotated[int, Query(ge=1, le=500)] = 50, after: int = 0) -> Any:
+    def get_alarms(
+        limit: Annotated[int, Query(ge=1, le=500)] = 50,
+        after: Annotated[int, Query(ge=0, le=_LAST)] = 0,
+    ) -> Any:
         return msgspec.to_builtins(station.spool.alarms(limit, after=after))
 
     @closed.get("/v1/status")

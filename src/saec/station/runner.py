@@ -24,6 +24,7 @@ from typing import Any
 import msgspec
 import structlog
 
+from saec.config import LinkConfig
 from saec.errors import LinkError
 from saec.pipeline import stages
 from saec.pipeline.desk import Desk
@@ -54,6 +55,10 @@ ADVISORY = "advisory-cloud"
 
 MOST_ATTEMPTS = 5
 """After so many answers that were no answer, a frame gets the edge's label as final."""
+
+_MARGIN = 0.1
+"""Seconds before the deadline at which the edge answers for the cloud, since its verdict must be written to
+the disk by then. At most a fifth of the deadline."""
 
 _FRESH = 64
 _IDLE = 0.2
@@ -116,7 +121,11 @@ class LineRunner:
         self.answers = Answers()
         connected = settings.cloud and cloud_for(None) is not None
         dispatch: Dispatch[Pending] = Dispatch(
-            batch=batch, capacity=_FRESH, deadline=settings.deadline, connected=connected
+            batch=batch,
+            capacity=_FRESH,
+            deadline=settings.deadline,
+            connected=connected,
+            config=LinkConfig(margin=min(_MARGIN, settings.deadline / 5)),
         )
         self._batch, self._connected = batch, connected
         self.desk = Desk(dispatch, self._stand_in)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from fastapi import HTTPException, Request
+from starlette.requests import ClientDisconnect
 
 BODY_SECONDS = 30.0
 """A body must have arrived by then."""
@@ -20,7 +21,7 @@ async def read_body(request: Request, largest: int, *, seconds: float = BODY_SEC
         seconds: within which it must have arrived.
 
     Raises:
-        HTTPException: 413 when it is larger, 408 when it is late.
+        HTTPException: 413 when it is larger, 408 when it is late, 400 when the connection ends before it.
     """
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > largest:
@@ -30,6 +31,8 @@ async def read_body(request: Request, largest: int, *, seconds: float = BODY_SEC
             return await _read(request.stream(), largest)
     except TimeoutError:
         raise HTTPException(408, f"the body did not arrive within {seconds:g} s") from None
+    except ClientDisconnect:
+        raise HTTPException(400, "the connection ended before the body") from None
 
 
 async def _read(chunks: AsyncIterator[bytes], largest: int) -> bytes:
