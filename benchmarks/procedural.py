@@ -41,7 +41,7 @@ def _arguments() -> argparse.ArgumentParser:
     edge.add_argument("--difficulties", type=float, nargs="+", default=[0.2, 0.5, 0.8])
     edge.add_argument("--variations", type=float, nargs="+", default=[0.0, 0.5])
     edge.add_argument("--product", type=int, default=2**31, help="seed of the product (default 2^31)")
-    edge.add_argument("--folds", type=int, default=5, help="of the fit; they set no rank (default 5)")
+    edge.add_argument("--folds", type=int, default=5, help="of the fit (default 5; saec fit takes 20)")
     edge.add_argument("--work", type=Path, default=Path("runs/benchmark-procedural"), help="what is kept")
     edge.add_argument("--json", type=Path, help="write the figures")
     edge.add_argument("--markdown", type=Path, help="write the tables")
