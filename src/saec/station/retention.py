@@ -15,6 +15,39 @@ _FULL = 0.9
 
 _STEP = 200
 
+JUMP = 60.0
+"""Seconds between two looks by which a clock may go wrong; more is a jump."""
+
+REST = 3600.0
+"""Seconds after a jump of the clock in which nothing is deleted for its age."""
+
+
+class ClockGuard:
+    """Whether ages can be trusted: for a while after a jump of the clock they cannot.
+
+    A clock that is set forward by weeks makes everything old at once. So nothing is deleted for ``REST``
+    seconds after a jump, in which it can be put right.
+    """
+
+    def __init__(self) -> None:
+        self._ahead: float | None = None
+        self._rest = 0.0
+
+    def look(self, wall: float, steady: float) -> tuple[bool, float]:
+        """Whether ages can be trusted now, and by how many seconds the clock has jumped since the last look.
+
+        Args:
+            wall: seconds since the epoch, by the clock that can be set.
+            steady: seconds by one that cannot.
+        """
+        ahead = wall - steady
+        jump = 0.0 if self._ahead is None else ahead - self._ahead
+        self._ahead = ahead
+        if abs(jump) > JUMP:
+            self._rest = steady + REST
+            return False, jump
+        return steady >= self._rest, 0.0
+
 
 @dataclass(frozen=True, slots=True)
 class Swept:

@@ -15,7 +15,7 @@ from saec.pipeline.loading import Cloud
 from saec.station.clouds import Clouds
 from saec.station.pictures import Pictures
 from saec.station.records import Accepted, Held, NewFrame
-from saec.station.retention import sweep
+from saec.station.retention import REST, ClockGuard, sweep
 from saec.station.runner import LineRunner
 from saec.station.settings import Settings
 from saec.station.sinks import VerdictSink, open_sink
@@ -173,7 +173,15 @@ class Station:
                 pause, told = 0.5, False
 
     def _sweep(self, stopping: Stopping) -> None:
+        guard = ClockGuard()
         while not stopping.is_set():
+            trusted, jump = guard.look(time.time(), time.monotonic())
+            if jump:
+                text = f"the clock jumped by {jump:+.0f} s; nothing is deleted for its age for {REST:.0f} s"
+                self.spool.alarm("clock", text)
+            if not trusted:
+                stopping.wait(_SWEEP)
+                continue
             swept = sweep(self.spool, self.settings.retention, time.time(), self._expire)
             if swept.images or swept.records or swept.expired:
                 log.info("swept", images=swept.images, records=swept.records, expired=swept.expired)
