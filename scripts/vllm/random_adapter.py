@@ -15,7 +15,7 @@ from transformers import Qwen2_5_VLForConditionalGeneration
 from saec.cloud.checkpoint import SMALL
 
 TARGETS = r"model\.language_model\.layers\.\d+\.self_attn\.(q|k|v|o)_proj|model\.visual\.merger\.mlp\.(0|2)"
-SCALE = 0.3
+SCALE = 0.1
 """Of the random B: enough to move P(defect) well, not so much that no label is answered."""
 
 

@@ -72,6 +72,16 @@ def test_vllm_judges_as_this_process_does(references):
     np.testing.assert_allclose(there, here, rtol=0, atol=1e-3)
 
 
+@pytest.mark.parametrize("settings", [{"views": 2}, {"scoring": "rank"}, {"side": 252}], ids=str)
+def test_vllm_is_asked_in_other_ways_alike(settings):
+    queries = _queries(1)[:4]
+    link = RemoteConfig(url=URL, timeout=120.0)
+    remote = open_engine(CloudConfig(references=1, remote=link, **settings))
+    there, here = _ps(remote, queries), _ps(_local(1, **settings), queries)
+    _report(f"small, {settings}", there, here)
+    np.testing.assert_allclose(there, here, rtol=0, atol=1e-3)
+
+
 def test_vllm_describes_as_this_process_does():
     queries = _queries(1)[1:12:2]
     assert _remote("small", 1).explain(queries) == _local(1).explain(queries)

@@ -81,8 +81,9 @@ def export(model: Qwen2_5_VLForConditionalGeneration, tokenizer: Tokenizer, fold
     preprocessor = {
         "image_processor_type": "Qwen2VLImageProcessor",
         "processor_class": "Qwen2_5_VLProcessor",
-        "min_pixels": SIDE * SIDE,
-        "max_pixels": SIDE * SIDE,
+        # Wide enough that a server leaves a picture alone that comes at the size it is to be seen at.
+        "min_pixels": 56 * 56,
+        "max_pixels": 448 * 448,
         "patch_size": 14,
         "temporal_patch_size": 2,
         "merge_size": 2,
