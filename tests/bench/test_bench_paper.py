@@ -255,12 +255,12 @@ def test_rows_without_a_model_are_absent_and_the_rest_judge_the_same_images(
     plan = Plan(given=Given(data=[data]), seeds=(1, 2), work=tmp_path / "work", clouds=clouds)
     done, absent = compare(plan)
     assert [(j.row.baseline, j.seed) for j in done] == [
-        (row, seed) for row in ("cloud", "edge", "saec") for seed in (1, 2)
+        (row, seed) for row in ("edge", "cloud", "saec") for seed in (1, 2)
     ]
     assert {a.row for a in absent} == {"yolo", "seed", "llava"}
     assert all("give --" in a.why for a in absent)
     assert len({j.data for j in done}) == 1
-    cloud, _, edge, *_ = done
+    edge, _, cloud, *_ = done
     assert cloud.row.metrics.accuracy == 1.0
     assert edge.row.metrics.accuracy == 14 / 16  # the edge errs on one good and one defect
     again, _ = compare(plan)  # takes the place of the earlier runs

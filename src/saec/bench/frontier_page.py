@@ -48,6 +48,11 @@ _COLOURS = {
     "seed-unlimited": "#b3261e",
     "cloud": "#6a3d9a",
 }
+_SHOWN = (
+    ("accuracy", "accuracy, %"),
+    ("escape_rate", "escapes, % of defects"),
+    ("joules", "energy, J per frame"),
+)
 _MARKERS = {"edge": "s", "gate": "D", "seed-unlimited": "^", "cloud": "o"}
 
 
@@ -182,15 +187,19 @@ def plot(curves: Sequence[Curves], stem: Path) -> list[str]:
     from matplotlib import rc_context
 
     with rc_context(STYLE):
-        figure = new_figure(3.3 * len(curves) + 1.9, 7.2)
-        axes = figure.subplots(3, len(curves), squeeze=False, sharex=True, sharey="row")
+        across = len(curves) == 1  # then the three panels stand side by side
+        figure = new_figure(12.2, 3.2) if across else new_figure(3.3 * len(curves) + 1.9, 7.2)
+        shape = (1, 3) if across else (3, len(curves))
+        axes = figure.subplots(*shape, squeeze=False, sharex=True, sharey=False if across else "row")
+        axes = axes.T if across else axes
         for column, c in enumerate(curves):
-            for row, what in enumerate(("accuracy", "escape_rate", "joules")):
+            for row, (what, label) in enumerate(_SHOWN):
                 _panel(axes[row][column], c, what)
-            axes[0][column].set_title(c.cloud, fontsize=9)
-            axes[2][column].set_xlabel("frames asked about, %")
-        for row, label in enumerate(("accuracy, %", "escapes, % of defects", "energy, J per frame")):
-            axes[row][0].set_ylabel(label)
+                if column == 0:
+                    axes[row][0].set_ylabel(label)
+                if across or row == len(_SHOWN) - 1:
+                    axes[row][column].set_xlabel("frames asked about, %")
+            axes[0][column].set_title(f"cloud {c.cloud}" if across else c.cloud, fontsize=9)
         handles, labels = axes[0][0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside right upper", fontsize=8)
         c = curves[0]

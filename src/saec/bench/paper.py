@@ -90,8 +90,9 @@ def compare(
     sets = [(seed, one) for seed in plan.seeds for one in bench_sets(plan.given, seed, plan.work)]
     done: list[Judgement] = []
     absent: list[Absent] = []
-    for name in ROWS:
-        # One model at a time: two of seven billion weights fit few GPUs, and a row's memory is to be its own.
+    # The edge's rows first, and one model at a time: what was loaded before is in a row's memory, and two
+    # models of seven billion weights fit few GPUs.
+    for name in sorted(ROWS, key=lambda row: BASELINES[row].asks is not None):
         cloud = Cloud(plan.clouds[name]) if name in plan.clouds else None
         for seed, bench_set in sets:
             say(f"{name}: {bench_set.name}, seed {seed}")
