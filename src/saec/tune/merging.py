@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 from transformers import Qwen2_5_VLForConditionalGeneration
 
-from saec.cloud.checkpoint import check_adapter, check_checkpoint, find_checkpoint, weights_hash
+from saec.cloud.checkpoint import check_adapter, check_checkpoint, find_checkpoint, weight_files, weights_hash
 from saec.cloud.loading import load_model, pick_device, pick_dtype
 from saec.config import CloudConfig, TuneConfig
 from saec.data.manifest import FILE as MANIFEST
@@ -64,6 +64,8 @@ def merge(adapter: Path, out: Path, config: TuneConfig) -> None:
     partial = out.with_name(f".{out.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     model.merge_and_unload().save_pretrained(partial)
+    for path in weight_files(partial):  # which safetensors makes for their owner alone
+        shutil.copymode(partial / "config.json", path)
     for path in sorted(p for pattern in _COPIED for p in base.glob(pattern)):
         if not (partial / path.name).exists() and not path.name.endswith(".index.json"):
             shutil.copyfile(path, partial / path.name)
