@@ -127,6 +127,7 @@ def test_a_killed_run_goes_on_to_the_very_same_adapter(tuned, tmp_path: Path, at
 def test_a_finished_adapter_is_left_alone(tuned) -> None:
     data, adapter, config, card = tuned
     assert tune(data, adapter, config, created="later", resume=True) == card
+    assert not (adapter / STATE).exists()
     with pytest.raises(ConfigError, match="not empty"):
         tune(data, adapter, config, created=WHEN)
     other = msgspec.structs.replace(config, rank=4)

@@ -26,7 +26,7 @@ from saec.errors import ConfigError, ExtraError, ModelError
 from saec.line import write_json
 from saec.tune.adapting import Tensors, adapter_tensors, add_adapter, load_base, set_adapter
 from saec.tune.card import FILE, AdapterCard, Speed, counts_of, data_hash
-from saec.tune.merging import refuse_used
+from saec.tune.merging import read_adapter_card, refuse_used
 from saec.tune.questions import Questions, prompt_of
 from saec.tune.samples import TuneData, read_data
 from saec.tune.state import Progress, Task, read_state, save_state
@@ -110,10 +110,9 @@ def _check(config: TuneConfig) -> None:
 
 def _finished(out: Path, task: Task) -> AdapterCard | None:
     """The card of an adapter that is done already, for the same task."""
-    path = out / FILE
-    if not path.is_file():
+    if not (out / ADAPTER_WEIGHTS).is_file():
         return None
-    card = msgspec.json.decode(path.read_bytes(), type=AdapterCard)
+    card = read_adapter_card(out)
     if card.task != task:
         raise ConfigError(f"{out} holds an adapter of another task", "name another folder")
     return card
@@ -191,7 +190,7 @@ class _Run:
 
 
 def _finish(run: _Run, data: TuneData, speed: Speed, *, demonstration: bool, created: str) -> AdapterCard:
-    """Write the best weights and the card; the state goes last."""
+    """Write the adapter, its weights last: without them it is none."""
     before, *epochs = run.progress.evaluations
     chosen = run.progress.best
     assert chosen is not None  # there is at least one epoch
@@ -209,10 +208,12 @@ def _finish(run: _Run, data: TuneData, speed: Speed, *, demonstration: bool, cre
         saec=saec.__version__,
     )
     run.model.peft_config["default"].save_pretrained(str(run.out))
-    (run.out / ADAPTER_WEIGHTS).write_bytes(save(run.best, metadata={"format": "pt"}))
     data.manifest.about = {"made_by": "saec tune", "dataset": data.dataset, "prompt": card.task.prompt}
     data.manifest.write(run.out)
     write_json(run.out / FILE, card)
+    partial = run.out / f"{ADAPTER_WEIGHTS}.partial"
+    partial.write_bytes(save(run.best, metadata={"format": "pt"}))
+    partial.replace(run.out / ADAPTER_WEIGHTS)
     (run.out / STATE).unlink()
     return card
 
