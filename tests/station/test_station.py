@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -169,6 +170,26 @@ def test_a_full_spool_is_said_to_be_full(settings: Settings, cloud: FakeLinkClou
         assert answer.headers["retry-after"]
         running.post(png(DEFECT))
         assert running.station.spool.counters()["refused:http:anyone"] == 2
+        assert [a["kind"] for a in running.client.get("/v1/alarms").json()] == ["refused"]
+
+
+def test_a_refusal_that_a_full_disk_cannot_count_is_counted_later(
+    settings: Settings, cloud: FakeLinkCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import msgspec
+
+    tight = msgspec.structs.replace(settings, spool=SpoolLimits(free_gigabytes=1e6))
+    with Running(tight, cloud, Tokens(None)) as running:
+
+        def full(*_: object) -> None:
+            raise sqlite3.OperationalError("database or disk is full")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(running.station.spool, "count", full)
+            assert [running.post(png(GOOD)).status_code for _ in range(2)] == [507, 507]
+        assert running.client.get("/v1/alarms").json() == []
+        assert running.post(png(GOOD)).status_code == 507
+        assert running.station.spool.counters()["refused:http:anyone"] == 3
         assert [a["kind"] for a in running.client.get("/v1/alarms").json()] == ["refused"]
 
 

@@ -76,6 +76,9 @@ def open_database(path: Path) -> sqlite3.Connection:
         db.executescript(_SCHEMA)
         if version == 0:  # else nothing is written, so that a station starts on a full disk
             db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    except sqlite3.OperationalError as e:  # of the disk, not of what stands on it
+        db.close()
+        raise SpoolError(f"{path} cannot be opened: {e}", "look at the disk and at the room on it") from e
     except sqlite3.DatabaseError as e:
         db.close()
         raise SpoolError(f"{path} is damaged: {e}", "restore it from a backup, or move it away") from e

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -55,6 +57,7 @@ class Station:
         self._clouds = Clouds(settings.cloud, data / "clouds")
         self._stopping = Stopping()
         self._full: set[str] = set()
+        self._uncounted: Counter[str] = Counter()
         self._lock = threading.Lock()
         try:
             self.runners = self._open_lines(cloud_for or self._clouds)
@@ -138,14 +141,21 @@ class Station:
         return accepted
 
     def refused(self, source: str, reason: str) -> None:
-        """A frame was not taken: counted, and an alarm for the first of a spell."""
-        with self._lock:
-            first = source not in self._full
-            self._full.add(source)
+        """A frame was not taken: counted, and an alarm for the first of a spell.
+
+        Where the disk has no room for that either, it is counted with the next one that finds some.
+        """
         log.warning("frame refused", source=source, reason=reason)
-        self.spool.count(f"refused:{source}")
-        if first:
-            self.spool.alarm("refused", f"{source}: {reason}")
+        with self._lock:
+            self._uncounted[source] += 1
+            try:
+                self.spool.count(f"refused:{source}", self._uncounted[source])
+                self._uncounted[source] = 0
+                if source not in self._full:
+                    self.spool.alarm("refused", f"{source}: {reason}")
+                    self._full.add(source)
+            except sqlite3.OperationalError as e:
+                log.error("refusal not counted yet", source=source, error=str(e))
 
     # threads
 
