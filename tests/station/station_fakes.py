@@ -95,7 +95,7 @@ class Bench:
         bodies = {
             "edge": self.runner.run_edge,
             "cloud": self.runner.run_cloud,
-            "versions": self.runner.run_versions,
+            "versions": self.runner.editions.run,
             "watch": lambda _: self.runner.desk.watch(),
         }
         failed: Callable[[str, BaseException], None] = lambda name, e: self.failures.append(f"{name}: {e!r}")  # noqa: E731

@@ -179,13 +179,13 @@ def test_a_promotion_takes_the_next_frame_and_frames_in_flight_finish_on_the_old
         assert profile is not None
         profile.recalibrated(CALIBRATION)
         bench.versions.promote(bench.versions.add(bench.profile))
-        bench.wait(lambda: bench.runner.edition.number == 2)
+        bench.wait(lambda: bench.runner.editions.current.number == 2)
         cloud.gate.set()
         new = bench.accept(png(GOOD))
         bench.wait(lambda: done(bench, old, new))
         assert (bench.spool.frame(old).version, bench.spool.frame(new).version) == ("1", "2")
         bench.versions.shadow(1)
-        bench.wait(lambda: bench.runner.shadow is not None)
+        bench.wait(lambda: bench.runner.editions.shadow is not None)
         bench.accept(png(GOOD))
         bench.wait(lambda: "shadow:cell:v1:same" in bench.spool.counters())
 

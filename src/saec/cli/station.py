@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,6 +68,10 @@ def command(ctx: click.Context, config: Path | None, check: bool, log_level: str
 
     configure_logs(log_level)
     serve(settings)
+    # All is closed and synced. Libraries that still hold threads of their own (cameras, inference) have been
+    # seen to crash while the interpreter takes them down, and a supervisor would take that for a failure.
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _check(settings: Settings) -> None:

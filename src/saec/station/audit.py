@@ -19,11 +19,11 @@ from saec.pipeline.judge import decide
 from saec.pipeline.sources import Source
 from saec.station.clouds import Clouds
 from saec.station.edition import Edition, open_edition
+from saec.station.editions import CloudFor
 from saec.station.guard import GuardError
 from saec.station.reading import SpoolReader
 from saec.station.records import Held
 from saec.station.settings import Settings
-from saec.station.station import CloudFor
 from saec.station.versions import VersionStore
 from saec.verdict import EdgeOpinion, Verdict
 

@@ -16,7 +16,6 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -35,19 +34,19 @@ from saec.pipeline.judge import (
     error_verdict,
     fallback_verdict,
 )
-from saec.pipeline.loading import Cloud
 from saec.pipeline.sources import Source
 from saec.pipeline.waiting import Pending
 from saec.schedule.dispatch import Dispatch
 from saec.station.arrivals import Answers, Arrivals
-from saec.station.edition import Edition, Look, look, open_edition
+from saec.station.edition import Edition, Look, look
+from saec.station.editions import CloudFor, Editions
 from saec.station.guard import GuardError
 from saec.station.pictures import Pictures
 from saec.station.records import Held
 from saec.station.settings import LineSettings
 from saec.station.spool import Spool
 from saec.station.threads import Stopping
-from saec.station.versions import Versions, VersionStore
+from saec.station.versions import VersionStore
 from saec.verdict import DEFECT, CloudQuery, Verdict
 
 ADVISORY = "advisory-cloud"
@@ -62,9 +61,6 @@ the disk by then. At most a fifth of the deadline."""
 
 _FRESH = 64
 _IDLE = 0.2
-
-CloudFor = Callable[[str | None], Cloud | None]
-"""The cloud for a version's model; None for the station's own model."""
 
 log = structlog.get_logger()
 
@@ -89,8 +85,7 @@ class LineRunner:
         pictures: keeps pictures of frames with their maps.
 
     Attributes:
-        edition: the version that judges now.
-        shadow: one that judges beside it, without effect.
+        editions: the versions that judge.
     """
 
     def __init__(
@@ -103,13 +98,10 @@ class LineRunner:
         batch: int,
         pictures: Pictures,
     ) -> None:
-        self.settings, self.versions = settings, versions
-        self._spool, self._cloud_for, self._pictures = spool, cloud_for, pictures
+        self.settings = settings
+        self._spool, self._pictures = spool, pictures
         self._log = log.bind(line=settings.name)
-        self._editions: dict[int, Edition] = {}
-        self._state = versions.state()
-        self.edition = self._open(self._state.current)
-        self.shadow = None if self._state.shadow is None else self._open(self._state.shadow)
+        self.editions = Editions(settings, versions, cloud_for, spool)
         self._arrivals = Arrivals(settings.deadline)
         self._unsaid: deque[Pending] = deque()
         self._fresh: deque[Waiting] = deque()
@@ -117,7 +109,6 @@ class LineRunner:
         self._attempts: dict[int, int] = {}
         self._sent = threading.Event()
         self._unfair = ""
-        self._stale = False
         self.answers = Answers()
         connected = settings.cloud and cloud_for(None) is not None
         dispatch: Dispatch[Pending] = Dispatch(
@@ -133,12 +124,13 @@ class LineRunner:
     def status(self) -> dict[str, Any]:
         """What is asked of it: version, shadow, link and queue."""
         state = self.desk.state(time.perf_counter())
-        drift = self.edition.drift.state
+        current, shadow = self.editions.current, self.editions.shadow
+        drift = current.drift.state
         return {
-            "version": self.edition.number,
-            "shadow": None if self.shadow is None else self.shadow.number,
-            "threshold": self.edition.judges.rules.calibration.threshold,
-            "cloud": self.edition.judges.rules.role if self._connected else None,
+            "version": current.number,
+            "shadow": None if shadow is None else shadow.number,
+            "threshold": current.judges.rules.calibration.threshold,
+            "cloud": current.judges.rules.role if self._connected else None,
             "link": state.link if self._connected else None,
             "queue": state.queue,
             "deadline_s": self.settings.deadline,
@@ -153,10 +145,6 @@ class LineRunner:
         """A frame of this line is in the spool since ``begun`` (seconds of perf_counter)."""
         self._arrivals.add(seq, begun)
 
-    def reopen(self) -> None:
-        """Open the versions anew, as when the cloud turns out to be another."""
-        self._stale = True
-
     def recover(self) -> None:
         """After a start: what an earlier process left without a verdict gets one, too late to act on."""
         after = 0
@@ -164,7 +152,7 @@ class LineRunner:
             for frame in frames:
                 if not self._spool.verdicts(frame.seq):
                     pending = _pending(frame)
-                    rules = self._at(self._number(frame)).judges.rules
+                    rules = self.editions.of(frame).judges.rules
                     self._decide(pending, fallback_verdict(pending, rules, OVERDUE), in_time=False)
             after = frames[-1].seq
         after = 0
@@ -191,7 +179,7 @@ class LineRunner:
 
     def judge(self, frame: Held, begun: float) -> None:
         """The edge's part of one frame, accepted at ``begun``."""
-        edition, path = self.edition, self._spool.path(frame)
+        edition, path = self.editions.current, self._spool.path(frame)
         try:
             seen = look(edition, frame, path, self.desk, begun)
         except Exception as e:
@@ -200,8 +188,7 @@ class LineRunner:
         self._unfair = ""
         self._route(frame, edition, seen)
         self._drift(edition, seen)
-        if self.shadow is not None:
-            self._run_shadow(self.shadow, frame, seen)
+        self.editions.judge_beside(frame, seen)
 
     def _reject(self, frame: Held, path: str, begun: float, error: Exception) -> None:
         """No label: an unreadable file, or no fair picture. Each spell of them raises one alarm."""
@@ -214,7 +201,12 @@ class LineRunner:
         self._unfair = stage
         in_time = time.perf_counter() - begun <= self.settings.deadline
         self._spool.decide(
-            frame.seq, "final", verdict, in_time=in_time, version=str(self.edition.number), alarms=alarms
+            frame.seq,
+            "final",
+            verdict,
+            in_time=in_time,
+            version=str(self.editions.current.number),
+            alarms=alarms,
         )
         self._log.warning("frame without label", frame=frame.id, reason=verdict.reason, error=str(error))
 
@@ -253,27 +245,6 @@ class LineRunner:
         if before is None and state.alarm is not None:
             self._spool.alarm("drift", f"{self.settings.name}: {state.sentence()}")
 
-    def _run_shadow(self, shadow: Edition, frame: Held, seen: Look) -> None:
-        """Let the shadow judge the same pixels; what comes of it is counted and logged, nothing else."""
-        try:
-            (opinion,) = shadow.judges.detector.inspect([seen.image])
-        except Exception as e:
-            self._spool.count(f"shadow:{self.settings.name}:v{shadow.number}:error")
-            self._log.warning("shadow failed", frame=frame.id, version=shadow.number, error=str(e))
-            return
-        same = opinion.label == seen.opinion.label
-        self._spool.count(f"shadow:{self.settings.name}:v{shadow.number}:{'same' if same else 'other'}")
-        if not same:
-            self._log.info(
-                "shadow differs",
-                frame=frame.id,
-                version=shadow.number,
-                label=opinion.label,
-                score=opinion.score,
-                current_label=seen.opinion.label,
-                current_score=seen.opinion.score,
-            )
-
     # deadlines
 
     def _stand_in(self, pending: Pending) -> None:
@@ -290,7 +261,7 @@ class LineRunner:
 
     def _overdue(self, pending: Pending) -> None:
         pending = stages.waited(pending, time.perf_counter())
-        edition = self._at(self._sent_by.get(pending.seq, self.edition.number))
+        edition = self.editions.at(self._sent_by.get(pending.seq, self.editions.current.number))
         self._decide(pending, fallback_verdict(pending, edition.judges.rules, OVERDUE))
 
     # cloud
@@ -309,13 +280,13 @@ class LineRunner:
             if not batch:
                 self._sent.wait(_IDLE)
             for version, group in groupby(batch, key=lambda waiting: waiting.version):
-                self._ask_all(self._at(version), [waiting.pending for waiting in group])
+                self._ask_all(self.editions.at(version), [waiting.pending for waiting in group])
 
     def _backlog(self, after: int) -> tuple[list[Waiting], int]:
         """Frames that wait for the cloud beside the fresh ones, and from where to look next."""
         frames = self._spool.frames("asked", line=self.settings.name, after=after, most=self._batch)
         batch = [
-            Waiting(_pending(frame), self._number(frame))
+            Waiting(_pending(frame), self.editions.of(frame).number)
             for frame in frames
             if frame.seq not in self._sent_by
         ]
@@ -390,9 +361,7 @@ class LineRunner:
     def expire(self, frame: Held) -> None:
         """A frame has waited for the cloud for too long: the edge's label becomes final, and is said to."""
         pending = _pending(frame)
-        self._give_up(
-            pending, self._at(self._number(frame)), TimeoutError("the cloud was not reached in time")
-        )
+        self._give_up(pending, self.editions.of(frame), TimeoutError("the cloud was not reached in time"))
 
     def _explain(self, edition: Edition, defects: list[tuple[Pending, CloudQuery]]) -> None:
         """Words for defects; the verdict does not wait for them, and stands without them."""
@@ -434,47 +403,6 @@ class LineRunner:
                 reason=verdict.reason,
                 answer_ms=round(waited * 1e3, 1),
             )
-
-    def _number(self, frame: Held) -> int:
-        return int(frame.version) if frame.version else self.edition.number
-
-    def _at(self, number: int) -> Edition:
-        """A version, opened again where need be."""
-        return self._editions.get(number) or self._open(number)
-
-    def _open(self, number: int) -> Edition:
-        cloud = self._cloud_for(self.versions.model(number)) if self.settings.cloud else None
-        edition = open_edition(self.versions.profile(number), number, self.settings, cloud)
-        self._editions[number] = edition
-        return edition
-
-    def run_versions(self, stopping: Stopping) -> None:
-        """A thread's body: heed a promotion, a roll-back, a shadow, or a cloud that is another.
-
-        What is new is opened beside the old, which judges until it is ready; frames in flight finish on
-        their own version.
-        """
-        while not stopping.is_set():
-            state = self.versions.state()
-            if state != self._state or self._stale:
-                self._heed(state)
-            stopping.wait(_IDLE)
-
-    def _heed(self, state: Versions) -> None:
-        if self._stale:
-            self._editions, self._stale = {}, False
-        try:
-            edition = self._at(state.current)
-            beside = None if state.shadow is None else self._at(state.shadow)
-        except Exception as e:
-            self._spool.alarm("version-failed", f"{self.settings.name}: version {state.current}: {e}")
-            self._log.error("version failed", version=state.current, error=str(e))
-        else:
-            if edition is not self.edition:
-                role = edition.judges.rules.role if self._connected else None
-                self._log.info("version", version=edition.number, before=self.edition.number, cloud=role)
-            self.edition, self.shadow = edition, beside
-        self._state = state
 
 
 def _pending(frame: Held) -> Pending:

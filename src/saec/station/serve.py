@@ -9,8 +9,9 @@ import structlog
 import uvicorn
 
 from saec.station.api import make_app
+from saec.station.editions import CloudFor
 from saec.station.settings import Settings
-from saec.station.station import CloudFor, Station
+from saec.station.station import Station
 from saec.web.access import Tokens
 from saec.web.serving import Patience, Server, listen, wait_for_signal
 

@@ -13,8 +13,8 @@ from typing import Any
 import structlog
 
 from saec.errors import LinkError, SpoolFullError
-from saec.pipeline.loading import Cloud
 from saec.station.clouds import Clouds
+from saec.station.editions import CloudFor
 from saec.station.pictures import Pictures
 from saec.station.records import Accepted, Held, NewFrame
 from saec.station.retention import REST, ClockGuard, sweep
@@ -31,8 +31,6 @@ _IDENTIFY = 15.0
 _STOP = 20.0
 _SINK_IDLE = 0.1
 _SINK_LONGEST = 30.0
-
-CloudFor = Callable[[str | None], Cloud | None]
 
 log = structlog.get_logger()
 
@@ -89,7 +87,7 @@ class Station:
             bodies += [
                 (f"edge-{name}", runner.run_edge),
                 (f"cloud-{name}", runner.run_cloud),
-                (f"versions-{name}", runner.run_versions),
+                (f"versions-{name}", runner.editions.run),
                 (f"deadlines-{name}", lambda _, desk=runner.desk: desk.watch()),  # type: ignore[misc]
             ]
         for name, sink in self.sinks.items():
@@ -204,7 +202,7 @@ class Station:
             if changed:
                 log.info("cloud identified", models=changed)
                 for runner in self.runners.values():
-                    runner.reopen()
+                    runner.editions.reopen()
             stopping.wait(_IDENTIFY)
 
     def _expire(self, frame: Held) -> None:

@@ -1,0 +1,118 @@
+"""Which version of a line judges, which judges beside it, and how the next one takes over meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import structlog
+
+from saec.pipeline.loading import Cloud
+from saec.station.edition import Edition, Look, open_edition
+from saec.station.records import Held
+from saec.station.settings import LineSettings
+from saec.station.spool import Spool
+from saec.station.threads import Stopping
+from saec.station.versions import Versions, VersionStore
+
+CloudFor = Callable[[str | None], Cloud | None]
+"""The cloud for a version's model; None for the station's own model."""
+
+_LOOK = 0.2
+
+log = structlog.get_logger()
+
+
+class Editions:
+    """The opened versions of one line.
+
+    Args:
+        line: its settings.
+        versions: of its profile.
+        cloud_for: opens the cloud.
+        spool: is told what goes wrong and what a shadow says.
+
+    Attributes:
+        current: the version that judges now.
+        shadow: one that judges beside it, without effect, or None.
+
+    Raises:
+        SaecError: the current version or the shadow cannot be opened.
+    """
+
+    def __init__(self, line: LineSettings, versions: VersionStore, cloud_for: CloudFor, spool: Spool) -> None:
+        self._line, self._versions, self._cloud_for, self._spool = line, versions, cloud_for, spool
+        self._log = log.bind(line=line.name)
+        self._opened: dict[int, Edition] = {}
+        self._stale = False
+        self._state = versions.state()
+        self.current = self._open(self._state.current)
+        self.shadow = None if self._state.shadow is None else self._open(self._state.shadow)
+
+    def at(self, number: int) -> Edition:
+        """A version, opened again where need be: frames in flight finish on their own."""
+        return self._opened.get(number) or self._open(number)
+
+    def of(self, frame: Held) -> Edition:
+        """The version that has looked at a frame; the current one where none has."""
+        return self.at(int(frame.version)) if frame.version else self.current
+
+    def reopen(self) -> None:
+        """Open the versions anew, as when the cloud turns out to be another."""
+        self._stale = True
+
+    def run(self, stopping: Stopping) -> None:
+        """A thread's body: heed a promotion, a roll-back, a shadow, or a cloud that is another.
+
+        What is new is opened beside the old, which judges until it is ready.
+        """
+        while not stopping.is_set():
+            state = self._versions.state()
+            if state != self._state or self._stale:
+                self._heed(state)
+            stopping.wait(_LOOK)
+
+    def judge_beside(self, frame: Held, seen: Look) -> None:
+        """Let the shadow judge the same pixels; what comes of it is counted and logged, nothing else."""
+        if (shadow := self.shadow) is None:
+            return
+        name = f"shadow:{self._line.name}:v{shadow.number}"
+        try:
+            (opinion,) = shadow.judges.detector.inspect([seen.image])
+        except Exception as e:
+            self._spool.count(f"{name}:error")
+            self._log.warning("shadow failed", frame=frame.id, version=shadow.number, error=str(e))
+            return
+        same = opinion.label == seen.opinion.label
+        self._spool.count(f"{name}:{'same' if same else 'other'}")
+        if not same:
+            self._log.info(
+                "shadow differs",
+                frame=frame.id,
+                version=shadow.number,
+                label=opinion.label,
+                score=opinion.score,
+                current_label=seen.opinion.label,
+                current_score=seen.opinion.score,
+            )
+
+    def _open(self, number: int) -> Edition:
+        cloud = self._cloud_for(self._versions.model(number)) if self._line.cloud else None
+        edition = open_edition(self._versions.profile(number), number, self._line, cloud)
+        self._opened[number] = edition
+        return edition
+
+    def _heed(self, state: Versions) -> None:
+        if self._stale:
+            self._opened, self._stale = {}, False
+        try:
+            edition = self.at(state.current)
+            beside = None if state.shadow is None else self.at(state.shadow)
+        except Exception as e:
+            self._spool.alarm("version-failed", f"{self._line.name}: version {state.current}: {e}")
+            self._log.error("version failed", version=state.current, error=str(e))
+        else:
+            if edition is not self.current:
+                role = edition.judges.rules.role
+                self._log.info("version", version=edition.number, before=self.current.number, cloud=role)
+            self.current, self.shadow = edition, beside
+        self._state = state
