@@ -68,7 +68,7 @@ def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Edge detectors, timed and judged on one data set.")
     parser.add_argument("--data", type=Path, required=True, help="data set with train goods and test images")
     parser.add_argument("--sides", type=int, nargs="+", default=[320, 448], help="input sizes in pixels")
-    parser.add_argument("--goods", type=int, default=40, help="good images that all are fitted on; 0 is all")
+    parser.add_argument("--goods", type=int, default=80, help="good images that all are fitted on; 0 is all")
     parser.add_argument("--frames", type=int, default=24, help="test images per timed round")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--yolo", type=Path, help="weights of the seed's branch, e.g. yolo11n-cls.tflite")
