@@ -2,9 +2,10 @@
 
     faults_feeder.py URL FRAMES --rate 20 --wait 1.0 --out acknowledged.jsonl
 
-Every frame has a key of its own and is sent again until the station has acknowledged it. A line is written
-for each acknowledgement. SIGTERM ends the stream of new frames; those that are not acknowledged yet are still
-sent. Times are seconds of ``time.monotonic``, which all processes of a machine share.
+Every frame has a key of its own and is sent again until the station has acknowledged it: what had to be kept
+back is sent beside the new frames at half their rate, as whoever keeps a queue does, and not all at once. A
+line is written for each acknowledgement. SIGTERM ends the stream of new frames; those that are not
+acknowledged yet are still sent. Times are seconds of ``time.monotonic``, which is one for all processes.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ from typing import Any, TextIO
 
 import httpx
 
-_REST = 0.1
 _PATIENCE = 10.0
 """Seconds beyond the wait for a verdict after which an answer is no longer waited for."""
 
@@ -30,6 +30,7 @@ class Feeder:
     def __init__(self, url: str, frames: list[bytes], rate: float, wait: float, out: TextIO) -> None:
         self._url, self._frames, self._rate, self._wait, self._out = url, frames, rate, wait, out
         self._stopping = asyncio.Event()
+        self._turn_at = 0.0
         self._pending: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -63,7 +64,13 @@ class Feeder:
                     return
                 if answer.status_code not in (408, 429, 500, 503, 507):
                     raise SystemExit(f"{key}: {answer.status_code} {answer.text[:300]}")
-            await asyncio.sleep(_REST)
+            await self._turn()
+
+    async def _turn(self) -> None:
+        """Wait until a frame that was kept back may be sent again; they take turns."""
+        now = time.monotonic()
+        self._turn_at = max(now, self._turn_at) + 2 / self._rate
+        await asyncio.sleep(self._turn_at - now)
 
     def _note(self, key: str, tries: list[Any], answer: dict[str, Any]) -> None:
         verdict = answer.get("verdict")

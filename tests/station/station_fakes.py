@@ -54,8 +54,14 @@ def png(red: int, green: int = 0, blue: int = 0) -> bytes:
 class Bench:
     """A spool and a runner, driven by a test."""
 
-    def __init__(self, folder: Path, cloud: FakeCloud | None = None, deadline: float = 30.0) -> None:
-        self.folder, self.deadline = folder, deadline
+    def __init__(
+        self,
+        folder: Path,
+        cloud: FakeCloud | None = None,
+        deadline: float = 30.0,
+        budget: float | None = None,
+    ) -> None:
+        self.folder, self.deadline, self.budget = folder, deadline, budget
         self.profile = folder / "profile"
         if not self.profile.exists():
             make_line(self.profile)
@@ -72,7 +78,7 @@ class Bench:
 
     def make(self) -> LineRunner:
         settings = LineSettings(
-            name="cell", profile=self.profile, deadline=self.deadline, guard=NO_GUARD, policy="gate"
+            name="cell", profile=self.profile, deadline=self.deadline, guard=NO_GUARD, budget=self.budget
         )
         pictures = Pictures(self.folder / "data" / "maps", kept=10)
         return LineRunner(

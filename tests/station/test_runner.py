@@ -25,8 +25,10 @@ def fakes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextmanager
-def running(folder: Path, cloud: FakeLinkCloud | None, deadline: float = 30.0) -> Iterator[Bench]:
-    bench = Bench(folder, cloud, deadline)
+def running(
+    folder: Path, cloud: FakeLinkCloud | None, deadline: float = 30.0, budget: float | None = None
+) -> Iterator[Bench]:
+    bench = Bench(folder, cloud, deadline, budget)
     bench.start()
     try:
         yield bench
@@ -203,3 +205,13 @@ def test_a_version_that_does_not_open_leaves_the_old_one_at_work(
         seq = bench.accept(png(GOOD))
         bench.wait(lambda: done(bench, seq))
         assert bench.spool.frame(seq).version == "1"
+
+
+def test_a_budget_holds_the_share_that_is_sent(tmp_path: Path) -> None:
+    cloud = FakeLinkCloud()
+    with running(tmp_path, cloud, budget=0.1) as bench:
+        seqs = [bench.accept(png(UNSURE, green=i)) for i in range(60)]
+        bench.wait(lambda: done(bench, *seqs))
+        sent = [seq for seq in seqs if bench.spool.verdicts(seq)["final"].route.decision == "cloud"]
+        assert len(sent) <= 60 * 0.1 + 20
+        assert len(sent) < 60

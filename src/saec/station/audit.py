@@ -17,6 +17,7 @@ from saec.errors import LineError, SpoolError
 from saec.pipeline import stages
 from saec.pipeline.judge import decide
 from saec.pipeline.sources import Source
+from saec.schedule.policy import CloudOnly, EdgeOnly, GatePolicy
 from saec.station.clouds import Clouds
 from saec.station.edition import Edition, open_edition
 from saec.station.editions import CloudFor
@@ -25,7 +26,7 @@ from saec.station.reading import SpoolReader
 from saec.station.records import Held
 from saec.station.settings import Settings
 from saec.station.versions import VersionStore
-from saec.verdict import EdgeOpinion, Verdict
+from saec.verdict import CloudState, EdgeOpinion, EdgeRecord, Route, Verdict
 
 TOLERANCE = 1e-4
 """By how much a score may differ between machines or versions of the runtime and count as the same."""
@@ -113,14 +114,20 @@ def _verdict(edition: Edition, path: Path, frame: Held, verdict: Verdict) -> lis
         _close("complexity", verdict.complexity, complexity),
     ]
     if verdict.cloud_state is not None and verdict.route is not None:
-        # As recorded, so that a score in its last digit does not make another route.
-        told = EdgeOpinion(verdict.edge.score, verdict.edge.label, verdict.edge.p_defect)
-        route = edition.judges.policy.route(verdict.complexity, told, verdict.cloud_state, verdict.time)
-        checks.append(_same("route", _words(verdict.route), _words(route)))
+        checks.append(_route(edition, verdict, verdict.edge, verdict.route, verdict.cloud_state))
     decision = decide(verdict.edge, verdict.cloud, edition.judges.rules)
     checks.append(_same("label", verdict.label, decision.label))
     checks.append(_close("P(defect)", verdict.p_defect, decision.p_defect))
     return checks
+
+
+def _route(edition: Edition, verdict: Verdict, edge: EdgeRecord, route: Route, state: CloudState) -> Check:
+    """The route from what was recorded, so that a score in its last digit does not make another one."""
+    policy = edition.judges.policy
+    if not isinstance(policy, GatePolicy | EdgeOnly | CloudOnly):  # it remembers the frames before
+        return Check("route", _words(route), "depends on the frames before", None)
+    told = EdgeOpinion(edge.score, edge.label, edge.p_defect)
+    return _same("route", _words(route), _words(policy.route(verdict.complexity, told, state, verdict.time)))
 
 
 def _look(edition: Edition, path: Path, frame: Held) -> tuple[EdgeOpinion, float | None]:

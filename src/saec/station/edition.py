@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from saec.config import BudgetConfig
 from saec.line import LineProfile
 from saec.pipeline import stages
 from saec.pipeline.desk import Desk
@@ -57,7 +58,8 @@ def open_edition(profile: LineProfile, number: int, line: LineSettings, cloud: C
     Raises:
         SaecError: a file is missing or damaged, or the settings contradict the profile.
     """
-    judges = open_judges(profile, cloud, policy=line.policy)
+    policy = "value" if line.budget is not None else line.policy
+    judges = open_judges(profile, cloud, policy=policy, budget=BudgetConfig(share=line.budget))
     judges = replace(judges, rules=replace(judges.rules, line=line.name))
     warm_up(replace(judges, engine=None))
     references = read_references(profile, min(_GUARD_REFERENCES, len(profile.references())))

@@ -50,15 +50,16 @@ class LineSettings(_Section, frozen=True, kw_only=True):
         profile: folder of the line profile; taken over as version 1 when the station first starts.
         cloud: whether the cloud is asked about what the edge is not sure of.
         deadline: seconds from acceptance within which the line needs a verdict to act on.
-        policy: who answers.
-        budget: most of the frames that may be sent, as a share; None is no bound.
+        policy: who answers, see docs/scheduling.md.
+        budget: most of the frames that may be sent, as a share, held in every 1,000; it takes policy value,
+            which "gate" then gives way to. None is no bound.
     """
 
     name: Name
     profile: Path
     cloud: bool = True
     deadline: Positive = 1.0
-    policy: Literal["gate", "edge", "cloud"] = "gate"
+    policy: Literal["gate", "edge", "cloud", "value"] = "gate"
     budget: Share | None = None
     guard: Guard = Guard()
 
@@ -313,6 +314,8 @@ def _check(settings: Settings, path: Path, text: str) -> None:
                 f"{line.profile} is no line profile",
                 "make one with `saec fit DATASET --out LINE`",
             )
+        if line.budget is not None and line.policy in ("edge", "cloud"):
+            fail(["line", i, "budget"], f"a budget with policy {line.policy}", "it is for policy value")
         if line.policy == "cloud" and settings.cloud is None:
             fail(["line", i, "policy"], "policy cloud without a [cloud]", "name the cloud service")
     for i, source in enumerate(settings.source):
