@@ -68,8 +68,8 @@ def command(ctx: click.Context, config: Path | None, check: bool, log_level: str
 
     configure_logs(log_level)
     serve(settings)
-    # All is closed and synced. Libraries that still hold threads of their own (cameras, inference) have been
-    # seen to crash while the interpreter takes them down, and a supervisor would take that for a failure.
+    # All is closed and synced; libraries may still hold threads of their own (cameras, inference), which the
+    # interpreter would take down one by one.
     sys.stderr.flush()
     os._exit(0)
 
