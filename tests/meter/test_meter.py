@@ -64,6 +64,19 @@ def test_phases_have_their_own_exact_energies() -> None:
     assert gpu.closed
 
 
+def test_the_time_that_gauges_take_is_outside_the_phase() -> None:
+    class Slow(FakeGpu):
+        def utilisation(self) -> float:
+            self.clock.now += 3.0
+            return 25.0
+
+    clock = Clock()
+    with Meter(Slow(clock), NEVER, cpu=FakeCpu(clock), clock=clock) as meter, meter.phase("run"):
+        clock.now += 10
+    reading = meter.reading("run")
+    assert (reading.wall_s, reading.gpu_energy_j, reading.cpu_energy_j) == (10.0, 1000.0, 200.0)
+
+
 def test_the_null_object_gives_none_everywhere() -> None:
     with Meter(None, NEVER, cpu=NullCpu("test")) as meter, meter.phase("run"):
         pass

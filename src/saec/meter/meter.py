@@ -123,7 +123,7 @@ class Meter:
 
     def _switch(self, phase: str) -> None:
         with self._lock:
-            sample = self._sample()
+            sample = self._sample(counters_first=phase == OUTSIDE)
             if self._trace is not None and self._ledger.phase != OUTSIDE:
                 self._trace(self._ledger.phase, sample)  # the phase that ends here
             self._ledger.advance(sample, [(sample.time, phase)])
@@ -149,10 +149,16 @@ class Meter:
             if self._trace is not None and self._ledger.phase != OUTSIDE:
                 self._trace(self._ledger.phase, sample)
 
-    def _sample(self) -> Sample:
-        memory, utilisation = self._tree.memory_bytes(), self.gpu.utilisation()
-        gpu_j, cpu_j = self.gpu.energy_j(), self._cpu.energy_j()
-        return Sample(self._clock(), gpu_j, cpu_j, utilisation, memory)
+    def _sample(self, counters_first: bool = False) -> Sample:
+        """Counters and gauges now; the gauges' own time lies outside a phase that begins or ends here."""
+        gauges = None if counters_first else self._gauges()
+        gpu_j, cpu_j, now = self.gpu.energy_j(), self._cpu.energy_j(), self._clock()
+        utilisation, memory = gauges or self._gauges()
+        return Sample(now, gpu_j, cpu_j, utilisation, memory)
+
+    def _gauges(self) -> tuple[float | None, float | None]:
+        """Slow where a large process is read."""
+        return self.gpu.utilisation(), self._tree.memory_bytes()
 
     def _surface(self) -> None:
         if self._failure is not None:
