@@ -121,6 +121,7 @@ class SeedConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Scoring = Literal["threshold", "rank", "generate"]
+Arithmetic = Literal["auto", "float32", "bfloat16", "fp8", "4bit"]
 
 
 class Card(msgspec.Struct, frozen=True, kw_only=True):
@@ -184,6 +185,9 @@ class CloudConfig(msgspec.Struct, frozen=True, kw_only=True):
             the log-probabilities of the two answers over five crops, "generate" lets the model write.
         views: flips and turns of frame and references that are averaged, 1 to 8; None takes the
             checkpoint's own.
+        dtype: the arithmetic; "auto" is bfloat16 on a GPU and float32 on a CPU. "fp8" computes the
+            language model's products in eight bits, "4bit" holds its weights in four (NF4). Scores
+            differ a little between them: calibrate with what will serve.
         remote: the service that has the model under its name, instead of this process.
     """
 
@@ -195,7 +199,7 @@ class CloudConfig(msgspec.Struct, frozen=True, kw_only=True):
     prompt: str | None = None
     scoring: Scoring = "threshold"
     views: int | None = None
-    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    dtype: Arithmetic = "auto"
     device: str = "auto"
     remote: RemoteConfig | None = None
 

@@ -181,7 +181,11 @@ def test_an_adapter_is_applied_and_leaves_no_trace_when_unloaded(engine, tmp_pat
     assert abs(with_it.judge(asked)[0].p_defect - base) > 1e-4
     assert with_it.weights_hash != engine.weights_hash
     assert with_it.name.startswith("small+")
+    with_it._adapter = None
+    assert with_it.judge(asked)[0].p_defect == pytest.approx(base, abs=1e-6)
+    with_it._adapter = "adapter"
     with_it.core.model = with_it.core.model.unload()
+    with_it.core.fast = None
     assert with_it.judge(asked)[0].p_defect == pytest.approx(base, abs=1e-6)
 
 

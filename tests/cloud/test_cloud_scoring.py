@@ -51,14 +51,14 @@ def test_any_number_of_references_goes_into_one_prompt(opened, k, prompt, monkey
     engine = opened(references=k, prompt=prompt)
     assert engine.prompt == prompt
     seen = []
-    run = engine.core.inputs
-    monkeypatch.setattr(engine.core, "inputs", lambda talks: seen.append(run(talks)) or seen[-1])
+    run = engine.core.prepare
+    monkeypatch.setattr(engine.core, "prepare", lambda *asked: seen.append(run(*asked)) or seen[-1])
     (p,) = _ps(engine, [query(noise(0), *GOODS)])
     text = scoring_text(PROMPTS[prompt], k)
     assert text.count(IMAGE_PAD) == k + 1
-    assert len(seen[0]["image_grid_thw"]) == k + 1
-    ids = seen[0]["input_ids"][0]
-    images = int((ids == engine.core._image_id).sum())
+    assert len(seen[0].grids) == k + 1
+    ids = seen[0].ids
+    images = ids.count(engine.core._image_id)
     assert len(ids) - images == len(encode(engine.core.tokenizer, text)) - (k + 1)
     shown = _ps(engine, [query(noise(0), *GOODS[:k])])
     assert p == pytest.approx(shown[0], abs=1e-6)

@@ -9,12 +9,13 @@ import pytest
 from click.testing import CliRunner
 
 from saec.cloud import open_engine
+from saec.cloud.loading import check_four_bits
 from saec.config import Card, CloudConfig, TuneConfig
 from saec.data.images import read_image
 from saec.data.manifest import Manifest
 from saec.errors import ConfigError, LeakError, ModelError
 from saec.pipeline.domain import adapter_origin
-from saec.tune.adapting import add_adapter, check_four_bit, load_base, trained
+from saec.tune.adapting import add_adapter, load_base, trained
 from saec.tune.card import AdapterCard
 from saec.tune.merging import merge, read_adapter_card
 from saec.tune.questions import Draw, Questions
@@ -213,7 +214,7 @@ def test_four_bits_hold_the_language_model_alone(sft: Path, settings, tmp_path: 
     assert all(name.startswith("model.language_model.layers.") for name in held)
     core.model.model.visual.merger.mlp[0] = Linear4bit(8, 8)
     with pytest.raises(ModelError, match="merger"):
-        check_four_bit(core.model)
+        check_four_bits(core.model)
     card = tune(sft, tmp_path / "adapter", config, created=WHEN)
     assert card.chosen.loss < card.before.loss
 

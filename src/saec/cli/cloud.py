@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
-from saec.config import CloudConfig, ServiceConfig
+from saec.config import Arithmetic, CloudConfig, ServiceConfig
 from saec.errors import ConfigError, ExtraError
 
 _MODEL, _SERVICE = CloudConfig(), ServiceConfig()
@@ -60,10 +60,10 @@ _ADAPTER = re.compile(r"([A-Za-z0-9][\w.+-]{0,62})=(.+)")
 @click.option("--device", default=_MODEL.device, show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option(
     "--dtype",
-    type=click.Choice(["auto", "float32", "bfloat16"]),
+    type=click.Choice(get_args(Arithmetic)),
     default=_MODEL.dtype,
     show_default=True,
-    help="The arithmetic.",
+    help="The arithmetic; fp8 and 4bit are for the language model alone.",
 )
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info")
 def command(

@@ -17,7 +17,7 @@ import click
 import msgspec
 
 from saec.cli.reaching import reach, service_options
-from saec.config import BudgetConfig, CloudConfig, CostConfig, Scoring, SeedConfig
+from saec.config import Arithmetic, BudgetConfig, CloudConfig, CostConfig, Scoring, SeedConfig
 from saec.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -84,10 +84,10 @@ def cloud_options(function: F) -> F:
         click.option("--cloud-side", type=click.IntRange(min=28), help="Side of the cloud's input, pixels."),
         click.option(
             "--dtype",
-            type=click.Choice(["auto", "float32", "bfloat16"]),
+            type=click.Choice(get_args(Arithmetic)),
             default=_CLOUD.dtype,
             show_default=True,
-            help="The cloud's arithmetic.",
+            help="The cloud's arithmetic; fp8 and 4bit are for its language model alone.",
         ),
         click.option("--device", default=_CLOUD.device, show_default=True, help="auto, cpu, cuda or cuda:N."),
     )

@@ -82,6 +82,8 @@ def turned(image: Image, n: int) -> Image:
 
     0 is the image itself, 1 mirrors left and right, 2 turns it by half, 3 mirrors top and bottom.
     """
+    if n == 0:
+        return image
     image = image.transpose(1, 0, 2) if n >= 4 else image
     across = n % 4 in (1, 2)
     down = n % 4 in (2, 3)

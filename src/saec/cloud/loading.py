@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,11 @@ from transformers.utils import logging
 
 from saec.cloud.checkpoint import ADAPTER_WEIGHTS
 from saec.config import CloudConfig
-from saec.errors import ModelError
+from saec.errors import ExtraError, ModelError
+
+_UNTOUCHED = ["model.visual", "lm_head"]
+"""What keeps its bits in four-bit loading. "visual" alone matches no module's path from the root, and a list
+replaces the default that spares ``lm_head``."""
 
 
 def share_cpu() -> None:
@@ -40,10 +45,50 @@ def pick_device(config: CloudConfig) -> torch.device:
 
 
 def pick_dtype(config: CloudConfig, device: torch.device) -> torch.dtype:
-    """The arithmetic of the settings; "auto" is bfloat16 on a GPU and float32 on a CPU."""
-    if config.dtype == "auto":
-        return torch.bfloat16 if device.type == "cuda" else torch.float32
-    return torch.float32 if config.dtype == "float32" else torch.bfloat16
+    """The arithmetic of activations; if not named, bfloat16 on a GPU and float32 on a CPU."""
+    named = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+    return named.get(config.dtype, torch.bfloat16 if device.type == "cuda" else torch.float32)
+
+
+def four_bits(dtype: torch.dtype) -> Any:
+    """transformers' settings for a language model in NF4 with double quantisation (Dettmers et al., 2023).
+
+    Raises:
+        ExtraError: bitsandbytes is not installed.
+    """
+    from transformers import BitsAndBytesConfig
+
+    if find_spec("bitsandbytes") is None:
+        raise ExtraError("bitsandbytes", "tune")
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+        llm_int8_skip_modules=_UNTOUCHED,
+    )
+
+
+def check_four_bits(model: Any) -> None:
+    """Make sure that all of the language model's layers are in four bits, and nothing else.
+
+    Raises:
+        ModelError: says what is not as it should be.
+    """
+    from bitsandbytes.nn import Linear4bit
+
+    wrong = []
+    for name, module in model.named_modules():
+        # Linear4bit is a Linear, too; an adapter's matrices beside it are none of the model's.
+        if isinstance(module, torch.nn.Linear) and ".lora_" not in name:
+            wanted = ".language_model.layers." in f".{name}"
+            if isinstance(module, Linear4bit) != wanted:
+                wrong.append(name)
+    if wrong:
+        raise ModelError(
+            f"four-bit loading made {len(wrong)} layers other than intended, first {wrong[0]}",
+            "work without four bits, or use the versions that constraints.txt names",
+        )
 
 
 def load_model(

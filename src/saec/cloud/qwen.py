@@ -9,8 +9,12 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,10 +22,13 @@ from saec.cloud.answers import named, parse_explanation, parse_label
 from saec.cloud.asking import VIEWS, Ask, Plan, asks_of, explaining_ask, mean_p
 from saec.cloud.chat import explain_text, scoring_text
 from saec.cloud.checkpoint import check_adapter, read_card, weights_hash
-from saec.cloud.loading import pick_device, pick_dtype, share_cpu
-from saec.cloud.pixels import fit_size, resized
-from saec.cloud.qwen_model import Prepared, QwenModel
-from saec.cloud.scoring import label_logits, ranked_answers
+from saec.cloud.fast.model import Pending
+from saec.cloud.feeding import Resized, ahead
+from saec.cloud.loading import check_four_bits, four_bits, pick_device, pick_dtype, share_cpu
+from saec.cloud.pixels import fit_size
+from saec.cloud.qwen_model import QwenModel
+from saec.cloud.scoring import ranked_answers
+from saec.cloud.talks import Prepared
 from saec.cloud.tokens import answer_ids, encode
 from saec.config import CloudConfig, Scoring
 from saec.errors import ConfigError
@@ -37,6 +44,11 @@ EXPLANATION_TOKENS = 128
 LABEL_TOKENS = 1
 """Tokens that a written label takes; ``answer_ids`` sees to it that each is one."""
 
+_CUTTERS = 16
+"""Most threads that resize images."""
+
+_UNDER_WAY = 1
+"""Batches that the device has on its queue while the next one is cut."""
 
 _ADAPTER = "adapter"
 """What peft knows the one adapter as."""
@@ -72,6 +84,8 @@ class QwenEngine:
             views=self.views,
             crops=config.scoring == "rank",
         )
+        self._sizes = Resized()
+        self._threads = ThreadPoolExecutor(min(_CUTTERS, os.cpu_count() or 1), "saec-cut")
         self._adapter = None if adapter is None else _ADAPTER
         self.core = load_qwen(config, folder, {} if adapter is None else {_ADAPTER: adapter})
         tokenizer = self.core.tokenizer
@@ -113,6 +127,8 @@ class QwenEngine:
         Raises:
             AnswerError: what the model wrote is not a label (strict generation); it names the frame.
         """
+        if self._scoring == "threshold":
+            return list(self.judge_each(queries))
         groups = [asks_of(query, self._plan) for query in queries]
         asks = [ask for group in groups for ask in group]
         if self._scoring == "generate":
@@ -121,9 +137,31 @@ class QwenEngine:
                 self._votes(query, [next(texts) for _ in g]) for query, g in zip(queries, groups, strict=True)
             ]
         else:
-            logits = iter(self._in_batches(asks, self._score))
+            logits = iter(self._in_batches(asks, self._rank))
             ps = [mean_p([next(logits) for _ in g]) for g in groups]
-        return [CloudOpinion(p_defect=p, model=self.name, prompt=self.prompt) for p in ps]
+        return [self._opinion(p) for p in ps]
+
+    def judge_each(self, queries: Iterable[CloudQuery]) -> Iterator[CloudOpinion]:
+        """The opinions on a stream of queries, in order, by the labels' logits.
+
+        Queries are taken from their source a few batches ahead of the device, so a source may decode files
+        meanwhile, and need not end.
+        """
+        counts: deque[int] = deque()
+
+        def asks() -> Iterator[Ask]:
+            for query in queries:
+                group = asks_of(query, self._plan)
+                counts.append(len(group))
+                yield from group
+
+        logits = self._labels(asks())
+        for first in logits:
+            rest = islice(logits, counts.popleft() - 1)
+            yield self._opinion(mean_p([first, *rest]))
+
+    def _opinion(self, p: float) -> CloudOpinion:
+        return CloudOpinion(p_defect=p, model=self.name, prompt=self.prompt)
 
     def _votes(self, query: CloudQuery, texts: Sequence[str]) -> float:
         """The share of the asks about a query whose answer is the label of a defect."""
@@ -149,13 +187,26 @@ class QwenEngine:
             answers += answer(asks[start : start + self._batch])
         return answers
 
-    def _score(self, asks: Sequence[Ask]) -> list[tuple[float, float]]:
-        """A number for good and one for defect of each ask, of which the softmax is P(defect)."""
-        keep = self._answer_length if self._scoring == "rank" else 1
-        logits, ids = self.core.logits(self._prepared(asks, scoring_text), keep=keep, adapter=self._adapter)
-        if self._scoring == "rank":
-            return ranked_answers(logits, ids, self._answers)
-        return label_logits(logits, self._answers)
+    def _labels(self, asks: Iterable[Ask]) -> Iterator[tuple[float, float]]:
+        """The labels' logits (good, defect) of each ask.
+
+        Images are resized by threads, and while the device computes one batch the next one is cut.
+        """
+        pending: deque[Pending] = deque()
+        talks = ahead(self._threads, self._prepared_scoring, asks, 4 * self._batch)
+        for batch in _batches(talks, self._batch):
+            pending.append(self.core.submit(batch, self._answers, adapter=self._adapter))
+            if len(pending) > _UNDER_WAY:
+                yield from _pairs(pending.popleft())
+        for last in pending:
+            yield from _pairs(last)
+
+    def _rank(self, asks: Sequence[Ask]) -> list[tuple[float, float]]:
+        """The log-probabilities of the two answers of each ask."""
+        logits, ids = self.core.logits(
+            self._prepared(asks, scoring_text), keep=self._answer_length, adapter=self._adapter
+        )
+        return ranked_answers(logits, ids, self._answers)
 
     def _write(self, asks: Sequence[Ask], *, text: TextOf, tokens: int) -> list[str]:
         """What the model writes after each ask's text, greedily."""
@@ -163,15 +214,29 @@ class QwenEngine:
         return [said.text for said in self.core.write(talks, tokens=tokens, adapter=self._adapter)]
 
     def _prepared(self, asks: Sequence[Ask], text: TextOf) -> list[Prepared]:
-        talks = []
-        for ask in asks:
-            shown = [self._shown(image, ask.side) for image in (*ask.references, ask.frame)]
-            talks.append(self.core.prepare(text(self._prompt, len(shown) - 1), shown))
-        return talks
+        return [self._prepare(ask, text) for ask in asks]
+
+    def _prepared_scoring(self, ask: Ask) -> Prepared:
+        return self._prepare(ask, scoring_text)
+
+    def _prepare(self, ask: Ask, text: TextOf) -> Prepared:
+        shown = [self._shown(image, ask.side) for image in (*ask.references, ask.frame)]
+        return self.core.prepare(text(self._prompt, len(shown) - 1), shown)
 
     def _shown(self, image: Image, side: int) -> Image:
         height, width = image.shape[:2]
-        return resized(image, fit_size(height, width, side, self.core.unit, square=self._square))
+        size = fit_size(height, width, side, self.core.unit, square=self._square)
+        return self._sizes.get(image, size)
+
+
+def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    source = iter(items)
+    while batch := list(islice(source, size)):
+        yield batch
+
+
+def _pairs(pending: Pending) -> list[tuple[float, float]]:
+    return [(good, defect) for good, defect in pending.result().double().tolist()]
 
 
 def load_qwen(config: CloudConfig, folder: Path, adapters: Mapping[str, Path]) -> QwenModel:
@@ -179,11 +244,17 @@ def load_qwen(config: CloudConfig, folder: Path, adapters: Mapping[str, Path]) -
 
     Raises:
         ModelError: no such device, a damaged checkpoint, or an adapter that does not fit it.
+        ExtraError: four bits are asked for, and bitsandbytes is not installed.
     """
     device = pick_device(config)
     if device.type == "cpu":
         share_cpu()
-    return QwenModel(folder, adapters, device, pick_dtype(config, device))
+    dtype = pick_dtype(config, device)
+    quantization = four_bits(dtype) if config.dtype == "4bit" else None
+    model = QwenModel(folder, adapters, device, dtype, quantization=quantization, fp8=config.dtype == "fp8")
+    if quantization is not None:
+        check_four_bits(model.model)
+    return model
 
 
 def _check(config: CloudConfig) -> None:

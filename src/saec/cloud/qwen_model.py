@@ -10,35 +10,22 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from transformers import GenerationConfig, Qwen2_5_VLForConditionalGeneration
 
 from saec.cloud.chat import END, IMAGE_PAD
+from saec.cloud.fast.model import FastModel, Pending, known
 from saec.cloud.loading import load_model, load_tokenizer
 from saec.cloud.pixels import Grid, Preprocessing, patches
+from saec.cloud.talks import Prepared, digest
 from saec.cloud.tokens import encode, expand_images, pad_left
 from saec.errors import ModelError
 from saec.verdict import Image
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Prepared:
-    """One conversation as the model takes it.
-
-    Attributes:
-        ids: its tokens, with as many image tokens as the images have.
-        pixels: patches of all images in order, (patches, values) float32.
-        grids: of each image.
-    """
-
-    ids: list[int]
-    pixels: NDArray[np.float32]
-    grids: list[Grid]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +54,7 @@ class QwenModel:
         folder: of a checked checkpoint.
         adapters: folders of checked adapters by the name under which they are asked for.
         quantization: transformers' settings of weights in fewer bits.
+        fp8: compute the language model's products in eight bits (not for words).
 
     Attributes:
         unit: pixels per token and side; the sides of images are multiples of it.
@@ -85,6 +73,7 @@ class QwenModel:
         dtype: torch.dtype,
         *,
         quantization: Any = None,
+        fp8: bool = False,
     ) -> None:
         self.tokenizer = load_tokenizer(folder)
         self._preprocessing = Preprocessing.read(folder)
@@ -97,6 +86,7 @@ class QwenModel:
         )
         self.context = int(self.model.config.get_text_config().max_position_embeddings)
         self._active: str | None = next(iter(adapters), None)
+        self._fp8 = fp8
         self._lock, self._tokenizing = threading.Lock(), threading.Lock()
 
     def prepare(self, text: str, images: Sequence[Image]) -> Prepared:
@@ -110,12 +100,11 @@ class QwenModel:
             ValueError: the text holds another number of images, or a side is no multiple.
         """
         merged = self._preprocessing.merge**2
-        cut = [self._patches(image) for image in images]
-        return Prepared(
-            expand_images(self.tokens_of(text), self._image_id, [len(p) // merged for p, _ in cut]),
-            np.concatenate([p for p, _ in cut]) if cut else np.empty((0, 0), np.float32),
-            [grid for _, grid in cut],
-        )
+        grids = tuple(self._grid(image) for image in images)
+        counts = [rows * columns // merged for _, rows, columns in grids]
+        ids = tuple(expand_images(self.tokens_of(text), self._image_id, counts))
+        shown = tuple(images)
+        return Prepared(ids, shown, grids, (ids, grids), digest(shown[:-1]))
 
     def text_of(self, token: int) -> str:
         """What a token stands for."""
@@ -136,8 +125,7 @@ class QwenModel:
         self, talks: Sequence[Prepared], wanted: Sequence[Wanted], *, adapter: str | None = None
     ) -> list[list[tuple[int, float]]]:
         """Token and log-probability of what may come next, likeliest first, then the ids that were asked."""
-        logits, _ = self.logits(talks, adapter=adapter)
-        logs = torch.log_softmax(logits[:, -1].double(), dim=-1)
+        logs = torch.log_softmax(self.submit(talks, adapter=adapter).result().double(), dim=-1)
         found = []
         for row, wish in zip(logs, wanted, strict=True):
             top: list[int] = row.topk(max(1, wish.top)).indices.tolist()
@@ -145,10 +133,46 @@ class QwenModel:
             found.append(list(zip(ids, row[ids].tolist(), strict=True)))
         return found
 
+    def submit(
+        self, talks: Sequence[Prepared], tokens: Sequence[int] | None = None, *, adapter: str | None = None
+    ) -> Pending:
+        """Ask for the logits of the tokens that may come next; the answer may be read later.
+
+        Conversations that end in an image and words take the fast pass (``saec.cloud.fast``), where the model
+        and its adapters are such as it knows.
+
+        Args:
+            talks: conversations of any shapes.
+            tokens: ids of the tokens whose logits are wanted; None wants all.
+            adapter: that takes effect.
+        """
+        wanted = None if tokens is None else torch.tensor(tokens, device=self._device)
+        if self.fast is not None and all(talk.images for talk in talks):
+            with self._lock:
+                return self.fast.submit(talks, wanted, adapter=adapter)
+        last = self.logits(talks, adapter=adapter)[0][:, -1].float()
+        if wanted is not None:
+            last = last[:, wanted]
+        return Pending([(list(range(len(talks))), last.cpu())], len(talks))
+
+    @cached_property
+    def fast(self) -> FastModel | None:
+        """The fast pass on the loaded weights, or None where they are not such as it knows."""
+        if not known(self.model):
+            return None
+        with self._lock:
+            return FastModel(
+                self.model,
+                self._preprocessing,
+                self._dtype,
+                fp8=self._fp8,
+                compiled=self._device.type == "cuda",
+            )
+
     def logits(
         self, talks: Sequence[Prepared], *, keep: int = 1, adapter: str | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Logits (batch, keep, vocabulary) at the last positions, and the ids (batch, length)."""
+        """Logits (batch, keep, vocabulary) at the last positions by transformers' own pass, and the ids."""
         inputs = self.inputs(talks)
         with self._lock, torch.inference_mode():
             self._switch(adapter)
@@ -182,15 +206,15 @@ class QwenModel:
             arrays["image_grid_thw"] = np.asarray(grids, np.int64)
         inputs = {name: torch.from_numpy(a).to(self._device) for name, a in arrays.items()}
         if grids:
-            pixels = np.concatenate([talk.pixels for talk in talks if talk.grids])
-            inputs["pixel_values"] = torch.from_numpy(pixels).to(self._device, self._dtype)
+            cut = [patches(i, i.shape[:2], self._preprocessing)[0] for talk in talks for i in talk.images]
+            inputs["pixel_values"] = torch.from_numpy(np.concatenate(cut)).to(self._device, self._dtype)
         return inputs
 
-    def _patches(self, image: Image) -> tuple[NDArray[np.float32], Grid]:
+    def _grid(self, image: Image) -> Grid:
         height, width = image.shape[:2]
         if height % self.unit or width % self.unit:
             raise ValueError(f"an image of {height} x {width} pixels, no multiples of {self.unit}")
-        return patches(image, (height, width), self._preprocessing)
+        return 1, height // self._preprocessing.patch, width // self._preprocessing.patch
 
     def _written(self, new: list[int]) -> Written:
         ended = self._end_id in new

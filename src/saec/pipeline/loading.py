@@ -143,7 +143,10 @@ def read_references(profile: LineProfile, k: int) -> list[Image]:
         raise ConfigError(
             f"{profile.folder} has {len(paths)} reference images, {k} are asked", "ask for fewer references"
         )
-    return [read_image(path, bits=profile.line.preparation.bits) for path in paths]
+    images = [read_image(path, bits=profile.line.preparation.bits) for path in paths]
+    for image in images:
+        image.flags.writeable = False  # which lets an engine remember what it has made of them
+    return images
 
 
 def warm_up(judges: Judges) -> None:

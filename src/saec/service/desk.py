@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 
 from saec.cloud.answers import parse_explanation
-from saec.cloud.qwen_model import Prepared, Wanted
+from saec.cloud.qwen_model import Wanted
+from saec.cloud.talks import Prepared
 from saec.config import ServiceConfig
 from saec.errors import AnswerError
 from saec.service.batching import Batcher

@@ -11,7 +11,8 @@ import msgspec
 
 from saec.cloud.checkpoint import check_adapter, check_checkpoint, find_checkpoint, read_card, weights_hash
 from saec.cloud.qwen import load_qwen
-from saec.cloud.qwen_model import Prepared, QwenModel, Wanted
+from saec.cloud.qwen_model import QwenModel, Wanted
+from saec.cloud.talks import Prepared
 from saec.config import Card, CloudConfig
 from saec.errors import ConfigError, ModelError
 from saec.prompts import DEFAULT

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from peft import LoraConfig, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
 
-from saec.cloud.loading import pick_device, pick_dtype
+from saec.cloud.loading import check_four_bits, four_bits, pick_device, pick_dtype
 from saec.cloud.qwen_model import QwenModel
 from saec.config import CloudConfig, TuneConfig
 from saec.errors import ModelError
@@ -17,10 +17,6 @@ TARGETS = (
     r".*\.language_model\.layers\.\d+\.self_attn\.(q|k|v|o)_proj"  # plain suffixes would hit the vision tower
     r"|.*\.visual\.merger\.mlp\.(0|2)"
 )
-
-_UNTOUCHED = ["model.visual", "lm_head"]
-"""What keeps its bits in four-bit loading. "visual" alone matches no module's path from the root, and a list
-replaces the default that spares ``lm_head``."""
 
 Tensors = dict[str, torch.Tensor]
 
@@ -34,43 +30,10 @@ def load_base(config: TuneConfig, folder: Path) -> QwenModel:
     cloud = CloudConfig(device=config.device, dtype=config.dtype)
     device = pick_device(cloud)
     dtype = pick_dtype(cloud, device)
-    core = QwenModel(folder, {}, device, dtype, quantization=_nf4(dtype) if config.four_bit else None)
+    core = QwenModel(folder, {}, device, dtype, quantization=four_bits(dtype) if config.four_bit else None)
     if config.four_bit:
-        check_four_bit(core.model)
+        check_four_bits(core.model)
     return core
-
-
-def _nf4(dtype: torch.dtype) -> Any:
-    from transformers import BitsAndBytesConfig
-
-    return BitsAndBytesConfig(
-        load_in_4bit=True,
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=dtype,
-        llm_int8_skip_modules=_UNTOUCHED,
-    )
-
-
-def check_four_bit(model: Any) -> None:
-    """Make sure that all of the language model's layers are in four bits, and nothing else.
-
-    Raises:
-        ModelError: says what is not as it should be.
-    """
-    from bitsandbytes.nn import Linear4bit
-
-    wrong = []
-    for name, module in model.named_modules():
-        if isinstance(module, torch.nn.Linear):  # which Linear4bit is, too
-            wanted = ".language_model.layers." in f".{name}"
-            if isinstance(module, Linear4bit) != wanted:
-                wrong.append(name)
-    if wrong:
-        raise ModelError(
-            f"four-bit loading made {len(wrong)} layers other than intended, first {wrong[0]}",
-            "tune without four bits, or use the versions that constraints.txt names",
-        )
 
 
 def add_adapter(core: QwenModel, config: TuneConfig) -> None:

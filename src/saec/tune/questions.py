@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from saec.cloud.chat import scoring_text
 from saec.cloud.pixels import fit_size, resized
-from saec.cloud.qwen_model import Prepared, QwenModel
+from saec.cloud.qwen_model import QwenModel
+from saec.cloud.talks import Prepared
 from saec.config import Card
 from saec.data.images import read_image
 from saec.errors import ConfigError

@@ -12,8 +12,8 @@ from torch.nn.functional import cross_entropy
 
 from saec.cloud.asking import mean_p
 from saec.cloud.chat import scoring_text
-from saec.cloud.qwen_model import Prepared
 from saec.cloud.scoring import label_logits
+from saec.cloud.talks import Prepared
 from saec.cloud.tokens import answer_ids
 from saec.config import TuneConfig
 from saec.errors import ModelError

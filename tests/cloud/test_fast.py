@@ -1,0 +1,164 @@
+"""The fast pass against transformers' own: the same numbers, for any shape, batch, prefix and adapter."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from peft import LoraConfig, get_peft_model
+
+from saec.cloud.chat import scoring_text
+from saec.cloud.checkpoint import SMALL
+from saec.cloud.fast.layout import make_windows
+from saec.cloud.fast.model import FastModel
+from saec.cloud.fast.ops import Linear, apply, quantized
+from saec.cloud.qwen_model import QwenModel
+from saec.prompts import V1
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def core():
+    return QwenModel(SMALL, {}, CPU, torch.float32)
+
+
+def _talk(core, seed: int, references: int = 1, size=(224, 224)):
+    rng = np.random.default_rng(seed)
+    images = [rng.integers(0, 256, (*size, 3), dtype=np.uint8) for _ in range(references + 1)]
+    return core.prepare(scoring_text(V1, references), images)
+
+
+def _plain(core, talks, adapter=None):
+    return torch.cat([core.logits([talk], adapter=adapter)[0][:, -1] for talk in talks])
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    references=st.integers(0, 2),
+    rows=st.integers(1, 11),
+    columns=st.integers(1, 11),
+    seed=st.integers(0, 99),
+)
+def test_it_gives_the_logits_of_transformers_for_any_shape(core, references, rows, columns, seed):
+    talk = _talk(core, seed, references, (28 * rows, 28 * columns))
+    ours = core.fast.submit([talk]).result()
+    torch.testing.assert_close(ours, _plain(core, [talk]), rtol=0, atol=5e-5)
+
+
+def test_a_mixed_batch_gives_what_single_calls_give(core):
+    talks = [
+        _talk(core, 0),
+        _talk(core, 1, 0),
+        _talk(core, 2, 1, (112, 308)),
+        _talk(core, 0),
+        _talk(core, 3),
+    ]
+    together = core.fast.submit(talks).result()
+    alone = torch.cat([core.fast.submit([talk]).result() for talk in talks])
+    torch.testing.assert_close(together, alone, rtol=0, atol=5e-5)
+    torch.testing.assert_close(together, _plain(core, talks), rtol=0, atol=5e-5)
+
+
+def test_a_cached_prefix_gives_what_a_fresh_one_gives(core):
+    talks = [_talk(core, 7, 2), _talk(core, 8, 2)]
+    fresh = FastModel(core.model, core._preprocessing, torch.float32)
+    first = fresh.submit(talks).result()
+    assert len(fresh._prefixes) == 2
+    torch.testing.assert_close(fresh.submit(talks).result(), first, rtol=0, atol=0)
+    assert len(fresh._prefixes) == 2
+
+
+def test_prefixes_that_are_long_gone_are_computed_again(core, monkeypatch):
+    monkeypatch.setattr("saec.cloud.fast.model._PREFIXES", 1)
+    fresh = FastModel(core.model, core._preprocessing, torch.float32)
+    talks = [_talk(core, 7), _talk(core, 8)]
+    first = fresh.submit(talks).result()
+    assert len(fresh._prefixes) == 1
+    torch.testing.assert_close(fresh.submit(talks).result(), first, rtol=0, atol=1e-6)
+
+
+def test_two_tokens_have_the_logits_that_all_tokens_have(core):
+    talks = [_talk(core, 3)]
+    whole = core.fast.submit(talks).result()
+    some = core.fast.submit(talks, torch.tensor([5, 2])).result()
+    torch.testing.assert_close(some, whole[:, [5, 2]], rtol=0, atol=1e-6)
+
+
+def _adapted(targets: str, **settings_):
+    core = QwenModel(SMALL, {}, CPU, torch.float32)
+    core.model = get_peft_model(
+        core.model, LoraConfig(r=4, target_modules=targets, **settings_), "one"
+    ).eval()
+    generator = torch.Generator().manual_seed(0)
+    for name, p in core.model.named_parameters():
+        if "lora_B" in name:
+            p.data = torch.randn(p.shape, generator=generator) * 0.3
+    core._active = "one"
+    return core
+
+
+@pytest.mark.parametrize(
+    "targets",
+    [
+        r".*\.language_model\.layers\.\d+\.self_attn\.(q|k|v|o)_proj|.*\.visual\.merger\.mlp\.(0|2)",
+        r".*\.(q_proj|up_proj|down_proj)|.*\.visual\.blocks\.\d+\.attn\.(qkv|proj)",
+    ],
+)
+def test_an_adapter_has_the_effect_that_it_has_in_peft(core, targets):
+    adapted = _adapted(targets)
+    talks = [_talk(core, 4), _talk(core, 5)]
+    with_it = adapted.submit(talks, adapter="one").result()
+    without = adapted.submit(talks, adapter=None).result()
+    torch.testing.assert_close(with_it, _plain(adapted, talks, "one"), rtol=0, atol=2e-4)
+    torch.testing.assert_close(without, _plain(core, talks), rtol=0, atol=5e-5)
+    assert (with_it - without).abs().max() > 0.01
+
+
+def test_an_adapter_that_is_more_than_low_rank_takes_the_plain_pass(core):
+    adapted = _adapted(r".*\.q_proj", use_dora=True)
+    assert adapted.fast is None
+    talks = [_talk(core, 4)]
+    torch.testing.assert_close(
+        adapted.submit(talks, adapter="one").result(), _plain(adapted, talks, "one"), rtol=0, atol=1e-6
+    )
+
+
+def test_words_are_written_as_before_the_weights_were_packed(core):
+    fresh = QwenModel(SMALL, {}, CPU, torch.float32)
+    talk = _talk(core, 6)
+    before = fresh.write([talk], tokens=12)
+    fresh.submit([talk]).result()
+    assert fresh.fast is not None
+    assert fresh.write([talk], tokens=12) == before
+
+
+@given(rows=st.integers(1, 13), columns=st.integers(1, 13))
+@settings(max_examples=40, deadline=None)
+def test_windows_hold_every_patch_once_and_come_back_in_order(core, rows, columns):
+    windows = make_windows(core.model.model.visual, (1, 2 * rows, 2 * columns), CPU)
+    assert sorted(windows.order.tolist()) == list(range(4 * rows * columns))
+    assert sum(count * size for count, size in windows.shapes) == 4 * rows * columns
+    units = windows.order[::4][windows.back]
+    assert torch.equal(units, torch.sort(units).values)
+
+
+def test_eight_bits_are_near_and_labels_stay(core):
+    plain, small = core.fast, FastModel(core.model, core._preprocessing, torch.float32, fp8=True)
+    talks = [_talk(core, n) for n in range(6)]
+    exact, rounded = (model.submit(talks).result().softmax(-1) for model in (plain, small))
+    assert 0 < (exact - rounded).abs().max() < 0.1
+    assert torch.equal(exact.argmax(-1), rounded.argmax(-1))
+
+
+@given(st.integers(0, 1000))
+@settings(max_examples=20, deadline=None)
+def test_a_product_in_eight_bits_is_right_to_a_few_percent(seed):
+    generator = torch.Generator().manual_seed(seed)
+    x, weight = (torch.randn(shape, generator=generator) for shape in ((5, 64), (32, 64)))
+    values, scales = quantized(weight)
+    ours = apply(x, Linear(values, torch.ones(32), scales.T))
+    exact = x @ weight.T + 1
+    assert (ours - exact).norm() / exact.norm() < 0.05
