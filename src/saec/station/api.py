@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import re
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -41,6 +42,9 @@ _POLICY = (
     "script-src 'unsafe-inline'; frame-ancestors 'none'"
 )
 _LONGEST_WAIT = 60.0
+_AT_ONCE = 32
+"""Frames that are taken over at once, and so share a sync."""
+
 _LAST = 2**63 - 1
 """The largest number that the database holds."""
 
@@ -57,6 +61,7 @@ def make_app(station: Station, tokens: Tokens) -> FastAPI:
         request.state.who = name
 
     closed = APIRouter(dependencies=[Depends(known)])
+    intake = ThreadPoolExecutor(_AT_ONCE, "saec-intake")
 
     def frame_of(id: str) -> Held:
         match = _ID.fullmatch(id)
@@ -101,7 +106,7 @@ def make_app(station: Station, tokens: Tokens) -> FastAPI:
         key = request.headers.get("idempotency-key")
         if key is not None and not _KEY.fullmatch(key):
             raise HTTPException(400, "Idempotency-Key: 1 to 200 printable characters without spaces")
-        now, who = time.time(), request.state.who
+        now, begun, who = time.time(), time.perf_counter(), request.state.who
         frame = NewFrame(
             line=line,
             source=f"http:{who}",
@@ -109,7 +114,8 @@ def make_app(station: Station, tokens: Tokens) -> FastAPI:
             suffix=_KINDS[kind],
             captured=now,
         )
-        accepted = await asyncio.to_thread(station.accept, frame, data)
+        take = asyncio.get_running_loop().run_in_executor
+        accepted = await take(intake, station.accept, frame, data, begun)
         answer: dict[str, Any] = {"id": accepted.id, "duplicate": accepted.duplicate}
         if wait:
             answer["verdict"] = await _verdict(station, accepted.seq, wait)

@@ -88,6 +88,22 @@ def open_database(path: Path) -> sqlite3.Connection:
     return db
 
 
+def write_synced(path: Path, data: bytes) -> None:
+    """A new file whose bytes are on the disk; its name is there once its folder is synced as well.
+
+    Raises:
+        OSError: it cannot be written; no file is left.
+    """
+    try:
+        with path.open("xb") as f:
+            f.write(data)
+            f.flush()
+            os.fsync(f.fileno())
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
 def sync_folder(folder: Path) -> None:
     """Make the entries of a folder durable."""
     handle = os.open(folder, os.O_RDONLY)

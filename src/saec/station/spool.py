@@ -2,9 +2,10 @@
 
 SQLite in WAL mode with synchronous=FULL: a transaction that has returned survives a power cut. An image is
 written and synced before its row, so a row always has its image; an image without a row was never
-acknowledged and is removed at the next start. A verdict, the frame's new state, its alarms and its
-deliveries to the sinks are one transaction (a transactional outbox), so no verdict is made and not
-delivered. A second final verdict of a frame is refused by the table itself.
+acknowledged and is removed at the next start. Frames that come at once share the sync of their names and
+their rows (a group commit), so that a burst waits for few of them. A verdict, the frame's new state, its
+alarms and its deliveries to the sinks are one transaction (a transactional outbox), so no verdict is made and
+not delivered. A second final verdict of a frame is refused by the table itself.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from pathlib import Path
 import msgspec
 
 from saec.errors import SpoolError, SpoolFullError
-from saec.station.database import is_full, open_database, own, sync_folder
+from saec.station.database import is_full, open_database, own, sync_folder, write_synced
+from saec.station.groups import Groups
 from saec.station.reading import SpoolReader, frame_id
 from saec.station.records import (
     Accepted,
@@ -33,6 +35,9 @@ from saec.station.records import (
 from saec.verdict import Explanation, Verdict
 
 GIGABYTE = 1e9
+
+_Row = tuple[NewFrame, Path, int, str]
+"""A frame that is to be accepted: its image, synced, the image's bytes and sha256."""
 
 
 class Spool(SpoolReader):
@@ -62,6 +67,8 @@ class Spool(SpoolReader):
         self._owner = own(folder / "spool.lock")
         super().__init__(folder, open_database(folder / "spool.sqlite"))
         self._open_frames, self._bytes = 0, 0
+        self._arriving: list[int] = []  # bytes of each frame that is being taken over
+        self._rows: Groups[_Row, Accepted | SpoolError] = Groups(self._insert)
         self._remove_orphans()
         self._drop_lost_sinks()
         ((self._open_frames,),) = self._db.execute("SELECT COUNT(*) FROM frames WHERE state <> 'done'")
@@ -86,9 +93,8 @@ class Spool(SpoolReader):
         if (known := self._known(frame, sha256)) is not None:
             return known
         try:
-            self._check_room(len(data))
-            image = self._write_image(frame, data, sha256)
-            return self._insert(frame, image, len(data), sha256)
+            with self._room(len(data)):
+                return self._take(frame, data, sha256)
         except (OSError, sqlite3.OperationalError) as e:
             if not is_full(e):
                 raise
@@ -107,18 +113,34 @@ class Spool(SpoolReader):
             )
         return Accepted(row[0], frame_id(frame.line, row[0]), duplicate=True)
 
+    @contextmanager
+    def _room(self, size: int) -> Iterator[None]:
+        """Keep room for a frame while it is taken over, beside the others that are."""
+        with self._lock:
+            self._check_room(size)
+            self._arriving.append(size)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._arriving.remove(size)
+
     def _check_room(self, size: int) -> None:
         free = shutil.disk_usage(self.folder).free
-        limits = self.limits
+        limits, coming = self.limits, size + sum(self._arriving)
         for over, what, remedy in (
-            (self._open_frames >= limits.frames, f"{self._open_frames} frames wait", "mend the link"),
             (
-                self._bytes + size > limits.gigabytes * GIGABYTE,
+                self._open_frames + len(self._arriving) >= limits.frames,
+                f"{self._open_frames} frames wait",
+                "mend the link",
+            ),
+            (
+                self._bytes + coming > limits.gigabytes * GIGABYTE,
                 f"{self._bytes / GIGABYTE:.1f} GB of images are held",
                 "shorten the retention or allow more",
             ),
             (
-                free - size < limits.free_gigabytes * GIGABYTE,
+                free - coming < limits.free_gigabytes * GIGABYTE,
                 f"{free / GIGABYTE:.2f} GB are left on the disk",
                 "make room on the disk",
             ),
@@ -126,45 +148,51 @@ class Spool(SpoolReader):
             if over:
                 raise SpoolFullError(f"the spool takes no frame: {what}", remedy)
 
-    def _write_image(self, frame: NewFrame, data: bytes, sha256: str) -> Path:
-        day = time.strftime("%Y%m%d", time.gmtime(self._clock()))
-        folder = self.images / day
+    def _take(self, frame: NewFrame, data: bytes, sha256: str) -> Accepted:
+        """Image and row to the disk; of two frames with one key that come at once, one is a duplicate."""
+        image = self._image_path(frame, sha256)
+        write_synced(image, data)
+        taken: Accepted | SpoolError | None = None
+        try:
+            taken = self._rows.do((frame, image, len(data), sha256))
+        finally:
+            if not isinstance(taken, Accepted) or taken.duplicate:
+                image.unlink(missing_ok=True)
+        if isinstance(taken, SpoolError):
+            raise taken
+        return taken
+
+    def _image_path(self, frame: NewFrame, sha256: str) -> Path:
+        folder = self.images / time.strftime("%Y%m%d", time.gmtime(self._clock()))
         if not folder.is_dir():
             folder.mkdir(exist_ok=True)
             sync_folder(self.images)
-        path = folder / f"{sha256[:16]}-{secrets.token_hex(4)}{frame.suffix}"
-        try:
-            with path.open("xb") as f:
-                f.write(data)
-                f.flush()
-                os.fsync(f.fileno())
-            sync_folder(folder)
-        except BaseException:
-            path.unlink(missing_ok=True)
-            raise
-        return path
+        return folder / f"{sha256[:16]}-{secrets.token_hex(4)}{frame.suffix}"
 
-    def _insert(self, frame: NewFrame, image: Path, size: int, sha256: str) -> Accepted:
-        values = (frame.line, frame.source, frame.key, sha256, str(image.relative_to(self.folder)), size)
+    def _insert(self, rows: list[_Row]) -> list[Accepted | SpoolError]:
+        """The group's images are synced; now their names and their rows, all with one sync each."""
+        for folder in {image.parent for _, image, _, _ in rows}:
+            sync_folder(folder)
+        with self._transaction() as db:
+            return [self._insert_one(db, *row) for row in rows]
+
+    def _insert_one(
+        self, db: sqlite3.Connection, frame: NewFrame, image: Path, size: int, sha256: str
+    ) -> Accepted | SpoolError:
         try:
-            with self._transaction() as db:
-                cursor = db.execute(
-                    "INSERT INTO frames (line, source, key, sha256, image, size, captured, accepted, state) "
-                    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'accepted')",
-                    (*values, frame.captured, self._clock()),
-                )
-                self._open_frames += 1
-                self._bytes += size
-        except sqlite3.IntegrityError:  # the same key from another thread, a moment ago
-            image.unlink(missing_ok=True)
-            known = self._known(frame, sha256)
-            if known is None:
-                raise
+            known = self._known(frame, sha256)  # from another thread, a moment ago
+        except SpoolError as e:
+            return e
+        if known is not None:
             return known
-        except sqlite3.OperationalError:
-            image.unlink(missing_ok=True)
-            raise
-        seq = int(cursor.lastrowid or 0)
+        values = (frame.line, frame.source, frame.key, sha256, str(image.relative_to(self.folder)), size)
+        ((seq,),) = db.execute(
+            "INSERT INTO frames (line, source, key, sha256, image, size, captured, accepted, state) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'accepted') RETURNING seq",
+            (*values, frame.captured, self._clock()),
+        ).fetchall()
+        self._open_frames += 1
+        self._bytes += size
         return Accepted(seq, frame_id(frame.line, seq))
 
     # frames on their way

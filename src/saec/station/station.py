@@ -119,14 +119,17 @@ class Station:
 
     # frames in
 
-    def accept(self, frame: NewFrame, data: bytes) -> Accepted:
+    def accept(self, frame: NewFrame, data: bytes, begun: float | None = None) -> Accepted:
         """Take a frame over; when this returns it is on the disk and will be judged.
+
+        Args:
+            begun: when it arrived, seconds of perf_counter, from which its deadline counts; None is now.
 
         Raises:
             SpoolFullError: there is no room; it is counted, and raises one alarm a spell.
             SpoolError: the key was used for another image.
         """
-        begun = time.perf_counter()
+        begun = time.perf_counter() if begun is None else begun
         try:
             accepted = self.spool.accept(frame, data)
         except SpoolFullError as e:
