@@ -100,7 +100,7 @@ class Bench:
         self.runner.recover()
         bodies = {
             "edge": self.runner.run_edge,
-            "cloud": self.runner.run_cloud,
+            "cloud": self.runner.asking.run,
             "versions": self.runner.editions.run,
             "watch": lambda _: self.runner.desk.watch(),
         }

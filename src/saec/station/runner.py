@@ -13,31 +13,23 @@ and those that wait for the cloud wait on.
 from __future__ import annotations
 
 import sqlite3
-import threading
 import time
 from collections import deque
-from dataclasses import dataclass
-from itertools import groupby
 from typing import Any
 
 import msgspec
 import structlog
 
 from saec.config import LinkConfig
-from saec.errors import LinkError
 from saec.pipeline import stages
 from saec.pipeline.desk import Desk
-from saec.pipeline.judge import (
-    CLOUD_ERROR,
-    OVERDUE,
-    edge_verdict,
-    error_verdict,
-    fallback_verdict,
-)
+from saec.pipeline.judge import OVERDUE, edge_verdict, error_verdict, fallback_verdict
 from saec.pipeline.sources import Source
 from saec.pipeline.waiting import Pending
 from saec.schedule.dispatch import Dispatch
-from saec.station.arrivals import Answers, Arrivals
+from saec.station.arrivals import Arrivals
+from saec.station.asking import Asking, recorded
+from saec.station.deciding import Decisions
 from saec.station.edition import Edition, Look, look
 from saec.station.editions import CloudFor, Editions
 from saec.station.guard import GuardError
@@ -47,13 +39,10 @@ from saec.station.settings import LineSettings
 from saec.station.spool import Spool
 from saec.station.threads import Stopping
 from saec.station.versions import VersionStore
-from saec.verdict import DEFECT, CloudQuery, Verdict
+from saec.verdict import DEFECT
 
 ADVISORY = "advisory-cloud"
 """Reason of a provisional verdict on a frame whose cloud may change no label: the line need not wait."""
-
-MOST_ATTEMPTS = 5
-"""After so many answers that were no answer, a frame gets the edge's label as final."""
 
 _MARGIN = 0.1
 """Seconds before the deadline at which the edge answers for the cloud, since its verdict must be written to
@@ -63,14 +52,6 @@ _FRESH = 64
 _IDLE = 0.2
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """A frame that waits for the cloud, and the version whose edge has looked at it."""
-
-    pending: Pending
-    version: int
 
 
 class LineRunner:
@@ -86,6 +67,8 @@ class LineRunner:
 
     Attributes:
         editions: the versions that judge.
+        desk: what is known of the cloud; its ``watch`` is a thread's body.
+        asking: asks the cloud; its ``run`` is a thread's body.
     """
 
     def __init__(
@@ -104,12 +87,8 @@ class LineRunner:
         self.editions = Editions(settings, versions, cloud_for, spool)
         self._arrivals = Arrivals(settings.deadline)
         self._unsaid: deque[Pending] = deque()
-        self._fresh: deque[Waiting] = deque()
-        self._sent_by: dict[int, int] = {}  # seq of each fresh frame -> version
-        self._attempts: dict[int, int] = {}
-        self._sent = threading.Event()
         self._unfair = ""
-        self.answers = Answers()
+        self._decisions = Decisions(settings, spool)
         connected = settings.cloud and cloud_for(None) is not None
         dispatch: Dispatch[Pending] = Dispatch(
             batch=batch,
@@ -118,8 +97,11 @@ class LineRunner:
             connected=connected,
             config=LinkConfig(margin=min(_MARGIN, settings.deadline / 5)),
         )
-        self._batch, self._connected = batch, connected
+        self._connected = connected
         self.desk = Desk(dispatch, self._stand_in)
+        self.asking = Asking(
+            settings, spool, self.editions, self.desk, self._decisions, batch=batch, connected=connected
+        )
 
     def status(self) -> dict[str, Any]:
         """What is asked of it: version, shadow, link and queue."""
@@ -135,8 +117,8 @@ class LineRunner:
             "queue": state.queue,
             "deadline_s": self.settings.deadline,
             "drift": drift.sentence(),
-            "answer_ms": self.answers.quantiles(),
-            "late": self.answers.late,
+            "answer_ms": self._decisions.answers.quantiles(),
+            "late": self._decisions.answers.late,
         }
 
     # frames in
@@ -151,9 +133,9 @@ class LineRunner:
         while frames := self._spool.frames("asked", line=self.settings.name, after=after):
             for frame in frames:
                 if not self._spool.verdicts(frame.seq):
-                    pending = _pending(frame)
+                    pending = recorded(frame)
                     rules = self.editions.of(frame).judges.rules
-                    self._decide(pending, fallback_verdict(pending, rules, OVERDUE), in_time=False)
+                    self._decisions.write(pending, fallback_verdict(pending, rules, OVERDUE), in_time=False)
             after = frames[-1].seq
         after = 0
         while frames := self._spool.frames("accepted", line=self.settings.name, after=after):
@@ -212,23 +194,19 @@ class LineRunner:
 
     def _route(self, frame: Held, edition: Edition, seen: Look) -> None:
         rules = edition.judges.rules
-        route, version = seen.pending.route, edition.number
+        route, version = seen.pending.route, str(edition.number)
         plain = route.decision == "edge" and seen.pending.edge.label != DEFECT
         name = self._pictures.name(frame, wanted=not plain)
         pending = stages.changed(seen.pending, map=name)
         blob = msgspec.json.encode(pending)
         if route.decision == "edge":
-            self._decide(pending, edge_verdict(pending, rules), edge=blob, version=str(version))
+            self._decisions.write(pending, edge_verdict(pending, rules), edge=blob, version=version)
         elif rules.role == "advisory":
-            self._decide(pending, fallback_verdict(pending, rules, ADVISORY), edge=blob, version=str(version))
+            verdict = fallback_verdict(pending, rules, ADVISORY)
+            self._decisions.write(pending, verdict, edge=blob, version=version)
         else:
-            self._spool.ask(frame.seq, blob, str(version))
-            pending = stages.changed(pending, since=time.perf_counter())
-            self._sent_by[frame.seq] = version
-            self._fresh.append(Waiting(pending, version))
-            self.desk.send()
-            self.desk.hold(pending)
-        self._sent.set()
+            self._spool.ask(frame.seq, blob, version)
+            self.asking.send(stages.changed(pending, since=time.perf_counter()), edition.number)
         if name is not None:
             self._keep_picture(name, seen, rules.calibration.threshold)
 
@@ -261,153 +239,5 @@ class LineRunner:
 
     def _overdue(self, pending: Pending) -> None:
         pending = stages.waited(pending, time.perf_counter())
-        edition = self.editions.at(self._sent_by.get(pending.seq, self.editions.current.number))
-        self._decide(pending, fallback_verdict(pending, edition.judges.rules, OVERDUE))
-
-    # cloud
-
-    def run_cloud(self, stopping: Stopping) -> None:
-        """A thread's body: ask about fresh frames, else about those with a provisional verdict."""
-        after = 0
-        self._fresh.clear()  # begun anew after a failure: all of them stand in the spool
-        self._sent_by.clear()
-        self.desk.reset()
-        while not stopping.is_set():
-            self._sent.clear()
-            batch = [self._fresh.popleft() for _ in range(min(self._batch, len(self._fresh)))]
-            if not batch and self._connected:
-                batch, after = self._backlog(after)
-            if not batch:
-                self._sent.wait(_IDLE)
-            for version, group in groupby(batch, key=lambda waiting: waiting.version):
-                self._ask_all(self.editions.at(version), [waiting.pending for waiting in group])
-
-    def _backlog(self, after: int) -> tuple[list[Waiting], int]:
-        """Frames that wait for the cloud beside the fresh ones, and from where to look next."""
-        frames = self._spool.frames("asked", line=self.settings.name, after=after, most=self._batch)
-        batch = [
-            Waiting(_pending(frame), self.editions.of(frame).number)
-            for frame in frames
-            if frame.seq not in self._sent_by
-        ]
-        for _ in batch:
-            self.desk.send()
-        return batch, (frames[-1].seq if frames else 0)
-
-    def _ask_all(self, edition: Edition, batch: list[Pending]) -> None:
-        while batch:
-            frames = self.desk.ready()
-            self._ask(edition, batch[:frames])
-            batch = batch[frames:]
-
-    def _ask(self, edition: Edition, batch: list[Pending]) -> None:
-        now = time.perf_counter()
-        asked = [(pending, self._query(pending, edition)) for pending in batch]
-        queries = [
-            (stages.waited(p, now) if p.since else p, query) for p, query in asked if query is not None
-        ]
-        self.desk.drop(len(batch) - len(queries))
-        engine = edition.judges.engine
-        if engine is None:  # its version has no cloud any more: the frames wait for the age limit
-            self.desk.drop(len(queries))
-            return
-        if not queries:
-            return
-        self.desk.begin(len(queries))
-        answered = False
-        try:
-            verdicts = stages.ask(engine, queries, edition.judges.rules, explain=False)
-            answered = any(verdict.cloud is not None for verdict in verdicts)
-        finally:
-            self.desk.end(answered=answered)
-        defects = []
-        for (pending, query), verdict in zip(queries, verdicts, strict=True):
-            self._sent_by.pop(pending.seq, None)
-            if verdict.cloud is None:
-                self._unanswered(pending, edition, verdict)
-                continue
-            self._attempts.pop(pending.seq, None)
-            self._decide(pending, verdict, state="final", in_time=self.desk.claim(pending))
-            if verdict.label == DEFECT:
-                defects.append((pending, query))
-        self._explain(edition, defects)
-
-    def _query(self, pending: Pending, edition: Edition) -> CloudQuery | None:
-        judges = edition.judges
-        try:
-            return stages.fetch(pending, self.settings.name, judges.references, bits=judges.bits)
-        except Exception as e:  # its image has gone: the edge's answer stands
-            self._sent_by.pop(pending.seq, None)
-            self._give_up(pending, edition, e)
-            return None
-
-    def _unanswered(self, pending: Pending, edition: Edition, verdict: Verdict) -> None:
-        """The link's failure is nobody's; an answer that is none is the frame's, and not asked for ever."""
-        error = verdict.error
-        if error is None or error.kind == LinkError.__name__:
-            return
-        self._attempts[pending.seq] = self._attempts.get(pending.seq, 0) + 1
-        if self._attempts[pending.seq] >= MOST_ATTEMPTS:
-            del self._attempts[pending.seq]
-            self._give_up(pending, edition, RuntimeError(error.message))
-
-    def _give_up(self, pending: Pending, edition: Edition, error: Exception) -> None:
-        in_time = self.desk.claim(pending)
-        verdict = fallback_verdict(pending, edition.judges.rules, CLOUD_ERROR, error)
-        alarm = ("cloud-failed", f"no answer on {pending.source.id}: {error}")
-        final = msgspec.structs.replace(verdict, state="final")
-        self._decide(pending, final, state="final", in_time=in_time, alarms=[alarm])
-
-    def expire(self, frame: Held) -> None:
-        """A frame has waited for the cloud for too long: the edge's label becomes final, and is said to."""
-        pending = _pending(frame)
-        self._give_up(pending, self.editions.of(frame), TimeoutError("the cloud was not reached in time"))
-
-    def _explain(self, edition: Edition, defects: list[tuple[Pending, CloudQuery]]) -> None:
-        """Words for defects; the verdict does not wait for them, and stands without them."""
-        engine = edition.judges.engine
-        for pending, query in defects:
-            if self._fresh or engine is None:
-                return
-            try:
-                (words,) = engine.explain([query])
-            except Exception as e:
-                self._log.info("no explanation", frame=pending.source.id, error=str(e))
-            else:
-                self._spool.explain(pending.seq, words)
-
-    # shared
-
-    def _decide(
-        self,
-        pending: Pending,
-        verdict: Verdict,
-        *,
-        state: str = "",
-        in_time: bool | None = None,
-        **more: object,
-    ) -> None:
-        waited = time.perf_counter() - pending.begun
-        timely = waited <= self.settings.deadline if in_time is None else in_time
-        verdict = msgspec.structs.replace(verdict, ms={**verdict.ms, "answer": waited * 1e3})
-        kind = state or ("provisional" if verdict.state == "provisional" else "final")
-        if self._spool.decide(pending.seq, kind, verdict, in_time=timely, **more):  # type: ignore[arg-type]
-            if timely or in_time is None:
-                self.answers.add(waited, late=not timely)
-            self._log.info(
-                "verdict",
-                frame=verdict.id,
-                state=kind,
-                label=verdict.label,
-                by=verdict.decided_by,
-                reason=verdict.reason,
-                answer_ms=round(waited * 1e3, 1),
-            )
-
-
-def _pending(frame: Held) -> Pending:
-    """What the edge said of a frame; it is no longer fresh."""
-    if frame.edge is None:
-        raise AssertionError(f"{frame.id} waits for the cloud and the edge has not spoken")
-    pending = msgspec.json.decode(frame.edge, type=Pending)
-    return msgspec.structs.replace(pending, since=0.0)
+        rules = self.asking.version(pending).judges.rules
+        self._decisions.write(pending, fallback_verdict(pending, rules, OVERDUE))

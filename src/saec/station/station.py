@@ -86,7 +86,7 @@ class Station:
         for name, runner in self.runners.items():
             bodies += [
                 (f"edge-{name}", runner.run_edge),
-                (f"cloud-{name}", runner.run_cloud),
+                (f"cloud-{name}", runner.asking.run),
                 (f"versions-{name}", runner.editions.run),
                 (f"deadlines-{name}", lambda _, desk=runner.desk: desk.watch()),  # type: ignore[misc]
             ]
@@ -211,7 +211,7 @@ class Station:
     def _expire(self, frame: Held) -> None:
         runner = self.runners.get(frame.line)
         if runner is not None:
-            runner.expire(frame)
+            runner.asking.expire(frame)
 
     def _failed(self, name: str, error: BaseException) -> None:
         log.error("thread failed", thread=name, error=repr(error), exc_info=error)

@@ -1,0 +1,206 @@
+"""One line's questions to the cloud: fresh frames first, then those that were answered provisionally.
+
+Nothing is kept in memory that the spool does not hold: what waits for the cloud waits there.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass
+from itertools import groupby
+
+import msgspec
+import structlog
+
+from saec.errors import LinkError
+from saec.pipeline import stages
+from saec.pipeline.desk import Desk
+from saec.pipeline.judge import CLOUD_ERROR, fallback_verdict
+from saec.pipeline.waiting import Pending
+from saec.station.deciding import Decisions
+from saec.station.edition import Edition
+from saec.station.editions import Editions
+from saec.station.records import Held
+from saec.station.settings import LineSettings
+from saec.station.spool import Spool
+from saec.station.threads import Stopping
+from saec.verdict import DEFECT, CloudQuery, Verdict
+
+MOST_ATTEMPTS = 5
+"""After so many answers that were no answer, a frame gets the edge's label as final."""
+
+_IDLE = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A frame that waits for the cloud, and the version whose edge has looked at it."""
+
+    pending: Pending
+    version: int
+
+
+class Asking:
+    """Asks the cloud about the frames of one line.
+
+    Args:
+        line: its settings.
+        spool: holds the frames.
+        editions: the versions that judge, each with its engine.
+        desk: what is known of the link.
+        decisions: takes the verdicts.
+        batch: frames that the cloud is asked about at once.
+        connected: there is a cloud at all.
+    """
+
+    def __init__(
+        self,
+        line: LineSettings,
+        spool: Spool,
+        editions: Editions,
+        desk: Desk,
+        decisions: Decisions,
+        *,
+        batch: int,
+        connected: bool,
+    ) -> None:
+        self._line, self._spool, self._editions = line.name, spool, editions
+        self._desk, self._decisions = desk, decisions
+        self._batch, self._connected = batch, connected
+        self._log = structlog.get_logger().bind(line=line.name)
+        self._fresh: deque[Waiting] = deque()
+        self._sent_by: dict[int, int] = {}  # seq of each fresh frame -> version
+        self._attempts: dict[int, int] = {}
+        self._sent = threading.Event()
+
+    def send(self, pending: Pending, version: int) -> None:
+        """A frame that stands in the spool as asked is to be asked about; its deadline is watched."""
+        self._sent_by[pending.seq] = version
+        self._fresh.append(Waiting(pending, version))
+        self._desk.send()
+        self._desk.hold(pending)
+        self._sent.set()
+
+    def version(self, pending: Pending) -> Edition:
+        """The version that has looked at a fresh frame."""
+        return self._editions.at(self._sent_by.get(pending.seq, self._editions.current.number))
+
+    def run(self, stopping: Stopping) -> None:
+        """A thread's body: ask about fresh frames, else about those with a provisional verdict."""
+        after = 0
+        self._fresh.clear()  # begun anew after a failure: all of them stand in the spool
+        self._sent_by.clear()
+        self._desk.reset()
+        while not stopping.is_set():
+            self._sent.clear()
+            batch = [self._fresh.popleft() for _ in range(min(self._batch, len(self._fresh)))]
+            if not batch and self._connected:
+                batch, after = self._backlog(after)
+            if not batch:
+                self._sent.wait(_IDLE)
+            for version, group in groupby(batch, key=lambda waiting: waiting.version):
+                self._ask_all(self._editions.at(version), [waiting.pending for waiting in group])
+
+    def expire(self, frame: Held) -> None:
+        """A frame has waited for the cloud for too long: the edge's label becomes final, and is said to."""
+        pending = recorded(frame)
+        self._give_up(pending, self._editions.of(frame), TimeoutError("the cloud was not reached in time"))
+
+    def _backlog(self, after: int) -> tuple[list[Waiting], int]:
+        """Frames that wait for the cloud beside the fresh ones, and from where to look next."""
+        frames = self._spool.frames("asked", line=self._line, after=after, most=self._batch)
+        batch = [
+            Waiting(recorded(frame), self._editions.of(frame).number)
+            for frame in frames
+            if frame.seq not in self._sent_by
+        ]
+        for _ in batch:
+            self._desk.send()
+        return batch, (frames[-1].seq if frames else 0)
+
+    def _ask_all(self, edition: Edition, batch: list[Pending]) -> None:
+        while batch:
+            frames = self._desk.ready()
+            self._ask(edition, batch[:frames])
+            batch = batch[frames:]
+
+    def _ask(self, edition: Edition, batch: list[Pending]) -> None:
+        now = time.perf_counter()
+        asked = [(pending, self._query(pending, edition)) for pending in batch]
+        queries = [
+            (stages.waited(p, now) if p.since else p, query) for p, query in asked if query is not None
+        ]
+        self._desk.drop(len(batch) - len(queries))
+        engine = edition.judges.engine
+        if engine is None:  # its version has no cloud any more: the frames wait for the age limit
+            self._desk.drop(len(queries))
+            return
+        if not queries:
+            return
+        self._desk.begin(len(queries))
+        answered = False
+        try:
+            verdicts = stages.ask(engine, queries, edition.judges.rules, explain=False)
+            answered = any(verdict.cloud is not None for verdict in verdicts)
+        finally:
+            self._desk.end(answered=answered)
+        defects = []
+        for (pending, query), verdict in zip(queries, verdicts, strict=True):
+            self._sent_by.pop(pending.seq, None)
+            if verdict.cloud is None:
+                self._unanswered(pending, edition, verdict)
+                continue
+            self._attempts.pop(pending.seq, None)
+            self._decisions.write(pending, verdict, in_time=self._desk.claim(pending))
+            if verdict.label == DEFECT:
+                defects.append((pending, query))
+        self._explain(edition, defects)
+
+    def _query(self, pending: Pending, edition: Edition) -> CloudQuery | None:
+        judges = edition.judges
+        try:
+            return stages.fetch(pending, self._line, judges.references, bits=judges.bits)
+        except Exception as e:  # its image has gone: the edge's answer stands
+            self._sent_by.pop(pending.seq, None)
+            self._give_up(pending, edition, e)
+            return None
+
+    def _unanswered(self, pending: Pending, edition: Edition, verdict: Verdict) -> None:
+        """The link's failure is nobody's; an answer that is none is the frame's, and not asked for ever."""
+        error = verdict.error
+        if error is None or error.kind == LinkError.__name__:
+            return
+        self._attempts[pending.seq] = self._attempts.get(pending.seq, 0) + 1
+        if self._attempts[pending.seq] >= MOST_ATTEMPTS:
+            del self._attempts[pending.seq]
+            self._give_up(pending, edition, RuntimeError(error.message))
+
+    def _give_up(self, pending: Pending, edition: Edition, error: Exception) -> None:
+        in_time = self._desk.claim(pending)
+        verdict = fallback_verdict(pending, edition.judges.rules, CLOUD_ERROR, error)
+        alarm = ("cloud-failed", f"no answer on {pending.source.id}: {error}")
+        final = msgspec.structs.replace(verdict, state="final")
+        self._decisions.write(pending, final, in_time=in_time, alarms=[alarm])
+
+    def _explain(self, edition: Edition, defects: list[tuple[Pending, CloudQuery]]) -> None:
+        """Words for defects; the verdict does not wait for them, and stands without them."""
+        engine = edition.judges.engine
+        for pending, query in defects:
+            if self._fresh or engine is None:
+                return
+            try:
+                (words,) = engine.explain([query])
+            except Exception as e:
+                self._log.info("no explanation", frame=pending.source.id, error=str(e))
+            else:
+                self._spool.explain(pending.seq, words)
+
+
+def recorded(frame: Held) -> Pending:
+    """What the edge said of a frame that the spool holds; it is no longer fresh."""
+    if frame.edge is None:
+        raise AssertionError(f"{frame.id} waits for the cloud and the edge has not spoken")
+    pending = msgspec.json.decode(frame.edge, type=Pending)
+    return msgspec.structs.replace(pending, since=0.0)

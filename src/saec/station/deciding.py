@@ -1,0 +1,65 @@
+"""How a line's verdicts are written: in time or late, to the spool, and to the log."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import msgspec
+import structlog
+
+from saec.pipeline.waiting import Pending
+from saec.station.arrivals import Answers
+from saec.station.records import VerdictState
+from saec.station.settings import LineSettings
+from saec.station.spool import Spool
+from saec.verdict import Verdict
+
+
+class Decisions:
+    """Writes the verdicts of one line; safe to use from its threads.
+
+    Attributes:
+        answers: how long the line waited for each first verdict.
+    """
+
+    def __init__(self, line: LineSettings, spool: Spool) -> None:
+        self._deadline, self._spool = line.deadline, spool
+        self._log = structlog.get_logger().bind(line=line.name)
+        self.answers = Answers()
+
+    def write(
+        self,
+        pending: Pending,
+        verdict: Verdict,
+        *,
+        in_time: bool | None = None,
+        edge: bytes | None = None,
+        version: str | None = None,
+        alarms: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        """Write a verdict, unless its frame has it already.
+
+        Args:
+            in_time: whether the line can still act on it; None asks the clock.
+            edge, version, alarms: as in ``Spool.decide``.
+        """
+        waited = time.perf_counter() - pending.begun
+        timely = waited <= self._deadline if in_time is None else in_time
+        verdict = msgspec.structs.replace(verdict, ms={**verdict.ms, "answer": waited * 1e3})
+        state: VerdictState = "provisional" if verdict.state == "provisional" else "final"
+        if not self._spool.decide(
+            pending.seq, state, verdict, in_time=timely, edge=edge, version=version, alarms=alarms
+        ):
+            return
+        if timely or in_time is None:
+            self.answers.add(waited, late=not timely)
+        self._log.info(
+            "verdict",
+            frame=verdict.id,
+            state=state,
+            label=verdict.label,
+            by=verdict.decided_by,
+            reason=verdict.reason,
+            answer_ms=round(waited * 1e3, 1),
+        )
