@@ -90,6 +90,21 @@ def test_all_that_is_worth_asking_is_asked_where_the_budget_allows_it() -> None:
         assert i < 200 or answer == ("ask" if w else "worthless")
 
 
+def test_better_times_are_bought_within_the_tolerance_until_they_are_usual() -> None:
+    """Once frames are worth more the count runs ahead, within the tolerance, and comes back."""
+    rng = np.random.default_rng(6)
+    values = np.concatenate([rng.normal(0, 1, 5000), rng.normal(2, 1, 45_000)])
+    budget = Budget(0.1)
+    asked = np.array([budget.decide(v, worth=True, up=True) == "ask" for v in values.tolist()])
+    assert asked[1000:5000].mean() == pytest.approx(0.1, abs=0.005)
+    assert 0.11 < asked[6000:9000].mean() <= 0.12
+    assert asked[-5000:].mean() == pytest.approx(0.1, abs=0.005)
+    worse = np.concatenate([rng.normal(0, 1, 5000), rng.normal(-2, 1, 4000)])
+    budget = Budget(0.1)
+    kept = np.array([budget.decide(v, worth=True, up=True) == "ask" for v in worse.tolist()])
+    assert 0.08 <= kept[6000:].mean() < 0.095
+
+
 def test_an_outage_is_no_saving() -> None:
     """After frames that could not be sent the link's return is no licence to catch up."""
     rng = np.random.default_rng(2)
