@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -10,7 +11,7 @@ import pytest
 from pipeline_fakes import CALIBRATION, FUSED, FakeCloud, make_line
 from pipeline_fakes import Frames as Images
 
-from saec.bench.frames import Frames, frames_of, splits
+from saec.bench.frames import FOLDS, Frames, folds, frames_of, pooled
 from saec.bench.frontier import Curves, Plan, mean_of, measure
 from saec.bench.frontier_page import conclude, markdown, sentences
 from saec.bench.streams import RANKED, SINGLE, StatedCloud, judge, make_stream
@@ -24,7 +25,7 @@ from saec.pipeline.sources import list_inputs
 from saec.schedule.calibration import calibrate
 from saec.schedule.opinions import Law
 
-PLAN = Plan(shares=(0.1, 0.3), calibrations=2, length=1000)
+PLAN = Plan(shares=(0.1, 0.3), repeats=2, length=1000)
 CLOUD = StatedCloud(0.05, 0.0)
 
 
@@ -32,15 +33,18 @@ def frames(seed: int = 0, *, known: int = 30, n: int = 160, auroc: float = 0.9) 
     """Frames of a normal law whose line was calibrated on others of it."""
     rng = np.random.default_rng(seed)
     law = Law(auroc=auroc)
-    goods = {f"{seed}-{i}": s for i, s in enumerate(law.scores(np.zeros(100, bool), rng).tolist())}
+    goods = {f"{seed}-good-{i}": s for i, s in enumerate(law.scores(np.zeros(100, bool), rng).tolist())}
+    defects = {f"{seed}-bad-{i}": s for i, s in enumerate(law.scores(np.ones(known, bool), rng).tolist())}
     calibration = calibrate(
         goods,
-        law.scores(np.ones(known, bool), rng).tolist(),
+        list(defects.values()),
         overkill=0.05,
         gate=GateConfig(),
         prevalence=FitConfig().prevalence,
         created="",
     )
+    odd = dict(zip([*goods, *defects], rng.normal(size=100 + known).tolist(), strict=True))
+    calibration = msgspec.structs.replace(calibration, defect_scores=defects, complexities=odd)
     truth = np.arange(n) % 4 == 0
     return Frames(
         name=f"line {seed}",
@@ -62,7 +66,7 @@ def curves() -> Curves:
 
 
 def test_shares_are_what_was_asked_for(curves: Curves) -> None:
-    assert (curves.n_good, curves.n_defect, curves.splits, curves.fused) == (120, 40, 2, 2)
+    assert (curves.n_good, curves.n_defect, curves.splits, curves.fused) == (220, 70, 10, 10)
     assert [(p.policy, p.budget) for p in curves.points] == [
         *((name, share) for share in PLAN.shares for name in RANKED),
         *((name, None) for name in SINGLE),
@@ -89,65 +93,80 @@ def test_the_oracle_bounds_and_ours_beats_chance(curves: Curves) -> None:
 
 
 def test_the_same_seed_gives_the_same_figures() -> None:
-    plan = Plan(shares=(0.3,), calibrations=1, length=300)
+    plan = Plan(shares=(0.3,), repeats=1, length=300)
     first, second = (measure(frames(), CLOUD, plan).curves() for _ in range(2))
     assert first == second
 
 
 def test_accuracy_is_that_of_the_labels() -> None:
-    """The sums per frame lose nothing: counted by hand from one stream of the same seed."""
-    given = frames()
-    plan = Plan(shares=(0.3,), calibrations=1, length=600)
-    stream = make_stream(given, CLOUD, plan.length, np.random.default_rng([plan.seed, 1]))
-    asked, right = judge(stream, "uncertainty", 0.3)
-    point = measure(given, CLOUD, plan).curves().at("uncertainty", 0.3)
+    """The sums per frame lose nothing: counted by hand from the streams of the same seed."""
+    given = pooled(frames())
+    plan = Plan(shares=(0.3,), repeats=1, length=600)
+    streams = [
+        make_stream(part, CLOUD, plan.length, np.random.default_rng([plan.seed, count]))
+        for count, part in enumerate(folds(given, 1, plan.seed), 1)
+    ]
+    asked, right = map(np.concatenate, zip(*(judge(s, "uncertainty", 0.3) for s in streams), strict=True))
+    defect = np.concatenate([s.frames.truth[s.order] for s in streams])
+    point = measure(frames(), CLOUD, plan).curves().at("uncertainty", 0.3)
     assert (point.share, point.accuracy) == (pytest.approx(asked.mean()), pytest.approx(right.mean()))
-    defect = given.truth[stream.order]
     assert point.escape_rate == pytest.approx((~right & defect).sum() / defect.sum())
 
 
 def test_correlated_errors_leave_less_to_mend() -> None:
     def gain(correlation: float) -> float:
-        plan = Plan(shares=(0.3,), calibrations=1, length=800)
+        plan = Plan(shares=(0.3,), repeats=1, length=800)
         at = measure(frames(), StatedCloud(0.05, correlation), plan).curves()
         return at.at("oracle", 0.3).accuracy - at.at("edge", None).accuracy
 
     assert gain(0.0) > gain(0.6) > 0
 
 
-def test_a_line_of_goods_alone_is_calibrated_on_defects_that_are_not_judged() -> None:
+def test_each_image_is_judged_once_by_a_line_that_has_not_seen_it() -> None:
+    given = pooled(frames())
+    assert (len(given), int(given.truth.sum())) == (160 + 100 + 30, 40 + 30)
+    parts = list(folds(given, 2, seed=1))
+    assert len(parts) == 2 * FOLDS
+    for repeat in (parts[:FOLDS], parts[FOLDS:]):
+        assert sorted(sha for part in repeat for sha in part.hashes) == sorted(given.hashes)
+    for part in parts:
+        known = {**part.calibration.good_scores, **part.calibration.defect_scores}
+        assert set(known) | set(part.hashes) == set(given.hashes)
+        assert not set(known) & set(part.hashes)
+        assert set(part.calibration.complexities) == set(known)
+        assert len(part.calibration.defects) == 56  # four fifths
+        assert [given.hashes[i] for i in part.numbers] == list(part.hashes)
+        assert part.score.tolist() == [given.score[i] for i in part.numbers]
+    assert {tuple(p.hashes) for p in parts[:FOLDS]} != {tuple(p.hashes) for p in parts[FOLDS:]}
+
+
+def test_copies_of_a_file_stay_together() -> None:
     given = frames()
-    bare = msgspec.structs.replace(given.calibration, defects=[], p_defect=None)
-    unknowing = Frames(**{k: getattr(given, k) for k in Frames.__slots__} | {"calibration": bare})
-    halves = list(splits(unknowing, 3, seed=1))
-    assert len(halves) == 3
-    for half in halves:
-        known = set(half.calibration.defect_scores)
-        assert len(known) == 20
-        assert not known & set(half.hashes)
-        assert known | set(half.hashes) == set(given.hashes)
-        assert [given.hashes[i] for i in half.numbers] == list(half.hashes)
-        assert half.calibration.p_defect is not None
-    assert len({tuple(half.hashes) for half in halves}) == 3
-    assert [part is given for part in splits(given, 3, seed=1)] == [True] * 3
+    twice = replace(given, hashes=[f"sha-{i // 2}" for i in range(len(given))], truth=np.arange(160) % 8 < 2)
+    for part in folds(twice, 1, seed=0):
+        assert len(part.hashes) == 2 * len(set(part.hashes))
+
+
+def test_a_calibration_image_of_unknown_complexity_is_said() -> None:
+    given = frames()
+    bare = msgspec.structs.replace(given.calibration, complexities={})
+    with pytest.raises(DataError, match="complexity"):
+        pooled(replace(given, calibration=bare))
 
 
 def test_too_few_defects_to_share_are_said() -> None:
-    given = frames(n=30)
-    bare = msgspec.structs.replace(given.calibration, defects=[])
-    few = Frames(**{k: getattr(given, k) for k in Frames.__slots__} | {"calibration": bare})
-    with pytest.raises(DataError, match="8 defects"):
-        list(splits(few, 2, seed=0))
+    with pytest.raises(DataError, match="6 images of one class"):
+        list(folds(frames(n=24), 2, seed=0))
 
 
 def test_the_mean_is_of_the_lines() -> None:
-    plan = Plan(shares=(0.3,), calibrations=1, length=300)
+    plan = Plan(shares=(0.3,), repeats=1, length=300)
     several = [measure(frames(seed), CLOUD, plan) for seed in (0, 1)]
     mean = mean_of(several).curves()
     for p in mean.points:
         each = [m.curves().at(p.policy, p.budget).accuracy for m in several]
         assert p.accuracy == pytest.approx(np.mean(each))
-    assert mean.n_defect == 80
+    assert mean.n_defect == 140
 
 
 def test_the_conclusion_fails_where_ours_is_behind(curves: Curves) -> None:
@@ -173,7 +192,7 @@ def test_the_conclusion_fails_where_ours_is_behind(curves: Curves) -> None:
     assert mute.margins == []
     assert "no say" in sentences(mute)[-1]
     with pytest.raises(ConfigError, match="budget"):
-        conclude([measure(frames(), CLOUD, Plan(shares=(0.1,), calibrations=1, length=300)).curves()])
+        conclude([measure(frames(), CLOUD, Plan(shares=(0.1,), repeats=1, length=300)).curves()])
 
 
 def test_a_table_has_a_line_for_each_point(curves: Curves) -> None:
@@ -183,9 +202,9 @@ def test_a_table_has_a_line_for_each_point(curves: Curves) -> None:
 @pytest.fixture
 def run(tmp_path: Path, fakes: FakeCloud) -> Path:
     images = Images(tmp_path / "data")
-    for i in range(24):
-        bad = i % 2
-        images.add(f"{('good', 'defect')[bad]}/{i:02}", 60 + 90 * bad + i, green=30 + 180 * bad)
+    for i in range(48):
+        bad = i % 2  # the edge's scores overlap, the cloud's do not
+        images.add(f"{('good', 'defect')[bad]}/{i:02}", 60 + 30 * bad + i * 37 % 60, green=30 + 180 * bad)
     calibration = msgspec.structs.replace(
         CALIBRATION,
         clouds={Cloud(CloudConfig()).key: FUSED},
@@ -214,7 +233,7 @@ def test_a_recorded_run_is_read(run: Path) -> None:
         frames_of(run)
     found = frames_of(_with_complexity(run))
     assert found.recorded
-    assert (int(found.truth.sum()), len(found), found.cloud) == (12, 24, "fake")
+    assert (int(found.truth.sum()), len(found), found.cloud) == (24, 48, "fake")
     stream = make_stream(found, None, 100, np.random.default_rng(0))
     asked, right = judge(stream, "cloud", None)
     assert asked.all()

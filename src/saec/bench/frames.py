@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -23,6 +23,9 @@ from saec.verdict import DEFECT, GOOD, EdgeOpinion, Verdict
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
+
+FOLDS = 5
+"""A fifth of the images is judged, the other four calibrate."""
 
 _BENCH = "bench"
 # "created" of calibrations that are made here: a time would make two runs of the bench differ
@@ -114,59 +117,85 @@ def frames_of(run: Path, line: Path | None = None) -> Frames:
     )
 
 
-def splits(frames: Frames, count: int, seed: int) -> Iterator[Frames]:
-    """The frames with a line that knows defects, ``count`` times.
+def pooled(frames: Frames) -> Frames:
+    """The frames and the images that calibrate their line, so that each may do either.
 
-    A line that was calibrated with defects judges all of them, each time (a stated cloud answers anew). One
-    that knows goods alone is calibrated on a random half of the defects, each time another, and judges the
-    rest.
+    Goods that the line was fitted on come with their cross-fitted scores, known defects with the detector's,
+    which has not seen them. No cloud has answered them. An image in both comes once, as a frame.
 
     Raises:
-        DataError: too few defects to share.
+        DataError: the complexity of a calibration image is not known.
     """
-    if len(frames.calibration.defects) >= MIN_LABELLED:
-        yield from [frames] * count
-        return
-    defects = np.flatnonzero(frames.truth)
-    if len(defects) < 2 * MIN_LABELLED:
+    line, seen = frames.calibration, set(frames.hashes)
+    known = [(sha, score, False) for sha, score in line.good_scores.items() if sha not in seen]
+    known += [(sha, score, True) for sha, score in line.defect_scores.items() if sha not in seen]
+    if not all(sha in line.complexities for sha, _, _ in known):
         raise DataError(
-            f"{frames.name}: {len(defects)} defects, of which half would calibrate the line",
-            "calibrate the line with labelled defects and record it again",
+            f"{frames.name}: calibration images without their complexity",
+            "fit the line again and record it anew",
+        )
+    return replace(
+        frames,
+        truth=np.r_[frames.truth, np.array([defect for _, _, defect in known], dtype=bool)],
+        score=np.r_[frames.score, np.array([score for _, score, _ in known], dtype=np.float64)],
+        answers=np.r_[frames.answers, np.full(len(known), np.nan)],
+        complexities=[*frames.complexities, *(line.complexities[sha] for sha, _, _ in known)],
+        hashes=[*frames.hashes, *(sha for sha, _, _ in known)],
+        numbers=np.arange(len(frames) + len(known)),
+    )
+
+
+def folds(frames: Frames, repeats: int, seed: int) -> Iterator[Frames]:
+    """Each fifth of the images, judged by a line that is calibrated on the other four; so often anew.
+
+    Goods and defects are spread alike over the fifths; copies of a file stay together.
+
+    Raises:
+        DataError: too few goods or defects.
+    """
+    truth = dict(zip(frames.hashes, frames.truth.tolist(), strict=True))
+    classes = [sorted(sha for sha, defect in truth.items() if defect is side) for side in (False, True)]
+    fewest = min(map(len, classes))
+    if fewest < FOLDS * MIN_LABELLED / (FOLDS - 1):
+        raise DataError(
+            f"{frames.name}: {fewest} images of one class are too few to share",
+            "record a data set with more goods and defects",
         )
     rng = np.random.default_rng(seed)
-    for _ in range(count):
-        yield _moved(frames, np.sort(rng.permutation(defects)[: len(defects) // 2]))
+    for _ in range(repeats):
+        fold = {sha: at % FOLDS for side in classes for at, sha in enumerate(rng.permutation(side).tolist())}
+        for held in range(FOLDS):
+            yield _held_out(frames, np.array([fold[sha] == held for sha in frames.hashes]))
 
 
-def _moved(frames: Frames, known: NDArray[np.int64]) -> Frames:
-    """These defects calibrate the line; copies of their files go with them and are judged no more."""
-    hashes = {frames.hashes[i] for i in known}
-    rest = np.array([i for i, sha in enumerate(frames.hashes) if sha not in hashes])
-    scores = {frames.hashes[i]: float(frames.score[i]) for i in known}
-    odd = dict(zip(frames.hashes, frames.complexities, strict=True))
-    old = frames.calibration
+def _held_out(frames: Frames, held: Flags) -> Frames:
+    """These frames, judged by a line that is calibrated on the others."""
+    scores: tuple[dict[str, float], dict[str, float]] = ({}, {})
+    rest: list[int] = np.flatnonzero(~held).tolist()
+    for i in rest:
+        scores[int(frames.truth[i])][frames.hashes[i]] = float(frames.score[i])
+    old, (goods, defects) = frames.calibration, scores
     new = calibrate(
-        old.good_scores,
-        list(scores.values()),
+        goods,
+        list(defects.values()),
         overkill=old.overkill,
         gate=GateConfig(),
         prevalence=old.prevalence,
         created=_BENCH,
     )
-    complexities = {**old.complexities, **{sha: odd[sha] for sha in scores}}
-    new = msgspec.structs.replace(new, defect_scores=scores, complexities=complexities)
-    return Frames(
-        name=frames.name,
+    odd = {frames.hashes[i]: frames.complexities[i] for i in rest}
+    new = msgspec.structs.replace(new, defect_scores=defects, complexities=odd)
+    at: list[int] = np.flatnonzero(held).tolist()
+    return replace(
+        frames,
         calibration=with_asking(new),
         trust=None,  # it held for the old calibration
-        cloud=frames.cloud,
-        truth=frames.truth[rest],
-        score=frames.score[rest],
-        answers=frames.answers[rest],
-        complexities=[frames.complexities[i] for i in rest],
-        hashes=[frames.hashes[i] for i in rest],
-        numbers=frames.numbers[rest],
-        edge_joules=frames.edge_joules,
+        truth=frames.truth[at],
+        score=frames.score[at],
+        answers=frames.answers[at],
+        complexities=[frames.complexities[i] for i in at],
+        hashes=[frames.hashes[i] for i in at],
+        numbers=frames.numbers[at],
     )
 
 

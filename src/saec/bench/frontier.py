@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from saec.bench.frames import Array, Frames, splits
+from saec.bench.frames import Array, Frames, folds, pooled
 from saec.bench.streams import RANKED, SINGLE, StatedCloud, Stream, judge, make_stream
 from saec.config import CostConfig
 from saec.schedule.paired import Interval, interval, resampled
@@ -81,13 +81,13 @@ class Plan:
 
     Attributes:
         shares: budgets of the policies that spend one.
-        calibrations: of a line that knows goods alone, see ``saec.bench.frames.splits``.
+        repeats: how often a line with a stated cloud is split anew, see ``saec.bench.frames.folds``.
         length: frames of a stream, at least.
         seed: of everything that is drawn.
     """
 
     shares: Sequence[float] = SHARES
-    calibrations: int = 5
+    repeats: int = 2
     length: int = 3000
     seed: int = 0
 
@@ -146,13 +146,14 @@ def measure(
         step: called when a stream is done.
 
     Raises:
-        DataError: too few defects.
+        DataError: too few goods or defects, see ``folds``.
     """
     columns: list[Column] = [(name, share) for share in plan.shares for name in RANKED]
     columns += [(name, None) for name in SINGLE]
+    frames = frames if cloud is None else pooled(frames)
     sums = np.zeros((len(frames), 2 + 3 * len(columns)))
     fused = count = 0
-    every = [frames] if cloud is None else splits(frames, plan.calibrations, plan.seed)
+    every = [frames] if cloud is None else folds(frames, plan.repeats, plan.seed)
     for count, part in enumerate(every, 1):
         rng = np.random.default_rng([plan.seed, count])
         stream = make_stream(part, cloud, plan.length, rng)

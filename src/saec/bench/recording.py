@@ -122,10 +122,10 @@ class Recorder:
 
 def procedural(
     recorder: Recorder, lines: int, cloud: Cloud, drawing: Drawing, progress: FitProgress
-) -> Sequence[Path]:
-    """Runs of so many procedural lines with the cloud's true opinions."""
-    folder = recorder.store / "procedural"
-    return [recorder.record(draw(folder, n, drawing), cloud, progress) for n in range(lines)]
+) -> Sequence[tuple[Path, str]]:
+    """Runs of so many procedural lines with the cloud's true opinions, each with its product's name."""
+    drawn = [draw(recorder.store / "procedural", n, drawing) for n in range(lines)]
+    return [(recorder.record(folder, cloud, progress), folder.name) for folder in drawn]
 
 
 def _digest(line: LineProfile, cloud: Cloud | None) -> str:

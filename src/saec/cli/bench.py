@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +54,8 @@ def command() -> None:
               help="Of its errors with the edge's.")  # fmt: skip
 @click.option("--shares", type=_Numbers(), default="0.05,0.1,0.2,0.3,0.5", show_default=True,
               help="Budgets.")  # fmt: skip
+@click.option("--repeats", type=click.IntRange(min=1), default=4, show_default=True,
+              help="How often the images of --runs and --data are split anew into five parts.")  # fmt: skip
 @click.option("--side", type=click.IntRange(min=64), help="Of the edge's input, for --data.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--work", type=click.Path(path_type=Path), default=Path("runs/bench"), show_default=True,
@@ -66,6 +70,7 @@ def frontier(
     cloud_error: float,
     correlation: tuple[float, ...],
     shares: tuple[float, ...],
+    repeats: int,
     side: int | None,
     seed: int,
     work: Path,
@@ -83,18 +88,20 @@ def frontier(
 
     if not runs and not data and not lines:
         raise ConfigError("nothing to measure", "give --runs, --data or --lines")
-    plan = Plan(shares=shares, seed=seed)
+    plan = Plan(shares=shares, repeats=repeats, seed=seed)
     stated = [StatedCloud(cloud_error, r) for r in correlation]
     groups: dict[str, list[list[Measured]]] = {}
-    recorded = [*runs, *_recorded(data, side, work)]
+    recorded = [*((run, None) for run in runs), *_recorded(data, side, work)]
     if recorded:
-        groups["sets"] = [_measured(run, stated, plan) for run in recorded]
+        groups["sets"] = [_measured(run, name, stated, plan) for run, name in recorded]
     if lines:
-        groups["procedural"] = [_measured(run, [None], plan) for run in _procedural(lines, cloud, work)]
+        drawn = _procedural(lines, cloud, work)
+        groups["procedural"] = [_measured(run, name, [None], plan) for run, name in drawn]
     _write(groups, out)
 
 
-def _recorded(data: tuple[Path, ...], side: int | None, work: Path) -> list[Path]:
+def _recorded(data: tuple[Path, ...], side: int | None, work: Path) -> list[tuple[Path, str]]:
+    """Runs, each with its data set as it was named; of a path from the root its last part."""
     from saec.bench.recording import Recorder
     from saec.cli.progress import bar
     from saec.config import FitConfig
@@ -102,10 +109,13 @@ def _recorded(data: tuple[Path, ...], side: int | None, work: Path) -> list[Path
     fit = FitConfig() if side is None else FitConfig(side=side)
     recorder = Recorder(store=work, fit=fit, command=command_line(), say=click.echo)
     with bar() as report:
-        return [recorder.record(dataset, None, report) for dataset in data]
+        return [
+            (recorder.record(dataset, None, report), dataset.name if dataset.is_absolute() else f"{dataset}")
+            for dataset in data
+        ]
 
 
-def _procedural(lines: int, cloud: str, work: Path) -> list[Path]:
+def _procedural(lines: int, cloud: str, work: Path) -> list[tuple[Path, str]]:
     from saec.bench.recording import Drawing, Recorder, procedural
     from saec.cli.progress import bar
     from saec.config import CloudConfig, FitConfig
@@ -117,11 +127,14 @@ def _procedural(lines: int, cloud: str, work: Path) -> list[Path]:
         return list(procedural(recorder, lines, Cloud(CloudConfig(model=cloud)), drawing, report))
 
 
-def _measured(run: Path, clouds: list[StatedCloud] | list[None], plan: Plan) -> list[Measured]:
+def _measured(
+    run: Path, name: str | None, clouds: list[StatedCloud] | list[None], plan: Plan
+) -> list[Measured]:
     from saec.bench.frames import frames_of
     from saec.bench.frontier import measure
 
     frames = frames_of(run)
+    frames = frames if name is None else replace(frames, name=name)
     click.echo(f"{frames.name}: {len(frames)} frames")
     return [measure(frames, cloud, plan) for cloud in clouds]
 
@@ -142,7 +155,7 @@ def _write(groups: dict[str, list[list[Measured]]], out: Path) -> None:
         if len(lines) > 1:
             shown.insert(0, [mean_of([line[at] for line in lines]).curves() for at in range(len(lines[0]))])
         for at, line in enumerate(shown):
-            stem = "mean" if at == 0 and len(lines) > 1 else line[0].line.replace(" ", "-")
+            stem = "mean" if at == 0 and len(lines) > 1 else re.sub(r"[^\w.]+", "-", line[0].line)
             stem = f"{name}-{stem}"
             png, _ = plot(line, out / stem)
             pages.append(f"## {line[0].line}\n\n![{stem}]({png})\n\n{tables(line)}")
