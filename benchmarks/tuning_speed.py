@@ -16,6 +16,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from cloud_work import write_weights
 
 SIDE = 1024
 """Pixels of the PNG files that are trained on."""
@@ -26,22 +27,6 @@ ROWS = {
     "4-bit": ["--4bit"],
     "4-bit, recomputing": ["--4bit", "--recompute"],
 }
-
-
-def write_weights(shape: Path, out: Path, device: str) -> None:
-    """A checkpoint of random bfloat16 weights with everything else from ``shape``."""
-    import torch
-    from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
-
-    out.mkdir(parents=True)
-    for path in sorted(p for pattern in ("*.json", "*.txt", "*.jinja") for p in shape.glob(pattern)):
-        if not path.name.endswith(".index.json"):
-            shutil.copyfile(path, out / path.name)
-    torch.manual_seed(0)
-    torch.set_default_dtype(torch.bfloat16)
-    with torch.device(device):
-        model = Qwen2_5_VLForConditionalGeneration(Qwen2_5_VLConfig.from_pretrained(shape))
-    model.save_pretrained(out)
 
 
 def write_data(out: Path, samples: int) -> None:

@@ -136,10 +136,12 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
         max_references: most references that it was trained to see in one pass; more are shown in turn
             and the answers averaged. None is any number.
         views: flips and turns that are averaged unless the settings say otherwise.
+        unit: pixels per token and side, of which the sides of an image are multiples.
     """
 
     demonstration: bool = False
     side: int = 448
+    unit: int = 28
     square: bool = False
     prompt: str | None = None
     max_references: int | None = None

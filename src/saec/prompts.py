@@ -82,7 +82,25 @@ V2 = Prompt(
 )
 """Says what is shown: nothing but the product, one good product before it, or several."""
 
-PROMPTS = {p.version: p for p in (V1, V2)}
+V3 = Prompt(
+    version="v3",
+    system=V2.system,
+    openings=("", *V2.openings[1:]),
+    reference=V2.reference,
+    query=(
+        "Is the product in the following image good or does it have a defect? "
+        f"Answer with one label: 0 means good, 1 means defect.\n{IMAGE}"
+    ),
+    prefill="Label: ",
+    labels=("0", "1"),
+    explain=(
+        "The product in the following image has a defect. Describe it as JSON with two keys: "
+        f'"kind", one or two words, and "description", one sentence.\n{IMAGE}'
+    ),
+)
+"""Asks before it shows: all words that are the same for every frame come first and are computed once."""
+
+PROMPTS = {p.version: p for p in (V1, V2, V3)}
 DEFAULT = V1
 
 LLAVA_V1 = Prompt(

@@ -65,7 +65,7 @@ def cloud_options(function: F) -> F:
         click.option(
             "--prompt",
             metavar="VERSION",
-            help="Version of the prompt (v1, v2). Default: the checkpoint's own.",
+            help="Version of the prompt (v1, v2, v3). Default: the checkpoint's own.",
         ),
         click.option(
             "--scoring",

@@ -121,6 +121,13 @@ class QwenEngine:
         twin._plan = dataclasses.replace(self._plan, crops=scoring == "rank")
         return twin
 
+    def asked_with(self, *, batch: int, side: int, references: int) -> QwenEngine:
+        """The same loaded model, asked with other settings."""
+        twin = copy.copy(self)
+        twin._batch, twin.side = batch, side
+        twin._plan = dataclasses.replace(self._plan, side=side, references=references)
+        return twin
+
     def judge(self, queries: list[CloudQuery]) -> list[CloudOpinion]:
         """P(defect) of each query, in order; the mean over its asks where there are several.
 

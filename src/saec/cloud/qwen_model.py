@@ -60,6 +60,7 @@ class QwenModel:
         unit: pixels per token and side; the sides of images are multiples of it.
         context: most tokens of a conversation, its answer included.
         special: texts that are tokens of their own, which nobody's words may hold.
+        first: name of the first adapter, or None.
 
     Raises:
         ModelError: the checkpoint is damaged, or an adapter does not fit it.
@@ -85,7 +86,8 @@ class QwenModel:
             Qwen2_5_VLForConditionalGeneration, folder, adapters, device, dtype, quantization=quantization
         )
         self.context = int(self.model.config.get_text_config().max_position_embeddings)
-        self._active: str | None = next(iter(adapters), None)
+        self.first: str | None = next(iter(adapters), None)
+        self._active = self.first
         self._fp8 = fp8
         self._lock, self._tokenizing = threading.Lock(), threading.Lock()
 

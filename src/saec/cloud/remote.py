@@ -32,8 +32,8 @@ from saec.verdict import CloudOpinion, CloudQuery, Explanation, Image
 
 T = TypeVar("T")
 
-UNIT = 28
-"""Pixels per token and side of Qwen2.5-VL: sides are multiples of it."""
+_LEAST = 28
+"""Smallest side in pixels."""
 
 WORDS_TOKENS = 128
 _MOST_LOGPROBS = 20
@@ -65,7 +65,7 @@ class RemoteEngine:
         self._prompt, self.prompt = PROMPTS[version], version
         self.side = card.side if config.side is None else config.side
         self.views = card.views if config.views is None else config.views
-        self._square, self._jpeg = card.square, remote.jpeg
+        self._square, self._unit, self._jpeg = card.square, card.unit, remote.jpeg
         self._poster = poster
         self._plan = Plan(
             side=self.side,
@@ -222,7 +222,7 @@ class RemoteEngine:
 
     def _data_url(self, image: Image, side: int) -> str:
         height, width = image.shape[:2]
-        size = fit_size(height, width, side, UNIT, square=self._square)
+        size = fit_size(height, width, side, self._unit, square=self._square)
         picture, file = Pillow.fromarray(resized(image, size)), io.BytesIO()
         if self._jpeg is None:
             picture.save(file, "PNG", compress_level=1)
@@ -279,12 +279,12 @@ def _card(name: str) -> Card:
 
 def _check(config: CloudConfig, remote: RemoteConfig) -> None:
     """Raise ConfigError for a number that is out of range."""
-    side = UNIT if config.side is None else config.side
+    side = _LEAST if config.side is None else config.side
     views = 1 if config.views is None else config.views
-    if config.references < 0 or side < UNIT or not 1 <= views <= VIEWS:
+    if config.references < 0 or side < _LEAST or not 1 <= views <= VIEWS:
         raise ConfigError(
             f"references {config.references}, side {config.side}, views {config.views}: out of range",
-            f"references from 0, side from {UNIT}, views from 1 to {VIEWS}",
+            f"references from 0, side from {_LEAST}, views from 1 to {VIEWS}",
         )
     jpeg = 1 if remote.jpeg is None else remote.jpeg
     if remote.timeout <= 0 or remote.retries < 0 or remote.concurrency < 1 or not 1 <= jpeg <= 100:

@@ -110,7 +110,12 @@ class Served:
 
     def about(self, entry: Entry) -> dict[str, Any]:
         """One model in the form of /v1/models; ``saec`` holds what our client needs to ask it rightly."""
-        card = msgspec.structs.replace(self.card, side=self.side, prompt=self.card.prompt or DEFAULT.version)
+        card = msgspec.structs.replace(
+            self.card,
+            side=self.side,
+            unit=self.model.unit,
+            prompt=self.card.prompt or DEFAULT.version,
+        )
         return {
             "id": entry.name,
             "object": "model",

@@ -255,7 +255,7 @@ def known(model: Any) -> bool:
 
 def _free(x: Tensor) -> Tensor:
     """Let one compilation serve batches of any size; one alone is compiled for itself."""
-    if x.is_cuda and len(x) > 1:
+    if len(x) > 1:
         torch._dynamo.maybe_mark_dynamic(x, 0)
     return x
 

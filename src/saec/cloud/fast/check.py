@@ -1,0 +1,126 @@
+"""The self-check: P(defect) of the fast pass beside that of transformers' own, on images made for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from saec.cloud.chat import scoring_text
+from saec.errors import ModelError
+from saec.prompts import DEFAULT
+from saec.verdict import Image
+
+if TYPE_CHECKING:
+    from saec.cloud.qwen_model import QwenModel
+    from saec.cloud.talks import Prepared
+
+Ps = NDArray[np.float64]
+
+EXACT = 1e-3
+"""Largest difference of P(defect) in float32."""
+
+SPREAD = 2.0
+"""In bfloat16, how many times transformers' own difference between batch sizes ours may be, at the median.
+
+Both are made of the same roundings, drawn anew, so their ratio scatters around 1."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Agreement:
+    """P(defect) of the same questions, asked three ways.
+
+    Attributes:
+        ours: by the fast pass, all at once.
+        plain: by transformers' pass, all at once.
+        alone: by transformers' pass, one at a time.
+    """
+
+    ours: Ps
+    plain: Ps
+    alone: Ps
+
+    @property
+    def difference(self) -> Ps:
+        """|dP| of ours to the plain pass."""
+        return np.abs(self.ours - self.plain)
+
+    @property
+    def own(self) -> Ps:
+        """|dP| of the plain pass to itself at another batch size."""
+        return np.abs(self.alone - self.plain)
+
+    @property
+    def flips(self) -> float:
+        """Share of the labels at P = 0.5 that differ from the plain pass's."""
+        return float(((self.ours >= 0.5) != (self.plain >= 0.5)).mean())
+
+    def text(self) -> str:
+        """One line for a person."""
+        parts = []
+        for name, d in (("ours to plain", self.difference), ("plain, batch 1 to all", self.own)):
+            parts.append(
+                f"{name}: median {np.median(d):.2g}, p99 {np.quantile(d, 0.99):.2g}, max {d.max():.2g}"
+            )
+        return f"|dP| of {len(self.ours)} questions: {'; '.join(parts)}; flips {100 * self.flips:.1f} %"
+
+
+def compare(core: QwenModel, side: int, count: int) -> Agreement:
+    """Ask ``count`` questions about made images, each with one reference, all three ways."""
+    text = scoring_text(DEFAULT, 1)
+    reference, *images = probes(count + 1, side)
+    talks = [core.prepare(text, [reference, image]) for image in images]
+    labels = [core.tokens_of(label)[-1] for label in DEFAULT.labels]
+    ours = _p(core.submit(talks, labels, adapter=core.first).result())
+    together = _plain(core, talks, labels)
+    return Agreement(ours, together, np.concatenate([_plain(core, [talk], labels) for talk in talks]))
+
+
+def check(core: QwenModel, dtype: torch.dtype, side: int, count: int) -> Agreement:
+    """Compare, and refuse a fast pass that is off.
+
+    Raises:
+        ModelError: P(defect) differs by more than the arithmetic explains.
+    """
+    found = compare(core, side, count)
+    wrong = not np.isfinite(found.ours).all()
+    if dtype == torch.float32:
+        wrong = wrong or bool(found.difference.max() > EXACT)
+    else:
+        wrong = wrong or bool(np.median(found.difference) > SPREAD * np.median(found.own) + EXACT)
+    if wrong:
+        raise ModelError(
+            f"the fast pass differs from transformers': {found.text()}",
+            "report this with your versions, and ask with --plain until then",
+        )
+    return found
+
+
+def probes(count: int, side: int) -> list[Image]:
+    """Images of blobs on a smooth ground under noise: nothing is learnt from them, they only differ."""
+    rng = np.random.default_rng(7)
+    made = []
+    for _ in range(count):
+        ground = cv2.resize(
+            rng.uniform(40, 215, (5, 5, 3)).astype(np.float32), (side, side), interpolation=cv2.INTER_CUBIC
+        )
+        for _ in range(4):
+            x, y = rng.integers(0, side, 2)
+            radius, colour = int(rng.integers(2, max(3, side // 6))), rng.uniform(0, 255, 3)
+            cv2.circle(ground, (int(x), int(y)), radius, colour.tolist(), -1)
+        made.append((ground + rng.normal(0, 4, ground.shape)).clip(0, 255).astype(np.uint8))
+    return made
+
+
+def _plain(core: QwenModel, talks: list[Prepared], labels: list[int]) -> Ps:
+    logits: Any = core.logits(talks, adapter=core.first)[0]
+    return _p(logits[:, -1][:, labels].float().cpu())
+
+
+def _p(logits: torch.Tensor) -> Ps:
+    defect: Ps = logits.double().softmax(-1)[:, 1].numpy()
+    return defect
