@@ -6,7 +6,8 @@ FOLDER holds config.json, tokenizer and preprocessor_config.json of Qwen2.5-VL-7
 and no figure depends on them. Parts: ``ladder`` names what each step from the seed's loop to ours brings, end
 to end from PNG files of 1024 x 1024 pixels; ``arrays`` compares both at one size from decoded images;
 ``grid`` has batch, side and references; ``latency`` one frame at an idle engine; ``check`` the difference to
-transformers' pass; ``fp8`` and ``four`` the same in eight and in four bits. ``--two`` compares one process with two on two GPUs.
+transformers' pass; ``fp8`` and ``four`` the same in eight and in four bits. ``--two`` compares one process
+with two on two GPUs.
 """
 
 from __future__ import annotations
