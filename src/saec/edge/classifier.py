@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from saec.edge.convert import export_ultralytics
+from saec.edge.graph import core
 from saec.errors import ImageError, ModelError
 from saec.verdict import Box, Image
 
@@ -50,10 +51,8 @@ def load_classifier(weights: Path, *, side: int = 448) -> Any:
 
 
 def _read(path: Path) -> Any:
-    import openvino as ov
-
     try:
-        return ov.Core().read_model(path)
+        return core().read_model(path)
     except RuntimeError as e:
         raise ModelError(
             f"{path} cannot be read: {str(e).strip().splitlines()[-1]}", "export it again"
@@ -121,7 +120,7 @@ def _with_softmax(model: Any) -> Any:
     import openvino as ov
     from openvino import opset13
 
-    infer = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    infer = core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     shape = tuple(model.input().get_shape())
     noise = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     probes = (np.zeros(shape, np.uint8), np.full(shape, 255, np.uint8), noise)
@@ -169,11 +168,9 @@ def prepare(image: Image, height: int, width: int, roi: Box | None = None) -> Im
 
 def compile_classifier(model: Any, *, precision: str, threads: int) -> Any:
     """Compile for the CPU with the arithmetic pinned; returns a function-like ``CompiledModel``."""
-    import openvino as ov
-
     config = {
         "INFERENCE_PRECISION_HINT": precision,
         "INFERENCE_NUM_THREADS": threads,
         "PERFORMANCE_HINT": "LATENCY",
     }
-    return ov.Core().compile_model(model, "CPU", config)
+    return core().compile_model(model, "CPU", config)

@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, Literal
 
+from saec.edge.graph import core
 from saec.errors import ExtraError, ModelError
 
 Target = Literal["openvino", "onnx", "safetensors"]
@@ -112,7 +113,7 @@ def _to_openvino(source: Path, target: Path) -> list[Path]:
     if source.resolve() == target.resolve():
         raise ModelError(f"{source} is in the folder of the result", "give another --out")
     try:
-        model = ov.Core().read_model(source)
+        model = core().read_model(source)
     except RuntimeError as e:
         raise ModelError(
             f"{source} cannot be read: {str(e).strip().splitlines()[-1]}", "export it again"

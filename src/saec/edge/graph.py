@@ -3,10 +3,30 @@
 from __future__ import annotations
 
 import os
+import threading
 from typing import Any
 
 GRAPH = "detector.xml"
 """The graph's file in a line profile, of either detector; its weights lie beside it as .bin."""
+
+_making = threading.Lock()
+_cores: list[Any] = []
+
+
+def core() -> Any:
+    """The process's one ``openvino.Core``, made at its first use and never given up.
+
+    The CPU plugin of a core gives the thread that first compiles with it another stack for signals (where the
+    CPU has AMX), and takes that stack out of memory with its last graph. If another thread drops that graph,
+    as when a station takes up a new version, the first thread keeps the address of what has gone, and its
+    next signal, such as SIGTERM, ends the process with SIGSEGV.
+    """
+    import openvino as ov
+
+    with _making:
+        if not _cores:
+            _cores.append(ov.Core())
+        return _cores[0]
 
 
 def compile_graph(model: Any, precision: str, threads: int) -> Any:
@@ -17,16 +37,13 @@ def compile_graph(model: Any, precision: str, threads: int) -> Any:
         precision: "f32" or "bf16"; OpenVINO's own default depends on the CPU.
         threads: upper bound; never more than the CPU has.
     """
-    import openvino as ov
-
-    core = ov.Core()
     options = {
         "INFERENCE_PRECISION_HINT": precision,
         "INFERENCE_NUM_THREADS": min(threads, os.cpu_count() or 1),
         "PERFORMANCE_HINT": "LATENCY",
         "NUM_STREAMS": 1,
     }
-    return core.compile_model(model, "CPU", options)
+    return core().compile_model(model, "CPU", options)
 
 
 def other_arithmetic(graph: Any, precision: str) -> list[str]:

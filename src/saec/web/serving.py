@@ -90,5 +90,6 @@ def wait_for_signal() -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, heed)
-    while not asked.wait(3600):
+    # Another thread may be the one that the system interrupts; the interpreter heeds it when this one wakes.
+    while not asked.wait(1.0):
         pass

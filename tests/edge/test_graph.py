@@ -1,0 +1,66 @@
+"""One core for the process: a graph that another thread drops takes nothing away from who compiled it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import openvino as ov
+import pytest
+from openvino import opset13
+
+from saec.edge import graph
+
+CHILD = """
+import gc, os, signal, sys, threading
+from saec.edge.graph import compile_graph
+
+heeded = []
+signal.signal(signal.SIGTERM, lambda *_: heeded.append("heeded"))
+held = [compile_graph(sys.argv[1], "f32", 1)]
+
+def drop():
+    held.clear()
+    gc.collect()
+
+other = threading.Thread(target=drop)
+other.start()
+other.join()
+os.kill(os.getpid(), signal.SIGTERM)
+print(*heeded)
+"""
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    data = opset13.parameter([1, 3], ov.Type.f32)
+    ov.save_model(
+        ov.Model([opset13.multiply(data, opset13.constant(2.0, ov.Type.f32))], [data]), tmp_path / "m.xml"
+    )
+    return tmp_path / "m.xml"
+
+
+def test_a_signal_is_heeded_after_another_thread_has_dropped_the_graph(model: Path) -> None:
+    """Without the one core this dies of SIGSEGV on a CPU with AMX."""
+    child = subprocess.run([sys.executable, "-c", CHILD, model], capture_output=True, text=True, timeout=120)
+    assert (child.returncode, child.stdout.strip()) == (0, "heeded"), child.stderr
+
+
+def test_all_graphs_of_a_process_are_of_one_core(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[object] = []
+    real = ov.Core
+
+    def counted() -> object:
+        made.append(real())
+        return made[-1]
+
+    monkeypatch.setattr(ov, "Core", counted)
+    monkeypatch.setattr(graph, "_cores", [])
+    threads = [threading.Thread(target=graph.compile_graph, args=(str(model), "f32", 1)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made) == 1
