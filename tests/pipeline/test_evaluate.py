@@ -14,8 +14,10 @@ import pytest
 from pipeline_fakes import FakeCloud, Frames, make_dataset, make_line
 
 from saec.cli import main
+from saec.data.items import Item
+from saec.data.manifest import Manifest
 from saec.errors import DataError, LineError
-from saec.pipeline import evaluate as evaluating
+from saec.pipeline import leaks
 from saec.pipeline.evaluate import pair_up
 from saec.pipeline.sources import list_inputs
 from saec.verdict import CloudOpinion, CloudQuery
@@ -205,7 +207,7 @@ def test_a_file_that_may_not_be_read_does_not_stop_the_others(
 ) -> None:
     line = fitted(tmp_path / "lines" / "bottle", bottle)
     closed = bottle / "test" / "good" / "03.png"
-    read_bytes, sha256 = Path.read_bytes, evaluating.sha256_file
+    read_bytes, sha256 = Path.read_bytes, leaks.sha256_file
 
     def refuse(function: Callable[[Path], T]) -> Callable[[Path], T]:
         def read(path: Path) -> T:
@@ -216,6 +218,34 @@ def test_a_file_that_may_not_be_read_does_not_stop_the_others(
         return read
 
     monkeypatch.setattr(Path, "read_bytes", refuse(read_bytes))
-    monkeypatch.setattr(evaluating, "sha256_file", refuse(sha256))
+    monkeypatch.setattr(leaks, "sha256_file", refuse(sha256))
     figures = evaluate(tmp_path, line, bottle)
     assert (figures["n_error"], figures["n_good"], figures["n_defect"]) == (1, 9, 5)
+
+
+@pytest.mark.parametrize("tuned", ["adapter", "checkpoint"])
+def test_images_that_the_cloud_was_tuned_on_are_not_judged(
+    tmp_path: Path, bottle: Path, fakes: FakeCloud, capsys: pytest.CaptureFixture[str], tuned: str
+) -> None:
+    line, weights, out = fitted(tmp_path / "lines" / "bottle", bottle), tmp_path / "weights", tmp_path / "run"
+    weights.mkdir()
+    option = ["--adapter", str(weights)] if tuned == "adapter" else ["--cloud", str(weights)]
+    command = [
+        "evaluate",
+        str(line),
+        str(bottle),
+        *(["--cloud", "small"] if tuned == "adapter" else []),
+        *option,
+    ]
+    assert main([*command, "--out", str(out)]) == 0
+    manifest, image = Manifest(), next((bottle / "test" / "good").iterdir())
+    manifest.add("sft-train", [Item(path=image, label=0)])
+    manifest.write(weights)
+    for again in (command, ["scoring", str(bottle), *command[3:], "--references", "0"]):
+        assert main(again) == 2
+        said = capsys.readouterr().err
+        assert image.name in said
+        assert "sft-train" in said
+    if tuned == "adapter":  # a run remembers where its adapter lay
+        assert main(["evaluate", str(line), str(bottle), "--verdicts", str(out)]) == 2
+        assert "sft-train" in capsys.readouterr().err

@@ -55,7 +55,8 @@ def command(
     """
     from saec.line import LineProfile, write_json
     from saec.pipeline.domain import cross_domain
-    from saec.pipeline.evaluate import check_leaks, labelled
+    from saec.pipeline.evaluate import labelled
+    from saec.pipeline.leaks import check_leaks
     from saec.pipeline.sources import list_inputs
 
     profile = None if line is None else LineProfile.open(line)
@@ -66,9 +67,9 @@ def command(
         raise ConfigError("a service scores in its own way", "name the checkpoint itself with --cloud")
     inputs = labelled(list_inputs(dataset, split=split, layout=layout))
     sources = _limited(inputs.sources, limit)
+    check_leaks(profile, sources, opened.config)
     elsewhere = None
     if profile is not None:
-        check_leaks(profile, sources)
         elsewhere = cross_domain(profile, inputs, opened.config.adapter)
     rows = _compare(opened, profile, sources)
     _show(rows, opened)

@@ -13,10 +13,11 @@ import msgspec
 
 from saec.data.dataset import categories
 from saec.data.images import read_mask
-from saec.data.manifest import Manifest, check_disjoint
+from saec.data.manifest import check_disjoint
 from saec.errors import DataError, LineError
-from saec.line import LineProfile, sha256_file, write_json
+from saec.line import LineProfile, write_json
 from saec.pipeline.domain import cross_domain
+from saec.pipeline.leaks import check_leaks, check_tuned, manifest_of
 from saec.pipeline.loading import Cloud
 from saec.pipeline.log import read_verdicts
 from saec.pipeline.metrics import Metrics, evaluate_verdicts, mean_row, over_seeds
@@ -108,12 +109,12 @@ def evaluate_line(
         See ``run_line`` and ``list_inputs`` for the others.
 
     Raises:
-        LeakError: an image to judge was used to fit or calibrate the line.
+        LeakError: an image to judge was used to fit or calibrate the line, or to tune the cloud.
         DataError: no image of known truth.
     """
     profile = LineProfile.open(task.line)
     inputs = labelled(list_inputs(task.dataset, split=split, layout=layout, limit=limit))
-    check_leaks(profile, inputs.sources)
+    check_leaks(profile, inputs.sources, None if cloud is None else cloud.config)
     pixels = PixelMetrics()
 
     def judge_into(folder: Path) -> tuple[RunInfo, Metrics]:
@@ -142,7 +143,7 @@ def evaluate_log(task: Task, log: Path, *, split: Split = "all", layout: str = "
     """Measure the verdicts of an earlier run; truth that the log does not know comes from the data set.
 
     Raises:
-        LeakError: a judged image was used to fit or calibrate the line.
+        LeakError: a judged image was used to fit or calibrate the line, or to tune the cloud.
         DataError: no verdict of known truth.
     """
     profile = LineProfile.open(task.line)
@@ -154,10 +155,13 @@ def evaluate_log(task: Task, log: Path, *, split: Split = "all", layout: str = "
     ]
     if all(verdict.truth is None for verdict in verdicts):
         raise DataError(f"{log}: no verdict of known truth", "name the data set that was judged")
-    if (manifest := _manifest(profile)) is not None:
-        check_disjoint({v.sha256: v.path for v in verdicts if v.truth is not None and v.sha256}, manifest)
-    run = log.parent
-    known = read_run(run).cross_domain if (run / RUN_FILE).is_file() else cross_domain(profile, inputs)
+    judged = {v.sha256: v.path for v in verdicts if v.truth is not None and v.sha256}
+    if (manifest := manifest_of(profile)) is not None:
+        check_disjoint(judged, manifest)
+    info = read_run(log.parent) if (log.parent / RUN_FILE).is_file() else None
+    if info is not None and info.cloud is not None:
+        check_tuned(judged, info.cloud.adapter)
+    known = cross_domain(profile, inputs) if info is None else info.cross_domain
     return Result(task, measure(verdicts, None), None, known)
 
 
@@ -179,24 +183,6 @@ def pixel_look(pixels: PixelMetrics) -> Look:
         pixels.add(opinion.map, image.shape[:2], box=opinion.map_box, mask=mask)
 
     return look
-
-
-def check_leaks(profile: LineProfile, sources: Sequence[Source]) -> None:
-    """Stop where an image to judge was used to fit or calibrate the line.
-
-    Raises:
-        LeakError: names the image and its role.
-    """
-    manifest = _manifest(profile)
-    if manifest is None:
-        raise LineError(f"{profile.folder} has no manifest.json", "fit the line again: leaks cannot be found")
-    names = {}
-    for source in sources:
-        try:
-            names[sha256_file(Path(source.path))] = source.path
-        except OSError:
-            continue  # it cannot have been used, and its error verdict will say why
-    check_disjoint(names, manifest)
 
 
 def labelled(inputs: Inputs) -> Inputs:
@@ -264,11 +250,6 @@ def by_category(results: Sequence[Result]) -> dict[str, list[Result]]:
 
 def _with_truth(verdict: Verdict, truth: int | None) -> Verdict:
     return msgspec.structs.replace(verdict, truth=truth)
-
-
-def _manifest(profile: LineProfile) -> Manifest | None:
-    path = profile.folder / "manifest.json"
-    return Manifest.read(path) if path.is_file() else None
 
 
 def _profiles(path: Path) -> list[Path]:

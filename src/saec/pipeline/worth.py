@@ -14,7 +14,8 @@ from saec.data.folds import group_ids
 from saec.errors import DataError
 from saec.line import Calibration, CloudTrust, LineProfile
 from saec.meter import Reading, energy_of
-from saec.pipeline.evaluate import check_leaks, labelled
+from saec.pipeline.evaluate import labelled
+from saec.pipeline.leaks import check_leaks
 from saec.pipeline.loading import Cloud
 from saec.pipeline.log import read_verdicts
 from saec.pipeline.metering import Metering
@@ -100,12 +101,12 @@ def measure_worth(
         None where ``stop`` was set: half of the images would be taken for all.
 
     Raises:
-        LeakError: an image was used to fit or calibrate the line.
+        LeakError: an image was used to fit or calibrate the line, or to tune the cloud.
         DataError: no image of known truth, or none that could be judged.
         ConfigError: a share outside (0, 1].
     """
     inputs = labelled(inputs)
-    check_leaks(profile, inputs.sources)
+    check_leaks(profile, inputs.sources, cloud.config)
 
     def run(name: str, engine: Cloud | None) -> RunInfo:
         options = Options(

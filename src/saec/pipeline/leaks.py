@@ -1,0 +1,66 @@
+"""No image is judged that has made its judge: the line's images, and those that the cloud was tuned on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from saec.config import CloudConfig
+from saec.data.manifest import FILE, Manifest, check_disjoint
+from saec.errors import LineError
+from saec.line import LineProfile, sha256_file
+from saec.pipeline.sources import Source
+
+
+def check_leaks(
+    profile: LineProfile | None, sources: Sequence[Source], cloud: CloudConfig | None = None
+) -> None:
+    """Stop where an image to judge was used to fit or calibrate the line, or to tune the cloud.
+
+    Args:
+        profile: the line, or None where the cloud judges without one.
+        sources: the images.
+        cloud: who is asked; what its adapter or checkpoint was tuned on is known where a
+            ``manifest.json`` of ``saec tune`` lies beside the weights.
+
+    Raises:
+        LeakError: names the image and its role.
+        LineError: the line has no manifest.
+        DataError: a manifest is damaged.
+    """
+    manifest = None if profile is None else manifest_of(profile)
+    if profile is not None and manifest is None:
+        raise LineError(f"{profile.folder} has no manifest.json", "fit the line again: leaks cannot be found")
+    names = {}
+    for source in sources:
+        try:
+            names[sha256_file(Path(source.path))] = source.path
+        except OSError:
+            continue  # it cannot have been used, and its error verdict will say why
+    if manifest is not None:
+        check_disjoint(names, manifest)
+    if cloud is not None:
+        own = cloud.model if cloud.model != "small" and cloud.remote is None else None
+        check_tuned(names, own, cloud.adapter)
+
+
+def check_tuned(names: Mapping[str, str], *folders: str | None) -> None:
+    """Stop where an image to judge is one that a cloud was tuned on.
+
+    Args:
+        names: sha256 of each image to its name.
+        folders: of weights, where ``saec tune`` leaves its manifest; None or without one is unknown.
+
+    Raises:
+        LeakError: names the image and its role.
+        DataError: a manifest is damaged.
+    """
+    for folder in folders:
+        if folder is not None and (Path(folder) / FILE).is_file():
+            check_disjoint(names, Manifest.read(folder))
+
+
+def manifest_of(profile: LineProfile) -> Manifest | None:
+    """What the line was made of, or None for one without its manifest."""
+    path = profile.folder / FILE
+    return Manifest.read(path) if path.is_file() else None
