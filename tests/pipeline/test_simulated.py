@@ -17,6 +17,7 @@ from saec.pipeline.judge import decide
 from saec.pipeline.loading import Cloud
 from saec.pipeline.log import VerdictLog, read_all, read_verdicts
 from saec.pipeline.metrics import evaluate_verdicts
+from saec.pipeline.runinfo import read_run, write_run
 from saec.pipeline.running import Options, run_line
 from saec.pipeline.simulated import Cast, Scene, recorded, simulate, stated
 from saec.pipeline.simulating import Figures
@@ -175,6 +176,40 @@ def test_the_command(tmp_path: Path, run: Path, capsys: pytest.CaptureFixture[st
     assert main(given) == 2  # the folder holds a run
     assert main(["simulate", "--log", str(run), "--policy", "gate", "--frames", "50"]) == 0
     assert "20 frames of" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        [],
+        ["--policy", "value", "--budget", "0.2", "--cost", "escape=3"],
+        ["--log", "RUN", "--policy", "gate"],
+        ["--log", "RUN", "--policy", "value", "--budget", "0.3", "--cloud-error", "0.1"],
+    ],
+)
+def test_a_simulated_run_says_what_it_is_and_replays(
+    tmp_path: Path, run: Path, options: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "simulated"
+    options = [str(run) if option == "RUN" else option for option in options]
+    assert main(["simulate", "--frames", "300", "--deadline", "0.5", *options, "--out", str(out)]) == 0
+    info = read_run(out)
+    assert info.ended
+    assert info.counts["frames"] == info.counts["labelled"] == 300
+    assert info.notes[0].startswith("Simulated: no image was judged.")
+    assert (info.config["run"]["deadline"], info.config["simulated"]["opinions"]["frames"]) == (0.5, 300)
+    capsys.readouterr()
+    assert main(["replay", str(out)]) == 0
+    assert "300 routes" in capsys.readouterr().out
+    held = info.config["simulated"]
+    assert held["trust"]["mode"] == "fused"
+    end = held["calibration"]["threshold"] + 5.0  # another calibration, other routes
+    held["calibration"] |= {"threshold": end, "gate": {"low": end, "high": end, "basis": "goods"}}
+    write_run(out, info)
+    assert main(["replay", str(out)]) == 1
+    held["calibration"]["threshold"] = "none"
+    write_run(out, info)
+    assert main(["replay", str(out)]) == 2
 
 
 @pytest.mark.parametrize(

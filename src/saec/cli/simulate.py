@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from saec.cli.files import NewFile
-from saec.cli.judging import FOLDER, policy_options, scheduling
+from saec.cli.judging import FOLDER, command_line, policy_options, scheduling
 from saec.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def command(log: Path | None, out: Path | None, json_file: Path | None, **given:
     cast, scene = _cast(log, **given), _scene(**given)
     click.echo(cast.note)
     begun = time.perf_counter()
-    with _writer(out) as write:
+    with _writer(out, cast, scene, {"log": log, **given}) as write:
         figures = simulate(cast, scene, write)
     _show(figures, time.perf_counter() - begun)
     if json_file is not None:
@@ -163,19 +163,33 @@ def _cast(log: Path | None, **given: Any) -> Cast:
 
 
 @contextmanager
-def _writer(out: Path | None) -> Iterator[Any]:
-    """What takes verdicts: a log in a new folder, or nothing."""
+def _writer(out: Path | None, cast: Cast, scene: Scene, given: dict[str, Any]) -> Iterator[Any]:
+    """What takes verdicts: a log in a new folder, with its run.json, or nothing."""
     if out is None:
         yield None
         return
     from saec.pipeline.log import VerdictLog
-    from saec.pipeline.runinfo import VERDICTS_FILE
+    from saec.pipeline.runinfo import VERDICTS_FILE, write_run
+    from saec.pipeline.simulated_run import describe_simulation, ended
 
     if (out / VERDICTS_FILE).exists():
         raise ConfigError(f"{out} already holds a run", "name another --out")
     out.mkdir(parents=True, exist_ok=True)
+    info = describe_simulation(cast, scene, model=_model(given), command=command_line())
+    write_run(out, info)
     with VerdictLog(out / VERDICTS_FILE) as log:
         yield log.append
+    write_run(out, ended(info, out, scene))
+
+
+def _model(given: dict[str, Any]) -> dict[str, Any]:
+    """What the opinions were drawn from; a cloud_error of None is that the recorded cloud answers."""
+    names = ["cloud_error", "correlation", "seed", "frames"]
+    names += ["prevalence", "auroc"] if given["log"] is None else []
+    model = {name: given[name] for name in names} | {"log": given["log"] and str(given["log"])}
+    if given["log"] is None and given["cloud_error"] is None:
+        model["cloud_error"] = _CLOUD_ERROR
+    return model
 
 
 def _show(figures: Figures, took: float) -> None:

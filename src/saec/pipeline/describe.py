@@ -67,8 +67,8 @@ def describe(
         policy=policy if cloud else "edge",
         command=command,
         started=now(),
-        machine=_machine(),
-        versions=_versions(LIBRARIES),
+        machine=machine(),
+        versions=versions(),
         config=config,
         notes=_unnamed(adapter),
     )
@@ -99,7 +99,8 @@ def _cloud_info(cloud: Cloud, profile: LineProfile, policy: PolicyName) -> Cloud
     )
 
 
-def _machine() -> Machine:
+def machine() -> Machine:
+    """Where this process runs."""
     cpu = platform.processor()
     info = Path("/proc/cpuinfo")
     if info.is_file():
@@ -114,11 +115,12 @@ def _machine() -> Machine:
     )
 
 
-def _versions(names: Sequence[str]) -> dict[str, str]:
-    versions = {}
+def versions(names: Sequence[str] = LIBRARIES) -> dict[str, str]:
+    """The versions of those that are installed."""
+    found = {}
     for name in names:
         try:
-            versions[name] = metadata.version(name)
+            found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return versions
+    return found

@@ -14,7 +14,7 @@ from saec.line import Calibration, CloudTrust, LineProfile
 from saec.pipeline.judge import Role, Rules
 from saec.pipeline.loading import PolicyName, open_policy
 from saec.pipeline.log import read_all
-from saec.pipeline.runinfo import VERDICTS_FILE, RunInfo, read_run
+from saec.pipeline.runinfo import VERDICTS_FILE, RunInfo, judged_by, read_run
 from saec.schedule.policy import Policy
 from saec.schedule.replay import Replayed, replay
 from saec.schedule.seed import SeedPolicy
@@ -67,13 +67,16 @@ def scheduler_of(folder: Path, line: Path | None = None) -> Scheduler:
 
     Args:
         folder: the run folder.
-        line: the line profile that judged it; None looks where it lay then.
+        line: the line profile that judged it; None looks where it lay then. A simulated run holds what
+            judged it itself.
 
     Raises:
         ConfigError: another line.
         LineError: no line profile there, or its calibration of then is gone.
     """
     run = read_run(folder)
+    if (simulated := judged_by(run)) is not None:
+        return Scheduler(run, *simulated)
     profile = LineProfile.open(line or Path(run.line.folder))
     if profile.line.detector.files != run.line.hashes:
         raise ConfigError(

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import msgspec
 
 from saec.errors import DataError
-from saec.line import Gate, write_json
+from saec.line import Calibration, CloudTrust, Gate, write_json
 from saec.verdict import Box
 
 SCHEMA = 1
@@ -23,6 +23,8 @@ RUN_FILE = "run.json"
 VERDICTS_FILE = "verdicts.jsonl"
 METRICS_FILE = "metrics.json"
 MAPS_FOLDER = "maps"
+SIMULATED = "simulated"
+"""Key of a simulated run's ``config``: what judged it, and what was simulated; and its data set's layout."""
 
 
 class LineInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -171,3 +173,19 @@ def read_run(folder: Path) -> RunInfo:
     if run.schema != SCHEMA:
         raise DataError(f"{path}: schema {run.schema}, this saec reads {SCHEMA}", "inspect again")
     return run
+
+
+def judged_by(run: RunInfo) -> tuple[Calibration, CloudTrust | None] | None:
+    """Calibration and trust in the cloud that a simulated run holds itself; None for any other run.
+
+    Raises:
+        DataError: they are damaged.
+    """
+    held = run.config.get(SIMULATED)
+    if held is None:
+        return None
+    try:
+        trust = msgspec.convert(held["trust"], CloudTrust | None)
+        return msgspec.convert(held["calibration"], Calibration), trust
+    except (KeyError, TypeError, msgspec.ValidationError) as e:
+        raise DataError(f"{RUN_FILE} of a simulated run is damaged: {e}", "simulate again") from e

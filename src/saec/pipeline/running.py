@@ -165,7 +165,7 @@ def run_line(
                 inputs,
                 cloud,
                 policy=options.policy,
-                config=_settings(cloud, options),
+                config=settings_of(cloud, options),
                 command=options.command,
             )
         past = _open_folder(out, info, options)
@@ -336,7 +336,8 @@ _POLICY_SETTINGS = ("gate", "seed", "costs", "budget")
 """Keys of run.json's settings that say how a policy decides; each run has those of its own policy."""
 
 
-def _settings(cloud: Cloud | None, options: Options) -> dict[str, Any]:
+def settings_of(cloud: Cloud | None, options: Options) -> dict[str, Any]:
+    """Every setting of a run, as run.json keeps it."""
     if options.policy == "seed":
         names: tuple[str, ...] = ("seed",)
     elif options.policy in ("gate", "edge", "cloud"):

@@ -16,7 +16,7 @@ from saec.pipeline.judge import Rules
 from saec.pipeline.loading import open_policy
 from saec.pipeline.log import read_verdicts
 from saec.pipeline.replaying import Scheduler, scheduler_of
-from saec.pipeline.runinfo import VERDICTS_FILE
+from saec.pipeline.runinfo import VERDICTS_FILE, LineInfo
 from saec.pipeline.running import Options
 from saec.pipeline.simulating import MODEL, Figures, Referee
 from saec.schedule.calibration import calibrate
@@ -81,12 +81,16 @@ class Cast:
         samples: the frames' opinions; read once.
         policy: a fresh one.
         rules: turn opinions into labels.
+        line: who judges, as run.json says it.
+        options: say who answers.
         note: one sentence that says what this is.
     """
 
     samples: Iterable[Sample]
     policy: Policy
     rules: Rules
+    line: LineInfo
+    options: Options
     note: str
 
 
@@ -113,9 +117,11 @@ def stated(law: Law, options: Options, frames: int, rng: np.random.Generator) ->
         created="stated",
     )
     trust = stated_trust(calibration, law.cloud_error, law.correlation, rng)
-    rules = _rules("stated", calibration, trust, options)
+    line = _stated_line(calibration, options)
+    rules = _rules(line.name, calibration, trust, options)
     note = f"Stated: an edge of AUROC {law.auroc:g}, a cloud that errs on {law.cloud_error:.1%}."
-    return Cast(draw(law, calibration, frames, rng), _policy(calibration, trust, options), rules, note)
+    policy = _policy(calibration, trust, options)
+    return Cast(draw(law, calibration, frames, rng), policy, rules, line, options, note)
 
 
 def recorded(
@@ -157,7 +163,25 @@ def recorded(
     )
     rules = _rules(scheduler.run.line.name, calibration, trust, options)
     played = samples if frames is None else again(samples, frames, rng)
-    return Cast(played, policy, rules, f"Recorded: {len(samples)} frames of {run}, {who} is {rules.role}.")
+    note = f"Recorded: {len(samples)} frames of {run}, {who} is {rules.role}."
+    return Cast(played, policy, rules, scheduler.run.line, options, note)
+
+
+def _stated_line(calibration: Calibration, options: Options) -> LineInfo:
+    return LineInfo(
+        name="stated",
+        folder="",
+        detector="stated",
+        threshold=calibration.threshold,
+        calibration=calibration.version,
+        calibrated=calibration.created,
+        gate=calibration.gate if options.policy == "gate" else None,
+        overkill=calibration.overkill,
+        prevalence=calibration.prevalence,
+        has_p_defect=calibration.p_defect is not None,
+        n_goods=len(calibration.goods),
+        n_defects=len(calibration.defects),
+    )
 
 
 def _policy(calibration: Calibration, trust: CloudTrust | None, options: Options) -> Policy:
