@@ -18,10 +18,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch
+
 from saec.cloud.answers import named, parse_explanation, parse_label
 from saec.cloud.asking import VIEWS, Ask, Plan, asks_of, explaining_ask, mean_p
 from saec.cloud.chat import explain_text, scoring_text
 from saec.cloud.checkpoint import check_adapter, read_card, weights_hash
+from saec.cloud.fast.check import check
 from saec.cloud.fast.model import Pending
 from saec.cloud.feeding import Resized, ahead
 from saec.cloud.loading import check_four_bits, four_bits, pick_device, pick_dtype, share_cpu
@@ -49,6 +52,9 @@ _CUTTERS = 16
 
 _UNDER_WAY = 1
 """Batches that the device has on its queue while the next one is cut."""
+
+_CHECK_SIDE, _CHECKS = 448, 24
+"""Of the self-check on a GPU, which compiles the layers on the way; on a CPU it is smaller."""
 
 _ADAPTER = "adapter"
 """What peft knows the one adapter as."""
@@ -250,7 +256,8 @@ def load_qwen(config: CloudConfig, folder: Path, adapters: Mapping[str, Path]) -
     """The model of a checked checkpoint, on the device and in the arithmetic of the settings.
 
     Raises:
-        ModelError: no such device, a damaged checkpoint, or an adapter that does not fit it.
+        ModelError: no such device, a damaged checkpoint, an adapter that does not fit it, or a fast pass that
+            does not agree with transformers' (``saec.cloud.fast.check``).
         ExtraError: four bits are asked for, and bitsandbytes is not installed.
     """
     device = pick_device(config)
@@ -261,6 +268,11 @@ def load_qwen(config: CloudConfig, folder: Path, adapters: Mapping[str, Path]) -
     model = QwenModel(folder, adapters, device, dtype, quantization=quantization, fp8=config.dtype == "fp8")
     if quantization is not None:
         check_four_bits(model.model)
+    if model.fast is not None:
+        side, count = (_CHECK_SIDE, _CHECKS) if device.type == "cuda" else (6 * model.unit, 2)
+        model.agreement = check(
+            model, exact=dtype == torch.float32, rounded=config.dtype == "fp8", side=side, count=count
+        )
     return model
 
 

@@ -19,6 +19,7 @@ import torch
 from transformers import GenerationConfig, Qwen2_5_VLForConditionalGeneration
 
 from saec.cloud.chat import END, IMAGE_PAD
+from saec.cloud.fast.check import Agreement
 from saec.cloud.fast.model import FastModel, Pending, known
 from saec.cloud.loading import load_model, load_tokenizer
 from saec.cloud.pixels import Grid, Preprocessing, patches
@@ -61,6 +62,7 @@ class QwenModel:
         context: most tokens of a conversation, its answer included.
         special: texts that are tokens of their own, which nobody's words may hold.
         first: name of the first adapter, or None.
+        agreement: of the fast pass with transformers' when it was loaded; None where it was not asked.
 
     Raises:
         ModelError: the checkpoint is damaged, or an adapter does not fit it.
@@ -88,6 +90,7 @@ class QwenModel:
         self.context = int(self.model.config.get_text_config().max_position_embeddings)
         self.first: str | None = next(iter(adapters), None)
         self._active = self.first
+        self.agreement: Agreement | None = None
         self._fp8 = fp8
         self._lock, self._tokenizing = threading.Lock(), threading.Lock()
 

@@ -57,6 +57,8 @@ def serve(door: Door, model: CloudConfig, adapters: Sequence[tuple[str, str]], c
         begun = time.monotonic()
         desk = Desk(Served.load(model, adapters), config)
         log.info("loaded", models=list(desk.served.entries), seconds=round(time.monotonic() - begun, 1))
+        if (agreement := desk.served.model.agreement) is not None:
+            log.info("self-check", found=agreement.text())
         with serving(desk, tokens, door, bound):
             wait_for_signal()
 

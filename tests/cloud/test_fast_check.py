@@ -1,0 +1,86 @@
+"""The self-check finds what is off, and lets pass what rounding explains."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from saec.cloud.checkpoint import SMALL
+from saec.cloud.fast.check import Agreement, check, compare, probes
+from saec.cloud.qwen import load_qwen
+from saec.cloud.qwen_model import QwenModel
+from saec.config import CloudConfig
+from saec.errors import ModelError
+
+NEAR = {"side": 112, "count": 3}
+
+
+@pytest.fixture(scope="module")
+def core():
+    return QwenModel(SMALL, {}, torch.device("cpu"), torch.float32)
+
+
+def test_the_fast_pass_agrees_on_the_shipped_checkpoint(core):
+    found = compare(core, **NEAR)
+    assert found.difference.max() < 1e-4
+    assert found.flips == 0
+    assert len(set(found.ours)) == 3
+    assert "of 3 questions" in found.text()
+
+
+def test_it_is_asked_at_every_load():
+    loaded = load_qwen(CloudConfig(device="cpu", dtype="float32"), SMALL, {})
+    assert loaded.agreement is not None
+    assert loaded.agreement.difference.max() < 1e-4
+
+
+def test_a_weight_that_is_packed_wrongly_is_found(core):
+    packed = core.fast._of(None)
+    wrong = packed.layers[2]._replace(out=packed.layers[0].out)
+    layers = list(packed.layers)
+    packed.layers[2] = wrong
+    try:
+        with pytest.raises(ModelError, match="differs from transformers"):
+            check(core, exact=True, rounded=False, **NEAR)
+    finally:
+        packed.layers[:] = layers
+
+
+def _found(ours, plain, alone):
+    return Agreement(*(np.asarray(p) for p in (ours, plain, alone)))
+
+
+@pytest.mark.parametrize(
+    ("off", "kind", "refused"),
+    [
+        (5e-4, {"exact": True, "rounded": False}, False),
+        (2e-3, {"exact": True, "rounded": False}, True),
+        (0.02, {"exact": False, "rounded": False}, False),  # the plain pass differs from itself by as much
+        (0.05, {"exact": False, "rounded": False}, True),
+        (0.05, {"exact": False, "rounded": True}, False),
+        (0.2, {"exact": False, "rounded": True}, True),
+        (np.nan, {"exact": False, "rounded": True}, True),
+    ],
+)
+def test_what_the_arithmetic_explains_passes_and_no_more(core, monkeypatch, off, kind, refused):
+    plain = np.array([0.3, 0.6, 0.7])
+    made = _found(plain + off, plain, plain + 0.02)
+    monkeypatch.setattr("saec.cloud.fast.check.compare", lambda *_: made)
+    if refused:
+        with pytest.raises(ModelError):
+            check(core, **kind, **NEAR)
+    else:
+        assert check(core, **kind, **NEAR) is made
+
+
+def test_labels_that_differ_are_counted():
+    assert _found([0.4, 0.6, 0.2, 0.9], [0.6, 0.6, 0.1, 0.8], [0.5] * 4).flips == 0.25
+
+
+def test_probes_differ_and_are_the_same_again():
+    made = probes(3, 56)
+    assert all(image.shape == (56, 56, 3) for image in made)
+    assert not np.array_equal(made[0], made[1])
+    for image, again in zip(made, probes(3, 56), strict=True):
+        assert np.array_equal(image, again)
