@@ -10,12 +10,13 @@ import pytest
 from pipeline_fakes import FUSED, FakeCloud, FakeDetector, make_dataset, make_line
 
 from saec import edge
+from saec.cli.judging import meter_line, tell_energy
 from saec.config import CloudConfig
 from saec.meter import meter as meters
 from saec.meter.ledger import Sample
 from saec.meter.rapl import NullCpu
 from saec.pipeline import loading
-from saec.pipeline.energy import Frames, RunEnergy, account
+from saec.pipeline.energy import Frames, RunEnergy, _per_correct, account
 from saec.pipeline.loading import Cloud, Standing
 from saec.pipeline.log import read_verdicts
 from saec.pipeline.metering import ENERGY_FILE, SPANS_FILE, Metering
@@ -109,7 +110,9 @@ def test_spans_are_kept(tmp_path: Path) -> None:
     assert all(begin <= end for *_, begin, end in rows)
 
 
-def test_a_run_gives_each_verdict_its_share(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_gives_each_verdict_its_share(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(edge, "open_detector", lambda profile: FakeDetector())
     monkeypatch.setattr(loading, "standing", lambda *_: Standing("fused", "", FUSED))
     line = make_line(tmp_path / "line")
@@ -127,6 +130,24 @@ def test_a_run_gives_each_verdict_its_share(tmp_path: Path, monkeypatch: pytest.
     run = next(r for r in info.meter if r["phase"] == "run")
     assert run["cpu_energy_j"] == pytest.approx(cpu.total_j)
     assert "ESTIMATED" in " ".join(run["notes"])
+    assert "ESTIMATED" in " ".join(energy.notes)
+    assert "of CPU (estimated)" in meter_line(info)
+    tell_energy(tmp_path / "run")
+    told = capsys.readouterr().out
+    assert "ESTIMATED" in told
+    assert "by a stated model, 40 nJ a byte" in told
+
+
+@pytest.mark.parametrize("n", [20_000, 20_001])
+def test_intervals_of_a_ratio_cover_it(n: int) -> None:
+    """Drawn again and again below the limit, by the normal law above it: both as wide as they must be."""
+    rng = np.random.default_rng(1)
+    joules, correct = rng.lognormal(0, 0.5, n), (rng.random(n) < 0.9).astype(float)
+    value, low, high = _per_correct(joules, correct)
+    assert value == pytest.approx(joules.sum() / 3.6 / correct.sum())
+    variance = np.var(joules / 3.6 - value * correct) / n / correct.mean() ** 2
+    assert (high - low) / 2 == pytest.approx(1.96 * np.sqrt(variance), rel=0.1)
+    assert low < value < high
 
 
 def test_a_run_without_counters_keeps_no_spans(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,6 +23,7 @@ from saec.cli.judging import (
     policy_options,
     progress,
     scheduling,
+    tell_energy,
     under_preset,
 )
 from saec.config import RunConfig
@@ -118,6 +119,8 @@ def command(
         what = {"split": split or "holdout", "layout": layout, "limit": limit}
         results = _judge(tasks, open_cloud(**under_preset(preset, cloud)), options, out, what)
     _show(results)
+    if out is not None and len(tasks) == 1:
+        tell_energy(out)
     if json_file is not None:
         _write(json_file, results)
 

@@ -321,7 +321,7 @@ def progress(total: int | None, label: str) -> Iterator[Callable[[Verdict], None
 
 def meter_line(info: RunInfo) -> str:
     """What the run took, in one line; loading and warm-up are apart, in run.json."""
-    from saec.meter import Reading, energy_per_correct_mwh
+    from saec.meter import Reading, energy_of, energy_per_correct_mwh
 
     reading = next(msgspec.convert(r, Reading) for r in info.meter if r["phase"] == "run")
     energy = energy_per_correct_mwh(reading, info.counts.get("correct"))
@@ -329,7 +329,7 @@ def meter_line(info: RunInfo) -> str:
         ("wall time", reading.wall_s, 2, "s"),
         ("GPU utilisation", reading.gpu_util_avg, 0, "%"),
         ("GPU power", reading.gpu_power_avg_w, 1, "W"),
-        ("energy per correct decision", energy, 4, "mWh"),
+        ("energy per correct decision", energy, 4, f"mWh of {' and '.join(energy_of(reading))}"),
         ("memory", reading.cpu_memory_avg_gb, 2, "GB"),
     )
     return ", ".join(
@@ -347,6 +347,8 @@ def tell_energy(folder: Path) -> None:
     if not path.is_file():
         return
     energy = msgspec.json.decode(path.read_bytes(), type=RunEnergy)
+    for note in energy.notes:
+        click.echo(note)
     for device in energy.devices:
         stages = ", ".join(f"{p.stage} {p.net_j:.1f}" for p in energy.parts if p.device == device.device)
         click.echo(
@@ -356,6 +358,9 @@ def tell_energy(folder: Path) -> None:
     for route in energy.routes:
         low, high = route.gross_interval
         click.echo(f"{route.route} route: {route.gross_j:.3f} J per frame, {low:.3f} to {high:.3f}")
+    if energy.link_j:
+        model = f"a stated model, {1e9 * energy.link_j_per_byte:g} nJ a byte"
+        click.echo(f"link: {energy.link_j:.3g} J by {model}, in no other figure")
 
 
 def command_line() -> str:

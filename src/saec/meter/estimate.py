@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 from saec.errors import ConfigError
+from saec.meter.ledger import ESTIMATED
 from saec.meter.rapl import CpuEnergy
 
 
@@ -41,7 +42,7 @@ class EstimatedCpu(CpuEnergy):
         self._last = cpu_seconds()
         self._begin, self._worked = clock(), 0.0
         self.notes = (
-            f"CPU energy is ESTIMATED, not measured: {idle_w:g} W at rest and {busy_w:g} W per working core, "
+            f"{ESTIMATED}, not measured: {idle_w:g} W at rest and {busy_w:g} W per working core, "
             "times the CPU time of this process and what it started",
         )
 

@@ -10,6 +10,9 @@ import msgspec
 
 JOULES_PER_MWH = 3.6
 COARSE_S = 10.0
+ESTIMATED = "CPU energy is ESTIMATED"
+"""How the note of a reading begins whose CPU energy no counter saw."""
+
 OUTSIDE = ""
 """The phase of what lies outside every phase."""
 
@@ -150,8 +153,9 @@ class Ledger:
 
 
 def energy_of(reading: Reading) -> tuple[str, ...]:
-    """Whose energy was measured: of "GPU" and "CPU", those that are known."""
-    parts = {"GPU": reading.gpu_energy_j, "CPU": reading.cpu_energy_j}
+    """Whose energy is known: of "GPU" and "CPU", or "CPU (estimated)"."""
+    estimated = any(note.startswith(ESTIMATED) for note in reading.notes)
+    parts = {"GPU": reading.gpu_energy_j, "CPU (estimated)" if estimated else "CPU": reading.cpu_energy_j}
     return tuple(name for name, joules in parts.items() if joules is not None)
 
 

@@ -257,8 +257,11 @@ def _per_correct(joules: Array, correct: Array) -> tuple[float, float, float] | 
         return j.sum(axis) / 3.6 / np.maximum(1.0, c.sum(axis))
 
     value = float(ratio(j, c))
-    if len(j) < 2 or len(j) > _MOST_DRAWN:
+    if len(j) < 2:
         return value, value, value
+    if len(j) > _MOST_DRAWN:  # the linearised ratio is a mean, too
+        low, high = _interval(value + (j / 3.6 - value * c) / c.mean())
+        return value, low, high
     low, high = bootstrap(
         (j, c),
         ratio,

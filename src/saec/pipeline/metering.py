@@ -13,7 +13,7 @@ import msgspec
 from saec.line import write_json
 from saec.meter import Meter
 from saec.meter.estimate import EstimatedCpu
-from saec.meter.ledger import Sample
+from saec.meter.ledger import ESTIMATED, Sample
 from saec.meter.process import ProcessTree
 from saec.meter.rapl import CpuEnergy
 from saec.pipeline.energy import RunEnergy, account, file_sizes, frames_of
@@ -108,6 +108,8 @@ class RunMeter:
         )
         if not energy.devices:
             return None
+        told = [note for note in meter.reading("run").notes if note.startswith(ESTIMATED)]
+        energy = msgspec.structs.replace(energy, notes=[*energy.notes, *told])
         write_json(self.out / ENERGY_FILE, energy)
         share = dict(zip(frames.seq.tolist(), gross.tolist(), strict=True))
         rewrite(log, lambda v: msgspec.structs.replace(v, energy_j=share.get(v.seq)))
