@@ -58,6 +58,7 @@ def _found(ours, plain, alone):
         (2e-3, {"exact": True, "rounded": False}, True),
         (0.02, {"exact": False, "rounded": False}, False),  # the plain pass differs from itself by as much
         (0.05, {"exact": False, "rounded": False}, True),
+        (-0.05, {"exact": False, "rounded": False}, True),
         (0.05, {"exact": False, "rounded": True}, False),
         (0.2, {"exact": False, "rounded": True}, True),
         (np.nan, {"exact": False, "rounded": True}, True),

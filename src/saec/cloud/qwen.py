@@ -271,7 +271,11 @@ def load_qwen(config: CloudConfig, folder: Path, adapters: Mapping[str, Path]) -
     if model.fast is not None:
         side, count = (_CHECK_SIDE, _CHECKS) if device.type == "cuda" else (6 * model.unit, 2)
         model.agreement = check(
-            model, exact=dtype == torch.float32, rounded=config.dtype == "fp8", side=side, count=count
+            model,
+            exact=dtype == torch.float32 and quantization is None,
+            rounded=config.dtype == "fp8",
+            side=side,
+            count=count,
         )
     return model
 
