@@ -247,8 +247,13 @@ class FastModel:
 
 
 def known(model: Any) -> bool:
-    """Whether a loaded model is such as the fast pass computes: full causal attention, plain adapters."""
+    """Whether a loaded model is such as the fast pass computes: full causal attention, plain adapters.
+
+    On a CPU bitsandbytes repacks four-bit weights for itself at their first use, so there they are its own.
+    """
     text = model.config.get_text_config()
+    if model.device.type == "cpu" and getattr(model, "is_loaded_in_4bit", False):
+        return False
     full = all(kind == "full_attention" for kind in text.layer_types)
     return full and str(text.hidden_act) == "silu" and plain_low_rank(model)
 
