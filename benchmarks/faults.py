@@ -186,7 +186,7 @@ def _attack(bench: Bench, args: argparse.Namespace, plan: list[tuple[float, str]
         bench.site.root / "frames",
     ]
     rates: list[str | Path] = ["--rate", str(args.rate), "--wait", str(args.deadline), "--out", acks]
-    feeder = subprocess.Popen([*command, *rates])
+    feeder = subprocess.Popen([*command, *rates, *(["--at-once"] if args.at_once else [])])
     try:
         begun = time.monotonic()
         for at, kind in plan:
@@ -227,6 +227,9 @@ def main() -> int:
     )
     parser.add_argument(
         "--cloud", choices=("stub", "service"), default="stub", help="service is `saec cloud`"
+    )
+    parser.add_argument(
+        "--at-once", action="store_true", help="the robot sends all it kept back at once, not in turn"
     )
     parser.add_argument("--drain", type=float, default=180.0, help="seconds for the backlog at the end")
     parser.add_argument("--work", type=Path, default=Path("runs/benchmark-faults"))

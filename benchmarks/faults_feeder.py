@@ -3,9 +3,10 @@
     faults_feeder.py URL FRAMES --rate 20 --wait 1.0 --out acknowledged.jsonl
 
 Every frame has a key of its own and is sent again until the station has acknowledged it: what had to be kept
-back is sent beside the new frames at half their rate, as whoever keeps a queue does, and not all at once. A
-line is written for each acknowledgement. SIGTERM ends the stream of new frames; those that are not
-acknowledged yet are still sent. Times are seconds of ``time.monotonic``, which is one for all processes.
+back is sent beside the new frames at half their rate, as whoever keeps a queue does, or with --at-once all at
+once, as soon as the station can be reached. A line is written for each acknowledgement. SIGTERM ends the
+stream of new frames; those that are not acknowledged yet are still sent. Times are seconds of
+``time.monotonic``, which is one for all processes.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any, TextIO
 
 import httpx
 
+_REST = 0.1
 _PATIENCE = 10.0
 """Seconds beyond the wait for a verdict after which an answer is no longer waited for."""
 
@@ -27,8 +29,11 @@ _PATIENCE = 10.0
 class Feeder:
     """Posts frames in turn until it is told to stop."""
 
-    def __init__(self, url: str, frames: list[bytes], rate: float, wait: float, out: TextIO) -> None:
+    def __init__(
+        self, url: str, frames: list[bytes], rate: float, wait: float, out: TextIO, *, at_once: bool
+    ) -> None:
         self._url, self._frames, self._rate, self._wait, self._out = url, frames, rate, wait, out
+        self._at_once = at_once
         self._stopping = asyncio.Event()
         self._turn_at = 0.0
         self._pending: set[asyncio.Task[None]] = set()
@@ -67,7 +72,10 @@ class Feeder:
             await self._turn()
 
     async def _turn(self) -> None:
-        """Wait until a frame that was kept back may be sent again; they take turns."""
+        """Wait until a frame that was kept back may be sent again; they take turns, or all go at once."""
+        if self._at_once:
+            await asyncio.sleep(_REST)
+            return
         now = time.monotonic()
         self._turn_at = max(now, self._turn_at) + 2 / self._rate
         await asyncio.sleep(self._turn_at - now)
@@ -93,11 +101,12 @@ def main() -> None:
     parser.add_argument("frames", type=Path, help="folder of JPEG files")
     parser.add_argument("--rate", type=float, default=20.0)
     parser.add_argument("--wait", type=float, default=1.0)
+    parser.add_argument("--at-once", action="store_true")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     frames = [path.read_bytes() for path in sorted(args.frames.glob("*.jpg"))]
     with args.out.open("w") as out:
-        asyncio.run(Feeder(args.url, frames, args.rate, args.wait, out).run())
+        asyncio.run(Feeder(args.url, frames, args.rate, args.wait, out, at_once=args.at_once).run())
 
 
 if __name__ == "__main__":
