@@ -1,4 +1,5 @@
 # make demo   install and run the main job on the embedded default
+# make station  install, then station, cloud's service and page on this machine, on a drawn product
 # make test   install and pass lint, types and tests
 # make bench  install and run the benchmarks that a CPU can run; writes docs/results
 
@@ -6,10 +7,13 @@ VENV ?= .venv
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint bench clean
+.PHONY: demo station test lint bench clean
 
 demo: $(VENV)/demo.installed
 	$(BIN)/saec demo --force
+
+station: $(VENV)/station.installed
+	sh scripts/station.sh $(BIN) runs/station
 
 test: lint
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
@@ -32,6 +36,10 @@ bench: $(VENV)/dev.installed
 
 $(VENV)/demo.installed: pyproject.toml constraints.txt scripts/install.sh
 	PYTHON="$(PYTHON)" sh scripts/install.sh "$(VENV)" fit,cloud
+	touch $@
+
+$(VENV)/station.installed: pyproject.toml constraints.txt scripts/install.sh
+	PYTHON="$(PYTHON)" sh scripts/install.sh "$(VENV)" fit,service,station
 	touch $@
 
 $(VENV)/dev.installed: pyproject.toml constraints.txt scripts/install.sh

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from click.testing import CliRunner
+
+from saec.cli.station import command
 from saec.station.settings import read_settings
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -25,3 +28,8 @@ def test_the_settings_of_the_document_are_sound_with_every_section(tmp_path: Pat
     assert settings.station.tokens_file == tmp_path / "tokens"
     path.write_text(toml)
     assert len(read_settings(path).source) == 1
+
+
+def test_the_example_that_is_printed_is_the_document_s() -> None:
+    (toml,) = re.findall(r"```toml\n(.*?)```", (DOCS / "station.md").read_text("utf-8"), re.DOTALL)
+    assert CliRunner().invoke(command, ["example"]).output == toml

@@ -51,6 +51,7 @@ def command(ctx: click.Context, config: Path | None, check: bool, log_level: str
     """Run a station: sources, edge, spool, sinks, API and status page, until it is stopped.
 
     \b
+    saec station example > station.toml
     saec station --config station.toml --check
     saec station --config station.toml
     saec station versions --config station.toml bottle
@@ -88,6 +89,14 @@ def _check(settings: Settings) -> None:
     click.echo(f"cloud: {'none' if settings.cloud is None else settings.cloud.url}")
     click.echo(f"data: {settings.station.data}; page: http://{settings.station.listen}/")
     click.echo("the settings are sound")
+
+
+@command.command("example")
+def example() -> None:
+    """Print settings to begin with, with every section."""
+    from importlib.resources import files
+
+    click.echo(files("saec.station").joinpath("example.toml").read_text("utf-8"), nl=False)
 
 
 @command.command("token")

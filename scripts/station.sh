@@ -1,0 +1,40 @@
+#!/bin/sh
+# Station, cloud's service and status page on this machine, on a drawn product and with the demonstration
+# checkpoint: `make station`. Everything lies in FOLDER, and what is there is used again.
+#
+#   scripts/station.sh BIN FOLDER        BIN holds the command saec, as .venv/bin
+set -eu
+
+bin=$(cd "$1" && pwd)
+mkdir -p "$2"
+cd "$2"
+line=lines/leather
+
+if [ ! -f "$line/line.json" ]; then
+    rm -rf images "$line"
+    "$bin/saec" data procedural --family leather --n-train 40 --n-train-defect 20 --out images/leather
+    "$bin/saec" fit images/leather --out "$line" --side 224
+fi
+
+"$bin/saec" cloud --model small --listen 127.0.0.1:8100 2>cloud.log &
+cloud=$!
+trap 'kill $cloud 2>/dev/null || true' EXIT
+until "$bin/python" -c 'import urllib.request as u; u.urlopen("http://127.0.0.1:8100/ready")' 2>/dev/null; do
+    kill -0 $cloud 2>/dev/null || { cat cloud.log >&2; exit 1; }
+    sleep 0.5
+done
+
+if [ ! -f station.toml ]; then
+    "$bin/saec" calibrate "$line" images/leather --cloud http://127.0.0.1:8100/v1 --cloud-model small
+    "$bin/saec" station example >station.toml
+fi
+"$bin/saec" station --config station.toml --check
+cat <<END
+
+Open http://127.0.0.1:8090/ and copy images into the folder $PWD/in, for example:
+
+    cp $PWD/images/leather/test/hole/*.png $PWD/in/
+
+Ctrl-C ends both programs. The station's log is station.log, that of the cloud's service cloud.log.
+END
+"$bin/saec" station --config station.toml 2>station.log || { tail -n 5 station.log >&2; exit 1; }
