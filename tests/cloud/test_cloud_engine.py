@@ -197,3 +197,27 @@ def test_an_adapter_of_another_model_is_refused(engine, tmp_path):
     save_file(weights, path, {"format": "pt"})
     with pytest.raises(ModelError, match="other layers"):
         open_engine(CloudConfig(adapter=str(folder), **CPU))
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "fp8", "4bit"])
+def test_fewer_bits_give_nearly_the_same_opinion(engine, dtype):
+    bad, product = _defect()
+    asked = [bad, query(product.render(7, size=224).image, *bad.references)]
+    exact = [o.p_defect for o in engine.judge(asked)]
+    fewer = open_engine(CloudConfig(dtype=dtype, device="cpu"))
+    np.testing.assert_allclose([o.p_defect for o in fewer.judge(asked)], exact, rtol=0, atol=0.1)
+    assert fewer.explain([bad])[0].kind == engine.explain([bad])[0].kind
+
+
+def test_a_stream_of_queries_is_judged_in_order_and_taken_only_as_needed(engine):
+    taken = []
+
+    def source():
+        for n in range(200):
+            taken.append(n)
+            yield query(noise(n % 3))
+
+    found = [o.p_defect for _, o in zip(range(4), engine.judge_each(source()), strict=False)]
+    alone = [engine.judge([query(noise(n))])[0].p_defect for n in range(3)]
+    np.testing.assert_allclose(found, [*alone, alone[0]], rtol=0, atol=1e-5)
+    assert len(taken) < 100
