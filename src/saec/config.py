@@ -174,6 +174,27 @@ class RemoteConfig(msgspec.Struct, frozen=True, kw_only=True):
     weights_hash: str = ""
 
 
+Spend = Literal["whole", "crop", "scene"]
+
+
+class Spending(msgspec.Struct, frozen=True, kw_only=True):
+    """What of a frame the cloud is shown; the rule is ``saec.cloud.sights``.
+
+    Attributes:
+        rule: "whole": the whole frame; "crop": the whole frame small, and its hottest place near, wherever
+            something stands out; "scene": what the frame's complexity and anomaly map call for.
+        small: side of the whole frame beside a crop, in pixels.
+        near: side of the crop; "scene" takes a larger one for a larger place.
+        complexity: from which "scene" shows the whole frame at its full side beside the crop, for there is
+            more to see than in three goods of four.
+    """
+
+    rule: Spend = "whole"
+    small: int = 112
+    near: int = 224
+    complexity: float = 1.0
+
+
 class CloudConfig(msgspec.Struct, frozen=True, kw_only=True):
     """How the cloud engine is loaded and asked.
 
@@ -190,6 +211,7 @@ class CloudConfig(msgspec.Struct, frozen=True, kw_only=True):
         dtype: the arithmetic; "auto" is bfloat16 on a GPU and float32 on a CPU. "fp8" computes the
             language model's products in eight bits, "4bit" holds its weights in four (NF4). Scores
             differ a little between them: calibrate with what will serve.
+        spending: what of a frame it is shown.
         remote: the service that has the model under its name, instead of this process.
     """
 
@@ -203,6 +225,7 @@ class CloudConfig(msgspec.Struct, frozen=True, kw_only=True):
     views: int | None = None
     dtype: Arithmetic = "auto"
     device: str = "auto"
+    spending: Spending = Spending()
     remote: RemoteConfig | None = None
 
 

@@ -11,6 +11,15 @@ IMAGE = "<image>"
 """Where an image goes in a prompt's text; engines replace it by their own image tokens."""
 
 
+class Beside(msgspec.Struct, frozen=True, kw_only=True):
+    """The words where each product is shown twice: all of it, and near at one place; as in ``Prompt``."""
+
+    openings: tuple[str, str, str]
+    reference: str
+    query: str
+    explain: str
+
+
 class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     """One version of the prompt.
 
@@ -18,7 +27,9 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     opening is that of the number of references: ``openings`` holds those of no reference (zero-shot),
     of one (one-shot) and of several (few-shot, where ``{count}`` stands for the number). The answer to
     the scoring question is prefilled with ``prefill``; the next token is one of ``labels``, in the order
-    (good, defect). ``explain`` takes the place of ``query`` and asks for JSON.
+    (good, defect). ``explain`` takes the place of ``query`` and asks for JSON. ``beside`` are the words of a
+    conversation that shows whole products and crops of them together; a version without them shows them in
+    turn.
     """
 
     version: str
@@ -29,18 +40,34 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     labels: tuple[str, str]
     explain: str
     openings: tuple[str, str, str] = ("", "", "")
+    beside: Beside | None = None
 
-    def user(self, references: int) -> str:
-        """The user's turn with that many references; every image stands as ``IMAGE``."""
-        return self._shown(references) + self.query
+    def user(self, references: int, *, beside: bool = False) -> str:
+        """The user's turn with that many references; every image stands as ``IMAGE``.
 
-    def explaining(self, references: int) -> str:
+        Args:
+            references: number of goods shown.
+            beside: each product is shown whole and then near.
+        """
+        words = self._words(beside)
+        return _shown(words, references) + words.query
+
+    def explaining(self, references: int, *, beside: bool = False) -> str:
         """The user's turn that asks for words on a defect."""
-        return self._shown(references) + self.explain
+        words = self._words(beside)
+        return _shown(words, references) + words.explain
 
-    def _shown(self, references: int) -> str:
-        opening = self.openings[min(references, 2)].replace("{count}", str(references))
-        return opening + self.reference * references
+    def _words(self, beside: bool) -> Prompt | Beside:
+        if not beside:
+            return self
+        if self.beside is None:
+            raise ValueError(f"the prompt {self.version} shows whole and crop in turn")
+        return self.beside
+
+
+def _shown(words: Prompt | Beside, references: int) -> str:
+    opening = words.openings[min(references, 2)].replace("{count}", str(references))
+    return opening + words.reference * references
 
 
 V1 = Prompt(
@@ -100,7 +127,43 @@ V3 = Prompt(
 )
 """Asks before it shows: all words that are the same for every frame come first and are computed once."""
 
-PROMPTS = {p.version: p for p in (V1, V2, V3)}
+V4 = Prompt(
+    version="v4",
+    system=V3.system,
+    openings=V3.openings,
+    reference=V3.reference,
+    query=V3.query,
+    prefill=V3.prefill,
+    labels=V3.labels,
+    explain=V3.explain,
+    beside=Beside(
+        openings=(
+            "",
+            "First you see a good product, then the product that you are to judge. Each is shown twice: "
+            "all of it, and near at the place where the second one looks most unusual.\n",
+            "First you see {count} good products of one kind, which show how much good ones differ, then "
+            "the product of that kind that you are to judge. Each is shown twice: all of it, and near at "
+            "the place where the last one looks most unusual.\n",
+        ),
+        reference=(
+            f"{IMAGE}\nThis is a good product, without any defect.\n"
+            f"{IMAGE}\nThis is the same place of it, near.\n"
+        ),
+        query=(
+            "The following two images show one product: all of it, and near at the place that looks most "
+            "unusual. Is it good or does it have a defect? A defect may show in either. "
+            f"Answer with one label: 0 means good, 1 means defect.\n{IMAGE}\n{IMAGE}"
+        ),
+        explain=(
+            "The following two images show one product that has a defect: all of it, and near at the place "
+            'that looks most unusual. Describe the defect as JSON with two keys: "kind", one or two words, '
+            f'and "description", one sentence.\n{IMAGE}\n{IMAGE}'
+        ),
+    ),
+)
+"""V3's words, and words for a product that is shown whole and near in one conversation."""
+
+PROMPTS = {p.version: p for p in (V1, V2, V3, V4)}
 DEFAULT = V1
 
 LLAVA_V1 = Prompt(

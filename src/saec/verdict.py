@@ -88,12 +88,35 @@ class CloudQuery:
     Attributes:
         frame: the frame to judge.
         references: images of good parts of the same product, shown before the frame; may be empty.
-        focus: where the anomaly map is hottest, for the explanation's box; may be None.
+        focus: where the anomaly map reaches the threshold and is hottest, for the explanation's box; None
+            where it does not.
+        hottest: where it is hottest whatever the threshold; None where nothing stands out.
+        complexity: in the line's own units; None where it was not measured.
     """
 
     frame: Frame
     references: tuple[Image, ...] = ()
     focus: Box | None = None
+    hottest: Box | None = None
+    complexity: float | None = None
+
+
+class Spent(msgspec.Struct, frozen=True):
+    """What one question took, all its passes together and words on a defect aside.
+
+    Attributes:
+        shown: what of the frame was shown, with the side in pixels: "whole 224", "crop 112".
+        frame: visual tokens of the frame.
+        references: visual tokens of the goods before it.
+        text: tokens of the words; None where a service does not tell.
+        bytes: of the requests that went over the link; 0 to a model in this process.
+    """
+
+    shown: tuple[str, ...]
+    frame: int
+    references: int
+    text: int | None
+    bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +126,7 @@ class CloudOpinion:
     p_defect: float
     model: str
     prompt: str
+    spent: Spent | None = None
 
 
 class CloudEngine(Protocol):
@@ -175,6 +199,7 @@ class CloudRecord(msgspec.Struct, frozen=True):
     model: str
     prompt: str
     role: Literal["fused", "advisory", "alone"]
+    spent: Spent | None = None
 
 
 class ErrorRecord(msgspec.Struct, frozen=True):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -10,9 +12,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from saec.cloud.answers import parse_label
-from saec.cloud.asking import VIEWS, Plan, asks_of, explaining_ask, five_crops, mean_p, turned
+from saec.cloud.asking import (
+    VIEWS,
+    Plan,
+    asks_of,
+    explaining_ask,
+    five_crops,
+    mean_p,
+    p_of,
+    spent,
+    turned,
+)
 from saec.cloud.scoring import label_logits, ranked_answers
+from saec.cloud.sights import crop_box
+from saec.config import Spending
 from saec.errors import AnswerError
+from saec.verdict import Spent
 
 SIDES = st.integers(1, 40)
 
@@ -130,3 +145,111 @@ def test_a_label_alone_parses(text, label):
 def test_anything_else_is_an_error(text):
     with pytest.raises(AnswerError, match="neither '0' nor '1'"):
         parse_label(text, ("0", "1"))
+
+
+SPOT = (400, 300, 420, 320)
+
+
+def _spot(*references, complexity=0.0):
+    return dataclasses.replace(query(noise(0, 672, 672), *references), hottest=SPOT, complexity=complexity)
+
+
+def _crop(side=672, beside=False, views=1, references=1, together=1) -> Plan:
+    return Plan(side, references, together, views, spending=Spending(rule="crop"), beside=beside)
+
+
+def test_whole_and_crop_are_asked_in_turn_and_references_are_cut_alike():
+    asked = _spot(noise(1, 672, 672))
+    whole, near = asks_of(asked, _crop(side=224))
+    assert (whole.side, whole.near, near.side, near.near) == (112, False, 224, True)
+    left, top, right, bottom = crop_box(672, 672, SPOT, 224)
+    assert np.array_equal(near.frame, asked.frame.image[top:bottom, left:right])
+    assert np.array_equal(near.references[0], asked.references[0][top:bottom, left:right])
+    assert whole.frame is asked.frame.image
+
+
+def test_a_reference_of_another_size_is_cut_at_the_same_place():
+    asked = _spot(noise(1, 336, 1344))
+    _, near = asks_of(asked, _crop(side=224))
+    left, top, right, bottom = crop_box(672, 672, SPOT, 224)
+    expected = asked.references[0][top // 2 : bottom // 2, 2 * left : 2 * right]
+    assert np.array_equal(near.references[0], expected)
+
+
+def test_a_cut_is_no_part_of_a_references_memory():
+    reference = noise(1, 672, 672)
+    reference.flags.writeable = False
+    _, near = asks_of(_spot(reference), _crop(side=224))
+    assert near.references[0].flags.writeable, "or an engine would remember it as the line's"
+
+
+def test_every_reference_and_view_has_both_sights():
+    asks = asks_of(_spot(noise(1, 672, 672), noise(2, 672, 672)), _crop(views=2, references=2))
+    assert [ask.near for ask in asks] == [False, False, True, True] * 2
+    assert np.array_equal(asks[3].frame, turned(asks[2].frame, 1))
+
+
+def test_one_conversation_shows_each_product_whole_and_then_near():
+    asked = _spot(noise(1, 672, 672), noise(2, 672, 672))
+    (ask,) = asks_of(asked, _crop(side=224, beside=True, references=2, together=None))
+    pictures = ask.pictures()
+    assert [side for _, side in pictures] == [112, 224] * 3
+    assert [image.shape[0] for image, _ in pictures] == [672, 224] * 3
+    wholes = [image for image, side in pictures if side == 112]
+    assert _same(wholes, [*asked.references, asked.frame.image])
+
+
+def test_words_are_asked_of_the_whole_frame_or_of_both():
+    asked = _spot(noise(1, 672, 672))
+    assert explaining_ask(asked, _crop(side=224)).side == 224
+    assert explaining_ask(asked, _crop(side=224, beside=True, together=None)).beside is not None
+
+
+def test_without_a_hottest_place_it_is_one_ask_of_the_whole():
+    asked = dataclasses.replace(_spot(noise(1, 672, 672)), hottest=None)
+    for beside in (False, True):
+        (ask,) = asks_of(asked, _crop(side=224, beside=beside))
+        assert (ask.side, ask.near, ask.beside) == (224, False, None)
+
+
+def _p(wholes, crops=()):
+    return p_of([False] * len(wholes) + [True] * len(crops), [*wholes, *crops])
+
+
+PAIRS = st.lists(st.tuples(st.floats(-9, 9), st.floats(-9, 9)), min_size=1, max_size=4)
+
+
+@given(PAIRS, PAIRS)
+def test_a_defect_lies_in_either_sight(wholes, crops):
+    odds = (2**0.5 - 1, 2**0.5 - 1)  # of a prior at which neither of two holds it with one half
+    good = 1.0
+    for seen, prior in zip((wholes, crops), odds, strict=True):
+        margin = np.mean([d - g for g, d in seen])
+        good *= 1 / (1 + prior * np.exp(margin))
+    assert _p(wholes, crops) == pytest.approx(1 - good, rel=1e-6, abs=1e-12)
+    assert _p(wholes) == pytest.approx(mean_p(wholes))
+
+
+def test_sights_that_say_nothing_leave_even_odds():
+    assert _p([(0.0, 0.0)], [(0.0, 0.0)]) == pytest.approx(0.5)
+
+
+@given(st.floats(-50, 50))
+def test_no_sight_talks_the_other_out_of_a_sure_defect(other):
+    for sights_ in (([(0.0, 8.0)], [(0.0, other)]), ([(0.0, other)], [(0.0, 8.0)])):
+        assert _p(*sights_) > 0.999
+
+
+def test_what_was_spent_counts_every_pass():
+    asked = _spot(noise(1, 672, 672), noise(2, 672, 672))
+    took = spent(
+        asks_of(asked, _crop(side=224, references=2)), lambda _, side: (side // 28) ** 2, text=10, sent=5
+    )
+    assert took == Spent(("whole 112", "crop 224"), 2 * (16 + 64), 2 * (16 + 64), 10, 5)
+    one = spent(
+        asks_of(asked, _crop(side=224, beside=True, references=2, together=None)),
+        lambda _, side: (side // 28) ** 2,
+        text=None,
+        sent=0,
+    )
+    assert one == Spent(("whole 112", "crop 224"), 16 + 64, 2 * (16 + 64), None, 0)

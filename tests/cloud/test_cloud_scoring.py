@@ -119,7 +119,9 @@ def _answer_log_probability(engine, asked, label: str) -> float:
     from saec.cloud.asking import Ask
 
     ask = Ask(asked.frame.image, (), 112)
-    inputs = engine.core.inputs(engine._prepared([ask], lambda prompt, n: scoring_text(prompt, n) + label))
+    inputs = engine.core.inputs(
+        engine._prepared([ask], lambda prompt, n, **_: scoring_text(prompt, n) + label)
+    )
     with torch.inference_mode():
         logs = torch.log_softmax(engine.model(**inputs, use_cache=False).logits[0].double(), -1)
     ids = inputs["input_ids"][0].tolist()

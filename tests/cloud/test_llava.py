@@ -14,7 +14,7 @@ from saec.cloud import open_engine
 from saec.cloud.asking import asks_of
 from saec.cloud.llava import scoring_text
 from saec.cloud.tokens import encode
-from saec.config import CloudConfig
+from saec.config import CloudConfig, Spending
 from saec.errors import AnswerError, ConfigError, ModelError
 from saec.prompts import LLAVA_V1, PROMPTS
 
@@ -168,6 +168,7 @@ def test_an_explanation_that_does_not_parse_names_its_frame(opened, monkeypatch)
         ({"side": 10}, "out of range"),
         ({"views": 9}, "out of range"),
         ({"prompt": "v1"}, "llava-v1"),
+        ({"spending": Spending(rule="crop")}, "whole frames"),
     ],
 )
 def test_what_it_cannot_follow_is_refused(folder, settings, word):

@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from saec.pipeline.pictures import OPACITY, colourise, hottest_box, overlay, save_picture, scale, shrink
+from saec.pipeline.heat import hottest_box
+from saec.pipeline.pictures import OPACITY, colourise, overlay, save_picture, scale, shrink
 from saec.verdict import EdgeOpinion
 
 THRESHOLDS = st.floats(-50, 50, allow_subnormal=False).filter(lambda t: t <= 0 or t > 1e-3)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from concurrent.futures import ThreadPoolExecutor
 
+import msgspec
 import numpy as np
 import pytest
 from service_helpers import client, data_url, encoded, noise, running, scoring_body
 
 from saec.cloud import open_engine
 from saec.cloud.checkpoint import SMALL, read_card
-from saec.config import CloudConfig, RemoteConfig, ServiceConfig
+from saec.config import CloudConfig, RemoteConfig, ServiceConfig, Spending
 from saec.data.procedural import draw_product
 from saec.errors import LinkError
 from saec.verdict import CloudQuery, Frame
@@ -60,6 +61,20 @@ def test_crops_and_views_are_the_same_too(where, settings):
     asked = [_query(noise(7, 300, 260), noise(8))]
     here = open_engine(CloudConfig(dtype="float32", device="cpu", **settings))
     np.testing.assert_allclose(_ps(_remote(where, **settings), asked), _ps(here, asked), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("rule", ["whole", "crop", "scene"])
+def test_what_is_spent_on_a_frame_is_the_same_too(where, rule):
+    spending = Spending(rule=rule)
+    image = noise(7, 560, 672)
+    asked = CloudQuery(Frame("f", image), (noise(8, 560, 672),), hottest=(90, 400, 110, 420), complexity=0.0)
+    (here,) = open_engine(CloudConfig(dtype="float32", device="cpu", spending=spending)).judge([asked])
+    (there,) = _remote(where, spending=spending, card=read_card(SMALL)).judge([asked])
+    assert there.p_defect == pytest.approx(here.p_defect, abs=1e-6)
+    assert there.spent is not None
+    assert there.spent.bytes > 1000
+    assert msgspec.structs.replace(there.spent, bytes=0) == here.spent
+    assert len(here.spent.shown) == (1 if rule == "whole" else 2)
 
 
 def test_each_adapter_is_what_it_is_alone(where, adapters, engine):
@@ -112,6 +127,7 @@ def test_the_list_of_models_tells_what_a_client_must_know(where, engine, adapter
             "square": True,
             "prompt": "v1",
             "max_references": 1,
+            "unit": 28,
             "views": 1,
         }
         assert http.get("/v1/models/screws").json() == models[1]

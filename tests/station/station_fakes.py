@@ -12,7 +12,7 @@ import numpy as np
 import uvicorn
 from pipeline_fakes import FakeCloud, make_line
 
-from saec.config import CloudConfig
+from saec.config import CloudConfig, Spending
 from saec.errors import LinkError
 from saec.pipeline.loading import Cloud
 from saec.station import api
@@ -60,6 +60,7 @@ class Bench:
         cloud: FakeCloud | None = None,
         deadline: float = 30.0,
         budget: float | None = None,
+        spending: Spending | None = None,
     ) -> None:
         self.folder, self.deadline, self.budget = folder, deadline, budget
         self.profile = folder / "profile"
@@ -70,7 +71,7 @@ class Bench:
         self.spool = Spool(folder / "data", sinks=("sink",), limits=SpoolLimits(free_gigabytes=0))
         self.cloud = None
         if cloud is not None:
-            self.cloud = Cloud(CloudConfig(model="fake", references=1))
+            self.cloud = Cloud(CloudConfig(model="fake", references=1, spending=spending or Spending()))
             self.cloud.__dict__["engine"] = cloud
         self.runner = self.make()
         self.stopping, self.threads, self.n = Stopping(), [], 0

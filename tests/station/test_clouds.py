@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from saec.station.clouds import Clouds
@@ -71,6 +72,13 @@ def test_a_cloud_is_known_by_its_weights(service: Service, tmp_path: Path) -> No
     service.hash = "bb" * 32
     assert clouds.identify() == ["m"]
     assert clouds(None).key != known.key
+
+
+def test_what_is_shown_is_part_of_who_it_is(service: Service, tmp_path: Path) -> None:
+    settings = msgspec.structs.replace(service.settings, spend="scene")
+    clouds = Clouds(settings, tmp_path)
+    assert clouds(None).config.spending.rule == "scene"
+    assert clouds(None).key != Clouds(service.settings, tmp_path)(None).key
 
 
 def test_a_link_that_is_down_leaves_what_was_said_last(service: Service, tmp_path: Path) -> None:

@@ -7,15 +7,21 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 from pipeline_fakes import CALIBRATION, FUSED, FakeDetector
 from station_fakes import DEFECT, GOOD, UNSURE, Bench, FakeLinkCloud, png
 
 from saec import edge
+from saec.config import Spending
 from saec.pipeline import loading
 from saec.pipeline.loading import Standing
+from saec.pipeline.sources import Source
+from saec.pipeline.waiting import Pending
+from saec.verdict import EdgeRecord, Route, Spent
 
 
 @pytest.fixture(autouse=True)
@@ -26,9 +32,13 @@ def fakes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextmanager
 def running(
-    folder: Path, cloud: FakeLinkCloud | None, deadline: float = 30.0, budget: float | None = None
+    folder: Path,
+    cloud: FakeLinkCloud | None,
+    deadline: float = 30.0,
+    budget: float | None = None,
+    spending: Spending | None = None,
 ) -> Iterator[Bench]:
-    bench = Bench(folder, cloud, deadline, budget)
+    bench = Bench(folder, cloud, deadline, budget, spending)
     bench.start()
     try:
         yield bench
@@ -51,6 +61,43 @@ def test_the_edge_decides_what_it_is_sure_of_and_the_cloud_the_rest(tmp_path: Pa
         assert [bench.labels(seq) for seq in asked] == [{"final": (1, "cloud")}, {"final": (0, "cloud")}]
         assert all(d.act for d in bench.spool.outbox("sink"))
         assert bench.spool.alarms() == []
+
+
+def test_the_spool_holds_what_a_question_took_and_where_the_frame_is_hottest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    took = Spent(("whole 112", "crop 224"), 80, 80, 160, 4321)
+
+    class Crops(FakeLinkCloud):
+        def judge(self, queries):
+            self.places = [query.hottest for query in queries]
+            return [replace(opinion, spent=took) for opinion in super().judge(queries)]
+
+    class Spot(FakeDetector):
+        def _look(self, image):
+            opinion = super()._look(image)
+            opinion.map[2, 1] += 1
+            return opinion
+
+    monkeypatch.setattr(edge, "open_detector", lambda profile: Spot())
+    cloud = Crops()
+    with running(tmp_path, cloud, spending=Spending(rule="crop")) as bench:
+        seq = bench.accept(png(UNSURE, green=250))
+        bench.wait(lambda: done(bench, seq))
+        assert bench.spool.verdicts(seq)["final"].cloud.spent == took
+        assert cloud.places == [(2, 4, 4, 6)]
+
+
+def test_a_frame_that_an_older_station_left_waiting_is_read() -> None:
+    pending = Pending(
+        source=Source(id="a", path="a"),
+        sha256="",
+        time=0.0,
+        edge=EdgeRecord(0.5, 0),
+        route=Route("cloud", "unsure"),
+    )
+    old = {k: v for k, v in msgspec.to_builtins(pending).items() if k != "hottest"}
+    assert msgspec.json.decode(msgspec.json.encode(old), type=Pending) == pending
 
 
 def test_without_a_cloud_the_edge_is_final(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, normalizers, pre_
 from tokenizers.models import BPE
 
 from saec.cloud.chat import explain_text, scoring_text
-from saec.prompts import PROMPTS
+from saec.prompts import V1, V2
 
 VOCABULARY = 1024
 SPECIAL = (
@@ -55,7 +55,7 @@ def build_tokenizer(descriptions: Iterable[str]) -> Tokenizer:
         ]
     )
     tokenizer.decoder = decoders.ByteLevel()
-    prompts = [t(p, n) for p in PROMPTS.values() for n in (0, 1, 2) for t in (scoring_text, explain_text)]
+    prompts = [t(p, n) for p in (V1, V2) for n in (0, 1, 2) for t in (scoring_text, explain_text)]
     trainer = trainers.BpeTrainer(
         vocab_size=VOCABULARY,
         special_tokens=[AddedToken(t, special=True, normalized=False) for t in SPECIAL],

@@ -216,6 +216,8 @@ def _tell(metrics: Metrics) -> None:
     ):
         if interval is not None:
             click.echo(f"{what}: {of}, {interval[0]:.1%} to {interval[1]:.1%} with 95 % confidence")
+    if metrics.spent is not None:
+        click.echo(metrics.spent.sentence())
     stages = {"frame": metrics.ms_per_frame, **metrics.ms_by_stage}
     times = [f"{s} {t.p50:.1f} {t.p95:.1f} {t.p99:.1f}" for s, t in stages.items() if t is not None]
     click.echo(f"ms p50 p95 p99: {', '.join(times) or 'unknown'}")

@@ -177,6 +177,8 @@ def _tell(info: Any, folder: Path, *, as_json: bool) -> None:
         click.echo(f"cross-domain: {info.cross_domain}")
     if info.cloud is not None:
         click.echo(info.cloud.reason)
+    if info.spent is not None:
+        click.echo(info.spent.sentence())
     click.echo(meter_line(info))
     for note in info.notes:
         click.echo(f"note: {note}")

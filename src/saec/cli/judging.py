@@ -17,7 +17,16 @@ import click
 import msgspec
 
 from saec.cli.reaching import reach, service_options
-from saec.config import Arithmetic, BudgetConfig, CloudConfig, CostConfig, Scoring, SeedConfig
+from saec.config import (
+    Arithmetic,
+    BudgetConfig,
+    CloudConfig,
+    CostConfig,
+    Scoring,
+    SeedConfig,
+    Spend,
+    Spending,
+)
 from saec.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -65,7 +74,7 @@ def cloud_options(function: F) -> F:
         click.option(
             "--prompt",
             metavar="VERSION",
-            help="Version of the prompt (v1, v2, v3). Default: the checkpoint's own.",
+            help="Version of the prompt (v1 to v4). Default: the checkpoint's own.",
         ),
         click.option(
             "--scoring",
@@ -82,6 +91,14 @@ def cloud_options(function: F) -> F:
             "mostly 1.",
         ),
         click.option("--cloud-side", type=click.IntRange(min=28), help="Side of the cloud's input, pixels."),
+        click.option(
+            "--spend",
+            type=click.Choice(get_args(Spend)),
+            default=_CLOUD.spending.rule,
+            show_default=True,
+            help="What of a frame the cloud is shown: the whole, the whole small and its hottest place near, "
+            "or what its complexity and anomaly map call for (docs/spending.md).",
+        ),
         click.option(
             "--dtype",
             type=click.Choice(get_args(Arithmetic)),
@@ -245,6 +262,7 @@ def open_cloud(
     dtype: Any,
     device: str,
     scoring: Scoring = _CLOUD.scoring,
+    spend: Spend = _CLOUD.spending.rule,
     cloud_model: str | None = None,
     token_file: Path | None = None,
     ca_file: Path | None = None,
@@ -268,6 +286,7 @@ def open_cloud(
             views=views,
             dtype=dtype,
             device=device,
+            spending=Spending(rule=spend),
         )
     )
 

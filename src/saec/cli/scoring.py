@@ -79,7 +79,8 @@ def command(
         write_json(json_file, {**_as_json(rows, opened), "cross_domain": elsewhere})
 
 
-command.params = [option for option in command.params if option.name != "scoring"]  # every way is taken
+# Every way is taken, and ranking looks at crops of its own.
+command.params = [option for option in command.params if option.name not in ("scoring", "spend")]
 
 
 def _limited(sources: list[Source], each: int | None) -> list[Source]:

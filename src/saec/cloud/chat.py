@@ -12,19 +12,20 @@ IMAGE_TEXT = f"<|vision_start|>{IMAGE_PAD}<|vision_end|>"
 END = "<|im_end|>"
 
 
-def scoring_text(prompt: Prompt, references: int) -> str:
+def scoring_text(prompt: Prompt, references: int, *, beside: bool = False) -> str:
     """The conversation up to the point where the next token is the label.
 
     Args:
         prompt: the version of the prompt.
-        references: number of images of goods before the frame.
+        references: number of goods before the frame.
+        beside: each product is shown twice, whole and near.
     """
-    return _conversation(prompt.system, prompt.user(references)) + prompt.prefill
+    return _conversation(prompt.system, prompt.user(references, beside=beside)) + prompt.prefill
 
 
-def explain_text(prompt: Prompt, references: int) -> str:
+def explain_text(prompt: Prompt, references: int, *, beside: bool = False) -> str:
     """The conversation up to the point where the defect's JSON begins."""
-    return _conversation(prompt.system, prompt.explaining(references))
+    return _conversation(prompt.system, prompt.explaining(references, beside=beside))
 
 
 def chat_text(system: str, user: str) -> str:

@@ -27,7 +27,7 @@ from transformers import GenerationConfig, LlavaForConditionalGeneration
 from transformers.models.llava.image_processing_pil_llava import LlavaImageProcessorPil
 
 from saec.cloud.answers import named, parse_explanation, parse_label
-from saec.cloud.asking import VIEWS, Ask, Plan, asks_of, explaining_ask, mean_p
+from saec.cloud.asking import VIEWS, Ask, Plan, asks_of, explaining_ask, mean_p, spent
 from saec.cloud.checkpoint import check_adapter, read_card, weights_hash
 from saec.cloud.loading import load_model, load_tokenizer, pick_device, pick_dtype, share_cpu
 from saec.cloud.scoring import label_logits
@@ -67,6 +67,7 @@ class LlavaEngine:
         self._scoring = config.scoring
         self._tokenizer = load_tokenizer(folder)
         self._answers = answer_ids(self._tokenizer, scoring_text(), LLAVA_V1.labels)
+        self._words = len(encode(self._tokenizer, scoring_text())) - 1  # the image's place is one of them
         self._device = pick_device(config)
         if self._device.type == "cpu":
             share_cpu()
@@ -75,7 +76,7 @@ class LlavaEngine:
         self.model = load_model(LlavaForConditionalGeneration, folder, adapters, self._device, self._dtype)
         tower = self.model.config.vision_config
         self.side = _whole_patches(config.side or tower.image_size, tower.patch_size)
-        self._image_tokens = (self.side // tower.patch_size) ** 2
+        self._image_tokens: int = (self.side // tower.patch_size) ** 2
         self._image_id = int(self.model.config.image_token_id)
         self._processor = _processor(folder, self.side)
         self._plan = Plan(self.side, 0, views=config.views or 1, crops=config.scoring == "rank")
@@ -124,7 +125,11 @@ class LlavaEngine:
             # The ranked answers share all tokens but the label's, so their difference is the labels' own.
             logits = iter(self._in_batches(asks, self._score))
             ps = [mean_p([next(logits) for _ in group]) for group in groups]
-        return [CloudOpinion(p_defect=p, model=self.name, prompt=self.prompt) for p in ps]
+        return [self._opinion(group, p) for group, p in zip(groups, ps, strict=True)]
+
+    def _opinion(self, asks: Sequence[Ask], p: float) -> CloudOpinion:
+        took = spent(asks, lambda image, side: self._image_tokens, len(asks) * self._words, sent=0)
+        return CloudOpinion(p, self.name, self.prompt, took)
 
     def explain(self, queries: list[CloudQuery]) -> list[Explanation]:
         """Kind and description of each query's defect in the model's words, its box from ``focus``.
@@ -218,6 +223,11 @@ def _check(config: CloudConfig) -> None:
         raise ConfigError(
             f"LLaVA-1.5 with {config.references} reference images, where it takes one image in all",
             "ask it with --references 0",
+        )
+    if config.spending.rule != "whole":
+        raise ConfigError(
+            f"LLaVA-1.5 with --spend {config.spending.rule}, where it sees every image at one size",
+            "ask it about whole frames",
         )
     if config.prompt not in (None, LLAVA_V1.version):
         raise ConfigError(f"LLaVA-1.5 with the prompt {config.prompt}", f"its own is {LLAVA_V1.version}")

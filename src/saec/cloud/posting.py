@@ -92,12 +92,12 @@ class Poster:
             trust_env=False,
         )
 
-    def post(self, path: str, body: dict[str, Any]) -> Any:
+    def post(self, path: str, body: dict[str, Any] | bytes) -> Any:
         """The decoded answer to a request, retries included.
 
         Args:
             path: below the address.
-            body: of the request, encoded as JSON.
+            body: of the request; bytes are JSON already.
 
         Raises:
             LinkError: the server cannot be reached, is late, refuses the token or does not know the way.
@@ -125,7 +125,9 @@ class Poster:
             )
         raise LinkError(f"{self._url} does not serve this: {words}", "look at url and model")
 
-    def send(self, path: str, body: dict[str, Any] | None, retried: frozenset[int] = RETRIED) -> Reply:
+    def send(
+        self, path: str, body: dict[str, Any] | bytes | None, retried: frozenset[int] = RETRIED
+    ) -> Reply:
         """The reply to a request, whatever its status, once no status of ``retried`` is left.
 
         Without a body it is a GET, else a POST.
@@ -133,7 +135,7 @@ class Poster:
         Raises:
             LinkError: the server cannot be reached, is late, or kept saying a status of ``retried``.
         """
-        data = b"" if body is None else msgspec.json.encode(body)
+        data = body if isinstance(body, bytes) else b"" if body is None else msgspec.json.encode(body)
         # The same request has the same key: a server that has answered it need not compute again.
         headers = {"Idempotency-Key": hashlib.sha256(data).hexdigest()}
         until = time.monotonic() + self._timeout

@@ -13,33 +13,41 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import torch
 
 from saec.cloud.answers import named, parse_explanation, parse_label
-from saec.cloud.asking import VIEWS, Ask, Plan, asks_of, explaining_ask, mean_p
-from saec.cloud.chat import explain_text, scoring_text
+from saec.cloud.asking import VIEWS, Ask, asks_of, explaining_ask, p_of, spent
+from saec.cloud.chat import IMAGE_PAD, explain_text, scoring_text
 from saec.cloud.checkpoint import check_adapter, read_card, weights_hash
 from saec.cloud.fast.check import check
 from saec.cloud.fast.model import Pending
 from saec.cloud.feeding import Resized, ahead
 from saec.cloud.loading import check_four_bits, four_bits, pick_device, pick_dtype, share_cpu
 from saec.cloud.pixels import fit_size
+from saec.cloud.planning import plan_of, prompt_of
 from saec.cloud.qwen_model import QwenModel
 from saec.cloud.scoring import ranked_answers
 from saec.cloud.talks import Prepared
 from saec.cloud.tokens import answer_ids, encode
 from saec.config import CloudConfig, Scoring
 from saec.errors import ConfigError
-from saec.prompts import DEFAULT, PROMPTS, Prompt
-from saec.verdict import CloudOpinion, CloudQuery, Explanation, Image
+from saec.prompts import Prompt
+from saec.verdict import CloudOpinion, CloudQuery, Explanation, Image, Spent
 
 T = TypeVar("T")
-TextOf = Callable[[Prompt, int], str]
+
+
+class TextOf(Protocol):
+    """The text of a conversation with so many references, each product shown once or whole and near."""
+
+    def __call__(self, prompt: Prompt, references: int, *, beside: bool = False) -> str: ...
+
 
 EXPLANATION_TOKENS = 128
 """Most tokens that an explanation may take; one that is cut off there does not parse."""
@@ -60,6 +68,14 @@ _ADAPTER = "adapter"
 """What peft knows the one adapter as."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is kept of the asks about one frame until they are answered; its pixels are not."""
+
+    near: list[bool]
+    spent: Spent
+
+
 class QwenEngine:
     """A ``saec.verdict.CloudEngine`` in this process; safe to call from several threads.
 
@@ -75,21 +91,15 @@ class QwenEngine:
         card = read_card(folder)
         self.name = config.model if config.adapter is None else f"{config.model}+{config.adapter}"
         self.demonstration = card.demonstration
-        self._prompt = _prompt(config.prompt or card.prompt or DEFAULT.version)
+        self._prompt = prompt_of(config, card)
         self.prompt = self._prompt.version
         self._folders = [folder] if adapter is None else [folder, adapter]
-        self.side = card.side if config.side is None else config.side
         self._square = card.square
         self._batch = config.batch
         self._scoring = config.scoring
-        self.views = card.views if config.views is None else config.views
-        self._plan = Plan(
-            side=self.side,
-            references=config.references,
-            together=card.max_references,
-            views=self.views,
-            crops=config.scoring == "rank",
-        )
+        self._plan = plan_of(config, card, self._prompt)
+        self.side, self.views = self._plan.side, self._plan.views
+        self._text_tokens: dict[tuple[int, bool], int] = {}
         self._sizes = Resized()
         self._threads = ThreadPoolExecutor(min(_CUTTERS, os.cpu_count() or 1), "saec-cut")
         self._adapter = None if adapter is None else _ADAPTER
@@ -143,6 +153,7 @@ class QwenEngine:
         if self._scoring == "threshold":
             return list(self.judge_each(queries))
         groups = [asks_of(query, self._plan) for query in queries]
+        asked = [self._asked(group) for group in groups]
         asks = [ask for group in groups for ask in group]
         if self._scoring == "generate":
             texts = iter(self._in_batches(asks, partial(self._write, text=scoring_text, tokens=LABEL_TOKENS)))
@@ -151,8 +162,8 @@ class QwenEngine:
             ]
         else:
             logits = iter(self._in_batches(asks, self._rank))
-            ps = [mean_p([next(logits) for _ in g]) for g in groups]
-        return [self._opinion(p) for p in ps]
+            ps = [p_of(one.near, [next(logits) for _ in one.near]) for one in asked]
+        return [self._opinion(p, one) for p, one in zip(ps, asked, strict=True)]
 
     def judge_each(self, queries: Iterable[CloudQuery]) -> Iterator[CloudOpinion]:
         """The opinions on a stream of queries, in order, by the labels' logits.
@@ -160,21 +171,33 @@ class QwenEngine:
         Queries are taken from their source a few batches ahead of the device, so a source may decode files
         meanwhile, and need not end.
         """
-        counts: deque[int] = deque()
+        asked: deque[_Asked] = deque()
 
         def asks() -> Iterator[Ask]:
             for query in queries:
                 group = asks_of(query, self._plan)
-                counts.append(len(group))
+                asked.append(self._asked(group))
                 yield from group
 
         logits = self._labels(asks())
         for first in logits:
-            rest = islice(logits, counts.popleft() - 1)
-            yield self._opinion(mean_p([first, *rest]))
+            one = asked.popleft()
+            yield self._opinion(p_of(one.near, [first, *islice(logits, len(one.near) - 1)]), one)
 
-    def _opinion(self, p: float) -> CloudOpinion:
-        return CloudOpinion(p_defect=p, model=self.name, prompt=self.prompt)
+    def _asked(self, asks: Sequence[Ask]) -> _Asked:
+        text = sum(self._words(len(ask.references), ask.beside is not None) for ask in asks)
+        return _Asked([ask.near for ask in asks], spent(asks, self._tokens, text, sent=0))
+
+    def _opinion(self, p: float, asked: _Asked) -> CloudOpinion:
+        return CloudOpinion(p, self.name, self.prompt, asked.spent)
+
+    def _words(self, references: int, beside: bool) -> int:
+        """Tokens of a scoring question's text, its images aside."""
+        key = references, beside
+        if key not in self._text_tokens:
+            text = scoring_text(self._prompt, references, beside=beside)
+            self._text_tokens[key] = len(self.core.tokens_of(text)) - text.count(IMAGE_PAD)
+        return self._text_tokens[key]
 
     def _votes(self, query: CloudQuery, texts: Sequence[str]) -> float:
         """The share of the asks about a query whose answer is the label of a defect."""
@@ -233,13 +256,17 @@ class QwenEngine:
         return self._prepare(ask, scoring_text)
 
     def _prepare(self, ask: Ask, text: TextOf) -> Prepared:
-        shown = [self._shown(image, ask.side) for image in (*ask.references, ask.frame)]
-        return self.core.prepare(text(self._prompt, len(shown) - 1), shown)
+        shown = [self._sizes.get(image, self._size(image, side)) for image, side in ask.pictures()]
+        words = text(self._prompt, len(ask.references), beside=ask.beside is not None)
+        return self.core.prepare(words, shown)
 
-    def _shown(self, image: Image, side: int) -> Image:
+    def _size(self, image: Image, side: int) -> tuple[int, int]:
         height, width = image.shape[:2]
-        size = fit_size(height, width, side, self.core.unit, square=self._square)
-        return self._sizes.get(image, size)
+        return fit_size(height, width, side, self.core.unit, square=self._square)
+
+    def _tokens(self, image: Image, side: int) -> int:
+        height, width = self._size(image, side)
+        return height * width // self.core.unit**2
 
 
 def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
@@ -290,9 +317,3 @@ def _check(config: CloudConfig) -> None:
             f"views {config.views}: out of range",
             f"batch from 1, references from 0, side from 28, views from 1 to {VIEWS}",
         )
-
-
-def _prompt(version: str) -> Prompt:
-    if version not in PROMPTS:
-        raise ConfigError(f"there is no prompt {version}", f"there are {', '.join(PROMPTS)}")
-    return PROMPTS[version]

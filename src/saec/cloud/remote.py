@@ -16,18 +16,21 @@ import io
 import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, CancelledError, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import msgspec
 from PIL import Image as Pillow
 
 from saec.cloud.answers import named, parse_explanation
-from saec.cloud.asking import VIEWS, Ask, Plan, asks_of, explaining_ask, mean_p
+from saec.cloud.asking import VIEWS, Ask, asks_of, explaining_ask, p_of, spent
 from saec.cloud.checkpoint import SMALL, read_card
 from saec.cloud.pixels import fit_size, resized
+from saec.cloud.planning import plan_of, prompt_of
 from saec.cloud.posting import RETRIED, Poster, Reply
 from saec.config import Card, CloudConfig, RemoteConfig
 from saec.errors import AnswerError, ConfigError, LinkError
-from saec.prompts import DEFAULT, IMAGE, PROMPTS
+from saec.prompts import IMAGE
 from saec.verdict import CloudOpinion, CloudQuery, Explanation, Image
 
 T = TypeVar("T")
@@ -45,6 +48,16 @@ _SCHEMA = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    """One answer: the labels' log-probabilities (good, defect), the question's tokens as its server has
+    counted them, and the request's bytes."""
+
+    labels: tuple[float, float]
+    tokens: int | None
+    sent: int
+
+
 class RemoteEngine:
     """A ``saec.verdict.CloudEngine`` at the other end of a link; safe to call from several threads.
 
@@ -59,21 +72,14 @@ class RemoteEngine:
 
     def __init__(self, config: CloudConfig, remote: RemoteConfig, poster: Poster) -> None:
         card = remote.card or _card(config.model)
-        version = config.prompt or card.prompt or DEFAULT.version
         self.name, self.demonstration = config.model, card.demonstration
         self.weights_hash = remote.weights_hash
-        self._prompt, self.prompt = PROMPTS[version], version
-        self.side = card.side if config.side is None else config.side
-        self.views = card.views if config.views is None else config.views
+        self._prompt = prompt_of(config, card)
+        self.prompt = self._prompt.version
         self._square, self._unit, self._jpeg = card.square, card.unit, remote.jpeg
         self._poster = poster
-        self._plan = Plan(
-            side=self.side,
-            references=config.references,
-            together=card.max_references,
-            views=self.views,
-            crops=config.scoring == "rank",
-        )
+        self._plan = plan_of(config, card, self._prompt)
+        self.side, self.views = self._plan.side, self._plan.views
         self._pool = ThreadPoolExecutor(remote.concurrency, "saec-remote")
         self._tokenizer = remote.url.rstrip("/").removesuffix("/v1") + "/tokenize"
         self._label_ids: list[int] | None = None
@@ -95,8 +101,6 @@ class RemoteEngine:
             )
         if config.scoring == "generate":
             raise ConfigError("strict generation with a remote cloud", "score by threshold")
-        if config.prompt is not None and config.prompt not in PROMPTS:
-            raise ConfigError(f"there is no prompt {config.prompt}", f"there are {', '.join(PROMPTS)}")
         _check(config, remote)
         return cls(config, remote, Poster(remote))
 
@@ -112,9 +116,8 @@ class RemoteEngine:
         self._know_labels()
         groups = [asks_of(query, self._plan) for query in queries]
         jobs = [(query, ask) for query, group in zip(queries, groups, strict=True) for ask in group]
-        logits = iter(self._all(self._score, jobs))
-        ps = [mean_p([next(logits) for _ in group]) for group in groups]
-        return [CloudOpinion(p_defect=p, model=self.name, prompt=self.prompt) for p in ps]
+        answers = iter(self._all(self._score, jobs))
+        return [self._opinion(group, [next(answers) for _ in group]) for group in groups]
 
     def explain(self, queries: list[CloudQuery]) -> list[Explanation]:
         """Kind and description of each query's defect in the model's words, its box from ``focus``.
@@ -151,11 +154,19 @@ class RemoteEngine:
 
     # one request
 
-    def _score(self, query: CloudQuery, ask: Ask) -> tuple[float, float]:
-        """Log-probabilities of (good, defect) after the prefilled answer."""
+    def _opinion(self, asks: Sequence[Ask], answers: Sequence[_Scored]) -> CloudOpinion:
+        read = [answer.tokens for answer in answers]
+        images = sum(self._tokens(image, side) for ask in asks for image, side in ask.pictures())
+        text = None if None in read else sum(n for n in read if n is not None) - images
+        took = spent(asks, self._tokens, text, sent=sum(answer.sent for answer in answers))
+        p = p_of([ask.near for ask in asks], [answer.labels for answer in answers])
+        return CloudOpinion(p, self.name, self.prompt, took)
+
+    def _score(self, query: CloudQuery, ask: Ask) -> _Scored:
+        """Log-probabilities of (good, defect) after the prefilled answer, and what they took."""
         prompt = self._prompt
         body: dict[str, Any] = {
-            **self._conversation(ask, prompt.user(len(ask.references))),
+            **self._conversation(ask, prompt.user(len(ask.references), beside=ask.beside is not None)),
             "max_tokens": 1,
             "temperature": 0,
             "logprobs": True,
@@ -167,7 +178,9 @@ class RemoteEngine:
         if self._label_ids:
             # A server that knows no such field gives its most probable tokens, the labels among them.
             body["logprob_token_ids"] = self._label_ids
-        return named(query, lambda: self._read_labels(self._poster.post("chat/completions", body)))
+        data = msgspec.json.encode(body)
+        answer = named(query, lambda: self._poster.post("chat/completions", data))
+        return _Scored(named(query, self._read_labels, answer), _tokens_read(answer), len(data))
 
     def _read_labels(self, answer: Any) -> tuple[float, float]:
         """The two numbers in an answer, which must be one of the labels.
@@ -197,7 +210,9 @@ class RemoteEngine:
         """What the model writes on a defect."""
         ask = explaining_ask(query, self._plan)
         body = {
-            **self._conversation(ask, self._prompt.explaining(len(ask.references))),
+            **self._conversation(
+                ask, self._prompt.explaining(len(ask.references), beside=ask.beside is not None)
+            ),
             "max_tokens": WORDS_TOKENS,
             "temperature": 0,
             "response_format": {
@@ -209,11 +224,11 @@ class RemoteEngine:
 
     def _conversation(self, ask: Ask, user: str) -> dict[str, Any]:
         """Model and messages; the images stand in the text where the prompt has them."""
-        images = iter([*ask.references, ask.frame])
+        pictures = iter(ask.pictures())
         content: list[dict[str, Any]] = []
         for i, text in enumerate(user.split(IMAGE)):
             if i:
-                url = self._data_url(next(images), ask.side)
+                url = self._data_url(*next(pictures))
                 content.append({"type": "image_url", "image_url": {"url": url}})
             if text:
                 content.append({"type": "text", "text": text})
@@ -221,9 +236,7 @@ class RemoteEngine:
         return {"model": self.name, "messages": messages}
 
     def _data_url(self, image: Image, side: int) -> str:
-        height, width = image.shape[:2]
-        size = fit_size(height, width, side, self._unit, square=self._square)
-        picture, file = Pillow.fromarray(resized(image, size)), io.BytesIO()
+        picture, file = Pillow.fromarray(resized(image, self._size(image, side))), io.BytesIO()
         if self._jpeg is None:
             picture.save(file, "PNG", compress_level=1)
             kind = "png"
@@ -231,6 +244,14 @@ class RemoteEngine:
             picture.save(file, "JPEG", quality=self._jpeg)
             kind = "jpeg"
         return f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode()}"
+
+    def _size(self, image: Image, side: int) -> tuple[int, int]:
+        height, width = image.shape[:2]
+        return fit_size(height, width, side, self._unit, square=self._square)
+
+    def _tokens(self, image: Image, side: int) -> int:
+        height, width = self._size(image, side)
+        return height * width // self._unit**2
 
     def _know_labels(self) -> None:
         """Ask once for the labels' token ids after the prefilled words, where the server tells them.
@@ -251,6 +272,13 @@ class RemoteEngine:
         head, *ends = found
         whole = all(len(end) == len(head) + 1 and end[:-1] == head for end in ends)
         self._label_ids = [end[-1] for end in ends] if whole else []
+
+
+def _tokens_read(answer: Any) -> int | None:
+    """The tokens of a question as its server has counted them; None where it does not tell."""
+    usage = answer.get("usage") if isinstance(answer, dict) else None
+    read = usage.get("prompt_tokens") if isinstance(usage, dict) else None
+    return read if isinstance(read, int) else None
 
 
 def _token_ids(reply: Reply) -> list[int]:

@@ -95,13 +95,16 @@ def frames_of(verdicts: Iterable[Verdict], sizes: dict[str, int]) -> Frames:
     """The frames of a run from its log; of several verdicts on one the last stands.
 
     Args:
-        sizes: bytes of the files by path, those that a link would carry.
+        sizes: bytes of the files by path, those that a link would carry. Of a frame that went over a link the
+            bytes that it took count instead.
     """
     last: dict[int, tuple[str, float, float]] = {}
     for v in verdicts:
         asked = v.cloud is not None or (v.route is not None and v.route.decision == "cloud")
         correct = np.nan if v.truth is None else float(v.label == v.truth)
-        last[v.seq] = ("cloud" if asked else "edge", correct, float(sizes.get(v.path, 0) * asked))
+        spent = v.cloud.spent if v.cloud is not None else None
+        size = spent.bytes if spent is not None and spent.bytes else sizes.get(v.path, 0)
+        last[v.seq] = ("cloud" if asked else "edge", correct, float(size * asked))
     seqs = sorted(last)
     rows = [last[seq] for seq in seqs]
     return Frames(

@@ -42,6 +42,7 @@ from saec.config import RunConfig
 from saec.pipeline import stages
 from saec.pipeline.channel import AbortedError, Channel
 from saec.pipeline.desk import Desk
+from saec.pipeline.heat import hottest_box, hottest_place
 from saec.pipeline.judge import (
     CLOUD_ERROR,
     NO_CLOUD,
@@ -52,7 +53,6 @@ from saec.pipeline.judge import (
     error_verdict,
     fallback_verdict,
 )
-from saec.pipeline.pictures import hottest_box
 from saec.pipeline.sources import Source
 from saec.pipeline.spans import SpanLog
 from saec.pipeline.stages import Loaded, Measure
@@ -78,6 +78,7 @@ class Judges:
         references: images of goods that the cloud is shown before the frame.
         batch: frames that the cloud is asked about at once.
         bits: significant bits of 16-bit images.
+        crops: the cloud may be shown a crop of the hottest place.
     """
 
     detector: EdgeDetector
@@ -88,6 +89,7 @@ class Judges:
     references: Sequence[Image] = ()
     batch: int = 8
     bits: int = 16
+    crops: bool = False
 
 
 def run_inspection(
@@ -234,6 +236,7 @@ class _Run:
             state = self.desk.state(loaded.begun)
             route = self.judges.policy.route(loaded.complexity, opinion, state, loaded.time)
             focus = hottest_box(opinion, self.judges.rules.calibration.threshold)
+            hottest = hottest_place(opinion) if self.judges.crops else None
         except Exception as e:
             error = error_verdict(
                 loaded.source,
@@ -260,6 +263,7 @@ class _Run:
             state=state,
             complexity=loaded.complexity,
             focus=focus,
+            hottest=hottest,
             ms=ms,
             begun=loaded.begun,
         )

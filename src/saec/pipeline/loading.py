@@ -10,7 +10,7 @@ import numpy as np
 
 from saec import cloud as clouds
 from saec import edge
-from saec.config import BudgetConfig, CloudConfig, CostConfig, GateConfig
+from saec.config import BudgetConfig, CloudConfig, CostConfig, GateConfig, Spending
 from saec.data.images import read_image
 from saec.errors import ConfigError
 from saec.line import Calibration, CloudTrust, LineProfile
@@ -59,7 +59,14 @@ class Cloud:
         side = "" if self.config.side is None else f" side={self.config.side}"
         scoring = "" if self.config.scoring == "threshold" else f" scoring={self.config.scoring}"
         views = "" if self.views == 1 else f" views={self.views}"
-        return f"{name}@{self.weights_hash[:12]} {context}{side}{scoring}{views}"
+        spend = "" if self.config.spending.rule == "whole" else f" spend={_spelt(self.config.spending)}"
+        return f"{name}@{self.weights_hash[:12]} {context}{side}{scoring}{views}{spend}"
+
+
+def _spelt(spending: Spending) -> str:
+    """All that decides what is shown, in one word."""
+    at = f"@{spending.complexity:g}" if spending.rule == "scene" else ""
+    return f"{spending.rule}:{spending.small}+{spending.near}{at}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +87,14 @@ def standing(cloud: Cloud, calibration: Calibration, policy: PolicyName) -> Stan
     if policy in ("cloud", "seed"):
         return Standing("alone", f"{name} decides alone what it is asked (policy {policy}).", trust)
     if trust is None:
+        others = [key for key in calibration.clouds if key.startswith(f"{name}@")]
+        lacking = (
+            f"on this line it was measured as {others[-1]} and not as {cloud.key}"
+            if others
+            else "it has not been measured on this line"
+        )
         reason = (
-            f"{name} is advisory: it has not been measured on this line, so it is shown and changes no "
+            f"{name} is advisory: {lacking}, so it is shown and changes no "
             "label (`saec calibrate LINE DATASET --cloud NAME` with labelled defects gives it a say)."
         )
         return Standing("advisory", reason)
@@ -129,6 +142,7 @@ def open_judges(
         references=read_references(profile, cloud.config.references),
         batch=cloud.config.batch,
         bits=bits,
+        crops=cloud.config.spending.rule != "whole",
     )
 
 
@@ -154,8 +168,11 @@ def warm_up(judges: Judges) -> None:
     image = judges.references[0] if judges.references else np.full((256, 256, 3), 127, np.uint8)
     judges.detector.inspect([image])
     if judges.engine is not None:
-        query = CloudQuery(Frame(id="warm-up", image=image), references=tuple(judges.references))
-        judges.engine.judge([query])
+        height, width = image.shape[:2]
+        spot = (width // 2, height // 2, width // 2 + 1, height // 2 + 1)
+        frame, references = Frame(id="warm-up", image=image), tuple(judges.references)
+        for hottest in (None, spot)[: 1 + judges.crops]:
+            judges.engine.judge([CloudQuery(frame, references, hottest=hottest)])
 
 
 def open_policy(

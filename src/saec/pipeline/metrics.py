@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saec.errors import DataError
+from saec.pipeline.spent import SpentMeans, SpentTally
 from saec.schedule.auroc import auroc
 from saec.verdict import DEFECT, GOOD, Verdict
 
@@ -59,6 +60,7 @@ class Metrics(msgspec.Struct, frozen=True, kw_only=True):
         n_unknown: judged frames of unknown truth; they are in the escalation rate and the times alone.
         ms_per_frame, ms_by_stage: over judged frames.
         pixel_auroc, pro: from ``saec.pipeline.pixels``, where masks exist.
+        spent: tokens and bytes of the questions to the cloud, truth known or not.
     """
 
     image_auroc: float | None = None
@@ -83,6 +85,7 @@ class Metrics(msgspec.Struct, frozen=True, kw_only=True):
     ms_by_stage: dict[str, Percentiles] = {}
     pixel_auroc: float | None = None
     pro: float | None = None
+    spent: SpentMeans | None = None
 
 
 def evaluate_verdicts(verdicts: Iterable[Verdict]) -> Metrics:
@@ -102,7 +105,9 @@ def evaluate_verdicts(verdicts: Iterable[Verdict]) -> Metrics:
         None if any(r is None for r in rank) else [float(r) for r in rank if r is not None],
     )
     sent = sum(v.route is not None and v.route.decision == "cloud" for v in judged)
-    stages = _by_stage(judged)
+    stages, spent = _by_stage(judged), SpentTally()
+    for verdict in judged:
+        spent.add(verdict)
     return msgspec.structs.replace(
         metrics,
         escalation_rate=_share(sent, len(judged)),
@@ -111,6 +116,7 @@ def evaluate_verdicts(verdicts: Iterable[Verdict]) -> Metrics:
         n_unknown=len(judged) - len(known),
         ms_per_frame=stages.pop("total", None),
         ms_by_stage=stages,
+        spent=spent.means(),
     )
 
 

@@ -124,42 +124,6 @@ def shrink(image: Image, max_side: int) -> Image:
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.uint8)
 
 
-def hottest_box(opinion: EdgeOpinion, threshold: float) -> Box | None:
-    """Where the defect is: the box of the region that stands out most.
-
-    Of the connected regions at or above the threshold it takes the one with the greatest sum of
-    score above the threshold, so that a large warm region outweighs one hot pixel.
-
-    A map without a ``map_box`` is taken to cover a frame of its own size.
-
-    Returns:
-        The box in pixels of the frame, or None when there is no map or nothing reaches the threshold.
-    """
-    if opinion.map is None:
-        return None
-    values = np.nan_to_num(opinion.map, nan=-np.inf)
-    count, regions, stats, _ = cv2.connectedComponentsWithStats((values >= threshold).astype(np.uint8))
-    if count < 2:
-        return None
-    # The small constant lets a region that is just at the threshold count by its size.
-    excess = np.where(values >= threshold, values - threshold + 1e-6, 0.0)
-    best = 1 + int(np.argmax(np.bincount(regions.ravel(), excess.ravel(), count)[1:]))
-    left, top, width, height = (int(v) for v in stats[best][:4])
-    return _to_frame((left, top, left + width, top + height), values.shape, opinion.map_box)
-
-
-def _to_frame(cells: Box, shape: tuple[int, ...], map_box: Box | None) -> Box:
-    x0, y0, x1, y1 = map_box if map_box is not None else (0, 0, shape[1], shape[0])
-    x_cell, y_cell = (x1 - x0) / shape[1], (y1 - y0) / shape[0]
-    left, top, right, bottom = cells
-    return (
-        x0 + int(left * x_cell),
-        y0 + int(top * y_cell),
-        x0 + min(x1 - x0, int(np.ceil(right * x_cell))),
-        y0 + min(y1 - y0, int(np.ceil(bottom * y_cell))),
-    )
-
-
 def _box(opinion: EdgeOpinion, width: int, height: int) -> Box:
     return opinion.map_box if opinion.map_box is not None else (0, 0, width, height)
 

@@ -16,6 +16,7 @@ import msgspec
 
 from saec.errors import DataError
 from saec.line import Calibration, CloudTrust, Gate, write_json
+from saec.pipeline.spent import SpentMeans
 from saec.verdict import Box
 
 SCHEMA = 1
@@ -125,6 +126,7 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
         starts: ``Verdict.seq`` of the first frame of each part: one for the run and one for each time
             that it was resumed. A policy with a memory begins anew with each.
         counts: frames by outcome ("frames", "good", "defect", "error", "escalated", ...).
+        spent: tokens and bytes of the questions to the cloud; None where it was asked about nothing.
         meter: one mapping per phase (key "phase": loading, warm-up, run) of the meter's figures; None
             is unknown.
         config: every setting that the run used.
@@ -143,6 +145,7 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     ended: str = ""
     starts: list[int] = []
     counts: dict[str, int] = {}
+    spent: SpentMeans | None = None
     meter: list[dict[str, Any]] = []
     machine: Machine = Machine()
     versions: dict[str, str] = {}

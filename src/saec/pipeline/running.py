@@ -32,6 +32,7 @@ from saec.pipeline.runinfo import (
 from saec.pipeline.seeded import seed_judges, seed_profile
 from saec.pipeline.sources import Inputs, Source
 from saec.pipeline.spans import SpanLog
+from saec.pipeline.spent import SpentTally
 from saec.schedule.drift import DriftMonitor
 from saec.schedule.seed import SeedPolicy
 from saec.verdict import DEFECT, EdgeOpinion, Image, Verdict
@@ -68,10 +69,12 @@ class Options:
 
 @dataclass
 class Tally:
-    """Counts over the standing verdicts of a run; ``used`` are the hashes that made the line."""
+    """Counts over the standing verdicts of a run, and what its questions took; ``used`` are the hashes that
+    made the line."""
 
     used: frozenset[str] = frozenset()
     counts: dict[str, int] = field(default_factory=dict)
+    spent: SpentTally = field(default_factory=SpentTally)
 
     @classmethod
     def of(cls, log: Path, used: frozenset[str], deadline: float | None) -> Tally:
@@ -87,6 +90,7 @@ class Tally:
         return tally
 
     def add(self, verdict: Verdict) -> None:
+        self.spent.add(verdict)
         cloud = verdict.route is not None and verdict.route.decision == "cloud"
         for name, happened in (
             ("frames", True),
@@ -204,7 +208,7 @@ def _counted(info: RunInfo, tally: Tally, drift: DriftMonitor) -> RunInfo:
     if drift.state.alarm is not None:
         tally.counts["drift"] = drift.state.alarm
         notes.append(drift.state.sentence())
-    return msgspec.structs.replace(info, counts=tally.counts, notes=notes)
+    return msgspec.structs.replace(info, counts=tally.counts, spent=tally.spent.means(), notes=notes)
 
 
 def _with_cut(info: RunInfo, judges: Judges) -> RunInfo:

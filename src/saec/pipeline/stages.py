@@ -150,7 +150,13 @@ def fetch(pending: Pending, line: str, references: Sequence[Image], *, bits: int
         truth=None,  # an engine must not see it
         part=pending.source.part,
     )
-    return CloudQuery(frame=frame, references=tuple(references), focus=pending.focus)
+    return CloudQuery(
+        frame=frame,
+        references=tuple(references),
+        focus=pending.focus,
+        hottest=pending.hottest,
+        complexity=pending.complexity,
+    )
 
 
 def waited(pending: Pending, now: float) -> Pending:

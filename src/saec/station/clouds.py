@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from saec.cloud.listing import introduced
-from saec.config import Card, CloudConfig, RemoteConfig
+from saec.config import Card, CloudConfig, RemoteConfig, Spending
 from saec.errors import SaecError
 from saec.line import write_json
 from saec.pipeline.loading import Cloud
@@ -116,5 +116,6 @@ def cloud_config(settings: CloudSettings, model: str, identity: Identity) -> Clo
         references=settings.references,
         batch=settings.batch,
         prompt=settings.prompt,
+        spending=Spending(rule=settings.spend),
         remote=remote,
     )

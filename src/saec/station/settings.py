@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from saec.config import Spend
 from saec.errors import ConfigError
 from saec.station.records import Retention, SpoolLimits
 from saec.web.addresses import address, is_loopback
@@ -166,11 +167,13 @@ class CloudSettings(_Section, frozen=True, kw_only=True):
         batch: frames asked about at once.
         ca_file: certificates to trust beside the system's.
         prompt: version of the prompt; by default the model's own.
+        spend: what of a frame is shown, see docs/spending.md.
     """
 
     url: str
     model: str
     prompt: str | None = None
+    spend: Spend = "whole"
     token_file: Path | None = None
     references: Annotated[int, msgspec.Meta(ge=0, le=8)] = 1
     timeout: Positive = 20.0
