@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from saec.errors import ConfigError
-from saec.station.settings import FolderSource, MqttSink, is_on_site, read_settings
+from saec.station.checking import is_on_site
+from saec.station.settings import FolderSource, MqttSink, read_settings
 
 GOOD = """
 [station]
@@ -70,6 +71,34 @@ def test_a_whole_file(folder: Path) -> None:
         (('name = "cell-3"', 'name = "../x"'), 3, "Expected"),
         (('name = "in"', 'name = "in'), 13, "line 13"),
         (('name = "bottle"\nprofile', 'name = "bottle"\npolicy = "cloud"\nprofile'), 8, "cloud"),
+        (("deadline = 0.2", "deadline = inf"), 9, "1000000"),
+        (("deadline = 0.2", "[line.guard]\ndark = 250"), 6, "250"),
+        (('path = "in"', 'path = "."'), 15, "what it has judged"),
+        (('path = "in"', 'path = "a/../station-data/taken"'), 15, "station's data"),
+        (('path = "in"', 'path = "in"\n[spool]\nframes = 0'), 17, "1"),
+        (('path = "in"', 'path = "in"\n[retention]\ndays = -1.0'), 17, "0"),
+        (
+            ('host = "10.0.0.7"', 'host = "10.0.0.7"\n[cloud]\nmodel = "m"\nurl = "http://[::1"'),
+            23,
+            "address",
+        ),
+        (
+            (
+                'path = "in"',
+                'path = "in"\n[[source]]\nkind = "folder"\nname = "b"\nline = "bottle"\npath = "in/b"',
+            ),
+            20,
+            "watched by in already",
+        ),
+        (
+            (
+                "[[sink]]",
+                '[[sink]]\nkind = "files"\nname = "a"\npath = "x"\n[[sink]]\nkind = "files"\n'
+                'name = "b"\npath = "y/../x"\n[[sink]]',
+            ),
+            24,
+            "a writes to the same files",
+        ),
     ],
 )
 def test_an_error_names_its_line(folder: Path, change: tuple[str, str], line: int, what: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -101,10 +101,10 @@ class SpoolLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         hours: after which a frame that waits for the cloud gets the edge's label as final.
     """
 
-    frames: int = 100_000
-    gigabytes: float = 20.0
-    free_gigabytes: float = 0.5
-    hours: float = 168.0
+    frames: Annotated[int, msgspec.Meta(ge=1)] = 100_000
+    gigabytes: Annotated[float, msgspec.Meta(gt=0)] = 20.0
+    free_gigabytes: Annotated[float, msgspec.Meta(ge=0)] = 0.5
+    hours: Annotated[float, msgspec.Meta(gt=0)] = 168.0
 
 
 class Retention(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -118,5 +118,5 @@ class Retention(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """
 
     images: Literal["all", "doubtful", "defects", "none"] = "all"
-    days: float = 30.0
-    record_days: float = 730.0
+    days: Annotated[float, msgspec.Meta(ge=0)] = 30.0
+    record_days: Annotated[float, msgspec.Meta(ge=0)] = 730.0

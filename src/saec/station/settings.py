@@ -5,22 +5,19 @@ An error names the line of the file and the remedy. Paths in the file are relati
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn
-from urllib.parse import urlsplit
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from saec.config import Spend
 from saec.errors import ConfigError
 from saec.station.records import Retention, SpoolLimits
-from saec.web.addresses import address, is_loopback
 
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$")]
-Positive = Annotated[float, msgspec.Meta(gt=0)]
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=1e6)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
@@ -59,7 +56,7 @@ class LineSettings(_Section, frozen=True, kw_only=True):
     name: Name
     profile: Path
     cloud: bool = True
-    deadline: Positive = 1.0
+    deadline: Seconds = 1.0
     policy: Literal["gate", "edge", "cloud", "value"] = "gate"
     budget: Share | None = None
     guard: Guard = Guard()
@@ -78,9 +75,9 @@ class FolderSource(_Section, frozen=True, kw_only=True, tag_field="kind", tag="f
     name: Name
     line: Name
     path: Path
-    settle: Positive = 0.2
+    settle: Seconds = 0.2
     after: Literal["delete", "keep", "move"] = "move"
-    poll: Positive = 0.1
+    poll: Seconds = 0.1
 
 
 class CameraSource(_Section, frozen=True, kw_only=True, tag_field="kind", tag="camera"):
@@ -95,9 +92,9 @@ class CameraSource(_Section, frozen=True, kw_only=True, tag_field="kind", tag="c
     name: Name
     line: Name
     address: str
-    interval: Positive = 0.5
-    open_timeout: Positive = 10.0
-    read_timeout: Positive = 5.0
+    interval: Seconds = 0.5
+    open_timeout: Seconds = 10.0
+    read_timeout: Seconds = 5.0
 
 
 class VideoSource(_Section, frozen=True, kw_only=True, tag_field="kind", tag="video"):
@@ -135,7 +132,7 @@ class WebhookSink(_Section, frozen=True, kw_only=True, tag_field="kind", tag="we
     name: Name
     url: str
     token_file: Path | None = None
-    timeout: Positive = 10.0
+    timeout: Seconds = 10.0
 
 
 class MqttSink(_Section, frozen=True, kw_only=True, tag_field="kind", tag="mqtt"):
@@ -148,7 +145,7 @@ class MqttSink(_Section, frozen=True, kw_only=True, tag_field="kind", tag="mqtt"
     user: str | None = None
     password_file: Path | None = None
     tls: bool = False
-    timeout: Positive = 10.0
+    timeout: Seconds = 10.0
 
 
 Sink = FileSink | WebhookSink | MqttSink
@@ -176,7 +173,7 @@ class CloudSettings(_Section, frozen=True, kw_only=True):
     spend: Spend = "whole"
     token_file: Path | None = None
     references: Annotated[int, msgspec.Meta(ge=0, le=8)] = 1
-    timeout: Positive = 20.0
+    timeout: Seconds = 20.0
     concurrency: Annotated[int, msgspec.Meta(ge=1)] = 4
     batch: Annotated[int, msgspec.Meta(ge=1)] = 8
     ca_file: Path | None = None
@@ -229,12 +226,15 @@ def read_settings(path: Path) -> Settings:
         raise ConfigError(f"{path}: {e}", "mend the TOML there") from e
     if isinstance(station := plain.setdefault("station", {}), dict):
         station.setdefault("data", str(StationSection().data))  # relative to the file, as if written there
+    from saec.station.checking import contradictions  # it names the sections that are made here
+
     try:
         settings = msgspec.convert(plain, Settings, dec_hook=_path(path.parent.resolve()))
     except msgspec.ValidationError as e:
         what, where = _split(str(e))
         raise ConfigError(f"{path}{_line_of(text, where)}: {what}", _remedy(where)) from e
-    _check(settings, path, text)
+    for where, what, remedy in contradictions(settings):
+        raise ConfigError(f"{path}{_line_of(text, where)}: {what}", remedy)
     return settings
 
 
@@ -289,82 +289,11 @@ def _remedy(where: list[str | int]) -> str:
         fields = known[kind].__struct_fields__
         if name not in fields:
             return f"[{where[0]}] knows {', '.join(fields)}"
+    if name == "kind":
+        kinds = "folder, camera or video" if where[0] == "source" else "files, webhook or mqtt"
+        return f"it is {kinds}"
     return (
         f"mend `{name}`; docs/station.md lists every setting"
         if name
         else "docs/station.md lists the settings"
     )
-
-
-def _check(settings: Settings, path: Path, text: str) -> None:
-    """What the types cannot say: names that are unique and known, addresses that are allowed."""
-
-    def fail(where: list[str | int], what: str, remedy: str) -> NoReturn:
-        raise ConfigError(f"{path}{_line_of(text, where)}: {what}", remedy)
-
-    lines = {line.name for line in settings.line}
-    if not settings.line:
-        fail([], "no [[line]]", "name at least one line with its profile")
-    for section, entries in (("line", settings.line), ("source", settings.source), ("sink", settings.sink)):
-        names = [entry.name for entry in entries]
-        for i, name in enumerate(names):
-            if name in names[:i]:
-                fail([section, i, "name"], f"two of [[{section}]] are named {name}", "give each its own name")
-    for i, line in enumerate(settings.line):
-        if not (line.profile / "line.json").is_file():
-            fail(
-                ["line", i, "profile"],
-                f"{line.profile} is no line profile",
-                "make one with `saec fit DATASET --out LINE`",
-            )
-        if line.budget is not None and line.policy in ("edge", "cloud"):
-            fail(["line", i, "budget"], f"a budget with policy {line.policy}", "it is for policy value")
-        if line.policy == "cloud" and settings.cloud is None:
-            fail(["line", i, "policy"], "policy cloud without a [cloud]", "name the cloud service")
-    for i, source in enumerate(settings.source):
-        if source.line not in lines:
-            known = ", ".join(sorted(lines))
-            fail(["source", i, "line"], f"no [[line]] is named {source.line}", f"known lines: {known}")
-        if isinstance(source, FolderSource) and source.path.is_relative_to(settings.station.data):
-            fail(["source", i, "path"], "the folder lies in the station's data", "watch another folder")
-    try:
-        host, port = address(settings.station.listen)
-    except ConfigError as e:
-        fail(["station", "listen"], e.what, e.remedy)
-    if settings.station.tokens_file is None and not is_loopback(host):
-        fail(
-            ["station", "listen"],
-            f"{host}:{port} can be reached from outside and no token is asked for",
-            "name a tokens_file, or listen on 127.0.0.1",
-        )
-    _check_addresses(settings, fail)
-
-
-def _check_addresses(settings: Settings, fail: Any) -> None:
-    cloud = settings.cloud
-    if cloud is not None:
-        url = urlsplit(cloud.url)
-        if url.scheme not in ("http", "https") or not url.hostname:
-            fail(["cloud", "url"], f"{cloud.url!r} is no address", "give https://HOST:PORT/v1")
-        if settings.station.privacy and not is_on_site(url.hostname or ""):
-            fail(
-                ["cloud", "url"],
-                f"privacy is on and {url.hostname} is not known to lie in the site",
-                "use a private or loopback address, or remove [cloud]",
-            )
-        if cloud.token_file is not None and url.scheme == "http" and not is_loopback(url.hostname or ""):
-            fail(["cloud", "url"], "the token would travel unencrypted", "use https")
-    for i, sink in enumerate(settings.sink):
-        if isinstance(sink, WebhookSink) and urlsplit(sink.url).scheme not in ("http", "https"):
-            fail(["sink", i, "url"], f"{sink.url!r} is no address", "give https://HOST/PATH")
-
-
-def is_on_site(host: str) -> bool:
-    """Whether an address lies in the site for certain: loopback, private, or link-local by number."""
-    if host == "localhost":
-        return True
-    try:
-        ip = ipaddress.ip_address(host)
-    except ValueError:
-        return False  # a name may lead anywhere, tomorrow if not today
-    return ip.is_loopback or ip.is_private or ip.is_link_local

@@ -1,0 +1,125 @@
+"""What the types of a settings file cannot say: what contradicts itself, or cannot be meant."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from itertools import combinations
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from saec.errors import ConfigError
+from saec.station.settings import FileSink, FolderSource, Settings, WebhookSink
+from saec.web.addresses import address, is_loopback
+
+Fault = tuple[list[str | int], str, str]
+"""Where (keys and indices), what, and the remedy."""
+
+
+def contradictions(settings: Settings) -> Iterator[Fault]:
+    """Every fault of settings whose types are right."""
+    yield from _names(settings)
+    yield from _lines(settings)
+    yield from _sources(settings)
+    yield from _sinks(settings)
+    yield from _listening(settings)
+    yield from _cloud(settings)
+
+
+def _names(settings: Settings) -> Iterator[Fault]:
+    if not settings.line:
+        yield [], "no [[line]]", "name at least one line with its profile"
+    for section, entries in (("line", settings.line), ("source", settings.source), ("sink", settings.sink)):
+        names = [entry.name for entry in entries]
+        for i, name in enumerate(names):
+            if name in names[:i]:
+                yield [section, i, "name"], f"two of [[{section}]] are named {name}", "give each its own name"
+
+
+def _lines(settings: Settings) -> Iterator[Fault]:
+    for i, line in enumerate(settings.line):
+        if not (line.profile / "line.json").is_file():
+            what = f"{line.profile} is no line profile"
+            yield ["line", i, "profile"], what, "make one with `saec fit DATASET --out LINE`"
+        if line.budget is not None and line.policy in ("edge", "cloud"):
+            yield ["line", i, "budget"], f"a budget with policy {line.policy}", "it is for policy value"
+        if line.policy == "cloud" and settings.cloud is None:
+            yield ["line", i, "policy"], "policy cloud without a [cloud]", "name the cloud service"
+        if line.guard.dark >= line.guard.bright:
+            what = f"no frame is brighter than {line.guard.dark:g} and darker than {line.guard.bright:g}"
+            yield ["line", i, "guard"], what, "dark lies below bright, both from 0 to 255"
+
+
+def _sources(settings: Settings) -> Iterator[Fault]:
+    lines, data = {line.name for line in settings.line}, settings.station.data.resolve()
+    folders: list[tuple[int, str, Path]] = []
+    for i, source in enumerate(settings.source):
+        if source.line not in lines:
+            remedy = f"known lines: {', '.join(sorted(lines))}"
+            yield ["source", i, "line"], f"no [[line]] is named {source.line}", remedy
+        if isinstance(source, FolderSource):
+            folders.append((i, source.name, source.path.resolve()))
+    for i, _, path in folders:
+        if path.is_relative_to(data):
+            yield ["source", i, "path"], "the folder lies in the station's data", "watch another folder"
+        if data.is_relative_to(path):
+            what = "the station's data lie in the folder, so that it would judge what it has judged"
+            yield ["source", i, "path"], what, "watch another folder"
+    for (_, name, path), (i, _, other) in combinations(folders, 2):
+        if path.is_relative_to(other) or other.is_relative_to(path):
+            what = f"the folder is watched by {name} already"
+            yield ["source", i, "path"], what, "give each source a folder of its own"
+
+
+def _sinks(settings: Settings) -> Iterator[Fault]:
+    folders: dict[tuple[Path, str], str] = {}
+    for i, sink in enumerate(settings.sink):
+        if isinstance(sink, WebhookSink) and urlsplit(sink.url).scheme not in ("http", "https"):
+            yield ["sink", i, "url"], f"{sink.url!r} is no address", "give https://HOST/PATH"
+        if isinstance(sink, FileSink):
+            name = folders.setdefault((sink.path.resolve(), sink.format), sink.name)
+            if name != sink.name:
+                remedy = "give each sink a folder of its own"
+                yield ["sink", i, "path"], f"{name} writes to the same files", remedy
+
+
+def _listening(settings: Settings) -> Iterator[Fault]:
+    try:
+        host, port = address(settings.station.listen)
+    except ConfigError as e:
+        yield ["station", "listen"], e.what, e.remedy
+        return
+    if settings.station.tokens_file is None and not is_loopback(host):
+        what = f"{host}:{port} can be reached from outside and no token is asked for"
+        yield ["station", "listen"], what, "name a tokens_file, or listen on 127.0.0.1"
+
+
+def _cloud(settings: Settings) -> Iterator[Fault]:
+    cloud = settings.cloud
+    if cloud is None:
+        return
+    try:
+        url = urlsplit(cloud.url)
+        host = url.hostname or ""
+        known = url.scheme in ("http", "https") and bool(host) and (url.port is None or url.port > 0)
+    except ValueError:  # of brackets, or of a port that is no number
+        known = False
+    if not known:
+        yield ["cloud", "url"], f"{cloud.url!r} is no address", "give https://HOST:PORT/v1"
+        return
+    if settings.station.privacy and not is_on_site(host):
+        what = f"privacy is on and {host} is not known to lie in the site"
+        yield ["cloud", "url"], what, "use a private or loopback address, or remove [cloud]"
+    if cloud.token_file is not None and url.scheme == "http" and not is_loopback(host):
+        yield ["cloud", "url"], "the token would travel unencrypted", "use https"
+
+
+def is_on_site(host: str) -> bool:
+    """Whether an address lies in the site for certain: loopback, private, or link-local by number."""
+    if host == "localhost":
+        return True
+    try:
+        ip = ipaddress.ip_address(host)
+    except ValueError:
+        return False  # a name may lead anywhere, tomorrow if not today
+    return ip.is_loopback or ip.is_private or ip.is_link_local
