@@ -85,7 +85,7 @@ def test_a_burst_shares_its_syncs_and_each_frame_is_safe_before_its_row(
 
     @contextmanager
     def transaction() -> Iterator[object]:
-        files = [path for path in spool.images.rglob("*") if path.is_file()]
+        files = [path for path in spool.images.folder.rglob("*") if path.is_file()]
         commits.append(len(files))
         at_work.set()
         assert go.wait(20)
@@ -118,6 +118,6 @@ def test_a_burst_shares_its_syncs_and_each_frame_is_safe_before_its_row(
     assert [again.result().duplicate, burst[3].result().duplicate].count(True) == 1
     with pytest.raises(SpoolError, match="another image"):
         other.result()
-    assert len([path for path in spool.images.rglob("*") if path.is_file()]) == 9
+    assert len([path for path in spool.images.folder.rglob("*") if path.is_file()]) == 9
     assert spool.depth()["bytes"] == len(b"first") + 8
     spool.close()

@@ -52,7 +52,7 @@ def test_the_same_key_is_the_same_frame(spool: Spool) -> None:
     assert spool.accept(new("a", line="screw"), b"one").seq != first.seq
     with pytest.raises(SpoolError, match="another image"):
         spool.accept(new("a"), b"two")
-    assert len(list(spool.images.rglob("*.png"))) == 2
+    assert len(list(spool.images.folder.rglob("*.png"))) == 2
 
 
 def test_a_frame_has_at_most_one_verdict_of_each_state_and_none_after_the_final(spool: Spool) -> None:
@@ -151,7 +151,7 @@ def test_a_full_disk_is_an_error_of_its_own_and_leaves_no_file(
     with pytest.raises(SpoolFullError, match="full"):
         spool.accept(new("a"), b"1")
     assert spool.frames("accepted") == []
-    assert [p for p in spool.images.rglob("*") if p.is_file()] == []
+    assert [p for p in spool.images.folder.rglob("*") if p.is_file()] == []
 
 
 def test_a_transaction_that_fails_changes_nothing(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -234,7 +234,7 @@ def test_sigkill_loses_no_acknowledged_frame_and_leaves_no_orphan(tmp_path: Path
     held = spool.frames("accepted", most=10_000)
     assert set(acknowledged) <= {f.seq for f in held}
     assert all(spool.path(f).read_bytes() == f.key.encode() * 50 for f in held)
-    assert len([p for p in spool.images.rglob("*") if p.is_file()]) == len(held)
+    assert len([p for p in spool.images.folder.rglob("*") if p.is_file()]) == len(held)
     spool.close()
 
 
@@ -248,7 +248,7 @@ def test_threads_with_one_key_make_one_frame(spool: Spool) -> None:
     for thread in threads:
         thread.join()
     assert len(set(got)) == 1
-    assert len(list(spool.images.rglob("*.png"))) == 1
+    assert len(list(spool.images.folder.rglob("*.png"))) == 1
     assert spool.depth()["accepted"] == 1
 
 

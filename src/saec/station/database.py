@@ -22,6 +22,8 @@ CREATE TABLE IF NOT EXISTS frames (
     UNIQUE (line, key));
 CREATE INDEX IF NOT EXISTS frames_open ON frames (state, seq) WHERE state <> 'done';
 CREATE INDEX IF NOT EXISTS frames_kept ON frames (seq) WHERE image <> '';
+CREATE INDEX IF NOT EXISTS frames_image ON frames (image) WHERE image <> '';
+CREATE INDEX IF NOT EXISTS frames_line ON frames (line, seq);
 CREATE TABLE IF NOT EXISTS verdicts (
     seq INTEGER NOT NULL REFERENCES frames (seq) ON DELETE CASCADE,
     state TEXT NOT NULL CHECK (state IN ('provisional', 'final')),
@@ -33,6 +35,7 @@ CREATE TABLE IF NOT EXISTS outbox (
     n INTEGER PRIMARY KEY AUTOINCREMENT, sink TEXT NOT NULL, seq INTEGER NOT NULL, state TEXT NOT NULL,
     attempts INTEGER NOT NULL DEFAULT 0);
 CREATE INDEX IF NOT EXISTS outbox_sink ON outbox (sink, n);
+CREATE INDEX IF NOT EXISTS outbox_seq ON outbox (seq);
 CREATE TABLE IF NOT EXISTS alarms (
     n INTEGER PRIMARY KEY AUTOINCREMENT, time REAL NOT NULL, kind TEXT NOT NULL, frame TEXT NOT NULL,
     text TEXT NOT NULL);

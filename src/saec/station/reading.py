@@ -51,11 +51,24 @@ class SpoolReader:
         with self._lock:
             self._db.close()
 
-    def frames(self, state: str, *, line: str | None = None, after: int = 0, most: int = 100) -> list[Held]:
+    def frames(
+        self,
+        state: str,
+        *,
+        line: str | None = None,
+        after: int = 0,
+        most: int = 100,
+        without_verdict: bool = False,
+    ) -> list[Held]:
         """Frames of a state in the order in which they were accepted, those after ``after`` in seq."""
-        where, values = "state = ? AND seq > ?", [state, after]
+        values: list[Any] = [state, after]
+        where = "state = ? AND seq > ?"
+        if state != "done":
+            where += " AND state <> 'done'"  # said again, for SQLite to see that its small index serves
         if line is not None:
-            where, values = where + " AND line = ?", [*values, line]
+            where, values = where + " AND +line = ?", [*values, line]
+        if without_verdict:
+            where += " AND NOT EXISTS (SELECT 1 FROM verdicts WHERE verdicts.seq = frames.seq)"
         return self._select(f"WHERE {where} ORDER BY seq LIMIT ?", (*values, most))
 
     def frame(self, seq: int) -> Held | None:
@@ -113,6 +126,16 @@ class SpoolReader:
             "(SELECT 1 FROM outbox WHERE outbox.seq = frames.seq) ORDER BY seq LIMIT ?",
             (after, most),
         )
+
+    def settled(self) -> int:
+        """The last frame up to which all have their final verdict, delivered to every sink."""
+        with self._lock:
+            ((first,),) = self._db.execute(
+                "SELECT MIN(seq) FROM (SELECT MIN(seq) AS seq FROM frames WHERE state <> 'done' "
+                "UNION ALL SELECT MIN(seq) FROM outbox)"
+            )
+            ((last,),) = self._db.execute("SELECT COALESCE(MAX(seq), 0) FROM frames")
+        return int(last if first is None else first - 1)
 
     def path(self, frame: Held) -> Path:
         """The image file of a frame.

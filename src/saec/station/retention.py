@@ -58,31 +58,68 @@ class Swept:
     expired: int = 0
 
 
-def sweep(spool: Spool, rule: Retention, now: float, expire: Callable[[Held], None]) -> Swept:
-    """Apply the rules once.
+class Sweeper:
+    """Applies the rules, again and again; what it has looked at it does not look at the next time.
 
     Only frames whose final verdict every sink has taken lose their image, and only such records go.
 
     Args:
         expire: gives a frame that waited for the cloud beyond the limit its final verdict.
     """
-    expired = _expire(spool, now, expire)
-    images, over = 0, max(0.0, spool.depth()["bytes"] - _FULL * spool.limits.gigabytes * GIGABYTE)
-    after = 0
-    while frames := spool.kept(after=after, most=_STEP):
-        after = frames[-1].seq
-        for frame in frames:
-            crowded = over > 0
-            old = frame.accepted < now - rule.days * DAY
-            if crowded or old or not is_kept(rule, frame, spool.verdicts(frame.seq)):
-                spool.drop_image(frame.seq)
+
+    def __init__(self, spool: Spool, rule: Retention, expire: Callable[[Held], None]) -> None:
+        self._spool, self._rule, self._expire = spool, rule, expire
+        self._ruled = 0  # the rule of images has been applied up to this frame
+
+    def sweep(self, now: float) -> Swept:
+        """One sweep. ``now`` is in seconds since the epoch."""
+        expired = self._give_up(now - self._spool.limits.hours * 3600)
+        images = self._drop_oldest(now - self._rule.days * DAY) + self._drop_by_rule()
+        records = self._spool.forget(now - max(self._rule.record_days, self._rule.days) * DAY)
+        if images:
+            self._spool.images.drop_empty_folders()
+        return Swept(images, records, expired)
+
+    def _give_up(self, limit: float) -> int:
+        after, count = 0, 0
+        while frames := self._spool.frames("asked", after=after, most=_STEP):
+            after = frames[-1].seq
+            for frame in frames:
+                if frame.accepted >= limit:
+                    return count
+                self._expire(frame)
+                count += 1
+        return count
+
+    def _drop_oldest(self, limit: float) -> int:
+        """From the oldest on, as long as they are too old or the images too many."""
+        images = 0
+        over = self._spool.depth()["bytes"] - _FULL * self._spool.limits.gigabytes * GIGABYTE
+        while frames := self._spool.kept(most=_STEP):
+            for frame in frames:
+                if frame.accepted >= limit and over <= 0:
+                    return images
+                self._spool.drop_image(frame.seq)
                 over -= frame.size
                 images += 1
-    records = spool.forget(now - max(rule.record_days, rule.days) * DAY)
-    return Swept(images, records, expired)
+        return images
+
+    def _drop_by_rule(self) -> int:
+        """Those whose verdicts say that they are not to be kept."""
+        if self._rule.images == "all":
+            return 0
+        images, after, settled = 0, self._ruled, self._spool.settled()
+        while frames := self._spool.kept(after=after, most=_STEP):
+            after = frames[-1].seq
+            for frame in frames:
+                if not is_kept(self._rule, self._spool.verdicts(frame.seq)):
+                    self._spool.drop_image(frame.seq)
+                    images += 1
+        self._ruled = max(self._ruled, min(after, settled))
+        return images
 
 
-def is_kept(rule: Retention, frame: Held, verdicts: dict[str, Verdict]) -> bool:
+def is_kept(rule: Retention, verdicts: dict[str, Verdict]) -> bool:
     """Whether a frame's image is of the kind that is kept at all."""
     if rule.images in ("all", "none"):
         return rule.images == "all"
@@ -91,15 +128,3 @@ def is_kept(rule: Retention, frame: Held, verdicts: dict[str, Verdict]) -> bool:
         return defect
     asked = any(v.cloud is not None or v.decided_by == "edge-fallback" for v in verdicts.values())
     return defect or asked or len({verdict.label for verdict in verdicts.values()}) > 1
-
-
-def _expire(spool: Spool, now: float, expire: Callable[[Held], None]) -> int:
-    limit, after, count = now - spool.limits.hours * 3600, 0, 0
-    while frames := spool.frames("asked", after=after, most=_STEP):
-        after = frames[-1].seq
-        for frame in frames:
-            if frame.accepted >= limit:
-                return count
-            expire(frame)
-            count += 1
-    return count

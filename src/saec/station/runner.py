@@ -129,16 +129,15 @@ class LineRunner:
 
     def recover(self) -> None:
         """After a start: what an earlier process left without a verdict gets one, too late to act on."""
-        after = 0
-        while frames := self._spool.frames("asked", line=self.settings.name, after=after):
+        after, line = 0, self.settings.name
+        while frames := self._spool.frames("asked", line=line, after=after, without_verdict=True):
             for frame in frames:
-                if not self._spool.verdicts(frame.seq):
-                    pending = recorded(frame)
-                    rules = self.editions.of(frame).judges.rules
-                    self._decisions.write(pending, fallback_verdict(pending, rules, OVERDUE), in_time=False)
+                pending = recorded(frame)
+                rules = self.editions.of(frame).judges.rules
+                self._decisions.write(pending, fallback_verdict(pending, rules, OVERDUE), in_time=False)
             after = frames[-1].seq
         after = 0
-        while frames := self._spool.frames("accepted", line=self.settings.name, after=after):
+        while frames := self._spool.frames("accepted", line=line, after=after):
             for frame in frames:
                 self._arrivals.add_late(frame.seq)
             after = frames[-1].seq

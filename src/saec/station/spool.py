@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
 import shutil
 import sqlite3
 import time
@@ -23,8 +22,9 @@ from pathlib import Path
 import msgspec
 
 from saec.errors import SpoolError, SpoolFullError
-from saec.station.database import is_full, open_database, own, sync_folder, write_synced
+from saec.station.database import is_full, open_database, own, sync_folder
 from saec.station.groups import Groups
+from saec.station.images import ImageFiles
 from saec.station.reading import SpoolReader, frame_id
 from saec.station.records import (
     Accepted,
@@ -35,6 +35,7 @@ from saec.station.records import (
 from saec.verdict import Explanation, Verdict
 
 GIGABYTE = 1e9
+_STEP = 500
 
 _Row = tuple[NewFrame, Path, int, str]
 """A frame that is to be accepted: its image, synced, the image's bytes and sha256."""
@@ -49,6 +50,9 @@ class Spool(SpoolReader):
         limits: beyond which frames are refused.
         clock: seconds since the epoch.
 
+    Attributes:
+        images: their files.
+
     Raises:
         SpoolError: another process owns the folder, it is damaged, or of another version.
     """
@@ -60,16 +64,15 @@ class Spool(SpoolReader):
         limits: SpoolLimits | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.images = folder / "images"
+        self.images = ImageFiles(folder / "images")
         self.sinks, self.limits, self._clock = tuple(sinks), limits or SpoolLimits(), clock
         self._watches: dict[int, list[Callable[[], None]]] = {}
-        self.images.mkdir(parents=True, exist_ok=True)
         self._owner = own(folder / "spool.lock")
         super().__init__(folder, open_database(folder / "spool.sqlite"))
         self._open_frames, self._bytes = 0, 0
         self._arriving: list[int] = []  # bytes of each frame that is being taken over
         self._rows: Groups[_Row, Accepted | SpoolError] = Groups(self._insert)
-        self._remove_orphans()
+        self.images.remove_orphans(self._held)
         self._drop_lost_sinks()
         ((self._open_frames,),) = self._db.execute("SELECT COUNT(*) FROM frames WHERE state <> 'done'")
         ((self._bytes,),) = self._db.execute("SELECT COALESCE(SUM(size), 0) FROM frames WHERE image <> ''")
@@ -150,8 +153,7 @@ class Spool(SpoolReader):
 
     def _take(self, frame: NewFrame, data: bytes, sha256: str) -> Accepted:
         """Image and row to the disk; of two frames with one key that come at once, one is a duplicate."""
-        image = self._image_path(frame, sha256)
-        write_synced(image, data)
+        image = self.images.write(data, sha256, frame.suffix, self._clock())
         taken: Accepted | SpoolError | None = None
         try:
             taken = self._rows.do((frame, image, len(data), sha256))
@@ -161,13 +163,6 @@ class Spool(SpoolReader):
         if isinstance(taken, SpoolError):
             raise taken
         return taken
-
-    def _image_path(self, frame: NewFrame, sha256: str) -> Path:
-        folder = self.images / time.strftime("%Y%m%d", time.gmtime(self._clock()))
-        if not folder.is_dir():
-            folder.mkdir(exist_ok=True)
-            sync_folder(self.images)
-        return folder / f"{sha256[:16]}-{secrets.token_hex(4)}{frame.suffix}"
 
     def _insert(self, rows: list[_Row]) -> list[Accepted | SpoolError]:
         """The group's images are synced; now their names and their rows, all with one sync each."""
@@ -339,25 +334,33 @@ class Spool(SpoolReader):
         (self.folder / frame.image).unlink(missing_ok=True)
 
     def forget(self, before: float) -> int:
-        """Delete the records of frames accepted before a time that are done, delivered and without image."""
-        with self._transaction() as db:
-            deleted = db.execute(
-                "DELETE FROM frames WHERE state = 'done' AND image = '' AND accepted < ? AND NOT EXISTS "
-                "(SELECT 1 FROM outbox WHERE outbox.seq = frames.seq)",
-                (before,),
-            )
-        return deleted.rowcount
+        """Delete the records of frames accepted before a time that are done, delivered and without image.
 
-    def _remove_orphans(self) -> None:
-        """Images that were written and never acknowledged, of a process that died in between."""
-        for folder in sorted(self.images.iterdir()):
-            rows = self._db.execute(
-                "SELECT image FROM frames WHERE image GLOB ?", (f"images/{folder.name}/*",)
-            )
-            held = {Path(image).name for (image,) in rows}
-            for path in folder.iterdir():
-                if path.name not in held:
-                    path.unlink()
+        Alarms of before that time go as well. Frames are taken to be in the order of their times, so only the
+        oldest are looked at.
+        """
+        deleted = 0
+        while True:
+            with self._transaction() as db:
+                db.execute("DELETE FROM alarms WHERE time < ?", (before,))
+                step = db.execute(
+                    "DELETE FROM frames WHERE seq IN (SELECT seq FROM frames WHERE seq < COALESCE("
+                    "(SELECT seq FROM frames WHERE accepted >= ? ORDER BY seq LIMIT 1), 9e18) "
+                    "AND state = 'done' AND image = '' AND NOT EXISTS "
+                    "(SELECT 1 FROM outbox WHERE outbox.seq = frames.seq) ORDER BY seq LIMIT ?)",
+                    (before, _STEP),
+                ).rowcount
+            deleted += step
+            if step < _STEP:
+                return deleted
+
+    def _held(self, folder: str) -> set[str]:
+        """Names of the images in a folder that have a row."""
+        rows = self._db.execute(
+            "SELECT image FROM frames WHERE image <> '' AND image >= ? AND image < ?",
+            (f"images/{folder}/", f"images/{folder}0"),  # "0" comes next after "/"
+        )
+        return {Path(image).name for (image,) in rows}
 
     def _drop_lost_sinks(self) -> None:
         """Deliveries to sinks that the settings no longer name; the verdicts themselves stay."""

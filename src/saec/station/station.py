@@ -17,7 +17,7 @@ from saec.station.clouds import Clouds
 from saec.station.editions import CloudFor
 from saec.station.pictures import Pictures
 from saec.station.records import Accepted, Held, NewFrame
-from saec.station.retention import REST, ClockGuard, sweep
+from saec.station.retention import REST, ClockGuard, Sweeper
 from saec.station.runner import LineRunner
 from saec.station.settings import Settings
 from saec.station.sinks import VerdictSink, open_sink
@@ -184,7 +184,7 @@ class Station:
                 pause, told = 0.5, False
 
     def _sweep(self, stopping: Stopping) -> None:
-        guard = ClockGuard()
+        guard, sweeper = ClockGuard(), Sweeper(self.spool, self.settings.retention, self._expire)
         while not stopping.is_set():
             trusted, jump = guard.look(time.time(), time.monotonic())
             if jump:
@@ -193,7 +193,7 @@ class Station:
             if not trusted:
                 stopping.wait(_SWEEP)
                 continue
-            swept = sweep(self.spool, self.settings.retention, time.time(), self._expire)
+            swept = sweeper.sweep(time.time())
             if swept.images or swept.records or swept.expired:
                 log.info("swept", images=swept.images, records=swept.records, expired=swept.expired)
             stopping.wait(_SWEEP)

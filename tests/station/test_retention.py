@@ -1,0 +1,166 @@
+"""Images go by age, by room and by rule; records later; nothing that is still needed goes at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from saec.station.records import Held, NewFrame, Retention, SpoolLimits
+from saec.station.retention import DAY, Sweeper
+from saec.station.spool import GIGABYTE, Spool
+from saec.verdict import Verdict
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1e9
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def spool(tmp_path: Path, clock: Clock) -> Iterator[Spool]:
+    limits = SpoolLimits(free_gigabytes=0, gigabytes=100 / GIGABYTE, hours=24.0)
+    spool = Spool(tmp_path, ("log",), limits, clock)
+    yield spool
+    spool.close()
+
+
+def accept(spool: Spool, key: str, size: int = 1) -> int:
+    frame = NewFrame(line="cell", source="test", key=key, suffix=".png", captured=1.0)
+    return spool.accept(frame, key.encode() * size).seq
+
+
+def decide(spool: Spool, seq: int, label: int | None = 0, *, by: str = "edge", deliver: bool = True) -> None:
+    verdict = Verdict(id="x", path="", sha256="", line="cell", time=1.0, label=label, decided_by=by)  # type: ignore[arg-type]
+    spool.decide(seq, "final", verdict)
+    if deliver:
+        spool.delivered([delivery.n for delivery in spool.outbox("log")])
+
+
+def sweeper(spool: Spool, rule: Retention, expired: list[int] | None = None) -> Sweeper:
+    def expire(frame: Held) -> None:
+        assert expired is not None
+        expired.append(frame.seq)
+        decide(spool, frame.seq)
+
+    return Sweeper(spool, rule, expire)
+
+
+def images(spool: Spool) -> list[int]:
+    return [frame.seq for frame in spool.kept()]
+
+
+def test_images_go_by_age_and_records_later(spool: Spool, clock: Clock) -> None:
+    rule = Retention(days=2.0, record_days=5.0)
+    old, waiting = accept(spool, "a"), accept(spool, "b")
+    decide(spool, old)
+    spool.alarm("x", "old")
+    clock.now += 3 * DAY
+    new = accept(spool, "c")
+    decide(spool, new)
+    sweep = sweeper(spool, rule, expired := []).sweep
+    swept = sweep(clock.now)
+    assert (swept.images, swept.records, expired) == (1, 0, [])
+    assert images(spool) == [new]
+    assert spool.frame(waiting).image  # it has no verdict yet
+    clock.now += 3 * DAY
+    swept = sweep(clock.now)
+    assert (swept.images, swept.records) == (1, 1)
+    assert spool.frame(old) is None
+    assert spool.frame(new) is not None
+    assert spool.alarms() == []
+
+
+def test_the_oldest_go_where_there_is_no_room(spool: Spool, clock: Clock) -> None:
+    seqs = [accept(spool, key, 20) for key in "abcde"]  # 100 bytes of the 100 that are allowed
+    for seq in seqs:
+        decide(spool, seq)
+    assert sweeper(spool, Retention()).sweep(clock.now).images == 1
+    assert images(spool) == seqs[1:]
+
+
+@pytest.mark.parametrize(
+    ("rule", "kept"), [("all", "gdec"), ("doubtful", "dec"), ("defects", "de"), ("none", "")]
+)
+def test_images_go_by_rule_once_they_are_settled(spool: Spool, clock: Clock, rule: str, kept: str) -> None:
+    sweep = sweeper(spool, Retention(images=rule)).sweep  # type: ignore[arg-type]
+    first = accept(spool, "first")
+    named = {name: accept(spool, name) for name in "gdec"}
+    decide(spool, named["g"], 0)
+    decide(spool, named["d"], 1)
+    decide(spool, named["e"], None)
+    decide(spool, named["c"], 0, by="edge-fallback")
+    for _ in range(2):
+        sweep(clock.now)
+        assert images(spool) == [named[name] for name in kept]
+    decide(spool, first, 0)  # the one that came first has its verdict last, and is not passed over
+    sweep(clock.now)
+    assert images(spool) == ([first] if rule == "all" else []) + [named[name] for name in kept]
+
+
+def test_what_waits_for_the_cloud_for_too_long_is_given_up(spool: Spool, clock: Clock) -> None:
+    late, expired = accept(spool, "a"), []
+    spool.ask(late, b"{}", "1")
+    clock.now += 2 * DAY
+    spool.ask(accept(spool, "b"), b"{}", "1")
+    assert sweeper(spool, Retention(), expired).sweep(clock.now).expired == 1
+    assert expired == [late]
+
+
+def test_empty_folders_go_but_for_the_latest(spool: Spool, clock: Clock) -> None:
+    for hour in range(4):
+        decide(spool, accept(spool, f"{hour}"))
+        clock.now += 3600
+    assert len(list(spool.images.folder.iterdir())) == 4
+    sweeper(spool, Retention(days=0)).sweep(clock.now)
+    assert len(list(spool.images.folder.iterdir())) == 2
+
+
+def test_what_a_dead_process_left_is_removed_and_nothing_else(tmp_path: Path, clock: Clock) -> None:
+    spool = Spool(tmp_path, ("log",), SpoolLimits(free_gigabytes=0), clock)
+    held = spool.path(spool.frame(accept(spool, "a")))
+    spool.close()
+    orphan = held.with_name("orphan.png")
+    orphan.write_bytes(b"x")
+    spool = Spool(tmp_path, ("log",), SpoolLimits(free_gigabytes=0), clock)
+    assert (held.exists(), orphan.exists()) == (True, False)
+    spool.close()
+
+
+def test_no_question_to_the_database_grows_with_the_records(spool: Spool, clock: Clock) -> None:
+    asked: list[str] = []
+    decide(spool, accept(spool, "a"))
+    decide(spool, accept(spool, "b"), deliver=False)
+    spool._db.set_trace_callback(asked.append)
+    seq = accept(spool, "c")
+    for line in (None, "cell"):
+        for state in ("accepted", "asked"):
+            spool.frames(state, line=line, without_verdict=True)
+        spool.latest(10, line=line)
+    spool.outbox("log")
+    spool.depth()
+    decide(spool, seq, deliver=False)
+    for rule in ("all", "none"):
+        sweeper(spool, Retention(images=rule)).sweep(clock.now)  # type: ignore[arg-type]
+    spool.verdicts(seq)
+    spool._held("20261125-19")
+    spool._db.set_trace_callback(None)
+    slow = set()
+    for sql in asked:
+        if sql.startswith(("SELECT", "DELETE", "UPDATE")):
+            plan = [row[3] for row in spool._db.execute(f"EXPLAIN QUERY PLAN {sql}")]
+            slow |= {(sql, step) for step in plan if "TEMP B-TREE" in step}
+            slow |= {(sql, step) for step in plan if step in ("SCAN frames", "SCAN verdicts", "SCAN outbox")}
+            if "state = 'a" in sql and not any("frames_open" in step for step in plan):
+                slow.add((sql, "not by the index of open frames"))
+    by_seq_until_found = {s for s in slow if "ORDER BY seq" in s[0] and s[1] == "SCAN frames"}
+    assert slow - by_seq_until_found == set()
