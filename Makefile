@@ -1,7 +1,7 @@
 # make demo   install and run the main job on the embedded default
 # make station  install, then station, cloud's service and page on this machine, on a drawn product
 # make test   install and pass lint, types and tests
-# make bench  install and run the benchmarks that a CPU can run; writes docs/results
+# make bench  install and run the benchmarks that a CPU can run; writes docs/results. YOLO=FILE: a YOLO classifier, for its rows
 
 VENV ?= .venv
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -28,11 +28,14 @@ bench: $(VENV)/dev.installed
 	$(BIN)/python benchmarks/complexity.py
 	$(BIN)/python benchmarks/procedural.py
 	$(BIN)/python benchmarks/threshold.py
+	$(BIN)/python benchmarks/risk.py
+	$(BIN)/python benchmarks/budget.py
+	$(BIN)/python benchmarks/simulator.py --frames 100000
 	test -d runs/bench/gear || $(BIN)/saec data procedural --family gear --out runs/bench/gear \
 	    --n-train 60 --n-good 24 --n-defect 24 --size 448
 	$(BIN)/python benchmarks/edge.py --data runs/bench/gear
-	$(BIN)/saec bench frontier --lines 2
-	$(BIN)/saec bench paper --products 1 --seeds 2025,2026 --cloud small
+	$(BIN)/saec bench frontier --lines 8
+	$(BIN)/saec bench paper --products 1 --seeds 2025,2026 --cloud small $(if $(YOLO),--yolo $(YOLO))
 
 $(VENV)/demo.installed: pyproject.toml constraints.txt scripts/install.sh
 	PYTHON="$(PYTHON)" sh scripts/install.sh "$(VENV)" fit,cloud

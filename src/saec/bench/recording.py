@@ -35,9 +35,9 @@ class Drawing:
 
     size: int = 224
     train: int = 40
-    train_defect: int = 24
-    good: int = 40
-    defect: int = 40
+    train_defect: int = 40
+    good: int = 80
+    defect: int = 80
 
 
 def draw(folder: Path, number: int, drawing: Drawing, first: int = FIRST_SEED) -> Path:

@@ -47,7 +47,7 @@ class Given:
     ksdd2: Path | None = None
     data: Sequence[Path] = ()
     products: int = 3
-    drawing: Drawing = field(default_factory=lambda: Drawing(good=24, defect=24))
+    drawing: Drawing = field(default_factory=lambda: Drawing(train_defect=24, good=24, defect=24))
 
 
 def bench_sets(given: Given, seed: int, work: Path) -> list[BenchSet]:
