@@ -116,6 +116,19 @@ def test_what_waits_for_the_cloud_for_too_long_is_given_up(spool: Spool, clock: 
     assert expired == [late]
 
 
+def test_where_too_many_wait_the_oldest_are_given_up_so_that_the_line_goes_on(
+    tmp_path: Path, clock: Clock
+) -> None:
+    spool, expired = Spool(tmp_path, ("log",), SpoolLimits(free_gigabytes=0, frames=10), clock), []
+    seqs = [accept(spool, key) for key in "abcdefghij"]
+    for seq in seqs[:8]:
+        spool.ask(seq, b"{}", "1")
+    assert sweeper(spool, Retention(), expired).sweep(clock.now).expired == 1
+    assert expired == seqs[:1]
+    assert accept(spool, "k")
+    spool.close()
+
+
 def test_empty_folders_go_but_for_the_latest(spool: Spool, clock: Clock) -> None:
     for hour in range(4):
         decide(spool, accept(spool, f"{hour}"))

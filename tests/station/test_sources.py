@@ -25,7 +25,7 @@ class Taken:
 
     def __init__(self, room: int = 10**9) -> None:
         self.frames: list[tuple[NewFrame, bytes]] = []
-        self.room, self.refusals = room, []
+        self.room, self.refusals, self.alarms = room, [], []
         self.enough = threading.Event()
 
     def accept(self, frame: NewFrame, data: bytes) -> Accepted:
@@ -39,11 +39,14 @@ class Taken:
     def refused(self, source: str, reason: str) -> None:
         self.refusals.append(reason)
 
+    def alarm(self, kind: str, text: str) -> None:
+        self.alarms.append((kind, text))
+
 
 def folder(tmp_path: Path, taken: Taken, **more: object) -> Folder:
     (tmp_path / "in").mkdir(exist_ok=True)
     settings = FolderSource(name="src", line="cell", path=tmp_path / "in", **more)  # type: ignore[arg-type]
-    return open_source(settings, taken.accept, taken.refused, tmp_path / "data")  # type: ignore[return-value]
+    return open_source(settings, taken.accept, taken.refused, taken.alarm, tmp_path / "data")  # type: ignore[return-value]
 
 
 def test_a_file_is_read_when_it_has_settled_and_once(tmp_path: Path) -> None:
@@ -86,7 +89,7 @@ def test_a_refused_file_stays_and_is_tried_again(tmp_path: Path) -> None:
     source.look(0.0)
     assert source.look(1.0)
     assert [f.name for f in (tmp_path / "in").iterdir()] == ["b.png"]
-    assert taken.refusals
+    assert taken.refusals == []  # the spool's owner has counted it
     taken.room = 2
     assert not source.look(2.0)
     assert [frame.key.split("@")[0] for frame, _ in taken.frames] == ["src/a.png", "src/b.png"]
@@ -101,6 +104,20 @@ def test_names_that_are_no_image_or_still_being_written_are_left(tmp_path: Path)
     source.look(0.0)
     source.look(5.0)
     assert taken.frames == []
+
+
+def test_a_pipe_is_no_file_and_a_name_need_not_be_utf8(tmp_path: Path) -> None:
+    taken = Taken()
+    source = folder(tmp_path, taken)
+    os.mkfifo(tmp_path / "in" / "pipe.png")  # whoever opens it waits for a writer
+    Path(os.fsdecode(os.fsencode(tmp_path / "in") + b"/bad\xff.png")).write_bytes(png(1))
+    source.look(0.0)
+    source.look(5.0)
+    ((frame, _),) = taken.frames
+    assert frame.key.startswith("src/bad\\udcff.png@")
+    assert frame.key.encode()
+    assert [path.name for path in (tmp_path / "in").iterdir()] == ["pipe.png"]
+    assert len(list((tmp_path / "data" / "taken" / "src").iterdir())) == 1
 
 
 def test_the_newest_frame_wins() -> None:
@@ -126,12 +143,12 @@ def video(tmp_path: Path) -> Path:
 def test_every_nth_frame_of_a_video_once_and_again_when_refused(video: Path) -> None:
     taken = Taken()
     settings = VideoSource(name="v", line="cell", path=video, every=4)
-    open_source(settings, taken.accept, taken.refused, video.parent).run(Stopping())
+    open_source(settings, taken.accept, taken.refused, taken.alarm, video.parent).run(Stopping())
     means = [cv2.imdecode(np.frombuffer(data, np.uint8), 1).mean() for _, data in taken.frames]
     assert means == pytest.approx([0, 80, 160], abs=6)
     assert len({frame.key for frame, _ in taken.frames}) == 3
     missing = VideoSource(name="v", line="cell", path=video.with_name("gone.avi"))
-    open_source(missing, taken.accept, taken.refused, video.parent).run(Stopping())
+    open_source(missing, taken.accept, taken.refused, taken.alarm, video.parent).run(Stopping())
     assert "no video" in taken.refusals[-1]
 
 
@@ -144,11 +161,33 @@ def run_in_thread(body: object, stopping: Stopping) -> threading.Thread:
 def test_a_camera_that_ends_is_opened_again(video: Path) -> None:
     taken, stopping = Taken(), Stopping()
     settings = CameraSource(name="c", line="cell", address=str(video), interval=0.01)
-    thread = run_in_thread(open_source(settings, taken.accept, taken.refused, video.parent), stopping)
+    thread = run_in_thread(
+        open_source(settings, taken.accept, taken.refused, taken.alarm, video.parent), stopping
+    )
     assert taken.enough.wait(30)
     stopping.set()
     thread.join(10)
     assert not thread.is_alive()
+
+
+def test_a_camera_that_is_not_there_raises_one_alarm(tmp_path: Path) -> None:
+    taken = Taken()
+    settings = CameraSource(name="c", line="cell", address=str(tmp_path / "none"), open_timeout=0.1)
+    rests: list[float] = []
+
+    class Impatient(Stopping):
+        def wait(self, seconds: float) -> bool:
+            rests.append(seconds)
+            if len(rests) == 3:
+                self.set()
+            return self.is_set()
+
+    stopping = Impatient()
+    source = open_source(settings, taken.accept, taken.refused, taken.alarm, tmp_path)
+    source.run(stopping)
+    assert rests == [1.0, 2.0, 4.0]
+    assert taken.alarms == [("camera", "c gives no frames; it is opened again and again")]
+    assert source.state == "lost"
 
 
 def test_a_camera_that_hangs_can_be_stopped(tmp_path: Path) -> None:
@@ -158,7 +197,9 @@ def test_a_camera_that_hangs_can_be_stopped(tmp_path: Path) -> None:
         address = f"rtsp://127.0.0.1:{server.getsockname()[1]}/x"
         settings = CameraSource(name="c", line="cell", address=address, open_timeout=60.0)
         taken, stopping = Taken(), Stopping()
-        thread = run_in_thread(open_source(settings, taken.accept, taken.refused, tmp_path), stopping)
+        thread = run_in_thread(
+            open_source(settings, taken.accept, taken.refused, taken.alarm, tmp_path), stopping
+        )
         server.settimeout(20)
         connection, _ = server.accept()  # the reader is in the driver now, and will hear nothing
         begun = time.monotonic()

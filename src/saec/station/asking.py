@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -104,9 +105,12 @@ class Asking:
                 self._ask_all(self._editions.at(version), [waiting.pending for waiting in group])
 
     def expire(self, frame: Held) -> None:
-        """A frame has waited for the cloud for too long: the edge's label becomes final, and is said to."""
-        pending = recorded(frame)
-        self._give_up(pending, self._editions.of(frame), TimeoutError("the cloud was not reached in time"))
+        """A frame has waited for the cloud for too long: the edge's label becomes final.
+
+        Many do at once, so whoever calls it raises the alarm.
+        """
+        error = TimeoutError("the cloud was not reached in time")
+        self._give_up(recorded(frame), self._editions.of(frame), error, alarms=())
 
     def _backlog(self, after: int) -> tuple[list[Waiting], int]:
         """Frames that wait for the cloud beside the fresh ones, and from where to look next."""
@@ -177,12 +181,19 @@ class Asking:
             del self._attempts[pending.seq]
             self._give_up(pending, edition, RuntimeError(error.message))
 
-    def _give_up(self, pending: Pending, edition: Edition, error: Exception) -> None:
+    def _give_up(
+        self,
+        pending: Pending,
+        edition: Edition,
+        error: Exception,
+        alarms: Sequence[tuple[str, str]] | None = None,
+    ) -> None:
         in_time = self._desk.claim(pending)
         verdict = fallback_verdict(pending, edition.judges.rules, CLOUD_ERROR, error)
-        alarm = ("cloud-failed", f"no answer on {pending.source.id}: {error}")
         final = msgspec.structs.replace(verdict, state="final")
-        self._decisions.write(pending, final, in_time=in_time, alarms=[alarm])
+        if alarms is None:
+            alarms = [("cloud-failed", f"no answer on {pending.source.id}: {error}")]
+        self._decisions.write(pending, final, in_time=in_time, alarms=alarms)
 
     def _explain(self, edition: Edition, defects: list[tuple[Pending, CloudQuery]]) -> None:
         """Words for defects; the verdict does not wait for them, and stands without them."""

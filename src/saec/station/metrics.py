@@ -35,7 +35,10 @@ class _StationCollector(Collector):
         for name, thread in status["threads"].items():
             threads.add_metric([name], float(thread["alive"]))
             failures.add_metric([name], thread["failures"])
-        yield from (threads, failures)
+        sources = GaugeMetricFamily("saec_source", "1 for the state of a source.", labels=["source", "state"])
+        for name, state in status["sources"].items():
+            sources.add_metric([name, state], 1.0)
+        yield from (threads, failures, sources)
 
 
 def metrics_text(station: Station) -> bytes:

@@ -11,7 +11,8 @@ from saec.verdict import DEFECT, Verdict
 
 DAY = 86400.0
 _FULL = 0.9
-"""Share of the allowed bytes at which the oldest images go first, so that new frames find room."""
+"""Share of the allowed bytes at which the oldest images go first, and of the frames that may wait at which
+the oldest that wait for the cloud are given up, so that new frames find room."""
 
 _STEP = 200
 
@@ -81,11 +82,14 @@ class Sweeper:
         return Swept(images, records, expired)
 
     def _give_up(self, limit: float) -> int:
+        """From the oldest on, as long as they wait for too long or too many wait: the line goes on."""
         after, count = 0, 0
+        depth = self._spool.depth()
+        over = depth["accepted"] + depth["asked"] - _FULL * self._spool.limits.frames
         while frames := self._spool.frames("asked", after=after, most=_STEP):
             after = frames[-1].seq
             for frame in frames:
-                if frame.accepted >= limit:
+                if frame.accepted >= limit and count >= over:
                     return count
                 self._expire(frame)
                 count += 1

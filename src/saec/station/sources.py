@@ -8,6 +8,7 @@ its newest frame.
 from __future__ import annotations
 
 import os
+import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ import structlog
 
 from saec.data.images import SUFFIXES
 from saec.errors import SaecError, SpoolError, SpoolFullError
+from saec.pipeline.judge import printable
 from saec.station.records import Accepted, NewFrame
 from saec.station.settings import CameraSource, FolderSource, Source, VideoSource
 from saec.station.threads import Stopping
@@ -44,16 +46,22 @@ class Accept(Protocol):
 
 
 Refused = Callable[[str, str], None]
-"""Told the source's name and the reason of each frame that was not taken."""
+"""Told the source's name and the reason of each frame that was not taken, but for want of room."""
+
+Alarm = Callable[[str, str], None]
+"""Told the kind and the text of what a person should know."""
 
 
 class SourceBody(Protocol):
+    state: str
+    """One word for the status page."""
+
     def run(self, stopping: Stopping) -> None:
         """Hand frames over until the station stops."""
         ...
 
 
-def open_source(settings: Source, accept: Accept, refused: Refused, data: Path) -> SourceBody:
+def open_source(settings: Source, accept: Accept, refused: Refused, alarm: Alarm, data: Path) -> SourceBody:
     """A source by its settings; nothing is opened yet.
 
     Args:
@@ -63,7 +71,7 @@ def open_source(settings: Source, accept: Accept, refused: Refused, data: Path) 
         return Folder(settings, accept, refused, data)
     if isinstance(settings, VideoSource):
         return Video(settings, accept, refused)
-    return Camera(settings, accept, refused)
+    return Camera(settings, accept, refused, alarm)
 
 
 class Folder:
@@ -76,6 +84,7 @@ class Folder:
     def __init__(self, settings: FolderSource, accept: Accept, refused: Refused, data: Path) -> None:
         self._s, self._accept, self._refused = settings, accept, refused
         self._moved = data / "taken" / settings.name
+        self.state = "watching"
         self._seen: dict[Path, tuple[tuple[int, int], float]] = {}
         self._done: set[tuple[Path, tuple[int, int]]] = set()
 
@@ -113,12 +122,13 @@ class Folder:
                     status = path.stat()
                 except OSError:
                     continue  # it has gone
-                found[path] = (status.st_mtime_ns, status.st_size)
+                if stat.S_ISREG(status.st_mode):  # a pipe would be waited for
+                    found[path] = (status.st_mtime_ns, status.st_size)
         return found
 
     def _take(self, path: Path, stamp: tuple[int, int]) -> bool:
         """Hand one file over; False where there is no room for it now."""
-        name = path.relative_to(self._s.path).as_posix()
+        name = printable(path.relative_to(self._s.path).as_posix())
         try:
             if stamp[1] > LARGEST:
                 raise SpoolError(f"{name} has {stamp[1]} bytes", f"give files of at most {LARGEST}")
@@ -131,26 +141,25 @@ class Folder:
                 captured=stamp[0] / 1e9,
             )
             self._accept(frame, data)
-        except SpoolFullError as e:
-            self._refused(self._s.name, str(e))
+        except SpoolFullError:  # counted by whom it was handed to
             return False
         except (SaecError, OSError) as e:  # this file's own fault: it stays, and is not tried again
             self._refused(self._s.name, str(e))
             return True
-        self._put_away(path, name)
+        self._put_away(path)
         return True
 
-    def _put_away(self, path: Path, name: str) -> None:
+    def _put_away(self, path: Path) -> None:
         """After the frame is safe in the spool; a file that stays where it is has its key."""
         try:
             if self._s.after == "delete":
                 path.unlink()
             elif self._s.after == "move":
-                target = self._moved / name
+                target = self._moved / path.relative_to(self._s.path)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 path.replace(target)
         except OSError as e:
-            log.warning("file not put away", source=self._s.name, file=name, error=str(e))
+            log.warning("file not put away", source=self._s.name, file=str(path), error=str(e))
 
 
 class Latest:
@@ -182,12 +191,12 @@ class Camera:
     heeds them. Where it does not, the reader is left behind and another is begun, and the station can stop.
     """
 
-    def __init__(self, settings: CameraSource, accept: Accept, refused: Refused) -> None:
-        self._s, self._accept, self._refused = settings, accept, refused
-        self.connected = False
+    def __init__(self, settings: CameraSource, accept: Accept, refused: Refused, alarm: Alarm) -> None:
+        self._s, self._accept, self._refused, self._alarm = settings, accept, refused, alarm
+        self.state = "lost"
 
     def run(self, stopping: Stopping) -> None:
-        pause = 0.5
+        pause, told = 0.5, False
         while not stopping.is_set():
             latest, over = Latest(), threading.Event()
             reader = threading.Thread(target=self._read, args=(latest, over), daemon=True)
@@ -195,9 +204,12 @@ class Camera:
             frames = self._use(latest, over, stopping)
             over.set()
             reader.join(_FAREWELL)
-            self.connected = False
+            self.state = "lost"
             pause = 0.5 if frames else min(2 * pause, 30.0)
             if not stopping.is_set():
+                if frames or not told:  # one alarm a spell
+                    self._alarm("camera", f"{self._s.name} gives no frames; it is opened again and again")
+                told = True
                 log.warning("camera lost", source=self._s.name, again_in=pause)
                 stopping.wait(pause)
 
@@ -213,7 +225,7 @@ class Camera:
                 item = latest.take(0.1)
             if item is None:
                 return frames
-            self.connected, patience = True, self._s.read_timeout
+            self.state, patience = "connected", self._s.read_timeout
             frames += 1
             self._hand_over(*item, number=frames)
             due = max(due + self._s.interval, time.monotonic())
@@ -230,6 +242,8 @@ class Camera:
         )
         try:
             self._accept(frame, _png(image))
+        except SpoolFullError:  # counted by whom it was handed to
+            pass
         except SaecError as e:
             self._refused(self._s.name, str(e))
 
@@ -258,6 +272,7 @@ class Video:
     def __init__(self, settings: VideoSource, accept: Accept, refused: Refused) -> None:
         self._s, self._accept, self._refused = settings, accept, refused
         self._stamp = 0
+        self.state = "playing"
 
     def run(self, stopping: Stopping) -> None:
         start, self._stamp = time.monotonic(), _stamp(self._s.path)
@@ -268,6 +283,7 @@ class Video:
                 stopping.wait(_REST)
             if stopping.is_set():
                 return
+        self.state = "ended"
 
     def _frames(self) -> Iterator[tuple[int, float, Image]]:
         """Number, seconds from the beginning, and picture."""
@@ -297,8 +313,7 @@ class Video:
         )
         try:
             self._accept(frame, _png(image))
-        except SpoolFullError as e:
-            self._refused(self._s.name, str(e))
+        except SpoolFullError:  # counted by whom it was handed to
             return False
         except SaecError as e:
             self._refused(self._s.name, str(e))

@@ -21,7 +21,7 @@ from saec.station.retention import REST, ClockGuard, Sweeper
 from saec.station.runner import LineRunner
 from saec.station.settings import Settings
 from saec.station.sinks import VerdictSink, open_sink
-from saec.station.sources import open_source
+from saec.station.sources import SourceBody, open_source
 from saec.station.spool import Spool
 from saec.station.threads import Stopping, Watched
 from saec.station.versions import VersionStore
@@ -60,6 +60,7 @@ class Station:
         try:
             self.runners = self._open_lines(cloud_for or self._clouds)
             self.sinks: dict[str, VerdictSink] = {s.name: open_sink(s) for s in settings.sink}
+            self.sources: dict[str, SourceBody] = {}
             self.threads = self._make_threads()
         except BaseException:
             self.spool.close()
@@ -94,7 +95,9 @@ class Station:
             bodies.append((f"sink-{name}", lambda s, name=name, sink=sink: self._deliver(name, sink, s)))  # type: ignore[misc]
         bodies += [("retention", self._sweep), ("clouds", self._identify)]
         for source in self.settings.source:
-            body = open_source(source, self.accept, self.refused, self.settings.station.data)
+            data = self.settings.station.data
+            body = open_source(source, self.accept, self.refused, self.spool.alarm, data)
+            self.sources[source.name] = body
             bodies.append((f"source-{source.name}", body.run))
         return [Watched(name, body, self._stopping, self._failed) for name, body in bodies]
 
@@ -194,6 +197,11 @@ class Station:
                 stopping.wait(_SWEEP)
                 continue
             swept = sweeper.sweep(time.time())
+            if swept.expired:
+                text = (
+                    f"{swept.expired} frames waited for the cloud for too long; the edge's labels are final"
+                )
+                self.spool.alarm("cloud-failed", text)
             if swept.images or swept.records or swept.expired:
                 log.info("swept", images=swept.images, records=swept.records, expired=swept.expired)
             stopping.wait(_SWEEP)
@@ -230,6 +238,7 @@ class Station:
             "uptime_s": time.time() - self.started,
             "spool": self.spool.depth(),
             "counters": self.spool.counters(),
+            "sources": {name: source.state for name, source in self.sources.items()},
             "lines": {name: runner.status() for name, runner in self.runners.items()},
             "threads": {t.name: {"alive": t.alive, "failures": t.failures} for t in self.threads},
             "cloud": None if self.settings.cloud is None else self.settings.cloud.url,
