@@ -150,6 +150,28 @@ def test_harder_defects_are_smaller_and_fainter() -> None:
         assert measured(kind, 0.05)[0] > 2 * measured(kind, 0.95)[0], kind
 
 
+def test_an_extent_makes_marks_small_and_leaves_them_plain() -> None:
+    def measured(extent: float) -> tuple[float, float]:
+        samples = [
+            draw_product(family, 5).render(i, kind, 0.3, 448, extent=extent)
+            for family in ("cast-surface", "leather", "bearing")
+            for i, kind in enumerate(("scratch", "stain", "dent"))
+        ]
+        lengths = [max(s.box[2] - s.box[0], s.box[3] - s.box[1]) for s in samples if s.box]
+        return float(np.median(lengths)), float(np.median([s.contrast for s in samples]))
+
+    plain, small = measured(1.0), measured(0.2)
+    assert small[0] < plain[0] / 3
+    assert small[1] > 0.6 * plain[1]
+    product = draw_product("wood", 1)
+    assert np.array_equal(
+        product.render(1, "stain", 0.4, SIZE).image, product.render(1, "stain", 0.4, SIZE, 0.0, 1.0).image
+    )
+    for extent in (0.0, 1.5, float("nan")):
+        with pytest.raises(DataError, match="extent"):
+            product.render(1, "stain", 0.4, SIZE, extent=extent)
+
+
 def test_contrast_is_what_its_words_say() -> None:
     sample = draw_product("brushed-metal", 3).render(2, "stain", 0.3, SIZE)
     x0, y0, x1, y1 = sample.box or (0, 0, 0, 0)

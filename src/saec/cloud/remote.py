@@ -228,22 +228,13 @@ class RemoteEngine:
         content: list[dict[str, Any]] = []
         for i, text in enumerate(user.split(IMAGE)):
             if i:
-                url = self._data_url(*next(pictures))
+                image, side = next(pictures)
+                url = data_url(resized(image, self._size(image, side)), self._jpeg)
                 content.append({"type": "image_url", "image_url": {"url": url}})
             if text:
                 content.append({"type": "text", "text": text})
         messages = [{"role": "system", "content": self._prompt.system}, {"role": "user", "content": content}]
         return {"model": self.name, "messages": messages}
-
-    def _data_url(self, image: Image, side: int) -> str:
-        picture, file = Pillow.fromarray(resized(image, self._size(image, side))), io.BytesIO()
-        if self._jpeg is None:
-            picture.save(file, "PNG", compress_level=1)
-            kind = "png"
-        else:
-            picture.save(file, "JPEG", quality=self._jpeg)
-            kind = "jpeg"
-        return f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode()}"
 
     def _size(self, image: Image, side: int) -> tuple[int, int]:
         height, width = image.shape[:2]
@@ -272,6 +263,17 @@ class RemoteEngine:
         head, *ends = found
         whole = all(len(end) == len(head) + 1 and end[:-1] == head for end in ends)
         self._label_ids = [end[-1] for end in ends] if whole else []
+
+
+def data_url(image: Image, jpeg: int | None = None) -> str:
+    """An image as it travels: PNG without loss, or JPEG of a quality."""
+    file = io.BytesIO()
+    if jpeg is None:
+        Pillow.fromarray(image).save(file, "PNG", compress_level=1)
+    else:
+        Pillow.fromarray(image).save(file, "JPEG", quality=jpeg)
+    kind = "png" if jpeg is None else "jpeg"
+    return f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
 def _tokens_read(answer: Any) -> int | None:

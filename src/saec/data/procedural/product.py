@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -90,6 +90,7 @@ class Product:
         difficulty: float = 0.5,
         size: int = 256,
         variation: float = 0.0,
+        extent: float = 1.0,
     ) -> Sample:
         """One frame, with benign variation of place, turn, light, material and noise, and perhaps a defect.
 
@@ -102,12 +103,16 @@ class Product:
             difficulty: 0 (plain) to 1 (at the limit of seeing); sets size and contrast.
             size: side in pixels, at least 64.
             variation: 0 (a line well kept) to 1 (light that drifts, dust, parts askew, poor focus).
+            extent: length of a surface or rim defect, as a share of what the difficulty asks for: small ones
+                of a strong contrast are drawn by it. Parts change as they do.
 
         Raises:
-            DataError: the kind is none of this product's, seed, difficulty, size or variation is out of
-                range, or the defect shows nowhere on this product.
+            DataError: the kind is none of this product's, seed, difficulty, size, variation or extent is out
+                of range, or the defect shows nowhere on this product.
         """
-        self._check(seed, kind, difficulty, size, variation)
+        self._check(seed, kind, difficulty, size, variation, extent)
+        aim = Aim.of(difficulty)
+        aim = replace(aim, radius=aim.radius * extent)
         rng = rng_of(self.family, self.seed, "variation", seed)
         varied = Variation.draw(variation, rng)
         view, camera = self._view(seed, size, varied), self._camera(seed, size, varied)
@@ -125,11 +130,11 @@ class Product:
                 clean,
                 self.design,
                 kind,
-                Aim.of(difficulty),
+                aim,
                 rng,
             )
         else:
-            defect = surface_defect(canvas, camera, clean, kind, Aim.of(difficulty), rng)
+            defect = surface_defect(canvas, camera, clean, kind, aim, rng)
         text = words.describe(kind, self.noun, defect.part, clean, defect.image, defect.mask, defect.box)
         return Sample(
             defect.image, clean, defect.mask, kind, text, difficulty, defect.contrast, defect.box, variation
@@ -138,7 +143,9 @@ class Product:
     def __reduce__(self) -> tuple[type[Product], tuple[str, int]]:
         return Product, (self.family, self.seed)
 
-    def _check(self, seed: int, kind: str | None, difficulty: float, size: int, variation: float) -> None:
+    def _check(
+        self, seed: int, kind: str | None, difficulty: float, size: int, variation: float, extent: float
+    ) -> None:
         kinds = self.kinds + self.extra_kinds
         if kind is not None and kind not in kinds:
             raise DataError(
@@ -150,6 +157,8 @@ class Product:
             raise DataError(f"difficulty {difficulty} is out of range", "take a number from 0 to 1")
         if not 0.0 <= variation <= 1.0:
             raise DataError(f"variation {variation} is out of range", "take a number from 0 to 1")
+        if not 0.0 < extent <= 1.0:
+            raise DataError(f"extent {extent} is out of range", "take a number above 0, to 1")
         if size < 64:
             raise DataError(f"size {size} is too small", "take at least 64 pixels")
 
