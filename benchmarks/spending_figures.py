@@ -1,0 +1,263 @@
+"""Figures of the benchmark of spending: rates of each way, paired intervals, table and plot."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from saec.bench.drawing import INK, STYLE, new_figure, save
+from saec.verdict import Spent
+
+Array = NDArray[np.float64]
+
+DEFECTS = ("small", "ordinary")
+DRAWS = 4000
+BLUE, ORANGE, GREEN = "#0072b2", "#d55e00", "#009e73"
+
+
+class Opinion(msgspec.Struct, frozen=True, kw_only=True):
+    """What the cloud thinks of one frame at one spending, and what the edge saw of it.
+
+    Attributes:
+        group: "good", "small" or "ordinary", as its defect is.
+        encoded: bytes of the images as they would travel; None where they were not counted.
+    """
+
+    line: str
+    way: str
+    frame: str
+    group: str
+    p: float
+    score: float
+    length: int
+    hit: bool
+    spent: Spent
+    encoded: int | None
+
+
+class Rates(msgspec.Struct, frozen=True, kw_only=True):
+    """One way against goods and one kind of defects, means over lines; intervals are of 95 %.
+
+    Attributes:
+        auroc: with its interval over lines and frames.
+        gain: AUROC less that of the base, on the same frames, with its interval over frames and that over
+            lines and frames.
+        accuracy: goods and defects weighing the same, at the threshold that is best on the other lines.
+        escape, overkill: at P = 0.5.
+    """
+
+    auroc: float
+    auroc_interval: tuple[float, float]
+    gain: float
+    gain_frames: tuple[float, float]
+    gain_lines: tuple[float, float]
+    accuracy: float
+    escape: float
+    overkill: float
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """One way: tokens and bytes per frame, and its rates by kind of defects."""
+
+    way: str
+    frame: float
+    references: float
+    text: float
+    kilobytes: float
+    rates: dict[str, Rates]
+
+
+class Figures(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that is printed.
+
+    Attributes:
+        base: the way that the others are held against.
+        frames: how many, by group.
+        edge: the detector's own mean AUROC, by kind of defects; likewise
+        hit: the share of defects that the hottest place touches, and
+        length: the median length of a defect in pixels.
+    """
+
+    base: str
+    lines: list[str]
+    frames: dict[str, int]
+    edge: dict[str, float]
+    hit: dict[str, float]
+    length: dict[str, float]
+    rows: list[Row]
+
+
+class _Draws:
+    """Resampled weights of every line's goods and defects, the same for each way, so that ways are paired."""
+
+    def __init__(self, counts: list[tuple[int, int]]) -> None:
+        rng = np.random.default_rng(0)
+        self.goods = [rng.multinomial(n, np.full(n, 1 / n), DRAWS) / n for n, _ in counts]
+        self.defects = [rng.multinomial(n, np.full(n, 1 / n), DRAWS) / n for _, n in counts]
+        lines = len(counts)
+        self.lines = rng.multinomial(lines, np.full(lines, 1 / lines), DRAWS) / lines
+
+    def areas(self, beats: list[Array]) -> Array:
+        """(lines, draws) AUROC of each draw.
+
+        Args:
+            beats: of each line, goods x defects: 1 where the defect ranks above the good, half in a tie.
+        """
+        by_line = zip(self.goods, beats, self.defects, strict=True)
+        return np.stack([np.einsum("dg,gk,dk->d", *weights) for weights in by_line])
+
+
+def figures(opinions: list[list[Opinion]], ways: list[str], base: str) -> Figures:
+    """Everything of the opinions on each line."""
+    first = [[o for o in line if o.way == base] for line in opinions]
+    draws = {kind: _Draws([(_count(line, "good"), _count(line, kind)) for line in first]) for kind in DEFECTS}
+    of_way = {way: [[o for o in line if o.way == way] for line in opinions] for way in ways}
+    return Figures(
+        base=base,
+        lines=[line[0].line for line in first],
+        frames={group: sum(_count(line, group) for line in first) for group in ("good", *DEFECTS)},
+        edge={k: float(np.mean([_beats(line, k, "score").mean() for line in first])) for k in DEFECTS},
+        hit={k: float(np.mean([o.hit for o in _of(first, k)])) for k in DEFECTS},
+        length={k: float(np.median([o.length for o in _of(first, k)])) for k in DEFECTS},
+        rows=[_row(way, lines, of_way[base], draws) for way, lines in of_way.items()],
+    )
+
+
+def _of(lines: list[list[Opinion]], group: str) -> list[Opinion]:
+    return [o for line in lines for o in line if o.group == group]
+
+
+def _row(way: str, lines: list[list[Opinion]], base: list[list[Opinion]], draws: dict[str, _Draws]) -> Row:
+    every = [o for line in lines for o in line]
+    return Row(
+        way=way,
+        frame=float(np.mean([o.spent.frame for o in every])),
+        references=float(np.mean([o.spent.references for o in every])),
+        text=float(np.mean([o.spent.text for o in every if o.spent.text is not None])),
+        kilobytes=float(np.mean([o.encoded for o in every if o.encoded is not None])) / 1e3,
+        rates={kind: _rates(lines, base, kind, draws[kind]) for kind in DEFECTS},
+    )
+
+
+def _rates(lines: list[list[Opinion]], base: list[list[Opinion]], kind: str, draws: _Draws) -> Rates:
+    beats, before = ([_beats(line, kind, "p") for line in of] for of in (lines, base))
+    areas = np.array([b.mean() for b in beats])
+    drawn, drawn_before = draws.areas(beats), draws.areas(before)
+    gains = drawn - drawn_before
+    goods, defects = _values(lines, "good"), _values(lines, kind)
+    return Rates(
+        auroc=float(areas.mean()),
+        auroc_interval=_interval((draws.lines * drawn.T).sum(axis=1)),
+        gain=float(areas.mean() - np.mean([b.mean() for b in before])),
+        gain_frames=_interval(gains.mean(axis=0)),
+        gain_lines=_interval((draws.lines * gains.T).sum(axis=1)),
+        accuracy=_accuracy(goods, defects),
+        escape=float(np.mean([(d < 0.5).mean() for d in defects])),
+        overkill=float(np.mean([(g >= 0.5).mean() for g in goods])),
+    )
+
+
+def _accuracy(goods: list[Array], defects: list[Array]) -> float:
+    """Mean over lines, each at the threshold that has the highest mean on the others."""
+    levels = np.unique(np.concatenate([*goods, *defects]))
+    right = np.stack(
+        [
+            ((g[:, None] < levels).mean(axis=0) + (d[:, None] >= levels).mean(axis=0)) / 2
+            for g, d in zip(goods, defects, strict=True)
+        ]
+    )
+    others = right.sum(axis=0) - right
+    return float(np.mean([line[np.argmax(rest)] for line, rest in zip(right, others, strict=True)]))
+
+
+def _beats(line: list[Opinion], kind: str, by: str) -> Array:
+    good, defect = (np.array([getattr(o, by) for o in line if o.group == g]) for g in ("good", kind))
+    above: Array = (defect > good[:, None]) + 0.5 * (defect == good[:, None])
+    return above
+
+
+def _values(lines: list[list[Opinion]], group: str) -> list[Array]:
+    return [np.array([o.p for o in line if o.group == group]) for line in lines]
+
+
+def _count(line: list[Opinion], group: str) -> int:
+    return sum(o.group == group for o in line)
+
+
+def _interval(samples: Array) -> tuple[float, float]:
+    low, high = np.quantile(samples, (0.025, 0.975))
+    return float(low), float(high)
+
+
+def print_figures(found: Figures) -> None:
+    """The tables as Markdown."""
+    counts = ", ".join(f"{n} {group}" for group, n in found.frames.items())
+    print(f"{len(found.lines)} lines ({', '.join(found.lines)}); frames: {counts}")
+    for kind in DEFECTS:
+        print(
+            f"{kind} defects: {found.length[kind]:.0f} px long in the median; the hottest place touches "
+            f"{100 * found.hit[kind]:.0f} %; the edge's own AUROC {found.edge[kind]:.3f}"
+        )
+        print(
+            "\n| shown | frame | references | text | kB | AUROC | over "
+            f"{found.base} | over lines too | accuracy | escapes | overkill |\n|{'---|' * 11}"
+        )
+        for row in found.rows:
+            r = row.rates[kind]
+            gain = [f"{100 * low:+.1f} to {100 * high:+.1f}" for low, high in (r.gain_frames, r.gain_lines)]
+            taken = (row.frame, row.references, row.text, row.kilobytes)
+            print(
+                f"| {row.way} | {' | '.join(f'{value:.0f}' for value in taken)} | {r.auroc:.3f} "
+                f"| {100 * r.gain:+.1f} ({gain[0]}) | {gain[1]} | {100 * r.accuracy:.1f} "
+                f"| {100 * r.escape:.0f} | {100 * r.overkill:.0f} |"
+            )
+        print()
+
+
+def write_plot(found: Figures, stem: Path) -> None:
+    """AUROC against the frame's visual tokens, a panel for each kind of defects."""
+    from matplotlib import rc_context
+
+    with rc_context(STYLE):
+        figure = new_figure(8.0, 3.4)
+        for axes, kind in zip(figure.subplots(1, 2, sharey=True), DEFECTS, strict=True):
+            for prefix, colour, label in (
+                ("whole", BLUE, "whole frame, by its side"),
+                ("crop", ORANGE, "small whole + crop of the hottest place"),
+                ("scene", GREEN, "scene"),
+            ):
+                rows = [row for row in found.rows if _sort(row.way) == prefix]
+                x = [row.frame for row in rows]
+                y = [row.rates[kind].auroc for row in rows]
+                ends = np.array([row.rates[kind].auroc_interval for row in rows]).T
+                alone = len(rows) == 1
+                axes.errorbar(
+                    x,
+                    y,
+                    np.abs(ends - y),
+                    fmt="*" if alone else "o-",
+                    ms=10 if alone else 5,
+                    color=colour,
+                    lw=1.2,
+                    elinewidth=0.7,
+                    capsize=2,
+                    label=label,
+                )
+                for row, at, height in zip(rows, x, y, strict=True):
+                    name = "" if alone else row.way.replace("whole ", "").replace(" + crop ", "+")
+                    axes.annotate(
+                        name, (at, height), (4, -10), textcoords="offset points", fontsize=7, color=INK
+                    )
+            axes.set_title(f"{kind} defects, {found.length[kind]:.0f} px of 672", fontsize=9)
+            axes.set_xlabel("visual tokens of the frame")
+            axes.set_xlim(0, None)
+        figure.axes[0].set_ylabel("AUROC, mean over lines")
+        figure.axes[1].legend(loc="lower right", fontsize=8)
+        save(figure, stem)
+
+
+def _sort(way: str) -> str:
+    return "scene" if way == "scene" else "crop" if "crop" in way else "whole"
