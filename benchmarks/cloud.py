@@ -175,6 +175,19 @@ def grid(bench: Bench) -> None:
         line(f"{batch}, {side}, {references}", row, f" {100 * needed * row.frames / rate:.0f} % |")
 
 
+def short(bench: Bench) -> None:
+    """The two ends of the ladder and eight bits, end to end from files."""
+    loop = plain(bench, full=True)
+    loop.files(bench.paths[:BATCH], SEED_SIDE, BATCH, bench.args.threads)
+    print("\n| end to end from files | frames/s | J/frame | GiB |\n|---|---|---|---|")
+    few = bench.paths[: 2 * BATCH]
+    line("the seed's loop", timed(lambda: loop.files(few, SEED_SIDE, BATCH, 1), bench.args.gpu))
+    bench.settle(bench.from_files(bench.engine, 4 * BATCH, 1))
+    run = bench.from_files(bench.engine, bench.args.count, 1)
+    line("ours, bfloat16", timed(lambda: run, bench.args.gpu))
+    fp8(bench)
+
+
 def latency(bench: Bench) -> None:
     """One frame at an idle engine, from a decoded image of 1024 x 1024 pixels to its opinion."""
     engine = bench.engine.asked_with(batch=1, side=SIDE, references=1)
@@ -308,6 +321,7 @@ PARTS = {
     "arrays": arrays,
     "latency": latency,
     "grid": grid,
+    "short": short,
     "fp8": fp8,
     "four": four,
 }

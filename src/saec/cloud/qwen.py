@@ -58,7 +58,7 @@ LABEL_TOKENS = 1
 _CUTTERS = 16
 """Most threads that resize images."""
 
-_UNDER_WAY = 1
+_UNDER_WAY = 2
 """Batches that the device has on its queue while the next one is cut."""
 
 _CHECK_SIDE, _CHECKS = 448, 24

@@ -44,7 +44,7 @@ def read_weights(bare: Any, adapter: str | None, *, fp8: bool) -> Weights:
     Args:
         bare: the model without peft's wrapper; its layers become views into packed matrices.
         adapter: that takes effect.
-        fp8: hold the language model's products in eight bits, beside the others.
+        fp8: hold the layers' products in eight bits, beside the others.
     """
     visual, language = bare.model.visual, bare.model.language_model
     convolution = visual.patch_embed.proj.weight.detach()
@@ -55,7 +55,7 @@ def read_weights(bare: Any, adapter: str | None, *, fp8: bool) -> Weights:
     held = four_bit(language.layers[0].mlp.down_proj)
     return Weights(
         Linear(convolution.flatten(1)),
-        [pack_vision(block, adapter) for block in visual.blocks],
+        [pack_vision(block, adapter, fp8=fp8) for block in visual.blocks],
         visual.merger.ln_q.weight.detach(),
         pack([visual.merger.mlp[0]], adapter),
         pack([visual.merger.mlp[2]], adapter),
