@@ -31,11 +31,13 @@ from cloud_plain import PlainLoop, batch_windows
 from cloud_work import Row, in_turn, matrix_rate, operations, settle, timed, write_files, write_weights
 
 from saec.cloud import open_engine
+from saec.cloud.chat import scoring_text
 from saec.cloud.fast.model import FastModel
 from saec.cloud.feeding import ahead
 from saec.cloud.pixels import Preprocessing, resized
 from saec.config import CloudConfig
 from saec.data.images import read_image
+from saec.prompts import PROMPTS
 from saec.verdict import CloudQuery, Frame, Image
 
 SIDE, SEED_SIDE, BATCH = 448, 512, 24
@@ -170,9 +172,19 @@ def grid(bench: Bench) -> None:
         bench.settle(bench.from_arrays(engine, side, 3 * batch, references))
         count = max(6 * batch, round(bench.args.seconds * bench.args.expected * (SIDE / side) ** 2))
         row = timed(lambda: bench.from_arrays(engine, side, count, references), bench.args.gpu)  # noqa: B023
-        layout = list(bench.engine.core.fast._layouts.values())[-1]
-        needed = operations(bench.engine.core.model.config, side, len(layout.suffix), len(layout.prefix))
+        suffix, prefix = positions(bench, side, references)
+        needed = operations(bench.engine.core.model.config, side, suffix, prefix)
         line(f"{batch}, {side}, {references}", row, f" {100 * needed * row.frames / rate:.0f} % |")
+
+
+def positions(bench: Bench, side: int, references: int) -> tuple[int, int]:
+    """Tokens from the frame's first on, and before it."""
+    core, blank = bench.engine.core, np.zeros((side, side, 3), np.uint8)
+    talk = core.prepare(scoring_text(PROMPTS[bench.args.prompt], references), [blank] * (references + 1))
+    image = core.model.config.image_token_id
+    shown = (side // core.unit) ** 2
+    behind = talk.ids[::-1].index(image) + shown
+    return behind, len(talk.ids) - behind
 
 
 def short(bench: Bench) -> None:
