@@ -153,7 +153,8 @@ def test_no_question_to_the_database_grows_with_the_records(spool: Spool, clock:
     asked: list[str] = []
     decide(spool, accept(spool, "a"))
     decide(spool, accept(spool, "b"), deliver=False)
-    spool._db.set_trace_callback(asked.append)
+    for db in (spool._db, spool._writer):
+        db.set_trace_callback(asked.append)
     seq = accept(spool, "c")
     for line in (None, "cell"):
         for state in ("accepted", "asked"):
@@ -166,7 +167,8 @@ def test_no_question_to_the_database_grows_with_the_records(spool: Spool, clock:
         sweeper(spool, Retention(images=rule)).sweep(clock.now)  # type: ignore[arg-type]
     spool.verdicts(seq)
     spool._held("20261125-19")
-    spool._db.set_trace_callback(None)
+    for db in (spool._db, spool._writer):
+        db.set_trace_callback(None)
     slow = set()
     for sql in asked:
         if sql.startswith(("SELECT", "DELETE", "UPDATE")):

@@ -254,11 +254,34 @@ def test_threads_with_one_key_make_one_frame(spool: Spool) -> None:
 
 def test_who_watches_a_frame_is_told_of_its_verdicts_and_of_no_other_s(spool: Spool) -> None:
     one, other = (spool.accept(new(key), b"1").seq for key in ("a", "b"))
-    told: list[str] = []
-    with spool.watch(one, lambda: told.append("first")), spool.watch(one, lambda: told.append("second")):
+    told: list[tuple[str, str]] = []
+    with (
+        spool.watch(one, lambda v: told.append(("first", v.id))),
+        spool.watch(one, lambda v: told.append(("second", v.id))),
+    ):
         spool.decide(other, "final", verdict("b"))
         assert told == []
         spool.decide(one, "provisional", verdict("a"))
-        assert told == ["first", "second"]
+        assert told == [("first", "a"), ("second", "a")]
     spool.decide(one, "final", verdict("a"))
-    assert told == ["first", "second"]
+    assert len(told) == 2
+
+
+def test_reading_and_watching_wait_for_no_write(spool: Spool) -> None:
+    """The server's own thread watches: were it to wait for a sync, all requests would."""
+    seq = spool.accept(new("a"), b"1").seq
+    with spool._transaction() as db:
+        db.execute("UPDATE frames SET state = 'done' WHERE seq = ?", (seq,))
+        done: list[str] = []
+
+        def read() -> None:
+            with spool.watch(seq, lambda _: None):
+                done.append(spool.frame(seq).state)
+                done.append(str(spool.depth()["accepted"]))
+                done.append(str(spool.accept(new("a"), b"1").duplicate))
+
+        thread = threading.Thread(target=read)
+        thread.start()
+        thread.join(20)
+        assert done == ["accepted", "1", "True"]
+    assert spool.frame(seq).state == "done"

@@ -23,6 +23,7 @@ from saec.station.metrics import CONTENT_TYPE, metrics_text
 from saec.station.records import Held, NewFrame
 from saec.station.sources import LARGEST
 from saec.station.station import Station
+from saec.verdict import Verdict
 from saec.web.access import Tokens
 from saec.web.bodies import BODY_SECONDS, read_body
 
@@ -184,20 +185,25 @@ def make_app(station: Station, tokens: Tokens) -> FastAPI:
 
 async def _verdict(station: Station, seq: int, wait: float) -> Any:
     """The first verdict on a frame, or null when none has come in time."""
-    loop, told = asyncio.get_running_loop(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    first: asyncio.Future[Verdict] = loop.create_future()
 
-    def tell() -> None:
+    def note(verdict: Verdict) -> None:
+        if not first.done():
+            first.set_result(verdict)
+
+    def tell(verdict: Verdict) -> None:
         with contextlib.suppress(RuntimeError):  # the server has gone meanwhile
-            loop.call_soon_threadsafe(told.set)
+            loop.call_soon_threadsafe(note, verdict)
 
     with station.spool.watch(seq, tell):
-        verdicts = await asyncio.to_thread(station.spool.verdicts, seq)
-        if not verdicts:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(told.wait(), wait)
-            verdicts = await asyncio.to_thread(station.spool.verdicts, seq)
-    first = verdicts.get("provisional") or verdicts.get("final")
-    return None if first is None else msgspec.to_builtins(first)
+        earlier = await asyncio.to_thread(station.spool.verdicts, seq)
+        for state in ("provisional", "final"):
+            if state in earlier:
+                note(earlier[state])
+        with contextlib.suppress(TimeoutError):
+            return msgspec.to_builtins(await asyncio.wait_for(first, wait))
+    return None
 
 
 def _record(station: Station, frame: Held) -> dict[str, Any]:

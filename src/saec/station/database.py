@@ -91,6 +91,13 @@ def open_database(path: Path) -> sqlite3.Connection:
     return db
 
 
+def open_beside(path: Path) -> sqlite3.Connection:
+    """A connection that reads what is committed, and does not wait while another one writes and syncs."""
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30.0)
+    db.execute("PRAGMA query_only = ON")
+    return db
+
+
 def write_synced(path: Path, data: bytes) -> None:
     """A new file whose bytes are on the disk; its name is there once its folder is synced as well.
 

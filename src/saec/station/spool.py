@@ -14,6 +14,7 @@ import hashlib
 import os
 import shutil
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ from pathlib import Path
 import msgspec
 
 from saec.errors import SpoolError, SpoolFullError
-from saec.station.database import is_full, open_database, own, sync_folder
+from saec.station.database import is_full, open_beside, open_database, own, sync_folder
 from saec.station.groups import Groups
 from saec.station.images import ImageFiles
 from saec.station.reading import SpoolReader, frame_id
@@ -66,9 +67,12 @@ class Spool(SpoolReader):
     ) -> None:
         self.images = ImageFiles(folder / "images")
         self.sinks, self.limits, self._clock = tuple(sinks), limits or SpoolLimits(), clock
-        self._watches: dict[int, list[Callable[[], None]]] = {}
+        self._watches: dict[int, list[Callable[[Verdict], None]]] = {}
         self._owner = own(folder / "spool.lock")
-        super().__init__(folder, open_database(folder / "spool.sqlite"))
+        self._writing = threading.RLock()  # held while something is synced, so by no one who may not wait
+        self._counting = threading.Lock()
+        self._writer = open_database(folder / "spool.sqlite")
+        super().__init__(folder, open_beside(folder / "spool.sqlite"))
         self._open_frames, self._bytes = 0, 0
         self._arriving: list[int] = []  # bytes of each frame that is being taken over
         self._rows: Groups[_Row, Accepted | SpoolError] = Groups(self._insert)
@@ -79,8 +83,9 @@ class Spool(SpoolReader):
 
     def close(self) -> None:
         """Checkpoint and let the folder go."""
-        with self._lock:
-            self._db.close()
+        super().close()
+        with self._writing:
+            self._writer.close()
             os.close(self._owner)
 
     # frames in
@@ -93,7 +98,9 @@ class Spool(SpoolReader):
             SpoolError: the key was used for another image.
         """
         sha256 = hashlib.sha256(data).hexdigest()
-        if (known := self._known(frame, sha256)) is not None:
+        with self._lock:
+            known = self._known(self._db, frame, sha256)
+        if known is not None:
             return known
         try:
             with self._room(len(data)):
@@ -103,11 +110,10 @@ class Spool(SpoolReader):
                 raise
             raise SpoolFullError(f"the disk under {self.folder} is full", "make room on the disk") from e
 
-    def _known(self, frame: NewFrame, sha256: str) -> Accepted | None:
-        with self._lock:
-            row = self._db.execute(
-                "SELECT seq, sha256 FROM frames WHERE line = ? AND key = ?", (frame.line, frame.key)
-            ).fetchone()
+    def _known(self, db: sqlite3.Connection, frame: NewFrame, sha256: str) -> Accepted | None:
+        row = db.execute(
+            "SELECT seq, sha256 FROM frames WHERE line = ? AND key = ?", (frame.line, frame.key)
+        ).fetchone()
         if row is None:
             return None
         if row[1] != sha256:
@@ -119,13 +125,13 @@ class Spool(SpoolReader):
     @contextmanager
     def _room(self, size: int) -> Iterator[None]:
         """Keep room for a frame while it is taken over, beside the others that are."""
-        with self._lock:
+        with self._counting:
             self._check_room(size)
             self._arriving.append(size)
         try:
             yield
         finally:
-            with self._lock:
+            with self._counting:
                 self._arriving.remove(size)
 
     def _check_room(self, size: int) -> None:
@@ -175,7 +181,7 @@ class Spool(SpoolReader):
         self, db: sqlite3.Connection, frame: NewFrame, image: Path, size: int, sha256: str
     ) -> Accepted | SpoolError:
         try:
-            known = self._known(frame, sha256)  # from another thread, a moment ago
+            known = self._known(db, frame, sha256)  # from another thread, a moment ago
         except SpoolError as e:
             return e
         if known is not None:
@@ -248,21 +254,21 @@ class Spool(SpoolReader):
             label = {0: "good", 1: "defect"}.get(-1 if verdict.label is None else verdict.label, "error")
             self._count(db, f"verdict:{verdict.line}:{state}:{label}:{verdict.decided_by}", 1)
             self._open_frames -= after == "done"
-        with self._lock:
+        with self._counting:
             watches = list(self._watches.get(seq, ()))
         for told in watches:
-            told()
+            told(verdict)
         return True
 
     @contextmanager
-    def watch(self, seq: int, told: Callable[[], None]) -> Iterator[None]:
-        """Have a function called after each verdict on a frame, by the thread that has written it."""
-        with self._lock:
+    def watch(self, seq: int, told: Callable[[Verdict], None]) -> Iterator[None]:
+        """Have a function called with each verdict on a frame, by the thread that has written it."""
+        with self._counting:
             self._watches.setdefault(seq, []).append(told)
         try:
             yield
         finally:
-            with self._lock:
+            with self._counting:
                 self._watches[seq].remove(told)
                 if not self._watches[seq]:
                     del self._watches[seq]
@@ -373,15 +379,15 @@ class Spool(SpoolReader):
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
+        with self._writing:
             before = self._open_frames, self._bytes
-            self._db.execute("BEGIN IMMEDIATE")
+            self._writer.execute("BEGIN IMMEDIATE")
             try:
-                yield self._db
-                self._db.execute("COMMIT")
+                yield self._writer
+                self._writer.execute("COMMIT")
             except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
                 self._open_frames, self._bytes = before
                 raise
 
