@@ -208,9 +208,10 @@ class CloudConfig(msgspec.Struct, frozen=True, kw_only=True):
             the log-probabilities of the two answers over five crops, "generate" lets the model write.
         views: flips and turns of frame and references that are averaged, 1 to 8; None takes the
             checkpoint's own.
-        dtype: the arithmetic; "auto" is bfloat16 on a GPU and float32 on a CPU. "fp8" computes the
-            language model's products in eight bits, "4bit" holds its weights in four (NF4). Scores
-            differ a little between them: calibrate with what will serve.
+        tokens: that an image may take, the budget of visual tokens; None sets no other limit than the side.
+        dtype: the arithmetic; "auto" is bfloat16 on a GPU and float32 on a CPU. "fp8" computes both
+            towers' products in eight bits, "4bit" holds the language model's weights in four (NF4).
+            Scores differ a little between them: calibrate with what will serve.
         spending: what of a frame it is shown.
         remote: the service that has the model under its name, instead of this process.
     """
@@ -218,6 +219,7 @@ class CloudConfig(msgspec.Struct, frozen=True, kw_only=True):
     model: str = "small"
     adapter: str | None = None
     side: int | None = None
+    tokens: int | None = None
     batch: int = 8
     references: int = 1
     prompt: str | None = None

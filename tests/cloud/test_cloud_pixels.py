@@ -68,3 +68,16 @@ def test_a_damaged_preprocessor_file_is_named(tmp_path):
         Preprocessing.read(tmp_path)
     with pytest.raises(ModelError, match="cannot be used"):
         Preprocessing.read(tmp_path / "nowhere")
+
+
+@given(height=sides, width=sides, most=st.integers(1, 600), square=st.booleans())
+def test_a_budget_of_tokens_is_kept(height, width, most, square):
+    h, w = fit_size(height, width, 448, 28, square=square, most=most)
+    assert h % 28 == w % 28 == 0
+    free = fit_size(height, width, 448, 28, square=square)
+    assert (h // 28) * (w // 28) <= most or 1 in (h // 28, w // 28)
+    assert h * w <= free[0] * free[1] or h * w <= most * 28**2
+
+
+def test_a_budget_that_is_never_reached_changes_nothing():
+    assert fit_size(300, 900, 448, 28, most=10_000) == fit_size(300, 900, 448, 28)

@@ -25,6 +25,7 @@ PLAIN = {
     "prompt": None,
     "views": None,
     "cloud_side": None,
+    "cloud_tokens": None,
     "dtype": "auto",
     "device": "auto",
 }

@@ -63,7 +63,7 @@ _ADAPTER = re.compile(r"([A-Za-z0-9][\w.+-]{0,62})=(.+)")
     type=click.Choice(get_args(Arithmetic)),
     default=_MODEL.dtype,
     show_default=True,
-    help="The arithmetic; fp8 and 4bit are for the language model alone.",
+    help="The arithmetic: products in 32, 16 or 8 bits, or the language model held in 4.",
 )
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info")
 def command(

@@ -92,6 +92,12 @@ def cloud_options(function: F) -> F:
         ),
         click.option("--cloud-side", type=click.IntRange(min=28), help="Side of the cloud's input, pixels."),
         click.option(
+            "--cloud-tokens",
+            type=click.IntRange(min=1),
+            help="Visual tokens that an image may take; its side shrinks to that. Default: the side alone "
+            "decides.",
+        ),
+        click.option(
             "--spend",
             type=click.Choice(get_args(Spend)),
             default=_CLOUD.spending.rule,
@@ -104,7 +110,7 @@ def cloud_options(function: F) -> F:
             type=click.Choice(get_args(Arithmetic)),
             default=_CLOUD.dtype,
             show_default=True,
-            help="The cloud's arithmetic; fp8 and 4bit are for its language model alone.",
+            help="The cloud's arithmetic: products in 32, 16 or 8 bits, or the language model held in 4.",
         ),
         click.option("--device", default=_CLOUD.device, show_default=True, help="auto, cpu, cuda or cuda:N."),
     )
@@ -259,6 +265,7 @@ def open_cloud(
     prompt: str | None,
     views: int | None,
     cloud_side: int | None,
+    cloud_tokens: int | None,
     dtype: Any,
     device: str,
     scoring: Scoring = _CLOUD.scoring,
@@ -279,6 +286,7 @@ def open_cloud(
             remote=remote,
             adapter=None if adapter is None else str(adapter),
             side=cloud_side,
+            tokens=cloud_tokens,
             batch=batch,
             references=references,
             prompt=prompt,

@@ -59,6 +59,7 @@ class Plan:
         crops: five crops instead of the whole frame.
         spending: what of the frame is shown.
         beside: whole and crop go into one conversation; else they are shown in turn.
+        most: tokens that an image may take.
     """
 
     side: int
@@ -68,6 +69,7 @@ class Plan:
     crops: bool = False
     spending: Spending = field(default_factory=Spending)
     beside: bool = False
+    most: int | None = None
 
 
 def asks_of(query: CloudQuery, plan: Plan) -> list[Ask]:

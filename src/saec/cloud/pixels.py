@@ -66,7 +66,9 @@ class Preprocessing:
             raise ModelError(f"{path} cannot be used: {e}", "restore the checkpoint's own file") from e
 
 
-def fit_size(height: int, width: int, side: int, unit: int, *, square: bool = False) -> tuple[int, int]:
+def fit_size(
+    height: int, width: int, side: int, unit: int, *, square: bool = False, most: int | None = None
+) -> tuple[int, int]:
     """The size, in multiples of ``unit`` pixels, at which the model sees an image.
 
     About side x side pixels with the image's aspect; among nearly equal choices a multiple of
@@ -77,15 +79,22 @@ def fit_size(height: int, width: int, side: int, unit: int, *, square: bool = Fa
         side: square root of the wanted number of pixels.
         unit: pixels per token and side (28 for Qwen2.5-VL).
         square: ignore the aspect, for a checkpoint that has seen squares only.
+        most: tokens that the image may take; the side shrinks to it.
 
     Returns:
         Height and width in pixels.
     """
+    if most is not None:
+        side = max(unit, min(side, unit * math.isqrt(most)))
     if square:
         rounded = max(unit, round(side / unit) * unit)
         return rounded, rounded
     root = math.sqrt(height / width)
     choices = [(h, w) for h in _around(side * root, unit) for w in _around(side / root, unit)]
+    if most is not None:
+        # A strip that is longer than all tokens in one row takes the fewest that it can.
+        fewest = min(h * w for h, w in choices)
+        choices = [(h, w) for h, w in choices if h * w <= max(most * unit**2, fewest)]
     return min(choices, key=lambda size: (_misfit(size, height / width, side), size))
 
 

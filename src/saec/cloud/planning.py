@@ -41,6 +41,7 @@ def plan_of(config: CloudConfig, card: Card, prompt: Prompt) -> Plan:
         crops=config.scoring == "rank",
         spending=config.spending,
         beside=prompt.beside is not None and card.max_references is None,
+        most=config.tokens,
     )
 
 

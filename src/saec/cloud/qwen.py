@@ -262,7 +262,7 @@ class QwenEngine:
 
     def _size(self, image: Image, side: int) -> tuple[int, int]:
         height, width = image.shape[:2]
-        return fit_size(height, width, side, self.core.unit, square=self._square)
+        return fit_size(height, width, side, self.core.unit, square=self._square, most=self._plan.most)
 
     def _tokens(self, image: Image, side: int) -> int:
         height, width = self._size(image, side)

@@ -57,10 +57,12 @@ class Cloud:
         name = f"{self.engine.name}+{self.config.adapter}" if self.config.adapter else self.engine.name
         context = f"prompt={self.prompt} references={self.config.references}"
         side = "" if self.config.side is None else f" side={self.config.side}"
+        tokens = "" if self.config.tokens is None else f" tokens={self.config.tokens}"
+        bits = f" dtype={self.config.dtype}" if self.config.dtype in ("fp8", "4bit") else ""
         scoring = "" if self.config.scoring == "threshold" else f" scoring={self.config.scoring}"
         views = "" if self.views == 1 else f" views={self.views}"
         spend = "" if self.config.spending.rule == "whole" else f" spend={_spelt(self.config.spending)}"
-        return f"{name}@{self.weights_hash[:12]} {context}{side}{scoring}{views}{spend}"
+        return f"{name}@{self.weights_hash[:12]} {context}{side}{tokens}{bits}{scoring}{views}{spend}"
 
 
 def _spelt(spending: Spending) -> str:
