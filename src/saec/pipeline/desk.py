@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 
-from saec.pipeline.channel import AbortedError
+from saec.pipeline.channel import Closable
 from saec.pipeline.waiting import Pending
 from saec.schedule.dispatch import Dispatch
 from saec.verdict import CloudState
 
 
-class Desk:
+class Desk(Closable):
     """Keeps what is on its way to the cloud, and answers for it when a deadline comes near.
 
     Args:
@@ -28,12 +27,10 @@ class Desk:
         stand_in: Callable[[Pending], None],
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
+        super().__init__()
         self._dispatch = dispatch
         self._stand_in = stand_in
         self._clock = clock
-        self._changed = threading.Condition()
-        self._closed = False
-        self._aborted = False
 
     def state(self, taken: float) -> CloudState:
         """What is known of the cloud now, for a frame that was taken then."""
@@ -108,27 +105,10 @@ class Desk:
     def wait_answered(self) -> None:
         """Wait until every frame that was held has a verdict."""
         with self._changed:
-            self._changed.wait_for(lambda: self._aborted or not self._dispatch.held)
-            self._check()
+            self._wait_for(lambda: not self._dispatch.held)
 
     def reset(self) -> None:
         """Forget what waits and what is under way; frames that are held keep their deadlines."""
         with self._changed:
             self._dispatch.reset(self._clock())
             self._changed.notify_all()
-
-    def close(self) -> None:
-        """No more frames will be held."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
-
-    def abort(self) -> None:
-        """Wake every waiting thread with ``AbortedError``."""
-        with self._changed:
-            self._aborted = True
-            self._changed.notify_all()
-
-    def _check(self) -> None:
-        if self._aborted:
-            raise AbortedError

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import tempfile
-import threading
 from collections import deque
 from pathlib import Path
 
 import msgspec
 
-from saec.pipeline.channel import AbortedError
+from saec.pipeline.channel import Closable
 from saec.pipeline.sources import Source
 from saec.verdict import Box, CloudState, EdgeRecord, Route
 
@@ -46,7 +45,7 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True):
     problem: str = ""
 
 
-class WaitingList:
+class WaitingList(Closable):
     """First in, first out; the head in memory and the rest in a temporary file.
 
     The file needs no durability: a frame that waits has no verdict yet, so a run that is resumed
@@ -58,14 +57,12 @@ class WaitingList:
     """
 
     def __init__(self, memory: int = 1024, folder: Path | None = None) -> None:
+        super().__init__()
         self._memory = memory
         self._head: deque[Pending] = deque()
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  closed by close_file
         self._read_at = 0
         self._spilled = 0
-        self._changed = threading.Condition()
-        self._closed = False
-        self._aborted = False
         self._encoder = msgspec.json.Encoder()
         self._decoder = msgspec.json.Decoder(Pending)
 
@@ -75,8 +72,7 @@ class WaitingList:
     def put(self, pending: Pending) -> None:
         """Append an entry; never waits."""
         with self._changed:
-            if self._aborted:
-                raise AbortedError
+            self._check()
             if self._spilled or len(self._head) >= self._memory:
                 self._file.seek(0, 2)
                 self._file.write(self._encoder.encode(pending) + b"\n")
@@ -88,27 +84,13 @@ class WaitingList:
     def take(self, most: int) -> list[Pending]:
         """Wait for entries and take at most that many; an empty list when closed and used up."""
         with self._changed:
-            self._changed.wait_for(lambda: self._aborted or self._closed or len(self) > 0)
-            if self._aborted:
-                raise AbortedError
+            self._wait_for(lambda: self._closed or len(self) > 0)
             taken: list[Pending] = []
             while len(taken) < most and len(self):
                 if not self._head:
                     self._refill()
                 taken.append(self._head.popleft())
             return taken
-
-    def close(self) -> None:
-        """Nothing more will be put."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
-
-    def abort(self) -> None:
-        """Wake every waiting thread with ``AbortedError``."""
-        with self._changed:
-            self._aborted = True
-            self._changed.notify_all()
 
     def close_file(self) -> None:
         """Give the temporary file back; to be called when no thread uses the list any more."""

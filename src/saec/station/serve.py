@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
 
 import structlog
@@ -15,6 +16,11 @@ from saec.station.station import Station
 from saec.web.access import Tokens
 from saec.web.serving import Patience, Server, listen, wait_for_signal
 
+_TURN = 0.0005
+"""Seconds after which a thread that computes in Python lets another have the interpreter. A look at a frame
+lets go of it at each call into OpenCV and OpenVINO; at Python's 5 ms a burst of requests would make it wait
+that long each time to have it back."""
+
 log = structlog.get_logger()
 
 
@@ -24,6 +30,7 @@ def serve(settings: Settings, *, cloud_for: CloudFor | None = None) -> None:
     Raises:
         SaecError: it cannot be started.
     """
+    sys.setswitchinterval(_TURN)
     tokens = Tokens(settings.station.tokens_file)
     with contextlib.closing(listen(settings.station.listen)) as bound:
         station = Station(settings, cloud_for=cloud_for)
