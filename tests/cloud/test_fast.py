@@ -135,6 +135,16 @@ def test_words_are_written_as_before_the_weights_were_packed(core):
     assert fresh.write([talk], tokens=12) == before
 
 
+def test_a_model_that_was_asked_can_still_be_trained(core):
+    fresh = QwenModel(SMALL, {}, CPU, torch.float32)
+    talk = _talk(core, 6, 0, (56, 56))
+    fresh.submit([talk]).result()
+    loss = fresh.model(**fresh.inputs([talk]), use_cache=False).logits[:, -1].logsumexp(-1).sum()
+    loss.backward()
+    gate = fresh.model.model.language_model.layers[0].mlp.gate_proj.weight
+    assert gate.grad is not None and gate.grad.abs().max() > 0
+
+
 @given(rows=st.integers(1, 13), columns=st.integers(1, 13))
 @settings(max_examples=40, deadline=None)
 def test_windows_hold_every_patch_once_and_come_back_in_order(core, rows, columns):

@@ -225,7 +225,9 @@ class FastModel:
 
     def _of(self, adapter: str | None) -> Weights:
         if adapter not in self._weights:
-            self._weights[adapter] = read_weights(self._bare, adapter, fp8=self._fp8)
+            # Ordinary tensors: the model's own layers become views into them, and may be trained later.
+            with torch.inference_mode(False):
+                self._weights[adapter] = read_weights(self._bare, adapter, fp8=self._fp8)
         return self._weights[adapter]
 
     @cached_property
