@@ -240,7 +240,7 @@ class ServiceConfig(msgspec.Struct, frozen=True, kw_only=True):
         queue: requests that may wait for the model; further ones are refused.
         rate: requests a second for each station's token; None sets no limit.
         max_pixels: of one image as it is sent.
-        max_images: of one request.
+        max_images: of one request; the default is four goods and a frame, each whole and near.
         max_bytes: of one request's body.
         max_tokens: of one answer.
         body_seconds: within which a body must have arrived.
@@ -254,7 +254,7 @@ class ServiceConfig(msgspec.Struct, frozen=True, kw_only=True):
     queue: int = 64
     rate: float | None = None
     max_pixels: int = 25_000_000
-    max_images: int = 8
+    max_images: int = 10
     max_bytes: int = 64 * 1024 * 1024
     max_tokens: int = 512
     body_seconds: float = 30.0
