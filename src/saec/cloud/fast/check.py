@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -11,13 +12,11 @@ import torch
 from numpy.typing import NDArray
 
 from saec.cloud.chat import scoring_text
+from saec.cloud.fast.model import Pending
+from saec.cloud.talks import Prepared
 from saec.errors import ModelError
 from saec.prompts import DEFAULT
 from saec.verdict import Image
-
-if TYPE_CHECKING:
-    from saec.cloud.qwen_model import QwenModel
-    from saec.cloud.talks import Prepared
 
 Ps = NDArray[np.float64]
 
@@ -76,7 +75,25 @@ class Agreement:
         return f"|dP| of {len(self.ours)} questions: {'; '.join(parts)}; flips {100 * self.flips:.1f} %"
 
 
-def compare(core: QwenModel, side: int, count: int) -> Agreement:
+class Asked(Protocol):
+    """What is asked both ways: a ``saec.cloud.qwen_model.QwenModel``."""
+
+    first: str | None
+
+    def prepare(self, text: str, images: Sequence[Image]) -> Prepared: ...
+
+    def tokens_of(self, text: str) -> list[int]: ...
+
+    def submit(
+        self, talks: Sequence[Prepared], tokens: Sequence[int] | None = None, *, adapter: str | None = None
+    ) -> Pending: ...
+
+    def logits(
+        self, talks: Sequence[Prepared], *, keep: int = 1, adapter: str | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]: ...
+
+
+def compare(core: Asked, side: int, count: int) -> Agreement:
     """Ask ``count`` questions about made images, each with one reference, all three ways."""
     text = scoring_text(DEFAULT, 1)
     reference, *images = probes(count + 1, side)
@@ -87,7 +104,7 @@ def compare(core: QwenModel, side: int, count: int) -> Agreement:
     return Agreement(ours, together, np.concatenate([_plain(core, [talk], labels) for talk in talks]))
 
 
-def check(core: QwenModel, *, exact: bool, rounded: bool, side: int, count: int) -> Agreement:
+def check(core: Asked, *, exact: bool, rounded: bool, side: int, count: int) -> Agreement:
     """Compare, and refuse a fast pass that is off.
 
     Args:
@@ -133,9 +150,9 @@ def probes(count: int, side: int) -> list[Image]:
     return made
 
 
-def _plain(core: QwenModel, talks: list[Prepared], labels: list[int]) -> Ps:
-    logits: Any = core.logits(talks, adapter=core.first)[0]
-    return _p(logits[:, -1][:, labels].float().cpu())
+def _plain(core: Asked, talks: Sequence[Prepared], labels: Sequence[int]) -> Ps:
+    logits, _ = core.logits(talks, adapter=core.first)
+    return _p(logits[:, -1][:, list(labels)].float().cpu())
 
 
 def _p(logits: torch.Tensor) -> Ps:

@@ -34,41 +34,36 @@ def pack_vision(block: Any, adapter: str | None, *, fp8: bool = False) -> Layer:
     """A block of the vision tower; with ``fp8`` its four products are in eight bits."""
     inner = block.mlp.gate_proj.out_features
     padded = -(-inner // _MULTIPLE) * _MULTIPLE
-    parts = [
-        pack([block.attn.qkv], adapter),
-        pack([block.attn.proj], adapter),
-        pack([block.mlp.gate_proj, block.mlp.up_proj], adapter, rows=padded),
-        pack([block.mlp.down_proj], adapter, columns=padded),
-    ]
-    qkv, out, widen, narrow = map(in_eight_bits, parts) if fp8 else parts
-    return Layer(
-        qkv,
-        out,
-        widen,
-        narrow,
-        block.norm1.weight.detach(),
-        block.norm2.weight.detach(),
+    return _layer(
+        [
+            pack([block.attn.qkv], adapter),
+            pack([block.attn.proj], adapter),
+            pack([block.mlp.gate_proj, block.mlp.up_proj], adapter, rows=padded),
+            pack([block.mlp.down_proj], adapter, columns=padded),
+        ],
+        (block.norm1, block.norm2),
+        fp8=fp8,
     )
 
 
 def pack_language(layer: Any, adapter: str | None, *, fp8: bool = False) -> Layer:
     """A layer of the language model; with ``fp8`` its four products are in eight bits."""
     attention, mlp = layer.self_attn, layer.mlp
-    parts = [
-        pack([attention.q_proj, attention.k_proj, attention.v_proj], adapter),
-        pack([attention.o_proj], adapter),
-        pack([mlp.gate_proj, mlp.up_proj], adapter),
-        pack([mlp.down_proj], adapter),
-    ]
-    qkv, out, widen, narrow = map(in_eight_bits, parts) if fp8 else parts
-    return Layer(
-        qkv,
-        out,
-        widen,
-        narrow,
-        layer.input_layernorm.weight.detach(),
-        layer.post_attention_layernorm.weight.detach(),
+    return _layer(
+        [
+            pack([attention.q_proj, attention.k_proj, attention.v_proj], adapter),
+            pack([attention.o_proj], adapter),
+            pack([mlp.gate_proj, mlp.up_proj], adapter),
+            pack([mlp.down_proj], adapter),
+        ],
+        (layer.input_layernorm, layer.post_attention_layernorm),
+        fp8=fp8,
     )
+
+
+def _layer(products: Sequence[Linear], norms: tuple[Any, Any], *, fp8: bool) -> Layer:
+    qkv, out, widen, narrow = map(in_eight_bits, products) if fp8 else products
+    return Layer(qkv, out, widen, narrow, *(norm.weight.detach() for norm in norms))
 
 
 def in_eight_bits(layer: Linear) -> Linear:
