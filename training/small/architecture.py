@@ -8,11 +8,15 @@ from pathlib import Path
 import torch
 from tokenizer import VOCABULARY, save_tokenizer
 from tokenizers import Tokenizer
+from torch.nn.functional import interpolate
 from transformers import GenerationConfig, Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
 from saec.prompts import V1
 
-SIDE = 224
+SIDE = 240
+PATCH = 10
+"""Small, so that a patch holds no more values than the width does and thin lines survive the embedding."""
+WINDOW = 120
 PROMPT = V1
 """What it is trained with, and so asked with."""
 HIDDEN = 256
@@ -23,7 +27,7 @@ LANGUAGE_LAYERS = 6
 def make_config(tokenizer: Tokenizer) -> Qwen2_5_VLConfig:
     """The configuration; every special id comes from the tokenizer.
 
-    ``rope_theta`` is 20 instead of a million: with 16 frequencies per head and images of 8 x 8
+    ``rope_theta`` is 20 instead of a million: with 16 frequencies per head and images of 12 x 12
     tokens, a million would leave the model all but blind to rows and columns.
     """
     token = {
@@ -54,7 +58,8 @@ def make_config(tokenizer: Tokenizer) -> Qwen2_5_VLConfig:
             "num_heads": 4,
             "out_hidden_size": HIDDEN,
             "fullatt_block_indexes": [1, 3, 5, 6],
-            "window_size": 112,
+            "patch_size": PATCH,
+            "window_size": WINDOW,
             "tokens_per_second": 2,
         },
         image_token_id=token["image_pad"],
@@ -71,6 +76,23 @@ def new_model(tokenizer: Tokenizer, seed: int) -> Qwen2_5_VLForConditionalGenera
     return Qwen2_5_VLForConditionalGeneration(make_config(tokenizer))
 
 
+def load_grown(folder: Path, tokenizer: Tokenizer) -> Qwen2_5_VLForConditionalGeneration:
+    """A checkpoint in float32; one of other patches sees ours as if they were scaled to its own."""
+    old = Qwen2_5_VLForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
+    side = old.config.vision_config.patch_size
+    if side == PATCH:
+        return old
+    weights = old.state_dict()
+    name = "model.visual.patch_embed.proj.weight"
+    scaling = interpolate(
+        torch.eye(PATCH**2).view(-1, 1, PATCH, PATCH), side, mode="bicubic", align_corners=False
+    )
+    weights[name] = (weights[name].flatten(-2) @ scaling.flatten(1).T).unflatten(-1, (PATCH, PATCH))
+    grown = Qwen2_5_VLForConditionalGeneration(make_config(tokenizer))
+    grown.load_state_dict(weights)
+    return grown
+
+
 def export(model: Qwen2_5_VLForConditionalGeneration, tokenizer: Tokenizer, folder: Path) -> None:
     """Write a complete checkpoint: bf16 safetensors in parts and every file that a loader wants."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -84,7 +106,7 @@ def export(model: Qwen2_5_VLForConditionalGeneration, tokenizer: Tokenizer, fold
         # Wide enough that a server leaves a picture alone that comes at the size it is to be seen at.
         "min_pixels": 56 * 56,
         "max_pixels": 448 * 448,
-        "patch_size": 14,
+        "patch_size": PATCH,
         "temporal_patch_size": 2,
         "merge_size": 2,
         "image_mean": [0.5, 0.5, 0.5],

@@ -1,7 +1,8 @@
 """Measure the small checkpoint on fresh procedural products; writes the figures of the data card.
 
 Products come from seeds that training cannot draw (2**31 and above). What is measured goes through the
-engine itself, with references (one, or --references) and with none.
+engine itself, with references (one, or --references) and with none. ``--bar`` prints what is asked of it at
+one difficulty: accuracy, the right kind among true alarms, and that a batch labels as single frames are.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import cv2
 import numpy as np
 
 from saec.cloud import open_engine
+from saec.cloud.checkpoint import find_checkpoint, read_card
 from saec.config import CloudConfig
 from saec.data.procedural import FAMILIES, HELD_OUT, draw_product
 from saec.errors import AnswerError, DataError
@@ -42,19 +44,26 @@ class Case:
         return self.kind != "good"
 
 
-def cases_of(job: tuple[str, int, int, Sequence[float]]) -> list[Case]:
-    """A good and a defect per difficulty of one product (family, seed), with so many references."""
+Job = tuple[str, int, int, Sequence[float], int]
+
+
+def cases_of(job: Job) -> list[Case]:
+    """A good and a defect per difficulty of one product.
+
+    Args:
+        job: family, seed, number of references, difficulties and side in pixels.
+    """
     cv2.setNumThreads(1)
-    family, seed, count, difficulties = job
+    family, seed, count, difficulties, size = job
     product = draw_product(family, seed)
     rng = np.random.default_rng(seed)
-    references = tuple(product.render(n, size=224).image for n in (0, *range(21, 20 + count)))
+    references = tuple(product.render(n, size=size).image for n in (0, *range(21, 20 + count)))
     found = []
     for n, difficulty in enumerate(difficulties, start=1):
-        good = product.render(n, size=224).image
+        good = product.render(n, size=size).image
         kind = product.kinds[int(rng.integers(len(product.kinds)))]
         try:
-            bad = product.render(100 + n, kind, difficulty, 224).image
+            bad = product.render(100 + n, kind, difficulty, size).image
         except DataError:
             continue  # this kind shows nowhere on this product; keep the classes balanced
         found += [
@@ -131,6 +140,31 @@ def words(engine: Any, cases: Sequence[Case], queries: Sequence[CloudQuery], bat
     return result
 
 
+def bar(
+    engine: Any, cases: Sequence[Case], queries: Sequence[CloudQuery], p: np.ndarray[Any, Any], args: Any
+) -> dict[str, Any]:
+    """What is asked of the checkpoint, of seen and of held-out families."""
+    found: dict[str, Any] = {}
+    for name, held in (("seen", False), ("held_out", True)):
+        mine = [i for i, c in enumerate(cases) if (c.family in HELD_OUT) == held]
+        alarms = [i for i in mine if cases[i].defect and p[i] >= 0.5]
+        said = [
+            answer
+            for at in range(0, len(alarms), args.batch)
+            for answer in _said(engine, queries, alarms[at : at + args.batch])
+        ]
+        right = sum(a is not None and a.kind == cases[i].kind for a, i in zip(said, alarms, strict=True))
+        found[name] = {
+            **figures([cases[i] for i in mine], p[mine]),
+            "true_alarms": len(alarms),
+            "kind_right": round(right / max(1, len(alarms)), 4),
+        }
+    step = max(1, len(cases) // max(1, args.singles))
+    singly = list(range(0, len(cases), step))[: args.singles]
+    same = sum((engine.judge([queries[i]])[0].p_defect >= 0.5) == (p[i] >= 0.5) for i in singly)
+    return found | {"asked_singly": len(singly), "same_label": int(same)}
+
+
 def _said(engine: Any, queries: Sequence[CloudQuery], which: Sequence[int]) -> list[Explanation | None]:
     """The explanations, None for each that does not parse: one of a batch spoils the call, so ask again."""
     try:
@@ -147,13 +181,22 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--difficulty", type=float, help="of all defects (default: 0.2, 0.5 and 0.8 in turn)")
     parser.add_argument("--references", type=int, default=1, help="good frames that are shown, from 1")
     parser.add_argument("--views", type=int, help="flips and turns that are averaged (default: the card's)")
+    parser.add_argument(
+        "--bar", action="store_true", help="at one difficulty (default: 0.5), the words of all true alarms"
+    )
+    parser.add_argument("--singles", type=int, default=300, help="frames that --bar also asks about singly")
+    parser.add_argument("--size", type=int, help="side of the frames in pixels (default: the checkpoint's)")
+    parser.add_argument("--device", default="auto")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--json", type=Path)
     args = parser.parse_args(argv)
+    if args.bar and args.difficulty is None:
+        args.difficulty = 0.5
     difficulties = DIFFICULTIES if args.difficulty is None else (args.difficulty,) * len(DIFFICULTIES)
+    size = args.size or read_card(find_checkpoint(args.model)).side
     jobs = [
-        (f, FIRST_SEED + i, args.references, difficulties)
+        (f, FIRST_SEED + i, args.references, difficulties, size)
         for i in range(args.products)
         for f in sorted(FAMILIES)
     ]
@@ -170,6 +213,7 @@ def main(argv: list[str] | None = None) -> int:
             references=args.references,
             views=args.views,
             dtype="float32",
+            device=args.device,
         )
     )
     report: dict[str, Any] = {}
@@ -177,10 +221,14 @@ def main(argv: list[str] | None = None) -> int:
     for name, queries in ((shown, paired), ("no_reference", [CloudQuery(f) for f in frames])):
         p = np.array([o.p_defect for o in engine.judge(queries)])
         report[name] = tables(cases, p)
-    if few:
+        if args.bar and queries is paired:
+            report["bar"] = bar(engine, cases, paired, p, args)
+            print(json.dumps(report["bar"], indent=1), flush=True)
+    if few and not args.bar:
         report["words"] = words(engine, cases[:few], paired[:few], args.batch)
     text = json.dumps({**report, "weights": engine.weights_hash}, indent=1)
     print(json.dumps({k: {g: v[g] for g in ("seen", "held_out")} for k, v in report.items()}, indent=1))
+    print(json.dumps({k: v["auroc"] for k, v in report[shown]["kind"].items()}))
     if args.json:
         args.json.write_text(text + "\n")
     return 0

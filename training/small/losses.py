@@ -1,4 +1,4 @@
-"""What a step learns from: the label, where the defect lies (twice), and the words.
+"""What a step learns from: the label, where and of what kind the defect is (twice), and the words.
 
 The label alone teaches nothing for thousands of steps; with the dense targets the plateau is left at
 once. The heads of the dense losses are thrown away at export.
@@ -6,55 +6,112 @@ once. The heads of the dense losses are thrown away at export.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from architecture import HIDDEN
-from fast import PATCHES, TOKENS, Fast, Layout, to_windows
+from fast import Fast, Geometry, Tree
+from source import ALL_KINDS, IGNORE, TAIL
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, binary_cross_entropy_with_logits, cross_entropy
 
-TAIL = 64
-"""Tokens of an answer, its end and the padding; longer ones are cut."""
 VISIBLE = 12
 """Pixels that a defect must have."""
-IGNORE = -100
-_DEFECTS = (2, 4)
-_REFERENCES = {1: (0, 3), 2: (0, 3), 3: (0, 1), 4: (0, 1)}
-"""Per query frame, the good frames of another specimen."""
+_CELL_WEIGHT = 8.0
+"""Of a defective cell."""
+_KIND_WEIGHT = 4.0
+"""Of the words' tokens up to the end of the kind, against the others."""
 
 
 @dataclass(frozen=True)
-class Layouts:
-    """Token layouts of the four kinds of question: with and without a reference, label and words."""
+class Trees:
+    """The conversations with and without a reference."""
 
-    pair: Layout
-    alone: Layout
-    words_pair: Layout
-    words_alone: Layout
+    pair: Tree
+    alone: Tree
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Ids of the label tokens, and of the end."""
+
+    good: int
+    defect: int
+    end: int
 
 
 class DenseHeads(nn.Module):
-    """Linear heads for the dense losses: per patch of the tower, and 2 x 2 cells per query token."""
+    """Linear heads: per patch of the tower, per query token (2 x 2 cells and a kind), per label."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.patch = nn.Linear(HIDDEN, 1)
-        self.token = nn.Linear(HIDDEN, 4)
+        self.patch = nn.Linear(HIDDEN, 1 + len(ALL_KINDS))
+        self.token = nn.Linear(HIDDEN, 4 + len(ALL_KINDS))
+        self.kind = nn.Linear(HIDDEN, len(ALL_KINDS))
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Augmented groups.
+
+    Attributes:
+        x: (groups, 5, 3, SIDE, SIDE), normalised.
+        masks: (groups, 2, SIDE, SIDE).
+        notes: (groups, 2, 2 + TAIL), see ``source.Arrays``.
+        still: (groups,) bool, whose geometry is as it was rendered.
+        pasted: (groups,) bool, whose second defect is no rendered one.
+    """
+
+    x: Tensor
+    masks: Tensor
+    notes: Tensor
+    still: Tensor
+    pasted: Tensor
 
 
 @dataclass(frozen=True)
 class Losses:
-    """Each as a scalar tensor; ``correct`` is the share of right labels of pairs."""
+    """Each as a scalar tensor; shares: ``correct`` labels with a reference, ``found`` of the defects among
+    them, ``named`` kinds (every token of the kind the likeliest)."""
 
     label: Tensor
     token: Tensor
     patch: Tensor
+    kind: Tensor
     words: Tensor
     correct: Tensor
+    found: Tensor
+    named: Tensor
 
     def total(self) -> Tensor:
-        return self.label + 2.0 * self.token + 1.0 * self.patch + 0.2 * self.words
+        return self.label + 2.0 * self.token + self.patch + 0.3 * self.kind + 0.7 * self.words
+
+    def rounded(self) -> dict[str, float]:
+        return {f.name: round(float(getattr(self, f.name).detach()), 4) for f in fields(self)}
+
+
+@dataclass(frozen=True)
+class _Truth:
+    """Of the four frames of each group.
+
+    Attributes:
+        label: (groups, 4) 0 or 1.
+        cells: (groups, 4, 2 * side, 2 * side), see ``_cells``.
+        kind: (groups, 4), ``IGNORE`` where there is none.
+        words: (groups, 2, TAIL) labels of the words' tokens.
+        weights: of those.
+        naming: (groups, 2, TAIL) bool, tokens up to the end of the kind.
+    """
+
+    label: Tensor
+    cells: Tensor
+    kind: Tensor
+    words: Tensor
+    weights: Tensor
+    naming: Tensor
+
+    def of(self, part: slice) -> _Truth:
+        return _Truth(*(getattr(self, f.name)[part] for f in fields(self)))
 
 
 class Objective:
@@ -62,91 +119,132 @@ class Objective:
 
     Args:
         fast, heads: the network and its dense heads.
-        layouts: the questions.
-        answers: ids of the label tokens (good, defect).
-        worded: number of last groups whose defects are put into words.
+        trees: the conversations.
+        answers: ids of the answers.
+        alone: number of last groups that are asked about without a reference.
     """
 
-    def __init__(
-        self, fast: Fast, heads: DenseHeads, layouts: Layouts, answers: tuple[int, int], worded: int
-    ) -> None:
-        self.fast, self.heads, self.layouts, self.worded = fast, heads, layouts, worded
-        self.answers = list(answers)
+    def __init__(self, fast: Fast, heads: DenseHeads, trees: Trees, answers: Answers, alone: int) -> None:
+        self.fast, self.heads, self.trees, self.alone = fast, heads, trees, alone
+        device = fast.back.device
+        # On the device from the start: a step must not wait for copies to it.
+        self.labels = torch.tensor([answers.good, answers.defect], device=device)
+        self.end = torch.tensor([answers.end], device=device)
+        self.weight = torch.tensor(_CELL_WEIGHT, device=device)
 
-    def __call__(self, x: Tensor, masks: Tensor, words: Tensor, pick: Tensor) -> Losses:
-        """Losses of groups.
+    def __call__(self, batch: Batch) -> Losses:
+        groups = len(batch.x)
+        features, tokens = self.fast.see(batch.x.flatten(0, 1))
+        tokens = tokens.view(groups, 5, *tokens.shape[1:])
+        truth = _truth(batch, self.fast.geometry)
+        where, what = self._patch_losses(features.view(groups, 5, *features.shape[1:]), truth)
+        pairs = slice(0, groups - self.alone)
+        said = batch.notes[..., 2:].clamp(min=0)
+        losses = self._judge(self.trees.pair, tokens[pairs], said[pairs], truth.of(pairs))
+        if self.alone:
+            rest = slice(groups - self.alone, None)
+            other = self._judge(self.trees.alone, tokens[rest], said[rest], truth.of(rest))
+            share = self.alone / groups
+            losses = [
+                a + share * (b - a) if i < 4 else a
+                for i, (a, b) in enumerate(zip(losses, other, strict=True))
+            ]
+        label, token, kind, words, *shares = losses
+        return Losses(label, token, where, kind + what, words, *shares)
 
-        Args:
-            x: (groups, 5, 3, SIDE, SIDE), normalised.
-            masks: (groups, 2, SIDE, SIDE).
-            words: (groups, 2, TAIL) ids of the answers.
-            pick: (groups, 4) 0 or 1: which reference each query gets.
-        """
-        groups = len(x)
-        features, tokens = self.fast.see(x.flatten(0, 1))
-        cells = _cells(masks)
-        patch = self._patch_loss(features.view(groups, 5, PATCHES**2, -1), cells)
-        tokens = tokens.view(groups, 5, TOKENS**2, -1)
-        rows = torch.arange(groups, device=x.device)
-        references = [
-            tokens[rows, torch.where(pick[:, q - 1] == 0, _REFERENCES[q][0], _REFERENCES[q][1])]
-            for q in _REFERENCES
-        ]
-        queries = tokens[:, 1:].transpose(0, 1).flatten(0, 1)
-        # A defect that the augmentation moved out of the frame is none.
-        shows = (masks.flatten(2).sum(2) > VISIBLE).long()
-        good = torch.zeros_like(shows[:, 0])
-        truth = torch.cat([good, shows[:, 0], good, shows[:, 1]])
-        zero = torch.zeros_like(cells[:, 0])
-        target = torch.stack([zero, cells[:, 0], zero, cells[:, 1]]).flatten(0, 1)
-        label, token, correct = self._judge(
-            self.layouts.pair, [torch.cat(references), queries], truth, target
+    def _judge(self, tree: Tree, tokens: Tensor, said: Tensor, truth: _Truth) -> list[Tensor]:
+        """Label, token, kind and words, and three shares."""
+        ids = self.labels[truth.label]
+        reference = tokens[:, 0] if tree.reference is not None else None
+        branch, words = self.fast.read(tree, reference, tokens[:, 1:], ids, said)
+        logits = self._logits(branch[:, :, -2])
+        two = logits[..., self.labels].flatten(0, 1)
+        end = self._logits(branch[:, :, -1]).flatten(0, 1)
+        label = (
+            cross_entropy(two, truth.label.flatten())
+            + 0.1 * cross_entropy(logits.flatten(0, 1), ids.flatten())
+            + 0.02 * cross_entropy(end, self.end.expand(ids.numel()))
         )
-        some = torch.arange(0, len(queries), 4, device=x.device)
-        label_, token_, _ = self._judge(self.layouts.alone, [queries[some]], truth[some], target[some])
-        said = self._words(tokens[groups - self.worded :], words[groups - self.worded :])
-        return Losses(label + 0.25 * label_, token + 0.25 * token_, patch, said, correct)
+        seen = self.heads.token(branch[:, :, : tree.shape.image]).float()
+        side = self.fast.geometry.side
+        cells = truth.cells.unflatten(3, (side, 2)).unflatten(2, (side, 2)).transpose(3, 4).flatten(-2)
+        cells = cells.flatten(2, 3)
+        kind = _kinds(seen[..., 4:], truth.kind[..., None], cells.amax(-1))
+        kind = kind + cross_entropy(
+            self.heads.kind(branch[:, :, -2]).float().flatten(0, 1),
+            truth.kind.flatten(),
+            ignore_index=IGNORE,
+            reduction="sum",
+        ) / (truth.kind != IGNORE).sum().clamp(min=1)
+        loss, named = self._words(words, truth)
+        right = two.detach().argmax(1) == truth.label.flatten()
+        defect = truth.label.flatten() == 1
+        dense = _dense(seen[..., :4], cells, self.weight)
+        return [label, dense, kind, loss, right.float().mean(), _share(right, defect), named]
 
-    def _judge(
-        self, layout: Layout, images: list[Tensor], truth: Tensor, cells: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        h = self.fast.read(layout, images)
-        logits = h[:, -1].float() @ self.fast.language.embed_tokens.weight.float().T
-        two = logits[:, self.answers]
-        ids = torch.tensor(self.answers, device=truth.device)[truth]
-        label = cross_entropy(two, truth) + 0.1 * cross_entropy(logits, ids)
-        start = layout.images[-1]
-        seen = self.heads.token(h[:, start : start + TOKENS**2]).float()
-        target = cells.view(-1, TOKENS, 2, TOKENS, 2).transpose(2, 3).reshape(len(cells), TOKENS**2, 4)
-        return label, _dense(seen, target), (two.argmax(1) == truth).float().mean()
+    def _logits(self, h: Tensor) -> Tensor:
+        return h.float() @ self.fast.language.embed_tokens.weight.float().T
 
-    def _patch_loss(self, features: Tensor, cells: Tensor) -> Tensor:
-        seen = self.heads.patch(features[:, 1:]).float().squeeze(-1)
-        flat = torch.zeros_like(cells[:, :1])
-        target = torch.cat([flat, cells[:, :1], flat, cells[:, 1:]], 1)
-        return _dense(seen, to_windows(target.flatten(0, 1)[:, None], 1).view_as(seen))
+    def _patch_losses(self, features: Tensor, truth: _Truth) -> tuple[Tensor, Tensor]:
+        """Where the defect lies, and its kind, per patch."""
+        seen = self.heads.patch(features[:, 1:]).float()
+        shape = truth.cells.shape
+        cells = self.fast.geometry.to_windows(truth.cells.flatten(0, 1)[:, None], 1).view(*shape[:2], -1)
+        return _dense(seen[..., 0], cells, self.weight), _kinds(seen[..., 1:], truth.kind[..., None], cells)
 
-    def _words(self, tokens: Tensor, words: Tensor) -> Tensor:
-        half = len(tokens) // 2
-        total = tokens.new_zeros(())
-        for layout, part in (
-            (self.layouts.words_pair, slice(0, half)),
-            (self.layouts.words_alone, slice(half, None)),
-        ):
-            defects = torch.cat([tokens[part, d] for d in _DEFECTS])
-            ids = torch.cat([words[part, 0], words[part, 1]])
-            images = [tokens[part, 0].repeat(2, 1, 1), defects] if len(layout.images) == 2 else [defects]
-            h = self.fast.read(layout, images, ids.clamp(min=0))[:, -TAIL - 1 : -1]
-            logits = h.float() @ self.fast.language.embed_tokens.weight.float().T
-            total = total + 0.5 * cross_entropy(logits.flatten(0, 1), ids.flatten(), ignore_index=IGNORE)
-        return total
+    def _words(self, h: Tensor, truth: _Truth) -> tuple[Tensor, Tensor]:
+        logits = self._logits(h[:, :, -TAIL - 1 : -1])
+        each = cross_entropy(
+            logits.flatten(0, 2), truth.words.flatten(), ignore_index=IGNORE, reduction="none"
+        )
+        loss = (each * truth.weights.flatten()).sum() / truth.weights.sum().clamp(min=1)
+        wrong = (logits.detach().argmax(-1) != truth.words) & truth.naming
+        return loss, _share(~wrong.any(-1), truth.naming.any(-1))
 
 
-def _cells(masks: Tensor) -> Tensor:
-    """(groups, 2, PATCHES, PATCHES), 1 where a twentieth of a patch or more is defective, less below."""
-    return (avg_pool2d(masks, masks.shape[-1] // PATCHES) * 20).clamp(max=1)
+def _truth(batch: Batch, geometry: Geometry) -> _Truth:
+    shows = batch.masks.flatten(2).sum(2) > VISIBLE
+    rendered = shows.clone()
+    rendered[:, 1] &= ~batch.pasted
+    # A defect that the augmentation moved out of the frame is none.
+    label, kind = shows.new_zeros((len(shows), 4), dtype=torch.long), batch.notes[..., 0]
+    label[:, 1::2] = shows.long()
+    kinds = torch.full_like(label, IGNORE)
+    kinds[:, 1::2] = torch.where(rendered, kind, IGNORE)
+    small = _cells(batch.masks, 2 * geometry.side)
+    cells = small.new_zeros((len(small), 4, *small.shape[2:]))
+    cells[:, 1::2] = small
+    at = torch.arange(TAIL, device=small.device)
+    naming = (at < batch.notes[..., 1:2]) & rendered[..., None]
+    # Words of place are true of frames alone that stand as they were rendered.
+    told = (naming | batch.still[:, None, None]) & rendered[..., None]
+    words = torch.where(told, batch.notes[..., 2:], IGNORE)
+    weights = (words != IGNORE) * torch.where(naming, _KIND_WEIGHT, 1.0)
+    return _Truth(label, cells, kinds, words, weights, naming)
 
 
-def _dense(logits: Tensor, target: Tensor) -> Tensor:
-    """Cross-entropy over cells; a defective cell weighs as much as eight others."""
-    return binary_cross_entropy_with_logits(logits, target, pos_weight=logits.new_tensor(8.0))
+def _cells(masks: Tensor, side: int) -> Tensor:
+    """(groups, 2, side, side), 1 where a twentieth of a patch or more is defective, less below."""
+    return (avg_pool2d(masks, masks.shape[-1] // side) * 20).clamp(max=1)
+
+
+def _dense(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """Cross-entropy over cells; a defective one weighs so many times as much."""
+    return binary_cross_entropy_with_logits(logits, target, pos_weight=weight)
+
+
+def _kinds(logits: Tensor, kind: Tensor, cells: Tensor) -> Tensor:
+    """Cross-entropy of the kind over the cells that a rendered defect lies in.
+
+    Args:
+        logits: (groups, 4, n, kinds).
+        kind: (groups, 4, 1).
+        cells: (groups, 4, n).
+    """
+    target = torch.where(cells > 0.5, kind, IGNORE)
+    total = cross_entropy(logits.flatten(0, 2), target.flatten(), ignore_index=IGNORE, reduction="sum")
+    return total / (target != IGNORE).sum().clamp(min=1)
+
+
+def _share(right: Tensor, of: Tensor) -> Tensor:
+    return (right & of).sum() / of.sum().clamp(min=1)

@@ -7,6 +7,7 @@ import copy
 import json
 import math
 import os
+import sys
 import threading
 import time
 from collections.abc import Iterable
@@ -15,12 +16,13 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from architecture import PROMPT, SIDE, export, new_model
-from augment import augment
-from fast import Fast, make_layout
-from losses import IGNORE, TAIL, DenseHeads, Layouts, Losses, Objective
+from architecture import PROMPT, SIDE, export, load_grown, new_model
+from augment import Augment
+from fast import Fast, make_tree
+from losses import Answers, Batch, DenseHeads, Losses, Objective, Trees
+from optimizer import Muon
 from safetensors.torch import load_file, save_file
-from source import FRAMES, Source, training_families
+from source import FRAMES, TAIL, Source, training_families
 from tokenizers import Tokenizer
 from torch import Tensor
 from transformers import Qwen2_5_VLForConditionalGeneration
@@ -37,14 +39,20 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument("--tokenizer", type=Path, required=True, help="tokenizer.json, made by make_tokenizer.py")
     p.add_argument("--out", type=Path, required=True, help="folder for the checkpoint")
-    p.add_argument("--init", type=Path, help="checkpoint of an earlier run to go on from (weights only)")
+    p.add_argument("--init", type=Path, help="checkpoint to begin with (weights, and dense heads that fit)")
+    p.add_argument("--state", type=Path, help="file for all that is needed to go on with this very run")
+    p.add_argument("--resume", type=Path, help="such a file; the time that it has gone counts")
     p.add_argument("--minutes", type=float, default=9.0, help="in all, start-up and compiling included")
-    p.add_argument("--groups", type=int, default=128, help="groups per step and device")
-    p.add_argument("--pool", type=int, default=60_000, help="groups kept on each device")
+    p.add_argument("--groups", type=int, default=96, help="groups per step and device")
+    p.add_argument("--pool", type=int, default=24_000, help="groups kept on each device")
     p.add_argument("--first", type=int, default=2_000, help="groups to wait for before the first step")
     p.add_argument("--workers", type=int, default=max(1, (os.cpu_count() or 2) // 2))
     p.add_argument("--lr", type=float, default=1e-3)
-    p.add_argument("--warmup", type=int, default=400, help="steps")
+    p.add_argument("--warmup", type=int, default=300, help="steps")
+    p.add_argument("--alone", type=float, default=1 / 6, help="share of groups that see no reference")
+    p.add_argument(
+        "--calm", type=float, default=0.35, help="share of the augmentation that is left at the end"
+    )
     p.add_argument("--save-every", type=float, default=2.0, help="minutes between saves")
     p.add_argument("--report", type=int, default=100, help="print every so many steps")
     p.add_argument("--seed", type=int, default=2026)
@@ -57,13 +65,12 @@ class Pool:
 
     Args:
         capacity: number of groups.
-        tokenizer: for the answers.
         device: where they are kept.
     """
 
-    def __init__(self, capacity: int, tokenizer: Tokenizer, device: torch.device) -> None:
+    def __init__(self, capacity: int, device: torch.device) -> None:
         pinned = device.type == "cuda"
-        self._device, self._tokenizer = device, tokenizer
+        self._device = device
         self._arrays = _arrays(capacity, device, pinned=False)
         self._staged = _arrays(CHUNK, torch.device("cpu"), pinned=pinned)
         self._stream = torch.cuda.Stream(device) if pinned else None
@@ -83,23 +90,19 @@ class Pool:
             self._thread.join()
 
     def draw(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """n random groups: images, masks and ids of the answers; none that is being replaced."""
+        """n random groups: images, masks and notes; none that is being replaced."""
         seen = self.seen
         start = max(0, seen + CHUNK - self.capacity)
         index = torch.randint(start, seen, (n,), generator=generator, device=self._device) % self.capacity
-        images, masks, words = (a[index] for a in self._arrays)
-        return images, masks, words.long()
+        images, masks, notes = (a[index] for a in self._arrays)
+        return images, masks, notes.long()
 
     def _feed(self, source: Source) -> None:
         while not self._stop.is_set():
             at = self.seen % self.capacity
             room = min(CHUNK, self.capacity - at)
-            images, masks, words = (a[:room] for a in self._staged)
-            answers = source.take(images.numpy(), masks.numpy())
-            if not answers:
-                continue
-            n = len(answers)
-            words[:n] = torch.tensor([self._ids(a) for a in answers], dtype=torch.int16)
+            images, masks, notes = (a[:room].numpy() for a in self._staged)
+            n = source.take((images, masks, notes))
             with torch.cuda.stream(self._stream):
                 for kept, staged in zip(self._arrays, self._staged, strict=True):
                     kept[at : at + n].copy_(staged[:n], non_blocking=True)
@@ -107,17 +110,13 @@ class Pool:
                 self._stream.synchronize()
             self.seen += n
 
-    def _ids(self, answers: tuple[str, str]) -> list[list[int]]:
-        found = self._tokenizer.encode_batch([a + END for a in answers], add_special_tokens=False)
-        return [[*e.ids[:TAIL], *[IGNORE] * (TAIL - len(e.ids))] for e in found]
-
 
 def _arrays(n: int, device: torch.device, *, pinned: bool) -> tuple[Tensor, Tensor, Tensor]:
-    """Room for the images, the masks and the words of n groups."""
+    """Room for the images, the masks and the notes of n groups."""
     return (
         torch.empty((n, FRAMES, SIDE, SIDE, 3), dtype=torch.uint8, device=device, pin_memory=pinned),
         torch.empty((n, 2, SIDE, SIDE), dtype=torch.uint8, device=device, pin_memory=pinned),
-        torch.empty((n, 2, TAIL), dtype=torch.int16, device=device, pin_memory=pinned),
+        torch.empty((n, 2, 2 + TAIL), dtype=torch.int16, device=device, pin_memory=pinned),
     )
 
 
@@ -144,57 +143,80 @@ class Run:
         self.model, self.heads = self._models()
         self.parameters = [*self.model.parameters(), *self.heads.parameters()]
         self.average = Average(self.parameters, 0.999)
-        decayed = [p for p in self.parameters if p.ndim > 1]
-        plain = [p for p in self.parameters if p.ndim <= 1]
-        self.optimizer = torch.optim.AdamW(
-            [{"params": decayed, "weight_decay": 0.05}, {"params": plain, "weight_decay": 0.0}],
-            lr=args.lr,
-            betas=(0.9, 0.98),
-            fused=self.device.type == "cuda",
-        )
-        self.objective = self._objective()
+        self.optimizers = self._optimizers()
+        compiled = not args.eager
+        self.augment, self.objective = Augment(compiled), self._objective(compiled)
         self.generator = torch.Generator(self.device).manual_seed(args.seed + rank)
         self.log: list[dict[str, Any]] = []
+        self.step, self.before = 0, 0.0
+        if args.resume is not None:
+            self._resume(args.resume)
 
     def _models(self) -> tuple[Qwen2_5_VLForConditionalGeneration, DenseHeads]:
-        model, heads = new_model(self.tokenizer, self.args.seed), DenseHeads()
-        if self.args.init is not None:
-            model = Qwen2_5_VLForConditionalGeneration.from_pretrained(self.args.init, dtype=torch.float32)
-            heads.load_state_dict(load_file(self.args.init / HEADS))
+        torch.manual_seed(self.args.seed)
+        heads = DenseHeads()
+        if self.args.init is None:
+            model = new_model(self.tokenizer, self.args.seed)
+        else:
+            model = load_grown(self.args.init, self.tokenizer)
+            beside, fresh = self.args.init / HEADS, heads.state_dict()
+            old = load_file(beside) if beside.exists() else {}
+            fits = {k: v for k, v in old.items() if k in fresh and v.shape == fresh[k].shape}
+            heads.load_state_dict(fresh | fits)
         return model.to(self.device), heads.to(self.device)
 
-    def _objective(self) -> Objective:
-        fast = Fast(self.model, self.device, compiled=not self.args.eager)
-        layouts = Layouts(
-            *(
-                make_layout(self.model, self._ids(text(PROMPT, n)), tail, self.device)
-                for text, tail in ((scoring_text, 0), (explain_text, TAIL))
-                for n in (1, 0)
+    def _optimizers(self) -> tuple[Muon, torch.optim.AdamW]:
+        """Matrices inside the network go to the one, everything else to the other."""
+        inside = {p for n, p in self.model.named_parameters() if p.ndim == 2 and "embed" not in n}
+        plain = [p for p in self.parameters if p not in inside]
+        groups = [
+            {"params": [p for p in plain if p.ndim > 1], "weight_decay": 0.05},
+            {"params": [p for p in plain if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+        fused = self.device.type == "cuda"
+        return (
+            Muon([p for p in self.parameters if p in inside], lr=self.args.lr, weight_decay=0.05),
+            torch.optim.AdamW(groups, lr=self.args.lr, betas=(0.9, 0.98), fused=fused),
+        )
+
+    def _objective(self, compiled: bool) -> Objective:
+        fast = Fast(self.model, SIDE, self.device, compiled)
+        pair, alone = (
+            make_tree(
+                self.model,
+                fast.geometry.side,
+                self._ids(scoring_text(PROMPT, n)),
+                self._ids(explain_text(PROMPT, n)),
+                TAIL,
+                self.device,
             )
+            for n in (1, 0)
         )
         good, defect = (self._ids(scoring_text(PROMPT, 0) + label)[-1] for label in PROMPT.labels)
-        return Objective(fast, self.heads, layouts, (good, defect), worded=max(2, self.args.groups // 4))
+        answers = Answers(good, defect, self._ids(END)[0])
+        share = round(self.args.alone * self.args.groups)
+        return Objective(fast, self.heads, Trees(pair, alone), answers, share)
 
     def _ids(self, text: str) -> list[int]:
         return list(self.tokenizer.encode(text, add_special_tokens=False).ids)
 
     def train(self, source: Source) -> None:
         """Steps until the time is up; the rendered groups stream into the pool all the while."""
-        pool = Pool(self.args.pool, self.tokenizer, self.device)
+        pool = Pool(self.args.pool, self.device)
         pool.feed(source)
         while pool.seen < self.args.first:
             time.sleep(0.2)
         print(f"rank {self.rank}: {pool.seen} groups after {time.perf_counter() - START:.0f} s", flush=True)
-        self._step(pool, 0, 0.0)  # compiles
-        begin, saved = time.perf_counter(), time.perf_counter()
-        step, done = 0, self._progress()
+        done = self._progress()
+        self._step(pool, done)  # compiles
+        begin, saved, first = time.perf_counter(), time.perf_counter(), self.step
+        print(f"rank {self.rank}: first step after {begin - START:.0f} s", flush=True)
         while done < 1.0:
-            losses = self._step(pool, step, done)
-            step += 1
-            if self.world == 1 or step % 20 == 0:
+            losses = self._step(pool, done)
+            if self.world == 1 or self.step % 20 == 0:
                 done = self._progress()
-            if step % self.args.report == 0:
-                self._report(losses, step, pool, time.perf_counter() - begin)
+            if self.step % self.args.report == 0:
+                self._report(losses, pool, begin, first)
             if time.perf_counter() - saved > 60 * self.args.save_every:
                 self.save()
                 saved = time.perf_counter()
@@ -202,30 +224,36 @@ class Run:
 
     def _progress(self) -> float:
         """Share of the time that has gone, the same on every rank."""
-        share = (time.perf_counter() - START) / (60 * self.args.minutes)
+        share = (self.before + time.perf_counter() - START) / (60 * self.args.minutes)
         if self.world == 1:
             return share
         shared = torch.tensor(share, device=self.device)
         dist.broadcast(shared, 0)
         return float(shared)
 
-    def _step(self, pool: Pool, step: int, done: float) -> Losses:
+    def _step(self, pool: Pool, done: float) -> Losses:
         groups, g = self.args.groups, self.generator
-        images, defects, words = pool.draw(groups, g)
-        x, masks = augment(images, defects, self.objective.worded, g)
-        pick = torch.randint(0, 2, (groups, 4), generator=g, device=self.device)
+        images, masks, notes = pool.draw(groups, g)
+        still = torch.rand(groups, generator=g, device=self.device) < 0.5
+        # Towards the end the frames are those that it will be asked about.
+        amount = 1 - (1 - self.args.calm) * min(1.0, max(0.0, (done - 0.6) / 0.3))
+        x, masks_, pasted = self.augment(images, masks, still, amount, g)
         half = self.device.type == "cuda"
+        batch = Batch(x.bfloat16() if half else x, masks_, notes, still, pasted)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
-            losses = self.objective(x.bfloat16() if half else x, masks, words, pick)
+            losses = self.objective(batch)
         losses.total().backward()
         self._share_gradients()
         torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
-        warm = min(1.0, (step + 1) / self.args.warmup)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.args.lr * warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        warm = min(1.0, (self.step + 1) / self.args.warmup)
+        rate = self.args.lr * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
         self.average.update()
+        self.step += 1
         return losses
 
     def _share_gradients(self) -> None:
@@ -238,15 +266,44 @@ class Run:
         for g, part in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
             g.copy_(part.view_as(g))
 
-    def _report(self, losses: Losses, step: int, pool: Pool, seconds: float) -> None:
-        names = ("label", "token", "patch", "words", "correct")
-        row = {n: round(float(getattr(losses, n).detach()), 4) for n in names}
-        pairs = round(step * self.args.groups * 4 * self.world / seconds)
-        self.log.append(
-            {"step": step, "seconds": round(seconds, 1), **row, "pairs_per_s": pairs, "pool": pool.seen}
-        )
+    def _report(self, losses: Losses, pool: Pool, begin: float, first: int) -> None:
+        row = losses.rounded()
+        seconds = time.perf_counter() - begin
+        pairs = round((self.step - first) * self.args.groups * 4 * self.world / seconds)
+        memory = torch.cuda.max_memory_reserved() if self.device.type == "cuda" else 0
+        row |= {"step": self.step, "seconds": round(seconds, 1), "pairs_per_s": pairs, "pool": pool.seen}
+        self.log.append(row | {"GiB": round(memory / 2**30, 1)})
         if self.rank == 0:
             print(json.dumps(self.log[-1]), flush=True)
+
+    def _parts(self) -> dict[str, Any]:
+        return {
+            "model": self.model,
+            "heads": self.heads,
+            "matrices": self.optimizers[0],
+            "others": self.optimizers[1],
+        }
+
+    def _keep(self, path: Path) -> None:
+        """All that is needed to go on."""
+        seconds = self.before + time.perf_counter() - START
+        state = {name: part.state_dict() for name, part in self._parts().items()}
+        average = {"mean": self.average.mean, "steps": self.average.steps}
+        rest = {"average": average, "step": self.step, "seconds": seconds, "log": self.log}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = path.with_suffix(".part")
+        torch.save(state | rest, fresh)
+        fresh.replace(path)
+
+    def _resume(self, path: Path) -> None:
+        state = torch.load(path, map_location=self.device, weights_only=True)
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
+        for mean, kept in zip(self.average.mean, state["average"]["mean"], strict=True):
+            mean.copy_(kept)
+        self.average.steps = state["average"]["steps"]
+        self.step, self.before, self.log = state["step"], state["seconds"], state["log"]
+        self.generator.manual_seed(self.args.seed + self.rank + 1000 * self.step)
 
     def save(self) -> None:
         """Export the averaged weights, the heads (for going on) and the log; the first rank alone."""
@@ -260,6 +317,8 @@ class Run:
         beside.parent.mkdir(exist_ok=True)
         save_file({k: v.cpu().contiguous() for k, v in heads.state_dict().items()}, beside)
         beside.with_name("log.json").write_text(json.dumps(self.log))
+        if self.args.state is not None:
+            self._keep(self.args.state)
 
 
 START = time.perf_counter()
@@ -270,7 +329,10 @@ def main(argv: list[str] | None = None) -> int:
     rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     torch.backends.cuda.matmul.allow_tf32 = True
     torch._dynamo.config.recompile_limit = 64
-    source = Source(training_families(), max(1, args.workers // world), args.seed + 1000 * rank)
+    # The thread that feeds the pool must not keep the steps waiting.
+    sys.setswitchinterval(0.0005)
+    workers = max(1, args.workers // world)
+    source = Source(training_families(), args.tokenizer, workers, args.seed + 1000 * rank)
     try:
         if world > 1:
             torch.cuda.set_device(rank)
