@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +57,7 @@ def test_the_fast_forward_pass_is_transformers_own(engine, references):
             (texts[1], [images[references + 1]], answers.flatten().tolist(), words[0, 0]),
         ):
             talk = engine.core.prepare(text, images[:references] + frames)
-            talk.ids.extend(given)
+            talk = replace(talk, ids=(*talk.ids, *given))
             theirs = model.model(**engine.core.inputs([talk])).last_hidden_state[0]
             torch.testing.assert_close(ours, theirs[-len(ours) :], rtol=1e-4, atol=1e-4)
 

@@ -118,6 +118,7 @@ def export(model: Qwen2_5_VLForConditionalGeneration, tokenizer: Tokenizer, fold
         "square": True,
         "prompt": PROMPT.version,
         "max_references": 1,
+        "unit": 2 * PATCH,
     }
     for name, value in (("preprocessor_config.json", preprocessor), ("saec.json", card)):
         (folder / name).write_text(json.dumps(value, indent=1) + "\n")

@@ -218,7 +218,12 @@ def main(argv: list[str] | None = None) -> int:
     )
     report: dict[str, Any] = {}
     shown = "one_reference" if args.references == 1 else f"{args.references}_references"
-    for name, queries in ((shown, paired), ("no_reference", [CloudQuery(f) for f in frames])):
+    asked = (
+        [(shown, paired)]
+        if args.bar
+        else [(shown, paired), ("no_reference", [CloudQuery(f) for f in frames])]
+    )
+    for name, queries in asked:
         p = np.array([o.p_defect for o in engine.judge(queries)])
         report[name] = tables(cases, p)
         if args.bar and queries is paired:

@@ -39,7 +39,7 @@ FRAMES = 5
 TAIL = 64
 """Tokens of an answer, its end and the padding; longer ones are cut."""
 IGNORE = -100
-SLOTS = 160
+SLOTS = 80
 ALL_KINDS = KINDS + EXTRA_KINDS
 
 _WEIGHTS = {"misprint": 3.0, "misplaced part": 2.5, "burr": 1.7, "missing part": 1.5, "extra part": 0.6}

@@ -1,4 +1,8 @@
-"""Train the small checkpoint on procedural images alone. Time-bounded; see README.md for the command."""
+"""Train the small checkpoint on procedural images alone. Time-bounded; see README.md for the command.
+
+A run may go in phases, on other machines or another number of them: each covers a share of the schedule
+(``--from``, ``--to``), and all but the first go on from the state of the one before (``--resume``).
+"""
 
 from __future__ import annotations
 
@@ -41,14 +45,19 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     p.add_argument("--out", type=Path, required=True, help="folder for the checkpoint")
     p.add_argument("--init", type=Path, help="checkpoint to begin with (weights, and dense heads that fit)")
     p.add_argument("--state", type=Path, help="file for all that is needed to go on with this very run")
-    p.add_argument("--resume", type=Path, help="such a file; the time that it has gone counts")
-    p.add_argument("--minutes", type=float, default=9.0, help="in all, start-up and compiling included")
+    p.add_argument("--resume", type=Path, help="such a file, to go on from")
+    p.add_argument(
+        "--minutes", type=float, default=9.0, help="of this phase, start-up and compiling included"
+    )
+    p.add_argument("--from", dest="start", type=float, default=0.0, help="share of the schedule done before")
+    p.add_argument("--to", dest="end", type=float, default=1.0, help="share done after this phase")
     p.add_argument("--groups", type=int, default=96, help="groups per step and device")
     p.add_argument("--pool", type=int, default=24_000, help="groups kept on each device")
-    p.add_argument("--first", type=int, default=2_000, help="groups to wait for before the first step")
-    p.add_argument("--workers", type=int, default=max(1, (os.cpu_count() or 2) // 2))
+    p.add_argument("--first", type=int, default=400, help="groups to wait for before the first step")
+    p.add_argument("--workers", type=int, default=max(1, (os.cpu_count() or 2) // 2), help="in all")
     p.add_argument("--lr", type=float, default=1e-3)
-    p.add_argument("--warmup", type=int, default=300, help="steps")
+    p.add_argument("--warmup", type=int, default=300, help="steps; of a phase that resumes, 50 at most")
+    p.add_argument("--average", type=float, default=0.998, help="decay of the averaged weights per step")
     p.add_argument("--alone", type=float, default=1 / 6, help="share of groups that see no reference")
     p.add_argument(
         "--calm", type=float, default=0.35, help="share of the augmentation that is left at the end"
@@ -142,13 +151,16 @@ class Run:
         self.tokenizer = Tokenizer.from_file(str(args.tokenizer))
         self.model, self.heads = self._models()
         self.parameters = [*self.model.parameters(), *self.heads.parameters()]
-        self.average = Average(self.parameters, 0.999)
+        self.average = Average(self.parameters, args.average)
         self.optimizers = self._optimizers()
         compiled = not args.eager
         self.augment, self.objective = Augment(compiled), self._objective(compiled)
         self.generator = torch.Generator(self.device).manual_seed(args.seed + rank)
         self.log: list[dict[str, Any]] = []
-        self.step, self.before = 0, 0.0
+        self.step, self.warm = 0, args.warmup
+        self.begun, self.done = 0, args.start
+        # The schedule runs from the first step on: no share of it goes by while all is compiled.
+        self.ready: float | None = None
         if args.resume is not None:
             self._resume(args.resume)
 
@@ -207,24 +219,29 @@ class Run:
         while pool.seen < self.args.first:
             time.sleep(0.2)
         print(f"rank {self.rank}: {pool.seen} groups after {time.perf_counter() - START:.0f} s", flush=True)
-        done = self._progress()
-        self._step(pool, done)  # compiles
-        begin, saved, first = time.perf_counter(), time.perf_counter(), self.step
+        self._step(pool, self.done)  # compiles
+        begin = saved = self.ready = time.perf_counter()
+        first = self.step
         print(f"rank {self.rank}: first step after {begin - START:.0f} s", flush=True)
-        while done < 1.0:
-            losses = self._step(pool, done)
-            if self.world == 1 or self.step % 20 == 0:
-                done = self._progress()
+        while self.done < self.args.end:
+            losses = self._step(pool, self.done)
+            if self.world == 1 or self.device.type == "cpu" or self.step % 20 == 0:
+                self.done = self._progress()
             if self.step % self.args.report == 0:
                 self._report(losses, pool, begin, first)
             if time.perf_counter() - saved > 60 * self.args.save_every:
                 self.save()
                 saved = time.perf_counter()
         pool.close()
+        total = float(sum(p.detach().double().abs().sum() for p in self.parameters))
+        print(f"rank {self.rank}: {self.step} steps, weights {total:.9f}", flush=True)  # equal on all ranks
 
     def _progress(self) -> float:
-        """Share of the time that has gone, the same on every rank."""
-        share = (self.before + time.perf_counter() - START) / (60 * self.args.minutes)
+        """Share of the schedule that has gone, the same on every rank."""
+        start, end, last = self.args.start, self.args.end, START + 60 * self.args.minutes
+        share = start
+        if self.ready is not None:
+            share += (end - start) * (time.perf_counter() - self.ready) / max(1.0, last - self.ready)
         if self.world == 1:
             return share
         shared = torch.tensor(share, device=self.device)
@@ -244,8 +261,11 @@ class Run:
             losses = self.objective(batch)
         losses.total().backward()
         self._share_gradients()
+        for p in self.parameters:
+            if p.grad is not None:  # one bad number must not end a run that cannot be repeated
+                torch.nan_to_num_(p.grad, 0.0, 0.0, 0.0)
         torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
-        warm = min(1.0, (self.step + 1) / self.args.warmup)
+        warm = min(1.0, (self.step - self.begun + 1) / self.warm)
         rate = self.args.lr * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
@@ -272,6 +292,7 @@ class Run:
         pairs = round((self.step - first) * self.args.groups * 4 * self.world / seconds)
         memory = torch.cuda.max_memory_reserved() if self.device.type == "cuda" else 0
         row |= {"step": self.step, "seconds": round(seconds, 1), "pairs_per_s": pairs, "pool": pool.seen}
+        row["done"] = round(self.done, 3)
         self.log.append(row | {"GiB": round(memory / 2**30, 1)})
         if self.rank == 0:
             print(json.dumps(self.log[-1]), flush=True)
@@ -286,10 +307,9 @@ class Run:
 
     def _keep(self, path: Path) -> None:
         """All that is needed to go on."""
-        seconds = self.before + time.perf_counter() - START
         state = {name: part.state_dict() for name, part in self._parts().items()}
         average = {"mean": self.average.mean, "steps": self.average.steps}
-        rest = {"average": average, "step": self.step, "seconds": seconds, "log": self.log}
+        rest = {"average": average, "step": self.step, "log": self.log}
         path.parent.mkdir(parents=True, exist_ok=True)
         fresh = path.with_suffix(".part")
         torch.save(state | rest, fresh)
@@ -302,7 +322,8 @@ class Run:
         for mean, kept in zip(self.average.mean, state["average"]["mean"], strict=True):
             mean.copy_(kept)
         self.average.steps = state["average"]["steps"]
-        self.step, self.before, self.log = state["step"], state["seconds"], state["log"]
+        self.step, self.log = state["step"], state["log"]
+        self.begun, self.warm = self.step, min(50, self.warm)
         self.generator.manual_seed(self.args.seed + self.rank + 1000 * self.step)
 
     def save(self) -> None:
@@ -335,16 +356,23 @@ def main(argv: list[str] | None = None) -> int:
     source = Source(training_families(), args.tokenizer, workers, args.seed + 1000 * rank)
     try:
         if world > 1:
-            torch.cuda.set_device(rank)
-            dist.init_process_group("nccl")
+            _join(rank)
         run = Run(args, rank, world)
         run.train(source)
         run.save()
     finally:
         source.close()
-        if dist.is_initialized():
-            dist.destroy_process_group()
+    if world > 1:  # after a failure the others are not to be waited for
+        dist.destroy_process_group()
+    print(f"rank {rank}: ended after {time.perf_counter() - START:.0f} s", flush=True)
     return 0
+
+
+def _join(rank: int) -> None:
+    """Meet the other ranks."""
+    if torch.cuda.is_available():
+        torch.cuda.set_device(rank)
+    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
 
 
 if __name__ == "__main__":
