@@ -166,11 +166,12 @@ def bar(
 
 
 def _said(engine: Any, queries: Sequence[CloudQuery], which: Sequence[int]) -> list[Explanation | None]:
-    """The explanations, None for each that does not parse: one of a batch spoils the call, so ask again."""
+    """The explanations, None where one does not parse: it spoils the call, so ask again in halves."""
     try:
         return list(engine.explain([queries[i] for i in which]))
     except AnswerError:
-        return [None] if len(which) == 1 else [a for i in which for a in _said(engine, queries, [i])]
+        half = len(which) // 2
+        return _said(engine, queries, which[:half]) + _said(engine, queries, which[half:]) if half else [None]
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -369,10 +370,12 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _join(rank: int) -> None:
-    """Meet the other ranks."""
-    if torch.cuda.is_available():
+    """Meet the other ranks; a rank that waits longer for another fails, and so early if they cannot talk."""
+    cuda = torch.cuda.is_available()
+    if cuda:
         torch.cuda.set_device(rank)
-    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    dist.init_process_group("nccl" if cuda else "gloo", timeout=timedelta(seconds=150))
+    dist.all_reduce(torch.ones(1, device="cuda" if cuda else "cpu"))
 
 
 if __name__ == "__main__":
