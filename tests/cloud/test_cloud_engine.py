@@ -185,8 +185,8 @@ def test_an_adapter_is_applied_and_leaves_no_trace_when_unloaded(engine, tmp_pat
     assert with_it.judge(asked)[0].p_defect == pytest.approx(base, abs=1e-6)
     with_it._adapter = "adapter"
     with_it.core.model = with_it.core.model.unload()
-    with_it.core.fast = None
-    assert with_it.judge(asked)[0].p_defect == pytest.approx(base, abs=1e-6)
+    with_it.core.fast = None  # transformers' own pass, which adds up in another order
+    assert with_it.judge(asked)[0].p_defect == pytest.approx(base, abs=1e-5)
 
 
 def test_an_adapter_of_another_model_is_refused(engine, tmp_path):

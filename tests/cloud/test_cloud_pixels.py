@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -18,12 +19,13 @@ sides = st.integers(16, 4000)
 
 
 @pytest.mark.parametrize("shape", [(224, 224), (300, 180), (97, 421)])
-def test_patches_are_those_of_transformers(shape):
-    size = (196, 252)
-    theirs = Qwen2VLImageProcessorPil.from_pretrained(SMALL)
+@pytest.mark.parametrize("patch", [10, 14])
+def test_patches_are_those_of_transformers(shape, patch):
+    size = (14 * patch, 18 * patch)
+    theirs = Qwen2VLImageProcessorPil.from_pretrained(SMALL, patch_size=patch)
     area = {"shortest_edge": size[0] * size[1], "longest_edge": size[0] * size[1]}
     image = noise(1, *shape)
-    ours, grid = patches(image, size, Preprocessing.read(SMALL))
+    ours, grid = patches(image, size, dataclasses.replace(Preprocessing.read(SMALL), patch=patch))
     # Their resize follows the aspect, so it is given an image that is of the size already.
     resized = np.asarray(Pillow.fromarray(image).resize(size[::-1], Pillow.Resampling.BICUBIC))
     expected = theirs(images=[resized], size=area, return_tensors="np")
@@ -33,9 +35,9 @@ def test_patches_are_those_of_transformers(shape):
 
 def test_an_image_of_the_right_size_is_not_resized():
     how = Preprocessing.read(SMALL)
-    image = np.zeros((28, 28, 3), np.uint8)
-    image[13, 27] = 255
-    cut, _ = patches(image, (28, 28), how)
+    image = np.zeros((20, 20, 3), np.uint8)
+    image[13, 17] = 255
+    cut, _ = patches(image, (20, 20), how)
     assert (cut > 0).sum() == 3 * how.temporal
     assert cut.max() == pytest.approx((1 - how.mean[0]) / how.std[0])
 

@@ -25,7 +25,7 @@ def core():
     return QwenModel(SMALL, {}, CPU, torch.float32)
 
 
-def _talk(core, seed: int, references: int = 1, size=(224, 224)):
+def _talk(core, seed: int, references: int = 1, size=(240, 240)):
     rng = np.random.default_rng(seed)
     images = [rng.integers(0, 256, (*size, 3), dtype=np.uint8) for _ in range(references + 1)]
     return core.prepare(scoring_text(V1, references), images)
@@ -43,7 +43,7 @@ def _plain(core, talks, adapter=None):
     seed=st.integers(0, 99),
 )
 def test_it_gives_the_logits_of_transformers_for_any_shape(core, references, rows, columns, seed):
-    talk = _talk(core, seed, references, (28 * rows, 28 * columns))
+    talk = _talk(core, seed, references, (core.unit * rows, core.unit * columns))
     ours = core.fast.submit([talk]).result()
     torch.testing.assert_close(ours, _plain(core, [talk]), rtol=0, atol=5e-5)
 
@@ -52,7 +52,7 @@ def test_a_mixed_batch_gives_what_single_calls_give(core):
     talks = [
         _talk(core, 0),
         _talk(core, 1, 0),
-        _talk(core, 2, 1, (112, 308)),
+        _talk(core, 2, 1, (120, 320)),
         _talk(core, 0),
         _talk(core, 3),
     ]

@@ -13,7 +13,7 @@ from saec.cloud.qwen_model import QwenModel
 from saec.config import CloudConfig
 from saec.errors import ModelError
 
-NEAR = {"side": 112, "count": 3}
+NEAR = {"side": 120, "count": 3}
 
 
 @pytest.fixture(scope="module")

@@ -151,7 +151,7 @@ def test_no_question_is_no_request(opened, server):
 def test_views_and_references_in_turn_are_asked_and_averaged(opened, server):
     numbers = itertools.count()
     server.answer = lambda _: scored(-1.0, -1.0 - next(numbers))
-    frame, references = noise(0, 224, 224), (noise(1, 224, 224), noise(2, 224, 224))
+    frame, references = noise(0, 240, 240), (noise(1, 240, 240), noise(2, 240, 240))
     engine = opened(views=2, references=2, concurrency=1)
     (opinion,) = engine.judge([query(frame, *references)])
     expected = [[turned(r, n), turned(frame, n)] for r in references for n in range(2)]
@@ -168,8 +168,10 @@ def test_ranking_looks_at_five_crops(opened, server):
     assert len(server.chats) == 5
 
 
-@pytest.mark.parametrize(("model", "side", "square"), [("small", 224, True), ("other", 84, False)])
-def test_what_arrives_is_exactly_the_picture_that_the_model_sees(opened, server, model, side, square):
+@pytest.mark.parametrize(
+    ("model", "side", "square", "unit"), [("small", 240, True, 20), ("other", 84, False, 28)]
+)
+def test_what_arrives_is_exactly_the_picture_that_the_model_sees(opened, server, model, side, square, unit):
     engine = opened(model=model, side=side)
 
     @settings(max_examples=15)
@@ -178,7 +180,7 @@ def test_what_arrives_is_exactly_the_picture_that_the_model_sees(opened, server,
         image = noise(5, height, width)
         engine.judge([query(image)])
         (arrived,) = server.chats[-1].images
-        size = fit_size(height, width, side, 28, square=square)
+        size = fit_size(height, width, side, unit, square=square)
         np.testing.assert_array_equal(arrived, resized(image, size))
 
     check()
@@ -290,7 +292,7 @@ def test_after_a_failure_no_further_frame_is_sent(opened, server):
 
 def test_the_name_of_an_adapter_upon_the_small_checkpoint_is_asked_as_it_is(opened, server):
     engine = opened(model="small+gear")
-    assert (engine.side, engine.demonstration) == (224, True)
+    assert (engine.side, engine.demonstration) == (240, True)
     engine.judge([query(noise(0))])
     assert server.chats[0].body["model"] == "small+gear"
     assert (opened(model="smaller").side, opened(model="smaller").demonstration) == (448, False)

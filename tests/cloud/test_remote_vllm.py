@@ -33,10 +33,10 @@ def _queries(references: int):
     queries = []
     for n, family in enumerate(sorted(FAMILIES)[:5]):
         product = draw_product(family, 2**31 + n)
-        shown = [product.render(1000 + i, size=224).image for i in range(references)]
+        shown = [product.render(1000 + i, size=240).image for i in range(references)]
         for i in range(4):
             kind = product.kinds[n % len(product.kinds)] if i % 2 else None
-            image = product.render(i, kind, 0.1 + 0.2 * n, 224 + 28 * (i // 2)).image
+            image = product.render(i, kind, 0.1 + 0.2 * n, 240 + 20 * (i // 2)).image
             queries.append(query(image, *shown, name=f"frame-{len(queries)}"))
     return queries
 
@@ -72,7 +72,7 @@ def test_vllm_judges_as_this_process_does(references):
     np.testing.assert_allclose(there, here, rtol=0, atol=1e-3)
 
 
-@pytest.mark.parametrize("settings", [{"views": 2}, {"scoring": "rank"}, {"side": 252}], ids=str)
+@pytest.mark.parametrize("settings", [{"views": 2}, {"scoring": "rank"}, {"side": 260}], ids=str)
 def test_vllm_is_asked_in_other_ways_alike(settings):
     queries = _queries(1)[:4]
     link = RemoteConfig(url=URL, timeout=120.0)
@@ -102,6 +102,6 @@ def test_vllm_judges_with_an_adapter_as_this_process_does(references):
 def test_a_frame_that_the_server_refuses_is_named():
     """The server takes two images in one conversation."""
     image = _queries(0)[0].frame.image
-    engine = _remote("small", 5, card=Card(side=224, square=True))
+    engine = _remote("small", 5, card=Card(side=240, unit=20, square=True))
     with pytest.raises(AnswerError, match=r"^frame-0: .*image"):
         engine.judge([query(image, *[image] * 5, name="frame-0")])

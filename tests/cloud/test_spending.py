@@ -11,6 +11,7 @@ from helpers_cloud import noise, query
 from model_server import scored, serving
 
 from saec.cloud import open_engine
+from saec.cloud.pixels import resized
 from saec.cloud.sights import crop_box
 from saec.config import CloudConfig, RemoteConfig, Spending
 from saec.errors import ConfigError
@@ -50,14 +51,14 @@ def _either(*ps: float) -> float:
     return 1 - math.prod(1 / (1 + (math.sqrt(2) - 1) * p / (1 - p)) for p in ps)
 
 
-def test_whole_and_crop_are_what_the_model_says_of_each_alone(crops, engine):
+def test_whole_and_crop_are_what_the_model_says_of_each_alone(crops):
     asked = _spot(0, noise(9, 672, 672))
-    small = open_engine(CloudConfig(side=112, **CPU))
+    small, large = (open_engine(CloudConfig(side=side, **CPU)) for side in (112, 224))
     left, top, right, bottom = crop_box(672, 672, SPOT, 224)
     near, near_reference = (
         image[top:bottom, left:right] for image in (asked.frame.image, asked.references[0])
     )
-    expected = _either(_ps(small, [asked])[0], _ps(engine, [query(near, near_reference)])[0])
+    expected = _either(_ps(small, [asked])[0], _ps(large, [query(near, near_reference)])[0])
     assert _ps(crops, [asked])[0] == pytest.approx(expected, abs=1e-6)
 
 
@@ -67,8 +68,8 @@ def test_what_a_question_took_is_told(crops, engine):
     (both,) = crops.judge([_spot(0, reference)])
     words = whole.spent.text
     assert words > 50
-    assert whole.spent == Spent(("whole 224",), 64, 64, words, 0)
-    assert both.spent == Spent(("whole 112", "crop 224"), 16 + 64, 16 + 64, 2 * words, 0)
+    assert whole.spent == Spent(("whole 240",), 144, 144, words, 0)
+    assert both.spent == Spent(("whole 112", "crop 224"), 36 + 121, 36 + 121, 2 * words, 0)
 
 
 def test_a_model_of_many_images_sees_whole_and_crop_in_one_conversation(random_checkpoint):
@@ -125,14 +126,15 @@ def test_a_service_is_sent_both_and_the_bytes_are_counted(server):
     (opinion,) = engine.judge([asked])
     engine.close()
     whole, near = server.chats
-    assert [i.shape[:2] for i in whole.images] == [(112, 112)] * 2
+    # In whole tokens of 20 pixels.
+    assert [i.shape[:2] for i in whole.images] == [(120, 120)] * 2
     left, top, right, bottom = crop_box(672, 672, SPOT, 224)
-    np.testing.assert_array_equal(near.images[0], asked.references[0][top:bottom, left:right])
-    np.testing.assert_array_equal(near.images[1], asked.frame.image[top:bottom, left:right])
+    for arrived, image in zip(near.images, (asked.references[0], asked.frame.image), strict=True):
+        np.testing.assert_array_equal(arrived, resized(image[top:bottom, left:right], (220, 220)))
     expected = _either(*(1 / (1 + math.exp(-margin)) for margin in (-2.0, 1.5)))
     assert opinion.p_defect == pytest.approx(expected)
     sent = sum(int(chat.headers["Content-Length"]) for chat in server.chats)
-    assert opinion.spent == Spent(("whole 112", "crop 224"), 80, 80, None, sent)
+    assert opinion.spent == Spent(("whole 112", "crop 224"), 36 + 121, 36 + 121, None, sent)
 
 
 def test_the_text_is_what_the_service_has_read_beside_the_images(server):
@@ -141,7 +143,7 @@ def test_the_text_is_what_the_service_has_read_beside_the_images(server):
     server.answer = lambda a: (
         status,
         headers,
-        {**body, "usage": {"prompt_tokens": 71 + sum(i.size for i in a.images) // (3 * 28**2)}},
+        {**body, "usage": {"prompt_tokens": 71 + sum(i.size for i in a.images) // (3 * 20**2)}},
     )
     (opinion,) = engine.judge([_spot(0, noise(9, 672, 672))])
     engine.close()

@@ -56,7 +56,7 @@ def test_a_service_of_its_own_and_a_command_that_asks_it(engine):
 def test_an_adapter_is_asked_as_its_base_wants_to_be(served):
     with running(served) as (where, _):
         cloud = _asking("--cloud", f"{where}/v1", "--cloud-model", "screws")
-        assert (cloud.engine.name, cloud.engine.side, cloud.demonstration) == ("screws", 224, True)
+        assert (cloud.engine.name, cloud.engine.side, cloud.demonstration) == ("screws", 240, True)
         assert cloud.config.remote.weights_hash == served.entries["screws"].weights_hash
         assert cloud.config.remote.card == read_card(SMALL)
 

@@ -123,11 +123,11 @@ def test_the_list_of_models_tells_what_a_client_must_know(where, engine, adapter
         told = {k: v for k, v in models[1]["saec"].items() if k != "weights_hash"}
         assert told == {
             "demonstration": True,
-            "side": 224,
+            "side": 240,
             "square": True,
             "prompt": "v1",
             "max_references": 1,
-            "unit": 28,
+            "unit": 20,
             "views": 1,
         }
         assert http.get("/v1/models/screws").json() == models[1]
@@ -149,7 +149,7 @@ def test_both_labels_are_always_to_be_had(where, engine):
     assert answer["system_fingerprint"] == engine.weights_hash
     usage = answer["usage"]
     assert usage["total_tokens"] == usage["prompt_tokens"] + 1
-    assert usage["prompt_tokens"] > 64  # of a square of 224 pixels
+    assert usage["prompt_tokens"] > 144  # of a square of 240 pixels
 
 
 def test_words_that_do_not_fit_the_schema_are_an_error(where):

@@ -344,7 +344,7 @@ def test_over_tls_and_only_for_who_trusts_the_certificate(gate, pair, tmp_path):
         name, told = introduced(remote, "screws")
         assert name == "screws"
         assert told.card is not None
-        assert told.card.side == 224
+        assert told.card.side == 240
         with pytest.raises(LinkError, match="token"):
             introduced(RemoteConfig(url=f"{where}/v1", ca_file=str(cert), retries=0), "screws")
         with pytest.raises(LinkError, match=r"(?i)certificate"):

@@ -61,8 +61,9 @@ _CUTTERS = 16
 _UNDER_WAY = 2
 """Batches that the device has on its queue while the next one is cut."""
 
-_CHECK_SIDE, _CHECKS = 448, 24
-"""Of the self-check on a GPU, which compiles the layers on the way; on a CPU it is smaller."""
+_CHECK_TOKENS, _CHECKS = 16, 24
+"""Tokens per side of an image, and questions, of the self-check on a GPU, which compiles the layers on the
+way; on a CPU it is smaller."""
 
 _ADAPTER = "adapter"
 """What peft knows the one adapter as."""
@@ -296,12 +297,12 @@ def load_qwen(config: CloudConfig, folder: Path, adapters: Mapping[str, Path]) -
     if quantization is not None:
         check_four_bits(model.model)
     if model.fast is not None:
-        side, count = (_CHECK_SIDE, _CHECKS) if device.type == "cuda" else (6 * model.unit, 2)
+        tokens, count = (_CHECK_TOKENS, _CHECKS) if device.type == "cuda" else (6, 2)
         model.agreement = check(
             model,
             exact=dtype == torch.float32 and quantization is None,
             rounded=config.dtype == "fp8",
-            side=side,
+            side=tokens * model.unit,
             count=count,
         )
     return model
