@@ -15,7 +15,7 @@ from saec.config import TuneConfig
 
 @pytest.fixture(scope="session")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Qwen2.5-VL checkpoint of one language and two vision layers; it knows nothing."""
+    """A Qwen2.5-VL checkpoint of one language and two vision layers and Qwen's own patches, untrained."""
     import torch
     from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
@@ -24,14 +24,16 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("checkpoint") / "tiny"
     raw = json.loads((SMALL / "config.json").read_text())
     raw["text_config"] |= {"num_hidden_layers": 1, "layer_types": ["full_attention"]}
-    raw["vision_config"] |= {"depth": 2, "fullatt_block_indexes": [1]}
+    raw["vision_config"] |= {"depth": 2, "fullatt_block_indexes": [1], "patch_size": 14, "window_size": 112}
     torch.manual_seed(0)
     model = Qwen2_5_VLForConditionalGeneration(Qwen2_5_VLConfig(**raw))
     for parameter in model.parameters():
         parameter.data *= 3  # or the image hardly moves the answer
     model.save_pretrained(folder)
-    for name in ("tokenizer.json", "tokenizer_config.json", "preprocessor_config.json"):
+    for name in ("tokenizer.json", "tokenizer_config.json"):
         shutil.copyfile(SMALL / name, folder / name)
+    preprocessor = json.loads((SMALL / "preprocessor_config.json").read_text()) | {"patch_size": 14}
+    (folder / "preprocessor_config.json").write_text(json.dumps(preprocessor))
     (folder / "saec.json").write_text('{"side": 56, "square": true, "prompt": "v1", "max_references": 1}')
     return folder
 
