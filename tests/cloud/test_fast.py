@@ -137,7 +137,7 @@ def test_words_are_written_as_before_the_weights_were_packed(core):
 
 def test_a_model_that_was_asked_can_still_be_trained(core):
     fresh = QwenModel(SMALL, {}, CPU, torch.float32)
-    talk = _talk(core, 6, 0, (56, 56))
+    talk = _talk(core, 6, 0, (60, 60))
     fresh.submit([talk]).result()
     loss = fresh.model(**fresh.inputs([talk]), use_cache=False).logits[:, -1].logsumexp(-1).sum()
     loss.backward()
