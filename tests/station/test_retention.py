@@ -80,6 +80,20 @@ def test_images_go_by_age_and_records_later(spool: Spool, clock: Clock) -> None:
     assert spool.alarms() == []
 
 
+def test_frames_of_a_clock_that_was_wrong_keep_no_other_frame(spool: Spool, clock: Clock) -> None:
+    clock.now += 10_000 * DAY
+    decide(spool, accept(spool, "a"))
+    clock.now -= 10_000 * DAY
+    ahead, old = spool.frames("done")[0].seq, accept(spool, "b")
+    decide(spool, old)
+    clock.now += 3 * DAY
+    swept = sweeper(spool, Retention(days=2.0, record_days=2.0)).sweep(clock.now)
+    assert (swept.images, swept.records) == (1, 1)
+    assert images(spool) == [ahead]
+    clock.now = 0.0  # a clock that has lost its battery makes nothing old
+    assert sweeper(spool, Retention(days=2.0)).sweep(clock.now).images == 0
+
+
 def test_the_oldest_go_where_there_is_no_room(spool: Spool, clock: Clock) -> None:
     seqs = [accept(spool, key, 20) for key in "abcde"]  # 100 bytes of the 100 that are allowed
     for seq in seqs:

@@ -22,6 +22,8 @@ CREATE TABLE IF NOT EXISTS frames (
     UNIQUE (line, key));
 CREATE INDEX IF NOT EXISTS frames_open ON frames (state, seq) WHERE state <> 'done';
 CREATE INDEX IF NOT EXISTS frames_kept ON frames (seq) WHERE image <> '';
+CREATE INDEX IF NOT EXISTS frames_aged ON frames (accepted) WHERE image <> '';
+CREATE INDEX IF NOT EXISTS frames_bare ON frames (accepted) WHERE image = '';
 CREATE INDEX IF NOT EXISTS frames_image ON frames (image) WHERE image <> '';
 CREATE INDEX IF NOT EXISTS frames_line ON frames (line, seq);
 CREATE TABLE IF NOT EXISTS verdicts (

@@ -127,6 +127,14 @@ class SpoolReader:
             (after, most),
         )
 
+    def aged(self, before: float, *, most: int = 500) -> list[Held]:
+        """Such frames that were accepted before a time, the oldest by the clock first."""
+        return self._select(
+            "WHERE image <> '' AND state = 'done' AND accepted < ? AND NOT EXISTS "
+            "(SELECT 1 FROM outbox WHERE outbox.seq = frames.seq) ORDER BY accepted LIMIT ?",
+            (before, most),
+        )
+
     def settled(self) -> int:
         """The last frame up to which all have their final verdict, delivered to every sink."""
         with self._lock:

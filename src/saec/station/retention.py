@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -96,16 +97,19 @@ class Sweeper:
         return count
 
     def _drop_oldest(self, limit: float) -> int:
-        """From the oldest on, as long as they are too old or the images too many."""
+        """Those that are too old, then from the oldest on as long as the images are too many."""
         images = 0
-        over = self._spool.depth()["bytes"] - _FULL * self._spool.limits.gigabytes * GIGABYTE
-        while frames := self._spool.kept(most=_STEP):
+        while frames := self._spool.aged(limit, most=_STEP):
             for frame in frames:
-                if frame.accepted >= limit and over <= 0:
-                    return images
                 self._spool.drop_image(frame.seq)
-                over -= frame.size
-                images += 1
+            images += len(frames)
+        over = self._spool.depth()["bytes"] - _FULL * self._spool.limits.gigabytes * GIGABYTE
+        while over > 0 and (frames := self._spool.aged(math.inf, most=_STEP)):
+            for frame in frames:
+                if over > 0:
+                    self._spool.drop_image(frame.seq)
+                    over -= frame.size
+                    images += 1
         return images
 
     def _drop_by_rule(self) -> int:

@@ -342,18 +342,16 @@ class Spool(SpoolReader):
     def forget(self, before: float) -> int:
         """Delete the records of frames accepted before a time that are done, delivered and without image.
 
-        Alarms of before that time go as well. Frames are taken to be in the order of their times, so only the
-        oldest are looked at.
+        Alarms of before that time go as well.
         """
         deleted = 0
         while True:
             with self._transaction() as db:
                 db.execute("DELETE FROM alarms WHERE time < ?", (before,))
                 step = db.execute(
-                    "DELETE FROM frames WHERE seq IN (SELECT seq FROM frames WHERE seq < COALESCE("
-                    "(SELECT seq FROM frames WHERE accepted >= ? ORDER BY seq LIMIT 1), 9e18) "
-                    "AND state = 'done' AND image = '' AND NOT EXISTS "
-                    "(SELECT 1 FROM outbox WHERE outbox.seq = frames.seq) ORDER BY seq LIMIT ?)",
+                    "DELETE FROM frames WHERE seq IN (SELECT seq FROM frames WHERE image = '' "
+                    "AND accepted < ? AND state = 'done' AND NOT EXISTS "
+                    "(SELECT 1 FROM outbox WHERE outbox.seq = frames.seq) ORDER BY accepted LIMIT ?)",
                     (before, _STEP),
                 ).rowcount
             deleted += step
