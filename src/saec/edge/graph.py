@@ -18,8 +18,8 @@ def core() -> Any:
 
     The CPU plugin of a core gives the thread that first compiles with it another stack for signals (where the
     CPU has AMX), and takes that stack out of memory with its last graph. If another thread drops that graph,
-    as a station's does that learns who its cloud is, the first thread keeps the address of what has gone, and its
-    next signal, such as SIGTERM, ends the process with SIGSEGV.
+    as a station's does that learns who its cloud is, the first thread keeps the address of what has gone, and
+    its next signal, such as SIGTERM, ends the process with SIGSEGV.
     """
     import openvino as ov
 
