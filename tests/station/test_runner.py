@@ -239,6 +239,22 @@ def test_a_promotion_takes_the_next_frame_and_frames_in_flight_finish_on_the_old
         bench.wait(lambda: "shadow:cell:v1:same" in bench.spool.counters())
 
 
+def test_a_cloud_with_other_weights_loses_its_say_and_an_alarm_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running(tmp_path, FakeLinkCloud()) as bench:
+        monkeypatch.setattr(loading, "standing", lambda *_: Standing("advisory", "another model"))
+        bench.runner.editions.reopen()
+        bench.wait(lambda: [a.kind for a in bench.spool.alarms()] == ["cloud-untrusted"])
+        seq = bench.accept(png(UNSURE, green=250))
+        bench.wait(lambda: done(bench, seq))
+        assert bench.labels(seq)["final"][1] == "edge"
+        monkeypatch.setattr(loading, "standing", lambda *_: Standing("fused", "", FUSED))
+        bench.runner.editions.reopen()
+        bench.wait(lambda: bench.runner.status()["cloud"] == "fused")
+        assert len(bench.spool.alarms()) == 1
+
+
 def test_a_version_that_does_not_open_leaves_the_old_one_at_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

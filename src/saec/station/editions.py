@@ -18,6 +18,9 @@ CloudFor = Callable[[str | None], Cloud | None]
 """The cloud for a version's model; None for the station's own model."""
 
 _LOOK = 0.2
+_UNTRUSTED = (
+    "the cloud changes no label any more; the line was not calibrated with the model that now answers"
+)
 
 log = structlog.get_logger()
 
@@ -114,5 +117,7 @@ class Editions:
             if edition is not self.current:
                 role = edition.judges.rules.role
                 self._log.info("version", version=edition.number, before=self.current.number, cloud=role)
+                if self.current.judges.rules.role == "fused" and role != "fused":
+                    self._spool.alarm("cloud-untrusted", f"{self._line.name}: {_UNTRUSTED}")
             self.current, self.shadow = edition, beside
         self._state = state
