@@ -4,33 +4,33 @@
 
 Each line is a fresh product that no training has seen, in frames of 672 px, and a detector that is fitted on
 its goods and finds the hottest place. The cloud judges the same frames at each spending: goods, small defects
-(a seventh of the usual length, plain) and ordinary ones (any kind). Every opinion is the engine's own under
-``--spend``, with one reference. Lines and opinions are kept in ``--work``; new weights are asked anew.
+(a seventh of the usual length, plain) and ordinary ones (any kind). Every opinion is what the engine gives
+under ``--spend``, with one reference. Lines and opinions are kept in ``--work``; new weights are asked anew.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import msgspec
 from spending_figures import Opinion, figures, print_figures, write_plot
-from spending_lines import Line, Shot, open_line
+from spending_lines import Line, open_line
 
 from saec.cloud import open_engine
-from saec.cloud.asking import asks_of
+from saec.cloud.asking import Ask, Plan, asks_of, p_of, spent
 from saec.cloud.checkpoint import find_checkpoint, read_card
 from saec.cloud.pixels import fit_size, resized
 from saec.cloud.planning import plan_of, prompt_of
 from saec.cloud.remote import data_url
 from saec.config import Card, CloudConfig, Spending
 from saec.pipeline.loading import Cloud
-from saec.verdict import CloudEngine, Image
+from saec.verdict import CloudEngine, CloudQuery, Frame, Image
 
 FAMILIES = (
     *("brushed-metal", "granite", "fabric", "bearing", "circuit-board", "printed-paper", "wood", "connector"),
@@ -44,42 +44,38 @@ _WEIGHED = 4
 
 @dataclass(frozen=True)
 class Way:
-    """One way of spending: its name in the table, and how the cloud is opened for it."""
+    """One way of spending: its name in the table, and how questions become asks."""
 
     name: str
-    config: CloudConfig
+    plan: Plan
 
 
-def ways_of(config: CloudConfig, sides: list[int], side: int) -> list[Way]:
-    """Whole frames at each side; crops beside a small whole; the scene's rule.
+def ways_of(config: CloudConfig, card: Card) -> list[Way]:
+    """Whole frames, from half the model's own side to one and a half; crops; the scene's rule."""
+    half, own = (round(part * card.side / card.unit) * card.unit for part in (0.5, 1.0))
 
-    Args:
-        config: of the cloud.
-        sides: of whole frames.
-        side: the model's own.
-    """
+    def way(name: str, side: int, spending: Spending) -> Way:
+        asked = msgspec.structs.replace(config, side=side, spending=spending)
+        return Way(name, plan_of(asked, card, prompt_of(asked, card)))
 
-    def way(name: str, at: int, spending: Spending) -> Way:
-        return Way(name, msgspec.structs.replace(config, side=at, spending=spending))
-
-    half = side // 2
-    whole = [way(f"whole {s}", s, Spending()) for s in sides]
+    sides = [round(part * own / card.unit) * card.unit for part in (0.5, 0.75, 1.0, 1.5)]
+    whole = [way(f"whole {side}", side, Spending()) for side in sides]
     crops = [
-        way(f"whole {small} + crop {near}", side, Spending(rule="crop", small=small, near=near))
-        for small, near in ((half, half), (half, side), (side, side))
+        way(f"whole {small} + crop {near}", own, Spending(rule="crop", small=small, near=near))
+        for small, near in ((half, half), (half, own), (own, own))
     ]
-    return [*whole, *crops, way("scene", side, Spending(rule="scene", small=half, near=side))]
+    return [*whole, *crops, way("scene", own, Spending(rule="scene", small=half, near=own))]
 
 
 def main() -> int:
     args = _arguments().parse_args()
     cv2.setNumThreads(1)
-    config = CloudConfig(model=args.cloud, device=args.device, batch=args.batch)
+    config = CloudConfig(model=args.cloud, device=args.device)
     card = read_card(find_checkpoint(args.cloud))
-    ways = ways_of(config, sorted({*args.sides, card.side}), card.side)
-    engines = {way.name: open_engine(way.config) for way in ways}
+    cloud = Sighted(config, card)
+    ways = ways_of(config, card)
     lines = [open_line(args.work, FAMILIES[n % len(FAMILIES)], n) for n in range(args.lines)]
-    opinions = [_asked(line, ways, engines, card, args) for line in lines]
+    opinions = [_asked(line, ways, cloud, args) for line in lines]
     found = figures(opinions, [way.name for way in ways], f"whole {card.side}")
     print_figures(found)
     if args.json is not None:
@@ -95,69 +91,100 @@ def _arguments() -> argparse.ArgumentParser:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--lines", type=int, default=12)
-    parser.add_argument("--frames", type=int, default=12, help="goods, small and ordinary defects of each")
-    parser.add_argument("--sides", type=int, nargs="+", default=[112, 168, 224, 336], help="of whole frames")
+    parser.add_argument("--frames", type=int, default=10, help="goods, small and ordinary defects of each")
     parser.add_argument("--cloud", default="small", help="small, or a checkpoint's folder")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--batch", type=int, default=12)
     parser.add_argument("--work", type=Path, default=Path("runs/benchmark-spending"), help="what is kept")
     parser.add_argument("--json", type=Path, help="write the figures as JSON")
     parser.add_argument("--plot", type=Path, help="write STEM.png and STEM.svg")
     return parser
 
 
-def _asked(
-    line: Line, ways: list[Way], engines: Mapping[str, CloudEngine], card: Card, args: argparse.Namespace
-) -> list[Opinion]:
+def _asked(line: Line, ways: list[Way], cloud: Sighted, args: argparse.Namespace) -> list[Opinion]:
     """What the cloud thinks of a line's frames at each spending; read from ``--work`` where it is known."""
-    weights = str(getattr(engines[ways[0].name], "weights_hash", ""))[:12]
-    kept = args.work / "opinions" / weights / f"{line.name}-{args.frames}.json"
-    known = msgspec.json.decode(kept.read_bytes(), type=list[Opinion]) if kept.is_file() else []
-    missing = [way for way in ways if way.name not in {o.way for o in known}]
-    if missing:
-        shots = list(line.shots(args.frames))
-        for way in missing:
-            known += _judged(line, shots, way, engines[way.name], card)
-            print(f"{line.name}: {way.name}", file=sys.stderr, flush=True)
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        kept.write_bytes(msgspec.json.encode(known))
-    return [o for o in known if o.way in {way.name for way in ways}]
-
-
-def _judged(line: Line, shots: list[Shot], way: Way, engine: CloudEngine, card: Card) -> list[Opinion]:
+    kept = args.work / "opinions" / cloud.weights / f"{line.name}-{args.frames}.json"
+    if kept.is_file():
+        return msgspec.json.decode(kept.read_bytes(), type=list[Opinion])
     found = []
-    for n, (shot, opinion) in enumerate(zip(shots, engine.judge([s.query for s in shots]), strict=True)):
-        assert opinion.spent is not None
-        found.append(
-            Opinion(
-                line=line.name,
-                way=way.name,
-                frame=shot.query.frame.id,
-                group=shot.group,
-                p=opinion.p_defect,
-                score=shot.score,
-                length=shot.length,
-                hit=shot.hit,
-                spent=opinion.spent,
-                encoded=_encoded(shot, way, card) if n % _WEIGHED == 0 else None,
+    for n, shot in enumerate(line.shots(args.frames)):
+        asked = {way.name: asks_of(shot.query, way.plan) for way in ways}
+        seen = cloud.margins([ask for asks in asked.values() for ask in asks])
+        for way, asks in asked.items():
+            p = p_of([ask.near for ask in asks], [(0.0, seen[_key(ask)]) for ask in asks])
+            text = sum(cloud.words(len(ask.references)) for ask in asks)
+            found.append(
+                Opinion(
+                    line=line.name,
+                    way=way,
+                    frame=shot.query.frame.id,
+                    group=shot.group,
+                    p=p,
+                    score=shot.score,
+                    length=shot.length,
+                    hit=shot.hit,
+                    spent=spent(asks, cloud.tokens, text, sent=0),
+                    encoded=cloud.encoded(asks) if n % _WEIGHED == 0 else None,
+                )
             )
-        )
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.write_bytes(msgspec.json.encode(found))
+    print(f"{line.name}: asked", file=sys.stderr, flush=True)
     return found
 
 
-def _encoded(shot: Shot, way: Way, card: Card) -> int:
-    """Bytes of the images as a remote engine sends them: PNG in base64."""
-    plan = plan_of(way.config, card, prompt_of(way.config, card))
-    return sum(
-        len(data_url(resized(image, _size(image, side, card))))
-        for ask in asks_of(shot.query, plan)
-        for image, side in ask.pictures()
-    )
+def _key(ask: Ask) -> tuple[bool, int]:
+    """Which asks about one frame are the same."""
+    return ask.near, ask.side
 
 
-def _size(image: Image, side: int, card: Card) -> tuple[int, int]:
-    height, width = image.shape[:2]
-    return fit_size(height, width, side, card.unit, square=card.square)
+class Sighted:
+    """Answers asks one sight at a time, so that ways that share a sight of a frame share its answer.
+
+    The engine itself puts the same numbers together (``tests/cloud/test_spending.py``).
+    """
+
+    def __init__(self, config: CloudConfig, card: Card) -> None:
+        self._config, self._card = config, card
+        self._engines: dict[int, CloudEngine] = {}
+        self._text: dict[int, int] = {}
+        self.weights = str(getattr(self._engine(card.side), "weights_hash", ""))[:12]
+
+    def _engine(self, side: int) -> CloudEngine:
+        if side not in self._engines:
+            self._engines[side] = open_engine(msgspec.structs.replace(self._config, side=side))
+        return self._engines[side]
+
+    def margins(self, asks: list[Ask]) -> dict[tuple[bool, int], float]:
+        """Log odds of a defect of each different ask about one frame."""
+        found = {}
+        for key, ask in {_key(ask): ask for ask in asks}.items():
+            (opinion,) = self._engine(ask.side).judge([CloudQuery(Frame("", ask.frame), ask.references)])
+            p = min(max(opinion.p_defect, 1e-15), 1 - 1e-15)
+            found[key] = math.log(p) - math.log1p(-p)
+            assert opinion.spent is not None
+            assert opinion.spent.text is not None
+            self._text[len(ask.references)] = opinion.spent.text
+        return found
+
+    def words(self, references: int) -> int:
+        """Tokens of the text of a question with so many references."""
+        return self._text[references]
+
+    def tokens(self, image: Image, side: int) -> int:
+        height, width = self._size(image, side)
+        return height * width // self._card.unit**2
+
+    def encoded(self, asks: list[Ask]) -> int:
+        """Bytes of the images as a remote engine sends them: PNG in base64."""
+        return sum(
+            len(data_url(resized(image, self._size(image, side))))
+            for ask in asks
+            for image, side in ask.pictures()
+        )
+
+    def _size(self, image: Image, side: int) -> tuple[int, int]:
+        height, width = image.shape[:2]
+        return fit_size(height, width, side, self._card.unit, square=self._card.square)
 
 
 if __name__ == "__main__":

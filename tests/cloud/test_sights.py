@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from saec.cloud.sights import STEP, UNIT, Sight, crop_box, sights
+from saec.cloud.sights import STEP, Sight, crop_box, sights
 from saec.config import Spending
 
 CROP, SCENE = Spending(rule="crop"), Spending(rule="scene")
@@ -14,42 +16,50 @@ CROP, SCENE = Spending(rule="crop"), Spending(rule="scene")
 
 @st.composite
 def places(draw):
-    """A frame, a place in it, and the side of a sight."""
+    """A frame, a place in it, the side of a sight, and a token's."""
     height, width = draw(st.integers(1, 3000)), draw(st.integers(1, 3000))
     x0, y0 = draw(st.integers(0, width - 1)), draw(st.integers(0, height - 1))
     longest = draw(st.integers(1, 400))
     x1 = min(width, x0 + draw(st.integers(1, longest)))
     y1 = min(height, y0 + draw(st.integers(1, longest)))
-    return height, width, (x0, y0, x1, y1), UNIT * draw(st.integers(1, 24))
+    unit = draw(st.sampled_from([28, 20, 32]))
+    return height, width, (x0, y0, x1, y1), unit * draw(st.integers(1, 24)), unit
 
 
 @given(places())
 def test_a_crop_is_a_square_in_the_frame_around_its_place(place):
-    height, width, (x0, y0, x1, y1), side = place
-    crop = crop_box(height, width, (x0, y0, x1, y1), side)
+    height, width, (x0, y0, x1, y1), side, unit = place
+    crop = crop_box(height, width, (x0, y0, x1, y1), side, unit)
     assume(crop is not None)
     left, top, right, bottom = crop
     assert 0 <= left <= x0 < x1 <= right <= width
     assert 0 <= top <= y0 < y1 <= bottom <= height
     assert right - left == bottom - top
-    assert (right - left) % UNIT == 0
+    assert (right - left) % unit == 0
 
 
 @given(places())
 def test_a_crop_is_shown_pixel_by_pixel_or_enlarged_unless_its_place_is_larger(place):
-    height, width, box, side = place
-    crop = crop_box(height, width, box, side)
+    height, width, box, side, unit = place
+    crop = crop_box(height, width, box, side, unit)
     assume(crop is not None)
     longest = max(box[2] - box[0], box[3] - box[1])
-    assert crop[2] - crop[0] <= max(side, 1.5 * longest + UNIT)
+    assert crop[2] - crop[0] <= max(side, 1.5 * longest + unit)
 
 
 @given(places())
 def test_a_crop_shows_clearly_less_than_the_frame(place):
-    height, width, box, side = place
-    crop = crop_box(height, width, box, side)
+    height, width, box, side, unit = place
+    crop = crop_box(height, width, box, side, unit)
     assume(crop is not None)
     assert (crop[2] - crop[0]) ** 2 <= 0.5 * height * width
+
+
+def test_sides_are_whole_tokens_of_the_model():
+    seen = sights(672, 672, (300, 300, 320, 320), 0.0, CROP, 240, 20)
+    assert [sight.side for sight in seen] == [120, 240]
+    left, top, right, bottom = seen[1].part
+    assert (right - left, bottom - top) == (240, 240)
 
 
 def test_a_small_place_has_a_crop_wherever_it_lies():
@@ -72,13 +82,15 @@ def test_where_a_crop_would_show_nothing_more_there_is_none(height, width, box):
 
 @given(places(), st.none() | st.floats(-2, 10), st.sampled_from([Spending(), CROP, SCENE]))
 def test_there_is_always_a_whole_and_nothing_is_larger_than_it_may_be(place, complexity, spending):
-    height, width, box, side = place
-    whole, *crops = sights(height, width, box, complexity, spending, side)
+    height, width, box, side, unit = place
+    whole, *crops = sights(height, width, box, complexity, spending, side, unit)
     assert whole.part is None
-    assert whole.side in ((min(spending.small, side), side) if crops else (side,))
+    small = unit * math.ceil(spending.small / unit)
+    assert whole.side in ((min(small, side), side) if crops else (side,))
     for crop in crops:
         assert crop.part is not None
         assert crop.side <= side
+        assert crop.side % unit == whole.side % unit == 0
     assert len(crops) <= (0 if spending.rule == "whole" else 1)
 
 

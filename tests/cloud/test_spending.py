@@ -11,7 +11,6 @@ from helpers_cloud import noise, query
 from model_server import scored, serving
 
 from saec.cloud import open_engine
-from saec.cloud.pixels import resized
 from saec.cloud.sights import crop_box
 from saec.config import CloudConfig, RemoteConfig, Spending
 from saec.errors import ConfigError
@@ -53,8 +52,8 @@ def _either(*ps: float) -> float:
 
 def test_whole_and_crop_are_what_the_model_says_of_each_alone(crops):
     asked = _spot(0, noise(9, 672, 672))
-    small, large = (open_engine(CloudConfig(side=side, **CPU)) for side in (112, 224))
-    left, top, right, bottom = crop_box(672, 672, SPOT, 224)
+    small, large = (open_engine(CloudConfig(side=side, **CPU)) for side in (120, 240))
+    left, top, right, bottom = crop_box(672, 672, SPOT, 240, 20)
     near, near_reference = (
         image[top:bottom, left:right] for image in (asked.frame.image, asked.references[0])
     )
@@ -69,7 +68,7 @@ def test_what_a_question_took_is_told(crops, engine):
     words = whole.spent.text
     assert words > 50
     assert whole.spent == Spent(("whole 240",), 144, 144, words, 0)
-    assert both.spent == Spent(("whole 112", "crop 224"), 36 + 121, 36 + 121, 2 * words, 0)
+    assert both.spent == Spent(("whole 120", "crop 240"), 36 + 144, 36 + 144, 2 * words, 0)
 
 
 def test_a_model_of_many_images_sees_whole_and_crop_in_one_conversation(random_checkpoint):
@@ -102,7 +101,7 @@ def test_a_prompt_without_words_for_both_shows_them_in_turn(random_checkpoint):
 
 @pytest.mark.parametrize(
     "settings",
-    [{"scoring": "rank"}, {"scoring": "generate"}, {"spending": Spending(rule="crop", small=100)}],
+    [{"scoring": "rank"}, {"scoring": "generate"}, {"spending": Spending(rule="crop", small=10)}],
     ids=str,
 )
 @pytest.mark.parametrize("where", ["here", "there"])
@@ -128,13 +127,13 @@ def test_a_service_is_sent_both_and_the_bytes_are_counted(server):
     whole, near = server.chats
     # In whole tokens of 20 pixels.
     assert [i.shape[:2] for i in whole.images] == [(120, 120)] * 2
-    left, top, right, bottom = crop_box(672, 672, SPOT, 224)
+    left, top, right, bottom = crop_box(672, 672, SPOT, 240, 20)
     for arrived, image in zip(near.images, (asked.references[0], asked.frame.image), strict=True):
-        np.testing.assert_array_equal(arrived, resized(image[top:bottom, left:right], (220, 220)))
+        np.testing.assert_array_equal(arrived, image[top:bottom, left:right])
     expected = _either(*(1 / (1 + math.exp(-margin)) for margin in (-2.0, 1.5)))
     assert opinion.p_defect == pytest.approx(expected)
     sent = sum(int(chat.headers["Content-Length"]) for chat in server.chats)
-    assert opinion.spent == Spent(("whole 112", "crop 224"), 36 + 121, 36 + 121, None, sent)
+    assert opinion.spent == Spent(("whole 120", "crop 240"), 36 + 144, 36 + 144, None, sent)
 
 
 def test_the_text_is_what_the_service_has_read_beside_the_images(server):

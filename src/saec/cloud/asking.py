@@ -60,6 +60,7 @@ class Plan:
         spending: what of the frame is shown.
         beside: whole and crop go into one conversation; else they are shown in turn.
         most: tokens that an image may take.
+        unit: pixels per token and side.
     """
 
     side: int
@@ -70,6 +71,7 @@ class Plan:
     spending: Spending = field(default_factory=Spending)
     beside: bool = False
     most: int | None = None
+    unit: int = 28
 
 
 def asks_of(query: CloudQuery, plan: Plan) -> list[Ask]:
@@ -185,7 +187,7 @@ def _seen(query: CloudQuery, references: tuple[Image, ...], plan: Plan) -> list[
     """The asks of a frame's sights; one where they go into one conversation."""
     images = (query.frame.image, *references)
     height, width = images[0].shape[:2]
-    seen = sights(height, width, query.hottest, query.complexity, plan.spending, plan.side)
+    seen = sights(height, width, query.hottest, query.complexity, plan.spending, plan.side, plan.unit)
     asks = [_at(images, sight) for sight in seen]
     if plan.beside and len(asks) > 1:
         whole, near = asks

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from saec.cloud.asking import Plan
-from saec.cloud.sights import UNIT
 from saec.config import Card, CloudConfig
 from saec.errors import ConfigError
 from saec.prompts import DEFAULT, PROMPTS, V4, Prompt
@@ -29,10 +28,10 @@ def plan_of(config: CloudConfig, card: Card, prompt: Prompt) -> Plan:
     """How questions become asks.
 
     Raises:
-        ConfigError: crops of the hottest place beside a scoring that cannot have them, or a side that is no
-            whole number of tokens.
+        ConfigError: crops of the hottest place beside a scoring that cannot have them, or a side below one
+            token.
     """
-    _check(config)
+    _check(config, card.unit)
     return Plan(
         side=card.side if config.side is None else config.side,
         references=config.references,
@@ -42,16 +41,16 @@ def plan_of(config: CloudConfig, card: Card, prompt: Prompt) -> Plan:
         spending=config.spending,
         beside=prompt.beside is not None and card.max_references is None,
         most=config.tokens,
+        unit=card.unit,
     )
 
 
-def _check(config: CloudConfig) -> None:
+def _check(config: CloudConfig, unit: int) -> None:
     spending = config.spending
     if spending.rule != "whole" and config.scoring != "threshold":
         raise ConfigError(
             f"--spend {spending.rule} with --scoring {config.scoring}",
             "score by threshold, or spend on the whole frame",
         )
-    for side in (spending.small, spending.near):
-        if side < UNIT or side % UNIT:
-            raise ConfigError(f"a sight of {side} pixels", f"take a multiple of {UNIT}")
+    if min(spending.small, spending.near) < unit:
+        raise ConfigError(f"sights of {spending.small} and {spending.near} pixels", f"take {unit} at least")

@@ -12,11 +12,8 @@ from dataclasses import dataclass
 from saec.config import Spending
 from saec.verdict import Box
 
-UNIT = 28
-"""Pixels per token and side: sides of sights, and of what is cut out of a frame, are multiples of it."""
-
 STEP = 112
-"""A vision window in pixels: the scene's rule takes sides that are multiples of it."""
+"""A vision window of Qwen2.5-VL in pixels: by this the scene's rule enlarges a crop."""
 
 _MARGIN = 1.5
 """A crop is at least so many times as long as the hottest place: what is unusual shows beside what is not."""
@@ -45,6 +42,7 @@ def sights(
     complexity: float | None,
     spending: Spending,
     side: int,
+    unit: int = 28,
 ) -> tuple[Sight, ...]:
     """The sights of one frame: the whole, or the whole and a crop of its hottest place.
 
@@ -54,34 +52,35 @@ def sights(
         complexity: in the line's own units; None where it was not measured.
         spending: the rule.
         side: at which a whole frame is shown that is shown alone; nothing is shown larger.
+        unit: pixels per token and side; the other sides are rounded up to it.
     """
     alone = (Sight(side),)
     if spending.rule == "whole" or hottest is None:
         return alone
-    small, near = min(spending.small, side), min(spending.near, side)
+    small, near = (min(_up(wanted, unit), side) for wanted in (spending.small, spending.near))
     if spending.rule == "scene":
         if height * width <= side**2:
             return alone
         plain = complexity is None or complexity < spending.complexity
         small = small if plain else side
-        near = min(max(near, _up(_MARGIN * _length(hottest), STEP)), side)
-    part = crop_box(height, width, hottest, near)
+        near = min(max(near, _up(_up(_MARGIN * _length(hottest), STEP), unit)), side)
+    part = crop_box(height, width, hottest, near, unit)
     return alone if part is None else (Sight(small), Sight(near, part))
 
 
-def crop_box(height: int, width: int, hottest: Box, side: int) -> Box | None:
+def crop_box(height: int, width: int, hottest: Box, side: int, unit: int = 28) -> Box | None:
     """A square of the frame around a place, for a sight of ``side`` pixels.
 
     It has the sight's own size, so that it is shown pixel by pixel, or half the frame's where that is less,
-    so that it is enlarged. It is larger only where the place itself is. Its side is a multiple of ``UNIT``.
+    so that it is enlarged. It is larger only where the place itself is. Its side is a multiple of ``unit``.
 
     Returns:
         The square, which contains the place and lies inside the frame; None where it would show nearly all
         of it, or the frame is too narrow.
     """
     root = math.sqrt(height * width)
-    length = min(side, _down(root / 2), _down(min(height, width)))
-    length = max(length, UNIT, _up(_MARGIN * _length(hottest), UNIT))
+    length = min(_down(side, unit), _down(root / 2, unit), _down(min(height, width), unit))
+    length = max(length, unit, _up(_MARGIN * _length(hottest), unit))
     if length > min(height, width) or length > _MOST * root:
         return None
     left, right = _span(hottest[0], hottest[2], length, width)
@@ -99,8 +98,8 @@ def _length(box: Box) -> int:
     return max(box[2] - box[0], box[3] - box[1])
 
 
-def _down(value: float) -> int:
-    return UNIT * int(value // UNIT)
+def _down(value: float, unit: int) -> int:
+    return unit * int(value // unit)
 
 
 def _up(value: float, unit: int) -> int:
