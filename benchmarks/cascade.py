@@ -23,6 +23,7 @@ from cascade_measure import (
     LineData,
     Outcome,
     accuracy,
+    best_answers,
     gains,
     half_calibrates,
     interval,
@@ -153,6 +154,8 @@ def _report(lines: list[LineData], share: float) -> dict[str, Any]:
             f"| {r['line']} | {r['edge_auroc']:.3f} | {r['cloud_auroc']:.3f} | {' | '.join(cells)} "
             f"| {gain:+.1f} | {100 * r['asked']:.0f} % | {r['trust']} |"
         )
+    best = 100 * float(np.mean([r["best"] for r in rows]))
+    print(f"\nwith the truth for the frames nearest the threshold, on every line: {best:.1f}")
     means = [_mean_row(lines, t, how, share) for t in THRESHOLDS for how in ASKED]
     means += [_against_own(lines, share, how) for how in ASKED]
     means += [_against_better(lines, share, how) for how in ASKED]
@@ -172,11 +175,13 @@ def _line_row(line: LineData, share: float) -> dict[str, Any]:
     return {
         "line": line.name,
         "edge_auroc": line.edge_auroc,
+        "edge_auroc_known": auroc(line.known.edge_good, line.known.edge_defect),
         "cloud_auroc": line.cloud_auroc,
         "cloud_accuracy": accuracy(line.cloud_labels, line.truth),
         "edge_goods": accuracy(own.edge, line.truth),
         "edge_even": accuracy(even.edge, line.truth),
         "cascade": accuracy(even.cascade, line.truth),
+        "best": accuracy(best_answers(line, share), line.truth),
         "asked": float(even.asked.mean()),
         "trust": even.trust.mode,
         "cloud_weight": even.trust.cloud_weight,
@@ -246,6 +251,7 @@ def _set(path: Path, cloud: Cloud, args: argparse.Namespace) -> dict[str, Any]:
     whole = LineData.of(path.name, judged)
     raw = {
         "auroc": whole.cloud_auroc,
+        "auroc_known": auroc(lines[0].known.cloud_good, lines[0].known.cloud_defect),
         "overkill": float((whole.test.cloud_good >= 0.5).mean()),
         "escape": float((whole.test.cloud_defect < 0.5).mean()),
         "accuracy": float((whole.cloud_labels == whole.truth).mean()),

@@ -115,9 +115,7 @@ def outcome(line: LineData, threshold: Threshold, how: Asked, share: float) -> O
     scores, p = np.r_[test.edge_good, test.edge_defect], np.r_[test.cloud_good, test.cloud_defect]
     edge = (scores >= calibration.threshold).astype(np.int64)
     if how == "ranked":
-        nearest = np.argsort(np.abs(scores - calibration.threshold), kind="stable")
-        asked = np.zeros(len(scores), np.bool_)
-        asked[nearest[: round(share * len(scores))]] = True
+        asked = _nearest(scores, calibration.threshold, share)
     else:
         asked = (scores >= calibration.gate.low) & (scores <= calibration.gate.high)
     if trust.mode == "unasked":
@@ -126,6 +124,21 @@ def outcome(line: LineData, threshold: Threshold, how: Asked, share: float) -> O
     for i in np.flatnonzero(asked):
         cascade[i] = fused_label(calibration, trust, float(scores[i]), float(p[i]))
     return Outcome(edge, cascade, asked, trust)
+
+
+def best_answers(line: LineData, share: float) -> NDArray[np.int64]:
+    """Labels at P(defect) = .5 where that share nearest the threshold is answered by the truth itself."""
+    scores = np.r_[line.test.edge_good, line.test.edge_defect]
+    threshold = _placed(line, "even", "ranked", share).threshold
+    edge = (scores >= threshold).astype(np.int64)
+    return np.where(_nearest(scores, threshold, share), line.truth, edge)
+
+
+def _nearest(scores: Array, threshold: float, share: float) -> NDArray[np.bool_]:
+    nearest = np.argsort(np.abs(scores - threshold), kind="stable")
+    asked = np.zeros(len(scores), np.bool_)
+    asked[nearest[: round(share * len(scores))]] = True
+    return asked
 
 
 def _placed(line: LineData, threshold: Threshold, how: Asked, share: float) -> Calibration:
