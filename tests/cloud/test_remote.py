@@ -336,3 +336,21 @@ def test_a_closed_engine_says_so(opened):
 def test_settings_that_a_service_cannot_honour_are_refused(opened, setting):
     with pytest.raises(ConfigError):
         opened(**setting)
+
+
+@pytest.mark.parametrize(
+    ("opened_with", "answers_with", "fits"),
+    [("abc", "abc", True), ("abc", "xyz", False), ("abc", None, True), ("", "xyz", True)],
+)
+def test_an_answer_by_other_weights_than_were_told_is_none(opened, server, opened_with, answers_with, fits):
+    def answer(_):
+        status, headers, body = scored(-0.1, -3.0)
+        return status, headers, body | {"system_fingerprint": answers_with}
+
+    server.answer = answer
+    engine = opened(model="gear", weights_hash=opened_with)
+    if fits:
+        assert engine.judge([query(noise(0))])[0].p_defect < 0.5
+    else:
+        with pytest.raises(LinkError, match="other weights"):
+            engine.judge([query(noise(0))])

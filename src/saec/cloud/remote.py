@@ -180,7 +180,22 @@ class RemoteEngine:
             body["logprob_token_ids"] = self._label_ids
         data = msgspec.json.encode(body)
         answer = named(query, lambda: self._poster.post("chat/completions", data))
+        self._check_weights(answer)
         return _Scored(named(query, self._read_labels, answer), _tokens_read(answer), len(data))
+
+    def _check_weights(self, answer: Any) -> None:
+        """Refuse an answer by other weights than the server had when it was asked who it is.
+
+        Raises:
+            LinkError: a line's trust is in those weights, not in these.
+        """
+        seen = answer.get("system_fingerprint") if isinstance(answer, dict) else None
+        if self.weights_hash and seen and seen != self.weights_hash:
+            raise LinkError(
+                f"the server has other weights ({str(seen)[:12]}) than when it was opened "
+                f"({self.weights_hash[:12]})",
+                "open it again, and calibrate the line with it",
+            )
 
     def _read_labels(self, answer: Any) -> tuple[float, float]:
         """The two numbers in an answer, which must be one of the labels.
