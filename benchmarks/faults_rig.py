@@ -30,7 +30,7 @@ from saec import edge
 from saec.data.images import decode, read_image
 from saec.line import CloudTrust, LineProfile
 from saec.station.clouds import Clouds
-from saec.station.settings import read_settings
+from saec.station.settings_file import read_settings
 
 HERE = Path(__file__).parent
 LINE = "cell"

@@ -8,7 +8,7 @@ from pathlib import Path
 from click.testing import CliRunner
 
 from saec.cli.station import command
-from saec.station.settings import read_settings
+from saec.station.settings_file import read_settings
 
 DOCS = Path(__file__).parents[2] / "docs"
 

@@ -8,7 +8,8 @@ import pytest
 
 from saec.errors import ConfigError
 from saec.station.checking import is_on_site
-from saec.station.settings import FolderSource, MqttSink, read_settings
+from saec.station.settings import FolderSource, MqttSink
+from saec.station.settings_file import read_settings
 
 GOOD = """
 [station]

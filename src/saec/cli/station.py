@@ -32,7 +32,7 @@ def read_config(config: Path) -> Settings:
     for package in _NEEDED:
         if find_spec(package) is None:
             raise ExtraError(package, "station")
-    from saec.station.settings import read_settings
+    from saec.station.settings_file import read_settings
 
     return read_settings(config)
 
