@@ -90,7 +90,7 @@ class CloudQuery:
         references: images of good parts of the same product, shown before the frame; may be empty.
         focus: where the anomaly map reaches the threshold and is hottest, for the explanation's box; None
             where it does not.
-        hottest: where it is hottest whatever the threshold; None where nothing stands out.
+        hottest: where it is hottest, threshold or not; None where nothing stands out.
         complexity: in the line's own units; None where it was not measured.
     """
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from pipeline_fakes import CALIBRATION
 
-from saec.pipeline.heat import hottest_place
+from saec.pipeline.heat import hottest_place, unusual_place
 from saec.verdict import EdgeOpinion
 
 
@@ -41,6 +44,27 @@ def test_what_is_masked_does_not_count():
     values[4:6, 2:7] = 1.0
     values[4, 3] = 5.0
     assert hottest_place(opinion(values)) == (3, 4, 4, 5)
+
+
+GOODS = msgspec.structs.replace(CALIBRATION, threshold=5.0, goods=[1.0, 2.0, 9.0])
+
+
+@pytest.mark.parametrize(("score", "unusual"), [(0.0, False), (3.4, False), (3.5, True), (8.0, True)])
+def test_a_frame_like_the_goods_has_no_unusual_place(score: float, unusual: bool) -> None:
+    """The median good has 2, the threshold is 5: half the way is 3.5."""
+    values = np.zeros((4, 4), np.float32)
+    values[1, 2] = 1.0
+    seen = EdgeOpinion(score, 0, map=values)
+    assert unusual_place(seen, GOODS) == ((2, 1, 3, 2) if unusual else None)
+    sure = EdgeOpinion(0.0, 0, map=values)
+    assert unusual_place(sure, GOODS, score=score) == unusual_place(seen, GOODS)
+
+
+def test_without_goods_the_threshold_is_the_measure() -> None:
+    values = np.zeros((4, 4), np.float32)
+    values[1, 2] = 1.0
+    assert unusual_place(EdgeOpinion(4.9, 0, map=values), CALIBRATION) is None
+    assert unusual_place(EdgeOpinion(5.0, 1, map=values), CALIBRATION) == (2, 1, 3, 2)
 
 
 @given(

@@ -166,7 +166,20 @@ def test_trust_is_measured_on_what_will_be_shown(
     for config, expected in ((CROPS, (2, 4, 4, 6)), (CloudConfig(), None)):
         engine.asked.clear()
         trust_on(line, Cloud(config), [(p, sha256_file(p)) for p in goods], defects)
-        assert [query.hottest for query in engine.asked] == [expected] * 12
+        assert [query.hottest for query in engine.asked] == [None] * 6 + [expected] * 6
+
+
+def test_a_good_of_the_fit_counts_by_its_cross_fitted_score(
+    tmp_path: Path, line: LineProfile, engine: SpendingCloud
+) -> None:
+    frames = Frames(tmp_path / "known")
+    goods = [Path(frames.add(f"good/{i}", 30 + i, green=20).path) for i in range(2)]
+    defect = Path(frames.add("defect", 200, green=200).path)
+    scores = {sha256_file(goods[0]): 1.0, sha256_file(goods[1]): 6.0}
+    calibration = msgspec.structs.replace(line.calibration, good_scores=scores)
+    seen = LineProfile(line.folder, line.line, calibration)
+    trust_on(seen, Cloud(CROPS), [(p, sha256_file(p)) for p in goods], [defect])
+    assert [query.hottest for query in engine.asked] == [None, (2, 4, 4, 6), (2, 4, 4, 6)]
 
 
 def test_trust_holds_for_what_it_was_measured_on_alone(engine: SpendingCloud) -> None:

@@ -15,17 +15,17 @@ from saec.data.dataset import Dataset, Item
 from saec.data.images import read_image
 from saec.data.manifest import Manifest, check_disjoint
 from saec.data.parts import PartIds
-from saec.errors import AnswerError, ConfigError, DataError
+from saec.errors import ConfigError, DataError
 from saec.line import Calibration, Certificate, CloudTrust, Gate, LineProfile, sha256_file
 from saec.pipeline.certifying import Known, certify_line, score_stand_ins
-from saec.pipeline.heat import hottest_place
-from saec.pipeline.loading import Cloud, read_references
+from saec.pipeline.loading import Cloud
+from saec.pipeline.questions import Questions
 from saec.scene.complexity import Complexity
 from saec.schedule.calibration import calibrate
 from saec.schedule.fusion import trust_cloud
 from saec.schedule.risk import certified_gate
 from saec.schedule.value import measure_mending, with_asking
-from saec.verdict import DEFECT, GOOD, CloudQuery, EdgeDetector, Frame
+from saec.verdict import DEFECT, GOOD, EdgeDetector
 
 MOST_ASKED = 100
 """Goods, and defects, that a cloud is asked about at most to find out how far it can be trusted."""
@@ -154,17 +154,19 @@ def trust_on(
     if any(sha not in known for _, sha in chosen_goods) or chosen_defects:
         detector = detector or edge.open_detector(profile)
     bits = profile.line.preparation.bits
-    asking = _Asking(profile, cloud, detector)
+    questions = Questions(profile, cloud, detector)
 
     def look(path: Path) -> float:
         assert detector is not None
         return _score(detector, path, bits)
 
+    good_scores = [known[sha] if sha in known else look(path) for path, sha in chosen_goods]
+    defect_scores = [look(path) for path in chosen_defects]
     opinions = (
-        [known[sha] if sha in known else look(path) for path, sha in chosen_goods],
-        [look(path) for path in chosen_defects],
-        asking.answers([path for path, _ in chosen_goods], step),
-        asking.answers(chosen_defects, step),
+        good_scores,
+        defect_scores,
+        questions.answers([path for path, _ in chosen_goods], good_scores, step),
+        questions.answers(chosen_defects, defect_scores, step),
     )
     trust = trust_cloud(cloud.engine.name, cloud.prompt, *opinions, profile.calibration)
     mending = measure_mending(profile.calibration, trust, *opinions)
@@ -287,38 +289,6 @@ def _complexities(
             if sha not in found:
                 found[sha] = complexity.of(read_image(path, bits=profile.line.preparation.bits))
     return found
-
-
-class _Asking:
-    """Asks a cloud about files as the line will: with its references and, where crops of the hottest place
-    are shown, with what the edge sees of each."""
-
-    def __init__(self, profile: LineProfile, cloud: Cloud, detector: EdgeDetector | None) -> None:
-        self._cloud, self._bits = cloud, profile.line.preparation.bits
-        self._references = tuple(read_references(profile, cloud.config.references))
-        crops = cloud.config.spending.rule != "whole"
-        self._detector = (detector or edge.open_detector(profile)) if crops else None
-        self._complexity = Complexity(profile.line.complexity) if crops and profile.line.complexity else None
-
-    def answers(self, paths: Sequence[Path], step: Step) -> list[float]:
-        """The cloud's P(defect) of each file, a batch at a time, so that memory stays flat."""
-        engine, size = self._cloud.engine, self._cloud.config.batch
-        answers: list[float] = []
-        for start in range(0, len(paths), size):
-            queries = [self._query(path) for path in paths[start : start + size]]
-            opinions = engine.judge(queries)
-            if len(opinions) != len(queries):
-                raise AnswerError(f"{engine.name} gave {len(opinions)} answers to {len(queries)} questions")
-            answers.extend(opinion.p_defect for opinion in opinions)
-            step("cloud")
-        return answers
-
-    def _query(self, path: Path) -> CloudQuery:
-        image = read_image(path, bits=self._bits)
-        hottest = None if self._detector is None else hottest_place(self._detector.inspect([image])[0])
-        complexity = None if self._complexity is None else self._complexity.of(image)
-        frame = Frame(id=path.name, image=image)
-        return CloudQuery(frame, self._references, hottest=hottest, complexity=complexity)
 
 
 def _known_goods(

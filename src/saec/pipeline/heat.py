@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import statistics
+
 import cv2
 import numpy as np
 
+from saec.line import Calibration
 from saec.verdict import Box, EdgeOpinion
 
 
@@ -55,6 +58,24 @@ def hottest_place(opinion: EdgeOpinion) -> Box | None:
     region = regions[np.unravel_index(values.argmax(), values.shape)]
     x, y, width, height = (int(v) for v in stats[region][:4])
     return _to_frame((x, y, x + width, y + height), values.shape, opinion.map_box)
+
+
+def unusual_place(
+    opinion: EdgeOpinion, calibration: Calibration, *, score: float | None = None
+) -> Box | None:
+    """Where the frame is most unusual, if it is unusual anywhere.
+
+    Below half the way from the median good's score to the threshold the hottest place is one of noise: it
+    holds one defect in four there, above it three in four and more (docs/spending.md).
+
+    Args:
+        opinion: the edge's.
+        calibration: the line's.
+        score: in place of the opinion's, of a good that the line was fitted on and so is too sure of.
+    """
+    score = opinion.score if score is None else score
+    middle = statistics.median(calibration.goods) if calibration.goods else calibration.threshold
+    return None if score < (middle + calibration.threshold) / 2 else hottest_place(opinion)
 
 
 def _to_frame(cells: Box, shape: tuple[int, ...], map_box: Box | None) -> Box:

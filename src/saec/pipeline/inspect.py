@@ -42,7 +42,7 @@ from saec.config import RunConfig
 from saec.pipeline import stages
 from saec.pipeline.channel import AbortedError, Channel
 from saec.pipeline.desk import Desk
-from saec.pipeline.heat import hottest_box, hottest_place
+from saec.pipeline.heat import hottest_box, unusual_place
 from saec.pipeline.judge import (
     CLOUD_ERROR,
     NO_CLOUD,
@@ -236,7 +236,7 @@ class _Run:
             state = self.desk.state(loaded.begun)
             route = self.judges.policy.route(loaded.complexity, opinion, state, loaded.time)
             focus = hottest_box(opinion, self.judges.rules.calibration.threshold)
-            hottest = hottest_place(opinion) if self.judges.crops else None
+            hottest = unusual_place(opinion, self.judges.rules.calibration) if self.judges.crops else None
         except Exception as e:
             error = error_verdict(
                 loaded.source,

@@ -20,7 +20,7 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True):
         seq: its place in the order of routing.
         state: what was known of the cloud then.
         focus: where the anomaly map reaches the threshold and is hottest, for the cloud's explanation.
-        hottest: where it is hottest whatever the threshold, for what the cloud is shown.
+        hottest: where it is hottest, threshold or not, for what the cloud is shown.
         map: name of the saved picture.
         ms: milliseconds per stage so far.
         begun, since: when its file was read and when it began to wait, in seconds of

@@ -10,7 +10,7 @@ from saec.config import BudgetConfig
 from saec.line import LineProfile
 from saec.pipeline import stages
 from saec.pipeline.desk import Desk
-from saec.pipeline.heat import hottest_box, hottest_place
+from saec.pipeline.heat import hottest_box, unusual_place
 from saec.pipeline.inspect import Judges
 from saec.pipeline.loading import Cloud, open_judges, read_references, warm_up
 from saec.pipeline.sources import Source
@@ -103,7 +103,7 @@ def look(edition: Edition, frame: Held, path: Path, desk: Desk, begun: float) ->
         state=state,
         complexity=loaded.complexity,
         focus=hottest_box(opinion, judges.rules.calibration.threshold),
-        hottest=hottest_place(opinion) if judges.crops else None,
+        hottest=unusual_place(opinion, judges.rules.calibration) if judges.crops else None,
         ms=ms,
         begun=begun,
     )
