@@ -14,13 +14,13 @@ import argparse
 import json
 import math
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
 import msgspec
 from spending_figures import Opinion, figures, print_figures, write_plot
-from spending_lines import Line, open_line
+from spending_lines import Line, Shot, open_line
 
 from saec.cloud import open_engine
 from saec.cloud.asking import Ask, Plan, asks_of, p_of, spent
@@ -44,27 +44,48 @@ _WEIGHED = 4
 
 @dataclass(frozen=True)
 class Way:
-    """One way of spending: its name in the table, and how questions become asks."""
+    """One way of spending: its name in the table, and how questions become asks.
+
+    Attributes:
+        always: the hottest place is shown of every frame, and not only where it stands out.
+    """
 
     name: str
     plan: Plan
+    always: bool = False
+
+    def asks(self, shot: Shot) -> list[Ask]:
+        query = shot.query if self.always or shot.unusual else replace(shot.query, hottest=None)
+        return asks_of(query, self.plan)
 
 
 def ways_of(config: CloudConfig, card: Card) -> list[Way]:
-    """Whole frames, from half the model's own side to one and a half; crops; the scene's rule."""
-    half, own = (round(part * card.side / card.unit) * card.unit for part in (0.5, 1.0))
+    """Whole frames, from half the model's own side to one and a half; crops of every frame; what ``--spend``
+    does, at the model's own side and at the largest."""
+    half, most, own, large = (
+        round(part * card.side / card.unit) * card.unit for part in (0.5, 0.75, 1.0, 1.5)
+    )
 
-    def way(name: str, side: int, spending: Spending) -> Way:
+    def way(name: str, side: int, spending: Spending, *, always: bool = False) -> Way:
         asked = msgspec.structs.replace(config, side=side, spending=spending)
-        return Way(name, plan_of(asked, card, prompt_of(asked, card)))
+        return Way(name, plan_of(asked, card, prompt_of(asked, card)), always)
 
-    sides = [round(part * own / card.unit) * card.unit for part in (0.5, 0.75, 1.0, 1.5)]
-    whole = [way(f"whole {side}", side, Spending()) for side in sides]
+    whole = [way(f"whole {side}", side, Spending()) for side in (half, most, own, large)]
     crops = [
-        way(f"whole {small} + crop {near}", own, Spending(rule="crop", small=small, near=near))
+        way(
+            f"whole {small} + crop {near}",
+            own,
+            Spending(rule="crop", small=small, near=near),
+            always=True,
+        )
         for small, near in ((half, half), (half, own), (own, own))
     ]
-    return [*whole, *crops, way("scene", own, Spending(rule="scene", small=half, near=own))]
+    rules = [
+        way(f"--spend {rule}, side {side}", side, Spending(rule=rule, small=half, near=own))
+        for side in (own, large)
+        for rule in (("crop", "scene") if side == own else ("scene",))
+    ]
+    return [*whole, *crops, *rules]
 
 
 def main() -> int:
@@ -107,7 +128,7 @@ def _asked(line: Line, ways: list[Way], cloud: Sighted, args: argparse.Namespace
         return msgspec.json.decode(kept.read_bytes(), type=list[Opinion])
     found = []
     for n, shot in enumerate(line.shots(args.frames)):
-        asked = {way.name: asks_of(shot.query, way.plan) for way in ways}
+        asked = {way.name: way.asks(shot) for way in ways}
         seen = cloud.margins([ask for asks in asked.values() for ask in asks])
         for way, asks in asked.items():
             p = p_of([ask.near for ask in asks], [(0.0, seen[_key(ask)]) for ask in asks])
@@ -119,9 +140,11 @@ def _asked(line: Line, ways: list[Way], cloud: Sighted, args: argparse.Namespace
                     frame=shot.query.frame.id,
                     group=shot.group,
                     p=p,
+                    margins=[seen[_key(ask)] for ask in asks],
                     score=shot.score,
                     length=shot.length,
                     hit=shot.hit,
+                    unusual=shot.unusual,
                     spent=spent(asks, cloud.tokens, text, sent=0),
                     encoded=cloud.encoded(asks) if n % _WEIGHED == 0 else None,
                 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saec.bench.drawing import INK, STYLE, new_figure, save
+from saec.cloud.asking import mean_p, p_of
 from saec.verdict import Spent
 
 Array = NDArray[np.float64]
@@ -23,6 +25,8 @@ class Opinion(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         group: "good", "small" or "ordinary", as its defect is.
+        margins: log odds of a defect by each of its sights.
+        hit, unusual: the hottest place touches the defect; it stands out.
         encoded: bytes of the images as they would travel; None where they were not counted.
     """
 
@@ -31,9 +35,11 @@ class Opinion(msgspec.Struct, frozen=True, kw_only=True):
     frame: str
     group: str
     p: float
+    margins: list[float]
     score: float
     length: int
     hit: bool
+    unusual: bool
     spent: Spent
     encoded: int | None
 
@@ -60,7 +66,12 @@ class Rates(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """One way: tokens and bytes per frame, and its rates by kind of defects."""
+    """One way: tokens and bytes per frame, and its rates by kind of defects.
+
+    Attributes:
+        found, missed: AUROC on the small defects that the hottest place touches, and on the others, over the
+            frames of all lines.
+    """
 
     way: str
     frame: float
@@ -68,6 +79,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     text: float
     kilobytes: float
     rates: dict[str, Rates]
+    found: float
+    missed: float
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,8 +90,10 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
         base: the way that the others are held against.
         frames: how many, by group.
         edge: the detector's own mean AUROC, by kind of defects; likewise
-        hit: the share of defects that the hottest place touches, and
+        hit: the share of defects that the hottest place touches,
+        unusual: the share of frames of a group whose hottest place stands out, and
         length: the median length of a defect in pixels.
+        rules: for each way with a crop and each of ``RULES``, AUROC and accuracy by kind of defects.
     """
 
     base: str
@@ -86,8 +101,19 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     frames: dict[str, int]
     edge: dict[str, float]
     hit: dict[str, float]
+    unusual: dict[str, float]
     length: dict[str, float]
     rows: list[Row]
+    rules: dict[str, dict[str, dict[str, tuple[float, float]]]]
+
+
+RULES: dict[str, Callable[[list[float]], float]] = {
+    "noisy-or": lambda margins: p_of([n > 0 for n in range(len(margins))], [(0.0, z) for z in margins]),
+    "mean": lambda margins: mean_p([(0.0, z) for z in margins]),
+    "max": lambda margins: mean_p([(0.0, max(margins))]),
+    "crop alone": lambda margins: mean_p([(0.0, margins[-1])]),
+}
+"""Ways to put whole and crop together that are held beside ours, the first."""
 
 
 class _Draws:
@@ -121,9 +147,26 @@ def figures(opinions: list[list[Opinion]], ways: list[str], base: str) -> Figure
         frames={group: sum(_count(line, group) for line in first) for group in ("good", *DEFECTS)},
         edge={k: float(np.mean([_beats(line, k, "score").mean() for line in first])) for k in DEFECTS},
         hit={k: float(np.mean([o.hit for o in _of(first, k)])) for k in DEFECTS},
+        unusual={k: float(np.mean([o.unusual for o in _of(first, k)])) for k in ("good", *DEFECTS)},
         length={k: float(np.median([o.length for o in _of(first, k)])) for k in DEFECTS},
         rows=[_row(way, lines, of_way[base], draws) for way, lines in of_way.items()],
+        rules={
+            way: {rule: _by_rule(lines, rule) for rule in RULES}
+            for way, lines in of_way.items()
+            if "+" in way
+        },
     )
+
+
+def _by_rule(lines: list[list[Opinion]], rule: str) -> dict[str, tuple[float, float]]:
+    again = [[msgspec.structs.replace(o, p=RULES[rule](o.margins)) for o in line] for line in lines]
+    return {
+        kind: (
+            float(np.mean([_beats(line, kind, "p").mean() for line in again])),
+            _accuracy(_values(again, "good"), _values(again, kind)),
+        )
+        for kind in DEFECTS
+    }
 
 
 def _of(lines: list[list[Opinion]], group: str) -> list[Opinion]:
@@ -139,7 +182,23 @@ def _row(way: str, lines: list[list[Opinion]], base: list[list[Opinion]], draws:
         text=float(np.mean([o.spent.text for o in every if o.spent.text is not None])),
         kilobytes=float(np.mean([o.encoded for o in every if o.encoded is not None])) / 1e3,
         rates={kind: _rates(lines, base, kind, draws[kind]) for kind in DEFECTS},
+        found=_pooled(lines, hit=True),
+        missed=_pooled(lines, hit=False),
     )
+
+
+def _pooled(lines: list[list[Opinion]], *, hit: bool) -> float:
+    """AUROC of goods against the small defects that the hottest place touches, or does not; every defect is
+    held against the goods of its own line."""
+    areas = []
+    for line in lines:
+        good = np.array([o.p for o in line if o.group == "good"])
+        areas += [
+            float(((good < o.p) + 0.5 * (good == o.p)).mean())
+            for o in line
+            if o.group == "small" and o.hit is hit
+        ]
+    return float(np.mean(areas)) if areas else float("nan")
 
 
 def _rates(lines: list[list[Opinion]], base: list[list[Opinion]], kind: str, draws: _Draws) -> Rates:
@@ -199,7 +258,8 @@ def print_figures(found: Figures) -> None:
     for kind in DEFECTS:
         print(
             f"{kind} defects: {found.length[kind]:.0f} px long in the median; the hottest place touches "
-            f"{100 * found.hit[kind]:.0f} %; the edge's own AUROC {found.edge[kind]:.3f}"
+            f"{100 * found.hit[kind]:.0f} % and stands out on {100 * found.unusual[kind]:.0f} % "
+            f"(goods {100 * found.unusual['good']:.0f} %); the edge's own AUROC {found.edge[kind]:.3f}"
         )
         print(
             "\n| shown | frame | references | text | kB | AUROC | over "
@@ -215,6 +275,16 @@ def print_figures(found: Figures) -> None:
                 f"| {100 * r.escape:.0f} | {100 * r.overkill:.0f} |"
             )
         print()
+    print("| small defects: AUROC where the hottest place is | on the defect | elsewhere |\n|---|---|---|")
+    for row in found.rows:
+        print(f"| {row.way} | {row.found:.3f} | {row.missed:.3f} |")
+    print()
+    print(f"| whole and crop put together | {' | '.join(f'{k}: AUROC | accuracy' for k in DEFECTS)} |")
+    print(f"|{'---|' * 5}")
+    for way, rules in found.rules.items():
+        for rule, rates in rules.items():
+            cells = [f"{area:.3f} | {100 * accuracy:.1f}" for area, accuracy in rates.values()]
+            print(f"| {way}, {rule} | {' | '.join(cells)} |")
 
 
 def write_plot(found: Figures, stem: Path) -> None:
@@ -226,20 +296,20 @@ def write_plot(found: Figures, stem: Path) -> None:
         for axes, kind in zip(figure.subplots(1, 2, sharey=True), DEFECTS, strict=True):
             for prefix, colour, label in (
                 ("whole", BLUE, "whole frame, by its side"),
-                ("crop", ORANGE, "small whole + crop of the hottest place"),
-                ("scene", GREEN, "scene"),
+                ("crop", ORANGE, "whole + crop of the hottest place, always"),
+                ("scene", GREEN, "--spend scene, by the model's side"),
             ):
                 rows = [row for row in found.rows if _sort(row.way) == prefix]
                 x = [row.frame for row in rows]
                 y = [row.rates[kind].auroc for row in rows]
                 ends = np.array([row.rates[kind].auroc_interval for row in rows]).T
-                alone = len(rows) == 1
+                scene = prefix == "scene"
                 axes.errorbar(
                     x,
                     y,
                     np.abs(ends - y),
-                    fmt="*" if alone else "o-",
-                    ms=10 if alone else 5,
+                    fmt="*--" if scene else "o-",
+                    ms=10 if scene else 5,
                     color=colour,
                     lw=1.2,
                     elinewidth=0.7,
@@ -247,7 +317,7 @@ def write_plot(found: Figures, stem: Path) -> None:
                     label=label,
                 )
                 for row, at, height in zip(rows, x, y, strict=True):
-                    name = "" if alone else row.way.replace("whole ", "").replace(" + crop ", "+")
+                    name = row.way.replace("whole ", "").replace(" + crop ", "+").rpartition(" ")[2]
                     axes.annotate(
                         name, (at, height), (4, -10), textcoords="offset points", fontsize=7, color=INK
                     )
@@ -260,4 +330,6 @@ def write_plot(found: Figures, stem: Path) -> None:
 
 
 def _sort(way: str) -> str:
-    return "scene" if way == "scene" else "crop" if "crop" in way else "whole"
+    if way.startswith("--spend"):
+        return "scene" if "scene" in way else ""
+    return "crop" if "crop" in way else "whole"

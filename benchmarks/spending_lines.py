@@ -16,9 +16,9 @@ from saec.data.procedural import Product, Sample, draw_product
 from saec.data.procedural.design import SURFACE
 from saec.edge.fitting import patch_fit
 from saec.errors import DataError
-from saec.line import LineProfile
+from saec.line import Calibration, LineProfile
 from saec.pipeline.fitting import fit_line
-from saec.pipeline.heat import hottest_place
+from saec.pipeline.heat import hottest_place, unusual_place
 from saec.scene.complexity import Complexity
 from saec.verdict import CloudQuery, EdgeDetector, Frame, Image
 
@@ -33,8 +33,8 @@ ORDINARY = 0.5
 """Difficulty of the ordinary ones."""
 
 GROUPS = ("good", "small", "ordinary")
-FIT = FitConfig(side=336, folds=5, threads=1)
-_FITTED_ON = 24
+FIT = FitConfig(folds=5, threads=1)
+_FITTED_ON = 32
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ class Shot:
     """A frame, its group, and the question about it.
 
     Attributes:
+        query: with the hottest place, whether or not it stands out; ``unusual`` says whether it does.
         length: of its defect's box in pixels, 0 for a good.
         hit: the hottest place touches the defect.
         score: the edge's.
@@ -49,6 +50,7 @@ class Shot:
 
     group: str
     query: CloudQuery
+    unusual: bool
     score: float
     length: int
     hit: bool
@@ -69,11 +71,11 @@ class Line:
         """So many goods, small defects and ordinary ones, with what the edge sees of each."""
         detector = edge.open_detector(self.profile)
         complexity = Complexity(self.profile.line.complexity)
-        reference = read_image(self.profile.references(1)[0])
+        reference, known = read_image(self.profile.references(1)[0]), self.profile.calibration
         for at, group in enumerate(GROUPS):
             for n in range(each):
                 sample = _drawn(self.product, group, 1000 * (at + 1) + n)
-                yield _shot(sample, group, f"{self.name}-{group}-{n}", reference, detector, complexity)
+                yield _shot(sample, group, f"{self.name}-{group}-{n}", reference, detector, complexity, known)
 
 
 def open_line(work: Path, family: str, number: int) -> Line:
@@ -121,9 +123,11 @@ def _shot(
     reference: Image,
     detector: EdgeDetector,
     complexity: Complexity,
+    calibration: Calibration,
 ) -> Shot:
     (opinion,) = detector.inspect([sample.image])
     hottest, box = hottest_place(opinion), sample.box
+    unusual = unusual_place(opinion, calibration) is not None
     query = CloudQuery(
         Frame(name, sample.image), (reference,), hottest=hottest, complexity=complexity.of(sample.image)
     )
@@ -136,4 +140,4 @@ def _shot(
         and box[1] < hottest[3]
     )
     length = 0 if box is None else max(box[2] - box[0], box[3] - box[1])
-    return Shot(group, query, opinion.score, length, touches)
+    return Shot(group, query, unusual, opinion.score, length, touches)
