@@ -55,7 +55,7 @@ class Curves(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         line: its name, or of several lines how many.
         cloud: who answers; ``correlation`` of a stated cloud's errors with the edge's, None else.
-        n_good, n_defect: frames of the run.
+        n_good, n_defect: images that are judged.
         splits: calibrations that the figures are a mean over, and draws of a stated cloud.
         fused: of those, in how many the cloud had earned its say.
         edge_joules: measured, per frame; in ``Point.joules`` unless it is None.
