@@ -78,7 +78,7 @@ class Budget:
         # A small budget is steered within half of itself: twenty frames would be no feedback at all.
         self._band = min(slack, max(1.0, WINDOW * share / 2))
         self._reach = REACH * min(TOLERANCE, share / 5)
-        self._price, self._priced = 0.0, 0
+        self._price, self._priced = 0.0, -WINDOW  # after the first window another in which ranks settle
         self._asked, self._up = 0, 0
         self._past: deque[tuple[bool, bool, float]] = deque()
         self._values: list[float] = []
@@ -113,7 +113,7 @@ class Budget:
 
     def _target(self) -> float:
         """The share to aim at: the budget, moved towards the share of frames above the slow price."""
-        if not self._priced or not math.isfinite(self._quantile(self.share)):
+        if self._priced <= 0 or not math.isfinite(self._quantile(self.share)):
             return self.share
         above = 1.0 - bisect_right(self._values, self._price) / len(self._values)
         return self.share + min(max(above - self.share, -LOWER * self._reach), self._reach)
@@ -148,6 +148,6 @@ class Budget:
         self._up += up
         insort(self._values, value)
         price = self._quantile(self.share)
-        if math.isfinite(price):
+        if len(self._past) == WINDOW and math.isfinite(price):
             self._priced = min(self._priced + 1, MEMORY)
-            self._price += (price - self._price) / self._priced
+            self._price += (price - self._price) / max(self._priced, 1)
