@@ -57,7 +57,8 @@ def sights(
     alone = (Sight(side),)
     if spending.rule == "whole" or hottest is None:
         return alone
-    small, near = (min(_up(wanted, unit), side) for wanted in (spending.small, spending.near))
+    wanted = (spending.small or side / 2, spending.near or side / 2)
+    small, near = (min(_up(length, unit), side) for length in wanted)
     if spending.rule == "scene":
         if height * width <= side**2:
             return alone
