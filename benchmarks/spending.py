@@ -78,10 +78,10 @@ def ways_of(config: CloudConfig, card: Card) -> list[Way]:
             Spending(rule="crop", small=small, near=near),
             always=True,
         )
-        for small, near in ((half, half), (half, own), (own, half), (own, own))
+        for small, near in ((half, half), (half, own), (own, own))
     ]
     rules = [
-        way(f"--spend {rule}, side {side}", side, Spending(rule=rule))
+        way(f"--spend {rule}, side {side}", side, Spending(rule=rule, small=half, near=own))
         for side in (own, large)
         for rule in (("crop", "scene") if side == own else ("scene",))
     ]

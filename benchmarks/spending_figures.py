@@ -65,30 +65,12 @@ class Rates(msgspec.Struct, frozen=True, kw_only=True):
     overkill: float
 
 
-class Outstanding(msgspec.Struct, frozen=True, kw_only=True):
-    """One way on the frames of all lines whose hottest place stands out: what an edge is not sure of.
-
-    Attributes:
-        frame: visual tokens.
-        auroc: of all lines together.
-        gain: AUROC less that of the base, with its interval over frames.
-        escape: at P = 0.5.
-    """
-
-    frame: float
-    auroc: float
-    gain: float
-    gain_frames: tuple[float, float]
-    escape: float
-
-
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """One way: tokens and bytes per frame, and its rates by kind of defects.
 
     Attributes:
         found, missed: AUROC on the small defects that the hottest place touches, and on the others, over the
             frames of all lines.
-        outstanding: by kind of defects.
     """
 
     way: str
@@ -99,7 +81,6 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     rates: dict[str, Rates]
     found: float
     missed: float
-    outstanding: dict[str, Outstanding]
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
@@ -203,22 +184,6 @@ def _row(way: str, lines: list[list[Opinion]], base: list[list[Opinion]], draws:
         rates={kind: _rates(lines, base, kind, draws[kind]) for kind in DEFECTS},
         found=_pooled(lines, hit=True),
         missed=_pooled(lines, hit=False),
-        outstanding={kind: _outstanding(lines, base, kind) for kind in DEFECTS},
-    )
-
-
-def _outstanding(lines: list[list[Opinion]], base: list[list[Opinion]], kind: str) -> Outstanding:
-    now, before = ([o for line in of for o in line if o.unusual] for of in (lines, base))
-    beats, beats_before = (_beats(of, kind, "p") for of in (now, before))
-    draws = _Draws([beats.shape])
-    gains = draws.areas([beats]) - draws.areas([beats_before])
-    defects = [o.p for o in now if o.group == kind]
-    return Outstanding(
-        frame=float(np.mean([o.spent.frame for o in now if o.group in ("good", kind)])),
-        auroc=float(beats.mean()),
-        gain=float(beats.mean() - beats_before.mean()),
-        gain_frames=_interval(gains[0]),
-        escape=float(np.mean(np.array(defects) < 0.5)),
     )
 
 
@@ -310,18 +275,6 @@ def print_figures(found: Figures) -> None:
                 f"| {100 * r.escape:.0f} | {100 * r.overkill:.0f} |"
             )
         print()
-    print(
-        f"| hottest place stands out | {' | '.join(f'{k}: tokens | AUROC | gain | escapes' for k in DEFECTS)} |"
-    )
-    print(f"|{'---|' * 9}")
-    for row in found.rows:
-        cells = [
-            f"{o.frame:.0f} | {o.auroc:.3f} | {100 * o.gain:+.1f} ({100 * o.gain_frames[0]:+.1f} to "
-            f"{100 * o.gain_frames[1]:+.1f}) | {100 * o.escape:.0f}"
-            for o in row.outstanding.values()
-        ]
-        print(f"| {row.way} | {' | '.join(cells)} |")
-    print()
     print("| small defects: AUROC where the hottest place is | on the defect | elsewhere |\n|---|---|---|")
     for row in found.rows:
         print(f"| {row.way} | {row.found:.3f} | {row.missed:.3f} |")

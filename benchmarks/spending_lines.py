@@ -22,7 +22,7 @@ from saec.pipeline.heat import hottest_place, unusual_place
 from saec.scene.complexity import Complexity
 from saec.verdict import CloudQuery, EdgeDetector, Frame, Image
 
-FIRST_SEED = 2**31 + 4_000_000
+FIRST_SEED = 2**31 + 3_000_000
 """Training draws products below 2^31; the other benchmarks' begin elsewhere above it."""
 
 SIZE = 672

@@ -183,16 +183,15 @@ class Spending(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         rule: "whole": the whole frame; "crop": the whole frame small, and its hottest place near, wherever
             something stands out; "scene": what the frame's complexity and anomaly map call for.
-        small: side of the whole frame beside a crop, in pixels, rounded up to whole tokens; None is half of
-            the model's.
+        small: side of the whole frame beside a crop, in pixels, rounded up to whole tokens.
         near: side of the crop, likewise; "scene" takes a larger one for a larger place.
         complexity: from which "scene" shows the whole frame at its full side beside the crop, for there is
             more to see than in three goods of four.
     """
 
     rule: Spend = "whole"
-    small: int | None = None
-    near: int | None = None
+    small: int = 112
+    near: int = 224
     complexity: float = 1.0
 
 

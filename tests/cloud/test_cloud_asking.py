@@ -155,9 +155,7 @@ def _spot(*references, complexity=0.0):
 
 
 def _crop(side=672, beside=False, views=1, references=1, together=1) -> Plan:
-    return Plan(
-        side, references, together, views, spending=Spending(rule="crop", small=112, near=224), beside=beside
-    )
+    return Plan(side, references, together, views, spending=Spending(rule="crop"), beside=beside)
 
 
 def test_whole_and_crop_are_asked_in_turn_and_references_are_cut_alike():

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from saec.cloud.sights import STEP, Sight, crop_box, sights
 from saec.config import Spending
 
-CROP, SCENE = (Spending(rule=rule, small=112, near=224) for rule in ("crop", "scene"))
+CROP, SCENE = Spending(rule="crop"), Spending(rule="scene")
 
 
 @st.composite
@@ -55,14 +55,6 @@ def test_a_crop_shows_clearly_less_than_the_frame(place):
     assert (crop[2] - crop[0]) ** 2 <= 0.5 * height * width
 
 
-def test_both_have_half_of_the_models_side_unless_the_settings_say_otherwise():
-    spot = (300, 300, 320, 320)
-    for side, unit, half in ((448, 28, 224), (240, 20, 120), (224, 32, 128)):
-        for rule in ("crop", "scene"):
-            seen = sights(672, 672, spot, 0.0, Spending(rule=rule), side, unit)
-            assert [sight.side for sight in seen] == [half, half]
-
-
 def test_sides_are_whole_tokens_of_the_model():
     seen = sights(672, 672, (300, 300, 320, 320), 0.0, CROP, 240, 20)
     assert [sight.side for sight in seen] == [120, 240]
@@ -93,7 +85,7 @@ def test_there_is_always_a_whole_and_nothing_is_larger_than_it_may_be(place, com
     height, width, box, side, unit = place
     whole, *crops = sights(height, width, box, complexity, spending, side, unit)
     assert whole.part is None
-    small = unit * math.ceil((spending.small or side / 2) / unit)
+    small = unit * math.ceil(spending.small / unit)
     assert whole.side in ((min(small, side), side) if crops else (side,))
     for crop in crops:
         assert crop.part is not None

@@ -18,7 +18,7 @@ from saec.prompts import V4
 from saec.verdict import Spent
 
 CPU = {"dtype": "float32", "device": "cpu"}
-CROP = Spending(rule="crop", small=112, near=224)
+CROP = Spending(rule="crop")
 SPOT = (400, 300, 420, 320)
 
 

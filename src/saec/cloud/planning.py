@@ -52,6 +52,5 @@ def _check(config: CloudConfig, unit: int) -> None:
             f"--spend {spending.rule} with --scoring {config.scoring}",
             "score by threshold, or spend on the whole frame",
         )
-    for side in (spending.small, spending.near):
-        if side is not None and side < unit:
-            raise ConfigError(f"a sight of {side} pixels", f"take {unit} at least")
+    if min(spending.small, spending.near) < unit:
+        raise ConfigError(f"sights of {spending.small} and {spending.near} pixels", f"take {unit} at least")

@@ -57,8 +57,7 @@ def sights(
     alone = (Sight(side),)
     if spending.rule == "whole" or hottest is None:
         return alone
-    wanted = (spending.small or side / 2, spending.near or side / 2)
-    small, near = (min(_up(length, unit), side) for length in wanted)
+    small, near = (min(_up(wanted, unit), side) for wanted in (spending.small, spending.near))
     if spending.rule == "scene":
         if height * width <= side**2:
             return alone

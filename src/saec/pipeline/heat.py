@@ -38,9 +38,8 @@ def hottest_box(opinion: EdgeOpinion, threshold: float) -> Box | None:
 def hottest_place(opinion: EdgeOpinion) -> Box | None:
     """Where the frame is most unusual, whether or not anything reaches the threshold.
 
-    It is the box of the region around the map's maximum that lies at least three quarters up from the map's
-    median: a small one around a spot, a large one where the heat has no place of its own. Lower down a map is
-    mostly its own blur.
+    It is the box of the region around the map's maximum that lies at least halfway up from the map's median:
+    a small one around a spot, a large one where the heat has no place of its own.
 
     Returns:
         The box in pixels of the frame, or None when there is no map or it is flat.
@@ -54,7 +53,7 @@ def hottest_place(opinion: EdgeOpinion) -> Box | None:
     top, middle = float(values.max()), float(np.median(opinion.map[known]))
     if top == middle:
         return None
-    warm = (values >= middle + 0.75 * (top - middle)).astype(np.uint8)
+    warm = (values >= middle + (top - middle) / 2).astype(np.uint8)
     _, regions, stats, _ = cv2.connectedComponentsWithStats(warm)
     region = regions[np.unravel_index(values.argmax(), values.shape)]
     x, y, width, height = (int(v) for v in stats[region][:4])

@@ -68,7 +68,7 @@ class Cloud:
 def _spelt(spending: Spending) -> str:
     """All that decides what is shown, in one word."""
     at = f"@{spending.complexity:g}" if spending.rule == "scene" else ""
-    return f"{spending.rule}:{spending.small or 'half'}+{spending.near or 'half'}{at}"
+    return f"{spending.rule}:{spending.small}+{spending.near}{at}"
 
 
 @dataclass(frozen=True, slots=True)
