@@ -65,8 +65,8 @@ def unusual_place(
 ) -> Box | None:
     """Where the frame is most unusual, if it is unusual anywhere.
 
-    Below half the way from the median good's score to the threshold the hottest place is one of noise: it
-    holds one defect in four there, above it three in four and more (docs/spending.md).
+    Below half the way from the median good's score to the threshold the hottest place is mostly one of noise
+    (docs/spending.md).
 
     Args:
         opinion: the edge's.
