@@ -128,6 +128,7 @@ class CloudTrust(msgspec.Struct, frozen=True, kw_only=True):
         auroc, auroc_low: on the calibration images, with the lower end of its 95 % interval.
         edge_weight, cloud_weight, offset: fused logit = edge_weight * edge logit
             + cloud_weight * cloud logit + offset.
+        left_out: labelled images that it was tuned on and so was not asked about.
         mending: what asking it changes here; as assumed unless it is fused.
     """
 
@@ -141,6 +142,7 @@ class CloudTrust(msgspec.Struct, frozen=True, kw_only=True):
     offset: float = 0.0
     n_good: int = 0
     n_defect: int = 0
+    left_out: int = 0
     mending: Mending = Mending()
 
 

@@ -12,6 +12,7 @@ from pipeline_fakes import FakeCloud, FakeDetector, Frames, make_line
 from saec import edge
 from saec.cli import main
 from saec.config import CloudConfig, GateConfig
+from saec.data.items import Item
 from saec.data.manifest import Manifest
 from saec.line import LineProfile, sha256_file
 from saec.pipeline.calibrating import Wish, trust_on
@@ -179,6 +180,64 @@ def test_the_reference_shown_is_not_among_those_asked_about(
     defects = sorted((data / "train" / "defect").iterdir())
     trust_on(line, Cloud(CloudConfig()), goods, defects)
     assert sum(fakes.batches) == 29 + 10
+
+
+def tuned_on(weights: Path, *folders: Path, leave: int = 0) -> str:
+    """Weights whose manifest holds the images of the folders, but for the last few of each."""
+    manifest = Manifest()
+    for folder in folders:
+        images = sorted(folder.iterdir())[: -leave or None]
+        manifest.add("sft-train", [Item(path=path, label=int(folder.name == "defect")) for path in images])
+    weights.mkdir()
+    manifest.write(weights)
+    return str(weights)
+
+
+@pytest.mark.parametrize("option", ["--adapter", "--cloud"])
+def test_images_that_the_cloud_was_tuned_on_do_not_measure_it(
+    tmp_path: Path,
+    line: LineProfile,
+    data: Path,
+    fakes: FakeCloud,
+    capsys: pytest.CaptureFixture[str],
+    option: str,
+) -> None:
+    weights = tuned_on(tmp_path / "weights", data / "train" / "good", data / "train" / "defect", leave=6)
+    cloud = ["--cloud", "small", "--adapter", weights] if option == "--adapter" else ["--cloud", weights]
+    assert main(["calibrate", str(line.folder), str(data), *cloud]) == 0
+    assert sum(fakes.batches) == 6 + 6
+    new = reopened(line).calibration
+    (trust,) = new.clouds.values()
+    assert (trust.n_good, trust.n_defect, trust.left_out) == (6, 6, 24 + 4)
+    assert len(new.defects) == 10  # the edge has never seen them, so they still tell its P(defect)
+    assert "on 6 goods and 6 defects, without 28 images that it was tuned on" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("what", ["goods", "defects"])
+def test_a_cloud_that_was_tuned_on_too_many_is_refused_and_nothing_is_changed(
+    tmp_path: Path,
+    line: LineProfile,
+    data: Path,
+    fakes: FakeCloud,
+    capsys: pytest.CaptureFixture[str],
+    what: str,
+) -> None:
+    before = {p.name: p.read_bytes() for p in line.folder.iterdir() if p.is_file()}
+    adapter = tuned_on(tmp_path / "adapter", data / "train" / what.removesuffix("s"), leave=4)
+    command = ["calibrate", str(line.folder), str(data), "--cloud", "small", "--adapter", adapter]
+    assert main(command) == 2
+    said = capsys.readouterr().err
+    assert {"goods": "tuned on 26 of the 30 goods", "defects": "tuned on 6 of the 10 defects"}[what] in said
+    assert adapter in said
+    assert f"with --{what}" in said
+    assert fakes.batches == []
+    assert {p.name: p.read_bytes() for p in line.folder.iterdir() if p.is_file()} == before
+    label, red, green = (0, 60, 25) if what == "goods" else (1, 150, 220)
+    for i in range(5):
+        Frames(tmp_path / "more").add(f"{i}", red + i, green=green + i)
+    assert main([*command, f"--{what}", str(tmp_path / "more")]) == 0
+    (trust,) = reopened(line).calibration.clouds.values()
+    assert (trust.n_good, trust.n_defect)[label] == 4 + 5
 
 
 def test_a_cloud_needs_images(line: LineProfile) -> None:

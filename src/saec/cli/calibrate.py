@@ -74,8 +74,8 @@ def command(
 
     The threshold is from the goods' cross-fitted scores, which the line keeps. Labelled defects (those in
     DATASET's train split, or --defects) give P(defect). With --cloud the cloud judges the labelled
-    calibration images too, and from how well it does follows what it may say on this line. No image of
-    DATASET's hold-out may be among them.
+    calibration images too, and from how well it does follows what it may say on this line; those that it
+    was tuned on are left out. No image of DATASET's hold-out may be among them.
 
     What is given by hand stays: --threshold and the ends of the gate until --overkill or --goods set the
     threshold anew, --p-low and --p-high until they are given again.

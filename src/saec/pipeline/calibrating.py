@@ -15,14 +15,15 @@ from saec.data.dataset import Dataset, Item
 from saec.data.images import read_image
 from saec.data.manifest import Manifest, check_disjoint
 from saec.data.parts import PartIds
-from saec.errors import ConfigError, DataError
+from saec.errors import ConfigError, DataError, LeakError
 from saec.line import Calibration, Certificate, CloudTrust, Gate, LineProfile, sha256_file
 from saec.pipeline.certifying import Known, certify_line, score_stand_ins
+from saec.pipeline.leaks import tuned_on
 from saec.pipeline.loading import Cloud
 from saec.pipeline.questions import Questions
 from saec.scene.complexity import Complexity
 from saec.schedule.calibration import calibrate
-from saec.schedule.fusion import trust_cloud
+from saec.schedule.fusion import MIN_LABELLED, trust_cloud
 from saec.schedule.risk import certified_gate
 from saec.schedule.value import measure_mending, with_asking
 from saec.verdict import DEFECT, GOOD, EdgeDetector
@@ -34,6 +35,9 @@ _ENDS = ("gate_low", "gate_high", "p_low", "p_high")
 _RISK = ("alpha", "beta", "delta")
 
 Step = Callable[[str], None]
+Labelled = tuple[Path, str]
+"""A file and its sha256."""
+
 T = TypeVar("T")
 
 
@@ -91,7 +95,8 @@ def recalibrate(
         step: called with the name of each thing scored or asked, for a progress bar.
 
     Raises:
-        LeakError: a good or a defect given stands in the data set's hold-out.
+        LeakError: a good or a defect given stands in the data set's hold-out, or the cloud was tuned on so
+            many of the labelled images that too few are left to measure it on.
         ConfigError: a gate without the threshold or asked for in two ways; no images for cloud or stand-ins.
         DataError: too few goods.
     """
@@ -144,12 +149,19 @@ def trust_on(
         defects: files of labelled defects that are in no hold-out.
 
     At most ``MOST_ASKED`` of each are asked about, drawn with a fixed seed. The reference images that
-    the cloud is shown are left out: it would compare them with themselves.
+    the cloud is shown are left out: it would compare them with themselves. So are those that it was tuned
+    on: it knows their labels.
+
+    Raises:
+        LeakError: the cloud was tuned on so many of them that too few are left.
     """
     shown = {sha256_file(path) for path in profile.references(cloud.config.references)}
-    chosen_defects = _sample(list(defects))
     # Without a defect nothing can be told, so nothing is asked.
-    chosen_goods = _sample([(path, sha) for path, sha in goods if sha not in shown]) if defects else []
+    others = [(path, sha) for path, sha in goods if sha not in shown] if defects else []
+    bad = [(path, sha256_file(path)) for path in defects]
+    unseen_goods, unseen_defects = _unseen(cloud, others, "goods"), _unseen(cloud, bad, "defects")
+    left_out = len(others) + len(bad) - len(unseen_goods) - len(unseen_defects)
+    chosen_goods, chosen_defects = _sample(unseen_goods), [path for path, _ in _sample(unseen_defects)]
     known = profile.calibration.good_scores
     if any(sha not in known for _, sha in chosen_goods) or chosen_defects:
         detector = detector or edge.open_detector(profile)
@@ -170,7 +182,24 @@ def trust_on(
     )
     trust = trust_cloud(cloud.engine.name, cloud.prompt, *opinions, profile.calibration)
     mending = measure_mending(profile.calibration, trust, *opinions)
-    return msgspec.structs.replace(trust, mending=mending)
+    return msgspec.structs.replace(trust, left_out=left_out, mending=mending)
+
+
+def _unseen(cloud: Cloud, images: list[Labelled], what: str) -> list[Labelled]:
+    """The images that the cloud was not tuned on.
+
+    Raises:
+        LeakError: leaving the others out leaves too few.
+    """
+    tuned = tuned_on(cloud.config)
+    unseen = [(path, sha) for path, sha in images if sha not in tuned]
+    if len(unseen) < min(MIN_LABELLED, len(images)):
+        raise LeakError(
+            f"{cloud.config.adapter or cloud.config.model} was tuned on {len(images) - len(unseen)} of the "
+            f"{len(images)} {what} that would measure it",
+            f"give {MIN_LABELLED} or more that it was not tuned on with --{what}, or tune it without these",
+        )
+    return unseen
 
 
 def _calibration(old: Calibration, known: Known, wish: Wish, created: str) -> Calibration:

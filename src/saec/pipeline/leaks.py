@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from saec.config import CloudConfig
@@ -40,8 +40,7 @@ def check_leaks(
     if manifest is not None:
         check_disjoint(names, manifest)
     if cloud is not None:
-        own = cloud.model if cloud.model != "small" and cloud.remote is None else None
-        check_tuned(names, own, cloud.adapter)
+        check_tuned(names, *_weights(cloud))
 
 
 def check_tuned(names: Mapping[str, str], *folders: str | None) -> None:
@@ -55,9 +54,30 @@ def check_tuned(names: Mapping[str, str], *folders: str | None) -> None:
         LeakError: names the image and its role.
         DataError: a manifest is damaged.
     """
+    for manifest in _manifests(folders):
+        check_disjoint(names, manifest)
+
+
+def tuned_on(cloud: CloudConfig) -> set[str]:
+    """sha256 of the images that the cloud was tuned on, as far as manifests beside its weights tell.
+
+    Raises:
+        DataError: a manifest is damaged.
+    """
+    roles = [manifest.roles for manifest in _manifests(_weights(cloud))]
+    return {sha for entries in roles for sha, entry in entries.items() if entry.role != "holdout"}
+
+
+def _weights(cloud: CloudConfig) -> tuple[str | None, str | None]:
+    """Folders of the cloud's own weights and of its adapter, where they are at hand."""
+    return cloud.model if cloud.model != "small" and cloud.remote is None else None, cloud.adapter
+
+
+def _manifests(folders: Iterable[str | None]) -> Iterator[Manifest]:
+    """What ``saec tune`` has left in folders of weights."""
     for folder in folders:
         if folder is not None and (Path(folder) / FILE).is_file():
-            check_disjoint(names, Manifest.read(folder))
+            yield Manifest.read(folder)
 
 
 def manifest_of(profile: LineProfile) -> Manifest | None:

@@ -104,6 +104,8 @@ def standing(cloud: Cloud, calibration: Calibration, policy: PolicyName) -> Stan
         return Standing("advisory", f"{name} is advisory: the line has no labelled defects to tell.", trust)
     figures = f"AUROC {_figure(trust.auroc)}, at least {_figure(trust.auroc_low)} with 95 % confidence"
     images = f"{trust.n_good} goods and {trust.n_defect} defects"
+    if trust.left_out:
+        images += f", without {trust.left_out} images that it was tuned on"
     if trust.mode == "fused":
         return Standing("fused", f"{name} is fused with the edge: {figures} on {images}.", trust)
     return Standing("unasked", f"{name} is not asked: on {images} it adds nothing ({figures}).", trust)
