@@ -37,6 +37,23 @@ def test_no_more_is_taken_from_the_source_than_there_is_room_for():
     assert len(taken) <= 5
 
 
+def test_what_is_no_longer_wanted_is_not_begun():
+    begun, closed = [], threading.Event()
+
+    def work(n):
+        begun.append(n)
+        if n:
+            closed.wait()
+        return n
+
+    with ThreadPoolExecutor(1) as pool:
+        found = ahead(pool, work, range(100), 4)
+        assert next(found) == 0
+        found.close()
+        closed.set()
+    assert set(begun) <= {0, 1}
+
+
 def test_an_error_comes_where_its_item_would_have_come_and_ends_the_work():
     begun = threading.Semaphore(0)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from saec.cloud.chat import scoring_text
+from saec.cloud.feeding import ahead
 from saec.cloud.pixels import fit_size, resized
 from saec.cloud.qwen_model import QwenModel
 from saec.cloud.talks import Prepared
@@ -18,9 +18,6 @@ from saec.prompts import DEFAULT, PROMPTS, Prompt
 from saec.tune.drawing import references_of
 from saec.tune.samples import Sample
 from saec.verdict import GOOD, Image
-
-_AHEAD = 4
-"""Batches that may be read before they are asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +58,10 @@ class Questions:
         images = [self._shown(read_image(s.image)) for s in (*shown, draw.sample)]
         return self.core.prepare(scoring_text(self.prompt, len(shown)), images)
 
-    def batches(self, draws: Iterable[Sequence[Draw]], threads: int) -> Iterator[list[Prepared]]:
-        """Prepared batches in order, a few of them read ahead by threads."""
+    def prepared(self, draws: Iterable[Draw], *, threads: int, limit: int) -> Iterator[Prepared]:
+        """Each question in order, at most ``limit`` of them made ahead by threads."""
         with ThreadPoolExecutor(threads) as pool:
-            waiting: deque[list[Future[Prepared]]] = deque()
-            try:
-                for batch in draws:
-                    waiting.append([pool.submit(self.prepare, draw) for draw in batch])
-                    if len(waiting) > _AHEAD:
-                        yield [f.result() for f in waiting.popleft()]
-                while waiting:
-                    yield [f.result() for f in waiting.popleft()]
-            finally:
-                pool.shutdown(wait=True, cancel_futures=True)
+            yield from ahead(pool, self.prepare, draws, limit)
 
     def _shown(self, image: Image) -> Image:
         height, width = image.shape[:2]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import torch
@@ -30,6 +31,9 @@ _LONGEST = 1.0
 
 _JUDGED = 8
 """Validation images that are judged at once."""
+
+_AHEAD = 4
+"""Batches that are made ready before they are asked for."""
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 
@@ -79,11 +83,15 @@ class Trainer:
         groups = [order[i : i + self._group] for i in range(0, len(order), self._group)][first - start :]
         size = self._config.batch
         pieces = [[g[i : i + size] for i in range(0, len(g), size)] for g in groups]
-        draws = ([self._draw(i, epoch) for i in piece] for group in pieces for piece in group)
-        batches = self._questions.batches(draws, self._config.decoders)
+        draws = (self._draw(i, epoch) for group in groups for i in group)
+        talks = self._prepared(draws, size)
         for step, group in enumerate(pieces, first):
-            ready = ((next(batches), [self._labels[i] for i in piece]) for piece in group)
+            ready = ((list(islice(talks, len(p))), [self._labels[i] for i in p]) for p in group)
             yield Step(step, self._step(step, ready, (n := sum(map(len, group)))), n)
+
+    def _prepared(self, draws: Iterable[Draw], size: int) -> Iterator[Prepared]:
+        """Questions in order, a few batches of that size ahead."""
+        return self._questions.prepared(draws, threads=self._config.decoders, limit=_AHEAD * size)
 
     def _draw(self, index: int, epoch: int) -> Draw:
         return Draw(self._train[index], (self._config.seed, 1 + epoch))
@@ -118,13 +126,13 @@ class Trainer:
         """Judge labelled images, each once, with references that are the same every time."""
         self._core.model.eval()
         draws = [Draw(s, (self._config.seed, 0)) for s in samples]
-        groups = [draws[i : i + _JUDGED] for i in range(0, len(draws), _JUDGED)]
+        talks = self._prepared(draws, _JUDGED)
         ps: list[float] = []
         loss = 0.0
-        for group, talks in zip(groups, self._questions.batches(groups, self._config.decoders), strict=True):
-            logits, _ = self._core.logits(talks)
+        for first in range(0, len(samples), _JUDGED):
+            logits, _ = self._core.logits(list(islice(talks, _JUDGED)))
             ps += [mean_p([pair]) for pair in label_logits(logits, self._answers)]
-            loss += float(self._loss(logits[:, -1], [d.sample.label for d in group]))
+            loss += float(self._loss(logits[:, -1], [s.label for s in samples[first : first + _JUDGED]]))
         by_label = [
             np.array([p for p, s in zip(ps, samples, strict=True) if s.label == k]) for k in (GOOD, DEFECT)
         ]
