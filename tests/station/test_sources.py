@@ -26,10 +26,11 @@ class Taken:
     def __init__(self, room: int = 10**9) -> None:
         self.frames: list[tuple[NewFrame, bytes]] = []
         self.room, self.refusals, self.alarms = room, [], []
-        self.enough = threading.Event()
+        self.enough, self.full = threading.Event(), threading.Event()
 
     def accept(self, frame: NewFrame, data: bytes) -> Accepted:
         if len(self.frames) >= self.room:
+            self.full.set()
             raise SpoolFullError("full")
         self.frames.append((frame, data))
         if len(self.frames) >= 3:
@@ -168,6 +169,21 @@ def test_a_camera_that_ends_is_opened_again(video: Path) -> None:
     stopping.set()
     thread.join(10)
     assert not thread.is_alive()
+
+
+def test_a_camera_goes_on_past_a_full_spool_and_counts_no_refusal_twice(video: Path) -> None:
+    taken, stopping = Taken(room=0), Stopping()
+    settings = CameraSource(name="c", line="cell", address=str(video), interval=0.01)
+    thread = run_in_thread(
+        open_source(settings, taken.accept, taken.refused, taken.alarm, video.parent), stopping
+    )
+    assert taken.full.wait(30)
+    taken.room = 10**9
+    assert taken.enough.wait(30)
+    stopping.set()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert taken.refusals == []  # whoever takes frames has counted it
 
 
 def test_a_camera_that_is_not_there_raises_one_alarm(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ its newest frame.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import threading
@@ -40,7 +41,12 @@ log = structlog.get_logger()
 
 
 class Accept(Protocol):
-    """Hands a frame to the spool; what it raises says why it was not taken."""
+    """Hands a frame to the spool; what it raises says why it was not taken.
+
+    Raises:
+        SpoolFullError: no room; it has been counted, and an alarm raised.
+        SaecError: another reason, for ``Refused``.
+    """
 
     def __call__(self, frame: NewFrame, data: bytes) -> Accepted: ...
 
@@ -141,7 +147,7 @@ class Folder:
                 captured=stamp[0] / 1e9,
             )
             self._accept(frame, data)
-        except SpoolFullError:  # counted by whom it was handed to
+        except SpoolFullError:  # counted already
             return False
         except (SaecError, OSError) as e:  # this file's own fault: it stays, and is not tried again
             self._refused(self._s.name, str(e))
@@ -241,9 +247,8 @@ class Camera:
             captured=captured,
         )
         try:
-            self._accept(frame, _png(image))
-        except SpoolFullError:  # counted by whom it was handed to
-            pass
+            with contextlib.suppress(SpoolFullError):  # counted already; the next frame is newer
+                self._accept(frame, _png(image))
         except SaecError as e:
             self._refused(self._s.name, str(e))
 
@@ -313,7 +318,7 @@ class Video:
         )
         try:
             self._accept(frame, _png(image))
-        except SpoolFullError:  # counted by whom it was handed to
+        except SpoolFullError:  # counted already
             return False
         except SaecError as e:
             self._refused(self._s.name, str(e))
