@@ -6,12 +6,11 @@ Health and readiness are open; all else asks for a token where there is a tokens
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from typing import Any
 
 import structlog
-from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException as HttpError
 
@@ -20,8 +19,15 @@ from saec.service.metrics import CONTENT_TYPE
 from saec.service.refusals import Refused, error_body
 from saec.web.access import Tokens
 from saec.web.bodies import read_body
+from saec.web.routes import KEY, asker, probes
 
-_KEY = re.compile(r"[\x21-\x7e]{1,200}")
+_CODES = {
+    401: "no_token",
+    404: "not_found",
+    405: "method_not_allowed",
+    408: "slow_body",
+    413: "body_too_large",
+}
 _TOKENIZE_BYTES = 100_000
 _GONE = 499
 """Status in logs and metrics of a request whose asker has gone before its answer."""
@@ -32,52 +38,14 @@ log = structlog.get_logger()
 def make_app(desk: Desk, tokens: Tokens) -> FastAPI:
     """The application of one service."""
     app = FastAPI(title="SAEC cloud", docs_url=None, redoc_url=None, openapi_url=None)
+    _explain_errors(app)
+    app.include_router(_routes(desk), dependencies=[Depends(asker(tokens, "Bearer"))])
+    app.include_router(probes(desk.problems))
+    return app
 
-    def known(request: Request) -> None:
-        """Note whose request it is; 401 for nobody's."""
-        name = "anyone" if tokens.open else tokens.name(request.headers.get("authorization"))
-        if name is None:
-            raise HTTPException(401, "a token is needed", {"WWW-Authenticate": "Bearer"})
-        request.state.who = name
 
-    closed = APIRouter(dependencies=[Depends(known)])
-
-    @closed.post("/v1/chat/completions")
-    async def complete(request: Request) -> Response:
-        """A chat completion, as far as it is answered (docs/service.md)."""
-        return await _complete(desk, request)
-
-    @closed.get("/v1/models")
-    def models() -> dict[str, Any]:
-        """The base and its adapters."""
-        served = desk.served
-        return {"object": "list", "data": [served.about(entry) for entry in served.entries.values()]}
-
-    @closed.get("/v1/models/{name:path}")
-    def model(name: str) -> dict[str, Any]:
-        """One model."""
-        return desk.served.about(desk.entry(name))
-
-    @closed.post("/tokenize")
-    async def tokenize(request: Request) -> dict[str, Any]:
-        """Ids of a text's tokens, as vLLM tells them."""
-        return await desk.tokens(await _body(request, desk, _TOKENIZE_BYTES))
-
-    @closed.get("/metrics")
-    def metrics() -> Response:
-        text = desk.metrics.text(desk.batcher.depth, not desk.problems())
-        return Response(text, media_type=CONTENT_TYPE)
-
-    @app.get("/health")
-    def health() -> dict[str, str]:
-        """The process lives."""
-        return {"status": "ok"}
-
-    @app.get("/ready")
-    def ready() -> JSONResponse:
-        """Requests are answered."""
-        problems = desk.problems()
-        return JSONResponse({"ready": not problems, "problems": problems}, 503 if problems else 200)
+def _explain_errors(app: FastAPI) -> None:
+    """Errors as OpenAI's API words them."""
 
     @app.exception_handler(Refused)
     async def refuse(request: Request, error: Refused) -> JSONResponse:
@@ -89,17 +57,38 @@ def make_app(desk: Desk, tokens: Tokens) -> FastAPI:
         body = error_body(error.status_code, code, str(error.detail))
         return JSONResponse(body, error.status_code, error.headers)
 
-    app.include_router(closed)
-    return app
 
+def _routes(desk: Desk) -> APIRouter:
+    """What asks for a token."""
+    router = APIRouter()
 
-_CODES = {
-    401: "no_token",
-    404: "not_found",
-    405: "method_not_allowed",
-    408: "slow_body",
-    413: "body_too_large",
-}
+    @router.post("/v1/chat/completions")
+    async def complete(request: Request) -> Response:
+        """A chat completion, as far as it is answered (docs/service.md)."""
+        return await _complete(desk, request)
+
+    @router.get("/v1/models")
+    def models() -> dict[str, Any]:
+        """The base and its adapters."""
+        served = desk.served
+        return {"object": "list", "data": [served.about(entry) for entry in served.entries.values()]}
+
+    @router.get("/v1/models/{name:path}")
+    def model(name: str) -> dict[str, Any]:
+        """One model."""
+        return desk.served.about(desk.entry(name))
+
+    @router.post("/tokenize")
+    async def tokenize(request: Request) -> dict[str, Any]:
+        """Ids of a text's tokens, as vLLM tells them."""
+        return await desk.tokens(await _body(request, desk, _TOKENIZE_BYTES))
+
+    @router.get("/metrics")
+    def metrics() -> Response:
+        text = desk.metrics.text(desk.batcher.depth, not desk.problems())
+        return Response(text, media_type=CONTENT_TYPE)
+
+    return router
 
 
 async def _body(request: Request, desk: Desk, largest: int) -> bytes:
@@ -144,7 +133,7 @@ async def _answer(desk: Desk, request: Request) -> Answer | None:
     """The answer, or None when its asker has gone before."""
     who, key = request.state.who, request.headers.get("idempotency-key")
     desk.let_in()
-    if key is not None and not _KEY.fullmatch(key):
+    if key is not None and not KEY.fullmatch(key):
         raise Refused(400, "bad_key", "Idempotency-Key is not 1 to 200 printable characters without spaces")
     data = await _body(request, desk, desk.config.max_bytes)
     desk.admit(who)

@@ -26,6 +26,7 @@ from saec.station.station import Station
 from saec.verdict import Verdict
 from saec.web.access import Tokens
 from saec.web.bodies import BODY_SECONDS, read_body
+from saec.web.routes import KEY, asker, probes
 
 _KINDS = {
     "image/png": ".png",
@@ -36,7 +37,6 @@ _KINDS = {
     "image/webp": ".webp",
 }
 _ID = re.compile(r"([A-Za-z0-9][A-Za-z0-9_-]{0,62})-(\d{10,18})")
-_KEY = re.compile(r"[\x21-\x7e]{1,200}")
 _PAGE = Path(__file__).with_name("page.html")
 _POLICY = (
     "default-src 'none'; img-src 'self' data:; connect-src 'self'; style-src 'unsafe-inline'; "
@@ -53,23 +53,16 @@ _LAST = 2**63 - 1
 def make_app(station: Station, tokens: Tokens) -> FastAPI:
     """The application of one station."""
     app = FastAPI(title="SAEC station", docs_url="/docs", redoc_url=None, redirect_slashes=False)
+    _explain_errors(app)
+    closed = [Depends(asker(tokens, 'Basic realm="SAEC station"'))]
+    for router in (_intake(station), _frames(station), _overview(station, tokens)):
+        app.include_router(router, dependencies=closed)
+    app.include_router(probes(station.problems))
+    return app
 
-    def known(request: Request) -> None:
-        """Note whose request it is; 401 for nobody's."""
-        name = "anyone" if tokens.open else tokens.name(request.headers.get("authorization"))
-        if name is None:
-            raise HTTPException(401, "a token is needed", {"WWW-Authenticate": 'Basic realm="SAEC station"'})
-        request.state.who = name
 
-    closed = APIRouter(dependencies=[Depends(known)])
-    intake = ThreadPoolExecutor(_AT_ONCE, "saec-intake")
-
-    def frame_of(id: str) -> Held:
-        match = _ID.fullmatch(id)
-        frame = station.spool.frame(int(match[2])) if match else None
-        if frame is None or frame.id != id:
-            raise HTTPException(404, f"no frame {id[:80]!r}")
-        return frame
+def _explain_errors(app: FastAPI) -> None:
+    """Errors as JSON: those of this package with their remedy, those of a request in one sentence."""
 
     @app.exception_handler(SaecError)
     async def refuse(request: Request, error: SaecError) -> JSONResponse:
@@ -82,7 +75,13 @@ def make_app(station: Station, tokens: Tokens) -> FastAPI:
     async def explain(request: Request, error: HTTPException) -> JSONResponse:
         return JSONResponse({"error": {"message": error.detail}}, error.status_code, error.headers)
 
-    @closed.post("/v1/lines/{line}/frames", status_code=201)
+
+def _intake(station: Station) -> APIRouter:
+    """Frames in."""
+    router = APIRouter()
+    pool = ThreadPoolExecutor(_AT_ONCE, "saec-intake")
+
+    @router.post("/v1/lines/{line}/frames", status_code=201)
     async def post_frame(
         line: str,
         request: Request,
@@ -96,91 +95,111 @@ def make_app(station: Station, tokens: Tokens) -> FastAPI:
         """
         if line not in station.runners:
             raise HTTPException(404, f"no line {line[:80]!r}")
-        kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
-        if kind not in _KINDS:
-            raise HTTPException(415, f"Content-Type {kind[:80]!r} is not one of {', '.join(_KINDS)}")
-        if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
-            raise HTTPException(415, "send the image file itself, without a Content-Encoding")
+        suffix = _suffix(request)
         data = await read_body(request, LARGEST, seconds=BODY_SECONDS)
         if not data:
             raise HTTPException(400, "the body is empty: send the image file")
-        key = request.headers.get("idempotency-key")
-        if key is not None and not _KEY.fullmatch(key):
-            raise HTTPException(400, "Idempotency-Key: 1 to 200 printable characters without spaces")
-        now, begun, who = time.time(), time.perf_counter(), request.state.who
-        frame = NewFrame(
-            line=line,
-            source=f"http:{who}",
-            key=f"http:{who}/{key or f'{hashlib.sha256(data).hexdigest()}@{int(now)}'}",
-            suffix=_KINDS[kind],
-            captured=now,
-        )
+        begun = time.perf_counter()
+        frame = _new_frame(request, line, suffix, data)
         take = asyncio.get_running_loop().run_in_executor
-        accepted = await take(intake, station.accept, frame, data, begun)
+        accepted = await take(pool, station.accept, frame, data, begun)
         answer: dict[str, Any] = {"id": accepted.id, "duplicate": accepted.duplicate}
         if wait:
             answer["verdict"] = await _verdict(station, accepted.seq, wait)
         return answer
 
-    @closed.get("/v1/frames/{id}")
+    return router
+
+
+def _suffix(request: Request) -> str:
+    """Of the file that the body is, by its Content-Type."""
+    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if kind not in _KINDS:
+        raise HTTPException(415, f"Content-Type {kind[:80]!r} is not one of {', '.join(_KINDS)}")
+    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise HTTPException(415, "send the image file itself, without a Content-Encoding")
+    return _KINDS[kind]
+
+
+def _new_frame(request: Request, line: str, suffix: str, data: bytes) -> NewFrame:
+    """The frame that a request brings, captured now."""
+    key = request.headers.get("idempotency-key")
+    if key is not None and not KEY.fullmatch(key):
+        raise HTTPException(400, "Idempotency-Key: 1 to 200 printable characters without spaces")
+    source, now = f"http:{request.state.who}", time.time()
+    return NewFrame(
+        line=line,
+        source=source,
+        key=f"{source}/{key or f'{hashlib.sha256(data).hexdigest()}@{int(now)}'}",
+        suffix=suffix,
+        captured=now,
+    )
+
+
+def _frames(station: Station) -> APIRouter:
+    """What is known of the frames that were accepted."""
+    router = APIRouter()
+
+    def frame_of(id: str) -> Held:
+        match = _ID.fullmatch(id)
+        frame = station.spool.frame(int(match[2])) if match else None
+        if frame is None or frame.id != id:
+            raise HTTPException(404, f"no frame {id[:80]!r}")
+        return frame
+
+    @router.get("/v1/frames/{id}")
     def get_frame(id: str) -> dict[str, Any]:
         """A frame's record: what is known of it, its verdicts, the cloud's words."""
-        frame = frame_of(id)
-        return _record(station, frame)
+        return _record(station, frame_of(id))
 
-    @closed.get("/v1/frames/{id}/image")
+    @router.get("/v1/frames/{id}/image")
     def get_image(id: str) -> FileResponse:
         frame = frame_of(id)
         if not frame.image:
             raise HTTPException(410, f"the image of {id} is no longer kept")
         return FileResponse(station.spool.path(frame))
 
-    @closed.get("/v1/frames/{id}/map")
+    @router.get("/v1/frames/{id}/map")
     def get_map(id: str) -> FileResponse:
         path = station.pictures.path(f"{frame_of(id).id}.jpg")
         if path is None:
             raise HTTPException(404, f"no picture of {id} is kept")
         return FileResponse(path, media_type="image/jpeg")
 
-    @closed.get("/v1/frames")
+    @router.get("/v1/frames")
     def get_frames(
         limit: Annotated[int, Query(ge=1, le=200)] = 20, line: str | None = None
     ) -> list[dict[str, Any]]:
         """The frames that were accepted last, newest first."""
         return [_record(station, frame) for frame, _ in station.spool.latest(limit, line=line)]
 
-    @closed.get("/v1/alarms")
+    return router
+
+
+def _overview(station: Station, tokens: Tokens) -> APIRouter:
+    """How the station does: alarms, status, metrics, and the page that shows them."""
+    router = APIRouter()
+
+    @router.get("/v1/alarms")
     def get_alarms(
         limit: Annotated[int, Query(ge=1, le=500)] = 50,
         after: Annotated[int, Query(ge=0, le=_LAST)] = 0,
     ) -> Any:
         return msgspec.to_builtins(station.spool.alarms(limit, after=after))
 
-    @closed.get("/v1/status")
+    @router.get("/v1/status")
     def get_status() -> dict[str, Any]:
         return {**station.status(), "problems": list(station.problems()), "tokens": tokens.problem}
 
-    @closed.get("/metrics")
+    @router.get("/metrics")
     def get_metrics() -> Response:
         return Response(metrics_text(station), media_type=CONTENT_TYPE)
 
-    @app.get("/health")
-    def get_health() -> dict[str, str]:
-        """The process lives."""
-        return {"status": "ok"}
-
-    @app.get("/ready")
-    def get_ready() -> JSONResponse:
-        """Frames are taken and judged."""
-        problems = list(station.problems())
-        return JSONResponse({"ready": not problems, "problems": problems}, 503 if problems else 200)
-
-    @closed.get("/", response_class=HTMLResponse)
+    @router.get("/", response_class=HTMLResponse)
     def get_page() -> HTMLResponse:
         return HTMLResponse(_PAGE.read_text("utf-8"), headers={"Content-Security-Policy": _POLICY})
 
-    app.include_router(closed)
-    return app
+    return router
 
 
 async def _verdict(station: Station, seq: int, wait: float) -> Any:
