@@ -88,11 +88,8 @@ def fit_line(
     goods = _goods(items, hashes, config, roi_mask)
     with _whole(target) as partial:
         fitted = fit_detector(goods, config, partial, progress)
-        seen = [features(image) for image in _ticked(goods.frames(), len(items), progress)]
-        complexity = Complexity(fit_norm(seen))
-        complexities = {sha: complexity.of_features(f) for sha, f in zip(hashes, seen, strict=True)}
-        for sha, image in zip(defect_hashes, _frames(defects, config.bits), strict=True):
-            complexities[sha] = complexity.of(image)
+        frames = _ticked(goods.frames(), len(items), progress)
+        complexity, complexities = _complexities(frames, hashes, _frames(defects, config.bits), defect_hashes)
         scores = dict(zip(hashes, fitted.scores.tolist(), strict=True))
         calibration = _calibrated(fitted, scores, defects, defect_hashes, config, gate, created)
         calibration = with_asking(msgspec.structs.replace(calibration, complexities=complexities))
@@ -196,6 +193,17 @@ def _typical_size(frames: Iterable[Image], count: int) -> tuple[int, int]:
     sizes = [frame.shape[:2] for _, frame in zip(range(count), frames, strict=False)]
     height, width = np.median(np.array(sizes), axis=0)
     return int(height), int(width)
+
+
+def _complexities(
+    goods: Iterable[Image], hashes: list[str], defects: Iterable[Image], defect_hashes: list[str]
+) -> tuple[Complexity, dict[str, float]]:
+    """Complexity in the norm that the line's goods set, and that of each image by hash."""
+    seen = [features(image) for image in goods]
+    complexity = Complexity(fit_norm(seen))
+    found = {sha: complexity.of_features(f) for sha, f in zip(hashes, seen, strict=True)}
+    found |= {sha: complexity.of(image) for sha, image in zip(defect_hashes, defects, strict=True)}
+    return complexity, found
 
 
 def _ticked(frames: Iterable[Image], count: int, progress: Progress) -> Iterator[Image]:

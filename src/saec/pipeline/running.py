@@ -156,22 +156,7 @@ def run_line(
     course = RunMeter(options.metering, out)
     with course.open() as meter:
         with meter.phase("loading"):
-            judges = open_judges(
-                profile,
-                cloud,
-                policy=options.policy,
-                gate=options.gate,
-                costs=options.costs,
-                budget=options.budget,
-            )
-            info = describe(
-                profile,
-                inputs,
-                cloud,
-                policy=options.policy,
-                config=settings_of(cloud, options),
-                command=options.command,
-            )
+            judges, info = _loaded(profile, inputs, cloud, options)
         past = _open_folder(out, info, options)
         info = msgspec.structs.replace(info, starts=past.starts)
         with meter.phase("warm-up"):
@@ -191,8 +176,7 @@ def run_line(
                 if progress is not None:
                     progress(verdict)
     course.finish(meter, out / VERDICTS_FILE, cloud)
-    phases = [phase for phase in _PHASES if phase in meter.phases]
-    readings = [_reading(meter, phase, resumed=bool(past.known)) for phase in phases]
+    readings = _readings(meter, resumed=bool(past.known))
     ended = "" if stop is not None and stop.is_set() else now()
     info = msgspec.structs.replace(info, ended=ended, meter=readings)
     info = _counted(info, Tally.of(out / VERDICTS_FILE, _used(profile), options.config.deadline), drift)
@@ -200,7 +184,27 @@ def run_line(
     return info
 
 
-_PHASES = ("loading", "warm-up", "idle", "run")
+def _loaded(
+    profile: LineProfile, inputs: Inputs, cloud: Cloud | None, options: Options
+) -> tuple[Judges, RunInfo]:
+    """What judges, and the description of the run that it begins."""
+    judges = open_judges(
+        profile,
+        cloud,
+        policy=options.policy,
+        gate=options.gate,
+        costs=options.costs,
+        budget=options.budget,
+    )
+    info = describe(
+        profile,
+        inputs,
+        cloud,
+        policy=options.policy,
+        config=settings_of(cloud, options),
+        command=options.command,
+    )
+    return judges, info
 
 
 def _counted(info: RunInfo, tally: Tally, drift: DriftMonitor) -> RunInfo:
@@ -218,6 +222,14 @@ def _with_cut(info: RunInfo, judges: Judges) -> RunInfo:
     assert policy.cut is not None
     cut = policy.cut if math.isfinite(policy.cut) else None  # JSON knows no infinity
     return msgspec.structs.replace(info, config={**info.config, "seed_cut": cut})
+
+
+_PHASES = ("loading", "warm-up", "idle", "run")
+
+
+def _readings(meter: Meter, *, resumed: bool) -> list[dict[str, Any]]:
+    """The phases that there were, for run.json."""
+    return [_reading(meter, phase, resumed=resumed) for phase in _PHASES if phase in meter.phases]
 
 
 def _reading(meter: Meter, phase: str, *, resumed: bool) -> dict[str, Any]:
