@@ -13,7 +13,7 @@ from saec.cloud.chat import scoring_text
 from saec.cloud.checkpoint import SMALL
 from saec.cloud.fast.layout import make_windows
 from saec.cloud.fast.model import FastModel
-from saec.cloud.fast.ops import Linear, apply, quantized
+from saec.cloud.fast.ops import Linear, apply, entering, quantized
 from saec.cloud.qwen_model import QwenModel
 from saec.prompts import V1
 
@@ -60,6 +60,22 @@ def test_a_mixed_batch_gives_what_single_calls_give(core):
     alone = torch.cat([core.fast.submit([talk]).result() for talk in talks])
     torch.testing.assert_close(together, alone, rtol=0, atol=5e-5)
     torch.testing.assert_close(together, _plain(core, talks), rtol=0, atol=5e-5)
+
+
+def test_frames_with_references_of_their_own_are_computed_together(core, monkeypatch):
+    talks = [_talk(core, seed, 2) for seed in (11, 12, 13, 11)]
+    fresh = FastModel(core.model, core._preprocessing, torch.float32)
+    calls = []
+    run = FastModel._run
+
+    def counted(self, layout, images, past, adapter):
+        calls.append(len(images))
+        return run(self, layout, images, past, adapter)
+
+    monkeypatch.setattr(FastModel, "_run", counted)
+    for _ in range(2):  # the second time from the cache
+        torch.testing.assert_close(fresh.submit(talks).result(), _plain(core, talks), rtol=0, atol=5e-5)
+    assert calls == [2, 2, 2, 2]
 
 
 def test_a_cached_prefix_gives_what_a_fresh_one_gives(core):
@@ -170,6 +186,7 @@ def test_a_product_in_eight_bits_is_right_to_a_few_percent(seed):
     generator = torch.Generator().manual_seed(seed)
     x, weight = (torch.randn(shape, generator=generator) for shape in ((5, 64), (32, 64)))
     values, scales = quantized(weight)
-    ours = apply(x, Linear(values, torch.ones(32), scales.T))
+    layer = Linear(values, torch.ones(32), scales.T)
+    ours = apply(entering(x, layer), layer)
     exact = x @ weight.T + 1
     assert (ours - exact).norm() / exact.norm() < 0.05

@@ -1,21 +1,22 @@
-"""Small batches as CUDA graphs: for a few frames the host would else take longer than the device."""
+"""Batches as CUDA graphs: the host puts one on the device's queue at once, however busy it is itself."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from saec.cloud.fast.towers import Past
-from saec.verdict import Image
+from saec.cloud.fast.attention import Past
 
 _SIZES = (1, 2, 4, 8)
-GRAPHED = _SIZES[-1]
-"""Largest batch that is replayed; above it the device is the slower one anyway."""
+"""Batches that are recorded when they first come; smaller ones are filled up."""
+
+_STEP, _OFTEN = 8, 3
+"""Larger ones are recorded when a multiple of so many has come so often."""
 
 Run = Callable[[Tensor, Sequence[Past]], Tensor]
 
@@ -36,27 +37,31 @@ class _Graph:
 
 
 class Graphs:
-    """Recorded passes by shape and batch size; they share one pool of memory, since one runs at a time.
-
-    A batch is filled up to the next recorded size by repeating its last image.
-    """
+    """Recorded passes by shape and batch size; they share one pool of memory, since one runs at a time."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._graphs: dict[Any, _Graph] = {}
         self._prefixes: dict[Any, _Prefix] = {}
+        self._seen: Counter[Any] = Counter()
         self._pool: Any = None
 
-    def run(self, key: Any, images: Sequence[Image], past: Sequence[Past], name: Any, run: Run) -> Tensor:
+    def size(self, key: Any, count: int) -> int | None:
+        """The batch that is replayed for ``count`` images, or None where none is worth its recording."""
+        if count <= _SIZES[-1]:
+            return next(s for s in _SIZES if s >= count)
+        self._seen[key, count] += 1
+        return count if count % _STEP == 0 and self._seen[key, count] >= _OFTEN else None
+
+    def run(self, key: Any, images: Tensor, past: Sequence[Past], name: Any, run: Run) -> Tensor:
         """The pass on images of one size; recorded the first time.
 
         Args:
             key: what the recording depends on besides the batch's size.
-            images: at most ``GRAPHED``.
+            images: (a size that ``size`` gave, height, width, 3) uint8 on the device.
             past: keys and values of the prefix, and its ``name``.
             run: the pass itself.
         """
-        size = next(s for s in _SIZES if s >= len(images))
         if key not in self._prefixes:
             self._prefixes[key] = _Prefix([Past(p.keys.clone(), p.values.clone()) for p in past], name)
         prefix = self._prefixes[key]
@@ -65,12 +70,10 @@ class Graphs:
                 held.keys.copy_(new.keys)
                 held.values.copy_(new.values)
             prefix.name = name
-        filled = [*images, *[images[-1]] * (size - len(images))]
-        pixels = torch.from_numpy(np.stack(filled)).pin_memory().to(self._device, non_blocking=True)
-        if (key, size) not in self._graphs:
-            self._graphs[key, size] = self._record(pixels, prefix.held, run)
-        recorded = self._graphs[key, size]
-        recorded.images.copy_(pixels)
+        if (key, len(images)) not in self._graphs:
+            self._graphs[key, len(images)] = self._record(images, prefix.held, run)
+        recorded = self._graphs[key, len(images)]
+        recorded.images.copy_(images)
         recorded.graph.replay()
         return recorded.out.clone()
 

@@ -1,13 +1,13 @@
 """A loaded Qwen2.5-VL run by the fast pass: conversations that end in one image and some words.
 
-Batches are made of conversations of one shape behind one prefix; a batch is put on the device's queue and its
-answer read later, so that the next one can be cut while this one computes.
+Batches are made of conversations of one shape behind one prefix, or of those with a prefix each; a batch is
+put on the device's queue and its answer read later, so that the next one can be cut while this one computes.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -16,19 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from saec.cloud.fast.graphs import GRAPHED, Graphs
+from saec.cloud.fast.attention import Heads, Past
+from saec.cloud.fast.graphs import Graphs
 from saec.cloud.fast.layout import Layout, Windows, make_layout, make_windows
-from saec.cloud.fast.ops import apply, norm
+from saec.cloud.fast.ops import Operand, apply, norm
 from saec.cloud.fast.packing import plain_low_rank
-from saec.cloud.fast.towers import (
-    Heads,
-    Past,
-    language_block,
-    last_block,
-    merge,
-    patch_rows,
-    vision_block,
-)
+from saec.cloud.fast.towers import entered, language_block, last_block, merge, patch_rows, vision_block
 from saec.cloud.fast.weights import Weights, read_weights
 from saec.cloud.pixels import Grid, Preprocessing
 from saec.cloud.talks import Prepared
@@ -127,11 +120,8 @@ class FastModel:
             return self._submit(talks, tokens, adapter)
 
     def _submit(self, talks: Sequence[Prepared], tokens: Tensor | None, adapter: str | None) -> Pending:
-        groups: dict[tuple[Any, ...], list[int]] = {}
-        for n, talk in enumerate(talks):
-            groups.setdefault((talk.shape, talk.before), []).append(n)
         parts = []
-        for members in groups.values():
+        for members in _together(talks):
             for at in range(0, len(members), MOST):
                 rows = members[at : at + MOST]
                 hidden = self._hidden([talks[n] for n in rows], adapter)
@@ -155,62 +145,86 @@ class FastModel:
     def _hidden(self, talks: Sequence[Prepared], adapter: str | None) -> Tensor:
         """The last position's state behind the final norm, at least a row for each conversation."""
         layout = self._layout(talks[0])
-        past, name = self._past(talks[0], layout, adapter)
+        names = [(adapter, talk.shape, talk.before) for talk in talks]
+        held = self._held(dict(zip(names, talks, strict=True)), layout, adapter)
         frames = [talk.images[-1] for talk in talks]
-        if self._graphs is None or len(talks) > GRAPHED:
+        if len(held) > 1:
+            past = [
+                Past(*map(torch.cat, zip(*layer, strict=True))) for layer in zip(*held.values(), strict=True)
+            ]
             return self._run(layout, self._upload(frames), past, adapter)
+        ((name, past),) = held.items()
         key = (adapter, talks[0].shape)
-        return self._graphs.run(key, frames, past, name, lambda x, held: self._run(layout, x, held, adapter))
+        size = None if self._graphs is None else self._graphs.size(key, len(frames))
+        if self._graphs is None or size is None:
+            return self._run(layout, self._upload(frames), past, adapter)
+        images = self._upload([*frames, *frames[-1:] * (size - len(frames))])
+        return self._graphs.run(key, images, past, name, lambda x, held: self._run(layout, x, held, adapter))
 
     def _run(self, layout: Layout, images: Tensor, past: Sequence[Past], adapter: str | None) -> Tensor:
         weights, n = self._of(adapter), len(images)
         seen = self._look(images, layout.grids[-1], weights)
         words = self._bare.model.language_model.embed_tokens(layout.suffix[layout.tokens :])
-        x = torch.cat((seen, words.expand(n, -1, -1)), 1)
+        stream = entered(torch.cat((seen, words.expand(n, -1, -1)), 1))
         cos, sin = layout.suffix_rotations
         last = len(weights.layers) - 1
         for i in range(last):
-            x, _ = self._read(_free(x), weights.layers[i], cos[0], sin[0], past[i], self._heads)
-        h = self._last(_free(x), weights.layers[last], cos[0], sin[0], past[last], self._heads)
+            before = Past(*_free(past[i]))
+            stream, _ = self._read(*_free(stream), weights.layers[i], cos[0], sin[0], before, self._heads)
+        before = Past(*_free(past[last]))
+        h = self._last(*_free(stream), weights.layers[last], cos[0], sin[0], before, self._heads)
         return norm(h, weights.final, self._heads.eps)
 
     def _look(self, images: Tensor, grid: Grid, weights: Weights) -> Tensor:
         """The vision tower on images of one size: (n, tokens, width of the language model)."""
         windows = self._window(grid)
-        rows = self._cut(_free(images), windows.order, self._mean, self._std, self._how.patch)
-        x = apply(rows.to(self._dtype), weights.patch)
+        (images,) = _free((images,))
+        rows = self._cut(images, windows.order, self._mean, self._std, self._how.patch)
+        stream = entered(apply(Operand(rows.to(self._dtype)), weights.patch))
         whole = ((1, len(windows.order)),)
         for i, block in enumerate(weights.blocks):
             shapes = whole if i in self._full else windows.shapes
-            x = self._see(_free(x), block, windows.cos, windows.sin, shapes, self._vision_heads)
+            stream = self._see(*_free(stream), block, windows.cos, windows.sin, shapes, self._vision_heads)
         tokens: Tensor = self._merge(
-            _free(x), weights.merge_norm, weights.merge1, weights.merge2, windows.back
+            *_free(stream), weights.merge_norm, weights.merge1, weights.merge2, windows.back
         )
         return tokens
 
-    def _past(
-        self, talk: Prepared, layout: Layout, adapter: str | None
-    ) -> tuple[list[Past], tuple[Any, ...]]:
-        """Keys and values of what comes before the frame, from the cache or computed, and their name."""
-        name = (adapter, talk.shape, talk.before)
-        if name not in self._prefixes:
-            self._prefixes[name] = self._before(layout, talk.images[:-1], adapter)
-            if len(self._prefixes) > _PREFIXES:
-                self._prefixes.popitem(last=False)
-        self._prefixes.move_to_end(name)
-        return self._prefixes[name], name
+    def _held(
+        self, talks: Mapping[tuple[Any, ...], Prepared], layout: Layout, adapter: str | None
+    ) -> dict[tuple[Any, ...], list[Past]]:
+        """Keys and values of what comes before the frame, from the cache or computed, by their names."""
+        missing = {name: talk for name, talk in talks.items() if name not in self._prefixes}
+        if missing:
+            made = self._before(layout, [talk.images[:-1] for talk in missing.values()], adapter)
+            for n, name in enumerate(missing):
+                # Copies: a part of the batch would keep all of it.
+                self._prefixes[name] = [
+                    Past(p.keys[n : n + 1].clone(), p.values[n : n + 1].clone()) for p in made
+                ]
+        held = {name: self._prefixes[name] for name in talks}
+        for name in held:
+            self._prefixes.move_to_end(name)
+        while len(self._prefixes) > _PREFIXES:
+            self._prefixes.popitem(last=False)
+        return held
 
-    def _before(self, layout: Layout, references: Sequence[Image], adapter: str | None) -> list[Past]:
+    def _before(
+        self, layout: Layout, references: Sequence[Sequence[Image]], adapter: str | None
+    ) -> list[Past]:
+        """Keys and values of several conversations' words and references, layer by layer."""
         weights = self._of(adapter)
-        x = self._bare.model.language_model.embed_tokens(layout.prefix)[None].clone()
-        for start, grid, image in zip(layout.starts, layout.grids, references, strict=False):
-            seen = self._look(self._upload([image]), grid, weights)
+        words = self._bare.model.language_model.embed_tokens(layout.prefix)
+        x = words.expand(len(references), -1, -1).clone()
+        places = zip(layout.starts, layout.grids, zip(*references, strict=True), strict=False)
+        for start, grid, images in places:
+            seen = self._look(self._upload(images), grid, weights)
             x[:, start : start + seen.shape[1]] = seen
         cos, sin = layout.prefix_rotations
-        kept = []
+        stream, kept = entered(x), []
         for layer in weights.layers:
-            x, own = language_block(x, layer, cos[0], sin[0], None, self._heads)
-            kept.append(Past(own.keys.contiguous(), own.values.contiguous()))
+            stream, own = language_block(*stream, layer, cos[0], sin[0], None, self._heads)
+            kept.append(own)
         return kept
 
     def _layout(self, talk: Prepared) -> Layout:
@@ -260,11 +274,25 @@ def known(model: Any) -> bool:
     return full and str(text.hidden_act) == "silu" and plain_low_rank(model)
 
 
-def _free(x: Tensor) -> Tensor:
+def _together(talks: Sequence[Prepared]) -> list[list[int]]:
+    """Numbers of those that are computed together: of one shape behind one prefix, or each behind its own."""
+    shapes: dict[tuple[Any, ...], dict[str, list[int]]] = {}
+    for n, talk in enumerate(talks):
+        shapes.setdefault(talk.shape, {}).setdefault(talk.before, []).append(n)
+    groups = []
+    for prefixes in shapes.values():
+        groups += [members for members in prefixes.values() if len(members) > 1]
+        if alone := [members[0] for members in prefixes.values() if len(members) == 1]:
+            groups.append(alone)
+    return groups
+
+
+def _free(tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     """Let one compilation serve batches of any size; one alone is compiled for itself."""
-    if len(x) > 1:
-        torch._dynamo.maybe_mark_dynamic(x, 0)
-    return x
+    for x in tensors:
+        if len(x) > 1:
+            torch._dynamo.maybe_mark_dynamic(x, 0)
+    return tensors
 
 
 def _to_host(values: Tensor) -> Tensor:

@@ -1,4 +1,8 @@
-"""The arithmetic of the fast pass: products in 16 or 8 bits, norm, rotation, two kinds of attention."""
+"""The arithmetic of the fast pass: products in 16 or 8 bits, and what stands between them.
+
+On a GPU with Triton the steps that a compiler would spread over several passes are kernels of our own
+(``saec.cloud.fast.kernels``); everywhere else they are the plain operations that stand here.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +12,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+try:
+    from saec.cloud.fast import kernels as kernels
+except ImportError:  # Triton comes with a torch for GPUs
+    kernels = None  # type: ignore[assignment]
+
 FP8 = torch.float8_e4m3fn
-_FP8_MAX = 448.0
+FP8_MAX = 448.0
+LEAST = 1e-12
+"""Largest magnitude of float8, and the least scale of a row times it."""
 
 
 class Linear(NamedTuple):
@@ -29,40 +40,77 @@ class Linear(NamedTuple):
     up: Tensor | None = None
 
 
-def quantized(weight: Tensor) -> tuple[Tensor, Tensor]:
-    """A matrix in float8 (e4m3) with one scale for each row: the values and (rows, 1) float32 scales."""
-    scale = weight.abs().amax(-1, keepdim=True).float().clamp(min=1e-12) / _FP8_MAX
-    return (weight.float() / scale).clamp(-_FP8_MAX, _FP8_MAX).to(FP8), scale
+class Operand(NamedTuple):
+    """What enters a product, as the product wants it.
+
+    Attributes:
+        wide: (..., in) in the model's arithmetic; None where only the rounded values are needed.
+        values: (..., in) float8 with ``scale``, (rows, 1) float32 for each row, or None.
+    """
+
+    wide: Tensor | None
+    values: Tensor | None = None
+    scale: Tensor | None = None
 
 
-def apply(x: Tensor, layer: Linear) -> Tensor:
-    """x (..., in) through the layer, adapter included: (..., out) in x's arithmetic."""
+def fused(x: Tensor) -> bool:
+    """Whether our kernels compute on x."""
+    return kernels is not None and x.is_cuda and x.dtype in (torch.bfloat16, torch.float16)
+
+
+def quantized(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows in float8 (e4m3) with one scale each: the values and (rows, 1) float32 scales."""
+    scale = x.abs().amax(-1, keepdim=True).float().clamp(min=LEAST) / FP8_MAX
+    return (x.float() / scale).clamp(-FP8_MAX, FP8_MAX).to(FP8), scale
+
+
+def entering(x: Tensor, layer: Linear) -> Operand:
+    """x (..., in) as the layer's input."""
     if layer.scale is None:
-        y = functional.linear(x, layer.weight, layer.bias)
+        return Operand(x)
+    rows = x.reshape(-1, x.shape[-1])
+    values, scale = kernels.quantize_rows(rows) if fused(x) else quantized(rows)
+    return Operand(x, values.view(x.shape), scale)
+
+
+def apply(x: Operand, layer: Linear) -> Tensor:
+    """x through the layer, adapter included: (..., out)."""
+    if layer.scale is not None:
+        y = _in_eight_bits(x, layer)
     else:
-        y = _in_eight_bits(x, layer.weight, layer.scale)
-        if layer.bias is not None:
-            y = y + layer.bias
+        assert x.wide is not None
+        y = functional.linear(x.wide, layer.weight, layer.bias)
     if layer.down is not None and layer.up is not None:
-        y = y + functional.linear(functional.linear(x, layer.down), layer.up)
+        assert x.wide is not None
+        y = y + functional.linear(functional.linear(x.wide, layer.down), layer.up)
     return y
 
 
-def _in_eight_bits(x: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
+def _in_eight_bits(x: Operand, layer: Linear) -> Tensor:
     """The product of float8 values, one scale for each row of both sides, added up in 32 bits.
 
     Where there is no such unit (a CPU), the same values are multiplied in float32: slower, and the same but
     for the order of the sum.
     """
-    rows = x.reshape(-1, x.shape[-1])
-    values, scales = quantized(rows)
-    if x.is_cuda:
+    assert x.values is not None
+    assert x.scale is not None
+    assert layer.scale is not None
+    values = x.values.flatten(0, -2)
+    dtype = torch.bfloat16 if x.wide is None else x.wide.dtype
+    if values.is_cuda:
         y = torch._scaled_mm(
-            values, weight.t(), scale_a=scales, scale_b=scale, out_dtype=x.dtype, use_fast_accum=True
+            values,
+            layer.weight.t(),
+            scale_a=x.scale,
+            scale_b=layer.scale,
+            bias=layer.bias,
+            out_dtype=dtype,
+            use_fast_accum=True,
         )
     else:
-        y = (functional.linear(values.float(), weight.float()) * scales * scale).to(x.dtype)
-    return y.view(*x.shape[:-1], -1)
+        y = functional.linear(values.float(), layer.weight.float()) * x.scale * layer.scale
+        y = (y if layer.bias is None else y + layer.bias.float()).to(dtype)
+    return y.view(*x.values.shape[:-1], -1)
 
 
 def norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
@@ -71,31 +119,35 @@ def norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     return weight * (wide * torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + eps)).to(x.dtype)
 
 
+def add_norm(x: Tensor, delta: Tensor, weight: Tensor, eps: float, layer: Linear) -> tuple[Tensor, Operand]:
+    """The residual stream with ``delta`` added, and its norm as the layer's input."""
+    if not fused(x):
+        x = x + delta
+        return x, entering(norm(x, weight, eps), layer)
+    rows = x.flatten(0, -2)
+    if _rounded_only(x, layer):
+        total, values, scale = kernels.norm_rounded_rows(rows, delta.view(rows.shape), weight, eps)
+        return total.view(x.shape), Operand(None, values.view(x.shape), scale)
+    total, normed = kernels.norm_rows(rows, delta.view(rows.shape), weight, eps)
+    return total.view(x.shape), entering(normed.view(x.shape), layer)
+
+
+def gated(y: Tensor, layer: Linear) -> Operand:
+    """silu(gate) * up (Shazeer, 2020) of y (..., gates and then ups) as the layer's input."""
+    if _rounded_only(y, layer):
+        values, scale = kernels.gate_rows(y.flatten(0, -2))
+        return Operand(None, values.view(*y.shape[:-1], -1), scale)
+    gate, up = y.chunk(2, -1)
+    return entering(functional.silu(gate) * up, layer)
+
+
+def _rounded_only(x: Tensor, layer: Linear) -> bool:
+    """Whether the layer wants float8 alone, of what our kernels make it in bfloat16."""
+    return layer.scale is not None and layer.down is None and fused(x) and x.dtype == torch.bfloat16
+
+
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Rotary positions (Su et al., 2021) in float32; the last axis is the head's."""
     wide = x.float()
     low, high = wide.chunk(2, -1)
     return (wide * cos + torch.cat((-high, low), -1) * sin).to(x.dtype)
-
-
-def whole_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Attention without a mask; q, k, v and the result are (batch, heads, length, width)."""
-    return functional.scaled_dot_product_attention(q, k, v, enable_gqa=q.shape[1] != k.shape[1])
-
-
-def causal_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Attention of the last positions of a sequence to all up to their own.
-
-    Args:
-        q: (batch, heads, length, width).
-        k, v: (batch, fewer heads, earlier + length, width).
-    """
-    if q.is_cuda and q.dtype != torch.float32:
-        # The kernel aligns the mask at the lower right; the public function would align it at the upper left.
-        seen: Tensor = torch.ops.aten._scaled_dot_product_flash_attention(q, k, v, 0.0, True, False)[0]
-        return seen
-    length, total = q.shape[2], k.shape[2]
-    mask = torch.ones(length, total, dtype=torch.bool, device=q.device).tril(total - length)
-    return functional.scaled_dot_product_attention(
-        q, k, v, attn_mask=mask, enable_gqa=q.shape[1] != k.shape[1]
-    )

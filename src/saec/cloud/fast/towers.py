@@ -1,35 +1,27 @@
-"""The two towers, layer by layer: functions of tensors, so that one compilation serves all layers."""
+"""The two towers, layer by layer: functions of tensors, so that one compilation serves all layers.
+
+Between layers the residual stream travels as two parts, the sum so far and what the last product adds to it:
+the addition belongs to the next norm, which so reads and writes the stream once.
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor
-from torch.nn.functional import gelu, silu
+from torch.nn.functional import gelu
 
-from saec.cloud.fast.ops import Linear, apply, causal_attention, norm, rotate, whole_attention
+from saec.cloud.fast.attention import Heads, Past, Shapes, behind, last_behind, within_windows
+from saec.cloud.fast.ops import Linear, Operand, add_norm, apply, entering, gated, norm
 from saec.cloud.fast.packing import Layer
 
-Shapes = tuple[tuple[int, int], ...]
+Stream = tuple[Tensor, Tensor]
 
 _VISION_EPS = 1e-6
 
 
-class Heads(NamedTuple):
-    """Of the language model: query heads, key and value heads, width of one, and the norms' epsilon."""
-
-    queries: int
-    keys: int
-    width: int
-    eps: float
-
-
-class Past(NamedTuple):
-    """Keys and values of one layer for what came before, (1, heads, length, width)."""
-
-    keys: Tensor
-    values: Tensor
+def entered(x: Tensor) -> Stream:
+    """What enters the first layer, to which nothing is to be added."""
+    return x, torch.zeros_like(x)
 
 
 def patch_rows(images: Tensor, order: Tensor, mean: Tensor, std: Tensor, patch: int) -> Tensor:
@@ -51,67 +43,53 @@ def patch_rows(images: Tensor, order: Tensor, mean: Tensor, std: Tensor, patch: 
     return x.expand(-1, -1, -1, 2, -1).reshape(n, len(order), -1)
 
 
-def vision_block(x: Tensor, layer: Layer, cos: Tensor, sin: Tensor, shapes: Shapes, heads: int) -> Tensor:
-    """One block of the vision tower on x (n, patches, width); attention is within each window."""
+def vision_block(
+    x: Tensor, delta: Tensor, layer: Layer, cos: Tensor, sin: Tensor, shapes: Shapes, heads: int
+) -> Stream:
+    """One block of the vision tower on (n, patches, width); attention is within each window."""
+    x, y = add_norm(x, delta, layer.norm1, _VISION_EPS, layer.qkv)
     n, length, width = x.shape
-    qkv = apply(norm(x, layer.norm1, _VISION_EPS), layer.qkv).view(n, length, 3, heads, width // heads)
-    q, k, v = qkv.unbind(2)
-    q, k = rotate(q, cos[:, None], sin[:, None]), rotate(k, cos[:, None], sin[:, None])
-    seen, at = [], 0
-    for count, size in shapes:
-        part = slice(at, at + count * size)
-        windows = [t[:, part].reshape(n * count, size, heads, -1).transpose(1, 2) for t in (q, k, v)]
-        seen.append(whole_attention(*windows).transpose(1, 2).reshape(n, count * size, width))
-        at += count * size
-    x = x + apply(seen[0] if len(seen) == 1 else torch.cat(seen, 1), layer.out)
-    return x + _feed_forward(norm(x, layer.norm2, _VISION_EPS), layer)
+    qkv = apply(y, layer.qkv).view(n, length, 3, heads, width // heads)
+    seen = within_windows(qkv, cos, sin, shapes)
+    return _feed_forward(x, apply(entering(seen, layer.out), layer.out), layer, _VISION_EPS)
 
 
-def merge(x: Tensor, weight: Tensor, first: Linear, second: Linear, back: Tensor) -> Tensor:
+def merge(x: Tensor, delta: Tensor, weight: Tensor, first: Linear, second: Linear, back: Tensor) -> Tensor:
     """The projector: (n, patches, width) to (n, tokens, width of the language model), in raster order."""
-    y = norm(x, weight, _VISION_EPS).view(len(x), len(back), -1)
-    return apply(gelu(apply(y, first)), second)[:, back]
+    y = norm(x + delta, weight, _VISION_EPS).view(len(x), len(back), -1)
+    return apply(Operand(gelu(apply(Operand(y), first))), second)[:, back]
 
 
 def language_block(
-    x: Tensor, layer: Layer, cos: Tensor, sin: Tensor, past: Past | None, heads: Heads
-) -> tuple[Tensor, Past]:
-    """One layer of the language model on x (batch, length, width) behind ``past``.
+    x: Tensor, delta: Tensor, layer: Layer, cos: Tensor, sin: Tensor, past: Past | None, heads: Heads
+) -> tuple[Stream, Past]:
+    """One layer of the language model on (batch, length, width) behind ``past``.
 
     Returns:
-        The result, and the keys and values of x alone.
+        The stream, and the keys and values of x alone.
     """
-    q, own = _queries_keys(norm(x, layer.norm1, heads.eps), layer, cos, sin, heads)
-    seen = causal_attention(q, *_behind(past, own)).transpose(1, 2).flatten(2)
-    x = x + apply(seen, layer.out)
-    return x + _feed_forward(norm(x, layer.norm2, heads.eps), layer), own
+    x, qkv = _queries_keys(x, delta, layer, heads)
+    seen, own = behind(qkv, cos, sin, past, heads)
+    return _feed_forward(x, apply(entering(seen, layer.out), layer.out), layer, heads.eps), own
 
 
-def last_block(x: Tensor, layer: Layer, cos: Tensor, sin: Tensor, past: Past | None, heads: Heads) -> Tensor:
+def last_block(
+    x: Tensor, delta: Tensor, layer: Layer, cos: Tensor, sin: Tensor, past: Past | None, heads: Heads
+) -> Tensor:
     """The last layer, of which only the last position is wanted: (batch, width)."""
-    q, own = _queries_keys(norm(x, layer.norm1, heads.eps), layer, cos, sin, heads)
-    seen = whole_attention(q[:, :, -1:], *_behind(past, own)).transpose(1, 2).flatten(2)
-    last = x[:, -1:] + apply(seen, layer.out)
-    return (last + _feed_forward(norm(last, layer.norm2, heads.eps), layer))[:, 0]
-
-
-def _queries_keys(y: Tensor, layer: Layer, cos: Tensor, sin: Tensor, heads: Heads) -> tuple[Tensor, Past]:
-    n, length, _ = y.shape
-    qkv = apply(y, layer.qkv).view(n, length, -1, heads.width).transpose(1, 2)
-    q, k, v = qkv.split([heads.queries, heads.keys, heads.keys], 1)
-    return rotate(q, cos, sin), Past(rotate(k, cos, sin), v)
-
-
-def _behind(past: Past | None, own: Past) -> tuple[Tensor, Tensor]:
-    if past is None:
-        return own.keys, own.values
-    n = len(own.keys)
-    keys, values = (
-        torch.cat((old.expand(n, -1, -1, -1), new), 2) for old, new in zip(past, own, strict=True)
+    x, qkv = _queries_keys(x, delta, layer, heads)
+    seen = last_behind(qkv, cos, sin, past, heads)
+    last, more = _feed_forward(
+        x[:, -1:].contiguous(), apply(entering(seen, layer.out), layer.out), layer, heads.eps
     )
-    return keys, values
+    return torch.add(last, more)[:, 0]
 
 
-def _feed_forward(y: Tensor, layer: Layer) -> Tensor:
-    gate, up = apply(y, layer.widen).chunk(2, -1)
-    return apply(silu(gate) * up, layer.narrow)
+def _queries_keys(x: Tensor, delta: Tensor, layer: Layer, heads: Heads) -> Stream:
+    x, y = add_norm(x, delta, layer.norm1, heads.eps, layer.qkv)
+    return x, apply(y, layer.qkv).unflatten(-1, (-1, heads.width))
+
+
+def _feed_forward(x: Tensor, delta: Tensor, layer: Layer, eps: float) -> Stream:
+    x, y = add_norm(x, delta, layer.norm2, eps, layer.widen)
+    return x, apply(gated(apply(y, layer.widen), layer.narrow), layer.narrow)

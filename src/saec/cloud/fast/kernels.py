@@ -1,0 +1,292 @@
+"""Kernels for NVIDIA GPUs where a compiler of single operations reads or writes memory more than once.
+
+What they compute stands in ``saec.cloud.fast.ops`` and ``saec.cloud.fast.attention``, which take these on a
+GPU and plain operations elsewhere. Tensors are contiguous where nothing else is said.
+"""
+
+from __future__ import annotations
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+_FP8_MAX = tl.constexpr(448.0)
+_LEAST = tl.constexpr(1e-12)
+_LOG2_E = 1.4426950408889634
+
+_ROWS, _KEYS = 64, 64
+"""Queries that one program of the attention behind a prefix has, and keys that it looks at together."""
+
+
+def _power(n: int) -> int:
+    """The smallest power of two that is not below n; at least 16, the least side of a matrix unit's tile."""
+    return max(16, 1 << (int(n) - 1).bit_length())
+
+
+def quantize_rows(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows (rows, width) in float8, each with a scale: values, and (rows, 1) float32 scales."""
+    rows, width = x.shape
+    values = torch.empty_like(x, dtype=torch.float8_e4m3fn)
+    scales = torch.empty((rows, 1), dtype=torch.float32, device=x.device)
+    block = _power(width)
+    _quantize[(rows,)](x, values, scales, width, block, num_warps=_warps(block))
+    return values, scales
+
+
+def norm_rows(x: Tensor, delta: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+    """The sum x + delta (rows, width), and its root-mean-square norm."""
+    rows, width = x.shape
+    total, normed = torch.empty_like(x), torch.empty_like(x)
+    block = _power(width)
+    _norm[(rows,)](x, delta, weight, total, normed, normed, width, eps, block, False, num_warps=_warps(block))
+    return total, normed
+
+
+def norm_rounded_rows(x: Tensor, delta: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
+    """The sum x + delta (rows, width), and its root-mean-square norm in float8 with scales."""
+    rows, width = x.shape
+    total = torch.empty_like(x)
+    values = torch.empty_like(x, dtype=torch.float8_e4m3fn)
+    scales = torch.empty((rows, 1), dtype=torch.float32, device=x.device)
+    block = _power(width)
+    _norm[(rows,)](x, delta, weight, total, values, scales, width, eps, block, True, num_warps=_warps(block))
+    return total, values, scales
+
+
+def gate_rows(y: Tensor) -> tuple[Tensor, Tensor]:
+    """silu(gate) * up of rows (rows, 2 * width), gates first, in float8 with scales."""
+    rows, width = len(y), y.shape[1] // 2
+    values = torch.empty((rows, width), dtype=torch.float8_e4m3fn, device=y.device)
+    scales = torch.empty((rows, 1), dtype=torch.float32, device=y.device)
+    # A power of two and a smaller one: one that covers all would leave most of its lanes idle.
+    first = 1 << (width.bit_length() - 1)
+    rest = _power(width - first) if width > first else 16
+    _gate[(rows,)](y, values, scales, width, first, rest, num_warps=_warps(first))
+    return values, scales
+
+
+def window_attention(
+    qkv: Tensor, cos: Tensor, sin: Tensor, count: int, size: int, first: int, out: Tensor
+) -> None:
+    """Rotated attention within each of some windows of equal size; all is read once and written once.
+
+    Args:
+        qkv: (images, places, 3, heads, width), contiguous.
+        cos, sin: (places, width) float32; the second half of a width equals the first.
+        count, size: windows of an image, and places of one.
+        first: place at which they begin.
+        out: (images, places, heads, width), of which the windows' places are written.
+    """
+    images, places, _, heads, width = qkv.shape
+    half = width // 2
+    _windows[(images * count, heads)](
+        qkv, cos, sin, out, count, size, first, places, heads,
+        width**-0.5 * _LOG2_E, half, _power(half), _power(size), num_warps=4
+    )  # fmt: skip
+
+
+def suits_prefix(width: int) -> bool:
+    """Whether ``prefix_attention`` takes heads of this width."""
+    return width in (32, 64, 128)
+
+
+def prefix_attention(
+    qkv: Tensor, keys: Tensor, past_keys: Tensor, past_values: Tensor, cos: Tensor, sin: Tensor
+) -> Tensor:
+    """Rotated attention of new places to a prefix and to the new places up to their own.
+
+    The query heads that share a key head are rows of one program, so a prefix is read once for all of them
+    and short sequences leave little of a tile empty. The softmax is the running one of Dao (2023).
+
+    Args:
+        qkv: (batch, places, query, key and value heads, width), contiguous; its queries are rotated here.
+        keys: (batch, key heads, places, width), rotated already; the width's stride is 1.
+        past_keys, past_values: (1 or batch, key heads, earlier, width), contiguous.
+        cos, sin: (places, width) float32; the second half of a width equals the first.
+
+    Returns:
+        (batch, places, query heads, width).
+    """
+    batch, places, heads, width = qkv.shape
+    pairs, earlier = past_keys.shape[1], past_keys.shape[2]
+    queries = heads - 2 * pairs
+    group = queries // pairs
+    out = qkv.new_empty(batch, places, queries, width)
+    apart = past_keys.stride(0) if past_keys.shape[0] > 1 else 0
+    _prefix[(triton.cdiv(places * group, _ROWS), pairs, batch)](
+        qkv, keys, past_keys, past_values, cos, sin, out, places, earlier, queries, pairs, apart,
+        keys.stride(0), keys.stride(1), keys.stride(2),
+        width**-0.5 * _LOG2_E, group, width // 2, _ROWS, _KEYS, num_warps=4, num_stages=3
+    )  # fmt: skip
+    return out
+
+
+def _warps(block: int) -> int:
+    return min(16, max(4, block // 1024))
+
+
+@triton.jit
+def _rounded(y, scale):
+    return tl.minimum(tl.maximum(y / scale, -_FP8_MAX), _FP8_MAX).to(tl.float8e4nv)
+
+
+@triton.jit
+def _store_rounded(y, width, values, scales, at, columns, mask):
+    scale = tl.maximum(tl.max(tl.abs(y), 0), _LEAST) / _FP8_MAX
+    tl.store(scales + at, scale)
+    tl.store(values + at * width + columns, _rounded(y, scale), mask=mask)
+
+
+@triton.jit
+def _quantize(x, values, scales, width, BLOCK: tl.constexpr):
+    at = tl.program_id(0).to(tl.int64)
+    columns = tl.arange(0, BLOCK)
+    mask = columns < width
+    y = tl.load(x + at * width + columns, mask=mask, other=0.0).to(tl.float32)
+    _store_rounded(y, width, values, scales, at, columns, mask)
+
+
+@triton.jit
+def _norm(
+    x, delta, weight, total, values, scales, width,
+    EPS: tl.constexpr, BLOCK: tl.constexpr, ROUNDED: tl.constexpr,
+):  # fmt: skip
+    at = tl.program_id(0).to(tl.int64)
+    columns = tl.arange(0, BLOCK)
+    mask = columns < width
+    here = at * width + columns
+    own = tl.load(x + here, mask=mask, other=0.0)
+    more = tl.load(delta + here, mask=mask, other=0.0)
+    kind = own.dtype
+    added = (own.to(tl.float32) + more.to(tl.float32)).to(kind)
+    tl.store(total + here, added, mask=mask)
+    wide = added.to(tl.float32)
+    normed = (wide * tl.rsqrt(tl.sum(wide * wide, 0) / width + EPS)).to(kind)
+    by = tl.load(weight + columns, mask=mask, other=0.0)
+    y = (normed.to(tl.float32) * by.to(tl.float32)).to(kind)
+    if ROUNDED:
+        _store_rounded(y.to(tl.float32), width, values, scales, at, columns, mask)
+    else:
+        tl.store(values + here, y, mask=mask)
+
+
+@triton.jit
+def _gated(y, start, width, columns, mask):
+    gate = tl.load(y + start + columns, mask=mask, other=0.0)
+    up = tl.load(y + start + width + columns, mask=mask, other=0.0)
+    wide = gate.to(tl.float32)
+    opened = wide * tl.sigmoid(wide)
+    return (opened * up.to(tl.float32)).to(gate.dtype).to(tl.float32)
+
+
+@triton.jit
+def _gate(y, values, scales, width, FIRST: tl.constexpr, REST: tl.constexpr):
+    at = tl.program_id(0).to(tl.int64)
+    start = at * 2 * width
+    columns = tl.arange(0, FIRST)
+    one = _gated(y, start, width, columns, columns < width)
+    beyond = FIRST + tl.arange(0, REST)
+    two = _gated(y, start, width, beyond, beyond < width)
+    top = tl.maximum(tl.max(tl.abs(one), 0), tl.max(tl.abs(two), 0))
+    scale = tl.maximum(top, _LEAST) / _FP8_MAX
+    tl.store(scales + at, scale)
+    tl.store(values + at * width + columns, _rounded(one, scale), mask=columns < width)
+    tl.store(values + at * width + beyond, _rounded(two, scale), mask=beyond < width)
+
+
+@triton.jit
+def _windows(
+    qkv, cos, sin, out, count, size, first, places, heads,
+    SCALE: tl.constexpr, HALF: tl.constexpr, WIDE: tl.constexpr, LONG: tl.constexpr,
+):  # fmt: skip
+    window, head = tl.program_id(0), tl.program_id(1)
+    image, place = window // count, first + (window % count) * size
+    rows, columns = tl.arange(0, LONG), tl.arange(0, WIDE)
+    inside = rows < size
+    mask = inside[:, None] & (columns < HALF)[None, :]
+    at = (image.to(tl.int64) * places + place + rows) * heads
+    own = (3 * at[:, None] + head) * (2 * HALF) + columns[None, :]
+    apart = heads * 2 * HALF
+    angle = (place + rows)[:, None] * (2 * HALF) + columns[None, :]
+    c = tl.load(cos + angle, mask=mask, other=0.0)
+    s = tl.load(sin + angle, mask=mask, other=0.0)
+    kind = out.dtype.element_ty
+    low = tl.load(qkv + own, mask=mask, other=0.0).to(tl.float32)
+    high = tl.load(qkv + own + HALF, mask=mask, other=0.0).to(tl.float32)
+    q_low, q_high = (low * c - high * s).to(kind), (high * c + low * s).to(kind)
+    low = tl.load(qkv + own + apart, mask=mask, other=0.0).to(tl.float32)
+    high = tl.load(qkv + own + apart + HALF, mask=mask, other=0.0).to(tl.float32)
+    k_low, k_high = (low * c - high * s).to(kind), (high * c + low * s).to(kind)
+    scores = tl.dot(q_low, tl.trans(k_low))
+    scores = tl.dot(q_high, tl.trans(k_high), scores) * SCALE
+    scores = tl.where((rows < size)[None, :], scores, float("-inf"))
+    p = tl.exp2(scores - tl.max(scores, 1)[:, None])
+    total = tl.sum(p, 1)[:, None]
+    p = p.to(kind)
+    v_low = tl.load(qkv + own + 2 * apart, mask=mask, other=0.0)
+    v_high = tl.load(qkv + own + 2 * apart + HALF, mask=mask, other=0.0)
+    to = (at[:, None] + head) * (2 * HALF) + columns[None, :]
+    tl.store(out + to, (tl.dot(p, v_low) / total).to(kind), mask=mask)
+    tl.store(out + to + HALF, (tl.dot(p, v_high) / total).to(kind), mask=mask)
+
+
+@triton.jit
+def _looked(scores, v, top, total, seen):
+    higher = tl.maximum(top, tl.max(scores, 1))
+    p, kept = tl.exp2(scores - higher[:, None]), tl.exp2(top - higher)
+    return higher, total * kept + tl.sum(p, 1), tl.dot(p.to(v.dtype), v, seen * kept[:, None])
+
+
+@triton.jit
+def _prefix(
+    qkv, keys, past_keys, past_values, cos, sin, out, places, earlier, queries, pairs, past_image,
+    keys_image, keys_head, keys_place,
+    SCALE: tl.constexpr, GROUP: tl.constexpr, HALF: tl.constexpr, ROWS: tl.constexpr, KEYS: tl.constexpr,
+):  # fmt: skip
+    pair, image = tl.program_id(1), tl.program_id(2).to(tl.int64)
+    rows = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
+    inside = (rows < places * GROUP)[:, None]
+    place, head = rows // GROUP, pair * GROUP + rows % GROUP
+    half, whole = tl.arange(0, HALF), tl.arange(0, 2 * HALF)
+    heads = queries + 2 * pairs
+    at = ((image * places + place) * heads + head)[:, None] * (2 * HALF) + half[None, :]
+    low = tl.load(qkv + at, mask=inside, other=0.0).to(tl.float32)
+    high = tl.load(qkv + at + HALF, mask=inside, other=0.0).to(tl.float32)
+    angle = place[:, None] * (2 * HALF) + half[None, :]
+    c = tl.load(cos + angle, mask=inside, other=0.0)
+    s = tl.load(sin + angle, mask=inside, other=0.0)
+    kind = out.dtype.element_ty
+    q_low, q_high = (low * c - high * s).to(kind), (high * c + low * s).to(kind)
+    top = tl.full((ROWS,), float("-inf"), tl.float32)
+    total = tl.zeros((ROWS,), tl.float32)
+    seen = tl.zeros((ROWS, 2 * HALF), tl.float32)
+    old = image * past_image + pair * earlier * (2 * HALF)
+    for start in range(0, earlier, KEYS):
+        columns = start + tl.arange(0, KEYS)
+        known = columns < earlier
+        ours = past_keys + old + columns[:, None] * (2 * HALF) + half[None, :]
+        k_low = tl.load(ours, mask=known[:, None], other=0.0)
+        k_high = tl.load(ours + HALF, mask=known[:, None], other=0.0)
+        v = tl.load(
+            past_values + old + columns[:, None] * (2 * HALF) + whole[None, :], mask=known[:, None], other=0.0
+        )
+        scores = tl.dot(q_high, tl.trans(k_high), tl.dot(q_low, tl.trans(k_low))) * SCALE
+        top, total, seen = _looked(tl.where(known[None, :], scores, float("-inf")), v, top, total, seen)
+    own = keys + image * keys_image + pair * keys_head
+    values = qkv + (image * places * heads + queries + pairs + pair) * (2 * HALF)
+    end = tl.minimum(places, (tl.program_id(0) * ROWS + ROWS - 1) // GROUP + 1)
+    for start in range(0, end, KEYS):
+        columns = start + tl.arange(0, KEYS)
+        known = columns < places
+        ours = own + columns[:, None] * keys_place + half[None, :]
+        k_low = tl.load(ours, mask=known[:, None], other=0.0)
+        k_high = tl.load(ours + HALF, mask=known[:, None], other=0.0)
+        v = tl.load(
+            values + (columns * heads)[:, None] * (2 * HALF) + whole[None, :], mask=known[:, None], other=0.0
+        )
+        scores = tl.dot(q_high, tl.trans(k_high), tl.dot(q_low, tl.trans(k_low))) * SCALE
+        scores = tl.where(columns[None, :] <= place[:, None], scores, float("-inf"))
+        top, total, seen = _looked(scores, v, top, total, seen)
+    to = ((image * places + place) * queries + head)[:, None] * (2 * HALF) + whole[None, :]
+    tl.store(out + to, (seen / total[:, None]).to(kind), mask=inside)
