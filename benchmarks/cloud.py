@@ -62,6 +62,7 @@ class Bench:
         self.paths = write_files(args.work / "files", args.files)
         begin = time.perf_counter()
         self.engine = self.open(dtype)
+        self.base = float("nan")
         print(f"loaded {dtype} in {time.perf_counter() - begin:.0f} s", flush=True)
 
     def open(self, dtype: str, **settings: Any) -> Any:
@@ -103,6 +104,11 @@ def line(name: str, row: Row, extra: str = "") -> None:
     print(f"| {name} | {row.frames:.1f} | {joules} | {row.memory:.1f} |{extra}", flush=True)
 
 
+def times(row: Row, base: float) -> str:
+    """A further cell: how many times the seed's loop it is."""
+    return f" {row.frames / base:.2f} |"
+
+
 def plain(bench: Bench, *, full: bool) -> PlainLoop:
     how = Preprocessing.read(bench.folder)
     return PlainLoop(bench.engine.core, how, bench.args.prompt, full_logits=full)
@@ -112,16 +118,15 @@ def ladder(bench: Bench) -> dict[str, float]:
     """The steps from the seed's loop to ours, each on top of the one before."""
     gpu, threads, found = bench.args.gpu, bench.args.threads, {}
     few = bench.paths[: 2 * BATCH] if len(bench.paths) >= 2 * BATCH else bench.paths
-    print("\n| end to end from files | frames/s | J/frame | GiB |\n|---|---|---|---|")
+    print(END_TO_END)
 
     def measure(name: str, run: Any) -> None:
         row = timed(run, gpu)
         found[name] = row.frames
-        line(name, row)
+        line(name, row, times(row, bench.base))
 
+    seeds_loop(bench)
     loop, lean = plain(bench, full=True), plain(bench, full=False)
-    loop.files(few[:BATCH], SEED_SIDE, BATCH, threads)
-    measure("the seed's loop", lambda: loop.files(few, SEED_SIDE, BATCH, 1))
     more = list(in_turn(few, 4 * BATCH))
     measure("+ decode by threads", lambda: loop.files(more, SEED_SIDE, BATCH, threads))
     measure("+ side 448", lambda: loop.files(more, SIDE, BATCH, threads))
@@ -133,12 +138,26 @@ def ladder(bench: Bench) -> dict[str, float]:
     compiled = core.fast
     core.fast = FastModel(core.model, core._preprocessing, ARITHMETIC[bench.dtype])
     bench.settle(bench.from_files(bench.engine, 2 * BATCH, 1))
-    measure("+ prefix computed once", lambda: bench.from_files(bench.engine, 12 * BATCH, 1))
+    measure("+ prefix computed once, our pass", lambda: bench.from_files(bench.engine, 12 * BATCH, 1))
     core.fast = compiled
-    seconds = bench.settle(bench.from_files(bench.engine, 3 * BATCH, 1))
+    seconds = bench.settle(bench.from_files(bench.engine, 4 * BATCH, 1))
     print(f"(compiled and warm after {seconds:.0f} s)")
     measure("+ compiled", lambda: bench.from_files(bench.engine, bench.args.count, 1))
     return found
+
+
+END_TO_END = (
+    "\n| end to end from files | frames/s | J/frame | GiB | times the seed's loop |\n" + 5 * "|---" + "|"
+)
+
+
+def seeds_loop(bench: Bench) -> None:
+    """The line of the seed's loop, with which others are compared."""
+    loop, few = plain(bench, full=True), bench.paths[: 3 * BATCH]
+    loop.files(few[:BATCH], SEED_SIDE, BATCH, bench.args.threads)
+    row = timed(lambda: loop.files(few, SEED_SIDE, BATCH, 1), bench.args.gpu)
+    bench.base = row.frames
+    line("the seed's loop", row, times(row, bench.base))
 
 
 def arrays(bench: Bench) -> dict[str, float]:
@@ -149,7 +168,7 @@ def arrays(bench: Bench) -> dict[str, float]:
     loop.arrays(iter(images), BATCH)
     slow = timed(lambda: loop.arrays(in_turn(images, 4 * BATCH), BATCH), bench.args.gpu)
     line("the seed's loop", slow)
-    bench.settle(bench.from_arrays(bench.engine, SIDE, 3 * BATCH, 0))
+    bench.settle(bench.from_arrays(bench.engine, SIDE, 4 * BATCH, 0))
     ours = timed(lambda: bench.from_arrays(bench.engine, SIDE, bench.args.count, 0), bench.args.gpu)
     line("ours", ours)
     return {"the seed's loop": slow.frames, "ours": ours.frames}
@@ -169,7 +188,7 @@ def grid(bench: Bench) -> None:
     cases += [(BATCH, s, 1) for s in (224, 672)] + [(BATCH, SIDE, r) for r in (0, 4)]
     for batch, side, references in cases:
         engine = bench.engine.asked_with(batch=batch, side=side, references=references)
-        bench.settle(bench.from_arrays(engine, side, 3 * batch, references))
+        bench.settle(bench.from_arrays(engine, side, 4 * batch, references))
         count = max(6 * batch, round(bench.args.seconds * bench.args.expected * (SIDE / side) ** 2))
         row = timed(lambda: bench.from_arrays(engine, side, count, references), bench.args.gpu)  # noqa: B023
         suffix, prefix = positions(bench, side, references)
@@ -189,14 +208,11 @@ def positions(bench: Bench, side: int, references: int) -> tuple[int, int]:
 
 def short(bench: Bench) -> None:
     """The two ends of the ladder and eight bits, end to end from files."""
-    loop = plain(bench, full=True)
-    loop.files(bench.paths[:BATCH], SEED_SIDE, BATCH, bench.args.threads)
-    print("\n| end to end from files | frames/s | J/frame | GiB |\n|---|---|---|---|")
-    few = bench.paths[: 2 * BATCH]
-    line("the seed's loop", timed(lambda: loop.files(few, SEED_SIDE, BATCH, 1), bench.args.gpu))
+    print(END_TO_END)
+    seeds_loop(bench)
     bench.settle(bench.from_files(bench.engine, 4 * BATCH, 1))
-    run = bench.from_files(bench.engine, bench.args.count, 1)
-    line("ours, bfloat16", timed(lambda: run, bench.args.gpu))
+    row = timed(lambda: bench.from_files(bench.engine, bench.args.count, 1), bench.args.gpu)
+    line("ours, bfloat16", row, times(row, bench.base))
     fp8(bench)
 
 
@@ -235,7 +251,7 @@ def two(args: argparse.Namespace) -> None:
 
 def throughput(args: argparse.Namespace) -> None:
     bench = Bench(args, args.dtype)
-    bench.settle(bench.from_files(bench.engine, 3 * BATCH, 1))
+    bench.settle(bench.from_files(bench.engine, 4 * BATCH, 1))
     row = timed(lambda: bench.from_files(bench.engine, args.count, 1), args.gpu)
     print(json.dumps({"frames": row.frames, "joules": row.joules, "memory": row.memory}))
 
@@ -284,13 +300,13 @@ def main() -> int:
 
 def check(bench: Bench) -> None:
     """The difference to transformers' pass, and what that pass differs from itself at another batch size."""
-    from saec.cloud.fast.check import compare
+    from saec.cloud.fast.check import compare, joined
 
-    print("\n" + compare(bench.engine.core, SIDE, BATCH).text())
+    print("\n" + joined([compare(bench.engine.core, SIDE, BATCH, seed=n) for n in range(4)]).text())
 
 
 def fp8(bench: Bench) -> None:
-    """The same weights with the language model's products in eight bits."""
+    """The same weights with both towers' products in eight bits."""
     core, before = bench.engine.core, bench.engine.core.fast
     core.fast = FastModel(
         core.model,
@@ -299,16 +315,12 @@ def fp8(bench: Bench) -> None:
         fp8=True,
         compiled=bench.args.device == "cuda",
     )
-    print("\n| eight bits | frames/s | J/frame | GiB |\n|---|---|---|---|")
-    seconds = bench.settle(bench.from_files(bench.engine, 3 * BATCH, 1))
-    line(
-        "end to end from files",
-        timed(lambda: bench.from_files(bench.engine, bench.args.count, 1), bench.args.gpu),
-    )
-    line(
-        "from decoded images",
-        timed(lambda: bench.from_arrays(bench.engine, SIDE, bench.args.count, 1), bench.args.gpu),
-    )
+    print(END_TO_END)
+    seconds = bench.settle(bench.from_files(bench.engine, 4 * BATCH, 1))
+    row = timed(lambda: bench.from_files(bench.engine, bench.args.count, 1), bench.args.gpu)
+    line("eight bits", row, times(row, bench.base))
+    row = timed(lambda: bench.from_arrays(bench.engine, SIDE, bench.args.count, 1), bench.args.gpu)
+    line("eight bits, from decoded images", row, " |")
     print(f"(compiled and warm after {seconds:.0f} s)")
     check(bench)
     latency(bench)
@@ -321,10 +333,10 @@ def four(bench: Bench) -> None:
     gc.collect()
     torch.cuda.empty_cache()
     bench.engine = bench.open("4bit")
-    print("\n| four bits | frames/s | J/frame | GiB |\n|---|---|---|---|")
-    bench.settle(bench.from_files(bench.engine, 3 * BATCH, 1))
-    run = bench.from_files(bench.engine, bench.args.count, 1)
-    line("end to end from files", timed(lambda: run, bench.args.gpu))
+    print(END_TO_END)
+    bench.settle(bench.from_files(bench.engine, 4 * BATCH, 1))
+    row = timed(lambda: bench.from_files(bench.engine, bench.args.count, 1), bench.args.gpu)
+    line("four bits", row, times(row, bench.base))
 
 
 PARTS = {

@@ -80,8 +80,8 @@ def test_labels_that_differ_are_counted():
 
 
 def test_probes_differ_and_are_the_same_again():
-    made = probes(3, 56)
+    made = probes(3, 56, 7)
     assert all(image.shape == (56, 56, 3) for image in made)
     assert not np.array_equal(made[0], made[1])
-    for image, again in zip(made, probes(3, 56), strict=True):
+    for image, again in zip(made, probes(3, 56, 7), strict=True):
         assert np.array_equal(image, again)

@@ -93,10 +93,10 @@ class Asked(Protocol):
     ) -> tuple[torch.Tensor, torch.Tensor]: ...
 
 
-def compare(core: Asked, side: int, count: int) -> Agreement:
+def compare(core: Asked, side: int, count: int, seed: int = 7) -> Agreement:
     """Ask ``count`` questions about made images, each with one reference, all three ways."""
     text = scoring_text(DEFAULT, 1)
-    reference, *images = probes(count + 1, side)
+    reference, *images = probes(count + 1, side, seed)
     talks = [core.prepare(text, [reference, image]) for image in images]
     labels = [core.tokens_of(label)[-1] for label in DEFAULT.labels]
     ours = _p(core.submit(talks, labels, adapter=core.first).result())
@@ -134,9 +134,18 @@ def check(core: Asked, *, exact: bool, rounded: bool, side: int, count: int) -> 
     return found
 
 
-def probes(count: int, side: int) -> list[Image]:
+def joined(parts: Sequence[Agreement]) -> Agreement:
+    """Several comparisons as one."""
+    return Agreement(
+        np.concatenate([part.ours for part in parts]),
+        np.concatenate([part.plain for part in parts]),
+        np.concatenate([part.alone for part in parts]),
+    )
+
+
+def probes(count: int, side: int, seed: int) -> list[Image]:
     """Images of blobs on a smooth ground under noise: nothing is learnt from them, they only differ."""
-    rng = np.random.default_rng(7)
+    rng = np.random.default_rng(seed)
     made = []
     for _ in range(count):
         ground = cv2.resize(
