@@ -1,6 +1,6 @@
 """What is gained by what is sent: accuracy against tokens of a frame, for wholes, crops and the scene's rule.
 
-    python benchmarks/spending.py [--lines 12] [--json FILE] [--plot STEM]
+    python benchmarks/spending.py [--first 12] [--lines 12] [--json FILE] [--plot STEM]
 
 Each line is a fresh product that no training has seen, in frames of 672 px, and a detector that is fitted on
 its goods and finds the hottest place. The cloud judges the same frames at each spending: goods, small defects
@@ -19,8 +19,9 @@ from pathlib import Path
 
 import cv2
 import msgspec
-from spending_figures import Opinion, figures, print_figures, write_plot
+from spending_figures import Opinion, figures, print_figures
 from spending_lines import Line, Shot, open_line
+from spending_plot import write_plot
 
 from saec.cloud import open_engine
 from saec.cloud.asking import Ask, Plan, asks_of, p_of, spent
@@ -81,7 +82,7 @@ def ways_of(config: CloudConfig, card: Card) -> list[Way]:
         for small, near in ((half, half), (half, own), (own, own))
     ]
     rules = [
-        way(f"--spend {rule}, side {side}", side, Spending(rule=rule, small=half, near=own))
+        way(f"--spend {rule}, side {side}", side, Spending(rule=rule))
         for side in (own, large)
         for rule in (("crop", "scene") if side == own else ("scene",))
     ]
@@ -95,7 +96,8 @@ def main() -> int:
     card = read_card(find_checkpoint(args.cloud))
     cloud = Sighted(config, card)
     ways = ways_of(config, card)
-    lines = [open_line(args.work, FAMILIES[n % len(FAMILIES)], n) for n in range(args.lines)]
+    numbers = range(args.first, args.first + args.lines)
+    lines = [open_line(args.work, FAMILIES[n % len(FAMILIES)], n) for n in numbers]
     opinions = [_asked(line, ways, cloud, args) for line in lines]
     found = figures(opinions, [way.name for way in ways], f"whole {card.side}")
     print_figures(found)
@@ -112,6 +114,7 @@ def _arguments() -> argparse.ArgumentParser:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--lines", type=int, default=12)
+    parser.add_argument("--first", type=int, default=0, help="number of the first line, hence its product")
     parser.add_argument("--frames", type=int, default=10, help="goods, small and ordinary defects of each")
     parser.add_argument("--cloud", default="small", help="small, or a checkpoint's folder")
     parser.add_argument("--device", default="cpu")
@@ -141,7 +144,7 @@ def _asked(line: Line, ways: list[Way], cloud: Sighted, args: argparse.Namespace
                     group=shot.group,
                     p=p,
                     margins=[seen[_key(ask)] for ask in asks],
-                    score=shot.score,
+                    risen=shot.risen,
                     length=shot.length,
                     hit=shot.hit,
                     unusual=shot.unusual,

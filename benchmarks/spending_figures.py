@@ -1,15 +1,14 @@
-"""Figures of the benchmark of spending: rates of each way, paired intervals, table and plot."""
+"""Figures of the benchmark of spending: rates of each way, paired intervals and tables."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
+from spending_fusion import fused
 
-from saec.bench.drawing import INK, STYLE, new_figure, save
 from saec.cloud.asking import mean_p, p_of
 from saec.verdict import Spent
 
@@ -17,7 +16,6 @@ Array = NDArray[np.float64]
 
 DEFECTS = ("small", "ordinary")
 DRAWS = 4000
-BLUE, ORANGE, GREEN = "#0072b2", "#d55e00", "#009e73"
 
 
 class Opinion(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,6 +24,7 @@ class Opinion(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         group: "good", "small" or "ordinary", as its defect is.
         margins: log odds of a defect by each of its sights.
+        risen: how far the edge's score has risen from the median good's (0) to the threshold (1).
         hit, unusual: the hottest place touches the defect; it stands out.
         encoded: bytes of the images as they would travel; None where they were not counted.
     """
@@ -36,7 +35,7 @@ class Opinion(msgspec.Struct, frozen=True, kw_only=True):
     group: str
     p: float
     margins: list[float]
-    score: float
+    risen: float
     length: int
     hit: bool
     unusual: bool
@@ -71,6 +70,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         found, missed: AUROC on the small defects that the hottest place touches, and on the others, over the
             frames of all lines.
+        fused: the same of edge and cloud together; their gain is over the edge alone.
     """
 
     way: str
@@ -79,6 +79,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     text: float
     kilobytes: float
     rates: dict[str, Rates]
+    fused: dict[str, Rates]
     found: float
     missed: float
 
@@ -89,7 +90,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         base: the way that the others are held against.
         frames: how many, by group.
-        edge: the detector's own mean AUROC, by kind of defects; likewise
+        edge: the detector alone, by kind of defects; likewise
         hit: the share of defects that the hottest place touches,
         unusual: the share of frames of a group whose hottest place stands out, and
         length: the median length of a defect in pixels.
@@ -99,7 +100,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     base: str
     lines: list[str]
     frames: dict[str, int]
-    edge: dict[str, float]
+    edge: dict[str, Rates]
     hit: dict[str, float]
     unusual: dict[str, float]
     length: dict[str, float]
@@ -139,17 +140,18 @@ class _Draws:
 def figures(opinions: list[list[Opinion]], ways: list[str], base: str) -> Figures:
     """Everything of the opinions on each line."""
     first = [[o for o in line if o.way == base] for line in opinions]
+    edge = [[msgspec.structs.replace(o, p=o.risen) for o in line] for line in first]
     draws = {kind: _Draws([(_count(line, "good"), _count(line, kind)) for line in first]) for kind in DEFECTS}
     of_way = {way: [[o for o in line if o.way == way] for line in opinions] for way in ways}
     return Figures(
         base=base,
         lines=[line[0].line for line in first],
         frames={group: sum(_count(line, group) for line in first) for group in ("good", *DEFECTS)},
-        edge={k: float(np.mean([_beats(line, k, "score").mean() for line in first])) for k in DEFECTS},
+        edge={kind: _rates(edge, edge, kind, draws[kind]) for kind in DEFECTS},
         hit={k: float(np.mean([o.hit for o in _of(first, k)])) for k in DEFECTS},
         unusual={k: float(np.mean([o.unusual for o in _of(first, k)])) for k in ("good", *DEFECTS)},
         length={k: float(np.median([o.length for o in _of(first, k)])) for k in DEFECTS},
-        rows=[_row(way, lines, of_way[base], draws) for way, lines in of_way.items()],
+        rows=[_row(way, lines, of_way[base], edge, draws) for way, lines in of_way.items()],
         rules={
             way: {rule: _by_rule(lines, rule) for rule in RULES}
             for way, lines in of_way.items()
@@ -162,7 +164,7 @@ def _by_rule(lines: list[list[Opinion]], rule: str) -> dict[str, tuple[float, fl
     again = [[msgspec.structs.replace(o, p=RULES[rule](o.margins)) for o in line] for line in lines]
     return {
         kind: (
-            float(np.mean([_beats(line, kind, "p").mean() for line in again])),
+            float(np.mean([_beats(line, kind).mean() for line in again])),
             _accuracy(_values(again, "good"), _values(again, kind)),
         )
         for kind in DEFECTS
@@ -173,8 +175,15 @@ def _of(lines: list[list[Opinion]], group: str) -> list[Opinion]:
     return [o for line in lines for o in line if o.group == group]
 
 
-def _row(way: str, lines: list[list[Opinion]], base: list[list[Opinion]], draws: dict[str, _Draws]) -> Row:
+def _row(
+    way: str,
+    lines: list[list[Opinion]],
+    base: list[list[Opinion]],
+    edge: list[list[Opinion]],
+    draws: dict[str, _Draws],
+) -> Row:
     every = [o for line in lines for o in line]
+    both = _fused(lines)
     return Row(
         way=way,
         frame=float(np.mean([o.spent.frame for o in every])),
@@ -182,9 +191,20 @@ def _row(way: str, lines: list[list[Opinion]], base: list[list[Opinion]], draws:
         text=float(np.mean([o.spent.text for o in every if o.spent.text is not None])),
         kilobytes=float(np.mean([o.encoded for o in every if o.encoded is not None])) / 1e3,
         rates={kind: _rates(lines, base, kind, draws[kind]) for kind in DEFECTS},
+        fused={kind: _rates(both, edge, kind, draws[kind]) for kind in DEFECTS},
         found=_pooled(lines, hit=True),
         missed=_pooled(lines, hit=False),
     )
+
+
+def _fused(lines: list[list[Opinion]]) -> list[list[Opinion]]:
+    """The same opinions with P(defect) of edge and cloud together in place of the cloud's."""
+    risen, cloud = ([np.array([getattr(o, of) for o in line]) for line in lines] for of in ("risen", "p"))
+    together = fused(risen, cloud, [np.array([o.group != "good" for o in line]) for line in lines])
+    return [
+        [msgspec.structs.replace(o, p=float(p)) for o, p in zip(line, ps, strict=True)]
+        for line, ps in zip(lines, together, strict=True)
+    ]
 
 
 def _pooled(lines: list[list[Opinion]], *, hit: bool) -> float:
@@ -202,7 +222,7 @@ def _pooled(lines: list[list[Opinion]], *, hit: bool) -> float:
 
 
 def _rates(lines: list[list[Opinion]], base: list[list[Opinion]], kind: str, draws: _Draws) -> Rates:
-    beats, before = ([_beats(line, kind, "p") for line in of] for of in (lines, base))
+    beats, before = ([_beats(line, kind) for line in of] for of in (lines, base))
     areas = np.array([b.mean() for b in beats])
     drawn, drawn_before = draws.areas(beats), draws.areas(before)
     gains = drawn - drawn_before
@@ -232,8 +252,8 @@ def _accuracy(goods: list[Array], defects: list[Array]) -> float:
     return float(np.mean([line[np.argmax(rest)] for line, rest in zip(right, others, strict=True)]))
 
 
-def _beats(line: list[Opinion], kind: str, by: str) -> Array:
-    good, defect = (np.array([getattr(o, by) for o in line if o.group == g]) for g in ("good", kind))
+def _beats(line: list[Opinion], kind: str) -> Array:
+    good, defect = (np.array([o.p for o in line if o.group == g]) for g in ("good", kind))
     above: Array = (defect > good[:, None]) + 0.5 * (defect == good[:, None])
     return above
 
@@ -259,7 +279,7 @@ def print_figures(found: Figures) -> None:
         print(
             f"{kind} defects: {found.length[kind]:.0f} px long in the median; the hottest place touches "
             f"{100 * found.hit[kind]:.0f} % and stands out on {100 * found.unusual[kind]:.0f} % "
-            f"(goods {100 * found.unusual['good']:.0f} %); the edge's own AUROC {found.edge[kind]:.3f}"
+            f"(goods {100 * found.unusual['good']:.0f} %); the edge's own AUROC {found.edge[kind].auroc:.3f}"
         )
         print(
             "\n| shown | frame | references | text | kB | AUROC | over "
@@ -279,6 +299,21 @@ def print_figures(found: Figures) -> None:
     for row in found.rows:
         print(f"| {row.way} | {row.found:.3f} | {row.missed:.3f} |")
     print()
+    print(f"| AUROC | {' | '.join(f'{k}: cloud | edge and cloud | over the edge' for k in DEFECTS)} |")
+    print(f"|{'---|' * 7}")
+    print(f"| edge alone | {' | '.join(f'| {_area(r)} | ' for r in found.edge.values())} |")
+    for row in found.rows:
+        cells = []
+        for kind in DEFECTS:
+            both = row.fused[kind]
+            low, high = (100 * end for end in both.gain_lines)
+            cells += [
+                _area(row.rates[kind]),
+                _area(both),
+                f"{100 * both.gain:+.1f} ({low:+.1f} to {high:+.1f})",
+            ]
+        print(f"| {row.way} | {' | '.join(cells)} |")
+    print()
     print(f"| whole and crop put together | {' | '.join(f'{k}: AUROC | accuracy' for k in DEFECTS)} |")
     print(f"|{'---|' * 5}")
     for way, rules in found.rules.items():
@@ -287,49 +322,6 @@ def print_figures(found: Figures) -> None:
             print(f"| {way}, {rule} | {' | '.join(cells)} |")
 
 
-def write_plot(found: Figures, stem: Path) -> None:
-    """AUROC against the frame's visual tokens, a panel for each kind of defects."""
-    from matplotlib import rc_context
-
-    with rc_context(STYLE):
-        figure = new_figure(8.0, 3.4)
-        for axes, kind in zip(figure.subplots(1, 2, sharey=True), DEFECTS, strict=True):
-            for prefix, colour, label in (
-                ("whole", BLUE, "whole frame, by its side"),
-                ("crop", ORANGE, "whole + crop of the hottest place, always"),
-                ("scene", GREEN, "--spend scene, by the model's side"),
-            ):
-                rows = [row for row in found.rows if _sort(row.way) == prefix]
-                x = [row.frame for row in rows]
-                y = [row.rates[kind].auroc for row in rows]
-                ends = np.array([row.rates[kind].auroc_interval for row in rows]).T
-                scene = prefix == "scene"
-                axes.errorbar(
-                    x,
-                    y,
-                    np.abs(ends - y),
-                    fmt="*--" if scene else "o-",
-                    ms=10 if scene else 5,
-                    color=colour,
-                    lw=1.2,
-                    elinewidth=0.7,
-                    capsize=2,
-                    label=label,
-                )
-                for row, at, height in zip(rows, x, y, strict=True):
-                    name = row.way.replace("whole ", "").replace(" + crop ", "+").rpartition(" ")[2]
-                    axes.annotate(
-                        name, (at, height), (4, -10), textcoords="offset points", fontsize=7, color=INK
-                    )
-            axes.set_title(f"{kind} defects, {found.length[kind]:.0f} px of 672", fontsize=9)
-            axes.set_xlabel("visual tokens of the frame")
-            axes.set_xlim(0, None)
-        figure.axes[0].set_ylabel("AUROC, mean over lines")
-        figure.axes[1].legend(loc="lower right", fontsize=8)
-        save(figure, stem)
-
-
-def _sort(way: str) -> str:
-    if way.startswith("--spend"):
-        return "scene" if "scene" in way else ""
-    return "crop" if "crop" in way else "whole"
+def _area(rates: Rates) -> str:
+    low, high = rates.auroc_interval
+    return f"{rates.auroc:.3f} ({low:.3f} to {high:.3f})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,13 +46,13 @@ class Shot:
         query: with the hottest place, whether or not it stands out; ``unusual`` says whether it does.
         length: of its defect's box in pixels, 0 for a good.
         hit: the hottest place touches the defect.
-        score: the edge's.
+        risen: how far the edge's score has risen from the median good's (0) to the threshold (1).
     """
 
     group: str
     query: CloudQuery
     unusual: bool
-    score: float
+    risen: float
     length: int
     hit: bool
 
@@ -140,4 +141,6 @@ def _shot(
         and box[1] < hottest[3]
     )
     length = 0 if box is None else max(box[2] - box[0], box[3] - box[1])
-    return Shot(group, query, unusual, opinion.score, length, touches)
+    middle = statistics.median(calibration.goods)
+    risen = (opinion.score - middle) / (calibration.threshold - middle)
+    return Shot(group, query, unusual, risen, length, touches)
