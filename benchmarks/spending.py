@@ -99,7 +99,7 @@ def main() -> int:
     numbers = range(args.first, args.first + args.lines)
     lines = [open_line(args.work, FAMILIES[n % len(FAMILIES)], n) for n in numbers]
     opinions = [_asked(line, ways, cloud, args) for line in lines]
-    found = figures(opinions, [way.name for way in ways], f"whole {card.side}")
+    found = figures(opinions, [way.name for way in ways], args.base or f"whole {card.side}")
     print_figures(found)
     if args.json is not None:
         key = Cloud(config).key
@@ -115,6 +115,7 @@ def _arguments() -> argparse.ArgumentParser:
     )
     parser.add_argument("--lines", type=int, default=12)
     parser.add_argument("--first", type=int, default=0, help="number of the first line, hence its product")
+    parser.add_argument("--base", help="the way that others are held against (the whole at the model's side)")
     parser.add_argument("--frames", type=int, default=10, help="goods, small and ordinary defects of each")
     parser.add_argument("--cloud", default="small", help="small, or a checkpoint's folder")
     parser.add_argument("--device", default="cpu")
