@@ -63,6 +63,8 @@ class Bench:
         begin = time.perf_counter()
         self.engine = self.open(dtype)
         self.base = float("nan")
+        self.shown: list[Image] = []
+        self.sized: dict[int, list[Image]] = {}
         print(f"loaded {dtype} in {time.perf_counter() - begin:.0f} s", flush=True)
 
     def open(self, dtype: str, **settings: Any) -> Any:
@@ -72,10 +74,11 @@ class Bench:
         )
 
     def references(self, count: int) -> tuple[Image, ...]:
-        images = tuple(read_image(path) for path in self.paths[:count])
-        for image in images:
-            image.flags.writeable = False
-        return images
+        """The first images, which nobody writes to: what is made of them is kept."""
+        while len(self.shown) < count:
+            self.shown.append(read_image(self.paths[len(self.shown)]))
+            self.shown[-1].flags.writeable = False
+        return tuple(self.shown[:count])
 
     def from_files(self, engine: Any, count: int, references: int) -> Iterator[Any]:
         """Opinions on files, decoded by threads."""
@@ -86,9 +89,11 @@ class Bench:
 
     def from_arrays(self, engine: Any, side: int, count: int, references: int) -> Iterator[Any]:
         """Opinions on images that are at their size already."""
-        images = [resized(read_image(path), (side, side)) for path in self.paths[:16]]
+        if side not in self.sized:
+            self.sized[side] = [resized(read_image(path), (side, side)) for path in self.paths[:16]]
         shown = self.references(references)
-        yield from engine.judge_each(CloudQuery(Frame("f", image), shown) for image in in_turn(images, count))
+        images = in_turn(self.sized[side], count)
+        yield from engine.judge_each(CloudQuery(Frame("f", image), shown) for image in images)
 
     def settle(self, run: Any) -> float:
         """Seconds of a warm-up run."""
@@ -237,21 +242,37 @@ def two(args: argparse.Namespace) -> None:
         command = [sys.executable, __file__, "--only", "throughput", "--work", str(args.work)]
         command += ["--shape", str(args.shape), "--gpu", str(gpu), "--threads", str(threads)]
         command += ["--count", str(args.count), "--prompt", args.prompt]
+        command += ["--device", args.device, "--dtype", args.dtype, "--files", str(args.files)]
         environment = os.environ | {"CUDA_VISIBLE_DEVICES": str(gpu)}
-        return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+        return subprocess.Popen(
+            command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
 
-    def rate(process: subprocess.Popen[str]) -> float:
-        out, _ = process.communicate()
-        return float(json.loads(out.splitlines()[-1])["frames"])
+    def rates(processes: list[subprocess.Popen[str]]) -> list[float]:
+        """Frames a second of each; all begin when the last one is ready."""
+        for process in processes:
+            while process.stdout.readline().strip() != READY:  # type: ignore[union-attr]
+                if process.poll() is not None:
+                    raise SystemExit(f"a process ended with {process.returncode} before it was ready")
+        for process in processes:
+            process.stdin.write("\n")  # type: ignore[union-attr]
+            process.stdin.flush()  # type: ignore[union-attr]
+        return [float(json.loads(p.communicate()[0].splitlines()[-1])["frames"]) for p in processes]
 
-    one = rate(start(0))
-    both = [rate(process) for process in [start(0), start(1)]]
+    (one,) = rates([start(0)])
+    both = rates([start(0), start(1)])
     print(f"\none process {one:.1f}, two {both[0]:.1f} + {both[1]:.1f} frames/s: {sum(both) / one:.2f} times")
 
 
+READY = "ready"
+
+
 def throughput(args: argparse.Namespace) -> None:
+    """One process of ``--two``: it measures when a line comes in."""
     bench = Bench(args, args.dtype)
     bench.settle(bench.from_files(bench.engine, 4 * BATCH, 1))
+    print(READY, flush=True)
+    sys.stdin.readline()
     row = timed(lambda: bench.from_files(bench.engine, args.count, 1), args.gpu)
     print(json.dumps({"frames": row.frames, "joules": row.joules, "memory": row.memory}))
 

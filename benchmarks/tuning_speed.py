@@ -80,10 +80,9 @@ def main() -> None:
         write_weights(args.shape, args.work / "base", args.device)
     if not (args.work / "sft").is_dir():
         write_data(args.work, args.samples)
-    rows = [
-        timed(args.work, name, [*more, "--device", args.device, *args.options]) for name, more in ROWS.items()
-    ]
-    print("| | images/s | peak GPU memory, GiB |", "|---|---|---|", *rows, sep="\n")
+    print("| | images/s | peak GPU memory, GiB |", "|---|---|---|", sep="\n", flush=True)
+    for name, more in ROWS.items():
+        print(timed(args.work, name, [*more, "--device", args.device, *args.options]), flush=True)
 
 
 if __name__ == "__main__":

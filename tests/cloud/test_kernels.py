@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -14,7 +15,11 @@ if not ON_GPU:
     os.environ["TRITON_INTERPRET"] = "1"  # read when a kernel is defined
 pytest.importorskip("triton", reason="kernels are for GPUs; Triton is not here")
 
+from saec.cloud.chat import scoring_text  # noqa: E402
+from saec.cloud.checkpoint import SMALL  # noqa: E402
 from saec.cloud.fast import attention, kernels, ops  # noqa: E402
+from saec.cloud.qwen_model import QwenModel  # noqa: E402
+from saec.prompts import V1  # noqa: E402
 
 DEVICE = torch.device("cuda" if ON_GPU else "cpu")
 DTYPE = torch.bfloat16 if ON_GPU else torch.float32
@@ -121,3 +126,16 @@ def test_what_is_new_is_attended_to_behind_a_prefix_as_by_plain_operations(
     expected, own = attention.behind(qkv, cos, sin, attention.Past(*past), heads)
     ours = kernels.prefix_attention(qkv, own.keys, *past, cos, sin)
     torch.testing.assert_close(ours.flatten(2), expected, **NEAR)
+
+
+@pytest.mark.skipif(ON_GPU, reason="there every load compares the two passes")
+def test_a_whole_pass_with_kernels_gives_the_logits_of_transformers(monkeypatch):
+    monkeypatch.setattr(attention, "fused", lambda x: True)
+    monkeypatch.setattr(ops, "fused", lambda x: True)
+    core = QwenModel(SMALL, {}, DEVICE, DTYPE)
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (4, 80, 120, 3), dtype=np.uint8)
+    talks = [core.prepare(scoring_text(V1, 1), [images[n], images[3]]) for n in (0, 1, 0, 2)]
+    ours = core.fast.submit(talks).result()
+    plain = torch.cat([core.logits([talk])[0][:, -1] for talk in talks])
+    torch.testing.assert_close(ours, plain, rtol=0, atol=5e-5)

@@ -230,7 +230,8 @@ class QwenEngine:
         Images are resized by threads, and while the device computes one batch the next one is cut.
         """
         pending: deque[Pending] = deque()
-        talks = ahead(self._threads, self._prepared_scoring, asks, 4 * self._batch)
+        # No further ahead than a batch: the first one waits for as many frames from their source.
+        talks = ahead(self._threads, self._prepared_scoring, asks, max(self._batch, _CUTTERS))
         for batch in _batches(talks, self._batch):
             pending.append(self.core.submit(batch, self._answers, adapter=self._adapter))
             if len(pending) > _UNDER_WAY:

@@ -27,7 +27,7 @@ class Heads(NamedTuple):
 
 
 class Past(NamedTuple):
-    """Keys and values of one layer for what came before, (1 or batch, heads, length, width)."""
+    """Keys and values of one layer, (1 or batch, heads, length, width); what came before is contiguous."""
 
     keys: Tensor
     values: Tensor

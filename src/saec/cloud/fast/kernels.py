@@ -39,7 +39,7 @@ def norm_rows(x: Tensor, delta: Tensor, weight: Tensor, eps: float) -> tuple[Ten
     rows, width = x.shape
     total, normed = torch.empty_like(x), torch.empty_like(x)
     block = _power(width)
-    _norm[(rows,)](x, delta, weight, total, normed, normed, width, eps, block, False, num_warps=_warps(block))
+    _norm[(rows,)](x, delta, weight, total, normed, weight, width, eps, block, False, num_warps=_warps(block))
     return total, normed
 
 
@@ -77,7 +77,12 @@ def window_attention(
         count, size: windows of an image, and places of one.
         first: place at which they begin.
         out: (images, places, heads, width), of which the windows' places are written.
+
+    Raises:
+        ValueError: qkv is not contiguous.
     """
+    if not qkv.is_contiguous():
+        raise ValueError("queries, keys and values must be contiguous")
     images, places, _, heads, width = qkv.shape
     half = width // 2
     _windows[(images * count, heads)](
@@ -107,7 +112,12 @@ def prefix_attention(
 
     Returns:
         (batch, places, query heads, width).
+
+    Raises:
+        ValueError: something is not contiguous that must be.
     """
+    if not (qkv.is_contiguous() and past_keys.is_contiguous() and past_values.is_contiguous()):
+        raise ValueError("queries, keys and a prefix must be contiguous")
     batch, places, heads, width = qkv.shape
     pairs, earlier = past_keys.shape[1], past_keys.shape[2]
     queries = heads - 2 * pairs

@@ -198,10 +198,7 @@ class FastModel:
         if missing:
             made = self._before(layout, [talk.images[:-1] for talk in missing.values()], adapter)
             for n, name in enumerate(missing):
-                # Copies: a part of the batch would keep all of it.
-                self._prefixes[name] = [
-                    Past(p.keys[n : n + 1].clone(), p.values[n : n + 1].clone()) for p in made
-                ]
+                self._prefixes[name] = [_alone(layer, n) for layer in made]
         held = {name: self._prefixes[name] for name in talks}
         for name in held:
             self._prefixes.move_to_end(name)
@@ -285,6 +282,11 @@ def _together(talks: Sequence[Prepared]) -> list[list[int]]:
         if alone := [members[0] for members in prefixes.values() if len(members) == 1]:
             groups.append(alone)
     return groups
+
+
+def _alone(past: Past, n: int) -> Past:
+    """One row of a batch, contiguous and copied: a part would keep all of it."""
+    return Past(*(part[n : n + 1].clone(memory_format=torch.contiguous_format) for part in past))
 
 
 def _free(tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
