@@ -9,12 +9,14 @@ import pytest
 from click.testing import CliRunner
 
 from saec.cloud import open_engine
+from saec.cloud.chat import scoring_text
 from saec.cloud.loading import check_four_bits
 from saec.config import Card, CloudConfig, TuneConfig
 from saec.data.images import read_image
 from saec.data.manifest import Manifest
 from saec.errors import ConfigError, LeakError, ModelError
 from saec.pipeline.domain import adapter_origin
+from saec.prompts import V1
 from saec.tune.adapting import add_adapter, load_base, trained
 from saec.tune.card import AdapterCard
 from saec.tune.merging import merge, read_adapter_card
@@ -199,6 +201,9 @@ def test_only_the_adapter_is_trained_and_recomputing_changes_nothing(
     assert all(".lora_" in name for name in trained(core.model))
     add_adapter(core := load_base(config, Path(config.base)), msgspec.structs.replace(config, recompute=True))
     assert core.model.base_model.model.is_gradient_checkpointing
+    inputs = core.inputs([core.prepare(scoring_text(V1, 0), [np.zeros((56, 56, 3), np.uint8)])])
+    seen = core.model.train().get_base_model().model.visual(inputs["pixel_values"], inputs["image_grid_thw"])
+    assert not seen.last_hidden_state.requires_grad  # else the frozen tower would have a backward pass
     plain = tune(sft, tmp_path / "a", config, created=WHEN)
     frugal = tune(sft, tmp_path / "b", msgspec.structs.replace(config, recompute=True), created=WHEN)
     assert frugal.chosen.loss == pytest.approx(plain.chosen.loss, abs=1e-4)

@@ -64,6 +64,9 @@ def add_adapter(core: QwenModel, config: TuneConfig) -> None:
         )
     if config.recompute:
         core.model.gradient_checkpointing_enable({"use_reentrant": False})
+        # Enabling asks for gradients of the inputs, for the sake of another way of recomputing: they would
+        # take the backward pass through the whole frozen vision tower.
+        core.model.disable_input_require_grads()
 
 
 def _cuda(model: Any) -> list[torch.device]:
