@@ -11,6 +11,7 @@ from peft import LoraConfig, get_peft_model
 
 from saec.cloud.chat import scoring_text
 from saec.cloud.checkpoint import SMALL
+from saec.cloud.fast.graphs import Graphs
 from saec.cloud.fast.layout import make_windows
 from saec.cloud.fast.model import FastModel
 from saec.cloud.fast.ops import Linear, apply, entering, quantized
@@ -76,6 +77,14 @@ def test_frames_with_references_of_their_own_are_computed_together(core, monkeyp
     for _ in range(2):  # the second time from the cache
         torch.testing.assert_close(fresh.submit(talks).result(), _plain(core, talks), rtol=0, atol=5e-5)
     assert calls == [2, 2, 2, 2]
+
+
+def test_small_batches_are_filled_up_and_large_ones_recorded_when_they_come_again():
+    graphs = Graphs(CPU)
+    assert [graphs.size("a", n) for n in (1, 3, 8)] == [1, 4, 8]
+    assert [graphs.size("a", 24) for _ in range(4)] == [None, None, 24, 24]
+    assert graphs.size("b", 24) is None  # another shape is another recording
+    assert [graphs.size("a", 23) for _ in range(9)] == [None] * 9
 
 
 def test_a_cached_prefix_gives_what_a_fresh_one_gives(core):
