@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import openvino as ov
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from openvino import opset13 as ops
@@ -184,6 +184,7 @@ unit = st.floats(0, 1)
     unit,
     st.floats(1e-3, 1),
 )
+@example(np.ones(12, np.float32), 0.0, 2.2e-309, 1.0, 1.0)
 def test_the_score_reaches_the_threshold_exactly_when_the_rule_says_defect(
     p: np.ndarray, t1: float, t2: float, t3: float, spread: float
 ) -> None:

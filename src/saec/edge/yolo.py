@@ -95,11 +95,14 @@ def confidence(probabilities: NDArray[np.floating[Any]]) -> Confidence:
 
 def rule_score(seen: Confidence, params: dict[str, float]) -> float:
     """The anomaly score; above zero exactly when the rule of ``params`` says defect."""
-    return max(
-        (params["smax"] - seen.smax) / params["smax_spread"],
-        (params["margin"] - seen.margin) / params["margin_spread"],
-        (seen.ent - params["ent"]) / params["ent_spread"],
-    )
+    beyond = {
+        "smax": params["smax"] - seen.smax,
+        "margin": params["margin"] - seen.margin,
+        "ent": seen.ent - params["ent"],
+    }
+    score = max(value / params[f"{name}_spread"] for name, value in beyond.items())
+    # A difference may be so small that its share of the spread is below the threshold: it counts as well.
+    return max(score, THRESHOLD) if max(beyond.values()) > 0 else score
 
 
 def fit_rule(goods: list[Confidence], rule: YoloRule) -> dict[str, float]:
