@@ -26,6 +26,7 @@ from saec.data.items import Item
 from saec.data.manifest import Manifest, check_disjoint
 from saec.data.parts import PartIds
 from saec.errors import ConfigError, DataError, LeakError
+from saec.line import sha256_file
 
 Draw = Callable[..., Path]
 
@@ -258,6 +259,23 @@ def test_sft_counts_and_messages(mvtec: Path, tmp_path: Path) -> None:
     manifest = Manifest.read(tmp_path / "sft")
     assert manifest.having("sft-train").keys() == {s["sha256"] for s in train}
     assert manifest.having("sft-val").keys() == {s["sha256"] for s in val}
+
+
+def test_sft_spares_images_to_measure_the_tuned_model_on(mvtec: Path, tmp_path: Path) -> None:
+    built = build_sft(mvtec, tmp_path / "sft", references=1, calibration_ratio=0.34)
+    folder = tmp_path / "sft" / "calibration"
+    spared = {sha256_file(path): path.relative_to(folder).parts for path in folder.rglob("*.png")}
+    assert built.counts["calibration"] == len(spared)
+    by_label = {label: [p for p in spared.values() if p[1] == label] for label in ("good", "defect")}
+    assert all({category for category, *_ in by_label[label]} == {"bolt", "cap"} for label in by_label)
+    used = {s["sha256"] for name in ("train", "val") for s in lines(tmp_path / "sft" / f"{name}.jsonl")}
+    assert not spared.keys() & (used | Manifest.read(tmp_path / "sft").roles.keys())
+    # Nothing else is lost, and without the option nothing changes.
+    assert built.counts["train"] + built.counts["val"] + len(spared) == 30
+    plain = build_sft(mvtec, tmp_path / "plain", references=1)
+    assert "calibration" not in plain.counts
+    with pytest.raises(ConfigError, match="shares"):
+        build_sft(mvtec, tmp_path / "none", calibration_ratio=1.0)
 
 
 def test_sft_leaves_the_holdout_out(mvtec: Path, tmp_path: Path) -> None:

@@ -176,6 +176,13 @@ def ksdd2(**options: Any) -> None:
     help="Share of the test defects to train on.",
 )
 @click.option(
+    "--calibration-ratio",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=0.0,
+    show_default=True,
+    help="Share of train goods and test defects that is spared, to measure the tuned model on.",
+)
+@click.option(
     "--seed", type=int, default=0, show_default=True, help="Of the choice of defects and references."
 )
 @click.option(

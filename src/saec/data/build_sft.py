@@ -37,6 +37,7 @@ def build_sft(
     out: Path,
     *,
     defect_train_ratio: float = 0.5,
+    calibration_ratio: float = 0.0,
     seed: int = 0,
     references: int = CloudConfig().references,
     exclude_holdout: Sequence[Path] = (),
@@ -50,12 +51,15 @@ def build_sft(
     Training gets every train image and a share of each category's test defects; validation gets the test
     goods and the other defects. Images of one part, and copies of one image, never stand on both sides. Each
     line holds the messages of the current prompt, with train goods of the same category as references.
+    What is spared for calibration goes to ``calibration/CATEGORY/good`` and ``defect``.
 
     Args:
         src: root with the categories, for example MVTec AD.
         out: the folder to make.
         defect_train_ratio: share of the test defects that are trained on, 0 to 1.
-        seed: of the choice of defects and references.
+        calibration_ratio: share of each category's train goods, and of its test defects, that is spared to
+            measure the tuned model on, 0 up to 1.
+        seed: of the choice of defects, spared images and references.
         references: good images shown before the one to judge.
         exclude_holdout: manifests whose hold-out images, and other images of whose parts, are left out.
         link: link to the images instead of copying them.
@@ -66,16 +70,20 @@ def build_sft(
         ConfigError: a share outside 0 to 1 or a negative number of references.
         DataError: too few train goods for the references, ``out`` is in use, no labelled data there.
     """
-    if not 0 <= defect_train_ratio <= 1 or references < 0:
+    if not 0 <= defect_train_ratio <= 1 or not 0 <= calibration_ratio < 1 or references < 0:
         raise ConfigError(
-            f"defect share {defect_train_ratio}, {references} references",
-            "give a share of 0 to 1, 0 or more images",
+            f"shares {defect_train_ratio} and {calibration_ratio}, {references} references",
+            "give shares of 0 to 1, 0 or more images",
         )
     sources = collect(src, holdout_only=False, parts=parts, progress=progress)
     free = _without_holdouts(sources, exclude_holdout)
-    sets = split(free, defect_train_ratio, seed)
-    counts = _counts(sets, len(sources) - len(free))
+    spared = spare(free, calibration_ratio, seed) if calibration_ratio else []
+    left = {s.relative for s in spared}
+    sets = split([s for s in free if s.relative not in left], defect_train_ratio, seed)
+    counts = _counts(sets, len(sources) - len(free)) | ({"calibration": len(spared)} if spared else {})
     options = {"defect_train_ratio": defect_train_ratio, "seed": seed, "references": references}
+    if calibration_ratio:
+        options["calibration_ratio"] = calibration_ratio
     about = {
         "made_by": "saec data sft",
         "source": src.resolve().name,
@@ -89,6 +97,10 @@ def build_sft(
     with building(out, src=src, force=force) as work:
         for source in {s.relative: s for s in [*sets.train, *sets.val]}.values():
             place(source.item.path, work / "images" / source.relative, link=link)
+        for source in spared:
+            label = "defect" if source.item.label == DEFECT else "good"
+            name = source.relative.replace("/", "__")
+            place(source.item.path, work / "calibration" / source.category / label / name, link=link)
         _write(work / "train.jsonl", sets.train, sets.train, references, seed)
         _write(work / "val.jsonl", sets.val, sets.train, references, seed)
         manifest.write(work)
@@ -102,15 +114,31 @@ def _without_holdouts(sources: list[Source], manifests: Sequence[Path]) -> list[
     return [s for s in sources if not exclusions.covers(s)]
 
 
+def _groups(sources: list[Source]) -> dict[str, str]:
+    """The group (part or content) of each image, by its path."""
+    ids = group_ids([s.item.part for s in sources], [s.sha for s in sources])
+    return dict(zip((s.relative for s in sources), ids, strict=True))
+
+
+def spare(sources: list[Source], ratio: float, seed: int) -> list[Source]:
+    """Whole groups with a share of each category's train goods, and of its test defects."""
+    group = _groups(sources)
+    chosen: set[str] = set()
+    for category in sorted({s.category for s in sources}):
+        rng = np.random.default_rng([seed, zlib.crc32(category.encode()), 1])
+        for trains, label in ((True, GOOD), (False, DEFECT)):
+            keys = [
+                group[s.relative]
+                for s in sources
+                if s.category == category and (s.item.split == "train") is trains and s.item.label == label
+            ]
+            chosen |= _choose(keys, ratio, rng)
+    return [s for s in sources if group[s.relative] in chosen]
+
+
 def split(sources: list[Source], ratio: float, seed: int) -> Sets:
     """Divide by groups (part or content): train images as they are, test defects by their share."""
-    group = dict(
-        zip(
-            (s.relative for s in sources),
-            group_ids([s.item.part for s in sources], [s.sha for s in sources]),
-            strict=True,
-        )
-    )
+    group = _groups(sources)
     train = [s for s in sources if s.item.split == "train"]
     held = [s for s in sources if s.item.split != "train"]
     fixed = {group[s.relative] for s in train}
