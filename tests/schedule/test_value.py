@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from saec.config import CostConfig, GateConfig
@@ -46,11 +47,12 @@ def synthetic(seed: int, *, told_by: float, n: int = 300) -> Calibration:
 
 @pytest.mark.parametrize("calibration", [GOODS_ONLY, LABELLED])
 @given(SCORES, SCORES, COMPLEXITIES)
+@example(-(2.0**-52), 0.0, None)
 def test_the_further_from_the_threshold_the_less_it_is_worth(
     calibration: Calibration, a: float, b: float, complexity: float | None
 ) -> None:
     value = value_of(calibration, None, CostConfig())
-    near, far = sorted((a, b), key=lambda score: abs(score - 2.0))
+    near, far = sorted((a, b), key=lambda score: abs(Fraction(score) - 2))  # exact: floats round to a tie
     if (near >= 2.0) == (far >= 2.0):
         assert value.of(complexity, near) >= value.of(complexity, far)
         assert value.error(complexity, near) >= value.error(complexity, far)
