@@ -159,7 +159,11 @@ def trust_on(
     # Without a defect nothing can be told, so nothing is asked.
     others = [(path, sha) for path, sha in goods if sha not in shown] if defects else []
     bad = [(path, sha256_file(path)) for path in defects]
-    unseen_goods, unseen_defects = _unseen(cloud, others, "goods"), _unseen(cloud, bad, "defects")
+    tuned = tuned_on(cloud.config)
+    unseen_goods, unseen_defects = (
+        _unseen(cloud, tuned, others, "goods"),
+        _unseen(cloud, tuned, bad, "defects"),
+    )
     left_out = len(others) + len(bad) - len(unseen_goods) - len(unseen_defects)
     chosen_goods, chosen_defects = _sample(unseen_goods), [path for path, _ in _sample(unseen_defects)]
     known = profile.calibration.good_scores
@@ -185,13 +189,12 @@ def trust_on(
     return msgspec.structs.replace(trust, left_out=left_out, mending=mending)
 
 
-def _unseen(cloud: Cloud, images: list[Labelled], what: str) -> list[Labelled]:
-    """The images that the cloud was not tuned on.
+def _unseen(cloud: Cloud, tuned: set[str], images: list[Labelled], what: str) -> list[Labelled]:
+    """The images that are not among those that the cloud was tuned on.
 
     Raises:
         LeakError: leaving the others out leaves too few.
     """
-    tuned = tuned_on(cloud.config)
     unseen = [(path, sha) for path, sha in images if sha not in tuned]
     if len(unseen) < min(MIN_LABELLED, len(images)):
         raise LeakError(
