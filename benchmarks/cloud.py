@@ -95,6 +95,13 @@ class Bench:
         images = in_turn(self.sized[side], count)
         yield from engine.judge_each(CloudQuery(Frame("f", image), shown) for image in images)
 
+    def end_to_end(self, name: str, run: Any, *, base: bool = False) -> None:
+        """Measure, and print a line of ``END_TO_END``, with how many times the base it is."""
+        row = timed(run, self.args.gpu)
+        if base:
+            self.base = row.frames
+        line(name, row, f" {row.frames / self.base:.2f} |")
+
     def settle(self, run: Any) -> float:
         """Seconds of a warm-up run."""
         begin = time.perf_counter()
@@ -109,29 +116,18 @@ def line(name: str, row: Row, extra: str = "") -> None:
     print(f"| {name} | {row.frames:.1f} | {joules} | {row.memory:.1f} |{extra}", flush=True)
 
 
-def times(row: Row, base: float) -> str:
-    """A further cell: how many times the seed's loop it is."""
-    return f" {row.frames / base:.2f} |"
-
-
 def plain(bench: Bench, *, full: bool) -> PlainLoop:
     how = Preprocessing.read(bench.folder)
     return PlainLoop(bench.engine.core, how, bench.args.prompt, full_logits=full)
 
 
-def ladder(bench: Bench) -> dict[str, float]:
+def ladder(bench: Bench) -> None:
     """The steps from the seed's loop to ours, each on top of the one before."""
-    gpu, threads, found = bench.args.gpu, bench.args.threads, {}
-    few = bench.paths[: 2 * BATCH] if len(bench.paths) >= 2 * BATCH else bench.paths
+    threads, measure = bench.args.threads, bench.end_to_end
     print(END_TO_END)
-
-    def measure(name: str, run: Any) -> None:
-        row = timed(run, gpu)
-        found[name] = row.frames
-        line(name, row, times(row, bench.base))
-
     seeds_loop(bench)
     loop, lean = plain(bench, full=True), plain(bench, full=False)
+    few = bench.paths[: 2 * BATCH]
     more = list(in_turn(few, 4 * BATCH))
     measure("+ decode by threads", lambda: loop.files(more, SEED_SIDE, BATCH, threads))
     measure("+ side 448", lambda: loop.files(more, SIDE, BATCH, threads))
@@ -148,7 +144,6 @@ def ladder(bench: Bench) -> dict[str, float]:
     seconds = bench.settle(bench.from_files(bench.engine, 4 * BATCH, 1))
     print(f"(compiled and warm after {seconds:.0f} s)")
     measure("+ compiled", lambda: bench.from_files(bench.engine, bench.args.count, 1))
-    return found
 
 
 END_TO_END = (
@@ -160,12 +155,10 @@ def seeds_loop(bench: Bench) -> None:
     """The line of the seed's loop, with which others are compared."""
     loop, few = plain(bench, full=True), bench.paths[: 3 * BATCH]
     loop.files(few[:BATCH], SEED_SIDE, BATCH, bench.args.threads)
-    row = timed(lambda: loop.files(few, SEED_SIDE, BATCH, 1), bench.args.gpu)
-    bench.base = row.frames
-    line("the seed's loop", row, times(row, bench.base))
+    bench.end_to_end("the seed's loop", lambda: loop.files(few, SEED_SIDE, BATCH, 1), base=True)
 
 
-def arrays(bench: Bench) -> dict[str, float]:
+def arrays(bench: Bench) -> None:
     """Both loops at the same side from decoded images."""
     loop = plain(bench, full=True)
     images = [resized(read_image(path), (SIDE, SIDE)) for path in bench.paths[:BATCH]]
@@ -176,7 +169,6 @@ def arrays(bench: Bench) -> dict[str, float]:
     bench.settle(bench.from_arrays(bench.engine, SIDE, 4 * BATCH, 0))
     ours = timed(lambda: bench.from_arrays(bench.engine, SIDE, bench.args.count, 0), bench.args.gpu)
     line("ours", ours)
-    return {"the seed's loop": slow.frames, "ours": ours.frames}
 
 
 def grid(bench: Bench) -> None:
@@ -216,8 +208,7 @@ def short(bench: Bench) -> None:
     print(END_TO_END)
     seeds_loop(bench)
     bench.settle(bench.from_files(bench.engine, 4 * BATCH, 1))
-    row = timed(lambda: bench.from_files(bench.engine, bench.args.count, 1), bench.args.gpu)
-    line("ours, bfloat16", row, times(row, bench.base))
+    bench.end_to_end("ours, bfloat16", lambda: bench.from_files(bench.engine, bench.args.count, 1))
     fp8(bench)
 
 
@@ -321,9 +312,11 @@ def main() -> int:
 
 def check(bench: Bench) -> None:
     """The difference to transformers' pass, and what that pass differs from itself at another batch size."""
-    from saec.cloud.fast.check import compare, joined
+    from saec.cloud.fast.check import Agreement, compare
 
-    print("\n" + joined([compare(bench.engine.core, SIDE, BATCH, seed=n) for n in range(4)]).text())
+    parts = [compare(bench.engine.core, SIDE, BATCH, seed=n) for n in range(4)]
+    ways = (np.concatenate(ps) for ps in zip(*((a.ours, a.plain, a.alone) for a in parts), strict=True))
+    print("\n" + Agreement(*ways).text())
 
 
 def fp8(bench: Bench) -> None:
@@ -338,8 +331,7 @@ def fp8(bench: Bench) -> None:
     )
     print(END_TO_END)
     seconds = bench.settle(bench.from_files(bench.engine, 4 * BATCH, 1))
-    row = timed(lambda: bench.from_files(bench.engine, bench.args.count, 1), bench.args.gpu)
-    line("eight bits", row, times(row, bench.base))
+    bench.end_to_end("eight bits", lambda: bench.from_files(bench.engine, bench.args.count, 1))
     row = timed(lambda: bench.from_arrays(bench.engine, SIDE, bench.args.count, 1), bench.args.gpu)
     line("eight bits, from decoded images", row, " |")
     print(f"(compiled and warm after {seconds:.0f} s)")
@@ -356,8 +348,7 @@ def four(bench: Bench) -> None:
     bench.engine = bench.open("4bit")
     print(END_TO_END)
     bench.settle(bench.from_files(bench.engine, 4 * BATCH, 1))
-    row = timed(lambda: bench.from_files(bench.engine, bench.args.count, 1), bench.args.gpu)
-    line("four bits", row, times(row, bench.base))
+    bench.end_to_end("four bits", lambda: bench.from_files(bench.engine, bench.args.count, 1))
 
 
 PARTS = {

@@ -134,15 +134,6 @@ def check(core: Asked, *, exact: bool, rounded: bool, side: int, count: int) -> 
     return found
 
 
-def joined(parts: Sequence[Agreement]) -> Agreement:
-    """Several comparisons as one."""
-    return Agreement(
-        np.concatenate([part.ours for part in parts]),
-        np.concatenate([part.plain for part in parts]),
-        np.concatenate([part.alone for part in parts]),
-    )
-
-
 def probes(count: int, side: int, seed: int) -> list[Image]:
     """Images of blobs on a smooth ground under noise: nothing is learnt from them, they only differ."""
     rng = np.random.default_rng(seed)
