@@ -124,6 +124,10 @@ Scoring = Literal["threshold", "rank", "generate"]
 Arithmetic = Literal["auto", "float32", "bfloat16", "fp8", "4bit"]
 
 
+UNIT = 28
+"""Pixels per token and side of Qwen2.5-VL's own checkpoints."""
+
+
 class Card(msgspec.Struct, frozen=True, kw_only=True):
     """What an engine must know of a model beyond its configuration: a checkpoint's ``saec.json``, or what a
     service tells.
@@ -141,7 +145,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
 
     demonstration: bool = False
     side: int = 448
-    unit: int = 28
+    unit: int = UNIT
     square: bool = False
     prompt: str | None = None
     max_references: int | None = None

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from saec.cloud.sights import Sight, sights
-from saec.config import Spending
+from saec.config import UNIT, Spending
 from saec.verdict import Box, CloudQuery, Image, Spent
 
 CROP = 448
@@ -71,7 +71,7 @@ class Plan:
     spending: Spending = field(default_factory=Spending)
     beside: bool = False
     most: int | None = None
-    unit: int = 28
+    unit: int = UNIT
 
 
 def asks_of(query: CloudQuery, plan: Plan) -> list[Ask]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from saec.config import Spending
+from saec.config import UNIT, Spending
 from saec.verdict import Box
 
 STEP = 112
@@ -42,7 +42,7 @@ def sights(
     complexity: float | None,
     spending: Spending,
     side: int,
-    unit: int = 28,
+    unit: int = UNIT,
 ) -> tuple[Sight, ...]:
     """The sights of one frame: the whole, or the whole and a crop of its hottest place.
 
@@ -68,7 +68,7 @@ def sights(
     return alone if part is None else (Sight(small), Sight(near, part))
 
 
-def crop_box(height: int, width: int, hottest: Box, side: int, unit: int = 28) -> Box | None:
+def crop_box(height: int, width: int, hottest: Box, side: int, unit: int = UNIT) -> Box | None:
     """A square of the frame around a place, for a sight of ``side`` pixels.
 
     It has the sight's own size, so that it is shown pixel by pixel, or half the frame's where that is less,

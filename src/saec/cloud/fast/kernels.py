@@ -11,7 +11,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-_FP8_MAX = tl.constexpr(448.0)
+_FP8_MAX = tl.constexpr(torch.finfo(torch.float8_e4m3fn).max)
 _LEAST = tl.constexpr(1e-12)
 _LOG2_E = 1.4426950408889634
 
@@ -24,11 +24,16 @@ def _power(n: int) -> int:
     return max(16, 1 << (int(n) - 1).bit_length())
 
 
+def _unwritten(rows: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Room for rows in float8 and for their scales."""
+    values = torch.empty((rows, width), dtype=torch.float8_e4m3fn, device=device)
+    return values, torch.empty((rows, 1), dtype=torch.float32, device=device)
+
+
 def quantize_rows(x: Tensor) -> tuple[Tensor, Tensor]:
     """Rows (rows, width) in float8, each with a scale: values, and (rows, 1) float32 scales."""
     rows, width = x.shape
-    values = torch.empty_like(x, dtype=torch.float8_e4m3fn)
-    scales = torch.empty((rows, 1), dtype=torch.float32, device=x.device)
+    values, scales = _unwritten(rows, width, x.device)
     block = _power(width)
     _quantize[(rows,)](x, values, scales, width, block, num_warps=_warps(block))
     return values, scales
@@ -46,9 +51,7 @@ def norm_rows(x: Tensor, delta: Tensor, weight: Tensor, eps: float) -> tuple[Ten
 def norm_rounded_rows(x: Tensor, delta: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
     """The sum x + delta (rows, width), and its root-mean-square norm in float8 with scales."""
     rows, width = x.shape
-    total = torch.empty_like(x)
-    values = torch.empty_like(x, dtype=torch.float8_e4m3fn)
-    scales = torch.empty((rows, 1), dtype=torch.float32, device=x.device)
+    total, (values, scales) = torch.empty_like(x), _unwritten(rows, width, x.device)
     block = _power(width)
     _norm[(rows,)](x, delta, weight, total, values, scales, width, eps, block, True, num_warps=_warps(block))
     return total, values, scales
@@ -57,8 +60,7 @@ def norm_rounded_rows(x: Tensor, delta: Tensor, weight: Tensor, eps: float) -> t
 def gate_rows(y: Tensor) -> tuple[Tensor, Tensor]:
     """silu(gate) * up of rows (rows, 2 * width), gates first, in float8 with scales."""
     rows, width = len(y), y.shape[1] // 2
-    values = torch.empty((rows, width), dtype=torch.float8_e4m3fn, device=y.device)
-    scales = torch.empty((rows, 1), dtype=torch.float32, device=y.device)
+    values, scales = _unwritten(rows, width, y.device)
     # A power of two and a smaller one: one that covers all would leave most of its lanes idle.
     first = 1 << (width.bit_length() - 1)
     rest = _power(width - first) if width > first else 16

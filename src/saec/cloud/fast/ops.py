@@ -18,9 +18,9 @@ except ImportError:  # Triton comes with a torch for GPUs
     kernels = None  # type: ignore[assignment]
 
 FP8 = torch.float8_e4m3fn
-FP8_MAX = 448.0
-LEAST = 1e-12
-"""Largest magnitude of float8, and the least scale of a row times it."""
+_FP8_MAX = torch.finfo(FP8).max
+_LEAST = 1e-12
+"""Below this a row's largest magnitude counts as this, so that a row of zeros has a scale."""
 
 
 class Linear(NamedTuple):
@@ -60,8 +60,8 @@ def fused(x: Tensor) -> bool:
 
 def quantized(x: Tensor) -> tuple[Tensor, Tensor]:
     """Rows in float8 (e4m3) with one scale each: the values and (rows, 1) float32 scales."""
-    scale = x.abs().amax(-1, keepdim=True).float().clamp(min=LEAST) / FP8_MAX
-    return (x.float() / scale).clamp(-FP8_MAX, FP8_MAX).to(FP8), scale
+    scale = x.abs().amax(-1, keepdim=True).float().clamp(min=_LEAST) / _FP8_MAX
+    return (x.float() / scale).clamp(-_FP8_MAX, _FP8_MAX).to(FP8), scale
 
 
 def entering(x: Tensor, layer: Linear) -> Operand:
