@@ -21,10 +21,10 @@ class _Declare(MetaPathFinder):
         if name != "torchvision":
             return
         sys.meta_path.remove(self)
-        import torch
+        from torch import library
 
         for operator in ("nms", "qnms"):
-            torch.library.define(f"torchvision::{operator}", _FORM)
+            library.define(f"torchvision::{operator}", _FORM)
 
 
 sys.meta_path.insert(0, _Declare())

@@ -77,7 +77,7 @@ def build_sft(
         )
     sources = collect(src, holdout_only=False, parts=parts, progress=progress)
     free = _without_holdouts(sources, exclude_holdout)
-    spared = spare(free, calibration_ratio, seed) if calibration_ratio else []
+    spared = spare(free, calibration_ratio, seed)
     left = {s.relative for s in spared}
     sets = split([s for s in free if s.relative not in left], defect_train_ratio, seed)
     counts = _counts(sets, len(sources) - len(free)) | ({"calibration": len(spared)} if spared else {})
@@ -95,16 +95,21 @@ def build_sft(
     manifest.add("sft-train", [s.item for s in sets.train], hashes=[s.sha for s in sets.train], root=src)
     manifest.add("sft-val", [s.item for s in sets.val], hashes=[s.sha for s in sets.val], root=src)
     with building(out, src=src, force=force) as work:
-        for source in {s.relative: s for s in [*sets.train, *sets.val]}.values():
-            place(source.item.path, work / "images" / source.relative, link=link)
-        for source in spared:
-            label = "defect" if source.item.label == DEFECT else "good"
-            name = source.relative.replace("/", "__")
-            place(source.item.path, work / "calibration" / source.category / label / name, link=link)
+        _place(work, sets, spared, link=link)
         _write(work / "train.jsonl", sets.train, sets.train, references, seed)
         _write(work / "val.jsonl", sets.val, sets.train, references, seed)
         manifest.write(work)
     return Built(out, counts, _notes(counts))
+
+
+def _place(work: Path, sets: Sets, spared: list[Source], *, link: bool) -> None:
+    """Put the images where the files name them, and those that are spared beside."""
+    for source in {s.relative: s for s in [*sets.train, *sets.val]}.values():
+        place(source.item.path, work / "images" / source.relative, link=link)
+    for source in spared:
+        label = "defect" if source.item.label == DEFECT else "good"
+        name = source.relative.replace("/", "__")
+        place(source.item.path, work / "calibration" / source.category / label / name, link=link)
 
 
 def _without_holdouts(sources: list[Source], manifests: Sequence[Path]) -> list[Source]:
