@@ -80,6 +80,24 @@ def test_rows_are_gated_as_by_plain_operations(rows, width, seed):
     _close_in_eight_bits(kernels.gate_rows(y), expected)
 
 
+@pytest.mark.skipif(ON_GPU and not kernels.suits_gated_product(DEVICE, 16, 16), reason="the GPU is no Hopper")
+@settings(max_examples=8, deadline=None)
+@given(
+    rows=st.integers(1, 300),
+    width=st.sampled_from([16, 80, 144]),
+    inner=st.sampled_from([16, 144, 272]),
+    biased=st.booleans(),
+    seed=SEEDS,
+)
+def test_products_are_gated_as_by_plain_operations(rows, width, inner, biased, seed):
+    x, weight, bias = _made(seed, (rows, width), (2 * inner, width), (2 * inner,))
+    added = bias if biased else None
+    gate, up = torch.nn.functional.linear(x, weight, added).chunk(2, -1)
+    expected = torch.nn.functional.silu(gate) * up
+    near = {"rtol": 0.02, "atol": 0.01} if ON_GPU else {"rtol": 1e-4, "atol": 1e-3}
+    torch.testing.assert_close(kernels.gated_product(x, weight, added), expected, **near)
+
+
 def test_a_row_of_zeros_stays_zero():
     values, scales = kernels.quantize_rows(torch.zeros(2, 40, device=DEVICE, dtype=DTYPE))
     assert not values.float().any()
@@ -132,6 +150,8 @@ def test_what_is_new_is_attended_to_behind_a_prefix_as_by_plain_operations(
 def test_a_whole_pass_with_kernels_gives_the_logits_of_transformers(monkeypatch):
     monkeypatch.setattr(attention, "fused", lambda x: True)
     monkeypatch.setattr(ops, "fused", lambda x: True)
+    monkeypatch.setattr(ops, "_MANY", 1)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
     core = QwenModel(SMALL, {}, DEVICE, DTYPE)
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (4, 80, 120, 3), dtype=np.uint8)

@@ -6,17 +6,27 @@ GPU and plain operations elsewhere. Tensors are contiguous where nothing else is
 
 from __future__ import annotations
 
+import math
+
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
+from triton.tools.tensor_descriptor import TensorDescriptor
 
 _FP8_MAX = tl.constexpr(torch.finfo(torch.float8_e4m3fn).max)
 _LEAST = tl.constexpr(1e-12)
 _LOG2_E = 1.4426950408889634
 
+_HEADS = 8
+"""Heads, at most, of which one program looks at a window: they share its angles."""
+
 _ROWS, _KEYS = 64, 64
 """Queries that one program of the attention behind a prefix has, and keys that it looks at together."""
+
+_TILE, _DEPTH, _BAND = 128, 64, 8
+"""Rows and gates of a gated product's tile, its depth at a time, and tiles below each other that come one
+after the other, so that they find their weights in the cache."""
 
 
 def _power(n: int) -> int:
@@ -68,6 +78,47 @@ def gate_rows(y: Tensor) -> tuple[Tensor, Tensor]:
     return values, scales
 
 
+@torch.compiler.assume_constant_result
+def suits_gated_product(device: torch.device, width: int, inner: int) -> bool:
+    """Whether ``gated_product`` takes such shapes there: on Hopper, which copies multiples of 16 bytes."""
+    return width % 8 == 0 and inner % 8 == 0 and torch.cuda.get_device_capability(device)[0] == 9
+
+
+@torch.library.custom_op("saec::gated_product", mutates_args=())
+def gated_product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """silu(gate) * up of one product in 16 bits, whose result, twice as wide, is written nowhere.
+
+    Args:
+        x: (rows, width), contiguous.
+        weight: (2 * inner, width), contiguous, gates first.
+        bias: (2 * inner,) or None.
+
+    Returns:
+        (rows, inner).
+    """
+    rows, width = x.shape
+    inner = len(weight) // 2
+    out = x.new_empty(rows, inner)
+    programs = _programs(x.device)
+    _gated_product[(programs,)](
+        TensorDescriptor.from_tensor(x, [_TILE, _DEPTH]),
+        TensorDescriptor.from_tensor(weight.view(2, inner, width), [2, _TILE, _DEPTH]),
+        TensorDescriptor.from_tensor(out, [_TILE, _TILE]),
+        bias, rows, inner, width, _TILE, _DEPTH, _BAND, programs, num_warps=8, num_stages=3
+    )  # fmt: skip
+    return out
+
+
+@gated_product.register_fake
+def _(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    return x.new_empty(x.shape[0], weight.shape[0] // 2)  # len() would fix the batch's size
+
+
+def _programs(device: torch.device) -> int:
+    """As many as run at once: one on each multiprocessor."""
+    return torch.cuda.get_device_properties(device).multi_processor_count if device.type == "cuda" else 1
+
+
 def window_attention(
     qkv: Tensor, cos: Tensor, sin: Tensor, count: int, size: int, first: int, out: Tensor
 ) -> None:
@@ -86,10 +137,10 @@ def window_attention(
     if not qkv.is_contiguous():
         raise ValueError("queries, keys and values must be contiguous")
     images, places, _, heads, width = qkv.shape
-    half = width // 2
-    _windows[(images * count, heads)](
+    half, each = width // 2, math.gcd(heads, _HEADS)
+    _windows[(heads // each, images * count)](
         qkv, cos, sin, out, count, size, first, places, heads,
-        width**-0.5 * _LOG2_E, half, _power(half), _power(size), num_warps=4
+        width**-0.5 * _LOG2_E, half, _power(half), _power(size), each, num_warps=4, num_stages=2
     )  # fmt: skip
 
 
@@ -208,39 +259,68 @@ def _gate(y, values, scales, width, FIRST: tl.constexpr, REST: tl.constexpr):
 
 
 @triton.jit
+def _gated_product(
+    x, weight, out, bias, rows, inner, width,
+    TILE: tl.constexpr, DEPTH: tl.constexpr, BAND: tl.constexpr, PROGRAMS: tl.constexpr,
+):  # fmt: skip
+    down, across = tl.cdiv(rows, TILE), tl.cdiv(inner, TILE)
+    for tile in tl.range(tl.program_id(0), down * across, PROGRAMS, flatten=True):
+        first = tile // (BAND * across) * BAND
+        tall = tl.minimum(down - first, BAND)
+        top = (first + tile % (BAND * across) % tall) * TILE
+        left = tile % (BAND * across) // tall * TILE
+        both = tl.zeros((TILE, 2 * TILE), tl.float32)
+        for k in range(tl.cdiv(width, DEPTH)):
+            a = x.load([top, k * DEPTH])
+            b = weight.load([0, left, k * DEPTH])
+            both = tl.dot(a, b.reshape(2 * TILE, DEPTH).T, both)
+        gate, up = both.reshape(TILE, 2, TILE).permute(0, 2, 1).split()
+        if bias is not None:
+            columns = left + tl.arange(0, TILE)
+            known = columns < inner
+            gate += tl.load(bias + columns, mask=known, other=0.0).to(tl.float32)[None, :]
+            up += tl.load(bias + inner + columns, mask=known, other=0.0).to(tl.float32)[None, :]
+        wide = gate.to(out.dtype).to(tl.float32)
+        y = wide * tl.sigmoid(wide) * up.to(out.dtype).to(tl.float32)
+        out.store([top, left], y.to(out.dtype))
+
+
+@triton.jit
 def _windows(
     qkv, cos, sin, out, count, size, first, places, heads,
-    SCALE: tl.constexpr, HALF: tl.constexpr, WIDE: tl.constexpr, LONG: tl.constexpr,
+    SCALE: tl.constexpr, HALF: tl.constexpr, WIDE: tl.constexpr, LONG: tl.constexpr, EACH: tl.constexpr,
 ):  # fmt: skip
-    window, head = tl.program_id(0), tl.program_id(1)
+    window = tl.program_id(1)
     image, place = window // count, first + (window % count) * size
     rows, columns = tl.arange(0, LONG), tl.arange(0, WIDE)
     inside = rows < size
     mask = inside[:, None] & (columns < HALF)[None, :]
     at = (image.to(tl.int64) * places + place + rows) * heads
-    own = (3 * at[:, None] + head) * (2 * HALF) + columns[None, :]
     apart = heads * 2 * HALF
     angle = (place + rows)[:, None] * (2 * HALF) + columns[None, :]
     c = tl.load(cos + angle, mask=mask, other=0.0)
     s = tl.load(sin + angle, mask=mask, other=0.0)
     kind = out.dtype.element_ty
-    low = tl.load(qkv + own, mask=mask, other=0.0).to(tl.float32)
-    high = tl.load(qkv + own + HALF, mask=mask, other=0.0).to(tl.float32)
-    q_low, q_high = (low * c - high * s).to(kind), (high * c + low * s).to(kind)
-    low = tl.load(qkv + own + apart, mask=mask, other=0.0).to(tl.float32)
-    high = tl.load(qkv + own + apart + HALF, mask=mask, other=0.0).to(tl.float32)
-    k_low, k_high = (low * c - high * s).to(kind), (high * c + low * s).to(kind)
-    scores = tl.dot(q_low, tl.trans(k_low))
-    scores = tl.dot(q_high, tl.trans(k_high), scores) * SCALE
-    scores = tl.where((rows < size)[None, :], scores, float("-inf"))
-    p = tl.exp2(scores - tl.max(scores, 1)[:, None])
-    total = tl.sum(p, 1)[:, None]
-    p = p.to(kind)
-    v_low = tl.load(qkv + own + 2 * apart, mask=mask, other=0.0)
-    v_high = tl.load(qkv + own + 2 * apart + HALF, mask=mask, other=0.0)
-    to = (at[:, None] + head) * (2 * HALF) + columns[None, :]
-    tl.store(out + to, (tl.dot(p, v_low) / total).to(kind), mask=mask)
-    tl.store(out + to + HALF, (tl.dot(p, v_high) / total).to(kind), mask=mask)
+    for n in range(EACH):
+        head = tl.program_id(0) * EACH + n
+        own = (3 * at[:, None] + head) * (2 * HALF) + columns[None, :]
+        low = tl.load(qkv + own, mask=mask, other=0.0).to(tl.float32)
+        high = tl.load(qkv + own + HALF, mask=mask, other=0.0).to(tl.float32)
+        q_low, q_high = (low * c - high * s).to(kind), (high * c + low * s).to(kind)
+        low = tl.load(qkv + own + apart, mask=mask, other=0.0).to(tl.float32)
+        high = tl.load(qkv + own + apart + HALF, mask=mask, other=0.0).to(tl.float32)
+        k_low, k_high = (low * c - high * s).to(kind), (high * c + low * s).to(kind)
+        scores = tl.dot(q_low, tl.trans(k_low))
+        scores = tl.dot(q_high, tl.trans(k_high), scores) * SCALE
+        scores = tl.where((rows < size)[None, :], scores, float("-inf"))
+        p = tl.exp2(scores - tl.max(scores, 1)[:, None])
+        total = tl.sum(p, 1)[:, None]
+        p = p.to(kind)
+        v_low = tl.load(qkv + own + 2 * apart, mask=mask, other=0.0)
+        v_high = tl.load(qkv + own + 2 * apart + HALF, mask=mask, other=0.0)
+        to = (at[:, None] + head) * (2 * HALF) + columns[None, :]
+        tl.store(out + to, (tl.dot(p, v_low) / total).to(kind), mask=mask)
+        tl.store(out + to + HALF, (tl.dot(p, v_high) / total).to(kind), mask=mask)
 
 
 @triton.jit

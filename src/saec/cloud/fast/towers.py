@@ -92,4 +92,4 @@ def _queries_keys(x: Tensor, delta: Tensor, layer: Layer, heads: Heads) -> Strea
 
 def _feed_forward(x: Tensor, delta: Tensor, layer: Layer, eps: float) -> Stream:
     x, y = add_norm(x, delta, layer.norm2, eps, layer.widen)
-    return x, apply(gated(apply(y, layer.widen), layer.narrow), layer.narrow)
+    return x, apply(gated(y, layer.widen, layer.narrow), layer.narrow)
