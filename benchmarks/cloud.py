@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from cloud_plain import PlainLoop, batch_windows
+from cloud_plain import PlainLoop, batch_windows, decode
 from cloud_work import Row, in_turn, matrix_rate, operations, settle, timed, write_files, write_weights
 
 from saec.cloud import open_engine
@@ -124,7 +124,6 @@ def plain(bench: Bench, *, full: bool) -> PlainLoop:
 def ladder(bench: Bench) -> None:
     """The steps from the seed's loop to ours, each on top of the one before."""
     threads, measure = bench.args.threads, bench.end_to_end
-    print(END_TO_END)
     seeds_loop(bench)
     loop, lean = plain(bench, full=True), plain(bench, full=False)
     few = bench.paths[: 2 * BATCH]
@@ -152,10 +151,24 @@ END_TO_END = (
 
 
 def seeds_loop(bench: Bench) -> None:
-    """The line of the seed's loop, with which others are compared."""
-    loop, few = plain(bench, full=True), bench.paths[: 3 * BATCH]
-    loop.files(few[:BATCH], SEED_SIDE, BATCH, bench.args.threads)
-    bench.end_to_end("the seed's loop", lambda: loop.files(few, SEED_SIDE, BATCH, 1), base=True)
+    """The line of the seed's loop, with which others are compared, and that on quickly written files."""
+    files = {"": bench.paths[: 3 * BATCH]}
+    files[", files as OpenCV writes them"] = write_files(bench.args.work / "quick", 3 * BATCH, quick=True)
+    for name, paths in files.items():
+        begin = time.perf_counter()
+        for path in paths[:BATCH]:
+            decode(path, SEED_SIDE)
+        seconds = (time.perf_counter() - begin) / BATCH
+        print(f"one thread reads and resizes a file in {1000 * seconds:.0f} ms{name}")
+    print(END_TO_END)
+    loop = plain(bench, full=True)
+    loop.files(files[""][:BATCH], SEED_SIDE, BATCH, bench.args.threads)
+    for name, paths in files.items():
+        bench.end_to_end(
+            f"the seed's loop{name}",
+            lambda: loop.files(paths, SEED_SIDE, BATCH, 1),  # noqa: B023
+            base=not name,
+        )
 
 
 def arrays(bench: Bench) -> None:
@@ -205,7 +218,6 @@ def positions(bench: Bench, side: int, references: int) -> tuple[int, int]:
 
 def short(bench: Bench) -> None:
     """The two ends of the ladder and eight bits, end to end from files."""
-    print(END_TO_END)
     seeds_loop(bench)
     bench.settle(bench.from_files(bench.engine, 4 * BATCH, 1))
     bench.end_to_end("ours, bfloat16", lambda: bench.from_files(bench.engine, bench.args.count, 1))
