@@ -80,8 +80,8 @@ class Bench:
             self.shown[-1].flags.writeable = False
         return tuple(self.shown[:count])
 
-    def from_files(self, engine: Any, count: int, references: int) -> Iterator[Any]:
-        """Opinions on files, decoded by threads."""
+    def from_files(self, engine: Any, count: int, references: int = 0) -> Iterator[Any]:
+        """Opinions on files, decoded by threads; the seed's loop shows no reference either."""
         shown = self.references(references)
         with ThreadPoolExecutor(self.args.threads, "decode") as pool:
             images = ahead(pool, read_image, in_turn(self.paths, count), 4 * BATCH)
@@ -137,12 +137,12 @@ def ladder(bench: Bench) -> None:
     core = bench.engine.core
     compiled = core.fast
     core.fast = FastModel(core.model, core._preprocessing, ARITHMETIC[bench.dtype])
-    bench.settle(bench.from_files(bench.engine, 2 * BATCH, 1))
-    measure("+ prefix computed once, our pass", lambda: bench.from_files(bench.engine, 12 * BATCH, 1))
+    bench.settle(bench.from_files(bench.engine, 2 * BATCH))
+    measure("+ prefix computed once, our pass", lambda: bench.from_files(bench.engine, 12 * BATCH))
     core.fast = compiled
-    seconds = bench.settle(bench.from_files(bench.engine, 4 * BATCH, 1))
+    seconds = bench.settle(bench.from_files(bench.engine, 4 * BATCH))
     print(f"(compiled and warm after {seconds:.0f} s)")
-    measure("+ compiled", lambda: bench.from_files(bench.engine, bench.args.count, 1))
+    measure("+ compiled", lambda: bench.from_files(bench.engine, bench.args.count))
 
 
 END_TO_END = (
@@ -166,7 +166,7 @@ def seeds_loop(bench: Bench) -> None:
     for name, paths in files.items():
         bench.end_to_end(
             f"the seed's loop{name}",
-            lambda: loop.files(paths, SEED_SIDE, BATCH, 1),  # noqa: B023
+            lambda: loop.files(list(in_turn(paths, 6 * BATCH)), SEED_SIDE, BATCH, 1),  # noqa: B023
             base=not name,
         )
 
@@ -219,8 +219,8 @@ def positions(bench: Bench, side: int, references: int) -> tuple[int, int]:
 def short(bench: Bench) -> None:
     """The two ends of the ladder and eight bits, end to end from files."""
     seeds_loop(bench)
-    bench.settle(bench.from_files(bench.engine, 4 * BATCH, 1))
-    bench.end_to_end("ours, bfloat16", lambda: bench.from_files(bench.engine, bench.args.count, 1))
+    bench.settle(bench.from_files(bench.engine, 4 * BATCH))
+    bench.end_to_end("ours, bfloat16", lambda: bench.from_files(bench.engine, bench.args.count))
     fp8(bench)
 
 
@@ -273,10 +273,10 @@ READY = "ready"
 def throughput(args: argparse.Namespace) -> None:
     """One process of ``--two``: it measures when a line comes in."""
     bench = Bench(args, args.dtype)
-    bench.settle(bench.from_files(bench.engine, 4 * BATCH, 1))
+    bench.settle(bench.from_files(bench.engine, 4 * BATCH))
     print(READY, flush=True)
     sys.stdin.readline()
-    row = timed(lambda: bench.from_files(bench.engine, args.count, 1), args.gpu)
+    row = timed(lambda: bench.from_files(bench.engine, args.count), args.gpu)
     print(json.dumps({"frames": row.frames, "joules": row.joules, "memory": row.memory}))
 
 
@@ -342,9 +342,9 @@ def fp8(bench: Bench) -> None:
         compiled=bench.args.device == "cuda",
     )
     print(END_TO_END)
-    seconds = bench.settle(bench.from_files(bench.engine, 4 * BATCH, 1))
-    bench.end_to_end("eight bits", lambda: bench.from_files(bench.engine, bench.args.count, 1))
-    row = timed(lambda: bench.from_arrays(bench.engine, SIDE, bench.args.count, 1), bench.args.gpu)
+    seconds = bench.settle(bench.from_files(bench.engine, 4 * BATCH))
+    bench.end_to_end("eight bits", lambda: bench.from_files(bench.engine, bench.args.count))
+    row = timed(lambda: bench.from_arrays(bench.engine, SIDE, bench.args.count, 0), bench.args.gpu)
     line("eight bits, from decoded images", row, " |")
     print(f"(compiled and warm after {seconds:.0f} s)")
     check(bench)
@@ -359,8 +359,8 @@ def four(bench: Bench) -> None:
     torch.cuda.empty_cache()
     bench.engine = bench.open("4bit")
     print(END_TO_END)
-    bench.settle(bench.from_files(bench.engine, 4 * BATCH, 1))
-    bench.end_to_end("four bits", lambda: bench.from_files(bench.engine, bench.args.count, 1))
+    bench.settle(bench.from_files(bench.engine, 4 * BATCH))
+    bench.end_to_end("four bits", lambda: bench.from_files(bench.engine, bench.args.count))
 
 
 PARTS = {
