@@ -75,8 +75,7 @@ def behind(qkv: Tensor, cos: Tensor, sin: Tensor, past: Past | None, heads: Head
     Returns:
         (batch, places, query heads * width), and the keys and values of the new places alone.
     """
-    q, k, v = qkv.split([heads.queries, heads.keys, heads.keys], 2)
-    own = _rotated(k, v, cos, sin)
+    q, own = _split(qkv, cos, sin, heads)
     if past is not None and fused(qkv) and kernels.suits_prefix(heads.width):
         return kernels.prefix_attention(qkv, own.keys, past.keys, past.values, cos, sin).flatten(2), own
     keys, values = _joined(past, own)
@@ -84,26 +83,17 @@ def behind(qkv: Tensor, cos: Tensor, sin: Tensor, past: Past | None, heads: Head
     return _causal(q, keys, values).transpose(1, 2).flatten(2), own
 
 
-def last_behind(q: Tensor, kv: Tensor, cos: Tensor, sin: Tensor, past: Past | None) -> Tensor:
-    """As ``behind``, of the last place alone.
-
-    Args:
-        q: (batch, 1, query heads, width).
-        kv: (batch, places, key and value heads, width).
-        cos, sin, past: see ``behind``.
-
-    Returns:
-        (batch, 1, query heads * width).
-    """
-    q = rotate(q, cos[-1:, None], sin[-1:, None]).transpose(1, 2)
-    k, v = kv.chunk(2, 2)
-    own = _rotated(k, v, cos, sin)
+def last_behind(qkv: Tensor, cos: Tensor, sin: Tensor, past: Past | None, heads: Heads) -> Tensor:
+    """As ``behind``, of the last place alone: (batch, 1, query heads * width)."""
+    q, own = _split(qkv, cos, sin, heads)
+    q = rotate(q[:, -1:], cos[-1:, None], sin[-1:, None]).transpose(1, 2)
     return _whole(q, *_joined(past, own)).transpose(1, 2).flatten(2)
 
 
-def _rotated(k: Tensor, v: Tensor, cos: Tensor, sin: Tensor) -> Past:
-    """Keys, rotated, and values; both come as (batch, places, heads, width)."""
-    return Past(rotate(k, cos[:, None], sin[:, None]).transpose(1, 2), v.transpose(1, 2))
+def _split(qkv: Tensor, cos: Tensor, sin: Tensor, heads: Heads) -> tuple[Tensor, Past]:
+    """The queries as they are, (batch, places, heads, width), and keys, which are rotated, with values."""
+    q, k, v = qkv.split([heads.queries, heads.keys, heads.keys], 2)
+    return q, Past(rotate(k, cos[:, None], sin[:, None]).transpose(1, 2), v.transpose(1, 2))
 
 
 def _joined(past: Past | None, own: Past) -> Past:

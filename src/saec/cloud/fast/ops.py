@@ -56,27 +56,6 @@ class Operand(NamedTuple):
     scale: Tensor | None = None
 
 
-def outputs(layer: Linear, part: slice) -> Linear:
-    """Some of the layer's outputs."""
-    weight, bias, scale, down, up = layer
-    return Linear(
-        weight[part],
-        None if bias is None else bias[part],
-        None if scale is None else scale[:, part],
-        down,
-        None if up is None else up[part],
-    )
-
-
-def last(x: Operand) -> Operand:
-    """Of (batch, places, in) the last place: (batch, 1, in)."""
-    wide = None if x.wide is None else x.wide[:, -1:]
-    if x.values is None or x.scale is None:
-        return Operand(wide)
-    scale = x.scale.view(*x.values.shape[:-1], 1)[:, -1]
-    return Operand(wide, x.values[:, -1:].contiguous(), scale.contiguous())
-
-
 def fused(x: Tensor) -> bool:
     """Whether our kernels compute on x."""
     return kernels is not None and x.is_cuda and x.dtype in (torch.bfloat16, torch.float16)

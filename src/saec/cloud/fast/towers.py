@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import gelu
 
 from saec.cloud.fast.attention import Heads, Past, Shapes, behind, last_behind, within_windows
-from saec.cloud.fast.ops import Linear, Operand, add_norm, apply, entering, gated, last, norm, outputs
+from saec.cloud.fast.ops import Linear, Operand, add_norm, apply, entering, gated, norm
 from saec.cloud.fast.packing import Layer
 
 Stream = tuple[Tensor, Tensor]
@@ -68,8 +68,7 @@ def language_block(
     Returns:
         The stream, and the keys and values of x alone.
     """
-    x, y = add_norm(x, delta, layer.norm1, heads.eps, layer.qkv)
-    qkv = apply(y, layer.qkv).unflatten(-1, (-1, heads.width))
+    x, qkv = _queries_keys(x, delta, layer, heads)
     seen, own = behind(qkv, cos, sin, past, heads)
     return _feed_forward(x, apply(entering(seen, layer.out), layer.out), layer, heads.eps), own
 
@@ -78,15 +77,17 @@ def last_block(
     x: Tensor, delta: Tensor, layer: Layer, cos: Tensor, sin: Tensor, past: Past | None, heads: Heads
 ) -> Tensor:
     """The last layer, of which only the last position is wanted: (batch, width)."""
-    x, y = add_norm(x, delta, layer.norm1, heads.eps, layer.qkv)
-    queries = heads.queries * heads.width
-    q = apply(last(y), outputs(layer.qkv, slice(queries))).unflatten(-1, (-1, heads.width))
-    kv = apply(y, outputs(layer.qkv, slice(queries, None))).unflatten(-1, (-1, heads.width))
-    seen = last_behind(q, kv, cos, sin, past)
-    total, more = _feed_forward(
+    x, qkv = _queries_keys(x, delta, layer, heads)
+    seen = last_behind(qkv, cos, sin, past, heads)
+    last, more = _feed_forward(
         x[:, -1:].contiguous(), apply(entering(seen, layer.out), layer.out), layer, heads.eps
     )
-    return torch.add(total, more)[:, 0]
+    return torch.add(last, more)[:, 0]
+
+
+def _queries_keys(x: Tensor, delta: Tensor, layer: Layer, heads: Heads) -> Stream:
+    x, y = add_norm(x, delta, layer.norm1, heads.eps, layer.qkv)
+    return x, apply(y, layer.qkv).unflatten(-1, (-1, heads.width))
 
 
 def _feed_forward(x: Tensor, delta: Tensor, layer: Layer, eps: float) -> Stream:
