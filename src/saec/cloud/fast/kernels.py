@@ -12,6 +12,7 @@ import torch
 import triton
 import triton.language as tl
 from torch import Tensor
+from torch.nn import functional
 from triton.tools.tensor_descriptor import TensorDescriptor
 
 _FP8_MAX = tl.constexpr(torch.finfo(torch.float8_e4m3fn).max)
@@ -23,6 +24,9 @@ _HEADS = 8
 
 _ROWS, _KEYS = 64, 64
 """Queries that one program of the attention behind a prefix has, and keys that it looks at together."""
+
+_MANY, _COLUMNS = 4096, 1024
+"""Rows from which a product gated at once is the faster one; columns that one program gates of fewer."""
 
 _TILE, _DEPTH, _BAND = 128, 64, 8
 """Rows and gates of a gated product's tile, its depth at a time, and tiles below each other that come one
@@ -78,15 +82,12 @@ def gate_rows(y: Tensor) -> tuple[Tensor, Tensor]:
     return values, scales
 
 
-@torch.compiler.assume_constant_result
-def suits_gated_product(device: torch.device, width: int, inner: int) -> bool:
-    """Whether ``gated_product`` takes such shapes there: on Hopper, which copies multiples of 16 bytes."""
-    return width % 8 == 0 and inner % 8 == 0 and torch.cuda.get_device_capability(device)[0] == 9
-
-
 @torch.library.custom_op("saec::gated_product", mutates_args=())
 def gated_product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """silu(gate) * up of one product in 16 bits, whose result, twice as wide, is written nowhere.
+    """silu(gate) * up of one product in 16 bits.
+
+    Of many rows on Hopper the product, twice as wide, is written nowhere. The choice is made here, where no
+    compiler sees it: it would compile the layers once more for batches beyond it.
 
     Args:
         x: (rows, width), contiguous.
@@ -99,6 +100,10 @@ def gated_product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     rows, width = x.shape
     inner = len(weight) // 2
     out = x.new_empty(rows, inner)
+    if rows < _MANY or not _copies_tiles(x.device, width, inner):
+        y = functional.linear(x, weight, bias)
+        _open[(rows, triton.cdiv(inner, _COLUMNS))](y, out, inner, _COLUMNS)
+        return out
     programs = _programs(x.device)
     _gated_product[(programs,)](
         TensorDescriptor.from_tensor(x, [_TILE, _DEPTH]),
@@ -112,6 +117,11 @@ def gated_product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 @gated_product.register_fake
 def _(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     return x.new_empty(x.shape[0], weight.shape[0] // 2)  # len() would fix the batch's size
+
+
+def _copies_tiles(device: torch.device, width: int, inner: int) -> bool:
+    """Whether tiles of such matrices are copied by the hardware, as on Hopper multiples of 16 bytes are."""
+    return width % 8 == 0 and inner % 8 == 0 and torch.cuda.get_device_capability(device)[0] == 9
 
 
 def _programs(device: torch.device) -> int:
@@ -256,6 +266,15 @@ def _gate(y, values, scales, width, FIRST: tl.constexpr, REST: tl.constexpr):
     tl.store(scales + at, scale)
     tl.store(values + at * width + columns, _rounded(one, scale), mask=columns < width)
     tl.store(values + at * width + beyond, _rounded(two, scale), mask=beyond < width)
+
+
+@triton.jit
+def _open(y, out, width, BLOCK: tl.constexpr):
+    at = tl.program_id(0).to(tl.int64)
+    columns = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    mask = columns < width
+    opened = _gated(y, at * 2 * width, width, columns, mask)
+    tl.store(out + at * width + columns, opened.to(out.dtype.element_ty), mask=mask)
 
 
 @triton.jit

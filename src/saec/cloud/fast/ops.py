@@ -22,9 +22,6 @@ _FP8_MAX = torch.finfo(FP8).max
 _LEAST = 1e-12
 """Below this a row's largest magnitude counts as this, so that a row of zeros has a scale."""
 
-_MANY = 4096
-"""Rows from which a product that is gated at once is the faster one."""
-
 
 class Linear(NamedTuple):
     """One product, perhaps of several layers that share an input.
@@ -137,8 +134,7 @@ def add_norm(x: Tensor, delta: Tensor, weight: Tensor, eps: float, layer: Linear
 
 def gated(x: Operand, widen: Linear, layer: Linear) -> Operand:
     """silu(gate) * up (Shazeer, 2020) of x through ``widen`` (gates, then ups) as the layer's input."""
-    if _gated_at_once(x, widen):
-        assert x.wide is not None
+    if x.wide is not None and fused(x.wide) and widen.scale is None and widen.down is None:
         y = kernels.gated_product(x.wide.flatten(0, -2), widen.weight, widen.bias)
         return entering(y.view(*x.wide.shape[:-1], -1), layer)
     y = apply(x, widen)
@@ -147,15 +143,6 @@ def gated(x: Operand, widen: Linear, layer: Linear) -> Operand:
         return Operand(None, values.view(*y.shape[:-1], -1), scale)
     gate, up = y.chunk(2, -1)
     return entering(functional.silu(gate) * up, layer)
-
-
-def _gated_at_once(x: Operand, widen: Linear) -> bool:
-    """Whether our kernel computes the product and the gate together."""
-    if x.wide is None or widen.scale is not None or widen.down is not None or not fused(x.wide):
-        return False
-    inner, width = len(widen.weight) // 2, widen.weight.shape[1]
-    rows = x.wide.numel() // width
-    return rows >= _MANY and bool(kernels.suits_gated_product(x.wide.device, width, inner))
 
 
 def _rounded_only(x: Tensor, layer: Linear) -> bool:
