@@ -15,6 +15,8 @@ if not ON_GPU:
     os.environ["TRITON_INTERPRET"] = "1"  # read when a kernel is defined
 pytest.importorskip("triton", reason="kernels are for GPUs; Triton is not here")
 
+from torch._dynamo.testing import CompileCounter  # noqa: E402  imports Triton
+
 from saec.cloud.chat import scoring_text  # noqa: E402
 from saec.cloud.checkpoint import SMALL  # noqa: E402
 from saec.cloud.fast import attention, kernels, ops  # noqa: E402
@@ -106,6 +108,20 @@ def test_products_are_gated_as_by_plain_operations(hopper, rows, width, inner, b
     expected = torch.nn.functional.silu(gate) * up
     near = {"rtol": 0.02, "atol": 0.01} if ON_GPU else {"rtol": 1e-4, "atol": 1e-3}
     torch.testing.assert_close(kernels.gated_product(x, weight, added), expected, **near)
+
+
+def test_one_compilation_of_a_gated_product_serves_batches_of_any_size(hopper):
+    hopper.setattr(kernels, "_MANY", 5)
+    (weight,) = _made(0, (32, 16))
+    compiled = CompileCounter()
+    product = torch.compile(
+        lambda x: kernels.gated_product(x, weight, None), fullgraph=True, dynamic=False, backend=compiled
+    )
+    for rows in (3, 4, 7):
+        (x,) = _made(rows, (rows, 16))
+        torch._dynamo.maybe_mark_dynamic(x, 0)
+        torch.testing.assert_close(product(x), kernels.gated_product(x, weight, None))
+    assert compiled.frame_count == 1
 
 
 def test_a_row_of_zeros_stays_zero():
