@@ -11,7 +11,7 @@ import math
 import torch
 import triton
 import triton.language as tl
-from torch import Tensor
+from torch import Tensor, library
 from torch.nn import functional
 from triton.tools.tensor_descriptor import TensorDescriptor
 
@@ -82,7 +82,7 @@ def gate_rows(y: Tensor) -> tuple[Tensor, Tensor]:
     return values, scales
 
 
-@torch.library.custom_op("saec::gated_product", mutates_args=())
+@library.custom_op("saec::gated_product", mutates_args=())
 def gated_product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """silu(gate) * up of one product in 16 bits.
 
@@ -245,12 +245,17 @@ def _norm(
 
 
 @triton.jit
+def _through(gate, up):
+    """silu(gate) * up of values in 16 bits, rounded once."""
+    wide = gate.to(tl.float32)
+    return (wide * tl.sigmoid(wide) * up.to(tl.float32)).to(gate.dtype)
+
+
+@triton.jit
 def _gated(y, start, width, columns, mask):
     gate = tl.load(y + start + columns, mask=mask, other=0.0)
     up = tl.load(y + start + width + columns, mask=mask, other=0.0)
-    wide = gate.to(tl.float32)
-    opened = wide * tl.sigmoid(wide)
-    return (opened * up.to(tl.float32)).to(gate.dtype).to(tl.float32)
+    return _through(gate, up)
 
 
 @triton.jit
@@ -258,9 +263,9 @@ def _gate(y, values, scales, width, FIRST: tl.constexpr, REST: tl.constexpr):
     at = tl.program_id(0).to(tl.int64)
     start = at * 2 * width
     columns = tl.arange(0, FIRST)
-    one = _gated(y, start, width, columns, columns < width)
+    one = _gated(y, start, width, columns, columns < width).to(tl.float32)
     beyond = FIRST + tl.arange(0, REST)
-    two = _gated(y, start, width, beyond, beyond < width)
+    two = _gated(y, start, width, beyond, beyond < width).to(tl.float32)
     top = tl.maximum(tl.max(tl.abs(one), 0), tl.max(tl.abs(two), 0))
     scale = tl.maximum(top, _LEAST) / _FP8_MAX
     tl.store(scales + at, scale)
@@ -273,8 +278,7 @@ def _open(y, out, width, BLOCK: tl.constexpr):
     at = tl.program_id(0).to(tl.int64)
     columns = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     mask = columns < width
-    opened = _gated(y, at * 2 * width, width, columns, mask)
-    tl.store(out + at * width + columns, opened.to(out.dtype.element_ty), mask=mask)
+    tl.store(out + at * width + columns, _gated(y, at * 2 * width, width, columns, mask), mask=mask)
 
 
 @triton.jit
@@ -299,9 +303,7 @@ def _gated_product(
             known = columns < inner
             gate += tl.load(bias + columns, mask=known, other=0.0).to(tl.float32)[None, :]
             up += tl.load(bias + inner + columns, mask=known, other=0.0).to(tl.float32)[None, :]
-        wide = gate.to(out.dtype).to(tl.float32)
-        y = wide * tl.sigmoid(wide) * up.to(out.dtype).to(tl.float32)
-        out.store([top, left], y.to(out.dtype))
+        out.store([top, left], _through(gate.to(out.dtype), up.to(out.dtype)))
 
 
 @triton.jit
