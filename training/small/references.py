@@ -21,6 +21,7 @@ from saec.cloud import open_engine
 from saec.cloud.checkpoint import find_checkpoint, read_card
 from saec.config import CloudConfig
 from saec.data.procedural import FAMILIES, HELD_OUT
+from saec.schedule.paired import interval, resampled
 from saec.verdict import CloudQuery, Frame
 
 Array = NDArray[np.float64]
@@ -52,12 +53,9 @@ def gained(groups: Sequence[Sequence[Case]], now: Array, before: Array) -> tuple
     """Difference in accuracy at P = 0.5, with its 95 % interval over products; each group is a product's."""
     truth = np.array([c.defect for group in groups for c in group])
     more = ((now >= 0.5) == truth).astype(float) - ((before >= 0.5) == truth)
-    sizes = np.array([len(group) for group in groups])
-    sums = np.add.reduceat(more, np.r_[0, np.cumsum(sizes)[:-1]])
-    n = len(sizes)
-    drawn = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), DRAWS)
-    low, high = np.quantile(drawn @ sums / (drawn @ sizes), (0.025, 0.975))
-    return float(more.mean()), float(low), float(high)
+    products = [f"{n:06d}" for n, group in enumerate(groups) for _ in group]
+    sums = resampled(np.column_stack((more, np.ones(len(more)))), products, draws=DRAWS)
+    return float(more.mean()), *interval(sums[:, 0] / sums[:, 1])
 
 
 def main(argv: list[str] | None = None) -> int:
