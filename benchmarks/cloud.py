@@ -80,12 +80,11 @@ class Bench:
             self.shown[-1].flags.writeable = False
         return tuple(self.shown[:count])
 
-    def from_files(self, engine: Any, count: int, references: int = 0) -> Iterator[Any]:
-        """Opinions on files, decoded by threads; the seed's loop shows no reference either."""
-        shown = self.references(references)
+    def from_files(self, engine: Any, count: int) -> Iterator[Any]:
+        """Opinions on files, decoded by threads, without a reference as in the seed's loop."""
         with ThreadPoolExecutor(self.args.threads, "decode") as pool:
             images = ahead(pool, read_image, in_turn(self.paths, count), 4 * BATCH)
-            yield from engine.judge_each(CloudQuery(Frame("f", image), shown) for image in images)
+            yield from engine.judge_each(CloudQuery(Frame("f", image)) for image in images)
 
     def from_arrays(self, engine: Any, side: int, count: int, references: int) -> Iterator[Any]:
         """Opinions on images that are at their size already."""
@@ -152,23 +151,26 @@ END_TO_END = (
 
 def seeds_loop(bench: Bench) -> None:
     """The line of the seed's loop, with which others are compared, and that on quickly written files."""
-    files = {"": bench.paths[: 3 * BATCH]}
-    files[", files as OpenCV writes them"] = write_files(bench.args.work / "quick", 3 * BATCH, quick=True)
-    for name, paths in files.items():
-        begin = time.perf_counter()
-        for path in paths[:BATCH]:
-            decode(path, SEED_SIDE)
-        seconds = (time.perf_counter() - begin) / BATCH
-        print(f"one thread reads and resizes a file in {1000 * seconds:.0f} ms{name}")
-    print(END_TO_END)
+    few = bench.paths[: 3 * BATCH]
+    quick = write_files(bench.args.work / "quick", 3 * BATCH, quick=True)
+    print(f"one thread reads and resizes a file in {reading_ms(few):.0f} ms")
+    print(f"one that OpenCV wrote in {reading_ms(quick):.0f} ms\n{END_TO_END}")
     loop = plain(bench, full=True)
-    loop.files(files[""][:BATCH], SEED_SIDE, BATCH, bench.args.threads)
-    for name, paths in files.items():
-        bench.end_to_end(
-            f"the seed's loop{name}",
-            lambda: loop.files(list(in_turn(paths, 6 * BATCH)), SEED_SIDE, BATCH, 1),  # noqa: B023
-            base=not name,
-        )
+    loop.files(few[:BATCH], SEED_SIDE, BATCH, bench.args.threads)
+
+    def run(paths: list[Path]) -> list[float]:
+        return loop.files(list(in_turn(paths, 6 * BATCH)), SEED_SIDE, BATCH, 1)
+
+    bench.end_to_end("the seed's loop", lambda: run(few), base=True)
+    bench.end_to_end("the seed's loop, files as OpenCV writes them", lambda: run(quick))
+
+
+def reading_ms(paths: list[Path]) -> float:
+    """Milliseconds in which one thread reads and resizes a file as the seed's loop does."""
+    begin = time.perf_counter()
+    for path in paths[:BATCH]:
+        decode(path, SEED_SIDE)
+    return 1000 * (time.perf_counter() - begin) / len(paths[:BATCH])
 
 
 def arrays(bench: Bench) -> None:

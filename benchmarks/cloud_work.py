@@ -49,6 +49,10 @@ def write_files(out: Path, count: int, *, quick: bool = False) -> list[Path]:
             settings do. One thread reads those in about four fifths of the time.
     """
     out.mkdir(parents=True, exist_ok=True)
+    paths = [out / f"{n:04d}.png" for n in range(count)]
+    missing = [path for path in paths if not path.exists()]
+    if not missing:
+        return paths
     product = draw_product("circuit-board", 2**31)
     clean = [product.render(n, size=FILE_SIDE).image for n in range(4)]
 
@@ -61,9 +65,8 @@ def write_files(out: Path, count: int, *, quick: bool = False) -> list[Path]:
         else:
             Pillow.fromarray(noisy).save(path)
 
-    paths = [out / f"{n:04d}.png" for n in range(count)]
     with ThreadPoolExecutor() as pool:
-        list(pool.map(write, [path for path in paths if not path.exists()]))
+        list(pool.map(write, missing))
     return paths
 
 
