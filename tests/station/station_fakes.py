@@ -15,15 +15,15 @@ from pipeline_fakes import FakeCloud, make_line
 from saec.config import CloudConfig, Spending
 from saec.errors import LinkError
 from saec.pipeline.loading import Cloud
-from saec.station import api
-from saec.station.pictures import Pictures
-from saec.station.records import NewFrame, SpoolLimits
-from saec.station.runner import LineRunner
+from saec.station.http import api
+from saec.station.line.runner import LineRunner
+from saec.station.line.versions import VersionStore
 from saec.station.settings import Guard, LineSettings, Settings
-from saec.station.spool import Spool
 from saec.station.station import Station
+from saec.station.storage.pictures import Pictures
+from saec.station.storage.records import NewFrame, SpoolLimits
+from saec.station.storage.spool import Spool
 from saec.station.threads import Stopping, Watched
-from saec.station.versions import VersionStore
 from saec.verdict import CloudOpinion, CloudQuery
 from saec.web.access import Tokens
 from saec.web.serving import Server, listen

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saec.station.arrivals import Arrivals
+from saec.station.line.arrivals import Arrivals
 
 
 class Clock:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saec.station.retention import JUMP, REST, ClockGuard
+from saec.station.storage.retention import JUMP, REST, ClockGuard
 
 
 def test_a_steady_clock_is_trusted() -> None:

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from saec.errors import SpoolError
-from saec.station import database
-from saec.station.groups import Groups
-from saec.station.records import Accepted, NewFrame, SpoolLimits
-from saec.station.spool import Spool
+from saec.station.storage import database
+from saec.station.storage.groups import Groups
+from saec.station.storage.records import Accepted, NewFrame, SpoolLimits
+from saec.station.storage.spool import Spool
 
 
 def until(ready: object) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from saec.data.procedural import draw_product
 from saec.errors import ConfigError
-from saec.station.guard import FrameGuard, GuardError
+from saec.station.line.guard import FrameGuard, GuardError
 from saec.station.settings import Guard
 from saec.verdict import Image
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from pipeline_fakes import make_line
 
-from saec.station.database import open_database
-from saec.station.versions import VersionStore
+from saec.station.line.versions import VersionStore
+from saec.station.storage.database import open_database
 
 
 class Synced:

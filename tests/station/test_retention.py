@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from saec.station.records import Held, NewFrame, Retention, SpoolLimits
-from saec.station.retention import DAY, Sweeper
-from saec.station.spool import GIGABYTE, Spool
+from saec.station.storage.records import Held, NewFrame, Retention, SpoolLimits
+from saec.station.storage.retention import DAY, Sweeper
+from saec.station.storage.spool import GIGABYTE, Spool
 from saec.verdict import Verdict
 
 

@@ -18,9 +18,9 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from saec.errors import ConfigError, LinkError
-from saec.station.records import Delivery
 from saec.station.settings import FileSink, MqttSink, WebhookSink
 from saec.station.sinks import open_sink
+from saec.station.storage.records import Delivery
 from saec.verdict import Verdict
 
 

@@ -14,9 +14,10 @@ import pytest
 from station_fakes import png
 
 from saec.errors import SpoolFullError
-from saec.station.records import Accepted, NewFrame
 from saec.station.settings import CameraSource, FolderSource, VideoSource
-from saec.station.sources import Folder, Latest, open_source
+from saec.station.sources import Folder, open_source
+from saec.station.sources.camera import Latest
+from saec.station.storage.records import Accepted, NewFrame
 from saec.station.threads import Stopping
 
 

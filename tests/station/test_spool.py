@@ -16,9 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from saec.errors import SpoolError, SpoolFullError
-from saec.station import spool as spools
-from saec.station.records import NewFrame, SpoolLimits
-from saec.station.spool import Spool
+from saec.station.storage import spool as spools
+from saec.station.storage.records import NewFrame, SpoolLimits
+from saec.station.storage.spool import Spool
 from saec.verdict import Verdict
 
 
@@ -212,8 +212,8 @@ def test_no_order_of_calls_loses_a_frame_or_judges_it_twice(
 CHILD = """
 import sys
 from pathlib import Path
-from saec.station.records import NewFrame, SpoolLimits
-from saec.station.spool import Spool
+from saec.station.storage.records import NewFrame, SpoolLimits
+from saec.station.storage.spool import Spool
 spool = Spool(Path(sys.argv[1]), limits=SpoolLimits(free_gigabytes=0))
 i = 0
 while True:

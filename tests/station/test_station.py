@@ -16,9 +16,9 @@ from station_fakes import DEFECT, GOOD, NO_GUARD, UNSURE, FakeLinkCloud, Running
 from saec import edge
 from saec.pipeline import loading
 from saec.pipeline.loading import Standing
-from saec.station import api
-from saec.station.records import Retention, SpoolLimits
+from saec.station.http import api
 from saec.station.settings import FileSink, FolderSource, LineSettings, Settings, StationSection
+from saec.station.storage.records import Retention, SpoolLimits
 from saec.web.access import Tokens, digest
 
 

@@ -9,7 +9,7 @@ from pipeline_fakes import CALIBRATION, make_line
 
 from saec.errors import LineError
 from saec.line import LineProfile
-from saec.station.versions import VersionStore
+from saec.station.line.versions import VersionStore
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ import click
 from saec.errors import ConfigError, ExtraError
 
 if TYPE_CHECKING:
+    from saec.station.line.versions import VersionStore
     from saec.station.settings import Settings
-    from saec.station.versions import VersionStore
 
 _NEEDED = ("fastapi", "uvicorn", "httpx", "structlog", "paho", "prometheus_client", "tenacity")
 _CONFIG = click.option(
@@ -176,7 +176,7 @@ def rollback(config: Path, line: str) -> None:
 
 def _store(config: Path, line: str) -> VersionStore:
     settings = read_config(config)
-    from saec.station.versions import VersionStore
+    from saec.station.line.versions import VersionStore
 
     if line not in [entry.name for entry in settings.line]:
         raise ConfigError(f"{config} has no line {line}", "name one of its [[line]]")

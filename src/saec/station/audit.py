@@ -19,13 +19,13 @@ from saec.pipeline.judge import decide
 from saec.pipeline.sources import Source
 from saec.schedule.policy import CloudOnly, EdgeOnly, GatePolicy
 from saec.station.clouds import Clouds
-from saec.station.edition import Edition, open_edition
-from saec.station.editions import CloudFor
-from saec.station.guard import GuardError
-from saec.station.reading import SpoolReader
-from saec.station.records import Held
+from saec.station.line.edition import Edition, open_edition
+from saec.station.line.editions import CloudFor
+from saec.station.line.guard import GuardError
+from saec.station.line.versions import VersionStore
 from saec.station.settings import Settings
-from saec.station.versions import VersionStore
+from saec.station.storage.reading import SpoolReader
+from saec.station.storage.records import Held
 from saec.verdict import CloudState, EdgeOpinion, EdgeRecord, Route, Verdict
 
 TOLERANCE = 1e-4

@@ -9,8 +9,8 @@ import threading
 import structlog
 import uvicorn
 
-from saec.station.api import make_app
-from saec.station.editions import CloudFor
+from saec.station.http.api import make_app
+from saec.station.line.editions import CloudFor
 from saec.station.settings import Settings
 from saec.station.station import Station
 from saec.web.access import Tokens

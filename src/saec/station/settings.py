@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from saec.config import Spend
-from saec.station.records import Retention, SpoolLimits
+from saec.station.storage.records import Retention, SpoolLimits
 
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$")]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=1e6)]

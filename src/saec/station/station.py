@@ -14,17 +14,19 @@ import structlog
 
 from saec.errors import LinkError, SpoolFullError
 from saec.station.clouds import Clouds
-from saec.station.editions import CloudFor
-from saec.station.pictures import Pictures
-from saec.station.records import Accepted, Held, NewFrame
-from saec.station.retention import REST, ClockGuard, Sweeper
-from saec.station.runner import LineRunner
+from saec.station.line.editions import CloudFor
+from saec.station.line.runner import LineRunner
+from saec.station.line.versions import VersionStore
 from saec.station.settings import Settings
-from saec.station.sinks import VerdictSink, open_sink
-from saec.station.sources import SourceBody, open_source
-from saec.station.spool import Spool
+from saec.station.sinks import open_sink
+from saec.station.sinks.contract import VerdictSink
+from saec.station.sources import open_source
+from saec.station.sources.contract import SourceBody
+from saec.station.storage.pictures import Pictures
+from saec.station.storage.records import Accepted, Held, NewFrame
+from saec.station.storage.retention import REST, ClockGuard, Sweeper
+from saec.station.storage.spool import Spool
 from saec.station.threads import Stopping, Watched
-from saec.station.versions import VersionStore
 
 _SWEEP = 60.0
 _IDENTIFY = 15.0

@@ -9,10 +9,10 @@ import msgspec
 import structlog
 
 from saec.pipeline.waiting import Pending
-from saec.station.arrivals import Answers
-from saec.station.records import VerdictState
+from saec.station.line.arrivals import Answers
 from saec.station.settings import LineSettings
-from saec.station.spool import Spool
+from saec.station.storage.records import VerdictState
+from saec.station.storage.spool import Spool
 from saec.verdict import Verdict
 
 

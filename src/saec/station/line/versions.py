@@ -19,7 +19,7 @@ import msgspec
 
 from saec.errors import LineError
 from saec.line import LineProfile, sha256_file, write_json
-from saec.station.database import sync_folder
+from saec.station.storage.database import sync_folder
 
 
 class Version(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from saec.station.records import Held, Retention
-from saec.station.spool import GIGABYTE, Spool
+from saec.station.storage.records import Held, Retention
+from saec.station.storage.spool import GIGABYTE, Spool
 from saec.verdict import DEFECT, Verdict
 
 DAY = 86400.0

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 
-from saec.station.database import sync_folder, write_synced
+from saec.station.storage.database import sync_folder, write_synced
 
 _RECENT = 3600.0
 """Seconds before the last change of any folder within which what a dead process left behind was written."""

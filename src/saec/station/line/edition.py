@@ -16,9 +16,9 @@ from saec.pipeline.loading import Cloud, open_judges, read_references, warm_up
 from saec.pipeline.sources import Source
 from saec.pipeline.waiting import Pending
 from saec.schedule.drift import DriftMonitor
-from saec.station.guard import FrameGuard
-from saec.station.records import Held
+from saec.station.line.guard import FrameGuard
 from saec.station.settings import LineSettings
+from saec.station.storage.records import Held
 from saec.verdict import EdgeOpinion, Image
 
 _GUARD_REFERENCES = 4

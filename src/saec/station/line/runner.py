@@ -27,18 +27,18 @@ from saec.pipeline.judge import OVERDUE, edge_verdict, error_verdict, fallback_v
 from saec.pipeline.sources import Source
 from saec.pipeline.waiting import Pending
 from saec.schedule.dispatch import Dispatch
-from saec.station.arrivals import Arrivals
-from saec.station.asking import Asking, recorded
-from saec.station.deciding import Decisions
-from saec.station.edition import Edition, Look, look
-from saec.station.editions import CloudFor, Editions
-from saec.station.guard import GuardError
-from saec.station.pictures import Pictures
-from saec.station.records import Held
+from saec.station.line.arrivals import Arrivals
+from saec.station.line.asking import Asking, recorded
+from saec.station.line.deciding import Decisions
+from saec.station.line.edition import Edition, Look, look
+from saec.station.line.editions import CloudFor, Editions
+from saec.station.line.guard import GuardError
+from saec.station.line.versions import VersionStore
 from saec.station.settings import LineSettings
-from saec.station.spool import Spool
+from saec.station.storage.pictures import Pictures
+from saec.station.storage.records import Held
+from saec.station.storage.spool import Spool
 from saec.station.threads import Stopping
-from saec.station.versions import VersionStore
 from saec.verdict import DEFECT
 
 ADVISORY = "advisory-cloud"

@@ -19,10 +19,10 @@ from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request, 
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 
 from saec.errors import SaecError, SpoolError, SpoolFullError
-from saec.station.metrics import CONTENT_TYPE, metrics_text
-from saec.station.records import Held, NewFrame
-from saec.station.sources import LARGEST
+from saec.station.http.metrics import CONTENT_TYPE, metrics_text
+from saec.station.sources.contract import LARGEST
 from saec.station.station import Station
+from saec.station.storage.records import Held, NewFrame
 from saec.verdict import Verdict
 from saec.web.access import Tokens
 from saec.web.bodies import BODY_SECONDS, read_body

@@ -7,12 +7,12 @@ from collections.abc import Callable
 import structlog
 
 from saec.pipeline.loading import Cloud
-from saec.station.edition import Edition, Look, open_edition
-from saec.station.records import Held
+from saec.station.line.edition import Edition, Look, open_edition
+from saec.station.line.versions import Versions, VersionStore
 from saec.station.settings import LineSettings
-from saec.station.spool import Spool
+from saec.station.storage.records import Held
+from saec.station.storage.spool import Spool
 from saec.station.threads import Stopping
-from saec.station.versions import Versions, VersionStore
 
 CloudFor = Callable[[str | None], Cloud | None]
 """The cloud for a version's model; None for the station's own model."""

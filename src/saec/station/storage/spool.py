@@ -23,11 +23,11 @@ from pathlib import Path
 import msgspec
 
 from saec.errors import SpoolError, SpoolFullError
-from saec.station.database import is_full, open_beside, open_database, own, sync_folder
-from saec.station.groups import Groups
-from saec.station.images import ImageFiles
-from saec.station.reading import SpoolReader, frame_id
-from saec.station.records import (
+from saec.station.storage.database import is_full, open_beside, open_database, own, sync_folder
+from saec.station.storage.groups import Groups
+from saec.station.storage.images import ImageFiles
+from saec.station.storage.reading import SpoolReader, frame_id
+from saec.station.storage.records import (
     Accepted,
     NewFrame,
     SpoolLimits,

@@ -20,12 +20,12 @@ from saec.pipeline import stages
 from saec.pipeline.desk import Desk
 from saec.pipeline.judge import CLOUD_ERROR, fallback_verdict
 from saec.pipeline.waiting import Pending
-from saec.station.deciding import Decisions
-from saec.station.edition import Edition
-from saec.station.editions import Editions
-from saec.station.records import Held
+from saec.station.line.deciding import Decisions
+from saec.station.line.edition import Edition
+from saec.station.line.editions import Editions
 from saec.station.settings import LineSettings
-from saec.station.spool import Spool
+from saec.station.storage.records import Held
+from saec.station.storage.spool import Spool
 from saec.station.threads import Stopping
 from saec.verdict import DEFECT, CloudQuery, Verdict
 

@@ -7,7 +7,7 @@ from collections import deque
 from pathlib import Path
 
 from saec.pipeline.pictures import save_picture
-from saec.station.records import Held
+from saec.station.storage.records import Held
 from saec.verdict import EdgeOpinion, Image
 
 _KEPT = 300

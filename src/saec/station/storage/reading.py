@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from saec.errors import SpoolError
-from saec.station.records import Alarm, Delivery, Held
+from saec.station.storage.records import Alarm, Delivery, Held
 from saec.verdict import Explanation, Verdict
 
 _FRAME = "seq, line, source, key, sha256, image, size, captured, accepted, state, edge, version"

@@ -1,0 +1,27 @@
+"""Where verdicts go: a folder of files, a webhook, MQTT; one file each.
+
+A sink is given what the spool's outbox holds for it, in order, and takes all of it or raises. Delivery is at
+least once: after a crash the last verdicts may come again, so each carries a key that never changes, the
+frame's id and the verdict's state.
+"""
+
+from __future__ import annotations
+
+from saec.station.settings import FileSink, Sink, WebhookSink
+from saec.station.sinks.contract import VerdictSink
+from saec.station.sinks.files import Files
+from saec.station.sinks.mqtt import Mqtt
+from saec.station.sinks.webhook import Webhook
+
+
+def open_sink(settings: Sink) -> VerdictSink:
+    """A sink by its settings; nothing is connected yet.
+
+    Raises:
+        ConfigError: a file with a secret cannot be read.
+    """
+    if isinstance(settings, FileSink):
+        return Files(settings)
+    if isinstance(settings, WebhookSink):
+        return Webhook(settings)
+    return Mqtt(settings)

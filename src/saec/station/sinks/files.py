@@ -1,0 +1,91 @@
+"""A folder of files as a sink."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from saec.errors import LinkError
+from saec.station.settings import FileSink
+from saec.station.sinks.contract import Message, message
+from saec.station.storage.records import Delivery
+
+CSV_COLUMNS = (
+    "key",
+    "id",
+    "line",
+    "time",
+    "state",
+    "act",
+    "label",
+    "score",
+    "p_defect",
+    "decided_by",
+    "reason",
+    "sha256",
+)
+
+
+class Files:
+    """One file a day, appended and synced; a line is whole or not there."""
+
+    def __init__(self, settings: FileSink) -> None:
+        self._settings = settings
+
+    def deliver(self, deliveries: Sequence[Delivery]) -> None:
+        days: dict[str, list[Message]] = {}
+        for item in map(message, deliveries):
+            day = time.strftime("%Y-%m-%d", time.gmtime(item.verdict.time))
+            days.setdefault(day, []).append(item)
+        try:
+            self._settings.path.mkdir(parents=True, exist_ok=True)
+            for day, items in days.items():
+                self._append(self._settings.path / f"verdicts-{day}.{self._settings.format}", items)
+        except OSError as e:
+            raise LinkError(f"{self._settings.path} cannot be written: {e}", "look at the folder") from e
+
+    def _append(self, path: Path, items: Sequence[Message]) -> None:
+        with path.open("ab+") as f:
+            _cut_torn_line(f)
+            data = self._csv(items, header=f.tell() == 0) if self._settings.format == "csv" else _jsonl(items)
+            f.write(data)
+            f.flush()
+            os.fsync(f.fileno())
+
+    def _csv(self, items: Sequence[Message], *, header: bool) -> bytes:
+        text = io.StringIO()
+        writer = csv.DictWriter(text, CSV_COLUMNS, extrasaction="ignore")
+        if header:
+            writer.writeheader()
+        for item in items:
+            plain = {**msgspec.to_builtins(item.verdict), "key": item.key, "state": item.state}
+            writer.writerow({**plain, "act": int(item.act)})
+        return text.getvalue().encode()
+
+    def close(self) -> None:
+        pass
+
+
+def _jsonl(items: Sequence[Message]) -> bytes:
+    return b"".join(msgspec.json.encode(item) + b"\n" for item in items)
+
+
+def _cut_torn_line(f: Any) -> None:
+    """Leave the file's position at its end, after a last line that is whole (a power cut may tear one)."""
+    end = f.seek(0, os.SEEK_END)
+    if end == 0:
+        return
+    f.seek(-1, os.SEEK_END)
+    if f.read(1) == b"\n":
+        return
+    f.seek(0)
+    whole = f.read().rfind(b"\n") + 1
+    f.truncate(whole)
+    f.seek(0, os.SEEK_END)

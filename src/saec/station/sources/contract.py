@@ -1,0 +1,54 @@
+"""What a source is given and must be: a thread's body that hands frames over until the station stops."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import cv2
+
+from saec.errors import SpoolError
+from saec.station.storage.records import Accepted, NewFrame
+from saec.station.threads import Stopping
+from saec.verdict import Image
+
+LARGEST = 64 * 1024 * 1024
+"""Bytes of the largest file that is read."""
+
+REST = 2.0
+"""Seconds to wait after the spool has refused a frame."""
+
+
+class Accept(Protocol):
+    """Hands a frame to the spool; what it raises says why it was not taken.
+
+    Raises:
+        SpoolFullError: no room; it has been counted, and an alarm raised.
+        SaecError: another reason, for ``Refused``.
+    """
+
+    def __call__(self, frame: NewFrame, data: bytes) -> Accepted: ...
+
+
+Refused = Callable[[str, str], None]
+"""Told the source's name and the reason of each frame that was not taken, but for want of room."""
+
+Alarm = Callable[[str, str], None]
+"""Told the kind and the text of what a person should know."""
+
+
+class SourceBody(Protocol):
+    state: str
+    """One word for the status page."""
+
+    def run(self, stopping: Stopping) -> None:
+        """Hand frames over until the station stops."""
+        ...
+
+
+def png_bytes(image: Image) -> bytes:
+    """PNG of little compression: what the edge sees is what the camera gave."""
+    done, data = cv2.imencode(".png", image[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    if not done:
+        raise SpoolError(f"a frame of {image.shape} cannot be kept", "look at the camera's settings")
+    return data.tobytes()

@@ -1,0 +1,75 @@
+"""A video file as a source of frames."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+
+from saec.errors import SaecError, SpoolFullError
+from saec.station.settings import VideoSource
+from saec.station.sources.contract import REST, Accept, Refused, png_bytes
+from saec.station.storage.records import NewFrame
+from saec.station.threads import Stopping
+from saec.verdict import Image
+
+
+class Video:
+    """The frames of a video file, once; a frame that the spool refuses is tried again."""
+
+    def __init__(self, settings: VideoSource, accept: Accept, refused: Refused) -> None:
+        self._s, self._accept, self._refused = settings, accept, refused
+        self._stamp = 0
+        self.state = "playing"
+
+    def run(self, stopping: Stopping) -> None:
+        start, self._stamp = time.monotonic(), _stamp(self._s.path)
+        for number, at, image in self._frames():
+            if self._s.realtime:
+                stopping.wait(max(0.0, start + at - time.monotonic()))
+            while not stopping.is_set() and not self._hand_over(image, number):
+                stopping.wait(REST)
+            if stopping.is_set():
+                return
+        self.state = "ended"
+
+    def _frames(self) -> Iterator[tuple[int, float, Image]]:
+        """Number, seconds from the beginning, and picture."""
+        capture = cv2.VideoCapture(str(self._s.path), cv2.CAP_FFMPEG)
+        if not capture.isOpened():
+            self._refused(self._s.name, f"{self._s.path} is no video that can be read")
+            return
+        rate, number = capture.get(cv2.CAP_PROP_FPS) or 25.0, 0
+        try:
+            while True:
+                read, image = capture.read()
+                if not read:
+                    return
+                if number % self._s.every == 0:
+                    yield number, number / rate, image[..., ::-1]  # type: ignore[misc]
+                number += 1
+        finally:
+            capture.release()
+
+    def _hand_over(self, image: Image, number: int) -> bool:
+        frame = NewFrame(
+            line=self._s.line,
+            source=self._s.name,
+            key=f"{self._s.name}/{self._s.path.name}@{self._stamp}/{number}",
+            suffix=".png",
+            captured=time.time(),
+        )
+        try:
+            self._accept(frame, png_bytes(image))
+        except SpoolFullError:  # counted already
+            return False
+        except SaecError as e:
+            self._refused(self._s.name, str(e))
+        return True
+
+
+def _stamp(path: Path) -> int:
+    """A file's time in ns: another video under the same name is another."""
+    return path.stat().st_mtime_ns if path.exists() else 0
