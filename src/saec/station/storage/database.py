@@ -10,7 +10,7 @@ from pathlib import Path
 
 from saec.errors import SpoolError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS frames (
@@ -76,7 +76,8 @@ def open_database(path: Path) -> sqlite3.Connection:
         (version,) = db.execute("PRAGMA user_version").fetchone()
         if version not in (0, SCHEMA_VERSION):
             raise SpoolError(
-                f"{path} is of version {version}, this saec reads {SCHEMA_VERSION}", "upgrade saec"
+                f"{path} is of version {version}, this saec reads {SCHEMA_VERSION}",
+                "run the saec that made it, or name another data folder",
             )
         db.executescript(_SCHEMA)
         if version == 0:  # else nothing is written, so that a station starts on a full disk
