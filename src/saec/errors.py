@@ -69,3 +69,7 @@ class SpoolError(SaecError):
 
 class SpoolFullError(SpoolError):
     """A frame was refused: there is no room for it by the stated limits, or on the disk."""
+
+
+class EndedError(SaecError):
+    """A part of a running program has ended that it cannot be without."""

@@ -80,9 +80,9 @@ def running(
     desk = Desk(served, config or ServiceConfig(max_delay=0.0))
     with (
         contextlib.closing(listen(door.listen)) as bound,
-        serving(desk, Tokens(tokens), door, bound) as where,
+        serving(desk, Tokens(tokens), door, bound) as http,
     ):
-        yield where.removesuffix("/v1"), desk
+        yield http.where, desk
 
 
 @contextlib.contextmanager

@@ -94,17 +94,21 @@ def command(
     for package in _NEEDED:
         if find_spec(package) is None:
             raise ExtraError(package, "service")
+    from saec.cli.ending import run_to_the_end
     from saec.service.serve import Door, serve
     from saec.web.logs import configure_logs
 
     configure_logs(log_level)
-    serve(
-        Door(listen, tokens_file, tls_cert, tls_key),
-        CloudConfig(model=model, side=side, device=device, dtype=dtype),
-        [_named(text) for text in adapters],
-        ServiceConfig(
-            batch=batch, queue=queue, max_delay=max_delay_ms / 1000, max_pixels=max_pixels, rate=rate
-        ),
+    config = ServiceConfig(
+        batch=batch, queue=queue, max_delay=max_delay_ms / 1000, max_pixels=max_pixels, rate=rate
+    )
+    run_to_the_end(
+        lambda: serve(
+            Door(listen, tokens_file, tls_cert, tls_key),
+            CloudConfig(model=model, side=side, device=device, dtype=dtype),
+            [_named(text) for text in adapters],
+            config,
+        )
     )
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,15 +62,12 @@ def command(ctx: click.Context, config: Path | None, check: bool, log_level: str
     if check:
         _check(settings)
         return
+    from saec.cli.ending import run_to_the_end
     from saec.station.serve import serve
     from saec.web.logs import configure_logs
 
     configure_logs(log_level)
-    serve(settings)
-    # All is closed and synced; libraries may still hold threads of their own (cameras, inference), which the
-    # interpreter would take down one by one.
-    sys.stderr.flush()
-    os._exit(0)
+    run_to_the_end(lambda: serve(settings))
 
 
 def _check(settings: Settings) -> None:

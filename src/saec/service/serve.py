@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,10 +20,13 @@ from saec.service.desk import Desk
 from saec.service.served import Served
 from saec.web.access import Tokens
 from saec.web.addresses import address, is_loopback
-from saec.web.serving import Patience, Server, listen, wait_for_signal
+from saec.web.serving import Http, Patience, listen
+from saec.web.starting import Signals, start
 
 CONNECTIONS = 1000
 _STEP = 0.05
+_LOOK = 1.0
+"""Seconds between two looks of the main thread at the others."""
 
 log = structlog.get_logger()
 
@@ -50,23 +52,33 @@ def serve(door: Door, model: CloudConfig, adapters: Sequence[tuple[str, str]], c
 
     Raises:
         SaecError: it cannot be started.
+        EndedError: HTTP has ended.
     """
     check(door, config)
     tokens = Tokens(door.tokens)
-    with contextlib.closing(listen(door.listen)) as bound:
+    with Signals() as signals, contextlib.closing(listen(door.listen)) as bound:
         begun = time.monotonic()
-        desk = Desk(Served.load(model, adapters), config)
+        served = start(signals, lambda: Served.load(model, adapters))
+        if served is None:
+            log.warning("told to stop before it had started")
+            return
+        desk = Desk(served, config)
         log.info("loaded", models=list(desk.served.entries), seconds=round(time.monotonic() - begun, 1))
         if (agreement := desk.served.model.agreement) is not None:
             log.info("self-check", found=agreement.text())
-        with serving(desk, tokens, door, bound):
-            wait_for_signal()
+        with serving(desk, tokens, door, bound) as http:
+            while not signals.wait(_LOOK):
+                http.check()
 
 
 @contextlib.contextmanager
-def serving(desk: Desk, tokens: Tokens, door: Door, bound: socket.socket) -> Iterator[str]:
-    """Serve from a thread of its own; at the end what was accepted is finished first. Gives the address."""
-    server = Server(
+def serving(desk: Desk, tokens: Tokens, door: Door, bound: socket.socket) -> Iterator[Http]:
+    """Serve from a thread of its own; at the end what was accepted is finished first.
+
+    Raises:
+        EndedError: it cannot be served.
+    """
+    http = Http(
         uvicorn.Config(
             make_app(desk, tokens),
             log_config=None,
@@ -79,23 +91,16 @@ def serving(desk: Desk, tokens: Tokens, door: Door, bound: socket.socket) -> Ite
             lifespan="off",
             ssl_certfile=door.cert,
             ssl_keyfile=door.key,
-        )
+        ),
+        bound,
     )
-    thread = threading.Thread(target=server.run, args=([bound],), name="saec-http", daemon=True)
-    thread.start()
-    while not server.started:
-        if not thread.is_alive():
-            raise ConfigError(f"{door.listen} cannot be served", "see the log above")
-        time.sleep(_STEP / 10)
-    host, port = bound.getsockname()[:2]
-    where = f"{'https' if door.cert else 'http'}://{host}:{port}/v1"
-    log.info("listening", address=where)
     try:
-        yield where
+        http.start()
+        log.info("listening", address=f"{http.where}/v1")
+        yield http
     finally:
         drain(desk)
-        server.should_exit = True
-        thread.join(10)
+        http.stop()
         desk.close()
         log.info("stopped", unfinished=desk.active)
 

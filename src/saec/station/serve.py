@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import threading
 
 import structlog
 import uvicorn
@@ -14,12 +13,16 @@ from saec.station.line.editions import CloudFor
 from saec.station.settings import Settings
 from saec.station.station import Station
 from saec.web.access import Tokens
-from saec.web.serving import Patience, Server, listen, wait_for_signal
+from saec.web.serving import Http, Patience, listen
+from saec.web.starting import Signals, start
 
 _TURN = 0.0005
 """Seconds after which a thread that computes in Python lets another have the interpreter. A look at a frame
 lets go of it at each call into OpenCV and OpenVINO; at Python's 5 ms a burst of requests would make it wait
 that long each time to have it back."""
+
+_LOOK = 1.0
+"""Seconds between two looks of the main thread at the others."""
 
 log = structlog.get_logger()
 
@@ -29,31 +32,40 @@ def serve(settings: Settings, *, cloud_for: CloudFor | None = None) -> None:
 
     Raises:
         SaecError: it cannot be started.
+        EndedError: HTTP has ended; a station that nobody can reach ends as well.
     """
     sys.setswitchinterval(_TURN)
     tokens = Tokens(settings.station.tokens_file)
-    with contextlib.closing(listen(settings.station.listen)) as bound:
-        station = Station(settings, cloud_for=cloud_for)
-        server = Server(
-            uvicorn.Config(
-                make_app(station, tokens),
-                http=Patience,
-                log_config=None,
-                access_log=False,
-                timeout_keep_alive=5,
-                timeout_graceful_shutdown=5,
-                limit_concurrency=200,
-                server_header=False,
-            )
-        )
+    with Signals() as signals, contextlib.closing(listen(settings.station.listen)) as bound:
+        station = start(signals, lambda: _started(settings, cloud_for))
+        if station is None:
+            log.warning("told to stop before it had started")
+            return
+        http = Http(_http_config(station, tokens), bound)
         try:
-            station.start()
-            thread = threading.Thread(target=server.run, args=([bound],), name="saec-http", daemon=True)
-            thread.start()
-            host, port = bound.getsockname()[:2]
-            log.info("listening", address=f"http://{host}:{port}/")
-            wait_for_signal()
-            server.should_exit = True
-            thread.join(10)
+            http.start()
+            log.info("listening", address=f"{http.where}/")
+            while not signals.wait(_LOOK):
+                http.check()
         finally:
+            http.stop()
             station.stop()
+
+
+def _started(settings: Settings, cloud_for: CloudFor | None) -> Station:
+    station = Station(settings, cloud_for=cloud_for)
+    station.start()
+    return station
+
+
+def _http_config(station: Station, tokens: Tokens) -> uvicorn.Config:
+    return uvicorn.Config(
+        make_app(station, tokens),
+        http=Patience,
+        log_config=None,
+        access_log=False,
+        timeout_keep_alive=5,
+        timeout_graceful_shutdown=5,
+        limit_concurrency=200,
+        server_header=False,
+    )

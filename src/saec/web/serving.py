@@ -1,23 +1,29 @@
-"""A socket to listen on, a server that leaves signals to the main thread, and waiting for one."""
+"""A socket to listen on, and a server in a thread of its own that leaves signals to the main thread."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 import socket
 import threading
-from types import FrameType
 
 import h11
+import structlog
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from saec.errors import ConfigError
+from saec.errors import ConfigError, EndedError
 from saec.web.addresses import address
 
 HEADER_SECONDS = 15.0
 """A request's head must have arrived by then, or its connection is closed."""
+
+_BACKLOG = 2048
+_LOOK = 0.02
+_FAREWELL = 8.0
+"""Seconds that the server is given to end; it itself gives up what is under way after five."""
+
+log = structlog.get_logger()
 
 
 class Patience(H11Protocol):
@@ -59,8 +65,62 @@ class Server(uvicorn.Server):
         yield
 
 
+class Http:
+    """A server in a thread of its own.
+
+    Args:
+        config: of the server.
+        bound: what ``listen`` has given.
+    """
+
+    def __init__(self, config: uvicorn.Config, bound: socket.socket) -> None:
+        self._bound, (host, port) = bound, bound.getsockname()[:2]
+        self.where = f"{'https' if config.is_ssl else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
+        self._server = Server(config)
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="saec-http", daemon=True)
+
+    def start(self) -> None:
+        """Return when requests are answered.
+
+        Raises:
+            EndedError: the server has ended instead.
+        """
+        self._thread.start()
+        while not self._server.started:
+            self.check()
+            self._thread.join(_LOOK)
+
+    def check(self) -> None:
+        """Look whether the server is still there.
+
+        Raises:
+            EndedError: it has ended, and nobody has stopped it.
+        """
+        if not self._thread.is_alive():
+            why = "it has ended" if self._error is None else f"{self._error or type(self._error).__name__}"
+            raise EndedError(
+                f"{self.where} is not served any more: {why}", "look at the log, then start it again"
+            )
+
+    def stop(self) -> None:
+        """Finish the requests that are under way, as far as they end in time."""
+        self._server.should_exit = True
+        if self._thread.ident is not None:
+            self._thread.join(_FAREWELL)
+
+    def _run(self) -> None:
+        try:
+            self._server.run([self._bound])
+        except BaseException as e:  # whatever it is, the main thread ends the program with it
+            self._error = e
+            log.error("http failed", error=repr(e), exc_info=e)
+
+
 def listen(where: str) -> socket.socket:
-    """A socket that is bound to "HOST:PORT".
+    """A socket that listens on "HOST:PORT".
+
+    It listens at once: two sockets may be bound to one port, until one of them listens.
 
     Raises:
         ConfigError: no address, or one that is in use or not this machine's.
@@ -71,25 +131,11 @@ def listen(where: str) -> socket.socket:
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((host, port))
+        bound.listen(_BACKLOG)
     except OSError as e:
         bound.close()
         raise ConfigError(
-            f"{host}:{port} cannot be listened on: {e.strerror}", "choose another address"
+            f"{host}:{port} cannot be listened on: {e.strerror}",
+            "choose another address, or stop the program that has it",
         ) from e
     return bound
-
-
-def wait_for_signal() -> None:
-    """Block until SIGTERM or SIGINT; a second one ends the process at once."""
-    asked = threading.Event()
-
-    def heed(number: int, frame: FrameType | None) -> None:
-        if asked.is_set():
-            raise SystemExit(128 + number)
-        asked.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, heed)
-    # Another thread may be the one that the system interrupts; the interpreter heeds it when this one wakes.
-    while not asked.wait(1.0):
-        pass

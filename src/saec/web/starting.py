@@ -1,0 +1,86 @@
+"""What a program's main thread does: heed signals, from the first moment on, whatever the others do."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+_LOOK = 0.05
+_FAREWELL = 5.0
+"""Seconds that a start is given to end by itself when the program is told to stop meanwhile."""
+
+
+class Signals:
+    """SIGTERM and SIGINT within its context, which the main thread enters; a second one ends the process."""
+
+    def __init__(self) -> None:
+        self._asked = threading.Event()
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Signals:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._before[number] = signal.signal(number, self._heed)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    @property
+    def asked(self) -> bool:
+        """Whether the program is to stop."""
+        return self._asked.is_set()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for so long, or until the program is to stop; whether it is.
+
+        Another thread may be the one that the system interrupts, and the interpreter heeds a signal when this
+        one wakes: wait for a second or so, again and again.
+        """
+        return self._asked.wait(seconds)
+
+    def _heed(self, number: int, frame: FrameType | None) -> None:
+        if self._asked.is_set():
+            os._exit(128 + number)
+        self._asked.set()
+
+
+class _Work(threading.Thread, Generic[T]):
+    """Runs a function once, and keeps what became of it."""
+
+    def __init__(self, work: Callable[[], T]) -> None:
+        super().__init__(name="saec-start", daemon=True)
+        self._work = work
+        self.result: T | None = None
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            self.result = self._work()
+        except BaseException as e:
+            self.error = e
+
+
+def start(signals: Signals, work: Callable[[], T]) -> T | None:
+    """What the work gives; None when the program was told to stop and the work does not end.
+
+    The work (opening lines, loading a model) runs in a thread of its own, since it may compute in C for
+    minutes, or hang on a disk, and the main thread must heed signals meanwhile.
+
+    Raises:
+        Exception: what the work has raised.
+    """
+    thread = _Work(work)
+    thread.start()
+    while thread.is_alive() and not signals.wait(_LOOK):
+        pass
+    thread.join(_FAREWELL if signals.asked else None)
+    if thread.error is not None:
+        raise thread.error
+    return thread.result

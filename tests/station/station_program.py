@@ -1,0 +1,47 @@
+"""A station over the fakes in a process of its own: ``python station_program.py FOLDER PORT [HANG]``.
+
+``tests/pipeline`` must be on PYTHONPATH. With HANG "start" its cloud is never opened: the start hangs.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from pathlib import Path
+
+from pipeline_fakes import FakeDetector, make_line
+from station_fakes import NO_GUARD
+
+from saec import edge
+from saec.cli.ending import run_to_the_end
+from saec.errors import SaecError
+from saec.station.serve import serve
+from saec.station.settings import FileSink, LineSettings, Settings, StationSection
+from saec.station.storage.records import SpoolLimits
+from saec.web.logs import configure_logs
+
+
+def hang(*_: object) -> None:
+    print("hanging", flush=True)
+    threading.Event().wait()
+
+
+def run(folder: Path, port: str, what: str) -> None:
+    edge.open_detector = lambda profile: FakeDetector()  # type: ignore[assignment, return-value]
+    if not (folder / "profile").exists():
+        make_line(folder / "profile")
+    settings = Settings(
+        station=StationSection(data=folder / "data", listen=f"127.0.0.1:{port}"),
+        line=[LineSettings(name="cell", profile=folder / "profile", deadline=20.0, guard=NO_GUARD)],
+        sink=[FileSink(name="log", path=folder / "out")],
+        spool=SpoolLimits(free_gigabytes=0),
+    )
+    configure_logs()
+    serve(settings, cloud_for=hang if what == "start" else lambda _: None)  # type: ignore[arg-type]
+
+
+if __name__ == "__main__":
+    try:
+        run_to_the_end(lambda: run(Path(sys.argv[1]), sys.argv[2], "".join(sys.argv[3:])))
+    except SaecError as e:
+        sys.exit(f"error: {e}")

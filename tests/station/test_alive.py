@@ -1,0 +1,77 @@
+"""A station in a process of its own lives as a whole or not at all, and can be stopped at any moment."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PROGRAM = Path(__file__).with_name("station_program.py")
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
+
+
+@contextmanager
+def station(folder: Path, port: int, hang: str = "", **env: str) -> Iterator[subprocess.Popen[str]]:
+    folder.mkdir(exist_ok=True)
+    paths = os.pathsep.join([str(PROGRAM.parents[1] / "pipeline"), *filter(None, sys.path)])
+    process = subprocess.Popen(
+        [sys.executable, str(PROGRAM), str(folder), str(port), hang],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": paths, **env},
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def events(process: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
+    """What it logs, as it comes."""
+    assert process.stderr is not None
+    return (json.loads(line) for line in process.stderr if line.startswith("{"))
+
+
+def test_of_two_stations_started_together_on_one_port_one_ends_and_says_why(tmp_path: Path) -> None:
+    port = free_port()
+    with station(tmp_path / "a", port) as a, station(tmp_path / "b", port) as b:
+        refused, other = None, None
+        while refused is None:
+            for one, two in ((a, b), (b, a)):
+                try:
+                    one.wait(0.1)
+                except subprocess.TimeoutExpired:
+                    continue
+                refused, other = one, two
+        assert refused.stderr is not None
+        assert f"127.0.0.1:{port} cannot be listened on: Address already in use" in refused.stderr.read()
+        assert refused.returncode == 1
+        assert other is not None
+        assert next(e for e in events(other) if e["event"] == "listening")
+        other.send_signal(signal.SIGTERM)
+        assert other.wait(60) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_start_that_hangs_heeds_a_signal(tmp_path: Path, number: signal.Signals) -> None:
+    with station(tmp_path / "a", 0, "start") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "hanging\n"
+        process.send_signal(number)
+        assert process.wait(60) == 0
+        assert "told to stop" in "".join(e["event"] for e in events(process))

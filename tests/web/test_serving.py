@@ -1,0 +1,83 @@
+"""A socket belongs to one program; a server that has ended is missed; a start can be interrupted."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from contextlib import closing
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+
+from saec.errors import ConfigError, EndedError
+from saec.web import starting
+from saec.web.serving import Http, listen
+from saec.web.starting import Signals, start
+
+
+async def app(scope: Any, receive: Any, send: Any) -> None:
+    await send({"type": "http.response.start", "status": 204})
+    await send({"type": "http.response.body"})
+
+
+def test_of_two_who_listen_on_one_port_the_second_is_refused() -> None:
+    with closing(listen("127.0.0.1:0")) as first:
+        where = f"127.0.0.1:{first.getsockname()[1]}"
+        with pytest.raises(ConfigError, match=f"{where} cannot be listened on: Address already in use"):
+            listen(where)
+    listen(where).close()  # a port that was left is free at once
+
+
+def http(bound: Any, **how: Any) -> Http:
+    return Http(uvicorn.Config(app, log_config=None, lifespan="off", **how), bound)
+
+
+def test_a_server_that_has_started_answers_and_one_that_ends_is_missed() -> None:
+    with closing(listen("127.0.0.1:0")) as bound:
+        server = http(bound)
+        server.start()
+        assert httpx.get(server.where, trust_env=False).status_code == 204
+        server.check()
+        server.stop()
+        with pytest.raises(EndedError, match="is not served any more"):
+            server.check()
+
+
+def test_a_server_that_cannot_start_says_why() -> None:
+    bound = listen("127.0.0.1:0")
+    server = http(bound)
+    bound.close()
+    with pytest.raises(EndedError, match="Bad file descriptor"):
+        server.start()
+    server.stop()
+
+
+def test_work_that_hangs_is_left_when_the_program_is_told_to_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(starting, "_FAREWELL", 0.01)
+    release = threading.Event()
+
+    def hang() -> str:
+        os.kill(os.getpid(), signal.SIGTERM)
+        release.wait(60)
+        return "done"
+
+    before = signal.getsignal(signal.SIGTERM)
+    with Signals() as signals:
+        assert start(signals, hang) is None
+        assert signals.asked
+    release.set()
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_work_gives_its_result_or_its_error() -> None:
+    def fail() -> str:
+        raise ConfigError("no line")
+
+    with Signals() as signals:
+        assert start(signals, lambda: "done") == "done"
+        with pytest.raises(ConfigError, match="no line"):
+            start(signals, fail)
+        assert not signals.asked
