@@ -157,7 +157,7 @@ def test_a_full_disk_is_an_error_of_its_own_and_leaves_no_file(
 def test_a_transaction_that_fails_changes_nothing(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
     seq = spool.accept(new("a"), b"1").seq
 
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise sqlite3.OperationalError("database or disk is full")
 
     monkeypatch.setattr(spool, "_alarm", broken)

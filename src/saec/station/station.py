@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import structlog
@@ -98,7 +99,8 @@ class Station:
         bodies += [("retention", self._sweep), ("clouds", self._identify)]
         for source in self.settings.source:
             data = self.settings.station.data
-            body = open_source(source, self.accept, self.refused, self.spool.alarm, data)
+            alarm = partial(self.spool.alarm, about=source.name)
+            body = open_source(source, self.accept, self.refused, alarm, data)
             self.sources[source.name] = body
             bodies.append((f"source-{source.name}", body.run))
         return [Watched(name, body, self._stopping, self._failed) for name, body in bodies]
@@ -158,7 +160,7 @@ class Station:
                 self.spool.count(f"refused:{source}", self._uncounted[source])
                 self._uncounted[source] = 0
                 if source not in self._full:
-                    self.spool.alarm("refused", f"{source}: {reason}")
+                    self.spool.alarm("refused", f"{source}: {reason}", about=source)
                     self._full.add(source)
             except sqlite3.OperationalError as e:
                 log.error("refusal not counted yet", source=source, error=str(e))
@@ -180,7 +182,7 @@ class Station:
                 self.spool.failed(numbers)
                 log.warning("sink failed", sink=name, error=str(e), again_in=pause)
                 if not told:
-                    self.spool.alarm("sink", f"{name}: {e}")
+                    self.spool.alarm("sink", f"{name}: {e}", about=name)
                 told = True
                 stopping.wait(pause)
                 pause = min(2 * pause, _SINK_LONGEST)
@@ -226,7 +228,7 @@ class Station:
     def _failed(self, name: str, error: BaseException) -> None:
         log.error("thread failed", thread=name, error=repr(error), exc_info=error)
         try:
-            self.spool.alarm("thread", f"{name}: {error!r}")
+            self.spool.alarm("thread", f"{name}: {error!r}", about=name)
         except Exception as e:  # the spool itself is what fails; the log has said so
             log.error("alarm lost", error=repr(e))
 

@@ -111,13 +111,15 @@ class Editions:
             edition = self.at(state.current)
             beside = None if state.shadow is None else self.at(state.shadow)
         except Exception as e:
-            self._spool.alarm("version-failed", f"{self._line.name}: version {state.current}: {e}")
+            name = self._line.name
+            self._spool.alarm("version-failed", f"{name}: version {state.current}: {e}", about=name)
             self._log.error("version failed", version=state.current, error=str(e))
         else:
             if edition is not self.current:
                 role = edition.judges.rules.role
                 self._log.info("version", version=edition.number, before=self.current.number, cloud=role)
                 if self.current.judges.rules.role == "fused" and role != "fused":
-                    self._spool.alarm("cloud-untrusted", f"{self._line.name}: {_UNTRUSTED}")
+                    name = self._line.name
+                    self._spool.alarm("cloud-untrusted", f"{name}: {_UNTRUSTED}", about=name)
             self.current, self.shadow = edition, beside
         self._state = state

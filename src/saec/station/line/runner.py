@@ -220,7 +220,8 @@ class LineRunner:
         before = edition.drift.state.alarm
         state = edition.drift.update(seen.opinion.score)
         if before is None and state.alarm is not None:
-            self._spool.alarm("drift", f"{self.settings.name}: {state.sentence()}")
+            name = self.settings.name
+            self._spool.alarm("drift", f"{name}: {state.sentence()}", about=name)
 
     # deadlines
 

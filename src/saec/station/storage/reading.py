@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from saec.errors import SpoolError
+from saec.station.storage.alarms import read_alarms
 from saec.station.storage.records import Alarm, Delivery, Held
 from saec.verdict import Explanation, Verdict
 
@@ -107,13 +108,9 @@ class SpoolReader:
         ]
 
     def alarms(self, most: int = 50, *, after: int = 0) -> list[Alarm]:
-        """The latest alarms, newest first."""
+        """The alarms that came last, newest first; ``after`` leaves out those up to this n."""
         with self._lock:
-            rows = self._db.execute(
-                "SELECT n, time, kind, frame, text FROM alarms WHERE n > ? ORDER BY n DESC LIMIT ?",
-                (after, most),
-            ).fetchall()
-        return [Alarm(*row) for row in rows]
+            return read_alarms(self._db, most, after)
 
     def counters(self) -> dict[str, int]:
         with self._lock:

@@ -81,14 +81,28 @@ class Delivery(msgspec.Struct, frozen=True):
     verdict: Verdict
 
 
-class Alarm(msgspec.Struct, frozen=True):
-    """Something that a person should know. ``frame`` is "" where it is about no single frame."""
+class Alarm(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that a person should know; one that comes again within a day is the same alarm.
+
+    Attributes:
+        n: rises each time an alarm comes, also when one comes again.
+        about: the line, source, sink or thread concerned; "" where it is none of them.
+        text: of the last time.
+        frame: the last frame that it was about, or "".
+        frames: the last frames that it was about.
+        count: how often it came.
+        first, last: when, seconds since the epoch.
+    """
 
     n: int
-    time: float
     kind: str
-    frame: str
+    about: str
     text: str
+    frame: str
+    frames: tuple[str, ...]
+    count: int
+    first: float
+    last: float
 
 
 class SpoolLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

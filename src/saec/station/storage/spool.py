@@ -23,6 +23,7 @@ from pathlib import Path
 import msgspec
 
 from saec.errors import SpoolError, SpoolFullError
+from saec.station.storage.alarms import add_to_counter, raise_alarm
 from saec.station.storage.database import is_full, open_beside, open_database, own, sync_folder
 from saec.station.storage.groups import Groups
 from saec.station.storage.images import ImageFiles
@@ -250,9 +251,9 @@ class Spool(SpoolReader):
                 [(sink, seq, state) for sink in self.sinks],
             )
             for kind, text in (*alarms, *_disagreement(earlier, verdict)):
-                self._alarm(db, kind, verdict.id, text)
+                self._alarm(db, kind, text, frame=verdict.id, about=verdict.line)
             label = {0: "good", 1: "defect"}.get(-1 if verdict.label is None else verdict.label, "error")
-            self._count(db, f"verdict:{verdict.line}:{state}:{label}:{verdict.decided_by}", 1)
+            add_to_counter(db, f"verdict:{verdict.line}:{state}:{label}:{verdict.decided_by}", 1)
             self._open_frames -= after == "done"
         with self._counting:
             watches = list(self._watches.get(seq, ()))
@@ -292,24 +293,20 @@ class Spool(SpoolReader):
 
     # what a person should know
 
-    def alarm(self, kind: str, text: str, frame: str = "") -> None:
+    def alarm(self, kind: str, text: str, frame: str = "", about: str = "") -> None:
+        """Raise an alarm; see ``alarms.raise_alarm``."""
         with self._transaction() as db:
-            self._alarm(db, kind, frame, text)
+            self._alarm(db, kind, text, frame=frame, about=about)
 
-    def _alarm(self, db: sqlite3.Connection, kind: str, frame: str, text: str) -> None:
-        values = (self._clock(), kind, frame, text)
-        db.execute("INSERT INTO alarms (time, kind, frame, text) VALUES (?, ?, ?, ?)", values)
+    def _alarm(
+        self, db: sqlite3.Connection, kind: str, text: str, *, frame: str = "", about: str = ""
+    ) -> None:
+        raise_alarm(db, self._clock(), kind, text, frame=frame, about=about)
 
     def count(self, name: str, by: int = 1) -> None:
         """Add to a counter that outlives the process."""
         with self._transaction() as db:
-            self._count(db, name, by)
-
-    def _count(self, db: sqlite3.Connection, name: str, by: int) -> None:
-        db.execute(
-            "INSERT INTO counters VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + ?",
-            (name, by, by),
-        )
+            add_to_counter(db, name, by)
 
     def depth(self) -> dict[str, int]:
         """Frames by state short of done, deliveries by sink, bytes of images."""
@@ -347,7 +344,7 @@ class Spool(SpoolReader):
         deleted = 0
         while True:
             with self._transaction() as db:
-                db.execute("DELETE FROM alarms WHERE time < ?", (before,))
+                db.execute("DELETE FROM alarms WHERE last < ?", (before,))
                 step = db.execute(
                     "DELETE FROM frames WHERE seq IN (SELECT seq FROM frames WHERE image = '' "
                     "AND accepted < ? AND state = 'done' AND NOT EXISTS "
@@ -373,7 +370,7 @@ class Spool(SpoolReader):
             gone = db.execute(f"DELETE FROM outbox WHERE sink NOT IN ({marks})", self.sinks).rowcount
             if gone:
                 text = f"{gone} deliveries to sinks that are no longer in the settings were dropped"
-                self._alarm(db, "deliveries-dropped", "", text)
+                self._alarm(db, "deliveries-dropped", text)
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

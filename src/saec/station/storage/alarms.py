@@ -1,0 +1,88 @@
+"""What a person should know: alarms, folded by kind, and counters that outlive the process.
+
+An alarm that comes again and again is one row: what it is about, how often, when first and when last. A
+device that fails each second so makes no row a second, and what is rare is not pushed out of sight.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from saec.station.storage.records import Alarm
+
+SPELL = 86400.0
+"""Seconds after which an alarm that comes again makes a row of its own: another spell, another first time."""
+
+ALARMS_KEPT = 2000
+"""Rows; beyond it the alarm that has not come for the longest goes."""
+
+FRAMES_NAMED = 20
+"""Of the frames that an alarm is about, so many are named, the latest last."""
+
+_LONGEST_TEXT = 2000
+
+
+def raise_alarm(
+    db: sqlite3.Connection, now: float, kind: str, text: str, *, frame: str = "", about: str = ""
+) -> None:
+    """Note an alarm, in the row of its spell where there is one; its ``n`` rises, as that of a new one.
+
+    Args:
+        db: in a transaction.
+        now: seconds since the epoch.
+        kind: one word or two, as "disagreement".
+        text: one sentence, with the remedy.
+        frame: id of the frame that it is about, or "".
+        about: the line, source, sink or thread concerned; alarms about different things are not folded.
+    """
+    row = db.execute(
+        "SELECT n, first, last, count, frames FROM alarms WHERE kind = ? AND about = ? "
+        "ORDER BY n DESC LIMIT 1",
+        (kind, about),
+    ).fetchone()
+    first, count, frames = now, 0, ""
+    if row is not None and abs(now - row[2]) <= SPELL:
+        first, count, frames = row[1], row[3], row[4]
+        db.execute("DELETE FROM alarms WHERE n = ?", (row[0],))
+    named = " ".join([*frames.split(), *frame.split()][-FRAMES_NAMED:])
+    values = (kind, about, text[:_LONGEST_TEXT], named, count + 1, first, now)
+    n = db.execute(
+        "INSERT INTO alarms (kind, about, text, frames, count, first, last) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        values,
+    ).lastrowid
+    if count == 0 and n is not None:
+        db.execute(
+            "DELETE FROM alarms WHERE n <= (SELECT n FROM alarms ORDER BY n DESC LIMIT 1 OFFSET ?)",
+            (ALARMS_KEPT,),
+        )
+
+
+def read_alarms(db: sqlite3.Connection, most: int, after: int) -> list[Alarm]:
+    """The alarms that came last, newest first, of those beyond ``after`` in n."""
+    rows = db.execute(
+        "SELECT n, kind, about, text, frames, count, first, last FROM alarms WHERE n > ? "
+        "ORDER BY n DESC LIMIT ?",
+        (after, most),
+    ).fetchall()
+    return [
+        Alarm(
+            n=n,
+            kind=kind,
+            about=about,
+            text=text,
+            frame=(frames.split() or [""])[-1],
+            frames=tuple(frames.split()),
+            count=count,
+            first=first,
+            last=last,
+        )
+        for n, kind, about, text, frames, count, first, last in rows
+    ]
+
+
+def add_to_counter(db: sqlite3.Connection, name: str, by: int) -> None:
+    """Add to a counter; one that is new begins at 0."""
+    db.execute(
+        "INSERT INTO counters VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + ?",
+        (name, by, by),
+    )
