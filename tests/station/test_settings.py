@@ -144,3 +144,13 @@ def test_names_are_unique_and_lines_needed(folder: Path) -> None:
         read_settings(write(folder, "[station]\nname = 'x'\n"))
     with pytest.raises(ConfigError, match="cannot be read"):
         read_settings(folder / "gone.toml")
+
+
+def test_a_file_that_windows_saved_is_read_as_it_was_written(folder: Path) -> None:
+    path = folder / "station.toml"
+    for data in (b"\xef\xbb\xbf" + GOOD.replace("\n", "\r\n").encode(), GOOD.encode("utf-16")):
+        path.write_bytes(data)
+        assert read_settings(path).station.name == "cell-3"
+    path.write_bytes(GOOD.replace("plc", "früh").encode("latin-1"))
+    with pytest.raises(ConfigError, match="not UTF-8: byte 0xFC in line 19"):
+        read_settings(path)

@@ -49,6 +49,14 @@ def test_a_token_is_known_by_its_hash_alone(path):
         assert tokens.name(header) is None
 
 
+def test_a_byte_order_mark_before_the_tokens_is_no_token(path):
+    path.write_bytes(b"\xef\xbb\xbf" + f"line-1 {digest('one')}\r\n".encode())
+    assert Tokens(path).name("Bearer one") == "line-1"
+    path.write_bytes(f"# Gehäuse\nline-1 {digest('one')}".encode("latin-1"))
+    with pytest.raises(ConfigError, match="not UTF-8: byte 0xE4 in line 1"):
+        Tokens(path)
+
+
 def test_tokens_are_rotated_without_a_restart_and_a_slip_locks_nobody_out(path):
     tokens = Tokens(path)
     _rewrite(path, f"line-1 {digest('new')}\n")

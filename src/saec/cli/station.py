@@ -71,6 +71,7 @@ def command(ctx: click.Context, config: Path | None, check: bool, log_level: str
 
 
 def _check(settings: Settings) -> None:
+    from saec.connecting import shown
     from saec.line import LineProfile
     from saec.web.access import Tokens
 
@@ -81,7 +82,7 @@ def _check(settings: Settings) -> None:
     for kind, entries in (("source", settings.source), ("sink", settings.sink)):
         for entry in entries:
             click.echo(f"{kind} {entry.name}: {type(entry).__name__}")
-    click.echo(f"cloud: {'none' if settings.cloud is None else settings.cloud.url}")
+    click.echo(f"cloud: {'none' if settings.cloud is None else shown(settings.cloud.url)}")
     click.echo(f"data: {settings.station.data}; page: http://{settings.station.listen}/")
     click.echo("the settings are sound")
 

@@ -8,6 +8,7 @@ import msgspec
 
 from saec.cloud.posting import Poster
 from saec.config import Card, RemoteConfig
+from saec.connecting import shown
 from saec.errors import ConfigError, LinkError
 from saec.prompts import PROMPTS
 
@@ -41,13 +42,13 @@ def introduced(remote: RemoteConfig, name: str | None) -> tuple[str, RemoteConfi
         try:
             models = msgspec.convert(poster.get("models"), _Models).data
         except msgspec.ValidationError as e:
-            raise LinkError(f"{remote.url} does not list its models: {e}", "look at the url") from e
+            raise LinkError(f"{shown(remote.url)} does not list its models: {e}", "look at the url") from e
     known = ", ".join(model.id for model in models)
     if name is None and len(models) != 1:
-        raise ConfigError(f"{remote.url} has {known or 'no model'}", "name one with --cloud-model")
+        raise ConfigError(f"{shown(remote.url)} has {known or 'no model'}", "name one with --cloud-model")
     found = next((model for model in models if name in (None, model.id)), None)
     if found is None:
-        raise ConfigError(f"{remote.url} has no model {name}", f"it has {known or 'none'}")
+        raise ConfigError(f"{shown(remote.url)} has no model {name}", f"it has {known or 'none'}")
     if found.saec is None:
         return found.id, remote
     if found.saec.prompt is not None and found.saec.prompt not in PROMPTS:

@@ -21,7 +21,9 @@ import msgspec
 import tenacity
 
 from saec.config import RemoteConfig
+from saec.connecting import client_context, shown
 from saec.errors import AnswerError, ConfigError, LinkError
+from saec.texts import read_token
 
 RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
 _FRAME = frozenset({400, 413, 415, 422})
@@ -78,16 +80,17 @@ class Poster:
     """
 
     def __init__(self, remote: RemoteConfig, sleep: Callable[[float], None] = time.sleep) -> None:
-        self._url, self._timeout, self._retries = _address(remote.url), remote.timeout, remote.retries
+        url = _address(remote.url)
+        self._url, self._timeout, self._retries = shown(url), remote.timeout, remote.retries
         self._sleep = sleep
         headers = {"Content-Type": "application/json"}
         if remote.token_file is not None:
-            headers["Authorization"] = f"Bearer {_secret(remote.token_file)}"
+            headers["Authorization"] = f"Bearer {read_token(Path(remote.token_file))}"
         # No proxy, and no password file, of the environment: the images go where the settings say.
         self._client = httpx.Client(
-            base_url=self._url,
+            base_url=url,
             headers=headers,
-            verify=_trusted(self._url, remote.ca_file),
+            verify=_trusted(url, remote.ca_file),
             limits=httpx.Limits(max_connections=remote.concurrency),
             trust_env=False,
         )
@@ -212,31 +215,16 @@ def _address(text: str) -> str:
     try:
         url = httpx.URL(text)
     except httpx.InvalidURL as e:
-        raise ConfigError(f"{text} is no address: {e}", "name it as https://host:port/v1") from e
+        raise ConfigError(f"{shown(text)} is no address", "name it as https://host:port/v1") from e
     if url.scheme not in ("http", "https") or not url.host:
-        raise ConfigError(f"{text} is no address of a service", "name it as https://host:port/v1")
+        raise ConfigError(f"{shown(text)} is no address of a service", "name it as https://host:port/v1")
     if url.userinfo:
         raise ConfigError(f"the address of {url.host} holds a password", "put a token into a file")
     return text.rstrip("/")
 
 
-def _secret(path: str) -> str:
-    try:
-        secret = Path(path).read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError) as e:
-        raise ConfigError(f"{path} cannot be read: {e}", "give a file that holds the token alone") from e
-    if not secret or not secret.isascii() or not secret.isprintable() or " " in secret:
-        raise ConfigError(f"{path} holds no token", "put the token alone into it, one word")
-    return secret
-
-
 def _trusted(url: str, path: str | None) -> ssl.SSLContext:
     """Whom to trust; nobody where there is no TLS, as the system's certificates take long to read."""
-    tls = httpx.URL(url).scheme == "https"
-    context = ssl.create_default_context() if tls else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    if path is not None:
-        try:
-            context.load_verify_locations(path)
-        except (OSError, ssl.SSLError) as e:
-            raise ConfigError(f"{path}: no certificates: {e}", "give a PEM file") from e
-    return context
+    if httpx.URL(url).scheme == "https" or path is not None:
+        return client_context(None if path is None else Path(path))
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

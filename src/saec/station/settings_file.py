@@ -15,6 +15,7 @@ import msgspec
 from saec.errors import ConfigError
 from saec.station.checking import contradictions
 from saec.station.settings import CloudSettings, LineSettings, Settings, StationSection
+from saec.texts import read_text
 
 
 def read_settings(path: Path) -> Settings:
@@ -23,10 +24,7 @@ def read_settings(path: Path) -> Settings:
     Raises:
         ConfigError: names the line of the file and the remedy.
     """
-    try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as e:
-        raise ConfigError(f"{path} cannot be read: {e}", "give a TOML file in UTF-8") from e
+    text = read_text(path, remedy="give a TOML file in UTF-8")
     try:
         plain = tomllib.loads(text)
     except tomllib.TOMLDecodeError as e:

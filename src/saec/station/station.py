@@ -13,6 +13,7 @@ from typing import Any
 
 import structlog
 
+from saec.connecting import shown
 from saec.errors import LinkError, SpoolFullError
 from saec.station.clouds import Clouds
 from saec.station.line.editions import CloudFor
@@ -245,7 +246,7 @@ class Station:
             "sources": {name: source.state for name, source in self.sources.items()},
             "lines": {name: runner.status() for name, runner in self.runners.items()},
             "threads": {t.name: {"alive": t.alive, "failures": t.failures} for t in self.threads},
-            "cloud": None if self.settings.cloud is None else self.settings.cloud.url,
+            "cloud": None if self.settings.cloud is None else shown(self.settings.cloud.url),
         }
 
     def problems(self) -> Sequence[str]:

@@ -11,6 +11,7 @@ import threading
 from pathlib import Path
 
 from saec.errors import ConfigError
+from saec.texts import read_text
 
 _LINE = re.compile(r"([A-Za-z0-9][\w.-]{0,62})\s+([0-9a-f]{64})")
 
@@ -77,10 +78,7 @@ class Tokens:
 
 def _read(path: Path) -> dict[str, str]:
     """sha256 -> name."""
-    try:
-        lines = path.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as e:
-        raise ConfigError(f"{path} cannot be read: {e}", "give a file of lines NAME SHA256") from e
+    lines = read_text(path, remedy="give a file of lines NAME SHA256").splitlines()
     names: dict[str, str] = {}
     for number, line in enumerate(lines, start=1):
         text = line.split("#", 1)[0].strip()

@@ -1,0 +1,127 @@
+"""What each client needs to connect: whom it trusts, why it could not, and how its address is shown."""
+
+from __future__ import annotations
+
+import re
+import socket
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from saec.errors import ConfigError
+
+_HIDDEN = "***"
+_VERIFY = {
+    9: "its certificate is not valid yet; is the clock right?",
+    10: "its certificate has expired",
+    18: "its certificate is signed by itself, and no CA that is trusted here knows it",
+    19: "its certificate is from a CA that is not trusted here",
+    20: "its certificate is from a CA that is not trusted here",
+    21: "its certificate is from a CA that is not trusted here",
+    62: "its certificate is for another host name",
+    64: "its certificate is for another address",
+}
+"""What OpenSSL's codes of a certificate that fails mean."""
+
+_NOT_TRUSTED = (18, 19, 20, 21)
+_NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG")
+
+
+def shown(url: str, *, path: bool = True) -> str:
+    """A URL as it may stand in an alarm, a log or on a page: without user, password and values of a query.
+
+    Args:
+        path: whether its path may be shown; that of a webhook is a secret with some receivers.
+    """
+    try:
+        parts = urlsplit(url)
+        ported = f":{parts.port}" if parts.port is not None else ""
+        host = parts.hostname or ""
+        whole = bool(parts.scheme and parts.netloc) and "@" not in parts.path + parts.query + parts.fragment
+    except ValueError:  # of brackets, or of a port that is no number
+        whole = False
+    if not whole:  # no address, or one whose password holds a slash: who knows what is secret in it
+        return _HIDDEN if "@" in url else re.split(r"[?#]", url, maxsplit=1)[0][:200]
+    user = f"{_HIDDEN}@" if "@" in parts.netloc else ""
+    place = f"{parts.scheme}://{user}{f'[{host}]' if ':' in host else host}{ported}"
+    if not path:
+        return place
+    query = "&".join(f"{pair.partition('=')[0]}={_HIDDEN}" for pair in parts.query.split("&") if pair)
+    return f"{place}{parts.path}{f'?{query}' if query else ''}"
+
+
+def client_context(
+    ca_file: Path | None = None, certificate: Path | None = None, key: Path | None = None
+) -> ssl.SSLContext:
+    """TLS of a client: the system's CAs and one's own, and who the client itself is.
+
+    Args:
+        ca_file: PEM file of CAs to trust beside the system's.
+        certificate, key: PEM files by which the client shows who it is; the key may stand in the first.
+
+    Raises:
+        ConfigError: a file that holds no such thing.
+    """
+    context = ssl.create_default_context()
+    if ca_file is not None:
+        try:
+            context.load_verify_locations(ca_file)
+        except (OSError, ssl.SSLError) as e:
+            raise ConfigError(f"{ca_file}: no certificates: {_plain(e)}", "give a PEM file") from e
+    if certificate is not None:
+        try:
+            context.load_cert_chain(certificate, key, password=lambda: "")  # never asks at a terminal
+        except (OSError, ssl.SSLError) as e:
+            names = f"{certificate}{'' if key is None else f' with {key}'}"
+            remedy = "give PEM files of a certificate and of its key, which has no password"
+            raise ConfigError(f"{names}: no certificate with its key: {_plain(e)}", remedy) from e
+    return context
+
+
+def _plain(error: OSError) -> str:
+    return error.strerror or getattr(error, "reason", None) or str(error)
+
+
+def why(error: BaseException) -> tuple[str, str]:
+    """Why a connection could not be made or broke, and what to do; looks through what a library wraps."""
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            what = _VERIFY.get(cause.verify_code, f"its certificate fails: {cause.verify_message}")
+            remedy = "name its CA in ca_file" if cause.verify_code in _NOT_TRUSTED else "mend its certificate"
+            return what, remedy
+        if isinstance(cause, ssl.SSLError):
+            return _tls(cause)
+        if isinstance(cause, socket.gaierror):
+            return "the host's name is not known", "look at the name, and at this machine's name server"
+        if isinstance(cause, ConnectionRefusedError):
+            return "nothing listens there (connection refused)", "start the other side, or look at the port"
+        if isinstance(cause, (ConnectionResetError, BrokenPipeError)):
+            return "it has closed the connection", "look at the other side; does the port want TLS?"
+        if isinstance(cause, TimeoutError):
+            return "no answer in time", "look at the network and at the other side"
+        if isinstance(cause, OSError):
+            return _plain(cause), "look at the network and at the other side"
+    kind = type(error).__name__
+    if "Timeout" in kind:
+        return "no answer in time", "look at the network and at the other side"
+    return f"the connection failed ({kind})", "look at the other side; does the port want TLS?"
+
+
+def _tls(error: ssl.SSLError) -> tuple[str, str]:
+    reason = error.reason or ""
+    if reason in _NO_TLS or isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
+        return f"it speaks no TLS on this port ({reason or 'closed'})", "look at the port, or leave TLS out"
+    if "CERTIFICATE_REQUIRED" in reason or "HANDSHAKE_FAILURE" in reason or "BAD_CERTIFICATE" in reason:
+        return f"it refuses this client ({reason})", "look at the client's certificate and key"
+    return f"TLS fails ({reason or error})", "look at the certificates of both sides"
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An exception and those that it was raised from, the innermost first."""
+    chain: list[BaseException] = []
+    now: BaseException | None = error
+    while now is not None and now not in chain:
+        chain.append(now)
+        now = now.__cause__ or now.__context__
+    return iter(reversed(chain))

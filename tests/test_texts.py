@@ -1,0 +1,91 @@
+"""A small text file is read as what its author saw, whatever the editor put around it."""
+
+from __future__ import annotations
+
+import codecs
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from saec.errors import ConfigError, DataError
+from saec.texts import decoded, read_secret, read_text, read_token
+
+
+@given(st.text(st.characters(exclude_characters="\ufeff", exclude_categories=["Cs"])))
+def test_a_text_is_the_same_under_every_mark(text: str) -> None:
+    for data in (text.encode(), codecs.BOM_UTF8 + text.encode(), text.encode("utf-16")):
+        assert decoded(data, "x") == text
+
+
+@given(st.binary(max_size=40))
+def test_any_bytes_are_a_text_or_an_error_that_names_the_file(data: bytes) -> None:
+    refused: DataError | None = None
+    try:
+        decoded(data, "list.csv", error=DataError)
+    except DataError as e:
+        refused = e
+    assert refused is None or ("list.csv" in refused.what and "UTF-8" in refused.remedy)
+
+
+def test_what_cannot_be_read_is_named_with_the_byte_or_the_reason(tmp_path: Path) -> None:
+    path = tmp_path / "settings"
+    path.write_bytes("eins\nGehäuse".encode("latin-1"))
+    with pytest.raises(ConfigError, match="settings is not UTF-8: byte 0xE4 in line 2"):
+        read_text(path)
+    path.write_bytes(codecs.BOM_UTF16_LE + b"x")
+    with pytest.raises(ConfigError, match="UTF-16"):
+        read_text(path)
+    with pytest.raises(ConfigError, match="longer than 2 bytes"):
+        read_text(path, most=2)
+    with pytest.raises(DataError, match="gone cannot be read: No such file"):
+        read_text(tmp_path / "gone", error=DataError)
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_text(tmp_path / "a\0b")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"secret",
+        b"secret\n",
+        b"secret\r\n",
+        b"  secret \n\n",
+        codecs.BOM_UTF8 + b"secret\r\n",
+        "secret\r\n".encode("utf-16"),
+    ],
+)
+def test_a_token_is_its_word_alone(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "token"
+    path.write_bytes(data)
+    assert read_token(path) == read_secret(path) == "secret"
+
+
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (b"", "is empty"),
+        (codecs.BOM_UTF8 + b"\r\n", "is empty"),
+        ("gehäuse".encode(), "holds no token"),
+        ("gehäuse".encode("latin-1"), "not UTF-8"),
+        (b"two words", "holds no token"),
+        (b"two\nlines", "more than one line"),
+        (b"a\x00b", "more than one line"),
+    ],
+)
+def test_what_a_header_cannot_carry_is_refused_and_never_shown(
+    tmp_path: Path, data: bytes, what: str
+) -> None:
+    path = tmp_path / "token"
+    path.write_bytes(data)
+    with pytest.raises(ConfigError, match=what) as e:
+        read_token(path)
+    assert "token" in e.value.what
+    assert all(word not in str(e.value) for word in ("gehäuse", "words", "lines "))
+
+
+def test_a_password_may_be_a_phrase_in_any_letters(tmp_path: Path) -> None:
+    path = tmp_path / "password"
+    path.write_text("Gehäuse 4\n", "utf-8")
+    assert read_secret(path) == "Gehäuse 4"
