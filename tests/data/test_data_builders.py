@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 
 from saec import prompts
 from saec.data import build_holdout as holdout_module
-from saec.data import images
 from saec.data.build_holdout import build_holdout
 from saec.data.build_ksdd2 import build_ksdd2
 from saec.data.build_sft import build_sft, split
 from saec.data.building import Source
 from saec.data.dataset import open_dataset
+from saec.data.files import find_images
 from saec.data.items import Item
 from saec.data.manifest import Manifest, check_disjoint
 from saec.data.parts import PartIds
@@ -95,7 +95,7 @@ def test_holdout_is_the_same_whatever_the_listing(
     assert set(files(build("other", seed=4))) != set(first)
     with monkeypatch.context() as patch:
         shuffle_listings(patch)
-        assert images.find_images(mvtec) == sorted(images.find_images(mvtec))
+        assert find_images(mvtec) == sorted(find_images(mvtec))
         second = build("second")
     assert files(second) == first
 

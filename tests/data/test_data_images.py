@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from saec.data import images
-from saec.data.images import SUFFIXES, decode, decode_native, find_images, read_image, read_mask
-from saec.errors import ConfigError, DataError, ImageError
+from saec.data.images import SUFFIXES, decode, decode_native, read_image, read_mask
+from saec.errors import ConfigError, ImageError
 
 
 def smooth(height: int = 24, width: int = 36) -> NDArray[np.uint8]:
@@ -254,33 +254,6 @@ def test_read_image_names_the_path(tmp_path: Path) -> None:
     path = tmp_path / "Prüfling 検査.png"
     path.write_bytes(encode(smooth(), "PNG"))
     np.testing.assert_array_equal(read_image(path), smooth())
-
-
-def test_find_images_sorted_linked_and_without_loops(tmp_path: Path) -> None:
-    root = tmp_path / "root"
-    away = tmp_path / "away"
-    (root / "b").mkdir(parents=True)
-    away.mkdir()
-    for path in [root / "z.PNG", root / "a.jpg", root / "b" / "ä.tif", away / "far.png", root / "notes.txt"]:
-        path.write_bytes(b"")
-    (root / ".hidden.png").write_bytes(b"")
-    (root / "away").symlink_to(away)
-    (root / "loop").symlink_to(root)
-    (away / "back").symlink_to(root)
-    (root / "self.png").symlink_to(root / "self.png")
-    (root / "gone.png").symlink_to(root / "nowhere.png")
-    got = [p.relative_to(root).as_posix() for p in find_images(root)]
-    assert got == ["a.jpg", "away/far.png", "b/ä.tif", "gone.png", "self.png", "z.PNG"]
-    with pytest.raises(ImageError):
-        read_image(root / "self.png")
-
-
-def test_find_images_of_a_file_and_of_nothing(tmp_path: Path) -> None:
-    path = tmp_path / "one.dat"
-    path.write_bytes(b"")
-    assert find_images(path) == [path]
-    with pytest.raises(DataError):
-        find_images(tmp_path / "none")
 
 
 def test_suffixes_cover_what_pillow_opens() -> None:

@@ -11,7 +11,7 @@ from pipeline_fakes import CALIBRATION, FUSED, FakeCloud, Frames, make_line
 
 from saec.config import BudgetConfig, CloudConfig, CostConfig
 from saec.data.dataset import open_dataset
-from saec.data.images import find_images
+from saec.data.files import find_images
 from saec.errors import ConfigError
 from saec.line import LineProfile
 from saec.pipeline.calibrating import Wish, recalibrate

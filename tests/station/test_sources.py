@@ -71,6 +71,20 @@ def test_a_file_is_read_when_it_has_settled_and_once(tmp_path: Path) -> None:
     assert (tmp_path / "data" / "taken" / "src" / "sub" / "a.png").read_bytes() == png(1)
 
 
+def test_thumbnails_of_a_file_server_are_no_frames(tmp_path: Path) -> None:
+    taken = Taken()
+    source = folder(tmp_path, taken, after="keep")
+    for name in ("@eaDir/a.png/THUMB_XL.png", "#recycle/b.png", "sub/@eaDir/c.png", "$RECYCLE.BIN/d.png"):
+        path = tmp_path / "in" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(png(2))
+    (tmp_path / "in" / "a.png").write_bytes(png(1))
+    for now in (0.0, 1.0, 2.0, 3.0):
+        source.look(now)
+    assert [data for _, data in taken.frames] == [png(1)]
+    assert taken.refusals == []
+
+
 @pytest.mark.parametrize(("after", "left"), [("keep", True), ("delete", False), ("move", False)])
 def test_what_becomes_of_a_file(tmp_path: Path, after: str, left: bool) -> None:
     taken = Taken()

@@ -91,7 +91,7 @@ def command(
     saec calibrate lines/bottle mvtec/bottle --alpha 0.05 --stand-ins 60
     """
     from saec.data.dataset import open_dataset
-    from saec.data.images import find_images
+    from saec.data.files import find_images
     from saec.data.parts import PartIds
     from saec.line import LineProfile
     from saec.pipeline.calibrating import Wish, recalibrate

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from saec.data import layouts
 from saec.data.dataset import Dataset
-from saec.data.images import find_images
+from saec.data.files import find_images, subfolders
 from saec.data.items import Item
 from saec.verdict import DEFECT, GOOD
 
@@ -97,7 +97,7 @@ def empty_classes(data: Dataset) -> Iterator[Fault]:
     root = str(data.root)
     if data.layout in ("mvtec", "folders"):
         for folder in layouts.split_folders(data.root).values() or [data.root]:
-            for sub in layouts.subfolders(folder):
+            for sub in subfolders(folder):
                 if not find_images(sub) and sub.name != layouts.GROUND_TRUTH:
                     yield Fault(
                         "error", "empty-class", [str(sub)], "no image in this class", "fill or remove it"

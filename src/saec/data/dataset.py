@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from saec.data import layouts
+from saec.data.files import subfolders
 from saec.data.items import Item, Split
 from saec.data.parts import PartIds
 from saec.errors import DataError
@@ -108,4 +109,4 @@ def categories(root: str | Path) -> list[Path]:
         return [root / name for name in layouts.visa_objects(table)]
     if layouts.detect(root) is not None:
         return [root]
-    return [f for f in layouts.subfolders(root) if layouts.detect(f) is not None] or [root]
+    return [f for f in subfolders(root) if layouts.detect(f) is not None] or [root]

@@ -7,9 +7,7 @@ EXIF orientation. Alpha is dropped and colour profiles are ignored: cameras ofte
 from __future__ import annotations
 
 import io
-import os
 import struct
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from saec.errors import ConfigError, DataError, ImageError
+from saec.errors import ConfigError, ImageError
 from saec.verdict import Image
 
 # fmt: off
@@ -104,49 +102,6 @@ def decode_native(data: bytes, name: str = "") -> NDArray[Any]:
     pixels = _pixels(data, name or "image")
     _to_8bit(pixels[:1, :1], 16, name or "image")  # refuses what `decode` refuses
     return pixels
-
-
-def find_images(root: str | Path) -> list[Path]:
-    """All image files under a folder, sorted by relative path; a single file gives itself.
-
-    Links are followed; a link back to a folder that contains it is passed over. Hidden files and folders and
-    ``__MACOSX`` are no images. Broken links are listed, so that reading them fails aloud.
-
-    Raises:
-        DataError: no such file or folder, or a folder that cannot be listed.
-    """
-    root = Path(root)
-    if root.is_dir():
-        found = _walk(root, frozenset())
-        return sorted(found, key=lambda p: p.relative_to(root).as_posix())
-    if root.exists():
-        return [root]
-    raise DataError(f"{root}: no such file or folder", "check the path")
-
-
-def _walk(folder: Path, above: frozenset[tuple[int, int]]) -> Iterator[Path]:
-    try:
-        status = folder.stat()
-        entries = list(os.scandir(folder))
-    except OSError as e:
-        raise DataError(f"{folder}: {e.strerror or e}", "check the folder's permissions") from e
-    here = (status.st_dev, status.st_ino)
-    if here in above:
-        return
-    for entry in entries:
-        if entry.name.startswith(".") or entry.name == "__MACOSX":
-            continue
-        if _is_dir(entry):
-            yield from _walk(folder / entry.name, above | {here})
-        elif Path(entry.name).suffix.lower() in SUFFIXES:
-            yield folder / entry.name
-
-
-def _is_dir(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link that points to itself
-        return False
 
 
 def _to_8bit(pixels: NDArray[Any], bits: int, name: str) -> Image:

@@ -15,7 +15,8 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
-from saec.data.images import find_images, read_mask
+from saec.data.files import find_images, subfolders
+from saec.data.images import read_mask
 from saec.data.items import SPLITS, Item, Split, is_defect_name, is_good_name
 from saec.errors import DataError
 from saec.verdict import DEFECT, GOOD
@@ -216,12 +217,6 @@ def split_folders(root: Path) -> dict[Split, Path]:
             )
         found[split] = folder
     return found
-
-
-def subfolders(root: Path) -> list[Path]:
-    if not root.is_dir():
-        return []
-    return sorted(p for p in root.iterdir() if not p.name.startswith((".", "__")) and p.is_dir())
 
 
 def describe(root: Path) -> str:

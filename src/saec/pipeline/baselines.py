@@ -19,7 +19,7 @@ import numpy as np
 from saec import __version__
 from saec.config import CloudConfig, FitConfig, GateConfig, RunConfig
 from saec.data.dataset import Dataset, Item, open_dataset
-from saec.data.images import find_images
+from saec.data.files import find_images
 from saec.data.manifest import hash_item
 from saec.edge.fitting import DetectorFit, patch_fit, yolo_fit
 from saec.edge.yolo import YoloRule

@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from saec.data.dataset import Dataset, Item, open_dataset
-from saec.data.images import find_images
+from saec.data.files import find_images
 from saec.data.parts import PartIds
 from saec.errors import DataError
 from saec.verdict import DEFECT

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import structlog
 
-from saec.data.images import SUFFIXES
+from saec.data.files import is_picture, passed_over
 from saec.errors import SaecError, SpoolError, SpoolFullError
 from saec.pipeline.judge import printable
 from saec.station.settings import FolderSource
@@ -56,13 +56,16 @@ class Folder:
         return False
 
     def _files(self) -> dict[Path, tuple[int, int]]:
-        """Image files with their time (ns) and size; a name that begins with a dot is still being written."""
+        """Image files with their time (ns) and size.
+
+        A name that begins with a dot is still being written; thumbnails of file servers are no frames.
+        """
         found: dict[Path, tuple[int, int]] = {}
         for folder, folders, names in os.walk(self._s.path):
-            folders[:] = [name for name in folders if not name.startswith(".")]
+            folders[:] = [name for name in folders if not passed_over(name)]
             for name in names:
                 path = Path(folder) / name
-                if name.startswith(".") or path.suffix.lower() not in SUFFIXES or path.is_symlink():
+                if not is_picture(name) or path.is_symlink():
                     continue
                 try:
                     status = path.stat()
