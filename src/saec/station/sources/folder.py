@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import errno
 import os
-import stat
 import time
 from pathlib import Path
 
@@ -14,8 +14,12 @@ from saec.errors import SaecError, SpoolError, SpoolFullError
 from saec.pipeline.judge import printable
 from saec.station.settings import FolderSource
 from saec.station.sources.contract import LARGEST, REST, Accept, Refused
+from saec.station.sources.opening import ChangedError, Seen, look, read_as_seen
 from saec.station.storage.records import NewFrame
 from saec.station.threads import Stopping
+
+_NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
+"""Want of handles or memory: nothing can be read now, whatever the file."""
 
 log = structlog.get_logger()
 
@@ -25,14 +29,18 @@ class Folder:
 
     A file is read when neither its size nor its time has changed for ``settle`` seconds. Its key is its name,
     time and size, so a file that was accepted just before a crash is not judged again.
+
+    A link, a pipe or a device is no file. A file with a second name (a hard link) is not taken while it has
+    it: whoever may write into the folder could so have any file shown that the station can read.
     """
 
     def __init__(self, settings: FolderSource, accept: Accept, refused: Refused, data: Path) -> None:
         self._s, self._accept, self._refused = settings, accept, refused
         self._moved = data / "taken" / settings.name
         self.state = "watching"
-        self._seen: dict[Path, tuple[tuple[int, int], float]] = {}
-        self._done: set[tuple[Path, tuple[int, int]]] = set()
+        self._seen: dict[Path, tuple[Seen, float]] = {}
+        self._done: set[tuple[Path, Seen]] = set()
+        self._told: set[tuple[Path, Seen]] = set()
 
     def run(self, stopping: Stopping) -> None:
         self._s.path.mkdir(parents=True, exist_ok=True)
@@ -41,62 +49,80 @@ class Folder:
             stopping.wait(REST if full else self._s.poll)
 
     def look(self, now: float) -> bool:
-        """Take every file that has settled; whether the spool refused one."""
+        """Take every file that has settled; whether the source should rest, as one could not be taken now."""
         found = self._files()
-        self._seen = {path: self._seen.get(path, (stamp, now)) for path, stamp in found.items()}
-        self._done &= set(found.items())
-        for path, stamp in sorted(found.items(), key=lambda item: (item[1][0], str(item[0]))):
+        self._seen = {path: self._seen.get(path, (seen, now)) for path, seen in found.items()}
+        here = {(path, _one(seen)) for path, seen in found.items()}
+        self._done &= here
+        self._told = {(path, seen) for path, seen in self._told if found.get(path) == seen}
+        for path, seen in sorted(found.items(), key=lambda item: (item[1].time, str(item[0]))):
             last, since = self._seen[path]
-            if last != stamp:
-                self._seen[path] = (stamp, now)
-            elif now - since >= self._s.settle and (path, stamp) not in self._done:
-                if not self._take(path, stamp):
-                    return True
-                self._done.add((path, stamp))
+            if last != seen:
+                self._seen[path] = (seen, now)
+                continue
+            due = now - since >= self._s.settle and (path, _one(seen)) not in self._done
+            if due and not self._take(path, seen):
+                return True
         return False
 
-    def _files(self) -> dict[Path, tuple[int, int]]:
-        """Image files with their time (ns) and size.
+    def _files(self) -> dict[Path, Seen]:
+        """Image files as they are now.
 
         A name that begins with a dot is still being written; thumbnails of file servers are no frames.
         """
-        found: dict[Path, tuple[int, int]] = {}
+        found: dict[Path, Seen] = {}
         for folder, folders, names in os.walk(self._s.path):
             folders[:] = [name for name in folders if not passed_over(name)]
             for name in names:
                 path = Path(folder) / name
-                if not is_picture(name) or path.is_symlink():
+                if not is_picture(name):
                     continue
-                try:
-                    status = path.stat()
-                except OSError:
-                    continue  # it has gone
-                if stat.S_ISREG(status.st_mode):  # a pipe would be waited for
-                    found[path] = (status.st_mtime_ns, status.st_size)
+                if (seen := look(path)) is not None:
+                    found[path] = seen
         return found
 
-    def _take(self, path: Path, stamp: tuple[int, int]) -> bool:
-        """Hand one file over; False where there is no room for it now."""
-        name = printable(path.relative_to(self._s.path).as_posix())
+    def _take(self, path: Path, seen: Seen) -> bool:
+        """Hand one file over; False where nothing can be taken now."""
+        inside = path.relative_to(self._s.path)
+        name = printable(inside.as_posix())
         try:
-            if stamp[1] > LARGEST:
-                raise SpoolError(f"{name} has {stamp[1]} bytes", f"give files of at most {LARGEST}")
-            data = path.read_bytes()
+            data = self._read(inside, name, seen)
             frame = NewFrame(
                 line=self._s.line,
                 source=self._s.name,
-                key=f"{self._s.name}/{name}@{stamp[0]}+{stamp[1]}",
+                key=f"{self._s.name}/{name}@{seen.time}+{seen.size}",
                 suffix=path.suffix.lower(),
-                captured=stamp[0] / 1e9,
+                captured=seen.time / 1e9,
             )
             self._accept(frame, data)
         except SpoolFullError:  # counted already
             return False
-        except (SaecError, OSError) as e:  # this file's own fault: it stays, and is not tried again
-            self._refused(self._s.name, str(e))
+        except ChangedError:  # it is seen as it is now at the next look
             return True
+        except OSError as e:  # the file may be readable later
+            self._tell(path, seen, f"{name} cannot be taken now: {e.strerror or e}")
+            return e.errno not in _NO_ROOM
+        except SaecError as e:  # this file's own fault: it stays, and is not tried again
+            self._tell(path, seen, str(e))
+            if seen.names == 1:
+                self._done.add((path, seen))
+            return True
+        self._done.add((path, seen))
         self._put_away(path)
         return True
+
+    def _read(self, inside: Path, name: str, seen: Seen) -> bytes:
+        if seen.size > LARGEST:
+            raise SpoolError(f"{name} has {seen.size} bytes", f"give files of at most {LARGEST}")
+        if seen.names > 1:
+            raise SpoolError(f"{name} is a hard link", "copy the file into the folder, or move it there")
+        return read_as_seen(self._s.path, inside, seen)
+
+    def _tell(self, path: Path, seen: Seen, why: str) -> None:
+        """Say once why a file is not taken, as long as it stays as it is."""
+        if (path, seen) not in self._told:
+            self._told.add((path, seen))
+            self._refused(self._s.name, why)
 
     def _put_away(self, path: Path) -> None:
         """After the frame is safe in the spool; a file that stays where it is has its key."""
@@ -109,3 +135,8 @@ class Folder:
                 path.replace(target)
         except OSError as e:
             log.warning("file not put away", source=self._s.name, file=str(path), error=str(e))
+
+
+def _one(seen: Seen) -> Seen:
+    """The same file with one name: a name that it is given after it was taken makes it no other."""
+    return seen._replace(names=1)
