@@ -43,7 +43,7 @@ def decide(spool: Spool, seq: int, label: int | None = 0, *, by: str = "edge", d
     verdict = Verdict(id="x", path="", sha256="", line="cell", time=1.0, label=label, decided_by=by)  # type: ignore[arg-type]
     spool.decide(seq, "final", verdict)
     if deliver:
-        spool.delivered([delivery.n for delivery in spool.outbox("log")])
+        spool.outbox.delivered([delivery.n for delivery in spool.outbox.waiting("log")])
 
 
 def sweeper(spool: Spool, rule: Retention, expired: list[int] | None = None) -> Sweeper:
@@ -174,7 +174,7 @@ def test_no_question_to_the_database_grows_with_the_records(spool: Spool, clock:
         for state in ("accepted", "asked"):
             spool.frames(state, line=line, without_verdict=True)
         spool.latest(10, line=line)
-    spool.outbox("log")
+    spool.outbox.waiting("log")
     spool.depth()
     decide(spool, seq, deliver=False)
     for rule in ("all", "none"):

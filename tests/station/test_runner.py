@@ -59,7 +59,7 @@ def test_the_edge_decides_what_it_is_sure_of_and_the_cloud_the_rest(tmp_path: Pa
         assert bench.labels(good) == {"final": (0, "edge")}
         assert bench.labels(defect) == {"final": (1, "edge")}
         assert [bench.labels(seq) for seq in asked] == [{"final": (1, "cloud")}, {"final": (0, "cloud")}]
-        assert all(d.act for d in bench.spool.outbox("sink"))
+        assert all(d.act for d in bench.spool.outbox.waiting("sink"))
         assert bench.spool.alarms() == []
 
 
@@ -120,7 +120,7 @@ def test_a_cloud_that_is_late_finalises_and_never_acts(tmp_path: Path) -> None:
         bench.wait(lambda: done(bench, seq))
         final = bench.spool.verdicts(seq)["final"]
         assert (final.decided_by, final.label) == ("cloud", 1)
-        assert [(d.state, d.act) for d in bench.spool.outbox("sink")] == [
+        assert [(d.state, d.act) for d in bench.spool.outbox.waiting("sink")] == [
             ("provisional", True),
             ("final", False),
         ]
@@ -138,9 +138,9 @@ def test_a_cut_link_delays_no_verdict_and_all_answers_come_when_it_is_back(tmp_p
         cloud.up = True
         bench.wait(lambda: done(bench, *seqs))
         assert [bench.labels(seq)["final"] for seq in seqs] == [(i % 2, "cloud") for i in range(12)]
-        states = [d.state for d in bench.spool.outbox("sink")]
+        states = [d.state for d in bench.spool.outbox.waiting("sink")]
         assert (states.count("provisional"), states.count("final")) == (12, 12)
-        assert not any(d.act for d in bench.spool.outbox("sink") if d.state == "final")
+        assert not any(d.act for d in bench.spool.outbox.waiting("sink") if d.state == "final")
 
 
 def test_after_a_crash_nothing_is_lost_and_nothing_judged_twice(tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ def test_after_a_crash_nothing_is_lost_and_nothing_judged_twice(tmp_path: Path) 
         }
         assert bench.labels(seqs[1]) == {"final": (0, "edge")}
         assert bench.labels(seqs[2])["final"] == (0, "cloud")
-        acted = {d.verdict.id for d in bench.spool.outbox("sink") if d.act}
+        acted = {d.verdict.id for d in bench.spool.outbox.waiting("sink") if d.act}
         assert bench.spool.frame(seqs[0]).id not in acted
 
 

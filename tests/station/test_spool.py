@@ -65,7 +65,10 @@ def test_a_frame_has_at_most_one_verdict_of_each_state_and_none_after_the_final(
     assert not spool.decide(seq, "provisional", verdict("a", 0))
     assert {s: v.label for s, v in spool.verdicts(seq).items()} == {"provisional": 0, "final": 1}
     assert spool.frame(seq).state == "done"
-    assert [(d.state, d.act) for d in spool.outbox("web")] == [("provisional", True), ("final", False)]
+    assert [(d.state, d.act) for d in spool.outbox.waiting("web")] == [
+        ("provisional", True),
+        ("final", False),
+    ]
     (alarm,) = spool.alarms()
     assert (alarm.kind, alarm.text) == (
         "disagreement",
@@ -78,20 +81,20 @@ def test_the_line_acts_on_the_first_verdict_alone_and_only_in_time(spool: Spool)
         seq = spool.accept(new(key), b"1").seq
         spool.decide(seq, "provisional", verdict(key), in_time=in_time)
         spool.decide(seq, "final", verdict(key))
-    assert [d.act for d in spool.outbox("web")] == [True, False, False, False]
+    assert [d.act for d in spool.outbox.waiting("web")] == [True, False, False, False]
     assert spool.alarms() == []
 
 
 def test_a_delivery_stays_until_its_own_sink_has_taken_it(spool: Spool) -> None:
     seq = spool.accept(new("a"), b"1").seq
     spool.decide(seq, "final", verdict("a"))
-    (one,) = spool.outbox("files")
-    spool.delivered([one.n])
-    spool.failed([d.n for d in spool.outbox("web")])
-    assert spool.outbox("files") == []
-    assert [d.attempts for d in spool.outbox("web")] == [1]
+    (one,) = spool.outbox.waiting("files")
+    spool.outbox.delivered([one.n])
+    spool.outbox.failed([d.n for d in spool.outbox.waiting("web")])
+    assert spool.outbox.waiting("files") == []
+    assert [d.attempts for d in spool.outbox.waiting("web")] == [1]
     assert spool.kept() == []
-    spool.delivered([d.n for d in spool.outbox("web")])
+    spool.outbox.delivered([d.n for d in spool.outbox.waiting("web")])
     assert [f.seq for f in spool.kept()] == [seq]
 
 
@@ -105,7 +108,7 @@ def test_everything_outlives_the_process(tmp_path: Path) -> None:
     spool = Spool(folder, sinks=("a",))
     assert [f.seq for f in spool.frames("accepted")] == [open_.seq]
     assert spool.counters() == {"refused": 1, "verdict:bottle:final:good:edge": 1}
-    assert len(spool.outbox("a")) == 1
+    assert len(spool.outbox.waiting("a")) == 1
     assert [a.kind for a in spool.alarms()] == ["deliveries-dropped"]
     assert spool.accept(new("z"), b"z").seq > open_.seq
     spool.close()
@@ -164,7 +167,7 @@ def test_a_transaction_that_fails_changes_nothing(spool: Spool, monkeypatch: pyt
     with pytest.raises(sqlite3.OperationalError):
         spool.decide(seq, "final", verdict("a"), alarms=[("x", "y")])
     assert spool.verdicts(seq) == {}
-    assert spool.outbox("web") == []
+    assert spool.outbox.waiting("web") == []
     assert spool.depth()["accepted"] == 1
 
 
@@ -173,7 +176,7 @@ def test_retention_keeps_the_record_without_the_image(spool: Spool) -> None:
     spool.decide(seq, "final", verdict("a"))
     assert spool.forget(before=1e12) == 0
     for sink in ("files", "web"):
-        spool.delivered([d.n for d in spool.outbox(sink)])
+        spool.outbox.delivered([d.n for d in spool.outbox.waiting(sink)])
     assert spool.forget(before=1e12) == 0
     spool.drop_image(seq)
     assert spool.depth()["bytes"] == 0
@@ -205,7 +208,7 @@ def test_no_order_of_calls_loses_a_frame_or_judges_it_twice(
     assert held == set(accepted)
     done = {f.seq for f in spool.frames("done")}
     assert done == {seq for seq in accepted if "final" in spool.verdicts(seq)}
-    assert len(spool.outbox("a")) == sum(len(spool.verdicts(seq)) for seq in accepted)
+    assert len(spool.outbox.waiting("a")) == sum(len(spool.verdicts(seq)) for seq in accepted)
     spool.close()
 
 

@@ -172,7 +172,7 @@ class Station:
         """Deliver what the outbox holds for a sink, with longer pauses while it cannot take it."""
         pause, told = 0.5, False
         while not stopping.is_set():
-            waiting = self.spool.outbox(name)
+            waiting = self.spool.outbox.waiting(name)
             if not waiting:
                 stopping.wait(_SINK_IDLE)
                 continue
@@ -180,7 +180,7 @@ class Station:
             try:
                 sink.deliver(waiting)
             except LinkError as e:
-                self.spool.failed(numbers)
+                self.spool.outbox.failed(numbers)
                 log.warning("sink failed", sink=name, error=str(e), again_in=pause)
                 if not told:
                     self.spool.alarm("sink", f"{name}: {e}", about=name)
@@ -188,7 +188,7 @@ class Station:
                 stopping.wait(pause)
                 pause = min(2 * pause, _SINK_LONGEST)
             else:
-                self.spool.delivered(numbers)
+                self.spool.outbox.delivered(numbers)
                 pause, told = 0.5, False
 
     def _sweep(self, stopping: Stopping) -> None:

@@ -12,7 +12,7 @@ import msgspec
 
 from saec.errors import SpoolError
 from saec.station.storage.alarms import read_alarms
-from saec.station.storage.records import Alarm, Delivery, Held
+from saec.station.storage.records import Alarm, Held
 from saec.verdict import Explanation, Verdict
 
 _FRAME = "seq, line, source, key, sha256, image, size, captured, accepted, state, edge, version"
@@ -93,20 +93,6 @@ class SpoolReader:
         held = self._select(f"{where} ORDER BY seq DESC LIMIT ?", (*values, most))
         return [(frame, self.verdicts(frame.seq)) for frame in held]
 
-    def outbox(self, sink: str, most: int = 100) -> list[Delivery]:
-        """What a sink has still to take, oldest first."""
-        with self._lock:
-            rows = self._db.execute(
-                "SELECT n, sink, attempts, act, outbox.state, verdict FROM outbox JOIN verdicts "
-                "ON verdicts.seq = outbox.seq AND verdicts.state = outbox.state "
-                "WHERE sink = ? ORDER BY n LIMIT ?",
-                (sink, most),
-            ).fetchall()
-        return [
-            Delivery(n, sink, attempts, bool(act), state, msgspec.json.decode(blob, type=Verdict))
-            for n, sink, attempts, act, state, blob in rows
-        ]
-
     def alarms(self, most: int = 50, *, after: int = 0) -> list[Alarm]:
         """The alarms that came last, newest first; ``after`` leaves out those up to this n."""
         with self._lock:
@@ -120,7 +106,7 @@ class SpoolReader:
         """Frames whose image is held and whose verdict is final and delivered, oldest first."""
         return self._select(
             "WHERE image <> '' AND state = 'done' AND seq > ? AND NOT EXISTS "
-            "(SELECT 1 FROM outbox WHERE outbox.seq = frames.seq) ORDER BY seq LIMIT ?",
+            "(SELECT 1 FROM outbox WHERE outbox.seq = frames.seq AND dead IS NULL) ORDER BY seq LIMIT ?",
             (after, most),
         )
 
@@ -128,7 +114,7 @@ class SpoolReader:
         """Such frames that were accepted before a time, the oldest by the clock first."""
         return self._select(
             "WHERE image <> '' AND state = 'done' AND accepted < ? AND NOT EXISTS "
-            "(SELECT 1 FROM outbox WHERE outbox.seq = frames.seq) ORDER BY accepted LIMIT ?",
+            "(SELECT 1 FROM outbox WHERE outbox.seq = frames.seq AND dead IS NULL) ORDER BY accepted LIMIT ?",
             (before, most),
         )
 
@@ -137,7 +123,7 @@ class SpoolReader:
         with self._lock:
             ((first,),) = self._db.execute(
                 "SELECT MIN(seq) FROM (SELECT MIN(seq) AS seq FROM frames WHERE state <> 'done' "
-                "UNION ALL SELECT MIN(seq) FROM outbox)"
+                "UNION ALL SELECT MIN(seq) FROM outbox WHERE dead IS NULL)"
             )
             ((last,),) = self._db.execute("SELECT COALESCE(MAX(seq), 0) FROM frames")
         return int(last if first is None else first - 1)

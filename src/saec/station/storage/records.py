@@ -81,6 +81,34 @@ class Delivery(msgspec.Struct, frozen=True):
     verdict: Verdict
 
 
+class Letter(msgspec.Struct, frozen=True):
+    """A dead letter: a verdict that a sink has refused for good.
+
+    Attributes:
+        n: of the outbox.
+        frame: id of the frame.
+        error: what the sink said last.
+        dead: since when, seconds since the epoch.
+    """
+
+    n: int
+    sink: str
+    frame: str
+    state: VerdictState
+    attempts: int
+    error: str
+    dead: float
+
+
+class Backlog(msgspec.Struct, frozen=True):
+    """What a sink has still to take: how many, since when the oldest waits (seconds since the epoch), and
+    how many dead letters it has."""
+
+    waiting: int
+    oldest: float | None
+    dead: int
+
+
 class Alarm(msgspec.Struct, frozen=True, kw_only=True):
     """Something that a person should know; one that comes again within a day is the same alarm.
 

@@ -27,6 +27,7 @@ from saec.station.storage.alarms import add_to_counter, raise_alarm
 from saec.station.storage.database import is_full, open_beside, open_database, own, sync_folder
 from saec.station.storage.groups import Groups
 from saec.station.storage.images import ImageFiles
+from saec.station.storage.outbox import Outbox
 from saec.station.storage.reading import SpoolReader, frame_id
 from saec.station.storage.records import (
     Accepted,
@@ -54,6 +55,7 @@ class Spool(SpoolReader):
 
     Attributes:
         images: their files.
+        outbox: what the sinks have still to take.
 
     Raises:
         SpoolError: another process owns the folder, it is damaged, or of another version.
@@ -74,6 +76,7 @@ class Spool(SpoolReader):
         self._counting = threading.Lock()
         self._writer = open_database(folder / "spool.sqlite")
         super().__init__(folder, open_beside(folder / "spool.sqlite"))
+        self.outbox = Outbox(self._transaction, self._db, self._lock, clock)
         self._open_frames, self._bytes = 0, 0
         self._arriving: list[int] = []  # bytes of each frame that is being taken over
         self._rows: Groups[_Row, Accepted | SpoolError] = Groups(self._insert)
@@ -247,8 +250,8 @@ class Spool(SpoolReader):
                 (after, edge, version, seq),
             )
             db.executemany(
-                "INSERT INTO outbox (sink, seq, state) VALUES (?, ?, ?)",
-                [(sink, seq, state) for sink in self.sinks],
+                "INSERT INTO outbox (sink, seq, state, time) VALUES (?, ?, ?, ?)",
+                [(sink, seq, state, row[3]) for sink in self.sinks],
             )
             for kind, text in (*alarms, *_disagreement(earlier, verdict)):
                 self._alarm(db, kind, text, frame=verdict.id, about=verdict.line)
@@ -279,18 +282,6 @@ class Spool(SpoolReader):
         with self._transaction() as db:
             db.execute("INSERT OR REPLACE INTO words VALUES (?, ?)", (seq, msgspec.json.encode(words)))
 
-    # verdicts out
-
-    def delivered(self, ns: Sequence[int]) -> None:
-        """A sink has taken these."""
-        with self._transaction() as db:
-            db.executemany("DELETE FROM outbox WHERE n = ?", [(n,) for n in ns])
-
-    def failed(self, ns: Sequence[int]) -> None:
-        """A sink could not take these; they stay, and the attempt is counted."""
-        with self._transaction() as db:
-            db.executemany("UPDATE outbox SET attempts = attempts + 1 WHERE n = ?", [(n,) for n in ns])
-
     # what a person should know
 
     def alarm(self, kind: str, text: str, frame: str = "", about: str = "") -> None:
@@ -316,7 +307,11 @@ class Spool(SpoolReader):
                     "SELECT state, COUNT(*) FROM frames WHERE state <> 'done' GROUP BY state"
                 ).fetchall()
             )
-            waiting = dict(self._db.execute("SELECT sink, COUNT(*) FROM outbox GROUP BY sink").fetchall())
+            waiting = dict(
+                self._db.execute(
+                    "SELECT sink, COUNT(*) FROM outbox WHERE dead IS NULL GROUP BY sink"
+                ).fetchall()
+            )
         return {
             "accepted": states.get("accepted", 0),
             "asked": states.get("asked", 0),

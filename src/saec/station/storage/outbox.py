@@ -1,0 +1,187 @@
+"""Verdicts on their way to the sinks: those that wait, and dead letters, which a sink refused for good.
+
+A dead letter waits for a person, who sends it again or drops it; the later verdicts go on meanwhile. A row
+holds what is needed to send it: the verdict stands in its own table, the image is not needed.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from saec.errors import SpoolError
+from saec.station.storage.alarms import add_to_counter
+from saec.station.storage.database import SCHEMA_VERSION
+from saec.station.storage.reading import frame_id
+from saec.station.storage.records import Backlog, Delivery, Letter
+from saec.verdict import Verdict
+
+_JOINED = "FROM outbox JOIN verdicts ON verdicts.seq = outbox.seq AND verdicts.state = outbox.state"
+
+
+class Outbox:
+    """The deliveries of a spool; safe to use from several threads.
+
+    Args:
+        begin: one transaction of the writing connection.
+        db: the reading connection, and ``lock`` of it.
+        clock: seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        begin: Callable[[], AbstractContextManager[sqlite3.Connection]],
+        db: sqlite3.Connection,
+        lock: threading.RLock,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._begin, self._db, self._lock, self._clock = begin, db, lock, clock
+
+    # what a sink is offered
+
+    def waiting(self, sink: str, most: int = 100, *, after: int = 0) -> list[Delivery]:
+        """What a sink has still to take, oldest first, from behind ``after`` in n on; no dead letters."""
+        rows = self._rows(
+            f"SELECT n, sink, attempts, act, outbox.state, verdict {_JOINED} "
+            "WHERE sink = ? AND dead IS NULL AND n > ? ORDER BY n LIMIT ?",
+            (sink, after, most),
+        )
+        return [
+            Delivery(n, sink, attempts, bool(act), state, msgspec.json.decode(blob, type=Verdict))
+            for n, sink, attempts, act, state, blob in rows
+        ]
+
+    def delivered(self, ns: Sequence[int]) -> None:
+        """A sink has taken these."""
+        with self._begin() as db:
+            db.executemany("DELETE FROM outbox WHERE n = ?", [(n,) for n in ns])
+
+    def failed(self, ns: Sequence[int], error: str = "") -> None:
+        """A sink could not take these; they stay, the attempt is counted and its error kept."""
+        with self._begin() as db:
+            db.executemany(
+                "UPDATE outbox SET attempts = attempts + 1, error = ? WHERE n = ?", [(error, n) for n in ns]
+            )
+
+    def bury(self, n: int) -> None:
+        """A sink refuses this one for good: it becomes a dead letter."""
+        with self._begin() as db:
+            db.execute("UPDATE outbox SET dead = ? WHERE n = ? AND dead IS NULL", (self._clock(), n))
+
+    def backlog(self, sink: str) -> Backlog:
+        """How much of a sink waits, since when, and its dead letters."""
+        ((waiting,),) = self._rows("SELECT COUNT(*) FROM outbox WHERE sink = ? AND dead IS NULL", (sink,))
+        ((dead,),) = self._rows("SELECT COUNT(*) FROM outbox WHERE sink = ? AND dead IS NOT NULL", (sink,))
+        oldest = self._rows(
+            "SELECT time FROM outbox WHERE sink = ? AND dead IS NULL ORDER BY n LIMIT 1", (sink,)
+        )
+        return Backlog(waiting, oldest[0][0] if oldest else None, dead)
+
+    def trim(self, sink: str, keep: int, before: float | None = None, *, dead: bool = False) -> int:
+        """Drop the oldest deliveries to a sink beyond ``keep``; how many went, which is counted.
+
+        Args:
+            before: seconds since the epoch; those that wait since earlier go as well. None drops none by age.
+            dead: of the dead letters, not of those that wait.
+        """
+        which = f"sink = ? AND dead IS {'NOT NULL' if dead else 'NULL'}"
+        with self._begin() as db:
+            last = db.execute(
+                f"SELECT n FROM outbox WHERE {which} ORDER BY n DESC LIMIT 1 OFFSET ?", (sink, keep)
+            ).fetchone()
+            gone = 0
+            if last is not None:
+                gone += db.execute(f"DELETE FROM outbox WHERE {which} AND n <= ?", (sink, *last)).rowcount
+            if before is not None:
+                gone += db.execute(f"DELETE FROM outbox WHERE {which} AND time < ?", (sink, before)).rowcount
+            _count_dropped(db, sink, gone)
+        return gone
+
+    # what a person does about dead letters
+
+    def letters(self, sink: str | None = None, most: int = 100_000) -> list[Letter]:
+        """Dead letters, oldest first; of one sink, or of all."""
+        where, values = ("AND sink = ?", [sink]) if sink is not None else ("", [])
+        rows = self._rows(
+            f"SELECT n, sink, outbox.seq, line, outbox.state, attempts, error, dead FROM outbox "
+            f"JOIN frames ON frames.seq = outbox.seq WHERE dead IS NOT NULL {where} ORDER BY n LIMIT ?",
+            (*values, most),
+        )
+        return [
+            Letter(n, sink, frame_id(line, seq), state, attempts, error, dead)
+            for n, sink, seq, line, state, attempts, error, dead in rows
+        ]
+
+    def resend(self, ns: Sequence[int]) -> None:
+        """Offer dead letters to their sink again, before what is newer."""
+        with self._begin() as db:
+            db.executemany("UPDATE outbox SET dead = NULL, attempts = 0 WHERE n = ?", [(n,) for n in ns])
+
+    def set_aside(self, sink: str) -> Letter | None:
+        """Make a dead letter of the verdict that a sink is offered first; None where nothing waits."""
+        with self._begin() as db:
+            found = db.execute(
+                "SELECT n FROM outbox WHERE sink = ? AND dead IS NULL ORDER BY n LIMIT 1", (sink,)
+            ).fetchone()
+            if found is not None:
+                db.execute("UPDATE outbox SET dead = ? WHERE n = ?", (self._clock(), *found))
+        return None if found is None else next(x for x in self.letters(sink) if x.n == found[0])
+
+    def drop(self, letters: Sequence[Letter]) -> None:
+        """Never send these dead letters; they are counted."""
+        with self._begin() as db:
+            for letter in letters:
+                gone = db.execute("DELETE FROM outbox WHERE n = ? AND dead IS NOT NULL", (letter.n,)).rowcount
+                _count_dropped(db, letter.sink, gone)
+
+    def _rows(self, sql: str, values: Sequence[Any]) -> list[Any]:
+        with self._lock:
+            return self._db.execute(sql, values).fetchall()
+
+
+def _count_dropped(db: sqlite3.Connection, sink: str, by: int) -> None:
+    if by:
+        add_to_counter(db, f"dropped:{sink}", by)
+
+
+@contextmanager
+def outbox_beside(folder: Path, clock: Callable[[], float] = time.time) -> Iterator[Outbox]:
+    """The outbox of a spool that a running station may own, to look at and to change.
+
+    Raises:
+        SpoolError: there is none, or it is of another version.
+    """
+    path = folder / "spool.sqlite"
+    try:
+        db = sqlite3.connect(f"file:{path}?mode=rw", uri=True, isolation_level=None, timeout=30.0)
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+    except sqlite3.Error as e:
+        what = f"{path} cannot be opened: {e}"
+        raise SpoolError(what, "name the settings of a station that has run") from e
+
+    @contextmanager
+    def begin() -> Iterator[sqlite3.Connection]:
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            yield db
+        except BaseException:
+            db.execute("ROLLBACK")
+            raise
+        db.execute("COMMIT")
+
+    try:
+        if version != SCHEMA_VERSION:
+            raise SpoolError(
+                f"{path} is of version {version}, this saec reads {SCHEMA_VERSION}", "use that saec"
+            )
+        db.execute("PRAGMA synchronous = FULL")
+        yield Outbox(begin, db, threading.RLock(), clock)
+    finally:
+        db.close()
