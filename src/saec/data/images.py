@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from saec.data.headers import read_header
 from saec.data.headers.common import EXPORT, MAX_PIXELS, SPLIT, Header, check_size
+from saec.data.marking import Marks, find_marks
 from saec.errors import ConfigError, ImageError
 from saec.verdict import Image
 
@@ -79,18 +80,26 @@ def read_bytes(path: str | Path) -> bytes:
         raise ImageError(f"{path}: {e.strerror or e}", "check the path, its links and its permissions") from e
 
 
-def read_mask(path: str | Path) -> NDArray[np.bool_]:
-    """Read a defect mask: H x W, True where a pixel is not black.
-
-    A lossy (JPEG) mask is cut at half of the range, since its black is not quite black.
+def read_marks(path: str | Path) -> Marks:
+    """What a defect mask marks, and whether that is in doubt; see `saec.data.marking`.
 
     Raises:
         ImageError: the file cannot be read or decoded.
     """
     data = read_bytes(path)
     pixels = _pixels(data, str(path))
-    floor = 127 if data[:2] == b"\xff\xd8" else 0
-    return np.asarray((pixels > floor).any(axis=2))
+    alpha, index = _layers(data, str(path))
+    lossy = data[:2] == b"\xff\xd8" or data[8:16] == b"WEBPVP8 "
+    return find_marks(pixels, alpha=alpha, index=index, lossy=lossy)
+
+
+def read_mask(path: str | Path) -> NDArray[np.bool_]:
+    """The marks of a mask alone: H x W, True where it marks; see `read_marks`, which tells doubts, too.
+
+    Raises:
+        ImageError: the file cannot be read or decoded.
+    """
+    return read_marks(path).where
 
 
 def decode_native(data: bytes, name: str = "") -> NDArray[Any]:
@@ -159,6 +168,23 @@ def _by_pillow(data: bytes, header: Header, name: str) -> NDArray[Any]:
         if isinstance(e, OSError) and e.errno is not None:
             raise  # of the machine, not of the file: no handle, no memory
         raise ImageError(f"{name}: damaged or unsupported image: {e}", EXPORT) from e
+
+
+def _layers(data: bytes, name: str) -> tuple[NDArray[Any] | None, NDArray[Any] | None]:
+    """Transparency and palette numbers of a file that decodes, where it has them."""
+    from PIL import Image as Pillow
+    from PIL import ImageOps
+
+    try:
+        with Pillow.open(io.BytesIO(data), formats=[read_header(data, name).format]) as image:
+            upright = ImageOps.exif_transpose(image)
+            index = np.array(upright) if upright.mode == "P" else None
+            clear = upright.has_transparency_data
+            return np.array(upright.convert("RGBA"))[..., 3] if clear else None, index
+    except MemoryError:
+        raise
+    except Exception:  # not a format of Pillow's, though OpenCV reads it: neither is known
+        return None, None
 
 
 def _native(grey: NDArray[Any]) -> NDArray[Any]:
