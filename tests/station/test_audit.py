@@ -67,7 +67,7 @@ def test_what_is_not_there_is_named(bench: Bench, tmp_path: Path) -> None:
     for id in ("cell-0000000099", "other-0000000001", "x", "cell-" + "9" * 30):
         with pytest.raises(SpoolError, match="no frame"):
             replay(settings(bench), id)
-    bench.spool.drop_image(3)
+    bench.spool.shedding.drop_images([3])
     with pytest.raises(SpoolError, match="no longer kept"):
         replay(settings(bench), "cell-0000000003")
     bench.stop()

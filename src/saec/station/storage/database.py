@@ -18,12 +18,13 @@ CREATE TABLE IF NOT EXISTS frames (
     line TEXT NOT NULL, source TEXT NOT NULL, key TEXT NOT NULL, sha256 TEXT NOT NULL,
     image TEXT NOT NULL, size INTEGER NOT NULL, captured REAL NOT NULL, accepted REAL NOT NULL,
     state TEXT NOT NULL CHECK (state IN ('accepted', 'asked', 'done')),
-    edge BLOB, version TEXT NOT NULL DEFAULT '',
+    edge BLOB, version TEXT NOT NULL DEFAULT '', worth INTEGER NOT NULL DEFAULT 1,
     UNIQUE (line, key));
 CREATE INDEX IF NOT EXISTS frames_open ON frames (state, seq) WHERE state <> 'done';
 CREATE INDEX IF NOT EXISTS frames_kept ON frames (seq) WHERE image <> '';
 CREATE INDEX IF NOT EXISTS frames_aged ON frames (accepted) WHERE image <> '';
 CREATE INDEX IF NOT EXISTS frames_bare ON frames (accepted) WHERE image = '';
+CREATE INDEX IF NOT EXISTS frames_shed ON frames (worth, seq) WHERE image <> '' AND state = 'done';
 CREATE INDEX IF NOT EXISTS frames_image ON frames (image) WHERE image <> '';
 CREATE INDEX IF NOT EXISTS frames_line ON frames (line, seq);
 CREATE TABLE IF NOT EXISTS verdicts (
@@ -38,14 +39,19 @@ CREATE TABLE IF NOT EXISTS outbox (
     time REAL NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, error TEXT NOT NULL DEFAULT '', dead REAL);
 CREATE INDEX IF NOT EXISTS outbox_waiting ON outbox (sink, n) WHERE dead IS NULL;
 CREATE INDEX IF NOT EXISTS outbox_dead ON outbox (sink, n) WHERE dead IS NOT NULL;
+CREATE INDEX IF NOT EXISTS outbox_undelivered ON outbox (seq) WHERE dead IS NULL;
 CREATE INDEX IF NOT EXISTS outbox_seq ON outbox (seq);
 CREATE TABLE IF NOT EXISTS alarms (
     n INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, about TEXT NOT NULL, text TEXT NOT NULL,
     frames TEXT NOT NULL, count INTEGER NOT NULL, first REAL NOT NULL, last REAL NOT NULL);
 CREATE INDEX IF NOT EXISTS alarms_kind ON alarms (kind, about, n);
 CREATE INDEX IF NOT EXISTS alarms_last ON alarms (last);
+CREATE TABLE IF NOT EXISTS marks (name TEXT PRIMARY KEY, value REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 """
+
+_LOG = 8 * 1024 * 1024
+"""Bytes to which the write-ahead log is cut back after a spell in which it grew."""
 
 
 def own(path: Path) -> int:
@@ -73,7 +79,10 @@ def open_database(path: Path) -> sqlite3.Connection:
     """
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30.0)
     try:
+        if db.execute("PRAGMA page_count").fetchone() == (0,):  # new: it can give room back to the disk
+            db.execute("PRAGMA auto_vacuum = INCREMENTAL")
         db.execute("PRAGMA journal_mode = WAL")
+        db.execute(f"PRAGMA journal_size_limit = {_LOG}")
         db.execute("PRAGMA synchronous = FULL")
         db.execute("PRAGMA foreign_keys = ON")
         (version,) = db.execute("PRAGMA user_version").fetchone()

@@ -8,10 +8,8 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 
+from saec.station.storage.aside import Aside
 from saec.station.storage.database import sync_folder, write_synced
-
-_RECENT = 3600.0
-"""Seconds before the last change of any folder within which what a dead process left behind was written."""
 
 
 class ImageFiles:
@@ -39,21 +37,28 @@ class ImageFiles:
         write_synced(path, data)
         return path
 
-    def remove_orphans(self, held: Callable[[str], Collection[str]]) -> None:
-        """Remove files that were written and never acknowledged, of a process that died in between.
+    def set_aside(self, held: Callable[[str], Collection[str]], aside: Aside, now: float) -> int:
+        """Set files aside that the database does not know, and say how many; before any is written.
 
-        They are among the last that were written, so only folders are looked at that were changed then.
+        They are what a process wrote that died before it acknowledged them, or all that is left where the
+        database was lost.
 
         Args:
             held: names of the files in a folder that the database knows.
+            aside: takes them.
+            now: seconds since the epoch.
         """
-        folders = [(path.stat().st_mtime, path) for path in self._folders()]
-        newest = max((changed for changed, _ in folders), default=0.0)
-        for folder in (path for changed, path in folders if changed >= newest - _RECENT):
-            known = held(folder.name)
-            for path in folder.iterdir():
-                if path.name not in known:
-                    path.unlink()
+        count = 0
+        for folder in self._folders():
+            known, names = held(folder.name), [path.name for path in folder.iterdir()]
+            unknown = [name for name in names if name not in known]
+            count += len(unknown)
+            if unknown and len(unknown) == len(names):
+                aside.take(folder, now)
+                continue
+            for name in unknown:
+                aside.take(folder / name, now)
+        return count
 
     def drop_empty_folders(self) -> None:
         """Remove folders in which nothing is left, but for the latest two."""

@@ -72,6 +72,13 @@ class SpoolReader:
             where += " AND NOT EXISTS (SELECT 1 FROM verdicts WHERE verdicts.seq = frames.seq)"
         return self._select(f"WHERE {where} ORDER BY seq LIMIT ?", (*values, most))
 
+    def open_by_line(self) -> dict[str, int]:
+        """How many frames of each line have no final verdict."""
+        with self._lock:
+            return dict(
+                self._db.execute("SELECT line, COUNT(*) FROM frames WHERE state <> 'done' GROUP BY line")
+            )
+
     def frame(self, seq: int) -> Held | None:
         found = self._select("WHERE seq = ?", (seq,))
         return found[0] if found else None
@@ -103,30 +110,29 @@ class SpoolReader:
             return dict(self._db.execute("SELECT name, value FROM counters").fetchall())
 
     def kept(self, *, after: int = 0, most: int = 500) -> list[Held]:
-        """Frames whose image is held and whose verdict is final and delivered, oldest first."""
+        """Frames whose image is held and whose verdict is final, oldest first."""
         return self._select(
-            "WHERE image <> '' AND state = 'done' AND seq > ? AND NOT EXISTS "
-            "(SELECT 1 FROM outbox WHERE outbox.seq = frames.seq AND dead IS NULL) ORDER BY seq LIMIT ?",
-            (after, most),
+            "WHERE image <> '' AND state = 'done' AND seq > ? ORDER BY seq LIMIT ?", (after, most)
         )
 
     def aged(self, before: float, *, most: int = 500) -> list[Held]:
         """Such frames that were accepted before a time, the oldest by the clock first."""
         return self._select(
-            "WHERE image <> '' AND state = 'done' AND accepted < ? AND NOT EXISTS "
-            "(SELECT 1 FROM outbox WHERE outbox.seq = frames.seq AND dead IS NULL) ORDER BY accepted LIMIT ?",
-            (before, most),
+            "WHERE image <> '' AND state = 'done' AND accepted < ? ORDER BY accepted LIMIT ?", (before, most)
         )
 
     def settled(self) -> int:
-        """The last frame up to which all have their final verdict, delivered to every sink."""
+        """The last frame up to which all have their final verdict."""
         with self._lock:
-            ((first,),) = self._db.execute(
-                "SELECT MIN(seq) FROM (SELECT MIN(seq) AS seq FROM frames WHERE state <> 'done' "
-                "UNION ALL SELECT MIN(seq) FROM outbox WHERE dead IS NULL)"
-            )
+            ((first,),) = self._db.execute("SELECT MIN(seq) FROM frames WHERE state <> 'done'")
             ((last,),) = self._db.execute("SELECT COALESCE(MAX(seq), 0) FROM frames")
         return int(last if first is None else first - 1)
+
+    def mark(self, name: str) -> float | None:
+        """A number that was kept under a name, see ``Spool.set_mark``."""
+        with self._lock:
+            row = self._db.execute("SELECT value FROM marks WHERE name = ?", (name,)).fetchone()
+        return None if row is None else float(row[0])
 
     def path(self, frame: Held) -> Path:
         """The image file of a frame.

@@ -138,7 +138,8 @@ class SpoolLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     Attributes:
         frames: frames without a final verdict.
-        gigabytes: of images in the spool, those of retention included.
+        gigabytes: that everything in the station's data folder may take together: images, database, versions
+            of lines, pictures, what was set aside. Where room is short the oldest images go first.
         free_gigabytes: that the disk must have left.
         hours: after which a frame that waits for the cloud gets the edge's label as final.
     """
@@ -150,15 +151,17 @@ class SpoolLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class Retention(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How long is kept what has its final verdict and was delivered to every sink.
+    """How long is kept what has its final verdict, as far as there is room.
 
     Attributes:
         images: whose images are kept at all: "defects" are those labelled so, "doubtful" adds those on which
             the cloud was asked or edge and cloud disagree.
         days: of images.
-        record_days: of verdicts; never shorter than those of images.
+        record_days: of verdicts; never shorter than those of images. One that a sink has still to take stays.
+        aside_days: of files that the database does not know, which were set aside.
     """
 
     images: Literal["all", "doubtful", "defects", "none"] = "all"
     days: Annotated[float, msgspec.Meta(ge=0)] = 30.0
     record_days: Annotated[float, msgspec.Meta(ge=0)] = 730.0
+    aside_days: Annotated[float, msgspec.Meta(ge=0)] = 90.0

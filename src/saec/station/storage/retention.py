@@ -1,54 +1,38 @@
-"""What the station no longer needs: images by rule, records by age, frames that waited for too long."""
+"""What the station no longer needs: images by rule, age and room, records by age and room.
+
+What goes by age waits until the clock is proven. What goes for want of room does not: the folder stays within
+its budget whatever the clock says, and whoever does not listen.
+"""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from saec.station.storage.records import Held, Retention
-from saec.station.storage.spool import GIGABYTE, Spool
+from saec.station.storage.spool import Spool
 from saec.verdict import DEFECT, Verdict
 
 DAY = 86400.0
-_FULL = 0.9
-"""Share of the allowed bytes at which the oldest images go first, and of the frames that may wait at which
-the oldest that wait for the cloud are given up, so that new frames find room."""
+FULL = 0.95
+"""Share of the allowed bytes at which the oldest images go."""
+
+_WAITING = 0.9
+"""Share of the frames that may wait at which the oldest that wait for the cloud are given up."""
+
+DATABASE = 0.5
+"""Share of the allowed bytes that the database may take; beyond it the oldest records go."""
+
+_SMALLEST = 4_000_000
+"""Bytes that the database may always take."""
+
+_MARGIN = 0.05
+"""Share of the budget that is left free on the disk beside its reserve, where others take it for long."""
+
+_DISK_REST = 300.0
+"""Seconds for which the disk must be short before images go for it: others may fill it for a moment."""
 
 _STEP = 200
-
-JUMP = 60.0
-"""Seconds between two looks by which a clock may go wrong; more is a jump."""
-
-REST = 3600.0
-"""Seconds after a jump of the clock in which nothing is deleted for its age."""
-
-
-class ClockGuard:
-    """Whether ages can be trusted: for a while after a jump of the clock they cannot.
-
-    A clock that is set forward by weeks makes everything old at once. So nothing is deleted for ``REST``
-    seconds after a jump, in which it can be put right.
-    """
-
-    def __init__(self) -> None:
-        self._ahead: float | None = None
-        self._rest = 0.0
-
-    def look(self, wall: float, steady: float) -> tuple[bool, float]:
-        """Whether ages can be trusted now, and by how many seconds the clock has jumped since the last look.
-
-        Args:
-            wall: seconds since the epoch, by the clock that can be set.
-            steady: seconds by one that cannot.
-        """
-        ahead = wall - steady
-        jump = 0.0 if self._ahead is None else ahead - self._ahead
-        self._ahead = ahead
-        if abs(jump) > JUMP:
-            self._rest = steady + REST
-            return False, jump
-        return steady >= self._rest, 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +47,6 @@ class Swept:
 class Sweeper:
     """Applies the rules, again and again; what it has looked at it does not look at the next time.
 
-    Only frames whose final verdict every sink has taken lose their image, and only such records go.
-
     Args:
         expire: gives a frame that waited for the cloud beyond the limit its final verdict.
     """
@@ -72,21 +54,39 @@ class Sweeper:
     def __init__(self, spool: Spool, rule: Retention, expire: Callable[[Held], None]) -> None:
         self._spool, self._rule, self._expire = spool, rule, expire
         self._ruled = 0  # the rule of images has been applied up to this frame
+        self._disk_since: float | None = None  # the disk has been short since
 
-    def sweep(self, now: float) -> Swept:
-        """One sweep. ``now`` is in seconds since the epoch."""
-        expired = self._give_up(now - self._spool.limits.hours * 3600)
-        images = self._drop_oldest(now - self._rule.days * DAY) + self._drop_by_rule()
-        records = self._spool.forget(now - max(self._rule.record_days, self._rule.days) * DAY)
+    def sweep(self, now: float, *, trusted: bool = True, steady: float = 0.0) -> Swept:
+        """One sweep.
+
+        Args:
+            now: seconds since the epoch.
+            trusted: ages can be computed from it.
+            steady: seconds by a clock that is never set.
+        """
+        spool, rule = self._spool, self._rule
+        spool.room.measure()
+        expired = images = records = 0
+        if trusted:
+            expired = self._give_up(now - spool.limits.hours * 3600)
+            images = self._drop_aged(now - rule.days * DAY)
+            records = spool.shedding.forget_before(now - max(rule.record_days, rule.days) * DAY)
+            if spool.shedding.aside.drop_before(now - rule.aside_days * DAY):
+                spool.room.measure()
+        else:
+            expired = self._give_up(float("-inf"))
+        images += self._drop_by_rule()
+        records += spool.shedding.shrink(max(_SMALLEST, int(DATABASE * spool.room.budget)), now)
+        images += self._make_room(steady)
+        expired += self._give_up_for_room()
         if images:
-            self._spool.images.drop_empty_folders()
+            spool.images.drop_empty_folders()
         return Swept(images, records, expired)
 
     def _give_up(self, limit: float) -> int:
         """From the oldest on, as long as they wait for too long or too many wait: the line goes on."""
         after, count = 0, 0
-        depth = self._spool.depth()
-        over = depth["accepted"] + depth["asked"] - _FULL * self._spool.limits.frames
+        over = self._spool.room.open_frames - _WAITING * self._spool.limits.frames
         while frames := self._spool.frames("asked", after=after, most=_STEP):
             after = frames[-1].seq
             for frame in frames:
@@ -96,20 +96,35 @@ class Sweeper:
                 count += 1
         return count
 
-    def _drop_oldest(self, limit: float) -> int:
-        """Those that are too old, then from the oldest on as long as the images are too many."""
+    def _give_up_for_room(self) -> int:
+        """Where images of frames that wait for the cloud leave no room, the oldest of them are given up."""
+        room, count = self._spool.room, 0
+        while room.short(share=FULL) and (frames := self._spool.frames("asked", most=_STEP)):
+            for frame in frames:
+                self._expire(frame)
+            count += len(frames)
+            self._spool.shedding.free(room.short(share=FULL))
+            if self._spool.frames("asked", most=1)[:1] == frames[:1]:  # it cannot be given up
+                break
+        return count
+
+    def _drop_aged(self, limit: float) -> int:
         images = 0
         while frames := self._spool.aged(limit, most=_STEP):
-            for frame in frames:
-                self._spool.drop_image(frame.seq)
-            images += len(frames)
-        over = self._spool.depth()["bytes"] - _FULL * self._spool.limits.gigabytes * GIGABYTE
-        while over > 0 and (frames := self._spool.aged(math.inf, most=_STEP)):
-            for frame in frames:
-                if over > 0:
-                    self._spool.drop_image(frame.seq)
-                    over -= frame.size
-                    images += 1
+            images += self._spool.shedding.drop_images([frame.seq for frame in frames])
+        return images
+
+    def _make_room(self, steady: float) -> int:
+        """For the budget at once; for a disk that others have filled once it has been short for a while."""
+        room, shedding = self._spool.room, self._spool.shedding
+        _, images = shedding.free(room.short(share=FULL))
+        short = room.disk_short(_MARGIN)
+        if not short:
+            self._disk_since = None
+        elif self._disk_since is None:
+            self._disk_since = steady
+        elif steady - self._disk_since >= _DISK_REST:
+            images += shedding.free(short)[1]
         return images
 
     def _drop_by_rule(self) -> int:
@@ -119,10 +134,8 @@ class Sweeper:
         images, after, settled = 0, self._ruled, self._spool.settled()
         while frames := self._spool.kept(after=after, most=_STEP):
             after = frames[-1].seq
-            for frame in frames:
-                if not is_kept(self._rule, self._spool.verdicts(frame.seq)):
-                    self._spool.drop_image(frame.seq)
-                    images += 1
+            unwanted = [f.seq for f in frames if not is_kept(self._rule, self._spool.verdicts(f.seq))]
+            images += self._spool.shedding.drop_images(unwanted)
         self._ruled = max(self._ruled, min(after, settled))
         return images
 

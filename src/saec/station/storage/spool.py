@@ -1,8 +1,8 @@
 """The spool: what was accepted is on the disk before it is acknowledged, and is judged exactly once.
 
 SQLite in WAL mode with synchronous=FULL: a transaction that has returned survives a power cut. An image is
-written and synced before its row, so a row always has its image; an image without a row was never
-acknowledged and is removed at the next start. Frames that come at once share the sync of their names and
+written and synced before its row, so a row always has its image; an image without a row is set aside at the
+next start. Frames that come at once share the sync of their names and
 their rows (a group commit), so that a burst waits for few of them. A verdict, the frame's new state, its
 alarms and its deliveries to the sinks are one transaction (a transactional outbox), so no verdict is made and
 not delivered. A second final verdict of a frame is refused by the table itself.
@@ -11,34 +11,28 @@ not delivered. A second final verdict of a frame is refused by the table itself.
 from __future__ import annotations
 
 import hashlib
-import os
-import shutil
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import msgspec
 
 from saec.errors import SpoolError, SpoolFullError
 from saec.station.storage.alarms import add_to_counter, raise_alarm
-from saec.station.storage.database import is_full, open_beside, open_database, own, sync_folder
+from saec.station.storage.database import is_full, open_beside, sync_folder
 from saec.station.storage.groups import Groups
 from saec.station.storage.images import ImageFiles
 from saec.station.storage.outbox import Outbox
 from saec.station.storage.reading import SpoolReader, frame_id
-from saec.station.storage.records import (
-    Accepted,
-    NewFrame,
-    SpoolLimits,
-    VerdictState,
-)
-from saec.verdict import Explanation, Verdict
-
-GIGABYTE = 1e9
-_STEP = 500
+from saec.station.storage.records import Accepted, NewFrame, SpoolLimits, VerdictState
+from saec.station.storage.room import Room, on_disk
+from saec.station.storage.shedding import Shedding
+from saec.station.storage.times import sane_time
+from saec.station.storage.writing import Writer
+from saec.verdict import GOOD, Explanation, Verdict
 
 _Row = tuple[NewFrame, Path, int, str]
 """A frame that is to be accepted: its image, synced, the image's bytes and sha256."""
@@ -56,6 +50,9 @@ class Spool(SpoolReader):
     Attributes:
         images: their files.
         outbox: what the sinks have still to take.
+        room: what is held and how much may be.
+        shedding: removes what is no longer wanted, or for which there is no room.
+        outbox: what the sinks have still to take.
 
     Raises:
         SpoolError: another process owns the folder, it is damaged, or of another version.
@@ -70,27 +67,44 @@ class Spool(SpoolReader):
     ) -> None:
         self.images = ImageFiles(folder / "images")
         self.sinks, self.limits, self._clock = tuple(sinks), limits or SpoolLimits(), clock
+        self.room = Room(folder, self.limits)
         self._watches: dict[int, list[Callable[[Verdict], None]]] = {}
-        self._owner = own(folder / "spool.lock")
-        self._writing = threading.RLock()  # held while something is synced, so by no one who may not wait
-        self._counting = threading.Lock()
-        self._writer = open_database(folder / "spool.sqlite")
+        self._watching = threading.Lock()
+        self._writer = Writer(folder, self.room)
         super().__init__(folder, open_beside(folder / "spool.sqlite"))
         self.outbox = Outbox(self._transaction, self._db, self._lock, clock)
-        self._open_frames, self._bytes = 0, 0
-        self._arriving: list[int] = []  # bytes of each frame that is being taken over
+        self.shedding = Shedding(folder, self._writer)
         self._rows: Groups[_Row, Accepted | SpoolError] = Groups(self._insert)
-        self.images.remove_orphans(self._held)
+        try:
+            self._begin()
+        except BaseException:
+            self.close()
+            raise
+
+    def _begin(self) -> None:
+        """What an earlier process left: unknown files, deliveries to sinks that are gone; then count."""
+        unknown = self.images.set_aside(self._held, self.shedding.aside, self._clock())
+        if unknown:
+            text = (
+                f"{unknown} image files that the database does not know were set aside in "
+                f"{self.shedding.aside.folder}: put them into a watched folder to have them judged, or "
+                "delete them"
+            )
+            self.alarm("aside", text)
         self._drop_lost_sinks()
-        ((self._open_frames,),) = self._db.execute("SELECT COUNT(*) FROM frames WHERE state <> 'done'")
-        ((self._bytes,),) = self._db.execute("SELECT COALESCE(SUM(size), 0) FROM frames WHERE image <> ''")
+        ((self.room.open_frames,),) = self._db.execute("SELECT COUNT(*) FROM frames WHERE state <> 'done'")
+        ((self.room.images,),) = self._db.execute(
+            "SELECT COALESCE(SUM((size + 4095) / 4096 * 4096), 0) FROM frames WHERE image <> ''"
+        )
+        self.room.measure()
 
     def close(self) -> None:
         """Checkpoint and let the folder go."""
         super().close()
-        with self._writing:
-            self._writer.close()
-            os.close(self._owner)
+        self._writer.close()
+
+    def _transaction(self) -> AbstractContextManager[sqlite3.Connection]:
+        return self._writer.transaction()
 
     # frames in
 
@@ -107,7 +121,9 @@ class Spool(SpoolReader):
         if known is not None:
             return known
         try:
-            with self._room(len(data)):
+            if (short := self.room.short(on_disk(len(data)))) > 0:
+                self.shedding.free(short)
+            with self.room.keep(len(data)):
                 return self._take(frame, data, sha256)
         except (OSError, sqlite3.OperationalError) as e:
             if not is_full(e):
@@ -125,41 +141,6 @@ class Spool(SpoolReader):
                 f"key {frame.key!r} of line {frame.line} was used for another image", "use a new key for it"
             )
         return Accepted(row[0], frame_id(frame.line, row[0]), duplicate=True)
-
-    @contextmanager
-    def _room(self, size: int) -> Iterator[None]:
-        """Keep room for a frame while it is taken over, beside the others that are."""
-        with self._counting:
-            self._check_room(size)
-            self._arriving.append(size)
-        try:
-            yield
-        finally:
-            with self._counting:
-                self._arriving.remove(size)
-
-    def _check_room(self, size: int) -> None:
-        free = shutil.disk_usage(self.folder).free
-        limits, coming = self.limits, size + sum(self._arriving)
-        for over, what, remedy in (
-            (
-                self._open_frames + len(self._arriving) >= limits.frames,
-                f"{self._open_frames} frames wait",
-                "mend the link",
-            ),
-            (
-                self._bytes + coming > limits.gigabytes * GIGABYTE,
-                f"{self._bytes / GIGABYTE:.1f} GB of images are held",
-                "shorten the retention or allow more",
-            ),
-            (
-                free - coming < limits.free_gigabytes * GIGABYTE,
-                f"{free / GIGABYTE:.2f} GB are left on the disk",
-                "make room on the disk",
-            ),
-        ):
-            if over:
-                raise SpoolFullError(f"the spool takes no frame: {what}", remedy)
 
     def _take(self, frame: NewFrame, data: bytes, sha256: str) -> Accepted:
         """Image and row to the disk; of two frames with one key that come at once, one is a duplicate."""
@@ -190,14 +171,15 @@ class Spool(SpoolReader):
             return e
         if known is not None:
             return known
+        now = self._clock()
         values = (frame.line, frame.source, frame.key, sha256, str(image.relative_to(self.folder)), size)
         ((seq,),) = db.execute(
             "INSERT INTO frames (line, source, key, sha256, image, size, captured, accepted, state) "
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'accepted') RETURNING seq",
-            (*values, frame.captured, self._clock()),
+            (*values, sane_time(frame.captured, now), now),
         ).fetchall()
-        self._open_frames += 1
-        self._bytes += size
+        self.room.open_frames += 1
+        self.room.images += on_disk(size)
         return Accepted(seq, frame_id(frame.line, seq))
 
     # frames on their way
@@ -245,9 +227,9 @@ class Spool(SpoolReader):
             db.execute("INSERT INTO verdicts VALUES (?, ?, ?, ?, ?, ?)", row)
             after = "done" if state == "final" else "asked"
             db.execute(
-                "UPDATE frames SET state = ?, edge = COALESCE(?, edge), version = COALESCE(?, version) "
-                "WHERE seq = ?",
-                (after, edge, version, seq),
+                "UPDATE frames SET state = ?, edge = COALESCE(?, edge), version = COALESCE(?, version), "
+                "worth = ? WHERE seq = ?",
+                (after, edge, version, int(verdict.label != GOOD), seq),
             )
             db.executemany(
                 "INSERT INTO outbox (sink, seq, state, time) VALUES (?, ?, ?, ?)",
@@ -257,8 +239,8 @@ class Spool(SpoolReader):
                 self._alarm(db, kind, text, frame=verdict.id, about=verdict.line)
             label = {0: "good", 1: "defect"}.get(-1 if verdict.label is None else verdict.label, "error")
             add_to_counter(db, f"verdict:{verdict.line}:{state}:{label}:{verdict.decided_by}", 1)
-            self._open_frames -= after == "done"
-        with self._counting:
+            self.room.open_frames -= after == "done"
+        with self._watching:
             watches = list(self._watches.get(seq, ()))
         for told in watches:
             told(verdict)
@@ -267,12 +249,12 @@ class Spool(SpoolReader):
     @contextmanager
     def watch(self, seq: int, told: Callable[[Verdict], None]) -> Iterator[None]:
         """Have a function called with each verdict on a frame, by the thread that has written it."""
-        with self._counting:
+        with self._watching:
             self._watches.setdefault(seq, []).append(told)
         try:
             yield
         finally:
-            with self._counting:
+            with self._watching:
                 self._watches[seq].remove(told)
                 if not self._watches[seq]:
                     del self._watches[seq]
@@ -299,6 +281,11 @@ class Spool(SpoolReader):
         with self._transaction() as db:
             add_to_counter(db, name, by)
 
+    def set_mark(self, name: str, value: float) -> None:
+        """Keep a number under a name."""
+        with self._transaction() as db:
+            db.execute("INSERT OR REPLACE INTO marks VALUES (?, ?)", (name, value))
+
     def depth(self) -> dict[str, int]:
         """Frames by state short of done, deliveries by sink, bytes of images."""
         with self._lock:
@@ -315,40 +302,11 @@ class Spool(SpoolReader):
         return {
             "accepted": states.get("accepted", 0),
             "asked": states.get("asked", 0),
-            "bytes": self._bytes,
+            "bytes": self.room.images,
             **{f"sink:{sink}": waiting.get(sink, 0) for sink in self.sinks},
         }
 
     # house-keeping
-
-    def drop_image(self, seq: int) -> None:
-        """Remove a frame's image and keep its record; the row is changed first, so no row lacks its image."""
-        frame = self.frame(seq)
-        if frame is None or not frame.image:
-            return
-        with self._transaction() as db:
-            db.execute("UPDATE frames SET image = '' WHERE seq = ?", (seq,))
-            self._bytes -= frame.size
-        (self.folder / frame.image).unlink(missing_ok=True)
-
-    def forget(self, before: float) -> int:
-        """Delete the records of frames accepted before a time that are done, delivered and without image.
-
-        Alarms of before that time go as well.
-        """
-        deleted = 0
-        while True:
-            with self._transaction() as db:
-                db.execute("DELETE FROM alarms WHERE last < ?", (before,))
-                step = db.execute(
-                    "DELETE FROM frames WHERE seq IN (SELECT seq FROM frames WHERE image = '' "
-                    "AND accepted < ? AND state = 'done' AND NOT EXISTS "
-                    "(SELECT 1 FROM outbox WHERE outbox.seq = frames.seq) ORDER BY accepted LIMIT ?)",
-                    (before, _STEP),
-                ).rowcount
-            deleted += step
-            if step < _STEP:
-                return deleted
 
     def _held(self, folder: str) -> set[str]:
         """Names of the images in a folder that have a row."""
@@ -366,20 +324,6 @@ class Spool(SpoolReader):
             if gone:
                 text = f"{gone} deliveries to sinks that are no longer in the settings were dropped"
                 self._alarm(db, "deliveries-dropped", text)
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._writing:
-            before = self._open_frames, self._bytes
-            self._writer.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._writer
-                self._writer.execute("COMMIT")
-            except BaseException:
-                if self._writer.in_transaction:
-                    self._writer.execute("ROLLBACK")
-                self._open_frames, self._bytes = before
-                raise
 
 
 def _disagreement(earlier: dict[str, int | None], final: Verdict) -> list[tuple[str, str]]:

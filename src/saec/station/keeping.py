@@ -1,0 +1,83 @@
+"""The station's house-keeping: one thread that keeps the data folder in its bounds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection
+
+import structlog
+
+from saec.station.storage.clock import ClockGuard
+from saec.station.storage.records import Held, Retention
+from saec.station.storage.retention import Sweeper, Swept
+from saec.station.storage.spool import Spool
+from saec.station.strays import Strays
+from saec.station.threads import Stopping
+
+_SWEEP = 60.0
+_PROVEN = "clock"
+"""The mark under which the latest time that was proven is kept."""
+
+log = structlog.get_logger()
+
+
+class HouseKeeping:
+    """Removes what is no longer needed, watches the clock and what was left behind.
+
+    Args:
+        spool: whose folder is kept.
+        rule: what is kept for how long.
+        lines: names of those in the settings.
+        expire: gives a frame that waited for the cloud for too long its final verdict.
+        wall: seconds since the epoch, by a clock that can be set.
+        steady: seconds by one that cannot.
+        synchronised: whether the system vouches for a time; None asks the kernel.
+    """
+
+    def __init__(
+        self,
+        spool: Spool,
+        rule: Retention,
+        lines: Collection[str],
+        expire: Callable[[Held], None],
+        *,
+        wall: Callable[[], float] = time.time,
+        steady: Callable[[], float] = time.monotonic,
+        synchronised: Callable[[float], bool] | None = None,
+    ) -> None:
+        self._spool, self._wall, self._steady = spool, wall, steady
+        self._lines, self._expire = frozenset(lines), expire
+        self.strays = Strays(spool, lines)
+        self._guard = ClockGuard(spool.mark(_PROVEN), synchronised)
+        self._sweeper = Sweeper(spool, rule, self._give_up)
+
+    def run(self, stopping: Stopping) -> None:
+        """A thread's body."""
+        self.strays.tell()
+        while not stopping.is_set():
+            swept = self.turn()
+            if swept.images or swept.records or swept.expired:
+                log.info("swept", images=swept.images, records=swept.records, expired=swept.expired)
+            stopping.wait(_SWEEP)
+
+    def turn(self) -> Swept:
+        """Look at the clock and sweep once."""
+        wall, steady = self._wall(), self._steady()
+        trusted, told = self._guard.look(wall, steady)
+        if told:
+            self._spool.alarm("clock", told)
+        self.strays.look()
+        if trusted:
+            self._spool.set_mark(_PROVEN, wall)
+            self.strays.give_up(wall - self._spool.limits.hours * 3600)
+        swept = self._sweeper.sweep(wall, trusted=trusted, steady=steady)
+        if swept.expired:
+            text = f"{swept.expired} frames waited for the cloud for too long; the edge's labels are final"
+            self._spool.alarm("cloud-failed", text)
+        return swept
+
+    def _give_up(self, frame: Held) -> None:
+        if frame.line in self._lines:
+            self._expire(frame)
+        else:
+            self.strays.reject(frame)
