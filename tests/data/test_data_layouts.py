@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from saec.data.dataset import Dataset, categories, open_dataset
+from saec.data.items import Mask
 from saec.data.parts import PartIds
 from saec.errors import ConfigError, DataError
 
@@ -31,8 +32,9 @@ def test_mvtec(mvtec: Path) -> None:
     for item in data.items:
         if item.label == 1:
             assert item.mask is not None
-            assert item.mask.name == f"{item.path.stem}_mask.png"
-            assert item.mask.parent.name == item.kind
+            (file,) = item.mask.files
+            assert file.name == f"{item.path.stem}_mask.png"
+            assert file.parent.name == item.kind
         else:
             assert item.mask is None
     assert data.holdout() == data.select("test")
@@ -43,9 +45,11 @@ def test_mvtec_masks_by_plain_name_and_jpg(mvtec: Path) -> None:
     folder = mvtec / "bolt" / "ground_truth" / "bent"
     (folder / "000_mask.png").rename(folder / "000.png")
     (folder / "001_mask.png").rename(folder / "001_mask.jpg")
-    masks = {i.path.stem: i.mask for i in open_dataset(mvtec / "bolt").items if i.kind == "bent"}
-    assert masks["000"] == folder / "000.png"
-    assert masks["001"] == folder / "001_mask.jpg"
+    masks = {
+        i.path.stem: i.mask and i.mask.files for i in open_dataset(mvtec / "bolt").items if i.kind == "bent"
+    }
+    assert masks["000"] == (folder / "000.png",)
+    assert masks["001"] == (folder / "001_mask.jpg",)
 
 
 def test_ksdd2(ksdd2: Path) -> None:
@@ -69,7 +73,7 @@ def test_visa(visa: Path) -> None:
     assert (data.name, data.layout) == ("fryum", "visa")
     assert counts(data) == {("train", 0, "good"): 3, ("test", 0, "good"): 2, ("test", 1, "anomaly"): 2}
     assert all(i.path.is_file() for i in data.items)
-    assert all(i.mask and i.mask.is_file() for i in data.select(label=1))
+    assert all(i.mask and i.mask.files[0].is_file() for i in data.select(label=1))
     assert len(open_dataset(visa).items) == 14
 
 
@@ -114,8 +118,9 @@ def test_masks_of_a_train_split_are_not_those_of_the_test(tmp_path: Path, draw: 
     assert [i.mask for i in open_dataset(tmp_path).select("train", 1)] == [None]
     own = mask(tmp_path / "ground_truth" / "train" / "defect" / "b_mask.png")
     data = open_dataset(tmp_path)
-    assert [i.mask for i in data.select("train", 1)] == [own]
-    assert [i.mask for i in data.select("test", 1)] == [tmp_path / "ground_truth" / "defect" / "b.png"]
+    assert [i.mask for i in data.select("train", 1)] == [Mask(files=(own,))]
+    other = tmp_path / "ground_truth" / "defect" / "b.png"
+    assert [i.mask for i in data.select("test", 1)] == [Mask(files=(other,))]
 
 
 def test_bare_folder_is_unlabelled(tmp_path: Path, draw: Draw) -> None:

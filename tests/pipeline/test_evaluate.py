@@ -90,6 +90,37 @@ def test_masks_give_pixel_figures(tmp_path: Path, fakes: FakeCloud) -> None:
     assert figures["pro"] is not None
 
 
+@pytest.mark.parametrize("what", ["inverted", "of another size", "no image"])
+def test_masks_that_are_not_understood_are_in_no_figure(
+    tmp_path: Path, fakes: FakeCloud, capsys: pytest.CaptureFixture[str], what: str
+) -> None:
+    root = tmp_path / "bottle"
+    frames = Frames(root)
+    for i in range(3):
+        frames.add(f"train/good/{i:03}", 20 + i)
+        frames.add(f"test/good/{i:03}", 40 + i)
+        frames.add(f"test/hole/{i:03}", 200 + i)
+        kind = "good" if what == "of a good" and i == 0 else "hole"
+        file = root / "ground_truth" / kind / f"{i:03}_mask.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        size = 6 if what == "of another size" and i == 0 else 8
+        mask = np.zeros((size, size), np.uint8)
+        mask[2:4, 2:5] = 255
+        cv2.imwrite(str(file), 255 - mask if what == "inverted" and i == 0 else mask)
+        if what == "no image" and i == 0:
+            file.write_bytes(b"no image")
+    line = fitted(tmp_path / "line", root)
+    figures = evaluate(tmp_path, line, root)
+    assert figures["n_mask_out"] == 1
+    assert (figures["n_good"], figures["n_defect"], figures["n_error"]) == (3, 3, 0)
+    assert "leave out 1 frame" in capsys.readouterr().out
+    shutil.rmtree(root / "ground_truth" / "hole")  # the doubtful one alone gives no figure at all
+    if what != "of a good":
+        (root / "ground_truth" / "hole").mkdir()
+        cv2.imwrite(str(root / "ground_truth" / "hole" / "000_mask.png"), np.full((8, 8), 255, np.uint8))
+    assert evaluate(tmp_path, line, root)["pixel_auroc"] is None
+
+
 def test_an_image_of_the_fit_in_the_hold_out_stops_with_its_name(
     tmp_path: Path, bottle: Path, fakes: FakeCloud, capsys: pytest.CaptureFixture[str]
 ) -> None:

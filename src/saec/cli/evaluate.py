@@ -200,6 +200,11 @@ def _show(results: Sequence[Result]) -> None:
                 f"{result.task.name}: {result.metrics.n_provisional} frames are in the figures "
                 "with the edge's provisional label, as the cloud failed on them"
             )
+        if result.metrics.n_mask_out:
+            click.echo(
+                f"{result.task.name}: the pixel figures leave out {result.metrics.n_mask_out} frames whose "
+                f"masks are boxes or in doubt; `saec data check {result.task.dataset}` names them"
+            )
         if result.info is not None and result.info.cloud is not None:
             click.echo(f"{result.task.name}: {result.info.cloud.reason}")
         for note in result.info.notes if result.info is not None else ():

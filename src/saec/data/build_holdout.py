@@ -7,7 +7,17 @@ from pathlib import Path
 
 import numpy as np
 
-from saec.data.building import Built, Exclusions, Source, building, collect, place, unique, write_lists
+from saec.data.building import (
+    Built,
+    Exclusions,
+    Source,
+    building,
+    collect,
+    place,
+    place_mask,
+    unique,
+    write_lists,
+)
 from saec.data.manifest import Manifest
 from saec.data.parts import PartIds
 from saec.data.progress import Progress, silent
@@ -102,7 +112,4 @@ def _pick(pool: list[Source], label: int, most: int, rng: np.random.Generator) -
 def _place(source: Source, work: Path, word: str, link: bool) -> None:
     name = f"{source.category}__{source.item.kind}__{source.item.path.name}"
     place(source.item.path, work / "val" / word / name, link=link)
-    mask = source.item.mask
-    if mask is not None:
-        target = work / "ground_truth" / word / f"{Path(name).stem}_mask{mask.suffix}"
-        place(mask, target, link=link)
+    place_mask(source.item, work / "ground_truth" / word / f"{Path(name).stem}_mask", link=link)

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from saec.data.building import Built, Source, building, place, unique, write_lists
+from saec.data.building import Built, Source, building, place, place_mask, unique, write_lists
 from saec.data.dataset import open_dataset
 from saec.data.manifest import Manifest, Role, hash_item
 from saec.data.progress import Progress, silent
@@ -107,9 +107,8 @@ def _place(source: Source, work: Path, split: str, link: bool) -> None:
     # Numbers are unique over train and test in the published set; `place` stops where they are not.
     path = source.item.path
     place(path, work / split / source.item.kind / path.name, link=link)
-    if source.item.mask is not None:
-        target = work / "ground_truth" / split / source.item.kind / f"{path.stem}_mask.png"
-        place(source.item.mask, target, link=link)
+    target = work / "ground_truth" / split / source.item.kind / f"{path.stem}_mask"
+    place_mask(source.item, target, link=link)
 
 
 def _counts(roles: dict[str, list[Source]]) -> dict[str, int]:

@@ -10,15 +10,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import cv2
 import msgspec
+import numpy as np
 
 from saec.data.dataset import categories, open_dataset
+from saec.data.images import read_image
 from saec.data.items import Item
 from saec.data.manifest import FILE, Manifest, hash_item
+from saec.data.masks import mask_pixels
 from saec.data.parts import PartIds
 from saec.data.progress import Progress
 from saec.errors import DataError
 from saec.line import sha256_file
+from saec.verdict import DEFECT
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -162,6 +167,25 @@ def place(source: Path, target: Path, *, link: bool) -> None:
         target.symlink_to(source.resolve())
     else:
         shutil.copyfile(source, target)
+
+
+def place_mask(item: Item, target: Path, *, link: bool) -> None:
+    """Copy or link a mask file to ``target``, with the suffix that it has; what is no single file is drawn.
+
+    Raises:
+        DataError: the mask is in doubt, or of another size than its image.
+        ImageError: the image or a mask cannot be read.
+    """
+    mask = item.mask
+    if mask is None or item.label != DEFECT or (mask.boxes and not mask.files):
+        return
+    if len(mask.files) == 1:
+        place(mask.files[0], target.with_name(target.name + mask.files[0].suffix), link=link)
+        return
+    height, width = read_image(item.path).shape[:2]
+    marked = mask_pixels(mask, (height, width)).astype(np.uint8) * 255
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.with_name(f"{target.name}.png").write_bytes(cv2.imencode(".png", marked)[1].tobytes())
 
 
 @contextmanager

@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 from saec.data import check_set
 from saec.data.check_set import Fault, Seen
 from saec.data.dataset import Dataset, categories, open_dataset
-from saec.data.images import decode_native, read_bytes, read_mask
+from saec.data.images import decode_native, read_bytes
 from saec.data.items import Item
+from saec.data.masks import MaskError, mask_pixels
 from saec.data.parts import PartIds
 from saec.data.progress import Progress, silent
 from saec.errors import ImageError, SaecError
+from saec.verdict import DEFECT, GOOD
 
 
 class Checked(msgspec.Struct, frozen=True):
@@ -100,7 +102,7 @@ def examine(item: Item, *, thumbnail: bool = False) -> tuple[Seen | None, list[F
         pixels = decode_native(data, item.path.name)
     except ImageError as e:
         return None, [Fault("error", "unreadable", [path], e.what, e.remedy)]
-    faults = list(_examine_mask(item, pixels.shape[:2]))
+    faults = list(_examine_mask(item, (pixels.shape[0], pixels.shape[1])))
     if pixels.min() == pixels.max():
         message = f"every pixel has the value {pixels.min()}"
         faults.append(Fault("warning", "one-value", [path], message, "look at the camera; remove the image"))
@@ -115,19 +117,22 @@ def examine(item: Item, *, thumbnail: bool = False) -> tuple[Seen | None, list[F
     return record, faults
 
 
-def _examine_mask(item: Item, size: tuple[int, ...]) -> Iterator[Fault]:
+def _examine_mask(item: Item, shape: tuple[int, int]) -> Iterator[Fault]:
     if item.mask is None:
         return
-    paths = [str(item.mask), str(item.path)]
+    paths = [str(path) for path in (*item.mask.paths, item.path)]
     try:
-        mask = read_mask(item.mask)
+        marked = bool(mask_pixels(item.mask, shape).any())
     except ImageError as e:
         yield Fault("error", "mask-unreadable", paths, e.what, e.remedy)
         return
-    if mask.shape != size:
-        message = f"the mask has {mask.shape[1]} x {mask.shape[0]} pixels, its image {size[1]} x {size[0]}"
-        yield Fault("error", "mask-size", paths, message, "make the mask again at the image's size")
-    if not mask.any():
+    except MaskError as e:
+        yield Fault("error", e.code, paths, e.what, e.remedy)
+        return
+    if marked and item.label == GOOD:
+        remedy = "move the image to the defects, or remove the mask"
+        yield Fault("error", "mask-of-good", paths, "the mask of a good marks a defect", remedy)
+    if not marked and item.label == DEFECT and not item.mask.boxes:
         remedy = "mark the defect, or move the image to the goods"
         yield Fault("error", "mask-empty", paths, "the mask of a defect marks no pixel", remedy)
 

@@ -156,7 +156,7 @@ def significant_bits(seen: list[Seen], bits: int) -> Iterator[Fault]:
 
 def strays(data: Dataset) -> Iterator[Fault]:
     """Images that the layout passes over, and masks that belong to no image."""
-    used = {p for i in data.items for p in (i.path, i.mask) if p is not None}
+    used = {p for i in data.items for p in (i.path, *(i.mask.paths if i.mask else ()))}
     if data.layout == "visa":
         return  # its table names the images; folders hold those of other tables, too
     truth = data.root / layouts.GROUND_TRUTH

@@ -1,13 +1,14 @@
 """Bytes to pixels, once and for all formats: RGB, 8 bit, upright, or an ImageError that says what to do.
 
-OpenCV decodes what is common (JPEG, PNG, BMP, PNM and every 16-bit TIFF), Pillow the rest. Both honour the
-EXIF orientation. Alpha is dropped and colour profiles are ignored: cameras often leave both meaningless.
+The header is read and held to its limits first (``saec.data.headers``); no decoder is given what it has not
+passed. OpenCV then decodes what is common (JPEG, PNG, BMP, PNM and every 16-bit TIFF), Pillow the rest. Both
+honour the EXIF orientation. Alpha is dropped and colour profiles are ignored: cameras often leave both
+meaningless.
 """
 
 from __future__ import annotations
 
 import io
-import struct
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,6 +16,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from saec.data.headers import read_header
+from saec.data.headers.common import EXPORT, MAX_PIXELS, SPLIT, Header, check_size
+from saec.data.marking import Marks, find_marks
 from saec.errors import ConfigError, ImageError
 from saec.verdict import Image
 
@@ -29,11 +33,8 @@ SUFFIXES = frozenset((
 """File-name endings (lower case) that count as images. Floating-point formats are among them so that they are
 refused aloud and not passed over."""
 
-MAX_PIXELS = 89_478_485
-"""Pillow's limit against decompression bombs; an error here, for every decoder."""
-
-_TILE = "crop or tile the image: a frame has at most 89 million pixels"
-_EXPORT = "export the image again as 8-bit or 16-bit PNG, TIFF or JPEG"
+_COUNTED_BY_PILLOW = ("AVIF", "IM")
+"""Formats whose frames do not stand in a header that is read here."""
 
 # What OpenCV writes to stderr about a damaged file comes back to the caller as an ImageError.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
@@ -79,18 +80,26 @@ def read_bytes(path: str | Path) -> bytes:
         raise ImageError(f"{path}: {e.strerror or e}", "check the path, its links and its permissions") from e
 
 
-def read_mask(path: str | Path) -> NDArray[np.bool_]:
-    """Read a defect mask: H x W, True where a pixel is not black.
-
-    A lossy (JPEG) mask is cut at half of the range, since its black is not quite black.
+def read_marks(path: str | Path) -> Marks:
+    """What a defect mask marks, and whether that is in doubt; see `saec.data.marking`.
 
     Raises:
         ImageError: the file cannot be read or decoded.
     """
     data = read_bytes(path)
     pixels = _pixels(data, str(path))
-    floor = 127 if data[:2] == b"\xff\xd8" else 0
-    return np.asarray((pixels > floor).any(axis=2))
+    alpha, index = _layers(data, str(path))
+    lossy = data[:2] == b"\xff\xd8" or data[8:16] == b"WEBPVP8 "
+    return find_marks(pixels, alpha=alpha, index=index, lossy=lossy)
+
+
+def read_mask(path: str | Path) -> NDArray[np.bool_]:
+    """The marks of a mask alone: H x W, True where it marks; see `read_marks`, which tells doubts, too.
+
+    Raises:
+        ImageError: the file cannot be read or decoded.
+    """
+    return read_marks(path).where
 
 
 def decode_native(data: bytes, name: str = "") -> NDArray[Any]:
@@ -100,7 +109,7 @@ def decode_native(data: bytes, name: str = "") -> NDArray[Any]:
         ImageError: as `decode`.
     """
     pixels = _pixels(data, name or "image")
-    _to_8bit(pixels[:1, :1], 16, name or "image")  # refuses what `decode` refuses
+    _to_8bit(pixels[:1, :1].copy(), 16, name or "image")  # refuses what `decode` refuses
     return pixels
 
 
@@ -108,8 +117,8 @@ def _to_8bit(pixels: NDArray[Any], bits: int, name: str) -> Image:
     if pixels.dtype == np.uint8:
         return cast(Image, pixels)
     if pixels.dtype == np.uint16:
-        scaled: Image = np.minimum(pixels >> (bits - 8), 255).astype(np.uint8)
-        return scaled
+        np.right_shift(pixels, bits - 8, out=pixels)  # in place: twice the memory of a large image counts
+        return cast(Image, np.minimum(pixels, 255, out=pixels).astype(np.uint8))
     raise ImageError(
         f"{name}: pixels of type {pixels.dtype}, whose black and white are unknown",
         "convert the image to 8 or 16 bit with a stated range",
@@ -118,84 +127,64 @@ def _to_8bit(pixels: NDArray[Any], bits: int, name: str) -> Image:
 
 def _pixels(data: bytes, name: str) -> NDArray[Any]:
     """H x W x 3 RGB in the source's own depth."""
-    if not data:
-        raise ImageError(f"{name}: empty file", "copy or record the image again")
-    pixels = _by_opencv(data) if _for_opencv(data, name) else None
-    return _by_pillow(data, name) if pixels is None else pixels
+    header = read_header(data, name)
+    check_size(header.width, header.height, name, MAX_PIXELS)
+    _check_single(header.frames, name)
+    pixels = _by_opencv(data, header) if header.opencv else None
+    return _by_pillow(data, header, name) if pixels is None else pixels
 
 
-def _for_opencv(data: bytes, name: str) -> bool:
-    """Whether OpenCV decodes this rightly; checks the size from the header first."""
-    if data[:2] == b"\xff\xd8":
-        width, height, channels = _jpeg_header(data)
-        _check_size(width, height, name)
-        # Without the end marker the file is truncated or has a tail: Pillow tells which. CMYK is its, too.
-        return channels in (1, 3) and b"\xff\xd9" in data[-64:]
-    if data[:8] == b"\x89PNG\r\n\x1a\n" and len(data) > 33:
-        width, height = struct.unpack_from(">II", data, 16)
-        _check_size(width, height, name)
-        return b"acTL" not in data[: max(0, data.find(b"IDAT"))]
-    if data[:2] == b"BM" and len(data) > 54 and struct.unpack_from("<I", data, 14)[0] >= 40:
-        width, height = struct.unpack_from("<ii", data, 18)
-        _check_size(width, abs(height), name)
-        return True
-    return data[:2] in (b"P5", b"P6")
-
-
-def _jpeg_header(data: bytes) -> tuple[int, int, int]:
-    """Width, height and channels of a JPEG from its start-of-frame segment; zeros where there is none."""
-    at = 2
-    while at + 10 <= len(data) and data[at] == 0xFF:
-        marker = data[at + 1]
-        if marker == 0xFF or 0xD0 <= marker <= 0xD8 or marker == 0x01:  # fill bytes, markers without a body
-            at += 1 if marker == 0xFF else 2
-            continue
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            height, width, channels = struct.unpack_from(">HHB", data, at + 5)
-            return width, height, channels
-        at += 2 + int(struct.unpack_from(">H", data, at + 2)[0])
-    return 0, 0, 0
-
-
-def _check_size(width: int, height: int, name: str) -> None:
-    if width * height > MAX_PIXELS:
-        raise ImageError(f"{name}: {width} x {height} pixels", _TILE)
-
-
-def _by_opencv(data: bytes) -> NDArray[Any] | None:
+def _by_opencv(data: bytes, header: Header) -> NDArray[Any] | None:
     # IMREAD_COLOR_RGB garbles 16-bit RGB TIFFs in OpenCV 5.0, hence BGR and a swap.
     try:
         bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
-    except cv2.error:
+        if bgr is None or sorted(bgr.shape[:2]) != sorted((header.height, header.width)):
+            return None
+        return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+    except cv2.error as e:
+        if e.code == cv2.Error.StsNoMem:
+            raise MemoryError(e.err) from e
         return None
-    return None if bgr is None else cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
 
 
-def _by_pillow(data: bytes, name: str) -> NDArray[Any]:
+def _by_pillow(data: bytes, header: Header, name: str) -> NDArray[Any]:
     from PIL import Image as Pillow
     from PIL import ImageOps, UnidentifiedImageError
 
     try:
-        with Pillow.open(io.BytesIO(data)) as image:
-            _check_size(*image.size, name)
-            _check_single(image, name)
-            if _deep(image):
-                pixels = _by_opencv(data)
-                if pixels is not None:
-                    return pixels
+        with Pillow.open(io.BytesIO(data), formats=[header.format]) as image:
+            check_size(*image.size, name, MAX_PIXELS)
+            if header.format in _COUNTED_BY_PILLOW:
+                _check_single(getattr(image, "n_frames", 1), name)
             upright = ImageOps.exif_transpose(image)
             if upright.mode.startswith(("I", "F")):
                 return _native(np.array(upright))
             return np.array(upright.convert("RGB"))
-    except ImageError:
+    except (ImageError, MemoryError):
         raise
     except UnidentifiedImageError:
-        pixels = _by_opencv(data)
-        if pixels is None:
-            raise ImageError(f"{name}: no image format that is known, or damaged", _EXPORT) from None
-        return pixels
+        raise ImageError(f"{name}: no image format that is known, or damaged", EXPORT) from None
     except Exception as e:  # decoders raise anything from SyntaxError to struct.error on damaged files
-        raise ImageError(f"{name}: damaged or unsupported image: {e}", _EXPORT) from e
+        if isinstance(e, OSError) and e.errno is not None:
+            raise  # of the machine, not of the file: no handle, no memory
+        raise ImageError(f"{name}: damaged or unsupported image: {e}", EXPORT) from e
+
+
+def _layers(data: bytes, name: str) -> tuple[NDArray[Any] | None, NDArray[Any] | None]:
+    """Transparency and palette numbers of a file that decodes, where it has them."""
+    from PIL import Image as Pillow
+    from PIL import ImageOps
+
+    try:
+        with Pillow.open(io.BytesIO(data), formats=[read_header(data, name).format]) as image:
+            upright = ImageOps.exif_transpose(image)
+            index = np.array(upright) if upright.mode == "P" else None
+            clear = upright.has_transparency_data
+            return np.array(upright.convert("RGBA"))[..., 3] if clear else None, index
+    except MemoryError:
+        raise
+    except Exception:  # not a format of Pillow's, though OpenCV reads it: neither is known
+        return None, None
 
 
 def _native(grey: NDArray[Any]) -> NDArray[Any]:
@@ -203,19 +192,7 @@ def _native(grey: NDArray[Any]) -> NDArray[Any]:
     return np.repeat(grey.astype(grey.dtype.newbyteorder("="))[..., None], 3, axis=2)
 
 
-def _deep(image: Any) -> bool:
-    """Whether a TIFF has more than 8 bits per channel, which Pillow would cut to 8 for colour."""
-    return bool(image.format == "TIFF" and max(image.tag_v2.get(258, (1,))) > 8)
-
-
-def _check_single(image: Any, name: str) -> None:
+def _check_single(frames: int, name: str) -> None:
     """One file is one frame; thumbnails and masks inside a TIFF, and previews inside a JPEG, do not count."""
-    frames = getattr(image, "n_frames", 1)
-    if frames > 1 and image.format == "TIFF":
-        frames = 0
-        for page in range(image.n_frames):
-            image.seek(page)
-            frames += not int(image.tag_v2.get(254, 0)) & 0b101
-        image.seek(0)
-    if frames > 1 and image.format not in ("MPO", "PSD"):
-        raise ImageError(f"{name}: holds {frames} frames or pages", "split it into one file per frame")
+    if frames > 1:
+        raise ImageError(f"{name}: holds {frames} frames or pages", SPLIT)

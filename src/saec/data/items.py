@@ -32,6 +32,44 @@ DEFECT_NAMES = frozenset((
 # fmt: on
 
 
+class Outline(msgspec.Struct, frozen=True):
+    """One closed outline: ``points`` x0, y0, x1, y1, ... as shares of the image's width and height."""
+
+    points: tuple[float, ...]
+
+
+class Runs(msgspec.Struct, frozen=True):
+    """A COCO run-length mask: ``counts`` of pixels, off and on by turns, down the columns."""
+
+    height: int
+    width: int
+    counts: tuple[int, ...]
+
+
+class Mask(msgspec.Struct, frozen=True, kw_only=True):
+    """The defect's place on one image; what the parts mark is put together.
+
+    Attributes:
+        files: mask files of the image's size.
+        outlines, runs: shapes of an annotation file.
+        boxes: some shapes are boxes about the defect: its pixels are unknown.
+        size: width and height of the image that the annotation was made for, or None.
+        source: the annotation file, for errors.
+    """
+
+    files: tuple[Path, ...] = ()
+    outlines: tuple[Outline, ...] = ()
+    runs: tuple[Runs, ...] = ()
+    boxes: bool = False
+    size: tuple[int, int] | None = None
+    source: Path | None = None
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The files that say where the defect is."""
+        return self.files or ((self.source,) if self.source else ())
+
+
 class Item(msgspec.Struct, frozen=True, kw_only=True):
     """One image of a data set.
 
@@ -40,7 +78,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
         label: GOOD, DEFECT or None when unknown.
         split: "train", "test", "val", or "" where the data set has no splits.
         kind: "good", a defect type, or "" when unknown.
-        mask: file with the defect's pixels, or None.
+        mask: where the defect is, or None when unknown. A good may have one; it marks nothing.
         part: id of the physical part, "" when unknown.
         lot: id of the production lot, "" when unknown.
     """
@@ -49,7 +87,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     label: int | None = None
     split: Split = ""
     kind: str = ""
-    mask: Path | None = None
+    mask: Mask | None = None
     part: str = ""
     lot: str = ""
 

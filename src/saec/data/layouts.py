@@ -17,7 +17,7 @@ from pathlib import Path
 
 from saec.data.files import find_images, subfolders
 from saec.data.images import read_mask
-from saec.data.items import SPLITS, Item, Split, is_defect_name, is_good_name
+from saec.data.items import SPLITS, Item, Mask, Split, is_defect_name, is_good_name
 from saec.errors import DataError
 from saec.verdict import DEFECT, GOOD
 
@@ -83,8 +83,12 @@ def _read_classes(folder: Path, split: Split, masks: _Masks) -> Iterator[Item]:
                 label=GOOD if good else DEFECT,
                 split=split,
                 kind="good" if good else within.parts[1] if typed else sub.name,
-                mask=None if good else masks.of(folder.name, split, within),
+                mask=None if good else _mask(masks.of(folder.name, split, within)),
             )
+
+
+def _mask(file: Path | None) -> Mask | None:
+    return None if file is None else Mask(files=(file,))
 
 
 class _Masks:
@@ -132,7 +136,7 @@ def read_ksdd2(root: Path) -> list[Item]:
                     label=DEFECT if defect else GOOD,
                     split=split,
                     kind="defect" if defect else "good",
-                    mask=masks[path.stem] if defect else None,
+                    mask=_mask(masks[path.stem]) if defect else None,
                 )
             )
     return items
@@ -179,7 +183,7 @@ def read_visa(root: Path) -> list[Item]:
                 label=DEFECT if defect else GOOD,
                 split=split,
                 kind="anomaly" if defect else "good",
-                mask=base / row["mask"] if row["mask"] else None,
+                mask=_mask(base / row["mask"]) if row["mask"] else None,
             )
         )
     return sorted(items, key=lambda i: i.path.as_posix())

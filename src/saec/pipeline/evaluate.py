@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from saec.data.dataset import categories
-from saec.data.images import read_mask
+from saec.data.items import Mask
 from saec.data.manifest import check_disjoint
-from saec.errors import DataError, LineError
+from saec.data.masks import mask_pixels
+from saec.errors import DataError, ImageError, LineError
 from saec.line import LineProfile, write_json
 from saec.pipeline.domain import cross_domain
 from saec.pipeline.leaks import check_leaks, check_tuned, manifest_of
@@ -168,21 +171,43 @@ def evaluate_log(task: Task, log: Path, *, split: Split = "all", layout: str = "
 def measure(verdicts: Iterable[Verdict], pixels: PixelMetrics | None) -> Metrics:
     """The metrics of verdicts, with those of the pixels where masks were seen."""
     metrics = evaluate_verdicts(verdicts)
-    if pixels is None or not pixels.regions:
+    if pixels is None:
+        return metrics
+    metrics = msgspec.structs.replace(metrics, n_mask_out=pixels.left_out)
+    if not pixels.regions:
         return metrics
     return msgspec.structs.replace(metrics, pixel_auroc=pixels.pixel_auroc(), pro=pixels.pro())
 
 
 def pixel_look(pixels: PixelMetrics) -> Look:
-    """Compare each map with the frame's mask; a defect without one is left out: nobody knows its pixels."""
+    """Compare each map with the frame's mask; a defect without one is left out: nobody knows its pixels.
+
+    A mask that cannot be read as it was meant is left out, too, and counted.
+    """
 
     def look(source: Source, image: Image, opinion: EdgeOpinion) -> None:
         if opinion.map is None or source.truth is None or (source.truth == DEFECT and source.mask is None):
             return
-        mask = read_mask(Path(source.mask)) if source.mask else None
-        pixels.add(opinion.map, image.shape[:2], box=opinion.map_box, mask=mask)
+        mask, shape = None, (image.shape[0], image.shape[1])
+        if source.mask is not None:
+            mask = _meant(source.mask, source.truth, shape)
+            if mask is None:
+                pixels.left_out += 1
+                return
+        pixels.add(opinion.map, shape, box=opinion.map_box, mask=mask)
 
     return look
+
+
+def _meant(mask: Mask, truth: int, shape: tuple[int, int]) -> NDArray[np.bool_] | None:
+    """The pixels of a mask, or None where they are not known: in doubt, boxes, or against the label."""
+    if mask.boxes:
+        return None
+    try:
+        marked = mask_pixels(mask, shape)
+    except (DataError, ImageError):
+        return None
+    return marked if marked.any() == (truth == DEFECT) else None
 
 
 def labelled(inputs: Inputs) -> Inputs:

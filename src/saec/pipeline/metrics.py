@@ -58,6 +58,8 @@ class Metrics(msgspec.Struct, frozen=True, kw_only=True):
         n_provisional: judged frames that the edge answered because the cloud failed on them; they are in
             every rate, with the edge's label.
         n_unknown: judged frames of unknown truth; they are in the escalation rate and the times alone.
+        n_mask_out: frames that are in no pixel figure: their masks are in doubt, unreadable, empty for a
+            defect, of another size, or boxes.
         ms_per_frame, ms_by_stage: over judged frames.
         pixel_auroc, pro: from ``saec.pipeline.pixels``, where masks exist.
         spent: tokens and bytes of the questions to the cloud, truth known or not.
@@ -80,6 +82,7 @@ class Metrics(msgspec.Struct, frozen=True, kw_only=True):
     n_error: int = 0
     n_provisional: int = 0
     n_unknown: int = 0
+    n_mask_out: int = 0
     confusion: Confusion = Confusion(0, 0, 0, 0)
     ms_per_frame: Percentiles | None = None
     ms_by_stage: dict[str, Percentiles] = {}
@@ -193,7 +196,7 @@ def over_seeds(rows: Sequence[Metrics]) -> dict[str, dict[str, float | None]]:
     return spread
 
 
-_COUNTS = ("n_good", "n_defect", "n_error", "n_provisional", "n_unknown")
+_COUNTS = ("n_good", "n_defect", "n_error", "n_provisional", "n_unknown", "n_mask_out")
 _FIGURES = (
     "image_auroc",
     "average_precision",

@@ -30,9 +30,13 @@ _BINS = 1 << _BITS
 
 
 class PixelMetrics:
-    """Add frames one by one, then read ``pixel_auroc`` and ``pro``."""
+    """Add frames one by one, then read ``pixel_auroc`` and ``pro``.
+
+    ``left_out`` counts frames that are not added because their masks are not understood.
+    """
 
     def __init__(self) -> None:
+        self.left_out = 0
         self.regions = 0
         self._good = np.zeros(_BINS, dtype=np.int64)
         self._defect = np.zeros(_BINS, dtype=np.int64)

@@ -9,9 +9,9 @@ import msgspec
 
 from saec.data.dataset import Dataset, Item, open_dataset
 from saec.data.files import find_images
+from saec.data.items import Mask
 from saec.data.parts import PartIds
 from saec.errors import DataError
-from saec.verdict import DEFECT
 
 Split = Literal["holdout", "train", "test", "val", "all"]
 PROCEDURAL_MARK = "samples.jsonl"
@@ -25,7 +25,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
         id: unique within a run, the path relative to the input with "/" between its parts.
         path: the file.
         truth: GOOD, DEFECT or None when unknown.
-        mask: file of the defect's mask, where the data set has one.
+        mask: where the defect is, if the data set says it; a good's marks nothing.
         kind: the data set's word for the defect, "good", or "" when unknown.
     """
 
@@ -33,7 +33,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     truth: int | None = None
     part: str = ""
-    mask: str | None = None
+    mask: Mask | None = None
     kind: str = ""
 
 
@@ -108,6 +108,6 @@ def _source(item: Item, root: Path) -> Source:
         path=str(path),
         truth=item.label,
         part=item.part,
-        mask=str(item.mask) if item.mask and item.label == DEFECT else None,
+        mask=item.mask,
         kind=item.kind,
     )

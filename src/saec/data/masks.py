@@ -1,0 +1,82 @@
+"""The pixels of a defect: of mask files, several for one image, or of the shapes of an annotation."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from saec.data.images import read_marks
+from saec.data.items import Mask, Outline, Runs
+from saec.data.marking import Marks
+from saec.errors import DataError
+
+
+class MaskError(DataError):
+    """A mask cannot be used; ``code`` is that of `saec data check`."""
+
+    def __init__(self, code: str, what: str, remedy: str) -> None:
+        super().__init__(what, remedy)
+        self.code = code
+
+
+def mask_pixels(mask: Mask, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """H x W, True on the defect.
+
+    Args:
+        mask: of an image.
+        shape: height and width of the image.
+
+    Raises:
+        MaskError: of another size than the image, or in doubt; with its remedy.
+        ImageError: a file that cannot be read.
+    """
+    where = np.zeros(shape, np.bool_)
+    for file in mask.files:
+        where |= _of_file(read_marks(file), shape)
+    if mask.size is not None and mask.size != (shape[1], shape[0]):
+        raise MaskError(
+            "mask-size",
+            f"the annotation is for {_size(mask.size[::-1])} pixels, the image has {_size(shape)}",
+            "export the annotations for these images",
+        )
+    where |= _drawn(mask.outlines, shape)
+    for runs in mask.runs:
+        where |= _unrolled(runs, shape)
+    return where
+
+
+def _of_file(marks: Marks, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    if marks.where.shape != shape:
+        raise MaskError(
+            "mask-size",
+            f"the mask has {_size(marks.where.shape)} pixels, its image {_size(shape)}",
+            "make the mask again at the image's size",
+        )
+    if marks.doubt:
+        raise MaskError("mask-doubt", marks.doubt, marks.remedy)
+    return marks.where
+
+
+def _drawn(outlines: tuple[Outline, ...], shape: tuple[int, int]) -> NDArray[np.bool_]:
+    canvas = np.zeros(shape, np.uint8)
+    scale = np.array([shape[1], shape[0]])
+    for outline in outlines:
+        points = np.array(outline.points).reshape(-1, 2) * scale - 0.5
+        cv2.fillPoly(canvas, [np.round(points).astype(np.int32)], 1)
+    return canvas > 0
+
+
+def _unrolled(runs: Runs, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    if (runs.height, runs.width) != shape or sum(runs.counts) != runs.height * runs.width:
+        raise MaskError(
+            "mask-size",
+            f"a run-length mask of {runs.width} x {runs.height} pixels, its image {_size(shape)}",
+            "export the annotations for these images",
+        )
+    on = np.arange(len(runs.counts)) % 2 == 1
+    return np.asarray(np.repeat(on, runs.counts).reshape(runs.width, runs.height).T)
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return f"{shape[1]} x {shape[0]}"
