@@ -14,6 +14,7 @@ from saec import edge
 from saec.cli import main as saec
 from saec.data.dataset import open_dataset
 from saec.data.images import read_image
+from saec.decoding import decode
 from saec.errors import LineError
 from saec.line import LineProfile, sha256_file, write_json
 from saec.pipeline.calibrating import MOST_ASKED
@@ -64,7 +65,7 @@ def fit(dataset: Path, line: Path, side: int | None) -> LineProfile:
 def edge_opinions(dataset: Path, profile: LineProfile, kept: Path) -> list[Judged]:
     """The edge's score of each distinct calibration and test image; read from ``kept`` where it exists."""
     if kept.is_file():
-        return msgspec.json.decode(kept.read_bytes(), type=list[Judged])
+        return decode(kept.read_bytes(), list[Judged])
     opened = open_dataset(dataset)
     known = profile.calibration.good_scores | profile.calibration.defect_scores
     detector = edge.open_detector(profile)
@@ -87,7 +88,7 @@ def cloud_opinions(judged: list[Judged], profile: LineProfile, cloud: Cloud, fol
     key = hashlib.sha256(cloud.key.encode()).hexdigest()[:12]
     kept = folder / f"cloud-{key}.json"
     if kept.is_file():
-        return msgspec.json.decode(kept.read_bytes(), type=list[Judged])
+        return decode(kept.read_bytes(), list[Judged])
     references = tuple(read_references(profile, cloud.config.references))
     shown = {sha256_file(path) for path in profile.references(cloud.config.references)}
     goods = [

@@ -3,12 +3,12 @@
     python benchmarks/faults.py --minutes 4 --faults 50 --seed 0 --rate 20
 
 A robot posts frames with keys until each is acknowledged; the station judges them, asks the cloud through a
-proxy, and writes verdicts to files. Meanwhile, at seeded random moments: SIGKILL of station or cloud, a link
-that is cut, hangs or is slow, a disk that is full, a clock that is stepped, and power cuts, after which the
-station's disk is set back to what was synced. At the end the faults are over, the backlog is let drain, and
-what was acknowledged is compared with the database, the images and the verdict files. The status is 1 where a
-bar is missed. Full disks and power cuts need the right to mount; without it they are left out, and that is
-said.
+proxy, and writes verdicts to several folders, while pages ask for the latest frames. Meanwhile, at seeded
+random moments: SIGKILL of station or cloud, a link that is cut, hangs or is slow, a disk that is full, a
+clock that is stepped, and power cuts, after which the station's disk is set back to what was synced. At the
+end the faults are over, the backlog is let drain, and what was acknowledged is compared with the database,
+the images and the verdict files. The status is 1 where a bar is missed. Full disks and power cuts need the
+right to mount; without it they are left out, and that is said.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ import httpx
 import numpy as np
 from faults_check import Outcome, examine
 from faults_link import Link
+from faults_pages import Pages
 from faults_rig import (
     FREE,
     HERE,
@@ -47,6 +48,7 @@ from faults_rig import (
 
 ALWAYS = ("kill station", "kill cloud", "cut link", "link hangs", "slow link", "clock step")
 MOUNTED = ("full disk", "disk below reserve", "power cut")
+SINKS, PAGES = 8, 4
 _TICK = 0.02
 
 
@@ -148,7 +150,7 @@ def run(args: argparse.Namespace) -> Outcome:
     root, rng = args.work.resolve(), np.random.default_rng(args.seed)
     root.mkdir(parents=True, exist_ok=True)
     inner, outer = free_port(), free_port()
-    site = make_site(root, cloud=f"http://127.0.0.1:{outer}/v1", deadline=args.deadline)
+    site = make_site(root, cloud=f"http://127.0.0.1:{outer}/v1", deadline=args.deadline, sinks=SINKS)
     frames = root / "frames"
     shutil.rmtree(frames, ignore_errors=True)
     frames.mkdir()
@@ -166,7 +168,7 @@ def run(args: argparse.Namespace) -> Outcome:
     )  # fmt: skip
     acks = root / "acknowledged.jsonl"
     try:
-        with running(bench.station, bench.cloud):
+        with running(bench.station, bench.cloud), Pages(site.url, PAGES):
             return _attack(bench, args, moments(args.minutes, args.faults, kinds, rng), acks)
     finally:
         if disk is not None:

@@ -65,15 +65,18 @@ def examine(
     """Compare what was acknowledged with what is kept and what was delivered."""
     promised = [json.loads(line) for line in acks.read_text().splitlines()]
     kept = read_database(site)
-    delivered = read_files(site.disk / "verdicts")
+    sinks = [read_files(folder) for folder in site.verdicts]
     lost = losses(promised, kept)
-    twice = [key for key, seen in finals(delivered).items() if len(seen) > 1]
+    twice = [key for sink in sinks for key, seen in finals(sink).items() if len(seen) > 1]
     acts = sum(len(frame.acts) > 1 for frame in kept.values())
-    missing = sum(f"{f.id}/{state}" not in delivered for f in kept.values() for state in f.verdicts)
+    missing = sum(
+        f"{f.id}/{state}" not in sink for sink in sinks for f in kept.values() for state in f.verdicts
+    )
     fresh = [p for p in promised if not p["duplicate"]]
     late = [p for p in fresh if p["label"] is None or waited(p) > deadline + _TOLERANCE]
     counted = {p["id"] for p in fresh}
     slow = [f for f in kept.values() if f.id in counted and first(f)["ms"]["answer"] > deadline * 1000]
+    again = sum(len(messages) - 1 for sink in sinks for messages in sink.values())
     restarts = first_verdicts(promised, starts, unfair)
     verdicts = sum(len(frame.verdicts) for frame in kept.values())
     asked = sum(map(is_asked, kept.values()))
@@ -84,8 +87,8 @@ def examine(
         "frames lost": str(len(lost)),
         "frames with two finals": str(len(twice)),
         "frames acted on twice": str(acts),
-        "verdicts not delivered to the files": f"{missing} of {verdicts}",
-        "deliveries that came again, unchanged": str(sum(len(v) - 1 for v in delivered.values())),
+        "verdicts not delivered to the files": f"{missing} of {verdicts * len(sinks)}, {len(sinks)} sinks",
+        "deliveries that came again, unchanged": str(again),
         "deadlines missed, by the robot": f"{len(late)} of {len(fresh)}; {spread(list(map(waited, fresh)))}",
         "deadlines missed, by the station": f"{len(slow)} of {len(fresh)}",
         "restart to first verdict": f"{spread(restarts)} of {len(restarts)} starts",

@@ -77,12 +77,23 @@ class Site:
         return self.root / "station.toml"
 
     @property
+    def verdicts(self) -> list[Path]:
+        """The folder of each sink."""
+        return sorted((self.disk / "verdicts").iterdir())
+
+    @property
     def database(self) -> Path:
         return self.disk / "data" / "spool.sqlite"
 
 
 def make_site(
-    root: Path, *, cloud: str, model: str = "small", deadline: float, tokens: Path | None = None
+    root: Path,
+    *,
+    cloud: str,
+    model: str = "small",
+    deadline: float,
+    tokens: Path | None = None,
+    sinks: int = 1,
 ) -> Site:
     """Fit a line (once for each folder) and write the settings of a station that asks ``cloud``.
 
@@ -92,6 +103,7 @@ def make_site(
         model: its name there.
         deadline: of the line, seconds.
         tokens: the station's tokens file.
+        sinks: how many folders the verdicts are written to.
     """
     images, fitted = root / "images", root / "fitted"
     if not fitted.exists():
@@ -105,7 +117,7 @@ def make_site(
     shutil.rmtree(profile, ignore_errors=True)
     shutil.copytree(fitted, profile)
     port = free_port()
-    (root / "station.toml").write_text(_toml(port, cloud, model, deadline, tokens))
+    (root / "station.toml").write_text(_toml(port, cloud, model, deadline, tokens) + _sinks(sinks))
     paths = [sorted(images.glob(pattern)) for pattern in ("test/good/*.png", "test/[!g]*/*.png")]
     pictures = [read_image(path) for pair in zip(*paths, strict=False) for path in pair]
     frames = [cv2.imencode(".jpg", p[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])[1] for p in pictures]
@@ -131,11 +143,6 @@ kind = "folder"
 line = "{LINE}"
 path = "disk/in"
 
-[[sink]]
-name = "log"
-kind = "files"
-path = "disk/verdicts"
-
 [cloud]
 url = "{cloud}"
 model = "{model}"
@@ -144,6 +151,12 @@ timeout = 5.0
 [spool]
 free_gigabytes = {FREE}
 """
+
+
+def _sinks(count: int) -> str:
+    return "".join(
+        f'\n[[sink]]\nname = "log{n}"\nkind = "files"\npath = "disk/verdicts/{n}"\n' for n in range(count)
+    )
 
 
 def give_trust(site: Site, ask: float) -> None:

@@ -30,6 +30,7 @@ from saec.cloud.pixels import fit_size, resized
 from saec.cloud.planning import plan_of, prompt_of
 from saec.cloud.remote import data_url
 from saec.config import Card, CloudConfig, Spending
+from saec.decoding import decode
 from saec.pipeline.loading import Cloud
 from saec.verdict import CloudEngine, CloudQuery, Frame, Image
 
@@ -129,7 +130,7 @@ def _asked(line: Line, ways: list[Way], cloud: Sighted, args: argparse.Namespace
     """What the cloud thinks of a line's frames at each spending; read from ``--work`` where it is known."""
     kept = args.work / "opinions" / cloud.weights / f"{line.name}-{args.frames}.json"
     if kept.is_file():
-        return msgspec.json.decode(kept.read_bytes(), type=list[Opinion])
+        return decode(kept.read_bytes(), list[Opinion])
     found = []
     for n, shot in enumerate(line.shots(args.frames)):
         asked = {way.name: way.asks(shot) for way in ways}

@@ -20,6 +20,7 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
+from saec.decoding import decode
 from saec.errors import LineError
 from saec.verdict import Box
 
@@ -303,7 +304,7 @@ def sha256_file(path: Path) -> str:
 
 def _read(path: Path, kind: type[T], folder: Path) -> T:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=kind)
+        return decode(path.read_bytes(), kind)
     except FileNotFoundError:
         raise LineError(
             f"{folder} is not a line profile: no {path.name}", "make one with `saec fit DATASET --out LINE`"

@@ -12,6 +12,7 @@ import msgspec
 
 from saec.bench.sets import BenchSet, Given, bench_sets
 from saec.config import CloudConfig, FitConfig, RunConfig
+from saec.decoding import convert
 from saec.errors import SaecError
 from saec.meter import Reading
 from saec.pipeline.baselines import BASELINES, FitProgress, Row, Work, missing, prepare, run_baseline
@@ -137,7 +138,7 @@ def _judge(
                 product=product.name,
                 row=row,
                 data=_hash(read_verdicts(verdicts_of(out))),
-                reading=next(msgspec.convert(r, Reading) for r in run.meter if r["phase"] == "run"),
+                reading=next(convert(r, Reading) for r in run.meter if r["phase"] == "run"),
                 machine=run.machine,
             )
         )

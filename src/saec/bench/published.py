@@ -6,6 +6,8 @@ from importlib import resources
 
 import msgspec
 
+from saec.decoding import decode
+
 
 class Value(msgspec.Struct, frozen=True, kw_only=True):
     """Published figures of one row; None where none is."""
@@ -30,4 +32,4 @@ class Published(msgspec.Struct, frozen=True, kw_only=True):
 def published() -> Published:
     """The file that ships."""
     text = resources.files("saec.bench").joinpath("published.json").read_bytes()
-    return msgspec.json.decode(text, type=Published)
+    return decode(text, Published)

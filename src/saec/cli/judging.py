@@ -27,6 +27,7 @@ from saec.config import (
     Spend,
     Spending,
 )
+from saec.decoding import convert, decode
 from saec.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -251,7 +252,7 @@ def _changed(option: str, config: C, changes: tuple[str, ...]) -> C:
     if unknown:
         raise ConfigError(f"{option} {unknown[0]}: no such name", ", ".join(config.__struct_fields__))
     try:
-        return msgspec.convert({**msgspec.structs.asdict(config), **fields}, type(config), strict=False)
+        return convert({**msgspec.structs.asdict(config), **fields}, type(config), strict=False)
     except msgspec.ValidationError as e:
         example = next(f"{k}={v:g}" for k, v in msgspec.structs.asdict(config).items())
         raise ConfigError(f"{option}: {e}", f"give NAME=VALUE, for example {example}") from e
@@ -350,7 +351,7 @@ def meter_line(info: RunInfo) -> str:
     """What the run took, in one line; loading and warm-up are apart, in run.json."""
     from saec.meter import Reading, energy_of, energy_per_correct_mwh
 
-    reading = next(msgspec.convert(r, Reading) for r in info.meter if r["phase"] == "run")
+    reading = next(convert(r, Reading) for r in info.meter if r["phase"] == "run")
     energy = energy_per_correct_mwh(reading, info.counts.get("correct"))
     figures = (
         ("wall time", reading.wall_s, 2, "s"),
@@ -373,7 +374,7 @@ def tell_energy(folder: Path) -> None:
     path = folder / ENERGY_FILE
     if not path.is_file():
         return
-    energy = msgspec.json.decode(path.read_bytes(), type=RunEnergy)
+    energy = decode(path.read_bytes(), RunEnergy)
     for note in energy.notes:
         click.echo(note)
     for device in energy.devices:

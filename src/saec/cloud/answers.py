@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import msgspec
 
+from saec.decoding import decode
 from saec.errors import AnswerError
 from saec.verdict import Box, CloudQuery, Explanation
 
@@ -30,7 +31,7 @@ def parse_explanation(text: str, box: Box | None) -> Explanation:
         AnswerError: the text is no such object, or a value is empty.
     """
     try:
-        words = msgspec.json.decode(_unfenced(text), type=_Words)
+        words = decode(_unfenced(text), _Words)
     except msgspec.DecodeError as e:
         raise AnswerError(
             f"the cloud's explanation does not parse: {e}; it wrote {_short(text)!r}",

@@ -16,6 +16,7 @@ import msgspec
 
 from saec.cloud.hub import PATTERNS
 from saec.config import Card
+from saec.decoding import decode
 from saec.errors import ModelError
 
 SMALL = Path(__file__).parent / "small"
@@ -121,7 +122,7 @@ def read_card(folder: Path) -> Card:
     if not path.exists():
         return Card()
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Card)
+        return decode(path.read_bytes(), Card)
     except msgspec.DecodeError as e:
         raise ModelError(f"{path} is damaged: {e}", "restore the checkpoint's own file") from e
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from saec.decoding import decode
 from saec.errors import ExtraError, ModelError
 from saec.line import sha256_file
 
@@ -200,7 +201,7 @@ def _ask(name: str, revision: str, question: Any) -> Any:
 
 def _read_lock(folder: Path) -> Lock:
     try:
-        return msgspec.json.decode((folder / LOCK).read_bytes(), type=Lock)
+        return decode((folder / LOCK).read_bytes(), Lock)
     except FileNotFoundError:
         raise ModelError(
             f"{folder} has no {LOCK}", "pull the model with `saec models pull NAME --out DIR`"

@@ -9,6 +9,7 @@ import msgspec
 from saec.cloud.posting import Poster
 from saec.config import Card, RemoteConfig
 from saec.connecting import shown
+from saec.decoding import convert
 from saec.errors import ConfigError, LinkError
 from saec.prompts import PROMPTS
 
@@ -40,7 +41,7 @@ def introduced(remote: RemoteConfig, name: str | None) -> tuple[str, RemoteConfi
     """
     with contextlib.closing(Poster(remote)) as poster:
         try:
-            models = msgspec.convert(poster.get("models"), _Models).data
+            models = convert(poster.get("models"), _Models).data
         except msgspec.ValidationError as e:
             raise LinkError(f"{shown(remote.url)} does not list its models: {e}", "look at the url") from e
     known = ", ".join(model.id for model in models)

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import msgspec
 
 from saec.data.items import Item
+from saec.decoding import decode
 from saec.errors import DataError, LeakError
 from saec.line import sha256_file, write_json
 
@@ -95,7 +96,7 @@ class Manifest(msgspec.Struct, kw_only=True):
         path = Path(path)
         path = path / FILE if path.is_dir() else path
         try:
-            manifest = msgspec.json.decode(path.read_bytes(), type=cls)
+            manifest = decode(path.read_bytes(), cls)
         except OSError as e:
             raise DataError(
                 f"{path}: {e.strerror}", "give a manifest.json that fit or a builder wrote"

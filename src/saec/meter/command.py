@@ -13,6 +13,7 @@ from types import FrameType
 
 import msgspec
 
+from saec.decoding import decoder
 from saec.errors import ConfigError, DataError
 from saec.meter import phases
 from saec.meter.gpu import Gpu, open_gpu
@@ -116,11 +117,11 @@ def decided(verdicts: bytes) -> Decisions:
 
 def _standing(verdicts: bytes) -> Iterator[Verdict]:
     """The verdicts that no later one replaces, the last first."""
-    decoder = msgspec.json.Decoder(Verdict)
+    read = decoder(Verdict).decode
     made = []
     for number, line in enumerate(verdicts.splitlines(), 1):
         try:
-            made.append(decoder.decode(line))
+            made.append(read(line))
         except msgspec.DecodeError as e:
             raise DataError(f"line {number} is not a verdict: {e}", "give a verdicts.jsonl of saec") from e
     replaced = set()

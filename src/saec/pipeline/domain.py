@@ -14,6 +14,7 @@ import msgspec
 from saec.data import layouts
 from saec.data.items import SPLITS
 from saec.data.manifest import FILE, Manifest
+from saec.decoding import decode
 from saec.errors import ModelError
 from saec.line import LineProfile, sha256_file
 from saec.pipeline.sources import Inputs, list_inputs
@@ -84,7 +85,7 @@ def adapter_origin(adapter: str | None) -> str | None:
     if not path.is_file():
         return None
     try:
-        return PurePosixPath(msgspec.json.decode(path.read_bytes(), type=AdapterCard).dataset).name
+        return PurePosixPath(decode(path.read_bytes(), AdapterCard).dataset).name
     except msgspec.DecodeError as e:
         raise ModelError(f"{path} is damaged: {e}", "restore the adapter's own files") from e
 

@@ -17,6 +17,7 @@ from saec.data.dataset import categories
 from saec.data.items import Mask
 from saec.data.manifest import check_disjoint
 from saec.data.masks import mask_pixels
+from saec.decoding import convert
 from saec.errors import DataError, ImageError, LineError
 from saec.line import LineProfile, write_json
 from saec.pipeline.domain import cross_domain
@@ -262,7 +263,7 @@ def seed_means(results: Sequence[Result]) -> list[Metrics]:
     for result in results:
         seeds.setdefault(result.task.run, []).append(result.metrics)
     plain = [mean_row(rows) for rows in seeds.values()]
-    return [msgspec.convert({**row, "ms_per_frame": None}, Metrics) for row in plain]
+    return [convert({**row, "ms_per_frame": None}, Metrics) for row in plain]
 
 
 def by_category(results: Sequence[Result]) -> dict[str, list[Result]]:

@@ -18,6 +18,7 @@ from typing import Any
 
 import msgspec
 
+from saec.decoding import decoder
 from saec.errors import DataError
 from saec.verdict import Verdict
 
@@ -111,7 +112,7 @@ _REPLACES = b'"replaces":true'  # no text in a line reads so: in JSON its quotes
 
 def _lines(path: Path, only: bytes = b"") -> Iterator[Verdict | None]:
     """The verdict of each line, None for those that do not contain ``only``."""
-    decoder = msgspec.json.Decoder(Verdict)
+    read = decoder(Verdict).decode
     if not path.is_file():
         raise DataError(f"{path}: no such verdict log", "name a verdicts.jsonl or a run folder")
     with path.open("rb") as f:
@@ -119,7 +120,7 @@ def _lines(path: Path, only: bytes = b"") -> Iterator[Verdict | None]:
             if not line.endswith(b"\n"):
                 return
             try:
-                verdict = decoder.decode(line) if only in line else None
+                verdict = read(line) if only in line else None
             except msgspec.DecodeError as e:
                 raise DataError(f"{path}, line {number}: no verdict: {e}", "restore the file") from e
             yield verdict

@@ -6,9 +6,8 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
 from saec.config import BudgetConfig, CostConfig, GateConfig, SeedConfig
+from saec.decoding import convert
 from saec.errors import ConfigError, DataError
 from saec.line import Calibration, CloudTrust, LineProfile
 from saec.pipeline.judge import Role, Rules
@@ -43,15 +42,15 @@ class Scheduler:
                 raise DataError(
                     "the run does not say where the seed's policy cut", "it was stopped in its first pass"
                 )
-            seed = msgspec.convert(config["seed"], SeedConfig)
+            seed = convert(config["seed"], SeedConfig)
             return SeedPolicy(seed, math.inf if cut is None else cut)
         return open_policy(
-            msgspec.convert(self.run.policy, PolicyName),
+            convert(self.run.policy, PolicyName),
             self.calibration,
             self.trust,
-            gate=msgspec.convert(config.get("gate", {}), GateConfig),
-            costs=msgspec.convert(config.get("costs", {}), CostConfig),
-            budget=msgspec.convert(config.get("budget", {}), BudgetConfig),
+            gate=convert(config.get("gate", {}), GateConfig),
+            costs=convert(config.get("costs", {}), CostConfig),
+            budget=convert(config.get("budget", {}), BudgetConfig),
         )
 
     def rules(self) -> Rules:

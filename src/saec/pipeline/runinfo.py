@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from saec.decoding import convert, decode
 from saec.errors import DataError
 from saec.line import Calibration, CloudTrust, Gate, write_json
 from saec.pipeline.spent import SpentMeans
@@ -166,7 +167,7 @@ def read_run(folder: Path) -> RunInfo:
     """
     path = folder / RUN_FILE
     try:
-        run = msgspec.json.decode(path.read_bytes(), type=RunInfo)
+        run = decode(path.read_bytes(), RunInfo)
     except FileNotFoundError:
         raise DataError(
             f"{folder} is not a run folder: no {RUN_FILE}", "make one with `saec inspect INPUT --line LINE`"
@@ -188,7 +189,7 @@ def judged_by(run: RunInfo) -> tuple[Calibration, CloudTrust | None] | None:
     if held is None:
         return None
     try:
-        trust = msgspec.convert(held["trust"], CloudTrust | None)
-        return msgspec.convert(held["calibration"], Calibration), trust
+        trust = convert(held["trust"], CloudTrust | None)
+        return convert(held["calibration"], Calibration), trust
     except (KeyError, TypeError, msgspec.ValidationError) as e:
         raise DataError(f"{RUN_FILE} of a simulated run is damaged: {e}", "simulate again") from e

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from saec.decoding import decoder
 from saec.pipeline.channel import Closable
 from saec.pipeline.sources import Source
 from saec.verdict import Box, CloudState, EdgeRecord, Route
@@ -64,7 +65,7 @@ class WaitingList(Closable):
         self._read_at = 0
         self._spilled = 0
         self._encoder = msgspec.json.Encoder()
-        self._decoder = msgspec.json.Decoder(Pending)
+        self._decoder = decoder(Pending)
 
     def __len__(self) -> int:
         return len(self._head) + self._spilled

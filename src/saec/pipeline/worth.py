@@ -11,6 +11,7 @@ import numpy as np
 
 from saec.config import RunConfig
 from saec.data.folds import group_ids
+from saec.decoding import convert
 from saec.errors import DataError
 from saec.line import Calibration, CloudTrust, LineProfile
 from saec.meter import Reading, energy_of
@@ -210,7 +211,7 @@ def _milliseconds(verdicts: Sequence[Verdict]) -> float | None:
 
 def _energy(info: RunInfo) -> tuple[tuple[str, ...], float] | None:
     """Whose joules were measured in the run, and how many."""
-    reading = next(msgspec.convert(r, Reading) for r in info.meter if r["phase"] == "run")
+    reading = next(convert(r, Reading) for r in info.meter if r["phase"] == "run")
     measured = energy_of(reading)
     if not measured:
         return None

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
+from saec.decoding import convert
 from saec.meter import Reading, energy_of, energy_per_correct_mwh
 from saec.pipeline.metrics import Metrics
 from saec.report import words
@@ -93,7 +92,7 @@ def energy_source(run: Run) -> str:
 
 def _reading(run: Run) -> Reading | None:
     found = [r for r in run.info.meter if r.get("phase") == "run"]
-    return msgspec.convert(found[-1], Reading) if found else None
+    return convert(found[-1], Reading) if found else None
 
 
 def _cells(values: Sequence[Any]) -> list[str]:

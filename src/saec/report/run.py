@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from saec.decoding import decode, decoder
 from saec.errors import DataError
 from saec.pipeline.metrics import Metrics, evaluate_verdicts
 from saec.pipeline.runinfo import METRICS_FILE, VERDICTS_FILE, RunInfo, read_run
@@ -56,7 +57,7 @@ def _read_verdicts(path: Path) -> tuple[list[Verdict], list[str]]:
     """The verdicts; a retried frame has several, of which the last stands."""
     if not path.is_file():
         return [], [f"There is no {path.name}: nothing was judged."]
-    decoder = msgspec.json.Decoder(Verdict)
+    read = decoder(Verdict).decode
     latest: dict[tuple[str, str], Verdict] = {}
     with path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
@@ -65,7 +66,7 @@ def _read_verdicts(path: Path) -> tuple[list[Verdict], list[str]]:
                     "The log's last line is torn (the run was killed); it is left out."
                 ]
             try:
-                verdict = decoder.decode(line)
+                verdict = read(line)
             except msgspec.DecodeError as e:
                 raise DataError(f"{path}:{number} is no verdict: {e}", "mend or delete that line") from e
             latest[verdict.line, verdict.id] = verdict
@@ -77,7 +78,7 @@ def _pixel_figures(path: Path) -> dict[str, float | None]:
     if not path.is_file():
         return {}
     try:
-        figures = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+        figures = decode(path.read_bytes(), dict[str, Any])
     except msgspec.DecodeError as e:
         raise DataError(f"{path} is damaged: {e}", "evaluate again") from e
     return {key: figures.get(key) for key in ("pixel_auroc", "pro")}

@@ -15,6 +15,7 @@ from saec.cloud.answers import parse_explanation
 from saec.cloud.qwen_model import Wanted
 from saec.cloud.talks import Prepared
 from saec.config import ServiceConfig
+from saec.decoding import decode
 from saec.errors import AnswerError
 from saec.service.batching import Batcher
 from saec.service.limits import Rates
@@ -122,7 +123,7 @@ class Desk:
             Refused: it is none, or names an unknown model.
         """
         try:
-            asked = msgspec.json.decode(data, type=_Tokenize)
+            asked = decode(data, _Tokenize)
         except (msgspec.DecodeError, UnicodeDecodeError) as e:
             raise Refused(400, "bad_body", f"the body is no request to tokenize: {e}") from None
         self.entry(asked.model)

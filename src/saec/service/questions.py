@@ -14,6 +14,7 @@ import msgspec
 
 from saec.cloud.chat import IMAGE_TEXT, chat_text
 from saec.config import ServiceConfig
+from saec.decoding import decode
 from saec.service.refusals import Refused
 
 DEFAULT_SYSTEM = "You are a helpful assistant."
@@ -105,7 +106,7 @@ def read_question(data: bytes, config: ServiceConfig, special: Collection[str]) 
         Refused: 400, the body is no question that is answered here.
     """
     try:
-        body = msgspec.json.decode(data, type=_Body)
+        body = decode(data, _Body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
         raise _wrong("bad_body", f"the body is no chat completion: {e}") from None
     tokens = body.max_completion_tokens or body.max_tokens or 1

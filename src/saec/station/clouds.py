@@ -16,6 +16,7 @@ import msgspec
 
 from saec.cloud.listing import introduced
 from saec.config import Card, CloudConfig, RemoteConfig, Spending
+from saec.decoding import decode
 from saec.errors import SaecError
 from saec.line import write_json
 from saec.pipeline.loading import Cloud
@@ -86,7 +87,7 @@ class Clouds:
 
     def _kept(self, name: str) -> Identity:
         try:
-            return msgspec.json.decode(self._path(name).read_bytes(), type=Identity)
+            return decode(self._path(name).read_bytes(), Identity)
         except (OSError, msgspec.DecodeError):
             return Identity()
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from saec.decoding import convert
 from saec.errors import ConfigError
 from saec.station.checking import contradictions
 from saec.station.settings import CloudSettings, LineSettings, Settings, StationSection
@@ -32,7 +33,7 @@ def read_settings(path: Path) -> Settings:
     if isinstance(station := plain.setdefault("station", {}), dict):
         station.setdefault("data", str(StationSection().data))  # relative to the file, as if written there
     try:
-        settings = msgspec.convert(plain, Settings, dec_hook=_path(path.parent.resolve()))
+        settings = convert(plain, Settings, hook=_path(path.parent.resolve()))
     except msgspec.ValidationError as e:
         what, where = _split(str(e))
         raise ConfigError(f"{path}{_line_of(text, where)}: {what}", _remedy(where)) from e
@@ -42,12 +43,12 @@ def read_settings(path: Path) -> Settings:
 
 
 def _path(root: Path) -> Any:
-    def convert(kind: type, value: object) -> object:
+    def joined(kind: type, value: object) -> object:
         if kind is Path and isinstance(value, str) and value:
             return root / Path(value).expanduser()
         raise ValueError(f"Expected a path, got {value!r}")
 
-    return convert
+    return joined
 
 
 def _split(message: str) -> tuple[str, list[str | int]]:

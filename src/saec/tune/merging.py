@@ -12,6 +12,7 @@ from saec.cloud.checkpoint import check_adapter, check_checkpoint, find_checkpoi
 from saec.cloud.loading import load_model, pick_device, pick_dtype
 from saec.config import CloudConfig, TuneConfig
 from saec.data.manifest import FILE as MANIFEST
+from saec.decoding import decode
 from saec.errors import ConfigError, ModelError
 from saec.tune.card import FILE, AdapterCard
 
@@ -26,7 +27,7 @@ def read_adapter_card(adapter: Path) -> AdapterCard:
         ModelError: it has none, or a damaged one.
     """
     try:
-        return msgspec.json.decode((adapter / FILE).read_bytes(), type=AdapterCard)
+        return decode((adapter / FILE).read_bytes(), AdapterCard)
     except OSError as e:
         raise ModelError(f"{adapter / FILE}: {e.strerror}", "name a folder that `saec tune` made") from e
     except msgspec.DecodeError as e:

@@ -10,6 +10,7 @@ import msgspec
 from saec.data.building import Exclusions
 from saec.data.items import Item
 from saec.data.manifest import FILE, Manifest
+from saec.decoding import decode
 from saec.errors import DataError, LeakError
 from saec.line import sha256_file
 from saec.verdict import DEFECT, GOOD
@@ -96,7 +97,7 @@ def read_samples(path: Path) -> list[Sample]:
         if not line.strip():
             continue
         try:
-            sample = msgspec.json.decode(line, type=Sample, dec_hook=_path)
+            sample = decode(line, Sample, hook=_path)
         except (msgspec.DecodeError, UnicodeError) as e:
             raise DataError(f"{path}:{number}: {e}", "make it again with `saec data sft`") from e
         if sample.label not in (GOOD, DEFECT):

@@ -14,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from saec.config import TuneConfig
+from saec.decoding import decode
 from saec.errors import ConfigError, ModelError
 
 Tensors = dict[str, torch.Tensor]
@@ -92,7 +93,7 @@ def read_state(path: Path, task: Task) -> tuple[Progress, dict[str, Tensors]]:
     parts: dict[str, Tensors] = {}
     try:
         with safe_open(path, framework="pt") as f:
-            progress = msgspec.json.decode(f.metadata()["progress"], type=Progress)
+            progress = decode(f.metadata()["progress"], Progress)
             for key in f.keys():  # noqa: SIM118 - it is no mapping
                 part, name = key.split("/", 1)
                 parts.setdefault(part, {})[name] = f.get_tensor(key)

@@ -15,6 +15,7 @@ from itertools import groupby
 import msgspec
 import structlog
 
+from saec.decoding import decode
 from saec.errors import LinkError
 from saec.pipeline import stages
 from saec.pipeline.desk import Desk
@@ -213,5 +214,5 @@ def recorded(frame: Held) -> Pending:
     """What the edge said of a frame that the spool holds; it is no longer fresh."""
     if frame.edge is None:
         raise AssertionError(f"{frame.id} waits for the cloud and the edge has not spoken")
-    pending = msgspec.json.decode(frame.edge, type=Pending)
+    pending = decode(frame.edge, Pending)
     return msgspec.structs.replace(pending, since=0.0)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import msgspec
 
+from saec.decoding import decode
 from saec.errors import LineError
 from saec.line import LineProfile, sha256_file, write_json
 from saec.station.storage.database import sync_folder
@@ -58,7 +59,7 @@ class VersionStore:
         """
         path = self.folder / "state.json"
         try:
-            return msgspec.json.decode(path.read_bytes(), type=Versions)
+            return decode(path.read_bytes(), Versions)
         except FileNotFoundError:
             raise LineError(
                 f"{self.folder} holds no version of the line", "start the station once, or add a profile"

@@ -14,8 +14,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
+from saec.decoding import decode
 from saec.errors import SpoolError
 from saec.station.storage.alarms import add_to_counter
 from saec.station.storage.database import SCHEMA_VERSION
@@ -54,7 +53,7 @@ class Outbox:
             (sink, after, most),
         )
         return [
-            Delivery(n, sink, attempts, bool(act), state, msgspec.json.decode(blob, type=Verdict))
+            Delivery(n, sink, attempts, bool(act), state, decode(blob, Verdict))
             for n, sink, attempts, act, state, blob in rows
         ]
 

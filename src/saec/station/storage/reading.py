@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
+from saec.decoding import decode
 from saec.errors import SpoolError
 from saec.station.storage.alarms import read_alarms
 from saec.station.storage.records import Alarm, Held
@@ -87,12 +86,12 @@ class SpoolReader:
         """The verdicts of a frame by state."""
         with self._lock:
             rows = self._db.execute("SELECT state, verdict FROM verdicts WHERE seq = ?", (seq,)).fetchall()
-        return {state: msgspec.json.decode(blob, type=Verdict) for state, blob in rows}
+        return {state: decode(blob, Verdict) for state, blob in rows}
 
     def words(self, seq: int) -> Explanation | None:
         with self._lock:
             row = self._db.execute("SELECT words FROM words WHERE seq = ?", (seq,)).fetchone()
-        return None if row is None else msgspec.json.decode(row[0], type=Explanation)
+        return None if row is None else decode(row[0], Explanation)
 
     def latest(self, most: int, *, line: str | None = None) -> list[tuple[Held, dict[str, Verdict]]]:
         """The frames that were accepted last, newest first, with their verdicts."""
