@@ -28,6 +28,22 @@ class ImageError(SaecError):
     """A file cannot be decoded to an image."""
 
 
+class DecoderError(SaecError):
+    """What became of the process that decodes a file, and not what is in the file."""
+
+
+class DecoderDiedError(DecoderError):
+    """The process that decoded a file has ended meanwhile."""
+
+
+class DecoderOverranError(DecoderError):
+    """Decoding a file took more processor time or memory than it may, or hung."""
+
+
+class DecoderStartError(DecoderError):
+    """No process can be started that decodes: no fault of any file."""
+
+
 class DataError(SaecError):
     """A data set does not have the form or the content that the task needs."""
 
