@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from saec.errors import SpoolError
 from saec.station.keeping import HouseKeeping
 from saec.station.storage.clock import UNPROVEN_REST
 from saec.station.storage.records import Held, NewFrame, Retention, SpoolLimits
@@ -146,3 +147,25 @@ def test_a_file_s_time_that_cannot_be_is_the_time_of_its_acceptance(spool: Spool
     for key, told in (("future", 9.4e16), ("past", -1.0), ("good", 5e8), ("nan", float("nan"))):
         spool.accept(NewFrame(line="cell", source="s", key=key, suffix=".png", captured=told), b"x")
     assert [f.captured for f in spool.frames("accepted")] == [1e9, 1e9, 5e8, 1e9]
+
+
+def test_a_file_that_is_still_there_is_not_judged_again_when_its_record_has_gone(
+    spool: Spool, clock: Clock
+) -> None:
+    left, gone = accept(spool, "left"), accept(spool, "gone")
+    spool.remember("cell", ["left", "never accepted"])
+    for seq in (left, gone):
+        decide(spool, seq)
+        spool.shedding.drop_images([seq])
+    spool.outbox.delivered([d.n for d in spool.outbox.waiting("log")])
+    clock.pass_by(10 * DAY)
+    spool.remember("cell", ["left"])
+    assert spool.shedding.forget_before(clock.now - DAY) == 2
+    again = spool.accept(NewFrame(line="cell", source="s", key="left", suffix=".png", captured=1.0), b"x")
+    assert (again.seq, again.duplicate) == (left, True)
+    with pytest.raises(SpoolError, match="another image"):
+        spool.accept(NewFrame(line="cell", source="s", key="left", suffix=".png", captured=1.0), b"y")
+    assert accept(spool, "gone") not in (left, gone)
+    clock.pass_by(10 * DAY)  # the file has not been seen for longer than records are kept
+    spool.shedding.forget_before(clock.now - DAY)
+    assert accept(spool, "left") != left

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import msgspec
 import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
@@ -51,6 +52,17 @@ def test_files_are_one_a_day_and_a_torn_line_is_cut_off(tmp_path: Path) -> None:
     second.write_text(second.read_text() + '{"key": "torn')
     sink.deliver(deliveries(1, first=3))
     assert [json.loads(line)["verdict"]["id"][-1] for line in second.read_text().splitlines()] == ["2", "3"]
+
+
+@pytest.mark.parametrize("seconds", [9.4e16, float("inf"), float("nan"), -1e18])
+def test_a_time_that_is_none_stops_no_verdict(tmp_path: Path, seconds: float) -> None:
+    (good,) = deliveries(1)
+    verdict = msgspec.structs.replace(good.verdict, time=seconds)
+    for kind in ("jsonl", "csv"):
+        sink = open_sink(FileSink(name="s", path=tmp_path, format=kind))  # type: ignore[arg-type]
+        sink.deliver([msgspec.structs.replace(good, verdict=verdict), good])
+        names = sorted(path.name for path in tmp_path.glob(f"*.{kind}"))
+        assert names == [f"verdicts-1970-01-01.{kind}", f"verdicts-undated.{kind}"]
 
 
 def test_csv_has_one_header(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -26,7 +27,7 @@ class Taken:
 
     def __init__(self, room: int = 10**9) -> None:
         self.frames: list[tuple[NewFrame, bytes]] = []
-        self.room, self.refusals, self.alarms = room, [], []
+        self.room, self.refusals, self.alarms, self.remembered = room, [], [], []
         self.enough, self.full = threading.Event(), threading.Event()
 
     def accept(self, frame: NewFrame, data: bytes) -> Accepted:
@@ -38,6 +39,9 @@ class Taken:
             self.enough.set()
         return Accepted(len(self.frames), "x")
 
+    def remember(self, line: str, keys: Sequence[str]) -> None:
+        self.remembered += [(line, key) for key in keys]
+
     def refused(self, source: str, reason: str) -> None:
         self.refusals.append(reason)
 
@@ -48,7 +52,7 @@ class Taken:
 def folder(tmp_path: Path, taken: Taken, **more: object) -> Folder:
     (tmp_path / "in").mkdir(exist_ok=True)
     settings = FolderSource(name="src", line="cell", path=tmp_path / "in", **more)  # type: ignore[arg-type]
-    return open_source(settings, taken.accept, taken.refused, taken.alarm, tmp_path / "data")  # type: ignore[return-value]
+    return open_source(settings, taken.accept, taken.refused, taken.alarm, taken.remember)  # type: ignore[return-value]
 
 
 def test_a_file_is_read_when_it_has_settled_and_once(tmp_path: Path) -> None:
@@ -68,7 +72,7 @@ def test_a_file_is_read_when_it_has_settled_and_once(tmp_path: Path) -> None:
     assert data == png(1)
     assert (frame.line, frame.source, frame.suffix) == ("cell", "src", ".png")
     assert not path.exists()
-    assert (tmp_path / "data" / "taken" / "src" / "sub" / "a.png").read_bytes() == png(1)
+    assert taken.remembered == []
 
 
 def test_thumbnails_of_a_file_server_are_no_frames(tmp_path: Path) -> None:
@@ -85,7 +89,7 @@ def test_thumbnails_of_a_file_server_are_no_frames(tmp_path: Path) -> None:
     assert taken.refusals == []
 
 
-@pytest.mark.parametrize(("after", "left"), [("keep", True), ("delete", False), ("move", False)])
+@pytest.mark.parametrize(("after", "left"), [("keep", True), ("delete", False)])
 def test_what_becomes_of_a_file(tmp_path: Path, after: str, left: bool) -> None:
     taken = Taken()
     source = folder(tmp_path, taken, after=after)
@@ -94,6 +98,55 @@ def test_what_becomes_of_a_file(tmp_path: Path, after: str, left: bool) -> None:
         source.look(now)
     assert len(taken.frames) == 1
     assert (tmp_path / "in" / "a.png").exists() is left
+
+
+def test_a_file_that_cannot_be_removed_is_remembered_and_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, **_: object) -> None:
+        raise OSError(30, "Read-only file system", str(path))
+
+    taken = Taken()
+    source = folder(tmp_path, taken)
+    for name in "ab":
+        (tmp_path / "in" / f"{name}.png").write_bytes(png(1))
+    monkeypatch.setattr(Path, "unlink", refuse)
+    for now in (0.0, 1.0, 2.0, 3.0):
+        source.look(now)
+    assert len(taken.frames) == 2
+    assert taken.remembered == [("cell", frame.key) for frame, _ in taken.frames]
+    ((kind, text),) = taken.alarms
+    assert kind == "folder"
+    assert str(tmp_path / "in") in text
+    assert 'after = "keep"' in text
+
+
+def test_a_file_that_takes_the_name_of_one_that_was_accepted_is_not_removed(tmp_path: Path) -> None:
+    path = tmp_path / "in" / "a.png"
+
+    class Swapping(Taken):
+        def accept(self, frame: NewFrame, data: bytes) -> Accepted:
+            if not self.frames:
+                path.write_bytes(png(1) + b"longer")
+            return super().accept(frame, data)
+
+    taken = Swapping()
+    source = folder(tmp_path, taken)
+    path.write_bytes(png(1))
+    for now in (0.0, 1.0, 2.0, 3.0):
+        source.look(now)
+    assert [data for _, data in taken.frames] == [png(1), png(1) + b"longer"]
+    assert not path.exists()
+
+
+def test_files_that_stay_are_remembered_once_a_day(tmp_path: Path) -> None:
+    taken = Taken()
+    source = folder(tmp_path, taken, after="keep")
+    (tmp_path / "in" / "a.png").write_bytes(png(1))
+    for now in (0.0, 1.0, 2.0, 90_000.0, 90_001.0):
+        source.look(now)
+    assert len(taken.frames) == 1
+    assert taken.remembered == [("cell", taken.frames[0][0].key)] * 2
 
 
 def test_a_refused_file_stays_and_is_tried_again(tmp_path: Path) -> None:
@@ -133,7 +186,6 @@ def test_a_pipe_is_no_file_and_a_name_need_not_be_utf8(tmp_path: Path) -> None:
     assert frame.key.startswith("src/bad\\udcff.png@")
     assert frame.key.encode()
     assert [path.name for path in (tmp_path / "in").iterdir()] == ["pipe.png"]
-    assert len(list((tmp_path / "data" / "taken" / "src").iterdir())) == 1
 
 
 def test_the_newest_frame_wins() -> None:
@@ -159,12 +211,12 @@ def video(tmp_path: Path) -> Path:
 def test_every_nth_frame_of_a_video_once_and_again_when_refused(video: Path) -> None:
     taken = Taken()
     settings = VideoSource(name="v", line="cell", path=video, every=4)
-    open_source(settings, taken.accept, taken.refused, taken.alarm, video.parent).run(Stopping())
+    open_source(settings, taken.accept, taken.refused, taken.alarm, taken.remember).run(Stopping())
     means = [cv2.imdecode(np.frombuffer(data, np.uint8), 1).mean() for _, data in taken.frames]
     assert means == pytest.approx([0, 80, 160], abs=6)
     assert len({frame.key for frame, _ in taken.frames}) == 3
     missing = VideoSource(name="v", line="cell", path=video.with_name("gone.avi"))
-    open_source(missing, taken.accept, taken.refused, taken.alarm, video.parent).run(Stopping())
+    open_source(missing, taken.accept, taken.refused, taken.alarm, taken.remember).run(Stopping())
     assert "no video" in taken.refusals[-1]
 
 
@@ -178,7 +230,7 @@ def test_a_camera_that_ends_is_opened_again(video: Path) -> None:
     taken, stopping = Taken(), Stopping()
     settings = CameraSource(name="c", line="cell", address=str(video), interval=0.01)
     thread = run_in_thread(
-        open_source(settings, taken.accept, taken.refused, taken.alarm, video.parent), stopping
+        open_source(settings, taken.accept, taken.refused, taken.alarm, taken.remember), stopping
     )
     assert taken.enough.wait(30)
     stopping.set()
@@ -190,7 +242,7 @@ def test_a_camera_goes_on_past_a_full_spool_and_counts_no_refusal_twice(video: P
     taken, stopping = Taken(room=0), Stopping()
     settings = CameraSource(name="c", line="cell", address=str(video), interval=0.01)
     thread = run_in_thread(
-        open_source(settings, taken.accept, taken.refused, taken.alarm, video.parent), stopping
+        open_source(settings, taken.accept, taken.refused, taken.alarm, taken.remember), stopping
     )
     assert taken.full.wait(30)
     taken.room = 10**9
@@ -214,7 +266,7 @@ def test_a_camera_that_is_not_there_raises_one_alarm(tmp_path: Path) -> None:
             return self.is_set()
 
     stopping = Impatient()
-    source = open_source(settings, taken.accept, taken.refused, taken.alarm, tmp_path)
+    source = open_source(settings, taken.accept, taken.refused, taken.alarm, taken.remember)
     source.run(stopping)
     assert rests == [1.0, 2.0, 4.0]
     assert taken.alarms == [("camera", "c gives no frames; it is opened again and again")]
@@ -229,7 +281,7 @@ def test_a_camera_that_hangs_can_be_stopped(tmp_path: Path) -> None:
         settings = CameraSource(name="c", line="cell", address=address, open_timeout=60.0)
         taken, stopping = Taken(), Stopping()
         thread = run_in_thread(
-            open_source(settings, taken.accept, taken.refused, taken.alarm, tmp_path), stopping
+            open_source(settings, taken.accept, taken.refused, taken.alarm, taken.remember), stopping
         )
         server.settimeout(20)
         connection, _ = server.accept()  # the reader is in the driver now, and will hear nothing

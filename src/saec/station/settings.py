@@ -62,7 +62,7 @@ class FolderSource(_Section, frozen=True, kw_only=True, tag_field="kind", tag="f
     Attributes:
         path: is watched, its subfolders too.
         settle: seconds for which a file must not change before it is read.
-        after: what becomes of a file that was accepted.
+        after: what becomes of a file that was accepted, of which the spool then has a copy of its own.
         poll: seconds between looks.
     """
 
@@ -70,7 +70,7 @@ class FolderSource(_Section, frozen=True, kw_only=True, tag_field="kind", tag="f
     line: Name
     path: Path
     settle: Seconds = 0.2
-    after: Literal["delete", "keep", "move"] = "move"
+    after: Literal["delete", "keep"] = "delete"
     poll: Seconds = 0.1
 
 

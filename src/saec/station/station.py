@@ -101,9 +101,8 @@ class Station:
             bodies.append((f"sink-{name}", lambda s, name=name, sink=sink: self._deliver(name, sink, s)))  # type: ignore[misc]
         bodies += [("retention", self.keeping.run), ("clouds", self._identify)]
         for source in self.settings.source:
-            data = self.settings.station.data
             alarm = partial(self.spool.alarm, about=source.name)
-            body = open_source(source, self.accept, self.refused, alarm, data)
+            body = open_source(source, self.accept, self.refused, alarm, self.spool.remember)
             self.sources[source.name] = body
             bodies.append((f"source-{source.name}", body.run))
         return [Watched(name, body, self._stopping, self._failed) for name, body in bodies]

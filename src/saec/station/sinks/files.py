@@ -42,8 +42,7 @@ class Files:
     def deliver(self, deliveries: Sequence[Delivery]) -> None:
         days: dict[str, list[Message]] = {}
         for item in map(message, deliveries):
-            day = time.strftime("%Y-%m-%d", time.gmtime(item.verdict.time))
-            days.setdefault(day, []).append(item)
+            days.setdefault(_day(item.verdict.time), []).append(item)
         try:
             self._settings.path.mkdir(parents=True, exist_ok=True)
             for day, items in days.items():
@@ -71,6 +70,14 @@ class Files:
 
     def close(self) -> None:
         pass
+
+
+def _day(seconds: float) -> str:
+    """The day of a time; a time that is none, as of a camera's broken clock, stops no verdict."""
+    try:
+        return time.strftime("%Y-%m-%d", time.gmtime(seconds))
+    except (OverflowError, ValueError, OSError):
+        return "undated"
 
 
 def _jsonl(items: Sequence[Message]) -> bytes:

@@ -6,23 +6,23 @@ camera goes on with its newest frame.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from saec.station.settings import FolderSource, Source, VideoSource
 from saec.station.sources.camera import Camera
-from saec.station.sources.contract import Accept, Alarm, Refused, SourceBody
+from saec.station.sources.contract import Accept, Alarm, Refused, Remember, SourceBody
 from saec.station.sources.folder import Folder
 from saec.station.sources.video import Video
 
 
-def open_source(settings: Source, accept: Accept, refused: Refused, alarm: Alarm, data: Path) -> SourceBody:
+def open_source(
+    settings: Source, accept: Accept, refused: Refused, alarm: Alarm, remember: Remember
+) -> SourceBody:
     """A source by its settings; nothing is opened yet.
 
     Args:
-        data: the station's folder, where a watched folder's files go after they were accepted.
+        remember: keeps the keys of a watched folder's files that stay where they are.
     """
     if isinstance(settings, FolderSource):
-        return Folder(settings, accept, refused, data)
+        return Folder(settings, accept, refused, alarm, remember)
     if isinstance(settings, VideoSource):
         return Video(settings, accept, refused)
     return Camera(settings, accept, refused, alarm)

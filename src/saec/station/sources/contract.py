@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import cv2
@@ -32,6 +32,9 @@ class Accept(Protocol):
 
 Refused = Callable[[str, str], None]
 """Told the source's name and the reason of each frame that was not taken, but for want of room."""
+
+Remember = Callable[[str, Sequence[str]], None]
+"""Told a line's name and the keys of files that were accepted and are still there."""
 
 Alarm = Callable[[str, str], None]
 """Told the kind and the text of what a person should know."""

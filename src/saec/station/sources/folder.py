@@ -13,13 +13,16 @@ from saec.data.files import is_picture, passed_over
 from saec.errors import SaecError, SpoolError, SpoolFullError
 from saec.pipeline.judge import printable
 from saec.station.settings import FolderSource
-from saec.station.sources.contract import LARGEST, REST, Accept, Refused
+from saec.station.sources.contract import LARGEST, REST, Accept, Alarm, Refused, Remember
 from saec.station.sources.opening import ChangedError, Seen, look, read_as_seen
 from saec.station.storage.records import NewFrame
 from saec.station.threads import Stopping
 
 _NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
 """Want of handles or memory: nothing can be read now, whatever the file."""
+
+_DAILY = 86400.0
+"""Seconds after which the keys of files that stay are remembered anew."""
 
 log = structlog.get_logger()
 
@@ -28,15 +31,20 @@ class Folder:
     """Files that appear in a folder, each once, the oldest first.
 
     A file is read when neither its size nor its time has changed for ``settle`` seconds. Its key is its name,
-    time and size, so a file that was accepted just before a crash is not judged again.
+    time and size, so a file that was accepted just before a crash is not judged again. The key of a file that
+    stays, because it should or because it cannot be removed, is remembered as long as the file is there.
 
     A link, a pipe or a device is no file. A file with a second name (a hard link) is not taken while it has
     it: whoever may write into the folder could so have any file shown that the station can read.
     """
 
-    def __init__(self, settings: FolderSource, accept: Accept, refused: Refused, data: Path) -> None:
+    def __init__(
+        self, settings: FolderSource, accept: Accept, refused: Refused, alarm: Alarm, remember: Remember
+    ) -> None:
         self._s, self._accept, self._refused = settings, accept, refused
-        self._moved = data / "taken" / settings.name
+        self._alarm, self._remember = alarm, remember
+        self._left: list[str] = []  # keys of files that have just been accepted and stay
+        self._stuck, self._remembered = False, 0.0
         self.state = "watching"
         self._seen: dict[Path, tuple[Seen, float]] = {}
         self._done: set[tuple[Path, Seen]] = set()
@@ -55,6 +63,11 @@ class Folder:
         here = {(path, _one(seen)) for path, seen in found.items()}
         self._done &= here
         self._told = {(path, seen) for path, seen in self._told if found.get(path) == seen}
+        full = self._take_settled(found, now)
+        self._remember_left(now)
+        return full
+
+    def _take_settled(self, found: dict[Path, Seen], now: float) -> bool:
         for path, seen in sorted(found.items(), key=lambda item: (item[1].time, str(item[0]))):
             last, since = self._seen[path]
             if last != seen:
@@ -90,7 +103,7 @@ class Folder:
             frame = NewFrame(
                 line=self._s.line,
                 source=self._s.name,
-                key=f"{self._s.name}/{name}@{seen.time}+{seen.size}",
+                key=self._key(path, seen),
                 suffix=path.suffix.lower(),
                 captured=seen.time / 1e9,
             )
@@ -108,8 +121,12 @@ class Folder:
                 self._done.add((path, seen))
             return True
         self._done.add((path, seen))
-        self._put_away(path)
+        self._put_away(path, seen)
         return True
+
+    def _key(self, path: Path, seen: Seen) -> str:
+        name = printable(path.relative_to(self._s.path).as_posix())
+        return f"{self._s.name}/{name}@{seen.time}+{seen.size}"
 
     def _read(self, inside: Path, name: str, seen: Seen) -> bytes:
         if seen.size > LARGEST:
@@ -124,17 +141,41 @@ class Folder:
             self._told.add((path, seen))
             self._refused(self._s.name, why)
 
-    def _put_away(self, path: Path) -> None:
-        """After the frame is safe in the spool; a file that stays where it is has its key."""
-        try:
-            if self._s.after == "delete":
+    def _put_away(self, path: Path, seen: Seen) -> None:
+        """After the frame is safe in the spool: remove the file, or remember that it is there."""
+        if self._s.after == "delete":
+            if look(path) != seen:  # another file has taken its name meanwhile
+                return
+            try:
                 path.unlink()
-            elif self._s.after == "move":
-                target = self._moved / path.relative_to(self._s.path)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                path.replace(target)
-        except OSError as e:
-            log.warning("file not put away", source=self._s.name, file=str(path), error=str(e))
+                self._stuck = False
+                return
+            except FileNotFoundError:
+                return
+            except OSError as e:
+                self._tell_stuck(e)
+        self._left.append(self._key(path, seen))
+
+    def _tell_stuck(self, error: OSError) -> None:
+        """One alarm a spell."""
+        log.warning("file not removed", source=self._s.name, error=str(error))
+        if not self._stuck:
+            self._stuck = True
+            text = (
+                f"{self._s.name}: files in {self._s.path} were judged and cannot be removed "
+                f"({error.strerror}); they are not judged again. Let the station delete there, "
+                'or set after = "keep"'
+            )
+            self._alarm("folder", text)
+
+    def _remember_left(self, now: float) -> None:
+        """Keep the keys of files that stay, and once a day that they are still there."""
+        keys, self._left = self._left, []
+        if now - self._remembered >= _DAILY:
+            self._remembered = now
+            keys += [self._key(path, seen) for path, seen in self._done]
+        if keys:
+            self._remember(self._s.line, keys)
 
 
 def _one(seen: Seen) -> Seen:

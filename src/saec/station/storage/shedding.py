@@ -99,12 +99,13 @@ class Shedding:
     def forget_before(self, limit: float, most: int = 500) -> int:
         """Delete records of frames accepted before a time that are done, delivered and without image.
 
-        Alarms that came last before that time go as well.
+        Alarms that came last before that time go as well, and keys of files that were not seen since.
         """
         deleted = 0
         while True:
             with self._writer.transaction() as db:
                 db.execute("DELETE FROM alarms WHERE last < ?", (limit,))
+                db.execute("DELETE FROM files_left WHERE seen < ?", (limit,))
                 step = db.execute(
                     "DELETE FROM frames WHERE seq IN (SELECT seq FROM frames WHERE image = '' "
                     "AND accepted < ? AND state = 'done' AND NOT EXISTS "

@@ -131,9 +131,14 @@ class Spool(SpoolReader):
             raise SpoolFullError(f"the disk under {self.folder} is full", "make room on the disk") from e
 
     def _known(self, db: sqlite3.Connection, frame: NewFrame, sha256: str) -> Accepted | None:
-        row = db.execute(
-            "SELECT seq, sha256 FROM frames WHERE line = ? AND key = ?", (frame.line, frame.key)
-        ).fetchone()
+        row = None
+        for table in ("frames", "files_left"):
+            row = (
+                row
+                or db.execute(
+                    f"SELECT seq, sha256 FROM {table} WHERE line = ? AND key = ?", (frame.line, frame.key)
+                ).fetchone()
+            )
         if row is None:
             return None
         if row[1] != sha256:
@@ -181,6 +186,23 @@ class Spool(SpoolReader):
         self.room.open_frames += 1
         self.room.images += on_disk(size)
         return Accepted(seq, frame_id(frame.line, seq))
+
+    def remember(self, line: str, keys: Sequence[str]) -> None:
+        """Frames with these keys came from files that are still there.
+
+        The keys are known also after the records have gone, until the files have not been seen for as long as
+        records are kept.
+        """
+        now = self._clock()
+        with self._transaction() as db:
+            for key in keys:
+                held = "UPDATE files_left SET seen = ? WHERE line = ? AND key = ?"
+                if db.execute(held, (now, line, key)).rowcount == 0:
+                    db.execute(
+                        "INSERT INTO files_left SELECT line, key, seq, sha256, ? FROM frames "
+                        "WHERE line = ? AND key = ?",
+                        (now, line, key),
+                    )
 
     # frames on their way
 
