@@ -97,7 +97,7 @@ def why(error: BaseException) -> tuple[str, str]:
         if isinstance(cause, ConnectionRefusedError):
             return "nothing listens there (connection refused)", "start the other side, or look at the port"
         if isinstance(cause, (ConnectionResetError, BrokenPipeError)):
-            return "it has closed the connection", "look at the other side; does the port want TLS?"
+            return "it has closed the connection", "look at the port, and at whether it speaks TLS"
         if isinstance(cause, TimeoutError):
             return "no answer in time", "look at the network and at the other side"
         if isinstance(cause, OSError):
@@ -105,7 +105,7 @@ def why(error: BaseException) -> tuple[str, str]:
     kind = type(error).__name__
     if "Timeout" in kind:
         return "no answer in time", "look at the network and at the other side"
-    return f"the connection failed ({kind})", "look at the other side; does the port want TLS?"
+    return f"the connection failed ({kind})", "look at the port, and at whether it speaks TLS"
 
 
 def _tls(error: ssl.SSLError) -> tuple[str, str]:

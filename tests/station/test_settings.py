@@ -111,6 +111,49 @@ def test_an_error_names_its_line(folder: Path, change: tuple[str, str], line: in
     assert e.value.remedy
 
 
+_HOOK = 'kind = "webhook"\nname = "mes"\n'
+_PLC = 'kind = "mqtt"\nname = "mes"\n'
+
+
+@pytest.mark.parametrize(
+    ("sink", "line", "what"),
+    [
+        (_HOOK + 'url = "ftp://mes/x"', 25, "no address"),
+        (_HOOK + 'url = "http://u:pa55@[::1/x"', 25, "no address"),
+        (_HOOK + 'url = "http://mes.example/x"\ntoken_file = "t"', 25, "unencrypted"),
+        (_HOOK + 'url = "http://u:pa55@mes.example/x"', 25, "unencrypted"),
+        (_HOOK + 'url = "https://u:pa55@mes.example/x"\ntoken_file = "t"', 25, "both"),
+        (_HOOK + 'url = "http://mes.example/x"\nca_file = "ca.pem"', 26, "ca_file without TLS"),
+        (_HOOK + 'url = "https://mes.example/x"\nkey_file = "key.pem"', 26, "without its certificate"),
+        (_HOOK + 'url = "https://mes.example/x"\nattempts = 0', 26, "1"),
+        (_HOOK + 'url = "https://mes.example/x"\noverflow = "burn"', 26, "burn"),
+        (_PLC + 'host = "10.0.0.7"\ntopic = "cell/#"', 26, "nothing to publish to"),
+        (_PLC + 'host = "10.0.0.7"\ntopic = "cell/+/x"', 26, "nothing to publish to"),
+        (_PLC + 'host = "10.0.0.7"\ntopic = ""', 26, "nothing to publish to"),
+        (_PLC + 'host = "mqtt://10.0.0.7"', 25, "no host"),
+        (_PLC + 'host = "10.0.0.7"\nuser = "u"\npassword_file = "p"', 26, "unencrypted"),
+        (_PLC + 'host = "10.0.0.7"\ntls = true\npassword_file = "p"', 27, "without a user"),
+        (_PLC + 'host = "10.0.0.7"\ncertificate_file = "c.pem"', 26, "certificate_file without TLS"),
+        (_HOOK + 'url = "http://127.0.0.1:8080/x"\ntoken_file = "t"', None, None),
+        (_HOOK + 'url = "https://mes.example/x"\ntoken_file = "t"\nca_file = "ca.pem"', None, None),
+        (_PLC + 'host = "10.0.0.7"\ntls = true\nuser = "u"\npassword_file = "p"', None, None),
+        (_PLC + 'host = "localhost"\nuser = "u"\npassword_file = "p"', None, None),
+    ],
+)
+def test_a_sink_that_cannot_be_meant_is_named(
+    folder: Path, sink: str, line: int | None, what: str | None
+) -> None:
+    path = write(folder, f"{GOOD}\n[[sink]]\n{sink}\n")
+    if what is None:
+        assert len(read_settings(path).sink) == 2
+        return
+    with pytest.raises(ConfigError, match=what) as e:
+        read_settings(path)
+    assert f"line {line}:" in e.value.what
+    assert e.value.remedy
+    assert "pa55" not in str(e.value)
+
+
 @pytest.mark.parametrize(
     ("cloud", "privacy", "what"),
     [

@@ -10,35 +10,28 @@ import socket
 import subprocess
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import msgspec
 import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
+from sink_fakes import Broker, Plant, Receiver, deliveries, free_port
 
-from saec.errors import ConfigError, LinkError
+from saec.errors import ConfigError
 from saec.station.settings import FileSink, MqttSink, WebhookSink
 from saec.station.sinks import open_sink
+from saec.station.sinks.contract import AwayError, RefusedError
+from saec.station.sinks.mqtt import Mqtt
 from saec.station.storage.records import Delivery
-from saec.verdict import Verdict
 
 
-def deliveries(n: int, first: int = 0) -> list[Delivery]:
-    return [
-        Delivery(
-            n=i,
-            sink="s",
-            attempts=0,
-            act=True,
-            state="final",
-            verdict=Verdict(
-                id=f"cell-{i:010d}", path="", sha256="", line="cell", time=86400.0 * (i // 2), label=0
-            ),
-        )
-        for i in range(first, first + n)
-    ]
+@pytest.fixture(scope="session")
+def plant(tmp_path_factory: pytest.TempPathFactory) -> Plant:
+    return Plant(tmp_path_factory.mktemp("plant"))
+
+
+# files
 
 
 def test_files_are_one_a_day_and_a_torn_line_is_cut_off(tmp_path: Path) -> None:
@@ -77,90 +70,299 @@ def test_csv_has_one_header(tmp_path: Path) -> None:
     ]
 
 
-def test_a_folder_that_cannot_be_written_keeps_the_deliveries(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_away(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(LinkError, match="file"):
+    with pytest.raises(AwayError, match="file"):
         open_sink(FileSink(name="s", path=tmp_path / "file" / "x")).deliver(deliveries(1))
 
 
-class Receiver:
-    """A real HTTP server that keeps what it is sent."""
+@pytest.mark.parametrize("time", [9.4e16, -9.4e16, 4e11, 1e300, float("inf"), float("nan")])
+def test_a_time_that_no_calendar_has_stops_nothing(tmp_path: Path, time: float) -> None:
+    (delivery,) = deliveries(1)
+    strange = msgspec.structs.replace(delivery.verdict, time=time)
+    sink = open_sink(FileSink(name="s", path=tmp_path))
+    sink.deliver([msgspec.structs.replace(delivery, verdict=strange), delivery])
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "verdicts-1970-01-01.jsonl",
+        "verdicts-undated.jsonl",
+    ]
 
-    def __init__(self) -> None:
-        self.got: list[tuple[str, str, dict]] = []
-        self.status = 200
-        receiver = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                if receiver.status == 200:
-                    key, token = self.headers["Idempotency-Key"], self.headers["Authorization"]
-                    receiver.got.append((key, token, json.loads(body)))
-                self.send_response(receiver.status)
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server.server_port}/verdicts"
+# webhook
 
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
     receiver = Receiver()
     yield receiver
-    receiver.server.shutdown()
-    receiver.server.server_close()
+    receiver.close()
 
 
 def test_a_webhook_posts_in_order_with_key_and_token(receiver: Receiver, tmp_path: Path) -> None:
-    (tmp_path / "token").write_text("secret\n")
+    (tmp_path / "token").write_bytes(b"\xef\xbb\xbfsecret\r\n")
     sink = open_sink(WebhookSink(name="s", url=receiver.url, token_file=tmp_path / "token"))
-    sink.deliver(deliveries(3))
+    for delivery in deliveries(3):
+        sink.deliver([delivery])
     assert [(key, token) for key, token, _ in receiver.got] == [
         (f"cell-000000000{i}/final", "Bearer secret") for i in range(3)
     ]
-    receiver.status = 503
-    with pytest.raises(LinkError, match="503"):
-        sink.deliver(deliveries(1))
-    receiver.server.shutdown()
-    receiver.server.server_close()
-    with pytest.raises(LinkError, match=receiver.url):
-        sink.deliver(deliveries(1))
     sink.close()
 
 
-def test_a_secret_that_is_not_there_is_named(tmp_path: Path) -> None:
-    for name, text in (("gone", None), ("empty", "\n")):
-        if text is not None:
-            (tmp_path / name).write_text(text)
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [
+        *((status, None) for status in (200, 201, 202, 204, 208, 409)),
+        *((status, AwayError) for status in (408, 425, 429, 500, 502, 503, 504, 599)),
+        *((status, RefusedError) for status in (301, 307, 400, 401, 403, 404, 405, 410, 413, 415, 422)),
+    ],
+)
+def test_what_a_receiver_answers(receiver: Receiver, status: int, outcome: type[Exception] | None) -> None:
+    receiver.status = lambda key: status
+    sink = open_sink(WebhookSink(name="s", url=receiver.url))
+    if outcome is None:
+        sink.deliver(deliveries(1))
+    else:
+        with pytest.raises(outcome, match=f"127.0.0.1:{receiver.port} answered {status}"):
+            sink.deliver(deliveries(1))
+    sink.close()
+
+
+@pytest.mark.parametrize(
+    ("header", "low", "high"),
+    [
+        ("7", 7.0, 7.0),
+        ("soon", 0.0, 0.0),
+        ("-3", 0.0, 0.0),
+        ("", 0.0, 0.0),
+        ("Fri, 31 Dec 2199 23:59:59 GMT", 1e9, 1e10),
+        ("Fri, 31 Dec 1999 23:59:59 GMT", 0.0, 0.0),
+    ],
+)
+def test_a_receiver_may_ask_for_a_pause(receiver: Receiver, header: str, low: float, high: float) -> None:
+    receiver.status, receiver.headers = (lambda key: 429), {"Retry-After": header}
+    sink = open_sink(WebhookSink(name="s", url=receiver.url))
+    with pytest.raises(AwayError) as e:
+        sink.deliver(deliveries(1))
+    assert low <= e.value.wait <= high
+
+
+def test_why_a_webhook_has_no_connection(plant: Plant) -> None:
+    tls, elsewhere, plain = Receiver(plant.server()), Receiver(plant.server("elsewhere")), Receiver()
+    wants = Receiver(plant.server(clients=True))
+    other = plant.certificate("other")
+    for port, given, what in (
+        (tls.port, {}, "CA that is not trusted here|no CA that is trusted here knows it"),
+        (tls.port, {"ca_file": other}, "CA that is not trusted here"),
+        (elsewhere.port, {"ca_file": plant.ca}, "another host name"),
+        (plain.port, {"ca_file": plant.ca}, "no TLS on this port"),
+        (wants.port, {"ca_file": plant.ca}, "refuses this client|closed the connection|connection failed"),
+        (free_port(), {}, "connection refused"),
+    ):
+        sink = open_sink(WebhookSink(name="s", url=f"https://localhost:{port}/SECRET?k=t0p", **given))
+        with pytest.raises(AwayError, match=what) as e:
+            sink.deliver(deliveries(1))
+        assert "SECRET" not in str(e.value)
+        assert "t0p" not in str(e.value)
+        sink.close()
+    own = {"certificate_file": plant.certificate("client"), "key_file": plant.key("client")}
+    for port, given in ((tls.port, {}), (wants.port, own)):
+        url = f"https://localhost:{port}/x"
+        sink = open_sink(WebhookSink(name="s", url=url, ca_file=plant.ca, **given))
+        sink.deliver(deliveries(1))
+        sink.close()
+    assert (len(tls.got), len(wants.got)) == (1, 1)
+    for server in (tls, elsewhere, plain, wants):
+        server.close()
+
+
+def test_a_receiver_that_does_not_answer_is_away() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://u:pa55@127.0.0.1:{server.getsockname()[1]}/x"
+        sink = open_sink(WebhookSink(name="s", url=url, timeout=0.1))
+        with pytest.raises(AwayError, match="no answer in time") as e:
+            sink.deliver(deliveries(1))
+        assert "pa55" not in str(e.value)
+        sink.close()
+
+
+def test_a_secret_or_a_certificate_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    (tmp_path / "empty").write_text("\n")
+    (tmp_path / "umlaut").write_text("gehäuse", "utf-8")
+    for name in ("gone", "empty", "umlaut"):
         with pytest.raises(ConfigError, match=name):
-            open_sink(WebhookSink(name="s", url="http://x", token_file=tmp_path / name))
+            open_sink(WebhookSink(name="s", url="https://x/", token_file=tmp_path / name))
+    for name in ("gone", "empty"):
+        with pytest.raises(ConfigError, match=name):
+            open_sink(WebhookSink(name="s", url="https://x/", ca_file=tmp_path / name))
+        with pytest.raises(ConfigError, match=name):
+            open_sink(MqttSink(name="s", host="x", tls=True, certificate_file=tmp_path / name))
+        with pytest.raises(ConfigError, match=name):
+            open_sink(MqttSink(name="s", host="x", user="u", password_file=tmp_path / name))
+    with pytest.raises(ConfigError, match="no address") as e:
+        open_sink(WebhookSink(name="s", url="http://u:pa55@[::1/x"))
+    assert "pa55" not in str(e.value)
+
+
+# MQTT
+
+
+def publish(sink: Mqtt, n: int = 1) -> None:
+    for delivery in deliveries(n):
+        sink.deliver([delivery])
+
+
+def test_mqtt_publishes_once_and_in_order() -> None:
+    broker = Broker()
+    sink = Mqtt(MqttSink(name="s", host="127.0.0.1", port=broker.port))
+    publish(sink, 3)
+    assert [(topic, m["key"]) for topic, m in broker.got] == [
+        ("saec/verdicts/cell", f"cell-000000000{i}/final") for i in range(3)
+    ]
+    assert broker.connections == 1
+    broker.hang_up()
+    with sink._link._changed:  # the loss is noted in the pauses of a line
+        assert sink._link._changed.wait_for(lambda: sink._link.lost, 10)
+    sink.deliver(deliveries(1, first=3))
+    assert (len(broker.got), broker.connections) == (4, 2)
+    sink.close()
+    broker.close()
+
+
+def test_a_broker_that_acknowledges_nothing_is_not_flooded() -> None:
+    broker, now = Broker(silent=True), [0.0]
+    sink = Mqtt(MqttSink(name="s", host="127.0.0.1", port=broker.port), lambda: now[0])
+    sink._connected()
+    sink.timeout = 0.01
+    for _ in range(20):
+        with pytest.raises(AwayError, match=r"not acknowledged within 0\.01 s"):
+            publish(sink)
+    now[0] = 61.0
+    for _ in range(5):  # the connection is given up, and one more is tried
+        with pytest.raises(AwayError):
+            publish(sink)
+    sink.close()
+    broker.settle()
+    assert (len(broker.got), broker.connections) == (2, 2)
+    broker.close()
+
+
+def test_an_acknowledgement_that_comes_late_is_heard() -> None:
+    broker = Broker(silent=True)
+    sink = Mqtt(MqttSink(name="s", host="127.0.0.1", port=broker.port, timeout=5.0))
+    link = sink._connected()
+    with pytest.raises(AwayError):
+        link.publish(1, "saec/verdicts/cell", b"{}", 0.0)
+    link._on_publish(None, None, link._sent[1])
+    publish(sink)  # the same of the outbox: it is not sent again
+    assert link.silent_for == 0.0
+    assert len(broker.got) <= 1
+    sink.close()
+    broker.close()
+
+
+@pytest.mark.parametrize(
+    ("code", "what"),
+    [
+        (1, "does not speak MQTT"),
+        (2, "client's name"),
+        (3, "unavailable"),
+        (4, "user or password"),
+        (5, "does not let this station in"),
+    ],
+)
+def test_why_a_broker_lets_nobody_in(code: int, what: str) -> None:
+    broker = Broker(code)
+    sink = Mqtt(MqttSink(name="s", host="127.0.0.1", port=broker.port))
+    with pytest.raises(AwayError, match=what) as e:
+        publish(sink)
+    assert f"mqtt://127.0.0.1:{broker.port}" in e.value.what
+    assert e.value.remedy
+    sink.close()
+    broker.close()
+
+
+def test_why_there_is_no_broker(plant: Plant) -> None:
+    plain, tls, elsewhere = Broker(), Broker(tls=plant.server()), Broker(tls=plant.server("elsewhere"))
+    wants = Broker(tls=plant.server(clients=True))
+    trusting = {"tls": True, "ca_file": plant.ca}
+    for port, given, what in (
+        (free_port(), {}, "connection refused"),
+        (tls.port, {"tls": True}, "CA that is not trusted here|no CA that is trusted here knows it"),
+        (tls.port, {"tls": True, "ca_file": plant.certificate("other")}, "CA that is not trusted here"),
+        (elsewhere.port, trusting, "another host name"),
+        (tls.port, {}, "closed the connection"),
+        (plain.port, {**trusting, "timeout": 0.5}, "no TLS|closed the connection|no answer in time"),
+        (wants.port, trusting, "refuses this client|closed the connection|connection broke"),
+    ):
+        sink = open_sink(MqttSink(name="s", host="localhost", port=port, **given))
+        with pytest.raises(AwayError, match=what):
+            sink.deliver(deliveries(1))
+        sink.close()
+    own = {"certificate_file": plant.certificate("client"), "key_file": plant.key("client")}
+    for port, given in ((tls.port, {}), (wants.port, own)):
+        sink = open_sink(MqttSink(name="s", host="localhost", port=port, **trusting, **given))
+        sink.deliver(deliveries(1))
+        sink.close()
+    for name in ("no-such-host.invalid", "x" * 64, "a..b"):
+        sink = open_sink(MqttSink(name="s", host=name, timeout=1.0))
+        with pytest.raises(AwayError):
+            sink.deliver(deliveries(1))
+    for broker in (plain, tls, elsewhere, wants):
+        broker.close()
+
+
+def mosquitto() -> str:
+    program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
+    if program is None:
+        pytest.skip("mosquitto is not installed (apt-get install mosquitto)")
+    return program
+
+
+class Mosquitto:
+    """A real broker: a plain port, one with TLS, and one with TLS and a password."""
+
+    def __init__(self, folder: Path, plant: Plant) -> None:
+        self.plain, self.tls, self.closed = free_port(), free_port(), free_port()
+        (folder / "passwords").write_text("station:geh3im\n")
+        subprocess.run(
+            [shutil.which("mosquitto_passwd") or "mosquitto_passwd", "-U", str(folder / "passwords")],
+            check=True,
+        )
+        files = (
+            f"cafile {plant.ca}\ncertfile {plant.certificate('localhost')}\n"
+            f"keyfile {plant.key('localhost')}\n"
+        )
+        (folder / "mosquitto.conf").write_text(
+            f"user root\nper_listener_settings true\n"
+            f"listener {self.plain} 127.0.0.1\nallow_anonymous true\n"
+            f"listener {self.tls} 127.0.0.1\nallow_anonymous true\n{files}"
+            f"listener {self.closed} 127.0.0.1\nallow_anonymous false\n"
+            f"password_file {folder / 'passwords'}\n{files}"
+        )
+        self.process = subprocess.Popen(
+            [mosquitto(), "-c", str(folder / "mosquitto.conf")], stderr=subprocess.DEVNULL
+        )
+        tick = threading.Event()
+        for _ in range(1000):
+            try:
+                socket.create_connection(("127.0.0.1", self.closed), 1).close()
+                return
+            except OSError:
+                tick.wait(0.01)
 
 
 @pytest.fixture
-def broker(tmp_path: Path) -> Iterator[int]:
-    program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
-    if program is None:
-        pytest.skip("mosquitto is not installed")
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
-    config = tmp_path / "mosquitto.conf"
-    config.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n")
-    process = subprocess.Popen([program, "-c", str(config)], stderr=subprocess.DEVNULL)
-    yield port
-    process.terminate()
-    process.wait()
+def real(tmp_path: Path, plant: Plant) -> Iterator[Mosquitto]:
+    mosquitto()
+    broker = Mosquitto(tmp_path, plant)
+    yield broker
+    broker.process.terminate()
+    broker.process.wait()
 
 
-def test_mqtt_delivers_to_a_real_broker(broker: int) -> None:
+@pytest.mark.acceptance
+def test_mqtt_delivers_to_a_real_broker(real: Mosquitto) -> None:
     got: queue.Queue[tuple[str, int, dict]] = queue.Queue()
     subscribed = threading.Event()
     client = mqtt.Client(CallbackAPIVersion.VERSION2)
@@ -168,10 +370,10 @@ def test_mqtt_delivers_to_a_real_broker(broker: int) -> None:
     client.on_subscribe = lambda *_: subscribed.set()
     client.on_message = lambda c, d, m: got.put((m.topic, m.qos, json.loads(m.payload)))
     client.reconnect_delay_set(1, 1)
-    client.connect_async("127.0.0.1", broker)
+    client.connect_async("127.0.0.1", real.plain)
     client.loop_start()
     assert subscribed.wait(30)
-    sink = open_sink(MqttSink(name="s", host="127.0.0.1", port=broker))
+    sink = open_sink(MqttSink(name="s", host="127.0.0.1", port=real.plain))
     sink.deliver(deliveries(3))
     seen = [got.get(timeout=10) for _ in range(3)]
     assert [(topic, qos, m["key"]) for topic, qos, m in seen] == [
@@ -182,11 +384,34 @@ def test_mqtt_delivers_to_a_real_broker(broker: int) -> None:
     client.loop_stop()
 
 
-def test_mqtt_without_a_broker_is_a_link_error() -> None:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
-    sink = open_sink(MqttSink(name="s", host="127.0.0.1", port=port, timeout=0.3))
-    with pytest.raises(LinkError, match=str(port)):
-        sink.deliver(deliveries(1))
-    sink.close()
+@pytest.mark.acceptance
+def test_what_a_real_broker_says_is_understood(real: Mosquitto, plant: Plant, tmp_path: Path) -> None:
+    (tmp_path / "wrong").write_text("falsch")
+    (tmp_path / "right").write_bytes(b"\xef\xbb\xbfgeh3im\r\n")
+    trusting = {"tls": True, "ca_file": plant.ca}
+
+    def sink_to(port: int, **given: object) -> tuple[list[Delivery], Mqtt]:
+        return deliveries(1), open_sink(MqttSink(name="s", host="localhost", port=port, timeout=5.0, **given))
+
+    for port, given, what in (
+        (real.tls, {}, "closed the connection|no answer"),
+        (real.plain, trusting, "no TLS|closed the connection|no answer"),
+        (real.tls, {"tls": True}, "CA that is not trusted"),
+        (real.closed, trusting, "does not let this station in|user or password"),
+        (
+            real.closed,
+            {**trusting, "user": "station", "password_file": tmp_path / "wrong"},
+            "does not let this station in|user or password",
+        ),
+    ):
+        offered, sink = sink_to(port, **given)
+        with pytest.raises(AwayError, match=what):
+            sink.deliver(offered)
+        sink.close()
+    for port, given in (
+        (real.tls, trusting),
+        (real.closed, {**trusting, "user": "station", "password_file": tmp_path / "right"}),
+    ):
+        offered, sink = sink_to(port, **given)
+        sink.deliver(offered)
+        sink.close()

@@ -73,9 +73,9 @@ def command(ctx: click.Context, config: Path | None, check: bool, log_level: str
 def _check(settings: Settings) -> None:
     from saec.connecting import shown
     from saec.line import LineProfile
-    from saec.web.access import Tokens
+    from saec.station.opening import open_all
 
-    Tokens(settings.station.tokens_file)
+    open_all(settings)
     for line in settings.line:
         profile = LineProfile.open(line.profile)
         click.echo(f"line {line.name}: {line.profile}, calibration {profile.calibration.version}")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from saec.connecting import shown
 from saec.errors import ConfigError
-from saec.station.settings import FileSink, FolderSource, Settings, WebhookSink
+from saec.station.settings import FileSink, FolderSource, MqttSink, Settings, WebhookSink
 from saec.web.addresses import address, is_loopback
 
 Fault = tuple[list[str | int], str, str]
@@ -74,13 +76,62 @@ def _sources(settings: Settings) -> Iterator[Fault]:
 def _sinks(settings: Settings) -> Iterator[Fault]:
     folders: dict[tuple[Path, str], str] = {}
     for i, sink in enumerate(settings.sink):
-        if isinstance(sink, WebhookSink) and urlsplit(sink.url).scheme not in ("http", "https"):
-            yield ["sink", i, "url"], f"{sink.url!r} is no address", "give https://HOST/PATH"
-        if isinstance(sink, FileSink):
+        if not isinstance(sink, FileSink):
+            faults = _webhook(sink) if isinstance(sink, WebhookSink) else _mqtt(sink)
+            for key, what, remedy in faults:
+                yield ["sink", i, key], what, remedy
+        else:
             name = folders.setdefault((sink.path.resolve(), sink.format), sink.name)
             if name != sink.name:
                 remedy = "give each sink a folder of its own"
                 yield ["sink", i, "path"], f"{name} writes to the same files", remedy
+
+
+def _webhook(sink: WebhookSink) -> Iterator[tuple[str, str, str]]:
+    """Key, what and remedy of each fault."""
+    try:
+        url = urlsplit(sink.url)
+        host, known = url.hostname or "", url.port is None or url.port > 0
+    except ValueError:  # of brackets, or of a port that is no number
+        known = False
+    if not known or not host or url.scheme not in ("http", "https"):
+        yield "url", f"{shown(sink.url)} is no address", "give https://HOST/PATH"
+        return
+    in_url = url.username is not None or url.password is not None
+    if in_url and sink.token_file is not None:
+        yield "url", "both a password in the url and a token_file", "give one of them"
+    if url.scheme == "http" and not is_loopback(host) and (in_url or sink.token_file is not None):
+        what = f"the {'password' if in_url else 'token'} would travel unencrypted"
+        yield "url", what, "use https, or a receiver on this machine"
+    if url.scheme == "http":
+        yield from _without_tls(sink, "the url is not https")
+    yield from _key(sink)
+
+
+def _mqtt(sink: MqttSink) -> Iterator[tuple[str, str, str]]:
+    """The same of a broker."""
+    if not sink.host or not re.fullmatch(r"[\w.:-]+", sink.host):
+        yield "host", f"{sink.host[:80]!r} is no host", "give the name or the address alone"
+    if not sink.topic or any(sign in sink.topic for sign in "#+\0") or len(sink.topic.encode()) > 60_000:
+        yield "topic", f"{sink.topic[:80]!r} is nothing to publish to", "give a topic without # and +"
+    if sink.password_file is not None and sink.user is None:
+        yield "password_file", "a password without a user", "name the user"
+    if sink.user is not None and not sink.tls and not is_loopback(sink.host):
+        yield "user", "user and password would travel unencrypted", "set tls = true, and the broker's port"
+    if not sink.tls:
+        yield from _without_tls(sink, "tls is off")
+    yield from _key(sink)
+
+
+def _without_tls(sink: WebhookSink | MqttSink, off: str) -> Iterator[tuple[str, str, str]]:
+    for key in ("ca_file", "certificate_file", "key_file"):
+        if getattr(sink, key) is not None:
+            yield key, f"{key} without TLS: {off}", "turn TLS on, or remove it"
+
+
+def _key(sink: WebhookSink | MqttSink) -> Iterator[tuple[str, str, str]]:
+    if sink.key_file is not None and sink.certificate_file is None:
+        yield "key_file", "a key without its certificate", "name the certificate_file"
 
 
 def _listening(settings: Settings) -> Iterator[Fault]:
@@ -105,7 +156,7 @@ def _cloud(settings: Settings) -> Iterator[Fault]:
     except ValueError:  # of brackets, or of a port that is no number
         known = False
     if not known:
-        yield ["cloud", "url"], f"{cloud.url!r} is no address", "give https://HOST:PORT/v1"
+        yield ["cloud", "url"], f"{shown(cloud.url)} is no address", "give https://HOST:PORT/v1"
         return
     if settings.station.privacy and not is_on_site(host):
         what = f"privacy is on and {host} is not known to lie in the site"

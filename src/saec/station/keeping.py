@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 
 import structlog
 
@@ -29,6 +29,7 @@ class HouseKeeping:
         rule: what is kept for how long.
         lines: names of those in the settings.
         expire: gives a frame that waited for the cloud for too long its final verdict.
+        backlogs: heed the limits of the sinks; told the time, or None where the clock is not trusted.
         wall: seconds since the epoch, by a clock that can be set.
         steady: seconds by one that cannot.
         synchronised: whether the system vouches for a time; None asks the kernel.
@@ -41,12 +42,13 @@ class HouseKeeping:
         lines: Collection[str],
         expire: Callable[[Held], None],
         *,
+        backlogs: Sequence[Callable[[float | None], None]] = (),
         wall: Callable[[], float] = time.time,
         steady: Callable[[], float] = time.monotonic,
         synchronised: Callable[[float], bool] | None = None,
     ) -> None:
         self._spool, self._wall, self._steady = spool, wall, steady
-        self._lines, self._expire = frozenset(lines), expire
+        self._lines, self._expire, self._backlogs = frozenset(lines), expire, backlogs
         self.strays = Strays(spool, lines)
         self._guard = ClockGuard(spool.mark(_PROVEN), synchronised)
         self._sweeper = Sweeper(spool, rule, self._give_up)
@@ -67,6 +69,8 @@ class HouseKeeping:
         if told:
             self._spool.alarm("clock", told)
         self.strays.look()
+        for heed in self._backlogs:
+            heed(wall if trusted else None)
         if trusted:
             self._spool.set_mark(_PROVEN, wall)
             self.strays.give_up(wall - self._spool.limits.hours * 3600)

@@ -10,6 +10,7 @@ import uvicorn
 
 from saec.station.http.api import make_app
 from saec.station.line.editions import CloudFor
+from saec.station.opening import open_all
 from saec.station.settings import Settings
 from saec.station.station import Station
 from saec.web.access import Tokens
@@ -35,6 +36,7 @@ def serve(settings: Settings, *, cloud_for: CloudFor | None = None) -> None:
         EndedError: HTTP has ended; a station that nobody can reach ends as well.
     """
     sys.setswitchinterval(_TURN)
+    open_all(settings)
     tokens = Tokens(settings.station.tokens_file)
     with Signals() as signals, contextlib.closing(listen(settings.station.listen)) as bound:
         station = start(signals, lambda: _started(settings, cloud_for))

@@ -108,31 +108,60 @@ class VideoSource(_Section, frozen=True, kw_only=True, tag_field="kind", tag="vi
 Source = FolderSource | CameraSource | VideoSource
 
 
-class FileSink(_Section, frozen=True, kw_only=True, tag_field="kind", tag="files"):
-    """A folder with one JSONL (or CSV) file a day."""
+class _SinkSection(_Section, frozen=True, kw_only=True):
+    """What every sink can be told.
+
+    Attributes:
+        attempts: how often a verdict is offered that the receiver refuses, before it is a dead letter.
+        overflow: what happens when more than ``keep`` verdicts wait, or one for longer than ``keep_hours``:
+            "block" keeps everything and raises an alarm, "drop" gives up the oldest as well, counted.
+        keep: verdicts; of the dead letters as many are kept, whatever ``overflow`` says.
+        late: seconds for which verdicts may wait and none be taken; then the station is not ready.
+    """
 
     name: Name
+    attempts: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 5
+    overflow: Literal["block", "drop"] = "block"
+    keep: Annotated[int, msgspec.Meta(ge=1)] = 100_000
+    keep_hours: Annotated[float, msgspec.Meta(gt=0)] = 168.0
+    late: Annotated[float, msgspec.Meta(gt=0)] = 600.0
+
+
+class FileSink(_SinkSection, frozen=True, kw_only=True, tag_field="kind", tag="files"):
+    """A folder with one JSONL (or CSV) file a day."""
+
     path: Path
     format: Literal["jsonl", "csv"] = "jsonl"
 
 
-class WebhookSink(_Section, frozen=True, kw_only=True, tag_field="kind", tag="webhook"):
+class WebhookSink(_SinkSection, frozen=True, kw_only=True, tag_field="kind", tag="webhook"):
     """HTTP POST of each verdict as JSON, with its idempotency key in the header ``Idempotency-Key``.
 
     Attributes:
         token_file: file with the bearer token.
+        timeout: seconds for one answer.
+        ca_file: PEM file of CAs to trust beside the system's.
+        certificate_file, key_file: PEM files by which the station shows who it is.
     """
 
-    name: Name
     url: str
     token_file: Path | None = None
     timeout: Seconds = 10.0
+    ca_file: Path | None = None
+    certificate_file: Path | None = None
+    key_file: Path | None = None
 
 
-class MqttSink(_Section, frozen=True, kw_only=True, tag_field="kind", tag="mqtt"):
-    """MQTT with quality of service 1: each verdict as JSON to ``topic``/LINE."""
+class MqttSink(_SinkSection, frozen=True, kw_only=True, tag_field="kind", tag="mqtt"):
+    """MQTT 3.1.1 with quality of service 1: each verdict as JSON to ``topic``/LINE.
 
-    name: Name
+    Attributes:
+        topic: without wildcards.
+        user, password_file: who the station is; off this machine they need ``tls``.
+        ca_file, certificate_file, key_file: as of a webhook; they need ``tls``.
+        timeout: seconds for a connection, and for the acknowledgement of one verdict.
+    """
+
     host: str
     port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 1883
     topic: str = "saec/verdicts"
@@ -140,6 +169,9 @@ class MqttSink(_Section, frozen=True, kw_only=True, tag_field="kind", tag="mqtt"
     password_file: Path | None = None
     tls: bool = False
     timeout: Seconds = 10.0
+    ca_file: Path | None = None
+    certificate_file: Path | None = None
+    key_file: Path | None = None
 
 
 Sink = FileSink | WebhookSink | MqttSink

@@ -14,8 +14,9 @@ from typing import Any
 import structlog
 
 from saec.connecting import shown
-from saec.errors import LinkError, SpoolFullError
+from saec.errors import SpoolFullError
 from saec.station.clouds import Clouds
+from saec.station.delivery import Courier
 from saec.station.keeping import HouseKeeping
 from saec.station.line.editions import CloudFor
 from saec.station.line.runner import LineRunner
@@ -32,8 +33,6 @@ from saec.station.threads import Stopping, Watched
 
 _IDENTIFY = 15.0
 _STOP = 20.0
-_SINK_IDLE = 0.1
-_SINK_LONGEST = 30.0
 
 log = structlog.get_logger()
 
@@ -63,9 +62,17 @@ class Station:
         try:
             self.runners = self._open_lines(cloud_for or self._clouds)
             self.sinks: dict[str, VerdictSink] = {s.name: open_sink(s) for s in settings.sink}
+            self.couriers = {
+                s.name: Courier(s, self.sinks[s.name], self.spool.outbox, self.spool.alarm)
+                for s in settings.sink
+            }
             self.sources: dict[str, SourceBody] = {}
             self.keeping = HouseKeeping(
-                self.spool, settings.retention, [line.name for line in settings.line], self._expire
+                self.spool,
+                settings.retention,
+                [line.name for line in settings.line],
+                self._expire,
+                backlogs=[courier.keep_within for courier in self.couriers.values()],
             )
             self.threads = self._make_threads()
         except BaseException:
@@ -97,8 +104,7 @@ class Station:
                 (f"versions-{name}", runner.editions.run),
                 (f"deadlines-{name}", lambda _, desk=runner.desk: desk.watch()),  # type: ignore[misc]
             ]
-        for name, sink in self.sinks.items():
-            bodies.append((f"sink-{name}", lambda s, name=name, sink=sink: self._deliver(name, sink, s)))  # type: ignore[misc]
+        bodies += [(f"sink-{name}", courier.run) for name, courier in self.couriers.items()]
         bodies += [("retention", self.keeping.run), ("clouds", self._identify)]
         for source in self.settings.source:
             alarm = partial(self.spool.alarm, about=source.name)
@@ -169,29 +175,6 @@ class Station:
 
     # threads
 
-    def _deliver(self, name: str, sink: VerdictSink, stopping: Stopping) -> None:
-        """Deliver what the outbox holds for a sink, with longer pauses while it cannot take it."""
-        pause, told = 0.5, False
-        while not stopping.is_set():
-            waiting = self.spool.outbox.waiting(name)
-            if not waiting:
-                stopping.wait(_SINK_IDLE)
-                continue
-            numbers = [delivery.n for delivery in waiting]
-            try:
-                sink.deliver(waiting)
-            except LinkError as e:
-                self.spool.outbox.failed(numbers)
-                log.warning("sink failed", sink=name, error=str(e), again_in=pause)
-                if not told:
-                    self.spool.alarm("sink", f"{name}: {e}", about=name)
-                told = True
-                stopping.wait(pause)
-                pause = min(2 * pause, _SINK_LONGEST)
-            else:
-                self.spool.outbox.delivered(numbers)
-                pause, told = 0.5, False
-
     def _identify(self, stopping: Stopping) -> None:
         """Keep knowing who the cloud's models are; where one is another, the lines are opened anew."""
         while not stopping.is_set():
@@ -224,6 +207,7 @@ class Station:
             "storage": self.spool.room.status(),
             "counters": self.spool.counters(),
             "sources": {name: source.state for name, source in self.sources.items()},
+            "sinks": {name: courier.status() for name, courier in self.couriers.items()},
             "lines": {name: runner.status() for name, runner in self.runners.items()},
             "threads": {t.name: {"alive": t.alive, "failures": t.failures} for t in self.threads},
             "cloud": None if self.settings.cloud is None else shown(self.settings.cloud.url),

@@ -1,8 +1,8 @@
 """Where verdicts go: a folder of files, a webhook, MQTT; one file each.
 
-A sink is given what the spool's outbox holds for it, in order, and takes all of it or raises. Delivery is at
-least once: after a crash the last verdicts may come again, so each carries a key that never changes, the
-frame's id and the verdict's state.
+A sink is given what the spool's outbox holds for it, in order, and takes it, is away, or refuses it;
+``saec.station.delivery`` does what follows. Delivery is at least once: after a crash the last verdicts may
+come again, so each carries a key that never changes, the frame's id and the verdict's state.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def open_sink(settings: Sink) -> VerdictSink:
     """A sink by its settings; nothing is connected yet.
 
     Raises:
-        ConfigError: a file with a secret cannot be read.
+        ConfigError: a file with a secret or with certificates cannot be used, or an address is none.
     """
     if isinstance(settings, FileSink):
         return Files(settings)

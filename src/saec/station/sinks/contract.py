@@ -3,24 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
-from saec.errors import ConfigError
+from saec.errors import LinkError, SaecError
 from saec.station.storage.records import Delivery
 from saec.verdict import Verdict
 
 
+class AwayError(LinkError):
+    """The other side cannot be reached, or takes nothing for now: everything waits, in order.
+
+    Attributes:
+        wait: seconds for which the other side asks not to be asked again; 0 where it says nothing.
+    """
+
+    def __init__(self, what: str, remedy: str = "", wait: float = 0.0) -> None:
+        super().__init__(what, remedy)
+        self.wait = wait
+
+
+class RefusedError(SaecError):
+    """The other side is there and does not take what it was offered."""
+
+
 class VerdictSink(Protocol):
-    """Takes verdicts; called from one thread."""
+    """Takes verdicts; called from one thread.
+
+    Attributes:
+        at_once: how many it is offered at once; it takes all of them or raises.
+        timeout: seconds for which one offer may take, about.
+    """
+
+    at_once: int
+    timeout: float
 
     def deliver(self, deliveries: Sequence[Delivery]) -> None:
         """Take all of them, in order.
 
         Raises:
-            LinkError: the other side cannot be reached or does not take them; they will be offered again.
+            AwayError: the other side is away or overloaded; they will be offered again, as they are.
+            RefusedError: it refuses what it was offered.
         """
         ...
 
@@ -46,18 +70,3 @@ def message(delivery: Delivery) -> Message:
     """A delivery in the form that sinks are sent."""
     key = f"{delivery.verdict.id}/{delivery.state}"
     return Message(key=key, state=delivery.state, act=delivery.act, verdict=delivery.verdict)
-
-
-def read_secret(path: Path) -> str:
-    """A secret from a file of its own.
-
-    Raises:
-        ConfigError: it cannot be read, or is empty.
-    """
-    try:
-        secret = path.read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError) as e:
-        raise ConfigError(f"{path} cannot be read: {e}", "give a file that holds the secret alone") from e
-    if not secret:
-        raise ConfigError(f"{path} is empty", "put the secret into it")
-    return secret

@@ -12,9 +12,8 @@ from typing import Any
 
 import msgspec
 
-from saec.errors import LinkError
 from saec.station.settings import FileSink
-from saec.station.sinks.contract import Message, message
+from saec.station.sinks.contract import AwayError, Message, message
 from saec.station.storage.records import Delivery
 
 CSV_COLUMNS = (
@@ -36,6 +35,9 @@ CSV_COLUMNS = (
 class Files:
     """One file a day, appended and synced; a line is whole or not there."""
 
+    at_once = 100
+    timeout = 10.0
+
     def __init__(self, settings: FileSink) -> None:
         self._settings = settings
 
@@ -48,7 +50,8 @@ class Files:
             for day, items in days.items():
                 self._append(self._settings.path / f"verdicts-{day}.{self._settings.format}", items)
         except OSError as e:
-            raise LinkError(f"{self._settings.path} cannot be written: {e}", "look at the folder") from e
+            what = f"{self._settings.path} cannot be written: {e.strerror or e}"
+            raise AwayError(what, "look at the folder and at the room on its disk") from e
 
     def _append(self, path: Path, items: Sequence[Message]) -> None:
         with path.open("ab+") as f:
@@ -73,11 +76,12 @@ class Files:
 
 
 def _day(seconds: float) -> str:
-    """The day of a time; a time that is none, as of a camera's broken clock, stops no verdict."""
+    """The day of a time in UTC; a time that no calendar has (a file may bear any) has a file of its own."""
     try:
-        return time.strftime("%Y-%m-%d", time.gmtime(seconds))
+        day = time.strftime("%Y-%m-%d", time.gmtime(seconds))
     except (OverflowError, ValueError, OSError):
         return "undated"
+    return day if len(day) == len("2026-01-01") and not day.startswith("-") else "undated"
 
 
 def _jsonl(items: Sequence[Message]) -> bytes:

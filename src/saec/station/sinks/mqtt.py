@@ -2,66 +2,195 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import ssl
 import threading
-from collections.abc import Sequence
+import time
+import uuid
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
-import paho.mqtt.client as mqtt
+import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from saec.errors import LinkError
+from saec.connecting import client_context, why
 from saec.station.settings import MqttSink
-from saec.station.sinks.contract import message, read_secret
+from saec.station.sinks.contract import AwayError, message
 from saec.station.storage.records import Delivery
+from saec.texts import read_secret
+
+_SILENT = 60.0
+"""Seconds, and at least ten time-outs, after which a broker that acknowledges nothing is connected to anew:
+only then may a publication be sent again."""
+
+_FAREWELL = 0.5
+"""Seconds for a broker to be told goodbye."""
+
+_REFUSALS = {
+    "Unsupported protocol version": ("it does not speak MQTT 3.1.1", "allow that version at the broker"),
+    "Client identifier not valid": ("it refuses the client's name", "allow names such as saec-0123456789ab"),
+    "Server unavailable": ("it says that it is unavailable", "look at the broker"),
+    "Bad user name or password": ("it refuses user or password", "look at user and password_file"),
+    "Not authorized": ("it does not let this station in", "look at user and password_file"),
+}
 
 
 class Mqtt:
-    """MQTT 3.1.1, quality of service 1: a verdict is delivered when the broker has acknowledged it."""
+    """MQTT 3.1.1, quality of service 1: a verdict is delivered when the broker has acknowledged it.
 
-    def __init__(self, settings: MqttSink) -> None:
-        self._settings = settings
-        self._connected, self._refused = threading.Event(), ""
-        client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="", clean_session=True)
-        if settings.user is not None:
-            secret = None if settings.password_file is None else read_secret(settings.password_file)
-            client.username_pw_set(settings.user, secret)
-        if settings.tls:
-            client.tls_set_context(ssl.create_default_context())
-        client.on_connect = self._on_connect
-        client.on_disconnect = self._on_disconnect
-        client.reconnect_delay_set(1, 30)
-        self._client, self._started = client, False
+    Args:
+        steady: seconds by a clock that is never set.
+    """
 
-    def _on_connect(self, client: Any, data: Any, flags: Any, reason: Any, properties: Any) -> None:
-        self._refused = str(reason) if reason.is_failure else ""
-        if not reason.is_failure:
-            self._connected.set()
+    at_once = 1
 
-    def _on_disconnect(self, *_: Any) -> None:
-        self._connected.clear()
+    def __init__(self, settings: MqttSink, steady: Callable[[], float] = time.monotonic) -> None:
+        s = settings
+        self.timeout, self._settings, self._steady = s.timeout, s, steady
+        self._where = f"mqtt{'s' if s.tls else ''}://{s.host}:{s.port}"
+        self._secret = None if s.password_file is None else read_secret(s.password_file)
+        self._tls = client_context(s.ca_file, s.certificate_file, s.key_file) if s.tls else None
+        self._link: _Link | None = None
 
     def deliver(self, deliveries: Sequence[Delivery]) -> None:
-        s = self._settings
-        where = f"mqtt://{s.host}:{s.port}"
-        if not self._started:
-            self._client.connect_async(s.host, s.port, keepalive=20)
-            self._client.loop_start()
-            self._started = True
-        if not self._connected.wait(s.timeout):
-            raise LinkError(f"{where}: {self._refused or 'no connection'}", "look at the broker")
-        for item in map(message, deliveries):
-            topic = f"{s.topic}/{item.verdict.line}"
-            info = self._client.publish(topic, msgspec.json.encode(item), qos=1)
+        for delivery in deliveries:
+            item = message(delivery)
+            link = self._connected()
+            topic = f"{self._settings.topic}/{item.verdict.line}"
             try:
-                info.wait_for_publish(s.timeout)
-            except (RuntimeError, ValueError) as e:
-                raise LinkError(f"{where}: {e}", "look at the broker") from e
-            if not info.is_published():
-                raise LinkError(f"{where}: not acknowledged within {s.timeout:g} s", "look at the broker")
+                link.publish(delivery.n, topic, msgspec.json.encode(item), self.timeout)
+            except AwayError as e:
+                if link.lost or link.silent_for > max(_SILENT, 10 * self.timeout):
+                    self.close()
+                raise AwayError(f"{self._where}: {e.what}", e.remedy) from e
+
+    def _connected(self) -> _Link:
+        """The connection, made anew where it was lost."""
+        if self._link is not None and not self._link.lost:
+            return self._link
+        self.close()
+        try:
+            self._link = _Link(self._client(), self._settings, self._steady)
+        except AwayError as e:
+            raise AwayError(f"{self._where}: {e.what}", e.remedy) from e
+        except (OSError, ValueError) as e:  # ValueError: of a name that cannot be one
+            what, remedy = why(e)
+            raise AwayError(f"{self._where}: {what}", remedy) from e
+        return self._link
+
+    def _client(self) -> paho.Client:
+        # A name for this connection alone: nothing is kept for it, and some brokers let in no one without.
+        name = f"saec-{uuid.uuid4().hex[:12]}"
+        client = paho.Client(CallbackAPIVersion.VERSION2, name, reconnect_on_failure=False)
+        client.connect_timeout = self.timeout
+        if self._settings.user is not None:
+            client.username_pw_set(self._settings.user, self._secret)
+        if self._tls is not None:
+            client.tls_set_context(self._tls)
+        return client
 
     def close(self) -> None:
-        if self._started:
-            self._client.disconnect()
-            self._client.loop_stop()
+        if self._link is not None:
+            self._link.close()
+            self._link = None
+
+
+class _Link:
+    """One connection to a broker; never made again by itself, so that nothing is sent again unasked.
+
+    Raises:
+        OSError: there is none.
+        AwayError: the broker does not let this client in.
+    """
+
+    def __init__(self, client: paho.Client, settings: MqttSink, steady: Callable[[], float]) -> None:
+        self._client, self._steady = client, steady
+        self._changed = threading.Condition()
+        self._refusal: str | None = None  # "" once the broker has let us in
+        self._over = False
+        self._acknowledged: set[int] = set()
+        self._sent: tuple[int, int, float] | None = None  # of the outbox, of the packet, and when
+        client.on_connect, client.on_disconnect = self._on_connect, self._on_disconnect
+        client.on_publish = self._on_publish
+        client.connect(settings.host, settings.port, keepalive=20)
+        client.loop_start()
+        try:
+            self._be_let_in(settings.timeout)
+        except AwayError:
+            self.close()
+            raise
+
+    @property
+    def lost(self) -> bool:
+        return self._over
+
+    @property
+    def silent_for(self) -> float:
+        """Seconds for which an acknowledgement is awaited."""
+        return 0.0 if self._sent is None else self._steady() - self._sent[2]
+
+    def publish(self, n: int, topic: str, data: bytes, seconds: float) -> None:
+        """Publish a verdict once, and wait for the acknowledgement; called again, wait for it again.
+
+        Raises:
+            AwayError: it did not come.
+        """
+        if self._sent is None or self._sent[0] != n:
+            info = self._client.publish(topic, data, qos=1)
+            self._sent = n, info.mid, self._steady()
+        mid = self._sent[1]
+        with self._changed:
+            self._changed.wait_for(lambda: self._over or mid in self._acknowledged, seconds)
+            if mid not in self._acknowledged:
+                if self._over:
+                    raise AwayError("the connection broke", "look at the broker and at its log")
+                raise AwayError(f"not acknowledged within {seconds:g} s", "look at the broker")
+            self._acknowledged.clear()
+        self._sent = None
+
+    def close(self) -> None:
+        """Say goodbye, then hang up, so that a broker that does not read holds nobody up."""
+        raw: Any = self._client.socket()
+        self._client.disconnect()
+        with self._changed:
+            self._changed.wait_for(lambda: self._over, _FAREWELL)
+        if raw is not None:
+            with contextlib.suppress(OSError, ssl.SSLError):
+                raw.shutdown(socket.SHUT_RDWR)
+        self._client.loop_stop()
+
+    def _be_let_in(self, seconds: float) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._over or self._refusal is not None, seconds)
+            refusal, over = self._refusal, self._over
+        if refusal:
+            what, remedy = _REFUSALS.get(refusal, (f"it refuses: {refusal}", "look at the broker's log"))
+            raise AwayError(what, remedy)
+        if over:
+            what = "it closed the connection without an answer"
+            raise AwayError(what, "look at the port, and at whether it speaks TLS")
+        if refusal is None:
+            raise AwayError(
+                f"no answer within {seconds:g} s", "look at the port, and at whether it speaks TLS"
+            )
+
+    # called by paho's thread
+
+    def _on_connect(self, client: Any, data: Any, flags: Any, reason: Any, properties: Any) -> None:
+        with self._changed:
+            self._refusal = str(reason) if reason.is_failure else ""
+            self._changed.notify_all()
+
+    def _on_disconnect(self, client: Any, data: Any, flags: Any, reason: Any, *_: Any) -> None:
+        with self._changed:
+            if self._refusal is None and str(reason) == "Protocol error":  # what paho tells of an odd answer
+                self._refusal = "Unsupported protocol version"
+            self._over = True
+            self._changed.notify_all()
+
+    def _on_publish(self, client: Any, data: Any, mid: int, *_: Any) -> None:
+        with self._changed:
+            self._acknowledged.add(mid)
+            self._changed.notify_all()

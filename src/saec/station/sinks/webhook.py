@@ -2,36 +2,94 @@
 
 from __future__ import annotations
 
+import email.utils
+import time
 from collections.abc import Sequence
 
 import httpx
 import msgspec
 
-from saec.errors import LinkError
+from saec.connecting import client_context, shown, why
+from saec.errors import ConfigError
 from saec.station.settings import WebhookSink
-from saec.station.sinks.contract import message, read_secret
+from saec.station.sinks.contract import AwayError, RefusedError, message
 from saec.station.storage.records import Delivery
+from saec.texts import read_token
+
+HAD_IT = 409
+"""A receiver that answers this to an Idempotency-Key has the verdict already."""
+
+_LATER = frozenset({408, 425, 429})
+_MOST_BYTES = 2**16
+"""Of an answer, whose words are not needed; a connection with more is closed."""
 
 
 class Webhook:
     """POST of one verdict at a time, in order."""
 
+    at_once = 1
+
     def __init__(self, settings: WebhookSink) -> None:
+        self.timeout, self._url = settings.timeout, _address(settings.url)
+        self._where = shown(settings.url, path=False)
         headers = {"Content-Type": "application/json"}
         if settings.token_file is not None:
-            headers["Authorization"] = f"Bearer {read_secret(settings.token_file)}"
-        self._url = settings.url
-        self._client = httpx.Client(headers=headers, timeout=settings.timeout, follow_redirects=False)
+            headers["Authorization"] = f"Bearer {read_token(settings.token_file)}"
+        tls = self._url.scheme == "https"
+        files = settings.ca_file, settings.certificate_file, settings.key_file
+        # No proxy, and no password file, of the environment: verdicts go where the settings say.
+        self._client = httpx.Client(
+            headers=headers,
+            timeout=settings.timeout,
+            follow_redirects=False,
+            trust_env=False,
+            verify=client_context(*files) if tls else False,  # else the system's certificates are read
+        )
 
     def deliver(self, deliveries: Sequence[Delivery]) -> None:
         for item in map(message, deliveries):
-            body = msgspec.json.encode(item)
             try:
-                answer = self._client.post(self._url, content=body, headers={"Idempotency-Key": item.key})
+                answer = self._post(msgspec.json.encode(item), item.key)
             except httpx.HTTPError as e:
-                raise LinkError(f"{self._url}: {e or type(e).__name__}", "look at the receiver") from e
-            if not answer.is_success:
-                raise LinkError(f"{self._url} answered {answer.status_code}", "look at the receiver")
+                what, remedy = why(e)
+                raise AwayError(f"{self._where}: {what}", remedy) from e
+            status = answer.status_code
+            what = f"{self._where} answered {status} {answer.reason_phrase}".rstrip()
+            if status in _LATER or status >= 500:
+                raise AwayError(what, "look at the receiver", _retry_after(answer))
+            if not answer.is_success and status != HAD_IT:
+                raise RefusedError(what, "look at what the receiver says of it, and at url and token")
+
+    def _post(self, body: bytes, key: str) -> httpx.Response:
+        until = time.monotonic() + self.timeout
+        with self._client.stream("POST", self._url, content=body, headers={"Idempotency-Key": key}) as answer:
+            read = 0
+            for chunk in answer.iter_raw():  # to its end, so that the connection serves again
+                read += len(chunk)
+                if read > _MOST_BYTES or time.monotonic() > until:
+                    break
+        return answer
 
     def close(self) -> None:
         self._client.close()
+
+
+def _address(text: str) -> httpx.URL:
+    try:
+        url = httpx.URL(text)
+    except httpx.InvalidURL:
+        url = httpx.URL("")
+    if url.scheme not in ("http", "https") or not url.host:
+        raise ConfigError(f"{shown(text)} is no address", "give https://HOST/PATH")
+    return url
+
+
+def _retry_after(answer: httpx.Response) -> float:
+    """Seconds that the receiver asks to wait: a number, or until a date."""
+    text = answer.headers.get("Retry-After", "").strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:9])
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
+    except (ValueError, OverflowError):
+        return 0.0

@@ -52,7 +52,6 @@ class Spool(SpoolReader):
         outbox: what the sinks have still to take.
         room: what is held and how much may be.
         shedding: removes what is no longer wanted, or for which there is no room.
-        outbox: what the sinks have still to take.
 
     Raises:
         SpoolError: another process owns the folder, it is damaged, or of another version.

@@ -1,0 +1,339 @@
+"""Verdicts on their way out: one courier a sink, who offers again, waits, or gives a verdict up.
+
+- The other side is away or overloaded: everything waits, in order, with longer pauses. Nothing is given up.
+- It refuses a verdict: that one is offered ``attempts`` times. Then later ones are offered. Once another was
+  taken since this one was first refused, it is this verdict that is refused: it becomes a dead letter. While
+  none is taken, it is the settings (a token, an address) or the receiver: everything waits.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import structlog
+
+from saec.errors import LinkError, SaecError
+from saec.station.settings import Sink
+from saec.station.sinks.contract import AwayError, VerdictSink
+from saec.station.storage.outbox import Outbox
+from saec.station.storage.records import Backlog, Delivery
+from saec.station.threads import Stopping
+
+_IDLE = 0.1
+_FIRST, _LONGEST = 0.5, 30.0
+"""Seconds of pause after a failure: doubled each time, up to the longest."""
+
+_LONGEST_WISH = 3600.0
+"""Seconds that a receiver may ask for."""
+
+_REFUSED, _REFUSED_ALIKE = 0.2, 0.02
+"""Seconds before a verdict that was refused is offered for the second time, doubled each time; the second
+where it is refused as the last dead letter was, so that a product unknown to a receiver holds nobody up."""
+
+_REMEMBERED = 10_000
+"""Verdicts of which it is known that they were refused before another was taken."""
+
+_MOST = 100
+_PROBES = 3
+"""Later verdicts that are offered in one turn to see whether the receiver takes any."""
+
+_MARKED = 20
+_MARK_SECONDS = 0.2
+"""After so many verdicts, or seconds, what was taken is marked on the disk; a crash repeats no more."""
+
+_LOOK, _LOOK_LONG = 1.0, 10.0
+"""Seconds between two counts of the backlog, and of one that is long."""
+
+_LONG_BACKLOG = 10_000
+
+_TOLD = 5
+"""Different reasons of one spell that raise an alarm."""
+
+log = structlog.get_logger()
+
+
+class Alarm(Protocol):
+    """Tells a person; as ``Spool.alarm``."""
+
+    def __call__(self, kind: str, text: str, frame: str = "", about: str = "") -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """What a sink did not take, and why."""
+
+    piece: Sequence[Delivery]
+    error: Exception
+
+    @property
+    def away(self) -> bool:
+        return isinstance(self.error, LinkError)
+
+    @property
+    def text(self) -> str:
+        plain = str(self.error) if isinstance(self.error, SaecError) else repr(self.error)
+        return plain[:500]
+
+
+class Courier:
+    """Brings one sink what its outbox holds; ``run`` is the body of a thread, others may ask for the rest.
+
+    Args:
+        settings: of the sink.
+        sink: opened.
+        outbox: of the spool.
+        alarm: tells a person.
+        clock: seconds since the epoch.
+        steady: seconds by a clock that is never set.
+    """
+
+    def __init__(
+        self,
+        settings: Sink,
+        sink: VerdictSink,
+        outbox: Outbox,
+        alarm: Alarm,
+        *,
+        clock: Callable[[], float] = time.time,
+        steady: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.name, self._s, self._sink, self._outbox = settings.name, settings, sink, outbox
+        self._tell, self._clock, self._steady = alarm, clock, steady
+        self._backlog, self._looked = Backlog(0, None, 0), -_LOOK
+        self._unmarked: list[int] = []  # taken, and not yet marked on the disk
+        self._singly = 0  # up to this of the outbox they are offered one by one
+        self._head, self._refusals = 0, 0  # the verdict that is refused, and how often it was
+        self._taken = 0  # how many were, since the start
+        self._first_refused: dict[int, int] = {}  # of the outbox -> how many were taken before that
+        self._buried = ""  # why the last dead letter was refused
+        self._probed = 0  # later verdicts have been offered up to this one
+        self._lonely_until = 0.0  # what is refused is alone, and rests until then or until another comes
+        self._state, self._error, self._pause = "new", "", _FIRST
+        self._stuck_since: float | None = None
+        self._told: set[str] = set()
+        self._long = False
+
+    def run(self, stopping: Stopping) -> None:
+        while not stopping.is_set():
+            stopping.wait(self.turn(stopping.is_set))
+
+    def turn(self, stop: Callable[[], bool] = lambda: False) -> float:
+        """Offer what waits; seconds to rest before the next turn."""
+        self._mark()
+        self._look()
+        waiting = self._outbox.waiting(self.name, _MOST)
+        if not waiting or self._rests_alone(waiting[0]):
+            return _IDLE
+        failure = self._offer(waiting, stop)
+        if failure is None:
+            return 0.0
+        return self._be_away(failure) if failure.away else self._be_refused(failure)
+
+    # offering
+
+    def _offer(self, waiting: Sequence[Delivery], stop: Callable[[], bool]) -> _Failure | None:
+        """Bring the sink piece after piece, up to the first that it does not take."""
+        marked = self._steady()
+        for piece in self._pieces(waiting):
+            if stop():
+                break
+            failure = self._bring(piece)
+            if failure is not None:
+                self._mark()
+                return failure
+            if len(self._unmarked) >= _MARKED or self._steady() - marked > _MARK_SECONDS:
+                self._mark()
+                marked = self._steady()
+        self._mark()
+        return None
+
+    def _pieces(self, waiting: Sequence[Delivery]) -> Iterator[Sequence[Delivery]]:
+        start = 0
+        while start < len(waiting):
+            size = 1 if waiting[start].n <= self._singly else self._sink.at_once
+            yield waiting[start : start + size]
+            start += size
+
+    def _bring(self, piece: Sequence[Delivery]) -> _Failure | None:
+        try:
+            self._sink.deliver(piece)
+        except Exception as e:  # of any kind, so that no verdict stops those after it
+            if not isinstance(e, SaecError):
+                log.error("sink failed oddly", sink=self.name, error=repr(e), exc_info=e)
+            return _Failure(piece, e)
+        self._unmarked += [delivery.n for delivery in piece]
+        self._taken += len(piece)
+        for delivery in piece:
+            self._first_refused.pop(delivery.n, None)
+        if self._state != "up":
+            log.info("sink takes verdicts", sink=self.name)
+        self._state, self._error, self._pause = "up", "", _FIRST
+        self._stuck_since, self._told, self._lonely_until = None, set(), 0.0
+        return None
+
+    def _mark(self) -> None:
+        """Note on the disk what was taken. Where the disk is full this raises, and nothing more is offered:
+        else the receiver would be sent the same again and again."""
+        if self._unmarked:
+            self._outbox.delivered(self._unmarked)
+            self._unmarked = []
+
+    # failures
+
+    def _be_away(self, failure: _Failure) -> float:
+        wish = failure.error.wait if isinstance(failure.error, AwayError) else 0.0
+        pause = max(self._pause, min(wish, _LONGEST_WISH))
+        self._note("away", failure, pause)
+        self._alarm(failure, f"{failure.text}; {self._backlog.waiting} verdicts wait")
+        self._pause = min(2 * self._pause, _LONGEST)
+        return pause
+
+    def _be_refused(self, failure: _Failure) -> float:
+        if len(failure.piece) > 1:  # which of them it is, is found out one by one
+            self._singly = failure.piece[-1].n
+            return 0.0
+        head = failure.piece[0]
+        if head.n != self._head:
+            self._head, self._refusals, self._probed = head.n, 0, max(self._probed, head.n)
+        self._refusals += 1
+        self._remember(head)
+        if self._refusals < self._s.attempts:
+            first = _REFUSED_ALIKE if failure.text == self._buried else _REFUSED
+            pause = min(first * 2.0 ** min(self._refusals - 1, 30), _LONGEST)
+            self._note("refusing", failure, pause)
+            return pause
+        self._note("refusing", failure, self._pause)
+        if self._taken > self._first_refused.get(head.n, self._taken):
+            self._bury(head, failure)
+            return 0.0
+        return self._probe(head, failure)
+
+    def _remember(self, refused: Delivery) -> None:
+        if len(self._first_refused) < _REMEMBERED:
+            self._first_refused.setdefault(refused.n, self._taken)
+
+    def _probe(self, head: Delivery, failure: _Failure) -> float:
+        """Offer later verdicts: where one is taken, the head becomes a dead letter."""
+        later = self._later(head, max(head.n, self._probed))
+        if not later and self._probed > head.n:  # at the end: from the head on again
+            later = self._later(head, head.n)
+        for delivery in later:
+            refusal = self._bring([delivery])
+            if refusal is None:
+                self._bury(head, failure)
+                self._mark()
+                return 0.0
+            if refusal.away:
+                return self._be_away(refusal)
+            self._remember(delivery)
+            self._probed = delivery.n
+        words = (
+            "refuses every verdict that it was offered" if later else "refuses the only verdict that waits"
+        )
+        pause, self._pause = self._pause, min(2 * self._pause, _LONGEST)
+        if not later:
+            self._lonely_until = self._steady() + pause
+        self._alarm(failure, f"{words}: {failure.text}; nothing is given up, {self._backlog.waiting} wait")
+        return pause if later else _IDLE
+
+    def _later(self, head: Delivery, after: int, most: int = _PROBES) -> list[Delivery]:
+        """What may be offered out of turn: of each frame the first that waits, so that no frame's final
+        verdict comes before its provisional one."""
+        return self._outbox.waiting(self.name, most, after=after, beside=head.n)
+
+    def _rests_alone(self, head: Delivery) -> bool:
+        """Whether a verdict that is refused is still the only one, and its pause is not over."""
+        resting = head.n == self._head and self._steady() < self._lonely_until
+        return resting and not self._later(head, head.n, 1)
+
+    def _bury(self, head: Delivery, failure: _Failure) -> None:
+        self._outbox.bury(head.n)
+        self._first_refused.pop(head.n, None)
+        self._head, self._refusals, self._buried = 0, 0, failure.text
+        frame = head.verdict.id
+        log.error("dead letter", sink=self.name, frame=frame, state=head.state, error=failure.text)
+        text = (
+            f"{self.name} refuses the {head.state} verdict on {frame} for good: {failure.text}; "
+            "see `saec station letters`"
+        )
+        self._tell("sink-refused", text, frame, self.name)
+        self._look(at_once=True)
+
+    def _note(self, state: str, failure: _Failure, pause: float) -> None:
+        first = failure.piece[0]
+        self._state, self._error = state, failure.text
+        self._stuck_since = self._steady() if self._stuck_since is None else self._stuck_since
+        self._outbox.failed([first.n], failure.text)
+        self._look(at_once=not self._told)
+        log.warning(
+            "sink failed",
+            sink=self.name,
+            frame=first.verdict.id,
+            state=state,
+            error=failure.text,
+            attempts=first.attempts + 1,
+            again_in=pause,
+        )
+
+    def _alarm(self, failure: _Failure, text: str) -> None:
+        """One alarm for each reason of a spell."""
+        if failure.text not in self._told and len(self._told) < _TOLD:
+            self._told.add(failure.text)
+            frame = failure.piece[0].verdict.id
+            self._tell("sink", f"{self.name}: {text}; the first is {frame}", frame, self.name)
+
+    # the backlog
+
+    def _look(self, *, at_once: bool = False) -> None:
+        pause = _LOOK_LONG if self._backlog.waiting > _LONG_BACKLOG else _LOOK
+        if at_once or self._steady() - self._looked >= pause:
+            self._backlog, self._looked = self._outbox.backlog(self.name), self._steady()
+
+    def keep_within(self, now: float | None) -> None:
+        """Heed the limits of the backlog; called now and then.
+
+        Args:
+            now: seconds since the epoch; None where the clock is not trusted, and nothing goes for its age.
+        """
+        s, backlog = self._s, self._outbox.backlog(self.name)
+        before = None if now is None else now - s.keep_hours * 3600
+        old = before is not None and backlog.oldest is not None and backlog.oldest < before
+        if not (old or backlog.waiting > s.keep):
+            self._long = False
+        elif s.overflow == "drop":
+            gone = self._outbox.trim(self.name, s.keep, before)
+            text = f"{self.name} gave up {gone} verdicts, the oldest: beyond keep or keep_hours"
+            self._tell("sink-dropped", text, "", self.name)
+        elif not self._long:
+            self._long = True
+            text = f"{backlog.waiting} verdicts wait for {self.name}, beyond keep or keep_hours; all are kept"
+            self._tell("sink-long", text, "", self.name)
+        if backlog.dead > s.keep:
+            gone = self._outbox.trim(self.name, s.keep, dead=True)
+            text = f"{self.name} has more dead letters than keep; {gone} of the oldest were given up"
+            self._tell("sink-dropped", text, "", self.name)
+
+    def status(self) -> dict[str, Any]:
+        """Plain values; never waits. ``state``: new (nothing was offered yet), up, away or refusing."""
+        backlog = self._backlog
+        age = None if backlog.oldest is None else max(0.0, self._clock() - backlog.oldest)
+        return {
+            "state": self._state,
+            "waiting": backlog.waiting,
+            "oldest_s": age,
+            "dead": backlog.dead,
+            "error": self._error,
+        }
+
+    def problem(self) -> str | None:
+        """Why the station is not ready, one sentence: nothing was taken for too long. Never waits."""
+        if self._stuck_since is None:
+            return None
+        seconds = self._steady() - self._stuck_since
+        if seconds <= self._s.late:
+            return None
+        waiting = self._backlog.waiting
+        return f"sink {self.name} has taken no verdict for {seconds / 60:.0f} min; {waiting} wait"
