@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import shutil
 
 import numpy as np
@@ -11,6 +10,7 @@ import pytest
 import torch
 from helpers_cloud import noise, query
 
+from helpers_numeric import log_odds, odds_apart, same_opinions
 from saec.cloud import open_engine
 from saec.cloud.chat import IMAGE_PAD, scoring_text
 from saec.cloud.checkpoint import SMALL
@@ -41,10 +41,6 @@ def _ps(engine, queries):
     return [o.p_defect for o in engine.judge(queries)]
 
 
-def _logit(p: float) -> float:
-    return math.log(p / (1 - p))
-
-
 @pytest.mark.parametrize("prompt", sorted(PROMPTS))
 @pytest.mark.parametrize("k", [0, 1, 2, 4])
 def test_any_number_of_references_goes_into_one_prompt(opened, k, prompt, monkeypatch):
@@ -61,7 +57,7 @@ def test_any_number_of_references_goes_into_one_prompt(opened, k, prompt, monkey
     images = ids.count(engine.core._image_id)
     assert len(ids) - images == len(encode(engine.core.tokenizer, text)) - (k + 1)
     shown = _ps(engine, [query(noise(0), *GOODS[:k])])
-    assert p == pytest.approx(shown[0], abs=1e-6)
+    same_opinions(engine, p, shown[0])
 
 
 def test_every_reference_counts_and_so_does_their_order(opened):
@@ -74,7 +70,7 @@ def test_every_reference_counts_and_so_does_their_order(opened):
     ]
     ps = _ps(engine, asked)
     assert len({round(p, 7) for p in ps}) == 4
-    np.testing.assert_allclose(ps, [_ps(engine, [q])[0] for q in asked], atol=1e-5)
+    same_opinions(engine, ps, [_ps(engine, [q])[0] for q in asked])
 
 
 @pytest.mark.parametrize("settings", [{"scoring": "rank"}, {"views": 3}, {"scoring": "rank", "views": 2}])
@@ -86,7 +82,7 @@ def test_batch_is_single_for_rank_and_views(opened, settings):
         query(noise(3, 90, 200), noise(4)),
     ]
     together = _ps(engine, asked)
-    np.testing.assert_allclose(together, [_ps(engine, [q])[0] for q in asked], rtol=0, atol=1e-5)
+    same_opinions(engine, together, [_ps(engine, [q])[0] for q in asked])
     assert len({round(p, 6) for p in together}) == 3
 
 
@@ -97,9 +93,9 @@ def test_views_average_the_logits_of_frame_and_references_turned_together(opened
         query(image[:, ::-1].copy(), good[:, ::-1].copy()),
         query(image[::-1, ::-1].copy(), good[::-1, ::-1].copy()),
     ]
-    mean = np.mean([_logit(p) for p in _ps(opened(), alike)])
+    mean = np.mean([log_odds(p) for p in _ps(opened(), alike)])
     (p,) = _ps(opened(views=3), alike[:1])
-    assert _logit(p) == pytest.approx(mean, abs=1e-4)
+    assert log_odds(p) == pytest.approx(mean, abs=odds_apart(opened()))
 
 
 def test_ranking_is_what_scoring_each_crop_by_whole_answers_gives(opened):
@@ -112,7 +108,7 @@ def test_ranking_is_what_scoring_each_crop_by_whole_answers_gives(opened):
         sums.append([_answer_log_probability(engine, crop, label) for label in ("0", "1")])
     good, defect = np.mean(sums, axis=0)
     (p,) = _ps(engine, [query(image)])
-    assert _logit(p) == pytest.approx(defect - good, abs=1e-4)
+    assert log_odds(p) == pytest.approx(defect - good, abs=odds_apart(engine))
 
 
 def _answer_log_probability(engine, asked, label: str) -> float:
@@ -134,7 +130,7 @@ def test_small_shows_references_in_turn_and_averages_their_logits(engine):
     alone = [_ps(engine, [query(noise(9), good)])[0] for good in goods]
     several = open_engine(CloudConfig(references=3, **CPU))
     (p,) = _ps(several, [query(noise(9), *goods)])
-    assert _logit(p) == pytest.approx(np.mean([_logit(a) for a in alone]), abs=1e-4)
+    assert log_odds(p) == pytest.approx(np.mean([log_odds(a) for a in alone]), abs=odds_apart(engine))
 
 
 def _stained():

@@ -23,7 +23,7 @@ def core():
 
 def test_the_fast_pass_agrees_on_the_shipped_checkpoint(core):
     found = compare(core, **NEAR)
-    assert found.difference.max() < 1e-4
+    assert found.difference.max() <= found.exact < 1e-3
     assert found.flips == 0
     assert len(set(found.ours)) == 3
     assert "of 3 questions" in found.text()
@@ -32,7 +32,7 @@ def test_the_fast_pass_agrees_on_the_shipped_checkpoint(core):
 def test_it_is_asked_at_every_load():
     loaded = load_qwen(CloudConfig(device="cpu", dtype="float32"), SMALL, {})
     assert loaded.agreement is not None
-    assert loaded.agreement.difference.max() < 1e-4
+    assert loaded.agreement.difference.max() <= loaded.agreement.exact
 
 
 def test_a_weight_that_is_packed_wrongly_is_found(core):
@@ -48,7 +48,7 @@ def test_a_weight_that_is_packed_wrongly_is_found(core):
 
 
 def _found(ours, plain, alone):
-    return Agreement(*(np.asarray(p) for p in (ours, plain, alone)))
+    return Agreement(*(np.asarray(p) for p in (ours, plain, alone)), exact=1e-3, rounded=0.01)
 
 
 @pytest.mark.parametrize(

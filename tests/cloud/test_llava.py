@@ -10,6 +10,7 @@ import torch
 from helpers_cloud import noise, query
 from tiny_llava import PATCH, SIDE, write_tiny_llava
 
+from helpers_numeric import p_apart, same_opinions
 from saec.cloud import open_engine
 from saec.cloud.asking import asks_of
 from saec.cloud.llava import scoring_text
@@ -72,7 +73,7 @@ def test_it_says_what_transformers_own_forward_pass_says(opened):
             attention_mask=torch.ones(1, len(ids), dtype=torch.long),
         ).logits[0, -1]
     pair = [logits[encode(engine._tokenizer, label)[0]] for label in ("0", "1")]
-    assert said.p_defect == pytest.approx(float(torch.softmax(torch.stack(pair), 0)[1]), abs=1e-5)
+    same_opinions(engine, said.p_defect, float(torch.softmax(torch.stack(pair), 0)[1]))
 
 
 @pytest.mark.parametrize(
@@ -91,7 +92,7 @@ def test_a_batch_gives_what_single_calls_give(opened, settings):
     queries = [query(noise(i, 60 + 30 * i, 150 - 20 * i)) for i in range(4)]
     together = [o.p_defect for o in engine.judge(queries)]
     alone = [engine.judge([q])[0].p_defect for q in queries]
-    np.testing.assert_allclose(together, alone, rtol=0, atol=1e-5)
+    same_opinions(engine, together, alone)
     assert len(set(together)) == 4
     assert all(0 <= p <= 1 for p in together)
     assert engine.judge([]) == []
@@ -102,7 +103,7 @@ def test_another_side_is_seen_as_more_patches(opened):
     assert opened(side=2 * SIDE).side == 2 * SIDE
     assert opened(side=2 * SIDE + 5).side == 2 * SIDE  # whole patches
     small, large = (opened(side=s).judge([query(image)])[0].p_defect for s in (SIDE, 2 * SIDE))
-    assert small != pytest.approx(large, abs=1e-6)
+    assert abs(small - large) > p_apart(opened())
 
 
 def test_nothing_of_a_strip_is_cut_off(opened):
@@ -110,7 +111,7 @@ def test_nothing_of_a_strip_is_cut_off(opened):
     changed = strip.copy()
     changed[:, :30] = 255
     before, after = (opened().judge([query(image)])[0].p_defect for image in (strip, changed))
-    assert before != pytest.approx(after, abs=1e-6)
+    assert abs(before - after) > p_apart(opened())
 
 
 def test_five_crops_look_at_corners_and_centre_alone(opened):
@@ -120,8 +121,8 @@ def test_five_crops_look_at_corners_and_centre_alone(opened):
     outside[: SIDE // 2, 2 * SIDE : 3 * SIDE] = 0
     inside[-SIDE // 2 :, -SIDE // 2 :] = 0
     ps = [engine.judge([query(i)])[0].p_defect for i in (image, outside, inside)]
-    assert ps[0] == pytest.approx(ps[1], abs=1e-6)
-    assert ps[0] != pytest.approx(ps[2], abs=1e-6)
+    same_opinions(engine, ps[0], ps[1])
+    assert abs(ps[0] - ps[2]) > p_apart(engine)
 
 
 def test_strict_generation_writes_two_tokens_and_takes_labels_alone(opened, monkeypatch):

@@ -11,6 +11,7 @@ import click
 import pytest
 from service_helpers import noise, running
 
+from helpers_numeric import same_opinions
 from saec.cli import main
 from saec.cli.judging import cloud_options, open_cloud
 from saec.cloud.checkpoint import SMALL, read_card
@@ -47,7 +48,7 @@ def test_a_service_of_its_own_and_a_command_that_asks_it(engine):
             assert service.wait(60) == 0
         finally:
             service.kill()
-    assert there.p_defect == pytest.approx(here.p_defect, abs=1e-6)
+    same_opinions(engine, there.p_defect, here.p_defect)
     assert cloud.config.remote.weights_hash == engine.weights_hash
     # The trust that a line gives the model in this process holds for the service's: the weights are the same.
     assert cloud.key == f"small@{engine.weights_hash[:12]} prompt=v1 references=1"

@@ -6,10 +6,10 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
-import numpy as np
 import pytest
 from service_helpers import client, data_url, encoded, noise, running, scoring_body
 
+from helpers_numeric import same_opinions
 from saec.cloud import open_engine
 from saec.cloud.checkpoint import SMALL, read_card
 from saec.config import CloudConfig, RemoteConfig, ServiceConfig, Spending
@@ -51,8 +51,8 @@ def test_the_client_sees_what_the_engine_in_its_own_process_says(where, engine):
     together = _ps(remote, queries)
     alone = [_ps(remote, [q])[0] for q in queries]
     expected = _ps(engine, queries)
-    np.testing.assert_allclose(together, expected, rtol=0, atol=1e-6)
-    np.testing.assert_allclose(alone, expected, rtol=0, atol=1e-6)
+    same_opinions(engine, together, expected)
+    same_opinions(engine, alone, expected)
     assert len({round(p, 5) for p in together}) == len(queries)
 
 
@@ -60,17 +60,17 @@ def test_the_client_sees_what_the_engine_in_its_own_process_says(where, engine):
 def test_crops_and_views_are_the_same_too(where, settings):
     asked = [_query(noise(7, 300, 260), noise(8))]
     here = open_engine(CloudConfig(dtype="float32", device="cpu", **settings))
-    np.testing.assert_allclose(_ps(_remote(where, **settings), asked), _ps(here, asked), rtol=0, atol=1e-6)
+    same_opinions(here, _ps(_remote(where, **settings), asked), _ps(here, asked))
 
 
 @pytest.mark.parametrize("rule", ["whole", "crop", "scene"])
-def test_what_is_spent_on_a_frame_is_the_same_too(where, rule):
+def test_what_is_spent_on_a_frame_is_the_same_too(where, engine, rule):
     spending = Spending(rule=rule)
     image = noise(7, 560, 672)
     asked = CloudQuery(Frame("f", image), (noise(8, 560, 672),), hottest=(90, 400, 110, 420), complexity=0.0)
     (here,) = open_engine(CloudConfig(dtype="float32", device="cpu", spending=spending)).judge([asked])
     (there,) = _remote(where, spending=spending, card=read_card(SMALL)).judge([asked])
-    assert there.p_defect == pytest.approx(here.p_defect, abs=1e-6)
+    same_opinions(engine, there.p_defect, here.p_defect)
     assert there.spent is not None
     assert there.spent.bytes > 1000
     assert msgspec.structs.replace(there.spent, bytes=0) == here.spent
@@ -88,17 +88,17 @@ def test_each_adapter_is_what_it_is_alone(where, adapters, engine):
     assert len({round(p, 4) for (p,) in [base, *expected.values()]}) == 3
     for name in ("screws", "bolts.2", "small", "screws"):
         there = _ps(_remote(where, name, card=card), asked)
-        np.testing.assert_allclose(there, expected.get(name, base), rtol=0, atol=1e-6)
+        same_opinions(engine, there, expected.get(name, base))
 
 
-def test_requests_for_several_models_at_once_each_get_their_own(where, adapters):
+def test_requests_for_several_models_at_once_each_get_their_own(where, engine, adapters):
     asked = [_query(noise(0), noise(1))]
     remotes = {name: _remote(where, name, card=read_card(SMALL)) for name in ("small", *adapters)}
     alone = {name: _ps(remote, asked) for name, remote in remotes.items()}
     with ThreadPoolExecutor(6) as pool:
         futures = [(name, pool.submit(_ps, remotes[name], asked)) for name in [*remotes] * 2]
         for name, future in futures:
-            np.testing.assert_allclose(future.result(), alone[name], rtol=0, atol=1e-6)
+            same_opinions(engine, future.result(), alone[name])
 
 
 def test_the_words_are_those_of_the_engine(where, engine):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from saec.cloud.arithmetic import opinions_apart, opinions_apart_rounded
 from saec.cloud.chat import scoring_text
 from saec.cloud.fast.model import Pending
 from saec.cloud.talks import Prepared
@@ -20,17 +21,11 @@ from saec.verdict import Image
 
 Ps = NDArray[np.float64]
 
-EXACT = 1e-3
-"""Largest difference of P(defect) in float32."""
-
 SPREAD = 2.0
 """In bfloat16, how many times transformers' own difference between batch sizes ours may be, at the median.
 
-Both are made of the same roundings, drawn anew, so their ratio scatters around 1."""
-
-ROUNDING = 0.01
-"""Median difference that bfloat16 explains by itself: a CPU may round alike at every batch size."""
-
+Both are made of the same roundings, drawn anew, so their ratio scatters around 1. A CPU may round alike at
+every batch size: then ``Agreement.rounded`` is the measure."""
 
 ROUNDED = 0.1
 """Largest median difference that eight bits may make."""
@@ -44,11 +39,15 @@ class Agreement:
         ours: by the fast pass, all at once.
         plain: by transformers' pass, all at once.
         alone: by transformers' pass, one at a time.
+        exact: largest |dP| that rounding explains in float32.
+        rounded: median |dP| that it explains in bfloat16.
     """
 
     ours: Ps
     plain: Ps
     alone: Ps
+    exact: float
+    rounded: float
 
     @property
     def difference(self) -> Ps:
@@ -79,6 +78,7 @@ class Asked(Protocol):
     """What is asked both ways: a ``saec.cloud.qwen_model.QwenModel``."""
 
     first: str | None
+    model: Any
 
     def prepare(self, text: str, images: Sequence[Image]) -> Prepared: ...
 
@@ -101,7 +101,9 @@ def compare(core: Asked, side: int, count: int, seed: int = 7) -> Agreement:
     labels = [core.tokens_of(label)[-1] for label in DEFAULT.labels]
     ours = _p(core.submit(talks, labels, adapter=core.first).result())
     together = _plain(core, talks, labels)
-    return Agreement(ours, together, np.concatenate([_plain(core, [talk], labels) for talk in talks]))
+    alone = np.concatenate([_plain(core, [talk], labels) for talk in talks])
+    exact = opinions_apart(core.model, labels, max(len(talk.ids) for talk in talks))
+    return Agreement(ours, together, alone, exact, opinions_apart_rounded(core.model.config))
 
 
 def check(core: Asked, *, exact: bool, rounded: bool, side: int, count: int) -> Agreement:
@@ -124,7 +126,7 @@ def check(core: Asked, *, exact: bool, rounded: bool, side: int, count: int) -> 
     elif rounded:
         wrong = median > ROUNDED
     else:
-        allowed = EXACT if exact else max(SPREAD * float(np.median(found.own)), ROUNDING)
+        allowed = found.exact if exact else max(SPREAD * float(np.median(found.own)), found.rounded)
         wrong = (float(found.difference.max()) if exact else median) > allowed
     if wrong:
         raise ModelError(
