@@ -1,0 +1,74 @@
+"""A mistake in the settings is said by the check and by the start, in the same words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from pipeline_fakes import make_line
+
+from saec.cli import root
+from saec.errors import ConfigError
+
+STATION = """
+[station]
+listen = "127.0.0.1:0"
+{station}
+[[line]]
+name = "cell"
+profile = "cell"
+"""
+
+HOOK = '[[sink]]\nkind = "webhook"\nname = "mes"\nurl = "https://mes.example/"\n'
+PLC = '[[sink]]\nkind = "mqtt"\nname = "plc"\nhost = "plc.example"\ntls = true\n'
+CLOUD = '[cloud]\nurl = "https://gpu.example/v1"\nmodel = "m"\n'
+
+
+def heard(folder: Path, *options: str) -> str | None:
+    """What a user is told; None for nothing."""
+    result = CliRunner().invoke(root, ["station", "--config", str(folder / "station.toml"), *options])
+    if result.exception is None:
+        return None
+    assert isinstance(result.exception, ConfigError), result.exception
+    return str(result.exception)
+
+
+@pytest.mark.parametrize(
+    ("station", "rest", "content", "what"),
+    [
+        ("", HOOK + 'token_file = "file"', "gehäuse".encode(), "holds no token"),
+        ("", HOOK + 'token_file = "file"', "gehäuse".encode("latin-1"), "not UTF-8"),
+        ("", HOOK + 'token_file = "file"', b"\xef\xbb\xbf\r\n", "is empty"),
+        ("", HOOK + 'token_file = "file"', None, "cannot be read"),
+        ("", HOOK + 'ca_file = "file"', b"no certificate", "no certificates"),
+        ("", PLC + 'certificate_file = "file"', b"no certificate", "no certificate with its key"),
+        ("", PLC + 'user = "u"\npassword_file = "file"', b"", "is empty"),
+        ("", CLOUD + 'token_file = "file"', "gehäuse".encode(), "holds no token"),
+        ("", CLOUD + 'ca_file = "file"', None, "No such file"),
+        ("", CLOUD.replace("gpu", "u:pa55@gpu"), None, "holds a password"),
+        ('tokens_file = "file"', "", b"line-1 no hash", "line 1 is not NAME SHA256"),
+        ('tokens_file = "file"', "", "übel".encode("latin-1"), "not UTF-8"),
+    ],
+)
+def test_check_and_start_say_the_same(
+    tmp_path: Path, station: str, rest: str, content: bytes | None, what: str
+) -> None:
+    make_line(tmp_path / "cell")
+    (tmp_path / "station.toml").write_text(STATION.format(station=station) + rest)
+    if content is not None:
+        (tmp_path / "file").write_bytes(content)
+    checked = heard(tmp_path, "--check")
+    assert checked is not None
+    assert what in checked
+    assert "pa55" not in checked
+    assert heard(tmp_path) == checked
+    assert not (tmp_path / "station-data").exists()
+
+
+def test_what_windows_saved_is_sound(tmp_path: Path) -> None:
+    make_line(tmp_path / "cell")
+    (tmp_path / "file").write_bytes(b"\xef\xbb\xbfsecret\r\n")
+    text = STATION.format(station="") + HOOK + 'token_file = "file"\n' + PLC
+    (tmp_path / "station.toml").write_text(text + 'user = "u"\npassword_file = "file"')
+    assert heard(tmp_path, "--check") is None
