@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 from pipeline_fakes import FUSED, FakeDetector, make_line
+from sink_fakes import free_port
 from station_fakes import DEFECT, GOOD, NO_GUARD, FakeLinkCloud, Running, png
 
 from saec import edge
 from saec.pipeline import loading
 from saec.pipeline.loading import Standing
-from saec.station.settings import LineSettings, Settings, StationSection
+from saec.station.settings import LineSettings, Settings, StationSection, WebhookSink
 from saec.web.access import Tokens
 
 PROGRAM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -42,6 +43,7 @@ def test_the_page_shows_frames_links_and_alarms(
     settings = Settings(
         station=StationSection(name="<b>cell & 3</b>", data=tmp_path / "data", listen="127.0.0.1:0"),
         line=[line],
+        sink=[WebhookSink(name="mes", url=f"http://u:pa55@127.0.0.1:{free_port()}/SECRET")],
     )
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
@@ -55,6 +57,11 @@ def test_the_page_shows_frames_links_and_alarms(
         page.locator(".frame", has_text="defect").wait_for()
         page.locator(".frame", has_text="good").wait_for()
         page.locator("#alarms", has_text="no image format").wait_for()
+        sink = page.locator("#spool dd", has_text="3 wait, away")
+        sink.wait_for()
+        assert "nothing listens there" in sink.inner_text()
+        assert "pa55" not in page.content()
+        assert "SECRET" not in page.content()
         assert page.locator("h1").inner_text() == "<b>cell & 3</b>"
         assert page.locator("#ready").inner_text() == "ready"
         assert page.locator("#lines").get_by_text("up").count() == 1

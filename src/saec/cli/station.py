@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from saec.cli.letters import command as letters
 from saec.errors import ConfigError, ExtraError
 
 if TYPE_CHECKING:
@@ -68,6 +69,9 @@ def command(ctx: click.Context, config: Path | None, check: bool, log_level: str
 
     configure_logs(log_level)
     run_to_the_end(lambda: serve(settings))
+
+
+command.add_command(letters)
 
 
 def _check(settings: Settings) -> None:

@@ -217,11 +217,12 @@ class Station:
         """Why the station is not ready, one sentence each; nothing when it is.
 
         A source that has come to its end is no problem; a link that is down is none either: the edge
-        answers.
+        answers. A receiver that is away is one after a stated time (``late`` of its sink).
         """
         ended = [
             f"thread {t.name} has ended"
             for t in self.threads
             if not t.alive and not t.name.startswith("source-")
         ]
-        return [*ended, *self.keeping.strays.problems()]
+        late = [courier.problem() for courier in self.couriers.values()]
+        return [*ended, *self.keeping.strays.problems(), *filter(None, late)]

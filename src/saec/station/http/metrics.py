@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST as CONTENT_TYPE
 from prometheus_client import CollectorRegistry, generate_latest
@@ -13,6 +14,7 @@ from saec.station.station import Station
 
 __all__ = ["CONTENT_TYPE", "metrics_text"]
 
+SINK_STATES = ("new", "up", "away", "refusing")
 LINKS = ("up", "slow", "down", "probing")
 
 
@@ -27,6 +29,7 @@ class _StationCollector(Collector):
         yield GaugeMetricFamily("saec_uptime_seconds", "Since the start.", value=status["uptime_s"])
         yield from _spool(status["spool"])
         yield from _counters(status["counters"])
+        yield from _sinks(status["sinks"])
         yield from _lines(status["lines"])
         threads = GaugeMetricFamily("saec_thread_alive", "1 while a thread runs.", labels=["thread"])
         failures = CounterMetricFamily(
@@ -60,6 +63,18 @@ def _spool(depth: dict[str, int]) -> Iterator[Metric]:
     yield GaugeMetricFamily("saec_spool_bytes", "Bytes of images held.", value=depth["bytes"])
 
 
+def _sinks(sinks: dict[str, dict[str, Any]]) -> Iterator[Metric]:
+    oldest = GaugeMetricFamily("saec_sink_oldest_seconds", "Age of what waits longest.", labels=["sink"])
+    dead = GaugeMetricFamily("saec_sink_dead_letters", "Verdicts refused for good.", labels=["sink"])
+    state = GaugeMetricFamily("saec_sink", "1 for the state of a sink.", labels=["sink", "state"])
+    for name, sink in sinks.items():
+        oldest.add_metric([name], sink["oldest_s"] or 0.0)
+        dead.add_metric([name], sink["dead"])
+        for known in SINK_STATES:
+            state.add_metric([name, known], float(sink["state"] == known))
+    yield from (oldest, dead, state)
+
+
 def _counters(counters: dict[str, int]) -> Iterator[Metric]:
     verdicts = CounterMetricFamily(
         "saec_verdicts",
@@ -67,6 +82,7 @@ def _counters(counters: dict[str, int]) -> Iterator[Metric]:
         labels=["line", "state", "label", "by"],
     )
     refused = CounterMetricFamily("saec_refused", "Frames that were not taken.", labels=["source"])
+    dropped = CounterMetricFamily("saec_sink_dropped", "Verdicts that a sink was not sent.", labels=["sink"])
     shadow = CounterMetricFamily("saec_shadow", "Shadow verdicts.", labels=["line", "version", "outcome"])
     for name, value in sorted(counters.items()):
         kind, *labels = name.split(":")
@@ -74,9 +90,11 @@ def _counters(counters: dict[str, int]) -> Iterator[Metric]:
             verdicts.add_metric(labels, value)
         elif kind == "refused":
             refused.add_metric([":".join(labels)], value)
+        elif kind == "dropped":
+            dropped.add_metric([":".join(labels)], value)
         elif kind == "shadow" and len(labels) == 3:
             shadow.add_metric(labels, value)
-    yield from (verdicts, refused, shadow)
+    yield from (verdicts, refused, dropped, shadow)
 
 
 def _lines(lines: dict[str, dict[str, object]]) -> Iterator[Metric]:
