@@ -251,6 +251,7 @@ class ServiceConfig(msgspec.Struct, frozen=True, kw_only=True):
         drain: seconds that are left to what was accepted when the service is asked to stop.
         remembered: answers kept for requests that are made again under the same Idempotency-Key.
         decoders: threads that decode and cut images.
+        batch_seconds: that the model may compute one batch; beyond them it is stuck, and ``/health`` fails.
     """
 
     batch: int = 8
@@ -265,6 +266,7 @@ class ServiceConfig(msgspec.Struct, frozen=True, kw_only=True):
     drain: float = 30.0
     remembered: int = 4096
     decoders: int = 2
+    batch_seconds: float = 600.0
 
 
 class TuneConfig(msgspec.Struct, frozen=True, kw_only=True):

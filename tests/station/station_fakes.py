@@ -103,7 +103,7 @@ class Bench:
             "edge": self.runner.run_edge,
             "cloud": self.runner.asking.run,
             "versions": self.runner.editions.run,
-            "watch": lambda _: self.runner.desk.watch(),
+            "watch": lambda s: self.runner.desk.watch(s.turn),
         }
         failed: Callable[[str, BaseException], None] = lambda name, e: self.failures.append(f"{name}: {e!r}")  # noqa: E731
         self.threads = [Watched(name, body, self.stopping, failed) for name, body in bodies.items()]

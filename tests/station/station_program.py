@@ -1,6 +1,7 @@
 """A station over the fakes in a process of its own: ``python station_program.py FOLDER PORT [HANG]``.
 
-``tests/pipeline`` must be on PYTHONPATH. With HANG "start" its cloud is never opened: the start hangs.
+``tests/pipeline`` must be on PYTHONPATH. With HANG "start" its cloud is never opened: the start hangs; with
+"edge" its detector never returns from a frame of 77 blue, and a turn may take a second alone.
 """
 
 from __future__ import annotations
@@ -15,9 +16,12 @@ from station_fakes import NO_GUARD
 from saec import edge
 from saec.cli.ending import run_to_the_end
 from saec.errors import SaecError
+from saec.station import station
 from saec.station.serve import serve
 from saec.station.settings import FileSink, LineSettings, Settings, StationSection
 from saec.station.storage.records import SpoolLimits
+from saec.verdict import EdgeOpinion, Image
+from saec.web import starting
 from saec.web.logs import configure_logs
 
 
@@ -26,8 +30,18 @@ def hang(*_: object) -> None:
     threading.Event().wait()
 
 
+class HangingDetector(FakeDetector):
+    def inspect(self, images: list[Image]) -> list[EdgeOpinion]:
+        if any(image[0, 0, 2] == 77 for image in images):
+            hang()
+        return super().inspect(images)
+
+
 def run(folder: Path, port: str, what: str) -> None:
-    edge.open_detector = lambda profile: FakeDetector()  # type: ignore[assignment, return-value]
+    edge.open_detector = lambda profile: HangingDetector()  # type: ignore[assignment, return-value]
+    if what == "edge":
+        station.LEAST = 1.0
+    station._STOP = starting._FAREWELL = 1.0
     if not (folder / "profile").exists():
         make_line(folder / "profile")
     settings = Settings(

@@ -9,11 +9,13 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from station_fakes import GOOD, png
 
 PROGRAM = Path(__file__).with_name("station_program.py")
 
@@ -75,3 +77,35 @@ def test_a_start_that_hangs_heeds_a_signal(tmp_path: Path, number: signal.Signal
         process.send_signal(number)
         assert process.wait(60) == 0
         assert "told to stop" in "".join(e["event"] for e in events(process))
+
+
+def test_a_hanging_edge_fails_health_and_the_watchdog_and_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    name = str(tmp_path / "notify")
+    with (
+        closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as systemd,
+        station(tmp_path / "a", 0, "edge", NOTIFY_SOCKET=name) as process,
+    ):
+        systemd.bind(name)
+        systemd.settimeout(60)
+        log = events(process)
+        where = next(e["address"] for e in log if e["event"] == "listening")
+        heard = [systemd.recv(1000) for _ in range(3)]
+        assert heard[0] == b"READY=1"
+        assert b"WATCHDOG=1" in heard
+        with httpx.Client(base_url=where, timeout=30, trust_env=False) as client:
+            image = {"content": png(GOOD, blue=77), "headers": {"Content-Type": "image/png"}}
+            assert client.post("v1/lines/cell/frames", **image).status_code == 201
+            while b"STATUS=" not in heard[-1] or b"edge-cell has made no turn" not in heard[-1]:
+                heard.append(systemd.recv(1000))
+            health, ready = client.get("health"), client.get("ready")
+        assert health.status_code == ready.status_code == 503
+        stuck = {thread["thread"]: thread for thread in health.json()["threads"]}
+        assert "edge-cell has made no turn" in stuck["edge-cell"]["what"]
+        assert "edge-cell" in " ".join(ready.json()["problems"])
+        process.send_signal(signal.SIGTERM)
+        while heard[-1] != b"STOPPING=1":
+            heard.append(systemd.recv(1000))
+        first = next(i for i, words in enumerate(heard) if b"edge-cell has made" in words)
+        assert b"WATCHDOG=1" not in heard[first:]
+        assert "edge-cell" in next(e["hanging"] for e in log if e["event"] == "station stopped")
+        assert process.wait(60) == 0

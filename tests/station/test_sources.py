@@ -16,7 +16,7 @@ from station_fakes import png
 
 from saec.errors import SpoolFullError
 from saec.station.settings import CameraSource, FolderSource, VideoSource
-from saec.station.sources import Folder, open_source
+from saec.station.sources import Folder, camera, open_source
 from saec.station.sources.camera import Latest
 from saec.station.storage.records import Accepted, NewFrame
 from saec.station.threads import Stopping
@@ -292,3 +292,49 @@ def test_a_camera_that_hangs_can_be_stopped(tmp_path: Path) -> None:
         assert time.monotonic() - begun < 10
         connection.close()
     assert taken.frames == []
+
+
+def test_a_driver_that_hangs_costs_one_reader_and_is_used_again_when_it_comes_back(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    tick = threading.Event()
+
+    class Capture:
+        """Gives one frame, then hangs until its driver is let go; from then on it gives frames."""
+
+        opened, driver = 0, threading.Event()
+
+        def __init__(self, *_: object) -> None:
+            Capture.opened += 1
+            self.given = False
+
+        def read(self) -> tuple[bool, np.ndarray]:
+            if self.given and not self.driver.is_set():
+                self.driver.wait(60)
+                return False, np.zeros((0, 0, 3), np.uint8)
+            self.given = True
+            tick.wait(0.001)
+            return True, np.full((8, 8, 3), 99, np.uint8)
+
+        def release(self) -> None:
+            pass
+
+    monkeypatch.setattr(camera.cv2, "VideoCapture", Capture)
+    monkeypatch.setattr(camera, "_FAREWELL", 0.01)
+    taken = Taken()
+    settings = CameraSource(name="c", line="cell", address="0", interval=0.01, read_timeout=0.02)
+    source = open_source(settings, taken.accept, taken.refused, taken.alarm, tmp_path)
+    stopping = Stopping()
+    thread = run_in_thread(source, stopping)
+    while source.state != "hangs":
+        tick.wait(0.01)
+    for _ in range(20):  # as many looks as would have opened it again and again
+        tick.wait(0.01)
+    assert (Capture.opened, len(taken.frames), source.state) == (1, 1, "hangs")
+    assert [kind for kind, text in taken.alarms if "hangs in its driver" in text] == ["camera"]
+    Capture.driver.set()
+    assert taken.enough.wait(60)
+    assert Capture.opened == 2
+    stopping.set()
+    thread.join(20)
+    assert not thread.is_alive()

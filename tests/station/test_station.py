@@ -7,6 +7,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from saec.pipeline import loading
 from saec.pipeline.loading import Standing
 from saec.station.http import api
 from saec.station.settings import FileSink, FolderSource, LineSettings, Settings, StationSection
+from saec.station.storage import probe
 from saec.station.storage.records import Retention, SpoolLimits
 from saec.web.access import Tokens, digest
 
@@ -218,7 +220,10 @@ def test_tokens_are_needed_where_they_are_set_and_heeded_when_changed(
 
 
 def test_ready_says_what_is_wrong(running: Running) -> None:
-    assert running.client.get("/ready").json() == {"ready": True, "problems": []}
+    ready = running.client.get("/ready").json()
+    assert (ready["ready"], ready["problems"]) == (True, [])
+    assert (ready["sources"], ready["links"]) == ({"in": "watching"}, {"cell": "up"})
+    assert ready["sinks"] == {"log": {"state": "new", "waiting": 0, "oldest_s": None, "dead": 0}}
     running.station.runners["cell"].desk.abort()
     tick = threading.Event()
     for _ in range(1000):
@@ -227,3 +232,68 @@ def test_ready_says_what_is_wrong(running: Running) -> None:
             break
         tick.wait(0.01)
     assert "deadlines-cell" in " ".join(answer.json()["problems"])
+
+
+def test_ready_says_when_the_spool_cannot_be_written(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def damaged(name: str, value: float) -> None:
+        if name == "probe":
+            raise sqlite3.DatabaseError("database disk image is malformed")
+
+    monkeypatch.setattr(running.station.spool, "set_mark", damaged)
+    running.station.probe.look()
+    answer = running.client.get("/ready")
+    assert answer.status_code == 503
+    assert "cannot be written and read: database disk image is malformed" in answer.json()["problems"][0]
+    assert running.client.get("/health").status_code == 200
+
+
+def test_ready_answers_though_the_disk_hangs(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe, "PATIENCE", 0.01)
+    entered, release = threading.Event(), threading.Event()
+
+    def hang(name: str, value: float) -> None:
+        if name == "probe":
+            entered.set()
+            release.wait(60)
+
+    monkeypatch.setattr(running.station.spool, "set_mark", hang)
+    answer = running.client.get("/ready")
+    while not entered.is_set():  # until then an earlier probe's answer is fresh
+        answer = running.client.get("/ready")
+    answer = running.client.get("/ready")
+    release.set()
+    assert answer.status_code == 503
+    assert "the spool has not answered" in answer.json()["problems"][0]
+
+
+def test_probes_answer_though_every_thread_of_the_pool_is_taken(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken, release = threading.Semaphore(0), threading.Event()
+
+    def hang(*_: object, **__: object) -> list[object]:
+        taken.release()
+        release.wait(60)
+        return []
+
+    monkeypatch.setattr(running.station.spool, "alarms", hang)
+    with ThreadPoolExecutor(45) as pool:
+        for _ in range(45):
+            pool.submit(running.client.get, "/v1/alarms")
+        for _ in range(40):  # the pool's threads, by the server's default
+            assert taken.acquire(timeout=60)
+        assert running.client.get("/health").status_code == 200
+        assert running.client.get("/ready").status_code == 200
+        release.set()
+
+
+def test_status_and_metrics_show_the_progress_of_each_thread(running: Running) -> None:
+    threads = running.client.get("/v1/status").json()["threads"]
+    kinds = {"edge-cell", "cloud-cell", "versions-cell", "deadlines-cell", "sink-log", "source-in"}
+    assert {*kinds, "retention", "clouds", "database"} <= set(threads)
+    assert all(thread["turn_s"] <= thread["limit_s"] and not thread["stuck"] for thread in threads.values())
+    metrics = running.client.get("/metrics").text
+    for name in ("stuck", "turn_seconds", "limit_seconds"):
+        assert f'saec_thread_{name}{{thread="edge-cell"}}' in metrics

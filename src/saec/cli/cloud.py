@@ -56,6 +56,13 @@ _ADAPTER = re.compile(r"([A-Za-z0-9][\w.+-]{0,62})=(.+)")
     "--max-pixels", type=_COUNT, default=_SERVICE.max_pixels, show_default=True, help="Of one image as sent."
 )
 @click.option("--rate", type=float, help="Requests a second of each token; then 429. Default: no limit.")
+@click.option(
+    "--batch-seconds",
+    type=click.FloatRange(min=1),
+    default=_SERVICE.batch_seconds,
+    show_default=True,
+    help="How long the model may compute one batch; beyond it /health fails and systemd restarts.",
+)
 @click.option("--side", type=click.IntRange(min=28), help="Side of the model's input. Default: its own.")
 @click.option("--device", default=_MODEL.device, show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option(
@@ -78,6 +85,7 @@ def command(
     queue: int,
     max_pixels: int,
     rate: float | None,
+    batch_seconds: float,
     side: int | None,
     device: str,
     dtype: Any,
@@ -100,7 +108,12 @@ def command(
 
     configure_logs(log_level)
     config = ServiceConfig(
-        batch=batch, queue=queue, max_delay=max_delay_ms / 1000, max_pixels=max_pixels, rate=rate
+        batch=batch,
+        queue=queue,
+        max_delay=max_delay_ms / 1000,
+        max_pixels=max_pixels,
+        rate=rate,
+        batch_seconds=batch_seconds,
     )
     run_to_the_end(
         lambda: serve(

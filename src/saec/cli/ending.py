@@ -6,6 +6,8 @@ one by one, and wait for some for ever.
 
 from __future__ import annotations
 
+import contextlib
+import faulthandler
 import os
 import sys
 from collections.abc import Callable
@@ -22,6 +24,8 @@ def run_to_the_end(program: Callable[[], None]) -> None:
         SaecError: it could not be started; the process goes on.
     """
     status = 0
+    with contextlib.suppress(ValueError, OSError):  # where standard error is no file
+        faulthandler.enable()  # systemd's watchdog ends by SIGABRT: the log then shows where each thread is
     try:
         program()
     except EndedError as e:

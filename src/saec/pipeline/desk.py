@@ -10,6 +10,13 @@ from saec.pipeline.waiting import Pending
 from saec.schedule.dispatch import Dispatch
 from saec.verdict import CloudState
 
+_LOOK = 1.0
+"""Seconds that a thread waits at most before it makes another turn, and so shows that it lives."""
+
+
+def _unseen() -> None:
+    """Nobody asks for the turns of a run's threads."""
+
 
 class Desk(Closable):
     """Keeps what is on its way to the cloud, and answers for it when a deadline comes near.
@@ -55,22 +62,25 @@ class Desk(Closable):
             self._changed.notify_all()
             return in_time
 
-    def ready(self) -> int:
+    def ready(self, turn: Callable[[], None] = _unseen) -> int:
         """Wait until the link takes a request and say how many frames it may have.
+
+        Args:
+            turn: called at least once a second while it waits.
 
         Returns:
             0 when the link is down and every frame of the run has a verdict, so nobody waits for it.
         """
         with self._changed:
             while True:
+                turn()
                 self._check()
                 now = self._clock()
                 if frames := self._dispatch.request(now):
                     return frames
                 if self._closed and not self._dispatch.held:
                     return 0
-                retry_at = self._dispatch.retry_at
-                self._changed.wait(None if retry_at is None else max(0.0, retry_at - now))
+                self._changed.wait(_until(self._dispatch.retry_at, now))
 
     def begin(self, frames: int) -> None:
         """A request goes out."""
@@ -87,20 +97,26 @@ class Desk(Closable):
         with self._changed:
             self._dispatch.drop(frames)
 
-    def watch(self) -> None:
-        """Answer for frames when their deadlines come, until no more can come; a thread's body."""
+    def watch(self, turn: Callable[[], None] = _unseen) -> None:
+        """Answer for frames when their deadlines come, until no more can come; a thread's body.
+
+        Args:
+            turn: called at least once a second while it waits, and after each answer.
+        """
         with self._changed:
             while True:
+                turn()
                 self._check()
                 now = self._clock()
                 for pending in self._dispatch.overdue(now):
                     self._stand_in(pending)
+                    turn()
                 due = self._dispatch.next_due()
                 if due is None:
                     self._changed.notify_all()
                     if self._closed:
                         return
-                self._changed.wait(None if due is None else max(0.0, due - now))
+                self._changed.wait(_until(due, now))
 
     def wait_answered(self) -> None:
         """Wait until every frame that was held has a verdict."""
@@ -112,3 +128,8 @@ class Desk(Closable):
         with self._changed:
             self._dispatch.reset(self._clock())
             self._changed.notify_all()
+
+
+def _until(due: float | None, now: float) -> float:
+    """Seconds to wait."""
+    return _LOOK if due is None else min(_LOOK, max(0.0, due - now))

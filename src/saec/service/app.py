@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from typing import Any
 
 import structlog
@@ -40,8 +41,12 @@ def make_app(desk: Desk, tokens: Tokens) -> FastAPI:
     app = FastAPI(title="SAEC cloud", docs_url=None, redoc_url=None, openapi_url=None)
     _explain_errors(app)
     app.include_router(_routes(desk), dependencies=[Depends(asker(tokens, "Bearer"))])
-    app.include_router(probes(desk.problems))
+    app.include_router(probes(partial(_problems, desk), desk.stuck))
     return app
+
+
+async def _problems(desk: Desk) -> list[str]:
+    return desk.problems()
 
 
 def _explain_errors(app: FastAPI) -> None:
@@ -85,7 +90,8 @@ def _routes(desk: Desk) -> APIRouter:
 
     @router.get("/metrics")
     def metrics() -> Response:
-        text = desk.metrics.text(desk.batcher.depth, not desk.problems())
+        threads = {one.name: one.status() for one in desk.living}
+        text = desk.metrics.text(desk.batcher.depth, not desk.problems(), threads)
         return Response(text, media_type=CONTENT_TYPE)
 
     return router

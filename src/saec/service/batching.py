@@ -6,13 +6,16 @@ request has waited as long as it may. A request whose asker has gone is dropped 
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
+
+from saec.web.alive import Pulse, Stuck
 
 G = TypeVar("G", bound=Hashable)
 W = TypeVar("W")
@@ -36,8 +39,10 @@ class Batcher(Generic[G, W, R]):
         delay: seconds that a request waits for others at most.
         queue: most requests that wait.
         observe: told the size and the seconds of each batch.
+        limit: seconds that a batch may be computed; beyond them the thread is stuck.
 
     Attributes:
+        name: of the thread.
         failures: batches that failed one after the other, till now.
     """
 
@@ -49,6 +54,7 @@ class Batcher(Generic[G, W, R]):
         delay: float,
         queue: int,
         observe: Callable[[int, float], None] = lambda size, seconds: None,
+        limit: float = 600.0,
     ) -> None:
         self._compute, self._observe = compute, observe
         self._batch, self._delay, self._queue = batch, delay, queue
@@ -57,6 +63,8 @@ class Batcher(Generic[G, W, R]):
         self._closed = False
         self._pace = 0.0
         self.failures = 0
+        self.name = "model"
+        self._pulse = Pulse(self.name, limit)
         self._thread = threading.Thread(target=self._run, name="saec-model", daemon=True)
         self._thread.start()
 
@@ -64,6 +72,16 @@ class Batcher(Generic[G, W, R]):
     def alive(self) -> bool:
         """Whether the thread runs."""
         return self._thread.is_alive()
+
+    def stuck(self) -> Stuck | None:
+        """Whether the thread has ended though nobody has closed it, or computes for too long."""
+        if self.alive or self._closed:
+            return self._pulse.stuck()
+        return Stuck(self.name, time.time() - self._pulse.age, "the model's thread has ended")
+
+    def status(self) -> dict[str, Any]:
+        """Plain values for the metrics."""
+        return self._pulse.status(alive=self.alive, failures=self.failures)
 
     @property
     def depth(self) -> int:
@@ -119,6 +137,7 @@ class Batcher(Generic[G, W, R]):
             while True:
                 self._drop()
                 if not self._jobs:
+                    self._pulse.rest(math.inf)
                     if self._closed:
                         return None
                     self._changed.wait()
@@ -139,6 +158,7 @@ class Batcher(Generic[G, W, R]):
             self._jobs = deque(job for job in self._jobs if not job.future.cancelled())
 
     def _answer(self, jobs: list[_Job[G, W, R]]) -> None:
+        self._pulse.turn()
         try:
             results = self._compute(jobs[0].group, [job.work for job in jobs])
         except Exception as e:

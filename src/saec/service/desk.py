@@ -25,6 +25,13 @@ from saec.service.pictures import picture, shown
 from saec.service.questions import Question, read_question
 from saec.service.refusals import Refused
 from saec.service.served import Entry, Group, Said, Served, Work
+from saec.web.alive import Jobs, Living, Stuck, all_stuck
+
+_DECODING = 120.0
+"""Seconds within which one of the images that are being decoded and cut is done."""
+
+_FAREWELL = 5.0
+"""Seconds that the model's thread is given to end, when what was accepted has been answered or given up."""
 
 _FAILURES = 3
 """Batches that fail one after the other before the service says that it is not ready."""
@@ -44,6 +51,7 @@ class Desk:
     Attributes:
         draining: the service stops: what was accepted is finished, nothing more is accepted.
         active: requests that were accepted and are not answered yet.
+        living: what must make progress (``serving`` adds HTTP).
     """
 
     def __init__(self, served: Served, config: ServiceConfig) -> None:
@@ -59,11 +67,14 @@ class Desk:
             delay=config.max_delay,
             queue=config.queue,
             observe=self.metrics.batch,
+            limit=config.batch_seconds,
         )
+        self._decoding = Jobs("decoders", _DECODING)
+        self.living: list[Living] = [self.batcher, self._decoding]
 
     def close(self) -> None:
-        """Compute what waits and end the threads."""
-        self.batcher.close(self.config.drain)
+        """Compute what waits, as far as it takes no longer than a moment, and end the threads."""
+        self.batcher.close(_FAREWELL)
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def problems(self) -> list[str]:
@@ -71,11 +82,14 @@ class Desk:
         found = []
         if self.draining:
             found.append("it is stopping")
-        if not self.batcher.alive:
-            found.append("the model's thread has ended")
+        found += [one.what for one in self.stuck()]
         if self.batcher.failures >= _FAILURES:
             found.append(f"the last {self.batcher.failures} batches failed")
         return found
+
+    def stuck(self) -> list[Stuck]:
+        """Threads without progress, which only a new process can help."""
+        return all_stuck(self.living)
 
     def let_in(self) -> None:
         """Refuse a request before its body is read, when more are under way than could ever be answered.
@@ -156,7 +170,9 @@ class Desk:
         return Answer(entry.name, _completion(question, entry, said, len(talk.ids)))
 
     async def _in_pool(self, call: Any, *args: Any) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, call, *args)
+        job = self._pool.submit(call, *args)
+        self._decoding.add(job)
+        return await asyncio.wrap_future(job)
 
     def _prepare(self, question: Question) -> Prepared:
         served = self.served

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from prometheus_client import CONTENT_TYPE_LATEST as CONTENT_TYPE
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -30,6 +33,15 @@ class Metrics:
         )
         self._queue = Gauge("saec_cloud_queue", "Requests that wait for the model.", registry=registry)
         self._ready = Gauge("saec_cloud_ready", "1 while requests are answered.", registry=registry)
+        self._stuck = Gauge(
+            "saec_cloud_thread_stuck", "1 while a thread is stuck.", ["thread"], registry=registry
+        )
+        self._turn = Gauge(
+            "saec_cloud_thread_turn_seconds", "Since the last turn.", ["thread"], registry=registry
+        )
+        self._limit = Gauge(
+            "saec_cloud_thread_limit_seconds", "That a turn may take.", ["thread"], registry=registry
+        )
 
     def request(self, station: str, status: int, code: str, seconds: float) -> None:
         """One chat completion was answered or refused; ``code`` is "" or the refusal's word."""
@@ -46,8 +58,12 @@ class Metrics:
         self._sizes.observe(size)
         self._compute.observe(seconds)
 
-    def text(self, queue: int, ready: bool) -> bytes:
+    def text(self, queue: int, ready: bool, threads: Mapping[str, Mapping[str, Any]]) -> bytes:
         """The exposition of everything."""
         self._queue.set(queue)
         self._ready.set(float(ready))
+        for name, thread in threads.items():
+            self._stuck.labels(name).set(float(thread["stuck"]))
+            self._turn.labels(name).set(thread["turn_s"])
+            self._limit.labels(name).set(thread["limit_s"])
         return generate_latest(self._registry)

@@ -21,12 +21,11 @@ from saec.service.served import Served
 from saec.web.access import Tokens
 from saec.web.addresses import address, is_loopback
 from saec.web.serving import Http, Patience, listen
-from saec.web.starting import Signals, start
+from saec.web.starting import Signals, keep_watch, start
+from saec.web.systemd import Systemd
 
 CONNECTIONS = 1000
 _STEP = 0.05
-_LOOK = 1.0
-"""Seconds between two looks of the main thread at the others."""
 
 log = structlog.get_logger()
 
@@ -67,8 +66,7 @@ def serve(door: Door, model: CloudConfig, adapters: Sequence[tuple[str, str]], c
         if (agreement := desk.served.model.agreement) is not None:
             log.info("self-check", found=agreement.text())
         with serving(desk, tokens, door, bound) as http:
-            while not signals.wait(_LOOK):
-                http.check()
+            keep_watch(signals, http, desk.stuck, Systemd())
 
 
 @contextlib.contextmanager
@@ -96,6 +94,7 @@ def serving(desk: Desk, tokens: Tokens, door: Door, bound: socket.socket) -> Ite
     )
     try:
         http.start()
+        desk.living.append(http)
         log.info("listening", address=f"{http.where}/v1")
         yield http
     finally:
@@ -134,6 +133,7 @@ def check(door: Door, config: ServiceConfig) -> None:
         config.max_images,
         config.max_tokens,
         config.decoders,
+        config.batch_seconds,
     )
     if min(least) < 1 or config.max_delay < 0 or (config.rate is not None and config.rate <= 0):
         raise ConfigError("a limit of the service is out of range", "give numbers above 0")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -56,15 +57,19 @@ class Clouds:
                 self._clouds[name] = Cloud(cloud_config(self._settings, name, self._kept(name)))
             return self._clouds[name]
 
-    def identify(self) -> list[str]:
+    def identify(self, turn: Callable[[], None] = lambda: None) -> list[str]:
         """Ask the service who its models are; the names of those that are not who they were.
 
         A service that cannot be reached changes nothing.
+
+        Args:
+            turn: called before each model is asked about.
         """
         if self._settings is None:
             return []
         changed = []
         for name in list(self._clouds):
+            turn()
             try:
                 patient = min(_PATIENCE, self._settings.timeout)
                 remote = msgspec.structs.replace(remote_config(self._settings), timeout=patient, retries=0)

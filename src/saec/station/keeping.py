@@ -55,6 +55,7 @@ class HouseKeeping:
 
     def run(self, stopping: Stopping) -> None:
         """A thread's body."""
+        self._sweeper.turn = stopping.turn
         self.strays.tell()
         while not stopping.is_set():
             swept = self.turn()

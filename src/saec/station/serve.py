@@ -15,15 +15,13 @@ from saec.station.settings import Settings
 from saec.station.station import Station
 from saec.web.access import Tokens
 from saec.web.serving import Http, Patience, listen
-from saec.web.starting import Signals, start
+from saec.web.starting import Signals, keep_watch, start
+from saec.web.systemd import Systemd
 
 _TURN = 0.0005
 """Seconds after which a thread that computes in Python lets another have the interpreter. A look at a frame
 lets go of it at each call into OpenCV and OpenVINO; at Python's 5 ms a burst of requests would make it wait
 that long each time to have it back."""
-
-_LOOK = 1.0
-"""Seconds between two looks of the main thread at the others."""
 
 log = structlog.get_logger()
 
@@ -46,9 +44,9 @@ def serve(settings: Settings, *, cloud_for: CloudFor | None = None) -> None:
         http = Http(_http_config(station, tokens), bound)
         try:
             http.start()
+            station.living.append(http)
             log.info("listening", address=f"{http.where}/")
-            while not signals.wait(_LOOK):
-                http.check()
+            keep_watch(signals, http, station.stuck, Systemd())
         finally:
             http.stop()
             station.stop()

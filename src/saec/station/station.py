@@ -6,7 +6,6 @@ import sqlite3
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -18,21 +17,29 @@ from saec.errors import SpoolFullError
 from saec.station.clouds import Clouds
 from saec.station.delivery import Courier
 from saec.station.keeping import HouseKeeping
+from saec.station.limits import LEAST, OPENING, cloud_limit, identify_limit, sink_limit
 from saec.station.line.editions import CloudFor
 from saec.station.line.runner import LineRunner
 from saec.station.line.versions import VersionStore
-from saec.station.settings import Settings
+from saec.station.settings import Settings, VideoSource
 from saec.station.sinks import open_sink
 from saec.station.sinks.contract import VerdictSink
 from saec.station.sources import open_source
-from saec.station.sources.contract import SourceBody
+from saec.station.sources.contract import HANGS, SourceBody
 from saec.station.storage.pictures import Pictures
+from saec.station.storage.probe import Probe
 from saec.station.storage.records import Accepted, Held, NewFrame
 from saec.station.storage.spool import Spool
 from saec.station.threads import Stopping, Watched
+from saec.web.alive import Living, Stuck, all_stuck
 
 _IDENTIFY = 15.0
-_STOP = 20.0
+_STOP = 12.0
+"""Seconds that all threads together are given to end; the unit's TimeoutStopSec allows for this, the end of
+HTTP before it and the closing after it."""
+
+_CLOSE = 5.0
+"""Seconds that sinks and spool are given to close."""
 
 log = structlog.get_logger()
 
@@ -44,6 +51,11 @@ class Station:
         settings: checked already.
         cloud_for: opens the cloud for a model's name; None connects to the settings' service.
 
+    Attributes:
+        threads: of its own.
+        living: those, and what else of the program must make progress (``serve`` adds HTTP).
+        probe: tells whether the spool works.
+
     Raises:
         SaecError: a profile cannot be opened, or the spool belongs to another process.
     """
@@ -53,6 +65,7 @@ class Station:
         data = settings.station.data
         self.spool = Spool(data, [sink.name for sink in settings.sink], settings.spool)
         self.pictures = Pictures(data / "maps")
+        self.probe = Probe(self.spool)
         self.started = time.time()
         self._clouds = Clouds(settings.cloud, data / "clouds")
         self._stopping = Stopping()
@@ -75,6 +88,7 @@ class Station:
                 backlogs=[courier.keep_within for courier in self.couriers.values()],
             )
             self.threads = self._make_threads()
+            self.living: list[Living] = [*self.threads]
         except BaseException:
             self.spool.close()
             raise
@@ -96,22 +110,29 @@ class Station:
         return runners
 
     def _make_threads(self) -> list[Watched]:
-        bodies: list[tuple[str, Callable[[Stopping], None]]] = []
+        threads, cloud = [], self.settings.cloud
+        watched = partial(Watched, stopping=self._stopping, failed=self._failed)
         for name, runner in self.runners.items():
-            bodies += [
-                (f"edge-{name}", runner.run_edge),
-                (f"cloud-{name}", runner.asking.run),
-                (f"versions-{name}", runner.editions.run),
-                (f"deadlines-{name}", lambda _, desk=runner.desk: desk.watch()),  # type: ignore[misc]
+            threads += [
+                watched(f"edge-{name}", runner.run_edge, limit=LEAST),
+                watched(f"cloud-{name}", runner.asking.run, limit=cloud_limit(cloud)),
+                watched(f"versions-{name}", runner.editions.run, limit=OPENING),
+                watched(f"deadlines-{name}", runner.run_deadlines, limit=OPENING),
             ]
-        bodies += [(f"sink-{name}", courier.run) for name, courier in self.couriers.items()]
-        bodies += [("retention", self.keeping.run), ("clouds", self._identify)]
+        for name, courier in self.couriers.items():
+            threads.append(watched(f"sink-{name}", courier.run, limit=sink_limit(self.sinks[name].timeout)))
+        threads += [
+            watched("retention", self.keeping.run, limit=OPENING),
+            watched("clouds", self._identify, limit=identify_limit(cloud)),
+            watched("database", self.probe.run, limit=LEAST),
+        ]
         for source in self.settings.source:
             alarm = partial(self.spool.alarm, about=source.name)
             body = open_source(source, self.accept, self.refused, alarm, self.spool.remember)
             self.sources[source.name] = body
-            bodies.append((f"source-{source.name}", body.run))
-        return [Watched(name, body, self._stopping, self._failed) for name, body in bodies]
+            ends = isinstance(source, VideoSource)
+            threads.append(watched(f"source-{source.name}", body.run, limit=LEAST, may_end=ends))
+        return threads
 
     def start(self) -> None:
         """Recover what an earlier process left, then start every thread."""
@@ -126,11 +147,19 @@ class Station:
         self._stopping.set()
         for runner in self.runners.values():
             runner.desk.abort()
-        hanging = [thread.name for thread in self.threads if thread.alive and not thread.join(_STOP)]
+        until = time.monotonic() + _STOP
+        hanging = [t.name for t in self.threads if t.alive and not t.join(max(0.0, until - time.monotonic()))]
+        closing = threading.Thread(target=self._close, name="saec-closing", daemon=True)
+        closing.start()  # a thread of its own, since it waits for a thread that hangs in the spool
+        closing.join(_CLOSE)
+        if closing.is_alive():
+            hanging.append("closing")
+        (log.error if hanging else log.info)("station stopped", hanging=hanging)
+
+    def _close(self) -> None:
         for sink in self.sinks.values():
             sink.close()
         self.spool.close()
-        log.info("station stopped", hanging=hanging)
 
     # frames in
 
@@ -178,7 +207,7 @@ class Station:
     def _identify(self, stopping: Stopping) -> None:
         """Keep knowing who the cloud's models are; where one is another, the lines are opened anew."""
         while not stopping.is_set():
-            changed = self._clouds.identify()
+            changed = self._clouds.identify(stopping.turn)
             if changed:
                 log.info("cloud identified", models=changed)
                 for runner in self.runners.values():
@@ -209,20 +238,38 @@ class Station:
             "sources": {name: source.state for name, source in self.sources.items()},
             "sinks": {name: courier.status() for name, courier in self.couriers.items()},
             "lines": {name: runner.status() for name, runner in self.runners.items()},
-            "threads": {t.name: {"alive": t.alive, "failures": t.failures} for t in self.threads},
+            "threads": {one.name: one.status() for one in self.living},
             "cloud": None if self.settings.cloud is None else shown(self.settings.cloud.url),
         }
 
-    def problems(self) -> Sequence[str]:
-        """Why the station is not ready, one sentence each; nothing when it is.
+    def states(self) -> dict[str, dict[str, Any]]:
+        """What may be absent while the station works: sources, sinks and links. Never waits.
 
-        A source that has come to its end is no problem; a link that is down is none either: the edge
-        answers. A receiver that is away is one after a stated time (``late`` of its sink).
+        Open to everybody, so without the words of those at the other end.
         """
-        ended = [
-            f"thread {t.name} has ended"
-            for t in self.threads
-            if not t.alive and not t.name.startswith("source-")
-        ]
-        late = [courier.problem() for courier in self.couriers.values()]
-        return [*ended, *self.keeping.strays.problems(), *filter(None, late)]
+        keys = ("state", "waiting", "oldest_s", "dead")
+        sinks = {name: courier.status() for name, courier in self.couriers.items()}
+        return {
+            "sinks": {name: {key: status[key] for key in keys} for name, status in sinks.items()},
+            "sources": {name: source.state for name, source in self.sources.items()},
+            "links": {name: runner.link for name, runner in self.runners.items()},
+        }
+
+    def stuck(self) -> list[Stuck]:
+        """Threads without progress, which only a new process can help. Never waits."""
+        return all_stuck(self.living)
+
+    def problems(self) -> list[str]:
+        """Why the station is not ready, one sentence each; nothing when it is. Never waits.
+
+        A source that has come to its end is no problem; a link that is down or a camera that is lost is none
+        either: the rest goes on. A receiver that is away is one after a stated time (``late`` of its sink).
+        Whether the spool works is asked of ``probe``.
+        """
+        found = [problem for thread in self.threads if (problem := thread.problem()) is not None]
+        found += [one.what for one in all_stuck(one for one in self.living if one not in self.threads)]
+        for name, source in self.sources.items():
+            if source.state == HANGS:
+                found.append(f"source {name} hangs in its driver; restart the station if it stays so")
+        found += [late for courier in self.couriers.values() if (late := courier.problem()) is not None]
+        return [*found, *self.keeping.strays.problems()]

@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import socket
 import threading
+from collections.abc import Callable
+from typing import Any
 
 import h11
 import structlog
@@ -14,9 +16,13 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from saec.errors import ConfigError, EndedError
 from saec.web.addresses import address
+from saec.web.alive import Pulse, Stuck
 
 HEADER_SECONDS = 15.0
 """A request's head must have arrived by then, or its connection is closed."""
+
+LOOP_SECONDS = 30.0
+"""Seconds that the event loop may stand still."""
 
 _BACKLOG = 2048
 _LOOK = 0.02
@@ -58,7 +64,20 @@ class Patience(H11Protocol):
 
 
 class Server(uvicorn.Server):
-    """Leaves signals to the main thread."""
+    """Leaves signals to the main thread, and shows that its event loop goes round.
+
+    Args:
+        config: of the server.
+        turn: called ten times a second by the event loop.
+    """
+
+    def __init__(self, config: uvicorn.Config, turn: Callable[[], None] = lambda: None) -> None:
+        super().__init__(config)
+        self._turn = turn
+
+    async def on_tick(self, counter: int) -> bool:
+        self._turn()
+        return await super().on_tick(counter)
 
     @contextlib.contextmanager
     def capture_signals(self):  # type: ignore[no-untyped-def]
@@ -76,7 +95,9 @@ class Http:
     def __init__(self, config: uvicorn.Config, bound: socket.socket) -> None:
         self._bound, (host, port) = bound, bound.getsockname()[:2]
         self.where = f"{'https' if config.is_ssl else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
-        self._server = Server(config)
+        self.name = "http"
+        self._pulse = Pulse(self.name, LOOP_SECONDS)
+        self._server = Server(config, self._pulse.turn)
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="saec-http", daemon=True)
 
@@ -86,6 +107,7 @@ class Http:
         Raises:
             EndedError: the server has ended instead.
         """
+        self._pulse.turn()
         self._thread.start()
         while not self._server.started:
             self.check()
@@ -102,6 +124,14 @@ class Http:
             raise EndedError(
                 f"{self.where} is not served any more: {why}", "look at the log, then start it again"
             )
+
+    def stuck(self) -> Stuck | None:
+        """Whether the event loop stands still."""
+        return self._pulse.stuck()
+
+    def status(self) -> dict[str, Any]:
+        """Plain values for page and metrics, as of the other threads."""
+        return self._pulse.status(alive=self._thread.is_alive())
 
     def stop(self) -> None:
         """Finish the requests that are under way, as far as they end in time."""

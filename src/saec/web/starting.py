@@ -1,19 +1,30 @@
-"""What a program's main thread does: heed signals, from the first moment on, whatever the others do."""
+"""What a program's main thread does: heed signals from the first moment on, and look after the others."""
 
 from __future__ import annotations
 
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any, Generic, TypeVar
+
+import structlog
+
+from saec.web.alive import Stuck
+from saec.web.serving import Http
+from saec.web.systemd import Systemd
 
 T = TypeVar("T")
 
 _LOOK = 0.05
+_WATCH = 1.0
+"""Seconds between two looks of the main thread at the others."""
+
 _FAREWELL = 5.0
 """Seconds that a start is given to end by itself when the program is told to stop meanwhile."""
+
+log = structlog.get_logger()
 
 
 class Signals:
@@ -84,3 +95,27 @@ def start(signals: Signals, work: Callable[[], T]) -> T | None:
     if thread.error is not None:
         raise thread.error
     return thread.result
+
+
+def keep_watch(signals: Signals, http: Http, stuck: Callable[[], Sequence[Stuck]], systemd: Systemd) -> None:
+    """What the main thread does until the program is told to stop: look after all the others.
+
+    While every thread makes progress systemd hears it; where one does not, it hears which, and ends the
+    process when its ``WatchdogSec`` are over.
+
+    Raises:
+        EndedError: HTTP has ended.
+    """
+    systemd.ready()
+    known: list[str] = []
+    while not signals.wait(min(_WATCH, systemd.interval or _WATCH)):
+        http.check()
+        found = stuck()
+        if not found:
+            systemd.alive()
+        if known != (names := [one.thread for one in found]):
+            text = "; ".join(one.what for one in found)
+            (log.error if found else log.info)("stuck" if found else "no thread is stuck any more", what=text)
+            systemd.status(text or "every thread makes progress")
+            known = names
+    systemd.stopping()

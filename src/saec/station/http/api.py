@@ -11,6 +11,7 @@ import hashlib
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -57,8 +58,14 @@ def make_app(station: Station, tokens: Tokens) -> FastAPI:
     closed = [Depends(asker(tokens, 'Basic realm="SAEC station"'))]
     for router in (_intake(station), _frames(station), _overview(station, tokens)):
         app.include_router(router, dependencies=closed)
-    app.include_router(probes(station.problems))
+    app.include_router(probes(partial(_problems, station), station.stuck, station.states))
     return app
+
+
+async def _problems(station: Station) -> list[str]:
+    """Why the station is not ready, the spool's state now among it."""
+    spool = await station.probe.problem()
+    return [*station.problems(), *filter(None, [spool])]
 
 
 def _explain_errors(app: FastAPI) -> None:
@@ -189,7 +196,7 @@ def _overview(station: Station, tokens: Tokens) -> APIRouter:
 
     @router.get("/v1/status")
     def get_status() -> dict[str, Any]:
-        return {**station.status(), "problems": list(station.problems()), "tokens": tokens.problem}
+        return {**station.status(), "problems": station.problems(), "tokens": tokens.problem}
 
     @router.get("/metrics")
     def get_metrics() -> Response:

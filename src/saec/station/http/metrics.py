@@ -35,13 +35,25 @@ class _StationCollector(Collector):
         failures = CounterMetricFamily(
             "saec_thread_failures", "How often a thread failed.", labels=["thread"]
         )
+        stuck = GaugeMetricFamily(
+            "saec_thread_stuck", "1 while a thread makes no turn within its limit.", labels=["thread"]
+        )
+        turn = GaugeMetricFamily(
+            "saec_thread_turn_seconds", "Since the last turn of a thread's loop.", labels=["thread"]
+        )
+        limit = GaugeMetricFamily(
+            "saec_thread_limit_seconds", "That a turn of a thread may take.", labels=["thread"]
+        )
         for name, thread in status["threads"].items():
             threads.add_metric([name], float(thread["alive"]))
+            stuck.add_metric([name], float(thread["stuck"]))
+            turn.add_metric([name], thread["turn_s"])
+            limit.add_metric([name], thread["limit_s"])
             failures.add_metric([name], thread["failures"])
         sources = GaugeMetricFamily("saec_source", "1 for the state of a source.", labels=["source", "state"])
         for name, state in status["sources"].items():
             sources.add_metric([name, state], 1.0)
-        yield from (threads, failures, sources)
+        yield from (threads, stuck, turn, limit, failures, sources)
 
 
 def metrics_text(station: Station) -> bytes:

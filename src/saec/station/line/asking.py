@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -76,6 +76,7 @@ class Asking:
         self._sent_by: dict[int, int] = {}  # seq of each fresh frame -> version
         self._attempts: dict[int, int] = {}
         self._sent = threading.Event()
+        self._turn: Callable[[], None] = lambda: None
 
     def send(self, pending: Pending, version: int) -> None:
         """A frame that stands in the spool as asked is to be asked about; its deadline is watched."""
@@ -91,7 +92,7 @@ class Asking:
 
     def run(self, stopping: Stopping) -> None:
         """A thread's body: ask about fresh frames, else about those with a provisional verdict."""
-        after = 0
+        after, self._turn = 0, stopping.turn
         self._fresh.clear()  # begun anew after a failure: all of them stand in the spool
         self._sent_by.clear()
         self._desk.reset()
@@ -127,7 +128,7 @@ class Asking:
 
     def _ask_all(self, edition: Edition, batch: list[Pending]) -> None:
         while batch:
-            frames = self._desk.ready()
+            frames = self._desk.ready(self._turn)
             self._ask(edition, batch[:frames])
             batch = batch[frames:]
 
@@ -165,6 +166,7 @@ class Asking:
 
     def _query(self, pending: Pending, edition: Edition) -> CloudQuery | None:
         judges = edition.judges
+        self._turn()
         try:
             return stages.fetch(pending, self._line, judges.references, bits=judges.bits)
         except Exception as e:  # its image has gone: the edge's answer stands
@@ -202,6 +204,7 @@ class Asking:
         for pending, query in defects:
             if self._fresh or engine is None:
                 return
+            self._turn()
             try:
                 (words,) = engine.explain([query])
             except Exception as e:

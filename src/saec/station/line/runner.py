@@ -66,8 +66,9 @@ class LineRunner:
         pictures: keeps pictures of frames with their maps.
 
     Attributes:
-        editions: the versions that judge.
-        desk: what is known of the cloud; its ``watch`` is a thread's body.
+        editions: the versions that judge; its ``run`` is a thread's body.
+        desk: what is known of the cloud.
+        link: its state as it was within the last second; "none" without a cloud.
         asking: asks the cloud; its ``run`` is a thread's body.
     """
 
@@ -98,6 +99,7 @@ class LineRunner:
             config=LinkConfig(margin=min(_MARGIN, settings.deadline / 5)),
         )
         self._connected = connected
+        self.link = "" if connected else "none"
         self.desk = Desk(dispatch, self._stand_in)
         self.asking = Asking(
             settings, spool, self.editions, self.desk, self._decisions, batch=batch, connected=connected
@@ -224,6 +226,16 @@ class LineRunner:
             self._spool.alarm("drift", f"{name}: {state.sentence()}", about=name)
 
     # deadlines
+
+    def run_deadlines(self, stopping: Stopping) -> None:
+        """A thread's body: answer by the edge for frames whose time is up."""
+
+        def turn() -> None:
+            stopping.turn()
+            if self._connected:
+                self.link = self.desk.state(time.perf_counter()).link
+
+        self.desk.watch(turn)
 
     def _stand_in(self, pending: Pending) -> None:
         """The time of a fresh frame is up: the edge answers, provisionally.

@@ -13,13 +13,15 @@ import structlog
 
 from saec.errors import SaecError, SpoolFullError
 from saec.station.settings import CameraSource
-from saec.station.sources.contract import Accept, Alarm, Refused, png_bytes
+from saec.station.sources.contract import HANGS, Accept, Alarm, Refused, png_bytes
 from saec.station.storage.records import NewFrame
 from saec.station.threads import Stopping
 from saec.verdict import Image
 
 _FAREWELL = 1.0
-"""Seconds to wait for a reader that is told to end; one that hangs in its driver is left behind."""
+"""Seconds within which a reader that is told to end does; one that does not hangs in its driver."""
+
+_LOOK = 0.1
 
 log = structlog.get_logger()
 
@@ -50,7 +52,8 @@ class Camera:
     """A camera that is read as fast as it gives frames, so that none is old, and used at an interval.
 
     The reader is a thread of its own that may hang in the driver: OpenCV's time-outs end it where the driver
-    heeds them. Where it does not, the reader is left behind and another is begun, and the station can stop.
+    heeds them. Where it does not, the camera is not opened again before the reader has come back, so that one
+    reader at most is ever left behind; and the station can stop.
     """
 
     def __init__(self, settings: CameraSource, accept: Accept, refused: Refused, alarm: Alarm) -> None:
@@ -65,7 +68,7 @@ class Camera:
             reader.start()
             frames = self._use(latest, over, stopping)
             over.set()
-            reader.join(_FAREWELL)
+            self._leave(reader, stopping)
             self.state = "lost"
             pause = 0.5 if frames else min(2 * pause, 30.0)
             if not stopping.is_set():
@@ -74,6 +77,20 @@ class Camera:
                 told = True
                 log.warning("camera lost", source=self._s.name, again_in=pause)
                 stopping.wait(pause)
+
+    def _leave(self, reader: threading.Thread, stopping: Stopping) -> None:
+        """Wait for a reader that was told to end; where it hangs in its driver, until it comes back."""
+        reader.join(_FAREWELL)
+        if not reader.is_alive() or stopping.is_set():
+            return
+        self.state = HANGS
+        text = "hangs in its driver; it is opened again when that comes back, or the station is restarted"
+        self._alarm("camera", f"{self._s.name} {text}")
+        log.error("camera hangs", source=self._s.name)
+        while reader.is_alive() and not stopping.is_set():
+            reader.join(_LOOK)
+        if not reader.is_alive():
+            log.warning("camera came back from its driver", source=self._s.name)
 
     def _use(self, latest: Latest, over: threading.Event, stopping: Stopping) -> int:
         """Hand frames over until the camera is lost; how many came."""

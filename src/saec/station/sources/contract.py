@@ -40,6 +40,10 @@ Alarm = Callable[[str, str], None]
 """Told the kind and the text of what a person should know."""
 
 
+HANGS = "hangs"
+"""State of a source that waits for its driver, which may never return."""
+
+
 class SourceBody(Protocol):
     state: str
     """One word for the status page."""

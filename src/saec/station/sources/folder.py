@@ -49,8 +49,10 @@ class Folder:
         self._seen: dict[Path, tuple[Seen, float]] = {}
         self._done: set[tuple[Path, Seen]] = set()
         self._told: set[tuple[Path, Seen]] = set()
+        self._stopping = Stopping()
 
     def run(self, stopping: Stopping) -> None:
+        self._stopping = stopping
         self._s.path.mkdir(parents=True, exist_ok=True)
         while not stopping.is_set():
             full = self.look(time.monotonic())
@@ -69,6 +71,8 @@ class Folder:
 
     def _take_settled(self, found: dict[Path, Seen], now: float) -> bool:
         for path, seen in sorted(found.items(), key=lambda item: (item[1].time, str(item[0]))):
+            if self._stopping.is_set():
+                return False
             last, since = self._seen[path]
             if last != seen:
                 self._seen[path] = (seen, now)
@@ -87,6 +91,7 @@ class Folder:
         for folder, folders, names in os.walk(self._s.path):
             folders[:] = [name for name in folders if not passed_over(name)]
             for name in names:
+                self._stopping.turn()
                 path = Path(folder) / name
                 if not is_picture(name):
                     continue

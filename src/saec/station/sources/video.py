@@ -26,7 +26,7 @@ class Video:
 
     def run(self, stopping: Stopping) -> None:
         start, self._stamp = time.monotonic(), _stamp(self._s.path)
-        for number, at, image in self._frames():
+        for number, at, image in self._frames(stopping):
             if self._s.realtime:
                 stopping.wait(max(0.0, start + at - time.monotonic()))
             while not stopping.is_set() and not self._hand_over(image, number):
@@ -35,7 +35,7 @@ class Video:
                 return
         self.state = "ended"
 
-    def _frames(self) -> Iterator[tuple[int, float, Image]]:
+    def _frames(self, stopping: Stopping) -> Iterator[tuple[int, float, Image]]:
         """Number, seconds from the beginning, and picture."""
         capture = cv2.VideoCapture(str(self._s.path), cv2.CAP_FFMPEG)
         if not capture.isOpened():
@@ -43,7 +43,7 @@ class Video:
             return
         rate, number = capture.get(cv2.CAP_PROP_FPS) or 25.0, 0
         try:
-            while True:
+            while not stopping.is_set():
                 read, image = capture.read()
                 if not read:
                     return

@@ -49,10 +49,14 @@ class Sweeper:
 
     Args:
         expire: gives a frame that waited for the cloud beyond the limit its final verdict.
+
+    Attributes:
+        turn: called after each step, as a sweep may take long.
     """
 
     def __init__(self, spool: Spool, rule: Retention, expire: Callable[[Held], None]) -> None:
         self._spool, self._rule, self._expire = spool, rule, expire
+        self.turn: Callable[[], None] = lambda: None
         self._ruled = 0  # the rule of images has been applied up to this frame
         self._disk_since: float | None = None  # the disk has been short since
 
@@ -70,13 +74,17 @@ class Sweeper:
         if trusted:
             expired = self._give_up(now - spool.limits.hours * 3600)
             images = self._drop_aged(now - rule.days * DAY)
-            records = spool.shedding.forget_before(now - max(rule.record_days, rule.days) * DAY)
+            records = spool.shedding.forget_before(
+                now - max(rule.record_days, rule.days) * DAY, turn=self.turn
+            )
             if spool.shedding.aside.drop_before(now - rule.aside_days * DAY):
                 spool.room.measure()
         else:
             expired = self._give_up(float("-inf"))
         images += self._drop_by_rule()
-        records += spool.shedding.shrink(max(_SMALLEST, int(DATABASE * spool.room.budget)), now)
+        records += spool.shedding.shrink(
+            max(_SMALLEST, int(DATABASE * spool.room.budget)), now, turn=self.turn
+        )
         images += self._make_room(steady)
         expired += self._give_up_for_room()
         if images:
@@ -92,6 +100,7 @@ class Sweeper:
             for frame in frames:
                 if frame.accepted >= limit and count >= over:
                     return count
+                self.turn()
                 self._expire(frame)
                 count += 1
         return count
@@ -101,6 +110,7 @@ class Sweeper:
         room, count = self._spool.room, 0
         while room.short(share=FULL) and (frames := self._spool.frames("asked", most=_STEP)):
             for frame in frames:
+                self.turn()
                 self._expire(frame)
             count += len(frames)
             self._spool.shedding.free(room.short(share=FULL))
@@ -111,6 +121,7 @@ class Sweeper:
     def _drop_aged(self, limit: float) -> int:
         images = 0
         while frames := self._spool.aged(limit, most=_STEP):
+            self.turn()
             images += self._spool.shedding.drop_images([frame.seq for frame in frames])
         return images
 
@@ -134,6 +145,7 @@ class Sweeper:
         images, after, settled = 0, self._ruled, self._spool.settled()
         while frames := self._spool.kept(after=after, most=_STEP):
             after = frames[-1].seq
+            self.turn()
             unwanted = [f.seq for f in frames if not is_kept(self._rule, self._spool.verdicts(f.seq))]
             images += self._spool.shedding.drop_images(unwanted)
         self._ruled = max(self._ruled, min(after, settled))

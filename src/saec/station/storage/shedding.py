@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -27,6 +28,10 @@ _ORDER = (
     "worth = 0",
     "worth = 1",
 )
+
+
+def _unseen() -> None:
+    """Nobody asks whether there is progress."""
 
 
 class Shedding:
@@ -96,13 +101,15 @@ class Shedding:
             with suppress(FileNotFoundError):
                 (self._folder / image).unlink()
 
-    def forget_before(self, limit: float, most: int = 500) -> int:
+    def forget_before(self, limit: float, most: int = 500, turn: Callable[[], None] = _unseen) -> int:
         """Delete records of frames accepted before a time that are done, delivered and without image.
 
         Alarms that came last before that time go as well, and keys of files that were not seen since.
+        ``turn`` is called before each step.
         """
         deleted = 0
         while True:
+            turn()
             with self._writer.transaction() as db:
                 db.execute("DELETE FROM alarms WHERE last < ?", (limit,))
                 db.execute("DELETE FROM files_left WHERE seen < ?", (limit,))
@@ -116,17 +123,18 @@ class Shedding:
             if step < most:
                 return deleted
 
-    def shrink(self, most: int, now: float) -> int:
+    def shrink(self, most: int, now: float, turn: Callable[[], None] = _unseen) -> int:
         """Delete the oldest records that are done until the database takes at most so many bytes.
 
         Those first that every sink knows of. Where there is no other, those go whose verdict a sink has not
-        taken: it is counted, and an alarm says so.
+        taken: it is counted, and an alarm says so. ``turn`` is called after each step.
 
         Returns:
             number of records.
         """
         deleted = 0
         while self._pages() > most and (step := self._delete_oldest(now)):
+            turn()
             deleted += step
         if self._pages(free=True) > most:  # of a limit that was lowered: the disk is given back what is free
             with self._writer.lock:

@@ -1,0 +1,37 @@
+"""How long a turn of each thread may take; beyond it the thread is stuck.
+
+A limit is far above what a slow disk, a slow processor or a peer on the network that hangs can cost: each
+time-out of the settings that a turn may use up is in it.
+"""
+
+from __future__ import annotations
+
+from saec.station.settings import CloudSettings
+
+LEAST = 60.0
+"""Seconds that any turn may take: a disk under load syncs within them, and one frame is judged."""
+
+OPENING = 300.0
+"""Seconds within which a version of a line is read, checked, compiled and warmed up, on any processor."""
+
+_PHASES = 4
+"""Phases of a request that have the time-out each: connect, send, wait, receive."""
+
+_OFFERS = 4
+"""Verdicts that a sink is offered in one turn at most when it refuses them."""
+
+
+def cloud_limit(cloud: CloudSettings | None) -> float:
+    """Of a line's questions: a batch is asked together, and where that fails each frame alone; before it the
+    version that has looked at the frames may have to be opened again."""
+    return OPENING + (0.0 if cloud is None else _PHASES * cloud.timeout * (1 + cloud.batch))
+
+
+def identify_limit(cloud: CloudSettings | None) -> float:
+    """Of asking one model of the cloud who it is."""
+    return LEAST + (0.0 if cloud is None else _PHASES * cloud.timeout)
+
+
+def sink_limit(timeout: float) -> float:
+    """Of offering a sink what it did not take, and some later verdicts."""
+    return LEAST + _OFFERS * _PHASES * timeout
