@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from saec.cli.letters import command as letters
+from saec.cli.station_repair import repair
 from saec.errors import ConfigError, ExtraError
 
 if TYPE_CHECKING:
@@ -188,3 +189,6 @@ def _number(version: str) -> int:
     if not digits.isdigit():
         raise ConfigError(f"{version!r} is no version", "give its number, such as 2 or v2")
     return int(digits)
+
+
+command.add_command(repair)

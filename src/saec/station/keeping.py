@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 
 import structlog
 
+from saec.errors import SpoolError
 from saec.station.storage.clock import ClockGuard
 from saec.station.storage.records import Held, Retention
 from saec.station.storage.retention import Sweeper, Swept
@@ -82,7 +83,10 @@ class HouseKeeping:
         return swept
 
     def _give_up(self, frame: Held) -> None:
-        if frame.line in self._lines:
-            self._expire(frame)
-        else:
+        if frame.line not in self._lines:
             self.strays.reject(frame)
+            return
+        try:
+            self._expire(frame)
+        except SpoolError as e:  # its record is damaged: it waits for the repair
+            self._spool.damage.note(e.what)

@@ -16,7 +16,7 @@ import msgspec
 import structlog
 
 from saec.decoding import decode
-from saec.errors import LinkError
+from saec.errors import LinkError, SpoolError
 from saec.pipeline import stages
 from saec.pipeline.desk import Desk
 from saec.pipeline.judge import CLOUD_ERROR, fallback_verdict
@@ -25,6 +25,7 @@ from saec.station.line.deciding import Decisions
 from saec.station.line.edition import Edition
 from saec.station.line.editions import Editions
 from saec.station.settings import LineSettings
+from saec.station.storage.damage import REMEDY
 from saec.station.storage.records import Held
 from saec.station.storage.spool import Spool
 from saec.station.threads import Stopping
@@ -118,9 +119,9 @@ class Asking:
         """Frames that wait for the cloud beside the fresh ones, and from where to look next."""
         frames = self._spool.frames("asked", line=self._line, after=after, most=self._batch)
         batch = [
-            Waiting(recorded(frame), self._editions.of(frame).number)
+            Waiting(pending, self._editions.of(frame).number)
             for frame in frames
-            if frame.seq not in self._sent_by
+            if frame.seq not in self._sent_by and (pending := readable(frame, self._spool)) is not None
         ]
         for _ in batch:
             self._desk.send()
@@ -213,9 +214,25 @@ class Asking:
                 self._spool.explain(pending.seq, words)
 
 
+def readable(frame: Held, spool: Spool) -> Pending | None:
+    """As ``recorded``; None, and it is noted, where the record is damaged: it waits for the repair."""
+    try:
+        return recorded(frame)
+    except SpoolError as e:
+        spool.damage.note(e.what)
+        return None
+
+
 def recorded(frame: Held) -> Pending:
-    """What the edge said of a frame that the spool holds; it is no longer fresh."""
+    """What the edge said of a frame that the spool holds; it is no longer fresh.
+
+    Raises:
+        SpoolError: the record is damaged.
+    """
     if frame.edge is None:
         raise AssertionError(f"{frame.id} waits for the cloud and the edge has not spoken")
-    pending = decode(frame.edge, Pending)
+    try:
+        pending = decode(frame.edge, Pending)
+    except (msgspec.DecodeError, UnicodeDecodeError) as e:
+        raise SpoolError(f"the record of {frame.id} is damaged: {e}", REMEDY) from e
     return msgspec.structs.replace(pending, since=0.0)

@@ -28,13 +28,14 @@ from saec.pipeline.sources import Source
 from saec.pipeline.waiting import Pending
 from saec.schedule.dispatch import Dispatch
 from saec.station.line.arrivals import Arrivals
-from saec.station.line.asking import Asking, recorded
+from saec.station.line.asking import Asking, readable
 from saec.station.line.deciding import Decisions
 from saec.station.line.edition import Edition, Look, look
 from saec.station.line.editions import CloudFor, Editions
 from saec.station.line.guard import GuardError
 from saec.station.line.versions import VersionStore
 from saec.station.settings import LineSettings
+from saec.station.storage.damage import is_damage
 from saec.station.storage.pictures import Pictures
 from saec.station.storage.records import Held
 from saec.station.storage.spool import Spool
@@ -134,7 +135,8 @@ class LineRunner:
         after, line = 0, self.settings.name
         while frames := self._spool.frames("asked", line=line, after=after, without_verdict=True):
             for frame in frames:
-                pending = recorded(frame)
+                if (pending := readable(frame, self._spool)) is None:
+                    continue
                 rules = self.editions.of(frame).judges.rules
                 self._decisions.write(pending, fallback_verdict(pending, rules, OVERDUE), in_time=False)
             after = frames[-1].seq
@@ -155,9 +157,16 @@ class LineRunner:
             if entry is None:
                 continue
             seq, begun = entry
-            start, frame = time.perf_counter(), self._spool.frame(seq)
-            if frame is not None and frame.state == "accepted":
-                self.judge(frame, begun)
+            start = time.perf_counter()
+            try:
+                frame = self._spool.frame(seq)
+                if frame is not None and frame.state == "accepted":
+                    self.judge(frame, begun)
+            except sqlite3.DatabaseError as e:
+                if not is_damage(e):
+                    raise
+                # Its record lies in a damaged page: it waits for the repair, and the others go on.
+                self._log.error("frame not judged", seq=seq, error=str(e))
             self._arrivals.done(seq, time.perf_counter() - start)
 
     def judge(self, frame: Held, begun: float) -> None:

@@ -5,14 +5,24 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import re
 import sqlite3
 from pathlib import Path
 
 from saec.errors import SpoolError
+from saec.station.storage.damage import (
+    REMEDY,
+    Damage,
+    NotingConnection,
+    check_files,
+    connect,
+    named,
+    quick_check,
+)
 
 SCHEMA_VERSION = 2
 
-_SCHEMA = """
+SCHEMA = """
 CREATE TABLE IF NOT EXISTS frames (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     line TEXT NOT NULL, source TEXT NOT NULL, key TEXT NOT NULL, sha256 TEXT NOT NULL,
@@ -74,45 +84,73 @@ def own(path: Path) -> int:
     return handle
 
 
-def open_database(path: Path) -> sqlite3.Connection:
-    """Open or make the database.
+def open_database(path: Path, damage: Damage | None = None) -> NotingConnection:
+    """Open or make the database, and look whether it is sound.
+
+    Args:
+        damage: is told what is noticed later.
 
     Raises:
         SpoolError: it is damaged, or of another version.
     """
-    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30.0)
-    try:
-        if db.execute("PRAGMA page_count").fetchone() == (0,):  # new: it can give room back to the disk
-            db.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute(f"PRAGMA journal_size_limit = {_LOG}")
-        db.execute("PRAGMA synchronous = FULL")
-        db.execute("PRAGMA foreign_keys = ON")
-        (version,) = db.execute("PRAGMA user_version").fetchone()
-        if version not in (0, SCHEMA_VERSION):
-            raise SpoolError(
-                f"{path} is of version {version}, this saec reads {SCHEMA_VERSION}",
-                "run the saec that made it, or name another data folder",
-            )
-        db.executescript(_SCHEMA)
-        if version == 0:  # else nothing is written, so that a station starts on a full disk
-            db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-    except sqlite3.OperationalError as e:  # of the disk, not of what stands on it
-        db.close()
-        raise SpoolError(f"{path} cannot be opened: {e}", "look at the disk and at the room on it") from e
-    except sqlite3.DatabaseError as e:
-        db.close()
-        raise SpoolError(f"{path} is damaged: {e}", "restore it from a backup, or move it away") from e
-    except SpoolError:
-        db.close()
-        raise
+    check_files(path)
+    with named(path):
+        db = connect(path, damage or Damage(path))
+        try:
+            _open(db, path)
+        except BaseException:
+            db.close()
+            raise
     return db
 
 
-def open_beside(path: Path) -> sqlite3.Connection:
+def _open(db: NotingConnection, path: Path) -> None:
+    if new := db.execute("PRAGMA page_count").fetchone() == (0,):
+        db.execute("PRAGMA auto_vacuum = INCREMENTAL")  # it can give room back to the disk
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute(f"PRAGMA journal_size_limit = {_LOG}")
+    db.execute("PRAGMA synchronous = FULL")
+    db.execute("PRAGMA foreign_keys = ON")
+    db.execute("PRAGMA cell_size_check = ON")
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    if version not in (0, SCHEMA_VERSION):
+        raise SpoolError(
+            f"{path} is of version {version}, this saec reads {SCHEMA_VERSION}",
+            "run the saec that made it, or name another data folder",
+        )
+    if not new:
+        quick_check(db, path)
+    if version == 0:
+        db.executescript(SCHEMA)
+        db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    elif missing := names(SCHEMA) - {name for (name,) in db.execute("SELECT name FROM sqlite_schema")}:
+        raise SpoolError(f"{path} is damaged: it has no {', '.join(sorted(missing))}", REMEDY)
+
+
+def names(schema: str) -> set[str]:
+    """Of the tables and indexes that a schema makes."""
+    return set(re.findall(r"CREATE (?:TABLE|INDEX) IF NOT EXISTS (\w+)", schema))
+
+
+def begin_after(db: sqlite3.Connection, table: str, n: int) -> None:
+    """Give the next row of a table a number beyond n."""
+    db.execute("DELETE FROM sqlite_sequence WHERE name = ?", (table,))
+    db.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", (table, n))
+
+
+def unheard_of(now: float) -> int:
+    """A number that no frame of a database that is lost can have had: ten a second since 1970.
+
+    Sinks know verdicts by the numbers of their frames, and would take a number given anew for an old one.
+    """
+    return int(10 * max(0.0, now))
+
+
+def open_beside(path: Path, damage: Damage | None = None) -> NotingConnection:
     """A connection that reads what is committed, and does not wait while another one writes and syncs."""
-    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30.0)
-    db.execute("PRAGMA query_only = ON")
+    with named(path):
+        db = connect(path, damage or Damage(path))
+        db.execute("PRAGMA query_only = ON")
     return db
 
 
@@ -133,7 +171,7 @@ def write_synced(path: Path, data: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the entries of a folder durable."""
+    """Make the entries of a folder durable, or the bytes of a file."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

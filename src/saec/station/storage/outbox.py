@@ -14,9 +14,9 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from saec.decoding import decode
 from saec.errors import SpoolError
 from saec.station.storage.alarms import add_to_counter
+from saec.station.storage.damage import decoded
 from saec.station.storage.database import SCHEMA_VERSION
 from saec.station.storage.reading import frame_id
 from saec.station.storage.records import Backlog, Delivery, Letter
@@ -68,8 +68,9 @@ class Outbox:
             (*values, most),
         )
         return [
-            Delivery(n, sink, attempts, bool(act), state, decode(blob, Verdict))
+            Delivery(n, sink, attempts, bool(act), state, verdict)
             for n, sink, attempts, act, state, blob in rows
+            if (verdict := decoded(self._db, blob, Verdict)) is not None
         ]
 
     def delivered(self, ns: Sequence[int]) -> None:

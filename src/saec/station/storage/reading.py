@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from saec.decoding import decode
 from saec.errors import SpoolError
 from saec.station.storage.alarms import read_alarms
+from saec.station.storage.damage import decoded
 from saec.station.storage.records import Alarm, Held
 from saec.verdict import Explanation, Verdict
 
@@ -86,12 +86,13 @@ class SpoolReader:
         """The verdicts of a frame by state."""
         with self._lock:
             rows = self._db.execute("SELECT state, verdict FROM verdicts WHERE seq = ?", (seq,)).fetchall()
-        return {state: decode(blob, Verdict) for state, blob in rows}
+        told = {state: decoded(self._db, blob, Verdict) for state, blob in rows}
+        return {state: verdict for state, verdict in told.items() if verdict is not None}
 
     def words(self, seq: int) -> Explanation | None:
         with self._lock:
             row = self._db.execute("SELECT words FROM words WHERE seq = ?", (seq,)).fetchone()
-        return None if row is None else decode(row[0], Explanation)
+        return None if row is None else decoded(self._db, row[0], Explanation)
 
     def latest(self, most: int, *, line: str | None = None) -> list[tuple[Held, dict[str, Verdict]]]:
         """The frames that were accepted last, newest first, with their verdicts."""

@@ -22,7 +22,8 @@ import msgspec
 
 from saec.errors import SpoolError, SpoolFullError
 from saec.station.storage.alarms import add_to_counter, raise_alarm
-from saec.station.storage.database import is_full, open_beside, sync_folder
+from saec.station.storage.damage import Damage, named
+from saec.station.storage.database import begin_after, is_full, open_beside, sync_folder, unheard_of
 from saec.station.storage.groups import Groups
 from saec.station.storage.images import ImageFiles
 from saec.station.storage.outbox import Outbox
@@ -50,6 +51,7 @@ class Spool(SpoolReader):
     Attributes:
         images: their files.
         outbox: what the sinks have still to take.
+        damage: of the database, where some was noticed.
         room: what is held and how much may be.
         shedding: removes what is no longer wanted, or for which there is no room.
 
@@ -69,13 +71,15 @@ class Spool(SpoolReader):
         self.room = Room(folder, self.limits)
         self._watches: dict[int, list[Callable[[Verdict], None]]] = {}
         self._watching = threading.Lock()
-        self._writer = Writer(folder, self.room)
-        super().__init__(folder, open_beside(folder / "spool.sqlite"))
+        self.damage = Damage(path := folder / "spool.sqlite")
+        self._writer = Writer(folder, self.room, self.damage)
+        super().__init__(folder, open_beside(path, self.damage))
         self.outbox = Outbox(self._transaction, self._db, self._lock, clock)
         self.shedding = Shedding(folder, self._writer)
         self._rows: Groups[_Row, Accepted | SpoolError] = Groups(self._insert)
         try:
-            self._begin()
+            with named(path):
+                self._begin()
         except BaseException:
             self.close()
             raise
@@ -90,6 +94,9 @@ class Spool(SpoolReader):
                 "delete them"
             )
             self.alarm("aside", text)
+            with self._transaction() as db:  # under a new database
+                if db.execute("SELECT 1 FROM sqlite_sequence WHERE name = 'frames'").fetchone() is None:
+                    begin_after(db, "frames", unheard_of(self._clock()))
         self._drop_lost_sinks()
         ((self.room.open_frames,),) = self._db.execute("SELECT COUNT(*) FROM frames WHERE state <> 'done'")
         ((self.room.images,),) = self._db.execute(
@@ -111,9 +118,11 @@ class Spool(SpoolReader):
         """Take a frame over: when this returns, its image and its row are on the disk.
 
         Raises:
-            SpoolFullError: no room; it is counted and the caller keeps the frame.
+            SpoolFullError: no room, or the database is damaged; it is counted and the caller keeps the frame.
             SpoolError: the key was used for another image.
         """
+        if self.damage.reason:
+            raise SpoolFullError(f"the spool takes no frame: {self.damage.reason}", "keep the frame")
         sha256 = hashlib.sha256(data).hexdigest()
         with self._lock:
             known = self._known(self._db, frame, sha256)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from saec.station.storage.damage import Damage
 from saec.station.storage.database import open_database, own
 from saec.station.storage.room import Room
 
@@ -19,6 +20,7 @@ class Writer:
     Args:
         folder: the station's data; made where it is missing.
         room: its counts go back with a transaction that fails.
+        damage: is told where the database is damaged.
 
     Attributes:
         db: the connection, for who holds ``lock``.
@@ -28,11 +30,11 @@ class Writer:
         SpoolError: another process owns the folder, or the database is damaged or of another version.
     """
 
-    def __init__(self, folder: Path, room: Room) -> None:
+    def __init__(self, folder: Path, room: Room, damage: Damage) -> None:
         self.room, self.lock = room, threading.RLock()
         self._owner = own(folder / "spool.lock")
         try:
-            self.db = open_database(folder / "spool.sqlite")
+            self.db = open_database(folder / "spool.sqlite", damage)
         except BaseException:
             os.close(self._owner)
             raise

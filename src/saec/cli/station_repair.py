@@ -1,0 +1,32 @@
+"""saec station repair: a damaged database made whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("repair")
+@click.option(
+    "--config",
+    "config",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    required=True,
+    help="The settings file (docs/station.md).",
+)
+def repair(config: Path) -> None:
+    """Make the database of a stopped station anew from all that can be read of it.
+
+    Images stay. The old database is set aside. A frame whose verdict cannot be read is judged again.
+    """
+    import time
+
+    from saec.cli.station import read_config
+    from saec.station.storage.repair import repair as mend
+
+    saved = mend(read_config(config).station.data, time.time())
+    for table, count in saved.rows.items():
+        click.echo(f"{table}: {count} rows")
+    click.echo("all of it could be read" if saved.whole else "a part could not be read")
+    click.echo(f"the old database lies in {saved.aside}; start the station")
