@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import socket
 import subprocess
 import sys
 
@@ -33,9 +35,13 @@ PLAIN = {
 
 
 @pytest.mark.timeout(300)  # another process loads torch
-def test_a_service_of_its_own_and_a_command_that_asks_it(engine):
+def test_a_service_of_its_own_and_a_command_that_asks_it(engine, tmp_path):
+    systemd = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    systemd.bind(str(tmp_path / "notify"))
+    systemd.settimeout(60)
+    environ = {**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify")}
     argv = [sys.executable, "-m", "saec", "cloud", "--listen", "127.0.0.1:0", "--device", "cpu"]
-    with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True) as service:
+    with systemd, subprocess.Popen(argv, stderr=subprocess.PIPE, text=True, env=environ) as service:
         try:
             assert service.stderr is not None
             entries = (json.loads(line) for line in service.stderr if line.startswith("{"))
@@ -43,7 +49,10 @@ def test_a_service_of_its_own_and_a_command_that_asks_it(engine):
             cloud = _asking("--cloud", where)  # there is one model only, so it need not be named
             asked = [CloudQuery(Frame("frame", noise(0)), (noise(1),))]
             (there,), (here,) = cloud.engine.judge(asked), engine.judge(asked)
+            assert [systemd.recv(100) for _ in range(2)] == [b"READY=1", b"WATCHDOG=1"]
             service.send_signal(signal.SIGTERM)
+            while (words := systemd.recv(100)) != b"STOPPING=1":
+                assert words == b"WATCHDOG=1"
             assert [e["event"] for e in entries][-1] == "stopped"
             assert service.wait(60) == 0
         finally:

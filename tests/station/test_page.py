@@ -65,6 +65,9 @@ def test_the_page_shows_frames_links_and_alarms(
         assert page.locator("h1").inner_text() == "<b>cell & 3</b>"
         assert page.locator("#ready").inner_text() == "ready"
         assert page.locator("#lines").get_by_text("up").count() == 1
+        assert page.locator("#threads-said").inner_text() == "all make progress"
+        page.locator("summary").click()
+        page.locator("#threads").get_by_text("edge-cell").wait_for()
         # Not wait_for_function: to look a second time it wants an eval, which the page's policy forbids.
         page.evaluate("Promise.all(Array.from(document.images, image => image.decode()))")
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")

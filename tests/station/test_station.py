@@ -18,7 +18,7 @@ from saec import edge
 from saec.pipeline import loading
 from saec.pipeline.loading import Standing
 from saec.station.http import api
-from saec.station.settings import FileSink, FolderSource, LineSettings, Settings, StationSection
+from saec.station.settings import CameraSource, FileSink, FolderSource, LineSettings, Settings, StationSection
 from saec.station.storage import probe
 from saec.station.storage.records import Retention, SpoolLimits
 from saec.web.access import Tokens, digest
@@ -297,3 +297,28 @@ def test_status_and_metrics_show_the_progress_of_each_thread(running: Running) -
     metrics = running.client.get("/metrics").text
     for name in ("stuck", "turn_seconds", "limit_seconds"):
         assert f'saec_thread_{name}{{thread="edge-cell"}}' in metrics
+
+
+def test_absent_cameras_and_receivers_fail_neither_health_nor_readiness(
+    settings: Settings, cloud: FakeLinkCloud, tmp_path: Path
+) -> None:
+    import msgspec
+
+    (tmp_path / "file").write_bytes(b"")
+    settings = msgspec.structs.replace(
+        settings,
+        source=[CameraSource(name="cam", line="cell", address=str(tmp_path / "none"), open_timeout=0.1)],
+        sink=[FileSink(name="gone", path=tmp_path / "file" / "out")],
+    )
+    cloud.up = False
+    with Running(settings, cloud, Tokens(None)) as running:
+        running.post(png(UNSURE), wait=0)
+        running.post(png(GOOD))
+        tick = threading.Event()
+        while running.client.get("/ready").json()["sinks"]["gone"]["state"] != "away":
+            tick.wait(0.01)
+        assert running.client.get("/health").status_code == 200
+        ready = running.client.get("/ready")
+        assert ready.status_code == 200
+        assert ready.json()["sources"] == {"cam": "lost"}
+        assert ready.json()["sinks"]["gone"]["waiting"] >= 1

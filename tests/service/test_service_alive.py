@@ -1,0 +1,82 @@
+"""A model or a decoder that hangs fails the service's health; who has nothing to do is alive."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+from service_helpers import GREY, Gate, client, running, scoring_body, wait_until
+
+from saec.config import ServiceConfig
+from saec.service import desk as desks
+from saec.service.batching import Batcher
+
+CHAT = "/v1/chat/completions"
+
+
+@pytest.fixture
+def gate(served):
+    gate = Gate(served)
+    yield gate
+    gate.open.set()
+
+
+def test_a_model_that_computes_for_too_long_fails_the_health_until_it_is_done(gate):
+    config = ServiceConfig(max_delay=0.0, batch_seconds=0.05)
+    with (
+        running(gate.served, config) as (where, _),
+        client(where) as http,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        assert http.get("/health").json() == {"status": "ok"}
+        asked = pool.submit(http.post, CHAT, json=scoring_body(GREY))
+        wait_until(lambda: http.get("/health").status_code == 503)
+        (thread,) = http.get("/health").json()["threads"]
+        assert thread["thread"] == "model"
+        assert "model has made no turn for" in thread["what"]
+        assert http.get("/ready").json()["problems"] == [http.get("/health").json()["threads"][0]["what"]]
+        assert 'saec_cloud_thread_stuck{thread="model"} 1.0' in http.get("/metrics").text
+        gate.open.set()
+        assert asked.result().status_code == 200
+        wait_until(lambda: http.get("/health").status_code == 200)
+
+
+def test_a_decoder_that_hangs_fails_the_health_though_its_asker_has_gone(gate, monkeypatch):
+    monkeypatch.setattr(desks, "_DECODING", 0.05)
+    gate.open.set()
+    entered, release = threading.Event(), threading.Event()
+
+    def hang(*_: object) -> None:
+        entered.set()
+        release.wait(60)
+        raise ValueError("no image")
+
+    monkeypatch.setattr(desks, "picture", hang)
+    with running(gate.served) as (where, desk), client(where) as http:
+        with pytest.raises(httpx.ReadTimeout):
+            http.post(CHAT, json=scoring_body(GREY), timeout=0.5)
+        assert entered.wait(60)
+        wait_until(lambda: desk.active == 0)
+        wait_until(lambda: http.get("/health").status_code == 503)
+        assert [t["thread"] for t in http.get("/health").json()["threads"]] == ["decoders"]
+        release.set()
+        wait_until(lambda: http.get("/health").status_code == 200)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_model_thread_that_dies_is_missed_and_one_that_was_closed_is_not():
+    def die(group: str, works: object) -> list[int]:
+        raise SystemExit
+
+    batcher: Batcher[str, int, int] = Batcher(die, batch=1, delay=0.0, queue=1)
+    assert batcher.stuck() is None
+    batcher.submit("", 1)
+    wait_until(lambda: not batcher.alive)
+    found = batcher.stuck()
+    assert found is not None
+    assert "has ended" in found.what
+    closed: Batcher[str, int, int] = Batcher(die, batch=1, delay=0.0, queue=1)
+    closed.close(60)
+    assert closed.stuck() is None
