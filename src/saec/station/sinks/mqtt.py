@@ -28,6 +28,8 @@ only then may a publication be sent again."""
 _FAREWELL = 0.5
 """Seconds for a broker to be told goodbye."""
 
+_LOOK_AT_PORT = "look at the port, and at whether it speaks TLS"
+
 _REFUSALS = {
     "Unsupported protocol version": ("it does not speak MQTT 3.1.1", "allow that version at the broker"),
     "Client identifier not valid": ("it refuses the client's name", "allow names such as saec-0123456789ab"),
@@ -77,6 +79,8 @@ class Mqtt:
             raise AwayError(f"{self._where}: {e.what}", e.remedy) from e
         except (OSError, ValueError) as e:  # ValueError: of a name that cannot be one
             what, remedy = why(e)
+            if self._tls is not None and isinstance(e, TimeoutError):  # a plain port waits for more
+                remedy = _LOOK_AT_PORT
             raise AwayError(f"{self._where}: {what}", remedy) from e
         return self._link
 
@@ -170,10 +174,10 @@ class _Link:
             raise AwayError(what, remedy)
         if over:
             what = "it closed the connection without an answer"
-            raise AwayError(what, "look at the port, and at whether it speaks TLS")
+            raise AwayError(what, _LOOK_AT_PORT)
         if refusal is None:
             raise AwayError(
-                f"no answer within {seconds:g} s", "look at the port, and at whether it speaks TLS"
+                f"no answer within {seconds:g} s", _LOOK_AT_PORT
             )
 
     # called by paho's thread
