@@ -50,7 +50,7 @@ def running(tmp_path: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch)
     settings = Settings(
         station=StationSection(data=tmp_path / "data", listen="127.0.0.1:0"),
         line=[LineSettings(name="cell", profile=tmp_path / "profile", deadline=20.0, guard=NO_GUARD)],
-        sink=[WebhookSink(name="mes", url=receiver.url, attempts=2)],
+        sink=[WebhookSink(name="mes", url=receiver.url, attempts=2, late=0.01)],
     )
     with Running(settings, FakeLinkCloud(), Tokens(None)) as running:
         yield running
@@ -82,6 +82,9 @@ def test_a_dead_letter_is_seen_sent_again_and_dropped(
         "cell-0000000003",
         "cell-0000000004",
     ]
+    ready = running.client.get("/ready")
+    assert (ready.status_code, ready.json()["sinks"]["mes"]["dead"]) == (200, 2)
+    assert "answered" not in ready.text  # it is open to everybody
     metrics = running.client.get("/metrics").text
     assert 'saec_sink_dead_letters{sink="mes"} 2.0' in metrics
     assert 'saec_sink{sink="mes",state="up"} 1.0' in metrics
@@ -117,6 +120,10 @@ def test_what_holds_the_others_up_is_set_aside_by_hand(
         running.post(png(GOOD + i))
     wait(lambda: running.client.get("/v1/status").json()["sinks"]["mes"]["state"] == "away")
     assert receiver.got == []
+    wait(lambda: running.client.get("/ready").status_code == 503)
+    (problem,) = running.client.get("/ready").json()["problems"]
+    assert problem.startswith("sink mes has taken no verdict for")
     aside = letters(tmp_path, "--sink", "mes", "aside").output
     assert aside == "the final verdict on cell-0000000001 is a dead letter of mes\n"
     wait(lambda: [key for key, *_ in receiver.got] == ["cell-0000000002/final"])
+    wait(lambda: running.client.get("/ready").status_code == 200)

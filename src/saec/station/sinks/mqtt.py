@@ -176,9 +176,7 @@ class _Link:
             what = "it closed the connection without an answer"
             raise AwayError(what, _LOOK_AT_PORT)
         if refusal is None:
-            raise AwayError(
-                f"no answer within {seconds:g} s", _LOOK_AT_PORT
-            )
+            raise AwayError(f"no answer within {seconds:g} s", _LOOK_AT_PORT)
 
     # called by paho's thread
 
