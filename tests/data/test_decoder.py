@@ -162,6 +162,22 @@ def test_a_process_that_hangs_is_ended(decoder: Decoder, monkeypatch: pytest.Mon
     assert works(decoder)
 
 
+def test_a_process_that_is_slow_to_start_is_waited_for_and_not_begun_anew(
+    spares: Spares, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoder = Decoder(spares)
+    with monkeypatch.context() as m:
+        m.setattr(decoder_process, "SLOW_START", -1.0)
+        m.setattr(decoder_process, "_STEP", 0.0)
+        m.setattr(spares, "take", lambda: decoder_process.DecoderProcess(10**9))
+        with pytest.raises(DecoderStartError, match="not ready"):
+            decoder.decode(GOOD)
+        held = decoder._process
+    assert works(decoder)
+    assert decoder._process is held
+    decoder.close()
+
+
 def test_one_that_stands_still_holds_no_other(decoder: Decoder, spares: Spares) -> None:
     os.kill(pid(decoder), signal.SIGSTOP)
     other = Decoder(spares)

@@ -13,8 +13,10 @@ import uvicorn
 from pipeline_fakes import FakeCloud, make_line
 
 from saec.config import CloudConfig, Spending
+from saec.data import images
 from saec.errors import LinkError
 from saec.pipeline.loading import Cloud
+from saec.pipeline.stages import Decode
 from saec.station.http import api
 from saec.station.line.runner import LineRunner
 from saec.station.line.versions import VersionStore
@@ -24,7 +26,7 @@ from saec.station.storage.pictures import Pictures
 from saec.station.storage.records import NewFrame, SpoolLimits
 from saec.station.storage.spool import Spool
 from saec.station.threads import Stopping, Watched
-from saec.verdict import CloudOpinion, CloudQuery
+from saec.verdict import CloudOpinion, CloudQuery, Image
 from saec.web.access import Tokens
 from saec.web.serving import Server, listen
 
@@ -63,6 +65,7 @@ class Bench:
         spending: Spending | None = None,
     ) -> None:
         self.folder, self.deadline, self.budget = folder, deadline, budget
+        self.decoding: Decode = images.decode
         self.profile = folder / "profile"
         if not self.profile.exists():
             make_line(self.profile)
@@ -77,13 +80,24 @@ class Bench:
         self.stopping, self.threads, self.n = Stopping(), [], 0
         self.failures: list[str] = []
 
+    def decode(self, data: bytes, *, bits: int, name: str) -> Image:
+        """A test may put another in its place."""
+        return self.decoding(data, bits=bits, name=name)
+
     def make(self) -> LineRunner:
         settings = LineSettings(
             name="cell", profile=self.profile, deadline=self.deadline, guard=NO_GUARD, budget=self.budget
         )
         pictures = Pictures(self.folder / "data" / "maps", kept=10)
         return LineRunner(
-            settings, self.spool, self.versions, cloud_for=lambda _: self.cloud, batch=4, pictures=pictures
+            settings,
+            self.spool,
+            self.versions,
+            cloud_for=lambda _: self.cloud,
+            batch=4,
+            pictures=pictures,
+            decode=self.decode,
+            decode_again=self.decode,
         )
 
     def accept(self, data: bytes, *, tell: bool = True) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from saec.cli import quarantine
 from saec.cli.letters import command as letters
 from saec.cli.station_repair import repair
 from saec.errors import ConfigError, ExtraError
@@ -90,6 +91,9 @@ def _check(settings: Settings) -> None:
     click.echo(f"cloud: {'none' if settings.cloud is None else shown(settings.cloud.url)}")
     click.echo(f"data: {settings.station.data}; page: http://{settings.station.listen}/")
     click.echo("the settings are sound")
+
+
+command.add_command(quarantine.command)
 
 
 @command.command("example")

@@ -24,13 +24,13 @@ class Spares:
 
     Args:
         memory: bytes of one frame.
+        spare: keep one; without it each is started when it is needed.
     """
 
-    def __init__(self, memory: int = MEMORY) -> None:
-        self._memory = memory
+    def __init__(self, memory: int = MEMORY, *, spare: bool = True) -> None:
+        self._memory, self._closed = memory, not spare
         self._lock = threading.Lock()
         self._spare: DecoderProcess | None = None
-        self._closed = False
 
     def take(self) -> DecoderProcess:
         """A process, warm if the last one was taken a moment ago; the next one begins to warm itself.
@@ -75,6 +75,7 @@ class Decoder:
         self._spares, self._seconds = spares, seconds
         self._turn = threading.Lock()
         self._process: DecoderProcess | None = None
+        self._closed = False
 
     def warm(self) -> None:
         """Have a process that loads its libraries meanwhile, so that the first frame does not wait.
@@ -102,18 +103,26 @@ class Decoder:
         if len(data) > CAPACITY:
             raise ImageError(f"{name}: a file of {len(data) / 1e6:.0f} MB", "send it compressed")
         with self._turn:
+            if self._closed:
+                raise _closed()
             try:
                 return self._decode(data, bits, name)
-            except DecoderStartError:  # it died while it had nothing to do: the next one has not
-                return self._decode(data, bits, name)
+            except DecoderStartError:
+                if self._process is not None:  # it is on its way
+                    raise
+                return self._decode(data, bits, name)  # it died while it had nothing to do; another has not
 
     def _decode(self, data: bytes, bits: int, name: str) -> Image:
         process = self._process = self._process or self._spares.take()
         try:
             return process.decode(data, bits, self._seconds, name)
-        except (DecoderError, OSError):
+        except (DecoderError, OSError) as e:
+            if process.warming and not self._closed:
+                raise
             self._process = None
             process.close()
+            if self._closed:
+                raise _closed() from e
             raise
 
     def kill(self) -> None:
@@ -123,9 +132,14 @@ class Decoder:
             process.kill()
 
     def close(self) -> None:
-        """End its process."""
+        """End its process; a file that is being decoded is not at fault."""
+        self._closed = True
         self.kill()
         with self._turn:
             if self._process is not None:
                 self._process.close()
                 self._process = None
+
+
+def _closed() -> DecoderStartError:
+    return DecoderStartError("the decoder was closed", "start the program again")

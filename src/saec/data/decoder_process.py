@@ -38,10 +38,12 @@ _KEPT = 64 * 1024 * 1024
 
 _NAME = 1000
 _STEP = 0.1
-HANG = 30.0
+HANG = 20.0
 """Seconds in which a process that was given work uses no processor time, after which it is ended."""
 
-_SLOW_START = 60.0
+SLOW_START = 20.0
+"""Seconds that a file waits for its process to be ready. It goes on to load meanwhile."""
+
 _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 _ALONE = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 _LIGHTER = "send it smaller, or export it again as PNG or JPEG"
@@ -103,6 +105,11 @@ class DecoderProcess:
     def alive(self) -> bool:
         return self._process.poll() is None
 
+    @property
+    def warming(self) -> bool:
+        """It lives and is not ready yet."""
+        return not self._ready and self.alive
+
     def decode(self, data: bytes, bits: int, seconds: float, name: str) -> Image:
         """As ``Decoder.decode``; after a ``DecoderError`` the process is of no more use."""
         self._await_ready()
@@ -144,8 +151,8 @@ class DecoderProcess:
                 self._ready = self._read() == b"ready"
                 if not self._ready:
                     raise self._not_started("it ended before it was ready")
-            elif time.monotonic() - begun > _SLOW_START:
-                raise self._not_started(f"it was not ready after {_SLOW_START:.0f} s")
+            elif time.monotonic() - begun > SLOW_START:
+                raise self._not_started(f"it was not ready after {SLOW_START:.0f} s")
 
     def _not_started(self, why: str) -> DecoderStartError:
         return DecoderStartError(

@@ -6,13 +6,13 @@ import hashlib
 import math
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import msgspec
 
-from saec.data.images import decode
+from saec.data import images
 from saec.errors import AnswerError, ImageError, LinkError
 from saec.pipeline.judge import (
     CLOUD_ERROR,
@@ -43,6 +43,12 @@ from saec.verdict import (
 T = TypeVar("T")
 Measure = Callable[[Image], float]
 """The scene complexity of an image."""
+
+
+class Decode(Protocol):
+    """Bytes of a file to H x W x 3 RGB uint8, as ``saec.data.images.decode``."""
+
+    def __call__(self, data: bytes, *, bits: int, name: str) -> Image: ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,21 +96,36 @@ def read(source: Source) -> Bytes:
     return Bytes(source, data, sha256, now, start, {"read": _since(start)})
 
 
-def prepare(raw: Bytes, complexity: Measure | None, *, bits: int = 16) -> Loaded:
+def prepare(
+    raw: Bytes, complexity: Measure | None, *, bits: int = 16, decode: Decode = images.decode
+) -> Loaded:
     """Decode once and measure the complexity, where a measure is given.
+
+    Args:
+        decode: where untrusted bytes are decoded, ``saec.data.decoder.Decoder.decode``.
 
     Raises:
         ImageError: the bytes are no image.
+        DecoderError: what became of the decoder.
     """
+    return measure(decoded(raw, bits=bits, decode=decode), complexity)
+
+
+def decoded(raw: Bytes, *, bits: int = 16, decode: Decode = images.decode) -> Loaded:
+    """The frame with its pixels, its complexity not yet measured; raises as ``prepare``."""
     start = time.perf_counter()
     image = decode(raw.data, bits=bits, name=raw.source.path)
     ms = {**raw.ms, "decode": _since(start)}
-    value = None
-    if complexity is not None:
-        start = time.perf_counter()
-        value = complexity(image)
-        ms["complexity"] = _since(start)
-    return Loaded(raw.source, image, raw.sha256, raw.time, raw.begun, value, ms)
+    return Loaded(raw.source, image, raw.sha256, raw.time, raw.begun, None, ms)
+
+
+def measure(loaded: Loaded, complexity: Measure | None) -> Loaded:
+    """The frame with its complexity, where a measure is given."""
+    if complexity is None:
+        return loaded
+    start = time.perf_counter()
+    value = complexity(loaded.image)
+    return replace(loaded, complexity=value, ms={**loaded.ms, "complexity": _since(start)})
 
 
 def look(loaded: Loaded, detector: EdgeDetector) -> tuple[EdgeOpinion, dict[str, float]]:
@@ -131,11 +152,19 @@ def is_known(raw: Bytes, known: Collection[tuple[str, str]]) -> bool:
     return (raw.source.path, raw.sha256) in known
 
 
-def fetch(pending: Pending, line: str, references: Sequence[Image], *, bits: int = 16) -> CloudQuery:
+def fetch(
+    pending: Pending,
+    line: str,
+    references: Sequence[Image],
+    *,
+    bits: int = 16,
+    decode: Decode = images.decode,
+) -> CloudQuery:
     """The question to the cloud; decodes the frame again, whose pixels were not kept.
 
     Raises:
         ImageError: the file has gone, or is no longer the one that the edge saw.
+        DecoderError: what became of the decoder.
     """
     raw = read(pending.source)
     if raw.sha256 != pending.sha256:

@@ -8,11 +8,13 @@ taken from the record: its model lives elsewhere.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from saec.data.decoder import Decoder, Spares
 from saec.errors import LineError, SpoolError
 from saec.pipeline import stages
 from saec.pipeline.judge import decide
@@ -133,7 +135,8 @@ def _route(edition: Edition, verdict: Verdict, edge: EdgeRecord, route: Route, s
 def _look(edition: Edition, path: Path, frame: Held) -> tuple[EdgeOpinion, float | None]:
     judges, source = edition.judges, Source(id=frame.id, path=frame.id)
     raw = stages.Bytes(source, path.read_bytes(), frame.sha256, frame.captured, 0.0, {})
-    loaded = stages.prepare(raw, judges.complexity, bits=judges.bits)
+    with contextlib.closing(Decoder(Spares(spare=False))) as decoder:
+        loaded = stages.prepare(raw, judges.complexity, bits=judges.bits, decode=decoder.decode)
     edition.guard.check(loaded.image)
     opinion, _ = stages.look(loaded, judges.detector)
     return opinion, loaded.complexity

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import threading
 import time
@@ -13,14 +14,17 @@ from typing import Any
 import structlog
 
 from saec.connecting import shown
-from saec.errors import SpoolFullError
+from saec.data.decoder import Decoder, Spares
+from saec.errors import DecoderError, SpoolFullError
 from saec.station.clouds import Clouds
 from saec.station.delivery import Courier
 from saec.station.keeping import HouseKeeping
 from saec.station.limits import LEAST, OPENING, cloud_limit, identify_limit, sink_limit
+from saec.station.line.company import Company
 from saec.station.line.editions import CloudFor
 from saec.station.line.runner import LineRunner
 from saec.station.line.versions import VersionStore
+from saec.station.quarantine import Releases
 from saec.station.settings import Settings, VideoSource
 from saec.station.sinks import open_sink
 from saec.station.sinks.contract import VerdictSink
@@ -72,6 +76,8 @@ class Station:
         self._full: set[str] = set()
         self._uncounted: Counter[str] = Counter()
         self._lock = threading.Lock()
+        self._spares = Spares()
+        self._decoders: dict[str, Decoder] = {}
         try:
             self.runners = self._open_lines(cloud_for or self._clouds)
             self.sinks: dict[str, VerdictSink] = {s.name: open_sink(s) for s in settings.sink}
@@ -94,7 +100,7 @@ class Station:
             raise
 
     def _open_lines(self, cloud_for: CloudFor) -> dict[str, LineRunner]:
-        runners, cloud = {}, self.settings.cloud
+        runners, cloud, company = {}, self.settings.cloud, Company()
         for line in self.settings.line:
             versions = VersionStore(self.settings.station.data / "lines" / line.name)
             if not (versions.folder / "state.json").is_file():
@@ -106,8 +112,16 @@ class Station:
                 cloud_for=cloud_for,
                 batch=cloud.batch if cloud is not None else 1,
                 pictures=self.pictures,
+                decode=self._decoder(f"edge-{line.name}").decode,
+                decode_again=self._decoder(f"cloud-{line.name}").decode,
+                company=company,
             )
         return runners
+
+    def _decoder(self, name: str) -> Decoder:
+        """A decoder for one thread: what one line's is busy with holds no other."""
+        self._decoders[name] = Decoder(self._spares)
+        return self._decoders[name]
 
     def _make_threads(self) -> list[Watched]:
         threads, cloud = [], self.settings.cloud
@@ -121,10 +135,12 @@ class Station:
             ]
         for name, courier in self.couriers.items():
             threads.append(watched(f"sink-{name}", courier.run, limit=sink_limit(self.sinks[name].timeout)))
+        releases = Releases(self.spool, lambda line, seq: self.runners[line].released(seq))
         threads += [
             watched("retention", self.keeping.run, limit=OPENING),
             watched("clouds", self._identify, limit=identify_limit(cloud)),
             watched("database", self.probe.run, limit=LEAST),
+            watched("quarantine", releases.run, limit=LEAST),
         ]
         for source in self.settings.source:
             alarm = partial(self.spool.alarm, about=source.name)
@@ -138,6 +154,9 @@ class Station:
         """Recover what an earlier process left, then start every thread."""
         for runner in self.runners.values():
             runner.recover()
+        for name in self.runners:
+            with contextlib.suppress(DecoderError):  # the first frame says it, and waits
+                self._decoders[f"edge-{name}"].warm()
         for thread in self.threads:
             thread.start()
         log.info("station started", lines=list(self.runners), **self.spool.depth())
@@ -157,9 +176,18 @@ class Station:
         (log.error if hanging else log.info)("station stopped", hanging=hanging)
 
     def _close(self) -> None:
+        self._close_decoders()
+        for runner in self.runners.values():
+            runner.close()
         for sink in self.sinks.values():
             sink.close()
         self.spool.close()
+
+    def _close_decoders(self) -> None:
+        """After the threads, so that no frame is found guilty of an end that was wanted."""
+        for decoder in self._decoders.values():
+            decoder.close()
+        self._spares.close()
 
     # frames in
 

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import hashlib
 import re
+import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -24,6 +25,7 @@ from saec.station.http.metrics import CONTENT_TYPE, metrics_text
 from saec.station.sources.contract import LARGEST
 from saec.station.station import Station
 from saec.station.storage.records import Held, NewFrame
+from saec.station.transient import is_transient
 from saec.verdict import Verdict
 from saec.web.access import Tokens
 from saec.web.bodies import BODY_SECONDS, read_body
@@ -77,6 +79,16 @@ def _explain_errors(app: FastAPI) -> None:
         if isinstance(error, SpoolFullError):
             return JSONResponse(body, 507, {"Retry-After": "5"})
         return JSONResponse(body, 409 if isinstance(error, SpoolError) else 400)
+
+    async def wait(request: Request, error: Exception) -> JSONResponse:
+        """What the machine lacks for now: who asks keeps what it has, and asks again."""
+        if not is_transient(error):
+            raise error
+        body = {"error": {"kind": type(error).__name__, "message": str(error), "remedy": "send it again"}}
+        return JSONResponse(body, 503, {"Retry-After": "5"})
+
+    for kind in (OSError, MemoryError, sqlite3.OperationalError):
+        app.add_exception_handler(kind, wait)
 
     @app.exception_handler(HTTPException)
     async def explain(request: Request, error: HTTPException) -> JSONResponse:

@@ -3,18 +3,39 @@
 In order of arrival alone, one pause of the station (a start with a backlog, a disk that hangs) would make
 every frame after it late as well, for as long as frames come about as fast as they are judged. So a frame
 whose time is up, or as good as up, waits until no other does: the line can no longer act on its verdict.
+Behind all of them wait those that are under suspicion.
 """
 
 from __future__ import annotations
 
+import heapq
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import NamedTuple
 
 _GAIN = 0.125
+_SHORTEST, _LONGEST = 0.05, 30.0
+"""Seconds of the pause before a frame is tried again, at first and at most."""
+
 _SPARE = 2.0
 """Typical durations of a look that must be left for a frame to count as in time."""
+
+
+class Arrival(NamedTuple):
+    """A frame that waits.
+
+    Attributes:
+        begun: when it was accepted, seconds of the clock.
+        suspect: an attempt at it has ended a decoder or the station.
+        tries: how often it was put off since, as the machine could not look at it.
+    """
+
+    seq: int
+    begun: float
+    suspect: bool = False
+    tries: int = 0
 
 
 class Arrivals:
@@ -27,39 +48,66 @@ class Arrivals:
 
     def __init__(self, deadline: float, clock: Callable[[], float] = time.perf_counter) -> None:
         self._deadline, self._clock = deadline, clock
-        self._fresh: deque[tuple[int, float]] = deque()
-        self._late: deque[tuple[int, float]] = deque()
+        self._fresh: deque[Arrival] = deque()
+        self._late: deque[Arrival] = deque()
+        self._suspects: deque[Arrival] = deque()
+        self._again: list[tuple[float, Arrival]] = []
         self._arrived = threading.Event()
         self._typical = 0.0
 
     def add(self, seq: int, begun: float) -> None:
         """A frame was accepted at ``begun``."""
-        self._fresh.append((seq, begun))
+        self._fresh.append(Arrival(seq, begun))
         self._arrived.set()
 
     def add_late(self, seq: int) -> None:
         """A frame was accepted by an earlier process; when does not matter any more."""
-        self._late.append((seq, self._clock() - self._deadline))
+        self._late.append(Arrival(seq, self._clock() - self._deadline))
 
-    def next(self, seconds: float) -> tuple[int, float] | None:
-        """The frame to judge now and when it was accepted; waits for one for so long.
+    def add_suspect(self, seq: int, begun: float | None = None) -> None:
+        """A frame under suspicion: it waits until no other does."""
+        began = self._clock() - self._deadline if begun is None else begun
+        self._suspects.append(Arrival(seq, began, suspect=True))
 
-        It stays first until it is ``done``, so that a failure loses none.
+    def again(self, arrival: Arrival) -> None:
+        """A frame that could not be looked at: it comes again, each time after a longer pause.
+
+        Others go on meanwhile.
         """
-        self._arrived.clear()
-        if not self._fresh and not self._late:
-            self._arrived.wait(seconds)
-        limit = self._clock() - self._deadline + _SPARE * self._typical
-        while self._fresh and self._fresh[0][1] < limit:
-            self._late.append(self._fresh.popleft())
-        queue = self._fresh or self._late
-        return queue[0] if queue else None
+        pause = min(_LONGEST, _SHORTEST * 2**arrival.tries)
+        due = self._clock() + pause
+        heapq.heappush(self._again, (due, arrival._replace(tries=min(arrival.tries + 1, 20))))
 
-    def done(self, seq: int, took: float) -> None:
-        """The frame that ``next`` gave was judged, in so many seconds."""
-        self._typical += _GAIN * (took - self._typical)
-        queue = self._fresh if self._fresh and self._fresh[0][0] == seq else self._late
-        queue.popleft()
+    def next(self, seconds: float) -> Arrival | None:
+        """The frame to judge now, which is no longer kept here; waits for one for so long."""
+        self._arrived.clear()
+        now = self._recall()
+        if not self._fresh and not self._late and not self._suspects:
+            wait = min(seconds, self._again[0][0] - now) if self._again else seconds
+            self._arrived.wait(max(0.0, wait))
+            now = self._recall()
+        limit = now - self._deadline + _SPARE * self._typical
+        while self._fresh and self._fresh[0].begun < limit:
+            self._late.append(self._fresh.popleft())
+        queue = self._fresh or self._late or self._suspects
+        return queue.popleft() if queue else None
+
+    def took(self, seconds: float) -> None:
+        """A frame was judged, in so many seconds."""
+        self._typical += _GAIN * (seconds - self._typical)
+
+    def _recall(self) -> float:
+        """Queue those again whose pause is over; the time."""
+        now = self._clock()
+        while self._again and self._again[0][0] <= now:
+            arrival = heapq.heappop(self._again)[1]
+            if arrival.suspect:
+                self._suspects.append(arrival)
+            elif arrival.begun < now - self._deadline:
+                self._late.append(arrival)
+            else:
+                self._fresh.appendleft(arrival)
+        return now
 
 
 class Answers:

@@ -29,12 +29,15 @@ from saec.station.storage.damage import REMEDY
 from saec.station.storage.records import Held
 from saec.station.storage.spool import Spool
 from saec.station.threads import Stopping
+from saec.station.transient import is_transient
 from saec.verdict import DEFECT, CloudQuery, Verdict
 
 MOST_ATTEMPTS = 5
 """After so many answers that were no answer, a frame gets the edge's label as final."""
 
 _IDLE = 0.2
+_PAUSE = 1.0
+"""Seconds for which frames of the backlog are left alone when the machine could not read one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,7 @@ class Asking:
         decisions: takes the verdicts.
         batch: frames that the cloud is asked about at once.
         connected: there is a cloud at all.
+        decode: decodes a frame's bytes, which the edge has decoded before.
     """
 
     def __init__(
@@ -68,10 +72,12 @@ class Asking:
         *,
         batch: int,
         connected: bool,
+        decode: stages.Decode,
     ) -> None:
         self._line, self._spool, self._editions = line.name, spool, editions
         self._desk, self._decisions = desk, decisions
-        self._batch, self._connected = batch, connected
+        self._batch, self._connected, self._decode = batch, connected, decode
+        self._put_off = 0.0
         self._log = structlog.get_logger().bind(line=line.name)
         self._fresh: deque[Waiting] = deque()
         self._sent_by: dict[int, int] = {}  # seq of each fresh frame -> version
@@ -100,7 +106,7 @@ class Asking:
         while not stopping.is_set():
             self._sent.clear()
             batch = [self._fresh.popleft() for _ in range(min(self._batch, len(self._fresh)))]
-            if not batch and self._connected:
+            if not batch and self._connected and time.monotonic() >= self._put_off:
                 batch, after = self._backlog(after)
             if not batch:
                 self._sent.wait(_IDLE)
@@ -169,10 +175,14 @@ class Asking:
         judges = edition.judges
         self._turn()
         try:
-            return stages.fetch(pending, self._line, judges.references, bits=judges.bits)
-        except Exception as e:  # its image has gone: the edge's answer stands
+            return stages.fetch(pending, self._line, judges.references, bits=judges.bits, decode=self._decode)
+        except Exception as e:
             self._sent_by.pop(pending.seq, None)
-            self._give_up(pending, edition, e)
+            if is_transient(e):  # it stands in the spool as asked, and is asked about later
+                self._put_off = time.monotonic() + _PAUSE
+                self._log.warning("question put off", frame=pending.source.id, error=str(e))
+            else:  # its image has gone: the edge's answer stands
+                self._give_up(pending, edition, e)
             return None
 
     def _unanswered(self, pending: Pending, edition: Edition, verdict: Verdict) -> None:

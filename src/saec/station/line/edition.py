@@ -71,28 +71,44 @@ def open_edition(profile: LineProfile, number: int, line: LineSettings, cloud: C
     )
 
 
-def look(edition: Edition, frame: Held, path: Path, desk: Desk, begun: float) -> Look:
-    """The edge's opinion on a frame, and its route.
+def load(frame: Held, path: Path, begun: float, *, bits: int, decode: stages.Decode) -> stages.Loaded:
+    """A frame's pixels.
 
     Args:
         path: the frame's image in the spool.
-        desk: what is known of the cloud now.
         begun: when the frame was accepted, seconds of ``time.perf_counter``.
+        decode: where its bytes are decoded.
 
     Raises:
-        ImageError: the file is no image, or no fair picture (``GuardError``).
-        Exception: whatever the detector raises on it.
+        ImageError: the file is no image.
+        DecoderError: what became of the decoder.
+        OSError: the file cannot be read.
     """
-    judges = edition.judges
     start = time.perf_counter()
     data = path.read_bytes()
     read = {"read": (time.perf_counter() - start) * 1e3, "wait": (start - begun) * 1e3}
     named = Source(id=frame.id, path=frame.id)  # errors name the frame: its path in the spool tells nobody
     raw = stages.Bytes(named, data, frame.sha256, frame.captured, begun, read)
-    loaded = stages.prepare(raw, judges.complexity, bits=judges.bits)
+    return stages.decoded(raw, bits=bits, decode=decode)
+
+
+def look(edition: Edition, frame: Held, path: Path, pixels: stages.Loaded, desk: Desk) -> Look:
+    """The edge's opinion on a frame, and its route.
+
+    Args:
+        path: the frame's image in the spool.
+        pixels: as ``load`` gives them.
+        desk: what is known of the cloud now.
+
+    Raises:
+        GuardError: it is no fair picture.
+        Exception: whatever the detector raises on it.
+    """
+    judges = edition.judges
+    loaded = stages.measure(pixels, judges.complexity)
     edition.guard.check(loaded.image)
     opinion, ms = stages.look(loaded, judges.detector)
-    state = desk.state(begun)
+    state = desk.state(loaded.begun)
     pending = Pending(
         source=Source(id=frame.id, path=str(path)),
         sha256=frame.sha256,
@@ -105,6 +121,6 @@ def look(edition: Edition, frame: Held, path: Path, desk: Desk, begun: float) ->
         focus=hottest_box(opinion, judges.rules.calibration.threshold),
         hottest=unusual_place(opinion, judges.rules.calibration) if judges.crops else None,
         ms=ms,
-        begun=begun,
+        begun=loaded.begun,
     )
     return Look(loaded.image, opinion, pending)

@@ -15,6 +15,8 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -23,16 +25,17 @@ import structlog
 from saec.config import LinkConfig
 from saec.pipeline import stages
 from saec.pipeline.desk import Desk
-from saec.pipeline.judge import OVERDUE, edge_verdict, error_verdict, fallback_verdict
-from saec.pipeline.sources import Source
+from saec.pipeline.judge import OVERDUE, edge_verdict, fallback_verdict
 from saec.pipeline.waiting import Pending
 from saec.schedule.dispatch import Dispatch
-from saec.station.line.arrivals import Arrivals
+from saec.station.line.arrivals import Arrival, Arrivals
 from saec.station.line.asking import Asking, readable
+from saec.station.line.company import Company, OthersAtWorkError
 from saec.station.line.deciding import Decisions
-from saec.station.line.edition import Edition, Look, look
+from saec.station.line.edition import Edition, Look, load, look
 from saec.station.line.editions import CloudFor, Editions
-from saec.station.line.guard import GuardError
+from saec.station.line.touched import Touched
+from saec.station.line.troubles import Troubles
 from saec.station.line.versions import VersionStore
 from saec.station.settings import LineSettings
 from saec.station.storage.damage import is_damage
@@ -40,6 +43,7 @@ from saec.station.storage.pictures import Pictures
 from saec.station.storage.records import Held
 from saec.station.storage.spool import Spool
 from saec.station.threads import Stopping
+from saec.station.transient import is_transient
 from saec.verdict import DEFECT
 
 ADVISORY = "advisory-cloud"
@@ -48,6 +52,9 @@ ADVISORY = "advisory-cloud"
 _MARGIN = 0.1
 """Seconds before the deadline at which the edge answers for the cloud, since its verdict must be written to
 the disk by then. At most a fifth of the deadline."""
+
+_PATIENCE = 0.2
+"""Seconds for which a suspect waits for the other lines' frames to end; they wait as long for it."""
 
 _FRESH = 64
 _IDLE = 0.2
@@ -65,6 +72,8 @@ class LineRunner:
         cloud_for: opens the cloud.
         batch: frames that the cloud is asked about at once.
         pictures: keeps pictures of frames with their maps.
+        decode, decode_again: decode a frame's bytes, for the edge and for the cloud; each for one thread.
+        company: of the frames that are at work in this process, all lines'.
 
     Attributes:
         editions: the versions that judge; its ``run`` is a thread's body.
@@ -82,6 +91,9 @@ class LineRunner:
         cloud_for: CloudFor,
         batch: int,
         pictures: Pictures,
+        decode: stages.Decode,
+        decode_again: stages.Decode,
+        company: Company | None = None,
     ) -> None:
         self.settings = settings
         self._spool, self._pictures = spool, pictures
@@ -89,7 +101,9 @@ class LineRunner:
         self.editions = Editions(settings, versions, cloud_for, spool)
         self._arrivals = Arrivals(settings.deadline)
         self._unsaid: deque[Pending] = deque()
-        self._unfair = ""
+        self._decode, self._company = decode, company or Company()
+        self._touched = Touched(spool.folder / "touched" / settings.name)
+        self._troubles = Troubles(settings, spool, self._arrivals)
         self._decisions = Decisions(settings, spool)
         connected = settings.cloud and cloud_for(None) is not None
         dispatch: Dispatch[Pending] = Dispatch(
@@ -103,7 +117,14 @@ class LineRunner:
         self.link = "" if connected else "none"
         self.desk = Desk(dispatch, self._stand_in)
         self.asking = Asking(
-            settings, spool, self.editions, self.desk, self._decisions, batch=batch, connected=connected
+            settings,
+            spool,
+            self.editions,
+            self.desk,
+            self._decisions,
+            batch=batch,
+            connected=connected,
+            decode=decode_again,
         )
 
     def status(self) -> dict[str, Any]:
@@ -131,7 +152,10 @@ class LineRunner:
         self._arrivals.add(seq, begun)
 
     def recover(self) -> None:
-        """After a start: what an earlier process left without a verdict gets one, too late to act on."""
+        """After a start: what an earlier process left without a verdict gets one, too late to act on.
+
+        What that process died over comes last, and alone.
+        """
         after, line = 0, self.settings.name
         while frames := self._spool.frames("asked", line=line, after=after, without_verdict=True):
             for frame in frames:
@@ -140,11 +164,21 @@ class LineRunner:
                 rules = self.editions.of(frame).judges.rules
                 self._decisions.write(pending, fallback_verdict(pending, rules, OVERDUE), in_time=False)
             after = frames[-1].seq
+        suspects = self._troubles.recover(self._touched.left)
         after = 0
         while frames := self._spool.frames("accepted", line=line, after=after):
             for frame in frames:
-                self._arrivals.add_late(frame.seq)
+                if frame.seq not in suspects:
+                    self._arrivals.add_late(frame.seq)
             after = frames[-1].seq
+
+    def released(self, seq: int) -> None:
+        """A frame is to be judged again after its quarantine; the line no longer acts on it."""
+        self._arrivals.add_late(seq)
+
+    def close(self) -> None:
+        """Let go of its files; its threads have ended."""
+        self._touched.close()
 
     # edge
 
@@ -153,54 +187,79 @@ class LineRunner:
         while not stopping.is_set():
             for _ in range(len(self._unsaid)):
                 self._stand_in(self._unsaid.popleft())
-            entry = self._arrivals.next(_IDLE)
-            if entry is None:
+            arrival = self._arrivals.next(_IDLE)
+            if arrival is None:
                 continue
-            seq, begun = entry
             start = time.perf_counter()
             try:
-                frame = self._spool.frame(seq)
-                if frame is not None and frame.state == "accepted":
-                    self.judge(frame, begun)
-            except sqlite3.DatabaseError as e:
-                if not is_damage(e):
-                    raise
-                # Its record lies in a damaged page: it waits for the repair, and the others go on.
-                self._log.error("frame not judged", seq=seq, error=str(e))
-            self._arrivals.done(seq, time.perf_counter() - start)
+                self._judge(arrival)
+            except OthersAtWorkError:
+                self._arrivals.again(arrival)
+            except Exception as e:
+                self._set_aside(arrival, e)
+            else:
+                self._troubles.passed()
+            self._arrivals.took(time.perf_counter() - start)
 
-    def judge(self, frame: Held, begun: float) -> None:
-        """The edge's part of one frame, accepted at ``begun``."""
+    def _set_aside(self, arrival: Arrival, error: Exception) -> None:
+        """It was not judged: it comes again, unless its record lies in a damaged page; the others go on.
+
+        Raises:
+            Exception: the error itself, where it is not one that passes.
+        """
+        if is_damage(error):  # it waits for the repair
+            self._log.error("frame not judged", seq=arrival.seq, error=str(error))
+            return
+        self._arrivals.again(arrival)
+        if not is_transient(error):
+            raise error
+        self._troubles.put_off(error)
+
+    def _judge(self, arrival: Arrival) -> None:
+        frame = self._spool.frame(arrival.seq)
+        if frame is None or frame.state != "accepted":
+            return
+        self._touched.begin(frame.seq)
+        try:
+            self.judge(frame, arrival.begun, suspect=arrival.suspect)
+        finally:
+            self._touched.end()
+
+    def judge(self, frame: Held, begun: float, *, suspect: bool = False) -> None:
+        """The edge's part of one frame, accepted at ``begun``.
+
+        Its bytes are decoded in a process of its own. All else is done here: for a suspect while no other
+        line is at work, so that what ends this process meanwhile is known to be its doing.
+
+        Raises:
+            Exception: a transient one; the frame is to be judged again.
+        """
         edition, path = self.editions.current, self._spool.path(frame)
         try:
-            seen = look(edition, frame, path, self.desk, begun)
+            pixels = load(frame, path, begun, bits=edition.judges.bits, decode=self._decode)
+            with self._among_others(frame, suspect):
+                seen = look(edition, frame, path, pixels, self.desk)
         except Exception as e:
-            self._reject(frame, str(path), begun, e)
+            if is_transient(e) or isinstance(e, OthersAtWorkError):
+                raise
+            self._troubles.stumbled(frame, str(path), begun, e, version=str(edition.number))
             return
-        self._unfair = ""
+        self._troubles.fair()
         self._route(frame, edition, seen)
+        if suspect:
+            self._spool.attempts.clear(frame.seq)
         self._drift(edition, seen)
         self.editions.judge_beside(frame, seen)
 
-    def _reject(self, frame: Held, path: str, begun: float, error: Exception) -> None:
-        """No label: an unreadable file, or no fair picture. Each spell of them raises one alarm."""
-        source, name = Source(id=frame.id, path=path), self.settings.name
-        stage = f"guard-{error.kind}" if isinstance(error, GuardError) else "edge"
-        verdict = error_verdict(
-            source, name, error, sha256=frame.sha256, time=frame.captured, seq=frame.seq, stage=stage
-        )
-        alarms = [] if self._unfair == stage else [(stage, str(error))]
-        self._unfair = stage
-        in_time = time.perf_counter() - begun <= self.settings.deadline
-        self._spool.decide(
-            frame.seq,
-            "final",
-            verdict,
-            in_time=in_time,
-            version=str(self.editions.current.number),
-            alarms=alarms,
-        )
-        self._log.warning("frame without label", frame=frame.id, reason=verdict.reason, error=str(error))
+    @contextmanager
+    def _among_others(self, frame: Held, suspect: bool) -> Iterator[None]:
+        if not suspect:
+            with self._company.shared():
+                yield
+            return
+        with self._company.alone(_PATIENCE):
+            self._touched.begin(frame.seq, alone=True)
+            yield
 
     def _route(self, frame: Held, edition: Edition, seen: Look) -> None:
         rules = edition.judges.rules

@@ -10,6 +10,7 @@ from typing import Any
 
 from saec.errors import SpoolError
 from saec.station.storage.alarms import read_alarms
+from saec.station.storage.attempts import read_quarantine
 from saec.station.storage.damage import decoded
 from saec.station.storage.records import Alarm, Held
 from saec.verdict import Explanation, Verdict
@@ -104,6 +105,13 @@ class SpoolReader:
         """The alarms that came last, newest first; ``after`` leaves out those up to this n."""
         with self._lock:
             return read_alarms(self._db, most, after)
+
+    def quarantine(self) -> list[tuple[Held, str]]:
+        """The frames in quarantine and why, oldest first."""
+        with self._lock:
+            rows = read_quarantine(self._db)
+        found = [(self.frame(seq), why) for seq, why in rows]
+        return [(frame, why) for frame, why in found if frame is not None]
 
     def counters(self) -> dict[str, int]:
         with self._lock:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from saec.station.storage.attempts import QUARANTINED
 from saec.station.storage.records import Held, Retention
 from saec.station.storage.spool import Spool
 from saec.verdict import DEFECT, Verdict
@@ -153,7 +154,9 @@ class Sweeper:
 
 
 def is_kept(rule: Retention, verdicts: dict[str, Verdict]) -> bool:
-    """Whether a frame's image is of the kind that is kept at all."""
+    """Whether a frame's image is of the kind that is kept at all; one in quarantine is, by every rule."""
+    if any(v.error is not None and v.error.kind == QUARANTINED for v in verdicts.values()):
+        return True
     if rule.images in ("all", "none"):
         return rule.images == "all"
     defect = any(verdict.label in (DEFECT, None) for verdict in verdicts.values())

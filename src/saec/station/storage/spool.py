@@ -22,6 +22,7 @@ import msgspec
 
 from saec.errors import SpoolError, SpoolFullError
 from saec.station.storage.alarms import add_to_counter, raise_alarm
+from saec.station.storage.attempts import Attempts
 from saec.station.storage.damage import Damage, named
 from saec.station.storage.database import begin_after, is_full, open_beside, sync_folder, unheard_of
 from saec.station.storage.groups import Groups
@@ -54,6 +55,7 @@ class Spool(SpoolReader):
         damage: of the database, where some was noticed.
         room: what is held and how much may be.
         shedding: removes what is no longer wanted, or for which there is no room.
+        attempts: frames under suspicion.
 
     Raises:
         SpoolError: another process owns the folder, it is damaged, or of another version.
@@ -75,6 +77,7 @@ class Spool(SpoolReader):
         self._writer = Writer(folder, self.room, self.damage)
         super().__init__(folder, open_beside(path, self.damage))
         self.outbox = Outbox(self._transaction, self._db, self._lock, clock)
+        self.attempts = Attempts(self._transaction, self._db, self._lock, clock)
         self.shedding = Shedding(folder, self._writer)
         self._rows: Groups[_Row, Accepted | SpoolError] = Groups(self._insert)
         try:

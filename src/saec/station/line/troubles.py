@@ -1,0 +1,130 @@
+"""What becomes of a frame of a line that cannot be judged: an error, another attempt, or quarantine."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+
+import structlog
+
+from saec.errors import DecoderDiedError, DecoderOverranError, ImageError
+from saec.pipeline.judge import error_verdict
+from saec.pipeline.sources import Source
+from saec.station.line.arrivals import Arrivals
+from saec.station.line.guard import GuardError
+from saec.station.line.touched import Touch
+from saec.station.settings import LineSettings
+from saec.station.storage.attempts import MOST_ATTEMPTS
+from saec.station.storage.records import Held
+from saec.station.storage.spool import Spool
+from saec.verdict import Verdict
+
+_CRASH = "the station ended while it was at work on it"
+_ADVICE = (
+    "look at what sent it and at the file itself, away from the station; "
+    "saec station quarantine lists what is kept so and judges it again"
+)
+
+
+class QuarantinedError(ImageError):
+    """A frame over which a decoder or the station ended each time; its image is kept."""
+
+
+class Troubles:
+    """Decides what becomes of such frames; for the edge's thread of one line.
+
+    Args:
+        line: its settings.
+        spool: keeps verdicts, attempts and alarms.
+        arrivals: takes the frames that are to be tried again.
+    """
+
+    def __init__(self, line: LineSettings, spool: Spool, arrivals: Arrivals) -> None:
+        self._line, self._spool, self._arrivals = line, spool, arrivals
+        self._log = structlog.get_logger().bind(line=line.name)
+        self._unfair = ""
+        self._waiting = False
+
+    def recover(self, left: Touch | None) -> set[int]:
+        """After a start: the frames under suspicion, which are queued behind all others.
+
+        Args:
+            left: what an earlier process died over.
+        """
+        if left is not None:
+            frame = self._spool.frame(left.seq)
+            if frame is not None and frame.line == self._line.name and frame.state == "accepted":
+                self._spool.attempts.add(left.seq, _CRASH, counted=left.alone)
+                self._log.warning("suspect", frame=frame.id, why=_CRASH, counted=left.alone)
+        suspects = self._spool.attempts.of_line(self._line.name)
+        for suspect in suspects:
+            frame = self._spool.frame(suspect.seq)
+            if suspect.attempts >= MOST_ATTEMPTS and frame is not None and frame.state == "accepted":
+                self._quarantine(frame, suspect.why, in_time=False)
+            else:
+                self._arrivals.add_suspect(suspect.seq)
+        return {suspect.seq for suspect in suspects}
+
+    def stumbled(self, frame: Held, path: str, begun: float, error: Exception, version: str) -> None:
+        """It was not judged, by its own fault."""
+        in_time = time.perf_counter() - begun <= self._line.deadline
+        if not isinstance(error, DecoderDiedError | DecoderOverranError):
+            self._reject(frame, path, error, in_time=in_time, version=version)
+            return
+        attempts = self._spool.attempts.add(frame.seq, error.what, counted=True)
+        self._log.warning("suspect", frame=frame.id, why=error.what, attempts=attempts)
+        if attempts >= MOST_ATTEMPTS:
+            self._quarantine(frame, error.what, in_time=in_time)
+        else:
+            self._arrivals.add_suspect(frame.seq, begun)
+
+    def fair(self) -> None:
+        """A frame was judged: a spell of rejected ones is over."""
+        self._unfair = ""
+
+    def put_off(self, error: Exception) -> None:
+        """The machine could not look at a frame, which waits; the first of a spell raises an alarm."""
+        self._log.warning("frame put off", error=str(error))
+        if self._waiting:
+            return
+        name = self._line.name
+        text = f"{name}: frames wait, and are judged once the machine can: {error}"
+        with contextlib.suppress(
+            Exception
+        ):  # the alarm meets the same trouble; then the next frame raises it
+            self._spool.alarm("waiting", text, about=name)
+            self._waiting = True
+
+    def passed(self) -> None:
+        """The machine has looked at a frame."""
+        self._waiting = False
+
+    def _reject(self, frame: Held, path: str, error: Exception, *, in_time: bool, version: str) -> None:
+        """No label: an unreadable file, or no fair picture. Each spell of them raises one alarm."""
+        stage = f"guard-{error.kind}" if isinstance(error, GuardError) else "edge"
+        verdict = self._verdict(frame, path, error, stage)
+        alarms = [] if self._unfair == stage else [(stage, str(error))]
+        self._spool.decide(frame.seq, "final", verdict, in_time=in_time, version=version, alarms=alarms)
+        self._unfair = stage
+        self._log.warning("frame without label", frame=frame.id, reason=verdict.reason, error=str(error))
+
+    def _quarantine(self, frame: Held, why: str, *, in_time: bool) -> None:
+        path = str(self._spool.path(frame))
+        what = f"{frame.id} is in quarantine after {MOST_ATTEMPTS} attempts: {why}"
+        error = QuarantinedError(what, _ADVICE)
+        verdict = self._verdict(frame, path, error, "quarantine")
+        alarm = f"{what}; its image is kept as {frame.image} ({_ADVICE})"
+        self._spool.decide(frame.seq, "final", verdict, in_time=in_time, alarms=[("quarantined", alarm)])
+        self._log.error("quarantined", frame=frame.id, why=why)
+
+    def _verdict(self, frame: Held, path: str, error: Exception, stage: str) -> Verdict:
+        source = Source(id=frame.id, path=path)
+        return error_verdict(
+            source,
+            self._line.name,
+            error,
+            sha256=frame.sha256,
+            time=frame.captured,
+            seq=frame.seq,
+            stage=stage,
+        )
