@@ -61,7 +61,7 @@ class To:
         object.__setattr__(self, "auth", f"Authorization: Bearer {self.token}\r\n".encode())
 
     def head(self, method: str, path: str, headers: bytes = b"", *, auth: bytes | None = None) -> bytes:
-        line = f"{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n".encode()
+        line = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n".encode()
         return line + (self.auth if auth is None else auth) + headers + b"\r\n"
 
     def body(self, data: bytes, *headers: str, path: str | None = None, content: str | None = None) -> bytes:
@@ -153,7 +153,7 @@ def to_both(to: To, largest: int) -> Iterator[Request]:
 
 
 def _heads(to: To) -> Iterator[Request]:
-    start = f"POST {to.post} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n".encode() + to.auth
+    start = f"POST {to.post} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n".encode() + to.auth
     kind = f"Content-Type: {to.content}\r\n".encode()
     heads = {
         "two lengths": b"Content-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
@@ -179,13 +179,13 @@ def _heads(to: To) -> Iterator[Request]:
         "HTTP/0.9": b"GET /\r\n\r\n",
         "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(200),
-        "an address": b"GET http://169.254.169.254/latest/meta-data HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
-        "a long path": b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
-        "a version of its own": b"GET / HTTP/9.9\r\nHost: x\r\n\r\n",
+        "an address": b"GET http://169.254.169.254/latest/meta-data HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+        "a long path": b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        "a version of its own": b"GET / HTTP/9.9\r\nHost: localhost\r\n\r\n",
         "no host": b"GET /nothing HTTP/1.1\r\nConnection: close\r\n\r\n",
         "only line ends": b"\r\n" * 50,
         "nothing but zeros": bytes(5000),
-        "WebSocket": b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        "WebSocket": b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
         b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
     }.items():  # fmt: skip
         yield Request("heads", name, whole, silent=True)

@@ -247,7 +247,7 @@ class ServiceConfig(msgspec.Struct, frozen=True, kw_only=True):
         max_images: of one request; the default is four goods and a frame, each whole and near.
         max_bytes: of one request's body.
         max_tokens: of one answer.
-        body_seconds: within which a body must have arrived.
+        share: of the places (those that wait and a batch) that one token may hold at once.
         drain: seconds that are left to what was accepted when the service is asked to stop.
         remembered: answers kept for requests that are made again under the same Idempotency-Key.
         decoders: threads that decode and cut images.
@@ -262,7 +262,7 @@ class ServiceConfig(msgspec.Struct, frozen=True, kw_only=True):
     max_images: int = 10
     max_bytes: int = 64 * 1024 * 1024
     max_tokens: int = 512
-    body_seconds: float = 30.0
+    share: float = 0.5
     drain: float = 30.0
     remembered: int = 4096
     decoders: int = 2

@@ -18,10 +18,12 @@ from PIL import Image as Pillow
 from saec.config import ServiceConfig
 from saec.prompts import V1
 from saec.service.desk import Desk
-from saec.service.serve import Door, serving
+from saec.service.serve import serving
 from saec.service.served import Said, Served
 from saec.web.access import Tokens
+from saec.web.entrance import Entrance
 from saec.web.serving import listen
+from saec.web.settings import HttpSettings
 
 
 def noise(seed: int, height: int = 224, width: int = 224) -> np.ndarray:
@@ -72,15 +74,14 @@ def running(
     config: ServiceConfig | None = None,
     *,
     tokens: Path | None = None,
-    cert: Path | None = None,
-    key: Path | None = None,
+    **http: Any,
 ) -> Iterator[tuple[str, Desk]]:
     """A service on a free port; gives its address, without /v1, and what is behind it."""
-    door = Door("127.0.0.1:0", tokens, cert, key)
+    entrance = Entrance(HttpSettings(**http), Tokens(tokens), "127.0.0.1:0")
     desk = Desk(served, config or ServiceConfig(max_delay=0.0))
     with (
-        contextlib.closing(listen(door.listen)) as bound,
-        serving(desk, Tokens(tokens), door, bound) as http,
+        contextlib.closing(listen("127.0.0.1:0")) as bound,
+        serving(desk, entrance, bound) as http,
     ):
         yield http.where, desk
 

@@ -24,6 +24,8 @@ from saec.service.app import make_app
 from saec.service.desk import Desk
 from saec.service.serve import Door, check, drain
 from saec.web.access import Tokens, digest
+from saec.web.entrance import Entrance
+from saec.web.settings import HttpSettings
 
 CHAT = "/v1/chat/completions"
 
@@ -262,7 +264,8 @@ def test_other_ways_and_methods_are_errors_of_the_same_form(shared):
 def _raw(http, head: str, body: bytes = b"") -> str:
     """What the service answers to bytes on the wire, till it closes."""
     with socket.create_connection((http.base_url.host, http.base_url.port), timeout=60) as raw:
-        raw.sendall(f"POST {CHAT} HTTP/1.1\r\nHost: x\r\n{head}\r\n".encode() + body)
+        start = f"POST {CHAT} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        raw.sendall(f"{start}{head}\r\n".encode() + body)
         raw.settimeout(60)
         got = b""
         while b"}}" not in got and (chunk := raw.recv(65536)):
@@ -290,12 +293,14 @@ async def _stuck():
 )
 def test_a_body_that_does_not_end_is_refused(gate, chunks, said):
     """Inside the process: over a socket the refusal may meet what is still being sent."""
-    desk = Desk(gate.served, ServiceConfig(max_bytes=1000, body_seconds=60 if said[0] == 413 else 0.05))
+    desk = Desk(gate.served, ServiceConfig(max_bytes=1000))
+    settings = HttpSettings(body_seconds=60 if said[0] == 413 else 0.05, linger_seconds=0.05)
+    entrance = Entrance(settings, Tokens(None), "127.0.0.1:0")
 
     async def ask() -> httpx.Response:
-        transport = httpx.ASGITransport(make_app(desk, Tokens(None)))
-        async with httpx.AsyncClient(transport=transport, base_url="http://service") as http:
-            return await http.post(CHAT, content=chunks())
+        transport = httpx.ASGITransport(make_app(desk, entrance))
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
+            return await http.post(CHAT, content=chunks(), headers={"Content-Type": "application/json"})
 
     assert _code(asyncio.run(ask())) == said
     desk.close()
@@ -308,10 +313,9 @@ _OPENSSL = (
 
 
 @pytest.mark.parametrize("words", [b"", b"POST", b"GET /health HTTP/1.1\r\nHost: x\r\n"])
-def test_a_connection_that_sends_no_whole_head_is_closed(gate, monkeypatch, words):
-    monkeypatch.setattr("saec.web.serving.HEADER_SECONDS", 0.05)
+def test_a_connection_that_sends_no_whole_head_is_closed(gate, words):
     with (
-        running(gate.served) as (where, _),
+        running(gate.served, head_seconds=0.05) as (where, _),
         socket.create_connection(("127.0.0.1", int(where.rpartition(":")[2])), timeout=60) as raw,
     ):
         raw.sendall(words)
@@ -338,7 +342,7 @@ def test_over_tls_and_only_for_who_trusts_the_certificate(gate, pair, tmp_path):
     tokens, token = tmp_path / "tokens", tmp_path / "token"
     tokens.write_text(f"line-1 {digest('secret')}\n")
     token.write_text("secret\n")
-    with running(gate.served, tokens=tokens, cert=cert, key=key) as (where, _):
+    with running(gate.served, tokens=tokens, tls_cert=cert, tls_key=key) as (where, _):
         assert where.startswith("https://")
         remote = RemoteConfig(url=f"{where}/v1", ca_file=str(cert), token_file=str(token), retries=0)
         name, told = introduced(remote, "screws")
@@ -366,15 +370,19 @@ def test_what_cannot_be_served_is_said_before_anything_is_loaded(pair, tmp_path)
     junk.write_text("junk")
     for door, config, said in (
         (Door("0.0.0.0:0"), ServiceConfig(), "outside"),
-        (Door("127.0.0.1:0", cert=cert), ServiceConfig(), "missing"),
-        (Door("127.0.0.1:0", cert=junk, key=key), ServiceConfig(), "cannot be used"),
+        (Door("127.0.0.1:0", http=HttpSettings(tls_cert=cert)), ServiceConfig(), "missing"),
+        (
+            Door("127.0.0.1:0", http=HttpSettings(tls_cert=junk, tls_key=key)),
+            ServiceConfig(),
+            "cannot be used",
+        ),
         (Door("nowhere"), ServiceConfig(), "no address"),
         (Door("127.0.0.1:0"), ServiceConfig(rate=0.0), "out of range"),
         (Door("127.0.0.1:0"), ServiceConfig(queue=0), "out of range"),
     ):
         with pytest.raises(ConfigError, match=said):
             check(door, config)
-    check(Door("127.0.0.1:0", cert=cert, key=key), ServiceConfig())
+    check(Door("127.0.0.1:0", http=HttpSettings(tls_cert=cert, tls_key=key)), ServiceConfig())
 
 
 def test_answers_have_the_form_of_openais(shared):

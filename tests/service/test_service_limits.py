@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saec.service.limits import Rates
 from saec.service.once import Once
 from saec.service.refusals import Refused
+from saec.web.rates import Rates
 
 
 def test_a_second_of_requests_may_come_at_once_then_they_come_at_the_rate():

@@ -9,7 +9,6 @@ from pathlib import Path
 import cv2
 import httpx
 import numpy as np
-import uvicorn
 from pipeline_fakes import FakeCloud, make_line
 
 from saec.config import CloudConfig, Spending
@@ -28,7 +27,8 @@ from saec.station.storage.spool import Spool
 from saec.station.threads import Stopping, Watched
 from saec.verdict import CloudOpinion, CloudQuery, Image
 from saec.web.access import Tokens
-from saec.web.serving import Server, listen
+from saec.web.entrance import Entrance, HttpConfig
+from saec.web.serving import Http, listen
 
 GOOD, UNSURE, DEFECT = 20, 128, 240
 NO_GUARD = Guard(dark=0, bright=255, blur=0, empty=0)
@@ -151,22 +151,20 @@ class Running:
         held.__dict__["engine"] = cloud
         self.station = Station(settings, cloud_for=lambda _: held)
         self.socket = listen(settings.station.listen)
-        self.server = Server(uvicorn.Config(api.make_app(self.station, tokens), log_config=None))
-        self.thread = threading.Thread(target=self.server.run, args=([self.socket],), daemon=True)
+        self.entrance = Entrance(settings.http, tokens, settings.station.listen)
+        config = HttpConfig(api.make_app(self.station, self.entrance), self.entrance)
+        self.http = Http(config, self.entrance.doorway(self.socket))
 
     def __enter__(self) -> Running:
         self.station.start()
-        self.thread.start()
-        host, port = self.socket.getsockname()
-        self.client = httpx.Client(base_url=f"http://{host}:{port}", timeout=30)
+        self.http.start()
+        self.client = httpx.Client(base_url=self.http.where, timeout=30, trust_env=False)
         return self
 
     def __exit__(self, *_: object) -> None:
         self.client.close()
-        self.server.should_exit = True
-        self.thread.join(20)
+        self.http.stop()
         self.station.stop()
-        self.socket.close()
 
     def post(self, data: bytes, *, line: str = "cell", wait: float = 20, **headers: str) -> httpx.Response:
         headers = {"Content-Type": "image/png", **{k.replace("_", "-"): v for k, v in headers.items()}}

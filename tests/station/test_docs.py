@@ -7,6 +7,7 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
+from pairs import make_pair
 from saec.cli.station import command
 from saec.station.settings_file import read_settings
 
@@ -18,6 +19,7 @@ def test_the_settings_of_the_document_are_sound_with_every_section(tmp_path: Pat
     (toml,) = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
     (tmp_path / "lines" / "leather").mkdir(parents=True)
     (tmp_path / "lines" / "leather" / "line.json").write_text("{}")
+    make_pair(tmp_path, "tls")
     whole = re.sub(r"^# (\[\[|\w+ = )", r"\1", toml, flags=re.MULTILINE)
     assert whole != toml
     path = tmp_path / "station.toml"
@@ -26,6 +28,8 @@ def test_the_settings_of_the_document_are_sound_with_every_section(tmp_path: Pat
     assert [source.name for source in settings.source] == ["in", "camera-1", "recording"]
     assert [sink.name for sink in settings.sink] == ["log", "mes", "plc"]
     assert settings.station.tokens_file == tmp_path / "tokens"
+    assert settings.http.tls_key == tmp_path / "tls.key"
+    assert settings.http.plain_http
     path.write_text(toml)
     assert len(read_settings(path).source) == 1
 

@@ -5,15 +5,19 @@ from __future__ import annotations
 import base64
 import json
 import sqlite3
+import ssl
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
+import msgspec
 import pytest
 from pipeline_fakes import FUSED, FakeDetector, make_line
 from station_fakes import DEFECT, GOOD, NO_GUARD, UNSURE, FakeLinkCloud, Running, png
 
+from pairs import make_pair
 from saec import edge
 from saec.pipeline import loading
 from saec.pipeline.loading import Standing
@@ -22,6 +26,7 @@ from saec.station.settings import CameraSource, FileSink, FolderSource, LineSett
 from saec.station.storage import probe
 from saec.station.storage.records import Retention, SpoolLimits
 from saec.web.access import Tokens, digest
+from saec.web.settings import HttpSettings
 
 
 @pytest.fixture(autouse=True)
@@ -122,9 +127,15 @@ def test_bad_requests_are_named(running: Running, change: dict, status: int, wha
 
 
 def test_a_body_that_is_too_large_or_too_slow_is_refused(
-    running: Running, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, cloud: FakeLinkCloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(api, "LARGEST", 1000)
+    short = msgspec.structs.replace(settings, http=HttpSettings(body_seconds=0.2))
+    with Running(short, cloud, Tokens(None)) as running:
+        _check_bodies(running)
+
+
+def _check_bodies(running: Running) -> None:
     assert running.post(b"x" * 1001).status_code == 413
 
     def chunks() -> Iterator[bytes]:
@@ -132,12 +143,11 @@ def test_a_body_that_is_too_large_or_too_slow_is_refused(
 
     headers = {"Content-Type": "image/png"}
     assert running.client.post("/v1/lines/cell/frames", content=chunks(), headers=headers).status_code == 413
-    monkeypatch.setattr(api, "BODY_SECONDS", 0.2)
     release = threading.Event()
 
     def slow() -> Iterator[bytes]:
         yield b"x"
-        release.wait(5)
+        release.wait(1)
         yield b"y"
 
     assert running.client.post("/v1/lines/cell/frames", content=slow(), headers=headers).status_code == 408
@@ -163,8 +173,6 @@ def test_a_path_is_never_answered_by_another_address(running: Running) -> None:
 
 
 def test_a_full_spool_is_said_to_be_full(settings: Settings, cloud: FakeLinkCloud) -> None:
-    import msgspec
-
     full = msgspec.structs.replace(settings, spool=SpoolLimits(free_gigabytes=1e6))
     with Running(full, cloud, Tokens(None)) as running:
         answer = running.post(png(GOOD))
@@ -178,8 +186,6 @@ def test_a_full_spool_is_said_to_be_full(settings: Settings, cloud: FakeLinkClou
 def test_a_refusal_that_a_full_disk_cannot_count_is_counted_later(
     settings: Settings, cloud: FakeLinkCloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import msgspec
-
     tight = msgspec.structs.replace(settings, spool=SpoolLimits(free_gigabytes=1e6))
     with Running(tight, cloud, Tokens(None)) as running:
 
@@ -322,3 +328,46 @@ def test_absent_cameras_and_receivers_fail_neither_health_nor_readiness(
         assert ready.status_code == 200
         assert ready.json()["sources"] == {"cam": "lost"}
         assert ready.json()["sinks"]["gone"]["waiting"] >= 1
+
+
+def test_nothing_is_shown_to_who_has_no_token_and_no_script_is_loaded_from_elsewhere(
+    settings: Settings, cloud: FakeLinkCloud, tmp_path: Path
+) -> None:
+    path = tmp_path / "tokens"
+    path.write_text(f"robot {digest('secret')}\n")
+    bearer = {"Authorization": "Bearer secret"}
+    with Running(settings, cloud, Tokens(path)) as running:
+        for url in ("/docs", "/redoc", "/openapi.json", "/docs/oauth2-redirect", "/metrics", "/"):
+            assert running.client.get(url).status_code == 401
+        assert running.client.get("/docs", headers=bearer).status_code == 404
+        assert "/v1/status" in running.client.get("/openapi.json", headers=bearer).json()["paths"]
+        assert "https://" not in running.client.get("/", headers=bearer).text
+        metrics = running.client.get("/metrics", headers=bearer).text
+        assert 'saec_http_refused_total{reason="no_token"} 6.0' in metrics
+
+
+def test_a_record_is_not_kept_by_browsers_and_another_site_gets_none(running: Running) -> None:
+    id = running.post(png(GOOD)).json()["id"]
+    record = running.client.get(f"/v1/frames/{id}")
+    assert (record.status_code, record.headers["cache-control"]) == (200, "no-store")
+    for headers in (
+        {"Host": "evil.example"},
+        {"Origin": "http://evil.example"},
+        {"Sec-Fetch-Site": "cross-site"},
+    ):
+        for url in (f"/v1/frames/{id}", f"/v1/frames/{id}/image", "/v1/status"):
+            answer = running.client.get(url, headers=headers)
+            assert answer.status_code in (403, 421)
+            assert answer.json()["error"]["remedy"]
+        assert running.post(png(DEFECT), **headers).status_code in (403, 421)
+    assert running.station.spool.depth()["accepted"] == 0
+
+
+def test_a_station_serves_its_page_over_tls(settings: Settings, cloud: FakeLinkCloud, tmp_path: Path) -> None:
+    cert, key = make_pair(tmp_path)
+    secure = msgspec.structs.replace(settings, http=HttpSettings(tls_cert=cert, tls_key=key))
+    with Running(secure, cloud, Tokens(None)) as running:
+        assert running.http.where.startswith("https://")
+        answer = httpx.get(f"{running.http.where}/", verify=ssl.create_default_context(cafile=str(cert)))
+        assert answer.status_code == 200
+        assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]

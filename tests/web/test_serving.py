@@ -72,6 +72,13 @@ def test_work_that_hangs_is_left_when_the_program_is_told_to_stop(monkeypatch: p
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+def test_a_hang_up_ends_nothing() -> None:
+    with Signals() as signals:
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert not signals.wait(0.05)
+        assert not signals.asked
+
+
 def test_work_gives_its_result_or_its_error() -> None:
     def fail() -> str:
         raise ConfigError("no line")

@@ -12,7 +12,16 @@ from saec.config import Arithmetic, CloudConfig, ServiceConfig
 from saec.errors import ConfigError, ExtraError
 
 _MODEL, _SERVICE = CloudConfig(), ServiceConfig()
-_NEEDED = ("torch", "transformers", "peft", "fastapi", "uvicorn", "structlog", "prometheus_client")
+_NEEDED = (
+    "torch",
+    "transformers",
+    "peft",
+    "fastapi",
+    "uvicorn",
+    "structlog",
+    "prometheus_client",
+    "cryptography",
+)
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _COUNT = click.IntRange(min=1)
 _ADAPTER = re.compile(r"([A-Za-z0-9][\w.+-]{0,62})=(.+)")
@@ -37,6 +46,18 @@ _ADAPTER = re.compile(r"([A-Za-z0-9][\w.+-]{0,62})=(.+)")
 @click.option("--tokens-file", type=_FILE, help="Lines NAME SHA256 (`saec station token NAME` makes one).")
 @click.option("--tls-cert", type=_FILE, help="Certificate chain, PEM.")
 @click.option("--tls-key", type=_FILE, help="Its key, PEM.")
+@click.option("--plain-http", is_flag=True, help="Tokens may travel without TLS: a proxy in front ends it.")
+@click.option("--host-name", "hosts", multiple=True, help="A further name by which this machine is asked.")
+@click.option(
+    "--proxy", "proxies", multiple=True, help="Address of a proxy whose X-Forwarded-For is believed."
+)
+@click.option(
+    "--limit",
+    "limits",
+    multiple=True,
+    metavar="NAME=NUMBER",
+    help="A limit of HTTP, such as per_address=64 (docs/service.md).",
+)
 @click.option(
     "--max-delay-ms",
     type=click.FloatRange(min=0),
@@ -80,6 +101,10 @@ def command(
     tokens_file: Path | None,
     tls_cert: Path | None,
     tls_key: Path | None,
+    plain_http: bool,
+    hosts: tuple[str, ...],
+    proxies: tuple[str, ...],
+    limits: tuple[str, ...],
     max_delay_ms: float,
     batch: int,
     queue: int,
@@ -105,6 +130,7 @@ def command(
     from saec.cli.ending import run_to_the_end
     from saec.service.serve import Door, serve
     from saec.web.logs import configure_logs
+    from saec.web.settings import http_settings
 
     configure_logs(log_level)
     config = ServiceConfig(
@@ -115,9 +141,12 @@ def command(
         rate=rate,
         batch_seconds=batch_seconds,
     )
+    http = http_settings(
+        limits, tls_cert=tls_cert, tls_key=tls_key, plain_http=plain_http, hosts=hosts, proxies=proxies
+    )
     run_to_the_end(
         lambda: serve(
-            Door(listen, tokens_file, tls_cert, tls_key),
+            Door(listen, tokens_file, http),
             CloudConfig(model=model, side=side, device=device, dtype=dtype),
             [_named(text) for text in adapters],
             config,

@@ -16,7 +16,16 @@ if TYPE_CHECKING:
     from saec.station.line.versions import VersionStore
     from saec.station.settings import Settings
 
-_NEEDED = ("fastapi", "uvicorn", "httpx", "structlog", "paho", "prometheus_client", "tenacity")
+_NEEDED = (
+    "fastapi",
+    "uvicorn",
+    "httpx",
+    "structlog",
+    "paho",
+    "prometheus_client",
+    "tenacity",
+    "cryptography",
+)
 _CONFIG = click.option(
     "--config",
     "config",

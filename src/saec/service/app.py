@@ -11,16 +11,18 @@ from functools import partial
 from typing import Any
 
 import structlog
-from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException as HttpError
 
 from saec.service.desk import Answer, Desk
 from saec.service.metrics import CONTENT_TYPE
 from saec.service.refusals import Refused, error_body
-from saec.web.access import Tokens
-from saec.web.bodies import read_body
-from saec.web.routes import KEY, asker, probes
+from saec.web.bodies import Bodies
+from saec.web.counting import EntranceCollector
+from saec.web.entrance import Entrance
+from saec.web.guard import Guard, Refusal
+from saec.web.routes import KEY, probes
 
 _CODES = {
     401: "no_token",
@@ -28,6 +30,8 @@ _CODES = {
     405: "method_not_allowed",
     408: "slow_body",
     413: "body_too_large",
+    429: "bytes_held",
+    503: "bytes_held",
 }
 _TOKENIZE_BYTES = 100_000
 _GONE = 499
@@ -36,17 +40,22 @@ _GONE = 499
 log = structlog.get_logger()
 
 
-def make_app(desk: Desk, tokens: Tokens) -> FastAPI:
-    """The application of one service."""
+def make_app(desk: Desk, entrance: Entrance) -> Guard:
+    """The application of one service, behind its entrance."""
     app = FastAPI(title="SAEC cloud", docs_url=None, redoc_url=None, openapi_url=None)
     _explain_errors(app)
-    app.include_router(_routes(desk), dependencies=[Depends(asker(tokens, "Bearer"))])
-    app.include_router(probes(partial(_problems, desk), desk.stuck))
-    return app
+    desk.metrics.register(EntranceCollector(entrance))
+    app.include_router(_routes(desk, entrance.bodies))
+    app.include_router(probes(partial(_problems, desk, entrance), desk.stuck))
+    return Guard(app, entrance, "Bearer", _worded)
 
 
-async def _problems(desk: Desk) -> list[str]:
-    return desk.problems()
+def _worded(refusal: Refusal) -> dict[str, Any]:
+    return error_body(refusal.status, refusal.code, f"{refusal.what}: {refusal.remedy}")
+
+
+async def _problems(desk: Desk, entrance: Entrance) -> list[str]:
+    return [*desk.problems(), *entrance.problems()]
 
 
 def _explain_errors(app: FastAPI) -> None:
@@ -63,14 +72,14 @@ def _explain_errors(app: FastAPI) -> None:
         return JSONResponse(body, error.status_code, error.headers)
 
 
-def _routes(desk: Desk) -> APIRouter:
+def _routes(desk: Desk, bodies: Bodies) -> APIRouter:
     """What asks for a token."""
     router = APIRouter()
 
     @router.post("/v1/chat/completions")
     async def complete(request: Request) -> Response:
         """A chat completion, as far as it is answered (docs/service.md)."""
-        return await _complete(desk, request)
+        return await _complete(desk, bodies, request)
 
     @router.get("/v1/models")
     def models() -> dict[str, Any]:
@@ -86,7 +95,10 @@ def _routes(desk: Desk) -> APIRouter:
     @router.post("/tokenize")
     async def tokenize(request: Request) -> dict[str, Any]:
         """Ids of a text's tokens, as vLLM tells them."""
-        return await desk.tokens(await _body(request, desk, _TOKENIZE_BYTES))
+        _check_kind(request)
+        desk.let_in(request.state.who)
+        async with bodies.read(request, _TOKENIZE_BYTES) as data:
+            return await desk.tokens(data)
 
     @router.get("/metrics")
     def metrics() -> Response:
@@ -97,18 +109,21 @@ def _routes(desk: Desk) -> APIRouter:
     return router
 
 
-async def _body(request: Request, desk: Desk, largest: int) -> bytes:
-    return await read_body(request, largest, seconds=desk.config.body_seconds)
+def _check_kind(request: Request) -> None:
+    """Refuse what a page of another site can have a browser send without being asked (text/plain).
+
+    Raises:
+        Refused: 415, the body is not said to be JSON.
+    """
+    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if kind != "application/json":
+        raise Refused(415, "not_json", f"Content-Type is {kind[:80]!r}", "send application/json")
 
 
-async def _complete(desk: Desk, request: Request) -> Response:
+async def _complete(desk: Desk, bodies: Bodies, request: Request) -> Response:
     """One chat completion, counted and logged, whatever becomes of it."""
     begun, who = time.monotonic(), request.state.who
-    desk.active += 1
-    try:
-        response, status, code = await _outcome(desk, request)
-    finally:
-        desk.active -= 1
+    response, status, code = await _outcome(desk, bodies, request)
     seconds = time.monotonic() - begun
     desk.metrics.request(who, status, code, seconds)
     key = request.headers.get("idempotency-key", "")[:200]
@@ -116,16 +131,16 @@ async def _complete(desk: Desk, request: Request) -> Response:
     return response
 
 
-async def _outcome(desk: Desk, request: Request) -> tuple[Response, int, str]:
+async def _outcome(desk: Desk, bodies: Bodies, request: Request) -> tuple[Response, int, str]:
     """The response, its status, and the word of a refusal."""
     try:
-        answer = await _answer(desk, request)
+        answer = await _answer(desk, bodies, request)
     except Refused as e:
         return JSONResponse(e.body, e.status, e.headers), e.status, e.code
     except HttpError as e:
         code = _CODES.get(e.status_code, "bad_request")
         body = error_body(e.status_code, code, str(e.detail))
-        return JSONResponse(body, e.status_code), e.status_code, code
+        return JSONResponse(body, e.status_code, e.headers), e.status_code, code
     except Exception as e:
         log.exception("the model failed")
         body = error_body(500, "model_failed", f"the model failed: {type(e).__name__}")
@@ -135,23 +150,23 @@ async def _outcome(desk: Desk, request: Request) -> tuple[Response, int, str]:
     return JSONResponse(answer.body), 200, ""
 
 
-async def _answer(desk: Desk, request: Request) -> Answer | None:
+async def _answer(desk: Desk, bodies: Bodies, request: Request) -> Answer | None:
     """The answer, or None when its asker has gone before."""
     who, key = request.state.who, request.headers.get("idempotency-key")
-    desk.let_in()
+    _check_kind(request)
     if key is not None and not KEY.fullmatch(key):
         raise Refused(400, "bad_key", "Idempotency-Key is not 1 to 200 printable characters without spaces")
-    data = await _body(request, desk, desk.config.max_bytes)
-    desk.admit(who)
-    answer = asyncio.ensure_future(desk.answer(data, who, key))
-    gone = asyncio.ensure_future(_gone(request))
-    try:
-        await asyncio.wait({answer, gone}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        gone.cancel()
-        if not answer.done():
-            answer.cancel()
-    return answer.result() if answer.done() else None
+    with desk.place(who):
+        async with bodies.read(request, desk.config.max_bytes) as data:
+            answer = asyncio.ensure_future(desk.answer(data, who, key))
+            gone = asyncio.ensure_future(_gone(request))
+            try:
+                await asyncio.wait({answer, gone}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                gone.cancel()
+                if not answer.done():
+                    answer.cancel()
+            return answer.result() if answer.done() else None
 
 
 async def _gone(request: Request) -> None:

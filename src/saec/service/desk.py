@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import time
+from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +21,6 @@ from saec.config import ServiceConfig
 from saec.decoding import decode
 from saec.errors import AnswerError
 from saec.service.batching import Batcher
-from saec.service.limits import Rates
 from saec.service.metrics import Metrics
 from saec.service.once import Once
 from saec.service.pictures import picture, shown
@@ -26,6 +28,8 @@ from saec.service.questions import Question, read_question
 from saec.service.refusals import Refused
 from saec.service.served import Entry, Group, Said, Served, Work
 from saec.web.alive import Jobs, Living, Stuck, all_stuck
+from saec.web.guard import ANYONE
+from saec.web.rates import Rates
 
 _DECODING = 120.0
 """Seconds within which one of the images that are being decoded and cut is done."""
@@ -50,14 +54,14 @@ class Desk:
 
     Attributes:
         draining: the service stops: what was accepted is finished, nothing more is accepted.
-        active: requests that were accepted and are not answered yet.
         living: what must make progress (``serving`` adds HTTP).
     """
 
     def __init__(self, served: Served, config: ServiceConfig) -> None:
         self.served, self.config = served, config
         self.metrics = Metrics()
-        self.draining, self.active = False, 0
+        self.draining = False
+        self._places: Counter[str] = Counter()
         self._rates = Rates(config.rate)
         self._once: Once[Answer] = Once(config.remembered)
         self._pool = ThreadPoolExecutor(config.decoders, "saec-decode")
@@ -91,30 +95,44 @@ class Desk:
         """Threads without progress, which only a new process can help."""
         return all_stuck(self.living)
 
-    def let_in(self) -> None:
-        """Refuse a request before its body is read, when more are under way than could ever be answered.
+    def let_in(self, who: str) -> None:
+        """Refuse a request by its head alone, before anything of its body is read.
 
         Raises:
-            Refused: 429.
-        """
-        if self.active > 2 * (self.config.queue + self.config.batch):
-            raise self._no_room()
-
-    def admit(self, who: str) -> None:
-        """Refuse a request before its images are decoded; its body has been read, so that it hears why.
-
-        Raises:
-            Refused: 503 when stopping, 429 when there is no room or the station asks too often.
+            Refused: 503 when stopping, 429 when the station asks too often.
         """
         if self.draining:
             raise Refused(503, "stopping", "the service is stopping", "ask another replica", after=1)
-        if self.batcher.full:
-            raise self._no_room()
         wait = self._rates.wait(who, time.monotonic())
         if wait:
             raise Refused(
                 429, "rate_limit", f"{who} asks more than {self.config.rate:g} times a second", after=wait
             )
+
+    @contextlib.contextmanager
+    def place(self, who: str) -> Iterator[None]:
+        """Let a request in and hold its place until it is answered; of all places a token has its share.
+
+        Raises:
+            Refused: as ``let_in``, and 429 when there is no place.
+        """
+        room = self.config.queue + self.config.batch
+        if self.batcher.full or self.active >= 2 * room:
+            raise self._no_room()
+        if who != ANYONE and self._places[who] >= max(1, int(self.config.share * room)):
+            what = f"{self.config.share:.0%} of the service's places are {who}'s"
+            raise Refused(429, "share_taken", what, "ask when one is answered", after=self.batcher.wait)
+        self.let_in(who)
+        self._places[who] += 1
+        try:
+            yield
+        finally:
+            self._places[who] -= 1
+
+    @property
+    def active(self) -> int:
+        """Requests that were let in and are not answered yet."""
+        return self._places.total()
 
     async def answer(self, data: bytes, who: str, key: str | None) -> Answer:
         """The answer to the body of a chat completion.
@@ -138,7 +156,7 @@ class Desk:
         """
         try:
             asked = decode(data, _Tokenize)
-        except (msgspec.DecodeError, UnicodeDecodeError) as e:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
             raise Refused(400, "bad_body", f"the body is no request to tokenize: {e}") from None
         self.entry(asked.model)
         ids = await self._in_pool(self.served.model.tokens_of, asked.prompt)

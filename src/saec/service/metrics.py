@@ -7,6 +7,7 @@ from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST as CONTENT_TYPE
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.registry import Collector
 
 __all__ = ["CONTENT_TYPE", "Metrics"]
 
@@ -42,6 +43,10 @@ class Metrics:
         self._limit = Gauge(
             "saec_cloud_thread_limit_seconds", "That a turn may take.", ["thread"], registry=registry
         )
+
+    def register(self, collector: Collector) -> None:
+        """Show what another part counts as well."""
+        self._registry.register(collector)
 
     def request(self, station: str, status: int, code: str, seconds: float) -> None:
         """One chat completion was answered or refused; ``code`` is "" or the refusal's word."""

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import ssl
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
-import uvicorn
 
 from saec.config import CloudConfig, ServiceConfig
 from saec.errors import ConfigError
@@ -19,12 +17,14 @@ from saec.service.app import make_app
 from saec.service.desk import Desk
 from saec.service.served import Served
 from saec.web.access import Tokens
-from saec.web.addresses import address, is_loopback
-from saec.web.serving import Http, Patience, listen
+from saec.web.entrance import Entrance, HttpConfig
+from saec.web.entrance import check as check_entrance
+from saec.web.serving import Http, listen
+from saec.web.settings import HttpSettings
 from saec.web.starting import Signals, keep_watch, start
 from saec.web.systemd import Systemd
+from saec.web.upkeep import Upkeep
 
-CONNECTIONS = 1000
 _STEP = 0.05
 
 log = structlog.get_logger()
@@ -37,13 +37,12 @@ class Door:
     Attributes:
         listen: "HOST:PORT".
         tokens: file of the stations' tokens; None lets everybody in, on this machine alone.
-        cert, key: PEM files of certificate and key; None serves without TLS.
+        http: certificate, names and limits.
     """
 
     listen: str
     tokens: Path | None = None
-    cert: Path | None = None
-    key: Path | None = None
+    http: HttpSettings = HttpSettings()  # noqa: RUF009  frozen
 
 
 def serve(door: Door, model: CloudConfig, adapters: Sequence[tuple[str, str]], config: ServiceConfig) -> None:
@@ -54,7 +53,7 @@ def serve(door: Door, model: CloudConfig, adapters: Sequence[tuple[str, str]], c
         EndedError: HTTP has ended.
     """
     check(door, config)
-    tokens = Tokens(door.tokens)
+    entrance = Entrance(door.http, Tokens(door.tokens), door.listen)
     with Signals() as signals, contextlib.closing(listen(door.listen)) as bound:
         begun = time.monotonic()
         served = start(signals, lambda: Served.load(model, adapters))
@@ -65,41 +64,29 @@ def serve(door: Door, model: CloudConfig, adapters: Sequence[tuple[str, str]], c
         log.info("loaded", models=list(desk.served.entries), seconds=round(time.monotonic() - begun, 1))
         if (agreement := desk.served.model.agreement) is not None:
             log.info("self-check", found=agreement.text())
-        with serving(desk, tokens, door, bound) as http:
+        with serving(desk, entrance, bound) as http:
             keep_watch(signals, http, desk.stuck, Systemd())
 
 
 @contextlib.contextmanager
-def serving(desk: Desk, tokens: Tokens, door: Door, bound: socket.socket) -> Iterator[Http]:
+def serving(desk: Desk, entrance: Entrance, bound: socket.socket) -> Iterator[Http]:
     """Serve from a thread of its own; at the end what was accepted is finished first.
 
     Raises:
         EndedError: it cannot be served.
     """
-    http = Http(
-        uvicorn.Config(
-            make_app(desk, tokens),
-            log_config=None,
-            access_log=False,
-            timeout_keep_alive=30,
-            timeout_graceful_shutdown=5,
-            limit_concurrency=CONNECTIONS,
-            http=Patience,
-            server_header=False,
-            lifespan="off",
-            ssl_certfile=door.cert,
-            ssl_keyfile=door.key,
-        ),
-        bound,
-    )
+    http = Http(HttpConfig(make_app(desk, entrance), entrance), entrance.doorway(bound))
+    upkeep = Upkeep(entrance, lambda kind, text: None)  # which the log has; the service keeps no alarms
     try:
         http.start()
-        desk.living.append(http)
+        upkeep.start()
+        desk.living += [http, upkeep]
         log.info("listening", address=f"{http.where}/v1")
         yield http
     finally:
         drain(desk)
         http.stop()
+        upkeep.stop()
         desk.close()
         log.info("stopped", unfinished=desk.active)
 
@@ -116,16 +103,9 @@ def check(door: Door, config: ServiceConfig) -> None:
     """What can be said before the model is loaded.
 
     Raises:
-        ConfigError: a setting out of range, an address open to all, or certificates that do not load.
+        ConfigError: a setting out of range, or an address open to all.
     """
-    host, port = address(door.listen)
-    if door.tokens is None and not is_loopback(host):
-        raise ConfigError(
-            f"{host}:{port} can be reached from outside and no token is asked for",
-            "name a tokens file, or listen on 127.0.0.1",
-        )
-    if (door.cert is None) != (door.key is None):
-        raise ConfigError("of certificate and key one is missing", "give both, or neither")
+    check_entrance(door.http, door.listen, tokens=door.tokens is not None)
     least = (
         config.batch,
         config.queue,
@@ -135,12 +115,6 @@ def check(door: Door, config: ServiceConfig) -> None:
         config.decoders,
         config.batch_seconds,
     )
-    if min(least) < 1 or config.max_delay < 0 or (config.rate is not None and config.rate <= 0):
+    wrong = min(least) < 1 or config.max_delay < 0 or (config.rate is not None and config.rate <= 0)
+    if wrong or not 0 < config.share <= 1:
         raise ConfigError("a limit of the service is out of range", "give numbers above 0")
-    if door.cert is not None:
-        try:
-            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(door.cert, door.key)
-        except (OSError, ssl.SSLError) as e:
-            raise ConfigError(
-                f"{door.cert} and {door.key} cannot be used: {e}", "give PEM files of one pair"
-            ) from e

@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 from saec.connecting import shown
 from saec.errors import ConfigError
 from saec.station.settings import FileSink, FolderSource, MqttSink, Settings, WebhookSink
-from saec.web.addresses import address, is_loopback
+from saec.web.addresses import is_loopback
+from saec.web.entrance import check
 
 Fault = tuple[list[str | int], str, str]
 """Where (keys and indices), what, and the remedy."""
@@ -136,13 +137,9 @@ def _key(sink: WebhookSink | MqttSink) -> Iterator[tuple[str, str, str]]:
 
 def _listening(settings: Settings) -> Iterator[Fault]:
     try:
-        host, port = address(settings.station.listen)
+        check(settings.http, settings.station.listen, tokens=settings.station.tokens_file is not None)
     except ConfigError as e:
         yield ["station", "listen"], e.what, e.remedy
-        return
-    if settings.station.tokens_file is None and not is_loopback(host):
-        what = f"{host}:{port} can be reached from outside and no token is asked for"
-        yield ["station", "listen"], what, "name a tokens_file, or listen on 127.0.0.1"
 
 
 def _cloud(settings: Settings) -> Iterator[Fault]:

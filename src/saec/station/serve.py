@@ -6,7 +6,6 @@ import contextlib
 import sys
 
 import structlog
-import uvicorn
 
 from saec.station.http.api import make_app
 from saec.station.line.editions import CloudFor
@@ -14,9 +13,11 @@ from saec.station.opening import open_all
 from saec.station.settings import Settings
 from saec.station.station import Station
 from saec.web.access import Tokens
-from saec.web.serving import Http, Patience, listen
+from saec.web.entrance import Entrance, HttpConfig
+from saec.web.serving import Http, listen
 from saec.web.starting import Signals, keep_watch, start
 from saec.web.systemd import Systemd
+from saec.web.upkeep import Upkeep
 
 _TURN = 0.0005
 """Seconds after which a thread that computes in Python lets another have the interpreter. A look at a frame
@@ -34,21 +35,24 @@ def serve(settings: Settings, *, cloud_for: CloudFor | None = None) -> None:
         EndedError: HTTP has ended; a station that nobody can reach ends as well.
     """
     sys.setswitchinterval(_TURN)
+    entrance = Entrance(settings.http, Tokens(settings.station.tokens_file), settings.station.listen)
     open_all(settings)
-    tokens = Tokens(settings.station.tokens_file)
     with Signals() as signals, contextlib.closing(listen(settings.station.listen)) as bound:
         station = start(signals, lambda: _started(settings, cloud_for))
         if station is None:
             log.warning("told to stop before it had started")
             return
-        http = Http(_http_config(station, tokens), bound)
+        http = Http(HttpConfig(make_app(station, entrance), entrance), entrance.doorway(bound))
+        upkeep = Upkeep(entrance, station.tell)
         try:
             http.start()
-            station.living.append(http)
+            upkeep.start()
+            station.living += [http, upkeep]
             log.info("listening", address=f"{http.where}/")
             keep_watch(signals, http, station.stuck, Systemd())
         finally:
             http.stop()
+            upkeep.stop()
             station.stop()
 
 
@@ -56,16 +60,3 @@ def _started(settings: Settings, cloud_for: CloudFor | None) -> Station:
     station = Station(settings, cloud_for=cloud_for)
     station.start()
     return station
-
-
-def _http_config(station: Station, tokens: Tokens) -> uvicorn.Config:
-    return uvicorn.Config(
-        make_app(station, tokens),
-        http=Patience,
-        log_config=None,
-        access_log=False,
-        timeout_keep_alive=5,
-        timeout_graceful_shutdown=5,
-        limit_concurrency=200,
-        server_header=False,
-    )

@@ -9,6 +9,7 @@ import msgspec
 
 from saec.config import Spend
 from saec.station.storage.records import Retention, SpoolLimits
+from saec.web.settings import HttpSettings
 
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$")]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=1e6)]
@@ -228,6 +229,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     """The whole file."""
 
     station: StationSection = StationSection()
+    http: HttpSettings = HttpSettings()
     line: list[LineSettings]
     source: list[Source] = []
     sink: list[Sink] = []

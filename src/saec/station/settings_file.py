@@ -17,6 +17,7 @@ from saec.errors import ConfigError
 from saec.station.checking import contradictions
 from saec.station.settings import CloudSettings, LineSettings, Settings, StationSection
 from saec.texts import read_text
+from saec.web.settings import HttpSettings
 
 
 def read_settings(path: Path) -> Settings:
@@ -87,10 +88,9 @@ def _line_of(text: str, where: list[str | int]) -> str:
 
 def _remedy(where: list[str | int]) -> str:
     name = next((k for k in reversed(where) if isinstance(k, str)), "")
-    known = {s.__name__: s for s in (StationSection, LineSettings, CloudSettings)}
-    section = {"station": "StationSection", "line": "LineSettings", "cloud": "CloudSettings"}
+    section = {"station": StationSection, "http": HttpSettings, "line": LineSettings, "cloud": CloudSettings}
     if where and isinstance(where[0], str) and name and (kind := section.get(where[0])) is not None:
-        fields = known[kind].__struct_fields__
+        fields = kind.__struct_fields__
         if name not in fields:
             return f"[{where[0]}] knows {', '.join(fields)}"
     if name == "kind":

@@ -247,10 +247,14 @@ class Station:
 
     def _failed(self, name: str, error: BaseException) -> None:
         log.error("thread failed", thread=name, error=repr(error), exc_info=error)
+        self.tell("thread", f"{name}: {error!r}", about=name)
+
+    def tell(self, kind: str, text: str, *, about: str = "") -> None:
+        """Raise an alarm from wherever it is noticed; what fails then is the alarm alone."""
         try:
-            self.spool.alarm("thread", f"{name}: {error!r}", about=name)
+            self.spool.alarm(kind, text, about=about)
         except Exception as e:  # the spool itself is what fails; the log has said so
-            log.error("alarm lost", error=repr(e))
+            log.error("alarm lost", kind=kind, text=text, error=repr(e))
 
     # what is asked of it
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from saec.errors import ConfigError
 from saec.texts import read_text
+from saec.web.stamps import stamp
 
 _LINE = re.compile(r"([A-Za-z0-9][\w.-]{0,62})\s+([0-9a-f]{64})")
 
@@ -24,11 +25,14 @@ def digest(token: str) -> str:
 class Tokens:
     """The tokens of a file: one ``NAME SHA256`` a line, ``#`` begins a comment.
 
-    A file that has become unreadable or wrong keeps the tokens that were read last, and says so once, so that
-    a slip while editing locks nobody out.
+    A file that has become unreadable or wrong keeps the tokens that were read last, and says so, so that a
+    slip while editing locks nobody out.
 
     Args:
         path: of the file; None lets everybody in.
+
+    Attributes:
+        problem: why the file of now is not heeded; "" where it is.
 
     Raises:
         ConfigError: the file cannot be read, or a line is neither.
@@ -36,7 +40,7 @@ class Tokens:
 
     def __init__(self, path: Path | None) -> None:
         self._path, self._lock = path, threading.Lock()
-        self._stamp = self._look()
+        self._stamp = stamp(path)
         self._names = {} if path is None else _read(path)
         self.problem = ""
 
@@ -47,29 +51,23 @@ class Tokens:
 
     def name(self, header: str | None) -> str | None:
         """Whose token an Authorization header holds (Bearer, or the password of Basic); None for nobody's."""
-        token = _token(header)
+        token = token_of(header)
         if token is None:
             return None
-        self._refresh()
+        self.refresh()
         found, hashed = None, digest(token)
         for known, name in self._names.items():
             if hmac.compare_digest(known, hashed):
                 found = name
         return found
 
-    def _look(self) -> tuple[int, int] | None:
-        try:
-            status = self._path.stat() if self._path is not None else None
-        except OSError:
-            return None
-        return None if status is None else (status.st_mtime_ns, status.st_size)
-
-    def _refresh(self) -> None:
+    def refresh(self) -> None:
+        """Read the file again where it is another one now."""
         with self._lock:
-            stamp = self._look()
-            if self._path is None or stamp == self._stamp:
+            now = stamp(self._path)
+            if self._path is None or now == self._stamp:
                 return
-            self._stamp = stamp
+            self._stamp = now
             try:
                 self._names, self.problem = _read(self._path), ""
             except ConfigError as e:
@@ -92,7 +90,8 @@ def _read(path: Path) -> dict[str, str]:
     return names
 
 
-def _token(header: str | None) -> str | None:
+def token_of(header: str | None) -> str | None:
+    """The token in an Authorization header; None where there is none."""
     kind, _, value = (header or "").partition(" ")
     if kind.lower() == "bearer":
         return value.strip() or None

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterable
 
 from saec.errors import ConfigError
+
+LOOPBACK = "this machine"
 
 
 def address(listen: str) -> tuple[str, int]:
@@ -27,3 +30,48 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def neighbour(host: str) -> str:
+    """For whom an address counts: itself, but its /64 network for one of IPv6, and one word for this machine.
+
+    Who has a network of IPv6 has all of its addresses; those that are valid on one cable alone are each
+    somebody's own.
+    """
+    try:
+        ip = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
+        ip = ip.ipv4_mapped
+    if ip.is_loopback:
+        return LOOPBACK
+    if isinstance(ip, ipaddress.IPv4Address) or ip.is_link_local:
+        return str(ip)
+    return str(ipaddress.ip_network((int(ip), 64), strict=False))
+
+
+def networks(texts: Iterable[str]) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    """Addresses and networks by their texts.
+
+    Raises:
+        ConfigError: one is neither.
+    """
+    found = []
+    for text in texts:
+        try:
+            found.append(ipaddress.ip_network(text, strict=False))
+        except ValueError as e:
+            raise ConfigError(f"{text!r} is no address", "give one such as 10.0.0.5 or 10.0.0.0/24") from e
+    return found
+
+
+def among(host: str, known: Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> bool:
+    """Whether an address lies in one of the networks."""
+    try:
+        ip = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
+        ip = ip.ipv4_mapped
+    return any(ip in network for network in known)

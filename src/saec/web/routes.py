@@ -1,4 +1,4 @@
-"""What both HTTP sides answer and ask for alike: whose request it is, and whether the process works."""
+"""What both HTTP sides answer and ask for alike: whether the process works, and what a key may be."""
 
 from __future__ import annotations
 
@@ -7,31 +7,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
-from fastapi import APIRouter, HTTPException, Request
+from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
-from saec.web.access import Tokens
 from saec.web.alive import Stuck
 
 KEY = re.compile(r"[\x21-\x7e]{1,200}")
 """What an Idempotency-Key may be."""
-
-
-def asker(tokens: Tokens, challenge: str) -> Callable[[Request], None]:
-    """A dependency that notes in ``request.state.who`` whose request it is; 401 for nobody's.
-
-    Args:
-        tokens: who may ask.
-        challenge: the WWW-Authenticate header of a 401.
-    """
-
-    def known(request: Request) -> None:
-        name = "anyone" if tokens.open else tokens.name(request.headers.get("authorization"))
-        if name is None:
-            raise HTTPException(401, "a token is needed", {"WWW-Authenticate": challenge})
-        request.state.who = name
-
-    return known
 
 
 def probes(

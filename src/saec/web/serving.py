@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import socket
 import threading
 from collections.abc import Callable
 from typing import Any
 
-import h11
 import structlog
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from saec.errors import ConfigError, EndedError
 from saec.web.addresses import address
 from saec.web.alive import Pulse, Stuck
-
-HEADER_SECONDS = 15.0
-"""A request's head must have arrived by then, or its connection is closed."""
 
 LOOP_SECONDS = 30.0
 """Seconds that the event loop may stand still."""
@@ -30,37 +24,6 @@ _FAREWELL = 8.0
 """Seconds that the server is given to end; it itself gives up what is under way after five."""
 
 log = structlog.get_logger()
-
-
-class Patience(H11Protocol):
-    """HTTP/1.1 that does not wait for ever for the head of a request: uvicorn bounds only the pause between
-    two of them, so that a few hundred silent connections would shut everybody else out."""
-
-    _timer: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self._watch()
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        self._watch()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._unwatch()
-        super().connection_lost(exc)
-
-    def _watch(self) -> None:
-        """Run the timer exactly while a head is awaited."""
-        if self.conn.their_state is not h11.IDLE:
-            self._unwatch()
-        elif self._timer is None:
-            self._timer = self.loop.call_later(HEADER_SECONDS, self.transport.close)
-
-    def _unwatch(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
 
 
 class Server(uvicorn.Server):

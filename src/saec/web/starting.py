@@ -28,7 +28,10 @@ log = structlog.get_logger()
 
 
 class Signals:
-    """SIGTERM and SIGINT within its context, which the main thread enters; a second one ends the process."""
+    """SIGTERM and SIGINT within its context, which the main thread enters; a second one ends the process.
+
+    SIGHUP ends nothing: what may change while a program runs is looked at every second in any case.
+    """
 
     def __init__(self) -> None:
         self._asked = threading.Event()
@@ -37,6 +40,7 @@ class Signals:
     def __enter__(self) -> Signals:
         for number in (signal.SIGTERM, signal.SIGINT):
             self._before[number] = signal.signal(number, self._heed)
+        self._before[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda *_: None)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request, Response
+from fastapi import APIRouter, FastAPI, HTTPException, Query, Request, Response
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 
 from saec.errors import SaecError, SpoolError, SpoolFullError
@@ -27,9 +27,10 @@ from saec.station.station import Station
 from saec.station.storage.records import Held, NewFrame
 from saec.station.transient import is_transient
 from saec.verdict import Verdict
-from saec.web.access import Tokens
-from saec.web.bodies import BODY_SECONDS, read_body
-from saec.web.routes import KEY, asker, probes
+from saec.web.bodies import Bodies
+from saec.web.entrance import Entrance
+from saec.web.guard import Guard, Refusal
+from saec.web.routes import KEY, probes
 
 _KINDS = {
     "image/png": ".png",
@@ -53,21 +54,24 @@ _LAST = 2**63 - 1
 """The largest number that the database holds."""
 
 
-def make_app(station: Station, tokens: Tokens) -> FastAPI:
-    """The application of one station."""
-    app = FastAPI(title="SAEC station", docs_url="/docs", redoc_url=None, redirect_slashes=False)
+def make_app(station: Station, entrance: Entrance) -> Guard:
+    """The application of one station, behind its entrance."""
+    app = FastAPI(title="SAEC station", docs_url=None, redoc_url=None, redirect_slashes=False)
     _explain_errors(app)
-    closed = [Depends(asker(tokens, 'Basic realm="SAEC station"'))]
-    for router in (_intake(station), _frames(station), _overview(station, tokens)):
-        app.include_router(router, dependencies=closed)
-    app.include_router(probes(partial(_problems, station), station.stuck, station.states))
-    return app
+    for router in (_intake(station, entrance.bodies), _frames(station), _overview(station, entrance)):
+        app.include_router(router)
+    app.include_router(probes(partial(_problems, station, entrance), station.stuck, station.states))
+    return Guard(app, entrance, 'Basic realm="SAEC station"', _worded)
 
 
-async def _problems(station: Station) -> list[str]:
+def _worded(refusal: Refusal) -> dict[str, Any]:
+    return {"error": {"message": refusal.what, "remedy": refusal.remedy, "code": refusal.code}}
+
+
+async def _problems(station: Station, entrance: Entrance) -> list[str]:
     """Why the station is not ready, the spool's state now among it."""
     spool = await station.probe.problem()
-    return [*station.problems(), *filter(None, [spool])]
+    return [*station.problems(), *filter(None, [spool]), *entrance.problems()]
 
 
 def _explain_errors(app: FastAPI) -> None:
@@ -95,7 +99,7 @@ def _explain_errors(app: FastAPI) -> None:
         return JSONResponse({"error": {"message": error.detail}}, error.status_code, error.headers)
 
 
-def _intake(station: Station) -> APIRouter:
+def _intake(station: Station, bodies: Bodies) -> APIRouter:
     """Frames in."""
     router = APIRouter()
     pool = ThreadPoolExecutor(_AT_ONCE, "saec-intake")
@@ -115,13 +119,14 @@ def _intake(station: Station) -> APIRouter:
         if line not in station.runners:
             raise HTTPException(404, f"no line {line[:80]!r}")
         suffix = _suffix(request)
-        data = await read_body(request, LARGEST, seconds=BODY_SECONDS)
-        if not data:
-            raise HTTPException(400, "the body is empty: send the image file")
-        begun = time.perf_counter()
-        frame = _new_frame(request, line, suffix, data)
-        take = asyncio.get_running_loop().run_in_executor
-        accepted = await take(pool, station.accept, frame, data, begun)
+        async with bodies.read(request, LARGEST) as data:
+            if not data:
+                raise HTTPException(400, "the body is empty: send the image file")
+            begun = time.perf_counter()
+            frame = _new_frame(request, line, suffix, data)
+            take = asyncio.get_running_loop().run_in_executor
+            accepted = await take(pool, station.accept, frame, data, begun)
+        del data
         answer: dict[str, Any] = {"id": accepted.id, "duplicate": accepted.duplicate}
         if wait:
             answer["verdict"] = await _verdict(station, accepted.seq, wait)
@@ -195,7 +200,7 @@ def _frames(station: Station) -> APIRouter:
     return router
 
 
-def _overview(station: Station, tokens: Tokens) -> APIRouter:
+def _overview(station: Station, entrance: Entrance) -> APIRouter:
     """How the station does: alarms, status, metrics, and the page that shows them."""
     router = APIRouter()
 
@@ -208,11 +213,12 @@ def _overview(station: Station, tokens: Tokens) -> APIRouter:
 
     @router.get("/v1/status")
     def get_status() -> dict[str, Any]:
-        return {**station.status(), "problems": station.problems(), "tokens": tokens.problem}
+        problems = [*station.problems(), *entrance.problems()]
+        return {**station.status(), "problems": problems, "tokens": entrance.tokens.problem}
 
     @router.get("/metrics")
     def get_metrics() -> Response:
-        return Response(metrics_text(station), media_type=CONTENT_TYPE)
+        return Response(metrics_text(station, entrance), media_type=CONTENT_TYPE)
 
     @router.get("/", response_class=HTMLResponse)
     def get_page() -> HTMLResponse:

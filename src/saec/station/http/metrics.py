@@ -11,6 +11,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from saec.station.station import Station
+from saec.web.counting import EntranceCollector
+from saec.web.entrance import Entrance
 
 __all__ = ["CONTENT_TYPE", "metrics_text"]
 
@@ -56,10 +58,11 @@ class _StationCollector(Collector):
         yield from (threads, stuck, turn, limit, failures, sources)
 
 
-def metrics_text(station: Station) -> bytes:
+def metrics_text(station: Station, entrance: Entrance) -> bytes:
     """The exposition of everything."""
     registry = CollectorRegistry()
     registry.register(_StationCollector(station))
+    registry.register(EntranceCollector(entrance))
     return generate_latest(registry)
 
 

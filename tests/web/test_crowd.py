@@ -1,0 +1,238 @@
+"""So many connections for each address; who asks for nothing gives way; health is always answered."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from web_fakes import HOST, head_of, served, status, tokens_file, until_closed, wait_until
+
+from pairs import make_pair
+from saec.errors import ConfigError
+from saec.web.addresses import LOOPBACK, among, neighbour, networks
+from saec.web.crowd import Crowd, Seat
+from saec.web.settings import HttpSettings
+
+
+class Guest:
+    def __init__(self, *, idle: bool) -> None:
+        self.idle, self.left = idle, False
+
+    def leave(self) -> None:
+        self.left = True
+
+
+def crowd(**settings: object) -> Crowd:
+    ticks = iter(range(10**6))
+    return Crowd(HttpSettings(**settings), clock=lambda: next(ticks))  # type: ignore[arg-type]
+
+
+def enter(crowd: Crowd, host: str, *, idle: bool) -> Seat | None:
+    seat = crowd.enter(host)
+    if seat is not None:
+        seat.guest = Guest(idle=idle)
+    return seat
+
+
+@pytest.mark.parametrize(
+    ("host", "counts_for"),
+    [
+        ("10.0.0.5", "10.0.0.5"),
+        ("127.0.0.1", LOOPBACK),
+        ("127.8.8.8", LOOPBACK),
+        ("::1", LOOPBACK),
+        ("::ffff:10.0.0.5", "10.0.0.5"),
+        ("::ffff:127.0.0.1", LOOPBACK),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2:ffff::1", "2001:db8:1:2::/64"),
+        ("fe80::1", "fe80::1"),
+        ("fe80::1%eth0", "fe80::1%eth0"),
+        ("", ""),
+        ("testclient", "testclient"),
+    ],
+)
+def test_for_whom_an_address_counts(host: str, counts_for: str) -> None:
+    assert neighbour(host) == counts_for
+
+
+def test_networks_are_addresses_or_named_as_none() -> None:
+    known = networks(["10.0.0.0/24", "::1", "192.168.1.7"])
+    assert [among(h, known) for h in ("10.0.0.9", "::ffff:10.0.0.9", "192.168.1.7", "::1")] == [True] * 4
+    assert [among(h, known) for h in ("10.0.1.9", "x", "")] == [False] * 3
+    with pytest.raises(ConfigError, match="'proxy' is no address"):
+        networks(["proxy"])
+
+
+def test_an_address_over_its_share_gives_up_its_own_oldest_idle_connection() -> None:
+    people = crowd(per_address=2, connections=10)
+    first, busy = enter(people, "10.0.0.1", idle=True), enter(people, "10.0.0.1", idle=False)
+    other = enter(people, "10.0.0.2", idle=True)
+    third = enter(people, "10.0.0.1", idle=False)
+    assert third is not None
+    assert not third.reserve
+    assert first.guest.left  # type: ignore[union-attr]
+    assert not other.guest.left  # type: ignore[union-attr]
+    assert not busy.guest.left  # type: ignore[union-attr]
+    fourth = enter(people, "10.0.0.1", idle=False)
+    assert fourth is not None
+    assert fourth.reserve
+
+
+def test_who_never_asked_gives_way_before_who_was_answered() -> None:
+    people = crowd(per_address=2)
+    robot, silent = enter(people, "10.0.0.1", idle=True), enter(people, "10.0.0.1", idle=True)
+    robot.served = True  # type: ignore[union-attr]
+    enter(people, "10.0.0.1", idle=True)
+    assert silent.guest.left  # type: ignore[union-attr]
+    assert not robot.guest.left  # type: ignore[union-attr]
+
+
+def test_when_all_seats_are_taken_the_address_with_most_gives_one_up() -> None:
+    people = crowd(per_address=10, connections=4)
+    many = [enter(people, "10.0.0.1", idle=True) for _ in range(3)]
+    few = enter(people, "10.0.0.2", idle=True)
+    assert not enter(people, "10.0.0.3", idle=True).reserve  # type: ignore[union-attr]
+    assert [seat.guest.left for seat in many] == [True, False, False]  # type: ignore[union-attr]
+    assert not few.guest.left  # type: ignore[union-attr]
+
+
+def test_a_proxy_has_any_number() -> None:
+    people = crowd(per_address=1, connections=50, proxies=("10.0.0.0/24",))
+    assert not any(enter(people, "10.0.0.9", idle=False).reserve for _ in range(50))  # type: ignore[union-attr]
+
+
+HOSTS = st.sampled_from(["10.0.0.1", "10.0.0.2", "127.0.0.1", "2001:db8::1"])
+
+
+@given(st.lists(st.tuples(HOSTS, st.booleans(), st.booleans())))
+def test_the_bounds_hold_whoever_comes_and_goes(events: list[tuple[str, bool, bool]]) -> None:
+    people = crowd(per_address=2, per_loopback=3, connections=5, reserve=2)
+    inside: list[Seat] = []
+    for host, idle, leaves in events:
+        if leaves and inside:
+            people.leave(inside.pop(0))
+        seat = enter(people, host, idle=idle)
+        if seat is not None:
+            inside.append(seat)
+        each = Counter(seat.who for seat in people.seats if not seat.reserve)
+        assert all(count <= (3 if who == LOOPBACK else 2) for who, count in each.items())
+        assert sum(each.values()) <= 5
+        assert sum(seat.reserve for seat in people.seats) <= 2
+        assert people._each == each
+    for seat in inside:
+        people.leave(seat)
+        people.leave(seat)
+    assert not people.seats
+    assert not people._each
+    assert people._reserved == 0
+
+
+def test_connections_that_say_nothing_shut_nobody_out() -> None:
+    with served(per_loopback=10, connections=20) as site, contextlib.ExitStack() as held:
+        silent = [held.enter_context(site.connect()) for _ in range(60)]
+        assert status(site.get("/")) == 200
+        assert site.connections <= 10 + 32
+        assert any(raw.recv(1) == b"" for raw in silent[:1])  # the oldest gave way
+
+
+def test_health_is_answered_where_all_seats_are_busy(tmp_path: Path) -> None:
+    with served(per_loopback=4, reserve=3) as site, contextlib.ExitStack() as held:
+        for _ in range(4):
+            raw = held.enter_context(site.connect())
+            raw.sendall(f"GET /wait HTTP/1.1\r\n{HOST}\r\n".encode())
+            assert site.app.entered.acquire(timeout=60)
+        for path, answer in (("/health", 200), ("/ready", 200), ("/metrics", 200), ("/", 503)):
+            said = site.get(path)
+            assert status(said) == answer
+        assert b"etry-" in said
+        assert b"busy" in said
+        for _ in range(9):  # silent ones in the reserve give way to those who ask
+            held.enter_context(site.connect())
+        assert status(site.get("/health")) == 200
+        site.app.release.set()
+        wait_until(lambda: status(site.get("/")) == 200)
+
+
+def test_a_connection_that_has_ended_has_no_seat() -> None:
+    with served() as site:
+        for _ in range(3):
+            assert status(site.get("/")) == 200
+            site.say(b"nonsense\r\n\r\n")
+        with site.connect() as raw:
+            raw.sendall(f"GET / HTTP/1.1\r\n{HOST}\r\n".encode())
+            head_of(raw)
+            assert site.connections >= 1
+        wait_until(lambda: site.connections == 0)
+        assert not site.entrance.crowd.by_file
+
+
+def test_a_handshake_that_does_not_end_is_closed(tmp_path: Path) -> None:
+    cert, key = make_pair(tmp_path)
+    with served(tls_cert=cert, tls_key=key, head_seconds=0.1) as site, site.connect() as raw:
+        wait_until(lambda: site.connections == 1)
+        assert until_closed(raw) == b""
+        wait_until(lambda: site.connections == 0)
+
+
+def test_requests_of_one_token_at_once_are_bounded_and_others_are_answered(tmp_path: Path) -> None:
+    tokens = tokens_file(tmp_path, "a", "b")
+    with served(tokens, per_token=2) as site, contextlib.ExitStack() as held:
+        for _ in range(2):
+            raw = held.enter_context(site.connect())
+            raw.sendall(f"GET /wait HTTP/1.1\r\n{HOST}Authorization: Bearer a\r\n\r\n".encode())
+            assert site.app.entered.acquire(timeout=60)
+        refused = site.get("/", "Authorization: Bearer a")
+        assert status(refused) == 429
+        assert b"retry-after: 1" in refused.lower()
+        assert status(site.get("/", "Authorization: Bearer b")) == 200
+        site.app.release.set()
+        wait_until(lambda: status(site.get("/", "Authorization: Bearer a")) == 200)
+
+
+def test_a_body_that_lingers_holds_no_place(tmp_path: Path) -> None:
+    with served(tokens_file(tmp_path, "a"), per_token=1, linger_seconds=60) as site, site.connect() as raw:
+        long = f"Content-Length: 1000\r\nAuthorization: Bearer a\r\n{HOST}\r\n"
+        raw.sendall(f"POST /deaf HTTP/1.1\r\n{long}".encode())
+        assert status(head_of(raw)) == 200
+        assert status(site.get("/", "Authorization: Bearer a")) == 200
+
+
+def test_slow_bodies_of_one_token_take_its_share_and_not_the_others(tmp_path: Path) -> None:
+    with (
+        served(tokens_file(tmp_path, "a", "b"), megabytes=10, share=0.5, linger_seconds=0.1) as site,
+        contextlib.ExitStack() as held,
+    ):
+        length = f"Content-Length: {1 << 20}\r\n{HOST}"
+        slow = f"POST / HTTP/1.1\r\nAuthorization: Bearer a\r\n{length}\r\n".encode()
+        raws = [held.enter_context(site.connect()) for _ in range(5)]
+        for raw in raws:
+            raw.sendall(slow)
+        wait_until(lambda: site.entrance.bodies.held == 5 << 20)
+        assert status(site.say(slow.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))) == 429
+        good = f"POST / HTTP/1.1\r\nAuthorization: Bearer b\r\nConnection: close\r\n{length}\r\n"
+        assert status(site.say(good.encode() + bytes(1 << 20))) == 200
+        for raw in raws:
+            raw.close()
+        wait_until(lambda: site.entrance.bodies.held == 0)
+
+
+def test_no_handle_left_ends_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    import errno
+
+    with served() as site:
+        real, left = socket.socket.accept, [1]
+
+        def accept(self: socket.socket) -> object:
+            if left[0]:
+                left[0] -= 1
+                raise OSError(errno.EMFILE, "too many open files")
+            return real(self)
+
+        monkeypatch.setattr(socket.socket, "accept", accept)
+        assert status(site.get("/")) == 200
+        assert left == [0]
