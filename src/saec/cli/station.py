@@ -9,7 +9,9 @@ import click
 
 from saec.cli import quarantine
 from saec.cli.letters import command as letters
+from saec.cli.station_backup import backup, restore
 from saec.cli.station_repair import repair
+from saec.cli.station_support import support
 from saec.errors import ConfigError, ExtraError
 
 if TYPE_CHECKING:
@@ -204,4 +206,5 @@ def _number(version: str) -> int:
     return int(digits)
 
 
-command.add_command(repair)
+for part in (backup, repair, restore, support):
+    command.add_command(part)

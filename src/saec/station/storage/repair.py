@@ -13,9 +13,11 @@ from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
+from saec.decoding import decode
 from saec.errors import SpoolError
 from saec.pipeline.waiting import Pending
 from saec.station.storage.aside import Aside
@@ -229,9 +231,9 @@ def _leave_out_numbers(into: sqlite3.Connection, now: float) -> None:
         begin_after(into, table, unheard_of(now) if last is None else last + _GAP)
 
 
-def _decodes(blob: object, kind: type) -> bool:
+def _decodes(blob: Any, kind: Any) -> bool:
     try:
-        msgspec.json.decode(blob, type=kind)  # type: ignore[call-overload]
+        decode(blob, kind)
     except (msgspec.DecodeError, TypeError, UnicodeDecodeError):
         return False
     return True

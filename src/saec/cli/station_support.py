@@ -1,0 +1,49 @@
+"""saec station support: one file for who helps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("support")
+@click.option(
+    "--config",
+    "config",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    required=True,
+    help="The settings file (docs/station.md).",
+)
+@click.option(
+    "--log",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="File that the station's log goes to; by default systemd's journal is asked.",
+)
+@click.option(
+    "--token-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="File with a token of the station, to have its status and metrics.",
+)
+@click.argument("target", type=click.Path(dir_okay=False, path_type=Path), default="saec-support.zip")
+def support(config: Path, log: Path | None, token_file: Path | None, target: Path) -> None:
+    """Pack versions, settings, alarms, metrics, status and log into the zip file TARGET.
+
+    No image goes in, and no secret: no token, no password, no path or query of an address.
+    """
+    from saec.cli.station import read_config
+    from saec.errors import ConfigError
+    from saec.station.support import pack_support
+    from saec.texts import read_secret
+
+    token = None if token_file is None else read_secret(token_file, "token")
+    settings = read_config(config)
+    try:
+        missing = pack_support(config, settings, target, log=log, token=token)
+    except FileExistsError as e:
+        raise ConfigError(f"{target} exists", "name another file") from e
+    for sentence in missing:
+        click.echo(f"not in it: {sentence}", err=True)
+    click.echo(
+        f"{target} holds no image and no secret that the settings name; look into it before you send it"
+    )

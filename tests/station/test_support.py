@@ -1,0 +1,130 @@
+"""What is packed for who helps says how the station does, and holds no secret and no image."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from processes import saec, serving
+from saec.station.settings_file import read_settings
+from saec.station.storage.records import NewFrame, SpoolLimits
+from saec.station.storage.spool import Spool
+from saec.station.support import pack_support
+
+SETTINGS = """
+[station]
+name = "cell-3"
+listen = "127.0.0.1:{port}"
+tokens_file = "tokens"
+
+[[line]]
+name = "gears"
+profile = "{profile}"
+
+[[source]]
+kind = "camera"
+name = "left"
+line = "gears"
+address = "rtsp://admin:cam%20pass@127.0.0.1:1/user=root_password=hunter22_channel=1"
+
+[[sink]]
+kind = "webhook"
+name = "mes"
+url = "https://robot:pa55word@127.0.0.1:1/hooks/T0KENinTHEpath99?key=t0ps3cret"
+
+[[sink]]
+kind = "mqtt"
+name = "plc"
+host = "127.0.0.1"
+user = "station-user"
+password_file = "plc-password"
+tls = true
+
+[cloud]
+url = "http://127.0.0.1:1/v1"
+model = "small"
+token_file = "mes-token"
+
+[spool]
+free_gigabytes = 0
+"""
+SECRETS = (
+    *("admin:", "cam%20pass", "cam pass", "hunter22", "robot:", "pa55word", "T0KENinTHEpath99", "t0ps3cret"),
+    *("mes-s3cret-token", "plc-s3cret-password", "station-user"),
+)
+
+
+@pytest.fixture
+def config(tmp_path: Path, gear_line: Path) -> Path:
+    path = tmp_path / "station.toml"
+    (tmp_path / "tokens").write_text(f"robot {'ab12' * 16}\n")
+    (tmp_path / "mes-token").write_text("mes-s3cret-token\n")
+    (tmp_path / "plc-password").write_text("plc-s3cret-password\n")
+    path.write_text(SETTINGS.format(port=1, profile=gear_line))
+    return path
+
+
+def packed(target: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(target) as held:
+        return {name: held.read(name) for name in held.namelist()}
+
+
+def test_no_secret_and_no_image_is_packed(config: Path, gears: Path, tmp_path: Path) -> None:
+    picture = next(gears.glob("test/good/*.png")).read_bytes()
+    spool = Spool(tmp_path / "station-data", ("mes",), SpoolLimits(free_gigabytes=0))
+    spool.accept(NewFrame(line="gears", source="s", key="a", suffix=".png", captured=1.0), picture)
+    spool.alarm(
+        "sink", "mes: https://robot:pa55word@127.0.0.1/hooks/T0KENinTHEpath99?key=t0ps3cret: mes-s3cret-token"
+    )
+    log = tmp_path / "station.log"
+    log.write_text("begin\n" + "\n".join(SECRETS[1:]) + "\nplc-s3cret-password\nend\n")
+    target = tmp_path / "support.zip"
+    pack_support(config, read_settings(config), target, log=log)
+    spool.close()
+    parts = packed(target)
+    for name, data in parts.items():
+        assert not [secret for secret in (*SECRETS, "ab12" * 16) if secret.encode() in data], name
+        assert b"PNG" not in data
+        assert picture[40:60] not in data
+    assert parts["log.txt"].startswith(b"begin")
+    assert parts["log.txt"].endswith(b"end\n")
+    (alarm,) = json.loads(parts["alarms.json"])
+    assert (alarm["kind"], alarm["count"]) == ("sink", 1)
+    versions = json.loads(parts["versions.json"])
+    assert {"saec", "python", "system", "sqlite"} <= versions.keys()
+    assert "numpy" in versions["packages"]
+    assert json.loads(parts["spool.json"])["waiting"] == {"gears": 1}
+    settings = json.loads(parts["settings.json"])
+    assert settings["sink"][0]["url"] == "https://***@127.0.0.1:1"
+    assert b"ready.json" in parts["missing.txt"]  # it does not run
+
+
+def test_a_station_that_runs_is_asked(config: Path, tmp_path: Path) -> None:
+    shown, line = (
+        text.split(": ", 1)[1] for text in saec("station", "token", "help").stdout.strip().splitlines()
+    )
+    (tmp_path / "tokens").write_text(line + "\n")
+    (tmp_path / "mine").write_text(shown)
+    text = config.read_text()
+    config.write_text(text[: text.index("[[source]]")] + "[spool]\nfree_gigabytes = 0\n")
+    from test_alive import free_port
+
+    config.write_text(config.read_text().replace("127.0.0.1:1", f"127.0.0.1:{free_port()}"))
+    with serving("station", "--config", config, cwd=tmp_path):
+        asked = saec(
+            *("station", "support", "--config", config, "--token-file", tmp_path / "mine"),
+            *("--log", tmp_path / "station.log", tmp_path / "s.zip"),
+        )
+    assert asked.returncode == 0, asked.stderr
+    parts = packed(tmp_path / "s.zip")
+    assert parts["missing.txt"] == b""
+    assert json.loads(parts["status.json"])["station"] == "cell-3"
+    assert b"saec_uptime_seconds" in parts["metrics.txt"]
+    assert json.loads(parts["ready.json"])["ready"] is True
+    assert not [name for name, data in parts.items() if shown.encode() in data]
+    again = saec("station", "support", "--config", config, tmp_path / "s.zip")
+    assert again.returncode == 2
+    assert "exists" in again.stderr
