@@ -1,9 +1,9 @@
 """Verdicts on their way out: one courier a sink, who offers again, waits, or gives a verdict up.
 
 - The other side is away or overloaded: everything waits, in order, with longer pauses. Nothing is given up.
-- It refuses a verdict: that one is offered ``attempts`` times. Then later ones are offered. Once another was
-  taken since this one was first refused, it is this verdict that is refused: it becomes a dead letter. While
-  none is taken, it is the settings (a token, an address) or the receiver: everything waits.
+- It refuses a verdict: that one is offered ``attempts`` times. Then later ones are offered. When one of them
+  is taken, the refused one is offered once more, and is a dead letter where it is refused again. While none
+  is taken, it is the settings (a token, an address) or the receiver: everything waits.
 """
 
 from __future__ import annotations
@@ -33,12 +33,10 @@ _REFUSED, _REFUSED_ALIKE = 0.2, 0.02
 """Seconds before a verdict that was refused is offered for the second time, doubled each time; the second
 where it is refused as the last dead letter was, so that a product unknown to a receiver holds nobody up."""
 
-_REMEMBERED = 10_000
-"""Verdicts of which it is known that they were refused before another was taken."""
-
 _MOST = 100
-_PROBES = 3
-"""Later verdicts that are offered in one turn to see whether the receiver takes any."""
+_PROBES, _WAKE = 3, 5.0
+"""Later verdicts that are offered in one turn to see whether the receiver takes any; and seconds after which
+those that have come meanwhile cut a longer rest short."""
 
 _MARKED = 20
 _MARK_SECONDS = 0.2
@@ -106,11 +104,9 @@ class Courier:
         self._unmarked: list[int] = []  # taken, and not yet marked on the disk
         self._singly = 0  # up to this of the outbox they are offered one by one
         self._head, self._refusals = 0, 0  # the verdict that is refused, and how often it was
-        self._taken = 0  # how many were, since the start
-        self._first_refused: dict[int, int] = {}  # of the outbox -> how many were taken before that
         self._buried = ""  # why the last dead letter was refused
-        self._probed = 0  # later verdicts have been offered up to this one
-        self._lonely_until = 0.0  # what is refused is alone, and rests until then or until another comes
+        self._newest, self._walked = 0, 0  # later verdicts were offered up to here: the new, and all in turn
+        self._probed_at, self._rest_until = -_WAKE, 0.0
         self._state, self._error, self._pause = "new", "", _FIRST
         self._stuck_since: float | None = None
         self._told: set[str] = set()
@@ -125,7 +121,7 @@ class Courier:
         self._mark()
         self._look()
         waiting = self._outbox.waiting(self.name, _MOST)
-        if not waiting or self._rests_alone(waiting[0]):
+        if not waiting or self._rests(waiting[0]):
             return _IDLE
         failure = self._offer(waiting, stop)
         if failure is None:
@@ -165,13 +161,10 @@ class Courier:
                 log.error("sink failed oddly", sink=self.name, error=repr(e), exc_info=e)
             return _Failure(piece, e)
         self._unmarked += [delivery.n for delivery in piece]
-        self._taken += len(piece)
-        for delivery in piece:
-            self._first_refused.pop(delivery.n, None)
         if self._state != "up":
             log.info("sink takes verdicts", sink=self.name)
         self._state, self._error, self._pause = "up", "", _FIRST
-        self._stuck_since, self._told, self._lonely_until = None, set(), 0.0
+        self._stuck_since, self._told, self._rest_until = None, set(), 0.0
         return None
 
     def _mark(self) -> None:
@@ -197,61 +190,69 @@ class Courier:
             return 0.0
         head = failure.piece[0]
         if head.n != self._head:
-            self._head, self._refusals, self._probed = head.n, 0, max(self._probed, head.n)
+            self._head, self._refusals = head.n, 0
         self._refusals += 1
-        self._remember(head)
         if self._refusals < self._s.attempts:
             first = _REFUSED_ALIKE if failure.text == self._buried else _REFUSED
             pause = min(first * 2.0 ** min(self._refusals - 1, 30), _LONGEST)
             self._note("refusing", failure, pause)
             return pause
         self._note("refusing", failure, self._pause)
-        if self._taken > self._first_refused.get(head.n, self._taken):
-            self._bury(head, failure)
-            return 0.0
         return self._probe(head, failure)
 
-    def _remember(self, refused: Delivery) -> None:
-        if len(self._first_refused) < _REMEMBERED:
-            self._first_refused.setdefault(refused.n, self._taken)
-
     def _probe(self, head: Delivery, failure: _Failure) -> float:
-        """Offer later verdicts: where one is taken, the head becomes a dead letter."""
-        later = self._later(head, max(head.n, self._probed))
-        if not later and self._probed > head.n:  # at the end: from the head on again
-            later = self._later(head, head.n)
+        """Offer later verdicts: where one is taken, it is the head alone that is refused."""
+        later = self._candidates(head)
         for delivery in later:
+            self._probed_at = self._steady()
             refusal = self._bring([delivery])
             if refusal is None:
-                self._bury(head, failure)
                 self._mark()
-                return 0.0
+                return self._settle(head)
             if refusal.away:
                 return self._be_away(refusal)
-            self._remember(delivery)
-            self._probed = delivery.n
+            self._newest, self._walked = max(self._newest, delivery.n), delivery.n
         words = (
             "refuses every verdict that it was offered" if later else "refuses the only verdict that waits"
         )
-        pause, self._pause = self._pause, min(2 * self._pause, _LONGEST)
-        if not later:
-            self._lonely_until = self._steady() + pause
+        self._rest_until = self._steady() + self._pause
+        self._pause = min(2 * self._pause, _LONGEST)
         self._alarm(failure, f"{words}: {failure.text}; nothing is given up, {self._backlog.waiting} wait")
-        return pause if later else _IDLE
+        return _IDLE
 
-    def _later(self, head: Delivery, after: int, most: int = _PROBES) -> list[Delivery]:
+    def _settle(self, head: Delivery) -> float:
+        """The receiver takes verdicts: the refused one is offered for the last time."""
+        last = self._bring([head])
+        if last is None:
+            return 0.0
+        if last.away:
+            return self._be_away(last)
+        self._outbox.failed([head.n], last.text)
+        self._bury(head, last)
+        return 0.0
+
+    def _candidates(self, head: Delivery) -> list[Delivery]:
+        """Later verdicts to offer: those that have come since the last time, else all, a few in each turn."""
+        return (
+            self._later(max(head.n, self._newest))
+            or self._later(max(head.n, self._walked))
+            or self._later(head.n)
+        )
+
+    def _later(self, after: int, most: int = _PROBES) -> list[Delivery]:
         """What may be offered out of turn: of each frame the first that waits, so that no frame's final
         verdict comes before its provisional one."""
-        return self._outbox.waiting(self.name, most, after=after, beside=head.n)
+        return self._outbox.waiting(self.name, most, after=after, firsts=True)
 
-    def _rests_alone(self, head: Delivery) -> bool:
-        """Whether a verdict that is refused is still the only one, and its pause is not over."""
-        resting = head.n == self._head and self._steady() < self._lonely_until
-        return resting and not self._later(head, head.n, 1)
+    def _rests(self, head: Delivery) -> bool:
+        """Whether a verdict that is refused rests still, as do those behind it."""
+        now = self._steady()
+        if head.n != self._head or now >= self._rest_until:
+            return False
+        return now - self._probed_at < _WAKE or not self._later(max(head.n, self._newest), 1)
 
     def _bury(self, head: Delivery, failure: _Failure) -> None:
         self._outbox.bury(head.n)
-        self._first_refused.pop(head.n, None)
         self._head, self._refusals, self._buried = 0, 0, failure.text
         frame = head.verdict.id
         log.error("dead letter", sink=self.name, frame=frame, state=head.state, error=failure.text)

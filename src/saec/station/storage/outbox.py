@@ -45,27 +45,21 @@ class Outbox:
 
     # what a sink is offered
 
-    def waiting(
-        self, sink: str, most: int = 100, *, after: int = 0, beside: int | None = None
-    ) -> list[Delivery]:
+    def waiting(self, sink: str, most: int = 100, *, after: int = 0, firsts: bool = False) -> list[Delivery]:
         """What a sink has still to take, oldest first; no dead letters.
 
         Args:
             after: those behind it in n.
-            beside: of each frame only the first that waits, this one of the outbox not counted.
+            firsts: of each frame only the first that waits, which may so be offered out of turn.
         """
-        values: list[Any] = [sink, after]
-        first = ""
-        if beside is not None:
-            values.append(beside)
-            first = (
-                "AND NOT EXISTS (SELECT 1 FROM outbox AS o WHERE o.seq = outbox.seq AND o.sink = outbox.sink "
-                "AND o.n < outbox.n AND o.n <> ? AND o.dead IS NULL) "
-            )
+        first = (
+            "AND NOT EXISTS (SELECT 1 FROM outbox AS o WHERE o.seq = outbox.seq AND o.sink = outbox.sink "
+            "AND o.n < outbox.n AND o.dead IS NULL)"
+        )
         rows = self._rows(
             f"SELECT n, sink, attempts, act, outbox.state, verdict {_JOINED} "
-            f"WHERE sink = ? AND dead IS NULL AND n > ? {first}ORDER BY n LIMIT ?",
-            (*values, most),
+            f"WHERE sink = ? AND dead IS NULL AND n > ? {first if firsts else ''} ORDER BY n LIMIT ?",
+            (sink, after, most),
         )
         return [
             Delivery(n, sink, attempts, bool(act), state, verdict)
