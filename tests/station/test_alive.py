@@ -79,7 +79,9 @@ def test_a_start_that_hangs_heeds_a_signal(tmp_path: Path, number: signal.Signal
         assert "told to stop" in "".join(e["event"] for e in events(process))
 
 
-def test_a_hanging_edge_fails_health_and_the_watchdog_and_does_not_hold_up_the_end(tmp_path: Path) -> None:
+def test_a_hang_fails_health_and_watchdog_is_put_down_to_its_frame_and_holds_no_end_up(
+    tmp_path: Path,
+) -> None:
     name = str(tmp_path / "notify")
     with (
         closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as systemd,
@@ -102,10 +104,20 @@ def test_a_hanging_edge_fails_health_and_the_watchdog_and_does_not_hold_up_the_e
         stuck = {thread["thread"]: thread for thread in health.json()["threads"]}
         assert "edge-cell has made no turn" in stuck["edge-cell"]["what"]
         assert "edge-cell" in " ".join(ready.json()["problems"])
-        process.send_signal(signal.SIGTERM)
-        while heard[-1] != b"STOPPING=1":
-            heard.append(systemd.recv(1000))
+        process.send_signal(signal.SIGABRT)  # as systemd's watchdog does
         first = next(i for i, words in enumerate(heard) if b"edge-cell has made" in words)
         assert b"WATCHDOG=1" not in heard[first:]
+        assert process.stderr is not None
+        assert "in inspect" in process.stderr.read()  # where the thread hangs
+        assert process.wait(60) == -signal.SIGABRT
+    with station(tmp_path / "a", 0, "edge") as process:
+        log, seen = events(process), []
+        while not any(e["event"] == "listening" for e in seen):
+            seen.append(next(log))
+        (suspect,) = [e for e in seen if e["event"] == "suspect"]
+        assert suspect["counted"]
+        assert process.stdout is not None
+        assert process.stdout.readline() == "hanging\n"  # it is tried again, alone, when no other frame waits
+        process.send_signal(signal.SIGTERM)
         assert "edge-cell" in next(e["hanging"] for e in log if e["event"] == "station stopped")
         assert process.wait(60) == 0

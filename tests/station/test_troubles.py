@@ -257,6 +257,19 @@ def test_a_damaged_file_of_what_was_touched_names_nobody(
     assert touched.Touched(path, boot="here").left is None
 
 
+def test_a_frame_over_which_an_edge_hangs_is_the_cause_unless_it_comes_back(tmp_path: Path) -> None:
+    file = touched.Touched(tmp_path / "cell", boot="here")
+    file.blame()
+    assert touched.Touched(tmp_path / "cell", boot="here").left is None
+    for _ in range(2):
+        file.begin(12)
+        assert touched.Touched(tmp_path / "cell", boot="here").left == touched.Touch(12, alone=False)
+        file.blame()
+        assert touched.Touched(tmp_path / "cell", boot="here").left == touched.Touch(12, alone=True)
+        file.end()
+        assert touched.Touched(tmp_path / "cell", boot="here").left is None
+
+
 # of the machine
 
 

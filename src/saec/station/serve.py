@@ -49,7 +49,7 @@ def serve(settings: Settings, *, cloud_for: CloudFor | None = None) -> None:
             upkeep.start()
             station.living += [http, upkeep]
             log.info("listening", address=f"{http.where}/")
-            keep_watch(signals, http, station.stuck, Systemd())
+            keep_watch(signals, http, station.watch, Systemd())
         finally:
             http.stop()
             upkeep.stop()

@@ -7,6 +7,7 @@ import sqlite3
 import threading
 import time
 from collections import Counter
+from collections.abc import Collection
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -41,6 +42,9 @@ _IDENTIFY = 15.0
 _STOP = 12.0
 """Seconds that all threads together are given to end; the unit's TimeoutStopSec allows for this, the end of
 HTTP before it and the closing after it."""
+
+_SLOW = 5.0
+"""Seconds that a probe of the spool is under way after which it is the disk that hangs."""
 
 _CLOSE = 5.0
 """Seconds that sinks and spool are given to close."""
@@ -176,17 +180,21 @@ class Station:
         (log.error if hanging else log.info)("station stopped", hanging=hanging)
 
     def _close(self) -> None:
-        self._close_decoders()
-        for runner in self.runners.values():
-            runner.close()
+        """What a thread that hangs may still use is left to it: the process ends soon."""
+        left = {thread.name for thread in self.threads if thread.alive}
+        self._close_decoders(left)
+        for name, runner in self.runners.items():
+            if f"edge-{name}" not in left:
+                runner.close()
         for sink in self.sinks.values():
             sink.close()
         self.spool.close()
 
-    def _close_decoders(self) -> None:
+    def _close_decoders(self, left: Collection[str] = ()) -> None:
         """After the threads, so that no frame is found guilty of an end that was wanted."""
-        for decoder in self._decoders.values():
-            decoder.close()
+        for name, decoder in self._decoders.items():
+            if name not in left:
+                decoder.close()
         self._spares.close()
 
     # frames in
@@ -290,6 +298,16 @@ class Station:
     def stuck(self) -> list[Stuck]:
         """Threads without progress, which only a new process can help. Never waits."""
         return all_stuck(self.living)
+
+    def watch(self) -> list[Stuck]:
+        """The same, for who ends the process where a thread is stuck: a frame over which an edge hangs is
+        noted as the cause, unless it is the disk that hangs."""
+        found = self.stuck()
+        names = {one.thread for one in found}
+        for name, runner in self.runners.items():
+            if f"edge-{name}" in names and self.probe.under_way < _SLOW:
+                runner.blame()
+        return found
 
     def problems(self) -> list[str]:
         """Why the station is not ready, one sentence each; nothing when it is. Never waits.

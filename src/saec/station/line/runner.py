@@ -176,6 +176,10 @@ class LineRunner:
         """A frame is to be judged again after its quarantine; the line no longer acts on it."""
         self._arrivals.add_late(seq)
 
+    def blame(self) -> None:
+        """The edge hangs: if the process is ended for that, the frame that it is at work on was the cause."""
+        self._touched.blame()
+
     def close(self) -> None:
         """Let go of its files; its threads have ended."""
         self._touched.close()

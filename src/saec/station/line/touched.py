@@ -19,7 +19,7 @@ class Touch:
     """A frame that was at work when a process died.
 
     Attributes:
-        alone: no other frame was under way in that process.
+        alone: no other frame was under way in that process, or it is this one that hung.
     """
 
     seq: int
@@ -27,7 +27,7 @@ class Touch:
 
 
 class Touched:
-    """The file of one line; for one thread.
+    """The file of one line; for one thread, but for ``blame``.
 
     Args:
         path: of the file; made where it is missing.
@@ -46,14 +46,27 @@ class Touched:
         self._boot = _BOOT.read_text().strip() if boot is None else boot
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self.left = self._read()
+        self._seq: int | None = None
+        self._blamed: int | None = None
 
     def begin(self, seq: int, *, alone: bool = False) -> None:
         """The frame is touched from now on."""
+        self._seq, self._blamed = seq, None
         self._write(f"{seq} {int(alone)} {self._boot}")
 
     def end(self) -> None:
         """No frame is touched any more."""
+        self._seq = None
         self._write("")
+
+    def blame(self) -> None:
+        """It hangs: if the process is ended for that, it is put down to the frame that is touched.
+
+        For another thread: the one at work is what hangs. Should it come back, ``end`` takes this back.
+        """
+        if (seq := self._seq) is not None and seq != self._blamed:
+            self._blamed = seq
+            self._write(f"{seq} 1 {self._boot}")
 
     def close(self) -> None:
         os.close(self._file)

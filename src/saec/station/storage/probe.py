@@ -42,6 +42,7 @@ class Probe:
         self._next: Future[str] | None = None
         self._last, self._at = "", -_UNASKED
         self._n = 0
+        self._begun: float | None = None
 
     def ask(self) -> Future[str]:
         """What is wrong with the spool, or "": the last probe's answer where it is fresh, else the next's."""
@@ -63,6 +64,12 @@ class Probe:
         except TimeoutError:
             return f"the spool has not answered for {self._clock() - self._at:.0f} s: look at the disk"
 
+    @property
+    def under_way(self) -> float:
+        """Seconds that a probe has been under way; 0 where none is."""
+        begun = self._begun
+        return 0.0 if begun is None else self._clock() - begun
+
     def run(self, stopping: Stopping) -> None:
         while not stopping.is_set():
             if self._asked.wait(_SPACE / 2) or self._clock() - self._at >= _UNASKED:
@@ -72,7 +79,9 @@ class Probe:
     def look(self) -> None:
         """Probe now."""
         self._asked.clear()
+        self._begun = self._clock()
         found = self._look()
+        self._begun = None
         if found and found != self._last:
             log.error("spool does not work", error=found)
         with self._lock:
