@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
-from station_fakes import GOOD, png
+from station_fakes import DEFECT, GOOD, png
 
 PROGRAM = Path(__file__).with_name("station_program.py")
 
@@ -121,3 +122,85 @@ def test_a_hang_fails_health_and_watchdog_is_put_down_to_its_frame_and_holds_no_
         process.send_signal(signal.SIGTERM)
         assert "edge-cell" in next(e["hanging"] for e in log if e["event"] == "station stopped")
         assert process.wait(60) == 0
+
+
+class Supervisor:
+    """What systemd does: ends a station by SIGABRT that has not fed the watchdog, and begins it again."""
+
+    SILENCE = 4.0
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self.folder, self.port, self.starts = folder, port, 0
+        self.over = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Supervisor:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.over.set()
+        self._thread.join(60)
+
+    def _run(self) -> None:
+        name = str(self.folder / "notify")
+        with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as systemd:
+            systemd.bind(name)
+            while not self.over.is_set():
+                self.starts += 1
+                with station(self.folder / "a", self.port, "edge", NOTIFY_SOCKET=name) as process:
+                    drain = threading.Thread(target=process.communicate, daemon=True)
+                    drain.start()
+                    self._wait_ready(systemd)
+                    self._wait_silent(systemd)
+                    process.send_signal(signal.SIGABRT)
+                    drain.join(30)
+
+    def _wait_ready(self, systemd: socket.socket) -> None:
+        systemd.settimeout(60)
+        while systemd.recv(1000) != b"READY=1":
+            pass
+
+    def _wait_silent(self, systemd: socket.socket) -> None:
+        systemd.settimeout(0.2)
+        silent = 0.0
+        while silent < self.SILENCE and not self.over.is_set():
+            try:
+                silent = 0.0 if systemd.recv(1000) == b"WATCHDOG=1" else silent
+            except TimeoutError:
+                silent += 0.2
+
+
+@pytest.mark.acceptance
+@pytest.mark.timeout(300)
+def test_a_frame_that_hangs_each_time_is_in_quarantine_after_three_ends_and_the_others_are_judged(
+    tmp_path: Path,
+) -> None:
+    port = free_port()
+    where, tick = f"http://127.0.0.1:{port}/", threading.Event()
+    with Supervisor(tmp_path, port) as systemd, httpx.Client(base_url=where, trust_env=False) as client:
+
+        def ask(method: str, path: str, **how: Any) -> Any:
+            """Until it is answered, whatever ends meanwhile; a frame's key makes that safe."""
+            while True:
+                try:
+                    answer = client.request(method, path, timeout=5, **how)
+                    answer.raise_for_status()
+                    return answer.json()
+                except httpx.HTTPError:
+                    tick.wait(0.1)
+
+        ids = []
+        for key, image in enumerate([png(GOOD), png(GOOD, blue=77), png(GOOD), png(DEFECT)]):
+            headers = {"Content-Type": "image/png", "Idempotency-Key": str(key)}
+            ids.append(ask("POST", "v1/lines/cell/frames", content=image, headers=headers)["id"])
+        finals = {}
+        while len(finals) < 4:
+            records = [ask("GET", f"v1/frames/{id}") for id in ids]
+            finals = {r["id"]: r["verdicts"]["final"] for r in records if "final" in r["verdicts"]}
+            tick.wait(0.1)
+        assert [finals[id]["label"] for id in ids] == [0, None, 0, 1]
+        assert "quarantine" in finals[ids[1]]["error"]["message"]
+        assert "quarantined" in [alarm["kind"] for alarm in ask("GET", "v1/alarms")]
+        assert systemd.starts == 4
+        assert ask("GET", "health") == {"status": "ok"}
