@@ -82,7 +82,8 @@ def test_the_ksdd2_holdout_leaves_train_goods_to_fit_on(tmp_path: Path) -> None:
         for i in range(goods + defects):
             path = tmp_path / "raw" / split / f"{number}.png"
             _image(path, number - 10000)
-            mask = np.full((6, 6), 255 * (i >= goods), np.uint8)
+            mask = np.zeros((6, 6), np.uint8)
+            mask[2:4, 2:4] = 255 * (i >= goods)
             cv2.imwrite(str(path.with_name(f"{number}_GT.png")), mask)
             number += 1
     (found,) = bench_sets(Given(ksdd2=tmp_path / "raw"), 2025, tmp_path / "work")

@@ -90,7 +90,7 @@ def test_masks_give_pixel_figures(tmp_path: Path, fakes: FakeCloud) -> None:
     assert figures["pro"] is not None
 
 
-@pytest.mark.parametrize("what", ["inverted", "of another size", "no image"])
+@pytest.mark.parametrize("what", ["inverted", "of another size", "no image", "of a good"])
 def test_masks_that_are_not_understood_are_in_no_figure(
     tmp_path: Path, fakes: FakeCloud, capsys: pytest.CaptureFixture[str], what: str
 ) -> None:

@@ -91,7 +91,7 @@ def command(
     saec calibrate lines/bottle mvtec/bottle --alpha 0.05 --stand-ins 60
     """
     from saec.data.dataset import open_dataset
-    from saec.data.files import find_images
+    from saec.data.layouts.plain import find_pictures
     from saec.data.parts import PartIds
     from saec.line import LineProfile
     from saec.pipeline.calibrating import Wish, recalibrate
@@ -106,8 +106,8 @@ def command(
         profile,
         wish,
         created=now(),
-        goods=find_images(goods) if goods else (),
-        defects=find_images(defects) if defects else (),
+        goods=find_pictures(goods) if goods else (),
+        defects=find_pictures(defects) if defects else (),
         dataset=open_dataset(dataset, layout=layout) if dataset else None,
         parts=PartIds(parts_pattern, parts_csv) if parts_pattern or parts_csv else None,
         cloud=opened,

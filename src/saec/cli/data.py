@@ -57,9 +57,7 @@ def _link_option(default: bool) -> Callable[[F], F]:
 
 @command.command()
 @click.argument("folder", type=FILE)
-@click.option(
-    "--layout", default="auto", show_default=True, help="mvtec, folders, ksdd2, visa, images or auto."
-)
+@click.option("--layout", default="auto", show_default=True, help="Layout of the data set; see docs/data.md.")
 @_parts_options
 @click.option(
     "--bits", type=click.IntRange(8, 16), default=16, show_default=True, help="Bits of 16-bit images."
@@ -278,6 +276,8 @@ def _describe(checked: Checked) -> str:
         f"{split} " + ", ".join(f"{n} {kind}" for kind, n in sorted(kinds.items()))
         for split, kinds in sorted(checked.counts.items(), reverse=True)
     )
+    for number, word in ((checked.masks, "masks"), (checked.boxes, "boxes without outlines")):
+        counts += f"; {number} {word}" if number else ""
     lines = [f"{checked.name} ({checked.layout}): {counts or 'nothing read'}"]
     for (level, code), group in groupby(checked.faults, key=lambda f: (f.level, f.code)):
         faults = list(group)

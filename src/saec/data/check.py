@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saec.data import check_set
-from saec.data.check_set import Fault, Seen
+from saec.data.check_set import Seen
 from saec.data.dataset import Dataset, categories, open_dataset
+from saec.data.faults import Fault
 from saec.data.images import decode_native, read_bytes
 from saec.data.items import Item
 from saec.data.masks import MaskError, mask_pixels
@@ -25,13 +26,21 @@ from saec.verdict import DEFECT, GOOD
 
 
 class Checked(msgspec.Struct, frozen=True):
-    """One data set's check: ``counts`` is split -> kind -> number of images, faults are errors first."""
+    """One data set's check.
+
+    Attributes:
+        counts: split -> kind -> number of images.
+        faults: errors first.
+        masks: images whose defect's pixels are known; ``boxes`` those that only have boxes about it.
+    """
 
     name: str
     root: str
     layout: str
     counts: dict[str, dict[str, int]]
     faults: list[Fault]
+    masks: int = 0
+    boxes: int = 0
 
     def count(self, level: Literal["error", "warning"]) -> int:
         return sum(f.level == level for f in self.faults)
@@ -55,9 +64,16 @@ def check_root(
         near: also look for near-duplicates across roles.
         progress: wraps the walk over the images, for a progress bar.
     """
-    for folder in [root] if layout == "images" else categories(root):
+    try:
+        folders = [root] if layout == "images" else categories(root)
+    except SaecError as e:
+        yield Checked(
+            root.name, str(root), layout, {}, [Fault("error", "layout", [str(root)], e.what, e.remedy)]
+        )
+        return
+    for folder in folders:
         try:
-            data = open_dataset(folder, layout=layout, parts=parts)
+            data = open_dataset(folder, layout=layout, parts=parts, strict=False)
         except SaecError as e:
             fault = Fault("error", "layout", [str(folder)], e.what, e.remedy)
             yield Checked(folder.name, str(folder), layout, {}, [fault])
@@ -73,7 +89,7 @@ def check_dataset(
     progress: Progress = silent,
 ) -> Checked:
     """Check one data set. Images are held one at a time; of each, a hash, a size and a thumbnail are kept."""
-    faults: list[Fault] = []
+    faults: list[Fault] = list(data.faults)
     seen: list[Seen] = []
     for item in progress(data.items, len(data.items)):
         record, found = examine(item, thumbnail=near)
@@ -87,7 +103,9 @@ def check_dataset(
         kinds[item.kind or "unlabelled"] = kinds.get(item.kind or "unlabelled", 0) + 1
     faults = [_relative(f, data.root) for f in faults]
     faults.sort(key=lambda f: (f.level, f.code))  # "error" sorts before "warning"
-    return Checked(data.name, str(data.root), data.layout, counts, faults)
+    known = [item.mask for item in data.items if item.mask is not None and item.label == DEFECT]
+    boxes = sum(mask.boxes for mask in known)
+    return Checked(data.name, str(data.root), data.layout, counts, faults, len(known) - boxes, boxes)
 
 
 def examine(item: Item, *, thumbnail: bool = False) -> tuple[Seen | None, list[Fault]]:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Literal
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from saec.data import layouts
 from saec.data.dataset import Dataset
-from saec.data.files import find_images, subfolders
+from saec.data.faults import Fault
+from saec.data.files import find_images
 from saec.data.items import Item
+from saec.data.layouts import LAYOUTS
+from saec.data.layouts.tree import class_folders
 from saec.verdict import DEFECT, GOOD
 
 ODD_ASPECT = 1.1
@@ -23,16 +24,6 @@ ODD_AREA = 1.5
 """An image is odd when its number of pixels is this far from the median, as a factor."""
 NEAR = 0.25
 """A hold-out image is a near-duplicate when it is this much nearer to a train image than is usual."""
-
-
-class Fault(msgspec.Struct, frozen=True):
-    """One fault: the files that it concerns, what is wrong and what to do."""
-
-    level: Literal["error", "warning"]
-    code: str
-    paths: list[str]
-    message: str
-    remedy: str
 
 
 class Seen(msgspec.Struct, frozen=True):
@@ -96,12 +87,11 @@ def empty_classes(data: Dataset) -> Iterator[Fault]:
     """Class folders without images, a train split without goods, a hold-out without one of the classes."""
     root = str(data.root)
     if data.layout in ("mvtec", "folders"):
-        for folder in layouts.split_folders(data.root).values() or [data.root]:
-            for sub in subfolders(folder):
-                if not find_images(sub) and sub.name != layouts.GROUND_TRUTH:
-                    yield Fault(
-                        "error", "empty-class", [str(sub)], "no image in this class", "fill or remove it"
-                    )
+        for _, folder in class_folders(data.root):
+            if not find_images(folder):
+                yield Fault(
+                    "error", "empty-class", [str(folder)], "no image in this class", "fill or remove it"
+                )
     if data.layout == "images":
         return
     if not data.select("train", GOOD):
@@ -155,24 +145,14 @@ def significant_bits(seen: list[Seen], bits: int) -> Iterator[Fault]:
 
 
 def strays(data: Dataset) -> Iterator[Fault]:
-    """Images that the layout passes over, and masks that belong to no image."""
-    used = {p for i in data.items for p in (i.path, *(i.mask.paths if i.mask else ()))}
-    if data.layout == "visa":
-        return  # its table names the images; folders hold those of other tables, too
-    truth = data.root / layouts.GROUND_TRUTH
+    """Images that the layout passes over, where no table says which images there are."""
+    if LAYOUTS[data.layout].listed:
+        return
+    used = {p for i in data.items for p in (i.path, *(i.mask.paths if i.mask else ()))} | data.aside
     for path in find_images(data.root):
-        if path in used or (data.layout == "ksdd2" and _masks_a_good(path, used)):
-            continue
-        if path.is_relative_to(truth) or path.stem.endswith("_GT"):
-            remedy = "restore the image or remove the mask"
-            yield Fault("warning", "mask-orphan", [str(path)], "a mask without its image", remedy)
-        else:
+        if path not in used:
             remedy = "move it into a class folder, or remove it"
             yield Fault("warning", "ignored", [str(path)], f"no image of the layout {data.layout}", remedy)
-
-
-def _masks_a_good(path: Path, used: set[Path]) -> bool:
-    return path.stem.endswith("_GT") and path.with_name(layouts.mask_stem(path) + path.suffix) in used
 
 
 def near_duplicates(seen: list[Seen]) -> Iterator[Fault]:

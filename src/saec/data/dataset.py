@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 
 from saec.data import layouts
+from saec.data.faults import Fault
 from saec.data.files import subfolders
 from saec.data.items import Item, Split
+from saec.data.layouts.contract import Choice, Reading, Saturation
 from saec.data.parts import PartIds
 from saec.errors import DataError
 
-__all__ = ["LAYOUTS", "Dataset", "Item", "Layout", "Split", "categories", "open_dataset"]
+__all__ = ["LAYOUTS", "Dataset", "Item", "Split", "categories", "open_dataset"]
 
-Layout = Literal["mvtec", "folders", "ksdd2", "visa", "images"]
-
-_READERS: dict[str, Callable[[Path], list[Item]]] = {
-    "mvtec": layouts.read_tree,
-    "folders": layouts.read_tree,
-    "ksdd2": layouts.read_ksdd2,
-    "visa": layouts.read_visa,
-    "images": layouts.read_images,
-}
-LAYOUTS = ("auto", *_READERS)
+LAYOUTS = ("auto", *layouts.LAYOUTS)
 
 
 class Dataset(msgspec.Struct, frozen=True):
@@ -36,12 +27,18 @@ class Dataset(msgspec.Struct, frozen=True):
         root: where it lies.
         layout: how it lies there.
         items: every image, sorted by split and path.
+        aside: files that are understood and are no images of a role: masks of goods, for example.
+        faults: what the layout could not read as it was meant.
+        saturations: of MVTec LOCO.
     """
 
     name: str
     root: Path
     layout: str
     items: list[Item]
+    aside: frozenset[Path] = frozenset()
+    faults: list[Fault] = []
+    saturations: tuple[Saturation, ...] = ()
 
     def select(self, split: str | tuple[str, ...] | None = None, label: int | None = None) -> list[Item]:
         """The items of one or several splits and of one label; None takes all."""
@@ -59,54 +56,75 @@ class Dataset(msgspec.Struct, frozen=True):
         return self.select(split) if split is not None else []
 
 
-def open_dataset(root: str | Path, *, layout: str = "auto", parts: PartIds | None = None) -> Dataset:
-    """Read a data set; no image is decoded, but for KolektorSDD2's masks.
+def open_dataset(
+    root: str | Path, *, layout: str = "auto", parts: PartIds | None = None, strict: bool = True
+) -> Dataset:
+    """Read a data set; files are decoded only where masks alone tell goods from defects or from images.
 
     Args:
         root: its folder; with the layout "images" also a single file.
-        layout: one of ``LAYOUTS``; "auto" finds it out.
-        parts: where part and lot ids come from; without it they are unknown.
+        layout: one of ``LAYOUTS``; "auto" finds it out. A colon and keys pick one of several readings, as in
+            ``folders:good=NAME``; see `Choice`.
+        parts: where part and lot ids come from; without it they are unknown, but where the layout says them.
+        strict: what cannot be read as it was meant is an error, and not only a fault in ``faults``.
 
     Raises:
-        DataError: nothing there, or not of any layout; says what was seen and what is expected.
+        DataError: nothing there, not of any layout, or two readings; says what was seen and what is expected.
     """
     root = Path(root)
     if not root.exists():
         raise DataError(f"{root}: no such folder", "check the path")
-    if layout not in LAYOUTS:
-        raise DataError(f"layout {layout!r} is unknown", f"one of {', '.join(LAYOUTS)}")
-    chosen = _detect(root) if layout == "auto" else layout
-    items = _READERS[chosen](root)
-    if not items:
+    choice = Choice.parse(layout)
+    if choice.name not in LAYOUTS:
+        raise DataError(f"layout {choice.name!r} is unknown", f"one of {', '.join(LAYOUTS)}")
+    chosen = _detect(root) if choice.name == "auto" else choice.name
+    reading = layouts.LAYOUTS[chosen].read(root, choice)
+    if not reading.items:
         raise DataError(
-            f"{root}: no images for the layout {chosen}; {layouts.describe(root)}", layouts.EXPECTED
+            f"{root}: no images for the layout {chosen}; {layouts.describe(root)}", layouts.expected()
         )
+    if strict:
+        _refuse(reading)
+    items = reading.items
     if parts is not None:
         items = [msgspec.structs.replace(i, part=p, lot=lot) for i in items for p, lot in [parts.of(i.path)]]
-    return Dataset(root.resolve().name, root, chosen, items)
+    name = root.resolve().name
+    return Dataset(name, root, chosen, items, reading.aside, reading.faults, reading.saturations)
+
+
+def _refuse(reading: Reading) -> None:
+    errors = [fault for fault in reading.faults if fault.level == "error"]
+    if errors:
+        more = f" (and {len(errors) - 1} more faults; `saec data check` lists all)" if len(errors) > 1 else ""
+        raise DataError(f"{errors[0].paths[0]}: {errors[0].message}{more}", errors[0].remedy)
 
 
 def _detect(root: Path) -> str:
     found = layouts.detect(root)
     if found is not None:
         return found
-    inner = [f.name for f in categories(root) if f != root]
+    inner = [f for f in categories(root) if f != root]
     if inner:
+        names = ", ".join(f.name for f in inner[:8])
         raise DataError(
-            f"{root} holds {len(inner)} data sets: {', '.join(inner[:8])}{', ...' if len(inner) > 8 else ''}",
-            f"name one, for example {root / inner[0]}",
+            f"{root} holds {len(inner)} data sets: {names}{', ...' if len(inner) > 8 else ''}",
+            f"name one, for example {inner[0]}",
         )
     if layouts.split_folders(root):
-        raise DataError(f"{root}: no layout that is known; {layouts.describe(root)}", layouts.EXPECTED)
+        raise DataError(f"{root}: no layout that is known; {layouts.describe(root)}", layouts.expected())
     return "images"
 
 
 def categories(root: str | Path) -> list[Path]:
-    """The data sets under a root, for example every category of MVTec AD; a data set itself gives [root]."""
+    """The data sets under a root, for example every category of MVTec AD; a data set itself gives [root].
+
+    Raises:
+        DataError: a folder that reads as two layouts.
+    """
     root = Path(root)
-    table = layouts.visa_csv(root)
-    if table is not None and table.parent.parent == root:
-        return [root / name for name in layouts.visa_objects(table)]
+    for layout in layouts.LAYOUTS.values():
+        if sets := layout.sets(root):
+            return sets
     if layouts.detect(root) is not None:
         return [root]
     return [f for f in subfolders(root) if layouts.detect(f) is not None] or [root]

@@ -34,10 +34,17 @@ def is_picture(name: str) -> bool:
 
 
 def subfolders(root: Path) -> list[Path]:
-    """The folders in a folder, sorted, without those that are passed over."""
-    if not root.is_dir():
-        return []
-    return sorted(p for p in root.iterdir() if not passed_over(p.name) and p.is_dir())
+    """The folders in a folder, sorted, without those that are passed over.
+
+    Raises:
+        DataError: a folder that cannot be listed.
+    """
+    try:
+        if not root.is_dir():
+            return []
+        return sorted(p for p in root.iterdir() if not passed_over(p.name) and p.is_dir())
+    except OSError as e:
+        raise DataError(f"{root}: {e.strerror or e}", "check the folder's permissions") from e
 
 
 def find_images(root: str | Path) -> list[Path]:

@@ -98,8 +98,17 @@ def plain_name(folder: str) -> str:
 
 
 def is_good_name(folder: str) -> bool:
-    return plain_name(folder) in GOOD_NAMES
+    return _class_name(folder) in GOOD_NAMES
 
 
 def is_defect_name(folder: str) -> bool:
-    return plain_name(folder) in DEFECT_NAMES
+    return _class_name(folder) in DEFECT_NAMES
+
+
+def _class_name(folder: str) -> str:
+    """A plain name without a word that only says what lies there, as ``images`` or ``dir``."""
+    plain = plain_name(folder)
+    return plain if plain in GOOD_NAMES | DEFECT_NAMES else _HOLDERS.sub("", plain)
+
+
+_HOLDERS = re.compile(r"(?<=.)(?:dir|folder|images?|imgs?|pictures?|photos?|samples?|parts?)$")

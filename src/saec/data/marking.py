@@ -45,11 +45,13 @@ class Marks:
         where: H x W, True on the defect.
         doubt: why this may not be what was meant, as a sentence without a full stop; "" where it is sure.
         remedy: what to do about the doubt.
+        inverted: the doubt is whether it marks the ground instead.
     """
 
     where: Bits
     doubt: str = ""
     remedy: str = ""
+    inverted: bool = False
 
 
 def find_marks(
@@ -153,7 +155,9 @@ def _checked(marks: Marks) -> Marks:
     """The same, in doubt where it marks what looks like the ground."""
     if marks.doubt or not _covers(marks.where):
         return marks
-    return Marks(marks.where, f"this mask covers {marks.where.mean():.0%} of the image", _INVERT)
+    return Marks(
+        marks.where, f"this mask covers {marks.where.mean():.0%} of the image", _INVERT, inverted=True
+    )
 
 
 def _covers(where: Bits) -> bool:

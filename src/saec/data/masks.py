@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from saec.data.images import read_marks
+from saec.data.images import decode_native, read_bytes, read_marks
 from saec.data.items import Mask, Outline, Runs
-from saec.data.marking import Marks
-from saec.errors import DataError
+from saec.data.marking import FEW, Marks
+from saec.errors import DataError, ImageError
+
+FLAT = 0.9
+"""Share of pixels, black or brightest, from which a file with many levels looks like a mask."""
 
 
 class MaskError(DataError):
@@ -44,6 +49,23 @@ def mask_pixels(mask: Mask, shape: tuple[int, int]) -> NDArray[np.bool_]:
     for runs in mask.runs:
         where |= _unrolled(runs, shape)
     return where
+
+
+def looks_like_mask(path: Path) -> bool:
+    """Whether a file holds a mask by what is in it: few values, or nearly all of it black or brightest.
+
+    A file that cannot be read is none: as an image it is named as unreadable.
+    """
+    try:
+        pixels = decode_native(read_bytes(path), path.name)
+    except ImageError:
+        return False
+    plane = pixels.max(axis=2).astype(np.float32)
+    top = float(plane.max())
+    if top == 0 or len(np.unique(plane)) <= FEW:
+        return True
+    slack = 0.02 * top if read_bytes(path)[:2] == b"\xff\xd8" else 0.0
+    return bool(((plane <= slack) | (plane >= top - slack)).mean() >= FLAT)
 
 
 def _of_file(marks: Marks, shape: tuple[int, int]) -> NDArray[np.bool_]:

@@ -19,7 +19,7 @@ import numpy as np
 from saec import __version__
 from saec.config import CloudConfig, FitConfig, GateConfig, RunConfig
 from saec.data.dataset import Dataset, Item, open_dataset
-from saec.data.files import find_images
+from saec.data.layouts.plain import find_pictures
 from saec.data.manifest import hash_item
 from saec.edge.fitting import DetectorFit, patch_fit, yolo_fit
 from saec.edge.yolo import YoloRule
@@ -251,7 +251,7 @@ def _fitted_on(work: Work) -> Dataset:
     goods = [
         Item(path=path, label=GOOD, split="train", kind="good")
         for folder in work.goods
-        for path in find_images(folder)
+        for path in find_pictures(folder)
     ]
     rest = [item for item in dataset.items if item.split != "train"]
     # What has no split is judged, so that a good among it is found to be in two roles.

@@ -104,7 +104,7 @@ def _data_set(inputs: Inputs) -> Inputs | None:
 def _enclosing(folder: Path) -> Path | None:
     """The nearest folder, this one or above, that is a labelled data set."""
     above = [folder, *folder.parents][: 1 + _LEVELS]
-    return next((f for f in above if f.is_dir() and not _is_split(f) and layouts.detect(f)), None)
+    return next((f for f in above if not _is_split(f) and layouts.is_data_set(f)), None)
 
 
 def _is_split(folder: Path) -> bool:
