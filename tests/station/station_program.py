@@ -40,7 +40,7 @@ class HangingDetector(FakeDetector):
 def run(folder: Path, port: str, what: str) -> None:
     edge.open_detector = lambda profile: HangingDetector()  # type: ignore[assignment, return-value]
     if what == "edge":
-        station.LEAST = 1.0
+        station.EDGE = 1.0
     station._STOP = starting._FAREWELL = 1.0
     if not (folder / "profile").exists():
         make_line(folder / "profile")

@@ -20,6 +20,7 @@ from saec.data import images
 from saec.errors import DecoderDiedError, DecoderOverranError, DecoderStartError
 from saec.pipeline import loading
 from saec.pipeline.loading import Standing
+from saec.station.line import company as companies
 from saec.station.line import touched
 from saec.station.line.company import Company, OthersAtWorkError
 from saec.station.storage.attempts import MOST_ATTEMPTS
@@ -372,3 +373,22 @@ def test_a_suspect_is_alone_or_comes_later() -> None:
         raise AssertionError("there is another")
     with company.shared():
         pass
+
+
+def test_who_waits_for_one_that_is_alone_shows_its_progress_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(companies, "_LOOK", 0.001)
+    company, turns = Company(), threading.Semaphore(0)
+
+    def work() -> None:
+        with company.shared(turns.release):
+            pass
+
+    other = threading.Thread(target=work)
+    with company.alone(30):
+        other.start()
+        for _ in range(5):
+            assert turns.acquire(timeout=60)
+    other.join(60)
+    assert not other.is_alive()

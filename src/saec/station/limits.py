@@ -6,6 +6,7 @@ time-out of the settings that a turn may use up is in it.
 
 from __future__ import annotations
 
+from saec.data.decoder_process import HANG, SLOW_START
 from saec.station.settings import CloudSettings
 
 LEAST = 60.0
@@ -19,6 +20,11 @@ _PHASES = 4
 
 _OFFERS = 4
 """Verdicts that a sink is offered in one turn at most when it refuses them."""
+
+
+EDGE = LEAST + SLOW_START + HANG
+"""Seconds in which a frame is decoded, the start of a process for it and one that hangs included; then, anew,
+in which it is looked at."""
 
 
 def cloud_limit(cloud: CloudSettings | None) -> float:

@@ -20,7 +20,7 @@ from saec.errors import DecoderError, SpoolFullError
 from saec.station.clouds import Clouds
 from saec.station.delivery import Courier
 from saec.station.keeping import HouseKeeping
-from saec.station.limits import LEAST, OPENING, cloud_limit, identify_limit, sink_limit
+from saec.station.limits import EDGE, LEAST, OPENING, cloud_limit, identify_limit, sink_limit
 from saec.station.line.company import Company
 from saec.station.line.editions import CloudFor
 from saec.station.line.runner import LineRunner
@@ -132,7 +132,7 @@ class Station:
         watched = partial(Watched, stopping=self._stopping, failed=self._failed)
         for name, runner in self.runners.items():
             threads += [
-                watched(f"edge-{name}", runner.run_edge, limit=LEAST),
+                watched(f"edge-{name}", runner.run_edge, limit=EDGE),
                 watched(f"cloud-{name}", runner.asking.run, limit=cloud_limit(cloud)),
                 watched(f"versions-{name}", runner.editions.run, limit=OPENING),
                 watched(f"deadlines-{name}", runner.run_deadlines, limit=OPENING),

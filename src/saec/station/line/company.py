@@ -7,8 +7,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+_LOOK = 1.0
+
+
+def _unseen() -> None:
+    """Nobody asks for the turns."""
 
 
 class OthersAtWorkError(Exception):
@@ -23,10 +29,16 @@ class Company:
         self._inside, self._alone, self._waiting = 0, False, 0
 
     @contextmanager
-    def shared(self) -> Iterator[None]:
-        """Beside the others; waits only while one is alone, or about to be."""
+    def shared(self, turn: Callable[[], None] = _unseen) -> Iterator[None]:
+        """Beside the others; waits only while one is alone, or about to be.
+
+        Args:
+            turn: called at least once a second while it waits: it is the other that hangs, if one does.
+        """
         with self._changed:
-            self._changed.wait_for(lambda: not self._alone and not self._waiting)
+            while self._alone or self._waiting:
+                turn()
+                self._changed.wait(_LOOK)
             self._inside += 1
         try:
             yield

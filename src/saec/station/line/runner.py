@@ -15,7 +15,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -101,6 +101,7 @@ class LineRunner:
         self.editions = Editions(settings, versions, cloud_for, spool)
         self._arrivals = Arrivals(settings.deadline)
         self._unsaid: deque[Pending] = deque()
+        self._turn: Callable[[], None] = lambda: None
         self._decode, self._company = decode, company or Company()
         self._touched = Touched(spool.folder / "touched" / settings.name)
         self._troubles = Troubles(settings, spool, self._arrivals)
@@ -188,6 +189,7 @@ class LineRunner:
 
     def run_edge(self, stopping: Stopping) -> None:
         """A thread's body: judge what is accepted, what can be in time first."""
+        self._turn = stopping.turn
         while not stopping.is_set():
             for _ in range(len(self._unsaid)):
                 self._stand_in(self._unsaid.popleft())
@@ -241,7 +243,9 @@ class LineRunner:
         edition, path = self.editions.current, self._spool.path(frame)
         try:
             pixels = load(frame, path, begun, bits=edition.judges.bits, decode=self._decode)
+            self._turn()  # decoding alone may have taken long
             with self._among_others(frame, suspect):
+                self._turn()
                 seen = look(edition, frame, path, pixels, self.desk)
         except Exception as e:
             if is_transient(e) or isinstance(e, OthersAtWorkError):
@@ -258,7 +262,7 @@ class LineRunner:
     @contextmanager
     def _among_others(self, frame: Held, suspect: bool) -> Iterator[None]:
         if not suspect:
-            with self._company.shared():
+            with self._company.shared(self._turn):
                 yield
             return
         with self._company.alone(_PATIENCE):
