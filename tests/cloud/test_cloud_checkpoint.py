@@ -15,6 +15,7 @@ from saec.cloud.checkpoint import (
     weight_files,
     weights_hash,
 )
+from saec.cloud.pixels import Preprocessing
 from saec.errors import ModelError
 
 
@@ -123,3 +124,68 @@ def test_the_hash_follows_every_byte_and_every_folder(folder, tmp_path):
 
 def test_the_data_card_speaks_of_the_weights_that_ship():
     assert weights_hash([SMALL])[:16] in (SMALL / "README.md").read_text()
+
+
+def test_adapter_files_in_a_checkpoints_place_are_refused_with_the_true_reason(folder):
+    (folder / "adapter_config.json").write_text("{}")
+    with pytest.raises(ModelError, match="a checkpoint and an adapter") as refused:
+        check_checkpoint(folder)
+    assert "--adapter" in refused.value.remedy
+    (folder / "config.json").unlink()
+    with pytest.raises(ModelError, match="holds an adapter and no checkpoint"):
+        check_checkpoint(folder)
+
+
+def test_a_missing_part_of_an_adapter_says_where_it_may_be(tmp_path):
+    (tmp_path / "trainer" / "checkpoint-100").mkdir(parents=True)
+    (tmp_path / "trainer" / "checkpoint-100" / "adapter_config.json").write_text("{}")
+    with pytest.raises(ModelError) as refused:
+        check_adapter(str(tmp_path / "trainer"))
+    assert "checkpoint-100" in refused.value.remedy
+    (tmp_path / "trainer" / "checkpoint-100" / "adapter_model.bin").write_bytes(b"pickle")
+    with pytest.raises(ModelError) as refused:
+        check_adapter(str(tmp_path / "trainer" / "checkpoint-100"))
+    assert "saec models convert" in refused.value.remedy
+
+
+IMAGES = {
+    "image_mean": [0.5, 0.5, 0.5],
+    "image_std": [0.25, 0.25, 0.25],
+    "patch_size": 14,
+    "merge_size": 2,
+    "temporal_patch_size": 2,
+}
+
+
+def test_how_images_are_prepared_is_read_from_either_form(tmp_path):
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(IMAGES))
+    old = Preprocessing.read(tmp_path)
+    (tmp_path / "preprocessor_config.json").unlink()
+    nested = {"processor_class": "Qwen2_5_VLProcessor", "image_processor": IMAGES}
+    (tmp_path / "processor_config.json").write_text(json.dumps(nested))
+    assert Preprocessing.read(tmp_path) == old
+
+
+def test_of_two_forms_the_one_counts_that_transformers_reads(tmp_path):
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(IMAGES | {"patch_size": 16}))
+    (tmp_path / "processor_config.json").write_text(json.dumps({"image_processor": IMAGES}))
+    assert Preprocessing.read(tmp_path).patch == 14
+    (tmp_path / "processor_config.json").write_text(json.dumps({"processor_class": "Qwen2_5_VLProcessor"}))
+    assert Preprocessing.read(tmp_path).patch == 16
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("preprocessor_config.json", "{", "is damaged"),
+        ("processor_config.json", "[]", "is damaged"),
+        ("preprocessor_config.json", '{"image_mean": [0.5, 0.5, 0.5]}', "does not say image_std"),
+        ("preprocessor_config.json", '{"image_mean": 3}', "cannot be used"),
+        ("processor_config.json", "{}", "does not say how images are prepared"),
+    ],
+)
+def test_a_preparation_that_cannot_be_read_is_named(tmp_path, name, text, said):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(ModelError, match=said) as refused:
+        Preprocessing.read(tmp_path)
+    assert refused.value.remedy

@@ -196,7 +196,7 @@ def test_an_adapter_of_another_model_is_refused(engine, tmp_path):
     path = folder / "adapter_model.safetensors"
     weights = {k.replace("layers.0.", "layers.40."): v for k, v in load_file(path).items()}
     save_file(weights, path, {"format": "pt"})
-    with pytest.raises(ModelError, match="other layers"):
+    with pytest.raises(ModelError, match=r"layers\.40\."):
         open_engine(CloudConfig(adapter=str(folder), **CPU))
 
 

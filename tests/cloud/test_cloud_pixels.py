@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 
 import numpy as np
 import pytest
@@ -13,7 +12,6 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 
 from saec.cloud.checkpoint import SMALL
 from saec.cloud.pixels import Preprocessing, fit_size, patches
-from saec.errors import ModelError
 
 sides = st.integers(16, 4000)
 
@@ -61,15 +59,6 @@ def test_squares_stay_squares(height, width):
 def test_equal_windows_are_preferred_when_they_cost_little():
     assert fit_size(1000, 1000, 448, 28) == (448, 448)
     assert fit_size(1000, 950, 448, 28) == (448, 448)
-
-
-def test_a_damaged_preprocessor_file_is_named(tmp_path):
-    path = tmp_path / "preprocessor_config.json"
-    path.write_text(json.dumps({"image_mean": [0, 0, 0]}))
-    with pytest.raises(ModelError, match="preprocessor_config"):
-        Preprocessing.read(tmp_path)
-    with pytest.raises(ModelError, match="cannot be used"):
-        Preprocessing.read(tmp_path / "nowhere")
 
 
 @given(height=sides, width=sides, most=st.integers(1, 600), square=st.booleans())

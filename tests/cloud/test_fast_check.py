@@ -85,3 +85,15 @@ def test_probes_differ_and_are_the_same_again():
     assert not np.array_equal(made[0], made[1])
     for image, again in zip(made, probes(3, 56, 7), strict=True):
         assert np.array_equal(image, again)
+
+
+def test_answers_that_are_no_numbers_are_no_fault_of_the_fast_pass(core):
+    weight = core.model.model.language_model.norm.weight
+    kept = weight.data.clone()
+    weight.data[0] = float("nan")
+    try:
+        with pytest.raises(ModelError, match="own answers are no numbers") as refused:
+            check(core, exact=True, rounded=False, **NEAR)
+    finally:
+        weight.data.copy_(kept)
+    assert "report" not in refused.value.remedy

@@ -29,6 +29,7 @@ LLAVA_NAME = "llava-hf/llava-1.5-7b-hf"
 """The conversion of LLaVA-1.5 that transformers loads; the original's owner and classes follow."""
 _ORIGINAL_OWNER, _ORIGINAL_CLASS = "liuhaotian/", "LlavaLlama"
 
+ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 _HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
@@ -70,6 +71,7 @@ def check_checkpoint(folder: Path) -> Architecture:
     Raises:
         ModelError: another architecture, the original form of LLaVA, or no safetensors.
     """
+    _refuse_adapter(folder)
     config = _read_json(folder / "config.json")
     if any(str(name).startswith(_ORIGINAL_CLASS) for name in config.get("architectures") or ()):
         raise _original_llava(str(folder))
@@ -89,6 +91,20 @@ def check_checkpoint(folder: Path) -> Architecture:
     return kind
 
 
+def _refuse_adapter(folder: Path) -> None:
+    """Raise ModelError for adapter files in a checkpoint's place: transformers would mix them in unasked."""
+    if not (folder / ADAPTER_CONFIG).exists():
+        return
+    if (folder / "config.json").exists():
+        raise ModelError(
+            f"{folder} holds a checkpoint and an adapter, and it is not clear which of them is meant",
+            f"move {ADAPTER_CONFIG} and {ADAPTER_WEIGHTS} to a folder of their own; name it with --adapter",
+        )
+    raise ModelError(
+        f"{folder} holds an adapter and no checkpoint", "name the base as the model, and this with --adapter"
+    )
+
+
 def _original_llava(name: str) -> ModelError:
     return ModelError(
         f"{name} is LLaVA in its original form, which transformers cannot load",
@@ -105,15 +121,22 @@ def check_adapter(adapter: str) -> Path:
     folder = Path(adapter).expanduser()
     for path, what in (
         (folder, "folder"),
-        (folder / "adapter_config.json", "configuration"),
+        (folder / ADAPTER_CONFIG, "configuration"),
         (folder / ADAPTER_WEIGHTS, "weights (safetensors)"),
     ):
         if not path.exists():
-            raise ModelError(
-                f"adapter {adapter}: its {what} {path} is missing",
-                "name the folder that the fine-tuning wrote, or run without an adapter",
-            )
+            raise ModelError(f"adapter {adapter}: its {what} {path} is missing", _where_else(folder))
     return folder
+
+
+def _where_else(folder: Path) -> str:
+    """What to do about an adapter of which a part is missing."""
+    if (pickle := folder / "adapter_model.bin").exists():
+        return f"it is kept as a pickle; make safetensors of it: saec models convert {pickle} --out DIR"
+    inside = sorted(path.parent.name for path in folder.glob(f"*/{ADAPTER_CONFIG}"))
+    if inside:
+        return f"name one of the folders in it: {', '.join(inside)}"
+    return "name the folder that the fine-tuning wrote, or run without an adapter"
 
 
 def read_card(folder: Path) -> Card:

@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from transformers import AutoTokenizer
 from transformers.utils import logging
 
-from saec.cloud.checkpoint import ADAPTER_WEIGHTS
+from saec.cloud.adapters import add_adapters
 from saec.config import CloudConfig
 from saec.errors import ExtraError, ModelError
 
@@ -133,44 +133,20 @@ def load_model(
             f"{folder}: {len(wrong)} tensors do not fit the configuration, first {wrong[0]}",
             "restore or fetch the checkpoint again",
         )
+    _check_numbers(model, folder)
     if adapters:
-        model = _with_adapters(model, adapters)
+        model = add_adapters(model, adapters)
     return (model.to(device) if quantization is None else model).eval()
 
 
-def _with_adapters(model: Any, adapters: Mapping[str, Path]) -> Any:
-    from peft import PeftModel
-
-    adapted = None
-    for name, folder in adapters.items():
-        try:
-            if adapted is None:
-                adapted = PeftModel.from_pretrained(
-                    model, str(folder), adapter_name=name, local_files_only=True
-                )
-            else:
-                adapted.load_adapter(str(folder), adapter_name=name, local_files_only=True)
-        except (OSError, RuntimeError, ValueError, KeyError, SafetensorError) as e:
+def _check_numbers(model: Any, folder: Path) -> None:
+    """Raise ModelError for weights that are no numbers; a sum over them is none either."""
+    for name, weight in model.named_parameters():
+        if weight.is_floating_point() and not torch.isfinite(weight.detach().sum(dtype=torch.float32)):
             raise ModelError(
-                f"adapter {folder} does not fit the model: {e}", "use the model it was made for"
-            ) from e
-        _check_layers(adapted, name, folder)
-    return adapted
-
-
-def _check_layers(adapted: Any, name: str, adapter: Path) -> None:
-    from peft import get_peft_model_state_dict
-    from safetensors import safe_open
-
-    with safe_open(str(adapter / ADAPTER_WEIGHTS), framework="pt") as f:
-        stored = set(f.keys())
-    # Keys that match nothing are dropped by the loader with a warning only.
-    # Left to itself, peft asks the hub for the base's configuration to see whether its embeddings grew.
-    expected = get_peft_model_state_dict(adapted, adapter_name=name, save_embedding_layers=False)
-    if stored != set(expected):
-        raise ModelError(
-            f"adapter {adapter} holds other layers than the model has", "use the model it was made for"
-        )
+                f"{folder}: the weights of {name} hold values that are no numbers",
+                "restore the checkpoint, or fetch or make it again: its training or its conversion failed",
+            )
 
 
 def load_tokenizer(folder: Path) -> Any:

@@ -11,6 +11,7 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +29,7 @@ Grid = tuple[int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
-    """A checkpoint's ``preprocessor_config.json``, as far as it concerns still images.
+    """How a checkpoint's images are prepared, as far as it concerns still ones.
 
     Attributes:
         mean, std: per channel, of pixels scaled to 0..1.
@@ -48,11 +49,10 @@ class Preprocessing:
         """Read it from a checkpoint's folder.
 
         Raises:
-            ModelError: the file is missing or lacks a key.
+            ModelError: no file says it, or lacks a key.
         """
-        path = folder / "preprocessor_config.json"
+        path, raw = _image_processor(folder)
         try:
-            raw = json.loads(path.read_text())
             red, green, blue = (float(v) for v in raw["image_mean"])
             std_red, std_green, std_blue = (float(v) for v in raw["image_std"])
             return cls(
@@ -62,8 +62,33 @@ class Preprocessing:
                 merge=int(raw["merge_size"]),
                 temporal=int(raw["temporal_patch_size"]),
             )
-        except (OSError, ValueError, KeyError, TypeError) as e:
+        except KeyError as e:
+            raise ModelError(f"{path} does not say {e.args[0]}", "restore the checkpoint's own file") from e
+        except (ValueError, TypeError) as e:
             raise ModelError(f"{path} cannot be used: {e}", "restore the checkpoint's own file") from e
+
+
+def _image_processor(folder: Path) -> tuple[Path, dict[str, Any]]:
+    """The image processor's settings and their file: since transformers 5 a part of the processor's.
+
+    Where both files are there the processor's counts, as for transformers.
+    """
+    for name, part in (("processor_config.json", "image_processor"), ("preprocessor_config.json", None)):
+        path = folder / name
+        if not path.is_file():
+            continue
+        try:
+            raw = json.loads(path.read_text("utf-8"))
+            found = raw.get(part) if part else raw
+        except (OSError, ValueError, AttributeError) as e:
+            raise ModelError(f"{path} is damaged: {e}", "restore the checkpoint's own file") from e
+        if isinstance(found, dict):
+            return path, found
+    raise ModelError(
+        f"{folder} does not say how images are prepared: it has no preprocessor_config.json, and no "
+        "processor_config.json with an image_processor",
+        "restore the checkpoint's own files, or save its processor beside it (processor.save_pretrained)",
+    )
 
 
 def fit_size(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,7 +106,9 @@ class Served:
         entries = [Entry(base, None, None, weights_hash([folder]))]
         for (name, _), (known, path) in zip(adapters, folders.items(), strict=True):
             entries.append(Entry(name, known, base, weights_hash([folder, path])))
-        return cls(load_qwen(config, folder, folders), card, config.side or card.side, entries)
+        model = load_qwen(config, folder, folders)
+        _refuse_biases(model, dict(zip(folders, (name for name, _ in adapters), strict=True)))
+        return cls(model, card, config.side or card.side, entries)
 
     def about(self, entry: Entry) -> dict[str, Any]:
         """One model in the form of /v1/models; ``saec`` holds what our client needs to ask it rightly."""
@@ -138,3 +140,13 @@ class Served:
     def _next(self, tokens: Sequence[tuple[int, float]]) -> Said:
         named = tuple((self.model.text_of(i), logprob) for i, logprob in tokens)
         return Said(named[0][0], 1, False, named)
+
+
+def _refuse_biases(model: QwenModel, names: Mapping[str, str]) -> None:
+    """Raise ModelError for an adapter with biases: they take the place of the base's, which is served too."""
+    for known, name in names.items():
+        if model.model.peft_config[known].bias != "none":
+            raise ModelError(
+                f"adapter {name} changes biases of the base, which then could not be asked any more",
+                "merge it into the base with peft (merge_and_unload), and serve the merged checkpoint",
+            )

@@ -121,6 +121,11 @@ def check(core: Asked, *, exact: bool, rounded: bool, side: int, count: int) -> 
     """
     found = compare(core, side, count)
     median = float(np.median(found.difference))
+    if not np.isfinite(found.plain).all():
+        raise ModelError(
+            "the checkpoint's own answers are no numbers: its values leave the range of this arithmetic",
+            "use --dtype bfloat16 or float32; if it stays so, the checkpoint or the adapter is damaged",
+        )
     if not np.isfinite(found.ours).all():
         wrong = True
     elif rounded:

@@ -6,6 +6,7 @@ words are still written by transformers.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -159,11 +160,20 @@ def _low_rank(layers: Sequence[Any], adapter: str | None, rows: int) -> tuple[Te
     return torch.cat(downs), torch.block_diag(*ups)
 
 
+_PACKED = re.compile(
+    r"(^|.*\.)(visual\.blocks\.\d+\.(attn\.(qkv|proj)|mlp\.(gate|up|down)_proj)|visual\.merger\.mlp\.[02]"
+    r"|language_model\.layers\.\d+\.(self_attn\.[qkvo]_proj|mlp\.(gate|up|down)_proj))"
+)
+"""Layers that are packed with their adapters; any other one is called as it is, or not at all."""
+
+
 def plain_low_rank(model: Any) -> bool:
-    """Whether all adapters are sums of low-rank products, which is all that the fast pass knows."""
-    for module in model.modules():
+    """Whether all adapters are sums of low-rank products on packed layers: all that the fast pass knows."""
+    for name, module in model.named_modules():
         if getattr(module, "lora_variant", None) or any(getattr(module, "lora_bias", {}).values()):
             return False
         if type(module).__name__ in ("ModulesToSaveWrapper", "TrainableTokensWrapper"):
+            return False
+        if hasattr(module, "base_layer") and not _PACKED.fullmatch(name):
             return False
     return True
