@@ -91,6 +91,7 @@ def _check(settings: Settings) -> None:
     from saec.connecting import shown
     from saec.line import LineProfile
     from saec.station.opening import open_all
+    from saec.station.warnings import warnings
 
     open_all(settings)
     for line in settings.line:
@@ -100,7 +101,10 @@ def _check(settings: Settings) -> None:
         for entry in entries:
             click.echo(f"{kind} {entry.name}: {type(entry).__name__}")
     click.echo(f"cloud: {'none' if settings.cloud is None else shown(settings.cloud.url)}")
-    click.echo(f"data: {settings.station.data}; page: http://{settings.station.listen}/")
+    scheme = "http" if settings.http.tls_cert is None else "https"
+    click.echo(f"data: {settings.station.data}; page: {scheme}://{settings.station.listen}/")
+    for warning in warnings(settings):
+        click.echo(f"warning: {warning}", err=True)
     click.echo("the settings are sound")
 
 

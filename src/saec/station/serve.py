@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from pathlib import Path
 
 import structlog
 
 from saec.station.http.api import make_app
 from saec.station.line.editions import CloudFor
 from saec.station.opening import open_all
-from saec.station.settings import Settings
+from saec.station.private import Rights, tighten
+from saec.station.settings import CameraSource, FileSink, Settings
 from saec.station.station import Station
 from saec.web.access import Tokens
 from saec.web.entrance import Entrance, HttpConfig
@@ -37,6 +39,7 @@ def serve(settings: Settings, *, cloud_for: CloudFor | None = None) -> None:
     sys.setswitchinterval(_TURN)
     entrance = Entrance(settings.http, Tokens(settings.station.tokens_file), settings.station.listen)
     open_all(settings)
+    Rights.close()
     with Signals() as signals, contextlib.closing(listen(settings.station.listen)) as bound:
         station = start(signals, lambda: _started(settings, cloud_for))
         if station is None:
@@ -57,6 +60,14 @@ def serve(settings: Settings, *, cloud_for: CloudFor | None = None) -> None:
 
 
 def _started(settings: Settings, cloud_for: CloudFor | None) -> Station:
+    tighten(settings.station.data, _for_others(settings))
     station = Station(settings, cloud_for=cloud_for)
     station.start()
     return station
+
+
+def _for_others(settings: Settings) -> list[Path]:
+    """What people and other programs read or write, wherever it lies."""
+    sinks = [sink.path for sink in settings.sink if isinstance(sink, FileSink)]
+    sources = [source.path for source in settings.source if not isinstance(source, CameraSource)]
+    return [*sinks, *sources, *(line.profile for line in settings.line)]

@@ -20,6 +20,7 @@ import msgspec
 from saec.decoding import decode
 from saec.errors import LineError
 from saec.line import LineProfile, sha256_file, write_json
+from saec.station.private import close_all
 from saec.station.storage.database import sync_folder
 
 
@@ -155,6 +156,7 @@ class VersionStore:
         shutil.rmtree(partial, ignore_errors=True)
         shutil.rmtree(target, ignore_errors=True)  # copied, and then the process died before it was noted
         shutil.copytree(profile, partial)
+        close_all(partial)  # a copy has the rights of what was copied
         for path in [*partial.rglob("*"), partial]:
             handle = os.open(path, os.O_RDONLY)
             os.fsync(handle)

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from saec.station.private import Rights, make_folder
 from saec.station.settings import FileSink
 from saec.station.sinks.contract import AwayError, Message, message
 from saec.station.storage.records import Delivery
@@ -46,7 +47,7 @@ class Files:
         for item in map(message, deliveries):
             days.setdefault(_day(item.verdict.time), []).append(item)
         try:
-            self._settings.path.mkdir(parents=True, exist_ok=True)
+            make_folder(self._settings.path)
             for day, items in days.items():
                 self._append(self._settings.path / f"verdicts-{day}.{self._settings.format}", items)
         except OSError as e:
@@ -54,7 +55,10 @@ class Files:
             raise AwayError(what, "look at the folder and at the room on its disk") from e
 
     def _append(self, path: Path, items: Sequence[Message]) -> None:
+        fresh = not path.exists()
         with path.open("ab+") as f:
+            if fresh:
+                Rights.open_up(path)
             _cut_torn_line(f)
             data = self._csv(items, header=f.tell() == 0) if self._settings.format == "csv" else _jsonl(items)
             f.write(data)

@@ -12,6 +12,7 @@ import structlog
 from saec.data.files import is_picture, passed_over
 from saec.errors import SaecError, SpoolError, SpoolFullError
 from saec.pipeline.judge import printable
+from saec.station.private import make_folder
 from saec.station.settings import FolderSource
 from saec.station.sources.contract import LARGEST, REST, Accept, Alarm, Refused, Remember
 from saec.station.sources.opening import ChangedError, Seen, look, read_as_seen
@@ -53,7 +54,7 @@ class Folder:
 
     def run(self, stopping: Stopping) -> None:
         self._stopping = stopping
-        self._s.path.mkdir(parents=True, exist_ok=True)
+        make_folder(self._s.path)
         while not stopping.is_set():
             full = self.look(time.monotonic())
             stopping.wait(REST if full else self._s.poll)

@@ -1,0 +1,104 @@
+"""What lies in a station's data folder is its own: images, verdicts and weights are nobody else's to read.
+
+The process makes files for itself alone (umask 077). What a person is to read or to write into, a sink's
+folder or a watched one, gets the rights that it would have had.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import structlog
+
+_OTHERS = 0o077
+
+log = structlog.get_logger()
+
+
+class Rights:
+    """Of the files that this process makes.
+
+    Attributes:
+        umask: that of whoever has started it.
+    """
+
+    umask: int | None = None
+
+    @classmethod
+    def close(cls) -> None:
+        """From now on files are made for this process's user alone."""
+        before = os.umask(_OTHERS)
+        if cls.umask is None:
+            cls.umask = before
+
+    @classmethod
+    def open_up(cls, path: Path) -> None:
+        """Give what was just made for others the rights that whoever started the process wants for it."""
+        if cls.umask is not None:
+            path.chmod((0o777 if path.is_dir() else 0o666) & ~cls.umask)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder that is for others as well, where there is none.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    for folder in missing:
+        Rights.open_up(folder)
+
+
+def tighten(data: Path, spared: Iterable[Path]) -> None:
+    """Take from others what lies in a data folder and was made before; a failure is logged and stops nothing.
+
+    Args:
+        data: the folder; it is made where there is none.
+        spared: folders that others are to reach, and so all that is on the way to them.
+    """
+    data.mkdir(parents=True, exist_ok=True)
+    kept = [path.resolve() for path in spared]
+    try:
+        if not _leads_to(data.resolve(), kept):
+            _close(data)
+        for entry in sorted(data.iterdir()):
+            if entry.is_symlink() or _leads_to(entry.resolve(), kept):
+                continue
+            if entry.lstat().st_mode & _OTHERS:
+                close_all(entry)
+    except OSError as e:
+        log.warning("rights not changed", folder=str(data), error=str(e))
+
+
+def _leads_to(path: Path, kept: list[Path]) -> bool:
+    return any(one.is_relative_to(path) for one in kept)
+
+
+def close_all(entry: Path) -> None:
+    """A file, or a folder with all in it, itself last: what was interrupted is done again."""
+    if entry.is_dir():
+        for folder, folders, names in os.walk(entry, topdown=False):
+            for name in (*names, *folders):
+                _close(Path(folder) / name)
+    _close(entry)
+
+
+def _close(path: Path) -> None:
+    mode = path.lstat().st_mode
+    if mode & _OTHERS and (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        path.chmod(stat.S_IMODE(mode) & ~_OTHERS)
+
+
+def readable_by_others(paths: Iterable[Path | None]) -> Iterator[str]:
+    """A sentence for each secret that others of this machine may read."""
+    for path in paths:
+        try:
+            mode = path.stat().st_mode if path is not None else 0
+        except OSError:
+            continue
+        if mode & (stat.S_IRWXO | stat.S_IWGRP):  # a group may be meant to read it
+            yield f"{path} can be read or changed by others: chmod 600 {path}"
