@@ -138,6 +138,34 @@ def test_frames_of_a_line_that_is_renamed_are_named_and_do_not_wait_for_ever(
     assert [f.key for f in spool.frames("accepted")] == ["mine"]
 
 
+def test_verdicts_for_a_sink_that_is_renamed_are_named_and_do_not_wait_for_ever(
+    tmp_path: Path, clock: Clock
+) -> None:
+    spool = open_spool(tmp_path, clock)
+    decide(spool, accept(spool, "a"))
+    spool.close()
+    spool = Spool(tmp_path, ("other",), SpoolLimits(free_gigabytes=0, hours=24.0), clock.wall)
+    held = keeping(spool, clock, synchronised=True)
+    held.strays.tell()
+    (alarm,) = spool.alarms()
+    assert (alarm.kind, alarm.about) == ("no-such-sink", "log")
+    assert held.strays.problems() == [alarm.text]
+    held.turn()
+    assert spool.outbox.lost(spool.sinks) == {"log": 1}
+    spool.close()
+    spool = open_spool(tmp_path, clock)  # named again
+    assert len(spool.outbox.waiting("log")) == 1
+    spool.close()
+    spool = Spool(tmp_path, ("other",), SpoolLimits(free_gigabytes=0, hours=24.0), clock.wall)
+    clock.pass_by(25 * 3600)
+    held = keeping(spool, clock, synchronised=True)
+    held.turn()
+    held.turn()
+    assert held.strays.problems() == []
+    assert spool.counters()["dropped:log"] == 1
+    spool.close()
+
+
 def test_a_line_that_is_named_again_gets_its_frames(spool: Spool, clock: Clock) -> None:
     accept(spool, "a", line="old")
     assert keeping(spool, clock, lines=("cell", "old")).strays.problems() == []

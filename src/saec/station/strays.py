@@ -1,4 +1,4 @@
-"""Frames of lines that the settings no longer name: nobody judges them, and nobody may forget them."""
+"""What waits for lines and sinks that the settings no longer name; nobody sees to it, nor may forget it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _STEP = 200
 
 
 class Strays:
-    """Watches over acknowledged frames without a final verdict whose line is gone.
+    """Watches over frames without a final verdict whose line is gone, and verdicts whose sink is.
 
-    They wait for the line to be named again. After the age limit of waiting frames they get an error as their
-    final verdict, so that nothing waits for ever.
+    They wait for it to be named again. After the age limit of waiting frames such frames get an error as
+    their final verdict, and such deliveries are given up and counted, so that nothing waits for ever.
 
     Args:
         spool: holds the frames.
@@ -27,24 +27,34 @@ class Strays:
     def __init__(self, spool: Spool, lines: Collection[str]) -> None:
         self._spool, self._lines = spool, frozenset(lines)
         self.waiting: dict[str, int] = {}
+        self.sinks: dict[str, int] = {}
         self.look()
 
     def look(self) -> None:
-        """Count anew: frames by line."""
+        """Count anew: frames by line, deliveries by sink."""
         open_frames = self._spool.open_by_line()
         self.waiting = {line: count for line, count in open_frames.items() if line not in self._lines}
+        self.sinks = self._spool.outbox.lost(self._spool.sinks)
 
     def tell(self) -> None:
-        """Raise an alarm for each line that is gone."""
+        """Raise an alarm for each line and each sink that is gone."""
         for line in self.waiting:
-            self._spool.alarm("no-such-line", self._sentence(line), about=line)
+            self._spool.alarm("no-such-line", self._line(line), about=line)
+        for sink in self.sinks:
+            self._spool.alarm("no-such-sink", self._sink(sink), about=sink)
 
     def problems(self) -> list[str]:
-        """Why the station is not ready, a sentence for each line that is gone."""
-        return [self._sentence(line) for line in self.waiting]
+        """Why the station is not ready, a sentence for each line and sink that is gone."""
+        return [*map(self._line, list(self.waiting)), *map(self._sink, list(self.sinks))]
 
     def give_up(self, limit: float) -> int:
-        """Give those that were accepted before a time their final verdict; how many."""
+        """Give frames that were accepted before a time their final verdict, and older deliveries up.
+
+        Returns:
+            number of frames.
+        """
+        for sink in list(self.sinks):
+            self._spool.outbox.trim(sink, self.sinks[sink], limit)
         count = 0
         for line in list(self.waiting):
             for state in ("accepted", "asked"):
@@ -71,9 +81,18 @@ class Strays:
         )
         self._spool.decide(frame.seq, "final", verdict, in_time=False)
 
-    def _sentence(self, line: str) -> str:
-        hours = self._spool.limits.hours
+    def _line(self, line: str) -> str:
         return (
             f"{self.waiting[line]} frames wait for line {line}, which the settings do not name: name it "
-            f"again with its profile to have them judged; after {hours:g} h their final verdict is an error"
+            f"again with its profile to have them judged; after {self._hours} their final verdict is an error"
         )
+
+    def _sink(self, sink: str) -> str:
+        return (
+            f"{self.sinks[sink]} verdicts wait for sink {sink}, which the settings do not name: name it "
+            f"again to have them delivered; after {self._hours} they are given up"
+        )
+
+    @property
+    def _hours(self) -> str:
+        return f"{self._spool.limits.hours:g} h"

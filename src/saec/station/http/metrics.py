@@ -30,6 +30,7 @@ class _StationCollector(Collector):
         status = self._station.status()
         yield GaugeMetricFamily("saec_uptime_seconds", "Since the start.", value=status["uptime_s"])
         yield from _spool(status["spool"])
+        yield from _storage(status["storage"])
         yield from _counters(status["counters"])
         yield from _sinks(status["sinks"])
         yield from _lines(status["lines"])
@@ -76,6 +77,17 @@ def _spool(depth: dict[str, int]) -> Iterator[Metric]:
             waiting.add_metric([name.removeprefix("sink:")], count)
     yield from (frames, waiting)
     yield GaugeMetricFamily("saec_spool_bytes", "Bytes of images held.", value=depth["bytes"])
+
+
+def _storage(sizes: dict[str, int]) -> Iterator[Metric]:
+    yield GaugeMetricFamily(
+        "saec_storage_budget_bytes", "That the data folder may take.", value=sizes["budget"]
+    )
+    used = GaugeMetricFamily("saec_storage_bytes", "Of the data folder, by part.", labels=["part"])
+    for part, size in sizes.items():
+        if part not in ("budget", "used"):
+            used.add_metric([part], size)
+    yield used
 
 
 def _sinks(sinks: dict[str, dict[str, Any]]) -> Iterator[Metric]:

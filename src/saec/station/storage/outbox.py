@@ -113,6 +113,17 @@ class Outbox:
             _count_dropped(db, sink, gone)
         return gone
 
+    def lost(self, sinks: Sequence[str]) -> dict[str, int]:
+        """How many deliveries wait for sinks that are none of these."""
+        found: dict[str, int] = {}
+        name: str | None = ""
+        while True:  # from one name to the next, however many wait for it
+            ((name,),) = self._rows("SELECT MIN(sink) FROM outbox WHERE dead IS NULL AND sink > ?", (name,))
+            if name is None:
+                return found
+            if name not in sinks:
+                found[name] = self.backlog(name).waiting
+
     # what a person does about dead letters
 
     def letters(self, sink: str | None = None, most: int = 100_000) -> list[Letter]:

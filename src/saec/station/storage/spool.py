@@ -88,7 +88,7 @@ class Spool(SpoolReader):
             raise
 
     def _begin(self) -> None:
-        """What an earlier process left: unknown files, deliveries to sinks that are gone; then count."""
+        """What an earlier process left: unknown files; then count."""
         unknown = self.images.set_aside(self._held, self.shedding.aside, self._clock())
         if unknown:
             text = (
@@ -100,7 +100,6 @@ class Spool(SpoolReader):
             with self._transaction() as db:  # under a new database
                 if db.execute("SELECT 1 FROM sqlite_sequence WHERE name = 'frames'").fetchone() is None:
                     begin_after(db, "frames", unheard_of(self._clock()))
-        self._drop_lost_sinks()
         ((self.room.open_frames,),) = self._db.execute("SELECT COUNT(*) FROM frames WHERE state <> 'done'")
         ((self.room.images,),) = self._db.execute(
             "SELECT COALESCE(SUM((size + 4095) / 4096 * 4096), 0) FROM frames WHERE image <> ''"
@@ -348,15 +347,6 @@ class Spool(SpoolReader):
             (f"images/{folder}/", f"images/{folder}0"),  # "0" comes next after "/"
         )
         return {Path(image).name for (image,) in rows}
-
-    def _drop_lost_sinks(self) -> None:
-        """Deliveries to sinks that the settings no longer name; the verdicts themselves stay."""
-        marks = ",".join("?" * len(self.sinks))
-        with self._transaction() as db:
-            gone = db.execute(f"DELETE FROM outbox WHERE sink NOT IN ({marks})", self.sinks).rowcount
-            if gone:
-                text = f"{gone} deliveries to sinks that are no longer in the settings were dropped"
-                self._alarm(db, "deliveries-dropped", text)
 
 
 def _disagreement(earlier: dict[str, int | None], final: Verdict) -> list[tuple[str, str]]:
