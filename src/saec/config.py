@@ -250,7 +250,7 @@ class ServiceConfig(msgspec.Struct, frozen=True, kw_only=True):
         share: of the places (those that wait and a batch) that one token may hold at once.
         drain: seconds that are left to what was accepted when the service is asked to stop.
         remembered: answers kept for requests that are made again under the same Idempotency-Key.
-        decoders: threads that decode and cut images.
+        decoders: processes that decode images, and threads that cut them; one token has its share of them.
         batch_seconds: that the model may compute one batch; beyond them it is stuck, and ``/health`` fails.
     """
 
@@ -265,7 +265,7 @@ class ServiceConfig(msgspec.Struct, frozen=True, kw_only=True):
     share: float = 0.5
     drain: float = 30.0
     remembered: int = 4096
-    decoders: int = 2
+    decoders: int = 4
     batch_seconds: float = 600.0
 
 

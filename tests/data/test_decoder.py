@@ -92,7 +92,7 @@ def test_processor_time_is_limited_and_the_next_frame_is_decoded(spares: Spares)
     hasty = Decoder(spares, seconds=0.05)
     before = pid(hasty)
     with pytest.raises(DecoderOverranError, match=r"bomb: .* processor time"):
-        hasty.decode(bombs.jpeg_of_scans(2048, 99), name="bomb")
+        hasty.decode(bombs.jpeg_of_scans(4096, 88), name="bomb")
     assert not psutil.pid_exists(before)
     assert works(hasty)
     hasty.close()
@@ -133,7 +133,7 @@ def while_busy(decoder: Decoder, then: Callable[[int], None]) -> list[Exception]
 @functools.cache
 def slow() -> bytes:
     """A file within all limits that takes seconds."""
-    return bombs.jpeg_of_scans(2048, 98)
+    return bombs.jpeg_of_scans(4096, 88)
 
 
 def test_a_process_that_is_killed_says_so(decoder: Decoder) -> None:
@@ -227,7 +227,7 @@ def test_it_ends_with_the_program_that_started_it_even_while_it_is_busy() -> Non
         "d = Decoder(Spares()); d.decode(bombs.encoded('PNG'))\n"
         "print(d._process.pid, d._spares._spare.pid, flush=True)\n"
         "import threading; threading.Timer(0.2, os._exit, (0,)).start()\n"
-        "d.decode(bombs.jpeg_of_scans(4096, 98))\n"
+        "d.decode(bombs.jpeg_of_scans(8192, 88))\n"
     )
     done = subprocess.run([sys.executable, "-c", script], env=_path(), capture_output=True, timeout=60)
     left = [int(n) for n in done.stdout.split()]

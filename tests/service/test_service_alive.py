@@ -53,7 +53,7 @@ def test_a_decoder_that_hangs_fails_the_health_though_its_asker_has_gone(gate, m
         release.wait(60)
         raise ValueError("no image")
 
-    monkeypatch.setattr(desks, "picture", hang)
+    monkeypatch.setattr(desks, "image_file", hang)
     with running(gate.served) as (where, desk), client(where) as http:
         with pytest.raises(httpx.ReadTimeout):
             http.post(CHAT, json=scoring_body(GREY), timeout=0.5)

@@ -15,10 +15,15 @@ from service_helpers import data_url, encoded, noise
 
 from saec.cloud.pixels import fit_size, resized
 from saec.config import Card
-from saec.service.pictures import picture, shown
+from saec.data import images
+from saec.service.pictures import decoded, image_file, shown
 from saec.service.refusals import Refused
 
 MOST = 1_000_000
+
+
+def picture(url, most):
+    return decoded(image_file(url, most), images.decode)
 
 
 def _refused(url, status=400):

@@ -43,7 +43,7 @@ def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running
 
 
 def test_a_bomb_costs_its_line_little_and_the_other_nothing(running: Running) -> None:
-    bomb = running.post(bombs.jpeg_of_scans(2048, 99), wait=0, content_type="image/jpeg").json()["id"]
+    bomb = running.post(bombs.jpeg_of_scans(4096, 88), wait=0, content_type="image/jpeg").json()["id"]
     good = [running.post(png(GOOD), line=line, idempotency_key="1") for line in ("hall", "cell")]
     assert [answer.json()["verdict"]["label"] for answer in good] == [0, 0]
     record = until_final(running, bomb)

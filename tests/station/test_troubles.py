@@ -26,7 +26,7 @@ from saec.station.line.company import Company, OthersAtWorkError
 from saec.station.storage.attempts import MOST_ATTEMPTS
 from saec.station.storage.records import Retention
 from saec.station.storage.retention import is_kept
-from saec.station.transient import is_transient
+from saec.transient import is_transient
 from saec.verdict import Image
 
 POISON = png(GOOD, green=77)

@@ -21,12 +21,14 @@ from saec.config import ServiceConfig
 from saec.decoding import decode
 from saec.errors import AnswerError
 from saec.service.batching import Batcher
+from saec.service.decoding import Decoding
 from saec.service.metrics import Metrics
 from saec.service.once import Once
-from saec.service.pictures import picture, shown
+from saec.service.pictures import image_file, shown
 from saec.service.questions import Question, read_question
 from saec.service.refusals import Refused
 from saec.service.served import Entry, Group, Said, Served, Work
+from saec.verdict import Image
 from saec.web.alive import Jobs, Living, Stuck, all_stuck
 from saec.web.guard import ANYONE
 from saec.web.rates import Rates
@@ -64,7 +66,7 @@ class Desk:
         self._places: Counter[str] = Counter()
         self._rates = Rates(config.rate)
         self._once: Once[Answer] = Once(config.remembered)
-        self._pool = ThreadPoolExecutor(config.decoders, "saec-decode")
+        self._pool = ThreadPoolExecutor(config.decoders, "saec-read")
         self.batcher: Batcher[Group, Work, Said] = Batcher(
             served.compute,
             batch=config.batch,
@@ -74,12 +76,20 @@ class Desk:
             limit=config.batch_seconds,
         )
         self._decoding = Jobs("decoders", _DECODING)
+        self._images = Decoding(config.decoders, self._most_decoders, self._decoding.add)
         self.living: list[Living] = [self.batcher, self._decoding]
 
     def close(self) -> None:
         """Compute what waits, as far as it takes no longer than a moment, and end the threads."""
         self.batcher.close(_FAREWELL)
+        self._images.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _most_decoders(self, who: str) -> int:
+        """Where there are tokens, none of them has more than its share."""
+        return (
+            self.config.decoders if who == ANYONE else max(1, int(self.config.share * self.config.decoders))
+        )
 
     def problems(self) -> list[str]:
         """Why no request should be sent here now; nothing when all is well."""
@@ -146,7 +156,8 @@ class Desk:
             Refused: it cannot be answered.
         """
         digest = hashlib.sha256(data).digest()
-        return await self._once.run(None if key is None else (who, key), digest, lambda: self._answer(data))
+        once = None if key is None else (who, key)
+        return await self._once.run(once, digest, lambda: self._answer(data, who))
 
     async def tokens(self, data: bytes) -> dict[str, Any]:
         """The answer to the body of a /tokenize request.
@@ -174,10 +185,12 @@ class Desk:
             raise Refused(404, "model_not_found", f"there is no model {name[:80]!r}", f"there are {known}")
         return entry
 
-    async def _answer(self, data: bytes) -> Answer:
+    async def _answer(self, data: bytes, who: str) -> Answer:
         question = await self._in_pool(read_question, data, self.config, self.served.model.special)
         entry = self.entry(question.model)
-        talk = await self._in_pool(self._prepare, question)
+        files = await self._in_pool(self._files, question)
+        images = await self._images.images(files, who)
+        talk = await self._in_pool(self._prepare, question, images)
         self._check(question, talk)
         work = Work(talk, Wanted(question.top, question.ids))
         future = self.batcher.submit(Group(entry.adapter, question.tokens), work)
@@ -192,13 +205,13 @@ class Desk:
         self._decoding.add(job)
         return await asyncio.wrap_future(job)
 
-    def _prepare(self, question: Question) -> Prepared:
+    def _files(self, question: Question) -> list[bytes]:
+        return [image_file(url, self.config.max_pixels) for url in question.urls]
+
+    def _prepare(self, question: Question, images: list[Image]) -> Prepared:
         served = self.served
-        images = [
-            shown(picture(url, self.config.max_pixels), served.card, served.side, served.model.unit)
-            for url in question.urls
-        ]
-        return served.model.prepare(question.text, images)
+        sights = [shown(image, served.card, served.side, served.model.unit) for image in images]
+        return served.model.prepare(question.text, sights)
 
     def _check(self, question: Question, talk: Prepared) -> None:
         model = self.served.model

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import base64
 import binascii
-import io
 import re
-
-from PIL import Image as Pillow
+from collections.abc import Callable
 
 from saec.cloud.pixels import fit_size, resized
 from saec.config import Card
-from saec.data.images import decode
-from saec.errors import ImageError
+from saec.data.headers import read_header
+from saec.data.headers.common import TooLargeError
+from saec.errors import DecoderDiedError, DecoderOverranError, ImageError
 from saec.service.refusals import Refused
+from saec.transient import is_transient
 from saec.verdict import Image
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
@@ -23,8 +23,8 @@ _LARGER = 1.5
 whole tokens, and to equal windows."""
 
 
-def picture(url: str, most: int) -> Image:
-    """The image of a data URL, H x W x 3 RGB uint8, upright.
+def image_file(url: str, most: int) -> bytes:
+    """The file of a data URL, whose header says that it may be decoded.
 
     Args:
         url: what stands in the request; anything but a data URL is refused and not looked at further.
@@ -45,28 +45,44 @@ def picture(url: str, most: int) -> Image:
         data = base64.b64decode(url[head.end() :], validate=True)
     except (binascii.Error, ValueError):
         raise Refused(400, "bad_base64", "an image's base64 is damaged", "encode it again") from None
-    _check_size(data, most)
+    _check_header(data, most)
+    return data
+
+
+def _check_header(data: bytes, most: int) -> None:
+    """Refuse by the header alone what is too large, or of another kind."""
+    try:
+        header = read_header(data)
+    except TooLargeError as e:
+        raise Refused(413, "too_many_pixels", f"an image is too large: {e.what}", "send it smaller") from None
+    except ImageError as e:
+        raise Refused(400, "bad_image", e.what, e.remedy) from None
+    if header.format not in FORMATS:
+        raise Refused(400, "bad_image", f"an image is {header.format}", f"send {', '.join(FORMATS)}")
+    if header.width * header.height > most:
+        what = f"an image has {header.width} x {header.height} pixels"
+        raise Refused(413, "too_many_pixels", what, f"send at most {most} pixels")
+
+
+def decoded(data: bytes, decode: Callable[[bytes], Image]) -> Image:
+    """The pixels of such a file, H x W x 3 RGB uint8, upright.
+
+    Args:
+        decode: as ``saec.data.decoder.Decoder.decode``.
+
+    Raises:
+        Refused: 400, it cannot be decoded, or costs too much; 503, the machine cannot decode now.
+    """
     try:
         return decode(data)
     except ImageError as e:
         raise Refused(400, "bad_image", e.what, e.remedy) from None
-
-
-def _check_size(data: bytes, most: int) -> None:
-    """Refuse by the header alone what is too large, or of another kind."""
-    try:
-        with Pillow.open(io.BytesIO(data), formats=FORMATS) as image:
-            width, height = image.size
-    except Pillow.DecompressionBombError as e:
-        raise Refused(413, "too_many_pixels", f"an image is too large: {e}", "send it smaller") from None
-    except Exception as e:  # decoders raise anything from SyntaxError to struct.error on damaged files
-        raise Refused(
-            400, "bad_image", f"an image cannot be read: {type(e).__name__}", f"send {', '.join(FORMATS)}"
-        ) from None
-    if width * height > most:
-        raise Refused(
-            413, "too_many_pixels", f"an image has {width} x {height} pixels", f"send at most {most} pixels"
-        )
+    except (DecoderOverranError, DecoderDiedError) as e:
+        raise Refused(400, "image_too_costly", e.what, e.remedy) from None
+    except Exception as e:
+        if not is_transient(e):
+            raise
+        raise Refused(503, "no_decoder", f"no image can be decoded now: {e}", "ask again", after=5) from e
 
 
 def shown(image: Image, card: Card, side: int, unit: int) -> Image:

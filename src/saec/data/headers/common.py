@@ -26,6 +26,10 @@ TILE = "crop or tile the image: a frame has at most 89 million pixels"
 SPLIT = "split it into one file per frame"
 
 
+class TooLargeError(ImageError):
+    """An image has more pixels than may be."""
+
+
 @dataclass(frozen=True, slots=True)
 class Header:
     """What the header of a file says.
@@ -64,9 +68,10 @@ def check_size(width: int, height: int, name: str, most: int = MAX_PIXELS) -> No
     """Refuse a size that no picture has, or that is beyond the limit.
 
     Raises:
-        ImageError: the size is not positive, or there are more pixels than ``most``.
+        ImageError: the size is not positive.
+        TooLargeError: there are more pixels than ``most``.
     """
     if width <= 0 or height <= 0:
         raise damaged(name, f"it says that it has {width} x {height} pixels")
     if width * height > most:
-        raise ImageError(f"{name}: {width} x {height} pixels", TILE)
+        raise TooLargeError(f"{name}: {width} x {height} pixels", TILE)

@@ -25,7 +25,7 @@ from saec.station.http.metrics import CONTENT_TYPE, metrics_text
 from saec.station.sources.contract import LARGEST
 from saec.station.station import Station
 from saec.station.storage.records import Held, NewFrame
-from saec.station.transient import is_transient
+from saec.transient import is_transient
 from saec.verdict import Verdict
 from saec.web.bodies import Bodies
 from saec.web.entrance import Entrance

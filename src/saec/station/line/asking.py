@@ -29,7 +29,7 @@ from saec.station.storage.damage import REMEDY
 from saec.station.storage.records import Held
 from saec.station.storage.spool import Spool
 from saec.station.threads import Stopping
-from saec.station.transient import is_transient
+from saec.transient import is_transient
 from saec.verdict import DEFECT, CloudQuery, Verdict
 
 MOST_ATTEMPTS = 5
