@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from test_sources import Taken, folder
 from saec.station.sources import folder as folder_room
 from saec.station.sources import opening
 from saec.station.sources.contract import LARGEST
-from saec.station.sources.opening import ChangedError, Seen, look, read_as_seen
+from saec.station.sources.opening import ChangedError, Seen, look, read_as_seen, remove_as_seen
 
 SECRET = b"the token of the cloud"
 
@@ -197,3 +198,23 @@ def test_a_file_that_cannot_be_read_now_is_read_when_it_can(
     monkeypatch.setattr(folder_room, "read_as_seen", read)
     source.look(3.0)
     assert [data for _, data in taken.frames] == [png(2), png(1)]
+
+
+@pytest.mark.parametrize("swap", [_link, _link_folder, _another, _longer, _pipe])
+def test_what_was_put_in_a_file_s_place_is_not_removed_for_it(
+    root: Path, swap: Callable[[Path], None]
+) -> None:
+    seen = look(root / "sub" / "a.png")
+    assert seen is not None
+    swap(root)
+    with contextlib.suppress(OSError):
+        remove_as_seen(root, Path("sub/a.png"), seen)
+    assert (root / "sub" / "a.png").lstat()
+    assert (root.parent / "outside" / "a.png").read_bytes() == SECRET
+
+
+def test_a_file_that_is_as_it_was_seen_is_removed(root: Path) -> None:
+    seen = look(root / "sub" / "a.png")
+    assert seen is not None
+    remove_as_seen(root, Path("sub/a.png"), seen)
+    assert not (root / "sub" / "a.png").exists()

@@ -110,7 +110,7 @@ def test_a_file_that_cannot_be_removed_is_remembered_and_named(
     source = folder(tmp_path, taken)
     for name in "ab":
         (tmp_path / "in" / f"{name}.png").write_bytes(png(1))
-    monkeypatch.setattr(Path, "unlink", refuse)
+    monkeypatch.setattr(os, "unlink", refuse)
     for now in (0.0, 1.0, 2.0, 3.0):
         source.look(now)
     assert len(taken.frames) == 2

@@ -15,7 +15,7 @@ from saec.pipeline.judge import printable
 from saec.station.private import make_folder
 from saec.station.settings import FolderSource
 from saec.station.sources.contract import LARGEST, REST, Accept, Alarm, Refused, Remember
-from saec.station.sources.opening import ChangedError, Seen, look, read_as_seen
+from saec.station.sources.opening import ChangedError, Seen, look, read_as_seen, remove_as_seen
 from saec.station.storage.records import NewFrame
 from saec.station.threads import Stopping
 
@@ -150,10 +150,8 @@ class Folder:
     def _put_away(self, path: Path, seen: Seen) -> None:
         """After the frame is safe in the spool: remove the file, or remember that it is there."""
         if self._s.after == "delete":
-            if look(path) != seen:  # another file has taken its name meanwhile
-                return
             try:
-                path.unlink()
+                remove_as_seen(self._s.path, path.relative_to(self._s.path), seen)
                 self._stuck = False
                 return
             except FileNotFoundError:

@@ -94,6 +94,18 @@ def read_as_seen(root: Path, inside: PurePath, seen: Seen) -> bytes:
     return bytes(data)
 
 
+def remove_as_seen(root: Path, inside: PurePath, seen: Seen) -> None:
+    """Remove a file that is still the one that was seen; what has taken its place stays.
+
+    Raises:
+        OSError: it cannot be removed, or one of its folders has become a link.
+    """
+    with folder_of(root, inside) as at:
+        status = os.stat(inside.name, dir_fd=at, follow_symlinks=False)
+        if stat.S_ISREG(status.st_mode) and Seen.of(status) == seen:
+            os.unlink(inside.name, dir_fd=at)
+
+
 def _check(opened: int, seen: Seen) -> None:
     status = os.fstat(opened)
     if not stat.S_ISREG(status.st_mode) or Seen.of(status) != seen:
