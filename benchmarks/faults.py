@@ -3,12 +3,13 @@
     python benchmarks/faults.py --minutes 4 --faults 50 --seed 0 --rate 20
 
 A robot posts frames with keys until each is acknowledged; the station judges them, asks the cloud through a
-proxy, and writes verdicts to several folders, while pages ask for the latest frames. Meanwhile, at seeded
-random moments: SIGKILL of station or cloud, a link that is cut, hangs or is slow, a disk that is full, a
-clock that is stepped, and power cuts, after which the station's disk is set back to what was synced. At the
-end the faults are over, the backlog is let drain, and what was acknowledged is compared with the database,
-the images and the verdict files. The status is 1 where a bar is missed. Full disks and power cuts need the
-right to mount; without it they are left out, and that is said.
+proxy, and writes verdicts to several folders and to a webhook, while pages ask for the latest frames.
+Meanwhile, at seeded random moments: SIGKILL of station or cloud, a link that is cut, hangs or is slow, a
+receiver that is away, gone or refuses everything, a disk that is full, a clock that is stepped, and power
+cuts, after which the station's disk is set back to what was synced. At the end the faults are over, the
+backlog is let drain, and what was acknowledged is compared with the database, the images, the verdict files
+and what the webhook took. The status is 1 where a bar is missed. Full disks and power cuts need the right to
+mount; without it they are left out, and that is said.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ import numpy as np
 from faults_check import Outcome, examine
 from faults_link import Link
 from faults_pages import Pages
+from faults_receiver import Receiver, State
 from faults_rig import (
     FREE,
     HERE,
@@ -46,7 +48,12 @@ from faults_rig import (
     station_program,
 )
 
-ALWAYS = ("kill station", "kill cloud", "cut link", "link hangs", "slow link", "clock step")
+RECEIVER: dict[str, State] = {
+    "receiver away": "away",
+    "receiver gone": "gone",
+    "receiver refuses all": "refuses all",
+}
+ALWAYS = ("kill station", "kill cloud", "cut link", "link hangs", "slow link", "clock step", *RECEIVER)
 MOUNTED = ("full disk", "disk below reserve", "power cut")
 SINKS, PAGES = 8, 4
 _TICK = 0.02
@@ -60,6 +67,7 @@ class Bench:
     station: Program
     cloud: Program
     link: Link
+    receiver: Receiver
     clock: Clock
     disk: Disk | None
     rng: np.random.Generator
@@ -99,6 +107,9 @@ class Bench:
             assert self.disk is not None
             self.disk.power_cut(self.station)
             self.start_station()
+        elif kind in RECEIVER:
+            self.receiver.state = RECEIVER[kind]
+            self.later(seconds, self._mend_receiver)
         elif kind == "kill cloud":
             self.cloud.kill()
             self.later(float(self.rng.uniform(0, 3)), self._start_cloud)
@@ -110,6 +121,9 @@ class Bench:
             state = {"cut link": "cut", "link hangs": "hangs", "slow link": "slow"}[kind]
             self.link.set(state, delay=float(self.rng.uniform(0.1, 0.8)))  # type: ignore[arg-type]
             self.later(seconds, lambda: self.link.set("up"))
+
+    def _mend_receiver(self) -> None:
+        self.receiver.state = "takes"
 
     def _start_cloud(self) -> None:
         if not self.cloud.alive:
@@ -149,8 +163,9 @@ def run(args: argparse.Namespace) -> Outcome:
     """The whole experiment."""
     root, rng = args.work.resolve(), np.random.default_rng(args.seed)
     root.mkdir(parents=True, exist_ok=True)
-    inner, outer = free_port(), free_port()
-    site = make_site(root, cloud=f"http://127.0.0.1:{outer}/v1", deadline=args.deadline, sinks=SINKS)
+    inner, outer, hook = free_port(), free_port(), free_port()
+    cloud = f"http://127.0.0.1:{outer}/v1"
+    site = make_site(root, cloud=cloud, deadline=args.deadline, sinks=SINKS, hook=hook)
     frames = root / "frames"
     shutil.rmtree(frames, ignore_errors=True)
     frames.mkdir()
@@ -164,7 +179,7 @@ def run(args: argparse.Namespace) -> Outcome:
         log.unlink()
     bench = Bench(
         site, station_program(site, clock.path), cloud_program(root, inner, args.cloud), Link(outer, inner),
-        clock, disk, rng,
+        Receiver(hook), clock, disk, rng,
     )  # fmt: skip
     acks = root / "acknowledged.jsonl"
     try:
@@ -204,13 +219,14 @@ def _attack(bench: Bench, args: argparse.Namespace, plan: list[tuple[float, str]
             bench.tick()
     finally:
         feeder.kill()
+    bench.receiver.picky = False  # what it still refuses would wait for another verdict, and none comes
     drained = drain(bench, args.drain)
     status = bench.station.stop()
     bench.station.start()
     wall, cpu = bench.station.wait_ready(), bench.station.processor_time()
     bench.station.stop()
     return examine(
-        bench.site, acks, args.deadline,
+        bench.site, acks, bench.receiver, args.deadline,
         faults=Counter(kind for _, kind in plan), starts=bench.starts, unfair=bench.unfair, drained=drained,
         ready=f"{wall:.1f} s, of which {cpu:.1f} s on a processor",
         ended=[*bench.ended, *([f"the station stopped with status {status}"] if status else [])],

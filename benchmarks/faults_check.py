@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from faults_rig import Site
+from faults_receiver import Receiver, refused
+from faults_rig import HOOK, Site
 
 RESTART = 5.0
 """Seconds from a start to the first verdict, at most."""
@@ -53,6 +54,7 @@ class Kept:
 def examine(
     site: Site,
     acks: Path,
+    receiver: Receiver,
     deadline: float,
     *,
     faults: Counter[str],
@@ -72,6 +74,8 @@ def examine(
     missing = sum(
         f"{f.id}/{state}" not in sink for sink in sinks for f in kept.values() for state in f.verdicts
     )
+    unsent, dead = unposted(site, kept, receiver)
+    wrongly = [key for key in dead if not refused(key)]
     fresh = [p for p in promised if not p["duplicate"]]
     late = [p for p in fresh if p["label"] is None or waited(p) > deadline + _TOLERANCE]
     counted = {p["id"] for p in fresh}
@@ -88,6 +92,11 @@ def examine(
         "frames with two finals": str(len(twice)),
         "frames acted on twice": str(acts),
         "verdicts not delivered to the files": f"{missing} of {verdicts * len(sinks)}, {len(sinks)} sinks",
+        "verdicts not posted to the webhook": f"{len(unsent)} of {verdicts}",
+        "dead letters, of them wrongly": f"{len(dead)}, {len(wrongly)}",
+        "posts that came again, changed": (
+            f"{sum(receiver.taken.values()) - len(receiver.taken)}, {len(receiver.wrong)}"
+        ),
         "deliveries that came again, unchanged": str(again),
         "deadlines missed, by the robot": f"{len(late)} of {len(fresh)}; {spread(list(map(waited, fresh)))}",
         "deadlines missed, by the station": f"{len(slow)} of {len(fresh)}",
@@ -102,6 +111,9 @@ def examine(
         f"{len(twice)} frames with two finals": twice,
         f"{acts} frames acted on twice": acts,
         f"{missing} verdicts not delivered": missing,
+        f"not posted to the webhook: {unsent[:5]}": unsent,
+        f"dead letters without a reason: {wrongly[:5]}": wrongly,
+        f"posts that came again changed: {sorted(receiver.wrong)[:5]}": receiver.wrong,
         f"deadlines: {[p['key'] for p in late[:5]]} {[f.id for f in slow[:5]]}": late or slow,
         "a restart took too long": max(restarts, default=0.0) >= RESTART,
         f"{len(unanswered)} questions without the cloud's answer": unanswered,
@@ -128,6 +140,20 @@ def read_database(site: Site) -> dict[str, Kept]:
         )
         for seq, line, key, image, sha256 in rows
     }
+
+
+def unposted(site: Site, kept: dict[str, Kept], receiver: Receiver) -> tuple[list[str], list[str]]:
+    """Keys of verdicts that the webhook was not sent and that are no dead letters, and those that are."""
+    db = sqlite3.connect(f"file:{site.database}?mode=ro", uri=True)
+    rows = db.execute(
+        "SELECT line, seq, outbox.state FROM outbox JOIN frames USING (seq) "
+        "WHERE sink = ? AND dead IS NOT NULL",
+        (HOOK,),
+    ).fetchall()
+    db.close()
+    dead = {f"{line}-{seq:010d}/{state}" for line, seq, state in rows}
+    due = {f"{frame.id}/{state}" for frame in kept.values() for state in frame.verdicts}
+    return sorted(due - dead - set(receiver.taken)), sorted(dead)
 
 
 def read_files(folder: Path) -> dict[str, list[dict[str, Any]]]:

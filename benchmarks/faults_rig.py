@@ -34,6 +34,9 @@ from saec.station.settings_file import read_settings
 
 HERE = Path(__file__).parent
 LINE = "cell"
+HOOK = "hook"
+"""Name of the sink that is a webhook."""
+
 FREE = 0.05
 """Gigabytes that the spool leaves free on the disk."""
 
@@ -94,6 +97,7 @@ def make_site(
     deadline: float,
     tokens: Path | None = None,
     sinks: int = 1,
+    hook: int | None = None,
 ) -> Site:
     """Fit a line (once for each folder) and write the settings of a station that asks ``cloud``.
 
@@ -104,6 +108,7 @@ def make_site(
         deadline: of the line, seconds.
         tokens: the station's tokens file.
         sinks: how many folders the verdicts are written to.
+        hook: port of loopback that they are posted to as well.
     """
     images, fitted = root / "images", root / "fitted"
     if not fitted.exists():
@@ -117,7 +122,7 @@ def make_site(
     shutil.rmtree(profile, ignore_errors=True)
     shutil.copytree(fitted, profile)
     port = free_port()
-    (root / "station.toml").write_text(_toml(port, cloud, model, deadline, tokens) + _sinks(sinks))
+    (root / "station.toml").write_text(_toml(port, cloud, model, deadline, tokens) + _sinks(sinks, hook))
     paths = [sorted(images.glob(pattern)) for pattern in ("test/good/*.png", "test/[!g]*/*.png")]
     pictures = [read_image(path) for pair in zip(*paths, strict=False) for path in pair]
     frames = [cv2.imencode(".jpg", p[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])[1] for p in pictures]
@@ -153,10 +158,12 @@ free_gigabytes = {FREE}
 """
 
 
-def _sinks(count: int) -> str:
-    return "".join(
+def _sinks(count: int, hook: int | None) -> str:
+    folders = "".join(
         f'\n[[sink]]\nname = "log{n}"\nkind = "files"\npath = "disk/verdicts/{n}"\n' for n in range(count)
     )
+    posted = f'\n[[sink]]\nname = "{HOOK}"\nkind = "webhook"\nurl = "http://127.0.0.1:{hook}/verdicts"\n'
+    return folders + (posted if hook is not None else "")
 
 
 def give_trust(site: Site, ask: float) -> None:
