@@ -92,6 +92,26 @@ def test_the_pickle_is_read_once_and_safely(tmp_path: Path, monkeypatch: pytest.
     assert all(torch.equal(first[k], second[k]) for k in first)
 
 
+@pytest.mark.parametrize("cache", ["/dev/null/cache", "/proc"])
+def test_no_place_to_keep_the_weights_stops_nothing(monkeypatch: pytest.MonkeyPatch, cache: str) -> None:
+    """Nobody, root neither, can make a folder at these."""
+    kept = load_backbone(NAME).state_dict()
+    monkeypatch.setenv("XDG_CACHE_HOME", cache)
+    loaded = load_backbone(NAME).state_dict()
+    assert all(torch.equal(kept[key], loaded[key]) for key in kept)
+
+
+def test_a_disk_that_fills_leaves_no_half_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(state: object, path: Path) -> None:
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(backbone, "save_file", full)
+    load_backbone(NAME)
+    assert list((tmp_path / "saec").iterdir()) == []
+
+
 def test_unknown_and_missing_backbones_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ModelError, match="unknown backbone 'resnet'") as caught:
         load_backbone("resnet")

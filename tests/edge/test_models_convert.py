@@ -101,7 +101,8 @@ def _ultralytics(folder: Path, body: str) -> dict[str, str]:
 
 GOOD = """
 import os, pathlib
-assert os.environ["YOLO_AUTOINSTALL"] == "false"
+assert os.environ["YOLO_AUTOINSTALL"] == "false" and os.environ["YOLO_OFFLINE"] == "true"
+settings = {}
 class YOLO:
     task = "classify"
     def __init__(self, path):

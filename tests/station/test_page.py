@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from pipeline_fakes import FUSED, FakeDetector, make_line
 from sink_fakes import free_port
@@ -46,6 +47,8 @@ def test_the_page_shows_frames_links_and_alarms(
         sink=[WebhookSink(name="mes", url=f"http://u:pa55@127.0.0.1:{free_port()}/SECRET")],
     )
     errors: list[str] = []
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
     with Running(settings, FakeLinkCloud(), Tokens(None)) as running:
@@ -72,5 +75,6 @@ def test_the_page_shows_frames_links_and_alarms(
         page.evaluate("Promise.all(Array.from(document.images, image => image.decode()))")
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
         assert errors == []
+        assert {httpx.URL(url).netloc for url in asked} == {running.client.base_url.netloc}
     page.get_by_role("alert").wait_for()
     assert "does not answer" in page.get_by_role("alert").inner_text()

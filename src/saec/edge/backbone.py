@@ -7,12 +7,14 @@ safetensors in the user's cache. Widths and depths are read off the weights.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -126,15 +128,16 @@ def load_backbone(name: str) -> EfficientNetLite:
     """
     if name not in PACKAGES:
         raise ModelError(f"unknown backbone {name!r}", f"choose one of {', '.join(PACKAGES)}")
-    return EfficientNetLite(load_file(_weights(name)))
+    return EfficientNetLite(_weights(name))
 
 
-def _weights(name: str) -> Path:
-    """The backbone's weights as safetensors; made from the package's pickle at the first use."""
+def _weights(name: str) -> dict[str, Tensor]:
+    """The backbone's weights: from the cache, or from the package's pickle at the first use."""
     root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    target = root / "saec" / f"{name}.safetensors"
-    if target.is_file():
-        return target
+    kept = root / "saec" / f"{name}.safetensors"
+    if os.access(kept, os.R_OK):
+        weights: dict[str, Tensor] = load_file(kept)
+        return weights
     module, attribute = PACKAGES[name]
     try:
         package: Any = importlib.import_module(module)
@@ -146,8 +149,18 @@ def _weights(name: str) -> Path:
         ) from None
     pickle = getattr(package, attribute).get_model_file_path()
     state = torch.load(pickle, map_location="cpu", weights_only=True)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_suffix(f".{os.getpid()}.partial")
-    save_file({k: v.contiguous() for k, v in state.items()}, partial)
-    partial.replace(target)
-    return target
+    state = {key: tensor.contiguous() for key, tensor in state.items()}
+    # The pickle is read again next time where nothing can be kept: no home, or one that cannot be written.
+    with contextlib.suppress(OSError, SafetensorError):
+        _keep(state, kept)
+    return state
+
+
+def _keep(state: dict[str, Tensor], path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(f".{os.getpid()}.partial")
+    try:
+        save_file(state, partial)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

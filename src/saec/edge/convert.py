@@ -17,18 +17,19 @@ from typing import Any, Literal
 
 from saec.edge.graph import core
 from saec.errors import ExtraError, ModelError
+from saec.silence import CHILD
 
 Target = Literal["openvino", "onnx", "safetensors"]
 GRAPHS = (".xml", ".onnx", ".tflite")
 CHECKPOINTS = (".bin", ".pth", ".ckpt")
 
-_EXPORT = """
-import sys
-from ultralytics import YOLO
+_EXPORT = f"""{CHILD}
+from ultralytics import YOLO, settings
+settings.update({{"sync": False}})  # no report on the use of the library
 model = YOLO(sys.argv[1])
 if model.task != "classify":
-    sys.exit(f"a model of task '{model.task}', not 'classify'")
-size = {"imgsz": int(sys.argv[2])} if len(sys.argv) > 2 else {}
+    sys.exit(f"a model of task '{{model.task}}', not 'classify'")
+size = {{"imgsz": int(sys.argv[2])}} if len(sys.argv) > 2 else {{}}
 model.export(format="onnx", dynamic=False, simplify=False, **size)
 """
 
@@ -90,7 +91,8 @@ def export_ultralytics(weights: Path, folder: Path, *, side: int | None = None) 
     with tempfile.TemporaryDirectory() as scratch:
         copy = Path(scratch) / weights.name  # ultralytics writes beside its input
         shutil.copyfile(weights, copy)
-        quiet = {"YOLO_AUTOINSTALL": "false", "YOLO_OFFLINE": "true"}  # it shall fetch nothing by itself
+        # It shall fetch nothing by itself, not ask for a newer version, and leave the home folder alone.
+        quiet = {"YOLO_AUTOINSTALL": "false", "YOLO_OFFLINE": "true", "YOLO_CONFIG_DIR": scratch}
         run = subprocess.run(
             [sys.executable, "-c", _EXPORT, str(copy), *([] if side is None else [str(side)])],
             cwd=scratch,
