@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from saec.decoding import convert
 from saec.errors import ConfigError
 
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=3600)]
@@ -83,6 +84,6 @@ def http_settings(limits: tuple[str, ...], **others: Any) -> HttpSettings:
             raise ConfigError(f"--limit {limit[:80]!r} names no limit", f"give NAME=NUMBER of {known}")
         given[name] = number
     try:
-        return msgspec.convert({**others, **given}, HttpSettings, strict=False)
+        return convert({**others, **given}, HttpSettings, strict=False)
     except msgspec.ValidationError as e:
         raise ConfigError(f"--limit: {e}", "docs/service.md lists the limits") from e

@@ -15,6 +15,7 @@ from saec.data.items import SPLITS, Item, Mask, Outline, Runs, Split
 from saec.data.layouts.contract import Choice, Reading
 from saec.data.layouts.names import means_good, split_of
 from saec.data.layouts.tree import split_folders
+from saec.decoding import decode
 from saec.errors import DataError
 from saec.texts import read_text
 from saec.verdict import DEFECT, GOOD
@@ -105,7 +106,7 @@ def _tables(root: Path) -> list[Path]:
 
 def _is_table(path: Path) -> bool:
     try:
-        msgspec.json.decode(path.read_bytes(), type=_Head)
+        decode(path.read_bytes(), _Head)
     except (OSError, msgspec.DecodeError):
         return False
     return True
@@ -113,7 +114,7 @@ def _is_table(path: Path) -> bool:
 
 def _read(root: Path, table: Path, by_name: dict[str, list[Path]], choice: Choice) -> Iterator[Item]:
     try:
-        found = msgspec.json.decode(read_text(table, most=MOST, error=DataError), type=_File)
+        found = decode(read_text(table, most=MOST, error=DataError), _File)
     except msgspec.DecodeError as e:
         raise DataError(f"{table} is no COCO file: {e}", "export it again") from e
     names = {category.id: category.name for category in found.categories}

@@ -12,6 +12,7 @@ import msgspec
 from saec.data.files import subfolders
 from saec.data.items import SPLITS, Item, Mask, Split
 from saec.data.layouts.contract import Choice, Reading
+from saec.decoding import decode
 from saec.errors import DataError
 from saec.texts import read_text
 from saec.verdict import DEFECT, GOOD
@@ -145,7 +146,7 @@ class RealIad:
                 f"say --layout realiad:table={tables[0] if tables else 'FILE'}",
             )
         try:
-            found = msgspec.json.decode(read_text(tables[0], most=MOST, error=DataError), type=_RealIad)
+            found = decode(read_text(tables[0], most=MOST, error=DataError), _RealIad)
         except msgspec.DecodeError as e:
             raise DataError(f"{tables[0]} is no table of Real-IAD: {e}", "restore it") from e
         rows: list[tuple[Split, _Row]] = [("test", r) for r in found.test]

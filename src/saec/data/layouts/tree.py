@@ -18,6 +18,7 @@ from saec.data.layouts.assigning import assign_masks
 from saec.data.layouts.contract import Choice, Reading, Saturation
 from saec.data.layouts.names import means_defect, means_good, means_test_goods, role_of, split_of
 from saec.data.layouts.sorting import Placed, sort_files
+from saec.decoding import decode
 from saec.errors import DataError
 from saec.texts import read_text
 from saec.verdict import DEFECT, GOOD
@@ -198,6 +199,6 @@ def read_saturations(root: Path) -> tuple[Saturation, ...]:
     if not path.is_file():
         return ()
     try:
-        return msgspec.json.decode(read_text(path, error=DataError), type=tuple[Saturation, ...])
+        return decode(read_text(path, error=DataError), tuple[Saturation, ...])
     except msgspec.DecodeError as e:
         raise DataError(f"{path}: {e}", "restore MVTec LOCO's own file") from e
