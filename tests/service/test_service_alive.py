@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -9,9 +11,12 @@ import httpx
 import pytest
 from service_helpers import GREY, Gate, client, running, scoring_body, wait_until
 
-from saec.config import ServiceConfig
+from saec.config import CloudConfig, ServiceConfig
 from saec.service import desk as desks
 from saec.service.batching import Batcher
+from saec.service.serve import Door, serve
+from saec.service.served import Served
+from saec.web import starting
 
 CHAT = "/v1/chat/completions"
 
@@ -80,3 +85,16 @@ def test_a_model_thread_that_dies_is_missed_and_one_that_was_closed_is_not():
     closed: Batcher[str, int, int] = Batcher(die, batch=1, delay=0.0, queue=1)
     closed.close(60)
     assert closed.stuck() is None
+
+
+def test_loading_that_hangs_heeds_a_signal(monkeypatch):
+    monkeypatch.setattr(starting, "_FAREWELL", 0.01)
+    release = threading.Event()
+
+    def hang(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        release.wait(60)
+
+    monkeypatch.setattr(Served, "load", hang)
+    serve(Door("127.0.0.1:0"), CloudConfig(), [], ServiceConfig())
+    release.set()

@@ -1,7 +1,8 @@
 """A station over the fakes in a process of its own: ``python station_program.py FOLDER PORT [HANG]``.
 
 ``tests/pipeline`` must be on PYTHONPATH. With HANG "start" its cloud is never opened: the start hangs; with
-"edge" its detector never returns from a frame of 77 blue, and a turn may take a second alone.
+"edge" its detector never returns from a frame of 77 blue, and an edge's turn may take a second alone; with
+"sink" its sink returns from nothing.
 """
 
 from __future__ import annotations
@@ -30,6 +31,13 @@ def hang(*_: object) -> None:
     threading.Event().wait()
 
 
+class HangingSink:
+    at_once, timeout = 1, 1.0
+
+    def __init__(self, *_: object) -> None:
+        self.deliver = self.close = hang
+
+
 class HangingDetector(FakeDetector):
     def inspect(self, images: list[Image]) -> list[EdgeOpinion]:
         if any(image[0, 0, 2] == 77 for image in images):
@@ -41,6 +49,8 @@ def run(folder: Path, port: str, what: str) -> None:
     edge.open_detector = lambda profile: HangingDetector()  # type: ignore[assignment, return-value]
     if what == "edge":
         station.EDGE = 1.0
+    if what == "sink":
+        station.open_sink = HangingSink  # type: ignore[assignment]
     station._STOP = starting._FAREWELL = 1.0
     if not (folder / "profile").exists():
         make_line(folder / "profile")
@@ -50,6 +60,7 @@ def run(folder: Path, port: str, what: str) -> None:
         sink=[FileSink(name="log", path=folder / "out")],
         spool=SpoolLimits(free_gigabytes=0),
     )
+    station._CLOSE = 1.0
     configure_logs()
     serve(settings, cloud_for=hang if what == "start" else lambda _: None)  # type: ignore[arg-type]
 

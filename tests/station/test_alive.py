@@ -80,6 +80,19 @@ def test_a_start_that_hangs_heeds_a_signal(tmp_path: Path, number: signal.Signal
         assert "told to stop" in "".join(e["event"] for e in events(process))
 
 
+def test_a_sink_that_hangs_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    with station(tmp_path / "a", 0, "sink") as process:
+        log = events(process)
+        where = next(e["address"] for e in log if e["event"] == "listening")
+        image = {"content": png(GOOD), "headers": {"Content-Type": "image/png"}}
+        assert httpx.post(f"{where}v1/lines/cell/frames", **image, trust_env=False).status_code == 201
+        assert process.stdout is not None
+        assert process.stdout.readline() == "hanging\n"
+        process.send_signal(signal.SIGTERM)
+        assert next(e["hanging"] for e in log if e["event"] == "station stopped") == ["sink-log", "closing"]
+        assert process.wait(60) == 0
+
+
 def test_a_hang_fails_health_and_watchdog_is_put_down_to_its_frame_and_holds_no_end_up(
     tmp_path: Path,
 ) -> None:

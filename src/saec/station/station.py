@@ -306,7 +306,8 @@ class Station:
         names = {one.thread for one in found}
         for name, runner in self.runners.items():
             if f"edge-{name}" in names and self.probe.under_way < _SLOW:
-                runner.blame()
+                with contextlib.suppress(OSError):  # the disk is to blame then
+                    runner.blame()
         return found
 
     def problems(self) -> list[str]:
