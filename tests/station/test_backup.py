@@ -93,8 +93,11 @@ def test_a_station_comes_back_on_another_box(site: Path, gears: Path, tmp_path: 
         box.process.wait()
     shutil.rmtree(site.parent)
     other = tmp_path / "other" / "station.toml"
+    assert not [path for path in (tmp_path / "backup").rglob("*") if path.stat().st_mode & 0o077]
     back = saec("station", "restore", "--config", other, tmp_path / "backup")
     assert back.returncode == 0, back.stderr
+    made = [other, *(tmp_path / "other" / "station-data").rglob("*")]
+    assert not [path for path in made if path.stat().st_mode & 0o077]
     with serving("station", "--config", other, cwd=tmp_path / "other") as box:
         for post, path in zip(posts, pictures, strict=True):
             id = post.json()["id"]

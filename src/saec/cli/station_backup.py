@@ -27,7 +27,9 @@ def backup(config: Path, with_secrets: bool, target: Path) -> None:
 
     from saec.cli.station import read_config
     from saec.station.backup import make_backup
+    from saec.station.private import Rights
 
+    Rights.close()
     made = make_backup(config, read_config(config), target, now=time.time(), secrets=with_secrets)
     click.echo(f"{made.frames} frames and {made.images} images in {target}")
     for image in made.damaged:
@@ -51,8 +53,10 @@ def restore(config: Path, data: Path | None, force: bool, source: Path) -> None:
     """Put the backup SOURCE back, on this box or on another; then start the station."""
     import time
 
+    from saec.station.private import Rights
     from saec.station.restore import restore as put_back
 
+    Rights.close()
     done = put_back(source, config, now=time.time(), data=data, force=force)
     click.echo(f"settings in {config}, data in {done.data}")
     for path in done.moved:

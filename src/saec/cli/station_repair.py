@@ -23,8 +23,10 @@ def repair(config: Path) -> None:
     import time
 
     from saec.cli.station import read_config
+    from saec.station.private import Rights
     from saec.station.storage.repair import repair as mend
 
+    Rights.close()
     saved = mend(read_config(config).station.data, time.time())
     for table, count in saved.rows.items():
         click.echo(f"{table}: {count} rows")

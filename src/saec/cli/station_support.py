@@ -33,9 +33,11 @@ def support(config: Path, log: Path | None, token_file: Path | None, target: Pat
     """
     from saec.cli.station import read_config
     from saec.errors import ConfigError
+    from saec.station.private import Rights
     from saec.station.support import pack_support
     from saec.texts import read_secret
 
+    Rights.close()
     token = None if token_file is None else read_secret(token_file, "token")
     settings = read_config(config)
     try:

@@ -13,7 +13,6 @@ written before its row. Where retention removes one meanwhile, its row says so i
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -26,6 +25,7 @@ from saec import __version__
 from saec.decoding import decode
 from saec.errors import SpoolError
 from saec.line import sha256_file
+from saec.station.private import close_all
 from saec.station.settings import Settings
 from saec.station.settings_paths import Named, named_files
 from saec.station.storage.damage import named
@@ -248,6 +248,6 @@ def _write_synced(folder: Path, backup: Backup) -> None:
     for path in folder.rglob("*"):
         sync_folder(path)
     (folder / "backup.json").write_bytes(msgspec.json.format(msgspec.json.encode(backup)))
-    os.chmod(folder, 0o700)  # noqa: PTH101
+    close_all(folder)
     sync_folder(folder / "backup.json")
     sync_folder(folder)

@@ -93,6 +93,19 @@ def _close(path: Path) -> None:
         path.chmod(stat.S_IMODE(mode) & ~_OTHERS)
 
 
+def owner_of(path: Path) -> tuple[int, int]:
+    """User and group of a path, or of the nearest folder above it that there is."""
+    found = next(one for one in (path, *path.absolute().parents) if one.exists()).stat()
+    return found.st_uid, found.st_gid
+
+
+def give(path: Path, owner: tuple[int, int]) -> None:
+    """Give what root has made, a file or a folder with all in it, to whom the station runs as."""
+    if os.geteuid() == 0:
+        for one in (path, *path.rglob("*")):
+            os.chown(one, *owner, follow_symlinks=False)
+
+
 def readable_by_others(paths: Iterable[Path | None]) -> Iterator[str]:
     """A sentence for each secret that others of this machine may read."""
     for path in paths:

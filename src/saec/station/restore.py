@@ -14,6 +14,7 @@ from pathlib import Path
 
 from saec.errors import ConfigError, SpoolError
 from saec.station.backup import Backup, Part, read_backup
+from saec.station.private import close_all, give, owner_of
 from saec.station.settings import StationSection
 from saec.station.settings_file import read_settings
 from saec.station.storage.database import begin_after, own, sync_folder
@@ -66,6 +67,7 @@ def restore(
     to = next(place.path for place in places if place.part.key == "data")
     restored = Restored(to, missing=list(backup.left_out))
     _refuse_running(to)
+    owners = [owner_of(path) for path in (config, *(place.path for place in places))]
     in_the_way = [path for path in (config, *(place.path for place in places)) if _taken(path)]
     if in_the_way and not force:
         raise SpoolError(
@@ -79,6 +81,9 @@ def restore(
             _put(folder / place.part.stored, place.path)
     config.parent.mkdir(parents=True, exist_ok=True)
     config.write_text(_settings((folder / "settings.toml").read_text("utf-8-sig"), places), "utf-8")
+    for path, owner in zip((config, *(place.path for place in places)), owners, strict=True):
+        close_all(path)
+        give(path, owner)
     try:
         read_settings(config)
     except ConfigError as e:  # as where a secret is still to be put back

@@ -20,6 +20,7 @@ import msgspec
 from saec.decoding import decode
 from saec.errors import SpoolError
 from saec.pipeline.waiting import Pending
+from saec.station.private import give, owner_of
 from saec.station.storage.aside import Aside
 from saec.station.storage.database import begin_after, open_database, own, sync_folder, unheard_of
 from saec.station.storage.room import DATABASE
@@ -87,6 +88,10 @@ def _exchange(data: Path, new: Path, now: float) -> Path:
     sync_folder(folder)
     for name in DATABASE[1:]:  # a log belongs to its own database alone
         (data / name).unlink(missing_ok=True)
+    owner = owner_of(data / DATABASE[0])
+    new.chmod(0o600)
+    for path in (new, folder.parent):
+        give(path, owner)
     new.replace(data / DATABASE[0])
     sync_folder(data)
     return folder
