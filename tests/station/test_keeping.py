@@ -166,6 +166,22 @@ def test_verdicts_for_a_sink_that_is_renamed_are_named_and_do_not_wait_for_ever(
     spool.close()
 
 
+def test_a_limit_that_is_too_small_is_told_of_and_stops_no_line(tmp_path: Path, clock: Clock) -> None:
+    (tmp_path / "lines").mkdir()
+    (tmp_path / "lines" / "weights").write_bytes(bytes(5_000_000))
+    spool = Spool(tmp_path, (), SpoolLimits(free_gigabytes=0, gigabytes=0.002), clock.wall)
+    held = keeping(spool, clock, synchronised=True)
+    for n in range(30):
+        frame = NewFrame(line="cell", source="s", key=str(n), suffix=".png", captured=1.0)
+        decide(spool, spool.accept(frame, bytes(500_000)).seq)
+        held.turn()
+    (alarm,) = spool.alarms()
+    assert (alarm.kind, alarm.count) == ("storage", 1)
+    assert "lines 0.0" in alarm.text
+    assert spool.room.used() <= spool.room.budget
+    spool.close()
+
+
 def test_a_line_that_is_named_again_gets_its_frames(spool: Spool, clock: Clock) -> None:
     accept(spool, "a", line="old")
     assert keeping(spool, clock, lines=("cell", "old")).strays.problems() == []

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from saec.errors import SpoolFullError
+from saec.station.storage import room
 from saec.station.storage.records import Held, NewFrame, Retention, SpoolLimits
 from saec.station.storage.retention import DAY, Sweeper, Swept
 from saec.station.storage.room import BLOCK, GIGABYTE
@@ -99,6 +100,7 @@ def test_frames_of_a_clock_that_was_wrong_keep_no_other_frame(spool: Spool, cloc
 def allow(spool: Spool, images: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the folder hold so many images of one block, beside what else lies there."""
     monkeypatch.setattr(spool.room, "database", lambda: 0)
+    monkeypatch.setattr(room, "LEAST", 0)
     spool.room.measure()
     others = sum(spool.room.other.values())
     limits = SpoolLimits(free_gigabytes=0, gigabytes=(others + images * BLOCK) / GIGABYTE, hours=24.0)
@@ -145,7 +147,7 @@ def test_a_sink_that_never_listens_stops_no_frame(
         assert spool.room.used() <= spool.room.budget
     assert len(images(spool)) == 6
     assert len(spool.outbox.waiting("log")) == 50
-    spool.room.limits = SpoolLimits(free_gigabytes=0, gigabytes=1 / GIGABYTE)
+    monkeypatch.setattr(spool.room, "database", lambda: spool.room.budget)
     with pytest.raises(SpoolFullError, match=r"data folder takes .* \(database|images"):
         accept(spool, "no room at all")
 

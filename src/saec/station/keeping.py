@@ -49,6 +49,7 @@ class HouseKeeping:
         synchronised: Callable[[float], bool] | None = None,
     ) -> None:
         self._spool, self._wall, self._steady = spool, wall, steady
+        self._complained = False
         self._lines, self._expire, self._backlogs = frozenset(lines), expire, backlogs
         self.strays = Strays(spool, lines)
         self._guard = ClockGuard(spool.mark(_PROVEN), synchronised)
@@ -76,11 +77,19 @@ class HouseKeeping:
         if trusted:
             self._spool.set_mark(_PROVEN, wall)
             self.strays.give_up(wall - self._spool.limits.hours * 3600)
+        self._complain()
         swept = self._sweeper.sweep(wall, trusted=trusted, steady=steady)
         if swept.expired:
             text = f"{swept.expired} frames waited for the cloud for too long; the edge's labels are final"
             self._spool.alarm("cloud-failed", text)
         return swept
+
+    def _complain(self) -> None:
+        """One alarm for a limit that is too small, as long as it is."""
+        complaint = self._spool.room.complaint()
+        if complaint and not self._complained:
+            self._spool.alarm("storage", complaint)
+        self._complained = bool(complaint)
 
     def _give_up(self, frame: Held) -> None:
         if frame.line not in self._lines:

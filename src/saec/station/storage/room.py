@@ -15,6 +15,9 @@ from saec.station.storage.records import SpoolLimits
 GIGABYTE = 1e9
 BLOCK = 4096
 
+LEAST = 64_000_000
+"""Bytes for database and images that the station has to work with, whatever the limit says."""
+
 DATABASE = ("spool.sqlite", "spool.sqlite-wal", "spool.sqlite-shm")
 
 _COUNTED = {"images", *DATABASE}
@@ -70,8 +73,24 @@ class Room:
 
     @property
     def budget(self) -> int:
-        """Bytes that everything in the folder may take."""
-        return int(self.limits.gigabytes * GIGABYTE)
+        """Bytes that everything in the folder may take.
+
+        At least what cannot be removed (versions of lines, pictures) and room to work: a limit that is too
+        small is told of, and stops no line.
+        """
+        return max(int(self.limits.gigabytes * GIGABYTE), self._least())
+
+    def _least(self) -> int:
+        return sum(self.other.values()) - self.other.get("aside", 0) + LEAST
+
+    def complaint(self) -> str:
+        """Why the stated limit cannot be kept, one sentence; "" where it can."""
+        if self._least() <= self.limits.gigabytes * GIGABYTE:
+            return ""
+        return (
+            f"[spool] gigabytes = {self.limits.gigabytes:g} leaves no room to work beside what cannot be "
+            f"removed: the folder takes {self.words()}; allow more, or remove old versions"
+        )
 
     def measure(self) -> None:
         """Look anew at what lies beside images and database."""
