@@ -63,14 +63,22 @@ def test_a_long_text_is_tokenized(gate, letter):
 
 
 @pytest.mark.parametrize("path", [CHAT, "/tokenize"])
-@pytest.mark.parametrize("kind", [None, "text/plain", "application/x-www-form-urlencoded", "text/json;x"])
-def test_only_what_says_that_it_is_json_is_read(gate, path, kind):
+@pytest.mark.parametrize("kind", ["", "text/plain", "application/x-www-form-urlencoded", "text/json;x"])
+def test_what_says_that_it_is_no_json_is_not_read(gate, path, kind):
     """A page of another site may send anything else without asking first."""
     with running(gate.served) as (where, _), client(where) as http:
-        headers = {} if kind is None else {"Content-Type": kind}
+        headers = {"Content-Type": kind}
         answer = http.post(path, content=json.dumps(scoring_body(GREY)), headers=headers)
         assert code(answer) == (415, "not_json")
         assert not gate.batches
+
+
+def test_a_body_of_which_nothing_is_said_is_read_and_not_that_of_a_page(gate):
+    """A page can send bytes without a type; its browser tells from where."""
+    with running(gate.served) as (where, _), client(where) as http:
+        body = json.dumps(scoring_body(GREY)).encode()
+        assert http.post(CHAT, content=body).status_code == 200
+        assert http.post(CHAT, content=body, headers={"Origin": "null"}).status_code == 403
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from web_fakes import HOST, head_of, served, status, tokens_file, until_closed, wait_until
+from web_fakes import HOST, Served, head_of, served, status, tokens_file, until_closed, wait_until
 
 from pairs import make_pair
 from saec.errors import ConfigError
@@ -219,6 +219,27 @@ def test_slow_bodies_of_one_token_take_its_share_and_not_the_others(tmp_path: Pa
         for raw in raws:
             raw.close()
         wait_until(lambda: site.entrance.bodies.held == 0)
+
+
+def test_of_many_who_come_at_once_few_are_held_at_any_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What gave way is closed when the loop goes round; until then it takes a handle."""
+    held: list[int] = []
+    enter = Crowd.enter
+
+    def counted(self: Crowd, host: str) -> Seat | None:
+        held.append(len(self.by_file))
+        return enter(self, host)
+
+    monkeypatch.setattr(Crowd, "enter", counted)
+    site = Served(HttpSettings(per_loopback=5), None)
+    with contextlib.ExitStack() as crowd_outside:
+        for _ in range(500):
+            crowd_outside.enter_context(site.connect())
+        site.http.start()
+        assert status(site.get("/")) == 200
+        assert len(held) > 500
+        assert max(held) < 150
+        site.http.stop()
 
 
 def test_no_handle_left_ends_no_server(monkeypatch: pytest.MonkeyPatch) -> None:

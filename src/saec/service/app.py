@@ -112,10 +112,13 @@ def _routes(desk: Desk, bodies: Bodies) -> APIRouter:
 def _check_kind(request: Request) -> None:
     """Refuse what a page of another site can have a browser send without being asked (text/plain).
 
+    A body of which nothing is said is read: a browser names the page's origin with it, which is refused
+    before.
+
     Raises:
-        Refused: 415, the body is not said to be JSON.
+        Refused: 415, the body is said to be no JSON.
     """
-    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    kind = request.headers.get("content-type", "application/json").split(";")[0].strip().lower()
     if kind != "application/json":
         raise Refused(415, "not_json", f"Content-Type is {kind[:80]!r}", "send application/json")
 

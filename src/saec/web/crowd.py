@@ -22,6 +22,9 @@ from typing import Any, Protocol
 from saec.web.addresses import LOOPBACK, among, neighbour, networks
 from saec.web.settings import HttpSettings
 
+_BURST = 32
+"""Connections that are accepted before the loop goes round, and those that gave way for them are closed."""
+
 
 class Guest(Protocol):
     """The protocol of a connection, as far as its seat knows it."""
@@ -168,19 +171,22 @@ class Doorway(socket.socket):
 
     def __init__(self, bound: socket.socket, crowd: Crowd) -> None:
         super().__init__(bound.family, bound.type, bound.proto, fileno=bound.detach())
-        self._crowd, self._tired = crowd, False
+        self._crowd, self._tired, self._burst = crowd, False, 0
 
     def accept(self) -> tuple[socket.socket, Any]:
         """The next connection that has a seat.
 
         Raises:
-            BlockingIOError: there is none now.
+            BlockingIOError: there is none now, or those that gave way are to be closed first.
             OSError: there are no handles left; the loop waits a second then.
         """
         if self._tired:  # the loop would ask again as often as its backlog is long
             self._tired = False
             raise BlockingIOError
-        while True:
+        while self._burst < _BURST:
+            self._burst += 1
+            if self._burst == 1:
+                asyncio.get_running_loop().call_soon(self._begin)
             try:
                 connection, address = super().accept()
             except OSError as e:
@@ -192,6 +198,11 @@ class Doorway(socket.socket):
             if seat is not None:
                 return self._seated(connection, seat), address
             connection.close()
+        raise BlockingIOError
+
+    def _begin(self) -> None:
+        """The loop has gone round."""
+        self._burst = 0
 
     def _seated(self, connection: socket.socket, seat: Seat) -> socket.socket:
         seated = _Seated(connection.family, connection.type, connection.proto, fileno=connection.detach())
