@@ -83,19 +83,19 @@ def test_a_probe_that_hangs_answers_those_who_ask_and_says_for_how_long(
         spool.marks.append(value)
 
     spool.set_mark = hang  # type: ignore[method-assign]
-    now = 0.0
+    now = 1000.0
     probe = Probe(spool, clock=lambda: now)  # type: ignore[arg-type]
     assert probe.under_way == 0.0
     thread = threading.Thread(target=probe.look)
     thread.start()
     assert entered.wait(60)
-    now = 70.0
+    now = 1070.0
     assert probe.under_way == 70.0
 
     async def ask_twice() -> list[str]:
         return [await probe.problem() for _ in range(2)]
 
-    assert all("the spool has not answered for" in said for said in asyncio.run(ask_twice()))
+    assert all("the spool has not answered for 70 s" in said for said in asyncio.run(ask_twice()))
     release.set()
     thread.join(60)
     assert probe.under_way == 0.0

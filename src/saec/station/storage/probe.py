@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import sqlite3
 import threading
 import time
@@ -40,7 +41,8 @@ class Probe:
         self._spool, self._clock = spool, clock
         self._lock, self._asked = threading.Lock(), threading.Event()
         self._next: Future[str] | None = None
-        self._last, self._at = "", -_UNASKED
+        self._last, self._at = "", -math.inf
+        self._made = clock()
         self._n = 0
         self._begun: float | None = None
 
@@ -62,7 +64,8 @@ class Probe:
         try:
             return await asyncio.wait_for(answer, PATIENCE)
         except TimeoutError:
-            return f"the spool has not answered for {self._clock() - self._at:.0f} s: look at the disk"
+            seconds = self._clock() - max(self._at, self._made)
+            return f"the spool has not answered for {seconds:.0f} s: look at the disk"
 
     @property
     def under_way(self) -> float:
