@@ -77,8 +77,8 @@ class HouseKeeping:
         if trusted:
             self._spool.set_mark(_PROVEN, wall)
             self.strays.give_up(wall - self._spool.limits.hours * 3600)
-        self._complain()
         swept = self._sweeper.sweep(wall, trusted=trusted, steady=steady)
+        self._complain()
         if swept.expired:
             text = f"{swept.expired} frames waited for the cloud for too long; the edge's labels are final"
             self._spool.alarm("cloud-failed", text)

@@ -126,7 +126,7 @@ def _put_data(source: Path, to: Path, backup: Backup, now: float) -> list[str]:
     shutil.copytree(source, partial)
     damaged = []
     with closing(sqlite3.connect(partial / DATABASE[0], isolation_level=None)) as db:
-        for image, sha256 in db.execute("SELECT image, sha256 FROM frames WHERE image <> ''").fetchall():
+        for image, sha256 in db.execute("SELECT image, sha256 FROM frames WHERE image <> ''"):
             path = partial / image
             if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
                 damaged.append(image)

@@ -204,27 +204,27 @@ def _insert(into: sqlite3.Connection, table: str, row: tuple[object, ...]) -> in
 def _reconcile(into: sqlite3.Connection, data: Path) -> None:
     """What was saved of each table has to fit together again."""
     into.execute("BEGIN")
-    for seq, state, blob in into.execute("SELECT seq, state, verdict FROM verdicts").fetchall():
-        if not _decodes(blob, Verdict):
-            into.execute("DELETE FROM verdicts WHERE seq = ? AND state = ?", (seq, state))
-    for seq, blob in into.execute("SELECT seq, words FROM words").fetchall():
-        if not _decodes(blob, Explanation):
-            into.execute("DELETE FROM words WHERE seq = ?", (seq,))
+    verdicts = into.execute("SELECT seq, state, verdict FROM verdicts")
+    bad = [(seq, state) for seq, state, blob in verdicts if not _decodes(blob, Verdict)]
+    into.executemany("DELETE FROM verdicts WHERE seq = ? AND state = ?", bad)
+    words = into.execute("SELECT seq, words FROM words")
+    silent = [(seq,) for seq, blob in words if not _decodes(blob, Explanation)]
+    into.executemany("DELETE FROM words WHERE seq = ?", silent)
     for table in ("verdicts", "words"):
         into.execute(f"DELETE FROM {table} WHERE seq NOT IN (SELECT seq FROM frames)")
     into.execute(
         "DELETE FROM outbox WHERE NOT EXISTS (SELECT 1 FROM verdicts v "
         "WHERE v.seq = outbox.seq AND v.state = outbox.state)"
     )
-    for seq, image in into.execute("SELECT seq, image FROM frames WHERE image <> ''").fetchall():
-        if not str(image).startswith("images/") or not (data / str(image)).is_file():
-            into.execute("UPDATE frames SET image = '' WHERE seq = ?", (seq,))
+    images = into.execute("SELECT seq, image FROM frames WHERE image <> ''")
+    bare = [(seq,) for seq, image in images if not _is_image(data, str(image))]
+    into.executemany("UPDATE frames SET image = '' WHERE seq = ?", bare)
     final = "EXISTS (SELECT 1 FROM verdicts v WHERE v.seq = frames.seq AND v.state = 'final')"
     into.execute(f"UPDATE frames SET state = 'done' WHERE state <> 'done' AND {final}")
     into.execute(f"UPDATE frames SET state = 'accepted' WHERE state = 'done' AND image <> '' AND NOT {final}")
-    for seq, blob in into.execute("SELECT seq, edge FROM frames WHERE state = 'asked'").fetchall():
-        if not _decodes(blob, Pending):
-            into.execute("UPDATE frames SET state = 'accepted', edge = NULL WHERE seq = ?", (seq,))
+    asked = into.execute("SELECT seq, edge FROM frames WHERE state = 'asked'")
+    unsaid = [(seq,) for seq, blob in asked if not _decodes(blob, Pending)]
+    into.executemany("UPDATE frames SET state = 'accepted', edge = NULL WHERE seq = ?", unsaid)
     into.execute("COMMIT")
 
 
@@ -234,6 +234,10 @@ def _leave_out_numbers(into: sqlite3.Connection, now: float) -> None:
         key = _KEYS[table]
         (last,) = into.execute(f"SELECT MAX({key}) FROM {table}").fetchone()
         begin_after(into, table, unheard_of(now) if last is None else last + _GAP)
+
+
+def _is_image(data: Path, image: str) -> bool:
+    return image.startswith("images/") and ".." not in image and (data / image).is_file()
 
 
 def _decodes(blob: Any, kind: Any) -> bool:
