@@ -200,6 +200,23 @@ def test_frames_that_cannot_be_judged_have_an_error_verdict_and_one_alarm_a_spel
         assert [alarm.kind for alarm in bench.spool.alarms()] == ["edge"]
 
 
+@pytest.mark.parametrize("lost", ["row", "file"])
+def test_a_frame_whose_image_is_lost_has_an_error_verdict(tmp_path: Path, lost: str) -> None:
+    with running(tmp_path, FakeLinkCloud()) as bench:
+        seq = bench.accept(png(GOOD), tell=False)
+        path = bench.spool.path(bench.spool.frame(seq))
+        if lost == "row":  # as after the repair of a damaged database
+            with bench.spool._transaction() as db:
+                db.execute("UPDATE frames SET image = '' WHERE seq = ?", (seq,))
+        path.unlink()
+        bench.runner.accepted(seq, 0.0)
+        good = bench.accept(png(GOOD))
+        bench.wait(lambda: done(bench, seq, good))
+        assert bench.spool.verdicts(seq)["final"].state == "error"
+        assert bench.labels(good) == {"final": (0, "edge")}
+    assert bench.failures == []
+
+
 def test_a_frame_that_the_cloud_cannot_answer_is_not_asked_for_ever(tmp_path: Path) -> None:
     with running(tmp_path, FakeLinkCloud(), deadline=0.3) as bench:
         seq = bench.accept(png(UNSURE, green=13))

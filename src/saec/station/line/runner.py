@@ -240,8 +240,9 @@ class LineRunner:
         Raises:
             Exception: a transient one; the frame is to be judged again.
         """
-        edition, path = self.editions.current, self._spool.path(frame)
+        edition, name = self.editions.current, str(self._spool.folder / frame.image)
         try:
+            path = self._spool.path(frame)
             pixels = load(frame, path, begun, bits=edition.judges.bits, decode=self._decode)
             self._turn()  # decoding alone may have taken long
             with self._among_others(frame, suspect):
@@ -250,7 +251,7 @@ class LineRunner:
         except Exception as e:
             if is_transient(e) or isinstance(e, OthersAtWorkError):
                 raise
-            self._troubles.stumbled(frame, str(path), begun, e, version=str(edition.number))
+            self._troubles.stumbled(frame, name, begun, e, version=str(edition.number))
             return
         self._troubles.fair()
         self._route(frame, edition, seen)
