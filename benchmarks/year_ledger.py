@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from array import array
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import year_receiver
@@ -15,23 +16,15 @@ SLACK = DAY + 3600
 """Seconds by which a clock may go on from the latest proven time and be trusted, and an hour."""
 
 
-@dataclass
-class Frame:
-    """One accepted frame: when (true time), its bytes, its label once it is final, and who knows of it."""
-
-    accepted: float
-    size: int
-    label: int | None = None
-    final: bool = False
-    image: bool = True
+_KNOWN, _FINAL, _GOOD, _IMAGE, _ASKED = 1, 2, 4, 8, 16
 
 
-@dataclass
 class Ledger:
-    """The truth about a year.
+    """The truth about a year, in room that is taken once: it does not grow with the frames.
 
     Args:
         days: after which an image may go for its age.
+        most: frames.
 
     Attributes:
         early: images that went though they were not due, and room was not short.
@@ -39,24 +32,41 @@ class Ledger:
         unjudged: images that went without a final verdict.
     """
 
-    days: float
-    frames: dict[int, Frame] = field(default_factory=dict)
-    goods: dict[int, None] = field(default_factory=dict)
-    gone: Counter[str] = field(default_factory=Counter)
-    early: int = 0
-    wrong_order: int = 0
-    unjudged: int = 0
+    def __init__(self, days: float, most: int) -> None:
+        self.days, self.last = days, 0
+        self._accepted, self._marks = array("d", bytes(8 * (most + 1))), bytearray(most + 1)
+        self._first_good = 1
+        self.gone: Counter[str] = Counter()
+        self.early = self.wrong_order = self.unjudged = 0
 
-    def accept(self, seq: int, now: float, size: int) -> None:
-        self.frames[seq] = Frame(now, size)
+    def accept(self, seq: int, now: float, *, asked: bool) -> None:
+        self._accepted[seq] = now
+        self._marks[seq] = _KNOWN | _IMAGE | (_ASKED if asked else 0)
+        self.last = max(self.last, seq)
 
     def finish(self, seq: int, label: int) -> None:
-        frame = self.frames[seq]
-        if frame.final:
+        if self._marks[seq] & _FINAL:
             raise AssertionError(f"{seq} has two finals")
-        frame.label, frame.final = label, True
-        if label == 0:
-            self.goods[seq] = None
+        self._marks[seq] |= _FINAL | (_GOOD if label == 0 else 0)
+        self._first_good = min(self._first_good, seq)
+
+    def is_final(self, seq: int) -> bool:
+        return bool(self._marks[seq] & _FINAL)
+
+    def frames(self, mark: int = _KNOWN) -> Iterator[int]:
+        """Frames with a mark."""
+        return (seq for seq in range(1, self.last + 1) if self._marks[seq] & mark)
+
+    def held(self) -> Iterator[int]:
+        """Frames whose image should be there."""
+        return self.frames(_IMAGE)
+
+    def verdicts(self) -> Iterator[str]:
+        """Keys of all verdicts that every sink is due."""
+        for seq in self.frames():
+            yield f"cell-{seq:010d}/final"
+            if self._marks[seq] & _ASKED:
+                yield f"cell-{seq:010d}/provisional"
 
     def images_gone(self, seqs: Iterable[int], now: float, *, short: bool, undelivered: int) -> None:
         """Images were removed at a time.
@@ -66,16 +76,21 @@ class Ledger:
             undelivered: the first frame that a sink did not know then.
         """
         for seq in seqs:
-            frame = self.frames[seq]
-            frame.image = False
-            self.goods.pop(seq, None)
-            old = now - frame.accepted >= self.days * DAY - SLACK
+            marks = self._marks[seq]
+            self._marks[seq] = marks & ~_IMAGE
+            old = now - self._accepted[seq] >= self.days * DAY - SLACK
             self.gone["age" if old else "room"] += 1
-            self.unjudged += not frame.final
+            self.unjudged += not marks & _FINAL
             self.early += not old and not short
-            if short and not old and frame.label != 0:
-                first = next(iter(self.goods), undelivered)
-                self.wrong_order += first < min(seq, undelivered)
+            if short and not old and not marks & _GOOD:
+                self.wrong_order += self._good_before(min(seq, undelivered))
+
+    def _good_before(self, seq: int) -> bool:
+        """Whether a good frame before this one has its image still."""
+        wanted = _GOOD | _IMAGE
+        while self._first_good < seq and self._marks[self._first_good] & wanted != wanted:
+            self._first_good += 1
+        return self._first_good < seq
 
 
 @dataclass
