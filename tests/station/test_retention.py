@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -294,6 +295,34 @@ def test_what_the_database_does_not_know_is_set_aside(tmp_path: Path, clock: Clo
     assert alarm.kind == "aside"
     assert "1 image files" in alarm.text
     spool.close()
+
+
+def test_a_full_disk_holds_up_no_start_for_an_unknown_file(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = Spool(tmp_path, ("log",), SpoolLimits(free_gigabytes=0), clock)
+    orphan = spool.path(spool.frame(accept(spool, "a"))).with_name("orphan.png")
+    spool.close()
+    orphan.write_bytes(b"x")
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    def no_room(*_: object, **__: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "mkdir", full)
+        patch.setattr(Spool, "alarm", no_room)
+        patch.setattr(
+            "saec.station.storage.images.ImageFiles.__init__",
+            lambda self, folder: setattr(self, "folder", folder),
+        )
+        Spool(tmp_path, ("log",), SpoolLimits(free_gigabytes=0), clock).close()
+    assert orphan.exists()
+    Spool(tmp_path, ("log",), SpoolLimits(free_gigabytes=0), clock).close()
+    assert not orphan.exists()
+    assert list((tmp_path / "aside").rglob("orphan.png"))
 
 
 def test_a_new_database_deletes_no_image(tmp_path: Path, clock: Clock) -> None:

@@ -8,8 +8,12 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 
+import structlog
+
 from saec.station.storage.aside import Aside
 from saec.station.storage.database import sync_folder, write_synced
+
+log = structlog.get_logger()
 
 
 class ImageFiles:
@@ -53,11 +57,12 @@ class ImageFiles:
             known, names = held(folder.name), [path.name for path in folder.iterdir()]
             unknown = [name for name in names if name not in known]
             count += len(unknown)
-            if unknown and len(unknown) == len(names):
-                aside.take(folder, now)
-                continue
-            for name in unknown:
-                aside.take(folder / name, now)
+            whole = bool(unknown) and len(unknown) == len(names)
+            for path in [folder] if whole else [folder / name for name in unknown]:
+                try:
+                    aside.take(path, now)
+                except OSError as e:  # as on a full disk: it stays until the next start
+                    log.warning("file not set aside", file=str(path), error=str(e))
         return count
 
     def drop_empty_folders(self) -> None:

@@ -19,6 +19,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import msgspec
+import structlog
 
 from saec.errors import SpoolError, SpoolFullError
 from saec.station.storage.alarms import add_to_counter, raise_alarm
@@ -38,6 +39,8 @@ from saec.verdict import GOOD, Explanation, Verdict
 
 _Row = tuple[NewFrame, Path, int, str]
 """A frame that is to be accepted: its image, synced, the image's bytes and sha256."""
+
+log = structlog.get_logger()
 
 
 class Spool(SpoolReader):
@@ -72,7 +75,7 @@ class Spool(SpoolReader):
         self.sinks, self.limits, self._clock = tuple(sinks), limits or SpoolLimits(), clock
         self.room = Room(folder, self.limits)
         self._watches: dict[int, list[Callable[[Verdict], None]]] = {}
-        self._watching = threading.Lock()
+        self._watching, self._freeing = threading.Lock(), threading.Lock()
         self.damage = Damage(path := folder / "spool.sqlite")
         self._writer = Writer(folder, self.room, self.damage)
         super().__init__(folder, open_beside(path, self.damage))
@@ -91,20 +94,29 @@ class Spool(SpoolReader):
         """What an earlier process left: unknown files; then count."""
         unknown = self.images.set_aside(self._held, self.shedding.aside, self._clock())
         if unknown:
-            text = (
-                f"{unknown} image files that the database does not know were set aside in "
-                f"{self.shedding.aside.folder}: put them into a watched folder to have them judged, or "
-                "delete them"
-            )
-            self.alarm("aside", text)
-            with self._transaction() as db:  # under a new database
-                if db.execute("SELECT 1 FROM sqlite_sequence WHERE name = 'frames'").fetchone() is None:
-                    begin_after(db, "frames", unheard_of(self._clock()))
+            self._tell_unknown(unknown)
         ((self.room.open_frames,),) = self._db.execute("SELECT COUNT(*) FROM frames WHERE state <> 'done'")
         ((self.room.images,),) = self._db.execute(
             "SELECT COALESCE(SUM((size + 4095) / 4096 * 4096), 0) FROM frames WHERE image <> ''"
         )
         self.room.measure()
+
+    def _tell_unknown(self, files: int) -> None:
+        """Of files that were set aside. Under a new database the numbers begin where no sink knows one."""
+        if self._db.execute("SELECT 1 FROM sqlite_sequence WHERE name = 'frames'").fetchone() is None:
+            with self._transaction() as db:
+                begin_after(db, "frames", unheard_of(self._clock()))
+        text = (
+            f"{files} image files that the database does not know were set aside in "
+            f"{self.shedding.aside.folder}: put them into a watched folder to have them judged, or "
+            "delete them"
+        )
+        try:
+            self.alarm("aside", text)
+        except sqlite3.OperationalError as e:
+            if not is_full(e):
+                raise
+            log.warning("alarm not kept, as the disk is full", text=text)
 
     def close(self) -> None:
         """Checkpoint and let the folder go."""
@@ -131,8 +143,9 @@ class Spool(SpoolReader):
         if known is not None:
             return known
         try:
-            if (short := self.room.short(on_disk(len(data)))) > 0:
-                self.shedding.free(short)
+            with self._freeing:  # one at a time, so that nothing goes twice for the same want
+                if (short := self.room.short(on_disk(len(data)))) > 0:
+                    self.shedding.free(short)
             with self.room.keep(len(data)):
                 return self._take(frame, data, sha256)
         except (OSError, sqlite3.OperationalError) as e:
