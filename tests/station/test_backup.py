@@ -225,3 +225,23 @@ def test_the_data_go_where_they_are_told_to(site: Path, tmp_path: Path) -> None:
     assert settings.line[0].profile.is_relative_to(config.parent)
     assert json.loads((tmp_path / "backup" / "backup.json").read_text())["station"] == "cell-3"
     assert read_backup(tmp_path / "backup").frames == 1
+
+
+def test_a_damaged_station_starts_again_after_repair(site: Path) -> None:
+    spool = open_spool(site)
+    for n in range(30):
+        accept(spool, f"part-{n}")
+    spool.close()
+    database = site.parent / "station-data" / "spool.sqlite"
+    with database.open("r+b") as f:
+        f.write(bytes(4096))
+    refused = saec("station", "--config", site)
+    assert refused.returncode == 2
+    assert "Traceback" not in refused.stderr
+    assert "saec station repair" in refused.stderr
+    repaired = saec("station", "repair", "--config", site)
+    assert repaired.returncode == 0, repaired.stderr
+    assert "frames: 30 rows" in repaired.stdout
+    spool = open_spool(site)
+    assert len(spool.frames("accepted")) == 30
+    spool.close()

@@ -217,6 +217,26 @@ def test_a_frame_whose_image_is_lost_has_an_error_verdict(tmp_path: Path, lost: 
     assert bench.failures == []
 
 
+def test_a_frame_in_a_damaged_page_holds_up_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with running(tmp_path, FakeLinkCloud()) as bench:
+        read, damaged = bench.spool.frame, []
+
+        def frame(seq: int) -> object:
+            if seq == 1:
+                damaged.append(seq)
+                error = sqlite3.DatabaseError("database disk image is malformed")
+                error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+                raise error
+            return read(seq)
+
+        monkeypatch.setattr(bench.spool, "frame", frame)
+        assert bench.accept(png(GOOD)) == 1
+        good = bench.accept(png(GOOD))
+        bench.wait(lambda: done(bench, good))
+        assert damaged == [1]
+    assert bench.failures == []
+
+
 def test_a_frame_that_the_cloud_cannot_answer_is_not_asked_for_ever(tmp_path: Path) -> None:
     with running(tmp_path, FakeLinkCloud(), deadline=0.3) as bench:
         seq = bench.accept(png(UNSURE, green=13))
