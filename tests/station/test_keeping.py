@@ -88,6 +88,23 @@ def test_a_clock_that_is_ahead_at_the_start_deletes_nothing(tmp_path: Path, cloc
     spool.close()
 
 
+@pytest.mark.parametrize(("set_by", "images", "told"), [(3600.0, 1, 0), (40 * DAY, 0, 1), (-DAY, 0, 1)])
+def test_a_new_station_knows_when_it_began(
+    tmp_path: Path, clock: Clock, set_by: float, images: int, told: int
+) -> None:
+    spool = open_spool(tmp_path, clock)
+    clock.now -= 31 * DAY
+    decide(spool, accept(spool, "a"))  # its record has a time that makes it old
+    clock.now += 31 * DAY
+    assert keeping(spool, clock).turn().images == 0  # under a new database
+    spool.close()
+    clock.now += set_by
+    spool = open_spool(tmp_path, clock)
+    assert keeping(spool, clock).turn().images == images
+    assert [alarm.kind for alarm in spool.alarms()] == ["clock"] * told
+    spool.close()
+
+
 def test_a_station_that_was_off_for_a_month_is_not_stuck(tmp_path: Path, clock: Clock) -> None:
     for synchronised in (True, False):
         folder = tmp_path / str(synchronised)

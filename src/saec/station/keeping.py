@@ -69,6 +69,8 @@ class HouseKeeping:
         """Look at the clock and sweep once."""
         wall, steady = self._wall(), self._steady()
         trusted, told = self._guard.look(wall, steady)
+        if self._spool.mark(_PROVEN) is None:  # of a new database: what the next start is held against
+            self._spool.set_mark(_PROVEN, wall)
         if told:
             self._spool.alarm("clock", told)
         self.strays.look()
