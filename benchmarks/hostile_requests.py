@@ -138,6 +138,7 @@ def to_both(to: To, largest: int) -> Iterator[Request]:
     ):
         yield Request("methods", repr(method[:12]), to.head(method, to.post), silent=True)
     yield from _heads(to)
+    yield from _elsewhere(to)
     over = str(largest + 1)
     yield Request("oversized", "by its length", to.head("POST", to.post, f"Content-Type: {to.content}\r\nContent-Length: {over}\r\n".encode()))  # fmt: skip
     chunked = to.head(
@@ -150,6 +151,24 @@ def to_both(to: To, largest: int) -> Iterator[Request]:
     yield Request("slow", "a body of which nothing comes", slow, silent=True)
     yield Request("slow", "a byte of the body a second", slow, pieces=(b"x",) * 60, silent=True)
     yield Request("slow", "pieces without an end", chunked, pieces=(b"1\r\nx\r\n",) * 60, silent=True)
+
+
+def _elsewhere(to: To) -> Iterator[Request]:
+    """What the page of another site, or a name that was led here, makes a browser send."""
+    sound = to.body(to.sound)
+    for host in ("evil.example", "localhost.evil.example", "127.0.0.1.nip.io", "169.254.169.254", "0.0.0.0", "a@localhost", "localhost:x", ""):  # fmt: skip
+        yield Request("hosts", host or "none", sound.replace(b"Host: localhost", f"Host: {host}".encode(), 1))
+    yield Request("hosts", "two", sound.replace(b"Host: localhost", b"Host: localhost\r\nHost: x", 1))
+    for name, header in {
+        "another site": "Origin: http://evil.example", "no site": "Origin: null", "another port": "Origin: http://localhost:1",
+        "a name like ours": "Origin: http://localhost.evil.example", "the browser says so": "Sec-Fetch-Site: cross-site",
+    }.items():  # fmt: skip
+        yield Request("origins", name, to.body(to.sound, header))
+        yield Request("origins", f"{name}, asks first", to.head("OPTIONS", to.post, f"{header}\r\n".encode()))
+    for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=a"):
+        yield Request("origins", f"a form's {kind}", to.body(to.sound, content=kind))
+    for path in ("/docs", "/redoc", "/docs/oauth2-redirect", "/openapi.json"):
+        yield Request("open pages", path, to.head("GET", path, auth=b""))
 
 
 def _heads(to: To) -> Iterator[Request]:

@@ -16,9 +16,10 @@ from test_settings import GOOD as SETTINGS
 
 from pairs import make_pair
 from saec.station import private
-from saec.station.private import Rights, make_folder, readable_by_others, tighten
+from saec.station.private import Rights, make_folder, tighten
 from saec.station.settings_file import read_settings
 from saec.station.warnings import warnings
+from saec.web.rights import readable_by_others
 
 
 def mode(path: Path) -> int:

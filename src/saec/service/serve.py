@@ -19,6 +19,7 @@ from saec.service.served import Served
 from saec.web.access import Tokens
 from saec.web.entrance import Entrance, HttpConfig
 from saec.web.entrance import check as check_entrance
+from saec.web.rights import readable_by_others
 from saec.web.serving import Http, listen
 from saec.web.settings import HttpSettings
 from saec.web.starting import Signals, keep_watch, start
@@ -54,6 +55,8 @@ def serve(door: Door, model: CloudConfig, adapters: Sequence[tuple[str, str]], c
     """
     check(door, config)
     entrance = Entrance(door.http, Tokens(door.tokens), door.listen)
+    for text in readable_by_others((door.tokens, door.http.tls_key)):
+        log.warning("secret", problem=text)
     with Signals() as signals, contextlib.closing(listen(door.listen)) as bound:
         begun = time.monotonic()
         served = start(signals, lambda: Served.load(model, adapters))

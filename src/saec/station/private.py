@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import structlog
@@ -104,14 +104,3 @@ def give(path: Path, owner: tuple[int, int]) -> None:
     if os.geteuid() == 0:
         for one in (path, *path.rglob("*")):
             os.chown(one, *owner, follow_symlinks=False)
-
-
-def readable_by_others(paths: Iterable[Path | None]) -> Iterator[str]:
-    """A sentence for each secret that others of this machine may read."""
-    for path in paths:
-        try:
-            mode = path.stat().st_mode if path is not None else 0
-        except OSError:
-            continue
-        if mode & (stat.S_IRWXO | stat.S_IWGRP):  # a group may be meant to read it
-            yield f"{path} can be read or changed by others: chmod 600 {path}"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from saec.station.private import readable_by_others
 from saec.station.settings import Settings
+from saec.web.rights import readable_by_others
 from saec.web.tls import Certificate
 
 
