@@ -9,7 +9,7 @@ import pytest
 from web_fakes import HOST, head_of, served, status, tokens_file, until_closed, wait_until
 
 LONG = f"Content-Type: image/png\r\nContent-Length: 1000000\r\n{HOST}\r\n"
-SHORT = {"head_seconds": 0.1, "body_seconds": 0.1, "linger_seconds": 0.1, "idle_seconds": 1.0}
+SHORT = {"body_seconds": 0.1, "linger_seconds": 0.1}
 
 
 @pytest.mark.parametrize("words", [b"", b"POST", b"GET /health HTTP/1.1\r\nHost: x\r\n"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
+from functools import lru_cache
 
 from saec.errors import ConfigError
 
@@ -32,6 +33,7 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+@lru_cache(4096)
 def neighbour(host: str) -> str:
     """For whom an address counts: itself, but its /64 network for one of IPv6, and one word for this machine.
 

@@ -69,6 +69,7 @@ class Bodies:
             async with asyncio.timeout(self._seconds):
                 return await _read(request.stream(), largest, charge)
         except TimeoutError:
+            self._refused("slow body")
             raise HTTPException(408, f"the body did not arrive within {self._seconds:g} s") from None
         except ClientDisconnect:
             raise HTTPException(400, "the connection ended before the body") from None
