@@ -1,6 +1,7 @@
 # make demo   install and run the main job on the embedded default
 # make station  install, then station, cloud's service and page on this machine, on a drawn product
 # make test   install and pass lint, types and tests
+# make test-isa  the numeric tests again as on older CPUs, two or three minutes
 # make acceptance  the longer tests (browser, brokers, minutes); says what it skipped and why
 # make bench  install and run the benchmarks that a CPU can run; writes docs/results. YOLO=FILE: a YOLO classifier, for its rows
 
@@ -8,7 +9,7 @@ VENV ?= .venv
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := $(VENV)/bin
 
-.PHONY: demo station test acceptance lint bench clean
+.PHONY: demo station test test-isa acceptance lint bench clean
 
 demo: $(VENV)/demo.installed
 	$(BIN)/saec demo --force
@@ -18,6 +19,9 @@ station: $(VENV)/station.installed
 
 test: lint
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
+
+test-isa: $(VENV)/dev.installed
+	sh scripts/test_isa.sh $(BIN)
 
 acceptance: $(VENV)/dev.installed
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -m acceptance -rs --timeout=1200

@@ -12,6 +12,21 @@ from hypothesis import HealthCheck, settings
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[variable] = "1"
 
+CAP = "ONEDNN_MAX_CPU_ISA"
+
+if os.environ.get(CAP) in ("SSE41", "AVX"):
+    # For torch alone: OpenVINO, whose oneDNN reads it at the first graph, cannot compile below AVX2.
+    held = os.environ.pop(CAP)
+    import openvino as ov
+    from openvino import opset13
+
+    from saec.edge.graph import compile_graph
+
+    data = opset13.parameter([1, 4], ov.Type.f32)
+    product = opset13.matmul(data, opset13.constant([[1.0] * 4] * 4, ov.Type.f32), False, False)
+    compile_graph(ov.Model([product], [data]), "f32", 1)
+    os.environ[CAP] = held
+
 settings.register_profile("saec", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("saec")
 

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from saec.rounding import UNIT, apart, apart_in_probability
 
+pytestmark = pytest.mark.numeric
+
 
 def _one_after_another(terms: np.ndarray) -> float:
     total = np.float32(0)

@@ -17,6 +17,8 @@ from saec.data.procedural import draw_product
 from saec.errors import AnswerError, ConfigError, ModelError
 from saec.prompts import V1
 
+pytestmark = pytest.mark.numeric
+
 CPU = {"dtype": "float32", "device": "cpu"}
 
 

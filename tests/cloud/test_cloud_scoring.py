@@ -20,6 +20,8 @@ from saec.data.procedural import draw_product
 from saec.errors import AnswerError, ConfigError
 from saec.prompts import PROMPTS
 
+pytestmark = pytest.mark.numeric
+
 CPU = {"dtype": "float32", "device": "cpu", "batch": 3}
 GOODS = [noise(i + 20, 120, 90) for i in range(4)]
 

@@ -22,6 +22,8 @@ from saec.cloud.qwen_model import QwenModel
 from saec.prompts import V1
 from saec.rounding import apart
 
+pytestmark = pytest.mark.numeric
+
 CPU = torch.device("cpu")
 
 

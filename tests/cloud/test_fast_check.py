@@ -13,6 +13,8 @@ from saec.cloud.qwen_model import QwenModel
 from saec.config import CloudConfig
 from saec.errors import ModelError
 
+pytestmark = pytest.mark.numeric
+
 NEAR = {"side": 120, "count": 3}
 
 

@@ -19,6 +19,8 @@ from saec.config import CloudConfig, Spending
 from saec.errors import AnswerError, ConfigError, ModelError
 from saec.prompts import LLAVA_V1, PROMPTS
 
+pytestmark = pytest.mark.numeric
+
 CPU = {"dtype": "float32", "device": "cpu", "references": 0}
 
 

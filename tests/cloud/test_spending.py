@@ -18,6 +18,8 @@ from saec.errors import ConfigError
 from saec.prompts import V4
 from saec.verdict import Spent
 
+pytestmark = pytest.mark.numeric
+
 CPU = {"dtype": "float32", "device": "cpu"}
 CROP = Spending(rule="crop")
 SPOT = (400, 300, 420, 320)

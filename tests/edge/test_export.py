@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -11,11 +12,20 @@ import pytest
 import torch
 
 from saec.data.procedural import draw_product
-from saec.edge.export import check_parity, feature_function, save_onnx, save_openvino
+from saec.edge.export import (
+    check_parity,
+    feature_function,
+    features_apart,
+    rounding_of,
+    save_onnx,
+    save_openvino,
+)
 from saec.edge.fit import PatchFit, fit_patch
-from saec.edge.graph import compile_graph, other_arithmetic
+from saec.edge.graph import CAPS, compile_graph, other_arithmetic
 from saec.edge.patch import Features, PatchNet
-from saec.errors import ExtraError, ParityError
+from saec.errors import ExtraError, ModelError, ParityError
+
+pytestmark = pytest.mark.numeric
 
 HEIGHT, WIDTH = 96, 128
 NET_SEED = 3
@@ -81,14 +91,21 @@ def saved(fitted: PatchFit, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_openvino_gives_what_torch_gives(saved: Path, judged: list) -> None:
+def same(net: PatchNet, image: np.ndarray, out: list[np.ndarray], score: float, heat: np.ndarray) -> None:
+    """Assert that a graph's score and map differ from the module's by what rounding explains."""
+    allowed, of_map = rounding_of(net, image)
+    assert allowed <= of_map < 0.02
+    assert float(out[0][0]) == pytest.approx(score, rel=0, abs=allowed)
+    np.testing.assert_allclose(out[1][0], heat, rtol=0, atol=of_map)
+
+
+def test_openvino_gives_what_torch_gives(saved: Path, fitted: PatchFit, judged: list) -> None:
     graph = compile_graph(saved, "f32", 1)
     assert tuple(graph.input(0).shape) == (1, HEIGHT, WIDTH, 3)
     assert graph.input(0).get_element_type().get_type_name() == "u8"
     for image, score, heat in judged:
         out = graph(image[None])
-        assert float(out[0][0]) == pytest.approx(score, rel=1e-3, abs=1e-3)
-        np.testing.assert_allclose(out[1][0], heat, rtol=1e-2, atol=2e-2)
+        same(fitted.net, image, out, score, heat)
 
 
 def test_weights_stay_float32(saved: Path, fitted: PatchFit) -> None:
@@ -110,8 +127,7 @@ def test_onnx_gives_what_torch_gives(fitted: PatchFit, judged: list, tmp_path: P
     session = runtime.InferenceSession(tmp_path / "detector.onnx", options)
     for image, score, heat in judged:
         out = session.run(["score", "map"], {"frames": image[None]})
-        assert float(out[0][0]) == pytest.approx(score, rel=1e-3, abs=1e-3)
-        np.testing.assert_allclose(out[1][0], heat, rtol=1e-2, atol=2e-2)
+        same(fitted.net, image, out, score, heat)
 
 
 def test_onnx_without_its_packages_says_which(
@@ -124,7 +140,12 @@ def test_onnx_without_its_packages_says_which(
 
 @pytest.mark.parametrize("precision", ["f32", "bf16"])
 def test_precision_and_threads_are_pinned(features: Features, precision: str, saved: Path) -> None:
-    graph = compile_graph(saved, precision, 1)
+    try:
+        graph = compile_graph(saved, precision, 1)
+    except ModelError:  # held below what the CPU has, it may lack what it computes bf16 with
+        assert precision == "bf16"
+        assert any(os.environ.get(name) for name in CAPS)
+        return
     asked = graph.get_property("INFERENCE_PRECISION_HINT").get_type_name()
     assert asked == precision or (precision == "bf16" and asked == "f32")  # a CPU without bf16
     assert graph.get_property("INFERENCE_NUM_THREADS") == 1
@@ -142,14 +163,15 @@ def test_feature_function_gives_the_features_of_torch(features: Features) -> Non
     run = feature_function(features, HEIGHT, WIDTH, "f32", 1)
     with torch.inference_mode():
         expected = features(torch.from_numpy(frame(0))[None])[0].numpy()
-    np.testing.assert_allclose(run(frame(0)), expected, rtol=1e-3, atol=2e-3)
+    allowed = features_apart(features) * np.abs(expected).max()
+    np.testing.assert_allclose(run(frame(0)), expected, rtol=0, atol=allowed)
 
 
 def test_parity_counts_and_measures(fitted: PatchFit, judged: list) -> None:
     table = {image.tobytes(): score for image, score, _ in judged}
     exact = check_parity(fitted.net, lambda f: table[f.tobytes()], [i for i, _, _ in judged], threshold=3.0)
     assert (exact.images, exact.threshold) == (6, 3.0)
-    assert exact.largest < 1e-3
+    assert exact.largest <= max(rounding_of(fitted.net, image)[0] for image, _, _ in judged)
     shifted = check_parity(fitted.net, lambda f: table[f.tobytes()] + 0.5, (i for i, _, _ in judged), -1e6)
     assert shifted.largest == pytest.approx(0.5, abs=1e-2)
 
@@ -182,3 +204,32 @@ def test_a_threshold_within_rounding_of_a_score_is_moved_out_of_its_way(
     assert found.threshold != threshold
     assert abs(found.threshold - threshold) < 1e-3
     assert [s >= found.threshold for s in exact] == [s >= found.threshold for s in told]
+
+
+class Bright(Small):
+    """Its features are large, and the goods hardly differ in them: rounding is much beside their spread."""
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        fine, coarse = super().forward(x)
+        return fine + 4000.0, coarse + 4000.0
+
+
+def test_what_rounding_explains_of_goods_that_are_nearly_the_same_is_no_error() -> None:
+    features = Features(Bright()).eval().requires_grad_(False)
+
+    def run(image: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
+            return features(torch.from_numpy(image)[None])[0].numpy()
+
+    finish = lambda distances, scale: PatchNet(features, distances, scale)  # noqa: E731
+    goods = [frame(i) for i in range(12)]
+    net = fit_patch(goods, np.arange(12) % 3, run, finish, memory=64, seed=0).net
+    with torch.inference_mode():
+        score = float(net(torch.from_numpy(goods[0])[None])[0])
+    explained, _ = rounding_of(net, goods[0])
+    assert explained > 0.01
+    threshold = score + explained / 4
+    moved = check_parity(net, lambda f: score + explained / 2, goods[:1], threshold)
+    assert moved.threshold != threshold
+    with pytest.raises(ParityError):
+        check_parity(net, lambda f: score + 20 * explained, goods[:1], score + 10 * explained)

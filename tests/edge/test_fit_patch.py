@@ -17,7 +17,10 @@ from saec.edge.fit import MIN_GOODS, ORDERED, PatchFit, _scale, cover_from_middl
 from saec.edge.patch import Distances, PatchNet, Scale
 from saec.edge.spill import Spill
 from saec.errors import DataError
+from saec.rounding import apart
 from saec.schedule.threshold import threshold_for
+
+pytestmark = pytest.mark.numeric
 
 SIDE = 96
 
@@ -182,9 +185,11 @@ def test_what_is_shown_outside_the_region_does_not_set_the_scale(tmp_path: Path)
     calm, _ = _scale(spilt(tmp_path, maps), inside)
     seen = maps[..., :10]
     median = np.median(seen, axis=(0, 2, 3))
-    np.testing.assert_allclose(calm.centre.flatten(), median, rtol=1e-5)
+    rtol = apart(8, 1.0)
+    np.testing.assert_allclose(calm.centre.flatten(), median, rtol=rtol)
     spread = np.quantile(seen, 0.9, axis=(0, 2, 3)) - median
-    np.testing.assert_allclose(calm.spread.flatten(), spread, rtol=1e-5)
+    rtol *= float((1 + 2 * median / spread).max())  # a difference of two
+    np.testing.assert_allclose(calm.spread.flatten(), spread, rtol=rtol)
     maps[..., 10:] *= 100
     wild, _ = _scale(spilt(tmp_path, maps), inside)
     assert torch.equal(wild.spread, calm.spread)

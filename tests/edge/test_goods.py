@@ -9,6 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from saec.edge.goods import PROJECTED, RIDGE, Moments, build_distances, cover
+from saec.rounding import apart
+
+pytestmark = pytest.mark.numeric
 
 C, H, W = 4, 4, 6
 
@@ -39,9 +42,12 @@ def test_moments_without_some_images_are_those_of_the_others(a: int, b: int, see
     images = features(a + b, seed)
     left = moments(images).minus(moments(images[a:]))
     assert left.count == a
-    np.testing.assert_allclose(left.first, images[:a].astype(float).sum(0), rtol=1e-5, atol=1e-4)
+    magnitude = float(np.abs(images).max())  # all images are added up, then some are taken away
+    allowed = apart(a + 2 * b, (a + 2 * b) * magnitude, "float64")
+    np.testing.assert_allclose(left.first, images[:a].astype(float).sum(0), rtol=0, atol=allowed)
     for second, v in zip(left.second, blocks(images[:a].astype(float)), strict=True):
-        np.testing.assert_allclose(second, np.einsum("nkc,nkd->cd", v, v), rtol=1e-4, atol=1e-3)
+        allowed = apart(4 * (a + 2 * b), 4 * (a + 2 * b) * magnitude**2, "float64")
+        np.testing.assert_allclose(second, np.einsum("nkc,nkd->cd", v, v), rtol=0, atol=allowed)
 
 
 def projected(points: torch.Tensor, seed: int) -> np.ndarray:
@@ -53,7 +59,7 @@ def projected(points: torch.Tensor, seed: int) -> np.ndarray:
 def is_greedy(y: np.ndarray, chosen: list[int]) -> None:
     """Every index after the first is, to within rounding, as far from those before it as any point is."""
     nearest = np.full(len(y), np.inf)
-    slack = 1e-4 * float((y * y).sum(1).max()) + 1e-9
+    slack = apart(3 * y.shape[1] + 8, 4 * float((y * y).sum(1).max())) + 1e-9
     for index in chosen:
         assert nearest[index] >= nearest.max() - slack or np.isinf(nearest).all()
         nearest = np.minimum(nearest, ((y - y[index]) ** 2).sum(1))
@@ -95,22 +101,27 @@ def test_distances_rest_on_the_stated_statistics() -> None:
     mean, deviation = flat.mean(0), flat.std(0)
     candidates = torch.from_numpy(flat.astype(np.float32))
     made = build_distances(moments(images), candidates, 50, seed=0)
-    np.testing.assert_allclose(made.memory.mean[:, 0, 0], mean, rtol=1e-5, atol=1e-5)
-    np.testing.assert_allclose(made.memory.deviation[:, 0, 0], deviation, rtol=1e-4)
+    share = apart(1, 1.0)  # the sums are in double precision, what comes of them is kept in single
+    np.testing.assert_allclose(made.memory.mean[:, 0, 0], mean, rtol=share)
+    np.testing.assert_allclose(made.memory.deviation[:, 0, 0], deviation, rtol=share)
     bank = -made.memory.weight.numpy() / 2
     standard = (flat - mean) / deviation
     assert len(bank) == 50
     gaps = ((bank[:, None] - standard[None]) ** 2).sum(2).min(1)
-    assert gaps.max() < 1e-6  # each is one of the candidates
+    # Each is one of the candidates, whose features are kept in single precision too.
+    assert np.sqrt(gaps.max()) <= 2 * share * np.sqrt(C) * np.abs(flat / deviation).max()
 
     z = (images - mean[:, None, None]) / deviation[:, None, None]
-    np.testing.assert_allclose(made.places.mean, z.mean(0), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(made.places.mean, z.mean(0), rtol=0, atol=share * np.abs(z).max())
     within = [v - v.mean(0) for v in blocks(z.astype(float))]
     covariances = np.array([np.einsum("nkc,nkd->cd", v, v) / (4 * (12 - 1)) for v in within])
     weight = C / (C + 4 * 12)
     shrunk = (1 - weight) * covariances + weight * covariances.mean(0) + RIDGE * np.eye(C)
     inverse = made.places.whiten.transpose(1, 2).double() @ made.places.whiten.double()
-    np.testing.assert_allclose(inverse.numpy(), np.linalg.inv(shrunk), rtol=1e-3, atol=1e-4)
+    for ours, theirs in zip(inverse.numpy(), shrunk, strict=True):
+        # Of an inverse, the relative error is that of the matrix times its condition.
+        allowed = 4 * share * np.linalg.cond(theirs) * np.linalg.norm(np.linalg.inv(theirs), 2)
+        np.testing.assert_allclose(ours, np.linalg.inv(theirs), rtol=0, atol=allowed)
 
 
 @pytest.mark.parametrize("count", [1, 2, 12])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -12,6 +13,9 @@ import pytest
 from openvino import opset13
 
 from saec.edge import graph
+from saec.errors import ModelError
+
+pytestmark = pytest.mark.numeric
 
 CHILD = """
 import gc, os, signal, sys, threading
@@ -64,3 +68,39 @@ def test_all_graphs_of_a_process_are_of_one_core(model: Path, monkeypatch: pytes
     for thread in threads:
         thread.join()
     assert len(made) == 1
+
+
+HELD = """
+import sys
+from saec.edge.graph import compile_graph
+from saec.errors import ModelError
+try:
+    compile_graph(sys.argv[1], "f32", 1)
+except ModelError as e:
+    assert "while ONEDNN_MAX_CPU_ISA=SSE41 holds back" in e.what, e
+    assert e.remedy == "unset ONEDNN_MAX_CPU_ISA", e
+"""
+
+
+def test_a_cpu_that_is_held_back_is_named_where_openvino_cannot_follow(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether it can is the CPU's affair; a bare error of its compiler is never what a user sees."""
+    held = os.environ | {"ONEDNN_MAX_CPU_ISA": "SSE41"}
+    child = subprocess.run([sys.executable, "-c", HELD, model], capture_output=True, text=True, env=held)
+    assert child.returncode == 0, child.stderr
+    monkeypatch.setattr(graph, "_cores", [])
+
+    class Failing:
+        def compile_model(self, *_: object) -> None:
+            raise RuntimeError("bad combination")
+
+    monkeypatch.setattr(graph, "core", Failing)
+    for name in graph.CAPS:
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(RuntimeError, match="bad combination"):
+        graph.compile_graph(str(model), "f32", 1)
+    monkeypatch.setenv("DNNL_MAX_CPU_ISA", "AVX")
+    with pytest.raises(ModelError, match="DNNL_MAX_CPU_ISA=AVX") as caught:
+        graph.compile_graph(str(model), "f32", 1)
+    assert caught.value.remedy == "unset DNNL_MAX_CPU_ISA"

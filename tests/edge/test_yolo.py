@@ -27,7 +27,10 @@ from saec.edge.yolo import (
 )
 from saec.errors import DataError, ExtraError, ImageError, ModelError
 from saec.line import Calibration, Gate, Line, LineProfile
+from saec.rounding import apart
 from saec.verdict import DEFECT, GOOD, Image
+
+pytestmark = pytest.mark.numeric
 
 CLASSES = 5
 WEIGHTS = np.random.default_rng(1).normal(0, 6, (3, CLASSES)).astype(np.float32)
@@ -54,6 +57,11 @@ def _expected(image: Image) -> np.ndarray:
     return np.asarray(odds / odds.sum())
 
 
+def _apart(side: int, largest: float = 1.0) -> float:
+    """Largest difference of a probability: of two logits, each a sum over colours of means over pixels."""
+    return 2 * apart(side * side + 3 + 4, largest * float(np.abs(WEIGHTS).sum(0).max()))
+
+
 def _images(n: int, seed: int = 0, size: tuple[int, int] = (40, 32)) -> list[Image]:
     rng = np.random.default_rng(seed)
     return [np.full((*size, 3), rng.integers(0, 256, 3), np.uint8) for _ in range(n)]
@@ -71,7 +79,8 @@ def test_every_layout_and_ending_gives_the_same_probabilities(
     infer = compile_classifier(model, precision="f32", threads=1)
     for image in _images(5):
         prepared = prepare(image, side or 48, side or 48)
-        np.testing.assert_allclose(infer(prepared[None])[0][0], _expected(image), atol=1e-4)
+        found = infer(prepared[None])[0][0]
+        np.testing.assert_allclose(found, _expected(image), rtol=0, atol=_apart(side or 48))
 
 
 def test_an_input_of_bytes_is_not_scaled(tmp_path: Path) -> None:
@@ -80,7 +89,8 @@ def test_an_input_of_bytes_is_not_scaled(tmp_path: Path) -> None:
     (image,) = _images(1)
     logits = image[0, 0].astype(float) @ WEIGHTS
     odds = np.exp(logits - logits.max())
-    np.testing.assert_allclose(infer(prepare(image, 32, 32)[None])[0][0], odds / odds.sum(), atol=1e-3)
+    found = infer(prepare(image, 32, 32)[None])[0][0]
+    np.testing.assert_allclose(found, odds / odds.sum(), rtol=0, atol=_apart(32, 255.0))
 
 
 def test_reads_onnx(tmp_path: Path) -> None:
@@ -103,7 +113,8 @@ def test_reads_onnx(tmp_path: Path) -> None:
     onnx.save(model, tmp_path / "c.onnx")
     infer = compile_classifier(load_classifier(tmp_path / "c.onnx"), precision="f32", threads=1)
     (image,) = _images(1)
-    np.testing.assert_allclose(infer(prepare(image, 24, 24)[None])[0][0], _expected(image), atol=1e-4)
+    found = infer(prepare(image, 24, 24)[None])[0][0]
+    np.testing.assert_allclose(found, _expected(image), rtol=0, atol=_apart(24))
 
 
 def test_a_detection_model_is_named_as_no_classifier(tmp_path: Path) -> None:
@@ -240,7 +251,7 @@ def test_the_line_scores_as_the_fit_and_labels_as_the_rule(tmp_path: Path) -> No
     profile, scores = _line(tmp_path, goods)
     detector = YoloDetector(profile)
     opinions = detector.inspect(goods)
-    np.testing.assert_allclose([o.score for o in opinions], scores, atol=1e-9)
+    np.testing.assert_allclose([o.score for o in opinions], scores, rtol=0, atol=1e-9)
     params = profile.line.detector.params
     for image, opinion in zip(goods, opinions, strict=True):
         seen = detector.confidence(image)

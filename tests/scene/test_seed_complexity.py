@@ -10,6 +10,8 @@ from PIL import Image as Pil
 from saec.errors import ConfigError
 from saec.scene import seed_complexity
 
+pytestmark = pytest.mark.numeric
+
 
 def _picture(name: str, size: int = 192) -> np.ndarray:
     y, x = np.mgrid[:size, :size]

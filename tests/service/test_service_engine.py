@@ -17,6 +17,8 @@ from saec.data.procedural import draw_product
 from saec.errors import LinkError
 from saec.verdict import CloudQuery, Frame
 
+pytestmark = pytest.mark.numeric
+
 
 @pytest.fixture(scope="module")
 def where(served):

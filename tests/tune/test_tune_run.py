@@ -77,6 +77,7 @@ def opinions(data: Path, base: str, adapter: Path | None) -> tuple[np.ndarray, n
     return np.array([o.p_defect for o in engine.judge(queries)]), np.array([s.label for s in samples.val])
 
 
+@pytest.mark.numeric
 def test_the_loss_falls_and_labels_turn_right(tuned) -> None:
     data, adapter, config, card = tuned
     assert card.chosen.loss < 0.7 * card.before.loss
@@ -156,6 +157,7 @@ def test_resuming_as_something_else_is_refused(sft: Path, tmp_path: Path, settin
         tune(sft, out, settings(), created=WHEN, resume=True)
 
 
+@pytest.mark.numeric
 def test_the_merged_checkpoint_answers_as_base_and_adapter(tuned, tmp_path: Path) -> None:
     data, adapter, config, _ = tuned
     out = tmp_path / "merged"
@@ -173,6 +175,7 @@ def test_the_merged_checkpoint_answers_as_base_and_adapter(tuned, tmp_path: Path
         merge(adapter, tmp_path / "other", msgspec.structs.replace(config, base=str(out)))
 
 
+@pytest.mark.numeric
 def test_a_question_is_what_the_engine_asks(sft: Path, settings) -> None:
     config = settings()
     data = read_data(sft)
@@ -194,6 +197,7 @@ def test_a_question_is_what_the_engine_asks(sft: Path, settings) -> None:
         Questions(core, Card(max_references=1), data.train, 2)
 
 
+@pytest.mark.numeric
 def test_only_the_adapter_is_trained_and_recomputing_changes_nothing(
     sft: Path, settings, tmp_path: Path
 ) -> None:

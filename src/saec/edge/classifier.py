@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from saec.edge.convert import export_ultralytics
-from saec.edge.graph import core
+from saec.edge.graph import compiled, core
 from saec.errors import ImageError, ModelError
 from saec.verdict import Box, Image
 
@@ -120,7 +120,7 @@ def _with_softmax(model: Any) -> Any:
     import openvino as ov
     from openvino import opset13
 
-    infer = core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    infer = compiled(model, {"INFERENCE_PRECISION_HINT": "f32"})
     shape = tuple(model.input().get_shape())
     noise = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     probes = (np.zeros(shape, np.uint8), np.full(shape, 255, np.uint8), noise)
@@ -173,4 +173,4 @@ def compile_classifier(model: Any, *, precision: str, threads: int) -> Any:
         "INFERENCE_NUM_THREADS": threads,
         "PERFORMANCE_HINT": "LATENCY",
     }
-    return core().compile_model(model, "CPU", config)
+    return compiled(model, config)

@@ -18,6 +18,7 @@ from saec.edge.fit import WORKERS, one_thread
 from saec.edge.graph import compile_graph
 from saec.edge.patch import Features, PatchNet
 from saec.errors import ExtraError, ParityError
+from saec.rounding import apart
 
 
 def to_openvino(module: torch.nn.Module, height: int, width: int) -> Any:
@@ -71,8 +72,11 @@ def save_onnx(net: PatchNet, height: int, width: int, path: Path) -> None:
     program.save(path, external_data=False)
 
 
-ROUNDING = 1e-3
-"""By how much of itself (of 1 where it is less) a threshold may be moved out of the way of rounding."""
+SLIGHT = 1e-3
+"""By how much of itself (of 1 where it is less) a threshold may always be moved: no label hangs on it."""
+
+_DRAWS = 4
+"""Ways to round a frame's features that are tried to see how far rounding moves its score."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +113,7 @@ def check_parity(
         ParityError: a label differs by more than rounding.
     """
     scores: list[tuple[float, float]] = []
+    allowed = SLIGHT * max(1.0, abs(threshold))
 
     def fitted_score(frame: NDArray[np.uint8]) -> float:
         with torch.inference_mode():
@@ -118,10 +123,13 @@ def check_parity(
     with one_thread(), ThreadPoolExecutor(WORKERS) as pool:
         while some := list(islice(stream, 2 * WORKERS)):
             for frame, fitted in zip(some, pool.map(fitted_score, some), strict=True):
-                scores.append((fitted, exported(frame)))
+                told = exported(frame)
+                scores.append((fitted, told))
+                if (fitted >= threshold) != (told >= threshold):
+                    allowed = max(allowed, rounding_of(net, frame)[0])
     agreed = _agreed(scores, threshold)
     largest = max((abs(a - b) for a, b in scores), default=0.0)
-    if abs(agreed - threshold) > ROUNDING * max(1.0, abs(threshold)):
+    if abs(agreed - threshold) > allowed:
         flips = sum((a >= threshold) != (b >= threshold) for a, b in scores)
         raise ParityError(
             f"the exported graph labels {flips} of {len(scores)} calibration images otherwise than the "
@@ -129,6 +137,47 @@ def check_parity(
             "fit with --precision f32",
         )
     return Parity(len(scores), largest, agreed)
+
+
+def features_apart(network: torch.nn.Module) -> float:
+    """By what share of a feature's largest value float32 may give it otherwise: of all sums in a row."""
+    layers = [m for m in network.modules() if isinstance(m, torch.nn.Conv2d)]
+    return apart(sum(m.weight[0].numel() + 1 for m in layers), 1.0)
+
+
+def rounding_of(net: PatchNet, frame: NDArray[np.uint8]) -> tuple[float, float]:
+    """How far rounding in float32 may move a frame's score, and any cell of its map.
+
+    The backbone's sums, all that follow each other, say by how much of itself a feature may be off
+    (``saec.rounding``); the detector then weighs a feature by the spread of the goods, and goods that are
+    nearly the same magnify every error. A distance to the memory is the root of sums that cancel each other
+    where the distance is small. So such errors are put in, of either sign, and the answers are looked at.
+
+    Args:
+        net: the fitted detector.
+        frame: prepared, H x W x 3.
+    """
+    distances, memory = net.distances, net.distances.memory
+    generator = torch.Generator().manual_seed(0)
+
+    def sign(like: torch.Tensor) -> torch.Tensor:
+        return torch.randint(0, 2, like.shape, generator=generator) * 2.0 - 1
+
+    with torch.inference_mode():
+        features = net.features(torch.from_numpy(frame)[None])
+        score, map_ = net.scale(distances(features))
+        error = features_apart(net.features) * features.abs().amax((2, 3), keepdim=True)
+        longest = memory.standardise(features).norm(dim=1) + memory.bias.max().sqrt()
+        squares = apart(3 * features.shape[1], 1.0) * longest**2
+        scores, maps = 0.0, 0.0
+        for _ in range(_DRAWS):
+            near = memory(features + error * sign(features))
+            there = distances.places(memory.standardise(features + error * sign(features)))
+            off = torch.minimum(squares.sqrt(), squares / (2 * near).clamp_min(1e-30))
+            moved, moved_map = net.scale(distances.smoothed(near + off * sign(off), there))
+            scores = max(scores, float((moved - score).abs().max()))
+            maps = max(maps, float((moved_map - map_).abs().max()))
+        return scores, maps
 
 
 def _agreed(scores: Sequence[tuple[float, float]], threshold: float) -> float:

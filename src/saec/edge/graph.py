@@ -6,6 +6,12 @@ import os
 import threading
 from typing import Any
 
+from saec.errors import ModelError
+
+CAPS = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
+"""Variables that hold oneDNN to older instructions, torch's and OpenVINO's alike. OpenVINO's own kernels do
+not heed them: it mixes both, and may then fail to compile."""
+
 GRAPH = "detector.xml"
 """The graph's file in a line profile, of either detector; its weights lie beside it as .bin."""
 
@@ -43,7 +49,26 @@ def compile_graph(model: Any, precision: str, threads: int) -> Any:
         "PERFORMANCE_HINT": "LATENCY",
         "NUM_STREAMS": 1,
     }
-    return core().compile_model(model, "CPU", options)
+    return compiled(model, options)
+
+
+def compiled(model: Any, options: dict[str, Any]) -> Any:
+    """``compile_model`` for the CPU.
+
+    Raises:
+        ModelError: the environment holds the CPU back, and OpenVINO cannot follow.
+    """
+    try:
+        return core().compile_model(model, "CPU", options)
+    except RuntimeError as e:
+        held = {name: value for name in CAPS if (value := os.environ.get(name))}
+        if not held:
+            raise
+        said = " ".join(f"{name}={value}" for name, value in held.items())
+        raise ModelError(
+            f"OpenVINO cannot compile while {said} holds back the CPU's instructions",
+            f"unset {' and '.join(held)}",
+        ) from e
 
 
 def other_arithmetic(graph: Any, precision: str) -> list[str]:

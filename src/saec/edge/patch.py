@@ -138,7 +138,11 @@ class Distances(nn.Module):
         self.blur = Blur(SMOOTHING, *self.size)
 
     def forward(self, features: Tensor) -> Tensor:
-        maps = torch.stack([self.memory(features), self.places(self.memory.standardise(features))], 1)
+        return self.smoothed(self.memory(features), self.places(self.memory.standardise(features)))
+
+    def smoothed(self, near: Tensor, there: Tensor) -> Tensor:
+        """The two maps of distances, B x h x w each, on the finer grid and smoothed."""
+        maps = torch.stack([near, there], 1)
         maps = F.interpolate(maps, size=self.size, mode="bilinear", align_corners=False)
         b, n, h, w = maps.shape
         smooth: Tensor = self.blur(maps.reshape(b * n, h, w))

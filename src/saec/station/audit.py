@@ -30,8 +30,9 @@ from saec.station.storage.reading import SpoolReader
 from saec.station.storage.records import Held
 from saec.verdict import CloudState, EdgeOpinion, EdgeRecord, Route, Verdict
 
-TOLERANCE = 1e-4
-"""By how much a score may differ between machines or versions of the runtime and count as the same."""
+TOLERANCE = 1e-3
+"""By how much of itself (of 1 where it is less) a score may differ between machines or runtimes and count as
+the same: as much as the export's gate allows (``saec.edge.export.SLIGHT``)."""
 
 
 @dataclass(frozen=True, slots=True)
