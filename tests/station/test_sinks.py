@@ -304,7 +304,7 @@ def test_why_there_is_no_broker(plant: Plant) -> None:
         sink = open_sink(MqttSink(name="s", host="localhost", port=port, **trusting, **given))
         sink.deliver(deliveries(1))
         sink.close()
-    for name in ("no-such-host.invalid", "x" * 64, "a..b"):
+    for name in ("x" * 64, "a..b"):
         sink = open_sink(MqttSink(name="s", host=name, timeout=1.0))
         with pytest.raises(AwayError):
             sink.deliver(deliveries(1))
