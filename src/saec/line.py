@@ -37,6 +37,7 @@ class Preparation(msgspec.Struct, frozen=True, kw_only=True):
         roi: rectangle of the frame that is judged, or None for all of it.
         mask: whether ``roi.png`` restricts the map further.
         bits: significant bits of 16-bit sources; 8-bit sources are not touched.
+        frame: typical height and width of the frames that the line was fitted on.
     """
 
     height: int
@@ -44,6 +45,7 @@ class Preparation(msgspec.Struct, frozen=True, kw_only=True):
     roi: Box | None = None
     mask: bool = False
     bits: int = 16
+    frame: tuple[int, int] | None = None
 
 
 class Detector(msgspec.Struct, frozen=True, kw_only=True):

@@ -218,7 +218,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     share of measured energy, None when it was not measured. ``seq`` counts the frames of a run in the
     order in which they were routed, and ``cloud_state`` is what the route was made with, so that it can
     be replayed. A frame has several verdicts where a provisional one was made final later, or an error
-    was tried again: the later ones have ``replaces`` set and the last one stands.
+    was tried again: the later ones have ``replaces`` set and the last one stands. ``note`` says what is odd
+    about the frame: its aspect, where it is not the line's.
     """
 
     id: str
@@ -245,3 +246,4 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     ms: dict[str, float] = {}
     energy_j: float | None = None
     error: ErrorRecord | None = None
+    note: str = ""

@@ -58,6 +58,7 @@ def test_copies(mvtec: Path) -> None:
         "warning duplicate-within": [["train/good/000.png", "train/good/copy.png"]],
         "error duplicate-across": [["test/good/copy.png", "train/good/001.png"]],
         "error two-labels": [["test/bent/copy.png", "test/good/000.png"]],
+        "warning mask-missing": [["test/bent/copy.png"]],
     }
 
 

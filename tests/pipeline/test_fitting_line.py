@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -257,10 +258,10 @@ def test_significant_bits_reach_the_decoder_and_the_line(tmp_path: Path) -> None
     for i in range(10):
         path = tmp_path / f"deep/train/good/{i}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        cv2.imwrite(str(path), np.full((30, 30), 1600 + i, np.uint16))
+        cv2.imwrite(str(path), np.full((30, 30), 1600 + 16 * i, np.uint16))
     fake = FakeFit()
     profile, _ = run(tmp_path / "deep", tmp_path / "line", fake, bits=12)
-    assert {int(i.max()) for i in fake.images} == {100}
+    assert {int(i.max()) for i in fake.images} == set(range(100, 110))
     assert profile.line.preparation.bits == 12
 
 
@@ -309,3 +310,45 @@ def test_a_detectors_own_threshold_outlives_a_calibration(product: Path, tmp_pat
     assert (profile.calibration.threshold, kept.calibration.threshold) == (104.5, 104.5)
     moved = recalibrate(kept, Wish(overkill=0.05), created=CREATED)
     assert moved.calibration.threshold != 104.5
+
+
+def test_copies_in_other_bytes_are_left_out_and_stay_in_the_manifest(product: Path, tmp_path: Path) -> None:
+    good = product / "train/good"
+    again = good / "again.bmp"
+    assert cv2.imwrite(str(again), cv2.imread(str(good / "03.png")))
+    profile, summary = run(product, tmp_path / "line")
+    assert (summary.goods, summary.duplicates) == (20, 1)
+    assert sha256_file(again) not in profile.calibration.good_scores
+    assert sha256_file(again) in Manifest.read(profile.folder).having("train")
+
+
+def test_a_frozen_camera_gives_no_line(product: Path, tmp_path: Path) -> None:
+    good = product / "train/good"
+    frozen = cv2.imread(str(good / "00.png"))
+    shutil.rmtree(good)
+    good.mkdir()
+    for at in range(12):
+        frozen[0, 0] = at  # a clock in the corner
+        assert cv2.imwrite(str(good / f"{at}.png"), frozen)
+    fake = FakeFit()
+    with pytest.raises(DataError, match="12 goods are all but one picture"):
+        run(product, tmp_path / "line", fake)
+    assert fake.goods is None
+    assert not (tmp_path / "line").exists()
+
+
+def test_a_name_that_is_no_utf8_is_refused_before_the_fit(product: Path, tmp_path: Path) -> None:
+    name = os.fsencode(product / "train/good") + b"/gepr\xfcft.png"
+    try:
+        os.rename(product / "train/good/05.png", name)  # noqa: PTH104
+    except OSError:
+        pytest.skip("this file system takes no such names")
+    fake = FakeFit()
+    with pytest.raises(DataError, match=r"gepr\\xfcft\.png: a name that is no UTF-8"):
+        run(product, tmp_path / "line", fake)
+    assert fake.goods is None
+
+
+def test_a_line_knows_the_size_of_its_frames(product: Path, tmp_path: Path) -> None:
+    profile, _ = run(product, tmp_path / "line")
+    assert profile.line.preparation.frame == (40, 60)

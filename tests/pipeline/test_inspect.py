@@ -296,3 +296,29 @@ def test_stop_does_not_cut_off_frames_that_are_still_at_the_edge(frames: Frames)
     sources = [frames.add(f"{i:03}", GOOD_RED if i % 2 else UNSURE_RED) for i in range(40)]
     verdicts = list(run_inspection(sources, judges(FakeCloud()), stop=StoppedForTheCloud()))
     assert [v.id for v in verdicts] == [s.id for s in sources[1::2]]
+
+
+@pytest.mark.parametrize(
+    ("frame", "odd"),
+    [
+        ((8, 8), False),
+        ((480, 512), False),
+        ((8, 12), True),
+        ((12, 8), True),
+        ((1080, 1920), True),
+        (None, False),
+    ],
+)
+def test_a_frame_of_another_aspect_than_the_lines_is_named(
+    frames: Frames, frame: tuple[int, int] | None, odd: bool
+) -> None:
+    judged = judges(FakeCloud())
+    judged = replace(judged, rules=replace(judged.rules, frame=frame))
+    sources = [frames.add("edge", GOOD_RED), frames.add("cloud", UNSURE_RED)]
+    verdicts = list(run_inspection(sources, judged))
+    assert {v.decided_by for v in verdicts} == {"edge", "cloud"}
+    for verdict in verdicts:
+        assert bool(verdict.note) == odd
+        assert verdict.label is not None
+        if frame and odd:
+            assert verdict.note.endswith(f"8 x 8 pixels, the line was fitted on {frame[1]} x {frame[0]}")

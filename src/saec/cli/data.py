@@ -62,7 +62,7 @@ def _link_option(default: bool) -> Callable[[F], F]:
 @click.option(
     "--bits", type=click.IntRange(8, 16), default=16, show_default=True, help="Bits of 16-bit images."
 )
-@click.option("--near", is_flag=True, help="Look for near-duplicates across roles, too.")
+@click.option("--near/--no-near", default=True, show_default=True, help="Look for near copies, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON with every fault.")
 @click.pass_context
 def check(

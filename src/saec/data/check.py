@@ -7,22 +7,23 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-import cv2
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from saec.data import check_set
 from saec.data.check_set import Seen
+from saec.data.copies import picture_hash, thumbnail
 from saec.data.dataset import Dataset, categories, open_dataset
 from saec.data.faults import Fault
+from saec.data.files import RENAME, is_utf8, printable
 from saec.data.images import decode_native, read_bytes
 from saec.data.items import Item
 from saec.data.masks import MaskError, mask_pixels
 from saec.data.parts import PartIds
 from saec.data.progress import Progress, silent
 from saec.errors import ImageError, SaecError
-from saec.verdict import DEFECT, GOOD
+from saec.verdict import DEFECT, GOOD, Image
 
 
 class Checked(msgspec.Struct, frozen=True):
@@ -67,18 +68,21 @@ def check_root(
     try:
         folders = [root] if layout == "images" else categories(root)
     except SaecError as e:
-        yield Checked(
-            root.name, str(root), layout, {}, [Fault("error", "layout", [str(root)], e.what, e.remedy)]
-        )
+        yield _unread(root, layout, e)
         return
     for folder in folders:
         try:
             data = open_dataset(folder, layout=layout, parts=parts, strict=False)
         except SaecError as e:
-            fault = Fault("error", "layout", [str(folder)], e.what, e.remedy)
-            yield Checked(folder.name, str(folder), layout, {}, [fault])
+            yield _unread(folder, layout, e)
             continue
         yield check_dataset(data, bits=bits, near=near, progress=progress)
+
+
+def _unread(folder: Path, layout: str, error: SaecError) -> Checked:
+    shown = printable(folder)
+    fault = Fault("error", "layout", [shown], printable(error.what), printable(error.remedy))
+    return Checked(printable(folder.name), shown, layout, {}, [fault])
 
 
 def check_dataset(
@@ -92,10 +96,15 @@ def check_dataset(
     faults: list[Fault] = list(data.faults)
     seen: list[Seen] = []
     for item in progress(data.items, len(data.items)):
-        record, found = examine(item, thumbnail=near)
+        record, found = examine(item)
         faults += found
         if record is not None:
             seen.append(record)
+    faults += [
+        Fault("error", "name", [str(item.path)], "its name is no UTF-8, so it can stand in no log", RENAME)
+        for item in data.items
+        if not is_utf8(item.path)
+    ]
     faults += check_set.examine_set(data, seen, bits=bits, near=near)
     counts: dict[str, dict[str, int]] = {}
     for item in data.items:
@@ -105,10 +114,12 @@ def check_dataset(
     faults.sort(key=lambda f: (f.level, f.code))  # "error" sorts before "warning"
     known = [item.mask for item in data.items if item.mask is not None and item.label == DEFECT]
     boxes = sum(mask.boxes for mask in known)
-    return Checked(data.name, str(data.root), data.layout, counts, faults, len(known) - boxes, boxes)
+    counts = {split: {printable(kind): n for kind, n in kinds.items()} for split, kinds in counts.items()}
+    root = printable(data.root)
+    return Checked(printable(data.name), root, data.layout, counts, faults, len(known) - boxes, boxes)
 
 
-def examine(item: Item, *, thumbnail: bool = False) -> tuple[Seen | None, list[Fault]]:
+def examine(item: Item) -> tuple[Seen | None, list[Fault]]:
     """What one image shows by itself: a record of it (None when it cannot be read) and its faults."""
     path = str(item.path)
     try:
@@ -130,7 +141,8 @@ def examine(item: Item, *, thumbnail: bool = False) -> tuple[Seen | None, list[F
         height=pixels.shape[0],
         width=pixels.shape[1],
         deepest=int(pixels.max()) if pixels.dtype == np.uint16 else None,
-        thumbnail=_thumbnail(pixels) if thumbnail else None,
+        picture=picture_hash(pixels),
+        thumbnail=thumbnail(_eight_bits(pixels)),
     )
     return record, faults
 
@@ -155,13 +167,11 @@ def _examine_mask(item: Item, shape: tuple[int, int]) -> Iterator[Fault]:
         yield Fault("error", "mask-empty", paths, "the mask of a defect marks no pixel", remedy)
 
 
-def _thumbnail(pixels: NDArray[Any]) -> NDArray[np.float32]:
-    """32 x 32 grey levels, mean 0: what two encodings of one frame share."""
-    grey = pixels.astype(np.float32).mean(axis=2) / (257.0 if pixels.dtype == np.uint16 else 1.0)
-    small = cv2.resize(grey, (32, 32), interpolation=cv2.INTER_AREA).ravel().astype(np.float32)
-    return np.asarray(small - small.mean())
+def _eight_bits(pixels: NDArray[Any]) -> Image:
+    return np.asarray(pixels >> 8 if pixels.dtype == np.uint16 else pixels, np.uint8)
 
 
 def _relative(fault: Fault, root: Path) -> Fault:
     paths = [Path(p).relative_to(root).as_posix() if Path(p).is_relative_to(root) else p for p in fault.paths]
-    return msgspec.structs.replace(fault, paths=paths)
+    texts = {"message": printable(fault.message), "remedy": printable(fault.remedy)}
+    return msgspec.structs.replace(fault, paths=[printable(p) for p in paths], **texts)

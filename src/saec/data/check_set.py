@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from saec.data.copies import ONE_PICTURE, spread
 from saec.data.dataset import Dataset
 from saec.data.faults import Fault
 from saec.data.files import find_images
@@ -27,13 +28,15 @@ NEAR = 0.25
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """What is kept of an image: hash of its bytes, size, largest value of a 16-bit source, thumbnail."""
+    """What is kept of an image: hashes of its bytes and of its pixels ("" unknown), size, largest value of a
+    16-bit source, thumbnail."""
 
     item: Item
     sha: str
     height: int
     width: int
     deepest: int | None = None
+    picture: str = ""
     thumbnail: NDArray[np.float32] | None = None
 
 
@@ -45,15 +48,18 @@ def examine_set(data: Dataset, seen: list[Seen], *, bits: int, near: bool) -> It
     yield from odd_sizes(seen)
     yield from significant_bits(seen, bits)
     yield from strays(data)
+    yield from unmasked(data)
+    yield from one_picture(seen)
     if near:
         yield from near_duplicates(seen)
+        yield from near_goods(seen)
 
 
 def duplicates(seen: list[Seen]) -> Iterator[Fault]:
-    """Files with the same bytes: across roles or with two labels an error, within a role a warning."""
+    """Files with the same picture: across roles or with two labels an error, within a role a warning."""
     groups: dict[str, list[Item]] = defaultdict(list)
     for record in seen:
-        groups[record.sha].append(record.item)
+        groups[record.picture or record.sha].append(record.item)
     for items in groups.values():
         if len(items) < 2:
             continue
@@ -155,6 +161,51 @@ def strays(data: Dataset) -> Iterator[Fault]:
             yield Fault("warning", "ignored", [str(path)], f"no image of the layout {data.layout}", remedy)
 
 
+def unmasked(data: Dataset) -> Iterator[Fault]:
+    """Hold-out defects without a mask where others have one: no pixel figure rests on them."""
+    defects = [item for item in data.holdout() if item.label == DEFECT]
+    without = [item for item in defects if item.mask is None]
+    if without and len(without) < len(defects):
+        message = f"{len(without)} of {len(defects)} defects have no mask: the pixel figures are without them"
+        yield Fault("warning", "mask-missing", [str(i.path) for i in without], message, "add their masks")
+
+
+def one_picture(seen: list[Seen]) -> Iterator[Fault]:
+    """Train goods that are all one picture: exact copies apart, which `duplicates` names."""
+    goods = {r.picture: r for r in seen if r.item.split == "train" and r.item.label == GOOD}
+    records = list(goods.values())
+    thumbnails = [r.thumbnail for r in records if r.thumbnail is not None]
+    copies = sum(r.item.split == "train" and r.item.label == GOOD for r in seen) - len(records)
+    if len(thumbnails) > 1 and (apart := spread(thumbnails)) < ONE_PICTURE:
+        what = f"{len(records)} goods are all but one picture: they lie {apart:.2f} grey levels apart"
+    elif len(records) == 1 and copies:
+        what = f"{copies + 1} goods are one picture"
+    else:
+        return
+    remedy = "give images of different parts: a frozen camera, or a picture saved again, shows only one"
+    yield Fault("error", "one-picture", [str(r.item.path) for r in records], what, remedy)
+
+
+def near_goods(seen: list[Seen]) -> Iterator[Fault]:
+    """Train goods that lie much nearer to another one than is usual: they count for a part too many."""
+    goods = [r for r in seen if r.item.split == "train" and r.item.label == GOOD and r.thumbnail is not None]
+    once = list({r.picture or r.sha: r for r in goods}.values())
+    if len(once) < 8:
+        return
+    bank = np.stack([r.thumbnail - r.thumbnail.mean() for r in once if r.thumbnail is not None])
+    nearest = []
+    for at, own in enumerate(bank):
+        distances = np.sqrt(((bank - own) ** 2).mean(axis=1))
+        distances[at] = np.inf
+        nearest.append((float(distances.min()), int(distances.argmin())))
+    usual = float(np.median([distance for distance, _ in nearest]))
+    for at, (distance, other) in enumerate(nearest):
+        if distance < NEAR * usual and (at < other or nearest[other][1] != at):
+            paths = [str(once[at].item.path), str(once[other].item.path)]
+            message = f"nearly the same image twice in train ({distance:.2f} grey levels apart)"
+            yield Fault("warning", "near-copy", paths, message, "if it is one shot, remove one of them")
+
+
 def near_duplicates(seen: list[Seen]) -> Iterator[Fault]:
     """Hold-out images that lie much nearer to a train image than hold-out images usually do.
 
@@ -165,11 +216,11 @@ def near_duplicates(seen: list[Seen]) -> Iterator[Fault]:
     held = [r for r in seen if r.item.split not in ("train", "") and r.thumbnail is not None]
     if not train or len(held) < 8:
         return
-    bank = np.stack([r.thumbnail for r in train if r.thumbnail is not None])
-    nearest = [_nearest(r.thumbnail, bank) for r in held if r.thumbnail is not None]
+    bank = np.stack([r.thumbnail - r.thumbnail.mean() for r in train if r.thumbnail is not None])
+    nearest = [_nearest(r.thumbnail - r.thumbnail.mean(), bank) for r in held if r.thumbnail is not None]
     usual = float(np.median([d for d, _ in nearest]))
     for record, (distance, at) in zip(held, nearest, strict=True):
-        if record.sha != train[at].sha and distance < NEAR * usual:
+        if record.picture != train[at].picture and distance < NEAR * usual:
             paths = [str(record.item.path), str(train[at].item.path)]
             message = (
                 f"nearly the same image in {record.item.split} and train ({distance:.2f} grey levels apart)"

@@ -23,6 +23,9 @@ SYSTEM_NAMES = frozenset((
 (``.Trash``, ``._x``, ``.ipynb_checkpoints``) need no entry: they are passed over as well."""
 
 
+RENAME = "rename the file or folder: zip files and old shares leave names in Latin-1 or CP437"
+
+
 def passed_over(name: str) -> bool:
     """Whether a file or folder of that name is hidden, a thumbnail or a system's own: never a picture."""
     return name.startswith(".") or name.lower() in SYSTEM_NAMES
@@ -31,6 +34,20 @@ def passed_over(name: str) -> bool:
 def is_picture(name: str) -> bool:
     """Whether a file of that name counts as an image: by its ending, and not passed over."""
     return not passed_over(name) and Path(name).suffix.lower() in SUFFIXES
+
+
+def printable(path: str | Path) -> str:
+    """A path as valid UTF-8; bytes of a name that are not stand as ``\\xNN``."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def is_utf8(path: str | Path) -> bool:
+    """Whether a path can be written to a log or a manifest."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def subfolders(root: Path) -> list[Path]:

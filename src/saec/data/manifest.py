@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from saec.data.files import RENAME, is_utf8, printable
 from saec.data.items import Item
 from saec.decoding import decode
 from saec.errors import DataError, LeakError
@@ -57,7 +58,8 @@ class Manifest(msgspec.Struct, kw_only=True):
 
         Raises:
             LeakError: an image has another role already; names it and both roles.
-            DataError: an image is entered as good and as defect, or cannot be read.
+            DataError: an image is entered as good and as defect, cannot be read, or its name is
+                no UTF-8.
         """
         items = list(items)
         for item, sha in zip(items, hashes or map(hash_item, items), strict=True):
@@ -65,6 +67,8 @@ class Manifest(msgspec.Struct, kw_only=True):
             self._enter(sha, ManifestEntry(role, path.as_posix(), item.label, item.part))
 
     def _enter(self, sha: str, entry: ManifestEntry) -> None:
+        if not is_utf8(entry.path):
+            raise DataError(f"{printable(entry.path)}: a name that is no UTF-8", RENAME)
         other = self.roles.setdefault(sha, entry)
         if other.role != entry.role:
             raise LeakError(

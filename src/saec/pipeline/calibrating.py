@@ -11,6 +11,7 @@ import numpy as np
 
 from saec import edge
 from saec.config import GateConfig, RiskConfig
+from saec.data.copies import picture_hash
 from saec.data.dataset import Dataset, Item
 from saec.data.images import read_image
 from saec.data.manifest import Manifest, check_disjoint
@@ -101,7 +102,8 @@ def recalibrate(
         DataError: too few goods.
     """
     labelled = [*defects, *_paths(dataset, "train", DEFECT)]
-    new_goods, new_defects = _hashed(goods), _hashed(labelled)
+    bits = profile.line.preparation.bits
+    new_goods, new_defects = _shown_once(_hashed(goods), bits), _shown_once(_hashed(labelled), bits)
     manifest = _manifest(profile)
     _check_holdout(dataset, {**new_goods, **new_defects})
     _enter(manifest, new_goods, new_defects, parts)
@@ -347,6 +349,14 @@ def _hashed(paths: Iterable[Path]) -> dict[str, Path]:
     for path in sorted(paths):
         found.setdefault(sha256_file(path), path)
     return found
+
+
+def _shown_once(images: Mapping[str, Path], bits: int) -> dict[str, Path]:
+    """Without those that show another's picture in other bytes: one part must not count twice."""
+    first: dict[str, str] = {}
+    for sha, path in images.items():
+        first.setdefault(picture_hash(read_image(path, bits=bits)), sha)
+    return {sha: images[sha] for sha in first.values()}
 
 
 def _manifest(profile: LineProfile) -> Manifest:

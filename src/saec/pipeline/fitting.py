@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ import numpy as np
 
 import saec
 from saec.config import FitConfig, GateConfig
+from saec.data.copies import distinct
 from saec.data.dataset import Dataset
 from saec.data.folds import group_ids, part_folds
 from saec.data.images import read_image
@@ -75,16 +76,19 @@ def fit_line(
         force: replace a profile that stands there.
 
     Raises:
-        DataError: no or too few train goods.
+        DataError: no or too few train goods, or all of them one picture; a name that is no UTF-8.
         LeakError: a train image stands in the hold-out too.
         LineError: ``out`` exists.
         ParityError: the exported graph disagrees with the fitted detector.
     """
     _check_out(out, force)
     target = out.resolve()
-    items, hashes, duplicates = _distinct(_train_goods(dataset))
-    defects, defect_hashes, _ = _distinct(dataset.select("train", DEFECT))
-    manifest = _manifest(dataset, items, hashes, defects, defect_hashes)
+    found = _train_goods(dataset)
+    manifest = _manifest(dataset, found, dataset.select("train", DEFECT))
+    known = distinct(found, bits=config.bits, varied=True, step=lambda at, of: progress("copies", at, of))
+    known_defects = distinct(dataset.select("train", DEFECT), bits=config.bits)
+    items, hashes = known.items, known.hashes
+    defects, defect_hashes = known_defects.items, known_defects.hashes
     goods = _goods(items, hashes, config, roi_mask)
     with _whole(target) as partial:
         fitted = fit_detector(goods, config, partial, progress)
@@ -102,7 +106,7 @@ def fit_line(
             created=created,
             saec=saec.__version__,
             dataset=str(dataset.root),
-            preparation=fitted.preparation,
+            preparation=msgspec.structs.replace(fitted.preparation, frame=goods.size),
             detector=fitted.detector,
             calibration=calibration.version,
             complexity=complexity.norm,
@@ -111,7 +115,7 @@ def fit_line(
         LineProfile.create(partial, line, calibration)
     summary = FitSummary(
         len(items),
-        duplicates,
+        known.left_out,
         len(defects),
         _outlying(items, fitted.scores),
         [*fitted.notes, *gated.notes],
@@ -155,20 +159,11 @@ def _train_goods(dataset: Dataset) -> list[Item]:
     return items
 
 
-def _distinct(items: Sequence[Item]) -> tuple[list[Item], list[str], int]:
-    """The items without exact copies, their hashes, and how many copies there were."""
-    first: dict[str, Item] = {}
-    for item in items:
-        first.setdefault(hash_item(item), item)
-    return list(first.values()), list(first), len(items) - len(first)
-
-
-def _manifest(
-    dataset: Dataset, goods: list[Item], hashes: list[str], defects: list[Item], defect_hashes: list[str]
-) -> Manifest:
+def _manifest(dataset: Dataset, goods: list[Item], defects: list[Item]) -> Manifest:
+    """All train images with their roles, copies included: none of them may be judged later."""
     manifest = Manifest(about={"command": "fit", "dataset": str(dataset.root)})
-    manifest.add("train", goods, hashes=hashes)
-    manifest.add("calibration", defects, hashes=defect_hashes)
+    manifest.add("train", goods)
+    manifest.add("calibration", defects)
     held_out = dataset.select(("test", "val"))
     check_disjoint({hash_item(i): str(i.path) for i in held_out}, manifest)
     return manifest

@@ -52,6 +52,7 @@ from saec.pipeline.judge import (
     error_record,
     error_verdict,
     fallback_verdict,
+    frame_note,
 )
 from saec.pipeline.sources import Source
 from saec.pipeline.spans import SpanLog
@@ -266,6 +267,7 @@ class _Run:
             hottest=hottest,
             ms=ms,
             begun=loaded.begun,
+            note=frame_note(loaded.image.shape, self.judges.rules),
         )
         self.seen.put((loaded, opinion, pending))
 

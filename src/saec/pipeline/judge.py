@@ -42,6 +42,9 @@ DISAGREEMENT = "disagreement"
 CLOUD_SURE = 0.9
 """P(defect), or P(good), from which the cloud counts as sure."""
 
+ODD_ASPECT = 1.1
+"""A frame is named when its aspect is this far from that of the line's frames, as a factor."""
+
 NO_CLOUD = "no-cloud"
 """Reason of a verdict that the edge gave because the run has no cloud to send the frame to."""
 
@@ -57,6 +60,7 @@ class Rules:
             opinion is shown and changes no label; "alone": the cloud decides by ``cloud_threshold``.
         trust: how far the cloud is trusted on this line; needed for "fused".
         cloud_threshold: P(defect) of the cloud at which it says defect, for "alone".
+        frame: typical height and width of the frames that the line was fitted on, where it is known.
     """
 
     line: str
@@ -64,6 +68,7 @@ class Rules:
     role: Role = "advisory"
     trust: CloudTrust | None = None
     cloud_threshold: float = 0.5
+    frame: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         if self.role == "fused" and (self.trust is None or self.trust.mode != "fused"):
@@ -92,6 +97,19 @@ def decide(edge: EdgeRecord, cloud: CloudRecord | None, rules: Rules) -> Decisio
     assert rules.trust is not None  # Rules sees to it
     label = fused_label(rules.calibration, rules.trust, edge.score, cloud.p_defect)
     return Decision(label, fuse(rules.calibration, rules.trust, edge.score, cloud.p_defect), "cloud")
+
+
+def frame_note(shape: tuple[int, ...], rules: Rules) -> str:
+    """What is odd about a frame of that shape: the line would see it stretched. "" where nothing is."""
+    if rules.frame is None:
+        return ""
+    height, width = shape[:2]
+    usual = rules.frame[1] / rules.frame[0]
+    factor = max(width / height / usual, usual * height / width)
+    if factor <= ODD_ASPECT:
+        return ""
+    line = f"{rules.frame[1]} x {rules.frame[0]}"
+    return f"its aspect is not the line's: {width} x {height} pixels, the line was fitted on {line}"
 
 
 def stands_in(route: Route, state: CloudState | None) -> bool:
@@ -235,4 +253,5 @@ def _verdict(
         map=pending.map,
         ms={**pending.ms, "total": sum(pending.ms.values())},
         error=problem,
+        note=pending.note,
     )

@@ -133,14 +133,14 @@ def open_judges(
     if cloud is None:
         if policy in ("cloud", "seed"):
             raise ConfigError(f"policy {policy} without a cloud", "name one with --cloud")
-        rules = Rules(profile.line.name, calibration)
+        rules = Rules(profile.line.name, calibration, frame=profile.line.preparation.frame)
         return Judges(detector, EdgeOnly(), rules, complexity=complexity, bits=bits)
     place = standing(cloud, calibration, policy)
     role: Role = "advisory" if place.role == "unasked" else place.role
     return Judges(
         detector,
         open_policy(policy, calibration, place.trust, gate=gate, costs=costs, budget=budget),
-        Rules(profile.line.name, calibration, role, place.trust),
+        Rules(profile.line.name, calibration, role, place.trust, frame=profile.line.preparation.frame),
         engine=cloud.engine,
         complexity=complexity,
         references=read_references(profile, cloud.config.references),

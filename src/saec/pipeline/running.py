@@ -101,6 +101,7 @@ class Tally:
             ("escalated", cloud),
             ("explained", verdict.explanation is not None),
             ("problems", verdict.state == "final" and verdict.error is not None),
+            ("odd", bool(verdict.note)),
             ("labelled", verdict.truth is not None),
             ("correct", verdict.truth is not None and verdict.label == verdict.truth),
             ("used_for_the_line", verdict.sha256 in self.used),
@@ -114,6 +115,7 @@ class Tally:
             "error": "Frames with an error and no label",
             "provisional": "Frames with the edge's provisional answer because the cloud gave none in time",
             "late": "Frames whose first verdict came after the deadline",
+            "odd": "Frames whose aspect is not the line's (each verdict says so)",
             "problems": "Verdicts without their picture or explanation (each says why)",
         }
         total = self.counts.get("frames", 0)

@@ -27,6 +27,7 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True):
         begun, since: when its file was read and when it began to wait, in seconds of
             ``time.perf_counter``.
         problem: what went wrong beside the verdict so far (a picture that could not be saved).
+        note: what is odd about the frame.
     """
 
     source: Source
@@ -44,6 +45,7 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True):
     begun: float = 0.0
     since: float = 0.0
     problem: str = ""
+    note: str = ""
 
 
 class WaitingList(Closable):

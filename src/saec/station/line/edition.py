@@ -12,6 +12,7 @@ from saec.pipeline import stages
 from saec.pipeline.desk import Desk
 from saec.pipeline.heat import hottest_box, unusual_place
 from saec.pipeline.inspect import Judges
+from saec.pipeline.judge import frame_note
 from saec.pipeline.loading import Cloud, open_judges, read_references, warm_up
 from saec.pipeline.sources import Source
 from saec.pipeline.waiting import Pending
@@ -122,5 +123,6 @@ def look(edition: Edition, frame: Held, path: Path, pixels: stages.Loaded, desk:
         hottest=unusual_place(opinion, judges.rules.calibration) if judges.crops else None,
         ms=ms,
         begun=loaded.begun,
+        note=frame_note(loaded.image.shape, judges.rules),
     )
     return Look(loaded.image, opinion, pending)
