@@ -14,6 +14,7 @@ from data_trees import (
     TREES,
     Pen,
     Tree,
+    ad2,
     coco,
     coco_table,
     images_and_masks,
@@ -32,6 +33,7 @@ from saec.data.layouts.coco import unpacked
 from saec.data.layouts.plain import find_pictures
 from saec.data.masks import mask_pixels
 from saec.errors import ConfigError, DataError
+from saec.pipeline.sources import list_inputs
 from saec.verdict import DEFECT
 
 
@@ -278,3 +280,15 @@ def test_masks_of_goods_are_no_strays_and_must_be_empty(tmp_path: Path) -> None:
     pen.mask("ground_truth/good/001_mask.png")
     (checked,) = check_root(tmp_path)
     assert [f.code for f in checked.faults if f.level == "error"] == ["mask-of-good"]
+
+
+def test_what_is_left_out_is_said_with_the_figures(tmp_path: Path) -> None:
+    ad2(Pen(tmp_path))
+    (tmp_path / "test_public" / "bad" / "000_regular.png").unlink()
+    (orphan, sentence) = sorted(list_inputs(tmp_path).notes, key=lambda note: "without a label" in note)
+    assert "test_private: 2 images without a label are left out (and 1 more;" in sentence
+    assert "a mask without its image" in orphan
+    (tmp_path / "test_public" / "ground_truth" / "bad" / "001_regular_mask.png").unlink()
+    (checked,) = check_root(tmp_path)
+    (missing,) = [f.message for f in checked.faults if f.code == "mask-missing"]
+    assert "1 of 2 defects have no mask" in missing

@@ -162,6 +162,7 @@ def _show(results: Sequence[Result]) -> None:
 
     from saec.pipeline.evaluate import by_category, seed_means
     from saec.pipeline.metrics import mean_row, over_seeds
+    from saec.pipeline.sources import LEFT_OUT
 
     several = [(name, group) for name, group in by_category(results).items() if len(group) > 1]
     console = Console()
@@ -208,7 +209,7 @@ def _show(results: Sequence[Result]) -> None:
         if result.info is not None and result.info.cloud is not None:
             click.echo(f"{result.task.name}: {result.info.cloud.reason}")
         for note in result.info.notes if result.info is not None else ():
-            if note.startswith("Score drift"):
+            if note.startswith(("Score drift", LEFT_OUT)):
                 click.echo(f"{result.task.name}: {note}")
 
 

@@ -103,6 +103,8 @@ def command(
     several = len(roots) > 1 or roots[0] != dataset
     for root in roots:
         opened = open_dataset(root, layout=layout, parts=parts)
+        for sentence in opened.said():
+            click.echo(f"warning: {sentence}", err=True)
         _fit(
             opened,
             out / root.name if several else out,

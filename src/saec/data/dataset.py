@@ -8,7 +8,7 @@ import msgspec
 
 from saec.data import layouts
 from saec.data.faults import Fault
-from saec.data.files import subfolders
+from saec.data.files import printable, subfolders
 from saec.data.items import Item, Split
 from saec.data.layouts.contract import Choice, Reading, Saturation
 from saec.data.parts import PartIds
@@ -47,6 +47,18 @@ class Dataset(msgspec.Struct, frozen=True):
             i
             for i in self.items
             if (splits is None or i.split in splits) and (label is None or i.label == label)
+        ]
+
+    def said(self) -> list[str]:
+        """What the layout left out or took to be so, a sentence for each kind, for readers of figures."""
+        kinds: dict[str, list[Fault]] = {}
+        for fault in self.faults:
+            kinds.setdefault(fault.code, []).append(fault)
+        return [
+            f"{_shown(found[0], self.root)}: {found[0].message}"
+            + (f" (and {len(found) - 1} more; `saec data check` lists all)" if len(found) > 1 else "")
+            + f"; {found[0].remedy}"
+            for found in kinds.values()
         ]
 
     def holdout(self) -> list[Item]:
@@ -92,11 +104,16 @@ def open_dataset(
     return Dataset(name, root, chosen, items, reading.aside, reading.faults, reading.saturations)
 
 
+def _shown(fault: Fault, root: Path) -> str:
+    path = Path(fault.paths[0])
+    return printable(path.relative_to(root) if path.is_relative_to(root) else path)
+
+
 def _refuse(reading: Reading) -> None:
     errors = [fault for fault in reading.faults if fault.level == "error"]
     if errors:
         more = f" (and {len(errors) - 1} more faults; `saec data check` lists all)" if len(errors) > 1 else ""
-        raise DataError(f"{errors[0].paths[0]}: {errors[0].message}{more}", errors[0].remedy)
+        raise DataError(f"{printable(errors[0].paths[0])}: {errors[0].message}{more}", errors[0].remedy)
 
 
 def _detect(root: Path) -> str:

@@ -70,7 +70,7 @@ def describe(
         machine=machine(),
         versions=versions(),
         config=config,
-        notes=_unnamed(adapter),
+        notes=[*inputs.notes, *_unnamed(adapter)],
     )
 
 

@@ -14,6 +14,8 @@ from saec.data.parts import PartIds
 from saec.errors import DataError
 
 Split = Literal["holdout", "train", "test", "val", "all"]
+LEFT_OUT = "The data set:"
+"""How a run's notes on what is left out of its data set begin."""
 PROCEDURAL_MARK = "samples.jsonl"
 """The file by which a data set is known as drawn by our own generator."""
 
@@ -41,6 +43,7 @@ class Inputs(msgspec.Struct, frozen=True, kw_only=True):
     """What a run judges: the sources and where they came from.
 
     ``train`` are the files of the data set's own train split; a line that was made on it knows them.
+    ``notes`` say what of the folder is left out.
     """
 
     root: str
@@ -49,6 +52,7 @@ class Inputs(msgspec.Struct, frozen=True, kw_only=True):
     sources: list[Source]
     procedural: bool = False
     train: list[str] = []
+    notes: list[str] = []
 
 
 def list_inputs(
@@ -88,6 +92,7 @@ def list_inputs(
         sources=[_source(item, root) for item in items[:limit]],
         procedural=(root / PROCEDURAL_MARK).is_file(),
         train=[str(item.path) for item in dataset.select("train")] if dataset else [],
+        notes=[f"{LEFT_OUT} {text}" for text in dataset.said()] if dataset else [],
     )
 
 

@@ -1,0 +1,116 @@
+"""Print the tables of docs/data.md: what is read, made by reading the trees and files of the tests.
+
+python scripts/data_tables.py            # print them
+python scripts/data_tables.py --write    # put them into docs/data.md
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from PIL import Image as Pillow
+
+HERE = Path(__file__).resolve().parents[1]
+PAGE = HERE / "docs" / "data.md"
+BEGIN, END = "<!-- tables: scripts/data_tables.py -->", "<!-- end of tables -->"
+sys.path.insert(0, str(HERE / "tests" / "data"))
+
+FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF", "PPM", "JPEG2000", "TGA", "PCX", "SGI", "ICO", "MPO")
+
+
+def tables() -> str:
+    """All tables, as Markdown."""
+    return "\n\n".join("\n".join(table) for table in (layouts(), masks(), formats()))
+
+
+def layouts() -> Iterator[str]:
+    """Each tree of the tests with what `saec data check` counts in it."""
+    from data_trees import TREES
+
+    from saec.data.check import check_root
+
+    yield "| data set as it lies | `--layout` | goods | defects | masks | boxes |"
+    yield "|---|---|---|---|---|---|"
+    for tree in TREES:
+        with tempfile.TemporaryDirectory() as folder:
+            (found,) = check_root(tree.make(Path(folder)))
+        kinds = [pair for split in found.counts.values() for pair in split.items()]
+        goods = sum(n for kind, n in kinds if kind == "good")
+        defects = sum(n for kind, n in kinds if kind != "good")
+        yield f"| {tree.title} | {found.layout} | {goods} | {defects} | {found.masks} | {found.boxes} |"
+
+
+def masks() -> Iterator[str]:
+    """Each mask of the tests with what is read of it."""
+    from mask_files import AS_MEANT, IN_DOUBT, M, save
+
+    from saec.data.images import read_marks
+
+    yield "| mask | read |"
+    yield "|---|---|"
+    makers = {**AS_MEANT, **{name: make for name, (make, _) in IN_DOUBT.items()}}
+    with tempfile.TemporaryDirectory() as folder:
+        for name, make in makers.items():
+            image = make()
+            marks = read_marks(save(Path(folder) / "m", image, "TIFF" if image.mode in "IF" else "PNG"))
+            as_meant = "as meant" if np.array_equal(marks.where, M) else "otherwise than meant"
+            yield f"| {name} | {marks.doubt or as_meant} |"
+
+
+def formats() -> Iterator[str]:
+    """Each format with what `saec.data.images.decode` makes of it."""
+    yield "| file | read |"
+    yield "|---|---|"
+    picture = np.arange(64 * 64 * 3, dtype=np.uint32).reshape(64, 64, 3) % 251
+    eight = Pillow.fromarray(picture.astype(np.uint8))
+    deep = Pillow.fromarray((picture[..., 0] * 257).astype(np.uint16))
+    for form in FORMATS:
+        yield f"| {form}, 8 bit | {_told(_saved(eight, form))} |"
+    for form in ("PNG", "TIFF", "PPM"):
+        yield f"| {form}, 16 bit | {_told(_saved(deep, form))} |"
+    yield f"| JPEG, CMYK | {_told(_saved(eight.convert('CMYK'), 'JPEG'))} |"
+    yield f"| PNG, palette | {_told(_saved(eight.convert('P'), 'PNG'))} |"
+    yield f"| PNG, transparent | {_told(_saved(eight.convert('RGBA'), 'PNG'))} |"
+    floats = Pillow.fromarray(picture[..., 0].astype(np.float32))
+    yield f"| TIFF, floating point | {_told(_saved(floats, 'TIFF'))} |"
+    for form in ("GIF", "TIFF", "WEBP"):
+        data = io.BytesIO()
+        eight.save(data, form, save_all=True, append_images=[eight.rotate(90)])
+        yield f"| {form}, several frames | {_told(data.getvalue())} |"
+    yield f"| PNG, cut off | {_told(_saved(eight, 'PNG')[:-200])} |"
+
+
+def _saved(image: Pillow.Image, form: str) -> bytes:
+    data = io.BytesIO()
+    image.save(data, form)
+    return data.getvalue()
+
+
+def _told(data: bytes) -> str:
+    from saec.data.images import decode
+    from saec.errors import ImageError
+
+    try:
+        decode(data)
+    except ImageError as e:
+        return f"refused: {e.what.removeprefix('image: ')}"
+    return "read"
+
+
+def put(page: str, text: str) -> str:
+    """The page with its tables anew."""
+    before, rest = page.split(BEGIN)
+    return f"{before}{BEGIN}\n\n{text}\n\n{END}{rest.split(END)[1]}"
+
+
+if __name__ == "__main__":
+    made = tables()
+    if "--write" in sys.argv[1:]:
+        PAGE.write_text(put(PAGE.read_text(encoding="utf-8"), made), encoding="utf-8")
+    else:
+        print(made)
