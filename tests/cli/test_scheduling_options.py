@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from saec.cli.judging import scheduling
+from saec.cli.scheduling import scheduling
 from saec.config import BudgetConfig, CostConfig, SeedConfig
 from saec.errors import ConfigError
 

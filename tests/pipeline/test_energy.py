@@ -10,7 +10,7 @@ import pytest
 from pipeline_fakes import FUSED, FakeCloud, FakeDetector, make_dataset, make_line
 
 from saec import edge
-from saec.cli.judging import meter_line, tell_energy
+from saec.cli.measuring import meter_line, tell_energy
 from saec.config import CloudConfig
 from saec.meter import meter as meters
 from saec.meter.ledger import Sample

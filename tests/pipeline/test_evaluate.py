@@ -280,3 +280,10 @@ def test_images_that_the_cloud_was_tuned_on_are_not_judged(
     if tuned == "adapter":  # a run remembers where its adapter lay
         assert main(["evaluate", str(line), str(bottle), "--verdicts", str(out)]) == 2
         assert "sft-train" in capsys.readouterr().err
+
+
+def test_figures_of_nothing_end_with_status_1(tmp_path: Path, bottle: Path, fakes: FakeCloud) -> None:
+    line = fitted(tmp_path / "bottle", bottle)
+    for path in bottle.glob("test/*/*.png"):
+        path.write_bytes(b"no image")
+    assert main(["evaluate", str(line), str(bottle)]) == 1

@@ -288,3 +288,19 @@ def test_a_picture_never_leaves_the_run_folder(id: str) -> None:
 def test_the_schema_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["inspect", "--schema"]) == 0
     assert "decided_by" in msgspec.json.decode(capsys.readouterr().out)["$defs"]["Verdict"]["properties"]
+
+
+def test_a_run_of_which_nothing_could_be_judged_ends_with_status_1(
+    tmp_path: Path, line: LineProfile, fakes: FakeCloud, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frames = Frames(tmp_path / "frames")
+    (tmp_path / "frames").mkdir()
+    for name in ("a", "b"):
+        frames.broken(name)
+    for what, out in ((tmp_path / "frames", "folder"), (tmp_path / "frames" / "a.png", "file")):
+        assert main(["inspect", str(what), "--line", str(line.folder), "--out", str(tmp_path / out)]) == 1
+        assert "frames could not be judged" in capsys.readouterr().err
+    frames.add("c", 30)
+    some = ["inspect", str(tmp_path / "frames"), "--line", str(line.folder), "--out", str(tmp_path / "some")]
+    assert main(some) == 0
+    assert "2 of 3 frames could not be judged" in capsys.readouterr().err

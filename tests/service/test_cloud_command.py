@@ -15,7 +15,7 @@ from service_helpers import noise, running
 
 from helpers_numeric import same_opinions
 from saec.cli import main
-from saec.cli.judging import cloud_options, open_cloud
+from saec.cli.asking import cloud_options, open_cloud
 from saec.cloud.checkpoint import SMALL, read_card
 from saec.errors import ConfigError
 from saec.pipeline.loading import Cloud

@@ -11,18 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from saec.cli.asking import cloud_options, open_cloud, under_preset, unless_given
 from saec.cli.files import NewFile
-from saec.cli.judging import (
-    FOLDER,
-    SPLITS,
-    cloud_options,
-    command_line,
-    interruptible,
-    open_cloud,
-    progress,
-    under_preset,
-    unless_given,
-)
+from saec.cli.judging import FOLDER, SPLITS, command_line, interruptible
+from saec.cli.progress import frames_bar
 from saec.config import CloudConfig, RunConfig
 from saec.errors import ConfigError, SaecError
 
@@ -197,7 +189,7 @@ def _run(baseline: Baseline, work: Work, out: Path) -> Row:
     click.echo(f"{baseline.name}: {baseline.what}")
     with bar() as report:
         ready = prepare(baseline, work, report)
-    with interruptible() as stop, progress(None, baseline.name) as advance:
+    with interruptible() as stop, frames_bar(None, baseline.name) as advance:
         row = run_baseline(ready, work, out, progress=advance, stop=stop)
     if stop.is_set():  # figures of half a set would be taken for the set's
         raise click.Abort

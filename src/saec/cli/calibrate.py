@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from saec.cli.asking import cloud_options, open_cloud
 from saec.cli.certified import certificate_lines
-from saec.cli.judging import FOLDER, cloud_options, open_cloud
+from saec.cli.judging import FOLDER
 from saec.config import GateConfig, RiskConfig
 from saec.errors import ConfigError
 from saec.line import OPEN

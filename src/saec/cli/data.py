@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from saec.cli.progress import tracked
 from saec.config import CloudConfig
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from saec.data.parts import PartIds
     from saec.data.procedural.dataset import Written
 
-T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 
 FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
@@ -85,7 +85,7 @@ def check(
 
     parts = _part_ids(parts_pattern, parts_csv)
     done = []
-    for checked in check_root(folder, layout=layout, parts=parts, bits=bits, near=near, progress=progress):
+    for checked in check_root(folder, layout=layout, parts=parts, bits=bits, near=near, progress=tracked):
         done.append(checked)
         if not as_json:
             click.echo(_describe(checked))
@@ -143,7 +143,7 @@ def mvtec_holdout(
             split_lists=split_lists,
             parts=_part_ids(parts_pattern, parts_csv),
             force=force,
-            progress=progress,
+            progress=tracked,
         )
     )
 
@@ -161,7 +161,7 @@ def ksdd2(**options: Any) -> None:
     """Make folders of KolektorSDD2: all defects and as many goods, or its official split."""
     from saec.data.build_ksdd2 import build_ksdd2
 
-    _tell(build_ksdd2(**options, progress=progress))
+    _tell(build_ksdd2(**options, progress=tracked))
 
 
 @command.command()
@@ -197,7 +197,7 @@ def sft(parts_pattern: str | None, parts_csv: Path | None, **options: Any) -> No
     """Make instruction data, train.jsonl and val.jsonl, for fine-tuning the cloud's model."""
     from saec.data.build_sft import build_sft
 
-    built = build_sft(**options, parts=_part_ids(parts_pattern, parts_csv), progress=progress)
+    built = build_sft(**options, parts=_part_ids(parts_pattern, parts_csv), progress=tracked)
     _tell(built)
     click.echo(f"[done] train={built.counts['train']} val={built.counts['val']}")
 
@@ -239,23 +239,14 @@ def procedural(out: Path, family: str, kinds: Sequence[str], **options: Any) -> 
     from saec.data.procedural import write_dataset
 
     if family != "all":
-        _drawn(write_dataset(out, family=family, kinds=kinds or None, progress=progress, **options))
+        _drawn(write_dataset(out, family=family, kinds=kinds or None, progress=tracked, **options))
         return
-    for name in progress(sorted(FAMILIES), len(FAMILIES)):
+    for name in tracked(sorted(FAMILIES), len(FAMILIES)):
         _drawn(write_dataset(out / name, family=name, kinds=kinds or None, **options))
 
 
 def _drawn(written: Written) -> None:
     click.echo(f"{written.out}: " + ", ".join(f"{name} {n}" for name, n in written.counts.items()))
-
-
-def progress(items: Iterable[T], total: int) -> Iterable[T]:
-    """A bar on stderr, when that is a terminal."""
-    from rich.console import Console
-    from rich.progress import track
-
-    console = Console(stderr=True)
-    return track(items, total=total, console=console, transient=True, disable=not console.is_terminal)
 
 
 def _part_ids(pattern: str | None, table: Path | None) -> PartIds | None:

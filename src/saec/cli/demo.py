@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from saec.cli.judging import command_line, interruptible, progress
+from saec.cli.judging import command_line, interruptible
+from saec.cli.progress import frames_bar
 from saec.config import CloudConfig, FitConfig, GateConfig, RunConfig
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ def _judge(
             if force:
                 shutil.rmtree(out, ignore_errors=True)
             options = Options(config=RunConfig(explain=engine is not None), command=command_line())
-            with progress(None, f"{folder.name}, {name}") as advance:
+            with frames_bar(None, f"{folder.name}, {name}") as advance:
                 result = evaluate_line(
                     task, cloud=engine, options=options, out=out, progress=advance, stop=stop
                 )

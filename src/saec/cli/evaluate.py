@@ -9,23 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from saec.cli.asking import cloud_options, open_cloud, under_preset
 from saec.cli.files import NewFile
-from saec.cli.judging import (
-    FOLDER,
-    SPLITS,
-    cloud_options,
-    command_line,
-    interruptible,
-    meter_line,
-    metering,
-    metering_options,
-    open_cloud,
-    policy_options,
-    progress,
-    scheduling,
-    tell_energy,
-    under_preset,
-)
+from saec.cli.judging import FOLDER, SPLITS, command_line, interruptible
+from saec.cli.measuring import meter_line, metering, metering_options, tell_energy
+from saec.cli.progress import frames_bar
+from saec.cli.scheduling import policy_options, scheduling
 from saec.config import RunConfig
 from saec.errors import ConfigError
 
@@ -95,7 +84,8 @@ def command(
 
     A LINE may be a folder of line profiles and DATASET a root of data sets: each line is then measured on
     the one of its name. Lines of one name are taken for runs of several seeds (LINES/SEED/NAME or
-    LINES/NAME/SEED), and their mean and deviation are given.
+    LINES/NAME/SEED), and their mean and deviation are given. The status is 1 where a line could judge not one
+    frame.
 
     \b
     saec evaluate lines/bottle mvtec/bottle --json bottle.json
@@ -123,6 +113,8 @@ def command(
         tell_energy(out)
     if json_file is not None:
         _write(json_file, results)
+    if any(result.metrics.n_good + result.metrics.n_defect == 0 for result in results):
+        click.get_current_context().exit(1)
 
 
 def _judge(
@@ -135,7 +127,7 @@ def _judge(
     with interruptible() as stop:
         for task in tasks:
             folder = _folder(out, task, alone=len(tasks) == 1)
-            with progress(None, task.name) as advance:
+            with frames_bar(None, task.name) as advance:
                 results.append(
                     evaluate_line(
                         task, cloud=cloud, options=options, out=folder, progress=advance, stop=stop, **what

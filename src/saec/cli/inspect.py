@@ -9,23 +9,12 @@ from typing import Any
 import click
 import msgspec
 
+from saec.cli.asking import cloud_options, open_cloud, under_preset
 from saec.cli.files import NewFile
-from saec.cli.judging import (
-    FOLDER,
-    SPLITS,
-    cloud_options,
-    command_line,
-    interruptible,
-    meter_line,
-    metering,
-    metering_options,
-    open_cloud,
-    policy_options,
-    progress,
-    scheduling,
-    tell_energy,
-    under_preset,
-)
+from saec.cli.judging import FOLDER, SPLITS, command_line, interruptible
+from saec.cli.measuring import meter_line, metering, metering_options, tell_energy
+from saec.cli.progress import frames_bar
+from saec.cli.scheduling import policy_options, scheduling
 from saec.config import GateConfig, RunConfig
 from saec.errors import ConfigError
 
@@ -116,7 +105,8 @@ def command(
 ) -> None:
     """Judge INPUT (an image, a folder or a data set) and write verdicts, pictures and run.json.
 
-    Ctrl-C ends after what is under way; go on later with --resume.
+    Ctrl-C ends after what is under way; go on later with --resume. The command ends with status 1 where not
+    one frame could be judged, and with 0 where some could: how many could not is said on standard error.
 
     \b
     saec inspect photos/ --line lines/bottle
@@ -141,7 +131,7 @@ def command(
         command=command_line(),
     )
     cloud = open_cloud(**under_preset(preset, rest))
-    with interruptible() as stop, progress(len(inputs.sources), profile.line.name) as advance:
+    with interruptible() as stop, frames_bar(len(inputs.sources), profile.line.name) as advance:
         info = run_line(profile, inputs, folder, cloud=cloud, options=options, progress=advance, stop=stop)
     _summarise(folder, csv, labelled=bool(info.counts.get("labelled")))
     _tell(info, folder, as_json=json_summary)
@@ -149,6 +139,11 @@ def command(
         tell_energy(folder)
     if stop.is_set():
         raise click.Abort
+    frames, failed = info.counts.get("frames", 0), info.counts.get("error", 0)
+    if failed:
+        click.echo(f"{failed} of {frames} frames could not be judged; each verdict says why", err=True)
+    if failed == frames:
+        click.get_current_context().exit(1)
 
 
 def _summarise(folder: Path, csv: Path | None, *, labelled: bool) -> None:

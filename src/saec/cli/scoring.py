@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from saec.cli.asking import cloud_options, open_cloud
 from saec.cli.files import NewFile
-from saec.cli.judging import FOLDER, SPLITS, cloud_options, open_cloud
+from saec.cli.judging import FOLDER, SPLITS
 from saec.errors import ConfigError
 from saec.verdict import DEFECT, GOOD
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from saec.cli.files import NewFile
-from saec.cli.judging import FOLDER, command_line, policy_options, scheduling
+from saec.cli.judging import FOLDER, command_line
+from saec.cli.scheduling import policy_options, scheduling
 from saec.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -8,16 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from saec.cli.asking import cloud_options, open_cloud
 from saec.cli.files import NewFile
-from saec.cli.judging import (
-    FOLDER,
-    SPLITS,
-    cloud_options,
-    command_line,
-    interruptible,
-    open_cloud,
-    progress,
-)
+from saec.cli.judging import FOLDER, SPLITS, command_line, interruptible
+from saec.cli.progress import frames_bar
 from saec.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -93,7 +87,7 @@ def command(
     with (
         TemporaryDirectory(prefix="saec-") as scratch,
         interruptible() as stop,
-        progress(len(inputs.sources), profile.line.name) as advance,
+        frames_bar(len(inputs.sources), profile.line.name) as advance,
     ):
         worth = measure_worth(
             profile,

@@ -1,0 +1,33 @@
+"""A misspelt command or option is answered with what was probably meant."""
+
+from __future__ import annotations
+
+import pytest
+
+from saec.cli import main
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        (["evalute"], "evaluate"),
+        (["calibrat"], "calibrate"),
+        (["Fit"], "fit"),
+        (["data", "chek"], "check"),
+        (["station", "letter"], "letters"),
+        (["fit", ".", "--overkil", "0.1"], "--overkill"),
+        (["baseline", "edge", ".", "--limt", "3"], "--limit"),
+    ],
+)
+def test_what_was_meant_is_named(given: list[str], meant: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(given) == 2
+    told = capsys.readouterr().err
+    assert "Did you mean" in told
+    assert f"'{meant}'" in told
+
+
+def test_what_is_like_nothing_gets_no_suggestion(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["xyzzy"]) == 2
+    told = capsys.readouterr().err
+    assert "No such command 'xyzzy'" in told
+    assert "mean" not in told
