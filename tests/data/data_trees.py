@@ -287,6 +287,15 @@ def yolo_outlines(pen: Pen) -> None:
     pen.text("data.yaml", "train: ../train/images\nval: ../valid/images\n" + NAMES)
 
 
+def yolo_beside(pen: Pen) -> None:
+    pen.images(".", 5)
+    for stem in numbers(2):
+        pen.text(f"{stem}.txt", BOX)
+    for stem in numbers(3, 2):
+        pen.text(f"{stem}.txt", "")
+    pen.text("classes.txt", "crack\n")
+
+
 def coco_table(names: list[str], marked: dict[int, object]) -> str:
     images = [
         {"id": at, "file_name": name, "width": SIZE[1], "height": SIZE[0]} for at, name in enumerate(names)
@@ -438,6 +447,14 @@ TREES = (
         "yolo",
         {"train": {"good": 4, "hole": 1}, "val": {"good": 2, "hole": 1}},
         2,
+    ),
+    Tree(
+        "YOLO labels beside the images (LabelImg)",
+        yolo_beside,
+        "yolo",
+        {"all": {"good": 3, "crack": 2}},
+        boxes=2,
+        warnings=_NO_SPLIT,
     ),
     Tree("COCO outlines and RLE", coco, "coco", {"train": {"good": 4}, "val": {"good": 2, "crack": 2}}, 2),
     Tree("COCO boxes (Roboflow)", coco_boxes, "coco", _set(4, 2, crack=1), boxes=1),

@@ -292,3 +292,43 @@ def test_what_is_left_out_is_said_with_the_figures(tmp_path: Path) -> None:
     (checked,) = check_root(tmp_path)
     (missing,) = [f.message for f in checked.faults if f.code == "mask-missing"]
     assert "1 of 2 defects have no mask" in missing
+
+
+@pytest.mark.parametrize("form", [".json", ".xml"])
+def test_labels_in_a_form_that_is_not_read_are_named(tmp_path: Path, form: str) -> None:
+    pen = Pen(tmp_path)
+    for name in pen.images("shots", 3):
+        pen.text(str(Path(name).with_suffix(form)), "{}")
+    (checked,) = check_root(tmp_path / "shots")
+    (fault,) = checked.faults
+    assert (checked.layout, fault.code) == ("images", "labels-unread")
+    assert "COCO or YOLO" in fault.remedy
+    (note,) = list_inputs(tmp_path / "shots").notes
+    assert "3 label files" in note
+
+
+def test_folders_of_which_none_is_known_to_be_good_are_asked_about(tmp_path: Path) -> None:
+    pen = Pen(tmp_path)
+    pen.images("flat/0", 2)
+    pen.images("flat/1", 3)
+    (checked,) = check_root(tmp_path / "flat")
+    assert [f.code for f in checked.faults] == ["classes-unknown"]
+    assert "--layout folders:good=0" in checked.faults[0].remedy
+    assert len(open_dataset(tmp_path / "flat", layout="folders:good=0").select(label=0)) == 2
+    pen.images("split/train/ok_front", 2)
+    pen.images("split/test/def_front", 2)
+    with pytest.raises(DataError, match="no layout that is known") as e:
+        open_dataset(tmp_path / "split")
+    assert "--layout folders:good=def_front" in e.value.remedy
+    assert len(open_dataset(tmp_path / "split", layout="folders:good=ok_front").select("train", 0)) == 2
+
+
+@pytest.mark.parametrize(
+    ("good", "defect"), [("gut", "schlecht"), ("iO", "niO"), ("良品", "不良品"), ("正常", "异常")]
+)
+def test_classes_in_other_languages(tmp_path: Path, good: str, defect: str) -> None:
+    pen = Pen(tmp_path)
+    pen.images(good, 2)
+    pen.images(defect, 3)
+    data = open_dataset(tmp_path)
+    assert [len(data.select(label=label)) for label in (0, 1)] == [2, 3]

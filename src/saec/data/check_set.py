@@ -99,6 +99,7 @@ def empty_classes(data: Dataset) -> Iterator[Fault]:
                     "error", "empty-class", [str(folder)], "no image in this class", "fill or remove it"
                 )
     if data.layout == "images":
+        yield from unknown_classes(data)
         return
     if not data.select("train", GOOD):
         message = "no goods to fit on (no train split)" if not data.select("train") else "no goods in train"
@@ -109,6 +110,16 @@ def empty_classes(data: Dataset) -> Iterator[Fault]:
         if label not in labels:
             remedy = f"put images into test/{word} to measure a line"
             yield Fault("warning", "one-class-holdout", [root], f"no {word} in the hold-out", remedy)
+
+
+def unknown_classes(data: Dataset) -> Iterator[Fault]:
+    """Folders side by side may be classes; nobody can tell which of them is good."""
+    classes = [folder for _, folder in class_folders(data.root)]
+    if len(classes) > 1:
+        names = " and ".join(folder.name for folder in classes[:3])
+        message = f"folders {names} may be classes, but none is known to be good: labels are unknown"
+        remedy = f"say which is good, for example --layout folders:good={classes[0].name}"
+        yield Fault("warning", "classes-unknown", [str(folder) for folder in classes], message, remedy)
 
 
 def odd_sizes(seen: list[Seen]) -> Iterator[Fault]:

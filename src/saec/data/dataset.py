@@ -11,6 +11,7 @@ from saec.data.faults import Fault
 from saec.data.files import printable, subfolders
 from saec.data.items import Item, Split
 from saec.data.layouts.contract import Choice, Reading, Saturation
+from saec.data.layouts.tree import class_folders
 from saec.data.parts import PartIds
 from saec.errors import DataError
 
@@ -128,7 +129,11 @@ def _detect(root: Path) -> str:
             f"name one, for example {inner[0]}",
         )
     if layouts.split_folders(root):
-        raise DataError(f"{root}: no layout that is known; {layouts.describe(root)}", layouts.expected())
+        classes = sorted({folder.name for _, folder in class_folders(root)})
+        which = f"say which folder is good, as --layout folders:good={classes[0]}; or " if classes else ""
+        raise DataError(
+            f"{root}: no layout that is known; {layouts.describe(root)}", which + layouts.expected()
+        )
     return "images"
 
 

@@ -24,10 +24,12 @@ SPLITS: dict[str, Split] = {
 # fmt: off
 GOOD_NAMES = frozenset((
     "good", "goods", "ok", "okay", "normal", "pass", "passed", "defectfree", "nondefective", "nodefect",
+    "gut", "io", "良品", "正常", "合格",
 ))
 DEFECT_NAMES = frozenset((
     "defect", "defects", "defective", "bad", "ng", "nok", "notok", "notgood", "anomaly", "anomalies",
     "anomalous", "abnormal", "fail", "failed", "reject", "rejected",
+    "schlecht", "nio", "不良", "不良品", "異常", "异常", "缺陷", "不合格",
 ))
 # fmt: on
 

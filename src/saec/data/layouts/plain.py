@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from saec.data.faults import Fault
@@ -24,18 +25,28 @@ class Plain:
     def read(self, root: Path, choice: Choice) -> Reading:
         pictures = find_pictures(root)
         masks = set(find_images(root)) - set(pictures)
-        faults = []
-        if masks:
-            remedy = "name a folder without masks, or the data set that they belong to"
-            faults = [
-                Fault(
-                    "warning", "mask", [str(min(masks))], f"{len(masks)} masks are no images to judge", remedy
-                )
-            ]
+        faults = [*_masks_named(masks), *_labels_named(pictures)]
         return Reading(items=[Item(path=p) for p in pictures], aside=frozenset(masks), faults=faults)
 
     def sets(self, root: Path) -> list[Path]:
         return []
+
+
+def _masks_named(masks: set[Path]) -> Iterator[Fault]:
+    if masks:
+        remedy = "name a folder without masks, or the data set that they belong to"
+        message = f"{len(masks)} masks are no images to judge"
+        yield Fault("warning", "mask", [str(min(masks))], message, remedy)
+
+
+def _labels_named(pictures: list[Path]) -> Iterator[Fault]:
+    """Labels in forms that are not read: a file for each image by LabelMe, or in Pascal VOC's XML."""
+    for suffix, form in ((".json", "LabelMe"), (".xml", "Pascal VOC")):
+        beside = [path.with_suffix(suffix) for path in pictures if path.with_suffix(suffix).is_file()]
+        if beside:
+            message = f"{len(beside)} label files, as {form} writes them, are not read: labels are unknown"
+            remedy = "export them as COCO or YOLO, or sort the images into good and defect"
+            yield Fault("warning", "labels-unread", [str(beside[0])], message, remedy)
 
 
 def find_pictures(root: Path) -> list[Path]:

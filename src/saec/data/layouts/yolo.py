@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from saec.data.faults import Fault
-from saec.data.files import find_images, subfolders
+from saec.data.files import find_images, is_picture, subfolders
 from saec.data.items import Item, Mask, Outline, Split, plain_name
 from saec.data.layouts.contract import Choice, Reading
 from saec.data.layouts.names import means_good, split_of
@@ -22,7 +22,7 @@ BOX = 5
 
 
 class Yolo:
-    """``images`` and ``labels`` side by side, under the splits or above them, or both kinds in one folder."""
+    """``images`` and ``labels`` side by side, below the splits or above them, or both in one folder."""
 
     name = "yolo"
     looks = (
@@ -32,7 +32,9 @@ class Yolo:
 
     def found(self, root: Path) -> bool:
         tops = [root, *split_folders(root).values()]
-        return any(_label_folder(top) for top in tops) or (root / "obj.data").is_file()
+        return (
+            any(_label_folder(top) for top in tops) or (root / "obj.data").is_file() or _labels_beside(root)
+        )
 
     def read(self, root: Path, choice: Choice) -> Reading:
         """Items of every image; one without a mark is good, as the format says.
@@ -66,6 +68,13 @@ def _label_folder(top: Path) -> bool:
         return False
     folders = [by_name["labels"], *subfolders(by_name["labels"])]
     return any(p.suffix == ".txt" for folder in folders for p in folder.iterdir())
+
+
+def _labels_beside(root: Path) -> bool:
+    """LabelImg's form: ``classes.txt`` and a text file beside each marked image."""
+    if not (root / "classes.txt").is_file():
+        return False
+    return any(is_picture(p.name) and p.with_suffix(".txt").is_file() for p in root.iterdir())
 
 
 def _label_files(root: Path) -> set[Path]:
