@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -206,6 +207,14 @@ def test_without_handles_the_frame_is_not_at_fault(monkeypatch: pytest.MonkeyPat
     assert works(decoder)
     decoder.close()
     spares.close()
+
+
+def test_what_lies_in_the_working_folder_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "numpy.py").write_text("raise SystemExit('this was dropped into the folder')")
+    monkeypatch.chdir(tmp_path)
+    decoder = Decoder(Spares(spare=False))
+    assert works(decoder)
+    decoder.close()
 
 
 def test_nothing_is_left_of_processes_that_died() -> None:

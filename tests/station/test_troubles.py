@@ -23,6 +23,7 @@ from saec.pipeline.loading import Standing
 from saec.station.line import company as companies
 from saec.station.line import touched
 from saec.station.line.company import Company, OthersAtWorkError
+from saec.station.line.versions import Versions
 from saec.station.storage.attempts import MOST_ATTEMPTS
 from saec.station.storage.records import Retention
 from saec.station.storage.retention import is_kept
@@ -339,6 +340,22 @@ def test_a_question_that_the_machine_cannot_put_now_is_put_later(tmp_path: Path)
         bench.wait(finished(bench, seq))
         assert bench.labels(seq)["final"] == (1, "cloud")
         assert len(met) == 3
+
+
+def test_a_look_at_the_versions_without_a_handle_ends_no_thread(tmp_path: Path) -> None:
+    with running(tmp_path) as bench:
+        state, met = bench.versions.state, threading.Semaphore(0)
+
+        def none() -> Versions:
+            met.release()
+            raise OSError(errno.EMFILE, "Too many open files")
+
+        bench.versions.state = none  # type: ignore[method-assign]
+        bench.start()
+        assert met.acquire(timeout=30)
+        bench.versions.state = state  # type: ignore[method-assign]
+        bench.versions.shadow(1)
+        bench.wait(lambda: bench.runner.editions.shadow is not None)
 
 
 def test_an_error_is_the_machines_also_where_another_was_raised_from_it() -> None:

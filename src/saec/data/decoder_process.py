@@ -89,7 +89,7 @@ class DecoderProcess:
         source = str(Path(saec.__file__).parents[1])
         path = os.pathsep.join([source, *filter(None, [os.environ.get("PYTHONPATH")])])
         return subprocess.Popen(
-            [sys.executable, "-m", "saec.data.decoder_child", str(link), str(self.memory), str(shared)],
+            [sys.executable, "-P", "-m", "saec.data.decoder_child", str(link), str(self.memory), str(shared)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             pass_fds=(link, shared),
