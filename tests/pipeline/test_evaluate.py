@@ -287,3 +287,9 @@ def test_figures_of_nothing_end_with_status_1(tmp_path: Path, bottle: Path, fake
     for path in bottle.glob("test/*/*.png"):
         path.write_bytes(b"no image")
     assert main(["evaluate", str(line), str(bottle)]) == 1
+
+
+@pytest.mark.parametrize("limit", [2, 6])
+def test_a_limit_takes_goods_and_defects(tmp_path: Path, bottle: Path, fakes: FakeCloud, limit: int) -> None:
+    figures = evaluate(tmp_path, fitted(tmp_path / "bottle", bottle), bottle, "--limit", limit)
+    assert (figures["n_good"], figures["n_defect"]) == {2: (1, 1), 6: (4, 2)}[limit]

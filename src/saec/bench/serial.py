@@ -20,7 +20,7 @@ from saec.pipeline import stages
 from saec.pipeline.evaluate import labelled
 from saec.pipeline.inspect import Judges, run_inspection
 from saec.pipeline.loading import Cloud, PolicyName, open_judges, warm_up
-from saec.pipeline.sources import Source, list_inputs
+from saec.pipeline.sources import Source, limited, list_inputs
 from saec.pipeline.waiting import Pending
 from saec.verdict import UNBOUNDED, CloudQuery, CloudState
 
@@ -54,7 +54,7 @@ def measure_walls(
         SaecError: whatever opening the line, the data or the cloud raises.
     """
     profile = LineProfile.open(line)
-    sources = labelled(list_inputs(dataset, split="holdout", limit=limit)).sources
+    sources = limited(labelled(list_inputs(dataset, split="holdout")), limit).sources
     judges = open_judges(profile, cloud, policy=policy)
     warm_up(judges)
     serial, parallel, asked = [], [], 0

@@ -13,7 +13,7 @@ import click
 
 from saec.cli.asking import cloud_options, open_cloud, under_preset, unless_given
 from saec.cli.files import NewFile
-from saec.cli.judging import FOLDER, SPLITS, command_line, interruptible
+from saec.cli.judging import FOLDER, SPLITS, command_line, interruptible, limit_option
 from saec.cli.progress import frames_bar
 from saec.config import CloudConfig, RunConfig
 from saec.errors import ConfigError, SaecError
@@ -44,7 +44,7 @@ _WIDE = 150
 @click.option("--json", "json_file", type=NewFile(), help="Write the figures as JSON.")
 @click.option("--split", type=SPLITS, default="holdout", show_default=True, help="Of the data set.")
 @click.option("--layout", default="auto", show_default=True, help="Layout of the data set.")
-@click.option("--limit", type=click.IntRange(min=1), help="Judge the first so many images only.")
+@limit_option()
 @click.option("--maps/--no-maps", default=False, show_default=True, help="Save pictures with the map.")
 @click.option("--gpu", type=click.IntRange(min=0), help="GPU whose energy is metered.")
 def command(

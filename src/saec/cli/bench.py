@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from saec.cli.judging import FOLDER, command_line
+from saec.cli.judging import FOLDER, command_line, limit_option
 from saec.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ def _write(groups: dict[str, list[list[Measured]]], out: Path) -> None:
 @click.option("--seeds", type=_Numbers(int), default="2025,2026,2027", show_default=True,
               help="Each draws the hold-outs or products and seeds the fits.")  # fmt: skip
 @click.option("--side", type=click.IntRange(min=64), help="Of the edge's input; default that of saec fit.")
-@click.option("--limit", type=click.IntRange(min=1), help="Judge so many images of each product.")
+@limit_option("of each product")
 @click.option("--gpu", type=click.IntRange(min=0), help="GPU whose energy is metered.")
 @click.option("--work", type=click.Path(path_type=Path), default=Path("runs/bench"), show_default=True,
               help="Lines are kept here and used again; links and runs are made anew.")  # fmt: skip

@@ -11,7 +11,7 @@ import msgspec
 
 from saec.cli.asking import cloud_options, open_cloud, under_preset
 from saec.cli.files import NewFile
-from saec.cli.judging import FOLDER, SPLITS, command_line, interruptible
+from saec.cli.judging import FOLDER, SPLITS, command_line, interruptible, limit_option
 from saec.cli.measuring import meter_line, metering, metering_options, tell_energy
 from saec.cli.progress import frames_bar
 from saec.cli.scheduling import policy_options, scheduling
@@ -56,7 +56,7 @@ _WIDE = 112
 @click.option("--out", type=click.Path(path_type=Path), help="Keep run folders here, for `saec report`.")
 @click.option("--split", type=SPLITS, help="Of the data set. Default: its hold-out.")
 @click.option("--layout", default="auto", show_default=True, help="Layout of the data set.")
-@click.option("--limit", type=click.IntRange(min=1), help="Judge the first so many images only.")
+@limit_option()
 @click.option("--maps/--no-maps", default=True, show_default=True, help="With --out: save pictures.")
 @click.option(
     "--explain/--no-explain", default=False, show_default=True, help="Words on the cloud's defects."

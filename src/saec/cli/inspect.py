@@ -11,7 +11,7 @@ import msgspec
 
 from saec.cli.asking import cloud_options, open_cloud, under_preset
 from saec.cli.files import NewFile
-from saec.cli.judging import FOLDER, SPLITS, command_line, interruptible
+from saec.cli.judging import FOLDER, SPLITS, command_line, interruptible, limit_option
 from saec.cli.measuring import meter_line, metering, metering_options, tell_energy
 from saec.cli.progress import frames_bar
 from saec.cli.scheduling import policy_options, scheduling
@@ -46,7 +46,7 @@ def _print_schema(ctx: click.Context, parameter: click.Parameter, wanted: bool) 
 @click.option("--csv", type=NewFile(), help="Write the verdicts as CSV as well.")
 @click.option("--split", type=SPLITS, default="holdout", show_default=True, help="Of a data set.")
 @click.option("--layout", default="auto", show_default=True, help="Layout of the data set.")
-@click.option("--limit", type=click.IntRange(min=1), help="Judge the first so many images only.")
+@limit_option()
 @click.option("--maps/--no-maps", default=_RUN.maps, show_default=True, help="Save pictures with the map.")
 @click.option(
     "--explain/--no-explain", default=_RUN.explain, show_default=True, help="Words on the cloud's defects."
@@ -114,13 +114,13 @@ def command(
     """
     from saec.line import LineProfile
     from saec.pipeline.running import Options, run_line
-    from saec.pipeline.sources import list_inputs
+    from saec.pipeline.sources import limited, list_inputs
 
     if resume and out is None:
         raise ConfigError("--resume without --out", "name the run folder to go on with")
     profile = LineProfile.open(line)
     folder = out or Path("runs") / f"{profile.line.name}-{time.strftime('%Y%m%d-%H%M%S')}"
-    inputs = list_inputs(input, split=split, layout=layout, limit=limit)
+    inputs = limited(list_inputs(input, split=split, layout=layout), limit)
     options = Options(
         **scheduling(policy, preset, changes, budget, costs),
         gate=GateConfig(complexity=complexity),

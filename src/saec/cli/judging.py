@@ -7,15 +7,28 @@ import shlex
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import Any, TypeVar
 
 import click
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 FOLDER = click.Path(exists=True, path_type=Path)
 SPLITS = click.Choice(["holdout", "train", "test", "val", "all"])
+
+
+def limit_option(of: str = "") -> Callable[[F], F]:
+    """``--limit``: alike in every command that judges."""
+    return click.option(
+        "--limit",
+        type=click.IntRange(min=1),
+        help=f"Judge at most so many images{' ' if of else ''}{of}: drawn by label and kind in their shares, "
+        "always the same ones.",
+    )
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import click
 from saec.cli.asking import cloud_options, open_cloud
 from saec.cli.files import NewFile
 from saec.cli.judging import FOLDER, SPLITS
+from saec.data.sampling import draw
 from saec.errors import ConfigError
 from saec.verdict import DEFECT, GOOD
 
@@ -35,7 +36,11 @@ _RATES = (
 @click.option("--line", type=FOLDER, help="Line profile whose goods are the references.")
 @click.option("--split", type=SPLITS, default="holdout", show_default=True, help="Of the data set.")
 @click.option("--layout", default="auto", show_default=True, help="Layout of the data set.")
-@click.option("--limit", type=click.IntRange(min=1), help="So many goods and so many defects at most.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    help="So many goods and so many defects at most, drawn by kind, always the same ones.",
+)
 @click.option("--json", "json_file", type=NewFile(), help="Write the figures as JSON.")
 def command(
     dataset: Path,
@@ -85,8 +90,14 @@ command.params = [option for option in command.params if option.name not in ("sc
 
 
 def _limited(sources: list[Source], each: int | None) -> list[Source]:
-    """The first so many goods and so many defects."""
-    return [source for label in (GOOD, DEFECT) for source in [s for s in sources if s.truth == label][:each]]
+    """At most so many goods and so many defects, each drawn by kind."""
+    if each is None:
+        return sources
+    chosen = []
+    for label in (GOOD, DEFECT):
+        same = [s for s in sources if s.truth == label]
+        chosen += [same[i] for i in draw([(s.truth, s.kind) for s in same], each)]
+    return chosen
 
 
 def _without_references(cloud: dict[str, Any]) -> dict[str, Any]:

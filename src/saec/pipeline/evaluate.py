@@ -28,7 +28,7 @@ from saec.pipeline.metrics import Metrics, evaluate_verdicts, mean_row, over_see
 from saec.pipeline.pixels import PixelMetrics
 from saec.pipeline.runinfo import METRICS_FILE, RUN_FILE, RunInfo, read_run
 from saec.pipeline.running import Look, Options, Progress, run_line, verdicts_of
-from saec.pipeline.sources import Inputs, Source, Split, list_inputs
+from saec.pipeline.sources import Inputs, Source, Split, limited, list_inputs
 from saec.verdict import DEFECT, EdgeOpinion, Image, Verdict
 
 
@@ -110,6 +110,7 @@ def evaluate_line(
     Args:
         task: the line and the data set.
         out: run folder to keep, with its metrics; None keeps nothing.
+        limit: see ``limited``.
         See ``run_line`` and ``list_inputs`` for the others.
 
     Raises:
@@ -117,7 +118,7 @@ def evaluate_line(
         DataError: no image of known truth.
     """
     profile = LineProfile.open(task.line)
-    inputs = labelled(list_inputs(task.dataset, split=split, layout=layout, limit=limit))
+    inputs = limited(labelled(list_inputs(task.dataset, split=split, layout=layout)), limit)
     check_leaks(profile, inputs.sources, None if cloud is None else cloud.config)
     pixels = PixelMetrics()
 

@@ -11,6 +11,7 @@ from saec.data.dataset import Dataset, Item, open_dataset
 from saec.data.files import find_images
 from saec.data.items import Mask
 from saec.data.parts import PartIds
+from saec.data.sampling import draw
 from saec.errors import DataError
 
 Split = Literal["holdout", "train", "test", "val", "all"]
@@ -61,7 +62,6 @@ def list_inputs(
     split: Split = "holdout",
     layout: str = "auto",
     parts: PartIds | None = None,
-    limit: int | None = None,
 ) -> Inputs:
     """The sources under a path, in sorted order.
 
@@ -71,7 +71,6 @@ def list_inputs(
             them where it has none. A plain file or folder has no split.
         layout: the data set's layout, see ``saec.data.dataset``.
         parts: how part ids are read from file names.
-        limit: the first so many only.
 
     Raises:
         DataError: nothing there to judge.
@@ -89,11 +88,19 @@ def list_inputs(
         root=str(root.absolute()),
         layout=dataset.layout if dataset else "file",
         split=split if dataset else "",
-        sources=[_source(item, root) for item in items[:limit]],
+        sources=[_source(item, root) for item in items],
         procedural=(root / PROCEDURAL_MARK).is_file(),
         train=[str(item.path) for item in dataset.select("train")] if dataset else [],
         notes=[f"{LEFT_OUT} {text}" for text in dataset.said()] if dataset else [],
     )
+
+
+def limited(inputs: Inputs, limit: int | None) -> Inputs:
+    """At most so many of the sources, drawn by label and kind (`saec.data.sampling`); None takes all."""
+    if limit is None:
+        return inputs
+    chosen = draw([(source.truth, source.kind) for source in inputs.sources], limit)
+    return msgspec.structs.replace(inputs, sources=[inputs.sources[i] for i in chosen])
 
 
 def _select(dataset: Dataset, split: Split) -> list[Item]:
