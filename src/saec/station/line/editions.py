@@ -13,6 +13,7 @@ from saec.station.settings import LineSettings
 from saec.station.storage.records import Held
 from saec.station.storage.spool import Spool
 from saec.station.threads import Stopping
+from saec.transient import is_transient
 
 CloudFor = Callable[[str | None], Cloud | None]
 """The cloud for a version's model; None for the station's own model."""
@@ -69,9 +70,15 @@ class Editions:
         What is new is opened beside the old, which judges until it is ready.
         """
         while not stopping.is_set():
-            state = self._versions.state()
-            if state != self._state or self._stale:
-                self._heed(state)
+            try:
+                state = self._versions.state()
+            except OSError as e:
+                if not is_transient(e):
+                    raise
+                self._log.warning("versions not looked at", error=str(e))
+            else:
+                if state != self._state or self._stale:
+                    self._heed(state)
             stopping.wait(_LOOK)
 
     def judge_beside(self, frame: Held, seen: Look) -> None:
