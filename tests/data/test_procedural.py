@@ -222,7 +222,7 @@ def test_it_runs_without_msgspec_and_pulls_no_other_reader_in() -> None:
         "print(*sorted(m for m in sys.modules if m.startswith('saec.') and 'procedural' not in m))"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert set(out.split()) <= {"saec.data", "saec.data.progress", "saec.errors"}
+    assert set(out.split()) <= {"saec.data", "saec.data.progress", "saec.errors", "saec.silence"}
 
 
 def test_the_example_of_the_package_is_true() -> None:

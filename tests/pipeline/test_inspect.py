@@ -8,6 +8,7 @@ import threading
 import weakref
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -164,7 +165,8 @@ def test_decoded_frames_are_bounded(frames: Frames, monkeypatch: pytest.MonkeyPa
         if source.id == "150.png":
             cloud.gate.set()
 
-    monkeypatch.setattr(stages, "decode", decode)
+    for stage in ("prepare", "fetch"):
+        monkeypatch.setattr(stages, stage, partial(getattr(stages, stage), decode=decode))
     sources = [frames.add(f"{i:03}", (GOOD_RED, UNSURE_RED)[i % 2]) for i in range(160)]
     verdicts = run_inspection(sources, judges(cloud, batch=2), RunConfig(queue=2), observe=observe)
     assert len(list(verdicts)) == 160
