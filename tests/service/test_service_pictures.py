@@ -92,8 +92,48 @@ def test_no_path_and_no_address_is_ever_looked_at(tmp_path: Path, monkeypatch):
         assert _refused(url) == "not_a_data_url", url
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        "data:image/png;base64,",
+        "data:image;base64,",
+        "data:;base64,",
+        "data:image/jpg;base64,",
+        "data:image/PNG;charset=utf-8;base64,",
+        "data:image/png; charset=utf-8; base64,",
+        'data:image/png;name="a.png";base64,',
+        "DATA:IMAGE/X-PNG;BASE64,",
+        "data:image/*;base64,",
+        "data:image/vnd.microsoft.icon;base64,",
+        "data:application/octet-stream;base64,",
+    ],
+)
+def test_the_file_itself_says_what_it_is_not_the_head_of_its_url(head):
+    file = encoded(noise(0, 30, 50))
+    assert image_file(head + base64.b64encode(file).decode(), MOST) == file
+
+
+def test_line_breaks_of_an_encoder_are_none_of_the_image():
+    file = encoded(noise(0, 30, 50))
+    for text in (base64.encodebytes(file), base64.encodebytes(file).replace(b"\n", b"\r\n")):
+        assert image_file(f"data:image/png;base64,{text.decode()}", MOST) == file
+
+
+@given(st.text(max_size=40), st.text(alphabet="data:imge/png;bs64,= ", max_size=40))
+def test_a_head_of_any_form_is_read_or_refused(one, other):
+    for head in (one, other, f"data:{one};base64,", f"data:image/png;{other};base64,"):
+        with pytest.raises(Refused) as refused:
+            image_file(head, MOST)
+        assert refused.value.status == 400
+
+
+def test_another_media_type_is_named():
+    with pytest.raises(Refused, match=r"text/plain.*send images"):
+        image_file("data:text/plain;base64,AAAA", MOST)
+
+
 def test_damaged_base64_is_named():
-    for text in ("????", "AAA", "AAAA AAAA", "é"):
+    for text in ("????", "AAA", "AAAA AAAA", "é", "AA-_", "AAA%3D"):
         assert _refused(f"data:image/png;base64,{text}") == "bad_base64"
 
 

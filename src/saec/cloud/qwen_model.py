@@ -121,6 +121,11 @@ class QwenModel:
         with self._tokenizing:
             return encode(self.tokenizer, text)
 
+    def text_of_all(self, tokens: Sequence[int]) -> str:
+        """What tokens stand for together, special ones included."""
+        with self._tokenizing:
+            return str(self.tokenizer.decode(list(tokens)))
+
     @property
     def vocabulary(self) -> int:
         """Number of token ids."""
@@ -184,19 +189,28 @@ class QwenModel:
             logits = self.model(**inputs, logits_to_keep=keep, use_cache=False).logits
         return logits, inputs["input_ids"]
 
-    def write(self, talks: Sequence[Prepared], *, tokens: int, adapter: str | None = None) -> list[Written]:
-        """What the model writes after each conversation, greedily, at most so many tokens."""
+    def write(
+        self, talks: Sequence[Prepared], *, tokens: int, adapter: str | None = None, endless: bool = False
+    ) -> list[Written]:
+        """What the model writes after each conversation, greedily, at most so many tokens.
+
+        Args:
+            talks: the conversations.
+            tokens: most tokens of each answer.
+            adapter: that takes effect.
+            endless: go on where the model would end, till there are so many tokens; for measuring.
+        """
         inputs = self.inputs(talks)
         greedy = GenerationConfig(
             do_sample=False,
             max_new_tokens=tokens,
-            eos_token_id=self._end_id,
+            eos_token_id=None if endless else self._end_id,
             pad_token_id=self._end_id,
         )
         with self._lock, torch.inference_mode():
             self._switch(adapter)
             ids = self.model.generate(**inputs, generation_config=greedy)
-        return [self._written(new) for new in ids[:, inputs["input_ids"].shape[1] :].tolist()]
+        return [self._written(new, endless) for new in ids[:, inputs["input_ids"].shape[1] :].tolist()]
 
     def inputs(self, talks: Sequence[Prepared]) -> dict[str, torch.Tensor]:
         """The model's arguments for a batch: tokens padded on the left, patches of all images in order."""
@@ -221,8 +235,8 @@ class QwenModel:
             raise ValueError(f"an image of {height} x {width} pixels, no multiples of {self.unit}")
         return 1, height // self._preprocessing.patch, width // self._preprocessing.patch
 
-    def _written(self, new: list[int]) -> Written:
-        ended = self._end_id in new
+    def _written(self, new: list[int], endless: bool) -> Written:
+        ended = not endless and self._end_id in new
         count = new.index(self._end_id) + 1 if ended else len(new)
         with self._tokenizing:
             text = str(self.tokenizer.decode(new, skip_special_tokens=True))

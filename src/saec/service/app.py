@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
@@ -15,7 +16,8 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException as HttpError
 
-from saec.service.desk import Answer, Desk
+from saec.service.completions import Answer
+from saec.service.desk import Desk
 from saec.service.metrics import CONTENT_TYPE
 from saec.service.refusals import Refused, error_body
 from saec.web.bodies import Bodies
@@ -34,6 +36,8 @@ _CODES = {
     503: "bytes_held",
 }
 _TOKENIZE_BYTES = 100_000
+_LOOK = ["GET", "HEAD"]
+_WAYS = "POST /v1/chat/completions, GET /v1/models, POST /tokenize, /health, /ready, /metrics"
 _GONE = 499
 """Status in logs and metrics of a request whose asker has gone before its answer."""
 
@@ -42,7 +46,7 @@ log = structlog.get_logger()
 
 def make_app(desk: Desk, entrance: Entrance) -> Guard:
     """The application of one service, behind its entrance."""
-    app = FastAPI(title="SAEC cloud", docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(title="SAEC cloud", redirect_slashes=False, docs_url=None, redoc_url=None, openapi_url=None)
     _explain_errors(app)
     desk.metrics.register(EntranceCollector(entrance))
     app.include_router(_routes(desk, entrance.bodies))
@@ -68,8 +72,10 @@ def _explain_errors(app: FastAPI) -> None:
     @app.exception_handler(HttpError)
     async def explain(request: Request, error: HttpError) -> JSONResponse:
         code = _CODES.get(error.status_code, "bad_request")
-        body = error_body(error.status_code, code, str(error.detail))
-        return JSONResponse(body, error.status_code, error.headers)
+        what = str(error.detail)
+        if error.status_code in (404, 405):
+            what = f"{request.method} {request.url.path[:80]} is not served (there are {_WAYS})"
+        return JSONResponse(error_body(error.status_code, code, what), error.status_code, error.headers)
 
 
 def _routes(desk: Desk, bodies: Bodies) -> APIRouter:
@@ -81,13 +87,13 @@ def _routes(desk: Desk, bodies: Bodies) -> APIRouter:
         """A chat completion, as far as it is answered (docs/service.md)."""
         return await _complete(desk, bodies, request)
 
-    @router.get("/v1/models")
+    @router.api_route("/v1/models", methods=_LOOK)
     def models() -> dict[str, Any]:
         """The base and its adapters."""
         served = desk.served
         return {"object": "list", "data": [served.about(entry) for entry in served.entries.values()]}
 
-    @router.get("/v1/models/{name:path}")
+    @router.api_route("/v1/models/{name:path}", methods=_LOOK)
     def model(name: str) -> dict[str, Any]:
         """One model."""
         return desk.served.about(desk.entry(name))
@@ -95,18 +101,30 @@ def _routes(desk: Desk, bodies: Bodies) -> APIRouter:
     @router.post("/tokenize")
     async def tokenize(request: Request) -> dict[str, Any]:
         """Ids of a text's tokens, as vLLM tells them."""
-        _check_kind(request)
-        desk.let_in(request.state.who)
-        async with bodies.read(request, _TOKENIZE_BYTES) as data:
-            return await desk.tokens(data)
+        return await _told(desk, bodies, request, desk.tokens)
 
-    @router.get("/metrics")
+    @router.post("/detokenize")
+    async def detokenize(request: Request) -> dict[str, Any]:
+        """The text of tokens, as vLLM tells it."""
+        return await _told(desk, bodies, request, desk.text)
+
+    @router.api_route("/metrics", methods=_LOOK)
     def metrics() -> Response:
         threads = {one.name: one.status() for one in desk.living}
         text = desk.metrics.text(desk.batcher.depth, not desk.problems(), threads)
         return Response(text, media_type=CONTENT_TYPE)
 
     return router
+
+
+async def _told(
+    desk: Desk, bodies: Bodies, request: Request, tell: Callable[[bytes], Awaitable[dict[str, Any]]]
+) -> dict[str, Any]:
+    """What is told at once, without a turn at the model."""
+    _check_kind(request)
+    desk.let_in(request.state.who)
+    async with bodies.read(request, _TOKENIZE_BYTES) as data:
+        return await tell(data)
 
 
 def _check_kind(request: Request) -> None:
@@ -150,7 +168,7 @@ async def _outcome(desk: Desk, bodies: Bodies, request: Request) -> tuple[Respon
         return JSONResponse(body, 500), 500, "model_failed"
     if answer is None:
         return Response(status_code=_GONE), _GONE, "asker_gone"
-    return JSONResponse(answer.body), 200, ""
+    return Response(answer.data, media_type=answer.kind), 200, ""
 
 
 async def _answer(desk: Desk, bodies: Bodies, request: Request) -> Answer | None:

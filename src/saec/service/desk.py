@@ -7,25 +7,21 @@ import contextlib
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
-from saec.cloud.answers import parse_explanation
 from saec.cloud.qwen_model import Wanted
 from saec.cloud.talks import Prepared
 from saec.config import ServiceConfig
-from saec.decoding import decode
-from saec.errors import AnswerError
 from saec.service.batching import Batcher
+from saec.service.body import Detokenizing, Tokenizing, read_body
+from saec.service.completions import Answer, answer_of
 from saec.service.decoding import Decoding
 from saec.service.metrics import Metrics
 from saec.service.once import Once
 from saec.service.pictures import image_file, shown
-from saec.service.questions import Question, read_question
+from saec.service.questions import Question, conversation, read_question
 from saec.service.refusals import Refused
 from saec.service.served import Entry, Group, Said, Served, Work
 from saec.verdict import Image
@@ -41,14 +37,6 @@ _FAREWELL = 5.0
 
 _FAILURES = 3
 """Batches that fail one after the other before the service says that it is not ready."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A chat completion: its model, and its body in OpenAI's form."""
-
-    model: str
-    body: dict[str, Any]
 
 
 class Desk:
@@ -165,13 +153,41 @@ class Desk:
         Raises:
             Refused: it is none, or names an unknown model.
         """
-        try:
-            asked = decode(data, _Tokenize)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
-            raise Refused(400, "bad_body", f"the body is no request to tokenize: {e}") from None
-        self.entry(asked.model)
-        ids = await self._in_pool(self.served.model.tokens_of, asked.prompt)
-        return {"count": len(ids), "max_model_len": self.served.model.context, "tokens": ids}
+        asked = await self._in_pool(read_body, data, Tokenizing)
+        ids = await self._in_pool(self.served.model.tokens_of, self._tokenized(asked))
+        context = self.served.model.context
+        return {"count": len(ids), "max_model_len": context, "tokens": ids, "token_strs": None}
+
+    def _tokenized(self, asked: Tokenizing) -> str:
+        """The text whose tokens are asked for; every model here has the base's."""
+        if asked.model is not None:
+            self.entry(asked.model)
+        if asked.return_token_strs:
+            remedy = "leave it out: ids alone are told"
+            raise Refused(
+                400, "not_served", "return_token_strs is not served", remedy, param="return_token_strs"
+            )
+        if (asked.prompt is None) == (asked.messages is None):
+            raise Refused(400, "bad_body", "there is not one text to tokenize", "send prompt or messages")
+        if asked.prompt is not None:
+            return asked.prompt
+        text, urls = conversation(asked, self.served.model.special)
+        if urls:
+            what, remedy = "an image has no tokens of a text", "the usage of a completion counts them"
+            raise Refused(400, "misplaced_image", what, remedy, param="messages")
+        return text
+
+    async def text(self, data: bytes) -> dict[str, Any]:
+        """The answer to the body of a /detokenize request.
+
+        Raises:
+            Refused: it is none, or names an unknown model or token.
+        """
+        asked = await self._in_pool(read_body, data, Detokenizing)
+        if asked.model is not None:
+            self.entry(asked.model)
+        self._check_ids(asked.tokens)
+        return {"prompt": await self._in_pool(self.served.model.text_of_all, asked.tokens)}
 
     def entry(self, name: str) -> Entry:
         """The model of that name.
@@ -182,7 +198,13 @@ class Desk:
         entry = self.served.entries.get(name)
         if entry is None:
             known = ", ".join(self.served.entries)
-            raise Refused(404, "model_not_found", f"there is no model {name[:80]!r}", f"there are {known}")
+            raise Refused(
+                404,
+                "model_not_found",
+                f"there is no model {name[:80]!r}",
+                f"there are {known}",
+                param="model",
+            )
         return entry
 
     async def _answer(self, data: bytes, who: str) -> Answer:
@@ -191,14 +213,13 @@ class Desk:
         files = await self._in_pool(self._files, question)
         images = await self._images.images(files, who)
         talk = await self._in_pool(self._prepare, question, images)
-        self._check(question, talk)
-        work = Work(talk, Wanted(question.top, question.ids))
-        future = self.batcher.submit(Group(entry.adapter, question.tokens), work)
+        group = Group(entry.adapter, self._tokens(question, talk), question.endless)
+        future = self.batcher.submit(group, Work(talk, Wanted(question.top, question.ids)))
         if future is None:
             raise self._no_room()
         said = await asyncio.wrap_future(future)
         self.metrics.tokens(entry.name, len(talk.ids), said.tokens)
-        return Answer(entry.name, _completion(question, entry, said, len(talk.ids)))
+        return answer_of(question, entry, said, len(talk.ids))
 
     async def _in_pool(self, call: Any, *args: Any) -> Any:
         job = self._pool.submit(call, *args)
@@ -213,14 +234,19 @@ class Desk:
         sights = [shown(image, served.card, served.side, served.model.unit) for image in images]
         return served.model.prepare(question.text, sights)
 
-    def _check(self, question: Question, talk: Prepared) -> None:
-        model = self.served.model
-        needed = len(talk.ids) + question.tokens
-        if needed > model.context:
+    def _tokens(self, question: Question, talk: Prepared) -> int:
+        """Most tokens of the answer: as many as it asks for, or as the limit and the context leave."""
+        left = self.served.model.context - len(talk.ids)
+        if left < (question.tokens or 1):
+            what = f"the conversation takes {len(talk.ids) + (question.tokens or 1)} tokens"
             raise Refused(
-                400, "too_long", f"the conversation takes {needed} tokens", f"the model takes {model.context}"
+                400, "too_long", what, f"the model takes {self.served.model.context}", param="messages"
             )
-        if unknown := [i for i in question.ids if i >= model.vocabulary]:
+        self._check_ids(question.ids)
+        return question.tokens or min(left, self.config.max_tokens)
+
+    def _check_ids(self, ids: Sequence[int]) -> None:
+        if unknown := [i for i in ids if i >= self.served.model.vocabulary]:
             raise Refused(
                 400, "no_such_token", f"there is no token {unknown[0]}", "ask /tokenize for the ids"
             )
@@ -228,53 +254,3 @@ class Desk:
     def _no_room(self) -> Refused:
         after = self.batcher.wait
         return Refused(429, "queue_full", f"{self.config.queue} requests wait", "ask later", after=after)
-
-
-class _Tokenize(msgspec.Struct):
-    prompt: str
-    model: str
-    add_special_tokens: bool = True
-
-
-def _completion(question: Question, entry: Entry, said: Said, prompt_tokens: int) -> dict[str, Any]:
-    """A chat completion in OpenAI's form; the fingerprint is the hash of the weights.
-
-    Raises:
-        Refused: 422, the model did not write what the schema asks for.
-    """
-    choice: dict[str, Any] = {
-        "index": 0,
-        "message": {"role": "assistant", "content": _content(question, said)},
-        "logprobs": None,
-        "finish_reason": "stop" if said.ended else "length",
-    }
-    if question.logprobs:
-        alternatives = [_logprob(*pair) for pair in said.logprobs]
-        choice["logprobs"] = {"content": [{**alternatives[0], "top_logprobs": alternatives}]}
-    return {
-        "id": f"chatcmpl-{time.time_ns():x}",
-        "object": "chat.completion",
-        "created": int(time.time()),
-        "model": entry.name,
-        "system_fingerprint": entry.weights_hash,
-        "choices": [choice],
-        "usage": {
-            "prompt_tokens": prompt_tokens,
-            "completion_tokens": said.tokens,
-            "total_tokens": prompt_tokens + said.tokens,
-        },
-    }
-
-
-def _content(question: Question, said: Said) -> str:
-    if not question.words:
-        return said.text
-    try:
-        words = parse_explanation(said.text, None)
-    except AnswerError as e:
-        raise Refused(422, "answer_does_not_fit", e.what, e.remedy) from None
-    return msgspec.json.encode({"kind": words.kind, "description": words.description}).decode()
-
-
-def _logprob(text: str, logprob: float) -> dict[str, Any]:
-    return {"token": text, "logprob": logprob, "bytes": list(text.encode())}

@@ -17,7 +17,13 @@ from saec.transient import is_transient
 from saec.verdict import Image
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
-_HEAD = re.compile(r"data:image/[a-z.+-]{1,20};base64,", re.IGNORECASE)
+_HEAD = re.compile(r"data:([^,;]{0,100})((?:;[^,;]{0,100}){0,8});\s*base64\s*,", re.IGNORECASE)
+"""A data URL up to its base64: the media type and its parameters, which may be missing."""
+
+_PARAMETER = re.compile(r";\s*[!-~]+=[ -~]*")
+_KINDS = ("", "image", "application/octet-stream", "binary/octet-stream")
+"""Media types that are taken beside image/anything: the file's own head says what it is."""
+
 _LARGER = 1.5
 """An image is shown as it came up to this many times the model's own number of pixels: clients cut sizes to
 whole tokens, and to equal windows."""
@@ -33,20 +39,35 @@ def image_file(url: str, most: int) -> bytes:
     Raises:
         Refused: 400, it is no data URL or no image; 413, it has more pixels.
     """
-    head = _HEAD.match(url)
-    if head is None:
-        raise Refused(
-            400,
-            "not_a_data_url",
-            "an image is no data URL",
-            "send data:image/png;base64,...: nothing is fetched",
-        )
+    text = _base64(url)
     try:
-        data = base64.b64decode(url[head.end() :], validate=True)
+        data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        raise Refused(400, "bad_base64", "an image's base64 is damaged", "encode it again") from None
+        remedy = "encode it anew, in the standard alphabet (+ and /) and with = at its end"
+        raise Refused(400, "bad_base64", "an image's base64 is damaged", remedy, param="messages") from None
     _check_header(data, most)
     return data
+
+
+def _base64(url: str) -> str:
+    """What stands after the head of a data URL, without the line breaks that encoders of mail put into it.
+
+    Raises:
+        Refused: 400, it is no data URL, or one of something else than an image.
+    """
+    head = _HEAD.match(url)
+    parameters = re.findall(r";[^;]*", head.group(2)) if head else []
+    if head is None or not all(_PARAMETER.fullmatch(parameter) for parameter in parameters):
+        what, remedy = "an image is no data URL", "send data:image/png;base64,...: nothing is fetched"
+        raise Refused(400, "not_a_data_url", what, remedy, param="messages")
+    kind = head.group(1).strip().lower()
+    if kind not in _KINDS and not kind.startswith("image/"):
+        what = f"an image is sent as {kind[:80]!r}"
+        raise Refused(
+            400, "not_a_data_url", what, "send images alone, as data:image/png;base64,...", param="messages"
+        )
+    text = url[head.end() :]
+    return text.replace("\n", "").replace("\r", "") if "\n" in text or "\r" in text else text
 
 
 def _check_header(data: bytes, most: int) -> None:

@@ -8,66 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
-
-import msgspec
 
 from saec.cloud.chat import IMAGE_TEXT, chat_text
 from saec.config import ServiceConfig
-from saec.decoding import decode
+from saec.service.body import Body, Image, Message, Text, Tokenizing, read_body
 from saec.service.refusals import Refused
+from saec.service.schemas import wants_words
 
 DEFAULT_SYSTEM = "You are a helpful assistant."
 """What Qwen2.5-VL's own template puts where there is no system turn."""
 
-WORDS = frozenset({"kind", "description"})
-"""Keys of the one JSON schema that is answered: the explanation of a defect."""
-
-MOST_LOGPROBS = 20
-
-
-class _ImageUrl(msgspec.Struct, forbid_unknown_fields=True):
-    url: str
-    detail: str | None = None
-
-
-class _Text(msgspec.Struct, tag_field="type", tag="text", forbid_unknown_fields=True):
-    text: str
-
-
-class _Image(msgspec.Struct, tag_field="type", tag="image_url", forbid_unknown_fields=True):
-    image_url: _ImageUrl
-
-
-class _Message(msgspec.Struct, forbid_unknown_fields=True):
-    role: Literal["system", "user", "assistant"]
-    content: str | list[_Text | _Image]
-
-
-class _Format(msgspec.Struct, forbid_unknown_fields=True):
-    type: Literal["text", "json_schema"]
-    json_schema: dict[str, Any] | None = None
-
-
-class _Body(msgspec.Struct, forbid_unknown_fields=True):
-    """The fields that are understood; ``user`` and ``seed`` change nothing where nothing is drawn."""
-
-    model: str
-    messages: list[_Message]
-    max_tokens: Annotated[int, msgspec.Meta(ge=1)] | None = None
-    max_completion_tokens: Annotated[int, msgspec.Meta(ge=1)] | None = None
-    temperature: float = 0.0
-    top_p: float = 1.0
-    n: int = 1
-    stream: bool = False
-    seed: int | None = None
-    user: str | None = None
-    logprobs: bool = False
-    top_logprobs: Annotated[int, msgspec.Meta(ge=0, le=MOST_LOGPROBS)] | None = None
-    logprob_token_ids: Annotated[list[Annotated[int, msgspec.Meta(ge=0)]], msgspec.Meta(max_length=64)] = []
-    response_format: _Format | None = None
-    continue_final_message: bool = False
-    add_generation_prompt: bool = True
+COLDEST = 1e-5
+"""Below this temperature nothing is drawn: vLLM takes it so, and Qwen's own examples ask with 1e-6."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,20 +30,25 @@ class Question:
         model: name of the base or of an adapter.
         text: the conversation in ChatML, an ``IMAGE_PAD`` for each image.
         urls: data URLs of the images, not decoded yet.
-        tokens: most tokens of the answer.
+        tokens: most tokens of the answer; None leaves it to the service's limit and the model's context.
+        endless: the answer goes on till ``tokens``, though the model would end it.
         logprobs: whether log-probabilities of the one token are wanted, with the ``top`` likeliest and
             those of ``ids``.
         words: whether the answer must be the JSON of an explanation.
+        stream: whether it is sent as a stream of events, with the ``usage`` of tokens at its end.
     """
 
     model: str
     text: str
     urls: tuple[str, ...]
-    tokens: int
+    tokens: int | None
+    endless: bool
     logprobs: bool
     top: int
     ids: tuple[int, ...]
     words: bool
+    stream: bool
+    usage: bool
 
 
 def read_question(data: bytes, config: ServiceConfig, special: Collection[str]) -> Question:
@@ -105,64 +62,83 @@ def read_question(data: bytes, config: ServiceConfig, special: Collection[str]) 
     Raises:
         Refused: 400, the body is no question that is answered here.
     """
-    try:
-        body = decode(data, _Body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
-        raise _wrong("bad_body", f"the body is no chat completion: {e}") from None
-    tokens = body.max_completion_tokens or body.max_tokens or 1
-    _check(body, tokens, config)
-    text, urls = _conversation(body, special)
+    body = read_body(data, Body)
+    tokens = _tokens(body, config)
+    _check(body, tokens)
+    text, urls = conversation(body, special)
     if len(urls) > config.max_images:
-        raise _wrong("too_many_images", f"{len(urls)} images", f"send at most {config.max_images}")
+        what = f"there are {len(urls)} images"
+        raise _wrong("too_many_images", what, f"send at most {config.max_images}")
     return Question(
         model=body.model,
         text=text,
         urls=tuple(urls),
         tokens=tokens,
+        endless=body.ignore_eos,
         logprobs=body.logprobs,
         top=body.top_logprobs or 0,
         ids=tuple(body.logprob_token_ids),
-        words=_wants_words(body.response_format),
+        words=wants_words(body.response_format),
+        stream=body.stream,
+        usage=bool(body.stream_options.include_usage),
     )
 
 
-def _check(body: _Body, tokens: int, config: ServiceConfig) -> None:
-    """Refuse what would have to be answered otherwise than it was asked."""
-    if body.stream:
-        raise _wrong("no_streaming", "stream is not served", "ask without it: answers are short")
-    if body.temperature != 0 or body.top_p != 1 or body.n != 1:
-        raise _wrong("no_sampling", "answers are not drawn", "ask with temperature 0, top_p 1 and n 1")
+def _tokens(body: Body, config: ServiceConfig) -> int | None:
+    """Most tokens of the answer; both fields are upper bounds, so the lower one holds for both."""
+    given = {"max_completion_tokens": body.max_completion_tokens, "max_tokens": body.max_tokens}
+    bounds = [(tokens, name) for name, tokens in given.items() if tokens is not None]
+    if not bounds:
+        return 1 if body.logprobs else None
+    tokens, name = min(bounds)
     if tokens > config.max_tokens:
-        raise _wrong("too_many_tokens", f"max_tokens is {tokens}", f"ask for at most {config.max_tokens}")
-    if body.logprobs and tokens != 1:
-        raise _wrong("logprobs_of_one", "logprobs are those of one token", "ask for them with max_tokens 1")
-    if not body.logprobs and (body.top_logprobs or body.logprob_token_ids):
-        raise _wrong("logprobs_missing", "top_logprobs without logprobs", "set logprobs too")
-
-
-def _wants_words(how: _Format | None) -> bool:
-    if how is None or how.type == "text":
-        return False
-    schema = (how.json_schema or {}).get("schema")
-    fields = schema.get("properties") if isinstance(schema, dict) else None
-    if (
-        not isinstance(fields, dict)
-        or set(fields) != WORDS
-        or any(f != {"type": "string"} for f in fields.values())
-    ):
         raise _wrong(
-            "bad_schema",
-            "response_format asks for a schema that is not served",
-            'ask for an object of two strings, "kind" and "description"',
+            "too_many_tokens",
+            f"{name} is {tokens}",
+            f"ask for at most {config.max_tokens}, or leave it out: an answer ends where the model ends it",
+            name,
         )
-    return True
+    return tokens
 
 
-def _conversation(body: _Body, special: Collection[str]) -> tuple[str, list[str]]:
-    """The ChatML text and the images' URLs in order."""
-    turns = list(body.messages)
+def _check(body: Body, tokens: int | None) -> None:
+    """Refuse what would have to be answered otherwise than it was asked."""
+    if drawn := _drawn(body):
+        raise _wrong(
+            "no_sampling", f"{drawn} asks to draw words", "answers are not drawn: set temperature to 0", drawn
+        )
+    if body.stream_options.continuous_usage_stats:
+        what = "continuous_usage_stats is not served"
+        raise _wrong("not_served", what, "the usage comes at the end: set include_usage", "stream_options")
+    if body.ignore_eos and body.response_format is not None and body.response_format.type != "text":
+        raise _wrong("bad_schema", "ignore_eos with a form of the answer", "leave one of them out")
+    if not body.logprobs and (body.top_logprobs or body.logprob_token_ids):
+        name = "top_logprobs" if body.top_logprobs else "logprob_token_ids"
+        raise _wrong("logprobs_missing", f"{name} without logprobs", "set logprobs too", name)
+    if body.logprobs and tokens != 1:
+        what = "logprobs are those of one token"
+        raise _wrong("logprobs_of_one", what, "ask for them with max_tokens 1", "logprobs")
+
+
+def _drawn(body: Body) -> str | None:
+    """The field by which words would be drawn; where the likeliest is taken anyhow, there is none."""
+    if body.top_k == 1 or (body.temperature is not None and body.temperature < COLDEST):
+        return None
+    if body.temperature is not None:
+        return "temperature"
+    off = {"top_p": body.top_p == 1, "top_k": body.top_k <= 0, "min_p": body.min_p == 0}
+    return next((name for name, is_off in off.items() if not is_off), None)
+
+
+def conversation(body: Body | Tokenizing, special: Collection[str]) -> tuple[str, list[str]]:
+    """The ChatML text and the images' URLs in order.
+
+    Raises:
+        Refused: 400, the turns are not such as are answered.
+    """
+    turns = list(body.messages or [])
     system, prefill = DEFAULT_SYSTEM, ""
-    if turns and turns[0].role == "system":
+    if turns and turns[0].role in ("system", "developer"):
         system = _plain(turns.pop(0))
     if turns and turns[-1].role == "assistant":
         prefill = _plain(turns.pop())
@@ -176,7 +152,9 @@ def _conversation(body: _Body, special: Collection[str]) -> tuple[str, list[str]
         raise _wrong("no_beginning", "there is no assistant's turn to continue", "put it last")
     if len(turns) != 1 or turns[0].role != "user":
         raise _wrong(
-            "bad_turns", "one user's turn is answered", "send system, user and the answer's beginning"
+            "bad_turns",
+            "one user's turn is answered",
+            "send system, user and the answer's beginning; put what was said before into the user's turn",
         )
     user, urls = _user(turns[0])
     for text in (system, prefill, *user):
@@ -185,23 +163,23 @@ def _conversation(body: _Body, special: Collection[str]) -> tuple[str, list[str]
     return chat_text(system, spoken) + prefill, urls
 
 
-def _plain(turn: _Message) -> str:
-    parts = [_Text(turn.content)] if isinstance(turn.content, str) else turn.content
-    if any(isinstance(part, _Image) for part in parts):
+def _plain(turn: Message) -> str:
+    parts = [Text(turn.content)] if isinstance(turn.content, str) else turn.content
+    if any(isinstance(part, Image) for part in parts):
         raise _wrong(
             "misplaced_image", f"an image in the {turn.role}'s turn", "images go into the user's turn"
         )
-    return "".join(part.text for part in parts if isinstance(part, _Text))
+    return "".join(part.text for part in parts if isinstance(part, Text))
 
 
-def _user(turn: _Message) -> tuple[list[str], list[str]]:
+def _user(turn: Message) -> tuple[list[str], list[str]]:
     """The texts before, between and after the images, one more than there are images; and their URLs."""
     texts, urls = [""], []
-    for part in [_Text(turn.content)] if isinstance(turn.content, str) else turn.content:
-        if isinstance(part, _Text):
+    for part in [Text(turn.content)] if isinstance(turn.content, str) else turn.content:
+        if isinstance(part, Text):
             texts[-1] += part.text
         else:
-            urls.append(part.image_url.url)
+            urls.append(part.url)
             texts.append("")
     return texts, urls
 
@@ -212,5 +190,5 @@ def _check_text(text: str, special: Collection[str]) -> None:
             raise _wrong("special_token", f"the text holds {token}", "leave it out: turns are made here")
 
 
-def _wrong(code: str, what: str, remedy: str = "") -> Refused:
-    return Refused(400, code, what, remedy)
+def _wrong(code: str, what: str, remedy: str = "", param: str | None = "messages") -> Refused:
+    return Refused(400, code, what, remedy, param=param)

@@ -7,7 +7,12 @@ from typing import Any
 
 from saec.errors import SaecError
 
-_TYPES = {401: "authentication_error", 404: "not_found_error", 429: "rate_limit_error"}
+_TYPES = {
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    429: "rate_limit_error",
+}
 
 
 class Refused(SaecError):
@@ -19,18 +24,26 @@ class Refused(SaecError):
         what: what is wrong with it.
         remedy: what to do about it.
         after: seconds after which it may be made again, where that helps.
+        param: the field of the body that is wrong, where it is one.
     """
 
     def __init__(
-        self, status: int, code: str, what: str, remedy: str = "", *, after: float | None = None
+        self,
+        status: int,
+        code: str,
+        what: str,
+        remedy: str = "",
+        *,
+        after: float | None = None,
+        param: str | None = None,
     ) -> None:
         super().__init__(what, remedy)
-        self.status, self.code, self.after = status, code, after
+        self.status, self.code, self.after, self.param = status, code, after, param
 
     @property
     def body(self) -> dict[str, Any]:
         """The error in OpenAI's form."""
-        return error_body(self.status, self.code, str(self))
+        return error_body(self.status, self.code, str(self), self.param)
 
     @property
     def headers(self) -> dict[str, str]:
@@ -38,7 +51,7 @@ class Refused(SaecError):
         return {} if self.after is None else {"Retry-After": str(max(1, math.ceil(self.after)))}
 
 
-def error_body(status: int, code: str, message: str) -> dict[str, Any]:
+def error_body(status: int, code: str, message: str, param: str | None = None) -> dict[str, Any]:
     """An error in OpenAI's form."""
     kind = _TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
-    return {"error": {"message": message, "type": kind, "param": None, "code": code}}
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}

@@ -20,10 +20,17 @@ from saec.prompts import DEFAULT
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """What requests share in a batch: the adapter (None is the base), and the most tokens of an answer."""
+    """What requests share in a batch.
+
+    Attributes:
+        adapter: None is the base.
+        tokens: most tokens of an answer.
+        endless: answers go on till then, though the model would end them.
+    """
 
     adapter: str | None
     tokens: int
+    endless: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,6 +130,7 @@ class Served:
             "object": "model",
             "created": 0,
             "owned_by": "saec",
+            "root": entry.name,
             "parent": entry.parent,
             "max_model_len": self.model.context,
             "saec": {"weights_hash": entry.weights_hash, **msgspec.to_builtins(card)},
@@ -134,7 +142,7 @@ class Served:
         if group.tokens == 1:
             found = self.model.next_tokens(talks, [work.wanted for work in works], adapter=group.adapter)
             return [self._next(tokens) for tokens in found]
-        written = self.model.write(talks, tokens=group.tokens, adapter=group.adapter)
+        written = self.model.write(talks, tokens=group.tokens, adapter=group.adapter, endless=group.endless)
         return [Said(w.text, w.tokens, w.ended) for w in written]
 
     def _next(self, tokens: Sequence[tuple[int, float]]) -> Said:

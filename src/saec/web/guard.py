@@ -81,6 +81,7 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        scope["path"] = scope["path"].rstrip("/") or "/"  # before anything is decided by it
         exchange = _Exchange(receive, send, self._entrance.settings.linger_seconds)
         try:
             with self._let_in(scope) as slot:
