@@ -82,7 +82,23 @@ def formats() -> Iterator[str]:
         data = io.BytesIO()
         eight.save(data, form, save_all=True, append_images=[eight.rotate(90)])
         yield f"| {form}, several frames | {_told(data.getvalue())} |"
-    yield f"| PNG, cut off | {_told(_saved(eight, 'PNG')[:-200])} |"
+    yield from _damaged(eight)
+
+
+def _damaged(picture: Pillow.Image) -> Iterator[str]:
+    """Files that end before their picture does, and one that goes on behind it."""
+    for form in ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF"):
+        data = _saved(picture, form)
+        yield f"| {form}, cut off | {_told(data[: len(data) * 2 // 3])} |"
+    for form in ("PNG", "JPEG", "WEBP"):
+        data = _saved(picture, form)
+        kept = len(data) * 2 // 3
+        torn = data[:kept] + bytes(len(data) - kept)
+        yield f"| {form}, whose last third was never written | {_told(torn)} |"
+    jpeg, png = _saved(picture, "JPEG"), _saved(picture, "PNG")
+    yield f"| JPEG with a grey lower half | {_told(jpeg[: len(jpeg) * 2 // 3] + jpeg[-2:])} |"
+    yield f"| PNG with a changed byte | {_told(png[:99] + bytes([png[99] ^ 1]) + png[100:])} |"
+    yield f"| JPEG with something behind its end | {_told(jpeg + b'number 17')} |"
 
 
 def _saved(image: Pillow.Image, form: str) -> bytes:

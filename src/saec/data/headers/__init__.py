@@ -11,7 +11,7 @@ import struct
 from collections.abc import Callable
 
 from saec.data.headers import boxes, frames, jpeg, plain, png, text, tiff
-from saec.data.headers.common import EXPORT, Header, damaged
+from saec.data.headers.common import EXPORT, Header, UnknownFormatError, damaged
 from saec.errors import ImageError
 
 _Reader = Callable[[bytes, str], Header]
@@ -61,10 +61,10 @@ def read_header(data: bytes, name: str = "image") -> Header:
         )
     reader = _reader(data)
     if reader is None:
-        raise ImageError(f"{name}: no image format that is known, or damaged", EXPORT)
+        raise UnknownFormatError(f"{name}: no image format that is known, or damaged", EXPORT)
     try:
         return reader(data, name)
-    except (struct.error, IndexError):
+    except (struct.error, IndexError, OverflowError):  # a BigTIFF may point anywhere
         raise damaged(name, "its header is cut off") from None
 
 

@@ -30,6 +30,14 @@ class TooLargeError(ImageError):
     """An image has more pixels than may be."""
 
 
+class DamagedError(ImageError):
+    """A file cannot be what it says it is: it is cut off, or what it holds contradicts itself."""
+
+
+class UnknownFormatError(ImageError):
+    """A file begins like no format that is known."""
+
+
 @dataclass(frozen=True, slots=True)
 class Header:
     """What the header of a file says.
@@ -48,9 +56,9 @@ class Header:
     opencv: bool = False
 
 
-def damaged(name: str, what: str) -> ImageError:
+def damaged(name: str, what: str) -> DamagedError:
     """The error of a header that cannot be what it says it is."""
-    return ImageError(f"{name}: damaged or unsupported image: {what}", EXPORT)
+    return DamagedError(f"{name}: damaged or unsupported image: {what}", EXPORT)
 
 
 def too_many(name: str, what: str, most: int) -> ImageError:

@@ -34,6 +34,28 @@ def read_jpeg(data: bytes, name: str) -> Header:
     return Header("JPEG", width, height, opencv=opencv)
 
 
+def has_end(data: bytes, name: str) -> bool:
+    """Whether an end marker follows the scans; thumbnails and previews stand in segments and do not count.
+
+    Raises:
+        ImageError: more segments than any program writes.
+    """
+    at, segments, marker = 2, 0, 0
+    while marker != _SCAN:
+        marker, body = _next(data, at, name)
+        alone = 0xD0 <= marker <= 0xD8 or marker == 0x01
+        at = body + (0 if alone else _length(data, body))
+        segments += 1
+        check_parts(name, segments, "segments")
+    while found := _AFTER_SCAN.search(data, at):
+        if found[1][0] == _END:
+            return True
+        at = found.end() + _length(data, found.end())
+        segments += 1
+        check_parts(name, segments, "segments")
+    return False
+
+
 def _frame_header(data: bytes, name: str) -> tuple[int, int, int, int]:
     """Width, height, channels, and where the next segment begins."""
     at, segments = 2, 0

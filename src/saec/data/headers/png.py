@@ -27,6 +27,8 @@ def read_png(data: bytes, name: str) -> Header:
         length, kind = struct.unpack_from(">I4s", data, at)
         if kind == b"IEND":
             break
+        if kind == bytes(4):
+            raise damaged(name, "its end was never written")
         if kind == b"acTL" and not pieces:
             frames, animated = struct.unpack_from(">I", data, at + 8)[0], True
         if kind in _PIXELS:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from saec.data.headers.common import (
     MAX_PAGES,
@@ -33,6 +37,13 @@ _SIZES = {
     17: 8,
     18: 8,
 }
+_PRIVATE = 1000
+"""Tags from here on are programs' own; what they point to is not needed."""
+
+_PACKING, _TABLES = 259, 347
+_STRIPS = ((273, 279), (324, 325))
+"""Tags of where the pixels of strips, or of tiles, stand, and of how many bytes they have."""
+
 _KIND, _WIDTH, _HEIGHT, _BITS, _SAMPLES = 254, 256, 257, 258, 277
 _NUMBERS = {3: "H", 4: "I", 16: "Q"}
 _NO_PICTURE = 0b101
@@ -85,6 +96,69 @@ def read_tiff(data: bytes, name: str) -> Header:
         frames += not tags.get(_KIND, (0,))[0] & _NO_PICTURE
         first = tags if first is None else first
     return _header(first or {}, max(1, frames), name)
+
+
+@dataclass(frozen=True, slots=True)
+class Strips:
+    """Where a page's pixels stand.
+
+    Attributes:
+        starts, sizes: of each strip or tile, bytes.
+        packed: they are compressed; ``jpeg``: as JPEG.
+        tables: JPEG's tables, where the page's strips share some.
+    """
+
+    starts: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+    packed: bool
+    jpeg: bool
+    tables: bytes | None
+
+
+def read_strips(data: bytes) -> Iterator[Strips]:
+    """The strips, or tiles, of each page of a TIFF that ``read_tiff`` has found sound.
+
+    Raises:
+        struct.error: a page or a list of strips is cut off.
+    """
+    order = "<" if data[:2] == b"II" else ">"
+    form = _Form(order, struct.unpack_from(order + "H", data, 2)[0] == 43)
+    (at,) = struct.unpack_from(form.offset, data, 8 if form.big else 4)
+    while at:
+        (count,) = struct.unpack_from(form.count, data, at)
+        begin, size = at + struct.calcsize(form.count), struct.calcsize(form.entry)
+        entries = struct.iter_unpack(form.entry, data[begin : begin + count * size])
+        tags = {tag: (kind, number, value) for tag, kind, number, value in entries}
+        for tag, entry in tags.items():
+            if tag < _PRIVATE:
+                _held(data, entry, form)
+        packing = _numbers(data, tags.get(_PACKING), form)[:1].tolist()
+        tables = _held(data, tags[_TABLES], form) if _TABLES in tags else None
+        for tag, other in _STRIPS:
+            starts, sizes = _numbers(data, tags.get(tag), form), _numbers(data, tags.get(other), form)
+            both = min(len(starts), len(sizes))
+            yield Strips(starts[:both], sizes[:both], packing not in ([], [1]), packing == [7], tables)
+        after = begin + count * size
+        more = after + struct.calcsize(form.offset) <= len(data)
+        at = struct.unpack_from(form.offset, data, after)[0] if more else 0
+
+
+def _numbers(data: bytes, entry: tuple[int, int, bytes] | None, form: _Form) -> NDArray[np.int64]:
+    """The values of a tag; none where it is missing or holds no whole numbers."""
+    if entry is None or entry[0] not in _NUMBERS:
+        return np.zeros(0, np.int64)
+    letter = {"H": "u2", "I": "u4", "Q": "i8"}[_NUMBERS[entry[0]]]
+    return np.frombuffer(_held(data, entry, form), form.order + letter).astype(np.int64)
+
+
+def _held(data: bytes, entry: tuple[int, int, bytes], form: _Form) -> bytes:
+    """The bytes that a tag holds, in the entry itself or elsewhere in the file."""
+    kind, number, value = entry
+    size = _SIZES.get(kind, 1) * number
+    source, at = (value, 0) if size <= len(value) else (data, struct.unpack(form.offset, value)[0])
+    if at + size > len(source):
+        raise struct.error("what a tag holds is cut off")
+    return source[at : at + size]
 
 
 def _page(data: bytes, at: int, form: _Form, name: str) -> tuple[dict[int, tuple[int, ...]], int, int]:
