@@ -132,6 +132,7 @@ def _judgement(
         images=len(right),
         metrics=metrics,
         ms=1.0,
+        ms_waiting=None,
         wall_s=wall,
         run=str(out),
     )

@@ -95,7 +95,7 @@ def test_what_was_not_measured_is_unknown() -> None:
 def test_spans_are_kept(tmp_path: Path) -> None:
     log = SpanLog(tmp_path / "s")
     log.edge(7, 10.0, 10.5, {"read": 10.0, "decode": 20.0, "edge": 100.0})
-    log.cloud(11.0, [7, 8], [{"cloud": 50.0, "explain": 30.0}, {"cloud": 50.0}])
+    log.cloud(11.0, [7, 8], [{"cloud": 25.0, "explain": 30.0}, {"cloud": 25.0}])
     log.close()
     rows = [
         (STAGES[s["stage"]], s["seq"], s["batch"], s["begin"], s["end"]) for s in read_spans(tmp_path / "s")
@@ -108,6 +108,9 @@ def test_spans_are_kept(tmp_path: Path) -> None:
         ("explain", 7, 1),
     ]
     assert all(begin <= end for *_, begin, end in rows)
+    # each frame of a batch is at work for all of it, and its words come after
+    assert [r[3:] for r in rows if r[0] == "cloud"] == [pytest.approx((11.0, 11.05))] * 2
+    assert [r[3:] for r in rows if r[0] == "explain"] == [pytest.approx((11.05, 11.08))]
 
 
 def test_a_run_gives_each_verdict_its_share(

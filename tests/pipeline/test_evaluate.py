@@ -36,7 +36,8 @@ KEYS = {
     "escalation_rate",
     "n_good",
     "n_defect",
-    "ms_per_frame",
+    "ms_judging",
+    "ms_waiting",
 }
 
 
@@ -69,7 +70,7 @@ def test_the_figures_of_one_line(tmp_path: Path, bottle: Path, fakes: FakeCloud)
     assert figures["majority_accuracy"] == pytest.approx(10 / 15)
     assert figures["image_auroc"] == pytest.approx(49 / 50)
     assert figures["escalation_rate"] == 0
-    assert set(figures["ms_per_frame"]) == {"p50", "p95", "p99"}
+    assert set(figures["ms_judging"]) == {"p50", "p95", "p99"}
     assert figures["pixel_auroc"] is None
 
 

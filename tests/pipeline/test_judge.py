@@ -93,7 +93,7 @@ def test_verdicts_carry_all_that_is_known() -> None:
     record = CloudRecord(0.9, "fake", "v0", "fused")
     asked = cloud_verdict(pending(4.0), record, rules)
     assert (asked.decided_by, asked.state, asked.reason, asked.cloud) == ("cloud", "final", "unsure", record)
-    assert (asked.truth, asked.score, asked.ms["total"]) == (1, 4.0, 3.0)
+    assert (asked.truth, asked.score, asked.ms["judging"]) == (1, 4.0, 3.0)
     alone = edge_verdict(pending(4.0), rules)
     assert (alone.decided_by, alone.label, alone.cloud) == ("edge", 0, None)
     fallback = fallback_verdict(pending(6.0), rules, "cloud-error", RuntimeError("down"))

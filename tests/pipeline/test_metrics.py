@@ -114,7 +114,7 @@ def test_confusion_names_what_was_missed():
 
 def test_no_frames_measure_nothing():
     m = evaluate_verdicts([])
-    assert all(getattr(m, key) is None for key in (*RATES, "escalation_rate", "ms_per_frame"))
+    assert all(getattr(m, key) is None for key in (*RATES, "escalation_rate", "ms_judging", "ms_waiting"))
     assert (m.n_good, m.n_defect, m.n_error) == (0, 0, 0)
 
 
@@ -144,13 +144,16 @@ def test_ranks_by_score_until_the_cloud_decides():
 
 
 def test_times_are_percentiles_by_stage():
-    verdicts = [verdict(0, 0, ms={"edge": float(i), "total": 10.0 + i}) for i in range(101)]
-    verdicts.append(verdict(0, 0, ms={"edge": 50.0, "cloud": 7.0, "total": 60.0}))
+    verdicts = [verdict(0, 0, ms={"edge": float(i), "judging": 10.0 + i}) for i in range(101)]
+    asked = {"edge": 50.0, "cloud": 7.0, "judging": 60.0, "queue": 9000.0, "waiting": 9000.0}
+    verdicts.append(verdict(0, 0, ms=asked))
     m = evaluate_verdicts(verdicts)
-    assert m.ms_per_frame.p50 == pytest.approx(60.0)
-    assert m.ms_per_frame.p95 == pytest.approx(np.percentile([v.ms["total"] for v in verdicts], 95))
+    assert m.ms_judging.p50 == pytest.approx(60.0)
+    assert m.ms_judging.p95 == pytest.approx(np.percentile([v.ms["judging"] for v in verdicts], 95))
     assert m.ms_by_stage["cloud"].p99 == 7.0
-    assert set(m.ms_by_stage) == {"edge", "cloud"}
+    assert set(m.ms_by_stage) == {"edge", "cloud", "queue"}
+    assert (m.ms_waiting.p50, m.ms_waiting.p99) == (9000.0, 9000.0)  # of those that waited
+    assert mean_row([m, m])["ms_waiting"]["p50"] == 9000.0
 
 
 def test_mean_row_averages_what_is_defined():
@@ -160,7 +163,7 @@ def test_mean_row_averages_what_is_defined():
     assert mean["image_auroc"] == 1
     assert mean["overkill_rate"] == pytest.approx(1 / 6)
     assert (mean["n_good"], mean["n_defect"]) == (4, 1)
-    assert mean["ms_per_frame"] is None
+    assert mean["ms_judging"] is None
     assert mean["pro"] is None
     assert mean_row([])["accuracy"] is None
 
@@ -175,10 +178,17 @@ def test_seeds_give_mean_and_deviation():
 
 
 def test_json_has_the_promised_keys():
-    m = evaluate_verdicts([verdict(0, 0, ms={"total": 1.0}), verdict(1, 1, score=1.0, ms={"total": 1.0})])
+    m = evaluate_verdicts([verdict(0, 0, ms={"judging": 1.0}), verdict(1, 1, score=1.0, ms={"judging": 1.0})])
     data = msgspec.json.decode(msgspec.json.encode(m))
-    assert set(RATES) | {"escalation_rate", "n_good", "n_defect", "ms_per_frame", "confusion"} <= set(data)
-    assert data["ms_per_frame"] == {"p50": 1.0, "p95": 1.0, "p99": 1.0}
+    assert set(RATES) | {
+        "escalation_rate",
+        "n_good",
+        "n_defect",
+        "ms_judging",
+        "ms_waiting",
+        "confusion",
+    } <= set(data)
+    assert data["ms_judging"] == {"p50": 1.0, "p95": 1.0, "p99": 1.0}
     assert len(data["escape_interval"]) == 2
 
 

@@ -75,7 +75,7 @@ def verdict(id="a.png", score=1.0, truth=None, label=None, cloud=None, role="fus
         "edge": EdgeRecord(score, edge),
         "cloud": CloudRecord(cloud, "small", "v1", role) if sent else None,
         "p_defect": cloud if sent else 0.5,
-        "ms": {"decode": 1.0, "edge": 10.0, "total": 11.0},
+        "ms": {"decode": 1.0, "edge": 10.0, "judging": 11.0},
     }
     return Verdict(id=id, **(fields | more))
 

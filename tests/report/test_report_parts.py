@@ -139,9 +139,12 @@ def test_an_open_end_of_the_gate_does_not_stretch_the_axis():
 
 
 def test_stage_times_are_percentiles_in_the_order_of_the_way():
-    verdicts = [verdict(str(i), ms={"total": 2.0 * i, "edge": float(i), "own": 1.0}) for i in range(101)]
+    verdicts = [
+        verdict(str(i), ms={"judging": 2.0 * i, "edge": float(i), "queue": 9.0, "own": 1.0})
+        for i in range(101)
+    ]
     rows = stage_times(verdicts)
-    assert [r.stage for r in rows] == ["edge", "own", "total"]
+    assert [r.stage for r in rows] == ["edge", "judging", "queue", "own"]
     assert (rows[0].p50, rows[0].p95, rows[0].frames) == (50.0, 95.0, 101)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saec.station.line.arrivals import Arrival, Arrivals
+from saec.station.line.arrivals import Answers, Arrival, Arrivals
 
 
 class Clock:
@@ -124,3 +124,14 @@ def test_whatever_happens_each_frame_is_judged_once(events: list[tuple[str, floa
     while judge():
         pass
     assert sorted(judged) == list(range(1, added + 1))
+
+
+def test_what_the_line_waited_for_is_told_by_its_kind() -> None:
+    answers = Answers(kept=3)
+    assert answers.quantiles("judging") is None
+    for n, late in ((900, True), (1, False), (2, False), (3, True)):
+        answers.add({"answer": 10.0 * n, "judging": 1.0 * n, "waiting": 9.0 * n, "edge": 7.0}, late=late)
+    assert answers.late == 2  # of all; the times are of the last
+    assert answers.quantiles("answer") == {"p50": 20.0, "p95": 30.0, "p99": 30.0}
+    assert answers.quantiles("judging") == {"p50": 2.0, "p95": 3.0, "p99": 3.0}
+    assert answers.quantiles("waiting") == {"p50": 18.0, "p95": 27.0, "p99": 27.0}

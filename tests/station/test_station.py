@@ -79,6 +79,15 @@ def test_a_posted_frame_is_judged_and_its_record_kept(running: Running, tmp_path
     metrics = running.client.get("/metrics").text
     assert 'saec_verdicts_total{by="edge",label="defect",line="cell",state="final"} 1.0' in metrics
     assert 'saec_link{line="cell",state="up"} 1.0' in metrics
+    line = running.client.get("/v1/status").json()["lines"]["cell"]
+    for name in (
+        "answer",
+        "judging",
+        "waiting",
+    ):  # what was work, and what was waiting, of what the line waited
+        p50 = line[f"{name}_ms"]["p50"]
+        assert f'saec_{name}_milliseconds{{line="cell",quantile="p50"}} {p50}' in metrics
+    assert 0 < line["judging_ms"]["p99"] <= line["answer_ms"]["p99"]
 
 
 def test_the_same_key_is_judged_once(running: Running) -> None:

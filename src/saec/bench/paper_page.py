@@ -26,7 +26,7 @@ NAMES = {
 
 _COLUMNS = (
     *("dataset", "seed", "row", "product", "id", "sha256", "truth", "label", "p_defect", "decided_by"),
-    *("route", "ms"),
+    "route",
 )
 
 
@@ -66,9 +66,8 @@ def write_predictions(path: Path, done: Sequence[Judgement]) -> None:
             for v in sorted(read_verdicts(verdicts_of(Path(j.row.run))), key=lambda v: v.id):
                 cells = [j.dataset, j.seed, j.row.baseline, j.product, v.id, v.sha256, v.truth, v.label]
                 p = "" if v.p_defect is None else f"{v.p_defect:.6f}"
-                ms = f"{v.ms.get('total', 0.0):.2f}"
                 route = v.route.decision if v.route else ""
-                out.writerow(["" if c is None else c for c in cells] + [p, v.decided_by, route, ms])
+                out.writerow(["" if c is None else c for c in cells] + [p, v.decided_by, route])
 
 
 def _head(paper: Paper, published: Published) -> str:

@@ -201,10 +201,12 @@ def _show(done: _Done) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, caption="percent but for times", padding=(0, 1, 0, 0), pad_edge=False)
+    caption = "percent but for times, which are medians"
+    table = Table(box=box.SIMPLE_HEAD, caption=caption, padding=(0, 1, 0, 0), pad_edge=False)
     for title in ("baseline", "model", "input, px"):
         table.add_column(title, overflow="fold")
-    for title in ("images", "AUROC", "acc.", "bal.\nacc.", "escape", "over-\nkill", "ms\np50", "wall\ns"):
+    times = ("judging\nms", "waiting\nms", "wall\ns")
+    for title in ("images", "AUROC", "acc.", "bal.\nacc.", "escape", "over-\nkill", *times):
         table.add_column(title, justify="right", no_wrap=True)
     for row in done.rows:
         table.add_row(*_cells(row))
@@ -230,5 +232,6 @@ def _cells(row: Row) -> list[str]:
         str(row.images),
         *("–" if share is None else f"{100 * share:.1f}" for share in shares),
         "–" if row.ms is None else f"{row.ms:.0f}",
+        "–" if row.ms_waiting is None else f"{row.ms_waiting:.0f}",
         "–" if row.wall_s is None else f"{row.wall_s:.1f}",
     ]

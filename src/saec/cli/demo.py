@@ -21,6 +21,11 @@ PRODUCTS = ("keypad", "leather", "wire-mesh")
 """What the demonstration inspects: products on which the edge alone is unsure, so that there is something to
 ask. The checkpoint was trained on other products of the first and last family, and on none of leather."""
 
+_CAPTION = (
+    "percent, on images that took no part in fit or calibration; ms: medians; judging: work on a frame; "
+    "waiting: for the cloud, of the frames that it was asked about, as here all come at once"
+)
+
 SIZE, TRAIN, TRAIN_DEFECTS, TEST_GOOD, TEST_DEFECT = 256, 50, 20, 30, 30
 
 
@@ -153,9 +158,9 @@ def _show(results: Sequence[tuple[Result, Result | None]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, caption="percent, on images that took no part in fit or calibration")
+    table = Table(box=box.SIMPLE_HEAD, caption=_CAPTION)
     table.add_column("line")
-    for title in ("AUROC", "accuracy", "escape", "overkill", "asked", "ms p50"):
+    for title in ("AUROC", "accuracy", "escape", "overkill", "asked", "judging\nms", "waiting\nms"):
         table.add_column(title, justify="right")
     for edge, both in results:
         for label, result in ((edge.task.category, edge), ("  with the cloud", both)):
@@ -185,5 +190,6 @@ def _tell_changes(results: Sequence[tuple[Result, Result | None]], runs: Path) -
 def _figures(result: Result) -> list[str]:
     m = result.metrics
     shares = (m.image_auroc, m.accuracy, m.escape_rate, m.overkill_rate, m.escalation_rate)
-    time = "unknown" if m.ms_per_frame is None else f"{m.ms_per_frame.p50:.0f}"
-    return [*("–" if s is None else f"{100 * s:.1f}" for s in shares), time]
+    judging = "unknown" if m.ms_judging is None else f"{m.ms_judging.p50:.0f}"
+    waiting = "–" if m.ms_waiting is None else f"{m.ms_waiting.p50:.0f}"
+    return [*("–" if s is None else f"{100 * s:.1f}" for s in shares), judging, waiting]

@@ -43,7 +43,7 @@ _COLUMNS = (
 _ALWAYS = 8
 """The columns that a narrow terminal shows."""
 
-_WIDE = 112
+_WIDE = 124
 
 
 @click.command()
@@ -216,7 +216,7 @@ def _tell(metrics: Metrics) -> None:
             click.echo(f"{what}: {of}, {interval[0]:.1%} to {interval[1]:.1%} with 95 % confidence")
     if metrics.spent is not None:
         click.echo(metrics.spent.sentence())
-    stages = {"frame": metrics.ms_per_frame, **metrics.ms_by_stage}
+    stages = {"judging": metrics.ms_judging, "waiting": metrics.ms_waiting, **metrics.ms_by_stage}
     times = [f"{s} {t.p50:.1f} {t.p95:.1f} {t.p99:.1f}" for s, t in stages.items() if t is not None]
     click.echo(f"ms p50 p95 p99: {', '.join(times) or 'unknown'}")
 
@@ -225,21 +225,24 @@ def _table(columns: Sequence[tuple[str, str]]) -> Table:
     from rich import box
     from rich.table import Table
 
-    caption = "percent; oracle figures pick their threshold on these very images"
+    caption = (
+        "percent; oracle figures pick their threshold on these very images; waiting: of those that waited"
+    )
     table = Table(box=box.SIMPLE_HEAD, caption=caption, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("line", overflow="fold")
-    for title in (*(title for title, _ in columns), "goods+\ndefects", "ms\np50"):
+    for title in (*(title for title, _ in columns), "goods+\ndefects", "judging\nms", "waiting\nms"):
         table.add_column(title, justify="right", no_wrap=True)
     return table
 
 
 def _row(name: str, figures: dict[str, Any], columns: Sequence[tuple[str, str]]) -> list[str]:
-    times = figures["ms_per_frame"]
+    judging, waiting = figures["ms_judging"], figures["ms_waiting"]
     return [
         name,
         *(_percent(figures[key]) for _, key in columns),
         f"{figures['n_good']}+{figures['n_defect']}",
-        f"{times['p50']:.1f}" if times else "unknown",
+        f"{judging['p50']:.1f}" if judging else "unknown",
+        f"{waiting['p50']:.1f}" if waiting else "–",
     ]
 
 

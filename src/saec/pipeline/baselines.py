@@ -36,6 +36,7 @@ from saec.pipeline.metrics import Metrics
 from saec.pipeline.runinfo import RunInfo
 from saec.pipeline.running import Options, Progress, verdicts_of
 from saec.pipeline.sources import Split
+from saec.pipeline.times import JUDGING
 from saec.schedule.seed import PRESETS
 from saec.verdict import GOOD, Verdict
 
@@ -49,7 +50,6 @@ LLAVA_SIDE = 448
 """Side at which the seed's LLaVA baseline was asked; its vision tower was trained at 336."""
 
 _ALONE_STAGES = ("read", "decode", "cloud")
-_STAGES = (*_ALONE_STAGES, "complexity", "edge")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +134,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         model: detector and cloud by name, each with the first digits of its weights' sha256.
         sizes: of the inputs as they were seen, in pixels.
-        ms: median milliseconds from reading a frame to its answer, without its wait in the queue and, where
-            the cloud judges alone, without the edge.
+        ms: median milliseconds of judging a frame, where the cloud judges alone without the edge.
+        ms_waiting: median milliseconds that a frame waited, of those that did.
         wall_s: of the whole run after loading and warm-up; the edge of the line runs in it, too.
         notes: what a reader of the figures must know.
     """
@@ -148,6 +148,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     images: int
     metrics: Metrics
     ms: float | None
+    ms_waiting: float | None
     wall_s: float | None
     run: str
     notes: list[str] = []
@@ -325,7 +326,8 @@ def _row(
         sizes=", ".join(sizes),
         images=metrics.n_good + metrics.n_defect,
         metrics=metrics,
-        ms=_median_ms(verdicts, _ALONE_STAGES if baseline.alone else _STAGES),
+        ms=_median_ms(verdicts, _ALONE_STAGES if baseline.alone else JUDGING),
+        ms_waiting=None if metrics.ms_waiting is None else metrics.ms_waiting.p50,
         wall_s=run["wall_s"],
         run=str(out),
         notes=_notes(info, metrics),

@@ -24,7 +24,7 @@ from saec.pipeline.domain import cross_domain
 from saec.pipeline.leaks import check_leaks, check_tuned, manifest_of
 from saec.pipeline.loading import Cloud
 from saec.pipeline.log import read_verdicts
-from saec.pipeline.metrics import Metrics, evaluate_verdicts, mean_row, over_seeds
+from saec.pipeline.metrics import TIMES, Metrics, evaluate_verdicts, mean_row, over_seeds
 from saec.pipeline.pixels import PixelMetrics
 from saec.pipeline.runinfo import METRICS_FILE, RUN_FILE, RunInfo, read_run
 from saec.pipeline.running import Look, Options, Progress, run_line, verdicts_of
@@ -264,7 +264,7 @@ def seed_means(results: Sequence[Result]) -> list[Metrics]:
     for result in results:
         seeds.setdefault(result.task.run, []).append(result.metrics)
     plain = [mean_row(rows) for rows in seeds.values()]
-    return [convert({**row, "ms_per_frame": None}, Metrics) for row in plain]
+    return [convert({**row, **dict.fromkeys(TIMES)}, Metrics) for row in plain]
 
 
 def by_category(results: Sequence[Result]) -> dict[str, list[Result]]:

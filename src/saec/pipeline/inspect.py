@@ -57,6 +57,7 @@ from saec.pipeline.judge import (
 from saec.pipeline.sources import Source
 from saec.pipeline.spans import SpanLog
 from saec.pipeline.stages import Loaded, Measure
+from saec.pipeline.times import answered
 from saec.pipeline.waiting import Pending, WaitingList
 from saec.schedule.dispatch import Dispatch
 from saec.schedule.policy import Policy
@@ -305,7 +306,7 @@ class _Run:
         """Hand out a verdict; where there is a deadline it says how long the frame waited for it."""
         if self.config.deadline is not None:
             took = (time.perf_counter() - pending.begun) * 1e3
-            verdict = msgspec.structs.replace(verdict, ms={**verdict.ms, "answer": took}, replaces=late)
+            verdict = msgspec.structs.replace(verdict, ms=answered(verdict.ms, took), replaces=late)
         self.verdicts.put(verdict)
 
     def _stand_in(self, pending: Pending) -> None:

@@ -9,6 +9,7 @@ from typing import Literal
 from saec.errors import AnswerError, ConfigError
 from saec.line import Calibration, CloudTrust
 from saec.pipeline.sources import Source
+from saec.pipeline.times import summed
 from saec.pipeline.waiting import Pending
 from saec.schedule.fusion import fuse, fused_label
 from saec.verdict import (
@@ -251,7 +252,7 @@ def _verdict(
         cloud=cloud,
         explanation=explanation,
         map=pending.map,
-        ms={**pending.ms, "total": sum(pending.ms.values())},
+        ms=summed(pending.ms),
         error=problem,
         note=pending.note,
     )

@@ -40,7 +40,8 @@ CSV_COLUMNS = (
     "cloud_p_defect",
     "kind",
     "description",
-    "ms_total",
+    "ms_judging",
+    "ms_waiting",
     "error",
 )
 
@@ -179,7 +180,8 @@ def _row(v: Verdict) -> list[Any]:
         v.cloud.p_defect if v.cloud else None,
         v.explanation.kind if v.explanation else None,
         v.explanation.description if v.explanation else None,
-        v.ms.get("total"),
+        v.ms.get("judging"),
+        v.ms.get("waiting"),
         v.error.message if v.error else None,
     )
     return [_cell(value) for value in values]

@@ -60,7 +60,8 @@ class Metrics(msgspec.Struct, frozen=True, kw_only=True):
         n_unknown: judged frames of unknown truth; they are in the escalation rate and the times alone.
         n_mask_out: frames that are in no pixel figure: their masks are in doubt, unreadable, empty for a
             defect, of another size, or boxes.
-        ms_per_frame, ms_by_stage: over judged frames.
+        ms_judging: of judged frames; ms_waiting: of those among them that waited (``saec.pipeline.times``).
+        ms_by_stage: the same of each stage, over the frames that went through it.
         pixel_auroc, pro: from ``saec.pipeline.pixels``, where masks exist.
         spent: tokens and bytes of the questions to the cloud, truth known or not.
     """
@@ -84,7 +85,8 @@ class Metrics(msgspec.Struct, frozen=True, kw_only=True):
     n_unknown: int = 0
     n_mask_out: int = 0
     confusion: Confusion = Confusion(0, 0, 0, 0)
-    ms_per_frame: Percentiles | None = None
+    ms_judging: Percentiles | None = None
+    ms_waiting: Percentiles | None = None
     ms_by_stage: dict[str, Percentiles] = {}
     pixel_auroc: float | None = None
     pro: float | None = None
@@ -117,7 +119,8 @@ def evaluate_verdicts(verdicts: Iterable[Verdict]) -> Metrics:
         n_error=len(verdicts) - len(judged),
         n_provisional=sum(v.state == "provisional" for v in judged),
         n_unknown=len(judged) - len(known),
-        ms_per_frame=stages.pop("total", None),
+        ms_judging=stages.pop("judging", None),
+        ms_waiting=stages.pop("waiting", None),
         ms_by_stage=stages,
         spent=spent.means(),
     )
@@ -176,10 +179,10 @@ def mean_row(rows: Sequence[Metrics]) -> dict[str, Any]:
     """
     means: dict[str, Any] = {key: _mean(column) for key, column in _columns(rows).items()}
     means |= {key: sum(getattr(row, key) for row in rows) for key in _COUNTS}
-    times = [row.ms_per_frame for row in rows if row.ms_per_frame is not None]
-    means["ms_per_frame"] = (
-        {p: _mean([getattr(t, p) for t in times]) for p in Percentiles.__struct_fields__} if times else None
-    )
+    for key in TIMES:
+        times = [t for row in rows if (t := getattr(row, key)) is not None]
+        ps = Percentiles.__struct_fields__
+        means[key] = {p: _mean([getattr(t, p) for t in times]) for p in ps} if times else None
     return means
 
 
@@ -196,6 +199,7 @@ def over_seeds(rows: Sequence[Metrics]) -> dict[str, dict[str, float | None]]:
     return spread
 
 
+TIMES = ("ms_judging", "ms_waiting")
 _COUNTS = ("n_good", "n_defect", "n_error", "n_provisional", "n_unknown", "n_mask_out")
 _FIGURES = (
     "image_auroc",

@@ -184,7 +184,7 @@ class Referee:
 
     def _timed(self, verdict: Verdict, frame: Passing, now: float, *, late: bool = False) -> Verdict:
         took = 1e3 * (now - frame.taken)
-        return msgspec.structs.replace(verdict, ms={"answer": took, "total": took}, replaces=late)
+        return msgspec.structs.replace(verdict, ms={"answer": took}, replaces=late)
 
 
 def _pending(frame: Passing) -> Pending:

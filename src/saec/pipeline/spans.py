@@ -48,14 +48,14 @@ class SpanLog:
         self._write(spans)
 
     def cloud(self, begin: float, seqs: list[int], ms: list[dict[str, float]]) -> None:
-        """A batch was asked about at ``begin``; all of its frames share the time that each stage took."""
+        """A batch was asked about at ``begin``; each stage took the sum of its frames' shares."""
         with self._lock:
             self._batches += 1
             batch = self._batches
-        judged = max((m.get("cloud", 0.0) for m in ms), default=0.0) / 1e3
+        judged, words = (sum(m.get(stage, 0.0) for m in ms) / 1e3 for stage in ("cloud", "explain"))
         spans = [(seq, STAGES.index("cloud"), batch, begin, begin + judged) for seq in seqs]
         for seq, m in zip(seqs, ms, strict=True):
-            if words := m.get("explain", 0.0) / 1e3:
+            if "explain" in m:
                 spans.append((seq, STAGES.index("explain"), batch, begin + judged, begin + judged + words))
         self._write(spans)
 

@@ -23,6 +23,7 @@ from saec.pipeline.judge import (
     fallback_verdict,
 )
 from saec.pipeline.sources import Source
+from saec.pipeline.times import shared
 from saec.pipeline.waiting import Pending
 from saec.verdict import (
     DEFECT,
@@ -190,7 +191,7 @@ def fetch(
 
 def waited(pending: Pending, now: float) -> Pending:
     """The entry with its wait for the cloud so far; ``now`` is in seconds of perf_counter."""
-    return _timed(pending, "queue", (now - pending.since) * 1e3)
+    return changed(pending, ms={**pending.ms, "queue": (now - pending.since) * 1e3})
 
 
 def ask(
@@ -201,7 +202,7 @@ def ask(
     Where the engine fails on the batch, each frame is asked alone, so that one bad frame costs only
     itself; a frame on which it fails alone keeps the edge's answer as a provisional verdict. A
     ``LinkError`` is no frame's fault and ends the whole batch so. Each frame of a batch waits for all of
-    it: its "cloud" milliseconds are those of the batch.
+    it: its "cloud" milliseconds are its share of them, and the rest is "batch", a wait.
     """
     start = time.perf_counter()
     answers = _each(lambda queries: _records(engine, queries, rules), [query for _, query in batch])
@@ -209,7 +210,7 @@ def ask(
     verdicts: list[Verdict] = []
     to_explain: list[tuple[int, Pending, CloudQuery, CloudRecord]] = []
     for (pending, query), answer in zip(batch, answers, strict=True):
-        timed = _timed(pending, "cloud", took)
+        timed = changed(pending, ms=shared(pending.ms, "cloud", took, len(batch)))
         if isinstance(answer, Exception):
             verdicts.append(fallback_verdict(timed, rules, CLOUD_ERROR, answer))
             continue
@@ -237,7 +238,7 @@ def _explained(
     took = _since(start)
     verdicts = []
     for (index, pending, _, record), answer in zip(asked, words, strict=True):
-        timed = _timed(pending, "explain", took)
+        timed = changed(pending, ms=shared(pending.ms, "explain", took, len(asked)))
         explanation: Explanation | None = None
         problem: ErrorRecord | None = None
         if isinstance(answer, Exception):
@@ -272,10 +273,6 @@ def _each(function: Callable[[list[CloudQuery]], list[T]], queries: list[CloudQu
 def changed(pending: Pending, **fields: object) -> Pending:
     """The entry with some fields changed."""
     return msgspec.structs.replace(pending, **fields)
-
-
-def _timed(pending: Pending, stage: str, milliseconds: float) -> Pending:
-    return changed(pending, ms={**pending.ms, stage: milliseconds})
 
 
 def _since(start: float) -> float:

@@ -204,9 +204,9 @@ def _fused(calibration: Calibration, cloud: Cloud, opinions: Opinions) -> tuple[
 
 
 def _milliseconds(verdicts: Sequence[Verdict]) -> float | None:
-    """The cloud's time per frame. Each frame of a batch carries the time of all of it, to the nanosecond."""
+    """The cloud's time per frame that it was asked about."""
     asked = [v.ms["cloud"] for v in verdicts if "cloud" in v.ms]
-    return sum(set(asked)) / len(asked) if asked else None
+    return sum(asked) / len(asked) if asked else None
 
 
 def _energy(info: RunInfo) -> tuple[tuple[str, ...], float] | None:

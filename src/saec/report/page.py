@@ -160,6 +160,7 @@ def _environment() -> Environment:
         "number": words.number,
         "quantity": words.quantity,
         "ms": words.milliseconds,
+        "stage": words.stage,
         "reason": words.reason,
         "decider": lambda by: words.DECIDERS.get(by, by),
     }

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from saec.pipeline.times import JUDGING, SUMS, WAITING
 from saec.verdict import DEFECT, GOOD, Verdict
 
-STAGES = ("read", "decode", "complexity", "edge", "picture", "queue", "cloud", "explain", "total")
+STAGES = (*JUDGING, SUMS[0], *WAITING, SUMS[1], "answer")
 
 
 @dataclass(frozen=True)

@@ -92,6 +92,23 @@ def count(n: int, one: str, many: str = "") -> str:
     return f"{n:,} {one if n == 1 else many or one + 's'}".replace(",", _GAP)
 
 
+STAGES = {
+    "cloud": "cloud, the frame's share of its batch",
+    "explain": "words, the frame's share of its batch",
+    "judging": "judging, in all",
+    "wait": "waiting for the edge",
+    "queue": "waiting for the cloud's turn",
+    "batch": "waiting for the rest of the batch",
+    "waiting": "waiting, in all",
+    "answer": "answer, from the frame's arrival on",
+}
+"""What a stage of ``Verdict.ms`` is called, where its name does not say it."""
+
+
+def stage(name: str) -> str:
+    return STAGES.get(name, name)
+
+
 def reason(word: str) -> str:
     return REASONS.get(word, word)
 

@@ -25,7 +25,10 @@ class Metrics:
             "saec_cloud_requests", "Chat completions.", ["station", "status", "code"], registry=registry
         )
         self._seconds = Histogram(
-            "saec_cloud_seconds", "From a request to its answer.", buckets=_SECONDS, registry=registry
+            "saec_cloud_seconds",
+            "From a request to its answer, waits included.",
+            buckets=_SECONDS,
+            registry=registry,
         )
         self._tokens = Counter("saec_cloud_tokens", "Tokens.", ["model", "kind"], registry=registry)
         self._sizes = Histogram("saec_cloud_batch", "Requests in a batch.", buckets=_SIZES, registry=registry)

@@ -124,21 +124,30 @@ def _counters(counters: dict[str, int]) -> Iterator[Metric]:
     yield from (verdicts, refused, dropped, shadow)
 
 
+_TIMES = {
+    "answer": "From acceptance to the first verdict.",
+    "judging": "Work on a frame until its first verdict.",
+    "waiting": "What a frame waited until its first verdict.",
+}
+
+
 def _lines(lines: dict[str, dict[str, object]]) -> Iterator[Metric]:
     link = GaugeMetricFamily("saec_link", "1 for the state that the link is in.", labels=["line", "state"])
     version = GaugeMetricFamily("saec_version", "Version that judges.", labels=["line"])
     late = CounterMetricFamily("saec_late", "First verdicts after the deadline.", labels=["line"])
-    answer = GaugeMetricFamily(
-        "saec_answer_milliseconds", "From acceptance to the first verdict.", labels=["line", "quantile"]
-    )
+    times = {
+        name: GaugeMetricFamily(f"saec_{name}_milliseconds", what, labels=["line", "quantile"])
+        for name, what in _TIMES.items()
+    }
     for name, line in lines.items():
         version.add_metric([name], float(line["version"]))  # type: ignore[arg-type]
         late.add_metric([name], float(line["late"]))  # type: ignore[arg-type]
         if line["link"] is not None:
             for state in LINKS:
                 link.add_metric([name, state], float(line["link"] == state))
-        quantiles = line["answer_ms"]
-        if isinstance(quantiles, dict):
-            for quantile, value in quantiles.items():
-                answer.add_metric([name, quantile], value)
-    yield from (link, version, late, answer)
+        for kind, family in times.items():
+            quantiles = line[f"{kind}_ms"]
+            if isinstance(quantiles, dict):
+                for quantile, value in quantiles.items():
+                    family.add_metric([name, quantile], value)
+    yield from (link, version, late, *times.values())

@@ -12,8 +12,13 @@ import heapq
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
+
+from saec.pipeline.times import SUMS
+
+TOLD = ("answer", *SUMS)
+"""What is told of the times of first verdicts."""
 
 _GAIN = 0.125
 _SHORTEST, _LONGEST = 0.05, 30.0
@@ -111,19 +116,21 @@ class Arrivals:
 
 
 class Answers:
-    """How long the line waited for the first verdict, of the last frames; safe to read from any thread."""
+    """How long the line waited for the first verdict, of the last frames: in all, what of it was judging, and
+    what was waiting (``saec.pipeline.times``). Safe to read from any thread."""
 
     def __init__(self, kept: int = 1000) -> None:
-        self._seconds: deque[float] = deque(maxlen=kept)
+        self._seen: deque[dict[str, float]] = deque(maxlen=kept)
         self.late = 0
 
-    def add(self, seconds: float, *, late: bool) -> None:
-        self._seconds.append(seconds)
+    def add(self, ms: Mapping[str, float], *, late: bool) -> None:
+        """A first verdict with its milliseconds was given."""
+        self._seen.append({name: ms.get(name, 0.0) for name in TOLD})
         self.late += late
 
-    def quantiles(self) -> dict[str, float] | None:
-        """p50, p95 and p99 in milliseconds; None before the first frame."""
-        seen = sorted(self._seconds.copy())
+    def quantiles(self, name: str) -> dict[str, float] | None:
+        """p50, p95 and p99 in milliseconds of one of ``TOLD``; None before the first frame."""
+        seen = sorted(ms[name] for ms in self._seen.copy())
         if not seen:
             return None
-        return {f"p{p}": 1e3 * seen[min(len(seen) - 1, len(seen) * p // 100)] for p in (50, 95, 99)}
+        return {f"p{p}": seen[min(len(seen) - 1, len(seen) * p // 100)] for p in (50, 95, 99)}

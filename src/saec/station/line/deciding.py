@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import msgspec
 import structlog
 
+from saec.pipeline.times import answered
 from saec.pipeline.waiting import Pending
-from saec.station.line.arrivals import Answers
+from saec.station.line.arrivals import TOLD, Answers
 from saec.station.settings import LineSettings
 from saec.station.storage.records import VerdictState
 from saec.station.storage.spool import Spool
@@ -46,14 +47,14 @@ class Decisions:
         """
         waited = time.perf_counter() - pending.begun
         timely = waited <= self._deadline if in_time is None else in_time
-        verdict = msgspec.structs.replace(verdict, ms={**verdict.ms, "answer": waited * 1e3})
+        verdict = msgspec.structs.replace(verdict, ms=answered(verdict.ms, waited * 1e3))
         state: VerdictState = "provisional" if verdict.state == "provisional" else "final"
         if not self._spool.decide(
             pending.seq, state, verdict, in_time=timely, edge=edge, version=version, alarms=alarms
         ):
             return
         if timely or in_time is None:
-            self.answers.add(waited, late=not timely)
+            self.answers.add(verdict.ms, late=not timely)
         self._log.info(
             "verdict",
             frame=verdict.id,
@@ -61,5 +62,5 @@ class Decisions:
             label=verdict.label,
             by=verdict.decided_by,
             reason=verdict.reason,
-            answer_ms=round(waited * 1e3, 1),
+            **{f"{name}_ms": round(verdict.ms.get(name, 0.0), 1) for name in TOLD},
         )

@@ -28,7 +28,7 @@ from saec.pipeline.desk import Desk
 from saec.pipeline.judge import OVERDUE, edge_verdict, fallback_verdict
 from saec.pipeline.waiting import Pending
 from saec.schedule.dispatch import Dispatch
-from saec.station.line.arrivals import Arrival, Arrivals
+from saec.station.line.arrivals import TOLD, Arrival, Arrivals
 from saec.station.line.asking import Asking, readable
 from saec.station.line.company import Company, OthersAtWorkError
 from saec.station.line.deciding import Decisions
@@ -142,7 +142,7 @@ class LineRunner:
             "queue": state.queue,
             "deadline_s": self.settings.deadline,
             "drift": drift.sentence(),
-            "answer_ms": self._decisions.answers.quantiles(),
+            **{f"{name}_ms": self._decisions.answers.quantiles(name) for name in TOLD},
             "late": self._decisions.answers.late,
         }
 
