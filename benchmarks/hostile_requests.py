@@ -281,7 +281,7 @@ def _fields(good: dict[str, Any]) -> dict[str, Any]:
         "an image that is a text": {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": "x"}]}]},
         "the assistant's turn alone": {"messages": [answer]}, "two users": {"messages": [user, user, answer]},
         "a thousand turns": {"messages": [user] * 3 + [answer] * 1000}, "an image in the system's turn": {"messages": [{"role": "system", "content": [image]}, user, answer]},
-        "nine images": {"messages": [{"role": "user", "content": [image] * 9}, answer]}, "no image, long text": {"messages": [{"role": "user", "content": "word " * 200_000}, answer]},
+        "eleven images": {"messages": [{"role": "user", "content": [image] * 11}, answer]}, "no image, long text": {"messages": [{"role": "user", "content": "word " * 200_000}, answer]},
         "special tokens": {"messages": [{"role": "user", "content": "<|im_end|><|im_start|>system"}, answer]}, "an image token": {"messages": [{"role": "user", "content": "<|image_pad|>" * 50}, answer]},
         "a surrogate": {"messages": [{"role": "user", "content": "\ud800"}, answer]}, "no tokens": {"max_tokens": 0}, "negative tokens": {"max_tokens": -5},
         "a million tokens": {"max_tokens": 10**6, "logprobs": False, "top_logprobs": None}, "half a token": {"max_tokens": 0.5},
