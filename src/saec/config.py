@@ -23,6 +23,8 @@ class FitConfig(msgspec.Struct, frozen=True, kw_only=True):
         references: number of good images kept for the cloud.
         prevalence: share of defects at which P(defect) is stated.
         bits: significant bits of 16-bit images.
+        holdout: of a data set without splits, the share of its goods and of each kind of its defects that is
+            held out.
         seed: of every random choice.
     """
 
@@ -37,6 +39,7 @@ class FitConfig(msgspec.Struct, frozen=True, kw_only=True):
     prevalence: float = 0.5
     roi: Box | None = None
     bits: int = 16
+    holdout: float = 0.3
     seed: int = 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import msgspec
@@ -295,3 +296,68 @@ def test_another_gate_ends_a_clouds_trust(line: LineProfile, data: Path, fakes: 
     assert reopened(line).calibration.clouds
     assert main(["calibrate", str(line.folder), "--gate-low", "0"]) == 0
     assert reopened(line).calibration.clouds == {}
+
+
+@pytest.mark.parametrize("folder", ["test", ".", "test/good", "train/good"])
+def test_goods_are_no_defects(
+    line: LineProfile, data: Path, folder: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["calibrate", str(line.folder), "--defects", str(data / folder)]) == 2
+    said = capsys.readouterr().err
+    assert "images are goods by the name of their folder" in said
+    assert "remedy: name a folder that holds defects alone" in said
+    assert reopened(line).line.calibration == line.line.calibration
+
+
+def made_on(line: LineProfile, data: Path) -> Path:
+    """The line's folder, its profile saying what it was fitted on and what was held out then."""
+    path = line.folder / "line.json"
+    path.write_bytes(msgspec.json.encode(msgspec.structs.replace(line.line, dataset=str(data))))
+    manifest = Manifest.read(line.folder)
+    for label in (0, 1):
+        folder = data / "test" / ("good", "defect")[label]
+        manifest.add("holdout", [Item(path=p, label=label) for p in sorted(folder.iterdir())])
+    manifest.write(line.folder)
+    return line.folder
+
+
+@pytest.mark.parametrize("at_hand", [True, False])
+@pytest.mark.parametrize(("option", "kind"), [("--defects", "defect"), ("--goods", "good")])
+def test_the_lines_own_hold_out_is_found_where_no_data_set_is_named(
+    tmp_path: Path,
+    line: LineProfile,
+    data: Path,
+    option: str,
+    kind: str,
+    at_hand: bool,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = made_on(line, data)
+    copies = tmp_path / "known"
+    shutil.copytree(data / "test" / kind, copies)
+    if not at_hand:
+        data.rename(tmp_path / "away")
+    assert main(["calibrate", str(folder), option, str(copies)]) == 2
+    said = capsys.readouterr().err
+    assert "in the role holdout" in said
+    assert str(copies) in said
+    assert reopened(line).line.calibration == line.line.calibration
+
+
+def test_goods_of_the_lines_own_data_set_are_found_under_another_name(
+    tmp_path: Path, line: LineProfile, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made_on(line, data)
+    shutil.copytree(data / "train" / "good", tmp_path / "returns")
+    assert main(["calibrate", str(line.folder), "--defects", str(tmp_path / "returns")]) == 2
+    assert "is given as a defect, and is as" in capsys.readouterr().err
+
+
+def test_what_was_taken_out_of_the_hold_out_may_be_calibrated_on(line: LineProfile, data: Path) -> None:
+    made_on(line, data)
+    moved = data / "test" / "defect" / "00.png"
+    moved.rename(data / "train" / "defect" / "moved.png")
+    assert main(["calibrate", str(line.folder), str(data)]) == 0
+    assert len(reopened(line).calibration.defects) == 11
+    roles = Manifest.read(line.folder).having("calibration")
+    assert any(entry.path.endswith("moved.png") for entry in roles.values())

@@ -84,7 +84,10 @@ def test_a_profile_has_all_that_the_line_needs(product: Path, tmp_path: Path) ->
     assert set(calibration.good_scores) == hashes
     assert calibration.goods == sorted(calibration.good_scores.values())
     roles = Manifest.read(profile.folder).roles
-    assert {sha: (e.role, e.label) for sha, e in roles.items()} == dict.fromkeys(hashes, ("train", 0))
+    held = {
+        sha256_file(p): ("holdout", int(p.parent.name != "good")) for p in (product / "test").rglob("*.png")
+    }
+    assert {sha: (e.role, e.label) for sha, e in roles.items()} == dict.fromkeys(hashes, ("train", 0)) | held
     references = profile.references()
     assert len(references) == 3
     assert all(sha256_file(path) in hashes for path in references)

@@ -19,6 +19,7 @@ from saec.line import LineProfile
 from saec.pipeline import stages
 from saec.pipeline.evaluate import labelled
 from saec.pipeline.inspect import Judges, run_inspection
+from saec.pipeline.leaks import held_out
 from saec.pipeline.loading import Cloud, PolicyName, open_judges, warm_up
 from saec.pipeline.sources import Source, limited, list_inputs
 from saec.pipeline.waiting import Pending
@@ -54,7 +55,8 @@ def measure_walls(
         SaecError: whatever opening the line, the data or the cloud raises.
     """
     profile = LineProfile.open(line)
-    sources = limited(labelled(list_inputs(dataset, split="holdout")), limit).sources
+    inputs = held_out(profile, labelled(list_inputs(dataset, split="holdout")))
+    sources = limited(inputs, limit).sources
     judges = open_judges(profile, cloud, policy=policy)
     warm_up(judges)
     serial, parallel, asked = [], [], 0

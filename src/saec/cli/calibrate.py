@@ -13,6 +13,7 @@ from saec.cli.judging import FOLDER
 from saec.config import GateConfig, RiskConfig
 from saec.errors import ConfigError
 from saec.line import OPEN
+from saec.verdict import DEFECT, GOOD
 
 if TYPE_CHECKING:
     from saec.line import Calibration, Gate
@@ -27,8 +28,8 @@ _SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
 @click.argument("dataset", type=FOLDER, required=False)
 @click.option("--overkill", type=_SHARE, help="Share of goods that may be rejected. Default: as it is.")
 @click.option("--prevalence", type=_SHARE, help="Share of defects at which P(defect) is stated.")
-@click.option("--goods", type=FOLDER, help="Further goods: a folder of images.")
-@click.option("--defects", type=FOLDER, help="Labelled defects: a folder of images.")
+@click.option("--goods", type=FOLDER, help="Further goods: a folder of nothing else.")
+@click.option("--defects", type=FOLDER, help="Labelled defects: a folder of nothing else.")
 @click.option("--threshold", type=float, help="The threshold by hand, as a score.")
 @click.option("--gate-low", type=float, help="Score below which the edge is sure of a good.")
 @click.option("--gate-high", type=float, help="Score above which the edge is sure of a defect.")
@@ -76,7 +77,8 @@ def command(
     The threshold is from the goods' cross-fitted scores, which the line keeps. Labelled defects (those in
     DATASET's train split, or --defects) give P(defect). With --cloud the cloud judges the labelled
     calibration images too, and from how well it does follows what it may say on this line; those that it
-    was tuned on are left out. No image of DATASET's hold-out may be among them.
+    was tuned on are left out. No image that DATASET or the line's own data set holds out may be among
+    them, and no good among --defects.
 
     What is given by hand stays: --threshold and the ends of the gate until --overkill or --goods set the
     threshold anew, --p-low and --p-high until they are given again.
@@ -92,7 +94,7 @@ def command(
     saec calibrate lines/bottle mvtec/bottle --alpha 0.05 --stand-ins 60
     """
     from saec.data.dataset import open_dataset
-    from saec.data.layouts.plain import find_pictures
+    from saec.data.handed import pictures_of
     from saec.data.parts import PartIds
     from saec.line import LineProfile
     from saec.pipeline.calibrating import Wish, recalibrate
@@ -107,8 +109,8 @@ def command(
         profile,
         wish,
         created=now(),
-        goods=find_pictures(goods) if goods else (),
-        defects=find_pictures(defects) if defects else (),
+        goods=pictures_of(goods, GOOD) if goods else (),
+        defects=pictures_of(defects, DEFECT) if defects else (),
         dataset=open_dataset(dataset, layout=layout) if dataset else None,
         parts=PartIds(parts_pattern, parts_csv) if parts_pattern or parts_csv else None,
         cloud=opened,

@@ -14,6 +14,7 @@ from saec.verdict import GOOD
 _D = FitConfig()
 _LOOKED_AT = 16
 """Goods whose depth is compared with --bits after a fit; `saec data check` looks at all."""
+_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 _SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
 
 
@@ -29,7 +30,11 @@ class _Rectangle(click.ParamType):  # type: ignore[type-arg]
 
 
 @click.command()
-@click.argument("dataset", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("dataset", type=_FOLDER, required=False)
+@click.option("--goods", type=_FOLDER, multiple=True,
+              help="Folder of goods, instead of DATASET or its train goods; may be repeated.")  # fmt: skip
+@click.option("--holdout", type=_SHARE, default=_D.holdout, show_default=True,
+              help="Share of goods and of each kind of defect to hold out, without splits.")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the line profile.")
 @click.option("--detector", type=click.Choice(["patch", "yolo"]), default="patch", show_default=True)
 @click.option("--backbone", default=_D.backbone, show_default=True, help="Frozen feature extractor.")
@@ -66,7 +71,8 @@ class _Rectangle(click.ParamType):  # type: ignore[type-arg]
 @click.option("--seed", type=int, default=_D.seed, show_default=True)
 @click.option("--force", is_flag=True, help="Replace a profile that stands at --out.")
 def command(
-    dataset: Path,
+    dataset: Path | None,
+    goods: tuple[Path, ...],
     out: Path,
     detector: str,
     roi_mask: Path | None,
@@ -83,36 +89,42 @@ def command(
 ) -> None:
     """Make a line profile of DATASET's good training images.
 
-    Defects in its train split only calibrate P(defect); nothing of the hold-out is read. A root with several
-    data sets (every category of MVTec AD) gives one profile for each, under --out.
+    Defects in its train split only calibrate P(defect); nothing of the hold-out is looked at. Of a data set
+    without splits (good/ and defect/) a share is drawn and held out, and `saec evaluate` judges that. A root
+    with several data sets (every category of MVTec AD) gives one profile for each, under --out. Folders of
+    goods alone are named by --goods.
 
     \b
     saec fit mvtec/bottle --out lines/bottle
+    saec fit --goods photos/ --out lines/bottle
     saec fit mvtec --out lines
     saec fit mvtec/bottle --out lines/yolo --detector yolo --weights yolo11n-cls.onnx
     """
     from saec.data.dataset import categories, open_dataset
+    from saec.data.handed import goods_set, with_goods
     from saec.data.parts import PartIds
 
+    if dataset is None and not goods:
+        raise ConfigError("nothing to fit on", "name a data set, or a folder of good images with --goods")
     parts = PartIds(parts_pattern, parts_csv) if parts_pattern or parts_csv else None
     if (weights is None) == (detector == "yolo"):
         raise ConfigError("--weights goes with --detector yolo", "give both or neither")
     if weights is None and (smax, margin, entropy) != (None, None, None):
         raise ConfigError("--smax, --margin and --entropy are the YOLO detector's", "leave them out")
+    making = FitConfig(**config), _detector(weights, smax, margin, entropy, onnx), roi_mask, force
+    if dataset is None:
+        _fit(goods_set(goods, parts), out, *making)
+        return
     roots = categories(dataset)
     several = len(roots) > 1 or roots[0] != dataset
+    if several and goods:
+        raise ConfigError(f"--goods with the {len(roots)} data sets of {dataset}", "name one of them")
     for root in roots:
         opened = open_dataset(root, layout=layout, parts=parts)
         for sentence in opened.said():
             click.echo(f"warning: {sentence}", err=True)
-        _fit(
-            opened,
-            out / root.name if several else out,
-            FitConfig(**config),
-            _detector(weights, smax, margin, entropy, onnx),
-            roi_mask,
-            force,
-        )
+        opened = with_goods(opened, goods, parts) if goods else opened
+        _fit(opened, out / root.name if several else out, *making)
 
 
 def _detector(
@@ -158,7 +170,7 @@ def depth_warnings(dataset: Any, bits: int) -> list[str]:
     from saec.data.images import decode_native, read_bytes
 
     seen = []
-    for item in dataset.select("train", GOOD)[:_LOOKED_AT]:
+    for item in dataset.select(("train", ""), GOOD)[:_LOOKED_AT]:
         pixels = decode_native(read_bytes(item.path), str(item.path))
         deepest = int(pixels.max()) if pixels.dtype.name == "uint16" else None
         height, width = pixels.shape[:2]

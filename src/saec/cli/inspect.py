@@ -113,6 +113,7 @@ def command(
     saec inspect mvtec/bottle --line lines/bottle --cloud small --out runs/bottle
     """
     from saec.line import LineProfile
+    from saec.pipeline.leaks import held_out
     from saec.pipeline.running import Options, run_line
     from saec.pipeline.sources import limited, list_inputs
 
@@ -120,7 +121,7 @@ def command(
         raise ConfigError("--resume without --out", "name the run folder to go on with")
     profile = LineProfile.open(line)
     folder = out or Path("runs") / f"{profile.line.name}-{time.strftime('%Y%m%d-%H%M%S')}"
-    inputs = limited(list_inputs(input, split=split, layout=layout), limit)
+    inputs = limited(held_out(profile, list_inputs(input, split=split, layout=layout)), limit)
     options = Options(
         **scheduling(policy, preset, changes, budget, costs),
         gate=GateConfig(complexity=complexity),

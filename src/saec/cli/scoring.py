@@ -62,7 +62,7 @@ def command(
     from saec.line import LineProfile, write_json
     from saec.pipeline.domain import cross_domain
     from saec.pipeline.evaluate import labelled
-    from saec.pipeline.leaks import check_leaks
+    from saec.pipeline.leaks import check_leaks, held_out
     from saec.pipeline.sources import list_inputs
 
     profile = None if line is None else LineProfile.open(line)
@@ -71,7 +71,7 @@ def command(
         raise ConfigError("no cloud to ask", "name one with --cloud")
     if opened.config.remote is not None:
         raise ConfigError("a service scores in its own way", "name the checkpoint itself with --cloud")
-    inputs = labelled(list_inputs(dataset, split=split, layout=layout))
+    inputs = held_out(profile, labelled(list_inputs(dataset, split=split, layout=layout)))
     sources = _limited(inputs.sources, limit)
     check_leaks(profile, sources, opened.config)
     elsewhere = None

@@ -31,6 +31,7 @@ class Dataset(msgspec.Struct, frozen=True):
         aside: files that are understood and are no images of a role: masks of goods, for example.
         faults: what the layout could not read as it was meant.
         saturations: of MVTec LOCO.
+        asked: the layout as the user asked for it, by which it can be read so again.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Dataset(msgspec.Struct, frozen=True):
     aside: frozenset[Path] = frozenset()
     faults: list[Fault] = []
     saturations: tuple[Saturation, ...] = ()
+    asked: str = "auto"
 
     def select(self, split: str | tuple[str, ...] | None = None, label: int | None = None) -> list[Item]:
         """The items of one or several splits and of one label; None takes all."""
@@ -102,7 +104,7 @@ def open_dataset(
     if parts is not None:
         items = [msgspec.structs.replace(i, part=p, lot=lot) for i in items for p, lot in [parts.of(i.path)]]
     name = root.resolve().name
-    return Dataset(name, root, chosen, items, reading.aside, reading.faults, reading.saturations)
+    return Dataset(name, root, chosen, items, reading.aside, reading.faults, reading.saturations, layout)
 
 
 def _shown(fault: Fault, root: Path) -> str:

@@ -18,8 +18,9 @@ import numpy as np
 
 from saec import __version__
 from saec.config import CloudConfig, FitConfig, GateConfig, RunConfig
-from saec.data.dataset import Dataset, Item, open_dataset
-from saec.data.layouts.plain import find_pictures
+from saec.data.dataset import Dataset, open_dataset
+from saec.data.dividing import hold_out, undivided
+from saec.data.handed import with_goods
 from saec.data.manifest import hash_item
 from saec.edge.fitting import DetectorFit, patch_fit, yolo_fit
 from saec.edge.yolo import YoloRule
@@ -243,21 +244,15 @@ def _line(baseline: Baseline, work: Work, cloud: Cloud | None, progress: FitProg
 def _fitted_on(work: Work) -> Dataset:
     """The data set with the goods that were given, where some were, as its train split."""
     dataset = open_dataset(work.dataset, layout=work.layout)
-    if not work.goods:
-        if not dataset.select("train", GOOD):
-            raise DataError(
-                f"{work.dataset} has no train goods to fit a line on", "name some with --goods, or a --line"
-            )
-        return dataset
-    goods = [
-        Item(path=path, label=GOOD, split="train", kind="good")
-        for folder in work.goods
-        for path in find_pictures(folder)
-    ]
-    rest = [item for item in dataset.items if item.split != "train"]
-    # What has no split is judged, so that a good among it is found to be in two roles.
-    held = [msgspec.structs.replace(item, split=item.split or "test") for item in rest]
-    return msgspec.structs.replace(dataset, items=[*goods, *held])
+    if work.goods:
+        return with_goods(dataset, work.goods)
+    if undivided(dataset):
+        return hold_out(dataset, work.fit.holdout, seed=work.fit.seed)
+    if not dataset.select("train", GOOD):
+        raise DataError(
+            f"{work.dataset} has no train goods to fit a line on", "name some with --goods, or a --line"
+        )
+    return dataset
 
 
 def _fitted(kind: Kind, dataset: Dataset, work: Work, progress: FitProgress) -> LineProfile:

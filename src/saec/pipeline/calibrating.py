@@ -13,12 +13,14 @@ from saec import edge
 from saec.config import GateConfig, RiskConfig
 from saec.data.copies import picture_hash
 from saec.data.dataset import Dataset, Item
+from saec.data.dividing import divided_by
 from saec.data.images import read_image
-from saec.data.manifest import Manifest, check_disjoint
+from saec.data.manifest import Manifest
 from saec.data.parts import PartIds
 from saec.errors import ConfigError, DataError, LeakError
 from saec.line import Calibration, Certificate, CloudTrust, Gate, LineProfile, sha256_file
 from saec.pipeline.certifying import Known, certify_line, score_stand_ins
+from saec.pipeline.given import check_given
 from saec.pipeline.leaks import tuned_on
 from saec.pipeline.loading import Cloud
 from saec.pipeline.questions import Questions
@@ -96,16 +98,17 @@ def recalibrate(
         step: called with the name of each thing scored or asked, for a progress bar.
 
     Raises:
-        LeakError: a good or a defect given stands in the data set's hold-out, or the cloud was tuned on so
-            many of the labelled images that too few are left to measure it on.
+        LeakError: a good or a defect given is held out, by the data set or the line's own, or the cloud was
+            tuned on so many of the labelled images that too few are left to measure it on.
         ConfigError: a gate without the threshold or asked for in two ways; no images for cloud or stand-ins.
-        DataError: too few goods.
+        DataError: too few goods, or an image given with another label than a data set gives it.
     """
+    manifest = _manifest(profile)
+    dataset = None if dataset is None else divided_by(dataset, manifest)
     labelled = [*defects, *_paths(dataset, "train", DEFECT)]
     bits = profile.line.preparation.bits
     new_goods, new_defects = _shown_once(_hashed(goods), bits), _shown_once(_hashed(labelled), bits)
-    manifest = _manifest(profile)
-    _check_holdout(dataset, {**new_goods, **new_defects})
+    check_given(profile, manifest, dataset, goods=new_goods, defects=new_defects)
     _enter(manifest, new_goods, new_defects, parts)
 
     old = profile.calibration
@@ -369,7 +372,12 @@ def _manifest(profile: LineProfile) -> Manifest:
 def _enter(
     manifest: Manifest, goods: Mapping[str, Path], defects: Mapping[str, Path], parts: PartIds | None
 ) -> None:
-    """Note what is calibrated on; a good that the line was fitted on keeps its role."""
+    """Note what is calibrated on; a good that the line was fitted on keeps its role.
+
+    What was held out when the line was fitted and is no longer, as ``check_given`` has seen, has a new role.
+    """
+    for sha in {*goods, *defects} & manifest.having("holdout").keys():
+        del manifest.roles[sha]
     fitted = manifest.having("train")
     unseen = {sha: path for sha, path in goods.items() if sha not in fitted or fitted[sha].label != GOOD}
     for images, label in ((unseen, GOOD), (defects, DEFECT)):
@@ -377,16 +385,6 @@ def _enter(
             Item(path=path, label=label, part=parts.of(path)[0] if parts else "") for path in images.values()
         ]
         manifest.add("calibration", items, hashes=list(images))
-
-
-def _check_holdout(dataset: Dataset | None, given: Mapping[str, Path]) -> None:
-    """Stop where an image to calibrate on stands in the data set's hold-out."""
-    if dataset is None or not given:
-        return
-    asked = Manifest()
-    asked.add("calibration", [Item(path=path) for path in given.values()], hashes=list(given))
-    holdout = _hashed(item.path for item in dataset.holdout() if item.split)
-    check_disjoint({sha: str(path) for sha, path in holdout.items()}, asked)
 
 
 def _sample(items: list[T]) -> list[T]:

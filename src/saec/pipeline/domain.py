@@ -11,8 +11,7 @@ from pathlib import Path, PurePosixPath
 
 import msgspec
 
-from saec.data import layouts
-from saec.data.items import SPLITS
+from saec.data.handed import enclosing, is_split
 from saec.data.manifest import FILE, Manifest
 from saec.decoding import decode
 from saec.errors import ModelError
@@ -23,7 +22,6 @@ ADAPTER_FILE = "saec_adapter.json"
 """Beside an adapter's weights; its key ``dataset`` names what the adapter was tuned on."""
 
 _PLAIN = ("file", "images")
-_LEVELS = 3  # folders above a plain one in which its data set is looked for
 
 
 class AdapterCard(msgspec.Struct, frozen=True):
@@ -93,29 +91,22 @@ def adapter_origin(adapter: str | None) -> str | None:
 def _data_set(inputs: Inputs) -> Inputs | None:
     """The data set that is judged; of a plain file or folder, or of one split, the one that it lies in."""
     folder, plain = Path(inputs.root), inputs.layout in _PLAIN
-    if not plain and not _is_split(folder):
+    if not plain and not is_split(folder):
         return inputs
-    root = _enclosing(folder)
+    root = enclosing(folder)
     if root is None:
         return None if plain else inputs
     return list_inputs(root, split="all")
-
-
-def _enclosing(folder: Path) -> Path | None:
-    """The nearest folder, this one or above, that is a labelled data set."""
-    above = [folder, *folder.parents][: 1 + _LEVELS]
-    return next((f for f in above if not _is_split(f) and layouts.is_data_set(f)), None)
-
-
-def _is_split(folder: Path) -> bool:
-    return folder.name.lower() in SPLITS
 
 
 def _at_home(profile: LineProfile, manifest: Manifest, judged: Inputs) -> bool:
     if judged.train:
         trained_on = manifest.having("train")
         return any(sha in trained_on for sha in _hashes(judged.train))
-    return Path(judged.root).name in (_line_origin(profile), profile.line.name)
+    root, own = Path(judged.root).resolve(), Path(profile.line.dataset).resolve()
+    # A line may be fitted on one folder of the data set alone: on its goods.
+    within = bool(profile.line.dataset) and own.is_relative_to(root)
+    return within or root.name in (_line_origin(profile), profile.line.name)
 
 
 def _hashes(paths: Iterable[str]) -> Iterable[str]:
@@ -131,7 +122,7 @@ def _threshold_origin(profile: LineProfile, manifest: Manifest, home: Path) -> s
     own = Path(profile.line.dataset).absolute()
     folders = {Path(entry.path).absolute().parent for entry in manifest.having("calibration").values()}
     for folder in sorted(folders):
-        root = None if folder.is_relative_to(own) else _enclosing(folder)
+        root = None if folder.is_relative_to(own) else enclosing(folder)
         if root is not None and root.absolute() not in (own, home.absolute()):
             return root.name
     return None

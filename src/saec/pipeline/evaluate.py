@@ -21,7 +21,7 @@ from saec.decoding import convert
 from saec.errors import DataError, ImageError, LineError
 from saec.line import LineProfile, write_json
 from saec.pipeline.domain import cross_domain
-from saec.pipeline.leaks import check_leaks, check_tuned, manifest_of
+from saec.pipeline.leaks import check_leaks, check_tuned, held_out, manifest_of
 from saec.pipeline.loading import Cloud
 from saec.pipeline.log import read_verdicts
 from saec.pipeline.metrics import TIMES, Metrics, evaluate_verdicts, mean_row, over_seeds
@@ -118,7 +118,8 @@ def evaluate_line(
         DataError: no image of known truth.
     """
     profile = LineProfile.open(task.line)
-    inputs = limited(labelled(list_inputs(task.dataset, split=split, layout=layout)), limit)
+    inputs = list_inputs(task.dataset, split=split, layout=layout)
+    inputs = limited(held_out(profile, labelled(inputs)), limit)
     check_leaks(profile, inputs.sources, None if cloud is None else cloud.config)
     pixels = PixelMetrics()
 

@@ -16,6 +16,7 @@ import saec
 from saec.config import FitConfig, GateConfig
 from saec.data.copies import distinct
 from saec.data.dataset import Dataset
+from saec.data.dividing import hold_out, undivided
 from saec.data.folds import group_ids, part_folds
 from saec.data.images import read_image
 from saec.data.items import Item
@@ -67,6 +68,9 @@ def fit_line(
 ) -> tuple[LineProfile, FitSummary]:
     """Fit a line profile on the data set's train split and write it to ``out``, whole or not at all.
 
+    Of a data set without splits a share is drawn and held out (``config.holdout``). What is held out stands
+    in the line's manifest, so that it is never calibrated on, from whatever folder it comes.
+
     Args:
         dataset: its train goods are fitted on; its train defects, if any, calibrate P(defect).
         out: folder of the profile; made.
@@ -83,6 +87,8 @@ def fit_line(
     """
     _check_out(out, force)
     target = out.resolve()
+    if drawn := undivided(dataset):
+        dataset = hold_out(dataset, config.holdout, seed=config.seed)
     found = _train_goods(dataset)
     manifest = _manifest(dataset, found, dataset.select("train", DEFECT))
     known = distinct(found, bits=config.bits, varied=True, step=lambda at, of: progress("copies", at, of))
@@ -105,7 +111,7 @@ def fit_line(
             name=target.name,
             created=created,
             saec=saec.__version__,
-            dataset=str(dataset.root),
+            dataset=str(dataset.root.absolute()),
             preparation=msgspec.structs.replace(fitted.preparation, frame=goods.size),
             detector=fitted.detector,
             calibration=calibration.version,
@@ -118,7 +124,7 @@ def fit_line(
         known.left_out,
         len(defects),
         _outlying(items, fitted.scores),
-        [*fitted.notes, *gated.notes],
+        [*(_drawn(dataset, config) if drawn else ()), *fitted.notes, *gated.notes],
     )
     return LineProfile.open(target), summary
 
@@ -152,20 +158,31 @@ def _whole(target: Path) -> Iterator[Path]:
 def _train_goods(dataset: Dataset) -> list[Item]:
     items = dataset.select("train", GOOD)
     if not items:
-        raise DataError(
-            f"{dataset.root} has no good images to fit on (layout {dataset.layout})",
-            "put them into train/good",
-        )
+        remedy = "put them into train/good, or name their folder with --goods"
+        if all(item.label is None for item in dataset.items):
+            remedy = f"if all of them are good: --goods {dataset.root}; else sort them into good and defect"
+        raise DataError(f"{dataset.root} has no good images to fit on (layout {dataset.layout})", remedy)
     return items
 
 
+def _drawn(dataset: Dataset, config: FitConfig) -> list[str]:
+    """What was held out of a data set without splits."""
+    goods, defects = (len(dataset.select("test", label)) for label in (GOOD, DEFECT))
+    return [
+        f"the data set has no splits: {goods} goods and {defects} defects ({100 * config.holdout:g} %, drawn "
+        f"with seed {config.seed}) are held out, and `saec evaluate` judges these"
+    ]
+
+
 def _manifest(dataset: Dataset, goods: list[Item], defects: list[Item]) -> Manifest:
-    """All train images with their roles, copies included: none of them may be judged later."""
-    manifest = Manifest(about={"command": "fit", "dataset": str(dataset.root)})
+    """All images with their roles, copies included, so that none ever serves another one."""
+    about = {"command": "fit", "dataset": str(dataset.root), "layout": dataset.asked}
+    manifest = Manifest(about=about)
     manifest.add("train", goods)
     manifest.add("calibration", defects)
-    held_out = dataset.select(("test", "val"))
-    check_disjoint({hash_item(i): str(i.path) for i in held_out}, manifest)
+    held_out = {hash_item(item): item for item in reversed(dataset.select(("test", "val")))}
+    check_disjoint({sha: str(item.path) for sha, item in held_out.items()}, manifest)
+    manifest.add("holdout", held_out.values(), hashes=list(held_out))
     return manifest
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+import msgspec
+
 from saec.config import CloudConfig
+from saec.data.dividing import makers
 from saec.data.manifest import FILE, Manifest, check_disjoint
-from saec.errors import LineError
+from saec.errors import DataError, LineError
 from saec.line import LineProfile, sha256_file
-from saec.pipeline.sources import Source
+from saec.pipeline.sources import LEFT_OUT, Inputs, Source
 
 
 def check_leaks(
@@ -31,16 +34,45 @@ def check_leaks(
     manifest = None if profile is None else manifest_of(profile)
     if profile is not None and manifest is None:
         raise LineError(f"{profile.folder} has no manifest.json", "fit the line again: leaks cannot be found")
-    names = {}
-    for source in sources:
-        try:
-            names[sha256_file(Path(source.path))] = source.path
-        except OSError:
-            continue  # it cannot have been used, and its error verdict will say why
+    names = {sha: source.path for source in sources if (sha := _sha_of(source))}
     if manifest is not None:
         check_disjoint(names, manifest)
     if cloud is not None:
         check_tuned(names, *_weights(cloud))
+
+
+def held_out(profile: LineProfile | None, inputs: Inputs) -> Inputs:
+    """The inputs without those that made the line, where the data set has no splits and is taken whole.
+
+    How many are left out is said in the notes.
+
+    Raises:
+        DataError: none is left.
+    """
+    manifest = None if profile is None or not inputs.undivided else manifest_of(profile)
+    if manifest is None:
+        return inputs
+    made = makers(manifest)
+    sources = [source for source in inputs.sources if _sha_of(source) not in made]
+    left_out = len(inputs.sources) - len(sources)
+    if not left_out:
+        return inputs
+    if not sources:
+        raise DataError(
+            f"{inputs.root}: all of its {left_out} images made the line", "give images that did not"
+        )
+    note = (
+        f"{LEFT_OUT} it has no splits, so {left_out} images that made the line are left out; the other "
+        f"{len(sources)} are the hold-out."
+    )
+    return msgspec.structs.replace(inputs, sources=sources, notes=[*inputs.notes, note])
+
+
+def _sha_of(source: Source) -> str:
+    try:
+        return sha256_file(Path(source.path))
+    except OSError:
+        return ""  # it cannot have been used, and its error verdict will say why
 
 
 def check_tuned(names: Mapping[str, str], *folders: str | None) -> None:

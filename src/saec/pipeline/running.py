@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from saec.config import BudgetConfig, CostConfig, GateConfig, RunConfig, SeedConfig
+from saec.data.dividing import makers
 from saec.data.manifest import Manifest
 from saec.errors import ConfigError, DataError
 from saec.line import LineProfile
@@ -370,7 +371,7 @@ def settings_of(cloud: Cloud | None, options: Options) -> dict[str, Any]:
 
 def _used(profile: LineProfile) -> frozenset[str]:
     path = profile.folder / "manifest.json"
-    return frozenset(Manifest.read(path).roles) if path.is_file() else frozenset()
+    return frozenset(makers(Manifest.read(path))) if path.is_file() else frozenset()
 
 
 def verdicts_of(run: Path) -> Path:

@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from saec.data.dataset import Dataset, Item, open_dataset
+from saec.data.dividing import undivided
 from saec.data.files import find_images
 from saec.data.items import Mask
 from saec.data.parts import PartIds
@@ -44,7 +45,8 @@ class Inputs(msgspec.Struct, frozen=True, kw_only=True):
     """What a run judges: the sources and where they came from.
 
     ``train`` are the files of the data set's own train split; a line that was made on it knows them.
-    ``notes`` say what of the folder is left out.
+    ``notes`` say what of the folder is left out. ``undivided``: the data set has no splits, so all of it was
+    taken for its hold-out.
     """
 
     root: str
@@ -54,6 +56,7 @@ class Inputs(msgspec.Struct, frozen=True, kw_only=True):
     procedural: bool = False
     train: list[str] = []
     notes: list[str] = []
+    undivided: bool = False
 
 
 def list_inputs(
@@ -91,6 +94,7 @@ def list_inputs(
         sources=[_source(item, root) for item in items],
         procedural=(root / PROCEDURAL_MARK).is_file(),
         train=[str(item.path) for item in dataset.select("train")] if dataset else [],
+        undivided=dataset is not None and split == "holdout" and undivided(dataset),
         notes=[f"{LEFT_OUT} {text}" for text in dataset.said()] if dataset else [],
     )
 

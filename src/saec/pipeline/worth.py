@@ -16,7 +16,7 @@ from saec.errors import DataError
 from saec.line import Calibration, CloudTrust, LineProfile
 from saec.meter import Reading, energy_of
 from saec.pipeline.evaluate import labelled
-from saec.pipeline.leaks import check_leaks
+from saec.pipeline.leaks import check_leaks, held_out
 from saec.pipeline.loading import Cloud
 from saec.pipeline.log import read_verdicts
 from saec.pipeline.metering import Metering
@@ -106,7 +106,7 @@ def measure_worth(
         DataError: no image of known truth, or none that could be judged.
         ConfigError: a share outside (0, 1].
     """
-    inputs = labelled(inputs)
+    inputs = held_out(profile, labelled(inputs))
     check_leaks(profile, inputs.sources, cloud.config)
 
     def run(name: str, engine: Cloud | None) -> RunInfo:
