@@ -5,9 +5,10 @@
 Every image goes to the station over HTTP, into its watched folder, and to the service in a data URL; every
 request goes to whom it is made for. Each must come to a named error (a status from 400 to 499 with a message,
 507 for a full spool, or a verdict that is an error) or, where it is odd but sound, to an answer; a connection
-may be closed without a word only where what was sent is no HTTP. Afterwards both processes must still be the
-same ones, without a failed thread or a traceback in their logs, and answer a sound request. The status is 1
-otherwise.
+may be closed without a word only where what was sent is no HTTP. Each file has a time within which it must be
+answered; those that use up what a decoder may take are tried three times before. Afterwards both processes
+must still be the same ones, without a failed thread or a traceback in their logs, and answer a sound request.
+The status is 1 otherwise.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from typing import Any
 import httpx
 from faults_check import read_database
 from faults_rig import LINE, Program, Site, cloud_program, free_port, make_site, running, station_program
+from hostile_decoders import decoders
 from hostile_images import File, corpus
 from hostile_requests import Request, To, data_url, question, small_png, to_both, to_cloud, to_station
 
@@ -38,7 +40,7 @@ from saec.web.access import digest
 
 TOKEN = "a-token-for-the-benchmark"
 LARGEST = 64 * 1024 * 1024
-PATIENCE = 60.0
+PATIENCE = 90.0
 """Seconds after which something counts as hanging; a slow body is given 30 by the programs themselves."""
 
 _MIME = {
@@ -56,8 +58,19 @@ class Tally:
 
     counts: dict[tuple[str, str], Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     wrong: list[str] = field(default_factory=list)
+    cases: set[tuple[str, str]] = field(default_factory=set)
+    slowest: dict[str, float] = field(default_factory=dict)
 
-    def add(self, where: str, kind: str, name: str, outcome: str, *, right: bool) -> None:
+    def timed(self, where: str, file: File, seconds: float, said: str, *, right: bool) -> None:
+        """A file's outcome, which must come within the file's own limit."""
+        late = seconds > file.seconds
+        self.slowest[where] = max(seconds, self.slowest.get(where, 0.0))
+        outcome = f"{said} after {seconds:.0f} s" if late else said
+        self.add(where, file.kind, file.name, outcome, right=right and not late)
+
+    def add(self, where: str, kind: str, name: str, outcome: str, *, right: bool, case: str = "") -> None:
+        """An outcome; ``case`` is what tells it from others, where its name says more."""
+        self.cases.add((kind, case or name))
         self.counts[where, kind][outcome] += 1
         if not right:
             self.wrong.append(f"{where}, {kind}, {name}: {outcome}")
@@ -66,9 +79,12 @@ class Tally:
         rows = []
         for (where, kind), outcomes in self.counts.items():
             said = ", ".join(f"{outcome} {n}" for outcome, n in sorted(outcomes.items()))
-            rows.append(f"{where:<16}  {kind:<30}  {sum(outcomes.values()):>4}  {said}")
+            rows.append(f"{where:<16}  {kind:<48}  {sum(outcomes.values()):>4}  {said}")
         total = sum(sum(outcomes.values()) for outcomes in self.counts.values())
-        return "\n".join([*rows, "", f"{total} in all, {len(self.wrong)} of them wrong", *self.wrong])
+        mechanisms = len({kind for kind, _ in self.cases})
+        rows += ["", f"{len(self.cases)} distinct cases of {mechanisms} mechanisms"]
+        rows += [f"slowest answer, {where}: {seconds:.1f} s" for where, seconds in self.slowest.items()]
+        return "\n".join([*rows, f"{total} tried in all, {len(self.wrong)} of them wrong", *self.wrong])
 
 
 def try_requests(tally: Tally, where: str, port: int, requests: Iterable[Request]) -> None:
@@ -107,12 +123,15 @@ def outcome(port: int, request: Request) -> str:
 
 def try_images_over_http(tally: Tally, client: httpx.Client, files: list[File]) -> None:
     for i, file in enumerate(files):
-        headers = {"Content-Type": _MIME[file.suffix], "Idempotency-Key": f"image-{i}"}
-        answer = client.post(f"/v1/lines/{LINE}/frames?wait=30", content=file.data, headers=headers)
+        headers, begun = (
+            {"Content-Type": _MIME[file.suffix], "Idempotency-Key": f"image-{i}"},
+            time.monotonic(),
+        )
+        answer = client.post(f"/v1/lines/{LINE}/frames?wait=60", content=file.data, headers=headers)
         said, right = str(answer.status_code), 400 <= answer.status_code < 500 and "message" in answer.text
         if answer.status_code == 201:
             said, right = judged(answer.json()["verdict"], file)
-        tally.add("station, HTTP", file.kind, file.name, said, right=right)
+        tally.timed("station, HTTP", file, time.monotonic() - begun, said, right=right)
 
 
 def judged(verdict: dict[str, Any] | None, file: File) -> tuple[str, bool]:
@@ -138,7 +157,7 @@ def try_images_in_folder(tally: Tally, site: Site, files: list[File]) -> None:
         (folder / f".{name}").rename(folder / name)
         dropped[name] = file
     begun = time.monotonic()
-    while time.monotonic() - begun < 3 * PATIENCE:
+    while time.monotonic() - begun < len(files) / 4 + 3 * PATIENCE:
         found = {
             key.removeprefix("in/").rpartition("@")[0]: kept for key, kept in read_database(site).items()
         }
@@ -149,16 +168,18 @@ def try_images_in_folder(tally: Tally, site: Site, files: list[File]) -> None:
         time.sleep(0.5)
     for name, file in dropped.items():
         said, right = judged(found[name].verdicts.get("final") if name in found else None, file)
-        tally.add("station, folder", file.kind, f"{name!r} {file.name}", said, right=right)
+        shown = f"{name!r} {file.name}"
+        tally.add("station, folder", file.kind, shown, said, right=right, case=file.name)
 
 
 def try_images_at_cloud(tally: Tally, client: httpx.Client, files: list[File]) -> None:
     for file in files:
-        body = question(data_url(file.data, file.suffix[1:]))
+        body, begun = question(data_url(file.data, file.suffix[1:])), time.monotonic()
         answer = client.post("/v1/chat/completions", json=body)
         right = 400 <= answer.status_code < 500 and "message" in answer.text
         right |= answer.status_code == 200 and not file.bad
-        tally.add("cloud, data URL", file.kind, file.name, str(answer.status_code), right=right)
+        said = str(answer.status_code)
+        tally.timed("cloud, data URL", file, time.monotonic() - begun, said, right=right)
 
 
 def health(tally: Tally, name: str, program: Program, sound: Callable[[], bool], log: Path) -> None:
@@ -186,7 +207,7 @@ def run(work: Path) -> Tally:
         log.unlink()
     station = station_program(site)
     cloud = cloud_program(root, port, "service", "--tokens-file", tokens)
-    files = corpus(decode(site.frames[0]))
+    files = [*corpus(decode(site.frames[0])), *decoders()]
     with running(station, cloud):
         station.start()
         cloud.start()
@@ -220,9 +241,14 @@ def run(work: Path) -> Tally:
 def attack(
     tally: Tally, site: Site, port: int, files: list[File], at_station: httpx.Client, at_cloud: httpx.Client
 ) -> None:
-    try_images_over_http(tally, at_station, files)
-    try_images_in_folder(tally, site, files)
-    try_images_at_cloud(tally, at_cloud, files)
+    for step in (
+        lambda: try_images_over_http(tally, at_station, files),
+        lambda: try_images_in_folder(tally, site, files),
+        lambda: try_images_at_cloud(tally, at_cloud, files),
+    ):
+        step()
+        done = sum(sum(outcomes.values()) for outcomes in tally.counts.values())
+        print(f"{done} tried, {len(tally.wrong)} of them wrong", flush=True)
     to = To(TOKEN, f"/v1/lines/{LINE}/frames", "image/png", small_png())
     try_requests(tally, "station, HTTP", site.port, [*to_station(to), *to_both(to, LARGEST)])
     asked = json.dumps(question(data_url(small_png()))).encode()

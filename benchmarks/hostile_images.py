@@ -30,6 +30,7 @@ class File:
         suffix: of the file's name, such as ".png".
         data: its bytes.
         bad: no verdict but an error may come of it; else it may be judged as well.
+        seconds: within which it must be answered.
     """
 
     kind: str
@@ -37,6 +38,7 @@ class File:
     suffix: str
     data: bytes
     bad: bool = True
+    seconds: float = 30.0
 
 
 def corpus(picture: NDArray[np.uint8], seed: int = 0) -> list[File]:

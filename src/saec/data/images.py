@@ -182,10 +182,10 @@ def _by_pillow(data: bytes, header: Header, name: str) -> NDArray[Any]:
             check_size(*image.size, name, MAX_PIXELS)
             if header.format in _COUNTED_BY_PILLOW:
                 _check_single(getattr(image, "n_frames", 1), name)
-            upright = ImageOps.exif_transpose(image)
-            if upright.mode.startswith(("I", "F")):
-                return _native(np.array(upright))
-            return np.array(upright.convert("RGB"))
+            ImageOps.exif_transpose(image, in_place=True)  # and no copy where it is of this mode: 350 MB each
+            if image.mode.startswith(("I", "F")):
+                return _native(np.array(image))
+            return np.array(image if image.mode == "RGB" else image.convert("RGB"))
     except (ImageError, MemoryError):
         raise
     except UnidentifiedImageError:
