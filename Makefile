@@ -2,7 +2,7 @@
 # make station  install, then station, cloud's service and page on this machine, on a drawn product
 # make test   install and pass lint, types and tests
 # make test-isa  the numeric tests again as on older CPUs, two or three minutes
-# make acceptance  the longer tests (browser, brokers, minutes); says what it skipped and why
+# make acceptance  the longer tests (browser, brokers, clients, minutes); says what it skipped and why
 # make bench  install and run the benchmarks that a CPU can run; writes docs/results. YOLO=FILE: a YOLO classifier, for its rows
 
 VENV ?= .venv
@@ -23,8 +23,9 @@ test: lint
 test-isa: $(VENV)/dev.installed
 	sh scripts/test_isa.sh $(BIN)
 
-acceptance: $(VENV)/dev.installed
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -m acceptance -rs --timeout=1200
+acceptance: $(VENV)/dev.installed $(VENV)-clients/clients.installed
+	SAEC_CLIENTS=$(VENV)-clients/bin/python \
+	    OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -m acceptance -rs --timeout=1200
 
 lint: $(VENV)/dev.installed
 	$(BIN)/ruff check .
@@ -57,5 +58,9 @@ $(VENV)/dev.installed: pyproject.toml constraints.txt scripts/install.sh
 	PYTHON="$(PYTHON)" sh scripts/install.sh "$(VENV)" dev
 	touch $@
 
+$(VENV)-clients/clients.installed: scripts/clients.txt scripts/clients.sh
+	PYTHON="$(PYTHON)" sh scripts/clients.sh "$(VENV)-clients"
+	touch $@
+
 clean:
-	rm -rf "$(VENV)" runs build dist src/*.egg-info
+	rm -rf "$(VENV)" "$(VENV)-clients" runs build dist src/*.egg-info
