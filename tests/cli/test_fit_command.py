@@ -136,6 +136,8 @@ def test_the_depth_of_16_bit_goods_is_compared_with_the_stated_bits(
     for i, path in enumerate(sorted(product.glob("train/good/*.png"))):
         deep = np.full((32, 48), 4000 + i, np.uint16)
         deep[:, :20] = np.arange(20, dtype=np.uint16) * 100
+        for bit in range(5):  # apart in whatever bits are read, or they are copies
+            deep[:8, 20 + 4 * bit : 24 + 4 * bit] = 4000 * (i >> bit & 1)
         path.write_bytes(cv2.imencode(".png", deep)[1])
     assert main(["fit", str(product), "--out", str(tmp_path / "line"), "--bits", bits]) == 0
     out = capsys.readouterr().out
