@@ -51,7 +51,7 @@ def make_app(desk: Desk, entrance: Entrance) -> Guard:
     desk.metrics.register(EntranceCollector(entrance))
     app.include_router(_routes(desk, entrance.bodies))
     app.include_router(probes(partial(_problems, desk, entrance), desk.stuck))
-    return Guard(app, entrance, "Bearer", _worded)
+    return Guard(app, entrance, "Bearer", _worded, slashes=True)
 
 
 def _worded(refusal: Refusal) -> dict[str, Any]:

@@ -72,16 +72,21 @@ class Guard:
         entrance: who may.
         challenge: WWW-Authenticate of a 401.
         worded: a refusal as JSON.
+        slashes: whether a slash at an address's end changes nothing; else no address is answered by another.
     """
 
-    def __init__(self, app: ASGIApp, entrance: Entrance, challenge: str, worded: Worded) -> None:
+    def __init__(
+        self, app: ASGIApp, entrance: Entrance, challenge: str, worded: Worded, *, slashes: bool = False
+    ) -> None:
         self._app, self._entrance, self._challenge, self._worded = app, entrance, challenge, worded
+        self._slashes = slashes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        scope["path"] = scope["path"].rstrip("/") or "/"  # before anything is decided by it
+        if self._slashes:  # before anything is decided by it
+            scope["path"] = scope["path"].rstrip("/") or "/"
         exchange = _Exchange(receive, send, self._entrance.settings.linger_seconds)
         try:
             with self._let_in(scope) as slot:

@@ -30,7 +30,7 @@ def probes(
     """
     router = APIRouter()
 
-    @router.api_route("/health", methods=["GET", "HEAD"])
+    @router.api_route("/health", methods=["GET", "HEAD"], include_in_schema=False)
     async def get_health() -> JSONResponse:
         """Every thread makes progress: 503 with those that do not."""
         found = list(stuck())
@@ -38,7 +38,7 @@ def probes(
             return JSONResponse({"status": "ok"})
         return JSONResponse({"status": "stuck", "threads": msgspec.to_builtins(found)}, 503)
 
-    @router.api_route("/ready", methods=["GET", "HEAD"])
+    @router.api_route("/ready", methods=["GET", "HEAD"], include_in_schema=False)
     async def get_ready() -> JSONResponse:
         """What is asked is done: 503 with the problems where it is not."""
         found = list(await problems())
