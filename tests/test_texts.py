@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import codecs
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from saec.errors import ConfigError, DataError
-from saec.texts import decoded, read_secret, read_text, read_token
+from saec.texts import decoded, read_json, read_lines, read_secret, read_table, read_text, read_token
 
 
 @given(st.text(st.characters(exclude_characters="\ufeff", exclude_categories=["Cs"])))
@@ -89,3 +90,42 @@ def test_a_password_may_be_a_phrase_in_any_letters(tmp_path: Path) -> None:
     path = tmp_path / "password"
     path.write_text("Gehäuse 4\n", "utf-8")
     assert read_secret(path) == "Gehäuse 4"
+
+
+@pytest.mark.parametrize("parted", [",", ";", "\t"])
+def test_a_spreadsheet_s_table_is_read_however_its_columns_are_parted(tmp_path: Path, parted: str) -> None:
+    path = tmp_path / "table.csv"
+    path.write_bytes("path,part\r\nä;b,1\r\n".replace(",", parted).replace("ä;b", '"ä;b"').encode("utf-16"))
+    assert read_table(path, ("path", "part")) == [{"path": "ä;b", "part": "1"}]
+
+
+def test_a_table_that_lacks_a_column_or_a_cell(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text("path,part\na\n")
+    assert read_table(path, ("path", "part")) == [{"path": "a", "part": ""}]
+    with pytest.raises(DataError, match="no column lot") as e:
+        read_table(path, ("path", "lot"))
+    assert "path,lot" in e.value.remedy
+
+
+def test_json_that_is_none_is_named_with_what_it_should_be(tmp_path: Path) -> None:
+    path = tmp_path / "card.json"
+    gone = ConfigError("no card", "make one")
+    with pytest.raises(ConfigError, match="no card"):
+        read_json(path, dict[str, int], error=DataError, remedy="mend it", missing=gone)
+    with pytest.raises(DataError, match="cannot be read: No such file"):
+        read_json(path, dict[str, int], error=DataError, remedy="mend it")
+    for text in ('{"a": "b"}', "{", "[" * 10**5, ""):
+        path.write_text(text)
+        with pytest.raises(DataError, match=r"card\.json is damaged") as e:
+            read_json(path, dict[str, int], error=DataError, remedy="mend it")
+        assert e.value.remedy == "mend it"
+
+
+@given(st.lists(st.text(st.characters(exclude_characters="\ufeff\n\r", exclude_categories=["Cs"]))))
+def test_lines_are_those_between_newlines_under_every_mark(tmp_path_factory: Any, lines: list[str]) -> None:
+    path = tmp_path_factory.getbasetemp() / "lines"
+    text = "".join(line + "\n" for line in lines) + "torn"
+    for data in (text.encode(), codecs.BOM_UTF8 + text.encode(), text.encode("utf-16")):
+        path.write_bytes(data)
+        assert [line.decode() for line in read_lines(path)] == [*(line + "\n" for line in lines), "torn"]

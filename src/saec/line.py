@@ -20,8 +20,8 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from saec.decoding import decode
 from saec.errors import LineError
+from saec.texts import read_json
 from saec.verdict import Box
 
 SCHEMA = 1
@@ -305,14 +305,11 @@ def sha256_file(path: Path) -> str:
 
 
 def _read(path: Path, kind: type[T], folder: Path) -> T:
-    try:
-        return decode(path.read_bytes(), kind)
-    except FileNotFoundError:
-        raise LineError(
-            f"{folder} is not a line profile: no {path.name}", "make one with `saec fit DATASET --out LINE`"
-        ) from None
-    except msgspec.DecodeError as e:
-        raise LineError(f"{path} is damaged: {e}", "restore it or fit the line again") from e
+    missing = LineError(
+        f"{folder} is not a line profile: no {path.name}", "make one with `saec fit DATASET --out LINE`"
+    )
+    remedy = "restore it or fit the line again"
+    return read_json(path, kind, error=LineError, remedy=remedy, missing=missing)
 
 
 def write_json(path: Path, value: Any) -> None:

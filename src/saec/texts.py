@@ -1,18 +1,31 @@
-"""Small text files that people write, read alike everywhere: settings, tokens, passwords, lists.
+"""Text files, read alike everywhere: settings, tokens, passwords, tables, JSON, lines of JSON.
 
 An editor may put a byte order mark before the text, or save it as UTF-16; neither is meant. What is read here
-is the text alone, and a file in another encoding is named with the byte that gives it away.
+is the text alone, and a file in another encoding is named with the byte that gives it away. No other module
+reads a text file that a person may have had in an editor.
 """
 
 from __future__ import annotations
 
 import codecs
+import csv
+import io
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, TypeVar, overload
 
-from saec.errors import ConfigError, SaecError
+import msgspec
+
+from saec.decoding import decode
+from saec.errors import ConfigError, DataError, SaecError
+
+T = TypeVar("T")
 
 MOST_BYTES = 16 * 2**20
 """A text that people write is smaller."""
+
+MOST_JSON = 2**30
+"""The manifest of a million images has a fifth of it."""
 
 _SECRET_BYTES = 64 * 2**10
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -61,6 +74,135 @@ def decoded(data: bytes, name: str, *, error: type[SaecError] = ConfigError) -> 
         raise error(
             f"{name} is not UTF-8: byte 0x{byte:02X} in line {line}", "save it as UTF-8, without a mark"
         ) from e
+
+
+@overload
+def read_json(
+    path: Path,
+    kind: type[T],
+    *,
+    error: type[SaecError],
+    remedy: str,
+    missing: SaecError | None = None,
+    what: str = "is damaged",
+) -> T: ...
+@overload
+def read_json(
+    path: Path,
+    kind: Any,
+    *,
+    error: type[SaecError],
+    remedy: str,
+    missing: SaecError | None = None,
+    what: str = "is damaged",
+) -> Any: ...
+def read_json(
+    path: Path,
+    kind: Any,
+    *,
+    error: type[SaecError],
+    remedy: str,
+    missing: SaecError | None = None,
+    what: str = "is damaged",
+) -> Any:
+    """The value that a JSON file holds, as a type.
+
+    Args:
+        error: raised where the file cannot be read or is no such value; names the path.
+        remedy: what to do then.
+        missing: raised instead where there is no such file.
+        what: said of a file that does not hold such a value.
+
+    Raises:
+        SaecError: of the kind ``error``, or ``missing``.
+    """
+    if missing is not None and not path.exists():
+        raise missing
+    text = read_text(path, most=MOST_JSON, remedy=remedy, error=error)
+    try:
+        return decode(text, kind)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as e:  # UnicodeError: half a surrogate
+        raise error(f"{path} {what}: {e}", remedy) from e
+
+
+def read_table(
+    path: Path, columns: tuple[str, ...], *, error: type[SaecError] = DataError
+) -> list[dict[str, str]]:
+    """The rows of a CSV with a line of headings; an empty or missing cell is an empty text.
+
+    Columns are parted by commas, or by semicolons or tabs where the headings are: a spreadsheet that writes
+    decimals with commas saves it so.
+
+    Args:
+        columns: that must be there.
+
+    Raises:
+        SaecError: of the kind ``error``: the file cannot be read, or lacks a column.
+    """
+    form = ",".join(columns)
+    text = read_text(path, most=MOST_JSON, remedy=f"give a CSV in UTF-8 with the columns {form}", error=error)
+    head = text.partition("\n")[0]
+    parted = max(",;\t", key=head.count)
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=parted)
+    try:
+        missing = [c for c in columns if c not in (reader.fieldnames or [])]
+        if missing:
+            raise error(f"{path}: no column {' and '.join(missing)}", f"expected {form}")
+        return [{c: cell or "" for c, cell in row.items() if isinstance(c, str)} for row in reader]
+    except csv.Error as e:
+        raise error(f"{path}, line {reader.line_num}: {e}", f"give a CSV with the columns {form}") from e
+
+
+def read_lines(path: Path, *, error: type[SaecError] = DataError) -> Iterator[bytes]:
+    """The lines of a text as UTF-8, each with its newline where it has one; read one by one.
+
+    Raises:
+        SaecError: of the kind ``error``: a line is in another encoding.
+        OSError: the file cannot be read.
+    """
+    with path.open("rb") as f:
+        mark = f.read(2)
+        f.seek(0)
+        if mark in _UTF16:
+            yield from _utf16_lines(f, path, error)
+            return
+        for number, line in enumerate(f, 1):
+            bare = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
+            try:
+                bare.decode()
+            except UnicodeDecodeError as e:
+                raise error(
+                    f"{path} is not UTF-8: byte 0x{bare[e.start]:02X} in line {number}",
+                    "save it as UTF-8, without a mark",
+                ) from e
+            yield bare
+
+
+def _utf16_lines(file: io.BufferedReader, path: Path, error: type[SaecError]) -> Iterator[bytes]:
+    try:
+        for line in io.TextIOWrapper(file, "utf-16", newline=""):
+            yield line.encode()
+    except UnicodeError as e:
+        raise error(f"{path} begins as UTF-16 and is none", "save it as UTF-8") from e
+
+
+def check_plain(path: Path, *, error: type[SaecError]) -> None:
+    """Refuse a text that another library reads, and would not read as it was meant.
+
+    Raises:
+        SaecError: of the kind ``error``: it has a byte order mark, or is no UTF-8.
+    """
+    with path.open("rb") as f:
+        data = f.read()
+    decoded(data, str(path), error=error)
+    if data.startswith((codecs.BOM_UTF8, *_UTF16)):
+        raise error(f"{path} begins with a byte order mark", "save it as UTF-8, without a mark")
+
+
+def is_utf16(path: Path) -> bool:
+    """Whether a file begins with a mark of UTF-16: lines of UTF-8 cannot be added to it."""
+    with path.open("rb") as f:
+        return f.read(2) in _UTF16
 
 
 def read_secret(path: Path, what: str = "password") -> str:

@@ -189,3 +189,14 @@ def test_a_preparation_that_cannot_be_read_is_named(tmp_path, name, text, said):
     with pytest.raises(ModelError, match=said) as refused:
         Preprocessing.read(tmp_path)
     assert refused.value.remedy
+
+
+@pytest.mark.parametrize("name", ["config.json", "generation_config.json", "tokenizer.json", "merges.txt"])
+@pytest.mark.parametrize("mark", [b"\xef\xbb\xbf", b"\xff\xfe", b"\xe4"])
+def test_what_transformers_would_misread_is_named(folder, name, mark):
+    text = json.dumps({"model_type": "qwen2_5_vl"})
+    data = text.encode("utf-16-le") if mark == b"\xff\xfe" else text.encode()
+    (folder / name).write_bytes(mark + data)
+    with pytest.raises(ModelError, match=name) as e:
+        check_checkpoint(folder)
+    assert "UTF-8" in e.value.remedy

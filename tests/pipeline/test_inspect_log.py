@@ -145,3 +145,10 @@ def test_the_page_on_verdicts_names_every_field(struct: type[msgspec.Struct]) ->
     page = (Path(__file__).parents[2] / "docs" / "verdicts.md").read_text()
     missing = [name for name in struct.__struct_fields__ if f"`{name}`" not in page]
     assert not missing
+
+
+def test_nothing_is_added_to_a_log_that_an_editor_saved_as_utf16(tmp_path: Path) -> None:
+    path = tmp_path / "verdicts.jsonl"
+    path.write_text("{}\n", "utf-16")
+    with pytest.raises(DataError, match="UTF-16"):
+        mend(path)

@@ -61,8 +61,8 @@ SECRETS = (
 def config(tmp_path: Path, gear_line: Path) -> Path:
     path = tmp_path / "station.toml"
     (tmp_path / "tokens").write_text(f"robot {'ab12' * 16}\n")
-    (tmp_path / "mes-token").write_text("mes-s3cret-token\n")
-    (tmp_path / "plc-password").write_text("plc-s3cret-password\n")
+    (tmp_path / "mes-token").write_text("mes-s3cret-token\n", "utf-8-sig")  # as editors save it
+    (tmp_path / "plc-password").write_text("plc-s3cret-password\n", "utf-16")
     path.write_text(SETTINGS.format(port=1, profile=gear_line))
     return path
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from saec.decoding import convert, decode
+from saec.decoding import convert
+from saec.errors import DataError
+from saec.texts import read_json
 
 if TYPE_CHECKING:
     from saec.pipeline.runinfo import RunInfo
@@ -81,7 +83,7 @@ def tell_energy(folder: Path) -> None:
     path = folder / ENERGY_FILE
     if not path.is_file():
         return
-    energy = decode(path.read_bytes(), RunEnergy)
+    energy = read_json(path, RunEnergy, error=DataError, remedy="inspect again")
     for note in energy.notes:
         click.echo(note)
     for device in energy.devices:

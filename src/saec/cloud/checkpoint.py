@@ -12,12 +12,10 @@ import re
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import msgspec
-
 from saec.cloud.hub import PATTERNS
 from saec.config import Card
-from saec.decoding import decode
 from saec.errors import ModelError
+from saec.texts import MOST_JSON, check_plain, read_json, read_text
 
 SMALL = Path(__file__).parent / "small"
 """Folder of the demonstration checkpoint that ships."""
@@ -32,6 +30,13 @@ _ORIGINAL_OWNER, _ORIGINAL_CLASS = "liuhaotian/", "LlavaLlama"
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 _HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
+
+
+_LIBRARY_READS = (
+    *("config.json", "generation_config.json", "*.index.json", "tokenizer*.json", "vocab.json"),
+    *("added_tokens.json", "special_tokens_map.json", "merges.txt", "chat_template.*"),
+)
+"""What transformers reads. With a byte order mark it says something else of them, or passes them over."""
 
 
 def find_checkpoint(model: str) -> Path:
@@ -88,6 +93,9 @@ def check_checkpoint(folder: Path) -> Architecture:
             f"{folder} holds no *.safetensors",
             "convert the weights to safetensors; pickled weights are not opened",
         )
+    for name in _LIBRARY_READS:
+        for path in sorted(folder.glob(name)):
+            check_plain(path, error=ModelError)
     return kind
 
 
@@ -144,10 +152,7 @@ def read_card(folder: Path) -> Card:
     path = folder / "saec.json"
     if not path.exists():
         return Card()
-    try:
-        return decode(path.read_bytes(), Card)
-    except msgspec.DecodeError as e:
-        raise ModelError(f"{path} is damaged: {e}", "restore the checkpoint's own file") from e
+    return read_json(path, Card, error=ModelError, remedy="restore the checkpoint's own file")
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -166,12 +171,12 @@ def weights_hash(folders: list[Path]) -> str:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text())
-    except FileNotFoundError:
+    if not path.exists():
         raise ModelError(
             f"{path.parent} is not a checkpoint: no {path.name}", "name the folder that holds config.json"
-        ) from None
+        )
+    try:
+        value = json.loads(read_text(path, most=MOST_JSON, error=ModelError))
     except ValueError as e:
         raise ModelError(f"{path} is damaged: {e}", "restore the checkpoint's own file") from e
     if not isinstance(value, dict):

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from saec.decoding import decode
 from saec.errors import ExtraError, ModelError
 from saec.line import sha256_file
+from saec.texts import read_json
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -200,11 +200,5 @@ def _ask(name: str, revision: str, question: Any) -> Any:
 
 
 def _read_lock(folder: Path) -> Lock:
-    try:
-        return decode((folder / LOCK).read_bytes(), Lock)
-    except FileNotFoundError:
-        raise ModelError(
-            f"{folder} has no {LOCK}", "pull the model with `saec models pull NAME --out DIR`"
-        ) from None
-    except msgspec.DecodeError as e:
-        raise ModelError(f"{folder / LOCK} is damaged: {e}", "pull the model again") from e
+    missing = ModelError(f"{folder} has no {LOCK}", "pull the model with `saec models pull NAME --out DIR`")
+    return read_json(folder / LOCK, Lock, error=ModelError, remedy="pull the model again", missing=missing)

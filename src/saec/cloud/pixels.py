@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from saec.errors import ModelError
+from saec.texts import read_text
 from saec.verdict import Image
 
 WINDOW = 112
@@ -78,9 +79,9 @@ def _image_processor(folder: Path) -> tuple[Path, dict[str, Any]]:
         if not path.is_file():
             continue
         try:
-            raw = json.loads(path.read_text("utf-8"))
+            raw = json.loads(read_text(path, error=ModelError))
             found = raw.get(part) if part else raw
-        except (OSError, ValueError, AttributeError) as e:
+        except (ValueError, AttributeError) as e:
             raise ModelError(f"{path} is damaged: {e}", "restore the checkpoint's own file") from e
         if isinstance(found, dict):
             return path, found

@@ -23,6 +23,7 @@ from saec.data.parts import PartIds
 from saec.data.progress import Progress
 from saec.errors import DataError
 from saec.line import sha256_file
+from saec.texts import read_lines
 from saec.verdict import DEFECT
 
 
@@ -110,7 +111,7 @@ class Exclusions:
         """
         by_path = {s.relative: s.sha for s in sources}
         found: set[str] = set()
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        for number, line in enumerate(read_lines(path), 1):
             if not line.strip():
                 continue
             try:

@@ -10,9 +10,9 @@ import msgspec
 
 from saec.data.files import RENAME, is_utf8, printable
 from saec.data.items import Item
-from saec.decoding import decode
 from saec.errors import DataError, LeakError
 from saec.line import sha256_file, write_json
+from saec.texts import read_json
 
 Role = Literal["train", "calibration", "holdout", "sft-train", "sft-val"]
 
@@ -99,16 +99,8 @@ class Manifest(msgspec.Struct, kw_only=True):
         """
         path = Path(path)
         path = path / FILE if path.is_dir() else path
-        try:
-            manifest = decode(path.read_bytes(), cls)
-        except OSError as e:
-            raise DataError(
-                f"{path}: {e.strerror}", "give a manifest.json that fit or a builder wrote"
-            ) from e
-        except msgspec.DecodeError as e:
-            raise DataError(
-                f"{path} is no manifest: {e}", "give a manifest.json that fit or a builder wrote"
-            ) from e
+        remedy = "give a manifest.json that fit or a builder wrote"
+        manifest = read_json(path, cls, error=DataError, remedy=remedy, what="is no manifest")
         if manifest.schema != 1:
             raise DataError(
                 f"{path}: manifest of schema {manifest.schema}", "make it again with this version"

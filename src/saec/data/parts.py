@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from pathlib import Path
 
 from saec.errors import ConfigError, DataError
+from saec.texts import read_table
 
 
 class PartIds:
@@ -68,17 +68,9 @@ def _compile(pattern: str) -> re.Pattern[str]:
 
 def _read(table: Path) -> dict[str, tuple[str, str]]:
     rows: dict[str, tuple[str, str]] = {}
-    try:
-        with table.open(newline="", encoding="utf-8-sig") as f:
-            reader = csv.DictReader(f)
-            missing = [c for c in ("path", "part") if c not in (reader.fieldnames or [])]
-            if missing:
-                raise DataError(f"{table}: no column {' and '.join(missing)}", "expected path,part[,lot]")
-            for row in reader:
-                key = (row["path"] or "").replace("\\", "/").removeprefix("./")
-                ids = (row["part"] or "", row.get("lot") or "")
-                if rows.setdefault(key, ids) != ids:
-                    raise DataError(f"{table}: {key} stands there twice with other ids", "keep one row")
-    except (OSError, UnicodeDecodeError) as e:
-        raise DataError(f"{table}: {e}", "give a CSV in UTF-8 with the columns path,part[,lot]") from e
+    for row in read_table(table, ("path", "part")):
+        key = row["path"].replace("\\", "/").removeprefix("./")
+        ids = (row["part"], row.get("lot", ""))
+        if rows.setdefault(key, ids) != ids:
+            raise DataError(f"{table}: {key} stands there twice with other ids", "keep one row")
     return rows

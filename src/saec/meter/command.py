@@ -20,6 +20,7 @@ from saec.meter.gpu import Gpu, open_gpu
 from saec.meter.ledger import OUTSIDE, Reading, energy_of, energy_per_correct_mwh
 from saec.meter.meter import Meter
 from saec.meter.rapl import CpuEnergy
+from saec.texts import decoded
 from saec.verdict import Verdict
 
 NO_MARKS = "the command marks no phases: loading and warm-up are inside its run"
@@ -119,7 +120,7 @@ def _standing(verdicts: bytes) -> Iterator[Verdict]:
     """The verdicts that no later one replaces, the last first."""
     read = decoder(Verdict).decode
     made = []
-    for number, line in enumerate(verdicts.splitlines(), 1):
+    for number, line in enumerate(_utf8(verdicts).splitlines(), 1):
         try:
             made.append(read(line))
         except msgspec.DecodeError as e:
@@ -130,6 +131,10 @@ def _standing(verdicts: bytes) -> Iterator[Verdict]:
             yield verdict
         if verdict.replaces:
             replaced.add(verdict.id)
+
+
+def _utf8(verdicts: bytes) -> bytes:
+    return decoded(verdicts, "the file of verdicts", error=DataError).encode()
 
 
 def _readings(meter: Meter) -> dict[str, Reading]:

@@ -20,7 +20,7 @@ def mark(phase: str) -> None:
     """Tell a meter outside this process, if there is one, that a phase begins."""
     path = os.environ.get(VARIABLE)
     if path:
-        with Path(path).open("a") as f:
+        with Path(path).open("a", encoding="utf-8") as f:
             f.write(f"{time.monotonic():.6f}\t{phase}\n")
 
 

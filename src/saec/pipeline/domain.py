@@ -13,10 +13,10 @@ import msgspec
 
 from saec.data.handed import enclosing, is_split
 from saec.data.manifest import FILE, Manifest
-from saec.decoding import decode
 from saec.errors import ModelError
 from saec.line import LineProfile, sha256_file
 from saec.pipeline.sources import Inputs, list_inputs
+from saec.texts import read_json
 
 ADAPTER_FILE = "saec_adapter.json"
 """Beside an adapter's weights; its key ``dataset`` names what the adapter was tuned on."""
@@ -82,10 +82,8 @@ def adapter_origin(adapter: str | None) -> str | None:
     path = Path(adapter) / ADAPTER_FILE
     if not path.is_file():
         return None
-    try:
-        return PurePosixPath(decode(path.read_bytes(), AdapterCard).dataset).name
-    except msgspec.DecodeError as e:
-        raise ModelError(f"{path} is damaged: {e}", "restore the adapter's own files") from e
+    card = read_json(path, AdapterCard, error=ModelError, remedy="restore the adapter's own files")
+    return PurePosixPath(card.dataset).name
 
 
 def _data_set(inputs: Inputs) -> Inputs | None:

@@ -20,6 +20,7 @@ import msgspec
 
 from saec.decoding import decoder
 from saec.errors import DataError
+from saec.texts import is_utf16, read_lines
 from saec.verdict import Verdict
 
 CSV_COLUMNS = (
@@ -116,21 +117,26 @@ def _lines(path: Path, only: bytes = b"") -> Iterator[Verdict | None]:
     read = decoder(Verdict).decode
     if not path.is_file():
         raise DataError(f"{path}: no such verdict log", "name a verdicts.jsonl or a run folder")
-    with path.open("rb") as f:
-        for number, line in enumerate(f, 1):
-            if not line.endswith(b"\n"):
-                return
-            try:
-                verdict = read(line) if only in line else None
-            except msgspec.DecodeError as e:
-                raise DataError(f"{path}, line {number}: no verdict: {e}", "restore the file") from e
-            yield verdict
+    for number, line in enumerate(read_lines(path), 1):
+        if not line.endswith(b"\n"):
+            return
+        try:
+            verdict = read(line) if only in line else None
+        except msgspec.DecodeError as e:
+            raise DataError(f"{path}, line {number}: no verdict: {e}", "restore the file") from e
+        yield verdict
 
 
 def mend(path: Path) -> int:
-    """Cut off a torn last line; returns the number of bytes cut."""
+    """Cut off a torn last line; returns the number of bytes cut.
+
+    Raises:
+        DataError: the log was saved as UTF-16, to which nothing can be added.
+    """
     if not path.exists():
         return 0
+    if is_utf16(path):
+        raise DataError(f"{path} was saved as UTF-16, and new verdicts are UTF-8", "save it as UTF-8")
     with path.open("r+b") as f:
         size = f.seek(0, os.SEEK_END)
         end = size

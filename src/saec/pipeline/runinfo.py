@@ -14,10 +14,11 @@ from typing import Any, Literal
 
 import msgspec
 
-from saec.decoding import convert, decode
+from saec.decoding import convert
 from saec.errors import DataError
 from saec.line import Calibration, CloudTrust, Gate, write_json
 from saec.pipeline.spent import SpentMeans
+from saec.texts import read_json
 from saec.verdict import Box
 
 SCHEMA = 1
@@ -166,14 +167,10 @@ def read_run(folder: Path) -> RunInfo:
         DataError: there is none, it is damaged, or it has another schema.
     """
     path = folder / RUN_FILE
-    try:
-        run = decode(path.read_bytes(), RunInfo)
-    except FileNotFoundError:
-        raise DataError(
-            f"{folder} is not a run folder: no {RUN_FILE}", "make one with `saec inspect INPUT --line LINE`"
-        ) from None
-    except msgspec.DecodeError as e:
-        raise DataError(f"{path} is damaged: {e}", "inspect again") from e
+    missing = DataError(
+        f"{folder} is not a run folder: no {RUN_FILE}", "make one with `saec inspect INPUT --line LINE`"
+    )
+    run = read_json(path, RunInfo, error=DataError, remedy="inspect again", missing=missing)
     if run.schema != SCHEMA:
         raise DataError(f"{path}: schema {run.schema}, this saec reads {SCHEMA}", "inspect again")
     return run

@@ -8,10 +8,11 @@ from typing import Any
 
 import msgspec
 
-from saec.decoding import decode, decoder
+from saec.decoding import decoder
 from saec.errors import DataError
 from saec.pipeline.metrics import Metrics, evaluate_verdicts
 from saec.pipeline.runinfo import METRICS_FILE, VERDICTS_FILE, RunInfo, read_run
+from saec.texts import read_json, read_lines
 from saec.verdict import Verdict
 
 
@@ -59,17 +60,16 @@ def _read_verdicts(path: Path) -> tuple[list[Verdict], list[str]]:
         return [], [f"There is no {path.name}: nothing was judged."]
     read = decoder(Verdict).decode
     latest: dict[tuple[str, str], Verdict] = {}
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.endswith(b"\n"):
-                return list(latest.values()), [
-                    "The log's last line is torn (the run was killed); it is left out."
-                ]
-            try:
-                verdict = read(line)
-            except msgspec.DecodeError as e:
-                raise DataError(f"{path}:{number} is no verdict: {e}", "mend or delete that line") from e
-            latest[verdict.line, verdict.id] = verdict
+    for number, line in enumerate(read_lines(path), 1):
+        if not line.endswith(b"\n"):
+            return list(latest.values()), [
+                "The log's last line is torn (the run was killed); it is left out."
+            ]
+        try:
+            verdict = read(line)
+        except msgspec.DecodeError as e:
+            raise DataError(f"{path}:{number} is no verdict: {e}", "mend or delete that line") from e
+        latest[verdict.line, verdict.id] = verdict
     return list(latest.values()), []
 
 
@@ -77,8 +77,5 @@ def _pixel_figures(path: Path) -> dict[str, float | None]:
     """What verdicts alone cannot tell; empty where no evaluation was made."""
     if not path.is_file():
         return {}
-    try:
-        figures = decode(path.read_bytes(), dict[str, Any])
-    except msgspec.DecodeError as e:
-        raise DataError(f"{path} is damaged: {e}", "evaluate again") from e
+    figures = read_json(path, dict[str, Any], error=DataError, remedy="evaluate again")
     return {key: figures.get(key) for key in ("pixel_auroc", "pro")}

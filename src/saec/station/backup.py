@@ -22,7 +22,6 @@ from pathlib import Path
 import msgspec
 
 from saec import __version__
-from saec.decoding import decode
 from saec.errors import SpoolError
 from saec.line import sha256_file
 from saec.station.private import close_all
@@ -31,6 +30,7 @@ from saec.station.settings_paths import Named, named_files
 from saec.station.storage.damage import named
 from saec.station.storage.database import SCHEMA_VERSION, sync_folder
 from saec.station.storage.room import DATABASE
+from saec.texts import read_json
 
 FORM = 1
 _LEFT_OUT = {"images", "spool.lock", "repair.partial", *DATABASE}
@@ -128,12 +128,9 @@ def read_backup(folder: Path) -> Backup:
     Raises:
         SpoolError: it is none, is of another version, or a file is missing or damaged.
     """
-    try:
-        backup = decode((folder / "backup.json").read_bytes(), Backup)
-    except FileNotFoundError:
-        raise SpoolError(f"{folder} is no backup", "name a folder that `saec station backup` made") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as e:
-        raise SpoolError(f"{folder}/backup.json is damaged: {e}", "use another backup") from e
+    missing = SpoolError(f"{folder} is no backup", "name a folder that `saec station backup` made")
+    stated, remedy = folder / "backup.json", "use another backup"
+    backup = read_json(stated, Backup, error=SpoolError, remedy=remedy, missing=missing)
     if (backup.form, backup.schema) != (FORM, SCHEMA_VERSION):
         raise SpoolError(
             f"{folder} was made by saec {backup.saec}, whose form this one does not read", "use that saec"

@@ -17,11 +17,11 @@ import msgspec
 
 from saec.cloud.listing import introduced
 from saec.config import Card, CloudConfig, RemoteConfig, Spending
-from saec.decoding import decode
-from saec.errors import SaecError
+from saec.errors import DataError, SaecError
 from saec.line import write_json
 from saec.pipeline.loading import Cloud
 from saec.station.settings import CloudSettings
+from saec.texts import read_json
 
 _PATIENCE = 5.0
 """Seconds to wait for a service to say who it is."""
@@ -92,8 +92,8 @@ class Clouds:
 
     def _kept(self, name: str) -> Identity:
         try:
-            return decode(self._path(name).read_bytes(), Identity)
-        except (OSError, msgspec.DecodeError):
+            return read_json(self._path(name), Identity, error=DataError, remedy="")
+        except DataError:
             return Identity()
 
 

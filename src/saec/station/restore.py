@@ -19,6 +19,7 @@ from saec.station.settings import StationSection
 from saec.station.settings_file import read_settings
 from saec.station.storage.database import begin_after, own, sync_folder
 from saec.station.storage.room import DATABASE
+from saec.texts import read_text
 
 _FASTEST = 1000
 """Frames a second that the dead box may have taken after the backup: their numbers are not given again."""
@@ -80,7 +81,7 @@ def restore(
         if place.part.key != "data":
             _put(folder / place.part.stored, place.path)
     config.parent.mkdir(parents=True, exist_ok=True)
-    config.write_text(_settings((folder / "settings.toml").read_text("utf-8-sig"), places), "utf-8")
+    config.write_text(_settings(read_text(folder / "settings.toml", error=SpoolError), places), "utf-8")
     for path, owner in zip((config, *(place.path for place in places)), owners, strict=True):
         close_all(path)
         give(path, owner)

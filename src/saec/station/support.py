@@ -27,11 +27,12 @@ import psutil
 
 from saec import __version__
 from saec.connecting import shown
-from saec.errors import SaecError
+from saec.errors import ConfigError, SaecError
 from saec.station.settings import Settings
 from saec.station.settings_paths import named_files
 from saec.station.storage.reading import SpoolReader
 from saec.station.storage.room import Room
+from saec.texts import read_text
 
 _HIDDEN = "***"
 _LOG = 5_000_000
@@ -98,11 +99,8 @@ def _hider(config: Path, settings: Settings, token: str | None) -> Callable[[str
     secrets = {token or ""}
     for file in named_files(config, settings):
         if file.secret:
-            try:
-                text = file.path.read_text("utf-8", "replace")
-            except OSError:
-                continue
-            secrets |= {text.strip(), *text.split()}
+            for text in _texts_of(file.path):
+                secrets |= {text.strip(), *text.split()}
     for address in _addresses(msgspec.to_builtins(settings, enc_hook=str)):
         secrets |= set(_secrets_of(address))
     secrets |= {getattr(sink, "user", None) or "" for sink in settings.sink}
@@ -111,6 +109,15 @@ def _hider(config: Path, settings: Settings, token: str | None) -> Callable[[str
         return lambda text: text
     pattern = re.compile("|".join(re.escape(secret) for secret in known))
     return lambda text: pattern.sub(_HIDDEN, text)
+
+
+def _texts_of(path: Path) -> Iterator[str]:
+    """What a file of secrets says: as the station reads it, and as its bytes stand there."""
+    try:
+        yield path.read_bytes().decode("utf-8", "replace")
+        yield read_text(path)
+    except (OSError, ConfigError):
+        return
 
 
 def _secrets_of(address: str) -> Iterator[str]:
@@ -193,7 +200,7 @@ def _alarms(settings: Settings) -> Any:
 
 
 def _lines(data: Path) -> dict[str, str]:
-    return {path.parent.name: path.read_text("utf-8") for path in sorted(data.glob("lines/*/state.json"))}
+    return {path.parent.name: read_text(path) for path in sorted(data.glob("lines/*/state.json"))}
 
 
 def _log(path: Path | None) -> str:

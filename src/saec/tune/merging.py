@@ -5,15 +5,14 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import msgspec
 from transformers import Qwen2_5_VLForConditionalGeneration
 
 from saec.cloud.checkpoint import check_adapter, check_checkpoint, find_checkpoint, weight_files, weights_hash
 from saec.cloud.loading import load_model, pick_device, pick_dtype
 from saec.config import CloudConfig, TuneConfig
 from saec.data.manifest import FILE as MANIFEST
-from saec.decoding import decode
 from saec.errors import ConfigError, ModelError
+from saec.texts import read_json
 from saec.tune.card import FILE, AdapterCard
 
 _COPIED = ("*.json", "*.txt", "*.jinja")
@@ -26,12 +25,10 @@ def read_adapter_card(adapter: Path) -> AdapterCard:
     Raises:
         ModelError: it has none, or a damaged one.
     """
-    try:
-        return decode((adapter / FILE).read_bytes(), AdapterCard)
-    except OSError as e:
-        raise ModelError(f"{adapter / FILE}: {e.strerror}", "name a folder that `saec tune` made") from e
-    except msgspec.DecodeError as e:
-        raise ModelError(f"{adapter / FILE} is damaged: {e}", "restore the adapter's own files") from e
+    path = adapter / FILE
+    missing = ModelError(f"{adapter} holds no {FILE}", "name a folder that `saec tune` made")
+    remedy = "restore the adapter's own files"
+    return read_json(path, AdapterCard, error=ModelError, remedy=remedy, missing=missing)
 
 
 def merge(adapter: Path, out: Path, config: TuneConfig) -> None:

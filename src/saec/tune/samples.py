@@ -13,6 +13,7 @@ from saec.data.manifest import FILE, Manifest
 from saec.decoding import decode
 from saec.errors import DataError, LeakError
 from saec.line import sha256_file
+from saec.texts import read_lines
 from saec.verdict import DEFECT, GOOD
 
 
@@ -88,12 +89,10 @@ def read_samples(path: Path) -> list[Sample]:
     Raises:
         DataError: missing, damaged, or an image is missing or changed.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as e:
-        raise DataError(f"{path}: {e.strerror}", "make it with `saec data sft`") from e
+    if not path.is_file():
+        raise DataError(f"{path}: no such file", "make it with `saec data sft`")
     samples = []
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(read_lines(path), 1):
         if not line.strip():
             continue
         try:

@@ -106,8 +106,10 @@ def _tables(root: Path) -> list[Path]:
 
 def _is_table(path: Path) -> bool:
     try:
-        decode(path.read_bytes(), _Head)
-    except (OSError, msgspec.DecodeError):
+        decode(read_text(path, most=MOST, error=DataError), _Head)
+    except DataError:  # a table in another encoding is named when it is read; other files are passed over
+        return path.stat().st_size <= MOST and b'"annotations"' in path.read_bytes()
+    except (msgspec.DecodeError, UnicodeError):
         return False
     return True
 
@@ -115,7 +117,7 @@ def _is_table(path: Path) -> bool:
 def _read(root: Path, table: Path, by_name: dict[str, list[Path]], choice: Choice) -> Iterator[Item]:
     try:
         found = decode(read_text(table, most=MOST, error=DataError), _File)
-    except msgspec.DecodeError as e:
+    except (msgspec.DecodeError, UnicodeError) as e:
         raise DataError(f"{table} is no COCO file: {e}", "export it again") from e
     names = {category.id: category.name for category in found.categories}
     marks: dict[int | str, list[_Annotation]] = defaultdict(list)

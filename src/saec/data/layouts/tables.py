@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from pathlib import Path
 
@@ -14,7 +12,7 @@ from saec.data.items import SPLITS, Item, Mask, Split
 from saec.data.layouts.contract import Choice, Reading
 from saec.decoding import decode
 from saec.errors import DataError
-from saec.texts import read_text
+from saec.texts import read_table, read_text
 from saec.verdict import DEFECT, GOOD
 
 MOST = 1 << 30
@@ -97,12 +95,8 @@ def _objects(table: Path) -> list[str]:
 
 
 def _rows(table: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
-    text = read_text(table, most=MOST, error=DataError)
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    missing = [c for c in columns if c not in (reader.fieldnames or [])]
-    if missing:
-        raise DataError(f"{table}: no column {', '.join(missing)}", f"expected {','.join(columns)}")
-    return [{c: (row[c] or "").replace("\\", "/") for c in columns} for row in reader]
+    rows = read_table(table, columns)
+    return [{c: row[c].replace("\\", "/") for c in columns} for row in rows]
 
 
 class _Meta(msgspec.Struct):

@@ -17,11 +17,11 @@ from pathlib import Path
 
 import msgspec
 
-from saec.decoding import decode
 from saec.errors import LineError
 from saec.line import LineProfile, sha256_file, write_json
 from saec.station.private import close_all
 from saec.station.storage.database import sync_folder
+from saec.texts import read_json
 
 
 class Version(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,14 +59,11 @@ class VersionStore:
             LineError: no version was added yet, or the file is damaged.
         """
         path = self.folder / "state.json"
-        try:
-            return decode(path.read_bytes(), Versions)
-        except FileNotFoundError:
-            raise LineError(
-                f"{self.folder} holds no version of the line", "start the station once, or add a profile"
-            ) from None
-        except msgspec.DecodeError as e:
-            raise LineError(f"{path} is damaged: {e}", "restore it from a backup") from e
+        missing = LineError(
+            f"{self.folder} holds no version of the line", "start the station once, or add a profile"
+        )
+        remedy = "restore it from a backup"
+        return read_json(path, Versions, error=LineError, remedy=remedy, missing=missing)
 
     def profile(self, number: int) -> LineProfile:
         """A version's profile, its files checked against their hashes.
