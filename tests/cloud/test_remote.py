@@ -273,7 +273,7 @@ def test_no_more_requests_than_stated_are_under_way(opened, server):
             most = max(most, now)
         if most == 3:
             full.set()
-        full.wait(5)
+        full.wait(60)
         with lock:
             now -= 1
         return scored(-1, -2)

@@ -204,7 +204,7 @@ def test_a_server_that_says_nothing_is_late(server):
     given_up = threading.Event()
 
     def answer(_):
-        given_up.wait(10)
+        given_up.wait(60)
         return GOOD
 
     server.answer = answer

@@ -78,7 +78,7 @@ def test_a_taker_waits_and_is_woken_by_put_close_and_abort() -> None:
         thread = threading.Thread(target=take)
         thread.start()
         wake(waiting)
-        thread.join(10)
+        thread.join(60)
         assert got == [expected]
         waiting.close_file()
 
@@ -97,7 +97,7 @@ def test_a_full_channel_blocks_until_taken_or_aborted() -> None:
     thread.start()
     assert not done.wait(0.05)
     assert list(channel) == [0, 1, 2, 3, 4]
-    thread.join(10)
+    thread.join(60)
     channel.abort()
     with pytest.raises(AbortedError):
         channel.put(1)

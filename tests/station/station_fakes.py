@@ -124,7 +124,7 @@ class Bench:
         for thread in self.threads:
             thread.start()
 
-    def wait(self, ready: Callable[[], bool], seconds: float = 20.0) -> None:
+    def wait(self, ready: Callable[[], bool], seconds: float = 60.0) -> None:
         """Until something holds that another thread brings about."""
         tick, left = threading.Event(), seconds
         while not ready():
@@ -136,7 +136,7 @@ class Bench:
         self.stopping.set()
         self.runner.desk.abort()
         for thread in self.threads:
-            assert thread.join(20)
+            assert thread.join(60)
         self.spool.close()
 
     def labels(self, seq: int) -> dict[str, tuple[int | None, str]]:

@@ -37,7 +37,7 @@ class Held:
     def __call__(self, items: list[int]) -> list[int]:
         self.groups.append(items)
         self.begun.set()
-        assert self.go.wait(20)
+        assert self.go.wait(60)
         if 13 in items:
             raise ValueError("13")
         return [10 * item for item in items]
@@ -48,7 +48,7 @@ def gathered(held: Held, items: list[int]) -> list[Future[int]]:
     groups: Groups[int, int] = Groups(held)
     with ThreadPoolExecutor(len(items) + 1) as pool:
         futures = [pool.submit(groups.do, 0)]
-        assert held.begun.wait(20)
+        assert held.begun.wait(60)
         futures += [pool.submit(groups.do, item) for item in items]
         until(lambda: len(groups._waiting) == len(items))
         held.go.set()
@@ -88,7 +88,7 @@ def test_a_burst_shares_its_syncs_and_each_frame_is_safe_before_its_row(
         files = [path for path in spool.images.folder.rglob("*") if path.is_file()]
         commits.append(len(files))
         at_work.set()
-        assert go.wait(20)
+        assert go.wait(60)
         rows: list[tuple[str]] = []
         with begin() as db:
             yield db
@@ -106,7 +106,7 @@ def test_a_burst_shares_its_syncs_and_each_frame_is_safe_before_its_row(
 
     with ThreadPoolExecutor(16) as pool:
         first = pool.submit(accept, "first", b"first")
-        assert at_work.wait(20)
+        assert at_work.wait(60)
         burst = [pool.submit(accept, f"{i}", b"%d" % i) for i in range(8)]
         again, other = pool.submit(accept, "3", b"3"), pool.submit(accept, "first", b"another")
         until(lambda: len(spool._rows._waiting) == 10)

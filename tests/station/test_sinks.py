@@ -375,7 +375,7 @@ def test_mqtt_delivers_to_a_real_broker(real: Mosquitto) -> None:
     assert subscribed.wait(30)
     sink = open_sink(MqttSink(name="s", host="127.0.0.1", port=real.plain))
     sink.deliver(deliveries(3))
-    seen = [got.get(timeout=10) for _ in range(3)]
+    seen = [got.get(timeout=60) for _ in range(3)]
     assert [(topic, qos, m["key"]) for topic, qos, m in seen] == [
         ("saec/verdicts/cell", 1, f"cell-000000000{i}/final") for i in range(3)
     ]

@@ -281,6 +281,6 @@ def test_reading_and_watching_wait_for_no_write(spool: Spool) -> None:
 
         thread = threading.Thread(target=read)
         thread.start()
-        thread.join(20)
+        thread.join(60)
         assert done == ["accepted", "1", "True"]
     assert spool.frame(seq).state == "done"

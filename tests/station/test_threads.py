@@ -28,7 +28,7 @@ def running(body: Body, **how: object) -> Iterator[Watched]:
         yield watched
     finally:
         stopping.set()
-        assert watched.join(20)
+        assert watched.join(60)
 
 
 def wait_for(ready: Callable[[], object]) -> None:
@@ -89,7 +89,7 @@ def test_long_work_that_shows_its_progress_is_not_stuck() -> None:
 @pytest.mark.parametrize("may_end", [False, True])
 def test_a_thread_that_ends_by_itself_is_missed_unless_it_may(may_end: bool) -> None:
     with running(lambda stopping: None, may_end=may_end) as watched:
-        assert watched.join(20)
+        assert watched.join(60)
         assert (watched.stuck() is None) == may_end
         assert (watched.problem() is None) == may_end
 
@@ -116,7 +116,7 @@ def test_one_that_fails_again_and_again_says_why_and_is_begun_later_each_time() 
 
     watched = Watched("edge", failing, Impatient(), ignore)
     watched.start()
-    assert watched.join(20)
+    assert watched.join(60)
     assert watched.failures == 12
     assert pauses[0] == threads.FIRST
     assert all(later == min(GROWTH * sooner, LONGEST) for sooner, later in pairwise(pauses))
@@ -143,5 +143,5 @@ def test_a_thread_that_dies_says_of_what() -> None:
         raise SystemExit("gone")
 
     with running(dying, may_end=True) as watched:
-        assert watched.join(20)
+        assert watched.join(60)
         assert "edge has ended: SystemExit('gone')" in watched.stuck().what  # type: ignore[union-attr]
