@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from saec.cli.demo import _tell_changes
-from saec.pipeline.evaluate import Result, Task
+from saec.pipeline.evaluate import Result
 from saec.pipeline.log import VerdictLog
 from saec.pipeline.metrics import Metrics
+from saec.pipeline.pairing import Task
 from saec.pipeline.runinfo import CloudInfo, DatasetInfo, LineInfo, RunInfo
 from saec.verdict import CloudRecord, EdgeRecord, Verdict
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import cv2
+import msgspec
 import numpy as np
 import pytest
 from pipeline_fakes import FakeCloud, Frames, make_dataset, make_line
@@ -17,8 +18,10 @@ from saec.cli import main
 from saec.data.items import Item
 from saec.data.manifest import Manifest
 from saec.errors import DataError, LineError
+from saec.line import LineProfile
 from saec.pipeline import leaks
-from saec.pipeline.evaluate import pair_up
+from saec.pipeline.pairing import pair_up
+from saec.pipeline.runinfo import read_run, write_run
 from saec.pipeline.sources import list_inputs
 from saec.verdict import CloudOpinion, CloudQuery
 
@@ -49,6 +52,13 @@ def bottle(tmp_path: Path) -> Path:
 def fitted(folder: Path, dataset: Path) -> Path:
     make_line(folder, goods=list_inputs(dataset, split="train").sources)
     return folder
+
+
+def seeded(line: Path, seed: int, **settings: object) -> Path:
+    """The line, saying how it was fitted."""
+    profile = msgspec.structs.replace(LineProfile.open(line).line, fit={**settings, "seed": seed})
+    (line / "line.json").write_bytes(msgspec.json.encode(profile))
+    return line
 
 
 def evaluate(tmp_path: Path, *arguments: object) -> dict[str, object]:
@@ -177,7 +187,7 @@ def test_several_seeds_with_mean_and_deviation(
     screw = make_dataset(bottle.parent / "screw", goods=4, defects=4)
     for data in (bottle, screw):
         for seed in (0, 1):
-            fitted(tmp_path / "lines" / layout.format(seed=seed, name=data.name), data)
+            seeded(fitted(tmp_path / "lines" / layout.format(seed=seed, name=data.name), data), seed)
     figures = evaluate(tmp_path, tmp_path / "lines", bottle.parent)
     assert set(figures["lines"]) == {"bottle/0", "bottle/1", "screw/0", "screw/1"}
     assert figures["seeds"]["bottle"]["escape_rate"] == {"mean": pytest.approx(0.2), "deviation": 0.0}
@@ -196,7 +206,44 @@ def test_pairing(tmp_path: Path, bottle: Path, fakes: FakeCloud) -> None:
         pair_up([screw], bottle.parent)
     line = fitted(tmp_path / "lines" / "screw", screw)
     assert pair_up([line], bottle.parent)[0].dataset == screw
-    assert {t.run for t in pair_up([odd, line], bottle)} == {"odd", "screw"}
+    assert {t.name for t in pair_up([odd, line], bottle)} == {"bottle/odd", "bottle/screw"}
+
+
+@pytest.mark.parametrize("ways", [[{}, {}], [{"side": 448}, {"side": 224}]], ids=["same-seed", "sides"])
+def test_lines_of_one_name_that_are_no_seeds_are_named_apart(
+    tmp_path: Path, bottle: Path, fakes: FakeCloud, ways: list[dict[str, object]], capsys
+) -> None:
+    for number, way in enumerate(ways):
+        seed = number if way else 0
+        seeded(fitted(tmp_path / "lines" / f"try{number}" / "bottle", bottle), seed, **way)
+    figures = evaluate(tmp_path, *sorted((tmp_path / "lines").iterdir()), bottle)
+    assert set(figures["lines"]) == {"bottle/try0", "bottle/try1"}
+    assert "seeds" not in figures
+    assert "seeds" not in capsys.readouterr().out
+
+
+def test_a_log_of_another_fit_is_refused_and_of_another_calibration_said(
+    tmp_path: Path, bottle: Path, fakes: FakeCloud, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = fitted(tmp_path / "bottle", bottle)
+    run = tmp_path / "run"
+    assert main(["evaluate", str(line), str(bottle), "--out", str(run)]) == 0
+    read = ["evaluate", str(line), str(bottle), "--verdicts", str(run)]
+    capsys.readouterr()
+    assert main(read) == 0
+    assert "calibration" not in capsys.readouterr().out
+    profile = LineProfile.open(line)
+    profile.recalibrated(msgspec.structs.replace(profile.calibration, version=2, threshold=6.0))
+    assert main(read) == 0
+    assert "the line now has calibration 2 (threshold 6)" in capsys.readouterr().out
+    info = read_run(run)
+    before_a_fit = msgspec.structs.replace(info.line, hashes={"detector.xml": "0" * 64})
+    write_run(run, msgspec.structs.replace(info, line=before_a_fit))
+    assert main(read) == 2
+    assert "inspect again" in capsys.readouterr().err
+    (run / "run.json").unlink()
+    assert main(read) == 0
+    assert "which line judged it, and how, is unknown" in capsys.readouterr().out
 
 
 def test_the_clouds_role_is_said(

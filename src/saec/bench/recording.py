@@ -12,8 +12,9 @@ from saec.data.procedural import HELD_OUT, write_dataset
 from saec.errors import ConfigError
 from saec.line import LineProfile
 from saec.pipeline.baselines import BASELINES, FitProgress, Work, prepare
-from saec.pipeline.evaluate import Task, evaluate_line
+from saec.pipeline.evaluate import evaluate_line
 from saec.pipeline.loading import Cloud
+from saec.pipeline.pairing import Task
 from saec.pipeline.runinfo import RUN_FILE, read_run
 from saec.pipeline.running import Options
 

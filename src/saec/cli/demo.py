@@ -125,7 +125,8 @@ def _judge(
     """The edge alone, and the edge with the cloud."""
     import shutil
 
-    from saec.pipeline.evaluate import Task, evaluate_line
+    from saec.pipeline.evaluate import evaluate_line
+    from saec.pipeline.pairing import Task
     from saec.pipeline.running import Options
 
     task = Task(profile.folder, folder, folder.name)

@@ -21,9 +21,10 @@ from saec.errors import ConfigError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from saec.pipeline.evaluate import Result, Task
+    from saec.pipeline.evaluate import Result
     from saec.pipeline.loading import Cloud
     from saec.pipeline.metrics import Metrics
+    from saec.pipeline.pairing import Task
     from saec.pipeline.running import Options
 
 _COLUMNS = (
@@ -83,15 +84,16 @@ def command(
     """Measure each LINE on the hold-out of DATASET.
 
     A LINE may be a folder of line profiles and DATASET a root of data sets: each line is then measured on
-    the one of its name. Lines of one name are taken for runs of several seeds (LINES/SEED/NAME or
-    LINES/NAME/SEED), and their mean and deviation are given. The status is 1 where a line could judge not one
-    frame.
+    the one of its name. Lines of one name that were fitted alike but for --seed (LINES/SEED/NAME or
+    LINES/NAME/SEED) are runs of several seeds, and their mean and deviation are given. The status is 1 where
+    a line could judge not one frame.
 
     \b
     saec evaluate lines/bottle mvtec/bottle --json bottle.json
     saec evaluate lines/ mvtec/
     """
-    from saec.pipeline.evaluate import evaluate_log, pair_up
+    from saec.pipeline.evaluate import evaluate_log
+    from saec.pipeline.pairing import pair_up
     from saec.pipeline.running import Options, verdicts_of
 
     tasks = pair_up(lines, dataset)
@@ -184,6 +186,8 @@ def _show(results: Sequence[Result]) -> None:
         if results[0].info is not None:
             click.echo(meter_line(results[0].info))
     for result in results:
+        for note in result.notes:
+            click.echo(f"{result.task.name}: {note}")
         if result.cross_domain:
             click.echo(f"{result.task.name}: cross-domain: {result.cross_domain}")
         if result.metrics.n_error:

@@ -28,12 +28,13 @@ from saec.errors import ConfigError, DataError
 from saec.line import LineProfile, sha256_file
 from saec.pipeline.calibrating import Wish, recalibrate
 from saec.pipeline.describe import now
-from saec.pipeline.evaluate import Task, evaluate_line, measure, write_metrics
+from saec.pipeline.evaluate import evaluate_line, measure, write_metrics
 from saec.pipeline.fitting import fit_line
 from saec.pipeline.loading import Cloud, PolicyName
 from saec.pipeline.log import read_verdicts, write_csv
 from saec.pipeline.metering import Metering
 from saec.pipeline.metrics import Metrics
+from saec.pipeline.pairing import Task
 from saec.pipeline.runinfo import RunInfo
 from saec.pipeline.running import Options, Progress, verdicts_of
 from saec.pipeline.sources import Split

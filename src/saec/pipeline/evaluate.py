@@ -13,44 +13,23 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from saec.data.dataset import categories
 from saec.data.items import Mask
 from saec.data.manifest import check_disjoint
 from saec.data.masks import mask_pixels
 from saec.decoding import convert
-from saec.errors import DataError, ImageError, LineError
+from saec.errors import DataError, ImageError
 from saec.line import LineProfile, write_json
 from saec.pipeline.domain import cross_domain
 from saec.pipeline.leaks import check_leaks, check_tuned, held_out, manifest_of
 from saec.pipeline.loading import Cloud
 from saec.pipeline.log import read_verdicts
 from saec.pipeline.metrics import TIMES, Metrics, evaluate_verdicts, mean_row, over_seeds
+from saec.pipeline.pairing import Task
 from saec.pipeline.pixels import PixelMetrics
 from saec.pipeline.runinfo import METRICS_FILE, RUN_FILE, RunInfo, read_run
 from saec.pipeline.running import Look, Options, Progress, run_line, verdicts_of
 from saec.pipeline.sources import Inputs, Source, Split, limited, list_inputs
 from saec.verdict import DEFECT, EdgeOpinion, Image, Verdict
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """One line and the data set that it is measured on.
-
-    Attributes:
-        line: folder of the line profile.
-        dataset: root of the data set.
-        category: name of the product; lines of one category are taken for several seeds.
-        run: what tells this line from the others of its category, "" for a single one.
-    """
-
-    line: Path
-    dataset: Path
-    category: str
-    run: str = ""
-
-    @property
-    def name(self) -> str:
-        return f"{self.category}/{self.run}" if self.run else self.category
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,37 +39,14 @@ class Result:
     Attributes:
         info: of the run; None where an existing log was read.
         cross_domain: says so where something was made on another data set, see ``saec.pipeline.domain``.
+        notes: of an existing log: what a reader must know of where it comes from.
     """
 
     task: Task
     metrics: Metrics
     info: RunInfo | None
     cross_domain: str | None = None
-
-
-def pair_up(lines: Sequence[Path], dataset: Path) -> list[Task]:
-    """Which line is measured on which data set.
-
-    Args:
-        lines: line profiles, or folders that hold some at any of the next two levels, as
-            LINES/CATEGORY, LINES/CATEGORY/SEED or LINES/SEED/CATEGORY.
-        dataset: a data set, or a root of several, where each line goes to the one of its name.
-
-    Raises:
-        LineError: no line profile there.
-        DataError: a line that fits no data set of a root.
-    """
-    folders = [folder for path in lines for folder in _profiles(path)]
-    roots = {root.name: root for root in categories(dataset)}
-    single = list(roots) == [dataset.name] and roots[dataset.name] == dataset
-    shared = folders[0].absolute().name if len(folders) == 1 else dataset.absolute().name
-    named = [(folder, shared if single else _category(folder, roots)) for folder in folders]
-    tasks = []
-    for folder, category in named:
-        siblings = [other for other, name in named if name == category]
-        run = "" if len(siblings) == 1 else _distinct(folder, siblings)
-        tasks.append(Task(folder, dataset if single else roots[category], category, run))
-    return tasks
+    notes: tuple[str, ...] = ()
 
 
 def evaluate_line(
@@ -150,7 +106,7 @@ def evaluate_log(task: Task, log: Path, *, split: Split = "all", layout: str = "
 
     Raises:
         LeakError: a judged image was used to fit or calibrate the line, or to tune the cloud.
-        DataError: no verdict of known truth.
+        DataError: no verdict of known truth, or the line was fitted anew since.
     """
     profile = LineProfile.open(task.line)
     inputs = list_inputs(task.dataset, split=split, layout=layout)
@@ -167,8 +123,32 @@ def evaluate_log(task: Task, log: Path, *, split: Split = "all", layout: str = "
     info = read_run(log.parent) if (log.parent / RUN_FILE).is_file() else None
     if info is not None and info.cloud is not None:
         check_tuned(judged, info.cloud.adapter)
+    notes = _age(log, info, profile)
     known = cross_domain(profile, inputs) if info is None else info.cross_domain
-    return Result(task, measure(verdicts, None), None, known)
+    return Result(task, measure(verdicts, None), None, known, notes)
+
+
+def _age(log: Path, info: RunInfo | None, profile: LineProfile) -> tuple[str, ...]:
+    """What is to be said of a log beside the line as it is now.
+
+    Raises:
+        DataError: another line judged it, or this one before it was fitted anew.
+    """
+    if info is None:
+        return (f"{log} lies beside no {RUN_FILE}: which line judged it, and how, is unknown",)
+    if info.line.hashes and info.line.hashes != profile.line.detector.files:
+        raise DataError(
+            f"{log} was judged by a line with another detector than {profile.folder} has now",
+            "the line was fitted anew, or it is another one: inspect again, or name the line that judged it",
+        )
+    now = profile.calibration
+    if (info.line.calibration, info.line.calibrated) == (now.version, now.created):
+        return ()
+    return (
+        f"the figures are of calibration {info.line.calibration} (threshold {info.line.threshold:.4g}), "
+        f"by which {log} was judged; the line now has calibration {now.version} (threshold "
+        f"{now.threshold:.4g})",
+    )
 
 
 def measure(verdicts: Iterable[Verdict], pixels: PixelMetrics | None) -> Metrics:
@@ -278,41 +258,3 @@ def by_category(results: Sequence[Result]) -> dict[str, list[Result]]:
 
 def _with_truth(verdict: Verdict, truth: int | None) -> Verdict:
     return msgspec.structs.replace(verdict, truth=truth)
-
-
-def _profiles(path: Path) -> list[Path]:
-    """The line profiles at a path: itself, or those one or two levels below."""
-    if (path / "line.json").is_file():
-        return [path]
-    found = sorted({p.parent for depth in ("*", "*/*") for p in path.glob(f"{depth}/line.json")})
-    if not found:
-        raise LineError(
-            f"{path}: no line profile there or below", "make one with `saec fit DATASET --out LINE`"
-        )
-    return found
-
-
-def _category(folder: Path, roots: dict[str, Path]) -> str:
-    """The data set that a line belongs to: by its folder's name, its parent's, or its own name."""
-    folder = folder.absolute()
-    names = (folder.name, folder.parent.name, LineProfile.open(folder, verify=False).line.name)
-    for name in names:
-        if name in roots:
-            return name
-    raise DataError(
-        f"{folder} fits none of {len(roots)} data sets ({', '.join(list(roots)[:6])}, ...)",
-        "name the line's folder as its category, or give its data set alone",
-    )
-
-
-def _distinct(folder: Path, siblings: Sequence[Path]) -> str:
-    """A name that tells a line from those of the same category: its folder's, or its parent's."""
-    for level in ("name", "parent"):
-        names = [_level(other, level) for other in siblings]
-        if len(set(names)) == len(names):
-            return _level(folder, level)
-    return str(folder)
-
-
-def _level(folder: Path, level: str) -> str:
-    return folder.absolute().name if level == "name" else folder.absolute().parent.name
