@@ -88,8 +88,8 @@ ASKS_NOTHING = [
     {"stop_token_ids": [], "bad_words": [], "skip_special_tokens": True, "echo": False, "priority": 0},
     {"chat_template_kwargs": {}, "mm_processor_kwargs": None, "cache_salt": "s", "extra_body": {}},
     {"a_field_of_tomorrow": None},
-    dict.fromkeys(IDLE),
-    dict.fromkeys(set(Body.__struct_fields__) - {"model", "messages"}),
+    dict.fromkeys(sorted(IDLE)),
+    dict.fromkeys(sorted(set(Body.__struct_fields__) - {"model", "messages"})),
 ]
 
 
