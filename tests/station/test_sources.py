@@ -41,7 +41,7 @@ class Taken:
     def remember(self, line: str, keys: Sequence[str]) -> None:
         self.remembered += [(line, key) for key in keys]
 
-    def refused(self, source: str, reason: str) -> None:
+    def refused(self, source: str, reason: str, kind: str = "refused") -> None:
         self.refusals.append(reason)
 
     def alarm(self, kind: str, text: str) -> None:

@@ -63,6 +63,8 @@ class FolderSource(_Section, frozen=True, kw_only=True, tag_field="kind", tag="f
     Attributes:
         path: is watched, its subfolders too.
         settle: seconds for which a file must not change before it is read.
+        patience: seconds without a change after which a file that is not whole is refused, with an alarm. It
+            is judged if it becomes whole later.
         after: what becomes of a file that was accepted, of which the spool then has a copy of its own.
         poll: seconds between looks.
     """
@@ -71,6 +73,7 @@ class FolderSource(_Section, frozen=True, kw_only=True, tag_field="kind", tag="f
     line: Name
     path: Path
     settle: Seconds = 0.2
+    patience: Seconds = 10.0
     after: Literal["delete", "keep"] = "delete"
     poll: Seconds = 0.1
 

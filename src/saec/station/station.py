@@ -221,8 +221,8 @@ class Station:
             self.runners[frame.line].accepted(accepted.seq, begun)
         return accepted
 
-    def refused(self, source: str, reason: str) -> None:
-        """A frame was not taken: counted, and an alarm for the first of a spell.
+    def refused(self, source: str, reason: str, kind: str = "refused") -> None:
+        """A frame was not taken: counted, and an alarm for the first of a spell, or of a kind of its own.
 
         Where the disk has no room for that either, it is counted with the next one that finds some.
         """
@@ -232,8 +232,9 @@ class Station:
             try:
                 self.spool.count(f"refused:{source}", self._uncounted[source])
                 self._uncounted[source] = 0
-                if source not in self._full:
-                    self.spool.alarm("refused", f"{source}: {reason}", about=source)
+                if kind != "refused" or source not in self._full:
+                    self.spool.alarm(kind, f"{source}: {reason}", about=source)
+                if kind == "refused":
                     self._full.add(source)
             except sqlite3.OperationalError as e:
                 log.error("refusal not counted yet", source=source, error=str(e))

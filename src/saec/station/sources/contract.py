@@ -30,8 +30,14 @@ class Accept(Protocol):
     def __call__(self, frame: NewFrame, data: bytes) -> Accepted: ...
 
 
-Refused = Callable[[str, str], None]
-"""Told the source's name and the reason of each frame that was not taken, but for want of room."""
+class Refused(Protocol):
+    """Told the source's name and the reason of each frame that was not taken, but for want of room.
+
+    ``kind`` is that of the alarm: "refused" is raised once a spell, any other each time.
+    """
+
+    def __call__(self, source: str, reason: str, kind: str = "refused") -> None: ...
+
 
 Remember = Callable[[str, Sequence[str]], None]
 """Told a line's name and the keys of files that were accepted and are still there."""

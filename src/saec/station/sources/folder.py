@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import time
 from pathlib import Path
 
+import msgspec
 import structlog
 
 from saec.data.files import is_picture, passed_over
@@ -16,6 +18,9 @@ from saec.station.private import make_folder
 from saec.station.settings import FolderSource
 from saec.station.sources.contract import LARGEST, REST, Accept, Alarm, Refused, Remember
 from saec.station.sources.opening import ChangedError, Seen, look, read_as_seen, remove_as_seen
+from saec.station.sources.overlooked import Overlooked
+from saec.station.sources.patience import Wait, why_not_whole
+from saec.station.sources.writers import Writers
 from saec.station.storage.records import NewFrame
 from saec.station.threads import Stopping
 
@@ -31,9 +36,14 @@ log = structlog.get_logger()
 class Folder:
     """Files that appear in a folder, each once, the oldest first.
 
-    A file is read when neither its size nor its time has changed for ``settle`` seconds. Its key is its name,
-    time and size, so a file that was accepted just before a crash is not judged again. The key of a file that
-    stays, because it should or because it cannot be removed, is remembered as long as the file is there.
+    A file is read when it has not changed for ``settle`` seconds, and taken when it is whole: by its own
+    structure, and where that cannot tell, by what the kernel says of who writes it (``Writers``). One that is
+    not whole after ``patience`` is refused once, by name; it stays, and is taken if it becomes whole.
+
+    Its key is its name, time, size and contents: a file that was accepted just before a crash is not judged
+    again, another frame under an old name is. A file that is put there anew after its forerunner was removed
+    is a frame of its own, whatever it holds. The key of a file that stays, because it should or because it
+    cannot be removed, is remembered as long as the file is there.
 
     A link, a pipe or a device is no file. A file with a second name (a hard link) is not taken while it has
     it: whoever may write into the folder could so have any file shown that the station can read.
@@ -47,25 +57,34 @@ class Folder:
         self._left: list[str] = []  # keys of files that have just been accepted and stay
         self._stuck, self._remembered = False, 0.0
         self.state = "watching"
-        self._seen: dict[Path, tuple[Seen, float]] = {}
-        self._done: set[tuple[Path, Seen]] = set()
+        self._waits: dict[Path, Wait] = {}
+        self._done: dict[Path, tuple[Seen, str]] = {}  # with the key of each that was accepted
         self._told: set[tuple[Path, Seen]] = set()
+        self._writers, self._overlooked = Writers(), Overlooked(settings.path)
         self._stopping = Stopping()
 
     def run(self, stopping: Stopping) -> None:
         self._stopping = stopping
         make_folder(self._s.path)
-        while not stopping.is_set():
-            full = self.look(time.monotonic())
-            stopping.wait(REST if full else self._s.poll)
+        try:
+            while not stopping.is_set():
+                full = self.look(time.monotonic())
+                stopping.wait(REST if full else self._s.poll)
+        finally:
+            self._writers.close()
 
     def look(self, now: float) -> bool:
         """Take every file that has settled; whether the source should rest, as one could not be taken now."""
+        self._writers.refresh()  # before the folder is read: so that nothing newer is forgotten
         found = self._files()
-        self._seen = {path: self._seen.get(path, (seen, now)) for path, seen in found.items()}
-        here = {(path, _one(seen)) for path, seen in found.items()}
-        self._done &= here
+        self._writers.keep(found)
+        self._writers.refresh()
+        self._waits = {path: wait for path, wait in self._waits.items() if path in found}
+        self._done = {path: done for path, done in self._done.items() if path in found}
         self._told = {(path, seen) for path, seen in self._told if found.get(path) == seen}
+        if (text := self._overlooked.told()) is not None:
+            log.warning("files passed over", source=self._s.name, what=text)
+            self._alarm("passed-over", f"{self._s.name}: {text}")
         full = self._take_settled(found, now)
         self._remember_left(now)
         return full
@@ -74,14 +93,20 @@ class Folder:
         for path, seen in sorted(found.items(), key=lambda item: (item[1].time, str(item[0]))):
             if self._stopping.is_set():
                 return False
-            last, since = self._seen[path]
-            if last != seen:
-                self._seen[path] = (seen, now)
+            wait = self._waits.get(path)
+            if wait is None or wait.seen != seen:
+                self._waits[path] = Wait(seen, now, self._s.settle, self._writers.writing(path))
                 continue
-            due = now - since >= self._s.settle and (path, _one(seen)) not in self._done
-            if due and not self._take(path, seen):
+            due = wait.is_due(now, self._writers.writing(path)) and not self._is_done(path, seen)
+            if due and not self._take(path, wait, now):
                 return True
         return False
+
+    def _is_done(self, path: Path, seen: Seen) -> bool:
+        done = self._done.get(path)
+        if done is None:
+            return False
+        return done[0] == seen or (seen.names > 1 and done[0].but_for_names() == seen.but_for_names())
 
     def _files(self) -> dict[Path, Seen]:
         """Image files as they are now.
@@ -89,31 +114,35 @@ class Folder:
         A name that begins with a dot is still being written; thumbnails of file servers are no frames.
         """
         found: dict[Path, Seen] = {}
+        watched: list[Path] = []
         for folder, folders, names in os.walk(self._s.path):
+            watched.append(Path(folder))
             folders[:] = [name for name in folders if not passed_over(name)]
+            for name in folders:
+                if (path := Path(folder) / name).is_symlink():
+                    self._overlooked.see(path)
             for name in names:
                 self._stopping.turn()
                 path = Path(folder) / name
-                if not is_picture(name):
-                    continue
-                if (seen := look(path)) is not None:
+                if is_picture(name) and (seen := look(path)) is not None:
                     found[path] = seen
+                else:
+                    self._overlooked.see(path)
+        self._writers.watch(watched)
         return found
 
-    def _take(self, path: Path, seen: Seen) -> bool:
+    def _take(self, path: Path, wait: Wait, now: float) -> bool:
         """Hand one file over; False where nothing can be taken now."""
-        inside = path.relative_to(self._s.path)
+        seen, inside = wait.seen, path.relative_to(self._s.path)
         name = printable(inside.as_posix())
         try:
             data = self._read(inside, name, seen)
-            frame = NewFrame(
-                line=self._s.line,
-                source=self._s.name,
-                key=self._key(path, seen),
-                suffix=path.suffix.lower(),
-                captured=seen.time / 1e9,
-            )
-            self._accept(frame, data)
+            self._writers.refresh()  # it may have been written to while it was read
+            writing, waited = self._writers.writing(path), now - wait.since >= self._s.patience
+            if (why := why_not_whole(data, name, writing=writing, waited=waited)) is not None:
+                self._put_off(path, wait, why, now)
+                return True
+            key = self._hand_over(path, name, seen, data)
         except SpoolFullError:  # counted already
             return False
         except ChangedError:  # it is seen as it is now at the next look
@@ -124,15 +153,11 @@ class Folder:
         except SaecError as e:  # this file's own fault: it stays, and is not tried again
             self._tell(path, seen, str(e))
             if seen.names == 1:
-                self._done.add((path, seen))
+                self._done[path] = (seen, "")
             return True
-        self._done.add((path, seen))
-        self._put_away(path, seen)
+        self._done[path] = (seen, key)
+        self._put_away(path, seen, key)
         return True
-
-    def _key(self, path: Path, seen: Seen) -> str:
-        name = printable(path.relative_to(self._s.path).as_posix())
-        return f"{self._s.name}/{name}@{seen.time}+{seen.size}"
 
     def _read(self, inside: Path, name: str, seen: Seen) -> bytes:
         if seen.size > LARGEST:
@@ -141,13 +166,50 @@ class Folder:
             raise SpoolError(f"{name} is a hard link", "copy the file into the folder, or move it there")
         return read_as_seen(self._s.path, inside, seen)
 
-    def _tell(self, path: Path, seen: Seen, why: str) -> None:
+    def _put_off(self, path: Path, wait: Wait, why: str, now: float) -> None:
+        """Look into it again later; once the patience is over, say so."""
+        if wait.put_off(now, self._s.patience):
+            why = (
+                f"{why}; it has not changed for {self._s.patience:g} s and is not judged. See that its "
+                "writer ends and closes it; it is judged once it is whole. Delete it if it never will be"
+            )
+            self._tell(path, wait.seen, why, "unfinished")
+
+    def _hand_over(self, path: Path, name: str, seen: Seen, data: bytes) -> str:
+        """Have the spool accept a frame; its key."""
+        key = f"{self._s.name}/{name}@{seen.time}+{seen.size}#{hashlib.sha256(data).hexdigest()[:16]}"
+        frame = NewFrame(
+            line=self._s.line,
+            source=self._s.name,
+            key=key,
+            suffix=path.suffix.lower(),
+            captured=seen.time / 1e9,
+        )
+        taken = self._accept(frame, data)
+        if not taken.duplicate:
+            return key
+        if self._s.after == "keep":
+            self._tell_again(path, name, seen, key)
+            return key
+        if taken.since is not None and seen.changed / 1e9 > taken.since:
+            # The file of the earlier frame was removed, and this one was put there after it.
+            frame = msgspec.structs.replace(frame, key=f"{key}/{seen.changed}")
+            self._accept(frame, data)
+        return frame.key
+
+    def _tell_again(self, path: Path, name: str, seen: Seen, key: str) -> None:
+        """Say it where a file holds what an earlier one of its name held, after another was there."""
+        if path in self._done and self._done[path][1] not in (key, ""):
+            what = f"{name} has bytes, time and size of an earlier frame of that name; it is not judged again"
+            self._tell(path, seen, f"{what}. Have each frame written under a name of its own")
+
+    def _tell(self, path: Path, seen: Seen, why: str, kind: str = "refused") -> None:
         """Say once why a file is not taken, as long as it stays as it is."""
         if (path, seen) not in self._told:
             self._told.add((path, seen))
-            self._refused(self._s.name, why)
+            self._refused(self._s.name, why, kind)
 
-    def _put_away(self, path: Path, seen: Seen) -> None:
+    def _put_away(self, path: Path, seen: Seen, key: str) -> None:
         """After the frame is safe in the spool: remove the file, or remember that it is there."""
         if self._s.after == "delete":
             try:
@@ -158,7 +220,7 @@ class Folder:
                 return
             except OSError as e:
                 self._tell_stuck(e)
-        self._left.append(self._key(path, seen))
+        self._left.append(key)
 
     def _tell_stuck(self, error: OSError) -> None:
         """One alarm a spell."""
@@ -177,11 +239,6 @@ class Folder:
         keys, self._left = self._left, []
         if now - self._remembered >= _DAILY:
             self._remembered = now
-            keys += [self._key(path, seen) for path, seen in self._done]
+            keys += [key for _, key in self._done.values() if key and key not in keys]
         if keys:
             self._remember(self._s.line, keys)
-
-
-def _one(seen: Seen) -> Seen:
-    """The same file with one name: a name that it is given after it was taken makes it no other."""
-    return seen._replace(names=1)

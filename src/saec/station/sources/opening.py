@@ -22,10 +22,11 @@ class Seen(NamedTuple):
     """A file as a look at its folder found it.
 
     Attributes:
-        time: of its last change, ns.
+        time: that it says it was last written at, ns; programs can set it.
         size: bytes.
         device, inode: which file it is, whatever it is called.
         names: how many names (hard links) it has.
+        changed: when it, its time or its names last changed, ns; no program can set that.
     """
 
     time: int
@@ -33,10 +34,22 @@ class Seen(NamedTuple):
     device: int
     inode: int
     names: int
+    changed: int
 
     @classmethod
     def of(cls, status: os.stat_result) -> Seen:
-        return cls(status.st_mtime_ns, status.st_size, status.st_dev, status.st_ino, status.st_nlink)
+        return cls(
+            status.st_mtime_ns,
+            status.st_size,
+            status.st_dev,
+            status.st_ino,
+            status.st_nlink,
+            status.st_ctime_ns,
+        )
+
+    def but_for_names(self) -> Seen:
+        """The same file with one name: a name that it is given after it was taken makes it no other."""
+        return self._replace(names=1, changed=0)
 
 
 class ChangedError(Exception):

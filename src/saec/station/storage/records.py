@@ -33,11 +33,17 @@ class NewFrame(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Accepted(msgspec.Struct, frozen=True):
-    """The spool's receipt: image and row are on the disk. ``duplicate``: they already were."""
+    """The spool's receipt: image and row are on the disk.
+
+    Attributes:
+        duplicate: they already were.
+        since: when the first was accepted, seconds since the epoch; None where its file is known to stay.
+    """
 
     seq: int
     id: str
     duplicate: bool = False
+    since: float | None = None
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True):

@@ -154,21 +154,19 @@ class Spool(SpoolReader):
             raise SpoolFullError(f"the disk under {self.folder} is full", "make room on the disk") from e
 
     def _known(self, db: sqlite3.Connection, frame: NewFrame, sha256: str) -> Accepted | None:
-        row = None
-        for table in ("frames", "files_left"):
-            row = (
-                row
-                or db.execute(
-                    f"SELECT seq, sha256 FROM {table} WHERE line = ? AND key = ?", (frame.line, frame.key)
-                ).fetchone()
-            )
+        one = (frame.line, frame.key)
+        left = db.execute("SELECT seq, sha256 FROM files_left WHERE line = ? AND key = ?", one).fetchone()
+        row = db.execute(
+            "SELECT seq, sha256, accepted FROM frames WHERE line = ? AND key = ?", one
+        ).fetchone() or (left and (*left, None))
         if row is None:
             return None
         if row[1] != sha256:
             raise SpoolError(
                 f"key {frame.key!r} of line {frame.line} was used for another image", "use a new key for it"
             )
-        return Accepted(row[0], frame_id(frame.line, row[0]), duplicate=True)
+        since = row[2] if left is None else None
+        return Accepted(row[0], frame_id(frame.line, row[0]), duplicate=True, since=since)
 
     def _take(self, frame: NewFrame, data: bytes, sha256: str) -> Accepted:
         """Image and row to the disk; of two frames with one key that come at once, one is a duplicate."""
