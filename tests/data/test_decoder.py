@@ -86,6 +86,7 @@ def test_the_files_own_fault_is_said_as_here(decoder: Decoder, data: bytes) -> N
     with pytest.raises(ImageError) as here:
         images.decode(data, name="Prüfling \\udcff")
     assert (there.value.what, there.value.remedy) == (here.value.what, here.value.remedy)
+    assert there.type is here.type
     assert pid(decoder) == before
 
 

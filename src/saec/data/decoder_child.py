@@ -93,7 +93,7 @@ def _answer(request: bytes, area: mmap.mmap) -> dict[str, object]:
         pixels = images.decode(area[:size], bits=bits, name=request[HEAD.size :].decode(errors="replace"))
         np.ndarray(pixels.shape, np.uint8, area)[...] = pixels
     except ImageError as e:
-        return {"what": e.what, "remedy": e.remedy}
+        return {"what": e.what, "remedy": e.remedy, "kind": type(e).__name__}
     except MemoryError:
         return {"memory": True}
     except OSError as e:

@@ -24,7 +24,7 @@ import numpy as np
 
 import saec
 from saec.data.decoder_child import BEGUN, HEAD, PACKET
-from saec.data.headers.common import MAX_PIXELS
+from saec.data.headers.common import MAX_PIXELS, DamagedError, TooLargeError, UnknownFormatError
 from saec.errors import DecoderDiedError, DecoderError, DecoderOverranError, DecoderStartError, ImageError
 from saec.verdict import Image
 
@@ -35,6 +35,11 @@ _SHARED = CAPACITY + mmap.PAGESIZE
 
 _KEPT = 64 * 1024 * 1024
 """Bytes beyond which the shared memory is given back after a frame."""
+
+_KINDS: dict[str, type[ImageError]] = {
+    kind.__name__: kind for kind in (DamagedError, TooLargeError, UnknownFormatError)
+}
+"""Errors of an image come out as what they were in the process, so that a verdict's reason is the same."""
 
 _NAME = 1000
 _STEP = 0.1
@@ -126,7 +131,7 @@ class DecoderProcess:
         if "shape" in answer:
             return self._pixels(answer["shape"], len(data), name)
         if "what" in answer:
-            raise ImageError(answer["what"], answer["remedy"])
+            raise _KINDS.get(answer["kind"], ImageError)(answer["what"], answer["remedy"])
         if "memory" in answer:
             most = f"{self.memory / 1e9:.1f} GB of memory"
             raise DecoderOverranError(f"{name}: decoding it takes more than {most}", _LIGHTER)
