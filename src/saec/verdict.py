@@ -13,6 +13,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from saec.arrays import check_image
+
 GOOD = 0
 DEFECT = 1
 
@@ -35,13 +37,16 @@ class Frame:
 
     Attributes:
         id: unique within a run; for files, the path relative to the input's root.
-        image: H x W x 3 RGB uint8.
+        image: H x W x 3 uint8, RGB. OpenCV reads BGR: turn it with ``image[..., ::-1]``.
         source: where it came from, a path or an address.
         sha256: hash of the file's bytes (of the pixels where there was no file).
         time: when it was taken or read, seconds since the epoch.
         line: name of the line profile it belongs to.
         truth: GOOD, DEFECT or None when unknown.
         part: id of the physical part it shows, or "" when unknown.
+
+    Raises:
+        ImageError: the image has another shape or type.
     """
 
     id: str
@@ -52,6 +57,9 @@ class Frame:
     line: str = ""
     truth: int | None = None
     part: str = ""
+
+    def __post_init__(self) -> None:
+        check_image(self.image, f"the image of frame {self.id}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,6 +100,9 @@ class CloudQuery:
             where it does not.
         hottest: where it is hottest, threshold or not; None where nothing stands out.
         complexity: in the line's own units; None where it was not measured.
+
+    Raises:
+        ImageError: a reference has another shape or type.
     """
 
     frame: Frame
@@ -99,6 +110,10 @@ class CloudQuery:
     focus: Box | None = None
     hottest: Box | None = None
     complexity: float | None = None
+
+    def __post_init__(self) -> None:
+        for i, reference in enumerate(self.references):
+            check_image(reference, f"reference {i} of frame {self.frame.id}")
 
 
 class Spent(msgspec.Struct, frozen=True):

@@ -135,3 +135,18 @@ def test_a_changed_graph_is_noticed(gear_line: Path, tmp_path: Path) -> None:
     (copy / "detector.bin").write_bytes(bytes(data))
     with pytest.raises(LineError, match=r"detector\.bin differs from the hash"):
         LineProfile.open(copy)
+
+
+@pytest.mark.parametrize("wrong", ["floats", "grey", "empty", "first"])
+def test_an_array_that_is_no_image_is_refused_and_named(
+    detector: PatchDetector, images: list[Image], wrong: str
+) -> None:
+    good = images[0]
+    array = {
+        "floats": good / 255.0,
+        "grey": good[..., 0],
+        "empty": good[:0],
+        "first": good.transpose(2, 0, 1),
+    }[wrong]
+    with pytest.raises(ImageError, match="image 1 has"):
+        detector.inspect([good, array])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from saec.arrays import check_image
+from saec.edge.colours import ChannelOrder
 from saec.edge.graph import GRAPH, compile_graph
 from saec.edge.preparation import covered, prepare
 from saec.errors import LineError
@@ -27,6 +29,7 @@ class PatchDetector:
         self._request = self._graph.create_infer_request()
         self._preparation = profile.line.preparation
         self._calibration = profile.calibration
+        self._order = ChannelOrder(profile.references())
         expected = (1, self._preparation.height, self._preparation.width, 3)
         shape = tuple(self._graph.input(0).shape)
         if shape != expected or len(self._graph.outputs) != 2:
@@ -36,8 +39,16 @@ class PatchDetector:
             )
 
     def inspect(self, images: list[Image]) -> list[EdgeOpinion]:
-        """The opinion on each image (H x W x 3, RGB, uint8; any size), in order."""
-        return [self._inspect(image) for image in images]
+        """The opinion on each image, in order.
+
+        Args:
+            images: H x W x 3, uint8, of any size, RGB. OpenCV reads BGR: turn it with ``image[..., ::-1]``.
+
+        Raises:
+            ImageError: another shape or type; nothing is judged then.
+        """
+        checked = [check_image(image, f"image {i}") for i, image in enumerate(images)]
+        return [self._inspect(image) for image in checked]
 
     def score(self, prepared: Image) -> tuple[float, NDArray[np.float32]]:
         """Score and anomaly map of a prepared frame."""
@@ -45,6 +56,7 @@ class PatchDetector:
         return float(output[0][0]), np.array(output[1][0], np.float32)
 
     def _inspect(self, image: Image) -> EdgeOpinion:
+        self._order.check(image)
         score, anomaly = self.score(prepare(image, self._preparation))
         sigmoid = self._calibration.p_defect
         return EdgeOpinion(

@@ -26,7 +26,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from saec.arrays import check_image
 from saec.edge.classifier import compile_classifier, load_classifier, prepare
+from saec.edge.colours import ChannelOrder
 from saec.edge.graph import GRAPH
 from saec.errors import DataError, ModelError
 from saec.line import Detector, LineProfile, Preparation, sha256_file
@@ -189,13 +191,22 @@ class YoloDetector:
         self._preparation = profile.line.preparation
         self._params = detector.params
         self._calibration = profile.calibration
+        self._order = ChannelOrder(profile.references())
         self._infer = compile_classifier(
             profile.folder / GRAPH, precision=detector.precision, threads=detector.threads
         )
 
     def inspect(self, images: list[Image]) -> list[EdgeOpinion]:
-        """The opinion on each image, one by one (a batch saves nothing on a CPU)."""
-        return [self._opinion(image) for image in images]
+        """The opinion on each image, one by one (a batch saves nothing on a CPU).
+
+        Args:
+            images: H x W x 3, uint8, of any size, RGB. OpenCV reads BGR: turn it with ``image[..., ::-1]``.
+
+        Raises:
+            ImageError: another shape or type; nothing is judged then.
+        """
+        checked = [check_image(image, f"image {i}") for i, image in enumerate(images)]
+        return [self._opinion(image) for image in checked]
 
     def confidence(self, image: Image) -> Confidence:
         """smax, margin and ent of one image, for who wants the three and not the score."""
@@ -203,6 +214,7 @@ class YoloDetector:
         return _look(self._infer, image, p.height, p.width, p.roi)
 
     def _opinion(self, image: Image) -> EdgeOpinion:
+        self._order.check(image)
         score = rule_score(self.confidence(image), self._params)
         to_probability = self._calibration.p_defect
         return EdgeOpinion(

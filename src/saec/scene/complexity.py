@@ -21,6 +21,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from saec.arrays import check_image
 from saec.errors import DataError, LineError
 from saec.verdict import Image
 
@@ -65,7 +66,11 @@ def features(image: Image) -> dict[str, float]:
 
     Args:
         image: H x W x 3 RGB uint8, of any size from 1 x 1.
+
+    Raises:
+        ImageError: another shape or type.
     """
+    check_image(image)
     pyramid = _pyramid(_reduced(np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), dtype=np.uint8)))
     deviation = _cell_deviation(pyramid[0])
     values = {"entropy": _entropy(pyramid[0])}

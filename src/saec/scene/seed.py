@@ -20,6 +20,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from saec.arrays import check_image
 from saec.errors import ConfigError, ImageError
 from saec.verdict import Image
 
@@ -55,7 +56,9 @@ def seed_complexity(image: Image, size: int = 192) -> SeedComplexity:
 
     Raises:
         ConfigError: ``size`` is not positive.
+        ImageError: the image has another shape or type.
     """
+    check_image(image)
     if size < 1:
         raise ConfigError(
             f"complexity size {size} is not positive", "give a side in pixels, the seed's is 192"

@@ -1,0 +1,61 @@
+"""Images as arrays, checked where they come in: H x W x 3, RGB, uint8."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from saec.errors import ImageError
+
+_READ = "read files with saec.data.images.read_image, which gives it so"
+
+
+def check_image(image: Any, name: str = "image") -> NDArray[np.uint8]:
+    """An array that is an image: H x W x 3 uint8, not empty; nothing is converted.
+
+    Whether its channels are RGB or BGR cannot be seen from an array. OpenCV reads BGR: turn it with
+    ``image[..., ::-1]``.
+
+    Args:
+        image: what was given for one.
+        name: what to call it in errors.
+
+    Raises:
+        ImageError: it is something else; the remedy turns it into an image.
+    """
+    if not isinstance(image, np.ndarray):
+        raise ImageError(
+            f"{name} is of type {type(image).__name__} and no array",
+            f"give a numpy array of H x W x 3 uint8, RGB; {_READ}",
+        )
+    if image.ndim != 3 or image.shape[2] != 3:
+        raise ImageError(f"{name} has shape {image.shape} and not H x W x 3", _shape_remedy(image))
+    if image.size == 0:
+        raise ImageError(f"{name} has shape {image.shape}: no pixels", "give an image that is not empty")
+    if image.dtype != np.uint8:
+        raise ImageError(f"{name} has values of type {image.dtype} and not uint8", _type_remedy(image.dtype))
+    return image
+
+
+def _shape_remedy(image: NDArray[Any]) -> str:
+    if image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 1):
+        return "give a grey image as three equal channels: np.dstack([grey] * 3)"
+    if image.ndim == 3 and image.shape[2] == 4:
+        return "leave the transparency out: image[..., :3]"
+    if image.ndim == 3 and image.shape[0] == 3:
+        return "put the channels last: image.transpose(1, 2, 0)"
+    if image.ndim == 4:
+        return "give a list of images, one array for each: list(batch)"
+    return f"give an array of H x W x 3 uint8, RGB; {_READ}"
+
+
+def _type_remedy(kind: np.dtype[Any]) -> str:
+    if kind.kind == "f":
+        return (
+            "bring it to 0 to 255 and convert it: (255 * image).round().astype(np.uint8) for values of 0 to 1"
+        )
+    if kind == np.uint16:
+        return "divide by 2 ** (bits - 8) and convert it: (image >> 4).astype(np.uint8) for 12 bit"
+    return "bring it to 0 to 255 and convert it: image.astype(np.uint8)"
