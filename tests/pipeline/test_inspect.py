@@ -54,7 +54,7 @@ def test_every_frame_has_exactly_one_verdict(frames: Frames) -> None:
 def test_trouble_stays_with_its_frame(frames: Frames) -> None:
     by_id = {v.id: v for v in run_inspection(mixed(frames), judges(FakeCloud()))}
     assert {i for i, v in by_id.items() if v.state == "error"} == {"broken.png", "blue.png", "gone.png"}
-    assert by_id["broken.png"].error.kind == "ImageError"
+    assert by_id["broken.png"].error.kind == "UnknownFormatError"
     assert by_id["broken.png"].sha256
     assert not by_id["gone.png"].sha256
     assert by_id["blue.png"].reason == "edge-error"
