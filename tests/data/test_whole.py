@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
+from saec.data import whole
 from saec.data.images import decode
 from saec.data.whole import may_be_unwritten, why_torn
 from saec.errors import ImageError
@@ -204,3 +205,23 @@ def test_what_no_further_byte_would_make_a_picture_is_not_on_its_way() -> None:
         assert why_torn(data, "a") is None
     for data in (b"", b"\x89P", bytes(5000), b"BM"):
         assert why_torn(data, "a")
+
+
+def test_a_tiff_of_more_strips_than_rows_can_have_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = encode(grain(64), "TIFF", compression="tiff_lzw", strip_size=64 * 3)
+    decode(data)
+    monkeypatch.setattr(whole, "_STRIPS", 60)
+    with pytest.raises(ImageError, match="frame-7: more than 60 strips"):
+        decode(data, name="frame-7")
+
+
+def test_chains_of_tiny_parts_are_followed_no_further_than_the_limit() -> None:
+    chunk = struct.pack(">I", 0) + b"IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))
+    head = _png_of(b"")[:33]
+    gif = (
+        b"GIF89a" + struct.pack("<HHBBB", 8, 8, 0, 0, 0) + b"\x2c" + struct.pack("<HHHHBB", 0, 0, 8, 8, 0, 2)
+    )
+    for data in (head + chunk * 20_000, gif + b"\x01a" * 20_000 + b"\0\x3b"):
+        with pytest.raises(ImageError, match="more than"):
+            decode(data)
+        assert why_torn(data, "a") is None  # more bytes would not mend it: the line says so at once

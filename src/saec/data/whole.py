@@ -16,7 +16,7 @@ from collections.abc import Callable
 import numpy as np
 
 from saec.data.headers import jpeg, png, read_header, tiff
-from saec.data.headers.common import MAX_PARTS, SPLIT, DamagedError, Header, UnknownFormatError
+from saec.data.headers.common import MAX_PARTS, SPLIT, DamagedError, Header, UnknownFormatError, check_parts
 from saec.errors import ImageError
 
 AGAIN = "record or copy the image again"
@@ -31,6 +31,8 @@ _UNWRITTEN = 64
 """Zero bytes at the end of coded pixels that no coder writes: WebP's wrote 30 at most, for flat pictures."""
 
 _PAGE = 4096
+_STRIPS = 1_000_000
+"""Strips or tiles of a page; one for each row is the most that programs write."""
 
 
 def check_whole(data: bytes, header: Header, name: str) -> None:
@@ -48,7 +50,7 @@ def check_whole(data: bytes, header: Header, name: str) -> None:
     if check is None:
         return
     try:
-        why = check(data, header)
+        why = check(data, header, name)
     except (struct.error, IndexError, OverflowError):
         why = "it is cut off"
     if why:
@@ -86,7 +88,7 @@ def may_be_unwritten(data: bytes) -> bool:
     return any(not pages[page].any() for page in maybe)
 
 
-def _png(data: bytes, header: Header) -> str | None:
+def _png(data: bytes, header: Header, name: str) -> str | None:
     at = len(png.MAGIC)
     while at + 12 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, at)
@@ -97,16 +99,16 @@ def _png(data: bytes, header: Header) -> str | None:
         at = end + 4
         if kind == b"IEND":
             if data.startswith(png.MAGIC, at):
-                raise ImageError("the file holds two PNGs, one behind the other", SPLIT)
+                raise ImageError(f"{name}: holds two PNGs, one behind the other", SPLIT)
             return None
     return "its end is missing"
 
 
-def _jpeg(data: bytes, header: Header) -> str | None:
-    return None if jpeg.has_end(data, "image") else "its end is missing"
+def _jpeg(data: bytes, header: Header, name: str) -> str | None:
+    return None if jpeg.has_end(data, name) else "its end is missing"
 
 
-def _bmp(data: bytes, header: Header) -> str | None:
+def _bmp(data: bytes, header: Header, name: str) -> str | None:
     start, kind = struct.unpack_from("<II", data, 10)
     bits, packing = struct.unpack_from("<H", data, 28 if kind >= 40 else 24)[0], 0
     if kind >= 40:
@@ -120,10 +122,11 @@ def _bmp(data: bytes, header: Header) -> str | None:
     return None if len(data) >= need - spare else _short(len(data), need)
 
 
-def _tiff(data: bytes, header: Header) -> str | None:
+def _tiff(data: bytes, header: Header, name: str) -> str | None:
     for page in tiff.read_strips(data):
         if page.tables is not None and not page.tables.endswith(b"\xff\xd9"):
             return "its tables were never written"
+        check_parts(name, len(page.starts), "strips in a TIFF", _STRIPS)
         if len(page.starts) == 0:
             continue
         if (end := int((page.starts + page.sizes).max())) > len(data):
@@ -137,7 +140,7 @@ def _tiff(data: bytes, header: Header) -> str | None:
     return None
 
 
-def _webp(data: bytes, header: Header) -> str | None:
+def _webp(data: bytes, header: Header, name: str) -> str | None:
     (size,) = struct.unpack_from("<I", data, 4)
     if size + 8 > len(data):
         return _short(len(data), size + 8)
@@ -150,7 +153,7 @@ def _webp(data: bytes, header: Header) -> str | None:
     return "it holds no pixels"
 
 
-def _avif(data: bytes, header: Header) -> str | None:
+def _avif(data: bytes, header: Header, name: str) -> str | None:
     at = 0
     while at + 8 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, at)
@@ -165,11 +168,11 @@ def _avif(data: bytes, header: Header) -> str | None:
     return "it holds no pixels"
 
 
-def _gif(data: bytes, header: Header) -> str | None:
+def _gif(data: bytes, header: Header, name: str) -> str | None:
     return None if b"\x3b" in data.rstrip(b"\0")[-1:] else "its end is missing"
 
 
-def _jpeg2000(data: bytes, header: Header) -> str | None:
+def _jpeg2000(data: bytes, header: Header, name: str) -> str | None:
     return None if b"\xff\xd9" in data else "its end is missing"
 
 
@@ -177,7 +180,7 @@ _NETPBM = re.compile(rb"P([456])(?:\s|#[^\n]*\n)+\d+(?:\s|#[^\n]*\n)+\d+")
 _TOP = re.compile(rb"(?:\s|#[^\n]*\n)+(\d+)")
 
 
-def _netpbm(data: bytes, header: Header) -> str | None:
+def _netpbm(data: bytes, header: Header, name: str) -> str | None:
     found = _NETPBM.match(data[:65536])
     if found is None:
         return None
@@ -201,7 +204,7 @@ def _short(got: int, need: int) -> str:
     return f"it has {got} bytes and should have {need}"
 
 
-_CHECKS: dict[str, Callable[[bytes, Header], str | None]] = {
+_CHECKS: dict[str, Callable[[bytes, Header, str], str | None]] = {
     "PNG": _png,
     "JPEG": _jpeg,
     "BMP": _bmp,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from saec.data.headers.common import MAX_PAGES, Header, check_parts, check_size, damaged, too_many
+from saec.data.headers.common import MAX_PAGES, MAX_PARTS, Header, check_parts, check_size, damaged, too_many
 
 _SMALL = 16
 """Blocks hold at least so many bytes on average, however the program cuts them."""
@@ -18,7 +18,7 @@ def read_gif(data: bytes, name: str) -> Header:
     """
     width, height = struct.unpack_from("<HH", data, 6)
     check_size(width, height, name)
-    at, frames, blocks = 13 + _table(data[10]), 0, 0
+    at, frames, blocks, most = 13 + _table(data[10]), 0, 0, MAX_PARTS + len(data) // _SMALL
     while at < len(data) and data[at] in b"\x21\x2c":
         if data[at] == 0x2C:
             left, top, wide, high = struct.unpack_from("<HHHH", data, at + 1)
@@ -29,9 +29,9 @@ def read_gif(data: bytes, name: str) -> Header:
             at += 11 + _table(data[at + 9])
         else:
             at += 2
-        at, passed = _pass_blocks(data, at)
+        at, passed = _pass_blocks(data, at, most - blocks)
         blocks += passed
-        check_parts(name, blocks - len(data) // _SMALL, "blocks in a GIF")
+        check_parts(name, blocks, "blocks in a GIF", most)
     return Header("GIF", width, height, frames=max(1, frames))
 
 
@@ -40,10 +40,10 @@ def _table(flags: int) -> int:
     return 3 << (flags & 7) + 1 if flags & 0x80 else 0
 
 
-def _pass_blocks(data: bytes, at: int) -> tuple[int, int]:
-    """Where a chain of blocks ends, and how many they were."""
+def _pass_blocks(data: bytes, at: int, most: int) -> tuple[int, int]:
+    """Where a chain of blocks ends, and how many they were; it is followed no further than past ``most``."""
     count, end = 0, len(data)
-    while at < end and data[at]:
+    while at < end and data[at] and count <= most:
         at += data[at] + 1
         count += 1
     return at + 1, count

@@ -23,6 +23,7 @@ def read_png(data: bytes, name: str) -> Header:
     width, height = struct.unpack_from(">II", data, 16)
     check_size(width, height, name)
     frames, animated, pieces, others, at = 1, False, 0, 0, 33
+    spare = len(data) // _SMALL
     while at + 8 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, at)
         if kind == b"IEND":
@@ -36,8 +37,8 @@ def read_png(data: bytes, name: str) -> Header:
         else:
             others += 1
         check_parts(name, others, "chunks in a PNG")
+        check_parts(name, pieces - spare, "pieces of pixels in a PNG")
         at += 12 + length
-    check_parts(name, pieces - len(data) // _SMALL, "pieces of pixels in a PNG")
     return Header("PNG", width, height, frames=frames, opencv=not animated and len(data) > 33)
 
 
