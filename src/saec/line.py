@@ -49,9 +49,9 @@ class Preparation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Detector(msgspec.Struct, frozen=True, kw_only=True):
-    """Which detector, and the hashes of its files (name -> sha256)."""
+    """Which detector, and the hashes of its files (name -> sha256). "none" is a line for a cloud alone."""
 
-    kind: Literal["patch", "yolo"]
+    kind: Literal["patch", "yolo", "none"]
     backbone: str
     precision: Literal["f32", "bf16"] = "f32"
     threads: int = 2

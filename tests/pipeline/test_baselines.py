@@ -107,8 +107,8 @@ def test_help_and_table_know_the_same_baselines() -> None:
     [
         ("yolo", "yolo", "edge", {"edge"}),
         ("edge", "patch", "edge", {"edge"}),
-        ("cloud", "patch", "cloud", {"cloud"}),
-        ("llava", "patch", "cloud", {"cloud"}),
+        ("cloud", "none", "cloud", {"cloud"}),
+        ("llava", "none", "cloud", {"cloud"}),
         ("seed", "yolo", "seed", {"edge", "cloud"}),
         ("saec", "patch", "gate", {"edge"}),  # without known defects its cloud is advisory
     ],
@@ -128,7 +128,7 @@ def test_each_is_one_command(
     assert run(name, data, tmp_path / "run", *options, "--csv", tmp_path / "p.csv") == 0
     info = read_run(tmp_path / "run")
     verdicts = list(read_verdicts(tmp_path / "run" / "verdicts.jsonl"))
-    assert fits.made == [kind]
+    assert fits.made == [kind] * (kind != "none")
     assert info.policy == policy
     assert {v.decided_by for v in verdicts} == deciders
     (row,) = rows(tmp_path / "f.json").values()
@@ -181,6 +181,72 @@ def test_a_line_is_fitted_once_for_all_that_need_it_and_again_when_its_goods_cha
     weights.write_text("other weights")
     assert run("yolo", data, tmp_path / "fourth", "--yolo", weights) == 0
     assert sorted(fits.made) == ["patch", "patch", "yolo", "yolo"]
+
+
+def test_a_cloud_alone_needs_no_line_and_says_nothing_of_an_edge(
+    tmp_path: Path, data: Path, opened: Opened, fits: Fits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(edge, "open_detector")
+    Frames(data).add("test/good/fails", 20, green=13)
+    shutil.rmtree(data / "train")
+    assert run("cloud", data, tmp_path / "run", "--cloud", "qwen", "--maps") == 0
+    assert fits.made == []
+    verdicts = {v.id: v for v in read_verdicts(tmp_path / "run" / "verdicts.jsonl")}
+    failed = verdicts.pop("test/good/fails.png")
+    assert (failed.state, failed.label, failed.decided_by) == ("error", None, "none")
+    assert "chokes" in failed.error.message
+    for verdict in verdicts.values():
+        assert (verdict.edge, verdict.score, verdict.decided_by) == (None, None, "cloud")
+    info = read_run(tmp_path / "run")
+    assert (info.line.detector, info.cross_domain) == ("none", None)
+    assert main(["report", str(tmp_path / "run")]) == 0
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "without an edge" in page
+    assert "of 17; there is no edge" in page
+
+
+def test_such_a_line_is_no_other_commands(
+    tmp_path: Path,
+    data: Path,
+    fits: Fits,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(clouds, "open_engine", lambda config: FakeCloud())
+    assert run("cloud", data, tmp_path / "run", "--cloud", "qwen") == 0
+    line = read_run(tmp_path / "run").line.folder
+    capsys.readouterr()
+    for call in (["inspect", str(data), "--line", line], ["evaluate", line, str(data)]):
+        assert main(call) == 2
+        assert "has no detector" in capsys.readouterr().err
+
+
+def test_its_references_are_train_goods_and_few_of_them_are_said(
+    tmp_path: Path, data: Path, opened: Opened, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("cloud", data, tmp_path / "run", "--cloud", "qwen", "--references", 2) == 0
+    assert set(opened.engine.references) == {2}
+    folder = Path(read_run(tmp_path / "run").line.folder)
+    names = {path.read_bytes() for path in (folder / "references").iterdir()}
+    assert len(names) == 2
+    assert names <= {path.read_bytes() for path in (data / "train" / "good").iterdir()}
+    assert run("cloud", data, tmp_path / "more", "--cloud", "qwen", "--references", 21) == 2
+    assert "20 train goods for 21 references" in capsys.readouterr().err
+
+
+def test_all_judge_the_same_images_of_a_set_without_splits(
+    tmp_path: Path, data: Path, opened: Opened
+) -> None:
+    plain = tmp_path / "plain"
+    shutil.copytree(data / "train" / "good", plain / "good")
+    shutil.copytree(data / "test" / "defect", plain / "cut")
+    assert run("all", plain, tmp_path / "run", "--cloud", "qwen") == 0
+    judged = {
+        name: {v.id for v in read_verdicts(tmp_path / "run" / name / "verdicts.jsonl")}
+        for name in ("edge", "cloud", "saec")
+    }
+    assert len(judged["edge"]) == 8
+    assert judged["edge"] == judged["cloud"] == judged["saec"]
 
 
 def test_a_given_line_is_used_as_it_is(tmp_path: Path, data: Path, opened: Opened, fits: Fits) -> None:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from saec.errors import LineError
 from saec.line import LineProfile
 from saec.verdict import EdgeDetector
 
 
 def open_detector(profile: LineProfile) -> EdgeDetector:
-    """The detector of a line profile, ready to inspect."""
+    """The detector of a line profile, ready to inspect.
+
+    Raises:
+        LineError: it has none, or one that cannot be loaded.
+    """
+    if profile.line.detector.kind == "none":
+        raise LineError(
+            f"{profile.folder} has no detector: it was made for a cloud that judges alone",
+            "fit a line on the data set with `saec fit`",
+        )
     if profile.line.detector.kind == "yolo":
         from saec.edge.yolo import YoloDetector
 

@@ -26,6 +26,7 @@ from saec.edge.fitting import DetectorFit, patch_fit, yolo_fit
 from saec.edge.yolo import YoloRule
 from saec.errors import ConfigError, DataError
 from saec.line import LineProfile, sha256_file
+from saec.pipeline.alone import line_alone
 from saec.pipeline.calibrating import Wish, recalibrate
 from saec.pipeline.describe import now
 from saec.pipeline.evaluate import evaluate_line, measure, write_metrics
@@ -42,7 +43,7 @@ from saec.pipeline.times import JUDGING
 from saec.schedule.seed import PRESETS
 from saec.verdict import GOOD, Verdict
 
-Kind = Literal["patch", "yolo"]
+Kind = Literal["patch", "yolo", "none"]
 FitProgress = Callable[[str, int, int], None]
 
 PROBABILITIES = "probs.csv"
@@ -61,7 +62,7 @@ class Baseline:
     Attributes:
         name: as the command calls it.
         what: one sentence.
-        edge: kind of detector of its line.
+        edge: kind of detector of its line; "none" for a cloud that needs no line.
         policy: who answers.
         asks: the option that names its multimodal model, or None for the edge alone.
     """
@@ -83,8 +84,8 @@ BASELINES = {
     for b in (
         Baseline("yolo", "the YOLO rule alone, thresholds from the goods (the seed's edge)", "yolo", "edge"),
         Baseline("edge", "our detector alone", "patch", "edge"),
-        Baseline("cloud", "Qwen2.5-VL zero-shot on every frame, no adapter", "patch", "cloud", "cloud"),
-        Baseline("llava", "LLaVA-1.5 zero-shot on every frame", "patch", "cloud", "llava"),
+        Baseline("cloud", "Qwen2.5-VL zero-shot on every frame, no adapter", "none", "cloud", "cloud"),
+        Baseline("llava", "LLaVA-1.5 zero-shot on every frame", "none", "cloud", "llava"),
         Baseline("seed", "the seed's cascade: YOLO, its policy, its cloud preset", "yolo", "seed", "cloud"),
         Baseline("saec", "ours: gate and fusion", "patch", "gate", "cloud"),
     )
@@ -232,7 +233,13 @@ def _line(baseline: Baseline, work: Work, cloud: Cloud | None, progress: FitProg
     if given is not None:
         work.say(f"{baseline.name}: line {given}")
         return LineProfile.open(given)
-    dataset = _fitted_on(work)
+    dataset = _divided(work)
+    if baseline.alone:
+        return _alone(dataset, work, cloud)
+    if not dataset.select("train", GOOD):
+        raise DataError(
+            f"{work.dataset} has no train goods to fit a line on", "name some with --goods, or a --line"
+        )
     profile = _fitted(baseline.edge, dataset, work, progress)
     if baseline.policy != "gate" or cloud is None or not profile.calibration.defect_scores:
         return profile
@@ -242,18 +249,25 @@ def _line(baseline: Baseline, work: Work, cloud: Cloud | None, progress: FitProg
     return recalibrate(profile, Wish(), created=now(), dataset=dataset, cloud=cloud)
 
 
-def _fitted_on(work: Work) -> Dataset:
-    """The data set with the goods that were given, where some were, as its train split."""
+def _divided(work: Work) -> Dataset:
+    """The data set with the goods that were given, where some were, as its train split.
+
+    Of one without splits what a fit would hold out is its test split, for all baselines alike.
+    """
     dataset = open_dataset(work.dataset, layout=work.layout)
     if work.goods:
         return with_goods(dataset, work.goods)
-    if undivided(dataset):
-        return hold_out(dataset, work.fit.holdout, seed=work.fit.seed)
-    if not dataset.select("train", GOOD):
-        raise DataError(
-            f"{work.dataset} has no train goods to fit a line on", "name some with --goods, or a --line"
-        )
-    return dataset
+    return hold_out(dataset, work.fit.holdout, seed=work.fit.seed) if undivided(dataset) else dataset
+
+
+def _alone(dataset: Dataset, work: Work, cloud: Cloud | None) -> LineProfile:
+    """What a cloud alone needs of a line: its references."""
+    references = 0 if cloud is None else cloud.config.references
+    name = f"{dataset.name}-none-{references}-{_digest('none', dataset, work)}"
+    folder = work.store / name
+    if folder.exists():
+        return LineProfile.open(folder)
+    return line_alone(dataset, folder, references=references, seed=work.fit.seed, created=now())
 
 
 def _fitted(kind: Kind, dataset: Dataset, work: Work, progress: FitProgress) -> LineProfile:

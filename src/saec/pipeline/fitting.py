@@ -90,13 +90,13 @@ def fit_line(
     if drawn := undivided(dataset):
         dataset = hold_out(dataset, config.holdout, seed=config.seed)
     found = _train_goods(dataset)
-    manifest = _manifest(dataset, found, dataset.select("train", DEFECT))
+    manifest = manifest_for(dataset, found, dataset.select("train", DEFECT))
     known = distinct(found, bits=config.bits, varied=True, step=lambda at, of: progress("copies", at, of))
     known_defects = distinct(dataset.select("train", DEFECT), bits=config.bits)
     items, hashes = known.items, known.hashes
     defects, defect_hashes = known_defects.items, known_defects.hashes
     goods = _goods(items, hashes, config, roi_mask)
-    with _whole(target) as partial:
+    with whole(target) as partial:
         fitted = fit_detector(goods, config, partial, progress)
         frames = _ticked(goods.frames(), len(items), progress)
         complexity, complexities = _complexities(frames, hashes, _frames(defects, config.bits), defect_hashes)
@@ -139,7 +139,7 @@ def _check_out(out: Path, force: bool) -> None:
 
 
 @contextmanager
-def _whole(target: Path) -> Iterator[Path]:
+def whole(target: Path) -> Iterator[Path]:
     """A folder to fill, which takes its place if nothing fails; a profile that stood there goes last."""
     partial, old = (target.with_name(f".{target.name}.{state}") for state in ("partial", "old"))
     shutil.rmtree(partial, ignore_errors=True)
@@ -174,7 +174,7 @@ def _drawn(dataset: Dataset, config: FitConfig) -> list[str]:
     ]
 
 
-def _manifest(dataset: Dataset, goods: list[Item], defects: list[Item]) -> Manifest:
+def manifest_for(dataset: Dataset, goods: list[Item], defects: list[Item]) -> Manifest:
     """All images with their roles, copies included, so that none ever serves another one."""
     about = {"command": "fit", "dataset": str(dataset.root), "layout": dataset.asked}
     manifest = Manifest(about=about)

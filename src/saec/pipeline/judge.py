@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
+
 from saec.errors import AnswerError, ConfigError
 from saec.line import Calibration, CloudTrust
 from saec.pipeline.sources import Source
@@ -62,6 +64,8 @@ class Rules:
         trust: how far the cloud is trusted on this line; needed for "fused".
         cloud_threshold: P(defect) of the cloud at which it says defect, for "alone".
         frame: typical height and width of the frames that the line was fitted on, where it is known.
+        blind: the line has no detector. No verdict holds an opinion of the edge, and where the cloud fails
+            the frame has no label.
     """
 
     line: str
@@ -70,6 +74,7 @@ class Rules:
     trust: CloudTrust | None = None
     cloud_threshold: float = 0.5
     frame: tuple[int, int] | None = None
+    blind: bool = False
 
     def __post_init__(self) -> None:
         if self.role == "fused" and (self.trust is None or self.trust.mode != "fused"):
@@ -175,7 +180,24 @@ def disagree(edge: EdgeRecord, cloud: CloudRecord, rules: Rules) -> bool:
 
 
 def fallback_verdict(pending: Pending, rules: Rules, reason: str, error: Exception | None = None) -> Verdict:
-    """The edge's answer where the cloud should have given one: provisional, never silent."""
+    """The edge's answer where the cloud should have given one: provisional, never silent.
+
+    Without an edge there is none: an error verdict.
+    """
+    if rules.blind:
+        why = error or AnswerError("the cloud gave no answer", "look at the link and at the cloud's own log")
+        failed = error_verdict(
+            pending.source,
+            rules.line,
+            why,
+            sha256=pending.sha256,
+            time=pending.time,
+            seq=pending.seq,
+            stage="cloud",
+        )
+        return msgspec.structs.replace(
+            failed, reason=reason, route=pending.route, cloud_state=pending.state, ms=summed(pending.ms)
+        )
     decision = Decision(pending.edge.label, pending.edge.p_defect, "edge-fallback")
     problem = error_record(error) if error else _problem(pending)
     return _verdict(pending, decision, rules, reason=reason, problem=problem)
@@ -241,14 +263,14 @@ def _verdict(
         truth=pending.source.truth,
         label=decision.label,
         state="provisional" if decision.by == "edge-fallback" else "final",
-        score=pending.edge.score,
+        score=None if rules.blind else pending.edge.score,
         p_defect=decision.p_defect,
         decided_by=decision.by,
         reason=reason or pending.route.reason,
         route=pending.route,
         cloud_state=pending.state,
         complexity=pending.complexity,
-        edge=pending.edge,
+        edge=None if rules.blind else pending.edge,
         cloud=cloud,
         explanation=explanation,
         map=pending.map,

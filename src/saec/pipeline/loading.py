@@ -12,6 +12,7 @@ from saec import cloud as clouds
 from saec import edge
 from saec.config import BudgetConfig, CloudConfig, CostConfig, GateConfig, Spending
 from saec.data.images import read_image
+from saec.edge.absent import NoDetector
 from saec.errors import ConfigError
 from saec.line import Calibration, CloudTrust, LineProfile
 from saec.pipeline.inspect import Judges
@@ -127,7 +128,8 @@ def open_judges(
         LineError, ModelError: a model cannot be loaded.
     """
     calibration = profile.calibration
-    detector = edge.open_detector(profile)
+    blind = profile.line.detector.kind == "none" and cloud is not None and policy == "cloud"
+    detector = NoDetector() if blind else edge.open_detector(profile)
     complexity = Complexity(profile.line.complexity).of if profile.line.complexity else None
     bits = profile.line.preparation.bits
     if cloud is None:
@@ -140,7 +142,14 @@ def open_judges(
     return Judges(
         detector,
         open_policy(policy, calibration, place.trust, gate=gate, costs=costs, budget=budget),
-        Rules(profile.line.name, calibration, role, place.trust, frame=profile.line.preparation.frame),
+        Rules(
+            profile.line.name,
+            calibration,
+            role,
+            place.trust,
+            frame=profile.line.preparation.frame,
+            blind=blind,
+        ),
         engine=cloud.engine,
         complexity=complexity,
         references=read_references(profile, cloud.config.references),

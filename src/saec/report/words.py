@@ -126,12 +126,16 @@ def opening(infos: Sequence[RunInfo]) -> str:
         data = f"Procedural images drawn by our own generator ({roots})"
     else:
         data = f"Images of {roots}" + (", some of them drawn by our own generator" if any(drawn) else "")
-    models = _distinct(" on ".join(filter(None, (i.line.detector, i.line.backbone))) for i in infos)
-    lines = "line " if len(infos) == 1 else f"{len(infos)} lines: "
-    names = _distinct(info.line.name for info in infos)
-    text = f"{data}, judged by the edge detector ({models}) of {lines}{names}"
+    seeing = [info.line for info in infos if info.line.detector != "none"]
+    models = _distinct(" on ".join(filter(None, (line.detector, line.backbone))) for line in seeing)
+    lines = "line " if len(seeing) == 1 else f"{len(seeing)} lines: "
+    names = _distinct(line.name for line in seeing)
     clouds = _distinct(_cloud_name(info.cloud) for info in infos if info.cloud)
-    text += f", with {clouds} as the cloud." if clouds else ", without a cloud."
+    if seeing:
+        text = f"{data}, judged by the edge detector ({models}) of {lines}{names}"
+        text += f", with {clouds} as the cloud." if clouds else ", without a cloud."
+    else:
+        text = f"{data}, judged by {clouds} without an edge."
     for crossing in dict.fromkeys(info.cross_domain for info in infos if info.cross_domain):
         text += f" Cross-domain: {crossing}."
     if any(map(is_demonstration, infos)):
@@ -172,6 +176,8 @@ def routing(t: Tally, info: RunInfo) -> str:
     if info.cloud is None:
         return "The edge decided alone; there was no cloud in this run."
     text = f"The cloud was asked about {count(t.asked, 'frame')} of {t.frames:,}".replace(",", _GAP)
+    if info.line.detector == "none":
+        return f"{text}; there is no edge."
     changes = t.put_right + t.put_wrong
     if t.asked and t.labelled:
         text += f" and changed {count(changes, 'label')}"
