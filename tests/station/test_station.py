@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import httpx
 import msgspec
@@ -18,14 +19,17 @@ from pipeline_fakes import FUSED, FakeDetector, make_line
 from station_fakes import DEFECT, GOOD, NO_GUARD, UNSURE, FakeLinkCloud, Running, png
 
 from pairs import make_pair
+from processes import eventually
 from saec import edge
 from saec.pipeline import loading
 from saec.pipeline.loading import Standing
 from saec.station.http import api
 from saec.station.settings import CameraSource, FileSink, FolderSource, LineSettings, Settings, StationSection
 from saec.station.storage import probe
+from saec.station.storage.probe import Probe
 from saec.station.storage.records import Retention, SpoolLimits
 from saec.web.access import Tokens, digest
+from saec.web.alive import Stuck
 from saec.web.settings import HttpSettings
 
 
@@ -231,6 +235,28 @@ def test_tokens_are_needed_where_they_are_set_and_heeded_when_changed(
         path.write_text("nonsense\n")
         status = running.client.get("/v1/status", headers=bearer)
         assert "NAME SHA256" in status.json()["tokens"]
+
+
+@pytest.mark.parametrize("disk_hangs", [True, False])
+def test_what_hangs_is_put_down_to_a_lone_frame_unless_it_is_the_disk(
+    running: Running, monkeypatch: pytest.MonkeyPatch, disk_hangs: bool
+) -> None:
+    class Hanging:
+        name = "edge-cell"
+
+        def stuck(self) -> Stuck:
+            return Stuck(self.name, 0.0, "it hangs")
+
+        def status(self) -> dict[str, Any]:
+            return {}
+
+    monkeypatch.setattr(Probe, "under_way", 60.0 if disk_hangs else 0.0)
+    station = running.station
+    station.runners["cell"]._touched.begin(7, alone=True)
+    station.living.append(Hanging())
+    assert [stuck.thread for stuck in station.watch()] == ["edge-cell"]
+    path = station.spool.folder / "touched" / "cell"
+    eventually(lambda: path.read_text().split()[:2] == ["7", "0" if disk_hangs else "1"])
 
 
 def test_ready_says_what_is_wrong(running: Running) -> None:

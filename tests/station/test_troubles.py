@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pipeline_fakes import FUSED, FakeDetector
 from station_fakes import DEFECT, GOOD, UNSURE, Bench, FakeLinkCloud, png
 
+from processes import eventually
 from saec import edge
 from saec.data import images
 from saec.errors import DecoderDiedError, DecoderOverranError, DecoderStartError
@@ -41,9 +42,11 @@ class Fragile(FakeDetector):
     """A detector that may end the process."""
 
     fatal: Callable[[Image], bool] = staticmethod(lambda image: False)
+    dead = False
 
     def inspect(self, images: list[Image]):  # type: ignore[no-untyped-def]
         if images[0].shape[0] == 8 and Fragile.fatal(images[0]):  # not at the warm-up
+            Fragile.dead = True
             raise KilledError
         return super().inspect(images)
 
@@ -163,25 +166,20 @@ def life(folder: Path, accepted: int = 0, reds: tuple[int, ...] = ()) -> tuple[l
     """
     bench = Bench(folder)
     bench.n, order = accepted, []
-    path = bench.spool.folder / "touched" / "cell"
+    write, Fragile.dead = bench.runner._touched._write, False
+    bench.runner._touched._write = lambda text: None if Fragile.dead else write(text)
     try:
         bench.runner.recover()
         for red in reds:
             bench.accept(png(red))
         while (arrival := bench.runner._arrivals.next(0.0)) is not None:
             order.append(arrival.seq)
-            begin, written = bench.runner._touched._write, []
-            bench.runner._touched._write = lambda text, w=written, b=begin: (w.append(text), b(text))
             try:
                 bench.runner._judge(arrival)
             except KilledError:
-                begin([text for text in written if text][-1])  # as it stood when the process went
                 return order, True
-            finally:
-                bench.runner._touched._write = begin
         return order, False
     finally:
-        assert path.exists()
         bench.runner.close()
         bench.spool.close()
 
@@ -259,17 +257,61 @@ def test_a_damaged_file_of_what_was_touched_names_nobody(
     assert touched.Touched(path, boot="here").left is None
 
 
-def test_a_frame_over_which_an_edge_hangs_is_the_cause_unless_it_comes_back(tmp_path: Path) -> None:
+def touch(folder: Path) -> touched.Touch | None:
+    return touched.Touched(folder / "cell", boot="here").left
+
+
+def test_what_hangs_beside_others_is_a_suspect_and_what_hangs_alone_the_cause_unless_it_comes_back(
+    tmp_path: Path,
+) -> None:
     file = touched.Touched(tmp_path / "cell", boot="here")
-    file.blame()
-    assert touched.Touched(tmp_path / "cell", boot="here").left is None
     for _ in range(2):
         file.begin(12)
-        assert touched.Touched(tmp_path / "cell", boot="here").left == touched.Touch(12, alone=False)
-        file.blame()
-        assert touched.Touched(tmp_path / "cell", boot="here").left == touched.Touch(12, alone=True)
+        assert touch(tmp_path) == touched.Touch(12, alone=False)
+        file.begin(12, alone=True)
+        assert touch(tmp_path) == touched.Touch(12, alone=True)
         file.end()
-        assert touched.Touched(tmp_path / "cell", boot="here").left is None
+        assert touch(tmp_path) is None
+
+
+def test_a_disk_that_hangs_condemns_nobody(tmp_path: Path) -> None:
+    file = touched.Touched(tmp_path / "cell", boot="here")
+    file.excuse()
+    assert touch(tmp_path) is None
+    file.begin(12, alone=True)
+    file.excuse()
+    file.excuse()
+    eventually(lambda: touch(tmp_path) == touched.Touch(12, alone=False))
+    file.begin(13, alone=True)
+    assert touch(tmp_path) == touched.Touch(13, alone=True), "the next one is no longer excused"
+
+
+def test_nobody_waits_for_an_excuse_that_the_disk_does_not_take(tmp_path: Path) -> None:
+    file, answering = touched.Touched(tmp_path / "cell", boot="here"), threading.Event()
+    file.begin(12, alone=True)
+    write = file._write
+    file._write = lambda text: (answering.wait(60), write(text))  # type: ignore[method-assign, assignment]
+    file.excuse()
+    assert touch(tmp_path) == touched.Touch(12, alone=True)
+    answering.set()
+    eventually(lambda: touch(tmp_path) == touched.Touch(12, alone=False))
+
+
+def test_only_the_look_at_a_suspect_counts_and_not_what_is_written_afterwards(tmp_path: Path) -> None:
+    """A disk that hangs while a verdict is written ends the station as well."""
+    with running(tmp_path) as bench:
+        bench.accept(png(GOOD))
+        bench.spool.attempts.add(1, "it hung", counted=False)
+        noted: list[str] = []
+        write, decide = bench.runner._touched._write, bench.spool.decide
+        bench.runner._touched._write = lambda text: (noted.append(text), write(text))
+        bench.spool.decide = lambda *a, **k: (noted.append("decided"), decide(*a, **k))[1]
+        bench.runner.recover()
+        for _ in range(2):  # as it was accepted, and as a suspect
+            if (arrival := bench.runner._arrivals.next(0.0)) is not None and arrival.suspect:
+                bench.runner._judge(arrival)
+    alone = [words.split()[1] if words and words != "decided" else words for words in noted]
+    assert alone == ["0", "1", "0", "decided", ""]
 
 
 # of the machine

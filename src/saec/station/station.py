@@ -301,14 +301,12 @@ class Station:
         return all_stuck(self.living)
 
     def watch(self) -> list[Stuck]:
-        """The same, for who ends the process where a thread is stuck: a frame over which an edge hangs is
-        noted as the cause, unless it is the disk that hangs."""
+        """The same, for who ends the process where a thread is stuck. Where it is the disk that hangs, no
+        frame is put down as the cause."""
         found = self.stuck()
-        names = {one.thread for one in found}
-        for name, runner in self.runners.items():
-            if f"edge-{name}" in names and self.probe.under_way < _SLOW:
-                with contextlib.suppress(OSError):  # the disk is to blame then
-                    runner.blame()
+        if found and self.probe.under_way >= _SLOW:
+            for runner in self.runners.values():
+                runner.excuse()
         return found
 
     def problems(self) -> list[str]:

@@ -177,9 +177,9 @@ class LineRunner:
         """A frame is to be judged again after its quarantine; the line no longer acts on it."""
         self._arrivals.add_late(seq)
 
-    def blame(self) -> None:
-        """The edge hangs: if the process is ended for that, the frame that it is at work on was the cause."""
-        self._touched.blame()
+    def excuse(self) -> None:
+        """The disk hangs: an end of the process for that does not count against a frame. Never waits."""
+        self._touched.excuse()
 
     def close(self) -> None:
         """Let go of its files; its threads have ended."""
@@ -268,7 +268,10 @@ class LineRunner:
             return
         with self._company.alone(_PATIENCE):
             self._touched.begin(frame.seq, alone=True)
-            yield
+            try:
+                yield
+            finally:
+                self._touched.begin(frame.seq)  # what follows are writes: the disk's time, not the frame's
 
     def _route(self, frame: Held, edition: Edition, seen: Look) -> None:
         rules = edition.judges.rules

@@ -2,11 +2,15 @@
 
 It is written without a sync. Where the process dies the system still has it; where the power goes it may be
 lost, and a power cut is no frame's fault. The boot's id tells the two apart.
+
+A process that hangs is ended from outside and leaves the same: the frame that it was at work on is a suspect,
+and only one that was alone can have been the cause.
 """
 
 from __future__ import annotations
 
 import os
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +23,7 @@ class Touch:
     """A frame that was at work when a process died.
 
     Attributes:
-        alone: no other frame was under way in that process, or it is this one that hung.
+        alone: no other frame was under way in that process, and the disk did not hang.
     """
 
     seq: int
@@ -27,7 +31,7 @@ class Touch:
 
 
 class Touched:
-    """The file of one line; for one thread, but for ``blame``.
+    """The file of one line; for one thread, but for ``excuse``.
 
     Args:
         path: of the file; made where it is missing.
@@ -46,27 +50,28 @@ class Touched:
         self._boot = _BOOT.read_text().strip() if boot is None else boot
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self.left = self._read()
-        self._seq: int | None = None
-        self._blamed: int | None = None
+        self._alone: int | None = None
 
     def begin(self, seq: int, *, alone: bool = False) -> None:
-        """The frame is touched from now on."""
-        self._seq, self._blamed = seq, None
+        """The frame is touched from now on, alone or not."""
+        self._alone = seq if alone else None
         self._write(f"{seq} {int(alone)} {self._boot}")
 
     def end(self) -> None:
         """No frame is touched any more."""
-        self._seq = None
+        self._alone = None
         self._write("")
 
-    def blame(self) -> None:
-        """It hangs: if the process is ended for that, it is put down to the frame that is touched.
+    def excuse(self) -> None:
+        """What hangs is not the frame: if the process is ended for it, that does not count. Never waits.
 
-        For another thread: the one at work is what hangs. Should it come back, ``end`` takes this back.
+        For another thread. It is the disk that hangs, so the note may reach it much later; a process that
+        waits for a disk ends after that.
         """
-        if (seq := self._seq) is not None and seq != self._blamed:
-            self._blamed = seq
-            self._write(f"{seq} 1 {self._boot}")
+        seq, self._alone = self._alone, None
+        if seq is not None:
+            text = f"{seq} 0 {self._boot}"
+            threading.Thread(target=self._write, args=(text,), name="saec-excuse", daemon=True).start()
 
     def close(self) -> None:
         os.close(self._file)
