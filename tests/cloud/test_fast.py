@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -120,6 +121,22 @@ def test_two_tokens_have_the_logits_that_all_tokens_have(core):
     allowed = apart(head.shape[1], float(state * head.norm(dim=1).max()))  # one product, of the same state
     torch.testing.assert_close(some, whole[:, [5, 2]], rtol=0, atol=allowed)
     assert (some - whole[:, [2, 5]]).abs().min() > 100 * allowed
+
+
+@pytest.mark.parametrize("fault", ["a bias is dropped", "positions are off by one"])
+def test_a_real_fault_is_far_beyond_what_rounding_explains(core, fault):
+    talks = [_talk(core, 3), _talk(core, 4)]
+    broken = FastModel(core.model, core._preprocessing, torch.float32)
+    broken.submit(talks).result()
+    if fault == "a bias is dropped":
+        layers = broken._of(None).layers
+        layers[5] = layers[5]._replace(qkv=layers[5].qkv._replace(bias=None))
+    else:
+        for shape, layout in broken._layouts.items():
+            moved = tuple(part.roll(1, -2) for part in layout.suffix_rotations)
+            broken._layouts[shape] = dataclasses.replace(layout, suffix_rotations=moved)
+    with pytest.raises(AssertionError, match="times what rounding explains"):
+        same_logits(core, broken.submit(talks).result(), _plain(core, talks))
 
 
 def _adapted(targets: str, **settings_):
