@@ -6,9 +6,15 @@ import json
 import zipfile
 from pathlib import Path
 
+import httpx
+import msgspec
 import pytest
+from test_alive import free_port
 
+from pairs import make_pair, make_signed
 from processes import saec, serving
+from saec.errors import ConfigError
+from saec.station.itself import ask_itself, only
 from saec.station.settings_file import read_settings
 from saec.station.storage.records import NewFrame, SpoolLimits
 from saec.station.storage.spool import Spool
@@ -102,29 +108,70 @@ def test_no_secret_and_no_image_is_packed(config: Path, gears: Path, tmp_path: P
     assert b"ready.json" in parts["missing.txt"]  # it does not run
 
 
-def test_a_station_that_runs_is_asked(config: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def served(config: Path, tmp_path: Path) -> Path:
+    """Settings of a station that can be started, with a token for whom asks in ``mine``."""
     shown, line = (
         text.split(": ", 1)[1] for text in saec("station", "token", "help").stdout.strip().splitlines()
     )
     (tmp_path / "tokens").write_text(line + "\n")
     (tmp_path / "mine").write_text(shown)
     text = config.read_text()
-    config.write_text(text[: text.index("[[source]]")] + "[spool]\nfree_gigabytes = 0\n")
-    from test_alive import free_port
+    text = text[: text.index("[[source]]")] + "[spool]\nfree_gigabytes = 0\n"
+    config.write_text(text.replace("127.0.0.1:1", f"127.0.0.1:{free_port()}"))
+    return config
 
-    config.write_text(config.read_text().replace("127.0.0.1:1", f"127.0.0.1:{free_port()}"))
-    with serving("station", "--config", config, cwd=tmp_path):
+
+def support(config: Path, target: Path) -> dict[str, bytes]:
+    """What is packed while the station runs."""
+    folder = config.parent
+    with serving("station", "--config", config, cwd=folder):
         asked = saec(
-            *("station", "support", "--config", config, "--token-file", tmp_path / "mine"),
-            *("--log", tmp_path / "station.log", tmp_path / "s.zip"),
+            *("station", "support", "--config", config, "--token-file", folder / "mine"),
+            *("--log", folder / "station.log", target),
         )
     assert asked.returncode == 0, asked.stderr
-    parts = packed(tmp_path / "s.zip")
+    return packed(target)
+
+
+def test_a_station_that_runs_is_asked(served: Path, tmp_path: Path) -> None:
+    shown = (tmp_path / "mine").read_text()
+    parts = support(served, tmp_path / "s.zip")
     assert parts["missing.txt"] == b""
     assert json.loads(parts["status.json"])["station"] == "cell-3"
     assert b"saec_uptime_seconds" in parts["metrics.txt"]
     assert json.loads(parts["ready.json"])["ready"] is True
     assert not [name for name, data in parts.items() if shown.encode() in data]
-    again = saec("station", "support", "--config", config, tmp_path / "s.zip")
+    again = saec("station", "support", "--config", served, tmp_path / "s.zip")
     assert again.returncode == 2
     assert "exists" in again.stderr
+
+
+def test_a_station_that_serves_tls_is_asked_by_its_own_certificate_and_no_other_is(
+    served: Path, tmp_path: Path
+) -> None:
+    leaf, _, _ = make_signed(tmp_path)  # for a name, signed by a CA that nobody here knows
+    listed = served.read_text().replace(
+        "[spool]", f'[http]\ntls_cert = "{leaf}"\ntls_key = "leaf.key"\n[spool]'
+    )
+    served.write_text(listed)
+    parts = support(served, tmp_path / "s.zip")
+    assert parts["missing.txt"] == b""
+    assert json.loads(parts["ready.json"])["ready"] is True
+    stranger, _ = make_pair(tmp_path, "stranger")
+    settings = read_settings(served)
+    with serving("station", "--config", served, cwd=tmp_path):
+        assert "ready" in ask_itself(settings, "/ready")
+        other = msgspec.structs.replace(
+            settings, http=msgspec.structs.replace(settings.http, tls_cert=stranger)
+        )
+        with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+            ask_itself(other, "/ready")
+
+
+@pytest.mark.parametrize("text", ["", "none", "-----BEGIN CERTIFICATE-----\nAA\n-----END CERTIFICATE-----"])
+def test_a_file_without_a_certificate_is_named(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "own.pem"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match="holds no certificate"):
+        only(path)

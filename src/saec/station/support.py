@@ -28,6 +28,7 @@ import psutil
 from saec import __version__
 from saec.connecting import shown
 from saec.errors import ConfigError, SaecError
+from saec.station.itself import ask_itself
 from saec.station.settings import Settings
 from saec.station.settings_paths import named_files
 from saec.station.storage.reading import SpoolReader
@@ -39,7 +40,6 @@ _LOG = 5_000_000
 """Bytes of the end of a log."""
 
 _ALARMS = 2000
-_PATIENCE = 5.0
 _SHORTEST = 4
 """Letters of the shortest secret that is looked for; a shorter one would blot out words."""
 
@@ -74,7 +74,7 @@ def pack_support(
         "lines.json": lambda: _json(_lines(settings.station.data)),
         "log.txt": lambda: _log(log),
         **{
-            name: lambda path=path: _asked(settings, path, token)  # type: ignore[misc]
+            name: lambda path=path: ask_itself(settings, path, token)  # type: ignore[misc]
             for name, path in (
                 ("ready.json", "/ready"),
                 ("health.json", "/health"),
@@ -217,16 +217,6 @@ def _log(path: Path | None) -> str:
         check=False,
     )
     return read.stdout[-_LOG:].decode("utf-8", "replace")
-
-
-def _asked(settings: Settings, path: str, token: str | None) -> str:
-    """What the running station answers on its own address; no other is asked."""
-    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-    url = f"http://{settings.station.listen}{path}"
-    answer = httpx.get(url, headers=headers, timeout=_PATIENCE, trust_env=False)
-    if answer.status_code not in (200, 503):
-        raise httpx.HTTPError(f"the station answered {answer.status_code}; give --token-file")
-    return answer.text
 
 
 def _json(plain: Any) -> str:
