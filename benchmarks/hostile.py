@@ -40,6 +40,9 @@ from saec.web.access import digest
 
 TOKEN = "a-token-for-the-benchmark"
 LARGEST = 64 * 1024 * 1024
+UNFINISHED = 15.0
+"""Seconds after which a file that is not whole was refused: the folder's ``patience`` and some more."""
+
 PATIENCE = 90.0
 """Seconds after which something counts as hanging; a slow body is given 30 by the programs themselves."""
 
@@ -157,17 +160,17 @@ def try_images_in_folder(tally: Tally, site: Site, files: list[File]) -> None:
         (folder / f".{name}").rename(folder / name)
         dropped[name] = file
     begun = time.monotonic()
-    while time.monotonic() - begun < len(files) / 4 + 3 * PATIENCE:
-        found = {
-            key.removeprefix("in/").rpartition("@")[0]: kept for key, kept in read_database(site).items()
-        }
-        if all("final" in found[name].verdicts for name in dropped if name in found) and len(
-            found.keys() & dropped.keys()
-        ) == len(dropped):
+    while (past := time.monotonic() - begun) < len(files) / 4 + 3 * PATIENCE:
+        kept = {key.removeprefix("in/").rpartition("@")[0]: k for key, k in read_database(site).items()}
+        done = {name for name in dropped if name in kept and "final" in kept[name].verdicts}
+        waiting = {name for name in dropped if name not in kept and (folder / name).exists()}
+        if len(done) + len(waiting) == len(dropped) and past > UNFINISHED:
             break
         time.sleep(0.5)
     for name, file in dropped.items():
-        said, right = judged(found[name].verdicts.get("final") if name in found else None, file)
+        said, right = judged(kept[name].verdicts.get("final") if name in kept else None, file)
+        if name in waiting:  # it is not whole, and stays for its writer to end it
+            said, right = "unfinished", True
         shown = f"{name!r} {file.name}"
         tally.add("station, folder", file.kind, shown, said, right=right, case=file.name)
 
