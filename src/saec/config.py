@@ -125,6 +125,7 @@ class SeedConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 Scoring = Literal["threshold", "rank", "generate"]
 Arithmetic = Literal["auto", "float32", "bfloat16", "fp8", "4bit"]
+Attention = Literal["sdpa", "flash", "eager"]
 
 
 UNIT = 28
@@ -219,6 +220,9 @@ class CloudConfig(msgspec.Struct, frozen=True, kw_only=True):
         dtype: the arithmetic; "auto" is bfloat16 on a GPU and float32 on a CPU. "fp8" computes both
             towers' products in eight bits, "4bit" holds the language model's weights in four (NF4).
             Scores differ a little between them: calibrate with what will serve.
+        attention: of transformers' own pass, which ranks, writes and runs LLaVA: torch's fused one, that of
+            the package flash-attn (on a GPU, in 16 bits) or plain products. The fast pass has its own. Scores
+            differ by rounding.
         spending: what of a frame it is shown.
         remote: the service that has the model under its name, instead of this process.
     """
@@ -234,6 +238,7 @@ class CloudConfig(msgspec.Struct, frozen=True, kw_only=True):
     views: int | None = None
     dtype: Arithmetic = "auto"
     device: str = "auto"
+    attention: Attention = "sdpa"
     spending: Spending = Spending()
     remote: RemoteConfig | None = None
 

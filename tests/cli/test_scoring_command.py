@@ -35,3 +35,27 @@ def test_what_cannot_be_asked_is_refused(options: list[str], problem: str, gears
 def test_it_takes_every_way_and_so_no_option_for_one(gears: Path, capsys) -> None:
     assert main(["scoring", str(gears), "--cloud", "small", "--scoring", "rank"]) == 2
     assert "--scoring" in capsys.readouterr().err
+
+
+def test_it_reads_instruction_data_and_judges_its_val(gears: Path, tmp_path: Path, capsys) -> None:
+    sft = tmp_path / "sft"
+    assert main(["data", "sft", "--src", str(gears), "--out", str(sft), "--defect-train-ratio", "0.5"]) == 0
+    figures = tmp_path / "figures.json"
+    argv = ["scoring", str(sft), "--cloud", "small", "--references", "0", "--cloud-side", "112"]
+    assert main([*argv, "--limit", "1", "--json", str(figures)]) == 0
+    for row in json.loads(figures.read_text())["scorings"].values():
+        assert row["metrics"]["n_good"] + row["metrics"]["n_defect"] + row["unparsed"] == 2
+    from saec.pipeline.sources import list_inputs
+
+    sources = list_inputs(sft).sources
+    assert [sum(s.truth == label for s in sources) for label in (0, 1)] == [4, 2]
+
+
+def test_what_chose_an_adapter_does_not_measure_it(gears: Path, tmp_path: Path, capsys) -> None:
+    sft, adapter = tmp_path / "sft", tmp_path / "adapter"
+    assert main(["data", "sft", "--src", str(gears), "--out", str(sft)]) == 0
+    adapter.mkdir()
+    (adapter / "manifest.json").write_bytes((sft / "manifest.json").read_bytes())
+    call = ["scoring", str(sft), "--cloud", "small", "--adapter", str(adapter)]
+    assert main(call) == 2
+    assert "in the role sft-val" in capsys.readouterr().err

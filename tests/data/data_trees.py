@@ -330,6 +330,18 @@ def coco_boxes(pen: Pen) -> None:
         pen.text(f"{split}/_annotations.coco.json", coco_table([Path(n).name for n in names], dict(marked)))
 
 
+def sft(pen: Pen) -> None:
+    for split, kinds in (("train", {"good": 4, "bent": 1}), ("val", {"good": 2, "bent": 2})):
+        lines = []
+        for kind, count in kinds.items():
+            folder = "train" if (split, kind) == ("train", "good") else "test"
+            for name in pen.images(f"images/nut/{folder}/{kind}", count, 5 * (split == "val")):
+                label = int(kind != "good")
+                lines.append(json.dumps({"image": name, "label": label, "kind": kind, "category": "nut"}))
+        pen.text(f"{split}.jsonl", "\n".join(lines) + "\n")
+    pen.images("calibration/nut/good", 2)
+
+
 @dataclass(frozen=True)
 class Tree:
     """One layout: how to draw it, the data set's folder below the root, and what must be read."""
@@ -382,6 +394,12 @@ TREES = (
         {**_set(4, 2, hole=2), "val": {"good": 1}},
         2,
         warnings=("no-class",) * 4,
+    ),
+    Tree(
+        "instruction data of `saec data sft`",
+        sft,
+        "sft",
+        {"train": {"good": 4, "bent": 1}, "val": {"good": 2, "bent": 2}},
     ),
     Tree("VisA as published", visa, "visa", _set(3, 2, anomaly=2), 2, folder="candle"),
     Tree(

@@ -355,3 +355,12 @@ def test_times_count_what_the_baseline_needs_alone(tmp_path: Path, data: Path, o
         )
         (row,) = rows(tmp_path / f"{name}.json").values()
         assert row["ms"] == pytest.approx((times[7] + times[8]) / 2)
+
+
+def test_the_edges_side_is_that_of_the_lines_that_are_fitted(
+    tmp_path: Path, data: Path, opened: Opened, fits: Fits
+) -> None:
+    for option in ("--side", "--imgsz"):
+        assert run("edge", data, tmp_path / option, option, 320) == 0
+        assert LineProfile.open(read_run(tmp_path / option).line.folder).line.fit["side"] == 320
+    assert fits.made == ["patch"]

@@ -112,3 +112,15 @@ def test_two_models_of_one_name_are_refused(capsys):
     argv = ["cloud", "--listen", "127.0.0.1:0", "--adapter", "small=x"]
     assert main(argv) == 2
     assert "two models are named small" in capsys.readouterr().err
+
+
+def test_attention_is_said_where_the_model_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    from saec.cli import asking
+    from saec.config import RemoteConfig
+
+    monkeypatch.setattr(asking, "reach", lambda *given: ("m", RemoteConfig(url="http://127.0.0.1:1/v1")))
+    given = {"adapter": None, "references": 0, "batch": 1, "prompt": None, "views": None, "cloud_side": None}
+    others = {"cloud_tokens": None, "dtype": "auto", "device": "auto"}
+    with pytest.raises(ConfigError, match="--attention eager with the service"):
+        open_cloud("http://127.0.0.1:1/v1", **given, **others, attention="eager")
+    assert open_cloud("http://127.0.0.1:1/v1", **given, **others) is not None

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 import click
 
 from saec.cli.reaching import reach, service_options
-from saec.config import Arithmetic, CloudConfig, Scoring, Spend, Spending
+from saec.config import Arithmetic, Attention, CloudConfig, Scoring, Spend, Spending
+from saec.errors import ConfigError
 
 if TYPE_CHECKING:
     from saec.pipeline.loading import Cloud
@@ -88,6 +89,14 @@ def cloud_options(function: F) -> F:
             show_default=True,
             help="The cloud's arithmetic: products in 32, 16 or 8 bits, or the language model held in 4.",
         ),
+        click.option(
+            "--attention",
+            type=click.Choice(get_args(Attention)),
+            default=_CLOUD.attention,
+            show_default=True,
+            help="Of transformers' own pass (--scoring rank and generate, words, LLaVA); flash needs a GPU "
+            "and the package flash-attn.",
+        ),
         click.option("--device", default=_CLOUD.device, show_default=True, help="auto, cpu, cuda or cuda:N."),
     )
     for option in reversed(options):
@@ -122,6 +131,7 @@ def open_cloud(
     cloud_tokens: int | None,
     dtype: Any,
     device: str,
+    attention: Attention = _CLOUD.attention,
     scoring: Scoring = _CLOUD.scoring,
     spend: Spend = _CLOUD.spending.rule,
     cloud_model: str | None = None,
@@ -132,6 +142,11 @@ def open_cloud(
     name, remote = reach(model, cloud_model, token_file, ca_file)
     if model == "none":
         return None
+    if remote is not None and attention != _CLOUD.attention:
+        raise ConfigError(
+            f"--attention {attention} with the service {model}",
+            "say it to `saec cloud`, which loads the model",
+        )
     from saec.pipeline.loading import Cloud
 
     return Cloud(
@@ -148,6 +163,7 @@ def open_cloud(
             views=views,
             dtype=dtype,
             device=device,
+            attention=attention,
             spending=Spending(rule=spend),
         )
     )

@@ -15,7 +15,7 @@ from saec.cli.asking import cloud_options, open_cloud, under_preset, unless_give
 from saec.cli.files import NewFile
 from saec.cli.judging import FOLDER, SPLITS, command_line, interruptible, limit_option
 from saec.cli.progress import frames_bar
-from saec.config import CloudConfig, RunConfig
+from saec.config import CloudConfig, FitConfig, RunConfig
 from saec.errors import ConfigError, SaecError
 
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ _WIDE = 150
 @click.option("--goods", type=FOLDER, multiple=True,
               help="Folder of goods to fit on, instead of DATASET's train goods.")  # fmt: skip
 @click.option("--yolo", type=_FILE, help="Classifier of yolo and seed (OpenVINO, ONNX, TFLite or .pt).")
+@click.option("--side", "--imgsz", "side", type=click.IntRange(64, 2048), default=FitConfig().side,
+              show_default=True, help="Of the edge's input, YOLO's too, where a line is fitted.")  # fmt: skip
 @click.option("--llava", metavar="PATH|NAME", help="LLaVA-1.5 in the llava-hf conversion.")
 @cloud_options
 @click.option("--out", type=click.Path(path_type=Path),
@@ -106,6 +108,7 @@ def _work(
     lines: tuple[Path, ...],
     goods: tuple[Path, ...],
     yolo: Path | None,
+    side: int,
     llava: str | None,
     split: Any,
     layout: str,
@@ -123,6 +126,7 @@ def _work(
         goods=goods,
         yolo=yolo,
         clouds=_clouds(cloud, llava),
+        fit=FitConfig(side=side),
         run=RunConfig(maps=maps, explain=False),
         split=split,
         layout=layout,

@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import click
 
-from saec.config import Arithmetic, CloudConfig, ServiceConfig
+from saec.config import Arithmetic, Attention, CloudConfig, ServiceConfig
 from saec.errors import ConfigError, ExtraError
 
 _MODEL, _SERVICE = CloudConfig(), ServiceConfig()
@@ -93,6 +93,13 @@ _ADAPTER = re.compile(r"([A-Za-z0-9][\w.+-]{0,62})=(.+)")
     show_default=True,
     help="The arithmetic: products in 32, 16 or 8 bits, or the language model held in 4.",
 )
+@click.option(
+    "--attention",
+    type=click.Choice(get_args(Attention)),
+    default=_MODEL.attention,
+    show_default=True,
+    help="Of transformers' own pass; flash needs a GPU and the package flash-attn.",
+)
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info")
 def command(
     model: str,
@@ -114,6 +121,7 @@ def command(
     side: int | None,
     device: str,
     dtype: Any,
+    attention: Any,
     log_level: str,
 ) -> None:
     """Serve a multimodal LLM to stations and other clients, in the form of OpenAI's API.
@@ -147,7 +155,7 @@ def command(
     run_to_the_end(
         lambda: serve(
             Door(listen, tokens_file, http),
-            CloudConfig(model=model, side=side, device=device, dtype=dtype),
+            CloudConfig(model=model, side=side, device=device, dtype=dtype, attention=attention),
             [_named(text) for text in adapters],
             config,
         )

@@ -29,7 +29,7 @@ from transformers.models.llava.image_processing_pil_llava import LlavaImageProce
 from saec.cloud.answers import named, parse_explanation, parse_label
 from saec.cloud.asking import VIEWS, Ask, Plan, asks_of, explaining_ask, mean_p, spent
 from saec.cloud.checkpoint import check_adapter, read_card, weights_hash
-from saec.cloud.loading import load_model, load_tokenizer, pick_device, pick_dtype, share_cpu
+from saec.cloud.loading import load_model, load_tokenizer, pick_attention, pick_device, pick_dtype, share_cpu
 from saec.cloud.scoring import label_logits
 from saec.cloud.tokens import answer_ids, encode, expand_images
 from saec.config import CloudConfig, Scoring
@@ -73,7 +73,14 @@ class LlavaEngine:
             share_cpu()
         self._dtype = pick_dtype(config, self._device)
         adapters = {} if adapter is None else {"adapter": adapter}
-        self.model = load_model(LlavaForConditionalGeneration, folder, adapters, self._device, self._dtype)
+        self.model = load_model(
+            LlavaForConditionalGeneration,
+            folder,
+            adapters,
+            self._device,
+            self._dtype,
+            attention=pick_attention(config, self._device, self._dtype),
+        )
         tower = self.model.config.vision_config
         self.side = _whole_patches(config.side or tower.image_size, tower.patch_size)
         self._image_tokens: int = (self.side // tower.patch_size) ** 2

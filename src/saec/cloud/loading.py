@@ -15,7 +15,7 @@ from transformers.utils import logging
 
 from saec.cloud.adapters import add_adapters
 from saec.config import CloudConfig
-from saec.errors import ExtraError, ModelError
+from saec.errors import ConfigError, ExtraError, ModelError
 
 _UNTOUCHED = ["model.visual", "lm_head"]
 """What keeps its bits in four-bit loading. "visual" alone matches no module's path from the root, and a list
@@ -48,6 +48,28 @@ def pick_dtype(config: CloudConfig, device: torch.device) -> torch.dtype:
     """The arithmetic of activations; if not named, bfloat16 on a GPU and float32 on a CPU."""
     named = {"float32": torch.float32, "bfloat16": torch.bfloat16}
     return named.get(config.dtype, torch.bfloat16 if device.type == "cuda" else torch.float32)
+
+
+def pick_attention(config: CloudConfig, device: torch.device, dtype: torch.dtype) -> str:
+    """transformers' name of the attention that the settings ask for.
+
+    Raises:
+        ConfigError: flash-attn where it cannot compute.
+        ModelError: flash-attn is not installed.
+    """
+    if config.attention != "flash":
+        return config.attention
+    if device.type != "cuda" or dtype != torch.bfloat16:
+        raise ConfigError(
+            f"--attention flash on {device.type} in {str(dtype).removeprefix('torch.')}",
+            "flash-attn needs a GPU and bfloat16: use --attention sdpa here",
+        )
+    if find_spec("flash_attn") is None:
+        raise ModelError(
+            "--attention flash, and the package flash-attn is not installed",
+            "pip install flash-attn --no-build-isolation, or use --attention sdpa, which is as exact",
+        )
+    return "flash_attention_2"
 
 
 def four_bits(dtype: torch.dtype) -> Any:
@@ -99,6 +121,7 @@ def load_model(
     dtype: torch.dtype,
     *,
     quantization: Any = None,
+    attention: str = "sdpa",
 ) -> Any:
     """The model in evaluation mode, its adapters loaded and not merged; the first one is in effect.
 
@@ -106,6 +129,7 @@ def load_model(
         kind: transformers' class of the model.
         adapters: folders by the name that peft is to know them under; without dots.
         quantization: transformers' settings of weights in fewer bits, which are made while loading.
+        attention: transformers' name of its implementation, see ``pick_attention``.
 
     Raises:
         ModelError: weights that do not fit the configuration, or an adapter that does not fit the model.
@@ -119,6 +143,7 @@ def load_model(
         model, report = kind.from_pretrained(
             folder,
             dtype=dtype,
+            attn_implementation=attention,
             use_safetensors=True,
             local_files_only=True,
             output_loading_info=True,

@@ -28,7 +28,7 @@ from saec.cloud.checkpoint import check_adapter, read_card, weights_hash
 from saec.cloud.fast.check import check
 from saec.cloud.fast.model import Pending
 from saec.cloud.feeding import Resized, ahead
-from saec.cloud.loading import check_four_bits, four_bits, pick_device, pick_dtype, share_cpu
+from saec.cloud.loading import check_four_bits, four_bits, pick_attention, pick_device, pick_dtype, share_cpu
 from saec.cloud.pixels import fit_size
 from saec.cloud.planning import plan_of, prompt_of
 from saec.cloud.qwen_model import QwenModel
@@ -287,6 +287,7 @@ def load_qwen(config: CloudConfig, folder: Path, adapters: Mapping[str, Path]) -
     Raises:
         ModelError: no such device, a damaged checkpoint, an adapter that does not fit it, or a fast pass that
             does not agree with transformers' (``saec.cloud.fast.check``).
+        ConfigError: an attention that cannot be computed there.
         ExtraError: four bits are asked for, and bitsandbytes is not installed.
     """
     device = pick_device(config)
@@ -294,7 +295,15 @@ def load_qwen(config: CloudConfig, folder: Path, adapters: Mapping[str, Path]) -
         share_cpu()
     dtype = pick_dtype(config, device)
     quantization = four_bits(dtype) if config.dtype == "4bit" else None
-    model = QwenModel(folder, adapters, device, dtype, quantization=quantization, fp8=config.dtype == "fp8")
+    model = QwenModel(
+        folder,
+        adapters,
+        device,
+        dtype,
+        quantization=quantization,
+        fp8=config.dtype == "fp8",
+        attention=pick_attention(config, device, dtype),
+    )
     if quantization is not None:
         check_four_bits(model.model)
     if model.fast is not None:

@@ -56,6 +56,7 @@ class QwenModel:
         adapters: folders of checked adapters by the name under which they are asked for.
         quantization: transformers' settings of weights in fewer bits.
         fp8: compute the language model's products in eight bits (not for words).
+        attention: of transformers' own pass, by its name there.
 
     Attributes:
         unit: pixels per token and side; the sides of images are multiples of it.
@@ -77,6 +78,7 @@ class QwenModel:
         *,
         quantization: Any = None,
         fp8: bool = False,
+        attention: str = "sdpa",
     ) -> None:
         self.tokenizer = load_tokenizer(folder)
         self._preprocessing = Preprocessing.read(folder)
@@ -85,7 +87,13 @@ class QwenModel:
         self._image_id, self._end_id = (_token(self.tokenizer, t) for t in (IMAGE_PAD, END))
         self._device, self._dtype = device, dtype
         self.model = load_model(
-            Qwen2_5_VLForConditionalGeneration, folder, adapters, device, dtype, quantization=quantization
+            Qwen2_5_VLForConditionalGeneration,
+            folder,
+            adapters,
+            device,
+            dtype,
+            quantization=quantization,
+            attention=attention,
         )
         self.context = int(self.model.config.get_text_config().max_position_embeddings)
         self.first: str | None = next(iter(adapters), None)

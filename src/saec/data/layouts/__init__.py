@@ -12,6 +12,7 @@ from saec.data.layouts.coco import Coco
 from saec.data.layouts.contract import Layout
 from saec.data.layouts.marked import Marked, is_ksdd, is_ksdd2, is_marked, ksdd_part, refuse_positive
 from saec.data.layouts.plain import Plain
+from saec.data.layouts.sft import Sft
 from saec.data.layouts.tables import RealIad, Visa
 from saec.data.layouts.tree import Tree, split_folders
 from saec.data.layouts.yolo import Yolo
@@ -35,6 +36,7 @@ _FOLDERS = "{train,test,val}/{good,defect}, or good/ beside other classes; masks
 LAYOUTS: dict[str, Layout] = {
     layout.name: layout
     for layout in (
+        Sft(),
         Visa(),
         RealIad(),
         Coco(),
@@ -48,7 +50,7 @@ LAYOUTS: dict[str, Layout] = {
     )
 }
 
-_SURE = {"visa", "realiad", "ksdd", "ksdd2"}
+_SURE = {"sft", "visa", "realiad", "ksdd", "ksdd2"}
 """Layouts that no other is mistaken for, though a more general one may be found beside them."""
 
 
