@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import saec
 from saec.errors import ConfigError, DataError
-from saec.texts import decoded, read_json, read_lines, read_secret, read_table, read_text, read_token
+from saec.texts import (
+    decoded,
+    read_json,
+    read_lines,
+    read_secret,
+    read_table,
+    read_text,
+    read_token,
+    whole_number,
+)
 
 
 @given(st.text(st.characters(exclude_characters="\ufeff", exclude_categories=["Cs"])))
@@ -129,3 +140,21 @@ def test_lines_are_those_between_newlines_under_every_mark(tmp_path_factory: Any
     for data in (text.encode(), codecs.BOM_UTF8 + text.encode(), text.encode("utf-16")):
         path.write_bytes(data)
         assert [line.decode() for line in read_lines(path)] == [*(line + "\n" for line in lines), "torn"]
+
+
+@given(st.one_of(st.text(st.characters(categories=["Nd", "No"])), st.text()))
+def test_a_whole_number_is_what_a_database_holds_or_none(text: str) -> None:
+    number = whole_number(text)
+    assert number is None or (str(number) == text.lstrip("0") or number == 0)
+    assert number is None or number < 2**63
+
+
+def test_digits_of_other_scripts_and_endless_ones_are_no_number() -> None:
+    assert [whole_number(text) for text in ("42", "007")] == [42, 7]
+    assert {whole_number(text) for text in ("", "²", "٣", "-1", "+1", "1_0", " 1", "9" * 19)} == {None}
+
+
+def test_nothing_else_looks_for_digits() -> None:
+    sources = {path.name: path.read_text("utf-8") for path in Path(saec.__file__).parent.rglob("*.py")}
+    found = [name for name, text in sources.items() if re.search(r"\.is(digit|numeric)\(", text)]
+    assert found == ["texts.py"]

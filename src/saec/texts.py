@@ -28,7 +28,19 @@ MOST_JSON = 2**30
 """The manifest of a million images has a fifth of it."""
 
 _SECRET_BYTES = 64 * 2**10
+_DIGITS = 18
+"""A number of so many digits is held by whatever keeps it: the database, a time, a size."""
+
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+def whole_number(text: str) -> int | None:
+    """The number of a text of 1 to 18 digits from 0 to 9; None for all else.
+
+    ``str.isdigit`` also holds for digits that ``int`` does not read, such as a raised 2, or reads in another
+    script.
+    """
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _DIGITS else None
 
 
 def read_text(

@@ -44,6 +44,12 @@ def test_what_is_no_fair_picture_is_stopped(image: Image, kind: str) -> None:
     assert check(image) == kind
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (1, 100_000), (100_000, 1), (1, 4096), (3, 2)])
+def test_a_frame_of_any_shape_is_looked_at(shape: tuple[int, int]) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (*shape, 3), np.uint8)
+    assert check(noise, dark=0.0, bright=255.0) in ("", "empty", "blurred")
+
+
 def test_each_check_can_be_left_out() -> None:
     off = {"dark": 0.0, "bright": 255.0, "blur": 0.0, "empty": 0.0}
     for grey in (0, 120, 255):

@@ -76,6 +76,14 @@ def test_a_whole_file(folder: Path) -> None:
         (("deadline = 0.2", "[line.guard]\ndark = 250"), 6, "250"),
         (('path = "in"', 'path = "."'), 15, "what it has judged"),
         (('path = "in"', 'path = "a/../station-data/taken"'), 15, "station's data"),
+        (('path = "in"', 'path = "bottle"'), 15, "profile of line bottle"),
+        (('path = "in"', 'path = "bottle/references"'), 15, "profile of line bottle"),
+        (
+            ("[[sink]]", '[[sink]]\nkind = "files"\nname = "a"\npath = "station-data/images/x"\n[[sink]]'),
+            20,
+            "lies in images",
+        ),
+        (('listen = "127.0.0.1:0"', 'listen = "127.0.0.1:²"'), 4, "address"),
         (('path = "in"', 'path = "in"\n[spool]\nframes = 0'), 17, "1"),
         (('path = "in"', 'path = "in"\n[retention]\ndays = -1.0'), 17, "0"),
         (

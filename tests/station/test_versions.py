@@ -77,3 +77,26 @@ def test_a_copy_that_was_cut_off_is_made_again(store: VersionStore, profiles: li
     assert store.add(profiles[0].folder) == 1
     assert not (store.path(1) / "half").exists()
     store.profile(1)
+
+
+@pytest.mark.parametrize("left", [1, 2])
+def test_versions_without_their_state_are_not_begun_anew(
+    store: VersionStore, profiles: list[LineProfile], left: int
+) -> None:
+    for profile in profiles[:left]:
+        store.add(profile.folder)
+    (store.folder / "state.json").unlink()
+    before = sorted(path.name for path in store.folder.rglob("*"))
+    with pytest.raises(LineError, match="which version judges") as e:
+        store.add(profiles[2].folder)
+    assert "backup" in e.value.remedy
+    assert sorted(path.name for path in store.folder.rglob("*")) == before
+
+
+def test_a_first_start_that_died_before_its_state_was_written_is_done_again(
+    store: VersionStore, profiles: list[LineProfile]
+) -> None:
+    store.add(profiles[0].folder)
+    (store.folder / "state.json").unlink()
+    assert store.add(profiles[0].folder) == 1
+    assert store.state().current == 1

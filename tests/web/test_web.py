@@ -76,6 +76,17 @@ def test_a_wrong_file_is_named_with_its_line(path):
         Tokens(path.with_name("none"))
 
 
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_is_no_file_holds_nobody_up_and_locks_nobody_out(path, make):
+    tokens = Tokens(path)
+    path.unlink()
+    make(path)
+    assert tokens.name("Bearer one") == "line-1"
+    assert "no plain file" in tokens.problem
+    with pytest.raises(ConfigError, match="no plain file"):
+        Tokens(path)
+
+
 def test_no_file_lets_everybody_in():
     assert Tokens(None).open
 

@@ -13,6 +13,7 @@ from saec.cli.station_backup import backup, restore
 from saec.cli.station_repair import repair
 from saec.cli.station_support import support
 from saec.errors import ConfigError, ExtraError
+from saec.texts import whole_number
 
 if TYPE_CHECKING:
     from saec.station.line.versions import VersionStore
@@ -204,10 +205,10 @@ def _store(config: Path, line: str) -> VersionStore:
 
 
 def _number(version: str) -> int:
-    digits = version.removeprefix("v")
-    if not digits.isdigit():
-        raise ConfigError(f"{version!r} is no version", "give its number, such as 2 or v2")
-    return int(digits)
+    number = whole_number(version.removeprefix("v"))
+    if number is None:
+        raise ConfigError(f"{version[:80]!r} is no version", "give its number, such as 2 or v2")
+    return number
 
 
 for part in (backup, repair, restore, support):

@@ -28,6 +28,7 @@ from saec.station.line.versions import VersionStore
 from saec.station.settings import Settings
 from saec.station.storage.reading import SpoolReader
 from saec.station.storage.records import Held
+from saec.texts import whole_number
 from saec.verdict import CloudState, EdgeOpinion, EdgeRecord, Route, Verdict
 
 TOLERANCE = 1e-3
@@ -87,8 +88,8 @@ def replay(settings: Settings, id: str, *, cloud_for: CloudFor | None = None) ->
 
 
 def _find(reader: SpoolReader, id: str) -> tuple[Held, dict[str, Verdict]]:
-    digits = id.rpartition("-")[2]
-    frame = reader.frame(int(digits)) if digits.isdigit() and len(digits) < 19 else None
+    seq = whole_number(id.rpartition("-")[2])
+    frame = None if seq is None else reader.frame(seq)
     if frame is None or frame.id != id:
         raise SpoolError(f"no frame {id}", "give the id as the status page and the sinks show it")
     verdicts = reader.verdicts(frame.seq)

@@ -15,6 +15,9 @@ from saec.station.settings import FileSink, FolderSource, MqttSink, Settings, We
 from saec.web.addresses import is_loopback
 from saec.web.entrance import check
 
+OWN_FOLDERS = ("aside", "clouds", "images", "lines", "maps", "release", "touched")
+"""What a station keeps in its data folder, beside the database."""
+
 Fault = tuple[list[str | int], str, str]
 """Where (keys and indices), what, and the remedy."""
 
@@ -68,6 +71,11 @@ def _sources(settings: Settings) -> Iterator[Fault]:
         if data.is_relative_to(path):
             what = "the station's data lie in the folder, so that it would judge what it has judged"
             yield ["source", i, "path"], what, "watch another folder"
+        for line in settings.line:
+            profile = line.profile.resolve()
+            if path.is_relative_to(profile) or profile.is_relative_to(path):
+                what = f"the profile of line {line.name} lies there, whose images are no frames"
+                yield ["source", i, "path"], what, "watch another folder"
     for (_, name, path), (i, _, other) in combinations(folders, 2):
         if path.is_relative_to(other) or other.is_relative_to(path):
             what = f"the folder is watched by {name} already"
@@ -82,10 +90,20 @@ def _sinks(settings: Settings) -> Iterator[Fault]:
             for key, what, remedy in faults:
                 yield ["sink", i, key], what, remedy
         else:
+            yield from _own_folder(settings.station.data, sink, i)
             name = folders.setdefault((sink.path.resolve(), sink.format), sink.name)
             if name != sink.name:
                 remedy = "give each sink a folder of its own"
                 yield ["sink", i, "path"], f"{name} writes to the same files", remedy
+
+
+def _own_folder(data: Path, sink: FileSink, i: int) -> Iterator[Fault]:
+    """Of a sink's folder in one of the station's own: files that it does not know there are set aside."""
+    path = sink.path.resolve()
+    for name in OWN_FOLDERS:
+        if path.is_relative_to((data / name).resolve()):
+            what = f"the folder lies in {name} of the station's data"
+            yield ["sink", i, "path"], what, "give the sink a folder beside them"
 
 
 def _webhook(sink: WebhookSink) -> Iterator[tuple[str, str, str]]:

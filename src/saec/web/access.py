@@ -12,7 +12,7 @@ from pathlib import Path
 
 from saec.errors import ConfigError
 from saec.texts import read_text
-from saec.web.stamps import stamp
+from saec.web.stamps import check_plain_file, stamp
 
 _LINE = re.compile(r"([A-Za-z0-9][\w.-]{0,62})\s+([0-9a-f]{64})")
 
@@ -76,6 +76,7 @@ class Tokens:
 
 def _read(path: Path) -> dict[str, str]:
     """sha256 -> name."""
+    check_plain_file(path)
     lines = read_text(path, remedy="give a file of lines NAME SHA256").splitlines()
     names: dict[str, str] = {}
     for number, line in enumerate(lines, start=1):

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from saec.errors import ConfigError
+from saec.texts import whole_number
 
 LOOPBACK = "this machine"
 
@@ -18,9 +19,10 @@ def address(listen: str) -> tuple[str, int]:
         ConfigError: it is no such address.
     """
     host, _, port = listen.rpartition(":")
-    if not host or not port.isdigit() or int(port) > 65535:
+    number = whole_number(port)
+    if not host or number is None or number > 65535:
         raise ConfigError(f"{listen!r} is no address", "give HOST:PORT, such as 127.0.0.1:8090")
-    return host.strip("[]"), int(port)
+    return host.strip("[]"), number
 
 
 def is_loopback(host: str) -> bool:

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable
 from fastapi import HTTPException, Request
 from starlette.requests import ClientDisconnect
 
+from saec.texts import whole_number
 from saec.web.settings import HttpSettings
 from saec.web.shares import Shares
 
@@ -56,10 +57,11 @@ class Bodies:
         charge = _Charge(self._shares, request.state.share, self._refused)
         try:
             declared = request.headers.get("content-length", "")
-            if declared.isdigit():
-                if len(declared) > 18 or int(declared) > largest:
+            if declared:  # the server has let nothing but digits pass
+                size = whole_number(declared)
+                if size is None or size > largest:
                     raise HTTPException(413, f"the body is larger than {largest} bytes")
-                charge.more(int(declared))
+                charge.more(size)
             yield await self._whole(request, largest, charge)
         finally:
             charge.back()

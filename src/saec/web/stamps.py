@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
+
+from saec.errors import ConfigError
 
 Stamp = tuple[int, int, int, int, int]
 
@@ -18,3 +21,17 @@ def stamp(path: Path | None) -> Stamp | None:
     except OSError:
         return None
     return None if s is None else (s.st_dev, s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns)
+
+
+def check_plain_file(path: Path) -> None:
+    """Refuse what is there and is no file: to open a pipe may never end, and all requests would wait for it.
+
+    Raises:
+        ConfigError: it is a folder, a pipe, a socket or a device.
+    """
+    try:
+        mode = path.stat().st_mode
+    except OSError:  # who reads it says so
+        return
+    if not stat.S_ISREG(mode):
+        raise ConfigError(f"{path} is no plain file", "put a file there")

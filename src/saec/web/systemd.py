@@ -11,6 +11,8 @@ import os
 import socket
 from collections.abc import Mapping
 
+from saec.texts import whole_number
+
 
 class Systemd:
     """Tells systemd; where there is none, nobody.
@@ -24,8 +26,8 @@ class Systemd:
         self._where = "\0" + where[1:] if where.startswith("@") else where
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) if where else None
         self._said = ""
-        watchdog = environ.get("WATCHDOG_USEC", "")
-        self.interval = int(watchdog) / 3e6 if watchdog.isdigit() and int(watchdog) else None
+        watchdog = whole_number(environ.get("WATCHDOG_USEC", ""))
+        self.interval = watchdog / 3e6 if watchdog else None
         """Seconds after which to say ``alive`` again; None where nobody listens for it."""
 
     def ready(self) -> None:

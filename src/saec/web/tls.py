@@ -14,7 +14,7 @@ import structlog
 from cryptography import x509
 
 from saec.errors import ConfigError
-from saec.web.stamps import stamp
+from saec.web.stamps import check_plain_file, stamp
 
 _DAY = 86_400.0
 
@@ -113,6 +113,8 @@ def _load(cert: Path, key: Path) -> tuple[ssl.SSLContext, float]:
     Raises:
         ConfigError: the files are no pair.
     """
+    for path in (cert, key):
+        check_plain_file(path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:

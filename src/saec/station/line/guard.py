@@ -88,7 +88,9 @@ def contrast(image: Image) -> float:
 
 
 def _grey(image: Image, side: int) -> Image:
-    scale = side / max(image.shape[:2])
-    if scale < 1:
-        image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
+    height, width = image.shape[:2]
+    scale = side / max(height, width)
+    if scale < 1:  # of a frame that is a line, or nearly one, a line is left
+        size = max(1, round(scale * width)), max(1, round(scale * height))
+        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
     return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)  # type: ignore[return-value]

@@ -14,6 +14,8 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
+from saec.texts import whole_number
+
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _LENGTH = 96
 
@@ -81,6 +83,7 @@ class Touched:
 
     def _read(self) -> Touch | None:
         words = os.pread(self._file, _LENGTH, 0).decode(errors="replace").split()
-        if len(words) != 3 or not words[0].isdigit() or words[2] != self._boot:
+        if len(words) != 3 or words[2] != self._boot:
             return None
-        return Touch(int(words[0]), words[1] == "1")
+        seq = whole_number(words[0])
+        return None if seq is None else Touch(seq, words[1] == "1")

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from saec.errors import LineError
+from saec.errors import LineError, SaecError
 from saec.line import LineProfile, sha256_file, write_json
 from saec.station.private import close_all
 from saec.station.storage.database import sync_folder
@@ -83,11 +83,13 @@ class VersionStore:
         The same files with the same cloud model are the same version, so adding twice adds once.
 
         Raises:
-            LineError: it is no sound line profile.
+            LineError: it is no sound line profile, or versions stand here and nothing says which is current.
         """
         LineProfile.open(profile)
         content = _content(profile)
         known = self.state().known if (self.folder / "state.json").is_file() else []
+        if not known:
+            self._refuse_orphans(content)
         for version in known:
             if (version.content, version.model) == (content, model):
                 return version.number
@@ -147,6 +149,18 @@ class VersionStore:
         """The cloud model that goes with a version; None for the station's own."""
         return self._known(number).model
 
+    def _refuse_orphans(self, content: str) -> None:
+        """Without ``state.json`` a first version is only begun where none was: an older one would judge.
+
+        What an interrupted first start has copied is the same profile, or not sound.
+        """
+        for path in sorted(self.folder.glob("v*")):
+            if path.suffix or not (path / "line.json").is_file():
+                continue
+            if path.name != "v1" or (_is_sound(path) and _content(path) != content):
+                what = f"{self.folder} holds {path.name}, and no state.json says which version judges"
+                raise LineError(what, "restore it from a backup, or move the folder away to begin anew")
+
     def _copy(self, profile: Path, target: Path) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         partial = target.with_name(target.name + ".partial")
@@ -164,6 +178,14 @@ class VersionStore:
     def _write(self, state: Versions) -> None:
         write_json(self.folder / "state.json", state)
         sync_folder(self.folder)
+
+
+def _is_sound(profile: Path) -> bool:
+    try:
+        LineProfile.open(profile)
+    except SaecError:
+        return False
+    return True
 
 
 def _content(profile: Path) -> str:

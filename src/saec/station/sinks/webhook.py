@@ -14,7 +14,7 @@ from saec.errors import ConfigError
 from saec.station.settings import WebhookSink
 from saec.station.sinks.contract import AwayError, RefusedError, message
 from saec.station.storage.records import Delivery
-from saec.texts import read_token
+from saec.texts import read_token, whole_number
 
 HAD_IT = 409
 """A receiver that answers this to an Idempotency-Key has the verdict already."""
@@ -87,8 +87,8 @@ def _address(text: str) -> httpx.URL:
 def _retry_after(answer: httpx.Response) -> float:
     """Seconds that the receiver asks to wait: a number, or until a date."""
     text = answer.headers.get("Retry-After", "").strip()
-    if text.isascii() and text.isdigit():
-        return float(text[:9])
+    if (seconds := whole_number(text[:9])) is not None:
+        return float(seconds)
     try:
         return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
     except (ValueError, OverflowError):

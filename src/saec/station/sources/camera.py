@@ -16,6 +16,7 @@ from saec.station.settings import CameraSource
 from saec.station.sources.contract import HANGS, Accept, Alarm, Refused, png_bytes
 from saec.station.storage.records import NewFrame
 from saec.station.threads import Stopping
+from saec.texts import whole_number
 from saec.verdict import Image
 
 _FAREWELL = 1.0
@@ -126,7 +127,8 @@ class Camera:
             self._refused(self._s.name, str(e))
 
     def _read(self, latest: Latest, over: threading.Event) -> None:
-        address: Any = int(self._s.address) if self._s.address.isdigit() else self._s.address
+        number = whole_number(self._s.address)
+        address: Any = self._s.address if number is None else number
         limits = [
             *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, int(1e3 * self._s.open_timeout)),
             *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, int(1e3 * self._s.read_timeout)),
