@@ -292,7 +292,7 @@ OWN = {
 """Read what this program, the package or the kernel wrote a moment ago; nobody has had it in an editor."""
 
 OWN_PARTS = {
-    ("cli/station.py", "example"),
+    ("cli/station/__init__.py", "example"),
     ("pipeline/describe.py", "machine"),
     ("pipeline/running.py", "run_line"),  # opens a course, which is no file
     ("station/http/api.py", "_overview"),

@@ -27,7 +27,8 @@ from saec.station.storage.spool import Spool
 from saec.station.threads import Stopping, Watched
 from saec.verdict import CloudOpinion, CloudQuery, Image
 from saec.web.access import Tokens
-from saec.web.entrance import Entrance, HttpConfig
+from saec.web.entrance import Entrance
+from saec.web.patience import HttpConfig
 from saec.web.serving import Http, listen
 
 GOOD, UNSURE, DEFECT = 20, 128, 240

@@ -14,8 +14,9 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from saec.web.access import Tokens, digest
 from saec.web.bodies import Bodies
-from saec.web.entrance import Entrance, HttpConfig
+from saec.web.entrance import Entrance
 from saec.web.guard import Guard, Refusal
+from saec.web.patience import HttpConfig
 from saec.web.serving import Http, listen
 from saec.web.settings import HttpSettings
 

@@ -35,7 +35,7 @@ def replay_(ctx: click.Context, id: str, config: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from saec.cli.station import read_config
+    from saec.cli.station.config import read_config
     from saec.station.audit import replay
 
     checks = replay(read_config(config), id)

@@ -17,8 +17,9 @@ from saec.service.app import make_app
 from saec.service.desk import Desk
 from saec.service.served import Served
 from saec.web.access import Tokens
-from saec.web.entrance import Entrance, HttpConfig
+from saec.web.entrance import Entrance
 from saec.web.entrance import check as check_entrance
+from saec.web.patience import HttpConfig
 from saec.web.rights import readable_by_others
 from saec.web.serving import Http, listen
 from saec.web.settings import HttpSettings

@@ -15,7 +15,8 @@ from saec.station.private import Rights, tighten
 from saec.station.settings import CameraSource, FileSink, Settings
 from saec.station.station import Station
 from saec.web.access import Tokens
-from saec.web.entrance import Entrance, HttpConfig
+from saec.web.entrance import Entrance
+from saec.web.patience import HttpConfig
 from saec.web.serving import Http, listen
 from saec.web.starting import Signals, keep_watch, start
 from saec.web.systemd import Systemd

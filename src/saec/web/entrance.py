@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import socket
 from collections.abc import Iterator
 
 import structlog
-import uvicorn
-from starlette.types import ASGIApp
 
 from saec.errors import ConfigError
 from saec.web.access import Tokens
@@ -16,7 +13,6 @@ from saec.web.addresses import address, is_loopback, networks
 from saec.web.bodies import Bodies
 from saec.web.crowd import Crowd, Doorway
 from saec.web.hosts import Hosts
-from saec.web.patience import Patience
 from saec.web.settings import HttpSettings
 from saec.web.shares import Shares
 from saec.web.strangers import Strangers
@@ -85,36 +81,6 @@ class Entrance:
             for text in (self.certificate.problem, self.certificate.warning):
                 if text:
                     yield "certificate", text
-
-
-class HttpConfig(uvicorn.Config):
-    """A server's configuration behind an entrance.
-
-    Args:
-        app: already guarded.
-        entrance: who is let in.
-        lifespan: whether the application begins and ends with the server.
-    """
-
-    def __init__(self, app: ASGIApp, entrance: Entrance, *, lifespan: str = "off") -> None:
-        self.entrance, certificate = entrance, entrance.certificate
-        super().__init__(
-            app,
-            loop="asyncio",  # accepts by the socket's own method
-            http=Patience,
-            ws="none",
-            lifespan=lifespan,  # type: ignore[arg-type]
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=bool(entrance.settings.proxies),
-            forwarded_allow_ips=list(entrance.settings.proxies),
-            timeout_keep_alive=max(1, round(entrance.settings.idle_seconds)),
-            timeout_graceful_shutdown=5,
-            ssl_context_factory=None if certificate is None else lambda *_: certificate.context,
-        )
-        # What strangers send is counted; a line for each of it would fill the log.
-        logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
 
 
 def check(settings: HttpSettings, listen: str, *, tokens: bool) -> None:

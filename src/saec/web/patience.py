@@ -7,16 +7,19 @@ answer.
 from __future__ import annotations
 
 import asyncio
+import logging
 from enum import Enum
 from typing import TYPE_CHECKING
 
 import h11
+import uvicorn
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from saec.web.crowd import Seat
 
 if TYPE_CHECKING:
-    from saec.web.entrance import HttpConfig
+    from saec.web.entrance import Entrance
 
 SEAT = "seat"
 """Under this name the application finds a connection's seat in ``scope["state"]``."""
@@ -137,3 +140,33 @@ class Patience(H11Protocol):
         if self._phase is ended:
             self.config.entrance.crowd.counts[f"slow {ended.value}" if ended else "slow"] += 1
             self.leave()
+
+
+class HttpConfig(uvicorn.Config):
+    """A server's configuration behind an entrance.
+
+    Args:
+        app: already guarded.
+        entrance: who is let in.
+        lifespan: whether the application begins and ends with the server.
+    """
+
+    def __init__(self, app: ASGIApp, entrance: Entrance, *, lifespan: str = "off") -> None:
+        self.entrance, certificate = entrance, entrance.certificate
+        super().__init__(
+            app,
+            loop="asyncio",  # accepts by the socket's own method
+            http=Patience,
+            ws="none",
+            lifespan=lifespan,  # type: ignore[arg-type]
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=bool(entrance.settings.proxies),
+            forwarded_allow_ips=list(entrance.settings.proxies),
+            timeout_keep_alive=max(1, round(entrance.settings.idle_seconds)),
+            timeout_graceful_shutdown=5,
+            ssl_context_factory=None if certificate is None else lambda *_: certificate.context,
+        )
+        # What strangers send is counted; a line for each of it would fill the log.
+        logging.getLogger("uvicorn.error").setLevel(logging.ERROR)

@@ -6,15 +6,11 @@ from pathlib import Path
 
 import click
 
+from saec.cli.station.config import CONFIG, read_config
+
 
 @click.command("repair")
-@click.option(
-    "--config",
-    "config",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    required=True,
-    help="The settings file (docs/station.md).",
-)
+@CONFIG
 def repair(config: Path) -> None:
     """Make the database of a stopped station anew from all that can be read of it.
 
@@ -22,7 +18,6 @@ def repair(config: Path) -> None:
     """
     import time
 
-    from saec.cli.station import read_config
     from saec.station.private import Rights
     from saec.station.storage.repair import repair as mend
 

@@ -6,23 +6,18 @@ from pathlib import Path
 
 import click
 
+from saec.cli.station.config import CONFIG, read_config
+
 
 @click.command("quarantine")
-@click.option(
-    "--config",
-    "config",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    required=True,
-    help="The settings file (docs/station.md).",
-)
+@CONFIG
 @click.option("--release", "release", metavar="ID", help="Judge the frame with this ID again.")
-def command(config: Path, release: str | None) -> None:
+def quarantine(config: Path, release: str | None) -> None:
     """List the frames in quarantine, or release one to be judged again as a new frame.
 
     A frame is in quarantine when its decoder, or the station, ended over it three times while nothing else
     can have been the cause. Its verdict is an error and its image is kept.
     """
-    from saec.cli.station import read_config
     from saec.station.quarantine import ask_release
     from saec.station.storage.reading import SpoolReader
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from saec.cli.station.config import CONFIG, read_config
 from saec.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -17,18 +18,12 @@ ACTIONS = ("list", "resend", "drop", "aside")
 
 
 @click.command("letters")
-@click.option(
-    "--config",
-    "config",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    required=True,
-    help="The settings file (docs/station.md).",
-)
+@CONFIG
 @click.option("--sink", help="Those of this sink; by default of all.")
 @click.option("--all", "everything", is_flag=True, help="All of them, without naming frames.")
 @click.argument("action", type=click.Choice(ACTIONS), default="list")
 @click.argument("frames", nargs=-1)
-def command(config: Path, sink: str | None, everything: bool, action: str, frames: tuple[str, ...]) -> None:
+def letters(config: Path, sink: str | None, everything: bool, action: str, frames: tuple[str, ...]) -> None:
     """Look at dead letters: verdicts that a sink refused for good. The station may be running.
 
     "list" shows them. "resend" offers those of FRAMES (or --all) to their sink again, "drop" gives them up.
@@ -39,7 +34,6 @@ def command(config: Path, sink: str | None, everything: bool, action: str, frame
     saec station letters --config station.toml resend leather-0000000003
     saec station letters --config station.toml --sink mes --all drop
     """
-    from saec.cli.station import read_config
     from saec.station.storage.outbox import outbox_beside
 
     settings = read_config(config)

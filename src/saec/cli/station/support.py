@@ -6,15 +6,11 @@ from pathlib import Path
 
 import click
 
+from saec.cli.station.config import CONFIG, read_config
+
 
 @click.command("support")
-@click.option(
-    "--config",
-    "config",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    required=True,
-    help="The settings file (docs/station.md).",
-)
+@CONFIG
 @click.option(
     "--log",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -31,7 +27,6 @@ def support(config: Path, log: Path | None, token_file: Path | None, target: Pat
 
     No image goes in, and no secret: no token, no password, no path or query of an address.
     """
-    from saec.cli.station import read_config
     from saec.errors import ConfigError
     from saec.station.private import Rights
     from saec.station.support import pack_support

@@ -6,15 +6,11 @@ from pathlib import Path
 
 import click
 
+from saec.cli.station.config import CONFIG, read_config
+
 
 @click.command("backup")
-@click.option(
-    "--config",
-    "config",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    required=True,
-    help="The settings file (docs/station.md).",
-)
+@CONFIG
 @click.option("--with-secrets", is_flag=True, help="Copy files with tokens, passwords and keys as well.")
 @click.argument("target", type=click.Path(path_type=Path))
 def backup(config: Path, with_secrets: bool, target: Path) -> None:
@@ -25,7 +21,6 @@ def backup(config: Path, with_secrets: bool, target: Path) -> None:
     """
     import time
 
-    from saec.cli.station import read_config
     from saec.station.backup import make_backup
     from saec.station.private import Rights
 
