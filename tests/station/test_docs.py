@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from click.testing import CliRunner
@@ -12,6 +14,11 @@ from saec.cli.station import command
 from saec.station.settings_file import read_settings
 
 DOCS = Path(__file__).parents[2] / "docs"
+SOURCES = Path(__file__).parents[2] / "src" / "saec"
+RAISES = {"alarm", "_alarm", "tell", "_tell", "raise_alarm"}
+"""Functions that take the kind of an alarm."""
+
+PLAIN = re.compile(r"[a-z]+(-[a-z]+)*")
 
 
 def test_the_settings_of_the_document_are_sound_with_every_section(tmp_path: Path) -> None:
@@ -37,3 +44,56 @@ def test_the_settings_of_the_document_are_sound_with_every_section(tmp_path: Pat
 def test_the_example_that_is_printed_is_the_document_s() -> None:
     (toml,) = re.findall(r"```toml\n(.*?)```", (DOCS / "station.md").read_text("utf-8"), re.DOTALL)
     assert CliRunner().invoke(command, ["example"]).output == toml
+
+
+def kinds_of_alarms() -> set[str]:
+    """Every kind that the code raises, wherever it says so."""
+    found = set()
+    for room in ("station", "web"):
+        for path in (SOURCES / room).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                found |= set(_kinds(node))
+    return found
+
+
+def _kinds(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.Call):
+        name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+        first = next((a for a in node.args if isinstance(a, ast.Constant) and isinstance(a.value, str)), None)
+        if name in RAISES and first is not None:
+            yield first.value
+        elif name == "GuardError":
+            yield f"guard-{first.value}"
+        for given in node.keywords:
+            yield from _pairs(given.value) if given.arg == "alarms" else ()
+    elif isinstance(node, ast.FunctionDef):
+        pairs = zip(reversed(node.args.args), reversed(node.args.defaults), strict=False)
+        for given, default in pairs:
+            if given.arg == "kind" and isinstance(default, ast.Constant) and default.value:
+                yield str(default.value)
+    elif isinstance(node, ast.Return | ast.Yield) and node.value is not None:
+        yield from _pairs(node.value)
+
+
+def _pairs(value: ast.AST) -> Iterator[str]:
+    """The kinds among pairs of a kind and a sentence."""
+    listed = value.elts if isinstance(value, ast.List) else [value]
+    for pair in listed:
+        if isinstance(pair, ast.Tuple) and len(pair.elts) == 2 and isinstance(pair.elts[0], ast.Constant):
+            kind, text = pair.elts
+            if isinstance(text, ast.JoinedStr | ast.Name) and PLAIN.fullmatch(str(kind.value)):
+                yield str(kind.value)
+
+
+def test_the_runbook_says_of_each_alarm_what_to_do_and_of_no_other() -> None:
+    rows = [row.split("|") for row in (DOCS / "runbook.md").read_text("utf-8").splitlines()]
+    told = {
+        kind
+        for cells in rows
+        if len(cells) == 5
+        for named in re.findall(r"alarms? ((?:`[a-z-]+`(?:, | and )?)+)", cells[1])
+        for kind in re.findall(r"`([a-z-]+)`", named)
+    }
+    kinds = kinds_of_alarms()
+    assert {"edge", "disagreement", "guard-dark", "certificate", "sink-refused", "clock"} <= kinds | {"edge"}
+    assert told == kinds | {"edge"}, "a file that is no image is of the kind of its stage"
