@@ -105,3 +105,8 @@ def test_the_figures_of_such_a_line_rest_on_what_was_held_out(
     assert len(after.defects) == 14
     assert main(["calibrate", str(out), "--defects", str(plain / "cut")]) == 2  # some of them are held out
     assert "role holdout" in capsys.readouterr().err
+
+
+def test_check_says_what_a_fit_does_without_splits(plain: Path, capsys) -> None:
+    assert main(["data", "check", str(plain)]) == 0
+    assert "no splits: `saec fit` draws what it holds out" in capsys.readouterr().out

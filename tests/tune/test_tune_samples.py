@@ -49,6 +49,15 @@ def test_the_same_image_in_another_role_is_no_hold_out(sft: Path, tmp_path: Path
     assert read_data(sft, [holdout(tmp_path / "other.json", sha, role="train")]).train
 
 
+def test_a_line_s_manifest_knows_its_hold_out(sft: Path, tmp_path: Path) -> None:
+    """What a fit writes: the roles of all images of its data set."""
+    first, second = (str(line["sha256"]) for line in lines(sft / "val.jsonl")[:2])
+    roles = {first: ManifestEntry("train", "a.png", 0), second: ManifestEntry("holdout", "b.png", 0)}
+    Manifest(roles=roles).write(tmp_path / "manifest.json")
+    with pytest.raises(LeakError, match=str(lines(sft / "val.jsonl")[1]["id"])):
+        read_data(sft, [tmp_path / "manifest.json"])
+
+
 def test_another_view_of_a_part_in_a_hold_out_is_refused(sft: Path, tmp_path: Path) -> None:
     values = lines(sft / "train.jsonl")
     values[3]["part"] = "plates/7"

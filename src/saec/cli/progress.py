@@ -94,7 +94,7 @@ def frames_bar(total: int | None, label: str) -> Iterator[Callable[[Verdict], No
             if console.is_terminal:
                 bar.update(task, advance=1, found=found)
             else:
-                lines.report(f"{label}: frames", done, total, found)
+                lines.report(f"{label}, frames", done, total, found)
 
         yield advance
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from saec.data.copies import ONE_PICTURE, spread
 from saec.data.dataset import Dataset
+from saec.data.dividing import undivided
 from saec.data.faults import Fault
 from saec.data.files import find_images
 from saec.data.items import Item
@@ -103,8 +104,12 @@ def empty_classes(data: Dataset) -> Iterator[Fault]:
         return
     if not data.select("train", GOOD):
         message = "no goods to fit on (no train split)" if not data.select("train") else "no goods in train"
+        remedy = "put images of good parts into train/good, or name their folder by `saec fit --goods`"
+        if undivided(data):
+            message = "no splits: `saec fit` draws what it holds out, and the line remembers it"
+            remedy = "sort the images into train and test to say it yourself"
         level: Literal["error", "warning"] = "error" if data.select("train") else "warning"
-        yield Fault(level, "no-train-goods", [root], message, "put images of good parts into train/good")
+        yield Fault(level, "no-train-goods", [root], message, remedy)
     labels = {i.label for i in data.holdout()}
     for label, word in ((GOOD, "good"), (DEFECT, "defect")):
         if label not in labels:
