@@ -298,6 +298,7 @@ OWN_PARTS = {
     ("station/http/api.py", "_overview"),
     ("station/http/api.py", "get_page"),
     ("station/support.py", "_machine"),
+    ("station/itself.py", "only"),  # what stands between two marks of ASCII, whatever is around it
 }
 
 

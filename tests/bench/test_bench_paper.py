@@ -14,7 +14,7 @@ import pytest
 from pipeline_fakes import FakeCloud, Frames, judges, make_dataset, make_line
 
 from saec.bench.paper import Absent, Judgement, Plan, compare
-from saec.bench.paper_page import Paper, markdown, write_predictions
+from saec.bench.paper_page import NAMES, Paper, markdown, write_predictions
 from saec.bench.published import published
 from saec.bench.resources import plot_resources
 from saec.bench.serial import one_after_another
@@ -238,6 +238,39 @@ def test_bars_are_drawn_and_unknown_is_words(tmp_path: Path, done: list[Judgemen
     assert (tmp_path / png).stat().st_size > 1000
     text = (tmp_path / svg).read_text()
     assert text.count("not measured on this machine") == 3  # all but the memory
+
+
+def test_no_two_words_of_the_bars_lie_over_each_other(
+    tmp_path: Path, done: list[Judgement], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("matplotlib")
+    drawn: list[Any] = []
+    monkeypatch.setattr("saec.bench.resources.save", lambda figure, stem: drawn.append(figure) or [])
+    one = summarise(done)[0]
+    figures = {name: 12.3456 * (k + 1) for k, name in enumerate(one.mean)}
+    rows = [
+        msgspec.structs.replace(one, row=row, mean=dict.fromkeys(one.mean) if row == "edge" else figures)
+        for row in NAMES
+    ]
+    plot_resources(rows, tmp_path / "bars")
+    (figure,) = drawn
+    figure.draw_without_rendering()
+    boxes = [(t.get_text(), t.get_window_extent()) for axes in figure.axes for t in _words(axes)]
+    assert len(boxes) > 4 * len(NAMES)
+    assert not [(a, b) for i, (a, x) in enumerate(boxes) for b, y in boxes[:i] if x.overlaps(y)]
+    assert all(figure.bbox.x0 <= b.x0 and b.x1 <= figure.bbox.x1 for _, b in boxes)
+
+
+def _words(axes: Any) -> list[Any]:
+    """What is written in a panel; ticks beyond its ends are not drawn."""
+    low, high = axes.get_xlim()
+    ticks = zip(axes.get_xticks(), axes.get_xticklabels(), strict=True)
+    drawn = [label for at, label in ticks if low <= at <= high]
+    return [
+        t
+        for t in (*axes.texts, axes.title, *axes.get_yticklabels(), *drawn)
+        if t.get_text() and t.get_visible()
+    ]
 
 
 # --- judging

@@ -101,6 +101,33 @@ def test_masks_give_pixel_figures(tmp_path: Path, fakes: FakeCloud) -> None:
     assert figures["pro"] is not None
 
 
+def test_an_inspected_data_set_with_masks_has_pixel_figures(tmp_path: Path, fakes: FakeCloud) -> None:
+    root = tmp_path / "bottle"
+    frames = Frames(root)
+    for i in range(3):
+        frames.add(f"train/good/{i:03}", 20 + i)
+        frames.add(f"test/good/{i:03}", 60 + i)
+        frames.add(f"test/hole/{i:03}", 200 + i)
+        (root / "ground_truth" / "hole").mkdir(parents=True, exist_ok=True)
+        mask = np.repeat([[255], [0]], [4, 4], axis=0).astype(np.uint8).repeat(8, axis=1)
+        cv2.imwrite(str(root / "ground_truth" / "hole" / f"{i:03}_mask.png"), mask)
+    line = fitted(tmp_path / "lines" / "bottle", root)
+    figures = evaluate(tmp_path, line, root)
+    run = tmp_path / "run"
+    assert main(["inspect", str(root), "--line", str(line), "--out", str(run)]) == 0
+    told = json.loads((run / "metrics.json").read_text())
+    assert told["pro"] == figures["pro"] is not None
+    assert told["pixel_auroc"] == figures["pixel_auroc"] is not None
+    again = ["inspect", str(root), "--line", str(line), "--out", str(run), "--resume"]
+    assert main(again) == 0
+    assert json.loads((run / "metrics.json").read_text()) == told  # nothing was left to judge
+    # Maps are not kept: of a run that goes on nobody knows the pixels of its first part.
+    verdicts = (run / "verdicts.jsonl").read_bytes().splitlines(keepends=True)
+    (run / "verdicts.jsonl").write_bytes(b"".join(verdicts[:-2]))
+    assert main(again) == 0
+    assert json.loads((run / "metrics.json").read_text())["pro"] is None
+
+
 @pytest.mark.parametrize("what", ["inverted", "of another size", "no image", "of a good"])
 def test_masks_that_are_not_understood_are_in_no_figure(
     tmp_path: Path, fakes: FakeCloud, capsys: pytest.CaptureFixture[str], what: str

@@ -1,5 +1,7 @@
 import base64
 import re
+import shutil
+from base64 import b64decode
 
 import cv2
 import msgspec
@@ -12,6 +14,7 @@ from saec.cli.report import command
 from saec.errors import DataError
 from saec.pipeline.runinfo import Machine
 from saec.report import write_report
+from saec.report.thumbs import Thumbs
 from saec.verdict import Explanation
 
 MIXED = [
@@ -279,3 +282,57 @@ def test_unwritable_out_is_an_error(tmp_path):
     run = write(tmp_path / "run", MIXED)
     with pytest.raises(DataError, match="cannot be written"):
         write_report(run, out=tmp_path / "missing" / "page.html")
+
+
+def test_a_run_without_a_cloud_says_so_once_and_on_no_card(tmp_path):
+    alone = [verdict(f"{t}.png", 1.0 + 8 * t, truth=t, reason="edge-only") for t in (0, 1)]
+    page = Page(write_report(write(tmp_path / "run", alone)).read_text())
+    assert "asks the cloud" not in page.text
+    assert page.text.count("the run had no cloud to ask") == 1
+    asked = Page(write_report(write(tmp_path / "asked", alone, info(cloud=small("unasked")))).read_text())
+    assert asked.text.count("the policy asks the cloud about nothing") == 3
+
+
+def test_a_described_defect_without_a_box_says_why_and_a_note_is_shown(tmp_path):
+    words = Explanation("dent", "A dent.", None)
+    frames = [
+        pictured(tmp_path / "run", "a.png", explanation=words, note="its aspect is not the line's"),
+        pictured(tmp_path / "run", "b.png", explanation=Explanation("cut", "A cut.", (2, 2, 9, 9))),
+    ]
+    page = Page(write_report(write(tmp_path / "run", frames)).read_text())
+    assert page.text.count("the anomaly map stays below the threshold") == 1
+    assert "its aspect is not the line's" in page.text
+
+
+def test_the_box_is_drawn_on_the_frame(tmp_path):
+    plain = pictured(tmp_path / "plain", "a.png", explanation=Explanation("cut", "A cut.", None))
+    boxed = msgspec.structs.replace(plain, explanation=Explanation("cut", "A cut.", (100, 200, 300, 400)))
+    frames = [Thumbs(10**7).pair(v, tmp_path / "plain").frame for v in (plain, boxed)]
+    before, after = (cv2.imdecode(np.frombuffer(b64decode(f.uri.split(",")[1]), np.uint8), 1) for f in frames)
+    changed = np.abs(before.astype(int) - after).max(axis=2) > 40
+    rows, columns = np.nonzero(changed)
+    assert changed.any()
+    block = 16  # of JPEG; the frame of 400 x 600 is shown at 192 x 288
+    assert 48 - block <= columns.min() <= 48 <= 144 <= columns.max() + 3 <= 144 + block
+    assert 96 - block <= rows.min() <= 96 <= 192 <= rows.max() + 3 <= 192 + block
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_no_table_hides_a_figure_beyond_the_screen(tmp_path, width):
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    if program is None:
+        pytest.skip("no Chromium here")
+    sync_api = pytest.importorskip("playwright.sync_api")
+    runs = [write(tmp_path / name, MIXED, info(name)) for name in ("gear", "a-line-of-a-rather-long-name")]
+    path = write_report(*runs, out=tmp_path / "both.html")
+    with sync_api.sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": width, "height": 800})
+        page.goto(path.as_uri())
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        overview = page.locator(".overview .scroll")
+        assert overview.evaluate("e => e.scrollWidth <= e.clientWidth")
+        for cell in overview.locator("tbody td").all():
+            box = cell.bounding_box()
+            assert 0 <= box["x"] <= box["x"] + box["width"] <= width
+        browser.close()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -55,11 +57,18 @@ def test_the_page_shows_frames_links_and_alarms(
         page.goto(str(running.client.base_url))
         page.get_by_text("No frame yet.").wait_for()
         running.post(png(GOOD))
-        running.post(png(DEFECT))
+        running.post(png(DEFECT), Idempotency_Key="shift-3.0042.png")
         running.post(b"no image")
         page.locator(".frame", has_text="defect").wait_for()
         page.locator(".frame", has_text="good").wait_for()
         page.locator("#alarms", has_text="no image format").wait_for()
+        named = page.locator(".frame", has=page.get_by_text("shift-3.0042.png"))
+        assert "defect" in named.inner_text()
+        for taken in page.locator(".frame time").all():
+            assert (
+                abs(datetime.fromisoformat(taken.get_attribute("datetime")).timestamp() - time.time()) < 600
+            )
+        assert page.locator(".frame time").count() == page.locator(".frame").count()
         sink = page.locator("#spool dd", has_text="3 wait, away")
         sink.wait_for()
         assert "nothing listens there" in sink.inner_text()

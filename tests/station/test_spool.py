@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from saec.errors import SpoolError, SpoolFullError
 from saec.station.storage import database
-from saec.station.storage.records import NewFrame, SpoolLimits
+from saec.station.storage.records import NewFrame, SpoolLimits, name_of
 from saec.station.storage.spool import Spool
 from saec.verdict import Verdict
 
@@ -284,3 +284,18 @@ def test_reading_and_watching_wait_for_no_write(spool: Spool) -> None:
         thread.join(60)
         assert done == ["accepted", "1", "True"]
     assert spool.frame(seq).state == "done"
+
+
+@pytest.mark.parametrize(
+    ("source", "key", "name"),
+    [
+        ("in", "in/a b@c.png@1700000000123456789+4242#0123456789abcdef", "a b@c.png"),
+        ("in", "in/sub/a.png@17+42#0123456789abcdef/99", "sub/a.png"),
+        ("film", "film/belt.mp4@17/233", "belt.mp4, frame 233"),
+        ("cam", "cam/1700000000.123456/7", ""),
+        ("http", "http/shift 3/0042.png", "shift 3/0042.png"),
+        ("http", f"http/{'0' * 64}@1700000000", ""),
+    ],
+)
+def test_a_frame_is_called_what_its_source_called_it(source: str, key: str, name: str) -> None:
+    assert name_of(source, key) == name

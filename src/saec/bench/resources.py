@@ -39,8 +39,8 @@ def plot_resources(summaries: Sequence[Summary], stem: Path) -> list[str]:
     from matplotlib import rc_context
 
     with rc_context(STYLE):
-        figure = new_figure(8.4, 5.4)
-        axes = figure.subplots(2, 2)
+        figure = new_figure(8.4, 1.6 + 0.62 * len(summaries))
+        axes = figure.subplots(2, 2, sharey=True)  # each row is named once, at the left
         for panel, (name, title) in zip(axes.ravel(), PANELS, strict=True):
             _panel(panel, summaries, name)
             panel.set_title(title, fontsize=9)
@@ -49,29 +49,29 @@ def plot_resources(summaries: Sequence[Summary], stem: Path) -> list[str]:
 
 
 def _panel(axes: Axes, summaries: Sequence[Summary], figure: str) -> None:
-    axes.grid(axis="x", visible=False)
-    axes.set_xticks(
-        range(len(summaries)), [NAMES[s.row].replace(" ", "\n", 1) for s in summaries], fontsize=8
-    )
-    axes.set_xlim(-0.6, len(summaries) - 0.4)
+    axes.grid(axis="y", visible=False)
+    axes.set_yticks(range(len(summaries)), [NAMES[s.row] for s in summaries], fontsize=8)
+    axes.set_ylim(len(summaries) - 0.4, -0.6)
     known = [
         (at, m, s.deviation[figure] or 0.0)
         for at, s in enumerate(summaries)
         if (m := s.mean[figure]) is not None
     ]
     if not known:
-        axes.set_yticks([])
+        axes.set_xticks([])
         words = "not measured on this machine"
         axes.text(0.5, 0.5, words, transform=axes.transAxes, ha="center", color="#666666")
         return
-    axes.set_ylim(0, 1.18 * max(mean + deviation for _, mean, deviation in known))
+    axes.set_xlim(0, 1.25 * max(mean + deviation for _, mean, deviation in known))
+    axes.tick_params(axis="x", labelsize=8)
+    axes.locator_params(axis="x", nbins=5)
     for at, mean, deviation in known:
-        axes.bar(at, mean, 0.62, color=_COLOURS[summaries[at].row], yerr=deviation or None, capsize=3)
-        _say(axes, f"{mean:.3g}", at, mean + deviation)
+        axes.barh(at, mean, 0.62, color=_COLOURS[summaries[at].row], xerr=deviation or None, capsize=3)
+        _say(axes, f"{mean:.3g}", mean + deviation, at)
     for at, s in enumerate(summaries):
         if s.mean[figure] is None:
-            _say(axes, "unknown", at, 0.0)
+            _say(axes, "unknown", 0.0, at)
 
 
 def _say(axes: Axes, text: str, x: float, y: float) -> None:
-    axes.annotate(text, (x, y), (0, 2), textcoords="offset points", ha="center", fontsize=8)
+    axes.annotate(text, (x, y), (4, 0), textcoords="offset points", va="center", fontsize=8)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
@@ -17,6 +17,9 @@ from saec.cli.progress import frames_bar
 from saec.cli.scheduling import policy_options, scheduling
 from saec.config import GateConfig, RunConfig
 from saec.errors import ConfigError
+
+if TYPE_CHECKING:
+    from saec.pipeline.pixels import PixelMetrics
 
 _RUN, _GATE = RunConfig(), GateConfig()
 
@@ -113,7 +116,9 @@ def command(
     saec inspect mvtec/bottle --line lines/bottle --cloud small --out runs/bottle
     """
     from saec.line import LineProfile
+    from saec.pipeline.evaluate import pixel_look, pixels_for
     from saec.pipeline.leaks import held_out
+    from saec.pipeline.runinfo import VERDICTS_FILE
     from saec.pipeline.running import Options, run_line
     from saec.pipeline.sources import limited, list_inputs
 
@@ -132,9 +137,21 @@ def command(
         command=command_line(),
     )
     cloud = open_cloud(**under_preset(preset, rest))
+    log = folder / VERDICTS_FILE
+    pixels, before = pixels_for(inputs, log), log.stat().st_size if log.exists() else 0
     with interruptible() as stop, frames_bar(len(inputs.sources), profile.line.name) as advance:
-        info = run_line(profile, inputs, folder, cloud=cloud, options=options, progress=advance, stop=stop)
-    _summarise(folder, csv, labelled=bool(info.counts.get("labelled")))
+        info = run_line(
+            profile,
+            inputs,
+            folder,
+            cloud=cloud,
+            options=options,
+            progress=advance,
+            look=None if pixels is None else pixel_look(pixels),
+            stop=stop,
+        )
+    new = log.stat().st_size != before  # else the figures that stand there are those of this very log
+    _summarise(folder, csv, pixels, measured=new and bool(info.counts.get("labelled")))
     _tell(info, folder, as_json=json_summary)
     if not json_summary:
         tell_energy(folder)
@@ -147,7 +164,7 @@ def command(
         click.get_current_context().exit(1)
 
 
-def _summarise(folder: Path, csv: Path | None, *, labelled: bool) -> None:
+def _summarise(folder: Path, csv: Path | None, pixels: PixelMetrics | None, *, measured: bool) -> None:
     """What is made of the whole log, those verdicts included that were there before a resume."""
     from saec.pipeline.evaluate import measure, write_metrics
     from saec.pipeline.log import read_verdicts, write_csv
@@ -156,8 +173,8 @@ def _summarise(folder: Path, csv: Path | None, *, labelled: bool) -> None:
     log = verdicts_of(folder)
     if csv is not None:
         write_csv(csv, read_verdicts(log))
-    if labelled:
-        write_metrics(folder, measure(read_verdicts(log), None))
+    if measured:
+        write_metrics(folder, measure(read_verdicts(log), pixels))
 
 
 def _tell(info: Any, folder: Path, *, as_json: bool) -> None:

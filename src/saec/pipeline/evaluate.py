@@ -162,6 +162,15 @@ def measure(verdicts: Iterable[Verdict], pixels: PixelMetrics | None) -> Metrics
     return msgspec.structs.replace(metrics, pixel_auroc=pixels.pixel_auroc(), pro=pixels.pro())
 
 
+def pixels_for(inputs: Inputs, log: Path) -> PixelMetrics | None:
+    """What takes the pixel figures of a run; None without masks, or where a part of it was judged before.
+
+    Maps are not kept: those of a part that was judged before are gone.
+    """
+    masked = any(source.mask is not None for source in inputs.sources)
+    return PixelMetrics() if masked and not log.exists() else None
+
+
 def pixel_look(pixels: PixelMetrics) -> Look:
     """Compare each map with the frame's mask; a defect without one is left out: nobody knows its pixels.
 

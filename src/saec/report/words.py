@@ -109,7 +109,14 @@ def stage(name: str) -> str:
     return STAGES.get(name, name)
 
 
-def reason(word: str) -> str:
+def reason(word: str, *, cloud: bool = True) -> str:
+    """What a reason means.
+
+    Args:
+        cloud: whether the run had one.
+    """
+    if word == "edge-only" and not cloud:
+        return "the run had no cloud to ask"
     return REASONS.get(word, word)
 
 

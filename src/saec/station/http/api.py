@@ -24,7 +24,7 @@ from saec.errors import SaecError, SpoolError, SpoolFullError
 from saec.station.http.metrics import CONTENT_TYPE, metrics_text
 from saec.station.sources.contract import LARGEST
 from saec.station.station import Station
-from saec.station.storage.records import Held, NewFrame
+from saec.station.storage.records import Held, NewFrame, name_of
 from saec.transient import is_transient
 from saec.verdict import Verdict
 from saec.web.bodies import Bodies
@@ -255,6 +255,7 @@ def _record(station: Station, frame: Held) -> dict[str, Any]:
     del plain["edge"]
     name = f"{frame.id}.jpg"
     return plain | {
+        "name": name_of(frame.source, frame.key),
         "image": bool(frame.image),
         "map": station.pictures.path(name) is not None,
         "verdicts": msgspec.to_builtins(station.spool.verdicts(frame.seq)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 import msgspec
@@ -171,3 +172,17 @@ class Retention(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     days: Annotated[float, msgspec.Meta(ge=0)] = 30.0
     record_days: Annotated[float, msgspec.Meta(ge=0)] = 730.0
     aside_days: Annotated[float, msgspec.Meta(ge=0)] = 90.0
+
+
+_STAMP = re.compile(r"@-?\d+\+\d+#[0-9a-f]{16}(/\d+)?$")
+_OF_VIDEO = re.compile(r"@[^@/]*/(\d+)$")
+_NAMELESS = re.compile(r"\d+\.\d+/\d+|[0-9a-f]{64}@\d+")
+
+
+def name_of(source: str, key: str) -> str:
+    """What a person calls the frame, from its key: the file's name, or the key that a client gave it.
+
+    Empty where it has no name, as a camera's frame.
+    """
+    name = key.removeprefix(f"{source}/")
+    return "" if _NAMELESS.fullmatch(name) else _OF_VIDEO.sub(r", frame \1", _STAMP.sub("", name))
