@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -19,6 +20,7 @@ class Counted:
     def __init__(self) -> None:
         self.marks: list[float] = []
         self.wrong = False
+        self.images = SimpleNamespace(probe=lambda: None)
 
     def set_mark(self, name: str, value: float) -> None:
         self.marks.append(value)
@@ -44,6 +46,20 @@ def test_a_true_spool_is_written_and_read(tmp_path: Path) -> None:
     asked = probe.ask()
     probe.look()
     assert "the spool cannot be written and read" in asked.result(0)
+
+
+def test_images_that_cannot_be_written_are_a_fault_of_the_spool(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    spool.images.folder.rmdir()
+    spool.images.folder.touch()
+    probe = Probe(spool)
+    asked = probe.ask()
+    probe.look()
+    assert "the spool cannot be written and read" in asked.result(0)
+    spool.images.folder.unlink()
+    assert probe._look() == "", "the folder is made again"
+    assert spool.images.folder.is_dir()
+    spool.close()
 
 
 def test_those_who_ask_within_a_second_share_one_answer(spool: Counted) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -151,6 +152,19 @@ def test_a_full_disk_is_an_error_of_its_own_and_leaves_no_file(
         spool.accept(new("a"), b"1")
     assert spool.frames("accepted") == []
     assert [p for p in spool.images.folder.rglob("*") if p.is_file()] == []
+
+
+def test_images_that_are_gone_or_cannot_be_written_are_told_and_cost_no_later_frame(spool: Spool) -> None:
+    shutil.rmtree(spool.images.folder)
+    held = spool.frame(spool.accept(new("a"), b"1").seq)
+    assert held is not None
+    assert spool.path(held).read_bytes() == b"1"
+    shutil.rmtree(spool.images.folder)
+    spool.images.folder.touch()
+    with pytest.raises(SpoolFullError, match="images cannot be written"):
+        spool.accept(new("b"), b"2")
+    spool.images.folder.unlink()
+    assert not spool.accept(new("b"), b"2").duplicate
 
 
 def test_a_transaction_that_fails_changes_nothing(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:

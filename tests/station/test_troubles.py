@@ -345,6 +345,7 @@ def test_what_the_machine_lacks_for_a_while_costs_no_frame_its_verdict(
         bench.start()
         seqs = [bench.accept(png(red)) for red in (GOOD, DEFECT, GOOD)]
         bench.wait(lambda: len(met) >= 7)
+        assert "frames wait" in bench.runner.problem()
         assert not any(bench.spool.verdicts(seq) for seq in seqs)
         lacking.clear()
         bench.wait(finished(bench, *seqs))
@@ -360,6 +361,7 @@ def test_a_file_that_cannot_be_read_for_now_holds_none_behind_it(tmp_path: Path)
         first = bench.accept(POISON)
         others = [bench.accept(png(DEFECT)) for _ in range(5)]
         bench.wait(finished(bench, *others))
+        assert bench.runner.problem() == "", "one frame alone makes no line unable"
         assert label(bench, first) == "none yet"
         bench.decoding = images.decode
         bench.wait(finished(bench, first))

@@ -322,4 +322,5 @@ class Station:
             if source.state == HANGS:
                 found.append(f"source {name} hangs in its driver; restart the station if it stays so")
         found += [late for courier in self.couriers.values() if (late := courier.problem()) is not None]
+        found += [waiting for runner in self.runners.values() if (waiting := runner.problem())]
         return [*filter(None, [self.spool.damage.reason]), *found, *self.keeping.strays.problems()]

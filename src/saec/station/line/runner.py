@@ -181,6 +181,10 @@ class LineRunner:
         """The disk hangs: an end of the process for that does not count against a frame. Never waits."""
         self._touched.excuse()
 
+    def problem(self) -> str:
+        """Why its frames get no verdict now, one sentence; "" when they do."""
+        return self._troubles.waiting
+
     def close(self) -> None:
         """Let go of its files; its threads have ended."""
         self._touched.close()
@@ -219,7 +223,7 @@ class LineRunner:
         self._arrivals.again(arrival)
         if not is_transient(error):
             raise error
-        self._troubles.put_off(error)
+        self._troubles.put_off(arrival.seq, error)
 
     def _judge(self, arrival: Arrival) -> None:
         frame = self._spool.frame(arrival.seq)

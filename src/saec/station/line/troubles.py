@@ -20,6 +20,9 @@ from saec.station.storage.spool import Spool
 from saec.verdict import Verdict
 
 _CRASH = "the station ended while it was at work on it"
+_ENOUGH = 8
+"""Frames that were put off, which show that it is none of theirs' fault."""
+
 _ADVICE = (
     "look at what sent it and at the file itself, away from the station; "
     "saec station quarantine lists what is kept so and judges it again"
@@ -43,7 +46,16 @@ class Troubles:
         self._line, self._spool, self._arrivals = line, spool, arrivals
         self._log = structlog.get_logger().bind(line=line.name)
         self._unfair = ""
-        self._waiting = False
+        self._told = False
+        self._put_off: dict[int, str] = {}  # frames since the last that was looked at, and why
+
+    @property
+    def waiting(self) -> str:
+        """Why the line's frames wait for the machine, one sentence; "" while it can look at them.
+
+        One frame alone may lie on a sector that cannot be read, and says nothing of the others.
+        """
+        return self._sentence(next(reversed(self._put_off.values()))) if len(self._put_off) > 1 else ""
 
     def recover(self, left: Touch | None) -> set[int]:
         """After a start: the frames under suspicion, which are queued behind all others.
@@ -82,22 +94,26 @@ class Troubles:
         """A frame was judged: a spell of rejected ones is over."""
         self._unfair = ""
 
-    def put_off(self, error: Exception) -> None:
+    def put_off(self, seq: int, error: Exception) -> None:
         """The machine could not look at a frame, which waits; the first of a spell raises an alarm."""
         self._log.warning("frame put off", error=str(error))
-        if self._waiting:
+        if len(self._put_off) < _ENOUGH:
+            self._put_off[seq] = str(error)
+        if self._told:
             return
-        name = self._line.name
-        text = f"{name}: frames wait, and are judged once the machine can: {error}"
         with contextlib.suppress(
             Exception
         ):  # the alarm meets the same trouble; then the next frame raises it
-            self._spool.alarm("waiting", text, about=name)
-            self._waiting = True
+            self._spool.alarm("waiting", self._sentence(str(error)), about=self._line.name)
+            self._told = True
 
     def passed(self) -> None:
         """The machine has looked at a frame."""
-        self._waiting = False
+        self._told = False
+        self._put_off.clear()
+
+    def _sentence(self, why: str) -> str:
+        return f"{self._line.name}: frames wait, and are judged once the machine can: {why}"
 
     def _reject(self, frame: Held, path: str, error: Exception, *, in_time: bool, version: str) -> None:
         """No label: an unreadable file, or no fair picture. Each spell of them raises one alarm."""

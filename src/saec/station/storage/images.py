@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import secrets
 import time
 from collections.abc import Callable, Collection
@@ -12,6 +13,8 @@ import structlog
 
 from saec.station.storage.aside import Aside
 from saec.station.storage.database import sync_folder, write_synced
+
+_PROBE = "probe"
 
 log = structlog.get_logger()
 
@@ -35,11 +38,24 @@ class ImageFiles:
         """
         folder = self.folder / time.strftime("%Y%m%d-%H", time.gmtime(now))
         if not folder.is_dir():
-            folder.mkdir(exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)  # somebody may have removed all of them
             sync_folder(self.folder)
+            sync_folder(self.folder.parent)
         path = folder / f"{sha256[:16]}-{secrets.token_hex(4)}{suffix}"
         write_synced(path, data)
         return path
+
+    def probe(self) -> None:
+        """Write a file here, and read it.
+
+        Raises:
+            OSError: that is not possible now.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / _PROBE
+        path.write_bytes(_PROBE.encode())
+        if path.read_bytes() != _PROBE.encode():
+            raise OSError(errno.EIO, "what was written is not what is read", str(path))
 
     def set_aside(self, held: Callable[[str], Collection[str]], aside: Aside, now: float) -> int:
         """Set files aside that the database does not know, and say how many; before any is written.

@@ -30,7 +30,7 @@ log = structlog.get_logger()
 
 
 class Probe:
-    """Writes and reads one mark of the spool; ``run`` is a thread's body.
+    """Writes and reads one mark of the spool, and one file among its images; ``run`` is a thread's body.
 
     Args:
         spool: that is probed.
@@ -97,8 +97,9 @@ class Probe:
         self._n += 1
         try:
             self._spool.set_mark(_MARK, self._n)
-            if self._spool.mark(_MARK) == self._n:
-                return ""
-            raise SpoolError("what was written is not what is read")
+            if self._spool.mark(_MARK) != self._n:
+                raise SpoolError("what was written is not what is read")
+            self._spool.images.probe()
         except (OSError, sqlite3.Error, SpoolError) as e:
             return f"the spool cannot be written and read: {e}"
+        return ""

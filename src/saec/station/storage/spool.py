@@ -35,6 +35,7 @@ from saec.station.storage.room import Room, on_disk
 from saec.station.storage.shedding import Shedding
 from saec.station.storage.times import sane_time
 from saec.station.storage.writing import Writer
+from saec.transient import is_transient
 from saec.verdict import GOOD, Explanation, Verdict
 
 _Row = tuple[NewFrame, Path, int, str]
@@ -132,7 +133,8 @@ class Spool(SpoolReader):
         """Take a frame over: when this returns, its image and its row are on the disk.
 
         Raises:
-            SpoolFullError: no room, or the database is damaged; it is counted and the caller keeps the frame.
+            SpoolFullError: no room, a damaged database, or no image can be written; it is counted and the
+                caller keeps the frame.
             SpoolError: the key was used for another image.
         """
         if self.damage.reason:
@@ -149,9 +151,12 @@ class Spool(SpoolReader):
             with self.room.keep(len(data)):
                 return self._take(frame, data, sha256)
         except (OSError, sqlite3.OperationalError) as e:
-            if not is_full(e):
+            if is_full(e):
+                raise SpoolFullError(f"the disk under {self.folder} is full", "make room on the disk") from e
+            if is_transient(e):
                 raise
-            raise SpoolFullError(f"the disk under {self.folder} is full", "make room on the disk") from e
+            what = f"{self.images.folder} cannot be written: {e}"
+            raise SpoolFullError(what, "keep the frame, and look at the folder and its rights") from e
 
     def _known(self, db: sqlite3.Connection, frame: NewFrame, sha256: str) -> Accepted | None:
         one = (frame.line, frame.key)
