@@ -1,15 +1,18 @@
 """Does a station lose anything? Faults at random moments against real processes on loopback.
 
     python benchmarks/faults.py --minutes 4 --faults 50 --seed 0 --rate 20
+    python benchmarks/faults.py --starts 200
 
 A robot posts frames with keys until each is acknowledged; the station judges them, asks the cloud through a
 proxy, and writes verdicts to several folders and to a webhook, while pages ask for the latest frames.
 Meanwhile, at seeded random moments: SIGKILL of station or cloud, a link that is cut, hangs or is slow, a
-receiver that is away, gone or refuses everything, a disk that is full, a clock that is stepped, and power
-cuts, after which the station's disk is set back to what was synced. At the end the faults are over, the
-backlog is let drain, and what was acknowledged is compared with the database, the images, the verdict files
-and what the webhook took. The status is 1 where a bar is missed. Full disks and power cuts need the right to
-mount; without it they are left out, and that is said.
+receiver that is away, gone or refuses everything, a disk that is full, a clock that is stepped or is 40 days
+ahead at a start, no file handle left, hundreds of idle connections, files that cost a decoder all its time,
+and power cuts, after which the station's disk is set back to what was synced. At the end the faults are over,
+the backlog is let drain, and what was acknowledged is compared with the database, the images, the verdict
+files and what the webhook took. The status is 1 where a bar is missed. Full disks and power cuts need the
+right to mount; without it they are left out, and that is said. With --starts a station is started so often,
+each time under an empty folder and with all its sinks and pages, and its crashes are counted.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ import contextlib
 import heapq
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -32,6 +36,7 @@ import numpy as np
 from faults_check import Outcome, examine
 from faults_link import Link
 from faults_pages import Pages
+from faults_poison import Poison, jpeg_of_scans
 from faults_receiver import Receiver, State
 from faults_rig import (
     FREE,
@@ -47,16 +52,23 @@ from faults_rig import (
     running,
     station_program,
 )
+from faults_starts import count_starts
 
 RECEIVER: dict[str, State] = {
     "receiver away": "away",
     "receiver gone": "gone",
     "receiver refuses all": "refuses all",
 }
-ALWAYS = ("kill station", "kill cloud", "cut link", "link hangs", "slow link", "clock step", *RECEIVER)
+OWN = ("kill station", "kill cloud", "clock step", "clock wrong at start", "no handles")
+ROBOT = ("poison frame", "poison frame that holds", "idle connections")
+ALWAYS = (*OWN, *ROBOT, "cut link", "link hangs", "slow link", *RECEIVER)
 MOUNTED = ("full disk", "disk below reserve", "power cut")
 SINKS, PAGES = 8, 4
 _TICK = 0.02
+_IDLE = 400
+"""Connections that a robot opens and says nothing on."""
+
+_AHEAD = 40 * 86400.0
 
 
 @dataclass
@@ -74,8 +86,13 @@ class Bench:
     due: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
     starts: list[float] = field(default_factory=list)
     unfair: list[tuple[float, float]] = field(default_factory=list)
+    starved: list[tuple[float, float]] = field(default_factory=list)
+    poison: Poison = field(init=False)
     ended: list[str] = field(default_factory=list)
     n: int = 0
+
+    def __post_init__(self) -> None:
+        self.poison = Poison(self.site.url)
 
     def later(self, seconds: float, action: Callable[[], None]) -> None:
         self.n += 1
@@ -113,6 +130,19 @@ class Bench:
         elif kind == "kill cloud":
             self.cloud.kill()
             self.later(float(self.rng.uniform(0, 3)), self._start_cloud)
+        elif kind == "no handles":
+            self._starve(seconds)
+        elif kind == "idle connections":
+            idle = connections(self.site.port, _IDLE)
+            self.later(seconds, lambda: close_all(idle))
+        elif kind.startswith("poison frame"):
+            holds = kind.endswith("holds")
+            self.poison.send(jpeg_of_scans(8192, 88) if holds else jpeg_of_scans(64, 40_000), holds=holds)
+        elif kind == "clock wrong at start":
+            self.station.kill()
+            self.clock.step(_AHEAD)
+            self.start_station()
+            self.later(seconds, lambda: self.clock.step(-_AHEAD))
         elif kind == "clock step":
             self.clock.step(float(self.rng.choice([-86400, -3600, -5, 5, 3600, 86400])))
         elif kind in ("full disk", "disk below reserve"):
@@ -121,6 +151,13 @@ class Bench:
             state = {"cut link": "cut", "link hangs": "hangs", "slow link": "slow"}[kind]
             self.link.set(state, delay=float(self.rng.uniform(0.1, 0.8)))  # type: ignore[arg-type]
             self.later(seconds, lambda: self.link.set("up"))
+
+    def _starve(self, seconds: float) -> None:
+        """No further file or connection can be opened; frames are neither taken nor read meanwhile."""
+        self.station.limit_handles(0)
+        now = time.monotonic()
+        self.starved.append((now, now + seconds + 1.0))
+        self.later(seconds, lambda: self.station.limit_handles(None))
 
     def _mend_receiver(self) -> None:
         self.receiver.state = "takes"
@@ -135,6 +172,20 @@ class Bench:
         now = time.monotonic()
         self.unfair.append((now, now + seconds + 1.0))
         self.later(seconds, self.disk.make_room)
+
+
+def connections(port: int, count: int) -> list[socket.socket]:
+    """So many connections to a station, as far as it takes them."""
+    found: list[socket.socket] = []
+    for _ in range(count):
+        with contextlib.suppress(OSError):
+            found.append(socket.create_connection(("127.0.0.1", port), timeout=1))
+    return found
+
+
+def close_all(open_ones: list[socket.socket]) -> None:
+    for one in open_ones:
+        one.close()
 
 
 def moments(
@@ -219,6 +270,7 @@ def _attack(bench: Bench, args: argparse.Namespace, plan: list[tuple[float, str]
             bench.tick()
     finally:
         feeder.kill()
+    bench.poison.join()
     bench.receiver.picky = False  # what it still refuses would wait for another verdict, and none comes
     drained = drain(bench, args.drain)
     status = bench.station.stop()
@@ -228,6 +280,7 @@ def _attack(bench: Bench, args: argparse.Namespace, plan: list[tuple[float, str]
     return examine(
         bench.site, acks, bench.receiver, args.deadline,
         faults=Counter(kind for _, kind in plan), starts=bench.starts, unfair=bench.unfair, drained=drained,
+        poison=bench.poison, starved=bench.starved,
         ready=f"{wall:.1f} s, of which {cpu:.1f} s on a processor",
         ended=[*bench.ended, *([f"the station stopped with status {status}"] if status else [])],
     )  # fmt: skip
@@ -251,8 +304,13 @@ def main() -> int:
     )
     parser.add_argument("--drain", type=float, default=180.0, help="seconds for the backlog at the end")
     parser.add_argument("--work", type=Path, default=Path("runs/benchmark-faults"))
+    parser.add_argument("--starts", type=int, help="only count the crashes of so many starts")
     args = parser.parse_args()
     print(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}; cloud: {args.cloud}")
+    if args.starts is not None:
+        wrong = count_starts(args.work.resolve(), args.starts, sinks=SINKS, pages=PAGES)
+        print(f"{args.starts} starts with {SINKS} sinks and {PAGES} pages: {len(wrong)} went wrong")
+        return 1 if wrong else 0
     if not Disk.possible():
         print(f"left out, for want of the right to mount: {', '.join(MOUNTED)}")
     outcome = run(args)

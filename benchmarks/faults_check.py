@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from faults_poison import Poison
 from faults_receiver import Receiver, refused
 from faults_rig import HOOK, Site
 
@@ -60,6 +61,8 @@ def examine(
     faults: Counter[str],
     starts: list[float],
     unfair: list[tuple[float, float]],
+    starved: list[tuple[float, float]],
+    poison: Poison,
     drained: float,
     ready: str,
     ended: list[str],
@@ -77,14 +80,16 @@ def examine(
     unsent, dead = unposted(site, kept, receiver)
     wrongly = [key for key in dead if not refused(key)]
     fresh = [p for p in promised if not p["duplicate"]]
-    late = [p for p in fresh if p["label"] is None or waited(p) > deadline + _TOLERANCE]
-    counted = {p["id"] for p in fresh}
+    beside = [p for p in fresh if under_way(p, [*poison.windows, *starved])]
+    counted = {p["id"] for p in fresh} - {p["id"] for p in beside}
+    late = [p for p in fresh if p["id"] in counted and is_late(p, deadline)]
     slow = [f for f in kept.values() if f.id in counted and first(f)["ms"]["answer"] > deadline * 1000]
     again = sum(len(messages) - 1 for sink in sinks for messages in sink.values())
     restarts = first_verdicts(promised, starts, unfair)
     verdicts = sum(len(frame.verdicts) for frame in kept.values())
     asked = sum(map(is_asked, kept.values()))
     unanswered = [f for f in kept.values() if is_asked(f) and by_cloud(f) is None]
+    nameless = unnamed(poison.sent, kept)
     figures = {
         "faults": ", ".join(f"{kind} {count}" for kind, count in sorted(faults.items())),
         "frames acknowledged": f"{len(promised)}, of them {len(promised) - len(fresh)} on a second try",
@@ -98,8 +103,12 @@ def examine(
             f"{sum(receiver.taken.values()) - len(receiver.taken)}, {len(receiver.wrong)}"
         ),
         "deliveries that came again, unchanged": str(again),
-        "deadlines missed, by the robot": f"{len(late)} of {len(fresh)}; {spread(list(map(waited, fresh)))}",
-        "deadlines missed, by the station": f"{len(slow)} of {len(fresh)}",
+        "poison frames, of them without a named error": f"{len(poison.sent)}, {len(nameless)}",
+        "deadlines missed, by the robot": f"{len(late)} of {len(counted)}; {spread([*map(waited, fresh)])}",
+        "deadlines missed, by the station": f"{len(slow)} of {len(counted)}",
+        "while a decoder's time is used up, or without handles": (
+            f"{sum(is_late(p, deadline) for p in beside)} of {len(beside)} missed"
+        ),
         "restart to first verdict": f"{spread(restarts)} of {len(restarts)} starts",
         "start to ready, with nothing else to do": ready,
         "asked about, answered by the cloud": f"{asked - len(unanswered)} of {asked}",
@@ -114,6 +123,7 @@ def examine(
         f"not posted to the webhook: {unsent[:5]}": unsent,
         f"dead letters without a reason: {wrongly[:5]}": wrongly,
         f"posts that came again changed: {sorted(receiver.wrong)[:5]}": receiver.wrong,
+        f"poison frames without a named error: {nameless}": nameless,
         f"deadlines: {[p['key'] for p in late[:5]]} {[f.id for f in slow[:5]]}": late or slow,
         "a restart took too long": max(restarts, default=0.0) >= RESTART,
         f"{len(unanswered)} questions without the cloud's answer": unanswered,
@@ -210,6 +220,23 @@ def by_cloud(frame: Kept) -> dict[str, Any] | None:
         frame.verdicts["final"].get("cloud") if "final" in frame.verdicts else None
     )
     return opinion
+
+
+def unnamed(sent: list[str], kept: dict[str, Kept]) -> list[str]:
+    """Keys of such files without a final verdict that names an error."""
+    finals = {key: kept[key].verdicts.get("final", {}) if key in kept else {} for key in sent}
+    return [key for key, final in finals.items() if final.get("state") != "error" or not final.get("error")]
+
+
+def is_late(promise: dict[str, Any], deadline: float) -> bool:
+    """Whether a frame was answered without a verdict, or too late, by the robot's clock."""
+    return promise["label"] is None or waited(promise) > deadline + _TOLERANCE
+
+
+def under_way(promise: dict[str, Any], windows: list[tuple[float, float]]) -> bool:
+    """Whether a frame waited for its verdict within one of these windows."""
+    sent, answered, _ = promise["tries"][-1]
+    return any(begun <= answered and sent <= over for begun, over in windows)
 
 
 def waited(promise: dict[str, Any]) -> float:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import mmap
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -232,6 +233,16 @@ class Program:
             return 0.0
         times = psutil.Process(self.process.pid).cpu_times()
         return float(times.user + times.system)
+
+    def limit_handles(self, more: int | None) -> None:
+        """Let it open so many files more than it has open now; None gives back what it began with."""
+        if self.process is None or not self.alive:
+            return
+        with contextlib.suppress(ProcessLookupError, psutil.NoSuchProcess):
+            soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+            if more is not None:
+                soft = psutil.Process(self.process.pid).num_fds() + more
+            resource.prlimit(self.process.pid, resource.RLIMIT_NOFILE, (soft, hard))
 
     @property
     def alive(self) -> bool:
