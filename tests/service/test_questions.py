@@ -175,3 +175,17 @@ def test_any_field_may_hold_anything_and_it_is_answered_or_refused(field, value)
     except Refused as e:
         status, question = e.status, None
     assert status == 400 if question is None else question.text.count(IMAGE_PAD) == len(question.urls)
+
+
+@pytest.mark.parametrize("role", ["system", "user", "assistant"])
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [("a b" * 70_000, "too_long"), ([{"type": "text", "text": ""}] * 1_001, "too_many_parts")],
+)
+def test_texts_and_parts_without_end_are_refused_before_they_are_cut_into_tokens(role, content, code):
+    body = scoring_body(GREY)
+    body["messages"] = [turn for turn in body["messages"] if turn["role"] != role]
+    body["messages"].insert(
+        {"system": 0, "user": 1, "assistant": 2}[role], {"role": role, "content": content}
+    )
+    assert "send at most" in _refused(body, code).remedy

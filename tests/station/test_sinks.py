@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import queue
 import shutil
@@ -20,7 +21,7 @@ from sink_fakes import Broker, Plant, Receiver, deliveries, free_port
 
 from saec.errors import ConfigError
 from saec.station.settings import FileSink, MqttSink, WebhookSink
-from saec.station.sinks import open_sink
+from saec.station.sinks import files, open_sink
 from saec.station.sinks.contract import AwayError, RefusedError
 from saec.station.sinks.mqtt import Mqtt
 from saec.station.storage.records import Delivery
@@ -45,6 +46,24 @@ def test_files_are_one_a_day_and_a_torn_line_is_cut_off(tmp_path: Path) -> None:
     second.write_text(second.read_text() + '{"key": "torn')
     sink.deliver(deliveries(1, first=3))
     assert [json.loads(line)["verdict"]["id"][-1] for line in second.read_text().splitlines()] == ["2", "3"]
+
+
+def test_what_a_failed_group_has_written_is_taken_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink = open_sink(FileSink(name="s", path=tmp_path / "out"))
+    sink.deliver(deliveries(1))
+    (path,) = (tmp_path / "out").iterdir()
+    before = path.read_bytes()
+
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as m:
+        m.setattr(files.os, "fsync", full)
+        with pytest.raises(AwayError, match="No space left"):
+            sink.deliver(deliveries(2))
+    assert path.read_bytes() == before
 
 
 @pytest.mark.parametrize("seconds", [9.4e16, float("inf"), float("nan"), -1e18])

@@ -74,6 +74,25 @@ def test_a_file_is_read_when_it_has_settled_and_once(tmp_path: Path) -> None:
     assert taken.remembered == []
 
 
+def test_a_folder_that_is_gone_is_told_once_a_spell_and_watched_again(tmp_path: Path) -> None:
+    taken = Taken()
+    source = folder(tmp_path, taken, settle=0.5)
+    for spell in (1, 2):
+        (tmp_path / "in").rmdir()
+        for now in (1.0, 2.0):
+            source.look(10 * spell + now)
+        assert source.state == "lost"
+        assert [kind for kind, _ in taken.alarms] == ["folder"] * spell
+        (tmp_path / "in").mkdir()
+        source.look(10 * spell + 3.0)
+        assert source.state == "watching"
+    assert str(tmp_path / "in") in taken.alarms[0][1]
+    (tmp_path / "in" / "a.png").write_bytes(png(1))
+    source.look(30.0)
+    source.look(31.0)
+    assert len(taken.frames) == 1
+
+
 def test_thumbnails_of_a_file_server_are_no_frames(tmp_path: Path) -> None:
     taken = Taken()
     source = folder(tmp_path, taken, after="keep")

@@ -405,3 +405,12 @@ def test_a_station_serves_its_page_over_tls(settings: Settings, cloud: FakeLinkC
         answer = httpx.get(f"{running.http.where}/", verify=ssl.create_default_context(cafile=str(cert)))
         assert answer.status_code == 200
         assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+
+
+def test_an_image_that_somebody_removed_is_no_longer_kept(running: Running) -> None:
+    id = running.post(png(GOOD)).json()["id"]
+    assert running.client.get(f"/v1/frames/{id}/image").status_code == 200
+    for path in running.station.spool.images.folder.rglob("*.png"):
+        path.unlink()
+    gone = running.client.get(f"/v1/frames/{id}/image")
+    assert (gone.status_code, "no longer kept" in gone.json()["error"]["message"]) == (410, True)

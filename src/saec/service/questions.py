@@ -6,7 +6,7 @@ Nothing in it is taken for a path or an address, and no text of it can stand for
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from saec.cloud.chat import IMAGE_TEXT, chat_text
@@ -20,6 +20,12 @@ DEFAULT_SYSTEM = "You are a helpful assistant."
 
 COLDEST = 1e-5
 """Below this temperature nothing is drawn: vLLM takes it so, and Qwen's own examples ask with 1e-6."""
+
+MOST_PARTS = 1_000
+"""Parts of all turns together, texts and images."""
+
+LONGEST_TEXT = 200_000
+"""Characters of all texts together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +143,7 @@ def conversation(body: Body | Tokenizing, special: Collection[str]) -> tuple[str
         Refused: 400, the turns are not such as are answered.
     """
     turns = list(body.messages or [])
+    _check_size(turns)
     system, prefill = DEFAULT_SYSTEM, ""
     if turns and turns[0].role in ("system", "developer"):
         system = _plain(turns.pop(0))
@@ -161,6 +168,24 @@ def conversation(body: Body | Tokenizing, special: Collection[str]) -> tuple[str
         _check_text(text, special)
     spoken = user[0] + "".join(IMAGE_TEXT + text for text in user[1:])
     return chat_text(system, spoken) + prefill, urls
+
+
+def _check_size(turns: Sequence[Message]) -> None:
+    """Refuse what would take minutes and gigabytes to cut into tokens, only to be found too long."""
+    count = sum(1 if isinstance(turn.content, str) else len(turn.content) for turn in turns)
+    if count > MOST_PARTS:
+        raise _wrong("too_many_parts", f"there are {count} parts", f"send at most {MOST_PARTS}")
+    length = sum(_length(turn) for turn in turns)
+    if length > LONGEST_TEXT:
+        raise _wrong(
+            "too_long", f"the texts have {length} characters", f"send at most {LONGEST_TEXT} of them"
+        )
+
+
+def _length(turn: Message) -> int:
+    if isinstance(turn.content, str):
+        return len(turn.content)
+    return sum(len(part.text) for part in turn.content if isinstance(part, Text))
 
 
 def _plain(turn: Message) -> str:

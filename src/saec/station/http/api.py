@@ -179,9 +179,10 @@ def _frames(station: Station) -> APIRouter:
     @router.get("/v1/frames/{id}/image")
     def get_image(id: str) -> FileResponse:
         frame = frame_of(id)
-        if not frame.image:
+        path = station.spool.path(frame)
+        if not frame.image or not path.is_file():  # retention, or somebody, has removed it
             raise HTTPException(410, f"the image of {id} is no longer kept")
-        return FileResponse(station.spool.path(frame))
+        return FileResponse(path)
 
     @router.get("/v1/frames/{id}/map")
     def get_map(id: str) -> FileResponse:

@@ -55,7 +55,8 @@ class Troubles:
 
         One frame alone may lie on a sector that cannot be read, and says nothing of the others.
         """
-        return self._sentence(next(reversed(self._put_off.values()))) if len(self._put_off) > 1 else ""
+        held = list(self._put_off.values())  # the edge's thread goes on meanwhile
+        return self._sentence(held[-1]) if len(held) > 1 else ""
 
     def recover(self, left: Touch | None) -> set[int]:
         """After a start: the frames under suspicion, which are queued behind all others.

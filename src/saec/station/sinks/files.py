@@ -56,14 +56,18 @@ class Files:
 
     def _append(self, path: Path, items: Sequence[Message]) -> None:
         fresh = not path.exists()
-        with path.open("ab+") as f:
+        with path.open("ab+", buffering=0) as f:
             if fresh:
                 Rights.open_up(path)
             _cut_torn_line(f)
-            data = self._csv(items, header=f.tell() == 0) if self._settings.format == "csv" else _jsonl(items)
-            f.write(data)
-            f.flush()
-            os.fsync(f.fileno())
+            end = f.tell()
+            data = self._csv(items, header=end == 0) if self._settings.format == "csv" else _jsonl(items)
+            try:
+                _write(f, data)
+                os.fsync(f.fileno())
+            except OSError:  # all of them come again
+                f.truncate(end)
+                raise
 
     def _csv(self, items: Sequence[Message], *, header: bool) -> bytes:
         text = io.StringIO()
@@ -90,6 +94,13 @@ def _day(seconds: float) -> str:
 
 def _jsonl(items: Sequence[Message]) -> bytes:
     return b"".join(msgspec.json.encode(item) + b"\n" for item in items)
+
+
+def _write(f: io.FileIO, data: bytes) -> None:
+    """All of it; a disk that fills up takes a part first, and refuses the next."""
+    left = memoryview(data)
+    while left:
+        left = left[f.write(left) :]
 
 
 def _cut_torn_line(f: Any) -> None:

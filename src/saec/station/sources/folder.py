@@ -27,6 +27,9 @@ from saec.station.threads import Stopping
 _NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
 """Want of handles or memory: nothing can be read now, whatever the file."""
 
+WATCHING, LOST = "watching", "lost"
+"""States: it is looked at, or cannot be."""
+
 _DAILY = 86400.0
 """Seconds after which the keys of files that stay are remembered anew."""
 
@@ -56,7 +59,7 @@ class Folder:
         self._alarm, self._remember = alarm, remember
         self._left: list[str] = []  # keys of files that have just been accepted and stay
         self._stuck, self._remembered = False, 0.0
-        self.state = "watching"
+        self.state = WATCHING
         self._waits: dict[Path, Wait] = {}
         self._done: dict[Path, tuple[Seen, str]] = {}  # with the key of each that was accepted
         self._told: set[tuple[Path, Seen]] = set()
@@ -115,7 +118,8 @@ class Folder:
         """
         found: dict[Path, Seen] = {}
         watched: list[Path] = []
-        for folder, folders, names in os.walk(self._s.path):
+        errors: list[OSError] = []
+        for folder, folders, names in os.walk(self._s.path, onerror=errors.append):
             watched.append(Path(folder))
             folders[:] = [name for name in folders if not passed_over(name)]
             for name in folders:
@@ -129,7 +133,16 @@ class Folder:
                 else:
                     self._overlooked.see(path)
         self._writers.watch(watched)
+        self._tell_unread([e for e in errors if e.errno != errno.ENOENT or Path(e.filename) == self._s.path])
         return found
+
+    def _tell_unread(self, errors: list[OSError]) -> None:
+        """One alarm a spell in which the folder, or one in it, cannot be read."""
+        if errors and self.state != LOST:
+            why = f"{errors[0].filename} cannot be read ({errors[0].strerror})"
+            log.warning("folder not read", source=self._s.name, error=why)
+            self._alarm("folder", f"{self._s.name}: {why}; what is put there waits until it can be")
+        self.state = LOST if errors else WATCHING
 
     def _take(self, path: Path, wait: Wait, now: float) -> bool:
         """Hand one file over; False where nothing can be taken now."""
