@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pipeline_fakes import FakeCloud, Frames, judges
 
 from saec.pipeline import stages
-from saec.pipeline.inspect import run_inspection
 from saec.pipeline.times import JUDGING, WAITING, answered, shared, summed
+from saec.pipeline.waiting import Pending
+from saec.verdict import CloudOpinion, CloudQuery, EdgeRecord, Route
 
 MS = st.dictionaries(st.sampled_from((*JUDGING, *WAITING)), st.floats(0, 1e6))
 
@@ -39,26 +42,35 @@ def test_what_was_not_judging_was_waiting(ms: dict[str, float], answer: float) -
     assert told["judging"] + told["waiting"] == pytest.approx(max(answer, told["judging"]))
 
 
-def test_a_wait_in_a_batch_run_is_no_time_of_judging(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The clock moves when the cloud is asked alone, by a second for each batch of four."""
-    now = 0.0
+def test_a_wait_in_a_batch_run_is_no_time_of_judging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock moves when the cloud is asked alone, by four seconds for the batch."""
+    now = 100.0
     monkeypatch.setattr(stages.time, "perf_counter", lambda: now)
-    cloud = FakeCloud()
+    cloud, frames = FakeCloud(), Frames(tmp_path)
     judge = cloud.judge
 
-    def slow(queries: list) -> list:
+    def slow(queries: list[CloudQuery]) -> list[CloudOpinion]:
         nonlocal now
-        now += 1.0
+        now += 4.0
         return judge(queries)
 
     monkeypatch.setattr(cloud, "judge", slow)
-    frames = Frames(tmp_path_factory.mktemp("frames"))
-    sources = [frames.add(f"{i:02}", 128) for i in range(10)]
-    verdicts = list(run_inspection(sources, judges(cloud, batch=4)))
-    asked = [v for v in verdicts if v.cloud is not None]
-    assert asked
-    total = sum(v.ms["judging"] for v in asked)
-    assert total == pytest.approx(1e3 * now)  # the cloud's seconds, each told once
-    assert all(v.ms["waiting"] >= v.ms["batch"] for v in asked if "batch" in v.ms)
+    crew = judges(cloud)
+    batch = []
+    for n in range(4):
+        source = frames.add(f"{n}", 128)
+        entry = Pending(
+            source=source,
+            sha256=stages.read(source).sha256,
+            time=0.0,
+            edge=EdgeRecord(5.0, 1, 0.5),
+            route=Route("cloud", "unsure"),
+            ms={"decode": 3.0, "edge": 7.0},
+            since=70.0,
+        )
+        batch.append((stages.waited(entry, now), stages.fetch(entry, "l", ())))
+    for verdict in stages.ask(cloud, batch, crew.rules, explain=False):
+        assert verdict.cloud is not None
+        assert (verdict.ms["cloud"], verdict.ms["batch"], verdict.ms["queue"]) == (1e3, 3e3, 30e3)
+        assert verdict.ms["judging"] == 3.0 + 7.0 + 1e3
+        assert verdict.ms["waiting"] == 30e3 + 3e3
