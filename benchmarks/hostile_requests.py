@@ -286,7 +286,7 @@ def _fields(good: dict[str, Any]) -> dict[str, Any]:
         "a surrogate": {"messages": [{"role": "user", "content": "\ud800"}, answer]}, "no tokens": {"max_tokens": 0}, "negative tokens": {"max_tokens": -5},
         "a million tokens": {"max_tokens": 10**6, "logprobs": False, "top_logprobs": None}, "half a token": {"max_tokens": 0.5},
         "tokens as text": {"max_tokens": "1"}, "heat": {"temperature": 2}, "cold": {"temperature": -1}, "n 100": {"n": 100}, "n 0": {"n": 0},
-        "top_p 0": {"top_p": 0}, "stream": {"stream": True}, "stream a text": {"stream": "yes"}, "top_logprobs -1": {"top_logprobs": -1}, "top_logprobs 10,000": {"top_logprobs": 10_000},
+        "stream a text": {"stream": "yes"}, "top_logprobs -1": {"top_logprobs": -1}, "top_logprobs 10,000": {"top_logprobs": 10_000},
         "ids beyond all tokens": {"logprob_token_ids": [2**40]}, "negative ids": {"logprob_token_ids": [-1]}, "100,000 ids": {"logprob_token_ids": [1] * 100_000},
         "an unknown field": {"tools": [{"type": "function"}]}, "a template": {"chat_template": "{{ ''.__class__ }}"}, "a file of media": {"mm_processor_kwargs": {"path": "/etc/passwd"}},
         "a schema of its own": {"max_tokens": 64, "logprobs": False, "top_logprobs": None, "continue_final_message": False, "add_generation_prompt": True, "messages": [user], "response_format": {"type": "json_schema", "json_schema": {"schema": {"$ref": "file:///etc/passwd"}}}},
