@@ -414,3 +414,18 @@ def test_an_image_that_somebody_removed_is_no_longer_kept(running: Running) -> N
         path.unlink()
     gone = running.client.get(f"/v1/frames/{id}/image")
     assert (gone.status_code, "no longer kept" in gone.json()["error"]["message"]) == (410, True)
+
+
+def test_what_nobody_foresaw_is_answered_in_json_with_what_to_do(settings, monkeypatch) -> None:
+    with Running(settings, FakeLinkCloud(), Tokens(None)) as running:
+
+        def fail(*args: object) -> None:
+            raise ZeroDivisionError("of a test")
+
+        monkeypatch.setattr(running.station, "accept", fail)
+        answer = running.post(png(10))
+    assert answer.status_code == 500
+    told = answer.json()["error"]
+    assert "ZeroDivisionError" in told["message"]
+    assert "of a test" not in answer.text
+    assert told["remedy"]

@@ -68,6 +68,17 @@ def test_tokens_are_rotated_without_a_restart_and_a_slip_locks_nobody_out(path):
     assert tokens.name("Bearer new") == "line-1"
 
 
+def test_an_empty_file_lets_nobody_in_and_says_so(path):
+    tokens = Tokens(path)
+    _rewrite(path, "# all were taken back\n")
+    assert tokens.name("Bearer one") is None
+    assert "nobody is let in" in tokens.problem
+    assert "nobody is let in" in Tokens(path).problem
+    _rewrite(path, f"line-1 {digest('one')}\n")
+    assert tokens.name("Bearer one") == "line-1"
+    assert tokens.problem == ""
+
+
 def test_a_wrong_file_is_named_with_its_line(path):
     _rewrite(path, f"ok {digest('a')}\n-bad {digest('b')}\n")
     with pytest.raises(ConfigError, match="line 2"):

@@ -32,7 +32,7 @@ class Tokens:
         path: of the file; None lets everybody in.
 
     Attributes:
-        problem: why the file of now is not heeded; "" where it is.
+        problem: why the file of now is not heeded, or lets nobody in; "" where all is well.
 
     Raises:
         ConfigError: the file cannot be read, or a line is neither.
@@ -42,7 +42,7 @@ class Tokens:
         self._path, self._lock = path, threading.Lock()
         self._stamp = stamp(path)
         self._names = {} if path is None else _read(path)
-        self.problem = ""
+        self.problem = self._emptiness()
 
     @property
     def open(self) -> bool:
@@ -69,9 +69,14 @@ class Tokens:
                 return
             self._stamp = now
             try:
-                self._names, self.problem = _read(self._path), ""
+                self._names = _read(self._path)
+                self.problem = self._emptiness()
             except ConfigError as e:
-                self.problem = str(e)
+                self.problem = f"{e}; the tokens before it are heeded on"
+
+    def _emptiness(self) -> str:
+        """Nobody is let in by an empty file: a slip may have emptied it, or somebody meant it."""
+        return "" if self._path is None or self._names else f"{self._path} holds no token: nobody is let in"
 
 
 def _read(path: Path) -> dict[str, str]:

@@ -76,7 +76,7 @@ class Entrance:
 
     def _wrong(self) -> Iterator[tuple[str, str]]:
         if self.tokens.problem:
-            yield "tokens", f"{self.tokens.problem}; the tokens before it are heeded on"
+            yield "tokens", self.tokens.problem
         if self.certificate is not None:
             for text in (self.certificate.problem, self.certificate.warning):
                 if text:

@@ -94,6 +94,13 @@ def _explain_errors(app: FastAPI) -> None:
     for kind in (OSError, MemoryError, sqlite3.OperationalError):
         app.add_exception_handler(kind, wait)
 
+    @app.exception_handler(Exception)
+    async def fail(request: Request, error: Exception) -> JSONResponse:
+        """What nobody foresaw, as a damaged disk; the log has the whole of it."""
+        remedy = "keep the frame and send it again; the station's log says more"
+        message = f"the station failed at this request: {type(error).__name__}"
+        return JSONResponse({"error": {"kind": "Failed", "message": message, "remedy": remedy}}, 500)
+
     @app.exception_handler(HTTPException)
     async def explain(request: Request, error: HTTPException) -> JSONResponse:
         return JSONResponse({"error": {"message": error.detail}}, error.status_code, error.headers)
