@@ -81,7 +81,9 @@ def _pairs(value: ast.AST) -> Iterator[str]:
     for pair in listed:
         if isinstance(pair, ast.Tuple) and len(pair.elts) == 2 and isinstance(pair.elts[0], ast.Constant):
             kind, text = pair.elts
-            if isinstance(text, ast.JoinedStr | ast.Name | ast.Attribute) and PLAIN.fullmatch(str(kind.value)):
+            if isinstance(text, ast.JoinedStr | ast.Name | ast.Attribute) and PLAIN.fullmatch(
+                str(kind.value)
+            ):
                 yield str(kind.value)
 
 

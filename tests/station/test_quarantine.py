@@ -14,7 +14,7 @@ from station_fakes import DEFECT, GOOD, NO_GUARD, FakeLinkCloud, Running, png
 
 import bombs
 from saec import edge
-from saec.cli import quarantine
+from saec.cli.station.quarantine import quarantine
 from saec.data.decoder import Decoder
 from saec.pipeline import loading
 from saec.pipeline.loading import Standing
@@ -69,18 +69,18 @@ def test_a_frame_is_released_and_judged_again(running: Running, tmp_path: Path) 
         f'[station]\ndata = "{tmp_path}/data"\n[[line]]\nname = "cell"\nprofile = "{tmp_path}/profile"\n'
     )
     config = ["--config", str(tmp_path / "station.toml")]
-    listed = CliRunner().invoke(quarantine.command, config)
+    listed = CliRunner().invoke(quarantine, config)
     assert id in listed.output
     assert "it took too long" in listed.output
-    assert CliRunner().invoke(quarantine.command, [*config, "--release", "cell-0000009999"]).exit_code != 0
-    released = CliRunner().invoke(quarantine.command, [*config, "--release", id])
+    assert CliRunner().invoke(quarantine, [*config, "--release", "cell-0000009999"]).exit_code != 0
+    released = CliRunner().invoke(quarantine, [*config, "--release", id])
     assert released.exit_code == 0, released.output
     newest = running.client.get("/v1/frames?limit=1").json()[0]
     while newest["source"] != "quarantine":
         newest = running.client.get("/v1/frames?limit=1").json()[0]
     record = until_final(running, newest["id"])
     assert record["verdicts"]["final"]["label"] == 1
-    assert "nothing is in quarantine" in CliRunner().invoke(quarantine.command, config).output
+    assert "nothing is in quarantine" in CliRunner().invoke(quarantine, config).output
     assert [id for id in listed.output.split() if id == newest["id"]] == []
 
 
