@@ -6,13 +6,7 @@ from pathlib import Path
 
 import click
 
-_CONFIG = click.option(
-    "--config",
-    "config",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    required=True,
-    help="The station's settings file.",
-)
+from saec.cli.station.config import CONFIG, read_config
 
 
 @click.group()
@@ -22,7 +16,7 @@ def command() -> None:
 
 @command.command("replay")
 @click.argument("id")
-@_CONFIG
+@CONFIG
 @click.pass_context
 def replay_(ctx: click.Context, id: str, config: Path) -> None:
     """Judge frame ID again by the version that judged it and hold the result against the record.
@@ -35,7 +29,6 @@ def replay_(ctx: click.Context, id: str, config: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from saec.cli.station.config import read_config
     from saec.station.audit import replay
 
     checks = replay(read_config(config), id)

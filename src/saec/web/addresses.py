@@ -42,12 +42,9 @@ def neighbour(host: str) -> str:
     Who has a network of IPv6 has all of its addresses; those that are valid on one cable alone are each
     somebody's own.
     """
-    try:
-        ip = ipaddress.ip_address(host)
-    except ValueError:
+    ip = _ip(host)
+    if ip is None:
         return host
-    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
-        ip = ip.ipv4_mapped
     if ip.is_loopback:
         return LOOPBACK
     if isinstance(ip, ipaddress.IPv4Address) or ip.is_link_local:
@@ -72,10 +69,15 @@ def networks(texts: Iterable[str]) -> list[ipaddress.IPv4Network | ipaddress.IPv
 
 def among(host: str, known: Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> bool:
     """Whether an address lies in one of the networks."""
+    ip = _ip(host)
+    return ip is not None and any(ip in network for network in known)
+
+
+def _ip(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """The address that a text is, an IPv4 one also where it is written as IPv6; None for a name."""
     try:
         ip = ipaddress.ip_address(host)
     except ValueError:
-        return False
-    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
-        ip = ip.ipv4_mapped
-    return any(ip in network for network in known)
+        return None
+    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
+    return ip if mapped is None else mapped
