@@ -19,13 +19,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from saec.config import CostConfig, GateConfig
-from saec.line import Calibration, CloudTrust, Mending
-from saec.schedule.budget import TOLERANCE, WINDOW, Budget
-from saec.schedule.calibration import calibrate
-from saec.schedule.policies import value_policy
-from saec.schedule.value import with_asking
-from saec.verdict import UNBOUNDED, CloudState, EdgeOpinion
+from saec.profile import Calibration, CloudTrust, Mending
+from saec.schedule.calibration.score_calibration import calibrate
+from saec.schedule.policies.budget import TOLERANCE, WINDOW, Budget
+from saec.schedule.policies.expected_value import with_asking
+from saec.schedule.policies.ranking import value_policy
+from saec.settings import CostConfig, GateConfig
+from saec.types import UNBOUNDED, CloudState, EdgeOpinion
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]

@@ -32,13 +32,13 @@ from cascade_measure import (
 from cascade_opinions import Judged, cloud_opinions, edge_opinions, fit
 from numpy.typing import NDArray
 
-from saec.config import CloudConfig
 from saec.data.procedural import HELD_OUT, write_dataset
 from saec.errors import LineError
-from saec.line import LineProfile
-from saec.pipeline.loading import Cloud
-from saec.schedule.auroc import auroc
-from saec.verdict import DEFECT, GOOD
+from saec.frame.judges import Cloud
+from saec.profile import LineProfile
+from saec.schedule.statistics.auroc import auroc
+from saec.settings import CloudConfig
+from saec.types import DEFECT, GOOD
 
 FIRST_SEED = 2**31 + 1_000_000
 """Training draws products below 2^31, the checkpoint's card those from 2^31 on; these are neither's."""

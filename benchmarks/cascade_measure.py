@@ -15,12 +15,12 @@ import numpy as np
 from cascade_opinions import Judged, Opinions, opinions
 from numpy.typing import NDArray
 
-from saec.config import FitConfig, GateConfig
-from saec.line import Calibration, CloudTrust, Gate
-from saec.schedule.auroc import auroc
-from saec.schedule.calibration import calibrate
-from saec.schedule.fusion import fused_label, trust_cloud
-from saec.verdict import DEFECT, GOOD
+from saec.profile import Calibration, CloudTrust, Gate
+from saec.schedule.calibration.score_calibration import calibrate
+from saec.schedule.calibration.trust import fused_label, trust_cloud
+from saec.schedule.statistics.auroc import auroc
+from saec.settings import FitConfig, GateConfig
+from saec.types import DEFECT, GOOD
 
 Array = NDArray[np.float64]
 Threshold = Literal["goods", "even"]

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from saec import edge
 from saec.cli import main as saec
 from saec.data.dataset import open_dataset
-from saec.data.images import read_image
+from saec.data.images.pixels import read_image
 from saec.decoding import decode
 from saec.errors import LineError
-from saec.line import LineProfile, sha256_file, write_json
-from saec.pipeline.calibrating import MOST_ASKED
-from saec.pipeline.loading import Cloud, read_references
-from saec.verdict import DEFECT, GOOD, CloudQuery, EdgeDetector, Frame
+from saec.frame.judges import Cloud, read_references
+from saec.lines.recalibration import MOST_ASKED
+from saec.profile import LineProfile, sha256_file, write_json
+from saec.types import DEFECT, GOOD, CloudQuery, EdgeDetector, Frame
 
 Array = NDArray[np.float64]
 

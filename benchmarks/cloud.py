@@ -31,14 +31,14 @@ from cloud_plain import PlainLoop, batch_windows, decode
 from cloud_work import Row, in_turn, matrix_rate, operations, settle, timed, write_files, write_weights
 
 from saec.cloud import open_engine
-from saec.cloud.chat import scoring_text
+from saec.cloud.engines.prefetch import ahead
 from saec.cloud.fast.model import FastModel
-from saec.cloud.feeding import ahead
-from saec.cloud.pixels import Preprocessing, resized
-from saec.config import CloudConfig
-from saec.data.images import read_image
+from saec.cloud.questions.chat_template import scoring_text
+from saec.cloud.questions.image_patches import Preprocessing, resized
+from saec.data.images.pixels import read_image
 from saec.prompts import PROMPTS
-from saec.verdict import CloudQuery, Frame, Image
+from saec.settings import CloudConfig
+from saec.types import CloudQuery, Frame, Image
 
 SIDE, SEED_SIDE, BATCH = 448, 512, 24
 ARITHMETIC = {"bfloat16": torch.bfloat16, "float32": torch.float32}
@@ -326,7 +326,7 @@ def main() -> int:
 
 def check(bench: Bench) -> None:
     """The difference to transformers' pass, and what that pass differs from itself at another batch size."""
-    from saec.cloud.fast.check import Agreement, compare
+    from saec.cloud.fast.self_check import Agreement, compare
 
     parts = [compare(bench.engine.core, SIDE, BATCH, seed=n) for n in range(4)]
     ways = (np.concatenate(ps) for ps in zip(*((a.ours, a.plain, a.alone) for a in parts), strict=True))

@@ -16,12 +16,12 @@ import torch
 from PIL import Image as Pillow
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from saec.cloud.chat import scoring_text
-from saec.cloud.feeding import ahead
-from saec.cloud.pixels import Preprocessing, patches, resized
-from saec.cloud.tokens import encode, expand_images, pad_left
+from saec.cloud.engines.prefetch import ahead
+from saec.cloud.questions.chat_template import scoring_text
+from saec.cloud.questions.image_patches import Preprocessing, patches, resized
+from saec.cloud.questions.token_layout import encode, expand_images, pad_left
 from saec.prompts import PROMPTS
-from saec.verdict import Image
+from saec.types import Image
 
 Decode = Callable[[Path], Image]
 
@@ -36,7 +36,7 @@ class PlainLoop:
     """The seed's loop on a loaded model, without a reference.
 
     Args:
-        core: a ``saec.cloud.qwen_model.QwenModel``.
+        core: a ``saec.cloud.engines.qwen_forward.QwenModel``.
         preprocessing: of its checkpoint.
         prompt: version of the prompt; its words before and after the image matter little here.
         full_logits: compute the logits of all positions, as the seed does.

@@ -17,7 +17,7 @@ from PIL import Image as Pillow
 
 from saec.data.procedural import draw_product
 from saec.meter.gpu import open_gpu
-from saec.verdict import Image
+from saec.types import Image
 
 FILE_SIDE = 1024
 """Pixels of the PNG files."""

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from saec.scene import Complexity, features, fit_norm, seed_complexity
-from saec.verdict import Image
+from saec.types import Image
 
 SIDES = (256, 448, 1024)
 

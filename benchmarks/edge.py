@@ -25,8 +25,8 @@ from edge_contestants import THREADS, Contestant, anomalib, auroc, bare_graph, o
 
 from saec.cli import main as saec
 from saec.data.dataset import Dataset, open_dataset
-from saec.line import LineProfile
-from saec.verdict import DEFECT, GOOD
+from saec.profile import LineProfile
+from saec.types import DEFECT, GOOD
 
 
 @dataclass(frozen=True)

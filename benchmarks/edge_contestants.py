@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from saec.data.images import read_image
-from saec.line import LineProfile
+from saec.data.images.pixels import read_image
+from saec.profile import LineProfile
 
 THREADS = 2
 
@@ -74,7 +74,7 @@ def bare_graph(profile: LineProfile) -> Contestant:
     import openvino as ov
     import torch
 
-    from saec.edge.backbone import load_backbone
+    from saec.edge.training.backbones import load_backbone
 
     p = profile.line.preparation
     image = torch.zeros(1, 3, p.height, p.width)
@@ -94,7 +94,7 @@ def seed(weights: Path, goods: list[Path], folder: Path) -> Contestant:
     """The seed's edge branch: its complexity formula and an ImageNet YOLO classifier's confidence."""
     from saec.edge.classifier import compile_classifier, prepare
     from saec.edge.yolo import GRAPH, confidence, fit_yolo, rule_score
-    from saec.scene.seed import seed_complexity
+    from saec.research.seed.complexity import seed_complexity
 
     folder.mkdir(parents=True, exist_ok=True)
     fit = fit_yolo(lambda: map(read_image, goods), weights, folder, threads=THREADS)

@@ -28,10 +28,10 @@ import msgspec
 import psutil
 
 from saec import edge
-from saec.data.images import decode, read_image
-from saec.line import CloudTrust, LineProfile
+from saec.data.images.pixels import decode, read_image
+from saec.profile import CloudTrust, LineProfile
 from saec.station.clouds import Clouds
-from saec.station.settings_file import read_settings
+from saec.station.setup.settings_file import read_settings
 
 HERE = Path(__file__).parent
 LINE = "cell"

@@ -35,8 +35,8 @@ from hostile_decoders import decoders
 from hostile_images import File, corpus
 from hostile_requests import Request, To, data_url, question, small_png, to_both, to_cloud, to_station
 
-from saec.data.images import decode
-from saec.web.access import digest
+from saec.data.images.pixels import decode
+from saec.web.admission.tokens import digest
 
 TOKEN = "a-token-for-the-benchmark"
 LARGEST = 64 * 1024 * 1024

@@ -17,10 +17,10 @@ import cv2
 import numpy as np
 
 from saec.cloud import open_engine
-from saec.config import CloudConfig
 from saec.data.procedural import FAMILIES, draw_product
 from saec.errors import DataError
-from saec.verdict import CloudQuery, Frame
+from saec.settings import CloudConfig
+from saec.types import CloudQuery, Frame
 
 FIRST_SEED = 2**31 + 5_000_000
 """Products that neither training nor the data card has seen."""

@@ -52,7 +52,7 @@ def edge(args: argparse.Namespace) -> None:
     """Measure what is missing, print the tables, write them if asked."""
     from procedural_edge import Plan, markdown, measure, tables
 
-    from saec.line import write_json
+    from saec.profile import write_json
 
     plan = Plan(
         goods=args.goods,

@@ -16,14 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from saec.config import FitConfig, GateConfig
 from saec.data.dataset import open_dataset
 from saec.data.procedural import EXTRA_KINDS, FAMILIES, HELD_OUT, Product, draw_product, write_dataset
 from saec.edge.detector import PatchDetector
-from saec.edge.fitting import patch_fit
-from saec.line import write_json
-from saec.pipeline.fitting import fit_line
-from saec.schedule.auroc import auroc
+from saec.edge.training.detector_fit import patch_fit
+from saec.lines.line_fit import fit_line
+from saec.profile import write_json
+from saec.schedule.statistics.auroc import auroc
+from saec.settings import FitConfig, GateConfig
 
 FRESH = 10_000
 """Seed of the first test frame; train goods count up from 0."""

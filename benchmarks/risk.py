@@ -28,12 +28,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from saec.line import LineProfile
-from saec.pipeline.log import read_verdicts
-from saec.pipeline.runinfo import VERDICTS_FILE, read_run
-from saec.schedule.risk import certified_gate, certify
-from saec.schedule.threshold import threshold_for
-from saec.verdict import DEFECT, GOOD
+from saec.profile import LineProfile
+from saec.runs.run_record import VERDICTS_FILE, read_run
+from saec.runs.verdict_log import read_verdicts
+from saec.schedule.calibration.certified_risk import certified_gate, certify
+from saec.schedule.statistics.threshold import threshold_for
+from saec.types import DEFECT, GOOD
 
 Array = NDArray[np.float64]
 

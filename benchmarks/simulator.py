@@ -12,11 +12,11 @@ import time
 
 import numpy as np
 
-from saec.config import BudgetConfig
-from saec.pipeline.running import Options
-from saec.pipeline.simulated import Scene, simulate, stated
-from saec.schedule.opinions import Law
-from saec.schedule.simulate import CloudModel, Latency, Pace
+from saec.runs.run_folder import Options
+from saec.settings import BudgetConfig
+from saec.simulation.events import CloudModel, Latency, Pace
+from saec.simulation.opinion_source import Law
+from saec.simulation.scenario import Scene, simulate, stated
 
 
 def scene(frames: int, rate: float, deadline: float) -> Scene:

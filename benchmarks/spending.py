@@ -24,15 +24,15 @@ from spending_lines import Line, Shot, open_line
 from spending_plot import write_plot
 
 from saec.cloud import open_engine
-from saec.cloud.asking import Ask, Plan, asks_of, p_of, spent
-from saec.cloud.checkpoint import find_checkpoint, read_card
-from saec.cloud.pixels import fit_size, resized
-from saec.cloud.planning import plan_of, prompt_of
-from saec.cloud.remote import data_url
-from saec.config import Card, CloudConfig, Spending
+from saec.cloud.checkpoints.folder import find_checkpoint, read_card
+from saec.cloud.questions.ensemble import Ask, Plan, asks_of, p_of, spent
+from saec.cloud.questions.image_patches import fit_size, resized
+from saec.cloud.questions.plan import plan_of, prompt_of
+from saec.cloud.remote.engine import data_url
 from saec.decoding import decode
-from saec.pipeline.loading import Cloud
-from saec.verdict import CloudEngine, CloudQuery, Frame, Image
+from saec.frame.judges import Cloud
+from saec.settings import Card, CloudConfig, Spending
+from saec.types import CloudEngine, CloudQuery, Frame, Image
 
 FAMILIES = (
     *("brushed-metal", "granite", "fabric", "bearing", "circuit-board", "printed-paper", "wood", "connector"),

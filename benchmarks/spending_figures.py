@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from spending_fusion import fused
 
-from saec.cloud.asking import mean_p, p_of
-from saec.verdict import Spent
+from saec.cloud.questions.ensemble import mean_p, p_of
+from saec.types import Spent
 
 Array = NDArray[np.float64]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from saec.schedule.fusion import CLIP
-from saec.schedule.logistic import fit_balanced
+from saec.schedule.calibration.trust import CLIP
+from saec.schedule.statistics.logistic import fit_balanced
 
 Array = NDArray[np.float64]
 
@@ -19,7 +19,7 @@ def fused(risen: list[Array], cloud: list[Array], defect: list[NDArray[np.bool_]
 
     A logistic regression of the edge's score and the cloud's logit, fitted on all frames of the other lines,
     goods and defects weighing the same. A real line has weights of its own, from its labelled images, and the
-    cloud may get none (``saec.schedule.fusion``).
+    cloud may get none (``saec.schedule.calibration.trust``).
 
     Args:
         risen: the edge's scores, in units of the line.

@@ -10,18 +10,18 @@ from pathlib import Path
 import cv2
 
 from saec import edge
-from saec.config import FitConfig, GateConfig
 from saec.data.dataset import open_dataset
-from saec.data.images import read_image
+from saec.data.images.pixels import read_image
 from saec.data.procedural import Product, Sample, draw_product
-from saec.data.procedural.design import SURFACE
-from saec.edge.fitting import patch_fit
+from saec.data.procedural.painting.design import SURFACE
+from saec.edge.training.detector_fit import patch_fit
 from saec.errors import DataError
-from saec.line import Calibration, LineProfile
-from saec.pipeline.fitting import fit_line
-from saec.pipeline.heat import hottest_place, unusual_place
+from saec.frame.hottest_place import hottest_place, unusual_place
+from saec.lines.line_fit import fit_line
+from saec.profile import Calibration, LineProfile
 from saec.scene.complexity import Complexity
-from saec.verdict import CloudQuery, EdgeDetector, Frame, Image
+from saec.settings import FitConfig, GateConfig
+from saec.types import CloudQuery, EdgeDetector, Frame, Image
 
 FIRST_SEED = 2**31 + 3_000_000
 """Training draws products below 2^31; the other benchmarks' begin elsewhere above it."""

@@ -11,7 +11,7 @@ import argparse
 import numpy as np
 from scipy import stats
 
-from saec.schedule.threshold import threshold_for
+from saec.schedule.statistics.threshold import threshold_for
 
 LAWS = {
     "normal": stats.norm(),

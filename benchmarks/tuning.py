@@ -18,14 +18,14 @@ import msgspec
 import numpy as np
 
 from saec.cloud import open_engine
-from saec.config import CloudConfig, TuneConfig
-from saec.data.build_sft import build_sft
-from saec.data.images import read_image
+from saec.data.builders.instructions import build_sft
+from saec.data.images.pixels import read_image
 from saec.data.manifest import Manifest, ManifestEntry
-from saec.schedule.auroc import auroc, auroc_interval
-from saec.tune.run import tune
+from saec.schedule.statistics.auroc import auroc, auroc_interval
+from saec.settings import CloudConfig, TuneConfig
 from saec.tune.samples import Sample, read_samples
-from saec.verdict import DEFECT, GOOD, CloudQuery, Frame
+from saec.tune.tuning_run import tune
+from saec.types import DEFECT, GOOD, CloudQuery, Frame
 
 
 def take(samples: list[Sample], count: int, seed: int) -> list[Sample]:

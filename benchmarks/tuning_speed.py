@@ -31,7 +31,7 @@ ROWS = {
 
 def write_data(out: Path, samples: int) -> None:
     """Instruction data of noise: as many train images as are to be timed, and two that choose."""
-    from saec.data.build_sft import build_sft
+    from saec.data.builders.instructions import build_sft
 
     rng = np.random.default_rng(0)
     root = out / "raw"

@@ -19,12 +19,12 @@ from year_ledger import DAY, Ledger
 
 from saec.station.delivery import Courier
 from saec.station.keeping import HouseKeeping
-from saec.station.settings import FileSink, WebhookSink
+from saec.station.setup.settings import FileSink, WebhookSink
 from saec.station.sinks import open_sink
 from saec.station.storage.records import Held, Retention, SpoolLimits
-from saec.station.storage.shedding import Shedding, undelivered
+from saec.station.storage.space.shedding import Shedding, undelivered
 from saec.station.storage.spool import Spool
-from saec.verdict import Verdict
+from saec.types import Verdict
 
 HERE = Path(__file__).parent
 QUOTA = 1_000_000_000

@@ -32,7 +32,7 @@ def layouts() -> Iterator[str]:
     """Each tree of the tests with what `saec data check` counts in it."""
     from data_trees import TREES
 
-    from saec.data.check import check_root
+    from saec.data.checks.image_faults import check_root
 
     yield "| data set as it lies | `--layout` | goods | defects | masks | boxes |"
     yield "|---|---|---|---|---|---|"
@@ -49,7 +49,7 @@ def masks() -> Iterator[str]:
     """Each mask of the tests with what is read of it."""
     from mask_files import AS_MEANT, IN_DOUBT, M, save
 
-    from saec.data.images import read_marks
+    from saec.data.images.pixels import read_marks
 
     yield "| mask | read |"
     yield "|---|---|"
@@ -63,7 +63,7 @@ def masks() -> Iterator[str]:
 
 
 def formats() -> Iterator[str]:
-    """Each format with what `saec.data.images.decode` makes of it."""
+    """Each format with what `saec.data.images.pixels.decode` makes of it."""
     yield "| file | read |"
     yield "|---|---|"
     picture = np.arange(64 * 64 * 3, dtype=np.uint32).reshape(64, 64, 3) % 251
@@ -108,7 +108,7 @@ def _saved(image: Pillow.Image, form: str) -> bytes:
 
 
 def _told(data: bytes) -> str:
-    from saec.data.images import decode
+    from saec.data.images.pixels import decode
     from saec.errors import ImageError
 
     try:

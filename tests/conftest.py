@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from run_fakes import FakeCloud, Frames
 
 # Before any of them is loaded: on shared cores their threads wait for each other longer than they compute.
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -59,10 +63,10 @@ def gears(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def gear_line(gears: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The line profile of the gears: the default detector with its real backbone, at 128 px."""
-    from saec.config import FitConfig, GateConfig
     from saec.data.dataset import open_dataset
-    from saec.edge.fitting import patch_fit
-    from saec.pipeline.fitting import fit_line
+    from saec.edge.training.detector_fit import patch_fit
+    from saec.lines.line_fit import fit_line
+    from saec.settings import FitConfig, GateConfig
 
     out = tmp_path_factory.mktemp("lines") / "gears"
     config = FitConfig(side=SIDE, memory=64, folds=4, threads=1, overkill=0.1)
@@ -75,3 +79,22 @@ def gear_line(gears: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         created="2026-01-01T00:00:00+00:00",
     )
     return out
+
+
+@pytest.fixture
+def frames(tmp_path: Path) -> Frames:
+    from run_fakes import Frames
+
+    return Frames(tmp_path / "frames")
+
+
+@pytest.fixture
+def fakes(monkeypatch: pytest.MonkeyPatch) -> FakeCloud:
+    """Every line is judged by a ``FakeDetector`` and every cloud is this fake."""
+    from run_fakes import FakeCloud, FakeDetector
+    from saec import cloud, edge
+
+    engine = FakeCloud()
+    monkeypatch.setattr(edge, "open_detector", lambda profile: FakeDetector(), raising=False)
+    monkeypatch.setattr(cloud, "open_engine", lambda config: engine)
+    return engine

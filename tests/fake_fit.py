@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from saec.config import FitConfig
-from saec.edge.parts import Fitted, Gated, Goods
+from saec.edge.training.fit_records import Fitted, Gated, Goods
 from saec.errors import ParityError
-from saec.line import Detector, Preparation, sha256_file
-from saec.verdict import Image
+from saec.profile import Detector, Preparation, sha256_file
+from saec.settings import FitConfig
+from saec.types import Image
 
 
 def grey(image: Image) -> float:

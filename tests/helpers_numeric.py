@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from saec.cloud.arithmetic import logits_apart, opinions_apart
+from saec.cloud.fast.rounding_bound import logits_apart, opinions_apart
 
 TOKENS = 1000
 """More than any conversation of the tests has."""

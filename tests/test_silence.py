@@ -207,7 +207,7 @@ def test_the_package_is_silent_before_it_imports_anything() -> None:
 
 def test_other_pythons_are_started_silent() -> None:
     """They run a module of the package, or begin with the lines that importing it would have run."""
-    from saec.edge import convert
+    from saec.edge import model_conversion as convert
 
     starts = {
         ast.unparse(node): [part for part in node.elts[1:] if ast.unparse(part) != "'-P'"][:2]

@@ -42,7 +42,7 @@ def _items(folder: Path) -> list[tuple[str, str, int | None, str]]:
 
 
 def _line(tmp: Path, line: Path, name: str) -> Case:
-    from saec.line import LineProfile
+    from saec.profile import LineProfile
 
     shutil.copytree(line, tmp / "line")
     return Case(
@@ -107,7 +107,7 @@ def _yolo(tmp: Path, line: Path) -> Case:
 
 
 def _verdict_lines() -> bytes:
-    from saec.verdict import Verdict
+    from saec.types import Verdict
 
     made = [
         Verdict(id=f"{i}.png", path=f"ä\u2028/{i}.png", sha256="", line="x", time=0.0, label=i, truth=0)
@@ -117,7 +117,7 @@ def _verdict_lines() -> bytes:
 
 
 def _log(tmp: Path, line: Path) -> Case:
-    from saec.pipeline.log import read_all
+    from saec.runs.verdict_log import read_all
 
     (tmp / "verdicts.jsonl").write_bytes(_verdict_lines())
     return Case(tmp / "verdicts.jsonl", lambda: msgspec.to_builtins(list(read_all(tmp / "verdicts.jsonl"))))
@@ -133,14 +133,14 @@ def _report_log(tmp: Path, line: Path) -> Case:
 
 
 def _metered(tmp: Path, line: Path) -> Case:
-    from saec.meter.command import decided
+    from saec.meter.measured_command import decided
 
     (tmp / "verdicts.jsonl").write_bytes(_verdict_lines())
     return Case(tmp / "verdicts.jsonl", lambda: decided((tmp / "verdicts.jsonl").read_bytes()))
 
 
 def _samples(tmp: Path, line: Path) -> Case:
-    from saec.line import sha256_file
+    from saec.profile import sha256_file
     from saec.tune.samples import read_samples
 
     lines = []
@@ -158,7 +158,7 @@ def _samples(tmp: Path, line: Path) -> Case:
 
 
 def _excluded(tmp: Path, line: Path) -> Case:
-    from saec.data.building import Exclusions
+    from saec.data.builders.placement import Exclusions
 
     _image(tmp / "ä.png")
     (tmp / "list.jsonl").write_text('{"image": "ä.png"}\n{"path": "ä.png"}\n', "utf-8")
@@ -172,7 +172,7 @@ def _excluded(tmp: Path, line: Path) -> Case:
 
 
 def _settings(tmp: Path, line: Path) -> Case:
-    from saec.station.settings_file import read_settings
+    from saec.station.setup.settings_file import read_settings
 
     shutil.copytree(line, tmp / "line")
     (tmp / "in").mkdir()
@@ -193,28 +193,28 @@ def _versions(tmp: Path, line: Path) -> Case:
 
 
 def _card(tmp: Path, line: Path) -> Case:
-    from saec.cloud.checkpoint import read_card
+    from saec.cloud.checkpoints.folder import read_card
 
     shutil.copy(ROOT / "cloud" / "small" / "saec.json", tmp)
     return Case(tmp / "saec.json", lambda: read_card(tmp))
 
 
 def _pixels(tmp: Path, line: Path) -> Case:
-    from saec.cloud.pixels import Preprocessing
+    from saec.cloud.questions.image_patches import Preprocessing
 
     shutil.copy(ROOT / "cloud" / "small" / "preprocessor_config.json", tmp)
     return Case(tmp / "preprocessor_config.json", lambda: Preprocessing.read(tmp))
 
 
 def _adapter(tmp: Path, line: Path) -> Case:
-    from saec.cloud.adapters import _read_config
+    from saec.cloud.checkpoints.adapters import _read_config
 
     (tmp / "adapter_config.json").write_text('{"peft_type": "LORA", "r": 4, "lora_alpha": 8}')
     return Case(tmp / "adapter_config.json", lambda: _read_config(tmp))
 
 
 def _run(tmp: Path, line: Path) -> Case:
-    from saec.pipeline.runinfo import DatasetInfo, LineInfo, RunInfo, read_run, write_run
+    from saec.runs.run_record import DatasetInfo, LineInfo, RunInfo, read_run, write_run
 
     judged = LineInfo(name="Gehäuse", folder="x", detector="patch", threshold=1.0, calibration=1)
     write_run(tmp, RunInfo(saec="0", line=judged, dataset=DatasetInfo(root="x")))
@@ -222,14 +222,14 @@ def _run(tmp: Path, line: Path) -> Case:
 
 
 def _tokens(tmp: Path, line: Path) -> Case:
-    from saec.web.access import _read, digest
+    from saec.web.admission.tokens import _read, digest
 
     (tmp / "tokens").write_text(f"# Gehäuse\nmes {digest('x')}\n", "utf-8")
     return Case(tmp / "tokens", lambda: _read(tmp / "tokens"))
 
 
 def _lock(tmp: Path, line: Path) -> Case:
-    from saec.cloud.hub import Lock, _read_lock
+    from saec.cloud.checkpoints.hub import Lock, _read_lock
 
     (tmp / "models.lock").write_bytes(
         msgspec.json.encode(Lock(name="a/b", revision="main", commit="0", files={}))
@@ -286,19 +286,23 @@ def test_another_encoding_is_named_with_its_file(name: str, tmp_path: Path, gear
 
 
 OWN = {
-    "data/decoder_child.py", "data/decoder_process.py", "station/line/touched.py", "meter/phases.py",
-    "meter/process.py", "meter/rapl.py", "pipeline/waiting.py", "bench/published.py",
+    "data/images/decoder_child.py", "data/images/decoder_process.py", "station/line/touched.py",
+    "meter/phases.py",
+    "meter/process.py", "meter/rapl.py", "runs/waiting_list.py", "research/tables/published.py",
 }  # fmt: skip
 """Read what this program, the package or the kernel wrote a moment ago; nobody has had it in an editor."""
 
 OWN_PARTS = {
     ("cli/station/__init__.py", "example"),
-    ("pipeline/describe.py", "machine"),
-    ("pipeline/running.py", "run_line"),  # opens a course, which is no file
+    ("runs/description.py", "machine"),
+    ("runs/run_folder.py", "run_line"),  # opens a course, which is no file
     ("station/http/api.py", "_overview"),
     ("station/http/api.py", "get_page"),
-    ("station/support.py", "_machine"),
-    ("station/itself.py", "only"),  # what stands between two marks of ASCII, whatever is around it
+    ("station/maintenance/support.py", "_machine"),
+    (
+        "station/maintenance/local_request.py",
+        "only",
+    ),  # what stands between two marks of ASCII, whatever is around it
 }
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from saec.errors import ImageError
 
-_READ = "read files with saec.data.images.read_image, which gives it so"
+_READ = "read files with saec.data.images.pixels.read_image, which gives it so"
 
 
 def check_image(image: Any, name: str = "image") -> NDArray[np.uint8]:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from saec.cli.demo import _tell_changes
-from saec.pipeline.evaluate import Result
-from saec.pipeline.log import VerdictLog
-from saec.pipeline.metrics import Metrics
-from saec.pipeline.pairing import Task
-from saec.pipeline.runinfo import CloudInfo, DatasetInfo, LineInfo, RunInfo
-from saec.verdict import CloudRecord, EdgeRecord, Verdict
+from saec.cli.lines.demo import _tell_changes
+from saec.evaluation.line_evaluation import Result
+from saec.evaluation.metrics import Metrics
+from saec.evaluation.pairing import Task
+from saec.runs.run_record import CloudInfo, DatasetInfo, LineInfo, RunInfo
+from saec.runs.verdict_log import VerdictLog
+from saec.types import CloudRecord, EdgeRecord, Verdict
 
 
 def result(cloud: CloudInfo | None) -> Result:

@@ -11,8 +11,8 @@ import pytest
 
 from fake_fit import FakeFit
 from saec.cli import main
-from saec.edge import fitting
-from saec.line import LineProfile
+from saec.edge.training import detector_fit as fitting
+from saec.profile import LineProfile
 
 
 @pytest.fixture

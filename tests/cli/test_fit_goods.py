@@ -12,8 +12,8 @@ from fake_fit import FakeFit
 from flat_images import flat
 from saec.cli import main
 from saec.data.manifest import Manifest
-from saec.edge import fitting
-from saec.line import LineProfile, sha256_file
+from saec.edge.training import detector_fit as fitting
+from saec.profile import LineProfile, sha256_file
 
 
 @pytest.fixture(autouse=True)
@@ -81,7 +81,7 @@ def test_the_figures_of_such_a_line_rest_on_what_was_held_out(
     plain: Path, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from saec import edge
-    from saec.verdict import EdgeOpinion, Image
+    from saec.types import EdgeOpinion, Image
 
     class Grey:
         def inspect(self, images: list[Image]) -> list[EdgeOpinion]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from saec.cli.progress import EVERY, Lines, tracked
+from saec.cli.options.progress_bar import EVERY, Lines, tracked
 
 
 class Clock:

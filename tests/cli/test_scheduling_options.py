@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from saec.cli.scheduling import scheduling
-from saec.config import BudgetConfig, CostConfig, SeedConfig
+from saec.cli.options.policy import scheduling
 from saec.errors import ConfigError
+from saec.settings import BudgetConfig, CostConfig, SeedConfig
 
 
 def test_the_gate_is_the_default_and_with_a_budget_the_value() -> None:

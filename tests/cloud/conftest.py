@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from saec.cloud import open_engine
-from saec.cloud.checkpoint import SMALL
-from saec.config import CloudConfig
+from saec.cloud.checkpoints.folder import SMALL
+from saec.settings import CloudConfig
 
 
 @pytest.fixture(scope="session")

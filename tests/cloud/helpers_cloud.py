@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from saec.verdict import CloudQuery, Frame, Image
+from saec.types import CloudQuery, Frame, Image
 
 
 def noise(seed: int, height: int = 224, width: int = 224) -> Image:

@@ -13,12 +13,12 @@ import torch
 from helpers_cloud import noise
 from safetensors.torch import load_file, save_file
 
-from saec.cloud.chat import scoring_text
-from saec.cloud.loading import load_model
-from saec.cloud.qwen_model import QwenModel
+from saec.cloud.checkpoints.weights import load_model
+from saec.cloud.engines.qwen_forward import QwenModel
+from saec.cloud.questions.chat_template import scoring_text
 from saec.errors import ModelError
 from saec.prompts import DEFAULT
-from saec.service.served import Served
+from saec.service.served_model import Served
 
 NEW, OLD = "base_model.model.model.language_model.", "base_model.model.model."
 CPU = torch.device("cpu")
@@ -213,7 +213,7 @@ def test_tensors_of_another_size_and_half_an_adapter_are_refused(base, make):
 
 
 def test_biases_of_an_adapter_are_not_served_beside_their_base(random_checkpoint, make, monkeypatch):
-    from saec.config import CloudConfig
+    from saec.settings import CloudConfig
 
     adapter = make(bias="lora_only")
     config = CloudConfig(model=str(random_checkpoint), device="cpu", dtype="float32", side=112)

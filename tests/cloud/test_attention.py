@@ -7,10 +7,11 @@ import torch
 from helpers_cloud import noise, query
 
 from helpers_numeric import same_opinions
-from saec.cloud import loading, open_engine
-from saec.cloud.loading import pick_attention
-from saec.config import CloudConfig
+from saec.cloud import open_engine
+from saec.cloud.checkpoints import weights as loading
+from saec.cloud.checkpoints.weights import pick_attention
 from saec.errors import ConfigError, ModelError
+from saec.settings import CloudConfig
 
 pytestmark = pytest.mark.numeric
 

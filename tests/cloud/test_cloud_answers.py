@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saec.cloud.answers import parse_explanation
+from saec.cloud.questions.answers import parse_explanation
 from saec.errors import AnswerError
-from saec.verdict import Explanation
+from saec.types import Explanation
 
 words = st.text(min_size=1).filter(lambda s: s.strip())
 

@@ -11,8 +11,8 @@ from helpers_cloud import noise, query
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saec.cloud.answers import parse_label
-from saec.cloud.asking import (
+from saec.cloud.questions.answers import parse_label
+from saec.cloud.questions.ensemble import (
     VIEWS,
     Plan,
     asks_of,
@@ -23,12 +23,12 @@ from saec.cloud.asking import (
     spent,
     turned,
 )
-from saec.cloud.scoring import label_logits, ranked_answers
-from saec.cloud.sights import crop_box
-from saec.config import Spending
+from saec.cloud.questions.label_scores import label_logits, ranked_answers
+from saec.cloud.questions.views import crop_box
 from saec.errors import AnswerError
 from saec.rounding import apart
-from saec.verdict import Spent
+from saec.settings import Spending
+from saec.types import Spent
 
 pytestmark = pytest.mark.numeric
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from transformers import AutoTokenizer
 
-from saec.cloud.chat import IMAGE_PAD, explain_text, scoring_text
-from saec.cloud.checkpoint import SMALL
+from saec.cloud.checkpoints.folder import SMALL
+from saec.cloud.questions.chat_template import IMAGE_PAD, explain_text, scoring_text
 from saec.prompts import IMAGE, V1
 
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from saec.cloud import checkpoint
-from saec.cloud.checkpoint import (
+from saec.cloud.checkpoints import folder as checkpoint
+from saec.cloud.checkpoints.folder import (
     SMALL,
     Card,
     check_adapter,
@@ -15,7 +15,7 @@ from saec.cloud.checkpoint import (
     weight_files,
     weights_hash,
 )
-from saec.cloud.pixels import Preprocessing
+from saec.cloud.questions.image_patches import Preprocessing
 from saec.errors import ModelError
 
 

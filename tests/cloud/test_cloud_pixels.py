@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from PIL import Image as Pillow
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-from saec.cloud.checkpoint import SMALL
-from saec.cloud.pixels import Preprocessing, fit_size, patches
+from saec.cloud.checkpoints.folder import SMALL
+from saec.cloud.questions.image_patches import Preprocessing, fit_size, patches
 from saec.rounding import apart
 
 pytestmark = pytest.mark.numeric

@@ -12,13 +12,13 @@ from helpers_cloud import noise, query
 
 from helpers_numeric import log_odds, odds_apart, same_opinions
 from saec.cloud import open_engine
-from saec.cloud.chat import IMAGE_PAD, scoring_text
-from saec.cloud.checkpoint import SMALL
-from saec.cloud.tokens import encode
-from saec.config import CloudConfig
+from saec.cloud.checkpoints.folder import SMALL
+from saec.cloud.questions.chat_template import IMAGE_PAD, scoring_text
+from saec.cloud.questions.token_layout import encode
 from saec.data.procedural import draw_product
 from saec.errors import AnswerError, ConfigError
 from saec.prompts import PROMPTS
+from saec.settings import CloudConfig
 
 pytestmark = pytest.mark.numeric
 
@@ -114,7 +114,7 @@ def test_ranking_is_what_scoring_each_crop_by_whole_answers_gives(opened):
 
 
 def _answer_log_probability(engine, asked, label: str) -> float:
-    from saec.cloud.asking import Ask
+    from saec.cloud.questions.ensemble import Ask
 
     ask = Ask(asked.frame.image, (), 112)
     inputs = engine.core.inputs(

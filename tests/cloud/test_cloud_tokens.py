@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
-from saec.cloud.chat import IMAGE_PAD, scoring_text
-from saec.cloud.checkpoint import SMALL
-from saec.cloud.tokens import answer_ids, encode, expand_images, pad_left
+from saec.cloud.checkpoints.folder import SMALL
+from saec.cloud.questions.chat_template import IMAGE_PAD, scoring_text
+from saec.cloud.questions.token_layout import answer_ids, encode, expand_images, pad_left
 from saec.errors import ModelError
 from saec.prompts import V1
 

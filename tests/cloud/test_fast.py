@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from peft import LoraConfig, get_peft_model
 
 from helpers_numeric import same_logits
-from saec.cloud.chat import scoring_text
-from saec.cloud.checkpoint import SMALL
+from saec.cloud.checkpoints.folder import SMALL
+from saec.cloud.engines.qwen_forward import QwenModel
 from saec.cloud.fast.graphs import Graphs
 from saec.cloud.fast.layout import make_windows
 from saec.cloud.fast.model import FastModel
 from saec.cloud.fast.ops import Linear, apply, entering, quantized
-from saec.cloud.qwen_model import QwenModel
+from saec.cloud.questions.chat_template import scoring_text
 from saec.prompts import V1
 from saec.rounding import apart
 

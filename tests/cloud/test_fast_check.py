@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from saec.cloud.checkpoint import SMALL
-from saec.cloud.fast.check import Agreement, check, compare, probes
-from saec.cloud.qwen import load_qwen
-from saec.cloud.qwen_model import QwenModel
-from saec.config import CloudConfig
+from saec.cloud.checkpoints.folder import SMALL
+from saec.cloud.engines.qwen import load_qwen
+from saec.cloud.engines.qwen_forward import QwenModel
+from saec.cloud.fast.self_check import Agreement, check, compare, probes
 from saec.errors import ModelError
+from saec.settings import CloudConfig
 
 pytestmark = pytest.mark.numeric
 
@@ -69,7 +69,7 @@ def _found(ours, plain, alone):
 def test_what_the_arithmetic_explains_passes_and_no_more(core, monkeypatch, off, kind, refused):
     plain = np.array([0.3, 0.6, 0.7])
     made = _found(plain + off, plain, plain + 0.02)
-    monkeypatch.setattr("saec.cloud.fast.check.compare", lambda *_: made)
+    monkeypatch.setattr("saec.cloud.fast.self_check.compare", lambda *_: made)
     if refused:
         with pytest.raises(ModelError):
             check(core, **kind, **NEAR)

@@ -11,8 +11,8 @@ from helpers_cloud import noise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saec.cloud.feeding import Resized, ahead
-from saec.cloud.pixels import resized
+from saec.cloud.engines.prefetch import Resized, ahead
+from saec.cloud.questions.image_patches import resized
 
 
 @given(items=st.lists(st.integers()), limit=st.integers(1, 9), threads=st.integers(1, 4))

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from saec.cli import main
-from saec.cloud import hub
+from saec.cloud.checkpoints import hub
 from saec.errors import ModelError
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

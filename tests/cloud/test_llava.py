@@ -12,12 +12,12 @@ from tiny_llava import PATCH, SIDE, write_tiny_llava
 
 from helpers_numeric import p_apart, same_opinions
 from saec.cloud import open_engine
-from saec.cloud.asking import asks_of
-from saec.cloud.llava import scoring_text
-from saec.cloud.tokens import encode
-from saec.config import CloudConfig, Spending
+from saec.cloud.engines.llava import scoring_text
+from saec.cloud.questions.ensemble import asks_of
+from saec.cloud.questions.token_layout import encode
 from saec.errors import AnswerError, ConfigError, ModelError
 from saec.prompts import LLAVA_V1, PROMPTS
+from saec.settings import CloudConfig, Spending
 
 pytestmark = pytest.mark.numeric
 

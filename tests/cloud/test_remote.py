@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from model_server import said, scored, serving, tokenized
 
 from saec.cloud import open_engine
-from saec.cloud.asking import turned
-from saec.cloud.pixels import fit_size, resized
-from saec.config import Card, CloudConfig, RemoteConfig
+from saec.cloud.questions.ensemble import turned
+from saec.cloud.questions.image_patches import fit_size, resized
 from saec.errors import AnswerError, ConfigError, LinkError
 from saec.prompts import V1, V2
+from saec.settings import Card, CloudConfig, RemoteConfig
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ import threading
 import pytest
 from model_server import BROKEN, serving
 
-from saec.cloud.posting import Poster
-from saec.config import RemoteConfig
+from saec.cloud.remote.http_client import Poster
 from saec.errors import AnswerError, ConfigError, LinkError
+from saec.settings import RemoteConfig
 
 GOOD = (200, {}, {"ok": True})
 
@@ -220,7 +220,7 @@ def test_an_answer_that_comes_too_slowly_is_late(server, monkeypatch):
     clock = iter([0.0, 1.0, 30.0])
     server.answer = lambda _: (200, {}, b'{"ok": true}')
     poster, _ = _poster(server, timeout=20.0)
-    monkeypatch.setattr("saec.cloud.posting.time.monotonic", lambda: next(clock, 30.0))
+    monkeypatch.setattr("saec.cloud.remote.http_client.time.monotonic", lambda: next(clock, 30.0))
     with pytest.raises(LinkError, match="within 20 s"):
         _post(poster)
 

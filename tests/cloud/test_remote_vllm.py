@@ -14,9 +14,9 @@ import pytest
 from helpers_cloud import query
 
 from saec.cloud import open_engine
-from saec.config import Card, CloudConfig, RemoteConfig
 from saec.data.procedural import FAMILIES, draw_product
 from saec.errors import AnswerError
+from saec.settings import Card, CloudConfig, RemoteConfig
 
 URL = os.environ.get("SAEC_VLLM_URL", "")
 ADAPTER = os.environ.get("SAEC_VLLM_ADAPTER", "")

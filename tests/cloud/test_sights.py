@@ -8,8 +8,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from saec.cloud.sights import STEP, Sight, crop_box, sights
-from saec.config import Spending
+from saec.cloud.questions.views import STEP, Sight, crop_box, sights
+from saec.settings import Spending
 
 CROP, SCENE = Spending(rule="crop"), Spending(rule="scene")
 

@@ -12,11 +12,11 @@ from model_server import scored, serving
 
 from helpers_numeric import p_apart, same_opinions
 from saec.cloud import open_engine
-from saec.cloud.sights import crop_box
-from saec.config import CloudConfig, RemoteConfig, Spending
+from saec.cloud.questions.views import crop_box
 from saec.errors import ConfigError
 from saec.prompts import V4
-from saec.verdict import Spent
+from saec.settings import CloudConfig, RemoteConfig, Spending
+from saec.types import Spent
 
 pytestmark = pytest.mark.numeric
 

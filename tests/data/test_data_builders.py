@@ -15,18 +15,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from saec import prompts
-from saec.data import build_holdout as holdout_module
-from saec.data.build_holdout import build_holdout
-from saec.data.build_ksdd2 import build_ksdd2
-from saec.data.build_sft import build_sft, split
-from saec.data.building import Source
+from saec.data.builders import mvtec_holdout as holdout_module
+from saec.data.builders.instructions import build_sft, split
+from saec.data.builders.ksdd2 import build_ksdd2
+from saec.data.builders.mvtec_holdout import build_holdout
+from saec.data.builders.placement import Source
 from saec.data.dataset import open_dataset
-from saec.data.files import find_images
+from saec.data.images.file_names import find_images
 from saec.data.items import Item
 from saec.data.manifest import Manifest, check_disjoint
 from saec.data.parts import PartIds
 from saec.errors import ConfigError, DataError, LeakError
-from saec.line import sha256_file
+from saec.profile import sha256_file
 
 Draw = Callable[..., Path]
 

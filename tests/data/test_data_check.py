@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from saec.data.check import Checked, check_root
+from saec.data.checks.image_faults import Checked, check_root
 from saec.data.parts import PartIds
 
 Draw = Callable[..., Path]

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from saec.data.check import check_root
+from saec.data.checks.image_faults import check_root
 from saec.data.copies import distinct
 from saec.data.dataset import open_dataset
 from saec.data.items import Item

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from saec.data.check import check_root
+from saec.data.checks.image_faults import check_root
 from saec.data.dataset import open_dataset
-from saec.data.files import find_images, is_picture, passed_over
-from saec.data.images import read_image
+from saec.data.images.file_names import find_images, is_picture, passed_over
+from saec.data.images.pixels import read_image
 from saec.errors import DataError, ImageError
 
 Draw = Callable[..., Path]

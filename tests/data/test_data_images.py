@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
-from saec.data import images
-from saec.data.images import SUFFIXES, decode, decode_native, read_image, read_mask
+from saec.data.images import pixels as images
+from saec.data.images.pixels import SUFFIXES, decode, decode_native, read_image, read_mask
 from saec.errors import ConfigError, ImageError
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from saec.data.dataset import Dataset, categories, open_dataset
-from saec.data.items import Mask
 from saec.data.parts import PartIds
 from saec.errors import ConfigError, DataError
+from saec.types import Mask
 
 Draw = Callable[..., Path]
 

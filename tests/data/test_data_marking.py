@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mask_files import AS_MEANT, IN_DOUBT, M, grey, save
 from PIL import Image as Pillow
 
-from saec.data.images import read_marks
+from saec.data.images.pixels import read_marks
 
 
 @pytest.mark.parametrize("name", AS_MEANT)

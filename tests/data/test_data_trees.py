@@ -27,14 +27,14 @@ from data_trees import (
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from saec.data.check import check_root
+from saec.data.checks.image_faults import check_root
 from saec.data.dataset import categories, open_dataset
+from saec.data.inputs import list_inputs
 from saec.data.layouts.coco import unpacked
 from saec.data.layouts.plain import find_pictures
 from saec.data.masks import mask_pixels
 from saec.errors import ConfigError, DataError
-from saec.pipeline.sources import list_inputs
-from saec.verdict import DEFECT
+from saec.types import DEFECT
 
 
 @pytest.mark.parametrize("tree", TREES, ids=lambda tree: tree.title)

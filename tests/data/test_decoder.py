@@ -18,8 +18,9 @@ import psutil
 import pytest
 
 import bombs
-from saec.data import decoder_process, images
-from saec.data.decoder import Decoder, Spares
+from saec.data.images import decoder_process
+from saec.data.images import pixels as images
+from saec.data.images.decoder import Decoder, Spares
 from saec.errors import (
     ConfigError,
     DecoderDiedError,
@@ -233,7 +234,7 @@ def test_nothing_is_left_of_processes_that_died() -> None:
 def test_it_ends_with_the_program_that_started_it_even_while_it_is_busy() -> None:
     script = (
         "import os, signal, bombs\n"
-        "from saec.data.decoder import Decoder, Spares\n"
+        "from saec.data.images.decoder import Decoder, Spares\n"
         "d = Decoder(Spares()); d.decode(bombs.encoded('PNG'))\n"
         "print(d._process.pid, d._spares._spare.pid, flush=True)\n"
         "import threading; threading.Timer(0.2, os._exit, (0,)).start()\n"

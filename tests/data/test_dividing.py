@@ -8,10 +8,10 @@ import pytest
 
 from flat_images import flat
 from saec.data.dataset import Dataset, open_dataset
-from saec.data.dividing import divided_by, hold_out, undivided
+from saec.data.holdout import divided_by, hold_out, undivided
 from saec.data.manifest import Manifest
 from saec.data.parts import PartIds
-from saec.verdict import DEFECT, GOOD
+from saec.types import DEFECT, GOOD
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ import pytest
 
 from flat_images import flat
 from saec.data.dataset import open_dataset
-from saec.data.handed import goods_set, pictures_of, with_goods
+from saec.data.user_folders import goods_set, pictures_of, with_goods
 from saec.errors import DataError
-from saec.verdict import DEFECT, GOOD
+from saec.types import DEFECT, GOOD
 
 
 def tree(root: Path, **counts: int) -> Path:

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from PIL import Image as Pillow
 
 import bombs
-from saec.data.headers import common, read_header
-from saec.data.images import decode
+from saec.data.images.headers import common, read_header
+from saec.data.images.pixels import decode
 from saec.errors import ImageError
 
 

@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 
 import saec.data.procedural as procedural
 from saec.data.procedural import FAMILIES, HELD_OUT, KINDS, OBJECTS, TEXTURES, Sample, draw_product
-from saec.data.procedural.design import RIM, SURFACE
-from saec.data.procedural.painting import (
+from saec.data.procedural.painting.defects import (
     VISIBLE_AREA,
     VISIBLE_CONTRAST,
     VISIBLE_LEVELS,
     local_deviation,
 )
+from saec.data.procedural.painting.design import RIM, SURFACE
 from saec.errors import DataError
 
 SIZE = 96

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from saec.data.dataset import open_dataset
-from saec.data.images import read_image, read_mask
+from saec.data.images.pixels import read_image, read_mask
 from saec.data.procedural import draw_product, write_dataset
 from saec.errors import DataError
 

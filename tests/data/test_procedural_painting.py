@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from saec.data.procedural import KINDS, words
-from saec.data.procedural.camera import DUST_LEVELS, DUST_MAX, DUST_RADIUS, Camera, Light
-from saec.data.procedural.canvas import Canvas, View
-from saec.data.procedural.glyphs import glyph_strokes
-from saec.data.procedural.marks import MARKS, Mark, Spot, lay
-from saec.data.procedural.noise import TILE, tile
+from saec.data.procedural import KINDS
+from saec.data.procedural.painting import sentences as words
+from saec.data.procedural.painting.camera import DUST_LEVELS, DUST_MAX, DUST_RADIUS, Camera, Light
+from saec.data.procedural.painting.canvas import Canvas, View
+from saec.data.procedural.painting.marks import MARKS, Mark, Spot, lay
+from saec.data.procedural.painting.noise import TILE, tile
+from saec.data.procedural.shapes.glyphs import glyph_strokes
 
 LIGHT = Light(azimuth=1.0, elevation=0.9)
 

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from saec.cli import main
 from saec.data.procedural import EXTRA_KINDS, FAMILIES, KINDS, Sample, draw_product, write_dataset
-from saec.data.procedural.camera import Camera, Light
-from saec.data.procedural.canvas import Canvas, View
-from saec.data.procedural.painting import VISIBLE_AREA, VISIBLE_LEVELS
-from saec.data.procedural.variation import (
+from saec.data.procedural.painting.camera import Camera, Light
+from saec.data.procedural.painting.canvas import Canvas, View
+from saec.data.procedural.painting.defects import VISIBLE_AREA, VISIBLE_LEVELS
+from saec.data.procedural.painting.variation import (
     EXPOSURE,
     SHIFT,
     SPECK_LEVELS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from saec.data.stand_ins import KINDS, paint_stand_in, product_mask
+from saec.data.synthetic_defects import KINDS, paint_stand_in, product_mask
 from saec.errors import DataError
 
 

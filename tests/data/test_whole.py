@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
-from saec.data import whole
-from saec.data.images import decode
-from saec.data.whole import may_be_unwritten, why_torn
+from saec.data.images import integrity as whole
+from saec.data.images.integrity import may_be_unwritten, why_torn
+from saec.data.images.pixels import decode
 from saec.errors import ImageError
 
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from saec.edge import backbone
-from saec.edge.backbone import PACKAGES, load_backbone
-from saec.edge.export import features_apart
+from saec.edge.training import backbones as backbone
+from saec.edge.training.backbones import PACKAGES, load_backbone
+from saec.edge.training.graph_export import features_apart
 from saec.errors import ModelError
 
 pytestmark = pytest.mark.numeric

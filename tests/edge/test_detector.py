@@ -10,13 +10,13 @@ import msgspec
 import numpy as np
 import pytest
 
-from saec.data.images import read_image
+from saec.data.images.pixels import read_image
 from saec.edge import open_detector
 from saec.edge.detector import PatchDetector
 from saec.errors import ImageError, LineError
-from saec.line import LineProfile
+from saec.profile import LineProfile
 from saec.rounding import apart
-from saec.verdict import DEFECT, GOOD, EdgeOpinion, Image
+from saec.types import DEFECT, GOOD, EdgeOpinion, Image
 
 pytestmark = pytest.mark.numeric
 

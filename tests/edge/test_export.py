@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from saec.data.procedural import draw_product
-from saec.edge.export import (
+from saec.edge.graph import CAPS, compile_graph, other_arithmetic
+from saec.edge.training.graph_export import (
     check_parity,
     feature_function,
     features_apart,
@@ -20,9 +21,8 @@ from saec.edge.export import (
     save_onnx,
     save_openvino,
 )
-from saec.edge.fit import PatchFit, fit_patch
-from saec.edge.graph import CAPS, compile_graph, other_arithmetic
-from saec.edge.patch import Features, PatchNet
+from saec.edge.training.patch_fit import PatchFit, fit_patch
+from saec.edge.training.patch_network import Features, PatchNet
 from saec.errors import ExtraError, ModelError, ParityError
 
 pytestmark = pytest.mark.numeric

@@ -12,13 +12,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from saec.edge import fit as module
-from saec.edge.fit import MIN_GOODS, ORDERED, PatchFit, _scale, cover_from_middle, fit_patch
-from saec.edge.patch import Distances, PatchNet, Scale
-from saec.edge.spill import Spill
+from saec.edge.training import patch_fit as module
+from saec.edge.training.feature_store import Spill
+from saec.edge.training.patch_fit import MIN_GOODS, ORDERED, PatchFit, _scale, cover_from_middle, fit_patch
+from saec.edge.training.patch_network import Distances, PatchNet, Scale
 from saec.errors import DataError
 from saec.rounding import apart
-from saec.schedule.threshold import threshold_for
+from saec.schedule.statistics.threshold import threshold_for
 
 pytestmark = pytest.mark.numeric
 

@@ -10,13 +10,14 @@ import cv2
 import numpy as np
 import pytest
 
-from saec.config import FitConfig
-from saec.edge import backbone, export
-from saec.edge import fit as fit_module
-from saec.edge.fitting import patch_fit
-from saec.edge.parts import Goods
+from saec.edge.training import backbones as backbone
+from saec.edge.training import graph_export as export
+from saec.edge.training import patch_fit as fit_module
+from saec.edge.training.detector_fit import patch_fit
+from saec.edge.training.fit_records import Goods
 from saec.errors import DataError, ExtraError
-from saec.verdict import Box
+from saec.settings import FitConfig
+from saec.types import Box
 
 
 class Reached(Exception):
@@ -91,6 +92,6 @@ def test_a_mask_that_does_not_fit_is_refused(
 
 def test_without_torch_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
-    monkeypatch.delitem(sys.modules, "saec.edge.backbone")
+    monkeypatch.delitem(sys.modules, "saec.edge.training.backbones")
     with pytest.raises(ExtraError, match=r"torch is not installed .*saec\[fit\]"):
         fit(tmp_path, np.full((128, 192), 255, np.uint8))

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saec.edge.goods import PROJECTED, RIDGE, Moments, build_distances, cover
+from saec.edge.training.good_statistics import PROJECTED, RIDGE, Moments, build_distances, cover
 from saec.rounding import apart
 
 pytestmark = pytest.mark.numeric

@@ -12,8 +12,8 @@ import pytest
 from openvino import opset13 as ops
 
 from saec.cli import main
-from saec.edge import convert as module
-from saec.edge.convert import convert
+from saec.edge import model_conversion as module
+from saec.edge.model_conversion import convert
 from saec.errors import ModelError
 
 torch = pytest.importorskip("torch")

@@ -8,9 +8,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saec.edge.backbone import load_backbone
-from saec.edge.export import features_apart
-from saec.edge.patch import HOTTEST, Blur, Distances, Features, Memory, Places, Scale
+from saec.edge.training.backbones import load_backbone
+from saec.edge.training.graph_export import features_apart
+from saec.edge.training.patch_network import HOTTEST, Blur, Distances, Features, Memory, Places, Scale
 from saec.rounding import apart
 
 pytestmark = pytest.mark.numeric

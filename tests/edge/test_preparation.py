@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from saec.edge.preparation import LEAST, MULTIPLE, SHORT, check_roi, covered, input_size, prepare
 from saec.errors import ConfigError, ImageError
-from saec.line import Preparation
+from saec.profile import Preparation
 
 LENGTHS = st.integers(8, 6000)
 SIDES = st.sampled_from([128, 256, 320, 448, 640])

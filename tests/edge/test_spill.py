@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saec.edge.spill import Spill
+from saec.edge.training.feature_store import Spill
 
 SHAPE = (2, 3)
 

@@ -26,9 +26,9 @@ from saec.edge.yolo import (
     rule_score,
 )
 from saec.errors import DataError, ExtraError, ImageError, ModelError
-from saec.line import Calibration, Gate, Line, LineProfile
+from saec.profile import Calibration, Gate, Line, LineProfile
 from saec.rounding import apart
-from saec.verdict import DEFECT, GOOD, Image
+from saec.types import DEFECT, GOOD, Image
 
 pytestmark = pytest.mark.numeric
 

@@ -12,9 +12,9 @@ import pytest
 
 from saec.cli import main
 from saec.errors import DataError
-from saec.meter.command import NO_MARKS, decided, measure
+from saec.meter.measured_command import NO_MARKS, decided, measure
 from saec.meter.rapl import CpuEnergy, NullCpu
-from saec.verdict import Verdict
+from saec.types import Verdict
 
 PY = sys.executable
 

@@ -6,10 +6,10 @@ import cv2
 import msgspec
 import numpy as np
 
-from saec.line import Gate
-from saec.pipeline.pictures import save_picture
-from saec.pipeline.runinfo import CloudInfo, DatasetInfo, LineInfo, RunInfo, write_run
-from saec.verdict import (
+from saec.frame.pictures import save_picture
+from saec.profile import Gate
+from saec.runs.run_record import CloudInfo, DatasetInfo, LineInfo, RunInfo, write_run
+from saec.types import (
     CloudRecord,
     EdgeOpinion,
     EdgeRecord,

@@ -10,12 +10,12 @@ import pytest
 from click.testing import CliRunner
 from report_samples import Page, failed, info, pictured, small, verdict, write
 
-from saec.cli.report import command
+from saec.cli.runs.report import command
 from saec.errors import DataError
-from saec.pipeline.runinfo import Machine
 from saec.report import write_report
 from saec.report.thumbs import Thumbs
-from saec.verdict import Explanation
+from saec.runs.run_record import Machine
+from saec.types import Explanation
 
 MIXED = [
     verdict("good/1.png", 1.0, truth=0),

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from report_samples import GATE, THRESHOLD, failed, info, verdict, write
 
 from saec.errors import DataError
-from saec.line import OPEN, Gate
+from saec.profile import OPEN, Gate
 from saec.report import plots, words
 from saec.report.gallery import sections
 from saec.report.run import open_run

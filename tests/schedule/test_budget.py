@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from saec.errors import ConfigError
-from saec.schedule.budget import TOLERANCE, WINDOW, Budget
+from saec.schedule.policies.budget import TOLERANCE, WINDOW, Budget
 
 SHARES = st.sampled_from([0.01, 0.02, 0.05, 0.1, 0.3, 0.5, 0.9, 1.0]) | st.floats(0.005, 1.0)
 

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saec.config import GateConfig
 from saec.errors import ConfigError, DataError
-from saec.schedule.calibration import RATES, calibrate
+from saec.schedule.calibration.score_calibration import RATES, calibrate
+from saec.settings import GateConfig
 
 SCORE = st.floats(-1e4, 1e4)
 GOODS = st.lists(SCORE, min_size=5, max_size=40)

@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from saec.config import LinkConfig
-from saec.schedule.dispatch import Dispatch
-from saec.schedule.policy import CloudOnly
-from saec.verdict import UNBOUNDED, CloudState, EdgeOpinion
+from saec.schedule.link.dispatch import Dispatch
+from saec.schedule.policies.contract import CloudOnly
+from saec.settings import LinkConfig
+from saec.types import UNBOUNDED, CloudState, EdgeOpinion
 
 CONFIG = LinkConfig(margin=0.1, cooldown=1.0)
 OPINION = EdgeOpinion(0.0, 0)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from saec.errors import DataError
-from saec.schedule.drift import DriftMonitor, DriftState
+from saec.schedule.calibration.drift import DriftMonitor, DriftState
 
 
 def watch(monitor: DriftMonitor, scores: np.ndarray) -> DriftState:

@@ -4,13 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saec.config import GateConfig
 from saec.errors import ConfigError, DataError
-from saec.line import CloudTrust, Gate
-from saec.schedule.auroc import auroc, auroc_interval
-from saec.schedule.calibration import calibrate
-from saec.schedule.fusion import MIN_LABELLED, fuse, fused_label, trust_cloud
-from saec.schedule.logistic import log_odds
+from saec.profile import CloudTrust, Gate
+from saec.schedule.calibration.score_calibration import calibrate
+from saec.schedule.calibration.trust import MIN_LABELLED, fuse, fused_label, trust_cloud
+from saec.schedule.statistics.auroc import auroc, auroc_interval
+from saec.schedule.statistics.logistic import log_odds
+from saec.settings import GateConfig
 
 P = st.floats(0, 1)
 SCORE = st.floats(-50, 50)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saec.schedule.latency import ServiceTime
+from saec.schedule.link.latency import ServiceTime
 
 SECONDS = st.floats(1e-3, 10)
 

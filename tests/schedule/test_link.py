@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saec.config import LinkConfig
-from saec.schedule.link import Link
+from saec.schedule.link.circuit_breaker import Link
+from saec.settings import LinkConfig
 
 CONFIG = LinkConfig(failures=3, cooldown=1.0, longest=8.0)
 

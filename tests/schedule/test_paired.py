@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saec.schedule.paired import holm, interval, mcnemar, resampled
+from saec.schedule.statistics.paired import holm, interval, mcnemar, resampled
 
 
 @given(st.integers(0, 60), st.integers(0, 60))

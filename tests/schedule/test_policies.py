@@ -15,18 +15,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from saec.config import CostConfig
-from saec.line import Calibration, CloudTrust, Gate, Sigmoid
-from saec.schedule.budget import TOLERANCE, WINDOW, Budget
-from saec.schedule.policies import (
+from saec.profile import Calibration, CloudTrust, Gate, Sigmoid
+from saec.schedule.policies.budget import TOLERANCE, WINDOW, Budget
+from saec.schedule.policies.contract import REASONS, Policy
+from saec.schedule.policies.ranking import (
     OraclePolicy,
     complexity_policy,
     random_policy,
     uncertainty_policy,
     value_policy,
 )
-from saec.schedule.policy import REASONS, Policy
-from saec.verdict import CloudState, EdgeOpinion, Route
+from saec.settings import CostConfig
+from saec.types import CloudState, EdgeOpinion, Route
 
 UP = CloudState("up", 0, 8)
 LINE = Calibration(

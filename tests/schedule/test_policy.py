@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saec.config import GateConfig, SeedConfig
 from saec.errors import ConfigError
-from saec.line import Calibration, CloudTrust, Gate
-from saec.schedule.policy import REASONS, CloudOnly, CloudState, EdgeOnly, GatePolicy
-from saec.schedule.seed import PRESETS, SeedPolicy, keeps
-from saec.verdict import DEFECT, GOOD, EdgeOpinion
+from saec.profile import Calibration, CloudTrust, Gate
+from saec.research.seed.policy import PRESETS, SeedPolicy, keeps
+from saec.schedule.policies.contract import REASONS, CloudOnly, CloudState, EdgeOnly, GatePolicy
+from saec.settings import GateConfig, SeedConfig
+from saec.types import DEFECT, GOOD, EdgeOpinion
 
 LINE = Calibration(
     version=1,

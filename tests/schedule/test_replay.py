@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from saec.errors import DataError
-from saec.schedule.policy import CloudState, ask
-from saec.schedule.replay import in_order, replay
-from saec.verdict import EdgeOpinion, EdgeRecord, Route, Verdict
+from saec.schedule.policies.contract import CloudState, ask
+from saec.schedule.policies.replay import in_order, replay
+from saec.types import EdgeOpinion, EdgeRecord, Route, Verdict
 
 STATE = CloudState("up", 0, 8, 0.1, 0.5)
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from saec.errors import ConfigError, DataError
-from saec.line import OPEN
-from saec.schedule.risk import (
+from saec.profile import OPEN
+from saec.schedule.calibration.certified_risk import (
     by_part,
     certifiable_rate,
     certified_gate,

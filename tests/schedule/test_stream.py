@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from saec.config import GateConfig
-from saec.line import Calibration
-from saec.schedule.calibration import calibrate
-from saec.schedule.stream import BOUNDS, Stream
+from saec.profile import Calibration
+from saec.schedule.calibration.score_calibration import calibrate
+from saec.schedule.policies.stream import BOUNDS, Stream
+from saec.settings import GateConfig
 
 
 def line(prevalence: float = 0.5) -> Calibration:

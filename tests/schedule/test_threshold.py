@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from saec.errors import ConfigError, DataError
-from saec.schedule.threshold import MIN_GOODS, threshold_for
+from saec.schedule.statistics.threshold import MIN_GOODS, threshold_for
 
 SCORES = st.lists(st.floats(-1e6, 1e6), min_size=MIN_GOODS, max_size=60)
 RATE = st.floats(0.001, 0.5)

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from saec.config import CostConfig, GateConfig
-from saec.line import Asking, Calibration, CloudTrust, Gate, Mending, Sigmoid
-from saec.schedule.calibration import calibrate
-from saec.schedule.stream import LIMIT
-from saec.schedule.value import fit_asking, measure_mending, price, value_of, with_asking
+from saec.profile import Asking, Calibration, CloudTrust, Gate, Mending, Sigmoid
+from saec.schedule.calibration.score_calibration import calibrate
+from saec.schedule.policies.expected_value import fit_asking, measure_mending, price, value_of, with_asking
+from saec.schedule.policies.stream import LIMIT
+from saec.settings import CostConfig, GateConfig
 
 GOODS_ONLY = Calibration(
     version=1,

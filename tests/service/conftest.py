@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from saec.cloud import open_engine
-from saec.config import CloudConfig
-from saec.service.served import Served
+from saec.service.served_model import Served
+from saec.settings import CloudConfig
 
 CPU = CloudConfig(dtype="float32", device="cpu")
 

@@ -15,14 +15,14 @@ import httpx
 import numpy as np
 from PIL import Image as Pillow
 
-from saec.config import ServiceConfig
 from saec.prompts import V1
-from saec.service.desk import Desk
-from saec.service.serve import serving
-from saec.service.served import Said, Served
-from saec.web.access import Tokens
-from saec.web.entrance import Entrance
-from saec.web.serving import listen
+from saec.service.program import serving
+from saec.service.request_desk import Desk
+from saec.service.served_model import Said, Served
+from saec.settings import ServiceConfig
+from saec.web.admission.entrance import Entrance
+from saec.web.admission.tokens import Tokens
+from saec.web.program.http_server import listen
 from saec.web.settings import HttpSettings
 
 

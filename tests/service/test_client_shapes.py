@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from service_helpers import GREY, Gate, client, running, scoring_body
 
-from saec.config import ServiceConfig
-from saec.service.body import Body
-from saec.service.fields import IDLE, table
-from saec.service.questions import Question, read_question
-from saec.service.refusals import Refused
+from saec.service.requests.body import Body
+from saec.service.requests.fields import IDLE, table
+from saec.service.requests.questions import Question, read_question
+from saec.service.requests.refusals import Refused
+from saec.settings import ServiceConfig
 
 CHAT = "/v1/chat/completions"
 CONFIG = ServiceConfig(max_tokens=64)
@@ -171,7 +171,9 @@ def test_an_idle_field_never_changes_the_question(field: str, value: object) -> 
 
 def test_the_service_page_has_the_table_of_fields() -> None:
     page = Path(__file__).parents[2] / "docs" / "service.md"
-    assert table() in page.read_text(), "put what saec.service.fields.table() gives into docs/service.md"
+    assert table() in page.read_text(), (
+        "put what saec.service.requests.fields.table() gives into docs/service.md"
+    )
 
 
 @pytest.mark.parametrize("name", sorted(Body.__struct_fields__))

@@ -15,11 +15,11 @@ from service_helpers import noise, running
 
 from helpers_numeric import same_opinions
 from saec.cli import main
-from saec.cli.asking import cloud_options, open_cloud
-from saec.cloud.checkpoint import SMALL, read_card
+from saec.cli.options.cloud_model import cloud_options, open_cloud
+from saec.cloud.checkpoints.folder import SMALL, read_card
 from saec.errors import ConfigError
-from saec.pipeline.loading import Cloud
-from saec.verdict import CloudQuery, Frame
+from saec.frame.judges import Cloud
+from saec.types import CloudQuery, Frame
 
 PLAIN = {
     "adapter": None,
@@ -97,7 +97,7 @@ def test_a_token_does_not_travel_in_the_clear(tmp_path):
 @pytest.fixture
 def logs_as_they_are(monkeypatch):
     """The command sets the whole process's logs, which outlive it, to a stream that a test's end closes."""
-    monkeypatch.setattr("saec.web.logs.configure_logs", lambda level: None)
+    monkeypatch.setattr("saec.web.program.logs.configure_logs", lambda level: None)
 
 
 @pytest.mark.usefixtures("logs_as_they_are")
@@ -115,8 +115,8 @@ def test_two_models_of_one_name_are_refused(capsys):
 
 
 def test_attention_is_said_where_the_model_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
-    from saec.cli import asking
-    from saec.config import RemoteConfig
+    from saec.cli.options import cloud_model as asking
+    from saec.settings import RemoteConfig
 
     monkeypatch.setattr(asking, "reach", lambda *given: ("m", RemoteConfig(url="http://127.0.0.1:1/v1")))
     given = {"adapter": None, "references": 0, "batch": 1, "prompt": None, "views": None, "cloud_side": None}

@@ -8,9 +8,9 @@ from threading import Thread
 
 import pytest
 
-from saec.cloud.listing import introduced
-from saec.config import Card, RemoteConfig
+from saec.cloud.remote.model_list import introduced
 from saec.errors import AnswerError, ConfigError, LinkError
+from saec.settings import Card, RemoteConfig
 
 
 @contextmanager

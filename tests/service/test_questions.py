@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from service_helpers import GREY, scoring_body
 
-from saec.cloud.chat import IMAGE_PAD, explain_text, scoring_text
-from saec.config import ServiceConfig
+from saec.cloud.questions.chat_template import IMAGE_PAD, explain_text, scoring_text
 from saec.prompts import IMAGE, PROMPTS
-from saec.service.questions import DEFAULT_SYSTEM, read_question
-from saec.service.refusals import Refused
+from saec.service.requests.questions import DEFAULT_SYSTEM, read_question
+from saec.service.requests.refusals import Refused
+from saec.settings import ServiceConfig
 
 CONFIG = ServiceConfig(max_images=3, max_tokens=64)
 SPECIAL = ["<|im_start|>", "<|im_end|>", "<|image_pad|>", "<|vision_start|>"]

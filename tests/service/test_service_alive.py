@@ -12,12 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from service_helpers import GREY, Gate, client, running, scoring_body, wait_until
 
-from saec.config import CloudConfig, ServiceConfig
-from saec.service import desk as desks
+from saec.service import request_desk as desks
 from saec.service.batching import Batcher
-from saec.service.serve import Door, serve
-from saec.service.served import Served
-from saec.web import starting
+from saec.service.program import Door, serve
+from saec.service.served_model import Served
+from saec.settings import CloudConfig, ServiceConfig
+from saec.web.program import main_thread as starting
 
 CHAT = "/v1/chat/completions"
 

@@ -13,13 +13,13 @@ import pytest
 from service_helpers import client, data_url, encoded, noise, running, scoring_body, wait_until
 
 import bombs
-from saec.data import images
-from saec.data.decoder import Decoder, Spares
+from saec.data.images import pixels as images
+from saec.data.images.decoder import Decoder, Spares
 from saec.errors import DecoderDiedError, DecoderOverranError, DecoderStartError
-from saec.service import decoding
-from saec.service.decoding import Decoding
-from saec.service.pictures import decoded
-from saec.service.refusals import Refused
+from saec.service import image_decoding as decoding
+from saec.service.image_decoding import Decoding
+from saec.service.requests.data_urls import decoded
+from saec.service.requests.refusals import Refused
 
 BOMB = b"bomb"
 GOOD = encoded(noise(0, 20, 20))

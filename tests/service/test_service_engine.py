@@ -11,11 +11,11 @@ from service_helpers import client, data_url, encoded, noise, running, scoring_b
 
 from helpers_numeric import same_opinions
 from saec.cloud import open_engine
-from saec.cloud.checkpoint import SMALL, read_card
-from saec.config import CloudConfig, RemoteConfig, ServiceConfig, Spending
+from saec.cloud.checkpoints.folder import SMALL, read_card
 from saec.data.procedural import draw_product
 from saec.errors import LinkError
-from saec.verdict import CloudQuery, Frame
+from saec.settings import CloudConfig, RemoteConfig, ServiceConfig, Spending
+from saec.types import CloudQuery, Frame
 
 pytestmark = pytest.mark.numeric
 

@@ -9,8 +9,8 @@ import socket
 import pytest
 from service_helpers import GREY, Gate, client, running, scoring_body, wait_until
 
-from saec.config import ServiceConfig
-from saec.web.access import digest
+from saec.settings import ServiceConfig
+from saec.web.admission.tokens import digest
 
 CHAT = "/v1/chat/completions"
 A, B = {"Authorization": "Bearer A"}, {"Authorization": "Bearer B"}

@@ -17,14 +17,14 @@ import pytest
 from service_helpers import GREY, Gate, client, data_url, encoded, noise, running, scoring_body, wait_until
 from structlog.testing import capture_logs
 
-from saec.cloud.listing import introduced
-from saec.config import RemoteConfig, ServiceConfig
+from saec.cloud.remote.model_list import introduced
 from saec.errors import ConfigError, LinkError
 from saec.service.app import make_app
-from saec.service.desk import Desk
-from saec.service.serve import Door, check, drain
-from saec.web.access import Tokens, digest
-from saec.web.entrance import Entrance
+from saec.service.program import Door, check, drain
+from saec.service.request_desk import Desk
+from saec.settings import RemoteConfig, ServiceConfig
+from saec.web.admission.entrance import Entrance
+from saec.web.admission.tokens import Tokens, digest
 from saec.web.settings import HttpSettings
 
 CHAT = "/v1/chat/completions"

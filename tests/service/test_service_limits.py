@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saec.service.once import Once
-from saec.service.refusals import Refused
-from saec.web.rates import Rates
+from saec.service.repeated_requests import Once
+from saec.service.requests.refusals import Refused
+from saec.web.admission.rate_limits import Rates
 
 
 def test_a_second_of_requests_may_come_at_once_then_they_come_at_the_rate():

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from PIL import Image as Pillow
 from service_helpers import data_url, encoded, noise
 
-from saec.cloud.pixels import fit_size, resized
-from saec.config import Card
-from saec.data import images
-from saec.service.pictures import decoded, image_file, shown
-from saec.service.refusals import Refused
+from saec.cloud.questions.image_patches import fit_size, resized
+from saec.data.images import pixels as images
+from saec.service.requests.data_urls import decoded, image_file, shown
+from saec.service.requests.refusals import Refused
+from saec.settings import Card
 
 MOST = 1_000_000
 

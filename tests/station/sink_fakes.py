@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from saec.station.storage.records import Delivery
-from saec.verdict import Verdict
+from saec.types import Verdict
 
 
 def deliveries(n: int, first: int = 0) -> list[Delivery]:

@@ -9,27 +9,27 @@ from pathlib import Path
 import cv2
 import httpx
 import numpy as np
-from pipeline_fakes import FakeCloud, make_line
 
-from saec.config import CloudConfig, Spending
-from saec.data import images
+from run_fakes import FakeCloud, make_line
+from saec.data.images import pixels as images
 from saec.errors import LinkError
-from saec.pipeline.loading import Cloud
-from saec.pipeline.stages import Decode
+from saec.frame.judges import Cloud
+from saec.frame.stages import Decode
+from saec.settings import CloudConfig, Spending
 from saec.station.http import api
 from saec.station.line.runner import LineRunner
 from saec.station.line.versions import VersionStore
-from saec.station.settings import Guard, LineSettings, Settings
+from saec.station.setup.settings import Guard, LineSettings, Settings
 from saec.station.station import Station
 from saec.station.storage.pictures import Pictures
 from saec.station.storage.records import NewFrame, SpoolLimits
 from saec.station.storage.spool import Spool
 from saec.station.threads import Stopping, Watched
-from saec.verdict import CloudOpinion, CloudQuery, Image
-from saec.web.access import Tokens
-from saec.web.entrance import Entrance
-from saec.web.patience import HttpConfig
-from saec.web.serving import Http, listen
+from saec.types import CloudOpinion, CloudQuery, Image
+from saec.web.admission.entrance import Entrance
+from saec.web.admission.timeouts import HttpConfig
+from saec.web.admission.tokens import Tokens
+from saec.web.program.http_server import Http, listen
 
 GOOD, UNSURE, DEFECT = 20, 128, 240
 NO_GUARD = Guard(dark=0, bright=255, blur=0, empty=0)

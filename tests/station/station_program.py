@@ -11,19 +11,19 @@ import sys
 import threading
 from pathlib import Path
 
-from pipeline_fakes import FakeDetector, make_line
 from station_fakes import NO_GUARD
 
+from run_fakes import FakeDetector, make_line
 from saec import edge
-from saec.cli.ending import run_to_the_end
+from saec.cli.options.process_end import run_to_the_end
 from saec.errors import SaecError
 from saec.station import station
-from saec.station.serve import serve
-from saec.station.settings import FileSink, LineSettings, Settings, StationSection
+from saec.station.program import serve
+from saec.station.setup.settings import FileSink, LineSettings, Settings, StationSection
 from saec.station.storage.records import SpoolLimits
-from saec.verdict import EdgeOpinion, Image
-from saec.web import starting
-from saec.web.logs import configure_logs
+from saec.types import EdgeOpinion, Image
+from saec.web.program import main_thread as starting
+from saec.web.program.logs import configure_logs
 
 
 def hang(*_: object) -> None:

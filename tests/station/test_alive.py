@@ -29,7 +29,7 @@ def free_port() -> int:
 @contextmanager
 def station(folder: Path, port: int, hang: str = "", **env: str) -> Iterator[subprocess.Popen[str]]:
     folder.mkdir(exist_ok=True)
-    paths = os.pathsep.join([str(PROGRAM.parents[1] / "pipeline"), *filter(None, sys.path)])
+    paths = os.pathsep.join([str(PROGRAM.parents[1]), *filter(None, sys.path)])
     process = subprocess.Popen(
         [sys.executable, str(PROGRAM), str(folder), str(port), hang],
         stdout=subprocess.PIPE,

@@ -6,15 +6,15 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from pipeline_fakes import FUSED, FakeDetector
 from station_fakes import DEFECT, GOOD, NO_GUARD, UNSURE, Bench, FakeLinkCloud, png
 
+from run_fakes import FUSED, FakeDetector
 from saec import edge
 from saec.errors import SpoolError
-from saec.pipeline import loading
-from saec.pipeline.loading import Standing
-from saec.station.audit import replay
-from saec.station.settings import LineSettings, Settings, StationSection
+from saec.frame import judges as loading
+from saec.frame.judges import Standing
+from saec.station.maintenance.audit import replay
+from saec.station.setup.settings import LineSettings, Settings, StationSection
 
 
 @pytest.fixture(autouse=True)

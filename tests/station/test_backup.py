@@ -15,12 +15,12 @@ import pytest
 
 from processes import eventually, saec, serving
 from saec.errors import SpoolError
-from saec.station.backup import make_backup, read_backup
-from saec.station.restore import restore
-from saec.station.settings_file import read_settings
+from saec.station.maintenance.backup import make_backup, read_backup
+from saec.station.maintenance.restore import restore
+from saec.station.setup.settings_file import read_settings
 from saec.station.storage.records import NewFrame, SpoolLimits
 from saec.station.storage.spool import Spool
-from saec.verdict import Verdict
+from saec.types import Verdict
 
 SETTINGS = """
 [station]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from pipeline_fakes import make_line
 
+from run_fakes import make_line
 from saec.cli import root
 from saec.errors import ConfigError
 

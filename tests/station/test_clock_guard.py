@@ -7,7 +7,7 @@ import time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saec.station.storage.clock import (
+from saec.station.storage.space.clock import (
     AHEAD,
     JUMP,
     REST,

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from saec.station.clouds import Clouds
-from saec.station.settings import CloudSettings
+from saec.station.setup.settings import CloudSettings
 
 
 class Service:

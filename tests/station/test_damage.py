@@ -14,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from saec.errors import SpoolError, SpoolFullError
-from saec.station.storage import damage
+from saec.station.storage.database import damage
 from saec.station.storage.records import NewFrame, SpoolLimits
 from saec.station.storage.repair import repair
 from saec.station.storage.spool import Spool
-from saec.verdict import Verdict
+from saec.types import Verdict
 
 FRAMES = 120
 LIMITS = SpoolLimits(free_gigabytes=0)

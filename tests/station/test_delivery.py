@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from sink_fakes import Receiver
 
 from saec.station.delivery import Courier
-from saec.station.settings import FileSink, WebhookSink
+from saec.station.setup.settings import FileSink, WebhookSink
 from saec.station.sinks import open_sink
 from saec.station.sinks.contract import AwayError, RefusedError
 from saec.station.storage.records import Delivery, NewFrame, SpoolLimits
 from saec.station.storage.spool import Spool
-from saec.verdict import Verdict
+from saec.types import Verdict
 
 
 class Clock:

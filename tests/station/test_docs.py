@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from pairs import make_pair
 from saec.cli.station import command
-from saec.station.settings_file import read_settings
+from saec.station.setup.settings_file import read_settings
 
 DOCS = Path(__file__).parents[2] / "docs"
 SOURCES = Path(__file__).parents[2] / "src" / "saec"

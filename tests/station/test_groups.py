@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from saec.errors import SpoolError
-from saec.station.storage import database
+from saec.station.storage.database import schema as database
 from saec.station.storage.groups import Groups
 from saec.station.storage.records import Accepted, NewFrame, SpoolLimits
 from saec.station.storage.spool import Spool

@@ -9,8 +9,8 @@ import pytest
 from saec.data.procedural import draw_product
 from saec.errors import ConfigError
 from saec.station.line.guard import FrameGuard, GuardError
-from saec.station.settings import Guard
-from saec.verdict import Image
+from saec.station.setup.settings import Guard
+from saec.types import Image
 
 PRODUCT = draw_product("gear", 3)
 GOODS = [PRODUCT.render(i, size=192).image for i in range(4)]

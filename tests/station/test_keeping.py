@@ -9,10 +9,10 @@ import pytest
 
 from saec.errors import SpoolError
 from saec.station.keeping import HouseKeeping
-from saec.station.storage.clock import UNPROVEN_REST
 from saec.station.storage.records import Held, NewFrame, Retention, SpoolLimits
+from saec.station.storage.space.clock import UNPROVEN_REST
 from saec.station.storage.spool import Spool
-from saec.verdict import Verdict
+from saec.types import Verdict
 
 DAY = 86400.0
 

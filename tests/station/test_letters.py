@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from pipeline_fakes import FUSED, FakeDetector, make_line
 from sink_fakes import Receiver
 from station_fakes import GOOD, NO_GUARD, FakeLinkCloud, Running, png
 
+from run_fakes import FUSED, FakeDetector, make_line
 from saec import edge
 from saec.cli import root
 from saec.errors import ConfigError
-from saec.pipeline import loading
-from saec.pipeline.loading import Standing
-from saec.station.settings import LineSettings, Settings, StationSection, WebhookSink
-from saec.web.access import Tokens
+from saec.frame import judges as loading
+from saec.frame.judges import Standing
+from saec.station.setup.settings import LineSettings, Settings, StationSection, WebhookSink
+from saec.web.admission.tokens import Tokens
 
 TOML = """
 [station]

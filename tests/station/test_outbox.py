@@ -11,7 +11,7 @@ from saec.errors import SpoolError
 from saec.station.storage.outbox import Outbox, outbox_beside
 from saec.station.storage.records import Backlog, NewFrame, SpoolLimits
 from saec.station.storage.spool import Spool
-from saec.verdict import Verdict
+from saec.types import Verdict
 
 
 class Clock:

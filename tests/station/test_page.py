@@ -11,15 +11,15 @@ from typing import Any
 
 import httpx
 import pytest
-from pipeline_fakes import FUSED, FakeDetector, make_line
 from sink_fakes import free_port
 from station_fakes import DEFECT, GOOD, NO_GUARD, FakeLinkCloud, Running, png
 
+from run_fakes import FUSED, FakeDetector, make_line
 from saec import edge
-from saec.pipeline import loading
-from saec.pipeline.loading import Standing
-from saec.station.settings import LineSettings, Settings, StationSection, WebhookSink
-from saec.web.access import Tokens
+from saec.frame import judges as loading
+from saec.frame.judges import Standing
+from saec.station.setup.settings import LineSettings, Settings, StationSection, WebhookSink
+from saec.web.admission.tokens import Tokens
 
 PROGRAM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 

@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 
 import pytest
-from pipeline_fakes import make_line
 
+from run_fakes import make_line
 from saec.station.line.versions import VersionStore
-from saec.station.storage.database import open_database
+from saec.station.storage.database.schema import open_database
 
 
 class Synced:

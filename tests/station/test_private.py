@@ -15,11 +15,11 @@ from test_alive import events, station
 from test_settings import GOOD as SETTINGS
 
 from pairs import make_pair
-from saec.station import private
-from saec.station.private import Rights, make_folder, tighten
-from saec.station.settings_file import read_settings
-from saec.station.warnings import warnings
-from saec.web.rights import readable_by_others
+from saec.station.setup.settings_file import read_settings
+from saec.station.setup.settings_warnings import warnings
+from saec.station.storage import private_files as private
+from saec.station.storage.private_files import Rights, make_folder, tighten
+from saec.web.admission.secret_files import readable_by_others
 
 
 def mode(path: Path) -> int:

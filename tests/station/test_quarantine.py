@@ -9,20 +9,20 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from pipeline_fakes import FUSED, FakeDetector, make_line
 from station_fakes import DEFECT, GOOD, NO_GUARD, FakeLinkCloud, Running, png
 
 import bombs
+from run_fakes import FUSED, FakeDetector, make_line
 from saec import edge
 from saec.cli.station.quarantine import quarantine
-from saec.data.decoder import Decoder
-from saec.pipeline import loading
-from saec.pipeline.loading import Standing
+from saec.data.images.decoder import Decoder
+from saec.frame import judges as loading
+from saec.frame.judges import Standing
 from saec.station import station as station_module
-from saec.station.settings import LineSettings, Settings, StationSection
+from saec.station.setup.settings import LineSettings, Settings, StationSection
 from saec.station.storage.attempts import MOST_ATTEMPTS
 from saec.station.storage.records import SpoolLimits
-from saec.web.access import Tokens
+from saec.web.admission.tokens import Tokens
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from saec.station.storage.records import Held, NewFrame, Retention, SpoolLimits
 from saec.station.storage.retention import DAY, Sweeper, Swept
 from saec.station.storage.room import BLOCK, GIGABYTE
 from saec.station.storage.spool import Spool
-from saec.verdict import Verdict
+from saec.types import Verdict
 
 
 class Clock:
@@ -315,7 +315,7 @@ def test_a_full_disk_holds_up_no_start_for_an_unknown_file(
         patch.setattr(Path, "mkdir", full)
         patch.setattr(Spool, "alarm", no_room)
         patch.setattr(
-            "saec.station.storage.images.ImageFiles.__init__",
+            "saec.station.storage.space.image_files.ImageFiles.__init__",
             lambda self, folder: setattr(self, "folder", folder),
         )
         Spool(tmp_path, ("log",), SpoolLimits(free_gigabytes=0), clock).close()

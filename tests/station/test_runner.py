@@ -12,16 +12,14 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from pipeline_fakes import CALIBRATION, FUSED, FakeDetector
 from station_fakes import DEFECT, GOOD, UNSURE, Bench, FakeLinkCloud, png
 
+from run_fakes import CALIBRATION, FUSED, FakeDetector
 from saec import edge
-from saec.config import Spending
-from saec.pipeline import loading
-from saec.pipeline.loading import Standing
-from saec.pipeline.sources import Source
-from saec.pipeline.waiting import Pending
-from saec.verdict import EdgeRecord, Route, Spent
+from saec.frame import judges as loading
+from saec.frame.judges import Standing
+from saec.settings import Spending
+from saec.types import EdgeRecord, Pending, Route, Source, Spent
 
 
 @pytest.fixture(autouse=True)

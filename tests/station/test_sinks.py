@@ -20,7 +20,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from sink_fakes import Broker, Plant, Receiver, deliveries, free_port
 
 from saec.errors import ConfigError
-from saec.station.settings import FileSink, MqttSink, WebhookSink
+from saec.station.setup.settings import FileSink, MqttSink, WebhookSink
 from saec.station.sinks import files, open_sink
 from saec.station.sinks.contract import AwayError, RefusedError
 from saec.station.sinks.mqtt import Mqtt

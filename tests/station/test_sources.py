@@ -14,7 +14,7 @@ import pytest
 from station_fakes import png
 
 from saec.errors import SpoolFullError
-from saec.station.settings import CameraSource, FolderSource, VideoSource
+from saec.station.setup.settings import CameraSource, FolderSource, VideoSource
 from saec.station.sources import Folder, camera, open_source
 from saec.station.sources.camera import Latest
 from saec.station.storage.records import Accepted, NewFrame

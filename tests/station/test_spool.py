@@ -17,10 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from saec.errors import SpoolError, SpoolFullError
-from saec.station.storage import database
+from saec.station.storage.database import schema as database
 from saec.station.storage.records import NewFrame, SpoolLimits, name_of
 from saec.station.storage.spool import Spool
-from saec.verdict import Verdict
+from saec.types import Verdict
 
 
 def new(key: str, line: str = "bottle") -> NewFrame:

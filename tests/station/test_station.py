@@ -15,21 +15,28 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
-from pipeline_fakes import FUSED, FakeDetector, make_line
 from station_fakes import DEFECT, GOOD, NO_GUARD, UNSURE, FakeLinkCloud, Running, png
 
 from pairs import make_pair
 from processes import eventually
+from run_fakes import FUSED, FakeDetector, make_line
 from saec import edge
-from saec.pipeline import loading
-from saec.pipeline.loading import Standing
+from saec.frame import judges as loading
+from saec.frame.judges import Standing
 from saec.station.http import api
-from saec.station.settings import CameraSource, FileSink, FolderSource, LineSettings, Settings, StationSection
+from saec.station.setup.settings import (
+    CameraSource,
+    FileSink,
+    FolderSource,
+    LineSettings,
+    Settings,
+    StationSection,
+)
 from saec.station.storage import probe
 from saec.station.storage.probe import Probe
 from saec.station.storage.records import Retention, SpoolLimits
-from saec.web.access import Tokens, digest
-from saec.web.alive import Stuck
+from saec.web.admission.tokens import Tokens, digest
+from saec.web.program.liveness import Stuck
 from saec.web.settings import HttpSettings
 
 

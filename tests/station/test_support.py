@@ -14,11 +14,11 @@ from test_alive import free_port
 from pairs import make_pair, make_signed
 from processes import saec, serving
 from saec.errors import ConfigError
-from saec.station.itself import ask_itself, only
-from saec.station.settings_file import read_settings
+from saec.station.maintenance.local_request import ask_itself, only
+from saec.station.maintenance.support import pack_support
+from saec.station.setup.settings_file import read_settings
 from saec.station.storage.records import NewFrame, SpoolLimits
 from saec.station.storage.spool import Spool
-from saec.station.support import pack_support
 
 SETTINGS = """
 [station]

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image as Pillow
 from test_sources import Taken, folder
 
-from saec.station.settings import FolderSource
+from saec.station.setup.settings import FolderSource
 from saec.station.sources import Folder
 from saec.station.sources.writers import Writers
 from saec.station.storage.records import SpoolLimits

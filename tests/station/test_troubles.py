@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pipeline_fakes import FUSED, FakeDetector
 from station_fakes import DEFECT, GOOD, UNSURE, Bench, FakeLinkCloud, png
 
 from processes import eventually
+from run_fakes import FUSED, FakeDetector
 from saec import edge
-from saec.data import images
+from saec.data.images import pixels as images
 from saec.errors import DecoderDiedError, DecoderOverranError, DecoderStartError
-from saec.pipeline import loading
-from saec.pipeline.loading import Standing
+from saec.frame import judges as loading
+from saec.frame.judges import Standing
 from saec.station.line import company as companies
 from saec.station.line import touched
 from saec.station.line.company import Company, OthersAtWorkError
@@ -29,7 +29,7 @@ from saec.station.storage.attempts import MOST_ATTEMPTS
 from saec.station.storage.records import Retention
 from saec.station.storage.retention import is_kept
 from saec.transient import is_transient
-from saec.verdict import Image
+from saec.types import Image
 
 POISON = png(GOOD, green=77)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from pipeline_fakes import CALIBRATION, make_line
 
+from run_fakes import CALIBRATION, make_line
 from saec.errors import LineError
-from saec.line import LineProfile
+from saec.profile import LineProfile
 from saec.station.line.versions import VersionStore
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from saec.config import TuneConfig
+from saec.settings import TuneConfig
 
 
 @pytest.fixture(scope="session")
@@ -19,7 +19,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
     from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
-    from saec.cloud.checkpoint import SMALL
+    from saec.cloud.checkpoints.folder import SMALL
 
     folder = tmp_path_factory.mktemp("checkpoint") / "tiny"
     raw = json.loads((SMALL / "config.json").read_text())
@@ -56,7 +56,7 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def sft(raw: Path, tmp_path: Path) -> Path:
     """Instruction data of the plates: 8 goods and 6 defects to train, 6 and 6 to choose by."""
-    from saec.data.build_sft import build_sft
+    from saec.data.builders.instructions import build_sft
 
     return build_sft(raw, tmp_path / "sft").out
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from saec.errors import DataError
-from saec.tune.drawing import epoch_order, references_of
+from saec.tune.sample_order import epoch_order, references_of
 from saec.tune.samples import Sample
 
 

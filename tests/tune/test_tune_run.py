@@ -10,22 +10,22 @@ from click.testing import CliRunner
 
 from helpers_numeric import p_apart, same_opinions
 from saec.cloud import open_engine
-from saec.cloud.chat import scoring_text
-from saec.cloud.loading import check_four_bits
-from saec.config import Card, CloudConfig, TuneConfig
-from saec.data.images import read_image
+from saec.cloud.checkpoints.weights import check_four_bits
+from saec.cloud.questions.chat_template import scoring_text
+from saec.data.images.pixels import read_image
 from saec.data.manifest import Manifest
 from saec.errors import ConfigError, LeakError, ModelError
-from saec.pipeline.domain import adapter_origin
 from saec.prompts import V1
-from saec.tune.adapting import add_adapter, load_base, trained
-from saec.tune.card import AdapterCard
-from saec.tune.merging import merge, read_adapter_card
-from saec.tune.questions import Draw, Questions
-from saec.tune.run import STATE, tune
+from saec.runs.domain import adapter_origin
+from saec.settings import Card, CloudConfig, TuneConfig
+from saec.tune.adapter_card import AdapterCard
+from saec.tune.adapter_layers import add_adapter, load_base, trained
+from saec.tune.merged_checkpoint import merge, read_adapter_card
 from saec.tune.samples import read_data
 from saec.tune.training import rate_share
-from saec.verdict import CloudQuery, Frame
+from saec.tune.training_questions import Draw, Questions
+from saec.tune.tuning_run import STATE, tune
+from saec.types import CloudQuery, Frame
 
 WHEN = "2026-01-01T00:00:00+00:00"
 
@@ -45,7 +45,7 @@ def killer(at: int):
 @pytest.fixture(scope="module")
 def tuned(raw: Path, settings, tmp_path_factory) -> tuple[Path, Path, TuneConfig, AdapterCard]:
     """Data, adapter, settings and card of one uninterrupted run."""
-    from saec.data.build_sft import build_sft
+    from saec.data.builders.instructions import build_sft
 
     root = tmp_path_factory.mktemp("tuned")
     data = build_sft(raw, root / "sft").out
@@ -182,10 +182,10 @@ def test_a_question_is_what_the_engine_asks(sft: Path, settings) -> None:
     core = load_base(config, Path(config.base))
     questions = Questions(core, Card(side=56, square=True, max_references=1), data.train, 0)
     talks = [questions.prepare(Draw(s, (0, 0))) for s in data.val]
-    from saec.cloud.asking import mean_p
-    from saec.cloud.chat import scoring_text
-    from saec.cloud.scoring import label_logits
-    from saec.cloud.tokens import answer_ids
+    from saec.cloud.questions.chat_template import scoring_text
+    from saec.cloud.questions.ensemble import mean_p
+    from saec.cloud.questions.label_scores import label_logits
+    from saec.cloud.questions.token_layout import answer_ids
 
     answers = answer_ids(core.tokenizer, scoring_text(questions.prompt, 0), questions.prompt.labels)
     logits, _ = core.logits(talks)
@@ -252,7 +252,7 @@ def test_the_rate_rises_and_falls() -> None:
 
 
 def test_the_command_tunes_merges_and_refuses_leaks(sft: Path, base: Path, tmp_path: Path) -> None:
-    from saec.cli.tune import command
+    from saec.cli.clouds.tune import command
 
     out, merged = tmp_path / "adapter", tmp_path / "merged"
     argv = ["--data", str(sft), "--base", str(base), "--out", str(out), "--device", "cpu"]

@@ -10,7 +10,7 @@ import pytest
 from fastapi import HTTPException, Request
 from starlette.types import Message
 
-from saec.web.bodies import Bodies
+from saec.web.admission.bodies import Bodies
 from saec.web.settings import HttpSettings
 
 PIECE: Message = {"type": "http.request", "body": b"abc", "more_body": True}

@@ -15,7 +15,7 @@ from web_fakes import HOST, Served, head_of, served, status, tokens_file, until_
 from pairs import make_pair
 from saec.errors import ConfigError
 from saec.web.addresses import LOOPBACK, among, neighbour, networks
-from saec.web.crowd import Crowd, Seat
+from saec.web.admission.connections import Crowd, Seat
 from saec.web.settings import HttpSettings
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from saec.web.logs import configure_logs
+from saec.web.program.logs import configure_logs
 
 
 @pytest.fixture

@@ -17,10 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from saec.errors import EndedError
-from saec.web import starting
-from saec.web.alive import Jobs, Pulse, Stuck, all_stuck
-from saec.web.starting import Signals, keep_watch
-from saec.web.systemd import Systemd
+from saec.web.program import main_thread as starting
+from saec.web.program.liveness import Jobs, Pulse, Stuck, all_stuck
+from saec.web.program.main_thread import Signals, keep_watch
+from saec.web.program.systemd import Systemd
 
 
 class Clock:

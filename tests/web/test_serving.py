@@ -13,9 +13,9 @@ import pytest
 import uvicorn
 
 from saec.errors import ConfigError, EndedError
-from saec.web import starting
-from saec.web.serving import Http, listen
-from saec.web.starting import Signals, start
+from saec.web.program import main_thread as starting
+from saec.web.program.http_server import Http, listen
+from saec.web.program.main_thread import Signals, start
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:

@@ -14,9 +14,9 @@ from web_fakes import HOST, head_of, served, status, tokens_file, wait_until
 
 from pairs import make_pair
 from saec.errors import ConfigError
-from saec.web.entrance import check
+from saec.web.admission.certificates import Certificate
+from saec.web.admission.entrance import check
 from saec.web.settings import HttpSettings, http_settings
-from saec.web.tls import Certificate
 
 DAY = 86_400.0
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from saec.errors import ConfigError
-from saec.web.access import Tokens, digest
 from saec.web.addresses import address, is_loopback
-from saec.web.serving import listen
+from saec.web.admission.tokens import Tokens, digest
+from saec.web.program.http_server import listen
 
 
 def _basic(text: str) -> str:

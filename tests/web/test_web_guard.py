@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from web_fakes import HOST, served, status, tokens_file
 
-from saec.web.hosts import Hosts, host_of
-from saec.web.strangers import Strangers
+from saec.web.admission.host_names import Hosts, host_of
+from saec.web.admission.unknown_tokens import Strangers
 
 CROSS = "Host: localhost\r\nSec-Fetch-Site: cross-site\r\n"
 
@@ -78,7 +78,7 @@ def test_whatever_a_host_header_holds_has_one_meaning_or_none(text: str) -> None
 
 
 def test_the_machine_s_own_addresses_are_found() -> None:
-    from saec.web.hosts import _own_addresses
+    from saec.web.admission.host_names import _own_addresses
 
     assert "127.0.0.1" in set(_own_addresses())
 
@@ -185,7 +185,9 @@ def test_who_guesses_tokens_is_told_to_wait_and_who_is_known_there_is_let_in(tmp
 def test_guesses_are_forgiven_with_time_and_told_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     now, told = [0.0], []
     strangers = Strangers(6, clock=lambda: now[0])
-    monkeypatch.setattr("saec.web.strangers.log.warning", lambda event, **how: told.append(how))
+    monkeypatch.setattr(
+        "saec.web.admission.unknown_tokens.log.warning", lambda event, **how: told.append(how)
+    )
     for i in range(20):
         if not strangers.wait("a", str(i)):
             strangers.unknown("a")

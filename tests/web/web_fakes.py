@@ -12,12 +12,12 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from saec.web.access import Tokens, digest
-from saec.web.bodies import Bodies
-from saec.web.entrance import Entrance
-from saec.web.guard import Guard, Refusal
-from saec.web.patience import HttpConfig
-from saec.web.serving import Http, listen
+from saec.web.admission.bodies import Bodies
+from saec.web.admission.entrance import Entrance
+from saec.web.admission.request_guard import Guard, Refusal
+from saec.web.admission.timeouts import HttpConfig
+from saec.web.admission.tokens import Tokens, digest
+from saec.web.program.http_server import Http, listen
 from saec.web.settings import HttpSettings
 
 LARGEST = 64 << 20

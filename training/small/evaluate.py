@@ -19,11 +19,11 @@ import cv2
 import numpy as np
 
 from saec.cloud import open_engine
-from saec.cloud.checkpoint import find_checkpoint, read_card
-from saec.config import CloudConfig
+from saec.cloud.checkpoints.folder import find_checkpoint, read_card
 from saec.data.procedural import FAMILIES, HELD_OUT, draw_product
 from saec.errors import AnswerError, DataError
-from saec.verdict import CloudQuery, Explanation, Frame, Image
+from saec.settings import CloudConfig
+from saec.types import CloudQuery, Explanation, Frame, Image
 
 FIRST_SEED = 2**31
 DIFFICULTIES = (0.2, 0.5, 0.8)

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import Qwen2_5_VLForConditionalGeneration
 
-from saec.cloud.tokens import expand_images
+from saec.cloud.questions.token_layout import expand_images
 
 
 @dataclass(frozen=True)

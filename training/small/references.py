@@ -18,11 +18,11 @@ from evaluate import FIRST_SEED, Case, cases_of, figures
 from numpy.typing import NDArray
 
 from saec.cloud import open_engine
-from saec.cloud.checkpoint import find_checkpoint, read_card
-from saec.config import CloudConfig
+from saec.cloud.checkpoints.folder import find_checkpoint, read_card
 from saec.data.procedural import FAMILIES, HELD_OUT
-from saec.schedule.paired import interval, resampled
-from saec.verdict import CloudQuery, Frame
+from saec.schedule.statistics.paired import interval, resampled
+from saec.settings import CloudConfig
+from saec.types import CloudQuery, Frame
 
 Array = NDArray[np.float64]
 

@@ -21,7 +21,7 @@ from architecture import SIDE
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from saec.cloud.chat import END
+from saec.cloud.questions.chat_template import END
 from saec.data.procedural import (
     EXTRA_KINDS,
     FAMILIES,

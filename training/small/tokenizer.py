@@ -9,7 +9,7 @@ from pathlib import Path
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, normalizers, pre_tokenizers, trainers
 from tokenizers.models import BPE
 
-from saec.cloud.chat import explain_text, scoring_text
+from saec.cloud.questions.chat_template import explain_text, scoring_text
 from saec.prompts import V1, V2
 
 VOCABULARY = 1024

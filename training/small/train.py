@@ -32,7 +32,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from transformers import Qwen2_5_VLForConditionalGeneration
 
-from saec.cloud.chat import END, explain_text, scoring_text
+from saec.cloud.questions.chat_template import END, explain_text, scoring_text
 
 CHUNK = 32
 """Groups that go to the device at a time."""

@@ -1,4 +1,4 @@
-"""The command line: one module per command, imported only when its command is called."""
+"""The command line: a module per command, imported when its command is called."""
 
 from __future__ import annotations
 
@@ -6,34 +6,79 @@ import errno
 import importlib
 import os
 import sys
+from functools import cached_property
+from typing import NamedTuple
 
 import click
 
 from saec import __version__
 from saec.errors import SaecError
+from saec.extensions import extensions
 
-COMMANDS = {
-    "fit": "Make a line profile from good images.",
-    "calibrate": "Redo a line's thresholds and P(defect) without refitting.",
-    "inspect": "Judge images and write verdicts.",
-    "evaluate": "Measure lines on labelled images.",
-    "worth": "Say whether asking a cloud is worth it, on your labelled images.",
-    "scoring": "Compare a cloud's ways of scoring on labelled images.",
-    "baseline": "Judge as others do, and as we do, by one command each.",
-    "report": "Make one HTML page of a run.",
-    "bench": "Make the tables and curves behind the claims.",
-    "simulate": "Let frames pass a line and a cloud that are models.",
-    "replay": "Route the frames of a run again and compare.",
-    "demo": "Fit, inspect, evaluate and report, on procedural or your own images.",
-    "data": "Read, check and build data sets.",
-    "meter": "Measure the time, energy and memory of a command.",
-    "tune": "Fine-tune a cloud's model on labelled images.",
-    "models": "Pull, verify and convert models.",
-    "station": "Run a station at the line.",
-    "cloud": "Serve a multimodal LLM to stations.",
-    "audit": "Judge a recorded frame again and compare.",
+
+class Command(NamedTuple):
+    """A command of ``saec``.
+
+    Attributes:
+        module: where its click object ``command`` is; imported when the command is called.
+        help: one line.
+    """
+
+    module: str
+    help: str
+
+
+GROUPS: dict[str, dict[str, Command]] = {
+    "Make a line": {
+        "fit": Command("saec.cli.lines.fit", "Make a line profile from good images."),
+        "calibrate": Command(
+            "saec.cli.lines.calibrate", "Redo a line's thresholds and P(defect) without refitting."
+        ),
+        "demo": Command(
+            "saec.cli.lines.demo", "Fit, inspect, evaluate and report, on procedural or your own images."
+        ),
+        "data": Command("saec.cli.data", "Read, check and build data sets."),
+    },
+    "Judge frames": {
+        "inspect": Command("saec.cli.runs.inspect", "Judge images and write verdicts."),
+        "evaluate": Command("saec.cli.runs.evaluate", "Measure lines on labelled images."),
+        "report": Command("saec.cli.runs.report", "Make one HTML page of a run."),
+        "replay": Command("saec.cli.runs.replay", "Route the frames of a run again and compare."),
+        "simulate": Command("saec.cli.runs.simulate", "Let frames pass a line and a cloud that are models."),
+        "meter": Command("saec.cli.runs.meter", "Measure the time, energy and memory of a command."),
+    },
+    "Run at the line": {
+        "station": Command("saec.cli.station", "Run a station at the line."),
+        "audit": Command("saec.cli.station.audit", "Judge a recorded frame again and compare."),
+    },
+    "Ask a cloud": {
+        "cloud": Command("saec.cli.clouds.cloud", "Serve a multimodal LLM to stations."),
+        "worth": Command(
+            "saec.cli.clouds.worth", "Say whether asking a cloud is worth it, on your labelled images."
+        ),
+        "scoring": Command(
+            "saec.cli.clouds.scoring", "Compare a cloud's ways of scoring on labelled images."
+        ),
+        "tune": Command("saec.cli.clouds.tune", "Fine-tune a cloud's model on labelled images."),
+        "models": Command("saec.cli.clouds.models", "Pull, verify and convert models."),
+    },
+    "Compare": {
+        "baseline": Command(
+            "saec.research.commands.baseline", "Judge as others do, and as we do, by one command each."
+        ),
+        "bench": Command("saec.research.commands.bench", "Make the tables and curves behind the claims."),
+    },
 }
-"""Name and one-line help of each command; its module is ``saec.cli.NAME``, its click object ``command``."""
+"""The commands under the headings of ``saec --help``. A new command is a module and a line here."""
+
+
+def groups() -> dict[str, dict[str, Command]]:
+    """``GROUPS``, and those of every distribution that adds some (entry points ``saec.commands``)."""
+    found = dict(GROUPS)
+    for extension in extensions("saec.commands"):
+        found.update(extension.load())
+    return found
+
 
 _FILE_REMEDIES = {
     errno.EACCES: "allow it to be read and written, or name another place",
@@ -49,18 +94,25 @@ _FILE_REMEDIES = {
 
 
 class _Lazy(click.Group):
+    @cached_property
+    def known(self) -> dict[str, Command]:
+        """The commands by name."""
+        return {name: command for group in groups().values() for name, command in group.items()}
+
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
+        return list(self.known)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
+        if cmd_name not in self.known:
             return None
-        command: click.Command = importlib.import_module(f"saec.cli.{cmd_name}").command
+        command: click.Command = importlib.import_module(self.known[cmd_name].module).command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+        width = max(map(len, self.known))
+        for heading, commands in groups().items():
+            with formatter.section(heading):
+                formatter.write_dl([(f"{name:{width}}", one.help) for name, one in commands.items()])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -68,7 +120,7 @@ class _Lazy(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.NoSuchCommand as e:  # click compares with commands that are imported already
-            raise click.NoSuchCommand(e.command_name, possibilities=COMMANDS, ctx=ctx) from None
+            raise click.NoSuchCommand(e.command_name, possibilities=self.known, ctx=ctx) from None
 
 
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})

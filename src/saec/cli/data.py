@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from saec.cli.progress import tracked
-from saec.config import CloudConfig
+from saec.cli.options.progress_bar import tracked
+from saec.settings import CloudConfig
 
 if TYPE_CHECKING:
-    from saec.data.building import Built
-    from saec.data.check import Checked
+    from saec.data.builders.placement import Built
+    from saec.data.checks.image_faults import Checked
     from saec.data.parts import PartIds
     from saec.data.procedural.dataset import Written
 
@@ -81,7 +81,7 @@ def check(
     """
     import msgspec
 
-    from saec.data.check import check_root
+    from saec.data.checks.image_faults import check_root
 
     parts = _part_ids(parts_pattern, parts_csv)
     done = []
@@ -128,7 +128,7 @@ def mvtec_holdout(
     parts_csv: Path | None,
 ) -> None:
     """Make a hold-out of the test images of all categories: val/good and val/defect."""
-    from saec.data.build_holdout import build_holdout
+    from saec.data.builders.mvtec_holdout import build_holdout
 
     _tell(
         build_holdout(
@@ -159,7 +159,7 @@ def mvtec_holdout(
 @click.option("--drop-shared", is_flag=True, help="Official split: leave test images out of train.")
 def ksdd2(**options: Any) -> None:
     """Make folders of KolektorSDD2: all defects and as many goods, or its official split."""
-    from saec.data.build_ksdd2 import build_ksdd2
+    from saec.data.builders.ksdd2 import build_ksdd2
 
     _tell(build_ksdd2(**options, progress=tracked))
 
@@ -195,7 +195,7 @@ def ksdd2(**options: Any) -> None:
 @_parts_options
 def sft(parts_pattern: str | None, parts_csv: Path | None, **options: Any) -> None:
     """Make instruction data, train.jsonl and val.jsonl, for fine-tuning the cloud's model."""
-    from saec.data.build_sft import build_sft
+    from saec.data.builders.instructions import build_sft
 
     built = build_sft(**options, parts=_part_ids(parts_pattern, parts_csv), progress=tracked)
     _tell(built)

@@ -9,13 +9,13 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from saec.config import CloudConfig
 from saec.errors import ExtraError
+from saec.settings import CloudConfig
 
 if TYPE_CHECKING:
-    from saec.cloud.llava import LlavaEngine
-    from saec.cloud.qwen import QwenEngine
-    from saec.cloud.remote import RemoteEngine
+    from saec.cloud.engines.llava import LlavaEngine
+    from saec.cloud.engines.qwen import QwenEngine
+    from saec.cloud.remote.engine import RemoteEngine
 
 __all__ = ["open_engine"]
 
@@ -30,7 +30,7 @@ def open_engine(config: CloudConfig) -> QwenEngine | LlavaEngine | RemoteEngine:
             name), adapter, side, batch size, number of references, dtype and device.
 
     Returns:
-        A ``saec.verdict.CloudEngine`` with, besides, ``prompt`` (version of the prompt), ``side`` (of its
+        A ``saec.types.CloudEngine`` with, besides, ``prompt`` (version of the prompt), ``side`` (of its
         input), ``demonstration`` and ``weights_hash``; of the class that the checkpoint's architecture asks.
 
     Raises:
@@ -41,19 +41,19 @@ def open_engine(config: CloudConfig) -> QwenEngine | LlavaEngine | RemoteEngine:
         for package in ("httpx", "tenacity"):
             if find_spec(package) is None:
                 raise ExtraError(package, "remote")
-        from saec.cloud.remote import RemoteEngine
+        from saec.cloud.remote.engine import RemoteEngine
 
         return RemoteEngine.open(config)
     for package in (*_NEEDED, *(("peft",) if config.adapter is not None else ())):
         if find_spec(package) is None:
             raise ExtraError(package, "cloud")
-    from saec.cloud.checkpoint import check_checkpoint, find_checkpoint
+    from saec.cloud.checkpoints.folder import check_checkpoint, find_checkpoint
 
     folder = find_checkpoint(config.model)
     if check_checkpoint(folder) == "llava":
-        from saec.cloud.llava import LlavaEngine
+        from saec.cloud.engines.llava import LlavaEngine
 
         return LlavaEngine.open(config, folder)
-    from saec.cloud.qwen import QwenEngine
+    from saec.cloud.engines.qwen import QwenEngine
 
     return QwenEngine.open(config, folder)

@@ -10,11 +10,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from saec.data.images import read_image
+from saec.data.images.pixels import read_image
 from saec.data.items import Item
 from saec.data.manifest import hash_item
 from saec.errors import DataError
-from saec.verdict import Image
+from saec.types import Image
 
 SIDE = 32
 """Side of the thumbnails that tell near copies."""

@@ -8,7 +8,7 @@ import msgspec
 
 from saec.data import layouts
 from saec.data.faults import Fault
-from saec.data.files import printable, subfolders
+from saec.data.images.file_names import printable, subfolders
 from saec.data.items import Item, Split
 from saec.data.layouts.contract import Choice, Reading, Saturation
 from saec.data.layouts.tree import class_folders

@@ -8,6 +8,8 @@ from typing import Literal
 
 import msgspec
 
+from saec.types import Mask
+
 Split = Literal["train", "test", "val", ""]
 
 SPLITS: dict[str, Split] = {
@@ -32,44 +34,6 @@ DEFECT_NAMES = frozenset((
     "schlecht", "nio", "不良", "不良品", "異常", "异常", "缺陷", "不合格",
 ))
 # fmt: on
-
-
-class Outline(msgspec.Struct, frozen=True):
-    """One closed outline: ``points`` x0, y0, x1, y1, ... as shares of the image's width and height."""
-
-    points: tuple[float, ...]
-
-
-class Runs(msgspec.Struct, frozen=True):
-    """A COCO run-length mask: ``counts`` of pixels, off and on by turns, down the columns."""
-
-    height: int
-    width: int
-    counts: tuple[int, ...]
-
-
-class Mask(msgspec.Struct, frozen=True, kw_only=True):
-    """The defect's place on one image; what the parts mark is put together.
-
-    Attributes:
-        files: mask files of the image's size.
-        outlines, runs: shapes of an annotation file.
-        boxes: some shapes are boxes about the defect: its pixels are unknown.
-        size: width and height of the image that the annotation was made for, or None.
-        source: the annotation file, for errors.
-    """
-
-    files: tuple[Path, ...] = ()
-    outlines: tuple[Outline, ...] = ()
-    runs: tuple[Runs, ...] = ()
-    boxes: bool = False
-    size: tuple[int, int] | None = None
-    source: Path | None = None
-
-    @property
-    def paths(self) -> tuple[Path, ...]:
-        """The files that say where the defect is."""
-        return self.files or ((self.source,) if self.source else ())
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,10 +8,10 @@ from typing import Any, Literal
 
 import msgspec
 
-from saec.data.files import RENAME, is_utf8, printable
+from saec.data.images.file_names import RENAME, is_utf8, printable
 from saec.data.items import Item
 from saec.errors import DataError, LeakError
-from saec.line import sha256_file, write_json
+from saec.profile import sha256_file, write_json
 from saec.texts import read_json
 
 Role = Literal["train", "calibration", "holdout", "sft-train", "sft-val"]

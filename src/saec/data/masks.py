@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from saec.data.images import decode_native, read_bytes, read_marks
-from saec.data.items import Mask, Outline, Runs
-from saec.data.marking import FEW, Marks
+from saec.data.images.mask_values import FEW, Marks
+from saec.data.images.pixels import decode_native, read_bytes, read_marks
 from saec.errors import DataError, ImageError
+from saec.types import Mask, Outline, Runs
 
 FLAT = 0.9
 """Share of pixels, black or brightest, from which a file with many levels looks like a mask."""

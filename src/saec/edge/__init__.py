@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from saec.errors import LineError
-from saec.line import LineProfile
-from saec.verdict import EdgeDetector
+from saec.profile import LineProfile
+from saec.types import EdgeDetector
 
 
 def open_detector(profile: LineProfile) -> EdgeDetector:

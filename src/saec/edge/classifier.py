@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
-from saec.edge.convert import export_ultralytics
 from saec.edge.graph import compiled, core
+from saec.edge.model_conversion import export_ultralytics
 from saec.errors import ImageError, ModelError
-from saec.verdict import Box, Image
+from saec.types import Box, Image
 
 SUFFIXES = (".xml", ".onnx", ".tflite", ".pt")
 SUM_TOLERANCE = 0.05

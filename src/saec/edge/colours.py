@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from saec.verdict import Image
+from saec.types import Image
 
 _LEAST = 12.0
 """Grey levels by which red and blue differ on average in every reference; below it the tint says nothing."""

@@ -10,8 +10,8 @@ from saec.edge.colours import ChannelOrder
 from saec.edge.graph import GRAPH, compile_graph
 from saec.edge.preparation import covered, prepare
 from saec.errors import LineError
-from saec.line import LineProfile
-from saec.verdict import DEFECT, GOOD, EdgeOpinion, Image
+from saec.profile import LineProfile
+from saec.types import DEFECT, GOOD, EdgeOpinion, Image
 
 
 class PatchDetector:

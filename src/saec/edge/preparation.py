@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 
 from saec.errors import ConfigError, ImageError
-from saec.line import Preparation
-from saec.verdict import Box, Image
+from saec.profile import Preparation
+from saec.types import Box, Image
 
 MULTIPLE = 32
 """Sides of the input are multiples of it: twice the stride of the coarser features."""

@@ -31,8 +31,8 @@ from saec.edge.classifier import compile_classifier, load_classifier, prepare
 from saec.edge.colours import ChannelOrder
 from saec.edge.graph import GRAPH
 from saec.errors import DataError, ModelError
-from saec.line import Detector, LineProfile, Preparation, sha256_file
-from saec.verdict import DEFECT, GOOD, Box, EdgeOpinion, Image
+from saec.profile import Detector, LineProfile, Preparation, sha256_file
+from saec.types import DEFECT, GOOD, Box, EdgeOpinion, Image
 
 THRESHOLD = sys.float_info.min
 """Smallest normal number: scores at or above it are those above zero, where the rule says defect."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from saec.decoding import convert
+from saec.evaluation.metrics import Metrics
 from saec.meter import Reading, energy_of, energy_per_correct_mwh
-from saec.pipeline.metrics import Metrics
 from saec.report import words
 from saec.report.run import Run
 

@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from saec.line import Gate
+from saec.profile import Gate
 from saec.report.tally import changed, heard, wrong
-from saec.verdict import DEFECT, GOOD, Verdict
+from saec.types import DEFECT, GOOD, Verdict
 
 
 @dataclass(frozen=True)

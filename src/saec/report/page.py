@@ -16,7 +16,7 @@ from saec.report.gallery import CHANGED, Section, sections
 from saec.report.run import Run, open_run
 from saec.report.tally import RouteRow, Share, StageRow, Tally, routes, shares, stage_times, tally
 from saec.report.thumbs import Pair, Thumbs
-from saec.verdict import Verdict
+from saec.types import Verdict
 
 BUDGET = 5_500_000
 """Bytes of pictures that a page may hold; mail and phones still take such a page."""

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from saec.line import OPEN, Gate
-from saec.verdict import DEFECT, Verdict
+from saec.profile import OPEN, Gate
+from saec.types import DEFECT, Verdict
 
 WIDTH, HEIGHT, MARGIN = 720, 220, 30
 _BINS = 48

@@ -10,10 +10,10 @@ import msgspec
 
 from saec.decoding import decoder
 from saec.errors import DataError
-from saec.pipeline.metrics import Metrics, evaluate_verdicts
-from saec.pipeline.runinfo import METRICS_FILE, VERDICTS_FILE, RunInfo, read_run
+from saec.evaluation.metrics import Metrics, evaluate_verdicts
+from saec.runs.run_record import METRICS_FILE, VERDICTS_FILE, RunInfo, read_run
 from saec.texts import read_json, read_lines
-from saec.verdict import Verdict
+from saec.types import Verdict
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from saec.pipeline.times import JUDGING, SUMS, WAITING
-from saec.verdict import DEFECT, GOOD, Verdict
+from saec.frame.durations import JUDGING, SUMS, WAITING
+from saec.types import DEFECT, GOOD, Verdict
 
 STAGES = (*JUDGING, SUMS[0], *WAITING, SUMS[1], "answer")
 

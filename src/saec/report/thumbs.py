@@ -9,10 +9,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from saec.data.images import read_image
+from saec.data.images.pixels import read_image
 from saec.errors import ImageError
-from saec.pipeline.pictures import encode_jpeg, shrink
-from saec.verdict import Box, Image, Verdict
+from saec.frame.pictures import encode_jpeg, shrink
+from saec.types import Box, Image, Verdict
 
 SIDE = 288
 QUALITY = 80

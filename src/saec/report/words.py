@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import PurePath
 from typing import Any
 
-from saec.pipeline.judge import CLOUD_ERROR, DISAGREEMENT, NO_CLOUD, OVERDUE
-from saec.pipeline.runinfo import CloudInfo, RunInfo
+from saec.frame.verdicts import CLOUD_ERROR, DISAGREEMENT, NO_CLOUD, OVERDUE
 from saec.report.tally import Tally
-from saec.schedule.policy import REASONS as POLICY_REASONS
+from saec.runs.run_record import CloudInfo, RunInfo
+from saec.schedule.policies.contract import REASONS as POLICY_REASONS
 
 UNKNOWN = "unknown"
 _GAP = "\u202f"

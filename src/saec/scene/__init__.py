@@ -4,7 +4,7 @@
 ``complexity`` is ours, and the one that the default policy uses.
 """
 
+from saec.research.seed.complexity import SeedComplexity, seed_complexity
 from saec.scene.complexity import Complexity, features, fit_norm
-from saec.scene.seed import SeedComplexity, seed_complexity
 
 __all__ = ["Complexity", "SeedComplexity", "features", "fit_norm", "seed_complexity"]

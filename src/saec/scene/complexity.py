@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from saec.arrays import check_image
 from saec.errors import DataError, LineError
-from saec.verdict import Image
+from saec.types import Image
 
 AREA = 256 * 256
 """Pixels that are looked at; larger frames are reduced to this area, smaller ones are not enlarged."""

@@ -17,14 +17,14 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException as HttpError
 
 from saec.service.completions import Answer
-from saec.service.desk import Desk
 from saec.service.metrics import CONTENT_TYPE
-from saec.service.refusals import Refused, error_body
-from saec.web.bodies import Bodies
-from saec.web.counting import EntranceCollector
-from saec.web.entrance import Entrance
-from saec.web.guard import Guard, Refusal
-from saec.web.routes import KEY, probes
+from saec.service.request_desk import Desk
+from saec.service.requests.refusals import Refused, error_body
+from saec.web.admission.bodies import Bodies
+from saec.web.admission.entrance import Entrance
+from saec.web.admission.metrics import EntranceCollector
+from saec.web.admission.request_guard import Guard, Refusal
+from saec.web.program.routes import KEY, probes
 
 _CODES = {
     401: "no_token",

@@ -15,7 +15,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from saec.web.alive import Pulse, Stuck
+from saec.web.program.liveness import Pulse, Stuck
 
 G = TypeVar("G", bound=Hashable)
 W = TypeVar("W")

@@ -12,11 +12,11 @@ from typing import Any
 
 import msgspec
 
-from saec.cloud.answers import parse_explanation
+from saec.cloud.questions.answers import parse_explanation
 from saec.errors import AnswerError
-from saec.service.questions import Question
-from saec.service.refusals import Refused
-from saec.service.served import Entry, Said
+from saec.service.requests.questions import Question
+from saec.service.requests.refusals import Refused
+from saec.service.served_model import Entry, Said
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,12 +15,12 @@ from pathlib import Path
 
 import msgspec
 
-from saec.cloud.listing import introduced
-from saec.config import Card, CloudConfig, RemoteConfig, Spending
+from saec.cloud.remote.model_list import introduced
 from saec.errors import DataError, SaecError
-from saec.line import write_json
-from saec.pipeline.loading import Cloud
-from saec.station.settings import CloudSettings
+from saec.frame.judges import Cloud
+from saec.profile import write_json
+from saec.settings import Card, CloudConfig, RemoteConfig, Spending
+from saec.station.setup.settings import CloudSettings
 from saec.texts import read_json
 
 _PATIENCE = 5.0

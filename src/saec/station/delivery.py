@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import structlog
 
 from saec.errors import LinkError, SaecError
-from saec.station.settings import Sink
+from saec.station.setup.settings import Sink
 from saec.station.sinks.contract import AwayError, VerdictSink
 from saec.station.storage.outbox import Outbox
 from saec.station.storage.records import Backlog, Delivery

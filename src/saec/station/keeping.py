@@ -8,9 +8,9 @@ from collections.abc import Callable, Collection, Sequence
 import structlog
 
 from saec.errors import SpoolError
-from saec.station.storage.clock import ClockGuard
 from saec.station.storage.records import Held, Retention
 from saec.station.storage.retention import Sweeper, Swept
+from saec.station.storage.space.clock import ClockGuard
 from saec.station.storage.spool import Spool
 from saec.station.strays import Strays
 from saec.station.threads import Stopping

@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 
 from saec.connecting import shown
-from saec.data.decoder import Decoder, Spares
+from saec.data.images.decoder import Decoder, Spares
 from saec.errors import DecoderError, SpoolFullError
 from saec.station.clouds import Clouds
 from saec.station.delivery import Courier
@@ -25,8 +25,8 @@ from saec.station.line.company import Company
 from saec.station.line.editions import CloudFor
 from saec.station.line.runner import LineRunner
 from saec.station.line.versions import VersionStore
-from saec.station.quarantine import Releases
-from saec.station.settings import Settings, VideoSource
+from saec.station.maintenance.quarantine import Releases
+from saec.station.setup.settings import Settings, VideoSource
 from saec.station.sinks import open_sink
 from saec.station.sinks.contract import VerdictSink
 from saec.station.sources import open_source
@@ -36,7 +36,7 @@ from saec.station.storage.probe import Probe
 from saec.station.storage.records import Accepted, Held, NewFrame
 from saec.station.storage.spool import Spool
 from saec.station.threads import Stopping, Watched
-from saec.web.alive import Living, Stuck, all_stuck
+from saec.web.program.liveness import Living, Stuck, all_stuck
 
 _IDENTIFY = 15.0
 _STOP = 12.0

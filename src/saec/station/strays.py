@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from saec.errors import LineError
-from saec.pipeline.judge import error_verdict
-from saec.pipeline.sources import Source
+from saec.frame.verdicts import error_verdict
 from saec.station.storage.records import Held
 from saec.station.storage.spool import Spool
+from saec.types import Source
 
 _STEP = 200
 

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from saec.pipeline.channel import AbortedError
-from saec.web.alive import Pulse, Stuck
+from saec.frame.channels import AbortedError
+from saec.web.program.liveness import Pulse, Stuck
 
 FIRST, GROWTH, LONGEST = 0.5, 1.5, 10.0
 """Seconds before a body that has failed is begun anew, by how much they grow with each failure, and to what.

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import msgspec
 
-from saec.data.building import Exclusions
+from saec.data.builders.placement import Exclusions
 from saec.data.items import Item
 from saec.data.manifest import FILE, Manifest
 from saec.decoding import decode
 from saec.errors import DataError, LeakError
-from saec.line import sha256_file
+from saec.profile import sha256_file
 from saec.texts import read_lines
-from saec.verdict import DEFECT, GOOD
+from saec.types import DEFECT, GOOD
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,20 +11,20 @@ import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 
-from saec.cloud.asking import mean_p
-from saec.cloud.chat import scoring_text
-from saec.cloud.scoring import label_logits
-from saec.cloud.talks import Prepared
-from saec.cloud.tokens import answer_ids
-from saec.config import TuneConfig
+from saec.cloud.questions.chat_template import scoring_text
+from saec.cloud.questions.conversation import Prepared
+from saec.cloud.questions.ensemble import mean_p
+from saec.cloud.questions.label_scores import label_logits
+from saec.cloud.questions.token_layout import answer_ids
 from saec.errors import ModelError
-from saec.schedule.auroc import auroc
-from saec.tune.adapting import Tensors, trained
-from saec.tune.drawing import epoch_order
-from saec.tune.questions import Draw, Questions
+from saec.schedule.statistics.auroc import auroc
+from saec.settings import TuneConfig
+from saec.tune.adapter_layers import Tensors, trained
+from saec.tune.sample_order import epoch_order
 from saec.tune.samples import Sample
-from saec.tune.state import Evaluation
-from saec.verdict import DEFECT, GOOD
+from saec.tune.training_questions import Draw, Questions
+from saec.tune.training_state import Evaluation
+from saec.types import DEFECT, GOOD
 
 _LONGEST = 1.0
 """Gradients are shortened to this length, as transformers' trainer does by default."""

@@ -16,7 +16,7 @@ from saec.cli.station.support import support
 from saec.cli.station.versions import add, promote, rollback, shadow, versions
 
 if TYPE_CHECKING:
-    from saec.station.settings import Settings
+    from saec.station.setup.settings import Settings
 
 
 @click.group(invoke_without_command=True)
@@ -46,9 +46,9 @@ def command(ctx: click.Context, config: Path | None, check: bool, log_level: str
     if check:
         _check(settings)
         return
-    from saec.cli.ending import run_to_the_end
-    from saec.station.serve import serve
-    from saec.web.logs import configure_logs
+    from saec.cli.options.process_end import run_to_the_end
+    from saec.station.program import serve
+    from saec.web.program.logs import configure_logs
 
     configure_logs(log_level)
     run_to_the_end(lambda: serve(settings))
@@ -56,9 +56,9 @@ def command(ctx: click.Context, config: Path | None, check: bool, log_level: str
 
 def _check(settings: Settings) -> None:
     from saec.connecting import shown
-    from saec.line import LineProfile
-    from saec.station.opening import open_all
-    from saec.station.warnings import warnings
+    from saec.profile import LineProfile
+    from saec.station.reachability import open_all
+    from saec.station.setup.settings_warnings import warnings
 
     open_all(settings)
     for line in settings.line:
@@ -89,7 +89,7 @@ def token(name: str) -> None:
     """Make a token for NAME: shows it once, and the line for the tokens file."""
     import secrets
 
-    from saec.web.access import digest
+    from saec.web.admission.tokens import digest
 
     secret = secrets.token_urlsafe(32)
     click.echo(f"token (keep it, it is shown once): {secret}")

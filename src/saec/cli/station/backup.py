@@ -21,8 +21,8 @@ def backup(config: Path, with_secrets: bool, target: Path) -> None:
     """
     import time
 
-    from saec.station.backup import make_backup
-    from saec.station.private import Rights
+    from saec.station.maintenance.backup import make_backup
+    from saec.station.storage.private_files import Rights
 
     Rights.close()
     made = make_backup(config, read_config(config), target, now=time.time(), secrets=with_secrets)
@@ -48,8 +48,8 @@ def restore(config: Path, data: Path | None, force: bool, source: Path) -> None:
     """Put the backup SOURCE back, on this box or on another; then start the station."""
     import time
 
-    from saec.station.private import Rights
-    from saec.station.restore import restore as put_back
+    from saec.station.maintenance.restore import restore as put_back
+    from saec.station.storage.private_files import Rights
 
     Rights.close()
     done = put_back(source, config, now=time.time(), data=data, force=force)

@@ -10,7 +10,7 @@ import click
 from saec.errors import ExtraError
 
 if TYPE_CHECKING:
-    from saec.station.settings import Settings
+    from saec.station.setup.settings import Settings
 
 _NEEDED = (
     "fastapi",
@@ -38,6 +38,6 @@ def read_config(config: Path) -> Settings:
     for package in _NEEDED:
         if find_spec(package) is None:
             raise ExtraError(package, "station")
-    from saec.station.settings_file import read_settings
+    from saec.station.setup.settings_file import read_settings
 
     return read_settings(config)

@@ -18,7 +18,7 @@ def repair(config: Path) -> None:
     """
     import time
 
-    from saec.station.private import Rights
+    from saec.station.storage.private_files import Rights
     from saec.station.storage.repair import repair as mend
 
     Rights.close()

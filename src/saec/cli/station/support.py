@@ -28,8 +28,8 @@ def support(config: Path, log: Path | None, token_file: Path | None, target: Pat
     No image goes in, and no secret: no token, no password, no path or query of an address.
     """
     from saec.errors import ConfigError
-    from saec.station.private import Rights
-    from saec.station.support import pack_support
+    from saec.station.maintenance.support import pack_support
+    from saec.station.storage.private_files import Rights
     from saec.texts import read_secret
 
     Rights.close()

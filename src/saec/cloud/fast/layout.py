@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from saec.cloud.pixels import Grid
+from saec.cloud.questions.image_patches import Grid
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -23,9 +23,9 @@ from saec.cloud.fast.ops import Operand, apply, norm
 from saec.cloud.fast.packing import plain_low_rank
 from saec.cloud.fast.towers import entered, language_block, last_block, merge, patch_rows, vision_block
 from saec.cloud.fast.weights import Weights, read_weights
-from saec.cloud.pixels import Grid, Preprocessing
-from saec.cloud.talks import Prepared
-from saec.verdict import Image
+from saec.cloud.questions.conversation import Prepared
+from saec.cloud.questions.image_patches import Grid, Preprocessing
+from saec.types import Image
 
 _PREFIXES = 32
 """Prefixes whose keys and values are kept; one with a reference of 448 pixels takes 24 MB in the 7B shape."""

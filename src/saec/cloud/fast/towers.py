@@ -25,7 +25,7 @@ def entered(x: Tensor) -> Stream:
 
 
 def patch_rows(images: Tensor, order: Tensor, mean: Tensor, std: Tensor, patch: int) -> Tensor:
-    """Pixels as the tower takes them; the arithmetic of ``saec.cloud.pixels.patches``.
+    """Pixels as the tower takes them; the arithmetic of ``saec.cloud.questions.image_patches.patches``.
 
     Args:
         images: (n, height, width, 3) uint8.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from saec.data.files import find_images, subfolders
+from saec.data.images.file_names import find_images, subfolders
 from saec.data.layouts.coco import Coco
 from saec.data.layouts.contract import Layout
 from saec.data.layouts.marked import Marked, is_ksdd, is_ksdd2, is_marked, ksdd_part, refuse_positive

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from saec.data.faults import Fault
-from saec.data.items import Mask, Split
+from saec.data.items import Split
 from saec.data.layouts.names import image_stems
 from saec.data.layouts.sorting import Placed
+from saec.types import Mask
 
 Place = tuple[Split, tuple[str, ...]]
 

@@ -10,15 +10,15 @@ from pathlib import Path
 import msgspec
 
 from saec.data.faults import Fault
-from saec.data.files import find_images, subfolders
-from saec.data.items import SPLITS, Item, Mask, Outline, Runs, Split
+from saec.data.images.file_names import find_images, subfolders
+from saec.data.items import SPLITS, Item, Split
 from saec.data.layouts.contract import Choice, Reading
 from saec.data.layouts.names import means_good, split_of
 from saec.data.layouts.tree import split_folders
 from saec.decoding import decode
 from saec.errors import DataError
 from saec.texts import read_text
-from saec.verdict import DEFECT, GOOD
+from saec.types import DEFECT, GOOD, Mask, Outline, Runs
 
 MOST = 1 << 30
 

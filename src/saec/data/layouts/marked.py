@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from saec.data.faults import Fault
-from saec.data.files import find_images, is_picture, subfolders
-from saec.data.images import read_marks
-from saec.data.items import Item, Mask
+from saec.data.images.file_names import find_images, is_picture, subfolders
+from saec.data.images.pixels import read_marks
+from saec.data.items import Item
 from saec.data.layouts.assigning import Assigned, assign_masks
 from saec.data.layouts.contract import Choice, Reading
 from saec.data.layouts.names import image_stems, mask_name, means_defect, means_good, role_of
@@ -17,7 +17,7 @@ from saec.data.layouts.sorting import Placed, sort_files
 from saec.data.layouts.tree import class_folders, split_folders
 from saec.data.masks import looks_like_mask
 from saec.errors import DataError
-from saec.verdict import DEFECT, GOOD
+from saec.types import DEFECT, GOOD, Mask
 
 _KOS = re.compile(r"(?i)^kos\d+$")
 _DAGM_LIST = "labels.txt"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from saec.data.faults import Fault
-from saec.data.files import find_images
+from saec.data.images.file_names import find_images
 from saec.data.items import Item
 from saec.data.layouts.contract import Choice, Reading
 from saec.data.layouts.sorting import sort_files

@@ -12,7 +12,7 @@ from saec.data.layouts.contract import Choice, Reading
 from saec.decoding import decode
 from saec.errors import DataError
 from saec.texts import read_text
-from saec.verdict import DEFECT, GOOD
+from saec.types import DEFECT, GOOD
 
 FILES: dict[Split, str] = {"train": "train.jsonl", "val": "val.jsonl"}
 _MOST = 1 << 30

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import msgspec
 
-from saec.data.files import subfolders
-from saec.data.items import SPLITS, Item, Mask, Split
+from saec.data.images.file_names import subfolders
+from saec.data.items import SPLITS, Item, Split
 from saec.data.layouts.contract import Choice, Reading
 from saec.decoding import decode
 from saec.errors import DataError
 from saec.texts import read_table, read_text
-from saec.verdict import DEFECT, GOOD
+from saec.types import DEFECT, GOOD, Mask
 
 MOST = 1 << 30
 """Bytes of the largest table: one of Real-IAD has tens of megabytes."""

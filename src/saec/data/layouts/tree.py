@@ -12,8 +12,8 @@ from pathlib import Path
 import msgspec
 
 from saec.data.faults import Fault
-from saec.data.files import find_images, subfolders
-from saec.data.items import Item, Mask, Split
+from saec.data.images.file_names import find_images, subfolders
+from saec.data.items import Item, Split
 from saec.data.layouts.assigning import assign_masks
 from saec.data.layouts.contract import Choice, Reading, Saturation
 from saec.data.layouts.names import means_defect, means_good, means_test_goods, role_of, split_of
@@ -21,7 +21,7 @@ from saec.data.layouts.sorting import Placed, sort_files
 from saec.decoding import decode
 from saec.errors import DataError
 from saec.texts import read_text
-from saec.verdict import DEFECT, GOOD
+from saec.types import DEFECT, GOOD, Mask
 
 DEEP = 3
 """Levels of folders in which classes are looked for."""

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from saec.data.faults import Fault
-from saec.data.files import find_images, is_picture, subfolders
-from saec.data.items import Item, Mask, Outline, Split, plain_name
+from saec.data.images.file_names import find_images, is_picture, subfolders
+from saec.data.items import Item, Split, plain_name
 from saec.data.layouts.contract import Choice, Reading
 from saec.data.layouts.names import means_good, split_of
 from saec.data.layouts.tree import split_folders
 from saec.errors import DataError
 from saec.texts import read_text
-from saec.verdict import DEFECT, GOOD
+from saec.types import DEFECT, GOOD, Mask, Outline
 
 NAME_FILES = ("classes.txt", "obj.names", "labels/classes.txt", "train/labels/classes.txt")
 BOX = 5

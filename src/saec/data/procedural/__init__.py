@@ -17,8 +17,8 @@ add defects; ``words`` describes them; ``dataset`` writes them.
 """
 
 from saec.data.procedural.dataset import Written, write_dataset
-from saec.data.procedural.design import EXTRA_KINDS, KINDS
 from saec.data.procedural.families import FAMILIES, HELD_OUT, OBJECTS, TEXTURES
+from saec.data.procedural.painting.design import EXTRA_KINDS, KINDS
 from saec.data.procedural.product import Product, Sample, draw_product
 
 __all__ = [

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from saec.data.procedural import boards, long_parts, materials, patterns, round_parts
-from saec.data.procedural.design import Design
+from saec.data.procedural.painting.design import Design
+from saec.data.procedural.shapes import boards, long_parts, materials, patterns, round_parts
 
 Family = Callable[[np.random.Generator], Design]
 

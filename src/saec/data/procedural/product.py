@@ -10,14 +10,14 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from saec.data.procedural import words
-from saec.data.procedural.camera import Camera, Image, Light
-from saec.data.procedural.canvas import Canvas, View
-from saec.data.procedural.design import Design, Part
 from saec.data.procedural.families import FAMILIES
-from saec.data.procedural.noise import rng_of
-from saec.data.procedural.painting import Aim, Box, structural_defect, surface_defect
-from saec.data.procedural.variation import Variation
+from saec.data.procedural.painting import sentences as words
+from saec.data.procedural.painting.camera import Camera, Image, Light
+from saec.data.procedural.painting.canvas import Canvas, View
+from saec.data.procedural.painting.defects import Aim, Box, structural_defect, surface_defect
+from saec.data.procedural.painting.design import Design, Part
+from saec.data.procedural.painting.noise import rng_of
+from saec.data.procedural.painting.variation import Variation
 from saec.errors import DataError
 
 

@@ -26,11 +26,11 @@ from saec.station.sources.contract import LARGEST
 from saec.station.station import Station
 from saec.station.storage.records import Held, NewFrame, name_of
 from saec.transient import is_transient
-from saec.verdict import Verdict
-from saec.web.bodies import Bodies
-from saec.web.entrance import Entrance
-from saec.web.guard import Guard, Refusal
-from saec.web.routes import KEY, probes
+from saec.types import Verdict
+from saec.web.admission.bodies import Bodies
+from saec.web.admission.entrance import Entrance
+from saec.web.admission.request_guard import Guard, Refusal
+from saec.web.program.routes import KEY, probes
 
 _KINDS = {
     "image/png": ".png",

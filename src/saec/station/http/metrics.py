@@ -11,8 +11,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from saec.station.station import Station
-from saec.web.counting import EntranceCollector
-from saec.web.entrance import Entrance
+from saec.web.admission.entrance import Entrance
+from saec.web.admission.metrics import EntranceCollector
 
 __all__ = ["CONTENT_TYPE", "metrics_text"]
 

@@ -17,20 +17,19 @@ import structlog
 
 from saec.decoding import decode
 from saec.errors import LinkError, SpoolError
-from saec.pipeline import stages
-from saec.pipeline.desk import Desk
-from saec.pipeline.judge import CLOUD_ERROR, fallback_verdict
-from saec.pipeline.waiting import Pending
+from saec.frame import stages
+from saec.frame.deadline_desk import Desk
+from saec.frame.verdicts import CLOUD_ERROR, fallback_verdict
 from saec.station.line.deciding import Decisions
 from saec.station.line.edition import Edition
 from saec.station.line.editions import Editions
-from saec.station.settings import LineSettings
-from saec.station.storage.damage import REMEDY
+from saec.station.setup.settings import LineSettings
+from saec.station.storage.database.damage import REMEDY
 from saec.station.storage.records import Held
 from saec.station.storage.spool import Spool
 from saec.station.threads import Stopping
 from saec.transient import is_transient
-from saec.verdict import DEFECT, CloudQuery, Verdict
+from saec.types import DEFECT, CloudQuery, Pending, Verdict
 
 MOST_ATTEMPTS = 5
 """After so many answers that were no answer, a frame gets the edge's label as final."""

@@ -8,13 +8,12 @@ from collections.abc import Sequence
 import msgspec
 import structlog
 
-from saec.pipeline.times import answered
-from saec.pipeline.waiting import Pending
+from saec.frame.durations import answered
 from saec.station.line.arrivals import TOLD, Answers
-from saec.station.settings import LineSettings
+from saec.station.setup.settings import LineSettings
 from saec.station.storage.records import VerdictState
 from saec.station.storage.spool import Spool
-from saec.verdict import Verdict
+from saec.types import Pending, Verdict
 
 
 class Decisions:

@@ -6,21 +6,18 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from saec.config import BudgetConfig
-from saec.line import LineProfile
-from saec.pipeline import stages
-from saec.pipeline.desk import Desk
-from saec.pipeline.heat import hottest_box, unusual_place
-from saec.pipeline.inspect import Judges
-from saec.pipeline.judge import frame_note
-from saec.pipeline.loading import Cloud, open_judges, read_references, warm_up
-from saec.pipeline.sources import Source
-from saec.pipeline.waiting import Pending
-from saec.schedule.drift import DriftMonitor
+from saec.frame import stages
+from saec.frame.deadline_desk import Desk
+from saec.frame.hottest_place import hottest_box, unusual_place
+from saec.frame.judges import Cloud, Judges, open_judges, read_references, warm_up
+from saec.frame.verdicts import frame_note
+from saec.profile import LineProfile
+from saec.schedule.calibration.drift import DriftMonitor
+from saec.settings import BudgetConfig
 from saec.station.line.guard import FrameGuard
-from saec.station.settings import LineSettings
+from saec.station.setup.settings import LineSettings
 from saec.station.storage.records import Held
-from saec.verdict import EdgeOpinion, Image
+from saec.types import EdgeOpinion, Image, Pending, Source
 
 _GUARD_REFERENCES = 4
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import structlog
 
-from saec.pipeline.loading import Cloud
+from saec.frame.judges import Cloud
 from saec.station.line.edition import Edition, Look, open_edition
 from saec.station.line.versions import Versions, VersionStore
-from saec.station.settings import LineSettings
+from saec.station.setup.settings import LineSettings
 from saec.station.storage.records import Held
 from saec.station.storage.spool import Spool
 from saec.station.threads import Stopping

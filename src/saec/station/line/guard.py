@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 
 from saec.errors import ConfigError, ImageError
-from saec.station.settings import Guard
-from saec.verdict import Image
+from saec.station.setup.settings import Guard
+from saec.types import Image
 
 _SIDE = 256
 """Longer side of the picture on which sharpness is measured."""

@@ -22,12 +22,11 @@ from typing import Any
 import msgspec
 import structlog
 
-from saec.config import LinkConfig
-from saec.pipeline import stages
-from saec.pipeline.desk import Desk
-from saec.pipeline.judge import OVERDUE, edge_verdict, fallback_verdict
-from saec.pipeline.waiting import Pending
-from saec.schedule.dispatch import Dispatch
+from saec.frame import stages
+from saec.frame.deadline_desk import Desk
+from saec.frame.verdicts import OVERDUE, edge_verdict, fallback_verdict
+from saec.schedule.link.dispatch import Dispatch
+from saec.settings import LinkConfig
 from saec.station.line.arrivals import TOLD, Arrival, Arrivals
 from saec.station.line.asking import Asking, readable
 from saec.station.line.company import Company, OthersAtWorkError
@@ -37,14 +36,14 @@ from saec.station.line.editions import CloudFor, Editions
 from saec.station.line.touched import Touched
 from saec.station.line.troubles import Troubles
 from saec.station.line.versions import VersionStore
-from saec.station.settings import LineSettings
-from saec.station.storage.damage import is_damage
+from saec.station.setup.settings import LineSettings
+from saec.station.storage.database.damage import is_damage
 from saec.station.storage.pictures import Pictures
 from saec.station.storage.records import Held
 from saec.station.storage.spool import Spool
 from saec.station.threads import Stopping
 from saec.transient import is_transient
-from saec.verdict import DEFECT
+from saec.types import DEFECT, Pending
 
 ADVISORY = "advisory-cloud"
 """Reason of a provisional verdict on a frame whose cloud may change no label: the line need not wait."""

@@ -8,16 +8,15 @@ import time
 import structlog
 
 from saec.errors import DecoderDiedError, DecoderOverranError, ImageError
-from saec.pipeline.judge import error_verdict
-from saec.pipeline.sources import Source
+from saec.frame.verdicts import error_verdict
 from saec.station.line.arrivals import Arrivals
 from saec.station.line.guard import GuardError
 from saec.station.line.touched import Touch
-from saec.station.settings import LineSettings
+from saec.station.setup.settings import LineSettings
 from saec.station.storage.attempts import MOST_ATTEMPTS
 from saec.station.storage.records import Held
 from saec.station.storage.spool import Spool
-from saec.verdict import Verdict
+from saec.types import Source, Verdict
 
 _CRASH = "the station ended while it was at work on it"
 _ENOUGH = 8

@@ -18,9 +18,9 @@ from pathlib import Path
 import msgspec
 
 from saec.errors import LineError, SaecError
-from saec.line import LineProfile, sha256_file, write_json
-from saec.station.private import close_all
-from saec.station.storage.database import sync_folder
+from saec.profile import LineProfile, sha256_file, write_json
+from saec.station.storage.database.schema import sync_folder
+from saec.station.storage.private_files import close_all
 from saec.texts import read_json
 
 

@@ -7,7 +7,7 @@ come again, so each carries a key that never changes, the frame's id and the ver
 
 from __future__ import annotations
 
-from saec.station.settings import FileSink, Sink, WebhookSink
+from saec.station.setup.settings import FileSink, Sink, WebhookSink
 from saec.station.sinks.contract import VerdictSink
 from saec.station.sinks.files import Files
 from saec.station.sinks.mqtt import Mqtt

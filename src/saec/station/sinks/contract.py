@@ -9,7 +9,7 @@ import msgspec
 
 from saec.errors import LinkError, SaecError
 from saec.station.storage.records import Delivery
-from saec.verdict import Verdict
+from saec.types import Verdict
 
 
 class AwayError(LinkError):

@@ -12,9 +12,9 @@ from typing import Any
 
 import msgspec
 
-from saec.station.private import Rights, make_folder
-from saec.station.settings import FileSink
+from saec.station.setup.settings import FileSink
 from saec.station.sinks.contract import AwayError, Message, message
+from saec.station.storage.private_files import Rights, make_folder
 from saec.station.storage.records import Delivery
 
 CSV_COLUMNS = (

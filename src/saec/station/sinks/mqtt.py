@@ -16,7 +16,7 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
 from saec.connecting import client_context, why
-from saec.station.settings import MqttSink
+from saec.station.setup.settings import MqttSink
 from saec.station.sinks.contract import AwayError, message
 from saec.station.storage.records import Delivery
 from saec.texts import read_secret

@@ -11,7 +11,7 @@ import msgspec
 
 from saec.connecting import client_context, shown, why
 from saec.errors import ConfigError
-from saec.station.settings import WebhookSink
+from saec.station.setup.settings import WebhookSink
 from saec.station.sinks.contract import AwayError, RefusedError, message
 from saec.station.storage.records import Delivery
 from saec.texts import read_token, whole_number

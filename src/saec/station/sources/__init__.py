@@ -6,7 +6,7 @@ camera goes on with its newest frame.
 
 from __future__ import annotations
 
-from saec.station.settings import FolderSource, Source, VideoSource
+from saec.station.setup.settings import FolderSource, Source, VideoSource
 from saec.station.sources.camera import Camera
 from saec.station.sources.contract import Accept, Alarm, Refused, Remember, SourceBody
 from saec.station.sources.folder import Folder

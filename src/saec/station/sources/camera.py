@@ -12,12 +12,12 @@ import numpy as np
 import structlog
 
 from saec.errors import SaecError, SpoolFullError
-from saec.station.settings import CameraSource
+from saec.station.setup.settings import CameraSource
 from saec.station.sources.contract import HANGS, Accept, Alarm, Refused, png_bytes
 from saec.station.storage.records import NewFrame
 from saec.station.threads import Stopping
 from saec.texts import whole_number
-from saec.verdict import Image
+from saec.types import Image
 
 _FAREWELL = 1.0
 """Seconds within which a reader that is told to end does; one that does not hangs in its driver."""

@@ -10,7 +10,7 @@ import cv2
 from saec.errors import SpoolError
 from saec.station.storage.records import Accepted, NewFrame
 from saec.station.threads import Stopping
-from saec.verdict import Image
+from saec.types import Image
 
 LARGEST = 64 * 1024 * 1024
 """Bytes of the largest file that is read."""

@@ -11,16 +11,16 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from saec.data.files import is_picture, passed_over
+from saec.data.images.file_names import is_picture, passed_over
 from saec.errors import SaecError, SpoolError, SpoolFullError
-from saec.pipeline.judge import printable
-from saec.station.private import make_folder
-from saec.station.settings import FolderSource
+from saec.frame.verdicts import printable
+from saec.station.setup.settings import FolderSource
 from saec.station.sources.contract import LARGEST, REST, Accept, Alarm, Refused, Remember
 from saec.station.sources.opening import ChangedError, Seen, look, read_as_seen, remove_as_seen
 from saec.station.sources.overlooked import Overlooked
 from saec.station.sources.patience import Wait, why_not_whole
 from saec.station.sources.writers import Writers
+from saec.station.storage.private_files import make_folder
 from saec.station.storage.records import NewFrame
 from saec.station.threads import Stopping
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
-from saec.data.files import is_picture, passed_over
-from saec.pipeline.judge import printable
+from saec.data.images.file_names import is_picture, passed_over
+from saec.frame.verdicts import printable
 
 _ON_THEIR_WAY = frozenset((".tmp", ".temp", ".part", ".partial", ".filepart", ".crdownload", ".swp"))
 """Endings under which programs write what they rename when it is whole."""

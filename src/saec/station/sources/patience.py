@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from saec.data.headers.png import MAGIC
-from saec.data.whole import may_be_unwritten, why_torn
+from saec.data.images.headers.png import MAGIC
+from saec.data.images.integrity import may_be_unwritten, why_torn
 from saec.station.sources.opening import Seen
 
 _LONGEST = 60.0

@@ -9,11 +9,11 @@ from pathlib import Path
 import cv2
 
 from saec.errors import SaecError, SpoolFullError
-from saec.station.settings import VideoSource
+from saec.station.setup.settings import VideoSource
 from saec.station.sources.contract import REST, Accept, Refused, png_bytes
 from saec.station.storage.records import NewFrame
 from saec.station.threads import Stopping
-from saec.verdict import Image
+from saec.types import Image
 
 
 class Video:

@@ -16,11 +16,11 @@ from typing import Any
 
 from saec.errors import SpoolError
 from saec.station.storage.alarms import add_to_counter
-from saec.station.storage.damage import decoded
-from saec.station.storage.database import SCHEMA_VERSION
+from saec.station.storage.database.damage import decoded
+from saec.station.storage.database.schema import SCHEMA_VERSION
 from saec.station.storage.reading import frame_id
 from saec.station.storage.records import Backlog, Delivery, Letter
-from saec.verdict import Verdict
+from saec.types import Verdict
 
 _JOINED = "FROM outbox JOIN verdicts ON verdicts.seq = outbox.seq AND verdicts.state = outbox.state"
 

@@ -6,9 +6,9 @@ import time
 from collections import deque
 from pathlib import Path
 
-from saec.pipeline.pictures import save_picture
+from saec.frame.pictures import save_picture
 from saec.station.storage.records import Held
-from saec.verdict import EdgeOpinion, Image
+from saec.types import EdgeOpinion, Image
 
 _KEPT = 300
 _SECONDS = 1.0

@@ -11,9 +11,9 @@ from typing import Any
 from saec.errors import SpoolError
 from saec.station.storage.alarms import read_alarms
 from saec.station.storage.attempts import read_quarantine
-from saec.station.storage.damage import decoded
+from saec.station.storage.database.damage import decoded
 from saec.station.storage.records import Alarm, Held
-from saec.verdict import Explanation, Verdict
+from saec.types import Explanation, Verdict
 
 _FRAME = "seq, line, source, key, sha256, image, size, captured, accepted, state, edge, version"
 

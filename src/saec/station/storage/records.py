@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from saec.verdict import Verdict
+from saec.types import Verdict
 
 FrameState = Literal["accepted", "asked", "done"]
 """Accepted: no verdict yet. Asked: the cloud's answer is awaited. Done: the final verdict stands."""

@@ -19,13 +19,12 @@ import msgspec
 
 from saec.decoding import decode
 from saec.errors import SpoolError
-from saec.pipeline.waiting import Pending
-from saec.station.private import give, owner_of
-from saec.station.storage.aside import Aside
-from saec.station.storage.database import begin_after, open_database, own, sync_folder, unheard_of
+from saec.station.storage.database.schema import begin_after, open_database, own, sync_folder, unheard_of
+from saec.station.storage.database.wal import is_sound, mend
+from saec.station.storage.private_files import give, owner_of
 from saec.station.storage.room import DATABASE
-from saec.station.storage.wal import is_sound, mend
-from saec.verdict import Explanation, Verdict
+from saec.station.storage.space.aside import Aside
+from saec.types import Explanation, Pending, Verdict
 
 _KEYS = {"frames": "seq", "verdicts": "seq", "words": "seq", "outbox": "n", "alarms": "n"}
 """Tables by number: what lies around a damaged page is read in ranges."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from saec.station.storage.attempts import QUARANTINED
 from saec.station.storage.records import Held, Retention
 from saec.station.storage.spool import Spool
-from saec.verdict import DEFECT, Verdict
+from saec.types import DEFECT, Verdict
 
 DAY = 86400.0
 FULL = 0.95

@@ -24,19 +24,19 @@ import structlog
 from saec.errors import SpoolError, SpoolFullError
 from saec.station.storage.alarms import add_to_counter, raise_alarm
 from saec.station.storage.attempts import Attempts
-from saec.station.storage.damage import Damage, named
-from saec.station.storage.database import begin_after, is_full, open_beside, sync_folder, unheard_of
+from saec.station.storage.database.damage import Damage, named
+from saec.station.storage.database.schema import begin_after, is_full, open_beside, sync_folder, unheard_of
+from saec.station.storage.database.writing import Writer
 from saec.station.storage.groups import Groups
-from saec.station.storage.images import ImageFiles
 from saec.station.storage.outbox import Outbox
 from saec.station.storage.reading import SpoolReader, frame_id
 from saec.station.storage.records import Accepted, NewFrame, SpoolLimits, VerdictState
 from saec.station.storage.room import Room, on_disk
-from saec.station.storage.shedding import Shedding
+from saec.station.storage.space.image_files import ImageFiles
+from saec.station.storage.space.shedding import Shedding
 from saec.station.storage.times import sane_time
-from saec.station.storage.writing import Writer
 from saec.transient import is_transient
-from saec.verdict import GOOD, Explanation, Verdict
+from saec.types import GOOD, Explanation, Verdict
 
 _Row = tuple[NewFrame, Path, int, str]
 """A frame that is to be accepted: its image, synced, the image's bytes and sha256."""

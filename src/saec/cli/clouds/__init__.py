@@ -1,0 +1,1 @@
+"""The commands about cloud models: serve, fetch, tune, compare, and whether one pays."""

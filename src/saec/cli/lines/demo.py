@@ -1,0 +1,196 @@
+"""saec demo: the whole way, on procedural products or on the user's own images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from saec.cli.options.inputs import command_line, interruptible
+from saec.cli.options.progress_bar import frames_bar
+from saec.settings import CloudConfig, FitConfig, GateConfig, RunConfig
+
+if TYPE_CHECKING:
+    from saec.evaluation.line_evaluation import Result
+    from saec.frame.judges import Cloud
+    from saec.profile import LineProfile
+
+PRODUCTS = ("keypad", "leather", "wire-mesh")
+"""What the demonstration inspects: products on which the edge alone is unsure, so that there is something to
+ask. The checkpoint was trained on other products of the first and last family, and on none of leather."""
+
+_CAPTION = (
+    "percent, on images that took no part in fit or calibration; ms: medians; judging: work on a frame; "
+    "waiting: for the cloud, of the frames that it was asked about, as here all come at once"
+)
+
+SIZE, TRAIN, TRAIN_DEFECTS, TEST_GOOD, TEST_DEFECT = 256, 50, 20, 30, 30
+
+
+@click.command()
+@click.option("--data", type=click.Path(exists=True, file_okay=False, path_type=Path),
+              help="Your own images instead: a data set, or a folder of several.")  # fmt: skip
+@click.option("--out", type=click.Path(path_type=Path), default=Path("runs/demo"), show_default=True,
+              help="Where images, line profiles, verdicts and the report go.")  # fmt: skip
+@click.option("--cloud", default="small", show_default=True, metavar="none|small|PATH|NAME",
+              help="The multimodal LLM that is asked.")  # fmt: skip
+@click.option("--difficulty", type=click.FloatRange(0, 1), default=0.75, show_default=True,
+              help="Of the procedural defects.")  # fmt: skip
+@click.option("--seed", type=click.IntRange(0), default=7, show_default=True)
+@click.option("--force", is_flag=True, help="Replace line profiles and runs of an earlier demo.")
+def command(data: Path | None, out: Path, cloud: str, difficulty: float, seed: int, force: bool) -> None:
+    """Fit, inspect, evaluate and report in one go.
+
+    Without --data three products are drawn by the procedural generator; with it the same is done on your own
+    images (good ones to learn from in train/good, good and defective ones to judge in test). The edge alone
+    is measured beside the edge with the cloud.
+
+    \b
+    saec demo
+    saec demo --data mvtec/bottle --out runs/bottle
+    """
+    from saec.data.dataset import categories
+    from saec.frame.judges import Cloud
+    from saec.report.page import write_report
+
+    root = data if data is not None else _draw(out / "images", difficulty, seed)
+    opened = None if cloud == "none" else Cloud(CloudConfig(model=cloud))
+    results: list[tuple[Result, Result | None]] = []
+    for folder in categories(root):
+        profile = _line(folder, out / "lines" / folder.name, opened, force)
+        results.append(_judge(profile, folder, out / "runs", opened, force))
+    _show(results)
+    _tell_changes(results, out / "runs")
+    runs = [_run_folder(out / "runs", edge if both is None else both) for edge, both in results]
+    click.echo(f"report: {write_report(runs[0], *runs[1:], out=out / 'report.html')}")
+
+
+def _draw(out: Path, difficulty: float, seed: int) -> Path:
+    """The procedural products; drawn once, they are the same at every call."""
+    from saec.data.procedural import write_dataset
+
+    for family in PRODUCTS:
+        target = out / f"difficulty-{difficulty:g}-seed-{seed}" / family
+        if target.is_dir():
+            continue
+        click.echo(f"drawing {family}")
+        write_dataset(
+            target,
+            family=family,
+            seed=seed,
+            n_train=TRAIN,
+            n_train_defect=TRAIN_DEFECTS,
+            n_good=TEST_GOOD,
+            n_defect=TEST_DEFECT,
+            difficulty=difficulty,
+            size=SIZE,
+        )
+    return out / f"difficulty-{difficulty:g}-seed-{seed}"
+
+
+def _line(folder: Path, target: Path, cloud: Cloud | None, force: bool) -> LineProfile:
+    """The line profile, with the cloud's trust where labelled defects can tell it."""
+    from saec.cli.lines.fit import tell
+    from saec.cli.options.progress_bar import bar
+    from saec.data.dataset import open_dataset
+    from saec.edge.training.detector_fit import patch_fit
+    from saec.lines.line_fit import fit_line
+    from saec.lines.recalibration import Wish, recalibrate
+    from saec.runs.description import now
+
+    dataset = open_dataset(folder)
+    with bar() as report:
+        profile, summary = fit_line(
+            dataset,
+            target,
+            patch_fit(),
+            config=FitConfig(),
+            gate=GateConfig(),
+            created=now(),
+            force=force,
+            progress=report,
+        )
+    for sentence in tell(profile, summary):
+        click.echo(sentence)
+    if cloud is not None and summary.defects:
+        profile = recalibrate(profile, Wish(), created=now(), dataset=dataset, cloud=cloud)
+    return profile
+
+
+def _judge(
+    profile: LineProfile, folder: Path, runs: Path, cloud: Cloud | None, force: bool
+) -> tuple[Result, Result | None]:
+    """The edge alone, and the edge with the cloud."""
+    import shutil
+
+    from saec.evaluation.line_evaluation import evaluate_line
+    from saec.evaluation.pairing import Task
+    from saec.runs.run_folder import Options
+
+    task = Task(profile.folder, folder, folder.name)
+    results: list[Any] = []
+    with interruptible() as stop:
+        for engine in (None, cloud) if cloud is not None else (None,):
+            name = "edge" if engine is None else "cascade"
+            out = runs / folder.name / name
+            if force:
+                shutil.rmtree(out, ignore_errors=True)
+            options = Options(config=RunConfig(explain=engine is not None), command=command_line())
+            with frames_bar(None, f"{folder.name}, {name}") as advance:
+                result = evaluate_line(
+                    task, cloud=engine, options=options, out=out, progress=advance, stop=stop
+                )
+            if stop.is_set():
+                raise click.Abort
+            results.append(result)
+    return results[0], results[1] if len(results) > 1 else None
+
+
+def _run_folder(runs: Path, result: Result) -> Path:
+    cascade = result.info is not None and result.info.cloud is not None
+    return runs / result.task.category / ("cascade" if cascade else "edge")
+
+
+def _show(results: Sequence[tuple[Result, Result | None]]) -> None:
+    """The table: the edge alone and the cascade side by side."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, caption=_CAPTION)
+    table.add_column("line")
+    for title in ("AUROC", "accuracy", "escape", "overkill", "asked", "judging\nms", "waiting\nms"):
+        table.add_column(title, justify="right")
+    for edge, both in results:
+        for label, result in ((edge.task.category, edge), ("  with the cloud", both)):
+            if result is not None:
+                table.add_row(label, *_figures(result))
+    console = Console()
+    console = console if console.is_terminal else Console(width=100)
+    console.print(table)
+
+
+def _tell_changes(results: Sequence[tuple[Result, Result | None]], runs: Path) -> None:
+    """The cloud's role on each line, and what became of the frames that it was asked about."""
+    from saec.report.tally import tally
+    from saec.report.words import mending
+    from saec.runs.run_folder import verdicts_of
+    from saec.runs.verdict_log import read_verdicts
+
+    for _, both in results:
+        if both is None or both.info is None or both.info.cloud is None:
+            continue
+        click.echo(f"{both.task.category}: {both.info.cloud.reason}")
+        counts = tally(list(read_verdicts(verdicts_of(_run_folder(runs, both)))))
+        if counts.heard:
+            click.echo(f"{both.task.category}: {mending(counts)}")
+
+
+def _figures(result: Result) -> list[str]:
+    m = result.metrics
+    shares = (m.image_auroc, m.accuracy, m.escape_rate, m.overkill_rate, m.escalation_rate)
+    judging = "unknown" if m.ms_judging is None else f"{m.ms_judging.p50:.0f}"
+    waiting = "–" if m.ms_waiting is None else f"{m.ms_waiting.p50:.0f}"
+    return [*("–" if s is None else f"{100 * s:.1f}" for s in shares), judging, waiting]

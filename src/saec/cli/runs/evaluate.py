@@ -1,0 +1,265 @@
+"""saec evaluate: measure lines on labelled images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from saec.cli.options.cloud_model import cloud_options, open_cloud, under_preset
+from saec.cli.options.output_file import NewFile
+from saec.cli.options.inputs import FOLDER, SPLITS, command_line, interruptible, limit_option
+from saec.cli.options.measurement import meter_line, metering, metering_options, tell_energy
+from saec.cli.options.progress_bar import frames_bar
+from saec.cli.options.policy import policy_options, scheduling
+from saec.settings import RunConfig
+from saec.errors import ConfigError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from saec.evaluation.line_evaluation import Result
+    from saec.frame.judges import Cloud
+    from saec.evaluation.metrics import Metrics
+    from saec.evaluation.pairing import Task
+    from saec.runs.run_folder import Options
+
+_COLUMNS = (
+    ("AUROC", "image_auroc"),
+    ("AP", "average_precision"),
+    ("acc.", "accuracy"),
+    ("bal.\nacc.", "balanced_accuracy"),
+    ("maj.\nacc.", "majority_accuracy"),
+    ("escape", "escape_rate"),
+    ("over-\nkill", "overkill_rate"),
+    ("sent", "escalation_rate"),
+    ("oracle\nacc.", "accuracy_oracle"),
+    ("oracle\nF1", "f1_oracle"),
+    ("pixel\nAUROC", "pixel_auroc"),
+    ("PRO", "pro"),
+)
+_ALWAYS = 8
+"""The columns that a narrow terminal shows."""
+
+_WIDE = 124
+
+
+@click.command()
+@click.argument("lines", type=FOLDER, nargs=-1, required=True, metavar="LINE...")
+@click.argument("dataset", type=FOLDER)
+@cloud_options
+@policy_options
+@click.option("--verdicts", type=FOLDER, help="Measure this run (folder or verdicts.jsonl); judge nothing.")
+@click.option("--json", "json_file", type=NewFile(), help="Write the figures as JSON.")
+@click.option("--out", type=click.Path(path_type=Path), help="Keep run folders here, for `saec report`.")
+@click.option("--split", type=SPLITS, help="Of the data set. Default: its hold-out.")
+@click.option("--layout", default="auto", show_default=True, help="Layout of the data set.")
+@limit_option()
+@click.option("--maps/--no-maps", default=True, show_default=True, help="With --out: save pictures.")
+@click.option(
+    "--explain/--no-explain", default=False, show_default=True, help="Words on the cloud's defects."
+)
+@metering_options
+def command(
+    lines: tuple[Path, ...],
+    dataset: Path,
+    policy: str | None,
+    preset: str | None,
+    changes: tuple[str, ...],
+    budget: float | None,
+    costs: tuple[str, ...],
+    verdicts: Path | None,
+    json_file: Path | None,
+    out: Path | None,
+    split: Any,
+    layout: str,
+    limit: int | None,
+    maps: bool,
+    explain: bool,
+    **cloud: Any,
+) -> None:
+    """Measure each LINE on the hold-out of DATASET.
+
+    A LINE may be a folder of line profiles and DATASET a root of data sets: each line is then measured on
+    the one of its name. Lines of one name that were fitted alike but for --seed (LINES/SEED/NAME or
+    LINES/NAME/SEED) are runs of several seeds, and their mean and deviation are given. The status is 1 where
+    a line could judge not one frame.
+
+    \b
+    saec evaluate lines/bottle mvtec/bottle --json bottle.json
+    saec evaluate lines/ mvtec/
+    """
+    from saec.evaluation.line_evaluation import evaluate_log
+    from saec.evaluation.pairing import pair_up
+    from saec.runs.run_folder import Options, verdicts_of
+
+    tasks = pair_up(lines, dataset)
+    if verdicts is not None:
+        if len(tasks) != 1:
+            raise ConfigError(f"--verdicts with {len(tasks)} lines", "name the line that judged them")
+        results = [evaluate_log(tasks[0], verdicts_of(verdicts), split=split or "all", layout=layout)]
+    else:
+        options = Options(
+            **scheduling(policy, preset, changes, budget, costs),
+            config=RunConfig(maps=maps and out is not None, explain=explain),
+            metering=metering(cloud),
+            command=command_line(),
+        )
+        what = {"split": split or "holdout", "layout": layout, "limit": limit}
+        results = _judge(tasks, open_cloud(**under_preset(preset, cloud)), options, out, what)
+    _show(results)
+    if out is not None and len(tasks) == 1:
+        tell_energy(out)
+    if json_file is not None:
+        _write(json_file, results)
+    if any(result.metrics.n_good + result.metrics.n_defect == 0 for result in results):
+        click.get_current_context().exit(1)
+
+
+def _judge(
+    tasks: Sequence[Task], cloud: Cloud | None, options: Options, out: Path | None, what: dict[str, Any]
+) -> list[Result]:
+    """One result per task; Ctrl-C gives none, for figures of half a set would be taken for the set's."""
+    from saec.evaluation.line_evaluation import evaluate_line
+
+    results = []
+    with interruptible() as stop:
+        for task in tasks:
+            folder = _folder(out, task, alone=len(tasks) == 1)
+            with frames_bar(None, task.name) as advance:
+                results.append(
+                    evaluate_line(
+                        task, cloud=cloud, options=options, out=folder, progress=advance, stop=stop, **what
+                    )
+                )
+            if stop.is_set():
+                raise click.Abort
+    return results
+
+
+def _folder(out: Path | None, task: Task, *, alone: bool) -> Path | None:
+    return out if out is None or alone else out / task.name
+
+
+def _write(path: Path, results: Sequence[Result]) -> None:
+    from saec.profile import write_json
+    from saec.evaluation.line_evaluation import as_json
+
+    write_json(path, as_json(results))
+
+
+def _show(results: Sequence[Result]) -> None:
+    from rich.console import Console
+
+    from saec.evaluation.line_evaluation import by_category, seed_means
+    from saec.evaluation.metrics import mean_row, over_seeds
+    from saec.data.inputs import LEFT_OUT
+
+    several = [(name, group) for name, group in by_category(results).items() if len(group) > 1]
+    console = Console()
+    narrow = console.is_terminal and console.width < _WIDE
+    if not console.is_terminal:
+        console = Console(width=_WIDE + 6 * len(_COLUMNS) * bool(several))
+    columns = _COLUMNS[:_ALWAYS] if narrow else _COLUMNS
+    table = _table(columns)
+    for result in results:
+        name = result.task.name + ("\ncross-domain" if result.cross_domain else "")
+        table.add_row(*_row(name, msgspec.to_builtins(result.metrics), columns))
+    for name, group in several:
+        spread = over_seeds([result.metrics for result in group])
+        table.add_row(*_spread(f"{name}, {len(group)} seeds", spread, columns), style="dim")
+    if len(results) > 1:
+        table.add_section()
+        mean = mean_row([result.metrics for result in results])
+        table.add_row(*_row("mean", mean, columns), style="bold")
+    if several:
+        spread = over_seeds(seed_means(results))
+        table.add_row(*_spread("mean over seeds", spread, columns), style="bold")
+    console.print(table)
+    if narrow:
+        click.echo("oracle and pixel figures: a wider terminal, or --json")
+    if len(results) == 1:
+        _tell(results[0].metrics)
+        if results[0].info is not None:
+            click.echo(meter_line(results[0].info))
+    for result in results:
+        for note in result.notes:
+            click.echo(f"{result.task.name}: {note}")
+        if result.cross_domain:
+            click.echo(f"{result.task.name}: cross-domain: {result.cross_domain}")
+        if result.metrics.n_error:
+            click.echo(f"{result.task.name}: {result.metrics.n_error} frames with an error are in no figure")
+        if result.metrics.n_provisional:
+            click.echo(
+                f"{result.task.name}: {result.metrics.n_provisional} frames are in the figures "
+                "with the edge's provisional label, as the cloud failed on them"
+            )
+        if result.metrics.n_mask_out:
+            click.echo(
+                f"{result.task.name}: the pixel figures leave out {result.metrics.n_mask_out} frames whose "
+                f"masks are boxes or in doubt; `saec data check {result.task.dataset}` names them"
+            )
+        if result.info is not None and result.info.cloud is not None:
+            click.echo(f"{result.task.name}: {result.info.cloud.reason}")
+        for note in result.info.notes if result.info is not None else ():
+            if note.startswith(("Score drift", LEFT_OUT)):
+                click.echo(f"{result.task.name}: {note}")
+
+
+def _tell(metrics: Metrics) -> None:
+    """What the table has no room for; with several lines it is in the JSON."""
+    count = metrics.confusion
+    for what, interval, of in (
+        ("escapes", metrics.escape_interval, f"{count.fn} of {metrics.n_defect} defects"),
+        ("overkills", metrics.overkill_interval, f"{count.fp} of {metrics.n_good} goods"),
+    ):
+        if interval is not None:
+            click.echo(f"{what}: {of}, {interval[0]:.1%} to {interval[1]:.1%} with 95 % confidence")
+    if metrics.spent is not None:
+        click.echo(metrics.spent.sentence())
+    stages = {"judging": metrics.ms_judging, "waiting": metrics.ms_waiting, **metrics.ms_by_stage}
+    times = [f"{s} {t.p50:.1f} {t.p95:.1f} {t.p99:.1f}" for s, t in stages.items() if t is not None]
+    click.echo(f"ms p50 p95 p99: {', '.join(times) or 'unknown'}")
+
+
+def _table(columns: Sequence[tuple[str, str]]) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    caption = (
+        "percent; oracle figures pick their threshold on these very images; waiting: of those that waited"
+    )
+    table = Table(box=box.SIMPLE_HEAD, caption=caption, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column("line", overflow="fold")
+    for title in (*(title for title, _ in columns), "goods+\ndefects", "judging\nms", "waiting\nms"):
+        table.add_column(title, justify="right", no_wrap=True)
+    return table
+
+
+def _row(name: str, figures: dict[str, Any], columns: Sequence[tuple[str, str]]) -> list[str]:
+    judging, waiting = figures["ms_judging"], figures["ms_waiting"]
+    return [
+        name,
+        *(_percent(figures[key]) for _, key in columns),
+        f"{figures['n_good']}+{figures['n_defect']}",
+        f"{judging['p50']:.1f}" if judging else "unknown",
+        f"{waiting['p50']:.1f}" if waiting else "–",
+    ]
+
+
+def _spread(
+    name: str, spread: dict[str, dict[str, float | None]], columns: Sequence[tuple[str, str]]
+) -> list[str]:
+    cells = [name]
+    for _, key in columns:
+        deviation = spread[key]["deviation"]
+        around = "" if deviation is None else f"±{100 * deviation:.1f}"
+        cells.append(f"{_percent(spread[key]['mean'])}{around}")
+    return cells
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.1f}"

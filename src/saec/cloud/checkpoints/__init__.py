@@ -1,0 +1,1 @@
+"""Checkpoints on disk and in hubs: found, checked, loaded, with their adapters."""

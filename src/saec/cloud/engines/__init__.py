@@ -1,0 +1,1 @@
+"""The cloud engines that run in this process: Qwen2.5-VL and LLaVA."""

@@ -1,0 +1,56 @@
+"""How a cloud is asked, from its settings and its card: the same for a model here and one elsewhere."""
+
+from __future__ import annotations
+
+from saec.cloud.questions.ensemble import Plan
+from saec.errors import ConfigError
+from saec.prompts import DEFAULT, PROMPTS, V4, Prompt
+from saec.settings import Card, CloudConfig
+
+
+def prompt_of(config: CloudConfig, card: Card) -> Prompt:
+    """The version of the prompt: that of the settings, or the checkpoint's own, or the default.
+
+    Where crops are shown and the model takes any number of images, the default is the version that has words
+    for whole and crop in one conversation.
+
+    Raises:
+        ConfigError: there is no such version.
+    """
+    crops = config.spending.rule != "whole" and card.max_references is None
+    version = config.prompt or card.prompt or (V4 if crops else DEFAULT).version
+    if version not in PROMPTS:
+        raise ConfigError(f"there is no prompt {version}", f"there are {', '.join(PROMPTS)}")
+    return PROMPTS[version]
+
+
+def plan_of(config: CloudConfig, card: Card, prompt: Prompt) -> Plan:
+    """How questions become asks.
+
+    Raises:
+        ConfigError: crops of the hottest place beside a scoring that cannot have them, or a side below one
+            token.
+    """
+    _check(config, card.unit)
+    return Plan(
+        side=card.side if config.side is None else config.side,
+        references=config.references,
+        together=card.max_references,
+        views=card.views if config.views is None else config.views,
+        crops=config.scoring == "rank",
+        spending=config.spending,
+        beside=prompt.beside is not None and card.max_references is None,
+        most=config.tokens,
+        unit=card.unit,
+    )
+
+
+def _check(config: CloudConfig, unit: int) -> None:
+    spending = config.spending
+    if spending.rule != "whole" and config.scoring != "threshold":
+        raise ConfigError(
+            f"--spend {spending.rule} with --scoring {config.scoring}",
+            "score by threshold, or spend on the whole frame",
+        )
+    if min(spending.small, spending.near) < unit:
+        raise ConfigError(f"sights of {spending.small} and {spending.near} pixels", f"take {unit} at least")

@@ -1,0 +1,1 @@
+"""A cloud elsewhere: a client of any OpenAI-compatible server."""

@@ -1,0 +1,340 @@
+"""The remote cloud engine: a client of any OpenAI-compatible server, vLLM or our own service.
+
+A question is one chat completion whose assistant turn is prefilled with "Label: " and whose answer is one
+token with log-probabilities; P(defect) is the softmax over those of the two labels, as in this process.
+Images are resized here to the very size at which the model sees them, by the same filter, so that the server
+resizes nothing and little travels. No torch is needed.
+
+A failure of the link is a ``LinkError``; an answer that is none, or a request that the server finds wrong,
+is an ``AnswerError`` of its frame.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, CancelledError, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import msgspec
+from PIL import Image as Pillow
+
+from saec.cloud.checkpoints.folder import SMALL, read_card
+from saec.cloud.questions.answers import named, parse_explanation
+from saec.cloud.questions.ensemble import VIEWS, Ask, asks_of, explaining_ask, p_of, spent
+from saec.cloud.questions.image_patches import fit_size, resized
+from saec.cloud.questions.plan import plan_of, prompt_of
+from saec.cloud.remote.http_client import RETRIED, Poster, Reply
+from saec.errors import AnswerError, ConfigError, LinkError
+from saec.prompts import IMAGE
+from saec.settings import Card, CloudConfig, RemoteConfig
+from saec.types import CloudOpinion, CloudQuery, Explanation, Image
+
+T = TypeVar("T")
+
+_LEAST = 28
+"""Smallest side in pixels."""
+
+WORDS_TOKENS = 128
+_MOST_LOGPROBS = 20
+_SCHEMA = {
+    "type": "object",
+    "properties": {"kind": {"type": "string"}, "description": {"type": "string"}},
+    "required": ["kind", "description"],
+    "additionalProperties": False,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    """One answer: the labels' log-probabilities (good, defect), the question's tokens as its server has
+    counted them, and the request's bytes."""
+
+    labels: tuple[float, float]
+    tokens: int | None
+    sent: int
+
+
+class RemoteEngine:
+    """A ``saec.types.CloudEngine`` at the other end of a link; safe to call from several threads.
+
+    Attributes:
+        name: of the model on the server.
+        prompt: version of the prompt.
+        demonstration: the model shows the mechanism and is not for real parts.
+        weights_hash: what the server said when it was asked who it is, or "". A line's trust is in a model
+            under this hash (``saec.station.clouds`` keeps it for a station that starts without a link); it
+            proves nothing beyond that the server says the same.
+    """
+
+    def __init__(self, config: CloudConfig, remote: RemoteConfig, poster: Poster) -> None:
+        card = remote.card or _card(config.model)
+        self.name, self.demonstration = config.model, card.demonstration
+        self.weights_hash = remote.weights_hash
+        self._prompt = prompt_of(config, card)
+        self.prompt = self._prompt.version
+        self._square, self._unit, self._jpeg = card.square, card.unit, remote.jpeg
+        self._poster = poster
+        self._plan = plan_of(config, card, self._prompt)
+        self.side, self.views = self._plan.side, self._plan.views
+        self._pool = ThreadPoolExecutor(remote.concurrency, "saec-remote")
+        self._tokenizer = remote.url.rstrip("/").removesuffix("/v1") + "/tokenize"
+        self._label_ids: list[int] | None = None
+
+    @classmethod
+    def open(cls, config: CloudConfig) -> RemoteEngine:
+        """A client by its settings; nothing is sent yet, so the link may be down.
+
+        Raises:
+            ConfigError: a setting out of range or that a service cannot honour, an address that is none, or
+                a token or certificate file that cannot be used.
+        """
+        remote = config.remote
+        if remote is None:
+            raise ConfigError("a remote engine without a service", "name its url")
+        if config.adapter is not None:
+            raise ConfigError(
+                "--adapter with a remote cloud", "name the adapter as its model: the server has it"
+            )
+        if config.scoring == "generate":
+            raise ConfigError("strict generation with a remote cloud", "score by threshold")
+        _check(config, remote)
+        return cls(config, remote, Poster(remote))
+
+    def judge(self, queries: list[CloudQuery]) -> list[CloudOpinion]:
+        """P(defect) of each query, in order; the mean over its asks where there are several.
+
+        Raises:
+            LinkError: the server cannot be reached, or not in time.
+            AnswerError: the server finds a frame wrong, or its answer holds no labels.
+        """
+        if not queries:
+            return []
+        self._know_labels()
+        groups = [asks_of(query, self._plan) for query in queries]
+        jobs = [(query, ask) for query, group in zip(queries, groups, strict=True) for ask in group]
+        answers = iter(self._all(self._score, jobs))
+        return [self._opinion(group, [next(answers) for _ in group]) for group in groups]
+
+    def explain(self, queries: list[CloudQuery]) -> list[Explanation]:
+        """Kind and description of each query's defect in the model's words, its box from ``focus``.
+
+        Raises:
+            LinkError, AnswerError: as in ``judge``; an answer that does not parse names its frame.
+        """
+        texts = self._all(self._write, [(query,) for query in queries])
+        return [
+            named(query, parse_explanation, text, query.focus)
+            for query, text in zip(queries, texts, strict=True)
+        ]
+
+    def close(self) -> None:
+        """Close the connections; questions that still wait end with a LinkError."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._poster.close()
+
+    def _all(self, call: Callable[..., T], jobs: Sequence[tuple[Any, ...]]) -> list[T]:
+        """The call on each job, several at once; after a failure no further one is begun."""
+        try:
+            futures = [self._pool.submit(call, *job) for job in jobs]
+        except RuntimeError:  # the pool's only one: it was shut down
+            raise LinkError("the connection to the cloud was closed") from None
+        done, waiting = wait(futures, return_when=FIRST_EXCEPTION)
+        failed = [f for f in futures if f in done and not f.cancelled() and f.exception() is not None]
+        for future in waiting:
+            future.cancel()
+        wait(waiting)
+        try:
+            return [future.result() for future in failed or futures]
+        except CancelledError:
+            raise LinkError("the connection to the cloud was closed") from None
+
+    # one request
+
+    def _opinion(self, asks: Sequence[Ask], answers: Sequence[_Scored]) -> CloudOpinion:
+        read = [answer.tokens for answer in answers]
+        images = sum(self._tokens(image, side) for ask in asks for image, side in ask.pictures())
+        text = None if None in read else sum(n for n in read if n is not None) - images
+        took = spent(asks, self._tokens, text, sent=sum(answer.sent for answer in answers))
+        p = p_of([ask.near for ask in asks], [answer.labels for answer in answers])
+        return CloudOpinion(p, self.name, self.prompt, took)
+
+    def _score(self, query: CloudQuery, ask: Ask) -> _Scored:
+        """Log-probabilities of (good, defect) after the prefilled answer, and what they took."""
+        prompt = self._prompt
+        body: dict[str, Any] = {
+            **self._conversation(ask, prompt.user(len(ask.references), beside=ask.beside is not None)),
+            "max_tokens": 1,
+            "temperature": 0,
+            "logprobs": True,
+            "top_logprobs": _MOST_LOGPROBS,
+            "continue_final_message": True,
+            "add_generation_prompt": False,
+        }
+        body["messages"].append({"role": "assistant", "content": prompt.prefill})
+        if self._label_ids:
+            # A server that knows no such field gives its most probable tokens, the labels among them.
+            body["logprob_token_ids"] = self._label_ids
+        data = msgspec.json.encode(body)
+        answer = named(query, lambda: self._poster.post("chat/completions", data))
+        self._check_weights(answer)
+        return _Scored(named(query, self._read_labels, answer), _tokens_read(answer), len(data))
+
+    def _check_weights(self, answer: Any) -> None:
+        """Refuse an answer by other weights than the server had when it was asked who it is.
+
+        Raises:
+            LinkError: a line's trust is in those weights, not in these.
+        """
+        seen = answer.get("system_fingerprint") if isinstance(answer, dict) else None
+        if self.weights_hash and seen and seen != self.weights_hash:
+            raise LinkError(
+                f"the server has other weights ({str(seen)[:12]}) than when it was opened "
+                f"({self.weights_hash[:12]})",
+                "open it again, and calibrate the line with it",
+            )
+
+    def _read_labels(self, answer: Any) -> tuple[float, float]:
+        """The two numbers in an answer, which must be one of the labels.
+
+        A server that does not go on after the prefilled words would answer at another position, where the
+        labels mean nothing.
+        """
+        try:
+            (position,) = answer["choices"][0]["logprobs"]["content"]
+            seen = {e["token"]: float(e["logprob"]) for e in [*position["top_logprobs"], position]}
+            written = str(position["token"])
+        except (KeyError, IndexError, TypeError, ValueError):
+            raise AnswerError("the server's answer has no log-probabilities", "use another server") from None
+        if written not in self._prompt.labels:
+            raise AnswerError(
+                f"the server's model answers {written[:40]!r}, no label",
+                "use a server that continues a prefilled answer, and a model that knows the prompt",
+            )
+        good, defect = (seen.get(label, math.nan) for label in self._prompt.labels)
+        if not (math.isfinite(good) and math.isfinite(defect)):
+            raise AnswerError(
+                f"the server's answer lacks a label among {sorted(seen)[:8]}", "use a server that gives both"
+            )
+        return good, defect
+
+    def _write(self, query: CloudQuery) -> str:
+        """What the model writes on a defect."""
+        ask = explaining_ask(query, self._plan)
+        body = {
+            **self._conversation(
+                ask, self._prompt.explaining(len(ask.references), beside=ask.beside is not None)
+            ),
+            "max_tokens": WORDS_TOKENS,
+            "temperature": 0,
+            "response_format": {
+                "type": "json_schema",
+                "json_schema": {"name": "defect", "schema": _SCHEMA, "strict": True},
+            },
+        }
+        return named(query, lambda: _text(self._poster.post("chat/completions", body)))
+
+    def _conversation(self, ask: Ask, user: str) -> dict[str, Any]:
+        """Model and messages; the images stand in the text where the prompt has them."""
+        pictures = iter(ask.pictures())
+        content: list[dict[str, Any]] = []
+        for i, text in enumerate(user.split(IMAGE)):
+            if i:
+                image, side = next(pictures)
+                url = data_url(resized(image, self._size(image, side)), self._jpeg)
+                content.append({"type": "image_url", "image_url": {"url": url}})
+            if text:
+                content.append({"type": "text", "text": text})
+        messages = [{"role": "system", "content": self._prompt.system}, {"role": "user", "content": content}]
+        return {"model": self.name, "messages": messages}
+
+    def _size(self, image: Image, side: int) -> tuple[int, int]:
+        height, width = image.shape[:2]
+        return fit_size(height, width, side, self._unit, square=self._square, most=self._plan.most)
+
+    def _tokens(self, image: Image, side: int) -> int:
+        height, width = self._size(image, side)
+        return height * width // self._unit**2
+
+    def _know_labels(self) -> None:
+        """Ask once for the labels' token ids after the prefilled words, where the server tells them.
+
+        vLLM and our own service do, at /tokenize. Elsewhere the labels are looked for among the most
+        probable tokens.
+        """
+        if self._label_ids is not None:
+            return
+        prefill = self._prompt.prefill
+        found = []
+        for text in (prefill, *(prefill + label for label in self._prompt.labels)):
+            body = {"model": self.name, "prompt": text, "add_special_tokens": False}
+            reply = self._poster.send(self._tokenizer, body, retried=frozenset())
+            if reply.status in RETRIED:
+                return  # asked again with the next frames
+            found.append(_token_ids(reply))
+        head, *ends = found
+        whole = all(len(end) == len(head) + 1 and end[:-1] == head for end in ends)
+        self._label_ids = [end[-1] for end in ends] if whole else []
+
+
+def data_url(image: Image, jpeg: int | None = None) -> str:
+    """An image as it travels: PNG without loss, or JPEG of a quality."""
+    file = io.BytesIO()
+    if jpeg is None:
+        Pillow.fromarray(image).save(file, "PNG", compress_level=1)
+    else:
+        Pillow.fromarray(image).save(file, "JPEG", quality=jpeg)
+    kind = "png" if jpeg is None else "jpeg"
+    return f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def _tokens_read(answer: Any) -> int | None:
+    """The tokens of a question as its server has counted them; None where it does not tell."""
+    usage = answer.get("usage") if isinstance(answer, dict) else None
+    read = usage.get("prompt_tokens") if isinstance(usage, dict) else None
+    return read if isinstance(read, int) else None
+
+
+def _token_ids(reply: Reply) -> list[int]:
+    """The ids in a tokenizer's reply; none where there is no tokenizer."""
+    try:
+        return [int(i) for i in reply.decoded()["tokens"]] if reply.status == 200 else []
+    except (AnswerError, KeyError, TypeError, ValueError):
+        return []
+
+
+def _text(answer: Any) -> str:
+    try:
+        text = answer["choices"][0]["message"]["content"]
+    except (KeyError, IndexError, TypeError):
+        text = None
+    if not isinstance(text, str):
+        raise AnswerError("the server's answer has no text", "use another server")
+    return text
+
+
+def _card(name: str) -> Card:
+    """By the name of the demonstration checkpoint, or of an adapter upon it, it is known how it wants to be
+    asked; other servers than ours do not tell."""
+    return read_card(SMALL) if name.split("+")[0] == SMALL.name else Card()
+
+
+def _check(config: CloudConfig, remote: RemoteConfig) -> None:
+    """Raise ConfigError for a number that is out of range."""
+    side = _LEAST if config.side is None else config.side
+    views = 1 if config.views is None else config.views
+    if config.references < 0 or side < _LEAST or not 1 <= views <= VIEWS:
+        raise ConfigError(
+            f"references {config.references}, side {config.side}, views {config.views}: out of range",
+            f"references from 0, side from {_LEAST}, views from 1 to {VIEWS}",
+        )
+    jpeg = 1 if remote.jpeg is None else remote.jpeg
+    if remote.timeout <= 0 or remote.retries < 0 or remote.concurrency < 1 or not 1 <= jpeg <= 100:
+        raise ConfigError(
+            f"timeout {remote.timeout:g}, retries {remote.retries}, concurrency {remote.concurrency}, "
+            f"jpeg {remote.jpeg}: out of range",
+            "timeout above 0, retries from 0, concurrency from 1, jpeg from 1 to 100",
+        )

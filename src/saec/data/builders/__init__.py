@@ -1,0 +1,1 @@
+"""Data sets made from others: hold-outs, balanced folders, instruction data."""

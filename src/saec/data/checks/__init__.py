@@ -1,0 +1,1 @@
+"""Faults of a data set, in its files and as a whole."""

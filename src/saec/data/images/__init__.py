@@ -1,0 +1,1 @@
+"""Image files: which they are, whether they are whole, and their pixels."""

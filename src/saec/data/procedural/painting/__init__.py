@@ -1,0 +1,1 @@
+"""How a drawn product becomes a picture: material, marks, light, camera, sentences."""

@@ -1,0 +1,1 @@
+"""The families of drawn products, by their shape."""

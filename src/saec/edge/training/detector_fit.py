@@ -1,0 +1,207 @@
+"""Fit either detector, export it into a profile's folder, and stand ready for the parity gate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from saec.edge.graph import GRAPH
+from saec.edge.preparation import input_size, prepare
+from saec.edge.training.fit_records import Fitted, Gated, Goods
+from saec.edge.yolo import YoloRule, fit_yolo
+from saec.errors import DataError, ExtraError
+from saec.profile import Detector, Preparation, sha256_file
+from saec.settings import FitConfig
+from saec.types import Image
+
+if TYPE_CHECKING:
+    from saec.edge.training.patch_fit import PatchFit
+
+MASK, ONNX = "roi.png", "detector.onnx"
+LEAST_CELLS = 16
+"""Cells of the map below which a region of interest is too small to judge."""
+
+GAIN_WORTH = 0.03
+"""Rise of the goods' distances at half the goods, below which more goods would scarcely help."""
+
+Progress = Callable[[str, int, int], None]
+DetectorFit = Callable[[Goods, FitConfig, Path, Progress], Fitted]
+"""Fits one kind of detector: (goods, config, folder for its files, progress) -> its parts of the profile."""
+
+
+def patch_fit(*, onnx: bool = False) -> DetectorFit:
+    """A fit of the default detector; with ``onnx`` the graph is written as ONNX too.
+
+    The fit raises:
+        DataError: too few goods, or a mask that does not fit the frames.
+        ModelError: the backbone is unknown or its weights are not installed.
+        ExtraError: torch is not installed.
+    """
+
+    def fit(goods: Goods, config: FitConfig, folder: Path, progress: Progress) -> Fitted:
+        try:
+            import torch
+
+            from saec.edge.training.backbones import load_backbone
+        except ModuleNotFoundError as e:  # torch or safetensors: the line itself needs neither
+            raise ExtraError(e.name or "torch", "fit") from None
+        from saec.edge.training.graph_export import feature_function
+        from saec.edge.training.patch_fit import fit_patch
+        from saec.edge.training.patch_network import Features, PatchNet
+
+        preparation = _preparation(goods, config)
+        size = (preparation.height, preparation.width)
+        mask = _mask(goods, preparation, folder)
+        pixels = None if mask is None else torch.from_numpy(mask.astype(np.float32) / 255.0)
+        features = Features(load_backbone(config.backbone), pixels).eval()
+        fitted = fit_patch(
+            (prepare(frame, preparation) for frame in goods.frames()),
+            goods.folds,
+            feature_function(features, *size, config.precision, config.threads),
+            lambda distances, scale: PatchNet(features, distances, scale),
+            memory=config.memory,
+            seed=config.seed,
+            inside=None if mask is None else _cells(mask),
+            progress=progress,
+        )
+        return _exported(fitted, goods, config, preparation, folder, onnx)
+
+    return fit
+
+
+def _exported(
+    fit: PatchFit, goods: Goods, config: FitConfig, preparation: Preparation, folder: Path, onnx: bool
+) -> Fitted:
+    from saec.edge.graph import compile_graph, other_arithmetic
+    from saec.edge.training.graph_export import check_parity, save_onnx, save_openvino
+
+    size = (preparation.height, preparation.width)
+    save_openvino(fit.net, *size, folder / GRAPH)
+    if onnx:
+        save_onnx(fit.net, *size, folder / ONNX)
+    graph = compile_graph(folder / GRAPH, config.precision, config.threads)
+
+    def score(frame: Image) -> float:
+        return float(graph(frame[None])[0][0])
+
+    def gate(threshold: float, defects: Iterable[Image]) -> Gated:
+        frames = (prepare(frame, preparation) for frame in chain(goods.frames(), defects))
+        parity = check_parity(fit.net, score, frames, threshold)
+        notes = [
+            f"parity: the exported graph gives the fitted detector's label on all {parity.images} "
+            f"calibration images; largest score difference {parity.largest:.1e}"
+        ]
+        if parity.threshold != threshold:
+            notes.append(
+                f"the threshold was moved from {threshold:.6g} to {parity.threshold:.6g}: the score of a "
+                "calibration image lay within rounding of it"
+            )
+        return Gated(notes, parity.threshold)
+
+    names = sorted(path.name for path in folder.iterdir())
+    return Fitted(
+        preparation=preparation,
+        detector=Detector(
+            kind="patch",
+            backbone=config.backbone,
+            precision=config.precision,
+            threads=config.threads,
+            files={name: sha256_file(folder / name) for name in names},
+            params={"memory": float(config.memory)},
+        ),
+        scores=fit.scores,
+        order=fit.order,
+        score=lambda frame: score(prepare(frame, preparation)),
+        gate=gate,
+        notes=[_more_goods(fit.half_gap, goods.count), *other_arithmetic(graph, config.precision)],
+    )
+
+
+def _preparation(goods: Goods, config: FitConfig) -> Preparation:
+    height, width = goods.size
+    if config.roi is not None:
+        x0, y0, x1, y1 = config.roi
+        height, width = y1 - y0, x1 - x0
+    height, width = input_size(height, width, config.side)
+    mask = goods.roi_mask is not None
+    return Preparation(height=height, width=width, roi=config.roi, mask=mask, bits=config.bits)
+
+
+def _mask(goods: Goods, preparation: Preparation, folder: Path) -> NDArray[np.uint8] | None:
+    """The region of interest as the graph sees it, height x width, 0..255; it is kept in the profile."""
+    if goods.roi_mask is None:
+        return None
+    mask = cv2.imread(str(goods.roi_mask), cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH)
+    if mask is None or mask.shape[:2] != goods.size:
+        seen = "no image" if mask is None else f"{mask.shape[1]} x {mask.shape[0]}"
+        raise DataError(
+            f"{goods.roi_mask} is {seen}, the frames are {goods.size[1]} x {goods.size[0]}",
+            "give a mask of the frames' size",
+        )
+    binary = np.where(mask > 0, 255, 0).astype(np.uint8)
+    cv2.imwrite(str(folder / MASK), binary)
+    prepared: NDArray[np.uint8] = prepare(np.repeat(binary[..., None], 3, axis=2), preparation)[..., 0]
+    count = int(_cells(prepared).sum())
+    if count < LEAST_CELLS:
+        raise DataError(f"{goods.roi_mask} leaves {count} cells of the map", "give a larger mask")
+    return prepared
+
+
+def _cells(mask: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """The cells of the map that the mask covers by half."""
+    height, width = mask.shape
+    inside: NDArray[np.bool_] = (
+        cv2.resize(mask, (width // 8, height // 8), interpolation=cv2.INTER_AREA) > 127
+    )
+    return inside
+
+
+def _more_goods(half_gap: float | None, count: int) -> str:
+    if half_gap is None:
+        return "whether more goods would help cannot be told from fewer than three folds"
+    if half_gap > GAIN_WORTH:
+        return (
+            f"more goods would still help: with half of the {count} unseen goods lie {half_gap:.1%} further "
+            "from what was learnt"
+        )
+    return (
+        f"more goods would scarcely help: with half of the {count} unseen goods lie only "
+        f"{max(half_gap, 0.0):.1%} further from what was learnt"
+    )
+
+
+def yolo_fit(weights: Path, rule: YoloRule) -> DetectorFit:
+    """A fit of the seed's detector with those weights; the rule's own threshold stands."""
+
+    def fit(goods: Goods, config: FitConfig, folder: Path, progress: Progress) -> Fitted:
+        if goods.roi_mask is not None:
+            raise DataError("the YOLO detector has no map to mask", "give a rectangle with --roi")
+        made = fit_yolo(
+            goods.frames,
+            weights,
+            folder,
+            rule,
+            precision=config.precision,
+            threads=config.threads,
+            side=config.side,
+            roi=config.roi,
+            bits=config.bits,
+        )
+        return Fitted(
+            preparation=made.preparation,
+            detector=made.detector,
+            scores=made.scores,
+            order=list(range(goods.count)),
+            score=made.score,
+            gate=lambda threshold, defects: Gated([], threshold),
+            notes=["the seed's rule: an ImageNet classifier's confidence, no defect detector"],
+            threshold=made.threshold,
+        )
+
+    return fit

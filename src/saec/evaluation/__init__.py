@@ -1,0 +1,1 @@
+"""What judging is worth: figures of lines on labelled images, and what a cloud adds to one."""

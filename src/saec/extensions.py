@@ -1,0 +1,20 @@
+"""What other installed distributions add to this one, by entry points: commands, policies, checkpoints.
+
+A distribution states them in its own pyproject.toml; ``saec-research`` is one. Names are looked up on this
+machine alone.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+
+
+@cache
+def extensions(group: str) -> tuple[EntryPoint, ...]:
+    """The entry points of a group, in the order of their names; nothing is imported yet.
+
+    Args:
+        group: "saec.commands", "saec.policies" or "saec.checkpoints".
+    """
+    return tuple(sorted(entry_points(group=group), key=lambda point: point.name))

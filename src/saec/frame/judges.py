@@ -1,0 +1,266 @@
+"""Open what judges a line: detector, cloud engine, policy and rules."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+
+from saec import cloud as clouds
+from saec import edge
+from saec.data.images.pixels import read_image
+from saec.edge.no_detector import NoDetector
+from saec.errors import ConfigError
+from saec.frame.stages import Measure
+from saec.frame.verdicts import Role, Rules
+from saec.profile import Calibration, CloudTrust, LineProfile
+from saec.scene.complexity import Complexity
+from saec.schedule.policies.budget import Budget
+from saec.schedule.policies.contract import CloudOnly, EdgeOnly, GatePolicy, Policy
+from saec.schedule.policies.ranking import complexity_policy, random_policy, uncertainty_policy, value_policy
+from saec.settings import BudgetConfig, CloudConfig, CostConfig, GateConfig, Spending
+from saec.types import CloudEngine, CloudQuery, EdgeDetector, Frame, Image
+
+PolicyName = Literal["gate", "value", "edge", "cloud", "seed", "random", "complexity", "uncertainty"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judges:
+    """All that judges a frame.
+
+    Attributes:
+        detector: the edge.
+        policy: decides who answers.
+        rules: turn opinions into labels.
+        engine: the cloud, or None for the edge alone.
+        complexity: measures a frame, or None where the policy needs none.
+        references: images of goods that the cloud is shown before the frame.
+        batch: frames that the cloud is asked about at once.
+        bits: significant bits of 16-bit images.
+        crops: the cloud may be shown a crop of the hottest place.
+    """
+
+    detector: EdgeDetector
+    policy: Policy
+    rules: Rules
+    engine: CloudEngine | None = None
+    complexity: Measure | None = None
+    references: Sequence[Image] = ()
+    batch: int = 8
+    bits: int = 16
+    crops: bool = False
+
+
+class Cloud:
+    """A cloud model that is loaded when it is first asked for, so that several lines share it."""
+
+    def __init__(self, config: CloudConfig) -> None:
+        self.config = config
+
+    @cached_property
+    def engine(self) -> CloudEngine:
+        return clouds.open_engine(self.config)
+
+    @property
+    def weights_hash(self) -> str:
+        return str(getattr(self.engine, "weights_hash", ""))
+
+    @property
+    def prompt(self) -> str:
+        return str(getattr(self.engine, "prompt", ""))
+
+    @property
+    def demonstration(self) -> bool:
+        return bool(getattr(self.engine, "demonstration", False))
+
+    @property
+    def views(self) -> int:
+        return int(getattr(self.engine, "views", self.config.views or 1))
+
+    @property
+    def key(self) -> str:
+        """Under which the line keeps its trust: other weights, context or scoring are another."""
+        name = f"{self.engine.name}+{self.config.adapter}" if self.config.adapter else self.engine.name
+        context = f"prompt={self.prompt} references={self.config.references}"
+        side = "" if self.config.side is None else f" side={self.config.side}"
+        tokens = "" if self.config.tokens is None else f" tokens={self.config.tokens}"
+        bits = f" dtype={self.config.dtype}" if self.config.dtype in ("fp8", "4bit") else ""
+        scoring = "" if self.config.scoring == "threshold" else f" scoring={self.config.scoring}"
+        views = "" if self.views == 1 else f" views={self.views}"
+        spend = "" if self.config.spending.rule == "whole" else f" spend={_spelt(self.config.spending)}"
+        return f"{name}@{self.weights_hash[:12]} {context}{side}{tokens}{bits}{scoring}{views}{spend}"
+
+
+def _spelt(spending: Spending) -> str:
+    """All that decides what is shown, in one word."""
+    at = f"@{spending.complexity:g}" if spending.rule == "scene" else ""
+    return f"{spending.rule}:{spending.small}+{spending.near}{at}"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the cloud may do on a line, with the sentence that says why."""
+
+    role: Literal["fused", "advisory", "unasked", "alone"]
+    reason: str
+    trust: CloudTrust | None = None
+
+
+def standing(cloud: Cloud, calibration: Calibration, policy: PolicyName) -> Standing:
+    """The cloud's role on a line: it must have earned its say on labelled calibration images."""
+    trust = calibration.clouds.get(cloud.key)
+    name = cloud.engine.name
+    if policy == "edge":
+        return Standing("unasked", f"{name} is not asked: policy edge asks it about nothing.", trust)
+    if policy in ("cloud", "seed"):
+        return Standing("alone", f"{name} decides alone what it is asked (policy {policy}).", trust)
+    if trust is None:
+        others = [key for key in calibration.clouds if key.startswith(f"{name}@")]
+        lacking = (
+            f"on this line it was measured as {others[-1]} and not as {cloud.key}"
+            if others
+            else "it has not been measured on this line"
+        )
+        reason = (
+            f"{name} is advisory: {lacking}, so it is shown and changes no "
+            "label (`saec calibrate LINE DATASET --cloud NAME` with labelled defects gives it a say)."
+        )
+        return Standing("advisory", reason)
+    if trust.mode == "advisory":
+        return Standing("advisory", f"{name} is advisory: the line has no labelled defects to tell.", trust)
+    figures = f"AUROC {_figure(trust.auroc)}, at least {_figure(trust.auroc_low)} with 95 % confidence"
+    images = f"{trust.n_good} goods and {trust.n_defect} defects"
+    if trust.left_out:
+        images += f", without {trust.left_out} images that it was tuned on"
+    if trust.mode == "fused":
+        return Standing("fused", f"{name} is fused with the edge: {figures} on {images}.", trust)
+    return Standing("unasked", f"{name} is not asked: on {images} it adds nothing ({figures}).", trust)
+
+
+def open_judges(
+    profile: LineProfile,
+    cloud: Cloud | None = None,
+    *,
+    policy: PolicyName = "gate",
+    gate: GateConfig | None = None,
+    costs: CostConfig | None = None,
+    budget: BudgetConfig | None = None,
+) -> Judges:
+    """Load the detector and, where there is one, the cloud of a line.
+
+    Raises:
+        ConfigError: the policy needs a cloud and there is none.
+        LineError, ModelError: a model cannot be loaded.
+    """
+    calibration = profile.calibration
+    blind = profile.line.detector.kind == "none" and cloud is not None and policy == "cloud"
+    detector = NoDetector() if blind else edge.open_detector(profile)
+    complexity = Complexity(profile.line.complexity).of if profile.line.complexity else None
+    bits = profile.line.preparation.bits
+    if cloud is None:
+        if policy in ("cloud", "seed"):
+            raise ConfigError(f"policy {policy} without a cloud", "name one with --cloud")
+        rules = Rules(profile.line.name, calibration, frame=profile.line.preparation.frame)
+        return Judges(detector, EdgeOnly(), rules, complexity=complexity, bits=bits)
+    place = standing(cloud, calibration, policy)
+    role: Role = "advisory" if place.role == "unasked" else place.role
+    return Judges(
+        detector,
+        open_policy(policy, calibration, place.trust, gate=gate, costs=costs, budget=budget),
+        Rules(
+            profile.line.name,
+            calibration,
+            role,
+            place.trust,
+            frame=profile.line.preparation.frame,
+            blind=blind,
+        ),
+        engine=cloud.engine,
+        complexity=complexity,
+        references=read_references(profile, cloud.config.references),
+        batch=cloud.config.batch,
+        bits=bits,
+        crops=cloud.config.spending.rule != "whole",
+    )
+
+
+def read_references(profile: LineProfile, k: int) -> list[Image]:
+    """The first k reference images of a line, decoded.
+
+    Raises:
+        ConfigError: the line has fewer.
+    """
+    paths = profile.references(k)
+    if len(paths) < k:
+        raise ConfigError(
+            f"{profile.folder} has {len(paths)} reference images, {k} are asked", "ask for fewer references"
+        )
+    images = [read_image(path, bits=profile.line.preparation.bits) for path in paths]
+    for image in images:
+        image.flags.writeable = False  # which lets an engine remember what it has made of them
+    return images
+
+
+def warm_up(judges: Judges) -> None:
+    """One frame through detector and cloud, so that no measured frame pays for the first call."""
+    image = judges.references[0] if judges.references else np.full((256, 256, 3), 127, np.uint8)
+    judges.detector.inspect([image])
+    if judges.engine is not None:
+        height, width = image.shape[:2]
+        spot = (width // 2, height // 2, width // 2 + 1, height // 2 + 1)
+        frame, references = Frame(id="warm-up", image=image), tuple(judges.references)
+        for hottest in (None, spot)[: 1 + judges.crops]:
+            judges.engine.judge([CloudQuery(frame, references, hottest=hottest)])
+
+
+def open_policy(
+    name: PolicyName,
+    calibration: Calibration,
+    trust: CloudTrust | None,
+    *,
+    gate: GateConfig | None = None,
+    costs: CostConfig | None = None,
+    budget: BudgetConfig | None = None,
+) -> Policy:
+    """A fresh policy: the same for a run, its replay and a simulation.
+
+    Raises:
+        ConfigError: a budget for a policy that has no rank to spend it by, or none for one that ranks alone.
+    """
+    budget = budget or BudgetConfig()
+    if budget.share is None:
+        return _unlimited(name, calibration, trust, gate or GateConfig(), costs or CostConfig())
+    spent = Budget(budget.share)
+    if name == "value":
+        return value_policy(calibration, trust, costs or CostConfig(), spent)
+    if name == "random":
+        return random_policy(spent, trust, seed=budget.seed)
+    if name == "complexity":
+        return complexity_policy(spent, trust)
+    if name == "uncertainty":
+        return uncertainty_policy(spent, trust, threshold=calibration.threshold)
+    raise ConfigError(
+        f"a budget for the policy {name}, which does not rank its frames", "use it with --policy value"
+    )
+
+
+def _unlimited(
+    name: PolicyName, calibration: Calibration, trust: CloudTrust | None, gate: GateConfig, costs: CostConfig
+) -> Policy:
+    if name == "edge":
+        return EdgeOnly()
+    if name in ("cloud", "seed"):
+        # The seed's own policy needs all frames first and takes this one's place (``seeded``).
+        return CloudOnly()
+    if name == "gate":
+        return GatePolicy(calibration, gate, trust)
+    if name == "value":
+        return value_policy(calibration, trust, costs, None)
+    raise ConfigError(f"policy {name} without a budget", "give the share that may be asked, --budget 0.3")
+
+
+def _figure(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.3f}"

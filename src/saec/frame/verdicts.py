@@ -1,0 +1,280 @@
+"""From opinions to verdicts: pure functions, the same live and in a replay of the log."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+
+from saec.errors import AnswerError, ConfigError
+from saec.frame.durations import summed
+from saec.profile import Calibration, CloudTrust
+from saec.schedule.calibration.trust import fuse, fused_label
+from saec.types import (
+    DEFECT,
+    GOOD,
+    CloudOpinion,
+    CloudRecord,
+    CloudState,
+    DecidedBy,
+    EdgeRecord,
+    ErrorRecord,
+    Explanation,
+    Pending,
+    Route,
+    Source,
+    Verdict,
+)
+
+OVERDUE = "deadline"
+"""Reason of a verdict that the edge gave because the cloud had not answered by the frame's deadline."""
+
+STAND_INS = frozenset({"cloud-down", "cloud-busy", "cloud-late"})
+"""Reasons of routes to the edge that would have led to the cloud, had it been able to answer."""
+
+Role = Literal["fused", "advisory", "alone"]
+
+CLOUD_ERROR = "cloud-error"
+"""Reason of a verdict that the edge gave because the cloud failed on this frame."""
+
+DISAGREEMENT = "disagreement"
+"""Reason of a verdict where the edge was sure of one label and the cloud of the other, whoever decided."""
+
+CLOUD_SURE = 0.9
+"""P(defect), or P(good), from which the cloud counts as sure."""
+
+ODD_ASPECT = 1.1
+"""A frame is named when its aspect is this far from that of the line's frames, as a factor."""
+
+NO_CLOUD = "no-cloud"
+"""Reason of a verdict that the edge gave because the run has no cloud to send the frame to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What turns opinions into labels on one line.
+
+    Attributes:
+        line: name of the line.
+        calibration: the line's calibration.
+        role: "fused": edge and cloud decide together as ``trust`` says; "advisory": the cloud's
+            opinion is shown and changes no label; "alone": the cloud decides by ``cloud_threshold``.
+        trust: how far the cloud is trusted on this line; needed for "fused".
+        cloud_threshold: P(defect) of the cloud at which it says defect, for "alone".
+        frame: typical height and width of the frames that the line was fitted on, where it is known.
+        blind: the line has no detector. No verdict holds an opinion of the edge, and where the cloud fails
+            the frame has no label.
+    """
+
+    line: str
+    calibration: Calibration
+    role: Role = "advisory"
+    trust: CloudTrust | None = None
+    cloud_threshold: float = 0.5
+    frame: tuple[int, int] | None = None
+    blind: bool = False
+
+    def __post_init__(self) -> None:
+        if self.role == "fused" and (self.trust is None or self.trust.mode != "fused"):
+            raise ConfigError(
+                f"line {self.line}: fused with a cloud that has earned no say there",
+                "calibrate the line with this cloud first",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The label with its P(defect) and who gave it."""
+
+    label: int
+    p_defect: float | None
+    by: DecidedBy
+
+
+def decide(edge: EdgeRecord, cloud: CloudRecord | None, rules: Rules) -> Decision:
+    """The decision on one frame from what is logged of its opinions."""
+    if cloud is None or cloud.role == "advisory":
+        return Decision(edge.label, edge.p_defect, "edge")
+    if cloud.role == "alone":
+        label = DEFECT if cloud.p_defect >= rules.cloud_threshold else GOOD
+        return Decision(label, cloud.p_defect, "cloud")
+    assert rules.trust is not None  # Rules sees to it
+    label = fused_label(rules.calibration, rules.trust, edge.score, cloud.p_defect)
+    return Decision(label, fuse(rules.calibration, rules.trust, edge.score, cloud.p_defect), "cloud")
+
+
+def frame_note(shape: tuple[int, ...], rules: Rules) -> str:
+    """What is odd about a frame of that shape: the line would see it stretched. "" where nothing is."""
+    if rules.frame is None:
+        return ""
+    height, width = shape[:2]
+    usual = rules.frame[1] / rules.frame[0]
+    factor = max(width / height / usual, usual * height / width)
+    if factor <= ODD_ASPECT:
+        return ""
+    line = f"{rules.frame[1]} x {rules.frame[0]}"
+    return f"its aspect is not the line's: {width} x {height} pixels, the line was fitted on {line}"
+
+
+def stands_in(route: Route, state: CloudState | None) -> bool:
+    """Whether a frame that the policy would ask about is answered by the edge to keep its deadline."""
+    return route.reason in STAND_INS and state is not None and state.left is not None
+
+
+def cloud_record(opinion: CloudOpinion, role: Role) -> CloudRecord:
+    """The cloud's opinion for the log.
+
+    Raises:
+        AnswerError: its P(defect) is no probability.
+    """
+    p = opinion.p_defect
+    if not (math.isfinite(p) and 0.0 <= p <= 1.0):
+        raise AnswerError(f"{opinion.model} answered P(defect) = {p}", "check the checkpoint")
+    return CloudRecord(p_defect=p, model=opinion.model, prompt=opinion.prompt, role=role, spent=opinion.spent)
+
+
+def edge_verdict(pending: Pending, rules: Rules) -> Verdict:
+    """The verdict on a frame that the cloud is not asked about.
+
+    Where a deadline kept the policy from asking, the edge merely stands in: the verdict is provisional.
+    """
+    if stands_in(pending.route, pending.state):
+        return fallback_verdict(pending, rules, pending.route.reason)
+    return _verdict(pending, decide(pending.edge, None, rules), rules, problem=_problem(pending))
+
+
+def cloud_verdict(
+    pending: Pending,
+    cloud: CloudRecord,
+    rules: Rules,
+    *,
+    explanation: Explanation | None = None,
+    problem: ErrorRecord | None = None,
+) -> Verdict:
+    """The verdict on a frame that the cloud has judged; ``problem`` is a failed explanation."""
+    return _verdict(
+        pending,
+        decide(pending.edge, cloud, rules),
+        rules,
+        reason=DISAGREEMENT if disagree(pending.edge, cloud, rules) else "",
+        cloud=cloud,
+        explanation=explanation,
+        problem=problem or _problem(pending),
+    )
+
+
+def disagree(edge: EdgeRecord, cloud: CloudRecord, rules: Rules) -> bool:
+    """Whether edge and cloud are each sure, and of different labels.
+
+    The edge is sure outside its gate, the cloud from a P(defect) of ``CLOUD_SURE`` for its label. Where
+    the cloud decides alone the edge has no say, so there is nothing to disagree about.
+    """
+    if cloud.role == "alone":
+        return False
+    gate = rules.calibration.gate
+    if edge.label == DEFECT:
+        return edge.score > gate.high and 1.0 - cloud.p_defect >= CLOUD_SURE
+    return edge.score < gate.low and cloud.p_defect >= CLOUD_SURE
+
+
+def fallback_verdict(pending: Pending, rules: Rules, reason: str, error: Exception | None = None) -> Verdict:
+    """The edge's answer where the cloud should have given one: provisional, never silent.
+
+    Without an edge there is none: an error verdict.
+    """
+    if rules.blind:
+        why = error or AnswerError("the cloud gave no answer", "look at the link and at the cloud's own log")
+        failed = error_verdict(
+            pending.source,
+            rules.line,
+            why,
+            sha256=pending.sha256,
+            time=pending.time,
+            seq=pending.seq,
+            stage="cloud",
+        )
+        return msgspec.structs.replace(
+            failed, reason=reason, route=pending.route, cloud_state=pending.state, ms=summed(pending.ms)
+        )
+    decision = Decision(pending.edge.label, pending.edge.p_defect, "edge-fallback")
+    problem = error_record(error) if error else _problem(pending)
+    return _verdict(pending, decision, rules, reason=reason, problem=problem)
+
+
+def error_verdict(
+    source: Source,
+    line: str,
+    error: Exception,
+    *,
+    sha256: str = "",
+    time: float = 0.0,
+    seq: int = 0,
+    stage: str = "",
+) -> Verdict:
+    """No label: the frame could not be judged, and the verdict says why."""
+    return Verdict(
+        id=printable(source.id),
+        path=printable(source.path),
+        sha256=sha256,
+        line=line,
+        time=time,
+        seq=seq,
+        truth=source.truth,
+        state="error",
+        decided_by="none",
+        reason=f"{stage}-error" if stage else "error",
+        error=error_record(error),
+    )
+
+
+def error_record(error: Exception) -> ErrorRecord:
+    """An exception for the log: its class and its message, remedy included."""
+    return ErrorRecord(kind=type(error).__name__, message=printable(str(error) or repr(error)))
+
+
+def printable(text: str) -> str:
+    """The text as valid UTF-8; bytes of a file name that are not stand as ``\\udcXX`` escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _problem(pending: Pending) -> ErrorRecord | None:
+    return ErrorRecord(kind="PictureError", message=pending.problem) if pending.problem else None
+
+
+def _verdict(
+    pending: Pending,
+    decision: Decision,
+    rules: Rules,
+    *,
+    reason: str = "",
+    cloud: CloudRecord | None = None,
+    explanation: Explanation | None = None,
+    problem: ErrorRecord | None = None,
+) -> Verdict:
+    return Verdict(
+        id=pending.source.id,
+        path=pending.source.path,
+        sha256=pending.sha256,
+        line=rules.line,
+        time=pending.time,
+        seq=pending.seq,
+        truth=pending.source.truth,
+        label=decision.label,
+        state="provisional" if decision.by == "edge-fallback" else "final",
+        score=None if rules.blind else pending.edge.score,
+        p_defect=decision.p_defect,
+        decided_by=decision.by,
+        reason=reason or pending.route.reason,
+        route=pending.route,
+        cloud_state=pending.state,
+        complexity=pending.complexity,
+        edge=None if rules.blind else pending.edge,
+        cloud=cloud,
+        explanation=explanation,
+        map=pending.map,
+        ms=summed(pending.ms),
+        error=problem,
+        note=pending.note,
+    )

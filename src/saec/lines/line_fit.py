@@ -1,0 +1,269 @@
+"""Make a line profile: goods fit the detector and set the threshold, defects only calibrate."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+import saec
+from saec.data.copies import distinct
+from saec.data.dataset import Dataset
+from saec.data.folds import group_ids, part_folds
+from saec.data.holdout import hold_out, undivided
+from saec.data.images.pixels import read_image
+from saec.data.items import Item
+from saec.data.manifest import Manifest, check_disjoint, hash_item
+from saec.edge.preparation import check_roi
+from saec.edge.training.detector_fit import DetectorFit
+from saec.edge.training.fit_records import Fitted, Goods
+from saec.errors import DataError, LineError
+from saec.profile import Calibration, Line, LineProfile
+from saec.scene.complexity import Complexity, features, fit_norm
+from saec.schedule.calibration.score_calibration import calibrate
+from saec.schedule.policies.expected_value import with_asking
+from saec.settings import FitConfig, GateConfig
+from saec.types import DEFECT, GOOD, Image
+
+OUTLYING = 5.0
+"""Goods this many interquartile ranges above the upper quartile of cross-fitted scores look contaminated."""
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class FitSummary:
+    """What the fit has to say.
+
+    Attributes:
+        goods, duplicates, defects: distinct good images, copies left out, calibration defects.
+        contaminated: paths of goods whose score stands far out.
+        notes: sentences about the detector (parity, whether more goods would help).
+    """
+
+    goods: int
+    duplicates: int
+    defects: int
+    contaminated: list[str]
+    notes: list[str]
+
+
+def fit_line(
+    dataset: Dataset,
+    out: Path,
+    fit_detector: DetectorFit,
+    *,
+    config: FitConfig,
+    gate: GateConfig,
+    created: str,
+    roi_mask: Path | None = None,
+    force: bool = False,
+    progress: Progress = lambda _what, _done, _of: None,
+) -> tuple[LineProfile, FitSummary]:
+    """Fit a line profile on the data set's train split and write it to ``out``, whole or not at all.
+
+    Of a data set without splits a share is drawn and held out (``config.holdout``). What is held out stands
+    in the line's manifest, so that it is never calibrated on, from whatever folder it comes.
+
+    Args:
+        dataset: its train goods are fitted on; its train defects, if any, calibrate P(defect).
+        out: folder of the profile; made.
+        fit_detector: the kind of detector.
+        created: ISO time.
+        roi_mask: image whose non-zero pixels are judged; of the frames' size.
+        force: replace a profile that stands there.
+
+    Raises:
+        DataError: no or too few train goods, or all of them one picture; a name that is no UTF-8.
+        LeakError: a train image stands in the hold-out too.
+        LineError: ``out`` exists.
+        ParityError: the exported graph disagrees with the fitted detector.
+    """
+    _check_out(out, force)
+    target = out.resolve()
+    if drawn := undivided(dataset):
+        dataset = hold_out(dataset, config.holdout, seed=config.seed)
+    found = _train_goods(dataset)
+    manifest = manifest_for(dataset, found, dataset.select("train", DEFECT))
+    known = distinct(found, bits=config.bits, varied=True, step=lambda at, of: progress("copies", at, of))
+    known_defects = distinct(dataset.select("train", DEFECT), bits=config.bits)
+    items, hashes = known.items, known.hashes
+    defects, defect_hashes = known_defects.items, known_defects.hashes
+    goods = _goods(items, hashes, config, roi_mask)
+    with whole(target) as partial:
+        fitted = fit_detector(goods, config, partial, progress)
+        frames = _ticked(goods.frames(), len(items), progress)
+        complexity, complexities = _complexities(frames, hashes, _frames(defects, config.bits), defect_hashes)
+        scores = dict(zip(hashes, fitted.scores.tolist(), strict=True))
+        calibration = _calibrated(fitted, scores, defects, defect_hashes, config, gate, created)
+        calibration = with_asking(msgspec.structs.replace(calibration, complexities=complexities))
+        gated = fitted.gate(calibration.threshold, _frames(defects, config.bits))
+        calibration = msgspec.structs.replace(calibration, threshold=gated.threshold)
+        _references(partial, [items[i].path for i in fitted.order[: max(config.references, 1)]])
+        manifest.write(partial)
+        line = Line(
+            name=target.name,
+            created=created,
+            saec=saec.__version__,
+            dataset=str(dataset.root.absolute()),
+            preparation=msgspec.structs.replace(fitted.preparation, frame=goods.size),
+            detector=fitted.detector,
+            calibration=calibration.version,
+            complexity=complexity.norm,
+            fit=msgspec.to_builtins(config),
+        )
+        LineProfile.create(partial, line, calibration)
+    summary = FitSummary(
+        len(items),
+        known.left_out,
+        len(defects),
+        _outlying(items, fitted.scores),
+        [*(_drawn(dataset, config) if drawn else ()), *fitted.notes, *gated.notes],
+    )
+    return LineProfile.open(target), summary
+
+
+def _check_out(out: Path, force: bool) -> None:
+    if not out.exists():
+        return
+    if not force:
+        raise LineError(f"{out} exists already", "choose another --out, or replace it with --force")
+    if not (out / "line.json").is_file():
+        raise LineError(f"{out} exists and is no line profile", "choose another --out")
+
+
+@contextmanager
+def whole(target: Path) -> Iterator[Path]:
+    """A folder to fill, which takes its place if nothing fails; a profile that stood there goes last."""
+    partial, old = (target.with_name(f".{target.name}.{state}") for state in ("partial", "old"))
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        shutil.rmtree(old, ignore_errors=True)
+        if target.exists():
+            target.replace(old)
+        partial.replace(target)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _train_goods(dataset: Dataset) -> list[Item]:
+    items = dataset.select("train", GOOD)
+    if not items:
+        remedy = "put them into train/good, or name their folder with --goods"
+        if all(item.label is None for item in dataset.items):
+            remedy = f"if all of them are good: --goods {dataset.root}; else sort them into good and defect"
+        raise DataError(f"{dataset.root} has no good images to fit on (layout {dataset.layout})", remedy)
+    return items
+
+
+def _drawn(dataset: Dataset, config: FitConfig) -> list[str]:
+    """What was held out of a data set without splits."""
+    goods, defects = (len(dataset.select("test", label)) for label in (GOOD, DEFECT))
+    return [
+        f"the data set has no splits: {goods} goods and {defects} defects ({100 * config.holdout:g} %, drawn "
+        f"with seed {config.seed}) are held out, and `saec evaluate` judges these"
+    ]
+
+
+def manifest_for(dataset: Dataset, goods: list[Item], defects: list[Item]) -> Manifest:
+    """All images with their roles, copies included, so that none ever serves another one."""
+    about = {"command": "fit", "dataset": str(dataset.root), "layout": dataset.asked}
+    manifest = Manifest(about=about)
+    manifest.add("train", goods)
+    manifest.add("calibration", defects)
+    held_out = {hash_item(item): item for item in reversed(dataset.select(("test", "val")))}
+    check_disjoint({sha: str(item.path) for sha, item in held_out.items()}, manifest)
+    manifest.add("holdout", held_out.values(), hashes=list(held_out))
+    return manifest
+
+
+def _goods(items: list[Item], hashes: list[str], config: FitConfig, roi_mask: Path | None) -> Goods:
+    groups = group_ids([i.part for i in items], hashes)
+    folds = part_folds(groups, min(config.folds, len(set(groups))), config.seed)
+
+    height, width = _typical_size(_frames(items, config.bits), min(len(items), 25))
+    check_roi(config.roi, height, width)
+    return Goods(len(items), lambda: _frames(items, config.bits), folds, (height, width), roi_mask)
+
+
+def _frames(items: Iterable[Item], bits: int) -> Iterator[Image]:
+    for item in items:
+        yield read_image(item.path, bits=bits)
+
+
+def _typical_size(frames: Iterable[Image], count: int) -> tuple[int, int]:
+    """Median height and width of the first frames."""
+    sizes = [frame.shape[:2] for _, frame in zip(range(count), frames, strict=False)]
+    height, width = np.median(np.array(sizes), axis=0)
+    return int(height), int(width)
+
+
+def _complexities(
+    goods: Iterable[Image], hashes: list[str], defects: Iterable[Image], defect_hashes: list[str]
+) -> tuple[Complexity, dict[str, float]]:
+    """Complexity in the norm that the line's goods set, and that of each image by hash."""
+    seen = [features(image) for image in goods]
+    complexity = Complexity(fit_norm(seen))
+    found = {sha: complexity.of_features(f) for sha, f in zip(hashes, seen, strict=True)}
+    found |= {sha: complexity.of(image) for sha, image in zip(defect_hashes, defects, strict=True)}
+    return complexity, found
+
+
+def _ticked(frames: Iterable[Image], count: int, progress: Progress) -> Iterator[Image]:
+    for i, frame in enumerate(frames):
+        yield frame
+        progress("complexity", i + 1, count)
+
+
+def _calibrated(
+    fitted: Fitted,
+    scores: dict[str, float],
+    defects: list[Item],
+    defect_hashes: list[str],
+    config: FitConfig,
+    gate: GateConfig,
+    created: str,
+) -> Calibration:
+    defect_scores = {
+        sha: fitted.score(read_image(item.path, bits=config.bits))
+        for sha, item in zip(defect_hashes, defects, strict=True)
+    }
+    calibration = calibrate(
+        scores,
+        list(defect_scores.values()),
+        overkill=config.overkill,
+        gate=gate,
+        prevalence=config.prevalence,
+        created=created,
+    )
+    changes: dict[str, Any] = {"defect_scores": defect_scores}
+    if fitted.threshold is not None:
+        low, high = calibration.gate.low, calibration.gate.high
+        changes["threshold"] = fitted.threshold
+        changes["by_hand"] = {"threshold": fitted.threshold}  # the rule's, not the overkill rate's
+        changes["gate"] = msgspec.structs.replace(
+            calibration.gate, low=min(low, fitted.threshold), high=max(high, fitted.threshold)
+        )
+    return msgspec.structs.replace(calibration, **changes)
+
+
+def _references(folder: Path, paths: list[Path]) -> None:
+    target = folder / "references"
+    target.mkdir()
+    for rank, path in enumerate(paths):
+        shutil.copyfile(path, target / f"{rank:02d}{path.suffix.lower()}")
+
+
+def _outlying(items: list[Item], scores: np.ndarray[Any, np.dtype[np.float64]]) -> list[str]:
+    low, high = np.quantile(scores, (0.25, 0.75))
+    limit = high + OUTLYING * (high - low)
+    return [str(items[i].path) for i in np.argsort(-scores) if scores[i] > limit]

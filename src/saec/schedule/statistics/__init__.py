@@ -1,0 +1,1 @@
+"""Statistics of few samples: thresholds, AUROC, logistic regression, paired tests."""

@@ -1,0 +1,256 @@
+"""The way of one request: read, decode, wait for the model, answer."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from saec.cloud.engines.qwen_forward import Wanted
+from saec.cloud.questions.conversation import Prepared
+from saec.service.batching import Batcher
+from saec.service.completions import Answer, answer_of
+from saec.service.image_decoding import Decoding
+from saec.service.metrics import Metrics
+from saec.service.repeated_requests import Once
+from saec.service.requests.body import Detokenizing, Tokenizing, read_body
+from saec.service.requests.data_urls import image_file, shown
+from saec.service.requests.questions import Question, conversation, read_question
+from saec.service.requests.refusals import Refused
+from saec.service.served_model import Entry, Group, Said, Served, Work
+from saec.settings import ServiceConfig
+from saec.types import Image
+from saec.web.admission.rate_limits import Rates
+from saec.web.admission.request_guard import ANYONE
+from saec.web.program.liveness import Jobs, Living, Stuck, all_stuck
+
+_DECODING = 120.0
+"""Seconds within which one of the images that are being decoded and cut is done."""
+
+_FAREWELL = 5.0
+"""Seconds that the model's thread is given to end, when what was accepted has been answered or given up."""
+
+_FAILURES = 3
+"""Batches that fail one after the other before the service says that it is not ready."""
+
+
+class Desk:
+    """Everything behind the routes; its asynchronous methods belong to one event loop.
+
+    Attributes:
+        draining: the service stops: what was accepted is finished, nothing more is accepted.
+        living: what must make progress (``serving`` adds HTTP).
+    """
+
+    def __init__(self, served: Served, config: ServiceConfig) -> None:
+        self.served, self.config = served, config
+        self.metrics = Metrics()
+        self.draining = False
+        self._places: Counter[str] = Counter()
+        self._rates = Rates(config.rate)
+        self._once: Once[Answer] = Once(config.remembered)
+        self._pool = ThreadPoolExecutor(config.decoders, "saec-read")
+        self.batcher: Batcher[Group, Work, Said] = Batcher(
+            served.compute,
+            batch=config.batch,
+            delay=config.max_delay,
+            queue=config.queue,
+            observe=self.metrics.batch,
+            limit=config.batch_seconds,
+        )
+        self._decoding = Jobs("decoders", _DECODING)
+        self._images = Decoding(config.decoders, self._most_decoders, self._decoding.add)
+        self.living: list[Living] = [self.batcher, self._decoding]
+
+    def close(self) -> None:
+        """Compute what waits, as far as it takes no longer than a moment, and end the threads."""
+        self.batcher.close(_FAREWELL)
+        self._images.close()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _most_decoders(self, who: str) -> int:
+        """Where there are tokens, none of them has more than its share."""
+        return (
+            self.config.decoders if who == ANYONE else max(1, int(self.config.share * self.config.decoders))
+        )
+
+    def problems(self) -> list[str]:
+        """Why no request should be sent here now; nothing when all is well."""
+        found = []
+        if self.draining:
+            found.append("it is stopping")
+        found += [one.what for one in self.stuck()]
+        if self.batcher.failures >= _FAILURES:
+            found.append(f"the last {self.batcher.failures} batches failed")
+        return found
+
+    def stuck(self) -> list[Stuck]:
+        """Threads without progress, which only a new process can help."""
+        return all_stuck(self.living)
+
+    def let_in(self, who: str) -> None:
+        """Refuse a request by its head alone, before anything of its body is read.
+
+        Raises:
+            Refused: 503 when stopping, 429 when the station asks too often.
+        """
+        if self.draining:
+            raise Refused(503, "stopping", "the service is stopping", "ask another replica", after=1)
+        wait = self._rates.wait(who, time.monotonic())
+        if wait:
+            raise Refused(
+                429, "rate_limit", f"{who} asks more than {self.config.rate:g} times a second", after=wait
+            )
+
+    @contextlib.contextmanager
+    def place(self, who: str) -> Iterator[None]:
+        """Let a request in and hold its place until it is answered; of all places a token has its share.
+
+        Raises:
+            Refused: as ``let_in``, and 429 when there is no place.
+        """
+        room = self.config.queue + self.config.batch
+        if self.batcher.full or self.active >= 2 * room:
+            raise self._no_room()
+        if who != ANYONE and self._places[who] >= max(1, int(self.config.share * room)):
+            what = f"{self.config.share:.0%} of the service's places are {who}'s"
+            raise Refused(429, "share_taken", what, "ask when one is answered", after=self.batcher.wait)
+        self.let_in(who)
+        self._places[who] += 1
+        try:
+            yield
+        finally:
+            self._places[who] -= 1
+
+    @property
+    def active(self) -> int:
+        """Requests that were let in and are not answered yet."""
+        return self._places.total()
+
+    async def answer(self, data: bytes, who: str, key: str | None) -> Answer:
+        """The answer to the body of a chat completion.
+
+        Args:
+            data: the body.
+            who: whose token it came with.
+            key: the request's Idempotency-Key.
+
+        Raises:
+            Refused: it cannot be answered.
+        """
+        digest = hashlib.sha256(data).digest()
+        once = None if key is None else (who, key)
+        return await self._once.run(once, digest, lambda: self._answer(data, who))
+
+    async def tokens(self, data: bytes) -> dict[str, Any]:
+        """The answer to the body of a /tokenize request.
+
+        Raises:
+            Refused: it is none, or names an unknown model.
+        """
+        asked = await self._in_pool(read_body, data, Tokenizing)
+        ids = await self._in_pool(self.served.model.tokens_of, self._tokenized(asked))
+        context = self.served.model.context
+        return {"count": len(ids), "max_model_len": context, "tokens": ids, "token_strs": None}
+
+    def _tokenized(self, asked: Tokenizing) -> str:
+        """The text whose tokens are asked for; every model here has the base's."""
+        if asked.model is not None:
+            self.entry(asked.model)
+        if asked.return_token_strs:
+            remedy = "leave it out: ids alone are told"
+            raise Refused(
+                400, "not_served", "return_token_strs is not served", remedy, param="return_token_strs"
+            )
+        if (asked.prompt is None) == (asked.messages is None):
+            raise Refused(400, "bad_body", "there is not one text to tokenize", "send prompt or messages")
+        if asked.prompt is not None:
+            return asked.prompt
+        text, urls = conversation(asked, self.served.model.special)
+        if urls:
+            what, remedy = "an image has no tokens of a text", "the usage of a completion counts them"
+            raise Refused(400, "misplaced_image", what, remedy, param="messages")
+        return text
+
+    async def text(self, data: bytes) -> dict[str, Any]:
+        """The answer to the body of a /detokenize request.
+
+        Raises:
+            Refused: it is none, or names an unknown model or token.
+        """
+        asked = await self._in_pool(read_body, data, Detokenizing)
+        if asked.model is not None:
+            self.entry(asked.model)
+        self._check_ids(asked.tokens)
+        return {"prompt": await self._in_pool(self.served.model.text_of_all, asked.tokens)}
+
+    def entry(self, name: str) -> Entry:
+        """The model of that name.
+
+        Raises:
+            Refused: 404, there is none.
+        """
+        entry = self.served.entries.get(name)
+        if entry is None:
+            known = ", ".join(self.served.entries)
+            raise Refused(
+                404,
+                "model_not_found",
+                f"there is no model {name[:80]!r}",
+                f"there are {known}",
+                param="model",
+            )
+        return entry
+
+    async def _answer(self, data: bytes, who: str) -> Answer:
+        question = await self._in_pool(read_question, data, self.config, self.served.model.special)
+        entry = self.entry(question.model)
+        files = await self._in_pool(self._files, question)
+        images = await self._images.images(files, who)
+        talk = await self._in_pool(self._prepare, question, images)
+        group = Group(entry.adapter, self._tokens(question, talk), question.endless)
+        future = self.batcher.submit(group, Work(talk, Wanted(question.top, question.ids)))
+        if future is None:
+            raise self._no_room()
+        said = await asyncio.wrap_future(future)
+        self.metrics.tokens(entry.name, len(talk.ids), said.tokens)
+        return answer_of(question, entry, said, len(talk.ids))
+
+    async def _in_pool(self, call: Any, *args: Any) -> Any:
+        job = self._pool.submit(call, *args)
+        self._decoding.add(job)
+        return await asyncio.wrap_future(job)
+
+    def _files(self, question: Question) -> list[bytes]:
+        return [image_file(url, self.config.max_pixels) for url in question.urls]
+
+    def _prepare(self, question: Question, images: list[Image]) -> Prepared:
+        served = self.served
+        sights = [shown(image, served.card, served.side, served.model.unit) for image in images]
+        return served.model.prepare(question.text, sights)
+
+    def _tokens(self, question: Question, talk: Prepared) -> int:
+        """Most tokens of the answer: as many as it asks for, or as the limit and the context leave."""
+        left = self.served.model.context - len(talk.ids)
+        if left < (question.tokens or 1):
+            what = f"the conversation takes {len(talk.ids) + (question.tokens or 1)} tokens"
+            raise Refused(
+                400, "too_long", what, f"the model takes {self.served.model.context}", param="messages"
+            )
+        self._check_ids(question.ids)
+        return question.tokens or min(left, self.config.max_tokens)
+
+    def _check_ids(self, ids: Sequence[int]) -> None:
+        if unknown := [i for i in ids if i >= self.served.model.vocabulary]:
+            raise Refused(
+                400, "no_such_token", f"there is no token {unknown[0]}", "ask /tokenize for the ids"
+            )
+
+    def _no_room(self) -> Refused:
+        after = self.batcher.wait
+        return Refused(429, "queue_full", f"{self.config.queue} requests wait", "ask later", after=after)

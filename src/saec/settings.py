@@ -1,0 +1,359 @@
+"""Settings: the only place of defaults. Commands read theirs from here."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from saec.types import Box
+
+
+class FitConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """How a line profile is made.
+
+    Attributes:
+        backbone: name of a frozen feature extractor, see ``saec.edge.training.backbones``.
+        side: the input has about side x side pixels; aspect is kept and a frame is never enlarged.
+        memory: number of patches that the memory keeps.
+        folds: folds of the cross-fit that scores goods as if unseen.
+        overkill: share of goods that may be rejected.
+        precision: arithmetic of the exported graph.
+        threads: threads of the exported graph at the line.
+        references: number of good images kept for the cloud.
+        prevalence: share of defects at which P(defect) is stated.
+        bits: significant bits of 16-bit images.
+        holdout: of a data set without splits, the share of its goods and of each kind of its defects that is
+            held out.
+        seed: of every random choice.
+    """
+
+    backbone: str = "efficientnet-lite0"
+    side: int = 448
+    memory: int = 4096
+    folds: int = 20
+    overkill: float = 0.05
+    precision: Literal["f32", "bf16"] = "f32"
+    threads: int = 2
+    references: int = 4
+    prevalence: float = 0.5
+    roi: Box | None = None
+    bits: int = 16
+    holdout: float = 0.3
+    seed: int = 0
+
+
+class GateConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """The default policy: the edge answers outside the gate, the cloud is asked inside it.
+
+    Attributes:
+        p_low, p_high: with labelled defects, the P(defect) between which the edge is not sure.
+        tail_high, tail_low: with goods only, the shares of goods that score above the gate's low
+            and high end.
+        complexity: frames at least this complex, in the line's own units (goods have median 0 and
+            interquartile range 1), are asked about even outside the gate.
+    """
+
+    p_low: float = 0.1
+    p_high: float = 0.9
+    tail_high: float = 0.20
+    tail_low: float = 0.005
+    complexity: float = 4.0
+
+
+class RiskConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """The risk within which the edge may decide alone, where a certificate is asked for.
+
+    Attributes:
+        alpha: share of defects that it may pass.
+        beta: share of goods that it may reject.
+        delta: the chance, over the draw of the calibration images, that either is exceeded.
+    """
+
+    alpha: float = 0.05
+    beta: float = 0.05
+    delta: float = 0.1
+
+
+NotNegative = Annotated[float, msgspec.Meta(ge=0)]
+
+
+class CostConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """What errors and questions cost, in one currency: by default the price of one rejected good part.
+
+    Attributes:
+        escape: of one defect that passes. The default, as much as an overkill, counts wrong labels.
+        overkill: of one good part that is rejected.
+        joule, byte, millisecond: of the energy of a question to the cloud, the bytes that it sends, and the
+            time until its answer. By default a part is worth about one euro.
+        question_joules, question_bytes, question_milliseconds: what one question takes.
+    """
+
+    escape: NotNegative = 1.0
+    overkill: NotNegative = 1.0
+    joule: NotNegative = 1e-7
+    byte: NotNegative = 1e-9
+    millisecond: NotNegative = 1e-6
+    question_joules: NotNegative = 10.0
+    question_bytes: NotNegative = 200_000.0
+    question_milliseconds: NotNegative = 200.0
+
+
+class BudgetConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """How many frames the cloud may be asked about.
+
+    Attributes:
+        share: of the frames, held in every window of 1,000; None is no cap.
+        seed: of the policy "random".
+    """
+
+    share: float | None = None
+    seed: int = 0
+
+
+class SeedConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """The seed's policy under the seed's parameters; its presets are in ``saec.research.seed.policy``."""
+
+    init_q_ratio: float = 0.30
+    cpx_size: int = 192
+    yolo_smax_thr: float = 0.55
+    yolo_margin_thr: float = 0.03
+    yolo_ent_thr: float = 0.95
+    yolo_keep_bidir: bool = True
+    qwen_thr: float = 0.26
+
+
+Scoring = Literal["threshold", "rank", "generate"]
+Arithmetic = Literal["auto", "float32", "bfloat16", "fp8", "4bit"]
+Attention = Literal["sdpa", "flash", "eager"]
+
+
+UNIT = 28
+"""Pixels per token and side of Qwen2.5-VL's own checkpoints."""
+
+
+class Card(msgspec.Struct, frozen=True, kw_only=True):
+    """What an engine must know of a model beyond its configuration: a checkpoint's ``saec.json``, or what a
+    service tells.
+
+    Attributes:
+        demonstration: trained to show the mechanism, not to judge real parts; reports say so.
+        side: square root of the number of pixels at which it was trained.
+        square: trained on squares only, so the aspect is not kept.
+        prompt: version of the prompt it was trained with; None is the default one.
+        max_references: most references that it was trained to see in one pass; more are shown in turn
+            and the answers averaged. None is any number.
+        views: flips and turns that are averaged unless the settings say otherwise.
+        unit: pixels per token and side, of which the sides of an image are multiples.
+    """
+
+    demonstration: bool = False
+    side: int = 448
+    unit: int = UNIT
+    square: bool = False
+    prompt: str | None = None
+    max_references: int | None = None
+    views: int = 1
+
+
+class RemoteConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """How a cloud service is reached; see ``saec.cloud.remote.engine``.
+
+    Attributes:
+        url: of an OpenAI-compatible server, with its version: "https://gpu:8443/v1".
+        token_file: file that holds the bearer token.
+        ca_file: certificates to trust beside the system's.
+        timeout: seconds for one answer, connecting included.
+        retries: further tries of a request that may succeed if it is made again.
+        concurrency: requests under way at once.
+        jpeg: quality at which images travel as JPEG; None sends them without loss, as PNG.
+        card: of the model, as the service tells it; None goes by the model's name.
+        weights_hash: as the service tells it; nothing proves it.
+    """
+
+    url: str
+    token_file: str | None = None
+    ca_file: str | None = None
+    timeout: float = 20.0
+    retries: int = 2
+    concurrency: int = 4
+    jpeg: int | None = None
+    card: Card | None = None
+    weights_hash: str = ""
+
+
+Spend = Literal["whole", "crop", "scene"]
+
+
+class Spending(msgspec.Struct, frozen=True, kw_only=True):
+    """What of a frame the cloud is shown; the rule is ``saec.cloud.questions.views``.
+
+    Attributes:
+        rule: "whole": the whole frame; "crop": the whole frame small, and its hottest place near, wherever
+            something stands out; "scene": what the frame's complexity and anomaly map call for.
+        small: side of the whole frame beside a crop, in pixels, rounded up to whole tokens.
+        near: side of the crop, likewise; "scene" takes a larger one for a larger place.
+        complexity: from which "scene" shows the whole frame at its full side beside the crop, for there is
+            more to see than in three goods of four.
+    """
+
+    rule: Spend = "whole"
+    small: int = 112
+    near: int = 224
+    complexity: float = 1.0
+
+
+class CloudConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """How the cloud engine is loaded and asked.
+
+    Attributes:
+        model: "small" (the demonstration checkpoint that ships), a path, or a hub name.
+        adapter: folder of a LoRA adapter, or None; a missing one is an error.
+        side: images are resized to about side x side pixels; None takes the checkpoint's own.
+        references: number of good images shown before the frame.
+        prompt: version of the prompt; None takes the checkpoint's own.
+        scoring: where P(defect) comes from: "threshold" compares the logits of the two labels, "rank"
+            the log-probabilities of the two answers over five crops, "generate" lets the model write.
+        views: flips and turns of frame and references that are averaged, 1 to 8; None takes the
+            checkpoint's own.
+        tokens: that an image may take, the budget of visual tokens; None sets no other limit than the side.
+        dtype: the arithmetic; "auto" is bfloat16 on a GPU and float32 on a CPU. "fp8" computes both
+            towers' products in eight bits, "4bit" holds the language model's weights in four (NF4).
+            Scores differ a little between them: calibrate with what will serve.
+        attention: of transformers' own pass, which ranks, writes and runs LLaVA: torch's fused one, that of
+            the package flash-attn (on a GPU, in 16 bits) or plain products. The fast pass has its own. Scores
+            differ by rounding.
+        spending: what of a frame it is shown.
+        remote: the service that has the model under its name, instead of this process.
+    """
+
+    model: str = "small"
+    adapter: str | None = None
+    side: int | None = None
+    tokens: int | None = None
+    batch: int = 8
+    references: int = 1
+    prompt: str | None = None
+    scoring: Scoring = "threshold"
+    views: int | None = None
+    dtype: Arithmetic = "auto"
+    device: str = "auto"
+    attention: Attention = "sdpa"
+    spending: Spending = Spending()
+    remote: RemoteConfig | None = None
+
+
+class ServiceConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """How ``saec cloud`` serves a model; see ``saec.service``.
+
+    Attributes:
+        batch: requests that are computed at once.
+        max_delay: seconds that a request waits for others to share its batch.
+        queue: requests that may wait for the model; further ones are refused.
+        rate: requests a second for each station's token; None sets no limit.
+        max_pixels: of one image as it is sent.
+        max_images: of one request; the default is four goods and a frame, each whole and near.
+        max_bytes: of one request's body.
+        max_tokens: of one answer.
+        share: of the places (those that wait and a batch) that one token may hold at once.
+        drain: seconds that are left to what was accepted when the service is asked to stop.
+        remembered: answers kept for requests that are made again under the same Idempotency-Key.
+        decoders: processes that decode images, and threads that cut them; one token has its share of them.
+        batch_seconds: that the model may compute one batch; beyond them it is stuck, and ``/health`` fails.
+    """
+
+    batch: int = 8
+    max_delay: float = 0.01
+    queue: int = 64
+    rate: float | None = None
+    max_pixels: int = 25_000_000
+    max_images: int = 10
+    max_bytes: int = 64 * 1024 * 1024
+    max_tokens: int = 512
+    share: float = 0.5
+    drain: float = 30.0
+    remembered: int = 4096
+    decoders: int = 4
+    batch_seconds: float = 600.0
+
+
+class TuneConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """How ``saec tune`` makes an adapter; see ``saec.tune``. Side and prompt are the base's own.
+
+    Attributes:
+        base: "small" (the demonstration checkpoint that ships), a checkpoint's folder or its hub name.
+        rank, alpha, dropout: of the low-rank matrices (LoRA); their product is scaled by alpha / rank.
+        epochs: times as many images are seen as the training data has.
+        batch: images that are computed at once.
+        accumulation: batches whose gradients are added up to one step.
+        rate: learning rate at its peak.
+        warm_up: share of the steps over which it rises; it falls along a cosine to 0.
+        references: good images of the training data shown before each image.
+        four_bit: hold the base's language model in 4-bit NF4 (QLoRA).
+        recompute: keep no activations of the language model's layers, which saves memory and costs time.
+        save_every: steps after which the state is saved.
+        decoders: threads that read and cut images.
+        seed: of the matrices' start, the order of the images, their references and dropout.
+        dtype, device: as in ``CloudConfig``.
+    """
+
+    base: str = "small"
+    rank: int = 8
+    alpha: int = 16
+    dropout: float = 0.05
+    epochs: int = 3
+    batch: int = 2
+    accumulation: int = 8
+    rate: float = 2e-4
+    warm_up: float = 0.03
+    references: int = 1
+    four_bit: bool = False
+    recompute: bool = False
+    save_every: int = 20
+    decoders: int = 2
+    seed: int = 0
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    device: str = "auto"
+
+
+class LinkConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """How a run with a deadline watches the link to its cloud; see ``saec.schedule.link.circuit_breaker``.
+
+    Attributes:
+        failures: requests in a row that fail before the link counts as down.
+        cooldown: seconds until a link that is down is probed with one request; each probe that fails
+            doubles them, up to ``longest``.
+        slow: the link counts as slow while a request takes longer than this share of the deadline.
+        timeout: seconds after which a request that is under way makes the link count as down; None is
+            the deadline.
+        margin: seconds before the deadline at which the edge answers for the cloud.
+    """
+
+    failures: int = 3
+    cooldown: float = 1.0
+    longest: float = 30.0
+    slow: float = 0.5
+    timeout: float | None = None
+    margin: float = 0.02
+
+
+class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """How ``inspect`` runs.
+
+    Attributes:
+        queue: decoded frames that may be ahead of each stage; memory grows with it.
+        waiting: frames that may wait for the cloud before the policy is told that it is busy; None is
+            any number (they wait on disk, so every frame that the policy sends is asked about).
+        deadline: seconds from the reading of a frame to its verdict; what the cloud has not answered by
+            then, or is not expected to, the edge answers provisionally. None waits for the cloud.
+        decoders: threads that read and decode.
+        maps: save pictures with the anomaly map.
+        explain: ask the cloud for words on the defects that it was asked about.
+    """
+
+    queue: int = 8
+    waiting: int | None = None
+    deadline: float | None = None
+    decoders: int = 1
+    maps: bool = True
+    explain: bool = True

@@ -1,0 +1,1 @@
+"""Frames that pass a line and a cloud that are models, under the true scheduler."""

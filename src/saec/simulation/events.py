@@ -1,0 +1,248 @@
+"""A discrete-event simulation of a line and its cloud: the scheduler is the true one, the rest are models.
+
+Frames are taken at an even rate; the edge's opinion is there a fixed time later. Then everything goes as in
+a live run (``saec.runs.inspection``), with the same policy objects and the same ``Dispatch``: breaker,
+estimate and deadlines. Only what answers is a model: one cloud that takes one request at a time, each after
+a round trip and a service time, and that does not answer during an outage. No thread, no sleep; time is
+what the events say. Memory grows with the frames that wait, not with those that have passed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from heapq import heappop, heappush
+from typing import Literal, Protocol
+
+import numpy as np
+
+from saec.errors import ConfigError
+from saec.schedule.link.dispatch import Dispatch
+from saec.schedule.policies.contract import Policy
+from saec.simulation.opinion_source import Sample
+from saec.types import CloudState, Route
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """The round trip of the link, in seconds.
+
+    Attributes:
+        law: "constant"; "exponential" about the mean; "lognormal" with the median ``seconds`` and the
+            standard deviation ``spread`` of its logarithm.
+    """
+
+    law: Literal["constant", "exponential", "lognormal"] = "constant"
+    seconds: float = 0.02
+    spread: float = 0.5
+
+    def draw(self, rng: np.random.Generator) -> float:
+        if self.law == "exponential":
+            return self.seconds * float(rng.exponential())
+        if self.law == "lognormal":
+            return self.seconds * math.exp(self.spread * float(rng.normal()))
+        return self.seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloudModel:
+    """When a cloud answers.
+
+    Attributes:
+        request, frame: seconds of service per request, and per frame of it.
+        latency: of the round trip, drawn for each request.
+        outages: from when to when nothing is answered, in seconds from the first frame. A request that
+            is under way at any moment of an outage is lost.
+        timeout: seconds after which a request without an answer fails.
+    """
+
+    request: float = 0.1
+    frame: float = 0.02
+    latency: Latency = Latency()
+    outages: tuple[tuple[float, float], ...] = ()
+    timeout: float = 1.0
+
+    def answer(self, now: float, frames: int, rng: np.random.Generator) -> tuple[float, bool]:
+        """When a request that goes out now ends, and whether it is answered."""
+        ends = now + self.latency.draw(rng) + self.request + self.frame * frames
+        lost = any(begin < ends and now < end for begin, end in self.outages)
+        late = ends - now > self.timeout
+        return (now + self.timeout, False) if lost or late else (ends, True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How frames come.
+
+    Attributes:
+        rate: frames per second.
+        edge: seconds from taking a frame to the edge's opinion.
+
+    Raises:
+        ConfigError: no rate, or an edge that cannot keep up with it.
+    """
+
+    rate: float = 20.0
+    edge: float = 0.02
+
+    def __post_init__(self) -> None:
+        if not self.rate > 0.0 or self.edge < 0.0:
+            raise ConfigError(
+                f"{self.rate:g} frames per second, {self.edge:g} s at the edge", "give a rate above 0"
+            )
+        if self.rate * self.edge > 1.0:
+            raise ConfigError(
+                f"an edge of {1e3 * self.edge:g} ms cannot keep up with {self.rate:g} frames per second",
+                "lower the rate or the edge's time",
+            )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Passing:
+    """A frame on its way: when it was taken, its opinions, its route and what that was made with."""
+
+    seq: int
+    taken: float
+    sample: Sample
+    route: Route
+    state: CloudState
+
+
+class Judge(Protocol):
+    """Turns what happens to frames into verdicts; times are in seconds from the first frame."""
+
+    def by_edge(self, frame: Passing, now: float) -> None:
+        """The frame was routed to the edge."""
+        ...
+
+    def stand_in(self, frame: Passing, now: float) -> None:
+        """The frame was sent, and its deadline comes before the cloud's answer."""
+        ...
+
+    def by_cloud(self, frame: Passing, now: float, *, answered: bool, late: bool) -> None:
+        """The frame's request has ended; ``late`` when ``stand_in`` was called for it before."""
+        ...
+
+
+class Simulation:
+    """One run over a stream of opinions.
+
+    Args:
+        policy: decides; a new object for each run.
+        dispatch: the scheduler's account of the cloud; a new object for each run.
+        judge: is told what happens.
+        pace: how frames come.
+        cloud: how the cloud answers.
+        rng: draws the latencies.
+
+    Attributes:
+        now: seconds from the first frame.
+        peak: the most frames that waited at once.
+        requests, lost: requests to the cloud, and those of them that failed.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        dispatch: Dispatch[Passing],
+        judge: Judge,
+        pace: Pace,
+        cloud: CloudModel,
+        rng: np.random.Generator,
+    ) -> None:
+        self.now = 0.0
+        self.peak = self.requests = self.lost = 0
+        self._policy = policy
+        self._dispatch = dispatch
+        self._judge = judge
+        self._pace = pace
+        self._cloud = cloud
+        self._rng = rng
+        self._waiting: deque[Passing] = deque()
+        self._batch: list[Passing] = []
+        self._answered = False
+        self._over = False
+        self._events: list[tuple[float, str]] = []
+        self._watched = math.inf  # when the next look at deadlines is due
+        self._woken = math.inf  # when the link is tried again
+
+    def run(self, samples: Iterable[Sample]) -> int:
+        """Let all frames pass, and after them the answers that are still awaited; returns their number."""
+        step, edge = 1.0 / self._pace.rate, self._pace.edge
+        frames = 0
+        for sample in samples:
+            taken = frames * step
+            frames += 1
+            self._advance(taken + edge)
+            self._route(frames, sample, taken)
+        self._over = True
+        self._serve()
+        self._advance(math.inf)
+        return frames
+
+    def _route(self, seq: int, sample: Sample, taken: float) -> None:
+        state = self._dispatch.state(self.now, taken)
+        route = self._policy.route(sample.complexity, sample.edge, state, taken)
+        frame = Passing(seq, taken, sample, route, state)
+        if route.decision == "edge":
+            self._judge.by_edge(frame, self.now)
+            return
+        self._dispatch.send()
+        self._dispatch.hold(seq, taken, frame)
+        self._waiting.append(frame)
+        self.peak = max(self.peak, len(self._waiting))
+        self._watch()
+        self._serve()
+
+    def _advance(self, until: float) -> None:
+        """Let everything happen that happens until then."""
+        events = self._events
+        while events and events[0][0] <= until:
+            self.now, kind = heappop(events)
+            if kind == "end":
+                self._end()
+            elif kind == "due":
+                self._watched = math.inf
+                for frame in self._dispatch.overdue(self.now):
+                    self._judge.stand_in(frame, self.now)
+                self._watch()
+            else:
+                self._woken = math.inf
+            self._serve()
+        if until < math.inf:
+            self.now = until
+
+    def _watch(self) -> None:
+        due = self._dispatch.next_due()
+        if due is not None and due < self._watched:
+            self._watched = max(due, self.now)
+            heappush(self._events, (self._watched, "due"))
+
+    def _serve(self) -> None:
+        """Send the next request where the cloud is free and the link takes one."""
+        if self._batch or not self._waiting:
+            return
+        frames = min(self._dispatch.request(self.now), len(self._waiting))
+        if frames:
+            self._batch = [self._waiting.popleft() for _ in range(frames)]
+            self._dispatch.begin(self.now, frames)
+            ends, self._answered = self._cloud.answer(self.now, frames, self._rng)
+            heappush(self._events, (ends, "end"))
+        elif self._over and not self._dispatch.held:
+            # Nobody waits for the link any more: the provisional verdicts stand, as in a live run.
+            self._dispatch.drop(len(self._waiting))
+            self._waiting.clear()
+        elif self._woken == math.inf and self._dispatch.retry_at is not None:
+            self._woken = self._dispatch.retry_at
+            heappush(self._events, (self._woken, "wake"))
+
+    def _end(self) -> None:
+        batch, self._batch = self._batch, []
+        self._dispatch.end(self.now, answered=self._answered)
+        self.requests += 1
+        self.lost += not self._answered
+        for frame in batch:
+            late = not self._dispatch.claim(frame.seq)
+            self._judge.by_cloud(frame, self.now, answered=self._answered, late=late)

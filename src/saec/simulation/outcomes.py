@@ -1,0 +1,205 @@
+"""What happens to simulated frames, judged by the rules of a live run: counts, and its log if asked for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+import msgspec
+
+from saec.errors import LinkError
+from saec.evaluation.metrics import Confusion
+from saec.frame.verdicts import (
+    CLOUD_ERROR,
+    OVERDUE,
+    Rules,
+    cloud_record,
+    cloud_verdict,
+    decide,
+    edge_verdict,
+    fallback_verdict,
+    stands_in,
+)
+from saec.simulation.events import Passing
+from saec.types import DEFECT, GOOD, CloudOpinion, CloudRecord, Pending, Source, Verdict
+
+MODEL = "simulated"
+"""Name of the cloud in a simulated log."""
+
+_LOST = LinkError("the simulated cloud did not answer")
+
+
+class Figures(msgspec.Struct, frozen=True, kw_only=True):
+    """What a simulation counted.
+
+    Attributes:
+        frames: that were taken; ``verdicts`` those that have one.
+        edge, cloud, fallback: who gave the first verdict on each frame.
+        escalated: frames sent to the cloud; ``finalised`` those that it answered after the deadline.
+        provisional: frames that have no final verdict at the end.
+        fallbacks: first verdicts of the edge in place of the cloud, by reason.
+        links: frames by the state of the link when they were routed.
+        acted, standing: of the first verdicts, which the line acted on, and of the last.
+        in_time: first verdicts that were there by the deadline, None without one.
+        slowest: seconds to the slowest first verdict.
+        peak: the most frames that waited for the cloud at once.
+        requests, lost: to the cloud, and those that were not answered.
+        seconds: from the first frame to the last event.
+    """
+
+    frames: int
+    verdicts: int
+    edge: int
+    cloud: int
+    fallback: int
+    escalated: int
+    finalised: int
+    provisional: int
+    fallbacks: dict[str, int]
+    links: dict[str, int]
+    acted: Confusion
+    standing: Confusion
+    in_time: int | None
+    slowest: float
+    peak: int
+    requests: int
+    lost: int
+    seconds: float
+
+
+class Referee:
+    """Judges simulated frames and counts; a ``saec.simulation.events.Judge``.
+
+    Args:
+        rules: turn opinions into labels.
+        deadline: seconds from taking a frame to its verdict, or None.
+        write: takes each verdict as a live run would write it; None makes none.
+
+    Attributes:
+        frames: verdicts on distinct frames so far.
+    """
+
+    def __init__(
+        self, rules: Rules, deadline: float | None, write: Callable[[Verdict], None] | None = None
+    ) -> None:
+        self.frames = 0
+        self._rules = rules
+        self._deadline = deadline
+        self._write = write
+        self._by: Counter[str] = Counter()
+        self._fallbacks: Counter[str] = Counter()
+        self._links: Counter[str] = Counter()
+        self._acted: Counter[tuple[int | None, int]] = Counter()
+        self._standing: Counter[tuple[int | None, int]] = Counter()
+        self._escalated = self._finalised = self._provisional = self._in_time = 0
+        self._slowest = 0.0
+
+    def by_edge(self, frame: Passing, now: float) -> None:
+        if stands_in(frame.route, frame.state):
+            self._fall_back(frame, now, frame.route.reason)
+        else:
+            decision = decide(frame.sample.record, None, self._rules)
+            self._first(frame, now, decision.label, "edge")
+        if self._write is not None:
+            self._write(self._timed(edge_verdict(_pending(frame), self._rules), frame, now))
+
+    def stand_in(self, frame: Passing, now: float) -> None:
+        self._fall_back(frame, now, OVERDUE)
+        if self._write is not None:
+            verdict = fallback_verdict(_pending(frame), self._rules, OVERDUE)
+            self._write(self._timed(verdict, frame, now))
+
+    def by_cloud(self, frame: Passing, now: float, *, answered: bool, late: bool) -> None:
+        record = self._record(frame) if answered else None
+        if record is None:
+            if not late:
+                self._fall_back(frame, now, CLOUD_ERROR)
+        else:
+            decision = decide(frame.sample.record, record, self._rules)
+            if late:
+                self._finalise(frame, decision.label)
+            else:
+                self._first(frame, now, decision.label, decision.by)
+        if self._write is not None:
+            pending = _pending(frame)
+            verdict = (
+                fallback_verdict(pending, self._rules, CLOUD_ERROR, _LOST)
+                if record is None
+                else cloud_verdict(pending, record, self._rules)
+            )
+            self._write(self._timed(verdict, frame, now, late=late))
+
+    def figures(self, frames: int, *, peak: int, requests: int, lost: int, seconds: float) -> Figures:
+        """The counts; what only the simulation knows is given."""
+        return Figures(
+            frames=frames,
+            verdicts=self.frames,
+            edge=self._by["edge"],
+            cloud=self._by["cloud"],
+            fallback=self._by["edge-fallback"],
+            escalated=self._escalated,
+            finalised=self._finalised,
+            provisional=self._provisional,
+            fallbacks=dict(sorted(self._fallbacks.items())),
+            links=dict(sorted(self._links.items())),
+            acted=_confusion(self._acted),
+            standing=_confusion(self._standing),
+            in_time=None if self._deadline is None else self._in_time,
+            slowest=self._slowest,
+            peak=peak,
+            requests=requests,
+            lost=lost,
+            seconds=seconds,
+        )
+
+    def _first(self, frame: Passing, now: float, label: int, by: str) -> None:
+        self.frames += 1
+        self._by[by] += 1
+        self._links[frame.state.link] += 1
+        self._escalated += frame.route.decision == "cloud"
+        outcome = frame.sample.truth, label
+        self._acted[outcome] += 1
+        self._standing[outcome] += 1
+        took = now - frame.taken
+        self._slowest = max(self._slowest, took)
+        # to the nanosecond: times are sums of floats
+        self._in_time += self._deadline is not None and took <= self._deadline + 1e-9
+
+    def _fall_back(self, frame: Passing, now: float, reason: str) -> None:
+        self._first(frame, now, frame.sample.record.label, "edge-fallback")
+        self._fallbacks[reason] += 1
+        self._provisional += 1
+
+    def _finalise(self, frame: Passing, label: int) -> None:
+        truth = frame.sample.truth
+        self._standing[truth, frame.sample.record.label] -= 1
+        self._standing[truth, label] += 1
+        self._provisional -= 1
+        self._finalised += 1
+
+    def _record(self, frame: Passing) -> CloudRecord:
+        return cloud_record(CloudOpinion(frame.sample.cloud, MODEL, ""), self._rules.role)
+
+    def _timed(self, verdict: Verdict, frame: Passing, now: float, *, late: bool = False) -> Verdict:
+        took = 1e3 * (now - frame.taken)
+        return msgspec.structs.replace(verdict, ms={"answer": took}, replaces=late)
+
+
+def _pending(frame: Passing) -> Pending:
+    name = f"{frame.seq:09}"
+    return Pending(
+        source=Source(id=name, path=name, truth=frame.sample.truth),
+        sha256="",
+        time=frame.taken,
+        edge=frame.sample.record,
+        route=frame.route,
+        seq=frame.seq,
+        state=frame.state,
+        complexity=frame.sample.complexity,
+    )
+
+
+def _confusion(counts: Counter[tuple[int | None, int]]) -> Confusion:
+    return Confusion(
+        tp=counts[DEFECT, DEFECT], fp=counts[GOOD, DEFECT], tn=counts[GOOD, GOOD], fn=counts[DEFECT, GOOD]
+    )

@@ -1,0 +1,74 @@
+"""``run.json`` of a simulated run: it says that it is one, and holds what judged it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from saec import __version__
+from saec.research.seed.policy import SeedPolicy
+from saec.runs.description import machine, now, versions
+from saec.runs.run_folder import Tally, settings_of
+from saec.runs.run_record import SIMULATED, VERDICTS_FILE, CloudInfo, DatasetInfo, RunInfo
+from saec.simulation.outcomes import MODEL
+from saec.simulation.scenario import Cast, Scene
+
+
+def describe_simulation(cast: Cast, scene: Scene, *, model: Mapping[str, Any], command: str = "") -> RunInfo:
+    """The ``RunInfo`` of a simulation that starts now.
+
+    Args:
+        cast, scene: what is simulated.
+        model: what the opinions are drawn from.
+        command: the command line.
+    """
+    rules = cast.rules
+    config = settings_of(None, cast.options)
+    config["run"]["deadline"] = scene.deadline
+    if isinstance(cast.policy, SeedPolicy):
+        cut = cast.policy.cut
+        config["seed_cut"] = cut if cut is not None and math.isfinite(cut) else None
+    config[SIMULATED] = {
+        "calibration": msgspec.to_builtins(rules.calibration),
+        "trust": msgspec.to_builtins(rules.trust),
+        "scene": msgspec.to_builtins(scene),
+        "opinions": dict(model),
+    }
+    return RunInfo(
+        saec=__version__,
+        line=cast.line,
+        dataset=DatasetInfo(root=cast.note, layout=SIMULATED),
+        cloud=_cloud(cast),
+        policy=cast.options.policy,
+        command=command,
+        started=now(),
+        starts=[1],
+        machine=machine(),
+        versions=versions(),
+        config=config,
+        notes=[f"Simulated: no image was judged. {cast.note}"],
+    )
+
+
+def ended(info: RunInfo, folder: Path, scene: Scene) -> RunInfo:
+    """The run with its counts, once its log is written."""
+    counts = Tally.of(folder / VERDICTS_FILE, frozenset(), scene.deadline).counts
+    return msgspec.structs.replace(info, counts=counts, ended=now())
+
+
+def _cloud(cast: Cast) -> CloudInfo:
+    trust, role = cast.rules.trust, cast.rules.role
+    unasked = role == "advisory" and trust is not None and trust.mode == "unasked"
+    return CloudInfo(
+        name=MODEL,
+        role="unasked" if unasked else role,
+        auroc=trust.auroc if trust else None,
+        auroc_low=trust.auroc_low if trust else None,
+        n_good=trust.n_good if trust else None,
+        n_defect=trust.n_defect if trust else None,
+        reason="a model of a cloud answers",
+    )

@@ -1,0 +1,252 @@
+"""What is simulated: a line that is stated in numbers, or the frames of a recorded run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from saec.errors import ConfigError, DataError
+from saec.frame.judges import open_policy
+from saec.frame.verdicts import Rules
+from saec.profile import Calibration, CloudTrust
+from saec.research.seed.policy import SeedPolicy
+from saec.runs.recorded_scheduler import Scheduler, scheduler_of
+from saec.runs.run_folder import Options
+from saec.runs.run_record import VERDICTS_FILE, LineInfo
+from saec.runs.verdict_log import read_verdicts
+from saec.schedule.calibration.score_calibration import calibrate
+from saec.schedule.calibration.trust import trust_cloud
+from saec.schedule.link.dispatch import Dispatch
+from saec.schedule.policies.contract import Policy
+from saec.schedule.policies.expected_value import measure_mending
+from saec.settings import FitConfig
+from saec.simulation.events import CloudModel, Pace, Passing, Simulation
+from saec.simulation.opinion_source import Law, Sample, again, cloud_answers, draw, sample, with_answers
+from saec.simulation.outcomes import MODEL, Figures, Referee
+from saec.types import UNBOUNDED, Verdict
+
+GOODS, DEFECTS = 200, 60
+"""Calibration images of a stated line."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """How a simulated line runs.
+
+    Attributes:
+        pace, cloud: how frames come and how the cloud answers.
+        batch: frames that a request takes at most.
+        waiting: frames that may wait for the cloud, None is any number.
+        deadline: seconds from taking a frame to its verdict, or None.
+        seed: of the latencies.
+    """
+
+    pace: Pace
+    cloud: CloudModel
+    batch: int = 8
+    waiting: int | None = None
+    deadline: float | None = None
+    seed: int = 0
+
+
+def simulate(cast: Cast, scene: Scene, write: Callable[[Verdict], None] | None = None) -> Figures:
+    """Let frames pass a simulated line.
+
+    Args:
+        cast: the frames and who judges them.
+        scene: the rest of the line.
+        write: takes each verdict, as a live run would write it.
+    """
+    referee = Referee(cast.rules, scene.deadline, write)
+    dispatch: Dispatch[Passing] = Dispatch(
+        batch=scene.batch,
+        capacity=UNBOUNDED if scene.waiting is None else scene.waiting,
+        deadline=scene.deadline,
+    )
+    rng = np.random.default_rng(scene.seed)
+    run = Simulation(cast.policy, dispatch, referee, scene.pace, scene.cloud, rng)
+    frames = run.run(cast.samples)
+    return referee.figures(frames, peak=run.peak, requests=run.requests, lost=run.lost, seconds=run.now)
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """Who plays in a simulation.
+
+    Attributes:
+        samples: the frames' opinions; read once.
+        policy: a fresh one.
+        rules: turn opinions into labels.
+        line: who judges, as run.json says it.
+        options: say who answers.
+        note: one sentence that says what this is.
+    """
+
+    samples: Iterable[Sample]
+    policy: Policy
+    rules: Rules
+    line: LineInfo
+    options: Options
+    note: str
+
+
+def stated(law: Law, options: Options, frames: int, rng: np.random.Generator) -> Cast:
+    """Frames of a stated law, on a line that is calibrated on other frames of it.
+
+    Args:
+        law: of the edge's and the cloud's opinions.
+        options: say who answers; a run's other options are not looked at.
+
+    Raises:
+        ConfigError: the seed's policy, whose edge has no such law.
+    """
+    if options.policy == "seed":
+        raise ConfigError("the seed's policy on a stated law", "give --log with a run under --policy seed")
+    truth = np.r_[np.zeros(GOODS, bool), np.ones(DEFECTS, bool)]
+    scores = law.scores(truth, rng)
+    calibration = calibrate(
+        {f"{i}": score for i, score in enumerate(scores[~truth].tolist())},
+        scores[truth].tolist(),
+        overkill=FitConfig().overkill,
+        gate=options.gate,
+        prevalence=FitConfig().prevalence,
+        created="stated",
+    )
+    trust = stated_trust(calibration, law.cloud_error, law.correlation, rng)
+    line = _stated_line(calibration, options)
+    rules = _rules(line.name, calibration, trust, options)
+    note = f"Stated: an edge of AUROC {law.auroc:g}, a cloud that errs on {law.cloud_error:.1%}."
+    policy = _policy(calibration, trust, options)
+    return Cast(draw(law, calibration, frames, rng), policy, rules, line, options, note)
+
+
+def recorded(
+    run: Path,
+    line: Path | None,
+    options: Options,
+    rng: np.random.Generator,
+    *,
+    frames: int | None = None,
+    cloud_error: float | None = None,
+    correlation: float = 0.0,
+) -> Cast:
+    """The frames of a run under a policy of choice.
+
+    Args:
+        run: the run folder.
+        line: the line that judged it; None looks where it lay then.
+        options: say who answers now, whatever decided then.
+        frames: so many, drawn with replacement; None is each once, in the order of the log.
+        cloud_error: a stated cloud answers, wrong on this share of frames; None takes the recorded answers.
+        correlation: of its errors with the edge's.
+
+    Raises:
+        DataError: the run does not hold what is needed of its frames.
+        ConfigError: the seed's policy on frames that were not judged under it.
+    """
+    scheduler = scheduler_of(run, line)
+    calibration, verdicts = scheduler.calibration, _judged(run / VERDICTS_FILE)
+    if cloud_error is None:
+        samples, trust, who = _with_their_answers(run, verdicts), scheduler.trust, "the recorded cloud"
+    else:
+        samples = _with_stated_answers(run, verdicts, cloud_error, correlation, rng)
+        trust = stated_trust(calibration, cloud_error, correlation, rng)
+        who = f"a stated cloud that errs on {cloud_error:.1%}"
+    policy = (
+        _policy(calibration, trust, options)
+        if options.policy != "seed"
+        else _seed_policy(scheduler, samples, options)
+    )
+    rules = _rules(scheduler.run.line.name, calibration, trust, options)
+    played = samples if frames is None else again(samples, frames, rng)
+    note = f"Recorded: {len(samples)} frames of {run}, {who} is {rules.role}."
+    return Cast(played, policy, rules, scheduler.run.line, options, note)
+
+
+def _stated_line(calibration: Calibration, options: Options) -> LineInfo:
+    return LineInfo(
+        name="stated",
+        folder="",
+        detector="stated",
+        threshold=calibration.threshold,
+        calibration=calibration.version,
+        calibrated=calibration.created,
+        gate=calibration.gate if options.policy == "gate" else None,
+        overkill=calibration.overkill,
+        prevalence=calibration.prevalence,
+        has_p_defect=calibration.p_defect is not None,
+        n_goods=len(calibration.goods),
+        n_defects=len(calibration.defects),
+    )
+
+
+def _policy(calibration: Calibration, trust: CloudTrust | None, options: Options) -> Policy:
+    return open_policy(
+        options.policy, calibration, trust, gate=options.gate, costs=options.costs, budget=options.budget
+    )
+
+
+def _seed_policy(scheduler: Scheduler, samples: Sequence[Sample], options: Options) -> Policy:
+    if scheduler.run.policy != "seed":
+        raise ConfigError(
+            "policy seed on frames that were not judged under it", "record them with --policy seed"
+        )
+    complexities = [s.complexity for s in samples if s.complexity is not None]
+    return SeedPolicy(options.seed).prepare(complexities)
+
+
+def _rules(line: str, calibration: Calibration, trust: CloudTrust | None, options: Options) -> Rules:
+    """As in a live run: under these two policies the cloud decides alone, else as far as it is trusted."""
+    if options.policy in ("cloud", "seed"):
+        threshold = options.seed.qwen_thr if options.policy == "seed" else 0.5
+        return Rules(line, calibration, "alone", trust, threshold)
+    fused = trust is not None and trust.mode == "fused"
+    return Rules(line, calibration, "fused" if fused else "advisory", trust)
+
+
+def stated_trust(
+    calibration: Calibration, cloud_error: float, correlation: float, rng: np.random.Generator
+) -> CloudTrust:
+    """How far a cloud of a stated error is trusted, from its answers on the line's calibration images."""
+    scores = np.array([*calibration.goods, *calibration.defects])
+    truth = np.arange(len(scores)) >= len(calibration.goods)
+    wrong = (scores >= calibration.threshold) != truth
+    answers = cloud_answers(truth, wrong, float(wrong.mean()), cloud_error, correlation, rng)
+    opinions = scores[~truth], scores[truth], answers[~truth], answers[truth]
+    trust = trust_cloud(MODEL, "", *opinions, calibration)
+    return msgspec.structs.replace(trust, mending=measure_mending(calibration, trust, *opinions))
+
+
+def _judged(log: Path) -> list[Verdict]:
+    verdicts = [verdict for verdict in read_verdicts(log) if verdict.edge is not None]
+    if not verdicts:
+        raise DataError(f"{log}: no frame with an opinion of the edge", "name another run")
+    return verdicts
+
+
+def _with_their_answers(run: Path, verdicts: Sequence[Verdict]) -> list[Sample]:
+    asked = [(v, v.edge, v.cloud) for v in verdicts]
+    unasked = sum(cloud is None for _, _, cloud in asked)
+    if unasked:
+        raise DataError(
+            f"{run}: {unasked} of {len(verdicts)} frames have no answer of a cloud",
+            "inspect with --policy cloud, or state a cloud with --cloud-error",
+        )
+    return [sample(edge, v.complexity, cloud.p_defect, v.truth) for v, edge, cloud in asked if edge and cloud]
+
+
+def _with_stated_answers(
+    run: Path, verdicts: Sequence[Verdict], cloud_error: float, correlation: float, rng: np.random.Generator
+) -> list[Sample]:
+    known = [(v.edge, v.complexity, v.truth) for v in verdicts]
+    frames = [(edge, complexity, truth) for edge, complexity, truth in known if edge and truth is not None]
+    if len(frames) < len(known):
+        raise DataError(
+            f"{run}: the truth of {len(known) - len(frames)} frames is not known",
+            "inspect a labelled data set, or leave out --cloud-error",
+        )
+    return with_answers(frames, cloud_error, correlation, rng)

@@ -1,0 +1,1 @@
+"""What people do with a station: audit, backup, restore, support, quarantine."""

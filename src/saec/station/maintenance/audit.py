@@ -1,0 +1,162 @@
+"""A verdict again: from the frame's image, by the version that judged it, with what was known then.
+
+Everything that a verdict came from is kept: the image and its hash, the version of the line profile, the
+edge's opinion, the state of the cloud, the route, the cloud's opinion, the trust by which both were fused.
+``replay`` computes what can be computed and holds it against what was recorded. The cloud's opinion itself is
+taken from the record: its model lives elsewhere.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from saec.data.images.decoder import Decoder, Spares
+from saec.errors import LineError, SpoolError
+from saec.frame import stages
+from saec.frame.verdicts import decide
+from saec.schedule.policies.contract import CloudOnly, EdgeOnly, GatePolicy
+from saec.station.clouds import Clouds
+from saec.station.line.edition import Edition, open_edition
+from saec.station.line.editions import CloudFor
+from saec.station.line.guard import GuardError
+from saec.station.line.versions import VersionStore
+from saec.station.setup.settings import Settings
+from saec.station.storage.reading import SpoolReader
+from saec.station.storage.records import Held
+from saec.texts import whole_number
+from saec.types import CloudState, EdgeOpinion, EdgeRecord, Route, Source, Verdict
+
+TOLERANCE = 1e-3
+"""By how much of itself (of 1 where it is less) a score may differ between machines or runtimes and count as
+the same: as much as the export's gate allows (``saec.edge.training.graph_export.SLIGHT``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was recorded, and what it is now; ``same`` is None where it cannot be computed."""
+
+    what: str
+    recorded: str
+    again: str
+    same: bool | None
+
+
+def replay(settings: Settings, id: str, *, cloud_for: CloudFor | None = None) -> list[Check]:
+    """Judge a recorded frame again and compare.
+
+    Args:
+        settings: of the station that judged it, which may be running.
+        id: of the frame.
+        cloud_for: see ``Station``.
+
+    Raises:
+        SpoolError: no such frame, or its image is no longer kept.
+        LineError: the version that judged it is gone or damaged.
+    """
+    reader = SpoolReader.beside(settings.station.data)
+    try:
+        frame, verdicts = _find(reader, id)
+        path = reader.path(frame)
+    finally:
+        reader.close()
+    line = next((entry for entry in settings.line if entry.name == frame.line), None)
+    if line is None:
+        raise LineError(
+            f"the settings have no line {frame.line}", "name the settings that it was judged with"
+        )
+    store = VersionStore(settings.station.data / "lines" / line.name)
+    number = int(frame.version or store.state().current)
+    cloud = (
+        (cloud_for or Clouds(settings.cloud, settings.station.data / "clouds"))(store.model(number))
+        if line.cloud
+        else None
+    )
+    edition = open_edition(store.profile(number), number, line, cloud)
+    checks = [_image(frame, path)]
+    for state in ("provisional", "final"):
+        if state in verdicts:
+            checks += [
+                Check(f"{state}: {check.what}", check.recorded, check.again, check.same)
+                for check in _verdict(edition, path, frame, verdicts[state])
+            ]
+    return checks
+
+
+def _find(reader: SpoolReader, id: str) -> tuple[Held, dict[str, Verdict]]:
+    seq = whole_number(id.rpartition("-")[2])
+    frame = None if seq is None else reader.frame(seq)
+    if frame is None or frame.id != id:
+        raise SpoolError(f"no frame {id}", "give the id as the status page and the sinks show it")
+    verdicts = reader.verdicts(frame.seq)
+    if not verdicts:
+        raise SpoolError(f"{id} has no verdict yet", "wait for it")
+    return frame, verdicts
+
+
+def _image(frame: Held, path: Path) -> Check:
+    now = hashlib.sha256(path.read_bytes()).hexdigest()
+    return Check("image", frame.sha256[:16], now[:16], now == frame.sha256)
+
+
+def _verdict(edition: Edition, path: Path, frame: Held, verdict: Verdict) -> list[Check]:
+    try:
+        opinion, complexity = _look(edition, path, frame)
+    except GuardError as e:
+        return [_same("reason", verdict.reason, f"guard-{e.kind}-error")]
+    except Exception as e:
+        return [_same("error", verdict.error.kind if verdict.error else "none", type(e).__name__)]
+    if verdict.edge is None:
+        return [Check("error", verdict.error.message if verdict.error else "", "judged", False)]
+    checks = [
+        _close("score", verdict.edge.score, opinion.score),
+        _same("edge's label", verdict.edge.label, opinion.label),
+        _close("complexity", verdict.complexity, complexity),
+    ]
+    if verdict.cloud_state is not None and verdict.route is not None:
+        checks.append(_route(edition, verdict, verdict.edge, verdict.route, verdict.cloud_state))
+    decision = decide(verdict.edge, verdict.cloud, edition.judges.rules)
+    checks.append(_same("label", verdict.label, decision.label))
+    checks.append(_close("P(defect)", verdict.p_defect, decision.p_defect))
+    return checks
+
+
+def _route(edition: Edition, verdict: Verdict, edge: EdgeRecord, route: Route, state: CloudState) -> Check:
+    """The route from what was recorded, so that a score in its last digit does not make another one."""
+    policy = edition.judges.policy
+    if not isinstance(policy, GatePolicy | EdgeOnly | CloudOnly):  # it remembers the frames before
+        return Check("route", _words(route), "depends on the frames before", None)
+    told = EdgeOpinion(edge.score, edge.label, edge.p_defect)
+    return _same("route", _words(route), _words(policy.route(verdict.complexity, told, state, verdict.time)))
+
+
+def _look(edition: Edition, path: Path, frame: Held) -> tuple[EdgeOpinion, float | None]:
+    judges, source = edition.judges, Source(id=frame.id, path=frame.id)
+    raw = stages.Bytes(source, path.read_bytes(), frame.sha256, frame.captured, 0.0, {})
+    with contextlib.closing(Decoder(Spares(spare=False))) as decoder:
+        loaded = stages.prepare(raw, judges.complexity, bits=judges.bits, decode=decoder.decode)
+    edition.guard.check(loaded.image)
+    opinion, _ = stages.look(loaded, judges.detector)
+    return opinion, loaded.complexity
+
+
+def _words(route: Any) -> str:
+    return f"{route.decision}: {route.reason}"
+
+
+def _same(what: str, recorded: object, again: object) -> Check:
+    return Check(what, str(recorded), str(again), recorded == again)
+
+
+def _close(what: str, recorded: float | None, again: float | None) -> Check:
+    if recorded is None or again is None:
+        return Check(what, _number(recorded), _number(again), recorded is again)
+    near = abs(recorded - again) <= TOLERANCE * max(1.0, abs(recorded))
+    return Check(what, _number(recorded), _number(again), near)
+
+
+def _number(value: float | None) -> str:
+    return "none" if value is None else f"{value:.6g}"

@@ -1,0 +1,1 @@
+"""The station's settings: types, reading, checks, warnings."""

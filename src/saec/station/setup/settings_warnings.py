@@ -1,0 +1,31 @@
+"""What is no fault of the settings but should be known before a station starts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from saec.station.setup.settings import Settings
+from saec.web.admission.certificates import Certificate
+from saec.web.admission.secret_files import readable_by_others
+
+
+def warnings(settings: Settings) -> Iterator[str]:
+    """One sentence each: secrets that others may read, and a certificate that ends soon.
+
+    An expired certificate is no reason not to start: a line that stands still for it helps nobody.
+    """
+    yield from readable_by_others(_secrets(settings))
+    http = settings.http
+    if http.tls_cert is not None and http.tls_key is not None:
+        warning = Certificate(http.tls_cert, http.tls_key, days=http.expiry_days).warning
+        if warning:
+            yield warning
+
+
+def _secrets(settings: Settings) -> Iterator[Path | None]:
+    yield settings.station.tokens_file
+    yield settings.http.tls_key
+    for section in (*settings.sink, *([] if settings.cloud is None else [settings.cloud])):
+        for name in ("token_file", "password_file", "key_file"):
+            yield getattr(section, name, None)

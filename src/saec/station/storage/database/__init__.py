@@ -1,0 +1,1 @@
+"""The spool's SQLite file: schema, writing, and what damage looks like."""

@@ -1,0 +1,356 @@
+"""The words of the house as types: frames, opinions, routes, verdicts.
+
+Labels are ``GOOD = 0`` and ``DEFECT = 1`` everywhere; defect is the positive class. A raw score is
+never called a probability: ``p_defect`` is None until a calibration exists.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from saec.arrays import check_image
+
+GOOD = 0
+DEFECT = 1
+
+Image = NDArray[np.uint8]
+"""H x W x 3, RGB, uint8."""
+
+AnomalyMap = NDArray[np.float32]
+"""h x w, float32, higher is more anomalous, in the units of the detector's score."""
+
+Box = tuple[int, int, int, int]
+"""x0, y0, x1, y1 in pixels of the frame; x1 and y1 are exclusive."""
+
+DecidedBy = Literal["edge", "cloud", "edge-fallback", "none"]
+State = Literal["final", "provisional", "error"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One image to judge.
+
+    Attributes:
+        id: unique within a run; for files, the path relative to the input's root.
+        image: H x W x 3 uint8, RGB. OpenCV reads BGR: turn it with ``image[..., ::-1]``.
+        source: where it came from, a path or an address.
+        sha256: hash of the file's bytes (of the pixels where there was no file).
+        time: when it was taken or read, seconds since the epoch.
+        line: name of the line profile it belongs to.
+        truth: GOOD, DEFECT or None when unknown.
+        part: id of the physical part it shows, or "" when unknown.
+
+    Raises:
+        ImageError: the image has another shape or type.
+    """
+
+    id: str
+    image: Image
+    source: str = ""
+    sha256: str = ""
+    time: float = 0.0
+    line: str = ""
+    truth: int | None = None
+    part: str = ""
+
+    def __post_init__(self) -> None:
+        check_image(self.image, f"the image of frame {self.id}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EdgeOpinion:
+    """What the edge detector says of one frame.
+
+    Attributes:
+        score: anomaly score, higher is more anomalous; no probability.
+        label: GOOD or DEFECT at the line's threshold.
+        p_defect: calibrated P(defect), or None when the line has no labelled defects.
+        map: anomaly map, or None for a detector without one.
+        map_box: the part of the frame that the map covers.
+    """
+
+    score: float
+    label: int
+    p_defect: float | None = None
+    map: AnomalyMap | None = None
+    map_box: Box | None = None
+
+
+class Explanation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Words for a defect: its kind, one sentence, and where (the box comes from the anomaly map)."""
+
+    kind: str
+    description: str
+    box: Box | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CloudQuery:
+    """One question to the cloud: a frame and its prompt context.
+
+    Attributes:
+        frame: the frame to judge.
+        references: images of good parts of the same product, shown before the frame; may be empty.
+        focus: where the anomaly map reaches the threshold and is hottest, for the explanation's box; None
+            where it does not.
+        hottest: where it is hottest, threshold or not; None where nothing stands out.
+        complexity: in the line's own units; None where it was not measured.
+
+    Raises:
+        ImageError: a reference has another shape or type.
+    """
+
+    frame: Frame
+    references: tuple[Image, ...] = ()
+    focus: Box | None = None
+    hottest: Box | None = None
+    complexity: float | None = None
+
+    def __post_init__(self) -> None:
+        for i, reference in enumerate(self.references):
+            check_image(reference, f"reference {i} of frame {self.frame.id}")
+
+
+class Spent(msgspec.Struct, frozen=True):
+    """What one question took, all its passes together and words on a defect aside.
+
+    Attributes:
+        shown: what of the frame was shown, with the side in pixels: "whole 224", "crop 112".
+        frame: visual tokens of the frame.
+        references: visual tokens of the goods before it.
+        text: tokens of the words; None where a service does not tell.
+        bytes: of the requests that went over the link; 0 to a model in this process.
+    """
+
+    shown: tuple[str, ...]
+    frame: int
+    references: int
+    text: int | None
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class CloudOpinion:
+    """What the multimodal LLM says of one frame: P(defect) from its two answer logits."""
+
+    p_defect: float
+    model: str
+    prompt: str
+    spent: Spent | None = None
+
+
+class CloudEngine(Protocol):
+    """The cloud's contract; in-process and remote engines are the same to a caller."""
+
+    name: str
+
+    def judge(self, queries: list[CloudQuery]) -> list[CloudOpinion]:
+        """P(defect) of each query, in order. A batch gives what single calls give."""
+        ...
+
+    def explain(self, queries: list[CloudQuery]) -> list[Explanation]:
+        """Kind, description and box of each query's defect; AnswerError if an answer does not parse."""
+        ...
+
+
+class EdgeDetector(Protocol):
+    """The edge's contract."""
+
+    def inspect(self, images: list[Image]) -> list[EdgeOpinion]:
+        """The opinion on each image, in order. A batch gives what single calls give."""
+        ...
+
+
+LinkState = Literal["up", "slow", "down", "probing"]
+
+UNBOUNDED = 10**9
+"""``CloudState.capacity`` where any number of frames may wait."""
+
+
+class CloudState(msgspec.Struct, frozen=True):
+    """What is known of the cloud when a frame is routed.
+
+    Attributes:
+        link: whether the cloud can be reached: "slow" answers, but late; "probing" was down and is tried
+            with one frame at a time; "down" is not asked.
+        queue: frames that wait for it now.
+        capacity: frames that may wait.
+        wait: seconds after which a frame that is sent now is expected to be answered, None when too
+            little was seen to tell.
+        left: seconds until this frame must have an answer, None without a deadline.
+    """
+
+    link: LinkState
+    queue: int
+    capacity: int
+    wait: float | None = None
+    left: float | None = None
+
+
+class Route(msgspec.Struct, frozen=True):
+    """Where a frame goes and why; ``reason`` is one of a policy's documented words."""
+
+    decision: Literal["edge", "cloud"]
+    reason: str
+
+
+class EdgeRecord(msgspec.Struct, frozen=True):
+    """The edge's opinion as it is logged."""
+
+    score: float
+    label: int
+    p_defect: float | None = None
+
+
+class CloudRecord(msgspec.Struct, frozen=True):
+    """The cloud's opinion as it is logged; ``role`` says whether it could change the label."""
+
+    p_defect: float
+    model: str
+    prompt: str
+    role: Literal["fused", "advisory", "alone"]
+    spent: Spent | None = None
+
+
+class ErrorRecord(msgspec.Struct, frozen=True):
+    """Why a frame has no label."""
+
+    kind: str
+    message: str
+
+
+class Outline(msgspec.Struct, frozen=True):
+    """One closed outline: ``points`` x0, y0, x1, y1, ... as shares of the image's width and height."""
+
+    points: tuple[float, ...]
+
+
+class Runs(msgspec.Struct, frozen=True):
+    """A COCO run-length mask: ``counts`` of pixels, off and on by turns, down the columns."""
+
+    height: int
+    width: int
+    counts: tuple[int, ...]
+
+
+class Mask(msgspec.Struct, frozen=True, kw_only=True):
+    """The defect's place on one image; what the parts mark is put together.
+
+    Attributes:
+        files: mask files of the image's size.
+        outlines, runs: shapes of an annotation file.
+        boxes: some shapes are boxes about the defect: its pixels are unknown.
+        size: width and height of the image that the annotation was made for, or None.
+        source: the annotation file, for errors.
+    """
+
+    files: tuple[Path, ...] = ()
+    outlines: tuple[Outline, ...] = ()
+    runs: tuple[Runs, ...] = ()
+    boxes: bool = False
+    size: tuple[int, int] | None = None
+    source: Path | None = None
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The files that say where the defect is."""
+        return self.files or ((self.source,) if self.source else ())
+
+
+class Source(msgspec.Struct, frozen=True, kw_only=True):
+    """One image file to judge.
+
+    Attributes:
+        id: unique within a run, the path relative to the input with "/" between its parts.
+        path: the file.
+        truth: GOOD, DEFECT or None when unknown.
+        mask: where the defect is, if the data set says it; a good's marks nothing.
+        kind: the data set's word for the defect, "good", or "" when unknown.
+    """
+
+    id: str
+    path: str
+    truth: int | None = None
+    part: str = ""
+    mask: Mask | None = None
+    kind: str = ""
+
+
+class Pending(msgspec.Struct, frozen=True, kw_only=True):
+    """A frame that has the edge's opinion and waits for the cloud's; its pixels stay in its file.
+
+    Attributes:
+        seq: its place in the order of routing.
+        state: what was known of the cloud then.
+        focus: where the anomaly map reaches the threshold and is hottest, for the cloud's explanation.
+        hottest: where it is hottest, threshold or not, for what the cloud is shown.
+        map: name of the saved picture.
+        ms: milliseconds per stage so far.
+        begun, since: when its file was read and when it began to wait, in seconds of
+            ``time.perf_counter``.
+        problem: what went wrong beside the verdict so far (a picture that could not be saved).
+        note: what is odd about the frame.
+    """
+
+    source: Source
+    sha256: str
+    time: float
+    edge: EdgeRecord
+    route: Route
+    seq: int = 0
+    state: CloudState | None = None
+    complexity: float | None = None
+    focus: Box | None = None
+    hottest: Box | None = None
+    map: str | None = None
+    ms: dict[str, float] = {}
+    begun: float = 0.0
+    since: float = 0.0
+    problem: str = ""
+    note: str = ""
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
+    """The answer for one frame, one line of ``verdicts.jsonl``.
+
+    ``label`` is None exactly when ``state`` is "error". ``p_defect`` is that of the decision (fused
+    where the cloud took part), None where the line has no labelled defects. ``ms`` maps each stage
+    to milliseconds, and holds their sums "judging" and "waiting" (``saec.frame.durations``). ``energy_j`` is
+    the frame's share of measured energy, None when it was not measured. ``seq`` counts the frames of a run
+    in the order in which they were routed, and ``cloud_state`` is what the route was made with, so that it
+    can be replayed. A frame has several verdicts where a provisional one was made final later, or an error
+    was tried again: the later ones have ``replaces`` set and the last one stands. ``note`` says what is odd
+    about the frame: its aspect, where it is not the line's.
+    """
+
+    id: str
+    path: str
+    sha256: str
+    line: str
+    time: float
+    seq: int = 0
+    truth: int | None = None
+    label: int | None = None
+    state: State = "final"
+    replaces: bool = False
+    score: float | None = None
+    p_defect: float | None = None
+    decided_by: DecidedBy = "edge"
+    reason: str = ""
+    route: Route | None = None
+    cloud_state: CloudState | None = None
+    complexity: float | None = None
+    edge: EdgeRecord | None = None
+    cloud: CloudRecord | None = None
+    explanation: Explanation | None = None
+    map: str | None = None
+    ms: dict[str, float] = {}
+    energy_j: float | None = None
+    error: ErrorRecord | None = None
+    note: str = ""

@@ -1,0 +1,1 @@
+"""A program that listens: its sockets, threads, signals, logs, and what it tells systemd."""

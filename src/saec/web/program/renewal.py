@@ -1,0 +1,59 @@
+"""The thread that reads certificate and tokens anew when they change, and tells what is wrong with them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+
+from saec.web.admission.entrance import Entrance
+from saec.web.program.liveness import Pulse, Stuck
+
+_LOOK = 1.0
+_LIMIT = 120.0
+"""Seconds that one look may take; it reads three small files."""
+
+log = structlog.get_logger()
+
+
+class Upkeep:
+    """Looks every second.
+
+    Args:
+        entrance: whose files are looked at.
+        tell: told the kind and the text of what a person should know.
+    """
+
+    name = "entrance"
+
+    def __init__(self, entrance: Entrance, tell: Callable[[str, str], None]) -> None:
+        self._entrance, self._tell = entrance, tell
+        self._failures, self._ended = 0, threading.Event()
+        self._pulse = Pulse(self.name, _LIMIT)
+        self._thread = threading.Thread(target=self._run, name="saec-entrance", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._ended.set()
+
+    def stuck(self) -> Stuck | None:
+        return self._pulse.stuck()
+
+    def status(self) -> dict[str, Any]:
+        """Plain values for page and metrics."""
+        return self._pulse.status(alive=self._thread.is_alive(), failures=self._failures)
+
+    def _run(self) -> None:
+        while not self._ended.wait(_LOOK):
+            self._pulse.turn()
+            try:
+                for kind, text in self._entrance.look():
+                    log.warning(kind, problem=text)
+                    self._tell(kind, text)
+            except Exception as e:  # the next look may go better
+                self._failures += 1
+                log.error("entrance not looked after", error=repr(e), exc_info=e)
