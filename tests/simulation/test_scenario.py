@@ -16,10 +16,10 @@ from saec.errors import ConfigError, DataError
 from saec.evaluation.metrics import evaluate_verdicts
 from saec.frame.judges import Cloud
 from saec.frame.verdicts import decide
+from saec.runs.route_replay import replay
 from saec.runs.run_folder import Options, run_line
 from saec.runs.run_record import read_run, write_run
 from saec.runs.verdict_log import VerdictLog, read_all, read_verdicts
-from saec.schedule.policies.replay import replay
 from saec.settings import BudgetConfig, CloudConfig
 from saec.simulation.events import CloudModel, Latency, Pace
 from saec.simulation.opinion_source import Law

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
@@ -29,9 +28,6 @@ from saec.types import (
     CloudOpinion,
     CloudQuery,
     CloudRecord,
-    EdgeDetector,
-    EdgeOpinion,
-    EdgeRecord,
     ErrorRecord,
     Explanation,
     Frame,
@@ -127,25 +123,6 @@ def measure(loaded: Loaded, complexity: Measure | None) -> Loaded:
     start = time.perf_counter()
     value = complexity(loaded.image)
     return replace(loaded, complexity=value, ms={**loaded.ms, "complexity": _since(start)})
-
-
-def look(loaded: Loaded, detector: EdgeDetector) -> tuple[EdgeOpinion, dict[str, float]]:
-    """The edge's opinion on one frame, and the milliseconds per stage so far.
-
-    Raises:
-        AnswerError: the score is not a number.
-    """
-    start = time.perf_counter()
-    (opinion,) = detector.inspect([loaded.image])
-    ms = {**loaded.ms, "edge": _since(start)}
-    if not math.isfinite(opinion.score):
-        raise AnswerError(f"the detector's score is {opinion.score}", "fit the line again")
-    return opinion, ms
-
-
-def edge_record(opinion: EdgeOpinion) -> EdgeRecord:
-    """The edge's opinion for the log."""
-    return EdgeRecord(score=float(opinion.score), label=int(opinion.label), p_defect=opinion.p_defect)
 
 
 def is_known(raw: Bytes, known: Collection[tuple[str, str]]) -> bool:

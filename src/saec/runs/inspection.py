@@ -40,9 +40,9 @@ import msgspec
 
 from saec.settings import RunConfig
 from saec.frame import stages
+from saec.frame.assessment import assess, decide_frame
 from saec.frame.channels import AbortedError, Channel
 from saec.frame.deadline_desk import Desk
-from saec.frame.hottest_place import hottest_box, unusual_place
 from saec.frame.verdicts import (
     CLOUD_ERROR,
     NO_CLOUD,
@@ -52,7 +52,6 @@ from saec.frame.verdicts import (
     error_record,
     error_verdict,
     fallback_verdict,
-    frame_note,
 )
 from saec.types import Source
 from saec.runs.stage_spans import SpanLog
@@ -208,12 +207,9 @@ class _Run:
     def _judge(self, loaded: Loaded) -> None:
         line = self.judges.rules.line
         try:
-            opinion, ms = stages.look(loaded, self.judges.detector)
-            end = time.perf_counter()
+            seen = assess(loaded, self.judges)
             state = self.desk.state(loaded.begun)
-            route = self.judges.policy.route(loaded.complexity, opinion, state, loaded.time)
-            focus = hottest_box(opinion, self.judges.rules.calibration.threshold)
-            hottest = unusual_place(opinion, self.judges.rules.calibration) if self.judges.crops else None
+            pending = decide_frame(loaded, seen, self.judges.policy, state, self.seq)
         except Exception as e:
             error = error_verdict(
                 loaded.source,
@@ -227,25 +223,10 @@ class _Run:
             self.verdicts.put(error)
             return
         if self.spans is not None:
-            self.spans.edge(self.seq, loaded.begun, end, ms)
-        if route.decision == "cloud":
+            self.spans.edge(self.seq, loaded.begun, seen.end, pending.ms)
+        if pending.route.decision == "cloud":
             self.desk.send()
-        pending = Pending(
-            source=loaded.source,
-            sha256=loaded.sha256,
-            time=loaded.time,
-            edge=stages.edge_record(opinion),
-            route=route,
-            seq=self.seq,
-            state=state,
-            complexity=loaded.complexity,
-            focus=focus,
-            hottest=hottest,
-            ms=ms,
-            begun=loaded.begun,
-            note=frame_note(loaded.image.shape, self.judges.rules),
-        )
-        self.seen.put((loaded, opinion, pending))
+        self.seen.put((loaded, seen.opinion, pending))
 
     # pictures -> verdict or waiting list
 

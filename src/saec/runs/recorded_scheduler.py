@@ -15,7 +15,7 @@ from saec.frame.judges import PolicyName, open_policy
 from saec.runs.verdict_log import read_all
 from saec.runs.run_record import VERDICTS_FILE, RunInfo, judged_by, read_run
 from saec.schedule.policies.contract import Policy
-from saec.schedule.policies.replay import Replayed, replay
+from saec.runs.route_replay import Replayed, replay
 from saec.research.seed.policy import SeedPolicy
 
 

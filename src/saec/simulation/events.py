@@ -19,6 +19,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from saec.errors import ConfigError
+from saec.frame.assessment import Assessment, route_frame
 from saec.schedule.link.dispatch import Dispatch
 from saec.schedule.policies.contract import Policy
 from saec.simulation.opinion_source import Sample
@@ -184,7 +185,7 @@ class Simulation:
 
     def _route(self, seq: int, sample: Sample, taken: float) -> None:
         state = self._dispatch.state(self.now, taken)
-        route = self._policy.route(sample.complexity, sample.edge, state, taken)
+        route = route_frame(Assessment(sample.edge, sample.complexity), self._policy, state, taken)
         frame = Passing(seq, taken, sample, route, state)
         if route.decision == "edge":
             self._judge.by_edge(frame, self.now)

@@ -9,6 +9,7 @@ import msgspec
 
 from saec.errors import LinkError
 from saec.evaluation.metrics import Confusion
+from saec.frame.assessment import Assessment, pending_frame
 from saec.frame.verdicts import (
     CLOUD_ERROR,
     OVERDUE,
@@ -187,16 +188,10 @@ class Referee:
 
 def _pending(frame: Passing) -> Pending:
     name = f"{frame.seq:09}"
-    return Pending(
-        source=Source(id=name, path=name, truth=frame.sample.truth),
-        sha256="",
-        time=frame.taken,
-        edge=frame.sample.record,
-        route=frame.route,
-        seq=frame.seq,
-        state=frame.state,
-        complexity=frame.sample.complexity,
-    )
+    sample = frame.sample
+    source = Source(id=name, path=name, truth=sample.truth)
+    seen = Assessment(sample.edge, sample.complexity)
+    return pending_frame(source, seen, frame.route, frame.state, taken=frame.taken, seq=frame.seq)
 
 
 def _confusion(counts: Counter[tuple[int | None, int]]) -> Confusion:

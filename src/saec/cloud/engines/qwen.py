@@ -32,7 +32,7 @@ from saec.cloud.checkpoints.weights import (
 )
 from saec.cloud.engines.prefetch import Resized, ahead
 from saec.cloud.engines.qwen_forward import QwenModel
-from saec.cloud.fast.model import Pending
+from saec.cloud.fast.model import PendingLogits
 from saec.cloud.fast.self_check import check
 from saec.cloud.questions.answers import named, parse_explanation, parse_label
 from saec.cloud.questions.chat_template import IMAGE_PAD, explain_text, scoring_text
@@ -236,7 +236,7 @@ class QwenEngine:
 
         Images are resized by threads, and while the device computes one batch the next one is cut.
         """
-        pending: deque[Pending] = deque()
+        pending: deque[PendingLogits] = deque()
         # No further ahead than a batch: the first one waits for as many frames from their source.
         talks = ahead(self._threads, self._prepared_scoring, asks, max(self._batch, _CUTTERS))
         for batch in _batches(talks, self._batch):
@@ -284,7 +284,7 @@ def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
         yield batch
 
 
-def _pairs(pending: Pending) -> list[tuple[float, float]]:
+def _pairs(pending: PendingLogits) -> list[tuple[float, float]]:
     return [(good, defect) for good, defect in pending.result().double().tolist()]
 
 

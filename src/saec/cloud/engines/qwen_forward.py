@@ -19,7 +19,7 @@ import torch
 from transformers import GenerationConfig, Qwen2_5_VLForConditionalGeneration
 
 from saec.cloud.checkpoints.weights import load_model, load_tokenizer
-from saec.cloud.fast.model import FastModel, Pending, known
+from saec.cloud.fast.model import FastModel, PendingLogits, known
 from saec.cloud.fast.self_check import Agreement
 from saec.cloud.questions.chat_template import END, IMAGE_PAD
 from saec.cloud.questions.conversation import Prepared, digest
@@ -153,7 +153,7 @@ class QwenModel:
 
     def submit(
         self, talks: Sequence[Prepared], tokens: Sequence[int] | None = None, *, adapter: str | None = None
-    ) -> Pending:
+    ) -> PendingLogits:
         """Ask for the logits of the tokens that may come next; the answer may be read later.
 
         Conversations that end in an image and words take the fast pass (``saec.cloud.fast``), where the model
@@ -171,7 +171,7 @@ class QwenModel:
         last = self.logits(talks, adapter=adapter)[0][:, -1].float()
         if wanted is not None:
             last = last[:, wanted]
-        return Pending([(list(range(len(talks))), last.cpu())], len(talks))
+        return PendingLogits([(list(range(len(talks))), last.cpu())], len(talks))
 
     @cached_property
     def fast(self) -> FastModel | None:

@@ -38,7 +38,7 @@ MOST = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Pending:
+class PendingLogits:
     """An answer that the device may still be computing.
 
     Attributes:
@@ -108,7 +108,7 @@ class FastModel:
 
     def submit(
         self, talks: Sequence[Prepared], tokens: Tensor | None = None, *, adapter: str | None = None
-    ) -> Pending:
+    ) -> PendingLogits:
         """Put conversations on the device's queue.
 
         Args:
@@ -119,7 +119,7 @@ class FastModel:
         with torch.inference_mode():
             return self._submit(talks, tokens, adapter)
 
-    def _submit(self, talks: Sequence[Prepared], tokens: Tensor | None, adapter: str | None) -> Pending:
+    def _submit(self, talks: Sequence[Prepared], tokens: Tensor | None, adapter: str | None) -> PendingLogits:
         parts = []
         for members in _together(talks):
             for at in range(0, len(members), MOST):
@@ -127,11 +127,11 @@ class FastModel:
                 hidden = self._hidden([talks[n] for n in rows], adapter)
                 parts.append((rows, self._head(hidden, tokens)))
         if self._device.type != "cuda":
-            return Pending(parts, len(talks))
+            return PendingLogits(parts, len(talks))
         host = [(rows, _to_host(values)) for rows, values in parts]
         done = torch.cuda.Event()
         done.record()
-        return Pending(host, len(talks), done)
+        return PendingLogits(host, len(talks), done)
 
     def _head(self, hidden: Tensor, tokens: Tensor | None) -> Tensor:
         """Logits in float32, added up in float32: the labels' would else be rounded to a sixteenth or so."""

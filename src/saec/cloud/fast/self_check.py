@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from saec.cloud.fast.model import Pending
+from saec.cloud.fast.model import PendingLogits
 from saec.cloud.fast.rounding_bound import opinions_apart, opinions_apart_rounded
 from saec.cloud.questions.chat_template import scoring_text
 from saec.cloud.questions.conversation import Prepared
@@ -86,7 +86,7 @@ class Asked(Protocol):
 
     def submit(
         self, talks: Sequence[Prepared], tokens: Sequence[int] | None = None, *, adapter: str | None = None
-    ) -> Pending: ...
+    ) -> PendingLogits: ...
 
     def logits(
         self, talks: Sequence[Prepared], *, keep: int = 1, adapter: str | None = None

@@ -17,6 +17,7 @@ import numpy as np
 from saec.data.inputs import limited, list_inputs
 from saec.evaluation.line_evaluation import labelled
 from saec.frame import stages
+from saec.frame.assessment import assess, decide_frame
 from saec.frame.judges import Cloud, Judges, PolicyName, open_judges, warm_up
 from saec.lines.leaks import held_out
 from saec.profile import LineProfile
@@ -104,14 +105,4 @@ def _ask(judges: Judges, batch: Sequence[tuple[Pending, CloudQuery]]) -> None:
 
 def _looked(judges: Judges, source: Source, seq: int) -> Pending:
     loaded = stages.prepare(stages.read(source), judges.complexity, bits=judges.bits)
-    opinion, ms = stages.look(loaded, judges.detector)
-    return Pending(
-        source=source,
-        sha256=loaded.sha256,
-        time=loaded.time,
-        edge=stages.edge_record(opinion),
-        route=judges.policy.route(loaded.complexity, opinion, _UP, loaded.time),
-        seq=seq,
-        complexity=loaded.complexity,
-        ms=ms,
-    )
+    return decide_frame(loaded, assess(loaded, judges), judges.policy, _UP, seq)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from saec.frame.assessment import Assessment, route_frame
 from saec.frame.judges import PolicyName, open_policy
 from saec.profile import CloudTrust
 from saec.research.seed.policy import SeedPolicy
@@ -145,7 +146,9 @@ def judge(stream: Stream, name: str, budget: float | None, seed: int = 0) -> tup
 
 def _asked(stream: Stream, policy: Policy) -> Flags:
     opinions, odd = stream.frames.opinions(), stream.frames.complexities
-    routes: Iterable[Route] = (policy.route(odd[i], opinions[i], _UP, 0.0) for i in stream.order.tolist())
+    routes: Iterable[Route] = (
+        route_frame(Assessment(opinions[i], odd[i]), policy, _UP, 0.0) for i in stream.order.tolist()
+    )
     return np.array([route.decision == "cloud" for route in routes])
 
 

@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from saec.frame import stages
+from saec.frame.assessment import Assessment, assess, decide_frame
 from saec.frame.deadline_desk import Desk
-from saec.frame.hottest_place import hottest_box, unusual_place
 from saec.frame.judges import Cloud, Judges, open_judges, read_references, warm_up
-from saec.frame.verdicts import frame_note
 from saec.profile import LineProfile
 from saec.schedule.calibration.drift import DriftMonitor
 from saec.settings import BudgetConfig
@@ -87,39 +86,34 @@ def load(frame: Held, path: Path, begun: float, *, bits: int, decode: stages.Dec
     read = {"read": (time.perf_counter() - start) * 1e3, "wait": (start - begun) * 1e3}
     named = Source(id=frame.id, path=frame.id)  # errors name the frame: its path in the spool tells nobody
     raw = stages.Bytes(named, data, frame.sha256, frame.captured, begun, read)
-    return stages.decoded(raw, bits=bits, decode=decode)
+    return replace(stages.decoded(raw, bits=bits, decode=decode), source=Source(id=frame.id, path=str(path)))
 
 
-def look(edition: Edition, frame: Held, path: Path, pixels: stages.Loaded, desk: Desk) -> Look:
+def assess_fairly(edition: Edition, pixels: stages.Loaded) -> tuple[stages.Loaded, Assessment]:
+    """A frame with its complexity, and what the edge makes of it.
+
+    Raises:
+        GuardError: it is no fair picture.
+        Exception: whatever the detector raises on it.
+    """
+    loaded = stages.measure(pixels, edition.judges.complexity)
+    edition.guard.check(loaded.image)
+    return loaded, assess(loaded, edition.judges)
+
+
+def look(edition: Edition, seq: int, pixels: stages.Loaded, desk: Desk) -> Look:
     """The edge's opinion on a frame, and its route.
 
     Args:
-        path: the frame's image in the spool.
-        pixels: as ``load`` gives them.
+        edition: the version that judges.
+        seq: the frame's number in the spool.
+        pixels: the frame as ``load`` gives it.
         desk: what is known of the cloud now.
 
     Raises:
         GuardError: it is no fair picture.
         Exception: whatever the detector raises on it.
     """
-    judges = edition.judges
-    loaded = stages.measure(pixels, judges.complexity)
-    edition.guard.check(loaded.image)
-    opinion, ms = stages.look(loaded, judges.detector)
+    loaded, seen = assess_fairly(edition, pixels)
     state = desk.state(loaded.begun)
-    pending = Pending(
-        source=Source(id=frame.id, path=str(path)),
-        sha256=frame.sha256,
-        time=frame.captured,
-        seq=frame.seq,
-        edge=stages.edge_record(opinion),
-        route=judges.policy.route(loaded.complexity, opinion, state, frame.captured),
-        state=state,
-        complexity=loaded.complexity,
-        focus=hottest_box(opinion, judges.rules.calibration.threshold),
-        hottest=unusual_place(opinion, judges.rules.calibration) if judges.crops else None,
-        ms=ms,
-        begun=loaded.begun,
-        note=frame_note(loaded.image.shape, judges.rules),
-    )
-    return Look(loaded.image, opinion, pending)
+    return Look(loaded.image, seen.opinion, decide_frame(loaded, seen, edition.judges.policy, state, seq))

@@ -250,7 +250,7 @@ class LineRunner:
             self._turn()  # decoding alone may have taken long
             with self._among_others(frame, suspect):
                 self._turn()
-                seen = look(edition, frame, path, pixels, self.desk)
+                seen = look(edition, frame.seq, pixels, self.desk)
         except Exception as e:
             if is_transient(e) or isinstance(e, OthersAtWorkError):
                 raise

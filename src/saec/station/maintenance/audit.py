@@ -16,11 +16,11 @@ from typing import Any
 
 from saec.data.images.decoder import Decoder, Spares
 from saec.errors import LineError, SpoolError
-from saec.frame import stages
+from saec.frame.assessment import Assessment, recorded, route_frame
 from saec.frame.verdicts import decide
 from saec.schedule.policies.contract import CloudOnly, EdgeOnly, GatePolicy
 from saec.station.clouds import Clouds
-from saec.station.line.edition import Edition, open_edition
+from saec.station.line.edition import Edition, assess_fairly, load, open_edition
 from saec.station.line.editions import CloudFor
 from saec.station.line.guard import GuardError
 from saec.station.line.versions import VersionStore
@@ -28,7 +28,7 @@ from saec.station.setup.settings import Settings
 from saec.station.storage.reading import SpoolReader
 from saec.station.storage.records import Held
 from saec.texts import whole_number
-from saec.types import CloudState, EdgeOpinion, EdgeRecord, Route, Source, Verdict
+from saec.types import CloudState, EdgeRecord, Route, Verdict
 
 TOLERANCE = 1e-3
 """By how much of itself (of 1 where it is less) a score may differ between machines or runtimes and count as
@@ -104,7 +104,7 @@ def _image(frame: Held, path: Path) -> Check:
 
 def _verdict(edition: Edition, path: Path, frame: Held, verdict: Verdict) -> list[Check]:
     try:
-        opinion, complexity = _look(edition, path, frame)
+        seen = _look(edition, path, frame)
     except GuardError as e:
         return [_same("reason", verdict.reason, f"guard-{e.kind}-error")]
     except Exception as e:
@@ -112,9 +112,9 @@ def _verdict(edition: Edition, path: Path, frame: Held, verdict: Verdict) -> lis
     if verdict.edge is None:
         return [Check("error", verdict.error.message if verdict.error else "", "judged", False)]
     checks = [
-        _close("score", verdict.edge.score, opinion.score),
-        _same("edge's label", verdict.edge.label, opinion.label),
-        _close("complexity", verdict.complexity, complexity),
+        _close("score", verdict.edge.score, seen.opinion.score),
+        _same("edge's label", verdict.edge.label, seen.opinion.label),
+        _close("complexity", verdict.complexity, seen.complexity),
     ]
     if verdict.cloud_state is not None and verdict.route is not None:
         checks.append(_route(edition, verdict, verdict.edge, verdict.route, verdict.cloud_state))
@@ -129,18 +129,15 @@ def _route(edition: Edition, verdict: Verdict, edge: EdgeRecord, route: Route, s
     policy = edition.judges.policy
     if not isinstance(policy, GatePolicy | EdgeOnly | CloudOnly):  # it remembers the frames before
         return Check("route", _words(route), "depends on the frames before", None)
-    told = EdgeOpinion(edge.score, edge.label, edge.p_defect)
-    return _same("route", _words(route), _words(policy.route(verdict.complexity, told, state, verdict.time)))
+    told = recorded(edge, verdict.complexity)
+    return _same("route", _words(route), _words(route_frame(told, policy, state, verdict.time)))
 
 
-def _look(edition: Edition, path: Path, frame: Held) -> tuple[EdgeOpinion, float | None]:
-    judges, source = edition.judges, Source(id=frame.id, path=frame.id)
-    raw = stages.Bytes(source, path.read_bytes(), frame.sha256, frame.captured, 0.0, {})
+def _look(edition: Edition, path: Path, frame: Held) -> Assessment:
     with contextlib.closing(Decoder(Spares(spare=False))) as decoder:
-        loaded = stages.prepare(raw, judges.complexity, bits=judges.bits, decode=decoder.decode)
-    edition.guard.check(loaded.image)
-    opinion, _ = stages.look(loaded, judges.detector)
-    return opinion, loaded.complexity
+        pixels = load(frame, path, 0.0, bits=edition.judges.bits, decode=decoder.decode)
+    _, seen = assess_fairly(edition, pixels)
+    return seen
 
 
 def _words(route: Any) -> str:

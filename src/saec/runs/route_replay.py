@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from saec.errors import DataError
+from saec.frame.assessment import recorded, route_frame
 from saec.schedule.policies.contract import Policy
-from saec.types import EdgeOpinion, Route, Verdict
+from saec.types import Route, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,5 +122,4 @@ def _again(verdict: Verdict, policy: Policy) -> Route:
             f"{verdict.id}: the log does not hold what its route was made of",
             "restore the log, or inspect again",
         )
-    opinion = EdgeOpinion(edge.score, edge.label, edge.p_defect)
-    return policy.route(verdict.complexity, opinion, state, verdict.time)
+    return route_frame(recorded(edge, verdict.complexity), policy, state, verdict.time)
