@@ -8,8 +8,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from run_fakes import FakeCloud, make_dataset, make_line
 
+from run_fakes import FakeCloud, make_dataset, make_line
 from saec.cli import main
 from saec.data.dataset import Item
 from saec.data.inputs import Split, list_inputs

@@ -7,8 +7,8 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
-from run_fakes import CALIBRATION, FakeCloud, Frames, make_line
 
+from run_fakes import CALIBRATION, FakeCloud, Frames, make_line
 from saec.cli import main
 from saec.data.inputs import list_inputs
 from saec.profile import LineProfile

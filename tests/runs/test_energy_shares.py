@@ -7,8 +7,8 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
-from run_fakes import FUSED, FakeCloud, FakeDetector, make_dataset, make_line
 
+from run_fakes import FUSED, FakeCloud, FakeDetector, make_dataset, make_line
 from saec import edge
 from saec.cli.options.measurement import meter_line, tell_energy
 from saec.data.inputs import list_inputs

@@ -13,17 +13,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from run_fakes import THRESHOLD, FakeCloud, Frames, judges, score_of
 
+from run_fakes import THRESHOLD, FakeCloud, Frames, judges, score_of
 from saec.data.images import pixels as images
-from saec.types import Source
 from saec.frame import stages
 from saec.frame.durations import JUDGING, SUMS, WAITING
 from saec.frame.verdicts import decide
 from saec.runs.inspection import run_inspection
 from saec.schedule.policies.contract import CloudState
 from saec.settings import RunConfig
-from saec.types import EdgeOpinion, Image, Route
+from saec.types import EdgeOpinion, Image, Route, Source
 
 GOOD_RED, UNSURE_RED, DEFECT_RED = 20, 128, 240
 

@@ -8,17 +8,16 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from run_fakes import CALIBRATION, FUSED, FakeCloud, Frames, judges, make_line
 
+from run_fakes import CALIBRATION, FUSED, FakeCloud, Frames, judges, make_line
 from saec.data.inputs import list_inputs
-from saec.types import Source
 from saec.errors import ConfigError, LinkError
 from saec.frame.judges import Cloud
 from saec.runs.inspection import run_inspection
 from saec.runs.run_folder import Options, run_line
 from saec.runs.verdict_log import read_all, read_verdicts
 from saec.settings import CloudConfig, RunConfig
-from saec.types import CloudOpinion, CloudQuery, Verdict
+from saec.types import CloudOpinion, CloudQuery, Source, Verdict
 
 GOOD_RED, UNSURE_RED = 20, 128
 SOON = RunConfig(deadline=0.5)

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from run_fakes import CALIBRATION, FUSED, FakeCloud, FakeDetector, Frames, make_dataset, make_line
 
+from run_fakes import CALIBRATION, FUSED, FakeCloud, FakeDetector, Frames, make_dataset, make_line
 from saec import edge
 from saec.cli import main
 from saec.data.inputs import list_inputs

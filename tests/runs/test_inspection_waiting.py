@@ -9,11 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from saec.types import Source
 from saec.frame.channels import AbortedError, Channel
 from saec.runs.waiting_list import WaitingList
-from saec.types import Pending
-from saec.types import EdgeRecord, Route
+from saec.types import EdgeRecord, Pending, Route, Source
 
 
 def pending(i: int) -> Pending:

@@ -7,8 +7,8 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
-from run_fakes import CALIBRATION, FUSED, FakeCloud, Frames, make_line
 
+from run_fakes import CALIBRATION, FUSED, FakeCloud, Frames, make_line
 from saec.data.dataset import open_dataset
 from saec.data.images.file_names import find_images
 from saec.data.inputs import list_inputs

@@ -8,8 +8,8 @@ import cv2
 import msgspec
 import numpy as np
 import pytest
-from run_fakes import CALIBRATION, FUSED, FakeCloud, FakeDetector, Frames, make_dataset, make_line
 
+from run_fakes import CALIBRATION, FUSED, FakeCloud, FakeDetector, Frames, make_dataset, make_line
 from saec import cloud, edge
 from saec.cli import main
 from saec.data.inputs import list_inputs

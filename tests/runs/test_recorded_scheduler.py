@@ -6,8 +6,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from run_fakes import CALIBRATION, FUSED, FakeCloud, Frames, make_line
 
+from run_fakes import CALIBRATION, FUSED, FakeCloud, Frames, make_line
 from saec.cli import main
 from saec.data.inputs import list_inputs
 from saec.errors import ConfigError, DataError

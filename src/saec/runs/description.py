@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from saec import __version__
+from saec.data.inputs import Inputs
+from saec.frame.judges import Cloud, PolicyName, standing
 from saec.profile import LineProfile
 from saec.runs.domain import ADAPTER_FILE, adapter_origin, cross_domain
-from saec.frame.judges import Cloud, PolicyName, standing
 from saec.runs.run_record import CloudInfo, DatasetInfo, LineInfo, Machine, RunInfo
-from saec.data.inputs import Inputs
 
 LIBRARIES = ("numpy", "opencv-python-headless", "openvino", "torch", "transformers")
 

@@ -11,11 +11,11 @@ from pathlib import Path, PurePosixPath
 
 import msgspec
 
-from saec.data.user_folders import enclosing, is_split
+from saec.data.inputs import Inputs, list_inputs
 from saec.data.manifest import FILE, Manifest
+from saec.data.user_folders import enclosing, is_split
 from saec.errors import ModelError
 from saec.profile import LineProfile, sha256_file
-from saec.data.inputs import Inputs, list_inputs
 from saec.texts import read_json
 
 ADAPTER_FILE = "saec_adapter.json"

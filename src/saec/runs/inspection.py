@@ -31,38 +31,41 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
-from saec.settings import RunConfig
 from saec.frame import stages
 from saec.frame.assessment import assess, decide_frame
 from saec.frame.channels import AbortedError, Channel
 from saec.frame.deadline_desk import Desk
+from saec.frame.durations import answered
+from saec.frame.judges import Judges
+from saec.frame.stages import Loaded
 from saec.frame.verdicts import (
     CLOUD_ERROR,
     NO_CLOUD,
     OVERDUE,
-    Rules,
     edge_verdict,
     error_record,
     error_verdict,
     fallback_verdict,
 )
-from saec.types import Source
 from saec.runs.stage_spans import SpanLog
-from saec.frame.judges import Judges
-from saec.frame.stages import Loaded, Measure
-from saec.frame.durations import answered
 from saec.runs.waiting_list import WaitingList
-from saec.types import Pending
 from saec.schedule.link.dispatch import Dispatch
-from saec.schedule.policies.contract import Policy
-from saec.types import UNBOUNDED, CloudEngine, CloudQuery, EdgeDetector, EdgeOpinion, Image, Verdict
+from saec.settings import RunConfig
+from saec.types import (
+    UNBOUNDED,
+    CloudQuery,
+    EdgeOpinion,
+    Image,
+    Pending,
+    Source,
+    Verdict,
+)
 
 Observer = Callable[[Source, Image, EdgeOpinion], str | None]
 """Is shown every frame with the edge's opinion before its verdict; returns the name of a saved picture."""

@@ -6,17 +6,17 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from saec.settings import BudgetConfig, CostConfig, GateConfig, SeedConfig
 from saec.decoding import convert
 from saec.errors import ConfigError, DataError
-from saec.profile import Calibration, CloudTrust, LineProfile
-from saec.frame.verdicts import Role, Rules
 from saec.frame.judges import PolicyName, open_policy
-from saec.runs.verdict_log import read_all
-from saec.runs.run_record import VERDICTS_FILE, RunInfo, judged_by, read_run
-from saec.schedule.policies.contract import Policy
-from saec.runs.route_replay import Replayed, replay
+from saec.frame.verdicts import Role, Rules
+from saec.profile import Calibration, CloudTrust, LineProfile
 from saec.research.seed.policy import SeedPolicy
+from saec.runs.route_replay import Replayed, replay
+from saec.runs.run_record import VERDICTS_FILE, RunInfo, judged_by, read_run
+from saec.runs.verdict_log import read_all
+from saec.schedule.policies.contract import Policy
+from saec.settings import BudgetConfig, CostConfig, GateConfig, SeedConfig
 
 
 @dataclass(frozen=True, slots=True)

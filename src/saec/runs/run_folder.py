@@ -11,19 +11,20 @@ from typing import Any
 
 import msgspec
 
-from saec.settings import BudgetConfig, CostConfig, GateConfig, RunConfig, SeedConfig
 from saec.data.holdout import makers
+from saec.data.inputs import Inputs
 from saec.data.manifest import Manifest
 from saec.errors import ConfigError, DataError
-from saec.profile import LineProfile
+from saec.frame.judges import Cloud, Judges, PolicyName, open_judges, warm_up
+from saec.frame.pictures import save_picture
 from saec.meter import Meter
+from saec.profile import LineProfile
+from saec.research.seed.judges import seed_judges, seed_profile
+from saec.research.seed.policy import SeedPolicy
 from saec.runs.description import describe, now
 from saec.runs.inspection import Observer, run_inspection
-from saec.frame.judges import Judges
-from saec.frame.judges import Cloud, PolicyName, open_judges, warm_up
-from saec.runs.verdict_log import VerdictLog, mend, read_all, read_verdicts
+from saec.runs.question_costs import SpentTally
 from saec.runs.run_meter import Metering, RunMeter
-from saec.frame.pictures import save_picture
 from saec.runs.run_record import (
     MAPS_FOLDER,
     VERDICTS_FILE,
@@ -31,14 +32,11 @@ from saec.runs.run_record import (
     read_run,
     write_run,
 )
-from saec.research.seed.judges import seed_judges, seed_profile
-from saec.data.inputs import Inputs
-from saec.types import Source
 from saec.runs.stage_spans import SpanLog
-from saec.runs.question_costs import SpentTally
+from saec.runs.verdict_log import VerdictLog, mend, read_all, read_verdicts
 from saec.schedule.calibration.drift import DriftMonitor
-from saec.research.seed.policy import SeedPolicy
-from saec.types import DEFECT, EdgeOpinion, Image, Verdict
+from saec.settings import BudgetConfig, CostConfig, GateConfig, RunConfig, SeedConfig
+from saec.types import DEFECT, EdgeOpinion, Image, Source, Verdict
 
 Progress = Callable[[Verdict], None]
 Look = Callable[[Source, Image, EdgeOpinion], None]

@@ -10,16 +10,16 @@ from pathlib import Path
 
 import msgspec
 
-from saec.profile import write_json
+from saec.frame.judges import Cloud
 from saec.meter import Meter
 from saec.meter.estimate import EstimatedCpu
 from saec.meter.ledger import ESTIMATED, Sample
 from saec.meter.process import ProcessTree
 from saec.meter.rapl import CpuEnergy
+from saec.profile import write_json
 from saec.runs.energy_shares import RunEnergy, account, file_sizes, frames_of
-from saec.frame.judges import Cloud
-from saec.runs.verdict_log import read_verdicts, rewrite
 from saec.runs.stage_spans import SpanLog, read_spans
+from saec.runs.verdict_log import read_verdicts, rewrite
 
 ENERGY_FILE = "energy.json"
 SPANS_FILE = "spans.bin"

@@ -11,8 +11,6 @@ import msgspec
 from saec.decoding import decoder
 from saec.frame.channels import Closable
 from saec.types import Pending
-from saec.types import Source
-from saec.types import Box, CloudState, EdgeRecord, Route
 
 
 class WaitingList(Closable):

@@ -10,21 +10,21 @@ import click
 import msgspec
 
 from saec.cli.options.cloud_model import cloud_options, open_cloud, under_preset
-from saec.cli.options.output_file import NewFile
 from saec.cli.options.inputs import FOLDER, SPLITS, command_line, interruptible, limit_option
 from saec.cli.options.measurement import meter_line, metering, metering_options, tell_energy
-from saec.cli.options.progress_bar import frames_bar
+from saec.cli.options.output_file import NewFile
 from saec.cli.options.policy import policy_options, scheduling
-from saec.settings import RunConfig
+from saec.cli.options.progress_bar import frames_bar
 from saec.errors import ConfigError
+from saec.settings import RunConfig
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from saec.evaluation.line_evaluation import Result
-    from saec.frame.judges import Cloud
     from saec.evaluation.metrics import Metrics
     from saec.evaluation.pairing import Task
+    from saec.frame.judges import Cloud
     from saec.runs.run_folder import Options
 
 _COLUMNS = (
@@ -145,8 +145,8 @@ def _folder(out: Path | None, task: Task, *, alone: bool) -> Path | None:
 
 
 def _write(path: Path, results: Sequence[Result]) -> None:
-    from saec.profile import write_json
     from saec.evaluation.line_evaluation import as_json
+    from saec.profile import write_json
 
     write_json(path, as_json(results))
 
@@ -154,9 +154,9 @@ def _write(path: Path, results: Sequence[Result]) -> None:
 def _show(results: Sequence[Result]) -> None:
     from rich.console import Console
 
+    from saec.data.inputs import LEFT_OUT
     from saec.evaluation.line_evaluation import by_category, seed_means
     from saec.evaluation.metrics import mean_row, over_seeds
-    from saec.data.inputs import LEFT_OUT
 
     several = [(name, group) for name, group in by_category(results).items() if len(group) > 1]
     console = Console()

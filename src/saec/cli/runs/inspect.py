@@ -10,13 +10,13 @@ import click
 import msgspec
 
 from saec.cli.options.cloud_model import cloud_options, open_cloud, under_preset
-from saec.cli.options.output_file import NewFile
 from saec.cli.options.inputs import FOLDER, SPLITS, command_line, interruptible, limit_option
 from saec.cli.options.measurement import meter_line, metering, metering_options, tell_energy
-from saec.cli.options.progress_bar import frames_bar
+from saec.cli.options.output_file import NewFile
 from saec.cli.options.policy import policy_options, scheduling
-from saec.settings import GateConfig, RunConfig
+from saec.cli.options.progress_bar import frames_bar
 from saec.errors import ConfigError
+from saec.settings import GateConfig, RunConfig
 
 if TYPE_CHECKING:
     from saec.evaluation.pixel_metrics import PixelMetrics
@@ -115,12 +115,12 @@ def command(
     saec inspect photos/ --line lines/bottle
     saec inspect mvtec/bottle --line lines/bottle --cloud small --out runs/bottle
     """
-    from saec.profile import LineProfile
+    from saec.data.inputs import limited, list_inputs
     from saec.evaluation.line_evaluation import pixel_look, pixels_for
     from saec.lines.leaks import held_out
-    from saec.runs.run_record import VERDICTS_FILE
+    from saec.profile import LineProfile
     from saec.runs.run_folder import Options, run_line
-    from saec.data.inputs import limited, list_inputs
+    from saec.runs.run_record import VERDICTS_FILE
 
     if resume and out is None:
         raise ConfigError("--resume without --out", "name the run folder to go on with")
@@ -167,8 +167,8 @@ def command(
 def _summarise(folder: Path, csv: Path | None, pixels: PixelMetrics | None, *, measured: bool) -> None:
     """What is made of the whole log, those verdicts included that were there before a resume."""
     from saec.evaluation.line_evaluation import measure, write_metrics
-    from saec.runs.verdict_log import read_verdicts, write_csv
     from saec.runs.run_folder import verdicts_of
+    from saec.runs.verdict_log import read_verdicts, write_csv
 
     log = verdicts_of(folder)
     if csv is not None:

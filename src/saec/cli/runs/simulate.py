@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from saec.cli.options.output_file import NewFile
 from saec.cli.options.inputs import FOLDER, command_line
+from saec.cli.options.output_file import NewFile
 from saec.cli.options.policy import policy_options, scheduling
 from saec.errors import ConfigError
 
 if TYPE_CHECKING:
-    from saec.simulation.scenario import Cast, Scene
     from saec.simulation.outcomes import Figures
+    from saec.simulation.scenario import Cast, Scene
 
 _STATED = 10_000
 _CLOUD_ERROR = 0.05
@@ -111,8 +111,8 @@ def command(log: Path | None, out: Path | None, json_file: Path | None, **given:
 
 
 def _scene(**given: Any) -> Scene:
-    from saec.simulation.scenario import Scene
     from saec.simulation.events import CloudModel, Latency, Pace
+    from saec.simulation.scenario import Scene
 
     return Scene(
         pace=Pace(rate=given["rate"], edge=given["edge_ms"] / 1e3),
@@ -135,8 +135,8 @@ def _cast(log: Path | None, **given: Any) -> Cast:
     import numpy as np
 
     from saec.runs.run_folder import Options
-    from saec.simulation.scenario import recorded, stated
     from saec.simulation.opinion_source import Law
+    from saec.simulation.scenario import recorded, stated
 
     rng = np.random.default_rng(given["seed"])
     asked = {name: given[name] for name in ("policy", "preset", "changes", "budget", "costs")}
@@ -169,8 +169,8 @@ def _writer(out: Path | None, cast: Cast, scene: Scene, given: dict[str, Any]) -
     if out is None:
         yield None
         return
-    from saec.runs.verdict_log import VerdictLog
     from saec.runs.run_record import VERDICTS_FILE, write_run
+    from saec.runs.verdict_log import VerdictLog
     from saec.simulation.run_description import describe_simulation, ended
 
     if (out / VERDICTS_FILE).exists():

@@ -1,0 +1,1 @@
+"""The commands that judge frames, and those that read what was judged."""

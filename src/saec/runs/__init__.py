@@ -1,0 +1,1 @@
+"""Many frames: the loop that judges them, its log, its record, its energy; and earlier runs read back."""
