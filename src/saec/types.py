@@ -321,7 +321,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
 
     ``label`` is None exactly when ``state`` is "error". ``p_defect`` is that of the decision (fused
     where the cloud took part), None where the line has no labelled defects. ``ms`` maps each stage
-    to milliseconds, and holds their sums "judging" and "waiting" (``saec.frame.durations``). ``energy_j`` is
+    to milliseconds, and holds their sums "judging" and "waiting" (``saec.frame.verdicts``). ``energy_j`` is
     the frame's share of measured energy, None when it was not measured. ``seq`` counts the frames of a run
     in the order in which they were routed, and ``cloud_state`` is what the route was made with, so that it
     can be replayed. A frame has several verdicts where a provisional one was made final later, or an error

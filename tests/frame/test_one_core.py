@@ -15,7 +15,6 @@ ONLY_THERE = {
     "hottest_box": {CORE},
     # A good that the line was fitted on: its cross-fitted score stands in for the detector's.
     "unusual_place": {CORE, "saec/lines/trust_questions.py"},
-    "frame_note": {CORE},
 }
 """Each call, and the modules that may make it."""
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from run_fakes import CALIBRATION, FUSED, THRESHOLD
 from saec.errors import AnswerError, ConfigError, ImageError
+from saec.frame.cloud_questions import cloud_record
 from saec.frame.verdicts import (
     Role,
     Rules,
-    cloud_record,
     cloud_verdict,
     decide,
     edge_verdict,

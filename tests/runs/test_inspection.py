@@ -16,9 +16,8 @@ import pytest
 
 from run_fakes import THRESHOLD, FakeCloud, Frames, judges, score_of
 from saec.data.images import pixels as images
-from saec.frame import stages
-from saec.frame.durations import JUDGING, SUMS, WAITING
-from saec.frame.verdicts import decide
+from saec.frame.verdicts import JUDGING, SUMS, WAITING, decide
+from saec.runs import inspection
 from saec.runs.inspection import run_inspection
 from saec.schedule.policies.contract import CloudState
 from saec.settings import RunConfig
@@ -165,8 +164,8 @@ def test_decoded_frames_are_bounded(frames: Frames, monkeypatch: pytest.MonkeyPa
         if source.id == "150.png":
             cloud.gate.set()
 
-    for stage in ("prepare", "fetch"):
-        monkeypatch.setattr(stages, stage, partial(getattr(stages, stage), decode=decode))
+    for stage in ("decode_frame", "make_query"):
+        monkeypatch.setattr(inspection, stage, partial(getattr(inspection, stage), decode=decode))
     sources = [frames.add(f"{i:03}", (GOOD_RED, UNSURE_RED)[i % 2]) for i in range(160)]
     verdicts = run_inspection(sources, judges(cloud, batch=2), RunConfig(queue=2), observe=observe)
     assert len(list(verdicts)) == 160

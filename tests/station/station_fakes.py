@@ -13,8 +13,8 @@ import numpy as np
 from run_fakes import FakeCloud, make_line
 from saec.data.images import pixels as images
 from saec.errors import LinkError
+from saec.frame.assessment import DecodeImage
 from saec.frame.judges import Cloud
-from saec.frame.stages import Decode
 from saec.settings import CloudConfig, Spending
 from saec.station.http import api
 from saec.station.line.runner import LineRunner
@@ -66,7 +66,7 @@ class Bench:
         spending: Spending | None = None,
     ) -> None:
         self.folder, self.deadline, self.budget = folder, deadline, budget
-        self.decoding: Decode = images.decode
+        self.decoding: DecodeImage = images.decode
         self.profile = folder / "profile"
         if not self.profile.exists():
             make_line(self.profile)

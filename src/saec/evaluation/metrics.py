@@ -60,7 +60,7 @@ class Metrics(msgspec.Struct, frozen=True, kw_only=True):
         n_unknown: judged frames of unknown truth; they are in the escalation rate and the times alone.
         n_mask_out: frames that are in no pixel figure: their masks are in doubt, unreadable, empty for a
             defect, of another size, or boxes.
-        ms_judging: of judged frames; ms_waiting: of those among them that waited (``saec.frame.durations``).
+        ms_judging: of judged frames; ms_waiting: of those among them that waited (``saec.frame.verdicts``).
         ms_by_stage: the same of each stage, over the frames that went through it.
         pixel_auroc, pro: from ``saec.evaluation.pixel_metrics``, where masks exist.
         spent: tokens and bytes of the questions to the cloud, truth known or not.

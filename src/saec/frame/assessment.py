@@ -1,23 +1,89 @@
-"""The core of judging a frame: what the edge makes of it, who answers it, and the record that goes on.
+"""A frame's way at the edge, one stage below the other: read, decode, measure, assess, route, record.
 
-The run loop, the station, the audit, the simulator and the bench all come here; nobody else asks a policy,
-looks for a hottest place or makes a ``Pending``. A new input of a policy is a field of ``Assessment`` and an
-argument in ``route_frame``.
+Each stage is a function of plain values. The run loop, the station, the audit, the simulator and the bench
+all come here; nobody else asks a policy, looks for a hottest place or makes a ``Pending``. A new input of a
+policy is a field of ``Assessment`` and an argument in ``route_frame``. The cloud's part is in
+``saec.frame.cloud_questions``, the verdicts are in ``saec.frame.verdicts``.
 """
 
 from __future__ import annotations
 
+import hashlib
 import math
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
 
-from saec.errors import AnswerError
+from saec.data.images import pixels
+from saec.errors import AnswerError, ImageError
 from saec.frame.hottest_place import hottest_box, unusual_place
-from saec.frame.judges import Judges
-from saec.frame.stages import Loaded
-from saec.frame.verdicts import frame_note
+from saec.frame.verdicts import Rules
 from saec.schedule.policies.contract import Policy
-from saec.types import Box, CloudState, EdgeOpinion, EdgeRecord, Pending, Route, Source
+from saec.types import (
+    Box,
+    CloudState,
+    EdgeDetector,
+    EdgeOpinion,
+    EdgeRecord,
+    Image,
+    Pending,
+    Route,
+    Source,
+)
+
+_ODD_ASPECT = 1.1
+"""A frame is named when its aspect is this far from that of the line's frames, as a factor."""
+
+ComplexityMeasure = Callable[[Image], float]
+"""The scene complexity of an image."""
+
+
+class DecodeImage(Protocol):
+    """Bytes of a file to H x W x 3 RGB uint8, as ``saec.data.images.pixels.decode``."""
+
+    def __call__(self, data: bytes, *, bits: int, name: str) -> Image: ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EncodedFrame:
+    """A file as read.
+
+    Attributes:
+        source: where it came from.
+        data: the file's bytes.
+        sha256: their hash.
+        time: when it was taken or read, seconds since the epoch.
+        begun: when it was read or accepted, seconds of ``time.perf_counter``.
+        ms: milliseconds of each stage so far.
+    """
+
+    source: Source
+    data: bytes
+    sha256: str
+    time: float
+    begun: float
+    ms: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DecodedFrame:
+    """A frame with its pixels.
+
+    Attributes:
+        source, sha256, time, begun, ms: as in ``EncodedFrame``.
+        image: H x W x 3 uint8, RGB.
+        complexity: in the line's own units; None where it was not measured.
+    """
+
+    source: Source
+    image: Image
+    sha256: str
+    time: float
+    begun: float
+    complexity: float | None
+    ms: dict[str, float]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,31 +109,87 @@ class Assessment:
     end: float = 0.0
 
 
-def assess(loaded: Loaded, judges: Judges) -> Assessment:
+def read_frame(source: Source) -> EncodedFrame:
+    """Read and hash a file.
+
+    Raises:
+        ImageError: it cannot be read, or its name cannot be written to a log.
+    """
+    try:
+        (source.path + source.id).encode()
+    except UnicodeEncodeError:
+        raise ImageError("the file's name is not valid UTF-8", "rename the file") from None
+    now, start = time.time(), time.perf_counter()
+    try:
+        data = Path(source.path).read_bytes()
+    except OSError as e:
+        raise ImageError(f"{source.path}: {e.strerror or e}", "check that the file can be read") from e
+    sha256 = hashlib.sha256(data).hexdigest()
+    return EncodedFrame(source, data, sha256, now, start, {"read": (time.perf_counter() - start) * 1e3})
+
+
+def decode_frame(
+    encoded: EncodedFrame, *, bits: int = 16, decode: DecodeImage = pixels.decode, name: str = ""
+) -> DecodedFrame:
+    """Decode a frame, once.
+
+    Args:
+        encoded: the frame's bytes.
+        bits: significant bits of a 16-bit image.
+        decode: where untrusted bytes are decoded, ``saec.data.images.decoder.Decoder.decode``.
+        name: what errors call the frame; "" takes its path.
+
+    Raises:
+        ImageError: the bytes are no image.
+        DecoderError: what became of the decoder.
+    """
+    start = time.perf_counter()
+    image = decode(encoded.data, bits=bits, name=name or encoded.source.path)
+    ms = {**encoded.ms, "decode": (time.perf_counter() - start) * 1e3}
+    return DecodedFrame(encoded.source, image, encoded.sha256, encoded.time, encoded.begun, None, ms)
+
+
+def measure_complexity(frame: DecodedFrame, measure: ComplexityMeasure | None) -> DecodedFrame:
+    """The frame with its complexity; as it is where there is no measure."""
+    if measure is None:
+        return frame
+    start = time.perf_counter()
+    value = measure(frame.image)
+    return replace(
+        frame, complexity=value, ms={**frame.ms, "complexity": (time.perf_counter() - start) * 1e3}
+    )
+
+
+def assess(frame: DecodedFrame, detector: EdgeDetector, rules: Rules, *, crops: bool = False) -> Assessment:
     """Let the edge judge one decoded frame, whose complexity is measured already.
+
+    Args:
+        frame: the decoded frame.
+        detector: the edge.
+        rules: the line's: its calibration, and the usual size of its frames.
+        crops: the cloud may be shown a crop of the hottest place.
 
     Raises:
         AnswerError: the score is not a number.
         Exception: whatever the detector raises on it.
     """
     start = time.perf_counter()
-    (opinion,) = judges.detector.inspect([loaded.image])
+    (opinion,) = detector.inspect([frame.image])
     end = time.perf_counter()
     if not math.isfinite(opinion.score):
         raise AnswerError(f"the detector's score is {opinion.score}", "fit the line again")
-    calibration = judges.rules.calibration
     return Assessment(
         opinion=opinion,
-        complexity=loaded.complexity,
-        focus=hottest_box(opinion, calibration.threshold),
-        hottest=unusual_place(opinion, calibration) if judges.crops else None,
-        note=frame_note(loaded.image.shape, judges.rules),
-        ms={**loaded.ms, "edge": (end - start) * 1e3},
+        complexity=frame.complexity,
+        focus=hottest_box(opinion, rules.calibration.threshold),
+        hottest=unusual_place(opinion, rules.calibration) if crops else None,
+        note=_note(frame.image.shape, rules.frame),
+        ms={**frame.ms, "edge": (end - start) * 1e3},
         end=end,
     )
 
 
-def recorded(edge: EdgeRecord, complexity: float | None) -> Assessment:
+def logged_assessment(edge: EdgeRecord, complexity: float | None) -> Assessment:
     """The part of an assessment that a log keeps, which is all that a policy may look at."""
     return Assessment(EdgeOpinion(edge.score, edge.label, edge.p_defect), complexity)
 
@@ -125,16 +247,30 @@ def pending_frame(
     )
 
 
-def decide_frame(loaded: Loaded, seen: Assessment, policy: Policy, state: CloudState, seq: int) -> Pending:
-    """Route an assessed frame: ``route_frame`` and ``pending_frame`` for one whose pixels were loaded."""
-    route = route_frame(seen, policy, state, loaded.time)
+def decide_frame(
+    frame: DecodedFrame, seen: Assessment, policy: Policy, state: CloudState, seq: int
+) -> Pending:
+    """Route an assessed frame: ``route_frame`` and ``pending_frame`` for one that was decoded."""
+    route = route_frame(seen, policy, state, frame.time)
     return pending_frame(
-        loaded.source,
+        frame.source,
         seen,
         route,
         state,
-        taken=loaded.time,
+        taken=frame.time,
         seq=seq,
-        sha256=loaded.sha256,
-        begun=loaded.begun,
+        sha256=frame.sha256,
+        begun=frame.begun,
     )
+
+
+def _note(shape: tuple[int, ...], usual: tuple[int, int] | None) -> str:
+    """What is odd about a frame of that shape: the line would see it stretched. "" where nothing is."""
+    if usual is None:
+        return ""
+    (height, width), aspect = shape[:2], usual[1] / usual[0]
+    factor = max(width / height / aspect, aspect * height / width)
+    if factor <= _ODD_ASPECT:
+        return ""
+    line = f"{usual[1]} x {usual[0]}"
+    return f"its aspect is not the line's: {width} x {height} pixels, the line was fitted on {line}"

@@ -14,7 +14,7 @@ from saec import edge
 from saec.data.images.pixels import read_image
 from saec.edge.no_detector import NoDetector
 from saec.errors import ConfigError
-from saec.frame.stages import Measure
+from saec.frame.assessment import ComplexityMeasure
 from saec.frame.verdicts import Role, Rules
 from saec.profile import Calibration, CloudTrust, LineProfile
 from saec.scene.complexity import Complexity
@@ -47,7 +47,7 @@ class Judges:
     policy: Policy
     rules: Rules
     engine: CloudEngine | None = None
-    complexity: Measure | None = None
+    complexity: ComplexityMeasure | None = None
     references: Sequence[Image] = ()
     batch: int = 8
     bits: int = 16

@@ -1,21 +1,25 @@
-"""From opinions to verdicts: pure functions, the same live and in a replay of the log."""
+"""From opinions to verdicts: pure functions, the same live and in a replay of the log.
+
+A verdict says what it took. Judging is work on the frame: reading, decoding, complexity, edge, its share of
+the cloud's time on the batch that it was in, and words. Waiting is all else between the frame's arrival and
+its verdict: for the edge, for the cloud's turn, for the rest of its batch. In a run over a folder frames wait
+because there are many, not because judging is slow. So neither is told as the other.
+"""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
 
 from saec.errors import AnswerError, ConfigError
-from saec.frame.durations import summed
 from saec.profile import Calibration, CloudTrust
 from saec.schedule.calibration.trust import fuse, fused_label
 from saec.types import (
     DEFECT,
     GOOD,
-    CloudOpinion,
     CloudRecord,
     CloudState,
     DecidedBy,
@@ -45,11 +49,18 @@ DISAGREEMENT = "disagreement"
 CLOUD_SURE = 0.9
 """P(defect), or P(good), from which the cloud counts as sure."""
 
-ODD_ASPECT = 1.1
-"""A frame is named when its aspect is this far from that of the line's frames, as a factor."""
-
 NO_CLOUD = "no-cloud"
 """Reason of a verdict that the edge gave because the run has no cloud to send the frame to."""
+
+
+JUDGING = ("read", "decode", "complexity", "edge", "cloud", "explain")
+"""Stages that work on the frame."""
+
+WAITING = ("wait", "queue", "batch")
+"""What a frame waits for: the edge, the cloud's turn, the rest of its batch."""
+
+SUMS = ("judging", "waiting")
+"""The sums of both in ``Verdict.ms``; a frame that waited for nothing has no ``waiting``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,34 +116,9 @@ def decide(edge: EdgeRecord, cloud: CloudRecord | None, rules: Rules) -> Decisio
     return Decision(label, fuse(rules.calibration, rules.trust, edge.score, cloud.p_defect), "cloud")
 
 
-def frame_note(shape: tuple[int, ...], rules: Rules) -> str:
-    """What is odd about a frame of that shape: the line would see it stretched. "" where nothing is."""
-    if rules.frame is None:
-        return ""
-    height, width = shape[:2]
-    usual = rules.frame[1] / rules.frame[0]
-    factor = max(width / height / usual, usual * height / width)
-    if factor <= ODD_ASPECT:
-        return ""
-    line = f"{rules.frame[1]} x {rules.frame[0]}"
-    return f"its aspect is not the line's: {width} x {height} pixels, the line was fitted on {line}"
-
-
 def stands_in(route: Route, state: CloudState | None) -> bool:
     """Whether a frame that the policy would ask about is answered by the edge to keep its deadline."""
     return route.reason in STAND_INS and state is not None and state.left is not None
-
-
-def cloud_record(opinion: CloudOpinion, role: Role) -> CloudRecord:
-    """The cloud's opinion for the log.
-
-    Raises:
-        AnswerError: its P(defect) is no probability.
-    """
-    p = opinion.p_defect
-    if not (math.isfinite(p) and 0.0 <= p <= 1.0):
-        raise AnswerError(f"{opinion.model} answered P(defect) = {p}", "check the checkpoint")
-    return CloudRecord(p_defect=p, model=opinion.model, prompt=opinion.prompt, role=role, spent=opinion.spent)
 
 
 def edge_verdict(pending: Pending, rules: Rules) -> Verdict:
@@ -196,7 +182,7 @@ def fallback_verdict(pending: Pending, rules: Rules, reason: str, error: Excepti
             stage="cloud",
         )
         return msgspec.structs.replace(
-            failed, reason=reason, route=pending.route, cloud_state=pending.state, ms=summed(pending.ms)
+            failed, reason=reason, route=pending.route, cloud_state=pending.state, ms=sum_times(pending.ms)
         )
     decision = Decision(pending.edge.label, pending.edge.p_defect, "edge-fallback")
     problem = error_record(error) if error else _problem(pending)
@@ -227,6 +213,21 @@ def error_verdict(
         reason=f"{stage}-error" if stage else "error",
         error=error_record(error),
     )
+
+
+def sum_times(ms: Mapping[str, float]) -> dict[str, float]:
+    """The milliseconds of the stages with their sums."""
+    sums = {"judging": sum(ms.get(stage, 0.0) for stage in JUDGING)}
+    waits = [ms[stage] for stage in WAITING if stage in ms]
+    return {**ms, **sums, **({"waiting": sum(waits)} if waits else {})}
+
+
+def answer_times(ms: Mapping[str, float], answer: float) -> dict[str, float]:
+    """The times of a verdict that was given so many milliseconds after its frame arrived.
+
+    All that was not judging was waiting.
+    """
+    return {**ms, "waiting": max(0.0, answer - ms.get("judging", 0.0)), "answer": answer}
 
 
 def error_record(error: Exception) -> ErrorRecord:
@@ -274,7 +275,7 @@ def _verdict(
         cloud=cloud,
         explanation=explanation,
         map=pending.map,
-        ms=summed(pending.ms),
+        ms=sum_times(pending.ms),
         error=problem,
         note=pending.note,
     )

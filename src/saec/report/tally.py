@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from saec.frame.durations import JUDGING, SUMS, WAITING
+from saec.frame.verdicts import JUDGING, SUMS, WAITING
 from saec.types import DEFECT, GOOD, Verdict
 
 STAGES = (*JUDGING, SUMS[0], *WAITING, SUMS[1], "answer")

@@ -28,8 +28,8 @@ from saec.errors import ConfigError, DataError
 from saec.evaluation.line_evaluation import evaluate_line, measure, write_metrics
 from saec.evaluation.metrics import Metrics
 from saec.evaluation.pairing import Task
-from saec.frame.durations import JUDGING
 from saec.frame.judges import Cloud, PolicyName
+from saec.frame.verdicts import JUDGING
 from saec.lines.line_fit import fit_line
 from saec.lines.recalibration import Wish, recalibrate
 from saec.profile import LineProfile, sha256_file

@@ -37,17 +37,23 @@ from pathlib import Path
 
 import msgspec
 
-from saec.frame import stages
-from saec.frame.assessment import assess, decide_frame
+from saec.frame.assessment import (
+    DecodedFrame,
+    assess,
+    decide_frame,
+    decode_frame,
+    measure_complexity,
+    read_frame,
+)
 from saec.frame.channels import AbortedError, Channel
+from saec.frame.cloud_questions import ask_cloud, make_query, with_wait
 from saec.frame.deadline_desk import Desk
-from saec.frame.durations import answered
 from saec.frame.judges import Judges
-from saec.frame.stages import Loaded
 from saec.frame.verdicts import (
     CLOUD_ERROR,
     NO_CLOUD,
     OVERDUE,
+    answer_times,
     edge_verdict,
     error_record,
     error_verdict,
@@ -147,8 +153,8 @@ class _Run:
         self.observe = observe
         self.stop = stop
         self.failure: BaseException | None = None
-        self.loaded: Channel[Future[Loaded | Verdict | None]] = Channel(config.queue)
-        self.seen: Channel[tuple[Loaded, EdgeOpinion, Pending]] = Channel(config.queue)
+        self.loaded: Channel[Future[DecodedFrame | Verdict | None]] = Channel(config.queue)
+        self.seen: Channel[tuple[DecodedFrame, EdgeOpinion, Pending]] = Channel(config.queue)
         self.waiting = WaitingList(folder=spill)
         self.seq = first - 1
         self.spans = spans
@@ -180,14 +186,14 @@ class _Run:
                 self.loaded.put(pool.submit(self._load, source))
         self.loaded.close()
 
-    def _load(self, source: Source) -> Loaded | Verdict | None:
+    def _load(self, source: Source) -> DecodedFrame | Verdict | None:
         line, sha256 = self.judges.rules.line, ""
         try:
-            raw = stages.read(source)
-            sha256 = raw.sha256
-            if stages.is_known(raw, self.known):
+            encoded = read_frame(source)
+            sha256 = encoded.sha256
+            if (source.path, sha256) in self.known:
                 return None
-            return stages.prepare(raw, self.judges.complexity, bits=self.judges.bits)
+            return measure_complexity(decode_frame(encoded, bits=self.judges.bits), self.judges.complexity)
         except Exception as e:
             if (source.path, sha256) in self.known:
                 return None
@@ -200,55 +206,55 @@ class _Run:
             item = future.result()
             del future  # it holds the frame's pixels
             self.seq += item is not None
-            if isinstance(item, Loaded):
+            if isinstance(item, DecodedFrame):
                 self._judge(item)
             elif item is not None:
                 self.verdicts.put(msgspec.structs.replace(item, seq=self.seq))
             del item
         self.seen.close()
 
-    def _judge(self, loaded: Loaded) -> None:
+    def _judge(self, frame: DecodedFrame) -> None:
         line = self.judges.rules.line
         try:
-            seen = assess(loaded, self.judges)
-            state = self.desk.state(loaded.begun)
-            pending = decide_frame(loaded, seen, self.judges.policy, state, self.seq)
+            seen = assess(frame, self.judges.detector, self.judges.rules, crops=self.judges.crops)
+            state = self.desk.state(frame.begun)
+            pending = decide_frame(frame, seen, self.judges.policy, state, self.seq)
         except Exception as e:
             error = error_verdict(
-                loaded.source,
+                frame.source,
                 line,
                 e,
-                sha256=loaded.sha256,
-                time=loaded.time,
+                sha256=frame.sha256,
+                time=frame.time,
                 seq=self.seq,
                 stage="edge",
             )
             self.verdicts.put(error)
             return
         if self.spans is not None:
-            self.spans.edge(self.seq, loaded.begun, seen.end, pending.ms)
+            self.spans.edge(self.seq, frame.begun, seen.end, pending.ms)
         if pending.route.decision == "cloud":
             self.desk.send()
-        self.seen.put((loaded, seen.opinion, pending))
+        self.seen.put((frame, seen.opinion, pending))
 
     # pictures -> verdict or waiting list
 
     def pictures(self) -> None:
-        for loaded, opinion, pending in self.seen:
-            pending = self._shown(loaded, opinion, pending)
-            del loaded, opinion
+        for frame, opinion, pending in self.seen:
+            pending = self._shown(frame, opinion, pending)
+            del frame, opinion
             self._send(pending)
         self.desk.close()
         self.waiting.close()
 
-    def _shown(self, loaded: Loaded, opinion: EdgeOpinion, pending: Pending) -> Pending:
+    def _shown(self, frame: DecodedFrame, opinion: EdgeOpinion, pending: Pending) -> Pending:
         if self.observe is None:
             return pending
         try:
-            name = self.observe(loaded.source, loaded.image, opinion)
+            name = self.observe(frame.source, frame.image, opinion)
         except Exception as e:
-            return stages.changed(pending, problem=error_record(e).message)
-        return stages.changed(pending, map=name)
+            return msgspec.structs.replace(pending, problem=error_record(e).message)
+        return msgspec.structs.replace(pending, map=name)
 
     def _send(self, pending: Pending) -> None:
         rules = self.judges.rules
@@ -257,7 +263,7 @@ class _Run:
         elif self.judges.engine is None:
             self._answer(pending, fallback_verdict(pending, rules, NO_CLOUD))
         else:
-            pending = stages.changed(pending, since=time.perf_counter())
+            pending = msgspec.structs.replace(pending, since=time.perf_counter())
             self.desk.hold(pending)
             self.waiting.put(pending)
 
@@ -265,11 +271,11 @@ class _Run:
         """Hand out a verdict; where there is a deadline it says how long the frame waited for it."""
         if self.config.deadline is not None:
             took = (time.perf_counter() - pending.begun) * 1e3
-            verdict = msgspec.structs.replace(verdict, ms=answered(verdict.ms, took), replaces=late)
+            verdict = msgspec.structs.replace(verdict, ms=answer_times(verdict.ms, took), replaces=late)
         self.verdicts.put(verdict)
 
     def _stand_in(self, pending: Pending) -> None:
-        pending = stages.waited(pending, time.perf_counter())
+        pending = with_wait(pending, time.perf_counter())
         self._answer(pending, fallback_verdict(pending, self.judges.rules, OVERDUE))
 
     def _return(self, pending: Pending, verdict: Verdict) -> None:
@@ -286,7 +292,7 @@ class _Run:
             batch = []
             for pending in taken:
                 try:
-                    query = stages.fetch(
+                    query = make_query(
                         pending, self.judges.rules.line, self.judges.references, bits=self.judges.bits
                     )
                 except Exception as e:  # the file has gone or changed since the edge saw it
@@ -318,9 +324,9 @@ class _Run:
         if engine is None:  # nothing is ever put then
             raise AssertionError("a batch for no engine")
         now = time.perf_counter()
-        batch = [(stages.waited(pending, now), query) for pending, query in batch]
+        batch = [(with_wait(pending, now), query) for pending, query in batch]
         self.desk.begin(len(batch))
-        verdicts = stages.ask(engine, batch, rules, explain=self.config.explain)
+        verdicts = ask_cloud(engine, batch, rules, explain=self.config.explain)
         self.desk.end(answered=any(verdict.cloud is not None for verdict in verdicts))
         if self.spans is not None:
             self.spans.cloud(now, [v.seq for v in verdicts], [v.ms for v in verdicts])

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from saec.errors import DataError
-from saec.frame.assessment import recorded, route_frame
+from saec.frame.assessment import logged_assessment, route_frame
 from saec.schedule.policies.contract import Policy
 from saec.types import Route, Verdict
 
@@ -122,4 +122,4 @@ def _again(verdict: Verdict, policy: Policy) -> Route:
             f"{verdict.id}: the log does not hold what its route was made of",
             "restore the log, or inspect again",
         )
-    return route_frame(recorded(edge, verdict.complexity), policy, state, verdict.time)
+    return route_frame(logged_assessment(edge, verdict.complexity), policy, state, verdict.time)

@@ -10,11 +10,11 @@ import msgspec
 from saec.errors import LinkError
 from saec.evaluation.metrics import Confusion
 from saec.frame.assessment import Assessment, pending_frame
+from saec.frame.cloud_questions import cloud_record
 from saec.frame.verdicts import (
     CLOUD_ERROR,
     OVERDUE,
     Rules,
-    cloud_record,
     cloud_verdict,
     decide,
     edge_verdict,

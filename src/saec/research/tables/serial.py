@@ -1,8 +1,8 @@
 """Is parallel faster? The same stages on the same frames, one after another and in the pipeline.
 
 One after another means: read, decode, complexity, edge and route of every frame in turn, then its question
-to the cloud in the same batches, in one thread. It calls ``saec.frame.stages``, as the pipeline does, so
-there is no second implementation; what the pipeline adds is that the stages of different frames overlap.
+to the cloud in the same batches, in one thread. It calls the stages of ``saec.frame``, as a run does, so
+there is no second implementation; what a run adds is that the stages of different frames overlap.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import numpy as np
 
 from saec.data.inputs import limited, list_inputs
 from saec.evaluation.line_evaluation import labelled
-from saec.frame import stages
-from saec.frame.assessment import assess, decide_frame
+from saec.frame.assessment import assess, decide_frame, decode_frame, measure_complexity, read_frame
+from saec.frame.cloud_questions import ask_cloud, make_query
 from saec.frame.judges import Cloud, Judges, PolicyName, open_judges, warm_up
 from saec.lines.leaks import held_out
 from saec.profile import LineProfile
@@ -88,7 +88,7 @@ def one_after_another(judges: Judges, sources: Sequence[Source]) -> int:
         if pending.route.decision == "edge":
             continue
         asked += 1
-        query = stages.fetch(pending, judges.rules.line, judges.references, bits=judges.bits)
+        query = make_query(pending, judges.rules.line, judges.references, bits=judges.bits)
         batch.append((pending, query))
         if len(batch) == judges.batch:
             _ask(judges, batch)
@@ -100,9 +100,11 @@ def one_after_another(judges: Judges, sources: Sequence[Source]) -> int:
 
 def _ask(judges: Judges, batch: Sequence[tuple[Pending, CloudQuery]]) -> None:
     assert judges.engine is not None  # ``measure_walls`` opens them with one
-    stages.ask(judges.engine, batch, judges.rules, explain=False)
+    ask_cloud(judges.engine, batch, judges.rules, explain=False)
 
 
 def _looked(judges: Judges, source: Source, seq: int) -> Pending:
-    loaded = stages.prepare(stages.read(source), judges.complexity, bits=judges.bits)
-    return decide_frame(loaded, assess(loaded, judges), judges.policy, _UP, seq)
+    decoded = decode_frame(read_frame(source), bits=judges.bits)
+    frame = measure_complexity(decoded, judges.complexity)
+    seen = assess(frame, judges.detector, judges.rules, crops=judges.crops)
+    return decide_frame(frame, seen, judges.policy, _UP, seq)

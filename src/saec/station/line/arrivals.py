@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from saec.frame.durations import SUMS
+from saec.frame.verdicts import SUMS
 
 TOLD = ("answer", *SUMS)
 """What is told of the times of first verdicts."""
@@ -117,7 +117,7 @@ class Arrivals:
 
 class Answers:
     """How long the line waited for the first verdict, of the last frames: in all, what of it was judging, and
-    what was waiting (``saec.frame.durations``). Safe to read from any thread."""
+    what was waiting (``saec.frame.verdicts``). Safe to read from any thread."""
 
     def __init__(self, kept: int = 1000) -> None:
         self._seen: deque[dict[str, float]] = deque(maxlen=kept)

@@ -17,7 +17,8 @@ import structlog
 
 from saec.decoding import decode
 from saec.errors import LinkError, SpoolError
-from saec.frame import stages
+from saec.frame.assessment import DecodeImage
+from saec.frame.cloud_questions import ask_cloud, make_query, with_wait
 from saec.frame.deadline_desk import Desk
 from saec.frame.verdicts import CLOUD_ERROR, fallback_verdict
 from saec.station.line.deciding import Decisions
@@ -71,7 +72,7 @@ class Asking:
         *,
         batch: int,
         connected: bool,
-        decode: stages.Decode,
+        decode: DecodeImage,
     ) -> None:
         self._line, self._spool, self._editions = line.name, spool, editions
         self._desk, self._decisions = desk, decisions
@@ -141,9 +142,7 @@ class Asking:
     def _ask(self, edition: Edition, batch: list[Pending]) -> None:
         now = time.perf_counter()
         asked = [(pending, self._query(pending, edition)) for pending in batch]
-        queries = [
-            (stages.waited(p, now) if p.since else p, query) for p, query in asked if query is not None
-        ]
+        queries = [(with_wait(p, now) if p.since else p, query) for p, query in asked if query is not None]
         self._desk.drop(len(batch) - len(queries))
         engine = edition.judges.engine
         if engine is None:  # its version has no cloud any more: the frames wait for the age limit
@@ -154,7 +153,7 @@ class Asking:
         self._desk.begin(len(queries))
         answered = False
         try:
-            verdicts = stages.ask(engine, queries, edition.judges.rules, explain=False)
+            verdicts = ask_cloud(engine, queries, edition.judges.rules, explain=False)
             answered = any(verdict.cloud is not None for verdict in verdicts)
         finally:
             self._desk.end(answered=answered)
@@ -174,7 +173,7 @@ class Asking:
         judges = edition.judges
         self._turn()
         try:
-            return stages.fetch(pending, self._line, judges.references, bits=judges.bits, decode=self._decode)
+            return make_query(pending, self._line, judges.references, bits=judges.bits, decode=self._decode)
         except Exception as e:
             self._sent_by.pop(pending.seq, None)
             if is_transient(e):  # it stands in the spool as asked, and is asked about later

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import msgspec
 import structlog
 
-from saec.frame.durations import answered
+from saec.frame.verdicts import answer_times
 from saec.station.line.arrivals import TOLD, Answers
 from saec.station.setup.settings import LineSettings
 from saec.station.storage.records import VerdictState
@@ -46,7 +46,7 @@ class Decisions:
         """
         waited = time.perf_counter() - pending.begun
         timely = waited <= self._deadline if in_time is None else in_time
-        verdict = msgspec.structs.replace(verdict, ms=answered(verdict.ms, waited * 1e3))
+        verdict = msgspec.structs.replace(verdict, ms=answer_times(verdict.ms, waited * 1e3))
         state: VerdictState = "provisional" if verdict.state == "provisional" else "final"
         if not self._spool.decide(
             pending.seq, state, verdict, in_time=timely, edge=edge, version=version, alarms=alarms

@@ -6,8 +6,16 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from saec.frame import stages
-from saec.frame.assessment import Assessment, assess, decide_frame
+from saec.frame.assessment import (
+    Assessment,
+    DecodedFrame,
+    DecodeImage,
+    EncodedFrame,
+    assess,
+    decide_frame,
+    decode_frame,
+    measure_complexity,
+)
 from saec.frame.deadline_desk import Desk
 from saec.frame.judges import Cloud, Judges, open_judges, read_references, warm_up
 from saec.profile import LineProfile
@@ -68,7 +76,7 @@ def open_edition(profile: LineProfile, number: int, line: LineSettings, cloud: C
     )
 
 
-def load(frame: Held, path: Path, begun: float, *, bits: int, decode: stages.Decode) -> stages.Loaded:
+def load(frame: Held, path: Path, begun: float, *, bits: int, decode: DecodeImage) -> DecodedFrame:
     """A frame's pixels.
 
     Args:
@@ -84,24 +92,25 @@ def load(frame: Held, path: Path, begun: float, *, bits: int, decode: stages.Dec
     start = time.perf_counter()
     data = path.read_bytes()
     read = {"read": (time.perf_counter() - start) * 1e3, "wait": (start - begun) * 1e3}
-    named = Source(id=frame.id, path=frame.id)  # errors name the frame: its path in the spool tells nobody
-    raw = stages.Bytes(named, data, frame.sha256, frame.captured, begun, read)
-    return replace(stages.decoded(raw, bits=bits, decode=decode), source=Source(id=frame.id, path=str(path)))
+    source = Source(id=frame.id, path=str(path))
+    encoded = EncodedFrame(source, data, frame.sha256, frame.captured, begun, read)
+    return decode_frame(encoded, bits=bits, decode=decode, name=frame.id)  # its path tells nobody
 
 
-def assess_fairly(edition: Edition, pixels: stages.Loaded) -> tuple[stages.Loaded, Assessment]:
+def assess_fairly(edition: Edition, pixels: DecodedFrame) -> tuple[DecodedFrame, Assessment]:
     """A frame with its complexity, and what the edge makes of it.
 
     Raises:
         GuardError: it is no fair picture.
         Exception: whatever the detector raises on it.
     """
-    loaded = stages.measure(pixels, edition.judges.complexity)
+    loaded = measure_complexity(pixels, edition.judges.complexity)
     edition.guard.check(loaded.image)
-    return loaded, assess(loaded, edition.judges)
+    judges = edition.judges
+    return loaded, assess(loaded, judges.detector, judges.rules, crops=judges.crops)
 
 
-def look(edition: Edition, seq: int, pixels: stages.Loaded, desk: Desk) -> Look:
+def look(edition: Edition, seq: int, pixels: DecodedFrame, desk: Desk) -> Look:
     """The edge's opinion on a frame, and its route.
 
     Args:

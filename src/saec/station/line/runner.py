@@ -22,7 +22,8 @@ from typing import Any
 import msgspec
 import structlog
 
-from saec.frame import stages
+from saec.frame.assessment import DecodeImage
+from saec.frame.cloud_questions import with_wait
 from saec.frame.deadline_desk import Desk
 from saec.frame.verdicts import OVERDUE, edge_verdict, fallback_verdict
 from saec.schedule.link.dispatch import Dispatch
@@ -90,8 +91,8 @@ class LineRunner:
         cloud_for: CloudFor,
         batch: int,
         pictures: Pictures,
-        decode: stages.Decode,
-        decode_again: stages.Decode,
+        decode: DecodeImage,
+        decode_again: DecodeImage,
         company: Company | None = None,
     ) -> None:
         self.settings = settings
@@ -281,7 +282,7 @@ class LineRunner:
         route, version = seen.pending.route, str(edition.number)
         plain = route.decision == "edge" and seen.pending.edge.label != DEFECT
         name = self._pictures.name(frame, wanted=not plain)
-        pending = stages.changed(seen.pending, map=name)
+        pending = msgspec.structs.replace(seen.pending, map=name)
         blob = msgspec.json.encode(pending)
         if route.decision == "edge":
             self._decisions.write(pending, edge_verdict(pending, rules), edge=blob, version=version)
@@ -290,7 +291,7 @@ class LineRunner:
             self._decisions.write(pending, verdict, edge=blob, version=version)
         else:
             self._spool.ask(frame.seq, blob, version)
-            self.asking.send(stages.changed(pending, since=time.perf_counter()), edition.number)
+            self.asking.send(msgspec.structs.replace(pending, since=time.perf_counter()), edition.number)
         if name is not None:
             self._keep_picture(name, seen, rules.calibration.threshold)
 
@@ -333,6 +334,6 @@ class LineRunner:
             self._log.error("verdict not written", frame=pending.source.id, error=str(e))
 
     def _overdue(self, pending: Pending) -> None:
-        pending = stages.waited(pending, time.perf_counter())
+        pending = with_wait(pending, time.perf_counter())
         rules = self.asking.version(pending).judges.rules
         self._decisions.write(pending, fallback_verdict(pending, rules, OVERDUE))

@@ -16,7 +16,7 @@ from typing import Any
 
 from saec.data.images.decoder import Decoder, Spares
 from saec.errors import LineError, SpoolError
-from saec.frame.assessment import Assessment, recorded, route_frame
+from saec.frame.assessment import Assessment, logged_assessment, route_frame
 from saec.frame.verdicts import decide
 from saec.schedule.policies.contract import CloudOnly, EdgeOnly, GatePolicy
 from saec.station.clouds import Clouds
@@ -129,7 +129,7 @@ def _route(edition: Edition, verdict: Verdict, edge: EdgeRecord, route: Route, s
     policy = edition.judges.policy
     if not isinstance(policy, GatePolicy | EdgeOnly | CloudOnly):  # it remembers the frames before
         return Check("route", _words(route), "depends on the frames before", None)
-    told = recorded(edge, verdict.complexity)
+    told = logged_assessment(edge, verdict.complexity)
     return _same("route", _words(route), _words(route_frame(told, policy, state, verdict.time)))
 
 

@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from run_fakes import FakeCloud, Frames, judges
-from saec.frame import stages
-from saec.frame.durations import JUDGING, WAITING, answered, shared, summed
+from saec.frame import cloud_questions
+from saec.frame.assessment import read_frame
+from saec.frame.cloud_questions import ask_cloud, make_query, share_time, with_wait
+from saec.frame.verdicts import JUDGING, WAITING, answer_times, sum_times
 from saec.types import CloudOpinion, CloudQuery, EdgeRecord, Pending, Route
 
 MS = st.dictionaries(st.sampled_from((*JUDGING, *WAITING)), st.floats(0, 1e6))
@@ -21,7 +23,7 @@ def test_a_batch_is_shared_out_and_the_rest_of_it_is_a_wait(
     ms: dict[str, float], stage: str, took: float, frames: int
 ) -> None:
     ms.pop(stage, None)
-    told = shared(ms, stage, took, frames)
+    told = share_time(ms, stage, took, frames)
     assert told[stage] * frames == pytest.approx(took)
     assert told[stage] + told.get("batch", 0.0) == pytest.approx(took + ms.get("batch", 0.0))
     assert ("batch" in told) == (frames > 1 or "batch" in ms)
@@ -29,14 +31,14 @@ def test_a_batch_is_shared_out_and_the_rest_of_it_is_a_wait(
 
 @given(MS)
 def test_every_stage_is_in_one_of_the_two_sums(ms: dict[str, float]) -> None:
-    told = summed(ms)
+    told = sum_times(ms)
     assert told["judging"] + told.get("waiting", 0.0) == pytest.approx(sum(ms.values()))
     assert ("waiting" in told) == any(stage in ms for stage in WAITING)
 
 
 @given(MS, st.floats(0, 1e7))
 def test_what_was_not_judging_was_waiting(ms: dict[str, float], answer: float) -> None:
-    told = answered(summed(ms), answer)
+    told = answer_times(sum_times(ms), answer)
     assert told["answer"] == answer
     assert told["judging"] + told["waiting"] == pytest.approx(max(answer, told["judging"]))
 
@@ -44,7 +46,7 @@ def test_what_was_not_judging_was_waiting(ms: dict[str, float], answer: float) -
 def test_a_wait_in_a_batch_run_is_no_time_of_judging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The clock moves when the cloud is asked alone, by four seconds for the batch."""
     now = 100.0
-    monkeypatch.setattr(stages.time, "perf_counter", lambda: now)
+    monkeypatch.setattr(cloud_questions.time, "perf_counter", lambda: now)
     cloud, frames = FakeCloud(), Frames(tmp_path)
     judge = cloud.judge
 
@@ -60,15 +62,15 @@ def test_a_wait_in_a_batch_run_is_no_time_of_judging(tmp_path: Path, monkeypatch
         source = frames.add(f"{n}", 128)
         entry = Pending(
             source=source,
-            sha256=stages.read(source).sha256,
+            sha256=read_frame(source).sha256,
             time=0.0,
             edge=EdgeRecord(5.0, 1, 0.5),
             route=Route("cloud", "unsure"),
             ms={"decode": 3.0, "edge": 7.0},
             since=70.0,
         )
-        batch.append((stages.waited(entry, now), stages.fetch(entry, "l", ())))
-    for verdict in stages.ask(cloud, batch, crew.rules, explain=False):
+        batch.append((with_wait(entry, now), make_query(entry, "l", ())))
+    for verdict in ask_cloud(cloud, batch, crew.rules, explain=False):
         assert verdict.cloud is not None
         assert (verdict.ms["cloud"], verdict.ms["batch"], verdict.ms["queue"]) == (1e3, 3e3, 30e3)
         assert verdict.ms["judging"] == 3.0 + 7.0 + 1e3

@@ -1,23 +1,24 @@
-"""The stages of a frame's way, each a function of plain values that a test can call alone."""
+"""A frame's way through the cloud, one stage below the other: the question, its answer, the verdict.
+
+Each stage is a function of plain values. Before them the frame has come by ``saec.frame.assessment``.
+"""
 
 from __future__ import annotations
 
-import hashlib
+import math
 import time
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 import msgspec
 
-from saec.data.images import pixels as images
+from saec.data.images import pixels
 from saec.errors import AnswerError, ImageError, LinkError
-from saec.frame.durations import shared
+from saec.frame.assessment import DecodeImage, read_frame
 from saec.frame.verdicts import (
     CLOUD_ERROR,
+    Role,
     Rules,
-    cloud_record,
     cloud_verdict,
     error_record,
     fallback_verdict,
@@ -33,110 +34,19 @@ from saec.types import (
     Frame,
     Image,
     Pending,
-    Source,
     Verdict,
 )
 
 T = TypeVar("T")
-Measure = Callable[[Image], float]
-"""The scene complexity of an image."""
 
 
-class Decode(Protocol):
-    """Bytes of a file to H x W x 3 RGB uint8, as ``saec.data.images.pixels.decode``."""
-
-    def __call__(self, data: bytes, *, bits: int, name: str) -> Image: ...
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Bytes:
-    """A file as read: its bytes' hash and when it was read (seconds since the epoch, and ``begun`` in
-    seconds of ``time.perf_counter``)."""
-
-    source: Source
-    data: bytes
-    sha256: str
-    time: float
-    begun: float
-    ms: dict[str, float]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Loaded:
-    """A decoded frame with its complexity and the milliseconds per stage so far."""
-
-    source: Source
-    image: Image
-    sha256: str
-    time: float
-    begun: float
-    complexity: float | None
-    ms: dict[str, float]
-
-
-def read(source: Source) -> Bytes:
-    """Read and hash a file.
-
-    Raises:
-        ImageError: it cannot be read, or its name cannot be written to a log.
-    """
-    try:
-        (source.path + source.id).encode()
-    except UnicodeEncodeError:
-        raise ImageError("the file's name is not valid UTF-8", "rename the file") from None
-    now, start = time.time(), time.perf_counter()
-    try:
-        data = Path(source.path).read_bytes()
-    except OSError as e:
-        raise ImageError(f"{source.path}: {e.strerror or e}", "check that the file can be read") from e
-    sha256 = hashlib.sha256(data).hexdigest()
-    return Bytes(source, data, sha256, now, start, {"read": _since(start)})
-
-
-def prepare(
-    raw: Bytes, complexity: Measure | None, *, bits: int = 16, decode: Decode = images.decode
-) -> Loaded:
-    """Decode once and measure the complexity, where a measure is given.
-
-    Args:
-        decode: where untrusted bytes are decoded, ``saec.data.images.decoder.Decoder.decode``.
-
-    Raises:
-        ImageError: the bytes are no image.
-        DecoderError: what became of the decoder.
-    """
-    return measure(decoded(raw, bits=bits, decode=decode), complexity)
-
-
-def decoded(raw: Bytes, *, bits: int = 16, decode: Decode = images.decode) -> Loaded:
-    """The frame with its pixels, its complexity not yet measured; raises as ``prepare``."""
-    start = time.perf_counter()
-    image = decode(raw.data, bits=bits, name=raw.source.path)
-    ms = {**raw.ms, "decode": _since(start)}
-    return Loaded(raw.source, image, raw.sha256, raw.time, raw.begun, None, ms)
-
-
-def measure(loaded: Loaded, complexity: Measure | None) -> Loaded:
-    """The frame with its complexity, where a measure is given."""
-    if complexity is None:
-        return loaded
-    start = time.perf_counter()
-    value = complexity(loaded.image)
-    return replace(loaded, complexity=value, ms={**loaded.ms, "complexity": _since(start)})
-
-
-def is_known(raw: Bytes, known: Collection[tuple[str, str]]) -> bool:
-    """Whether an earlier part of this run has judged the same file with the same bytes."""
-    return (raw.source.path, raw.sha256) in known
-
-
-def fetch(
+def make_query(
     pending: Pending,
     line: str,
     references: Sequence[Image],
     *,
     bits: int = 16,
-    decode: Decode = images.decode,
+    decode: DecodeImage = pixels.decode,
 ) -> CloudQuery:
     """The question to the cloud; decodes the frame again, whose pixels were not kept.
 
@@ -144,7 +54,7 @@ def fetch(
         ImageError: the file has gone, or is no longer the one that the edge saw.
         DecoderError: what became of the decoder.
     """
-    raw = read(pending.source)
+    raw = read_frame(pending.source)
     if raw.sha256 != pending.sha256:
         raise ImageError(f"{pending.source.path} changed while it was judged", "judge it again")
     frame = Frame(
@@ -166,12 +76,12 @@ def fetch(
     )
 
 
-def waited(pending: Pending, now: float) -> Pending:
-    """The entry with its wait for the cloud so far; ``now`` is in seconds of perf_counter."""
-    return changed(pending, ms={**pending.ms, "queue": (now - pending.since) * 1e3})
+def with_wait(pending: Pending, now: float) -> Pending:
+    """The record with its wait for the cloud so far; ``now`` is in seconds of ``time.perf_counter``."""
+    return msgspec.structs.replace(pending, ms={**pending.ms, "queue": (now - pending.since) * 1e3})
 
 
-def ask(
+def ask_cloud(
     engine: CloudEngine, batch: Sequence[tuple[Pending, CloudQuery]], rules: Rules, *, explain: bool
 ) -> list[Verdict]:
     """The verdicts on a batch of frames that wait for the cloud, in order.
@@ -187,7 +97,7 @@ def ask(
     verdicts: list[Verdict] = []
     to_explain: list[tuple[int, Pending, CloudQuery, CloudRecord]] = []
     for (pending, query), answer in zip(batch, answers, strict=True):
-        timed = changed(pending, ms=shared(pending.ms, "cloud", took, len(batch)))
+        timed = msgspec.structs.replace(pending, ms=share_time(pending.ms, "cloud", took, len(batch)))
         if isinstance(answer, Exception):
             verdicts.append(fallback_verdict(timed, rules, CLOUD_ERROR, answer))
             continue
@@ -198,6 +108,18 @@ def ask(
     for index, verdict in _explained(engine, to_explain, rules):
         verdicts[index] = verdict
     return verdicts
+
+
+def cloud_record(opinion: CloudOpinion, role: Role) -> CloudRecord:
+    """The cloud's opinion for the log.
+
+    Raises:
+        AnswerError: its P(defect) is no probability.
+    """
+    p = opinion.p_defect
+    if not (math.isfinite(p) and 0.0 <= p <= 1.0):
+        raise AnswerError(f"{opinion.model} answered P(defect) = {p}", "check the checkpoint")
+    return CloudRecord(p_defect=p, model=opinion.model, prompt=opinion.prompt, role=role, spent=opinion.spent)
 
 
 def _records(engine: CloudEngine, queries: list[CloudQuery], rules: Rules) -> list[CloudRecord]:
@@ -215,7 +137,7 @@ def _explained(
     took = _since(start)
     verdicts = []
     for (index, pending, _, record), answer in zip(asked, words, strict=True):
-        timed = changed(pending, ms=shared(pending.ms, "explain", took, len(asked)))
+        timed = msgspec.structs.replace(pending, ms=share_time(pending.ms, "explain", took, len(asked)))
         explanation: Explanation | None = None
         problem: ErrorRecord | None = None
         if isinstance(answer, Exception):
@@ -247,9 +169,11 @@ def _each(function: Callable[[list[CloudQuery]], list[T]], queries: list[CloudQu
     return [answer for query in queries for answer in _each(function, [query])]
 
 
-def changed(pending: Pending, **fields: object) -> Pending:
-    """The entry with some fields changed."""
-    return msgspec.structs.replace(pending, **fields)
+def share_time(ms: Mapping[str, float], stage: str, took: float, frames: int) -> dict[str, float]:
+    """The times with a stage that worked on several frames together: its share, and the wait for the rest."""
+    share = took / frames
+    batch = ms.get("batch", 0.0) + took - share
+    return {**ms, stage: share, **({"batch": batch} if frames > 1 or "batch" in ms else {})}
 
 
 def _since(start: float) -> float:
