@@ -114,14 +114,10 @@ class Bench:
 
     def start(self) -> None:
         self.runner.recover()
-        bodies = {
-            "edge": self.runner.run_edge,
-            "cloud": self.runner.asking.run,
-            "versions": self.runner.editions.run,
-            "watch": lambda s: self.runner.desk.watch(s.turn),
-        }
         failed: Callable[[str, BaseException], None] = lambda name, e: self.failures.append(f"{name}: {e!r}")  # noqa: E731
-        self.threads = [Watched(name, body, self.stopping, failed) for name, body in bodies.items()]
+        self.threads = [
+            Watched(name, body, self.stopping, failed) for name, body in self.runner.bodies().items()
+        ]
         for thread in self.threads:
             thread.start()
 
@@ -135,7 +131,7 @@ class Bench:
 
     def stop(self) -> None:
         self.stopping.set()
-        self.runner.desk.abort()
+        self.runner.abort()
         for thread in self.threads:
             assert thread.join(60)
         self.spool.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saec.station.line.arrivals import Answers, Arrival, Arrivals
+from saec.station.line.arrivals import AnswerTimes, Arrival, Arrivals
 
 
 class Clock:
@@ -26,7 +26,7 @@ def test_frames_in_time_go_before_those_that_are_late() -> None:
     order = []
     while (entry := arrivals.next(0.0)) is not None:
         order.append(entry.seq)
-        arrivals.took(0.0)
+        arrivals.observe(0.0)
     assert order == [3, 1, 2]
 
 
@@ -36,7 +36,7 @@ def test_a_frame_for_which_the_time_left_is_too_short_is_late() -> None:
     for seq in range(60):  # each takes a tenth of a second
         arrivals.add(seq, clock.now)
         assert arrivals.next(0.0) == Arrival(seq, clock.now)
-        arrivals.took(0.1)
+        arrivals.observe(0.1)
     arrivals.add(100, clock.now - 0.85)
     arrivals.add(101, clock.now)
     assert arrivals.next(0.0) == Arrival(101, clock.now)
@@ -47,14 +47,14 @@ def test_a_frame_that_could_not_be_looked_at_comes_again_and_holds_nobody() -> N
     arrivals = Arrivals(1.0, clock)
     arrivals.add(1, clock.now)
     arrivals.add(2, clock.now)
-    arrivals.again(taken(arrivals))
+    arrivals.retry(taken(arrivals))
     assert taken(arrivals).seq == 2
     assert arrivals.next(0.0) is None
     clock.now += 0.1
     arrivals.add(3, clock.now)
     first = taken(arrivals)
     assert (first.seq, first.tries) == (1, 1), "it can still be in time, and came before"
-    arrivals.again(first)
+    arrivals.retry(first)
     assert taken(arrivals).seq == 3
     pauses = []
     for _ in range(14):
@@ -62,7 +62,7 @@ def test_a_frame_that_could_not_be_looked_at_comes_again_and_holds_nobody() -> N
         while (entry := arrivals.next(0.0)) is None:
             clock.now += 0.05
         pauses.append(clock.now - begun)
-        arrivals.again(entry)
+        arrivals.retry(entry)
     assert pauses == sorted(pauses)
     assert pauses[0] < 0.2
     assert 29 < pauses[-1] < 31
@@ -76,7 +76,7 @@ def test_suspects_wait_until_no_other_frame_does() -> None:
     arrivals.add(3, clock.now)
     order = [taken(arrivals) for _ in range(3)]
     assert [(entry.seq, entry.suspect) for entry in order] == [(3, False), (2, False), (1, True)]
-    arrivals.again(order[2])
+    arrivals.retry(order[2])
     arrivals.add_late(4)
     clock.now += 1
     assert [taken(arrivals).seq for _ in range(2)] == [4, 1]
@@ -103,7 +103,7 @@ def test_whatever_happens_each_frame_is_judged_once(events: list[tuple[str, floa
         entry = arrivals.next(0.0)
         if entry is not None:
             judged.append(entry.seq)
-            arrivals.took(0.01)
+            arrivals.observe(0.01)
         return entry is not None
 
     for what, seconds in events:
@@ -113,7 +113,7 @@ def test_whatever_happens_each_frame_is_judged_once(events: list[tuple[str, floa
             judge()
         elif what == "again":
             if (entry := arrivals.next(0.0)) is not None:
-                arrivals.again(entry)
+                arrivals.retry(entry)
         else:
             added += 1
             if what == "add":
@@ -127,7 +127,7 @@ def test_whatever_happens_each_frame_is_judged_once(events: list[tuple[str, floa
 
 
 def test_what_the_line_waited_for_is_told_by_its_kind() -> None:
-    answers = Answers(kept=3)
+    answers = AnswerTimes(kept=3)
     assert answers.quantiles("judging") is None
     for n, late in ((900, True), (1, False), (2, False), (3, True)):
         answers.add({"answer": 10.0 * n, "judging": 1.0 * n, "waiting": 9.0 * n, "edge": 7.0}, late=late)

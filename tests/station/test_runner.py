@@ -148,7 +148,7 @@ def test_after_a_crash_nothing_is_lost_and_nothing_judged_twice(tmp_path: Path) 
     first = Bench(tmp_path, cloud)
     seqs = [first.accept(png(UNSURE, green=250)), first.accept(png(GOOD)), first.accept(png(UNSURE, green=5))]
     for frame in first.spool.frames("accepted", most=2):
-        first.runner.judge(frame, time.perf_counter())
+        first.runner._edge.judge(frame, time.perf_counter())
     first.spool.close()
     cloud.up = True
     with running(tmp_path, cloud) as bench:
@@ -181,7 +181,7 @@ def test_a_disk_that_is_full_for_a_while_costs_no_verdict(
             raise OSError(28, "No space left on device")
 
         monkeypatch.setattr(bench.spool, "decide", full)
-        monkeypatch.setattr(bench.runner._pictures, "keep", no_room)
+        monkeypatch.setattr(bench.runner._edge._tools.pictures, "keep", no_room)
         seqs = [bench.accept(png(UNSURE)) for _ in range(3)]
         bench.wait(lambda: all("provisional" in bench.spool.verdicts(seq) for seq in seqs))
         assert len(refused) == 3
@@ -264,13 +264,13 @@ def test_a_promotion_takes_the_next_frame_and_frames_in_flight_finish_on_the_old
         assert profile is not None
         profile.recalibrated(CALIBRATION)
         bench.versions.promote(bench.versions.add(bench.profile))
-        bench.wait(lambda: bench.runner.editions.current.number == 2)
+        bench.wait(lambda: bench.runner.status()["version"] == 2)
         cloud.gate.set()
         new = bench.accept(png(GOOD))
         bench.wait(lambda: done(bench, old, new))
         assert (bench.spool.frame(old).version, bench.spool.frame(new).version) == ("1", "2")
         bench.versions.shadow(1)
-        bench.wait(lambda: bench.runner.editions.shadow is not None)
+        bench.wait(lambda: bench.runner.status()["shadow"] is not None)
         bench.accept(png(GOOD))
         bench.wait(lambda: "shadow:cell:v1:same" in bench.spool.counters())
 
@@ -280,13 +280,13 @@ def test_a_cloud_with_other_weights_loses_its_say_and_an_alarm_says_so(
 ) -> None:
     with running(tmp_path, FakeLinkCloud()) as bench:
         monkeypatch.setattr(loading, "standing", lambda *_: Standing("advisory", "another model"))
-        bench.runner.editions.reopen()
+        bench.runner.reopen()
         bench.wait(lambda: [a.kind for a in bench.spool.alarms()] == ["cloud-untrusted"])
         seq = bench.accept(png(UNSURE, green=250))
         bench.wait(lambda: done(bench, seq))
         assert bench.labels(seq)["final"][1] == "edge"
         monkeypatch.setattr(loading, "standing", lambda *_: Standing("fused", "", FUSED))
-        bench.runner.editions.reopen()
+        bench.runner.reopen()
         bench.wait(lambda: bench.runner.status()["cloud"] == "fused")
         assert len(bench.spool.alarms()) == 1
 

@@ -259,7 +259,7 @@ def test_what_hangs_is_put_down_to_a_lone_frame_unless_it_is_the_disk(
 
     monkeypatch.setattr(Probe, "under_way", 60.0 if disk_hangs else 0.0)
     station = running.station
-    station.runners["cell"]._touched.begin(7, alone=True)
+    station.runners["cell"]._marker.begin(7, alone=True)
     station.living.append(Hanging())
     assert [stuck.thread for stuck in station.watch()] == ["edge-cell"]
     path = station.spool.folder / "touched" / "cell"
@@ -271,7 +271,7 @@ def test_ready_says_what_is_wrong(running: Running) -> None:
     assert (ready["ready"], ready["problems"]) == (True, [])
     assert (ready["sources"], ready["links"]) == ({"in": "watching"}, {"cell": "up"})
     assert ready["sinks"] == {"log": {"state": "new", "waiting": 0, "oldest_s": None, "dead": 0}}
-    running.station.runners["cell"].desk.abort()
+    running.station.runners["cell"].abort()
     tick = threading.Event()
     for _ in range(1000):
         answer = running.client.get("/ready")

@@ -19,7 +19,7 @@ What is bounded, and who waits for whom:
   timing, and a run that was interrupted and resumed gives the labels of one that was not.
 - With ``RunConfig.deadline`` every frame has a verdict by then. A policy turns back what the cloud is not
   expected to answer in time, and what waits when its deadline comes gets the edge's provisional answer
-  from a sixth thread (``desk``); it keeps its place, and a late answer of the cloud gives a second, final
+  from a sixth thread (``dispatch``); it keeps its place, and a late answer of the cloud gives a second, final
   verdict. While the link is down nothing is asked but one frame after each rest (``schedule.link``).
 
 What goes wrong with a frame stays with it: any exception in a stage gives an error verdict, and a cloud
@@ -47,8 +47,8 @@ from saec.frame.assessment import (
 )
 from saec.frame.channels import AbortedError, Channel
 from saec.frame.cloud_questions import ask_cloud, make_query, with_wait
-from saec.frame.deadline_desk import Desk
 from saec.frame.judges import Judges
+from saec.frame.shared_dispatch import SharedDispatch
 from saec.frame.verdicts import (
     CLOUD_ERROR,
     NO_CLOUD,
@@ -117,7 +117,7 @@ def run_inspection(
             ("pictures", run.pictures),
             ("fetch", run.fetch),
             ("cloud", run.cloud),
-            ("deadlines", run.desk.watch),
+            ("deadlines", run.dispatch.watch_deadlines),
         )
     ]
     for thread in threads:
@@ -158,7 +158,7 @@ class _Run:
         self.waiting = WaitingList(folder=spill)
         self.seq = first - 1
         self.spans = spans
-        self.desk = Desk(_dispatch(judges, config), self._stand_in)
+        self.dispatch = SharedDispatch(_dispatch(judges, config), self._stand_in)
         self.batches: Channel[list[tuple[Pending, CloudQuery]]] = Channel(1)
         self.verdicts: Channel[Verdict] = Channel(1024)
 
@@ -173,7 +173,7 @@ class _Run:
             self.abort()
 
     def abort(self) -> None:
-        for part in (self.loaded, self.seen, self.waiting, self.batches, self.verdicts, self.desk):
+        for part in (self.loaded, self.seen, self.waiting, self.batches, self.verdicts, self.dispatch):
             part.abort()
 
     # read -> decode -> complexity
@@ -217,7 +217,7 @@ class _Run:
         line = self.judges.rules.line
         try:
             seen = assess(frame, self.judges.detector, self.judges.rules, crops=self.judges.crops)
-            state = self.desk.state(frame.begun)
+            state = self.dispatch.state(frame.begun)
             pending = decide_frame(frame, seen, self.judges.policy, state, self.seq)
         except Exception as e:
             error = error_verdict(
@@ -234,7 +234,7 @@ class _Run:
         if self.spans is not None:
             self.spans.edge(self.seq, frame.begun, seen.end, pending.ms)
         if pending.route.decision == "cloud":
-            self.desk.send()
+            self.dispatch.send()
         self.seen.put((frame, seen.opinion, pending))
 
     # pictures -> verdict or waiting list
@@ -244,7 +244,7 @@ class _Run:
             pending = self._shown(frame, opinion, pending)
             del frame, opinion
             self._send(pending)
-        self.desk.close()
+        self.dispatch.close()
         self.waiting.close()
 
     def _shown(self, frame: DecodedFrame, opinion: EdgeOpinion, pending: Pending) -> Pending:
@@ -264,7 +264,7 @@ class _Run:
             self._answer(pending, fallback_verdict(pending, rules, NO_CLOUD))
         else:
             pending = msgspec.structs.replace(pending, since=time.perf_counter())
-            self.desk.hold(pending)
+            self.dispatch.hold(pending)
             self.waiting.put(pending)
 
     def _answer(self, pending: Pending, verdict: Verdict, *, late: bool = False) -> None:
@@ -280,14 +280,14 @@ class _Run:
 
     def _return(self, pending: Pending, verdict: Verdict) -> None:
         """Hand out the answer on a frame that was sent to the cloud, in time or late."""
-        self._answer(pending, verdict, late=not self.desk.claim(pending))
+        self._answer(pending, verdict, late=not self.dispatch.claim(pending))
 
     # waiting list -> decode again -> cloud -> verdict
 
     def fetch(self) -> None:
         while taken := self.waiting.take(self.judges.batch):
             if self.stop.is_set():
-                self.desk.drop(len(taken))
+                self.dispatch.drop(len(taken))
                 continue  # not the end: frames on their way at the edge still get their verdicts
             batch = []
             for pending in taken:
@@ -296,7 +296,7 @@ class _Run:
                         pending, self.judges.rules.line, self.judges.references, bits=self.judges.bits
                     )
                 except Exception as e:  # the file has gone or changed since the edge saw it
-                    self.desk.drop(1)
+                    self.dispatch.drop(1)
                     self._return(pending, fallback_verdict(pending, self.judges.rules, CLOUD_ERROR, e))
                 else:
                     batch.append((pending, query))
@@ -309,14 +309,14 @@ class _Run:
     def cloud(self) -> None:
         for batch in self.batches:
             while batch:
-                frames = self.desk.ready()
+                frames = self.dispatch.ready()
                 if not frames:  # the run is over and the link is down: the provisional verdicts stand
-                    self.desk.drop(len(batch))
+                    self.dispatch.drop(len(batch))
                     break
                 self._ask(batch[:frames])
                 batch = batch[frames:]
             del batch
-        self.desk.wait_answered()
+        self.dispatch.wait_answered()
         self.verdicts.close()
 
     def _ask(self, batch: list[tuple[Pending, CloudQuery]]) -> None:
@@ -325,9 +325,9 @@ class _Run:
             raise AssertionError("a batch for no engine")
         now = time.perf_counter()
         batch = [(with_wait(pending, now), query) for pending, query in batch]
-        self.desk.begin(len(batch))
+        self.dispatch.begin(len(batch))
         verdicts = ask_cloud(engine, batch, rules, explain=self.config.explain)
-        self.desk.end(answered=any(verdict.cloud is not None for verdict in verdicts))
+        self.dispatch.end(answered=any(verdict.cloud is not None for verdict in verdicts))
         if self.spans is not None:
             self.spans.cloud(now, [v.seq for v in verdicts], [v.ms for v in verdicts])
         for (pending, _), verdict in zip(batch, verdicts, strict=True):

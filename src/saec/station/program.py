@@ -9,7 +9,7 @@ from pathlib import Path
 import structlog
 
 from saec.station.http.api import make_app
-from saec.station.line.editions import CloudFor
+from saec.station.line.version_switch import CloudFor
 from saec.station.reachability import open_all
 from saec.station.setup.settings import CameraSource, FileSink, Settings
 from saec.station.station import Station

@@ -21,9 +21,9 @@ from saec.station.clouds import Clouds
 from saec.station.delivery import Courier
 from saec.station.keeping import HouseKeeping
 from saec.station.limits import EDGE, LEAST, OPENING, cloud_limit, identify_limit, sink_limit
-from saec.station.line.company import Company
-from saec.station.line.editions import CloudFor
+from saec.station.line.exclusive_lock import ExclusiveLock
 from saec.station.line.runner import LineRunner
+from saec.station.line.version_switch import CloudFor
 from saec.station.line.versions import VersionStore
 from saec.station.maintenance.quarantine import Releases
 from saec.station.setup.settings import Settings, VideoSource
@@ -104,7 +104,7 @@ class Station:
             raise
 
     def _open_lines(self, cloud_for: CloudFor) -> dict[str, LineRunner]:
-        runners, cloud, company = {}, self.settings.cloud, Company()
+        runners, cloud, lock = {}, self.settings.cloud, ExclusiveLock()
         for line in self.settings.line:
             versions = VersionStore(self.settings.station.data / "lines" / line.name)
             if not (versions.folder / "state.json").is_file():
@@ -118,7 +118,7 @@ class Station:
                 pictures=self.pictures,
                 decode=self._decoder(f"edge-{line.name}").decode,
                 decode_again=self._decoder(f"cloud-{line.name}").decode,
-                company=company,
+                lock=lock,
             )
         return runners
 
@@ -130,13 +130,10 @@ class Station:
     def _make_threads(self) -> list[Watched]:
         threads, cloud = [], self.settings.cloud
         watched = partial(Watched, stopping=self._stopping, failed=self._failed)
+        limits = {"edge": EDGE, "cloud": cloud_limit(cloud), "versions": OPENING, "deadlines": OPENING}
         for name, runner in self.runners.items():
-            threads += [
-                watched(f"edge-{name}", runner.run_edge, limit=EDGE),
-                watched(f"cloud-{name}", runner.asking.run, limit=cloud_limit(cloud)),
-                watched(f"versions-{name}", runner.editions.run, limit=OPENING),
-                watched(f"deadlines-{name}", runner.run_deadlines, limit=OPENING),
-            ]
+            for what, run in runner.bodies().items():
+                threads.append(watched(f"{what}-{name}", run, limit=limits[what]))
         for name, courier in self.couriers.items():
             threads.append(watched(f"sink-{name}", courier.run, limit=sink_limit(self.sinks[name].timeout)))
         releases = Releases(self.spool, lambda line, seq: self.runners[line].released(seq))
@@ -169,7 +166,7 @@ class Station:
         """Finish what is under way and close; frames without a verdict stay in the spool."""
         self._stopping.set()
         for runner in self.runners.values():
-            runner.desk.abort()
+            runner.abort()
         until = time.monotonic() + _STOP
         hanging = [t.name for t in self.threads if t.alive and not t.join(max(0.0, until - time.monotonic()))]
         closing = threading.Thread(target=self._close, name="saec-closing", daemon=True)
@@ -248,11 +245,11 @@ class Station:
             if changed:
                 log.info("cloud identified", models=changed)
                 for runner in self.runners.values():
-                    runner.editions.reopen()
+                    runner.reopen()
             stopping.wait(_IDENTIFY)
 
     def _expire(self, frame: Held) -> None:
-        self.runners[frame.line].asking.expire(frame)
+        self.runners[frame.line].expire(frame)
 
     def _failed(self, name: str, error: BaseException) -> None:
         log.error("thread failed", thread=name, error=repr(error), exc_info=error)

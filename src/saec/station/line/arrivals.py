@@ -74,7 +74,7 @@ class Arrivals:
         began = self._clock() - self._deadline if begun is None else begun
         self._suspects.append(Arrival(seq, began, suspect=True))
 
-    def again(self, arrival: Arrival) -> None:
+    def retry(self, arrival: Arrival) -> None:
         """A frame that could not be looked at: it comes again, each time after a longer pause.
 
         Others go on meanwhile.
@@ -97,7 +97,7 @@ class Arrivals:
         queue = self._fresh or self._late or self._suspects
         return queue.popleft() if queue else None
 
-    def took(self, seconds: float) -> None:
+    def observe(self, seconds: float) -> None:
         """A frame was judged, in so many seconds."""
         self._typical += _GAIN * (seconds - self._typical)
 
@@ -115,7 +115,7 @@ class Arrivals:
         return now
 
 
-class Answers:
+class AnswerTimes:
     """How long the line waited for the first verdict, of the last frames: in all, what of it was judging, and
     what was waiting (``saec.frame.verdicts``). Safe to read from any thread."""
 

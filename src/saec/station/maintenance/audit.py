@@ -20,9 +20,10 @@ from saec.frame.assessment import Assessment, logged_assessment, route_frame
 from saec.frame.verdicts import decide
 from saec.schedule.policies.contract import CloudOnly, EdgeOnly, GatePolicy
 from saec.station.clouds import Clouds
-from saec.station.line.edition import Edition, assess_fairly, load, open_edition
-from saec.station.line.editions import CloudFor
+from saec.station.line.edge_thread import assess_guarded, load_frame
 from saec.station.line.guard import GuardError
+from saec.station.line.opened_version import OpenedVersion, open_version
+from saec.station.line.version_switch import CloudFor
 from saec.station.line.versions import VersionStore
 from saec.station.setup.settings import Settings
 from saec.station.storage.reading import SpoolReader
@@ -75,13 +76,13 @@ def replay(settings: Settings, id: str, *, cloud_for: CloudFor | None = None) ->
         if line.cloud
         else None
     )
-    edition = open_edition(store.profile(number), number, line, cloud)
+    version = open_version(store.profile(number), number, line, cloud)
     checks = [_image(frame, path)]
     for state in ("provisional", "final"):
         if state in verdicts:
             checks += [
                 Check(f"{state}: {check.what}", check.recorded, check.again, check.same)
-                for check in _verdict(edition, path, frame, verdicts[state])
+                for check in _verdict(version, path, frame, verdicts[state])
             ]
     return checks
 
@@ -102,9 +103,9 @@ def _image(frame: Held, path: Path) -> Check:
     return Check("image", frame.sha256[:16], now[:16], now == frame.sha256)
 
 
-def _verdict(edition: Edition, path: Path, frame: Held, verdict: Verdict) -> list[Check]:
+def _verdict(version: OpenedVersion, path: Path, frame: Held, verdict: Verdict) -> list[Check]:
     try:
-        seen = _look(edition, path, frame)
+        seen = _assessed(version, path, frame)
     except GuardError as e:
         return [_same("reason", verdict.reason, f"guard-{e.kind}-error")]
     except Exception as e:
@@ -117,26 +118,28 @@ def _verdict(edition: Edition, path: Path, frame: Held, verdict: Verdict) -> lis
         _close("complexity", verdict.complexity, seen.complexity),
     ]
     if verdict.cloud_state is not None and verdict.route is not None:
-        checks.append(_route(edition, verdict, verdict.edge, verdict.route, verdict.cloud_state))
-    decision = decide(verdict.edge, verdict.cloud, edition.judges.rules)
+        checks.append(_route(version, verdict, verdict.edge, verdict.route, verdict.cloud_state))
+    decision = decide(verdict.edge, verdict.cloud, version.judges.rules)
     checks.append(_same("label", verdict.label, decision.label))
     checks.append(_close("P(defect)", verdict.p_defect, decision.p_defect))
     return checks
 
 
-def _route(edition: Edition, verdict: Verdict, edge: EdgeRecord, route: Route, state: CloudState) -> Check:
+def _route(
+    version: OpenedVersion, verdict: Verdict, edge: EdgeRecord, route: Route, state: CloudState
+) -> Check:
     """The route from what was recorded, so that a score in its last digit does not make another one."""
-    policy = edition.judges.policy
+    policy = version.judges.policy
     if not isinstance(policy, GatePolicy | EdgeOnly | CloudOnly):  # it remembers the frames before
         return Check("route", _words(route), "depends on the frames before", None)
     told = logged_assessment(edge, verdict.complexity)
     return _same("route", _words(route), _words(route_frame(told, policy, state, verdict.time)))
 
 
-def _look(edition: Edition, path: Path, frame: Held) -> Assessment:
+def _assessed(version: OpenedVersion, path: Path, frame: Held) -> Assessment:
     with contextlib.closing(Decoder(Spares(spare=False))) as decoder:
-        pixels = load(frame, path, 0.0, bits=edition.judges.bits, decode=decoder.decode)
-    _, seen = assess_fairly(edition, pixels)
+        decoded = load_frame(frame, path, 0.0, bits=version.judges.bits, decode=decoder.decode)
+    _, seen = assess_guarded(decoded, version)
     return seen
 
 

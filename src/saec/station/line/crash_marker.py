@@ -1,4 +1,4 @@
-"""Which frame a line is at work on, on the disk before it is touched; it outlives the process.
+"""Which frame a line is at work on, noted on the disk before the work begins; it outlives the process.
 
 It is written without a sync. Where the process dies the system still has it; where the power goes it may be
 lost, and a power cut is no frame's fault. The boot's id tells the two apart.
@@ -21,7 +21,7 @@ _LENGTH = 96
 
 
 @dataclass(frozen=True, slots=True)
-class Touch:
+class CrashMark:
     """A frame that was at work when a process died.
 
     Attributes:
@@ -32,12 +32,12 @@ class Touch:
     alone: bool
 
 
-class Touched:
+class CrashMarker:
     """The file of one line; for one thread, but for ``excuse``.
 
     Args:
-        path: of the file; made where it is missing.
-        boot: id of the machine's present run.
+        path: the file; made where it is missing.
+        boot: the id of the machine's present run.
 
     Attributes:
         left: what the last process was at work on when it died, if it has and the machine has not been
@@ -55,12 +55,12 @@ class Touched:
         self._alone: int | None = None
 
     def begin(self, seq: int, *, alone: bool = False) -> None:
-        """The frame is touched from now on, alone or not."""
+        """The frame is under way from now on, alone or not."""
         self._alone = seq if alone else None
         self._write(f"{seq} {int(alone)} {self._boot}")
 
     def end(self) -> None:
-        """No frame is touched any more."""
+        """No frame is under way any more."""
         self._alone = None
         self._write("")
 
@@ -81,9 +81,9 @@ class Touched:
     def _write(self, text: str) -> None:
         os.pwrite(self._file, text.encode().ljust(_LENGTH), 0)
 
-    def _read(self) -> Touch | None:
+    def _read(self) -> CrashMark | None:
         words = os.pread(self._file, _LENGTH, 0).decode(errors="replace").split()
         if len(words) != 3 or words[2] != self._boot:
             return None
         seq = whole_number(words[0])
-        return None if seq is None else Touch(seq, words[1] == "1")
+        return None if seq is None else CrashMark(seq, words[1] == "1")

@@ -19,11 +19,11 @@ from saec.decoding import decode
 from saec.errors import LinkError, SpoolError
 from saec.frame.assessment import DecodeImage
 from saec.frame.cloud_questions import ask_cloud, make_query, with_wait
-from saec.frame.deadline_desk import Desk
+from saec.frame.shared_dispatch import SharedDispatch
 from saec.frame.verdicts import CLOUD_ERROR, fallback_verdict
-from saec.station.line.deciding import Decisions
-from saec.station.line.edition import Edition
-from saec.station.line.editions import Editions
+from saec.station.line.opened_version import OpenedVersion
+from saec.station.line.verdict_writer import VerdictWriter
+from saec.station.line.version_switch import VersionSwitch
 from saec.station.setup.settings import LineSettings
 from saec.station.storage.database.damage import REMEDY
 from saec.station.storage.records import Held
@@ -41,22 +41,22 @@ _PAUSE = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class _Question:
     """A frame that waits for the cloud, and the version whose edge has looked at it."""
 
     pending: Pending
     version: int
 
 
-class Asking:
+class CloudThread:
     """Asks the cloud about the frames of one line.
 
     Args:
         line: its settings.
         spool: holds the frames.
-        editions: the versions that judge, each with its engine.
-        desk: what is known of the link.
-        decisions: takes the verdicts.
+        versions: the versions that judge, each with its engine.
+        dispatch: what is known of the link.
+        writer: takes the verdicts.
         batch: frames that the cloud is asked about at once.
         connected: there is a cloud at all.
         decode: decodes a frame's bytes, which the edge has decoded before.
@@ -66,20 +66,20 @@ class Asking:
         self,
         line: LineSettings,
         spool: Spool,
-        editions: Editions,
-        desk: Desk,
-        decisions: Decisions,
+        versions: VersionSwitch,
+        dispatch: SharedDispatch,
+        writer: VerdictWriter,
         *,
         batch: int,
         connected: bool,
         decode: DecodeImage,
     ) -> None:
-        self._line, self._spool, self._editions = line.name, spool, editions
-        self._desk, self._decisions = desk, decisions
+        self._line, self._spool, self._versions = line.name, spool, versions
+        self._dispatch, self._writer = dispatch, writer
         self._batch, self._connected, self._decode = batch, connected, decode
         self._put_off = 0.0
         self._log = structlog.get_logger().bind(line=line.name)
-        self._fresh: deque[Waiting] = deque()
+        self._fresh: deque[_Question] = deque()
         self._sent_by: dict[int, int] = {}  # seq of each fresh frame -> version
         self._attempts: dict[int, int] = {}
         self._sent = threading.Event()
@@ -88,21 +88,21 @@ class Asking:
     def send(self, pending: Pending, version: int) -> None:
         """A frame that stands in the spool as asked is to be asked about; its deadline is watched."""
         self._sent_by[pending.seq] = version
-        self._fresh.append(Waiting(pending, version))
-        self._desk.send()
-        self._desk.hold(pending)
+        self._fresh.append(_Question(pending, version))
+        self._dispatch.send()
+        self._dispatch.hold(pending)
         self._sent.set()
 
-    def version(self, pending: Pending) -> Edition:
+    def version_of(self, pending: Pending) -> OpenedVersion:
         """The version that has looked at a fresh frame."""
-        return self._editions.at(self._sent_by.get(pending.seq, self._editions.current.number))
+        return self._versions.at(self._sent_by.get(pending.seq, self._versions.current.number))
 
     def run(self, stopping: Stopping) -> None:
         """A thread's body: ask about fresh frames, else about those with a provisional verdict."""
         after, self._turn = 0, stopping.turn
         self._fresh.clear()  # begun anew after a failure: all of them stand in the spool
         self._sent_by.clear()
-        self._desk.reset()
+        self._dispatch.reset()
         while not stopping.is_set():
             self._sent.clear()
             batch = [self._fresh.popleft() for _ in range(min(self._batch, len(self._fresh)))]
@@ -111,7 +111,7 @@ class Asking:
             if not batch:
                 self._sent.wait(_IDLE)
             for version, group in groupby(batch, key=lambda waiting: waiting.version):
-                self._ask_all(self._editions.at(version), [waiting.pending for waiting in group])
+                self._ask_group(self._versions.at(version), [waiting.pending for waiting in group])
 
     def expire(self, frame: Held) -> None:
         """A frame has waited for the cloud for too long: the edge's label becomes final.
@@ -119,58 +119,59 @@ class Asking:
         Many do at once, so whoever calls it raises the alarm.
         """
         error = TimeoutError("the cloud was not reached in time")
-        self._give_up(recorded(frame), self._editions.of(frame), error, alarms=())
+        self._give_up(pending_of(frame), self._versions.of(frame), error, alarms=())
 
-    def _backlog(self, after: int) -> tuple[list[Waiting], int]:
+    def _backlog(self, after: int) -> tuple[list[_Question], int]:
         """Frames that wait for the cloud beside the fresh ones, and from where to look next."""
         frames = self._spool.frames("asked", line=self._line, after=after, most=self._batch)
         batch = [
-            Waiting(pending, self._editions.of(frame).number)
+            _Question(pending, self._versions.of(frame).number)
             for frame in frames
-            if frame.seq not in self._sent_by and (pending := readable(frame, self._spool)) is not None
+            if frame.seq not in self._sent_by
+            and (pending := pending_or_damaged(frame, self._spool)) is not None
         ]
         for _ in batch:
-            self._desk.send()
+            self._dispatch.send()
         return batch, (frames[-1].seq if frames else 0)
 
-    def _ask_all(self, edition: Edition, batch: list[Pending]) -> None:
+    def _ask_group(self, version: OpenedVersion, batch: list[Pending]) -> None:
         while batch:
-            frames = self._desk.ready(self._turn)
-            self._ask(edition, batch[:frames])
+            frames = self._dispatch.ready(self._turn)
+            self._ask(version, batch[:frames])
             batch = batch[frames:]
 
-    def _ask(self, edition: Edition, batch: list[Pending]) -> None:
+    def _ask(self, version: OpenedVersion, batch: list[Pending]) -> None:
         now = time.perf_counter()
-        asked = [(pending, self._query(pending, edition)) for pending in batch]
+        asked = [(pending, self._query(pending, version)) for pending in batch]
         queries = [(with_wait(p, now) if p.since else p, query) for p, query in asked if query is not None]
-        self._desk.drop(len(batch) - len(queries))
-        engine = edition.judges.engine
+        self._dispatch.drop(len(batch) - len(queries))
+        engine = version.judges.engine
         if engine is None:  # its version has no cloud any more: the frames wait for the age limit
-            self._desk.drop(len(queries))
+            self._dispatch.drop(len(queries))
             return
         if not queries:
             return
-        self._desk.begin(len(queries))
+        self._dispatch.begin(len(queries))
         answered = False
         try:
-            verdicts = ask_cloud(engine, queries, edition.judges.rules, explain=False)
+            verdicts = ask_cloud(engine, queries, version.judges.rules, explain=False)
             answered = any(verdict.cloud is not None for verdict in verdicts)
         finally:
-            self._desk.end(answered=answered)
+            self._dispatch.end(answered=answered)
         defects = []
         for (pending, query), verdict in zip(queries, verdicts, strict=True):
             self._sent_by.pop(pending.seq, None)
             if verdict.cloud is None:
-                self._unanswered(pending, edition, verdict)
+                self._unanswered(pending, version, verdict)
                 continue
             self._attempts.pop(pending.seq, None)
-            self._decisions.write(pending, verdict, in_time=self._desk.claim(pending))
+            self._writer.write(pending, verdict, in_time=self._dispatch.claim(pending))
             if verdict.label == DEFECT:
                 defects.append((pending, query))
-        self._explain(edition, defects)
+        self._explain(version, defects)
 
-    def _query(self, pending: Pending, edition: Edition) -> CloudQuery | None:
-        judges = edition.judges
+    def _query(self, pending: Pending, version: OpenedVersion) -> CloudQuery | None:
+        judges = version.judges
         self._turn()
         try:
             return make_query(pending, self._line, judges.references, bits=judges.bits, decode=self._decode)
@@ -180,10 +181,10 @@ class Asking:
                 self._put_off = time.monotonic() + _PAUSE
                 self._log.warning("question put off", frame=pending.source.id, error=str(e))
             else:  # its image has gone: the edge's answer stands
-                self._give_up(pending, edition, e)
+                self._give_up(pending, version, e)
             return None
 
-    def _unanswered(self, pending: Pending, edition: Edition, verdict: Verdict) -> None:
+    def _unanswered(self, pending: Pending, version: OpenedVersion, verdict: Verdict) -> None:
         """The link's failure is nobody's; an answer that is none is the frame's, and not asked for ever."""
         error = verdict.error
         if error is None or error.kind == LinkError.__name__:
@@ -191,25 +192,25 @@ class Asking:
         self._attempts[pending.seq] = self._attempts.get(pending.seq, 0) + 1
         if self._attempts[pending.seq] >= MOST_ATTEMPTS:
             del self._attempts[pending.seq]
-            self._give_up(pending, edition, RuntimeError(error.message))
+            self._give_up(pending, version, RuntimeError(error.message))
 
     def _give_up(
         self,
         pending: Pending,
-        edition: Edition,
+        version: OpenedVersion,
         error: Exception,
         alarms: Sequence[tuple[str, str]] | None = None,
     ) -> None:
-        in_time = self._desk.claim(pending)
-        verdict = fallback_verdict(pending, edition.judges.rules, CLOUD_ERROR, error)
+        in_time = self._dispatch.claim(pending)
+        verdict = fallback_verdict(pending, version.judges.rules, CLOUD_ERROR, error)
         final = msgspec.structs.replace(verdict, state="final")
         if alarms is None:
             alarms = [("cloud-failed", f"no answer on {pending.source.id}: {error}")]
-        self._decisions.write(pending, final, in_time=in_time, alarms=alarms)
+        self._writer.write(pending, final, in_time=in_time, alarms=alarms)
 
-    def _explain(self, edition: Edition, defects: list[tuple[Pending, CloudQuery]]) -> None:
+    def _explain(self, version: OpenedVersion, defects: list[tuple[Pending, CloudQuery]]) -> None:
         """Words for defects; the verdict does not wait for them, and stands without them."""
-        engine = edition.judges.engine
+        engine = version.judges.engine
         for pending, query in defects:
             if self._fresh or engine is None:
                 return
@@ -222,16 +223,16 @@ class Asking:
                 self._spool.explain(pending.seq, words)
 
 
-def readable(frame: Held, spool: Spool) -> Pending | None:
-    """As ``recorded``; None, and it is noted, where the record is damaged: it waits for the repair."""
+def pending_or_damaged(frame: Held, spool: Spool) -> Pending | None:
+    """As ``pending_of``; None, and it is noted, where the record is damaged: it waits for the repair."""
     try:
-        return recorded(frame)
+        return pending_of(frame)
     except SpoolError as e:
         spool.damage.note(e.what)
         return None
 
 
-def recorded(frame: Held) -> Pending:
+def pending_of(frame: Held) -> Pending:
     """What the edge said of a frame that the spool holds; it is no longer fresh.
 
     Raises:

@@ -7,18 +7,19 @@ from collections.abc import Callable
 import structlog
 
 from saec.frame.judges import Cloud
-from saec.station.line.edition import Edition, Look, open_edition
+from saec.station.line.opened_version import OpenedVersion, open_version
 from saec.station.line.versions import Versions, VersionStore
 from saec.station.setup.settings import LineSettings
 from saec.station.storage.records import Held
 from saec.station.storage.spool import Spool
 from saec.station.threads import Stopping
 from saec.transient import is_transient
+from saec.types import EdgeOpinion, Image
 
 CloudFor = Callable[[str | None], Cloud | None]
 """The cloud for a version's model; None for the station's own model."""
 
-_LOOK = 0.2
+_INTERVAL = 0.2
 _UNTRUSTED = (
     "the cloud changes no label any more; the line was not calibrated with the model that now answers"
 )
@@ -26,12 +27,12 @@ _UNTRUSTED = (
 log = structlog.get_logger()
 
 
-class Editions:
+class VersionSwitch:
     """The opened versions of one line.
 
     Args:
         line: its settings.
-        versions: of its profile.
+        versions: the versions of its profile.
         cloud_for: opens the cloud.
         spool: is told what goes wrong and what a shadow says.
 
@@ -46,17 +47,17 @@ class Editions:
     def __init__(self, line: LineSettings, versions: VersionStore, cloud_for: CloudFor, spool: Spool) -> None:
         self._line, self._versions, self._cloud_for, self._spool = line, versions, cloud_for, spool
         self._log = log.bind(line=line.name)
-        self._opened: dict[int, Edition] = {}
+        self._opened: dict[int, OpenedVersion] = {}
         self._stale = False
         self._state = versions.state()
         self.current = self._open(self._state.current)
         self.shadow = None if self._state.shadow is None else self._open(self._state.shadow)
 
-    def at(self, number: int) -> Edition:
+    def at(self, number: int) -> OpenedVersion:
         """A version, opened again where need be: frames in flight finish on their own."""
         return self._opened.get(number) or self._open(number)
 
-    def of(self, frame: Held) -> Edition:
+    def of(self, frame: Held) -> OpenedVersion:
         """The version that has looked at a frame; the current one where none has."""
         return self.at(int(frame.version)) if frame.version else self.current
 
@@ -78,21 +79,27 @@ class Editions:
                 self._log.warning("versions not looked at", error=str(e))
             else:
                 if state != self._state or self._stale:
-                    self._heed(state)
-            stopping.wait(_LOOK)
+                    self._switch(state)
+            stopping.wait(_INTERVAL)
 
-    def judge_beside(self, frame: Held, seen: Look) -> None:
-        """Let the shadow judge the same pixels; what comes of it is counted and logged, nothing else."""
+    def judge_as_shadow(self, frame: Held, image: Image, current: EdgeOpinion) -> None:
+        """Let the shadow judge the same pixels; what comes of it is counted and logged, nothing else.
+
+        Args:
+            frame: the frame's row.
+            image: its pixels.
+            current: what the current version's edge said of them.
+        """
         if (shadow := self.shadow) is None:
             return
         name = f"shadow:{self._line.name}:v{shadow.number}"
         try:
-            (opinion,) = shadow.judges.detector.inspect([seen.image])
+            (opinion,) = shadow.judges.detector.inspect([image])
         except Exception as e:
             self._spool.count(f"{name}:error")
             self._log.warning("shadow failed", frame=frame.id, version=shadow.number, error=str(e))
             return
-        same = opinion.label == seen.opinion.label
+        same = opinion.label == current.label
         self._spool.count(f"{name}:{'same' if same else 'other'}")
         if not same:
             self._log.info(
@@ -101,32 +108,32 @@ class Editions:
                 version=shadow.number,
                 label=opinion.label,
                 score=opinion.score,
-                current_label=seen.opinion.label,
-                current_score=seen.opinion.score,
+                current_label=current.label,
+                current_score=current.score,
             )
 
-    def _open(self, number: int) -> Edition:
+    def _open(self, number: int) -> OpenedVersion:
         cloud = self._cloud_for(self._versions.model(number)) if self._line.cloud else None
-        edition = open_edition(self._versions.profile(number), number, self._line, cloud)
-        self._opened[number] = edition
-        return edition
+        version = open_version(self._versions.profile(number), number, self._line, cloud)
+        self._opened[number] = version
+        return version
 
-    def _heed(self, state: Versions) -> None:
+    def _switch(self, state: Versions) -> None:
         if self._stale:
             self._opened, self._stale = {}, False
         try:
-            edition = self.at(state.current)
+            version = self.at(state.current)
             beside = None if state.shadow is None else self.at(state.shadow)
         except Exception as e:
             name = self._line.name
             self._spool.alarm("version-failed", f"{name}: version {state.current}: {e}", about=name)
             self._log.error("version failed", version=state.current, error=str(e))
         else:
-            if edition is not self.current:
-                role = edition.judges.rules.role
-                self._log.info("version", version=edition.number, before=self.current.number, cloud=role)
+            if version is not self.current:
+                role = version.judges.rules.role
+                self._log.info("version", version=version.number, before=self.current.number, cloud=role)
                 if self.current.judges.rules.role == "fused" and role != "fused":
                     name = self._line.name
                     self._spool.alarm("cloud-untrusted", f"{name}: {_UNTRUSTED}", about=name)
-            self.current, self.shadow = edition, beside
+            self.current, self.shadow = version, beside
         self._state = state

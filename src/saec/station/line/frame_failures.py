@@ -10,8 +10,8 @@ import structlog
 from saec.errors import DecoderDiedError, DecoderOverranError, ImageError
 from saec.frame.verdicts import error_verdict
 from saec.station.line.arrivals import Arrivals
+from saec.station.line.crash_marker import CrashMark
 from saec.station.line.guard import GuardError
-from saec.station.line.touched import Touch
 from saec.station.setup.settings import LineSettings
 from saec.station.storage.attempts import MOST_ATTEMPTS
 from saec.station.storage.records import Held
@@ -20,7 +20,7 @@ from saec.types import Source, Verdict
 
 _CRASH = "the station ended while it was at work on it"
 _ENOUGH = 8
-"""Frames that were put off, which show that it is none of theirs' fault."""
+"""Frames that were postponed, which show that it is none of theirs' fault."""
 
 _ADVICE = (
     "look at what sent it and at the file itself, away from the station; "
@@ -32,7 +32,7 @@ class QuarantinedError(ImageError):
     """A frame over which a decoder or the station ended each time; its image is kept."""
 
 
-class Troubles:
+class FrameFailures:
     """Decides what becomes of such frames; for the edge's thread of one line.
 
     Args:
@@ -44,20 +44,20 @@ class Troubles:
     def __init__(self, line: LineSettings, spool: Spool, arrivals: Arrivals) -> None:
         self._line, self._spool, self._arrivals = line, spool, arrivals
         self._log = structlog.get_logger().bind(line=line.name)
-        self._unfair = ""
+        self._rejected_stage = ""
         self._told = False
-        self._put_off: dict[int, str] = {}  # frames since the last that was looked at, and why
+        self._postponed: dict[int, str] = {}  # frames since the last that was looked at, and why
 
     @property
-    def waiting(self) -> str:
+    def blocked(self) -> str:
         """Why the line's frames wait for the machine, one sentence; "" while it can look at them.
 
         One frame alone may lie on a sector that cannot be read, and says nothing of the others.
         """
-        held = list(self._put_off.values())  # the edge's thread goes on meanwhile
+        held = list(self._postponed.values())  # the edge's thread goes on meanwhile
         return self._sentence(held[-1]) if len(held) > 1 else ""
 
-    def recover(self, left: Touch | None) -> set[int]:
+    def recover(self, left: CrashMark | None) -> set[int]:
         """After a start: the frames under suspicion, which are queued behind all others.
 
         Args:
@@ -77,7 +77,7 @@ class Troubles:
                 self._arrivals.add_suspect(suspect.seq)
         return {suspect.seq for suspect in suspects}
 
-    def stumbled(self, frame: Held, path: str, begun: float, error: Exception, version: str) -> None:
+    def failed(self, frame: Held, path: str, begun: float, error: Exception, version: str) -> None:
         """It was not judged, by its own fault."""
         in_time = time.perf_counter() - begun <= self._line.deadline
         if not isinstance(error, DecoderDiedError | DecoderOverranError):
@@ -90,15 +90,15 @@ class Troubles:
         else:
             self._arrivals.add_suspect(frame.seq, begun)
 
-    def fair(self) -> None:
+    def judged(self) -> None:
         """A frame was judged: a spell of rejected ones is over."""
-        self._unfair = ""
+        self._rejected_stage = ""
 
-    def put_off(self, seq: int, error: Exception) -> None:
+    def postpone(self, seq: int, error: Exception) -> None:
         """The machine could not look at a frame, which waits; the first of a spell raises an alarm."""
         self._log.warning("frame put off", error=str(error))
-        if len(self._put_off) < _ENOUGH:
-            self._put_off[seq] = str(error)
+        if len(self._postponed) < _ENOUGH:
+            self._postponed[seq] = str(error)
         if self._told:
             return
         with contextlib.suppress(
@@ -107,10 +107,10 @@ class Troubles:
             self._spool.alarm("waiting", self._sentence(str(error)), about=self._line.name)
             self._told = True
 
-    def passed(self) -> None:
+    def machine_works(self) -> None:
         """The machine has looked at a frame."""
         self._told = False
-        self._put_off.clear()
+        self._postponed.clear()
 
     def _sentence(self, why: str) -> str:
         return f"{self._line.name}: frames wait, and are judged once the machine can: {why}"
@@ -119,9 +119,9 @@ class Troubles:
         """No label: an unreadable file, or no fair picture. Each spell of them raises one alarm."""
         stage = f"guard-{error.kind}" if isinstance(error, GuardError) else "edge"
         verdict = self._verdict(frame, path, error, stage)
-        alarms = [] if self._unfair == stage else [(stage, str(error))]
+        alarms = [] if self._rejected_stage == stage else [(stage, str(error))]
         self._spool.decide(frame.seq, "final", verdict, in_time=in_time, version=version, alarms=alarms)
-        self._unfair = stage
+        self._rejected_stage = stage
         self._log.warning("frame without label", frame=frame.id, reason=verdict.reason, error=str(error))
 
     def _quarantine(self, frame: Held, why: str, *, in_time: bool) -> None:

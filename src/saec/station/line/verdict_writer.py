@@ -9,14 +9,14 @@ import msgspec
 import structlog
 
 from saec.frame.verdicts import answer_times
-from saec.station.line.arrivals import TOLD, Answers
+from saec.station.line.arrivals import TOLD, AnswerTimes
 from saec.station.setup.settings import LineSettings
 from saec.station.storage.records import VerdictState
 from saec.station.storage.spool import Spool
 from saec.types import Pending, Verdict
 
 
-class Decisions:
+class VerdictWriter:
     """Writes the verdicts of one line; safe to use from its threads.
 
     Attributes:
@@ -26,7 +26,7 @@ class Decisions:
     def __init__(self, line: LineSettings, spool: Spool) -> None:
         self._deadline, self._spool = line.deadline, spool
         self._log = structlog.get_logger().bind(line=line.name)
-        self.answers = Answers()
+        self.answers = AnswerTimes()
 
     def write(
         self,

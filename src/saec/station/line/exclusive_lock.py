@@ -1,4 +1,4 @@
-"""Frames side by side, or one alone: a frame under suspicion is looked at while no other line's is.
+"""A lock for frames side by side or one alone: while a suspect is judged, no other line's frame is.
 
 Then what ends the process meanwhile can be put down to that frame.
 """
@@ -10,19 +10,19 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-_LOOK = 1.0
+_INTERVAL = 1.0
 
 
 def _unseen() -> None:
     """Nobody asks for the turns."""
 
 
-class OthersAtWorkError(Exception):
+class NotAloneError(Exception):
     """Frames of other lines did not end in the time that was given them."""
 
 
-class Company:
-    """Who is at work in this process; shared by all lines."""
+class ExclusiveLock:
+    """A lock that is shared by many or held by one alone; one for all lines of this process."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -38,7 +38,7 @@ class Company:
         with self._changed:
             while self._alone or self._waiting:
                 turn()
-                self._changed.wait(_LOOK)
+                self._changed.wait(_INTERVAL)
             self._inside += 1
         try:
             yield
@@ -48,13 +48,13 @@ class Company:
                 self._changed.notify_all()
 
     @contextmanager
-    def alone(self, patience: float) -> Iterator[None]:
-        """Without any other; those at work are given ``patience`` seconds to end.
+    def alone(self, seconds: float) -> Iterator[None]:
+        """Without any other; those who hold it are given ``seconds`` seconds to end.
 
         Raises:
-            OthersAtWorkError: they have not.
+            NotAloneError: they have not.
         """
-        until = time.monotonic() + patience
+        until = time.monotonic() + seconds
         with self._changed:
             self._waiting += 1
             try:
@@ -66,7 +66,7 @@ class Company:
                 self._waiting -= 1
                 self._changed.notify_all()
         if not free:
-            raise OthersAtWorkError
+            raise NotAloneError
         try:
             yield
         finally:

@@ -21,9 +21,8 @@ from saec.data.images import pixels as images
 from saec.errors import DecoderDiedError, DecoderOverranError, DecoderStartError
 from saec.frame import judges as loading
 from saec.frame.judges import Standing
-from saec.station.line import company as companies
-from saec.station.line import touched
-from saec.station.line.company import Company, OthersAtWorkError
+from saec.station.line import crash_marker, exclusive_lock
+from saec.station.line.exclusive_lock import ExclusiveLock, NotAloneError
 from saec.station.line.versions import Versions
 from saec.station.storage.attempts import MOST_ATTEMPTS
 from saec.station.storage.records import Retention
@@ -57,7 +56,7 @@ def fakes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(loading, "standing", lambda *_: Standing("fused", "", FUSED))
     monkeypatch.setattr(Fragile, "fatal", staticmethod(lambda image: False))
     (tmp_path / "boot").write_text("first-boot\n")
-    monkeypatch.setattr(touched, "_BOOT", tmp_path / "boot")
+    monkeypatch.setattr(crash_marker, "_BOOT", tmp_path / "boot")
 
 
 @contextmanager
@@ -150,7 +149,7 @@ def test_attempts_outlive_the_process(tmp_path: Path) -> None:
                 bench.accept(POISON)
             bench.runner.recover()
             arrival = bench.runner._arrivals.next(0.0)
-            bench.runner._judge(arrival)
+            bench.runner._edge.take(arrival)
     assert arrival.suspect
     with running(tmp_path) as bench:
         assert label(bench, 1) is None
@@ -166,8 +165,8 @@ def life(folder: Path, accepted: int = 0, reds: tuple[int, ...] = ()) -> tuple[l
     """
     bench = Bench(folder)
     bench.n, order = accepted, []
-    write, Fragile.dead = bench.runner._touched._write, False
-    bench.runner._touched._write = lambda text: None if Fragile.dead else write(text)
+    write, Fragile.dead = bench.runner._marker._write, False
+    bench.runner._marker._write = lambda text: None if Fragile.dead else write(text)
     try:
         bench.runner.recover()
         for red in reds:
@@ -175,7 +174,7 @@ def life(folder: Path, accepted: int = 0, reds: tuple[int, ...] = ()) -> tuple[l
         while (arrival := bench.runner._arrivals.next(0.0)) is not None:
             order.append(arrival.seq)
             try:
-                bench.runner._judge(arrival)
+                bench.runner._edge.take(arrival)
             except KilledError:
                 return order, True
         return order, False
@@ -211,7 +210,7 @@ def test_kills_and_power_cuts_condemn_no_innocent_frame(
     """Two kills of the process at any frames, and any number of power cuts beside them."""
     folder, boots, spent = tmp_path_factory.mktemp("station"), 0, 0
     with pytest.MonkeyPatch.context() as m:
-        m.setattr(touched, "_BOOT", folder / "boot")
+        m.setattr(crash_marker, "_BOOT", folder / "boot")
         (folder / "boot").write_text("0")
         accepted: tuple[int, ...] = tuple(reds)
         for after, power in kills:
@@ -238,9 +237,9 @@ def test_kills_and_power_cuts_condemn_no_innocent_frame(
 
 
 def test_after_a_power_cut_no_frame_is_a_suspect(tmp_path: Path) -> None:
-    Bench(tmp_path).runner._touched.begin(1, alone=True)
+    Bench(tmp_path).runner._marker.begin(1, alone=True)
     (tmp_path / "boot").write_text("another")
-    assert touched.Touched(tmp_path / "data" / "touched" / "cell").left is None
+    assert crash_marker.CrashMarker(tmp_path / "data" / "touched" / "cell").left is None
 
 
 @given(st.binary(max_size=200))
@@ -249,52 +248,52 @@ def test_a_damaged_file_of_what_was_touched_names_nobody(
 ) -> None:
     path = tmp_path_factory.mktemp("touched") / "cell"
     path.write_bytes(data)
-    file = touched.Touched(path, boot="here")
+    file = crash_marker.CrashMarker(path, boot="here")
     assert file.left is None
     file.begin(12, alone=True)
-    assert touched.Touched(path, boot="here").left == touched.Touch(12, alone=True)
+    assert crash_marker.CrashMarker(path, boot="here").left == crash_marker.CrashMark(12, alone=True)
     file.end()
-    assert touched.Touched(path, boot="here").left is None
+    assert crash_marker.CrashMarker(path, boot="here").left is None
 
 
-def touch(folder: Path) -> touched.Touch | None:
-    return touched.Touched(folder / "cell", boot="here").left
+def touch(folder: Path) -> crash_marker.CrashMark | None:
+    return crash_marker.CrashMarker(folder / "cell", boot="here").left
 
 
 def test_what_hangs_beside_others_is_a_suspect_and_what_hangs_alone_the_cause_unless_it_comes_back(
     tmp_path: Path,
 ) -> None:
-    file = touched.Touched(tmp_path / "cell", boot="here")
+    file = crash_marker.CrashMarker(tmp_path / "cell", boot="here")
     for _ in range(2):
         file.begin(12)
-        assert touch(tmp_path) == touched.Touch(12, alone=False)
+        assert touch(tmp_path) == crash_marker.CrashMark(12, alone=False)
         file.begin(12, alone=True)
-        assert touch(tmp_path) == touched.Touch(12, alone=True)
+        assert touch(tmp_path) == crash_marker.CrashMark(12, alone=True)
         file.end()
         assert touch(tmp_path) is None
 
 
 def test_a_disk_that_hangs_condemns_nobody(tmp_path: Path) -> None:
-    file = touched.Touched(tmp_path / "cell", boot="here")
+    file = crash_marker.CrashMarker(tmp_path / "cell", boot="here")
     file.excuse()
     assert touch(tmp_path) is None
     file.begin(12, alone=True)
     file.excuse()
     file.excuse()
-    eventually(lambda: touch(tmp_path) == touched.Touch(12, alone=False))
+    eventually(lambda: touch(tmp_path) == crash_marker.CrashMark(12, alone=False))
     file.begin(13, alone=True)
-    assert touch(tmp_path) == touched.Touch(13, alone=True), "the next one is no longer excused"
+    assert touch(tmp_path) == crash_marker.CrashMark(13, alone=True), "the next one is no longer excused"
 
 
 def test_nobody_waits_for_an_excuse_that_the_disk_does_not_take(tmp_path: Path) -> None:
-    file, answering = touched.Touched(tmp_path / "cell", boot="here"), threading.Event()
+    file, answering = crash_marker.CrashMarker(tmp_path / "cell", boot="here"), threading.Event()
     file.begin(12, alone=True)
     write = file._write
     file._write = lambda text: (answering.wait(60), write(text))  # type: ignore[method-assign, assignment]
     file.excuse()
-    assert touch(tmp_path) == touched.Touch(12, alone=True)
+    assert touch(tmp_path) == crash_marker.CrashMark(12, alone=True)
     answering.set()
-    eventually(lambda: touch(tmp_path) == touched.Touch(12, alone=False))
+    eventually(lambda: touch(tmp_path) == crash_marker.CrashMark(12, alone=False))
 
 
 def test_only_the_look_at_a_suspect_counts_and_not_what_is_written_afterwards(tmp_path: Path) -> None:
@@ -303,13 +302,13 @@ def test_only_the_look_at_a_suspect_counts_and_not_what_is_written_afterwards(tm
         bench.accept(png(GOOD))
         bench.spool.attempts.add(1, "it hung", counted=False)
         noted: list[str] = []
-        write, decide = bench.runner._touched._write, bench.spool.decide
-        bench.runner._touched._write = lambda text: (noted.append(text), write(text))
+        write, decide = bench.runner._marker._write, bench.spool.decide
+        bench.runner._marker._write = lambda text: (noted.append(text), write(text))
         bench.spool.decide = lambda *a, **k: (noted.append("decided"), decide(*a, **k))[1]
         bench.runner.recover()
         for _ in range(2):  # as it was accepted, and as a suspect
             if (arrival := bench.runner._arrivals.next(0.0)) is not None and arrival.suspect:
-                bench.runner._judge(arrival)
+                bench.runner._edge.take(arrival)
     alone = [words.split()[1] if words and words != "decided" else words for words in noted]
     assert alone == ["0", "1", "0", "decided", ""]
 
@@ -399,7 +398,7 @@ def test_a_look_at_the_versions_without_a_handle_ends_no_thread(tmp_path: Path) 
         assert met.acquire(timeout=30)
         bench.versions.state = state  # type: ignore[method-assign]
         bench.versions.shadow(1)
-        bench.wait(lambda: bench.runner.editions.shadow is not None)
+        bench.wait(lambda: bench.runner.status()["shadow"] is not None)
 
 
 def test_an_error_is_the_machines_also_where_another_was_raised_from_it() -> None:
@@ -414,40 +413,40 @@ def test_an_error_is_the_machines_also_where_another_was_raised_from_it() -> Non
 
 
 def test_a_suspect_is_alone_or_comes_later() -> None:
-    company, inside, go = Company(), threading.Event(), threading.Event()
+    lock, inside, go = ExclusiveLock(), threading.Event(), threading.Event()
 
     def other() -> None:
-        with company.shared():
+        with lock.shared():
             inside.set()
             assert go.wait(30)
 
     thread = threading.Thread(target=other)
     thread.start()
     assert inside.wait(30)
-    with pytest.raises(OthersAtWorkError), company.alone(0.01):
+    with pytest.raises(NotAloneError), lock.alone(0.01):
         raise AssertionError("it is not alone")
-    with company.shared():
+    with lock.shared():
         pass  # the others go on
     go.set()
     thread.join(30)
-    with company.alone(30), pytest.raises(OthersAtWorkError), company.alone(0.01):
+    with lock.alone(30), pytest.raises(NotAloneError), lock.alone(0.01):
         raise AssertionError("there is another")
-    with company.shared():
+    with lock.shared():
         pass
 
 
 def test_who_waits_for_one_that_is_alone_shows_its_progress_meanwhile(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(companies, "_LOOK", 0.001)
-    company, turns = Company(), threading.Semaphore(0)
+    monkeypatch.setattr(exclusive_lock, "_INTERVAL", 0.001)
+    lock, turns = ExclusiveLock(), threading.Semaphore(0)
 
     def work() -> None:
-        with company.shared(turns.release):
+        with lock.shared(turns.release):
             pass
 
     other = threading.Thread(target=work)
-    with company.alone(30):
+    with lock.alone(30):
         other.start()
         for _ in range(5):
             assert turns.acquire(timeout=60)

@@ -9,7 +9,7 @@ from saec.frame.channels import Closable
 from saec.schedule.link.dispatch import Dispatch
 from saec.types import CloudState, Pending
 
-_LOOK = 1.0
+_LONGEST_WAIT = 1.0
 """Seconds that a thread waits at most before it makes another turn, and so shows that it lives."""
 
 
@@ -17,13 +17,13 @@ def _unseen() -> None:
     """Nobody asks for the turns of a run's threads."""
 
 
-class Desk(Closable):
+class SharedDispatch(Closable):
     """Keeps what is on its way to the cloud, and answers for it when a deadline comes near.
 
     Args:
         dispatch: what is kept.
         stand_in: called with each frame whose deadline has come; it puts the edge's verdict. It runs
-            under the desk's lock, so that this verdict comes before the cloud's later one.
+            under the lock, so that this verdict comes before the cloud's later one.
         clock: seconds that do not go back.
     """
 
@@ -96,7 +96,7 @@ class Desk(Closable):
         with self._changed:
             self._dispatch.drop(frames)
 
-    def watch(self, turn: Callable[[], None] = _unseen) -> None:
+    def watch_deadlines(self, turn: Callable[[], None] = _unseen) -> None:
         """Answer for frames when their deadlines come, until no more can come; a thread's body.
 
         Args:
@@ -131,4 +131,4 @@ class Desk(Closable):
 
 def _until(due: float | None, now: float) -> float:
     """Seconds to wait."""
-    return _LOOK if due is None else min(_LOOK, max(0.0, due - now))
+    return _LONGEST_WAIT if due is None else min(_LONGEST_WAIT, max(0.0, due - now))

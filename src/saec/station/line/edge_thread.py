@@ -1,0 +1,261 @@
+"""A frame's way at the edge of a station: taken, loaded, assessed, routed; its verdict or question written.
+
+One thread of a line goes this way, frame by frame; it reads down this file. The audit loads and assesses a
+frame by the same functions.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from saec.frame.assessment import (
+    Assessment,
+    DecodedFrame,
+    DecodeImage,
+    EncodedFrame,
+    assess,
+    decide_frame,
+    decode_frame,
+    measure_complexity,
+)
+from saec.frame.shared_dispatch import SharedDispatch
+from saec.frame.verdicts import edge_verdict, fallback_verdict
+from saec.station.line.arrivals import Arrival, Arrivals
+from saec.station.line.cloud_thread import CloudThread
+from saec.station.line.crash_marker import CrashMarker
+from saec.station.line.exclusive_lock import ExclusiveLock, NotAloneError
+from saec.station.line.frame_failures import FrameFailures
+from saec.station.line.opened_version import OpenedVersion
+from saec.station.line.verdict_writer import VerdictWriter
+from saec.station.line.version_switch import VersionSwitch
+from saec.station.setup.settings import LineSettings
+from saec.station.storage.database.damage import is_damage
+from saec.station.storage.pictures import Pictures
+from saec.station.storage.records import Held
+from saec.station.storage.spool import Spool
+from saec.station.threads import Stopping
+from saec.transient import is_transient
+from saec.types import DEFECT, Pending, Source
+
+ADVISORY = "advisory-cloud"
+"""Reason of a provisional verdict on a frame whose cloud may change no label: the line need not wait."""
+
+_ALONE_WITHIN = 0.2
+"""Seconds for which a suspect waits for the other lines' frames to end; they wait as long for it."""
+
+_IDLE = 0.2
+
+
+def load_frame(frame: Held, path: Path, begun: float, *, bits: int, decode: DecodeImage) -> DecodedFrame:
+    """Read and decode a frame of the spool.
+
+    Args:
+        frame: the frame's row.
+        path: the frame's image in the spool.
+        begun: when the frame was accepted, seconds of ``time.perf_counter``.
+        bits: significant bits of a 16-bit image.
+        decode: where its bytes are decoded.
+
+    Raises:
+        ImageError: the file is no image.
+        DecoderError: what became of the decoder.
+        OSError: the file cannot be read.
+    """
+    start = time.perf_counter()
+    data = path.read_bytes()
+    ms = {"read": (time.perf_counter() - start) * 1e3, "wait": (start - begun) * 1e3}
+    source = Source(id=frame.id, path=str(path))
+    encoded = EncodedFrame(source, data, frame.sha256, frame.captured, begun, ms)
+    return decode_frame(encoded, bits=bits, decode=decode, name=frame.id)  # its path tells nobody
+
+
+def assess_guarded(decoded: DecodedFrame, version: OpenedVersion) -> tuple[DecodedFrame, Assessment]:
+    """A frame with its complexity, and what the edge of a version makes of it.
+
+    Raises:
+        GuardError: it is no fair picture.
+        Exception: whatever the detector raises on it.
+    """
+    judges = version.judges
+    frame = measure_complexity(decoded, judges.complexity)
+    version.guard.check(frame.image)
+    return frame, assess(frame, judges.detector, judges.rules, crops=judges.crops)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EdgeTools:
+    """What the edge's thread of a line works with.
+
+    Attributes:
+        spool: holds the line's frames.
+        arrivals: the frames that wait for the edge.
+        versions: the versions that judge.
+        dispatch: what is known of the cloud.
+        questions: takes the frames that the cloud is to be asked about.
+        writer: takes the verdicts.
+        failures: decides what becomes of frames that cannot be judged.
+        marker: notes which frame is under way.
+        lock: taken for each frame, shared with all lines.
+        pictures: keeps pictures of frames with their maps.
+        decode: decodes a frame's bytes.
+        retry: called at each turn; writes what could not be written before.
+    """
+
+    spool: Spool
+    arrivals: Arrivals
+    versions: VersionSwitch
+    dispatch: SharedDispatch
+    questions: CloudThread
+    writer: VerdictWriter
+    failures: FrameFailures
+    marker: CrashMarker
+    lock: ExclusiveLock
+    pictures: Pictures
+    decode: DecodeImage
+    retry: Callable[[], None]
+
+
+class EdgeThread:
+    """Judges the frames of one line at the edge.
+
+    Args:
+        line: its settings.
+        tools: what the thread works with.
+    """
+
+    def __init__(self, line: LineSettings, tools: EdgeTools) -> None:
+        self._line, self._tools = line.name, tools
+        self._turn: Callable[[], None] = lambda: None
+        self._log = structlog.get_logger().bind(line=line.name)
+
+    def run(self, stopping: Stopping) -> None:
+        """A thread's body: judge what is accepted, what can be in time first."""
+        tools, self._turn = self._tools, stopping.turn
+        while not stopping.is_set():
+            tools.retry()
+            arrival = tools.arrivals.next(_IDLE)
+            if arrival is None:
+                continue
+            start = time.perf_counter()
+            try:
+                self.take(arrival)
+            except NotAloneError:
+                tools.arrivals.retry(arrival)
+            except Exception as e:
+                self._set_aside(arrival, e)
+            else:
+                tools.failures.machine_works()
+            tools.arrivals.observe(time.perf_counter() - start)
+
+    def take(self, arrival: Arrival) -> None:
+        """Judge one frame, and note on the disk meanwhile that it is under way."""
+        tools = self._tools
+        frame = tools.spool.frame(arrival.seq)
+        if frame is None or frame.state != "accepted":
+            return
+        tools.marker.begin(frame.seq)
+        try:
+            self.judge(frame, arrival.begun, suspect=arrival.suspect)
+        finally:
+            tools.marker.end()
+
+    def judge(self, frame: Held, begun: float, *, suspect: bool = False) -> None:
+        """The edge's part of one frame, accepted at ``begun``.
+
+        Its bytes are decoded in a process of its own. All else is done here: for a suspect while no other
+        line is at work, so that what ends this process meanwhile is known to be its doing.
+
+        Raises:
+            Exception: a transient one; the frame is to be judged again.
+        """
+        tools, version = self._tools, self._tools.versions.current
+        name, judges = str(tools.spool.folder / frame.image), version.judges
+        try:
+            path = tools.spool.path(frame)
+            decoded = load_frame(frame, path, begun, bits=judges.bits, decode=tools.decode)
+            self._turn()  # decoding alone may have taken long
+            with self._locked(frame, suspect):
+                self._turn()
+                measured, seen = assess_guarded(decoded, version)
+                state = tools.dispatch.state(begun)
+                pending = decide_frame(measured, seen, judges.policy, state, frame.seq)
+        except Exception as e:
+            if is_transient(e) or isinstance(e, NotAloneError):
+                raise
+            tools.failures.failed(frame, name, begun, e, version=str(version.number))
+            return
+        tools.failures.judged()
+        picture = self._write(frame, version, pending)
+        if picture is not None:
+            self._keep_picture(picture, decoded, seen, judges.rules.calibration.threshold)
+        if suspect:
+            tools.spool.attempts.clear(frame.seq)
+        self._watch_drift(version, seen)
+        if tools.versions.shadow is not None:
+            tools.versions.judge_as_shadow(frame, decoded.image, seen.opinion)
+
+    @contextmanager
+    def _locked(self, frame: Held, suspect: bool) -> Iterator[None]:
+        tools = self._tools
+        if not suspect:
+            with tools.lock.shared(self._turn):
+                yield
+            return
+        with tools.lock.alone(_ALONE_WITHIN):
+            tools.marker.begin(frame.seq, alone=True)
+            try:
+                yield
+            finally:
+                tools.marker.begin(frame.seq)  # what follows are writes: the disk's time, not the frame's
+
+    def _write(self, frame: Held, version: OpenedVersion, pending: Pending) -> str | None:
+        """Write the verdict, or the question to the cloud; the name of the picture, if one is wanted."""
+        tools, rules, number = self._tools, version.judges.rules, str(version.number)
+        at_edge = pending.route.decision == "edge"
+        picture = tools.pictures.name(frame, wanted=not at_edge or pending.edge.label == DEFECT)
+        pending = msgspec.structs.replace(pending, map=picture)
+        blob = msgspec.json.encode(pending)
+        if at_edge:
+            tools.writer.write(pending, edge_verdict(pending, rules), edge=blob, version=number)
+        elif rules.role == "advisory":
+            verdict = fallback_verdict(pending, rules, ADVISORY)
+            tools.writer.write(pending, verdict, edge=blob, version=number)
+        else:
+            tools.spool.ask(frame.seq, blob, number)
+            waiting = msgspec.structs.replace(pending, since=time.perf_counter())
+            tools.questions.send(waiting, version.number)
+        return picture
+
+    def _keep_picture(self, name: str, frame: DecodedFrame, seen: Assessment, threshold: float) -> None:
+        """For the status page; a disk that is full is no reason to stop judging."""
+        try:
+            self._tools.pictures.keep(name, frame.image, seen.opinion, threshold)
+        except OSError as e:
+            self._log.warning("no picture", frame=frame.source.id, error=str(e))
+
+    def _watch_drift(self, version: OpenedVersion, seen: Assessment) -> None:
+        before = version.drift.state.alarm
+        state = version.drift.update(seen.opinion.score)
+        if before is None and state.alarm is not None:
+            self._tools.spool.alarm("drift", f"{self._line}: {state.sentence()}", about=self._line)
+
+    def _set_aside(self, arrival: Arrival, error: Exception) -> None:
+        """It was not judged: it comes again, unless its record lies in a damaged page; the others go on.
+
+        Raises:
+            Exception: the error itself, where it is not one that passes.
+        """
+        if is_damage(error):  # it waits for the repair
+            self._log.error("frame not judged", seq=arrival.seq, error=str(error))
+            return
+        self._tools.arrivals.retry(arrival)
+        if not is_transient(error):
+            raise error
+        self._tools.failures.postpone(arrival.seq, error)

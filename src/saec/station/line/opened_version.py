@@ -1,0 +1,52 @@
+"""A version of a line, opened: everything of it that judges a frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from saec.frame.judges import Cloud, Judges, open_judges, read_references, warm_up
+from saec.profile import LineProfile
+from saec.schedule.calibration.drift import DriftMonitor
+from saec.settings import BudgetConfig
+from saec.station.line.guard import FrameGuard
+from saec.station.setup.settings import LineSettings
+
+_GUARD_REFERENCES = 4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OpenedVersion:
+    """One version of a line, ready to judge.
+
+    Attributes:
+        number: the version.
+        judges: detector, policy, rules, and the cloud where it is asked.
+        guard: stops frames that are no fair picture.
+        drift: watches the scores.
+    """
+
+    number: int
+    judges: Judges
+    guard: FrameGuard
+    drift: DriftMonitor
+
+
+def open_version(profile: LineProfile, number: int, line: LineSettings, cloud: Cloud | None) -> OpenedVersion:
+    """Open a version and let its edge judge one frame, so that the first real one does not pay for it.
+
+    The cloud is not asked: the station starts whether or not the link is up.
+
+    Raises:
+        SaecError: a file is missing or damaged, or the settings contradict the profile.
+    """
+    policy = "value" if line.budget is not None else line.policy
+    judges = open_judges(profile, cloud, policy=policy, budget=BudgetConfig(share=line.budget))
+    judges = replace(judges, rules=replace(judges.rules, line=line.name))
+    warm_up(replace(judges, engine=None))
+    references = read_references(profile, min(_GUARD_REFERENCES, len(profile.references())))
+    return OpenedVersion(
+        number=number,
+        judges=judges,
+        guard=FrameGuard(line.guard, references),
+        drift=DriftMonitor(profile.calibration.goods),
+    )
