@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from saec import edge
 from saec.cli import main as saec
+from saec.contracts import EdgeDetector
 from saec.data.dataset import open_dataset
 from saec.data.images.pixels import read_image
 from saec.decoding import decode
@@ -19,7 +20,7 @@ from saec.errors import LineError
 from saec.frame.judges import Cloud, read_references
 from saec.lines.recalibration import MOST_ASKED
 from saec.profile import LineProfile, sha256_file, write_json
-from saec.types import DEFECT, GOOD, CloudQuery, EdgeDetector, Frame
+from saec.types import DEFECT, GOOD, CloudQuery, Frame
 
 Array = NDArray[np.float64]
 

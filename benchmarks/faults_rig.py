@@ -179,7 +179,7 @@ def give_trust(site: Site, ask: float) -> None:
     clouds.identify()
     cloud = clouds(None)
     assert cloud is not None
-    trust = CloudTrust(model=cloud.key, prompt=cloud.prompt, mode="fused", cloud_weight=1.0)
+    trust = CloudTrust(model=cloud.key, prompt=cloud.engine.prompt, mode="fused", cloud_weight=1.0)
     profile = LineProfile.open(site.root / "profile")
     calibration, detector = profile.calibration, edge.open_detector(profile)
     scores = [detector.inspect([decode(frame)])[0].score for frame in site.frames]

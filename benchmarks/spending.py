@@ -29,10 +29,11 @@ from saec.cloud.questions.ensemble import Ask, Plan, asks_of, p_of, spent
 from saec.cloud.questions.image_patches import fit_size, resized
 from saec.cloud.questions.plan import plan_of, prompt_of
 from saec.cloud.remote.engine import data_url
+from saec.contracts import CloudEngine
 from saec.decoding import decode
 from saec.frame.judges import Cloud
-from saec.settings import Card, CloudConfig, Spending
-from saec.types import CloudEngine, CloudQuery, Frame, Image
+from saec.settings import CloudConfig, ModelCard, Spending
+from saec.types import CloudQuery, Frame, Image
 
 FAMILIES = (
     *("brushed-metal", "granite", "fabric", "bearing", "circuit-board", "printed-paper", "wood", "connector"),
@@ -61,7 +62,7 @@ class Way:
         return asks_of(query, self.plan)
 
 
-def ways_of(config: CloudConfig, card: Card) -> list[Way]:
+def ways_of(config: CloudConfig, card: ModelCard) -> list[Way]:
     """Whole frames, from half the model's own side to one and a half; crops of every frame; what ``--spend``
     does, at the model's own side and at the largest."""
     half, most, own, large = (
@@ -171,11 +172,11 @@ class Sighted:
     The engine itself puts the same numbers together (``tests/cloud/test_spending.py``).
     """
 
-    def __init__(self, config: CloudConfig, card: Card) -> None:
+    def __init__(self, config: CloudConfig, card: ModelCard) -> None:
         self._config, self._card = config, card
         self._engines: dict[int, CloudEngine] = {}
         self._text: dict[int, int] = {}
-        self.weights = str(getattr(self._engine(card.side), "weights_hash", ""))[:12]
+        self.weights = self._engine(card.side).weights_hash[:12]
 
     def _engine(self, side: int) -> CloudEngine:
         if side not in self._engines:

@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 
 from saec import edge
+from saec.contracts import EdgeDetector
 from saec.data.dataset import open_dataset
 from saec.data.images.pixels import read_image
 from saec.data.procedural import Product, Sample, draw_product
@@ -21,7 +22,7 @@ from saec.lines.line_fit import fit_line
 from saec.profile import Calibration, LineProfile
 from saec.scene.complexity import Complexity
 from saec.settings import FitConfig, GateConfig
-from saec.types import CloudQuery, EdgeDetector, Frame, Image
+from saec.types import CloudQuery, Frame, Image
 
 FIRST_SEED = 2**31 + 3_000_000
 """Training draws products below 2^31; the other benchmarks' begin elsewhere above it."""

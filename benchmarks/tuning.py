@@ -22,8 +22,9 @@ from saec.data.builders.instructions import build_sft
 from saec.data.images.pixels import read_image
 from saec.data.manifest import Manifest, ManifestEntry
 from saec.schedule.statistics.auroc import auroc, auroc_interval
-from saec.settings import CloudConfig, TuneConfig
+from saec.settings import CloudConfig
 from saec.tune.samples import Sample, read_samples
+from saec.tune.settings import TuneConfig
 from saec.tune.tuning_run import tune
 from saec.types import DEFECT, GOOD, CloudQuery, Frame
 

@@ -17,7 +17,7 @@ from saec.frame.judges import Judges
 from saec.frame.verdicts import Rules
 from saec.profile import Calibration, CloudTrust, Detector, Gate, Line, LineProfile, Preparation, Sigmoid
 from saec.schedule.policies.contract import GatePolicy
-from saec.settings import GateConfig
+from saec.settings import GateConfig, ModelCard
 from saec.types import CloudOpinion, CloudQuery, EdgeOpinion, Explanation, Image, Source
 
 THRESHOLD = 5.0
@@ -61,6 +61,9 @@ class FakeDetector:
         )
 
 
+DEMONSTRATION = ModelCard(demonstration=True)
+
+
 @dataclass
 class FakeCloud:
     """P(defect) is the frame's green; raises on green 13, speaks nonsense of green 200."""
@@ -71,7 +74,10 @@ class FakeCloud:
     references: list[int] = field(default_factory=list)
     weights_hash: str = "ab" * 32
     prompt: str = "v0"
+    card: ModelCard = DEMONSTRATION
     demonstration: bool = True
+    side: int = 448
+    views: int = 1
 
     def judge(self, queries: list[CloudQuery]) -> list[CloudOpinion]:
         if self.gate is not None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import sqlite3
+
 
 class SaecError(Exception):
     """Base of all errors that a user can mend.
@@ -89,3 +92,34 @@ class SpoolFullError(SpoolError):
 
 class EndedError(SaecError):
     """A part of a running program has ended that it cannot be without."""
+
+
+_PASSING = frozenset(
+    (
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ENOMEM,
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EIO,
+        errno.EROFS,
+        errno.EAGAIN,
+        errno.EINTR,
+        errno.EBUSY,
+        errno.ENOBUFS,
+        errno.ESTALE,
+        errno.ETIMEDOUT,
+    )
+)
+"""Handles, memory, the disk's room and its faults, a share that is away."""
+
+
+def is_transient(error: BaseException | None) -> bool:
+    """Whether an error, or what it was raised from, is the machine's and may pass."""
+    while error is not None:
+        if isinstance(error, MemoryError | DecoderStartError | sqlite3.OperationalError):
+            return True
+        if isinstance(error, OSError) and error.errno in _PASSING:
+            return True
+        error = error.__cause__
+    return False

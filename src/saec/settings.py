@@ -1,12 +1,50 @@
-"""Settings: the only place of defaults. Commands read theirs from here."""
+"""Settings: the only place of defaults. Commands read theirs from here.
+
+Some settings identify an answer: a line keeps its trust in a cloud under a key that is made of them, and a
+run is resumed under the same ones. ``identifying`` takes all fields of a struct but those that are marked
+``NotInKey``, so a new setting is part of every key unless its author says otherwise.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from functools import cache
+from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
 import msgspec
 
 from saec.types import Box
+
+T = TypeVar("T")
+
+_NOT_IN_KEY = msgspec.Meta(extra={"in_key": False})
+
+NotInKey = Annotated[T, _NOT_IN_KEY]
+"""A setting that no key holds: it changes how fast or by what way an answer comes, or is said elsewhere."""
+
+
+def identifying(settings: msgspec.Struct) -> dict[str, Any]:
+    """The settings that identify an answer, by name, where they differ from their defaults.
+
+    A struct within the settings gives names of its own, "spending.rule". A default is left out, so a new
+    setting whose default changes nothing leaves the keys as they were.
+    """
+    found: dict[str, Any] = {}
+    defaults = dict(zip(settings.__struct_fields__[::-1], settings.__struct_defaults__[::-1], strict=False))
+    for name, value in msgspec.structs.asdict(settings).items():
+        if name in _unmarked(type(settings)):
+            if isinstance(value, msgspec.Struct):
+                found |= {f"{name}.{inner}": given for inner, given in identifying(value).items()}
+            elif name not in defaults or value != defaults[name]:
+                found[name] = value
+    return found
+
+
+@cache
+def _unmarked(kind: type[msgspec.Struct]) -> frozenset[str]:
+    """Names of a struct's fields that are not marked ``NotInKey``."""
+    hints = get_type_hints(kind, include_extras=True)
+    marks = {name: hint.__metadata__ for name, hint in hints.items() if hasattr(hint, "__metadata__")}
+    return frozenset(name for name in kind.__struct_fields__ if _NOT_IN_KEY not in marks.get(name, ()))
 
 
 class FitConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,7 +170,7 @@ UNIT = 28
 """Pixels per token and side of Qwen2.5-VL's own checkpoints."""
 
 
-class Card(msgspec.Struct, frozen=True, kw_only=True):
+class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
     """What an engine must know of a model beyond its configuration: a checkpoint's ``saec.json``, or what a
     service tells.
 
@@ -147,7 +185,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
         unit: pixels per token and side, of which the sides of an image are multiples.
     """
 
-    demonstration: bool = False
+    demonstration: NotInKey[bool] = False
     side: int = 448
     unit: int = UNIT
     square: bool = False
@@ -159,27 +197,29 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
 class RemoteConfig(msgspec.Struct, frozen=True, kw_only=True):
     """How a cloud service is reached; see ``saec.cloud.remote.engine``.
 
+    Card and weights' hash are the engine's to tell, wherever the model is; keys take them from there.
+
     Attributes:
-        url: of an OpenAI-compatible server, with its version: "https://gpu:8443/v1".
+        url: address of an OpenAI-compatible server, with its version: "https://gpu:8443/v1".
         token_file: file that holds the bearer token.
         ca_file: certificates to trust beside the system's.
         timeout: seconds for one answer, connecting included.
         retries: further tries of a request that may succeed if it is made again.
         concurrency: requests under way at once.
         jpeg: quality at which images travel as JPEG; None sends them without loss, as PNG.
-        card: of the model, as the service tells it; None goes by the model's name.
-        weights_hash: as the service tells it; nothing proves it.
+        card: the model's card as the service tells it; None goes by the model's name.
+        weights_hash: hash of the model's weights as the service tells it; nothing proves it.
     """
 
-    url: str
-    token_file: str | None = None
-    ca_file: str | None = None
-    timeout: float = 20.0
-    retries: int = 2
-    concurrency: int = 4
+    url: NotInKey[str]
+    token_file: NotInKey[str | None] = None
+    ca_file: NotInKey[str | None] = None
+    timeout: NotInKey[float] = 20.0
+    retries: NotInKey[int] = 2
+    concurrency: NotInKey[int] = 4
     jpeg: int | None = None
-    card: Card | None = None
-    weights_hash: str = ""
+    card: NotInKey[ModelCard | None] = None
+    weights_hash: NotInKey[str] = ""
 
 
 Spend = Literal["whole", "crop", "scene"]
@@ -193,14 +233,22 @@ class Spending(msgspec.Struct, frozen=True, kw_only=True):
             something stands out; "scene": what the frame's complexity and anomaly map call for.
         small: side of the whole frame beside a crop, in pixels, rounded up to whole tokens.
         near: side of the crop, likewise; "scene" takes a larger one for a larger place.
-        complexity: from which "scene" shows the whole frame at its full side beside the crop, for there is
-            more to see than in three goods of four.
+        complexity: the complexity from which "scene" shows the whole frame at its full side beside the
+            crop, for there is more to see than in three goods of four.
     """
 
     rule: Spend = "whole"
     small: int = 112
     near: int = 224
     complexity: float = 1.0
+
+    def effective(self) -> Spending:
+        """The same rule without the numbers that it does not look at."""
+        if self.rule == "whole":
+            return Spending()
+        if self.rule == "crop":
+            return msgspec.structs.replace(self, complexity=Spending().complexity)
+        return self
 
 
 class CloudConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -216,104 +264,33 @@ class CloudConfig(msgspec.Struct, frozen=True, kw_only=True):
             the log-probabilities of the two answers over five crops, "generate" lets the model write.
         views: flips and turns of frame and references that are averaged, 1 to 8; None takes the
             checkpoint's own.
-        tokens: that an image may take, the budget of visual tokens; None sets no other limit than the side.
+        tokens: most visual tokens that an image may take; None sets no other limit than the side.
+        batch: questions that are computed at once.
         dtype: the arithmetic; "auto" is bfloat16 on a GPU and float32 on a CPU. "fp8" computes both
             towers' products in eight bits, "4bit" holds the language model's weights in four (NF4).
             Scores differ a little between them: calibrate with what will serve.
-        attention: of transformers' own pass, which ranks, writes and runs LLaVA: torch's fused one, that of
-            the package flash-attn (on a GPU, in 16 bits) or plain products. The fast pass has its own. Scores
-            differ by rounding.
+        device: where the model is computed; "auto" is a GPU where there is one.
+        attention: how transformers' own pass computes attention: torch's fused one, that of the package
+            flash-attn (on a GPU, in 16 bits) or plain products. That pass ranks, writes and runs LLaVA; the
+            fast pass has its own. Scores differ by rounding.
         spending: what of a frame it is shown.
         remote: the service that has the model under its name, instead of this process.
     """
 
-    model: str = "small"
-    adapter: str | None = None
+    model: NotInKey[str] = "small"  # the engine's name says model and adapter
+    adapter: NotInKey[str | None] = None
     side: int | None = None
     tokens: int | None = None
-    batch: int = 8
+    batch: NotInKey[int] = 8
     references: int = 1
     prompt: str | None = None
     scoring: Scoring = "threshold"
     views: int | None = None
     dtype: Arithmetic = "auto"
-    device: str = "auto"
+    device: NotInKey[str] = "auto"
     attention: Attention = "sdpa"
     spending: Spending = Spending()
     remote: RemoteConfig | None = None
-
-
-class ServiceConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """How ``saec cloud`` serves a model; see ``saec.service``.
-
-    Attributes:
-        batch: requests that are computed at once.
-        max_delay: seconds that a request waits for others to share its batch.
-        queue: requests that may wait for the model; further ones are refused.
-        rate: requests a second for each station's token; None sets no limit.
-        max_pixels: of one image as it is sent.
-        max_images: of one request; the default is four goods and a frame, each whole and near.
-        max_bytes: of one request's body.
-        max_tokens: of one answer.
-        share: of the places (those that wait and a batch) that one token may hold at once.
-        drain: seconds that are left to what was accepted when the service is asked to stop.
-        remembered: answers kept for requests that are made again under the same Idempotency-Key.
-        decoders: processes that decode images, and threads that cut them; one token has its share of them.
-        batch_seconds: that the model may compute one batch; beyond them it is stuck, and ``/health`` fails.
-    """
-
-    batch: int = 8
-    max_delay: float = 0.01
-    queue: int = 64
-    rate: float | None = None
-    max_pixels: int = 25_000_000
-    max_images: int = 10
-    max_bytes: int = 64 * 1024 * 1024
-    max_tokens: int = 512
-    share: float = 0.5
-    drain: float = 30.0
-    remembered: int = 4096
-    decoders: int = 4
-    batch_seconds: float = 600.0
-
-
-class TuneConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """How ``saec tune`` makes an adapter; see ``saec.tune``. Side and prompt are the base's own.
-
-    Attributes:
-        base: "small" (the demonstration checkpoint that ships), a checkpoint's folder or its hub name.
-        rank, alpha, dropout: of the low-rank matrices (LoRA); their product is scaled by alpha / rank.
-        epochs: times as many images are seen as the training data has.
-        batch: images that are computed at once.
-        accumulation: batches whose gradients are added up to one step.
-        rate: learning rate at its peak.
-        warm_up: share of the steps over which it rises; it falls along a cosine to 0.
-        references: good images of the training data shown before each image.
-        four_bit: hold the base's language model in 4-bit NF4 (QLoRA).
-        recompute: keep no activations of the language model's layers, which saves memory and costs time.
-        save_every: steps after which the state is saved.
-        decoders: threads that read and cut images.
-        seed: of the matrices' start, the order of the images, their references and dropout.
-        dtype, device: as in ``CloudConfig``.
-    """
-
-    base: str = "small"
-    rank: int = 8
-    alpha: int = 16
-    dropout: float = 0.05
-    epochs: int = 3
-    batch: int = 2
-    accumulation: int = 8
-    rate: float = 2e-4
-    warm_up: float = 0.03
-    references: int = 1
-    four_bit: bool = False
-    recompute: bool = False
-    save_every: int = 20
-    decoders: int = 2
-    seed: int = 0
-    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    device: str = "auto"
 
 
 class LinkConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -351,9 +328,9 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
         explain: ask the cloud for words on the defects that it was asked about.
     """
 
-    queue: int = 8
-    waiting: int | None = None
+    queue: NotInKey[int] = 8
+    waiting: NotInKey[int | None] = None
     deadline: float | None = None
-    decoders: int = 1
-    maps: bool = True
-    explain: bool = True
+    decoders: NotInKey[int] = 1
+    maps: NotInKey[bool] = True
+    explain: NotInKey[bool] = True

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 import msgspec
 import numpy as np
@@ -143,28 +143,6 @@ class CloudOpinion:
     model: str
     prompt: str
     spent: Spent | None = None
-
-
-class CloudEngine(Protocol):
-    """The cloud's contract; in-process and remote engines are the same to a caller."""
-
-    name: str
-
-    def judge(self, queries: list[CloudQuery]) -> list[CloudOpinion]:
-        """P(defect) of each query, in order. A batch gives what single calls give."""
-        ...
-
-    def explain(self, queries: list[CloudQuery]) -> list[Explanation]:
-        """Kind, description and box of each query's defect; AnswerError if an answer does not parse."""
-        ...
-
-
-class EdgeDetector(Protocol):
-    """The edge's contract."""
-
-    def inspect(self, images: list[Image]) -> list[EdgeOpinion]:
-        """The opinion on each image, in order. A batch gives what single calls give."""
-        ...
 
 
 LinkState = Literal["up", "slow", "down", "probing"]

@@ -7,7 +7,6 @@ import pytest
 from saec.cloud.checkpoints import folder as checkpoint
 from saec.cloud.checkpoints.folder import (
     SMALL,
-    Card,
     check_adapter,
     check_checkpoint,
     find_checkpoint,
@@ -17,6 +16,7 @@ from saec.cloud.checkpoints.folder import (
 )
 from saec.cloud.questions.image_patches import Preprocessing
 from saec.errors import ModelError
+from saec.settings import ModelCard
 
 
 @pytest.fixture
@@ -106,8 +106,8 @@ def test_each_missing_piece_of_an_adapter_is_an_error(tmp_path):
 
 
 def test_a_checkpoint_without_card_is_no_demonstration(folder):
-    assert read_card(folder) == Card()
-    assert not Card().demonstration
+    assert read_card(folder) == ModelCard()
+    assert not ModelCard().demonstration
     (folder / "saec.json").write_text('{"demonstration": "perhaps"}')
     with pytest.raises(ModelError, match="damaged"):
         read_card(folder)

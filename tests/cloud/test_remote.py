@@ -18,7 +18,7 @@ from saec.cloud.questions.ensemble import turned
 from saec.cloud.questions.image_patches import fit_size, resized
 from saec.errors import AnswerError, ConfigError, LinkError
 from saec.prompts import V1, V2
-from saec.settings import Card, CloudConfig, RemoteConfig
+from saec.settings import CloudConfig, ModelCard, RemoteConfig
 
 
 @pytest.fixture
@@ -299,7 +299,7 @@ def test_the_name_of_an_adapter_upon_the_small_checkpoint_is_asked_as_it_is(open
 
 
 def test_what_the_service_tells_of_a_model_goes_before_its_name(opened, server):
-    card = Card(demonstration=True, side=56, square=True, prompt="v2", max_references=1, views=2)
+    card = ModelCard(demonstration=True, side=56, square=True, prompt="v2", max_references=1, views=2)
     engine = opened(model="gear", card=card, weights_hash="abc", references=2)
     assert (engine.side, engine.views, engine.prompt, engine.weights_hash) == (56, 2, "v2", "abc")
     assert engine.demonstration

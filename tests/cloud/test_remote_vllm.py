@@ -16,7 +16,7 @@ from helpers_cloud import query
 from saec.cloud import open_engine
 from saec.data.procedural import FAMILIES, draw_product
 from saec.errors import AnswerError
-from saec.settings import Card, CloudConfig, RemoteConfig
+from saec.settings import CloudConfig, ModelCard, RemoteConfig
 
 URL = os.environ.get("SAEC_VLLM_URL", "")
 ADAPTER = os.environ.get("SAEC_VLLM_ADAPTER", "")
@@ -102,6 +102,6 @@ def test_vllm_judges_with_an_adapter_as_this_process_does(references):
 def test_a_frame_that_the_server_refuses_is_named():
     """The server takes two images in one conversation."""
     image = _queries(0)[0].frame.image
-    engine = _remote("small", 5, card=Card(side=240, unit=20, square=True))
+    engine = _remote("small", 5, card=ModelCard(side=240, unit=20, square=True))
     with pytest.raises(AnswerError, match=r"^frame-0: .*image"):
         engine.judge([query(image, *[image] * 5, name="frame-0")])

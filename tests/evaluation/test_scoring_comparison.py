@@ -11,10 +11,14 @@ import pytest
 
 from saec.errors import AnswerError, ConfigError
 from saec.evaluation.scoring_comparison import compare_scorings
+from saec.settings import ModelCard
 from saec.types import CloudOpinion, CloudQuery, Explanation, Source
 
 SHADES = {"a": 10, "b": 90, "c": 160, "d": 240}
 TRUTH = {"a": 0, "b": 0, "c": 1, "d": 1}
+
+
+CARD = ModelCard()
 
 
 @dataclass
@@ -24,6 +28,12 @@ class Shades:
     name: str = "shades"
     way: str = "threshold"
     asked: list[tuple[str, list[str], int]] = field(default_factory=list)
+    weights_hash: str = ""
+    card: ModelCard = CARD
+    demonstration: bool = False
+    prompt: str = "v1"
+    side: int = 448
+    views: int = 1
 
     def scored_by(self, scoring: str) -> Shades:
         return Shades(self.name, scoring, self.asked)

@@ -201,7 +201,7 @@ def test_trust_holds_for_what_it_was_measured_on_alone(engine: SpendingCloud) ->
     place = standing(Cloud(CloudConfig()), calibration, "gate")
     assert place.role == "advisory"
     assert "measured as" in place.reason
-    assert "spend=crop" in place.reason
+    assert "spending.rule=crop" in place.reason
 
 
 def test_a_run_is_not_resumed_by_another_spending(

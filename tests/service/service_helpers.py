@@ -19,7 +19,7 @@ from saec.prompts import V1
 from saec.service.program import serving
 from saec.service.request_desk import Desk
 from saec.service.served_model import Said, Served
-from saec.settings import ServiceConfig
+from saec.service.settings import ServiceConfig
 from saec.web.admission.entrance import Entrance
 from saec.web.admission.tokens import Tokens
 from saec.web.program.http_server import listen

@@ -17,7 +17,7 @@ from saec.service.requests.body import Body
 from saec.service.requests.fields import IDLE, table
 from saec.service.requests.questions import Question, read_question
 from saec.service.requests.refusals import Refused
-from saec.settings import ServiceConfig
+from saec.service.settings import ServiceConfig
 
 CHAT = "/v1/chat/completions"
 CONFIG = ServiceConfig(max_tokens=64)

@@ -20,7 +20,7 @@ from service_helpers import Gate, running
 from processes import serving
 from saec.cloud.checkpoints.folder import SMALL
 from saec.data.procedural import draw_product
-from saec.settings import ServiceConfig
+from saec.service.settings import ServiceConfig
 from saec.web.admission.tokens import digest
 from watching import Watch
 

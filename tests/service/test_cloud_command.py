@@ -19,6 +19,7 @@ from saec.cli.options.cloud_model import cloud_options, open_cloud
 from saec.cloud.checkpoints.folder import SMALL, read_card
 from saec.errors import ConfigError
 from saec.frame.judges import Cloud
+from saec.settings import CloudConfig
 from saec.types import CloudQuery, Frame
 
 PLAIN = {
@@ -60,13 +61,14 @@ def test_a_service_of_its_own_and_a_command_that_asks_it(engine, tmp_path):
     same_opinions(engine, there.p_defect, here.p_defect)
     assert cloud.config.remote.weights_hash == engine.weights_hash
     # The trust that a line gives the model in this process holds for the service's: the weights are the same.
-    assert cloud.key == f"small@{engine.weights_hash[:12]} prompt=v1 references=1"
+    assert cloud.key.startswith(f"small@{engine.weights_hash[:12]} ")
+    assert cloud.key == Cloud(CloudConfig()).key
 
 
 def test_an_adapter_is_asked_as_its_base_wants_to_be(served):
     with running(served) as (where, _):
         cloud = _asking("--cloud", f"{where}/v1", "--cloud-model", "screws")
-        assert (cloud.engine.name, cloud.engine.side, cloud.demonstration) == ("screws", 240, True)
+        assert (cloud.engine.name, cloud.engine.side, cloud.engine.demonstration) == ("screws", 240, True)
         assert cloud.config.remote.weights_hash == served.entries["screws"].weights_hash
         assert cloud.config.remote.card == read_card(SMALL)
 

@@ -10,7 +10,7 @@ import pytest
 
 from saec.cloud.remote.model_list import introduced
 from saec.errors import AnswerError, ConfigError, LinkError
-from saec.settings import Card, RemoteConfig
+from saec.settings import ModelCard, RemoteConfig
 
 
 @contextmanager
@@ -51,7 +51,7 @@ def test_ours_tells_how_a_model_wants_to_be_asked():
     with _listing({"data": [{"id": "a"}, {"id": "b", "saec": told}]}) as remote:
         name, found = introduced(remote, "b")
     assert (name, found.weights_hash) == ("b", "abc")
-    assert found.card == Card(side=224, square=True, prompt="v2")
+    assert found.card == ModelCard(side=224, square=True, prompt="v2")
 
 
 def test_a_prompt_that_is_not_known_here_is_refused():

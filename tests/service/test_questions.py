@@ -12,7 +12,7 @@ from saec.cloud.questions.chat_template import IMAGE_PAD, explain_text, scoring_
 from saec.prompts import IMAGE, PROMPTS
 from saec.service.requests.questions import DEFAULT_SYSTEM, read_question
 from saec.service.requests.refusals import Refused
-from saec.settings import ServiceConfig
+from saec.service.settings import ServiceConfig
 
 CONFIG = ServiceConfig(max_images=3, max_tokens=64)
 SPECIAL = ["<|im_start|>", "<|im_end|>", "<|image_pad|>", "<|vision_start|>"]

@@ -16,7 +16,8 @@ from saec.service import request_desk as desks
 from saec.service.batching import Batcher
 from saec.service.program import Door, serve
 from saec.service.served_model import Served
-from saec.settings import CloudConfig, ServiceConfig
+from saec.service.settings import ServiceConfig
+from saec.settings import CloudConfig
 from saec.web.program import main_thread as starting
 
 CHAT = "/v1/chat/completions"

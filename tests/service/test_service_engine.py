@@ -14,7 +14,8 @@ from saec.cloud import open_engine
 from saec.cloud.checkpoints.folder import SMALL, read_card
 from saec.data.procedural import draw_product
 from saec.errors import LinkError
-from saec.settings import CloudConfig, RemoteConfig, ServiceConfig, Spending
+from saec.service.settings import ServiceConfig
+from saec.settings import CloudConfig, RemoteConfig, Spending
 from saec.types import CloudQuery, Frame
 
 pytestmark = pytest.mark.numeric

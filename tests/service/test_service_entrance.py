@@ -9,7 +9,7 @@ import socket
 import pytest
 from service_helpers import GREY, Gate, client, running, scoring_body, wait_until
 
-from saec.settings import ServiceConfig
+from saec.service.settings import ServiceConfig
 from saec.web.admission.tokens import digest
 
 CHAT = "/v1/chat/completions"

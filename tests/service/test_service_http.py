@@ -22,7 +22,8 @@ from saec.errors import ConfigError, LinkError
 from saec.service.app import make_app
 from saec.service.program import Door, check, drain
 from saec.service.request_desk import Desk
-from saec.settings import RemoteConfig, ServiceConfig
+from saec.service.settings import ServiceConfig
+from saec.settings import RemoteConfig
 from saec.web.admission.entrance import Entrance
 from saec.web.admission.tokens import Tokens, digest
 from saec.web.settings import HttpSettings

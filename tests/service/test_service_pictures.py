@@ -17,7 +17,7 @@ from saec.cloud.questions.image_patches import fit_size, resized
 from saec.data.images import pixels as images
 from saec.service.requests.data_urls import decoded, image_file, shown
 from saec.service.requests.refusals import Refused
-from saec.settings import Card
+from saec.settings import ModelCard
 
 MOST = 1_000_000
 
@@ -182,7 +182,7 @@ def test_any_damage_is_an_image_or_a_refusal(junk, at, kind):
 @given(st.integers(40, 700), st.integers(40, 700), st.sampled_from([224, 336, 448, 672]), st.booleans())
 def test_what_a_client_has_cut_to_size_is_shown_as_it_came(height, width, side, square):
     """So that a resize in the client and one in the engine are the same, and never two."""
-    card = Card(square=square)
+    card = ModelCard(square=square)
     image = np.zeros((height, width, 3), np.uint8)
     image[::7] = 200
     cut = resized(image, fit_size(height, width, side, 28, square=square))
@@ -192,9 +192,9 @@ def test_what_a_client_has_cut_to_size_is_shown_as_it_came(height, width, side, 
 def test_what_comes_otherwise_is_resized_as_in_the_engine():
     image = noise(2, 300, 410)
     expected = resized(image, fit_size(300, 410, 224, 28))
-    np.testing.assert_array_equal(shown(image, Card(), 224, 28), expected)
+    np.testing.assert_array_equal(shown(image, ModelCard(), 224, 28), expected)
     large = noise(3, 448, 448)  # whole tokens, but four times the model's own input
-    assert shown(large, Card(), 224, 28).shape == (224, 224, 3)
+    assert shown(large, ModelCard(), 224, 28).shape == (224, 224, 3)
     oblong = noise(4, 196, 252)
-    assert shown(oblong, Card(), 224, 28) is oblong
-    assert shown(oblong, Card(square=True), 224, 28).shape == (224, 224, 3)
+    assert shown(oblong, ModelCard(), 224, 28) is oblong
+    assert shown(oblong, ModelCard(square=True), 224, 28).shape == (224, 224, 3)

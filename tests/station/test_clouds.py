@@ -64,7 +64,7 @@ def test_a_cloud_is_known_by_its_weights(service: Service, tmp_path: Path) -> No
     before = clouds(None)
     assert clouds.identify() == ["m"]
     known = clouds(None)
-    assert (before.weights_hash, known.weights_hash) == ("", service.hash)
+    assert (before.engine.weights_hash, known.engine.weights_hash) == ("", service.hash)
     assert known.key != before.key
     assert known.engine.side == 224
     assert clouds.identify() == []

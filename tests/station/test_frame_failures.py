@@ -18,7 +18,7 @@ from processes import eventually
 from run_fakes import FUSED, FakeDetector
 from saec import edge
 from saec.data.images import pixels as images
-from saec.errors import DecoderDiedError, DecoderOverranError, DecoderStartError
+from saec.errors import DecoderDiedError, DecoderOverranError, DecoderStartError, is_transient
 from saec.frame import judges as loading
 from saec.frame.judges import Standing
 from saec.station.line import crash_marker, exclusive_lock
@@ -27,7 +27,6 @@ from saec.station.line.versions import Versions
 from saec.station.storage.attempts import MOST_ATTEMPTS
 from saec.station.storage.records import Retention
 from saec.station.storage.retention import is_kept
-from saec.transient import is_transient
 from saec.types import Image
 
 POISON = png(GOOD, green=77)

@@ -17,11 +17,12 @@ from saec.data.manifest import Manifest
 from saec.errors import ConfigError, LeakError, ModelError
 from saec.prompts import V1
 from saec.runs.domain import adapter_origin
-from saec.settings import Card, CloudConfig, TuneConfig
+from saec.settings import CloudConfig, ModelCard
 from saec.tune.adapter_card import AdapterCard
 from saec.tune.adapter_layers import add_adapter, load_base, trained
 from saec.tune.merged_checkpoint import merge, read_adapter_card
 from saec.tune.samples import read_data
+from saec.tune.settings import TuneConfig
 from saec.tune.training import rate_share
 from saec.tune.training_questions import Draw, Questions
 from saec.tune.tuning_run import STATE, tune
@@ -180,7 +181,7 @@ def test_a_question_is_what_the_engine_asks(sft: Path, settings) -> None:
     config = settings()
     data = read_data(sft)
     core = load_base(config, Path(config.base))
-    questions = Questions(core, Card(side=56, square=True, max_references=1), data.train, 0)
+    questions = Questions(core, ModelCard(side=56, square=True, max_references=1), data.train, 0)
     talks = [questions.prepare(Draw(s, (0, 0))) for s in data.val]
     from saec.cloud.questions.chat_template import scoring_text
     from saec.cloud.questions.ensemble import mean_p
@@ -194,7 +195,7 @@ def test_a_question_is_what_the_engine_asks(sft: Path, settings) -> None:
     queries = [CloudQuery(Frame(s.id, read_image(s.image))) for s in data.val]
     same_opinions(engine, ours, [o.p_defect for o in engine.judge(queries)])
     with pytest.raises(ConfigError, match="2 references"):
-        Questions(core, Card(max_references=1), data.train, 2)
+        Questions(core, ModelCard(max_references=1), data.train, 2)
 
 
 @pytest.mark.numeric

@@ -30,8 +30,7 @@ def open_engine(config: CloudConfig) -> QwenEngine | LlavaEngine | RemoteEngine:
             name), adapter, side, batch size, number of references, dtype and device.
 
     Returns:
-        A ``saec.types.CloudEngine`` with, besides, ``prompt`` (version of the prompt), ``side`` (of its
-        input), ``demonstration`` and ``weights_hash``; of the class that the checkpoint's architecture asks.
+        A ``saec.contracts.CloudEngine`` of the class that the checkpoint's architecture asks.
 
     Raises:
         ExtraError: the packages of ``saec[cloud]`` (for a service: ``saec[remote]``) are not installed.

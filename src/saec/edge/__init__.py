@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from saec.contracts import EdgeDetector
 from saec.errors import LineError
 from saec.profile import LineProfile
-from saec.types import EdgeDetector
 
 
 def open_detector(profile: LineProfile) -> EdgeDetector:

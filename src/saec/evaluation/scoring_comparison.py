@@ -9,11 +9,12 @@ from typing import Protocol, get_args, runtime_checkable
 
 import msgspec
 
+from saec.contracts import CloudEngine
 from saec.data.images.pixels import read_image
 from saec.errors import AnswerError, ConfigError
 from saec.evaluation.metrics import Metrics, evaluate_labels
 from saec.settings import Scoring
-from saec.types import DEFECT, GOOD, CloudEngine, CloudQuery, Frame, Image, Source
+from saec.types import DEFECT, GOOD, CloudQuery, Frame, Image, Source
 
 THRESHOLD = 0.5
 """P(defect) at which the labels are given: a tie is a defect."""

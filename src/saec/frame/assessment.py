@@ -16,22 +16,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+from saec.contracts import EdgeDetector
 from saec.data.images import pixels
 from saec.errors import AnswerError, ImageError
 from saec.frame.hottest_place import hottest_box, unusual_place
 from saec.frame.verdicts import Rules
 from saec.schedule.policies.contract import Policy
-from saec.types import (
-    Box,
-    CloudState,
-    EdgeDetector,
-    EdgeOpinion,
-    EdgeRecord,
-    Image,
-    Pending,
-    Route,
-    Source,
-)
+from saec.types import Box, CloudState, EdgeOpinion, EdgeRecord, Image, Pending, Route, Source
 
 _ODD_ASPECT = 1.1
 """A frame is named when its aspect is this far from that of the line's frames, as a factor."""

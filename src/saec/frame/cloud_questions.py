@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import msgspec
 
+from saec.contracts import CloudEngine
 from saec.data.images import pixels
 from saec.errors import AnswerError, ImageError, LinkError
 from saec.frame.assessment import DecodeImage, read_frame
@@ -25,7 +26,6 @@ from saec.frame.verdicts import (
 )
 from saec.types import (
     DEFECT,
-    CloudEngine,
     CloudOpinion,
     CloudQuery,
     CloudRecord,

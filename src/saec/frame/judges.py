@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
+import msgspec
 import numpy as np
 
 from saec import cloud as clouds
 from saec import edge
+from saec.contracts import CloudEngine, EdgeDetector
 from saec.data.images.pixels import read_image
 from saec.edge.no_detector import NoDetector
 from saec.errors import ConfigError
@@ -21,8 +23,8 @@ from saec.scene.complexity import Complexity
 from saec.schedule.policies.budget import Budget
 from saec.schedule.policies.contract import CloudOnly, EdgeOnly, GatePolicy, Policy
 from saec.schedule.policies.ranking import complexity_policy, random_policy, uncertainty_policy, value_policy
-from saec.settings import BudgetConfig, CloudConfig, CostConfig, GateConfig, Spending
-from saec.types import CloudEngine, CloudQuery, EdgeDetector, Frame, Image
+from saec.settings import BudgetConfig, CloudConfig, CostConfig, GateConfig, identifying
+from saec.types import CloudQuery, Frame, Image
 
 PolicyName = Literal["gate", "value", "edge", "cloud", "seed", "random", "complexity", "uncertainty"]
 
@@ -65,39 +67,18 @@ class Cloud:
         return clouds.open_engine(self.config)
 
     @property
-    def weights_hash(self) -> str:
-        return str(getattr(self.engine, "weights_hash", ""))
-
-    @property
-    def prompt(self) -> str:
-        return str(getattr(self.engine, "prompt", ""))
-
-    @property
-    def demonstration(self) -> bool:
-        return bool(getattr(self.engine, "demonstration", False))
-
-    @property
-    def views(self) -> int:
-        return int(getattr(self.engine, "views", self.config.views or 1))
-
-    @property
     def key(self) -> str:
-        """Under which the line keeps its trust: other weights, context or scoring are another."""
-        name = f"{self.engine.name}+{self.config.adapter}" if self.config.adapter else self.engine.name
-        context = f"prompt={self.prompt} references={self.config.references}"
-        side = "" if self.config.side is None else f" side={self.config.side}"
-        tokens = "" if self.config.tokens is None else f" tokens={self.config.tokens}"
-        bits = f" dtype={self.config.dtype}" if self.config.dtype in ("fp8", "4bit") else ""
-        scoring = "" if self.config.scoring == "threshold" else f" scoring={self.config.scoring}"
-        views = "" if self.views == 1 else f" views={self.views}"
-        spend = "" if self.config.spending.rule == "whole" else f" spend={_spelt(self.config.spending)}"
-        return f"{name}@{self.weights_hash[:12]} {context}{side}{tokens}{bits}{scoring}{views}{spend}"
+        """The name under which a line keeps its trust: other weights, context or scoring are another cloud.
 
-
-def _spelt(spending: Spending) -> str:
-    """All that decides what is shown, in one word."""
-    at = f"@{spending.complexity:g}" if spending.rule == "scene" else ""
-    return f"{spending.rule}:{spending.small}+{spending.near}{at}"
+        The engine says what it has made of its card and the settings. All other settings that are not marked
+        ``NotInKey`` follow, where they differ from their defaults.
+        """
+        engine, config = self.engine, self.config
+        asked = {"prompt": engine.prompt, "side": engine.side, "views": engine.views}
+        given = identifying(msgspec.structs.replace(config, spending=config.spending.effective()))
+        said = {"references": config.references, **identifying(engine.card), **asked, **given}
+        parts = " ".join(f"{name}={value}" for name, value in sorted(said.items()))
+        return f"{engine.name}@{engine.weights_hash[:12]} {parts}"
 
 
 @dataclass(frozen=True, slots=True)

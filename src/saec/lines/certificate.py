@@ -8,13 +8,14 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from saec.contracts import EdgeDetector
 from saec.data.images.pixels import read_image, read_mask
 from saec.data.synthetic_defects import KINDS, Where, paint_stand_in
 from saec.errors import ConfigError
 from saec.profile import Certificate, LineProfile
 from saec.schedule.calibration.certified_risk import by_part, certify, most_misses
 from saec.settings import RiskConfig
-from saec.types import EdgeDetector, Image
+from saec.types import Image
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from saec import edge
+from saec.contracts import EdgeDetector
 from saec.data.copies import picture_hash
 from saec.data.dataset import Dataset, Item
 from saec.data.holdout import divided_by
@@ -29,7 +30,7 @@ from saec.schedule.calibration.score_calibration import calibrate
 from saec.schedule.calibration.trust import MIN_LABELLED, trust_cloud
 from saec.schedule.policies.expected_value import measure_mending, with_asking
 from saec.settings import GateConfig, RiskConfig
-from saec.types import DEFECT, GOOD, EdgeDetector
+from saec.types import DEFECT, GOOD
 
 MOST_ASKED = 100
 """Goods, and defects, that a cloud is asked about at most to find out how far it can be trusted."""
@@ -189,7 +190,7 @@ def trust_on(
         questions.answers([path for path, _ in chosen_goods], good_scores, step),
         questions.answers(chosen_defects, defect_scores, step),
     )
-    trust = trust_cloud(cloud.engine.name, cloud.prompt, *opinions, profile.calibration)
+    trust = trust_cloud(cloud.engine.name, cloud.engine.prompt, *opinions, profile.calibration)
     mending = measure_mending(profile.calibration, trust, *opinions)
     return msgspec.structs.replace(trust, left_out=left_out, mending=mending)
 

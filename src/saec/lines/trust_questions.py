@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from saec import edge
+from saec.contracts import EdgeDetector
 from saec.data.images.pixels import read_image
 from saec.errors import AnswerError
 from saec.frame.hottest_place import unusual_place
 from saec.frame.judges import Cloud, read_references
 from saec.profile import LineProfile
 from saec.scene.complexity import Complexity
-from saec.types import CloudQuery, EdgeDetector, Frame
+from saec.types import CloudQuery, Frame
 
 Step = Callable[[str], None]
 

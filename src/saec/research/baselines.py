@@ -325,8 +325,8 @@ def _row(
             sizes.append(f"edge {width} x {height}")
     if cloud is not None:
         names.append(cloud.engine.name)
-        weights[cloud.engine.name] = cloud.weights_hash
-        sizes.append(f"cloud {getattr(cloud.engine, 'side', 'unknown')}")
+        weights[cloud.engine.name] = cloud.engine.weights_hash
+        sizes.append(f"cloud {cloud.engine.side}")
     run = next(phase for phase in info.meter if phase["phase"] == "run")
     return Row(
         baseline=baseline.name,

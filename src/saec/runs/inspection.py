@@ -63,15 +63,7 @@ from saec.runs.stage_spans import SpanLog
 from saec.runs.waiting_list import WaitingList
 from saec.schedule.link.dispatch import Dispatch
 from saec.settings import RunConfig
-from saec.types import (
-    UNBOUNDED,
-    CloudQuery,
-    EdgeOpinion,
-    Image,
-    Pending,
-    Source,
-    Verdict,
-)
+from saec.types import UNBOUNDED, CloudQuery, EdgeOpinion, Image, Pending, Source, Verdict
 
 Observer = Callable[[Source, Image, EdgeOpinion], str | None]
 """Is shown every frame with the edge's opinion before its verdict; returns the name of a saved picture."""

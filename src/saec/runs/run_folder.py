@@ -14,6 +14,7 @@ import msgspec
 from saec.data.holdout import makers
 from saec.data.inputs import Inputs
 from saec.data.manifest import Manifest
+from saec.decoding import convert
 from saec.errors import ConfigError, DataError
 from saec.frame.judges import Cloud, Judges, PolicyName, open_judges, warm_up
 from saec.frame.pictures import save_picture
@@ -27,6 +28,7 @@ from saec.runs.question_costs import SpentTally
 from saec.runs.run_meter import Metering, RunMeter
 from saec.runs.run_record import (
     MAPS_FOLDER,
+    RUN_FILE,
     VERDICTS_FILE,
     RunInfo,
     read_run,
@@ -35,7 +37,15 @@ from saec.runs.run_record import (
 from saec.runs.stage_spans import SpanLog
 from saec.runs.verdict_log import VerdictLog, mend, read_all, read_verdicts
 from saec.schedule.calibration.drift import DriftMonitor
-from saec.settings import BudgetConfig, CostConfig, GateConfig, RunConfig, SeedConfig
+from saec.settings import (
+    BudgetConfig,
+    CloudConfig,
+    CostConfig,
+    GateConfig,
+    RunConfig,
+    SeedConfig,
+    identifying,
+)
 from saec.types import DEFECT, EdgeOpinion, Image, Source, Verdict
 
 Progress = Callable[[Verdict], None]
@@ -218,13 +228,17 @@ def _counted(info: RunInfo, tally: Tally, drift: DriftMonitor) -> RunInfo:
     return msgspec.structs.replace(info, counts=tally.counts, spent=tally.spent.means(), notes=notes)
 
 
+_FOUND = "seed_cut"
+"""What the settings in run.json hold beside settings: the seed's own cut between edge and cloud."""
+
+
 def _with_cut(info: RunInfo, judges: Judges) -> RunInfo:
     """The run with what the seed's first pass found, without which its routes cannot be replayed."""
     policy = judges.policy
     assert isinstance(policy, SeedPolicy)
     assert policy.cut is not None
     cut = policy.cut if math.isfinite(policy.cut) else None  # JSON knows no infinity
-    return msgspec.structs.replace(info, config={**info.config, "seed_cut": cut})
+    return msgspec.structs.replace(info, config={**info.config, _FOUND: cut})
 
 
 _PHASES = ("loading", "warm-up", "idle", "run")
@@ -336,11 +350,8 @@ def _check_same(old: RunInfo, new: RunInfo, out: Path) -> None:
 
     def judged_by(run: RunInfo) -> tuple[object, ...]:
         cloud = run.cloud and (run.cloud.name, run.cloud.weights_hash, run.cloud.prompt, run.cloud.role)
-        asked = {k: v for k, v in run.config.get("cloud", {}).items() if k not in ("batch", "device")}
         line = run.line.name, run.line.hashes, run.line.threshold, run.line.calibration, run.line.calibrated
-        deadline = run.config.get("run", {}).get("deadline")
-        settings = [run.config.get(name) for name in _POLICY_SETTINGS]
-        return *line, run.policy, settings, cloud, asked, deadline
+        return *line, run.policy, cloud, _identifying(run)
 
     if judged_by(old) != judged_by(new):
         raise ConfigError(
@@ -351,8 +362,16 @@ def _check_same(old: RunInfo, new: RunInfo, out: Path) -> None:
         raise ConfigError(f"{out} is a run on {old.dataset.root}", "name another --out for other images")
 
 
-_POLICY_SETTINGS = ("gate", "seed", "costs", "budget")
-"""Keys of run.json's settings that say how a policy decides; each run has those of its own policy."""
+def _identifying(run: RunInfo) -> dict[str, object]:
+    """All settings of a run but those that change no label, and what was found instead of set."""
+    config = {name: value for name, value in run.config.items() if name != _FOUND}
+    try:
+        for name, kind in (("cloud", CloudConfig), ("run", RunConfig)):
+            if name in config:
+                config[name] = identifying(convert(config[name], kind))
+    except msgspec.ValidationError as e:
+        raise DataError(f"the settings in {RUN_FILE} cannot be read: {e}", "name another --out") from e
+    return config
 
 
 def settings_of(cloud: Cloud | None, options: Options) -> dict[str, Any]:

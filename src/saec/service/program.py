@@ -15,7 +15,8 @@ from saec.errors import ConfigError
 from saec.service.app import make_app
 from saec.service.request_desk import Desk
 from saec.service.served_model import Served
-from saec.settings import CloudConfig, ServiceConfig
+from saec.service.settings import ServiceConfig
+from saec.settings import CloudConfig
 from saec.web.admission.entrance import Entrance
 from saec.web.admission.entrance import check as check_entrance
 from saec.web.admission.secret_files import readable_by_others

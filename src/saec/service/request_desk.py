@@ -23,7 +23,7 @@ from saec.service.requests.data_urls import image_file, shown
 from saec.service.requests.questions import Question, conversation, read_question
 from saec.service.requests.refusals import Refused
 from saec.service.served_model import Entry, Group, Said, Served, Work
-from saec.settings import ServiceConfig
+from saec.service.settings import ServiceConfig
 from saec.types import Image
 from saec.web.admission.rate_limits import Rates
 from saec.web.admission.request_guard import ANYONE

@@ -21,7 +21,7 @@ from saec.cloud.engines.qwen_forward import QwenModel, Wanted
 from saec.cloud.questions.conversation import Prepared
 from saec.errors import ConfigError, ModelError
 from saec.prompts import DEFAULT
-from saec.settings import Card, CloudConfig
+from saec.settings import CloudConfig, ModelCard
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class Served:
         entries: by name, the base first.
     """
 
-    def __init__(self, model: QwenModel, card: Card, side: int, entries: Sequence[Entry]) -> None:
+    def __init__(self, model: QwenModel, card: ModelCard, side: int, entries: Sequence[Entry]) -> None:
         self.model, self.card, self.side = model, card, side
         self.entries = {entry.name: entry for entry in entries}
 

@@ -19,7 +19,7 @@ from saec.cloud.remote.model_list import introduced
 from saec.errors import DataError, SaecError
 from saec.frame.judges import Cloud
 from saec.profile import write_json
-from saec.settings import Card, CloudConfig, RemoteConfig, Spending
+from saec.settings import CloudConfig, ModelCard, RemoteConfig, Spending
 from saec.station.setup.settings import CloudSettings
 from saec.texts import read_json
 
@@ -30,7 +30,7 @@ _PATIENCE = 5.0
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
     """What a service says of a model."""
 
-    card: Card | None = None
+    card: ModelCard | None = None
     weights_hash: str = ""
 
 

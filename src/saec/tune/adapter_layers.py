@@ -11,7 +11,8 @@ from peft import LoraConfig, get_peft_model, get_peft_model_state_dict, set_peft
 from saec.cloud.checkpoints.weights import check_four_bits, four_bits, pick_device, pick_dtype
 from saec.cloud.engines.qwen_forward import QwenModel
 from saec.errors import ModelError
-from saec.settings import CloudConfig, TuneConfig
+from saec.settings import CloudConfig
+from saec.tune.settings import TuneConfig
 
 TARGETS = (
     r".*\.language_model\.layers\.\d+\.self_attn\.(q|k|v|o)_proj"  # plain suffixes would hit the vision tower

@@ -17,9 +17,10 @@ from saec.cloud.checkpoints.folder import (
 from saec.cloud.checkpoints.weights import load_model, pick_device, pick_dtype
 from saec.data.manifest import FILE as MANIFEST
 from saec.errors import ConfigError, ModelError
-from saec.settings import CloudConfig, TuneConfig
+from saec.settings import CloudConfig
 from saec.texts import read_json
 from saec.tune.adapter_card import FILE, AdapterCard
+from saec.tune.settings import TuneConfig
 
 _COPIED = ("*.json", "*.txt", "*.jinja")
 """What of the base goes along: tokenizer, preprocessing, chat template, ``saec.json``."""

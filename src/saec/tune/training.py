@@ -18,10 +18,10 @@ from saec.cloud.questions.label_scores import label_logits
 from saec.cloud.questions.token_layout import answer_ids
 from saec.errors import ModelError
 from saec.schedule.statistics.auroc import auroc
-from saec.settings import TuneConfig
 from saec.tune.adapter_layers import Tensors, trained
 from saec.tune.sample_order import epoch_order
 from saec.tune.samples import Sample
+from saec.tune.settings import TuneConfig
 from saec.tune.training_questions import Draw, Questions
 from saec.tune.training_state import Evaluation
 from saec.types import DEFECT, GOOD

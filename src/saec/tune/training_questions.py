@@ -14,7 +14,7 @@ from saec.cloud.questions.image_patches import fit_size, resized
 from saec.data.images.pixels import read_image
 from saec.errors import ConfigError
 from saec.prompts import DEFAULT, PROMPTS, Prompt
-from saec.settings import Card
+from saec.settings import ModelCard
 from saec.tune.sample_order import references_of
 from saec.tune.samples import Sample
 from saec.types import GOOD, Image
@@ -41,7 +41,7 @@ class Questions:
         ConfigError: more references than the base takes, or a prompt that is not known.
     """
 
-    def __init__(self, core: QwenModel, card: Card, goods: Sequence[Sample], references: int) -> None:
+    def __init__(self, core: QwenModel, card: ModelCard, goods: Sequence[Sample], references: int) -> None:
         if card.max_references is not None and references > card.max_references:
             raise ConfigError(
                 f"{references} references, and the base takes {card.max_references} at once", "ask for fewer"
@@ -69,7 +69,7 @@ class Questions:
         return resized(image, size)
 
 
-def prompt_of(card: Card) -> Prompt:
+def prompt_of(card: ModelCard) -> Prompt:
     """The prompt with which a base is asked.
 
     Raises:

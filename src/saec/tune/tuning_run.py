@@ -23,11 +23,12 @@ from saec.cloud.checkpoints.folder import (
 )
 from saec.errors import ConfigError, ExtraError, ModelError
 from saec.profile import write_json
-from saec.settings import Card, TuneConfig
+from saec.settings import ModelCard
 from saec.tune.adapter_card import FILE, AdapterCard, Speed, counts_of, data_hash
 from saec.tune.adapter_layers import Tensors, adapter_tensors, add_adapter, load_base, set_adapter
 from saec.tune.merged_checkpoint import read_adapter_card, refuse_used
 from saec.tune.samples import TuneData, read_data
+from saec.tune.settings import TuneConfig
 from saec.tune.training import Step, Trainer
 from saec.tune.training_questions import Questions, prompt_of
 from saec.tune.training_state import Progress, Task, read_state, save_state
@@ -118,7 +119,7 @@ def _finished(out: Path, task: Task) -> AdapterCard | None:
     return card
 
 
-def _prepare(config: TuneConfig, folder: Path, data: TuneData, card: Card) -> tuple[Trainer, Any]:
+def _prepare(config: TuneConfig, folder: Path, data: TuneData, card: ModelCard) -> tuple[Trainer, Any]:
     core = load_base(config, folder)
     questions = Questions(core, card, data.train, config.references)
     add_adapter(core, config)

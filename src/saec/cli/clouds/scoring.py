@@ -136,8 +136,8 @@ def _show(rows: Sequence[Row], cloud: Cloud) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    name = f"{cloud.engine.name} (DEMONSTRATION)" if cloud.demonstration else cloud.engine.name
-    shown = f"references {cloud.config.references}, prompt {cloud.prompt}, views {cloud.views}"
+    name = f"{cloud.engine.name} (DEMONSTRATION)" if cloud.engine.demonstration else cloud.engine.name
+    shown = f"references {cloud.config.references}, prompt {cloud.engine.prompt}, views {cloud.engine.views}"
     table = Table(
         box=box.SIMPLE_HEAD,
         caption=f"{name}, {shown}; percent of the answers that parsed, labels at P = 0.5",
@@ -161,11 +161,11 @@ def _show(rows: Sequence[Row], cloud: Cloud) -> None:
 def _as_json(rows: Sequence[Row], cloud: Cloud) -> dict[str, Any]:
     return {
         "cloud": cloud.engine.name,
-        "weights": cloud.weights_hash,
-        "demonstration": cloud.demonstration,
-        "prompt": cloud.prompt,
+        "weights": cloud.engine.weights_hash,
+        "demonstration": cloud.engine.demonstration,
+        "prompt": cloud.engine.prompt,
         "references": cloud.config.references,
-        "views": cloud.views,
+        "views": cloud.engine.views,
         "batch": cloud.config.batch,
         "scorings": {row.scoring: row for row in rows},
     }

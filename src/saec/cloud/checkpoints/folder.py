@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 
 from saec.cloud.checkpoints.hub import PATTERNS
 from saec.errors import ModelError
-from saec.settings import Card
+from saec.settings import ModelCard
 from saec.texts import MOST_JSON, check_plain, read_json, read_text
 
 SMALL = Path(__file__).parents[1] / "small"
@@ -147,12 +147,12 @@ def _where_else(folder: Path) -> str:
     return "name the folder that the fine-tuning wrote, or run without an adapter"
 
 
-def read_card(folder: Path) -> Card:
+def read_card(folder: Path) -> ModelCard:
     """The checkpoint's ``saec.json``, or the defaults for one that has none."""
     path = folder / "saec.json"
     if not path.exists():
-        return Card()
-    return read_json(path, Card, error=ModelError, remedy="restore the checkpoint's own file")
+        return ModelCard()
+    return read_json(path, ModelCard, error=ModelError, remedy="restore the checkpoint's own file")
 
 
 def weight_files(folder: Path) -> list[Path]:

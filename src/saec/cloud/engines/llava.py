@@ -56,11 +56,13 @@ LEAST_SIDE = 28
 
 
 class LlavaEngine:
-    """A ``saec.types.CloudEngine`` in this process; safe to call from several threads.
+    """A ``saec.contracts.CloudEngine`` in this process; safe to call from several threads.
 
     Attributes:
         name: how the settings named the model, with the adapter after a "+".
+        card: what the checkpoint says of itself.
         prompt: version of the prompt.
+        views: number of flips and turns of each image that are averaged.
         side: side of the square input in pixels, a multiple of the vision tower's patch.
         demonstration: the checkpoint shows the mechanism and is not for real parts.
     """
@@ -68,7 +70,8 @@ class LlavaEngine:
     def __init__(self, config: CloudConfig, folder: Path, adapter: Path | None) -> None:
         self.name = config.model if config.adapter is None else f"{config.model}+{config.adapter}"
         self.prompt = LLAVA_V1.version
-        self.demonstration = read_card(folder).demonstration
+        self.card = read_card(folder)
+        self.demonstration = self.card.demonstration
         self._folders = [folder] if adapter is None else [folder, adapter]
         self._batch = config.batch
         self._scoring = config.scoring
@@ -93,7 +96,8 @@ class LlavaEngine:
         self._image_tokens: int = (self.side // tower.patch_size) ** 2
         self._image_id = int(self.model.config.image_token_id)
         self._processor = _processor(folder, self.side)
-        self._plan = Plan(self.side, 0, views=config.views or 1, crops=config.scoring == "rank")
+        self.views = config.views or 1
+        self._plan = Plan(self.side, 0, views=self.views, crops=config.scoring == "rank")
         self._lock = threading.Lock()
 
     @classmethod

@@ -85,18 +85,19 @@ class _Asked:
 
 
 class QwenEngine:
-    """A ``saec.types.CloudEngine`` in this process; safe to call from several threads.
+    """A ``saec.contracts.CloudEngine`` in this process; safe to call from several threads.
 
     Attributes:
         name: how the settings named the model, with the adapter after a "+".
+        card: what the checkpoint says of itself.
         prompt: version of the prompt.
         side: square root of the number of pixels at which an image is seen.
-        views: flips and turns that are averaged.
+        views: number of flips and turns of each image that are averaged.
         demonstration: the checkpoint shows the mechanism and is not for real parts.
     """
 
     def __init__(self, config: CloudConfig, folder: Path, adapter: Path | None) -> None:
-        card = read_card(folder)
+        self.card = card = read_card(folder)
         self.name = config.model if config.adapter is None else f"{config.model}+{config.adapter}"
         self.demonstration = card.demonstration
         self._prompt = prompt_of(config, card)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from saec.cloud.questions.ensemble import Plan
 from saec.errors import ConfigError
 from saec.prompts import DEFAULT, PROMPTS, V4, Prompt
-from saec.settings import Card, CloudConfig
+from saec.settings import CloudConfig, ModelCard
 
 
-def prompt_of(config: CloudConfig, card: Card) -> Prompt:
+def prompt_of(config: CloudConfig, card: ModelCard) -> Prompt:
     """The version of the prompt: that of the settings, or the checkpoint's own, or the default.
 
     Where crops are shown and the model takes any number of images, the default is the version that has words
@@ -24,7 +24,7 @@ def prompt_of(config: CloudConfig, card: Card) -> Prompt:
     return PROMPTS[version]
 
 
-def plan_of(config: CloudConfig, card: Card, prompt: Prompt) -> Plan:
+def plan_of(config: CloudConfig, card: ModelCard, prompt: Prompt) -> Plan:
     """How questions become asks.
 
     Raises:

@@ -30,7 +30,7 @@ from saec.cloud.questions.plan import plan_of, prompt_of
 from saec.cloud.remote.http_client import RETRIED, Poster, Reply
 from saec.errors import AnswerError, ConfigError, LinkError
 from saec.prompts import IMAGE
-from saec.settings import Card, CloudConfig, RemoteConfig
+from saec.settings import CloudConfig, ModelCard, RemoteConfig
 from saec.types import CloudOpinion, CloudQuery, Explanation, Image
 
 T = TypeVar("T")
@@ -59,11 +59,14 @@ class _Scored:
 
 
 class RemoteEngine:
-    """A ``saec.types.CloudEngine`` at the other end of a link; safe to call from several threads.
+    """A ``saec.contracts.CloudEngine`` at the other end of a link; safe to call from several threads.
 
     Attributes:
-        name: of the model on the server.
+        name: the model's name on the server.
+        card: what the server says of the model; where it says nothing, what its name tells.
         prompt: version of the prompt.
+        side: square root of the number of pixels at which an image is sent.
+        views: number of flips and turns of each image that are averaged.
         demonstration: the model shows the mechanism and is not for real parts.
         weights_hash: what the server said when it was asked who it is, or "". A line's trust is in a model
             under this hash (``saec.station.clouds`` keeps it for a station that starts without a link); it
@@ -71,7 +74,7 @@ class RemoteEngine:
     """
 
     def __init__(self, config: CloudConfig, remote: RemoteConfig, poster: Poster) -> None:
-        card = remote.card or _card(config.model)
+        self.card = card = remote.card or _card(config.model)
         self.name, self.demonstration = config.model, card.demonstration
         self.weights_hash = remote.weights_hash
         self._prompt = prompt_of(config, card)
@@ -316,10 +319,10 @@ def _text(answer: Any) -> str:
     return text
 
 
-def _card(name: str) -> Card:
+def _card(name: str) -> ModelCard:
     """By the name of the demonstration checkpoint, or of an adapter upon it, it is known how it wants to be
     asked; other servers than ours do not tell."""
-    return read_card(SMALL) if name.split("+")[0] == SMALL.name else Card()
+    return read_card(SMALL) if name.split("+")[0] == SMALL.name else ModelCard()
 
 
 def _check(config: CloudConfig, remote: RemoteConfig) -> None:

@@ -11,10 +11,10 @@ from saec.connecting import shown
 from saec.decoding import convert
 from saec.errors import ConfigError, LinkError
 from saec.prompts import PROMPTS
-from saec.settings import Card, RemoteConfig
+from saec.settings import ModelCard, RemoteConfig
 
 
-class _Saec(Card, frozen=True, kw_only=True):
+class _Saec(ModelCard, frozen=True, kw_only=True):
     weights_hash: str = ""
 
 
@@ -54,5 +54,5 @@ def introduced(remote: RemoteConfig, name: str | None) -> tuple[str, RemoteConfi
         return found.id, remote
     if found.saec.prompt is not None and found.saec.prompt not in PROMPTS:
         raise ConfigError(f"{found.id} wants the prompt {found.saec.prompt}", "update this program")
-    card = Card(**{field: getattr(found.saec, field) for field in Card.__struct_fields__})
+    card = ModelCard(**{field: getattr(found.saec, field) for field in ModelCard.__struct_fields__})
     return found.id, msgspec.structs.replace(remote, card=card, weights_hash=found.saec.weights_hash)

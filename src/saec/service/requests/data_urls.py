@@ -10,10 +10,9 @@ from collections.abc import Callable
 from saec.cloud.questions.image_patches import fit_size, resized
 from saec.data.images.headers import read_header
 from saec.data.images.headers.common import TooLargeError
-from saec.errors import DecoderDiedError, DecoderOverranError, ImageError
+from saec.errors import DecoderDiedError, DecoderOverranError, ImageError, is_transient
 from saec.service.requests.refusals import Refused
-from saec.settings import Card
-from saec.transient import is_transient
+from saec.settings import ModelCard
 from saec.types import Image
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
@@ -106,7 +105,7 @@ def decoded(data: bytes, decode: Callable[[bytes], Image]) -> Image:
         raise Refused(503, "no_decoder", f"no image can be decoded now: {e}", "ask again", after=5) from e
 
 
-def shown(image: Image, card: Card, side: int, unit: int) -> Image:
+def shown(image: Image, card: ModelCard, side: int, unit: int) -> Image:
     """The image at the size at which the model sees it.
 
     One whose sides are whole tokens and that is not much larger than the model's own input came at the size

@@ -13,7 +13,7 @@ from saec.cloud.questions.chat_template import IMAGE_TEXT, chat_text
 from saec.service.requests.body import Body, Image, Message, Text, Tokenizing, read_body
 from saec.service.requests.refusals import Refused
 from saec.service.requests.schemas import wants_words
-from saec.settings import ServiceConfig
+from saec.service.settings import ServiceConfig
 
 DEFAULT_SYSTEM = "You are a helpful assistant."
 """What Qwen2.5-VL's own template puts where there is no system turn."""

@@ -20,12 +20,11 @@ import msgspec
 from fastapi import APIRouter, FastAPI, HTTPException, Query, Request, Response
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 
-from saec.errors import SaecError, SpoolError, SpoolFullError
+from saec.errors import SaecError, SpoolError, SpoolFullError, is_transient
 from saec.station.http.metrics import CONTENT_TYPE, metrics_text
 from saec.station.sources.contract import LARGEST
 from saec.station.station import Station
 from saec.station.storage.records import Held, NewFrame, name_of
-from saec.transient import is_transient
 from saec.types import Verdict
 from saec.web.admission.bodies import Bodies
 from saec.web.admission.entrance import Entrance

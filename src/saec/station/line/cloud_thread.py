@@ -16,7 +16,7 @@ import msgspec
 import structlog
 
 from saec.decoding import decode
-from saec.errors import LinkError, SpoolError
+from saec.errors import LinkError, SpoolError, is_transient
 from saec.frame.assessment import DecodeImage
 from saec.frame.cloud_questions import ask_cloud, make_query, with_wait
 from saec.frame.shared_dispatch import SharedDispatch
@@ -29,7 +29,6 @@ from saec.station.storage.database.damage import REMEDY
 from saec.station.storage.records import Held
 from saec.station.storage.spool import Spool
 from saec.station.threads import Stopping
-from saec.transient import is_transient
 from saec.types import DEFECT, CloudQuery, Pending, Verdict
 
 MOST_ATTEMPTS = 5

@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
+from saec.errors import is_transient
 from saec.frame.assessment import (
     Assessment,
     DecodedFrame,
@@ -41,7 +42,6 @@ from saec.station.storage.pictures import Pictures
 from saec.station.storage.records import Held
 from saec.station.storage.spool import Spool
 from saec.station.threads import Stopping
-from saec.transient import is_transient
 from saec.types import DEFECT, Pending, Source
 
 ADVISORY = "advisory-cloud"

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import structlog
 
+from saec.errors import is_transient
 from saec.frame.judges import Cloud
 from saec.station.line.opened_version import OpenedVersion, open_version
 from saec.station.line.versions import Versions, VersionStore
@@ -13,7 +14,6 @@ from saec.station.setup.settings import LineSettings
 from saec.station.storage.records import Held
 from saec.station.storage.spool import Spool
 from saec.station.threads import Stopping
-from saec.transient import is_transient
 from saec.types import EdgeOpinion, Image
 
 CloudFor = Callable[[str | None], Cloud | None]

@@ -103,7 +103,7 @@ def _hider(config: Path, settings: Settings, token: str | None) -> Callable[[str
                 secrets |= {text.strip(), *text.split()}
     for address in _addresses(msgspec.to_builtins(settings, enc_hook=str)):
         secrets |= set(_secrets_of(address))
-    secrets |= {getattr(sink, "user", None) or "" for sink in settings.sink}
+    secrets |= {msgspec.structs.asdict(sink).get("user") or "" for sink in settings.sink}
     known = sorted((s for s in secrets if len(s) >= _SHORTEST), key=len, reverse=True)
     if not known:
         return lambda text: text

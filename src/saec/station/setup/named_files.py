@@ -61,7 +61,7 @@ def _paths(entry: msgspec.Struct, where: str) -> Iterator[tuple[str, str, Path]]
         elif isinstance(value, list):
             for inner in value:
                 if isinstance(inner, msgspec.Struct):
-                    yield from _paths(inner, f"{where}{key}.{getattr(inner, 'name', '')}.")
+                    yield from _paths(inner, f"{where}{key}.{msgspec.structs.asdict(inner)['name']}.")
 
 
 def _literal(plain: Any, what: str) -> str:

@@ -28,4 +28,5 @@ def _secrets(settings: Settings) -> Iterator[Path | None]:
     yield settings.http.tls_key
     for section in (*settings.sink, *([] if settings.cloud is None else [settings.cloud])):
         for name in ("token_file", "password_file", "key_file"):
-            yield getattr(section, name, None)
+            if name in section.__struct_fields__:
+                yield getattr(section, name)

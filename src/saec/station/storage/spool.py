@@ -21,7 +21,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from saec.errors import SpoolError, SpoolFullError
+from saec.errors import SpoolError, SpoolFullError, is_transient
 from saec.station.storage.alarms import add_to_counter, raise_alarm
 from saec.station.storage.attempts import Attempts
 from saec.station.storage.database.damage import Damage, named
@@ -35,7 +35,6 @@ from saec.station.storage.room import Room, on_disk
 from saec.station.storage.space.image_files import ImageFiles
 from saec.station.storage.space.shedding import Shedding
 from saec.station.storage.times import sane_time
-from saec.transient import is_transient
 from saec.types import GOOD, Explanation, Verdict
 
 _Row = tuple[NewFrame, Path, int, str]
