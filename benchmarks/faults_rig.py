@@ -28,7 +28,7 @@ import msgspec
 import psutil
 
 from saec import edge
-from saec.data.images.pixels import decode, read_image
+from saec.data.images.pixels import decode_image, read_image
 from saec.profile import CloudTrust, LineProfile
 from saec.station.clouds import Clouds
 from saec.station.setup.settings_file import read_settings
@@ -182,7 +182,7 @@ def give_trust(site: Site, ask: float) -> None:
     trust = CloudTrust(model=cloud.key, prompt=cloud.engine.prompt, mode="fused", cloud_weight=1.0)
     profile = LineProfile.open(site.root / "profile")
     calibration, detector = profile.calibration, edge.open_detector(profile)
-    scores = [detector.inspect([decode(frame)])[0].score for frame in site.frames]
+    scores = [detector.inspect([decode_image(frame)])[0].score for frame in site.frames]
     nearest = sorted(scores, key=lambda score: abs(score - calibration.threshold))
     inside = nearest[: max(1, round(ask * len(scores)))]
     gate = msgspec.structs.replace(calibration.gate, low=min(inside), high=max(inside))

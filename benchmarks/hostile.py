@@ -35,7 +35,7 @@ from hostile_decoders import decoders
 from hostile_images import File, corpus
 from hostile_requests import Request, To, data_url, question, small_png, to_both, to_cloud, to_station
 
-from saec.data.images.pixels import decode
+from saec.data.images.pixels import decode_image
 from saec.web.admission.tokens import digest
 
 TOKEN = "a-token-for-the-benchmark"
@@ -210,7 +210,7 @@ def run(work: Path) -> Tally:
         log.unlink()
     station = station_program(site)
     cloud = cloud_program(root, port, "service", "--tokens-file", tokens)
-    files = [*corpus(decode(site.frames[0])), *decoders()]
+    files = [*corpus(decode_image(site.frames[0])), *decoders()]
     with running(station, cloud):
         station.start()
         cloud.start()

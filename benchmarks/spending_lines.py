@@ -13,7 +13,7 @@ from saec import edge
 from saec.contracts import EdgeDetector
 from saec.data.dataset import open_dataset
 from saec.data.images.pixels import read_image
-from saec.data.procedural import Product, Sample, draw_product
+from saec.data.procedural import Product, RenderedFrame, draw_product
 from saec.data.procedural.painting.design import SURFACE
 from saec.edge.training.detector_fit import patch_fit
 from saec.errors import DataError
@@ -101,7 +101,7 @@ def open_line(work: Path, family: str, number: int) -> Line:
     return Line(product, LineProfile.open(folder / "line"))
 
 
-def _drawn(product: Product, group: str, seed: int) -> Sample:
+def _drawn(product: Product, group: str, seed: int) -> RenderedFrame:
     """A frame; a defect that shows nowhere gives way to the product's next kind."""
     if group == "good":
         return product.render(seed, size=SIZE)
@@ -119,7 +119,7 @@ def _drawn(product: Product, group: str, seed: int) -> Sample:
 
 
 def _shot(
-    sample: Sample,
+    sample: RenderedFrame,
     group: str,
     name: str,
     reference: Image,

@@ -63,7 +63,7 @@ def masks() -> Iterator[str]:
 
 
 def formats() -> Iterator[str]:
-    """Each format with what `saec.data.images.pixels.decode` makes of it."""
+    """Each format with what `saec.data.images.pixels.decode_image` makes of it."""
     yield "| file | read |"
     yield "|---|---|"
     picture = np.arange(64 * 64 * 3, dtype=np.uint32).reshape(64, 64, 3) % 251
@@ -108,11 +108,11 @@ def _saved(image: Pillow.Image, form: str) -> bytes:
 
 
 def _told(data: bytes) -> str:
-    from saec.data.images.pixels import decode
+    from saec.data.images.pixels import decode_image
     from saec.errors import ImageError
 
     try:
-        decode(data)
+        decode_image(data)
     except ImageError as e:
         return f"refused: {e.what.removeprefix('image: ')}"
     return "read"

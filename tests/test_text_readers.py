@@ -158,7 +158,7 @@ def _samples(tmp: Path, line: Path) -> Case:
 
 
 def _excluded(tmp: Path, line: Path) -> Case:
-    from saec.data.builders.placement import Exclusions
+    from saec.data.builders.build_folder import Exclusions
 
     _image(tmp / "ä.png")
     (tmp / "list.jsonl").write_text('{"image": "ä.png"}\n{"path": "ä.png"}\n', "utf-8")

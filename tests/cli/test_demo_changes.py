@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from saec.cli.lines.demo import _tell_changes
+from saec.evaluation.evaluation_tasks import EvaluationTask
 from saec.evaluation.line_evaluation import Result
 from saec.evaluation.metrics import Metrics
-from saec.evaluation.pairing import Task
 from saec.runs.run_record import CloudInfo, DatasetInfo, LineInfo, RunInfo
 from saec.runs.verdict_log import VerdictLog
 from saec.types import CloudRecord, EdgeRecord, Verdict
@@ -18,7 +18,7 @@ from saec.types import CloudRecord, EdgeRecord, Verdict
 def result(cloud: CloudInfo | None) -> Result:
     line = LineInfo(name="gear", folder="", detector="patch", threshold=5.0, calibration=1)
     info = RunInfo(saec="0", line=line, dataset=DatasetInfo(root=""), cloud=cloud)
-    return Result(Task(Path("gear"), Path("data"), "gear"), Metrics(), info)
+    return Result(EvaluationTask(Path("gear"), Path("data"), "gear"), Metrics(), info)
 
 
 def judged(id: str, truth: int, edge: int, label: int, role: str = "fused") -> Verdict:

@@ -45,7 +45,7 @@ def test_it_reads_instruction_data_and_judges_its_val(gears: Path, tmp_path: Pat
     assert main([*argv, "--limit", "1", "--json", str(figures)]) == 0
     for row in json.loads(figures.read_text())["scorings"].values():
         assert row["metrics"]["n_good"] + row["metrics"]["n_defect"] + row["unparsed"] == 2
-    from saec.data.inputs import list_inputs
+    from saec.data.input_images import list_inputs
 
     sources = list_inputs(sft).sources
     assert [sum(s.truth == label for s in sources) for label in (0, 1)] == [4, 2]

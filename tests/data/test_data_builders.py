@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from saec import prompts
 from saec.data.builders import mvtec_holdout as holdout_module
+from saec.data.builders.build_folder import SourceImage
 from saec.data.builders.instructions import build_sft, split
 from saec.data.builders.ksdd2 import build_ksdd2
 from saec.data.builders.mvtec_holdout import build_holdout
-from saec.data.builders.placement import Source
 from saec.data.dataset import open_dataset
 from saec.data.images.file_names import find_images
 from saec.data.items import Item
@@ -181,7 +181,7 @@ def test_an_output_in_use_is_kept_unless_forced(mvtec: Path, tmp_path: Path) -> 
 
 
 def test_nothing_half_written_stays(mvtec: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    place, calls = holdout_module.place, 0
+    place, calls = holdout_module.place_file, 0
 
     def fails(*args: Any, **options: Any) -> None:
         nonlocal calls
@@ -190,7 +190,7 @@ def test_nothing_half_written_stays(mvtec: Path, tmp_path: Path, monkeypatch: py
             raise KeyboardInterrupt
         place(*args, **options)
 
-    monkeypatch.setattr(holdout_module, "place", fails)
+    monkeypatch.setattr(holdout_module, "place_file", fails)
     with pytest.raises(KeyboardInterrupt):
         build_holdout(mvtec, tmp_path / "deep" / "out")
     assert list((tmp_path / "deep").iterdir()) == []
@@ -314,7 +314,7 @@ def test_sft_never_tears_a_part_or_a_copy(
     rows: list[tuple[tuple[Any, int], str, int]], ratio: float, seed: int
 ) -> None:
     made = [
-        Source(
+        SourceImage(
             "c",
             f"{s}/{at:02d}",
             Item(path=Path(f"{at:02d}"), label=label, split=s, part=part),

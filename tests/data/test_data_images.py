@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from saec.data.images import pixels as images
-from saec.data.images.pixels import SUFFIXES, decode, decode_native, read_image, read_mask
+from saec.data.images.pixels import SUFFIXES, decode_image, decode_native, read_image, read_mask
 from saec.errors import ConfigError, ImageError
 
 
@@ -45,12 +45,12 @@ def differ(a: NDArray[Any], b: NDArray[Any]) -> float:
 
 @pytest.mark.parametrize("form", ["PNG", "BMP", "TIFF", "PPM", "TGA", "SGI", "PCX", "QOI", "DDS", "JPEG2000"])
 def test_lossless_formats_give_the_very_pixels(form: str) -> None:
-    np.testing.assert_array_equal(decode(encode(smooth(), form)), smooth())
+    np.testing.assert_array_equal(decode_image(encode(smooth(), form)), smooth())
 
 
 @pytest.mark.parametrize("form", ["JPEG", "WEBP", "AVIF"])
 def test_lossy_formats_come_close(form: str) -> None:
-    got = decode(encode(smooth(), form, quality=95))
+    got = decode_image(encode(smooth(), form, quality=95))
     assert got.dtype == np.uint8
     assert differ(got, smooth()) < 6
 
@@ -75,7 +75,7 @@ def test_exif_orientation_is_applied(form: str, orientation: int) -> None:
         exif[0x112] = orientation
         options = {"quality": 95} if form != "PNG" else {}
         data = encode(smooth(), form, exif=exif, **options)
-    assert differ(decode(data), turn(smooth())) < 6
+    assert differ(decode_image(data), turn(smooth())) < 6
 
 
 MODES = {"PNG": "1 L LA P RGBA", "TIFF": "1 L LA P RGBA CMYK YCbCr", "JPEG": "1 L CMYK YCbCr", "GIF": "1 L P"}
@@ -86,57 +86,57 @@ def test_modes_become_rgb(form: str, mode: str) -> None:
     source = Pillow.fromarray(smooth()).convert(mode)
     data = encode(source, form)
     expected = np.asarray(source.convert("RGB"))
-    assert differ(decode(data), expected) < 12
+    assert differ(decode_image(data), expected) < 12
 
 
 def test_transparent_palette_and_grey_alpha() -> None:
     palette = Pillow.fromarray(smooth()).quantize(16)
     data = encode(palette, "PNG", transparency=0)
-    np.testing.assert_array_equal(decode(data), np.asarray(palette.convert("RGB")))
+    np.testing.assert_array_equal(decode_image(data), np.asarray(palette.convert("RGB")))
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tiff", ".ppm"])
 @pytest.mark.parametrize("bits", [8, 10, 12, 16])
 def test_deep_colour_is_scaled_by_its_significant_bits(suffix: str, bits: int) -> None:
     deep = smooth().astype(np.uint16) << (bits - 8)
-    np.testing.assert_array_equal(decode(encode_deep(deep, suffix), bits=bits), smooth())
+    np.testing.assert_array_equal(decode_image(encode_deep(deep, suffix), bits=bits), smooth())
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tiff", ".pgm"])
 def test_deep_grey(suffix: str) -> None:
     grey = smooth()[..., 0].astype(np.uint16) << 4
-    got = decode(encode_deep(grey, suffix), bits=12)
+    got = decode_image(encode_deep(grey, suffix), bits=12)
     np.testing.assert_array_equal(got, np.repeat(smooth()[..., :1], 3, axis=2))
 
 
 def test_deep_values_beyond_the_bits_saturate() -> None:
-    assert decode(encode_deep(np.full((4, 4), 5000, np.uint16), ".png"), bits=12).min() == 255
+    assert decode_image(encode_deep(np.full((4, 4), 5000, np.uint16), ".png"), bits=12).min() == 255
 
 
 def test_deep_tiff_of_the_other_byte_order_and_orientation() -> None:
     grey = smooth()[..., 0].astype(np.uint16) << 8
     data = encode(Pillow.fromarray(grey), "TIFF", tiffinfo={274: 6})
-    np.testing.assert_array_equal(decode(data)[..., 0], np.rot90(smooth()[..., 0], -1))
+    np.testing.assert_array_equal(decode_image(data)[..., 0], np.rot90(smooth()[..., 0], -1))
     big = b"MM" + data[2:]  # not a TIFF any more: must be refused, not guessed
     with pytest.raises(ImageError):
-        decode(big)
+        decode_image(big)
 
 
 @pytest.mark.parametrize("bits", [0, 7, 17])
 def test_bits_out_of_range(bits: int) -> None:
     with pytest.raises(ConfigError):
-        decode(encode(smooth(), "PNG"), bits=bits)
+        decode_image(encode(smooth(), "PNG"), bits=bits)
 
 
 @pytest.mark.parametrize("suffix", [".tiff", ".pfm", ".hdr"])
 def test_float_pixels_are_refused(suffix: str) -> None:
     with pytest.raises(ImageError, match="float32"):
-        decode(encode_deep(smooth().astype(np.float32), suffix))
+        decode_image(encode_deep(smooth().astype(np.float32), suffix))
 
 
 def test_int32_pixels_are_refused() -> None:
     with pytest.raises(ImageError, match="int32"):
-        decode(encode(Pillow.fromarray(smooth()[..., 0].astype(np.int32)), "TIFF"))
+        decode_image(encode(Pillow.fromarray(smooth()[..., 0].astype(np.int32)), "TIFF"))
 
 
 @pytest.mark.parametrize("form", ["GIF", "PNG", "WEBP", "TIFF"])
@@ -144,7 +144,7 @@ def test_animations_and_pages_are_refused(form: str) -> None:
     frames = [Pillow.fromarray(np.full((8, 8, 3), v, np.uint8)) for v in (0, 90, 200)]
     data = encode(frames[0], form, save_all=True, append_images=frames[1:])
     with pytest.raises(ImageError, match="3 frames") as e:
-        decode(data, name="stack")
+        decode_image(data, name="stack")
     assert "split" in e.value.remedy
 
 
@@ -152,11 +152,11 @@ def test_tiff_with_a_thumbnail_page_is_one_frame() -> None:
     thumb = Pillow.fromarray(smooth()[::2, ::2].copy())
     thumb.encoderinfo = {"tiffinfo": {254: 1}}
     data = encode(smooth(), "TIFF", save_all=True, append_images=[thumb])
-    np.testing.assert_array_equal(decode(data), smooth())
+    np.testing.assert_array_equal(decode_image(data), smooth())
 
 
 def test_still_gif_is_read() -> None:
-    assert decode(encode(smooth(), "GIF")).shape == smooth().shape
+    assert decode_image(encode(smooth(), "GIF")).shape == smooth().shape
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF", "AVIF", "JPEG2000"])
@@ -165,14 +165,14 @@ def test_truncated_files_are_errors(form: str, keep: float) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
     data = encode(noise, form)
     with pytest.raises(ImageError) as e:
-        decode(data[: int(len(data) * keep)], name="cut.img")
+        decode_image(data[: int(len(data) * keep)], name="cut.img")
     assert "cut.img" in e.value.what
     assert e.value.remedy
 
 
 def test_jpeg_with_a_tail_is_read() -> None:
     data = encode(smooth(), "JPEG", quality=95)
-    np.testing.assert_array_equal(decode(data + bytes(500)), decode(data))
+    np.testing.assert_array_equal(decode_image(data + bytes(500)), decode_image(data))
 
 
 @settings(max_examples=60, deadline=None)
@@ -182,7 +182,7 @@ def test_damage_never_crashes(form: str, draw: st.DataObject) -> None:
     for at in draw.draw(st.lists(st.integers(0, len(data) - 1), min_size=1, max_size=8)):
         data[at] = draw.draw(st.integers(0, 255))
     try:
-        got = decode(bytes(data))
+        got = decode_image(bytes(data))
     except ImageError:
         return
     assert got.dtype == np.uint8
@@ -195,7 +195,7 @@ def test_damage_never_crashes(form: str, draw: st.DataObject) -> None:
 )
 def test_any_bytes_give_an_image_or_an_image_error(data: bytes, magic: bytes) -> None:
     try:
-        got = decode(magic + data)
+        got = decode_image(magic + data)
     except ImageError:
         return
     assert got.dtype == np.uint8
@@ -205,19 +205,19 @@ def test_any_bytes_give_an_image_or_an_image_error(data: bytes, magic: bytes) ->
 def test_bombs_are_errors(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(images, "MAX_PIXELS", 24 * 36 - 1)
     with pytest.raises(ImageError, match="36 x 24"):
-        decode(encode(smooth(), form))
+        decode_image(encode(smooth(), form))
 
 
 def test_pillow_and_opencv_agree_on_jpeg(monkeypatch: pytest.MonkeyPatch) -> None:
     data = encode(smooth(), "JPEG", quality=90)
-    fast = decode(data)
+    fast = decode_image(data)
     monkeypatch.setattr(images, "_by_opencv", lambda data, header: None)
-    assert differ(fast, decode(data)) < 1
+    assert differ(fast, decode_image(data)) < 1
 
 
 def test_cmyk_jpeg_is_not_inverted() -> None:
     data = encode(Pillow.new("CMYK", (8, 8), (0, 0, 0, 0)), "JPEG")
-    assert decode(data).min() > 250
+    assert decode_image(data).min() > 250
 
 
 def test_decode_native_keeps_the_depth() -> None:

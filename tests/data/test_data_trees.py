@@ -29,9 +29,9 @@ from hypothesis import strategies as st
 
 from saec.data.checks.image_faults import check_root
 from saec.data.dataset import categories, open_dataset
-from saec.data.inputs import list_inputs
+from saec.data.input_images import list_inputs
 from saec.data.layouts.coco import unpacked
-from saec.data.layouts.plain import find_pictures
+from saec.data.layouts.unlabelled import find_pictures
 from saec.data.masks import mask_pixels
 from saec.errors import ConfigError, DataError
 from saec.types import DEFECT

@@ -54,21 +54,21 @@ def pid(decoder: Decoder) -> int:
 
 
 def works(decoder: Decoder) -> bool:
-    return np.array_equal(decoder.decode(GOOD), images.decode(GOOD))
+    return np.array_equal(decoder.decode(GOOD), images.decode_image(GOOD))
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "TIFF", "GIF", "WEBP", "PPM"])
 def test_pixels_are_those_of_decoding_here(decoder: Decoder, form: str) -> None:
     for side in (1, 40, 300):
         data = bombs.encoded(form, side)
-        np.testing.assert_array_equal(decoder.decode(data), images.decode(data))
+        np.testing.assert_array_equal(decoder.decode(data), images.decode_image(data))
 
 
 def test_deep_pixels_are_scaled_as_here(decoder: Decoder) -> None:
     import cv2
 
     deep = cv2.imencode(".png", np.arange(256, dtype=np.uint16).reshape(16, 16) * 16)[1].tobytes()
-    np.testing.assert_array_equal(decoder.decode(deep, bits=12), images.decode(deep, bits=12))
+    np.testing.assert_array_equal(decoder.decode(deep, bits=12), images.decode_image(deep, bits=12))
     with pytest.raises(ConfigError):
         decoder.decode(deep, bits=17)
 
@@ -76,7 +76,7 @@ def test_deep_pixels_are_scaled_as_here(decoder: Decoder) -> None:
 def test_a_picture_stays_when_the_next_one_comes(decoder: Decoder) -> None:
     first = decoder.decode(GOOD)
     decoder.decode(bombs.encoded("PNG", 41))
-    np.testing.assert_array_equal(first, images.decode(GOOD))
+    np.testing.assert_array_equal(first, images.decode_image(GOOD))
 
 
 @pytest.mark.parametrize("data", [b"", b"no image", GOOD[:60], bombs.png(20_000, 20_000)])
@@ -85,7 +85,7 @@ def test_the_files_own_fault_is_said_as_here(decoder: Decoder, data: bytes) -> N
     with pytest.raises(ImageError) as there:
         decoder.decode(data, name="Prüfling \udcff")
     with pytest.raises(ImageError) as here:
-        images.decode(data, name="Prüfling \\udcff")
+        images.decode_image(data, name="Prüfling \\udcff")
     assert (there.value.what, there.value.remedy) == (here.value.what, here.value.remedy)
     assert there.type is here.type
     assert pid(decoder) == before

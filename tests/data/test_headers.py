@@ -14,7 +14,7 @@ from PIL import Image as Pillow
 
 import bombs
 from saec.data.images.headers import common, read_header
-from saec.data.images.pixels import decode
+from saec.data.images.pixels import decode_image
 from saec.errors import ImageError
 
 
@@ -34,7 +34,7 @@ UNDECODED = pytest.mark.usefixtures("no_decoder")
 
 def refused(data: bytes) -> ImageError:
     with pytest.raises(ImageError) as e:
-        decode(data, name="frame-7")
+        decode_image(data, name="frame-7")
     assert e.value.what.startswith("frame-7: ")
     assert e.value.remedy
     return e.value
@@ -97,13 +97,13 @@ def test_what_is_odd_and_sound_is_still_read() -> None:
     plain = bombs.encoded("JPEG", 64, quality=95)
     film = b"\xff\xda" * 500  # a phone's film behind the picture
     for data in (bombs.jpeg_of_fill(5000), plain + film, bombs.jpeg_of_segments(300)):
-        assert decode(data).shape[2] == 3
+        assert decode_image(data).shape[2] == 3
     many = bombs.encoded("JPEG", 64, progressive=True)
-    np.testing.assert_array_equal(decode(many), decode(many + film))
+    np.testing.assert_array_equal(decode_image(many), decode_image(many + film))
 
 
 def test_a_jpeg_of_scans_within_the_limit_is_read() -> None:
-    assert decode(bombs.jpeg_of_scans(64, 50)).shape == (64, 64, 3)
+    assert decode_image(bombs.jpeg_of_scans(64, 50)).shape == (64, 64, 3)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_a_jpeg_of_scans_within_the_limit_is_read() -> None:
 def test_a_header_says_what_the_picture_has(form: str) -> None:
     data = bombs.encoded(form, 48)
     header = read_header(data)
-    assert (header.height, header.width) == decode(data).shape[:2] == (48, 48)
+    assert (header.height, header.width) == decode_image(data).shape[:2] == (48, 48)
     assert header.format == form
 
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import saec.data.procedural as procedural
-from saec.data.procedural import FAMILIES, HELD_OUT, KINDS, OBJECTS, TEXTURES, Sample, draw_product
+from saec.data.procedural import FAMILIES, HELD_OUT, KINDS, OBJECTS, TEXTURES, RenderedFrame, draw_product
 from saec.data.procedural.painting.defects import (
     VISIBLE_AREA,
     VISIBLE_CONTRAST,
@@ -27,7 +27,7 @@ from saec.errors import DataError
 SIZE = 96
 
 
-def check_pair(sample: Sample) -> None:
+def check_pair(sample: RenderedFrame) -> None:
     """The invariant: outside the mask nothing differs, inside it the change can be seen."""
     change = np.abs(sample.image.astype(int) - sample.clean)
     assert change[~sample.mask].max(initial=0) == 0

@@ -11,10 +11,16 @@ from hypothesis import strategies as st
 
 from saec.data.procedural import KINDS
 from saec.data.procedural.painting import sentences as words
-from saec.data.procedural.painting.camera import DUST_LEVELS, DUST_MAX, DUST_RADIUS, Camera, Light
 from saec.data.procedural.painting.canvas import Canvas, View
 from saec.data.procedural.painting.marks import MARKS, Mark, Spot, lay
 from saec.data.procedural.painting.noise import TILE, tile
+from saec.data.procedural.painting.virtual_camera import (
+    DUST_LEVELS,
+    DUST_MAX,
+    DUST_RADIUS,
+    Light,
+    VirtualCamera,
+)
 from saec.data.procedural.shapes.glyphs import glyph_strokes
 
 LIGHT = Light(azimuth=1.0, elevation=0.9)
@@ -29,8 +35,8 @@ def canvas(size: int = 80, seed: int = 0) -> Canvas:
     return c
 
 
-def camera(size: int = 80, noise: float = 1.5, seed: int = 1) -> Camera:
-    return Camera(size, LIGHT, blur=0.5, noise=noise, unevenness=0.05, rng=np.random.default_rng(seed))
+def camera(size: int = 80, noise: float = 1.5, seed: int = 1) -> VirtualCamera:
+    return VirtualCamera(size, LIGHT, blur=0.5, noise=noise, unevenness=0.05, rng=np.random.default_rng(seed))
 
 
 @given(
@@ -99,9 +105,9 @@ def test_light_from_the_left_shows_on_the_left() -> None:
     c = Canvas(View(80), np.random.default_rng(0))
     c.whole(np.full((3, 80, 80), 0.5, np.float32))
     c.stamp(c.disc(0, 0, 0.6), (0.5, 0.5, 0.5), rise=0.2, bevel=0.3)
-    left = Camera(80, Light(math.pi, 0.8), blur=0, noise=0, unevenness=0, rng=np.random.default_rng(0)).shoot(
-        c
-    )
+    left = VirtualCamera(
+        80, Light(math.pi, 0.8), blur=0, noise=0, unevenness=0, rng=np.random.default_rng(0)
+    ).shoot(c)
     assert left[40, 16:30].mean() > left[40, 50:64].mean() + 10
 
 
@@ -162,7 +168,7 @@ def test_any_whole_number_is_a_glyph_in_its_box(look: int) -> None:
     ],
 )
 def test_places_are_ninths_of_the_frame(box: tuple[int, int, int, int], word: str) -> None:
-    assert words.place(box, (100, 100)) == word
+    assert words.place_in_frame(box, (100, 100)) == word
 
 
 @pytest.mark.parametrize(
@@ -179,11 +185,11 @@ def test_tones_are_what_was_painted(colour: tuple[int, int, int], tone: str) -> 
     image, mask = clean.copy(), np.zeros((40, 40), bool)
     mask[10:14, 10:14] = True
     image[mask] = colour
-    text = words.describe("stain", "gear", "", clean, image, mask, (10, 10, 14, 14))
+    text = words.defect_sentence("stain", "gear", "", clean, image, mask, (10, 10, 14, 14))
     assert text == f"A small {tone} stain lies on the upper left of the gear."
 
 
 def test_every_kind_has_a_sentence() -> None:
     clean, mask = np.zeros((9, 9, 3), np.uint8), np.ones((9, 9), bool)
     for kind in KINDS:
-        assert "gear" in words.describe(kind, "gear", "tooth", clean, clean + 9, mask, (0, 0, 9, 9))
+        assert "gear" in words.defect_sentence(kind, "gear", "tooth", clean, clean + 9, mask, (0, 0, 9, 9))

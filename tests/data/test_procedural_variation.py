@@ -13,8 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from saec.cli import main
-from saec.data.procedural import EXTRA_KINDS, FAMILIES, KINDS, Sample, draw_product, write_dataset
-from saec.data.procedural.painting.camera import Camera, Light
+from saec.data.procedural import EXTRA_KINDS, FAMILIES, KINDS, RenderedFrame, draw_product, write_dataset
 from saec.data.procedural.painting.canvas import Canvas, View
 from saec.data.procedural.painting.defects import VISIBLE_AREA, VISIBLE_LEVELS
 from saec.data.procedural.painting.variation import (
@@ -25,6 +24,7 @@ from saec.data.procedural.painting.variation import (
     TURN,
     Variation,
 )
+from saec.data.procedural.painting.virtual_camera import Light, VirtualCamera
 from saec.errors import DataError
 
 SIZE = 96
@@ -53,7 +53,7 @@ def test_without_variation_frames_are_what_they_always_were(family: str) -> None
         assert np.abs(sixteenths(family, kind).ravel() - drawn[kind or "good"]).max() < 0.1, kind
 
 
-def check_pair(sample: Sample) -> None:
+def check_pair(sample: RenderedFrame) -> None:
     change = np.abs(sample.image.astype(int) - sample.clean)
     assert change[~sample.mask].max(initial=0) == 0
     assert sample.mask.mean() >= VISIBLE_AREA
@@ -119,7 +119,7 @@ def test_an_amount_of_nothing_changes_nothing(seed: int) -> None:
 
 def test_a_varied_camera_shoots_a_rectangle_as_in_the_whole_picture_and_dust_stays_in_bounds() -> None:
     rng = np.random.default_rng(0)
-    camera = Camera(80, Light(1.0, 0.9), blur=0.5, noise=0.0, unevenness=0.0, rng=rng)
+    camera = VirtualCamera(80, Light(1.0, 0.9), blur=0.5, noise=0.0, unevenness=0.0, rng=rng)
     before = camera.grain.copy()
     camera.vary(Variation(0, 0, 0, 0, 0.8, (0.1, -0.1), None, 3.0, SPECKS, SPECK_LEVELS), rng)
     assert 0 < np.abs(camera.grain - before).max() <= SPECK_LEVELS

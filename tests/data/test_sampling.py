@@ -7,7 +7,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saec.data.sampling import draw
+from saec.data.sampling import stratified_sample
 
 kinds = st.sampled_from([(0, "good"), (1, "cut"), (1, "hole"), (1, ""), (None, "")])
 sets = st.lists(kinds, min_size=1, max_size=80)
@@ -17,7 +17,7 @@ def test_mvtecs_order_of_names_does_not_hide_the_goods() -> None:
     # bottle: its defects come before its goods by name.
     strata = [(1, "broken_large")] * 20 + [(1, "broken_small")] * 22 + [(1, "contamination")] * 21
     strata += [(0, "good")] * 20
-    drawn = Counter(strata[i][1] for i in draw(strata, 16))
+    drawn = Counter(strata[i][1] for i in stratified_sample(strata, 16))
     assert drawn == {"broken_large": 4, "broken_small": 4, "contamination": 4, "good": 4}
 
 
@@ -25,7 +25,7 @@ def test_mvtecs_order_of_names_does_not_hide_the_goods() -> None:
 def test_each_label_has_its_share_and_at_least_one(
     strata: list[tuple[int | None, str]], count: int, seed: int
 ) -> None:
-    chosen = draw(strata, count, seed=seed)
+    chosen = stratified_sample(strata, count, seed=seed)
     assert len(chosen) == len(set(chosen)) == min(count, len(strata))
     assert chosen == sorted(chosen)
     labels = Counter(label for label, _ in strata)
@@ -40,11 +40,11 @@ def test_each_label_has_its_share_and_at_least_one(
 def test_a_larger_number_adds_to_a_smaller_one(
     strata: list[tuple[int | None, str]], count: int, more: int
 ) -> None:
-    assert set(draw(strata, count)) <= set(draw(strata, count + more))
+    assert set(stratified_sample(strata, count)) <= set(stratified_sample(strata, count + more))
 
 
 def test_the_seed_draws_others_and_the_same_one_draws_the_same() -> None:
     strata = [(None, "")] * 1000
-    assert draw(strata, 20) == draw(strata, 20)
-    assert draw(strata, 20) != draw(strata, 20, seed=1)
-    assert draw(strata, 20) != list(range(20))
+    assert stratified_sample(strata, 20) == stratified_sample(strata, 20)
+    assert stratified_sample(strata, 20) != stratified_sample(strata, 20, seed=1)
+    assert stratified_sample(strata, 20) != list(range(20))

@@ -18,7 +18,7 @@ from PIL import Image as Pillow
 
 from saec.data.images import integrity as whole
 from saec.data.images.integrity import may_be_unwritten, why_torn
-from saec.data.images.pixels import decode
+from saec.data.images.pixels import decode_image
 from saec.errors import ImageError
 
 
@@ -78,11 +78,11 @@ SHARES = (0.0, 0.01, 0.3, 0.6, 0.95, 0.99)
 def test_a_file_that_is_cut_off_is_refused_and_may_still_be_on_its_way(form: str, side: int) -> None:
     data = ALL[form](grain(side))
     assert why_torn(data, "a") is None
-    decode(data)
+    decode_image(data)
     for share in SHARES:
         part = data[: int(share * len(data))]
         with pytest.raises(ImageError):
-            decode(part)
+            decode_image(part)
         if form != "sgi":  # which does not say where it ends
             assert why_torn(part, "a")
 
@@ -99,7 +99,7 @@ def test_a_file_whose_end_was_never_written_is_refused(form: str, side: int) -> 
         if torn == data:
             continue
         with pytest.raises(ImageError):
-            decode(torn)
+            decode_image(torn)
         if len(data) - kept >= 16:
             assert why_torn(torn, "a") or may_be_unwritten(torn)
 
@@ -110,7 +110,7 @@ def test_zeros_where_pixels_should_be_are_in_doubt_and_can_be_decoded(form: str)
     assert not may_be_unwritten(data)
     torn = data[: int(0.6 * len(data))] + bytes(len(data) - int(0.6 * len(data)))
     assert may_be_unwritten(torn)
-    assert decode(torn).shape == (67, 64, 3)
+    assert decode_image(torn).shape == (67, 64, 3)
 
 
 def test_a_hole_of_a_page_is_in_doubt() -> None:
@@ -124,7 +124,7 @@ def test_no_byte_of_a_png_can_change_unseen(where: int, by: int) -> None:
     data = bytearray(encode(grain(12), "PNG"))
     data[where % len(data)] ^= by
     with pytest.raises(ImageError):
-        decode(bytes(data))
+        decode_image(bytes(data))
 
 
 def _chunks(*chunks: tuple[bytes, bytes]) -> bytes:
@@ -143,10 +143,10 @@ def _png_of(pixels: bytes) -> bytes:
 def test_pixels_of_a_png_that_are_too_few_or_have_a_wrong_sum_are_refused() -> None:
     rows = b"".join(b"\0" + bytes(range(i, i + 8)) for i in range(1, 9))
     packed = zlib.compress(rows)
-    assert decode(_png_of(packed)).shape == (8, 8, 3)
+    assert decode_image(_png_of(packed)).shape == (8, 8, 3)
     for bad in (zlib.compress(rows[:36]), packed[:-4], packed[:-4] + b"abcd", packed[: len(packed) // 2]):
         with pytest.raises(ImageError):
-            decode(_png_of(bad))
+            decode_image(_png_of(bad))
 
 
 @pytest.mark.parametrize("side", SIDES)
@@ -156,14 +156,14 @@ def test_a_jpeg_with_a_grey_lower_half_is_refused(side: int, options: dict[str, 
     half = data.rindex(b"\xff\xda") + 14
     half += (len(data) - half) // 3
     with pytest.raises(ImageError, match="damaged"):
-        decode(data[:half] + b"\xff\xd9")
+        decode_image(data[:half] + b"\xff\xd9")
 
 
 def test_a_jpeg_with_a_hole_is_refused() -> None:
     data = encode(grain(300), "JPEG", quality=95)
     half = len(data) // 2
     with pytest.raises(ImageError, match="a part of its pixels is missing"):
-        decode(data[:half] + bytes(4096) + data[half + 4096 :])
+        decode_image(data[:half] + bytes(4096) + data[half + 4096 :])
 
 
 @pytest.mark.parametrize("form", ["png", "jpeg", "bmp", "tiff", "webp", "gif", "ppm"])
@@ -172,19 +172,19 @@ def test_what_a_camera_appends_changes_no_pixel(form: str) -> None:
     for tail in (bytes(300), b"serial number 17" * 20):
         if form == "gif" and any(tail):
             continue
-        np.testing.assert_array_equal(decode(data + tail), decode(data))
+        np.testing.assert_array_equal(decode_image(data + tail), decode_image(data))
         assert why_torn(data + tail, "a") is None
 
 
 def test_two_pngs_in_one_file_are_refused() -> None:
     data = encode(grain(16), "PNG")
     with pytest.raises(ImageError, match="two PNGs"):
-        decode(data + encode(grain(16, 1), "PNG"))
+        decode_image(data + encode(grain(16, 1), "PNG"))
 
 
 def test_padding_inside_a_jpeg_that_some_cameras_write_is_read() -> None:
     data = encode(grain(64), "JPEG")
-    np.testing.assert_array_equal(decode(data[:-2] + b"\0\0\0" + data[-2:]), decode(data))
+    np.testing.assert_array_equal(decode_image(data[:-2] + b"\0\0\0" + data[-2:]), decode_image(data))
 
 
 @pytest.mark.parametrize("value", [0, 128, 255])
@@ -193,7 +193,7 @@ def test_a_picture_of_one_value_is_whole(form: str, value: int) -> None:
     for side in (1, 7, 200):
         data = ALL[form](np.full((side + 1, side, 3), value, np.uint8))
         assert why_torn(data, "a") is None
-        assert decode(data).shape == (side + 1, side, 3)
+        assert decode_image(data).shape == (side + 1, side, 3)
 
 
 def test_what_no_further_byte_would_make_a_picture_is_not_on_its_way() -> None:
@@ -209,10 +209,10 @@ def test_what_no_further_byte_would_make_a_picture_is_not_on_its_way() -> None:
 
 def test_a_tiff_of_more_strips_than_rows_can_have_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     data = encode(grain(64), "TIFF", compression="tiff_lzw", strip_size=64 * 3)
-    decode(data)
+    decode_image(data)
     monkeypatch.setattr(whole, "_STRIPS", 60)
     with pytest.raises(ImageError, match="frame-7: more than 60 strips"):
-        decode(data, name="frame-7")
+        decode_image(data, name="frame-7")
 
 
 def test_chains_of_tiny_parts_are_followed_no_further_than_the_limit() -> None:
@@ -223,5 +223,5 @@ def test_chains_of_tiny_parts_are_followed_no_further_than_the_limit() -> None:
     )
     for data in (head + chunk * 20_000, gif + b"\x01a" * 20_000 + b"\0\x3b"):
         with pytest.raises(ImageError, match="more than"):
-            decode(data)
+            decode_image(data)
         assert why_torn(data, "a") is None  # more bytes would not mend it: the line says so at once

@@ -9,7 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from saec.errors import ConfigError
-from saec.evaluation.cloud_benefit import Judge, asking_order, conclude, judge, worth_rows
+from saec.evaluation.cloud_benefit import (
+    LabelErrors,
+    asking_order,
+    conclude_benefit,
+    count_errors,
+    worth_rows,
+)
 from saec.profile import OPEN, Calibration, CloudTrust, Gate, Sigmoid
 from saec.schedule.calibration import cross_fit as crossfit
 from saec.schedule.calibration.cross_fit import Opinions, cross_fitted_labels, edge_labels, line_labels
@@ -77,7 +83,7 @@ def test_the_figures_of_a_row_add_up(seed: int, share: float) -> None:
     opinions = made(60, seed=seed)
     labels = line_labels(CALIBRATION, FUSED, opinions)
     (row,) = worth_rows(CALIBRATION, opinions, labels, [share])
-    edge = judge(opinions.truth, edge_labels(CALIBRATION, opinions.score))
+    edge = count_errors(opinions.truth, edge_labels(CALIBRATION, opinions.score))
     assert row.mended - row.spoiled == row.escapes_avoided + row.overkills_avoided
     assert row.mended + row.spoiled <= row.asked == max(1, round(60 * share))
     assert row.gain == pytest.approx((row.mended - row.spoiled) / 60)
@@ -94,7 +100,7 @@ def test_asking_about_all_gives_all_the_clouds_labels() -> None:
     opinions = made()
     labels = line_labels(CALIBRATION, FUSED, opinions)
     row = worth_rows(CALIBRATION, opinions, labels, [0.1, 1.0])[-1]
-    assert row.accuracy == pytest.approx(judge(opinions.truth, labels).accuracy)
+    assert row.accuracy == pytest.approx(count_errors(opinions.truth, labels).accuracy)
     assert row.asked == 200
 
 
@@ -121,8 +127,8 @@ def test_a_good_cloud_is_worth_asking_and_the_smallest_share_that_suffices_is_na
     labels, folds = fitted
     assert folds == crossfit.FOLDS
     rows = worth_rows(CALIBRATION, opinions, labels)
-    edge = judge(opinions.truth, edge_labels(CALIBRATION, opinions.score))
-    found = conclude(rows, edge, 400)
+    edge = count_errors(opinions.truth, edge_labels(CALIBRATION, opinions.score))
+    found = conclude_benefit(rows, edge, 400)
     assert found.outcome == "worth"
     chosen = next(row for row in rows if row.share == found.share)
     assert chosen.gain >= 0.9 * max(row.gain for row in rows)
@@ -137,8 +143,8 @@ def test_a_cloud_that_knows_nothing_is_not_worth_asking(seed: int) -> None:
     fitted = cross_fitted_labels(CALIBRATION, opinions)
     assert fitted is not None
     rows = worth_rows(CALIBRATION, opinions, fitted[0])
-    edge = judge(opinions.truth, edge_labels(CALIBRATION, opinions.score))
-    assert conclude(rows, edge, 300).outcome != "worth"
+    edge = count_errors(opinions.truth, edge_labels(CALIBRATION, opinions.score))
+    assert conclude_benefit(rows, edge, 300).outcome != "worth"
 
 
 def test_a_part_is_not_judged_by_a_fusion_that_saw_it() -> None:
@@ -171,8 +177,8 @@ def test_a_line_from_goods_alone_gets_its_p_defect_from_the_other_folds() -> Non
     assert fitted is not None
     assert fitted[1] > 0
     assert (
-        judge(opinions.truth, fitted[0]).accuracy
-        > judge(opinions.truth, edge_labels(bare, opinions.score)).accuracy
+        count_errors(opinions.truth, fitted[0]).accuracy
+        > count_errors(opinions.truth, edge_labels(bare, opinions.score)).accuracy
     )
 
 
@@ -188,14 +194,14 @@ def test_where_the_cloud_failed_the_edge_stands() -> None:
 def test_too_few_images_are_said(n: int) -> None:
     opinions = made(n)
     assert cross_fitted_labels(CALIBRATION, opinions) is None
-    assert conclude([], Judge(0.5, 1, 1), n).outcome == "too few"
+    assert conclude_benefit([], LabelErrors(0.5, 1, 1), n).outcome == "too few"
 
 
 def test_an_edge_that_hardly_errs_leaves_nothing_to_show() -> None:
     opinions = made(100, edge=9.0)
-    edge = judge(opinions.truth, edge_labels(CALIBRATION, opinions.score))
+    edge = count_errors(opinions.truth, edge_labels(CALIBRATION, opinions.score))
     rows = worth_rows(CALIBRATION, opinions, opinions.truth)
-    found = conclude(rows, edge, 100)
+    found = conclude_benefit(rows, edge, 100)
     assert found.outcome == "too few"
     assert "the edge errs on none of 100 images" in found.sentence
 
@@ -203,8 +209,8 @@ def test_an_edge_that_hardly_errs_leaves_nothing_to_show() -> None:
 def test_a_cloud_that_spoils_is_said_to() -> None:
     opinions = made(200)
     rows = worth_rows(CALIBRATION, opinions, 1 - opinions.truth)
-    edge = judge(opinions.truth, edge_labels(CALIBRATION, opinions.score))
-    found = conclude(rows, edge, 200)
+    edge = count_errors(opinions.truth, edge_labels(CALIBRATION, opinions.score))
+    found = conclude_benefit(rows, edge, 200)
     assert (found.outcome, found.share) == ("worse", None)
 
 
@@ -214,9 +220,9 @@ def test_a_chance_gain_is_not_called_worth_it() -> None:
     wrong = np.flatnonzero(labels != opinions.truth)
     labels[wrong[:3]] = opinions.truth[wrong[:3]]
     rows = worth_rows(CALIBRATION, opinions, labels, [1.0])
-    edge = judge(opinions.truth, edge_labels(CALIBRATION, opinions.score))
+    edge = count_errors(opinions.truth, edge_labels(CALIBRATION, opinions.score))
     assert rows[0].gain_interval[0] >= 0
-    assert conclude(rows, edge, 80).outcome == "not shown"
+    assert conclude_benefit(rows, edge, 80).outcome == "not shown"
 
 
 def test_the_control_mends_a_threshold_that_lies_wrong() -> None:
@@ -225,6 +231,6 @@ def test_the_control_mends_a_threshold_that_lies_wrong() -> None:
     control = crossfit.recalibrated_labels(opinions)
     assert control is not None
     assert (
-        judge(opinions.truth, control).accuracy
-        > judge(opinions.truth, edge_labels(far, opinions.score)).accuracy + 0.1
+        count_errors(opinions.truth, control).accuracy
+        > count_errors(opinions.truth, edge_labels(far, opinions.score)).accuracy + 0.1
     )

@@ -12,9 +12,9 @@ import pytest
 
 from run_fakes import CALIBRATION, FUSED, FakeCloud, Frames, make_dataset, make_line
 from saec.cli import main
-from saec.data.inputs import list_inputs
+from saec.data.input_images import list_inputs
 from saec.frame.judges import Cloud
-from saec.meter import Meter, Reading
+from saec.meter import Meter, PhaseReading
 from saec.profile import LineProfile
 from saec.settings import CloudConfig
 
@@ -167,9 +167,9 @@ def test_joules_are_those_with_the_cloud_less_those_without(
     unknown = worth(tmp_path, line, data, "--shares", "0.5")
     spent = iter([480.0, 96.0])
 
-    def reading(meter: Meter, phase: str = "run") -> Reading:
+    def reading(meter: Meter, phase: str = "run") -> PhaseReading:
         joules = next(spent) if phase == "run" else None
-        return Reading(phase=phase, wall_s=1.0, gpu_energy_j=joules)
+        return PhaseReading(phase=phase, wall_s=1.0, gpu_energy_j=joules)
 
     monkeypatch.setattr(Meter, "reading", reading)
     known = worth(tmp_path, line, data, "--shares", "0.5")

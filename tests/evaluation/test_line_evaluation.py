@@ -15,11 +15,11 @@ import pytest
 
 from run_fakes import FakeCloud, Frames, make_dataset, make_line
 from saec.cli import main
-from saec.data.inputs import list_inputs
+from saec.data.input_images import list_inputs
 from saec.data.items import Item
 from saec.data.manifest import Manifest
 from saec.errors import DataError, LineError
-from saec.evaluation.pairing import pair_up
+from saec.evaluation.evaluation_tasks import pair_up
 from saec.lines import leaks
 from saec.profile import LineProfile
 from saec.runs.run_record import read_run, write_run

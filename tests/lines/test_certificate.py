@@ -12,7 +12,7 @@ import pytest
 from run_fakes import FakeCloud, Frames, make_line
 from saec import edge
 from saec.cli import main
-from saec.lines.certificate import Known, certify_line, score_stand_ins
+from saec.lines.certificate import CalibrationScores, certify_line, score_stand_ins
 from saec.profile import OPEN, LineProfile, sha256_file
 from saec.schedule.calibration.score_calibration import calibrate
 from saec.settings import GateConfig, RiskConfig
@@ -157,7 +157,9 @@ def test_real_defects_come_before_stand_ins_and_are_never_mixed_with_them() -> N
     enough = {**few, "d44": 1.0}
 
     def certificate(defects: dict[str, float]) -> tuple[bool, int, float | None]:
-        c = certify_line(Known(goods=goods, defects=defects, stand_ins=painted, parts={}), RiskConfig())
+        c = certify_line(
+            CalibrationScores(goods=goods, defects=defects, stand_ins=painted, parts={}), RiskConfig()
+        )
         return c.stand_ins, c.defects, c.pass_below
 
     assert certificate(few) == (True, 60, 200.0)
@@ -168,7 +170,9 @@ def test_images_of_one_part_are_one_unit() -> None:
     goods = {str(i): float(i) for i in range(100)}
     parts = {str(i): f"part {i % 50}" for i in range(100)}
     defects = {f"d{i}": 300.0 for i in range(50)}
-    known = Known(goods=goods, defects=defects, stand_ins={}, parts=parts | dict.fromkeys(defects, "one"))
+    known = CalibrationScores(
+        goods=goods, defects=defects, stand_ins={}, parts=parts | dict.fromkeys(defects, "one")
+    )
     c = certify_line(known, RiskConfig())
     assert (c.goods, c.defects, c.pass_below) == (50, 1, None)
 

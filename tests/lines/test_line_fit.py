@@ -20,7 +20,7 @@ from saec.data.parts import PartIds
 from saec.edge.training.fit_records import Fitted
 from saec.errors import ConfigError, DataError, ImageError, LeakError, LineError, ParityError
 from saec.lines.line_fit import FitSummary, fit_line
-from saec.lines.recalibration import Wish, recalibrate
+from saec.lines.recalibration import RecalibrationRequest, recalibrate
 from saec.profile import LineProfile, sha256_file
 from saec.scene.complexity import Complexity
 from saec.settings import FitConfig, GateConfig
@@ -309,9 +309,9 @@ def test_a_detectors_own_threshold_outlives_a_calibration(product: Path, tmp_pat
 
     dataset, out = open_dataset(product), tmp_path / "rule"
     profile, _ = fit_line(dataset, out, with_rule, config=FitConfig(), gate=GateConfig(), created=CREATED)
-    kept = recalibrate(profile, Wish(prevalence=0.1), created=CREATED)
+    kept = recalibrate(profile, RecalibrationRequest(prevalence=0.1), created=CREATED)
     assert (profile.calibration.threshold, kept.calibration.threshold) == (104.5, 104.5)
-    moved = recalibrate(kept, Wish(overkill=0.05), created=CREATED)
+    moved = recalibrate(kept, RecalibrationRequest(overkill=0.05), created=CREATED)
     assert moved.calibration.threshold != 104.5
 
 

@@ -12,11 +12,11 @@ import pytest
 from run_fakes import FakeCloud, FakeDetector, Frames, make_line
 from saec import edge
 from saec.cli import main
-from saec.data.inputs import list_inputs
+from saec.data.input_images import list_inputs
 from saec.data.items import Item
 from saec.data.manifest import Manifest
 from saec.frame.judges import Cloud, standing
-from saec.lines.recalibration import Wish, trust_on
+from saec.lines.recalibration import RecalibrationRequest, trust_on
 from saec.profile import LineProfile, sha256_file
 from saec.schedule.calibration.score_calibration import calibrate
 from saec.settings import CloudConfig, GateConfig
@@ -250,7 +250,7 @@ def test_wishes_left_open_keep_what_the_line_has(line: LineProfile) -> None:
     new = reopened(line).calibration
     kept = msgspec.structs.replace(new, version=line.calibration.version, created=line.calibration.created)
     assert kept == line.calibration
-    assert Wish().overkill is None
+    assert RecalibrationRequest().overkill is None
 
 
 def test_what_was_given_by_hand_stays_until_overkill_or_goods_change_it(

@@ -12,7 +12,7 @@ import pytest
 
 from saec.cli import main
 from saec.errors import DataError
-from saec.meter.measured_command import NO_MARKS, decided, measure
+from saec.meter.measured_command import NO_MARKS, decided, measure_command
 from saec.meter.rapl import CpuEnergy, NullCpu
 from saec.types import Verdict
 
@@ -59,7 +59,7 @@ def test_a_child_and_its_child_are_watched(tmp_path: Path) -> None:
         "block = bytearray(b'x') * 40_000_000\n"
         f"subprocess.run([{PY!r}, '-c', {grandchild!r}])\n"
     )
-    status, readings = measure([PY, "-c", child], interval=0.01, cpu=_Witness(tmp_path))
+    status, readings = measure_command([PY, "-c", child], interval=0.01, cpu=_Witness(tmp_path))
     assert status == 0
     peak = readings["run"].cpu_memory_peak_gb
     assert peak is not None
@@ -74,7 +74,7 @@ def test_marks_of_the_child_set_loading_apart() -> None:
         "    with m.phase('loading'): sum(range(3_000_000))\n"
         "    with m.phase('run'): sum(range(3_000_000))\n"
     )
-    status, readings = measure([PY, "-c", child], interval=0.02, cpu=NullCpu("test"))
+    status, readings = measure_command([PY, "-c", child], interval=0.02, cpu=NullCpu("test"))
     assert status == 0
     assert set(readings) == {"run", "loading", "other"}
     assert readings["loading"].wall_s > 0

@@ -4,12 +4,12 @@ from pathlib import Path
 import pytest
 
 from saec.errors import DataError
-from saec.meter.phases import VARIABLE, Marks, mark
+from saec.meter.phases import VARIABLE, PhaseMarks, mark
 
 
 def test_marks_arrive_once_and_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "marks"
-    marks = Marks(path)
+    marks = PhaseMarks(path)
     assert marks.read() == []
     monkeypatch.setenv(VARIABLE, str(path))
     begin = time.monotonic()
@@ -26,7 +26,7 @@ def test_marks_arrive_once_and_in_order(tmp_path: Path, monkeypatch: pytest.Monk
 def test_a_line_that_is_still_being_written_waits(tmp_path: Path) -> None:
     path = tmp_path / "marks"
     path.write_text("1.5\tloading\n2.")
-    marks = Marks(path)
+    marks = PhaseMarks(path)
     assert marks.read() == [(1.5, "loading")]
     path.write_text("1.5\tloading\n2.25\trun\n")
     assert marks.read() == [(2.25, "run")]
@@ -44,4 +44,4 @@ def test_what_is_no_mark_is_refused(tmp_path: Path, line: str) -> None:
     path = tmp_path / "marks"
     path.write_text(line)
     with pytest.raises(DataError, match="not a phase mark"):
-        Marks(path).read()
+        PhaseMarks(path).read()

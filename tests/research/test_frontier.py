@@ -12,7 +12,7 @@ import pytest
 from run_fakes import CALIBRATION, FUSED, FakeCloud, make_line
 from run_fakes import Frames as Images
 from saec.cli import main
-from saec.data.inputs import list_inputs
+from saec.data.input_images import list_inputs
 from saec.errors import ConfigError, DataError
 from saec.frame.judges import Cloud
 from saec.research.tables.frames import FOLDS, Frames, folds, frames_of, pooled

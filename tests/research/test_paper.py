@@ -17,7 +17,7 @@ from saec.data.dataset import open_dataset
 from saec.data.manifest import hash_item
 from saec.evaluation.metrics import Confusion, Metrics
 from saec.frame.judges import Cloud
-from saec.meter import Reading
+from saec.meter import PhaseReading
 from saec.research.baselines import Baseline, Ready, Row
 from saec.research.tables.paper import Absent, Judgement, Plan, compare
 from saec.research.tables.paper_page import NAMES, Paper, markdown, write_predictions
@@ -143,7 +143,7 @@ def _judgement(
         product=product,
         row=made,
         data="0123",
-        reading=Reading(phase="run", wall_s=wall, gpu_energy_j=gpu_j, cpu_memory_avg_gb=wall),
+        reading=PhaseReading(phase="run", wall_s=wall, gpu_energy_j=gpu_j, cpu_memory_avg_gb=wall),
         machine=Machine(cpu="cpu"),
     )
 

@@ -12,7 +12,7 @@ import pytest
 from run_fakes import FakeCloud, make_dataset, make_line
 from saec.cli import main
 from saec.data.dataset import Item
-from saec.data.inputs import Split, list_inputs
+from saec.data.input_images import Split, list_inputs
 from saec.data.manifest import Manifest
 from saec.errors import ModelError
 from saec.profile import LineProfile

@@ -10,7 +10,7 @@ import pytest
 
 from run_fakes import CALIBRATION, FakeCloud, Frames, make_line
 from saec.cli import main
-from saec.data.inputs import list_inputs
+from saec.data.input_images import list_inputs
 from saec.profile import LineProfile
 from saec.runs.run_folder import run_line
 

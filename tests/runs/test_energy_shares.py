@@ -11,11 +11,11 @@ import pytest
 from run_fakes import FUSED, FakeCloud, FakeDetector, make_dataset, make_line
 from saec import edge
 from saec.cli.options.measurement import meter_line, tell_energy
-from saec.data.inputs import list_inputs
+from saec.data.input_images import list_inputs
 from saec.frame import judges as loading
 from saec.frame.judges import Cloud, Standing
-from saec.meter import meter as meters
-from saec.meter.ledger import Sample
+from saec.meter import energy_meter as meters
+from saec.meter.ledger import MeterSample
 from saec.meter.rapl import NullCpu
 from saec.runs.energy_shares import Frames, RunEnergy, _per_correct, account
 from saec.runs.run_folder import Options, run_line
@@ -39,7 +39,7 @@ def frames(*routes: str) -> Frames:
 def test_an_account_by_hand() -> None:
     # GPU: 100 W at rest, 300 W in second 2; CPU: 10 W at rest, 30 W in second 1.
     samples = [
-        Sample(float(t), gpu_j=g, cpu_j=c)
+        MeterSample(float(t), gpu_j=g, cpu_j=c)
         for t, g, c in ((0, 0, 0), (1, 100, 30), (2, 400, 40), (3, 500, 50))
     ]
     spans = np.array(
@@ -75,7 +75,7 @@ def test_an_account_by_hand() -> None:
 
 
 def test_what_was_not_measured_is_unknown() -> None:
-    samples = [Sample(0.0), Sample(1.0)]
+    samples = [MeterSample(0.0), MeterSample(1.0)]
     spans = np.array([span(1, "edge", 0, 1)], SPAN)
     energy, gross = account(
         samples, spans, frames("edge"), idle_w={}, cloud_device="cpu", link_j_per_byte=0.0
@@ -83,7 +83,7 @@ def test_what_was_not_measured_is_unknown() -> None:
     assert energy.devices == []
     assert energy.per_correct_gross_mwh is None
     assert gross.tolist() == [0.0]
-    measured = [Sample(0.0, cpu_j=0.0), Sample(1.0, cpu_j=5.0)]
+    measured = [MeterSample(0.0, cpu_j=0.0), MeterSample(1.0, cpu_j=5.0)]
     energy, gross = account(
         measured, spans, frames("edge"), idle_w={}, cloud_device="cpu", link_j_per_byte=0.0
     )

@@ -150,7 +150,7 @@ def test_decoded_frames_are_bounded(frames: Frames, monkeypatch: pytest.MonkeyPa
     exceeded, cloud = threading.Event(), FakeCloud(gate=threading.Event())
 
     def decode(data: bytes, *, bits: int = 16, name: str = "") -> Image:
-        image = images.decode(data, bits=bits, name=name).copy()
+        image = images.decode_image(data, bits=bits, name=name).copy()
         key = next(count)
         alive.add(key)
         weakref.finalize(image, alive.discard, key)

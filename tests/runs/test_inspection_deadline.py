@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from run_fakes import CALIBRATION, FUSED, FakeCloud, Frames, judges, make_line
-from saec.data.inputs import list_inputs
+from saec.data.input_images import list_inputs
 from saec.errors import ConfigError, LinkError
 from saec.frame.judges import Cloud
 from saec.runs.inspection import run_inspection

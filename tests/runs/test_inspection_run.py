@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from run_fakes import CALIBRATION, FUSED, FakeCloud, FakeDetector, Frames, make_dataset, make_line
 from saec import edge
 from saec.cli import main
-from saec.data.inputs import list_inputs
+from saec.data.input_images import list_inputs
 from saec.errors import ConfigError
 from saec.frame.judges import Cloud, read_references
 from saec.profile import LineProfile

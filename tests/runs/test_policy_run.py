@@ -11,10 +11,10 @@ import pytest
 from run_fakes import CALIBRATION, FUSED, FakeCloud, Frames, make_line
 from saec.data.dataset import open_dataset
 from saec.data.images.file_names import find_images
-from saec.data.inputs import list_inputs
+from saec.data.input_images import list_inputs
 from saec.errors import ConfigError
 from saec.frame.judges import Cloud, PolicyName, open_policy
-from saec.lines.recalibration import Wish, recalibrate
+from saec.lines.recalibration import RecalibrationRequest, recalibrate
 from saec.profile import LineProfile
 from saec.runs.run_folder import Options, run_line
 from saec.runs.verdict_log import read_verdicts
@@ -95,7 +95,7 @@ def test_a_calibration_learns_when_the_edge_errs_and_what_the_cloud_mends(
     profile = LineProfile.create(tmp_path / "bottle", line, CALIBRATION)
     after = recalibrate(
         profile,
-        Wish(threshold=4.5),
+        RecalibrationRequest(threshold=4.5),
         created="now",
         goods=find_images(tmp_path / "data" / "train" / "good"),
         dataset=open_dataset(tmp_path / "data"),

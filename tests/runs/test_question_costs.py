@@ -12,7 +12,7 @@ import pytest
 from run_fakes import CALIBRATION, FUSED, FakeCloud, FakeDetector, Frames, make_dataset, make_line
 from saec import cloud, edge
 from saec.cli import main
-from saec.data.inputs import list_inputs
+from saec.data.input_images import list_inputs
 from saec.evaluation.metrics import evaluate_verdicts
 from saec.frame.judges import Cloud, standing
 from saec.lines.recalibration import trust_on

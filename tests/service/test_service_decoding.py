@@ -33,7 +33,7 @@ class Held(Decoder):
 
     def decode(self, data: bytes, *, bits: int = 16, name: str = "") -> Any:
         if data != BOMB:
-            return images.decode(data)
+            return images.decode_image(data)
         self.at_work.set()
         assert self.over.wait(60)
         raise DecoderDiedError("it was ended")
@@ -76,7 +76,7 @@ def test_one_asker_with_bombs_holds_its_share_and_another_is_served() -> None:
         await until(lambda: sum(d.at_work.is_set() for d in made) == 2)
         for _ in range(3):
             (image,) = await several.images([GOOD], "b")
-            np.testing.assert_array_equal(image, images.decode(GOOD))
+            np.testing.assert_array_equal(image, images.decode_image(GOOD))
         assert sum(d.at_work.is_set() for d in made) == 2
         for decoder in made:
             decoder.over.set()

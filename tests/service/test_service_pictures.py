@@ -23,7 +23,7 @@ MOST = 1_000_000
 
 
 def picture(url, most):
-    return decoded(image_file(url, most), images.decode)
+    return decoded(image_file(url, most), images.decode_image)
 
 
 def _refused(url, status=400):

@@ -11,7 +11,7 @@ import pytest
 
 from run_fakes import CALIBRATION, FUSED, FakeCloud, Frames, make_line
 from saec.cli import main
-from saec.data.inputs import list_inputs
+from saec.data.input_images import list_inputs
 from saec.errors import ConfigError, DataError
 from saec.evaluation.metrics import evaluate_verdicts
 from saec.frame.judges import Cloud

@@ -66,7 +66,7 @@ class Bench:
         spending: Spending | None = None,
     ) -> None:
         self.folder, self.deadline, self.budget = folder, deadline, budget
-        self.decoding: DecodeImage = images.decode
+        self.decoding: DecodeImage = images.decode_image
         self.profile = folder / "profile"
         if not self.profile.exists():
             make_line(self.profile)

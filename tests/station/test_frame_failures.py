@@ -87,7 +87,7 @@ def error_on(bench: Bench, data: bytes, error: Callable[[], Exception]) -> list[
         if file == data:
             failed.append(len(seen) - 1)
             raise error()
-        return images.decode(file, bits=bits, name=name)
+        return images.decode_image(file, bits=bits, name=name)
 
     bench.decoding = decode
     return failed
@@ -129,7 +129,7 @@ def test_one_that_ends_its_decoder_less_often_is_judged(tmp_path: Path) -> None:
         def decode(file: bytes, *, bits: int, name: str) -> Image:
             if left:
                 raise left.pop()
-            return images.decode(file, bits=bits, name=name)
+            return images.decode_image(file, bits=bits, name=name)
 
         bench.decoding = decode
         bench.start()
@@ -337,7 +337,7 @@ def test_what_the_machine_lacks_for_a_while_costs_no_frame_its_verdict(
             if lacking.is_set():
                 met.append(name)
                 raise error
-            return images.decode(file, bits=bits, name=name)
+            return images.decode_image(file, bits=bits, name=name)
 
         bench.decoding = decode
         bench.start()
@@ -361,7 +361,7 @@ def test_a_file_that_cannot_be_read_for_now_holds_none_behind_it(tmp_path: Path)
         bench.wait(finished(bench, *others))
         assert bench.runner.problem() == "", "one frame alone makes no line unable"
         assert label(bench, first) == "none yet"
-        bench.decoding = images.decode
+        bench.decoding = images.decode_image
         bench.wait(finished(bench, first))
         assert label(bench, first) == 0
 
@@ -374,7 +374,7 @@ def test_a_question_that_the_machine_cannot_put_now_is_put_later(tmp_path: Path)
             met.append(name)
             if len(met) == 2:  # for the cloud
                 raise OSError(errno.EMFILE, "Too many open files")
-            return images.decode(file, bits=bits, name=name)
+            return images.decode_image(file, bits=bits, name=name)
 
         bench.decoding = decode
         bench.start()

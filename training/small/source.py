@@ -29,7 +29,7 @@ from saec.data.procedural import (
     KINDS,
     OBJECTS,
     Product,
-    Sample,
+    RenderedFrame,
     draw_product,
 )
 from saec.errors import DataError
@@ -70,7 +70,7 @@ class Group:
 
     images: NDArray[np.uint8]
     masks: NDArray[np.uint8]
-    samples: tuple[Sample, Sample]
+    samples: tuple[RenderedFrame, RenderedFrame]
 
 
 def training_families() -> list[str]:
@@ -90,7 +90,7 @@ def draw_group(families: Sequence[str], rng: np.random.Generator) -> Group:
     return Group(images, np.stack([first.mask, second.mask]).astype(np.uint8), (first, second))
 
 
-def draw_defect(product: Product, rng: np.random.Generator, variation: float) -> Sample:
+def draw_defect(product: Product, rng: np.random.Generator, variation: float) -> RenderedFrame:
     """A defective frame of any kind and difficulty; places where nothing shows are drawn again."""
     kinds = product.kinds + product.extra_kinds
     weights = np.array([_WEIGHTS.get(kind, 1.0) for kind in kinds])
@@ -104,12 +104,12 @@ def draw_defect(product: Product, rng: np.random.Generator, variation: float) ->
             continue
 
 
-def answer(sample: Sample) -> str:
+def answer(sample: RenderedFrame) -> str:
     """The JSON that the model is to write for a defect."""
     return json.dumps({"kind": sample.kind, "description": sample.description})
 
 
-def note(sample: Sample, tokenizer: Tokenizer) -> NDArray[np.int16]:
+def note(sample: RenderedFrame, tokenizer: Tokenizer) -> NDArray[np.int16]:
     """What is to be said of a defect, as a row of the notes."""
     said = tokenizer.encode(answer(sample) + END, add_special_tokens=False)
     end = len(f'{{"kind": "{sample.kind}"')

@@ -13,10 +13,10 @@ from saec.cli.options.progress_bar import tracked
 from saec.settings import CloudConfig
 
 if TYPE_CHECKING:
-    from saec.data.builders.placement import Built
+    from saec.data.builders.build_folder import Built
     from saec.data.checks.image_faults import Checked
     from saec.data.parts import PartIds
-    from saec.data.procedural.dataset import Written
+    from saec.data.procedural.dataset_writer import WrittenDataset
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -245,7 +245,7 @@ def procedural(out: Path, family: str, kinds: Sequence[str], **options: Any) -> 
         _drawn(write_dataset(out / name, family=name, kinds=kinds or None, **options))
 
 
-def _drawn(written: Written) -> None:
+def _drawn(written: WrittenDataset) -> None:
     click.echo(f"{written.out}: " + ", ".join(f"{name} {n}" for name, n in written.counts.items()))
 
 

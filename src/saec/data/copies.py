@@ -97,14 +97,14 @@ def thumbnail(image: Image) -> NDArray[np.float32]:
     return np.asarray(cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.float32).ravel()
 
 
-def spread(thumbnails: Sequence[NDArray[np.float32]]) -> float:
+def largest_distance(thumbnails: Sequence[NDArray[np.float32]]) -> float:
     """The largest distance of a thumbnail from their mean: root mean square, in grey levels."""
     stack = np.stack(thumbnails)
     return float(np.sqrt(((stack - stack.mean(axis=0)) ** 2).mean(axis=1)).max())
 
 
 def _check_varied(thumbnails: Sequence[NDArray[np.float32]], items: Sequence[Item]) -> None:
-    if len(thumbnails) > 1 and (apart := spread(thumbnails)) < ONE_PICTURE:
+    if len(thumbnails) > 1 and (apart := largest_distance(thumbnails)) < ONE_PICTURE:
         raise DataError(
             f"{items[0].path.parent}: {len(items)} goods are all but one picture: they lie {apart:.2f} grey "
             "levels apart",

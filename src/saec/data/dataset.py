@@ -8,9 +8,9 @@ import msgspec
 
 from saec.data import layouts
 from saec.data.faults import Fault
-from saec.data.images.file_names import printable, subfolders
+from saec.data.images.file_names import printable_path, subfolders
 from saec.data.items import Item, Split
-from saec.data.layouts.contract import Choice, Reading, Saturation
+from saec.data.layouts.layout_reading import Choice, LayoutReading, Saturation
 from saec.data.layouts.tree import class_folders
 from saec.data.parts import PartIds
 from saec.errors import DataError
@@ -96,7 +96,7 @@ def open_dataset(
     reading = layouts.LAYOUTS[chosen].read(root, choice)
     if not reading.items:
         raise DataError(
-            f"{root}: no images for the layout {chosen}; {layouts.describe(root)}", layouts.expected()
+            f"{root}: no images for the layout {chosen}; {layouts.folder_summary(root)}", layouts.expected()
         )
     if strict:
         _refuse(reading)
@@ -109,14 +109,14 @@ def open_dataset(
 
 def _shown(fault: Fault, root: Path) -> str:
     path = Path(fault.paths[0])
-    return printable(path.relative_to(root) if path.is_relative_to(root) else path)
+    return printable_path(path.relative_to(root) if path.is_relative_to(root) else path)
 
 
-def _refuse(reading: Reading) -> None:
+def _refuse(reading: LayoutReading) -> None:
     errors = [fault for fault in reading.faults if fault.level == "error"]
     if errors:
         more = f" (and {len(errors) - 1} more faults; `saec data check` lists all)" if len(errors) > 1 else ""
-        raise DataError(f"{printable(errors[0].paths[0])}: {errors[0].message}{more}", errors[0].remedy)
+        raise DataError(f"{printable_path(errors[0].paths[0])}: {errors[0].message}{more}", errors[0].remedy)
 
 
 def _detect(root: Path) -> str:
@@ -134,7 +134,7 @@ def _detect(root: Path) -> str:
         classes = sorted({folder.name for _, folder in class_folders(root)})
         which = f"say which folder is good, as --layout folders:good={classes[0]}; or " if classes else ""
         raise DataError(
-            f"{root}: no layout that is known; {layouts.describe(root)}", which + layouts.expected()
+            f"{root}: no layout that is known; {layouts.folder_summary(root)}", which + layouts.expected()
         )
     return "images"
 

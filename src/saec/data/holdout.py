@@ -10,7 +10,7 @@ from saec.data.dataset import Dataset
 from saec.data.folds import group_ids
 from saec.data.items import Item, Split
 from saec.data.manifest import Manifest, hash_item
-from saec.data.sampling import draw
+from saec.data.sampling import stratified_sample
 from saec.types import GOOD
 
 
@@ -36,7 +36,7 @@ def hold_out(dataset: Dataset, share: float, *, seed: int) -> Dataset:
         members.setdefault(group, []).append(item)
     names = list(members)
     strata = [max((item.label or 0, item.kind) for item in members[name]) for name in names]
-    held = {names[i] for i in draw(strata, round(share * len(names)), seed=seed)}
+    held = {names[i] for i in stratified_sample(strata, round(share * len(names)), seed=seed)}
     return _split(dataset, items, ["test" if group in held else "train" for group in groups])
 
 

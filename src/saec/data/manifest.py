@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from saec.data.images.file_names import RENAME, is_utf8, printable
+from saec.data.images.file_names import RENAME, is_utf8, printable_path
 from saec.data.items import Item
 from saec.errors import DataError, LeakError
 from saec.profile import sha256_file, write_json
@@ -68,7 +68,7 @@ class Manifest(msgspec.Struct, kw_only=True):
 
     def _enter(self, sha: str, entry: ManifestEntry) -> None:
         if not is_utf8(entry.path):
-            raise DataError(f"{printable(entry.path)}: a name that is no UTF-8", RENAME)
+            raise DataError(f"{printable_path(entry.path)}: a name that is no UTF-8", RENAME)
         other = self.roles.setdefault(sha, entry)
         if other.role != entry.role:
             raise LeakError(

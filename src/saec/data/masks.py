@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from saec.data.images.mask_values import FEW, Marks
+from saec.data.images.mask_values import FEW, MarkedPixels
 from saec.data.images.pixels import decode_native, read_bytes, read_marks
 from saec.errors import DataError, ImageError
 from saec.types import Mask, Outline, Runs
@@ -68,7 +68,7 @@ def looks_like_mask(path: Path) -> bool:
     return bool(((plane <= slack) | (plane >= top - slack)).mean() >= FLAT)
 
 
-def _of_file(marks: Marks, shape: tuple[int, int]) -> NDArray[np.bool_]:
+def _of_file(marks: MarkedPixels, shape: tuple[int, int]) -> NDArray[np.bool_]:
     if marks.where.shape != shape:
         raise MaskError(
             "mask-size",

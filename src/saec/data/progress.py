@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 T = TypeVar("T")
 
 
-class Progress(Protocol):
+class ShowProgress(Protocol):
     """Gives back the items, one by one, and may show how many of ``total`` are done."""
 
     def __call__(self, items: Iterable[T], total: int) -> Iterable[T]: ...

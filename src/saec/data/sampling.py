@@ -11,7 +11,7 @@ Stratum = tuple[int | None, str]
 """Label and kind."""
 
 
-def draw(strata: Sequence[Stratum], count: int, *, seed: int = 0) -> list[int]:
+def stratified_sample(strata: Sequence[Stratum], count: int, *, seed: int = 0) -> list[int]:
     """Indices of at most ``count`` items, in their order.
 
     Labels have the shares that they have among all, and within a label its kinds do, as nearly as whole

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from saec.data.procedural.painting.defects import Aim, compare, local_deviation
+from saec.data.procedural.painting.defects import Aim, find_difference, local_deviation
 from saec.data.procedural.painting.marks import MARKS, Mark, Spot
 from saec.errors import DataError
 
@@ -67,7 +67,7 @@ def paint_stand_in(
         radius = aim.radius * min(image.shape[:2]) * 1.06**attempt
         mark = MARKS[kind](Spot(x, y, radius, _colour(image, x, y, radius), 0.0, rng))
         painted = _laid(image, mark, aim, allowed)
-        if (found := compare(image, painted, threshold=3.0)) is not None:
+        if (found := find_difference(image, painted, threshold=3.0)) is not None:
             return StandIn(found.image, found.mask, kind)
     raise DataError(f"no place was found where a {kind} shows on this good", "use other goods")
 

@@ -15,8 +15,8 @@ import msgspec
 from saec.data import layouts
 from saec.data.dataset import Dataset, open_dataset
 from saec.data.items import SPLITS, Item
-from saec.data.layouts.names import means_defect, means_good
-from saec.data.layouts.plain import find_pictures
+from saec.data.layouts.folder_names import means_defect, means_good
+from saec.data.layouts.unlabelled import find_pictures
 from saec.data.parts import PartIds
 from saec.errors import DataError
 from saec.types import DEFECT, GOOD

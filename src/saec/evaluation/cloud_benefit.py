@@ -32,7 +32,7 @@ ENOUGH_OF_IT = 0.9
 """Of several shares that are worth it, the smallest with this part of the largest gain is named."""
 
 
-class Judge(msgspec.Struct, frozen=True):
+class LabelErrors(msgspec.Struct, frozen=True):
     """What one judge gets right and wrong on the images."""
 
     accuracy: float
@@ -40,7 +40,7 @@ class Judge(msgspec.Struct, frozen=True):
     overkills: int
 
 
-class Row(msgspec.Struct, frozen=True, kw_only=True):
+class BenefitRow(msgspec.Struct, frozen=True, kw_only=True):
     """Edge against edge with the cloud at one share of frames asked.
 
     Attributes:
@@ -71,7 +71,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     extra_j: float | None = None
 
 
-class Conclusion(msgspec.Struct, frozen=True):
+class BenefitConclusion(msgspec.Struct, frozen=True):
     """Whether it is worth it, at which share, in one sentence."""
 
     outcome: Outcome
@@ -88,10 +88,10 @@ def asking_order(calibration: Calibration, score: Array) -> NDArray[np.int64]:
     return np.lexsort((np.abs(away), unsure))
 
 
-def judge(truth: Labels, labels: Labels) -> Judge:
+def count_errors(truth: Labels, labels: Labels) -> LabelErrors:
     """Accuracy, escapes and overkills of labels."""
     wrong = labels != truth
-    return Judge(
+    return LabelErrors(
         accuracy=float(1 - wrong.mean()),
         escapes=int((wrong & (truth == DEFECT)).sum()),
         overkills=int((wrong & (truth == GOOD)).sum()),
@@ -106,7 +106,7 @@ def worth_rows(
     *,
     ms_per_asked: float | None = None,
     j_per_asked: float | None = None,
-) -> list[Row]:
+) -> list[BenefitRow]:
     """One row per share.
 
     Args:
@@ -141,7 +141,7 @@ def worth_rows(
     ]
 
 
-def conclude(rows: Sequence[Row], edge: Judge, n: int) -> Conclusion:
+def conclude_benefit(rows: Sequence[BenefitRow], edge: LabelErrors, n: int) -> BenefitConclusion:
     """Whether it is worth it: the interval of a gain above 0, and its p, for all shares, below 0.05.
 
     Args:
@@ -152,23 +152,25 @@ def conclude(rows: Sequence[Row], edge: Judge, n: int) -> Conclusion:
     wrong = edge.escapes + edge.overkills
     if not rows:
         few = f"Too few images: a fusion needs more than {MIN_LABELLED} goods and {MIN_LABELLED} defects."
-        return Conclusion("too few", None, few)
+        return BenefitConclusion("too few", None, few)
     better = [row for row in rows if row.gain_interval[0] > 0 and row.holm_p < ALPHA]
     if better:
         most = max(row.gain for row in better)
         row = next(row for row in better if row.gain >= ENOUGH_OF_IT * most)
         said = f"Worth asking: {_said(row, rows)}; {_avoided(row)}."
-        return Conclusion("worth", row.share, said)
+        return BenefitConclusion("worth", row.share, said)
     worse = [row for row in rows if row.gain_interval[1] < 0 and row.holm_p < ALPHA]
     if worse:
         row = min(worse, key=lambda row: row.gain)
-        return Conclusion("worse", None, f"Not worth it: {_said(row, rows)}; {_avoided(row)}.")
+        return BenefitConclusion("worse", None, f"Not worth it: {_said(row, rows)}; {_avoided(row)}.")
     if mcnemar(wrong, 0) >= ALPHA:
         few = f"Too few errors: the edge errs on {wrong or 'none'} of {n} images, and a cloud that put "
         few += "them all right could not be told from luck (6 are the fewest)."
-        return Conclusion("too few", None, few)
+        return BenefitConclusion("too few", None, few)
     row = max(rows, key=lambda row: row.gain)
-    return Conclusion("not shown", None, f"Not shown to be worth it on these {n} images: {_said(row, rows)}.")
+    return BenefitConclusion(
+        "not shown", None, f"Not shown to be worth it on these {n} images: {_said(row, rows)}."
+    )
 
 
 def _sides(calibration: Calibration) -> tuple[float, float]:
@@ -188,10 +190,10 @@ def _steps(opinions: Opinions, edge: Labels, asked_labels: Labels, asked: NDArra
     return np.column_stack([step, step * defect, step * ~defect])
 
 
-def _row(share: float, asked: int, edge: float, steps: Array, drawn: Array, frames: Array) -> Row:
+def _row(share: float, asked: int, edge: float, steps: Array, drawn: Array, frames: Array) -> BenefitRow:
     step, mended, spoiled = steps[:, 0], int((steps[:, 0] > 0).sum()), int((steps[:, 0] < 0).sum())
     p = mcnemar(mended, spoiled)
-    return Row(
+    return BenefitRow(
         share=share,
         asked=asked,
         accuracy=edge + float(step.mean()),
@@ -208,11 +210,11 @@ def _row(share: float, asked: int, edge: float, steps: Array, drawn: Array, fram
     )
 
 
-def _spread(per_asked: float | None, row: Row, n: int) -> float | None:
+def _spread(per_asked: float | None, row: BenefitRow, n: int) -> float | None:
     return None if per_asked is None else per_asked * row.asked / n
 
 
-def _said(row: Row, rows: Sequence[Row]) -> str:
+def _said(row: BenefitRow, rows: Sequence[BenefitRow]) -> str:
     low, high = (100 * bound for bound in row.gain_interval)
     test = f"McNemar p = {_p(row.holm_p)}" + (f", corrected for {len(rows)} shares" if len(rows) > 1 else "")
     return (
@@ -222,7 +224,7 @@ def _said(row: Row, rows: Sequence[Row]) -> str:
     )
 
 
-def _avoided(row: Row) -> str:
+def _avoided(row: BenefitRow) -> str:
     return f"escapes avoided {row.escapes_avoided}, overkills avoided {row.overkills_avoided}"
 
 

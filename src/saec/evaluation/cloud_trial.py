@@ -10,14 +10,22 @@ import msgspec
 import numpy as np
 
 from saec.data.folds import group_ids
-from saec.data.inputs import Inputs
+from saec.data.input_images import Inputs
 from saec.decoding import convert
 from saec.errors import DataError
-from saec.evaluation.cloud_benefit import SHARES, Conclusion, Judge, Row, conclude, judge, worth_rows
+from saec.evaluation.cloud_benefit import (
+    SHARES,
+    BenefitConclusion,
+    BenefitRow,
+    LabelErrors,
+    conclude_benefit,
+    count_errors,
+    worth_rows,
+)
 from saec.evaluation.line_evaluation import labelled
 from saec.frame.judges import Cloud
 from saec.lines.leaks import check_leaks, held_out
-from saec.meter import Reading, energy_of
+from saec.meter import PhaseReading, energy_of
 from saec.profile import Calibration, CloudTrust, LineProfile
 from saec.runs.run_folder import Options, Progress, run_line, verdicts_of
 from saec.runs.run_meter import Metering
@@ -36,7 +44,7 @@ from saec.settings import RunConfig
 from saec.types import DEFECT, Verdict
 
 
-class Worth(msgspec.Struct, frozen=True, kw_only=True):
+class CloudTrial(msgspec.Struct, frozen=True, kw_only=True):
     """The answer of ``saec worth``; what was not measured is None.
 
     Attributes:
@@ -64,12 +72,12 @@ class Worth(msgspec.Struct, frozen=True, kw_only=True):
     n_failed: int
     fusion: str
     fusion_reason: str
-    edge: Judge
-    recalibrated: Judge | None
+    edge: LabelErrors
+    recalibrated: LabelErrors | None
     ms_per_asked: float | None
     j_per_asked: float | None
-    rows: list[Row]
-    conclusion: Conclusion
+    rows: list[BenefitRow]
+    conclusion: BenefitConclusion
     notes: list[str]
 
 
@@ -84,7 +92,7 @@ def measure_worth(
     command: str = "",
     progress: Progress | None = None,
     stop: threading.Event | None = None,
-) -> Worth | None:
+) -> CloudTrial | None:
     """Let edge and cloud judge every labelled image and say what asking adds at each share.
 
     The cloud is asked about every image once; who is asked about at a share is worked out afterwards.
@@ -139,7 +147,7 @@ def _worth(
     verdicts: list[Verdict],
     shares: Sequence[float],
     joules: float | None,
-) -> Worth:
+) -> CloudTrial:
     calibration, opinions = profile.calibration, _opinions(verdicts, inputs)
     labels, fusion, reason = _fused(calibration, cloud, opinions)
     milliseconds = _milliseconds(verdicts)
@@ -148,10 +156,10 @@ def _worth(
         if labels is None
         else worth_rows(calibration, opinions, labels, shares, ms_per_asked=milliseconds, j_per_asked=joules)
     )
-    edge = judge(opinions.truth, edge_labels(calibration, opinions.score))
+    edge = count_errors(opinions.truth, edge_labels(calibration, opinions.score))
     control = recalibrated_labels(opinions)
     n_defect = int((opinions.truth == DEFECT).sum())
-    return Worth(
+    return CloudTrial(
         line=profile.line.name,
         dataset=inputs.root,
         cloud=cloud.engine.name,
@@ -163,11 +171,11 @@ def _worth(
         fusion=fusion,
         fusion_reason=reason,
         edge=edge,
-        recalibrated=None if control is None else judge(opinions.truth, control),
+        recalibrated=None if control is None else count_errors(opinions.truth, control),
         ms_per_asked=milliseconds,
         j_per_asked=joules,
         rows=rows,
-        conclusion=conclude(rows, edge, len(verdicts)),
+        conclusion=conclude_benefit(rows, edge, len(verdicts)),
         notes=_notes(info, joules),
     )
 
@@ -211,7 +219,7 @@ def _milliseconds(verdicts: Sequence[Verdict]) -> float | None:
 
 def _energy(info: RunInfo) -> tuple[tuple[str, ...], float] | None:
     """Whose joules were measured in the run, and how many."""
-    reading = next(convert(r, Reading) for r in info.meter if r["phase"] == "run")
+    reading = next(convert(r, PhaseReading) for r in info.meter if r["phase"] == "run")
     measured = energy_of(reading)
     if not measured:
         return None

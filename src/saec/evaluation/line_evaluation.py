@@ -13,13 +13,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from saec.data.inputs import Inputs, Split, limited, list_inputs
+from saec.data.input_images import Inputs, Split, limit_inputs, list_inputs
 from saec.data.manifest import check_disjoint
 from saec.data.masks import mask_pixels
 from saec.decoding import convert
 from saec.errors import DataError, ImageError
+from saec.evaluation.evaluation_tasks import EvaluationTask
 from saec.evaluation.metrics import TIMES, Metrics, evaluate_verdicts, mean_row, over_seeds
-from saec.evaluation.pairing import Task
 from saec.evaluation.pixel_metrics import PixelMetrics
 from saec.frame.judges import Cloud
 from saec.lines.leaks import check_leaks, check_tuned, held_out, manifest_of
@@ -41,7 +41,7 @@ class Result:
         notes: of an existing log: what a reader must know of where it comes from.
     """
 
-    task: Task
+    task: EvaluationTask
     metrics: Metrics
     info: RunInfo | None
     cross_domain: str | None = None
@@ -49,7 +49,7 @@ class Result:
 
 
 def evaluate_line(
-    task: Task,
+    task: EvaluationTask,
     *,
     cloud: Cloud | None = None,
     options: Options | None = None,
@@ -74,7 +74,7 @@ def evaluate_line(
     """
     profile = LineProfile.open(task.line)
     inputs = list_inputs(task.dataset, split=split, layout=layout)
-    inputs = limited(held_out(profile, labelled(inputs)), limit)
+    inputs = limit_inputs(held_out(profile, labelled(inputs)), limit)
     check_leaks(profile, inputs.sources, None if cloud is None else cloud.config)
     pixels = PixelMetrics()
 
@@ -89,7 +89,7 @@ def evaluate_line(
             look=pixel_look(pixels),
             stop=stop,
         )
-        return info, measure(read_verdicts(verdicts_of(folder)), pixels)
+        return info, metrics_with_pixels(read_verdicts(verdicts_of(folder)), pixels)
 
     if out is None:
         with tempfile.TemporaryDirectory(prefix="saec-") as scratch:
@@ -100,7 +100,7 @@ def evaluate_line(
     return Result(task, metrics, info, info.cross_domain)
 
 
-def evaluate_log(task: Task, log: Path, *, split: Split = "all", layout: str = "auto") -> Result:
+def evaluate_log(task: EvaluationTask, log: Path, *, split: Split = "all", layout: str = "auto") -> Result:
     """Measure the verdicts of an earlier run; truth that the log does not know comes from the data set.
 
     Raises:
@@ -124,7 +124,7 @@ def evaluate_log(task: Task, log: Path, *, split: Split = "all", layout: str = "
         check_tuned(judged, info.cloud.adapter)
     notes = _age(log, info, profile)
     known = cross_domain(profile, inputs) if info is None else info.cross_domain
-    return Result(task, measure(verdicts, None), None, known, notes)
+    return Result(task, metrics_with_pixels(verdicts, None), None, known, notes)
 
 
 def _age(log: Path, info: RunInfo | None, profile: LineProfile) -> tuple[str, ...]:
@@ -150,7 +150,7 @@ def _age(log: Path, info: RunInfo | None, profile: LineProfile) -> tuple[str, ..
     )
 
 
-def measure(verdicts: Iterable[Verdict], pixels: PixelMetrics | None) -> Metrics:
+def metrics_with_pixels(verdicts: Iterable[Verdict], pixels: PixelMetrics | None) -> Metrics:
     """The metrics of verdicts, with those of the pixels where masks were seen."""
     metrics = evaluate_verdicts(verdicts)
     if pixels is None:
@@ -229,9 +229,9 @@ def as_json(results: Sequence[Result]) -> dict[str, Any]:
     the seeds' own means over the categories.
     """
     if len(results) == 1:
-        return figures(results[0])
+        return line_figures(results[0])
     answer: dict[str, Any] = {
-        "lines": {result.task.name: figures(result) for result in results},
+        "lines": {result.task.name: line_figures(result) for result in results},
         "mean": mean_row([result.metrics for result in results]),
     }
     groups = by_category(results)
@@ -241,7 +241,7 @@ def as_json(results: Sequence[Result]) -> dict[str, Any]:
     return answer
 
 
-def figures(result: Result) -> dict[str, Any]:
+def line_figures(result: Result) -> dict[str, Any]:
     """The figures of one line by their names, and under "cross_domain" the label of that name or null."""
     plain: dict[str, Any] = msgspec.to_builtins(result.metrics)
     return {**plain, "cross_domain": result.cross_domain}

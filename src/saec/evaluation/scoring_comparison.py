@@ -27,7 +27,7 @@ class Scorer(Protocol):
     def scored_by(self, scoring: Scoring) -> CloudEngine: ...
 
 
-class Row(msgspec.Struct, frozen=True, kw_only=True):
+class ScoringRow(msgspec.Struct, frozen=True, kw_only=True):
     """What one way of scoring gave.
 
     Attributes:
@@ -50,7 +50,7 @@ def compare_scorings(
     batch: int,
     bits: int = 16,
     progress: Callable[[str, int, int], None] = lambda _what, _done, _of: None,
-) -> list[Row]:
+) -> list[ScoringRow]:
     """Judge images of known truth in every way of scoring.
 
     Args:
@@ -101,12 +101,14 @@ def _ask(engine: CloudEngine, queries: list[CloudQuery]) -> list[float | None]:
         return [None] if len(queries) == 1 else [p for query in queries for p in _ask(engine, [query])]
 
 
-def _row(way: Scoring, sources: Sequence[Source], answers: Sequence[float | None], seconds: float) -> Row:
+def _row(
+    way: Scoring, sources: Sequence[Source], answers: Sequence[float | None], seconds: float
+) -> ScoringRow:
     judged = [(s.truth, p) for s, p in zip(sources, answers, strict=True) if p is not None]
     truth = [-1 if label is None else label for label, _ in judged]  # -1 is refused below
     ps = [p for _, p in judged]
     labels = [DEFECT if p >= THRESHOLD else GOOD for p in ps]
-    return Row(
+    return ScoringRow(
         scoring=way,
         metrics=evaluate_labels(truth, labels, ps),
         unparsed=len(sources) - len(judged),

@@ -32,7 +32,7 @@ ComplexityMeasure = Callable[[Image], float]
 
 
 class DecodeImage(Protocol):
-    """Bytes of a file to H x W x 3 RGB uint8, as ``saec.data.images.pixels.decode``."""
+    """Bytes of a file to H x W x 3 RGB uint8, as ``saec.data.images.pixels.decode_image``."""
 
     def __call__(self, data: bytes, *, bits: int, name: str) -> Image: ...
 
@@ -120,7 +120,7 @@ def read_frame(source: Source) -> EncodedFrame:
 
 
 def decode_frame(
-    encoded: EncodedFrame, *, bits: int = 16, decode: DecodeImage = pixels.decode, name: str = ""
+    encoded: EncodedFrame, *, bits: int = 16, decode: DecodeImage = pixels.decode_image, name: str = ""
 ) -> DecodedFrame:
     """Decode a frame, once.
 

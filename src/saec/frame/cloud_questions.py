@@ -46,7 +46,7 @@ def make_query(
     references: Sequence[Image],
     *,
     bits: int = 16,
-    decode: DecodeImage = pixels.decode,
+    decode: DecodeImage = pixels.decode_image,
 ) -> CloudQuery:
     """The question to the cloud; decodes the frame again, whose pixels were not kept.
 

@@ -18,7 +18,7 @@ from saec.settings import RiskConfig
 from saec.types import Image
 
 
-class Known(msgspec.Struct, frozen=True, kw_only=True):
+class CalibrationScores(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a line's calibration images.
 
     Attributes:
@@ -33,7 +33,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     parts: Mapping[str, str]
 
 
-def certify_line(known: Known, risk: RiskConfig) -> Certificate:
+def certify_line(known: CalibrationScores, risk: RiskConfig) -> Certificate:
     """The certificate of a line.
 
     The escape side rests on the real defects. Where they are too few for the asked alpha and there are
@@ -89,7 +89,7 @@ def score_stand_ins(
     return scores
 
 
-def _parts_below(known: Known) -> dict[str, str]:
+def _parts_below(known: CalibrationScores) -> dict[str, str]:
     """The part under each stand-in."""
     return {name: known.parts.get(name.rsplit(" ", 1)[1], "") for name in known.stand_ins}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from saec.data.holdout import makers
-from saec.data.inputs import LEFT_OUT, Inputs
+from saec.data.input_images import LEFT_OUT, Inputs
 from saec.data.manifest import FILE, Manifest, check_disjoint
 from saec.errors import DataError, LineError
 from saec.profile import LineProfile, sha256_file

@@ -20,9 +20,9 @@ from saec.data.parts import PartIds
 from saec.errors import ConfigError, DataError, LeakError
 from saec.frame.judges import Cloud
 from saec.lines.calibration_images import check_given
-from saec.lines.certificate import Known, certify_line, score_stand_ins
+from saec.lines.certificate import CalibrationScores, certify_line, score_stand_ins
 from saec.lines.leaks import tuned_on
-from saec.lines.trust_questions import Questions
+from saec.lines.trust_questions import TrustQuestions
 from saec.profile import Calibration, Certificate, CloudTrust, Gate, LineProfile, sha256_file
 from saec.scene.complexity import Complexity
 from saec.schedule.calibration.certified_risk import certified_gate
@@ -45,7 +45,7 @@ Labelled = tuple[Path, str]
 T = TypeVar("T")
 
 
-class Wish(msgspec.Struct, frozen=True, kw_only=True):
+class RecalibrationRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What is asked of a new calibration; None keeps what the line has.
 
     Attributes:
@@ -74,7 +74,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
 
 def recalibrate(
     profile: LineProfile,
-    wish: Wish,
+    wish: RecalibrationRequest,
     *,
     created: str,
     goods: Sequence[Path] = (),
@@ -121,7 +121,7 @@ def recalibrate(
     if wish.stand_ins and detector:
         painted_on = _known_goods(good_scores, dataset, new_goods)
         stand_ins = score_stand_ins(profile, detector, painted_on, units, wish.stand_ins, step=step)
-    known = Known(goods=good_scores, defects=defect_scores, stand_ins=stand_ins, parts=units)
+    known = CalibrationScores(goods=good_scores, defects=defect_scores, stand_ins=stand_ins, parts=units)
     calibration = _calibration(old, known, wish, created)
     complexities = _complexities(profile, {**new_goods, **new_defects}, old.complexities)
     calibration = with_asking(msgspec.structs.replace(calibration, complexities=complexities))
@@ -176,7 +176,7 @@ def trust_on(
     if any(sha not in known for _, sha in chosen_goods) or chosen_defects:
         detector = detector or edge.open_detector(profile)
     bits = profile.line.preparation.bits
-    questions = Questions(profile, cloud, detector)
+    questions = TrustQuestions(profile, cloud, detector)
 
     def look(path: Path) -> float:
         assert detector is not None
@@ -211,7 +211,9 @@ def _unseen(cloud: Cloud, tuned: set[str], images: list[Labelled], what: str) ->
     return unseen
 
 
-def _calibration(old: Calibration, known: Known, wish: Wish, created: str) -> Calibration:
+def _calibration(
+    old: Calibration, known: CalibrationScores, wish: RecalibrationRequest, created: str
+) -> Calibration:
     """The new thresholds; clouds stay trusted only if what their fusion was fitted on stays."""
     hand = _by_hand(old, wish, same_goods=known.goods == old.good_scores)
     certificate = _certificate(old, known, wish)
@@ -238,7 +240,9 @@ def _calibration(old: Calibration, known: Known, wish: Wish, created: str) -> Ca
     return msgspec.structs.replace(new, clouds=old.clouds if _fuses_alike(old, new) else {})
 
 
-def _certificate(old: Calibration, known: Known, wish: Wish) -> Certificate | None:
+def _certificate(
+    old: Calibration, known: CalibrationScores, wish: RecalibrationRequest
+) -> Certificate | None:
     """The certificate that is asked for now, or was and still stands, on the scores as they are now."""
     ends = [name for name in _ENDS if getattr(wish, name) is not None]
     asked = {name: value for name in _RISK if (value := getattr(wish, name)) is not None}
@@ -265,7 +269,7 @@ def _fuses_alike(old: Calibration, new: Calibration) -> bool:
     return basis(old) == basis(new)
 
 
-def _by_hand(old: Calibration, wish: Wish, *, same_goods: bool) -> dict[str, float]:
+def _by_hand(old: Calibration, wish: RecalibrationRequest, *, same_goods: bool) -> dict[str, float]:
     """What is given by hand now, and what was and still holds."""
     names = ("threshold", "gate_low", "gate_high", "p_low", "p_high")
     given = {name: value for name in names if (value := getattr(wish, name)) is not None}

@@ -18,7 +18,7 @@ from saec.types import CloudQuery, Frame
 Step = Callable[[str], None]
 
 
-class Questions:
+class TrustQuestions:
     """To a cloud about files, put as the line will: with its references and, where crops of the hottest place
     are shown, with what the edge sees of each."""
 

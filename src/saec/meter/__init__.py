@@ -3,7 +3,7 @@
 What was not measured is None (printed 'unknown'), never 0.
 """
 
-from saec.meter.ledger import Reading, energy_of, energy_per_correct_mwh
-from saec.meter.meter import Meter
+from saec.meter.energy_meter import Meter
+from saec.meter.ledger import PhaseReading, energy_of, energy_per_correct_mwh
 
-__all__ = ["Meter", "Reading", "energy_of", "energy_per_correct_mwh"]
+__all__ = ["Meter", "PhaseReading", "energy_of", "energy_per_correct_mwh"]

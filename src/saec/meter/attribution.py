@@ -52,7 +52,7 @@ class Counter:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Shares:
+class EnergyShares:
     """What became of a device's energy, joules; ``idle + unattributed + spans.sum() == total``."""
 
     total: float
@@ -61,7 +61,7 @@ class Shares:
     spans: Array
 
 
-def attribute(counter: Counter, begins: Array, ends: Array, weights: Array) -> Shares:
+def attribute(counter: Counter, begins: Array, ends: Array, weights: Array) -> EnergyShares:
     """Share a counter's energy among spans of work on its device.
 
     Args:
@@ -90,7 +90,7 @@ def attribute(counter: Counter, begins: Array, ends: Array, weights: Array) -> S
     per_weight = np.divide(above, active, out=np.zeros_like(above), where=worked)
     so_far = np.concatenate([[0.0], np.cumsum(per_weight)])
     at = np.searchsorted(moments, ends), np.searchsorted(moments, begins)
-    return Shares(
+    return EnergyShares(
         total=float(counter.joules[-1] - counter.joules[0]),
         idle=float(idle.sum()),
         unattributed=float(above[~worked].sum()),

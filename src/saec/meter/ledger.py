@@ -17,7 +17,7 @@ OUTSIDE = ""
 """The phase of what lies outside every phase."""
 
 
-class Reading(msgspec.Struct, frozen=True, kw_only=True):
+class PhaseReading(msgspec.Struct, frozen=True, kw_only=True):
     """What was measured in one phase; None where it was not.
 
     Attributes:
@@ -43,7 +43,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class MeterSample:
     """The counters (joules since some moment) and gauges (per cent, bytes) at one time (seconds)."""
 
     time: float
@@ -83,7 +83,7 @@ class _Totals:
     util: _Gauge = field(default_factory=_Gauge)
     memory: _Gauge = field(default_factory=_Gauge)
 
-    def add(self, begin: Sample, end: Sample) -> None:
+    def add(self, begin: MeterSample, end: MeterSample) -> None:
         seconds = end.time - begin.time
         self.wall += seconds
         self.gpu_j += _spent(begin.gpu_j, end.gpu_j)
@@ -91,13 +91,13 @@ class _Totals:
         self.util.add(begin.gpu_util, end.gpu_util, seconds)
         self.memory.add(begin.memory, end.memory, seconds)
 
-    def reading(self, phase: str, notes: tuple[str, ...]) -> Reading:
+    def reading(self, phase: str, notes: tuple[str, ...]) -> PhaseReading:
         gpu_j, wall, memory = _known(self.gpu_j), self.wall, self.memory
         if self.gpu_j == 0:
             notes = (*notes, f"GPU energy over {wall:.2f} s is unknown, its counter did not move")
         elif gpu_j is not None and wall < COARSE_S:
             notes = (*notes, f"GPU energy over {wall:.1f} s is coarse, its counter moves about every 0.1 s")
-        return Reading(
+        return PhaseReading(
             phase=phase,
             wall_s=wall,
             gpu_util_avg=self.util.average,
@@ -120,12 +120,12 @@ class Ledger:
         phase: the phase that the next interval belongs to.
     """
 
-    def __init__(self, first: Sample) -> None:
+    def __init__(self, first: MeterSample) -> None:
         self.phase = OUTSIDE
         self._last = first
         self._totals: dict[str, _Totals] = {}
 
-    def advance(self, sample: Sample, marks: Sequence[tuple[float, str]] = ()) -> None:
+    def advance(self, sample: MeterSample, marks: Sequence[tuple[float, str]] = ()) -> None:
         """Book the interval since the last sample.
 
         Args:
@@ -143,23 +143,23 @@ class Ledger:
         """Every phase that took time, in the order of their beginnings."""
         return [phase for phase, totals in self._totals.items() if totals.wall > 0]
 
-    def reading(self, phase: str, notes: tuple[str, ...] = ()) -> Reading:
+    def reading(self, phase: str, notes: tuple[str, ...] = ()) -> PhaseReading:
         """The sums of one phase, all its stretches together; of no length when it never came."""
         return self._totals.get(phase, _Totals(gpu_j=math.nan, cpu_j=math.nan)).reading(phase, notes)
 
-    def _book(self, sample: Sample) -> None:
+    def _book(self, sample: MeterSample) -> None:
         self._totals.setdefault(self.phase, _Totals()).add(self._last, sample)
         self._last = sample
 
 
-def energy_of(reading: Reading) -> tuple[str, ...]:
+def energy_of(reading: PhaseReading) -> tuple[str, ...]:
     """Whose energy is known: of "GPU" and "CPU", or "CPU (estimated)"."""
     estimated = any(note.startswith(ESTIMATED) for note in reading.notes)
     parts = {"GPU": reading.gpu_energy_j, "CPU (estimated)" if estimated else "CPU": reading.cpu_energy_j}
     return tuple(name for name, joules in parts.items() if joules is not None)
 
 
-def energy_per_correct_mwh(reading: Reading, correct: int | None) -> float | None:
+def energy_per_correct_mwh(reading: PhaseReading, correct: int | None) -> float | None:
     """Milliwatt-hours per correct decision, of what ``energy_of`` names.
 
     Args:
@@ -185,10 +185,10 @@ def _known(joules: float) -> float | None:
     return None if math.isnan(joules) or joules == 0 else joules
 
 
-def _between(begin: Sample, end: Sample, time: float) -> Sample:
+def _between(begin: MeterSample, end: MeterSample, time: float) -> MeterSample:
     share = (time - begin.time) / (end.time - begin.time) if end.time > begin.time else 1.0
 
     def at(a: float | None, b: float | None) -> float | None:
         return a + share * (b - a) if a is not None and b is not None else None
 
-    return Sample(time, at(begin.gpu_j, end.gpu_j), at(begin.cpu_j, end.cpu_j), end.gpu_util, end.memory)
+    return MeterSample(time, at(begin.gpu_j, end.gpu_j), at(begin.cpu_j, end.cpu_j), end.gpu_util, end.memory)

@@ -16,9 +16,9 @@ import msgspec
 from saec.decoding import decoder
 from saec.errors import ConfigError, DataError
 from saec.meter import phases
+from saec.meter.energy_meter import Meter
 from saec.meter.gpu import Gpu, open_gpu
-from saec.meter.ledger import OUTSIDE, Reading, energy_of, energy_per_correct_mwh
-from saec.meter.meter import Meter
+from saec.meter.ledger import OUTSIDE, PhaseReading, energy_of, energy_per_correct_mwh
 from saec.meter.rapl import CpuEnergy
 from saec.texts import decoded
 from saec.types import Verdict
@@ -26,7 +26,7 @@ from saec.types import Verdict
 NO_MARKS = "the command marks no phases: loading and warm-up are inside its run"
 
 
-class Decisions(msgspec.Struct, frozen=True):
+class CountedDecisions(msgspec.Struct, frozen=True):
     """How many images were judged, how many of them correctly, and the share; None where it is not known."""
 
     images: int | None = None
@@ -51,11 +51,15 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     accuracy: float | None = None
     energy_per_correct_mwh: float | None = None
     energy_of: tuple[str, ...] = ()
-    phases: dict[str, Reading]
+    phases: dict[str, PhaseReading]
 
     @classmethod
     def of(
-        cls, command: Sequence[str], status: int, readings: dict[str, Reading], decisions: Decisions
+        cls,
+        command: Sequence[str],
+        status: int,
+        readings: dict[str, PhaseReading],
+        decisions: CountedDecisions,
     ) -> Measurement:
         """Join the readings of a command with its decisions."""
         run = readings["run"]
@@ -71,13 +75,13 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def measure(
+def measure_command(
     command: Sequence[str],
     *,
     gpu: int | Gpu | None = None,
     interval: float = 0.2,
     cpu: CpuEnergy | None = None,
-) -> tuple[int, dict[str, Reading]]:
+) -> tuple[int, dict[str, PhaseReading]]:
     """Run a command and measure it and everything that it starts.
 
     Ctrl-C reaches the command, not the meter; SIGTERM and SIGHUP are passed on to it.
@@ -100,7 +104,7 @@ def measure(
     return (code if code >= 0 else 128 - code), _readings(meter)
 
 
-def decided(verdicts: bytes) -> Decisions:
+def decided(verdicts: bytes) -> CountedDecisions:
     """The decisions in the text of a ``verdicts.jsonl``: those on frames whose truth is known.
 
     Of several verdicts on a frame the last counts, as where the cloud answered after the deadline.
@@ -113,7 +117,7 @@ def decided(verdicts: bytes) -> Decisions:
     for verdict in _standing(verdicts):
         images += verdict.truth is not None
         correct += verdict.truth is not None and verdict.label == verdict.truth
-    return Decisions(images, correct, correct / images) if images else Decisions()
+    return CountedDecisions(images, correct, correct / images) if images else CountedDecisions()
 
 
 def _standing(verdicts: bytes) -> Iterator[Verdict]:
@@ -137,7 +141,7 @@ def _utf8(verdicts: bytes) -> bytes:
     return decoded(verdicts, "the file of verdicts", error=DataError).encode()
 
 
-def _readings(meter: Meter) -> dict[str, Reading]:
+def _readings(meter: Meter) -> dict[str, PhaseReading]:
     named = [phase for phase in meter.phases if phase != OUTSIDE]
     outside = meter.reading(OUTSIDE)
     if not named:

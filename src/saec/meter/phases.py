@@ -24,7 +24,7 @@ def mark(phase: str) -> None:
             f.write(f"{time.monotonic():.6f}\t{phase}\n")
 
 
-class Marks:
+class PhaseMarks:
     """The reading end.
 
     Args:

@@ -9,7 +9,7 @@ from typing import Any
 
 from saec.decoding import convert
 from saec.evaluation.metrics import Metrics
-from saec.meter import Reading, energy_of, energy_per_correct_mwh
+from saec.meter import PhaseReading, energy_of, energy_per_correct_mwh
 from saec.report import words
 from saec.report.run import Run
 
@@ -90,9 +90,9 @@ def energy_source(run: Run) -> str:
     return f"energy of {' and '.join(parts)}" if parts else "no energy was measured"
 
 
-def _reading(run: Run) -> Reading | None:
+def _reading(run: Run) -> PhaseReading | None:
     found = [r for r in run.info.meter if r.get("phase") == "run"]
-    return convert(found[-1], Reading) if found else None
+    return convert(found[-1], PhaseReading) if found else None
 
 
 def _cells(values: Sequence[Any]) -> list[str]:

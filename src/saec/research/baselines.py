@@ -19,19 +19,19 @@ import numpy as np
 from saec import __version__
 from saec.data.dataset import Dataset, open_dataset
 from saec.data.holdout import hold_out, undivided
-from saec.data.inputs import Split
+from saec.data.input_images import Split
 from saec.data.manifest import hash_item
 from saec.data.user_folders import with_goods
 from saec.edge.training.detector_fit import DetectorFit, patch_fit, yolo_fit
 from saec.edge.yolo import YoloRule
 from saec.errors import ConfigError, DataError
-from saec.evaluation.line_evaluation import evaluate_line, measure, write_metrics
+from saec.evaluation.evaluation_tasks import EvaluationTask
+from saec.evaluation.line_evaluation import evaluate_line, metrics_with_pixels, write_metrics
 from saec.evaluation.metrics import Metrics
-from saec.evaluation.pairing import Task
 from saec.frame.judges import Cloud, PolicyName
 from saec.frame.verdicts import JUDGING
 from saec.lines.line_fit import fit_line
-from saec.lines.recalibration import Wish, recalibrate
+from saec.lines.recalibration import RecalibrationRequest, recalibrate
 from saec.profile import LineProfile, sha256_file
 from saec.research.bare_line import line_alone
 from saec.research.seed.policy import PRESETS
@@ -199,7 +199,7 @@ def run_baseline(
     """
     baseline, cloud = ready.baseline, ready.cloud
     result = evaluate_line(
-        Task(ready.line.folder, work.dataset, baseline.name),
+        EvaluationTask(ready.line.folder, work.dataset, baseline.name),
         cloud=cloud,
         options=Options(
             policy=baseline.policy,
@@ -220,7 +220,7 @@ def run_baseline(
     write_csv(out / PROBABILITIES, verdicts)
     metrics = result.metrics
     if baseline.alone:
-        metrics = measure(map(_without_edge, verdicts), None)
+        metrics = metrics_with_pixels(map(_without_edge, verdicts), None)
         write_metrics(out, metrics)
     return _row(baseline, result.info, cloud, metrics, verdicts, out)
 
@@ -246,7 +246,7 @@ def _line(baseline: Baseline, work: Work, cloud: Cloud | None, progress: FitProg
     if cloud.key in profile.calibration.clouds:
         return profile
     work.say(f"{baseline.name}: {cloud.engine.name} judges the calibration images")
-    return recalibrate(profile, Wish(), created=now(), dataset=dataset, cloud=cloud)
+    return recalibrate(profile, RecalibrationRequest(), created=now(), dataset=dataset, cloud=cloud)
 
 
 def _divided(work: Work) -> Dataset:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from saec import __version__
-from saec.data.inputs import Inputs
+from saec.data.input_images import Inputs
 from saec.frame.judges import Cloud, PolicyName, standing
 from saec.profile import LineProfile
 from saec.runs.domain import ADAPTER_FILE, adapter_origin, cross_domain

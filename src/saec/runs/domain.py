@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 import msgspec
 
-from saec.data.inputs import Inputs, list_inputs
+from saec.data.input_images import Inputs, list_inputs
 from saec.data.manifest import FILE, Manifest
 from saec.data.user_folders import enclosing, is_split
 from saec.errors import ModelError

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import bootstrap
 
-from saec.meter.attribution import Counter, Shares, attribute, batch_weights
-from saec.meter.ledger import Sample
+from saec.meter.attribution import Counter, EnergyShares, attribute, batch_weights
+from saec.meter.ledger import MeterSample
 from saec.runs.stage_spans import STAGES, Spans
 from saec.types import Verdict
 
@@ -116,7 +116,7 @@ def frames_of(verdicts: Iterable[Verdict], sizes: dict[str, int]) -> Frames:
 
 
 def account(
-    samples: Sequence[Sample],
+    samples: Sequence[MeterSample],
     spans: Spans,
     frames: Frames,
     *,
@@ -173,7 +173,7 @@ def account(
     return energy, gross
 
 
-def _counter(samples: Sequence[Sample], device: str, idle_w: float | None) -> Counter | None:
+def _counter(samples: Sequence[MeterSample], device: str, idle_w: float | None) -> Counter | None:
     values = [(s.time, s.gpu_j if device == "gpu" else s.cpu_j) for s in samples]
     kept: list[tuple[float, float]] = []
     for time, joules in values:
@@ -187,13 +187,13 @@ def _counter(samples: Sequence[Sample], device: str, idle_w: float | None) -> Co
     return Counter(times, joules_, idle_w or 0.0)
 
 
-def _share(counter: Counter, spans: Spans) -> Shares:
+def _share(counter: Counter, spans: Spans) -> EnergyShares:
     keys = [(int(s["stage"]), int(s["batch"])) if s["batch"] else (i, -1) for i, s in enumerate(spans)]
     begins, ends = spans["begin"].astype(float), spans["end"].astype(float)
     return attribute(counter, begins, np.maximum(begins, ends), batch_weights(keys))
 
 
-def _device(device: str, shares: Shares, idle_w: float) -> DeviceEnergy:
+def _device(device: str, shares: EnergyShares, idle_w: float) -> DeviceEnergy:
     return DeviceEnergy(
         device=device,
         total_j=shares.total,

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from saec.data.holdout import makers
-from saec.data.inputs import Inputs
+from saec.data.input_images import Inputs
 from saec.data.manifest import Manifest
 from saec.decoding import convert
 from saec.errors import ConfigError, DataError

@@ -13,7 +13,7 @@ import msgspec
 from saec.frame.judges import Cloud
 from saec.meter import Meter
 from saec.meter.estimate import EstimatedCpu
-from saec.meter.ledger import ESTIMATED, Sample
+from saec.meter.ledger import ESTIMATED, MeterSample
 from saec.meter.process import ProcessTree
 from saec.meter.rapl import CpuEnergy
 from saec.profile import write_json
@@ -55,7 +55,7 @@ class RunMeter:
 
     metering: Metering
     out: Path
-    samples: list[Sample] = field(default_factory=list)
+    samples: list[MeterSample] = field(default_factory=list)
     spans: SpanLog | None = None
 
     def open(self) -> Meter:
@@ -70,7 +70,7 @@ class RunMeter:
         tree = ProcessTree(os.getpid())
         return EstimatedCpu(tree.cpu_seconds, busy, rest, clock=time.perf_counter)
 
-    def _trace(self, phase: str, sample: Sample) -> None:
+    def _trace(self, phase: str, sample: MeterSample) -> None:
         if phase == "run":
             self.samples.append(sample)
 
@@ -87,7 +87,7 @@ class RunMeter:
         return self.spans
 
     def _counters(self) -> list[float | None]:
-        last = self.samples[-1] if self.samples else Sample(0.0)
+        last = self.samples[-1] if self.samples else MeterSample(0.0)
         return [last.gpu_j, last.cpu_j]
 
     def finish(self, meter: Meter, log: Path, cloud: Cloud | None) -> RunEnergy | None:

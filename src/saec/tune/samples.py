@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from saec.data.builders.placement import Exclusions
+from saec.data.builders.build_folder import Exclusions
 from saec.data.items import Item
 from saec.data.manifest import FILE, Manifest
 from saec.decoding import decode

@@ -11,12 +11,12 @@ import click
 from saec.cli.options.cloud_model import cloud_options, open_cloud
 from saec.cli.options.inputs import FOLDER, SPLITS
 from saec.cli.options.output_file import NewFile
-from saec.data.sampling import draw
+from saec.data.sampling import stratified_sample
 from saec.errors import ConfigError
 from saec.types import DEFECT, GOOD
 
 if TYPE_CHECKING:
-    from saec.evaluation.scoring_comparison import Row
+    from saec.evaluation.scoring_comparison import ScoringRow
     from saec.frame.judges import Cloud
     from saec.profile import LineProfile
     from saec.types import Source
@@ -59,7 +59,7 @@ def command(
     \b
     saec scoring mvtec/bottle --cloud small --line lines/bottle
     """
-    from saec.data.inputs import list_inputs
+    from saec.data.input_images import list_inputs
     from saec.evaluation.line_evaluation import labelled
     from saec.lines.leaks import check_leaks, held_out
     from saec.profile import LineProfile, write_json
@@ -96,7 +96,7 @@ def _limited(sources: list[Source], each: int | None) -> list[Source]:
     chosen = []
     for label in (GOOD, DEFECT):
         same = [s for s in sources if s.truth == label]
-        chosen += [same[i] for i in draw([(s.truth, s.kind) for s in same], each)]
+        chosen += [same[i] for i in stratified_sample([(s.truth, s.kind) for s in same], each)]
     return chosen
 
 
@@ -114,7 +114,7 @@ def _without_references(cloud: dict[str, Any]) -> dict[str, Any]:
     return cloud | {"references": 0}
 
 
-def _compare(cloud: Cloud, profile: LineProfile | None, sources: Sequence[Source]) -> list[Row]:
+def _compare(cloud: Cloud, profile: LineProfile | None, sources: Sequence[Source]) -> list[ScoringRow]:
     from saec.cli.options.progress_bar import bar
     from saec.evaluation.scoring_comparison import compare_scorings
     from saec.frame.judges import read_references
@@ -131,7 +131,7 @@ def _compare(cloud: Cloud, profile: LineProfile | None, sources: Sequence[Source
         )
 
 
-def _show(rows: Sequence[Row], cloud: Cloud) -> None:
+def _show(rows: Sequence[ScoringRow], cloud: Cloud) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -158,7 +158,7 @@ def _show(rows: Sequence[Row], cloud: Cloud) -> None:
     (console if console.is_terminal else Console(width=120)).print(table)
 
 
-def _as_json(rows: Sequence[Row], cloud: Cloud) -> dict[str, Any]:
+def _as_json(rows: Sequence[ScoringRow], cloud: Cloud) -> dict[str, Any]:
     return {
         "cloud": cloud.engine.name,
         "weights": cloud.engine.weights_hash,

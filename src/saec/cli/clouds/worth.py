@@ -15,8 +15,8 @@ from saec.cli.options.progress_bar import frames_bar
 from saec.errors import ConfigError
 
 if TYPE_CHECKING:
-    from saec.evaluation.cloud_benefit import Row
-    from saec.evaluation.cloud_trial import Worth
+    from saec.evaluation.cloud_benefit import BenefitRow
+    from saec.evaluation.cloud_trial import CloudTrial
 
 _WIDE = 118
 
@@ -73,7 +73,7 @@ def command(
     saec worth lines/gear labelled_gears/ --cloud small
     saec worth lines/gear labelled_gears/ --cloud MODEL --shares 0.2 --json worth.json
     """
-    from saec.data.inputs import list_inputs
+    from saec.data.input_images import list_inputs
     from saec.data.parts import PartIds
     from saec.evaluation.cloud_trial import measure_worth
     from saec.profile import LineProfile, write_json
@@ -107,7 +107,7 @@ def command(
         write_json(json_file, worth)
 
 
-def _show(worth: Worth) -> None:
+def _show(worth: CloudTrial) -> None:
     if worth.cross_domain:
         click.echo(f"cross-domain: {worth.cross_domain}")
     click.echo(f"{worth.n_good} goods and {worth.n_defect} defects of {worth.dataset}")
@@ -126,7 +126,7 @@ def _show(worth: Worth) -> None:
     click.echo(worth.conclusion.sentence)
 
 
-def _table(worth: Worth) -> None:
+def _table(worth: CloudTrial) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -153,7 +153,7 @@ def _of(escapes: int, overkills: int) -> tuple[str, str]:
     return f"of {escapes}", f"of {overkills}"
 
 
-def _cells(row: Row) -> list[str]:
+def _cells(row: BenefitRow) -> list[str]:
     low, high = row.gain_interval
     return [
         f"{100 * row.share:.3g} %",
@@ -172,7 +172,7 @@ def _avoided(count: int, interval: tuple[float, float]) -> str:
     return f"{count} ({interval[0]:.0f} to {interval[1]:.0f})"
 
 
-def _tell_control(worth: Worth) -> None:
+def _tell_control(worth: CloudTrial) -> None:
     control = worth.recalibrated
     if control is None:
         return

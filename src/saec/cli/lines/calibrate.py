@@ -96,12 +96,12 @@ def command(
     from saec.data.dataset import open_dataset
     from saec.data.parts import PartIds
     from saec.data.user_folders import pictures_of
-    from saec.lines.recalibration import Wish, recalibrate
+    from saec.lines.recalibration import RecalibrationRequest, recalibrate
     from saec.profile import LineProfile
     from saec.runs.description import now
 
     profile = LineProfile.open(line)
-    wish = Wish(**{name: others.pop(name) for name in Wish.__struct_fields__})
+    wish = RecalibrationRequest(**{name: others.pop(name) for name in RecalibrationRequest.__struct_fields__})
     opened = open_cloud(**others)
     if opened is not None and dataset is None and goods is None:
         raise ConfigError("--cloud without images to judge it on", "name the line's data set")

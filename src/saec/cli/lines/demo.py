@@ -97,7 +97,7 @@ def _line(folder: Path, target: Path, cloud: Cloud | None, force: bool) -> LineP
     from saec.data.dataset import open_dataset
     from saec.edge.training.detector_fit import patch_fit
     from saec.lines.line_fit import fit_line
-    from saec.lines.recalibration import Wish, recalibrate
+    from saec.lines.recalibration import RecalibrationRequest, recalibrate
     from saec.runs.description import now
 
     dataset = open_dataset(folder)
@@ -115,7 +115,7 @@ def _line(folder: Path, target: Path, cloud: Cloud | None, force: bool) -> LineP
     for sentence in tell(profile, summary):
         click.echo(sentence)
     if cloud is not None and summary.defects:
-        profile = recalibrate(profile, Wish(), created=now(), dataset=dataset, cloud=cloud)
+        profile = recalibrate(profile, RecalibrationRequest(), created=now(), dataset=dataset, cloud=cloud)
     return profile
 
 
@@ -125,11 +125,11 @@ def _judge(
     """The edge alone, and the edge with the cloud."""
     import shutil
 
+    from saec.evaluation.evaluation_tasks import EvaluationTask
     from saec.evaluation.line_evaluation import evaluate_line
-    from saec.evaluation.pairing import Task
     from saec.runs.run_folder import Options
 
-    task = Task(profile.folder, folder, folder.name)
+    task = EvaluationTask(profile.folder, folder, folder.name)
     results: list[Any] = []
     with interruptible() as stop:
         for engine in (None, cloud) if cloud is not None else (None,):

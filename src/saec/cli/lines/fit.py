@@ -166,7 +166,7 @@ def _fit(
 
 def depth_warnings(dataset: Any, bits: int) -> list[str]:
     """What the first goods say against the stated significant bits: frames too dark, or cut at white."""
-    from saec.data.checks.set_faults import Seen, significant_bits
+    from saec.data.checks.set_faults import _SeenImage, significant_bits
     from saec.data.images.pixels import decode_native, read_bytes
 
     seen = []
@@ -174,7 +174,7 @@ def depth_warnings(dataset: Any, bits: int) -> list[str]:
         pixels = decode_native(read_bytes(item.path), str(item.path))
         deepest = int(pixels.max()) if pixels.dtype.name == "uint16" else None
         height, width = pixels.shape[:2]
-        seen.append(Seen(item, "", height, width, deepest))
+        seen.append(_SeenImage(item, "", height, width, deepest))
     return [f"warning: {fault.message}: {fault.remedy}" for fault in significant_bits(seen, bits)]
 
 

@@ -58,9 +58,9 @@ def metering(given: dict[str, Any]) -> Any:
 
 def meter_line(info: RunInfo) -> str:
     """What the run took, in one line; loading and warm-up are apart, in run.json."""
-    from saec.meter import Reading, energy_of, energy_per_correct_mwh
+    from saec.meter import PhaseReading, energy_of, energy_per_correct_mwh
 
-    reading = next(convert(r, Reading) for r in info.meter if r["phase"] == "run")
+    reading = next(convert(r, PhaseReading) for r in info.meter if r["phase"] == "run")
     energy = energy_per_correct_mwh(reading, info.counts.get("correct"))
     figures = (
         ("wall time", reading.wall_s, 2, "s"),

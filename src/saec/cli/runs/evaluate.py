@@ -21,9 +21,9 @@ from saec.settings import RunConfig
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from saec.evaluation.evaluation_tasks import EvaluationTask
     from saec.evaluation.line_evaluation import Result
     from saec.evaluation.metrics import Metrics
-    from saec.evaluation.pairing import Task
     from saec.frame.judges import Cloud
     from saec.runs.run_folder import Options
 
@@ -92,8 +92,8 @@ def command(
     saec evaluate lines/bottle mvtec/bottle --json bottle.json
     saec evaluate lines/ mvtec/
     """
+    from saec.evaluation.evaluation_tasks import pair_up
     from saec.evaluation.line_evaluation import evaluate_log
-    from saec.evaluation.pairing import pair_up
     from saec.runs.run_folder import Options, verdicts_of
 
     tasks = pair_up(lines, dataset)
@@ -120,7 +120,11 @@ def command(
 
 
 def _judge(
-    tasks: Sequence[Task], cloud: Cloud | None, options: Options, out: Path | None, what: dict[str, Any]
+    tasks: Sequence[EvaluationTask],
+    cloud: Cloud | None,
+    options: Options,
+    out: Path | None,
+    what: dict[str, Any],
 ) -> list[Result]:
     """One result per task; Ctrl-C gives none, for figures of half a set would be taken for the set's."""
     from saec.evaluation.line_evaluation import evaluate_line
@@ -140,7 +144,7 @@ def _judge(
     return results
 
 
-def _folder(out: Path | None, task: Task, *, alone: bool) -> Path | None:
+def _folder(out: Path | None, task: EvaluationTask, *, alone: bool) -> Path | None:
     return out if out is None or alone else out / task.name
 
 
@@ -154,7 +158,7 @@ def _write(path: Path, results: Sequence[Result]) -> None:
 def _show(results: Sequence[Result]) -> None:
     from rich.console import Console
 
-    from saec.data.inputs import LEFT_OUT
+    from saec.data.input_images import LEFT_OUT
     from saec.evaluation.line_evaluation import by_category, seed_means
     from saec.evaluation.metrics import mean_row, over_seeds
 

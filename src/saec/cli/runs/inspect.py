@@ -115,7 +115,7 @@ def command(
     saec inspect photos/ --line lines/bottle
     saec inspect mvtec/bottle --line lines/bottle --cloud small --out runs/bottle
     """
-    from saec.data.inputs import limited, list_inputs
+    from saec.data.input_images import limit_inputs, list_inputs
     from saec.evaluation.line_evaluation import pixel_look, pixels_for
     from saec.lines.leaks import held_out
     from saec.profile import LineProfile
@@ -126,7 +126,7 @@ def command(
         raise ConfigError("--resume without --out", "name the run folder to go on with")
     profile = LineProfile.open(line)
     folder = out or Path("runs") / f"{profile.line.name}-{time.strftime('%Y%m%d-%H%M%S')}"
-    inputs = limited(held_out(profile, list_inputs(input, split=split, layout=layout)), limit)
+    inputs = limit_inputs(held_out(profile, list_inputs(input, split=split, layout=layout)), limit)
     options = Options(
         **scheduling(policy, preset, changes, budget, costs),
         gate=GateConfig(complexity=complexity),
@@ -166,7 +166,7 @@ def command(
 
 def _summarise(folder: Path, csv: Path | None, pixels: PixelMetrics | None, *, measured: bool) -> None:
     """What is made of the whole log, those verdicts included that were there before a resume."""
-    from saec.evaluation.line_evaluation import measure, write_metrics
+    from saec.evaluation.line_evaluation import metrics_with_pixels, write_metrics
     from saec.runs.run_folder import verdicts_of
     from saec.runs.verdict_log import read_verdicts, write_csv
 
@@ -174,7 +174,7 @@ def _summarise(folder: Path, csv: Path | None, pixels: PixelMetrics | None, *, m
     if csv is not None:
         write_csv(csv, read_verdicts(log))
     if measured:
-        write_metrics(folder, measure(read_verdicts(log), pixels))
+        write_metrics(folder, metrics_with_pixels(read_verdicts(log), pixels))
 
 
 def _tell(info: Any, folder: Path, *, as_json: bool) -> None:

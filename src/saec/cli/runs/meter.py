@@ -11,7 +11,7 @@ from rich.table import Table
 
 from saec.cli.options.output_file import NewFile
 from saec.errors import ConfigError, DataError
-from saec.meter.measured_command import Decisions, Measurement, decided, measure
+from saec.meter.measured_command import CountedDecisions, Measurement, decided, measure_command
 
 _ROWS = (
     ("wall time, s", "wall_s", 2),
@@ -64,7 +64,7 @@ def command(
     """
     _check(images, accuracy, verdicts)
     before = verdicts.read_bytes() if verdicts is not None and verdicts.exists() else b""
-    status, readings = measure(cmd, gpu=gpu, interval=interval)
+    status, readings = measure_command(cmd, gpu=gpu, interval=interval)
     decisions, failure = _stated(images, accuracy), None
     if verdicts is not None:
         try:
@@ -103,12 +103,12 @@ def _check(images: int | None, accuracy: float | None, verdicts: Path | None) ->
         raise ConfigError("--verdicts excludes --accuracy and --images", "they are counted from the verdicts")
 
 
-def _stated(images: int | None, accuracy: float | None) -> Decisions:
+def _stated(images: int | None, accuracy: float | None) -> CountedDecisions:
     correct = round(accuracy * images) if accuracy is not None and images is not None else None
-    return Decisions(images, correct, accuracy)
+    return CountedDecisions(images, correct, accuracy)
 
 
-def _written(path: Path, before: bytes) -> Decisions:
+def _written(path: Path, before: bytes) -> CountedDecisions:
     """The decisions that the command added to the file, or all of them where it wrote the file anew."""
     added = path.read_bytes().removeprefix(before) if path.exists() else b""
     if not added:

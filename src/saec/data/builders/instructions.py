@@ -14,11 +14,19 @@ import msgspec
 import numpy as np
 
 from saec import prompts
-from saec.data.builders.placement import Built, Exclusions, Source, building, collect, place, unique
+from saec.data.builders.build_folder import (
+    Built,
+    Exclusions,
+    SourceImage,
+    building,
+    collect,
+    place_file,
+    unique,
+)
 from saec.data.folds import group_ids
 from saec.data.manifest import Manifest
 from saec.data.parts import PartIds
-from saec.data.progress import Progress, silent
+from saec.data.progress import ShowProgress, silent
 from saec.errors import ConfigError, DataError
 from saec.settings import CloudConfig
 from saec.types import DEFECT, GOOD
@@ -27,9 +35,9 @@ from saec.types import DEFECT, GOOD
 class Sets(msgspec.Struct, frozen=True):
     """Training and validation images, and those left out because training has another view of their part."""
 
-    train: list[Source]
-    val: list[Source]
-    torn: list[Source]
+    train: list[SourceImage]
+    val: list[SourceImage]
+    torn: list[SourceImage]
 
 
 def build_sft(
@@ -44,7 +52,7 @@ def build_sft(
     link: bool = True,
     parts: PartIds | None = None,
     force: bool = False,
-    progress: Progress = silent,
+    progress: ShowProgress = silent,
 ) -> Built:
     """Make ``train.jsonl``, ``val.jsonl``, ``images/`` and ``manifest.json``.
 
@@ -102,30 +110,30 @@ def build_sft(
     return Built(out, counts, _notes(counts))
 
 
-def _place(work: Path, sets: Sets, spared: list[Source], *, link: bool) -> None:
+def _place(work: Path, sets: Sets, spared: list[SourceImage], *, link: bool) -> None:
     """Put the images where the files name them, and those that are spared beside."""
     for source in {s.relative: s for s in [*sets.train, *sets.val]}.values():
-        place(source.item.path, work / "images" / source.relative, link=link)
+        place_file(source.item.path, work / "images" / source.relative, link=link)
     for source in spared:
         label = "defect" if source.item.label == DEFECT else "good"
         name = source.relative.replace("/", "__")
-        place(source.item.path, work / "calibration" / source.category / label / name, link=link)
+        place_file(source.item.path, work / "calibration" / source.category / label / name, link=link)
 
 
-def _without_holdouts(sources: list[Source], manifests: Sequence[Path]) -> list[Source]:
+def _without_holdouts(sources: list[SourceImage], manifests: Sequence[Path]) -> list[SourceImage]:
     exclusions = Exclusions()
     for path in manifests:
         exclusions.add_manifest(path, "holdout")
     return [s for s in sources if not exclusions.covers(s)]
 
 
-def _groups(sources: list[Source]) -> dict[str, str]:
+def _groups(sources: list[SourceImage]) -> dict[str, str]:
     """The group (part or content) of each image, by its path."""
     ids = group_ids([s.item.part for s in sources], [s.sha for s in sources])
     return dict(zip((s.relative for s in sources), ids, strict=True))
 
 
-def spare(sources: list[Source], ratio: float, seed: int) -> list[Source]:
+def spare(sources: list[SourceImage], ratio: float, seed: int) -> list[SourceImage]:
     """Whole groups with a share of each category's train goods, and of its test defects."""
     group = _groups(sources)
     chosen: set[str] = set()
@@ -141,7 +149,7 @@ def spare(sources: list[Source], ratio: float, seed: int) -> list[Source]:
     return [s for s in sources if group[s.relative] in chosen]
 
 
-def split(sources: list[Source], ratio: float, seed: int) -> Sets:
+def split(sources: list[SourceImage], ratio: float, seed: int) -> Sets:
     """Divide by groups (part or content): train images as they are, test defects by their share."""
     group = _groups(sources)
     train = [s for s in sources if s.item.split == "train"]
@@ -191,8 +199,10 @@ def messages(image: str, references: Sequence[str], label: int) -> list[dict[str
     ]
 
 
-def _write(path: Path, samples: list[Source], train: list[Source], references: int, seed: int) -> None:
-    goods: dict[str, list[Source]] = defaultdict(list)
+def _write(
+    path: Path, samples: list[SourceImage], train: list[SourceImage], references: int, seed: int
+) -> None:
+    goods: dict[str, list[SourceImage]] = defaultdict(list)
     for source in train:
         if source.item.label == GOOD:
             goods[source.category].append(source)
@@ -217,7 +227,7 @@ def _write(path: Path, samples: list[Source], train: list[Source], references: i
             f.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
-def _references(sample: Source, goods: list[Source], n: int, seed: int) -> list[Source]:
+def _references(sample: SourceImage, goods: list[SourceImage], n: int, seed: int) -> list[SourceImage]:
     """Random goods of the category, neither the sample itself nor another view of its part."""
     part = sample.item.part
     others = [g for g in goods if g.sha != sample.sha and (not part or g.item.part != part)]

@@ -7,10 +7,18 @@ from typing import Literal
 
 import numpy as np
 
-from saec.data.builders.placement import Built, Source, building, place, place_mask, unique, write_lists
+from saec.data.builders.build_folder import (
+    Built,
+    SourceImage,
+    building,
+    place_file,
+    place_mask,
+    unique,
+    write_lists,
+)
 from saec.data.dataset import open_dataset
 from saec.data.manifest import Manifest, Role, hash_item
-from saec.data.progress import Progress, silent
+from saec.data.progress import ShowProgress, silent
 from saec.errors import DataError, LeakError
 from saec.types import DEFECT, GOOD
 
@@ -32,7 +40,7 @@ def build_ksdd2(
     lists: Path | None = None,
     drop_shared: bool = False,
     force: bool = False,
-    progress: Progress = silent,
+    progress: ShowProgress = silent,
 ) -> Built:
     """Make ``{val | train,test}/{good,defect}`` with masks and ``manifest.json`` from the raw KolektorSDD2.
 
@@ -54,7 +62,7 @@ def build_ksdd2(
     """
     data = open_dataset(src, layout="ksdd2")
     sources = [
-        Source(data.name, i.path.relative_to(src).as_posix(), i, hash_item(i))
+        SourceImage(data.name, i.path.relative_to(src).as_posix(), i, hash_item(i))
         for i in progress(data.items, len(data.items))
     ]
     if protocol == "one-to-one":
@@ -74,7 +82,7 @@ def build_ksdd2(
     return Built(out, counts, notes)
 
 
-def _one_to_one(sources: list[Source], seed: int) -> list[Source]:
+def _one_to_one(sources: list[SourceImage], seed: int) -> list[SourceImage]:
     pool = unique(sources)
     defects = [s for s in pool if s.item.label == DEFECT]
     goods = [s for s in pool if s.item.label == GOOD]
@@ -84,7 +92,9 @@ def _one_to_one(sources: list[Source], seed: int) -> list[Source]:
     return sorted([*defects, *(goods[i] for i in order)], key=lambda s: s.relative)
 
 
-def _official(sources: list[Source], drop_shared: bool) -> tuple[dict[str, list[Source]], list[str]]:
+def _official(
+    sources: list[SourceImage], drop_shared: bool
+) -> tuple[dict[str, list[SourceImage]], list[str]]:
     test = [s for s in sources if s.item.split == "test"]
     train = [s for s in sources if s.item.split == "train"]
     if not drop_shared:
@@ -94,7 +104,7 @@ def _official(sources: list[Source], drop_shared: bool) -> tuple[dict[str, list[
     return {"train": kept, "test": test}, [f"{len(train) - len(kept)} train images left out: also in test"]
 
 
-def _enter(manifest: Manifest, roles: dict[str, list[Source]], src: Path) -> None:
+def _enter(manifest: Manifest, roles: dict[str, list[SourceImage]], src: Path) -> None:
     try:
         for split, taken in roles.items():
             role: Role = "train" if split == "train" else "holdout"
@@ -103,15 +113,15 @@ def _enter(manifest: Manifest, roles: dict[str, list[Source]], src: Path) -> Non
         raise LeakError(e.what, "leave such images out of train with --drop-shared") from e
 
 
-def _place(source: Source, work: Path, split: str, link: bool) -> None:
+def _place(source: SourceImage, work: Path, split: str, link: bool) -> None:
     # Numbers are unique over train and test in the published set; `place` stops where they are not.
     path = source.item.path
-    place(path, work / split / source.item.kind / path.name, link=link)
+    place_file(path, work / split / source.item.kind / path.name, link=link)
     target = work / "ground_truth" / split / source.item.kind / f"{path.stem}_mask"
     place_mask(source.item, target, link=link)
 
 
-def _counts(roles: dict[str, list[Source]]) -> dict[str, int]:
+def _counts(roles: dict[str, list[SourceImage]]) -> dict[str, int]:
     if list(roles) == ["val"]:
         return {word: sum(s.item.kind == word for s in roles["val"]) for word in ("good", "defect")}
     return {
@@ -121,7 +131,7 @@ def _counts(roles: dict[str, list[Source]]) -> dict[str, int]:
     }
 
 
-def _lists(roles: dict[str, list[Source]]) -> dict[str, list[str]]:
+def _lists(roles: dict[str, list[SourceImage]]) -> dict[str, list[str]]:
     stems = {"val": "ksdd2_1to1", "train": "ksdd2_official_train", "test": "ksdd2_official_test"}
     return {
         f"{stems[split]}_{word}": [s.relative for s in taken if s.item.kind == word]

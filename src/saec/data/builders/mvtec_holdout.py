@@ -7,20 +7,20 @@ from pathlib import Path
 
 import numpy as np
 
-from saec.data.builders.placement import (
+from saec.data.builders.build_folder import (
     Built,
     Exclusions,
-    Source,
+    SourceImage,
     building,
     collect,
-    place,
+    place_file,
     place_mask,
     unique,
     write_lists,
 )
 from saec.data.manifest import Manifest
 from saec.data.parts import PartIds
-from saec.data.progress import Progress, silent
+from saec.data.progress import ShowProgress, silent
 from saec.errors import DataError
 from saec.types import DEFECT, GOOD
 
@@ -40,7 +40,7 @@ def build_holdout(
     split_lists: Path | None = None,
     parts: PartIds | None = None,
     force: bool = False,
-    progress: Progress = silent,
+    progress: ShowProgress = silent,
 ) -> Built:
     """Pool the test goods and test defects of every category, shuffle, take at most so many of each.
 
@@ -86,7 +86,9 @@ def build_holdout(
     return Built(out, counts, _notes(counts, {"good": n_good, "defect": n_defect}))
 
 
-def _without(pool: list[Source], src: Path, lists: Sequence[Path], manifests: Sequence[Path]) -> list[Source]:
+def _without(
+    pool: list[SourceImage], src: Path, lists: Sequence[Path], manifests: Sequence[Path]
+) -> list[SourceImage]:
     exclusions = Exclusions()
     for file in manifests:
         exclusions.add_manifest(file)
@@ -103,13 +105,13 @@ def _notes(counts: dict[str, int], asked: dict[str, int]) -> list[str]:
     ]
 
 
-def _pick(pool: list[Source], label: int, most: int, rng: np.random.Generator) -> list[Source]:
+def _pick(pool: list[SourceImage], label: int, most: int, rng: np.random.Generator) -> list[SourceImage]:
     of_label = [s for s in pool if s.item.label == label]
     order = rng.permutation(len(of_label))[: max(0, most)]
     return sorted((of_label[i] for i in order), key=lambda s: s.relative)
 
 
-def _place(source: Source, work: Path, word: str, link: bool) -> None:
+def _place(source: SourceImage, work: Path, word: str, link: bool) -> None:
     name = f"{source.category}__{source.item.kind}__{source.item.path.name}"
-    place(source.item.path, work / "val" / word / name, link=link)
+    place_file(source.item.path, work / "val" / word / name, link=link)
     place_mask(source.item, work / "ground_truth" / word / f"{Path(name).stem}_mask", link=link)

@@ -12,16 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saec.data.checks import set_faults as check_set
-from saec.data.checks.set_faults import Seen
+from saec.data.checks.set_faults import _SeenImage
 from saec.data.copies import picture_hash, thumbnail
 from saec.data.dataset import Dataset, categories, open_dataset
 from saec.data.faults import Fault
-from saec.data.images.file_names import RENAME, is_utf8, printable
+from saec.data.images.file_names import RENAME, is_utf8, printable_path
 from saec.data.images.pixels import decode_native, read_bytes
 from saec.data.items import Item
 from saec.data.masks import MaskError, mask_pixels
 from saec.data.parts import PartIds
-from saec.data.progress import Progress, silent
+from saec.data.progress import ShowProgress, silent
 from saec.errors import ImageError, SaecError
 from saec.types import DEFECT, GOOD, Image
 
@@ -54,7 +54,7 @@ def check_root(
     parts: PartIds | None = None,
     bits: int = 16,
     near: bool = False,
-    progress: Progress = silent,
+    progress: ShowProgress = silent,
 ) -> Iterator[Checked]:
     """Check a data set, or every category of a root; a folder that cannot be read at all is a fault, too.
 
@@ -80,9 +80,9 @@ def check_root(
 
 
 def _unread(folder: Path, layout: str, error: SaecError) -> Checked:
-    shown = printable(folder)
-    fault = Fault("error", "layout", [shown], printable(error.what), printable(error.remedy))
-    return Checked(printable(folder.name), shown, layout, {}, [fault])
+    shown = printable_path(folder)
+    fault = Fault("error", "layout", [shown], printable_path(error.what), printable_path(error.remedy))
+    return Checked(printable_path(folder.name), shown, layout, {}, [fault])
 
 
 def check_dataset(
@@ -90,11 +90,11 @@ def check_dataset(
     *,
     bits: int = 16,
     near: bool = False,
-    progress: Progress = silent,
+    progress: ShowProgress = silent,
 ) -> Checked:
     """Check one data set. Images are held one at a time; of each, a hash, a size and a thumbnail are kept."""
     faults: list[Fault] = list(data.faults)
-    seen: list[Seen] = []
+    seen: list[_SeenImage] = []
     for item in progress(data.items, len(data.items)):
         record, found = examine(item)
         faults += found
@@ -114,12 +114,14 @@ def check_dataset(
     faults.sort(key=lambda f: (f.level, f.code))  # "error" sorts before "warning"
     known = [item.mask for item in data.items if item.mask is not None and item.label == DEFECT]
     boxes = sum(mask.boxes for mask in known)
-    counts = {split: {printable(kind): n for kind, n in kinds.items()} for split, kinds in counts.items()}
-    root = printable(data.root)
-    return Checked(printable(data.name), root, data.layout, counts, faults, len(known) - boxes, boxes)
+    counts = {
+        split: {printable_path(kind): n for kind, n in kinds.items()} for split, kinds in counts.items()
+    }
+    root = printable_path(data.root)
+    return Checked(printable_path(data.name), root, data.layout, counts, faults, len(known) - boxes, boxes)
 
 
-def examine(item: Item) -> tuple[Seen | None, list[Fault]]:
+def examine(item: Item) -> tuple[_SeenImage | None, list[Fault]]:
     """What one image shows by itself: a record of it (None when it cannot be read) and its faults."""
     path = str(item.path)
     try:
@@ -135,7 +137,7 @@ def examine(item: Item) -> tuple[Seen | None, list[Fault]]:
     if pixels.min() == pixels.max():
         message = f"every pixel has the value {pixels.min()}"
         faults.append(Fault("warning", "one-value", [path], message, "look at the camera; remove the image"))
-    record = Seen(
+    record = _SeenImage(
         item=item,
         sha=hashlib.sha256(data).hexdigest(),
         height=pixels.shape[0],
@@ -173,5 +175,5 @@ def _eight_bits(pixels: NDArray[Any]) -> Image:
 
 def _relative(fault: Fault, root: Path) -> Fault:
     paths = [Path(p).relative_to(root).as_posix() if Path(p).is_relative_to(root) else p for p in fault.paths]
-    texts = {"message": printable(fault.message), "remedy": printable(fault.remedy)}
-    return msgspec.structs.replace(fault, paths=[printable(p) for p in paths], **texts)
+    texts = {"message": printable_path(fault.message), "remedy": printable_path(fault.remedy)}
+    return msgspec.structs.replace(fault, paths=[printable_path(p) for p in paths], **texts)

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from saec.data.copies import ONE_PICTURE, spread
+from saec.data.copies import ONE_PICTURE, largest_distance
 from saec.data.dataset import Dataset
 from saec.data.faults import Fault
 from saec.data.holdout import undivided
@@ -28,7 +28,7 @@ NEAR = 0.25
 """A hold-out image is a near-duplicate when it is this much nearer to a train image than is usual."""
 
 
-class Seen(msgspec.Struct, frozen=True):
+class _SeenImage(msgspec.Struct, frozen=True):
     """What is kept of an image: hashes of its bytes and of its pixels ("" unknown), size, largest value of a
     16-bit source, thumbnail."""
 
@@ -41,7 +41,7 @@ class Seen(msgspec.Struct, frozen=True):
     thumbnail: NDArray[np.float32] | None = None
 
 
-def examine_set(data: Dataset, seen: list[Seen], *, bits: int, near: bool) -> Iterator[Fault]:
+def examine_set(data: Dataset, seen: list[_SeenImage], *, bits: int, near: bool) -> Iterator[Fault]:
     """All faults of the set as a whole; see the functions below."""
     yield from duplicates(seen)
     yield from torn_parts(seen)
@@ -56,7 +56,7 @@ def examine_set(data: Dataset, seen: list[Seen], *, bits: int, near: bool) -> It
         yield from near_goods(seen)
 
 
-def duplicates(seen: list[Seen]) -> Iterator[Fault]:
+def duplicates(seen: list[_SeenImage]) -> Iterator[Fault]:
     """Files with the same picture: across roles or with two labels an error, within a role a warning."""
     groups: dict[str, list[Item]] = defaultdict(list)
     for record in seen:
@@ -76,7 +76,7 @@ def duplicates(seen: list[Seen]) -> Iterator[Fault]:
             yield Fault("warning", "duplicate-within", paths, f"{len(items)} copies of one image", remedy)
 
 
-def torn_parts(seen: list[Seen]) -> Iterator[Fault]:
+def torn_parts(seen: list[_SeenImage]) -> Iterator[Fault]:
     """Parts whose images stand in two roles."""
     groups: dict[str, list[Item]] = defaultdict(list)
     for record in seen:
@@ -127,7 +127,7 @@ def unknown_classes(data: Dataset) -> Iterator[Fault]:
         yield Fault("warning", "classes-unknown", [str(folder) for folder in classes], message, remedy)
 
 
-def odd_sizes(seen: list[Seen]) -> Iterator[Fault]:
+def odd_sizes(seen: list[_SeenImage]) -> Iterator[Fault]:
     """Images whose aspect ratio or size is far from the set's median."""
     if not seen:
         return
@@ -147,7 +147,7 @@ def odd_sizes(seen: list[Seen]) -> Iterator[Fault]:
             yield Fault("warning", "odd-size", path, message, "record at the resolution of the others")
 
 
-def significant_bits(seen: list[Seen], bits: int) -> Iterator[Fault]:
+def significant_bits(seen: list[_SeenImage], bits: int) -> Iterator[Fault]:
     """16-bit images whose largest value does not go with the significant bits that they are said to have."""
     deep = [r for r in seen if r.deepest is not None]
     if not deep:
@@ -186,13 +186,13 @@ def unmasked(data: Dataset) -> Iterator[Fault]:
         yield Fault("warning", "mask-missing", [str(i.path) for i in without], message, "add their masks")
 
 
-def one_picture(seen: list[Seen]) -> Iterator[Fault]:
+def one_picture(seen: list[_SeenImage]) -> Iterator[Fault]:
     """Train goods that are all one picture: exact copies apart, which `duplicates` names."""
     goods = {r.picture: r for r in seen if r.item.split == "train" and r.item.label == GOOD}
     records = list(goods.values())
     thumbnails = [r.thumbnail for r in records if r.thumbnail is not None]
     copies = sum(r.item.split == "train" and r.item.label == GOOD for r in seen) - len(records)
-    if len(thumbnails) > 1 and (apart := spread(thumbnails)) < ONE_PICTURE:
+    if len(thumbnails) > 1 and (apart := largest_distance(thumbnails)) < ONE_PICTURE:
         what = f"{len(records)} goods are all but one picture: they lie {apart:.2f} grey levels apart"
     elif len(records) == 1 and copies:
         what = f"{copies + 1} goods are one picture"
@@ -202,7 +202,7 @@ def one_picture(seen: list[Seen]) -> Iterator[Fault]:
     yield Fault("error", "one-picture", [str(r.item.path) for r in records], what, remedy)
 
 
-def near_goods(seen: list[Seen]) -> Iterator[Fault]:
+def near_goods(seen: list[_SeenImage]) -> Iterator[Fault]:
     """Train goods that lie much nearer to another one than is usual: they count for a part too many."""
     goods = [r for r in seen if r.item.split == "train" and r.item.label == GOOD and r.thumbnail is not None]
     once = list({r.picture or r.sha: r for r in goods}.values())
@@ -222,7 +222,7 @@ def near_goods(seen: list[Seen]) -> Iterator[Fault]:
             yield Fault("warning", "near-copy", paths, message, "if it is one shot, remove one of them")
 
 
-def near_duplicates(seen: list[Seen]) -> Iterator[Fault]:
+def near_duplicates(seen: list[_SeenImage]) -> Iterator[Fault]:
     """Hold-out images that lie much nearer to a train image than hold-out images usually do.
 
     The distance is the root mean square difference of 32 x 32 thumbnails. Products in a fixture all look

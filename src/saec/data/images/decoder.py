@@ -87,7 +87,7 @@ class Decoder:
             self._process = self._process or self._spares.take()
 
     def decode(self, data: bytes, *, bits: int = 16, name: str = "") -> Image:
-        """Decode a file's bytes to H x W x 3 RGB uint8, upright; see ``saec.data.images.pixels.decode``.
+        """Decode a file's bytes to H x W x 3 RGB uint8, upright; see ``pixels.decode_image``.
 
         Raises:
             ImageError: the file's fault, as ``images.decode`` says it.

@@ -75,7 +75,7 @@ def _warm_up() -> None:
 
     Image.init()
     for suffix in (".png", ".jpg"):
-        images.decode(cv2.imencode(suffix, np.zeros((8, 8, 3), np.uint8))[1].tobytes())
+        images.decode_image(cv2.imencode(suffix, np.zeros((8, 8, 3), np.uint8))[1].tobytes())
 
 
 def _limit_memory(memory: int) -> None:
@@ -90,7 +90,9 @@ def _answer(request: bytes, area: mmap.mmap) -> dict[str, object]:
     end = int(used.ru_utime + used.ru_stime) + seconds + _SPARE
     resource.setrlimit(resource.RLIMIT_CPU, (end, resource.RLIM_INFINITY))
     try:
-        pixels = images.decode(area[:size], bits=bits, name=request[HEAD.size :].decode(errors="replace"))
+        pixels = images.decode_image(
+            area[:size], bits=bits, name=request[HEAD.size :].decode(errors="replace")
+        )
         np.ndarray(pixels.shape, np.uint8, area)[...] = pixels
     except ImageError as e:
         return {"what": e.what, "remedy": e.remedy, "kind": type(e).__name__}

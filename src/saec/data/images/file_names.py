@@ -36,7 +36,7 @@ def is_picture(name: str) -> bool:
     return not passed_over(name) and Path(name).suffix.lower() in SUFFIXES
 
 
-def printable(path: str | Path) -> str:
+def printable_path(path: str | Path) -> str:
     """A path as valid UTF-8; bytes of a name that are not stand as ``\\xNN``."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 

@@ -2,8 +2,8 @@
 
 Tools save masks as black and white, with label values (1, 2, ...), as painted colours on a transparent
 ground, as palettes whose colours mean nothing, with soft edges, or as JPEG. Each is read by what its kind of
-file says. Where two readings are left, the marks are in doubt: `Marks.doubt` says why, and no figure may rest
-on them.
+file says. Where two readings are left, the marks are in doubt: `MarkedPixels.doubt` says why, and no figure
+may rest on them.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _AGAIN = "save the mask anew as 8-bit grey: 0 is ground, 255 is defect"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Marks:
+class MarkedPixels:
     """What a mask marks.
 
     Attributes:
@@ -56,7 +56,7 @@ class Marks:
 
 def find_marks(
     pixels: Plane, *, alpha: Plane | None = None, index: Plane | None = None, lossy: bool = False
-) -> Marks:
+) -> MarkedPixels:
     """The marks of a decoded mask.
 
     Args:
@@ -72,34 +72,34 @@ def find_marks(
     return _checked(_by_colour(np.nan_to_num(pixels), lossy))
 
 
-def _by_alpha(pixels: Plane, alpha: Plane) -> Marks:
+def _by_alpha(pixels: Plane, alpha: Plane) -> MarkedPixels:
     """What is opaque is painted, unless the paint itself is partly black: then it may hold the ground."""
     opaque: Bits = alpha >= alpha.max() / 2
     black = (pixels == 0).all(axis=2)[opaque]
     if black.any() and not black.all():
-        return Marks(
+        return MarkedPixels(
             opaque, "the mask has transparent, black and coloured parts: two tell the ground", _AGAIN
         )
-    return Marks(opaque)
+    return MarkedPixels(opaque)
 
 
-def _by_palette(pixels: Plane, index: Plane) -> Marks:
+def _by_palette(pixels: Plane, index: Plane) -> MarkedPixels:
     """Number 0 is the ground, whatever its colour; if it is coloured and black is used, the border tells."""
     black = (pixels == 0).all(axis=2)
     zero: Bits = index == 0
     coloured_zero = zero.any() and not black[zero].any()
     if zero.any() and not (coloured_zero and black.any()):
-        return Marks(~zero)
+        return MarkedPixels(~zero)
     for ground in (zero, black):
         if ground.any() and (not zero.any() or _along(ground) >= ALONG):
-            return Marks(~ground)
-    return _by_border(index) if not black.any() else Marks(~black, _two_grounds("its palette"), _AGAIN)
+            return MarkedPixels(~ground)
+    return _by_border(index) if not black.any() else MarkedPixels(~black, _two_grounds("its palette"), _AGAIN)
 
 
-def _by_colour(pixels: Plane, lossy: bool) -> Marks:
+def _by_colour(pixels: Plane, lossy: bool) -> MarkedPixels:
     plane: Plane = pixels.max(axis=2)
     if not plane.any():
-        return Marks(plane > 0)
+        return MarkedPixels(plane > 0)
     if not lossy and not (pixels == 0).all(axis=2).any():
         packed = _packed(pixels)
         if len(np.unique(packed)) <= FEW:
@@ -113,23 +113,23 @@ def _packed(pixels: Plane) -> Plane:
     return np.asarray(numbers).reshape(pixels.shape[:2])
 
 
-def _by_border(numbers: Plane) -> Marks:
+def _by_border(numbers: Plane) -> MarkedPixels:
     """Without black the ground is the colour of the border."""
     ring = np.concatenate([numbers[0], numbers[-1], numbers[:, 0], numbers[:, -1]])
     values, counts = np.unique(ring, return_counts=True)
     ground: Bits = numbers == values[counts.argmax()]
     if _along(ground) < ALONG:
-        return Marks(~ground, _two_grounds("no pixel is black, and the border"), _AGAIN)
+        return MarkedPixels(~ground, _two_grounds("no pixel is black, and the border"), _AGAIN)
     if ground.all():  # one colour that is not black
-        return Marks(ground)
-    return Marks(~ground)
+        return MarkedPixels(ground)
+    return MarkedPixels(~ground)
 
 
 def _two_grounds(what: str) -> str:
     return f"the mask's ground is unknown: {what} shows more than one colour for it"
 
 
-def _by_level(plane: Plane, lossy: bool) -> Marks:
+def _by_level(plane: Plane, lossy: bool) -> MarkedPixels:
     """Labels where there are few levels, else what is brighter than half of the brightest."""
     top = float(plane.max())
     some: Bits = plane > 0
@@ -141,21 +141,21 @@ def _by_level(plane: Plane, lossy: bool) -> Marks:
     if not lossy and (levels.size <= FEW or whole):
         faint = levels[(levels > 0) & (levels < top / 2)]
         if far.any() and not (_covers(some) and (faint <= FAINT * top).all()):
-            return Marks(some)
-        return Marks(high)
+            return MarkedPixels(some)
+        return MarkedPixels(high)
     grey = (plane >= top / 4) & (plane < 3 * top / 4)
     stray = np.count_nonzero(grey & far)
     if stray > 16 + np.count_nonzero(high) / 20 or grey.mean() > GREYS:
         doubt = f"the mask has {levels.size} grey levels, far from any edge: a heat map or a picture"
-        return Marks(high, doubt, "give a mask of two values, or remove the file if it is none")
-    return Marks(high)
+        return MarkedPixels(high, doubt, "give a mask of two values, or remove the file if it is none")
+    return MarkedPixels(high)
 
 
-def _checked(marks: Marks) -> Marks:
+def _checked(marks: MarkedPixels) -> MarkedPixels:
     """The same, in doubt where it marks what looks like the ground."""
     if marks.doubt or not _covers(marks.where):
         return marks
-    return Marks(
+    return MarkedPixels(
         marks.where, f"this mask covers {marks.where.mean():.0%} of the image", _INVERT, inverted=True
     )
 

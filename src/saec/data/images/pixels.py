@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from saec.data.images.headers import read_header
 from saec.data.images.headers.common import EXPORT, MAX_PIXELS, SPLIT, DamagedError, Header, check_size
 from saec.data.images.integrity import AGAIN, check_whole
-from saec.data.images.mask_values import Marks, find_marks
+from saec.data.images.mask_values import MarkedPixels, find_marks
 from saec.errors import ConfigError, ImageError
 from saec.types import Image
 
@@ -45,7 +45,7 @@ _LOST = re.compile(r"[Pp]remature end|bad Huffman code|found marker|\d{3,} extra
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
-def decode(data: bytes, *, bits: int = 16, name: str = "") -> Image:
+def decode_image(data: bytes, *, bits: int = 16, name: str = "") -> Image:
     """Decode a file's bytes to H x W x 3 RGB uint8, upright.
 
     Args:
@@ -65,12 +65,12 @@ def decode(data: bytes, *, bits: int = 16, name: str = "") -> Image:
 
 
 def read_image(path: str | Path, *, bits: int = 16) -> Image:
-    """Read and decode one file; see `decode`.
+    """Read and decode one file; see `decode_image`.
 
     Raises:
         ImageError: the file cannot be read or decoded.
     """
-    return decode(read_bytes(path), bits=bits, name=str(path))
+    return decode_image(read_bytes(path), bits=bits, name=str(path))
 
 
 def read_bytes(path: str | Path) -> bytes:
@@ -85,7 +85,7 @@ def read_bytes(path: str | Path) -> bytes:
         raise ImageError(f"{path}: {e.strerror or e}", "check the path, its links and its permissions") from e
 
 
-def read_marks(path: str | Path) -> Marks:
+def read_marks(path: str | Path) -> MarkedPixels:
     """What a defect mask marks, and whether that is in doubt; see `saec.data.images.mask_values`.
 
     Raises:
@@ -111,10 +111,10 @@ def decode_native(data: bytes, name: str = "") -> NDArray[Any]:
     """Decode to H x W x 3 RGB, upright, in the source's own depth: uint8 or uint16; for checks.
 
     Raises:
-        ImageError: as `decode`.
+        ImageError: as `decode_image`.
     """
     pixels = _pixels(data, name or "image")
-    _to_8bit(pixels[:1, :1].copy(), 16, name or "image")  # refuses what `decode` refuses
+    _to_8bit(pixels[:1, :1].copy(), 16, name or "image")  # refuses what `decode_image` refuses
     return pixels
 
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from saec.data.images.file_names import find_images, subfolders
 from saec.data.layouts.coco import Coco
-from saec.data.layouts.contract import Layout
+from saec.data.layouts.layout_reading import Layout
 from saec.data.layouts.marked import Marked, is_ksdd, is_ksdd2, is_marked, ksdd_part, refuse_positive
-from saec.data.layouts.plain import Plain
 from saec.data.layouts.sft import Sft
 from saec.data.layouts.tables import RealIad, Visa
 from saec.data.layouts.tree import Tree, split_folders
-from saec.data.layouts.yolo import Yolo
+from saec.data.layouts.unlabelled import Plain
+from saec.data.layouts.yolo_labels import Yolo
 from saec.errors import DataError
 
 __all__ = [
@@ -88,7 +88,7 @@ def expected() -> str:
     return "expected one of: " + "; ".join(f"{layout.looks} ({name})" for name, layout in LAYOUTS.items())
 
 
-def describe(root: Path) -> str:
+def folder_summary(root: Path) -> str:
     """What a folder holds, for errors: its folders two deep, and how many images lie in it."""
     folders = []
     for sub in subfolders(root)[:6]:

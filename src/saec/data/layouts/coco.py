@@ -12,8 +12,8 @@ import msgspec
 from saec.data.faults import Fault
 from saec.data.images.file_names import find_images, subfolders
 from saec.data.items import SPLITS, Item, Split
-from saec.data.layouts.contract import Choice, Reading
-from saec.data.layouts.names import means_good, split_of
+from saec.data.layouts.folder_names import means_good, split_of
+from saec.data.layouts.layout_reading import Choice, LayoutReading
 from saec.data.layouts.tree import split_folders
 from saec.decoding import decode
 from saec.errors import DataError
@@ -71,7 +71,7 @@ class Coco:
     def found(self, root: Path) -> bool:
         return bool(_tables(root))
 
-    def read(self, root: Path, choice: Choice) -> Reading:
+    def read(self, root: Path, choice: Choice) -> LayoutReading:
         """Items of every image that a table names; one without a mark is good, as the format says.
 
         Raises:
@@ -91,7 +91,7 @@ class Coco:
             read = list(_read(root, table, by_name, choice))
             faults += [_twice(i.path, table) for i in read if items.setdefault(i.path, i) != i]
         ordered = sorted(items.values(), key=lambda i: (i.split, i.path.as_posix()))
-        return Reading(items=ordered, faults=faults)
+        return LayoutReading(items=ordered, faults=faults)
 
     def sets(self, root: Path) -> list[Path]:
         return []

@@ -10,10 +10,10 @@ from saec.data.faults import Fault
 from saec.data.images.file_names import find_images, is_picture, subfolders
 from saec.data.images.pixels import read_marks
 from saec.data.items import Item
-from saec.data.layouts.assigning import Assigned, assign_masks
-from saec.data.layouts.contract import Choice, Reading
-from saec.data.layouts.names import image_stems, mask_name, means_defect, means_good, role_of
-from saec.data.layouts.sorting import Placed, sort_files
+from saec.data.layouts.folder_names import image_stems, mask_name, means_defect, means_good, role_of
+from saec.data.layouts.image_roles import Placed, sort_files
+from saec.data.layouts.layout_reading import Choice, LayoutReading
+from saec.data.layouts.mask_assignment import Assigned, assign_masks
 from saec.data.layouts.tree import class_folders, split_folders
 from saec.data.masks import looks_like_mask
 from saec.errors import DataError
@@ -36,7 +36,7 @@ class Marked:
     def found(self, root: Path) -> bool:
         return self._found(root)
 
-    def read(self, root: Path, choice: Choice) -> Reading:
+    def read(self, root: Path, choice: Choice) -> LayoutReading:
         return read_marked(root, choice, self._part)
 
     def sets(self, root: Path) -> list[Path]:
@@ -89,7 +89,7 @@ def _mask_folder(folder: Path) -> bool:
     return False
 
 
-def read_marked(root: Path, choice: Choice, part: Callable[[Path], str] | None = None) -> Reading:
+def read_marked(root: Path, choice: Choice, part: Callable[[Path], str] | None = None) -> LayoutReading:
     """Decodes every mask, as only that tells good from defect.
 
     Raises:
@@ -127,7 +127,7 @@ def read_marked(root: Path, choice: Choice, part: Callable[[Path], str] | None =
         for p in assigned.orphans
     ]
     aside = frozenset({f.path for f in files} - {i.path for i in items})
-    return Reading(items=items, aside=aside, faults=[*assigned.faults, *orphans])
+    return LayoutReading(items=items, aside=aside, faults=[*assigned.faults, *orphans])
 
 
 def _marks(assigned: Assigned, image: Path) -> bool | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from saec.data.items import Item, Split
-from saec.data.layouts.contract import Choice, Reading
+from saec.data.layouts.layout_reading import Choice, LayoutReading
 from saec.decoding import decode
 from saec.errors import DataError
 from saec.texts import read_text
@@ -35,14 +35,14 @@ class Sft:
     def found(self, root: Path) -> bool:
         return all((root / name).is_file() for name in FILES.values())
 
-    def read(self, root: Path, choice: Choice) -> Reading:
+    def read(self, root: Path, choice: Choice) -> LayoutReading:
         """Items of both files.
 
         Raises:
             DataError: one is missing, or a line is not of its form.
         """
         items = [item for split, name in FILES.items() for item in _items(root / name, split)]
-        return Reading(items=sorted(items, key=lambda i: (i.split, i.path.as_posix())))
+        return LayoutReading(items=sorted(items, key=lambda i: (i.split, i.path.as_posix())))
 
     def sets(self, root: Path) -> list[Path]:
         return [root] if self.found(root) else []

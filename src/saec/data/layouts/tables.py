@@ -9,7 +9,7 @@ import msgspec
 
 from saec.data.images.file_names import subfolders
 from saec.data.items import SPLITS, Item, Split
-from saec.data.layouts.contract import Choice, Reading
+from saec.data.layouts.layout_reading import Choice, LayoutReading
 from saec.decoding import decode
 from saec.errors import DataError
 from saec.texts import read_table, read_text
@@ -29,7 +29,7 @@ class Visa:
     def found(self, root: Path) -> bool:
         return visa_csv(root) is not None
 
-    def read(self, root: Path, choice: Choice) -> Reading:
+    def read(self, root: Path, choice: Choice) -> LayoutReading:
         return read_visa(root)
 
     def sets(self, root: Path) -> list[Path]:
@@ -49,7 +49,7 @@ def visa_csv(root: Path) -> Path | None:
     return own if own.is_file() else None
 
 
-def read_visa(root: Path) -> Reading:
+def read_visa(root: Path) -> LayoutReading:
     """Items of one VisA category, or of all when ``root`` is VisA's own root.
 
     Raises:
@@ -64,7 +64,7 @@ def read_visa(root: Path) -> Reading:
         base = table.parent.parent
         rows = _rows(table, ("object", "split", "label", "image", "mask"))
         items = [_split_row(table, base, row) for row in rows if root in (base, base / row["object"])]
-    return Reading(items=sorted(items, key=lambda i: i.path.as_posix()))
+    return LayoutReading(items=sorted(items, key=lambda i: i.path.as_posix()))
 
 
 def _split_row(table: Path, base: Path, row: dict[str, str]) -> Item:
@@ -126,7 +126,7 @@ class RealIad:
     def found(self, root: Path) -> bool:
         return bool(_tables(root)) and any(f.name in ("OK", "NG") for f in subfolders(root))
 
-    def read(self, root: Path, choice: Choice) -> Reading:
+    def read(self, root: Path, choice: Choice) -> LayoutReading:
         """Items by the category's table.
 
         Raises:
@@ -146,7 +146,7 @@ class RealIad:
         rows: list[tuple[Split, _Row]] = [("test", r) for r in found.test]
         rows += [("train", r) for r in found.train]
         items = [_real_item(root, found.meta, split, row) for split, row in rows]
-        return Reading(items=sorted(items, key=lambda i: (i.split, i.path.as_posix())))
+        return LayoutReading(items=sorted(items, key=lambda i: (i.split, i.path.as_posix())))
 
     def sets(self, root: Path) -> list[Path]:
         sizes = [f for f in subfolders(root) if re.match(r"realiad_(?!json)", f.name)]

@@ -14,10 +14,10 @@ import msgspec
 from saec.data.faults import Fault
 from saec.data.images.file_names import find_images, subfolders
 from saec.data.items import Item, Split
-from saec.data.layouts.assigning import assign_masks
-from saec.data.layouts.contract import Choice, Reading, Saturation
-from saec.data.layouts.names import means_defect, means_good, means_test_goods, role_of, split_of
-from saec.data.layouts.sorting import Placed, sort_files
+from saec.data.layouts.folder_names import means_defect, means_good, means_test_goods, role_of, split_of
+from saec.data.layouts.image_roles import Placed, sort_files
+from saec.data.layouts.layout_reading import Choice, LayoutReading, Saturation
+from saec.data.layouts.mask_assignment import assign_masks
 from saec.decoding import decode
 from saec.errors import DataError
 from saec.texts import read_text
@@ -46,7 +46,7 @@ class Tree:
         typed = any(not means_good(n) and not means_defect(n) for n in names)
         return self._typed == ((typed or _has_masks(root)) and bool(split_folders(root)))
 
-    def read(self, root: Path, choice: Choice) -> Reading:
+    def read(self, root: Path, choice: Choice) -> LayoutReading:
         return read_tree(root, choice)
 
     def sets(self, root: Path) -> list[Path]:
@@ -92,7 +92,7 @@ def split_folders(root: Path) -> dict[Split, Path]:
     return found
 
 
-def read_tree(root: Path, choice: Choice) -> Reading:
+def read_tree(root: Path, choice: Choice) -> LayoutReading:
     """Images of class folders with their masks.
 
     Raises:
@@ -109,7 +109,7 @@ def read_tree(root: Path, choice: Choice) -> Reading:
     orphans = [_orphan(path) for path in assigned.orphans]
     aside = frozenset(f.path for f in files if f.what != "image")
     faults = [*assigned.faults, *orphans, *_passed_over(root, files)]
-    return Reading(items=items, aside=aside, faults=faults, saturations=read_saturations(root))
+    return LayoutReading(items=items, aside=aside, faults=faults, saturations=read_saturations(root))
 
 
 def _test_goods_apart(images: list[Placed]) -> list[Placed]:

@@ -16,10 +16,10 @@ alike suffer on a line that is kept less well; ``marks``, ``placing`` and ``pain
 add defects; ``words`` describes them; ``dataset`` writes them.
 """
 
-from saec.data.procedural.dataset import Written, write_dataset
+from saec.data.procedural.dataset_writer import WrittenDataset, write_dataset
 from saec.data.procedural.families import FAMILIES, HELD_OUT, OBJECTS, TEXTURES
 from saec.data.procedural.painting.design import EXTRA_KINDS, KINDS
-from saec.data.procedural.product import Product, Sample, draw_product
+from saec.data.procedural.product import Product, RenderedFrame, draw_product
 
 __all__ = [
     "EXTRA_KINDS",
@@ -29,8 +29,8 @@ __all__ = [
     "OBJECTS",
     "TEXTURES",
     "Product",
-    "Sample",
-    "Written",
+    "RenderedFrame",
+    "WrittenDataset",
     "draw_product",
     "write_dataset",
 ]

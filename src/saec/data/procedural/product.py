@@ -12,17 +12,17 @@ from numpy.typing import NDArray
 
 from saec.data.procedural.families import FAMILIES
 from saec.data.procedural.painting import sentences as words
-from saec.data.procedural.painting.camera import Camera, Image, Light
 from saec.data.procedural.painting.canvas import Canvas, View
 from saec.data.procedural.painting.defects import Aim, Box, structural_defect, surface_defect
-from saec.data.procedural.painting.design import Design, Part
+from saec.data.procedural.painting.design import Design, Piece
 from saec.data.procedural.painting.noise import rng_of
 from saec.data.procedural.painting.variation import Variation
+from saec.data.procedural.painting.virtual_camera import Image, Light, VirtualCamera
 from saec.errors import DataError
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sample:
+class RenderedFrame:
     """One frame of a product.
 
     Attributes:
@@ -91,7 +91,7 @@ class Product:
         size: int = 256,
         variation: float = 0.0,
         extent: float = 1.0,
-    ) -> Sample:
+    ) -> RenderedFrame:
         """One frame, with benign variation of place, turn, light, material and noise, and perhaps a defect.
 
         The same (family, product seed, frame seed, size, variation) shows the same specimen under the same
@@ -122,7 +122,9 @@ class Product:
         clean = camera.shoot(canvas)
         if kind is None:
             mask = np.zeros((size, size), np.bool_)
-            return Sample(clean, clean, mask, "good", words.good(self.noun), 0.0, 0.0, None, variation)
+            return RenderedFrame(
+                clean, clean, mask, "good", words.good_sentence(self.noun), 0.0, 0.0, None, variation
+            )
         rng = rng_of(self.family, self.seed, "defect", seed, kind)
         if self.design.befalls(kind):
             defect = structural_defect(
@@ -135,8 +137,10 @@ class Product:
             )
         else:
             defect = surface_defect(canvas, camera, clean, kind, aim, rng)
-        text = words.describe(kind, self.noun, defect.part, clean, defect.image, defect.mask, defect.box)
-        return Sample(
+        text = words.defect_sentence(
+            kind, self.noun, defect.part, clean, defect.image, defect.mask, defect.box
+        )
+        return RenderedFrame(
             defect.image, clean, defect.mask, kind, text, difficulty, defect.contrast, defect.box, variation
         )
 
@@ -168,7 +172,7 @@ class Product:
         turn = rng.uniform(-d.turn, d.turn) + varied.turn
         return View(size, turn, rng.uniform(*d.zoom), x + varied.x, y + varied.y)
 
-    def _camera(self, seed: int, size: int, varied: Variation) -> Camera:
+    def _camera(self, seed: int, size: int, varied: Variation) -> VirtualCamera:
         """Lamp and lens are the product's; their small changes are the frame's."""
         own, rng = rng_of(self.family, "light", self.seed), rng_of(self.family, self.seed, "camera", seed)
         azimuth = own.uniform(0, 2 * math.pi) + rng.normal(0, 0.06)
@@ -182,9 +186,9 @@ class Product:
             sharpness=self.design.gloss,
         )
         blur = own.uniform(0.3, 0.75) * size / 224
-        return Camera(size, light, blur=blur, noise=own.uniform(0.8, 2.2), unevenness=0.05, rng=rng)
+        return VirtualCamera(size, light, blur=blur, noise=own.uniform(0.8, 2.2), unevenness=0.05, rng=rng)
 
-    def _painted(self, view: View, seed: int, parts: Sequence[Part] | None = None) -> Canvas:
+    def _painted(self, view: View, seed: int, parts: Sequence[Piece] | None = None) -> Canvas:
         canvas = Canvas(view, rng_of(self.family, self.seed, "material", seed))
         self.design.paint(canvas, self.design.parts if parts is None else parts)
         return canvas

@@ -13,7 +13,7 @@ import msgspec
 from saec.decoding import convert
 from saec.errors import SaecError
 from saec.frame.judges import Cloud
-from saec.meter import Reading
+from saec.meter import PhaseReading
 from saec.research.baselines import BASELINES, FitProgress, Row, Work, missing, prepare, run_baseline
 from saec.research.tables.sets import BenchSet, Given, bench_sets
 from saec.runs.run_folder import verdicts_of
@@ -66,7 +66,7 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     product: str
     row: Row
     data: str
-    reading: Reading
+    reading: PhaseReading
     machine: Machine
 
 
@@ -138,7 +138,7 @@ def _judge(
                 product=product.name,
                 row=row,
                 data=_hash(read_verdicts(verdicts_of(out))),
-                reading=next(convert(r, Reading) for r in run.meter if r["phase"] == "run"),
+                reading=next(convert(r, PhaseReading) for r in run.meter if r["phase"] == "run"),
                 machine=run.machine,
             )
         )

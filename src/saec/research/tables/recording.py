@@ -9,8 +9,8 @@ from pathlib import Path
 
 from saec.data.procedural import HELD_OUT, write_dataset
 from saec.errors import ConfigError
+from saec.evaluation.evaluation_tasks import EvaluationTask
 from saec.evaluation.line_evaluation import evaluate_line
-from saec.evaluation.pairing import Task
 from saec.frame.judges import Cloud
 from saec.profile import LineProfile
 from saec.research.baselines import BASELINES, FitProgress, Work, prepare
@@ -109,7 +109,7 @@ class Recorder:
             self.say(f"run {out}, recorded before")
             return out
         evaluate_line(
-            Task(line.folder, dataset, line.line.name),
+            EvaluationTask(line.folder, dataset, line.line.name),
             cloud=cloud,
             options=Options(
                 policy="edge" if cloud is None else "cloud",

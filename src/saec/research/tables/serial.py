@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from saec.data.inputs import limited, list_inputs
+from saec.data.input_images import limit_inputs, list_inputs
 from saec.evaluation.line_evaluation import labelled
 from saec.frame.assessment import assess, decide_frame, decode_frame, measure_complexity, read_frame
 from saec.frame.cloud_questions import ask_cloud, make_query
@@ -56,7 +56,7 @@ def measure_walls(
     """
     profile = LineProfile.open(line)
     inputs = held_out(profile, labelled(list_inputs(dataset, split="holdout")))
-    sources = limited(inputs, limit).sources
+    sources = limit_inputs(inputs, limit).sources
     judges = open_judges(profile, cloud, policy=policy)
     warm_up(judges)
     serial, parallel, asked = [], [], 0

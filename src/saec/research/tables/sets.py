@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from saec.data.builders.build_folder import place_file
 from saec.data.builders.ksdd2 import build_ksdd2
 from saec.data.builders.mvtec_holdout import build_holdout
-from saec.data.builders.placement import place
 from saec.data.dataset import categories, open_dataset
 from saec.data.items import Item
 from saec.data.manifest import FILE, Manifest, hash_item
@@ -119,5 +119,5 @@ def _product(out: Path, known: Sequence[Item], judged: Sequence[Item], held: set
     for split, items in (("train", free), ("test", once.values())):
         for number, item in enumerate(items):
             kind = "good" if item.label == GOOD else item.kind or "defect"
-            place(item.path, out / split / kind / f"{number:05}-{item.path.name}", link=True)
+            place_file(item.path, out / split / kind / f"{number:05}-{item.path.name}", link=True)
     return out

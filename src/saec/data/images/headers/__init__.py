@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 
-from saec.data.images.headers import boxes, frames, jpeg, plain, png, text, tiff
+from saec.data.images.headers import animations, boxes, fixed_place, jpeg, png, text, tiff
 from saec.data.images.headers.common import EXPORT, Header, UnknownFormatError, damaged
 from saec.errors import ImageError
 
@@ -19,20 +19,20 @@ _Reader = Callable[[bytes, str], Header]
 _BY_START: tuple[tuple[bytes, _Reader], ...] = (
     (b"\xff\xd8", jpeg.read_jpeg),
     (png.MAGIC, png.read_png),
-    (b"BM", plain.read_bmp),
+    (b"BM", fixed_place.read_bmp),
     (b"II*\0", tiff.read_tiff),
     (b"MM\0*", tiff.read_tiff),
     (b"II+\0", tiff.read_tiff),
     (b"MM\0+", tiff.read_tiff),
-    (b"GIF87a", frames.read_gif),
-    (b"GIF89a", frames.read_gif),
+    (b"GIF87a", animations.read_gif),
+    (b"GIF89a", animations.read_gif),
     (boxes.CODESTREAM, boxes.read_jpeg2000),
     (b"\0\0\0\x0cjP  \r\n\x87\n", boxes.read_jpeg2000),
-    (b"8BPS\0\x01", plain.read_psd),
+    (b"8BPS\0\x01", fixed_place.read_psd),
     (b"\0\0\x01\0", png.read_ico),
     (b"icns", png.read_icns),
-    *((magic, plain.read_fixed) for magic in plain.FIXED),
-    *((struct.pack("<I", n), plain.read_dib) for n in (12, 40, 52, 56, 64, 108, 124)),
+    *((magic, fixed_place.read_fixed) for magic in fixed_place.FIXED),
+    *((struct.pack("<I", n), fixed_place.read_dib) for n in (12, 40, 52, 56, 64, 108, 124)),
     *((b"P%d" % n, text.read_netpbm) for n in range(1, 8)),
     (b"/* XPM */", text.read_xpm),
     (b"#define", text.read_xbm),
@@ -73,7 +73,7 @@ def _reader(data: bytes) -> _Reader | None:
         if data.startswith(start):
             return reader
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return frames.read_webp
+        return animations.read_webp
     if data[4:8] == b"ftyp" and data[8:12] in (b"avif", b"avis", b"mif1", b"msf1"):
         return boxes.read_avif
     if (
@@ -82,7 +82,7 @@ def _reader(data: bytes) -> _Reader | None:
         and data[2:3] in b"\0\1"
         and data[3:4] in b"\1\2\4\x08"
     ):
-        return plain.read_pcx
+        return fixed_place.read_pcx
     if text.is_im(data):
         return text.read_im
-    return plain.read_tga if plain.is_tga(data) else None
+    return fixed_place.read_tga if fixed_place.is_tga(data) else None

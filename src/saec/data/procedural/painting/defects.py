@@ -17,11 +17,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from saec.data.procedural.painting.camera import Camera, Cut, Image
 from saec.data.procedural.painting.canvas import Canvas
-from saec.data.procedural.painting.design import Design, Part
+from saec.data.procedural.painting.design import Design, Piece
+from saec.data.procedural.painting.mark_placement import spot_for
 from saec.data.procedural.painting.marks import MARKS, Mark, lay
-from saec.data.procedural.painting.placement import spot_for
+from saec.data.procedural.painting.virtual_camera import Cut, Image, VirtualCamera
 from saec.errors import DataError
 
 VISIBLE_LEVELS = 6.0
@@ -82,7 +82,7 @@ class Aim:
 
 
 def surface_defect(
-    canvas: Canvas, camera: Camera, clean: Image, kind: str, aim: Aim, rng: np.random.Generator
+    canvas: Canvas, camera: VirtualCamera, clean: Image, kind: str, aim: Aim, rng: np.random.Generator
 ) -> Defect:
     """Lay a mark of a kind where it fits and can be seen.
 
@@ -99,7 +99,7 @@ def surface_defect(
 
 
 def structural_defect(
-    shoot: Callable[[Sequence[Part]], Image],
+    shoot: Callable[[Sequence[Piece]], Image],
     clean: Image,
     design: Design,
     kind: str,
@@ -121,18 +121,18 @@ def structural_defect(
         else:
             changed = _changed(part, kind, amount, rng)
         parts = [*design.parts[:i], *changed, *design.parts[i + 1 :]]
-        defect = compare(clean, shoot(parts), threshold=8.0)
+        defect = find_difference(clean, shoot(parts), threshold=8.0)
         if defect is not None:
             return replace(defect, part=part.tag)
     raise _unseen(kind)
 
 
-def compare(clean: Image, other: Image, threshold: float) -> Defect | None:
+def find_difference(clean: Image, other: Image, threshold: float) -> Defect | None:
     """The exact mask of what differs, and the frame that differs there alone; None if it hardly shows."""
     return _judge(clean, other, (slice(0, clean.shape[0]), slice(0, clean.shape[1])), threshold)
 
 
-def _changed(part: Part, kind: str, amount: float, rng: np.random.Generator) -> list[Part]:
+def _changed(part: Piece, kind: str, amount: float, rng: np.random.Generator) -> list[Piece]:
     side = rng.choice([-1.0, 1.0])
     if kind == "missing part":
         return []
@@ -153,7 +153,7 @@ def _changed(part: Part, kind: str, amount: float, rng: np.random.Generator) -> 
     return [replace(part, look=part.look + int(rng.integers(1, 6)))]
 
 
-def _extra(part: Part, parts: Sequence[Part], amount: float) -> Part:
+def _extra(part: Piece, parts: Sequence[Piece], amount: float) -> Piece:
     """One more of a part, halfway to the nearest like it, or beside it; the harder, the smaller."""
     like = [p for p in parts if p.tag == part.tag and p is not part]
     size = min(1.0, 0.5 + 0.55 * amount)
@@ -165,7 +165,7 @@ def _extra(part: Part, parts: Sequence[Part], amount: float) -> Part:
     return replace(small, x=0.5 * (part.x + near.x), y=0.5 * (part.y + near.y), angle=part.angle + 0.5 * turn)
 
 
-def _lit(canvas: Canvas, camera: Camera, clean: Image, mark: Mark, aim: Aim) -> Defect | None:
+def _lit(canvas: Canvas, camera: VirtualCamera, clean: Image, mark: Mark, aim: Aim) -> Defect | None:
     """Lay the mark twice: once to see how strong it is, once as strong as asked."""
     n, (h, w) = canvas.view.size, mark.cover.shape
     cut = (slice(max(0, mark.y), min(n, mark.y + h)), slice(max(0, mark.x), min(n, mark.x + w)))
@@ -184,7 +184,7 @@ def _lit(canvas: Canvas, camera: Camera, clean: Image, mark: Mark, aim: Aim) -> 
     )
 
 
-def _try(canvas: Canvas, camera: Camera, cut: Cut, mark: Mark, strength: float) -> Image:
+def _try(canvas: Canvas, camera: VirtualCamera, cut: Cut, mark: Mark, strength: float) -> Image:
     layers = [layer[..., *cut] for layer in (canvas.albedo, canvas.height, canvas.gloss)]
     before = [layer.copy() for layer in layers]
     lay(canvas, mark, strength)

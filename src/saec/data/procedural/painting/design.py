@@ -25,7 +25,7 @@ EXTRA_KINDS = ("extra part", "asymmetry")
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Piece:
     """One countable piece of a product: a tooth, a pin, a letter.
 
     Attributes:
@@ -55,7 +55,7 @@ class Part:
         ]
 
 
-Parts = Sequence[Part]
+Parts = Sequence[Piece]
 Painter = Callable[[Canvas, Parts], None]
 
 
@@ -78,7 +78,7 @@ class Design:
     noun: str
     paint: Painter
     marks: tuple[str, ...]
-    parts: tuple[Part, ...] = ()
+    parts: tuple[Piece, ...] = ()
     changes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     turn: float = 0.04
     shift: float = 0.03

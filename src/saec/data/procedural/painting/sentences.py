@@ -40,12 +40,12 @@ _HUES = (
 )
 
 
-def good(noun: str) -> str:
+def good_sentence(noun: str) -> str:
     """The sentence for a frame without defect."""
     return f"The {noun} is good."
 
 
-def describe(
+def defect_sentence(
     kind: str,
     noun: str,
     part: str,
@@ -69,13 +69,13 @@ def describe(
     return _SENTENCES[kind].format(
         size=_size(max(x1 - x0, y1 - y0) / max(mask.shape)),
         tone=_tone(clean[cut][on], image[cut][on]),
-        place=place(box, mask.shape),
+        place=place_in_frame(box, mask.shape),
         noun=noun,
         part=part,
     )
 
 
-def place(box: tuple[int, int, int, int], shape: tuple[int, ...]) -> str:
+def place_in_frame(box: tuple[int, int, int, int], shape: tuple[int, ...]) -> str:
     """Which ninth of a frame of H x W the box's centre lies in."""
     x0, y0, x1, y1 = box
     return _PLACES[3 * (y0 + y1) // (2 * shape[0])][3 * (x0 + x1) // (2 * shape[1])]

@@ -10,8 +10,8 @@ import numpy as np
 from saec.data.procedural.painting.canvas import Canvas, Mask
 from saec.data.procedural.painting.design import (
     Design,
-    Part,
     Parts,
+    Piece,
     backdrop,
     grid_points,
     hsv,
@@ -24,7 +24,7 @@ from saec.data.procedural.shapes.glyphs import text, write
 from saec.data.procedural.shapes.round_parts import belt
 
 
-def tagged(parts: Parts, *tags: str) -> list[Part]:
+def tagged(parts: Parts, *tags: str) -> list[Piece]:
     """The parts with one of the tags."""
     return [p for p in parts if p.tag in tags]
 
@@ -62,7 +62,7 @@ def circuit_board(rng: np.random.Generator) -> Design:
     ]
     traces = [_trace(rng, cells) for _ in range(16)]
     vias = rng.uniform(-0.47, 0.47, (24, 2)) * (w, h)
-    plate = Part(0, 0, w, h)
+    plate = Piece(0, 0, w, h)
 
     def paint(c: Canvas, parts: Parts) -> None:
         belt(c, ground)
@@ -95,20 +95,20 @@ def circuit_board(rng: np.random.Generator) -> Design:
     return Design("circuit board", paint, marks, tuple(parts), changes, turn=0.05, shift=0.04)
 
 
-def _component(rng: np.random.Generator, kind: str, x: float, y: float, w: float, h: float) -> list[Part]:
+def _component(rng: np.random.Generator, kind: str, x: float, y: float, w: float, h: float) -> list[Piece]:
     turn = float(rng.choice([0.0, math.pi / 2]))
     name = text(rng, x, y - 0.38 * h, 2, 0.1)
     if kind == "chip":
         return [
-            Part(x, y + 0.03, rng.uniform(0.48, 0.62) * w, rng.uniform(0.42, 0.55) * h, 0.0, "chip"),
+            Piece(x, y + 0.03, rng.uniform(0.48, 0.62) * w, rng.uniform(0.42, 0.55) * h, 0.0, "chip"),
             *name,
         ]
     if kind == "resistor":
         return [
-            Part(x + d, y + 0.03, 0.2, 0.1, turn, "resistor", int(rng.integers(3)))
+            Piece(x + d, y + 0.03, 0.2, 0.1, turn, "resistor", int(rng.integers(3)))
             for d in (-0.2 * w, 0.2 * w)
         ] + name
-    return [Part(x, y + 0.03, 0.24, 0.24, 0.0, "capacitor")]
+    return [Piece(x, y + 0.03, 0.24, 0.24, 0.0, "capacitor")]
 
 
 def _trace(rng: np.random.Generator, cells: list[tuple[float, float]]) -> list[tuple[float, float]]:
@@ -120,12 +120,12 @@ def _trace(rng: np.random.Generator, cells: list[tuple[float, float]]) -> list[t
     return [(ax + d, ay + d), (mid[0] + d, mid[1] + d), (bx + d + 1e-3, by + d)]
 
 
-def _legs(p: Part) -> list[Part]:
+def _legs(p: Piece) -> list[Piece]:
     """Metal ends of a component, in its own frame turned with it."""
     c, s = math.cos(p.angle), math.sin(p.angle)
 
-    def at(u: float, v: float, w: float, h: float) -> Part:
-        return Part(p.x + c * u - s * v, p.y + s * u + c * v, w, h, p.angle, "leg")
+    def at(u: float, v: float, w: float, h: float) -> Piece:
+        return Piece(p.x + c * u - s * v, p.y + s * u + c * v, w, h, p.angle, "leg")
 
     if p.tag == "chip":
         n = max(3, round(p.w / 0.075))
@@ -173,8 +173,8 @@ def label(rng: np.random.Generator) -> Design:
         parts += text(rng, rng.uniform(-0.1, 0.1), top + 0.5 + 0.19 * row, int(rng.integers(8, 13)), 0.12)
     bars = np.cumsum(rng.choice([0.016, 0.024, 0.036, 0.05], 40))
     bars = bars[bars < 0.62 * w]
-    parts += [Part(x - 0.31 * w, 0.5 * h - 0.17, 0.014, 0.2, 0.0, "bar") for x in bars]
-    sheet, strip = Part(0, 0, w, h), Part(0, top + 0.19, w, 0.34)
+    parts += [Piece(x - 0.31 * w, 0.5 * h - 0.17, 0.014, 0.2, 0.0, "bar") for x in bars]
+    sheet, strip = Piece(0, 0, w, h), Piece(0, top + 0.19, w, 0.34)
 
     def paint(c: Canvas, parts: Parts) -> None:
         belt(c, ground)
@@ -203,9 +203,9 @@ def blister_pack(rng: np.random.Generator) -> Design:
     nx, ny, ground = int(rng.integers(3, 5)), int(rng.integers(3, 5)), backdrop(rng)
     d = 0.62 * min(1.6 / nx, 1.6 / ny)
     places = grid_points(nx, ny, 1.62, 1.62)
-    pills = tuple(Part(x, y, d, d, rng.uniform(0, 3.1), "tablet") for x, y in places)
+    pills = tuple(Piece(x, y, d, d, rng.uniform(0, 3.1), "tablet") for x, y in places)
     wells = [replace(p, w=1.28 * d) for p in pills]
-    sheet, dimples = Part(0, 0, 1.76, 1.76), rng.uniform(45, 60)
+    sheet, dimples = Piece(0, 0, 1.76, 1.76), rng.uniform(45, 60)
 
     def paint(c: Canvas, parts: Parts) -> None:
         belt(c, ground)
@@ -239,12 +239,12 @@ def keypad(rng: np.random.Generator) -> Design:
     nx, ny, ground = int(rng.integers(3, 5)), int(rng.integers(3, 5)), backdrop(rng)
     w, h = 1.56 / nx * 0.8, 1.56 / ny * 0.76
     places = grid_points(nx, ny, 1.56, 1.56)
-    keys = tuple(Part(x, y, w, h, 0.0, "key") for x, y in places)
+    keys = tuple(Piece(x, y, w, h, 0.0, "key") for x, y in places)
     signs = tuple(
-        Part(x, y, 0.22 * w, 0.42 * h, 0.0, "sign", int(k))
+        Piece(x, y, 0.22 * w, 0.42 * h, 0.0, "sign", int(k))
         for (x, y), k in zip(places, rng.permutation(24), strict=False)
     )
-    plate = Part(0, 0, 1.74, 1.74)
+    plate = Piece(0, 0, 1.74, 1.74)
 
     def paint(c: Canvas, parts: Parts) -> None:
         belt(c, ground)
@@ -286,7 +286,7 @@ def brush_head(rng: np.random.Generator) -> Design:
         if (x / (0.5 * wide)) ** 4 + (y / 0.8) ** 4 < 1
     ]
     d = 0.82 * min(0.9 * wide / nx, 1.5 / ny)
-    tufts = tuple(Part(x, y, d, d, 0.0, "tuft", int(abs(x) * 6) % 3) for x, y in cells)
+    tufts = tuple(Piece(x, y, d, d, 0.0, "tuft", int(abs(x) * 6) % 3) for x, y in cells)
     t = np.linspace(0, 2 * math.pi, 60, endpoint=False)
     rim = np.column_stack(
         [
@@ -321,7 +321,7 @@ def commutator(rng: np.random.Generator) -> Design:
     """The running surface of a commutator: copper bars between thin dark gaps."""
     copper, n = tone(metal(rng), rng.uniform(0.75, 1.05)), int(rng.integers(5, 10))
     pitch, gap = 2.4 / n, rng.uniform(0.03, 0.06)
-    bars = tuple(Part(-1.2 + (i + 0.5) * pitch, 0.0, pitch - gap, 2.6, 0.0, "bar", i) for i in range(n))
+    bars = tuple(Piece(-1.2 + (i + 0.5) * pitch, 0.0, pitch - gap, 2.6, 0.0, "bar", i) for i in range(n))
 
     def paint(c: Canvas, parts: Parts) -> None:
         c.whole(

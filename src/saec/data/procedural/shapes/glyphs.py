@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from saec.data.procedural.painting.canvas import Canvas, Mask
-from saec.data.procedural.painting.design import Part, Parts
+from saec.data.procedural.painting.design import Parts, Piece
 
 # Each glyph: polylines on a grid 2 wide and 4 high, as digits "xy" with y downwards.
 _GLYPHS = (
@@ -64,11 +64,11 @@ def text(
     *,
     tag: str = "letter",
     gap: float = 0.85,
-) -> list[Part]:
+) -> list[Piece]:
     """A centred word of n random glyphs."""
     step = gap * height
     return [
-        Part(
+        Piece(
             x + (i - 0.5 * (n - 1)) * step,
             y,
             0.58 * height,

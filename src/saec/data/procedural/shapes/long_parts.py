@@ -7,11 +7,20 @@ import math
 import numpy as np
 
 from saec.data.procedural.painting.canvas import Canvas, Points
-from saec.data.procedural.painting.design import Design, Part, Parts, backdrop, hsv, metal, tinted, tone
+from saec.data.procedural.painting.design import (
+    Design,
+    Parts,
+    Piece,
+    backdrop,
+    hsv,
+    metal,
+    tinted,
+    tone,
+)
 from saec.data.procedural.painting.noise import f32
 from saec.data.procedural.shapes.boards import boxes, tagged
 from saec.data.procedural.shapes.glyphs import text, write
-from saec.data.procedural.shapes.round_parts import belt, circle, turned
+from saec.data.procedural.shapes.round_parts import belt, circle, lathe_colour
 
 _METAL = ("scratch", "dent", "stain", "contamination", "discolouration", "fibre", "chip", "burr")
 
@@ -106,7 +115,7 @@ def cable(rng: np.random.Generator) -> Design:
     ring, r = {3: (0.37, 0.3), 4: (0.42, 0.27), 5: (0.46, 0.245)}[n]
     hues = rng.permutation([0.0, 0.08, 0.16, 0.36, 0.6])[:n]
     tints = [hsv(float(h), rng.uniform(0.55, 0.9), rng.uniform(0.45, 0.85)) for h in hues]
-    cores = tuple(Part(x, y, 2 * r, 2 * r, t, "core", i) for i, (x, y, t) in enumerate(circle(n, ring, 0.4)))
+    cores = tuple(Piece(x, y, 2 * r, 2 * r, t, "core", i) for i, (x, y, t) in enumerate(circle(n, ring, 0.4)))
     strands = [(0.0, 0.0, 0.0), *circle(6, 0.26 * r), *circle(12, 0.51 * r)]
 
     def paint(c: Canvas, parts: Parts) -> None:
@@ -154,7 +163,7 @@ def zipper(rng: np.random.Generator) -> Design:
     n, count, w = int(rng.integers(13, 19)), rng.uniform(16, 24), rng.uniform(0.3, 0.38)
     pitch = 2.3 / n
     teeth = tuple(
-        Part(side * 0.22 * w, -1.15 + (i + 0.5 + 0.25 * side) * pitch, w, 0.44 * pitch, 0.0, "tooth", side)
+        Piece(side * 0.22 * w, -1.15 + (i + 0.5 + 0.25 * side) * pitch, w, 0.44 * pitch, 0.0, "tooth", side)
         for i in range(n)
         for side in (-1, 1)
     )
@@ -182,9 +191,9 @@ def connector(rng: np.random.Generator) -> Design:
         int(rng.integers(5, 11)),
     )
     width, pin = 1.6, rng.uniform(0.45, 0.6)
-    base = Part(0.0, 0.38, width, 0.62)
+    base = Piece(0.0, 0.38, width, 0.62)
     pins = tuple(
-        Part(-0.5 * width + (i + 0.5) * width / n, 0.07 - 0.5 * pin, 0.42 * width / n, pin, 0.0, "pin")
+        Piece(-0.5 * width + (i + 0.5) * width / n, 0.07 - 0.5 * pin, 0.42 * width / n, pin, 0.0, "pin")
         for i in range(n)
     )
     wires = [(p.x, hsv(rng.uniform(), 0.7, rng.uniform(0.15, 0.8))) for p in pins]
@@ -204,7 +213,7 @@ def connector(rng: np.random.Generator) -> Design:
         c.stamp(shell_mask, shell, rise=0.12, bevel=0.06, relief=f32(0.001 * fine), gloss=0.25)
         slots = c.blank()
         for x, _ in wires:
-            c.polygon(Part(x, 0.36, 0.4 * width / n, 0.3).corners(), slots)
+            c.polygon(Piece(x, 0.36, 0.4 * width / n, 0.3).corners(), slots)
         c.stamp(slots, tone(shell, 0.45), rise=-0.05, bevel=0.02, gloss=0.1)
 
     marks = ("scratch", "crack", "stain", "contamination", "discolouration", "fibre", "chip", "burr")
@@ -212,7 +221,7 @@ def connector(rng: np.random.Generator) -> Design:
     return Design("connector", paint, marks, pins, changes, turn=0.08, shift=0.05)
 
 
-def _pin(p: Part) -> Points:
+def _pin(p: Piece) -> Points:
     """Outline of a pin that stands upwards from its foot and leans to its tip by ``bend``."""
     t = np.linspace(0, 1, 12)
     x, y = p.x + p.bend * t**1.6, p.y + p.h * (0.5 - t)
@@ -226,14 +235,14 @@ def chip_package(rng: np.random.Generator) -> Design:
     n, w, h = int(rng.integers(5, 10)), rng.uniform(1.3, 1.6), rng.uniform(0.5, 0.8)
     step = w / n
     legs = [
-        Part(-0.5 * w + (i + 0.5) * step, side * (0.5 * h + 0.16), 0.4 * step, 0.36, 0.0, "leg", side)
+        Piece(-0.5 * w + (i + 0.5) * step, side * (0.5 * h + 0.16), 0.4 * step, 0.36, 0.0, "leg", side)
         for i in range(n)
         for side in (-1, 1)
     ]
     name = text(rng, 0.0, -0.1, int(rng.integers(5, 8)), 0.15) + text(
         rng, 0.05, 0.12, int(rng.integers(4, 7)), 0.11
     )
-    package = Part(0, 0, w, h)
+    package = Piece(0, 0, w, h)
 
     def paint(c: Canvas, parts: Parts) -> None:
         belt(c, ground)
@@ -260,7 +269,7 @@ def chip_package(rng: np.random.Generator) -> Design:
     return Design("chip package", paint, marks, tuple(legs + name), changes, turn=0.3, shift=0.06)
 
 
-def _leg(p: Part) -> Points:
+def _leg(p: Piece) -> Points:
     """A leg away from the body: wide at the shoulder, narrow at the foot; ``look`` is its side."""
     t = np.linspace(0, 1, 10)
     x, y = p.x + p.bend * t**1.5, p.y + p.look * p.h * (t - 0.5)
@@ -276,7 +285,7 @@ def nut(rng: np.random.Generator) -> Design:
 
     def paint(c: Canvas, parts: Parts) -> None:
         belt(c, ground)
-        face = turned(c, colour, 0.04)
+        face = lathe_colour(c, colour, 0.04)
         hexagon = c.polygon([(x, y) for x, y, _ in circle(6, corner)])
         hole = c.disc(0, 0, bore)
         outer = np.minimum(c.disc(0, 0, 0.93) if flange else hexagon, 255 - hole)

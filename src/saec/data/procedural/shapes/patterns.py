@@ -9,8 +9,8 @@ import numpy as np
 from saec.data.procedural.painting.canvas import Canvas
 from saec.data.procedural.painting.design import (
     Design,
-    Part,
     Parts,
+    Piece,
     backdrop,
     grid_points,
     hsv,
@@ -30,13 +30,13 @@ def tiles(rng: np.random.Generator) -> Design:
     nx, ny, bond = int(rng.integers(3, 6)), int(rng.integers(4, 8)), bool(rng.random() < 0.5)
     cell_w, cell_h, gap = _SPAN / nx, _SPAN / ny, rng.uniform(0.025, 0.045)
     parts = tuple(
-        Part(
+        Piece(
             x + (0.5 * cell_w if bond and i // nx % 2 else 0.0), y, cell_w - gap, cell_h - gap, 0.0, "tile", i
         )
         for i, (x, y) in enumerate(grid_points(nx, ny, _SPAN, _SPAN))
     ) + (
         tuple(
-            Part(
+            Piece(
                 -0.5 * _SPAN,
                 -0.5 * _SPAN + (j + 0.5) * cell_h,
                 cell_w - gap,
@@ -82,7 +82,7 @@ def printed_paper(rng: np.random.Generator) -> Design:
     n, size, first = int(rng.integers(5, 8)), rng.uniform(0.5, 0.72), int(rng.integers(6))
     cell, stagger = _SPAN / n, bool(rng.random() < 0.6)
     parts = tuple(
-        Part(
+        Piece(
             x + (0.5 * cell if stagger and i // n % 2 else 0.0),
             y,
             size * cell,
@@ -109,7 +109,7 @@ def printed_paper(rng: np.random.Generator) -> Design:
     return Design("printed paper", paint, kinds, parts, changes, turn=0.05)
 
 
-def motif(p: Part) -> list[tuple[float, float]]:
+def motif(p: Piece) -> list[tuple[float, float]]:
     """The outline of one of six motifs: disc, square, diamond, star, flower, triangle."""
     t = np.linspace(0, 2 * math.pi, 40, endpoint=False)
     r = 0.5 * p.w
@@ -131,7 +131,7 @@ def perforated_sheet(rng: np.random.Generator) -> Design:
     n, share, stagger = int(rng.integers(7, 12)), rng.uniform(0.45, 0.62), bool(rng.random() < 0.6)
     pitch, square = _SPAN / n, bool(rng.random() < 0.3)
     parts = tuple(
-        Part(
+        Piece(
             x + (0.5 * pitch if stagger and i // n % 2 else 0.0), y, share * pitch, share * pitch, 0.0, "hole"
         )
         for i, (x, y) in enumerate(grid_points(n, n, _SPAN, _SPAN))
@@ -161,8 +161,8 @@ def wire_mesh(rng: np.random.Generator) -> Design:
     pitch = _SPAN / n
     places = [-0.5 * _SPAN + (i + 0.5) * pitch for i in range(n)]
     parts = tuple(
-        Part(x, 0.0, share * pitch, 1.2 * _SPAN, 0.0, "wire", i) for i, x in enumerate(places)
-    ) + tuple(Part(0.0, y, 1.2 * _SPAN, share * pitch, 0.0, "cross wire", i) for i, y in enumerate(places))
+        Piece(x, 0.0, share * pitch, 1.2 * _SPAN, 0.0, "wire", i) for i, x in enumerate(places)
+    ) + tuple(Piece(0.0, y, 1.2 * _SPAN, share * pitch, 0.0, "cross wire", i) for i, y in enumerate(places))
 
     def paint(c: Canvas, parts: Parts) -> None:
         c.fill_ground(tinted(ground, 0.8 + 0.03 * c.noise("fbm", 3.0)))
@@ -189,8 +189,8 @@ def solar_cell(rng: np.random.Generator) -> Design:
     crystals, fingers, bars = rng.uniform(0.0, 0.35), int(rng.integers(16, 26)), int(rng.integers(2, 5))
     silver = (0.72, 0.74, 0.76)
     lines = tuple(
-        Part(0.0, y, _SPAN, 0.013, 0.0, "finger") for _, y in grid_points(1, fingers, _SPAN, _SPAN)
-    ) + tuple(Part(x, 0.0, 0.05, _SPAN, 0.0, "bus bar") for x, _ in grid_points(bars, 1, 1.9, 1.9))
+        Piece(0.0, y, _SPAN, 0.013, 0.0, "finger") for _, y in grid_points(1, fingers, _SPAN, _SPAN)
+    ) + tuple(Piece(x, 0.0, 0.05, _SPAN, 0.0, "bus bar") for x, _ in grid_points(bars, 1, 1.9, 1.9))
 
     def paint(c: Canvas, parts: Parts) -> None:
         grain = c.noise("cell-value", 9.0)

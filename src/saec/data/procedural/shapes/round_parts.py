@@ -7,7 +7,16 @@ import math
 import numpy as np
 
 from saec.data.procedural.painting.canvas import Canvas, Mask
-from saec.data.procedural.painting.design import Design, Part, Parts, backdrop, hsv, metal, tinted, tone
+from saec.data.procedural.painting.design import (
+    Design,
+    Parts,
+    Piece,
+    backdrop,
+    hsv,
+    metal,
+    tinted,
+    tone,
+)
 from saec.data.procedural.painting.noise import Field, f32
 
 _METAL_MARKS = ("scratch", "dent", "stain", "contamination", "discolouration", "fibre", "chip", "burr")
@@ -27,7 +36,7 @@ def belt(c: Canvas, colour: tuple[float, float, float], rough: float = 0.025) ->
     c.fill_ground(tinted(colour, light))
 
 
-def turned(c: Canvas, base: tuple[float, float, float], depth: float = 0.05) -> Field:
+def lathe_colour(c: Canvas, base: tuple[float, float, float], depth: float = 0.05) -> Field:
     """3 x H x W colour of a face turned on a lathe: fine rings, two opposite highlights."""
     u, v = c.grid()
     r, t = np.hypot(u, v), np.arctan2(v, u)
@@ -43,16 +52,16 @@ def gear(rng: np.random.Generator) -> Design:
     n, root = int(rng.integers(12, 27)), rng.uniform(0.52, 0.62)
     tooth, width = rng.uniform(0.1, 0.15), 2 * math.pi * root / n * rng.uniform(0.5, 0.62)
     holes, hub = int(rng.choice([0, 3, 4, 5, 6])), rng.uniform(0.14, 0.2)
-    teeth = tuple(Part(x, y, tooth * 1.3, width, t, "tooth") for x, y, t in circle(n, root + 0.38 * tooth))
+    teeth = tuple(Piece(x, y, tooth * 1.3, width, t, "tooth") for x, y, t in circle(n, root + 0.38 * tooth))
     bores = (
-        tuple(Part(x, y, 0.15, 0.15, t, "bore") for x, y, t in circle(holes, 0.5 * (root + hub), 0.3))
+        tuple(Piece(x, y, 0.15, 0.15, t, "bore") for x, y, t in circle(holes, 0.5 * (root + hub), 0.3))
         if holes
         else ()
     )
 
     def paint(c: Canvas, parts: Parts) -> None:
         belt(c, ground)
-        face = turned(c, colour)
+        face = lathe_colour(c, colour)
         outline = c.disc(0, 0, root)
         for p in (p for p in parts if p.tag == "tooth"):
             _tooth(c, p, outline)
@@ -78,7 +87,7 @@ def gear(rng: np.random.Generator) -> Design:
     return Design("gear", paint, _METAL_MARKS, teeth + bores, changes, turn=math.pi, shift=0.06, gloss=6)
 
 
-def _tooth(c: Canvas, p: Part, mask: Mask) -> None:
+def _tooth(c: Canvas, p: Piece, mask: Mask) -> None:
     u, v = math.cos(p.angle), math.sin(p.angle)
     shape = ((-0.5, 0.62), (0.2, 0.5), (0.5, 0.27), (0.5, -0.27), (0.2, -0.5), (-0.5, -0.62))
     c.polygon([(p.x + a * p.w * u - b * p.h * v, p.y + a * p.w * v + b * p.h * u) for a, b in shape], mask)
@@ -122,11 +131,11 @@ def bearing(rng: np.random.Generator) -> Design:
     colour, ground = tone(metal(rng), 1.1), backdrop(rng)
     n, track, ball = int(rng.integers(7, 13)), 0.53, rng.uniform(0.1, 0.125)
     cage = tone(metal(rng), 0.8)
-    balls = tuple(Part(x, y, 2 * ball, 2 * ball, t, "ball") for x, y, t in circle(n, track))
+    balls = tuple(Piece(x, y, 2 * ball, 2 * ball, t, "ball") for x, y, t in circle(n, track))
 
     def paint(c: Canvas, parts: Parts) -> None:
         belt(c, ground)
-        face = turned(c, colour, 0.03)
+        face = lathe_colour(c, colour, 0.03)
         ring = np.minimum(c.disc(0, 0, 0.86), 255 - c.disc(0, 0, 0.24))
         c.shadow(ring)
         c.stamp(ring, face * np.float32(0.25), rise=0.01, gloss=0.0)
@@ -162,7 +171,7 @@ def cookie(rng: np.random.Generator) -> Design:
     ]
     apart = [p for i, p in enumerate(spots) if all(math.dist(p, q) > 0.22 for q in spots[:i])]
     chips = tuple(
-        Part(x, y, d, d, rng.uniform(0, 3), "chocolate chip")
+        Piece(x, y, d, d, rng.uniform(0, 3), "chocolate chip")
         for (x, y), d in zip(apart, rng.uniform(0.12, 0.2, 16), strict=False)
     )
 
@@ -194,7 +203,7 @@ def cookie(rng: np.random.Generator) -> Design:
     return Design("cookie", paint, kinds, chips, changes, turn=math.pi, shift=0.08)
 
 
-def _pebble(p: Part) -> list[tuple[float, float]]:
+def _pebble(p: Piece) -> list[tuple[float, float]]:
     t = np.linspace(0, 2 * math.pi, 20, endpoint=False)
     r = 0.5 * p.w * (1 + 0.15 * np.cos(2 * t + 3 * p.angle) + 0.08 * np.cos(3 * t + 5 * p.angle))
     return list(zip((p.x + r * np.cos(t)).tolist(), (p.y + r * np.sin(t)).tolist(), strict=True))

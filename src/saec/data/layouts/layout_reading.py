@@ -69,7 +69,7 @@ class Saturation(msgspec.Struct, frozen=True):
     relative_saturation: bool
 
 
-class Reading(msgspec.Struct, kw_only=True):
+class LayoutReading(msgspec.Struct, kw_only=True):
     """What a layout holds.
 
     Attributes:
@@ -101,7 +101,7 @@ class Layout(Protocol):
     def found(self, root: Path) -> bool:
         """Whether a folder surely lies so; must be quick, as folders above a data set are asked, too."""
 
-    def read(self, root: Path, choice: Choice) -> Reading:
+    def read(self, root: Path, choice: Choice) -> LayoutReading:
         """The images of a data set.
 
         Raises:

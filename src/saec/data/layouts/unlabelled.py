@@ -8,8 +8,8 @@ from pathlib import Path
 from saec.data.faults import Fault
 from saec.data.images.file_names import find_images
 from saec.data.items import Item
-from saec.data.layouts.contract import Choice, Reading
-from saec.data.layouts.sorting import sort_files
+from saec.data.layouts.image_roles import sort_files
+from saec.data.layouts.layout_reading import Choice, LayoutReading
 
 
 class Plain:
@@ -22,11 +22,11 @@ class Plain:
     def found(self, root: Path) -> bool:
         return False
 
-    def read(self, root: Path, choice: Choice) -> Reading:
+    def read(self, root: Path, choice: Choice) -> LayoutReading:
         pictures = find_pictures(root)
         masks = set(find_images(root)) - set(pictures)
         faults = [*_masks_named(masks), *_labels_named(pictures)]
-        return Reading(items=[Item(path=p) for p in pictures], aside=frozenset(masks), faults=faults)
+        return LayoutReading(items=[Item(path=p) for p in pictures], aside=frozenset(masks), faults=faults)
 
     def sets(self, root: Path) -> list[Path]:
         return []

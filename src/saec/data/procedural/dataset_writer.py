@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from saec.data.procedural.product import Product, Sample, draw_product
-from saec.data.progress import Progress, silent
+from saec.data.procedural.product import Product, RenderedFrame, draw_product
+from saec.data.progress import ShowProgress, silent
 from saec.errors import DataError
 
 SAMPLES = "samples.jsonl"
@@ -35,7 +35,7 @@ train/defect/<kind>       defects for calibration, if asked for; masks in ground
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class WrittenDataset:
     """What was written: where, and how many images of what ("train good", "test scratch", ...)."""
 
     out: Path
@@ -73,8 +73,8 @@ def write_dataset(
     size: int,
     variation: float = 0.0,
     kinds: Sequence[str] | None = None,
-    progress: Progress = silent,
-) -> Written:
+    progress: ShowProgress = silent,
+) -> WrittenDataset:
     """Draw one product of a family into a new folder; nothing half-written remains.
 
     Args:
@@ -115,7 +115,7 @@ def write_dataset(
     for shot in shots:
         name = shot.folder.replace("/", " ")
         counts[name] = counts.get(name, 0) + 1
-    return Written(out, counts)
+    return WrittenDataset(out, counts)
 
 
 def _plan(
@@ -143,7 +143,7 @@ def _write(
     return _record(product, shot, sample)
 
 
-def _record(product: Product, shot: _Shot, sample: Sample) -> dict[str, Any]:
+def _record(product: Product, shot: _Shot, sample: RenderedFrame) -> dict[str, Any]:
     return {
         "path": shot.image,
         "mask": None if shot.kind is None else shot.mask,

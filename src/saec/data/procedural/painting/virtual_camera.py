@@ -51,7 +51,7 @@ class Light:
     sharpness: int = 5
 
 
-class Camera:
+class VirtualCamera:
     """What is fixed for one frame: light, its evenness, dust, noise.
 
     Args:

@@ -11,7 +11,7 @@ from saec.data.dataset import Dataset, Item, open_dataset
 from saec.data.holdout import undivided
 from saec.data.images.file_names import find_images
 from saec.data.parts import PartIds
-from saec.data.sampling import draw
+from saec.data.sampling import stratified_sample
 from saec.errors import DataError
 from saec.types import Source
 
@@ -80,11 +80,11 @@ def list_inputs(
     )
 
 
-def limited(inputs: Inputs, limit: int | None) -> Inputs:
+def limit_inputs(inputs: Inputs, limit: int | None) -> Inputs:
     """At most so many of the sources, drawn by label and kind (`saec.data.sampling`); None takes all."""
     if limit is None:
         return inputs
-    chosen = draw([(source.truth, source.kind) for source in inputs.sources], limit)
+    chosen = stratified_sample([(source.truth, source.kind) for source in inputs.sources], limit)
     return msgspec.structs.replace(inputs, sources=[inputs.sources[i] for i in chosen])
 
 

@@ -12,7 +12,7 @@ from saec.profile import LineProfile
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class EvaluationTask:
     """One line and the data set that it is measured on.
 
     Attributes:
@@ -32,7 +32,7 @@ class Task:
         return f"{self.category}/{self.run}" if self.run else self.category
 
 
-def pair_up(lines: Sequence[Path], dataset: Path) -> list[Task]:
+def pair_up(lines: Sequence[Path], dataset: Path) -> list[EvaluationTask]:
     """Which line is measured on which data set.
 
     Lines of one category are taken for seeds where they were fitted alike but for the seed; otherwise they
@@ -58,9 +58,9 @@ def pair_up(lines: Sequence[Path], dataset: Path) -> list[Task]:
         run = "" if len(siblings) == 1 else _distinct(folder, siblings)
         root = dataset if single else roots[category]
         if run and not _are_seeds(siblings):
-            tasks.append(Task(folder, root, f"{category}/{run}"))
+            tasks.append(EvaluationTask(folder, root, f"{category}/{run}"))
         else:
-            tasks.append(Task(folder, root, category, run))
+            tasks.append(EvaluationTask(folder, root, category, run))
     return tasks
 
 

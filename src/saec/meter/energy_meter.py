@@ -14,12 +14,12 @@ from typing import Literal, Self
 from saec.errors import ConfigError
 from saec.meter import phases
 from saec.meter.gpu import Gpu, open_gpu
-from saec.meter.ledger import OUTSIDE, Ledger, Reading, Sample
+from saec.meter.ledger import OUTSIDE, Ledger, MeterSample, PhaseReading
 from saec.meter.process import ProcessTree
 from saec.meter.rapl import CpuEnergy, open_cpu
 
 Phase = Literal["loading", "warm-up", "idle", "run"]
-Trace = Callable[[str, Sample], None]
+Trace = Callable[[str, MeterSample], None]
 """Is given every sample with the phase that it ends or lies in; called in the meter's thread too."""
 
 _RESTS = 9
@@ -69,7 +69,7 @@ class Meter:
         self.gpu = gpu if isinstance(gpu, Gpu) else open_gpu(gpu)
         self._cpu = open_cpu() if cpu is None else cpu
         self._tree = ProcessTree(os.getpid() if pid is None else pid)
-        self._marks = None if marks is None else phases.Marks(marks)
+        self._marks = None if marks is None else phases.PhaseMarks(marks)
         self._interval, self._clock, self._trace = interval, clock, trace
         self._stop, self._lock = threading.Event(), threading.Lock()
         self._thread = threading.Thread(target=self._watch, name="saec-meter", daemon=True)
@@ -109,7 +109,7 @@ class Meter:
             self._switch(OUTSIDE)
         self._surface()
 
-    def reading(self, phase: str = "run") -> Reading:
+    def reading(self, phase: str = "run") -> PhaseReading:
         """What was measured in a phase so far; in one that is going on, up to the last sample."""
         self._surface()
         with self._lock:
@@ -149,12 +149,12 @@ class Meter:
             if self._trace is not None and self._ledger.phase != OUTSIDE:
                 self._trace(self._ledger.phase, sample)
 
-    def _sample(self, counters_first: bool = False) -> Sample:
+    def _sample(self, counters_first: bool = False) -> MeterSample:
         """Counters and gauges now; the gauges' own time lies outside a phase that begins or ends here."""
         gauges = None if counters_first else self._gauges()
         gpu_j, cpu_j, now = self.gpu.energy_j(), self._cpu.energy_j(), self._clock()
         utilisation, memory = gauges or self._gauges()
-        return Sample(now, gpu_j, cpu_j, utilisation, memory)
+        return MeterSample(now, gpu_j, cpu_j, utilisation, memory)
 
     def _gauges(self) -> tuple[float | None, float | None]:
         """Slow where a large process is read."""

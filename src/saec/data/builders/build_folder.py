@@ -20,14 +20,14 @@ from saec.data.items import Item
 from saec.data.manifest import FILE, Manifest, hash_item
 from saec.data.masks import mask_pixels
 from saec.data.parts import PartIds
-from saec.data.progress import Progress
+from saec.data.progress import ShowProgress
 from saec.errors import DataError
 from saec.profile import sha256_file
 from saec.texts import read_lines
 from saec.types import DEFECT
 
 
-class Source(msgspec.Struct, frozen=True):
+class SourceImage(msgspec.Struct, frozen=True):
     """One image that a builder may take: its data set, its path below the source root, and its hash."""
 
     category: str
@@ -44,7 +44,9 @@ class Built(msgspec.Struct, frozen=True):
     notes: list[str]
 
 
-def collect(src: Path, *, holdout_only: bool, parts: PartIds | None, progress: Progress) -> list[Source]:
+def collect(
+    src: Path, *, holdout_only: bool, parts: PartIds | None, progress: ShowProgress
+) -> list[SourceImage]:
     """Every labelled image of a root's data sets with its hash, sorted by path.
 
     Part ids are made unique by the category's name.
@@ -65,15 +67,15 @@ def collect(src: Path, *, holdout_only: bool, parts: PartIds | None, progress: P
             picked.append((data.name, msgspec.structs.replace(item, part=part)))
     picked.sort(key=lambda p: p[1].path.relative_to(src).as_posix())
     sources = [
-        Source(category, item.path.relative_to(src).as_posix(), item, hash_item(item))
+        SourceImage(category, item.path.relative_to(src).as_posix(), item, hash_item(item))
         for category, item in progress(picked, len(picked))
     ]
     _check_labels(sources)
     return sources
 
 
-def _check_labels(sources: Iterable[Source]) -> None:
-    first: dict[str, Source] = {}
+def _check_labels(sources: Iterable[SourceImage]) -> None:
+    first: dict[str, SourceImage] = {}
     for source in sources:
         other = first.setdefault(source.sha, source)
         if other.item.label != source.item.label:
@@ -82,7 +84,7 @@ def _check_labels(sources: Iterable[Source]) -> None:
             )
 
 
-def unique(sources: Iterable[Source]) -> list[Source]:
+def unique(sources: Iterable[SourceImage]) -> list[SourceImage]:
     """Without copies: the first of each hash."""
     return list({s.sha: s for s in reversed(list(sources))}.values())[::-1]
 
@@ -101,7 +103,7 @@ class Exclusions:
                 self.hashes.add(sha)
                 self.parts |= {entry.part} - {""}
 
-    def add_jsonl(self, path: Path, src: Path, sources: Sequence[Source]) -> None:
+    def add_jsonl(self, path: Path, src: Path, sources: Sequence[SourceImage]) -> None:
         """Exclude the images that the lines of a JSONL file name (keys image, images, image_path, path).
 
         A name is a path, absolute or from the file's folder; or it ends like a path below the source root.
@@ -124,7 +126,7 @@ class Exclusions:
         self.hashes |= found
         self.parts |= {s.item.part for s in sources if s.sha in found} - {""}
 
-    def covers(self, source: Source) -> bool:
+    def covers(self, source: SourceImage) -> bool:
         return source.sha in self.hashes or source.item.part in self.parts
 
 
@@ -159,7 +161,7 @@ def _resolve(name: str, file: Path, number: int, src: Path, by_path: dict[str, s
     )
 
 
-def place(source: Path, target: Path, *, link: bool) -> None:
+def place_file(source: Path, target: Path, *, link: bool) -> None:
     """Copy a file, or link to it; an existing target is an error, as two sources would share a name."""
     target.parent.mkdir(parents=True, exist_ok=True)
     if os.path.lexists(target):
@@ -181,7 +183,7 @@ def place_mask(item: Item, target: Path, *, link: bool) -> None:
     if mask is None or item.label != DEFECT or (mask.boxes and not mask.files):
         return
     if len(mask.files) == 1:
-        place(mask.files[0], target.with_name(target.name + mask.files[0].suffix), link=link)
+        place_file(mask.files[0], target.with_name(target.name + mask.files[0].suffix), link=link)
         return
     height, width = read_image(item.path).shape[:2]
     marked = mask_pixels(mask, (height, width)).astype(np.uint8) * 255

@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 
 from saec.data.items import Split
-from saec.data.layouts.names import Role, image_stems, mask_name, role_of, split_of
+from saec.data.layouts.folder_names import Role, image_stems, mask_name, role_of, split_of
 from saec.data.masks import looks_like_mask
 
 LOOKED_AT = 3

@@ -9,8 +9,8 @@ from typing import Any
 from saec.data.faults import Fault
 from saec.data.images.file_names import find_images, is_picture, subfolders
 from saec.data.items import Item, Split, plain_name
-from saec.data.layouts.contract import Choice, Reading
-from saec.data.layouts.names import means_good, split_of
+from saec.data.layouts.folder_names import means_good, split_of
+from saec.data.layouts.layout_reading import Choice, LayoutReading
 from saec.data.layouts.tree import split_folders
 from saec.errors import DataError
 from saec.texts import read_text
@@ -36,7 +36,7 @@ class Yolo:
             any(_label_folder(top) for top in tops) or (root / "obj.data").is_file() or _labels_beside(root)
         )
 
-    def read(self, root: Path, choice: Choice) -> Reading:
+    def read(self, root: Path, choice: Choice) -> LayoutReading:
         """Items of every image; one without a mark is good, as the format says.
 
         Raises:
@@ -55,7 +55,7 @@ class Yolo:
             items.append(_item(image, _split(root, image, yaml), marks, text))
         faults = [*_without(root, missing, choice), *_orphans(labels)]
         items.sort(key=lambda i: (i.split, i.path.relative_to(root).as_posix()))
-        return Reading(items=items, aside=frozenset(missing), faults=faults)
+        return LayoutReading(items=items, aside=frozenset(missing), faults=faults)
 
     def sets(self, root: Path) -> list[Path]:
         return []

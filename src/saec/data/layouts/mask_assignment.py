@@ -8,8 +8,8 @@ from pathlib import Path
 
 from saec.data.faults import Fault
 from saec.data.items import Split
-from saec.data.layouts.names import image_stems
-from saec.data.layouts.sorting import Placed
+from saec.data.layouts.folder_names import image_stems
+from saec.data.layouts.image_roles import Placed
 from saec.types import Mask
 
 Place = tuple[Split, tuple[str, ...]]
