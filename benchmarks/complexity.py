@@ -16,8 +16,9 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from saec.scene import Complexity, features, fit_norm, seed_complexity
+from saec.scene import Complexity, features, fit_norm
 from saec.types import Image
+from saec_research.seed.complexity import seed_complexity
 
 SIDES = (256, 448, 1024)
 

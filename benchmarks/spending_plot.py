@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from spending_figures import DEFECTS, Figures, Row
 
-from saec.research.tables.drawing import INK, STYLE, new_figure, save
+from saec_research.tables.drawing import INK, STYLE, new_figure, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

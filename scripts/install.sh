@@ -1,5 +1,6 @@
 #!/bin/sh
-# Install SAEC into a virtual environment, in the versions of constraints.txt.
+# Install SAEC and what its researchers need (research/) into a virtual environment, in the versions of
+# constraints.txt.
 #
 #   scripts/install.sh VENV EXTRAS        for example: scripts/install.sh .venv fit,cloud
 #
@@ -26,4 +27,4 @@ if [ "$(uname -s)" = Linux ] && [ "${SAEC_TORCH:-cpu}" = cpu ]; then
     $pip install --quiet "torch==$torch+cpu" 2>/dev/null ||
         $pip install --quiet "torch==$torch+cpu" --extra-index-url https://download.pytorch.org/whl/cpu
 fi
-$pip install --quiet --constraint "$here/constraints.txt" --editable "$here[$extras]"
+$pip install --quiet --constraint "$here/constraints.txt" --editable "$here[$extras]" --editable "$here/research"

@@ -16,7 +16,7 @@ from saec.errors import AnswerError
 from saec.frame.judges import Judges
 from saec.frame.verdicts import Rules
 from saec.profile import Calibration, CloudTrust, Detector, Gate, Line, LineProfile, Preparation, Sigmoid
-from saec.schedule.policies.contract import GatePolicy
+from saec.schedule.policies.gate import GatePolicy
 from saec.settings import GateConfig, ModelCard
 from saec.types import CloudOpinion, CloudQuery, EdgeOpinion, Explanation, Image, Source
 

@@ -17,6 +17,7 @@ import pytest
 import saec as package
 from processes import saec, serving
 from saec.silence import ABSENT, CHILD, SWITCHES
+from sources import modules
 from watching import Watch
 
 SRC = Path(package.__file__).parent
@@ -211,7 +212,7 @@ def test_other_pythons_are_started_silent() -> None:
 
     starts = {
         ast.unparse(node): [part for part in node.elts[1:] if ast.unparse(part) != "'-P'"][:2]
-        for path in SRC.rglob("*.py")
+        for _, path in modules()
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(node, ast.List) and node.elts and ast.unparse(node.elts[0]) == "sys.executable"
     }
@@ -224,8 +225,8 @@ def test_other_pythons_are_started_silent() -> None:
 def test_weights_are_loaded_from_this_machine_alone() -> None:
     """Where a hub is to be asked, the user has named it: `find_checkpoint` and `models pull` do that."""
     loose = [
-        f"{path.relative_to(SRC)}:{node.lineno}"
-        for path in sorted(SRC.rglob("*.py"))
+        f"{name}:{node.lineno}"
+        for name, path in modules()
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)

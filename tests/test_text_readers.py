@@ -16,10 +16,9 @@ import msgspec
 import numpy as np
 import pytest
 
-import saec
 from saec.errors import SaecError
-
-ROOT = Path(saec.__file__).parent
+from saec_research.small_model import FOLDER as SMALL
+from sources import modules
 
 
 @dataclass
@@ -195,14 +194,14 @@ def _versions(tmp: Path, line: Path) -> Case:
 def _card(tmp: Path, line: Path) -> Case:
     from saec.cloud.checkpoints.folder import read_card
 
-    shutil.copy(ROOT / "cloud" / "small" / "saec.json", tmp)
+    shutil.copy(SMALL / "saec.json", tmp)
     return Case(tmp / "saec.json", lambda: read_card(tmp))
 
 
 def _pixels(tmp: Path, line: Path) -> Case:
     from saec.cloud.questions.image_patches import Preprocessing
 
-    shutil.copy(ROOT / "cloud" / "small" / "preprocessor_config.json", tmp)
+    shutil.copy(SMALL / "preprocessor_config.json", tmp)
     return Case(tmp / "preprocessor_config.json", lambda: Preprocessing.read(tmp))
 
 
@@ -286,9 +285,9 @@ def test_another_encoding_is_named_with_its_file(name: str, tmp_path: Path, gear
 
 
 OWN = {
-    "data/images/decoder_child.py", "data/images/decoder_process.py", "station/line/touched.py",
+    "data/images/decoder_child.py", "data/images/decoder_process.py", "station/line/crash_marker.py",
     "meter/phases.py",
-    "meter/process.py", "meter/rapl.py", "runs/waiting_list.py", "research/tables/published.py",
+    "meter/process.py", "meter/rapl.py", "runs/waiting_list.py", "saec_research/tables/published.py",
 }  # fmt: skip
 """Read what this program, the package or the kernel wrote a moment ago; nobody has had it in an editor."""
 
@@ -299,18 +298,15 @@ OWN_PARTS = {
     ("station/http/api.py", "_overview"),
     ("station/http/api.py", "get_page"),
     ("station/maintenance/support.py", "_machine"),
-    (
-        "station/maintenance/local_request.py",
-        "only",
-    ),  # what stands between two marks of ASCII, whatever is around it
+    # What stands between two marks of ASCII, whatever is around it.
+    ("station/maintenance/local_request.py", "only"),
 }
 
 
 def test_no_other_module_reads_text() -> None:
     """A reader that is added must use ``saec.texts``, or a mark or an encoding is forgotten there."""
     found = []
-    for path in sorted(ROOT.rglob("*.py")):
-        name = path.relative_to(ROOT).as_posix()
+    for name, path in modules():
         if name == "texts.py" or name in OWN:
             continue
         for function in ast.walk(ast.parse(path.read_text("utf-8"))):

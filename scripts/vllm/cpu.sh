@@ -9,7 +9,7 @@
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
-small=$here/../../src/saec/cloud/small
+small=$here/../../research/src/saec_research/small_model
 
 install() {
     [ -x "$1/bin/python" ] || "${PYTHON:-python3}" -m venv "$1"

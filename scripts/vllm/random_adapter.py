@@ -12,7 +12,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import Qwen2_5_VLForConditionalGeneration
 
-from saec.cloud.checkpoints.folder import SMALL
+from saec_research.small_model import FOLDER as SMALL
 
 TARGETS = r"model\.language_model\.layers\.\d+\.self_attn\.(q|k|v|o)_proj|model\.visual\.merger\.mlp\.(0|2)"
 SCALE = 0.1

@@ -149,18 +149,6 @@ class BudgetConfig(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 0
 
 
-class SeedConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """The seed's policy under the seed's parameters; its presets are in ``saec.research.seed.policy``."""
-
-    init_q_ratio: float = 0.30
-    cpx_size: int = 192
-    yolo_smax_thr: float = 0.55
-    yolo_margin_thr: float = 0.03
-    yolo_ent_thr: float = 0.95
-    yolo_keep_bidir: bool = True
-    qwen_thr: float = 0.26
-
-
 Scoring = Literal["threshold", "rank", "generate"]
 Arithmetic = Literal["auto", "float32", "bfloat16", "fp8", "4bit"]
 Attention = Literal["sdpa", "flash", "eager"]

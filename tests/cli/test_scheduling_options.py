@@ -6,7 +6,8 @@ import pytest
 
 from saec.cli.options.policy import scheduling
 from saec.errors import ConfigError
-from saec.settings import BudgetConfig, CostConfig, SeedConfig
+from saec.settings import BudgetConfig, CostConfig
+from saec_research.seed.policy import SeedConfig
 
 
 def test_the_gate_is_the_default_and_with_a_budget_the_value() -> None:
@@ -19,7 +20,7 @@ def test_the_gate_is_the_default_and_with_a_budget_the_value() -> None:
 
 def test_a_preset_is_the_seed_s_policy_with_changes() -> None:
     chosen = scheduling(None, "saec", ("qwen_thr=0.4",), None, ())
-    assert (chosen["policy"], chosen["seed"]) == ("seed", SeedConfig(qwen_thr=0.4))
+    assert (chosen["policy"], chosen["own"]) == ("seed", SeedConfig(qwen_thr=0.4))
 
 
 @pytest.mark.parametrize(
@@ -27,7 +28,7 @@ def test_a_preset_is_the_seed_s_policy_with_changes() -> None:
     [
         ("gate", None, (), None, ("escape=2",), "--cost with --policy gate"),
         (None, None, ("qwen_thr=1",), 0.3, (), "--set with --policy value"),
-        ("value", "saec", (), None, (), "--preset with --policy value"),
+        ("value", "saec", (), None, (), "--preset saec with --policy value"),
         ("value", None, (), None, ("escap=2",), "escap"),
         ("value", None, (), None, ("escape=-2",), "--cost"),
         ("value", None, (), None, ("escape",), "--cost"),

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from saec.cloud import open_engine
-from saec.cloud.checkpoints.folder import SMALL
 from saec.settings import CloudConfig
+from saec_research.small_model import FOLDER as SMALL
 
 
 @pytest.fixture(scope="session")

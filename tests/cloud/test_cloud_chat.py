@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from transformers import AutoTokenizer
 
-from saec.cloud.checkpoints.folder import SMALL
 from saec.cloud.questions.chat_template import IMAGE_PAD, explain_text, scoring_text
 from saec.prompts import IMAGE, V1
+from saec_research.small_model import FOLDER as SMALL
 
 
 def _messages(user: str) -> list[dict]:

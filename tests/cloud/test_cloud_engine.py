@@ -11,11 +11,11 @@ from safetensors.torch import load_file, save_file
 
 from helpers_numeric import p_apart, same_opinions
 from saec.cloud import open_engine
-from saec.cloud.checkpoints.folder import SMALL
 from saec.data.procedural import draw_product
 from saec.errors import AnswerError, ConfigError, ModelError
 from saec.prompts import V1
 from saec.settings import CloudConfig
+from saec_research.small_model import FOLDER as SMALL
 
 pytestmark = pytest.mark.numeric
 

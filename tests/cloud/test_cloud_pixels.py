@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from PIL import Image as Pillow
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-from saec.cloud.checkpoints.folder import SMALL
 from saec.cloud.questions.image_patches import Preprocessing, fit_size, patches
 from saec.rounding import apart
+from saec_research.small_model import FOLDER as SMALL
 
 pytestmark = pytest.mark.numeric
 

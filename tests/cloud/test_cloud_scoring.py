@@ -12,13 +12,13 @@ from helpers_cloud import noise, query
 
 from helpers_numeric import log_odds, odds_apart, same_opinions
 from saec.cloud import open_engine
-from saec.cloud.checkpoints.folder import SMALL
 from saec.cloud.questions.chat_template import IMAGE_PAD, scoring_text
 from saec.cloud.questions.token_layout import encode
 from saec.data.procedural import draw_product
 from saec.errors import AnswerError, ConfigError
 from saec.prompts import PROMPTS
 from saec.settings import CloudConfig
+from saec_research.small_model import FOLDER as SMALL
 
 pytestmark = pytest.mark.numeric
 

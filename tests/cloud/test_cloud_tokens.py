@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
-from saec.cloud.checkpoints.folder import SMALL
 from saec.cloud.questions.chat_template import IMAGE_PAD, scoring_text
 from saec.cloud.questions.token_layout import answer_ids, encode, expand_images, pad_left
 from saec.errors import ModelError
 from saec.prompts import V1
+from saec_research.small_model import FOLDER as SMALL
 
 IMAGE_ID, PAD = 7, 0
 

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from peft import LoraConfig, get_peft_model
 
 from helpers_numeric import same_logits
-from saec.cloud.checkpoints.folder import SMALL
 from saec.cloud.engines.qwen_forward import QwenModel
 from saec.cloud.fast.graphs import Graphs
 from saec.cloud.fast.layout import make_windows
@@ -22,6 +21,7 @@ from saec.cloud.fast.ops import Linear, apply, entering, quantized
 from saec.cloud.questions.chat_template import scoring_text
 from saec.prompts import V1
 from saec.rounding import apart
+from saec_research.small_model import FOLDER as SMALL
 
 pytestmark = pytest.mark.numeric
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from saec.cloud.checkpoints.folder import SMALL
 from saec.cloud.engines.qwen import load_qwen
 from saec.cloud.engines.qwen_forward import QwenModel
 from saec.cloud.fast.self_check import Agreement, check, compare, probes
 from saec.errors import ModelError
 from saec.settings import CloudConfig
+from saec_research.small_model import FOLDER as SMALL
 
 pytestmark = pytest.mark.numeric
 

@@ -19,12 +19,12 @@ pytest.importorskip("triton", reason="kernels are for GPUs; Triton is not here")
 
 from torch._dynamo.testing import CompileCounter  # noqa: E402  imports Triton
 
-from saec.cloud.checkpoints.folder import SMALL  # noqa: E402
 from saec.cloud.engines.qwen_forward import QwenModel  # noqa: E402
 from saec.cloud.fast import attention, kernels, ops  # noqa: E402
 from saec.cloud.questions.chat_template import scoring_text  # noqa: E402
 from saec.prompts import V1  # noqa: E402
 from saec.rounding import apart  # noqa: E402
+from saec_research.small_model import FOLDER as SMALL  # noqa: E402
 
 DEVICE = torch.device("cuda" if ON_GPU else "cpu")
 DTYPE = torch.bfloat16 if ON_GPU else torch.float32

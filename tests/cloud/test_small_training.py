@@ -12,11 +12,11 @@ import torch
 from helpers_cloud import noise
 
 from helpers_numeric import same_logits
-from saec.cloud.checkpoints.folder import SMALL
 from saec.cloud.questions.chat_template import explain_text, scoring_text
 from saec.cloud.questions.image_patches import Preprocessing
 from saec.data.procedural import HELD_OUT, draw_product
 from saec.prompts import V1
+from saec_research.small_model import FOLDER as SMALL
 
 TRAINING = Path(__file__).parents[2] / "training" / "small"
 

@@ -19,11 +19,11 @@ from saec import edge
 from saec.cli import main
 from saec.errors import ModelError
 from saec.profile import LineProfile
-from saec.research import baselines
-from saec.research.commands import baseline as command
 from saec.runs.run_record import read_run
 from saec.runs.verdict_log import read_verdicts
 from saec.settings import CloudConfig
+from saec_research import baselines
+from saec_research.commands import baseline as command
 
 
 class Fits:
@@ -154,7 +154,7 @@ def test_the_clouds_are_asked_as_each_is_known_for(
     assert (seed.adapter, seed.references, seed.side, seed.batch) == (str(tmp_path), 0, 512, 24)
     assert (saec.adapter, saec.references, saec.side) == (str(tmp_path), 1, None)
     info = read_run(tmp_path / "run" / "seed")
-    assert info.config["seed"]["qwen_thr"] == 0.26
+    assert info.config["own"]["qwen_thr"] == 0.26
 
 
 def test_what_the_user_says_goes_before_what_a_baseline_is_known_for(

@@ -11,10 +11,9 @@ from run_fakes import CALIBRATION, FakeCloud, FakeDetector, Frames, make_line
 from saec import edge
 from saec.cli import main
 from saec.profile import LineProfile
-from saec.research.seed.judges import seed_profile
 from saec.runs.run_record import read_run
 from saec.runs.verdict_log import read_verdicts
-from saec.settings import SeedConfig
+from saec_research.seed.policy import SeedConfig, seed_line
 
 
 @pytest.fixture
@@ -47,7 +46,7 @@ def test_a_preset_runs_with_the_seeds_settings(tmp_path: Path, line: LineProfile
     info = read_run(tmp_path / "run")
     assert info.policy == "seed"
     assert info.cloud.role == "alone"
-    assert info.config["seed"]["init_q_ratio"] == 1.0
+    assert info.config["own"]["init_q_ratio"] == 1.0
     assert (info.config["cloud"]["batch"], info.config["cloud"]["side"]) == (16, 448)
     assert info.counts["escalated"] == 10
     for verdict in read_verdicts(tmp_path / "run" / "verdicts.jsonl"):
@@ -61,7 +60,7 @@ def test_parameters_can_be_set_and_the_users_own_options_win(
     options = ["--preset", "saec", "--set", "init_q_ratio=0", "--set", "qwen_thr=0.9", "--batch", "3"]
     assert inspect(line, data, tmp_path / "run", *options) == 0
     info = read_run(tmp_path / "run")
-    assert (info.config["seed"]["qwen_thr"], info.config["cloud"]["batch"]) == (0.9, 3)
+    assert (info.config["own"]["qwen_thr"], info.config["cloud"]["batch"]) == (0.9, 3)
     verdicts = list(read_verdicts(tmp_path / "run" / "verdicts.jsonl"))
     assert {v.reason for v in verdicts} == {"seed-simple-good", "seed-not-kept"}
     assert {v.label for v in verdicts} == {0}
@@ -100,7 +99,7 @@ def test_the_classifiers_thresholds_are_those_given(
     assert (params["smax"], params["margin"], params["smax_spread"]) == (0.7, 0.03, 0.1)
     assert opened[0].calibration.p_defect is None
     assert LineProfile.open(line.folder).calibration == CALIBRATION
-    assert seed_profile(line, SeedConfig()).calibration.threshold > 0
+    assert seed_line(line, SeedConfig()).calibration.threshold > 0
 
 
 def test_one_preset_does_not_resume_the_other(

@@ -15,15 +15,15 @@ from saec.cli import main
 from saec.data.input_images import list_inputs
 from saec.errors import ConfigError, DataError
 from saec.frame.judges import Cloud
-from saec.research.tables.frames import FOLDS, Frames, folds, frames_of, pooled
-from saec.research.tables.frontier import Curves, Plan, mean_of, measure
-from saec.research.tables.frontier_page import conclude, markdown, sentences
-from saec.research.tables.streams import RANKED, SINGLE, StatedCloud, judge, make_stream
 from saec.runs.run_folder import Options, run_line
 from saec.runs.verdict_log import VerdictLog, read_all
 from saec.schedule.calibration.score_calibration import calibrate
 from saec.settings import CloudConfig, FitConfig, GateConfig
 from saec.simulation.opinion_source import Law
+from saec_research.tables.frames import FOLDS, Frames, folds, frames_of, pooled
+from saec_research.tables.frontier import Curves, Plan, mean_of, measure
+from saec_research.tables.frontier_page import conclude, markdown, sentences
+from saec_research.tables.streams import RANKED, SINGLE, StatedCloud, judge, make_stream
 
 PLAN = Plan(shares=(0.1, 0.3), repeats=2, length=1000)
 CLOUD = StatedCloud(0.05, 0.0)

@@ -18,19 +18,19 @@ from saec.data.manifest import hash_item
 from saec.evaluation.metrics import Confusion, Metrics
 from saec.frame.judges import Cloud
 from saec.meter import PhaseReading
-from saec.research.baselines import Baseline, Ready, Row
-from saec.research.tables.paper import Absent, Judgement, Plan, compare
-from saec.research.tables.paper_page import NAMES, Paper, markdown, write_predictions
-from saec.research.tables.published import published
-from saec.research.tables.resources import plot_resources
-from saec.research.tables.serial import one_after_another
-from saec.research.tables.sets import Given, bench_sets
-from saec.research.tables.summary import compare_rows, pool, summarise
 from saec.runs.inspection import run_inspection
 from saec.runs.run_record import Machine
 from saec.runs.verdict_log import VerdictLog
 from saec.settings import CloudConfig, RunConfig
 from saec.types import Verdict
+from saec_research.baselines import Baseline, Ready, Row
+from saec_research.tables.paper import Absent, Judgement, Plan, compare
+from saec_research.tables.paper_page import NAMES, Paper, markdown, write_predictions
+from saec_research.tables.published import published
+from saec_research.tables.resources import plot_resources
+from saec_research.tables.serial import one_after_another
+from saec_research.tables.sets import Given, bench_sets
+from saec_research.tables.summary import compare_rows, pool, summarise
 
 
 def test_published_values_are_shares_and_seconds() -> None:
@@ -246,7 +246,7 @@ def test_no_two_words_of_the_bars_lie_over_each_other(
     pytest.importorskip("matplotlib")
     drawn: list[Any] = []
     monkeypatch.setattr(
-        "saec.research.tables.resources.save", lambda figure, stem: drawn.append(figure) or []
+        "saec_research.tables.resources.save", lambda figure, stem: drawn.append(figure) or []
     )
     one = summarise(done)[0]
     figures = {name: 12.3456 * (k + 1) for k, name in enumerate(one.mean)}
@@ -286,7 +286,7 @@ def test_rows_without_a_model_are_absent_and_the_rest_judge_the_same_images(
     def prepare(baseline: Baseline, work: object, progress: object, cloud: Cloud | None) -> Ready:
         return Ready(baseline, line, cloud)
 
-    monkeypatch.setattr("saec.research.tables.paper.prepare", prepare)
+    monkeypatch.setattr("saec_research.tables.paper.prepare", prepare)
     clouds = {name: CloudConfig(model="fake") for name in ("cloud", "seed", "saec")}
     data = make_dataset(tmp_path / "parts")
     plan = Plan(given=Given(data=[data]), seeds=(1, 2), work=tmp_path / "work", clouds=clouds)

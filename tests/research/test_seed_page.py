@@ -14,7 +14,7 @@ import pytest
 from saec.cli import root
 from saec.cli.options.cloud_model import open_cloud
 from saec.cli.options.policy import scheduling
-from saec.research.seed.policy import PRESETS
+from saec_research.seed.policy import PRESETS
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "seed.md"
 TEXT = PAGE.read_text(encoding="utf-8")
@@ -162,7 +162,7 @@ def test_a_set_sets_its_parameter(row: Row) -> None:
     change = row.ours.split()[-1]
     name, value = change.split("=")
     assert (name, value) == (row.flag, row.values[0])
-    assert float(getattr(scheduling("seed", None, (change,), None, ())["seed"], name)) == float(value)
+    assert float(getattr(scheduling("seed", None, (change,), None, ())["own"], name)) == float(value)
 
 
 @pytest.mark.parametrize(

@@ -13,16 +13,17 @@ from saec.data.dataset import open_dataset
 from saec.data.images.file_names import find_images
 from saec.data.input_images import list_inputs
 from saec.errors import ConfigError
-from saec.frame.judges import Cloud, PolicyName, open_policy
+from saec.frame.judges import Cloud, open_policy
 from saec.lines.recalibration import RecalibrationRequest, recalibrate
 from saec.profile import LineProfile
 from saec.runs.run_folder import Options, run_line
 from saec.runs.verdict_log import read_verdicts
 from saec.scene.complexity import features, fit_norm
-from saec.schedule.policies.contract import GatePolicy
+from saec.schedule.policies.contract import PolicySettings
+from saec.schedule.policies.gate import GatePolicy
 from saec.settings import BudgetConfig, CloudConfig, CostConfig
 
-RANKED: tuple[PolicyName, ...] = ("value", "random", "complexity", "uncertainty")
+RANKED: tuple[str, ...] = ("value", "random", "complexity", "uncertainty")
 THIRD = BudgetConfig(share=1 / 3)
 
 
@@ -42,7 +43,7 @@ def data(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("policy", RANKED)
 def test_a_run_keeps_to_its_budget_and_says_why(
-    tmp_path: Path, line: LineProfile, data: Path, policy: PolicyName
+    tmp_path: Path, line: LineProfile, data: Path, policy: str
 ) -> None:
     options = Options(policy=policy, budget=THIRD, costs=CostConfig(escape=3.0))
     info = run_line(line, list_inputs(data), tmp_path / "run", cloud=Cloud(CloudConfig()), options=options)
@@ -75,7 +76,7 @@ def test_a_budget_goes_with_a_rank() -> None:
             open_policy(name, CALIBRATION, None)
     for name in ("gate", "edge", "cloud", "seed"):
         with pytest.raises(ConfigError, match="does not rank"):
-            open_policy(name, CALIBRATION, None, budget=THIRD)
+            open_policy(name, CALIBRATION, None, PolicySettings(budget=THIRD))
     assert isinstance(open_policy("gate", CALIBRATION, None), GatePolicy)
 
 

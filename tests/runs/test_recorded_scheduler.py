@@ -13,13 +13,13 @@ from saec.data.input_images import list_inputs
 from saec.errors import ConfigError, DataError
 from saec.frame.judges import Cloud
 from saec.profile import LineProfile, sha256_file, write_json
-from saec.research.seed.policy import SeedPolicy
 from saec.runs.recorded_scheduler import replay_run, scheduler_of
 from saec.runs.run_folder import Options, run_line
 from saec.runs.run_record import read_run, write_run
 from saec.runs.verdict_log import read_all
-from saec.settings import BudgetConfig, CloudConfig, GateConfig, RunConfig, SeedConfig
+from saec.settings import BudgetConfig, CloudConfig, GateConfig, RunConfig
 from saec.types import Route
+from saec_research.seed.policy import SeedConfig, SeedPolicy
 
 
 @pytest.fixture
@@ -119,12 +119,14 @@ def test_an_older_calibration_is_found_and_another_line_refused(
 def test_the_seeds_policy_needs_its_cut(tmp_path: Path, line: LineProfile, data: Path) -> None:
     run = inspect(line, data, tmp_path / "run", policy="cloud")
     info = read_run(run)
-    config = {**info.config, "seed": msgspec.to_builtins(SeedConfig(qwen_thr=0.3))}
+    config = {**info.config, "own": msgspec.to_builtins(SeedConfig(qwen_thr=0.3))}
     write_run(run, msgspec.structs.replace(info, policy="seed", config=config))
     with pytest.raises(DataError, match="cut"):
         replay_run(run)
     for cut, expected in ((None, float("inf")), (2.5, 2.5)):
-        write_run(run, msgspec.structs.replace(info, policy="seed", config={**config, "seed_cut": cut}))
+        write_run(
+            run, msgspec.structs.replace(info, policy="seed", config={**config, "first_pass": {"cut": cut}})
+        )
         scheduler = scheduler_of(run)
         policy = scheduler.policy()
         assert isinstance(policy, SeedPolicy)

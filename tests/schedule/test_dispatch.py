@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from saec.schedule.link.dispatch import Dispatch
-from saec.schedule.policies.contract import CloudOnly
+from saec.schedule.policies.one_side import CloudOnly
 from saec.settings import LinkConfig
 from saec.types import UNBOUNDED, CloudState, EdgeOpinion
 

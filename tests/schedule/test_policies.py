@@ -16,8 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from saec.profile import Calibration, CloudTrust, Gate, Sigmoid
+from saec.schedule.policies import reasons
 from saec.schedule.policies.budget import TOLERANCE, WINDOW, Budget
-from saec.schedule.policies.contract import REASONS, Policy
+from saec.schedule.policies.contract import Policy
 from saec.schedule.policies.ranking import (
     OraclePolicy,
     complexity_policy,
@@ -80,7 +81,7 @@ def test_routes_are_documented_and_come_out_again(
     first, again = (routes(MADE[name](share, None), frames) for _ in range(2))
     assert first == again
     for route, (_, _, state) in zip(first, frames, strict=True):
-        assert route.reason in REASONS
+        assert route.reason in reasons()
         if state.link == "down" or state.queue >= state.capacity:
             assert route.decision == "edge"
 

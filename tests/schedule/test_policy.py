@@ -6,10 +6,13 @@ from hypothesis import strategies as st
 
 from saec.errors import ConfigError
 from saec.profile import Calibration, CloudTrust, Gate
-from saec.research.seed.policy import PRESETS, SeedPolicy, keeps
-from saec.schedule.policies.contract import REASONS, CloudOnly, CloudState, EdgeOnly, GatePolicy
-from saec.settings import GateConfig, SeedConfig
+from saec.schedule.policies import reasons
+from saec.schedule.policies.contract import CloudState
+from saec.schedule.policies.gate import GatePolicy
+from saec.schedule.policies.one_side import CloudOnly, EdgeOnly
+from saec.settings import GateConfig
 from saec.types import DEFECT, GOOD, EdgeOpinion
+from saec_research.seed.policy import PRESETS, SeedConfig, SeedPolicy, keeps
 
 LINE = Calibration(
     version=1,
@@ -35,7 +38,7 @@ def test_every_frame_has_one_documented_route(complexity, score, state, trust):
     policies = (GatePolicy(LINE, GateConfig(), trust), EdgeOnly(), CloudOnly())
     for policy in policies:
         route = policy.route(complexity, opinion(score), state, 0.0)
-        assert route.reason in REASONS
+        assert route.reason in reasons()
         assert route == policy.route(complexity, opinion(score), state, 99.0)
         if state.link == "down" or state.queue >= state.capacity:
             assert route.decision == "edge"
@@ -106,7 +109,7 @@ def test_the_seed_s_routes():
     assert policy.route(1.0, opinion(0.0, DEFECT), UP, 0.0).reason == "seed-not-kept"
     assert policy.route(1.0, opinion(0.0, DEFECT), CloudState("down", 0, 1), 0.0).reason == "cloud-down"
     for route in [policy.route(c, opinion(0.0, label), UP, 0.0) for c in (1.0, 4.0) for label in (0, 1)]:
-        assert route.reason in REASONS
+        assert route.reason in reasons()
 
 
 def test_the_seed_needs_its_first_pass():

@@ -18,10 +18,10 @@ import pytest
 from service_helpers import Gate, running
 
 from processes import serving
-from saec.cloud.checkpoints.folder import SMALL
 from saec.data.procedural import draw_product
 from saec.service.settings import ServiceConfig
 from saec.web.admission.tokens import digest
+from saec_research.small_model import FOLDER as SMALL
 from watching import Watch
 
 ROOT = Path(__file__).parents[2]

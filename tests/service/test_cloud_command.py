@@ -16,11 +16,12 @@ from service_helpers import noise, running
 from helpers_numeric import same_opinions
 from saec.cli import main
 from saec.cli.options.cloud_model import cloud_options, open_cloud
-from saec.cloud.checkpoints.folder import SMALL, read_card
+from saec.cloud.checkpoints.folder import read_card
 from saec.errors import ConfigError
 from saec.frame.judges import Cloud
 from saec.settings import CloudConfig
 from saec.types import CloudQuery, Frame
+from saec_research.small_model import FOLDER as SMALL
 
 PLAIN = {
     "adapter": None,

@@ -11,12 +11,13 @@ from service_helpers import client, data_url, encoded, noise, running, scoring_b
 
 from helpers_numeric import same_opinions
 from saec.cloud import open_engine
-from saec.cloud.checkpoints.folder import SMALL, read_card
+from saec.cloud.checkpoints.folder import read_card
 from saec.data.procedural import draw_product
 from saec.errors import LinkError
 from saec.service.settings import ServiceConfig
 from saec.settings import CloudConfig, RemoteConfig, Spending
 from saec.types import CloudQuery, Frame
+from saec_research.small_model import FOLDER as SMALL
 
 pytestmark = pytest.mark.numeric
 

@@ -19,7 +19,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
     from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
-    from saec.cloud.checkpoints.folder import SMALL
+    from saec_research.small_model import FOLDER as SMALL
 
     folder = tmp_path_factory.mktemp("checkpoint") / "tiny"
     raw = json.loads((SMALL / "config.json").read_text())

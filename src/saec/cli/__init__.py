@@ -62,12 +62,6 @@ GROUPS: dict[str, dict[str, Command]] = {
         "tune": Command("saec.cli.clouds.tune", "Fine-tune a cloud's model on labelled images."),
         "models": Command("saec.cli.clouds.models", "Pull, verify and convert models."),
     },
-    "Compare": {
-        "baseline": Command(
-            "saec.research.commands.baseline", "Judge as others do, and as we do, by one command each."
-        ),
-        "bench": Command("saec.research.commands.bench", "Make the tables and curves behind the claims."),
-    },
 }
 """The commands under the headings of ``saec --help``. A new command is a module and a line here."""
 

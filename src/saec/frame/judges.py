@@ -20,13 +20,11 @@ from saec.frame.assessment import ComplexityMeasure
 from saec.frame.verdicts import Role, Rules
 from saec.profile import Calibration, CloudTrust, LineProfile
 from saec.scene.complexity import Complexity
-from saec.schedule.policies.budget import Budget
-from saec.schedule.policies.contract import CloudOnly, EdgeOnly, GatePolicy, Policy
-from saec.schedule.policies.ranking import complexity_policy, random_policy, uncertainty_policy, value_policy
-from saec.settings import BudgetConfig, CloudConfig, CostConfig, GateConfig, identifying
+from saec.schedule.policies import BUDGET_POLICY, DEFAULT_POLICY, policy_kind
+from saec.schedule.policies.contract import Policy, PolicySettings
+from saec.schedule.policies.one_side import EdgeOnly
+from saec.settings import CloudConfig, identifying
 from saec.types import CloudQuery, Frame, Image
-
-PolicyName = Literal["gate", "value", "edge", "cloud", "seed", "random", "complexity", "uncertainty"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,13 +88,14 @@ class Standing:
     trust: CloudTrust | None = None
 
 
-def standing(cloud: Cloud, calibration: Calibration, policy: PolicyName) -> Standing:
+def standing(cloud: Cloud, calibration: Calibration, policy: str) -> Standing:
     """The cloud's role on a line: it must have earned its say on labelled calibration images."""
     trust = calibration.clouds.get(cloud.key)
     name = cloud.engine.name
-    if policy == "edge":
-        return Standing("unasked", f"{name} is not asked: policy edge asks it about nothing.", trust)
-    if policy in ("cloud", "seed"):
+    allowed = policy_kind(policy).cloud
+    if allowed == "unasked":
+        return Standing("unasked", f"{name} is not asked: policy {policy} asks it about nothing.", trust)
+    if allowed == "alone":
         return Standing("alone", f"{name} decides alone what it is asked (policy {policy}).", trust)
     if trust is None:
         others = [key for key in calibration.clouds if key.startswith(f"{name}@")]
@@ -125,24 +124,30 @@ def open_judges(
     profile: LineProfile,
     cloud: Cloud | None = None,
     *,
-    policy: PolicyName = "gate",
-    gate: GateConfig | None = None,
-    costs: CostConfig | None = None,
-    budget: BudgetConfig | None = None,
+    policy: str = DEFAULT_POLICY,
+    settings: PolicySettings | None = None,
 ) -> Judges:
     """Load the detector and, where there is one, the cloud of a line.
+
+    Args:
+        profile: the line.
+        cloud: the cloud, or None for the edge alone.
+        policy: the name of the policy that decides who answers.
+        settings: the policy's settings.
 
     Raises:
         ConfigError: the policy needs a cloud and there is none.
         LineError, ModelError: a model cannot be loaded.
     """
     calibration = profile.calibration
-    blind = profile.line.detector.kind == "none" and cloud is not None and policy == "cloud"
+    kind, settings = policy_kind(policy), settings or PolicySettings()
+    alone = kind.cloud == "alone"
+    blind = profile.line.detector.kind == "none" and cloud is not None and alone
     detector = NoDetector() if blind else edge.open_detector(profile)
     complexity = Complexity(profile.line.complexity).of if profile.line.complexity else None
     bits = profile.line.preparation.bits
     if cloud is None:
-        if policy in ("cloud", "seed"):
+        if alone:
             raise ConfigError(f"policy {policy} without a cloud", "name one with --cloud")
         rules = Rules(profile.line.name, calibration, frame=profile.line.preparation.frame)
         return Judges(detector, EdgeOnly(), rules, complexity=complexity, bits=bits)
@@ -150,12 +155,13 @@ def open_judges(
     role: Role = "advisory" if place.role == "unasked" else place.role
     return Judges(
         detector,
-        open_policy(policy, calibration, place.trust, gate=gate, costs=costs, budget=budget),
+        open_policy(policy, calibration, place.trust, settings),
         Rules(
             profile.line.name,
             calibration,
             role,
             place.trust,
+            cloud_threshold=kind.cloud_threshold(kind.own(settings)),
             frame=profile.line.preparation.frame,
             blind=blind,
         ),
@@ -198,49 +204,28 @@ def warm_up(judges: Judges) -> None:
 
 
 def open_policy(
-    name: PolicyName,
-    calibration: Calibration,
-    trust: CloudTrust | None,
-    *,
-    gate: GateConfig | None = None,
-    costs: CostConfig | None = None,
-    budget: BudgetConfig | None = None,
+    name: str, calibration: Calibration, trust: CloudTrust | None, settings: PolicySettings | None = None
 ) -> Policy:
     """A fresh policy: the same for a run, its replay and a simulation.
+
+    Args:
+        name: the policy's name, as ``saec.schedule.policies`` lists it.
+        calibration: the line's calibration.
+        trust: how far the line's cloud is trusted, or None.
+        settings: the policy's settings.
 
     Raises:
         ConfigError: a budget for a policy that has no rank to spend it by, or none for one that ranks alone.
     """
-    budget = budget or BudgetConfig()
-    if budget.share is None:
-        return _unlimited(name, calibration, trust, gate or GateConfig(), costs or CostConfig())
-    spent = Budget(budget.share)
-    if name == "value":
-        return value_policy(calibration, trust, costs or CostConfig(), spent)
-    if name == "random":
-        return random_policy(spent, trust, seed=budget.seed)
-    if name == "complexity":
-        return complexity_policy(spent, trust)
-    if name == "uncertainty":
-        return uncertainty_policy(spent, trust, threshold=calibration.threshold)
-    raise ConfigError(
-        f"a budget for the policy {name}, which does not rank its frames", "use it with --policy value"
-    )
-
-
-def _unlimited(
-    name: PolicyName, calibration: Calibration, trust: CloudTrust | None, gate: GateConfig, costs: CostConfig
-) -> Policy:
-    if name == "edge":
-        return EdgeOnly()
-    if name in ("cloud", "seed"):
-        # The seed's own policy needs all frames first and takes this one's place (``seeded``).
-        return CloudOnly()
-    if name == "gate":
-        return GatePolicy(calibration, gate, trust)
-    if name == "value":
-        return value_policy(calibration, trust, costs, None)
-    raise ConfigError(f"policy {name} without a budget", "give the share that may be asked, --budget 0.3")
+    kind, settings = policy_kind(name), settings or PolicySettings()
+    if settings.budget.share is not None and kind.ranks == "no":
+        raise ConfigError(
+            f"a budget for the policy {name}, which does not rank its frames",
+            f"use it with --policy {BUDGET_POLICY}",
+        )
+    if settings.budget.share is None and kind.ranks == "only":
+        raise ConfigError(f"policy {name} without a budget", "give the share that may be asked, --budget 0.3")
+    return kind.open(calibration, trust, settings)
 
 
 def _figure(value: float | None) -> str:

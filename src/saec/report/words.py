@@ -9,7 +9,7 @@ from typing import Any
 from saec.frame.verdicts import CLOUD_ERROR, DISAGREEMENT, NO_CLOUD, OVERDUE
 from saec.report.tally import Tally
 from saec.runs.run_record import CloudInfo, RunInfo
-from saec.schedule.policies.contract import REASONS as POLICY_REASONS
+from saec.schedule.policies import reasons as policy_reasons
 
 UNKNOWN = "unknown"
 _GAP = "\u202f"
@@ -17,7 +17,7 @@ _HARD = "\u00a0"
 
 DECIDERS = {"edge": "Edge", "cloud": "Cloud", "edge-fallback": "Edge, provisional", "none": "Nobody"}
 
-REASONS = POLICY_REASONS | {
+_OTHER_REASONS = {
     CLOUD_ERROR: "the cloud failed on this frame: the edge's label stands",
     DISAGREEMENT: "the edge was sure of one label and the cloud of the other",
     OVERDUE: "the cloud was asked and had not answered by the deadline: the edge's label stands",
@@ -25,7 +25,7 @@ REASONS = POLICY_REASONS | {
     "read-error": "the file cannot be read or is no image",
     "edge-error": "the detector failed on this frame",
 }
-"""What a verdict's reason means; a reason that is not listed is shown as it is."""
+"""What a verdict's reason means beside those that policies give."""
 
 METER = (
     ("wall_s", "Wall time", "s"),
@@ -117,7 +117,7 @@ def reason(word: str, *, cloud: bool = True) -> str:
     """
     if word == "edge-only" and not cloud:
         return "the run had no cloud to ask"
-    return REASONS.get(word, word)
+    return (policy_reasons() | _OTHER_REASONS).get(word, word)
 
 
 def is_demonstration(info: RunInfo) -> bool:

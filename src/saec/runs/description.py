@@ -12,10 +12,11 @@ from typing import Any
 
 from saec import __version__
 from saec.data.input_images import Inputs
-from saec.frame.judges import Cloud, PolicyName, standing
+from saec.frame.judges import Cloud, standing
 from saec.profile import LineProfile
 from saec.runs.domain import ADAPTER_FILE, adapter_origin, cross_domain
 from saec.runs.run_record import CloudInfo, DatasetInfo, LineInfo, Machine, RunInfo
+from saec.schedule.policies import policy_kind
 
 LIBRARIES = ("numpy", "opencv-python-headless", "openvino", "torch", "transformers")
 
@@ -30,7 +31,7 @@ def describe(
     inputs: Inputs,
     cloud: Cloud | None,
     *,
-    policy: PolicyName,
+    policy: str,
     config: dict[str, Any],
     command: str = "",
 ) -> RunInfo:
@@ -50,7 +51,7 @@ def describe(
             threshold=calibration.threshold,
             calibration=calibration.version,
             calibrated=calibration.created,
-            gate=calibration.gate if policy == "gate" else None,
+            gate=calibration.gate if policy_kind(policy).shows_gate else None,
             overkill=calibration.overkill,
             prevalence=calibration.prevalence,
             has_p_defect=calibration.p_defect is not None,
@@ -80,7 +81,7 @@ def _unnamed(adapter: str | None) -> list[str]:
     return [f"What the adapter was tuned on is unknown: it has no {ADAPTER_FILE}."]
 
 
-def _cloud_info(cloud: Cloud, profile: LineProfile, policy: PolicyName) -> CloudInfo:
+def _cloud_info(cloud: Cloud, profile: LineProfile, policy: str) -> CloudInfo:
     place = standing(cloud, profile.calibration, policy)
     trust = place.trust
     return CloudInfo(

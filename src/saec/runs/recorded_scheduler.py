@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
 from saec.decoding import convert
-from saec.errors import ConfigError, DataError
-from saec.frame.judges import PolicyName, open_policy
+from saec.errors import ConfigError
+from saec.frame.judges import open_policy
 from saec.frame.verdicts import Role, Rules
 from saec.profile import Calibration, CloudTrust, LineProfile
-from saec.research.seed.policy import SeedPolicy
+from saec.runs.first_pass import FIRST_PASS
 from saec.runs.route_replay import Replayed, replay
 from saec.runs.run_record import VERDICTS_FILE, RunInfo, judged_by, read_run
 from saec.runs.verdict_log import read_all
-from saec.schedule.policies.contract import Policy
-from saec.settings import BudgetConfig, CostConfig, GateConfig, SeedConfig
+from saec.schedule.policies import policy_kind
+from saec.schedule.policies.contract import Policy, PolicySettings
+from saec.settings import BudgetConfig, CostConfig, GateConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,31 +33,32 @@ class Scheduler:
     calibration: Calibration
     trust: CloudTrust | None
 
-    def policy(self) -> Policy:
-        """The run's policy as it was when it began."""
-        config = self.run.config
-        if self.run.policy == "seed":
-            cut = config.get("seed_cut", math.nan)
-            if cut is not None and math.isnan(cut):
-                raise DataError(
-                    "the run does not say where the seed's policy cut", "it was stopped in its first pass"
-                )
-            seed = convert(config["seed"], SeedConfig)
-            return SeedPolicy(seed, math.inf if cut is None else cut)
-        return open_policy(
-            convert(self.run.policy, PolicyName),
-            self.calibration,
-            self.trust,
+    def settings(self) -> PolicySettings:
+        """The settings of the run's policy."""
+        config, kind = self.run.config, policy_kind(self.run.policy)
+        return PolicySettings(
             gate=convert(config.get("gate", {}), GateConfig),
             costs=convert(config.get("costs", {}), CostConfig),
             budget=convert(config.get("budget", {}), BudgetConfig),
+            own=None if kind.parameters is None else convert(config.get("own", {}), kind.parameters),
         )
+
+    def policy(self) -> Policy:
+        """The run's policy as it was when it began.
+
+        Raises:
+            DataError: the run does not say what its policy found in its first pass.
+        """
+        kind, settings = policy_kind(self.run.policy), self.settings()
+        if kind.first_pass is not None:
+            return kind.first_pass.reopen(kind.own(settings), self.run.config.get(FIRST_PASS, {}))
+        return open_policy(self.run.policy, self.calibration, self.trust, settings)
 
     def rules(self) -> Rules:
         """What turned opinions into labels; a cloud that was not asked is advisory."""
-        cloud = self.run.cloud
+        cloud, kind = self.run.cloud, policy_kind(self.run.policy)
         role: Role = "advisory" if cloud is None or cloud.role == "unasked" else cloud.role
-        threshold = self.run.config["seed"]["qwen_thr"] if self.run.policy == "seed" else 0.5
+        threshold = kind.cloud_threshold(kind.own(self.settings()))
         return Rules(self.run.line.name, self.calibration, role, self.trust, threshold)
 
 

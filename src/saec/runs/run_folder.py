@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -16,13 +15,12 @@ from saec.data.input_images import Inputs
 from saec.data.manifest import Manifest
 from saec.decoding import convert
 from saec.errors import ConfigError, DataError
-from saec.frame.judges import Cloud, Judges, PolicyName, open_judges, warm_up
+from saec.frame.judges import Cloud, Judges, open_judges, warm_up
 from saec.frame.pictures import save_picture
 from saec.meter import Meter
 from saec.profile import LineProfile
-from saec.research.seed.judges import seed_judges, seed_profile
-from saec.research.seed.policy import SeedPolicy
 from saec.runs.description import describe, now
+from saec.runs.first_pass import FIRST_PASS, after_first_pass
 from saec.runs.inspection import Observer, run_inspection
 from saec.runs.question_costs import SpentTally
 from saec.runs.run_meter import Metering, RunMeter
@@ -37,15 +35,9 @@ from saec.runs.run_record import (
 from saec.runs.stage_spans import SpanLog
 from saec.runs.verdict_log import VerdictLog, mend, read_all, read_verdicts
 from saec.schedule.calibration.drift import DriftMonitor
-from saec.settings import (
-    BudgetConfig,
-    CloudConfig,
-    CostConfig,
-    GateConfig,
-    RunConfig,
-    SeedConfig,
-    identifying,
-)
+from saec.schedule.policies import DEFAULT_POLICY, policy_kind
+from saec.schedule.policies.contract import PolicySettings
+from saec.settings import BudgetConfig, CloudConfig, CostConfig, GateConfig, RunConfig, identifying
 from saec.types import DEFECT, EdgeOpinion, Image, Source, Verdict
 
 Progress = Callable[[Verdict], None]
@@ -53,29 +45,38 @@ Look = Callable[[Source, Image, EdgeOpinion], None]
 """Is shown each frame with the edge's opinion, beside the pictures (pixel metrics read the maps here)."""
 
 
+_POLICY_SETTINGS = tuple(field.name for field in fields(PolicySettings))
+"""Keys of run.json's settings that say how a policy decides; each run has those that its policy reads."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """How a line is run.
 
     Attributes:
-        policy, gate, seed: who answers; ``seed`` are the parameters of the policy of that name.
-        costs, budget: of the policies that rank frames by what asking is worth, and by other things.
+        policy: the name of the policy that decides who answers.
+        gate, costs, budget, own: the settings of policies (``PolicySettings``); each reads its own.
         config: queue lengths, pictures, explanations.
         metering: what of the run is measured.
         resume: go on with a run folder; ``retry_errors`` judges its error and provisional frames again.
         command: the command line, for run.json.
     """
 
-    policy: PolicyName = "gate"
+    policy: str = DEFAULT_POLICY
     gate: GateConfig = field(default_factory=GateConfig)
-    seed: SeedConfig = field(default_factory=SeedConfig)
     costs: CostConfig = field(default_factory=CostConfig)
     budget: BudgetConfig = field(default_factory=BudgetConfig)
+    own: msgspec.Struct | None = None
     config: RunConfig = field(default_factory=RunConfig)
     metering: Metering = field(default_factory=Metering)
     resume: bool = False
     retry_errors: bool = False
     command: str = ""
+
+    @property
+    def scheduling(self) -> PolicySettings:
+        """The settings of its policy."""
+        return PolicySettings(**{name: getattr(self, name) for name in _POLICY_SETTINGS})
 
 
 @dataclass
@@ -164,8 +165,10 @@ def run_line(
         SaecError: a model cannot be loaded.
     """
     options = options or Options()
-    if options.policy == "seed":
-        profile = seed_profile(profile, options.seed)
+    kind = policy_kind(options.policy)
+    own = kind.own(options.scheduling)
+    if kind.line is not None:
+        profile = kind.line(profile, own)
     course = RunMeter(options.metering, out)
     with course.open() as meter:
         with meter.phase("loading"):
@@ -176,12 +179,13 @@ def run_line(
             warm_up(judges)
         write_run(out, info)
         course.rest(meter, stop)
-        # Under the seed's thresholds scores have another scale than the calibration's goods.
-        drift = DriftMonitor([] if options.policy == "seed" else profile.calibration.goods)
+        # Under a policy's own thresholds scores have another scale than the calibration's goods.
+        drift = DriftMonitor(profile.calibration.goods if kind.line is None else [])
         with meter.phase("run"), VerdictLog(out / VERDICTS_FILE) as log:
-            if options.policy == "seed":
-                judges = seed_judges(judges, inputs.sources, options.seed)
-                info = _with_cut(info, judges)
+            if kind.first_pass is not None:
+                judges = after_first_pass(judges, inputs.sources, kind.first_pass, own)
+                found = kind.first_pass.remember(judges.policy)
+                info = msgspec.structs.replace(info, config={**info.config, FIRST_PASS: found})
             observe = _observer(out, judges, options.config.maps, look, drift)
             spans = course.begin(resumed=bool(past.known))
             for verdict in past.rest(inputs, judges, options.config, observe, stop, out, spans):
@@ -205,9 +209,7 @@ def _loaded(
         profile,
         cloud,
         policy=options.policy,
-        gate=options.gate,
-        costs=options.costs,
-        budget=options.budget,
+        settings=options.scheduling,
     )
     info = describe(
         profile,
@@ -226,19 +228,6 @@ def _counted(info: RunInfo, tally: Tally, drift: DriftMonitor) -> RunInfo:
         tally.counts["drift"] = drift.state.alarm
         notes.append(drift.state.sentence())
     return msgspec.structs.replace(info, counts=tally.counts, spent=tally.spent.means(), notes=notes)
-
-
-_FOUND = "seed_cut"
-"""What the settings in run.json hold beside settings: the seed's own cut between edge and cloud."""
-
-
-def _with_cut(info: RunInfo, judges: Judges) -> RunInfo:
-    """The run with what the seed's first pass found, without which its routes cannot be replayed."""
-    policy = judges.policy
-    assert isinstance(policy, SeedPolicy)
-    assert policy.cut is not None
-    cut = policy.cut if math.isfinite(policy.cut) else None  # JSON knows no infinity
-    return msgspec.structs.replace(info, config={**info.config, _FOUND: cut})
 
 
 _PHASES = ("loading", "warm-up", "idle", "run")
@@ -364,7 +353,7 @@ def _check_same(old: RunInfo, new: RunInfo, out: Path) -> None:
 
 def _identifying(run: RunInfo) -> dict[str, object]:
     """All settings of a run but those that change no label, and what was found instead of set."""
-    config = {name: value for name, value in run.config.items() if name != _FOUND}
+    config = {name: value for name, value in run.config.items() if name != FIRST_PASS}
     try:
         for name, kind in (("cloud", CloudConfig), ("run", RunConfig)):
             if name in config:
@@ -376,13 +365,11 @@ def _identifying(run: RunInfo) -> dict[str, object]:
 
 def settings_of(cloud: Cloud | None, options: Options) -> dict[str, Any]:
     """Every setting of a run, as run.json keeps it."""
-    if options.policy == "seed":
-        names: tuple[str, ...] = ("seed",)
-    elif options.policy in ("gate", "edge", "cloud"):
-        names = ("gate",)
-    else:
-        names = ("costs", "budget")
-    settings = {"run": options.config, **{name: getattr(options, name) for name in names}}
+    kind = policy_kind(options.policy)
+    settings: dict[str, Any] = {"run": options.config}
+    settings |= {name: getattr(options, name) for name in kind.reads}
+    if (own := kind.own(options.scheduling)) is not None:
+        settings["own"] = own
     return {name: msgspec.to_builtins(value) for name, value in settings.items()} | (
         {"cloud": msgspec.to_builtins(cloud.config)} if cloud else {}
     )

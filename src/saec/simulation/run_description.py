@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,10 +9,11 @@ from typing import Any
 import msgspec
 
 from saec import __version__
-from saec.research.seed.policy import SeedPolicy
 from saec.runs.description import machine, now, versions
+from saec.runs.first_pass import FIRST_PASS
 from saec.runs.run_folder import Tally, settings_of
 from saec.runs.run_record import SIMULATED, VERDICTS_FILE, CloudInfo, DatasetInfo, RunInfo
+from saec.schedule.policies import policy_kind
 from saec.simulation.outcomes import MODEL
 from saec.simulation.scenario import Cast, Scene
 
@@ -29,9 +29,9 @@ def describe_simulation(cast: Cast, scene: Scene, *, model: Mapping[str, Any], c
     rules = cast.rules
     config = settings_of(None, cast.options)
     config["run"]["deadline"] = scene.deadline
-    if isinstance(cast.policy, SeedPolicy):
-        cut = cast.policy.cut
-        config["seed_cut"] = cut if cut is not None and math.isfinite(cut) else None
+    first = policy_kind(cast.options.policy).first_pass
+    if first is not None:
+        config[FIRST_PASS] = first.remember(cast.policy)
     config[SIMULATED] = {
         "calibration": msgspec.to_builtins(rules.calibration),
         "trust": msgspec.to_builtins(rules.trust),

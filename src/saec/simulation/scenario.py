@@ -13,14 +13,14 @@ from saec.errors import ConfigError, DataError
 from saec.frame.judges import open_policy
 from saec.frame.verdicts import Rules
 from saec.profile import Calibration, CloudTrust
-from saec.research.seed.policy import SeedPolicy
-from saec.runs.recorded_scheduler import Scheduler, scheduler_of
+from saec.runs.recorded_scheduler import scheduler_of
 from saec.runs.run_folder import Options
 from saec.runs.run_record import VERDICTS_FILE, LineInfo
 from saec.runs.verdict_log import read_verdicts
 from saec.schedule.calibration.score_calibration import calibrate
 from saec.schedule.calibration.trust import trust_cloud
 from saec.schedule.link.dispatch import Dispatch
+from saec.schedule.policies import policy_kind
 from saec.schedule.policies.contract import Policy
 from saec.schedule.policies.expected_value import measure_mending
 from saec.settings import FitConfig
@@ -102,10 +102,13 @@ def stated(law: Law, options: Options, frames: int, rng: np.random.Generator) ->
         options: say who answers; a run's other options are not looked at.
 
     Raises:
-        ConfigError: the seed's policy, whose edge has no such law.
+        ConfigError: a policy with thresholds of its own, whose edge has no such law.
     """
-    if options.policy == "seed":
-        raise ConfigError("the seed's policy on a stated law", "give --log with a run under --policy seed")
+    if policy_kind(options.policy).line is not None:
+        raise ConfigError(
+            f"policy {options.policy} on a stated law, which it does not judge by",
+            f"give --log with a run under --policy {options.policy}",
+        )
     truth = np.r_[np.zeros(GOODS, bool), np.ones(DEFECTS, bool)]
     scores = law.scores(truth, rng)
     calibration = calibrate(
@@ -146,7 +149,7 @@ def recorded(
 
     Raises:
         DataError: the run does not hold what is needed of its frames.
-        ConfigError: the seed's policy on frames that were not judged under it.
+        ConfigError: a policy with thresholds of its own, on frames that were not judged under it.
     """
     scheduler = scheduler_of(run, line)
     calibration, verdicts = scheduler.calibration, _judged(run / VERDICTS_FILE)
@@ -156,11 +159,12 @@ def recorded(
         samples = _with_stated_answers(run, verdicts, cloud_error, correlation, rng)
         trust = stated_trust(calibration, cloud_error, correlation, rng)
         who = f"a stated cloud that errs on {cloud_error:.1%}"
-    policy = (
-        _policy(calibration, trust, options)
-        if options.policy != "seed"
-        else _seed_policy(scheduler, samples, options)
-    )
+    if policy_kind(options.policy).line is not None and scheduler.run.policy != options.policy:
+        raise ConfigError(
+            f"policy {options.policy} on frames that were not judged under it",
+            f"record them with --policy {options.policy}",
+        )
+    policy = _prepared(_policy(calibration, trust, options), samples, options)
     rules = _rules(scheduler.run.line.name, calibration, trust, options)
     played = samples if frames is None else again(samples, frames, rng)
     note = f"Recorded: {len(samples)} frames of {run}, {who} is {rules.role}."
@@ -175,7 +179,7 @@ def _stated_line(calibration: Calibration, options: Options) -> LineInfo:
         threshold=calibration.threshold,
         calibration=calibration.version,
         calibrated=calibration.created,
-        gate=calibration.gate if options.policy == "gate" else None,
+        gate=calibration.gate if policy_kind(options.policy).shows_gate else None,
         overkill=calibration.overkill,
         prevalence=calibration.prevalence,
         has_p_defect=calibration.p_defect is not None,
@@ -185,24 +189,22 @@ def _stated_line(calibration: Calibration, options: Options) -> LineInfo:
 
 
 def _policy(calibration: Calibration, trust: CloudTrust | None, options: Options) -> Policy:
-    return open_policy(
-        options.policy, calibration, trust, gate=options.gate, costs=options.costs, budget=options.budget
-    )
+    return open_policy(options.policy, calibration, trust, options.scheduling)
 
 
-def _seed_policy(scheduler: Scheduler, samples: Sequence[Sample], options: Options) -> Policy:
-    if scheduler.run.policy != "seed":
-        raise ConfigError(
-            "policy seed on frames that were not judged under it", "record them with --policy seed"
-        )
-    complexities = [s.complexity for s in samples if s.complexity is not None]
-    return SeedPolicy(options.seed).prepare(complexities)
+def _prepared(policy: Policy, samples: Sequence[Sample], options: Options) -> Policy:
+    """The policy after its first pass, where it needs one: over the complexities that were recorded."""
+    first = policy_kind(options.policy).first_pass
+    if first is None:
+        return policy
+    return first.prepare(policy, [s.complexity for s in samples if s.complexity is not None])
 
 
 def _rules(line: str, calibration: Calibration, trust: CloudTrust | None, options: Options) -> Rules:
-    """As in a live run: under these two policies the cloud decides alone, else as far as it is trusted."""
-    if options.policy in ("cloud", "seed"):
-        threshold = options.seed.qwen_thr if options.policy == "seed" else 0.5
+    """As in a live run: the cloud decides alone where the policy says so, else as far as it is trusted."""
+    kind = policy_kind(options.policy)
+    if kind.cloud == "alone":
+        threshold = kind.cloud_threshold(kind.own(options.scheduling))
         return Rules(line, calibration, "alone", trust, threshold)
     fused = trust is not None and trust.mode == "fused"
     return Rules(line, calibration, "fused" if fused else "advisory", trust)

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 import click
 
 from saec.cli.options.cloud_service import reach, service_options
+from saec.cli.options.policy import preset_policy
 from saec.errors import ConfigError
+from saec.schedule.policies import policy_kind
 from saec.settings import Arithmetic, Attention, CloudConfig, Scoring, Spend, Spending
 
 if TYPE_CHECKING:
@@ -111,13 +113,11 @@ def unless_given(cloud: dict[str, Any], **wanted: Any) -> dict[str, Any]:
 
 
 def under_preset(preset: str | None, cloud: dict[str, Any]) -> dict[str, Any]:
-    """The options of the cloud as the seed's command had them, where the user has given none."""
+    """The options of the cloud as a published command had them, where the user has given none."""
     if preset is None:
         return cloud
-    from saec.research.seed.policy import PRESETS
-
-    seed = PRESETS[preset]
-    return unless_given(cloud, batch=seed.batch, cloud_side=seed.resize, references=0)
+    command = policy_kind(preset_policy(preset)).presets[preset]
+    return unless_given(cloud, batch=command.batch, cloud_side=command.resize, references=0)
 
 
 def open_cloud(

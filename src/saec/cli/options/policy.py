@@ -10,7 +10,8 @@ import msgspec
 
 from saec.decoding import convert
 from saec.errors import ConfigError
-from saec.settings import BudgetConfig, CostConfig, SeedConfig
+from saec.schedule.policies import BUDGET_POLICY, DEFAULT_POLICY, policy_kind, policy_names, presets
+from saec.settings import BudgetConfig, CostConfig
 
 F = TypeVar("F", bound=Callable[..., Any])
 C = TypeVar("C", bound=msgspec.Struct)
@@ -21,9 +22,7 @@ def policy_options(function: F) -> F:
     options = (
         click.option(
             "--policy",
-            type=click.Choice(
-                ["gate", "value", "edge", "cloud", "seed", "random", "complexity", "uncertainty"]
-            ),
+            type=click.Choice(policy_names()),
             help="Who answers: the edge and, where it is not sure (gate) or asking pays most (value), the "
             "cloud; one of them alone; or a policy to compare with (docs/scheduling.md). Default: gate, with "
             "--budget value.",
@@ -43,15 +42,16 @@ def policy_options(function: F) -> F:
         ),
         click.option(
             "--preset",
-            type=click.Choice(["saec", "all-to-cloud"]),
-            help="The seed's policy with all parameters of one of its commands.",
+            metavar="NAME",
+            help="A policy with all parameters of a published command, such as saec or all-to-cloud "
+            "(docs/seed.md).",
         ),
         click.option(
             "--set",
             "changes",
             multiple=True,
             metavar="NAME=VALUE",
-            help="With --policy seed: one of its parameters, such as init_q_ratio=0.3; may be repeated.",
+            help="One parameter of a policy that has its own, such as init_q_ratio=0.3; may be repeated.",
         ),
     )
     for option in reversed(options):
@@ -66,25 +66,42 @@ def scheduling(
     budget: float | None,
     costs: tuple[str, ...],
 ) -> dict[str, Any]:
-    """The fields of a run's options that say who answers; a preset means the seed's policy.
+    """The fields of a run's options that say who answers; a preset means the policy that it is of.
 
     Raises:
         ConfigError: parameters of one policy for another, or no NAME=VALUE of theirs.
     """
-    from saec.research.seed.policy import PRESETS
-
-    if preset is not None and policy not in (None, "seed"):
-        raise ConfigError(f"--preset with --policy {policy}", "it is for --policy seed")
-    name = "seed" if preset is not None else policy or ("gate" if budget is None else "value")
-    for option, given, meant in (("--set", changes, "seed"), ("--cost", costs, "value")):
-        if given and name != meant:
-            raise ConfigError(f"{option} with --policy {name}", f"it is for --policy {meant}")
-    return {
+    named = None if preset is None else preset_policy(preset)
+    if named is not None and policy not in (None, named):
+        raise ConfigError(f"--preset {preset} with --policy {policy}", f"it is for --policy {named}")
+    name = named or policy or (DEFAULT_POLICY if budget is None else BUDGET_POLICY)
+    kind = policy_kind(name)
+    if costs and "costs" not in kind.reads:
+        raise ConfigError(f"--cost with --policy {name}", f"it is for --policy {BUDGET_POLICY}")
+    if changes and kind.parameters is None:
+        raise ConfigError(f"--set with --policy {name}", "it is for a policy with parameters of its own")
+    chosen: dict[str, Any] = {
         "policy": name,
-        "seed": _changed("--set", PRESETS[preset].policy if preset else SeedConfig(), changes),
         "costs": _changed("--cost", CostConfig(), costs),
         "budget": BudgetConfig(share=budget),
     }
+    if kind.parameters is not None:
+        own = kind.presets[preset].policy if preset is not None else kind.parameters()
+        chosen["own"] = _changed("--set", own, changes)
+    return chosen
+
+
+def preset_policy(preset: str) -> str:
+    """The policy that has the parameters of a published command.
+
+    Raises:
+        ConfigError: no installed policy has.
+    """
+    known = dict(presets())
+    if preset not in known:
+        names = ", ".join(known) or "those of saec-research (pip install saec-research)"
+        raise ConfigError(f"no preset {preset}", f"name one of {names}")
+    return known[preset]
 
 
 def _changed(option: str, config: C, changes: tuple[str, ...]) -> C:

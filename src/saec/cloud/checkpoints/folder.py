@@ -14,11 +14,9 @@ from typing import Any, Literal, get_args
 
 from saec.cloud.checkpoints.hub import PATTERNS
 from saec.errors import ModelError
+from saec.extensions import extensions
 from saec.settings import ModelCard
 from saec.texts import MOST_JSON, check_plain, read_json, read_text
-
-SMALL = Path(__file__).parents[1] / "small"
-"""Folder of the demonstration checkpoint that ships."""
 
 Architecture = Literal["qwen2_5_vl", "llava"]
 """What can be loaded, as ``model_type`` of a checkpoint's ``config.json``."""
@@ -40,21 +38,39 @@ _LIBRARY_READS = (
 
 
 def find_checkpoint(model: str) -> Path:
-    """The folder of a checkpoint: "small", a folder, or a hub name (fetched or from the cache).
+    """The folder of a checkpoint: that of an installed name, a folder, or a hub name (fetched or cached).
 
     Raises:
         ModelError: no such folder, or the hub does not give it.
     """
-    if model == "small":
-        return SMALL
+    if (installed := installed_checkpoint(model)) is not None:
+        return installed
     if model.startswith(_ORIGINAL_OWNER):
         raise _original_llava(model)
     folder = Path(model).expanduser()
     if folder.is_dir():
         return folder
     if folder.exists() or not _HUB_NAME.fullmatch(model):
-        raise ModelError(f"{model} is not a folder", "name a checkpoint's folder, a hub name or 'small'")
+        raise ModelError(
+            f"{model} is not a folder", f"name a checkpoint's folder or a hub name, {_installed()}"
+        )
     return _from_hub(model)
+
+
+def installed_checkpoint(name: str) -> Path | None:
+    """The folder of a checkpoint that an installed distribution brings, or None."""
+    for point in extensions("saec.checkpoints"):
+        if point.name == name:
+            return Path(point.load())
+    return None
+
+
+def _installed() -> str:
+    """Which names there are, as the end of a remedy."""
+    names = [point.name for point in extensions("saec.checkpoints")]
+    if names:
+        return f"or the installed {', '.join(names)}"
+    return "or install the demonstration checkpoint small: pip install saec-research"
 
 
 def _from_hub(name: str) -> Path:

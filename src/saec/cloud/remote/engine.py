@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 import msgspec
 from PIL import Image as Pillow
 
-from saec.cloud.checkpoints.folder import SMALL, read_card
+from saec.cloud.checkpoints.folder import installed_checkpoint, read_card
 from saec.cloud.questions.answers import named, parse_explanation
 from saec.cloud.questions.ensemble import VIEWS, Ask, asks_of, explaining_ask, p_of, spent
 from saec.cloud.questions.image_patches import fit_size, resized
@@ -322,7 +322,8 @@ def _text(answer: Any) -> str:
 def _card(name: str) -> ModelCard:
     """By the name of the demonstration checkpoint, or of an adapter upon it, it is known how it wants to be
     asked; other servers than ours do not tell."""
-    return read_card(SMALL) if name.split("+")[0] == SMALL.name else ModelCard()
+    folder = installed_checkpoint(name.split("+")[0])
+    return ModelCard() if folder is None else read_card(folder)
 
 
 def _check(config: CloudConfig, remote: RemoteConfig) -> None:

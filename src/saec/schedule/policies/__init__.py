@@ -1,1 +1,74 @@
-"""Who answers a frame. A policy is a file here and a line in ``POLICIES``."""
+"""Who answers a frame. A policy is a file here, and a line in ``POLICIES``.
+
+A policy of another distribution is an entry point of the group ``saec.policies``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from saec.errors import ConfigError
+from saec.extensions import extensions
+
+if TYPE_CHECKING:
+    from saec.schedule.policies.contract import PolicyKind
+
+POLICIES = {
+    "gate": "saec.schedule.policies.gate:KIND",
+    "value": "saec.schedule.policies.ranking:VALUE",
+    "edge": "saec.schedule.policies.one_side:EDGE",
+    "cloud": "saec.schedule.policies.one_side:CLOUD",
+    "random": "saec.schedule.policies.ranking:RANDOM",
+    "complexity": "saec.schedule.policies.ranking:COMPLEXITY",
+    "uncertainty": "saec.schedule.policies.ranking:UNCERTAINTY",
+}
+"""Each policy's name, and where its ``PolicyKind`` is; it is imported when it is asked for."""
+
+DEFAULT_POLICY = "gate"
+BUDGET_POLICY = "value"
+"""The policy of whoever states a budget and no policy."""
+
+
+def policy_names() -> list[str]:
+    """The names of all policies that are installed."""
+    return [*POLICIES, *(point.name for point in extensions("saec.policies"))]
+
+
+def policy_kind(name: str) -> PolicyKind:
+    """What is known of a policy.
+
+    Raises:
+        ConfigError: no installed distribution has a policy of that name.
+    """
+    if name in POLICIES:
+        module, _, attribute = POLICIES[name].partition(":")
+        kind: PolicyKind = getattr(import_module(module), attribute)
+        return kind
+    for point in extensions("saec.policies"):
+        if point.name == name:
+            kind = point.load()
+            return kind
+    raise ConfigError(
+        f"no policy {name}",
+        f"name one of {', '.join(policy_names())}; saec-research adds those that ours are compared with",
+    )
+
+
+def reasons() -> dict[str, str]:
+    """Every reason that an installed policy gives, in words."""
+    from saec.schedule.policies.contract import LINK_REASONS
+    from saec.schedule.policies.ranking import ORACLE_REASONS
+
+    found = dict(LINK_REASONS)
+    for name in policy_names():
+        found.update(policy_kind(name).reasons)
+    return found | ORACLE_REASONS
+
+
+def presets() -> Iterator[tuple[str, str]]:
+    """The name of each published command, with the policy that has its parameters."""
+    for name in policy_names():
+        for preset in policy_kind(name).presets:
+            yield preset, name

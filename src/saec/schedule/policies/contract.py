@@ -1,4 +1,5 @@
-"""When to ask the cloud: our policies. A policy never blocks and never waits; it answers at once.
+"""What a policy is: who answers a frame, decided at once from what is known of it; and what is known of the
+policy before it is opened.
 
 A route is a pure function of complexity, edge opinion, state of the cloud and clock, so a log replays
 to the same routes.
@@ -6,39 +7,25 @@ to the same routes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
 
-from saec.profile import Calibration, CloudTrust
-from saec.settings import GateConfig
+import msgspec
+
+from saec.profile import Calibration, CloudTrust, LineProfile
+from saec.settings import BudgetConfig, CostConfig, GateConfig
 from saec.types import CloudState as CloudState
-from saec.types import EdgeOpinion, Route
+from saec.types import EdgeOpinion, Image, Route
 
-REASONS = {
-    "sure-good": "the score is below the gate: the edge passes it alone",
-    "sure-defect": "the score is above the gate: the edge rejects it alone",
-    "unsure": "the score is inside the gate: the cloud is asked",
-    "complex": "the edge is sure, but the frame is unlike the goods it was calibrated on: the cloud is asked",
+LINK_REASONS = {
     "cloud-unasked": "the cloud would be asked, but on this line it is no better than chance or no help",
     "cloud-down": "the cloud would be asked, but the link is down: the edge's label stands",
     "cloud-busy": "the cloud would be asked, but its queue is full: the edge's label stands",
     "cloud-late": "the cloud would be asked, but is not expected to answer by the deadline: the edge's label "
     "stands",
-    "edge-only": "the policy asks the cloud about nothing",
-    "cloud-only": "the policy asks the cloud about everything",
-    "seed-simple-good": "the seed's edge rule says good: it is kept",
-    "seed-not-kept": "the seed's edge rule does not say good: the cloud is asked",
-    "seed-complex": "among the share of frames of highest complexity: the cloud is asked",
-    "most-valuable": "the answer is expected to save more than it costs: the cloud is asked",
-    "drawn": "drawn at random within the budget: the cloud is asked",
-    "most-complex": "among the most complex frames within the budget: the cloud is asked",
-    "most-unsure": "among the scores closest to the threshold within the budget: the cloud is asked",
-    "oracle": "the edge is wrong and the cloud right, which only a benchmark can know: the cloud is asked",
-    "not-worth-asking": "the answer is expected to save less than it costs: the edge's label stands",
-    "below-budget": "worth asking, but the budget goes to frames worth more: the edge's label stands",
-    "budget-spent": "worth asking, but the budget of the last 1,000 frames is spent: the edge's label stands",
 }
-"""Every reason that a policy of this room gives, in words."""
+"""The reasons that every policy gives where the cloud cannot take a frame, in words."""
 
 
 class Policy(Protocol):
@@ -49,61 +36,105 @@ class Policy(Protocol):
 
         Args:
             complexity: in the line's own units, None when it was not measured.
-            opinion: the edge's.
-            state: the cloud's.
-            now: seconds since the epoch.
+            opinion: the edge's opinion.
+            state: what is known of the cloud.
+            now: when the frame was taken, in seconds since the epoch.
         """
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class EdgeOnly:
-    """The edge answers everything."""
-
-    def route(self, complexity: float | None, opinion: EdgeOpinion, state: CloudState, now: float) -> Route:
-        return Route("edge", "edge-only")
-
-
-@dataclass(frozen=True, slots=True)
-class CloudOnly:
-    """The cloud is asked about everything, as far as it can take it."""
-
-    def route(self, complexity: float | None, opinion: EdgeOpinion, state: CloudState, now: float) -> Route:
-        return ask("cloud-only", state)
-
-
-@dataclass(frozen=True, slots=True)
-class GatePolicy:
-    """Our default: the edge answers outside its gate, the cloud is asked inside it and about odd frames.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicySettings:
+    """The settings that policies are opened with; each reads its own.
 
     Attributes:
-        calibration: the line's; its gate is in scores and stands for P(defect) or tails of goods.
-        config: the complexity from which a frame is asked about whatever its score.
-        trust: how far the cloud is trusted here; one that is "unasked" is not asked. None (nothing is
-            known) asks as "advisory" does: the opinion can be shown, and what it may change is not
-            decided here.
+        gate: when a score or a complexity is unsure.
+        costs: what errors and questions cost.
+        budget: the share of frames that the cloud may be asked about.
+        own: the parameters of a policy that has some of its own (``PolicyKind.parameters``); None takes its
+            defaults.
     """
 
-    calibration: Calibration
-    config: GateConfig
-    trust: CloudTrust | None = None
+    gate: GateConfig = field(default_factory=GateConfig)
+    costs: CostConfig = field(default_factory=CostConfig)
+    budget: BudgetConfig = field(default_factory=BudgetConfig)
+    own: msgspec.Struct | None = None
 
-    def route(self, complexity: float | None, opinion: EdgeOpinion, state: CloudState, now: float) -> Route:
-        reason = self._reason(complexity, opinion.score)
-        if reason in ("sure-good", "sure-defect"):
-            return Route("edge", reason)
-        if self.trust is not None and self.trust.mode == "unasked":
-            return Route("edge", "cloud-unasked")
-        return ask(reason, state)
 
-    def _reason(self, complexity: float | None, score: float) -> str:
-        gate = self.calibration.gate
-        # Written so that a NaN, which is below and above nothing, is asked about.
-        if not (score < gate.low or score > gate.high):
-            return "unsure"
-        if complexity is not None and not complexity < self.config.complexity:
-            return "complex"
-        return "sure-good" if score < gate.low else "sure-defect"
+class Preset(msgspec.Struct, frozen=True, kw_only=True):
+    """A published command as data: a policy's parameters, and how it ran its cloud.
+
+    Attributes:
+        policy: the policy's own parameters.
+        batch: images of one forward pass.
+        resize: side of an image in pixels.
+        adapter: whether a fine-tuned adapter was loaded.
+        four_bit: whether the base was quantised.
+        attention: the implementation that was asked for.
+    """
+
+    policy: msgspec.Struct
+    batch: int
+    resize: int
+    adapter: bool
+    four_bit: bool = False
+    attention: Literal["flash2", "sdpa", "eager"] = "flash2"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstPass:
+    """What a policy must see of all frames before it can route the first.
+
+    Attributes:
+        complexity: the policy's own measure of an image, under its parameters.
+        prepare: gives the policy that is ready, from the complexities of all frames.
+        remember: plain values for run.json, from which ``reopen`` makes the ready policy again.
+        reopen: makes it, under the parameters. It raises DataError where the values are not there.
+    """
+
+    complexity: Callable[[Any], Callable[[Image], float]]
+    prepare: Callable[[Policy, Sequence[float]], Policy]
+    remember: Callable[[Policy], dict[str, Any]]
+    reopen: Callable[[Any, Mapping[str, Any]], Policy]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyKind:
+    """What is known of a policy before it is opened.
+
+    Attributes:
+        open: makes a fresh policy of a line's calibration, of how far its cloud is trusted, and settings.
+        reasons: the words that it gives for its routes, each with its meaning.
+        reads: the settings that say how it decides; run.json keeps these.
+        cloud: what a cloud may do under it: "unasked", "trusted" as far as the line's calibration says, or
+            "alone": it decides what it is asked.
+        ranks: it ranks frames, so a budget can be spent by it; "only" where it needs one.
+        shows_gate: the line's gate decides, so reports show it.
+        memoryless: a route depends on its own frame alone.
+        parameters: the type of its own parameters, or None.
+        presets: its parameters under the names of published commands.
+        cloud_threshold: P(defect) from which a cloud that decides alone says defect, by the parameters.
+        line: the line under the policy's own thresholds, by the parameters; None leaves the line as it is.
+            Scores then have another scale than those of the line's calibration.
+        first_pass: what it must see of all frames before the first; None where it can run on a stream.
+    """
+
+    open: Callable[[Calibration, CloudTrust | None, PolicySettings], Policy]
+    reasons: Mapping[str, str]
+    reads: tuple[Literal["gate", "costs", "budget"], ...] = ()
+    cloud: Literal["unasked", "trusted", "alone"] = "trusted"
+    ranks: Literal["no", "yes", "only"] = "no"
+    shows_gate: bool = False
+    memoryless: bool = False
+    parameters: type[msgspec.Struct] | None = None
+    presets: Mapping[str, Preset] = field(default_factory=dict)
+    cloud_threshold: Callable[[Any], float] = lambda own: 0.5
+    line: Callable[[LineProfile, Any], LineProfile] | None = None
+    first_pass: FirstPass | None = None
+
+    def own(self, settings: PolicySettings) -> msgspec.Struct | None:
+        """The policy's own parameters: those of the settings, or their defaults."""
+        return settings.own or (self.parameters() if self.parameters is not None else None)
 
 
 def ask(reason: str, state: CloudState) -> Route:

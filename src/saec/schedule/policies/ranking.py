@@ -4,8 +4,7 @@ All go through the same ``Budget``, one frame at a time, so their shares are com
 a stream. Their state (the budget's window, the random draw) lives in the object: one per stream, ``route``
 called in the order of the frames. The same inputs and seed give the same routes.
 
-``GatePolicy``, ``EdgeOnly`` and ``CloudOnly`` stand in ``policy``, the seed's in ``seed``; they have no rank
-and take no budget.
+Policies without a rank stand in other modules and take no budget.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ import numpy as np
 
 from saec.profile import Calibration, CloudTrust
 from saec.schedule.policies.budget import Budget
-from saec.schedule.policies.contract import CloudState, ask
+from saec.schedule.policies.contract import CloudState, PolicyKind, PolicySettings, ask
 from saec.schedule.policies.expected_value import Value, value_of
 from saec.schedule.policies.stream import Stream
 from saec.settings import CostConfig
@@ -133,3 +132,64 @@ def spend(budget: Budget | None, reason: str, value: float, worth: bool, state: 
         return route if worth else Route("edge", "not-worth-asking")
     answer = budget.decide(value, worth=worth, up=route.decision == "cloud")
     return route if answer == "ask" else Route("edge", _DECLINED[answer])
+
+
+def _budget(settings: PolicySettings) -> Budget | None:
+    return None if settings.budget.share is None else Budget(settings.budget.share)
+
+
+def _given(settings: PolicySettings) -> Budget:
+    """The budget of a policy that cannot do without (``ranks`` is "only", so whoever opens it has looked)."""
+    budget = _budget(settings)
+    if budget is None:
+        raise AssertionError("a policy that ranks alone was opened without a budget")
+    return budget
+
+
+_SPENT = {
+    "not-worth-asking": "the answer is expected to save less than it costs: the edge's label stands",
+    "below-budget": "worth asking, but the budget goes to frames worth more: the edge's label stands",
+    "budget-spent": "worth asking, but the budget of the last 1,000 frames is spent: the edge's label stands",
+}
+VALUE = PolicyKind(
+    open=lambda calibration, trust, settings: value_policy(
+        calibration, trust, settings.costs, _budget(settings)
+    ),
+    reasons={
+        "most-valuable": "the answer is expected to save more than it costs: the cloud is asked",
+        **_SPENT,
+    },
+    reads=("costs", "budget"),
+    ranks="yes",
+)
+RANDOM = PolicyKind(
+    open=lambda calibration, trust, settings: random_policy(
+        _given(settings), trust, seed=settings.budget.seed
+    ),
+    reasons={"drawn": "drawn at random within the budget: the cloud is asked", **_SPENT},
+    reads=("costs", "budget"),
+    ranks="only",
+)
+COMPLEXITY = PolicyKind(
+    open=lambda calibration, trust, settings: complexity_policy(_given(settings), trust),
+    reasons={
+        "most-complex": "among the most complex frames within the budget: the cloud is asked",
+        **_SPENT,
+    },
+    reads=("costs", "budget"),
+    ranks="only",
+)
+UNCERTAINTY = PolicyKind(
+    open=lambda calibration, trust, settings: uncertainty_policy(
+        _given(settings), trust, threshold=calibration.threshold
+    ),
+    reasons={
+        "most-unsure": "among the scores closest to the threshold within the budget: the cloud is asked",
+        **_SPENT,
+    },
+    reads=("costs", "budget"),
+    ranks="only",
+)
+ORACLE_REASONS = {
+    "oracle": "the edge is wrong and the cloud right, which only a benchmark can know: the cloud is asked"
+}

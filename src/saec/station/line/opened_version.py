@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from saec.frame.judges import Cloud, Judges, open_judges, read_references, warm_up
 from saec.profile import LineProfile
 from saec.schedule.calibration.drift import DriftMonitor
+from saec.schedule.policies import BUDGET_POLICY, policy_kind
+from saec.schedule.policies.contract import PolicySettings
 from saec.settings import BudgetConfig
 from saec.station.line.guard import FrameGuard
 from saec.station.setup.settings import LineSettings
@@ -20,12 +22,14 @@ class OpenedVersion:
 
     Attributes:
         number: the version.
+        memoryless: a route depends on its own frame alone, so it can be found again.
         judges: detector, policy, rules, and the cloud where it is asked.
         guard: stops frames that are no fair picture.
         drift: watches the scores.
     """
 
     number: int
+    memoryless: bool
     judges: Judges
     guard: FrameGuard
     drift: DriftMonitor
@@ -39,13 +43,17 @@ def open_version(profile: LineProfile, number: int, line: LineSettings, cloud: C
     Raises:
         SaecError: a file is missing or damaged, or the settings contradict the profile.
     """
-    policy = "value" if line.budget is not None else line.policy
-    judges = open_judges(profile, cloud, policy=policy, budget=BudgetConfig(share=line.budget))
+    kind, policy = policy_kind(line.policy), line.policy
+    if line.budget is not None and kind.ranks == "no":
+        kind, policy = policy_kind(BUDGET_POLICY), BUDGET_POLICY
+    settings = PolicySettings(budget=BudgetConfig(share=line.budget))
+    judges = open_judges(profile, cloud, policy=policy, settings=settings)
     judges = replace(judges, rules=replace(judges.rules, line=line.name))
     warm_up(replace(judges, engine=None))
     references = read_references(profile, min(_GUARD_REFERENCES, len(profile.references())))
     return OpenedVersion(
         number=number,
+        memoryless=cloud is None or kind.memoryless,
         judges=judges,
         guard=FrameGuard(line.guard, references),
         drift=DriftMonitor(profile.calibration.goods),

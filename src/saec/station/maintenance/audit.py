@@ -18,7 +18,6 @@ from saec.data.images.decoder import Decoder, Spares
 from saec.errors import LineError, SpoolError
 from saec.frame.assessment import Assessment, logged_assessment, route_frame
 from saec.frame.verdicts import decide
-from saec.schedule.policies.contract import CloudOnly, EdgeOnly, GatePolicy
 from saec.station.clouds import Clouds
 from saec.station.line.edge_thread import assess_guarded, load_frame
 from saec.station.line.guard import GuardError
@@ -130,7 +129,7 @@ def _route(
 ) -> Check:
     """The route from what was recorded, so that a score in its last digit does not make another one."""
     policy = version.judges.policy
-    if not isinstance(policy, GatePolicy | EdgeOnly | CloudOnly):  # it remembers the frames before
+    if not version.memoryless:
         return Check("route", _words(route), "depends on the frames before", None)
     told = logged_assessment(edge, verdict.complexity)
     return _same("route", _words(route), _words(route_frame(told, policy, state, verdict.time)))

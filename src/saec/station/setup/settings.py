@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from saec.schedule.policies import DEFAULT_POLICY
 from saec.settings import Spend
 from saec.station.storage.records import Retention, SpoolLimits
 from saec.web.settings import HttpSettings
@@ -44,15 +45,15 @@ class LineSettings(_Section, frozen=True, kw_only=True):
         cloud: whether the cloud is asked about what the edge is not sure of.
         deadline: seconds from acceptance within which the line needs a verdict to act on.
         policy: who answers, see docs/scheduling.md.
-        budget: most of the frames that may be sent, as a share, held in every 1,000; it takes policy value,
-            which "gate" then gives way to. None is no bound.
+        budget: most of the frames that may be sent, as a share, held in every 1,000; a
+            policy that does not rank frames gives way to "value". None is no bound.
     """
 
     name: Name
     profile: Path
     cloud: bool = True
     deadline: Seconds = 1.0
-    policy: Literal["gate", "edge", "cloud", "value"] = "gate"
+    policy: str = DEFAULT_POLICY
     budget: Share | None = None
     guard: Guard = Guard()
 

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 
 from saec.connecting import shown
 from saec.errors import ConfigError
-from saec.station.setup.settings import FileSink, FolderSource, MqttSink, Settings, WebhookSink
+from saec.schedule.policies import BUDGET_POLICY, DEFAULT_POLICY, policy_kind
+from saec.station.setup.settings import FileSink, FolderSource, LineSettings, MqttSink, Settings, WebhookSink
 from saec.web.addresses import is_loopback
 from saec.web.admission.entrance import check
 
@@ -47,13 +48,35 @@ def _lines(settings: Settings) -> Iterator[Fault]:
         if not (line.profile / "line.json").is_file():
             what = f"{line.profile} is no line profile"
             yield ["line", i, "profile"], what, "make one with `saec fit DATASET --out LINE`"
-        if line.budget is not None and line.policy in ("edge", "cloud"):
-            yield ["line", i, "budget"], f"a budget with policy {line.policy}", "it is for policy value"
-        if line.policy == "cloud" and settings.cloud is None:
-            yield ["line", i, "policy"], "policy cloud without a [cloud]", "name the cloud service"
+        yield from _policy(i, line, settings)
         if line.guard.dark >= line.guard.bright:
             what = f"no frame is brighter than {line.guard.dark:g} and darker than {line.guard.bright:g}"
             yield ["line", i, "guard"], what, "dark lies below bright, both from 0 to 255"
+
+
+def _policy(i: int, line: LineSettings, settings: Settings) -> Iterator[Fault]:
+    try:
+        kind = policy_kind(line.policy)
+    except ConfigError as e:
+        yield ["line", i, "policy"], e.what, e.remedy
+        return
+    if kind.first_pass is not None:
+        what = f"policy {line.policy} must see all frames before the first"
+        yield ["line", i, "policy"], what, f"a station needs one such as {DEFAULT_POLICY}"
+    if line.budget is not None and kind.cloud != "trusted":
+        yield (
+            ["line", i, "budget"],
+            f"a budget with policy {line.policy}",
+            f"it is for policy {BUDGET_POLICY}",
+        )
+    if line.budget is None and kind.ranks == "only":
+        yield (
+            ["line", i, "policy"],
+            f"policy {line.policy} without a budget",
+            "give the share that may be asked",
+        )
+    if kind.cloud == "alone" and settings.cloud is None:
+        yield ["line", i, "policy"], f"policy {line.policy} without a [cloud]", "name the cloud service"
 
 
 def _sources(settings: Settings) -> Iterator[Fault]:

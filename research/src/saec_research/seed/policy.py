@@ -14,18 +14,33 @@ edge keeps what it is sure of. Two things about it must be known to read its fig
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any
 
 import msgspec
 import numpy as np
 
-from saec.errors import ConfigError
-from saec.schedule.policies.contract import CloudState, ask
+from saec.edge.yolo import THRESHOLD
+from saec.errors import ConfigError, DataError
+from saec.profile import Gate, LineProfile
+from saec.schedule.policies.contract import CloudState, FirstPass, Policy, PolicyKind, Preset, ask
 from saec.schedule.statistics.threshold import sorted_scores
-from saec.settings import SeedConfig
 from saec.types import DEFECT, GOOD, EdgeOpinion, Route
+from saec_research.seed.complexity import seed_complexity
+
+
+class SeedConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """The parameters of the seed's policy, under the seed's names."""
+
+    init_q_ratio: float = 0.30
+    cpx_size: int = 192
+    yolo_smax_thr: float = 0.55
+    yolo_margin_thr: float = 0.03
+    yolo_ent_thr: float = 0.95
+    yolo_keep_bidir: bool = True
+    qwen_thr: float = 0.26
 
 
 def keeps(label: int, *, bidirectional: bool) -> bool:
@@ -86,29 +101,35 @@ class SeedPolicy:
         return ask("seed-not-kept", state)
 
 
-class SeedPreset(msgspec.Struct, frozen=True, kw_only=True):
-    """One of the seed's commands as data: its policy and how it ran its cloud.
+def seed_line(profile: LineProfile, config: SeedConfig) -> LineProfile:
+    """The line under the seed's thresholds: its classifier's rule is labelled as given, not as calibrated.
 
-    Attributes:
-        policy: the parameters of the collaboration; the cloud alone decides what it is asked, and says
-            defect from ``qwen_thr``.
-        batch, resize: images per forward pass and their side in pixels.
-        adapter: whether a fine-tuned adapter was loaded.
-        four_bit: whether the base was quantised.
-        attention: the implementation asked for.
+    Raises:
+        ConfigError: the line's detector is not the seed's.
     """
-
-    policy: SeedConfig
-    batch: int
-    resize: int
-    adapter: bool
-    four_bit: bool = False
-    attention: Literal["flash2", "sdpa", "eager"] = "flash2"
+    detector = profile.line.detector
+    if detector.kind != "yolo":
+        raise ConfigError(
+            f"policy seed on a line with the detector {detector.kind}",
+            "fit the line with --detector yolo, or use --policy gate",
+        )
+    given = {"smax": config.yolo_smax_thr, "margin": config.yolo_margin_thr, "ent": config.yolo_ent_thr}
+    rule = msgspec.structs.replace(detector, params={**detector.params, **given})
+    low, high = min(profile.calibration.gate.low, THRESHOLD), max(profile.calibration.gate.high, THRESHOLD)
+    calibration = msgspec.structs.replace(
+        profile.calibration,
+        threshold=THRESHOLD,
+        gate=Gate(low=low, high=high, basis=profile.calibration.gate.basis),
+        p_defect=None,  # it was fitted on the scores of other thresholds
+        clouds={},
+    )
+    line = msgspec.structs.replace(profile.line, detector=rule)
+    return LineProfile(profile.folder, line, calibration)
 
 
 PRESETS = {
-    "saec": SeedPreset(policy=SeedConfig(), batch=24, resize=512, adapter=True),
-    "all-to-cloud": SeedPreset(
+    "saec": Preset(policy=SeedConfig(), batch=24, resize=512, adapter=True),
+    "all-to-cloud": Preset(
         policy=SeedConfig(
             init_q_ratio=1.0,
             yolo_smax_thr=9.99,
@@ -122,3 +143,49 @@ PRESETS = {
     ),
 }
 """The seed's SAEC command and its base (all to cloud) command."""
+
+
+def _own(given: msgspec.Struct | None) -> SeedConfig:
+    assert given is None or isinstance(given, SeedConfig)
+    return given or SeedConfig()
+
+
+def _prepared(policy: Policy, complexities: Sequence[float]) -> Policy:
+    assert isinstance(policy, SeedPolicy)
+    return policy.prepare(complexities)
+
+
+def _remembered(policy: Policy) -> dict[str, float | None]:
+    assert isinstance(policy, SeedPolicy)
+    assert policy.cut is not None
+    return {"cut": policy.cut if math.isfinite(policy.cut) else None}  # JSON knows no infinity
+
+
+def _reopened(config: SeedConfig, found: Mapping[str, Any]) -> SeedPolicy:
+    if "cut" not in found:
+        raise DataError(
+            "the run does not say where the seed's policy cut", "it was stopped in its first pass"
+        )
+    return SeedPolicy(config, math.inf if found["cut"] is None else found["cut"])
+
+
+KIND = PolicyKind(
+    open=lambda calibration, trust, settings: SeedPolicy(_own(settings.own)),
+    reasons={
+        "seed-simple-good": "the seed's edge rule says good: it is kept",
+        "seed-not-kept": "the seed's edge rule does not say good: the cloud is asked",
+        "seed-complex": "among the share of frames of highest complexity: the cloud is asked",
+    },
+    cloud="alone",
+    parameters=SeedConfig,
+    presets=PRESETS,
+    cloud_threshold=lambda own: own.qwen_thr,
+    line=seed_line,
+    first_pass=FirstPass(
+        complexity=lambda own: lambda image: seed_complexity(image, own.cpx_size).value,
+        prepare=_prepared,
+        remember=_remembered,
+        reopen=_reopened,
+    ),
+)
+"""The seed's policy as the table of policies knows it (entry point ``saec.policies``)."""

@@ -19,10 +19,10 @@ from saec.errors import ConfigError, SaecError
 from saec.settings import CloudConfig, FitConfig, RunConfig
 
 if TYPE_CHECKING:
-    from saec.research.baselines import Baseline, Row, Work
+    from saec_research.baselines import Baseline, Row, Work
 
 NAMES = ("yolo", "edge", "cloud", "llava", "seed", "saec")
-"""In the order of ``saec.research.baselines.BASELINES``, here so that --help imports nothing heavy."""
+"""In the order of ``saec_research.baselines.BASELINES``, here so that --help imports nothing heavy."""
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _WIDE = 150
@@ -70,7 +70,7 @@ def command(
     saec baseline llava mvtec/bottle --llava llava-hf/llava-1.5-7b-hf --csv probs.csv
     saec baseline all mvtec/bottle --yolo yolo11n-cls.onnx --cloud small --limit 40
     """
-    from saec.research.baselines import BASELINES, PROBABILITIES
+    from saec_research.baselines import BASELINES, PROBABILITIES
 
     if csv is not None and name == "all":
         raise ConfigError("--csv with several baselines", f"each run folder has its own {PROBABILITIES}")
@@ -117,7 +117,7 @@ def _work(
     gpu: int | None,
     **cloud: Any,
 ) -> Work:
-    from saec.research.baselines import Work
+    from saec_research.baselines import Work
 
     return Work(
         dataset=dataset,
@@ -151,7 +151,7 @@ def _by_detector(lines: Sequence[Path]) -> dict[Any, Path]:
 
 def _clouds(cloud: dict[str, Any], llava: str | None) -> dict[str, CloudConfig]:
     """The settings of each baseline's model: what was given, else what the baseline is known for."""
-    from saec.research.baselines import LLAVA_SIDE
+    from saec_research.baselines import LLAVA_SIDE
 
     wishes: dict[str, dict[str, Any]] = {}
     if cloud["model"] != "none":
@@ -173,7 +173,7 @@ def _clouds(cloud: dict[str, Any], llava: str | None) -> dict[str, CloudConfig]:
 
 
 def _run_all(baselines: Sequence[Baseline], work: Work, out: Path, done: _Done) -> None:
-    from saec.research.baselines import missing
+    from saec_research.baselines import missing
 
     for baseline in baselines:
         if (remedy := missing(baseline, work)) is not None:
@@ -188,7 +188,7 @@ def _run_all(baselines: Sequence[Baseline], work: Work, out: Path, done: _Done) 
 
 def _run(baseline: Baseline, work: Work, out: Path) -> Row:
     from saec.cli.options.progress_bar import bar
-    from saec.research.baselines import prepare, run_baseline
+    from saec_research.baselines import prepare, run_baseline
 
     click.echo(f"{baseline.name}: {baseline.what}")
     with bar() as report:

@@ -10,10 +10,10 @@ import msgspec
 import numpy as np
 
 from saec.errors import ConfigError
-from saec.research.tables.drawing import STYLE, new_figure, save
-from saec.research.tables.frontier import BAR_SHARE, OURS, Curves, Point
-from saec.research.tables.streams import RANKED, SINGLE
 from saec.schedule.statistics.paired import Interval
+from saec_research.tables.drawing import STYLE, new_figure, save
+from saec_research.tables.frontier import BAR_SHARE, OURS, Curves, Point
+from saec_research.tables.streams import RANKED, SINGLE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -13,8 +13,8 @@ from saec.data.builders.mvtec_holdout import build_holdout
 from saec.data.dataset import categories, open_dataset
 from saec.data.items import Item
 from saec.data.manifest import FILE, Manifest, hash_item
-from saec.research.tables.recording import FIRST_SEED, Drawing, draw
 from saec.types import DEFECT, GOOD
+from saec_research.tables.recording import FIRST_SEED, Drawing, draw
 
 MVTEC, KSDD2, PROCEDURAL = "MVTec AD", "KSDD2", "procedural"
 """Names of the sets; the first two are those of the published tables."""

@@ -15,18 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saec.frame.assessment import Assessment, route_frame
-from saec.frame.judges import PolicyName, open_policy
+from saec.frame.judges import open_policy
 from saec.profile import CloudTrust
-from saec.research.seed.policy import SeedPolicy
-from saec.research.tables.frames import Flags, Frames
 from saec.schedule.calibration.trust import fused_label
 from saec.schedule.policies.budget import Budget
-from saec.schedule.policies.contract import Policy
+from saec.schedule.policies.contract import Policy, PolicySettings
 from saec.schedule.policies.ranking import OraclePolicy, spend
-from saec.settings import BudgetConfig, CostConfig, GateConfig, SeedConfig
+from saec.settings import BudgetConfig
 from saec.simulation.opinion_source import cloud_answers
 from saec.simulation.scenario import stated_trust
 from saec.types import DEFECT, UNBOUNDED, CloudState, EdgeOpinion, Route
+from saec_research.seed.policy import SeedConfig, SeedPolicy
+from saec_research.tables.frames import Flags, Frames
 
 RANKED = ("value", "random", "complexity", "uncertainty", "seed", "oracle")
 """Policies with a curve: they spend a budget."""
@@ -161,20 +161,9 @@ def _policy(stream: Stream, name: str, budget: float | None, seed: int) -> Polic
         assert budget is not None
         mends: Flags = stream.if_fused & ~stream.if_edge
         return OraclePolicy(iter(mends.tolist()), Budget(budget))
-    policies: dict[str, PolicyName] = {
-        "value": "value",
-        "random": "random",
-        "complexity": "complexity",
-        "uncertainty": "uncertainty",
-        "edge": "edge",
-        "gate": "gate",
-        "cloud": "cloud",
-    }
     return open_policy(
-        policies[name],
+        name,
         stream.frames.calibration,
         stream.trust,
-        gate=GateConfig(),
-        costs=CostConfig(),
-        budget=BudgetConfig(share=budget, seed=seed),
+        PolicySettings(budget=BudgetConfig(share=budget, seed=seed)),
     )

@@ -14,13 +14,13 @@ from saec.decoding import convert
 from saec.errors import SaecError
 from saec.frame.judges import Cloud
 from saec.meter import PhaseReading
-from saec.research.baselines import BASELINES, FitProgress, Row, Work, missing, prepare, run_baseline
-from saec.research.tables.sets import BenchSet, Given, bench_sets
 from saec.runs.run_folder import verdicts_of
 from saec.runs.run_record import Machine, read_run
 from saec.runs.verdict_log import read_verdicts
 from saec.settings import CloudConfig, FitConfig, RunConfig
 from saec.types import Verdict
+from saec_research.baselines import BASELINES, FitProgress, Row, Work, missing, prepare, run_baseline
+from saec_research.tables.sets import BenchSet, Given, bench_sets
 
 ROWS = ("yolo", "cloud", "llava", "seed", "edge", "saec")
 OURS = "saec"

@@ -18,10 +18,11 @@ from saec.data.input_images import limit_inputs, list_inputs
 from saec.evaluation.line_evaluation import labelled
 from saec.frame.assessment import assess, decide_frame, decode_frame, measure_complexity, read_frame
 from saec.frame.cloud_questions import ask_cloud, make_query
-from saec.frame.judges import Cloud, Judges, PolicyName, open_judges, warm_up
+from saec.frame.judges import Cloud, Judges, open_judges, warm_up
 from saec.lines.leaks import held_out
 from saec.profile import LineProfile
 from saec.runs.inspection import run_inspection
+from saec.schedule.policies import DEFAULT_POLICY
 from saec.settings import RunConfig
 from saec.types import UNBOUNDED, CloudQuery, CloudState, Pending, Source
 
@@ -47,7 +48,7 @@ class Walls(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def measure_walls(
-    line: Path, dataset: Path, cloud: Cloud, *, policy: PolicyName = "gate", limit: int | None = None
+    line: Path, dataset: Path, cloud: Cloud, *, policy: str = DEFAULT_POLICY, limit: int | None = None
 ) -> Walls:
     """Time both ways on the hold-out of a data set.
 

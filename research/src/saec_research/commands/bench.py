@@ -13,11 +13,11 @@ from saec.cli.options.inputs import FOLDER, command_line, limit_option
 from saec.errors import ConfigError
 
 if TYPE_CHECKING:
-    from saec.research.tables import paper as bench_paper
-    from saec.research.tables.frontier import Curves, Measured, Plan
-    from saec.research.tables.serial import Walls
-    from saec.research.tables.streams import StatedCloud
     from saec.settings import CloudConfig
+    from saec_research.tables import paper as bench_paper
+    from saec_research.tables.frontier import Curves, Measured, Plan
+    from saec_research.tables.serial import Walls
+    from saec_research.tables.streams import StatedCloud
 
 
 class _Numbers(click.ParamType):  # type: ignore[type-arg]
@@ -83,8 +83,8 @@ def frontier(
     saec bench frontier --data mvtec/bottle --data mvtec/screw --correlation 0,0.3,0.6
     saec bench frontier --runs runs/inspect-1
     """
-    from saec.research.tables.frontier import Plan
-    from saec.research.tables.streams import StatedCloud
+    from saec_research.tables.frontier import Plan
+    from saec_research.tables.streams import StatedCloud
 
     if not runs and not data and not lines:
         raise ConfigError("nothing to measure", "give --runs, --data or --lines")
@@ -103,8 +103,8 @@ def frontier(
 def _recorded(data: tuple[Path, ...], side: int | None, work: Path) -> list[tuple[Path, str]]:
     """Runs, each with its data set as it was named; of a path from the root its last part."""
     from saec.cli.options.progress_bar import bar
-    from saec.research.tables.recording import Recorder
     from saec.settings import FitConfig
+    from saec_research.tables.recording import Recorder
 
     fit = FitConfig() if side is None else FitConfig(side=side)
     recorder = Recorder(store=work, fit=fit, command=command_line(), say=click.echo)
@@ -118,8 +118,8 @@ def _recorded(data: tuple[Path, ...], side: int | None, work: Path) -> list[tupl
 def _procedural(lines: int, cloud: str, work: Path) -> list[tuple[Path, str]]:
     from saec.cli.options.progress_bar import bar
     from saec.frame.judges import Cloud
-    from saec.research.tables.recording import Drawing, Recorder, procedural
     from saec.settings import CloudConfig, FitConfig
+    from saec_research.tables.recording import Drawing, Recorder, procedural
 
     drawing = Drawing()
     recorder = Recorder(store=work, fit=FitConfig(side=drawing.size), command=command_line(), say=click.echo)
@@ -130,8 +130,8 @@ def _procedural(lines: int, cloud: str, work: Path) -> list[tuple[Path, str]]:
 def _measured(
     run: Path, name: str | None, clouds: list[StatedCloud] | list[None], plan: Plan
 ) -> list[Measured]:
-    from saec.research.tables.frames import frames_of
-    from saec.research.tables.frontier import measure
+    from saec_research.tables.frames import frames_of
+    from saec_research.tables.frontier import measure
 
     frames = frames_of(run)
     frames = frames if name is None else replace(frames, name=name)
@@ -142,9 +142,9 @@ def _measured(
 def _write(groups: dict[str, list[list[Measured]]], out: Path) -> None:
     """Tables, plots and figures of each group, and what they say."""
     from saec.profile import write_json
-    from saec.research.tables.frontier import mean_of
-    from saec.research.tables.frontier_page import conclude, plot, sentences
-    from saec.research.tables.frontier_page import markdown as tables
+    from saec_research.tables.frontier import mean_of
+    from saec_research.tables.frontier_page import conclude, plot, sentences
+    from saec_research.tables.frontier_page import markdown as tables
 
     out.mkdir(parents=True, exist_ok=True)
     every: list[Curves] = []
@@ -213,10 +213,10 @@ def paper(
         --cloud Qwen/Qwen2.5-VL-7B-Instruct --llava llava-hf/llava-1.5-7b-hf --gpu 0
     """
     from saec.cli.options.progress_bar import bar
-    from saec.research.tables.paper import Plan, compare
-    from saec.research.tables.recording import Drawing
-    from saec.research.tables.sets import Given
     from saec.settings import FitConfig
+    from saec_research.tables.paper import Plan, compare
+    from saec_research.tables.recording import Drawing
+    from saec_research.tables.sets import Given
 
     drawn = mvtec is None and ksdd2 is None and not data
     plan = Plan(
@@ -237,9 +237,9 @@ def paper(
 
 def _rows(cloud: str | None, adapter: Path | None, llava: str | None) -> dict[str, CloudConfig]:
     """The models as the seed's commands ask them; ours and the demonstration checkpoint in their own size."""
-    from saec.research.baselines import LLAVA_SIDE
-    from saec.research.seed.policy import PRESETS
     from saec.settings import CloudConfig
+    from saec_research.baselines import LLAVA_SIDE
+    from saec_research.seed.policy import PRESETS
 
     rows = {}
     if cloud is not None:
@@ -257,9 +257,9 @@ def _rows(cloud: str | None, adapter: Path | None, llava: str | None) -> dict[st
 def _timed(done: list[bench_paper.Judgement], plan: bench_paper.Plan) -> dict[str, Walls]:
     """Serial against parallel on the first product of each set, with our line and cloud."""
     from saec.frame.judges import Cloud
-    from saec.research.tables.paper import OURS
-    from saec.research.tables.serial import measure_walls
     from saec.runs.run_record import read_run
+    from saec_research.tables.paper import OURS
+    from saec_research.tables.serial import measure_walls
 
     walls: dict[str, Walls] = {}
     for judgement in done:
@@ -280,11 +280,11 @@ def _write_paper(
     out: Path,
 ) -> None:
     from saec.profile import write_json
-    from saec.research.tables.paper_page import Paper, write_predictions
-    from saec.research.tables.paper_page import markdown as page
-    from saec.research.tables.published import published
-    from saec.research.tables.resources import plot_resources
-    from saec.research.tables.summary import compare_rows, summarise
+    from saec_research.tables.paper_page import Paper, write_predictions
+    from saec_research.tables.paper_page import markdown as page
+    from saec_research.tables.published import published
+    from saec_research.tables.resources import plot_resources
+    from saec_research.tables.summary import compare_rows, summarise
 
     out.mkdir(parents=True, exist_ok=True)
     summaries = summarise(done)

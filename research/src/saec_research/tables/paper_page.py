@@ -8,12 +8,12 @@ from pathlib import Path
 
 import msgspec
 
-from saec.research.tables.paper import OURS, ROWS, Absent, Judgement
-from saec.research.tables.published import Published
-from saec.research.tables.serial import Walls
-from saec.research.tables.summary import Summary, Test
 from saec.runs.run_folder import verdicts_of
 from saec.runs.verdict_log import read_verdicts
+from saec_research.tables.paper import OURS, ROWS, Absent, Judgement
+from saec_research.tables.published import Published
+from saec_research.tables.serial import Walls
+from saec_research.tables.summary import Summary, Test
 
 NAMES = {
     "yolo": "YOLO rule",

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from saec.research.tables.drawing import STYLE, new_figure, save
-from saec.research.tables.paper_page import NAMES
-from saec.research.tables.summary import Summary
+from saec_research.tables.drawing import STYLE, new_figure, save
+from saec_research.tables.paper_page import NAMES
+from saec_research.tables.summary import Summary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -13,10 +13,10 @@ from saec.evaluation.evaluation_tasks import EvaluationTask
 from saec.evaluation.line_evaluation import evaluate_line
 from saec.frame.judges import Cloud
 from saec.profile import LineProfile
-from saec.research.baselines import BASELINES, FitProgress, Work, prepare
 from saec.runs.run_folder import Options
 from saec.runs.run_record import RUN_FILE, read_run
 from saec.settings import CloudConfig, FitConfig, RunConfig
+from saec_research.baselines import BASELINES, FitProgress, Work, prepare
 
 FIRST_SEED = 2**31 + 2_000_000
 """Of the bench's products; training draws them below 2^31, other benchmarks below this."""

@@ -31,5 +31,5 @@ class Published(msgspec.Struct, frozen=True, kw_only=True):
 
 def published() -> Published:
     """The file that ships."""
-    text = resources.files("saec.research.tables").joinpath("published.json").read_bytes()
+    text = resources.files("saec_research.tables").joinpath("published.json").read_bytes()
     return decode(text, Published)

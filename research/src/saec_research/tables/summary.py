@@ -9,10 +9,10 @@ import msgspec
 import numpy as np
 
 from saec.meter import energy_of, energy_per_correct_mwh
-from saec.research.tables.paper import OURS, ROWS, Judgement
 from saec.runs.run_folder import verdicts_of
 from saec.runs.verdict_log import read_verdicts
 from saec.schedule.statistics.paired import Interval, holm, interval, mcnemar, resampled
+from saec_research.tables.paper import OURS, ROWS, Judgement
 
 FIGURES = (
     "accuracy",

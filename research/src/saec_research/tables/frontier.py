@@ -9,10 +9,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from saec.research.tables.frames import Array, Frames, folds, pooled
-from saec.research.tables.streams import RANKED, SINGLE, StatedCloud, Stream, judge, make_stream
 from saec.schedule.statistics.paired import Interval, interval, resampled
 from saec.settings import CostConfig
+from saec_research.tables.frames import Array, Frames, folds, pooled
+from saec_research.tables.streams import RANKED, SINGLE, StatedCloud, Stream, judge, make_stream
 
 Column = tuple[str, float | None]
 """A policy and its budget, None for one that takes none."""

@@ -28,13 +28,11 @@ from saec.errors import ConfigError, DataError
 from saec.evaluation.evaluation_tasks import EvaluationTask
 from saec.evaluation.line_evaluation import evaluate_line, metrics_with_pixels, write_metrics
 from saec.evaluation.metrics import Metrics
-from saec.frame.judges import Cloud, PolicyName
+from saec.frame.judges import Cloud
 from saec.frame.verdicts import JUDGING
 from saec.lines.line_fit import fit_line
 from saec.lines.recalibration import RecalibrationRequest, recalibrate
 from saec.profile import LineProfile, sha256_file
-from saec.research.bare_line import line_alone
-from saec.research.seed.policy import PRESETS
 from saec.runs.description import now
 from saec.runs.run_folder import Options, Progress, verdicts_of
 from saec.runs.run_meter import Metering
@@ -42,6 +40,8 @@ from saec.runs.run_record import RunInfo
 from saec.runs.verdict_log import read_verdicts, write_csv
 from saec.settings import CloudConfig, FitConfig, GateConfig, RunConfig
 from saec.types import GOOD, Verdict
+from saec_research.bare_line import line_alone
+from saec_research.seed.policy import PRESETS
 
 Kind = Literal["patch", "yolo", "none"]
 FitProgress = Callable[[str, int, int], None]
@@ -70,7 +70,7 @@ class Baseline:
     name: str
     what: str
     edge: Kind
-    policy: PolicyName
+    policy: str
     asks: Literal["cloud", "llava"] | None = None
 
     @property
@@ -203,7 +203,7 @@ def run_baseline(
         cloud=cloud,
         options=Options(
             policy=baseline.policy,
-            seed=PRESETS["saec"].policy,
+            own=PRESETS["saec"].policy if baseline.policy == "seed" else None,
             config=work.run,
             metering=Metering(gpu=work.gpu),
             command=work.command,

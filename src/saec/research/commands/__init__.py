@@ -1,1 +1,0 @@
-"""The commands that this distribution adds to ``saec``."""
