@@ -20,7 +20,7 @@ pytest.importorskip("triton", reason="kernels are for GPUs; Triton is not here")
 from torch._dynamo.testing import CompileCounter  # noqa: E402  imports Triton
 
 from saec.cloud.engines.qwen_forward import QwenModel  # noqa: E402
-from saec.cloud.fast import attention, kernels, ops  # noqa: E402
+from saec.cloud.fast import attention, attention_kernels, ops, product_kernels, row_kernels  # noqa: E402
 from saec.cloud.questions.chat_template import scoring_text  # noqa: E402
 from saec.prompts import V1  # noqa: E402
 from saec.rounding import apart  # noqa: E402
@@ -82,16 +82,16 @@ def _attention_apart(entering, width, places):
 @given(rows=st.integers(1, 5), width=st.integers(60, 700), seed=SEEDS)
 def test_rows_are_normed_and_rounded_as_by_plain_operations(rows, width, seed):
     x, delta, weight = _made(seed, (rows, width), (rows, width), (width,))
-    total, normed = kernels.norm_rows(x, delta, weight, 1e-6)
+    total, normed = row_kernels.norm_rows(x, delta, weight, 1e-6)
     expected = ops.norm(x + delta, weight, 1e-6)
     torch.testing.assert_close(total, x + delta)
     # The sum of squares is kept in float32; what enters, the root and the product are rounded.
     allowed = apart(width, 1.0) + apart(4, 1.0, ARITHMETIC)
     torch.testing.assert_close(normed, expected, rtol=allowed, atol=1e-6)
-    total, *rounded = kernels.norm_rounded_rows(x, delta, weight, 1e-6)
+    total, *rounded = row_kernels.norm_rounded_rows(x, delta, weight, 1e-6)
     torch.testing.assert_close(total, x + delta)
     _close_in_eight_bits(rounded, ops.quantized(expected))
-    _close_in_eight_bits(kernels.quantize_rows(x), ops.quantized(x))
+    _close_in_eight_bits(row_kernels.quantize_rows(x), ops.quantized(x))
 
 
 @settings(max_examples=15, deadline=None)
@@ -100,7 +100,7 @@ def test_rows_are_gated_as_by_plain_operations(rows, width, seed):
     (y,) = _made(seed, (rows, 2 * width))
     gate, up = y.chunk(2, -1)
     expected = ops.quantized(torch.nn.functional.silu(gate) * up)
-    _close_in_eight_bits(kernels.gate_rows(y), expected)
+    _close_in_eight_bits(row_kernels.gate_rows(y), expected)
 
 
 @settings(max_examples=8, deadline=None)
@@ -113,7 +113,7 @@ def test_rows_are_gated_as_by_plain_operations(rows, width, seed):
     seed=SEEDS,
 )
 def test_products_are_gated_as_by_plain_operations(hopper, rows, width, inner, biased, at_once, seed):
-    hopper.setattr(kernels, "_MANY", 1 if at_once else rows + 1)
+    hopper.setattr(product_kernels, "_MANY", 1 if at_once else rows + 1)
     x, weight, bias = _made(seed, (rows, width), (2 * inner, width), (2 * inner,))
     added = bias if biased else None
     gate, up = torch.nn.functional.linear(x, weight, added).chunk(2, -1)
@@ -123,26 +123,29 @@ def test_products_are_gated_as_by_plain_operations(hopper, rows, width, inner, b
     error = sums * (apart(width + 1, 1.0) + apart(2, 1.0, ARITHMETIC))
     gate_error, up_error = error.chunk(2, -1)
     allowed = 1.1 * gate_error * (up.abs() + up_error) + gate.abs() * up_error
-    off = (kernels.gated_product(x, weight, added) - expected).abs()
+    off = (product_kernels.gated_product(x, weight, added) - expected).abs()
     assert (off <= allowed + apart(4, 1.0, ARITHMETIC) * expected.abs()).all()
 
 
 def test_one_compilation_of_a_gated_product_serves_batches_of_any_size(hopper):
-    hopper.setattr(kernels, "_MANY", 5)
+    hopper.setattr(product_kernels, "_MANY", 5)
     (weight,) = _made(0, (32, 16))
     compiled = CompileCounter()
     product = torch.compile(
-        lambda x: kernels.gated_product(x, weight, None), fullgraph=True, dynamic=False, backend=compiled
+        lambda x: product_kernels.gated_product(x, weight, None),
+        fullgraph=True,
+        dynamic=False,
+        backend=compiled,
     )
     for rows in (3, 4, 7):
         (x,) = _made(rows, (rows, 16))
         torch._dynamo.maybe_mark_dynamic(x, 0)
-        torch.testing.assert_close(product(x), kernels.gated_product(x, weight, None))
+        torch.testing.assert_close(product(x), product_kernels.gated_product(x, weight, None))
     assert compiled.frame_count == 1
 
 
 def test_a_row_of_zeros_stays_zero():
-    values, scales = kernels.quantize_rows(torch.zeros(2, 40, device=DEVICE, dtype=DTYPE))
+    values, scales = row_kernels.quantize_rows(torch.zeros(2, 40, device=DEVICE, dtype=DTYPE))
     assert not values.float().any()
     assert (scales > 0).all()
 
@@ -162,7 +165,7 @@ def test_windows_are_attended_to_as_by_plain_operations(images, shapes, heads, w
     expected = attention.within_windows(qkv, cos, sin, tuple(shapes))
     out, at = torch.full((images, places, heads, width), torch.nan, device=DEVICE, dtype=DTYPE), 0
     for count, size in shapes:
-        kernels.window_attention(qkv, cos, sin, count, size, at, out)
+        attention_kernels.window_attention(qkv, cos, sin, count, size, at, out)
         at += count * size
     torch.testing.assert_close(out.flatten(2), expected, rtol=0, atol=_attention_apart(qkv, width, places))
 
@@ -185,7 +188,7 @@ def test_what_is_new_is_attended_to_behind_a_prefix_as_by_plain_operations(
     qkv, *past = _made(seed, (batch, places, heads.queries + 2 * pairs, heads.width), before, before)
     cos, sin = _angles(seed, places, heads.width)
     expected, own = attention.behind(qkv, cos, sin, attention.Past(*past), heads)
-    ours = kernels.prefix_attention(qkv, own.keys, *past, cos, sin)
+    ours = attention_kernels.prefix_attention(qkv, own.keys, *past, cos, sin)
     allowed = _attention_apart(torch.cat((qkv.flatten(), *(p.flatten() for p in past))), 32, places + earlier)
     torch.testing.assert_close(ours.flatten(2), expected, rtol=0, atol=allowed)
 
@@ -194,7 +197,7 @@ def test_what_is_new_is_attended_to_behind_a_prefix_as_by_plain_operations(
 def test_a_whole_pass_with_kernels_gives_the_logits_of_transformers(hopper, monkeypatch):
     monkeypatch.setattr(attention, "fused", lambda x: True)
     monkeypatch.setattr(ops, "fused", lambda x: True)
-    monkeypatch.setattr(kernels, "_MANY", 1)
+    monkeypatch.setattr(product_kernels, "_MANY", 1)
     core = QwenModel(SMALL, {}, DEVICE, DTYPE)
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (4, 80, 120, 3), dtype=np.uint8)

@@ -8,7 +8,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from saec.cloud.fast.ops import fused, kernels, rotate
+from saec.cloud.fast.ops import fused, rotate
+
+try:
+    from saec.cloud.fast import attention_kernels
+except ImportError:  # Triton comes with a torch for GPUs
+    attention_kernels = None  # type: ignore[assignment]
 
 Shapes = tuple[tuple[int, int], ...]
 """(number, places) of an image's windows of each size, in the order of the places."""
@@ -49,7 +54,7 @@ def within_windows(qkv: Tensor, cos: Tensor, sin: Tensor, shapes: Shapes) -> Ten
         out = qkv.new_empty(n, length, heads, width)
         at = 0
         for count, size in shapes:
-            kernels.window_attention(qkv, cos, sin, count, size, at, out)
+            attention_kernels.window_attention(qkv, cos, sin, count, size, at, out)
             at += count * size
         return out.flatten(2)
     q, k, v = qkv.unbind(2)
@@ -76,8 +81,10 @@ def behind(qkv: Tensor, cos: Tensor, sin: Tensor, past: Past | None, heads: Head
         (batch, places, query heads * width), and the keys and values of the new places alone.
     """
     q, own = _split(qkv, cos, sin, heads)
-    if past is not None and fused(qkv) and kernels.suits_prefix(heads.width):
-        return kernels.prefix_attention(qkv, own.keys, past.keys, past.values, cos, sin).flatten(2), own
+    if past is not None and fused(qkv) and attention_kernels.suits_prefix(heads.width):
+        return attention_kernels.prefix_attention(qkv, own.keys, past.keys, past.values, cos, sin).flatten(
+            2
+        ), own
     keys, values = _joined(past, own)
     q = rotate(q, cos[:, None], sin[:, None]).transpose(1, 2)
     return _causal(q, keys, values).transpose(1, 2).flatten(2), own

@@ -1,7 +1,7 @@
 """The arithmetic of the fast pass: products in 16 or 8 bits, and what stands between them.
 
 On a GPU with Triton the steps that a compiler would spread over several passes are kernels of our own
-(``saec.cloud.fast.kernels``); everywhere else they are the plain operations that stand here.
+(``row_kernels``, ``product_kernels``); everywhere else they are the plain operations that stand here.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from torch import Tensor
 from torch.nn import functional
 
 try:
-    from saec.cloud.fast import kernels as kernels
+    from saec.cloud.fast import product_kernels, row_kernels
 except ImportError:  # Triton comes with a torch for GPUs
-    kernels = None  # type: ignore[assignment]
+    row_kernels = product_kernels = None  # type: ignore[assignment]
 
 FP8 = torch.float8_e4m3fn
 _FP8_MAX = torch.finfo(FP8).max
@@ -55,7 +55,7 @@ class Operand(NamedTuple):
 
 def fused(x: Tensor) -> bool:
     """Whether our kernels compute on x."""
-    return kernels is not None and x.is_cuda and x.dtype in (torch.bfloat16, torch.float16)
+    return row_kernels is not None and x.is_cuda and x.dtype in (torch.bfloat16, torch.float16)
 
 
 def quantized(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -69,7 +69,7 @@ def entering(x: Tensor, layer: Linear) -> Operand:
     if layer.scale is None:
         return Operand(x)
     rows = x.reshape(-1, x.shape[-1])
-    values, scale = kernels.quantize_rows(rows) if fused(x) else quantized(rows)
+    values, scale = row_kernels.quantize_rows(rows) if fused(x) else quantized(rows)
     return Operand(x, values.view(x.shape), scale)
 
 
@@ -126,20 +126,20 @@ def add_norm(x: Tensor, delta: Tensor, weight: Tensor, eps: float, layer: Linear
         return x, entering(norm(x, weight, eps), layer)
     rows = x.flatten(0, -2)
     if _rounded_only(x, layer):
-        total, values, scale = kernels.norm_rounded_rows(rows, delta.view(rows.shape), weight, eps)
+        total, values, scale = row_kernels.norm_rounded_rows(rows, delta.view(rows.shape), weight, eps)
         return total.view(x.shape), Operand(None, values.view(x.shape), scale)
-    total, normed = kernels.norm_rows(rows, delta.view(rows.shape), weight, eps)
+    total, normed = row_kernels.norm_rows(rows, delta.view(rows.shape), weight, eps)
     return total.view(x.shape), entering(normed.view(x.shape), layer)
 
 
 def gated(x: Operand, widen: Linear, layer: Linear) -> Operand:
     """silu(gate) * up (Shazeer, 2020) of x through ``widen`` (gates, then ups) as the layer's input."""
     if x.wide is not None and fused(x.wide) and widen.scale is None and widen.down is None:
-        y = kernels.gated_product(x.wide.flatten(0, -2), widen.weight, widen.bias)
+        y = product_kernels.gated_product(x.wide.flatten(0, -2), widen.weight, widen.bias)
         return entering(y.view(*x.wide.shape[:-1], -1), layer)
     y = apply(x, widen)
     if _rounded_only(y, layer):
-        values, scale = kernels.gate_rows(y.flatten(0, -2))
+        values, scale = row_kernels.gate_rows(y.flatten(0, -2))
         return Operand(None, values.view(*y.shape[:-1], -1), scale)
     gate, up = y.chunk(2, -1)
     return entering(functional.silu(gate) * up, layer)
