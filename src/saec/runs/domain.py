@@ -24,8 +24,8 @@ ADAPTER_FILE = "saec_adapter.json"
 _PLAIN = ("file", "images")
 
 
-class AdapterCard(msgspec.Struct, frozen=True):
-    """What is read of ``saec_adapter.json``."""
+class _AdapterOrigin(msgspec.Struct, frozen=True):
+    """The one key of ``saec_adapter.json`` that a run needs; a hand-made card has no more."""
 
     dataset: str
 
@@ -82,7 +82,7 @@ def adapter_origin(adapter: str | None) -> str | None:
     path = Path(adapter) / ADAPTER_FILE
     if not path.is_file():
         return None
-    card = read_json(path, AdapterCard, error=ModelError, remedy="restore the adapter's own files")
+    card = read_json(path, _AdapterOrigin, error=ModelError, remedy="restore the adapter's own files")
     return PurePosixPath(card.dataset).name
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -13,31 +13,26 @@ import msgspec
 from saec.data.holdout import makers
 from saec.data.input_images import Inputs
 from saec.data.manifest import Manifest
-from saec.decoding import convert
-from saec.errors import ConfigError, DataError
+from saec.errors import DataError
 from saec.frame.judges import Cloud, Judges, open_judges, warm_up
 from saec.frame.pictures import save_picture
-from saec.meter import Meter
 from saec.profile import LineProfile
 from saec.runs.description import describe, now
 from saec.runs.first_pass import FIRST_PASS, after_first_pass
-from saec.runs.inspection import Observer, run_inspection
-from saec.runs.question_costs import SpentTally
-from saec.runs.run_meter import Metering, RunMeter
+from saec.runs.resumption import open_run_folder
+from saec.runs.run_meter import Metering, RunMeter, phase_readings
 from saec.runs.run_record import (
     MAPS_FOLDER,
-    RUN_FILE,
     VERDICTS_FILE,
     RunInfo,
-    read_run,
     write_run,
 )
-from saec.runs.stage_spans import SpanLog
-from saec.runs.verdict_log import VerdictLog, mend, read_all, read_verdicts
+from saec.runs.standing_counts import StandingCounts
+from saec.runs.verdict_log import VerdictLog
 from saec.schedule.calibration.drift import DriftMonitor
 from saec.schedule.policies import DEFAULT_POLICY, policy_kind
 from saec.schedule.policies.contract import PolicySettings
-from saec.settings import BudgetConfig, CloudConfig, CostConfig, GateConfig, RunConfig, identifying
+from saec.settings import BudgetConfig, CostConfig, GateConfig, RunConfig
 from saec.types import DEFECT, EdgeOpinion, Image, Source, Verdict
 
 Progress = Callable[[Verdict], None]
@@ -79,65 +74,6 @@ class Options:
         return PolicySettings(**{name: getattr(self, name) for name in _POLICY_SETTINGS})
 
 
-@dataclass
-class Tally:
-    """Counts over the standing verdicts of a run, and what its questions took; ``used`` are the hashes that
-    made the line."""
-
-    used: frozenset[str] = frozenset()
-    counts: dict[str, int] = field(default_factory=dict)
-    spent: SpentTally = field(default_factory=SpentTally)
-
-    @classmethod
-    def of(cls, log: Path, used: frozenset[str], deadline: float | None) -> Tally:
-        """The counts of a log; ``late`` are frames whose first verdict came after the deadline."""
-        tally = cls(used)
-        for verdict in read_verdicts(log):
-            tally.add(verdict)
-        if deadline is not None:
-            tally.counts["late"] = sum(
-                not verdict.replaces and verdict.ms.get("answer", 0.0) > deadline * 1e3
-                for verdict in read_all(log)
-            )
-        return tally
-
-    def add(self, verdict: Verdict) -> None:
-        self.spent.add(verdict)
-        cloud = verdict.route is not None and verdict.route.decision == "cloud"
-        for name, happened in (
-            ("frames", True),
-            ("good", verdict.label is not None and verdict.label != DEFECT),
-            ("defect", verdict.label == DEFECT),
-            ("error", verdict.state == "error"),
-            ("provisional", verdict.state == "provisional"),
-            ("escalated", cloud),
-            ("explained", verdict.explanation is not None),
-            ("problems", verdict.state == "final" and verdict.error is not None),
-            ("odd", bool(verdict.note)),
-            ("labelled", verdict.truth is not None),
-            ("correct", verdict.truth is not None and verdict.label == verdict.truth),
-            ("used_for_the_line", verdict.sha256 in self.used),
-        ):
-            self.counts[name] = self.counts.get(name, 0) + happened
-
-    def notes(self) -> list[str]:
-        """What a reader of the results must know."""
-        sentences = {
-            "used_for_the_line": "Frames that were used to fit or calibrate the line, which they flatter",
-            "error": "Frames with an error and no label",
-            "provisional": "Frames with the edge's provisional answer because the cloud gave none in time",
-            "late": "Frames whose first verdict came after the deadline",
-            "odd": "Frames whose aspect is not the line's (each verdict says so)",
-            "problems": "Verdicts without their picture or explanation (each says why)",
-        }
-        total = self.counts.get("frames", 0)
-        return [
-            f"{text}: {self.counts[name]} of {total}."
-            for name, text in sentences.items()
-            if self.counts.get(name, 0)
-        ]
-
-
 def run_line(
     profile: LineProfile,
     inputs: Inputs,
@@ -173,7 +109,7 @@ def run_line(
     with course.open() as meter:
         with meter.phase("loading"):
             judges, info = _loaded(profile, inputs, cloud, options)
-        past = _open_folder(out, info, options)
+        past = open_run_folder(out, info, resume=options.resume, retry_errors=options.retry_errors)
         info = msgspec.structs.replace(info, starts=past.starts)
         with meter.phase("warm-up"):
             warm_up(judges)
@@ -193,10 +129,12 @@ def run_line(
                 if progress is not None:
                     progress(verdict)
     course.finish(meter, out / VERDICTS_FILE, cloud)
-    readings = _readings(meter, resumed=bool(past.known))
+    readings = phase_readings(meter, resumed=bool(past.known))
     ended = "" if stop is not None and stop.is_set() else now()
     info = msgspec.structs.replace(info, ended=ended, meter=readings)
-    info = _counted(info, Tally.of(out / VERDICTS_FILE, _used(profile), options.config.deadline), drift)
+    info = _counted(
+        info, StandingCounts.of(out / VERDICTS_FILE, _used(profile), options.config.deadline), drift
+    )
     write_run(out, info)
     return info
 
@@ -222,31 +160,12 @@ def _loaded(
     return judges, info
 
 
-def _counted(info: RunInfo, tally: Tally, drift: DriftMonitor) -> RunInfo:
-    notes = [*info.notes, *tally.notes()]
+def _counted(info: RunInfo, standing: StandingCounts, drift: DriftMonitor) -> RunInfo:
+    notes = [*info.notes, *standing.notes()]
     if drift.state.alarm is not None:
-        tally.counts["drift"] = drift.state.alarm
+        standing.counts["drift"] = drift.state.alarm
         notes.append(drift.state.sentence())
-    return msgspec.structs.replace(info, counts=tally.counts, spent=tally.spent.means(), notes=notes)
-
-
-_PHASES = ("loading", "warm-up", "idle", "run")
-
-
-def _readings(meter: Meter, *, resumed: bool) -> list[dict[str, Any]]:
-    """The phases that there were, for run.json."""
-    return [_reading(meter, phase, resumed=resumed) for phase in _PHASES if phase in meter.phases]
-
-
-def _reading(meter: Meter, phase: str, *, resumed: bool) -> dict[str, Any]:
-    """A phase for run.json. What a resumed run used before it was resumed is not known, so no energy is
-    stated that would be divided by all of its frames."""
-    reading = meter.reading(phase)
-    if resumed:
-        notes = (*reading.notes, "resumed: time is of the last part, energy of the whole is unknown")
-        reading = msgspec.structs.replace(reading, gpu_energy_j=None, cpu_energy_j=None, notes=notes)
-    plain: dict[str, Any] = msgspec.to_builtins(reading)
-    return plain
+    return msgspec.structs.replace(info, counts=standing.counts, spent=standing.spent.means(), notes=notes)
 
 
 def map_name(id: str) -> str:
@@ -272,95 +191,6 @@ def _observer(
         return name
 
     return observe
-
-
-@dataclass(frozen=True)
-class _Past:
-    """What a run folder holds from earlier parts of its run.
-
-    Attributes:
-        starts: number of the first frame of each part, this one's included.
-        known: path and hash of the files that need no verdict any more.
-        again: ids of the frames that have a verdict and are judged again.
-    """
-
-    starts: list[int]
-    known: frozenset[tuple[str, str]] = frozenset()
-    again: frozenset[str] = frozenset()
-
-    def rest(
-        self,
-        inputs: Inputs,
-        judges: Judges,
-        config: RunConfig,
-        observe: Observer,
-        stop: threading.Event | None,
-        out: Path,
-        spans: SpanLog | None,
-    ) -> Iterator[Verdict]:
-        """The verdicts that are still to be made, each saying whether it replaces an earlier one."""
-        for verdict in run_inspection(
-            inputs.sources,
-            judges,
-            config,
-            known=self.known,
-            observe=observe,
-            stop=stop,
-            spill=out,
-            first=self.starts[-1],
-            spans=spans,
-        ):
-            yield msgspec.structs.replace(verdict, replaces=True) if verdict.id in self.again else verdict
-
-
-def _open_folder(out: Path, info: RunInfo, options: Options) -> _Past:
-    """Make or reopen the run folder."""
-    log = out / VERDICTS_FILE
-    if log.exists() and not options.resume:
-        raise ConfigError(f"{out} already holds a run", "go on with --resume, or name another --out")
-    out.mkdir(parents=True, exist_ok=True)
-    if not log.exists():
-        return _Past([1])
-    old = read_run(out)
-    _check_same(old, info, out)
-    mend(log)
-    last = max((verdict.seq for verdict in read_all(log)), default=0)
-    known, again = set(), set()
-    for verdict in read_verdicts(log):
-        if options.retry_errors and verdict.state != "final":
-            again.add(verdict.id)
-        else:
-            known.add((verdict.path, verdict.sha256))
-    return _Past([*old.starts, last + 1], frozenset(known), frozenset(again))
-
-
-def _check_same(old: RunInfo, new: RunInfo, out: Path) -> None:
-    """A resumed run is judged by what judged its first part: how fast may differ, labels may not."""
-
-    def judged_by(run: RunInfo) -> tuple[object, ...]:
-        cloud = run.cloud and (run.cloud.name, run.cloud.weights_hash, run.cloud.prompt, run.cloud.role)
-        line = run.line.name, run.line.hashes, run.line.threshold, run.line.calibration, run.line.calibrated
-        return *line, run.policy, cloud, _identifying(run)
-
-    if judged_by(old) != judged_by(new):
-        raise ConfigError(
-            f"{out} was judged by another line, calibration, policy or cloud, or with other settings of them",
-            "name another --out, or resume with the options that it was begun with",
-        )
-    if old.dataset.root != new.dataset.root:
-        raise ConfigError(f"{out} is a run on {old.dataset.root}", "name another --out for other images")
-
-
-def _identifying(run: RunInfo) -> dict[str, object]:
-    """All settings of a run but those that change no label, and what was found instead of set."""
-    config = {name: value for name, value in run.config.items() if name != FIRST_PASS}
-    try:
-        for name, kind in (("cloud", CloudConfig), ("run", RunConfig)):
-            if name in config:
-                config[name] = identifying(convert(config[name], kind))
-    except msgspec.ValidationError as e:
-        raise DataError(f"the settings in {RUN_FILE} cannot be read: {e}", "name another --out") from e
-    return config
 
 
 def settings_of(cloud: Cloud | None, options: Options) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -39,7 +40,7 @@ class Metering:
         idle: seconds for which the machine is watched at rest, models loaded, before the run; 0 leaves it.
         cpu_watts: where no counter can be read, watts per working core and of the package at rest, for an
             estimate that says that it is one; None estimates nothing.
-        link_j_per_byte: of the stated model of the link.
+        link_j_per_byte: joules per byte that the stated model of the link takes.
     """
 
     gpu: int | None = None
@@ -129,3 +130,22 @@ class RunMeter:
         if cloud is not None and cloud.config.remote is not None:
             return "remote"
         return "cpu" if self.metering.gpu is None else "gpu"
+
+
+_PHASES = ("loading", "warm-up", "idle", "run")
+
+
+def phase_readings(meter: Meter, *, resumed: bool) -> list[dict[str, Any]]:
+    """The phases that there were, for run.json."""
+    return [_reading(meter, phase, resumed=resumed) for phase in _PHASES if phase in meter.phases]
+
+
+def _reading(meter: Meter, phase: str, *, resumed: bool) -> dict[str, Any]:
+    """A phase for run.json. What a resumed run used before it was resumed is not known, so no energy is
+    stated that would be divided by all of its frames."""
+    reading = meter.reading(phase)
+    if resumed:
+        notes = (*reading.notes, "resumed: time is of the last part, energy of the whole is unknown")
+        reading = msgspec.structs.replace(reading, gpu_energy_j=None, cpu_energy_j=None, notes=notes)
+    plain: dict[str, Any] = msgspec.to_builtins(reading)
+    return plain

@@ -11,8 +11,9 @@ import msgspec
 from saec import __version__
 from saec.runs.description import machine, now, versions
 from saec.runs.first_pass import FIRST_PASS
-from saec.runs.run_folder import Tally, settings_of
+from saec.runs.run_folder import settings_of
 from saec.runs.run_record import SIMULATED, VERDICTS_FILE, CloudInfo, DatasetInfo, RunInfo
+from saec.runs.standing_counts import StandingCounts
 from saec.schedule.policies import policy_kind
 from saec.simulation.outcomes import MODEL
 from saec.simulation.scenario import Cast, Scene
@@ -56,7 +57,7 @@ def describe_simulation(cast: Cast, scene: Scene, *, model: Mapping[str, Any], c
 
 def ended(info: RunInfo, folder: Path, scene: Scene) -> RunInfo:
     """The run with its counts, once its log is written."""
-    counts = Tally.of(folder / VERDICTS_FILE, frozenset(), scene.deadline).counts
+    counts = StandingCounts.of(folder / VERDICTS_FILE, frozenset(), scene.deadline).counts
     return msgspec.structs.replace(info, counts=counts, ended=now())
 
 

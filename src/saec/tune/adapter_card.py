@@ -10,9 +10,6 @@ from saec.tune.samples import TuneData
 from saec.tune.training_state import Evaluation, Task
 from saec.types import DEFECT, GOOD
 
-FILE = "saec_adapter.json"
-"""Beside the weights; runs read its ``dataset`` to say when they judge another one."""
-
 
 class Counts(msgspec.Struct, frozen=True):
     """Images of each label."""
@@ -22,11 +19,11 @@ class Counts(msgspec.Struct, frozen=True):
 
 
 class Speed(msgspec.Struct, frozen=True, kw_only=True):
-    """Of the steps since the last start, evaluations not counted.
+    """How fast the steps since the last start were, evaluations not counted.
 
     Attributes:
         samples: images that were trained on.
-        seconds: that it took.
+        seconds: time that the steps took.
         peak_gpu_bytes: most memory that tensors held on the GPU, loading included; None on a CPU.
     """
 
@@ -39,12 +36,12 @@ class AdapterCard(msgspec.Struct, frozen=True, kw_only=True):
     """``saec_adapter.json``.
 
     Attributes:
-        dataset: that it was tuned on.
+        dataset: name of the data set that it was tuned on.
         task: settings, and hashes of base and data; the hash of each image is in ``manifest.json``.
         train, val: how many images.
         before: figures of the base on the validation images.
-        epochs: figures after each.
-        chosen: of the epoch whose weights these are. It was chosen by these images, so it flatters.
+        epochs: figures after each epoch.
+        chosen: figures of the epoch whose weights these are. It was chosen by these images, so it flatters.
         demonstration: the base shows the mechanism and is not for real parts.
     """
 

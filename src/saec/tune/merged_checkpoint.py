@@ -17,9 +17,10 @@ from saec.cloud.checkpoints.folder import (
 from saec.cloud.checkpoints.weights import load_model, pick_device, pick_dtype
 from saec.data.manifest import FILE as MANIFEST
 from saec.errors import ConfigError, ModelError
+from saec.runs.domain import ADAPTER_FILE
 from saec.settings import CloudConfig
 from saec.texts import read_json
-from saec.tune.adapter_card import FILE, AdapterCard
+from saec.tune.adapter_card import AdapterCard
 from saec.tune.settings import TuneConfig
 
 _COPIED = ("*.json", "*.txt", "*.jinja")
@@ -32,8 +33,8 @@ def read_adapter_card(adapter: Path) -> AdapterCard:
     Raises:
         ModelError: it has none, or a damaged one.
     """
-    path = adapter / FILE
-    missing = ModelError(f"{adapter} holds no {FILE}", "name a folder that `saec tune` made")
+    path = adapter / ADAPTER_FILE
+    missing = ModelError(f"{adapter} holds no {ADAPTER_FILE}", "name a folder that `saec tune` made")
     remedy = "restore the adapter's own files"
     return read_json(path, AdapterCard, error=ModelError, remedy=remedy, missing=missing)
 
@@ -74,7 +75,7 @@ def merge(adapter: Path, out: Path, config: TuneConfig) -> None:
     for path in sorted(p for pattern in _COPIED for p in base.glob(pattern)):
         if not (partial / path.name).exists() and not path.name.endswith(".index.json"):
             shutil.copyfile(path, partial / path.name)
-    for name in (FILE, MANIFEST):
+    for name in (ADAPTER_FILE, MANIFEST):
         shutil.copyfile(adapter / name, partial / name)
     if out.exists():
         out.rmdir()  # it is empty

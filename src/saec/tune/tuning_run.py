@@ -23,8 +23,9 @@ from saec.cloud.checkpoints.folder import (
 )
 from saec.errors import ConfigError, ExtraError, ModelError
 from saec.profile import write_json
+from saec.runs.domain import ADAPTER_FILE
 from saec.settings import ModelCard
-from saec.tune.adapter_card import FILE, AdapterCard, Speed, counts_of, data_hash
+from saec.tune.adapter_card import AdapterCard, Speed, counts_of, data_hash
 from saec.tune.adapter_layers import Tensors, adapter_tensors, add_adapter, load_base, set_adapter
 from saec.tune.merged_checkpoint import read_adapter_card, refuse_used
 from saec.tune.samples import TuneData, read_data
@@ -211,7 +212,7 @@ def _finish(run: _Run, data: TuneData, speed: Speed, *, demonstration: bool, cre
     run.model.peft_config["default"].save_pretrained(str(run.out))
     data.manifest.about = {"made_by": "saec tune", "dataset": data.dataset, "prompt": card.task.prompt}
     data.manifest.write(run.out)
-    write_json(run.out / FILE, card)
+    write_json(run.out / ADAPTER_FILE, card)
     partial = run.out / f"{ADAPTER_WEIGHTS}.partial"
     partial.write_bytes(save(run.best, metadata={"format": "pt"}))
     partial.replace(run.out / ADAPTER_WEIGHTS)
