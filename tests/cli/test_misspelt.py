@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from saec.cli import main
+from saec.cli import main, root
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,13 @@ def test_what_is_like_nothing_gets_no_suggestion(capsys: pytest.CaptureFixture[s
     told = capsys.readouterr().err
     assert "No such command 'xyzzy'" in told
     assert "mean" not in told
+
+
+def test_a_command_of_another_distribution_is_named_with_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("saec.cli.extensions", lambda group: ())
+    monkeypatch.setattr("saec.cli.root", click_root := type(root)(name="saec"))
+    assert main(["bench", "paper"]) == 2
+    assert "pip install saec-research" in capsys.readouterr().err
+    assert "bench" not in click_root.known

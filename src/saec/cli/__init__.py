@@ -66,6 +66,10 @@ GROUPS: dict[str, dict[str, Command]] = {
 """The commands under the headings of ``saec --help``. A new command is a module and a line here."""
 
 
+ELSEWHERE = {"baseline": "saec-research", "bench": "saec-research"}
+"""Commands of distributions of ours that need not be installed, for whoever calls one that is not."""
+
+
 def groups() -> dict[str, dict[str, Command]]:
     """``GROUPS``, and those of every distribution that adds some (entry points ``saec.commands``)."""
     found = dict(GROUPS)
@@ -114,6 +118,9 @@ class _Lazy(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.NoSuchCommand as e:  # click compares with commands that are imported already
+            if e.command_name in ELSEWHERE and e.command_name not in self.known:
+                remedy = f"pip install {ELSEWHERE[e.command_name]}"
+                raise click.UsageError(f"{e.command_name} is not installed: {remedy}", ctx=ctx) from None
             raise click.NoSuchCommand(e.command_name, possibilities=self.known, ctx=ctx) from None
 
 
