@@ -18,7 +18,7 @@ import numpy as np
 
 from saec.scene import Complexity, features, fit_norm
 from saec.types import Image
-from saec_research.seed.complexity import seed_complexity
+from saec_research.seed.seed_complexity import seed_complexity
 
 SIDES = (256, 448, 1024)
 

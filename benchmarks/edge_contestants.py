@@ -94,7 +94,7 @@ def seed(weights: Path, goods: list[Path], folder: Path) -> Contestant:
     """The seed's edge branch: its complexity formula and an ImageNet YOLO classifier's confidence."""
     from saec.edge.classifier import compile_classifier, prepare
     from saec.edge.yolo import GRAPH, confidence, fit_yolo, rule_score
-    from saec_research.seed.complexity import seed_complexity
+    from saec_research.seed.seed_complexity import seed_complexity
 
     folder.mkdir(parents=True, exist_ok=True)
     fit = fit_yolo(lambda: map(read_image, goods), weights, folder, threads=THREADS)

@@ -15,7 +15,7 @@ from saec.arrays import check_image
 from saec.errors import ImageError
 from saec.scene.complexity import features
 from saec.types import CloudQuery, Frame
-from saec_research.seed.complexity import seed_complexity
+from saec_research.seed.seed_complexity import seed_complexity
 
 GOOD = np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)
 WRONG: dict[str, Any] = {

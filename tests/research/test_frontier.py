@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from run_fakes import CALIBRATION, FUSED, FakeCloud, make_line
-from run_fakes import Frames as Images
+from run_fakes import LabelledFrames as Images
 from saec.cli import main
 from saec.data.input_images import list_inputs
 from saec.errors import ConfigError, DataError
@@ -20,16 +20,16 @@ from saec.runs.verdict_log import VerdictLog, read_all
 from saec.schedule.calibration.score_calibration import calibrate
 from saec.settings import CloudConfig, FitConfig, GateConfig
 from saec.simulation.opinion_source import Law
-from saec_research.tables.frames import FOLDS, Frames, folds, frames_of, pooled
-from saec_research.tables.frontier import Curves, Plan, mean_of, measure
-from saec_research.tables.frontier_page import conclude, markdown, sentences
-from saec_research.tables.streams import RANKED, SINGLE, StatedCloud, judge, make_stream
+from saec_research.tables.frame_streams import RANKED, SINGLE, StatedCloud, judge, make_stream
+from saec_research.tables.frontier import Curves, FrontierPlan, mean_of, measure_frontier
+from saec_research.tables.frontier_page import conclude, frontier_markdown, sentences
+from saec_research.tables.labelled_frames import FOLDS, LabelledFrames, folds, labelled_frames, pooled
 
-PLAN = Plan(shares=(0.1, 0.3), repeats=2, length=1000)
+PLAN = FrontierPlan(shares=(0.1, 0.3), repeats=2, length=1000)
 CLOUD = StatedCloud(0.05, 0.0)
 
 
-def frames(seed: int = 0, *, known: int = 30, n: int = 160, auroc: float = 0.9) -> Frames:
+def frames(seed: int = 0, *, known: int = 30, n: int = 160, auroc: float = 0.9) -> LabelledFrames:
     """Frames of a normal law whose line was calibrated on others of it."""
     rng = np.random.default_rng(seed)
     law = Law(auroc=auroc)
@@ -46,7 +46,7 @@ def frames(seed: int = 0, *, known: int = 30, n: int = 160, auroc: float = 0.9) 
     odd = dict(zip([*goods, *defects], rng.normal(size=100 + known).tolist(), strict=True))
     calibration = msgspec.structs.replace(calibration, defect_scores=defects, complexities=odd)
     truth = np.arange(n) % 4 == 0
-    return Frames(
+    return LabelledFrames(
         name=f"line {seed}",
         calibration=calibration,
         trust=None,
@@ -62,7 +62,7 @@ def frames(seed: int = 0, *, known: int = 30, n: int = 160, auroc: float = 0.9) 
 
 @pytest.fixture(scope="module")
 def curves() -> Curves:
-    return measure(frames(), CLOUD, PLAN).curves()
+    return measure_frontier(frames(), CLOUD, PLAN).curves()
 
 
 def test_shares_are_what_was_asked_for(curves: Curves) -> None:
@@ -93,30 +93,30 @@ def test_the_oracle_bounds_and_ours_beats_chance(curves: Curves) -> None:
 
 
 def test_the_same_seed_gives_the_same_figures() -> None:
-    plan = Plan(shares=(0.3,), repeats=1, length=300)
-    first, second = (measure(frames(), CLOUD, plan).curves() for _ in range(2))
+    plan = FrontierPlan(shares=(0.3,), repeats=1, length=300)
+    first, second = (measure_frontier(frames(), CLOUD, plan).curves() for _ in range(2))
     assert first == second
 
 
 def test_accuracy_is_that_of_the_labels() -> None:
     """The sums per frame lose nothing: counted by hand from the streams of the same seed."""
     given = pooled(frames())
-    plan = Plan(shares=(0.3,), repeats=1, length=600)
+    plan = FrontierPlan(shares=(0.3,), repeats=1, length=600)
     streams = [
         make_stream(part, CLOUD, plan.length, np.random.default_rng([plan.seed, count]))
         for count, part in enumerate(folds(given, 1, plan.seed), 1)
     ]
     asked, right = map(np.concatenate, zip(*(judge(s, "uncertainty", 0.3) for s in streams), strict=True))
     defect = np.concatenate([s.frames.truth[s.order] for s in streams])
-    point = measure(frames(), CLOUD, plan).curves().at("uncertainty", 0.3)
+    point = measure_frontier(frames(), CLOUD, plan).curves().at("uncertainty", 0.3)
     assert (point.share, point.accuracy) == (pytest.approx(asked.mean()), pytest.approx(right.mean()))
     assert point.escape_rate == pytest.approx((~right & defect).sum() / defect.sum())
 
 
 def test_correlated_errors_leave_less_to_mend() -> None:
     def gain(correlation: float) -> float:
-        plan = Plan(shares=(0.3,), repeats=1, length=800)
-        at = measure(frames(), StatedCloud(0.05, correlation), plan).curves()
+        plan = FrontierPlan(shares=(0.3,), repeats=1, length=800)
+        at = measure_frontier(frames(), StatedCloud(0.05, correlation), plan).curves()
         return at.at("oracle", 0.3).accuracy - at.at("edge", None).accuracy
 
     assert gain(0.0) > gain(0.6) > 0
@@ -160,8 +160,8 @@ def test_too_few_defects_to_share_are_said() -> None:
 
 
 def test_the_mean_is_of_the_lines() -> None:
-    plan = Plan(shares=(0.3,), repeats=1, length=300)
-    several = [measure(frames(seed), CLOUD, plan) for seed in (0, 1)]
+    plan = FrontierPlan(shares=(0.3,), repeats=1, length=300)
+    several = [measure_frontier(frames(seed), CLOUD, plan) for seed in (0, 1)]
     mean = mean_of(several).curves()
     for p in mean.points:
         each = [m.curves().at(p.policy, p.budget).accuracy for m in several]
@@ -192,11 +192,13 @@ def test_the_conclusion_fails_where_ours_is_behind(curves: Curves) -> None:
     assert mute.margins == []
     assert "no say" in sentences(mute)[-1]
     with pytest.raises(ConfigError, match="budget"):
-        conclude([measure(frames(), CLOUD, Plan(shares=(0.1,), repeats=1, length=300)).curves()])
+        conclude(
+            [measure_frontier(frames(), CLOUD, FrontierPlan(shares=(0.1,), repeats=1, length=300)).curves()]
+        )
 
 
 def test_a_table_has_a_line_for_each_point(curves: Curves) -> None:
-    assert markdown([curves]).count("\n| ") == 1 + len(curves.points)
+    assert frontier_markdown([curves]).count("\n| ") == 1 + len(curves.points)
 
 
 @pytest.fixture
@@ -230,8 +232,8 @@ def _with_complexity(run: Path) -> Path:
 
 def test_a_recorded_run_is_read(run: Path) -> None:
     with pytest.raises(DataError, match="complexity"):
-        frames_of(run)
-    found = frames_of(_with_complexity(run))
+        labelled_frames(run)
+    found = labelled_frames(_with_complexity(run))
     assert found.recorded
     assert (int(found.truth.sum()), len(found), found.cloud) == (24, 48, "fake")
     stream = make_stream(found, None, 100, np.random.default_rng(0))

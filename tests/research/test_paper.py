@@ -23,9 +23,9 @@ from saec.runs.run_record import Machine
 from saec.runs.verdict_log import VerdictLog
 from saec.settings import CloudConfig, RunConfig
 from saec.types import Verdict
-from saec_research.baselines import Baseline, Ready, Row
-from saec_research.tables.paper import Absent, Judgement, Plan, compare
-from saec_research.tables.paper_page import NAMES, Paper, markdown, write_predictions
+from saec_research.baselines import Baseline, BaselineRow, Ready
+from saec_research.tables.paper import Absent, Judgement, PaperPlan, run_comparison
+from saec_research.tables.paper_page import NAMES, Paper, paper_markdown, write_predictions
 from saec_research.tables.published import published
 from saec_research.tables.resources import plot_resources
 from saec_research.tables.serial import one_after_another
@@ -123,7 +123,7 @@ def _judgement(
     pairs = list(zip(truth, label, strict=True))
     counts = Confusion(*(pairs.count(p) for p in ((1, 1), (0, 1), (0, 0), (1, 0))))
     metrics = Metrics(accuracy=float(np.mean(right)), escalation_rate=0.25, confusion=counts)
-    made = Row(
+    made = BaselineRow(
         baseline=row,
         what="",
         model=f"model of {row}",
@@ -207,7 +207,7 @@ def _paper(done: list[Judgement]) -> Paper:
 
 
 def test_the_page_says_what_is_missing(done: list[Judgement]) -> None:
-    text = markdown(_paper(done), published(), {})
+    text = paper_markdown(_paper(done), published(), {})
     rows = [line for line in text.splitlines() if line.startswith("| LLaVA zero-shot")]
     assert len(rows) == 3
     assert all("not measured: no weights" in row and not any(c.isdigit() for c in row) for row in rows)
@@ -218,7 +218,7 @@ def test_the_page_says_what_is_missing(done: list[Judgement]) -> None:
 
 def test_known_sets_stand_beside_what_was_published(done: list[Judgement]) -> None:
     known = [msgspec.structs.replace(j, dataset="MVTec AD") for j in done]
-    text = markdown(_paper(known), published(), {})
+    text = paper_markdown(_paper(known), published(), {})
     assert "| YOLO rule | 50.0 ± 0.0 | 51.47 |" in text
     assert "| Qwen zero-shot | 90.0 ± 0.0 | 70.04 |" in text
 
@@ -289,8 +289,8 @@ def test_rows_without_a_model_are_absent_and_the_rest_judge_the_same_images(
     monkeypatch.setattr("saec_research.tables.paper.prepare", prepare)
     clouds = {name: CloudConfig(model="fake") for name in ("cloud", "seed", "saec")}
     data = make_dataset(tmp_path / "parts")
-    plan = Plan(given=Given(data=[data]), seeds=(1, 2), work=tmp_path / "work", clouds=clouds)
-    done, absent = compare(plan)
+    plan = PaperPlan(given=Given(data=[data]), seeds=(1, 2), work=tmp_path / "work", clouds=clouds)
+    done, absent = run_comparison(plan)
     assert [(j.row.baseline, j.seed) for j in done] == [
         (row, seed) for row in ("edge", "cloud", "saec") for seed in (1, 2)
     ]
@@ -300,7 +300,7 @@ def test_rows_without_a_model_are_absent_and_the_rest_judge_the_same_images(
     edge, _, cloud, *_ = done
     assert cloud.row.metrics.accuracy == 1.0
     assert edge.row.metrics.accuracy == 14 / 16  # the edge errs on one good and one defect
-    again, _ = compare(plan)  # takes the place of the earlier runs
+    again, _ = run_comparison(plan)  # takes the place of the earlier runs
     assert [j.row.metrics.accuracy for j in again] == [j.row.metrics.accuracy for j in done]
 
 

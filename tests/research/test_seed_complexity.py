@@ -8,7 +8,7 @@ import pytest
 from PIL import Image as Pil
 
 from saec.errors import ConfigError
-from saec_research.seed.complexity import seed_complexity
+from saec_research.seed.seed_complexity import seed_complexity
 
 pytestmark = pytest.mark.numeric
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from saec.profile import Calibration
 from saec.schedule.calibration.score_calibration import calibrate
-from saec.schedule.policies.stream import BOUNDS, Stream
+from saec.schedule.policies.score_drift import BOUNDS, ScoreStream
 from saec.settings import GateConfig
 
 
@@ -26,7 +26,7 @@ def line(prevalence: float = 0.5) -> Calibration:
     )
 
 
-def watched(stream: Stream, prevalence: float, moved: float, frames: int, seed: int = 1) -> Stream:
+def watched(stream: ScoreStream, prevalence: float, moved: float, frames: int, seed: int = 1) -> ScoreStream:
     rng = np.random.default_rng(seed)
     for score in (rng.normal(moved, 1, frames) + 3.0 * (rng.random(frames) < prevalence)).tolist():
         stream.see(score)
@@ -38,18 +38,18 @@ def watched(stream: Stream, prevalence: float, moved: float, frames: int, seed: 
     ("prevalence", "moved"), [(0.02, 0.0), (0.3, 0.0), (0.02, 1.0), (0.3, 1.0), (0.6, 0.0)]
 )
 def test_both_are_learnt(stated: float, prevalence: float, moved: float) -> None:
-    stream = watched(Stream(line(stated)), prevalence, moved, 4000)
+    stream = watched(ScoreStream(line(stated)), prevalence, moved, 4000)
     assert stream.prevalence == pytest.approx(prevalence, abs=0.08)
     assert stream.drift == pytest.approx(moved, abs=0.35)
 
 
 def test_a_rarer_defect_makes_the_same_score_less_suspect() -> None:
-    rare, often = (watched(Stream(line()), p, 0.0, 2000) for p in (0.02, 0.5))
+    rare, often = (watched(ScoreStream(line()), p, 0.0, 2000) for p in (0.02, 0.5))
     assert rare.logit(1.5) < often.logit(1.5) - 2.0
 
 
 def test_it_comes_back_after_a_long_bad_lot() -> None:
-    stream = watched(Stream(line()), 1.0, 0.0, 3000)
+    stream = watched(ScoreStream(line()), 1.0, 0.0, 3000)
     assert stream.prevalence > 0.7
     assert watched(stream, 0.02, 0.0, 3000).prevalence < 0.08
     assert abs(stream.drift) < 0.4
@@ -58,7 +58,7 @@ def test_it_comes_back_after_a_long_bad_lot() -> None:
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.floats(-1e12, 1e12), max_size=200))
 def test_no_scores_lead_it_out_of_bounds(scores: list[float]) -> None:
-    stream = Stream(line())
+    stream = ScoreStream(line())
     for score in scores:
         stream.see(score)
         assert BOUNDS[0] <= stream.prevalence <= BOUNDS[1]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from saec.profile import Asking, Calibration, CloudTrust, Gate, Mending, Sigmoid
 from saec.schedule.calibration.score_calibration import calibrate
 from saec.schedule.policies.expected_value import fit_asking, measure_mending, price, value_of, with_asking
-from saec.schedule.policies.stream import LIMIT
+from saec.schedule.policies.score_drift import LIMIT
 from saec.settings import CostConfig, GateConfig
 
 GOODS_ONLY = Calibration(

@@ -93,7 +93,7 @@ BASELINES = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Work:
+class BaselineSetup:
     """What all baselines of one command share.
 
     Attributes:
@@ -131,7 +131,7 @@ class Ready:
     cloud: Cloud | None
 
 
-class Row(msgspec.Struct, frozen=True, kw_only=True):
+class BaselineRow(msgspec.Struct, frozen=True, kw_only=True):
     """What one baseline reached.
 
     Attributes:
@@ -157,7 +157,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     notes: list[str] = []
 
 
-def missing(baseline: Baseline, work: Work) -> str | None:
+def missing(baseline: Baseline, work: BaselineSetup) -> str | None:
     """What the baseline needs and was not given, as a remedy; None where all is at hand."""
     if baseline.edge == "yolo" and work.yolo is None and "yolo" not in work.lines:
         return "give --yolo WEIGHTS, or --line of a line fitted with --detector yolo"
@@ -166,9 +166,9 @@ def missing(baseline: Baseline, work: Work) -> str | None:
     return None
 
 
-def prepare(
+def prepare_baseline(
     baseline: Baseline,
-    work: Work,
+    work: BaselineSetup,
     progress: FitProgress = lambda what, done, of: None,
     cloud: Cloud | None = None,
 ) -> Ready:
@@ -189,8 +189,13 @@ def prepare(
 
 
 def run_baseline(
-    ready: Ready, work: Work, out: Path, *, progress: Progress | None = None, stop: Event | None = None
-) -> Row:
+    ready: Ready,
+    work: BaselineSetup,
+    out: Path,
+    *,
+    progress: Progress | None = None,
+    stop: Event | None = None,
+) -> BaselineRow:
     """Judge the data set into the run folder ``out`` and measure.
 
     Raises:
@@ -225,7 +230,7 @@ def run_baseline(
     return _row(baseline, result.info, cloud, metrics, verdicts, out)
 
 
-def _line(baseline: Baseline, work: Work, cloud: Cloud | None, progress: FitProgress) -> LineProfile:
+def _line(baseline: Baseline, work: BaselineSetup, cloud: Cloud | None, progress: FitProgress) -> LineProfile:
     """The line that was given, or one that is fitted here, with trust in the cloud where it is ours."""
     given = work.lines.get(baseline.edge)
     if given is None and baseline.alone and work.lines:  # any line will do: its edge is not asked
@@ -249,7 +254,7 @@ def _line(baseline: Baseline, work: Work, cloud: Cloud | None, progress: FitProg
     return recalibrate(profile, RecalibrationRequest(), created=now(), dataset=dataset, cloud=cloud)
 
 
-def _divided(work: Work) -> Dataset:
+def _divided(work: BaselineSetup) -> Dataset:
     """The data set with the goods that were given, where some were, as its train split.
 
     Of one without splits what a fit would hold out is its test split, for all baselines alike.
@@ -260,7 +265,7 @@ def _divided(work: Work) -> Dataset:
     return hold_out(dataset, work.fit.holdout, seed=work.fit.seed) if undivided(dataset) else dataset
 
 
-def _alone(dataset: Dataset, work: Work, cloud: Cloud | None) -> LineProfile:
+def _alone(dataset: Dataset, work: BaselineSetup, cloud: Cloud | None) -> LineProfile:
     """What a cloud alone needs of a line: its references."""
     references = 0 if cloud is None else cloud.config.references
     name = f"{dataset.name}-none-{references}-{_digest('none', dataset, work)}"
@@ -270,7 +275,7 @@ def _alone(dataset: Dataset, work: Work, cloud: Cloud | None) -> LineProfile:
     return line_alone(dataset, folder, references=references, seed=work.fit.seed, created=now())
 
 
-def _fitted(kind: Kind, dataset: Dataset, work: Work, progress: FitProgress) -> LineProfile:
+def _fitted(kind: Kind, dataset: Dataset, work: BaselineSetup, progress: FitProgress) -> LineProfile:
     """A line of that kind, from the store if it was fitted there on the same images in the same way."""
     folder = work.store / f"{dataset.name}-{kind}-{_digest(kind, dataset, work)}"
     if folder.exists():
@@ -295,7 +300,7 @@ def _fitted(kind: Kind, dataset: Dataset, work: Work, progress: FitProgress) -> 
     return profile
 
 
-def _digest(kind: Kind, dataset: Dataset, work: Work) -> str:
+def _digest(kind: Kind, dataset: Dataset, work: BaselineSetup) -> str:
     """Eight digits for all that the fitted line depends on."""
     images = sorted((hash_item(item), item.label) for item in dataset.select("train"))
     weights = sha256_file(work.yolo) if kind == "yolo" and work.yolo is not None else ""
@@ -315,7 +320,7 @@ def _row(
     metrics: Metrics,
     verdicts: Sequence[Verdict],
     out: Path,
-) -> Row:
+) -> BaselineRow:
     names, weights, sizes = [], {}, []
     if not baseline.alone:
         names.append(info.line.backbone)
@@ -328,7 +333,7 @@ def _row(
         weights[cloud.engine.name] = cloud.engine.weights_hash
         sizes.append(f"cloud {cloud.engine.side}")
     run = next(phase for phase in info.meter if phase["phase"] == "run")
-    return Row(
+    return BaselineRow(
         baseline=baseline.name,
         what=baseline.what,
         model=" + ".join(f"{name} {weights[name][:8]}".strip() for name in names),

@@ -19,7 +19,7 @@ from saec.errors import ConfigError, SaecError
 from saec.settings import CloudConfig, FitConfig, RunConfig
 
 if TYPE_CHECKING:
-    from saec_research.baselines import Baseline, Row, Work
+    from saec_research.baselines import Baseline, BaselineRow, BaselineSetup
 
 NAMES = ("yolo", "edge", "cloud", "llava", "seed", "saec")
 """In the order of ``saec_research.baselines.BASELINES``, here so that --help imports nothing heavy."""
@@ -97,7 +97,7 @@ def command(
 class _Done:
     """The rows of what was run, and of the rest by name why it was left out or failed."""
 
-    rows: list[Row] = field(default_factory=list)
+    rows: list[BaselineRow] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
 
@@ -116,10 +116,10 @@ def _work(
     maps: bool,
     gpu: int | None,
     **cloud: Any,
-) -> Work:
-    from saec_research.baselines import Work
+) -> BaselineSetup:
+    from saec_research.baselines import BaselineSetup
 
-    return Work(
+    return BaselineSetup(
         dataset=dataset,
         store=store,
         lines=_by_detector(lines),
@@ -172,7 +172,7 @@ def _clouds(cloud: dict[str, Any], llava: str | None) -> dict[str, CloudConfig]:
     return {name: cloud.config for name, cloud in opened.items() if cloud is not None}
 
 
-def _run_all(baselines: Sequence[Baseline], work: Work, out: Path, done: _Done) -> None:
+def _run_all(baselines: Sequence[Baseline], work: BaselineSetup, out: Path, done: _Done) -> None:
     from saec_research.baselines import missing
 
     for baseline in baselines:
@@ -186,13 +186,13 @@ def _run_all(baselines: Sequence[Baseline], work: Work, out: Path, done: _Done) 
             click.echo(f"{baseline.name} failed: {e}", err=True)
 
 
-def _run(baseline: Baseline, work: Work, out: Path) -> Row:
+def _run(baseline: Baseline, work: BaselineSetup, out: Path) -> BaselineRow:
     from saec.cli.options.progress_bar import bar
-    from saec_research.baselines import prepare, run_baseline
+    from saec_research.baselines import prepare_baseline, run_baseline
 
     click.echo(f"{baseline.name}: {baseline.what}")
     with bar() as report:
-        ready = prepare(baseline, work, report)
+        ready = prepare_baseline(baseline, work, report)
     with interruptible() as stop, frames_bar(None, baseline.name) as advance:
         row = run_baseline(ready, work, out, progress=advance, stop=stop)
     if stop.is_set():  # figures of half a set would be taken for the set's
@@ -226,7 +226,7 @@ def _show(done: _Done) -> None:
         click.echo(f"{name}: left out: {reason}" if name in done.left_out else f"{name}: failed: {reason}")
 
 
-def _cells(row: Row) -> list[str]:
+def _cells(row: BaselineRow) -> list[str]:
     m = row.metrics
     shares = (m.image_auroc, m.accuracy, m.balanced_accuracy, m.escape_rate, m.overkill_rate)
     return [

@@ -15,9 +15,9 @@ from saec.errors import ConfigError
 if TYPE_CHECKING:
     from saec.settings import CloudConfig
     from saec_research.tables import paper as bench_paper
-    from saec_research.tables.frontier import Curves, Measured, Plan
+    from saec_research.tables.frame_streams import StatedCloud
+    from saec_research.tables.frontier import Curves, FrontierPlan, Measured
     from saec_research.tables.serial import Walls
-    from saec_research.tables.streams import StatedCloud
 
 
 class _Numbers(click.ParamType):  # type: ignore[type-arg]
@@ -83,12 +83,12 @@ def frontier(
     saec bench frontier --data mvtec/bottle --data mvtec/screw --correlation 0,0.3,0.6
     saec bench frontier --runs runs/inspect-1
     """
-    from saec_research.tables.frontier import Plan
-    from saec_research.tables.streams import StatedCloud
+    from saec_research.tables.frame_streams import StatedCloud
+    from saec_research.tables.frontier import FrontierPlan
 
     if not runs and not data and not lines:
         raise ConfigError("nothing to measure", "give --runs, --data or --lines")
-    plan = Plan(shares=shares, repeats=repeats, seed=seed)
+    plan = FrontierPlan(shares=shares, repeats=repeats, seed=seed)
     stated = [StatedCloud(cloud_error, r) for r in correlation]
     groups: dict[str, list[list[Measured]]] = {}
     recorded = [*((run, None) for run in runs), *_recorded(data, side, work)]
@@ -104,7 +104,7 @@ def _recorded(data: tuple[Path, ...], side: int | None, work: Path) -> list[tupl
     """Runs, each with its data set as it was named; of a path from the root its last part."""
     from saec.cli.options.progress_bar import bar
     from saec.settings import FitConfig
-    from saec_research.tables.recording import Recorder
+    from saec_research.tables.bench_lines import Recorder
 
     fit = FitConfig() if side is None else FitConfig(side=side)
     recorder = Recorder(store=work, fit=fit, command=command_line(), say=click.echo)
@@ -119,24 +119,24 @@ def _procedural(lines: int, cloud: str, work: Path) -> list[tuple[Path, str]]:
     from saec.cli.options.progress_bar import bar
     from saec.frame.judges import Cloud
     from saec.settings import CloudConfig, FitConfig
-    from saec_research.tables.recording import Drawing, Recorder, procedural
+    from saec_research.tables.bench_lines import Drawing, Recorder, record_procedural
 
     drawing = Drawing()
     recorder = Recorder(store=work, fit=FitConfig(side=drawing.size), command=command_line(), say=click.echo)
     with bar() as report:
-        return list(procedural(recorder, lines, Cloud(CloudConfig(model=cloud)), drawing, report))
+        return list(record_procedural(recorder, lines, Cloud(CloudConfig(model=cloud)), drawing, report))
 
 
 def _measured(
-    run: Path, name: str | None, clouds: list[StatedCloud] | list[None], plan: Plan
+    run: Path, name: str | None, clouds: list[StatedCloud] | list[None], plan: FrontierPlan
 ) -> list[Measured]:
-    from saec_research.tables.frames import frames_of
-    from saec_research.tables.frontier import measure
+    from saec_research.tables.frontier import measure_frontier
+    from saec_research.tables.labelled_frames import labelled_frames
 
-    frames = frames_of(run)
+    frames = labelled_frames(run)
     frames = frames if name is None else replace(frames, name=name)
     click.echo(f"{frames.name}: {len(frames)} frames")
-    return [measure(frames, cloud, plan) for cloud in clouds]
+    return [measure_frontier(frames, cloud, plan) for cloud in clouds]
 
 
 def _write(groups: dict[str, list[list[Measured]]], out: Path) -> None:
@@ -144,7 +144,7 @@ def _write(groups: dict[str, list[list[Measured]]], out: Path) -> None:
     from saec.profile import write_json
     from saec_research.tables.frontier import mean_of
     from saec_research.tables.frontier_page import conclude, plot, sentences
-    from saec_research.tables.frontier_page import markdown as tables
+    from saec_research.tables.frontier_page import frontier_markdown as tables
 
     out.mkdir(parents=True, exist_ok=True)
     every: list[Curves] = []
@@ -214,12 +214,12 @@ def paper(
     """
     from saec.cli.options.progress_bar import bar
     from saec.settings import FitConfig
-    from saec_research.tables.paper import Plan, compare
-    from saec_research.tables.recording import Drawing
+    from saec_research.tables.bench_lines import Drawing
+    from saec_research.tables.paper import PaperPlan, run_comparison
     from saec_research.tables.sets import Given
 
     drawn = mvtec is None and ksdd2 is None and not data
-    plan = Plan(
+    plan = PaperPlan(
         given=Given(mvtec=mvtec, ksdd2=ksdd2, data=data, products=products),
         seeds=seeds,
         work=work,
@@ -231,7 +231,7 @@ def paper(
         command=command_line(),
     )
     with bar() as report:
-        done, absent = compare(plan, click.echo, report)
+        done, absent = run_comparison(plan, click.echo, report)
     _write_paper(plan, done, absent, _timed(done, plan), out)
 
 
@@ -254,7 +254,7 @@ def _rows(cloud: str | None, adapter: Path | None, llava: str | None) -> dict[st
     return rows
 
 
-def _timed(done: list[bench_paper.Judgement], plan: bench_paper.Plan) -> dict[str, Walls]:
+def _timed(done: list[bench_paper.Judgement], plan: bench_paper.PaperPlan) -> dict[str, Walls]:
     """Serial against parallel on the first product of each set, with our line and cloud."""
     from saec.frame.judges import Cloud
     from saec.runs.run_record import read_run
@@ -273,7 +273,7 @@ def _timed(done: list[bench_paper.Judgement], plan: bench_paper.Plan) -> dict[st
 
 
 def _write_paper(
-    plan: bench_paper.Plan,
+    plan: bench_paper.PaperPlan,
     done: list[bench_paper.Judgement],
     absent: list[bench_paper.Absent],
     walls: dict[str, Walls],
@@ -281,7 +281,7 @@ def _write_paper(
 ) -> None:
     from saec.profile import write_json
     from saec_research.tables.paper_page import Paper, write_predictions
-    from saec_research.tables.paper_page import markdown as page
+    from saec_research.tables.paper_page import paper_markdown as page
     from saec_research.tables.published import published
     from saec_research.tables.resources import plot_resources
     from saec_research.tables.summary import compare_rows, summarise

@@ -28,7 +28,7 @@ from saec.profile import Gate, LineProfile
 from saec.schedule.policies.contract import CloudState, FirstPass, Policy, PolicyKind, Preset, ask
 from saec.schedule.statistics.threshold import sorted_scores
 from saec.types import DEFECT, GOOD, EdgeOpinion, Route
-from saec_research.seed.complexity import seed_complexity
+from saec_research.seed.seed_complexity import seed_complexity
 
 
 class SeedConfig(msgspec.Struct, frozen=True, kw_only=True):

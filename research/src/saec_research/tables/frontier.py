@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from saec.schedule.statistics.paired import Interval, interval, resampled
 from saec.settings import CostConfig
-from saec_research.tables.frames import Array, Frames, folds, pooled
-from saec_research.tables.streams import RANKED, SINGLE, StatedCloud, Stream, judge, make_stream
+from saec_research.tables.frame_streams import RANKED, SINGLE, FrameStream, StatedCloud, judge, make_stream
+from saec_research.tables.labelled_frames import Array, LabelledFrames, folds, pooled
 
 Column = tuple[str, float | None]
 """A policy and its budget, None for one that takes none."""
@@ -76,7 +76,7 @@ class Curves(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class FrontierPlan:
     """What is measured.
 
     Attributes:
@@ -134,8 +134,11 @@ class Measured:
         )
 
 
-def measure(
-    frames: Frames, cloud: StatedCloud | None, plan: Plan, step: Callable[[], None] = lambda: None
+def measure_frontier(
+    frames: LabelledFrames,
+    cloud: StatedCloud | None,
+    plan: FrontierPlan,
+    step: Callable[[], None] = lambda: None,
 ) -> Measured:
     """Let all policies judge the frames of one line.
 
@@ -198,7 +201,7 @@ def mean_of(several: Sequence[Measured]) -> Measured:
     return Measured(about, several[0].columns, np.mean([m.values for m in several], axis=0), draws)
 
 
-def _add(sums: Array, stream: Stream, columns: Sequence[Column], seed: int) -> None:
+def _add(sums: Array, stream: FrameStream, columns: Sequence[Column], seed: int) -> None:
     """Per frame of the run: how often it came as good and as defect; per column asked, overkill, escape."""
     frame = stream.frames.numbers[stream.order]
     defect = stream.frames.truth[stream.order]

@@ -12,8 +12,8 @@ import numpy as np
 from saec.errors import ConfigError
 from saec.schedule.statistics.paired import Interval
 from saec_research.tables.drawing import STYLE, new_figure, save
+from saec_research.tables.frame_streams import RANKED, SINGLE
 from saec_research.tables.frontier import BAR_SHARE, OURS, Curves, Point
-from saec_research.tables.streams import RANKED, SINGLE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -148,7 +148,7 @@ def sentences(found: Conclusion) -> list[str]:
     return said
 
 
-def markdown(curves: Sequence[Curves]) -> str:
+def frontier_markdown(curves: Sequence[Curves]) -> str:
     """One table per line and cloud, in percent; joules per frame."""
     return "\n".join(_table(c) for c in curves)
 

@@ -19,7 +19,15 @@ from saec.runs.run_record import Machine, read_run
 from saec.runs.verdict_log import read_verdicts
 from saec.settings import CloudConfig, FitConfig, RunConfig
 from saec.types import Verdict
-from saec_research.baselines import BASELINES, FitProgress, Row, Work, missing, prepare, run_baseline
+from saec_research.baselines import (
+    BASELINES,
+    BaselineRow,
+    BaselineSetup,
+    FitProgress,
+    missing,
+    prepare_baseline,
+    run_baseline,
+)
 from saec_research.tables.sets import BenchSet, Given, bench_sets
 
 ROWS = ("yolo", "cloud", "llava", "seed", "edge", "saec")
@@ -27,7 +35,7 @@ OURS = "saec"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class PaperPlan:
     """What is compared.
 
     Attributes:
@@ -64,7 +72,7 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     protocol: str
     seed: int
     product: str
-    row: Row
+    row: BaselineRow
     data: str
     reading: PhaseReading
     machine: Machine
@@ -78,8 +86,8 @@ class Absent(msgspec.Struct, frozen=True, kw_only=True):
     why: str
 
 
-def compare(
-    plan: Plan,
+def run_comparison(
+    plan: PaperPlan,
     say: Callable[[str], None] = lambda sentence: None,
     progress: FitProgress = lambda what, done, of: None,
 ) -> tuple[list[Judgement], list[Absent]]:
@@ -106,13 +114,13 @@ def compare(
 
 
 def _judge(
-    plan: Plan, bench_set: BenchSet, seed: int, name: str, cloud: Cloud | None, progress: FitProgress
+    plan: PaperPlan, bench_set: BenchSet, seed: int, name: str, cloud: Cloud | None, progress: FitProgress
 ) -> list[Judgement]:
     """One row on all products of a set; all or nothing, so that rows are of the same images."""
     baseline = BASELINES[name]
     done = []
     for product in bench_set.products:
-        work = Work(
+        work = BaselineSetup(
             dataset=product,
             store=plan.work / "lines",
             yolo=plan.yolo,
@@ -128,7 +136,7 @@ def _judge(
         out = plan.work / "runs" / bench_set.name.replace(" ", "-") / str(seed) / product.name / name
         if out.exists():  # of an earlier bench
             shutil.rmtree(out)
-        row = run_baseline(prepare(baseline, work, progress, cloud), work, out)
+        row = run_baseline(prepare_baseline(baseline, work, progress, cloud), work, out)
         run = read_run(out)
         done.append(
             Judgement(

@@ -42,7 +42,7 @@ class Paper(msgspec.Struct, frozen=True, kw_only=True):
     judgements: list[Judgement]
 
 
-def markdown(paper: Paper, published: Published, plots: dict[str, str]) -> str:
+def paper_markdown(paper: Paper, published: Published, plots: dict[str, str]) -> str:
     """The page; ``plots`` are the resource figures by set."""
     sets = list(dict.fromkeys(s.dataset for s in paper.summaries))
     parts = [_head(paper, published)]

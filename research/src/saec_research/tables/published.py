@@ -9,7 +9,7 @@ import msgspec
 from saec.decoding import decode
 
 
-class Value(msgspec.Struct, frozen=True, kw_only=True):
+class PublishedFigure(msgspec.Struct, frozen=True, kw_only=True):
     """Published figures of one row; None where none is."""
 
     accuracy: float | None = None
@@ -23,10 +23,10 @@ class Published(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     machine: str
     notes: list[str]
-    sets: dict[str, dict[str, Value]]
+    sets: dict[str, dict[str, PublishedFigure]]
 
-    def of(self, dataset: str, row: str) -> Value:
-        return self.sets.get(dataset, {}).get(row, Value())
+    def of(self, dataset: str, row: str) -> PublishedFigure:
+        return self.sets.get(dataset, {}).get(row, PublishedFigure())
 
 
 def published() -> Published:

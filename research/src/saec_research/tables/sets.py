@@ -14,7 +14,7 @@ from saec.data.dataset import categories, open_dataset
 from saec.data.items import Item
 from saec.data.manifest import FILE, Manifest, hash_item
 from saec.types import DEFECT, GOOD
-from saec_research.tables.recording import FIRST_SEED, Drawing, draw
+from saec_research.tables.bench_lines import FIRST_SEED, Drawing, draw_products
 
 MVTEC, KSDD2, PROCEDURAL = "MVTec AD", "KSDD2", "procedural"
 """Names of the sets; the first two are those of the published tables."""
@@ -66,7 +66,9 @@ def bench_sets(given: Given, seed: int, work: Path) -> list[BenchSet]:
         sets.append(BenchSet(root.resolve().name, categories(root), told))
     if not sets:
         first = FIRST_SEED + 1000 * (1 + seed % 1000)
-        products = [draw(work / "procedural", n, given.drawing, first) for n in range(given.products)]
+        products = [
+            draw_products(work / "procedural", n, given.drawing, first) for n in range(given.products)
+        ]
         sets.append(BenchSet(PROCEDURAL, products, "drawn; the seed draws other products"))
     return sets
 

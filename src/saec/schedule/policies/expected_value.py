@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from saec.profile import Asking, Calibration, CloudTrust, Mending
 from saec.schedule.calibration.trust import fused_label
-from saec.schedule.policies.stream import LIMIT, Stream, limited, spread
+from saec.schedule.policies.score_drift import LIMIT, ScoreStream, limited, spread
 from saec.schedule.statistics.auroc import Scores
 from saec.schedule.statistics.logistic import fit_balanced, log_odds
 from saec.settings import CostConfig
@@ -49,7 +49,7 @@ _PRIOR_COUNT = 4.0
 
 
 @dataclass(frozen=True, slots=True)
-class Value:
+class AskingValue:
     """The value of asking about frames of one line; built by ``value_of``. Calls take the same time always.
 
     Attributes:
@@ -65,7 +65,7 @@ class Value:
     mending: Mending
     costs: CostConfig
 
-    def error(self, complexity: float | None, score: float, stream: Stream | None = None) -> float:
+    def error(self, complexity: float | None, score: float, stream: ScoreStream | None = None) -> float:
         """The probability that the edge's label is wrong.
 
         Args:
@@ -78,7 +78,7 @@ class Value:
         doubt = -doubt if score >= self.threshold else doubt
         return _sigmoid(fitted.sharpness * doubt + fitted.oddness * _oddness(complexity) + fitted.offset)
 
-    def of(self, complexity: float | None, score: float, stream: Stream | None = None) -> float:
+    def of(self, complexity: float | None, score: float, stream: ScoreStream | None = None) -> float:
         """Expected loss saved by asking, less the price of a question; above 0 it is worth asking.
 
         A score that is NaN has no bounds to its value: such a frame is always asked about.
@@ -103,11 +103,11 @@ def price(costs: CostConfig) -> float:
     )
 
 
-def value_of(calibration: Calibration, trust: CloudTrust | None, costs: CostConfig) -> Value:
+def value_of(calibration: Calibration, trust: CloudTrust | None, costs: CostConfig) -> AskingValue:
     """The value of asking on a line; of a cloud that was not measured there, what is assumed."""
     slope, offset = _log_odds_of_score(calibration)
     mending = trust.mending if trust is not None else Mending()
-    return Value(calibration.threshold, slope, offset, calibration.asking, mending, costs)
+    return AskingValue(calibration.threshold, slope, offset, calibration.asking, mending, costs)
 
 
 def fit_asking(calibration: Calibration) -> Asking:

@@ -18,8 +18,8 @@ import numpy as np
 from saec.profile import Calibration, CloudTrust
 from saec.schedule.policies.budget import Budget
 from saec.schedule.policies.contract import CloudState, PolicyKind, PolicySettings, ask
-from saec.schedule.policies.expected_value import Value, value_of
-from saec.schedule.policies.stream import Stream
+from saec.schedule.policies.expected_value import AskingValue, value_of
+from saec.schedule.policies.score_drift import ScoreStream
 from saec.settings import CostConfig
 from saec.types import EdgeOpinion, Route
 
@@ -40,8 +40,8 @@ class ValuePolicy:
         budget: the share of frames that may be asked about; None asks about all that are worth it.
     """
 
-    value: Value
-    stream: Stream | None = None
+    value: AskingValue
+    stream: ScoreStream | None = None
     trust: CloudTrust | None = None
     budget: Budget | None = None
 
@@ -97,7 +97,7 @@ def value_policy(
     calibration: Calibration, trust: CloudTrust | None, costs: CostConfig, budget: Budget | None
 ) -> ValuePolicy:
     """Ours on a line with a cloud."""
-    stream = Stream(calibration) if calibration.p_defect is not None else None
+    stream = ScoreStream(calibration) if calibration.p_defect is not None else None
     return ValuePolicy(value_of(calibration, trust, costs), stream, trust, budget)
 
 

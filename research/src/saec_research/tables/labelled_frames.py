@@ -32,7 +32,7 @@ _BENCH = "bench"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Frames:
+class LabelledFrames:
     """n labelled frames with the edge's opinions, and what judges them.
 
     Attributes:
@@ -84,7 +84,7 @@ class Frames:
         ]
 
 
-def frames_of(run: Path, line: Path | None = None) -> Frames:
+def labelled_frames(run: Path, line: Path | None = None) -> LabelledFrames:
     """The frames of known truth of a run folder.
 
     Args:
@@ -102,7 +102,7 @@ def frames_of(run: Path, line: Path | None = None) -> Frames:
     odd = [v.complexity for v in verdicts if v.complexity is not None]
     if len(odd) < len(verdicts):
         raise DataError(f"{run}: frames without their complexity", "fit the line again and record it anew")
-    return Frames(
+    return LabelledFrames(
         name=scheduler.run.line.name,
         calibration=scheduler.calibration,
         trust=scheduler.trust,
@@ -117,7 +117,7 @@ def frames_of(run: Path, line: Path | None = None) -> Frames:
     )
 
 
-def pooled(frames: Frames) -> Frames:
+def pooled(frames: LabelledFrames) -> LabelledFrames:
     """The frames and the images that calibrate their line, so that each may do either.
 
     Goods that the line was fitted on come with their cross-fitted scores, known defects with the detector's,
@@ -145,7 +145,7 @@ def pooled(frames: Frames) -> Frames:
     )
 
 
-def folds(frames: Frames, repeats: int, seed: int) -> Iterator[Frames]:
+def folds(frames: LabelledFrames, repeats: int, seed: int) -> Iterator[LabelledFrames]:
     """Each fifth of the images, judged by a line that is calibrated on the other four; so often anew.
 
     Goods and defects are spread alike over the fifths; copies of a file stay together.
@@ -168,7 +168,7 @@ def folds(frames: Frames, repeats: int, seed: int) -> Iterator[Frames]:
             yield _held_out(frames, np.array([fold[sha] == held for sha in frames.hashes]))
 
 
-def _held_out(frames: Frames, held: Flags) -> Frames:
+def _held_out(frames: LabelledFrames, held: Flags) -> LabelledFrames:
     """These frames, judged by a line that is calibrated on the others."""
     scores: tuple[dict[str, float], dict[str, float]] = ({}, {})
     rest: list[int] = np.flatnonzero(~held).tolist()

@@ -26,7 +26,7 @@ from saec.simulation.opinion_source import cloud_answers
 from saec.simulation.scenario import stated_trust
 from saec.types import DEFECT, UNBOUNDED, CloudState, EdgeOpinion, Route
 from saec_research.seed.policy import SeedConfig, SeedPolicy
-from saec_research.tables.frames import Flags, Frames
+from saec_research.tables.labelled_frames import Flags, LabelledFrames
 
 RANKED = ("value", "random", "complexity", "uncertainty", "seed", "oracle")
 """Policies with a curve: they spend a budget."""
@@ -54,7 +54,7 @@ class StatedCloud:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Stream:
+class FrameStream:
     """One stream; T entries.
 
     Attributes:
@@ -66,7 +66,7 @@ class Stream:
             at the seed's threshold.
     """
 
-    frames: Frames
+    frames: LabelledFrames
     order: NDArray[np.int64]
     trust: CloudTrust
     if_edge: Flags
@@ -92,7 +92,9 @@ class SeedWithin:
         return spend(self.budget, wish.reason, complexity, wish.decision == "cloud", state)
 
 
-def make_stream(frames: Frames, cloud: StatedCloud | None, length: int, rng: np.random.Generator) -> Stream:
+def make_stream(
+    frames: LabelledFrames, cloud: StatedCloud | None, length: int, rng: np.random.Generator
+) -> FrameStream:
     """A stream of at least ``length`` frames.
 
     Args:
@@ -117,7 +119,7 @@ def make_stream(frames: Frames, cloud: StatedCloud | None, length: int, rng: np.
         fused_label(calibration, trust, score, p) == DEFECT
         for score, p in zip(frames.score[order].tolist(), answers.tolist(), strict=True)
     ]
-    return Stream(
+    return FrameStream(
         frames=frames,
         order=order,
         trust=trust,
@@ -128,7 +130,7 @@ def make_stream(frames: Frames, cloud: StatedCloud | None, length: int, rng: np.
     )
 
 
-def judge(stream: Stream, name: str, budget: float | None, seed: int = 0) -> tuple[Flags, Flags]:
+def judge(stream: FrameStream, name: str, budget: float | None, seed: int = 0) -> tuple[Flags, Flags]:
     """Let one policy route the stream.
 
     Args:
@@ -144,7 +146,7 @@ def judge(stream: Stream, name: str, budget: float | None, seed: int = 0) -> tup
     return asked, np.where(asked, answered.get(name, stream.if_fused), stream.if_edge)
 
 
-def _asked(stream: Stream, policy: Policy) -> Flags:
+def _asked(stream: FrameStream, policy: Policy) -> Flags:
     opinions, odd = stream.frames.opinions(), stream.frames.complexities
     routes: Iterable[Route] = (
         route_frame(Assessment(opinions[i], odd[i]), policy, _UP, 0.0) for i in stream.order.tolist()
@@ -152,7 +154,7 @@ def _asked(stream: Stream, policy: Policy) -> Flags:
     return np.array([route.decision == "cloud" for route in routes])
 
 
-def _policy(stream: Stream, name: str, budget: float | None, seed: int) -> Policy:
+def _policy(stream: FrameStream, name: str, budget: float | None, seed: int) -> Policy:
     if name in ("seed", "seed-unlimited"):
         share = SeedConfig().init_q_ratio if budget is None else budget
         prepared = SeedPolicy(SeedConfig(init_q_ratio=share)).prepare(stream.frames.complexities)

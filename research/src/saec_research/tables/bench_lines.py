@@ -16,7 +16,7 @@ from saec.profile import LineProfile
 from saec.runs.run_folder import Options
 from saec.runs.run_record import RUN_FILE, read_run
 from saec.settings import CloudConfig, FitConfig, RunConfig
-from saec_research.baselines import BASELINES, FitProgress, Work, prepare
+from saec_research.baselines import BASELINES, BaselineSetup, FitProgress, prepare_baseline
 
 FIRST_SEED = 2**31 + 2_000_000
 """Of the bench's products; training draws them below 2^31, other benchmarks below this."""
@@ -41,7 +41,7 @@ class Drawing:
     defect: int = 80
 
 
-def draw(folder: Path, number: int, drawing: Drawing, first: int = FIRST_SEED) -> Path:
+def draw_products(folder: Path, number: int, drawing: Drawing, first: int = FIRST_SEED) -> Path:
     """The data set of product ``number``: the families that no checkpoint was trained on take turns.
 
     One that was drawn before is used again.
@@ -92,7 +92,7 @@ class Recorder:
             SaecError: whatever a fit or a run raises.
         """
         config: dict[str, CloudConfig] = {} if cloud is None else {"saec": cloud.config}
-        work = Work(
+        work = BaselineSetup(
             dataset=dataset,
             store=self.store / "lines",
             clouds=config,
@@ -101,7 +101,7 @@ class Recorder:
             say=self.say,
         )
         name = "edge" if cloud is None else "saec"
-        line = prepare(BASELINES[name], work, progress, cloud).line
+        line = prepare_baseline(BASELINES[name], work, progress, cloud).line
         out = self.store / "runs" / f"{line.folder.name}-{_digest(line, cloud)}"
         if (out / RUN_FILE).is_file():
             if not read_run(out).ended:
@@ -121,11 +121,11 @@ class Recorder:
         return out
 
 
-def procedural(
+def record_procedural(
     recorder: Recorder, lines: int, cloud: Cloud, drawing: Drawing, progress: FitProgress
 ) -> Sequence[tuple[Path, str]]:
     """Runs of so many procedural lines with the cloud's true opinions, each with its product's name."""
-    drawn = [draw(recorder.store / "procedural", n, drawing) for n in range(lines)]
+    drawn = [draw_products(recorder.store / "procedural", n, drawing) for n in range(lines)]
     return [(recorder.record(folder, cloud, progress), folder.name) for folder in drawn]
 
 

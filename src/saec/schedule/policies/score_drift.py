@@ -39,7 +39,7 @@ LIMIT = 9.0
 """Log odds of one in eight thousand: a score is never more certain than this."""
 
 
-class Stream:
+class ScoreStream:
     """Follows one stream; frames in order.
 
     Args:
