@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from run_fakes import CALIBRATION, FUSED, FakeCloud, make_line
-from run_fakes import LabelledFrames as Images
+from run_fakes import Frames as Images
 from saec.cli import main
 from saec.data.input_images import list_inputs
 from saec.errors import ConfigError, DataError

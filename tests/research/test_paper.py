@@ -286,7 +286,7 @@ def test_rows_without_a_model_are_absent_and_the_rest_judge_the_same_images(
     def prepare(baseline: Baseline, work: object, progress: object, cloud: Cloud | None) -> Ready:
         return Ready(baseline, line, cloud)
 
-    monkeypatch.setattr("saec_research.tables.paper.prepare", prepare)
+    monkeypatch.setattr("saec_research.tables.paper.prepare_baseline", prepare)
     clouds = {name: CloudConfig(model="fake") for name in ("cloud", "seed", "saec")}
     data = make_dataset(tmp_path / "parts")
     plan = PaperPlan(given=Given(data=[data]), seeds=(1, 2), work=tmp_path / "work", clouds=clouds)
