@@ -3,13 +3,15 @@
 # make test   install and pass lint, types and tests
 # make test-isa  the numeric tests again as on older CPUs, two or three minutes
 # make acceptance  the longer tests (browser, brokers, clients, minutes); says what it skipped and why
+# make smoke  build both wheels; install and use them in clean environments of PYTHONS, ten minutes each
 # make bench  install and run the benchmarks that a CPU can run; writes docs/results. YOLO=FILE: a YOLO classifier, for its rows
 
 VENV ?= .venv
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PYTHONS ?= python3.11 python3.12 python3.13
 BIN := $(VENV)/bin
 
-.PHONY: demo station test test-isa acceptance lint bench clean
+.PHONY: demo station test test-isa acceptance lint smoke bench clean
 
 demo: $(VENV)/demo.installed
 	$(BIN)/saec demo --force
@@ -33,6 +35,9 @@ lint: $(VENV)/dev.installed
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+smoke:
+	sh scripts/smoke.sh runs/smoke $(PYTHONS)
+
 bench: $(VENV)/dev.installed
 	$(BIN)/python benchmarks/complexity.py
 	$(BIN)/python benchmarks/procedural.py
@@ -46,15 +51,15 @@ bench: $(VENV)/dev.installed
 	$(BIN)/saec bench frontier --lines 8
 	$(BIN)/saec bench paper --products 1 --seeds 2025,2026 --cloud small $(if $(YOLO),--yolo $(YOLO))
 
-$(VENV)/demo.installed: pyproject.toml constraints.txt scripts/install.sh
+$(VENV)/demo.installed: pyproject.toml research/pyproject.toml constraints.txt scripts/install.sh scripts/torch.sh
 	PYTHON="$(PYTHON)" sh scripts/install.sh "$(VENV)" fit,cloud
 	touch $@
 
-$(VENV)/station.installed: pyproject.toml constraints.txt scripts/install.sh
+$(VENV)/station.installed: pyproject.toml research/pyproject.toml constraints.txt scripts/install.sh scripts/torch.sh
 	PYTHON="$(PYTHON)" sh scripts/install.sh "$(VENV)" fit,service,station
 	touch $@
 
-$(VENV)/dev.installed: pyproject.toml constraints.txt scripts/install.sh
+$(VENV)/dev.installed: pyproject.toml research/pyproject.toml constraints.txt scripts/install.sh scripts/torch.sh
 	PYTHON="$(PYTHON)" sh scripts/install.sh "$(VENV)" dev
 	touch $@
 

@@ -4,9 +4,7 @@
 #
 #   scripts/install.sh VENV EXTRAS        for example: scripts/install.sh .venv fit,cloud
 #
-# On Linux the torch of PyPI brings several gigabytes of CUDA libraries. Where no GPU is used the CPU build
-# serves: it is asked for by its own name, first from the indexes that pip is set up with, then from
-# PyTorch's. With it installed nothing else asks for another torch. SAEC_TORCH=default takes PyPI's.
+# The torch is that of scripts/torch.sh.
 set -eu
 
 venv=$1
@@ -22,9 +20,5 @@ here=$(cd "$(dirname "$0")/.." && pwd)
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
 pip="$venv/bin/python -m pip --disable-pip-version-check"
 
-torch=$(sed -n 's/^torch==//p' "$here/constraints.txt")
-if [ "$(uname -s)" = Linux ] && [ "${SAEC_TORCH:-cpu}" = cpu ]; then
-    $pip install --quiet "torch==$torch+cpu" 2>/dev/null ||
-        $pip install --quiet "torch==$torch+cpu" --extra-index-url https://download.pytorch.org/whl/cpu
-fi
+sh "$here/scripts/torch.sh" "$venv"
 $pip install --quiet --constraint "$here/constraints.txt" --editable "$here[$extras]" --editable "$here/research"

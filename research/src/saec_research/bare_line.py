@@ -22,10 +22,10 @@ def line_alone(dataset: Dataset, out: Path, *, references: int, seed: int, creat
     fitted lines do.
 
     Args:
-        dataset: with splits; its train goods give the references.
+        dataset: a data set with splits; its train goods give the references.
         out: folder of the profile; made.
         references: drawn from the train goods.
-        seed: of the draw.
+        seed: the seed of the draw.
         created: ISO time.
 
     Raises:

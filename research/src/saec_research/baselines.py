@@ -60,7 +60,7 @@ class Baseline:
     """One way to judge a data set.
 
     Attributes:
-        name: as the command calls it.
+        name: what the command calls it.
         what: one sentence.
         edge: kind of detector of its line; "none" for a cloud that needs no line.
         policy: who answers.
@@ -136,10 +136,10 @@ class BaselineRow(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         model: detector and cloud by name, each with the first digits of its weights' sha256.
-        sizes: of the inputs as they were seen, in pixels.
+        sizes: the inputs' sizes as they were seen, in pixels.
         ms: median milliseconds of judging a frame, where the cloud judges alone without the edge.
         ms_waiting: median milliseconds that a frame waited, of those that did.
-        wall_s: of the whole run after loading and warm-up; the edge of the line runs in it, too.
+        wall_s: the seconds of the whole run after loading and warm-up; the edge of the line runs in it, too.
         notes: what a reader of the figures must know.
     """
 

@@ -43,7 +43,7 @@ class StatedCloud:
 
     Attributes:
         error: that share.
-        correlation: of its errors with those of the edge's label (phi).
+        correlation: the correlation (phi) of its errors with those of the edge's label.
     """
 
     error: float
@@ -98,10 +98,10 @@ def make_stream(
     """A stream of at least ``length`` frames.
 
     Args:
-        frames: of the line.
+        frames: the frames of the line.
         cloud: who answers; None is the recorded one.
-        length: at least so many; whole passes.
-        rng: of the orders and the stated answers.
+        length: the least number of frames; whole passes.
+        rng: draws the orders and the stated answers.
     """
     passes = -(-length // len(frames))
     order = np.concatenate([rng.permutation(len(frames)) for _ in range(passes)])
@@ -134,9 +134,9 @@ def judge(stream: FrameStream, name: str, budget: float | None, seed: int = 0) -
     """Let one policy route the stream.
 
     Args:
-        stream: of frames and answers.
+        stream: the stream of frames and answers.
         name: one of ``RANKED`` with a budget, or of ``SINGLE`` without.
-        seed: of the policy "random".
+        seed: the seed of the policy "random".
 
     Returns:
         For each frame in turn whether the cloud was asked, and whether the label is right.

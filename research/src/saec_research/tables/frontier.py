@@ -29,8 +29,8 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         budget: the share that it may ask about, None for a policy that takes none.
-        share: of the frames that it asked about.
-        accuracy, escape_rate, overkill_rate: of the labels, with bootstrap intervals of 95 %.
+        share: the share of frames that it asked about.
+        accuracy, escape_rate, overkill_rate: the labels' rates, with bootstrap intervals of 95 %.
         behind: accuracy of ours at this budget less this policy's, paired; None where ours has no such
             point.
         joules: per frame: of the questions as ``CostConfig`` states it, and the edge's where it was measured.
@@ -57,7 +57,7 @@ class Curves(msgspec.Struct, frozen=True, kw_only=True):
         cloud: who answers; ``correlation`` of a stated cloud's errors with the edge's, None else.
         n_good, n_defect: images that are judged.
         splits: calibrations that the figures are a mean over, and draws of a stated cloud.
-        fused: of those, in how many the cloud had earned its say.
+        fused: the number of those in which the cloud had earned its say.
         edge_joules: measured, per frame; in ``Point.joules`` unless it is None.
     """
 
@@ -83,7 +83,7 @@ class FrontierPlan:
         shares: budgets of the policies that spend one.
         repeats: how often a line with a stated cloud is split anew (``frames.folds``).
         length: frames of a stream, at least.
-        seed: of everything that is drawn.
+        seed: the seed of everything that is drawn.
     """
 
     shares: Sequence[float] = SHARES
@@ -97,7 +97,7 @@ class Measured:
     """What was measured of one line, or the mean of several, with its bootstrap draws.
 
     Attributes:
-        about: as ``Curves``, without points.
+        about: what ``Curves`` has, without points.
         columns: what the rows of ``values`` and of each draw are of.
         values: n x 4: share asked, accuracy, escape rate, overkill rate.
         draws: draws x n x 3: the last three over resampled frames, paired over the columns.
@@ -143,7 +143,7 @@ def measure_frontier(
     """Let all policies judge the frames of one line.
 
     Args:
-        frames: of a run, with its line.
+        frames: the frames of a run, with its line.
         cloud: who answers; None is the recorded cloud.
         plan: shares, lengths and seed.
         step: called when a stream is done.

@@ -36,16 +36,16 @@ class LabelledFrames:
     """n labelled frames with the edge's opinions, and what judges them.
 
     Attributes:
-        name: of the line.
+        name: the line's name.
         calibration: the line's; made of other images than these.
         trust: how far the recorded cloud is trusted on the line, or None.
         cloud: name of the recorded cloud, "" without one.
         truth: whether each is a defect.
         score: the edge's.
         answers: the recorded cloud's P(defect), NaN where it was not asked.
-        complexities: in the line's own units.
+        complexities: the frames' complexities in the line's own units.
         hashes: sha256 of each file.
-        numbers: of each frame among those of the run.
+        numbers: each frame's number among those of the run.
         edge_joules: measured energy per frame of the edge, None where it is unknown.
     """
 

@@ -65,7 +65,7 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         data: first digits of the hash over the judged images' hashes and labels.
-        reading: of the meter over the run.
+        reading: the meter's reading over the run.
     """
 
     dataset: str

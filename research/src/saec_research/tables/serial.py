@@ -36,7 +36,7 @@ class Walls(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         frames, asked: how many, and how many of them the cloud judged.
-        serial, parallel: of each round.
+        serial, parallel: the seconds of each round.
         speed_up: median of the rounds' ratios.
     """
 

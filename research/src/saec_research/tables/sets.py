@@ -28,7 +28,7 @@ class BenchSet:
     """One set of the tables.
 
     Attributes:
-        name: of the set.
+        name: the set's name.
         products: roots of its data sets; each is fitted on its train goods and judged on its hold-out.
         protocol: one sentence.
     """

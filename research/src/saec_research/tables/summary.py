@@ -61,7 +61,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         seeds: pooled figures by seed; ``mean`` and ``deviation`` of each figure over them (the deviation
             of one is None).
-        model, weights, sizes: as in the runs; products have detectors of their own.
+        model, weights, sizes: the runs' own; products have detectors of their own.
         notes: what a reader must know.
     """
 

@@ -10,6 +10,7 @@ import msgspec
 
 from saec.decoding import convert
 from saec.errors import ConfigError
+from saec.extensions import extensions
 from saec.schedule.policies import BUDGET_POLICY, DEFAULT_POLICY, policy_kind, policy_names, presets
 from saec.settings import BudgetConfig, CostConfig
 
@@ -17,12 +18,24 @@ F = TypeVar("F", bound=Callable[..., Any])
 C = TypeVar("C", bound=msgspec.Struct)
 
 
+class _PolicyChoice(click.Choice[str]):
+    """The installed policies; whoever names another is told which distribution has more."""
+
+    def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
+        message = super().get_invalid_choice_message(value, ctx)
+        return (
+            message
+            if extensions("saec.policies")
+            else f"{message} saec-research has more: pip install saec-research."
+        )
+
+
 def policy_options(function: F) -> F:
     """Who answers, how often the cloud may be asked, and what errors cost; ``scheduling`` takes them."""
     options = (
         click.option(
             "--policy",
-            type=click.Choice(policy_names()),
+            type=_PolicyChoice(policy_names()),
             help="Who answers: the edge and, where it is not sure (gate) or asking pays most (value), the "
             "cloud; one of them alone; or a policy to compare with (docs/scheduling.md). Default: gate, with "
             "--budget value.",

@@ -151,9 +151,9 @@ def by_part(scores: Mapping[str, float], parts: Mapping[str, str], *, defects: b
     A part is then missed when any of its images is, which is no rarer than an image of it being missed.
 
     Args:
-        scores: by content hash.
+        scores: the scores by content hash.
         parts: content hash -> part id, "" or missing when unknown.
-        defects: of defects the lowest score is the worst, of goods the highest.
+        defects: whether these are defects, whose lowest score is the worst, or goods, whose highest is.
     """
     worst = min if defects else max
     units: dict[tuple[bool, str], float] = {}

@@ -86,7 +86,7 @@ class DriftMonitor:
         every: frames between false alarms, see ``EVERY``.
 
     Attributes:
-        state: after the last frame.
+        state: the monitor's state after the last frame.
 
     Raises:
         DataError: a score of a good is not finite.

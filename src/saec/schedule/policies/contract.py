@@ -35,7 +35,7 @@ class Policy(Protocol):
         """Where a frame goes and why.
 
         Args:
-            complexity: in the line's own units, None when it was not measured.
+            complexity: the frame's complexity in the line's own units, None when it was not measured.
             opinion: the edge's opinion.
             state: what is known of the cloud.
             now: when the frame was taken, in seconds since the epoch.

@@ -69,7 +69,8 @@ class AskingValue:
         """The probability that the edge's label is wrong.
 
         Args:
-            complexity: in the line's own units; None counts as that of a typical good, NaN as the highest.
+            complexity: the frame's, in the line's own units; None counts as a typical good's, NaN as the
+                highest.
             score: the edge's anomaly score, finite.
             stream: what the scores are like now; None is as they were at calibration.
         """

@@ -34,7 +34,7 @@ class ValuePolicy:
     """Ours: ask where the expected loss saved exceeds the price, the most valuable frames first.
 
     Attributes:
-        value: of the line (``value_of``).
+        value: what asking is worth on the line (``value_of``).
         stream: what its scores are like now; None where the line has no P(defect) to tell it by.
         trust: how far the cloud is trusted here; one that is "unasked" is not asked.
         budget: the share of frames that may be asked about; None asks about all that are worth it.
@@ -59,10 +59,10 @@ class RankPolicy:
     """Ask about the frames of highest rank, whatever they are worth: the baselines.
 
     Attributes:
-        rank: of a frame.
+        rank: gives a frame's rank.
         reason: the word for frames that are asked about.
         budget: the share of frames that may be asked about.
-        trust: as for ours.
+        trust: how far the cloud is trusted, as for ours.
     """
 
     rank: Rank
@@ -81,8 +81,8 @@ class OraclePolicy:
     """Knows the truth, for benchmarks: asks about exactly the frames that the cloud would put right.
 
     Attributes:
-        mends: for each frame in order, whether the edge is wrong and the cloud right.
-        budget: as for the others; None asks about all of them.
+        mends: whether, for each frame in order, the edge is wrong and the cloud right.
+        budget: the bound on questions, as for the others; None asks about all of them.
     """
 
     mends: Iterator[bool]

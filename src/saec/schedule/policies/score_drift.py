@@ -43,7 +43,7 @@ class ScoreStream:
     """Follows one stream; frames in order.
 
     Args:
-        calibration: of a line that has P(defect).
+        calibration: the calibration of a line that has P(defect).
     """
 
     def __init__(self, calibration: Calibration) -> None:

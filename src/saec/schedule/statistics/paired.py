@@ -28,7 +28,7 @@ def resampled(values: Array, parts: Sequence[str], *, draws: int = DRAWS, seed: 
         values: n x m, m numbers of each image.
         parts: part id of each image, "" for a part of its own.
         draws: bootstrap samples.
-        seed: of the draws.
+        seed: the seed of the draws.
 
     Returns:
         draws x m sums over the drawn parts.
