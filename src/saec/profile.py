@@ -111,8 +111,8 @@ class Mending(msgspec.Struct, frozen=True, kw_only=True):
     """What asking one cloud changes on a line: four shares, the defaults assumed until it is measured.
 
     Attributes:
-        escape, overkill: of the edge's escapes and overkills, the share that the answer puts right.
-        to_overkill, to_escape: of the goods and defects that the edge labels rightly, the share that the
+        escape, overkill: share of the edge's escapes, and of its overkills, that the answer puts right.
+        to_overkill, to_escape: share of the goods, and of the defects, that the edge labels rightly and the
             answer makes wrong.
         errors: errors of the edge among the images; 0 when nothing was measured.
     """
@@ -130,7 +130,7 @@ class CloudTrust(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         mode: "fused" when its AUROC there is better than chance, "unasked" when it is not,
             "advisory" when there are no labelled defects to tell.
-        auroc, auroc_low: on the calibration images, with the lower end of its 95 % interval.
+        auroc, auroc_low: AUROC on the calibration images, with the lower end of its 95 % interval.
         edge_weight, cloud_weight, offset: fused logit = edge_weight * edge logit
             + cloud_weight * cloud logit + offset.
         left_out: labelled images that it was tuned on and so was not asked about.

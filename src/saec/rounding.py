@@ -34,7 +34,7 @@ def apart(length: float, magnitude: float, arithmetic: Arithmetic = "float32") -
     Args:
         length: operations that are rounded on the way from an input to the result, one after another.
         magnitude: sum of the magnitudes of what is added up; of a chain, of its result.
-        arithmetic: in which it is computed.
+        arithmetic: the arithmetic in which it is computed.
     """
     u = UNIT[arithmetic]
     return 2 * math.sqrt(length) * u / (1 - min(length, 1 / (2 * u)) * u) * abs(magnitude)

@@ -61,9 +61,9 @@ class FitConfig(msgspec.Struct, frozen=True, kw_only=True):
         references: number of good images kept for the cloud.
         prevalence: share of defects at which P(defect) is stated.
         bits: significant bits of 16-bit images.
-        holdout: of a data set without splits, the share of its goods and of each kind of its defects that is
-            held out.
-        seed: of every random choice.
+        holdout: share of the goods, and of each kind of defect, that is held out of a data set without
+            splits.
+        seed: seed of every random choice.
     """
 
     backbone: str = "efficientnet-lite0"
@@ -85,9 +85,9 @@ class GateConfig(msgspec.Struct, frozen=True, kw_only=True):
     """The default policy: the edge answers outside the gate, the cloud is asked inside it.
 
     Attributes:
-        p_low, p_high: with labelled defects, the P(defect) between which the edge is not sure.
-        tail_high, tail_low: with goods only, the shares of goods that score above the gate's low
-            and high end.
+        p_low, p_high: the P(defect) between which the edge is not sure, where there are labelled defects.
+        tail_high, tail_low: the shares of goods that score above the gate's low and high end, where there
+            are goods only.
         complexity: frames at least this complex, in the line's own units (goods have median 0 and
             interquartile range 1), are asked about even outside the gate.
     """
@@ -120,10 +120,10 @@ class CostConfig(msgspec.Struct, frozen=True, kw_only=True):
     """What errors and questions cost, in one currency: by default the price of one rejected good part.
 
     Attributes:
-        escape: of one defect that passes. The default, as much as an overkill, counts wrong labels.
-        overkill: of one good part that is rejected.
-        joule, byte, millisecond: of the energy of a question to the cloud, the bytes that it sends, and the
-            time until its answer. By default a part is worth about one euro.
+        escape: cost of one defect that passes. The default, as much as an overkill, counts wrong labels.
+        overkill: cost of one good part that is rejected.
+        joule, byte, millisecond: cost of each joule of a question to the cloud, of each byte that it sends, and
+            of each millisecond until its answer. By default a part is worth about one euro.
         question_joules, question_bytes, question_milliseconds: what one question takes.
     """
 
@@ -141,8 +141,8 @@ class BudgetConfig(msgspec.Struct, frozen=True, kw_only=True):
     """How many frames the cloud may be asked about.
 
     Attributes:
-        share: of the frames, held in every window of 1,000; None is no cap.
-        seed: of the policy "random".
+        share: share of the frames, held in every window of 1,000; None is no cap.
+        seed: seed of the policy "random".
     """
 
     share: float | None = None

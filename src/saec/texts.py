@@ -71,7 +71,7 @@ def decoded(data: bytes, name: str, *, error: type[SaecError] = ConfigError) -> 
     """Bytes as ``read_text`` reads them.
 
     Args:
-        name: of where they come from, for the error.
+        name: what they come from, for the error.
 
     Raises:
         SaecError: of the kind ``error``: they are no text.

@@ -100,7 +100,7 @@ class CloudQuery:
         focus: where the anomaly map reaches the threshold and is hottest, for the explanation's box; None
             where it does not.
         hottest: where it is hottest, threshold or not; None where nothing stands out.
-        complexity: in the line's own units; None where it was not measured.
+        complexity: the frame's complexity in the line's own units; None where it was not measured.
 
     Raises:
         ImageError: a reference has another shape or type.
@@ -125,7 +125,7 @@ class Spent(msgspec.Struct, frozen=True):
         frame: visual tokens of the frame.
         references: visual tokens of the goods before it.
         text: tokens of the words; None where a service does not tell.
-        bytes: of the requests that went over the link; 0 to a model in this process.
+        bytes: bytes of the requests that went over the link; 0 to a model in this process.
     """
 
     shown: tuple[str, ...]

@@ -79,7 +79,8 @@ def confidence(probabilities: NDArray[np.floating[Any]]) -> Confidence:
     """smax, margin and ent of one distribution over classes.
 
     Args:
-        probabilities: at least two, non-negative; normalised here, as int8 graphs add up to about 1.
+        probabilities: one per class, at least two, non-negative. They are normalised here, as those of int8
+            graphs add up to about 1.
 
     Raises:
         ModelError: a number is not finite, or they are no distribution.
@@ -111,7 +112,7 @@ def fit_rule(goods: list[Confidence], rule: YoloRule) -> dict[str, float]:
     """Thresholds and spreads, the ``params`` of ``line.Detector``.
 
     Args:
-        goods: of good images, at least two.
+        goods: the classifier's confidence on good images, at least two.
         rule: thresholds that were given.
     """
     params = {}
@@ -143,7 +144,7 @@ def fit_yolo(
         weights: OpenVINO IR, ONNX, TFLite or ultralytics' .pt classification model.
         folder: the profile's folder, which exists; the graph is written there.
         rule: thresholds that were given; the others come from the goods.
-        precision, threads: of the graph at the line.
+        precision, threads: arithmetic and threads of the graph at the line.
         side: input size of a .pt, and of a model that leaves it open.
         roi, bits: see ``line.Preparation``.
 

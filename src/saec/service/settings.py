@@ -13,11 +13,11 @@ class ServiceConfig(msgspec.Struct, frozen=True, kw_only=True):
         max_delay: seconds that a request waits for others to share its batch.
         queue: requests that may wait for the model; further ones are refused.
         rate: requests a second for each station's token; None sets no limit.
-        max_pixels: of one image as it is sent.
-        max_images: of one request; the default is four goods and a frame, each whole and near.
-        max_bytes: of one request's body.
-        max_tokens: of one answer.
-        share: of the places (those that wait and a batch) that one token may hold at once.
+        max_pixels: most pixels of one image as it is sent.
+        max_images: most images of one request; the default is four goods and a frame, each whole and near.
+        max_bytes: most bytes of one request's body.
+        max_tokens: most tokens of one answer.
+        share: share of the places (those that wait and a batch) that one token may hold at once.
         drain: seconds that are left to what was accepted when the service is asked to stop.
         remembered: answers kept for requests that are made again under the same Idempotency-Key.
         decoders: processes that decode images, and threads that cut them; one token has its share of them.

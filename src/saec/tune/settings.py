@@ -12,7 +12,8 @@ class TuneConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         base: "small" (the demonstration checkpoint that ships), a checkpoint's folder or its hub name.
-        rank, alpha, dropout: of the low-rank matrices (LoRA); their product is scaled by alpha / rank.
+        rank, alpha, dropout: rank, scale and dropout of the low-rank matrices (LoRA). Their product is scaled by
+            alpha / rank.
         epochs: times as many images are seen as the training data has.
         batch: images that are computed at once.
         accumulation: batches whose gradients are added up to one step.
@@ -23,8 +24,8 @@ class TuneConfig(msgspec.Struct, frozen=True, kw_only=True):
         recompute: keep no activations of the language model's layers, which saves memory and costs time.
         save_every: steps after which the state is saved.
         decoders: threads that read and cut images.
-        seed: of the matrices' start, the order of the images, their references and dropout.
-        dtype, device: as in ``CloudConfig``.
+        seed: seed of the matrices' start, the order of the images, their references and dropout.
+        dtype, device: arithmetic and device, see ``CloudConfig``.
     """
 
     base: str = "small"

@@ -76,7 +76,7 @@ def add_adapters(model: Any, folders: Mapping[str, Path]) -> Any:
 
     Args:
         model: transformers' own.
-        folders: of checked adapters, by the name that peft is to know them under; without dots.
+        folders: folders of checked adapters, by the name that peft is to know them under; without dots.
 
     Raises:
         ModelError: an adapter is no LoRA, is damaged, or does not fit the model.
@@ -103,7 +103,7 @@ def read_adapter(folder: Path, layers: Collection[str]) -> Adapter:
     """An adapter's configuration and weights, in the names of a model.
 
     Args:
-        folder: of a checked adapter.
+        folder: folder of a checked adapter.
         layers: names of all modules of the model.
 
     Raises:

@@ -52,18 +52,18 @@ class QwenModel:
     Safe to call from several threads; one computes at a time, since the model keeps state between calls.
 
     Args:
-        folder: of a checked checkpoint.
+        folder: folder of a checked checkpoint.
         adapters: folders of checked adapters by the name under which they are asked for.
         quantization: transformers' settings of weights in fewer bits.
         fp8: compute the language model's products in eight bits (not for words).
-        attention: of transformers' own pass, by its name there.
+        attention: how transformers' own pass computes attention, by its name there.
 
     Attributes:
         unit: pixels per token and side; the sides of images are multiples of it.
         context: most tokens of a conversation, its answer included.
         special: texts that are tokens of their own, which nobody's words may hold.
         first: name of the first adapter, or None.
-        agreement: of the fast pass with transformers' when it was loaded; None where it was not asked.
+        agreement: how the fast pass agreed with transformers' at loading; None where it was not asked.
 
     Raises:
         ModelError: the checkpoint is damaged, or an adapter does not fit it.
@@ -107,7 +107,7 @@ class QwenModel:
 
         Args:
             text: up to where the answer begins, with ``IMAGE_PAD`` once for each image.
-            images: at the sizes at which they are shown, whose sides are multiples of ``unit``.
+            images: the images at the sizes at which they are shown, whose sides are multiples of ``unit``.
 
         Raises:
             ValueError: the text holds another number of images, or a side is no multiple.

@@ -44,7 +44,7 @@ def within_windows(qkv: Tensor, cos: Tensor, sin: Tensor, shapes: Shapes) -> Ten
     Args:
         qkv: (batch, places, 3, heads, width).
         cos, sin: (places, width) float32; the second half of a width equals the first.
-        shapes: of the windows, which cover all places.
+        shapes: the windows' shapes; they cover all places.
 
     Returns:
         (batch, places, heads * width).

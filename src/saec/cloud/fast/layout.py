@@ -40,7 +40,7 @@ def make_windows(visual: Any, grid: Grid, device: torch.device) -> Windows:
     Args:
         visual: transformers' vision tower.
         grid: (1, rows, columns) of patches, both multiples of the tower's merge.
-        device: of the tensors.
+        device: the tensors' device.
     """
     merge = int(visual.spatial_merge_size)
     side = int(visual.window_size) // merge // int(visual.patch_size)
@@ -72,10 +72,10 @@ class Layout:
     """One shape of conversation, cut before the first token of its last image.
 
     Attributes:
-        grids: of its images, in order.
+        grids: patches of each image, in order.
         prefix: (length,) ids before the cut, and where each of its images begins.
         suffix: (length,) ids from the cut on; the last image's tokens come first.
-        tokens: of the last image.
+        tokens: number of the last image's tokens.
         prefix_rotations, suffix_rotations: (cos, sin) of each part, (1, length, width of a head).
     """
 
@@ -93,8 +93,8 @@ def make_layout(model: Any, ids: Sequence[int], grids: Sequence[Grid], dtype: to
 
     Args:
         model: transformers' Qwen2.5-VL, without a wrapper.
-        ids: with each image's tokens in full.
-        grids: of its images.
+        ids: token ids, with each image's tokens in full.
+        grids: patches of each image.
         dtype: arithmetic of the model.
     """
     device = model.lm_head.weight.device

@@ -43,7 +43,7 @@ class PendingLogits:
 
     Attributes:
         parts: rows of the answer and what they are, on the host once ``done`` has been reached.
-        count: of all rows.
+        count: number of all rows.
         done: reached when the device is through, None where it is already.
     """
 

@@ -25,7 +25,7 @@ def logits_apart(model: Any, tokens: int) -> Tensor:
 
     Args:
         model: a Qwen2.5-VL or a LLaVA as transformers loads it, in peft's wrapper where there are adapters.
-        tokens: of the conversation, images included.
+        tokens: number of tokens of the conversation, images included.
     """
     bare = model.get_base_model() if hasattr(model, "get_base_model") else model
     head, scale = bare.lm_head.weight.detach().float(), bare.model.language_model.norm.weight.detach().float()

@@ -36,9 +36,9 @@ class Agreement:
     """P(defect) of the same questions, asked three ways.
 
     Attributes:
-        ours: by the fast pass, all at once.
-        plain: by transformers' pass, all at once.
-        alone: by transformers' pass, one at a time.
+        ours: logits by the fast pass, all questions at once.
+        plain: logits by transformers' pass, all questions at once.
+        alone: logits by transformers' pass, one question at a time.
         exact: largest |dP| that rounding explains in float32.
         rounded: median |dP| that it explains in bfloat16.
     """
@@ -113,8 +113,8 @@ def check(core: Asked, *, exact: bool, rounded: bool, side: int, count: int) -> 
         core: the loaded model.
         exact: it computes in float32.
         rounded: the fast pass rounds to eight bits where the plain one does not; only its labels are held.
-        side: of the made images, pixels.
-        count: of the questions.
+        side: side of the made images in pixels.
+        count: number of the questions.
 
     Raises:
         ModelError: P(defect) differs by more than the arithmetic explains.

@@ -16,7 +16,7 @@ class Prepared:
 
     Attributes:
         ids: its tokens, with as many image tokens as the images have.
-        images: in order, at the sizes at which they are shown.
+        images: its images in order, at the sizes at which they are shown.
         grids: patches of each image.
         shape: equal for conversations that differ in nothing but their pixels.
         before: equal for those whose images before the last are the same.

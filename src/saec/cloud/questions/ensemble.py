@@ -95,8 +95,8 @@ def p_of(near: Sequence[bool], pairs: Sequence[tuple[float, float]]) -> float:
     a sure defect stays sure whatever the other sight says, for the hottest place may be the wrong one.
 
     Args:
-        near: of each ask, whether it shows crops.
-        pairs: of each ask the numbers (good, defect) of which a softmax gives P.
+        near: whether each ask shows crops.
+        pairs: each ask's numbers (good, defect), of which a softmax gives P.
     """
     shown = list(zip(near, pairs, strict=True))
     margins = [_margin([pair for of, pair in shown if of is sight]) for sight in sorted(set(near))]
@@ -125,7 +125,7 @@ def spent(asks: Sequence[Ask], tokens: Callable[[Image, int], int], text: int | 
     """What the asks about one frame took.
 
     Args:
-        asks: of one query.
+        asks: the asks of one query.
         tokens: that an image takes which is shown at a side.
         text: tokens of the words of all asks.
         sent: bytes of all requests.

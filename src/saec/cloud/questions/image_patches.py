@@ -101,7 +101,7 @@ def fit_size(
     ``WINDOW`` wins, since equal windows need no padding. Depends on nothing but its arguments.
 
     Args:
-        height, width: of the image, in pixels.
+        height, width: size of the image in pixels.
         side: square root of the wanted number of pixels.
         unit: pixels per token and side (28 for Qwen2.5-VL).
         square: ignore the aspect, for a checkpoint that has seen squares only.

@@ -47,11 +47,11 @@ def sights(
     """The sights of one frame: the whole, or the whole and a crop of its hottest place.
 
     Args:
-        height, width: of the frame in pixels.
+        height, width: size of the frame in pixels.
         hottest: where its anomaly map is hottest, in pixels of the frame; None where nothing stands out.
-        complexity: in the line's own units; None where it was not measured.
+        complexity: the frame's complexity in the line's own units; None where it was not measured.
         spending: the rule.
-        side: at which a whole frame is shown that is shown alone; nothing is shown larger.
+        side: side of a whole frame that is shown alone, in pixels; nothing is shown larger.
         unit: pixels per token and side; the other sides are rounded up to it.
     """
     alone = (Sight(side),)

@@ -100,7 +100,7 @@ class Poster:
 
         Args:
             path: below the address.
-            body: of the request; bytes are JSON already.
+            body: the request's body; bytes are JSON already.
 
         Raises:
             LinkError: the server cannot be reached, is late, refuses the token or does not know the way.

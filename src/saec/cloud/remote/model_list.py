@@ -32,7 +32,7 @@ def introduced(remote: RemoteConfig, name: str | None) -> tuple[str, RemoteConfi
 
     Args:
         remote: the service.
-        name: of the model; None takes the only one that there is.
+        name: the model's name; None takes the only one that there is.
 
     Raises:
         ConfigError: there is no model of that name, or several and none is named, or one that needs a prompt

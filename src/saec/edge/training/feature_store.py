@@ -16,8 +16,8 @@ class Spill:
     Reading from several threads at once is safe; writing is for one.
 
     Args:
-        path: of the file; made, or emptied.
-        shape: of each array.
+        path: the file; it is made, or emptied.
+        shape: each array's shape.
     """
 
     def __init__(self, path: Path, shape: tuple[int, ...]) -> None:

@@ -78,10 +78,10 @@ def build_distances(moments: Moments, candidates: Tensor, memory: int, seed: int
     """The detector's distances, from the sums and candidate patches of a set of good images.
 
     Args:
-        moments: of those images.
+        moments: the moments of those images.
         candidates: n x C patches of those images, not standardised.
         memory: patches that the memory keeps, at most.
-        seed: of the projection and of the first patch.
+        seed: seed of the projection and of the first patch.
     """
     _, height, width = moments.first.shape
     mean = torch.from_numpy(moments.first.mean((1, 2)) / moments.count)
@@ -108,7 +108,7 @@ def cover(patches: Tensor, count: int, seed: int) -> list[int]:
     Args:
         patches: n x C.
         count: how many; all of them when n is no larger.
-        seed: of the projection and the first index.
+        seed: seed of the projection and the first index.
     """
     if len(patches) <= count:
         return list(range(len(patches)))

@@ -86,8 +86,8 @@ class Parity:
     Attributes:
         images: that were compared.
         largest: difference of their scores.
-        threshold: at which both give every one of them the same label: the one that was asked for, or the
-            nearest to it where a score lay within rounding of it.
+        threshold: the score at which both give every one of them the same label. It is the one that was
+            asked for, or the nearest to it where a score lay within rounding of it.
     """
 
     images: int

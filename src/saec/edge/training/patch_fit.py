@@ -115,7 +115,7 @@ def fit_patch(
         features: the frozen backbone.
         finish: puts backbone, distances and scale together.
         memory: patches that the memory keeps.
-        seed: of every random choice.
+        seed: seed of every random choice.
         inside: H/8 x W/8, cells within the region of interest, or None for all.
 
     Raises:

@@ -60,7 +60,7 @@ class Memory(nn.Module):
     """Distance of each patch to the nearest one of a memory of good patches.
 
     Args:
-        mean, deviation: of each feature over all good patches, C.
+        mean, deviation: mean and standard deviation of each feature over all good patches, C.
         patches: the memory, K x C, standardised.
 
     Input: B x C x h x w. Output: B x h x w, Euclidean distances.
@@ -153,8 +153,9 @@ class Scale(nn.Module):
     """The two distance maps to one anomaly map, and its score, on the scale of the line's goods.
 
     Args:
-        centre, spread: of each distance over the goods, 2; the map is the sum of (d - centre) / spread.
-        expected, deviation: of that sum at each place over the goods, H x W.
+        centre, spread: each distance's centre and spread over the goods, 2. The map is the sum of
+            (d - centre) / spread.
+        expected, deviation: mean and deviation of that sum at each place over the goods, H x W.
         inside: indices of the cells within the region of interest, or None for all.
 
     Input: B x 2 x H x W. Output: score B and map B x H x W. The map has its median subtracted, so that a
