@@ -122,8 +122,8 @@ class CostConfig(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         escape: cost of one defect that passes. The default, as much as an overkill, counts wrong labels.
         overkill: cost of one good part that is rejected.
-        joule, byte, millisecond: cost of each joule of a question to the cloud, of each byte that it sends, and
-            of each millisecond until its answer. By default a part is worth about one euro.
+        joule, byte, millisecond: cost of each joule of a question to the cloud, of each byte that it sends,
+            and of each millisecond until its answer. By default a part is worth about one euro.
         question_joules, question_bytes, question_milliseconds: what one question takes.
     """
 

@@ -12,8 +12,8 @@ class TuneConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         base: "small" (the demonstration checkpoint that ships), a checkpoint's folder or its hub name.
-        rank, alpha, dropout: rank, scale and dropout of the low-rank matrices (LoRA). Their product is scaled by
-            alpha / rank.
+        rank, alpha, dropout: rank, scale and dropout of the low-rank matrices (LoRA). Their product is scaled
+            by alpha / rank.
         epochs: times as many images are seen as the training data has.
         batch: images that are computed at once.
         accumulation: batches whose gradients are added up to one step.
