@@ -20,7 +20,8 @@ from saec.data.parts import PartIds
 from saec.edge.training.fit_records import Fitted
 from saec.errors import ConfigError, DataError, ImageError, LeakError, LineError, ParityError
 from saec.lines.line_fit import FitSummary, fit_line
-from saec.lines.recalibration import RecalibrationRequest, recalibrate
+from saec.lines.recalibration import recalibrate
+from saec.lines.requested_calibration import RecalibrationRequest
 from saec.profile import LineProfile, sha256_file
 from saec.scene.complexity import Complexity
 from saec.settings import FitConfig, GateConfig

@@ -91,21 +91,12 @@ def fit_line(
         dataset = hold_out(dataset, config.holdout, seed=config.seed)
     found = _train_goods(dataset)
     manifest = manifest_for(dataset, found, dataset.select("train", DEFECT))
-    known = distinct(found, bits=config.bits, varied=True, step=lambda at, of: progress("copies", at, of))
-    known_defects = distinct(dataset.select("train", DEFECT), bits=config.bits)
-    items, hashes = known.items, known.hashes
-    defects, defect_hashes = known_defects.items, known_defects.hashes
-    goods = _goods(items, hashes, config, roi_mask)
+    images = _train_images(dataset, found, config, progress)
+    goods = _goods(images.goods, images.hashes, config, roi_mask)
     with whole(target) as partial:
         fitted = fit_detector(goods, config, partial, progress)
-        frames = _ticked(goods.frames(), len(items), progress)
-        complexity, complexities = _complexities(frames, hashes, _frames(defects, config.bits), defect_hashes)
-        scores = dict(zip(hashes, fitted.scores.tolist(), strict=True))
-        calibration = _calibrated(fitted, scores, defects, defect_hashes, config, gate, created)
-        calibration = with_asking(msgspec.structs.replace(calibration, complexities=complexities))
-        gated = fitted.gate(calibration.threshold, _frames(defects, config.bits))
-        calibration = msgspec.structs.replace(calibration, threshold=gated.threshold)
-        _references(partial, [items[i].path for i in fitted.order[: max(config.references, 1)]])
+        complexity, calibration, notes = _measured(fitted, goods, images, config, gate, created, progress)
+        _references(partial, [images.goods[i].path for i in fitted.order[: max(config.references, 1)]])
         manifest.write(partial)
         line = Line(
             name=target.name,
@@ -120,13 +111,56 @@ def fit_line(
         )
         LineProfile.create(partial, line, calibration)
     summary = FitSummary(
-        len(items),
-        known.left_out,
-        len(defects),
-        _outlying(items, fitted.scores),
-        [*(_drawn(dataset, config) if drawn else ()), *fitted.notes, *gated.notes],
+        len(images.goods),
+        images.copies,
+        len(images.defects),
+        _outlying(images.goods, fitted.scores),
+        [*(_drawn(dataset, config) if drawn else ()), *fitted.notes, *notes],
     )
     return LineProfile.open(target), summary
+
+
+@dataclass(frozen=True, slots=True)
+class _TrainImages:
+    """The distinct train images, each list with its sha256s; ``copies`` goods were left out."""
+
+    goods: list[Item]
+    hashes: list[str]
+    defects: list[Item]
+    defect_hashes: list[str]
+    copies: int
+
+
+def _train_images(dataset: Dataset, found: list[Item], config: FitConfig, progress: Progress) -> _TrainImages:
+    goods = distinct(found, bits=config.bits, varied=True, step=lambda at, of: progress("copies", at, of))
+    defects = distinct(dataset.select("train", DEFECT), bits=config.bits)
+    return _TrainImages(goods.items, goods.hashes, defects.items, defects.hashes, goods.left_out)
+
+
+def _measured(
+    fitted: Fitted,
+    goods: Goods,
+    images: _TrainImages,
+    config: FitConfig,
+    gate: GateConfig,
+    created: str,
+    progress: Progress,
+) -> tuple[Complexity, Calibration, list[str]]:
+    """The complexity norm, the calibration, and what the parity gate says of the exported graph.
+
+    Raises:
+        ParityError: the exported graph disagrees with the fitted detector.
+    """
+    defects, defect_hashes = images.defects, images.defect_hashes
+    frames = _ticked(goods.frames(), len(images.goods), progress)
+    complexity, complexities = _complexities(
+        frames, images.hashes, _frames(defects, config.bits), defect_hashes
+    )
+    scores = dict(zip(images.hashes, fitted.scores.tolist(), strict=True))
+    calibration = _calibrated(fitted, scores, defects, defect_hashes, config, gate, created)
+    calibration = with_asking(msgspec.structs.replace(calibration, complexities=complexities))
+    gated = fitted.gate(calibration.threshold, _frames(defects, config.bits))
+    return complexity, msgspec.structs.replace(calibration, threshold=gated.threshold), gated.notes
 
 
 def _check_out(out: Path, force: bool) -> None:

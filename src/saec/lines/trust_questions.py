@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from saec import edge
@@ -11,11 +11,10 @@ from saec.data.images.pixels import read_image
 from saec.errors import AnswerError
 from saec.frame.hottest_place import unusual_place
 from saec.frame.judges import Cloud, read_references
+from saec.lines.image_scores import Step
 from saec.profile import LineProfile
 from saec.scene.complexity import Complexity
 from saec.types import CloudQuery, Frame
-
-Step = Callable[[str], None]
 
 
 class TrustQuestions:

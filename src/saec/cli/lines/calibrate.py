@@ -96,7 +96,8 @@ def command(
     from saec.data.dataset import open_dataset
     from saec.data.parts import PartIds
     from saec.data.user_folders import pictures_of
-    from saec.lines.recalibration import RecalibrationRequest, recalibrate
+    from saec.lines.recalibration import recalibrate
+    from saec.lines.requested_calibration import RecalibrationRequest
     from saec.profile import LineProfile
     from saec.runs.description import now
 

@@ -97,7 +97,8 @@ def _line(folder: Path, target: Path, cloud: Cloud | None, force: bool) -> LineP
     from saec.data.dataset import open_dataset
     from saec.edge.training.detector_fit import patch_fit
     from saec.lines.line_fit import fit_line
-    from saec.lines.recalibration import RecalibrationRequest, recalibrate
+    from saec.lines.recalibration import recalibrate
+    from saec.lines.requested_calibration import RecalibrationRequest
     from saec.runs.description import now
 
     dataset = open_dataset(folder)
