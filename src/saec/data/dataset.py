@@ -30,7 +30,7 @@ class Dataset(msgspec.Struct, frozen=True):
         items: every image, sorted by split and path.
         aside: files that are understood and are no images of a role: masks of goods, for example.
         faults: what the layout could not read as it was meant.
-        saturations: of MVTec LOCO.
+        saturations: the saturation rules of MVTec LOCO.
         asked: the layout as the user asked for it, by which it can be read so again.
     """
 

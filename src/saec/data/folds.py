@@ -48,7 +48,7 @@ def part_folds(groups: Sequence[str], k: int, seed: int) -> NDArray[np.int64]:
     Args:
         groups: group of each item, for example from `group_ids`; an item with "" is a group of its own.
         k: number of folds.
-        seed: of the shuffle among groups of one size.
+        seed: the seed of the shuffle among groups of one size.
 
     Raises:
         DataError: fewer groups than folds, so that a fold would be empty.

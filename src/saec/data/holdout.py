@@ -25,9 +25,9 @@ def hold_out(dataset: Dataset, share: float, *, seed: int) -> Dataset:
     The images of one part, and copies of one image, stay together. Images of unknown label are left out.
 
     Args:
-        dataset: without splits.
-        share: to hold out, 0 to 1.
-        seed: of the draw.
+        dataset: a data set without splits.
+        share: the share to hold out, 0 to 1.
+        seed: the seed of the draw.
     """
     items = [item for item in dataset.items if item.label is not None]
     groups = group_ids([item.part for item in items], [hash_item(item) for item in items])

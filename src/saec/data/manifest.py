@@ -125,7 +125,7 @@ def check_disjoint(holdout: Mapping[str, str] | Iterable[str], manifest: Manifes
 
     Args:
         holdout: sha256 of each image to judge; as a mapping to its name, the error says the name.
-        manifest: of a line profile, of fine-tuning data or of another data set.
+        manifest: the manifest of a line profile, of fine-tuning data or of another data set.
 
     Raises:
         LeakError: names the first such image (by path) and both roles, and says how many there are.

@@ -29,7 +29,7 @@ def mask_pixels(mask: Mask, shape: tuple[int, int]) -> NDArray[np.bool_]:
     """H x W, True on the defect.
 
     Args:
-        mask: of an image.
+        mask: the mask of an image.
         shape: height and width of the image.
 
     Raises:

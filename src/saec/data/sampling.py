@@ -21,7 +21,7 @@ def stratified_sample(strata: Sequence[Stratum], count: int, *, seed: int = 0) -
     Args:
         strata: label and kind of each item.
         count: how many are wanted.
-        seed: of the choice within a kind, and between shares that are equal.
+        seed: the seed of the choice within a kind, and between shares that are equal.
     """
     rng = np.random.default_rng(seed)
     by_label: dict[int | None, list[int]] = defaultdict(list)

@@ -30,7 +30,7 @@ def pictures_of(folder: Path, label: int) -> list[Path]:
     """The images of a folder whose images all have one label, as its user says.
 
     Args:
-        folder: with images at any depth, or one image.
+        folder: a folder with images at any depth, or one image.
         label: GOOD or DEFECT.
 
     Raises:

@@ -45,7 +45,7 @@ class BenefitRow(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         share: asked for; ``asked`` frames are that many, rounded.
-        accuracy: of the cascade; ``gain`` is its difference to the edge's.
+        accuracy: the cascade's accuracy; ``gain`` is its difference to the edge's.
         escapes_avoided, overkills_avoided: the edge's less the cascade's; negative is more of them.
         *_interval: 95 %, paired bootstrap by part.
         mended, spoiled: frames put right and put wrong by the cloud.
@@ -110,9 +110,9 @@ def worth_rows(
     """One row per share.
 
     Args:
-        calibration: of the line; gives the edge's labels and the order of asking.
+        calibration: the line's calibration; gives the edge's labels and the order of asking.
         asked_labels: label of each frame if it is asked about.
-        shares: of the frames, in (0, 1].
+        shares: shares of the frames, in (0, 1].
         ms_per_asked, j_per_asked: what the cloud takes for a frame, None where not measured.
 
     Raises:
@@ -145,7 +145,7 @@ def conclude_benefit(rows: Sequence[BenefitRow], edge: LabelErrors, n: int) -> B
     """Whether it is worth it: the interval of a gain above 0, and its p, for all shares, below 0.05.
 
     Args:
-        rows: as from ``worth_rows``; empty where there were too few images to fit a fusion.
+        rows: what ``worth_rows`` gives; empty where there were too few images to fit a fusion.
         edge: the edge alone.
         n: images.
     """

@@ -102,7 +102,7 @@ def measure_worth(
         inputs: images; those of unknown truth are left out.
         cloud: the model.
         out: folder for the run of both; where energy is measured also for one of the edge alone.
-        shares: of the frames.
+        shares: shares of the frames, in (0, 1].
         gpu: which GPU the meter reads.
         progress, stop: see ``run_line``.
 

@@ -36,9 +36,9 @@ class Result:
     """What was measured of one task.
 
     Attributes:
-        info: of the run; None where an existing log was read.
+        info: the record of the run; None where an existing log was read.
         cross_domain: says so where something was made on another data set, see ``saec.runs.domain``.
-        notes: of an existing log: what a reader must know of where it comes from.
+        notes: what a reader must know of where an existing log comes from.
     """
 
     task: EvaluationTask

@@ -45,10 +45,10 @@ class Metrics(msgspec.Struct, frozen=True, kw_only=True):
     """What was measured on one line. Rates are shares from 0 to 1; None is undefined or not measured.
 
     Attributes:
-        image_auroc, average_precision: of the ranking; None unless both classes are there and every
+        image_auroc, average_precision: figures of the ranking; None unless both classes are there and every
             frame can be ranked on one scale.
-        accuracy, balanced_accuracy: of the labels given; the latter is the mean over both classes.
-        majority_accuracy: of always giving the commoner label.
+        accuracy, balanced_accuracy: accuracy of the labels given; the latter is the mean over both classes.
+        majority_accuracy: the accuracy of always giving the commoner label.
         accuracy_oracle, f1_oracle: highest over all thresholds on these very frames.
         escape_rate, overkill_rate: escapes / defects and overkills / goods, with the 95 % interval of
             Clopper and Pearson (1934).
@@ -60,9 +60,10 @@ class Metrics(msgspec.Struct, frozen=True, kw_only=True):
         n_unknown: judged frames of unknown truth; they are in the escalation rate and the times alone.
         n_mask_out: frames that are in no pixel figure: their masks are in doubt, unreadable, empty for a
             defect, of another size, or boxes.
-        ms_judging: of judged frames; ms_waiting: of those among them that waited (``saec.frame.verdicts``).
+        ms_judging: times of judged frames, ms; ms_waiting: of those among them that waited
+            (``saec.frame.verdicts``).
         ms_by_stage: the same of each stage, over the frames that went through it.
-        pixel_auroc, pro: from ``saec.evaluation.pixel_metrics``, where masks exist.
+        pixel_auroc, pro: figures of ``saec.evaluation.pixel_metrics``, where masks exist.
         spent: tokens and bytes of the questions to the cloud, truth known or not.
     """
 

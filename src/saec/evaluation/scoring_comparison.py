@@ -31,7 +31,7 @@ class ScoringRow(msgspec.Struct, frozen=True, kw_only=True):
     """What one way of scoring gave.
 
     Attributes:
-        metrics: at P(defect) = ``THRESHOLD``, over the images whose answer parsed.
+        metrics: the metrics at P(defect) = ``THRESHOLD``, over the images whose answer parsed.
         unparsed: images whose answer is no label; they are in no rate.
         ms_per_frame: wall time of judging over all images, decoding aside, at the batch of the settings.
     """

@@ -33,7 +33,7 @@ def check_given(
 
     Args:
         profile: the line, which knows its own data set.
-        manifest: of the line.
+        manifest: the line's manifest.
         dataset: that was named, divided as the line knows it.
         goods, defects: file by its sha256.
 

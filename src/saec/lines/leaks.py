@@ -81,7 +81,7 @@ def check_tuned(names: Mapping[str, str], *folders: str | None) -> None:
 
     Args:
         names: sha256 of each image to its name.
-        folders: of weights, where ``saec tune`` leaves its manifest; None or without one is unknown.
+        folders: folders of weights, where ``saec tune`` leaves its manifest; None or without one is unknown.
 
     Raises:
         LeakError: names the image and its role.

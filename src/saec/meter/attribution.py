@@ -33,7 +33,7 @@ class Counter:
     """A device's energy counter over time.
 
     Attributes:
-        times: of the samples, seconds, rising.
+        times: the times of the samples, seconds, rising.
         joules: the counter at those times, never falling.
         idle_w: what the device draws when nobody works on it, watts.
     """
@@ -66,9 +66,9 @@ def attribute(counter: Counter, begins: Array, ends: Array, weights: Array) -> E
 
     Args:
         counter: the device's.
-        begins, ends: of each span, seconds on the counter's clock, N; what lies outside the samples gets
+        begins, ends: N times of each span, seconds on the counter's clock; what lies outside the samples gets
             nothing.
-        weights: of each span while it lasts, positive, N.
+        weights: N weights, positive: one for each span while it lasts.
 
     Returns:
         The energy of each span in the order given, and what was nobody's.

@@ -12,7 +12,7 @@ class Gpu(ABC):
     """One GPU, as far as a meter needs it.
 
     Attributes:
-        name: as the driver calls it; "" where there is none.
+        name: the driver's name of it; "" where there is none.
         notes: what of it cannot be measured and why.
     """
 
@@ -57,7 +57,7 @@ class NvmlGpu(Gpu):
 
     Args:
         nvml: the pynvml module, initialised.
-        index: of the GPU in NVML's order, which ``CUDA_VISIBLE_DEVICES`` does not change.
+        index: the GPU's place in NVML's order, which ``CUDA_VISIBLE_DEVICES`` does not change.
     """
 
     def __init__(self, nvml: Any, index: int) -> None:

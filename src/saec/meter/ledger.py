@@ -25,9 +25,9 @@ class PhaseReading(msgspec.Struct, frozen=True, kw_only=True):
         wall_s: seconds.
         gpu_util_avg: per cent of time in which a kernel ran.
         gpu_power_avg_w: ``gpu_energy_j / wall_s``, gross.
-        gpu_energy_j: of the whole device, from its energy counter, idle power included.
-        cpu_energy_j: of the whole CPU packages, idle power included.
-        cpu_memory_avg_gb, cpu_memory_peak_gb: of the process tree, averaged over time, 1e9 bytes.
+        gpu_energy_j: energy of the whole device, joules, from its energy counter, idle power included.
+        cpu_energy_j: energy of the whole CPU packages, joules, idle power included.
+        cpu_memory_avg_gb, cpu_memory_peak_gb: memory of the process tree, 1e9 bytes: mean over time, peak.
         notes: what was not measured and why, and what the figures contain.
     """
 
@@ -163,7 +163,7 @@ def energy_per_correct_mwh(reading: PhaseReading, correct: int | None) -> float 
     """Milliwatt-hours per correct decision, of what ``energy_of`` names.
 
     Args:
-        reading: of the phase in which the decisions were made.
+        reading: the reading of the phase in which the decisions were made.
         correct: number of correct decisions; None when not known.
 
     Returns:

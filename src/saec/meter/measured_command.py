@@ -40,7 +40,7 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         command, status: what was run, and its exit status (128 + n when signal n ended it).
         images, correct, accuracy: its decisions, counted or stated.
-        energy_per_correct_mwh: in the run phase, of what ``energy_of`` names.
+        energy_per_correct_mwh: mWh per correct decision in the run phase, as ``energy_of`` names it.
         phases: "run" and, where the command marks them, "loading", "warm-up" and "other".
     """
 

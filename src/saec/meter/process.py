@@ -12,7 +12,7 @@ class ProcessTree:
     """A process and its descendants; one that was seen stays watched after its parent has ended.
 
     Args:
-        pid: of the root.
+        pid: the process id of the root.
     """
 
     def __init__(self, pid: int) -> None:

@@ -106,7 +106,7 @@ class Complexity:
     """The complexity of frames of one line.
 
     Args:
-        norm: of ``fit_norm``, as ``line.json`` keeps it.
+        norm: the norm from ``fit_norm``, as ``line.json`` keeps it.
 
     Raises:
         LineError: the norm is of another version of the features.

@@ -67,7 +67,7 @@ def build_sft(
         defect_train_ratio: share of the test defects that are trained on, 0 to 1.
         calibration_ratio: share of each category's train goods, and of its test defects, that is spared to
             measure the tuned model on, 0 up to 1.
-        seed: of the choice of defects, spared images and references.
+        seed: the seed of the choice of defects, spared images and references.
         references: good images shown before the one to judge.
         exclude_holdout: manifests whose hold-out images, and other images of whose parts, are left out.
         link: link to the images instead of copying them.

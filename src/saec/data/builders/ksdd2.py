@@ -49,11 +49,11 @@ def build_ksdd2(
         out: the folder to make.
         protocol: "one-to-one" takes all defects of train and test and as many random goods (356 + 356), all
             of them hold-out; "official" keeps the split.
-        seed: of the choice of goods.
+        seed: the seed of the choice of goods.
         link: link to the images instead of copying them.
         lists: folder for the split lists, paths below ``src``: ``ksdd2_1to1_good.txt`` and
             ``ksdd2_1to1_defect.txt``, or one list per official split and class.
-        drop_shared: with the official split, leave train images out that are also test images.
+        drop_shared: leave train images out that are also test images (official split only).
         force: replace an earlier build in ``out``.
 
     Raises:

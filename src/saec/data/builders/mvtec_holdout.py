@@ -50,8 +50,8 @@ def build_holdout(
     Args:
         src: root with the categories, for example MVTec AD.
         out: the folder to make.
-        n_good, n_defect: at most so many of each; MVTec AD has 467 test goods.
-        seed: of the shuffle; the pool is sorted by path first.
+        n_good, n_defect: the most of each; MVTec AD has 467 test goods.
+        seed: the seed of the shuffle; the pool is sorted by path first.
         exclude: JSONL files that name images not to take.
         exclude_manifests: manifests whose images, and other images of whose parts, are not to take.
         link: link to the images instead of copying them.

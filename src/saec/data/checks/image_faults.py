@@ -60,7 +60,7 @@ def check_root(
 
     Args:
         root: a data set or a folder of data sets.
-        layout, parts: as in `open_dataset`.
+        layout, parts: see `open_dataset`.
         bits: significant bits that 16-bit images are said to have.
         near: also look for near-duplicates across roles.
         progress: wraps the walk over the images, for a progress bar.

@@ -40,7 +40,7 @@ def main(handle: int, memory: int, shared: int) -> None:
     """Serve until the station is gone.
 
     Args:
-        handle: of the socket.
+        handle: the handle of the socket.
         memory: bytes that a decoding may take beside what the process has when it is warm.
         shared: handle of the memory for files and pixels.
     """

@@ -25,7 +25,7 @@ class Placed(msgspec.Struct, frozen=True):
     Attributes:
         path: the file.
         what: an image, a mask, or neither.
-        split: by the first folder that names one.
+        split: the split that the first folder names.
         classes: the folders that say neither split nor kind of file.
     """
 

@@ -18,7 +18,7 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     """One reading of a folder, as ``--layout NAME[:KEY=VALUE,...]`` picks it.
 
     Attributes:
-        name: of the layout, or "auto".
+        name: the name of the layout, or "auto".
         good: folder or class names that mean good, beside those that are known.
         unmarked: what an image without a mark is: "good", "out" (left out), or "" where nobody said.
         table: the file with the labels, where several are at hand.
@@ -60,7 +60,7 @@ class Saturation(msgspec.Struct, frozen=True):
     Attributes:
         defect_name: its kind.
         pixel_value: what marks it in a mask.
-        saturation_threshold: in pixels, or as a share of the region where ``relative_saturation``.
+        saturation_threshold: pixels, or a share of the region where ``relative_saturation``.
     """
 
     defect_name: str
@@ -76,7 +76,7 @@ class LayoutReading(msgspec.Struct, kw_only=True):
         items: every image of a role, sorted by split and path.
         aside: files that are understood and are no images of a role: masks of goods, for example.
         faults: what could not be read as it was meant. An error stops every command but the check.
-        saturations: of MVTec LOCO.
+        saturations: the saturation rules of MVTec LOCO.
     """
 
     items: list[Item]
@@ -89,7 +89,7 @@ class Layout(Protocol):
     """How data sets lie on disk: a new one is a file with this, and a line in ``LAYOUTS``.
 
     Attributes:
-        name: as ``--layout`` takes it.
+        name: the name that ``--layout`` takes.
         looks: what it looks like, for the table of docs/data.md and for errors.
         listed: a table names the images, so a file that it does not name is no fault.
     """

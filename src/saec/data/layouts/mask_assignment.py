@@ -38,8 +38,8 @@ def assign_masks(
     """Give each mask to the image of its split, class and name.
 
     Args:
-        images: of every split.
-        masks: of folders of masks, or beside images. Those without a split belong to the hold-out.
+        images: the images of every split.
+        masks: the masks in folders of their own or beside images. One without a split is the hold-out's.
         good: whether an image is known to be good: a mask without a class folder is rather a defect's.
 
     A mask named exactly as an image is that image's; else ``_mask``, ``_GT``, numbers and the like are taken

@@ -10,10 +10,10 @@ machine gives the same bytes each time; a CPU with other vector instructions rou
 by one grey level.
 Nothing here is taken from a picture: NumPy and OpenCV paint it all.
 
-``design`` holds the words (parts, kinds); ``materials``, ``patterns``, ``round_parts``, ``long_parts`` and
-``boards`` draw the families on a ``canvas``; ``camera`` lights it; ``variation`` is what goods and defects
-alike suffer on a line that is kept less well; ``marks``, ``placing`` and ``painting``
-add defects; ``words`` describes them; ``dataset`` writes them.
+``shapes`` draws the families: ``materials``, ``patterns``, ``round_parts``, ``long_parts`` and ``boards``.
+``painting`` is what they are painted with: ``design`` (parts, kinds), ``canvas``, ``virtual_camera`` (light,
+lens), ``variation`` (what goods and defects alike suffer on a line that is kept less well), ``marks``,
+``mark_placement`` and ``defects``, and ``sentences`` that describe them. ``dataset_writer`` writes a set.
 """
 
 from saec.data.procedural.dataset_writer import WrittenDataset, write_dataset

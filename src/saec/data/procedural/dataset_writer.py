@@ -80,7 +80,7 @@ def write_dataset(
     Args:
         out: the folder to make; it must not exist, or be empty.
         family: name of the family.
-        seed: of the product; its frames count up from 0, so that no two images are one frame.
+        seed: the product's seed; its frames count up from 0, so that no two images are one frame.
         n_train, n_good, n_defect: train goods, test goods, test defects.
         n_train_defect: defects beside the train goods, for calibration.
         difficulty: 0..1.

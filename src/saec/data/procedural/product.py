@@ -31,11 +31,11 @@ class RenderedFrame:
         mask: H x W bool, where the two differ; empty when it is good.
         kind: "good" or one of ``KINDS`` and ``EXTRA_KINDS``.
         description: one sentence.
-        difficulty: as asked, 0..1; 0 when it is good.
-        contrast: as measured: mean absolute difference (grey levels, mean over channels) inside the mask,
-            over the local standard deviation of the defect-free texture; 0 when it is good.
+        difficulty: the difficulty asked for, 0..1; 0 when it is good.
+        contrast: the measured contrast: mean absolute difference (grey levels, mean over channels) inside
+            the mask, over the local standard deviation of the defect-free texture; 0 when it is good.
         box: x0, y0, x1, y1 around the mask (ends exclusive), or None.
-        variation: as asked, 0..1.
+        variation: the variation asked for, 0..1.
     """
 
     image: Image

@@ -44,7 +44,7 @@ class Header:
 
     Attributes:
         format: Pillow's name for it; "PAM" for the one that OpenCV alone reads.
-        width, height: in pixels, before the file is put upright.
+        width, height: pixels, before the image is turned upright.
         frames: frames or pages that are pictures of their own.
         opencv: OpenCV decodes it rightly.
     """

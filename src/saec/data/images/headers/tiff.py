@@ -103,7 +103,7 @@ class Strips:
     """Where a page's pixels stand.
 
     Attributes:
-        starts, sizes: of each strip or tile, bytes.
+        starts, sizes: the offset and length of each strip or tile, bytes.
         packed: they are compressed; ``jpeg``: as JPEG.
         tables: JPEG's tables, where the page's strips share some.
     """

@@ -67,13 +67,13 @@ class Variation:
     Attributes:
         turn: radians.
         x, y: shares of half the frame.
-        swing: of the lamp, radians.
+        swing: the swing of the lamp, radians.
         exposure: factor of the light.
         slope: change of the light from the centre to the right and to the lower border, as shares.
         shadow: or None.
         defocus: pixels (sigma) in a frame of 224.
         specks: how many.
-        levels: of the strongest speck possible.
+        levels: the grey levels of the strongest speck possible.
     """
 
     turn: float
