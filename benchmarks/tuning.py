@@ -23,13 +23,13 @@ from saec.data.images.pixels import read_image
 from saec.data.manifest import Manifest, ManifestEntry
 from saec.schedule.statistics.auroc import auroc, auroc_interval
 from saec.settings import CloudConfig
-from saec.tune.samples import Sample, read_samples
+from saec.tune.samples import TrainingSample, read_samples
 from saec.tune.settings import TuneConfig
 from saec.tune.tuning_run import tune
 from saec.types import DEFECT, GOOD, CloudQuery, Frame
 
 
-def take(samples: list[Sample], count: int, seed: int) -> list[Sample]:
+def take(samples: list[TrainingSample], count: int, seed: int) -> list[TrainingSample]:
     """Half goods and half defects by chance; fewer of a class that has fewer."""
     taken = []
     for label in (GOOD, DEFECT):
@@ -39,13 +39,13 @@ def take(samples: list[Sample], count: int, seed: int) -> list[Sample]:
     return taken
 
 
-def write(path: Path, samples: list[Sample]) -> None:
+def write(path: Path, samples: list[TrainingSample]) -> None:
     lines = (msgspec.to_builtins(s, enc_hook=str) | {"image": str(s.image.resolve())} for s in samples)
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
 def judged(
-    samples: list[Sample], goods: list[Sample], config: TuneConfig, adapter: Path | None
+    samples: list[TrainingSample], goods: list[TrainingSample], config: TuneConfig, adapter: Path | None
 ) -> dict[str, Any]:
     """Figures at the engine's own settings, each image with the same good as reference."""
     name = None if adapter is None else str(adapter)

@@ -13,7 +13,7 @@ from openvino import opset13 as ops
 
 from saec.cli import main
 from saec.edge import model_conversion as module
-from saec.edge.model_conversion import convert
+from saec.edge.model_conversion import convert_model
 from saec.errors import ModelError
 
 torch = pytest.importorskip("torch")
@@ -39,7 +39,7 @@ def test_a_graph_becomes_openvino_with_the_same_answers(
 def test_a_graph_is_not_written_over_itself(tmp_path: Path) -> None:
     source = _graph(tmp_path / "g.xml")
     with pytest.raises(ModelError, match="give another --out"):
-        convert(source, tmp_path, "openvino")
+        convert_model(source, tmp_path, "openvino")
 
 
 def test_tensors_become_safetensors_tied_or_nested(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_a_pickle_that_holds_code_is_refused_and_does_not_run(
     monkeypatch.chdir(tmp_path)
     torch.save({"a": _Bomb()}, "m.pth")
     with pytest.raises(ModelError, match="not a plain file of tensors"):
-        convert(Path("m.pth"), Path("o"), "safetensors")
+        convert_model(Path("m.pth"), Path("o"), "safetensors")
     assert not Path("exploded").exists()
 
 
@@ -72,7 +72,7 @@ def test_a_pickle_that_holds_code_is_refused_and_does_not_run(
 def test_what_is_no_state_dict_is_refused(tmp_path: Path, content: object) -> None:
     torch.save(content, tmp_path / "m.pth")
     with pytest.raises(ModelError, match="no state dict"):
-        convert(tmp_path / "m.pth", tmp_path, "safetensors")
+        convert_model(tmp_path / "m.pth", tmp_path, "safetensors")
 
 
 @pytest.mark.parametrize(
@@ -81,15 +81,15 @@ def test_what_is_no_state_dict_is_refused(tmp_path: Path, content: object) -> No
 def test_ways_that_do_not_exist_are_named(tmp_path: Path, name: str, target: module.Target) -> None:
     (tmp_path / name).write_bytes(b"x")
     with pytest.raises(ModelError, match=f"no way from .* to {target}"):
-        convert(tmp_path / name, tmp_path / "o", target)
+        convert_model(tmp_path / name, tmp_path / "o", target)
 
 
 def test_a_missing_or_broken_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="does not exist"):
-        convert(tmp_path / "m.onnx", tmp_path, "openvino")
+        convert_model(tmp_path / "m.onnx", tmp_path, "openvino")
     (tmp_path / "m.onnx").write_bytes(b"x")
     with pytest.raises(ModelError, match="cannot be read"):
-        convert(tmp_path / "m.onnx", tmp_path / "o", "openvino")
+        convert_model(tmp_path / "m.onnx", tmp_path / "o", "openvino")
 
 
 def _ultralytics(folder: Path, body: str) -> dict[str, str]:
@@ -127,7 +127,7 @@ def test_a_pt_is_exported_in_ultralytics_own_process_beside_nothing(
         monkeypatch.setenv(key, value)
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "best.pt").write_bytes(b"weights")
-    (made,) = convert(tmp_path / "in" / "best.pt", tmp_path / "o", "onnx")
+    (made,) = convert_model(tmp_path / "in" / "best.pt", tmp_path / "o", "onnx")
     assert made == tmp_path / "o" / "best.onnx"
     assert made.read_bytes() == b"graph of weights"
     assert [p.name for p in (tmp_path / "in").iterdir()] == ["best.pt"]
@@ -151,7 +151,7 @@ def test_a_failed_export_says_why(
         monkeypatch.setenv(key, value)
     (tmp_path / "best.pt").write_bytes(b"weights")
     with pytest.raises(ModelError, match=words):
-        convert(tmp_path / "best.pt", tmp_path / "o", "openvino")
+        convert_model(tmp_path / "best.pt", tmp_path / "o", "openvino")
 
 
 @pytest.mark.usefixtures("installed")
@@ -166,5 +166,5 @@ def test_this_process_never_opens_the_pt(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(module.subprocess, "run", run)
     monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("opened the pickle here"))
     (tmp_path / "best.pt").write_bytes(b"\x80\x02.")
-    convert(tmp_path / "best.pt", tmp_path / "o", "onnx")
+    convert_model(tmp_path / "best.pt", tmp_path / "o", "onnx")
     assert len(seen) == 1

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from saec.errors import DataError
 from saec.runs.run_record import RunInfo
-from saec.runs.verdict_log import VerdictLog, mend, read_all, read_verdicts, schema, write_csv
+from saec.runs.verdict_log import VerdictLog, mend_log, read_all, read_verdicts, schema, write_csv
 from saec.types import CloudRecord, EdgeRecord, ErrorRecord, Explanation, Route, Verdict
 
 text = st.text(st.characters(codec="utf-8"), max_size=30)
@@ -68,7 +68,7 @@ def test_a_log_torn_anywhere_is_mended_to_its_whole_lines(
     path.write_bytes(content)
     kept = content.count(b"\n")
     assert list(read_verdicts(path)) == whole[:kept]
-    assert mend(path) == len(content) - (content.rfind(b"\n") + 1)
+    assert mend_log(path) == len(content) - (content.rfind(b"\n") + 1)
     assert path.read_bytes() == content[: content.rfind(b"\n") + 1]
     with VerdictLog(path) as log:
         log.append(a_verdict("after"))
@@ -78,7 +78,7 @@ def test_a_log_torn_anywhere_is_mended_to_its_whole_lines(
 def test_mending_finds_a_newline_far_from_the_end(tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_bytes(b"whole\n" + b"x" * 200_000)
-    assert mend(path) == 200_000
+    assert mend_log(path) == 200_000
     assert path.read_bytes() == b"whole\n"
 
 
@@ -151,4 +151,4 @@ def test_nothing_is_added_to_a_log_that_an_editor_saved_as_utf16(tmp_path: Path)
     path = tmp_path / "verdicts.jsonl"
     path.write_text("{}\n", "utf-16")
     with pytest.raises(DataError, match="UTF-16"):
-        mend(path)
+        mend_log(path)

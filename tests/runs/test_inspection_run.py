@@ -24,7 +24,7 @@ from saec.frame.judges import Cloud, read_references
 from saec.profile import LineProfile
 from saec.runs.run_folder import Options, map_name, run_line
 from saec.runs.run_record import read_run
-from saec.runs.verdict_log import mend, read_verdicts
+from saec.runs.verdict_log import mend_log, read_verdicts
 from saec.settings import CloudConfig, GateConfig, RunConfig
 from saec.types import Image, Verdict
 
@@ -202,7 +202,7 @@ def test_resume_after_a_cut_anywhere_gives_the_uninterrupted_run(
         whole = log.read_bytes()
         log.write_bytes(whole[: round(share * len(whole))])
         run_line(line, inputs, root / "cut", options=Options(config=RunConfig(maps=False), resume=True))
-    assert mend(log) == 0
+    assert mend_log(log) == 0
     assert content(root / "cut") == content(root / "whole")
 
 

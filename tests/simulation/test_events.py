@@ -20,7 +20,7 @@ from saec.schedule.policies.one_side import CloudOnly
 from saec.schedule.statistics.auroc import auroc
 from saec.settings import GateConfig
 from saec.simulation.events import CloudModel, Latency, Pace, Passing, Simulation
-from saec.simulation.opinion_source import Law, Sample, again, draw, sample, with_answers
+from saec.simulation.opinion_source import Law, SimulatedFrame, again, draw, sample, with_answers
 from saec.types import EdgeRecord
 
 LINE = Calibration(
@@ -155,7 +155,7 @@ def test_frames_are_drawn_one_by_one():
     """Memory is flat: the simulation reads no frame before it has judged those before."""
     book, read = Book(), itertools.count(1)
 
-    def stream() -> Iterator[Sample]:
+    def stream() -> Iterator[SimulatedFrame]:
         for one in draw(LAW, LINE, 50, np.random.default_rng(0)):
             assert len(book.entries) >= next(read) - 1
             yield one

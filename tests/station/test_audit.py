@@ -13,7 +13,7 @@ from saec import edge
 from saec.errors import SpoolError
 from saec.frame import judges as loading
 from saec.frame.judges import Standing
-from saec.station.maintenance.audit import replay
+from saec.station.maintenance.audit import audit_frame
 from saec.station.setup.settings import LineSettings, Settings, StationSection
 
 
@@ -40,7 +40,7 @@ def settings(bench: Bench) -> Settings:
 
 def test_every_kind_of_verdict_can_be_made_again_beside_the_running_station(bench: Bench) -> None:
     for seq in range(1, 6):
-        checks = replay(settings(bench), f"cell-{seq:010d}", cloud_for=lambda _: bench.cloud)
+        checks = audit_frame(settings(bench), f"cell-{seq:010d}", cloud_for=lambda _: bench.cloud)
         assert len(checks) >= 2
         assert [check for check in checks if check.same is not True] == []
     bench.stop()
@@ -56,21 +56,21 @@ def test_a_changed_image_or_record_is_found(bench: Bench) -> None:
     db.execute("UPDATE verdicts SET verdict = replace(verdict, '\"label\":1', '\"label\":0') WHERE seq = 2")
     db.commit()
     db.close()
-    image, *rest = replay(settings(bench), "cell-0000000001", cloud_for=lambda _: bench.cloud)
+    image, *rest = audit_frame(settings(bench), "cell-0000000001", cloud_for=lambda _: bench.cloud)
     assert image.same is False
     assert any(check.same is False for check in rest)
-    changed = replay(settings(bench), "cell-0000000002", cloud_for=lambda _: bench.cloud)
+    changed = audit_frame(settings(bench), "cell-0000000002", cloud_for=lambda _: bench.cloud)
     assert {check.what for check in changed if check.same is False} == {"final: edge's label"}
 
 
 def test_what_is_not_there_is_named(bench: Bench, tmp_path: Path) -> None:
     for id in ("cell-0000000099", "other-0000000001", "x", "cell-" + "9" * 30):
         with pytest.raises(SpoolError, match="no frame"):
-            replay(settings(bench), id)
+            audit_frame(settings(bench), id)
     bench.spool.shedding.drop_images([3])
     with pytest.raises(SpoolError, match="no longer kept"):
-        replay(settings(bench), "cell-0000000003")
+        audit_frame(settings(bench), "cell-0000000003")
     bench.stop()
     empty = Settings(station=StationSection(data=tmp_path / "nowhere"), line=[])
     with pytest.raises(SpoolError, match="has run"):
-        replay(empty, "cell-0000000001")
+        audit_frame(empty, "cell-0000000001")

@@ -17,7 +17,7 @@ from saec.frame import judges as opening
 from saec.frame.judges import Judges, Standing
 from saec.profile import LineProfile
 from saec.runs import inspection
-from saec.runs.route_replay import replay as replay_log
+from saec.runs.route_replay import audit_frame as replay_log
 from saec.schedule.link.dispatch import Dispatch
 from saec.schedule.policies.contract import Policy
 from saec.schedule.policies.gate import GatePolicy
@@ -25,7 +25,7 @@ from saec.settings import GateConfig, LinkConfig, RunConfig, Spending
 from saec.simulation.events import CloudModel, Pace, Simulation
 from saec.simulation.opinion_source import sample
 from saec.simulation.outcomes import Referee
-from saec.station.maintenance.audit import replay as audit
+from saec.station.maintenance.audit import audit_frame as audit
 from saec.station.setup.settings import LineSettings, Settings, StationSection
 from saec.types import CloudState, EdgeOpinion, Pending, Route, Source, Verdict
 

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from saec.errors import DataError
 from saec.tune.sample_order import epoch_order, references_of
-from saec.tune.samples import Sample
+from saec.tune.samples import TrainingSample
 
 
-def sample(n: int, *, label: int = 0, category: str = "a", part: str = "") -> Sample:
-    return Sample(
+def sample(n: int, *, label: int = 0, category: str = "a", part: str = "") -> TrainingSample:
+    return TrainingSample(
         id=f"{n}", image=Path(f"{n}.png"), label=label, category=category, part=part, sha256=f"{n:064x}"[::-1]
     )
 

@@ -20,7 +20,7 @@ from saec.runs.domain import adapter_origin
 from saec.settings import CloudConfig, ModelCard
 from saec.tune.adapter_card import AdapterCard
 from saec.tune.adapter_layers import add_adapter, load_base, trained
-from saec.tune.merged_checkpoint import merge, read_adapter_card
+from saec.tune.merged_checkpoint import merge_adapter, read_adapter_card
 from saec.tune.samples import read_data
 from saec.tune.settings import TuneConfig
 from saec.tune.training import rate_share
@@ -162,7 +162,7 @@ def test_resuming_as_something_else_is_refused(sft: Path, tmp_path: Path, settin
 def test_the_merged_checkpoint_answers_as_base_and_adapter(tuned, tmp_path: Path) -> None:
     data, adapter, config, _ = tuned
     out = tmp_path / "merged"
-    merge(adapter, out, config)
+    merge_adapter(adapter, out, config)
     with_adapter, _ = opinions(data, config.base, adapter)
     merged, _ = opinions(data, str(out), None)
     alone = open_engine(CloudConfig(model=str(out), dtype="float32", device="cpu"))
@@ -171,9 +171,9 @@ def test_the_merged_checkpoint_answers_as_base_and_adapter(tuned, tmp_path: Path
     assert np.abs(merged - base).max() > 2 * p_apart(alone)
     assert (out / "saec.json").read_text() == (Path(config.base) / "saec.json").read_text()
     with pytest.raises(ConfigError, match="not empty"):
-        merge(adapter, out, config)
+        merge_adapter(adapter, out, config)
     with pytest.raises(ModelError, match="not the base"):
-        merge(adapter, tmp_path / "other", msgspec.structs.replace(config, base=str(out)))
+        merge_adapter(adapter, tmp_path / "other", msgspec.structs.replace(config, base=str(out)))
 
 
 @pytest.mark.numeric

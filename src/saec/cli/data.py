@@ -55,7 +55,7 @@ def _link_option(default: bool) -> Callable[[F], F]:
     )
 
 
-@command.command()
+@command.command("check")
 @click.argument("folder", type=FILE)
 @click.option("--layout", default="auto", show_default=True, help="Layout of the data set; see docs/data.md.")
 @_parts_options
@@ -65,7 +65,7 @@ def _link_option(default: bool) -> Callable[[F], F]:
 @click.option("--near/--no-near", default=True, show_default=True, help="Look for near copies, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON with every fault.")
 @click.pass_context
-def check(
+def _check(
     ctx: click.Context,
     folder: Path,
     layout: str,

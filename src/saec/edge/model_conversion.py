@@ -39,7 +39,7 @@ def default_target(source: Path) -> Target:
     return "safetensors" if source.suffix.lower() in CHECKPOINTS else "openvino"
 
 
-def convert(source: Path, folder: Path, target: Target) -> list[Path]:
+def convert_model(source: Path, folder: Path, target: Target) -> list[Path]:
     """Convert one model file.
 
     Args:

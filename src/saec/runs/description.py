@@ -69,7 +69,7 @@ def describe(
         command=command,
         started=now(),
         machine=machine(),
-        versions=versions(),
+        versions=library_versions(),
         config=config,
         notes=[*inputs.notes, *_unnamed(adapter)],
     )
@@ -116,7 +116,7 @@ def machine() -> Machine:
     )
 
 
-def versions(names: Sequence[str] = LIBRARIES) -> dict[str, str]:
+def library_versions(names: Sequence[str] = LIBRARIES) -> dict[str, str]:
     """The versions of those that are installed."""
     found = {}
     for name in names:

@@ -31,7 +31,7 @@ _MOST_DRAWN = 20_000
 """Of more frames than this the normal approximation gives the interval."""
 
 
-class Part(msgspec.Struct, frozen=True, kw_only=True):
+class EnergyPart(msgspec.Struct, frozen=True, kw_only=True):
     """Joules of one stage on one device, above idle, and of how many frames."""
 
     stage: str
@@ -72,7 +72,7 @@ class RunEnergy(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     devices: list[DeviceEnergy]
-    parts: list[Part]
+    parts: list[EnergyPart]
     routes: list[RouteEnergy]
     per_correct_gross_mwh: tuple[float, float, float] | None
     per_correct_net_mwh: tuple[float, float, float] | None
@@ -204,9 +204,9 @@ def _device(device: str, shares: EnergyShares, idle_w: float) -> DeviceEnergy:
     )
 
 
-def _parts(device: str, names: NDArray[np.str_], owner: NDArray[np.int64], joules: Array) -> list[Part]:
+def _parts(device: str, names: NDArray[np.str_], owner: NDArray[np.int64], joules: Array) -> list[EnergyPart]:
     return [
-        Part(
+        EnergyPart(
             stage=stage,
             device=device,
             frames=len(np.unique(owner[names == stage])),

@@ -17,7 +17,7 @@ from saec.runs.first_pass import FIRST_PASS
 from saec.runs.inspection import Observer, run_inspection
 from saec.runs.run_record import RUN_FILE, VERDICTS_FILE, RunInfo, read_run
 from saec.runs.stage_spans import SpanLog
-from saec.runs.verdict_log import mend, read_all, read_verdicts
+from saec.runs.verdict_log import mend_log, read_all, read_verdicts
 from saec.settings import CloudConfig, RunConfig, identifying
 from saec.types import Verdict
 
@@ -82,7 +82,7 @@ def open_run_folder(out: Path, info: RunInfo, *, resume: bool, retry_errors: boo
         return EarlierParts([1])
     old = read_run(out)
     _check_same(old, info, out)
-    mend(log)
+    mend_log(log)
     last = max((verdict.seq for verdict in read_all(log)), default=0)
     known, again = set(), set()
     for verdict in read_verdicts(log):

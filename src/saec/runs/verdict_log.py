@@ -127,7 +127,7 @@ def _lines(path: Path, only: bytes = b"") -> Iterator[Verdict | None]:
         yield verdict
 
 
-def mend(path: Path) -> int:
+def mend_log(path: Path) -> int:
     """Cut off a torn last line; returns the number of bytes cut.
 
     Raises:

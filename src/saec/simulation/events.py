@@ -22,7 +22,7 @@ from saec.errors import ConfigError
 from saec.frame.assessment import Assessment, route_frame
 from saec.schedule.link.dispatch import Dispatch
 from saec.schedule.policies.contract import Policy
-from saec.simulation.opinion_source import Sample
+from saec.simulation.opinion_source import SimulatedFrame
 from saec.types import CloudState, Route
 
 
@@ -106,7 +106,7 @@ class Passing:
 
     seq: int
     taken: float
-    sample: Sample
+    sample: SimulatedFrame
     route: Route
     state: CloudState
 
@@ -169,7 +169,7 @@ class Simulation:
         self._watched = math.inf  # when the next look at deadlines is due
         self._woken = math.inf  # when the link is tried again
 
-    def run(self, samples: Iterable[Sample]) -> int:
+    def run(self, samples: Iterable[SimulatedFrame]) -> int:
         """Let all frames pass, and after them the answers that are still awaited; returns their number."""
         step, edge = 1.0 / self._pace.rate, self._pace.edge
         frames = 0
@@ -183,7 +183,7 @@ class Simulation:
         self._advance(math.inf)
         return frames
 
-    def _route(self, seq: int, sample: Sample, taken: float) -> None:
+    def _route(self, seq: int, sample: SimulatedFrame, taken: float) -> None:
         state = self._dispatch.state(self.now, taken)
         route = route_frame(Assessment(sample.edge, sample.complexity), self._policy, state, taken)
         frame = Passing(seq, taken, sample, route, state)

@@ -29,7 +29,7 @@ _QUARTILES = 1.3489795003921634  # between the quartiles of a standard normal
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class SimulatedFrame:
     """The opinions on one frame, and the truth.
 
     Attributes:
@@ -46,9 +46,11 @@ class Sample:
     truth: int | None
 
 
-def sample(record: EdgeRecord, complexity: float | None, cloud: float, truth: int | None) -> Sample:
+def sample(record: EdgeRecord, complexity: float | None, cloud: float, truth: int | None) -> SimulatedFrame:
     """A sample from what a log holds of a frame."""
-    return Sample(EdgeOpinion(record.score, record.label, record.p_defect), record, complexity, cloud, truth)
+    return SimulatedFrame(
+        EdgeOpinion(record.score, record.label, record.p_defect), record, complexity, cloud, truth
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +133,9 @@ def cloud_answers(
     return answers
 
 
-def draw(law: Law, calibration: Calibration, frames: int, rng: np.random.Generator) -> Iterator[Sample]:
+def draw(
+    law: Law, calibration: Calibration, frames: int, rng: np.random.Generator
+) -> Iterator[SimulatedFrame]:
     """So many frames of a law, labelled at a calibration's threshold; in blocks, so memory is flat."""
     from scipy.special import ndtr
 
@@ -157,7 +161,7 @@ def with_answers(
     cloud_error: float,
     correlation: float,
     rng: np.random.Generator,
-) -> list[Sample]:
+) -> list[SimulatedFrame]:
     """Recorded frames of known truth with the answers of a stated cloud in place of a recorded one."""
     truth = np.array([truth == DEFECT for _, _, truth in samples], dtype=bool)
     wrong = np.array([record.label != truth for record, _, truth in samples], dtype=bool)
@@ -168,7 +172,9 @@ def with_answers(
     ]
 
 
-def again(samples: Sequence[Sample], frames: int, rng: np.random.Generator) -> Iterator[Sample]:
+def again(
+    samples: Sequence[SimulatedFrame], frames: int, rng: np.random.Generator
+) -> Iterator[SimulatedFrame]:
     """So many of the samples, drawn with replacement."""
     for start in range(0, frames, _BLOCK):
         for index in rng.integers(len(samples), size=min(_BLOCK, frames - start)).tolist():

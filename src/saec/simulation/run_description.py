@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from saec import __version__
-from saec.runs.description import machine, now, versions
+from saec.runs.description import library_versions, machine, now
 from saec.runs.first_pass import FIRST_PASS
 from saec.runs.run_folder import settings_of
 from saec.runs.run_record import SIMULATED, VERDICTS_FILE, CloudInfo, DatasetInfo, RunInfo
@@ -49,7 +49,7 @@ def describe_simulation(cast: Cast, scene: Scene, *, model: Mapping[str, Any], c
         started=now(),
         starts=[1],
         machine=machine(),
-        versions=versions(),
+        versions=library_versions(),
         config=config,
         notes=[f"Simulated: no image was judged. {cast.note}"],
     )

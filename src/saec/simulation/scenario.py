@@ -25,7 +25,15 @@ from saec.schedule.policies.contract import Policy
 from saec.schedule.policies.expected_value import measure_mending
 from saec.settings import FitConfig
 from saec.simulation.events import CloudModel, Pace, Passing, Simulation
-from saec.simulation.opinion_source import Law, Sample, again, cloud_answers, draw, sample, with_answers
+from saec.simulation.opinion_source import (
+    Law,
+    SimulatedFrame,
+    again,
+    cloud_answers,
+    draw,
+    sample,
+    with_answers,
+)
 from saec.simulation.outcomes import MODEL, Figures, Referee
 from saec.types import UNBOUNDED, Verdict
 
@@ -86,7 +94,7 @@ class Cast:
         note: one sentence that says what this is.
     """
 
-    samples: Iterable[Sample]
+    samples: Iterable[SimulatedFrame]
     policy: Policy
     rules: Rules
     line: LineInfo
@@ -192,7 +200,7 @@ def _policy(calibration: Calibration, trust: CloudTrust | None, options: Options
     return open_policy(options.policy, calibration, trust, options.scheduling)
 
 
-def _prepared(policy: Policy, samples: Sequence[Sample], options: Options) -> Policy:
+def _prepared(policy: Policy, samples: Sequence[SimulatedFrame], options: Options) -> Policy:
     """The policy after its first pass, where it needs one: over the complexities that were recorded."""
     first = policy_kind(options.policy).first_pass
     if first is None:
@@ -230,7 +238,7 @@ def _judged(log: Path) -> list[Verdict]:
     return verdicts
 
 
-def _with_their_answers(run: Path, verdicts: Sequence[Verdict]) -> list[Sample]:
+def _with_their_answers(run: Path, verdicts: Sequence[Verdict]) -> list[SimulatedFrame]:
     asked = [(v, v.edge, v.cloud) for v in verdicts]
     unasked = sum(cloud is None for _, _, cloud in asked)
     if unasked:
@@ -243,7 +251,7 @@ def _with_their_answers(run: Path, verdicts: Sequence[Verdict]) -> list[Sample]:
 
 def _with_stated_answers(
     run: Path, verdicts: Sequence[Verdict], cloud_error: float, correlation: float, rng: np.random.Generator
-) -> list[Sample]:
+) -> list[SimulatedFrame]:
     known = [(v.edge, v.complexity, v.truth) for v in verdicts]
     frames = [(edge, complexity, truth) for edge, complexity, truth in known if edge and truth is not None]
     if len(frames) < len(known):

@@ -39,7 +39,7 @@ def read_adapter_card(adapter: Path) -> AdapterCard:
     return read_json(path, AdapterCard, error=ModelError, remedy=remedy, missing=missing)
 
 
-def merge(adapter: Path, out: Path, config: TuneConfig) -> None:
+def merge_adapter(adapter: Path, out: Path, config: TuneConfig) -> None:
     """Write base plus adapter as a checkpoint with the base's tokenizer, preprocessing and card.
 
     The weights are written in the arithmetic of the settings: float32 answers as base and adapter do,

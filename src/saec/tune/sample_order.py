@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from saec.errors import DataError
-from saec.tune.samples import Sample
+from saec.tune.samples import TrainingSample
 from saec.types import DEFECT, GOOD
 
 
@@ -42,7 +42,9 @@ def _endless(n: int, start: int, count: int, seed: tuple[int, int]) -> list[int]
     return [int(i) for i in row[first : first + count]]
 
 
-def references_of(sample: Sample, goods: Sequence[Sample], count: int, seed: Sequence[int]) -> list[Sample]:
+def references_of(
+    sample: TrainingSample, goods: Sequence[TrainingSample], count: int, seed: Sequence[int]
+) -> list[TrainingSample]:
     """Random goods of the sample's category, neither the same image nor another view of its part.
 
     Raises:

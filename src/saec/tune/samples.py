@@ -17,7 +17,7 @@ from saec.texts import read_lines
 from saec.types import DEFECT, GOOD
 
 
-class Sample(msgspec.Struct, frozen=True, kw_only=True):
+class TrainingSample(msgspec.Struct, frozen=True, kw_only=True):
     """One line of ``train.jsonl`` or ``val.jsonl``, as far as it is read.
 
     The messages there are for other trainers: here a question is put together as in judging.
@@ -49,8 +49,8 @@ class TuneData(msgspec.Struct, frozen=True):
     """
 
     dataset: str
-    train: list[Sample]
-    val: list[Sample]
+    train: list[TrainingSample]
+    val: list[TrainingSample]
     manifest: Manifest
 
 
@@ -83,7 +83,7 @@ def read_data(folder: Path, holdouts: Sequence[Path] = ()) -> TuneData:
     return TuneData(_dataset(folder, train), train, val, manifest)
 
 
-def read_samples(path: Path) -> list[Sample]:
+def read_samples(path: Path) -> list[TrainingSample]:
     """The lines of a JSONL file; each image is hashed and must be the one that the line was written for.
 
     Raises:
@@ -96,7 +96,7 @@ def read_samples(path: Path) -> list[Sample]:
         if not line.strip():
             continue
         try:
-            sample = decode(line, Sample, hook=_path)
+            sample = decode(line, TrainingSample, hook=_path)
         except (msgspec.DecodeError, UnicodeError) as e:
             raise DataError(f"{path}:{number}: {e}", "make it again with `saec data sft`") from e
         if sample.label not in (GOOD, DEFECT):
@@ -109,7 +109,7 @@ def _path(kind: type, value: object) -> Path:
     return Path(str(value))
 
 
-def _checked(sample: Sample) -> Sample:
+def _checked(sample: TrainingSample) -> TrainingSample:
     try:
         found = sha256_file(sample.image)
     except OSError as e:
@@ -121,11 +121,11 @@ def _checked(sample: Sample) -> Sample:
     return sample
 
 
-def _item(sample: Sample) -> Item:
+def _item(sample: TrainingSample) -> Item:
     return Item(path=Path(sample.id), label=sample.label, part=sample.part)
 
 
-def _check_parts(train: Sequence[Sample], val: Sequence[Sample]) -> None:
+def _check_parts(train: Sequence[TrainingSample], val: Sequence[TrainingSample]) -> None:
     parts = {s.part: s.id for s in train if s.part}
     for sample in val:
         if sample.part in parts:
@@ -135,7 +135,7 @@ def _check_parts(train: Sequence[Sample], val: Sequence[Sample]) -> None:
             )
 
 
-def _check_holdout(samples: Sequence[Sample], path: Path) -> None:
+def _check_holdout(samples: Sequence[TrainingSample], path: Path) -> None:
     held = Exclusions()
     held.add_manifest(path, "holdout")
     for sample in samples:
@@ -147,7 +147,7 @@ def _check_holdout(samples: Sequence[Sample], path: Path) -> None:
             )
 
 
-def _dataset(folder: Path, train: Sequence[Sample]) -> str:
+def _dataset(folder: Path, train: Sequence[TrainingSample]) -> str:
     """The one category's name, or that of the root that several come from."""
     categories = sorted({s.category for s in train} - {""})
     if len(categories) == 1:

@@ -20,7 +20,7 @@ from saec.errors import ModelError
 from saec.schedule.statistics.auroc import auroc
 from saec.tune.adapter_layers import Tensors, trained
 from saec.tune.sample_order import epoch_order
-from saec.tune.samples import Sample
+from saec.tune.samples import TrainingSample
 from saec.tune.settings import TuneConfig
 from saec.tune.training_questions import Draw, Questions
 from saec.tune.training_state import Evaluation
@@ -59,7 +59,7 @@ class Trainer:
         per_epoch: steps of one epoch.
     """
 
-    def __init__(self, questions: Questions, train: Sequence[Sample], config: TuneConfig) -> None:
+    def __init__(self, questions: Questions, train: Sequence[TrainingSample], config: TuneConfig) -> None:
         self._questions, self._train, self._config = questions, train, config
         self._core = questions.core
         prompt = questions.prompt
@@ -122,7 +122,7 @@ class Trainer:
         wanted = torch.tensor([self._answers[label] for label in labels], device=logits.device)
         return cross_entropy(logits.float(), wanted, reduction="sum")
 
-    def evaluate(self, samples: Sequence[Sample], *, epoch: int, step: int) -> Evaluation:
+    def evaluate(self, samples: Sequence[TrainingSample], *, epoch: int, step: int) -> Evaluation:
         """Judge labelled images, each once, with references that are the same every time."""
         self._core.model.eval()
         draws = [Draw(s, (self._config.seed, 0)) for s in samples]

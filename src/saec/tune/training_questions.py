@@ -16,7 +16,7 @@ from saec.errors import ConfigError
 from saec.prompts import DEFAULT, PROMPTS, Prompt
 from saec.settings import ModelCard
 from saec.tune.sample_order import references_of
-from saec.tune.samples import Sample
+from saec.tune.samples import TrainingSample
 from saec.types import GOOD, Image
 
 
@@ -24,7 +24,7 @@ from saec.types import GOOD, Image
 class Draw:
     """One question to come: about which sample, and the seed that draws its references."""
 
-    sample: Sample
+    sample: TrainingSample
     seed: tuple[int, ...]
 
 
@@ -41,13 +41,15 @@ class Questions:
         ConfigError: more references than the base takes, or a prompt that is not known.
     """
 
-    def __init__(self, core: QwenModel, card: ModelCard, goods: Sequence[Sample], references: int) -> None:
+    def __init__(
+        self, core: QwenModel, card: ModelCard, goods: Sequence[TrainingSample], references: int
+    ) -> None:
         if card.max_references is not None and references > card.max_references:
             raise ConfigError(
                 f"{references} references, and the base takes {card.max_references} at once", "ask for fewer"
             )
         self.core = core
-        self.prompt = prompt_of(card)
+        self.prompt = training_prompt(card)
         self._card = card
         self._goods = [s for s in goods if s.label == GOOD]
         self._references = references
@@ -69,7 +71,7 @@ class Questions:
         return resized(image, size)
 
 
-def prompt_of(card: ModelCard) -> Prompt:
+def training_prompt(card: ModelCard) -> Prompt:
     """The prompt with which a base is asked.
 
     Raises:

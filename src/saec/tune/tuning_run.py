@@ -31,7 +31,7 @@ from saec.tune.merged_checkpoint import read_adapter_card, refuse_used
 from saec.tune.samples import TuneData, read_data
 from saec.tune.settings import TuneConfig
 from saec.tune.training import Step, Trainer
-from saec.tune.training_questions import Questions, prompt_of
+from saec.tune.training_questions import Questions, training_prompt
 from saec.tune.training_state import Progress, Task, read_state, save_state
 
 STATE = "state.safetensors"
@@ -81,7 +81,7 @@ def tune(
         config=config,
         base_hash=weights_hash([folder]),
         data_hash=data_hash(samples),
-        prompt=prompt_of(card).version,
+        prompt=training_prompt(card).version,
     )
     if resume and (finished := _finished(out, task)):
         return finished

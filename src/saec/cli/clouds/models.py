@@ -8,7 +8,7 @@ from typing import get_args
 
 import click
 
-from saec.edge.model_conversion import Target, convert, default_target
+from saec.edge.model_conversion import Target, convert_model, default_target
 from saec.errors import ConfigError, ModelError
 
 
@@ -17,12 +17,12 @@ def command() -> None:
     """Pull, verify and convert models."""
 
 
-@command.command()
+@command.command("pull")
 @click.argument("name")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the files.")
 @click.option("--revision", default="main", show_default=True, help="Branch, tag or commit.")
 @click.option("--token-env", metavar="VAR", help="Variable that holds the access token (HF_TOKEN is known).")
-def pull(name: str, out: Path, revision: str, token_env: str | None) -> None:
+def _pull(name: str, out: Path, revision: str, token_env: str | None) -> None:
     """Download NAME (owner/model) from the hub, without its pickles, and write models.lock.
 
     An interrupted download goes on where it stopped. HF_ENDPOINT names another hub.
@@ -39,9 +39,9 @@ def pull(name: str, out: Path, revision: str, token_env: str | None) -> None:
     click.echo(f"{lock.name} at {lock.commit}: {len(lock.files)} files, {total / 1e6:.1f} MB in {out}")
 
 
-@command.command()
+@command.command("verify")
 @click.argument("folder", type=click.Path(path_type=Path))
-def verify(folder: Path) -> None:
+def _verify(folder: Path) -> None:
     """Hash the files of a pulled FOLDER again and name every difference."""
     from saec.cloud.checkpoints import hub
 
@@ -67,5 +67,5 @@ def convert_command(source: Path, out: Path, target: Target | None) -> None:
     .onnx .tflite .xml         -> openvino
     .bin .pth .ckpt .pt        -> safetensors (tensors only); needs saec[fit]
     """
-    for path in convert(source, out, target or default_target(source)):
+    for path in convert_model(source, out, target or default_target(source)):
         click.echo(path)

@@ -77,7 +77,7 @@ def command(
         if find_spec(package) is None:
             raise ExtraError(package, "tune")
     from saec.cli.options.progress_bar import bar
-    from saec.tune.merged_checkpoint import merge as write_merged
+    from saec.tune.merged_checkpoint import merge_adapter as write_merged
     from saec.tune.merged_checkpoint import refuse_used
     from saec.tune.tuning_run import tune
 

@@ -29,9 +29,9 @@ def replay_(ctx: click.Context, id: str, config: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from saec.station.maintenance.audit import replay
+    from saec.station.maintenance.audit import audit_frame
 
-    checks = replay(read_config(config), id)
+    checks = audit_frame(read_config(config), id)
     table = Table("", "recorded", "again", "", box=None)
     for check in checks:
         mark = {True: "same", False: "DIFFERS", None: "-"}[check.same]

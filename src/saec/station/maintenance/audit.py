@@ -2,8 +2,8 @@
 
 Everything that a verdict came from is kept: the image and its hash, the version of the line profile, the
 edge's opinion, the state of the cloud, the route, the cloud's opinion, the trust by which both were fused.
-``replay`` computes what can be computed and holds it against what was recorded. The cloud's opinion itself is
-taken from the record: its model lives elsewhere.
+``audit_frame`` computes what can be computed and holds it against what was recorded. The cloud's opinion
+itself is taken from the record: its model lives elsewhere.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Check:
     same: bool | None
 
 
-def replay(settings: Settings, id: str, *, cloud_for: CloudFor | None = None) -> list[Check]:
+def audit_frame(settings: Settings, id: str, *, cloud_for: CloudFor | None = None) -> list[Check]:
     """Judge a recorded frame again and compare.
 
     Args:
