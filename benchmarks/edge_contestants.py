@@ -92,7 +92,7 @@ def bare_graph(profile: LineProfile) -> Contestant:
 
 def seed(weights: Path, goods: list[Path], folder: Path) -> Contestant:
     """The seed's edge branch: its complexity formula and an ImageNet YOLO classifier's confidence."""
-    from saec.edge.classifier import compile_classifier, prepare
+    from saec.edge.classifier import classifier_input, compile_classifier
     from saec.edge.yolo import GRAPH, confidence, fit_yolo, rule_score
     from saec_research.seed.seed_complexity import seed_complexity
 
@@ -104,7 +104,7 @@ def seed(weights: Path, goods: list[Path], folder: Path) -> Contestant:
     def step(file: Path) -> float:
         image = read_image(file)
         seed_complexity(image)
-        answer = infer(prepare(image, p.height, p.width)[None])[0]
+        answer = infer(classifier_input(image, p.height, p.width)[None])[0]
         return rule_score(confidence(answer), fit.detector.params)
 
     return Contestant(f"seed: complexity + {weights.stem} at {p.height}", timed(step))

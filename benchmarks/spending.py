@@ -27,7 +27,7 @@ from saec.cloud import open_engine
 from saec.cloud.checkpoints.folder import find_checkpoint, read_card
 from saec.cloud.questions.ensemble import Ask, Plan, asks_of, p_of, spent
 from saec.cloud.questions.image_patches import fit_size, resized
-from saec.cloud.questions.plan import plan_of, prompt_of
+from saec.cloud.questions.plan import choose_prompt, plan_of
 from saec.cloud.remote.engine import data_url
 from saec.contracts import CloudEngine
 from saec.decoding import decode
@@ -71,7 +71,7 @@ def ways_of(config: CloudConfig, card: ModelCard) -> list[Way]:
 
     def way(name: str, side: int, spending: Spending, *, always: bool = False) -> Way:
         asked = msgspec.structs.replace(config, side=side, spending=spending)
-        return Way(name, plan_of(asked, card, prompt_of(asked, card)), always)
+        return Way(name, plan_of(asked, card, choose_prompt(asked, card)), always)
 
     whole = [way(f"whole {side}", side, Spending()) for side in (half, most, own, large)]
     crops = [

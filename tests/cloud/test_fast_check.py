@@ -8,7 +8,7 @@ import torch
 
 from saec.cloud.engines.qwen import load_qwen
 from saec.cloud.engines.qwen_forward import QwenModel
-from saec.cloud.fast.self_check import Agreement, check, compare, probes
+from saec.cloud.fast.self_check import Agreement, check_agreement, check_questions, compare
 from saec.errors import ModelError
 from saec.settings import CloudConfig
 from saec_research.small_model import FOLDER as SMALL
@@ -44,7 +44,7 @@ def test_a_weight_that_is_packed_wrongly_is_found(core):
     packed.layers[2] = wrong
     try:
         with pytest.raises(ModelError, match="differs from transformers"):
-            check(core, exact=True, rounded=False, **NEAR)
+            check_agreement(core, exact=True, rounded=False, **NEAR)
     finally:
         packed.layers[:] = layers
 
@@ -72,9 +72,9 @@ def test_what_the_arithmetic_explains_passes_and_no_more(core, monkeypatch, off,
     monkeypatch.setattr("saec.cloud.fast.self_check.compare", lambda *_: made)
     if refused:
         with pytest.raises(ModelError):
-            check(core, **kind, **NEAR)
+            check_agreement(core, **kind, **NEAR)
     else:
-        assert check(core, **kind, **NEAR) is made
+        assert check_agreement(core, **kind, **NEAR) is made
 
 
 def test_labels_that_differ_are_counted():
@@ -82,10 +82,10 @@ def test_labels_that_differ_are_counted():
 
 
 def test_probes_differ_and_are_the_same_again():
-    made = probes(3, 56, 7)
+    made = check_questions(3, 56, 7)
     assert all(image.shape == (56, 56, 3) for image in made)
     assert not np.array_equal(made[0], made[1])
-    for image, again in zip(made, probes(3, 56, 7), strict=True):
+    for image, again in zip(made, check_questions(3, 56, 7), strict=True):
         assert np.array_equal(image, again)
 
 
@@ -95,7 +95,7 @@ def test_answers_that_are_no_numbers_are_no_fault_of_the_fast_pass(core):
     weight.data[0] = float("nan")
     try:
         with pytest.raises(ModelError, match="own answers are no numbers") as refused:
-            check(core, exact=True, rounded=False, **NEAR)
+            check_agreement(core, exact=True, rounded=False, **NEAR)
     finally:
         weight.data.copy_(kept)
     assert "report" not in refused.value.remedy

@@ -134,7 +134,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
 
 @pytest.fixture
 def pulled(fake: Hub, tmp_path: Path) -> Path:
-    hub.pull("some/model", tmp_path / "m")
+    hub.pull_checkpoint("some/model", tmp_path / "m")
     return tmp_path / "m"
 
 
@@ -177,12 +177,12 @@ def test_a_cut_download_goes_on_where_it_stopped(
     monkeypatch.setattr(file_download.time, "sleep", lambda _: None)
     fake.cut = len(WEIGHTS) // 2
     with pytest.raises(ModelError, match="some/model"):
-        hub.pull("some/model", tmp_path)
+        hub.pull_checkpoint("some/model", tmp_path)
     assert not (tmp_path / hub.LOCK).exists()
     assert not (tmp_path / "model.safetensors").exists()
     fake.cut = None
     fake.requests.clear()
-    hub.pull("some/model", tmp_path)
+    hub.pull_checkpoint("some/model", tmp_path)
     ranges = [r for method, path, r, _ in fake.requests if method == "GET" and "safetensors" in path]
     assert len(ranges) == 1
     start = re.fullmatch(r"bytes=(\d+)-", ranges[0] or "")
@@ -194,15 +194,15 @@ def test_a_cut_download_goes_on_where_it_stopped(
 def test_pulling_again_fetches_only_what_changed(fake: Hub, pulled: Path) -> None:
     _flip(pulled / "config.json")
     fake.requests.clear()
-    hub.pull("some/model", pulled)
+    hub.pull_checkpoint("some/model", pulled)
     assert [path.rsplit("/", 1)[1] for _, path, _, _ in fake.requests[1:]] == ["config.json"]
-    assert hub.verify(pulled) == []
+    assert hub.verify_checkpoint(pulled) == []
 
 
 def test_a_file_name_that_leaves_the_folder_is_refused(fake: Hub, tmp_path: Path) -> None:
     fake.files["../evil.json"] = b"{}"
     with pytest.raises(ModelError, match="evil"):
-        hub.pull("some/model", tmp_path / "m")
+        hub.pull_checkpoint("some/model", tmp_path / "m")
     assert not (tmp_path / "evil.json").exists()
 
 
@@ -212,11 +212,11 @@ def test_content_that_the_hub_did_not_state_is_refused_and_removed(
 ) -> None:
     fake.tamper = name
     with pytest.raises(ModelError, match=f"{name} is not what the hub states"):
-        hub.pull("some/model", tmp_path)
+        hub.pull_checkpoint("some/model", tmp_path)
     assert not (tmp_path / hub.LOCK).exists()
     assert not (tmp_path / name).exists()
     fake.tamper = None
-    assert name in hub.pull("some/model", tmp_path).files
+    assert name in hub.pull_checkpoint("some/model", tmp_path).files
 
 
 @pytest.mark.parametrize(
@@ -226,29 +226,29 @@ def test_content_that_the_hub_did_not_state_is_refused_and_removed(
 def test_refusals_name_the_remedy(fake: Hub, tmp_path: Path, status: int, words: str) -> None:
     fake.refuse = status
     with pytest.raises(ModelError, match=words) as caught:
-        hub.pull("some/model", tmp_path)
+        hub.pull_checkpoint("some/model", tmp_path)
     assert "HF_TOKEN" in caught.value.remedy
 
 
 def test_a_file_that_is_refused_and_an_unknown_revision(fake: Hub, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no revision 'v9'"):
-        hub.pull("some/model", tmp_path, revision="v9")
+        hub.pull_checkpoint("some/model", tmp_path, revision="v9")
     fake.refuse_files = 403
     with pytest.raises(ModelError, match="refuses some/model"):
-        hub.pull("some/model", tmp_path)
+        hub.pull_checkpoint("some/model", tmp_path)
 
 
 def test_bad_name_pickles_alone_and_no_server(
     fake: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(ModelError):
-        hub.pull("a/b/c", tmp_path)
+        hub.pull_checkpoint("a/b/c", tmp_path)
     del fake.files["model.safetensors"]
     with pytest.raises(ModelError, match="no safetensors"):
-        hub.pull("some/model", tmp_path)
+        hub.pull_checkpoint("some/model", tmp_path)
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(ModelError, match="cannot get some/model") as caught:
-        hub.pull("some/model", tmp_path)
+        hub.pull_checkpoint("some/model", tmp_path)
     assert "HF_ENDPOINT" in caught.value.remedy
 
 
@@ -270,9 +270,9 @@ def _flip(path: Path) -> None:
 def test_verify_names_the_difference(
     pulled: Path, damage: Callable[[Path], object], words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert hub.verify(pulled) == []
+    assert hub.verify_checkpoint(pulled) == []
     damage(pulled)
-    faults = hub.verify(pulled)
+    faults = hub.verify_checkpoint(pulled)
     assert len(faults) == 1
     assert faults[0].startswith(words)
     assert main(["models", "verify", str(pulled)]) == 2
@@ -284,7 +284,7 @@ def test_verify_refuses_pickles_with_a_remedy(pulled: Path, name: str) -> None:
     (pulled / name).parent.mkdir(exist_ok=True)
     (pulled / name).write_bytes(b"\x80\x02.")
     with pytest.raises(ModelError, match="pickle") as caught:
-        hub.verify(pulled)
+        hub.verify_checkpoint(pulled)
     assert "saec models convert" in caught.value.remedy
 
 
@@ -296,7 +296,7 @@ def test_openvino_weights_are_no_pickle(tmp_path: Path) -> None:
 
 def test_verify_without_a_lock_or_with_a_damaged_one(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"no models\.lock"):
-        hub.verify(tmp_path)
+        hub.verify_checkpoint(tmp_path)
     (tmp_path / hub.LOCK).write_text("{")
     with pytest.raises(ModelError, match="damaged"):
-        hub.verify(tmp_path)
+        hub.verify_checkpoint(tmp_path)

@@ -12,7 +12,7 @@ from tiny_llava import PATCH, SIDE, write_tiny_llava
 
 from helpers_numeric import p_apart, same_opinions
 from saec.cloud import open_engine
-from saec.cloud.engines.llava import scoring_text
+from saec.cloud.engines.llava import llava_scoring_text
 from saec.cloud.questions.ensemble import asks_of
 from saec.cloud.questions.token_layout import encode
 from saec.errors import AnswerError, ConfigError, ModelError
@@ -44,7 +44,7 @@ def opened(folder):
 
 
 def test_the_conversation_is_llavas_own_and_says_which_label_is_the_defect():
-    text = scoring_text()
+    text = llava_scoring_text()
     assert text.startswith("<s>USER: <image>\n")
     assert text.endswith(" ASSISTANT: ")
     assert "0 means good, 1 means defect" in text
@@ -65,7 +65,7 @@ def test_it_says_what_transformers_own_forward_pass_says(opened):
     engine = opened()
     image = noise(0, SIDE, SIDE)
     (said,) = engine.judge([query(image)])
-    head, tail = (encode(engine._tokenizer, part) for part in scoring_text().split("<image>"))
+    head, tail = (encode(engine._tokenizer, part) for part in llava_scoring_text().split("<image>"))
     ids = [*head, *[engine._image_id] * (SIDE // PATCH) ** 2, *tail]
     pixels = (image / 255 - np.array([0.48, 0.46, 0.41])) / np.array([0.27, 0.26, 0.28])
     with torch.inference_mode():
@@ -147,8 +147,8 @@ def test_it_writes_greedily(opened):
     engine = opened(scoring="generate")
     asks = asks_of(query(noise(0)), engine._plan)
     with torch.inference_mode():
-        logits = engine.model(**engine._inputs(asks, scoring_text())).logits[0, -1]
-    (said,) = engine._write(asks, text=scoring_text(), tokens=2)
+        logits = engine.model(**engine._inputs(asks, llava_scoring_text())).logits[0, -1]
+    (said,) = engine._write(asks, text=llava_scoring_text(), tokens=2)
     assert 1 <= len(said) <= 2
     assert said[0] == engine._tokenizer.decode(logits.argmax())
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from openvino import opset13 as ops
 
-from saec.edge.classifier import compile_classifier, load_classifier, prepare
+from saec.edge.classifier import classifier_input, compile_classifier, load_classifier
 from saec.edge.yolo import (
     GRAPH,
     THRESHOLD,
@@ -78,7 +78,7 @@ def test_every_layout_and_ending_gives_the_same_probabilities(
     assert list(model.input().get_shape()) == [1, side or 48, side or 48, 3]
     infer = compile_classifier(model, precision="f32", threads=1)
     for image in _images(5):
-        prepared = prepare(image, side or 48, side or 48)
+        prepared = classifier_input(image, side or 48, side or 48)
         found = infer(prepared[None])[0][0]
         np.testing.assert_allclose(found, _expected(image), rtol=0, atol=_apart(side or 48))
 
@@ -89,7 +89,7 @@ def test_an_input_of_bytes_is_not_scaled(tmp_path: Path) -> None:
     (image,) = _images(1)
     logits = image[0, 0].astype(float) @ WEIGHTS
     odds = np.exp(logits - logits.max())
-    found = infer(prepare(image, 32, 32)[None])[0][0]
+    found = infer(classifier_input(image, 32, 32)[None])[0][0]
     np.testing.assert_allclose(found, odds / odds.sum(), rtol=0, atol=_apart(32, 255.0))
 
 
@@ -113,7 +113,7 @@ def test_reads_onnx(tmp_path: Path) -> None:
     onnx.save(model, tmp_path / "c.onnx")
     infer = compile_classifier(load_classifier(tmp_path / "c.onnx"), precision="f32", threads=1)
     (image,) = _images(1)
-    found = infer(prepare(image, 24, 24)[None])[0][0]
+    found = infer(classifier_input(image, 24, 24)[None])[0][0]
     np.testing.assert_allclose(found, _expected(image), rtol=0, atol=_apart(24))
 
 
@@ -151,22 +151,22 @@ def test_a_pt_without_ultralytics_says_what_to_install(
 def test_preparation_keeps_the_centre_and_the_aspect() -> None:
     image = np.zeros((100, 300, 3), np.uint8)
     image[:, 100:200] = 255
-    np.testing.assert_array_equal(prepare(image, 100, 100), image[:, 100:200])
-    assert prepare(image, 50, 50)[:, 2:-2].min() == 255
-    assert prepare(image.transpose(1, 0, 2), 50, 50)[2:-2].min() == 255
-    assert prepare(image, 100, 100, roi=(0, 0, 90, 90)).max() == 0
+    np.testing.assert_array_equal(classifier_input(image, 100, 100), image[:, 100:200])
+    assert classifier_input(image, 50, 50)[:, 2:-2].min() == 255
+    assert classifier_input(image.transpose(1, 0, 2), 50, 50)[2:-2].min() == 255
+    assert classifier_input(image, 100, 100, roi=(0, 0, 90, 90)).max() == 0
 
 
 @given(st.tuples(*[st.integers(1, 90)] * 4))
 @settings(max_examples=60, deadline=None)
 def test_preparation_gives_the_size_asked_for_any_frame(sizes: tuple[int, int, int, int]) -> None:
     h, w, height, width = sizes
-    assert prepare(np.zeros((h, w, 3), np.uint8), height, width).shape == (height, width, 3)
+    assert classifier_input(np.zeros((h, w, 3), np.uint8), height, width).shape == (height, width, 3)
 
 
 def test_a_roi_outside_the_frame_is_an_error() -> None:
     with pytest.raises(ImageError, match="outside a frame of 20 x 10"):
-        prepare(np.zeros((10, 20, 3), np.uint8), 8, 8, roi=(0, 0, 21, 10))
+        classifier_input(np.zeros((10, 20, 3), np.uint8), 8, 8, roi=(0, 0, 21, 10))
 
 
 def test_confidence_at_its_ends() -> None:

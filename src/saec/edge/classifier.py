@@ -134,7 +134,7 @@ def _is_distribution(values: NDArray[np.float32]) -> bool:
     return bool((values >= 0).all() and abs(float(values.sum()) - 1.0) <= SUM_TOLERANCE)
 
 
-def prepare(image: Image, height: int, width: int, roi: Box | None = None) -> Image:
+def classifier_input(image: Image, height: int, width: int, roi: Box | None = None) -> Image:
     """The graph's input as ultralytics prepares it: shorter side to the size, then the centre.
 
     Bilinear with antialiasing (Pillow's, which torchvision's resize is made to equal).

@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saec.arrays import check_image
-from saec.edge.classifier import compile_classifier, load_classifier, prepare
+from saec.edge.classifier import classifier_input, compile_classifier, load_classifier
 from saec.edge.colours import ChannelOrder
 from saec.edge.graph import GRAPH
 from saec.errors import DataError, ModelError
@@ -226,4 +226,4 @@ class YoloDetector:
 
 
 def _look(infer: Any, image: Image, height: int, width: int, roi: Box | None) -> Confidence:
-    return confidence(infer(prepare(image, height, width, roi)[None])[0])
+    return confidence(infer(classifier_input(image, height, width, roi)[None])[0])

@@ -34,7 +34,7 @@ def _pull(name: str, out: Path, revision: str, token_env: str | None) -> None:
         token = os.environ.get(token_env)
         if not token:
             raise ConfigError(f"{token_env} is not set", f"export {token_env}=... or leave --token-env out")
-    lock = hub.pull(name, out, revision=revision, token=token)
+    lock = hub.pull_checkpoint(name, out, revision=revision, token=token)
     total = sum(file.size for file in lock.files.values())
     click.echo(f"{lock.name} at {lock.commit}: {len(lock.files)} files, {total / 1e6:.1f} MB in {out}")
 
@@ -45,7 +45,7 @@ def _verify(folder: Path) -> None:
     """Hash the files of a pulled FOLDER again and name every difference."""
     from saec.cloud.checkpoints import hub
 
-    faults = hub.verify(folder)
+    faults = hub.verify_checkpoint(folder)
     for fault in faults:
         click.echo(fault)
     if faults:

@@ -45,7 +45,7 @@ class Lock(msgspec.Struct, frozen=True, kw_only=True):
     files: dict[str, LockedFile]
 
 
-def pull(name: str, folder: Path, *, revision: str = "main", token: str | None = None) -> Lock:
+def pull_checkpoint(name: str, folder: Path, *, revision: str = "main", token: str | None = None) -> Lock:
     """Download a checkpoint's safetensors, JSON, text and templates, and lock them.
 
     Args:
@@ -82,7 +82,7 @@ def pull(name: str, folder: Path, *, revision: str = "main", token: str | None =
     return lock
 
 
-def verify(folder: Path) -> list[str]:
+def verify_checkpoint(folder: Path) -> list[str]:
     """Hash a pulled checkpoint again.
 
     Args:

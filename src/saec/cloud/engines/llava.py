@@ -35,7 +35,7 @@ from saec.cloud.checkpoints.weights import (
     pick_dtype,
     share_cpu,
 )
-from saec.cloud.questions.answers import named, parse_explanation, parse_label
+from saec.cloud.questions.answers import naming_frame, parse_explanation, parse_label
 from saec.cloud.questions.ensemble import VIEWS, Ask, Plan, asks_of, explaining_ask, mean_p, spent
 from saec.cloud.questions.label_scores import label_logits
 from saec.cloud.questions.token_layout import answer_ids, encode, expand_images
@@ -76,8 +76,9 @@ class LlavaEngine:
         self._batch = config.batch
         self._scoring = config.scoring
         self._tokenizer = load_tokenizer(folder)
-        self._answers = answer_ids(self._tokenizer, scoring_text(), LLAVA_V1.labels)
-        self._words = len(encode(self._tokenizer, scoring_text())) - 1  # the image's place is one of them
+        self._answers = answer_ids(self._tokenizer, llava_scoring_text(), LLAVA_V1.labels)
+        text = encode(self._tokenizer, llava_scoring_text())
+        self._words = len(text) - 1  # the image's place is one of them
         self._device = pick_device(config)
         if self._device.type == "cpu":
             share_cpu()
@@ -135,7 +136,7 @@ class LlavaEngine:
             write = partial(self._write, text=llava_text(LLAVA_V1.query), tokens=ANSWER_TOKENS)
             texts = iter(self._in_batches(asks, write))
             votes = [
-                [named(query, parse_label, next(texts), LLAVA_V1.labels) for _ in group]
+                [naming_frame(query, parse_label, next(texts), LLAVA_V1.labels) for _ in group]
                 for query, group in zip(queries, groups, strict=True)
             ]
             ps = [sum(given) / len(given) for given in votes]
@@ -158,7 +159,7 @@ class LlavaEngine:
         asks = [explaining_ask(query, self._plan) for query in queries]
         write = partial(self._write, text=llava_text(LLAVA_V1.explain), tokens=EXPLANATION_TOKENS)
         return [
-            named(query, parse_explanation, said, query.focus)
+            naming_frame(query, parse_explanation, said, query.focus)
             for query, said in zip(queries, self._in_batches(asks, write), strict=True)
         ]
 
@@ -170,7 +171,7 @@ class LlavaEngine:
 
     def _score(self, asks: Sequence[Ask]) -> list[tuple[float, float]]:
         with self._lock, torch.inference_mode():
-            inputs = self._inputs(asks, scoring_text())
+            inputs = self._inputs(asks, llava_scoring_text())
             logits = self.model(**inputs, logits_to_keep=1, use_cache=False).logits
         return label_logits(logits, self._answers)
 
@@ -202,7 +203,7 @@ class LlavaEngine:
         return {"inputs_embeds": filled, "attention_mask": torch.ones_like(ids)}
 
 
-def scoring_text() -> str:
+def llava_scoring_text() -> str:
     """The conversation up to the point where the next token is the label."""
     return llava_text(LLAVA_V1.query) + LLAVA_V1.prefill
 

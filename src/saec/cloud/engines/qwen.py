@@ -33,14 +33,14 @@ from saec.cloud.checkpoints.weights import (
 from saec.cloud.engines.prefetch import Resized, ahead
 from saec.cloud.engines.qwen_forward import QwenModel
 from saec.cloud.fast.model import PendingLogits
-from saec.cloud.fast.self_check import check
-from saec.cloud.questions.answers import named, parse_explanation, parse_label
+from saec.cloud.fast.self_check import check_agreement
+from saec.cloud.questions.answers import naming_frame, parse_explanation, parse_label
 from saec.cloud.questions.chat_template import IMAGE_PAD, explain_text, scoring_text
 from saec.cloud.questions.conversation import Prepared
 from saec.cloud.questions.ensemble import VIEWS, Ask, asks_of, explaining_ask, p_of, spent
 from saec.cloud.questions.image_patches import fit_size
 from saec.cloud.questions.label_scores import ranked_answers
-from saec.cloud.questions.plan import plan_of, prompt_of
+from saec.cloud.questions.plan import choose_prompt, plan_of
 from saec.cloud.questions.token_layout import answer_ids, encode
 from saec.errors import ConfigError
 from saec.prompts import Prompt
@@ -100,7 +100,7 @@ class QwenEngine:
         self.card = card = read_card(folder)
         self.name = config.model if config.adapter is None else f"{config.model}+{config.adapter}"
         self.demonstration = card.demonstration
-        self._prompt = prompt_of(config, card)
+        self._prompt = choose_prompt(config, card)
         self.prompt = self._prompt.version
         self._folders = [folder] if adapter is None else [folder, adapter]
         self._square = card.square
@@ -210,7 +210,7 @@ class QwenEngine:
 
     def _votes(self, query: CloudQuery, texts: Sequence[str]) -> float:
         """The share of the asks about a query whose answer is the label of a defect."""
-        votes = [named(query, parse_label, text, self._prompt.labels) for text in texts]
+        votes = [naming_frame(query, parse_label, text, self._prompt.labels) for text in texts]
         return sum(votes) / len(votes)
 
     def explain(self, queries: list[CloudQuery]) -> list[Explanation]:
@@ -222,7 +222,7 @@ class QwenEngine:
         asks = [explaining_ask(query, self._plan) for query in queries]
         texts = self._in_batches(asks, partial(self._write, text=explain_text, tokens=EXPLANATION_TOKENS))
         return [
-            named(query, parse_explanation, text, query.focus)
+            naming_frame(query, parse_explanation, text, query.focus)
             for query, text in zip(queries, texts, strict=True)
         ]
 
@@ -316,7 +316,7 @@ def load_qwen(config: CloudConfig, folder: Path, adapters: Mapping[str, Path]) -
         check_four_bits(model.model)
     if model.fast is not None:
         tokens, count = (_CHECK_TOKENS, _CHECKS) if device.type == "cuda" else (6, 2)
-        model.agreement = check(
+        model.agreement = check_agreement(
             model,
             exact=dtype == torch.float32 and quantization is None,
             rounded=config.dtype == "fp8",

@@ -22,7 +22,7 @@ from saec.cloud.checkpoints.weights import load_model, load_tokenizer
 from saec.cloud.fast.model import FastModel, PendingLogits, known
 from saec.cloud.fast.self_check import Agreement
 from saec.cloud.questions.chat_template import END, IMAGE_PAD
-from saec.cloud.questions.conversation import Prepared, digest
+from saec.cloud.questions.conversation import Prepared, pixel_digest
 from saec.cloud.questions.image_patches import Grid, Preprocessing, patches
 from saec.cloud.questions.token_layout import encode, expand_images, pad_left
 from saec.errors import ModelError
@@ -117,7 +117,7 @@ class QwenModel:
         counts = [rows * columns // merged for _, rows, columns in grids]
         ids = tuple(expand_images(self.tokens_of(text), self._image_id, counts))
         shown = tuple(images)
-        return Prepared(ids, shown, grids, (ids, grids), digest(shown[:-1]))
+        return Prepared(ids, shown, grids, (ids, grids), pixel_digest(shown[:-1]))
 
     def text_of(self, token: int) -> str:
         """What a token stands for."""

@@ -68,7 +68,7 @@ def _cut(rows: int, columns: int, side: int) -> Iterator[list[tuple[int, int]]]:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Layout:
+class PassLayout:
     """One shape of conversation, cut before the first token of its last image.
 
     Attributes:
@@ -88,7 +88,7 @@ class Layout:
     suffix_rotations: tuple[Tensor, Tensor]
 
 
-def make_layout(model: Any, ids: Sequence[int], grids: Sequence[Grid], dtype: torch.dtype) -> Layout:
+def make_layout(model: Any, ids: Sequence[int], grids: Sequence[Grid], dtype: torch.dtype) -> PassLayout:
     """The layout of a conversation with at least one image.
 
     Args:
@@ -113,7 +113,7 @@ def make_layout(model: Any, ids: Sequence[int], grids: Sequence[Grid], dtype: to
     probe = torch.zeros(1, dtype=dtype, device=device)
     cos, sin = (t.float() for t in language.rotary_emb(probe, positions.to(device)))
     cut = starts[-1]
-    return Layout(
+    return PassLayout(
         tuple(grids),
         row[0, :cut].to(device),
         tuple(starts[:-1]),

@@ -18,10 +18,17 @@ from torch import Tensor
 
 from saec.cloud.fast.attention import Heads, Past
 from saec.cloud.fast.graphs import Graphs
-from saec.cloud.fast.layout import Layout, Windows, make_layout, make_windows
+from saec.cloud.fast.layout import PassLayout, Windows, make_layout, make_windows
 from saec.cloud.fast.ops import Operand, apply, norm
 from saec.cloud.fast.packing import plain_low_rank
-from saec.cloud.fast.towers import entered, language_block, last_block, merge, patch_rows, vision_block
+from saec.cloud.fast.towers import (
+    entered,
+    language_block,
+    last_block,
+    merge_patches,
+    patch_rows,
+    vision_block,
+)
 from saec.cloud.fast.weights import Weights, read_weights
 from saec.cloud.questions.conversation import Prepared
 from saec.cloud.questions.image_patches import Grid, Preprocessing
@@ -95,10 +102,10 @@ class FastModel:
         self._last, self._cut, self._merge = (
             self._made(last_block),
             self._made(patch_rows),
-            self._made(merge),
+            self._made(merge_patches),
         )
         self._weights: dict[str | None, Weights] = {}
-        self._layouts: dict[tuple[Any, ...], Layout] = {}
+        self._layouts: dict[tuple[Any, ...], PassLayout] = {}
         self._windows: dict[Grid, Windows] = {}
         self._prefixes: OrderedDict[tuple[Any, ...], list[Past]] = OrderedDict()
         self._graphs = Graphs(self._device) if compiled and self._device.type == "cuda" else None
@@ -161,7 +168,7 @@ class FastModel:
         images = self._upload([*frames, *frames[-1:] * (size - len(frames))])
         return self._graphs.run(key, images, past, name, lambda x, held: self._run(layout, x, held, adapter))
 
-    def _run(self, layout: Layout, images: Tensor, past: Sequence[Past], adapter: str | None) -> Tensor:
+    def _run(self, layout: PassLayout, images: Tensor, past: Sequence[Past], adapter: str | None) -> Tensor:
         weights, n = self._of(adapter), len(images)
         seen = self._look(images, layout.grids[-1], weights)
         words = self._bare.model.language_model.embed_tokens(layout.suffix[layout.tokens :])
@@ -191,7 +198,7 @@ class FastModel:
         return tokens
 
     def _held(
-        self, talks: Mapping[tuple[Any, ...], Prepared], layout: Layout, adapter: str | None
+        self, talks: Mapping[tuple[Any, ...], Prepared], layout: PassLayout, adapter: str | None
     ) -> dict[tuple[Any, ...], list[Past]]:
         """Keys and values of what comes before the frame, from the cache or computed, by their names."""
         missing = {name: talk for name, talk in talks.items() if name not in self._prefixes}
@@ -207,7 +214,7 @@ class FastModel:
         return held
 
     def _before(
-        self, layout: Layout, references: Sequence[Sequence[Image]], adapter: str | None
+        self, layout: PassLayout, references: Sequence[Sequence[Image]], adapter: str | None
     ) -> list[Past]:
         """Keys and values of several conversations' words and references, layer by layer."""
         weights = self._of(adapter)
@@ -224,7 +231,7 @@ class FastModel:
             kept.append(own)
         return kept
 
-    def _layout(self, talk: Prepared) -> Layout:
+    def _layout(self, talk: Prepared) -> PassLayout:
         if talk.shape not in self._layouts:
             self._layouts[talk.shape] = make_layout(self._bare, talk.ids, talk.grids, self._dtype)
         return self._layouts[talk.shape]

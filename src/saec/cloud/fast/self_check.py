@@ -96,7 +96,7 @@ class Asked(Protocol):
 def compare(core: Asked, side: int, count: int, seed: int = 7) -> Agreement:
     """Ask ``count`` questions about made images, each with one reference, all three ways."""
     text = scoring_text(DEFAULT, 1)
-    reference, *images = probes(count + 1, side, seed)
+    reference, *images = check_questions(count + 1, side, seed)
     talks = [core.prepare(text, [reference, image]) for image in images]
     labels = [core.tokens_of(label)[-1] for label in DEFAULT.labels]
     ours = _p(core.submit(talks, labels, adapter=core.first).result())
@@ -106,7 +106,7 @@ def compare(core: Asked, side: int, count: int, seed: int = 7) -> Agreement:
     return Agreement(ours, together, alone, exact, opinions_apart_rounded(core.model.config))
 
 
-def check(core: Asked, *, exact: bool, rounded: bool, side: int, count: int) -> Agreement:
+def check_agreement(core: Asked, *, exact: bool, rounded: bool, side: int, count: int) -> Agreement:
     """Compare, and refuse a fast pass that is off.
 
     Args:
@@ -141,7 +141,7 @@ def check(core: Asked, *, exact: bool, rounded: bool, side: int, count: int) -> 
     return found
 
 
-def probes(count: int, side: int, seed: int) -> list[Image]:
+def check_questions(count: int, side: int, seed: int) -> list[Image]:
     """Images of blobs on a smooth ground under noise: nothing is learnt from them, they only differ."""
     rng = np.random.default_rng(seed)
     made = []

@@ -54,7 +54,9 @@ def vision_block(
     return _feed_forward(x, apply(entering(seen, layer.out), layer.out), layer, _VISION_EPS)
 
 
-def merge(x: Tensor, delta: Tensor, weight: Tensor, first: Linear, second: Linear, back: Tensor) -> Tensor:
+def merge_patches(
+    x: Tensor, delta: Tensor, weight: Tensor, first: Linear, second: Linear, back: Tensor
+) -> Tensor:
     """The projector: (n, patches, width) to (n, tokens, width of the language model), in raster order."""
     y = norm(x + delta, weight, _VISION_EPS).view(len(x), len(back), -1)
     return apply(Operand(gelu(apply(Operand(y), first))), second)[:, back]

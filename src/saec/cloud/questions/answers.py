@@ -58,7 +58,7 @@ def parse_label(text: str, labels: tuple[str, str]) -> int:
         ) from None
 
 
-def named(query: CloudQuery, parse: Callable[..., T], *what: object) -> T:
+def naming_frame(query: CloudQuery, parse: Callable[..., T], *what: object) -> T:
     """What is parsed from an answer on a query; an AnswerError names its frame."""
     try:
         return parse(*what)

@@ -29,7 +29,7 @@ class Prepared:
     before: str
 
 
-def digest(images: tuple[Image, ...]) -> str:
+def pixel_digest(images: tuple[Image, ...]) -> str:
     """Hash of images' pixels."""
     total = hashlib.blake2b(digest_size=16)
     for image in images:

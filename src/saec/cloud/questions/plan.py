@@ -8,7 +8,7 @@ from saec.prompts import DEFAULT, PROMPTS, V4, Prompt
 from saec.settings import CloudConfig, ModelCard
 
 
-def prompt_of(config: CloudConfig, card: ModelCard) -> Prompt:
+def choose_prompt(config: CloudConfig, card: ModelCard) -> Prompt:
     """The version of the prompt: that of the settings, or the checkpoint's own, or the default.
 
     Where crops are shown and the model takes any number of images, the default is the version that has words

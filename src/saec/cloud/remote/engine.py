@@ -23,10 +23,10 @@ import msgspec
 from PIL import Image as Pillow
 
 from saec.cloud.checkpoints.folder import installed_checkpoint, read_card
-from saec.cloud.questions.answers import named, parse_explanation
+from saec.cloud.questions.answers import naming_frame, parse_explanation
 from saec.cloud.questions.ensemble import VIEWS, Ask, asks_of, explaining_ask, p_of, spent
 from saec.cloud.questions.image_patches import fit_size, resized
-from saec.cloud.questions.plan import plan_of, prompt_of
+from saec.cloud.questions.plan import choose_prompt, plan_of
 from saec.cloud.remote.http_client import RETRIED, Poster, Reply
 from saec.errors import AnswerError, ConfigError, LinkError
 from saec.prompts import IMAGE
@@ -77,7 +77,7 @@ class RemoteEngine:
         self.card = card = remote.card or _card(config.model)
         self.name, self.demonstration = config.model, card.demonstration
         self.weights_hash = remote.weights_hash
-        self._prompt = prompt_of(config, card)
+        self._prompt = choose_prompt(config, card)
         self.prompt = self._prompt.version
         self._square, self._unit, self._jpeg = card.square, card.unit, remote.jpeg
         self._poster = poster
@@ -130,7 +130,7 @@ class RemoteEngine:
         """
         texts = self._all(self._write, [(query,) for query in queries])
         return [
-            named(query, parse_explanation, text, query.focus)
+            naming_frame(query, parse_explanation, text, query.focus)
             for query, text in zip(queries, texts, strict=True)
         ]
 
@@ -182,9 +182,9 @@ class RemoteEngine:
             # A server that knows no such field gives its most probable tokens, the labels among them.
             body["logprob_token_ids"] = self._label_ids
         data = msgspec.json.encode(body)
-        answer = named(query, lambda: self._poster.post("chat/completions", data))
+        answer = naming_frame(query, lambda: self._poster.post("chat/completions", data))
         self._check_weights(answer)
-        return _Scored(named(query, self._read_labels, answer), _tokens_read(answer), len(data))
+        return _Scored(naming_frame(query, self._read_labels, answer), _tokens_read(answer), len(data))
 
     def _check_weights(self, answer: Any) -> None:
         """Refuse an answer by other weights than the server had when it was asked who it is.
@@ -238,7 +238,7 @@ class RemoteEngine:
                 "json_schema": {"name": "defect", "schema": _SCHEMA, "strict": True},
             },
         }
-        return named(query, lambda: _text(self._poster.post("chat/completions", body)))
+        return naming_frame(query, lambda: _text(self._poster.post("chat/completions", body)))
 
     def _conversation(self, ask: Ask, user: str) -> dict[str, Any]:
         """Model and messages; the images stand in the text where the prompt has them."""
