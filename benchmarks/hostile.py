@@ -36,7 +36,7 @@ from hostile_images import File, corpus
 from hostile_requests import Request, To, data_url, question, small_png, to_both, to_cloud, to_station
 
 from saec.data.images.pixels import decode_image
-from saec.web.admission.tokens import digest
+from saec.web.admission.tokens import token_hash
 
 TOKEN = "a-token-for-the-benchmark"
 LARGEST = 64 * 1024 * 1024
@@ -202,7 +202,7 @@ def run(work: Path) -> Tally:
     root, tally = work.resolve(), Tally()
     root.mkdir(parents=True, exist_ok=True)
     tokens, port = root / "tokens", free_port()
-    tokens.write_text(f"bench {digest(TOKEN)}\n")
+    tokens.write_text(f"bench {token_hash(TOKEN)}\n")
     (root / "token").write_text(TOKEN)
     site = make_site(root, cloud=f"http://127.0.0.1:{port}/v1", deadline=5.0, tokens=tokens)
     shutil.rmtree(site.disk, ignore_errors=True)

@@ -17,7 +17,7 @@ FORCED = {
     "data/images/pixels.py": "Pillow counts frames of those formats alone that may have several",
     "meter/process.py": "psutil tells of ended children on Linux alone",
     "station/storage/database/damage.py": "sqlite3 gives a code to those of its errors that SQLite raised",
-    "web/admission/certificates.py": "ssl, the system and cryptography name their reasons differently",
+    "web/admission/server_certificate.py": "ssl, the system and cryptography name their reasons differently",
 }
 """Files where a foreign library leaves no other way, and why."""
 

@@ -221,9 +221,9 @@ def _run(tmp: Path, line: Path) -> Case:
 
 
 def _tokens(tmp: Path, line: Path) -> Case:
-    from saec.web.admission.tokens import _read, digest
+    from saec.web.admission.tokens import _read, token_hash
 
-    (tmp / "tokens").write_text(f"# Gehäuse\nmes {digest('x')}\n", "utf-8")
+    (tmp / "tokens").write_text(f"# Gehäuse\nmes {token_hash('x')}\n", "utf-8")
     return Case(tmp / "tokens", lambda: _read(tmp / "tokens"))
 
 

@@ -18,7 +18,7 @@ from saec.cloud.engines.qwen_forward import QwenModel
 from saec.cloud.questions.chat_template import scoring_text
 from saec.errors import ModelError
 from saec.prompts import DEFAULT
-from saec.service.served_model import Served
+from saec.service.served_model import ServedModel
 
 NEW, OLD = "base_model.model.model.language_model.", "base_model.model.model."
 CPU = torch.device("cpu")
@@ -218,7 +218,7 @@ def test_biases_of_an_adapter_are_not_served_beside_their_base(random_checkpoint
     adapter = make(bias="lora_only")
     config = CloudConfig(model=str(random_checkpoint), device="cpu", dtype="float32", side=112)
     with pytest.raises(ModelError, match="biases of the base"):
-        Served.load(config, [("one", str(adapter))])
+        ServedModel.load(config, [("one", str(adapter))])
 
 
 def test_weights_of_a_checkpoint_that_are_no_numbers_are_named(base, tmp_path):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from saec.cloud import open_engine
-from saec.service.served_model import Served
+from saec.service.served_model import ServedModel
 from saec.settings import CloudConfig
 
 CPU = CloudConfig(dtype="float32", device="cpu")
@@ -38,6 +38,6 @@ def adapters(engine, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path
 
 
 @pytest.fixture(scope="session")
-def served(adapters) -> Served:
+def served(adapters) -> ServedModel:
     """The shipped checkpoint with both adapters, as the service has it."""
-    return Served.load(CPU, [(name, str(path)) for name, path in adapters.items()])
+    return ServedModel.load(CPU, [(name, str(path)) for name, path in adapters.items()])

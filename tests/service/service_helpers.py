@@ -16,14 +16,14 @@ import numpy as np
 from PIL import Image as Pillow
 
 from saec.prompts import V1
-from saec.service.program import serving
-from saec.service.request_desk import Desk
-from saec.service.served_model import Said, Served
+from saec.service.request_handling import RequestHandler
+from saec.service.served_model import ModelAnswer, ServedModel
+from saec.service.service_program import serving
 from saec.service.settings import ServiceConfig
-from saec.web.admission.entrance import Entrance
+from saec.web.admission.admission_control import AdmissionControl
 from saec.web.admission.tokens import Tokens
+from saec.web.http_settings import HttpSettings
 from saec.web.program.http_server import listen
-from saec.web.settings import HttpSettings
 
 
 def noise(seed: int, height: int = 224, width: int = 224) -> np.ndarray:
@@ -70,20 +70,20 @@ GREY = data_url(encoded(np.full((28, 28, 3), 90, np.uint8)))
 
 @contextlib.contextmanager
 def running(
-    served: Served,
+    served: ServedModel,
     config: ServiceConfig | None = None,
     *,
     tokens: Path | None = None,
     **http: Any,
-) -> Iterator[tuple[str, Desk]]:
+) -> Iterator[tuple[str, RequestHandler]]:
     """A service on a free port; gives its address, without /v1, and what is behind it."""
-    entrance = Entrance(HttpSettings(**http), Tokens(tokens), "127.0.0.1:0")
-    desk = Desk(served, config or ServiceConfig(max_delay=0.0))
+    admission = AdmissionControl(HttpSettings(**http), Tokens(tokens), "127.0.0.1:0")
+    handler = RequestHandler(served, config or ServiceConfig(max_delay=0.0))
     with (
         contextlib.closing(listen("127.0.0.1:0")) as bound,
-        serving(desk, entrance, bound) as http,
+        serving(handler, admission, bound) as http,
     ):
-        yield http.where, desk
+        yield http.where, handler
 
 
 @contextlib.contextmanager
@@ -95,17 +95,17 @@ def client(where: str, **how: Any) -> Iterator[httpx.Client]:
 class Gate:
     """Stands where the model computes: holds batches up until it is opened, and keeps what it was given."""
 
-    def __init__(self, served: Served) -> None:
+    def __init__(self, served: ServedModel) -> None:
         self.open, self.entered = threading.Event(), threading.Semaphore(0)
         self.batches: list[tuple[Any, int]] = []
         self.served = copy.copy(served)
         self.served.compute = self.compute  # type: ignore[method-assign]
 
-    def compute(self, group: Any, works: Any) -> list[Said]:
+    def compute(self, group: Any, works: Any) -> list[ModelAnswer]:
         self.batches.append((group, len(works)))
         self.entered.release()
         assert self.open.wait(60)
-        return [Said("0", 1, False, (("0", -0.1), ("1", -2.5))) for _ in works]
+        return [ModelAnswer("0", 1, False, (("0", -0.1), ("1", -2.5))) for _ in works]
 
 
 def wait_until(true: Any) -> None:

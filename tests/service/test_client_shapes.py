@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from service_helpers import GREY, Gate, client, running, scoring_body
 
-from saec.service.requests.body import Body
-from saec.service.requests.fields import IDLE, table
+from saec.service.requests.idle_fields import IDLE, idle_fields_table
 from saec.service.requests.questions import Question, read_question
-from saec.service.requests.refusals import Refused
+from saec.service.requests.refusals import RequestRefused
+from saec.service.requests.request_fields import CompletionBody
 from saec.service.settings import ServiceConfig
 
 CHAT = "/v1/chat/completions"
@@ -55,8 +55,8 @@ def _read(body: dict) -> Question:
     return read_question(json.dumps(body).encode(), CONFIG, SPECIAL)
 
 
-def _refused(body: dict) -> Refused:
-    with pytest.raises(Refused) as refused:
+def _refused(body: dict) -> RequestRefused:
+    with pytest.raises(RequestRefused) as refused:
         _read(body)
     assert refused.value.status == 400
     assert refused.value.remedy, "a refusal says what to do"
@@ -89,7 +89,7 @@ ASKS_NOTHING = [
     {"chat_template_kwargs": {}, "mm_processor_kwargs": None, "cache_salt": "s", "extra_body": {}},
     {"a_field_of_tomorrow": None},
     dict.fromkeys(sorted(IDLE)),
-    dict.fromkeys(sorted(set(Body.__struct_fields__) - {"model", "messages"})),
+    dict.fromkeys(sorted(set(CompletionBody.__struct_fields__) - {"model", "messages"})),
 ]
 
 
@@ -160,7 +160,7 @@ _JSON = st.recursive(
 def test_an_idle_field_never_changes_the_question(field: str, value: object) -> None:
     try:
         got = _read(PLAIN | {field: value})
-    except Refused as e:
+    except RequestRefused as e:
         refused = e
     else:
         assert got == _read(PLAIN)
@@ -171,12 +171,12 @@ def test_an_idle_field_never_changes_the_question(field: str, value: object) -> 
 
 def test_the_service_page_has_the_table_of_fields() -> None:
     page = Path(__file__).parents[2] / "docs" / "service.md"
-    assert table() in page.read_text(), (
-        "put what saec.service.requests.fields.table() gives into docs/service.md"
+    assert idle_fields_table() in page.read_text(), (
+        "put what saec.service.requests.idle_fields.idle_fields_table() gives into docs/service.md"
     )
 
 
-@pytest.mark.parametrize("name", sorted(Body.__struct_fields__))
+@pytest.mark.parametrize("name", sorted(CompletionBody.__struct_fields__))
 def test_the_service_page_has_each_field_that_changes_something(name: str) -> None:
     page = Path(__file__).parents[2] / "docs" / "service.md"
     assert f"`{name}`" in page.read_text()

@@ -20,7 +20,7 @@ from service_helpers import Gate, running
 from processes import serving
 from saec.data.procedural import draw_product
 from saec.service.settings import ServiceConfig
-from saec.web.admission.tokens import digest
+from saec.web.admission.tokens import token_hash
 from saec_research.small_model import FOLDER as SMALL
 from watching import Watch
 
@@ -51,7 +51,7 @@ def where(tmp_path_factory: pytest.TempPathFactory):
     """The address of `saec cloud --model small`, where the token is "secret"."""
     folder = tmp_path_factory.mktemp("service")
     tokens = folder / "tokens"
-    tokens.write_text(f"line-1 {digest('secret')}\n")
+    tokens.write_text(f"line-1 {token_hash('secret')}\n")
     tokens.chmod(0o600)
     argv = ("cloud", "--model", "small", "--listen", "127.0.0.1:0", "--tokens-file", tokens)
     with serving(*argv, cwd=folder) as service:
@@ -138,7 +138,7 @@ except openai.RateLimitError as e:
 @clients
 def test_openais_client_is_told_when_to_come_again(served, tmp_path) -> None:
     tokens = tmp_path / "tokens"
-    tokens.write_text(f"line-1 {digest('secret')}\n")
+    tokens.write_text(f"line-1 {token_hash('secret')}\n")
     gate = Gate(served)
     gate.open.set()
     with running(gate.served, ServiceConfig(max_delay=0.0, rate=0.1), tokens=tokens) as (where, _):

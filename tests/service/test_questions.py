@@ -11,7 +11,7 @@ from service_helpers import GREY, scoring_body
 from saec.cloud.questions.chat_template import IMAGE_PAD, explain_text, scoring_text
 from saec.prompts import IMAGE, PROMPTS
 from saec.service.requests.questions import DEFAULT_SYSTEM, read_question
-from saec.service.requests.refusals import Refused
+from saec.service.requests.refusals import RequestRefused
 from saec.service.settings import ServiceConfig
 
 CONFIG = ServiceConfig(max_images=3, max_tokens=64)
@@ -29,7 +29,7 @@ def _read(body) -> object:
 
 
 def _refused(body, code):
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RequestRefused) as refused:
         _read(body)
     assert (refused.value.status, refused.value.code) == (400, code)
     return refused.value
@@ -148,14 +148,14 @@ def test_turns_of_other_kinds_are_refused():
     "data", [b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"model": NaN}', b"[" * 100_000, b'"\\ud800"']
 )
 def test_a_body_that_is_no_json_of_ours_is_refused(data):
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RequestRefused) as refused:
         read_question(data, CONFIG, SPECIAL)
     assert refused.value.code == "bad_body"
 
 
 def test_a_temperature_that_is_no_number_is_refused():
     data = json.dumps(scoring_body(GREY) | {"temperature": float("nan")}).encode()
-    with pytest.raises(Refused):
+    with pytest.raises(RequestRefused):
         read_question(data, CONFIG, SPECIAL)
 
 
@@ -172,7 +172,7 @@ def test_any_field_may_hold_anything_and_it_is_answered_or_refused(field, value)
     body[field] = value
     try:
         question = _read(body)
-    except Refused as e:
+    except RequestRefused as e:
         status, question = e.status, None
     assert status == 400 if question is None else question.text.count(IMAGE_PAD) == len(question.urls)
 

@@ -12,10 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from service_helpers import GREY, Gate, client, running, scoring_body, wait_until
 
-from saec.service import request_desk as desks
+from saec.service import request_handling as handling
 from saec.service.batching import Batcher
-from saec.service.program import Door, serve
-from saec.service.served_model import Served
+from saec.service.served_model import ServedModel
+from saec.service.service_program import ServiceAddress, run_service
 from saec.service.settings import ServiceConfig
 from saec.settings import CloudConfig
 from saec.web.program import main_thread as starting
@@ -51,7 +51,7 @@ def test_a_model_that_computes_for_too_long_fails_the_health_until_it_is_done(ga
 
 
 def test_a_decoder_that_hangs_fails_the_health_though_its_asker_has_gone(gate, monkeypatch):
-    monkeypatch.setattr(desks, "_DECODING", 0.05)
+    monkeypatch.setattr(handling, "_DECODING", 0.05)
     gate.open.set()
     entered, release = threading.Event(), threading.Event()
 
@@ -60,15 +60,15 @@ def test_a_decoder_that_hangs_fails_the_health_though_its_asker_has_gone(gate, m
         release.wait(60)
         raise ValueError("no image")
 
-    monkeypatch.setattr(desks, "image_file", hang)
-    with running(gate.served) as (where, desk), client(where) as http:
+    monkeypatch.setattr(handling, "image_file", hang)
+    with running(gate.served) as (where, handler), client(where) as http:
         body = json.dumps(scoring_body(GREY)).encode()
         host = where.removeprefix("http://")
         head = f"POST {CHAT} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
         with socket.create_connection((http.base_url.host, http.base_url.port), timeout=60) as asker:
             asker.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
             assert entered.wait(60)
-        wait_until(lambda: desk.active == 0)
+        wait_until(lambda: handler.active == 0)
         wait_until(lambda: http.get("/health").status_code == 503)
         assert [t["thread"] for t in http.get("/health").json()["threads"]] == ["decoders"]
         release.set()
@@ -100,6 +100,6 @@ def test_loading_that_hangs_heeds_a_signal(monkeypatch):
         os.kill(os.getpid(), signal.SIGTERM)
         release.wait(60)
 
-    monkeypatch.setattr(Served, "load", hang)
-    serve(Door("127.0.0.1:0"), CloudConfig(), [], ServiceConfig())
+    monkeypatch.setattr(ServedModel, "load", hang)
+    run_service(ServiceAddress("127.0.0.1:0"), CloudConfig(), [], ServiceConfig())
     release.set()

@@ -16,10 +16,10 @@ import bombs
 from saec.data.images import pixels as images
 from saec.data.images.decoder import Decoder, Spares
 from saec.errors import DecoderDiedError, DecoderOverranError, DecoderStartError
-from saec.service import image_decoding as decoding
-from saec.service.image_decoding import Decoding
-from saec.service.requests.data_urls import decoded
-from saec.service.requests.refusals import Refused
+from saec.service import decoder_pool as decoding
+from saec.service.decoder_pool import DecoderPool
+from saec.service.requests.data_urls import decode_image_file
+from saec.service.requests.refusals import RequestRefused
 
 BOMB = b"bomb"
 GOOD = encoded(noise(0, 20, 20))
@@ -46,7 +46,7 @@ class Held(Decoder):
         self.over.set()
 
 
-def tried(count: int, most: int, test: Callable[[Decoding, list[Held]], Awaitable[None]]) -> None:
+def tried(count: int, most: int, test: Callable[[DecoderPool, list[Held]], Awaitable[None]]) -> None:
     """Run a test with so many decoders, of which each asker may hold ``most``."""
 
     async def run() -> None:
@@ -56,7 +56,7 @@ def tried(count: int, most: int, test: Callable[[Decoding, list[Held]], Awaitabl
             made.append(Held(spares))
             return made[-1]
 
-        several = Decoding(count, lambda who: most, lambda job: None, make)
+        several = DecoderPool(count, lambda who: most, lambda job: None, make)
         try:
             await asyncio.wait_for(test(several, made), 60)
         finally:
@@ -71,7 +71,7 @@ async def until(true: Callable[[], bool]) -> None:
 
 
 def test_one_asker_with_bombs_holds_its_share_and_another_is_served() -> None:
-    async def test(several: Decoding, made: list[Held]) -> None:
+    async def test(several: DecoderPool, made: list[Held]) -> None:
         a = [asyncio.create_task(several.images([BOMB], "a")) for _ in range(5)]
         await until(lambda: sum(d.at_work.is_set() for d in made) == 2)
         for _ in range(3):
@@ -81,13 +81,13 @@ def test_one_asker_with_bombs_holds_its_share_and_another_is_served() -> None:
         for decoder in made:
             decoder.over.set()
         found = await asyncio.gather(*a, return_exceptions=True)
-        assert [(type(e), e.code) for e in found] == [(Refused, "image_too_costly")] * 5
+        assert [(type(e), e.code) for e in found] == [(RequestRefused, "image_too_costly")] * 5
 
     tried(4, 2, test)
 
 
 def test_who_holds_least_comes_first() -> None:
-    async def test(several: Decoding, made: list[Held]) -> None:
+    async def test(several: DecoderPool, made: list[Held]) -> None:
         first = asyncio.create_task(several.images([BOMB], "a"))
         await until(lambda: made[0].at_work.is_set())
         order: list[str] = []
@@ -99,7 +99,7 @@ def test_who_holds_least_comes_first() -> None:
         waiting = [asyncio.create_task(ask(who)) for who in ("a", "a", "b")]
         await asyncio.sleep(0)
         made[0].over.set()
-        with pytest.raises(Refused):
+        with pytest.raises(RequestRefused):
             await first
         await asyncio.gather(*waiting)
         assert sorted(order) == ["a", "a", "b"]
@@ -108,7 +108,7 @@ def test_who_holds_least_comes_first() -> None:
 
 
 def test_who_has_gone_is_not_decoded_for() -> None:
-    async def test(several: Decoding, made: list[Held]) -> None:
+    async def test(several: DecoderPool, made: list[Held]) -> None:
         gone = asyncio.create_task(several.images([BOMB], "a"))
         await until(lambda: made[0].at_work.is_set())
         also_gone = asyncio.create_task(several.images([GOOD], "a"))
@@ -136,16 +136,16 @@ def test_what_ends_a_decoding_is_said(error: Exception, status: int, code: str) 
     def fail(data: bytes) -> Any:
         raise error
 
-    with pytest.raises(Refused) as refused:
-        decoded(b"", fail)
+    with pytest.raises(RequestRefused) as refused:
+        decode_image_file(b"", fail)
     assert (refused.value.status, refused.value.code) == (status, code)
     assert (refused.value.after is not None) == (status == 503)
 
 
 def test_a_service_survives_bombs_and_stops_while_one_is_decoded(served: Any, monkeypatch: Any) -> None:
     bomb = scoring_body(data_url(bombs.jpeg_of_scans(4096, 88), "jpeg"))
-    monkeypatch.setattr(decoding.Decoding.__init__, "__defaults__", (partial(Decoder, seconds=0.3),))
-    with running(served) as (where, desk), client(where) as http:
+    monkeypatch.setattr(decoding.DecoderPool.__init__, "__defaults__", (partial(Decoder, seconds=0.3),))
+    with running(served) as (where, handler), client(where) as http:
         answer = http.post("/v1/chat/completions", json=bomb)
         assert (answer.status_code, answer.json()["error"]["code"]) == (400, "image_too_costly")
         fine = http.post("/v1/chat/completions", json=scoring_body(data_url(GOOD)))
@@ -157,10 +157,10 @@ def test_a_service_survives_bombs_and_stops_while_one_is_decoded(served: Any, mo
 
         thread = threading.Thread(target=ask)
         thread.start()
-        wait_until(lambda: desk.active)
+        wait_until(lambda: handler.active)
     thread.join(60)
     assert not thread.is_alive()
-    assert not desk.active
+    assert not handler.active
 
 
 def test_headers_are_looked_at_before_a_decoder_is(served: Any) -> None:

@@ -10,7 +10,7 @@ import pytest
 from service_helpers import GREY, Gate, client, running, scoring_body, wait_until
 
 from saec.service.settings import ServiceConfig
-from saec.web.admission.tokens import digest
+from saec.web.admission.tokens import token_hash
 
 CHAT = "/v1/chat/completions"
 A, B = {"Authorization": "Bearer A"}, {"Authorization": "Bearer B"}
@@ -27,7 +27,7 @@ def gate(served):
 @pytest.fixture
 def tokens(tmp_path):
     path = tmp_path / "tokens"
-    path.write_text(f"a {digest('A')}\nb {digest('B')}\n")
+    path.write_text(f"a {token_hash('A')}\nb {token_hash('B')}\n")
     return path
 
 
@@ -108,7 +108,7 @@ def test_tokenize_counts_towards_the_rate(gate, tokens):
 def test_slow_bodies_of_one_tenant_are_refused_before_they_are_read(gate, tokens):
     config = ServiceConfig(max_delay=0.0, queue=6, batch=2, share=0.5)
     with (
-        running(gate.served, config, tokens=tokens) as (where, desk),
+        running(gate.served, config, tokens=tokens) as (where, handler),
         client(where) as http,
         contextlib.ExitStack() as held,
     ):
@@ -120,7 +120,7 @@ def test_slow_bodies_of_one_tenant_are_refused_before_they_are_read(gate, tokens
         for _ in range(4):
             raw = held.enter_context(socket.create_connection(address, timeout=60))
             raw.sendall(head.encode())
-        wait_until(lambda: desk.active == 4)
+        wait_until(lambda: handler.active == 4)
         with socket.create_connection(address, timeout=60) as fifth:
             fifth.sendall(head.encode())
             answer = fifth.recv(65536)
@@ -132,7 +132,7 @@ def test_slow_bodies_of_one_tenant_are_refused_before_they_are_read(gate, tokens
 
 def test_a_rate_is_counted_before_the_body_is_there(gate, tokens):
     config = ServiceConfig(max_delay=0.0, rate=0.001)
-    with running(gate.served, config, tokens=tokens) as (where, desk), client(where) as http:
+    with running(gate.served, config, tokens=tokens) as (where, handler), client(where) as http:
         address = (http.base_url.host, http.base_url.port)
         head = (
             f"POST {CHAT} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer A\r\n"
@@ -143,7 +143,7 @@ def test_a_rate_is_counted_before_the_body_is_there(gate, tokens):
             socket.create_connection(address, timeout=60) as second,
         ):
             first.sendall(head)
-            wait_until(lambda: desk.active == 1)
+            wait_until(lambda: handler.active == 1)
             second.sendall(head)
             assert b" 429 " in second.recv(65536)
 

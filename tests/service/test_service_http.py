@@ -19,14 +19,14 @@ from structlog.testing import capture_logs
 
 from saec.cloud.remote.model_list import introduced
 from saec.errors import ConfigError, LinkError
-from saec.service.app import make_app
-from saec.service.program import Door, check, drain
-from saec.service.request_desk import Desk
+from saec.service.request_handling import RequestHandler
+from saec.service.service_app import make_service_app
+from saec.service.service_program import ServiceAddress, check_service, drain
 from saec.service.settings import ServiceConfig
 from saec.settings import RemoteConfig
-from saec.web.admission.entrance import Entrance
-from saec.web.admission.tokens import Tokens, digest
-from saec.web.settings import HttpSettings
+from saec.web.admission.admission_control import AdmissionControl
+from saec.web.admission.tokens import Tokens, token_hash
+from saec.web.http_settings import HttpSettings
 
 CHAT = "/v1/chat/completions"
 
@@ -57,7 +57,7 @@ def _texts(n: int) -> list[dict]:
 
 def test_nobody_without_a_token_gets_anything_but_the_health(gate, tmp_path):
     tokens = tmp_path / "tokens"
-    tokens.write_text(f"line-1 {digest('secret')}\n")
+    tokens.write_text(f"line-1 {token_hash('secret')}\n")
     with running(gate.served, tokens=tokens) as (where, _), client(where) as http:
         for header in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "secret"}):
             for method, path in (
@@ -80,7 +80,7 @@ def test_nobody_without_a_token_gets_anything_but_the_health(gate, tmp_path):
 
 def test_each_station_may_ask_so_often(gate, tmp_path):
     tokens = tmp_path / "tokens"
-    tokens.write_text(f"a {digest('A')}\nb {digest('B')}\n")
+    tokens.write_text(f"a {token_hash('A')}\nb {token_hash('B')}\n")
     config = ServiceConfig(max_delay=0.0, rate=0.001)
     with running(gate.served, config, tokens=tokens) as (where, _), client(where) as http:
         asked = {
@@ -100,14 +100,14 @@ def test_when_the_queue_is_full_more_is_refused_and_what_waits_is_answered(gate)
     gate.open.clear()
     config = ServiceConfig(max_delay=0.0, batch=1, queue=2)
     with (
-        running(gate.served, config) as (where, desk),
+        running(gate.served, config) as (where, handler),
         client(where) as http,
         ThreadPoolExecutor(4) as pool,
     ):
         waiting = _posts(pool, http, scoring_body(GREY))
         assert gate.entered.acquire(timeout=60)
         waiting += _posts(pool, http, *_texts(2))
-        wait_until(lambda: desk.batcher.depth == 2)
+        wait_until(lambda: handler.batcher.depth == 2)
         refused = http.post(CHAT, json=scoring_body(GREY))
         assert _code(refused) == (429, "queue_full")
         assert int(refused.headers["Retry-After"]) >= 1
@@ -118,14 +118,14 @@ def test_when_the_queue_is_full_more_is_refused_and_what_waits_is_answered(gate)
 def test_requests_share_a_batch_with_their_own_kind(gate):
     gate.open.clear()
     with (
-        running(gate.served, ServiceConfig(max_delay=0.0, batch=4)) as (where, desk),
+        running(gate.served, ServiceConfig(max_delay=0.0, batch=4)) as (where, handler),
         client(where) as http,
         ThreadPoolExecutor(8) as pool,
     ):
         waiting = _posts(pool, http, scoring_body(GREY))
         assert gate.entered.acquire(timeout=60)
         waiting += _posts(pool, http, *_texts(3), *[scoring_body(GREY, "screws", user=u) for u in "ab"])
-        wait_until(lambda: desk.batcher.depth == 5)
+        wait_until(lambda: handler.batcher.depth == 5)
         gate.open.set()
         assert {f.result().status_code for f in waiting} == {200}
     assert sorted(size for _, size in gate.batches) == [1, 2, 3]
@@ -134,7 +134,7 @@ def test_requests_share_a_batch_with_their_own_kind(gate):
 def test_who_has_gone_costs_no_computing(gate):
     gate.open.clear()
     with (
-        running(gate.served) as (where, desk),
+        running(gate.served) as (where, handler),
         client(where) as http,
         ThreadPoolExecutor(2) as pool,
     ):
@@ -145,9 +145,9 @@ def test_who_has_gone_costs_no_computing(gate):
             with socket.create_connection(("127.0.0.1", int(where.rpartition(":")[2]))) as raw:
                 head = "".join(f"{k}: {v}\r\n" for k, v in request.headers.items())
                 raw.sendall(f"POST {CHAT} HTTP/1.1\r\n{head}\r\n".encode() + request.content)
-                wait_until(lambda: desk.batcher.depth == 1)
-        wait_until(lambda: desk.batcher.depth == 0)
-        wait_until(lambda: desk.active == 1)
+                wait_until(lambda: handler.batcher.depth == 1)
+        wait_until(lambda: handler.batcher.depth == 0)
+        wait_until(lambda: handler.active == 1)
         gate.open.set()
         assert first.result().status_code == 200
         assert 'status="499"' in http.get("/metrics").text
@@ -173,13 +173,13 @@ def test_the_same_key_is_computed_once_and_never_for_another_body(gate):
 def test_a_key_under_way_is_joined(gate):
     gate.open.clear()
     with (
-        running(gate.served) as (where, desk),
+        running(gate.served) as (where, handler),
         client(where) as http,
         ThreadPoolExecutor(2) as pool,
     ):
         both = _posts(pool, http, *[scoring_body(GREY)] * 2, headers={"Idempotency-Key": "k"})
         assert gate.entered.acquire(timeout=60)
-        wait_until(lambda: desk.active == 2)
+        wait_until(lambda: handler.active == 2)
         gate.open.set()
         assert both[0].result().json() == both[1].result().json()
     assert len(gate.batches) == 1
@@ -188,16 +188,16 @@ def test_a_key_under_way_is_joined(gate):
 def test_stopping_finishes_what_was_accepted_and_refuses_the_rest(gate):
     gate.open.clear()
     with (
-        running(gate.served, ServiceConfig(max_delay=0.0, batch=1)) as (where, desk),
+        running(gate.served, ServiceConfig(max_delay=0.0, batch=1)) as (where, handler),
         client(where) as http,
         ThreadPoolExecutor(3) as pool,
     ):
         accepted = _posts(pool, http, *_texts(2))
         assert gate.entered.acquire(timeout=60)
-        wait_until(lambda: desk.batcher.depth == 1)
-        stopping = threading.Thread(target=drain, args=(desk,))
+        wait_until(lambda: handler.batcher.depth == 1)
+        stopping = threading.Thread(target=drain, args=(handler,))
         stopping.start()
-        wait_until(lambda: desk.draining)
+        wait_until(lambda: handler.draining)
         refused = http.post(CHAT, json=scoring_body(GREY))
         assert _code(refused) == (503, "stopping")
         assert refused.headers["Retry-After"] == "1"
@@ -293,17 +293,17 @@ async def _stuck():
 )
 def test_a_body_that_does_not_end_is_refused(gate, chunks, said):
     """Inside the process: over a socket the refusal may meet what is still being sent."""
-    desk = Desk(gate.served, ServiceConfig(max_bytes=1000))
+    handler = RequestHandler(gate.served, ServiceConfig(max_bytes=1000))
     settings = HttpSettings(body_seconds=60 if said[0] == 413 else 0.05, linger_seconds=0.05)
-    entrance = Entrance(settings, Tokens(None), "127.0.0.1:0")
+    admission = AdmissionControl(settings, Tokens(None), "127.0.0.1:0")
 
     async def ask() -> httpx.Response:
-        transport = httpx.ASGITransport(make_app(desk, entrance))
+        transport = httpx.ASGITransport(make_service_app(handler, admission))
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
             return await http.post(CHAT, content=chunks(), headers={"Content-Type": "application/json"})
 
     assert _code(asyncio.run(ask())) == said
-    desk.close()
+    handler.close()
 
 
 _OPENSSL = (
@@ -340,7 +340,7 @@ def pair(tmp_path_factory) -> tuple[Path, Path]:
 def test_over_tls_and_only_for_who_trusts_the_certificate(gate, pair, tmp_path):
     cert, key = pair
     tokens, token = tmp_path / "tokens", tmp_path / "token"
-    tokens.write_text(f"line-1 {digest('secret')}\n")
+    tokens.write_text(f"line-1 {token_hash('secret')}\n")
     token.write_text("secret\n")
     with running(gate.served, tokens=tokens, tls_cert=cert, tls_key=key) as (where, _):
         assert where.startswith("https://")
@@ -369,20 +369,22 @@ def test_what_cannot_be_served_is_said_before_anything_is_loaded(pair, tmp_path)
     junk = tmp_path / "junk.pem"
     junk.write_text("junk")
     for door, config, said in (
-        (Door("0.0.0.0:0"), ServiceConfig(), "outside"),
-        (Door("127.0.0.1:0", http=HttpSettings(tls_cert=cert)), ServiceConfig(), "missing"),
+        (ServiceAddress("0.0.0.0:0"), ServiceConfig(), "outside"),
+        (ServiceAddress("127.0.0.1:0", http=HttpSettings(tls_cert=cert)), ServiceConfig(), "missing"),
         (
-            Door("127.0.0.1:0", http=HttpSettings(tls_cert=junk, tls_key=key)),
+            ServiceAddress("127.0.0.1:0", http=HttpSettings(tls_cert=junk, tls_key=key)),
             ServiceConfig(),
             "cannot be used",
         ),
-        (Door("nowhere"), ServiceConfig(), "no address"),
-        (Door("127.0.0.1:0"), ServiceConfig(rate=0.0), "out of range"),
-        (Door("127.0.0.1:0"), ServiceConfig(queue=0), "out of range"),
+        (ServiceAddress("nowhere"), ServiceConfig(), "no address"),
+        (ServiceAddress("127.0.0.1:0"), ServiceConfig(rate=0.0), "out of range"),
+        (ServiceAddress("127.0.0.1:0"), ServiceConfig(queue=0), "out of range"),
     ):
         with pytest.raises(ConfigError, match=said):
-            check(door, config)
-    check(Door("127.0.0.1:0", http=HttpSettings(tls_cert=cert, tls_key=key)), ServiceConfig())
+            check_service(door, config)
+    check_service(
+        ServiceAddress("127.0.0.1:0", http=HttpSettings(tls_cert=cert, tls_key=key)), ServiceConfig()
+    )
 
 
 def test_answers_have_the_form_of_openais(shared):

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saec.service.repeated_requests import Once
-from saec.service.requests.refusals import Refused
-from saec.web.admission.rate_limits import Rates
+from saec.service.idempotency import IdempotentAnswers
+from saec.service.requests.refusals import RequestRefused
+from saec.web.admission.rate_limits import RateLimiter
 
 
 def test_a_second_of_requests_may_come_at_once_then_they_come_at_the_rate():
-    rates = Rates(2.0)
+    rates = RateLimiter(2.0)
     assert [rates.wait("a", 0.0) for _ in range(3)] == [0.0, 0.0, 0.5]
     assert rates.wait("b", 0.0) == 0.0  # each name has its own
     assert rates.wait("a", 0.5) == 0.0
@@ -20,20 +20,20 @@ def test_a_second_of_requests_may_come_at_once_then_they_come_at_the_rate():
 
 
 def test_a_rate_below_one_still_lets_one_through():
-    rates = Rates(0.1)
+    rates = RateLimiter(0.1)
     assert rates.wait("a", 0.0) == 0.0
     assert rates.wait("a", 0.0) == pytest.approx(10.0)
     assert rates.wait("a", 10.0) == 0.0
 
 
 def test_no_rate_is_no_limit():
-    rates = Rates(None)
+    rates = RateLimiter(None)
     assert {rates.wait("a", 0.0) for _ in range(1000)} == {0.0}
 
 
 @given(st.floats(0.1, 50), st.lists(st.floats(0, 2), max_size=60))
 def test_never_more_than_the_rate_and_who_waits_as_told_is_let_in(rate, gaps):
-    rates, now = Rates(rate), 0.0
+    rates, now = RateLimiter(rate), 0.0
     for let_in, gap in enumerate(gaps, start=1):
         now += gap
         wait = rates.wait("a", now)
@@ -54,7 +54,7 @@ def _made(calls, value="answer"):
 
 def test_the_same_request_is_computed_once_also_while_it_is_under_way():
     async def run():
-        once, calls = Once(8), []
+        once, calls = IdempotentAnswers(8), []
         make = _made(calls)
         together = await asyncio.gather(*(once.run(("a", "k"), b"1", make) for _ in range(3)))
         later = await once.run(("a", "k"), b"1", make)
@@ -69,22 +69,22 @@ def test_the_same_request_is_computed_once_also_while_it_is_under_way():
 
 def test_a_key_with_another_body_is_refused():
     async def run():
-        once = Once(8)
+        once = IdempotentAnswers(8)
         await once.run(("a", "k"), b"1", _made([]))
         await once.run(("a", "k"), b"2", _made([]))
 
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RequestRefused) as refused:
         asyncio.run(run())
     assert refused.value.status == 422
 
 
 def test_a_failure_is_not_remembered():
     async def fail():
-        raise Refused(429, "queue_full", "no room")
+        raise RequestRefused(429, "queue_full", "no room")
 
     async def run():
-        once, calls = Once(8), []
-        with pytest.raises(Refused):
+        once, calls = IdempotentAnswers(8), []
+        with pytest.raises(RequestRefused):
             await once.run(("a", "k"), b"1", fail)
         return await once.run(("a", "k"), b"1", _made(calls))
 
@@ -93,7 +93,7 @@ def test_a_failure_is_not_remembered():
 
 def test_only_so_many_answers_are_kept_the_ones_used_last():
     async def run():
-        once, calls = Once(2), []
+        once, calls = IdempotentAnswers(2), []
         for key in ("k1", "k2", "k1", "k3", "k1", "k2"):
             await once.run(("a", key), b"1", _made(calls, key))
         return calls
@@ -103,7 +103,7 @@ def test_only_so_many_answers_are_kept_the_ones_used_last():
 
 def test_what_nobody_waits_for_any_more_is_cancelled():
     async def run():
-        once, begun, ended = Once(8), asyncio.Event(), []
+        once, begun, ended = IdempotentAnswers(8), asyncio.Event(), []
 
         async def make():
             begun.set()

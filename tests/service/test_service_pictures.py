@@ -15,19 +15,19 @@ from service_helpers import data_url, encoded, noise
 
 from saec.cloud.questions.image_patches import fit_size, resized
 from saec.data.images import pixels as images
-from saec.service.requests.data_urls import decoded, image_file, shown
-from saec.service.requests.refusals import Refused
+from saec.service.requests.data_urls import decode_image_file, image_file, resize_for_model
+from saec.service.requests.refusals import RequestRefused
 from saec.settings import ModelCard
 
 MOST = 1_000_000
 
 
 def picture(url, most):
-    return decoded(image_file(url, most), images.decode_image)
+    return decode_image_file(image_file(url, most), images.decode_image)
 
 
 def _refused(url, status=400):
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RequestRefused) as refused:
         picture(url, MOST)
     assert refused.value.status == status
     return refused.value.code
@@ -122,13 +122,13 @@ def test_line_breaks_of_an_encoder_are_none_of_the_image():
 @given(st.text(max_size=40), st.text(alphabet="data:imge/png;bs64,= ", max_size=40))
 def test_a_head_of_any_form_is_read_or_refused(one, other):
     for head in (one, other, f"data:{one};base64,", f"data:image/png;{other};base64,"):
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(RequestRefused) as refused:
             image_file(head, MOST)
         assert refused.value.status == 400
 
 
 def test_another_media_type_is_named():
-    with pytest.raises(Refused, match=r"text/plain.*send images"):
+    with pytest.raises(RequestRefused, match=r"text/plain.*send images"):
         image_file("data:text/plain;base64,AAAA", MOST)
 
 
@@ -174,7 +174,7 @@ def test_any_damage_is_an_image_or_a_refusal(junk, at, kind):
     url = f"data:image/png;base64,{base64.b64encode(bytes(data)).decode()}"
     try:
         image = picture(url, MOST)
-    except Refused as e:
+    except RequestRefused as e:
         status, image = e.status, None
     assert status in (400, 413) if image is None else (image.dtype, image.ndim) == (np.uint8, 3)
 
@@ -186,15 +186,15 @@ def test_what_a_client_has_cut_to_size_is_shown_as_it_came(height, width, side, 
     image = np.zeros((height, width, 3), np.uint8)
     image[::7] = 200
     cut = resized(image, fit_size(height, width, side, 28, square=square))
-    assert shown(cut, card, side, 28) is cut
+    assert resize_for_model(cut, card, side, 28) is cut
 
 
 def test_what_comes_otherwise_is_resized_as_in_the_engine():
     image = noise(2, 300, 410)
     expected = resized(image, fit_size(300, 410, 224, 28))
-    np.testing.assert_array_equal(shown(image, ModelCard(), 224, 28), expected)
+    np.testing.assert_array_equal(resize_for_model(image, ModelCard(), 224, 28), expected)
     large = noise(3, 448, 448)  # whole tokens, but four times the model's own input
-    assert shown(large, ModelCard(), 224, 28).shape == (224, 224, 3)
+    assert resize_for_model(large, ModelCard(), 224, 28).shape == (224, 224, 3)
     oblong = noise(4, 196, 252)
-    assert shown(oblong, ModelCard(), 224, 28) is oblong
-    assert shown(oblong, ModelCard(square=True), 224, 28).shape == (224, 224, 3)
+    assert resize_for_model(oblong, ModelCard(), 224, 28) is oblong
+    assert resize_for_model(oblong, ModelCard(square=True), 224, 28).shape == (224, 224, 3)

@@ -26,10 +26,10 @@ from saec.station.storage.records import NewFrame, SpoolLimits
 from saec.station.storage.spool import Spool
 from saec.station.threads import Stopping, Watched
 from saec.types import CloudOpinion, CloudQuery, Image
-from saec.web.admission.entrance import Entrance
-from saec.web.admission.timeouts import HttpConfig
+from saec.web.admission.admission_control import AdmissionControl
+from saec.web.admission.connection_timeouts import HttpConfig
 from saec.web.admission.tokens import Tokens
-from saec.web.program.http_server import Http, listen
+from saec.web.program.http_server import HttpThread, listen
 
 GOOD, UNSURE, DEFECT = 20, 128, 240
 NO_GUARD = Guard(dark=0, bright=255, blur=0, empty=0)
@@ -148,9 +148,9 @@ class Running:
         held.__dict__["engine"] = cloud
         self.station = Station(settings, cloud_for=lambda _: held)
         self.socket = listen(settings.station.listen)
-        self.entrance = Entrance(settings.http, tokens, settings.station.listen)
-        config = HttpConfig(api.make_app(self.station, self.entrance), self.entrance)
-        self.http = Http(config, self.entrance.doorway(self.socket))
+        self.admission = AdmissionControl(settings.http, tokens, settings.station.listen)
+        config = HttpConfig(api.make_app(self.station, self.admission), self.admission)
+        self.http = HttpThread(config, self.admission.listener(self.socket))
 
     def __enter__(self) -> Running:
         self.station.start()

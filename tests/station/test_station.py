@@ -35,9 +35,9 @@ from saec.station.setup.settings import (
 from saec.station.storage import probe
 from saec.station.storage.probe import Probe
 from saec.station.storage.records import Retention, SpoolLimits
-from saec.web.admission.tokens import Tokens, digest
-from saec.web.program.liveness import Stuck
-from saec.web.settings import HttpSettings
+from saec.web.admission.tokens import Tokens, token_hash
+from saec.web.http_settings import HttpSettings
+from saec.web.program.liveness import StuckThread
 
 
 @pytest.fixture(autouse=True)
@@ -164,7 +164,7 @@ def test_a_body_that_is_too_slow_is_refused(settings: Settings, cloud: FakeLinkC
         def slow() -> Iterator[bytes]:
             yield b"x"
             tick = threading.Event()
-            while not running.entrance.crowd.counts["slow body"]:
+            while not running.admission.slots.counts["slow body"]:
                 tick.wait(0.01)
             yield b"y"
 
@@ -224,7 +224,7 @@ def test_tokens_are_needed_where_they_are_set_and_heeded_when_changed(
     settings: Settings, cloud: FakeLinkCloud, tmp_path: Path
 ) -> None:
     path = tmp_path / "tokens"
-    path.write_text(f"# who may\nrobot {digest('secret')}\n")
+    path.write_text(f"# who may\nrobot {token_hash('secret')}\n")
     with Running(settings, cloud, Tokens(path)) as running:
         assert running.client.get("/health").status_code == 200
         for header in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic !!"}):
@@ -235,7 +235,7 @@ def test_tokens_are_needed_where_they_are_set_and_heeded_when_changed(
         basic = {"Authorization": "Basic " + base64.b64encode(b"me:secret").decode()}
         assert running.client.get("/", headers=basic).status_code == 200
         assert running.station.spool.frame(1).source == "http:robot"
-        path.write_text(f"robot {digest('rotated')}\n")
+        path.write_text(f"robot {token_hash('rotated')}\n")
         assert running.post(png(GOOD), Authorization="Bearer secret").status_code == 401
         bearer = {"Authorization": "Bearer rotated"}
         assert running.client.get("/v1/status", headers=bearer).status_code == 200
@@ -251,8 +251,8 @@ def test_what_hangs_is_put_down_to_a_lone_frame_unless_it_is_the_disk(
     class Hanging:
         name = "edge-cell"
 
-        def stuck(self) -> Stuck:
-            return Stuck(self.name, 0.0, "it hangs")
+        def stuck(self) -> StuckThread:
+            return StuckThread(self.name, 0.0, "it hangs")
 
         def status(self) -> dict[str, Any]:
             return {}
@@ -375,7 +375,7 @@ def test_nothing_is_shown_to_who_has_no_token_and_no_script_is_loaded_from_elsew
     settings: Settings, cloud: FakeLinkCloud, tmp_path: Path
 ) -> None:
     path = tmp_path / "tokens"
-    path.write_text(f"robot {digest('secret')}\n")
+    path.write_text(f"robot {token_hash('secret')}\n")
     bearer = {"Authorization": "Bearer secret"}
     with Running(settings, cloud, Tokens(path)) as running:
         for url in ("/docs", "/redoc", "/openapi.json", "/docs/oauth2-redirect", "/metrics", "/"):

@@ -10,8 +10,8 @@ import pytest
 from fastapi import HTTPException, Request
 from starlette.types import Message
 
-from saec.web.admission.bodies import Bodies
-from saec.web.settings import HttpSettings
+from saec.web.admission.request_bodies import RequestBodies
+from saec.web.http_settings import HttpSettings
 
 PIECE: Message = {"type": "http.request", "body": b"abc", "more_body": True}
 LAST: Message = {"type": "http.request", "body": b"d", "more_body": False}
@@ -33,7 +33,7 @@ def request(*messages: Message, length: str = "", share: str = "a") -> Request:
 
 def read(*messages: Message, largest: int = 100, length: str = "") -> bytes:
     async def whole() -> bytes:
-        bodies = Bodies(HttpSettings(body_seconds=0.05))
+        bodies = RequestBodies(HttpSettings(body_seconds=0.05))
         try:
             async with bodies.read(request(*messages, length=length), largest) as data:
                 assert bodies.held >= len(data)
@@ -66,7 +66,7 @@ def test_what_is_no_whole_body_in_time_is_refused(messages: list[Message], lengt
     assert refused.value.status_code == status
 
 
-async def status(bodies: Bodies, share: str, megabytes: int) -> int:
+async def status(bodies: RequestBodies, share: str, megabytes: int) -> int:
     """What becomes of a body that is there at once."""
     message = {"type": "http.request", "body": bytes(megabytes * MB), "more_body": False}
     try:
@@ -80,7 +80,7 @@ def test_a_body_is_charged_before_a_byte_of_it_is_there_and_nobody_takes_all() -
     words: list[str] = []
 
     async def run() -> list[int]:
-        bodies = Bodies(HttpSettings(megabytes=10, share=0.5, body_seconds=60), words.append)
+        bodies = RequestBodies(HttpSettings(megabytes=10, share=0.5, body_seconds=60), words.append)
         slow = [asyncio.create_task(hold(bodies, request(length=str(4 * MB), share=s))) for s in "ab"]
         await asyncio.sleep(0)
         assert bodies.held == 8 * MB
@@ -99,7 +99,7 @@ def test_a_body_is_charged_before_a_byte_of_it_is_there_and_nobody_takes_all() -
 
 def test_a_body_without_a_length_is_charged_as_it_comes() -> None:
     async def run() -> int:
-        bodies = Bodies(HttpSettings(megabytes=4, share=0.5, body_seconds=60))
+        bodies = RequestBodies(HttpSettings(megabytes=4, share=0.5, body_seconds=60))
         piece: Message = {"type": "http.request", "body": bytes(MB), "more_body": True}
         with pytest.raises(HTTPException) as refused:
             async with bodies.read(request(*[piece] * 3, LAST), 64 * MB):
@@ -110,6 +110,6 @@ def test_a_body_without_a_length_is_charged_as_it_comes() -> None:
     assert asyncio.run(run()) == 429
 
 
-async def hold(bodies: Bodies, asked: Request) -> None:
+async def hold(bodies: RequestBodies, asked: Request) -> None:
     async with bodies.read(asked, 64 * MB):
         await asyncio.Future()

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from saec.errors import EndedError
 from saec.web.program import main_thread as starting
-from saec.web.program.liveness import Jobs, Pulse, Stuck, all_stuck
+from saec.web.program.liveness import Heartbeat, PoolHeartbeat, StuckThread, stuck_threads
 from saec.web.program.main_thread import Signals, keep_watch
 from saec.web.program.systemd import Systemd
 
@@ -34,7 +34,7 @@ class Clock:
 @given(st.lists(st.tuples(st.floats(0, 100), st.floats(0, 100)), max_size=20), st.floats(0, 1000))
 def test_a_thread_is_stuck_when_its_turn_is_not_made_within_rest_and_limit(turns: Any, at: float) -> None:
     clock = Clock()
-    pulse, due = Pulse("edge", 10.0, clock), 10.0
+    pulse, due = Heartbeat("edge", 10.0, clock), 10.0
     for passed, rest in turns:
         clock.now += passed
         pulse.rest(rest)
@@ -45,18 +45,18 @@ def test_a_thread_is_stuck_when_its_turn_is_not_made_within_rest_and_limit(turns
 
 def test_it_is_said_which_thread_is_stuck_and_since_when() -> None:
     clock = Clock()
-    slow, fast = Pulse("edge-a", 10.0, clock), Pulse("edge-b", 100.0, clock)
+    slow, fast = Heartbeat("edge-a", 10.0, clock), Heartbeat("edge-b", 100.0, clock)
     clock.now = 75.0
-    (found,) = all_stuck([slow, fast])
+    (found,) = stuck_threads([slow, fast])
     assert found.thread == "edge-a"
     assert "no turn for 75 s; it may take 10 s" in found.what
     slow.turn()
-    assert all_stuck([slow, fast]) == []
+    assert stuck_threads([slow, fast]) == []
 
 
 def test_a_pool_is_stuck_only_while_a_job_is_under_way_even_if_nobody_waits_for_it() -> None:
     clock = Clock()
-    jobs = Jobs("decoders", 10.0, clock)
+    jobs = PoolHeartbeat("decoders", 10.0, clock)
     clock.now = 1e6
     assert jobs.stuck() is None
     first, second = Future[None](), Future[None]()
@@ -119,10 +119,10 @@ def test_the_watchdog_is_fed_only_while_nothing_is_stuck(
 ) -> None:
     monkeypatch.setattr(starting, "_WATCH", 0.01)
     bound, name = receiver
-    stuck: list[Stuck] = []
+    stuck: list[StuckThread] = []
     http, watching = FakeHttp(), threading.Event()
 
-    def look() -> list[Stuck]:
+    def look() -> list[StuckThread]:
         watching.set()
         return stuck
 
@@ -134,7 +134,7 @@ def test_the_watchdog_is_fed_only_while_nothing_is_stuck(
 
     def drive() -> None:
         assert hear(b"WATCHDOG")[0] == b"READY=1"
-        stuck.append(Stuck("edge", 0.0, "edge has made no turn"))
+        stuck.append(StuckThread("edge", 0.0, "edge has made no turn"))
         assert hear(b"STATUS")[-1] == b"STATUS=edge has made no turn"
         watching.clear()
         watching.wait(30)

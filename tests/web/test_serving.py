@@ -14,8 +14,8 @@ import uvicorn
 
 from saec.errors import ConfigError, EndedError
 from saec.web.program import main_thread as starting
-from saec.web.program.http_server import Http, listen
-from saec.web.program.main_thread import Signals, start
+from saec.web.program.http_server import HttpThread, listen
+from saec.web.program.main_thread import Signals, start_in_thread
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -31,8 +31,8 @@ def test_of_two_who_listen_on_one_port_the_second_is_refused() -> None:
     listen(where).close()  # a port that was left is free at once
 
 
-def http(bound: Any, **how: Any) -> Http:
-    return Http(uvicorn.Config(app, log_config=None, lifespan="off", **how), bound)
+def http(bound: Any, **how: Any) -> HttpThread:
+    return HttpThread(uvicorn.Config(app, log_config=None, lifespan="off", **how), bound)
 
 
 def test_a_server_that_has_started_answers_and_one_that_ends_is_missed() -> None:
@@ -66,7 +66,7 @@ def test_work_that_hangs_is_left_when_the_program_is_told_to_stop(monkeypatch: p
 
     before = signal.getsignal(signal.SIGTERM)
     with Signals() as signals:
-        assert start(signals, hang) is None
+        assert start_in_thread(signals, hang) is None
         assert signals.asked
     release.set()
     assert signal.getsignal(signal.SIGTERM) is before
@@ -84,7 +84,7 @@ def test_work_gives_its_result_or_its_error() -> None:
         raise ConfigError("no line")
 
     with Signals() as signals:
-        assert start(signals, lambda: "done") == "done"
+        assert start_in_thread(signals, lambda: "done") == "done"
         with pytest.raises(ConfigError, match="no line"):
-            start(signals, fail)
+            start_in_thread(signals, fail)
         assert not signals.asked

@@ -14,9 +14,9 @@ from web_fakes import HOST, head_of, served, status, tokens_file, wait_until
 
 from pairs import make_pair
 from saec.errors import ConfigError
-from saec.web.admission.certificates import Certificate
-from saec.web.admission.entrance import check
-from saec.web.settings import HttpSettings, http_settings
+from saec.web.admission.admission_control import check_admission
+from saec.web.admission.server_certificate import ServerCertificate
+from saec.web.http_settings import HttpSettings, http_settings
 
 DAY = 86_400.0
 
@@ -77,30 +77,30 @@ def test_a_pair_that_does_not_fit_keeps_the_old_one_and_is_told_while_it_lasts(
         good = live[0].read_bytes()
         live[0].write_bytes(other.read_bytes())
         assert name_served(site.port) == "one"
-        (problem,) = site.entrance.problems()
+        (problem,) = site.admission.problems()
         assert "cannot be used" in problem
         assert "served on" in problem
-        assert site.entrance.look() == []  # the key may be on its way
-        assert site.entrance.look() == [("certificate", problem)]
-        assert site.entrance.look() == []  # once
+        assert site.admission.look() == []  # the key may be on its way
+        assert site.admission.look() == [("certificate", problem)]
+        assert site.admission.look() == []  # once
         live[0].write_bytes(good)
         assert name_served(site.port) == "one"
-        assert site.entrance.problems() == []
-        assert site.entrance.look() == []
+        assert site.admission.problems() == []
+        assert site.admission.look() == []
 
 
 def test_an_end_that_comes_near_is_told_and_one_that_has_come_is_a_problem(tmp_path: Path) -> None:
     cert, key = make_pair(tmp_path, days=10)
-    ends = Certificate(cert, key).ends
+    ends = ServerCertificate(cert, key).ends
     for left, days, warned, expired in ((10, 21, True, False), (10, 5, False, False), (-1, 5, True, True)):
-        found = Certificate(cert, key, days=days, clock=lambda left=left: ends - left * DAY + 60)
+        found = ServerCertificate(cert, key, days=days, clock=lambda left=left: ends - left * DAY + 60)
         assert bool(found.warning) is warned
         assert found.expired is expired
     old = make_pair(tmp_path, "old", days=-1)
     with served(tls_cert=old[0], tls_key=old[1]) as site:  # a line is not stopped for it
-        assert "has expired" in site.entrance.problems()[0]
-        site.entrance.look()
-        assert "has expired" in site.entrance.look()[0][1]
+        assert "has expired" in site.admission.problems()[0]
+        site.admission.look()
+        assert "has expired" in site.admission.look()[0][1]
 
 
 def test_an_old_version_of_tls_is_refused(live: tuple[Path, Path]) -> None:
@@ -132,8 +132,8 @@ def test_tokens_that_change_are_heeded_at_the_next_request_whatever_time_they_be
         assert status(site.get("/", "Authorization: Bearer cd")) == 200
         assert status(site.get("/", "Authorization: Bearer ab")) == 401
         path.write_text("no such line\n")
-        assert site.entrance.look() == []
-        ((kind, text),) = site.entrance.look()
+        assert site.admission.look() == []
+        ((kind, text),) = site.admission.look()
         assert (kind, "NAME SHA256" in text) == ("tokens", True)
         assert status(site.get("/", "Authorization: Bearer cd")) == 200
 
@@ -153,10 +153,10 @@ def test_what_cannot_be_meant_is_said_before_anything_is_opened(tmp_path: Path) 
         ({}, "nowhere", False, "no address"),
     ):
         with pytest.raises(ConfigError, match=said):
-            check(HttpSettings(**settings), listen, tokens=tokens)
-    check(HttpSettings(plain_http=True), "0.0.0.0:1", tokens=True)
-    check(HttpSettings(tls_cert=cert, tls_key=key), "0.0.0.0:1", tokens=True)
-    check(HttpSettings(), "127.0.0.1:1", tokens=True)
+            check_admission(HttpSettings(**settings), listen, tokens=tokens)
+    check_admission(HttpSettings(plain_http=True), "0.0.0.0:1", tokens=True)
+    check_admission(HttpSettings(tls_cert=cert, tls_key=key), "0.0.0.0:1", tokens=True)
+    check_admission(HttpSettings(), "127.0.0.1:1", tokens=True)
 
 
 def test_limits_are_named_and_in_range() -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from saec.errors import ConfigError
-from saec.web.addresses import address, is_loopback
-from saec.web.admission.tokens import Tokens, digest
+from saec.web.addresses import is_loopback, parse_address
+from saec.web.admission.tokens import Tokens, token_hash
 from saec.web.program.http_server import listen
 
 
@@ -26,7 +26,7 @@ def _rewrite(path: Path, text: str) -> None:
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     path = tmp_path / "tokens"
-    path.write_text(f"# stations\nline-1 {digest('one')}  # the first\n\nline-2 {digest('two')}\n")
+    path.write_text(f"# stations\nline-1 {token_hash('one')}  # the first\n\nline-2 {token_hash('two')}\n")
     return path
 
 
@@ -42,7 +42,7 @@ def test_a_token_is_known_by_its_hash_alone(path):
         "Bearer",
         "Bearer three",
         "one",
-        f"Bearer {digest('one')}",
+        f"Bearer {token_hash('one')}",
         "Basic !",
         _basic(""),
     ):
@@ -50,16 +50,16 @@ def test_a_token_is_known_by_its_hash_alone(path):
 
 
 def test_a_byte_order_mark_before_the_tokens_is_no_token(path):
-    path.write_bytes(b"\xef\xbb\xbf" + f"line-1 {digest('one')}\r\n".encode())
+    path.write_bytes(b"\xef\xbb\xbf" + f"line-1 {token_hash('one')}\r\n".encode())
     assert Tokens(path).name("Bearer one") == "line-1"
-    path.write_bytes(f"# Gehäuse\nline-1 {digest('one')}".encode("latin-1"))
+    path.write_bytes(f"# Gehäuse\nline-1 {token_hash('one')}".encode("latin-1"))
     with pytest.raises(ConfigError, match="not UTF-8: byte 0xE4 in line 1"):
         Tokens(path)
 
 
 def test_tokens_are_rotated_without_a_restart_and_a_slip_locks_nobody_out(path):
     tokens = Tokens(path)
-    _rewrite(path, f"line-1 {digest('new')}\n")
+    _rewrite(path, f"line-1 {token_hash('new')}\n")
     assert (tokens.name("Bearer new"), tokens.name("Bearer one")) == ("line-1", None)
     _rewrite(path, "line-1 new but no hash\n")
     assert tokens.name("Bearer new") == "line-1"
@@ -74,13 +74,13 @@ def test_an_empty_file_lets_nobody_in_and_says_so(path):
     assert tokens.name("Bearer one") is None
     assert "nobody is let in" in tokens.problem
     assert "nobody is let in" in Tokens(path).problem
-    _rewrite(path, f"line-1 {digest('one')}\n")
+    _rewrite(path, f"line-1 {token_hash('one')}\n")
     assert tokens.name("Bearer one") == "line-1"
     assert tokens.problem == ""
 
 
 def test_a_wrong_file_is_named_with_its_line(path):
-    _rewrite(path, f"ok {digest('a')}\n-bad {digest('b')}\n")
+    _rewrite(path, f"ok {token_hash('a')}\n-bad {token_hash('b')}\n")
     with pytest.raises(ConfigError, match="line 2"):
         Tokens(path)
     with pytest.raises(ConfigError, match="cannot be read"):
@@ -103,11 +103,11 @@ def test_no_file_lets_everybody_in():
 
 
 def test_addresses():
-    assert address("127.0.0.1:0") == ("127.0.0.1", 0)
-    assert address("[::1]:8100") == ("::1", 8100)
+    assert parse_address("127.0.0.1:0") == ("127.0.0.1", 0)
+    assert parse_address("[::1]:8100") == ("::1", 8100)
     for wrong in ("", "8100", ":8100", "host", "host:", "host:http", "host:65536"):
         with pytest.raises(ConfigError, match="no address"):
-            address(wrong)
+            parse_address(wrong)
     assert all(map(is_loopback, ("localhost", "127.0.0.1", "127.8.8.8", "::1")))
     assert not any(map(is_loopback, ("", "0.0.0.0", "10.0.0.1", "localhost.example", "::")))
 

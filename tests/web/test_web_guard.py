@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from web_fakes import HOST, served, status, tokens_file
 
-from saec.web.admission.host_names import Hosts, host_of
-from saec.web.admission.unknown_tokens import Strangers
+from saec.web.admission.host_names import HostNames, host_of
+from saec.web.admission.unknown_tokens import UnknownTokens
 
 CROSS = "Host: localhost\r\nSec-Fetch-Site: cross-site\r\n"
 
@@ -50,7 +50,7 @@ def site():
 )
 def test_names_of_this_machine(monkeypatch: pytest.MonkeyPatch, host: str, known: bool) -> None:
     monkeypatch.setattr("socket.gethostname", lambda: "box.plant.example")
-    hosts = Hosts("0.0.0.0", ["Cell.plant.example"], addresses=lambda: ["10.1.2.3", "fe80::1"])
+    hosts = HostNames("0.0.0.0", ["Cell.plant.example"], addresses=lambda: ["10.1.2.3", "fe80::1"])
     assert hosts.known(host) is known
 
 
@@ -61,7 +61,7 @@ def test_an_address_that_a_machine_is_given_later_is_known_soon_and_strangers_co
         looks.append(now[0])
         return own
 
-    hosts = Hosts("0.0.0.0", addresses=look, clock=lambda: now[0])
+    hosts = HostNames("0.0.0.0", addresses=look, clock=lambda: now[0])
     assert not any(hosts.known("10.0.0.2") for _ in range(100))
     assert len(looks) == 1
     own.append("10.0.0.2")
@@ -179,23 +179,23 @@ def test_who_guesses_tokens_is_told_to_wait_and_who_is_known_there_is_let_in(tmp
         assert status(site.get("/", "Authorization: Bearer robot")) == 200
         assert status(site.get("/", "Authorization: Bearer other")) == 429  # it may be a guess
         assert status(site.get("/")) == 401  # asks for none
-        assert site.entrance.crowd.counts["unknown_token"] == 3
+        assert site.admission.slots.counts["unknown_token"] == 3
 
 
 def test_guesses_are_forgiven_with_time_and_told_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     now, told = [0.0], []
-    strangers = Strangers(6, clock=lambda: now[0])
+    unknown_tokens = UnknownTokens(6, clock=lambda: now[0])
     monkeypatch.setattr(
         "saec.web.admission.unknown_tokens.log.warning", lambda event, **how: told.append(how)
     )
     for i in range(20):
-        if not strangers.wait("a", str(i)):
-            strangers.unknown("a")
-    assert strangers.wait("a", "x") == pytest.approx(10.0)
-    assert strangers.wait("b", "x") == 0.0
+        if not unknown_tokens.wait("a", str(i)):
+            unknown_tokens.unknown("a")
+    assert unknown_tokens.wait("a", "x") == pytest.approx(10.0)
+    assert unknown_tokens.wait("b", "x") == 0.0
     assert told == [{"address": "a"}]
     now[0] = 10.1
-    assert strangers.wait("a", "x") == 0.0
+    assert unknown_tokens.wait("a", "x") == 0.0
 
 
 def test_a_proxy_s_word_for_whom_it_asks_is_believed_where_it_is_named(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A small application behind an entrance, served over true sockets, and what speaks to it byte by byte."""
+"""A small application behind an admission control, over true sockets, and what speaks to it byte by byte."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from saec.web.admission.bodies import Bodies
-from saec.web.admission.entrance import Entrance
-from saec.web.admission.request_guard import Guard, Refusal
-from saec.web.admission.timeouts import HttpConfig
-from saec.web.admission.tokens import Tokens, digest
-from saec.web.program.http_server import Http, listen
-from saec.web.settings import HttpSettings
+from saec.web.admission.admission_control import AdmissionControl
+from saec.web.admission.connection_timeouts import HttpConfig
+from saec.web.admission.request_bodies import RequestBodies
+from saec.web.admission.request_guard import Refusal, RequestGuard
+from saec.web.admission.tokens import Tokens, token_hash
+from saec.web.http_settings import HttpSettings
+from saec.web.program.http_server import HttpThread, listen
 
 LARGEST = 64 << 20
 HOST = "Host: localhost\r\n"
@@ -27,14 +27,14 @@ HOST = "Host: localhost\r\n"
 def tokens_file(folder: Path, *names: str) -> Path:
     """A file in which the token of each name is the name itself."""
     path = folder / "tokens"
-    path.write_text("".join(f"{name} {digest(name)}\n" for name in names))
+    path.write_text("".join(f"{name} {token_hash(name)}\n" for name in names))
     return path
 
 
 class App:
     """Echoes the length of a body, waits to be released, or gives much."""
 
-    def __init__(self, bodies: Bodies) -> None:
+    def __init__(self, bodies: RequestBodies) -> None:
         self._bodies = bodies
         self.release, self.entered = threading.Event(), threading.Semaphore(0)
 
@@ -66,12 +66,12 @@ class Served:
     """What is served: where, and what is behind it."""
 
     def __init__(self, settings: HttpSettings, tokens: Path | None) -> None:
-        self.entrance = Entrance(settings, Tokens(tokens), "127.0.0.1:0")
-        self.app = App(self.entrance.bodies)
-        guard = Guard(self.app, self.entrance, "Bearer", _worded)
+        self.admission = AdmissionControl(settings, Tokens(tokens), "127.0.0.1:0")
+        self.app = App(self.admission.bodies)
+        guard = RequestGuard(self.app, self.admission, "Bearer", _worded)
         bound = listen("127.0.0.1:0")
         self.port = bound.getsockname()[1]
-        self.http = Http(HttpConfig(guard, self.entrance), self.entrance.doorway(bound))
+        self.http = HttpThread(HttpConfig(guard, self.admission), self.admission.listener(bound))
 
     def connect(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), timeout=60)
@@ -88,7 +88,7 @@ class Served:
 
     @property
     def connections(self) -> int:
-        return len(self.entrance.crowd.seats)
+        return len(self.admission.slots.taken)
 
 
 def _worded(refusal: Refusal) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from saec.web.program.liveness import Pulse, Stuck
+from saec.web.program.liveness import Heartbeat, StuckThread
 
 G = TypeVar("G", bound=Hashable)
 W = TypeVar("W")
@@ -42,7 +42,7 @@ class Batcher(Generic[G, W, R]):
         limit: seconds that a batch may be computed; beyond them the thread is stuck.
 
     Attributes:
-        name: of the thread.
+        name: the thread's name.
         failures: batches that failed one after the other, till now.
     """
 
@@ -64,7 +64,7 @@ class Batcher(Generic[G, W, R]):
         self._pace = 0.0
         self.failures = 0
         self.name = "model"
-        self._pulse = Pulse(self.name, limit)
+        self._pulse = Heartbeat(self.name, limit)
         self._thread = threading.Thread(target=self._run, name="saec-model", daemon=True)
         self._thread.start()
 
@@ -73,11 +73,11 @@ class Batcher(Generic[G, W, R]):
         """Whether the thread runs."""
         return self._thread.is_alive()
 
-    def stuck(self) -> Stuck | None:
+    def stuck(self) -> StuckThread | None:
         """Whether the thread has ended though nobody has closed it, or computes for too long."""
         if self.alive or self._closed:
             return self._pulse.stuck()
-        return Stuck(self.name, time.time() - self._pulse.age, "the model's thread has ended")
+        return StuckThread(self.name, time.time() - self._pulse.age, "the model's thread has ended")
 
     def status(self) -> dict[str, Any]:
         """Plain values for the metrics."""

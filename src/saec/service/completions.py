@@ -15,8 +15,8 @@ import msgspec
 from saec.cloud.questions.answers import parse_explanation
 from saec.errors import AnswerError
 from saec.service.requests.questions import Question
-from saec.service.requests.refusals import Refused
-from saec.service.served_model import Entry, Said
+from saec.service.requests.refusals import RequestRefused
+from saec.service.served_model import ModelAnswer, ModelEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Answer:
     data: bytes
 
 
-def answer_of(question: Question, entry: Entry, said: Said, prompt_tokens: int) -> Answer:
+def answer_of(question: Question, entry: ModelEntry, said: ModelAnswer, prompt_tokens: int) -> Answer:
     """What a model has said, as the question wants it; the fingerprint is the hash of the weights.
 
     Raises:
@@ -77,7 +77,7 @@ def _events(
     return b"".join(b"data: " + line + b"\n\n" for line in lines)
 
 
-def _content(question: Question, said: Said) -> str:
+def _content(question: Question, said: ModelAnswer) -> str:
     if not question.words:
         return said.text
     try:
@@ -86,11 +86,11 @@ def _content(question: Question, said: Said) -> str:
         remedy = "ask in the words of the model's prompt, as docs/service.md has them"
         if not said.ended:
             remedy = "ask for more max_tokens: the answer was cut there; or " + remedy
-        raise Refused(422, "answer_does_not_fit", e.what, remedy, param="response_format") from None
+        raise RequestRefused(422, "answer_does_not_fit", e.what, remedy, param="response_format") from None
     return msgspec.json.encode({"kind": words.kind, "description": words.description}).decode()
 
 
-def _logprobs(question: Question, said: Said) -> dict[str, Any] | None:
+def _logprobs(question: Question, said: ModelAnswer) -> dict[str, Any] | None:
     if not question.logprobs:
         return None
     alternatives = [_logprob(*pair) for pair in said.logprobs]

@@ -25,7 +25,7 @@ from saec.settings import CloudConfig, ModelCard
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class BatchGroup:
     """What requests share in a batch.
 
     Attributes:
@@ -40,7 +40,7 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Work:
+class ModelRequest:
     """One request to compute; ``wanted`` is what is asked of one next token."""
 
     talk: Prepared
@@ -48,14 +48,14 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class ModelAnswer:
     """The answer to one request.
 
     Attributes:
         text: what was written.
         tokens: that it took.
         ended: whether the model ended it itself.
-        logprobs: of the next token, (token's text, log-probability), the one that was written first.
+        logprobs: (token's text, log-probability) of the next token; the token that was written comes first.
     """
 
     text: str
@@ -65,11 +65,11 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ModelEntry:
     """A name under which the service answers: the base, or an adapter on it.
 
     Attributes:
-        name: in requests.
+        name: the model's name in requests.
         adapter: what the model knows the adapter as; None is the base.
         parent: name of the base, for an adapter.
         weights_hash: sha256 over its weight files, base included.
@@ -81,22 +81,22 @@ class Entry:
     weights_hash: str
 
 
-class Served:
+class ServedModel:
     """A loaded base with its adapters.
 
     Attributes:
         model: what computes.
-        card: of the base; an adapter is trained as its base is.
+        card: the card of the base; an adapter is trained as its base is.
         side: square root of the number of pixels at which an image is seen.
-        entries: by name, the base first.
+        entries: the models by their names, the base first.
     """
 
-    def __init__(self, model: QwenModel, card: ModelCard, side: int, entries: Sequence[Entry]) -> None:
+    def __init__(self, model: QwenModel, card: ModelCard, side: int, entries: Sequence[ModelEntry]) -> None:
         self.model, self.card, self.side = model, card, side
         self.entries = {entry.name: entry for entry in entries}
 
     @classmethod
-    def load(cls, config: CloudConfig, adapters: Sequence[tuple[str, str]]) -> Served:
+    def load(cls, config: CloudConfig, adapters: Sequence[tuple[str, str]]) -> ServedModel:
         """Load a checkpoint and its adapters.
 
         Args:
@@ -116,14 +116,14 @@ class Served:
             raise ModelError(f"{config.model} is no Qwen2.5-VL", "serve one: LLaVA is a baseline only")
         card = read_card(folder)
         folders = {f"adapter{i}": check_adapter(path) for i, (_, path) in enumerate(adapters)}
-        entries = [Entry(base, None, None, weights_hash([folder]))]
+        entries = [ModelEntry(base, None, None, weights_hash([folder]))]
         for (name, _), (known, path) in zip(adapters, folders.items(), strict=True):
-            entries.append(Entry(name, known, base, weights_hash([folder, path])))
+            entries.append(ModelEntry(name, known, base, weights_hash([folder, path])))
         model = load_qwen(config, folder, folders)
         _refuse_biases(model, dict(zip(folders, (name for name, _ in adapters), strict=True)))
         return cls(model, card, config.side or card.side, entries)
 
-    def about(self, entry: Entry) -> dict[str, Any]:
+    def about(self, entry: ModelEntry) -> dict[str, Any]:
         """One model in the form of /v1/models; ``saec`` holds what our client needs to ask it rightly."""
         card = msgspec.structs.replace(
             self.card,
@@ -142,18 +142,18 @@ class Served:
             "saec": {"weights_hash": entry.weights_hash, **msgspec.to_builtins(card)},
         }
 
-    def compute(self, group: Group, works: Sequence[Work]) -> list[Said]:
+    def compute(self, group: BatchGroup, works: Sequence[ModelRequest]) -> list[ModelAnswer]:
         """The answers of a batch, in order; equal to those of each alone."""
         talks = [work.talk for work in works]
         if group.tokens == 1:
             found = self.model.next_tokens(talks, [work.wanted for work in works], adapter=group.adapter)
             return [self._next(tokens) for tokens in found]
         written = self.model.write(talks, tokens=group.tokens, adapter=group.adapter, endless=group.endless)
-        return [Said(w.text, w.tokens, w.ended) for w in written]
+        return [ModelAnswer(w.text, w.tokens, w.ended) for w in written]
 
-    def _next(self, tokens: Sequence[tuple[int, float]]) -> Said:
+    def _next(self, tokens: Sequence[tuple[int, float]]) -> ModelAnswer:
         named = tuple((self.model.text_of(i), logprob) for i, logprob in tokens)
-        return Said(named[0][0], 1, False, named)
+        return ModelAnswer(named[0][0], 1, False, named)
 
 
 def _refuse_biases(model: QwenModel, names: Mapping[str, str]) -> None:

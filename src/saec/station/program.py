@@ -14,12 +14,12 @@ from saec.station.reachability import open_all
 from saec.station.setup.settings import CameraSource, FileSink, Settings
 from saec.station.station import Station
 from saec.station.storage.private_files import Rights, tighten
-from saec.web.admission.entrance import Entrance
-from saec.web.admission.timeouts import HttpConfig
+from saec.web.admission.admission_control import AdmissionControl
+from saec.web.admission.connection_timeouts import HttpConfig
 from saec.web.admission.tokens import Tokens
-from saec.web.program.http_server import Http, listen
-from saec.web.program.main_thread import Signals, keep_watch, start
-from saec.web.program.renewal import Upkeep
+from saec.web.program.file_renewal import FileRenewal
+from saec.web.program.http_server import HttpThread, listen
+from saec.web.program.main_thread import Signals, keep_watch, start_in_thread
 from saec.web.program.systemd import Systemd
 
 _TURN = 0.0005
@@ -38,25 +38,25 @@ def serve(settings: Settings, *, cloud_for: CloudFor | None = None) -> None:
         EndedError: HTTP has ended; a station that nobody can reach ends as well.
     """
     sys.setswitchinterval(_TURN)
-    entrance = Entrance(settings.http, Tokens(settings.station.tokens_file), settings.station.listen)
+    admission = AdmissionControl(settings.http, Tokens(settings.station.tokens_file), settings.station.listen)
     open_all(settings)
     Rights.close()
     with Signals() as signals, contextlib.closing(listen(settings.station.listen)) as bound:
-        station = start(signals, lambda: _started(settings, cloud_for))
+        station = start_in_thread(signals, lambda: _started(settings, cloud_for))
         if station is None:
             log.warning("told to stop before it had started")
             return
-        http = Http(HttpConfig(make_app(station, entrance), entrance), entrance.doorway(bound))
-        upkeep = Upkeep(entrance, station.tell)
+        http = HttpThread(HttpConfig(make_app(station, admission), admission), admission.listener(bound))
+        renewal = FileRenewal(admission, station.tell)
         try:
             http.start()
-            upkeep.start()
-            station.living += [http, upkeep]
+            renewal.start()
+            station.living += [http, renewal]
             log.info("listening", address=f"{http.where}/")
             keep_watch(signals, http, station.watch, Systemd())
         finally:
             http.stop()
-            upkeep.stop()
+            renewal.stop()
             station.stop()
 
 

@@ -36,7 +36,7 @@ from saec.station.storage.probe import Probe
 from saec.station.storage.records import Accepted, Held, NewFrame
 from saec.station.storage.spool import Spool
 from saec.station.threads import Stopping, Watched
-from saec.web.program.liveness import Living, Stuck, all_stuck
+from saec.web.program.liveness import StuckThread, Supervised, stuck_threads
 
 _IDENTIFY = 15.0
 _STOP = 12.0
@@ -98,7 +98,7 @@ class Station:
                 backlogs=[courier.keep_within for courier in self.couriers.values()],
             )
             self.threads = self._make_threads()
-            self.living: list[Living] = [*self.threads]
+            self.living: list[Supervised] = [*self.threads]
         except BaseException:
             self.spool.close()
             raise
@@ -293,11 +293,11 @@ class Station:
             "links": {name: runner.link for name, runner in self.runners.items()},
         }
 
-    def stuck(self) -> list[Stuck]:
+    def stuck(self) -> list[StuckThread]:
         """Threads without progress, which only a new process can help. Never waits."""
-        return all_stuck(self.living)
+        return stuck_threads(self.living)
 
-    def watch(self) -> list[Stuck]:
+    def watch(self) -> list[StuckThread]:
         """The same, for who ends the process where a thread is stuck. Where it is the disk that hangs, no
         frame is put down as the cause."""
         found = self.stuck()
@@ -314,7 +314,7 @@ class Station:
         Whether the spool works is asked of ``probe``.
         """
         found = [problem for thread in self.threads if (problem := thread.problem()) is not None]
-        found += [one.what for one in all_stuck(one for one in self.living if one not in self.threads)]
+        found += [one.what for one in stuck_threads(one for one in self.living if one not in self.threads)]
         for name, source in self.sources.items():
             if source.state == HANGS:
                 found.append(f"source {name} hangs in its driver; restart the station if it stays so")

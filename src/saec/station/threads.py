@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from saec.frame.channels import AbortedError
-from saec.web.program.liveness import Pulse, Stuck
+from saec.web.program.liveness import Heartbeat, StuckThread
 
 FIRST, GROWTH, LONGEST = 0.5, 1.5, 10.0
 """Seconds before a body that has failed is begun anew, by how much they grow with each failure, and to what.
@@ -32,10 +32,10 @@ class Stopping:
         pulse: of the body that looks.
     """
 
-    def __init__(self, event: threading.Event | None = None, pulse: Pulse | None = None) -> None:
+    def __init__(self, event: threading.Event | None = None, pulse: Heartbeat | None = None) -> None:
         self._event, self._pulse = event or threading.Event(), pulse
 
-    def seen_by(self, pulse: Pulse) -> Stopping:
+    def seen_by(self, pulse: Heartbeat) -> Stopping:
         """The same for one thread's body, whose looks are its turns."""
         return Stopping(self._event, pulse)
 
@@ -86,7 +86,7 @@ class Watched:
     ) -> None:
         self.name, self.failures = name, 0
         self._body, self._failed, self._may_end = body, failed, may_end
-        self._pulse = Pulse(name, limit)
+        self._pulse = Heartbeat(name, limit)
         self._stopping = stopping.seen_by(self._pulse)
         self._error: BaseException | None = None
         self._failed_at, self._pause, self._started = -_SOUND, FIRST, False
@@ -106,7 +106,7 @@ class Watched:
     def alive(self) -> bool:
         return self._thread.is_alive()
 
-    def stuck(self) -> Stuck | None:
+    def stuck(self) -> StuckThread | None:
         """Whether it has ended though it should not have, or makes no turn."""
         if not self._started:
             return None
@@ -115,7 +115,7 @@ class Watched:
         if self._may_end and self._error is None:
             return None
         why = "" if self._error is None else f": {self._error!r}"
-        return Stuck(self.name, time.time() - self._pulse.age, f"thread {self.name} has ended{why}")
+        return StuckThread(self.name, time.time() - self._pulse.age, f"thread {self.name} has ended{why}")
 
     def problem(self) -> str | None:
         """What keeps it from its work, one sentence; None when all is well."""

@@ -12,7 +12,7 @@ from saec.texts import whole_number
 LOOPBACK = "this machine"
 
 
-def address(listen: str) -> tuple[str, int]:
+def parse_address(listen: str) -> tuple[str, int]:
     """HOST and PORT of "HOST:PORT"; port 0 takes a free one.
 
     Raises:
@@ -36,7 +36,7 @@ def is_loopback(host: str) -> bool:
 
 
 @lru_cache(4096)
-def neighbour(host: str) -> str:
+def client_network(host: str) -> str:
     """For whom an address counts: itself, but its /64 network for one of IPv6, and one word for this machine.
 
     Who has a network of IPv6 has all of its addresses; those that are valid on one cable alone are each
@@ -52,7 +52,7 @@ def neighbour(host: str) -> str:
     return str(ipaddress.ip_network((int(ip), 64), strict=False))
 
 
-def networks(texts: Iterable[str]) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+def parse_networks(texts: Iterable[str]) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
     """Addresses and networks by their texts.
 
     Raises:
@@ -67,7 +67,7 @@ def networks(texts: Iterable[str]) -> list[ipaddress.IPv4Network | ipaddress.IPv
     return found
 
 
-def among(host: str, known: Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> bool:
+def in_networks(host: str, known: Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> bool:
     """Whether an address lies in one of the networks."""
     ip = _ip(host)
     return ip is not None and any(ip in network for network in known)

@@ -137,9 +137,9 @@ def command(
         if find_spec(package) is None:
             raise ExtraError(package, "service")
     from saec.cli.options.process_end import run_to_the_end
-    from saec.service.program import Door, serve
+    from saec.service.service_program import ServiceAddress, run_service
+    from saec.web.http_settings import http_settings
     from saec.web.program.logs import configure_logs
-    from saec.web.settings import http_settings
 
     configure_logs(log_level)
     config = ServiceConfig(
@@ -154,8 +154,8 @@ def command(
         limits, tls_cert=tls_cert, tls_key=tls_key, plain_http=plain_http, hosts=hosts, proxies=proxies
     )
     run_to_the_end(
-        lambda: serve(
-            Door(listen, tokens_file, http),
+        lambda: run_service(
+            ServiceAddress(listen, tokens_file, http),
             CloudConfig(model=model, side=side, device=device, dtype=dtype, attention=attention),
             [_named(text) for text in adapters],
             config,

@@ -89,11 +89,11 @@ def token(name: str) -> None:
     """Make a token for NAME: shows it once, and the line for the tokens file."""
     import secrets
 
-    from saec.web.admission.tokens import digest
+    from saec.web.admission.tokens import token_hash
 
     secret = secrets.token_urlsafe(32)
     click.echo(f"token (keep it, it is shown once): {secret}")
-    click.echo(f"line for tokens_file: {name} {digest(secret)}")
+    click.echo(f"line for tokens_file: {name} {token_hash(secret)}")
 
 
 _BESIDE = (versions, add, shadow, promote, rollback, letters, quarantine, backup, restore, repair, support)

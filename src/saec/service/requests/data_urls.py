@@ -11,7 +11,7 @@ from saec.cloud.questions.image_patches import fit_size, resized
 from saec.data.images.headers import read_header
 from saec.data.images.headers.common import TooLargeError
 from saec.errors import DecoderDiedError, DecoderOverranError, ImageError, is_transient
-from saec.service.requests.refusals import Refused
+from saec.service.requests.refusals import RequestRefused
 from saec.settings import ModelCard
 from saec.types import Image
 
@@ -43,7 +43,9 @@ def image_file(url: str, most: int) -> bytes:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         remedy = "encode it anew, in the standard alphabet (+ and /) and with = at its end"
-        raise Refused(400, "bad_base64", "an image's base64 is damaged", remedy, param="messages") from None
+        raise RequestRefused(
+            400, "bad_base64", "an image's base64 is damaged", remedy, param="messages"
+        ) from None
     _check_header(data, most)
     return data
 
@@ -58,11 +60,11 @@ def _base64(url: str) -> str:
     parameters = re.findall(r";[^;]*", head.group(2)) if head else []
     if head is None or not all(_PARAMETER.fullmatch(parameter) for parameter in parameters):
         what, remedy = "an image is no data URL", "send data:image/png;base64,...: nothing is fetched"
-        raise Refused(400, "not_a_data_url", what, remedy, param="messages")
+        raise RequestRefused(400, "not_a_data_url", what, remedy, param="messages")
     kind = head.group(1).strip().lower()
     if kind not in _KINDS and not kind.startswith("image/"):
         what = f"an image is sent as {kind[:80]!r}"
-        raise Refused(
+        raise RequestRefused(
             400, "not_a_data_url", what, "send images alone, as data:image/png;base64,...", param="messages"
         )
     text = url[head.end() :]
@@ -74,21 +76,23 @@ def _check_header(data: bytes, most: int) -> None:
     try:
         header = read_header(data)
     except TooLargeError as e:
-        raise Refused(413, "too_many_pixels", f"an image is too large: {e.what}", "send it smaller") from None
+        raise RequestRefused(
+            413, "too_many_pixels", f"an image is too large: {e.what}", "send it smaller"
+        ) from None
     except ImageError as e:
-        raise Refused(400, "bad_image", e.what, e.remedy) from None
+        raise RequestRefused(400, "bad_image", e.what, e.remedy) from None
     if header.format not in FORMATS:
-        raise Refused(400, "bad_image", f"an image is {header.format}", f"send {', '.join(FORMATS)}")
+        raise RequestRefused(400, "bad_image", f"an image is {header.format}", f"send {', '.join(FORMATS)}")
     if header.width * header.height > most:
         what = f"an image has {header.width} x {header.height} pixels"
-        raise Refused(413, "too_many_pixels", what, f"send at most {most} pixels")
+        raise RequestRefused(413, "too_many_pixels", what, f"send at most {most} pixels")
 
 
-def decoded(data: bytes, decode: Callable[[bytes], Image]) -> Image:
+def decode_image_file(data: bytes, decode: Callable[[bytes], Image]) -> Image:
     """The pixels of such a file, H x W x 3 RGB uint8, upright.
 
     Args:
-        decode: as ``saec.data.images.decoder.Decoder.decode``.
+        decode: decodes a file; see ``saec.data.images.decoder.Decoder.decode``.
 
     Raises:
         Refused: 400, it cannot be decoded, or costs too much; 503, the machine cannot decode now.
@@ -96,16 +100,18 @@ def decoded(data: bytes, decode: Callable[[bytes], Image]) -> Image:
     try:
         return decode(data)
     except ImageError as e:
-        raise Refused(400, "bad_image", e.what, e.remedy) from None
+        raise RequestRefused(400, "bad_image", e.what, e.remedy) from None
     except (DecoderOverranError, DecoderDiedError) as e:
-        raise Refused(400, "image_too_costly", e.what, e.remedy) from None
+        raise RequestRefused(400, "image_too_costly", e.what, e.remedy) from None
     except Exception as e:
         if not is_transient(e):
             raise
-        raise Refused(503, "no_decoder", f"no image can be decoded now: {e}", "ask again", after=5) from e
+        raise RequestRefused(
+            503, "no_decoder", f"no image can be decoded now: {e}", "ask again", after=5
+        ) from e
 
 
-def shown(image: Image, card: ModelCard, side: int, unit: int) -> Image:
+def resize_for_model(image: Image, card: ModelCard, side: int, unit: int) -> Image:
     """The image at the size at which the model sees it.
 
     One whose sides are whole tokens and that is not much larger than the model's own input came at the size

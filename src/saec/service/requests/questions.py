@@ -10,9 +10,16 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from saec.cloud.questions.chat_template import IMAGE_TEXT, chat_text
-from saec.service.requests.body import Body, Image, Message, Text, Tokenizing, read_body
-from saec.service.requests.refusals import Refused
-from saec.service.requests.schemas import wants_words
+from saec.service.requests.refusals import RequestRefused
+from saec.service.requests.request_fields import (
+    ChatMessage,
+    CompletionBody,
+    ImagePart,
+    TextPart,
+    TokenizeBody,
+    read_body,
+)
+from saec.service.requests.schemas import wants_explanation
 from saec.service.settings import ServiceConfig
 
 DEFAULT_SYSTEM = "You are a helpful assistant."
@@ -68,7 +75,7 @@ def read_question(data: bytes, config: ServiceConfig, special: Collection[str]) 
     Raises:
         Refused: 400, the body is no question that is answered here.
     """
-    body = read_body(data, Body)
+    body = read_body(data, CompletionBody)
     tokens = _tokens(body, config)
     _check(body, tokens)
     text, urls = conversation(body, special)
@@ -84,13 +91,13 @@ def read_question(data: bytes, config: ServiceConfig, special: Collection[str]) 
         logprobs=body.logprobs,
         top=body.top_logprobs or 0,
         ids=tuple(body.logprob_token_ids),
-        words=wants_words(body.response_format),
+        words=wants_explanation(body.response_format),
         stream=body.stream,
         usage=bool(body.stream_options.include_usage),
     )
 
 
-def _tokens(body: Body, config: ServiceConfig) -> int | None:
+def _tokens(body: CompletionBody, config: ServiceConfig) -> int | None:
     """Most tokens of the answer; both fields are upper bounds, so the lower one holds for both."""
     given = {"max_completion_tokens": body.max_completion_tokens, "max_tokens": body.max_tokens}
     bounds = [(tokens, name) for name, tokens in given.items() if tokens is not None]
@@ -107,7 +114,7 @@ def _tokens(body: Body, config: ServiceConfig) -> int | None:
     return tokens
 
 
-def _check(body: Body, tokens: int | None) -> None:
+def _check(body: CompletionBody, tokens: int | None) -> None:
     """Refuse what would have to be answered otherwise than it was asked."""
     if drawn := _drawn(body):
         raise _wrong(
@@ -126,7 +133,7 @@ def _check(body: Body, tokens: int | None) -> None:
         raise _wrong("logprobs_of_one", what, "ask for them with max_tokens 1", "logprobs")
 
 
-def _drawn(body: Body) -> str | None:
+def _drawn(body: CompletionBody) -> str | None:
     """The field by which words would be drawn; where the likeliest is taken anyhow, there is none."""
     if body.top_k == 1 or (body.temperature is not None and body.temperature < COLDEST):
         return None
@@ -136,7 +143,7 @@ def _drawn(body: Body) -> str | None:
     return next((name for name, is_off in off.items() if not is_off), None)
 
 
-def conversation(body: Body | Tokenizing, special: Collection[str]) -> tuple[str, list[str]]:
+def conversation(body: CompletionBody | TokenizeBody, special: Collection[str]) -> tuple[str, list[str]]:
     """The ChatML text and the images' URLs in order.
 
     Raises:
@@ -170,7 +177,7 @@ def conversation(body: Body | Tokenizing, special: Collection[str]) -> tuple[str
     return chat_text(system, spoken) + prefill, urls
 
 
-def _check_size(turns: Sequence[Message]) -> None:
+def _check_size(turns: Sequence[ChatMessage]) -> None:
     """Refuse what would take minutes and gigabytes to cut into tokens, only to be found too long."""
     count = sum(1 if isinstance(turn.content, str) else len(turn.content) for turn in turns)
     if count > MOST_PARTS:
@@ -182,26 +189,26 @@ def _check_size(turns: Sequence[Message]) -> None:
         )
 
 
-def _length(turn: Message) -> int:
+def _length(turn: ChatMessage) -> int:
     if isinstance(turn.content, str):
         return len(turn.content)
-    return sum(len(part.text) for part in turn.content if isinstance(part, Text))
+    return sum(len(part.text) for part in turn.content if isinstance(part, TextPart))
 
 
-def _plain(turn: Message) -> str:
-    parts = [Text(turn.content)] if isinstance(turn.content, str) else turn.content
-    if any(isinstance(part, Image) for part in parts):
+def _plain(turn: ChatMessage) -> str:
+    parts = [TextPart(turn.content)] if isinstance(turn.content, str) else turn.content
+    if any(isinstance(part, ImagePart) for part in parts):
         raise _wrong(
             "misplaced_image", f"an image in the {turn.role}'s turn", "images go into the user's turn"
         )
-    return "".join(part.text for part in parts if isinstance(part, Text))
+    return "".join(part.text for part in parts if isinstance(part, TextPart))
 
 
-def _user(turn: Message) -> tuple[list[str], list[str]]:
+def _user(turn: ChatMessage) -> tuple[list[str], list[str]]:
     """The texts before, between and after the images, one more than there are images; and their URLs."""
     texts, urls = [""], []
-    for part in [Text(turn.content)] if isinstance(turn.content, str) else turn.content:
-        if isinstance(part, Text):
+    for part in [TextPart(turn.content)] if isinstance(turn.content, str) else turn.content:
+        if isinstance(part, TextPart):
             texts[-1] += part.text
         else:
             urls.append(part.url)
@@ -215,5 +222,5 @@ def _check_text(text: str, special: Collection[str]) -> None:
             raise _wrong("special_token", f"the text holds {token}", "leave it out: turns are made here")
 
 
-def _wrong(code: str, what: str, remedy: str = "", param: str | None = "messages") -> Refused:
-    return Refused(400, code, what, remedy, param=param)
+def _wrong(code: str, what: str, remedy: str = "", param: str | None = "messages") -> RequestRefused:
+    return RequestRefused(400, code, what, remedy, param=param)

@@ -15,11 +15,11 @@ _TYPES = {
 }
 
 
-class Refused(SaecError):
+class RequestRefused(SaecError):
     """A request that is not answered.
 
     Args:
-        status: of HTTP.
+        status: the HTTP status.
         code: one word that programs can tell it by.
         what: what is wrong with it.
         remedy: what to do about it.

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from saec.service.requests.refusals import Refused
+from saec.service.requests.refusals import RequestRefused
 
 WORDS = frozenset({"kind", "description"})
 """Keys of the object."""
@@ -26,14 +26,14 @@ _OBJECT = _NOTES | {"type", "properties", "required", "additionalProperties", "$
 _REMEDY = 'ask for json_schema with an object of two strings, "kind" and "description", or for text'
 
 
-class Format(msgspec.Struct, forbid_unknown_fields=True):
+class ResponseFormat(msgspec.Struct, forbid_unknown_fields=True):
     """The field ``response_format``."""
 
     type: str
     json_schema: dict[str, Any] | None = None
 
 
-def wants_words(how: Format | None) -> bool:
+def wants_explanation(how: ResponseFormat | None) -> bool:
     """Whether the JSON of an explanation is asked for.
 
     Raises:
@@ -73,5 +73,5 @@ def _takes_text(schema: Any) -> bool:
     )
 
 
-def _bad(what: str) -> Refused:
-    return Refused(400, "bad_schema", what, _REMEDY, param="response_format")
+def _bad(what: str) -> RequestRefused:
+    return RequestRefused(400, "bad_schema", what, _REMEDY, param="response_format")

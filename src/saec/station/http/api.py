@@ -26,10 +26,10 @@ from saec.station.sources.contract import LARGEST
 from saec.station.station import Station
 from saec.station.storage.records import Held, NewFrame, name_of
 from saec.types import Verdict
-from saec.web.admission.bodies import Bodies
-from saec.web.admission.entrance import Entrance
-from saec.web.admission.request_guard import Guard, Refusal
-from saec.web.program.routes import KEY, probes
+from saec.web.admission.admission_control import AdmissionControl
+from saec.web.admission.request_bodies import RequestBodies
+from saec.web.admission.request_guard import Refusal, RequestGuard
+from saec.web.program.health_routes import KEY, health_routes
 
 _KINDS = {
     "image/png": ".png",
@@ -53,24 +53,24 @@ _LAST = 2**63 - 1
 """The largest number that the database holds."""
 
 
-def make_app(station: Station, entrance: Entrance) -> Guard:
-    """The application of one station, behind its entrance."""
+def make_app(station: Station, admission: AdmissionControl) -> RequestGuard:
+    """The application of one station, behind its admission control."""
     app = FastAPI(title="SAEC station", docs_url=None, redoc_url=None, redirect_slashes=False)
     _explain_errors(app)
-    for router in (_intake(station, entrance.bodies), _frames(station), _overview(station, entrance)):
+    for router in (_intake(station, admission.bodies), _frames(station), _overview(station, admission)):
         app.include_router(router)
-    app.include_router(probes(partial(_problems, station, entrance), station.stuck, station.states))
-    return Guard(app, entrance, 'Basic realm="SAEC station"', _worded)
+    app.include_router(health_routes(partial(_problems, station, admission), station.stuck, station.states))
+    return RequestGuard(app, admission, 'Basic realm="SAEC station"', _worded)
 
 
 def _worded(refusal: Refusal) -> dict[str, Any]:
     return {"error": {"message": refusal.what, "remedy": refusal.remedy, "code": refusal.code}}
 
 
-async def _problems(station: Station, entrance: Entrance) -> list[str]:
+async def _problems(station: Station, admission: AdmissionControl) -> list[str]:
     """Why the station is not ready, the spool's state now among it."""
     spool = await station.probe.problem()
-    return [*station.problems(), *filter(None, [spool]), *entrance.problems()]
+    return [*station.problems(), *filter(None, [spool]), *admission.problems()]
 
 
 def _explain_errors(app: FastAPI) -> None:
@@ -105,7 +105,7 @@ def _explain_errors(app: FastAPI) -> None:
         return JSONResponse({"error": {"message": error.detail}}, error.status_code, error.headers)
 
 
-def _intake(station: Station, bodies: Bodies) -> APIRouter:
+def _intake(station: Station, bodies: RequestBodies) -> APIRouter:
     """Frames in."""
     router = APIRouter()
     pool = ThreadPoolExecutor(_AT_ONCE, "saec-intake")
@@ -207,7 +207,7 @@ def _frames(station: Station) -> APIRouter:
     return router
 
 
-def _overview(station: Station, entrance: Entrance) -> APIRouter:
+def _overview(station: Station, admission: AdmissionControl) -> APIRouter:
     """How the station does: alarms, status, metrics, and the page that shows them."""
     router = APIRouter()
 
@@ -220,12 +220,12 @@ def _overview(station: Station, entrance: Entrance) -> APIRouter:
 
     @router.get("/v1/status")
     def get_status() -> dict[str, Any]:
-        problems = [*station.problems(), *entrance.problems()]
-        return {**station.status(), "problems": problems, "tokens": entrance.tokens.problem}
+        problems = [*station.problems(), *admission.problems()]
+        return {**station.status(), "problems": problems, "tokens": admission.tokens.problem}
 
     @router.get("/metrics")
     def get_metrics() -> Response:
-        return Response(metrics_text(station, entrance), media_type=CONTENT_TYPE)
+        return Response(metrics_text(station, admission), media_type=CONTENT_TYPE)
 
     @router.get("/", response_class=HTMLResponse)
     def get_page() -> HTMLResponse:

@@ -11,8 +11,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from saec.station.station import Station
-from saec.web.admission.entrance import Entrance
-from saec.web.admission.metrics import EntranceCollector
+from saec.web.admission.admission_control import AdmissionControl
+from saec.web.admission.admission_metrics import AdmissionCollector
 
 __all__ = ["CONTENT_TYPE", "metrics_text"]
 
@@ -59,11 +59,11 @@ class _StationCollector(Collector):
         yield from (threads, stuck, turn, limit, failures, sources)
 
 
-def metrics_text(station: Station, entrance: Entrance) -> bytes:
+def metrics_text(station: Station, admission: AdmissionControl) -> bytes:
     """The exposition of everything."""
     registry = CollectorRegistry()
     registry.register(_StationCollector(station))
-    registry.register(EntranceCollector(entrance))
+    registry.register(AdmissionCollector(admission))
     return generate_latest(registry)
 
 

@@ -9,7 +9,7 @@ import httpx
 
 from saec.errors import ConfigError
 from saec.station.setup.settings import Settings
-from saec.web.addresses import address
+from saec.web.addresses import parse_address
 
 _PATIENCE = 5.0
 _HERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # such a station listens here too
@@ -26,7 +26,7 @@ def ask_itself(settings: Settings, path: str, token: str | None = None) -> str:
         httpx.HTTPError: there is no answer, or another.
         ConfigError: the certificate of the settings is none.
     """
-    host, port = address(settings.station.listen)
+    host, port = parse_address(settings.station.listen)
     host, cert = _HERE.get(host, host), settings.http.tls_cert
     where = f"{'http' if cert is None else 'https'}://{f'[{host}]' if ':' in host else host}:{port}"
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}

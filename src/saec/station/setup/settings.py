@@ -10,7 +10,7 @@ import msgspec
 from saec.schedule.policies import DEFAULT_POLICY
 from saec.settings import Spend
 from saec.station.storage.records import Retention, SpoolLimits
-from saec.web.settings import HttpSettings
+from saec.web.http_settings import HttpSettings
 
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$")]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=1e6)]

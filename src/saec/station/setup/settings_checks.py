@@ -14,7 +14,7 @@ from saec.errors import ConfigError
 from saec.schedule.policies import BUDGET_POLICY, DEFAULT_POLICY, policy_kind
 from saec.station.setup.settings import FileSink, FolderSource, LineSettings, MqttSink, Settings, WebhookSink
 from saec.web.addresses import is_loopback
-from saec.web.admission.entrance import check
+from saec.web.admission.admission_control import check_admission
 
 OWN_FOLDERS = ("aside", "clouds", "images", "lines", "maps", "release", "touched")
 """What a station keeps in its data folder, beside the database."""
@@ -178,7 +178,9 @@ def _key(sink: WebhookSink | MqttSink) -> Iterator[tuple[str, str, str]]:
 
 def _listening(settings: Settings) -> Iterator[Fault]:
     try:
-        check(settings.http, settings.station.listen, tokens=settings.station.tokens_file is not None)
+        check_admission(
+            settings.http, settings.station.listen, tokens=settings.station.tokens_file is not None
+        )
     except ConfigError as e:
         yield ["station", "listen"], e.what, e.remedy
 

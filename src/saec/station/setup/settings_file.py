@@ -17,7 +17,7 @@ from saec.errors import ConfigError
 from saec.station.setup.settings import CloudSettings, LineSettings, Settings, StationSection
 from saec.station.setup.settings_checks import contradictions
 from saec.texts import read_text
-from saec.web.settings import HttpSettings
+from saec.web.http_settings import HttpSettings
 
 
 def read_settings(path: Path) -> Settings:

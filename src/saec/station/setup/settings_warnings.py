@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from saec.station.setup.settings import Settings
-from saec.web.admission.certificates import Certificate
 from saec.web.admission.secret_files import readable_by_others
+from saec.web.admission.server_certificate import ServerCertificate
 
 
 def warnings(settings: Settings) -> Iterator[str]:
@@ -18,7 +18,7 @@ def warnings(settings: Settings) -> Iterator[str]:
     yield from readable_by_others(_secrets(settings))
     http = settings.http
     if http.tls_cert is not None and http.tls_key is not None:
-        warning = Certificate(http.tls_cert, http.tls_key, days=http.expiry_days).warning
+        warning = ServerCertificate(http.tls_cert, http.tls_key, days=http.expiry_days).warning
         if warning:
             yield warning
 

@@ -10,7 +10,7 @@ from saec.errors import ConfigError
 Stamp = tuple[int, int, int, int, int]
 
 
-def stamp(path: Path | None) -> Stamp | None:
+def file_stamp(path: Path | None) -> Stamp | None:
     """What changes when a file is replaced or written to; None where there is none.
 
     Inode and time of the last change of state are among it: a file that is copied over may keep time and

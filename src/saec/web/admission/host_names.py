@@ -21,7 +21,7 @@ def host_of(header: str) -> str | None:
     return None if match is None else match[1].strip("[]").rstrip(".").lower()
 
 
-class Hosts:
+class HostNames:
     """The names of this machine.
 
     Args:

@@ -1,4 +1,4 @@
-"""How often each name may do something: a bucket of tokens for each."""
+"""Rate limits by name: a token bucket for each."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ _NAMES = 4096
 """Buckets that are kept; the one used longest ago is forgotten, and would mostly be full by then."""
 
 
-class Rates:
+class RateLimiter:
     """So many a second for each name, with bursts.
 
     Args:
-        rate: a second; None sets no limit.
-        burst: at once; by default as many as one second allows.
+        rate: permits a second; None sets no limit.
+        burst: permits at once; by default as many as one second allows.
     """
 
     def __init__(self, rate: float | None, burst: float | None = None) -> None:

@@ -17,9 +17,9 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from saec.web.addresses import neighbour
-from saec.web.admission.entrance import Entrance
-from saec.web.admission.timeouts import SEAT
+from saec.web.addresses import client_network
+from saec.web.admission.admission_control import AdmissionControl
+from saec.web.admission.connection_timeouts import SLOT
 from saec.web.admission.tokens import token_of
 
 OPEN = frozenset({"/health", "/ready"})
@@ -50,7 +50,7 @@ class Refusal(Exception):
     """Why a request is not answered.
 
     Attributes:
-        status, code, what, remedy: as the answer says them.
+        status, code, what, remedy: what the answer says.
         headers: further ones of the answer.
     """
 
@@ -64,21 +64,27 @@ Worded = Callable[[Refusal], dict[str, Any]]
 """A refusal as the body of an answer, in the form of the application's own errors."""
 
 
-class Guard:
-    """An application behind the entrance.
+class RequestGuard:
+    """An application that answers only what the admission control lets in.
 
     Args:
         app: answers what is let in.
-        entrance: who may.
+        admission: who may.
         challenge: WWW-Authenticate of a 401.
         worded: a refusal as JSON.
         slashes: whether a slash at an address's end changes nothing; else no address is answered by another.
     """
 
     def __init__(
-        self, app: ASGIApp, entrance: Entrance, challenge: str, worded: Worded, *, slashes: bool = False
+        self,
+        app: ASGIApp,
+        admission: AdmissionControl,
+        challenge: str,
+        worded: Worded,
+        *,
+        slashes: bool = False,
     ) -> None:
-        self._app, self._entrance, self._challenge, self._worded = app, entrance, challenge, worded
+        self._app, self._admission, self._challenge, self._worded = app, admission, challenge, worded
         self._slashes = slashes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -87,13 +93,13 @@ class Guard:
             return
         if self._slashes:  # before anything is decided by it
             scope["path"] = scope["path"].rstrip("/") or "/"
-        exchange = _Exchange(receive, send, self._entrance.settings.linger_seconds)
+        exchange = _Exchange(receive, send, self._admission.settings.linger_seconds)
         try:
             with self._let_in(scope) as slot:
                 exchange.answered = slot.close
                 await self._app(scope, exchange.receive, exchange.send)
         except Refusal as refusal:
-            self._entrance.crowd.counts[refusal.code] += 1
+            self._admission.slots.counts[refusal.code] += 1
             answer = JSONResponse(self._worded(refusal), refusal.status, refusal.headers)
             await answer(scope, exchange.receive, exchange.send)
 
@@ -105,7 +111,7 @@ class Guard:
             Refusal: it is not let in.
         """
         headers = Headers(scope=scope)
-        address = neighbour((scope.get("client") or ("", 0))[0])
+        address = client_network((scope.get("client") or ("", 0))[0])
         path = scope["path"]
         if _reserved(scope) and path not in _RESERVED:
             what = "there are too many connections, from this address or in all"
@@ -128,7 +134,7 @@ class Guard:
             if scope.get("http_version") == "1.0":  # no browser; some balancers look so
                 return
             raise Refusal(400, "no_host", "the request names no host", "send a Host header")
-        if not self._entrance.hosts.known(host):
+        if not self._admission.hosts.known(host):
             remedy = "ask by the machine's own name or address, or add the name to `hosts` (--host-name)"
             raise Refusal(421, "foreign_host", f"{host[:80]!r} is not known to be this machine", remedy)
         origin = headers.get("origin")
@@ -143,22 +149,22 @@ class Guard:
         Raises:
             Refusal: nobody's.
         """
-        tokens, strangers = self._entrance.tokens, self._entrance.strangers
+        tokens, unknown_tokens = self._admission.tokens, self._admission.unknown_tokens
         if tokens.open:
             return ANYONE
         given = headers.getlist("authorization")
         token = token_of(given[0]) if len(given) == 1 else None
         if token is not None:
-            wait = strangers.wait(address, token)
+            wait = unknown_tokens.wait(address, token)
             if wait:
                 what = "too many unknown tokens came from this address"
                 raise Refusal(429, "too_many_guesses", what, "ask later", Retry_After=_whole(wait))
             name = tokens.name(given[0])
             if name is not None:
-                strangers.good(address, token)
+                unknown_tokens.good(address, token)
                 return name
-            strangers.unknown(address)
-            self._entrance.crowd.counts["unknown_token"] += 1
+            unknown_tokens.unknown(address)
+            self._admission.slots.counts["unknown_token"] += 1
         raise Refusal(
             401,
             "no_token",
@@ -170,9 +176,9 @@ class Guard:
     @contextlib.contextmanager
     def _place(self, share: str) -> Iterator[None]:
         """One of the requests that may be under way at once."""
-        places = self._entrance.places
+        places = self._admission.places
         if places.refuses(share, 1):
-            most = self._entrance.settings.per_token
+            most = self._admission.settings.per_token
             what = f"{most} requests of yours are under way"
             raise Refusal(429, "too_many_requests", what, "ask when one is answered", Retry_After="1")
         places.take(share, 1)
@@ -183,8 +189,8 @@ class Guard:
 
 
 def _reserved(scope: Scope) -> bool:
-    seat = scope.get("state", {}).get(SEAT)
-    return seat is not None and bool(seat.reserve)
+    slot = scope.get("state", {}).get(SLOT)
+    return slot is not None and bool(slot.reserve)
 
 
 def _whole(seconds: float) -> str:

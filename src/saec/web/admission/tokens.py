@@ -12,12 +12,12 @@ from pathlib import Path
 
 from saec.errors import ConfigError
 from saec.texts import read_text
-from saec.web.admission.file_stamps import check_plain_file, stamp
+from saec.web.admission.file_stamps import check_plain_file, file_stamp
 
 _LINE = re.compile(r"([A-Za-z0-9][\w.-]{0,62})\s+([0-9a-f]{64})")
 
 
-def digest(token: str) -> str:
+def token_hash(token: str) -> str:
     """What stands in the file for a token."""
     return hashlib.sha256(token.encode()).hexdigest()
 
@@ -29,7 +29,7 @@ class Tokens:
     slip while editing locks nobody out.
 
     Args:
-        path: of the file; None lets everybody in.
+        path: the tokens file; None lets everybody in.
 
     Attributes:
         problem: why the file of now is not heeded, or lets nobody in; "" where all is well.
@@ -40,7 +40,7 @@ class Tokens:
 
     def __init__(self, path: Path | None) -> None:
         self._path, self._lock = path, threading.Lock()
-        self._stamp = stamp(path)
+        self._stamp = file_stamp(path)
         self._names = {} if path is None else _read(path)
         self.problem = self._emptiness()
 
@@ -55,7 +55,7 @@ class Tokens:
         if token is None:
             return None
         self.refresh()
-        found, hashed = None, digest(token)
+        found, hashed = None, token_hash(token)
         for known, name in self._names.items():
             if hmac.compare_digest(known, hashed):
                 found = name
@@ -64,7 +64,7 @@ class Tokens:
     def refresh(self) -> None:
         """Read the file again where it is another one now."""
         with self._lock:
-            now = stamp(self._path)
+            now = file_stamp(self._path)
             if self._path is None or now == self._stamp:
                 return
             self._stamp = now

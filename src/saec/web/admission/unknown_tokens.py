@@ -1,7 +1,7 @@
-"""Who tries tokens that nobody has: so many a minute from one address, then it is told to wait.
+"""A rate limit for unknown tokens: so many a minute from one address, then it is told to wait.
 
-Who has shown a good token from there before is let in all the same, so that a stranger behind the same
-address shuts nobody out.
+Who has shown a good token from there before is let in all the same, so that one guesser behind an
+address shuts nobody else out.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ from collections.abc import Callable
 
 import structlog
 
-from saec.web.admission.rate_limits import Rates
+from saec.web.admission.rate_limits import RateLimiter
 
 _KNOWN = 4096
 
 log = structlog.get_logger()
 
 
-class Strangers:
+class UnknownTokens:
     """The unknown tokens of each address.
 
     Args:
-        guesses: that one address may try in a minute.
+        guesses: how many unknown tokens one address may try in a minute.
         clock: monotonic seconds.
     """
 
     def __init__(self, guesses: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._rates, self._clock = Rates(guesses / 60, burst=guesses), clock
+        self._rates, self._clock = RateLimiter(guesses / 60, burst=guesses), clock
         self._known: OrderedDict[tuple[str, bytes], None] = OrderedDict()
         self._told: OrderedDict[str, float] = OrderedDict()
 

@@ -12,8 +12,8 @@ import structlog
 import uvicorn
 
 from saec.errors import ConfigError, EndedError
-from saec.web.addresses import address
-from saec.web.program.liveness import Pulse, Stuck
+from saec.web.addresses import parse_address
+from saec.web.program.liveness import Heartbeat, StuckThread
 
 LOOP_SECONDS = 30.0
 """Seconds that the event loop may stand still."""
@@ -26,11 +26,11 @@ _FAREWELL = 8.0
 log = structlog.get_logger()
 
 
-class Server(uvicorn.Server):
+class QuietServer(uvicorn.Server):
     """Leaves signals to the main thread, and shows that its event loop goes round.
 
     Args:
-        config: of the server.
+        config: the server's configuration.
         turn: called ten times a second by the event loop.
     """
 
@@ -47,11 +47,11 @@ class Server(uvicorn.Server):
         yield
 
 
-class Http:
+class HttpThread:
     """A server in a thread of its own.
 
     Args:
-        config: of the server.
+        config: the server's configuration.
         bound: what ``listen`` has given.
     """
 
@@ -59,8 +59,8 @@ class Http:
         self._bound, (host, port) = bound, bound.getsockname()[:2]
         self.where = f"{'https' if config.is_ssl else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
         self.name = "http"
-        self._pulse = Pulse(self.name, LOOP_SECONDS)
-        self._server = Server(config, self._pulse.turn)
+        self._pulse = Heartbeat(self.name, LOOP_SECONDS)
+        self._server = QuietServer(config, self._pulse.turn)
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="saec-http", daemon=True)
 
@@ -88,7 +88,7 @@ class Http:
                 f"{self.where} is not served any more: {why}", "look at the log, then start it again"
             )
 
-    def stuck(self) -> Stuck | None:
+    def stuck(self) -> StuckThread | None:
         """Whether the event loop stands still."""
         return self._pulse.stuck()
 
@@ -118,7 +118,7 @@ def listen(where: str) -> socket.socket:
     Raises:
         ConfigError: no address, or one that is in use or not this machine's.
     """
-    host, port = address(where)
+    host, port = parse_address(where)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     bound = socket.socket(family, socket.SOCK_STREAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import msgspec
 
 
-class Stuck(msgspec.Struct, frozen=True):
+class StuckThread(msgspec.Struct, frozen=True):
     """A thread without progress.
 
     Attributes:
@@ -30,12 +30,12 @@ class Stuck(msgspec.Struct, frozen=True):
     what: str
 
 
-class Living(Protocol):
+class Supervised(Protocol):
     """What can be asked for its progress."""
 
     name: str
 
-    def stuck(self) -> Stuck | None:
+    def stuck(self) -> StuckThread | None:
         """Why it is stuck; None while all is well. Never waits."""
         ...
 
@@ -44,11 +44,11 @@ class Living(Protocol):
         ...
 
 
-class Pulse:
+class Heartbeat:
     """When a thread made its last turn, and by when the next is due; one thread writes, any may read.
 
     Args:
-        name: of the thread.
+        name: the thread's name.
         limit: seconds that a turn may take.
         clock: seconds that do not go back.
     """
@@ -72,12 +72,12 @@ class Pulse:
         """Seconds since the last turn."""
         return self._clock() - self._last_and_due[0]
 
-    def stuck(self) -> Stuck | None:
+    def stuck(self) -> StuckThread | None:
         now, (last, due) = self._clock(), self._last_and_due
         if now <= due:
             return None
         what = f"{self.name} has made no turn for {now - last:.0f} s; it may take {self.limit:.0f} s"
-        return Stuck(self.name, time.time() - (now - last), what)
+        return StuckThread(self.name, time.time() - (now - last), what)
 
     def status(self, *, alive: bool, failures: int = 0) -> dict[str, Any]:
         """Plain values for page and metrics."""
@@ -90,12 +90,12 @@ class Pulse:
         }
 
 
-class Jobs:
-    """The pulse of a pool: stuck when jobs are under way and none has ended for too long."""
+class PoolHeartbeat:
+    """The heartbeat of a pool: stuck when jobs are under way and none has ended for too long."""
 
     def __init__(self, name: str, limit: float, clock: Callable[[], float] = time.monotonic) -> None:
         self.name, self._under_way, self._lock = name, 0, threading.Lock()
-        self._pulse = Pulse(name, limit, clock)
+        self._pulse = Heartbeat(name, limit, clock)
         self._pulse.rest(math.inf)
 
     def add(self, job: Future[Any]) -> None:
@@ -111,13 +111,13 @@ class Jobs:
             self._under_way -= 1
             self._pulse.rest(0.0 if self._under_way else math.inf)
 
-    def stuck(self) -> Stuck | None:
+    def stuck(self) -> StuckThread | None:
         return self._pulse.stuck()
 
     def status(self) -> dict[str, Any]:
         return self._pulse.status(alive=True)
 
 
-def all_stuck(living: Iterable[Living]) -> list[Stuck]:
+def stuck_threads(living: Iterable[Supervised]) -> list[StuckThread]:
     """Those of them that are stuck."""
     return [found for one in living if (found := one.stuck()) is not None]

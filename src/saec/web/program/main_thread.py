@@ -11,8 +11,8 @@ from typing import Any, Generic, TypeVar
 
 import structlog
 
-from saec.web.program.http_server import Http
-from saec.web.program.liveness import Stuck
+from saec.web.program.http_server import HttpThread
+from saec.web.program.liveness import StuckThread
 from saec.web.program.systemd import Systemd
 
 T = TypeVar("T")
@@ -82,7 +82,7 @@ class _Work(threading.Thread, Generic[T]):
             self.error = e
 
 
-def start(signals: Signals, work: Callable[[], T]) -> T | None:
+def start_in_thread(signals: Signals, work: Callable[[], T]) -> T | None:
     """What the work gives; None when the program was told to stop and the work does not end.
 
     The work (opening lines, loading a model) runs in a thread of its own, since it may compute in C for
@@ -101,7 +101,9 @@ def start(signals: Signals, work: Callable[[], T]) -> T | None:
     return thread.result
 
 
-def keep_watch(signals: Signals, http: Http, stuck: Callable[[], Sequence[Stuck]], systemd: Systemd) -> None:
+def keep_watch(
+    signals: Signals, http: HttpThread, stuck: Callable[[], Sequence[StuckThread]], systemd: Systemd
+) -> None:
     """What the main thread does until the program is told to stop: look after all the others.
 
     While every thread makes progress systemd hears it; where one does not, it hears which, and ends the

@@ -18,7 +18,7 @@ class Systemd:
     """Tells systemd; where there is none, nobody.
 
     Args:
-        environ: of the process.
+        environ: the environment variables of the process.
     """
 
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:

@@ -17,14 +17,14 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException as HttpError
 
 from saec.service.completions import Answer
-from saec.service.metrics import CONTENT_TYPE
-from saec.service.request_desk import Desk
-from saec.service.requests.refusals import Refused, error_body
-from saec.web.admission.bodies import Bodies
-from saec.web.admission.entrance import Entrance
-from saec.web.admission.metrics import EntranceCollector
-from saec.web.admission.request_guard import Guard, Refusal
-from saec.web.program.routes import KEY, probes
+from saec.service.request_handling import RequestHandler
+from saec.service.requests.refusals import RequestRefused, error_body
+from saec.service.service_metrics import CONTENT_TYPE
+from saec.web.admission.admission_control import AdmissionControl
+from saec.web.admission.admission_metrics import AdmissionCollector
+from saec.web.admission.request_bodies import RequestBodies
+from saec.web.admission.request_guard import Refusal, RequestGuard
+from saec.web.program.health_routes import KEY, health_routes
 
 _CODES = {
     401: "no_token",
@@ -44,29 +44,29 @@ _GONE = 499
 log = structlog.get_logger()
 
 
-def make_app(desk: Desk, entrance: Entrance) -> Guard:
-    """The application of one service, behind its entrance."""
+def make_service_app(handler: RequestHandler, admission: AdmissionControl) -> RequestGuard:
+    """The application of one service, behind its admission control."""
     app = FastAPI(title="SAEC cloud", redirect_slashes=False, docs_url=None, redoc_url=None, openapi_url=None)
     _explain_errors(app)
-    desk.metrics.register(EntranceCollector(entrance))
-    app.include_router(_routes(desk, entrance.bodies))
-    app.include_router(probes(partial(_problems, desk, entrance), desk.stuck))
-    return Guard(app, entrance, "Bearer", _worded, slashes=True)
+    handler.metrics.register(AdmissionCollector(admission))
+    app.include_router(_routes(handler, admission.bodies))
+    app.include_router(health_routes(partial(_problems, handler, admission), handler.stuck))
+    return RequestGuard(app, admission, "Bearer", _worded, slashes=True)
 
 
 def _worded(refusal: Refusal) -> dict[str, Any]:
     return error_body(refusal.status, refusal.code, f"{refusal.what}: {refusal.remedy}")
 
 
-async def _problems(desk: Desk, entrance: Entrance) -> list[str]:
-    return [*desk.problems(), *entrance.problems()]
+async def _problems(handler: RequestHandler, admission: AdmissionControl) -> list[str]:
+    return [*handler.problems(), *admission.problems()]
 
 
 def _explain_errors(app: FastAPI) -> None:
     """Errors as OpenAI's API words them."""
 
-    @app.exception_handler(Refused)
-    async def refuse(request: Request, error: Refused) -> JSONResponse:
+    @app.exception_handler(RequestRefused)
+    async def refuse(request: Request, error: RequestRefused) -> JSONResponse:
         return JSONResponse(error.body, error.status, error.headers)
 
     @app.exception_handler(HttpError)
@@ -78,51 +78,54 @@ def _explain_errors(app: FastAPI) -> None:
         return JSONResponse(error_body(error.status_code, code, what), error.status_code, error.headers)
 
 
-def _routes(desk: Desk, bodies: Bodies) -> APIRouter:
+def _routes(handler: RequestHandler, bodies: RequestBodies) -> APIRouter:
     """What asks for a token."""
     router = APIRouter()
 
     @router.post("/v1/chat/completions")
     async def complete(request: Request) -> Response:
         """A chat completion, as far as it is answered (docs/service.md)."""
-        return await _complete(desk, bodies, request)
+        return await _complete(handler, bodies, request)
 
     @router.api_route("/v1/models", methods=_LOOK)
     def models() -> dict[str, Any]:
         """The base and its adapters."""
-        served = desk.served
+        served = handler.served
         return {"object": "list", "data": [served.about(entry) for entry in served.entries.values()]}
 
     @router.api_route("/v1/models/{name:path}", methods=_LOOK)
     def model(name: str) -> dict[str, Any]:
         """One model."""
-        return desk.served.about(desk.entry(name))
+        return handler.served.about(handler.entry(name))
 
     @router.post("/tokenize")
     async def tokenize(request: Request) -> dict[str, Any]:
         """Ids of a text's tokens, as vLLM tells them."""
-        return await _told(desk, bodies, request, desk.tokens)
+        return await _told(handler, bodies, request, handler.tokens)
 
     @router.post("/detokenize")
     async def detokenize(request: Request) -> dict[str, Any]:
         """The text of tokens, as vLLM tells it."""
-        return await _told(desk, bodies, request, desk.text)
+        return await _told(handler, bodies, request, handler.text)
 
     @router.api_route("/metrics", methods=_LOOK)
     def metrics() -> Response:
-        threads = {one.name: one.status() for one in desk.living}
-        text = desk.metrics.text(desk.batcher.depth, not desk.problems(), threads)
+        threads = {one.name: one.status() for one in handler.living}
+        text = handler.metrics.text(handler.batcher.depth, not handler.problems(), threads)
         return Response(text, media_type=CONTENT_TYPE)
 
     return router
 
 
 async def _told(
-    desk: Desk, bodies: Bodies, request: Request, tell: Callable[[bytes], Awaitable[dict[str, Any]]]
+    handler: RequestHandler,
+    bodies: RequestBodies,
+    request: Request,
+    tell: Callable[[bytes], Awaitable[dict[str, Any]]],
 ) -> dict[str, Any]:
     """What is told at once, without a turn at the model."""
     _check_kind(request)
-    desk.let_in(request.state.who)
+    handler.let_in(request.state.who)
     async with bodies.read(request, _TOKENIZE_BYTES) as data:
         return await tell(data)
 
@@ -138,25 +141,27 @@ def _check_kind(request: Request) -> None:
     """
     kind = request.headers.get("content-type", "application/json").split(";")[0].strip().lower()
     if kind != "application/json":
-        raise Refused(415, "not_json", f"Content-Type is {kind[:80]!r}", "send application/json")
+        raise RequestRefused(415, "not_json", f"Content-Type is {kind[:80]!r}", "send application/json")
 
 
-async def _complete(desk: Desk, bodies: Bodies, request: Request) -> Response:
+async def _complete(handler: RequestHandler, bodies: RequestBodies, request: Request) -> Response:
     """One chat completion, counted and logged, whatever becomes of it."""
     begun, who = time.monotonic(), request.state.who
-    response, status, code = await _outcome(desk, bodies, request)
+    response, status, code = await _outcome(handler, bodies, request)
     seconds = time.monotonic() - begun
-    desk.metrics.request(who, status, code, seconds)
+    handler.metrics.request(who, status, code, seconds)
     key = request.headers.get("idempotency-key", "")[:200]
     log.info("completion", station=who, key=key, status=status, code=code, ms=round(seconds * 1000, 1))
     return response
 
 
-async def _outcome(desk: Desk, bodies: Bodies, request: Request) -> tuple[Response, int, str]:
+async def _outcome(
+    handler: RequestHandler, bodies: RequestBodies, request: Request
+) -> tuple[Response, int, str]:
     """The response, its status, and the word of a refusal."""
     try:
-        answer = await _answer(desk, bodies, request)
-    except Refused as e:
+        answer = await _answer(handler, bodies, request)
+    except RequestRefused as e:
         return JSONResponse(e.body, e.status, e.headers), e.status, e.code
     except HttpError as e:
         code = _CODES.get(e.status_code, "bad_request")
@@ -171,15 +176,17 @@ async def _outcome(desk: Desk, bodies: Bodies, request: Request) -> tuple[Respon
     return Response(answer.data, media_type=answer.kind), 200, ""
 
 
-async def _answer(desk: Desk, bodies: Bodies, request: Request) -> Answer | None:
+async def _answer(handler: RequestHandler, bodies: RequestBodies, request: Request) -> Answer | None:
     """The answer, or None when its asker has gone before."""
     who, key = request.state.who, request.headers.get("idempotency-key")
     _check_kind(request)
     if key is not None and not KEY.fullmatch(key):
-        raise Refused(400, "bad_key", "Idempotency-Key is not 1 to 200 printable characters without spaces")
-    with desk.place(who):
-        async with bodies.read(request, desk.config.max_bytes) as data:
-            answer = asyncio.ensure_future(desk.answer(data, who, key))
+        raise RequestRefused(
+            400, "bad_key", "Idempotency-Key is not 1 to 200 printable characters without spaces"
+        )
+    with handler.place(who):
+        async with bodies.read(request, handler.config.max_bytes) as data:
+            answer = asyncio.ensure_future(handler.answer(data, who, key))
             gone = asyncio.ensure_future(_gone(request))
             try:
                 await asyncio.wait({answer, gone}, return_when=asyncio.FIRST_COMPLETED)

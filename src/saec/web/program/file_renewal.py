@@ -8,8 +8,8 @@ from typing import Any
 
 import structlog
 
-from saec.web.admission.entrance import Entrance
-from saec.web.program.liveness import Pulse, Stuck
+from saec.web.admission.admission_control import AdmissionControl
+from saec.web.program.liveness import Heartbeat, StuckThread
 
 _LOOK = 1.0
 _LIMIT = 120.0
@@ -18,20 +18,20 @@ _LIMIT = 120.0
 log = structlog.get_logger()
 
 
-class Upkeep:
+class FileRenewal:
     """Looks every second.
 
     Args:
-        entrance: whose files are looked at.
+        admission: whose files are looked at.
         tell: told the kind and the text of what a person should know.
     """
 
     name = "entrance"
 
-    def __init__(self, entrance: Entrance, tell: Callable[[str, str], None]) -> None:
-        self._entrance, self._tell = entrance, tell
+    def __init__(self, admission: AdmissionControl, tell: Callable[[str, str], None]) -> None:
+        self._admission, self._tell = admission, tell
         self._failures, self._ended = 0, threading.Event()
-        self._pulse = Pulse(self.name, _LIMIT)
+        self._pulse = Heartbeat(self.name, _LIMIT)
         self._thread = threading.Thread(target=self._run, name="saec-entrance", daemon=True)
 
     def start(self) -> None:
@@ -40,7 +40,7 @@ class Upkeep:
     def stop(self) -> None:
         self._ended.set()
 
-    def stuck(self) -> Stuck | None:
+    def stuck(self) -> StuckThread | None:
         return self._pulse.stuck()
 
     def status(self) -> dict[str, Any]:
@@ -51,7 +51,7 @@ class Upkeep:
         while not self._ended.wait(_LOOK):
             self._pulse.turn()
             try:
-                for kind, text in self._entrance.look():
+                for kind, text in self._admission.look():
                     log.warning(kind, problem=text)
                     self._tell(kind, text)
             except Exception as e:  # the next look may go better

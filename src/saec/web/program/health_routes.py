@@ -10,15 +10,15 @@ import msgspec
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
-from saec.web.program.liveness import Stuck
+from saec.web.program.liveness import StuckThread
 
 KEY = re.compile(r"[\x21-\x7e]{1,200}")
 """What an Idempotency-Key may be."""
 
 
-def probes(
+def health_routes(
     problems: Callable[[], Awaitable[Sequence[str]]],
-    stuck: Callable[[], Sequence[Stuck]],
+    stuck: Callable[[], Sequence[StuckThread]],
     states: Callable[[], dict[str, Any]] = dict,
 ) -> APIRouter:
     """``/health`` and ``/ready``, open to everybody; they need no thread of a pool that may be used up.

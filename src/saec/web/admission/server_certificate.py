@@ -14,14 +14,14 @@ import structlog
 from cryptography import x509
 
 from saec.errors import ConfigError
-from saec.web.admission.file_stamps import check_plain_file, stamp
+from saec.web.admission.file_stamps import check_plain_file, file_stamp
 
 _DAY = 86_400.0
 
 log = structlog.get_logger()
 
 
-class Certificate:
+class ServerCertificate:
     """A chain and its key, in PEM files.
 
     A pair that is replaced serves the connections that come afterwards. One that does not fit keeps the old
@@ -29,11 +29,11 @@ class Certificate:
 
     Args:
         cert, key: the files; the key has no password.
-        days: before the end of its validity from which a warning is due.
+        days: how many days before the end of its validity a warning is due.
         clock: seconds since 1970.
 
     Attributes:
-        context: for a server; each connection gets the pair of its time.
+        context: the TLS context of a server; each connection gets the pair of its time.
         problem: why the files of now are not served; "" where they are.
 
     Raises:
@@ -45,7 +45,7 @@ class Certificate:
     ) -> None:
         self._cert, self._key, self._days, self._clock = cert, key, days, clock
         self._lock = threading.Lock()
-        self._stamps = (stamp(cert), stamp(key))
+        self._stamps = (file_stamp(cert), file_stamp(key))
         self._current, self.ends = _load(cert, key)
         self.problem = ""
         self.context: ssl.SSLContext = _Live(self)
@@ -53,7 +53,7 @@ class Certificate:
     def refresh(self) -> None:
         """Load the files again where they are others now."""
         with self._lock:
-            now = (stamp(self._cert), stamp(self._key))
+            now = (file_stamp(self._cert), file_stamp(self._key))
             if now == self._stamps:
                 return
             self._stamps = now
@@ -96,9 +96,9 @@ class _Live(ssl.SSLContext):
     kind.
     """
 
-    _certificate: Certificate
+    _certificate: ServerCertificate
 
-    def __new__(cls, certificate: Certificate) -> _Live:
+    def __new__(cls, certificate: ServerCertificate) -> _Live:
         made: _Live = super().__new__(cls, ssl.PROTOCOL_TLS_SERVER)
         made._certificate = certificate
         return made

@@ -1,4 +1,4 @@
-"""What the entrance counts, for Prometheus."""
+"""Prometheus metrics of the admission control."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from collections.abc import Iterator
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from saec.web.admission.entrance import Entrance
+from saec.web.admission.admission_control import AdmissionControl
 
 
-class EntranceCollector(Collector):
-    """Reads the entrance when it is asked, so nothing is counted twice."""
+class AdmissionCollector(Collector):
+    """Reads the counts when it is asked, so nothing is counted twice."""
 
-    def __init__(self, entrance: Entrance) -> None:
-        self._entrance = entrance
+    def __init__(self, admission: AdmissionControl) -> None:
+        self._admission = admission
 
     def collect(self) -> Iterator[Metric]:
-        crowd = self._entrance.crowd
+        slots = self._admission.slots
         refused = CounterMetricFamily(
             "saec_http_refused",
             "Requests and connections that were not let in or were closed, by the reason.",
             labels=["reason"],
         )
-        for reason, count in sorted(crowd.counts.items()):
+        for reason, count in sorted(slots.counts.items()):
             refused.add_metric([reason], count)
         yield refused
-        yield GaugeMetricFamily("saec_http_connections", "Connections.", value=len(crowd.seats))
-        yield GaugeMetricFamily("saec_http_body_bytes", "Bytes of bodies.", value=self._entrance.bodies.held)
-        certificate = self._entrance.certificate
+        yield GaugeMetricFamily("saec_http_connections", "Connections.", value=len(slots.taken))
+        yield GaugeMetricFamily("saec_http_body_bytes", "Bytes of bodies.", value=self._admission.bodies.held)
+        certificate = self._admission.certificate
         if certificate is not None:
             yield GaugeMetricFamily(
                 "saec_certificate_end_seconds", "When the certificate expires.", value=certificate.ends

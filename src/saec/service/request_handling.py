@@ -1,4 +1,4 @@
-"""The way of one request: read, decode, wait for the model, answer."""
+"""What happens to one request: read, decode, wait for the model, answer."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from saec.cloud.engines.qwen_forward import Wanted
 from saec.cloud.questions.conversation import Prepared
 from saec.service.batching import Batcher
 from saec.service.completions import Answer, answer_of
-from saec.service.image_decoding import Decoding
-from saec.service.metrics import Metrics
-from saec.service.repeated_requests import Once
-from saec.service.requests.body import Detokenizing, Tokenizing, read_body
-from saec.service.requests.data_urls import image_file, shown
+from saec.service.decoder_pool import DecoderPool
+from saec.service.idempotency import IdempotentAnswers
+from saec.service.requests.data_urls import image_file, resize_for_model
 from saec.service.requests.questions import Question, conversation, read_question
-from saec.service.requests.refusals import Refused
-from saec.service.served_model import Entry, Group, Said, Served, Work
+from saec.service.requests.refusals import RequestRefused
+from saec.service.requests.request_fields import DetokenizeBody, TokenizeBody, read_body
+from saec.service.served_model import BatchGroup, ModelAnswer, ModelEntry, ModelRequest, ServedModel
+from saec.service.service_metrics import ServiceMetrics
 from saec.service.settings import ServiceConfig
 from saec.types import Image
-from saec.web.admission.rate_limits import Rates
+from saec.web.admission.rate_limits import RateLimiter
 from saec.web.admission.request_guard import ANYONE
-from saec.web.program.liveness import Jobs, Living, Stuck, all_stuck
+from saec.web.program.liveness import PoolHeartbeat, StuckThread, Supervised, stuck_threads
 
 _DECODING = 120.0
 """Seconds within which one of the images that are being decoded and cut is done."""
@@ -39,7 +39,7 @@ _FAILURES = 3
 """Batches that fail one after the other before the service says that it is not ready."""
 
 
-class Desk:
+class RequestHandler:
     """Everything behind the routes; its asynchronous methods belong to one event loop.
 
     Attributes:
@@ -47,15 +47,15 @@ class Desk:
         living: what must make progress (``serving`` adds HTTP).
     """
 
-    def __init__(self, served: Served, config: ServiceConfig) -> None:
+    def __init__(self, served: ServedModel, config: ServiceConfig) -> None:
         self.served, self.config = served, config
-        self.metrics = Metrics()
+        self.metrics = ServiceMetrics()
         self.draining = False
         self._places: Counter[str] = Counter()
-        self._rates = Rates(config.rate)
-        self._once: Once[Answer] = Once(config.remembered)
+        self._rates = RateLimiter(config.rate)
+        self._once: IdempotentAnswers[Answer] = IdempotentAnswers(config.remembered)
         self._pool = ThreadPoolExecutor(config.decoders, "saec-read")
-        self.batcher: Batcher[Group, Work, Said] = Batcher(
+        self.batcher: Batcher[BatchGroup, ModelRequest, ModelAnswer] = Batcher(
             served.compute,
             batch=config.batch,
             delay=config.max_delay,
@@ -63,9 +63,9 @@ class Desk:
             observe=self.metrics.batch,
             limit=config.batch_seconds,
         )
-        self._decoding = Jobs("decoders", _DECODING)
-        self._images = Decoding(config.decoders, self._most_decoders, self._decoding.add)
-        self.living: list[Living] = [self.batcher, self._decoding]
+        self._decoding = PoolHeartbeat("decoders", _DECODING)
+        self._images = DecoderPool(config.decoders, self._most_decoders, self._decoding.add)
+        self.living: list[Supervised] = [self.batcher, self._decoding]
 
     def close(self) -> None:
         """Compute what waits, as far as it takes no longer than a moment, and end the threads."""
@@ -89,9 +89,9 @@ class Desk:
             found.append(f"the last {self.batcher.failures} batches failed")
         return found
 
-    def stuck(self) -> list[Stuck]:
+    def stuck(self) -> list[StuckThread]:
         """Threads without progress, which only a new process can help."""
-        return all_stuck(self.living)
+        return stuck_threads(self.living)
 
     def let_in(self, who: str) -> None:
         """Refuse a request by its head alone, before anything of its body is read.
@@ -100,10 +100,10 @@ class Desk:
             Refused: 503 when stopping, 429 when the station asks too often.
         """
         if self.draining:
-            raise Refused(503, "stopping", "the service is stopping", "ask another replica", after=1)
+            raise RequestRefused(503, "stopping", "the service is stopping", "ask another replica", after=1)
         wait = self._rates.wait(who, time.monotonic())
         if wait:
-            raise Refused(
+            raise RequestRefused(
                 429, "rate_limit", f"{who} asks more than {self.config.rate:g} times a second", after=wait
             )
 
@@ -119,7 +119,9 @@ class Desk:
             raise self._no_room()
         if who != ANYONE and self._places[who] >= max(1, int(self.config.share * room)):
             what = f"{self.config.share:.0%} of the service's places are {who}'s"
-            raise Refused(429, "share_taken", what, "ask when one is answered", after=self.batcher.wait)
+            raise RequestRefused(
+                429, "share_taken", what, "ask when one is answered", after=self.batcher.wait
+            )
         self.let_in(who)
         self._places[who] += 1
         try:
@@ -153,28 +155,30 @@ class Desk:
         Raises:
             Refused: it is none, or names an unknown model.
         """
-        asked = await self._in_pool(read_body, data, Tokenizing)
+        asked = await self._in_pool(read_body, data, TokenizeBody)
         ids = await self._in_pool(self.served.model.tokens_of, self._tokenized(asked))
         context = self.served.model.context
         return {"count": len(ids), "max_model_len": context, "tokens": ids, "token_strs": None}
 
-    def _tokenized(self, asked: Tokenizing) -> str:
+    def _tokenized(self, asked: TokenizeBody) -> str:
         """The text whose tokens are asked for; every model here has the base's."""
         if asked.model is not None:
             self.entry(asked.model)
         if asked.return_token_strs:
             remedy = "leave it out: ids alone are told"
-            raise Refused(
+            raise RequestRefused(
                 400, "not_served", "return_token_strs is not served", remedy, param="return_token_strs"
             )
         if (asked.prompt is None) == (asked.messages is None):
-            raise Refused(400, "bad_body", "there is not one text to tokenize", "send prompt or messages")
+            raise RequestRefused(
+                400, "bad_body", "there is not one text to tokenize", "send prompt or messages"
+            )
         if asked.prompt is not None:
             return asked.prompt
         text, urls = conversation(asked, self.served.model.special)
         if urls:
             what, remedy = "an image has no tokens of a text", "the usage of a completion counts them"
-            raise Refused(400, "misplaced_image", what, remedy, param="messages")
+            raise RequestRefused(400, "misplaced_image", what, remedy, param="messages")
         return text
 
     async def text(self, data: bytes) -> dict[str, Any]:
@@ -183,13 +187,13 @@ class Desk:
         Raises:
             Refused: it is none, or names an unknown model or token.
         """
-        asked = await self._in_pool(read_body, data, Detokenizing)
+        asked = await self._in_pool(read_body, data, DetokenizeBody)
         if asked.model is not None:
             self.entry(asked.model)
         self._check_ids(asked.tokens)
         return {"prompt": await self._in_pool(self.served.model.text_of_all, asked.tokens)}
 
-    def entry(self, name: str) -> Entry:
+    def entry(self, name: str) -> ModelEntry:
         """The model of that name.
 
         Raises:
@@ -198,7 +202,7 @@ class Desk:
         entry = self.served.entries.get(name)
         if entry is None:
             known = ", ".join(self.served.entries)
-            raise Refused(
+            raise RequestRefused(
                 404,
                 "model_not_found",
                 f"there is no model {name[:80]!r}",
@@ -213,8 +217,8 @@ class Desk:
         files = await self._in_pool(self._files, question)
         images = await self._images.images(files, who)
         talk = await self._in_pool(self._prepare, question, images)
-        group = Group(entry.adapter, self._tokens(question, talk), question.endless)
-        future = self.batcher.submit(group, Work(talk, Wanted(question.top, question.ids)))
+        group = BatchGroup(entry.adapter, self._tokens(question, talk), question.endless)
+        future = self.batcher.submit(group, ModelRequest(talk, Wanted(question.top, question.ids)))
         if future is None:
             raise self._no_room()
         said = await asyncio.wrap_future(future)
@@ -231,7 +235,7 @@ class Desk:
 
     def _prepare(self, question: Question, images: list[Image]) -> Prepared:
         served = self.served
-        sights = [shown(image, served.card, served.side, served.model.unit) for image in images]
+        sights = [resize_for_model(image, served.card, served.side, served.model.unit) for image in images]
         return served.model.prepare(question.text, sights)
 
     def _tokens(self, question: Question, talk: Prepared) -> int:
@@ -239,7 +243,7 @@ class Desk:
         left = self.served.model.context - len(talk.ids)
         if left < (question.tokens or 1):
             what = f"the conversation takes {len(talk.ids) + (question.tokens or 1)} tokens"
-            raise Refused(
+            raise RequestRefused(
                 400, "too_long", what, f"the model takes {self.served.model.context}", param="messages"
             )
         self._check_ids(question.ids)
@@ -247,10 +251,12 @@ class Desk:
 
     def _check_ids(self, ids: Sequence[int]) -> None:
         if unknown := [i for i in ids if i >= self.served.model.vocabulary]:
-            raise Refused(
+            raise RequestRefused(
                 400, "no_such_token", f"there is no token {unknown[0]}", "ask /tokenize for the ids"
             )
 
-    def _no_room(self) -> Refused:
+    def _no_room(self) -> RequestRefused:
         after = self.batcher.wait
-        return Refused(429, "queue_full", f"{self.config.queue} requests wait", "ask later", after=after)
+        return RequestRefused(
+            429, "queue_full", f"{self.config.queue} requests wait", "ask later", after=after
+        )

@@ -14,9 +14,9 @@ from web_fakes import HOST, Served, head_of, served, status, tokens_file, until_
 
 from pairs import make_pair
 from saec.errors import ConfigError
-from saec.web.addresses import LOOPBACK, among, neighbour, networks
-from saec.web.admission.connections import Crowd, Seat
-from saec.web.settings import HttpSettings
+from saec.web.addresses import LOOPBACK, client_network, in_networks, parse_networks
+from saec.web.admission.connection_slots import ConnectionSlot, ConnectionSlots
+from saec.web.http_settings import HttpSettings
 
 
 class Guest:
@@ -27,16 +27,16 @@ class Guest:
         self.left = True
 
 
-def crowd(**settings: object) -> Crowd:
+def slots(**settings: object) -> ConnectionSlots:
     ticks = iter(range(10**6))
-    return Crowd(HttpSettings(**settings), clock=lambda: next(ticks))  # type: ignore[arg-type]
+    return ConnectionSlots(HttpSettings(**settings), clock=lambda: next(ticks))  # type: ignore[arg-type]
 
 
-def enter(crowd: Crowd, host: str, *, idle: bool) -> Seat | None:
-    seat = crowd.enter(host)
-    if seat is not None:
-        seat.guest = Guest(idle=idle)
-    return seat
+def enter(slots: ConnectionSlots, host: str, *, idle: bool) -> ConnectionSlot | None:
+    slot = slots.enter(host)
+    if slot is not None:
+        slot.protocol = Guest(idle=idle)
+    return slot
 
 
 @pytest.mark.parametrize(
@@ -57,52 +57,54 @@ def enter(crowd: Crowd, host: str, *, idle: bool) -> Seat | None:
     ],
 )
 def test_for_whom_an_address_counts(host: str, counts_for: str) -> None:
-    assert neighbour(host) == counts_for
+    assert client_network(host) == counts_for
 
 
 def test_networks_are_addresses_or_named_as_none() -> None:
-    known = networks(["10.0.0.0/24", "::1", "192.168.1.7"])
-    assert [among(h, known) for h in ("10.0.0.9", "::ffff:10.0.0.9", "192.168.1.7", "::1")] == [True] * 4
-    assert [among(h, known) for h in ("10.0.1.9", "x", "")] == [False] * 3
+    known = parse_networks(["10.0.0.0/24", "::1", "192.168.1.7"])
+    assert [in_networks(h, known) for h in ("10.0.0.9", "::ffff:10.0.0.9", "192.168.1.7", "::1")] == [
+        True
+    ] * 4
+    assert [in_networks(h, known) for h in ("10.0.1.9", "x", "")] == [False] * 3
     with pytest.raises(ConfigError, match="'proxy' is no address"):
-        networks(["proxy"])
+        parse_networks(["proxy"])
 
 
 def test_an_address_over_its_share_gives_up_its_own_oldest_idle_connection() -> None:
-    people = crowd(per_address=2, connections=10)
+    people = slots(per_address=2, connections=10)
     first, busy = enter(people, "10.0.0.1", idle=True), enter(people, "10.0.0.1", idle=False)
     other = enter(people, "10.0.0.2", idle=True)
     third = enter(people, "10.0.0.1", idle=False)
     assert third is not None
     assert not third.reserve
-    assert first.guest.left  # type: ignore[union-attr]
-    assert not other.guest.left  # type: ignore[union-attr]
-    assert not busy.guest.left  # type: ignore[union-attr]
+    assert first.protocol.left  # type: ignore[union-attr]
+    assert not other.protocol.left  # type: ignore[union-attr]
+    assert not busy.protocol.left  # type: ignore[union-attr]
     fourth = enter(people, "10.0.0.1", idle=False)
     assert fourth is not None
     assert fourth.reserve
 
 
 def test_who_never_asked_gives_way_before_who_was_answered() -> None:
-    people = crowd(per_address=2)
+    people = slots(per_address=2)
     robot, silent = enter(people, "10.0.0.1", idle=True), enter(people, "10.0.0.1", idle=True)
     robot.served = True  # type: ignore[union-attr]
     enter(people, "10.0.0.1", idle=True)
-    assert silent.guest.left  # type: ignore[union-attr]
-    assert not robot.guest.left  # type: ignore[union-attr]
+    assert silent.protocol.left  # type: ignore[union-attr]
+    assert not robot.protocol.left  # type: ignore[union-attr]
 
 
 def test_when_all_seats_are_taken_the_address_with_most_gives_one_up() -> None:
-    people = crowd(per_address=10, connections=4)
+    people = slots(per_address=10, connections=4)
     many = [enter(people, "10.0.0.1", idle=True) for _ in range(3)]
     few = enter(people, "10.0.0.2", idle=True)
     assert not enter(people, "10.0.0.3", idle=True).reserve  # type: ignore[union-attr]
-    assert [seat.guest.left for seat in many] == [True, False, False]  # type: ignore[union-attr]
-    assert not few.guest.left  # type: ignore[union-attr]
+    assert [slot.protocol.left for slot in many] == [True, False, False]  # type: ignore[union-attr]
+    assert not few.protocol.left  # type: ignore[union-attr]
 
 
 def test_a_proxy_has_any_number() -> None:
-    people = crowd(per_address=1, connections=50, proxies=("10.0.0.0/24",))
+    people = slots(per_address=1, connections=50, proxies=("10.0.0.0/24",))
     assert not any(enter(people, "10.0.0.9", idle=False).reserve for _ in range(50))  # type: ignore[union-attr]
 
 
@@ -111,23 +113,23 @@ HOSTS = st.sampled_from(["10.0.0.1", "10.0.0.2", "127.0.0.1", "2001:db8::1"])
 
 @given(st.lists(st.tuples(HOSTS, st.booleans(), st.booleans())))
 def test_the_bounds_hold_whoever_comes_and_goes(events: list[tuple[str, bool, bool]]) -> None:
-    people = crowd(per_address=2, per_loopback=3, connections=5, reserve=2)
-    inside: list[Seat] = []
+    people = slots(per_address=2, per_loopback=3, connections=5, reserve=2)
+    inside: list[ConnectionSlot] = []
     for host, idle, leaves in events:
         if leaves and inside:
             people.leave(inside.pop(0))
-        seat = enter(people, host, idle=idle)
-        if seat is not None:
-            inside.append(seat)
-        each = Counter(seat.who for seat in people.seats if not seat.reserve)
+        slot = enter(people, host, idle=idle)
+        if slot is not None:
+            inside.append(slot)
+        each = Counter(slot.who for slot in people.taken if not slot.reserve)
         assert all(count <= (3 if who == LOOPBACK else 2) for who, count in each.items())
         assert sum(each.values()) <= 5
-        assert sum(seat.reserve for seat in people.seats) <= 2
+        assert sum(slot.reserve for slot in people.taken) <= 2
         assert people._each == each
-    for seat in inside:
-        people.leave(seat)
-        people.leave(seat)
-    assert not people.seats
+    for slot in inside:
+        people.leave(slot)
+        people.leave(slot)
+    assert not people.taken
     assert not people._each
     assert people._reserved == 0
 
@@ -168,7 +170,7 @@ def test_a_connection_that_has_ended_has_no_seat() -> None:
             head_of(raw)
             assert site.connections >= 1
         wait_until(lambda: site.connections == 0)
-        assert not site.entrance.crowd.by_file
+        assert not site.admission.slots.by_file
 
 
 def test_a_handshake_that_does_not_end_is_closed(tmp_path: Path) -> None:
@@ -211,25 +213,25 @@ def test_slow_bodies_of_one_token_take_its_share_and_not_the_others(tmp_path: Pa
         raws = [held.enter_context(site.connect()) for _ in range(5)]
         for raw in raws:
             raw.sendall(slow)
-        wait_until(lambda: site.entrance.bodies.held == 5 << 20)
+        wait_until(lambda: site.admission.bodies.held == 5 << 20)
         assert status(site.say(slow.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))) == 429
         good = f"POST / HTTP/1.1\r\nAuthorization: Bearer b\r\nConnection: close\r\n{length}\r\n"
         assert status(site.say(good.encode() + bytes(1 << 20))) == 200
         for raw in raws:
             raw.close()
-        wait_until(lambda: site.entrance.bodies.held == 0)
+        wait_until(lambda: site.admission.bodies.held == 0)
 
 
 def test_of_many_who_come_at_once_few_are_held_at_any_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     """What gave way is closed when the loop goes round; until then it takes a handle."""
     held: list[int] = []
-    enter = Crowd.enter
+    enter = ConnectionSlots.enter
 
-    def counted(self: Crowd, host: str) -> Seat | None:
+    def counted(self: ConnectionSlots, host: str) -> ConnectionSlot | None:
         held.append(len(self.by_file))
         return enter(self, host)
 
-    monkeypatch.setattr(Crowd, "enter", counted)
+    monkeypatch.setattr(ConnectionSlots, "enter", counted)
     site = Served(HttpSettings(per_loopback=5), None)
     with contextlib.ExitStack() as crowd_outside:
         for _ in range(500):

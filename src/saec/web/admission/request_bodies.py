@@ -15,8 +15,8 @@ from fastapi import HTTPException, Request
 from starlette.requests import ClientDisconnect
 
 from saec.texts import whole_number
-from saec.web.admission.shares import Shares
-from saec.web.settings import HttpSettings
+from saec.web.admission.fair_shares import FairShares
+from saec.web.http_settings import HttpSettings
 
 _PIECE = 1 << 20
 """Bytes that a body without a length is charged at a time."""
@@ -24,7 +24,7 @@ _PIECE = 1 << 20
 _AGAIN = {"Retry-After": "1"}
 
 
-class Bodies:
+class RequestBodies:
     """The bodies that are held at once.
 
     Args:
@@ -34,7 +34,7 @@ class Bodies:
 
     def __init__(self, settings: HttpSettings, refused: Callable[[str], None] = lambda why: None) -> None:
         most = settings.megabytes << 20
-        self._shares = Shares(most, most * settings.share)
+        self._shares = FairShares(most, most * settings.share)
         self._seconds, self._refused = settings.body_seconds, refused
 
     @property
@@ -80,7 +80,7 @@ class Bodies:
 class _Charge:
     """What one body holds."""
 
-    def __init__(self, shares: Shares, share: str, refused: Callable[[str], None]) -> None:
+    def __init__(self, shares: FairShares, share: str, refused: Callable[[str], None]) -> None:
         self._shares, self._share, self._refused = shares, share, refused
         self.bytes = 0
 

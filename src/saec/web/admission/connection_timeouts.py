@@ -1,4 +1,4 @@
-"""HTTP/1.1 whose patience ends: each connection has a bounded time for the head, the body and the answer.
+"""HTTP/1.1 with timeouts: each connection has a bounded time for the head, the body and the answer.
 
 uvicorn bounds the pause between two requests alone, and takes that bound off at the first byte after an
 answer.
@@ -16,13 +16,13 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from saec.web.admission.connections import Seat
+from saec.web.admission.connection_slots import ConnectionSlot
 
 if TYPE_CHECKING:
-    from saec.web.admission.entrance import Entrance
+    from saec.web.admission.admission_control import AdmissionControl
 
-SEAT = "seat"
-"""Under this name the application finds a connection's seat in ``scope["state"]``."""
+SLOT = "slot"
+"""Under this name the application finds a connection's slot in ``scope["state"]``."""
 
 
 class _Phase(Enum):
@@ -35,29 +35,29 @@ class _Phase(Enum):
     ANSWER = "answer"
 
 
-class Patience(H11Protocol):
-    """A connection with a seat. Its phases follow each other; each has a time, counted from its beginning.
+class TimeoutProtocol(H11Protocol):
+    """A connection with a slot. Its phases follow each other; each has a time, counted from its beginning.
 
     In WORK the answer is being made, which the application bounds. ANSWER begins when the answer waits for
     the other side to fetch it, and ends when nothing of it waits any more.
     """
 
     config: HttpConfig
-    _seat: Seat
+    _slot: ConnectionSlot
     _phase: _Phase | None = None
     _timer: asyncio.TimerHandle | None = None
     _slow = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        crowd = self.config.entrance.crowd
-        self._seat = crowd.by_file[transport.get_extra_info("socket").fileno()]
-        self._seat.guest = self
-        self.app_state = {**self.app_state, SEAT: self._seat}
+        slots = self.config.admission.slots
+        self._slot = slots.by_file[transport.get_extra_info("socket").fileno()]
+        self._slot.protocol = self
+        self.app_state = {**self.app_state, SLOT: self._slot}
         super().connection_made(transport)
         self._turn()
 
     def data_received(self, data: bytes) -> None:
-        self._seat.since = self.loop.time()
+        self._slot.since = self.loop.time()
         try:
             super().data_received(data)
         except ValueError:  # of a number with more digits than Python reads
@@ -70,7 +70,7 @@ class Patience(H11Protocol):
         self._turn()
 
     def on_response_complete(self) -> None:
-        self._seat.served, self._seat.since = True, self.loop.time()
+        self._slot.served, self._slot.since = True, self.loop.time()
         super().on_response_complete()
         if self.conn.their_state is h11.SEND_BODY and self.cycle.response_complete:
             self.transport.close()  # the rest of the body has been waited for
@@ -109,7 +109,7 @@ class Patience(H11Protocol):
         self._phase = phase
         if self._timer is not None:
             self._timer.cancel()
-        seconds = self._patience(phase)
+        seconds = self._limit(phase)
         self._timer = None if seconds is None else self.loop.call_later(seconds, self._over)
 
     def _now(self, *, heard: bool) -> _Phase:
@@ -122,8 +122,8 @@ class Patience(H11Protocol):
             return _Phase.HEAD if begun else _Phase.IDLE
         return _Phase.BODY if self.conn.their_state is h11.SEND_BODY else _Phase.WORK
 
-    def _patience(self, phase: _Phase) -> float | None:
-        settings = self.config.entrance.settings
+    def _limit(self, phase: _Phase) -> float | None:
+        settings = self.config.admission.settings
         return {
             _Phase.HEAD: settings.head_seconds,
             _Phase.IDLE: settings.idle_seconds,
@@ -138,35 +138,35 @@ class Patience(H11Protocol):
         self._timer, ended = None, self._phase
         self._turn()
         if self._phase is ended:
-            self.config.entrance.crowd.counts[f"slow {ended.value}" if ended else "slow"] += 1
+            self.config.admission.slots.counts[f"slow {ended.value}" if ended else "slow"] += 1
             self.leave()
 
 
 class HttpConfig(uvicorn.Config):
-    """A server's configuration behind an entrance.
+    """A server's configuration with its admission control.
 
     Args:
         app: already guarded.
-        entrance: who is let in.
+        admission: who is let in.
         lifespan: whether the application begins and ends with the server.
     """
 
-    def __init__(self, app: ASGIApp, entrance: Entrance, *, lifespan: str = "off") -> None:
-        self.entrance, certificate = entrance, entrance.certificate
+    def __init__(self, app: ASGIApp, admission: AdmissionControl, *, lifespan: str = "off") -> None:
+        self.admission, certificate = admission, admission.certificate
         super().__init__(
             app,
             loop="asyncio",  # accepts by the socket's own method
-            http=Patience,
+            http=TimeoutProtocol,
             ws="none",
             lifespan=lifespan,  # type: ignore[arg-type]
             log_config=None,
             access_log=False,
             server_header=False,
-            proxy_headers=bool(entrance.settings.proxies),
-            forwarded_allow_ips=list(entrance.settings.proxies),
-            timeout_keep_alive=max(1, round(entrance.settings.idle_seconds)),
+            proxy_headers=bool(admission.settings.proxies),
+            forwarded_allow_ips=list(admission.settings.proxies),
+            timeout_keep_alive=max(1, round(admission.settings.idle_seconds)),
             timeout_graceful_shutdown=5,
             ssl_context_factory=None if certificate is None else lambda *_: certificate.context,
         )
-        # What strangers send is counted; a line for each of it would fill the log.
+        # What unknown clients send is counted; a line for each of it would fill the log.
         logging.getLogger("uvicorn.error").setLevel(logging.ERROR)

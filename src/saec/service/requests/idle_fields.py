@@ -12,20 +12,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from saec.service.requests.refusals import Refused
+from saec.service.requests.refusals import RequestRefused
 
 _LEAVE = "leave it out"
 
 
 @dataclass(frozen=True, slots=True)
-class Idle:
+class IdleField:
     """A field that changes nothing.
 
     Attributes:
         accepts: the values, in words.
         holds: whether a value is one of them.
         remedy: what to do about any other.
-        code: of the refusal.
+        code: the code of the refusal.
     """
 
     accepts: str
@@ -34,19 +34,19 @@ class Idle:
     code: str = "not_served"
 
 
-def _only(*values: Any, remedy: str = _LEAVE, code: str = "not_served") -> Idle:
+def _only(*values: Any, remedy: str = _LEAVE, code: str = "not_served") -> IdleField:
     """Some values alone; a truth value is no number."""
     words = ", ".join(f"`{json.dumps(value)}`" for value in values)
-    return Idle(words, lambda given: any(_same(given, value) for value in values), remedy, code)
+    return IdleField(words, lambda given: any(_same(given, value) for value in values), remedy, code)
 
 
 def _same(given: Any, value: Any) -> bool:
     return bool(given == value) and isinstance(given, bool) == isinstance(value, bool)
 
 
-def _any(kind: type, words: str) -> Idle:
+def _any(kind: type, words: str) -> IdleField:
     """Any value of a type."""
-    return Idle(f"any {words}", lambda v: type(v) is kind, f"give {words}, or {_LEAVE}")
+    return IdleField(f"any {words}", lambda v: type(v) is kind, f"give {words}, or {_LEAVE}")
 
 
 _text, _truth, _whole, _object = (
@@ -61,11 +61,11 @@ _TOOLS = "ask without tools: none are called; response_format asks for the form 
 _CHOICES = "ask for the schema of an explanation with response_format"
 _TEMPLATE = "leave it out: the chat's form is the model's own"
 
-IDLE: Mapping[str, Idle] = {
+IDLE: Mapping[str, IdleField] = {
     # OpenAI's
     "frequency_penalty": _PENALTY,
     "presence_penalty": _PENALTY,
-    "logit_bias": Idle(
+    "logit_bias": IdleField(
         "an object, all of whose values are 0",
         lambda v: (
             isinstance(v, dict) and all(type(bias) in (int, float) and bias == 0 for bias in v.values())
@@ -147,16 +147,16 @@ def check_idle(fields: Mapping[str, Any]) -> None:
             continue
         idle = IDLE.get(name)
         if idle is None:
-            raise Refused(
+            raise RequestRefused(
                 400, "unknown_field", f"the field {name[:80]!r} is not known here", _LEAVE, param=name[:80]
             )
         if not idle.holds(value):
-            raise Refused(
+            raise RequestRefused(
                 400, idle.code, f"{name} is {_short(value)}, which is not served", idle.remedy, param=name
             )
 
 
-def table() -> str:
+def idle_fields_table() -> str:
     """The fields in Markdown, as docs/service.md has them."""
     rows = ["| field | accepted, and changes nothing | about any other value |", "|---|---|---|"]
     rows += [f"| `{name}` | {idle.accepts or 'null alone'} | {idle.remedy} |" for name, idle in IDLE.items()]

@@ -27,19 +27,20 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         tls_cert, tls_key: PEM files of the certificate chain and of its key; without them there is no TLS.
         plain_http: tokens may travel without TLS, since a proxy in front ends it or the network is closed.
         expiry_days: an alarm is raised so many days before the certificate expires.
-        head_seconds: within which the head of a request must have arrived.
-        body_seconds: within which its body must have arrived.
-        answer_seconds: within which an answer must have been fetched once it waits for the other side.
-        idle_seconds: a connection without a request is closed after.
-        linger_seconds: for which the rest of a body is still taken in after it was answered.
-        connections: that are open at once.
-        per_address: of them from one address.
-        per_loopback: of them from this machine itself.
-        reserve: further ones, to which health, readiness and metrics alone are answered.
-        per_token: requests under way at once of one token; of one address where no tokens are asked for.
-        megabytes: of bodies that are held at once.
-        share: of these megabytes that one token or address may hold.
-        guesses: unknown tokens that one address may try in a minute.
+        head_seconds: time within which the head of a request must have arrived.
+        body_seconds: time within which its body must have arrived.
+        answer_seconds: time within which an answer must have been fetched once it waits for the other side.
+        idle_seconds: time after which a connection without a request is closed.
+        linger_seconds: how long the rest of a body is still taken in after it was answered.
+        connections: most connections that are open at once.
+        per_address: most connections from one address.
+        per_loopback: most connections from this machine itself.
+        reserve: further connections, to which health, readiness and metrics alone are answered.
+        per_token: most requests under way at once with one token; without a tokens file, from
+            one address.
+        megabytes: size of all bodies that are held at once.
+        share: part of these megabytes that one token or address may hold.
+        guesses: how many unknown tokens one address may try in a minute.
     """
 
     hosts: tuple[str, ...] = ()

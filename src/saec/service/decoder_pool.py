@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from saec.data.images.decoder import Decoder, Spares
-from saec.service.requests.data_urls import decoded
+from saec.service.requests.data_urls import decode_image_file
 from saec.types import Image
 
 
@@ -27,11 +27,11 @@ class _Waiting:
     given: asyncio.Future[Decoder] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
-class Decoding:
+class DecoderPool:
     """A number of decoders; its methods belong to one event loop.
 
     Args:
-        count: of decoders.
+        count: number of decoders.
         most: how many of them one asker may hold, by its name.
         watch: told each job that is handed to a thread.
         decoder: makes one; each begins its process when it is first used.
@@ -63,7 +63,7 @@ class Decoding:
             return [await self._decode(decoder, data) for data in files]
 
     async def _decode(self, decoder: Decoder, data: bytes) -> Image:
-        job = self._pool.submit(decoded, data, decoder.decode)
+        job = self._pool.submit(decode_image_file, data, decoder.decode)
         self._watch(job)
         try:
             return await asyncio.wrap_future(job)

@@ -11,9 +11,9 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 
 from saec.decoding import convert, decode
-from saec.service.requests.fields import check_idle
-from saec.service.requests.refusals import Refused
-from saec.service.requests.schemas import Format
+from saec.service.requests.idle_fields import check_idle
+from saec.service.requests.refusals import RequestRefused
+from saec.service.requests.schemas import ResponseFormat
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -37,11 +37,11 @@ class ImageUrl(msgspec.Struct, forbid_unknown_fields=True):
     detail: str | None = None
 
 
-class Text(msgspec.Struct, tag_field="type", tag="text", forbid_unknown_fields=True):
+class TextPart(msgspec.Struct, tag_field="type", tag="text", forbid_unknown_fields=True):
     text: str
 
 
-class Image(msgspec.Struct, tag_field="type", tag="image_url", forbid_unknown_fields=True):
+class ImagePart(msgspec.Struct, tag_field="type", tag="image_url", forbid_unknown_fields=True):
     image_url: ImageUrl | str
 
     @property
@@ -49,11 +49,11 @@ class Image(msgspec.Struct, tag_field="type", tag="image_url", forbid_unknown_fi
         return self.image_url if isinstance(self.image_url, str) else self.image_url.url
 
 
-class Message(msgspec.Struct, forbid_unknown_fields=True):
+class ChatMessage(msgspec.Struct, forbid_unknown_fields=True):
     """``name`` stands in no template of the model's, so it changes nothing."""
 
     role: Literal["system", "developer", "user", "assistant"]
-    content: str | list[Text | Image]
+    content: str | list[TextPart | ImagePart]
     name: str | None = None
 
 
@@ -65,11 +65,11 @@ class StreamOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     continuous_usage_stats: bool | None = None
 
 
-class Body(msgspec.Struct, forbid_unknown_fields=True):
+class CompletionBody(msgspec.Struct, forbid_unknown_fields=True):
     """The fields that change something."""
 
     model: str
-    messages: list[Message]
+    messages: list[ChatMessage]
     max_tokens: Annotated[int, msgspec.Meta(ge=1)] | None = None
     max_completion_tokens: Annotated[int, msgspec.Meta(ge=1)] | None = None
     temperature: Annotated[float, msgspec.Meta(ge=0)] | None = None
@@ -81,25 +81,25 @@ class Body(msgspec.Struct, forbid_unknown_fields=True):
     logprobs: bool = False
     top_logprobs: Annotated[int, msgspec.Meta(ge=0, le=MOST_LOGPROBS)] | None = None
     logprob_token_ids: Annotated[list[Annotated[int, msgspec.Meta(ge=0)]], msgspec.Meta(max_length=64)] = []
-    response_format: Format | None = None
+    response_format: ResponseFormat | None = None
     ignore_eos: bool = False
     continue_final_message: bool = False
     add_generation_prompt: bool = True
 
 
-class Tokenizing(msgspec.Struct, forbid_unknown_fields=True):
+class TokenizeBody(msgspec.Struct, forbid_unknown_fields=True):
     """The body of /tokenize: a text, or the messages of a chat. No token is added to a text of Qwen's."""
 
     model: str | None = None
     prompt: str | None = None
-    messages: list[Message] | None = None
+    messages: list[ChatMessage] | None = None
     add_special_tokens: bool | None = None
     return_token_strs: bool = False
     continue_final_message: bool = False
     add_generation_prompt: bool = True
 
 
-class Detokenizing(msgspec.Struct, forbid_unknown_fields=True):
+class DetokenizeBody(msgspec.Struct, forbid_unknown_fields=True):
     """The body of /detokenize."""
 
     tokens: list[Annotated[int, msgspec.Meta(ge=0)]]
@@ -146,7 +146,7 @@ def _bare_part(part: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in part.items() if value is not None and name not in _HINTS}
 
 
-def _no_body(why: str) -> Refused:
+def _no_body(why: str) -> RequestRefused:
     """What msgspec says, with the field that it is about and what to do."""
     at, missing = _WHERE.search(why), _MISSING.search(why)
     path = at.group(1) if at else None
@@ -158,4 +158,4 @@ def _no_body(why: str) -> Refused:
         remedy = "name one of those that /v1/models tells" if tail == "model" else "add it"
     elif "unknown field" in why:
         remedy = "leave it out"
-    return Refused(400, "bad_body", f"the body cannot be read: {why}", remedy, param=path)
+    return RequestRefused(400, "bad_body", f"the body cannot be read: {why}", remedy, param=path)

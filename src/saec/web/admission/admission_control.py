@@ -1,4 +1,4 @@
-"""All that decides who gets in at a program that listens: names, tokens, certificate, seats and shares."""
+"""All that decides who gets in at a program that listens: names, tokens, certificate, slots and shares."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from collections.abc import Iterator
 import structlog
 
 from saec.errors import ConfigError
-from saec.web.addresses import address, is_loopback, networks
-from saec.web.admission.bodies import Bodies
-from saec.web.admission.certificates import Certificate
-from saec.web.admission.connections import Crowd, Doorway
-from saec.web.admission.host_names import Hosts
-from saec.web.admission.shares import Shares
+from saec.web.addresses import is_loopback, parse_address, parse_networks
+from saec.web.admission.connection_slots import ConnectionSlots, SlotListener
+from saec.web.admission.fair_shares import FairShares
+from saec.web.admission.host_names import HostNames
+from saec.web.admission.request_bodies import RequestBodies
+from saec.web.admission.server_certificate import ServerCertificate
 from saec.web.admission.tokens import Tokens
-from saec.web.admission.unknown_tokens import Strangers
-from saec.web.settings import HttpSettings
+from saec.web.admission.unknown_tokens import UnknownTokens
+from saec.web.http_settings import HttpSettings
 
 log = structlog.get_logger()
 
 
-class Entrance:
-    """The entrance of one program.
+class AdmissionControl:
+    """The admission control of one program.
 
     Args:
         settings: how it is reached and how much one asker may take.
@@ -35,23 +35,25 @@ class Entrance:
 
     def __init__(self, settings: HttpSettings, tokens: Tokens, listen: str) -> None:
         self.settings, self.tokens = settings, tokens
-        self.crowd = Crowd(settings)
-        self.hosts = Hosts(address(listen)[0], settings.hosts)
-        self.strangers = Strangers(settings.guesses)
-        self.places = Shares(settings.connections, settings.per_token)
-        self.bodies = Bodies(settings, self._refused)
-        self.certificate: Certificate | None = None
+        self.slots = ConnectionSlots(settings)
+        self.hosts = HostNames(parse_address(listen)[0], settings.hosts)
+        self.unknown_tokens = UnknownTokens(settings.guesses)
+        self.places = FairShares(settings.connections, settings.per_token)
+        self.bodies = RequestBodies(settings, self._refused)
+        self.certificate: ServerCertificate | None = None
         if settings.tls_cert is not None and settings.tls_key is not None:
-            self.certificate = Certificate(settings.tls_cert, settings.tls_key, days=settings.expiry_days)
+            self.certificate = ServerCertificate(
+                settings.tls_cert, settings.tls_key, days=settings.expiry_days
+            )
         self._last: set[tuple[str, str]] = set()
         self._told: set[tuple[str, str]] = set()
 
     def _refused(self, word: str) -> None:
-        self.crowd.counts[word] += 1
+        self.slots.counts[word] += 1
 
-    def doorway(self, bound: socket.socket) -> socket.socket:
-        """A listening socket, taken over: it accepts whom there is a seat for."""
-        return Doorway(bound, self.crowd)
+    def listener(self, bound: socket.socket) -> socket.socket:
+        """A listening socket, taken over: it accepts connections for which there is a slot."""
+        return SlotListener(bound, self.slots)
 
     def problems(self) -> list[str]:
         """Why the program is not as it should be, for its readiness."""
@@ -83,8 +85,8 @@ class Entrance:
                     yield "certificate", text
 
 
-def check(settings: HttpSettings, listen: str, *, tokens: bool) -> None:
-    """What can be said of an entrance before it is opened.
+def check_admission(settings: HttpSettings, listen: str, *, tokens: bool) -> None:
+    """Check settings of an admission control before anything is opened.
 
     Args:
         listen: "HOST:PORT".
@@ -93,12 +95,12 @@ def check(settings: HttpSettings, listen: str, *, tokens: bool) -> None:
     Raises:
         ConfigError: an address that is none or open to all, tokens in the clear, or files that are no pair.
     """
-    host, port = address(listen)
+    host, port = parse_address(listen)
     if (settings.tls_cert is None) != (settings.tls_key is None):
         raise ConfigError("of certificate and key one is missing", "give both, or neither")
     if settings.tls_cert is not None and settings.tls_key is not None:
-        Certificate(settings.tls_cert, settings.tls_key)
-    networks(settings.proxies)
+        ServerCertificate(settings.tls_cert, settings.tls_key)
+    parse_networks(settings.proxies)
     if is_loopback(host):
         return
     if not tokens:

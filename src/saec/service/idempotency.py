@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from saec.service.requests.refusals import Refused
+from saec.service.requests.refusals import RequestRefused
 
 T = TypeVar("T")
 Key = tuple[str, str]
@@ -22,7 +22,7 @@ class _Entry(Generic[T]):
     waiting: int = 0
 
 
-class Once(Generic[T]):
+class IdempotentAnswers(Generic[T]):
     """Answers by key, the ones asked for longest ago forgotten first; for one event loop.
 
     A failure is not remembered: the same request is tried again.
@@ -42,7 +42,7 @@ class Once(Generic[T]):
 
         Args:
             key: None makes it in any case.
-            digest: of the body; the same key with another body is refused.
+            digest: sha256 of the body; the same key with another body is refused.
             make: makes the answer.
 
         Raises:
@@ -54,7 +54,9 @@ class Once(Generic[T]):
         if entry is None:
             entry = self._begin(key, digest, make)
         elif entry.digest != digest:
-            raise Refused(422, "key_reused", "this Idempotency-Key was another request's", "use a key once")
+            raise RequestRefused(
+                422, "key_reused", "this Idempotency-Key was another request's", "use a key once"
+            )
         self._entries.move_to_end(key)
         entry.waiting += 1
         try:

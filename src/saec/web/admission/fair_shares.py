@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 
 
-class Shares:
-    """So much in all, and so much of it for each name; for one event loop.
+class FairShares:
+    """A bound on what all names hold and on what each holds; for one event loop.
 
     Args:
-        most: in all.
-        each: of one name.
+        most: how much all names may hold together.
+        each: how much one name may hold.
     """
 
     def __init__(self, most: float, each: float) -> None:

@@ -16,7 +16,7 @@ SHORT = {"body_seconds": 0.1, "linger_seconds": 0.1}
 def test_a_head_that_does_not_come_is_not_waited_for(words: bytes) -> None:
     with served(head_seconds=0.1) as site:
         assert site.say(words) == b""
-        assert site.entrance.crowd.counts["slow head"] == 1
+        assert site.admission.slots.counts["slow head"] == 1
 
 
 def test_a_head_that_comes_byte_by_byte_has_no_more_time_than_another() -> None:
@@ -69,7 +69,7 @@ def test_an_answer_that_is_not_fetched_is_not_kept() -> None:
         raw.sendall(f"GET /large HTTP/1.1\r\n{HOST}\r\n".encode())
         head_of(raw)
         wait_until(lambda: site.connections == 0)
-        assert site.entrance.crowd.counts["slow answer"] == 1
+        assert site.admission.slots.counts["slow answer"] == 1
 
 
 def test_an_answer_of_a_connection_that_closes_is_not_kept_either() -> None:
