@@ -65,7 +65,7 @@ class DecodedFrame:
     Attributes:
         source, sha256, time, begun, ms: as in ``EncodedFrame``.
         image: H x W x 3 uint8, RGB.
-        complexity: in the line's own units; None where it was not measured.
+        complexity: the scene's complexity, in the line's own units; None where it was not measured.
     """
 
     source: Source

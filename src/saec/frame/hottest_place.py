@@ -71,7 +71,7 @@ def unusual_place(
     Args:
         opinion: the edge's.
         calibration: the line's.
-        score: in place of the opinion's, of a good that the line was fitted on and so is too sure of.
+        score: a score to take instead of the opinion's, for a good that the line was fitted on.
     """
     score = opinion.score if score is None else score
     middle = statistics.median(calibration.goods) if calibration.goods else calibration.threshold

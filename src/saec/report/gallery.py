@@ -164,9 +164,9 @@ def sections(
     """Sort the verdicts into sections; empty ones are left out.
 
     Args:
-        verdicts: of one run.
-        threshold, gate: of its line, in score units.
-        share: of the usual number of pictures per section, for a page of several runs.
+        verdicts: the verdicts of one run.
+        threshold, gate: the thresholds of its line, in score units.
+        share: the part of the usual number of pictures per section, for a page of several runs.
 
     Returns:
         Disjoint sections that together hold every verdict.

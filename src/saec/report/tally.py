@@ -22,7 +22,7 @@ class Tally:
         frames: all of them; ``errors`` have no label.
         good, defect: frames by the verdict's label.
         true_good, true_defect: judged frames by their truth; both 0 when it is unknown.
-        tp, fp, tn, fn: of the judged frames with known truth, defect being positive.
+        tp, fp, tn, fn: the counts of judged frames with known truth; defect is positive.
         asked: frames with an opinion of the cloud; ``escalated`` those that were sent to it.
         fallbacks: frames that should have gone to the cloud and kept the edge's answer.
         put_right, put_wrong: frames whose right or wrong label differs from the edge's own; ``caught`` are

@@ -68,7 +68,7 @@ class RunEnergy(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         per_correct_gross_mwh, per_correct_net_mwh: over the correct decisions, with bootstrap intervals over
             frames; None without truth. Net needs a measured idle power.
-        link_j: of the stated model, for the frames that the cloud was asked about; in no other figure.
+        link_j: the link's energy by the stated model, for the frames that were sent; in no other figure.
     """
 
     devices: list[DeviceEnergy]
@@ -127,10 +127,10 @@ def account(
     """Share out what the counters saw.
 
     Args:
-        samples: of the run's phase.
+        samples: the samples of the run's phase.
         idle_w: watts at rest of "gpu" and "cpu"; None where it was not measured.
         cloud_device: where the cloud's stages work, "gpu" or "cpu".
-        link_j_per_byte: of the stated model.
+        link_j_per_byte: the stated model of the link, in joules per byte.
 
     Returns:
         The account, and the gross joules of each frame.

@@ -23,7 +23,7 @@ class Difference:
     """The first frame whose route did not come out again.
 
     Attributes:
-        seq, id: of the frame.
+        seq, id: the frame's number and id.
         logged, replayed: its routes.
         missing: frames before it in its part of the run that have no verdict.
     """
@@ -58,7 +58,7 @@ def replay(
     """Route every frame of a log again and stop at the first difference.
 
     Args:
-        verdicts: of one run, in the order of the log; of several on one frame the first counts.
+        verdicts: the verdicts of one run, in the order of the log; the first on a frame counts.
         policy: makes a fresh policy, as the run's was when a part of it began.
         starts: number of the first frame of each part.
 

@@ -34,9 +34,9 @@ class LineInfo(msgspec.Struct, frozen=True, kw_only=True):
     """The line profile that judged, as it was then.
 
     Attributes:
-        name: of the product.
+        name: the product's name.
         folder: where the profile lay.
-        detector, backbone, precision: of the graph that ran at the line.
+        detector, backbone, precision: what the graph at the line is made of.
         hashes: sha256 of the profile's files by name.
         input_size: height and width of the graph's input in pixels, or None when not stated.
         calibration: version of the calibration; ``calibrated`` is when it was made.
@@ -84,9 +84,9 @@ class CloudInfo(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         role: "fused", "advisory", "unasked" (as trusted on this line) or "alone" (the cloud decides).
-        key: under which the line keeps its trust in this cloud.
+        key: the key under which the line keeps its trust in this cloud.
         demonstration: True for the small checkpoint that ships with the project.
-        auroc, auroc_low: on the line's labelled calibration images, with the lower end of its 95 %
+        auroc, auroc_low: its AUROC on the line's labelled calibration images, with the lower end of its 95 %
             interval; None without defects there.
         reason: one sentence that says why it has this role.
     """

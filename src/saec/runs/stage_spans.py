@@ -24,7 +24,7 @@ class SpanLog:
     """Appends spans to a file; safe to use from several threads.
 
     Args:
-        path: of the file, begun anew.
+        path: the file, which is begun anew.
     """
 
     def __init__(self, path: Path) -> None:

@@ -54,7 +54,7 @@ class VerdictLog:
         path: the log; what it already holds is kept.
 
     Raises:
-        DataError: on append, the disk is full; nothing of that line remains.
+        DataError: the disk was full on append; nothing of that line remains.
     """
 
     def __init__(self, path: Path) -> None:

@@ -53,8 +53,8 @@ class CloudModel:
 
     Attributes:
         request, frame: seconds of service per request, and per frame of it.
-        latency: of the round trip, drawn for each request.
-        outages: from when to when nothing is answered, in seconds from the first frame. A request that
+        latency: the law of the round trip, drawn for each request.
+        outages: when nothing is answered: begin and end in seconds from the first frame. A request that
             is under way at any moment of an outage is lost.
         timeout: seconds after which a request without an answer fails.
     """

@@ -34,7 +34,7 @@ class SimulatedFrame:
 
     Attributes:
         edge, record: the edge's opinion, as policies take it and as the log has it.
-        complexity: in the line's own units, or None.
+        complexity: the scene's complexity in the line's own units, or None.
         cloud: what the cloud answers when it is asked, P(defect).
         truth: GOOD, DEFECT or None.
     """
@@ -59,9 +59,9 @@ class Law:
 
     Attributes:
         prevalence: share of defects.
-        auroc: of the edge's scores, from 0.5 up to below 1.
+        auroc: the AUROC of the edge's scores, from 0.5 up to below 1.
         cloud_error: share of frames on which the cloud's label (P(defect) against one half) is wrong.
-        correlation: of its errors with those of the edge's label.
+        correlation: the correlation (phi) of its errors with those of the edge's label.
 
     Raises:
         ConfigError: a value out of its range.
@@ -102,7 +102,7 @@ class Law:
         Args:
             truth: whether each frame is a defect.
             edge_wrong: whether the edge's label is wrong.
-            error_rate: of the edge over all frames, to which the correlation refers.
+            error_rate: the edge's error rate over all frames, to which the correlation refers.
         """
         return cloud_answers(truth, edge_wrong, error_rate, self.cloud_error, self.correlation, rng)
 

@@ -40,12 +40,12 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
         provisional: frames that have no final verdict at the end.
         fallbacks: first verdicts of the edge in place of the cloud, by reason.
         links: frames by the state of the link when they were routed.
-        acted, standing: of the first verdicts, which the line acted on, and of the last.
+        acted, standing: the counts of first verdicts, which the line acted on, and of last ones.
         in_time: first verdicts that were there by the deadline, None without one.
         slowest: seconds to the slowest first verdict.
         peak: the most frames that waited for the cloud at once.
-        requests, lost: to the cloud, and those that were not answered.
-        seconds: from the first frame to the last event.
+        requests, lost: the requests to the cloud, and those of them that were not answered.
+        seconds: the time from the first frame to the last event.
     """
 
     frames: int

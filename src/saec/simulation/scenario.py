@@ -50,7 +50,7 @@ class Scene:
         batch: frames that a request takes at most.
         waiting: frames that may wait for the cloud, None is any number.
         deadline: seconds from taking a frame to its verdict, or None.
-        seed: of the latencies.
+        seed: the seed of the latencies.
     """
 
     pace: Pace
@@ -106,7 +106,7 @@ def stated(law: Law, options: Options, frames: int, rng: np.random.Generator) ->
     """Frames of a stated law, on a line that is calibrated on other frames of it.
 
     Args:
-        law: of the edge's and the cloud's opinions.
+        law: the law of the edge's and the cloud's opinions.
         options: say who answers; a run's other options are not looked at.
 
     Raises:
@@ -153,7 +153,7 @@ def recorded(
         options: say who answers now, whatever decided then.
         frames: so many, drawn with replacement; None is each once, in the order of the log.
         cloud_error: a stated cloud answers, wrong on this share of frames; None takes the recorded answers.
-        correlation: of its errors with the edge's.
+        correlation: the correlation of its errors with the edge's.
 
     Raises:
         DataError: the run does not hold what is needed of its frames.

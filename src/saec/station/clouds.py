@@ -38,7 +38,7 @@ class Clouds:
     """Opens the cloud for a model's name; safe to use from several threads.
 
     Args:
-        settings: of the service; None for a station without a cloud.
+        settings: the service's settings; None for a station without a cloud.
         folder: where identities are kept.
     """
 

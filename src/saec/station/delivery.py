@@ -80,9 +80,9 @@ class Courier:
     """Brings one sink what its outbox holds; ``run`` is the body of a thread, others may ask for the rest.
 
     Args:
-        settings: of the sink.
+        settings: the sink's settings.
         sink: opened.
-        outbox: of the spool.
+        outbox: the spool's outbox.
         alarm: tells a person.
         clock: seconds since the epoch.
         steady: seconds by a clock that is never set.

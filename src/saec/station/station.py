@@ -60,7 +60,7 @@ class Station:
         cloud_for: opens the cloud for a model's name; None connects to the settings' service.
 
     Attributes:
-        threads: of its own.
+        threads: the station's own threads.
         living: those, and what else of the program must make progress (``serve`` adds HTTP).
         probe: tells whether the spool works.
 

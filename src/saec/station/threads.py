@@ -29,7 +29,7 @@ class Stopping:
 
     Args:
         event: set when the station is to stop; by default one of its own.
-        pulse: of the body that looks.
+        pulse: the pulse of the body that looks.
     """
 
     def __init__(self, event: threading.Event | None = None, pulse: Heartbeat | None = None) -> None:
@@ -63,7 +63,7 @@ class Watched:
     """A thread whose body is begun again when it raises, later each time.
 
     Args:
-        name: of the thread.
+        name: the thread's name.
         body: is given a ``Stopping``; it returns when that is set.
         stopping: shared by all threads of a station.
         failed: told the name and the exception, each time.

@@ -22,9 +22,9 @@ def epoch_order(labels: Sequence[int], epoch: int, seed: int) -> list[int]:
     all have their turn, and the few defects weigh as much as they do.
 
     Args:
-        labels: of all images, both classes.
-        epoch: from 0.
-        seed: of the orders.
+        labels: the labels of all images, both classes.
+        epoch: the epoch's number, from 0.
+        seed: the seed of the orders.
     """
     half = math.ceil(len(labels) / 2)
     order = []

@@ -58,7 +58,7 @@ def read_data(folder: Path, holdouts: Sequence[Path] = ()) -> TuneData:
     """Read and check what ``saec data sft`` made.
 
     Args:
-        folder: with ``train.jsonl`` and ``val.jsonl``.
+        folder: the folder that holds ``train.jsonl`` and ``val.jsonl``.
         holdouts: manifests whose hold-out images must not be tuned on.
 
     Raises:

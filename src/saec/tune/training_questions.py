@@ -33,7 +33,7 @@ class Questions:
 
     Args:
         core: the loaded model.
-        card: of the base: at which size and with which prompt it is asked.
+        card: the base's card: at which size and with which prompt it is asked.
         goods: images that may be references.
         references: number of them before each image.
 

@@ -24,8 +24,8 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     """How well the validation images are judged after so many steps, from the two labels' logits.
 
     Attributes:
-        epoch, step: after which; 0 is the base as it was.
-        auroc: of P(defect).
+        epoch, step: the epoch and step after which it stands; 0 is the base as it was.
+        auroc: the AUROC of P(defect).
         balanced_accuracy: mean of both classes' shares that are judged rightly at P(defect) = 0.5.
         loss: mean cross-entropy of the answer.
     """

@@ -21,87 +21,87 @@ F = TypeVar("F", bound=Callable[..., Any])
 _CLOUD = CloudConfig()
 
 
+_OPTIONS = (
+    click.option(
+        "--cloud",
+        "model",
+        default="none",
+        show_default=True,
+        metavar="none|small|PATH|NAME|URL",
+        help="Who is asked about what the edge is not sure of: nobody, the demonstration checkpoint that "
+        "ships, a checkpoint's folder, its hub name, or the service at an address (https://HOST:PORT/v1).",
+    ),
+    click.option("--adapter", type=click.Path(path_type=Path), help="Folder of the cloud's LoRA adapter."),
+    click.option(
+        "--references",
+        type=click.IntRange(min=0),
+        default=_CLOUD.references,
+        show_default=True,
+        help="Good images that the cloud is shown before each frame.",
+    ),
+    click.option(
+        "--batch",
+        type=click.IntRange(min=1),
+        default=_CLOUD.batch,
+        show_default=True,
+        help="Frames that the cloud is asked about at once.",
+    ),
+    click.option(
+        "--prompt",
+        metavar="VERSION",
+        help="Version of the prompt (v1 to v4). Default: the checkpoint's own.",
+    ),
+    click.option(
+        "--scoring",
+        type=click.Choice(get_args(Scoring)),
+        default=_CLOUD.scoring,
+        show_default=True,
+        help="How the cloud's P(defect) is had: from the two labels' logits, from the two answers ranked "
+        "over five crops, or from the label that it writes.",
+    ),
+    click.option(
+        "--views",
+        type=click.IntRange(1, 8),
+        help="Flips and turns of frame and references that are averaged. Default: the checkpoint's own, "
+        "mostly 1.",
+    ),
+    click.option("--cloud-side", type=click.IntRange(min=28), help="Side of the cloud's input, pixels."),
+    click.option(
+        "--cloud-tokens",
+        type=click.IntRange(min=1),
+        help="Visual tokens that an image may take; its side shrinks to that. Default: the side alone "
+        "decides.",
+    ),
+    click.option(
+        "--spend",
+        type=click.Choice(get_args(Spend)),
+        default=_CLOUD.spending.rule,
+        show_default=True,
+        help="What of a frame the cloud is shown: the whole, the whole small and its hottest place near, "
+        "or what its complexity and anomaly map call for (docs/spending.md).",
+    ),
+    click.option(
+        "--dtype",
+        type=click.Choice(get_args(Arithmetic)),
+        default=_CLOUD.dtype,
+        show_default=True,
+        help="The cloud's arithmetic: products in 32, 16 or 8 bits, or the language model held in 4.",
+    ),
+    click.option(
+        "--attention",
+        type=click.Choice(get_args(Attention)),
+        default=_CLOUD.attention,
+        show_default=True,
+        help="Of transformers' own pass (--scoring rank and generate, words, LLaVA); flash needs a GPU "
+        "and the package flash-attn.",
+    ),
+    click.option("--device", default=_CLOUD.device, show_default=True, help="auto, cpu, cuda or cuda:N."),
+)
+
+
 def cloud_options(function: F) -> F:
     """The cloud model and how it is loaded; ``open_cloud`` takes them."""
-    options = (
-        click.option(
-            "--cloud",
-            "model",
-            default="none",
-            show_default=True,
-            metavar="none|small|PATH|NAME|URL",
-            help="Who is asked about what the edge is not sure of: nobody, the demonstration checkpoint that "
-            "ships, a checkpoint's folder, its hub name, or the service at an address (https://HOST:PORT/v1).",
-        ),
-        click.option(
-            "--adapter", type=click.Path(path_type=Path), help="Folder of the cloud's LoRA adapter."
-        ),
-        click.option(
-            "--references",
-            type=click.IntRange(min=0),
-            default=_CLOUD.references,
-            show_default=True,
-            help="Good images that the cloud is shown before each frame.",
-        ),
-        click.option(
-            "--batch",
-            type=click.IntRange(min=1),
-            default=_CLOUD.batch,
-            show_default=True,
-            help="Frames that the cloud is asked about at once.",
-        ),
-        click.option(
-            "--prompt",
-            metavar="VERSION",
-            help="Version of the prompt (v1 to v4). Default: the checkpoint's own.",
-        ),
-        click.option(
-            "--scoring",
-            type=click.Choice(get_args(Scoring)),
-            default=_CLOUD.scoring,
-            show_default=True,
-            help="How the cloud's P(defect) is had: from the two labels' logits, from the two answers ranked "
-            "over five crops, or from the label that it writes.",
-        ),
-        click.option(
-            "--views",
-            type=click.IntRange(1, 8),
-            help="Flips and turns of frame and references that are averaged. Default: the checkpoint's own, "
-            "mostly 1.",
-        ),
-        click.option("--cloud-side", type=click.IntRange(min=28), help="Side of the cloud's input, pixels."),
-        click.option(
-            "--cloud-tokens",
-            type=click.IntRange(min=1),
-            help="Visual tokens that an image may take; its side shrinks to that. Default: the side alone "
-            "decides.",
-        ),
-        click.option(
-            "--spend",
-            type=click.Choice(get_args(Spend)),
-            default=_CLOUD.spending.rule,
-            show_default=True,
-            help="What of a frame the cloud is shown: the whole, the whole small and its hottest place near, "
-            "or what its complexity and anomaly map call for (docs/spending.md).",
-        ),
-        click.option(
-            "--dtype",
-            type=click.Choice(get_args(Arithmetic)),
-            default=_CLOUD.dtype,
-            show_default=True,
-            help="The cloud's arithmetic: products in 32, 16 or 8 bits, or the language model held in 4.",
-        ),
-        click.option(
-            "--attention",
-            type=click.Choice(get_args(Attention)),
-            default=_CLOUD.attention,
-            show_default=True,
-            help="Of transformers' own pass (--scoring rank and generate, words, LLaVA); flash needs a GPU "
-            "and the package flash-attn.",
-        ),
-        click.option("--device", default=_CLOUD.device, show_default=True, help="auto, cpu, cuda or cuda:N."),
-    )
-    for option in reversed(options):
+    for option in reversed(_OPTIONS):
         function = option(function)
     return service_options(function)
 
@@ -118,6 +118,16 @@ def under_preset(preset: str | None, cloud: dict[str, Any]) -> dict[str, Any]:
         return cloud
     command = policy_kind(preset_policy(preset)).presets[preset]
     return unless_given(cloud, batch=command.batch, cloud_side=command.resize, references=0)
+
+
+def _refuse_loading(service: str, given: dict[str, str]) -> None:
+    """Raise ConfigError for an option that says how a model is loaded, where a service has loaded it."""
+    for option, value in given.items():
+        if value != getattr(_CLOUD, option.removeprefix("--")):
+            raise ConfigError(
+                f"{option} {value} with the service {service}",
+                "say it to `saec cloud`, which loads the model",
+            )
 
 
 def open_cloud(
@@ -142,11 +152,8 @@ def open_cloud(
     name, remote = reach(model, cloud_model, token_file, ca_file)
     if model == "none":
         return None
-    if remote is not None and attention != _CLOUD.attention:
-        raise ConfigError(
-            f"--attention {attention} with the service {model}",
-            "say it to `saec cloud`, which loads the model",
-        )
+    if remote is not None:
+        _refuse_loading(model, {"--dtype": dtype, "--device": device, "--attention": attention})
     from saec.frame.judges import Cloud
 
     return Cloud(

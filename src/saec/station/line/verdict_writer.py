@@ -42,7 +42,7 @@ class VerdictWriter:
 
         Args:
             in_time: whether the line can still act on it; None asks the clock.
-            edge, version, alarms: as in ``Spool.decide``.
+            edge, version, alarms: the arguments of ``Spool.decide``.
         """
         waited = time.perf_counter() - pending.begun
         timely = waited <= self._deadline if in_time is None else in_time
