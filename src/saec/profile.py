@@ -49,9 +49,12 @@ class Preparation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Detector(msgspec.Struct, frozen=True, kw_only=True):
-    """Which detector, and the hashes of its files (name -> sha256). "none" is a line for a cloud alone."""
+    """Which detector (``saec.edge.detector_kinds``), and the hashes of its files (name -> sha256).
 
-    kind: Literal["patch", "yolo", "none"]
+    The kind "none" is that of a line for a cloud alone.
+    """
+
+    kind: str
     backbone: str
     precision: Literal["f32", "bf16"] = "f32"
     threads: int = 2

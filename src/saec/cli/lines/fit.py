@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from saec.edge.detector_kinds import DETECTORS, FitChoices, detector_fit, detector_kind
 from saec.errors import ConfigError
 from saec.settings import FitConfig, GateConfig
 from saec.types import GOOD
@@ -36,7 +37,7 @@ class _Rectangle(click.ParamType):  # type: ignore[type-arg]
 @click.option("--holdout", type=_SHARE, default=_D.holdout, show_default=True,
               help="Share of goods and of each kind of defect to hold out, without splits.")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the line profile.")
-@click.option("--detector", type=click.Choice(["patch", "yolo"]), default="patch", show_default=True)
+@click.option("--detector", type=click.Choice(list(DETECTORS)), default="patch", show_default=True)
 @click.option("--backbone", default=_D.backbone, show_default=True, help="Frozen feature extractor.")
 @click.option("--side", type=click.IntRange(128, 2048), default=_D.side, show_default=True,
               help="The input has about side x side pixels; the aspect is kept.")  # fmt: skip
@@ -107,11 +108,8 @@ def command(
     if dataset is None and not goods:
         raise ConfigError("nothing to fit on", "name a data set, or a folder of good images with --goods")
     parts = PartIds(parts_pattern, parts_csv) if parts_pattern or parts_csv else None
-    if (weights is None) == (detector == "yolo"):
-        raise ConfigError("--weights goes with --detector yolo", "give both or neither")
-    if weights is None and (smax, margin, entropy) != (None, None, None):
-        raise ConfigError("--smax, --margin and --entropy are the YOLO detector's", "leave them out")
-    making = FitConfig(**config), _detector(weights, smax, margin, entropy, onnx), roi_mask, force
+    choices = FitChoices(weights=weights, smax=smax, margin=margin, entropy=entropy, onnx=onnx)
+    making = FitConfig(**config), detector_fit(detector, choices), roi_mask, force
     if dataset is None:
         _fit(goods_set(goods, parts), out, *making)
         return
@@ -125,20 +123,6 @@ def command(
             click.echo(f"warning: {sentence}", err=True)
         opened = with_goods(opened, goods, parts) if goods else opened
         _fit(opened, out / root.name if several else out, *making)
-
-
-def _detector(
-    weights: Path | None, smax: float | None, margin: float | None, entropy: float | None, onnx: bool
-) -> Any:
-    from saec.edge.training import detector_fit as fitting
-
-    if weights is None:
-        return fitting.patch_fit(onnx=onnx)
-    from saec.edge.yolo import YoloRule
-
-    if onnx:
-        raise ConfigError("--onnx goes with the patch detector", "convert the YOLO file itself")
-    return fitting.yolo_fit(weights, YoloRule(smax=smax, margin=margin, ent=entropy))
 
 
 def _fit(
@@ -187,7 +171,7 @@ def tell(profile: Any, summary: Any) -> list[str]:
         f"threshold {c.threshold:.3f} for an overkill of {100 * c.overkill:g} %, from goods alone; "
         f"for 2 % it would be {c.thresholds_at['0.02']:.3f}"
     )
-    if profile.line.detector.kind == "yolo":
+    if detector_kind(profile.line.detector.kind).own_rule:
         rejected = sum(score >= c.threshold for score in c.goods) / len(c.goods)
         threshold = f"the rule's own thresholds, which reject {100 * rejected:.0f} % of these goods"
     lines = [

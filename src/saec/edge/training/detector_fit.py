@@ -11,11 +11,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from saec.edge.detector_kinds import FitChoices
 from saec.edge.graph import GRAPH
 from saec.edge.preparation import input_size, prepare
 from saec.edge.training.fit_records import Fitted, Gated, Goods
 from saec.edge.yolo import YoloRule, fit_yolo
-from saec.errors import DataError, ExtraError
+from saec.errors import ConfigError, DataError, ExtraError
 from saec.profile import Detector, Preparation, sha256_file
 from saec.settings import FitConfig
 from saec.types import Image
@@ -205,3 +206,30 @@ def yolo_fit(weights: Path, rule: YoloRule) -> DetectorFit:
         )
 
     return fit
+
+
+def chosen_patch_fit(choices: FitChoices) -> DetectorFit:
+    """The fit of the patch detector, under a user's choices.
+
+    Raises:
+        ConfigError: a choice that is the YOLO detector's.
+    """
+    if choices.weights is not None:
+        raise ConfigError("--weights goes with --detector yolo", "give both or neither")
+    if (choices.smax, choices.margin, choices.entropy) != (None, None, None):
+        raise ConfigError("--smax, --margin and --entropy are the YOLO detector's", "leave them out")
+    return patch_fit(onnx=choices.onnx)
+
+
+def chosen_yolo_fit(choices: FitChoices) -> DetectorFit:
+    """The fit of the YOLO detector, under a user's choices.
+
+    Raises:
+        ConfigError: no weights, or a choice that is the patch detector's.
+    """
+    if choices.weights is None:
+        raise ConfigError("--weights goes with --detector yolo", "give both or neither")
+    if choices.onnx:
+        raise ConfigError("--onnx goes with the patch detector", "convert the YOLO file itself")
+    rule = YoloRule(smax=choices.smax, margin=choices.margin, ent=choices.entropy)
+    return yolo_fit(choices.weights, rule)

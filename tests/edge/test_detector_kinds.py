@@ -1,0 +1,59 @@
+"""A detector is a file and a line in the table."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import msgspec
+import pytest
+
+from run_fakes import make_line
+from saec.edge import detector_kinds
+from saec.edge.detector_kinds import DetectorKind, FitChoices, detector_fit, open_detector
+from saec.errors import ConfigError, LineError
+from saec.profile import LineProfile
+from saec.types import GOOD, EdgeOpinion, Image
+
+
+class Mine:
+    """Another detector, as a contributor's file would have it."""
+
+    def __init__(self, profile: LineProfile) -> None:
+        self.name = profile.line.name
+
+    def inspect(self, images: list[Image]) -> list[EdgeOpinion]:
+        return [EdgeOpinion(0.0, GOOD) for _ in images]
+
+
+def test_a_detector_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = ModuleType("mine")
+    file.Mine, file.fit = Mine, lambda choices: ("fit", choices)  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "mine", file)
+    monkeypatch.setitem(detector_kinds.DETECTORS, "mine", DetectorKind("mine:Mine", "mine:fit"))
+    profile = make_line(tmp_path / "line")
+    detector = msgspec.structs.replace(profile.line.detector, kind="mine")
+    line = msgspec.structs.replace(profile.line, detector=detector)
+    assert isinstance(open_detector(LineProfile(profile.folder, line, profile.calibration)), Mine)
+    assert detector_fit("mine", FitChoices(onnx=True)) == ("fit", FitChoices(onnx=True))
+
+
+def test_a_detector_that_nobody_has_is_named_with_those_there_are() -> None:
+    with pytest.raises(LineError, match="no detector nobody's") as e:
+        detector_fit("nobody's", FitChoices())
+    assert "patch" in e.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("name", "choices"),
+    [
+        ("patch", FitChoices(weights=Path("yolo.onnx"))),
+        ("patch", FitChoices(smax=0.5)),
+        ("yolo", FitChoices()),
+        ("yolo", FitChoices(weights=Path("yolo.onnx"), onnx=True)),
+    ],
+)
+def test_a_choice_of_another_detector_is_refused(name: str, choices: FitChoices) -> None:
+    with pytest.raises(ConfigError):
+        detector_fit(name, choices)
