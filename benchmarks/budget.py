@@ -103,7 +103,8 @@ def ours(calibration: Calibration, seen: Stream, share: float) -> Outcome:
 def window_shares(flags: Bools) -> Floats:
     """The share of flags in every window."""
     total = np.concatenate([[0], np.cumsum(flags)])
-    return (total[WINDOW:] - total[:-WINDOW]) / WINDOW
+    shares: Floats = (total[WINDOW:] - total[:-WINDOW]) / WINDOW
+    return shares
 
 
 def least_refused(outcome: Outcome) -> float:

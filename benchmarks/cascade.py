@@ -44,7 +44,7 @@ FIRST_SEED = 2**31 + 1_000_000
 """Training draws products below 2^31, the checkpoint's card those from 2^31 on; these are neither's."""
 
 SIZE = 224
-COUNTS = {"n_train": 60, "n_train_defect": 30, "n_good": 60, "n_defect": 60}
+N_TRAIN, N_TRAIN_DEFECT, N_GOOD, N_DEFECT = 60, 30, 60, 60
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -128,7 +128,17 @@ def _draw(number: int, args: argparse.Namespace) -> Path:
     folder: Path = args.work / f"{number:03d}-{family}-{seed}-d{difficulty:g}"
     images = folder / "images"
     if not images.is_dir():
-        write_dataset(images, family=family, seed=seed, difficulty=difficulty, size=SIZE, **COUNTS)
+        write_dataset(
+            images,
+            family=family,
+            seed=seed,
+            n_train=N_TRAIN,
+            n_train_defect=N_TRAIN_DEFECT,
+            n_good=N_GOOD,
+            n_defect=N_DEFECT,
+            difficulty=difficulty,
+            size=SIZE,
+        )
     return folder
 
 

@@ -64,7 +64,8 @@ class LineData:
 
     @property
     def truth(self) -> NDArray[np.int64]:
-        return np.r_[np.full(len(self.test.edge_good), GOOD), np.full(len(self.test.edge_defect), DEFECT)]
+        goods, defects = len(self.test.edge_good), len(self.test.edge_defect)
+        return np.repeat(np.array([GOOD, DEFECT]), [goods, defects])
 
     @property
     def edge_auroc(self) -> float:
@@ -76,7 +77,8 @@ class LineData:
 
     @property
     def cloud_labels(self) -> NDArray[np.int64]:
-        return (np.r_[self.test.cloud_good, self.test.cloud_defect] >= 0.5).astype(np.int64)
+        opinions = np.concatenate([self.test.cloud_good, self.test.cloud_defect])
+        return (opinions >= 0.5).astype(np.int64)
 
 
 def _calibration(goods: Mapping[str, float], defects: Array) -> Calibration:

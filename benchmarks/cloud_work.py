@@ -101,7 +101,7 @@ def operations(config: Any, side: int, suffix: int, prefix: int) -> float:
     rest = 2 * hidden**2 + 3 * hidden * text.intermediate_size
     attention = 2 * hidden * (prefix * suffix + suffix * (suffix + 1) / 2)
     language = (text.num_hidden_layers - 1) * (suffix * (kv + rest) + attention) + suffix * kv + rest
-    return 2.0 * (tower + language)
+    return float(2 * (tower + language))
 
 
 def matrix_rate(device: torch.device, fp8: bool = False) -> float:

@@ -12,6 +12,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 
 import cv2
 import numpy as np
@@ -56,9 +57,7 @@ def row(side: int, repeat: int) -> str:
     line = Complexity(fit_norm([features(draw(side, seed)) for seed in range(5)]))
     ours = median_ms(lambda: line.of(frame), repeat)
     seeds = median_ms(lambda: seed_complexity(frame), repeat)
-    jpeg, png = (
-        median_ms(lambda d=data: cv2.imdecode(d, cv2.IMREAD_COLOR), repeat) for data in coded.values()
-    )
+    jpeg, png = (median_ms(partial(cv2.imdecode, data, cv2.IMREAD_COLOR), repeat) for data in coded.values())
     return f"{side:>6}{ours:>9.2f}{seeds:>9.2f}{jpeg:>9.2f}{png:>9.2f}{ours / jpeg:>14.2f}"
 
 

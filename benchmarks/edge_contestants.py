@@ -93,7 +93,8 @@ def bare_graph(profile: LineProfile) -> Contestant:
 def seed(weights: Path, goods: list[Path], folder: Path) -> Contestant:
     """The seed's edge branch: its complexity formula and an ImageNet YOLO classifier's confidence."""
     from saec.edge.classifier import classifier_input, compile_classifier
-    from saec.edge.yolo import GRAPH, confidence, fit_yolo, rule_score
+    from saec.edge.graph import GRAPH
+    from saec.edge.yolo import confidence, fit_yolo, rule_score
     from saec_research.seed.seed_complexity import seed_complexity
 
     folder.mkdir(parents=True, exist_ok=True)

@@ -24,11 +24,11 @@ def completion(body: bytes) -> dict[str, Any]:
         words = json.dumps({"kind": "mark", "description": "A mark."})
         return {"choices": [{"index": 0, "message": {"role": "assistant", "content": words}}]}
     p = (1 + hashlib.sha256(body).digest()[0]) / 257
-    top = [
-        {"token": t, "logprob": math.log(q), "bytes": None} for t, q in zip(LABELS, (1 - p, p), strict=True)
-    ]
-    best = max(top, key=lambda entry: entry["logprob"])
-    message = {"role": "assistant", "content": best["token"]}
+    chances = dict(zip(LABELS, (1 - p, p), strict=True))
+    top = [{"token": t, "logprob": math.log(q), "bytes": None} for t, q in chances.items()]
+    likelier = max(chances, key=lambda label: chances[label])
+    best = top[LABELS.index(likelier)]
+    message = {"role": "assistant", "content": likelier}
     return {
         "choices": [{"index": 0, "message": message, "logprobs": {"content": [best | {"top_logprobs": top}]}}]
     }

@@ -38,7 +38,7 @@ from saec.frame.verdicts import Rules
 from saec.profile import Calibration, CloudTrust, Detector, Gate, Line, LineProfile, Preparation, Sigmoid
 from saec.runs.inspection import run_inspection
 from saec.schedule.policies.gate import GatePolicy
-from saec.settings import CloudConfig, GateConfig, RunConfig
+from saec.settings import CloudConfig, GateConfig, ModelCard, RunConfig
 from saec.station.line.runner import LineRunner
 from saec.station.line.versions import VersionStore
 from saec.station.setup.settings import Guard, LineSettings
@@ -80,6 +80,7 @@ class PlainCloud:
     """Answers P(defect) 0.2 to everything."""
 
     name, weights_hash, prompt, demonstration, views = "plain", "ab" * 32, "v0", True, 1
+    card, side = ModelCard(demonstration=True), 64
 
     def judge(self, queries: list[CloudQuery]) -> list[CloudOpinion]:
         return [CloudOpinion(0.2, self.name, self.prompt) for _ in queries]
@@ -109,7 +110,7 @@ class Tracer:
 
     def end(self) -> None:
         sys.setprofile(None)
-        threading.setprofile(None)  # type: ignore[arg-type]  # typeshed lacks None
+        threading.setprofile(None)
 
     def _see(self, frame: FrameType, event: str, _: Any) -> None:
         if event != "call" or not (file := frame.f_code.co_filename).startswith(ROOT):
@@ -226,10 +227,14 @@ class OneLine:
             with tracer.on():
                 bodies["edge"](Turns())
 
+        def edge_first() -> None:
+            edge_turn()
+            tracer.begin()
+
         if red == GOOD:
             edge_turn()
         else:  # the cloud's body forgets at its begin what waits, so the edge comes after that
-            bodies["cloud"](Turns(lambda: (edge_turn(), tracer.begin())[0]))
+            bodies["cloud"](Turns(edge_first))
             tracer.end()
         assert "final" in self.spool.verdicts(seq)
         return tracer.moves
@@ -248,7 +253,7 @@ def main() -> int:
     parser.add_argument("--moves", action="store_true", help="print each move")
     args = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    edge.open_detector = lambda profile: PlainDetector()  # type: ignore[assignment]
+    edge.open_detector = lambda profile: PlainDetector()
     opening.standing = lambda *_: Standing("fused", "", TRUST)
     with tempfile.TemporaryDirectory() as folder:
         for name, red in (("run, edge", GOOD), ("run, cloud", UNSURE)):

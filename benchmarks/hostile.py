@@ -244,11 +244,12 @@ def run(work: Path) -> Tally:
 def attack(
     tally: Tally, site: Site, port: int, files: list[File], at_station: httpx.Client, at_cloud: httpx.Client
 ) -> None:
-    for step in (
+    steps: tuple[Callable[[], None], ...] = (
         lambda: try_images_over_http(tally, at_station, files),
         lambda: try_images_in_folder(tally, site, files),
         lambda: try_images_at_cloud(tally, at_cloud, files),
-    ):
+    )
+    for step in steps:
         step()
         done = sum(sum(outcomes.values()) for outcomes in tally.counts.values())
         print(f"{done} tried, {len(tally.wrong)} of them wrong", flush=True)

@@ -18,8 +18,8 @@ import numpy as np
 from hostile_images import File
 from PIL import Image as Pillow
 
-sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
-import bombs
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+from tests import bombs
 
 CUTS = 12
 FLIPS = 8

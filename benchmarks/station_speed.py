@@ -118,7 +118,7 @@ def measure(site: Site, station: Program, args: argparse.Namespace) -> list[str]
 def processor_time(process: psutil.Process) -> float:
     """Seconds of a process, of its children, and of those children that it has outlived."""
     children = [sum(child.cpu_times()[:2]) for child in process.children(recursive=True)]
-    return sum(process.cpu_times()[:4]) + sum(children)
+    return float(sum(process.cpu_times()[:4]) + sum(children))
 
 
 def main() -> int:

@@ -7,8 +7,10 @@ order statistic and a normal fit. Seconds on one core: ``python benchmarks/thres
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
 from saec.schedule.statistics.threshold import threshold_for
@@ -30,7 +32,7 @@ def main() -> None:
     parser.add_argument("--goods", type=int, nargs="+", default=[5, 20, 70, 200, 320])
     options = parser.parse_args()
     rate = options.overkill
-    estimators = {
+    estimators: dict[str, Callable[[NDArray[np.float64]], float]] = {
         "ours": lambda x: threshold_for(x, rate),
         "order statistic": lambda x: float(np.quantile(x, 1 - rate, method="weibull")),
         "normal fit": lambda x: float(x.mean() + x.std(ddof=1) * stats.norm.isf(rate)),

@@ -18,7 +18,7 @@ from PIL import Image as Pillow
 HERE = Path(__file__).resolve().parents[1]
 PAGE = HERE / "docs" / "data.md"
 BEGIN, END = "<!-- tables: scripts/data_tables.py -->", "<!-- end of tables -->"
-sys.path.insert(0, str(HERE / "tests" / "data"))
+sys.path.append(str(HERE))
 
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF", "PPM", "JPEG2000", "TGA", "PCX", "SGI", "ICO", "MPO")
 
@@ -30,9 +30,8 @@ def tables() -> str:
 
 def layouts() -> Iterator[str]:
     """Each tree of the tests with what `saec data check` counts in it."""
-    from data_trees import TREES
-
     from saec.data.checks.image_faults import check_root
+    from tests.data.data_trees import TREES
 
     yield "| data set as it lies | `--layout` | goods | defects | masks | boxes |"
     yield "|---|---|---|---|---|---|"
@@ -47,9 +46,8 @@ def layouts() -> Iterator[str]:
 
 def masks() -> Iterator[str]:
     """Each mask of the tests with what is read of it."""
-    from mask_files import AS_MEANT, IN_DOUBT, M, save
-
     from saec.data.images.pixels import read_marks
+    from tests.data.mask_files import AS_MEANT, IN_DOUBT, M, save
 
     yield "| mask | read |"
     yield "|---|---|"

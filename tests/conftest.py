@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
-    from run_fakes import FakeCloud, Frames
+    from tests.run_fakes import FakeCloud, Frames
 
 # Before any of them is loaded: on shared cores their threads wait for each other longer than they compute.
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -83,7 +83,7 @@ def gear_line(gears: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def frames(tmp_path: Path) -> Frames:
-    from run_fakes import Frames
+    from tests.run_fakes import Frames
 
     return Frames(tmp_path / "frames")
 
@@ -91,8 +91,8 @@ def frames(tmp_path: Path) -> Frames:
 @pytest.fixture
 def fakes(monkeypatch: pytest.MonkeyPatch) -> FakeCloud:
     """Every line is judged by a ``FakeDetector`` and every cloud is this fake."""
-    from run_fakes import FakeCloud, FakeDetector
     from saec import cloud, edge
+    from tests.run_fakes import FakeCloud, FakeDetector
 
     engine = FakeCloud()
     monkeypatch.setattr(edge, "open_detector", lambda profile: FakeDetector(), raising=False)

@@ -1,4 +1,4 @@
-"""A run that kills itself: ``python killed_run.py LINE INPUT OUT SIGNAL NTH RESUME``.
+"""A run that kills itself: ``python -m tests.killed_run LINE INPUT OUT SIGNAL NTH``.
 
 At the NTH verdict it sends itself SIGNAL (KILL: at once; INT: twice, the second while the first is heeded).
 """
@@ -10,11 +10,11 @@ import signal
 import sys
 from pathlib import Path
 
-from run_fakes import FakeCloud, FakeDetector
 from saec import cloud, edge
 from saec.cli import main
 from saec.runs import verdict_log as log
 from saec.types import Verdict
+from tests.run_fakes import FakeCloud, FakeDetector
 
 
 def run(line: str, data: str, out: str, name: str, nth: int) -> int:

@@ -12,7 +12,7 @@ import pytest
 
 import saec
 from saec.decoding import convert, decode, decoder
-from sources import modules
+from tests.sources import modules
 
 ROOT = Path(saec.__file__).parent
 

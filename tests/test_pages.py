@@ -12,8 +12,8 @@ from collections.abc import Iterator
 import click
 import pytest
 
-from pages import PAGES, ROOT, Block, blocks, commands, inline
 from saec.cli import root
+from tests.pages import PAGES, ROOT, Block, blocks, commands, inline
 
 BLOCKS = blocks()
 _ANY = re.compile(r"[A-Z][A-Z0-9_]*|\.\.\.|…|<.*>|\[.*")

@@ -11,9 +11,9 @@ from pathlib import Path
 import cv2
 import pytest
 
-from pages import blocks, commands
 from saec.cli import main
 from saec.data.procedural import draw_product
+from tests.pages import blocks, commands
 
 STEPS = [words for block in blocks() if block.page == "docs/quickstart.md" for words in commands(block)]
 

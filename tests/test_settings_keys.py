@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from run_fakes import FakeCloud
 from saec import cloud
 from saec.frame.judges import Cloud
 from saec.settings import CloudConfig, ModelCard, NotInKey, RemoteConfig, RunConfig, Spending, identifying
+from tests.run_fakes import FakeCloud
 
 ENGINE_SAYS = {"model", "adapter"}
 """Settings that the engine's name says."""

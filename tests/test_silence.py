@@ -15,10 +15,10 @@ import httpx
 import pytest
 
 import saec as package
-from processes import saec, serving
 from saec.silence import ABSENT, CHILD, SWITCHES
-from sources import modules
-from watching import Watch
+from tests.processes import saec, serving
+from tests.sources import modules
+from tests.watching import Watch
 
 SRC = Path(package.__file__).parent
 ALL = """

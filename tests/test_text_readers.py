@@ -18,7 +18,7 @@ import pytest
 
 from saec.errors import SaecError
 from saec_research.small_model import FOLDER as SMALL
-from sources import modules
+from tests.sources import modules
 
 
 @dataclass

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sources import modules
+from tests.sources import modules
 
 pytestmark = pytest.mark.acceptance
 

@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 import pytest
 
-from fake_fit import FakeFit
 from saec.cli import main
 from saec.edge.training import detector_fit as fitting
 from saec.profile import LineProfile
+from tests.fake_fit import FakeFit
 
 
 @pytest.fixture

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from fake_fit import FakeFit
-from flat_images import flat
 from saec.cli import main
 from saec.data.manifest import Manifest
 from saec.edge.training import detector_fit as fitting
 from saec.profile import LineProfile, sha256_file
+from tests.fake_fit import FakeFit
+from tests.flat_images import flat
 
 
 @pytest.fixture(autouse=True)

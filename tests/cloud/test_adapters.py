@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 import torch
-from helpers_cloud import noise
 from safetensors.torch import load_file, save_file
 
 from saec.cloud.checkpoints.weights import load_model
@@ -19,6 +18,7 @@ from saec.cloud.questions.chat_template import scoring_text
 from saec.errors import ModelError
 from saec.prompts import DEFAULT
 from saec.service.served_model import ServedModel
+from tests.cloud.helpers_cloud import noise
 
 NEW, OLD = "base_model.model.model.language_model.", "base_model.model.model."
 CPU = torch.device("cpu")

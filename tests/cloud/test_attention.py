@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
-from helpers_cloud import noise, query
 
-from helpers_numeric import same_opinions
 from saec.cloud import open_engine
 from saec.cloud.checkpoints import weights as loading
 from saec.cloud.checkpoints.weights import pick_attention
 from saec.errors import ConfigError, ModelError
 from saec.settings import CloudConfig
+from tests.cloud.helpers_cloud import noise, query
+from tests.helpers_numeric import same_opinions
 
 pytestmark = pytest.mark.numeric
 

@@ -7,7 +7,6 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from helpers_cloud import noise, query
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,6 +28,7 @@ from saec.errors import AnswerError
 from saec.rounding import apart
 from saec.settings import Spending
 from saec.types import Spent
+from tests.cloud.helpers_cloud import noise, query
 
 pytestmark = pytest.mark.numeric
 

@@ -6,16 +6,16 @@ import threading
 import numpy as np
 import pytest
 import torch
-from helpers_cloud import noise, query
 from safetensors.torch import load_file, save_file
 
-from helpers_numeric import p_apart, same_opinions
 from saec.cloud import open_engine
 from saec.data.procedural import draw_product
 from saec.errors import AnswerError, ConfigError, ModelError
 from saec.prompts import V1
 from saec.settings import CloudConfig
 from saec_research.small_model import FOLDER as SMALL
+from tests.cloud.helpers_cloud import noise, query
+from tests.helpers_numeric import p_apart, same_opinions
 
 pytestmark = pytest.mark.numeric
 

@@ -4,7 +4,6 @@ import dataclasses
 
 import numpy as np
 import pytest
-from helpers_cloud import noise
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image as Pillow
@@ -13,6 +12,7 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 from saec.cloud.questions.image_patches import Preprocessing, fit_size, patches
 from saec.rounding import apart
 from saec_research.small_model import FOLDER as SMALL
+from tests.cloud.helpers_cloud import noise
 
 pytestmark = pytest.mark.numeric
 

@@ -8,9 +8,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from helpers_cloud import noise, query
 
-from helpers_numeric import log_odds, odds_apart, same_opinions
 from saec.cloud import open_engine
 from saec.cloud.questions.chat_template import IMAGE_PAD, scoring_text
 from saec.cloud.questions.token_layout import encode
@@ -19,6 +17,8 @@ from saec.errors import AnswerError, ConfigError
 from saec.prompts import PROMPTS
 from saec.settings import CloudConfig
 from saec_research.small_model import FOLDER as SMALL
+from tests.cloud.helpers_cloud import noise, query
+from tests.helpers_numeric import log_odds, odds_apart, same_opinions
 
 pytestmark = pytest.mark.numeric
 

@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from peft import LoraConfig, get_peft_model
 
-from helpers_numeric import same_logits
 from saec.cloud.engines.qwen_forward import QwenModel
 from saec.cloud.fast.graphs import Graphs
 from saec.cloud.fast.layout import make_windows
@@ -22,6 +21,7 @@ from saec.cloud.questions.chat_template import scoring_text
 from saec.prompts import V1
 from saec.rounding import apart
 from saec_research.small_model import FOLDER as SMALL
+from tests.helpers_numeric import same_logits
 
 pytestmark = pytest.mark.numeric
 

@@ -7,12 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from helpers_cloud import noise
 from hypothesis import given
 from hypothesis import strategies as st
 
 from saec.cloud.engines.prefetch import Resized, ahead
 from saec.cloud.questions.image_patches import resized
+from tests.cloud.helpers_cloud import noise
 
 
 @given(items=st.lists(st.integers()), limit=st.integers(1, 9), threads=st.integers(1, 4))

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers_numeric import same_logits
+from tests.helpers_numeric import same_logits
 
 ON_GPU = torch.cuda.is_available()
 if not ON_GPU:

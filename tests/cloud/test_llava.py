@@ -7,10 +7,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from helpers_cloud import noise, query
-from tiny_llava import PATCH, SIDE, write_tiny_llava
 
-from helpers_numeric import p_apart, same_opinions
 from saec.cloud import open_engine
 from saec.cloud.engines.llava import llava_scoring_text
 from saec.cloud.questions.ensemble import asks_of
@@ -18,6 +15,9 @@ from saec.cloud.questions.token_layout import encode
 from saec.errors import AnswerError, ConfigError, ModelError
 from saec.prompts import LLAVA_V1, PROMPTS
 from saec.settings import CloudConfig, Spending
+from tests.cloud.helpers_cloud import noise, query
+from tests.cloud.tiny_llava import PATCH, SIDE, write_tiny_llava
+from tests.helpers_numeric import p_apart, same_opinions
 
 pytestmark = pytest.mark.numeric
 

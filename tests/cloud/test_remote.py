@@ -8,10 +8,8 @@ import threading
 
 import numpy as np
 import pytest
-from helpers_cloud import noise, query
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from model_server import said, scored, serving, tokenized
 
 from saec.cloud import open_engine
 from saec.cloud.questions.ensemble import turned
@@ -19,6 +17,8 @@ from saec.cloud.questions.image_patches import fit_size, resized
 from saec.errors import AnswerError, ConfigError, LinkError
 from saec.prompts import V1, V2
 from saec.settings import CloudConfig, ModelCard, RemoteConfig
+from tests.cloud.helpers_cloud import noise, query
+from tests.cloud.model_server import said, scored, serving, tokenized
 
 
 @pytest.fixture

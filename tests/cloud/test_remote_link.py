@@ -6,11 +6,11 @@ import socket
 import threading
 
 import pytest
-from model_server import BROKEN, serving
 
 from saec.cloud.remote.http_client import Poster
 from saec.errors import AnswerError, ConfigError, LinkError
 from saec.settings import RemoteConfig
+from tests.cloud.model_server import BROKEN, serving
 
 GOOD = (200, {}, {"ok": True})
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers_cloud import query
 
 from saec.cloud import open_engine
 from saec.data.procedural import FAMILIES, draw_product
 from saec.errors import AnswerError
 from saec.settings import CloudConfig, ModelCard, RemoteConfig
+from tests.cloud.helpers_cloud import query
 
 URL = os.environ.get("SAEC_VLLM_URL", "")
 ADAPTER = os.environ.get("SAEC_VLLM_ADAPTER", "")

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers_cloud import noise
 
-from helpers_numeric import same_logits
 from saec.cloud.questions.chat_template import explain_text, scoring_text
 from saec.cloud.questions.image_patches import Preprocessing
 from saec.data.procedural import HELD_OUT, draw_product
 from saec.prompts import V1
 from saec_research.small_model import FOLDER as SMALL
+from tests.cloud.helpers_cloud import noise
+from tests.helpers_numeric import same_logits
 
 TRAINING = Path(__file__).parents[2] / "training" / "small"
 

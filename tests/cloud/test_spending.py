@@ -7,16 +7,16 @@ import math
 
 import numpy as np
 import pytest
-from helpers_cloud import noise, query
-from model_server import scored, serving
 
-from helpers_numeric import p_apart, same_opinions
 from saec.cloud import open_engine
 from saec.cloud.questions.views import crop_box
 from saec.errors import ConfigError
 from saec.prompts import V4
 from saec.settings import CloudConfig, RemoteConfig, Spending
 from saec.types import Spent
+from tests.cloud.helpers_cloud import noise, query
+from tests.cloud.model_server import scored, serving
+from tests.helpers_numeric import p_apart, same_opinions
 
 pytestmark = pytest.mark.numeric
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mask_files import AS_MEANT, IN_DOUBT, M, grey, save
 from PIL import Image as Pillow
 
 from saec.data.images.pixels import read_marks
+from tests.data.mask_files import AS_MEANT, IN_DOUBT, M, grey, save
 
 
 @pytest.mark.parametrize("name", AS_MEANT)

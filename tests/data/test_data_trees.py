@@ -7,7 +7,18 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from data_trees import (
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from saec.data.checks.image_faults import check_root
+from saec.data.dataset import categories, open_dataset
+from saec.data.input_images import list_inputs
+from saec.data.layouts.coco import unpacked
+from saec.data.layouts.unlabelled import find_pictures
+from saec.data.masks import mask_pixels
+from saec.errors import ConfigError, DataError
+from saec.types import DEFECT
+from tests.data.data_trees import (
     BOX,
     MARKED,
     SIZE,
@@ -24,17 +35,6 @@ from data_trees import (
     realiad,
     yolo_boxes,
 )
-from hypothesis import HealthCheck, assume, given, settings
-from hypothesis import strategies as st
-
-from saec.data.checks.image_faults import check_root
-from saec.data.dataset import categories, open_dataset
-from saec.data.input_images import list_inputs
-from saec.data.layouts.coco import unpacked
-from saec.data.layouts.unlabelled import find_pictures
-from saec.data.masks import mask_pixels
-from saec.errors import ConfigError, DataError
-from saec.types import DEFECT
 
 
 @pytest.mark.parametrize("tree", TREES, ids=lambda tree: tree.title)

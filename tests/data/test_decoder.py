@@ -17,7 +17,6 @@ import numpy as np
 import psutil
 import pytest
 
-import bombs
 from saec.data.images import decoder_process
 from saec.data.images import pixels as images
 from saec.data.images.decoder import Decoder, Spares
@@ -28,6 +27,7 @@ from saec.errors import (
     DecoderStartError,
     ImageError,
 )
+from tests import bombs
 
 GOOD = bombs.encoded("PNG", 40)
 
@@ -233,7 +233,8 @@ def test_nothing_is_left_of_processes_that_died() -> None:
 
 def test_it_ends_with_the_program_that_started_it_even_while_it_is_busy() -> None:
     script = (
-        "import os, signal, bombs\n"
+        "import os, signal\n"
+        "from tests import bombs\n"
         "from saec.data.images.decoder import Decoder, Spares\n"
         "d = Decoder(Spares()); d.decode(bombs.encoded('PNG'))\n"
         "print(d._process.pid, d._spares._spare.pid, flush=True)\n"

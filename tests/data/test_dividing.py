@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from flat_images import flat
 from saec.data.dataset import Dataset, open_dataset
 from saec.data.holdout import divided_by, hold_out, undivided
 from saec.data.manifest import Manifest
 from saec.data.parts import PartIds
 from saec.types import DEFECT, GOOD
+from tests.flat_images import flat
 
 
 @pytest.fixture

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from flat_images import flat
 from saec.data.dataset import open_dataset
 from saec.data.user_folders import goods_set, pictures_of, with_goods
 from saec.errors import DataError
 from saec.types import DEFECT, GOOD
+from tests.flat_images import flat
 
 
 def tree(root: Path, **counts: int) -> Path:

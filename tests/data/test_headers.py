@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image as Pillow
 
-import bombs
 from saec.data.images.headers import common, read_header
 from saec.data.images.pixels import decode_image
 from saec.errors import ImageError
+from tests import bombs
 
 
 @pytest.fixture

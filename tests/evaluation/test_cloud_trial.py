@@ -10,13 +10,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from run_fakes import CALIBRATION, FUSED, FakeCloud, Frames, make_dataset, make_line
 from saec.cli import main
 from saec.data.input_images import list_inputs
 from saec.frame.judges import Cloud
 from saec.meter import Meter, PhaseReading
 from saec.profile import LineProfile
 from saec.settings import CloudConfig
+from tests.run_fakes import CALIBRATION, FUSED, FakeCloud, Frames, make_dataset, make_line
 
 
 def labelled(root: Path, n: int = 24, *, errs: int = 10, split: str = "test") -> Path:

@@ -13,7 +13,6 @@ import msgspec
 import numpy as np
 import pytest
 
-from run_fakes import FakeCloud, Frames, make_dataset, make_line
 from saec.cli import main
 from saec.data.input_images import list_inputs
 from saec.data.items import Item
@@ -24,6 +23,7 @@ from saec.lines import leaks
 from saec.profile import LineProfile
 from saec.runs.run_record import read_run, write_run
 from saec.types import CloudOpinion, CloudQuery
+from tests.run_fakes import FakeCloud, Frames, make_dataset, make_line
 
 T = TypeVar("T")
 KEYS = {

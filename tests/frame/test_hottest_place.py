@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from run_fakes import CALIBRATION
 from saec.frame.hottest_place import hottest_place, unusual_place
 from saec.types import EdgeOpinion
+from tests.run_fakes import CALIBRATION
 
 
 def opinion(values, box=None) -> EdgeOpinion:

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from fake_fit import FakeFit
 from saec.data.dataset import open_dataset
 from saec.edge.training.patch_fit import cover_from_middle
 from saec.errors import ConfigError
 from saec.frame.judges import read_references
 from saec.lines.line_fit import fit_line
 from saec.settings import FitConfig, GateConfig
+from tests.fake_fit import FakeFit
 
 
 def test_each_of_the_order_is_the_one_farthest_from_those_before():

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from run_fakes import FakeCloud, Frames, judges
 from saec.frame import cloud_questions
 from saec.frame.assessment import read_frame
 from saec.frame.cloud_questions import ask_cloud, make_query, share_time, with_wait
 from saec.frame.verdicts import JUDGING, WAITING, answer_times, sum_times
 from saec.types import CloudOpinion, CloudQuery, EdgeRecord, Pending, Route
+from tests.run_fakes import FakeCloud, Frames, judges
 
 MS = st.dictionaries(st.sampled_from((*JUDGING, *WAITING)), st.floats(0, 1e6))
 

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from run_fakes import CALIBRATION, FUSED, THRESHOLD
 from saec.errors import AnswerError, ConfigError, ImageError
 from saec.frame.cloud_questions import cloud_record
 from saec.frame.verdicts import (
@@ -22,6 +21,7 @@ from saec.frame.verdicts import (
     fallback_verdict,
 )
 from saec.types import CloudOpinion, CloudRecord, EdgeRecord, Pending, Route, Source, Verdict
+from tests.run_fakes import CALIBRATION, FUSED, THRESHOLD
 
 scores = st.floats(0, 10)
 shares = st.floats(0, 1)

@@ -9,7 +9,6 @@ import msgspec
 import numpy as np
 import pytest
 
-from run_fakes import FakeCloud, Frames, make_line
 from saec import edge
 from saec.cli import main
 from saec.lines.certificate import CalibrationScores, certify_line, score_stand_ins
@@ -17,6 +16,7 @@ from saec.profile import OPEN, LineProfile, sha256_file
 from saec.schedule.calibration.score_calibration import calibrate
 from saec.settings import GateConfig, RiskConfig
 from saec.types import EdgeOpinion, Image
+from tests.run_fakes import FakeCloud, Frames, make_line
 
 GOODS = 60
 

@@ -13,7 +13,6 @@ import cv2
 import numpy as np
 import pytest
 
-from fake_fit import FakeFit
 from saec.data.dataset import open_dataset
 from saec.data.manifest import Manifest
 from saec.data.parts import PartIds
@@ -25,6 +24,7 @@ from saec.lines.requested_calibration import RecalibrationRequest
 from saec.profile import LineProfile, sha256_file
 from saec.scene.complexity import Complexity
 from saec.settings import FitConfig, GateConfig
+from tests.fake_fit import FakeFit
 
 CREATED = "2026-01-01T00:00:00+00:00"
 

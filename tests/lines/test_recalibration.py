@@ -9,7 +9,6 @@ import msgspec
 import numpy as np
 import pytest
 
-from run_fakes import FakeCloud, FakeDetector, Frames, make_line
 from saec import edge
 from saec.cli import main
 from saec.data.input_images import list_inputs
@@ -21,6 +20,7 @@ from saec.lines.requested_calibration import RecalibrationRequest
 from saec.profile import LineProfile, sha256_file
 from saec.schedule.calibration.score_calibration import calibrate
 from saec.settings import CloudConfig, GateConfig
+from tests.run_fakes import FakeCloud, FakeDetector, Frames, make_line
 
 
 @pytest.fixture

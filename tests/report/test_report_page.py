@@ -8,7 +8,6 @@ import msgspec
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from report_samples import Page, failed, info, pictured, small, verdict, write
 
 from saec.cli.runs.report import command
 from saec.errors import DataError
@@ -16,6 +15,7 @@ from saec.report import write_report
 from saec.report.thumbs import Thumbs
 from saec.runs.run_record import Machine
 from saec.types import Explanation
+from tests.report.report_samples import Page, failed, info, pictured, small, verdict, write
 
 MIXED = [
     verdict("good/1.png", 1.0, truth=0),

@@ -5,7 +5,6 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from report_samples import GATE, THRESHOLD, failed, info, verdict, write
 
 from saec.errors import DataError
 from saec.profile import OPEN, Gate
@@ -13,6 +12,7 @@ from saec.report import plots, words
 from saec.report.gallery import sections
 from saec.report.run import open_run
 from saec.report.tally import routes, shares, stage_times, tally
+from tests.report.report_samples import GATE, THRESHOLD, failed, info, verdict, write
 
 VERDICTS = st.lists(
     st.one_of(

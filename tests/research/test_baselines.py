@@ -12,8 +12,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from fake_fit import FakeFit
-from run_fakes import CALIBRATION, FakeCloud, FakeDetector, Frames, make_dataset, make_line
 from saec import cloud as clouds
 from saec import edge
 from saec.cli import main
@@ -24,6 +22,8 @@ from saec.runs.verdict_log import read_verdicts
 from saec.settings import CloudConfig
 from saec_research import baselines
 from saec_research.commands import baseline as command
+from tests.fake_fit import FakeFit
+from tests.run_fakes import CALIBRATION, FakeCloud, FakeDetector, Frames, make_dataset, make_line
 
 
 class Fits:

@@ -7,13 +7,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from run_fakes import CALIBRATION, FakeCloud, FakeDetector, Frames, make_line
 from saec import edge
 from saec.cli import main
 from saec.profile import LineProfile
 from saec.runs.run_record import read_run
 from saec.runs.verdict_log import read_verdicts
 from saec_research.seed.policy import SeedConfig, seed_line
+from tests.run_fakes import CALIBRATION, FakeCloud, FakeDetector, Frames, make_line
 
 
 @pytest.fixture

@@ -9,8 +9,6 @@ import msgspec
 import numpy as np
 import pytest
 
-from run_fakes import CALIBRATION, FUSED, FakeCloud, make_line
-from run_fakes import Frames as Images
 from saec.cli import main
 from saec.data.input_images import list_inputs
 from saec.errors import ConfigError, DataError
@@ -24,6 +22,8 @@ from saec_research.tables.frame_streams import RANKED, SINGLE, StatedCloud, judg
 from saec_research.tables.frontier import Curves, FrontierPlan, mean_of, measure_frontier
 from saec_research.tables.frontier_page import conclude, frontier_markdown, sentences
 from saec_research.tables.labelled_frames import FOLDS, LabelledFrames, folds, labelled_frames, pooled
+from tests.run_fakes import CALIBRATION, FUSED, FakeCloud, make_line
+from tests.run_fakes import Frames as Images
 
 PLAN = FrontierPlan(shares=(0.1, 0.3), repeats=2, length=1000)
 CLOUD = StatedCloud(0.05, 0.0)

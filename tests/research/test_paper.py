@@ -12,7 +12,6 @@ import msgspec
 import numpy as np
 import pytest
 
-from run_fakes import FakeCloud, Frames, judges, make_dataset, make_line
 from saec.data.dataset import open_dataset
 from saec.data.manifest import hash_item
 from saec.evaluation.metrics import Confusion, Metrics
@@ -31,6 +30,7 @@ from saec_research.tables.resources import plot_resources
 from saec_research.tables.serial import one_after_another
 from saec_research.tables.sets import Given, bench_sets
 from saec_research.tables.summary import compare_rows, pool, summarise
+from tests.run_fakes import FakeCloud, Frames, judges, make_dataset, make_line
 
 
 def test_published_values_are_shares_and_seconds() -> None:

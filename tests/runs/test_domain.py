@@ -9,7 +9,6 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from run_fakes import FakeCloud, make_dataset, make_line
 from saec.cli import main
 from saec.data.dataset import Item
 from saec.data.input_images import Split, list_inputs
@@ -18,6 +17,7 @@ from saec.errors import ModelError
 from saec.profile import LineProfile
 from saec.runs.domain import ADAPTER_FILE, cross_domain
 from saec.runs.run_record import read_run
+from tests.run_fakes import FakeCloud, make_dataset, make_line
 
 
 def fitted(folder: Path, dataset: Path) -> LineProfile:

@@ -8,11 +8,11 @@ import msgspec
 import numpy as np
 import pytest
 
-from run_fakes import CALIBRATION, FakeCloud, Frames, make_line
 from saec.cli import main
 from saec.data.input_images import list_inputs
 from saec.profile import LineProfile
 from saec.runs.run_folder import run_line
+from tests.run_fakes import CALIBRATION, FakeCloud, Frames, make_line
 
 FRAMES = 40
 

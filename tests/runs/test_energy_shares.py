@@ -8,7 +8,6 @@ import msgspec
 import numpy as np
 import pytest
 
-from run_fakes import FUSED, FakeCloud, FakeDetector, make_dataset, make_line
 from saec import edge
 from saec.cli.options.measurement import meter_line, tell_energy
 from saec.data.input_images import list_inputs
@@ -23,6 +22,7 @@ from saec.runs.run_meter import ENERGY_FILE, SPANS_FILE, Metering
 from saec.runs.stage_spans import SPAN, STAGES, SpanLog, read_spans
 from saec.runs.verdict_log import read_verdicts
 from saec.settings import CloudConfig
+from tests.run_fakes import FUSED, FakeCloud, FakeDetector, make_dataset, make_line
 
 
 def span(

@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from run_fakes import THRESHOLD, FakeCloud, Frames, judges, score_of
 from saec.data.images import pixels as images
 from saec.frame.verdicts import JUDGING, SUMS, WAITING, decide
 from saec.runs import inspection
@@ -22,6 +21,7 @@ from saec.runs.inspection import run_inspection
 from saec.schedule.policies.contract import CloudState
 from saec.settings import RunConfig
 from saec.types import EdgeOpinion, Image, Route, Source
+from tests.run_fakes import THRESHOLD, FakeCloud, Frames, judges, score_of
 
 GOOD_RED, UNSURE_RED, DEFECT_RED = 20, 128, 240
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from run_fakes import CALIBRATION, FUSED, FakeCloud, Frames, judges, make_line
 from saec.data.input_images import list_inputs
 from saec.errors import ConfigError, LinkError
 from saec.frame.judges import Cloud
@@ -18,6 +17,7 @@ from saec.runs.run_folder import Options, run_line
 from saec.runs.verdict_log import read_all, read_verdicts
 from saec.settings import CloudConfig, RunConfig
 from saec.types import CloudOpinion, CloudQuery, Source, Verdict
+from tests.run_fakes import CALIBRATION, FUSED, FakeCloud, Frames, judges, make_line
 
 GOOD_RED, UNSURE_RED = 20, 128
 SOON = RunConfig(deadline=0.5)

@@ -15,7 +15,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from run_fakes import CALIBRATION, FUSED, FakeCloud, FakeDetector, Frames, make_dataset, make_line
 from saec import edge
 from saec.cli import main
 from saec.data.input_images import list_inputs
@@ -27,6 +26,9 @@ from saec.runs.run_record import read_run
 from saec.runs.verdict_log import mend_log, read_verdicts
 from saec.settings import CloudConfig, GateConfig, RunConfig
 from saec.types import Image, Verdict
+from tests.run_fakes import CALIBRATION, FUSED, FakeCloud, FakeDetector, Frames, make_dataset, make_line
+
+ROOT = Path(__file__).parents[2]
 
 
 def fused_line(folder: Path, engine: FakeCloud) -> LineProfile:
@@ -207,9 +209,11 @@ def test_resume_after_a_cut_anywhere_gives_the_uninterrupted_run(
 
 
 def start(line: LineProfile, data: Path, out: Path, signal_name: str, nth: int) -> int:
-    script = Path(__file__).parents[1] / "killed_run.py"
-    command = [sys.executable, str(script), str(line.folder), str(data), str(out), signal_name, str(nth)]
-    return subprocess.run(command, check=False, capture_output=True, timeout=60).returncode
+    module = ["-m", "tests.killed_run"]
+    command = [sys.executable, *module, str(line.folder), str(data), str(out), signal_name, str(nth)]
+    return subprocess.run(
+        command, check=False, capture_output=True, timeout=60, cwd=Path(__file__).parents[2]
+    ).returncode
 
 
 @pytest.mark.parametrize("nth", [1, 11])

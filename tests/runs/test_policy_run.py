@@ -8,7 +8,6 @@ import msgspec
 import numpy as np
 import pytest
 
-from run_fakes import CALIBRATION, FUSED, FakeCloud, Frames, make_line
 from saec.data.dataset import open_dataset
 from saec.data.images.file_names import find_images
 from saec.data.input_images import list_inputs
@@ -23,6 +22,7 @@ from saec.scene.complexity import features, fit_norm
 from saec.schedule.policies.contract import PolicySettings
 from saec.schedule.policies.gate import GatePolicy
 from saec.settings import BudgetConfig, CloudConfig, CostConfig
+from tests.run_fakes import CALIBRATION, FUSED, FakeCloud, Frames, make_line
 
 RANKED: tuple[str, ...] = ("value", "random", "complexity", "uncertainty")
 THIRD = BudgetConfig(share=1 / 3)

@@ -9,7 +9,6 @@ import msgspec
 import numpy as np
 import pytest
 
-from run_fakes import CALIBRATION, FUSED, FakeCloud, FakeDetector, Frames, make_dataset, make_line
 from saec import cloud, edge
 from saec.cli import main
 from saec.data.input_images import list_inputs
@@ -23,6 +22,7 @@ from saec.runs.run_folder import run_line
 from saec.runs.verdict_log import read_verdicts
 from saec.settings import CloudConfig, Spending
 from saec.types import CloudOpinion, CloudQuery, EdgeOpinion, Image, Spent, Verdict
+from tests.run_fakes import CALIBRATION, FUSED, FakeCloud, FakeDetector, Frames, make_dataset, make_line
 
 CROPS = CloudConfig(spending=Spending(rule="crop"))
 WHOLE = Spent(("whole 224",), 64, 64, 80, 0)

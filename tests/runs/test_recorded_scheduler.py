@@ -7,7 +7,6 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from run_fakes import CALIBRATION, FUSED, FakeCloud, Frames, make_line
 from saec.cli import main
 from saec.data.input_images import list_inputs
 from saec.errors import ConfigError, DataError
@@ -20,6 +19,7 @@ from saec.runs.verdict_log import read_all
 from saec.settings import BudgetConfig, CloudConfig, GateConfig, RunConfig
 from saec.types import Route
 from saec_research.seed.policy import SeedConfig, SeedPolicy
+from tests.run_fakes import CALIBRATION, FUSED, FakeCloud, Frames, make_line
 
 
 @pytest.fixture

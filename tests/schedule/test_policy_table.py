@@ -6,7 +6,6 @@ import ast
 
 import pytest
 
-from run_fakes import CALIBRATION
 from saec.errors import ConfigError
 from saec.frame.judges import open_policy
 from saec.schedule import policies
@@ -14,7 +13,8 @@ from saec.schedule.policies import POLICIES, policy_kind, policy_names, reasons
 from saec.schedule.policies.contract import PolicyKind, PolicySettings
 from saec.schedule.policies.one_side import EdgeOnly
 from saec.settings import BudgetConfig
-from sources import modules
+from tests.run_fakes import CALIBRATION
+from tests.sources import modules
 
 HOME = ("schedule/policies/", "saec_research/")
 

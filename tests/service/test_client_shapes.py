@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from service_helpers import GREY, Gate, client, running, scoring_body
 
 from saec.service.requests.idle_fields import IDLE, idle_fields_table
 from saec.service.requests.questions import Question, read_question
 from saec.service.requests.refusals import RequestRefused
 from saec.service.requests.request_fields import CompletionBody
 from saec.service.settings import ServiceConfig
+from tests.service.service_helpers import GREY, Gate, client, running, scoring_body
 
 CHAT = "/v1/chat/completions"
 CONFIG = ServiceConfig(max_tokens=64)

@@ -15,14 +15,14 @@ from pathlib import Path
 
 import cv2
 import pytest
-from service_helpers import Gate, running
 
-from processes import serving
 from saec.data.procedural import draw_product
 from saec.service.settings import ServiceConfig
 from saec.web.admission.tokens import token_hash
 from saec_research.small_model import FOLDER as SMALL
-from watching import Watch
+from tests.processes import serving
+from tests.service.service_helpers import Gate, running
+from tests.watching import Watch
 
 ROOT = Path(__file__).parents[2]
 CLIENTS = Path(os.environ.get("SAEC_CLIENTS", ROOT / ".venv-clients" / "bin" / "python")).absolute()

@@ -11,9 +11,7 @@ import sys
 
 import click
 import pytest
-from service_helpers import noise, running
 
-from helpers_numeric import same_opinions
 from saec.cli import main
 from saec.cli.options.cloud_model import cloud_options, open_cloud
 from saec.cloud.checkpoints.folder import read_card
@@ -22,6 +20,8 @@ from saec.frame.judges import Cloud
 from saec.settings import CloudConfig
 from saec.types import CloudQuery, Frame
 from saec_research.small_model import FOLDER as SMALL
+from tests.helpers_numeric import same_opinions
+from tests.service.service_helpers import noise, running
 
 PLAIN = {
     "adapter": None,

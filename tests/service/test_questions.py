@@ -6,13 +6,13 @@ from copy import deepcopy
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from service_helpers import GREY, scoring_body
 
 from saec.cloud.questions.chat_template import IMAGE_PAD, explain_text, scoring_text
 from saec.prompts import IMAGE, PROMPTS
 from saec.service.requests.questions import DEFAULT_SYSTEM, read_question
 from saec.service.requests.refusals import RequestRefused
 from saec.service.settings import ServiceConfig
+from tests.service.service_helpers import GREY, scoring_body
 
 CONFIG = ServiceConfig(max_images=3, max_tokens=64)
 SPECIAL = ["<|im_start|>", "<|im_end|>", "<|image_pad|>", "<|vision_start|>"]

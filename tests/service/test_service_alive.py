@@ -10,7 +10,6 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from service_helpers import GREY, Gate, client, running, scoring_body, wait_until
 
 from saec.service import request_handling as handling
 from saec.service.batching import Batcher
@@ -19,6 +18,7 @@ from saec.service.service_program import ServiceAddress, run_service
 from saec.service.settings import ServiceConfig
 from saec.settings import CloudConfig
 from saec.web.program import main_thread as starting
+from tests.service.service_helpers import GREY, Gate, client, running, scoring_body, wait_until
 
 CHAT = "/v1/chat/completions"
 

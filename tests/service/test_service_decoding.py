@@ -10,9 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from service_helpers import client, data_url, encoded, noise, running, scoring_body, wait_until
 
-import bombs
 from saec.data.images import pixels as images
 from saec.data.images.decoder import Decoder, Spares
 from saec.errors import DecoderDiedError, DecoderOverranError, DecoderStartError
@@ -20,6 +18,8 @@ from saec.service import decoder_pool as decoding
 from saec.service.decoder_pool import DecoderPool
 from saec.service.requests.data_urls import decode_image_file
 from saec.service.requests.refusals import RequestRefused
+from tests import bombs
+from tests.service.service_helpers import client, data_url, encoded, noise, running, scoring_body, wait_until
 
 BOMB = b"bomb"
 GOOD = encoded(noise(0, 20, 20))

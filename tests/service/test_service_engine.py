@@ -7,9 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 import pytest
-from service_helpers import client, data_url, encoded, noise, running, scoring_body
 
-from helpers_numeric import same_opinions
 from saec.cloud import open_engine
 from saec.cloud.checkpoints.folder import read_card
 from saec.data.procedural import draw_product
@@ -18,6 +16,8 @@ from saec.service.settings import ServiceConfig
 from saec.settings import CloudConfig, RemoteConfig, Spending
 from saec.types import CloudQuery, Frame
 from saec_research.small_model import FOLDER as SMALL
+from tests.helpers_numeric import same_opinions
+from tests.service.service_helpers import client, data_url, encoded, noise, running, scoring_body
 
 pytestmark = pytest.mark.numeric
 

@@ -7,10 +7,10 @@ import json
 import socket
 
 import pytest
-from service_helpers import GREY, Gate, client, running, scoring_body, wait_until
 
 from saec.service.settings import ServiceConfig
 from saec.web.admission.tokens import token_hash
+from tests.service.service_helpers import GREY, Gate, client, running, scoring_body, wait_until
 
 CHAT = "/v1/chat/completions"
 A, B = {"Authorization": "Bearer A"}, {"Authorization": "Bearer B"}

@@ -14,7 +14,6 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
-from service_helpers import GREY, Gate, client, data_url, encoded, noise, running, scoring_body, wait_until
 from structlog.testing import capture_logs
 
 from saec.cloud.remote.model_list import introduced
@@ -27,6 +26,17 @@ from saec.settings import RemoteConfig
 from saec.web.admission.admission_control import AdmissionControl
 from saec.web.admission.tokens import Tokens, token_hash
 from saec.web.http_settings import HttpSettings
+from tests.service.service_helpers import (
+    GREY,
+    Gate,
+    client,
+    data_url,
+    encoded,
+    noise,
+    running,
+    scoring_body,
+    wait_until,
+)
 
 CHAT = "/v1/chat/completions"
 

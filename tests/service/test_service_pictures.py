@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image as Pillow
-from service_helpers import data_url, encoded, noise
 
 from saec.cloud.questions.image_patches import fit_size, resized
 from saec.data.images import pixels as images
 from saec.service.requests.data_urls import decode_image_file, image_file, resize_for_model
 from saec.service.requests.refusals import RequestRefused
 from saec.settings import ModelCard
+from tests.service.service_helpers import data_url, encoded, noise
 
 MOST = 1_000_000
 

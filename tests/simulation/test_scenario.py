@@ -9,7 +9,6 @@ import msgspec
 import numpy as np
 import pytest
 
-from run_fakes import CALIBRATION, FUSED, FakeCloud, Frames, make_line
 from saec.cli import main
 from saec.data.input_images import list_inputs
 from saec.errors import ConfigError, DataError
@@ -25,6 +24,7 @@ from saec.simulation.events import CloudModel, Latency, Pace
 from saec.simulation.opinion_source import Law
 from saec.simulation.outcomes import Figures
 from saec.simulation.scenario import Cast, Scene, recorded, simulate, stated
+from tests.run_fakes import CALIBRATION, FUSED, FakeCloud, Frames, make_line
 
 LAW = Law(prevalence=0.2, auroc=0.9)
 OUTAGE = Scene(

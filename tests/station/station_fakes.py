@@ -10,7 +10,6 @@ import cv2
 import httpx
 import numpy as np
 
-from run_fakes import FakeCloud, make_line
 from saec.data.images import pixels as images
 from saec.errors import LinkError
 from saec.frame.assessment import DecodeImage
@@ -30,6 +29,7 @@ from saec.web.admission.admission_control import AdmissionControl
 from saec.web.admission.connection_timeouts import HttpConfig
 from saec.web.admission.tokens import Tokens
 from saec.web.program.http_server import HttpThread, listen
+from tests.run_fakes import FakeCloud, make_line
 
 GOOD, UNSURE, DEFECT = 20, 128, 240
 NO_GUARD = Guard(dark=0, bright=255, blur=0, empty=0)

@@ -1,6 +1,7 @@
-"""A station over the fakes in a process of its own: ``python station_program.py FOLDER PORT [HANG]``.
+"""A station over the fakes in a process of its own: ``python -m tests.station.station_program``
+with the arguments FOLDER PORT [HANG].
 
-``tests/pipeline`` must be on PYTHONPATH. With HANG "start" its cloud is never opened: the start hangs; with
+With HANG "start" its cloud is never opened: the start hangs; with
 "edge" its detector never returns from a frame of 77 blue, and an edge's turn may take a second alone; with
 "sink" its sink returns from nothing.
 """
@@ -11,9 +12,6 @@ import sys
 import threading
 from pathlib import Path
 
-from station_fakes import NO_GUARD
-
-from run_fakes import FakeDetector, make_line
 from saec import edge
 from saec.cli.options.process_end import run_to_the_end
 from saec.errors import SaecError
@@ -24,6 +22,8 @@ from saec.station.storage.records import SpoolLimits
 from saec.types import EdgeOpinion, Image
 from saec.web.program import main_thread as starting
 from saec.web.program.logs import configure_logs
+from tests.run_fakes import FakeDetector, make_line
+from tests.station.station_fakes import NO_GUARD
 
 
 def hang(*_: object) -> None:

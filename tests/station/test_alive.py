@@ -16,9 +16,10 @@ from typing import Any
 
 import httpx
 import pytest
-from station_fakes import DEFECT, GOOD, png
 
-PROGRAM = Path(__file__).with_name("station_program.py")
+from tests.station.station_fakes import DEFECT, GOOD, png
+
+ROOT = Path(__file__).parents[2]
 
 
 def free_port() -> int:
@@ -29,9 +30,9 @@ def free_port() -> int:
 @contextmanager
 def station(folder: Path, port: int, hang: str = "", **env: str) -> Iterator[subprocess.Popen[str]]:
     folder.mkdir(exist_ok=True)
-    paths = os.pathsep.join([str(PROGRAM.parents[1]), *filter(None, sys.path)])
+    paths = os.pathsep.join([str(ROOT), *filter(None, sys.path)])
     process = subprocess.Popen(
-        [sys.executable, str(PROGRAM), str(folder), str(port), hang],
+        [sys.executable, "-m", "tests.station.station_program", str(folder), str(port), hang],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -6,15 +6,15 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from station_fakes import DEFECT, GOOD, NO_GUARD, UNSURE, Bench, FakeLinkCloud, png
 
-from run_fakes import FUSED, FakeDetector
 from saec import edge
 from saec.errors import SpoolError
 from saec.frame import judges as loading
 from saec.frame.judges import Standing
 from saec.station.maintenance.audit import audit_frame
 from saec.station.setup.settings import LineSettings, Settings, StationSection
+from tests.run_fakes import FUSED, FakeDetector
+from tests.station.station_fakes import DEFECT, GOOD, NO_GUARD, UNSURE, Bench, FakeLinkCloud, png
 
 
 @pytest.fixture(autouse=True)

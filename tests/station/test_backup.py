@@ -13,7 +13,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-from processes import eventually, saec, serving
 from saec.errors import SpoolError
 from saec.station.maintenance.backup import make_backup, read_backup
 from saec.station.maintenance.restore import restore
@@ -21,6 +20,7 @@ from saec.station.setup.settings_file import read_settings
 from saec.station.storage.records import NewFrame, SpoolLimits
 from saec.station.storage.spool import Spool
 from saec.types import Verdict
+from tests.processes import eventually, saec, serving
 
 SETTINGS = """
 [station]

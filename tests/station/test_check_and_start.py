@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from run_fakes import make_line
 from saec.cli import root
 from saec.errors import ConfigError
+from tests.run_fakes import make_line
 
 STATION = """
 [station]

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sink_fakes import Receiver
 
 from saec.station.delivery import Courier
 from saec.station.setup.settings import FileSink, WebhookSink
@@ -18,6 +17,7 @@ from saec.station.sinks.contract import AwayError, RefusedError
 from saec.station.storage.records import Delivery, NewFrame, SpoolLimits
 from saec.station.storage.spool import Spool
 from saec.types import Verdict
+from tests.station.sink_fakes import Receiver
 
 
 class Clock:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
-from pairs import make_pair
 from saec.cli.station import command
 from saec.station.setup.settings_file import read_settings
+from tests.pairs import make_pair
 
 DOCS = Path(__file__).parents[2] / "docs"
 SOURCES = Path(__file__).parents[2] / "src" / "saec"

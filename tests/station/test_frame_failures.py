@@ -12,10 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from station_fakes import DEFECT, GOOD, UNSURE, Bench, FakeLinkCloud, png
 
-from processes import eventually
-from run_fakes import FUSED, FakeDetector
 from saec import edge
 from saec.data.images import pixels as images
 from saec.errors import DecoderDiedError, DecoderOverranError, DecoderStartError, is_transient
@@ -28,6 +25,9 @@ from saec.station.storage.attempts import MOST_ATTEMPTS
 from saec.station.storage.records import Retention
 from saec.station.storage.retention import is_kept
 from saec.types import Image
+from tests.processes import eventually
+from tests.run_fakes import FUSED, FakeDetector
+from tests.station.station_fakes import DEFECT, GOOD, UNSURE, Bench, FakeLinkCloud, png
 
 POISON = png(GOOD, green=77)
 

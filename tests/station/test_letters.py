@@ -9,10 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from sink_fakes import Receiver
-from station_fakes import GOOD, NO_GUARD, FakeLinkCloud, Running, png
 
-from run_fakes import FUSED, FakeDetector, make_line
 from saec import edge
 from saec.cli import root
 from saec.errors import ConfigError
@@ -20,6 +17,9 @@ from saec.frame import judges as loading
 from saec.frame.judges import Standing
 from saec.station.setup.settings import LineSettings, Settings, StationSection, WebhookSink
 from saec.web.admission.tokens import Tokens
+from tests.run_fakes import FUSED, FakeDetector, make_line
+from tests.station.sink_fakes import Receiver
+from tests.station.station_fakes import GOOD, NO_GUARD, FakeLinkCloud, Running, png
 
 TOML = """
 [station]

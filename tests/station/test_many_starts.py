@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from processes import eventually, serving
+from tests.processes import eventually, serving
 
 STARTS, SINKS, POLLS, FRAMES = 12, 8, 4, 3
 

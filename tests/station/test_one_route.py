@@ -8,9 +8,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
-from station_fakes import DEFECT, GOOD, NO_GUARD, UNSURE, Bench, FakeLinkCloud, png
 
-from run_fakes import CALIBRATION, FUSED, FakeDetector, judges
 from saec import edge
 from saec.frame import assessment
 from saec.frame import judges as opening
@@ -28,6 +26,8 @@ from saec.simulation.outcomes import Referee
 from saec.station.maintenance.audit import audit_frame as audit
 from saec.station.setup.settings import LineSettings, Settings, StationSection
 from saec.types import CloudState, EdgeOpinion, Pending, Route, Source, Verdict
+from tests.run_fakes import CALIBRATION, FUSED, FakeDetector, judges
+from tests.station.station_fakes import DEFECT, GOOD, NO_GUARD, UNSURE, Bench, FakeLinkCloud, png
 
 
 class SpotDetector(FakeDetector):

@@ -9,13 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from station_fakes import png
-from test_sources import Taken, folder
 
 from saec.station.sources import folder as folder_room
 from saec.station.sources import opening
 from saec.station.sources.contract import LARGEST
 from saec.station.sources.opening import ChangedError, Seen, look, read_as_seen, remove_as_seen
+from tests.station.station_fakes import png
+from tests.station.test_sources import Taken, folder
 
 SECRET = b"the token of the cloud"
 

@@ -11,15 +11,15 @@ from typing import Any
 
 import httpx
 import pytest
-from sink_fakes import free_port
-from station_fakes import DEFECT, GOOD, NO_GUARD, FakeLinkCloud, Running, png
 
-from run_fakes import FUSED, FakeDetector, make_line
 from saec import edge
 from saec.frame import judges as loading
 from saec.frame.judges import Standing
 from saec.station.setup.settings import LineSettings, Settings, StationSection, WebhookSink
 from saec.web.admission.tokens import Tokens
+from tests.run_fakes import FUSED, FakeDetector, make_line
+from tests.station.sink_fakes import free_port
+from tests.station.station_fakes import DEFECT, GOOD, NO_GUARD, FakeLinkCloud, Running, png
 
 PROGRAM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from run_fakes import make_line
 from saec.station.line.versions import VersionStore
 from saec.station.storage.database.schema import open_database
+from tests.run_fakes import make_line
 
 
 class Synced:

@@ -10,16 +10,16 @@ from pathlib import Path
 
 import httpx
 import pytest
-from station_fakes import GOOD, png
-from test_alive import events, station
-from test_settings import GOOD as SETTINGS
 
-from pairs import make_pair
 from saec.station.setup.settings_file import read_settings
 from saec.station.setup.settings_warnings import warnings
 from saec.station.storage import private_files as private
 from saec.station.storage.private_files import Rights, make_folder, tighten
 from saec.web.admission.secret_files import readable_by_others
+from tests.pairs import make_pair
+from tests.station.station_fakes import GOOD, png
+from tests.station.test_alive import events, station
+from tests.station.test_settings import GOOD as SETTINGS
 
 
 def mode(path: Path) -> int:

@@ -9,10 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from station_fakes import DEFECT, GOOD, NO_GUARD, FakeLinkCloud, Running, png
 
-import bombs
-from run_fakes import FUSED, FakeDetector, make_line
 from saec import edge
 from saec.cli.station.quarantine import quarantine
 from saec.data.images.decoder import Decoder
@@ -23,6 +20,9 @@ from saec.station.setup.settings import LineSettings, Settings, StationSection
 from saec.station.storage.attempts import MOST_ATTEMPTS
 from saec.station.storage.records import SpoolLimits
 from saec.web.admission.tokens import Tokens
+from tests import bombs
+from tests.run_fakes import FUSED, FakeDetector, make_line
+from tests.station.station_fakes import DEFECT, GOOD, NO_GUARD, FakeLinkCloud, Running, png
 
 
 @pytest.fixture

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from station_fakes import DEFECT, GOOD, UNSURE, Bench, FakeLinkCloud, png
 
-from run_fakes import CALIBRATION, FUSED, FakeDetector
 from saec import edge
 from saec.frame import judges as loading
 from saec.frame.judges import Standing
 from saec.settings import Spending
 from saec.types import EdgeRecord, Pending, Route, Source, Spent
+from tests.run_fakes import CALIBRATION, FUSED, FakeDetector
+from tests.station.station_fakes import DEFECT, GOOD, UNSURE, Bench, FakeLinkCloud, png
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,6 @@ import msgspec
 import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
-from sink_fakes import Broker, Plant, Receiver, deliveries, free_port
 
 from saec.errors import ConfigError
 from saec.station.setup.settings import FileSink, MqttSink, WebhookSink
@@ -25,6 +24,7 @@ from saec.station.sinks import files, open_sink
 from saec.station.sinks.contract import AwayError, RefusedError
 from saec.station.sinks.mqtt import Mqtt
 from saec.station.storage.records import Delivery
+from tests.station.sink_fakes import Broker, Plant, Receiver, deliveries, free_port
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from station_fakes import png
 
 from saec.errors import SpoolFullError
 from saec.station.setup.settings import CameraSource, FolderSource, VideoSource
@@ -19,6 +18,7 @@ from saec.station.sources import Folder, camera, open_source
 from saec.station.sources.camera import Latest
 from saec.station.storage.records import Accepted, NewFrame
 from saec.station.threads import Stopping
+from tests.station.station_fakes import png
 
 
 class Taken:

@@ -15,11 +15,7 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
-from station_fakes import DEFECT, GOOD, NO_GUARD, UNSURE, FakeLinkCloud, Running, png
 
-from pairs import make_pair
-from processes import eventually
-from run_fakes import FUSED, FakeDetector, make_line
 from saec import edge
 from saec.frame import judges as loading
 from saec.frame.judges import Standing
@@ -38,6 +34,10 @@ from saec.station.storage.records import Retention, SpoolLimits
 from saec.web.admission.tokens import Tokens, token_hash
 from saec.web.http_settings import HttpSettings
 from saec.web.program.liveness import StuckThread
+from tests.pairs import make_pair
+from tests.processes import eventually
+from tests.run_fakes import FUSED, FakeDetector, make_line
+from tests.station.station_fakes import DEFECT, GOOD, NO_GUARD, UNSURE, FakeLinkCloud, Running, png
 
 
 @pytest.fixture(autouse=True)

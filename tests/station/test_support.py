@@ -9,16 +9,16 @@ from pathlib import Path
 import httpx
 import msgspec
 import pytest
-from test_alive import free_port
 
-from pairs import make_pair, make_signed
-from processes import saec, serving
 from saec.errors import ConfigError
 from saec.station.maintenance.local_request import ask_itself, only
 from saec.station.maintenance.support import pack_support
 from saec.station.setup.settings_file import read_settings
 from saec.station.storage.records import NewFrame, SpoolLimits
 from saec.station.storage.spool import Spool
+from tests.pairs import make_pair, make_signed
+from tests.processes import saec, serving
+from tests.station.test_alive import free_port
 
 SETTINGS = """
 [station]

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image as Pillow
-from test_sources import Taken, folder
 
 from saec.station.setup.settings import FolderSource
 from saec.station.sources import Folder
 from saec.station.sources.writers import Writers
 from saec.station.storage.records import SpoolLimits
 from saec.station.storage.spool import Spool
+from tests.station.test_sources import Taken, folder
 
 
 def picture(form: str, seed: int = 0, side: int = 96, **options: Any) -> bytes:

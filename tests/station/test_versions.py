@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from run_fakes import CALIBRATION, make_line
 from saec.errors import LineError
 from saec.profile import LineProfile
 from saec.station.line.versions import VersionStore
+from tests.run_fakes import CALIBRATION, make_line
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from helpers_numeric import p_apart, same_opinions
 from saec.cloud import open_engine
 from saec.cloud.checkpoints.weights import check_four_bits
 from saec.cloud.questions.chat_template import scoring_text
@@ -27,6 +26,7 @@ from saec.tune.training import rate_share
 from saec.tune.training_questions import Draw, Questions
 from saec.tune.tuning_run import STATE, tune
 from saec.types import CloudQuery, Frame
+from tests.helpers_numeric import p_apart, same_opinions
 
 WHEN = "2026-01-01T00:00:00+00:00"
 

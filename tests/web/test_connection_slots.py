@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from web_fakes import HOST, Served, head_of, served, status, tokens_file, until_closed, wait_until
 
-from pairs import make_pair
 from saec.errors import ConfigError
 from saec.web.addresses import LOOPBACK, client_network, in_networks, parse_networks
 from saec.web.admission.connection_slots import ConnectionSlot, ConnectionSlots
 from saec.web.http_settings import HttpSettings
+from tests.pairs import make_pair
+from tests.web.web_fakes import HOST, Served, head_of, served, status, tokens_file, until_closed, wait_until
 
 
 class Guest:

@@ -6,7 +6,8 @@ import contextlib
 from pathlib import Path
 
 import pytest
-from web_fakes import HOST, head_of, served, status, tokens_file, until_closed, wait_until
+
+from tests.web.web_fakes import HOST, head_of, served, status, tokens_file, until_closed, wait_until
 
 LONG = f"Content-Type: image/png\r\nContent-Length: 1000000\r\n{HOST}\r\n"
 SHORT = {"body_seconds": 0.1, "linger_seconds": 0.1}

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from web_fakes import HOST, head_of, served, status, tokens_file, wait_until
 
-from pairs import make_pair
 from saec.errors import ConfigError
 from saec.web.admission.admission_control import check_admission
 from saec.web.admission.server_certificate import ServerCertificate
 from saec.web.http_settings import HttpSettings, http_settings
+from tests.pairs import make_pair
+from tests.web.web_fakes import HOST, head_of, served, status, tokens_file, wait_until
 
 DAY = 86_400.0
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from web_fakes import HOST, served, status, tokens_file
 
 from saec.web.admission.host_names import HostNames, host_of
 from saec.web.admission.unknown_tokens import UnknownTokens
+from tests.web.web_fakes import HOST, served, status, tokens_file
 
 CROSS = "Host: localhost\r\nSec-Fetch-Site: cross-site\r\n"
 

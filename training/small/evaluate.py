@@ -10,8 +10,9 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing as mp
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,18 @@ def figures(cases: Sequence[Case], p: np.ndarray[Any, Any]) -> dict[str, Any]:
     }
 
 
+def _stands_in(case: Case, *, held: bool, difficulties: Collection[float]) -> bool:
+    return (case.family in HELD_OUT) == held and case.difficulty in difficulties
+
+
+def _is_of_family(case: Case, *, family: str) -> bool:
+    return case.family == family
+
+
+def _is_of_kind(case: Case, *, kinds: Collection[str]) -> bool:
+    return case.kind in kinds
+
+
 def tables(cases: Sequence[Case], p: np.ndarray[Any, Any]) -> dict[str, Any]:
     """Figures of all families, of those seen and held out, and by family, kind and difficulty.
 
@@ -108,15 +121,13 @@ def tables(cases: Sequence[Case], p: np.ndarray[Any, Any]) -> dict[str, Any]:
         "held_out": of(lambda c: c.family in HELD_OUT),
         "difficulty": {
             name: {
-                str(d): of(
-                    lambda c, d=d, held=held: (c.family in HELD_OUT) == held and c.difficulty in (0.0, d)
-                )
+                str(d): of(partial(_stands_in, held=held, difficulties=(0.0, d)))
                 for d in sorted({c.difficulty for c in cases if c.defect})
             }
             for name, held in (("seen", False), ("held_out", True))
         },
-        "family": {f: of(lambda c, f=f: c.family == f) for f in sorted({c.family for c in cases})},
-        "kind": {k: of(lambda c, k=k: c.kind in ("good", k)) for k in kinds},
+        "family": {f: of(partial(_is_of_family, family=f)) for f in sorted({c.family for c in cases})},
+        "kind": {k: of(partial(_is_of_kind, kinds=("good", k))) for k in kinds},
     }
 
 

@@ -166,8 +166,8 @@ class Source:
                 slot = self._ready.get(timeout=wait) if not taken else self._ready.get_nowait()
             except queue.Empty:
                 break
-            for array, view in zip(arrays, self._views, strict=True):
-                array[taken] = view[slot]
+            images, masks, notes = self._views
+            arrays[0][taken], arrays[1][taken], arrays[2][taken] = images[slot], masks[slot], notes[slot]
             taken += 1
             self._free.put(slot)
         return taken

@@ -240,7 +240,7 @@ class Run:
     def _progress(self) -> float:
         """Share of the schedule that has gone, the same on every rank."""
         start, end, last = self.args.start, self.args.end, START + 60 * self.args.minutes
-        share = start
+        share: float = start
         if self.ready is not None:
             share += (end - start) * (time.perf_counter() - self.ready) / max(1.0, last - self.ready)
         if self.world == 1:
