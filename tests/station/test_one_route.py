@@ -15,7 +15,7 @@ from saec.frame import judges as opening
 from saec.frame.judges import Judges, Standing
 from saec.profile import LineProfile
 from saec.runs import inspection
-from saec.runs.route_replay import audit_frame as replay_log
+from saec.runs.route_replay import replay as replay_log
 from saec.schedule.link.dispatch import Dispatch
 from saec.schedule.policies.contract import Policy
 from saec.schedule.policies.gate import GatePolicy
