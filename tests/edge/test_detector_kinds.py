@@ -9,12 +9,12 @@ from types import ModuleType
 import msgspec
 import pytest
 
-from run_fakes import make_line
 from saec.edge import detector_kinds
 from saec.edge.detector_kinds import DetectorKind, FitChoices, detector_fit, open_detector
 from saec.errors import ConfigError, LineError
 from saec.profile import LineProfile
 from saec.types import GOOD, EdgeOpinion, Image
+from tests.run_fakes import make_line
 
 
 class Mine:
