@@ -30,7 +30,7 @@ import psutil
 from saec import edge
 from saec.data.images.pixels import decode_image, read_image
 from saec.profile import CloudTrust, LineProfile
-from saec.station.clouds import Clouds
+from saec.station.cloud_models import CloudModels
 from saec.station.setup.settings_file import read_settings
 
 HERE = Path(__file__).parent
@@ -174,7 +174,7 @@ def give_trust(site: Site, ask: float) -> None:
         site: no station has run on it yet.
         ask: share of the frames that lie inside the gate.
     """
-    clouds = Clouds(read_settings(site.config).cloud, site.root / "known")
+    clouds = CloudModels(read_settings(site.config).cloud, site.root / "known")
     clouds(None)
     clouds.identify()
     cloud = clouds(None)

@@ -41,8 +41,8 @@ from saec.schedule.policies.gate import GatePolicy
 from saec.settings import CloudConfig, GateConfig, ModelCard, RunConfig
 from saec.station.line.runner import LineRunner
 from saec.station.line.versions import VersionStore
-from saec.station.setup.settings import Guard, LineSettings
-from saec.station.storage.pictures import Pictures
+from saec.station.setup.station_settings import FrameGuardSettings, LineSettings
+from saec.station.storage.recent_pictures import RecentPictures
 from saec.station.storage.records import NewFrame, SpoolLimits
 from saec.station.storage.spool import Spool
 from saec.station.threads import Stopping
@@ -203,13 +203,13 @@ class OneLine:
                 name="way",
                 profile=profile,
                 deadline=60.0,
-                guard=Guard(dark=0, bright=255, blur=0, empty=0),
+                guard=FrameGuardSettings(dark=0, bright=255, blur=0, empty=0),
             ),
             self.spool,
             versions,
             cloud_for=lambda _: cloud,
             batch=1,
-            pictures=Pictures(folder / "data" / "maps", kept=10),
+            pictures=RecentPictures(folder / "data" / "maps", kept=10),
             decode=pixels.decode_image,
             decode_again=pixels.decode_image,
         )

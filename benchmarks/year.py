@@ -98,7 +98,7 @@ class Year:
             clock.wrong = 0.0
         self._answer(day)
         self.site.deliver()
-        self.site.keeping.turn()
+        self.site.housekeeping.turn()
         self.sweeps += 1
         self.site.data.look()
 
@@ -162,10 +162,10 @@ class Year:
         self.memory.append((YEAR, psutil.Process().memory_info().rss))
 
     def _words(self) -> str:
-        room = self.site.spool.room
+        quota = self.site.spool.quota
         return (
-            f"{self.site.ledger.last:,} frames, folder {room.used() / 1e6:.0f} MB of {QUOTA / 1e6:.0f} "
-            f"(images {room.images / 1e6:.0f}, database {room.database() / 1e6:.0f}), "
+            f"{self.site.ledger.last:,} frames, folder {quota.used() / 1e6:.0f} MB of {QUOTA / 1e6:.0f} "
+            f"(images {quota.images / 1e6:.0f}, database {quota.database() / 1e6:.0f}), "
             f"{self.site.waiting()} deliveries wait, process {self.memory[-1][1] / 1e6:.0f} MB"
         )
 

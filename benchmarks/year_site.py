@@ -17,12 +17,12 @@ from pathlib import Path
 import httpx
 from year_ledger import DAY, Ledger
 
-from saec.station.delivery import Courier
-from saec.station.keeping import HouseKeeping
-from saec.station.setup.settings import FileSink, WebhookSink
+from saec.station.delivery import DeliveryWorker
+from saec.station.housekeeping import Housekeeping
+from saec.station.setup.station_settings import FileSink, WebhookSink
 from saec.station.sinks import open_sink
-from saec.station.storage.records import Held, Retention, SpoolLimits
-from saec.station.storage.space.shedding import Shedding, undelivered
+from saec.station.storage.records import Retention, SpooledFrame, SpoolLimits
+from saec.station.storage.space.eviction import Eviction, undelivered
 from saec.station.storage.spool import Spool
 from saec.types import Verdict
 
@@ -100,35 +100,35 @@ class Site:
         limits = SpoolLimits(gigabytes=QUOTA / 1e9, free_gigabytes=0.0, hours=HOURS)
         self.spool = Spool(self.data.folder, ("log", "mes"), limits, self.clock.wall)
         clocks = {"clock": self.clock.wall, "steady": self.clock.steady}
-        self.couriers = [
-            Courier(s, open_sink(s), self.spool.outbox, self.spool.alarm, **clocks)
+        self.delivery_workers = [
+            DeliveryWorker(s, open_sink(s), self.spool.outbox, self.spool.alarm, **clocks)
             for s in (self.log, self.mes)
         ]
-        self.keeping = HouseKeeping(
+        self.housekeeping = Housekeeping(
             self.spool,
             Retention(days=DAYS, record_days=RECORD_DAYS),
             ["cell"],
             self._expire,
-            backlogs=[courier.keep_within for courier in self.couriers],
+            backlogs=[worker.keep_within for worker in self.delivery_workers],
             wall=self.clock.wall,
             steady=self.clock.steady,
             synchronised=lambda wall: False,
         )
         self._rests = dict.fromkeys(("log", "mes"), 0.0)
-        self._watch(self.spool.shedding)
+        self._watch(self.spool.eviction)
 
-    def _watch(self, shedding: Shedding) -> None:
+    def _watch(self, eviction: Eviction) -> None:
         """Hold each image that goes against the ledger, with what was so just before."""
-        drop: Callable[..., None] = shedding._forget_images
+        drop: Callable[..., None] = eviction._forget_images
 
         def noted(db: object, rows: list[tuple[int, str, int]]) -> None:
-            short = self.spool.room.short(share=0.95) > 0 or self.spool.room.short(1_000_000) > 0
+            short = self.spool.quota.short(share=0.95) > 0 or self.spool.quota.short(1_000_000) > 0
             seqs = [seq for seq, image, _ in rows if image]
             first = undelivered(self.spool._writer.db)
             self.ledger.images_gone(seqs, self.clock.true, short=short, undelivered=first)
             drop(db, rows)
 
-        shedding._forget_images = noted  # type: ignore[method-assign]
+        eviction._forget_images = noted  # type: ignore[method-assign]
 
     def close(self) -> None:
         self.spool.close()
@@ -143,15 +143,15 @@ class Site:
         if self.spool.decide(seq, state, verdict, edge=b"x" * 900) and state == "final":  # type: ignore[arg-type]
             self.ledger.finish(seq, label)
 
-    def _expire(self, frame: Held) -> None:
+    def _expire(self, frame: SpooledFrame) -> None:
         self.decide(frame.seq, "final", 0)
 
     def deliver(self) -> None:
         """Let each courier do what it has to, until it rests."""
-        for courier in self.couriers:
-            while self.clock.true >= self._rests[courier.name]:
-                rest = courier.turn()
-                self._rests[courier.name] = self.clock.true + rest
+        for worker in self.delivery_workers:
+            while self.clock.true >= self._rests[worker.name]:
+                rest = worker.turn()
+                self._rests[worker.name] = self.clock.true + rest
                 if rest:
                     break
 

@@ -297,9 +297,9 @@ OWN_PARTS = {
     ("runs/run_folder.py", "run_line"),  # opens a course, which is no file
     ("station/http/api.py", "_overview"),
     ("station/http/api.py", "get_page"),
-    ("station/maintenance/support.py", "_machine"),
+    ("station/maintenance/support_bundle.py", "_machine"),
     # What stands between two marks of ASCII, whatever is around it.
-    ("station/maintenance/local_request.py", "only"),
+    ("station/maintenance/local_request.py", "trust_only"),
 }
 
 

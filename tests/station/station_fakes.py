@@ -18,9 +18,9 @@ from saec.settings import CloudConfig, Spending
 from saec.station.http import api
 from saec.station.line.runner import LineRunner
 from saec.station.line.versions import VersionStore
-from saec.station.setup.settings import Guard, LineSettings, Settings
+from saec.station.setup.station_settings import FrameGuardSettings, LineSettings, StationSettings
 from saec.station.station import Station
-from saec.station.storage.pictures import Pictures
+from saec.station.storage.recent_pictures import RecentPictures
 from saec.station.storage.records import NewFrame, SpoolLimits
 from saec.station.storage.spool import Spool
 from saec.station.threads import Stopping, Watched
@@ -32,7 +32,7 @@ from saec.web.program.http_server import HttpThread, listen
 from tests.run_fakes import FakeCloud, make_line
 
 GOOD, UNSURE, DEFECT = 20, 128, 240
-NO_GUARD = Guard(dark=0, bright=255, blur=0, empty=0)
+NO_GUARD = FrameGuardSettings(dark=0, bright=255, blur=0, empty=0)
 
 
 class FakeLinkCloud(FakeCloud):
@@ -89,7 +89,7 @@ class Bench:
         settings = LineSettings(
             name="cell", profile=self.profile, deadline=self.deadline, guard=NO_GUARD, budget=self.budget
         )
-        pictures = Pictures(self.folder / "data" / "maps", kept=10)
+        pictures = RecentPictures(self.folder / "data" / "maps", kept=10)
         return LineRunner(
             settings,
             self.spool,
@@ -143,13 +143,13 @@ class Bench:
 class Running:
     """A whole station with a fake cloud, served over HTTP."""
 
-    def __init__(self, settings: Settings, cloud: FakeLinkCloud, tokens: Tokens) -> None:
+    def __init__(self, settings: StationSettings, cloud: FakeLinkCloud, tokens: Tokens) -> None:
         held = Cloud(CloudConfig(model="fake", references=1))
         held.__dict__["engine"] = cloud
         self.station = Station(settings, cloud_for=lambda _: held)
         self.socket = listen(settings.station.listen)
         self.admission = AdmissionControl(settings.http, tokens, settings.station.listen)
-        config = HttpConfig(api.make_app(self.station, self.admission), self.admission)
+        config = HttpConfig(api.make_station_app(self.station, self.admission), self.admission)
         self.http = HttpThread(config, self.admission.listener(self.socket))
 
     def __enter__(self) -> Running:

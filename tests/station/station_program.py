@@ -16,8 +16,8 @@ from saec import edge
 from saec.cli.options.process_end import run_to_the_end
 from saec.errors import SaecError
 from saec.station import station
-from saec.station.program import serve
-from saec.station.setup.settings import FileSink, LineSettings, Settings, StationSection
+from saec.station.setup.station_settings import FileSink, LineSettings, StationSection, StationSettings
+from saec.station.station_program import run_station
 from saec.station.storage.records import SpoolLimits
 from saec.types import EdgeOpinion, Image
 from saec.web.program import main_thread as starting
@@ -54,7 +54,7 @@ def run(folder: Path, port: str, what: str) -> None:
     station._STOP = starting._FAREWELL = 1.0
     if not (folder / "profile").exists():
         make_line(folder / "profile")
-    settings = Settings(
+    settings = StationSettings(
         station=StationSection(data=folder / "data", listen=f"127.0.0.1:{port}"),
         line=[LineSettings(name="cell", profile=folder / "profile", deadline=20.0, guard=NO_GUARD)],
         sink=[FileSink(name="log", path=folder / "out")],
@@ -62,7 +62,7 @@ def run(folder: Path, port: str, what: str) -> None:
     )
     station._CLOSE = 1.0
     configure_logs()
-    serve(settings, cloud_for=hang if what == "start" else lambda _: None)  # type: ignore[arg-type]
+    run_station(settings, cloud_for=hang if what == "start" else lambda _: None)  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":

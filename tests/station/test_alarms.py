@@ -45,7 +45,7 @@ def test_an_alarm_that_comes_each_second_is_one_row(spool: Spool, clock: Clock) 
 
 def test_a_day_later_it_is_another_spell(spool: Spool, clock: Clock) -> None:
     spool.alarm("camera", "x", about="left")
-    clock.now += alarms.SPELL + 1
+    clock.now += alarms.SAME_ALARM_SECONDS + 1
     spool.alarm("camera", "x", about="left")
     assert [a.count for a in spool.alarms()] == [1, 1]
 

@@ -12,7 +12,7 @@ from saec.errors import SpoolError
 from saec.frame import judges as loading
 from saec.frame.judges import Standing
 from saec.station.maintenance.audit import audit_frame
-from saec.station.setup.settings import LineSettings, Settings, StationSection
+from saec.station.setup.station_settings import LineSettings, StationSection, StationSettings
 from tests.run_fakes import FUSED, FakeDetector
 from tests.station.station_fakes import DEFECT, GOOD, NO_GUARD, UNSURE, Bench, FakeLinkCloud, png
 
@@ -33,9 +33,9 @@ def bench(tmp_path: Path) -> Bench:
     return bench
 
 
-def settings(bench: Bench) -> Settings:
+def settings(bench: Bench) -> StationSettings:
     line = LineSettings(name="cell", profile=bench.profile, guard=NO_GUARD)
-    return Settings(station=StationSection(data=bench.folder / "data"), line=[line])
+    return StationSettings(station=StationSection(data=bench.folder / "data"), line=[line])
 
 
 def test_every_kind_of_verdict_can_be_made_again_beside_the_running_station(bench: Bench) -> None:
@@ -67,10 +67,10 @@ def test_what_is_not_there_is_named(bench: Bench, tmp_path: Path) -> None:
     for id in ("cell-0000000099", "other-0000000001", "x", "cell-" + "9" * 30):
         with pytest.raises(SpoolError, match="no frame"):
             audit_frame(settings(bench), id)
-    bench.spool.shedding.drop_images([3])
+    bench.spool.eviction.drop_images([3])
     with pytest.raises(SpoolError, match="no longer kept"):
         audit_frame(settings(bench), "cell-0000000003")
     bench.stop()
-    empty = Settings(station=StationSection(data=tmp_path / "nowhere"), line=[])
+    empty = StationSettings(station=StationSection(data=tmp_path / "nowhere"), line=[])
     with pytest.raises(SpoolError, match="has run"):
         audit_frame(empty, "cell-0000000001")

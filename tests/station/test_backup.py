@@ -14,8 +14,8 @@ import httpx
 import pytest
 
 from saec.errors import SpoolError
-from saec.station.maintenance.backup import make_backup, read_backup
-from saec.station.maintenance.restore import restore
+from saec.station.maintenance.backup_folder import make_backup, read_backup
+from saec.station.maintenance.backup_restore import restore_backup
 from saec.station.setup.settings_file import read_settings
 from saec.station.storage.records import NewFrame, SpoolLimits
 from saec.station.storage.spool import Spool
@@ -126,7 +126,7 @@ def test_secrets_are_left_out_and_named(site: Path, tmp_path: Path) -> None:
     spool.close()
     assert made.left_out == ["station.tokens_file"]
     assert not any("nobody" in path.read_text() for path in (tmp_path / "backup" / "parts").rglob("tokens"))
-    restored = restore(tmp_path / "backup", tmp_path / "new" / "station.toml", now=1e9)
+    restored = restore_backup(tmp_path / "backup", tmp_path / "new" / "station.toml", now=1e9)
     assert restored.missing == ["station.tokens_file"]
 
 
@@ -143,9 +143,9 @@ def test_a_backup_of_a_station_that_works_is_whole(site: Path, tmp_path: Path) -
     def meanwhile(path: Path) -> bytes:
         if not gone:
             gone.append(path)
-            spool.shedding.drop_images([seqs[0]])
+            spool.eviction.drop_images([seqs[0]])
             decide(spool, seqs[15])
-            spool.shedding.drop_images([seqs[15]])
+            spool.eviction.drop_images([seqs[15]])
             accept(spool, "after")
         return read(path)
 
@@ -175,11 +175,11 @@ def test_nothing_is_overwritten(site: Path, tmp_path: Path) -> None:
     with pytest.raises(SpoolError, match="lies in the station's data"):
         make_backup(site, settings, settings.station.data / "x", now=1e9)
     with pytest.raises(SpoolError, match="running"):
-        restore(backup, site, now=1e9, force=True)
+        restore_backup(backup, site, now=1e9, force=True)
     spool.close()
     with pytest.raises(SpoolError, match="is there already"):
-        restore(backup, site, now=1e9)
-    moved = restore(backup, site, now=1e9, force=True).moved
+        restore_backup(backup, site, now=1e9)
+    moved = restore_backup(backup, site, now=1e9, force=True).moved
     assert sorted(path.name.partition(".before")[0] for path in moved) == ["station-data", "station.toml"]
     assert all(path.exists() for path in moved)
     spool = open_spool(site)
@@ -196,7 +196,7 @@ def test_a_damaged_backup_is_not_restored(site: Path, tmp_path: Path, what: str)
     (path,) = (tmp_path / "backup").rglob(what)
     path.write_bytes(path.read_bytes()[:-5])
     with pytest.raises(SpoolError, match="damaged"):
-        restore(tmp_path / "backup", tmp_path / "new" / "station.toml", now=1e9)
+        restore_backup(tmp_path / "backup", tmp_path / "new" / "station.toml", now=1e9)
     assert not (tmp_path / "new").exists()
 
 
@@ -207,7 +207,7 @@ def test_an_image_that_is_not_what_its_record_says_is_named(site: Path, tmp_path
     made = make_backup(site, read_settings(site), tmp_path / "backup", now=1e9)
     assert [Path(image).name for image in made.damaged] == [paths[0].name]
     (tmp_path / "backup" / "data" / "images" / paths[1].parent.name / paths[1].name).unlink()
-    restored = restore(tmp_path / "backup", tmp_path / "new" / "station.toml", now=1e9)
+    restored = restore_backup(tmp_path / "backup", tmp_path / "new" / "station.toml", now=1e9)
     assert sorted(Path(image).name for image in restored.damaged) == sorted(path.name for path in paths)
     spool.close()
 
@@ -218,7 +218,7 @@ def test_the_data_go_where_they_are_told_to(site: Path, tmp_path: Path) -> None:
     make_backup(site, read_settings(site), tmp_path / "backup", now=1e9)
     spool.close()
     config = tmp_path / "new" / "station.toml"
-    restore(tmp_path / "backup", config, now=1e9, data=tmp_path / "disk" / "d")
+    restore_backup(tmp_path / "backup", config, now=1e9, data=tmp_path / "disk" / "d")
     settings = read_settings(config)
     assert settings.station.data == tmp_path / "disk" / "d"
     assert (settings.station.data / "spool.sqlite").is_file()

@@ -7,7 +7,7 @@ import time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saec.station.storage.space.clock import (
+from saec.station.storage.space.clock_guard import (
     AHEAD,
     JUMP,
     REST,

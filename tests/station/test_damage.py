@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from saec.errors import SpoolError, SpoolFullError
 from saec.station.storage.database import damage
+from saec.station.storage.database_repair import repair_database
 from saec.station.storage.records import NewFrame, SpoolLimits
-from saec.station.storage.repair import repair
 from saec.station.storage.spool import Spool
 from saec.types import Verdict
 
@@ -121,7 +121,7 @@ def test_damage_is_named_at_the_start_and_repaired_without_losing_an_image(
         open_spool(data)
     assert str(data / "spool.sqlite") in str(caught.value)
     assert images(data) == ALL
-    saved = repair(data, 1.8e9)
+    saved = repair_database(data, 1.8e9)
     assert not saved.whole or saved.rows["frames"] == FRAMES
     spool = open_spool(data)
     assert images(data) == ALL
@@ -136,21 +136,21 @@ def test_damage_is_named_at_the_start_and_repaired_without_losing_an_image(
 @pytest.mark.parametrize(("table", "least"), [("frames_open", FRAMES), ("verdicts", FRAMES)])
 def test_what_lies_in_sound_pages_is_saved(data: Path, table: str, least: int) -> None:
     root_of(table)(data)
-    assert repair(data, 1.8e9).rows["frames"] >= least
+    assert repair_database(data, 1.8e9).rows["frames"] >= least
 
 
 def test_the_first_page_costs_no_record(data: Path) -> None:
     first_page(data)
-    assert repair(data, 1.8e9).rows["frames"] == FRAMES
+    assert repair_database(data, 1.8e9).rows["frames"] == FRAMES
 
 
 def test_a_frame_of_the_log_costs_the_frames_that_it_held_and_no_others(data: Path) -> None:
     overwrite(data / "spool.sqlite-wal", 32 + 24 + 50, b"\xff" * 20)
-    assert repair(data, 1.8e9).rows["frames"] >= FRAMES - 5
+    assert repair_database(data, 1.8e9).rows["frames"] >= FRAMES - 5
 
 
 def test_a_sound_database_is_saved_as_it_is(data: Path) -> None:
-    saved = repair(data, 1.8e9)
+    saved = repair_database(data, 1.8e9)
     assert saved.whole
     assert (saved.rows["frames"], saved.rows["verdicts"], saved.rows["outbox"]) == (FRAMES, 110, 110)
     spool = open_spool(data)
@@ -168,7 +168,7 @@ def test_a_log_that_was_cut_off_by_a_power_cut_is_no_damage(data: Path) -> None:
 def test_a_station_that_runs_is_not_repaired(data: Path) -> None:
     spool = open_spool(data)
     with pytest.raises(SpoolError, match="running"):
-        repair(data, 1.8e9)
+        repair_database(data, 1.8e9)
     spool.close()
 
 
@@ -224,7 +224,7 @@ def test_no_damage_is_a_traceback_or_costs_an_image(
             assert spool.damage.reason
         spool.close()
     assert images(data) == ALL
-    repair(data, 1.8e9)
+    repair_database(data, 1.8e9)
     spool = open_spool(data)
     spool.latest(FRAMES)
     spool.close()

@@ -1,4 +1,4 @@
-"""What a courier does while a receiver is away, refuses one verdict, or refuses everything."""
+"""What a delivery worker does while a receiver is away, refuses one verdict, or refuses everything."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from saec.station.delivery import Courier
-from saec.station.setup.settings import FileSink, WebhookSink
+from saec.station.delivery import DeliveryWorker
+from saec.station.setup.station_settings import FileSink, WebhookSink
 from saec.station.sinks import open_sink
-from saec.station.sinks.contract import AwayError, RefusedError
+from saec.station.sinks.verdict_sink import AwayError, RefusedError
 from saec.station.storage.records import Delivery, NewFrame, SpoolLimits
 from saec.station.storage.spool import Spool
 from saec.types import Verdict
@@ -53,18 +53,18 @@ class FakeSink:
 
 
 class Bench:
-    """A spool, a sink and its courier."""
+    """A spool, a sink and its delivery worker."""
 
     def __init__(self, folder: Path, at_once: int = 1, **given: object) -> None:
         self.clock, self.sink = Clock(), FakeSink(at_once)
         self.spool = Spool(folder, ("mes",), SpoolLimits(free_gigabytes=0), self.clock)
         self.settings = FileSink(name="mes", path=folder, **given)
-        self.courier = self.begin()
+        self.worker = self.begin()
         self.frames = 0
 
-    def begin(self) -> Courier:
+    def begin(self) -> DeliveryWorker:
         box, alarm = self.spool.outbox, self.spool.alarm
-        return Courier(self.settings, self.sink, box, alarm, clock=self.clock, steady=self.clock)
+        return DeliveryWorker(self.settings, self.sink, box, alarm, clock=self.clock, steady=self.clock)
 
     def judge(self, n: int, states: Sequence[str] = ("final",)) -> None:
         for _ in range(n):
@@ -79,7 +79,7 @@ class Bench:
         """So many turns with their rests; the pauses."""
         pauses = []
         for _ in range(n):
-            pauses.append(self.courier.turn())
+            pauses.append(self.worker.turn())
             self.clock.now += pauses[-1]
         return pauses
 
@@ -87,7 +87,7 @@ class Bench:
         """Turns and their rests until so much time has passed."""
         until = self.clock.now + seconds
         while self.clock.now < until:
-            self.clock.now += self.courier.turn() or 0.001
+            self.clock.now += self.worker.turn() or 0.001
 
     def alarms(self, kind: str) -> list[tuple[str, tuple[str, ...], int]]:
         return [(a.text, a.frames, a.count) for a in self.spool.alarms() if a.kind == kind]
@@ -117,7 +117,7 @@ def test_what_waits_is_brought_in_order(bench: Bench) -> None:
     bench.turns(1)
     assert bench.sink.taken == ["1p", "1f", "2p", "2f", "3p", "3f"]
     assert bench.waiting == 0
-    assert bench.courier.status()["state"] == "up"
+    assert bench.worker.status()["state"] == "up"
 
 
 def test_a_receiver_that_is_away_gets_everything_in_order_later(bench: Bench) -> None:
@@ -129,17 +129,17 @@ def test_a_receiver_that_is_away_gets_everything_in_order_later(bench: Bench) ->
     ((text, frames, count),) = bench.alarms("sink")
     assert "nothing listens there (start it); 3 verdicts wait; the first is cell-0000000001" in text
     assert (frames, count) == (("cell-0000000001",), 1)
-    status = bench.courier.status()
+    status = bench.worker.status()
     assert (status["state"], status["waiting"], status["dead"]) == ("away", 3, 0)
     assert status["oldest_s"] > 3600
     assert "nothing listens" in status["error"]
-    assert "3 wait" in (bench.courier.problem() or "")
+    assert "3 wait" in (bench.worker.problem() or "")
     bench.sink.refusal = lambda key: None
     bench.turns(1)
     assert bench.sink.taken == ["1f", "2f", "3f"]
-    assert bench.courier.problem() is None
+    assert bench.worker.problem() is None
     bench.turns(12)
-    assert bench.courier.status() == {
+    assert bench.worker.status() == {
         "state": "up",
         "waiting": 0,
         "oldest_s": None,
@@ -171,7 +171,7 @@ def test_one_verdict_that_is_refused_holds_the_others_back_for_seconds_alone(ben
     assert bench.alarms("sink") == []
     bench.clock.now += 2
     bench.turns(1)
-    assert bench.courier.status()["dead"] == 1
+    assert bench.worker.status()["dead"] == 1
 
 
 def test_a_letter_that_is_sent_again_has_all_its_attempts(bench: Bench) -> None:
@@ -203,7 +203,7 @@ def test_a_fault_of_the_settings_makes_no_dead_letter(bench: Bench) -> None:
     ((text, frames, count),) = bench.alarms("sink")
     assert "refuses every verdict that it was offered: http://mes answered 401" in text
     assert (frames, count) == (("cell-0000000031",), 1)
-    assert bench.courier.status()["state"] == "refusing"
+    assert bench.worker.status()["state"] == "refusing"
     bench.sink.refusal = refuse()
     bench.pass_time(31)
     assert bench.sink.taken == [f"{i}f" for i in range(1, 61)]
@@ -281,7 +281,7 @@ def test_the_receiver_goes_away_while_a_verdict_is_refused(bench: Bench) -> None
     bench.turns(4)
     bench.sink.refusal = lambda key: AwayError("away") if key != "1f" else RefusedError("answered 400")
     bench.turns(50)
-    assert (bench.waiting, bench.dead, bench.courier.status()["state"]) == (3, [], "away")
+    assert (bench.waiting, bench.dead, bench.worker.status()["state"]) == (3, [], "away")
     bench.sink.refusal = refuse()
     bench.turns(1)
     assert bench.sink.taken == ["1f", "2f", "3f"]
@@ -310,7 +310,7 @@ def test_what_was_taken_before_a_failure_is_not_sent_again(bench: Bench) -> None
     bench.sink.refusal = lambda key: AwayError("away") if key == "7f" else None
     bench.turns(1)
     assert bench.waiting == 4
-    bench.courier = bench.begin()  # another process
+    bench.worker = bench.begin()  # another process
     bench.sink.refusal = refuse()
     bench.turns(1)
     assert bench.sink.taken == [f"{i}f" for i in range(1, 11)]
@@ -328,7 +328,7 @@ def test_a_disk_that_takes_no_mark_makes_no_verdict_come_twice(
     monkeypatch.setattr(bench.spool.outbox, "delivered", full)
     for _ in range(5):
         with pytest.raises(sqlite3.OperationalError):
-            bench.courier.turn()
+            bench.worker.turn()
     monkeypatch.setattr(bench.spool.outbox, "delivered", mark)
     bench.turns(2)
     assert bench.sink.taken == ["1f", "2f", "3f"]
@@ -340,11 +340,11 @@ def test_a_long_backlog_is_kept_or_dropped_as_the_settings_say(tmp_path: Path) -
     drops = Bench(tmp_path / "b", keep=5, keep_hours=1.0, overflow="drop")
     for bench in (keeps, drops):
         bench.judge(4)
-        bench.courier.keep_within(bench.clock.now)
+        bench.worker.keep_within(bench.clock.now)
         assert bench.waiting == 4
         bench.judge(4)
         for _ in range(3):
-            bench.courier.keep_within(bench.clock.now)
+            bench.worker.keep_within(bench.clock.now)
     assert (keeps.waiting, drops.waiting) == (8, 5)
     assert "8 verdicts wait for mes" in keeps.alarms("sink-long")[0][0]
     assert drops.spool.counters()["dropped:mes"] == 3
@@ -354,9 +354,9 @@ def test_a_long_backlog_is_kept_or_dropped_as_the_settings_say(tmp_path: Path) -
     drops.judge(2)
     drops.clock.now += 3700
     drops.judge(1)
-    drops.courier.keep_within(None)  # the clock is not trusted
+    drops.worker.keep_within(None)  # the clock is not trusted
     assert drops.waiting == 3
-    drops.courier.keep_within(drops.clock.now)
+    drops.worker.keep_within(drops.clock.now)
     assert drops.waiting == 1
     for bench in (keeps, drops):
         bench.spool.close()
@@ -367,7 +367,7 @@ def test_dead_letters_are_bounded(tmp_path: Path) -> None:
     bench.judge(10)
     bench.sink.refusal = refuse("1f", "3f", "5f", "7f")
     bench.turns(20)
-    bench.courier.keep_within(None)
+    bench.worker.keep_within(None)
     assert bench.dead == ["cell-0000000005", "cell-0000000007"]
     assert "dead letters" in bench.alarms("sink-dropped")[0][0]
     bench.spool.close()
@@ -410,7 +410,7 @@ def test_a_real_receiver_that_refuses_one_verdict_gets_the_others(tmp_path: Path
     bench = Bench(tmp_path)
     sink = open_sink(WebhookSink(name="mes", url=receiver.url))
     bench.sink = sink
-    bench.courier = bench.begin()
+    bench.worker = bench.begin()
     bench.judge(6)
     bench.turns(10)
     assert [key for key, *_ in receiver.got] == [f"cell-{i:010d}/final" for i in (1, 2, 4, 5, 6)]

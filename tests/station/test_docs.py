@@ -49,8 +49,8 @@ def test_the_example_that_is_printed_is_the_document_s() -> None:
 def kinds_of_alarms() -> set[str]:
     """Every kind that the code raises, wherever it says so."""
     found = set()
-    for room in ("station", "web"):
-        for path in (SOURCES / room).rglob("*.py"):
+    for quota in ("station", "web"):
+        for path in (SOURCES / quota).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text("utf-8"))):
                 found |= set(_kinds(node))
     return found

@@ -9,7 +9,7 @@ import pytest
 from saec.data.procedural import draw_product
 from saec.errors import ConfigError
 from saec.station.line.guard import FrameGuard, GuardError
-from saec.station.setup.settings import Guard
+from saec.station.setup.station_settings import FrameGuardSettings
 from saec.types import Image
 
 PRODUCT = draw_product("gear", 3)
@@ -18,7 +18,7 @@ GOODS = [PRODUCT.render(i, size=192).image for i in range(4)]
 
 def check(image: Image, **settings: float) -> str:
     try:
-        FrameGuard(Guard(**settings), GOODS).check(image)
+        FrameGuard(FrameGuardSettings(**settings), GOODS).check(image)
     except GuardError as e:
         return e.kind if e.remedy else "no remedy"
     return ""
@@ -54,6 +54,6 @@ def test_each_check_can_be_left_out() -> None:
     off = {"dark": 0.0, "bright": 255.0, "blur": 0.0, "empty": 0.0}
     for grey in (0, 120, 255):
         assert check(np.full((9, 9, 3), grey, np.uint8), **off) == ""
-    FrameGuard(Guard(**off), []).check(GOODS[0])
+    FrameGuard(FrameGuardSettings(**off), []).check(GOODS[0])
     with pytest.raises(ConfigError, match="reference"):
-        FrameGuard(Guard(), [])
+        FrameGuard(FrameGuardSettings(), [])

@@ -15,7 +15,7 @@ from saec.cli import root
 from saec.errors import ConfigError
 from saec.frame import judges as loading
 from saec.frame.judges import Standing
-from saec.station.setup.settings import LineSettings, Settings, StationSection, WebhookSink
+from saec.station.setup.station_settings import LineSettings, StationSection, StationSettings, WebhookSink
 from saec.web.admission.tokens import Tokens
 from tests.run_fakes import FUSED, FakeDetector, make_line
 from tests.station.sink_fakes import Receiver
@@ -47,7 +47,7 @@ def running(tmp_path: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(loading, "standing", lambda *_: Standing("fused", "", FUSED))
     make_line(tmp_path / "profile")
     (tmp_path / "station.toml").write_text(TOML.format(url=receiver.url))
-    settings = Settings(
+    settings = StationSettings(
         station=StationSection(data=tmp_path / "data", listen="127.0.0.1:0"),
         line=[LineSettings(name="cell", profile=tmp_path / "profile", deadline=20.0, guard=NO_GUARD)],
         sink=[WebhookSink(name="mes", url=receiver.url, attempts=2, late=0.01)],

@@ -12,7 +12,7 @@ from tests.processes import eventually, serving
 
 STARTS, SINKS, POLLS, FRAMES = 12, 8, 4, 3
 
-OFTEN = "import saec.station.program as serve\nserve._TURN = 1e-6\n"
+OFTEN = "import saec.station.station_program as serve\nserve._TURN = 1e-6\n"
 """Threads take turns as often as they can: what happens to one start in three happens to nearly all."""
 
 

@@ -24,7 +24,7 @@ from saec.simulation.events import CloudModel, Pace, Simulation
 from saec.simulation.opinion_source import sample
 from saec.simulation.outcomes import Referee
 from saec.station.maintenance.audit import audit_frame as audit
-from saec.station.setup.settings import LineSettings, Settings, StationSection
+from saec.station.setup.station_settings import LineSettings, StationSection, StationSettings
 from saec.types import CloudState, EdgeOpinion, Pending, Route, Source, Verdict
 from tests.run_fakes import CALIBRATION, FUSED, FakeDetector, judges
 from tests.station.station_fakes import DEFECT, GOOD, NO_GUARD, UNSURE, Bench, FakeLinkCloud, png
@@ -46,9 +46,9 @@ def fakes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(opening, "standing", lambda *_: Standing("fused", "", FUSED))
 
 
-def settings(bench: Bench) -> Settings:
+def settings(bench: Bench) -> StationSettings:
     line = LineSettings(name="cell", profile=bench.profile, guard=NO_GUARD)
-    return Settings(station=StationSection(data=bench.folder / "data"), line=[line])
+    return StationSettings(station=StationSection(data=bench.folder / "data"), line=[line])
 
 
 def station_records(bench: Bench, frames: list[bytes]) -> list[Pending]:

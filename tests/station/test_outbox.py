@@ -69,8 +69,8 @@ def test_a_dead_letter_pins_no_image_and_keeps_its_record(spool: Spool, clock: C
     for sink in ("mes", "plc"):
         spool.outbox.bury(spool.outbox.waiting(sink)[0].n)
     (held,) = spool.aged(2000.0)
-    spool.shedding.drop_images([held.seq])
-    spool.shedding.forget_before(1e9)
+    spool.eviction.drop_images([held.seq])
+    spool.eviction.forget_before(1e9)
     assert [letter.frame for letter in spool.outbox.letters()] == [held.id] * 2
     spool.outbox.resend([letter.n for letter in spool.outbox.letters("mes")])
     assert waiting(spool.outbox) == [1]

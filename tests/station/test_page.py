@@ -15,7 +15,7 @@ import pytest
 from saec import edge
 from saec.frame import judges as loading
 from saec.frame.judges import Standing
-from saec.station.setup.settings import LineSettings, Settings, StationSection, WebhookSink
+from saec.station.setup.station_settings import LineSettings, StationSection, StationSettings, WebhookSink
 from saec.web.admission.tokens import Tokens
 from tests.run_fakes import FUSED, FakeDetector, make_line
 from tests.station.sink_fakes import free_port
@@ -43,7 +43,7 @@ def test_the_page_shows_frames_links_and_alarms(
     monkeypatch.setattr(loading, "standing", lambda *_: Standing("fused", "", FUSED))
     make_line(tmp_path / "profile")
     line = LineSettings(name="cell", profile=tmp_path / "profile", deadline=20.0, guard=NO_GUARD)
-    settings = Settings(
+    settings = StationSettings(
         station=StationSection(name="<b>cell & 3</b>", data=tmp_path / "data", listen="127.0.0.1:0"),
         line=[line],
         sink=[WebhookSink(name="mes", url=f"http://u:pa55@127.0.0.1:{free_port()}/SECRET")],

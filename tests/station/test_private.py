@@ -14,7 +14,7 @@ import pytest
 from saec.station.setup.settings_file import read_settings
 from saec.station.setup.settings_warnings import warnings
 from saec.station.storage import private_files as private
-from saec.station.storage.private_files import Rights, make_folder, tighten
+from saec.station.storage.private_files import FilePermissions, make_folder, restrict_permissions
 from saec.web.admission.secret_files import readable_by_others
 from tests.pairs import make_pair
 from tests.station.station_fakes import GOOD, png
@@ -29,7 +29,7 @@ def mode(path: Path) -> int:
 @pytest.fixture
 def umask(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The rights of a user who shares with a group."""
-    monkeypatch.setattr(Rights, "umask", None)
+    monkeypatch.setattr(FilePermissions, "umask", None)
     before = os.umask(0o027)
     yield
     os.umask(before)
@@ -37,12 +37,12 @@ def umask(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.usefixtures("umask")
 def test_files_are_made_for_oneself_and_what_is_for_others_as_they_want_it(tmp_path: Path) -> None:
-    Rights.close()
-    Rights.close()  # keeps the first
+    FilePermissions.close()
+    FilePermissions.close()  # keeps the first
     (tmp_path / "own").write_bytes(b"")
     make_folder(tmp_path / "for" / "others")
     (tmp_path / "shown").write_bytes(b"")
-    Rights.open_up(tmp_path / "shown")
+    FilePermissions.open_up(tmp_path / "shown")
     assert mode(tmp_path / "own") == 0o600
     assert mode(tmp_path / "shown") == 0o640
     assert mode(tmp_path / "for") == mode(tmp_path / "for" / "others") == 0o750
@@ -58,12 +58,12 @@ def test_what_is_there_is_closed_and_what_is_for_others_stays_reachable(tmp_path
     (tmp_path / "mine").write_bytes(b"x")
     (data / "link").symlink_to(tmp_path / "mine")
     (data / "lines" / "link").symlink_to(tmp_path / "mine")
-    tighten(data, [data / "verdicts"])
+    restrict_permissions(data, [data / "verdicts"])
     assert mode(data / "images" / "00" / "a.png") == mode(data / "spool.sqlite") == 0o600
     assert mode(data / "images") == mode(data / "lines" / "cell") == 0o700
     assert mode(data / "verdicts" / "day.jsonl") == mode(tmp_path / "mine") == 0o644
     assert mode(data) == 0o755  # on the way to the verdicts
-    tighten(data, [])
+    restrict_permissions(data, [])
     assert mode(data) == mode(data / "verdicts") == 0o700
 
 
@@ -71,9 +71,9 @@ def test_a_folder_that_was_closed_is_not_gone_through_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "data" / "images").mkdir(parents=True)
-    tighten(tmp_path / "data", [])
-    monkeypatch.setattr(private, "close_all", lambda entry: pytest.fail(f"{entry} again"))
-    tighten(tmp_path / "data", [])
+    restrict_permissions(tmp_path / "data", [])
+    monkeypatch.setattr(private, "make_private", lambda entry: pytest.fail(f"{entry} again"))
+    restrict_permissions(tmp_path / "data", [])
 
 
 def test_rights_that_cannot_be_changed_stop_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,7 +82,7 @@ def test_rights_that_cannot_be_changed_stop_nothing(tmp_path: Path, monkeypatch:
 
     (tmp_path / "data" / "images").mkdir(parents=True)
     monkeypatch.setattr(private, "_close", refuse)
-    tighten(tmp_path / "data", [])
+    restrict_permissions(tmp_path / "data", [])
 
 
 def test_a_running_station_leaves_nothing_open(tmp_path: Path) -> None:

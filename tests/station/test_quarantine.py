@@ -16,8 +16,8 @@ from saec.data.images.decoder import Decoder
 from saec.frame import judges as loading
 from saec.frame.judges import Standing
 from saec.station import station as station_module
-from saec.station.setup.settings import LineSettings, Settings, StationSection
-from saec.station.storage.attempts import MOST_ATTEMPTS
+from saec.station.setup.station_settings import LineSettings, StationSection, StationSettings
+from saec.station.storage.crash_attempts import MOST_ATTEMPTS
 from saec.station.storage.records import SpoolLimits
 from saec.web.admission.tokens import Tokens
 from tests import bombs
@@ -33,7 +33,7 @@ def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running
     make_line(tmp_path / "profile")
     line = LineSettings(name="cell", profile=tmp_path / "profile", deadline=20.0, guard=NO_GUARD)
     other = LineSettings(name="hall", profile=tmp_path / "profile", deadline=20.0, guard=NO_GUARD)
-    settings = Settings(
+    settings = StationSettings(
         station=StationSection(data=tmp_path / "data", listen="127.0.0.1:0"),
         line=[line, other],
         spool=SpoolLimits(free_gigabytes=0),

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from saec.errors import SpoolFullError
-from saec.station.storage import room
-from saec.station.storage.records import Held, NewFrame, Retention, SpoolLimits
-from saec.station.storage.retention import DAY, Sweeper, Swept
-from saec.station.storage.room import BLOCK, GIGABYTE
+from saec.station.storage import storage_quota as room
+from saec.station.storage.records import NewFrame, Retention, SpooledFrame, SpoolLimits
+from saec.station.storage.retention import DAY, Sweeper, SweepResult
 from saec.station.storage.spool import Spool
+from saec.station.storage.storage_quota import BLOCK, GIGABYTE
 from saec.types import Verdict
 
 
@@ -51,7 +51,7 @@ def decide(spool: Spool, seq: int, label: int | None = 0, *, by: str = "edge", d
 
 
 def sweeper(spool: Spool, rule: Retention, expired: list[int] | None = None) -> Sweeper:
-    def expire(frame: Held) -> None:
+    def expire(frame: SpooledFrame) -> None:
         assert expired is not None
         expired.append(frame.seq)
         decide(spool, frame.seq)
@@ -100,12 +100,12 @@ def test_frames_of_a_clock_that_was_wrong_keep_no_other_frame(spool: Spool, cloc
 
 def allow(spool: Spool, images: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the folder hold so many images of one block, beside what else lies there."""
-    monkeypatch.setattr(spool.room, "database", lambda: 0)
+    monkeypatch.setattr(spool.quota, "database", lambda: 0)
     monkeypatch.setattr(room, "LEAST", 0)
-    spool.room.measure()
-    others = sum(spool.room.other.values())
+    spool.quota.measure()
+    others = sum(spool.quota.other.values())
     limits = SpoolLimits(free_gigabytes=0, gigabytes=(others + images * BLOCK) / GIGABYTE, hours=24.0)
-    monkeypatch.setattr(spool.room, "limits", limits)
+    monkeypatch.setattr(spool.quota, "limits", limits)
 
 
 def test_the_oldest_go_where_there_is_no_room(
@@ -132,7 +132,7 @@ def test_what_goes_first_is_what_is_missed_least(
     for kept in (4.5, 3.5, 2.5, 1.5, 0.5):
         held = set(images(spool))
         allow(spool, kept, monkeypatch)
-        spool.shedding.free(spool.room.short())
+        spool.eviction.free(spool.quota.short())
         order += held - set(images(spool))
     assert order == [told_good, told_defect, good, defect]
     assert spool.frame(waiting).image
@@ -145,10 +145,10 @@ def test_a_sink_that_never_listens_stops_no_frame(
     allow(spool, 6, monkeypatch)
     for n in range(50):
         decide(spool, accept(spool, str(n)), n % 2, deliver=False)
-        assert spool.room.used() <= spool.room.budget
+        assert spool.quota.used() <= spool.quota.budget
     assert len(images(spool)) == 6
     assert len(spool.outbox.waiting("log")) == 50
-    monkeypatch.setattr(spool.room, "database", lambda: spool.room.budget)
+    monkeypatch.setattr(spool.quota, "database", lambda: spool.quota.budget)
     with pytest.raises(SpoolFullError, match=r"data folder takes .* \(database|images"):
         accept(spool, "no room at all")
 
@@ -159,27 +159,27 @@ def test_what_was_set_aside_goes_last_and_by_age(
     decide(spool, accept(spool, "a"))
     for name in ("x.png", "y.png"):
         (spool.folder / name).write_bytes(bytes(BLOCK))
-        spool.shedding.aside.take(spool.folder / name, clock.now)
+        spool.eviction.aside.take(spool.folder / name, clock.now)
         clock.now += 10 * DAY
     allow(spool, 1, monkeypatch)
-    assert spool.shedding.free(BLOCK) == (BLOCK, 1)
-    assert spool.shedding.free(BLOCK) == (BLOCK, 0)
-    assert [path.name for path in spool.shedding.aside.folder.rglob("*.png")] == ["y.png"]
+    assert spool.eviction.free(BLOCK) == (BLOCK, 1)
+    assert spool.eviction.free(BLOCK) == (BLOCK, 0)
+    assert [path.name for path in spool.eviction.aside.folder.rglob("*.png")] == ["y.png"]
     sweep = sweeper(spool, Retention(aside_days=15.0)).sweep
     sweep(clock.now)
-    assert len(spool.shedding.aside.times()) == 1
+    assert len(spool.eviction.aside.times()) == 1
     sweep(clock.now + 20 * DAY, trusted=False)
-    assert len(spool.shedding.aside.times()) == 1
+    assert len(spool.eviction.aside.times()) == 1
     sweep(clock.now + 20 * DAY)
-    assert spool.shedding.aside.times() == []
+    assert spool.eviction.aside.times() == []
 
 
 def test_records_go_where_they_take_the_room(spool: Spool, clock: Clock) -> None:
     for n in range(60):
         decide(spool, accept(spool, str(n)), deliver=n < 40)
-    size = spool.shedding._pages()
-    assert spool.shedding.shrink(size, clock.now) == 0
-    assert spool.shedding.shrink(0, clock.now) == 60
+    size = spool.eviction._pages()
+    assert spool.eviction.shrink(size, clock.now) == 0
+    assert spool.eviction.shrink(0, clock.now) == 60
     assert spool.outbox.waiting("log") == []
     assert spool.counters()["dropped:log"] == 20
     (alarm,) = spool.alarms()
@@ -192,7 +192,7 @@ def test_the_database_gives_room_back(spool: Spool, clock: Clock) -> None:
     verdict = Verdict(id="x", path="x" * 20_000, sha256="", line="cell", time=1.0, label=0)
     for n in range(40):
         spool.decide(accept(spool, str(n)), "final", verdict)
-    spool.shedding.shrink(0, clock.now)
+    spool.eviction.shrink(0, clock.now)
     spool._writer.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     assert (spool.folder / "spool.sqlite").stat().st_size < 20 * 20_000
 
@@ -206,7 +206,7 @@ def test_frames_that_wait_for_the_cloud_are_given_up_where_they_take_the_room(
     allow(spool, 4, monkeypatch)
     sweeper(spool, Retention(), expired).sweep(clock.now)
     assert expired
-    assert spool.room.used() <= spool.room.budget
+    assert spool.quota.used() <= spool.quota.budget
     assert accept(spool, "g")
 
 
@@ -214,7 +214,7 @@ def test_a_disk_that_others_fill_for_a_moment_costs_no_image(
     spool: Spool, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decide(spool, accept(spool, "a"))
-    monkeypatch.setattr(spool.room, "disk_short", lambda margin=0.0: BLOCK)
+    monkeypatch.setattr(spool.quota, "disk_short", lambda margin=0.0: BLOCK)
     held = sweeper(spool, Retention())
     assert [held.sweep(clock.now, steady=t).images for t in (0.0, 299.0)] == [0, 0]
     assert held.sweep(clock.now, steady=300.0).images == 1
@@ -225,9 +225,11 @@ def test_nothing_goes_for_its_age_under_a_clock_that_is_not_proven(spool: Spool,
     decide(spool, seq)
     spool.ask(waiting, b"{}", "1")
     held = sweeper(spool, Retention(days=1.0, record_days=1.0), expired := [])
-    assert held.sweep(clock.now + 9000 * DAY, trusted=False) == Swept(0, 0, 0)
+    assert held.sweep(clock.now + 9000 * DAY, trusted=False) == SweepResult(0, 0, 0)
     assert images(spool) == [seq]
-    assert held.sweep(clock.now + 9000 * DAY) == Swept(2, 2, 1)  # the one that is given up is old as well
+    assert held.sweep(clock.now + 9000 * DAY) == SweepResult(
+        2, 2, 1
+    )  # the one that is given up is old as well
     assert expired == [waiting]
 
 
@@ -335,7 +337,7 @@ def test_a_new_database_deletes_no_image(tmp_path: Path, clock: Clock) -> None:
         path.unlink()
     spool = Spool(tmp_path, ("log",), SpoolLimits(free_gigabytes=0), clock)
     assert sorted(p.read_bytes() for p in (tmp_path / "aside").rglob("*.png")) == [b"0", b"1", b"2"]
-    assert spool.room.other["aside"] >= 3 * BLOCK
+    assert spool.quota.other["aside"] >= 3 * BLOCK
     assert "3 image files" in spool.alarms()[0].text
     assert accept(spool, "new") > 1e9  # a number that no sink has seen
     spool.close()
@@ -357,8 +359,8 @@ def test_no_question_to_the_database_grows_with_the_records(spool: Spool, clock:
     decide(spool, seq, deliver=False)
     for rule in ("all", "none"):
         sweeper(spool, Retention(images=rule)).sweep(clock.now)  # type: ignore[arg-type]
-    spool.shedding.free(1)
-    spool.shedding.shrink(0, clock.now)
+    spool.eviction.free(1)
+    spool.eviction.shrink(0, clock.now)
     spool.verdicts(seq)
     spool._held("20261125-19")
     for db in (spool._db, spool._writer.db):

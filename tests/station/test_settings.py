@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from saec.errors import ConfigError
-from saec.station.setup.settings import FolderSource, MqttSink
 from saec.station.setup.settings_checks import is_on_site
 from saec.station.setup.settings_file import read_settings
+from saec.station.setup.station_settings import FolderSource, MqttSink
 
 GOOD = """
 [station]

@@ -19,10 +19,10 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from saec.errors import ConfigError
-from saec.station.setup.settings import FileSink, MqttSink, WebhookSink
+from saec.station.setup.station_settings import FileSink, MqttSink, WebhookSink
 from saec.station.sinks import files, open_sink
-from saec.station.sinks.contract import AwayError, RefusedError
 from saec.station.sinks.mqtt import Mqtt
+from saec.station.sinks.verdict_sink import AwayError, RefusedError
 from saec.station.storage.records import Delivery
 from tests.station.sink_fakes import Broker, Plant, Receiver, deliveries, free_port
 

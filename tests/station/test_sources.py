@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 
 from saec.errors import SpoolFullError
-from saec.station.setup.settings import CameraSource, FolderSource, VideoSource
-from saec.station.sources import Folder, camera, open_source
-from saec.station.sources.camera import Latest
-from saec.station.storage.records import Accepted, NewFrame
+from saec.station.setup.station_settings import CameraSource, FolderSource, VideoSource
+from saec.station.sources import WatchedFolder, open_source
+from saec.station.sources import camera_reader as camera
+from saec.station.sources.camera_reader import LatestFrame
+from saec.station.storage.records import NewFrame, Receipt
 from saec.station.threads import Stopping
 from tests.station.station_fakes import png
 
@@ -29,14 +30,14 @@ class Taken:
         self.room, self.refusals, self.alarms, self.remembered = room, [], [], []
         self.enough, self.full = threading.Event(), threading.Event()
 
-    def accept(self, frame: NewFrame, data: bytes) -> Accepted:
+    def accept(self, frame: NewFrame, data: bytes) -> Receipt:
         if len(self.frames) >= self.room:
             self.full.set()
             raise SpoolFullError("full")
         self.frames.append((frame, data))
         if len(self.frames) >= 3:
             self.enough.set()
-        return Accepted(len(self.frames), "x")
+        return Receipt(len(self.frames), "x")
 
     def remember(self, line: str, keys: Sequence[str]) -> None:
         self.remembered += [(line, key) for key in keys]
@@ -48,7 +49,7 @@ class Taken:
         self.alarms.append((kind, text))
 
 
-def folder(tmp_path: Path, taken: Taken, **more: object) -> Folder:
+def folder(tmp_path: Path, taken: Taken, **more: object) -> WatchedFolder:
     (tmp_path / "in").mkdir(exist_ok=True)
     settings = FolderSource(name="src", line="cell", path=tmp_path / "in", **more)  # type: ignore[arg-type]
     return open_source(settings, taken.accept, taken.refused, taken.alarm, taken.remember)  # type: ignore[return-value]
@@ -143,7 +144,7 @@ def test_a_file_that_takes_the_name_of_one_that_was_accepted_is_not_removed(tmp_
     path = tmp_path / "in" / "a.png"
 
     class Swapping(Taken):
-        def accept(self, frame: NewFrame, data: bytes) -> Accepted:
+        def accept(self, frame: NewFrame, data: bytes) -> Receipt:
             if not self.frames:
                 path.write_bytes(png(1) + b"longer")
             return super().accept(frame, data)
@@ -207,7 +208,7 @@ def test_a_pipe_is_no_file_and_a_name_need_not_be_utf8(tmp_path: Path) -> None:
 
 
 def test_the_newest_frame_wins() -> None:
-    latest = Latest()
+    latest = LatestFrame()
     for i in range(3):
         latest.put(np.full((1, 1, 3), i, np.uint8), float(i))
     image, captured = latest.take(0.0)

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from saec.errors import SpoolError, SpoolFullError
 from saec.station.storage.database import schema as database
-from saec.station.storage.records import NewFrame, SpoolLimits, name_of
+from saec.station.storage.records import NewFrame, SpoolLimits, frame_name
 from saec.station.storage.spool import Spool
 from saec.types import Verdict
 
@@ -184,16 +184,16 @@ def test_a_transaction_that_fails_changes_nothing(spool: Spool, monkeypatch: pyt
 def test_retention_keeps_the_record_without_the_image(spool: Spool) -> None:
     seq = spool.accept(new("a"), b"1").seq
     spool.decide(seq, "final", verdict("a"))
-    assert spool.shedding.forget_before(1e12) == 0
+    assert spool.eviction.forget_before(1e12) == 0
     for sink in ("files", "web"):
         spool.outbox.delivered([d.n for d in spool.outbox.waiting(sink)])
-    assert spool.shedding.forget_before(1e12) == 0
-    spool.shedding.drop_images([seq])
+    assert spool.eviction.forget_before(1e12) == 0
+    spool.eviction.drop_images([seq])
     assert spool.depth()["bytes"] == 0
     with pytest.raises(SpoolError, match="no longer kept"):
         spool.path(spool.frame(seq))
     assert spool.verdicts(seq)
-    assert spool.shedding.forget_before(1e12) == 1
+    assert spool.eviction.forget_before(1e12) == 1
     assert spool.frame(seq) is None
 
 
@@ -312,4 +312,4 @@ def test_reading_and_watching_wait_for_no_write(spool: Spool) -> None:
     ],
 )
 def test_a_frame_is_called_what_its_source_called_it(source: str, key: str, name: str) -> None:
-    assert name_of(source, key) == name
+    assert frame_name(source, key) == name

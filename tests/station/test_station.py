@@ -20,17 +20,17 @@ from saec import edge
 from saec.frame import judges as loading
 from saec.frame.judges import Standing
 from saec.station.http import api
-from saec.station.setup.settings import (
+from saec.station.setup.station_settings import (
     CameraSource,
     FileSink,
     FolderSource,
     LineSettings,
-    Settings,
     StationSection,
+    StationSettings,
 )
-from saec.station.storage import probe
-from saec.station.storage.probe import Probe
+from saec.station.storage import spool_probe as probe
 from saec.station.storage.records import Retention, SpoolLimits
+from saec.station.storage.spool_probe import SpoolProbe
 from saec.web.admission.tokens import Tokens, token_hash
 from saec.web.http_settings import HttpSettings
 from saec.web.program.liveness import StuckThread
@@ -52,9 +52,9 @@ def cloud() -> FakeLinkCloud:
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
+def settings(tmp_path: Path) -> StationSettings:
     make_line(tmp_path / "profile")
-    return Settings(
+    return StationSettings(
         station=StationSection(data=tmp_path / "data", listen="127.0.0.1:0"),
         line=[LineSettings(name="cell", profile=tmp_path / "profile", deadline=20.0, guard=NO_GUARD)],
         source=[
@@ -67,7 +67,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def running(settings: Settings, cloud: FakeLinkCloud) -> Iterator[Running]:
+def running(settings: StationSettings, cloud: FakeLinkCloud) -> Iterator[Running]:
     with Running(settings, cloud, Tokens(None)) as running:
         yield running
 
@@ -157,7 +157,7 @@ def test_a_body_that_is_too_large_is_refused(running: Running, monkeypatch: pyte
     assert running.client.post("/v1/lines/cell/frames", content=chunks(), headers=headers).status_code == 413
 
 
-def test_a_body_that_is_too_slow_is_refused(settings: Settings, cloud: FakeLinkCloud) -> None:
+def test_a_body_that_is_too_slow_is_refused(settings: StationSettings, cloud: FakeLinkCloud) -> None:
     short = msgspec.structs.replace(settings, http=HttpSettings(body_seconds=0.1))
     with Running(short, cloud, Tokens(None)) as running:
 
@@ -191,7 +191,7 @@ def test_a_path_is_never_answered_by_another_address(running: Running) -> None:
     assert running.client.get("/v1/frames/").status_code == 404
 
 
-def test_a_full_spool_is_said_to_be_full(settings: Settings, cloud: FakeLinkCloud) -> None:
+def test_a_full_spool_is_said_to_be_full(settings: StationSettings, cloud: FakeLinkCloud) -> None:
     full = msgspec.structs.replace(settings, spool=SpoolLimits(free_gigabytes=1e6))
     with Running(full, cloud, Tokens(None)) as running:
         answer = running.post(png(GOOD))
@@ -203,7 +203,7 @@ def test_a_full_spool_is_said_to_be_full(settings: Settings, cloud: FakeLinkClou
 
 
 def test_a_refusal_that_a_full_disk_cannot_count_is_counted_later(
-    settings: Settings, cloud: FakeLinkCloud, monkeypatch: pytest.MonkeyPatch
+    settings: StationSettings, cloud: FakeLinkCloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tight = msgspec.structs.replace(settings, spool=SpoolLimits(free_gigabytes=1e6))
     with Running(tight, cloud, Tokens(None)) as running:
@@ -221,7 +221,7 @@ def test_a_refusal_that_a_full_disk_cannot_count_is_counted_later(
 
 
 def test_tokens_are_needed_where_they_are_set_and_heeded_when_changed(
-    settings: Settings, cloud: FakeLinkCloud, tmp_path: Path
+    settings: StationSettings, cloud: FakeLinkCloud, tmp_path: Path
 ) -> None:
     path = tmp_path / "tokens"
     path.write_text(f"# who may\nrobot {token_hash('secret')}\n")
@@ -257,7 +257,7 @@ def test_what_hangs_is_put_down_to_a_lone_frame_unless_it_is_the_disk(
         def status(self) -> dict[str, Any]:
             return {}
 
-    monkeypatch.setattr(Probe, "under_way", 60.0 if disk_hangs else 0.0)
+    monkeypatch.setattr(SpoolProbe, "under_way", 60.0 if disk_hangs else 0.0)
     station = running.station
     station.runners["cell"]._marker.begin(7, alone=True)
     station.living.append(Hanging())
@@ -347,7 +347,7 @@ def test_status_and_metrics_show_the_progress_of_each_thread(running: Running) -
 
 
 def test_absent_cameras_and_receivers_fail_neither_health_nor_readiness(
-    settings: Settings, cloud: FakeLinkCloud, tmp_path: Path
+    settings: StationSettings, cloud: FakeLinkCloud, tmp_path: Path
 ) -> None:
     import msgspec
 
@@ -372,7 +372,7 @@ def test_absent_cameras_and_receivers_fail_neither_health_nor_readiness(
 
 
 def test_nothing_is_shown_to_who_has_no_token_and_no_script_is_loaded_from_elsewhere(
-    settings: Settings, cloud: FakeLinkCloud, tmp_path: Path
+    settings: StationSettings, cloud: FakeLinkCloud, tmp_path: Path
 ) -> None:
     path = tmp_path / "tokens"
     path.write_text(f"robot {token_hash('secret')}\n")
@@ -404,7 +404,9 @@ def test_a_record_is_not_kept_by_browsers_and_another_site_gets_none(running: Ru
     assert running.station.spool.depth()["accepted"] == 0
 
 
-def test_a_station_serves_its_page_over_tls(settings: Settings, cloud: FakeLinkCloud, tmp_path: Path) -> None:
+def test_a_station_serves_its_page_over_tls(
+    settings: StationSettings, cloud: FakeLinkCloud, tmp_path: Path
+) -> None:
     cert, key = make_pair(tmp_path)
     secure = msgspec.structs.replace(settings, http=HttpSettings(tls_cert=cert, tls_key=key))
     with Running(secure, cloud, Tokens(None)) as running:

@@ -11,8 +11,8 @@ import msgspec
 import pytest
 
 from saec.errors import ConfigError
-from saec.station.maintenance.local_request import ask_itself, only
-from saec.station.maintenance.support import pack_support
+from saec.station.maintenance.local_request import ask_itself, trust_only
+from saec.station.maintenance.support_bundle import pack_support
 from saec.station.setup.settings_file import read_settings
 from saec.station.storage.records import NewFrame, SpoolLimits
 from saec.station.storage.spool import Spool
@@ -174,4 +174,4 @@ def test_a_file_without_a_certificate_is_named(tmp_path: Path, text: str) -> Non
     path = tmp_path / "own.pem"
     path.write_text(text)
     with pytest.raises(ConfigError, match="holds no certificate"):
-        only(path)
+        trust_only(path)

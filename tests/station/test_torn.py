@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from saec.station.setup.settings import FolderSource
-from saec.station.sources import Folder
+from saec.station.setup.station_settings import FolderSource
+from saec.station.sources import WatchedFolder
 from saec.station.sources.writers import Writers
 from saec.station.storage.records import SpoolLimits
 from saec.station.storage.spool import Spool
@@ -222,11 +222,11 @@ def spool(tmp_path: Path) -> Iterator[Spool]:
     spool.close()
 
 
-def over(spool: Spool, tmp_path: Path, taken: Taken, after: str) -> Folder:
+def over(spool: Spool, tmp_path: Path, taken: Taken, after: str) -> WatchedFolder:
     """A source that hands over to a real spool."""
     (tmp_path / "in").mkdir(exist_ok=True)
     settings = FolderSource(name="src", line="cell", path=tmp_path / "in", after=after)  # type: ignore[arg-type]
-    return Folder(settings, spool.accept, taken.refused, taken.alarm, spool.remember)
+    return WatchedFolder(settings, spool.accept, taken.refused, taken.alarm, spool.remember)
 
 
 def frames(spool: Spool) -> int:
@@ -266,14 +266,14 @@ def test_the_same_picture_put_there_again_is_a_frame_of_its_own_where_files_are_
 def test_a_file_that_was_accepted_just_before_a_crash_is_not_judged_again(
     spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put_away = Folder._put_away
-    monkeypatch.setattr(Folder, "_put_away", lambda *_: None)  # the process ends here
+    put_away = WatchedFolder._put_away
+    monkeypatch.setattr(WatchedFolder, "_put_away", lambda *_: None)  # the process ends here
     source = over(spool, tmp_path, Taken(), "delete")
     put(tmp_path, picture("BMP"))
     source.look(0.0)
     source.look(1.0)
     assert frames(spool) == 1
-    monkeypatch.setattr(Folder, "_put_away", put_away)
+    monkeypatch.setattr(WatchedFolder, "_put_away", put_away)
     after = over(spool, tmp_path, Taken(), "delete")
     after.look(0.0)
     after.look(20.0)

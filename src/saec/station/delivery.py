@@ -1,4 +1,4 @@
-"""Verdicts on their way out: one courier a sink, who offers again, waits, or gives a verdict up.
+"""Verdicts on their way out: one worker a sink, which offers again, waits, or gives a verdict up.
 
 - The other side is away or overloaded: everything waits, in order, with longer pauses. Nothing is given up.
 - It refuses a verdict: that one is offered ``attempts`` times. Then later ones are offered. When one of them
@@ -16,8 +16,8 @@ from typing import Any, Protocol
 import structlog
 
 from saec.errors import LinkError, SaecError
-from saec.station.setup.settings import Sink
-from saec.station.sinks.contract import AwayError, VerdictSink
+from saec.station.setup.station_settings import SinkSettings
+from saec.station.sinks.verdict_sink import AwayError, VerdictSink
 from saec.station.storage.outbox import Outbox
 from saec.station.storage.records import Backlog, Delivery
 from saec.station.threads import Stopping
@@ -48,12 +48,12 @@ _LOOK, _LOOK_LONG = 1.0, 10.0
 _LONG_BACKLOG = 10_000
 
 _TOLD = 5
-"""Different reasons of one spell that raise an alarm."""
+"""Different reasons that raise an alarm until a verdict is taken again."""
 
 log = structlog.get_logger()
 
 
-class Alarm(Protocol):
+class RaiseAlarm(Protocol):
     """Tells a person; as ``Spool.alarm``."""
 
     def __call__(self, kind: str, text: str, frame: str = "", about: str = "") -> None: ...
@@ -76,12 +76,12 @@ class _Failure:
         return plain[:500]
 
 
-class Courier:
+class DeliveryWorker:
     """Brings one sink what its outbox holds; ``run`` is the body of a thread, others may ask for the rest.
 
     Args:
         settings: the sink's settings.
-        sink: opened.
+        sink: the open sink.
         outbox: the spool's outbox.
         alarm: tells a person.
         clock: seconds since the epoch.
@@ -90,10 +90,10 @@ class Courier:
 
     def __init__(
         self,
-        settings: Sink,
+        settings: SinkSettings,
         sink: VerdictSink,
         outbox: Outbox,
-        alarm: Alarm,
+        alarm: RaiseAlarm,
         *,
         clock: Callable[[], float] = time.time,
         steady: Callable[[], float] = time.monotonic,
@@ -280,7 +280,7 @@ class Courier:
         )
 
     def _alarm(self, failure: _Failure, text: str) -> None:
-        """One alarm for each reason of a spell."""
+        """One alarm for each reason until a verdict is taken again."""
         if failure.text not in self._told and len(self._told) < _TOLD:
             self._told.add(failure.text)
             frame = failure.piece[0].verdict.id

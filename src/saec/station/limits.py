@@ -7,7 +7,7 @@ time-out of the settings that a turn may use up is in it.
 from __future__ import annotations
 
 from saec.data.images.decoder_process import HANG, SLOW_START
-from saec.station.setup.settings import CloudSettings
+from saec.station.setup.station_settings import CloudSettings
 
 LEAST = 60.0
 """Seconds that any turn may take: a disk under load syncs within them, and one frame is judged."""

@@ -17,24 +17,24 @@ import structlog
 from saec.connecting import shown
 from saec.data.images.decoder import Decoder, Spares
 from saec.errors import DecoderError, SpoolFullError
-from saec.station.clouds import Clouds
-from saec.station.delivery import Courier
-from saec.station.keeping import HouseKeeping
+from saec.station.cloud_models import CloudModels
+from saec.station.delivery import DeliveryWorker
+from saec.station.housekeeping import Housekeeping
 from saec.station.limits import EDGE, LEAST, OPENING, cloud_limit, identify_limit, sink_limit
 from saec.station.line.exclusive_lock import ExclusiveLock
 from saec.station.line.runner import LineRunner
 from saec.station.line.version_switch import CloudFor
 from saec.station.line.versions import VersionStore
-from saec.station.maintenance.quarantine import Releases
-from saec.station.setup.settings import Settings, VideoSource
+from saec.station.maintenance.quarantine_release import QuarantineReleases
+from saec.station.setup.station_settings import StationSettings, VideoSource
 from saec.station.sinks import open_sink
-from saec.station.sinks.contract import VerdictSink
+from saec.station.sinks.verdict_sink import VerdictSink
 from saec.station.sources import open_source
-from saec.station.sources.contract import HANGS, SourceBody
-from saec.station.storage.pictures import Pictures
-from saec.station.storage.probe import Probe
-from saec.station.storage.records import Accepted, Held, NewFrame
+from saec.station.sources.frame_source import HANGS, SourceBody
+from saec.station.storage.recent_pictures import RecentPictures
+from saec.station.storage.records import NewFrame, Receipt, SpooledFrame
 from saec.station.storage.spool import Spool
+from saec.station.storage.spool_probe import SpoolProbe
 from saec.station.threads import Stopping, Watched
 from saec.web.program.liveness import StuckThread, Supervised, stuck_threads
 
@@ -68,14 +68,14 @@ class Station:
         SaecError: a profile cannot be opened, or the spool belongs to another process.
     """
 
-    def __init__(self, settings: Settings, *, cloud_for: CloudFor | None = None) -> None:
+    def __init__(self, settings: StationSettings, *, cloud_for: CloudFor | None = None) -> None:
         self.settings = settings
         data = settings.station.data
         self.spool = Spool(data, [sink.name for sink in settings.sink], settings.spool)
-        self.pictures = Pictures(data / "maps")
-        self.probe = Probe(self.spool)
+        self.pictures = RecentPictures(data / "maps")
+        self.probe = SpoolProbe(self.spool)
         self.started = time.time()
-        self._clouds = Clouds(settings.cloud, data / "clouds")
+        self._clouds = CloudModels(settings.cloud, data / "clouds")
         self._stopping = Stopping()
         self._full: set[str] = set()
         self._uncounted: Counter[str] = Counter()
@@ -85,17 +85,17 @@ class Station:
         try:
             self.runners = self._open_lines(cloud_for or self._clouds)
             self.sinks: dict[str, VerdictSink] = {s.name: open_sink(s) for s in settings.sink}
-            self.couriers = {
-                s.name: Courier(s, self.sinks[s.name], self.spool.outbox, self.spool.alarm)
+            self.delivery_workers = {
+                s.name: DeliveryWorker(s, self.sinks[s.name], self.spool.outbox, self.spool.alarm)
                 for s in settings.sink
             }
             self.sources: dict[str, SourceBody] = {}
-            self.keeping = HouseKeeping(
+            self.housekeeping = Housekeeping(
                 self.spool,
                 settings.retention,
                 [line.name for line in settings.line],
                 self._expire,
-                backlogs=[courier.keep_within for courier in self.couriers.values()],
+                backlogs=[worker.keep_within for worker in self.delivery_workers.values()],
             )
             self.threads = self._make_threads()
             self.living: list[Supervised] = [*self.threads]
@@ -134,11 +134,11 @@ class Station:
         for name, runner in self.runners.items():
             for what, run in runner.bodies().items():
                 threads.append(watched(f"{what}-{name}", run, limit=limits[what]))
-        for name, courier in self.couriers.items():
-            threads.append(watched(f"sink-{name}", courier.run, limit=sink_limit(self.sinks[name].timeout)))
-        releases = Releases(self.spool, lambda line, seq: self.runners[line].released(seq))
+        for name, worker in self.delivery_workers.items():
+            threads.append(watched(f"sink-{name}", worker.run, limit=sink_limit(self.sinks[name].timeout)))
+        releases = QuarantineReleases(self.spool, lambda line, seq: self.runners[line].released(seq))
         threads += [
-            watched("retention", self.keeping.run, limit=OPENING),
+            watched("retention", self.housekeeping.run, limit=OPENING),
             watched("clouds", self._identify, limit=identify_limit(cloud)),
             watched("database", self.probe.run, limit=LEAST),
             watched("quarantine", releases.run, limit=LEAST),
@@ -196,7 +196,7 @@ class Station:
 
     # frames in
 
-    def accept(self, frame: NewFrame, data: bytes, begun: float | None = None) -> Accepted:
+    def accept(self, frame: NewFrame, data: bytes, begun: float | None = None) -> Receipt:
         """Take a frame over; when this returns it is on the disk and will be judged.
 
         Args:
@@ -248,7 +248,7 @@ class Station:
                     runner.reopen()
             stopping.wait(_IDENTIFY)
 
-    def _expire(self, frame: Held) -> None:
+    def _expire(self, frame: SpooledFrame) -> None:
         self.runners[frame.line].expire(frame)
 
     def _failed(self, name: str, error: BaseException) -> None:
@@ -271,10 +271,10 @@ class Station:
             "started": self.started,
             "uptime_s": time.time() - self.started,
             "spool": self.spool.depth(),
-            "storage": self.spool.room.status(),
+            "storage": self.spool.quota.status(),
             "counters": self.spool.counters(),
             "sources": {name: source.state for name, source in self.sources.items()},
-            "sinks": {name: courier.status() for name, courier in self.couriers.items()},
+            "sinks": {name: worker.status() for name, worker in self.delivery_workers.items()},
             "lines": {name: runner.status() for name, runner in self.runners.items()},
             "threads": {one.name: one.status() for one in self.living},
             "cloud": None if self.settings.cloud is None else shown(self.settings.cloud.url),
@@ -286,7 +286,7 @@ class Station:
         Open to everybody, so without the words of those at the other end.
         """
         keys = ("state", "waiting", "oldest_s", "dead")
-        sinks = {name: courier.status() for name, courier in self.couriers.items()}
+        sinks = {name: worker.status() for name, worker in self.delivery_workers.items()}
         return {
             "sinks": {name: {key: status[key] for key in keys} for name, status in sinks.items()},
             "sources": {name: source.state for name, source in self.sources.items()},
@@ -318,6 +318,6 @@ class Station:
         for name, source in self.sources.items():
             if source.state == HANGS:
                 found.append(f"source {name} hangs in its driver; restart the station if it stays so")
-        found += [late for courier in self.couriers.values() if (late := courier.problem()) is not None]
+        found += [late for worker in self.delivery_workers.values() if (late := worker.problem()) is not None]
         found += [waiting for runner in self.runners.values() if (waiting := runner.problem())]
-        return [*filter(None, [self.spool.damage.reason]), *found, *self.keeping.strays.problems()]
+        return [*filter(None, [self.spool.damage.reason]), *found, *self.housekeeping.orphans.problems()]

@@ -16,7 +16,7 @@ from saec.cli.station.support import support
 from saec.cli.station.versions import add, promote, rollback, shadow, versions
 
 if TYPE_CHECKING:
-    from saec.station.setup.settings import Settings
+    from saec.station.setup.station_settings import StationSettings
 
 
 @click.group(invoke_without_command=True)
@@ -47,20 +47,20 @@ def command(ctx: click.Context, config: Path | None, check: bool, log_level: str
         _check(settings)
         return
     from saec.cli.options.process_end import run_to_the_end
-    from saec.station.program import serve
+    from saec.station.station_program import run_station
     from saec.web.program.logs import configure_logs
 
     configure_logs(log_level)
-    run_to_the_end(lambda: serve(settings))
+    run_to_the_end(lambda: run_station(settings))
 
 
-def _check(settings: Settings) -> None:
+def _check(settings: StationSettings) -> None:
     from saec.connecting import shown
     from saec.profile import LineProfile
-    from saec.station.reachability import open_all
     from saec.station.setup.settings_warnings import warnings
+    from saec.station.startup_check import check_openable
 
-    open_all(settings)
+    check_openable(settings)
     for line in settings.line:
         profile = LineProfile.open(line.profile)
         click.echo(f"line {line.name}: {line.profile}, calibration {profile.calibration.version}")

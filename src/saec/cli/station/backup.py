@@ -21,10 +21,10 @@ def backup(config: Path, with_secrets: bool, target: Path) -> None:
     """
     import time
 
-    from saec.station.maintenance.backup import make_backup
-    from saec.station.storage.private_files import Rights
+    from saec.station.maintenance.backup_folder import make_backup
+    from saec.station.storage.private_files import FilePermissions
 
-    Rights.close()
+    FilePermissions.close()
     made = make_backup(config, read_config(config), target, now=time.time(), secrets=with_secrets)
     click.echo(f"{made.frames} frames and {made.images} images in {target}")
     for image in made.damaged:
@@ -48,11 +48,11 @@ def restore(config: Path, data: Path | None, force: bool, source: Path) -> None:
     """Put the backup SOURCE back, on this box or on another; then start the station."""
     import time
 
-    from saec.station.maintenance.restore import restore as put_back
-    from saec.station.storage.private_files import Rights
+    from saec.station.maintenance.backup_restore import restore_backup
+    from saec.station.storage.private_files import FilePermissions
 
-    Rights.close()
-    done = put_back(source, config, now=time.time(), data=data, force=force)
+    FilePermissions.close()
+    done = restore_backup(source, config, now=time.time(), data=data, force=force)
     click.echo(f"settings in {config}, data in {done.data}")
     for path in done.moved:
         click.echo(f"moved aside: {path}")

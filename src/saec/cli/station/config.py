@@ -10,7 +10,7 @@ import click
 from saec.errors import ExtraError
 
 if TYPE_CHECKING:
-    from saec.station.setup.settings import Settings
+    from saec.station.setup.station_settings import StationSettings
 
 _NEEDED = (
     "fastapi",
@@ -31,7 +31,7 @@ CONFIG = click.option(
 )
 
 
-def read_config(config: Path) -> Settings:
+def read_config(config: Path) -> StationSettings:
     """The settings of a station; says which extra is missing."""
     from importlib.util import find_spec
 

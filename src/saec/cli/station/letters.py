@@ -12,7 +12,7 @@ from saec.cli.station.config import CONFIG, read_config
 from saec.errors import ConfigError
 
 if TYPE_CHECKING:
-    from saec.station.storage.records import Letter
+    from saec.station.storage.records import DeadLetter
 
 ACTIONS = ("list", "resend", "drop", "aside")
 
@@ -56,7 +56,7 @@ def letters(config: Path, sink: str | None, everything: bool, action: str, frame
     click.echo(f"{len(chosen)} {'are offered again' if action == 'resend' else 'were dropped'}")
 
 
-def _chosen(letters: Sequence[Letter], frames: Sequence[str], *, everything: bool) -> list[Letter]:
+def _chosen(letters: Sequence[DeadLetter], frames: Sequence[str], *, everything: bool) -> list[DeadLetter]:
     if everything and frames:
         raise ConfigError("both --all and frames", "give one of them")
     if not everything and not frames:
@@ -67,7 +67,7 @@ def _chosen(letters: Sequence[Letter], frames: Sequence[str], *, everything: boo
     return [letter for letter in letters if everything or letter.frame in frames]
 
 
-def _show(letters: Sequence[Letter]) -> None:
+def _show(letters: Sequence[DeadLetter]) -> None:
     from datetime import UTC, datetime
 
     from rich.console import Console
@@ -82,7 +82,7 @@ def _show(letters: Sequence[Letter]) -> None:
     Console().print(table if letters else "no dead letters")
 
 
-def _say_aside(letter: Letter | None, sink: str | None) -> None:
+def _say_aside(letter: DeadLetter | None, sink: str | None) -> None:
     if sink is None:
         raise ConfigError("no sink is named", "give --sink")
     if letter is None:

@@ -18,8 +18,8 @@ def quarantine(config: Path, release: str | None) -> None:
     A frame is in quarantine when its decoder, or the station, ended over it three times while nothing else
     can have been the cause. Its verdict is an error and its image is kept.
     """
-    from saec.station.maintenance.quarantine import ask_release
-    from saec.station.storage.reading import SpoolReader
+    from saec.station.maintenance.quarantine_release import ask_release
+    from saec.station.storage.spool_reader import SpoolReader
 
     data = read_config(config).station.data
     if release is not None:

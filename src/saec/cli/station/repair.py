@@ -18,11 +18,11 @@ def repair(config: Path) -> None:
     """
     import time
 
-    from saec.station.storage.private_files import Rights
-    from saec.station.storage.repair import repair as mend
+    from saec.station.storage.database_repair import repair_database
+    from saec.station.storage.private_files import FilePermissions
 
-    Rights.close()
-    saved = mend(read_config(config).station.data, time.time())
+    FilePermissions.close()
+    saved = repair_database(read_config(config).station.data, time.time())
     for table, count in saved.rows.items():
         click.echo(f"{table}: {count} rows")
     click.echo("all of it could be read" if saved.whole else "a part could not be read")

@@ -28,11 +28,11 @@ def support(config: Path, log: Path | None, token_file: Path | None, target: Pat
     No image goes in, and no secret: no token, no password, no path or query of an address.
     """
     from saec.errors import ConfigError
-    from saec.station.maintenance.support import pack_support
-    from saec.station.storage.private_files import Rights
+    from saec.station.maintenance.support_bundle import pack_support
+    from saec.station.storage.private_files import FilePermissions
     from saec.texts import read_secret
 
-    Rights.close()
+    FilePermissions.close()
     token = None if token_file is None else read_secret(token_file, "token")
     settings = read_config(config)
     try:

@@ -69,8 +69,8 @@ class RemoteEngine:
         views: number of flips and turns of each image that are averaged.
         demonstration: the model shows the mechanism and is not for real parts.
         weights_hash: what the server said when it was asked who it is, or "". A line's trust is in a model
-            under this hash (``saec.station.clouds`` keeps it for a station that starts without a link); it
-            proves nothing beyond that the server says the same.
+            under this hash (``saec.station.cloud_models`` keeps it for a station that starts without a link).
+            It proves nothing beyond that the server says the same.
     """
 
     def __init__(self, config: CloudConfig, remote: RemoteConfig, poster: Poster) -> None:

@@ -21,10 +21,10 @@ from fastapi import APIRouter, FastAPI, HTTPException, Query, Request, Response
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 
 from saec.errors import SaecError, SpoolError, SpoolFullError, is_transient
-from saec.station.http.metrics import CONTENT_TYPE, metrics_text
-from saec.station.sources.contract import LARGEST
+from saec.station.http.station_metrics import CONTENT_TYPE, metrics_text
+from saec.station.sources.frame_source import LARGEST
 from saec.station.station import Station
-from saec.station.storage.records import Held, NewFrame, name_of
+from saec.station.storage.records import NewFrame, SpooledFrame, frame_name
 from saec.types import Verdict
 from saec.web.admission.admission_control import AdmissionControl
 from saec.web.admission.request_bodies import RequestBodies
@@ -53,7 +53,7 @@ _LAST = 2**63 - 1
 """The largest number that the database holds."""
 
 
-def make_app(station: Station, admission: AdmissionControl) -> RequestGuard:
+def make_station_app(station: Station, admission: AdmissionControl) -> RequestGuard:
     """The application of one station, behind its admission control."""
     app = FastAPI(title="SAEC station", docs_url=None, redoc_url=None, redirect_slashes=False)
     _explain_errors(app)
@@ -170,7 +170,7 @@ def _frames(station: Station) -> APIRouter:
     """What is known of the frames that were accepted."""
     router = APIRouter()
 
-    def frame_of(id: str) -> Held:
+    def frame_of(id: str) -> SpooledFrame:
         match = _ID.fullmatch(id)
         frame = station.spool.frame(int(match[2])) if match else None
         if frame is None or frame.id != id:
@@ -257,12 +257,12 @@ async def _verdict(station: Station, seq: int, wait: float) -> Any:
     return None
 
 
-def _record(station: Station, frame: Held) -> dict[str, Any]:
+def _record(station: Station, frame: SpooledFrame) -> dict[str, Any]:
     plain: dict[str, Any] = msgspec.to_builtins(msgspec.structs.replace(frame, edge=None))
     del plain["edge"]
     name = f"{frame.id}.jpg"
     return plain | {
-        "name": name_of(frame.source, frame.key),
+        "name": frame_name(frame.source, frame.key),
         "image": bool(frame.image),
         "map": station.pictures.path(name) is not None,
         "verdicts": msgspec.to_builtins(station.spool.verdicts(frame.seq)),

@@ -24,9 +24,9 @@ from saec.frame.verdicts import CLOUD_ERROR, fallback_verdict
 from saec.station.line.opened_version import OpenedVersion
 from saec.station.line.verdict_writer import VerdictWriter
 from saec.station.line.version_switch import VersionSwitch
-from saec.station.setup.settings import LineSettings
+from saec.station.setup.station_settings import LineSettings
 from saec.station.storage.database.damage import REMEDY
-from saec.station.storage.records import Held
+from saec.station.storage.records import SpooledFrame
 from saec.station.storage.spool import Spool
 from saec.station.threads import Stopping
 from saec.types import DEFECT, CloudQuery, Pending, Verdict
@@ -112,7 +112,7 @@ class CloudThread:
             for version, group in groupby(batch, key=lambda waiting: waiting.version):
                 self._ask_group(self._versions.at(version), [waiting.pending for waiting in group])
 
-    def expire(self, frame: Held) -> None:
+    def expire(self, frame: SpooledFrame) -> None:
         """A frame has waited for the cloud for too long: the edge's label becomes final.
 
         Many do at once, so whoever calls it raises the alarm.
@@ -222,7 +222,7 @@ class CloudThread:
                 self._spool.explain(pending.seq, words)
 
 
-def pending_or_damaged(frame: Held, spool: Spool) -> Pending | None:
+def pending_or_damaged(frame: SpooledFrame, spool: Spool) -> Pending | None:
     """As ``pending_of``; None, and it is noted, where the record is damaged: it waits for the repair."""
     try:
         return pending_of(frame)
@@ -231,7 +231,7 @@ def pending_or_damaged(frame: Held, spool: Spool) -> Pending | None:
         return None
 
 
-def pending_of(frame: Held) -> Pending:
+def pending_of(frame: SpooledFrame) -> Pending:
     """What the edge said of a frame that the spool holds; it is no longer fresh.
 
     Raises:

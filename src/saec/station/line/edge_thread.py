@@ -36,10 +36,10 @@ from saec.station.line.frame_failures import FrameFailures
 from saec.station.line.opened_version import OpenedVersion
 from saec.station.line.verdict_writer import VerdictWriter
 from saec.station.line.version_switch import VersionSwitch
-from saec.station.setup.settings import LineSettings
+from saec.station.setup.station_settings import LineSettings
 from saec.station.storage.database.damage import is_damage
-from saec.station.storage.pictures import Pictures
-from saec.station.storage.records import Held
+from saec.station.storage.recent_pictures import RecentPictures
+from saec.station.storage.records import SpooledFrame
 from saec.station.storage.spool import Spool
 from saec.station.threads import Stopping
 from saec.types import DEFECT, Pending, Source
@@ -53,7 +53,9 @@ _ALONE_WITHIN = 0.2
 _IDLE = 0.2
 
 
-def load_frame(frame: Held, path: Path, begun: float, *, bits: int, decode: DecodeImage) -> DecodedFrame:
+def load_frame(
+    frame: SpooledFrame, path: Path, begun: float, *, bits: int, decode: DecodeImage
+) -> DecodedFrame:
     """Read and decode a frame of the spool.
 
     Args:
@@ -117,7 +119,7 @@ class EdgeTools:
     failures: FrameFailures
     marker: CrashMarker
     lock: ExclusiveLock
-    pictures: Pictures
+    pictures: RecentPictures
     decode: DecodeImage
     retry: Callable[[], None]
 
@@ -166,7 +168,7 @@ class EdgeThread:
         finally:
             tools.marker.end()
 
-    def judge(self, frame: Held, begun: float, *, suspect: bool = False) -> None:
+    def judge(self, frame: SpooledFrame, begun: float, *, suspect: bool = False) -> None:
         """The edge's part of one frame, accepted at ``begun``.
 
         Its bytes are decoded in a process of its own. All else is done here: for a suspect while no other
@@ -202,7 +204,7 @@ class EdgeThread:
             tools.versions.judge_as_shadow(frame, decoded.image, seen.opinion)
 
     @contextmanager
-    def _locked(self, frame: Held, suspect: bool) -> Iterator[None]:
+    def _locked(self, frame: SpooledFrame, suspect: bool) -> Iterator[None]:
         tools = self._tools
         if not suspect:
             with tools.lock.shared(self._turn):
@@ -215,7 +217,7 @@ class EdgeThread:
             finally:
                 tools.marker.begin(frame.seq)  # what follows are writes: the disk's time, not the frame's
 
-    def _write(self, frame: Held, version: OpenedVersion, pending: Pending) -> str | None:
+    def _write(self, frame: SpooledFrame, version: OpenedVersion, pending: Pending) -> str | None:
         """Write the verdict, or the question to the cloud; the name of the picture, if one is wanted."""
         tools, rules, number = self._tools, version.judges.rules, str(version.number)
         at_edge = pending.route.decision == "edge"

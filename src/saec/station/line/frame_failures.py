@@ -12,9 +12,9 @@ from saec.frame.verdicts import error_verdict
 from saec.station.line.arrivals import Arrivals
 from saec.station.line.crash_marker import CrashMark
 from saec.station.line.guard import GuardError
-from saec.station.setup.settings import LineSettings
-from saec.station.storage.attempts import MOST_ATTEMPTS
-from saec.station.storage.records import Held
+from saec.station.setup.station_settings import LineSettings
+from saec.station.storage.crash_attempts import MOST_ATTEMPTS
+from saec.station.storage.records import SpooledFrame
 from saec.station.storage.spool import Spool
 from saec.types import Source, Verdict
 
@@ -77,7 +77,7 @@ class FrameFailures:
                 self._arrivals.add_suspect(suspect.seq)
         return {suspect.seq for suspect in suspects}
 
-    def failed(self, frame: Held, path: str, begun: float, error: Exception, version: str) -> None:
+    def failed(self, frame: SpooledFrame, path: str, begun: float, error: Exception, version: str) -> None:
         """It was not judged, by its own fault."""
         in_time = time.perf_counter() - begun <= self._line.deadline
         if not isinstance(error, DecoderDiedError | DecoderOverranError):
@@ -115,7 +115,9 @@ class FrameFailures:
     def _sentence(self, why: str) -> str:
         return f"{self._line.name}: frames wait, and are judged once the machine can: {why}"
 
-    def _reject(self, frame: Held, path: str, error: Exception, *, in_time: bool, version: str) -> None:
+    def _reject(
+        self, frame: SpooledFrame, path: str, error: Exception, *, in_time: bool, version: str
+    ) -> None:
         """No label: an unreadable file, or no fair picture. Each spell of them raises one alarm."""
         stage = f"guard-{error.kind}" if isinstance(error, GuardError) else "edge"
         verdict = self._verdict(frame, path, error, stage)
@@ -124,7 +126,7 @@ class FrameFailures:
         self._rejected_stage = stage
         self._log.warning("frame without label", frame=frame.id, reason=verdict.reason, error=str(error))
 
-    def _quarantine(self, frame: Held, why: str, *, in_time: bool) -> None:
+    def _quarantine(self, frame: SpooledFrame, why: str, *, in_time: bool) -> None:
         path = str(self._spool.path(frame))
         what = f"{frame.id} is in quarantine after {MOST_ATTEMPTS} attempts: {why}"
         error = QuarantinedError(what, _ADVICE)
@@ -133,7 +135,7 @@ class FrameFailures:
         self._spool.decide(frame.seq, "final", verdict, in_time=in_time, alarms=[("quarantined", alarm)])
         self._log.error("quarantined", frame=frame.id, why=why)
 
-    def _verdict(self, frame: Held, path: str, error: Exception, stage: str) -> Verdict:
+    def _verdict(self, frame: SpooledFrame, path: str, error: Exception, stage: str) -> Verdict:
         source = Source(id=frame.id, path=path)
         return error_verdict(
             source,

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from saec.errors import ConfigError, ImageError
-from saec.station.setup.settings import Guard
+from saec.station.setup.station_settings import FrameGuardSettings
 from saec.types import Image
 
 _SIDE = 256
@@ -42,7 +42,7 @@ class FrameGuard:
         ConfigError: sharpness or emptiness is to be checked and there is no reference.
     """
 
-    def __init__(self, settings: Guard, references: Sequence[Image]) -> None:
+    def __init__(self, settings: FrameGuardSettings, references: Sequence[Image]) -> None:
         if not references and (settings.blur or settings.empty):
             raise ConfigError("the line has no reference image to compare with", "fit the line again")
         self._settings = settings

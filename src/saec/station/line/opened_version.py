@@ -11,7 +11,7 @@ from saec.schedule.policies import BUDGET_POLICY, policy_kind
 from saec.schedule.policies.contract import PolicySettings
 from saec.settings import BudgetConfig
 from saec.station.line.guard import FrameGuard
-from saec.station.setup.settings import LineSettings
+from saec.station.setup.station_settings import LineSettings
 
 _GUARD_REFERENCES = 4
 

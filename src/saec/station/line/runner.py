@@ -35,9 +35,9 @@ from saec.station.line.frame_failures import FrameFailures
 from saec.station.line.verdict_writer import VerdictWriter
 from saec.station.line.version_switch import CloudFor, VersionSwitch
 from saec.station.line.versions import VersionStore
-from saec.station.setup.settings import LineSettings
-from saec.station.storage.pictures import Pictures
-from saec.station.storage.records import Held
+from saec.station.setup.station_settings import LineSettings
+from saec.station.storage.recent_pictures import RecentPictures
+from saec.station.storage.records import SpooledFrame
 from saec.station.storage.spool import Spool
 from saec.station.threads import Stopping
 from saec.types import Pending
@@ -75,7 +75,7 @@ class LineRunner:
         *,
         cloud_for: CloudFor,
         batch: int,
-        pictures: Pictures,
+        pictures: RecentPictures,
         decode: DecodeImage,
         decode_again: DecodeImage,
         lock: ExclusiveLock | None = None,
@@ -193,7 +193,7 @@ class LineRunner:
         """Why its frames get no verdict now, one sentence; "" when they do."""
         return self._failures.blocked
 
-    def expire(self, frame: Held) -> None:
+    def expire(self, frame: SpooledFrame) -> None:
         """A frame has waited for the cloud for too long: the edge's label becomes final, without an alarm."""
         self._cloud.expire(frame)
 

@@ -10,7 +10,7 @@ import structlog
 
 from saec.frame.verdicts import answer_times
 from saec.station.line.arrivals import TOLD, AnswerTimes
-from saec.station.setup.settings import LineSettings
+from saec.station.setup.station_settings import LineSettings
 from saec.station.storage.records import VerdictState
 from saec.station.storage.spool import Spool
 from saec.types import Pending, Verdict

@@ -10,8 +10,8 @@ from saec.errors import is_transient
 from saec.frame.judges import Cloud
 from saec.station.line.opened_version import OpenedVersion, open_version
 from saec.station.line.versions import Versions, VersionStore
-from saec.station.setup.settings import LineSettings
-from saec.station.storage.records import Held
+from saec.station.setup.station_settings import LineSettings
+from saec.station.storage.records import SpooledFrame
 from saec.station.storage.spool import Spool
 from saec.station.threads import Stopping
 from saec.types import EdgeOpinion, Image
@@ -57,7 +57,7 @@ class VersionSwitch:
         """A version, opened again where need be: frames in flight finish on their own."""
         return self._opened.get(number) or self._open(number)
 
-    def of(self, frame: Held) -> OpenedVersion:
+    def of(self, frame: SpooledFrame) -> OpenedVersion:
         """The version that has looked at a frame; the current one where none has."""
         return self.at(int(frame.version)) if frame.version else self.current
 
@@ -82,7 +82,7 @@ class VersionSwitch:
                     self._switch(state)
             stopping.wait(_INTERVAL)
 
-    def judge_as_shadow(self, frame: Held, image: Image, current: EdgeOpinion) -> None:
+    def judge_as_shadow(self, frame: SpooledFrame, image: Image, current: EdgeOpinion) -> None:
         """Let the shadow judge the same pixels; what comes of it is counted and logged, nothing else.
 
         Args:

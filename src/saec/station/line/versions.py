@@ -20,7 +20,7 @@ import msgspec
 from saec.errors import LineError, SaecError
 from saec.profile import LineProfile, sha256_file, write_json
 from saec.station.storage.database.schema import sync_folder
-from saec.station.storage.private_files import close_all
+from saec.station.storage.private_files import make_private
 from saec.texts import read_json
 
 
@@ -167,7 +167,7 @@ class VersionStore:
         shutil.rmtree(partial, ignore_errors=True)
         shutil.rmtree(target, ignore_errors=True)  # copied, and then the process died before it was noted
         shutil.copytree(profile, partial)
-        close_all(partial)  # a copy has the rights of what was copied
+        make_private(partial)  # a copy has the rights of what was copied
         for path in [*partial.rglob("*"), partial]:
             handle = os.open(path, os.O_RDONLY)
             os.fsync(handle)

@@ -18,15 +18,15 @@ from saec.data.images.decoder import Decoder, Spares
 from saec.errors import LineError, SpoolError
 from saec.frame.assessment import Assessment, logged_assessment, route_frame
 from saec.frame.verdicts import decide
-from saec.station.clouds import Clouds
+from saec.station.cloud_models import CloudModels
 from saec.station.line.edge_thread import assess_guarded, load_frame
 from saec.station.line.guard import GuardError
 from saec.station.line.opened_version import OpenedVersion, open_version
 from saec.station.line.version_switch import CloudFor
 from saec.station.line.versions import VersionStore
-from saec.station.setup.settings import Settings
-from saec.station.storage.reading import SpoolReader
-from saec.station.storage.records import Held
+from saec.station.setup.station_settings import StationSettings
+from saec.station.storage.records import SpooledFrame
+from saec.station.storage.spool_reader import SpoolReader
 from saec.texts import whole_number
 from saec.types import CloudState, EdgeRecord, Route, Verdict
 
@@ -45,7 +45,7 @@ class Check:
     same: bool | None
 
 
-def audit_frame(settings: Settings, id: str, *, cloud_for: CloudFor | None = None) -> list[Check]:
+def audit_frame(settings: StationSettings, id: str, *, cloud_for: CloudFor | None = None) -> list[Check]:
     """Judge a recorded frame again and compare.
 
     Args:
@@ -71,7 +71,7 @@ def audit_frame(settings: Settings, id: str, *, cloud_for: CloudFor | None = Non
     store = VersionStore(settings.station.data / "lines" / line.name)
     number = int(frame.version or store.state().current)
     cloud = (
-        (cloud_for or Clouds(settings.cloud, settings.station.data / "clouds"))(store.model(number))
+        (cloud_for or CloudModels(settings.cloud, settings.station.data / "clouds"))(store.model(number))
         if line.cloud
         else None
     )
@@ -86,7 +86,7 @@ def audit_frame(settings: Settings, id: str, *, cloud_for: CloudFor | None = Non
     return checks
 
 
-def _find(reader: SpoolReader, id: str) -> tuple[Held, dict[str, Verdict]]:
+def _find(reader: SpoolReader, id: str) -> tuple[SpooledFrame, dict[str, Verdict]]:
     seq = whole_number(id.rpartition("-")[2])
     frame = None if seq is None else reader.frame(seq)
     if frame is None or frame.id != id:
@@ -97,12 +97,12 @@ def _find(reader: SpoolReader, id: str) -> tuple[Held, dict[str, Verdict]]:
     return frame, verdicts
 
 
-def _image(frame: Held, path: Path) -> Check:
+def _image(frame: SpooledFrame, path: Path) -> Check:
     now = hashlib.sha256(path.read_bytes()).hexdigest()
     return Check("image", frame.sha256[:16], now[:16], now == frame.sha256)
 
 
-def _verdict(version: OpenedVersion, path: Path, frame: Held, verdict: Verdict) -> list[Check]:
+def _verdict(version: OpenedVersion, path: Path, frame: SpooledFrame, verdict: Verdict) -> list[Check]:
     try:
         seen = _assessed(version, path, frame)
     except GuardError as e:
@@ -135,7 +135,7 @@ def _route(
     return _same("route", _words(route), _words(route_frame(told, policy, state, verdict.time)))
 
 
-def _assessed(version: OpenedVersion, path: Path, frame: Held) -> Assessment:
+def _assessed(version: OpenedVersion, path: Path, frame: SpooledFrame) -> Assessment:
     with contextlib.closing(Decoder(Spares(spare=False))) as decoder:
         decoded = load_frame(frame, path, 0.0, bits=version.judges.bits, decode=decoder.decode)
     _, seen = assess_guarded(decoded, version)

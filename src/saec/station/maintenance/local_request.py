@@ -8,19 +8,19 @@ from pathlib import Path
 import httpx
 
 from saec.errors import ConfigError
-from saec.station.setup.settings import Settings
+from saec.station.setup.station_settings import StationSettings
 from saec.web.addresses import parse_address
 
 _PATIENCE = 5.0
 _HERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # such a station listens here too
 
 
-def ask_itself(settings: Settings, path: str, token: str | None = None) -> str:
+def ask_itself(settings: StationSettings, path: str, token: str | None = None) -> str:
     """The text of an answer of 200 or 503; no other address is asked, and no proxy.
 
     Args:
         path: such as "/ready".
-        token: for what needs one.
+        token: sent where the address needs one.
 
     Raises:
         httpx.HTTPError: there is no answer, or another.
@@ -30,7 +30,7 @@ def ask_itself(settings: Settings, path: str, token: str | None = None) -> str:
     host, cert = _HERE.get(host, host), settings.http.tls_cert
     where = f"{'http' if cert is None else 'https'}://{f'[{host}]' if ':' in host else host}:{port}"
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-    verify = True if cert is None else only(cert)
+    verify = True if cert is None else trust_only(cert)
     with httpx.Client(verify=verify, timeout=_PATIENCE, trust_env=False) as client:
         answer = client.get(f"{where}{path}", headers=headers)
     if answer.status_code not in (200, 503):
@@ -38,7 +38,7 @@ def ask_itself(settings: Settings, path: str, token: str | None = None) -> str:
     return answer.text
 
 
-def only(cert: Path) -> ssl.SSLContext:
+def trust_only(cert: Path) -> ssl.SSLContext:
     """TLS of a client that trusts one certificate: the first of a PEM file, whoever has signed it.
 
     The address that is asked need not stand in it: no other program has its key.

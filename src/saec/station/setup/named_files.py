@@ -9,20 +9,20 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from saec.station.setup.settings import Settings
+from saec.station.setup.station_settings import StationSettings
 from saec.texts import read_text
 
 SECRET = ("token_file", "tokens_file", "password_file", "key_file")
 """Settings whose files hold secrets, or who may come in."""
 
 
-class Named(NamedTuple):
+class NamedFile(NamedTuple):
     """A file or folder of the settings.
 
     Attributes:
         what: the setting, as "station.data" or "sink.mes.token_file".
         key: its last word.
-        literal: as it stands in the file; "" where it is left out and has its default.
+        literal: the text in the file; "" where it is left out and has its default.
         path: where it lies.
     """
 
@@ -36,7 +36,7 @@ class Named(NamedTuple):
         return self.key in SECRET
 
 
-def named_files(config: Path, settings: Settings) -> list[Named]:
+def named_files(config: Path, settings: StationSettings) -> list[NamedFile]:
     """Data folder, line profiles, files with secrets or certificates; no folders that are watched or written.
 
     Args:
@@ -47,7 +47,7 @@ def named_files(config: Path, settings: Settings) -> list[Named]:
     found = []
     for what, key, value in _paths(settings, ""):
         if key in ("data", "profile") or key.endswith("_file"):
-            found.append(Named(what, key, _literal(plain, what), value))
+            found.append(NamedFile(what, key, _literal(plain, what), value))
     return found
 
 

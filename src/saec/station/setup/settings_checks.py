@@ -12,7 +12,14 @@ from urllib.parse import urlsplit
 from saec.connecting import shown
 from saec.errors import ConfigError
 from saec.schedule.policies import BUDGET_POLICY, DEFAULT_POLICY, policy_kind
-from saec.station.setup.settings import FileSink, FolderSource, LineSettings, MqttSink, Settings, WebhookSink
+from saec.station.setup.station_settings import (
+    FileSink,
+    FolderSource,
+    LineSettings,
+    MqttSink,
+    StationSettings,
+    WebhookSink,
+)
 from saec.web.addresses import is_loopback
 from saec.web.admission.admission_control import check_admission
 
@@ -23,7 +30,7 @@ Fault = tuple[list[str | int], str, str]
 """Where (keys and indices), what, and the remedy."""
 
 
-def contradictions(settings: Settings) -> Iterator[Fault]:
+def contradictions(settings: StationSettings) -> Iterator[Fault]:
     """Every fault of settings whose types are right."""
     yield from _names(settings)
     yield from _lines(settings)
@@ -33,7 +40,7 @@ def contradictions(settings: Settings) -> Iterator[Fault]:
     yield from _cloud(settings)
 
 
-def _names(settings: Settings) -> Iterator[Fault]:
+def _names(settings: StationSettings) -> Iterator[Fault]:
     if not settings.line:
         yield [], "no [[line]]", "name at least one line with its profile"
     for section, entries in (("line", settings.line), ("source", settings.source), ("sink", settings.sink)):
@@ -43,7 +50,7 @@ def _names(settings: Settings) -> Iterator[Fault]:
                 yield [section, i, "name"], f"two of [[{section}]] are named {name}", "give each its own name"
 
 
-def _lines(settings: Settings) -> Iterator[Fault]:
+def _lines(settings: StationSettings) -> Iterator[Fault]:
     for i, line in enumerate(settings.line):
         if not (line.profile / "line.json").is_file():
             what = f"{line.profile} is no line profile"
@@ -54,7 +61,7 @@ def _lines(settings: Settings) -> Iterator[Fault]:
             yield ["line", i, "guard"], what, "dark lies below bright, both from 0 to 255"
 
 
-def _policy(i: int, line: LineSettings, settings: Settings) -> Iterator[Fault]:
+def _policy(i: int, line: LineSettings, settings: StationSettings) -> Iterator[Fault]:
     try:
         kind = policy_kind(line.policy)
     except ConfigError as e:
@@ -79,7 +86,7 @@ def _policy(i: int, line: LineSettings, settings: Settings) -> Iterator[Fault]:
         yield ["line", i, "policy"], f"policy {line.policy} without a [cloud]", "name the cloud service"
 
 
-def _sources(settings: Settings) -> Iterator[Fault]:
+def _sources(settings: StationSettings) -> Iterator[Fault]:
     lines, data = {line.name for line in settings.line}, settings.station.data.resolve()
     folders: list[tuple[int, str, Path]] = []
     for i, source in enumerate(settings.source):
@@ -105,7 +112,7 @@ def _sources(settings: Settings) -> Iterator[Fault]:
             yield ["source", i, "path"], what, "give each source a folder of its own"
 
 
-def _sinks(settings: Settings) -> Iterator[Fault]:
+def _sinks(settings: StationSettings) -> Iterator[Fault]:
     folders: dict[tuple[Path, str], str] = {}
     for i, sink in enumerate(settings.sink):
         if not isinstance(sink, FileSink):
@@ -176,7 +183,7 @@ def _key(sink: WebhookSink | MqttSink) -> Iterator[tuple[str, str, str]]:
         yield "key_file", "a key without its certificate", "name the certificate_file"
 
 
-def _listening(settings: Settings) -> Iterator[Fault]:
+def _listening(settings: StationSettings) -> Iterator[Fault]:
     try:
         check_admission(
             settings.http, settings.station.listen, tokens=settings.station.tokens_file is not None
@@ -185,7 +192,7 @@ def _listening(settings: Settings) -> Iterator[Fault]:
         yield ["station", "listen"], e.what, e.remedy
 
 
-def _cloud(settings: Settings) -> Iterator[Fault]:
+def _cloud(settings: StationSettings) -> Iterator[Fault]:
     cloud = settings.cloud
     if cloud is None:
         return

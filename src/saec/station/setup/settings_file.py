@@ -14,13 +14,13 @@ import msgspec
 
 from saec.decoding import convert
 from saec.errors import ConfigError
-from saec.station.setup.settings import CloudSettings, LineSettings, Settings, StationSection
 from saec.station.setup.settings_checks import contradictions
+from saec.station.setup.station_settings import CloudSettings, LineSettings, StationSection, StationSettings
 from saec.texts import read_text
 from saec.web.http_settings import HttpSettings
 
 
-def read_settings(path: Path) -> Settings:
+def read_settings(path: Path) -> StationSettings:
     """Read and check a settings file; nothing is opened or started.
 
     Raises:
@@ -34,7 +34,7 @@ def read_settings(path: Path) -> Settings:
     if isinstance(station := plain.setdefault("station", {}), dict):
         station.setdefault("data", str(StationSection().data))  # relative to the file, as if written there
     try:
-        settings = convert(plain, Settings, hook=_path(path.parent.resolve()))
+        settings = convert(plain, StationSettings, hook=_path(path.parent.resolve()))
     except msgspec.ValidationError as e:
         what, where = _split(str(e))
         raise ConfigError(f"{path}{_line_of(text, where)}: {what}", _remedy(where)) from e

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from saec.station.setup.settings import Settings
+from saec.station.setup.station_settings import StationSettings
 from saec.web.admission.secret_files import readable_by_others
 from saec.web.admission.server_certificate import ServerCertificate
 
 
-def warnings(settings: Settings) -> Iterator[str]:
+def warnings(settings: StationSettings) -> Iterator[str]:
     """One sentence each: secrets that others may read, and a certificate that ends soon.
 
     An expired certificate is no reason not to start: a line that stands still for it helps nobody.
@@ -23,7 +23,7 @@ def warnings(settings: Settings) -> Iterator[str]:
             yield warning
 
 
-def _secrets(settings: Settings) -> Iterator[Path | None]:
+def _secrets(settings: StationSettings) -> Iterator[Path | None]:
     yield settings.station.tokens_file
     yield settings.http.tls_key
     for section in (*settings.sink, *([] if settings.cloud is None else [settings.cloud])):

@@ -7,14 +7,14 @@ come again, so each carries a key that never changes, the frame's id and the ver
 
 from __future__ import annotations
 
-from saec.station.setup.settings import FileSink, Sink, WebhookSink
-from saec.station.sinks.contract import VerdictSink
+from saec.station.setup.station_settings import FileSink, SinkSettings, WebhookSink
 from saec.station.sinks.files import Files
 from saec.station.sinks.mqtt import Mqtt
+from saec.station.sinks.verdict_sink import VerdictSink
 from saec.station.sinks.webhook import Webhook
 
 
-def open_sink(settings: Sink) -> VerdictSink:
+def open_sink(settings: SinkSettings) -> VerdictSink:
     """A sink by its settings; nothing is connected yet.
 
     Raises:

@@ -12,9 +12,9 @@ from typing import Any
 
 import msgspec
 
-from saec.station.setup.settings import FileSink
-from saec.station.sinks.contract import AwayError, Message, message
-from saec.station.storage.private_files import Rights, make_folder
+from saec.station.setup.station_settings import FileSink
+from saec.station.sinks.verdict_sink import AwayError, SinkMessage, sink_message
+from saec.station.storage.private_files import FilePermissions, make_folder
 from saec.station.storage.records import Delivery
 
 CSV_COLUMNS = (
@@ -43,8 +43,8 @@ class Files:
         self._settings = settings
 
     def deliver(self, deliveries: Sequence[Delivery]) -> None:
-        days: dict[str, list[Message]] = {}
-        for item in map(message, deliveries):
+        days: dict[str, list[SinkMessage]] = {}
+        for item in map(sink_message, deliveries):
             days.setdefault(_day(item.verdict.time), []).append(item)
         try:
             make_folder(self._settings.path)
@@ -54,11 +54,11 @@ class Files:
             what = f"{self._settings.path} cannot be written: {e.strerror or e}"
             raise AwayError(what, "look at the folder and at the room on its disk") from e
 
-    def _append(self, path: Path, items: Sequence[Message]) -> None:
+    def _append(self, path: Path, items: Sequence[SinkMessage]) -> None:
         fresh = not path.exists()
         with path.open("ab+", buffering=0) as f:
             if fresh:
-                Rights.open_up(path)
+                FilePermissions.open_up(path)
             _cut_torn_line(f)
             end = f.tell()
             data = self._csv(items, header=end == 0) if self._settings.format == "csv" else _jsonl(items)
@@ -69,7 +69,7 @@ class Files:
                 f.truncate(end)
                 raise
 
-    def _csv(self, items: Sequence[Message], *, header: bool) -> bytes:
+    def _csv(self, items: Sequence[SinkMessage], *, header: bool) -> bytes:
         text = io.StringIO()
         writer = csv.DictWriter(text, CSV_COLUMNS, extrasaction="ignore")
         if header:
@@ -92,7 +92,7 @@ def _day(seconds: float) -> str:
     return day if len(day) == len("2026-01-01") and not day.startswith("-") else "undated"
 
 
-def _jsonl(items: Sequence[Message]) -> bytes:
+def _jsonl(items: Sequence[SinkMessage]) -> bytes:
     return b"".join(msgspec.json.encode(item) + b"\n" for item in items)
 
 

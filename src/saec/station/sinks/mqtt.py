@@ -16,8 +16,8 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
 from saec.connecting import client_context, why
-from saec.station.setup.settings import MqttSink
-from saec.station.sinks.contract import AwayError, message
+from saec.station.setup.station_settings import MqttSink
+from saec.station.sinks.verdict_sink import AwayError, sink_message
 from saec.station.storage.records import Delivery
 from saec.texts import read_secret
 
@@ -58,7 +58,7 @@ class Mqtt:
 
     def deliver(self, deliveries: Sequence[Delivery]) -> None:
         for delivery in deliveries:
-            item = message(delivery)
+            item = sink_message(delivery)
             link = self._connected()
             topic = f"{self._settings.topic}/{item.verdict.line}"
             try:

@@ -11,8 +11,8 @@ import msgspec
 
 from saec.connecting import client_context, shown, why
 from saec.errors import ConfigError
-from saec.station.setup.settings import WebhookSink
-from saec.station.sinks.contract import AwayError, RefusedError, message
+from saec.station.setup.station_settings import WebhookSink
+from saec.station.sinks.verdict_sink import AwayError, RefusedError, sink_message
 from saec.station.storage.records import Delivery
 from saec.texts import read_token, whole_number
 
@@ -47,7 +47,7 @@ class Webhook:
         )
 
     def deliver(self, deliveries: Sequence[Delivery]) -> None:
-        for item in map(message, deliveries):
+        for item in map(sink_message, deliveries):
             try:
                 answer = self._post(msgspec.json.encode(item), item.key)
             except httpx.HTTPError as e:

@@ -6,15 +6,19 @@ camera goes on with its newest frame.
 
 from __future__ import annotations
 
-from saec.station.setup.settings import FolderSource, Source, VideoSource
-from saec.station.sources.camera import Camera
-from saec.station.sources.contract import Accept, Alarm, Refused, Remember, SourceBody
-from saec.station.sources.folder import Folder
+from saec.station.setup.station_settings import FolderSource, SourceSettings, VideoSource
+from saec.station.sources.camera_reader import CameraReader
+from saec.station.sources.frame_source import AcceptFrame, FrameRefused, Remember, SourceAlarm, SourceBody
 from saec.station.sources.video import Video
+from saec.station.sources.watched_folder import WatchedFolder
 
 
 def open_source(
-    settings: Source, accept: Accept, refused: Refused, alarm: Alarm, remember: Remember
+    settings: SourceSettings,
+    accept: AcceptFrame,
+    refused: FrameRefused,
+    alarm: SourceAlarm,
+    remember: Remember,
 ) -> SourceBody:
     """A source by its settings; nothing is opened yet.
 
@@ -22,7 +26,7 @@ def open_source(
         remember: keeps the keys of a watched folder's files that stay where they are.
     """
     if isinstance(settings, FolderSource):
-        return Folder(settings, accept, refused, alarm, remember)
+        return WatchedFolder(settings, accept, refused, alarm, remember)
     if isinstance(settings, VideoSource):
         return Video(settings, accept, refused)
-    return Camera(settings, accept, refused, alarm)
+    return CameraReader(settings, accept, refused, alarm)

@@ -9,8 +9,8 @@ from pathlib import Path
 import cv2
 
 from saec.errors import SaecError, SpoolFullError
-from saec.station.setup.settings import VideoSource
-from saec.station.sources.contract import REST, Accept, Refused, png_bytes
+from saec.station.setup.station_settings import VideoSource
+from saec.station.sources.frame_source import REST, AcceptFrame, FrameRefused, png_bytes
 from saec.station.storage.records import NewFrame
 from saec.station.threads import Stopping
 from saec.types import Image
@@ -19,7 +19,7 @@ from saec.types import Image
 class Video:
     """The frames of a video file, once; a frame that the spool refuses is tried again."""
 
-    def __init__(self, settings: VideoSource, accept: Accept, refused: Refused) -> None:
+    def __init__(self, settings: VideoSource, accept: AcceptFrame, refused: FrameRefused) -> None:
         self._s, self._accept, self._refused = settings, accept, refused
         self._stamp = 0
         self.state = "playing"

@@ -10,8 +10,8 @@ import sqlite3
 
 from saec.station.storage.records import Alarm
 
-SPELL = 86400.0
-"""Seconds after which an alarm that comes again makes a row of its own: another spell, another first time."""
+SAME_ALARM_SECONDS = 86400.0
+"""Seconds after which an alarm that comes again makes a row of its own, with another first time."""
 
 ALARMS_KEPT = 2000
 """Rows; beyond it the alarm that has not come for the longest goes."""
@@ -25,10 +25,10 @@ _LONGEST_TEXT = 2000
 def raise_alarm(
     db: sqlite3.Connection, now: float, kind: str, text: str, *, frame: str = "", about: str = ""
 ) -> None:
-    """Note an alarm, in the row of its spell where there is one; its ``n`` rises, as that of a new one.
+    """Note an alarm, in the row of the last day where there is one; its ``n`` rises, as that of a new one.
 
     Args:
-        db: in a transaction.
+        db: a connection with an open transaction.
         now: seconds since the epoch.
         kind: one word or two, as "disagreement".
         text: one sentence, with the remedy.
@@ -41,7 +41,7 @@ def raise_alarm(
         (kind, about),
     ).fetchone()
     first, count, frames = now, 0, ""
-    if row is not None and abs(now - row[2]) <= SPELL:
+    if row is not None and abs(now - row[2]) <= SAME_ALARM_SECONDS:
         first, count, frames = row[1], row[3], row[4]
         db.execute("DELETE FROM alarms WHERE n = ?", (row[0],))
     named = " ".join([*frames.split(), *frame.split()][-FRAMES_NAMED:])

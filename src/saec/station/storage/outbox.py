@@ -16,10 +16,10 @@ from typing import Any
 
 from saec.errors import SpoolError
 from saec.station.storage.alarms import add_to_counter
-from saec.station.storage.database.damage import decoded
+from saec.station.storage.database.damage import decode_record
 from saec.station.storage.database.schema import SCHEMA_VERSION
-from saec.station.storage.reading import frame_id
-from saec.station.storage.records import Backlog, Delivery, Letter
+from saec.station.storage.records import Backlog, DeadLetter, Delivery
+from saec.station.storage.spool_reader import frame_id
 from saec.types import Verdict
 
 _JOINED = "FROM outbox JOIN verdicts ON verdicts.seq = outbox.seq AND verdicts.state = outbox.state"
@@ -49,8 +49,8 @@ class Outbox:
         """What a sink has still to take, oldest first; no dead letters.
 
         Args:
-            after: those behind it in n.
-            firsts: of each frame only the first that waits, which may so be offered out of turn.
+            after: only rows with a larger n.
+            firsts: only the first that waits of each frame; those may be offered out of turn.
         """
         first = (
             "AND NOT EXISTS (SELECT 1 FROM outbox AS o WHERE o.seq = outbox.seq AND o.sink = outbox.sink "
@@ -64,7 +64,7 @@ class Outbox:
         return [
             Delivery(n, sink, attempts, bool(act), state, verdict)
             for n, sink, attempts, act, state, blob in rows
-            if (verdict := decoded(self._db, blob, Verdict)) is not None
+            if (verdict := decode_record(self._db, blob, Verdict)) is not None
         ]
 
     def delivered(self, ns: Sequence[int]) -> None:
@@ -98,7 +98,7 @@ class Outbox:
 
         Args:
             before: seconds since the epoch; those that wait since earlier go as well. None drops none by age.
-            dead: of the dead letters, not of those that wait.
+            dead: drop dead letters instead of those that wait.
         """
         which = f"sink = ? AND dead IS {'NOT NULL' if dead else 'NULL'}"
         with self._begin() as db:
@@ -126,7 +126,7 @@ class Outbox:
 
     # what a person does about dead letters
 
-    def letters(self, sink: str | None = None, most: int = 100_000) -> list[Letter]:
+    def letters(self, sink: str | None = None, most: int = 100_000) -> list[DeadLetter]:
         """Dead letters, oldest first; of one sink, or of all."""
         where, values = ("AND sink = ?", [sink]) if sink is not None else ("", [])
         rows = self._rows(
@@ -135,7 +135,7 @@ class Outbox:
             (*values, most),
         )
         return [
-            Letter(n, sink, frame_id(line, seq), state, attempts, error, dead)
+            DeadLetter(n, sink, frame_id(line, seq), state, attempts, error, dead)
             for n, sink, seq, line, state, attempts, error, dead in rows
         ]
 
@@ -144,7 +144,7 @@ class Outbox:
         with self._begin() as db:
             db.executemany("UPDATE outbox SET dead = NULL, attempts = 0 WHERE n = ?", [(n,) for n in ns])
 
-    def set_aside(self, sink: str) -> Letter | None:
+    def set_aside(self, sink: str) -> DeadLetter | None:
         """Make a dead letter of the verdict that a sink is offered first; None where nothing waits."""
         with self._begin() as db:
             found = db.execute(
@@ -154,7 +154,7 @@ class Outbox:
                 db.execute("UPDATE outbox SET dead = ? WHERE n = ?", (self._clock(), *found))
         return None if found is None else next(x for x in self.letters(sink) if x.n == found[0])
 
-    def drop(self, letters: Sequence[Letter]) -> None:
+    def drop(self, letters: Sequence[DeadLetter]) -> None:
         """Never send these dead letters; they are counted."""
         with self._begin() as db:
             for letter in letters:

@@ -18,7 +18,7 @@ _OTHERS = 0o077
 log = structlog.get_logger()
 
 
-class Rights:
+class FilePermissions:
     """Of the files that this process makes.
 
     Attributes:
@@ -50,10 +50,10 @@ def make_folder(path: Path) -> None:
     missing = [folder for folder in (path, *path.parents) if not folder.exists()]
     path.mkdir(parents=True, exist_ok=True)
     for folder in missing:
-        Rights.open_up(folder)
+        FilePermissions.open_up(folder)
 
 
-def tighten(data: Path, spared: Iterable[Path]) -> None:
+def restrict_permissions(data: Path, spared: Iterable[Path]) -> None:
     """Take from others what lies in a data folder and was made before; a failure is logged and stops nothing.
 
     Args:
@@ -69,7 +69,7 @@ def tighten(data: Path, spared: Iterable[Path]) -> None:
             if entry.is_symlink() or _leads_to(entry.resolve(), kept):
                 continue
             if entry.lstat().st_mode & _OTHERS:
-                close_all(entry)
+                make_private(entry)
     except OSError as e:
         log.warning("rights not changed", folder=str(data), error=str(e))
 
@@ -78,7 +78,7 @@ def _leads_to(path: Path, kept: list[Path]) -> bool:
     return any(one.is_relative_to(path) for one in kept)
 
 
-def close_all(entry: Path) -> None:
+def make_private(entry: Path) -> None:
     """A file, or a folder with all in it, itself last: what was interrupted is done again."""
     if entry.is_dir():
         for folder, folders, names in os.walk(entry, topdown=False):
@@ -99,7 +99,7 @@ def owner_of(path: Path) -> tuple[int, int]:
     return found.st_uid, found.st_gid
 
 
-def give(path: Path, owner: tuple[int, int]) -> None:
+def give_to_owner(path: Path, owner: tuple[int, int]) -> None:
     """Give what root has made, a file or a folder with all in it, to whom the station runs as."""
     if os.geteuid() == 0:
         for one in (path, *path.rglob("*")):

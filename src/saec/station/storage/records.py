@@ -22,7 +22,7 @@ class NewFrame(msgspec.Struct, frozen=True, kw_only=True):
         line: name of the line that judges it.
         source: name of the source.
         key: idempotency key, unique within the line: the same key and bytes again are the same frame.
-        suffix: of the image file, as ".png".
+        suffix: ending of the image file, such as ".png".
         captured: when it was taken, seconds since the epoch by the station's clock.
     """
 
@@ -33,7 +33,7 @@ class NewFrame(msgspec.Struct, frozen=True, kw_only=True):
     captured: float
 
 
-class Accepted(msgspec.Struct, frozen=True):
+class Receipt(msgspec.Struct, frozen=True):
     """The spool's receipt: image and row are on the disk.
 
     Attributes:
@@ -47,14 +47,14 @@ class Accepted(msgspec.Struct, frozen=True):
     since: float | None = None
 
 
-class Held(msgspec.Struct, frozen=True, kw_only=True):
+class SpooledFrame(msgspec.Struct, frozen=True, kw_only=True):
     """A frame in the spool.
 
     Attributes:
         seq: rises by one with each accepted frame; never used again.
         image: path of the file, or "" where retention has removed it.
         edge: what the edge said and which route was taken, once it has; ``Pending`` as JSON.
-        version: of the line profile that judged it.
+        version: the line version that judged it.
     """
 
     seq: int
@@ -76,7 +76,7 @@ class Delivery(msgspec.Struct, frozen=True):
     """A verdict that a sink has not taken yet.
 
     Attributes:
-        n: of the outbox; rises.
+        n: number of the row in the outbox; it rises.
         act: whether the line is to act on it: true once per frame, for the first verdict in time.
     """
 
@@ -88,11 +88,11 @@ class Delivery(msgspec.Struct, frozen=True):
     verdict: Verdict
 
 
-class Letter(msgspec.Struct, frozen=True):
+class DeadLetter(msgspec.Struct, frozen=True):
     """A dead letter: a verdict that a sink has refused for good.
 
     Attributes:
-        n: of the outbox.
+        n: number of the row in the outbox.
         frame: id of the frame.
         error: what the sink said last.
         dead: since when, seconds since the epoch.
@@ -122,7 +122,7 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         n: rises each time an alarm comes, also when one comes again.
         about: the line, source, sink or thread concerned; "" where it is none of them.
-        text: of the last time.
+        text: the sentence that came last.
         frame: the last frame that it was about, or "".
         frames: the last frames that it was about.
         count: how often it came.
@@ -141,14 +141,14 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SpoolLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Beyond which the spool refuses frames, and when it stops waiting for the cloud.
+    """Limits beyond which the spool refuses frames, and when it stops waiting for the cloud.
 
     Attributes:
-        frames: frames without a final verdict.
-        gigabytes: that everything in the station's data folder may take together: images, database, versions
+        frames: most frames without a final verdict.
+        gigabytes: how much the station's data folder may take in all: images, database, versions
             of lines, pictures, what was set aside. Where room is short the oldest images go first.
-        free_gigabytes: that the disk must have left.
-        hours: after which a frame that waits for the cloud gets the edge's label as final.
+        free_gigabytes: how much the disk must have left.
+        hours: how long a frame may wait for the cloud before the edge's label becomes final.
     """
 
     frames: Annotated[int, msgspec.Meta(ge=1)] = 100_000
@@ -163,9 +163,10 @@ class Retention(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     Attributes:
         images: whose images are kept at all: "defects" are those labelled so, "doubtful" adds those on which
             the cloud was asked or edge and cloud disagree.
-        days: of images.
-        record_days: of verdicts; never shorter than those of images. One that a sink has still to take stays.
-        aside_days: of files that the database does not know, which were set aside.
+        days: how long images are kept.
+        record_days: how long verdicts are kept; never shorter than images. One that a sink has still to take
+            stays.
+        aside_days: how long files that were set aside are kept, as the database does not know them.
     """
 
     images: Literal["all", "doubtful", "defects", "none"] = "all"
@@ -179,7 +180,7 @@ _OF_VIDEO = re.compile(r"@[^@/]*/(\d+)$")
 _NAMELESS = re.compile(r"\d+\.\d+/\d+|[0-9a-f]{64}@\d+")
 
 
-def name_of(source: str, key: str) -> str:
+def frame_name(source: str, key: str) -> str:
     """What a person calls the frame, from its key: the file's name, or the key that a client gave it.
 
     Empty where it has no name, as a camera's frame.

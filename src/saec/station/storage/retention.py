@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from saec.station.storage.attempts import QUARANTINED
-from saec.station.storage.records import Held, Retention
+from saec.station.storage.crash_attempts import QUARANTINED
+from saec.station.storage.records import Retention, SpooledFrame
 from saec.station.storage.spool import Spool
 from saec.types import DEFECT, Verdict
 
@@ -37,7 +37,7 @@ _STEP = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Swept:
+class SweepResult:
     """What a sweep did."""
 
     images: int = 0
@@ -55,13 +55,13 @@ class Sweeper:
         turn: called after each step, as a sweep may take long.
     """
 
-    def __init__(self, spool: Spool, rule: Retention, expire: Callable[[Held], None]) -> None:
+    def __init__(self, spool: Spool, rule: Retention, expire: Callable[[SpooledFrame], None]) -> None:
         self._spool, self._rule, self._expire = spool, rule, expire
         self.turn: Callable[[], None] = lambda: None
         self._ruled = 0  # the rule of images has been applied up to this frame
         self._disk_since: float | None = None  # the disk has been short since
 
-    def sweep(self, now: float, *, trusted: bool = True, steady: float = 0.0) -> Swept:
+    def sweep(self, now: float, *, trusted: bool = True, steady: float = 0.0) -> SweepResult:
         """One sweep.
 
         Args:
@@ -70,32 +70,32 @@ class Sweeper:
             steady: seconds by a clock that is never set.
         """
         spool, rule = self._spool, self._rule
-        spool.room.measure()
+        spool.quota.measure()
         expired = images = records = 0
         if trusted:
             expired = self._give_up(now - spool.limits.hours * 3600)
             images = self._drop_aged(now - rule.days * DAY)
-            records = spool.shedding.forget_before(
+            records = spool.eviction.forget_before(
                 now - max(rule.record_days, rule.days) * DAY, turn=self.turn
             )
-            if spool.shedding.aside.drop_before(now - rule.aside_days * DAY):
-                spool.room.measure()
+            if spool.eviction.aside.drop_before(now - rule.aside_days * DAY):
+                spool.quota.measure()
         else:
             expired = self._give_up(float("-inf"))
         images += self._drop_by_rule()
-        records += spool.shedding.shrink(
-            max(_SMALLEST, int(DATABASE * spool.room.budget)), now, turn=self.turn
+        records += spool.eviction.shrink(
+            max(_SMALLEST, int(DATABASE * spool.quota.budget)), now, turn=self.turn
         )
         images += self._make_room(steady)
         expired += self._give_up_for_room()
         if images:
             spool.images.drop_empty_folders()
-        return Swept(images, records, expired)
+        return SweepResult(images, records, expired)
 
     def _give_up(self, limit: float) -> int:
         """From the oldest on, as long as they wait for too long or too many wait: the line goes on."""
         after, count = 0, 0
-        over = self._spool.room.open_frames - _WAITING * self._spool.limits.frames
+        over = self._spool.quota.open_frames - _WAITING * self._spool.limits.frames
         while frames := self._spool.frames("asked", after=after, most=_STEP):
             after = frames[-1].seq
             for frame in frames:
@@ -108,13 +108,13 @@ class Sweeper:
 
     def _give_up_for_room(self) -> int:
         """Where images of frames that wait for the cloud leave no room, the oldest of them are given up."""
-        room, count = self._spool.room, 0
-        while room.short(share=FULL) and (frames := self._spool.frames("asked", most=_STEP)):
+        quota, count = self._spool.quota, 0
+        while quota.short(share=FULL) and (frames := self._spool.frames("asked", most=_STEP)):
             for frame in frames:
                 self.turn()
                 self._expire(frame)
             count += len(frames)
-            self._spool.shedding.free(room.short(share=FULL))
+            self._spool.eviction.free(quota.short(share=FULL))
             if self._spool.frames("asked", most=1)[:1] == frames[:1]:  # it cannot be given up
                 break
         return count
@@ -123,20 +123,20 @@ class Sweeper:
         images = 0
         while frames := self._spool.aged(limit, most=_STEP):
             self.turn()
-            images += self._spool.shedding.drop_images([frame.seq for frame in frames])
+            images += self._spool.eviction.drop_images([frame.seq for frame in frames])
         return images
 
     def _make_room(self, steady: float) -> int:
         """For the budget at once; for a disk that others have filled once it has been short for a while."""
-        room, shedding = self._spool.room, self._spool.shedding
-        _, images = shedding.free(room.short(share=FULL))
-        short = room.disk_short(_MARGIN)
+        quota, eviction = self._spool.quota, self._spool.eviction
+        _, images = eviction.free(quota.short(share=FULL))
+        short = quota.disk_short(_MARGIN)
         if not short:
             self._disk_since = None
         elif self._disk_since is None:
             self._disk_since = steady
         elif steady - self._disk_since >= _DISK_REST:
-            images += shedding.free(short)[1]
+            images += eviction.free(short)[1]
         return images
 
     def _drop_by_rule(self) -> int:
@@ -148,7 +148,7 @@ class Sweeper:
             after = frames[-1].seq
             self.turn()
             unwanted = [f.seq for f in frames if not is_kept(self._rule, self._spool.verdicts(f.seq))]
-            images += self._spool.shedding.drop_images(unwanted)
+            images += self._spool.eviction.drop_images(unwanted)
         self._ruled = max(self._ruled, min(after, settled))
         return images
 

@@ -23,18 +23,24 @@ import structlog
 
 from saec.errors import SpoolError, SpoolFullError, is_transient
 from saec.station.storage.alarms import add_to_counter, raise_alarm
-from saec.station.storage.attempts import Attempts
-from saec.station.storage.database.damage import Damage, named
-from saec.station.storage.database.schema import begin_after, is_full, open_beside, sync_folder, unheard_of
-from saec.station.storage.database.writing import Writer
-from saec.station.storage.groups import Groups
+from saec.station.storage.crash_attempts import CrashAttempts
+from saec.station.storage.database.damage import Damage, as_spool_errors
+from saec.station.storage.database.database_writer import DatabaseWriter
+from saec.station.storage.database.schema import (
+    begin_after,
+    is_disk_full,
+    open_beside,
+    sync_folder,
+    unused_number,
+)
+from saec.station.storage.frame_times import plausible_time
+from saec.station.storage.group_commit import GroupCommit
 from saec.station.storage.outbox import Outbox
-from saec.station.storage.reading import SpoolReader, frame_id
-from saec.station.storage.records import Accepted, NewFrame, SpoolLimits, VerdictState
-from saec.station.storage.room import Room, on_disk
+from saec.station.storage.records import NewFrame, Receipt, SpoolLimits, VerdictState
+from saec.station.storage.space.eviction import Eviction
 from saec.station.storage.space.image_files import ImageFiles
-from saec.station.storage.space.shedding import Shedding
-from saec.station.storage.times import sane_time
+from saec.station.storage.spool_reader import SpoolReader, frame_id
+from saec.station.storage.storage_quota import StorageQuota, on_disk
 from saec.types import GOOD, Explanation, Verdict
 
 _Row = tuple[NewFrame, Path, int, str]
@@ -47,18 +53,18 @@ class Spool(SpoolReader):
     """The station's durable queue; safe to use from several threads, owned by one process.
 
     Args:
-        folder: of the database and the images; made where it is missing.
+        folder: where the database and the images lie; made where it is missing.
         sinks: names of the sinks that every verdict is delivered to.
-        limits: beyond which frames are refused.
+        limits: the bounds beyond which frames are refused.
         clock: seconds since the epoch.
 
     Attributes:
         images: their files.
         outbox: what the sinks have still to take.
-        damage: of the database, where some was noticed.
-        room: what is held and how much may be.
-        shedding: removes what is no longer wanted, or for which there is no room.
-        attempts: frames under suspicion.
+        damage: what was noticed of damage to the database.
+        quota: what is held and how much may be.
+        eviction: removes what is no longer wanted, or for which there is no room.
+        attempts: frames that may have ended a process, and how often.
 
     Raises:
         SpoolError: another process owns the folder, it is damaged, or of another version.
@@ -73,18 +79,18 @@ class Spool(SpoolReader):
     ) -> None:
         self.images = ImageFiles(folder / "images")
         self.sinks, self.limits, self._clock = tuple(sinks), limits or SpoolLimits(), clock
-        self.room = Room(folder, self.limits)
+        self.quota = StorageQuota(folder, self.limits)
         self._watches: dict[int, list[Callable[[Verdict], None]]] = {}
         self._watching, self._freeing = threading.Lock(), threading.Lock()
         self.damage = Damage(path := folder / "spool.sqlite")
-        self._writer = Writer(folder, self.room, self.damage)
+        self._writer = DatabaseWriter(folder, self.quota, self.damage)
         super().__init__(folder, open_beside(path, self.damage))
         self.outbox = Outbox(self._transaction, self._db, self._lock, clock)
-        self.attempts = Attempts(self._transaction, self._db, self._lock, clock)
-        self.shedding = Shedding(folder, self._writer)
-        self._rows: Groups[_Row, Accepted | SpoolError] = Groups(self._insert)
+        self.attempts = CrashAttempts(self._transaction, self._db, self._lock, clock)
+        self.eviction = Eviction(folder, self._writer)
+        self._rows: GroupCommit[_Row, Receipt | SpoolError] = GroupCommit(self._insert)
         try:
-            with named(path):
+            with as_spool_errors(path):
                 self._begin()
         except BaseException:
             self.close()
@@ -92,29 +98,32 @@ class Spool(SpoolReader):
 
     def _begin(self) -> None:
         """What an earlier process left: unknown files; then count."""
-        unknown = self.images.set_aside(self._held, self.shedding.aside, self._clock())
+        unknown = self.images.set_aside(self._held, self.eviction.aside, self._clock())
         if unknown:
             self._tell_unknown(unknown)
-        ((self.room.open_frames,),) = self._db.execute("SELECT COUNT(*) FROM frames WHERE state <> 'done'")
-        ((self.room.images,),) = self._db.execute(
+        ((self.quota.open_frames,),) = self._db.execute("SELECT COUNT(*) FROM frames WHERE state <> 'done'")
+        ((self.quota.images,),) = self._db.execute(
             "SELECT COALESCE(SUM((size + 4095) / 4096 * 4096), 0) FROM frames WHERE image <> ''"
         )
-        self.room.measure()
+        self.quota.measure()
 
     def _tell_unknown(self, files: int) -> None:
-        """Of files that were set aside. Under a new database the numbers begin where no sink knows one."""
+        """Raise an alarm for files that were set aside.
+
+        Under a new database the numbers of frames begin where no sink knows one.
+        """
         if self._db.execute("SELECT 1 FROM sqlite_sequence WHERE name = 'frames'").fetchone() is None:
             with self._transaction() as db:
-                begin_after(db, "frames", unheard_of(self._clock()))
+                begin_after(db, "frames", unused_number(self._clock()))
         text = (
             f"{files} image files that the database does not know were set aside in "
-            f"{self.shedding.aside.folder}: put them into a watched folder to have them judged, or "
+            f"{self.eviction.aside.folder}: put them into a watched folder to have them judged, or "
             "delete them"
         )
         try:
             self.alarm("aside", text)
         except sqlite3.OperationalError as e:
-            if not is_full(e):
+            if not is_disk_full(e):
                 raise
             log.warning("alarm not kept, as the disk is full", text=text)
 
@@ -128,7 +137,7 @@ class Spool(SpoolReader):
 
     # frames in
 
-    def accept(self, frame: NewFrame, data: bytes) -> Accepted:
+    def accept(self, frame: NewFrame, data: bytes) -> Receipt:
         """Take a frame over: when this returns, its image and its row are on the disk.
 
         Raises:
@@ -145,19 +154,19 @@ class Spool(SpoolReader):
             return known
         try:
             with self._freeing:  # one at a time, so that nothing goes twice for the same want
-                if (short := self.room.short(on_disk(len(data)))) > 0:
-                    self.shedding.free(short)
-            with self.room.keep(len(data)):
+                if (short := self.quota.short(on_disk(len(data)))) > 0:
+                    self.eviction.free(short)
+            with self.quota.keep(len(data)):
                 return self._take(frame, data, sha256)
         except (OSError, sqlite3.OperationalError) as e:
-            if is_full(e):
+            if is_disk_full(e):
                 raise SpoolFullError(f"the disk under {self.folder} is full", "make room on the disk") from e
             if is_transient(e):
                 raise
             what = f"{self.images.folder} cannot be written: {e}"
             raise SpoolFullError(what, "keep the frame, and look at the folder and its rights") from e
 
-    def _known(self, db: sqlite3.Connection, frame: NewFrame, sha256: str) -> Accepted | None:
+    def _known(self, db: sqlite3.Connection, frame: NewFrame, sha256: str) -> Receipt | None:
         one = (frame.line, frame.key)
         left = db.execute("SELECT seq, sha256 FROM files_left WHERE line = ? AND key = ?", one).fetchone()
         row = db.execute(
@@ -170,22 +179,22 @@ class Spool(SpoolReader):
                 f"key {frame.key!r} of line {frame.line} was used for another image", "use a new key for it"
             )
         since = row[2] if left is None else None
-        return Accepted(row[0], frame_id(frame.line, row[0]), duplicate=True, since=since)
+        return Receipt(row[0], frame_id(frame.line, row[0]), duplicate=True, since=since)
 
-    def _take(self, frame: NewFrame, data: bytes, sha256: str) -> Accepted:
+    def _take(self, frame: NewFrame, data: bytes, sha256: str) -> Receipt:
         """Image and row to the disk; of two frames with one key that come at once, one is a duplicate."""
         image = self.images.write(data, sha256, frame.suffix, self._clock())
-        taken: Accepted | SpoolError | None = None
+        taken: Receipt | SpoolError | None = None
         try:
             taken = self._rows.do((frame, image, len(data), sha256))
         finally:
-            if not isinstance(taken, Accepted) or taken.duplicate:
+            if not isinstance(taken, Receipt) or taken.duplicate:
                 image.unlink(missing_ok=True)
         if isinstance(taken, SpoolError):
             raise taken
         return taken
 
-    def _insert(self, rows: list[_Row]) -> list[Accepted | SpoolError]:
+    def _insert(self, rows: list[_Row]) -> list[Receipt | SpoolError]:
         """The group's images are synced; now their names and their rows, all with one sync each."""
         for folder in {image.parent for _, image, _, _ in rows}:
             sync_folder(folder)
@@ -194,7 +203,7 @@ class Spool(SpoolReader):
 
     def _insert_one(
         self, db: sqlite3.Connection, frame: NewFrame, image: Path, size: int, sha256: str
-    ) -> Accepted | SpoolError:
+    ) -> Receipt | SpoolError:
         try:
             known = self._known(db, frame, sha256)  # from another thread, a moment ago
         except SpoolError as e:
@@ -206,11 +215,11 @@ class Spool(SpoolReader):
         ((seq,),) = db.execute(
             "INSERT INTO frames (line, source, key, sha256, image, size, captured, accepted, state) "
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'accepted') RETURNING seq",
-            (*values, sane_time(frame.captured, now), now),
+            (*values, plausible_time(frame.captured, now), now),
         ).fetchall()
-        self.room.open_frames += 1
-        self.room.images += on_disk(size)
-        return Accepted(seq, frame_id(frame.line, seq))
+        self.quota.open_frames += 1
+        self.quota.images += on_disk(size)
+        return Receipt(seq, frame_id(frame.line, seq))
 
     def remember(self, line: str, keys: Sequence[str]) -> None:
         """Frames with these keys came from files that are still there.
@@ -258,7 +267,7 @@ class Spool(SpoolReader):
 
         Args:
             in_time: the line can still act on it.
-            edge, version: as in ``ask``, where they are not yet known.
+            edge, version: see ``ask``; given where they are not yet known.
             alarms: (kind, text) of what else it gives rise to.
 
         Returns:
@@ -286,7 +295,7 @@ class Spool(SpoolReader):
                 self._alarm(db, kind, text, frame=verdict.id, about=verdict.line)
             label = {0: "good", 1: "defect"}.get(-1 if verdict.label is None else verdict.label, "error")
             add_to_counter(db, f"verdict:{verdict.line}:{state}:{label}:{verdict.decided_by}", 1)
-            self.room.open_frames -= after == "done"
+            self.quota.open_frames -= after == "done"
         with self._watching:
             watches = list(self._watches.get(seq, ()))
         for told in watches:
@@ -349,11 +358,11 @@ class Spool(SpoolReader):
         return {
             "accepted": states.get("accepted", 0),
             "asked": states.get("asked", 0),
-            "bytes": self.room.images,
+            "bytes": self.quota.images,
             **{f"sink:{sink}": waiting.get(sink, 0) for sink in self.sinks},
         }
 
-    # house-keeping
+    # housekeeping
 
     def _held(self, folder: str) -> set[str]:
         """Names of the images in a folder that have a row."""

@@ -18,7 +18,7 @@ import structlog
 
 from saec.decoding import decode
 from saec.errors import SpoolError
-from saec.station.storage.database.wal import is_sound
+from saec.station.storage.database.wal import is_log_sound
 
 REMEDY = "stop the station and run `saec station repair`: it keeps what can be read, and every image"
 
@@ -128,7 +128,7 @@ def connect(path: Path, damage: Damage) -> NotingConnection:
 T = TypeVar("T")
 
 
-def decoded(db: sqlite3.Connection, blob: bytes, kind: type[T]) -> T | None:
+def decode_record(db: sqlite3.Connection, blob: bytes, kind: type[T]) -> T | None:
     """A record of the database as a type; None where its bytes are damaged, which is noted."""
     try:
         return decode(blob, kind)
@@ -139,7 +139,7 @@ def decoded(db: sqlite3.Connection, blob: bytes, kind: type[T]) -> T | None:
 
 
 @contextmanager
-def named(path: Path) -> Iterator[None]:
+def as_spool_errors(path: Path) -> Iterator[None]:
     """Errors of SQLite while a database is opened, as what they mean for who starts the station.
 
     Raises:
@@ -164,7 +164,7 @@ def check_files(path: Path) -> None:
     if path.exists() and path.stat().st_size == 0 and any((path.parent / "images").glob("*/*")):
         raise SpoolError(f"{path} is empty, and there are images", REMEDY)
     log_path = path.with_name(path.name + "-wal")
-    if not is_sound(log_path):
+    if not is_log_sound(log_path):
         raise SpoolError(f"{log_path} is damaged: what it holds was acknowledged", REMEDY)
 
 

@@ -14,9 +14,9 @@ from saec.station.storage.database.damage import (
     REMEDY,
     Damage,
     NotingConnection,
+    as_spool_errors,
     check_files,
     connect,
-    named,
     quick_check,
 )
 
@@ -70,7 +70,7 @@ _LOG = 8 * 1024 * 1024
 """Bytes to which the write-ahead log is cut back after a spell in which it grew."""
 
 
-def own(path: Path) -> int:
+def lock_folder(path: Path) -> int:
     """Take the folder for this process; the handle that holds it.
 
     Raises:
@@ -97,7 +97,7 @@ def open_database(path: Path, damage: Damage | None = None) -> NotingConnection:
         SpoolError: it is damaged, or of another version.
     """
     check_files(path)
-    with named(path):
+    with as_spool_errors(path):
         db = connect(path, damage or Damage(path))
         try:
             _open(db, path)
@@ -126,11 +126,11 @@ def _open(db: NotingConnection, path: Path) -> None:
     if version == 0:
         db.executescript(SCHEMA)
         db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-    elif missing := names(SCHEMA) - {name for (name,) in db.execute("SELECT name FROM sqlite_schema")}:
+    elif missing := schema_names(SCHEMA) - {name for (name,) in db.execute("SELECT name FROM sqlite_schema")}:
         raise SpoolError(f"{path} is damaged: it has no {', '.join(sorted(missing))}", REMEDY)
 
 
-def names(schema: str) -> set[str]:
+def schema_names(schema: str) -> set[str]:
     """Of the tables and indexes that a schema makes."""
     return set(re.findall(r"CREATE (?:TABLE|INDEX) IF NOT EXISTS (\w+)", schema))
 
@@ -141,7 +141,7 @@ def begin_after(db: sqlite3.Connection, table: str, n: int) -> None:
     db.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", (table, n))
 
 
-def unheard_of(now: float) -> int:
+def unused_number(now: float) -> int:
     """A number that no frame of a database that is lost can have had: ten a second since 1970.
 
     Sinks know verdicts by the numbers of their frames, and would take a number given anew for an old one.
@@ -151,7 +151,7 @@ def unheard_of(now: float) -> int:
 
 def open_beside(path: Path, damage: Damage | None = None) -> NotingConnection:
     """A connection that reads what is committed, and does not wait while another one writes and syncs."""
-    with named(path):
+    with as_spool_errors(path):
         db = connect(path, damage or Damage(path))
         db.execute("PRAGMA query_only = ON")
     return db
@@ -182,7 +182,7 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def is_full(error: Exception) -> bool:
+def is_disk_full(error: Exception) -> bool:
     """Whether an error says that the disk has no room."""
     if isinstance(error, OSError):
         return error.errno in (errno.ENOSPC, errno.EDQUOT)

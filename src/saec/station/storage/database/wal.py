@@ -34,7 +34,7 @@ class _LogFrame:
         return self.head[4:8] != bytes(4)
 
 
-def is_sound(path: Path) -> bool:
+def is_log_sound(path: Path) -> bool:
     """Whether a log holds nothing acknowledged that SQLite would not read."""
     if not path.exists() or path.stat().st_size > _LONGEST:
         return True
@@ -48,7 +48,7 @@ def is_sound(path: Path) -> bool:
     return sum(frame.commits for frame in frames[first:]) < 2
 
 
-def mend(path: Path) -> None:
+def rebuild_log(path: Path) -> None:
     """Write a log anew, without the frames that are damaged and with those behind them."""
     data = path.read_bytes() if path.exists() else b""
     if len(data) < _HEAD + _FRAME:

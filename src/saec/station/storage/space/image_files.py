@@ -12,7 +12,7 @@ from pathlib import Path
 import structlog
 
 from saec.station.storage.database.schema import sync_folder, write_synced
-from saec.station.storage.space.aside import Aside
+from saec.station.storage.space.set_aside import SetAsideFiles
 
 _PROBE = "probe"
 
@@ -23,7 +23,7 @@ class ImageFiles:
     """Writes and tidies image files; which of them are held is for the database to say.
 
     Args:
-        folder: of all images; made where it is missing.
+        folder: the folder of all images; made where it is missing.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -57,7 +57,7 @@ class ImageFiles:
         if path.read_bytes() != _PROBE.encode():
             raise OSError(errno.EIO, "what was written is not what is read", str(path))
 
-    def set_aside(self, held: Callable[[str], Collection[str]], aside: Aside, now: float) -> int:
+    def set_aside(self, held: Callable[[str], Collection[str]], aside: SetAsideFiles, now: float) -> int:
         """Set files aside that the database does not know, and say how many; before any is written.
 
         They are what a process wrote that died before it acknowledged them, or all that is left where the

@@ -1,0 +1,127 @@
+"""The cloud models of a station: named in the settings, known by what their service says of them.
+
+A line's trust is in one model with one set of weights, so the station asks the service who it is, and asks
+again now and then. What it said last is kept on disk, so a station that starts while the link is down goes on
+as before. A model that was never reached is advisory; one whose weights have changed is another model, and a
+line that was calibrated with the old one does not trust it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from saec.cloud.remote.model_list import introduced
+from saec.errors import DataError, SaecError
+from saec.frame.judges import Cloud
+from saec.profile import write_json
+from saec.settings import CloudConfig, ModelCard, RemoteConfig, Spending
+from saec.station.setup.station_settings import CloudSettings
+from saec.texts import read_json
+
+_PATIENCE = 5.0
+"""Seconds to wait for a service to say who it is."""
+
+
+class ModelIdentity(msgspec.Struct, frozen=True, kw_only=True):
+    """What a service says of a model."""
+
+    card: ModelCard | None = None
+    weights_hash: str = ""
+
+
+class CloudModels:
+    """Opens the cloud for a model's name; safe to use from several threads.
+
+    Args:
+        settings: the service's settings; None for a station without a cloud.
+        folder: where identities are kept.
+    """
+
+    def __init__(self, settings: CloudSettings | None, folder: Path) -> None:
+        self._settings, self._folder = settings, folder
+        self._clouds: dict[str, Cloud] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, model: str | None) -> Cloud | None:
+        """The model's cloud, not connected yet; None without a service."""
+        if self._settings is None:
+            return None
+        name = model or self._settings.model
+        with self._lock:
+            if name not in self._clouds:
+                self._clouds[name] = Cloud(cloud_config(self._settings, name, self._kept(name)))
+            return self._clouds[name]
+
+    def identify(self, turn: Callable[[], None] = lambda: None) -> list[str]:
+        """Ask the service who its models are; the names of those that are not who they were.
+
+        A service that cannot be reached changes nothing.
+
+        Args:
+            turn: called before each model is asked about.
+        """
+        if self._settings is None:
+            return []
+        changed = []
+        for name in list(self._clouds):
+            turn()
+            try:
+                patient = min(_PATIENCE, self._settings.timeout)
+                remote = msgspec.structs.replace(remote_config(self._settings), timeout=patient, retries=0)
+                _, told = introduced(remote, name)
+            except SaecError:
+                continue
+            identity = ModelIdentity(card=told.card, weights_hash=told.weights_hash)
+            if identity != self._kept(name):
+                self._folder.mkdir(parents=True, exist_ok=True)
+                write_json(self._path(name), identity)
+                with self._lock:
+                    del self._clouds[name]
+                changed.append(name)
+        return changed
+
+    def _path(self, name: str) -> Path:
+        url = self._settings.url if self._settings is not None else ""
+        key = hashlib.sha256(f"{url} {name}".encode()).hexdigest()[:16]
+        return self._folder / f"{key}.json"
+
+    def _kept(self, name: str) -> ModelIdentity:
+        try:
+            return read_json(self._path(name), ModelIdentity, error=DataError, remedy="")
+        except DataError:
+            return ModelIdentity()
+
+
+def remote_config(settings: CloudSettings) -> RemoteConfig:
+    """The service's settings as its client takes them."""
+
+    def text(path: Path | None) -> str | None:
+        return None if path is None else str(path)
+
+    return RemoteConfig(
+        url=settings.url,
+        token_file=text(settings.token_file),
+        ca_file=text(settings.ca_file),
+        timeout=settings.timeout,
+        concurrency=settings.concurrency,
+    )
+
+
+def cloud_config(settings: CloudSettings, model: str, identity: ModelIdentity) -> CloudConfig:
+    """The settings of one model's engine."""
+    remote = msgspec.structs.replace(
+        remote_config(settings), card=identity.card, weights_hash=identity.weights_hash
+    )
+    return CloudConfig(
+        model=model,
+        references=settings.references,
+        batch=settings.batch,
+        prompt=settings.prompt,
+        spending=Spending(rule=settings.spend),
+        remote=remote,
+    )

@@ -1,0 +1,67 @@
+"""What a source is given and must be: a thread's body that hands frames over until the station stops."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import cv2
+
+from saec.errors import SpoolError
+from saec.station.storage.records import NewFrame, Receipt
+from saec.station.threads import Stopping
+from saec.types import Image
+
+LARGEST = 64 * 1024 * 1024
+"""Bytes of the largest file that is read."""
+
+REST = 2.0
+"""Seconds to wait after the spool has refused a frame."""
+
+
+class AcceptFrame(Protocol):
+    """Hands a frame to the spool; what it raises says why it was not taken.
+
+    Raises:
+        SpoolFullError: no room; it has been counted, and an alarm raised.
+        SaecError: another reason, for ``FrameRefused``.
+    """
+
+    def __call__(self, frame: NewFrame, data: bytes) -> Receipt: ...
+
+
+class FrameRefused(Protocol):
+    """Told the source's name and the reason of each frame that was not taken, but for want of room.
+
+    ``kind`` is that of the alarm: "refused" is raised once a spell, any other each time.
+    """
+
+    def __call__(self, source: str, reason: str, kind: str = "refused") -> None: ...
+
+
+Remember = Callable[[str, Sequence[str]], None]
+"""Told a line's name and the keys of files that were accepted and are still there."""
+
+SourceAlarm = Callable[[str, str], None]
+"""Told the kind and the text of what a person should know."""
+
+
+HANGS = "hangs"
+"""State of a source that waits for its driver, which may never return."""
+
+
+class SourceBody(Protocol):
+    state: str
+    """One word for the status page."""
+
+    def run(self, stopping: Stopping) -> None:
+        """Hand frames over until the station stops."""
+        ...
+
+
+def png_bytes(image: Image) -> bytes:
+    """PNG of little compression: what the edge sees is what the camera gave."""
+    done, data = cv2.imencode(".png", image[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    if not done:
+        raise SpoolError(f"a frame of {image.shape} cannot be kept", "look at the camera's settings")
+    return data.tobytes()

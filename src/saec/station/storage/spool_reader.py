@@ -1,0 +1,169 @@
+"""The spool as it is read: frames, verdicts, words, alarms. By its owner, or beside it and without effect."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from saec.errors import SpoolError
+from saec.station.storage.alarms import read_alarms
+from saec.station.storage.crash_attempts import read_quarantine
+from saec.station.storage.database.damage import decode_record
+from saec.station.storage.records import Alarm, SpooledFrame
+from saec.types import Explanation, Verdict
+
+_FRAME = "seq, line, source, key, sha256, image, size, captured, accepted, state, edge, version"
+
+
+class SpoolReader:
+    """Reads a spool's database; safe to use from several threads.
+
+    Args:
+        folder: the spool's folder.
+        db: the open connection, the owner's or a read-only one.
+    """
+
+    def __init__(self, folder: Path, db: sqlite3.Connection) -> None:
+        self.folder = folder
+        self._db = db
+        self._lock = threading.RLock()
+
+    @classmethod
+    def beside(cls, folder: Path) -> SpoolReader:
+        """Read a spool that a running station may own.
+
+        Raises:
+            SpoolError: there is none.
+        """
+        path = folder / "spool.sqlite"
+        try:
+            db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, check_same_thread=False, timeout=30.0)
+            db.execute("SELECT 1 FROM frames LIMIT 1")
+        except sqlite3.Error as e:
+            raise SpoolError(
+                f"{path} cannot be read: {e}", "name the settings of a station that has run"
+            ) from e
+        return cls(folder, db)
+
+    def close(self) -> None:
+        with self._lock:
+            self._db.close()
+
+    def frames(
+        self,
+        state: str,
+        *,
+        line: str | None = None,
+        after: int = 0,
+        most: int = 100,
+        without_verdict: bool = False,
+    ) -> list[SpooledFrame]:
+        """Frames of a state in the order in which they were accepted, those after ``after`` in seq."""
+        values: list[Any] = [state, after]
+        where = "state = ? AND seq > ?"
+        if state != "done":
+            where += " AND state <> 'done'"  # said again, for SQLite to see that its small index serves
+        if line is not None:
+            where, values = where + " AND +line = ?", [*values, line]
+        if without_verdict:
+            where += " AND NOT EXISTS (SELECT 1 FROM verdicts WHERE verdicts.seq = frames.seq)"
+        return self._select(f"WHERE {where} ORDER BY seq LIMIT ?", (*values, most))
+
+    def open_by_line(self) -> dict[str, int]:
+        """How many frames of each line have no final verdict."""
+        with self._lock:
+            return dict(
+                self._db.execute("SELECT line, COUNT(*) FROM frames WHERE state <> 'done' GROUP BY line")
+            )
+
+    def frame(self, seq: int) -> SpooledFrame | None:
+        found = self._select("WHERE seq = ?", (seq,))
+        return found[0] if found else None
+
+    def verdicts(self, seq: int) -> dict[str, Verdict]:
+        """The verdicts of a frame by state."""
+        with self._lock:
+            rows = self._db.execute("SELECT state, verdict FROM verdicts WHERE seq = ?", (seq,)).fetchall()
+        told = {state: decode_record(self._db, blob, Verdict) for state, blob in rows}
+        return {state: verdict for state, verdict in told.items() if verdict is not None}
+
+    def words(self, seq: int) -> Explanation | None:
+        with self._lock:
+            row = self._db.execute("SELECT words FROM words WHERE seq = ?", (seq,)).fetchone()
+        return None if row is None else decode_record(self._db, row[0], Explanation)
+
+    def latest(self, most: int, *, line: str | None = None) -> list[tuple[SpooledFrame, dict[str, Verdict]]]:
+        """The frames that were accepted last, newest first, with their verdicts."""
+        where, values = ("WHERE line = ? ", [line]) if line is not None else ("", [])
+        held = self._select(f"{where} ORDER BY seq DESC LIMIT ?", (*values, most))
+        return [(frame, self.verdicts(frame.seq)) for frame in held]
+
+    def alarms(self, most: int = 50, *, after: int = 0) -> list[Alarm]:
+        """The alarms that came last, newest first; ``after`` leaves out those up to this n."""
+        with self._lock:
+            return read_alarms(self._db, most, after)
+
+    def quarantine(self) -> list[tuple[SpooledFrame, str]]:
+        """The frames in quarantine and why, oldest first."""
+        with self._lock:
+            rows = read_quarantine(self._db)
+        found = [(self.frame(seq), why) for seq, why in rows]
+        return [(frame, why) for frame, why in found if frame is not None]
+
+    def counters(self) -> dict[str, int]:
+        with self._lock:
+            return dict(self._db.execute("SELECT name, value FROM counters").fetchall())
+
+    def kept(self, *, after: int = 0, most: int = 500) -> list[SpooledFrame]:
+        """Frames whose image is held and whose verdict is final, oldest first."""
+        return self._select(
+            "WHERE image <> '' AND state = 'done' AND seq > ? ORDER BY seq LIMIT ?", (after, most)
+        )
+
+    def aged(self, before: float, *, most: int = 500) -> list[SpooledFrame]:
+        """Such frames that were accepted before a time, the oldest by the clock first."""
+        return self._select(
+            "WHERE image <> '' AND state = 'done' AND accepted < ? ORDER BY accepted LIMIT ?", (before, most)
+        )
+
+    def settled(self) -> int:
+        """The last frame up to which all have their final verdict."""
+        with self._lock:
+            ((first,),) = self._db.execute("SELECT MIN(seq) FROM frames WHERE state <> 'done'")
+            ((last,),) = self._db.execute("SELECT COALESCE(MAX(seq), 0) FROM frames")
+        return int(last if first is None else first - 1)
+
+    def mark(self, name: str) -> float | None:
+        """A number that was kept under a name, see ``Spool.set_mark``."""
+        with self._lock:
+            row = self._db.execute("SELECT value FROM marks WHERE name = ?", (name,)).fetchone()
+        return None if row is None else float(row[0])
+
+    def path(self, frame: SpooledFrame) -> Path:
+        """The image file of a frame.
+
+        Raises:
+            SpoolError: retention has removed it.
+        """
+        if not frame.image:
+            raise SpoolError(f"{frame.id}: its image is no longer kept", "keep images for longer")
+        return self.folder / frame.image
+
+    def _select(self, rest: str, values: Sequence[Any]) -> list[SpooledFrame]:
+        with self._lock:
+            rows = self._db.execute(f"SELECT {_FRAME} FROM frames {rest}", values).fetchall()
+        return [_held(row) for row in rows]
+
+
+def frame_id(line: str, seq: int) -> str:
+    """The id of a frame, such as ``bottle-0000000042``; unique within a station for ever."""
+    return f"{line}-{seq:010d}"
+
+
+def _held(row: tuple[Any, ...]) -> SpooledFrame:
+    names = ("seq", "line", "source", "key", "sha256", "image", "size", "captured", "accepted", "state")
+    fields = dict(zip((*names, "edge", "version"), row, strict=True))
+    return SpooledFrame(id=frame_id(fields["line"], fields["seq"]), **fields)
