@@ -40,7 +40,7 @@ from saec.runs.inspection import run_inspection
 from saec.schedule.policies.gate import GatePolicy
 from saec.settings import CloudConfig, GateConfig, ModelCard, RunConfig
 from saec.station.line.runner import LineRunner
-from saec.station.line.versions import VersionStore
+from saec.station.line.version_store import VersionStore
 from saec.station.setup.station_settings import FrameGuardSettings, LineSettings
 from saec.station.storage.recent_pictures import RecentPictures
 from saec.station.storage.records import NewFrame, SpoolLimits

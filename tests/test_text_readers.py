@@ -185,7 +185,7 @@ def _settings(tmp: Path, line: Path) -> Case:
 
 
 def _versions(tmp: Path, line: Path) -> Case:
-    from saec.station.line.versions import Versions, VersionStore
+    from saec.station.line.version_store import Versions, VersionStore
 
     (tmp / "state.json").write_bytes(msgspec.json.encode(Versions(current=1)))
     return Case(tmp / "state.json", lambda: VersionStore(tmp).state())

@@ -19,7 +19,7 @@ from saec.prompts import V1
 from saec.service.request_handling import RequestHandler
 from saec.service.served_model import ModelAnswer, ServedModel
 from saec.service.service_program import serving
-from saec.service.settings import ServiceConfig
+from saec.service.service_settings import ServiceConfig
 from saec.web.admission.admission_control import AdmissionControl
 from saec.web.admission.tokens import Tokens
 from saec.web.http_settings import HttpSettings

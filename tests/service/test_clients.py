@@ -17,7 +17,7 @@ import cv2
 import pytest
 
 from saec.data.procedural import draw_product
-from saec.service.settings import ServiceConfig
+from saec.service.service_settings import ServiceConfig
 from saec.web.admission.tokens import token_hash
 from saec_research.small_model import FOLDER as SMALL
 from tests.processes import serving

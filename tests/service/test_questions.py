@@ -11,7 +11,7 @@ from saec.cloud.questions.chat_template import IMAGE_PAD, explain_text, scoring_
 from saec.prompts import IMAGE, PROMPTS
 from saec.service.requests.questions import DEFAULT_SYSTEM, read_question
 from saec.service.requests.refusals import RequestRefused
-from saec.service.settings import ServiceConfig
+from saec.service.service_settings import ServiceConfig
 from tests.service.service_helpers import GREY, scoring_body
 
 CONFIG = ServiceConfig(max_images=3, max_tokens=64)

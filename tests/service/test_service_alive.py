@@ -15,7 +15,7 @@ from saec.service import request_handling as handling
 from saec.service.batching import Batcher
 from saec.service.served_model import ServedModel
 from saec.service.service_program import ServiceAddress, run_service
-from saec.service.settings import ServiceConfig
+from saec.service.service_settings import ServiceConfig
 from saec.settings import CloudConfig
 from saec.web.program import main_thread as starting
 from tests.service.service_helpers import GREY, Gate, client, running, scoring_body, wait_until

@@ -12,7 +12,7 @@ from saec.cloud import open_engine
 from saec.cloud.checkpoints.folder import read_card
 from saec.data.procedural import draw_product
 from saec.errors import LinkError
-from saec.service.settings import ServiceConfig
+from saec.service.service_settings import ServiceConfig
 from saec.settings import CloudConfig, RemoteConfig, Spending
 from saec.types import CloudQuery, Frame
 from saec_research.small_model import FOLDER as SMALL

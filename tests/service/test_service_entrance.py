@@ -8,7 +8,7 @@ import socket
 
 import pytest
 
-from saec.service.settings import ServiceConfig
+from saec.service.service_settings import ServiceConfig
 from saec.web.admission.tokens import token_hash
 from tests.service.service_helpers import GREY, Gate, client, running, scoring_body, wait_until
 

@@ -21,7 +21,7 @@ from saec.errors import ConfigError, LinkError
 from saec.service.request_handling import RequestHandler
 from saec.service.service_app import make_service_app
 from saec.service.service_program import ServiceAddress, check_service, drain
-from saec.service.settings import ServiceConfig
+from saec.service.service_settings import ServiceConfig
 from saec.settings import RemoteConfig
 from saec.web.admission.admission_control import AdmissionControl
 from saec.web.admission.tokens import Tokens, token_hash

@@ -17,7 +17,7 @@ from saec.frame.judges import Cloud
 from saec.settings import CloudConfig, Spending
 from saec.station.http import api
 from saec.station.line.runner import LineRunner
-from saec.station.line.versions import VersionStore
+from saec.station.line.version_store import VersionStore
 from saec.station.setup.station_settings import FrameGuardSettings, LineSettings, StationSettings
 from saec.station.station import Station
 from saec.station.storage.recent_pictures import RecentPictures

@@ -11,7 +11,7 @@ from saec import edge
 from saec.errors import SpoolError
 from saec.frame import judges as loading
 from saec.frame.judges import Standing
-from saec.station.maintenance.audit import audit_frame
+from saec.station.maintenance.frame_audit import audit_frame
 from saec.station.setup.station_settings import LineSettings, StationSection, StationSettings
 from tests.run_fakes import FUSED, FakeDetector
 from tests.station.station_fakes import DEFECT, GOOD, NO_GUARD, UNSURE, Bench, FakeLinkCloud, png

@@ -20,7 +20,7 @@ from saec.frame import judges as loading
 from saec.frame.judges import Standing
 from saec.station.line import crash_marker, exclusive_lock
 from saec.station.line.exclusive_lock import ExclusiveLock, NotAloneError
-from saec.station.line.versions import Versions
+from saec.station.line.version_store import Versions
 from saec.station.storage.crash_attempts import MOST_ATTEMPTS
 from saec.station.storage.records import Retention
 from saec.station.storage.retention import is_kept

@@ -23,7 +23,7 @@ from saec.settings import GateConfig, LinkConfig, RunConfig, Spending
 from saec.simulation.events import CloudModel, Pace, Simulation
 from saec.simulation.opinion_source import sample
 from saec.simulation.outcomes import Referee
-from saec.station.maintenance.audit import audit_frame as audit
+from saec.station.maintenance.frame_audit import audit_frame as audit
 from saec.station.setup.station_settings import LineSettings, StationSection, StationSettings
 from saec.types import CloudState, EdgeOpinion, Pending, Route, Source, Verdict
 from tests.run_fakes import CALIBRATION, FUSED, FakeDetector, judges

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from saec.station.line.versions import VersionStore
+from saec.station.line.version_store import VersionStore
 from saec.station.storage.database.schema import open_database
 from tests.run_fakes import make_line
 

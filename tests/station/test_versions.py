@@ -8,7 +8,7 @@ import pytest
 
 from saec.errors import LineError
 from saec.profile import LineProfile
-from saec.station.line.versions import VersionStore
+from saec.station.line.version_store import VersionStore
 from tests.run_fakes import CALIBRATION, make_line
 
 

@@ -23,7 +23,7 @@ from saec.service.requests.refusals import RequestRefused
 from saec.service.requests.request_fields import DetokenizeBody, TokenizeBody, read_body
 from saec.service.served_model import BatchGroup, ModelAnswer, ModelEntry, ModelRequest, ServedModel
 from saec.service.service_metrics import ServiceMetrics
-from saec.service.settings import ServiceConfig
+from saec.service.service_settings import ServiceConfig
 from saec.types import Image
 from saec.web.admission.rate_limits import RateLimiter
 from saec.web.admission.request_guard import ANYONE

@@ -15,7 +15,7 @@ from saec.errors import ConfigError
 from saec.service.request_handling import RequestHandler
 from saec.service.served_model import ServedModel
 from saec.service.service_app import make_service_app
-from saec.service.settings import ServiceConfig
+from saec.service.service_settings import ServiceConfig
 from saec.settings import CloudConfig
 from saec.web.admission.admission_control import AdmissionControl, check_admission
 from saec.web.admission.connection_timeouts import HttpConfig

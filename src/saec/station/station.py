@@ -23,8 +23,8 @@ from saec.station.housekeeping import Housekeeping
 from saec.station.limits import EDGE, LEAST, OPENING, cloud_limit, identify_limit, sink_limit
 from saec.station.line.exclusive_lock import ExclusiveLock
 from saec.station.line.runner import LineRunner
+from saec.station.line.version_store import VersionStore
 from saec.station.line.version_switch import CloudFor
-from saec.station.line.versions import VersionStore
 from saec.station.maintenance.quarantine_release import QuarantineReleases
 from saec.station.setup.station_settings import StationSettings, VideoSource
 from saec.station.sinks import open_sink

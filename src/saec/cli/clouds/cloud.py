@@ -9,7 +9,7 @@ from typing import Any, get_args
 import click
 
 from saec.errors import ConfigError, ExtraError
-from saec.service.settings import ServiceConfig
+from saec.service.service_settings import ServiceConfig
 from saec.settings import Arithmetic, Attention, CloudConfig
 
 _MODEL, _SERVICE = CloudConfig(), ServiceConfig()

@@ -29,7 +29,7 @@ def replay_(ctx: click.Context, id: str, config: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from saec.station.maintenance.audit import audit_frame
+    from saec.station.maintenance.frame_audit import audit_frame
 
     checks = audit_frame(read_config(config), id)
     table = Table("", "recorded", "again", "", box=None)

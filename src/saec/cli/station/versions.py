@@ -12,7 +12,7 @@ from saec.errors import ConfigError
 from saec.texts import whole_number
 
 if TYPE_CHECKING:
-    from saec.station.line.versions import VersionStore
+    from saec.station.line.version_store import VersionStore
 
 
 @click.command("versions")
@@ -79,7 +79,7 @@ def rollback(config: Path, line: str) -> None:
 
 def _store(config: Path, line: str) -> VersionStore:
     settings = read_config(config)
-    from saec.station.line.versions import VersionStore
+    from saec.station.line.version_store import VersionStore
 
     if line not in [entry.name for entry in settings.line]:
         raise ConfigError(f"{config} has no line {line}", "name one of its [[line]]")

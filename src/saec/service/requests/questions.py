@@ -20,7 +20,7 @@ from saec.service.requests.request_fields import (
     read_body,
 )
 from saec.service.requests.schemas import wants_explanation
-from saec.service.settings import ServiceConfig
+from saec.service.service_settings import ServiceConfig
 
 DEFAULT_SYSTEM = "You are a helpful assistant."
 """What Qwen2.5-VL's own template puts where there is no system turn."""

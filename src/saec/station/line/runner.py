@@ -33,8 +33,8 @@ from saec.station.line.edge_thread import EdgeThread, EdgeTools
 from saec.station.line.exclusive_lock import ExclusiveLock
 from saec.station.line.frame_failures import FrameFailures
 from saec.station.line.verdict_writer import VerdictWriter
+from saec.station.line.version_store import VersionStore
 from saec.station.line.version_switch import CloudFor, VersionSwitch
-from saec.station.line.versions import VersionStore
 from saec.station.setup.station_settings import LineSettings
 from saec.station.storage.recent_pictures import RecentPictures
 from saec.station.storage.records import SpooledFrame

@@ -9,7 +9,7 @@ import structlog
 from saec.errors import is_transient
 from saec.frame.judges import Cloud
 from saec.station.line.opened_version import OpenedVersion, open_version
-from saec.station.line.versions import Versions, VersionStore
+from saec.station.line.version_store import Versions, VersionStore
 from saec.station.setup.station_settings import LineSettings
 from saec.station.storage.records import SpooledFrame
 from saec.station.storage.spool import Spool

@@ -22,8 +22,8 @@ from saec.station.cloud_models import CloudModels
 from saec.station.line.edge_thread import assess_guarded, load_frame
 from saec.station.line.guard import GuardError
 from saec.station.line.opened_version import OpenedVersion, open_version
+from saec.station.line.version_store import VersionStore
 from saec.station.line.version_switch import CloudFor
-from saec.station.line.versions import VersionStore
 from saec.station.setup.station_settings import StationSettings
 from saec.station.storage.records import SpooledFrame
 from saec.station.storage.spool_reader import SpoolReader
