@@ -24,7 +24,7 @@ from spending_lines import Line, Shot, open_line
 from spending_plot import write_plot
 
 from saec.cloud import open_engine
-from saec.cloud.checkpoints.folder import find_checkpoint, read_card
+from saec.cloud.checkpoints.checkpoint_folder import find_checkpoint, read_card
 from saec.cloud.questions.ensemble import Ask, Plan, asks_of, p_of, spent
 from saec.cloud.questions.image_patches import fit_size, resized
 from saec.cloud.questions.plan import choose_prompt, plan_of

@@ -123,7 +123,7 @@ def _log(tmp: Path, line: Path) -> Case:
 
 
 def _report_log(tmp: Path, line: Path) -> Case:
-    from saec.report import run
+    from saec.report import run_page as run
 
     (tmp / "verdicts.jsonl").write_bytes(_verdict_lines())
     return Case(
@@ -192,7 +192,7 @@ def _versions(tmp: Path, line: Path) -> Case:
 
 
 def _card(tmp: Path, line: Path) -> Case:
-    from saec.cloud.checkpoints.folder import read_card
+    from saec.cloud.checkpoints.checkpoint_folder import read_card
 
     shutil.copy(SMALL / "saec.json", tmp)
     return Case(tmp / "saec.json", lambda: read_card(tmp))
@@ -237,7 +237,7 @@ def _lock(tmp: Path, line: Path) -> Case:
 
 
 def _metrics(tmp: Path, line: Path) -> Case:
-    from saec.report.run import _pixel_figures
+    from saec.report.run_page import _pixel_figures
 
     (tmp / "metrics.json").write_text('{"pixel_auroc": 0.9, "pro": null}')
     return Case(tmp / "metrics.json", lambda: _pixel_figures(tmp / "metrics.json"))

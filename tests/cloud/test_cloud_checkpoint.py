@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from saec.cloud.checkpoints import folder as checkpoint
-from saec.cloud.checkpoints.folder import (
+from saec.cloud.checkpoints import checkpoint_folder as checkpoint
+from saec.cloud.checkpoints.checkpoint_folder import (
     check_adapter,
     check_checkpoint,
     find_checkpoint,

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from peft import LoraConfig, get_peft_model
 
 from saec.cloud.engines.qwen_forward import QwenModel
-from saec.cloud.fast.graphs import Graphs
+from saec.cloud.fast.cuda_graphs import Graphs
 from saec.cloud.fast.layout import make_windows
 from saec.cloud.fast.model import FastModel
 from saec.cloud.fast.ops import Linear, apply, entering, quantized

@@ -19,7 +19,7 @@ import pytest
 
 from saec.data.images import decoder_process
 from saec.data.images import pixels as images
-from saec.data.images.decoder import Decoder, Spares
+from saec.data.images.killable_decoder import Decoder, Spares
 from saec.errors import (
     ConfigError,
     DecoderDiedError,
@@ -235,7 +235,7 @@ def test_it_ends_with_the_program_that_started_it_even_while_it_is_busy() -> Non
     script = (
         "import os, signal\n"
         "from tests import bombs\n"
-        "from saec.data.images.decoder import Decoder, Spares\n"
+        "from saec.data.images.killable_decoder import Decoder, Spares\n"
         "d = Decoder(Spares()); d.decode(bombs.encoded('PNG'))\n"
         "print(d._process.pid, d._spares._spare.pid, flush=True)\n"
         "import threading; threading.Timer(0.2, os._exit, (0,)).start()\n"

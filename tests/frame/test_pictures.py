@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from saec.frame.hottest_place import hottest_box
-from saec.frame.pictures import OPACITY, colourise, overlay, save_picture, scale, shrink
+from saec.frame.map_pictures import OPACITY, colourise, overlay, save_picture, scale, shrink
 from saec.types import EdgeOpinion
 
 THRESHOLDS = st.floats(-50, 50, allow_subnormal=False).filter(lambda t: t <= 0 or t > 1e-3)

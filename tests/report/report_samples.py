@@ -6,7 +6,7 @@ import cv2
 import msgspec
 import numpy as np
 
-from saec.frame.pictures import save_picture
+from saec.frame.map_pictures import save_picture
 from saec.profile import Gate
 from saec.runs.run_record import CloudInfo, DatasetInfo, LineInfo, RunInfo, write_run
 from saec.types import (

@@ -10,7 +10,7 @@ from saec.errors import DataError
 from saec.profile import OPEN, Gate
 from saec.report import plots, words
 from saec.report.gallery import sections
-from saec.report.run import open_run
+from saec.report.run_page import open_run
 from saec.report.tally import routes, shares, stage_times, tally
 from tests.report.report_samples import GATE, THRESHOLD, failed, info, verdict, write
 

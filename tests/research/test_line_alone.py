@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from saec.cli.options.policy import preset_policy
-from saec.cloud.checkpoints.folder import find_checkpoint
+from saec.cloud.checkpoints.checkpoint_folder import find_checkpoint
 from saec.errors import ConfigError, ModelError
 
 WITHOUT_RESEARCH = """
@@ -48,7 +48,7 @@ def test_without_the_researchers_distribution_presets_and_checkpoint_say_what_to
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("saec.schedule.policies.extensions", lambda group: ())
-    monkeypatch.setattr("saec.cloud.checkpoints.folder.extensions", lambda group: ())
+    monkeypatch.setattr("saec.cloud.checkpoints.checkpoint_folder.extensions", lambda group: ())
     with pytest.raises(ConfigError) as preset:
         preset_policy("saec")
     with pytest.raises(ModelError) as checkpoint:

@@ -16,10 +16,10 @@ from saec.frame.judges import Cloud, Standing
 from saec.meter import energy_meter as meters
 from saec.meter.ledger import MeterSample
 from saec.meter.rapl import NullCpu
-from saec.runs.energy_shares import Frames, RunEnergy, _per_correct, account
+from saec.runs.metering.energy_shares import Frames, RunEnergy, _per_correct, account
+from saec.runs.metering.run_meter import ENERGY_FILE, SPANS_FILE, Metering
+from saec.runs.metering.stage_spans import SPAN, STAGES, SpanLog, read_spans
 from saec.runs.run_folder import Options, run_line
-from saec.runs.run_meter import ENERGY_FILE, SPANS_FILE, Metering
-from saec.runs.stage_spans import SPAN, STAGES, SpanLog, read_spans
 from saec.runs.verdict_log import read_verdicts
 from saec.settings import CloudConfig
 from tests.run_fakes import FUSED, FakeCloud, FakeDetector, make_dataset, make_line

@@ -16,7 +16,7 @@ from saec.evaluation.metrics import evaluate_verdicts
 from saec.frame.judges import Cloud, standing
 from saec.lines.cloud_trust import trust_on
 from saec.profile import LineProfile, sha256_file
-from saec.runs.energy_shares import frames_of
+from saec.runs.metering.energy_shares import frames_of
 from saec.runs.question_costs import SpentMeans
 from saec.runs.run_folder import run_line
 from saec.runs.verdict_log import read_verdicts

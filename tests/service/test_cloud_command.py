@@ -14,7 +14,7 @@ import pytest
 
 from saec.cli import main
 from saec.cli.options.cloud_model import cloud_options, open_cloud
-from saec.cloud.checkpoints.folder import read_card
+from saec.cloud.checkpoints.checkpoint_folder import read_card
 from saec.errors import ConfigError
 from saec.frame.judges import Cloud
 from saec.settings import CloudConfig

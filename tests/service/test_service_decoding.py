@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from saec.data.images import pixels as images
-from saec.data.images.decoder import Decoder, Spares
+from saec.data.images.killable_decoder import Decoder, Spares
 from saec.errors import DecoderDiedError, DecoderOverranError, DecoderStartError
 from saec.service import decoder_pool as decoding
 from saec.service.decoder_pool import DecoderPool

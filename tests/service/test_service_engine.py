@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from saec.cloud import open_engine
-from saec.cloud.checkpoints.folder import read_card
+from saec.cloud.checkpoints.checkpoint_folder import read_card
 from saec.data.procedural import draw_product
 from saec.errors import LinkError
 from saec.service.service_settings import ServiceConfig

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from saec import edge
 from saec.cli.station.quarantine import quarantine
-from saec.data.images.decoder import Decoder
+from saec.data.images.killable_decoder import Decoder
 from saec.frame import judges as loading
 from saec.frame.judges import Standing
 from saec.station import station as station_module

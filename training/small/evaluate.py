@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 
 from saec.cloud import open_engine
-from saec.cloud.checkpoints.folder import find_checkpoint, read_card
+from saec.cloud.checkpoints.checkpoint_folder import find_checkpoint, read_card
 from saec.data.procedural import FAMILIES, HELD_OUT, draw_product
 from saec.errors import AnswerError, DataError
 from saec.settings import CloudConfig

@@ -18,7 +18,7 @@ from evaluate import FIRST_SEED, Case, cases_of, figures
 from numpy.typing import NDArray
 
 from saec.cloud import open_engine
-from saec.cloud.checkpoints.folder import find_checkpoint, read_card
+from saec.cloud.checkpoints.checkpoint_folder import find_checkpoint, read_card
 from saec.data.procedural import FAMILIES, HELD_OUT
 from saec.schedule.statistics.paired import interval, resampled
 from saec.settings import CloudConfig

@@ -35,8 +35,8 @@ from saec.lines.recalibration import recalibrate
 from saec.lines.requested_calibration import RecalibrationRequest
 from saec.profile import LineProfile, sha256_file
 from saec.runs.description import now
+from saec.runs.metering.run_meter import Metering
 from saec.runs.run_folder import Options, Progress, verdicts_of
-from saec.runs.run_meter import Metering
 from saec.runs.run_record import RunInfo
 from saec.runs.verdict_log import read_verdicts, write_csv
 from saec.settings import CloudConfig, FitConfig, GateConfig, RunConfig

@@ -46,7 +46,7 @@ def open_engine(config: CloudConfig) -> QwenEngine | LlavaEngine | RemoteEngine:
     for package in (*_NEEDED, *(("peft",) if config.adapter is not None else ())):
         if find_spec(package) is None:
             raise ExtraError(package, "cloud")
-    from saec.cloud.checkpoints.folder import check_checkpoint, find_checkpoint
+    from saec.cloud.checkpoints.checkpoint_folder import check_checkpoint, find_checkpoint
 
     folder = find_checkpoint(config.model)
     if check_checkpoint(folder) == "llava":

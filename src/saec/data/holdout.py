@@ -10,7 +10,7 @@ from saec.data.dataset import Dataset
 from saec.data.folds import group_ids
 from saec.data.items import Item, Split
 from saec.data.manifest import Manifest, hash_item
-from saec.data.sampling import stratified_sample
+from saec.data.stratified_draw import stratified_sample
 from saec.types import GOOD
 
 

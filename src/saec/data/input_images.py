@@ -11,7 +11,7 @@ from saec.data.dataset import Dataset, Item, open_dataset
 from saec.data.holdout import undivided
 from saec.data.images.file_names import find_images
 from saec.data.parts import PartIds
-from saec.data.sampling import stratified_sample
+from saec.data.stratified_draw import stratified_sample
 from saec.errors import DataError
 from saec.types import Source
 
@@ -81,7 +81,7 @@ def list_inputs(
 
 
 def limit_inputs(inputs: Inputs, limit: int | None) -> Inputs:
-    """At most so many of the sources, drawn by label and kind (`saec.data.sampling`); None takes all."""
+    """At most so many of the sources, drawn by label and kind (``stratified_draw``); None takes all."""
     if limit is None:
         return inputs
     chosen = stratified_sample([(source.truth, source.kind) for source in inputs.sources], limit)

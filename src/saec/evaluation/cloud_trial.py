@@ -27,8 +27,8 @@ from saec.frame.judges import Cloud
 from saec.lines.leaks import check_leaks, held_out
 from saec.meter import PhaseReading, energy_of
 from saec.profile import Calibration, CloudTrust, LineProfile
+from saec.runs.metering.run_meter import Metering
 from saec.runs.run_folder import Options, Progress, run_line, verdicts_of
-from saec.runs.run_meter import Metering
 from saec.runs.run_record import RunInfo
 from saec.runs.verdict_log import read_verdicts
 from saec.schedule.calibration.cross_fit import (

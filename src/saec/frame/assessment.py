@@ -127,7 +127,7 @@ def decode_frame(
     Args:
         encoded: the frame's bytes.
         bits: significant bits of a 16-bit image.
-        decode: where untrusted bytes are decoded, ``saec.data.images.decoder.Decoder.decode``.
+        decode: where untrusted bytes are decoded, ``saec.data.images.killable_decoder.Decoder.decode``.
         name: what errors call the frame; "" takes its path.
 
     Raises:

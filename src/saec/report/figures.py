@@ -11,7 +11,7 @@ from saec.decoding import convert
 from saec.evaluation.metrics import Metrics
 from saec.meter import PhaseReading, energy_of, energy_per_correct_mwh
 from saec.report import words
-from saec.report.run import Run
+from saec.report.run_page import Run
 
 COLUMNS = (
     "n_good",

@@ -13,7 +13,7 @@ from saec.errors import DataError
 from saec.report import plots, words
 from saec.report.figures import Figure, energy_per_correct, energy_source, figures, overview
 from saec.report.gallery import CHANGED, Section, sections
-from saec.report.run import Run, open_run
+from saec.report.run_page import Run, open_run
 from saec.report.tally import RouteRow, Share, StageRow, Tally, routes, shares, stage_times, tally
 from saec.report.thumbs import Pair, Thumbs
 from saec.types import Verdict

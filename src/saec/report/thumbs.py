@@ -11,7 +11,7 @@ import numpy as np
 
 from saec.data.images.pixels import read_image
 from saec.errors import ImageError
-from saec.frame.pictures import encode_jpeg, shrink
+from saec.frame.map_pictures import encode_jpeg, shrink
 from saec.types import Box, Image, Verdict
 
 SIDE = 288

@@ -59,7 +59,7 @@ from saec.frame.verdicts import (
     error_verdict,
     fallback_verdict,
 )
-from saec.runs.stage_spans import SpanLog
+from saec.runs.metering.stage_spans import SpanLog
 from saec.runs.waiting_list import WaitingList
 from saec.schedule.link.dispatch import Dispatch
 from saec.settings import RunConfig

@@ -15,8 +15,8 @@ from saec.errors import ConfigError, DataError
 from saec.frame.judges import Judges
 from saec.runs.first_pass import FIRST_PASS
 from saec.runs.inspection import Observer, run_inspection
+from saec.runs.metering.stage_spans import SpanLog
 from saec.runs.run_record import RUN_FILE, VERDICTS_FILE, RunInfo, read_run
-from saec.runs.stage_spans import SpanLog
 from saec.runs.verdict_log import mend_log, read_all, read_verdicts
 from saec.settings import CloudConfig, RunConfig, identifying
 from saec.types import Verdict

@@ -15,12 +15,12 @@ from saec.data.input_images import Inputs
 from saec.data.manifest import Manifest
 from saec.errors import DataError
 from saec.frame.judges import Cloud, Judges, open_judges, warm_up
-from saec.frame.pictures import save_picture
+from saec.frame.map_pictures import save_picture
 from saec.profile import LineProfile
 from saec.runs.description import describe, now
 from saec.runs.first_pass import FIRST_PASS, after_first_pass
+from saec.runs.metering.run_meter import Metering, RunMeter, phase_readings
 from saec.runs.resumption import open_run_folder
-from saec.runs.run_meter import Metering, RunMeter, phase_readings
 from saec.runs.run_record import (
     MAPS_FOLDER,
     VERDICTS_FILE,

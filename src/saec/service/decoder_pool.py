@@ -14,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from saec.data.images.decoder import Decoder, Spares
+from saec.data.images.killable_decoder import Decoder, Spares
 from saec.service.requests.data_urls import decode_image_file
 from saec.types import Image
 

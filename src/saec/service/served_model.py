@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from saec.cloud.checkpoints.folder import (
+from saec.cloud.checkpoints.checkpoint_folder import (
     check_adapter,
     check_checkpoint,
     find_checkpoint,

@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 
 from saec.connecting import shown
-from saec.data.images.decoder import Decoder, Spares
+from saec.data.images.killable_decoder import Decoder, Spares
 from saec.errors import DecoderError, SpoolFullError
 from saec.station.cloud_models import CloudModels
 from saec.station.delivery import DeliveryWorker

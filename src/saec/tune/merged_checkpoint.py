@@ -7,7 +7,7 @@ from pathlib import Path
 
 from transformers import Qwen2_5_VLForConditionalGeneration
 
-from saec.cloud.checkpoints.folder import (
+from saec.cloud.checkpoints.checkpoint_folder import (
     check_adapter,
     check_checkpoint,
     find_checkpoint,

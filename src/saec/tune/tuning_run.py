@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save
 
 import saec
-from saec.cloud.checkpoints.folder import (
+from saec.cloud.checkpoints.checkpoint_folder import (
     ADAPTER_WEIGHTS,
     check_checkpoint,
     find_checkpoint,

@@ -11,7 +11,7 @@ import click
 from saec.cli.options.cloud_model import cloud_options, open_cloud
 from saec.cli.options.inputs import FOLDER, SPLITS
 from saec.cli.options.output_file import NewFile
-from saec.data.sampling import stratified_sample
+from saec.data.stratified_draw import stratified_sample
 from saec.errors import ConfigError
 from saec.types import DEFECT, GOOD
 

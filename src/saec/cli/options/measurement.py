@@ -51,7 +51,7 @@ def metering_options(function: F) -> F:
 
 def metering(given: dict[str, Any]) -> Any:
     """The ``Metering`` of ``metering_options``, taken out of the given options."""
-    from saec.runs.run_meter import Metering
+    from saec.runs.metering.run_meter import Metering
 
     return Metering(**{name: given.pop(name) for name in ("gpu", "interval", "idle", "cpu_watts")})
 
@@ -77,8 +77,8 @@ def meter_line(info: RunInfo) -> str:
 
 def tell_energy(folder: Path) -> None:
     """Where a run's energy went, in a few lines; nothing where none was measured."""
-    from saec.runs.energy_shares import RunEnergy
-    from saec.runs.run_meter import ENERGY_FILE
+    from saec.runs.metering.energy_shares import RunEnergy
+    from saec.runs.metering.run_meter import ENERGY_FILE
 
     path = folder / ENERGY_FILE
     if not path.is_file():

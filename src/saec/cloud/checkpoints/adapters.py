@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from saec.cloud.checkpoints.folder import ADAPTER_CONFIG, ADAPTER_WEIGHTS
+from saec.cloud.checkpoints.checkpoint_folder import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from saec.errors import ModelError
 from saec.texts import read_text
 

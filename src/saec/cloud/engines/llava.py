@@ -26,7 +26,7 @@ import torch
 from transformers import GenerationConfig, LlavaForConditionalGeneration
 from transformers.models.llava.image_processing_pil_llava import LlavaImageProcessorPil
 
-from saec.cloud.checkpoints.folder import check_adapter, read_card, weights_hash
+from saec.cloud.checkpoints.checkpoint_folder import check_adapter, read_card, weights_hash
 from saec.cloud.checkpoints.weights import (
     load_model,
     load_tokenizer,

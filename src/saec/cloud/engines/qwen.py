@@ -21,7 +21,7 @@ from typing import Any, Protocol, TypeVar
 
 import torch
 
-from saec.cloud.checkpoints.folder import check_adapter, read_card, weights_hash
+from saec.cloud.checkpoints.checkpoint_folder import check_adapter, read_card, weights_hash
 from saec.cloud.checkpoints.weights import (
     check_four_bits,
     four_bits,

@@ -17,9 +17,10 @@ import torch
 from torch import Tensor
 
 from saec.cloud.fast.attention import Heads, Past
-from saec.cloud.fast.graphs import Graphs
+from saec.cloud.fast.cuda_graphs import Graphs
 from saec.cloud.fast.layout import PassLayout, Windows, make_layout, make_windows
 from saec.cloud.fast.ops import Operand, apply, norm
+from saec.cloud.fast.packed_weights import Weights, read_weights
 from saec.cloud.fast.packing import plain_low_rank
 from saec.cloud.fast.towers import (
     entered,
@@ -29,7 +30,6 @@ from saec.cloud.fast.towers import (
     patch_rows,
     vision_block,
 )
-from saec.cloud.fast.weights import Weights, read_weights
 from saec.cloud.questions.conversation import Prepared
 from saec.cloud.questions.image_patches import Grid, Preprocessing
 from saec.types import Image

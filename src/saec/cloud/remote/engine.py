@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 import msgspec
 from PIL import Image as Pillow
 
-from saec.cloud.checkpoints.folder import installed_checkpoint, read_card
+from saec.cloud.checkpoints.checkpoint_folder import installed_checkpoint, read_card
 from saec.cloud.questions.answers import naming_frame, parse_explanation
 from saec.cloud.questions.ensemble import VIEWS, Ask, asks_of, explaining_ask, p_of, spent
 from saec.cloud.questions.image_patches import fit_size, resized

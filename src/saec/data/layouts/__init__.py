@@ -10,7 +10,7 @@ from pathlib import Path
 from saec.data.images.file_names import find_images, subfolders
 from saec.data.layouts.coco import Coco
 from saec.data.layouts.layout_reading import Layout
-from saec.data.layouts.marked import Marked, is_ksdd, is_ksdd2, is_marked, ksdd_part, refuse_positive
+from saec.data.layouts.masked_images import Marked, is_ksdd, is_ksdd2, is_marked, ksdd_part, refuse_positive
 from saec.data.layouts.sft import Sft
 from saec.data.layouts.tables import RealIad, Visa
 from saec.data.layouts.tree import Tree, split_folders

@@ -92,7 +92,7 @@ def decode_image_file(data: bytes, decode: Callable[[bytes], Image]) -> Image:
     """The pixels of such a file, H x W x 3 RGB uint8, upright.
 
     Args:
-        decode: decodes a file; see ``saec.data.images.decoder.Decoder.decode``.
+        decode: decodes a file; see ``saec.data.images.killable_decoder.Decoder.decode``.
 
     Raises:
         Refused: 400, it cannot be decoded, or costs too much; 503, the machine cannot decode now.

@@ -10,6 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from saec.cloud.questions.chat_template import IMAGE_TEXT, chat_text
+from saec.service.requests.answer_schema import wants_explanation
 from saec.service.requests.refusals import RequestRefused
 from saec.service.requests.request_fields import (
     ChatMessage,
@@ -19,7 +20,6 @@ from saec.service.requests.request_fields import (
     TokenizeBody,
     read_body,
 )
-from saec.service.requests.schemas import wants_explanation
 from saec.service.service_settings import ServiceConfig
 
 DEFAULT_SYSTEM = "You are a helpful assistant."

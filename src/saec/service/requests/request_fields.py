@@ -11,9 +11,9 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 
 from saec.decoding import convert, decode
+from saec.service.requests.answer_schema import ResponseFormat
 from saec.service.requests.idle_fields import check_idle
 from saec.service.requests.refusals import RequestRefused
-from saec.service.requests.schemas import ResponseFormat
 
 T = TypeVar("T", bound=msgspec.Struct)
 

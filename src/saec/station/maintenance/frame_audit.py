@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from saec.data.images.decoder import Decoder, Spares
+from saec.data.images.killable_decoder import Decoder, Spares
 from saec.errors import LineError, SpoolError
 from saec.frame.assessment import Assessment, logged_assessment, route_frame
 from saec.frame.verdicts import decide

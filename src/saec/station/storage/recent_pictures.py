@@ -6,7 +6,7 @@ import time
 from collections import deque
 from pathlib import Path
 
-from saec.frame.pictures import save_picture
+from saec.frame.map_pictures import save_picture
 from saec.station.storage.records import SpooledFrame
 from saec.types import EdgeOpinion, Image
 

@@ -2,7 +2,7 @@
 
 What is not known here reaches no decoder. Each reader walks the file's own structure in bounded steps and
 holds it to the limits of ``common``, so that a file cannot cost much more than its pixels are worth. What it
-costs all the same is for ``saec.data.images.decoder`` to bound.
+costs all the same is for ``saec.data.images.killable_decoder`` to bound.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 
-from saec.data.images.headers import animations, boxes, fixed_place, jpeg, png, text, tiff
+from saec.data.images.headers import animations, boxes, fixed_place, jpeg, png, text_formats, tiff
 from saec.data.images.headers.common import EXPORT, Header, UnknownFormatError, damaged
 from saec.errors import ImageError
 
@@ -33,10 +33,10 @@ _BY_START: tuple[tuple[bytes, _Reader], ...] = (
     (b"icns", png.read_icns),
     *((magic, fixed_place.read_fixed) for magic in fixed_place.FIXED),
     *((struct.pack("<I", n), fixed_place.read_dib) for n in (12, 40, 52, 56, 64, 108, 124)),
-    *((b"P%d" % n, text.read_netpbm) for n in range(1, 8)),
-    (b"/* XPM */", text.read_xpm),
-    (b"#define", text.read_xbm),
-    (b"/*", text.read_xbm),
+    *((b"P%d" % n, text_formats.read_netpbm) for n in range(1, 8)),
+    (b"/* XPM */", text_formats.read_xpm),
+    (b"#define", text_formats.read_xbm),
+    (b"/*", text_formats.read_xbm),
 )
 _FLOATS = (b"#?RADIANCE", b"#?RGBE", b"PF", b"Pf", b"\x76\x2f\x31\x01")
 """Radiance, PFM and OpenEXR."""
@@ -83,6 +83,6 @@ def _reader(data: bytes) -> _Reader | None:
         and data[3:4] in b"\1\2\4\x08"
     ):
         return fixed_place.read_pcx
-    if text.is_im(data):
-        return text.read_im
+    if text_formats.is_im(data):
+        return text_formats.read_im
     return fixed_place.read_tga if fixed_place.is_tga(data) else None

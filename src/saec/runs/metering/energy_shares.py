@@ -20,7 +20,7 @@ from scipy.stats import bootstrap
 
 from saec.meter.attribution import Counter, EnergyShares, attribute, batch_weights
 from saec.meter.ledger import MeterSample
-from saec.runs.stage_spans import STAGES, Spans
+from saec.runs.metering.stage_spans import STAGES, Spans
 from saec.types import Verdict
 
 Array = NDArray[np.float64]

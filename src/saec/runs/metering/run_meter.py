@@ -18,8 +18,8 @@ from saec.meter.ledger import ESTIMATED, MeterSample
 from saec.meter.process import ProcessTree
 from saec.meter.rapl import CpuEnergy
 from saec.profile import write_json
-from saec.runs.energy_shares import RunEnergy, account, file_sizes, frames_of
-from saec.runs.stage_spans import SpanLog, read_spans
+from saec.runs.metering.energy_shares import RunEnergy, account, file_sizes, frames_of
+from saec.runs.metering.stage_spans import SpanLog, read_spans
 from saec.runs.verdict_log import read_verdicts, rewrite
 
 ENERGY_FILE = "energy.json"

@@ -7,7 +7,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saec.data.sampling import stratified_sample
+from saec.data.stratified_draw import stratified_sample
 
 kinds = st.sampled_from([(0, "good"), (1, "cut"), (1, "hole"), (1, ""), (None, "")])
 sets = st.lists(kinds, min_size=1, max_size=80)
