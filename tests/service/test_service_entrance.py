@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import json
 import socket
 
@@ -71,6 +72,20 @@ def test_what_says_that_it_is_no_json_is_not_read(gate, path, kind):
         answer = http.post(path, content=json.dumps(scoring_body(GREY)), headers=headers)
         assert code(answer) == (415, "not_json")
         assert not gate.batches
+
+
+@pytest.mark.parametrize("path", [CHAT, "/tokenize"])
+def test_a_compressed_body_is_refused_with_the_remedy(gate, path):
+    with running(gate.served) as (where, _), client(where) as http:
+        data = gzip.compress(json.dumps(scoring_body(GREY)).encode())
+        headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+        answer = http.post(path, content=data, headers=headers)
+        assert code(answer) == (415, "encoded_body")
+        assert "without an encoding" in answer.json()["error"]["message"]
+        assert (
+            http.post(CHAT, json=scoring_body(GREY), headers={"Content-Encoding": "identity"}).status_code
+            == 200
+        )
 
 
 def test_a_body_of_which_nothing_is_said_is_read_and_not_that_of_a_page(gate):

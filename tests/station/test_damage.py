@@ -16,8 +16,10 @@ from hypothesis import strategies as st
 from saec.errors import SpoolError, SpoolFullError
 from saec.station.storage.database import damage
 from saec.station.storage.database_repair import repair_database
+from saec.station.storage.outbox import outbox_beside
 from saec.station.storage.records import NewFrame, SpoolLimits
 from saec.station.storage.spool import Spool
+from saec.station.storage.spool_reader import SpoolReader
 from saec.types import Verdict
 
 FRAMES = 120
@@ -229,3 +231,37 @@ def test_no_damage_is_a_traceback_or_costs_an_image(
     spool.latest(FRAMES)
     spool.close()
     assert images(data) == ALL
+
+
+def look_at_letters(folder: Path) -> None:
+    with outbox_beside(folder) as outbox:
+        outbox.letters()
+
+
+def look_at_quarantine(folder: Path) -> None:
+    with closing(SpoolReader.beside(folder)) as reader:
+        reader.quarantine()
+
+
+@pytest.mark.parametrize("look", [look_at_letters, look_at_quarantine])
+def test_who_looks_beside_the_station_hears_of_damage_and_its_remedy(
+    data: Path, tmp_path: Path, look: Callable[[Path], None]
+) -> None:
+    with pytest.raises(SpoolError) as missing:
+        look(tmp_path)
+    assert missing.value.remedy == "name the settings of a station that has run"
+    overwrite(data / "spool.sqlite", 0, b"no database")
+    with pytest.raises(SpoolError) as damaged:
+        look(data)
+    assert damaged.value.remedy == damage.REMEDY
+
+
+@pytest.mark.parametrize(("look", "table"), [(look_at_letters, "outbox"), (look_at_quarantine, "suspects")])
+def test_damage_of_one_table_is_told_where_it_is_looked_at(
+    data: Path, look: Callable[[Path], None], table: str
+) -> None:
+    for page in pages_of(data, table):
+        overwrite(data / "spool.sqlite", (page - 1) * 4096, b"\xff" * 4096)
+    with pytest.raises(SpoolError) as damaged:
+        look(data)
+    assert damaged.value.remedy == damage.REMEDY

@@ -137,11 +137,15 @@ def _check_kind(request: Request) -> None:
     before.
 
     Raises:
-        Refused: 415, the body is said to be no JSON.
+        Refused: 415, the body is said to be no JSON, or to be compressed.
     """
     kind = request.headers.get("content-type", "application/json").split(";")[0].strip().lower()
     if kind != "application/json":
         raise RequestRefused(415, "not_json", f"Content-Type is {kind[:80]!r}", "send application/json")
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding != "identity":
+        what, remedy = f"Content-Encoding is {encoding[:80]!r}", "send the body as it is, without an encoding"
+        raise RequestRefused(415, "encoded_body", what, remedy)
 
 
 async def _complete(handler: RequestHandler, bodies: RequestBodies, request: Request) -> Response:

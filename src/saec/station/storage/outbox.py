@@ -10,13 +10,13 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 from saec.errors import SpoolError
 from saec.station.storage.alarms import add_to_counter
-from saec.station.storage.database.damage import decode_record
+from saec.station.storage.database.damage import as_spool_errors, check_there, decode_record
 from saec.station.storage.database.schema import SCHEMA_VERSION
 from saec.station.storage.records import Backlog, DeadLetter, Delivery
 from saec.station.storage.spool_reader import frame_id
@@ -176,15 +176,21 @@ def outbox_beside(folder: Path, clock: Callable[[], float] = time.time) -> Itera
     """The outbox of a spool that a running station may own, to look at and to change.
 
     Raises:
-        SpoolError: there is none, or it is of another version.
+        SpoolError: there is none, it is of another version, or damaged, also where that shows later.
     """
     path = folder / "spool.sqlite"
-    try:
+    check_there(path)
+    with as_spool_errors(path):
         db = sqlite3.connect(f"file:{path}?mode=rw", uri=True, isolation_level=None, timeout=30.0)
-        (version,) = db.execute("PRAGMA user_version").fetchone()
-    except sqlite3.Error as e:
-        what = f"{path} cannot be opened: {e}"
-        raise SpoolError(what, "name the settings of a station that has run") from e
+        with closing(db):
+            yield _outbox_of(db, path, clock)
+
+
+def _outbox_of(db: sqlite3.Connection, path: Path, clock: Callable[[], float]) -> Outbox:
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    if version != SCHEMA_VERSION:
+        raise SpoolError(f"{path} is of version {version}, this saec reads {SCHEMA_VERSION}", "use that saec")
+    db.execute("PRAGMA synchronous = FULL")
 
     @contextmanager
     def begin() -> Iterator[sqlite3.Connection]:
@@ -196,12 +202,4 @@ def outbox_beside(folder: Path, clock: Callable[[], float] = time.time) -> Itera
             raise
         db.execute("COMMIT")
 
-    try:
-        if version != SCHEMA_VERSION:
-            raise SpoolError(
-                f"{path} is of version {version}, this saec reads {SCHEMA_VERSION}", "use that saec"
-            )
-        db.execute("PRAGMA synchronous = FULL")
-        yield Outbox(begin, db, threading.RLock(), clock)
-    finally:
-        db.close()
+    return Outbox(begin, db, threading.RLock(), clock)

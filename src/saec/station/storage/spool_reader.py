@@ -11,7 +11,7 @@ from typing import Any
 from saec.errors import SpoolError
 from saec.station.storage.alarms import read_alarms
 from saec.station.storage.crash_attempts import read_quarantine
-from saec.station.storage.database.damage import decode_record
+from saec.station.storage.database.damage import as_spool_errors, check_there, decode_record
 from saec.station.storage.records import Alarm, SpooledFrame
 from saec.types import Explanation, Verdict
 
@@ -36,16 +36,13 @@ class SpoolReader:
         """Read a spool that a running station may own.
 
         Raises:
-            SpoolError: there is none.
+            SpoolError: there is none, or it is damaged.
         """
         path = folder / "spool.sqlite"
-        try:
+        check_there(path)
+        with as_spool_errors(path):
             db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, check_same_thread=False, timeout=30.0)
             db.execute("SELECT 1 FROM frames LIMIT 1")
-        except sqlite3.Error as e:
-            raise SpoolError(
-                f"{path} cannot be read: {e}", "name the settings of a station that has run"
-            ) from e
         return cls(folder, db)
 
     def close(self) -> None:
@@ -108,9 +105,9 @@ class SpoolReader:
 
     def quarantine(self) -> list[tuple[SpooledFrame, str]]:
         """The frames in quarantine and why, oldest first."""
-        with self._lock:
+        with self._lock, as_spool_errors(self.folder / "spool.sqlite"):
             rows = read_quarantine(self._db)
-        found = [(self.frame(seq), why) for seq, why in rows]
+            found = [(self.frame(seq), why) for seq, why in rows]
         return [(frame, why) for frame, why in found if frame is not None]
 
     def counters(self) -> dict[str, int]:

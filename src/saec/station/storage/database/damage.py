@@ -140,7 +140,7 @@ def decode_record(db: sqlite3.Connection, blob: bytes, kind: type[T]) -> T | Non
 
 @contextmanager
 def as_spool_errors(path: Path) -> Iterator[None]:
-    """Errors of SQLite while a database is opened, as what they mean for who starts the station.
+    """Errors of SQLite as what they mean for who starts the station, or looks at its database.
 
     Raises:
         SpoolError: the disk is at fault, or the database is damaged.
@@ -153,6 +153,16 @@ def as_spool_errors(path: Path) -> Iterator[None]:
         raise SpoolError(f"{path} is damaged: {e}", REMEDY) from e
     except (UnicodeDecodeError, MemoryError, OverflowError) as e:  # lengths and texts that are none
         raise SpoolError(f"{path} is damaged: {e!r}", REMEDY) from e
+
+
+def check_there(path: Path) -> None:
+    """Refuse to look beside a station that has never run.
+
+    Raises:
+        SpoolError: there is no database.
+    """
+    if not path.exists():
+        raise SpoolError(f"{path} does not exist", "name the settings of a station that has run")
 
 
 def check_files(path: Path) -> None:
