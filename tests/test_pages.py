@@ -194,7 +194,7 @@ def _imports(text: str) -> None:
 
 
 SHOWN = {
-    "CONTRIBUTING.md": ("cli  ",),
+    "CONTRIBUTING.md": ("saec_research  ",),
     "docs/complexity.md": ("C = ",),
     "docs/metering.md": ("idle + ",),
     "docs/models.md": ("score = ",),

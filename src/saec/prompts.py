@@ -164,7 +164,10 @@ V4 = Prompt(
 """V3's words, and words for a product that is shown whole and near in one conversation."""
 
 PROMPTS = {p.version: p for p in (V1, V2, V3, V4)}
+"""Every version that may be named; a new one joins here."""
+
 DEFAULT = V1
+"""The version that is asked where settings and checkpoint name none."""
 
 LLAVA_V1 = Prompt(
     version="llava-v1",

@@ -216,6 +216,7 @@ _FIGURES = (
     "pixel_auroc",
     "pro",
 )
+"""The figures of ``Metrics`` that are averaged over lines and spread over seeds; a new one joins here."""
 
 
 def _columns(rows: Sequence[Metrics]) -> dict[str, list[float | None]]:

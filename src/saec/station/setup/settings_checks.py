@@ -115,16 +115,22 @@ def _sources(settings: StationSettings) -> Iterator[Fault]:
 def _sinks(settings: StationSettings) -> Iterator[Fault]:
     folders: dict[tuple[Path, str], str] = {}
     for i, sink in enumerate(settings.sink):
-        if not isinstance(sink, FileSink):
-            faults = _webhook(sink) if isinstance(sink, WebhookSink) else _mqtt(sink)
-            for key, what, remedy in faults:
-                yield ["sink", i, key], what, remedy
-        else:
+        if isinstance(sink, FileSink):
             yield from _own_folder(settings.station.data, sink, i)
             name = folders.setdefault((sink.path.resolve(), sink.format), sink.name)
             if name != sink.name:
                 remedy = "give each sink a folder of its own"
                 yield ["sink", i, "path"], f"{name} writes to the same files", remedy
+        elif isinstance(sink, WebhookSink):
+            yield from _sink_faults(i, _webhook(sink))
+        elif isinstance(sink, MqttSink):
+            yield from _sink_faults(i, _mqtt(sink))
+
+
+def _sink_faults(i: int, faults: Iterator[tuple[str, str, str]]) -> Iterator[Fault]:
+    """The faults of the sink of index ``i``, each with its place in the settings."""
+    for key, what, remedy in faults:
+        yield ["sink", i, key], what, remedy
 
 
 def _own_folder(data: Path, sink: FileSink, i: int) -> Iterator[Fault]:

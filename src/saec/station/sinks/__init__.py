@@ -3,11 +3,15 @@
 A sink is given what the spool's outbox holds for it, in order, and takes it, is away, or refuses it;
 ``saec.station.delivery`` does what follows. Delivery is at least once: after a crash the last verdicts may
 come again, so each carries a key that never changes, the frame's id and the verdict's state.
+
+To add one: a class of settings in ``saec.station.setup.station_settings`` that joins ``SinkSettings``; a file
+here that satisfies ``VerdictSink``; a case in ``open_sink``. ``saec.station.setup.settings_checks`` tells
+what its settings contradict.
 """
 
 from __future__ import annotations
 
-from saec.station.setup.station_settings import FileSink, SinkSettings, WebhookSink
+from saec.station.setup.station_settings import FileSink, MqttSink, SinkSettings, WebhookSink
 from saec.station.sinks.files import Files
 from saec.station.sinks.mqtt import Mqtt
 from saec.station.sinks.verdict_sink import VerdictSink
@@ -20,8 +24,10 @@ def open_sink(settings: SinkSettings) -> VerdictSink:
     Raises:
         ConfigError: a file with a secret or with certificates cannot be used, or an address is none.
     """
-    if isinstance(settings, FileSink):
-        return Files(settings)
-    if isinstance(settings, WebhookSink):
-        return Webhook(settings)
-    return Mqtt(settings)
+    match settings:
+        case FileSink():
+            return Files(settings)
+        case WebhookSink():
+            return Webhook(settings)
+        case MqttSink():
+            return Mqtt(settings)
