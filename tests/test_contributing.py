@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
+
+from saec.evaluation.metrics import Metrics
+from saec.schedule.policies import POLICIES, policy_kind
+from saec.station.setup.station_settings import LineSettings
 
 ROOT = Path(__file__).parents[1]
 BASES = (ROOT, ROOT / "src" / "saec", ROOT / "research" / "src")
@@ -40,3 +45,17 @@ def test_a_path_that_is_not_there_is_found() -> None:
     paths = named_paths("see `prompts.py`, `nowhere/to_be_found.py`, `Cloud.key` and `saec fit`")
     assert paths == ["prompts.py", "nowhere/to_be_found.py"]
     assert [is_there(path) for path in paths] == [True, False]
+
+
+def test_what_is_added_stands_on_its_page() -> None:
+    """Each reason of a policy, each metric, and the defaults that the station's example states."""
+    scheduling, metrics = (
+        (ROOT / "docs" / page).read_text("utf-8") for page in ("scheduling.md", "metrics.md")
+    )
+    told = {reason for name in POLICIES for reason in policy_kind(name).reasons}
+    assert [reason for reason in sorted(told) if f"`{reason}`" not in scheduling] == []
+    assert [key for key in Metrics.__struct_fields__ if f"`{key}`" not in metrics] == []
+    example = tomllib.loads((ROOT / "src" / "saec" / "station" / "example.toml").read_text("utf-8"))
+    assert [line["deadline"] for line in example["line"]] == [
+        LineSettings(name="any", profile=Path("any")).deadline
+    ]
