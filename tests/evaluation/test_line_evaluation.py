@@ -6,13 +6,14 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import cv2
 import msgspec
 import numpy as np
 import pytest
 
+from saec import profile as profiles
 from saec.cli import main
 from saec.data.input_images import list_inputs
 from saec.data.items import Item
@@ -61,10 +62,10 @@ def seeded(line: Path, seed: int, **settings: object) -> Path:
     return line
 
 
-def evaluate(tmp_path: Path, *arguments: object) -> dict[str, object]:
+def evaluate(tmp_path: Path, *arguments: object) -> dict[str, Any]:
     file = tmp_path / "figures.json"
     assert main(["evaluate", *map(str, arguments), "--json", str(file)]) == 0
-    figures: dict[str, object] = json.loads(file.read_text())
+    figures: dict[str, Any] = json.loads(file.read_text())
     return figures
 
 
@@ -238,7 +239,11 @@ def test_pairing(tmp_path: Path, bottle: Path, fakes: FakeCloud) -> None:
 
 @pytest.mark.parametrize("ways", [[{}, {}], [{"side": 448}, {"side": 224}]], ids=["same-seed", "sides"])
 def test_lines_of_one_name_that_are_no_seeds_are_named_apart(
-    tmp_path: Path, bottle: Path, fakes: FakeCloud, ways: list[dict[str, object]], capsys
+    tmp_path: Path,
+    bottle: Path,
+    fakes: FakeCloud,
+    ways: list[dict[str, object]],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     for number, way in enumerate(ways):
         seed = number if way else 0
@@ -313,7 +318,7 @@ def test_a_file_that_may_not_be_read_does_not_stop_the_others(
 ) -> None:
     line = fitted(tmp_path / "lines" / "bottle", bottle)
     closed = bottle / "test" / "good" / "03.png"
-    read_bytes, sha256 = Path.read_bytes, leaks.sha256_file
+    read_bytes, sha256 = Path.read_bytes, profiles.sha256_file
 
     def refuse(function: Callable[[Path], T]) -> Callable[[Path], T]:
         def read(path: Path) -> T:

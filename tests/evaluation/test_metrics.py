@@ -1,4 +1,6 @@
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -18,7 +20,7 @@ from saec.evaluation.metrics import (
     mean_row,
     over_seeds,
 )
-from saec.types import Route, Verdict
+from saec.types import DecidedBy, Route, Verdict
 
 LABEL = st.integers(0, 1)
 FRAMES = st.lists(st.tuples(LABEL, LABEL, st.floats(-1e3, 1e3)), min_size=1, max_size=40)
@@ -36,12 +38,24 @@ RATES = (
 )
 
 
-def measure(frames) -> Metrics:
+Frames = Sequence[tuple[int, int, float]]
+"""Truth, label and rank of each."""
+
+
+def measure(frames: Frames) -> Metrics:
     truth, label, rank = zip(*frames, strict=True)
     return evaluate_labels(truth, label, rank)
 
 
-def verdict(truth, label, *, score=0.0, p=None, by="edge", **more) -> Verdict:
+def verdict(
+    truth: int | None,
+    label: int | None,
+    *,
+    score: float = 0.0,
+    p: float | None = None,
+    by: DecidedBy = "edge",
+    **more: Any,
+) -> Verdict:
     return Verdict(
         id="f", path="f", sha256="", line="l", time=0.0, truth=truth, label=label, score=score, p_defect=p,
         decided_by=by, **more
@@ -49,7 +63,7 @@ def verdict(truth, label, *, score=0.0, p=None, by="edge", **more) -> Verdict:
 
 
 @given(FRAMES | COARSE)
-def test_rates_are_shares_or_undefined(frames):
+def test_rates_are_shares_or_undefined(frames: Frames) -> None:
     m = measure(frames)
     for key in RATES:
         value = getattr(m, key)
@@ -63,7 +77,7 @@ def test_rates_are_shares_or_undefined(frames):
 
 
 @given(COARSE)
-def test_agrees_with_scikit_learn(frames):
+def test_agrees_with_scikit_learn(frames: Frames) -> None:
     m = measure(frames)
     truth, label, rank = (np.array(x) for x in zip(*frames, strict=True))
     assert m.accuracy == pytest.approx(sk.accuracy_score(truth, label))
@@ -78,33 +92,36 @@ def test_agrees_with_scikit_learn(frames):
 
 
 @given(COARSE)
-def test_only_the_order_of_the_ranks_counts(frames):
+def test_only_the_order_of_the_ranks_counts(frames: Frames) -> None:
     squeezed = [(t, y, math.atan(r) * 1e-3 + 7) for t, y, r in frames]
     a, b = measure(frames), measure(squeezed)
     assert a == b
 
 
 @given(COARSE)
-def test_oracle_is_at_least_majority_and_any_threshold(frames):
+def test_oracle_is_at_least_majority_and_any_threshold(frames: Frames) -> None:
     thresholded = [(t, int(r >= 3), r) for t, _, r in frames]
     m = measure(thresholded)
     if m.accuracy_oracle is not None:
+        assert m.accuracy is not None
+        assert m.majority_accuracy is not None
         assert m.accuracy_oracle >= max(m.accuracy, m.majority_accuracy) - 1e-12
 
 
 @given(st.integers(0, 60), st.integers(0, 60))
-def test_interval_holds_its_rate_and_is_exact(k, more):
+def test_interval_holds_its_rate_and_is_exact(k: int, more: int) -> None:
     n = k + more
     bounds = clopper_pearson(k, n)
     if n == 0:
         assert bounds is None
         return
+    assert bounds is not None
     exact = binomtest(k, n).proportion_ci(method="exact")
     assert bounds == pytest.approx((exact.low, exact.high))
     assert bounds[0] <= k / n <= bounds[1]
 
 
-def test_confusion_names_what_was_missed():
+def test_confusion_names_what_was_missed() -> None:
     m = evaluate_labels([0, 0, 0, 1, 1], [0, 1, 0, 0, 1], None)
     assert m.confusion == Confusion(tp=1, fp=1, tn=2, fn=1)
     assert (m.escape_rate, m.overkill_rate) == (0.5, pytest.approx(1 / 3))
@@ -112,13 +129,13 @@ def test_confusion_names_what_was_missed():
     assert m.accuracy_oracle is None
 
 
-def test_no_frames_measure_nothing():
+def test_no_frames_measure_nothing() -> None:
     m = evaluate_verdicts([])
     assert all(getattr(m, key) is None for key in (*RATES, "escalation_rate", "ms_judging", "ms_waiting"))
     assert (m.n_good, m.n_defect, m.n_error) == (0, 0, 0)
 
 
-def test_unknown_truth_and_errors_are_counted_apart():
+def test_unknown_truth_and_errors_are_counted_apart() -> None:
     m = evaluate_verdicts(
         [
             verdict(0, 0),
@@ -132,7 +149,7 @@ def test_unknown_truth_and_errors_are_counted_apart():
     assert m.escalation_rate == pytest.approx(1 / 3)
 
 
-def test_ranks_by_score_until_the_cloud_decides():
+def test_ranks_by_score_until_the_cloud_decides() -> None:
     """P(defect) saturates far out and ties; the score does not."""
     edge = [verdict(0, 1, score=90.0, p=1.0), verdict(1, 1, score=99.0, p=1.0)]
     assert evaluate_verdicts(edge).image_auroc == 1
@@ -143,7 +160,7 @@ def test_ranks_by_score_until_the_cloud_decides():
     assert evaluate_verdicts(mixed).accuracy == 1
 
 
-def test_times_are_percentiles_by_stage():
+def test_times_are_percentiles_by_stage() -> None:
     verdicts = [verdict(0, 0, ms={"edge": float(i), "judging": 10.0 + i}) for i in range(101)]
     asked = {"edge": 50.0, "cloud": 7.0, "judging": 60.0, "queue": 9000.0, "waiting": 9000.0}
     verdicts.append(verdict(0, 0, ms=asked))
@@ -156,7 +173,7 @@ def test_times_are_percentiles_by_stage():
     assert mean_row([m, m])["ms_waiting"]["p50"] == 9000.0
 
 
-def test_mean_row_averages_what_is_defined():
+def test_mean_row_averages_what_is_defined() -> None:
     a = evaluate_labels([0, 1], [0, 1], [0.0, 1.0])
     b = evaluate_labels([0, 0, 0], [0, 0, 1], [0.0, 1.0, 2.0])
     mean = mean_row([a, b])
@@ -168,7 +185,7 @@ def test_mean_row_averages_what_is_defined():
     assert mean_row([])["accuracy"] is None
 
 
-def test_seeds_give_mean_and_deviation():
+def test_seeds_give_mean_and_deviation() -> None:
     rows = [Metrics(image_auroc=a) for a in (0.9, 0.96)]
     spread = over_seeds(rows)
     assert spread["image_auroc"]["mean"] == pytest.approx(0.93)
@@ -177,7 +194,7 @@ def test_seeds_give_mean_and_deviation():
     assert spread["pro"] == {"mean": None, "deviation": None}
 
 
-def test_json_has_the_promised_keys():
+def test_json_has_the_promised_keys() -> None:
     m = evaluate_verdicts([verdict(0, 0, ms={"judging": 1.0}), verdict(1, 1, score=1.0, ms={"judging": 1.0})])
     data = msgspec.json.decode(msgspec.json.encode(m))
     assert set(RATES) | {
@@ -192,7 +209,7 @@ def test_json_has_the_promised_keys():
     assert len(data["escape_interval"]) == 2
 
 
-def test_faults_are_named():
+def test_faults_are_named() -> None:
     with pytest.raises(DataError, match="pair up"):
         evaluate_labels([0, 1], [0], None)
     with pytest.raises(DataError, match="pair up"):

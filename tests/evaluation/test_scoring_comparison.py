@@ -13,6 +13,7 @@ from saec.errors import AnswerError, ConfigError
 from saec.evaluation.scoring_comparison import compare_scorings
 from saec.settings import ModelCard
 from saec.types import CloudOpinion, CloudQuery, Explanation, Source
+from tests.run_fakes import FakeCloud
 
 SHADES = {"a": 10, "b": 90, "c": 160, "d": 240}
 TRUTH = {"a": 0, "b": 0, "c": 1, "d": 1}
@@ -61,7 +62,7 @@ def sources(tmp_path: Path) -> list[Source]:
     return found
 
 
-def test_each_way_gets_its_own_row_of_figures(sources):
+def test_each_way_gets_its_own_row_of_figures(sources: list[Source]) -> None:
     engine, seen = Shades(), []
     goods = [np.zeros((8, 8, 3), np.uint8)] * 2
     rows = compare_scorings(engine, sources, goods, batch=3, progress=lambda *a: seen.append(a))
@@ -75,23 +76,20 @@ def test_each_way_gets_its_own_row_of_figures(sources):
     assert all(row.ms_per_frame > 0 for row in rows)
 
 
-def test_an_answer_that_does_not_parse_is_counted_and_is_in_no_rate(sources):
+def test_an_answer_that_does_not_parse_is_counted_and_is_in_no_rate(sources: list[Source]) -> None:
     rows = compare_scorings(Shades(), sources, [], batch=4)
     assert [row.unparsed for row in rows] == [0, 0, 1]
     written = rows[2].metrics
     assert (written.n_good, written.n_defect, written.accuracy) == (1, 2, 1.0)
 
 
-def test_every_way_judges_every_image(sources):
+def test_every_way_judges_every_image(sources: list[Source]) -> None:
     engine = Shades()
     compare_scorings(engine, sources, [], batch=3)
     for way in ("threshold", "rank", "generate"):
         assert {name for asked, names, _ in engine.asked if asked == way for name in names} == set(SHADES)
 
 
-def test_an_engine_with_one_way_is_refused(sources):
-    class Single:
-        name = "server"
-
+def test_an_engine_with_one_way_is_refused(sources: list[Source]) -> None:
     with pytest.raises(ConfigError, match="server scores in one way only"):
-        compare_scorings(Single(), sources, [], batch=2)
+        compare_scorings(FakeCloud("server"), sources, [], batch=2)

@@ -18,7 +18,7 @@ from saec.settings import FitConfig, GateConfig
 from tests.fake_fit import FakeFit
 
 
-def test_each_of_the_order_is_the_one_farthest_from_those_before():
+def test_each_of_the_order_is_the_one_farthest_from_those_before() -> None:
     points = torch.from_numpy(np.random.default_rng(0).normal(size=(30, 3)))
     order = cover_from_middle(points)
     assert sorted(order) == list(range(30))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saec.frame import cloud_questions
 from saec.frame.assessment import read_frame
 from saec.frame.cloud_questions import ask_cloud, make_query, share_time, with_wait
 from saec.frame.verdicts import JUDGING, WAITING, answer_times, sum_times
@@ -46,7 +46,7 @@ def test_what_was_not_judging_was_waiting(ms: dict[str, float], answer: float) -
 def test_a_wait_in_a_batch_run_is_no_time_of_judging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The clock moves when the cloud is asked alone, by four seconds for the batch."""
     now = 100.0
-    monkeypatch.setattr(cloud_questions.time, "perf_counter", lambda: now)
+    monkeypatch.setattr(time, "perf_counter", lambda: now)
     cloud, frames = FakeCloud(), Frames(tmp_path)
     judge = cloud.judge
 

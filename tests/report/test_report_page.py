@@ -2,6 +2,7 @@ import base64
 import re
 import shutil
 from base64 import b64decode
+from pathlib import Path
 
 import cv2
 import msgspec
@@ -13,9 +14,9 @@ from saec.cli.runs.report import command
 from saec.errors import DataError
 from saec.report import write_report
 from saec.report.thumbs import Thumbs
-from saec.runs.run_record import Machine
-from saec.types import Explanation
-from tests.report.report_samples import Page, failed, info, pictured, small, verdict, write
+from saec.runs.run_record import Machine, RunInfo
+from saec.types import Explanation, Verdict
+from tests.report.report_samples import Page, Role, failed, info, pictured, small, verdict, write
 
 MIXED = [
     verdict("good/1.png", 1.0, truth=0),
@@ -28,11 +29,11 @@ MIXED = [
 ]
 
 
-def page_of(tmp_path, verdicts, run=None):
+def page_of(tmp_path: Path, verdicts: list[Verdict], run: RunInfo | None = None) -> Page:
     return Page(write_report(write(tmp_path / "run", verdicts, run)).read_text())
 
 
-def test_page_refers_to_nothing_outside_itself(tmp_path):
+def test_page_refers_to_nothing_outside_itself(tmp_path: Path) -> None:
     run = tmp_path / "run"
     page = page_of(tmp_path, [pictured(run, "a.png"), *MIXED], info(cloud=small()))
     assert not [tag for tag, _ in page.tags if tag in ("script", "link", "iframe", "object")]
@@ -43,16 +44,16 @@ def test_page_refers_to_nothing_outside_itself(tmp_path):
     assert not re.findall(r"@import|url\(|https?://", html)
 
 
-def test_links_lead_to_something_and_no_id_stands_twice(tmp_path):
+def test_links_lead_to_something_and_no_id_stands_twice(tmp_path: Path) -> None:
     page = page_of(tmp_path, MIXED, info(cloud=small()))
     ids = [a["id"] for _, a in page.tags if "id" in a]
     assert len(ids) == len(set(ids))
-    targets = {a["href"][1:] for _, a in page.tags if "href" in a}
+    targets = {href[1:] for _, a in page.tags if (href := a.get("href"))}
     assert targets
     assert targets <= set(ids)
 
 
-def test_result_is_said_in_one_sentence_and_counts_equal_the_verdicts(tmp_path):
+def test_result_is_said_in_one_sentence_and_counts_equal_the_verdicts(tmp_path: Path) -> None:
     text = page_of(tmp_path, MIXED, info(cloud=small())).text
     assert "1 of 3 defects escaped, 2 of 3 goods were rejected." in text
     assert "asked about 2 frames of 7 and changed 2 labels: 1 put right, 1 put wrong." in text
@@ -61,7 +62,7 @@ def test_result_is_said_in_one_sentence_and_counts_equal_the_verdicts(tmp_path):
     assert "Not judged 1" in text
 
 
-def test_every_picture_has_a_text_and_a_size(tmp_path):
+def test_every_picture_has_a_text_and_a_size(tmp_path: Path) -> None:
     run = tmp_path / "run"
     page = page_of(tmp_path, [pictured(run, "a.png"), pictured(run, "b.png", truth=1)])
     images = page.having("img")
@@ -75,7 +76,7 @@ def test_every_picture_has_a_text_and_a_size(tmp_path):
     assert all(a.get("aria-label") for a in page.having("svg"))
 
 
-def test_odd_names_and_words_stay_text(tmp_path):
+def test_odd_names_and_words_stay_text(tmp_path: Path) -> None:
     evil = "<script>alert(1)</script>\"'&.png"
     verdicts = [
         verdict(evil, 9.0, truth=1, explanation=Explanation("<b>kind", "</blockquote><img src=x onerror=1>")),
@@ -97,7 +98,7 @@ def test_odd_names_and_words_stay_text(tmp_path):
         assert " ".join(text.split()) in page.text
 
 
-def test_unmeasured_is_unknown_and_never_zero(tmp_path):
+def test_unmeasured_is_unknown_and_never_zero(tmp_path: Path) -> None:
     meter = [{"phase": "run", "wall_s": 2.5, "gpu_energy_j": None, "cpu_memory_avg_gb": 0.25}]
     page = page_of(tmp_path, MIXED, info(meter=meter, machine=Machine()))
     assert "Wall time 2.5 s" in page.text.replace("\u202f", " ")
@@ -108,7 +109,7 @@ def test_unmeasured_is_unknown_and_never_zero(tmp_path):
     assert "unknown CPU" in page.text
 
 
-def test_energy_per_correct_decision_is_that_of_the_run_phase(tmp_path):
+def test_energy_per_correct_decision_is_that_of_the_run_phase(tmp_path: Path) -> None:
     meter = [
         {"phase": "loading", "wall_s": 9.0, "gpu_energy_j": 1e6},
         {"phase": "run", "wall_s": 2.0, "gpu_energy_j": 108.0, "cpu_energy_j": None},
@@ -126,7 +127,9 @@ def test_energy_per_correct_decision_is_that_of_the_run_phase(tmp_path):
         (info(procedural=True), "Demonstration. Procedural images drawn by our own generator", True),
     ],
 )
-def test_first_line_says_what_data_and_what_model(tmp_path, run, first, demonstration):
+def test_first_line_says_what_data_and_what_model(
+    tmp_path: Path, run: RunInfo, first: str, demonstration: bool
+) -> None:
     page = page_of(tmp_path, MIXED, run)
     body = page.text.split("inspection report", 1)[1].strip()
     assert body.startswith(first)
@@ -134,7 +137,7 @@ def test_first_line_says_what_data_and_what_model(tmp_path, run, first, demonstr
     assert ("without a cloud" in page.text) == (run.cloud is None)
 
 
-def test_what_the_cloud_changed_stands_apart_with_both_opinions_and_the_words(tmp_path):
+def test_what_the_cloud_changed_stands_apart_with_both_opinions_and_the_words(tmp_path: Path) -> None:
     run = tmp_path / "run"
     words = Explanation("crack", "A crack runs along the edge.")
     mended = pictured(run, "bad/9.png", 2.5, truth=1, label=1, cloud=0.93, explanation=words)
@@ -163,20 +166,20 @@ def test_what_the_cloud_changed_stands_apart_with_both_opinions_and_the_words(tm
     ]
 
 
-def test_a_cloud_that_changed_nothing_is_said_to(tmp_path):
+def test_a_cloud_that_changed_nothing_is_said_to(tmp_path: Path) -> None:
     page = page_of(tmp_path, [verdict("a.png", 2.5, truth=0, cloud=0.1)], info(cloud=small()))
     assert "It put 0 right and 0 wrong. Of the others the label stayed: 1 right, 0 wrong." in page.text
     assert "Other frames" not in page.text
 
 
 @pytest.mark.parametrize("role", ["advisory", "unasked"])
-def test_without_a_say_there_is_no_section_on_changes(tmp_path, role):
+def test_without_a_say_there_is_no_section_on_changes(tmp_path: Path, role: Role) -> None:
     page = page_of(tmp_path, [verdict("a.png", 2.5, cloud=0.9, role="advisory")], info(cloud=small(role)))
     assert "Where the cloud changed" not in page.text
     assert "The cloud would say otherwise 1" in page.text
 
 
-def test_another_data_set_is_named_in_the_first_lines(tmp_path):
+def test_another_data_set_is_named_in_the_first_lines(tmp_path: Path) -> None:
     crossing = "line from bottle, judged on screw"
     first = write(tmp_path / "a", MIXED, info(cross_domain=crossing))
     second = write(tmp_path / "b", MIXED, info("screw"))
@@ -186,7 +189,7 @@ def test_another_data_set_is_named_in_the_first_lines(tmp_path):
     assert "Cross-domain" not in Page(write_report(second).read_text()).text
 
 
-def test_unlabelled_run_has_routes_and_gallery_and_no_figures(tmp_path):
+def test_unlabelled_run_has_routes_and_gallery_and_no_figures(tmp_path: Path) -> None:
     verdicts = [msgspec.structs.replace(v, truth=None) for v in MIXED]
     page = page_of(tmp_path, verdicts, info(cloud=small()))
     assert "4 of 6 frames were judged defect." in page.text
@@ -198,26 +201,26 @@ def test_unlabelled_run_has_routes_and_gallery_and_no_figures(tmp_path):
     assert "truth:" not in page.text
 
 
-def test_run_without_frames_says_so(tmp_path):
+def test_run_without_frames_says_so(tmp_path: Path) -> None:
     page = page_of(tmp_path, [])
     assert "No frame was judged." in page.text
     assert not page.having("svg")
 
 
-def test_run_of_errors_alone(tmp_path):
+def test_run_of_errors_alone(tmp_path: Path) -> None:
     page = page_of(tmp_path, [failed("a.png"), failed("b.png")])
     assert "None of 2 frames could be judged." in page.text
     assert len(page.having("li", "card")) == 2
 
 
 @pytest.mark.parametrize("role", ["fused", "advisory", "unasked", "alone"])
-def test_cloud_role_stands_with_its_reason(tmp_path, role):
+def test_cloud_role_stands_with_its_reason(tmp_path: Path, role: Role) -> None:
     page = page_of(tmp_path, MIXED, info(cloud=small(role, reason="AUROC 0.61 on 20 images.")))
     assert f"{role.capitalize()}." in page.text
     assert "AUROC 0.61 on 20 images." in page.text
 
 
-def test_explanation_is_shown_with_its_words(tmp_path):
+def test_explanation_is_shown_with_its_words(tmp_path: Path) -> None:
     words = Explanation("scratch", "A long scratch crosses the rim.", (10, 20, 110, 220))
     run = tmp_path / "run"
     plain = page_of(tmp_path, [pictured(run, "a.png")]).having("img")
@@ -229,7 +232,7 @@ def test_explanation_is_shown_with_its_words(tmp_path):
     assert before != after, "the box is drawn"
 
 
-def test_pictures_stop_at_the_budget_and_the_page_says_so(tmp_path):
+def test_pictures_stop_at_the_budget_and_the_page_says_so(tmp_path: Path) -> None:
     run = tmp_path / "run"
     write(run, [pictured(run, f"{i}.png") for i in range(5)])
     path = write_report(run, budget=1)
@@ -238,7 +241,7 @@ def test_pictures_stop_at_the_budget_and_the_page_says_so(tmp_path):
     assert len(page.having("li", "card")) == 5
 
 
-def test_frames_that_moved_away_leave_the_rest(tmp_path):
+def test_frames_that_moved_away_leave_the_rest(tmp_path: Path) -> None:
     run = tmp_path / "run"
     seen = pictured(run, "a.png")
     (run.parent / "data" / "a.png").unlink()
@@ -250,7 +253,7 @@ def test_frames_that_moved_away_leave_the_rest(tmp_path):
     ]
 
 
-def test_several_runs_in_one_page(tmp_path):
+def test_several_runs_in_one_page(tmp_path: Path) -> None:
     gear = write(tmp_path / "gear", MIXED, info("gear"))
     screw = write(tmp_path / "screw", MIXED[:3], info("screw", procedural=True))
     path = write_report(gear, screw, out=tmp_path / "both.html")
@@ -264,7 +267,7 @@ def test_several_runs_in_one_page(tmp_path):
     assert "mean" in rows
 
 
-def test_command_writes_the_page_into_the_run(tmp_path):
+def test_command_writes_the_page_into_the_run(tmp_path: Path) -> None:
     run = write(tmp_path / "run", MIXED)
     result = CliRunner().invoke(command, [str(run)], catch_exceptions=False)
     assert result.exit_code == 0
@@ -272,19 +275,19 @@ def test_command_writes_the_page_into_the_run(tmp_path):
     assert (run / "report.html").is_file()
 
 
-def test_folder_that_is_no_run_is_an_error_with_remedy(tmp_path):
+def test_folder_that_is_no_run_is_an_error_with_remedy(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="not a run folder") as error:
         write_report(tmp_path)
     assert "saec inspect" in error.value.remedy
 
 
-def test_unwritable_out_is_an_error(tmp_path):
+def test_unwritable_out_is_an_error(tmp_path: Path) -> None:
     run = write(tmp_path / "run", MIXED)
     with pytest.raises(DataError, match="cannot be written"):
         write_report(run, out=tmp_path / "missing" / "page.html")
 
 
-def test_a_run_without_a_cloud_says_so_once_and_on_no_card(tmp_path):
+def test_a_run_without_a_cloud_says_so_once_and_on_no_card(tmp_path: Path) -> None:
     alone = [verdict(f"{t}.png", 1.0 + 8 * t, truth=t, reason="edge-only") for t in (0, 1)]
     page = Page(write_report(write(tmp_path / "run", alone)).read_text())
     assert "asks the cloud" not in page.text
@@ -293,7 +296,7 @@ def test_a_run_without_a_cloud_says_so_once_and_on_no_card(tmp_path):
     assert asked.text.count("the policy asks the cloud about nothing") == 3
 
 
-def test_a_described_defect_without_a_box_says_why_and_a_note_is_shown(tmp_path):
+def test_a_described_defect_without_a_box_says_why_and_a_note_is_shown(tmp_path: Path) -> None:
     words = Explanation("dent", "A dent.", None)
     frames = [
         pictured(tmp_path / "run", "a.png", explanation=words, note="its aspect is not the line's"),
@@ -304,7 +307,7 @@ def test_a_described_defect_without_a_box_says_why_and_a_note_is_shown(tmp_path)
     assert "its aspect is not the line's" in page.text
 
 
-def test_the_box_is_drawn_on_the_frame(tmp_path):
+def test_the_box_is_drawn_on_the_frame(tmp_path: Path) -> None:
     plain = pictured(tmp_path / "plain", "a.png", explanation=Explanation("cut", "A cut.", None))
     boxed = msgspec.structs.replace(plain, explanation=Explanation("cut", "A cut.", (100, 200, 300, 400)))
     frames = [Thumbs(10**7).pair(v, tmp_path / "plain").frame for v in (plain, boxed)]
@@ -318,7 +321,7 @@ def test_the_box_is_drawn_on_the_frame(tmp_path):
 
 
 @pytest.mark.parametrize("width", [390, 1280])
-def test_no_table_hides_a_figure_beyond_the_screen(tmp_path, width):
+def test_no_table_hides_a_figure_beyond_the_screen(tmp_path: Path, width: int) -> None:
     program = shutil.which("chromium") or shutil.which("google-chrome")
     if program is None:
         pytest.skip("no Chromium here")

@@ -1,5 +1,6 @@
 import json
 import math
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -12,6 +13,7 @@ from saec.report import plots, words
 from saec.report.gallery import sections
 from saec.report.run_page import open_run
 from saec.report.tally import routes, shares, stage_times, tally
+from saec.types import Verdict
 from tests.report.report_samples import GATE, THRESHOLD, failed, info, verdict, write
 
 VERDICTS = st.lists(
@@ -35,7 +37,7 @@ VERDICTS = st.lists(
 
 @settings(deadline=None)
 @given(VERDICTS)
-def test_every_count_adds_up_to_the_frames(verdicts):
+def test_every_count_adds_up_to_the_frames(verdicts: list[Verdict]) -> None:
     t = tally(verdicts)
     assert t.good + t.defect + t.errors == t.frames == len(verdicts)
     assert t.tp + t.fn == t.true_defect
@@ -52,7 +54,7 @@ def test_every_count_adds_up_to_the_frames(verdicts):
 
 @settings(deadline=None)
 @given(VERDICTS, st.sampled_from([GATE, None]))
-def test_each_frame_stands_in_exactly_one_section(verdicts, gate):
+def test_each_frame_stands_in_exactly_one_section(verdicts: list[Verdict], gate: Gate | None) -> None:
     found = sections(verdicts, THRESHOLD, gate, share=100)
     assert sorted(v.id for s in found for v in s.shown) == sorted(v.id for v in verdicts)
     assert sum(s.total for s in found) == len(verdicts)
@@ -65,7 +67,7 @@ def test_each_frame_stands_in_exactly_one_section(verdicts, gate):
     assert wrong == t.fp + t.fn
 
 
-def test_section_shows_the_most_telling_frames_first():
+def test_section_shows_the_most_telling_frames_first() -> None:
     goods = [verdict(f"{i}.png", 3.0 + i, truth=0) for i in range(40)]
     (section,) = sections(goods, THRESHOLD, GATE)
     assert section.key == "overkills"
@@ -92,7 +94,7 @@ def test_section_shows_the_most_telling_frames_first():
         (failed(), "errors"),
     ],
 )
-def test_section_of_a_frame(made, key):
+def test_section_of_a_frame(made: Verdict, key: str) -> None:
     assert [s.key for s in sections([made], THRESHOLD, GATE)] == [key]
 
 
@@ -100,7 +102,9 @@ def test_section_of_a_frame(made, key):
 @given(
     VERDICTS, st.floats(-20, 20), st.sampled_from([GATE, Gate(low=-OPEN, high=OPEN, basis="certified"), None])
 )
-def test_histogram_holds_every_score_once_and_stays_in_its_frame(verdicts, threshold, gate):
+def test_histogram_holds_every_score_once_and_stays_in_its_frame(
+    verdicts: list[Verdict], threshold: float, gate: Gate | None
+) -> None:
     drawn = plots.histogram(verdicts, threshold, gate)
     scored = [v for v in verdicts if v.score is not None]
     assert (drawn is None) == (not scored)
@@ -114,31 +118,32 @@ def test_histogram_holds_every_score_once_and_stays_in_its_frame(verdicts, thres
     assert 1 <= len(drawn.ticks) <= 12
 
 
-def test_goods_stand_above_the_axis_and_defects_hang_below():
+def test_goods_stand_above_the_axis_and_defects_hang_below() -> None:
     drawn = plots.histogram([verdict("a", 1.0, truth=0), verdict("b", 8.0, truth=1)], THRESHOLD, GATE)
     good, defect = drawn.bars
     assert good.kind == "good"
     assert good.y + good.height == pytest.approx(drawn.base)
     assert defect.kind == "defect"
     assert defect.y == pytest.approx(drawn.base)
+    assert drawn.gate is not None
     assert good.x < drawn.gate[0] < drawn.threshold < sum(drawn.gate) < defect.x
 
 
-def test_axis_shows_the_gate_however_far_a_defect_lies():
+def test_axis_shows_the_gate_however_far_a_defect_lies() -> None:
     verdicts = [verdict(f"{i}", 1.0 + i / 50) for i in range(50)] + [verdict("far", 1e4)]
     axis = plots.score_axis(verdicts, THRESHOLD, GATE)
     assert axis.share(GATE.high) - axis.share(GATE.low) > 0.1
     assert plots.histogram(verdicts, THRESHOLD, GATE).beyond == 1
 
 
-def test_an_open_end_of_the_gate_does_not_stretch_the_axis():
+def test_an_open_end_of_the_gate_does_not_stretch_the_axis() -> None:
     half_open = Gate(low=-OPEN, high=4.0, basis="certified")
     axis = plots.score_axis([verdict(score=1.0), verdict(score=5.0)], THRESHOLD, half_open)
     assert -10 < axis.low < axis.high < 20
     assert axis.share(half_open.low) == 0.0
 
 
-def test_stage_times_are_percentiles_in_the_order_of_the_way():
+def test_stage_times_are_percentiles_in_the_order_of_the_way() -> None:
     verdicts = [
         verdict(str(i), ms={"judging": 2.0 * i, "edge": float(i), "queue": 9.0, "own": 1.0})
         for i in range(101)
@@ -148,7 +153,7 @@ def test_stage_times_are_percentiles_in_the_order_of_the_way():
     assert (rows[0].p50, rows[0].p95, rows[0].frames) == (50.0, 95.0, 101)
 
 
-def test_torn_last_line_is_left_out_and_said(tmp_path):
+def test_torn_last_line_is_left_out_and_said(tmp_path: Path) -> None:
     run = write(tmp_path / "run", [verdict("a"), verdict("b")])
     log = run / "verdicts.jsonl"
     log.write_bytes(log.read_bytes()[:-9])
@@ -157,12 +162,12 @@ def test_torn_last_line_is_left_out_and_said(tmp_path):
     assert "torn" in opened.notes[0]
 
 
-def test_retried_frame_counts_once_with_its_last_verdict(tmp_path):
+def test_retried_frame_counts_once_with_its_last_verdict(tmp_path: Path) -> None:
     opened = open_run(write(tmp_path / "run", [failed("a"), verdict("b"), verdict("a", 9.0)]))
     assert [(v.id, v.label) for v in opened.verdicts] == [("a", 1), ("b", 0)]
 
 
-def test_damaged_line_names_the_file_and_the_line(tmp_path):
+def test_damaged_line_names_the_file_and_the_line(tmp_path: Path) -> None:
     run = write(tmp_path / "run", [verdict("a")])
     with (run / "verdicts.jsonl").open("ab") as log:
         log.write(b'{"id": 3}\n')
@@ -170,12 +175,12 @@ def test_damaged_line_names_the_file_and_the_line(tmp_path):
         open_run(run)
 
 
-def test_run_that_was_killed_says_so(tmp_path):
+def test_run_that_was_killed_says_so(tmp_path: Path) -> None:
     opened = open_run(write(tmp_path / "run", [verdict("a")], info(ended="")))
     assert "no end" in opened.notes[0]
 
 
-def test_pixel_figures_come_from_the_evaluation_and_the_rest_from_the_verdicts(tmp_path):
+def test_pixel_figures_come_from_the_evaluation_and_the_rest_from_the_verdicts(tmp_path: Path) -> None:
     run = write(tmp_path / "run", [verdict("a", 1.0, truth=0), verdict("b", 9.0, truth=1)])
     (run / "metrics.json").write_text(json.dumps({"pixel_auroc": 0.9, "image_auroc": 0.1}))
     metrics = open_run(run).metrics
@@ -183,7 +188,7 @@ def test_pixel_figures_come_from_the_evaluation_and_the_rest_from_the_verdicts(t
     assert metrics.image_auroc == 1.0
 
 
-def test_run_of_another_schema_is_refused(tmp_path):
+def test_run_of_another_schema_is_refused(tmp_path: Path) -> None:
     run = write(tmp_path / "run", [], msgspec.structs.replace(info(), schema=99))
     with pytest.raises(DataError, match="schema 99"):
         open_run(run)
@@ -191,7 +196,7 @@ def test_run_of_another_schema_is_refused(tmp_path):
 
 @settings(deadline=None)
 @given(st.one_of(st.none(), st.floats(0, 1e7)))
-def test_unknown_and_zero_are_told_apart(value):
+def test_unknown_and_zero_are_told_apart(value: float | None) -> None:
     for text in (words.milliseconds(value), words.quantity(value)):
         assert (text == "unknown") == (value is None)
         if value is not None:

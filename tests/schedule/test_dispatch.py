@@ -1,6 +1,7 @@
 """On the way to the cloud: every frame is answered once and in time, whatever happens in whatever order."""
 
 import itertools
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -16,8 +17,9 @@ CONFIG = LinkConfig(margin=0.1, cooldown=1.0)
 OPINION = EdgeOpinion(0.0, 0)
 
 
-def make(**options) -> Dispatch[str]:
-    return Dispatch(**({"batch": 4, "deadline": 1.1, "config": CONFIG} | options))
+def make(**options: Any) -> Dispatch[Any]:
+    settings: dict[str, Any] = {"batch": 4, "deadline": 1.1, "config": CONFIG}
+    return Dispatch(**(settings | options))
 
 
 def answer(
@@ -34,7 +36,7 @@ def route(dispatch: Dispatch[str], now: float, taken: float) -> str:
     return CloudOnly().route(None, OPINION, dispatch.state(now, taken), now).reason
 
 
-def test_without_a_deadline_it_only_counts():
+def test_without_a_deadline_it_only_counts() -> None:
     dispatch = make(deadline=None, capacity=2)
     answer(dispatch, 0.0, 1, 60.0, answered=False)
     dispatch.send()
@@ -47,7 +49,7 @@ def test_without_a_deadline_it_only_counts():
     assert make(deadline=None, connected=False).state(0.0, 0.0) == CloudState("down", 0, UNBOUNDED)
 
 
-def test_what_cannot_be_answered_in_time_is_turned_back():
+def test_what_cannot_be_answered_in_time_is_turned_back() -> None:
     dispatch = make()
     assert route(dispatch, 0.0, 0.0) == "cloud-only"  # nothing is known yet
     now = answer(dispatch, 0.0, 1, 0.3)
@@ -56,11 +58,13 @@ def test_what_cannot_be_answered_in_time_is_turned_back():
     assert route(dispatch, now, now - 0.7) == "cloud-late"  # it was taken long ago
     for _ in range(12):
         dispatch.send()
-    assert dispatch.state(now, now).wait > 1.0
+    wait = dispatch.state(now, now).wait
+    assert wait is not None
+    assert wait > 1.0
     assert route(dispatch, now, now) == "cloud-late"
 
 
-def test_a_cloud_too_slow_for_any_frame_is_tried_again_after_a_rest():
+def test_a_cloud_too_slow_for_any_frame_is_tried_again_after_a_rest() -> None:
     dispatch = make()
     now = answer(dispatch, 0.0, 1, 5.0)
     assert route(dispatch, now, now) == "cloud-late"
@@ -75,7 +79,7 @@ def test_a_cloud_too_slow_for_any_frame_is_tried_again_after_a_rest():
     assert dispatch.state(now, now).link != "probing"
 
 
-def test_a_link_that_is_down_takes_one_frame_when_it_is_probed():
+def test_a_link_that_is_down_takes_one_frame_when_it_is_probed() -> None:
     dispatch, now = make(), 0.0
     for _ in range(CONFIG.failures):
         now = answer(dispatch, now, 1, 0.1, answered=False)
@@ -88,7 +92,7 @@ def test_a_link_that_is_down_takes_one_frame_when_it_is_probed():
     assert route(dispatch, now, now) == "cloud-down"
 
 
-def test_frames_are_handed_back_once_in_the_order_of_their_deadlines():
+def test_frames_are_handed_back_once_in_the_order_of_their_deadlines() -> None:
     dispatch = make()
     for key, taken in enumerate((0.3, 0.1, 0.2)):
         dispatch.hold(key, taken, f"{taken}")
@@ -163,7 +167,7 @@ class Traffic(RuleBasedStateMachine):
 
     @invariant()
     def verdicts_come_in_order_and_once(self) -> None:
-        orders = ([], ["provisional"], ["final"], ["provisional", "final"])
+        orders: tuple[list[str], ...] = ([], ["provisional"], ["final"], ["provisional", "final"])
         assert all(given in orders for given in self.verdicts.values())
 
 
@@ -172,7 +176,9 @@ TestTraffic.settings = settings(max_examples=40, stateful_step_count=40, deadlin
 
 
 @given(st.floats(0.01, 100), st.floats(0, 100), st.floats(0, 100))
-def test_the_time_left_falls_with_the_clock(deadline, taken, later):
+def test_the_time_left_falls_with_the_clock(deadline: float, taken: float, later: float) -> None:
     dispatch = make(deadline=deadline)
     now, then = (dispatch.state(taken + wait, taken).left for wait in (0.0, later))
+    assert now is not None
+    assert then is not None
     assert then <= now <= deadline + 1e-9

@@ -25,7 +25,8 @@ def test_false_alarms_are_no_more_frequent_than_stated(n: int) -> None:
     rng = np.random.default_rng(n)
     runs, frames, every = 400, 100, 500
     alarms = sum(
-        watch(DriftMonitor(rng.gamma(2, size=n), every=every), rng.gamma(2, size=frames)).alarm is not None
+        watch(DriftMonitor(rng.gamma(2, size=n).tolist(), every=every), rng.gamma(2, size=frames)).alarm
+        is not None
         for _ in range(runs)
     )
     bound = frames / every
@@ -36,7 +37,9 @@ def test_false_alarms_are_no_more_frequent_than_stated(n: int) -> None:
 def test_the_statistic_grows_like_the_frames_on_average() -> None:
     """Shiryaev and Roberts less the frames is a fair game; three frames keep its variance small."""
     rng = np.random.default_rng(0)
-    ends = [watch(DriftMonitor(rng.normal(size=60)), rng.normal(size=3)).statistic for _ in range(4000)]
+    ends = [
+        watch(DriftMonitor(rng.normal(size=60).tolist()), rng.normal(size=3)).statistic for _ in range(4000)
+    ]
     assert np.mean(ends) <= 3 + 3 * np.std(ends) / math.sqrt(len(ends))
     assert np.mean(ends) > 1
 
@@ -46,7 +49,7 @@ def test_the_statistic_grows_like_the_frames_on_average() -> None:
 )
 def test_a_sudden_shift_is_seen(shift: float, direction: str) -> None:
     rng = np.random.default_rng(3)
-    monitor = DriftMonitor(rng.normal(size=200))
+    monitor = DriftMonitor(rng.normal(size=200).tolist())
     assert watch(monitor, rng.normal(size=1000)).alarm is None
     state = watch(monitor, rng.normal(shift, 1, 400))
     assert state.alarm is not None
@@ -57,14 +60,14 @@ def test_a_sudden_shift_is_seen(shift: float, direction: str) -> None:
 
 def test_a_slow_drift_is_seen() -> None:
     rng = np.random.default_rng(4)
-    state = watch(DriftMonitor(rng.normal(size=300)), rng.normal(np.linspace(0, -1.5, 3000), 1))
+    state = watch(DriftMonitor(rng.normal(size=300).tolist()), rng.normal(np.linspace(0, -1.5, 3000), 1))
     assert state.direction == "lower"
 
 
 def test_how_many_defects_come_is_no_drift() -> None:
     rng = np.random.default_rng(5)
     frames = np.where(rng.random(3000) < 0.4, rng.normal(9, 1, 3000), rng.normal(size=3000))
-    assert watch(DriftMonitor(rng.normal(size=200)), frames).alarm is None
+    assert watch(DriftMonitor(rng.normal(size=200).tolist()), frames).alarm is None
 
 
 @settings(max_examples=50, deadline=None)
@@ -93,7 +96,7 @@ def test_constant_scores_are_no_drift() -> None:
 def test_the_same_scores_give_the_same_state() -> None:
     rng = np.random.default_rng(6)
     goods, scores = rng.normal(size=100), rng.normal(0.3, 1, 500)
-    assert watch(DriftMonitor(goods), scores) == watch(DriftMonitor(goods), scores)
+    assert watch(DriftMonitor(goods.tolist()), scores) == watch(DriftMonitor(goods.tolist()), scores)
 
 
 def test_a_good_that_is_no_number_is_refused() -> None:

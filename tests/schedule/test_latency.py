@@ -17,32 +17,32 @@ def seen(*requests: tuple[int, float]) -> ServiceTime:
     return service
 
 
-def test_it_finds_what_a_request_and_a_frame_take():
+def test_it_finds_what_a_request_and_a_frame_take() -> None:
     service = seen(*[(1 + i % 8, 0.1 + 0.02 * (1 + i % 8)) for i in range(40)])
     assert [service.mean(n) for n in (1, 8, 16)] == pytest.approx([0.12, 0.26, 0.42])
     assert service.deviation < 1e-3
 
 
-def test_without_another_size_it_hopes_that_frames_cost_nothing():
+def test_without_another_size_it_hopes_that_frames_cost_nothing() -> None:
     service = seen(*[(1, 0.2)] * 10)
     assert service.mean(8) == pytest.approx(0.2)
     service.observe(8, 0.9)
     assert service.mean(8) == pytest.approx(0.9)
 
 
-def test_it_follows_a_cloud_that_becomes_slower():
+def test_it_follows_a_cloud_that_becomes_slower() -> None:
     service = seen(*[(8, 0.2)] * 200, *[(8, 1.0)] * 25)
     assert 0.9 < service.mean(8) <= 1.0
 
 
-def test_nothing_is_known_before_the_first_answer():
+def test_nothing_is_known_before_the_first_answer() -> None:
     service = ServiceTime()
     assert not service.seen
     assert service.mean(8) == 0.0
 
 
 @given(st.lists(st.tuples(st.integers(1, 64), SECONDS), min_size=1, max_size=30), st.integers(0, 500))
-def test_more_ahead_never_promises_sooner(requests, ahead):
+def test_more_ahead_never_promises_sooner(requests: list[tuple[int, float]], ahead: int) -> None:
     service = seen(*requests)
     assert service.mean(64) >= service.mean(1) >= 0.0
     one, more = (service.promise(n, 8, None) for n in (ahead, ahead + 1))
@@ -51,7 +51,7 @@ def test_more_ahead_never_promises_sooner(requests, ahead):
 
 
 @pytest.mark.parametrize("spread", [0.0, 0.2, 0.5])
-def test_a_promise_is_kept_for_most_frames(spread):
+def test_a_promise_is_kept_for_most_frames(spread: float) -> None:
     """A queue of 20 frames at a cloud with jitter: three requests, whose times add up."""
     rng = np.random.default_rng(0)
 

@@ -20,7 +20,7 @@ def ask(link: Link, now: float, seconds: float, *, answered: bool) -> float:
     return now + seconds
 
 
-def test_failures_in_a_row_open_it_and_a_probe_closes_it():
+def test_failures_in_a_row_open_it_and_a_probe_closes_it() -> None:
     link = make()
     now = ask(link, 0.0, 0.1, answered=True)
     assert link.state(now) == "up"
@@ -35,14 +35,14 @@ def test_failures_in_a_row_open_it_and_a_probe_closes_it():
     assert link.retry_at is None
 
 
-def test_an_answer_in_between_forgives_failures():
+def test_an_answer_in_between_forgives_failures() -> None:
     link, now = make(), 0.0
     for answered in (False, False, True) * 5:
         now = ask(link, now, 0.1, answered=answered)
         assert link.state(now) in ("up", "slow")
 
 
-def test_each_probe_that_fails_doubles_the_rest_up_to_a_limit():
+def test_each_probe_that_fails_doubles_the_rest_up_to_a_limit() -> None:
     link, now, rests = make(), 0.0, []
     for _ in range(3):
         now = ask(link, now, 0.1, answered=False)
@@ -57,7 +57,7 @@ def test_each_probe_that_fails_doubles_the_rest_up_to_a_limit():
     assert link.retry_at == pytest.approx(now + 1.0)
 
 
-def test_a_request_that_hangs_takes_it_down_until_it_ends():
+def test_a_request_that_hangs_takes_it_down_until_it_ends() -> None:
     link = make()
     link.begin(0.0)
     assert link.state(2.0) == "up"
@@ -66,7 +66,7 @@ def test_a_request_that_hangs_takes_it_down_until_it_ends():
     assert link.state(3.0) == "slow"  # it took longer than half a second
 
 
-def test_it_is_slow_while_requests_typically_take_long():
+def test_it_is_slow_while_requests_typically_take_long() -> None:
     link, now = make(), 0.0
     for _ in range(40):
         now = ask(link, now, 0.6, answered=True)
@@ -77,7 +77,9 @@ def test_it_is_slow_while_requests_typically_take_long():
 
 
 @given(st.lists(st.tuples(st.floats(0, 20), st.floats(0, 5), st.booleans())), st.floats(0, 40))
-def test_it_is_down_only_after_failures_and_never_for_longer_than_the_limit(events, later):
+def test_it_is_down_only_after_failures_and_never_for_longer_than_the_limit(
+    events: list[tuple[float, float, bool]], later: float
+) -> None:
     link, now, failed = make(), 0.0, 0
     for rest, seconds, answered in events:
         now = ask(link, now + rest, seconds, answered=answered)

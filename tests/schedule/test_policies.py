@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -42,7 +42,7 @@ LINE = Calibration(
 UNASKED = CloudTrust(model="m", prompt="", mode="unasked")
 
 MADE: dict[str, Callable[[float | None, CloudTrust | None], Policy]] = {
-    "value": lambda share, trust: value_policy(LINE, trust, CostConfig(), share and Budget(share)),
+    "value": lambda share, trust: value_policy(LINE, trust, CostConfig(), Budget(share) if share else None),
     "random": lambda share, trust: random_policy(Budget(share or 1.0), trust, seed=7),
     "complexity": lambda share, trust: complexity_policy(Budget(share or 1.0), trust),
     "uncertainty": lambda share, trust: uncertainty_policy(Budget(share or 1.0), trust, threshold=2.0),
@@ -58,7 +58,7 @@ def opinion(score: float) -> EdgeOpinion:
     return EdgeOpinion(score, int(score >= 2.0))
 
 
-def routes(policy: Policy, frames: list[tuple[float | None, float, CloudState]]) -> list[Route]:
+def routes(policy: Policy, frames: Sequence[tuple[float | None, float, CloudState]]) -> list[Route]:
     return [policy.route(c, opinion(score), state, float(i)) for i, (c, score, state) in enumerate(frames)]
 
 

@@ -34,7 +34,9 @@ def opinion(score: float, label: int | None = None) -> EdgeOpinion:
 
 
 @given(st.none() | ANY, ANY, STATES, TRUSTS)
-def test_every_frame_has_one_documented_route(complexity, score, state, trust):
+def test_every_frame_has_one_documented_route(
+    complexity: float | None, score: float, state: CloudState, trust: CloudTrust | None
+) -> None:
     policies = (GatePolicy(LINE, GateConfig(), trust), EdgeOnly(), CloudOnly())
     for policy in policies:
         route = policy.route(complexity, opinion(score), state, 0.0)
@@ -60,21 +62,23 @@ def test_every_frame_has_one_documented_route(complexity, score, state, trust):
         (0.9, math.nan, "cloud", "complex"),
     ],
 )
-def test_gate_asks_inside_and_about_odd_frames(score, complexity, decision, reason):
+def test_gate_asks_inside_and_about_odd_frames(
+    score: float, complexity: float | None, decision: str, reason: str
+) -> None:
     for mode in ("fused", "advisory"):
         policy = GatePolicy(LINE, GateConfig(), CloudTrust(model="m", prompt="v1", mode=mode))
         route = policy.route(complexity, opinion(score), UP, 0.0)
         assert (route.decision, route.reason) == (decision, reason)
 
 
-def test_a_cloud_without_a_say_is_not_asked():
+def test_a_cloud_without_a_say_is_not_asked() -> None:
     policy = GatePolicy(LINE, GateConfig(), CloudTrust(model="m", prompt="v1", mode="unasked"))
     assert policy.route(0.0, opinion(2.0), UP, 0.0).reason == "cloud-unasked"
     assert policy.route(9.0, opinion(0.0), UP, 0.0).reason == "cloud-unasked"
     assert policy.route(0.0, opinion(0.0), UP, 0.0).reason == "sure-good"
 
 
-def test_a_cloud_that_cannot_answer_is_said_so():
+def test_a_cloud_that_cannot_answer_is_said_so() -> None:
     policy = GatePolicy(LINE, GateConfig())
     assert policy.route(0.0, opinion(2.0), CloudState("down", 0, 8), 0.0).reason == "cloud-down"
     assert policy.route(0.0, opinion(2.0), CloudState("up", 8, 8), 0.0).reason == "cloud-busy"
@@ -83,7 +87,7 @@ def test_a_cloud_that_cannot_answer_is_said_so():
 
 
 @given(st.floats(0, 10), ANY, st.booleans())
-def test_the_seed_s_edge_never_keeps_a_defect(complexity, score, bidirectional):
+def test_the_seed_s_edge_never_keeps_a_defect(complexity: float, score: float, bidirectional: bool) -> None:
     """Its keep rule for defects contradicts its decision rule; the flag changes nothing."""
     policy = SeedPolicy(SeedConfig(yolo_keep_bidir=bidirectional)).prepare([0.0, 2.0, 4.0, 10.0])
     assert policy.route(complexity, opinion(score, DEFECT), UP, 0.0).decision == "cloud"
@@ -92,7 +96,7 @@ def test_the_seed_s_edge_never_keeps_a_defect(complexity, score, bidirectional):
 
 
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=50, unique=True), st.floats(0, 1))
-def test_the_seed_sends_its_share_of_complex_frames(values, share):
+def test_the_seed_sends_its_share_of_complex_frames(values: list[float], share: float) -> None:
     policy = SeedPolicy(SeedConfig(init_q_ratio=share)).prepare(values)
     routes = [policy.route(c, opinion(0.0, GOOD), UP, 0.0) for c in values]
     sent = [c for c, r in zip(values, routes, strict=True) if r.reason == "seed-complex"]
@@ -102,7 +106,7 @@ def test_the_seed_sends_its_share_of_complex_frames(values, share):
     assert not sent or not kept or min(sent) > max(kept)
 
 
-def test_the_seed_s_routes():
+def test_the_seed_s_routes() -> None:
     policy = SeedPolicy(SeedConfig(init_q_ratio=0.5)).prepare([1.0, 2.0, 3.0, 4.0])
     assert policy.route(4.0, opinion(0.0, GOOD), UP, 0.0).reason == "seed-complex"
     assert policy.route(1.0, opinion(0.0, GOOD), UP, 0.0).decision == "edge"
@@ -112,7 +116,7 @@ def test_the_seed_s_routes():
         assert route.reason in reasons()
 
 
-def test_the_seed_needs_its_first_pass():
+def test_the_seed_needs_its_first_pass() -> None:
     policy = SeedPolicy(SeedConfig())
     with pytest.raises(ConfigError, match="prepare"):
         policy.route(1.0, opinion(0.0), UP, 0.0)
@@ -124,16 +128,19 @@ def test_the_seed_needs_its_first_pass():
         policy.prepare([1.0]).route(None, opinion(0.0), UP, 0.0)
 
 
-def test_the_preset_all_to_cloud_keeps_nothing():
+def test_the_preset_all_to_cloud_keeps_nothing() -> None:
     p = PRESETS["all-to-cloud"].policy
+    assert isinstance(p, SeedConfig)
     assert p.yolo_smax_thr > 1  # no probability reaches it: the rule says good of nothing
     values = [1.0, 2.0, 2.0, 5.0]
     policy = SeedPolicy(p).prepare(values)
     assert {policy.route(c, opinion(0.0, GOOD), UP, 0.0).decision for c in values} == {"cloud"}
 
 
-def test_presets_hold_the_seed_s_command_lines():
+def test_presets_hold_the_seed_s_command_lines() -> None:
     saec, base = PRESETS["saec"], PRESETS["all-to-cloud"]
+    assert isinstance(saec.policy, SeedConfig)
+    assert isinstance(base.policy, SeedConfig)
     assert (saec.policy.init_q_ratio, saec.policy.cpx_size, saec.policy.qwen_thr) == (0.30, 192, 0.26)
     assert (saec.policy.yolo_smax_thr, saec.policy.yolo_margin_thr, saec.policy.yolo_ent_thr) == (
         0.55,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ from saec.schedule.calibration.certified_risk import (
 
 RATES = st.floats(0.005, 0.5)
 SCORES = st.lists(st.floats(-1e6, 1e6), max_size=80)
-ASKED = {"alpha": 0.05, "beta": 0.05, "delta": 0.1}
+ASKED: dict[str, Any] = {"alpha": 0.05, "beta": 0.05, "delta": 0.1}
 
 
 def test_forty_five_defects_without_a_miss_certify_five_percent() -> None:

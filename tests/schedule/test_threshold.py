@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
+from scipy.stats._distn_infrastructure import rv_continuous_frozen
 
 from saec.errors import ConfigError, DataError
 from saec.schedule.statistics.threshold import MIN_GOODS, threshold_for
@@ -11,26 +12,26 @@ SCORES = st.lists(st.floats(-1e6, 1e6), min_size=MIN_GOODS, max_size=60)
 RATE = st.floats(0.001, 0.5)
 
 
-def realised(law, n: int, rate: float, trials: int = 300) -> np.ndarray:
+def realised(law: rv_continuous_frozen, n: int, rate: float, trials: int = 300) -> np.ndarray:
     rng = np.random.default_rng(n)
     return np.array([law.sf(threshold_for(law.rvs(n, random_state=rng), rate)) for _ in range(trials)])
 
 
 @pytest.mark.parametrize("law", [stats.norm(), stats.lognorm(0.5), stats.gamma(2), stats.gumbel_r()])
 @pytest.mark.parametrize(("n", "rate"), [(20, 0.05), (70, 0.05), (300, 0.05), (300, 0.02), (2000, 0.01)])
-def test_realised_overkill_is_what_was_asked(law, n, rate):
+def test_realised_overkill_is_what_was_asked(law: rv_continuous_frozen, n: int, rate: float) -> None:
     got = realised(law, n, rate, 100 if n == 2000 else 300)
     assert 0.8 * rate < got.mean() < 1.2 * rate
 
 
 @pytest.mark.parametrize("law", [stats.norm(), stats.lognorm(0.5), stats.t(5)])
 @pytest.mark.parametrize("rate", [0.01, 0.05])
-def test_five_goods_do_not_degenerate(law, rate):
+def test_five_goods_do_not_degenerate(law: rv_continuous_frozen, rate: float) -> None:
     got = realised(law, 5, rate)
     assert 0.1 * rate < got.mean() < 1.5 * rate
 
 
-def test_varies_less_than_the_order_statistic():
+def test_varies_less_than_the_order_statistic() -> None:
     law = stats.gumbel_r()
     rng = np.random.default_rng(1)
     samples = law.rvs((300, 70), random_state=rng)
@@ -40,13 +41,13 @@ def test_varies_less_than_the_order_statistic():
 
 
 @given(SCORES, RATE, RATE)
-def test_lower_rate_never_lowers_the_threshold(scores, a, b):
+def test_lower_rate_never_lowers_the_threshold(scores: list[float], a: float, b: float) -> None:
     low, high = threshold_for(scores, max(a, b)), threshold_for(scores, min(a, b))
     assert low <= high + 2e-6 * max(abs(low), 1)
 
 
 @given(SCORES, RATE)
-def test_body_rejects_no_more_of_the_sample_than_asked(scores, rate):
+def test_body_rejects_no_more_of_the_sample_than_asked(scores: list[float], rate: float) -> None:
     n = len(scores)
     threshold = threshold_for(scores, rate)
     if rate >= (max(3, round(n**0.5)) + 1) / (n + 1):
@@ -54,7 +55,7 @@ def test_body_rejects_no_more_of_the_sample_than_asked(scores, rate):
 
 
 @given(SCORES, RATE, st.floats(0.1, 100), st.floats(-100, 100))
-def test_follows_a_change_of_units(scores, rate, scale, shift):
+def test_follows_a_change_of_units(scores: list[float], rate: float, scale: float, shift: float) -> None:
     there = threshold_for([scale * s + shift for s in scores], rate)
     here = scale * threshold_for(scores, rate) + shift
     size = scale * max(map(abs, scores)) + abs(shift)
@@ -62,24 +63,24 @@ def test_follows_a_change_of_units(scores, rate, scale, shift):
 
 
 @given(st.permutations(range(30)))
-def test_order_of_scores_does_not_matter(order):
+def test_order_of_scores_does_not_matter(order: list[int]) -> None:
     scores = np.random.default_rng(0).normal(size=30)
     assert threshold_for(scores[order], 0.05) == threshold_for(scores, 0.05)
 
 
 @given(st.floats(-1e6, 1e6), st.integers(5, 400), RATE)
-def test_constant_scores_reject_nothing(value, n, rate):
+def test_constant_scores_reject_nothing(value: float, n: int, rate: float) -> None:
     threshold = threshold_for([value] * n, rate)
     assert threshold > np.float64(np.float32(value)) or threshold > value
     assert sum(s >= threshold for s in [value] * n) == 0 or rate * (n + 1) >= n
 
 
-def test_a_tie_at_the_threshold_is_passed():
+def test_a_tie_at_the_threshold_is_passed() -> None:
     scores = [0.0] * 10 + [1.0] * 90
     assert 1.0 < threshold_for(scores, 0.05) < 1.00001
 
 
-def test_faults_are_named():
+def test_faults_are_named() -> None:
     with pytest.raises(DataError, match="4 good scores"):
         threshold_for([1.0] * 4, 0.05)
     with pytest.raises(DataError, match="not finite"):

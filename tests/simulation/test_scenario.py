@@ -95,7 +95,7 @@ def test_a_better_cloud_gives_better_answers() -> None:
 
 @pytest.mark.parametrize("policy", ["value", "random", "complexity", "uncertainty"])
 def test_a_budget_is_held_and_replayed(tmp_path: Path, policy: str) -> None:
-    options = {"policy": policy, "budget": BudgetConfig(share=0.2)}
+    options: dict[str, Any] = {"policy": policy, "budget": BudgetConfig(share=0.2)}
     with VerdictLog(tmp_path / "log") as log:
         figures = simulate(cast(**options), CALM, log.append)
     assert 0 < figures.escalated <= 0.22 * 800 + 20

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.web.web_fakes import HOST, head_of, served, status, tokens_file, until_closed, wait_until
 
 LONG = f"Content-Type: image/png\r\nContent-Length: 1000000\r\n{HOST}\r\n"
-SHORT = {"body_seconds": 0.1, "linger_seconds": 0.1}
+SHORT: dict[str, Any] = {"body_seconds": 0.1, "linger_seconds": 0.1}
 
 
 @pytest.mark.parametrize("words", [b"", b"POST", b"GET /health HTTP/1.1\r\nHost: x\r\n"])

@@ -22,7 +22,7 @@ def test_a_traceback_holds_no_values(log: None, capsys: pytest.CaptureFixture[st
     configure_logs()
     token = "s" + "3cret"
     try:
-        {}[len(token)]
+        dict[int, str]()[len(token)]
     except KeyError as e:
         structlog.get_logger().error("thread failed", exc_info=e)
     (line,) = capsys.readouterr().err.splitlines()

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,20 @@ class Clock:
         return self.now
 
 
+@dataclass
+class Watched:
+    """A thread that is known by its heartbeat alone."""
+
+    name: str
+    pulse: Heartbeat
+
+    def stuck(self) -> StuckThread | None:
+        return self.pulse.stuck()
+
+    def status(self) -> dict[str, Any]:
+        return self.pulse.status(alive=True)
+
+
 @given(st.lists(st.tuples(st.floats(0, 100), st.floats(0, 100)), max_size=20), st.floats(0, 1000))
 def test_a_thread_is_stuck_when_its_turn_is_not_made_within_rest_and_limit(turns: Any, at: float) -> None:
     clock = Clock()
@@ -47,11 +62,12 @@ def test_it_is_said_which_thread_is_stuck_and_since_when() -> None:
     clock = Clock()
     slow, fast = Heartbeat("edge-a", 10.0, clock), Heartbeat("edge-b", 100.0, clock)
     clock.now = 75.0
-    (found,) = stuck_threads([slow, fast])
+    both = [Watched("edge-a", slow), Watched("edge-b", fast)]
+    (found,) = stuck_threads(both)
     assert found.thread == "edge-a"
     assert "no turn for 75 s; it may take 10 s" in found.what
     slow.turn()
-    assert stuck_threads([slow, fast]) == []
+    assert stuck_threads(both) == []
 
 
 def test_a_pool_is_stuck_only_while_a_job_is_under_way_even_if_nobody_waits_for_it() -> None:

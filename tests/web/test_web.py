@@ -3,7 +3,9 @@ from __future__ import annotations
 import base64
 import os
 import socket
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,7 +32,7 @@ def path(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_token_is_known_by_its_hash_alone(path):
+def test_a_token_is_known_by_its_hash_alone(path: Path) -> None:
     tokens = Tokens(path)
     assert "one" not in path.read_text().replace("line-", "")
     assert tokens.name("Bearer one") == "line-1"
@@ -49,7 +51,7 @@ def test_a_token_is_known_by_its_hash_alone(path):
         assert tokens.name(header) is None
 
 
-def test_a_byte_order_mark_before_the_tokens_is_no_token(path):
+def test_a_byte_order_mark_before_the_tokens_is_no_token(path: Path) -> None:
     path.write_bytes(b"\xef\xbb\xbf" + f"line-1 {token_hash('one')}\r\n".encode())
     assert Tokens(path).name("Bearer one") == "line-1"
     path.write_bytes(f"# Gehäuse\nline-1 {token_hash('one')}".encode("latin-1"))
@@ -57,7 +59,7 @@ def test_a_byte_order_mark_before_the_tokens_is_no_token(path):
         Tokens(path)
 
 
-def test_tokens_are_rotated_without_a_restart_and_a_slip_locks_nobody_out(path):
+def test_tokens_are_rotated_without_a_restart_and_a_slip_locks_nobody_out(path: Path) -> None:
     tokens = Tokens(path)
     _rewrite(path, f"line-1 {token_hash('new')}\n")
     assert (tokens.name("Bearer new"), tokens.name("Bearer one")) == ("line-1", None)
@@ -68,7 +70,7 @@ def test_tokens_are_rotated_without_a_restart_and_a_slip_locks_nobody_out(path):
     assert tokens.name("Bearer new") == "line-1"
 
 
-def test_an_empty_file_lets_nobody_in_and_says_so(path):
+def test_an_empty_file_lets_nobody_in_and_says_so(path: Path) -> None:
     tokens = Tokens(path)
     _rewrite(path, "# all were taken back\n")
     assert tokens.name("Bearer one") is None
@@ -79,7 +81,7 @@ def test_an_empty_file_lets_nobody_in_and_says_so(path):
     assert tokens.problem == ""
 
 
-def test_a_wrong_file_is_named_with_its_line(path):
+def test_a_wrong_file_is_named_with_its_line(path: Path) -> None:
     _rewrite(path, f"ok {token_hash('a')}\n-bad {token_hash('b')}\n")
     with pytest.raises(ConfigError, match="line 2"):
         Tokens(path)
@@ -88,7 +90,7 @@ def test_a_wrong_file_is_named_with_its_line(path):
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
-def test_what_is_no_file_holds_nobody_up_and_locks_nobody_out(path, make):
+def test_what_is_no_file_holds_nobody_up_and_locks_nobody_out(path: Path, make: Callable[..., Any]) -> None:
     tokens = Tokens(path)
     path.unlink()
     make(path)
@@ -98,11 +100,11 @@ def test_what_is_no_file_holds_nobody_up_and_locks_nobody_out(path, make):
         Tokens(path)
 
 
-def test_no_file_lets_everybody_in():
+def test_no_file_lets_everybody_in() -> None:
     assert Tokens(None).open
 
 
-def test_addresses():
+def test_addresses() -> None:
     assert parse_address("127.0.0.1:0") == ("127.0.0.1", 0)
     assert parse_address("[::1]:8100") == ("::1", 8100)
     for wrong in ("", "8100", ":8100", "host", "host:", "host:http", "host:65536"):
@@ -112,7 +114,7 @@ def test_addresses():
     assert not any(map(is_loopback, ("", "0.0.0.0", "10.0.0.1", "localhost.example", "::")))
 
 
-def test_an_address_in_use_is_a_config_error():
+def test_an_address_in_use_is_a_config_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(ConfigError, match=f"127.0.0.1:{port} cannot be listened on"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,13 +11,13 @@ from hypothesis import strategies as st
 
 from saec.web.admission.host_names import HostNames, host_of
 from saec.web.admission.unknown_tokens import UnknownTokens
-from tests.web.web_fakes import HOST, served, status, tokens_file
+from tests.web.web_fakes import HOST, Served, served, status, tokens_file
 
 CROSS = "Host: localhost\r\nSec-Fetch-Site: cross-site\r\n"
 
 
 @pytest.fixture(scope="module")
-def site():
+def site() -> Iterator[Served]:
     with served() as site:
         yield site
 
@@ -104,12 +105,12 @@ def test_the_machine_s_own_addresses_are_found() -> None:
         ("", 400),
     ],
 )  # fmt: skip
-def test_who_may_ask_from_where(site, headers: str, expected: int) -> None:
+def test_who_may_ask_from_where(site: Served, headers: str, expected: int) -> None:
     said = site.say(f"GET /page HTTP/1.1\r\n{headers}Connection: close\r\n\r\n")
     assert status(said) == expected
 
 
-def test_health_is_told_by_any_name_and_to_who_knows_none(site) -> None:
+def test_health_is_told_by_any_name_and_to_who_knows_none(site: Served) -> None:
     for head in ("GET /health HTTP/1.1\r\nHost: balancer", "GET /health HTTP/1.0", "GET /page HTTP/1.0"):
         assert status(site.say(f"{head}\r\nConnection: close\r\n\r\n")) == 200
     assert status(site.say("GET /ready HTTP/1.1\r\nHost: balancer\r\nConnection: close\r\n\r\n")) == 421
@@ -133,18 +134,18 @@ def test_health_is_told_by_any_name_and_to_who_knows_none(site) -> None:
         "no colon\r\n\r\n",
     ],
 )
-def test_what_two_readers_could_understand_differently_is_refused(site, rest: str) -> None:
+def test_what_two_readers_could_understand_differently_is_refused(site: Served, rest: str) -> None:
     said = site.say(f"POST / HTTP/1.1\r\n{HOST}{rest}")
     assert status(said) in (400, 413, 431)
     assert said.count(b"HTTP/1.1 ") == 1  # nothing behind it is taken for a request
 
 
-def test_an_address_without_end_is_refused(site) -> None:
+def test_an_address_without_end_is_refused(site: Served) -> None:
     assert status(site.get("/" + "a" * 10_000)) == 414
     assert status(site.get("/?" + "a" * 10_000)) == 414
 
 
-def test_every_answer_says_how_it_may_be_shown(site) -> None:
+def test_every_answer_says_how_it_may_be_shown(site: Served) -> None:
     for said in (
         site.get("/"),
         site.say("GET / HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n"),
