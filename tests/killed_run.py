@@ -29,7 +29,7 @@ def run(line: str, data: str, out: str, name: str, nth: int) -> int:
             os.kill(os.getpid(), getattr(signal, f"SIG{name}"))
 
     log.VerdictLog.append = deadly  # type: ignore[method-assign]
-    edge.open_detector = lambda profile: FakeDetector()  # type: ignore[attr-defined]
+    edge.open_detector = lambda profile: FakeDetector()
     cloud.open_engine = lambda config: FakeCloud()  # type: ignore[assignment, return-value]
     resume = ["--resume"] if (Path(out) / "run.json").exists() else []
     arguments = ["--line", line, "--out", out, "--cloud", "small", "--split", "all", "--batch", "3"]
@@ -37,4 +37,5 @@ def run(line: str, data: str, out: str, name: str, nth: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run(*sys.argv[1:5], int(sys.argv[5])))
+    line, data, out, name, nth = sys.argv[1:]
+    sys.exit(run(line, data, out, name, int(nth)))

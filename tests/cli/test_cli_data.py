@@ -21,7 +21,7 @@ def product(tmp_path: Path) -> Path:
         (root / folder).mkdir(parents=True)
         for i in range(n):
             pixels = rng.integers(0, 256, (16, 20, 3), dtype=np.uint8)
-            (root / folder / f"{i}.png").write_bytes(cv2.imencode(".png", pixels)[1])
+            (root / folder / f"{i}.png").write_bytes(cv2.imencode(".png", pixels)[1].tobytes())
     return root
 
 

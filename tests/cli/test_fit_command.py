@@ -34,7 +34,7 @@ def write(root: Path, seed: int) -> Path:
         (root / folder).mkdir(parents=True)
         for i in range(n):
             pixels = rng.normal(level + i % 5, 3, (32, 48, 3)).clip(0, 255).astype(np.uint8)
-            (root / folder / f"{i:02d}.png").write_bytes(cv2.imencode(".png", pixels)[1])
+            (root / folder / f"{i:02d}.png").write_bytes(cv2.imencode(".png", pixels)[1].tobytes())
     return root
 
 
@@ -138,7 +138,7 @@ def test_the_depth_of_16_bit_goods_is_compared_with_the_stated_bits(
         deep[:, :20] = np.arange(20, dtype=np.uint16) * 100
         for bit in range(5):  # apart in whatever bits are read, or they are copies
             deep[:8, 20 + 4 * bit : 24 + 4 * bit] = 4000 * (i >> bit & 1)
-        path.write_bytes(cv2.imencode(".png", deep)[1])
+        path.write_bytes(cv2.imencode(".png", deep)[1].tobytes())
     assert main(["fit", str(product), "--out", str(tmp_path / "line"), "--bits", bits]) == 0
     out = capsys.readouterr().out
     assert told in out

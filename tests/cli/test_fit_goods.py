@@ -36,7 +36,9 @@ def plain(tmp_path: Path) -> Path:
     return tmp_path / "parts"
 
 
-def test_a_folder_of_goods_is_fitted(photos: Path, tmp_path: Path, capsys) -> None:
+def test_a_folder_of_goods_is_fitted(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "line"
     assert main(["fit", str(photos), "--out", str(out)]) == 2
     assert f"if all of them are good: --goods {photos}" in capsys.readouterr().err
@@ -47,7 +49,9 @@ def test_a_folder_of_goods_is_fitted(photos: Path, tmp_path: Path, capsys) -> No
     assert main(["fit", "--out", str(tmp_path / "other")]) == 2
 
 
-def test_goods_that_are_defects_are_refused(plain: Path, tmp_path: Path, capsys) -> None:
+def test_goods_that_are_defects_are_refused(
+    plain: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for folder in (plain, plain / "cut"):
         assert main(["fit", "--goods", str(folder), "--out", str(tmp_path / "line")]) == 2
         assert "are defects" in capsys.readouterr().err
@@ -64,7 +68,9 @@ def test_goods_beside_a_data_set_take_its_goods_place(photos: Path, plain: Path,
     assert main(["fit", str(plain), "--goods", str(photos), "--out", str(tmp_path / "leak")]) == 2
 
 
-def test_a_data_set_without_splits_is_held_out_in_part(plain: Path, tmp_path: Path, capsys) -> None:
+def test_a_data_set_without_splits_is_held_out_in_part(
+    plain: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "line"
     assert main(["fit", str(plain), "--out", str(out), "--holdout", "0.4", "--seed", "5"]) == 0
     told = capsys.readouterr().out
@@ -78,7 +84,7 @@ def test_a_data_set_without_splits_is_held_out_in_part(plain: Path, tmp_path: Pa
 
 
 def test_the_figures_of_such_a_line_rest_on_what_was_held_out(
-    plain: Path, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch
+    plain: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from saec import edge
     from saec.types import EdgeOpinion, Image
@@ -107,6 +113,6 @@ def test_the_figures_of_such_a_line_rest_on_what_was_held_out(
     assert "role holdout" in capsys.readouterr().err
 
 
-def test_check_says_what_a_fit_does_without_splits(plain: Path, capsys) -> None:
+def test_check_says_what_a_fit_does_without_splits(plain: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "check", str(plain)]) == 0
     assert "no splits: `saec fit` draws what it holds out" in capsys.readouterr().out

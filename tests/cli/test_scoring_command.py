@@ -10,7 +10,9 @@ import pytest
 from saec.cli import main
 
 
-def test_the_three_ways_side_by_side(gears: Path, gear_line: Path, tmp_path: Path, capsys) -> None:
+def test_the_three_ways_side_by_side(
+    gears: Path, gear_line: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     figures = tmp_path / "figures.json"
     argv = ["scoring", str(gears), "--cloud", "small", "--line", str(gear_line), "--limit", "1"]
     assert main([*argv, "--references", "1", "--json", str(figures)]) == 0
@@ -27,17 +29,21 @@ def test_the_three_ways_side_by_side(gears: Path, gear_line: Path, tmp_path: Pat
     ("options", "problem"),
     [([], "no cloud"), (["--cloud", "small", "--references", "2"], "without a line")],
 )
-def test_what_cannot_be_asked_is_refused(options: list[str], problem: str, gears: Path, capsys) -> None:
+def test_what_cannot_be_asked_is_refused(
+    options: list[str], problem: str, gears: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["scoring", str(gears), *options]) == 2
     assert problem in capsys.readouterr().err
 
 
-def test_it_takes_every_way_and_so_no_option_for_one(gears: Path, capsys) -> None:
+def test_it_takes_every_way_and_so_no_option_for_one(gears: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["scoring", str(gears), "--cloud", "small", "--scoring", "rank"]) == 2
     assert "--scoring" in capsys.readouterr().err
 
 
-def test_it_reads_instruction_data_and_judges_its_val(gears: Path, tmp_path: Path, capsys) -> None:
+def test_it_reads_instruction_data_and_judges_its_val(
+    gears: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     sft = tmp_path / "sft"
     assert main(["data", "sft", "--src", str(gears), "--out", str(sft), "--defect-train-ratio", "0.5"]) == 0
     figures = tmp_path / "figures.json"
@@ -51,7 +57,9 @@ def test_it_reads_instruction_data_and_judges_its_val(gears: Path, tmp_path: Pat
     assert [sum(s.truth == label for s in sources) for label in (0, 1)] == [4, 2]
 
 
-def test_what_chose_an_adapter_does_not_measure_it(gears: Path, tmp_path: Path, capsys) -> None:
+def test_what_chose_an_adapter_does_not_measure_it(
+    gears: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     sft, adapter = tmp_path / "sft", tmp_path / "adapter"
     assert main(["data", "sft", "--src", str(gears), "--out", str(sft)]) == 0
     adapter.mkdir()

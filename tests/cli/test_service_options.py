@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from saec.cli.options import cloud_model
@@ -13,7 +15,7 @@ from saec.settings import RemoteConfig
 def test_how_to_load_is_said_to_the_service(option: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     url = "https://gpu:8443/v1"
     monkeypatch.setattr(cloud_model, "reach", lambda *asked: ("7b", RemoteConfig(url=url)))
-    given = {"dtype": "auto", "device": "auto", option: value}
+    given: dict[str, Any] = {"dtype": "auto", "device": "auto", option: value}
     with pytest.raises(ConfigError, match=f"--{option} {value} with the service {url}") as e:
         cloud_model.open_cloud(url, None, 1, 8, None, None, None, None, **given)
     assert "saec cloud" in e.value.remedy

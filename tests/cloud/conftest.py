@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from saec.cloud import open_engine
+from saec.cloud.engines.qwen import QwenEngine
 from saec.settings import CloudConfig
 from saec_research.small_model import FOLDER as SMALL
 
 
 @pytest.fixture(scope="session")
-def engine():
+def engine() -> QwenEngine:
     """The shipped checkpoint, in float32 on the CPU."""
     return open_engine(CloudConfig(batch=4, dtype="float32", device="cpu"))
 

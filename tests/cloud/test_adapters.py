@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -20,19 +20,22 @@ from saec.prompts import DEFAULT
 from saec.service.served_model import ServedModel
 from tests.cloud.helpers_cloud import noise
 
+if TYPE_CHECKING:
+    from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLForConditionalGeneration
+
 NEW, OLD = "base_model.model.model.language_model.", "base_model.model.model."
 CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
-def base(random_checkpoint):
+def base(random_checkpoint: Path) -> tuple[type[Qwen2_5_VLForConditionalGeneration], Path]:
     from transformers import Qwen2_5_VLForConditionalGeneration
 
     return Qwen2_5_VLForConditionalGeneration, random_checkpoint
 
 
 @pytest.fixture
-def make(base, tmp_path) -> Callable[..., Path]:
+def make(base: tuple[type[Qwen2_5_VLForConditionalGeneration], Path], tmp_path: Path) -> Callable[..., Path]:
     """Makes an adapter as peft saves it; the same options give the same weights."""
     from peft import LoraConfig, get_peft_model
 
@@ -99,7 +102,11 @@ def by_peft(base: Any, adapter: Path) -> torch.Tensor:
     ],
     ids=str,
 )
-def test_an_adapter_means_what_peft_reads_from_it(base, make, options):
+def test_an_adapter_means_what_peft_reads_from_it(
+    base: tuple[type[Qwen2_5_VLForConditionalGeneration], Path],
+    make: Callable[..., Any],
+    options: dict[str, object],
+) -> None:
     adapter = make(**options)
     core = opened(base, adapter)
     wanted = by_peft(base, adapter)
@@ -110,7 +117,9 @@ def test_an_adapter_means_what_peft_reads_from_it(base, make, options):
     assert float((logits(core) - wanted).abs().max()) < 1e-2 * effect
 
 
-def test_what_the_fast_pass_does_not_pack_is_left_to_the_plain_one(base, make):
+def test_what_the_fast_pass_does_not_pack_is_left_to_the_plain_one(
+    base: tuple[type[Qwen2_5_VLForConditionalGeneration], Path], make: Callable[..., Any]
+) -> None:
     assert opened(base, make("language")).fast is not None
     assert opened(base, make("patches", target_modules=["proj", "q_proj"])).fast is None
     assert opened(base, make("words", target_modules=["embed_tokens", "q_proj"])).fast is None
@@ -131,7 +140,11 @@ def test_what_the_fast_pass_does_not_pack_is_left_to_the_plain_one(base, make):
     ],
     ids=["transformers-4.51", "its-vision", "as-vllm-names-it", "no-prefix", "with-its-name", "bare-and-old"],
 )
-def test_names_of_other_versions_and_trainers_are_the_same_adapter(base, make, key):
+def test_names_of_other_versions_and_trainers_are_the_same_adapter(
+    base: tuple[type[Qwen2_5_VLForConditionalGeneration], Path],
+    make: Callable[..., Any],
+    key: Callable[..., Any],
+) -> None:
     """Bit for bit: the same tensors at the same places."""
     adapter = make(
         target_modules=["q_proj", "v_proj", "qkv"],
@@ -142,7 +155,9 @@ def test_names_of_other_versions_and_trainers_are_the_same_adapter(base, make, k
     assert torch.equal(logits(opened(base, other)), logits(opened(base, adapter)))
 
 
-def test_patterns_are_read_by_the_names_of_their_time(base, make):
+def test_patterns_are_read_by_the_names_of_their_time(
+    base: tuple[type[Qwen2_5_VLForConditionalGeneration], Path], make: Callable[..., Any]
+) -> None:
     adapter = make(alpha_pattern={r"model\.language_model\.layers\.0\.self_attn\.q_proj": 32})
     old = copied(
         adapter,
@@ -154,7 +169,9 @@ def test_patterns_are_read_by_the_names_of_their_time(base, make):
     assert torch.equal(logits(opened(base, old)), logits(opened(base, adapter)))
 
 
-def test_a_byte_order_mark_is_no_part_of_the_configuration(base, make):
+def test_a_byte_order_mark_is_no_part_of_the_configuration(
+    base: tuple[type[Qwen2_5_VLForConditionalGeneration], Path], make: Callable[..., Any]
+) -> None:
     adapter = make()
     marked = copied(adapter, "marked")
     path = marked / "adapter_config.json"
@@ -174,14 +191,21 @@ def test_a_byte_order_mark_is_no_part_of_the_configuration(base, make):
         ({"some_future_option": {"x": 1}, "peft_version": "9.9"}, "some_future_option"),
     ],
 )
-def test_what_cannot_be_meant_is_refused_with_the_true_reason(base, make, config, said):
+def test_what_cannot_be_meant_is_refused_with_the_true_reason(
+    base: tuple[type[Qwen2_5_VLForConditionalGeneration], Path],
+    make: Callable[..., Any],
+    config: dict[str, Any],
+    said: str,
+) -> None:
     other = copied(make(), "other", **config)
     with pytest.raises(ModelError, match=said) as refused:
         opened(base, other)
     assert refused.value.remedy
 
 
-def test_values_that_are_no_numbers_are_named(base, make):
+def test_values_that_are_no_numbers_are_named(
+    base: tuple[type[Qwen2_5_VLForConditionalGeneration], Path], make: Callable[..., Any]
+) -> None:
     adapter = make()
     path = adapter / "adapter_model.safetensors"
     tensors = load_file(path)
@@ -193,13 +217,17 @@ def test_values_that_are_no_numbers_are_named(base, make):
     assert first in refused.value.what
 
 
-def test_layers_that_the_model_does_not_have_are_named(base, make):
+def test_layers_that_the_model_does_not_have_are_named(
+    base: tuple[type[Qwen2_5_VLForConditionalGeneration], Path], make: Callable[..., Any]
+) -> None:
     other = copied(make(), "other", lambda k: k.replace("layers.0.", "layers.7."))
     with pytest.raises(ModelError, match=r"layers\.7\.self_attn"):
         opened(base, other)
 
 
-def test_tensors_of_another_size_and_half_an_adapter_are_refused(base, make):
+def test_tensors_of_another_size_and_half_an_adapter_are_refused(
+    base: tuple[type[Qwen2_5_VLForConditionalGeneration], Path], make: Callable[..., Any]
+) -> None:
     wide = copied(make(), "wide")
     path = wide / "adapter_model.safetensors"
     tensors = load_file(path)
@@ -212,7 +240,9 @@ def test_tensors_of_another_size_and_half_an_adapter_are_refused(base, make):
         opened(base, half)
 
 
-def test_biases_of_an_adapter_are_not_served_beside_their_base(random_checkpoint, make, monkeypatch):
+def test_biases_of_an_adapter_are_not_served_beside_their_base(
+    random_checkpoint: Path, make: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     from saec.settings import CloudConfig
 
     adapter = make(bias="lora_only")
@@ -221,7 +251,9 @@ def test_biases_of_an_adapter_are_not_served_beside_their_base(random_checkpoint
         ServedModel.load(config, [("one", str(adapter))])
 
 
-def test_weights_of_a_checkpoint_that_are_no_numbers_are_named(base, tmp_path):
+def test_weights_of_a_checkpoint_that_are_no_numbers_are_named(
+    base: tuple[type[Qwen2_5_VLForConditionalGeneration], Path], tmp_path: Path
+) -> None:
     kind, folder = base
     shutil.copytree(folder, tmp_path / "damaged")
     path = tmp_path / "damaged" / "model.safetensors"

@@ -16,7 +16,7 @@ words = st.text(min_size=1).filter(lambda s: s.strip())
 @given(
     kind=words, description=words, fence=st.sampled_from(["{}", "```json\n{}\n```", "```{}```", "\n {} \n"])
 )
-def test_every_valid_object_parses_and_keeps_the_maps_box(kind, description, fence):
+def test_every_valid_object_parses_and_keeps_the_maps_box(kind: str, description: str, fence: str) -> None:
     text = fence.replace("{}", json.dumps({"kind": kind, "description": description}))
     expected = Explanation(kind=kind.strip(), description=description.strip(), box=(0, 1, 2, 3))
     assert parse_explanation(text, (0, 1, 2, 3)) == expected
@@ -37,13 +37,13 @@ def test_every_valid_object_parses_and_keeps_the_maps_box(kind, description, fen
         '{"kind": "a", "description": "b"} and more',
     ],
 )
-def test_anything_else_is_an_error_and_never_a_default(text):
+def test_anything_else_is_an_error_and_never_a_default(text: str) -> None:
     with pytest.raises(AnswerError):
         parse_explanation(text, None)
 
 
 @given(st.text())
-def test_no_text_escapes_as_another_exception(text):
+def test_no_text_escapes_as_another_exception(text: str) -> None:
     with pytest.raises(AnswerError) as e:
         parse_explanation(text, None)
     assert len(str(e.value)) < 1000

@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import shutil
 import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,20 +12,23 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from saec.cloud import open_engine
+from saec.cloud.engines.qwen import QwenEngine
 from saec.data.procedural import draw_product
+from saec.data.procedural.product import Product
 from saec.errors import AnswerError, ConfigError, ModelError
 from saec.prompts import V1
 from saec.settings import CloudConfig
+from saec.types import CloudQuery
 from saec_research.small_model import FOLDER as SMALL
 from tests.cloud.helpers_cloud import noise, query
 from tests.helpers_numeric import p_apart, same_opinions
 
 pytestmark = pytest.mark.numeric
 
-CPU = {"dtype": "float32", "device": "cpu"}
+CPU: dict[str, Any] = {"dtype": "float32", "device": "cpu"}
 
 
-def _defect(name: str = "plain"):
+def _defect(name: str = "plain") -> tuple[CloudQuery, Product]:
     """A frame with a plain stain, and a good one of the same product."""
     product = draw_product("fabric", 2**31 + 5)
     bad = product.render(3, "stain", 0.1, 224)
@@ -30,19 +36,19 @@ def _defect(name: str = "plain"):
 
 
 @pytest.fixture
-def copy(tmp_path):
+def copy(tmp_path: Path) -> Path:
     """A copy of the shipped checkpoint that a test may damage."""
     return shutil.copytree(SMALL, tmp_path / "copy")
 
 
-def test_the_engine_says_what_it_is(engine):
+def test_the_engine_says_what_it_is(engine: QwenEngine) -> None:
     assert engine.name == "small"
     assert engine.demonstration
     assert engine.prompt == V1.version
     assert len(engine.weights_hash) == 64
 
 
-def test_a_batch_gives_what_single_calls_give(engine):
+def test_a_batch_gives_what_single_calls_give(engine: QwenEngine) -> None:
     queries = [
         query(noise(0)),
         query(noise(1, 300, 200), noise(2)),
@@ -58,7 +64,7 @@ def test_a_batch_gives_what_single_calls_give(engine):
     assert engine.judge([]) == []
 
 
-def test_a_reference_changes_the_opinion(engine):
+def test_a_reference_changes_the_opinion(engine: QwenEngine) -> None:
     image = noise(0)
     bare, same, other = (
         o.p_defect for o in engine.judge([query(image), query(image, image), query(image, noise(9))])
@@ -66,13 +72,13 @@ def test_a_reference_changes_the_opinion(engine):
     assert len({round(p, 6) for p in (bare, same, other)}) == 3
 
 
-def test_references_beyond_the_settings_are_not_shown(engine):
+def test_references_beyond_the_settings_are_not_shown(engine: QwenEngine) -> None:
     few = engine.judge([query(noise(0), noise(1))])[0]
     many = engine.judge([query(noise(0), noise(1), noise(2))])[0]
     assert few == many
 
 
-def test_it_tells_plain_defects_from_goods(engine):
+def test_it_tells_plain_defects_from_goods(engine: QwenEngine) -> None:
     bad, product = _defect()
     good = query(product.render(7, size=224).image, *bad.references)
     opinions = engine.judge([good, bad])
@@ -80,7 +86,7 @@ def test_it_tells_plain_defects_from_goods(engine):
     assert opinions[0].model == "small"
 
 
-def test_an_explanation_names_kind_and_keeps_the_box(engine):
+def test_an_explanation_names_kind_and_keeps_the_box(engine: QwenEngine) -> None:
     bad, _ = _defect()
     (said,) = engine.explain([bad])
     assert said.kind == "stain"
@@ -88,19 +94,21 @@ def test_an_explanation_names_kind_and_keeps_the_box(engine):
     assert said.box == bad.focus
 
 
-def test_explaining_a_batch_says_what_single_calls_say(engine):
+def test_explaining_a_batch_says_what_single_calls_say(engine: QwenEngine) -> None:
     bad, product = _defect()
     other = query(product.render(4, "hole", 0.1, 224).image)
     assert engine.explain([bad, other]) == [engine.explain([bad])[0], engine.explain([other])[0]]
 
 
-def test_an_answer_that_does_not_parse_names_its_frame(engine, monkeypatch):
+def test_an_answer_that_does_not_parse_names_its_frame(
+    engine: QwenEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(engine, "_write", lambda asks, **_: ["a scratch, I think" for _ in asks])
     with pytest.raises(AnswerError, match=r"^frame-7: "):
         engine.explain([query(noise(0), name="frame-7")])
 
 
-def test_threads_get_their_own_answers(engine):
+def test_threads_get_their_own_answers(engine: QwenEngine) -> None:
     queries = [query(noise(i)) for i in range(3)]
     expected = [engine.judge([q])[0].p_defect for q in queries]
     got: dict[int, float] = {}
@@ -116,10 +124,10 @@ def test_threads_get_their_own_answers(engine):
     same_opinions(engine, [got[i] for i in range(3)], expected)
 
 
-def test_a_tensor_that_is_missing_or_too_many_is_no_warning_but_an_error(copy):
+def test_a_tensor_that_is_missing_or_too_many_is_no_warning_but_an_error(copy: Path) -> None:
     part = sorted(copy.glob("*.safetensors"))[0]
     (copy / "model.safetensors.index.json").unlink()
-    tensors = {}
+    tensors: dict[Any, Any] = {}
     for path in sorted(copy.glob("*.safetensors")):
         tensors |= load_file(path)
         path.unlink()
@@ -130,19 +138,19 @@ def test_a_tensor_that_is_missing_or_too_many_is_no_warning_but_an_error(copy):
         open_engine(CloudConfig(model=str(copy), **CPU))
 
 
-def test_a_cut_off_weight_file_is_a_model_error(copy):
+def test_a_cut_off_weight_file_is_a_model_error(copy: Path) -> None:
     part = sorted(copy.glob("*.safetensors"))[0]
     part.write_bytes(part.read_bytes()[:1000])
     with pytest.raises(ModelError, match="cannot be loaded"):
         open_engine(CloudConfig(model=str(copy), **CPU))
 
 
-def test_a_missing_adapter_never_means_the_base_model(tmp_path):
+def test_a_missing_adapter_never_means_the_base_model(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="adapter"):
         open_engine(CloudConfig(adapter=str(tmp_path / "none"), **CPU))
 
 
-def test_no_such_device_is_a_model_error():
+def test_no_such_device_is_a_model_error() -> None:
     with pytest.raises(ModelError, match="device"):
         open_engine(CloudConfig(device="abacus"))
 
@@ -150,18 +158,18 @@ def test_no_such_device_is_a_model_error():
 @pytest.mark.parametrize(
     "setting", [{"batch": 0}, {"references": -1}, {"side": 10}, {"views": 0}, {"views": 9}]
 )
-def test_settings_out_of_range_are_refused(setting):
+def test_settings_out_of_range_are_refused(setting: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="out of range"):
         open_engine(CloudConfig(**setting, **CPU))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_a_gpu_that_is_not_there_is_a_model_error():
+def test_a_gpu_that_is_not_there_is_a_model_error() -> None:
     with pytest.raises(ModelError, match="no CUDA device"):
         open_engine(CloudConfig(device="cuda"))
 
 
-def _adapter(engine, folder):
+def _adapter(engine: QwenEngine, folder: Path) -> None:
     """A LoRA on the language model's attention whose B is not zero, saved by peft."""
     from copy import deepcopy
 
@@ -176,7 +184,7 @@ def _adapter(engine, folder):
     adapted.save_pretrained(folder)
 
 
-def test_an_adapter_is_applied_and_leaves_no_trace_when_unloaded(engine, tmp_path):
+def test_an_adapter_is_applied_and_leaves_no_trace_when_unloaded(engine: QwenEngine, tmp_path: Path) -> None:
     _adapter(engine, tmp_path / "lora")
     asked = [query(noise(0), noise(1))]
     base = engine.judge(asked)[0].p_defect
@@ -192,7 +200,7 @@ def test_an_adapter_is_applied_and_leaves_no_trace_when_unloaded(engine, tmp_pat
     same_opinions(engine, with_it.judge(asked)[0].p_defect, base)
 
 
-def test_an_adapter_of_another_model_is_refused(engine, tmp_path):
+def test_an_adapter_of_another_model_is_refused(engine: QwenEngine, tmp_path: Path) -> None:
     folder = tmp_path / "lora"
     _adapter(engine, folder)
     path = folder / "adapter_model.safetensors"
@@ -203,7 +211,7 @@ def test_an_adapter_of_another_model_is_refused(engine, tmp_path):
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "fp8", "4bit"])
-def test_fewer_bits_give_nearly_the_same_opinion(engine, dtype):
+def test_fewer_bits_give_nearly_the_same_opinion(engine: QwenEngine, dtype: str) -> None:
     bad, product = _defect()
     asked = [bad, query(product.render(7, size=224).image, *bad.references)]
     exact = [o.p_defect for o in engine.judge(asked)]
@@ -212,10 +220,10 @@ def test_fewer_bits_give_nearly_the_same_opinion(engine, dtype):
     assert fewer.explain([bad])[0].kind == engine.explain([bad])[0].kind
 
 
-def test_a_stream_of_queries_is_judged_in_order_and_taken_only_as_needed(engine):
+def test_a_stream_of_queries_is_judged_in_order_and_taken_only_as_needed(engine: QwenEngine) -> None:
     taken = []
 
-    def source():
+    def source() -> Iterator[CloudQuery]:
         for n in range(200):
             taken.append(n)
             yield query(noise(n % 3))

@@ -21,7 +21,7 @@ sides = st.integers(16, 4000)
 
 @pytest.mark.parametrize("shape", [(224, 224), (300, 180), (97, 421)])
 @pytest.mark.parametrize("patch", [10, 14])
-def test_patches_are_those_of_transformers(shape, patch):
+def test_patches_are_those_of_transformers(shape: tuple[int, int], patch: int) -> None:
     size = (14 * patch, 18 * patch)
     theirs = Qwen2VLImageProcessorPil.from_pretrained(SMALL, patch_size=patch)
     area = {"shortest_edge": size[0] * size[1], "longest_edge": size[0] * size[1]}
@@ -34,7 +34,7 @@ def test_patches_are_those_of_transformers(shape, patch):
     np.testing.assert_allclose(ours, expected["pixel_values"], rtol=0, atol=apart(4, np.abs(ours).max()))
 
 
-def test_an_image_of_the_right_size_is_not_resized():
+def test_an_image_of_the_right_size_is_not_resized() -> None:
     how = Preprocessing.read(SMALL)
     image = np.zeros((20, 20, 3), np.uint8)
     image[13, 17] = 255
@@ -44,7 +44,9 @@ def test_an_image_of_the_right_size_is_not_resized():
 
 
 @given(height=sides, width=sides, side=st.sampled_from([112, 224, 448, 512]))
-def test_a_size_is_a_whole_number_of_tokens_near_the_wanted_area_and_aspect(height, width, side):
+def test_a_size_is_a_whole_number_of_tokens_near_the_wanted_area_and_aspect(
+    height: int, width: int, side: int
+) -> None:
     h, w = fit_size(height, width, side, 28)
     assert h % 28 == w % 28 == 0
     assert h > 0
@@ -55,17 +57,17 @@ def test_a_size_is_a_whole_number_of_tokens_near_the_wanted_area_and_aspect(heig
 
 
 @given(height=sides, width=sides)
-def test_squares_stay_squares(height, width):
+def test_squares_stay_squares(height: int, width: int) -> None:
     assert fit_size(height, width, 224, 28, square=True) == (224, 224)
 
 
-def test_equal_windows_are_preferred_when_they_cost_little():
+def test_equal_windows_are_preferred_when_they_cost_little() -> None:
     assert fit_size(1000, 1000, 448, 28) == (448, 448)
     assert fit_size(1000, 950, 448, 28) == (448, 448)
 
 
 @given(height=sides, width=sides, most=st.integers(1, 600), square=st.booleans())
-def test_a_budget_of_tokens_is_kept(height, width, most, square):
+def test_a_budget_of_tokens_is_kept(height: int, width: int, most: int, square: bool) -> None:
     h, w = fit_size(height, width, 448, 28, square=square, most=most)
     assert h % 28 == w % 28 == 0
     free = fit_size(height, width, 448, 28, square=square)
@@ -73,5 +75,5 @@ def test_a_budget_of_tokens_is_kept(height, width, most, square):
     assert h * w <= free[0] * free[1] or h * w <= most * 28**2
 
 
-def test_a_budget_that_is_never_reached_changes_nothing():
+def test_a_budget_that_is_never_reached_changes_nothing() -> None:
     assert fit_size(300, 900, 448, 28, most=10_000) == fit_size(300, 900, 448, 28)

@@ -4,34 +4,39 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from saec.cloud import open_engine
+from saec.cloud.engines.qwen import QwenEngine
 from saec.cloud.questions.chat_template import IMAGE_PAD, scoring_text
 from saec.cloud.questions.token_layout import encode
 from saec.data.procedural import draw_product
 from saec.errors import AnswerError, ConfigError
 from saec.prompts import PROMPTS
 from saec.settings import CloudConfig
+from saec.types import CloudQuery
 from saec_research.small_model import FOLDER as SMALL
 from tests.cloud.helpers_cloud import noise, query
 from tests.helpers_numeric import log_odds, odds_apart, same_opinions
 
 pytestmark = pytest.mark.numeric
 
-CPU = {"dtype": "float32", "device": "cpu", "batch": 3}
+CPU: dict[str, Any] = {"dtype": "float32", "device": "cpu", "batch": 3}
 GOODS = [noise(i + 20, 120, 90) for i in range(4)]
 
 
 @pytest.fixture(scope="module")
-def opened(random_checkpoint):
+def opened(random_checkpoint: Path) -> Callable[..., Any]:
     """Engines of the random checkpoint, at 112 px, by their settings."""
     first = open_engine(CloudConfig(model=str(random_checkpoint), side=112, **CPU))
 
-    def with_(**settings):
+    def with_(**settings: Any) -> QwenEngine:
         engine = open_engine(CloudConfig(model=str(random_checkpoint), side=112, **CPU, **settings))
         engine.core = first.core
         return engine
@@ -39,13 +44,15 @@ def opened(random_checkpoint):
     return with_
 
 
-def _ps(engine, queries):
+def _ps(engine: QwenEngine, queries: list[CloudQuery]) -> list[float]:
     return [o.p_defect for o in engine.judge(queries)]
 
 
 @pytest.mark.parametrize("prompt", sorted(PROMPTS))
 @pytest.mark.parametrize("k", [0, 1, 2, 4])
-def test_any_number_of_references_goes_into_one_prompt(opened, k, prompt, monkeypatch):
+def test_any_number_of_references_goes_into_one_prompt(
+    opened: Callable[..., Any], k: int, prompt: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     engine = opened(references=k, prompt=prompt)
     assert engine.prompt == prompt
     seen = []
@@ -62,7 +69,7 @@ def test_any_number_of_references_goes_into_one_prompt(opened, k, prompt, monkey
     same_opinions(engine, p, shown[0])
 
 
-def test_every_reference_counts_and_so_does_their_order(opened):
+def test_every_reference_counts_and_so_does_their_order(opened: Callable[..., Any]) -> None:
     engine = opened(references=4)
     asked = [
         query(noise(0), *GOODS),
@@ -76,7 +83,9 @@ def test_every_reference_counts_and_so_does_their_order(opened):
 
 
 @pytest.mark.parametrize("settings", [{"scoring": "rank"}, {"views": 3}, {"scoring": "rank", "views": 2}])
-def test_batch_is_single_for_rank_and_views(opened, settings):
+def test_batch_is_single_for_rank_and_views(
+    opened: Callable[..., Any], settings: dict[str, int | int | str | str]
+) -> None:
     engine = opened(references=1, **settings)
     asked = [
         query(noise(0, 260, 150), noise(1, 260, 150)),
@@ -88,7 +97,7 @@ def test_batch_is_single_for_rank_and_views(opened, settings):
     assert len({round(p, 6) for p in together}) == 3
 
 
-def test_views_average_the_logits_of_frame_and_references_turned_together(opened):
+def test_views_average_the_logits_of_frame_and_references_turned_together(opened: Callable[..., Any]) -> None:
     image, good = noise(0, 100, 140), noise(1, 100, 140)
     alike = [
         query(image, good),
@@ -100,7 +109,7 @@ def test_views_average_the_logits_of_frame_and_references_turned_together(opened
     assert log_odds(p) == pytest.approx(mean, abs=odds_apart(opened()))
 
 
-def test_ranking_is_what_scoring_each_crop_by_whole_answers_gives(opened):
+def test_ranking_is_what_scoring_each_crop_by_whole_answers_gives(opened: Callable[..., Any]) -> None:
     """Against the definition: each answer's tokens fed in full, their log-probabilities summed."""
     engine = opened(scoring="rank", references=0)
     image = noise(0, 200, 150)
@@ -113,7 +122,7 @@ def test_ranking_is_what_scoring_each_crop_by_whole_answers_gives(opened):
     assert log_odds(p) == pytest.approx(defect - good, abs=odds_apart(engine))
 
 
-def _answer_log_probability(engine, asked, label: str) -> float:
+def _answer_log_probability(engine: QwenEngine, asked: CloudQuery, label: str) -> float:
     from saec.cloud.questions.ensemble import Ask
 
     ask = Ask(asked.frame.image, (), 112)
@@ -127,7 +136,7 @@ def _answer_log_probability(engine, asked, label: str) -> float:
     return sum(float(logs[i - 1, ids[i]]) for i in range(first, len(ids)))
 
 
-def test_small_shows_references_in_turn_and_averages_their_logits(engine):
+def test_small_shows_references_in_turn_and_averages_their_logits(engine: QwenEngine) -> None:
     goods = [noise(i) for i in range(3)]
     alone = [_ps(engine, [query(noise(9), good)])[0] for good in goods]
     several = open_engine(CloudConfig(references=3, **CPU))
@@ -135,7 +144,7 @@ def test_small_shows_references_in_turn_and_averages_their_logits(engine):
     assert log_odds(p) == pytest.approx(np.mean([log_odds(a) for a in alone]), abs=odds_apart(engine))
 
 
-def _stained():
+def _stained() -> tuple[CloudQuery, CloudQuery]:
     product = draw_product("fabric", 2**31 + 5)
     bad = product.render(3, "stain", 0.1, 224).image
     return query(bad, product.render(1, size=224).image, name="bad"), query(
@@ -143,7 +152,9 @@ def _stained():
     )
 
 
-def test_generation_takes_exactly_what_is_written(engine, monkeypatch):
+def test_generation_takes_exactly_what_is_written(
+    engine: QwenEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     writer = engine.scored_by("generate")
     written = {"bad": "1", "good": "0 "}
     monkeypatch.setattr(writer, "_write", lambda asks, **_: [written[n] for n in ("bad", "good")])
@@ -154,17 +165,17 @@ def test_generation_takes_exactly_what_is_written(engine, monkeypatch):
         writer.judge(asked)
 
 
-def test_a_model_that_rambles_gets_no_default(opened):
+def test_a_model_that_rambles_gets_no_default(opened: Callable[..., Any]) -> None:
     writer = opened(references=0, scoring="generate")
     with pytest.raises(AnswerError, match=r"^frame: the cloud's answer is neither"):
         writer.judge([query(noise(0))])
 
 
-def test_batch_is_single_for_generation(engine):
+def test_batch_is_single_for_generation(engine: QwenEngine) -> None:
     """The texts are equal; whether they parse is the checkpoint's affair."""
     asked = [*_stained(), query(noise(5))]
 
-    def said(queries):
+    def said(queries: list[CloudQuery]) -> list[float]:
         try:
             return _ps(engine.scored_by("generate"), queries)
         except AnswerError as e:
@@ -176,7 +187,7 @@ def test_batch_is_single_for_generation(engine):
     assert together == (errors[0] if errors else [p for (p,) in singles])
 
 
-def test_a_twin_shares_the_model_and_leaves_the_first_as_it_was(engine):
+def test_a_twin_shares_the_model_and_leaves_the_first_as_it_was(engine: QwenEngine) -> None:
     asked = [query(noise(0, 400, 300))]
     before = _ps(engine, asked)
     twin = engine.scored_by("rank")
@@ -185,7 +196,7 @@ def test_a_twin_shares_the_model_and_leaves_the_first_as_it_was(engine):
     assert _ps(engine, asked) == before
 
 
-def _with_card(folder, **card):
+def _with_card(folder: Path, **card: Any) -> str:
     for path in SMALL.iterdir():
         shutil.copyfile(path, folder / path.name)
     base = json.loads((SMALL / "saec.json").read_text())
@@ -193,7 +204,7 @@ def _with_card(folder, **card):
     return str(folder)
 
 
-def test_the_card_says_prompt_and_views_unless_the_settings_do(tmp_path):
+def test_the_card_says_prompt_and_views_unless_the_settings_do(tmp_path: Path) -> None:
     model = _with_card(tmp_path, prompt="v2", views=2)
     of_card = open_engine(CloudConfig(model=model, **CPU))
     assert (of_card.prompt, of_card._plan.views) == ("v2", 2)
@@ -201,6 +212,6 @@ def test_the_card_says_prompt_and_views_unless_the_settings_do(tmp_path):
     assert (of_settings.prompt, of_settings._plan.views) == ("v1", 1)
 
 
-def test_a_prompt_that_is_not_there_is_refused():
+def test_a_prompt_that_is_not_there_is_refused() -> None:
     with pytest.raises(ConfigError, match="no prompt v9"):
         open_engine(CloudConfig(prompt="v9", **CPU))

@@ -14,10 +14,12 @@ from peft import LoraConfig, get_peft_model
 
 from saec.cloud.engines.qwen_forward import QwenModel
 from saec.cloud.fast.cuda_graphs import Graphs
-from saec.cloud.fast.layout import make_windows
+from saec.cloud.fast.layout import make_windows, PassLayout
+from saec.cloud.fast.attention import Past
 from saec.cloud.fast.model import FastModel
 from saec.cloud.fast.ops import Linear, apply, entering, quantized
 from saec.cloud.questions.chat_template import scoring_text
+from saec.cloud.questions.conversation import Prepared
 from saec.prompts import V1
 from saec.rounding import apart
 from saec_research.small_model import FOLDER as SMALL
@@ -29,17 +31,17 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
-def core():
+def core() -> QwenModel:
     return QwenModel(SMALL, {}, CPU, torch.float32)
 
 
-def _talk(core, seed: int, references: int = 1, size=(240, 240)):
+def _talk(core: QwenModel, seed: int, references: int = 1, size: tuple[int, int] = (240, 240)) -> Prepared:
     rng = np.random.default_rng(seed)
     images = [rng.integers(0, 256, (*size, 3), dtype=np.uint8) for _ in range(references + 1)]
     return core.prepare(scoring_text(V1, references), images)
 
 
-def _plain(core, talks, adapter=None):
+def _plain(core: QwenModel, talks: list[Prepared], adapter: str | None = None) -> torch.Tensor:
     return torch.cat([core.logits([talk], adapter=adapter)[0][:, -1] for talk in talks])
 
 
@@ -50,13 +52,15 @@ def _plain(core, talks, adapter=None):
     columns=st.integers(1, 11),
     seed=st.integers(0, 99),
 )
-def test_it_gives_the_logits_of_transformers_for_any_shape(core, references, rows, columns, seed):
+def test_it_gives_the_logits_of_transformers_for_any_shape(
+    core: QwenModel, references: int, rows: int, columns: int, seed: int
+) -> None:
     talk = _talk(core, seed, references, (core.unit * rows, core.unit * columns))
     ours = core.fast.submit([talk]).result()
     same_logits(core, ours, _plain(core, [talk]))
 
 
-def test_a_mixed_batch_gives_what_single_calls_give(core):
+def test_a_mixed_batch_gives_what_single_calls_give(core: QwenModel) -> None:
     talks = [
         _talk(core, 0),
         _talk(core, 1, 0),
@@ -70,13 +74,17 @@ def test_a_mixed_batch_gives_what_single_calls_give(core):
     same_logits(core, together, _plain(core, talks))
 
 
-def test_frames_with_references_of_their_own_are_computed_together(core, monkeypatch):
+def test_frames_with_references_of_their_own_are_computed_together(
+    core: QwenModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
     talks = [_talk(core, seed, 2) for seed in (11, 12, 13, 11)]
     fresh = FastModel(core.model, core._preprocessing, torch.float32)
     calls = []
     run = FastModel._run
 
-    def counted(self, layout, images, past, adapter):
+    def counted(
+        self, layout: PassLayout, images: torch.Tensor, past: list[Past], adapter: None
+    ) -> torch.Tensor:
         calls.append(len(images))
         return run(self, layout, images, past, adapter)
 
@@ -86,7 +94,7 @@ def test_frames_with_references_of_their_own_are_computed_together(core, monkeyp
     assert calls == [2, 2, 2, 2]
 
 
-def test_small_batches_are_filled_up_and_large_ones_recorded_when_they_come_again():
+def test_small_batches_are_filled_up_and_large_ones_recorded_when_they_come_again() -> None:
     graphs = Graphs(CPU)
     assert [graphs.size("a", n) for n in (1, 3, 8)] == [1, 4, 8]
     assert [graphs.size("a", 24) for _ in range(4)] == [None, None, 24, 24]
@@ -94,7 +102,7 @@ def test_small_batches_are_filled_up_and_large_ones_recorded_when_they_come_agai
     assert [graphs.size("a", 23) for _ in range(9)] == [None] * 9
 
 
-def test_a_cached_prefix_gives_what_a_fresh_one_gives(core):
+def test_a_cached_prefix_gives_what_a_fresh_one_gives(core: QwenModel) -> None:
     talks = [_talk(core, 7, 2), _talk(core, 8, 2)]
     fresh = FastModel(core.model, core._preprocessing, torch.float32)
     first = fresh.submit(talks).result()
@@ -103,7 +111,9 @@ def test_a_cached_prefix_gives_what_a_fresh_one_gives(core):
     assert len(fresh._prefixes) == 2
 
 
-def test_prefixes_that_are_long_gone_are_computed_again(core, monkeypatch):
+def test_prefixes_that_are_long_gone_are_computed_again(
+    core: QwenModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("saec.cloud.fast.model._PREFIXES", 1)
     fresh = FastModel(core.model, core._preprocessing, torch.float32)
     talks = [_talk(core, 7), _talk(core, 8)]
@@ -112,7 +122,7 @@ def test_prefixes_that_are_long_gone_are_computed_again(core, monkeypatch):
     same_logits(core, fresh.submit(talks).result(), first)
 
 
-def test_two_tokens_have_the_logits_that_all_tokens_have(core):
+def test_two_tokens_have_the_logits_that_all_tokens_have(core: QwenModel) -> None:
     talks = [_talk(core, 3)]
     whole = core.fast.submit(talks).result()
     some = core.fast.submit(talks, torch.tensor([5, 2])).result()
@@ -124,7 +134,7 @@ def test_two_tokens_have_the_logits_that_all_tokens_have(core):
 
 
 @pytest.mark.parametrize("fault", ["a bias is dropped", "positions are off by one"])
-def test_a_real_fault_is_far_beyond_what_rounding_explains(core, fault):
+def test_a_real_fault_is_far_beyond_what_rounding_explains(core: QwenModel, fault: str) -> None:
     talks = [_talk(core, 3), _talk(core, 4)]
     broken = FastModel(core.model, core._preprocessing, torch.float32)
     broken.submit(talks).result()
@@ -139,7 +149,7 @@ def test_a_real_fault_is_far_beyond_what_rounding_explains(core, fault):
         same_logits(core, broken.submit(talks).result(), _plain(core, talks))
 
 
-def _adapted(targets: str, **settings_):
+def _adapted(targets: str, **settings_: bool) -> QwenModel:
     core = QwenModel(SMALL, {}, CPU, torch.float32)
     core.model = get_peft_model(
         core.model, LoraConfig(r=4, target_modules=targets, **settings_), "one"
@@ -159,7 +169,7 @@ def _adapted(targets: str, **settings_):
         r".*\.(q_proj|up_proj|down_proj)|.*\.visual\.blocks\.\d+\.attn\.(qkv|proj)",
     ],
 )
-def test_an_adapter_has_the_effect_that_it_has_in_peft(core, targets):
+def test_an_adapter_has_the_effect_that_it_has_in_peft(core: QwenModel, targets: str) -> None:
     adapted = _adapted(targets)
     talks = [_talk(core, 4), _talk(core, 5)]
     with_it = adapted.submit(talks, adapter="one").result()
@@ -169,14 +179,14 @@ def test_an_adapter_has_the_effect_that_it_has_in_peft(core, targets):
     assert (with_it - without).abs().max() > 0.01
 
 
-def test_an_adapter_that_is_more_than_low_rank_takes_the_plain_pass(core):
+def test_an_adapter_that_is_more_than_low_rank_takes_the_plain_pass(core: QwenModel) -> None:
     adapted = _adapted(r".*\.q_proj", use_dora=True)
     assert adapted.fast is None
     talks = [_talk(core, 4)]
     same_logits(core, adapted.submit(talks, adapter="one").result(), _plain(adapted, talks, "one"))
 
 
-def test_words_are_written_as_before_the_weights_were_packed(core):
+def test_words_are_written_as_before_the_weights_were_packed(core: QwenModel) -> None:
     fresh = QwenModel(SMALL, {}, CPU, torch.float32)
     talk = _talk(core, 6)
     before = fresh.write([talk], tokens=12)
@@ -185,7 +195,7 @@ def test_words_are_written_as_before_the_weights_were_packed(core):
     assert fresh.write([talk], tokens=12) == before
 
 
-def test_a_model_that_was_asked_can_still_be_trained(core):
+def test_a_model_that_was_asked_can_still_be_trained(core: QwenModel) -> None:
     fresh = QwenModel(SMALL, {}, CPU, torch.float32)
     talk = _talk(core, 6, 0, (60, 60))
     fresh.submit([talk]).result()
@@ -198,7 +208,9 @@ def test_a_model_that_was_asked_can_still_be_trained(core):
 
 @given(rows=st.integers(1, 13), columns=st.integers(1, 13))
 @settings(max_examples=40, deadline=None)
-def test_windows_hold_every_patch_once_and_come_back_in_order(core, rows, columns):
+def test_windows_hold_every_patch_once_and_come_back_in_order(
+    core: QwenModel, rows: int, columns: int
+) -> None:
     windows = make_windows(core.model.model.visual, (1, 2 * rows, 2 * columns), CPU)
     assert sorted(windows.order.tolist()) == list(range(4 * rows * columns))
     assert sum(count * size for count, size in windows.shapes) == 4 * rows * columns
@@ -206,7 +218,7 @@ def test_windows_hold_every_patch_once_and_come_back_in_order(core, rows, column
     assert torch.equal(units, torch.sort(units).values)
 
 
-def test_eight_bits_are_near_and_labels_stay(core):
+def test_eight_bits_are_near_and_labels_stay(core: QwenModel) -> None:
     plain, small = core.fast, FastModel(core.model, core._preprocessing, torch.float32, fp8=True)
     talks = [_talk(core, n) for n in range(6)]
     exact, rounded = (model.submit(talks).result().softmax(-1) for model in (plain, small))
@@ -216,7 +228,7 @@ def test_eight_bits_are_near_and_labels_stay(core):
 
 @given(st.integers(0, 1000))
 @settings(max_examples=20, deadline=None)
-def test_a_product_in_eight_bits_is_right_to_a_few_percent(seed):
+def test_a_product_in_eight_bits_is_right_to_a_few_percent(seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     x, weight = (torch.randn(shape, generator=generator) for shape in ((5, 64), (32, 64)))
     values, scales = quantized(weight)

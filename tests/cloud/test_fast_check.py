@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from saec.cloud.engines.qwen import load_qwen
 from saec.cloud.engines.qwen_forward import QwenModel
@@ -15,15 +18,15 @@ from saec_research.small_model import FOLDER as SMALL
 
 pytestmark = pytest.mark.numeric
 
-NEAR = {"side": 120, "count": 3}
+NEAR: dict[str, Any] = {"side": 120, "count": 3}
 
 
 @pytest.fixture(scope="module")
-def core():
+def core() -> QwenModel:
     return QwenModel(SMALL, {}, torch.device("cpu"), torch.float32)
 
 
-def test_the_fast_pass_agrees_on_the_shipped_checkpoint(core):
+def test_the_fast_pass_agrees_on_the_shipped_checkpoint(core: QwenModel) -> None:
     found = compare(core, **NEAR)
     assert found.difference.max() <= found.exact < 1e-3
     assert found.flips == 0
@@ -31,13 +34,13 @@ def test_the_fast_pass_agrees_on_the_shipped_checkpoint(core):
     assert "of 3 questions" in found.text()
 
 
-def test_it_is_asked_at_every_load():
+def test_it_is_asked_at_every_load() -> None:
     loaded = load_qwen(CloudConfig(device="cpu", dtype="float32"), SMALL, {})
     assert loaded.agreement is not None
     assert loaded.agreement.difference.max() <= loaded.agreement.exact
 
 
-def test_a_weight_that_is_packed_wrongly_is_found(core):
+def test_a_weight_that_is_packed_wrongly_is_found(core: QwenModel) -> None:
     packed = core.fast._of(None)
     wrong = packed.layers[2]._replace(out=packed.layers[0].out)
     layers = list(packed.layers)
@@ -49,7 +52,11 @@ def test_a_weight_that_is_packed_wrongly_is_found(core):
         packed.layers[:] = layers
 
 
-def _found(ours, plain, alone):
+def _found(
+    ours: NDArray[np.float64] | list[float],
+    plain: NDArray[np.float64] | list[float],
+    alone: NDArray[np.float64] | list[float],
+) -> Agreement:
     return Agreement(*(np.asarray(p) for p in (ours, plain, alone)), exact=1e-3, rounded=0.01)
 
 
@@ -66,7 +73,9 @@ def _found(ours, plain, alone):
         (np.nan, {"exact": False, "rounded": True}, True),
     ],
 )
-def test_what_the_arithmetic_explains_passes_and_no_more(core, monkeypatch, off, kind, refused):
+def test_what_the_arithmetic_explains_passes_and_no_more(
+    core: QwenModel, monkeypatch: pytest.MonkeyPatch, off: float, kind: dict[str, Any], refused: bool
+) -> None:
     plain = np.array([0.3, 0.6, 0.7])
     made = _found(plain + off, plain, plain + 0.02)
     monkeypatch.setattr("saec.cloud.fast.self_check.compare", lambda *_: made)
@@ -77,11 +86,11 @@ def test_what_the_arithmetic_explains_passes_and_no_more(core, monkeypatch, off,
         assert check_agreement(core, **kind, **NEAR) is made
 
 
-def test_labels_that_differ_are_counted():
+def test_labels_that_differ_are_counted() -> None:
     assert _found([0.4, 0.6, 0.2, 0.9], [0.6, 0.6, 0.1, 0.8], [0.5] * 4).flips == 0.25
 
 
-def test_probes_differ_and_are_the_same_again():
+def test_probes_differ_and_are_the_same_again() -> None:
     made = check_questions(3, 56, 7)
     assert all(image.shape == (56, 56, 3) for image in made)
     assert not np.array_equal(made[0], made[1])
@@ -89,7 +98,7 @@ def test_probes_differ_and_are_the_same_again():
         assert np.array_equal(image, again)
 
 
-def test_answers_that_are_no_numbers_are_no_fault_of_the_fast_pass(core):
+def test_answers_that_are_no_numbers_are_no_fault_of_the_fast_pass(core: QwenModel) -> None:
     weight = core.model.model.language_model.norm.weight
     kept = weight.data.clone()
     weight.data[0] = float("nan")

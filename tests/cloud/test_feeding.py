@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -16,15 +17,15 @@ from tests.cloud.helpers_cloud import noise
 
 
 @given(items=st.lists(st.integers()), limit=st.integers(1, 9), threads=st.integers(1, 4))
-def test_results_come_in_order(items, limit, threads):
+def test_results_come_in_order(items: list[int], limit: int, threads: int) -> None:
     with ThreadPoolExecutor(threads) as pool:
         assert list(ahead(pool, lambda n: n + 1, items, limit)) == [n + 1 for n in items]
 
 
-def test_no_more_is_taken_from_the_source_than_there_is_room_for():
+def test_no_more_is_taken_from_the_source_than_there_is_room_for() -> None:
     taken = []
 
-    def source():
+    def source() -> Iterator[int]:
         for n in range(1000):
             taken.append(n)
             yield n
@@ -37,10 +38,10 @@ def test_no_more_is_taken_from_the_source_than_there_is_room_for():
     assert len(taken) <= 5
 
 
-def test_what_is_no_longer_wanted_is_not_begun():
+def test_what_is_no_longer_wanted_is_not_begun() -> None:
     begun, closed = [], threading.Event()
 
-    def work(n):
+    def work(n: int) -> int:
         begun.append(n)
         if n:
             closed.wait()
@@ -54,10 +55,10 @@ def test_what_is_no_longer_wanted_is_not_begun():
     assert set(begun) <= {0, 1}
 
 
-def test_an_error_comes_where_its_item_would_have_come_and_ends_the_work():
+def test_an_error_comes_where_its_item_would_have_come_and_ends_the_work() -> None:
     begun = threading.Semaphore(0)
 
-    def work(n):
+    def work(n: int) -> int | None:
         begun.release()
         if n == 2:
             raise ValueError("two")
@@ -70,7 +71,7 @@ def test_an_error_comes_where_its_item_would_have_come_and_ends_the_work():
             next(found)
 
 
-def test_what_nobody_can_write_to_is_remembered_and_the_rest_is_not():
+def test_what_nobody_can_write_to_is_remembered_and_the_rest_is_not() -> None:
     sizes, image = Resized(), noise(0)
     assert np.array_equal(sizes.get(image, (56, 56)), resized(image, (56, 56)))
     assert sizes.get(image, (56, 56)) is not sizes.get(image, (56, 56))
@@ -81,7 +82,7 @@ def test_what_nobody_can_write_to_is_remembered_and_the_rest_is_not():
     assert sizes.get(image, (28, 84)).shape == (28, 84, 3)
 
 
-def test_an_image_at_the_address_of_one_that_is_gone_is_not_taken_for_it():
+def test_an_image_at_the_address_of_one_that_is_gone_is_not_taken_for_it() -> None:
     sizes = Resized()
     for seed in range(50):
         image = noise(seed, 64, 64)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -28,18 +30,18 @@ from saec_research.small_model import FOLDER as SMALL  # noqa: E402
 
 DEVICE = torch.device("cuda" if ON_GPU else "cpu")
 DTYPE = torch.bfloat16 if ON_GPU else torch.float32
-ARITHMETIC = "bfloat16" if ON_GPU else "float32"
+ARITHMETIC: Literal["float32", "bfloat16"] = "bfloat16" if ON_GPU else "float32"
 SEEDS = st.integers(0, 999)
 
 
 @pytest.fixture(autouse=True)
-def plain_elsewhere(monkeypatch):
+def plain_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """The expected values come from the plain operations, on a GPU too."""
     monkeypatch.setattr(attention, "fused", lambda x: False)
 
 
 @pytest.fixture(scope="module")
-def hopper():
+def hopper() -> Iterator[pytest.MonkeyPatch]:
     """Tiles are copied by the hardware, which the interpreter does on a CPU."""
     with pytest.MonkeyPatch.context() as patch:
         if not ON_GPU:
@@ -47,18 +49,20 @@ def hopper():
         yield patch
 
 
-def _made(seed, *shapes):
+def _made(seed: int, *shapes: tuple[int, ...]) -> list[torch.Tensor]:
     generator = torch.Generator().manual_seed(seed)
     return [torch.randn(shape, generator=generator).to(DEVICE, DTYPE) for shape in shapes]
 
 
-def _angles(seed, places, width):
+def _angles(seed: int, places: int, width: int) -> tuple[torch.Tensor, torch.Tensor]:
     (half,) = _made(seed, (places, width // 2))
     angles = torch.cat((half, half), -1).float()
     return angles.cos(), angles.sin()
 
 
-def _close_in_eight_bits(ours, plain):
+def _close_in_eight_bits(
+    ours: tuple[torch.Tensor, torch.Tensor], plain: tuple[torch.Tensor, torch.Tensor]
+) -> None:
     """Equal but for ties and the last bit of a sum: a step of e4m3 is an eighth of a value at most.
 
     Triton's interpreter (3.6 to 3.9) loses a rounding's carry into the exponent, which a sixteenth of all
@@ -66,12 +70,12 @@ def _close_in_eight_bits(ours, plain):
     """
     values, scales = ours
     torch.testing.assert_close(scales, plain[1], rtol=apart(8, 1.0, ARITHMETIC), atol=1e-9)
-    ours, plain = values.float() * scales, plain[0].float() * plain[1]
-    off = (ours - plain).abs() > 0.13 * plain.abs() + 0.01 * scales
+    product, expected = values.float() * scales, plain[0].float() * plain[1]
+    off = (product - expected).abs() > 0.13 * expected.abs() + 0.01 * scales
     assert off.float().mean() <= (0 if ON_GPU else 0.25)
 
 
-def _attention_apart(entering, width, places):
+def _attention_apart(entering: torch.Tensor, width: int, places: int) -> float:
     """Scores are sums over a head's width; their softmax weighs values by them, over all places."""
     largest = float(entering.float().abs().max())
     score = apart(width, largest**2 * width**0.5) + apart(4, largest**2, ARITHMETIC)
@@ -80,7 +84,7 @@ def _attention_apart(entering, width, places):
 
 @settings(max_examples=15, deadline=None)
 @given(rows=st.integers(1, 5), width=st.integers(60, 700), seed=SEEDS)
-def test_rows_are_normed_and_rounded_as_by_plain_operations(rows, width, seed):
+def test_rows_are_normed_and_rounded_as_by_plain_operations(rows: int, width: int, seed: int) -> None:
     x, delta, weight = _made(seed, (rows, width), (rows, width), (width,))
     total, normed = row_kernels.norm_rows(x, delta, weight, 1e-6)
     expected = ops.norm(x + delta, weight, 1e-6)
@@ -96,7 +100,7 @@ def test_rows_are_normed_and_rounded_as_by_plain_operations(rows, width, seed):
 
 @settings(max_examples=15, deadline=None)
 @given(rows=st.integers(1, 4), width=st.integers(60, 700), seed=SEEDS)
-def test_rows_are_gated_as_by_plain_operations(rows, width, seed):
+def test_rows_are_gated_as_by_plain_operations(rows: int, width: int, seed: int) -> None:
     (y,) = _made(seed, (rows, 2 * width))
     gate, up = y.chunk(2, -1)
     expected = ops.quantized(torch.nn.functional.silu(gate) * up)
@@ -112,7 +116,9 @@ def test_rows_are_gated_as_by_plain_operations(rows, width, seed):
     at_once=st.booleans(),
     seed=SEEDS,
 )
-def test_products_are_gated_as_by_plain_operations(hopper, rows, width, inner, biased, at_once, seed):
+def test_products_are_gated_as_by_plain_operations(
+    hopper: pytest.MonkeyPatch, rows: int, width: int, inner: int, biased: bool, at_once: bool, seed: int
+) -> None:
     hopper.setattr(product_kernels, "_MANY", 1 if at_once else rows + 1)
     x, weight, bias = _made(seed, (rows, width), (2 * inner, width), (2 * inner,))
     added = bias if biased else None
@@ -127,7 +133,7 @@ def test_products_are_gated_as_by_plain_operations(hopper, rows, width, inner, b
     assert (off <= allowed + apart(4, 1.0, ARITHMETIC) * expected.abs()).all()
 
 
-def test_one_compilation_of_a_gated_product_serves_batches_of_any_size(hopper):
+def test_one_compilation_of_a_gated_product_serves_batches_of_any_size(hopper: pytest.MonkeyPatch) -> None:
     hopper.setattr(product_kernels, "_MANY", 5)
     (weight,) = _made(0, (32, 16))
     compiled = CompileCounter()
@@ -144,7 +150,7 @@ def test_one_compilation_of_a_gated_product_serves_batches_of_any_size(hopper):
     assert compiled.frame_count == 1
 
 
-def test_a_row_of_zeros_stays_zero():
+def test_a_row_of_zeros_stays_zero() -> None:
     values, scales = row_kernels.quantize_rows(torch.zeros(2, 40, device=DEVICE, dtype=DTYPE))
     assert not values.float().any()
     assert (scales > 0).all()
@@ -158,7 +164,9 @@ def test_a_row_of_zeros_stays_zero():
     width=st.sampled_from([16, 80]),
     seed=SEEDS,
 )
-def test_windows_are_attended_to_as_by_plain_operations(images, shapes, heads, width, seed):
+def test_windows_are_attended_to_as_by_plain_operations(
+    images: int, shapes: list[tuple[int, int]], heads: int, width: int, seed: int
+) -> None:
     places = sum(count * size for count, size in shapes)
     (qkv,) = _made(seed, (images, places, 3, heads, width))
     cos, sin = _angles(seed, places, width)
@@ -181,20 +189,24 @@ def test_windows_are_attended_to_as_by_plain_operations(images, shapes, heads, w
     seed=SEEDS,
 )
 def test_what_is_new_is_attended_to_behind_a_prefix_as_by_plain_operations(
-    batch, shared, places, earlier, pairs, group, seed
-):
+    batch: int, shared: bool, places: int, earlier: int, pairs: int, group: int, seed: int
+) -> None:
     heads = attention.Heads(pairs * group, pairs, 32, 1e-6)
     before = (1 if shared else batch, pairs, earlier, heads.width)
-    qkv, *past = _made(seed, (batch, places, heads.queries + 2 * pairs, heads.width), before, before)
+    qkv, keys, values = _made(seed, (batch, places, heads.queries + 2 * pairs, heads.width), before, before)
     cos, sin = _angles(seed, places, heads.width)
-    expected, own = attention.behind(qkv, cos, sin, attention.Past(*past), heads)
-    ours = attention_kernels.prefix_attention(qkv, own.keys, *past, cos, sin)
-    allowed = _attention_apart(torch.cat((qkv.flatten(), *(p.flatten() for p in past))), 32, places + earlier)
+    expected, own = attention.behind(qkv, cos, sin, attention.Past(keys, values), heads)
+    ours = attention_kernels.prefix_attention(qkv, own.keys, keys, values, cos, sin)
+    allowed = _attention_apart(
+        torch.cat((qkv.flatten(), keys.flatten(), values.flatten())), 32, places + earlier
+    )
     torch.testing.assert_close(ours.flatten(2), expected, rtol=0, atol=allowed)
 
 
 @pytest.mark.skipif(ON_GPU, reason="there every load compares the two passes")
-def test_a_whole_pass_with_kernels_gives_the_logits_of_transformers(hopper, monkeypatch):
+def test_a_whole_pass_with_kernels_gives_the_logits_of_transformers(
+    hopper: pytest.MonkeyPatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(attention, "fused", lambda x: True)
     monkeypatch.setattr(ops, "fused", lambda x: True)
     monkeypatch.setattr(product_kernels, "_MANY", 1)

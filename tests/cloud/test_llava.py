@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from saec.cloud import open_engine
-from saec.cloud.engines.llava import llava_scoring_text
+from saec.cloud.engines.llava import LlavaEngine, llava_scoring_text
 from saec.cloud.questions.ensemble import asks_of
 from saec.cloud.questions.token_layout import encode
 from saec.errors import AnswerError, ConfigError, ModelError
@@ -21,20 +24,20 @@ from tests.helpers_numeric import p_apart, same_opinions
 
 pytestmark = pytest.mark.numeric
 
-CPU = {"dtype": "float32", "device": "cpu", "references": 0}
+CPU: dict[str, Any] = {"dtype": "float32", "device": "cpu", "references": 0}
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_tiny_llava(tmp_path_factory.mktemp("models") / "tiny-llava")
 
 
 @pytest.fixture(scope="module")
-def opened(folder):
+def opened(folder: Path) -> Callable[..., Any]:
     """Engines by their settings, each loaded once."""
     engines = {}
 
-    def get(**settings):
+    def get(**settings: Any) -> LlavaEngine:
         key = tuple(sorted(settings.items()))
         if key not in engines:
             engines[key] = open_engine(CloudConfig(model=str(folder), **CPU, **settings))
@@ -43,7 +46,7 @@ def opened(folder):
     return get
 
 
-def test_the_conversation_is_llavas_own_and_says_which_label_is_the_defect():
+def test_the_conversation_is_llavas_own_and_says_which_label_is_the_defect() -> None:
     text = llava_scoring_text()
     assert text.startswith("<s>USER: <image>\n")
     assert text.endswith(" ASSISTANT: ")
@@ -52,7 +55,7 @@ def test_the_conversation_is_llavas_own_and_says_which_label_is_the_defect():
     assert LLAVA_V1.version not in PROMPTS  # those are Qwen's, and --prompt chooses among them
 
 
-def test_the_engine_says_what_it_is(opened, folder):
+def test_the_engine_says_what_it_is(opened: Callable[..., Any], folder: Path) -> None:
     engine = opened()
     assert engine.name == str(folder)
     assert engine.prompt == "llava-v1"
@@ -61,7 +64,7 @@ def test_the_engine_says_what_it_is(opened, folder):
     assert len(engine.weights_hash) == 64
 
 
-def test_it_says_what_transformers_own_forward_pass_says(opened):
+def test_it_says_what_transformers_own_forward_pass_says(opened: Callable[..., Any]) -> None:
     engine = opened()
     image = noise(0, SIDE, SIDE)
     (said,) = engine.judge([query(image)])
@@ -89,7 +92,9 @@ def test_it_says_what_transformers_own_forward_pass_says(opened):
     ],
     ids=str,
 )
-def test_a_batch_gives_what_single_calls_give(opened, settings):
+def test_a_batch_gives_what_single_calls_give(
+    opened: Callable[..., Any], settings: dict[str, int | int | str]
+) -> None:
     engine = opened(**settings, batch=3)
     queries = [query(noise(i, 60 + 30 * i, 150 - 20 * i)) for i in range(4)]
     together = [o.p_defect for o in engine.judge(queries)]
@@ -100,7 +105,7 @@ def test_a_batch_gives_what_single_calls_give(opened, settings):
     assert engine.judge([]) == []
 
 
-def test_another_side_is_seen_as_more_patches(opened):
+def test_another_side_is_seen_as_more_patches(opened: Callable[..., Any]) -> None:
     image = noise(3, 120, 120)
     assert opened(side=2 * SIDE).side == 2 * SIDE
     assert opened(side=2 * SIDE + 5).side == 2 * SIDE  # whole patches
@@ -108,7 +113,7 @@ def test_another_side_is_seen_as_more_patches(opened):
     assert abs(small - large) > p_apart(opened())
 
 
-def test_nothing_of_a_strip_is_cut_off(opened):
+def test_nothing_of_a_strip_is_cut_off(opened: Callable[..., Any]) -> None:
     strip = noise(1, 40, 400)
     changed = strip.copy()
     changed[:, :30] = 255
@@ -116,7 +121,7 @@ def test_nothing_of_a_strip_is_cut_off(opened):
     assert abs(before - after) > p_apart(opened())
 
 
-def test_five_crops_look_at_corners_and_centre_alone(opened):
+def test_five_crops_look_at_corners_and_centre_alone(opened: Callable[..., Any]) -> None:
     engine = opened(scoring="rank")
     image = noise(1, 5 * SIDE, 5 * SIDE)
     outside, inside = image.copy(), image.copy()
@@ -127,11 +132,13 @@ def test_five_crops_look_at_corners_and_centre_alone(opened):
     assert abs(ps[0] - ps[2]) > p_apart(engine)
 
 
-def test_strict_generation_writes_two_tokens_and_takes_labels_alone(opened, monkeypatch):
+def test_strict_generation_writes_two_tokens_and_takes_labels_alone(
+    opened: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     engine = opened(scoring="generate")
     asked = []
 
-    def generate(**inputs):
+    def generate(**inputs: Any) -> torch.Tensor:
         asked.append(inputs["generation_config"])
         ids = encode(engine._tokenizer, " 1" if len(asked) == 1 else " d")
         return torch.tensor([ids] * len(inputs["inputs_embeds"]))
@@ -143,7 +150,7 @@ def test_strict_generation_writes_two_tokens_and_takes_labels_alone(opened, monk
         engine.judge([query(noise(0), name="frame-7")])
 
 
-def test_it_writes_greedily(opened):
+def test_it_writes_greedily(opened: Callable[..., Any]) -> None:
     engine = opened(scoring="generate")
     asks = asks_of(query(noise(0)), engine._plan)
     with torch.inference_mode():
@@ -153,7 +160,9 @@ def test_it_writes_greedily(opened):
     assert said[0] == engine._tokenizer.decode(logits.argmax())
 
 
-def test_an_explanation_that_does_not_parse_names_its_frame(opened, monkeypatch):
+def test_an_explanation_that_does_not_parse_names_its_frame(
+    opened: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     engine = opened()
     with pytest.raises(AnswerError, match=r"^frame-9: "):
         engine.explain([query(noise(0), name="frame-9")])
@@ -174,19 +183,21 @@ def test_an_explanation_that_does_not_parse_names_its_frame(opened, monkeypatch)
         ({"spending": Spending(rule="crop")}, "whole frames"),
     ],
 )
-def test_what_it_cannot_follow_is_refused(folder, settings, word):
+def test_what_it_cannot_follow_is_refused(folder: Path, settings: dict[str, Any], word: str) -> None:
     with pytest.raises(ConfigError, match=word):
         open_engine(CloudConfig(model=str(folder), **(CPU | settings)))
 
 
-def test_the_original_repository_is_refused_before_anything_is_fetched(monkeypatch):
+def test_the_original_repository_is_refused_before_anything_is_fetched(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *_, **__: pytest.fail("asked the hub"))
     with pytest.raises(ModelError, match="original form") as e:
         open_engine(CloudConfig(model="liuhaotian/llava-v1.5-7b", **CPU))
     assert "llava-hf/llava-1.5-7b-hf" in e.value.remedy
 
 
-def test_a_folder_of_the_original_form_is_refused(tmp_path):
+def test_a_folder_of_the_original_form_is_refused(tmp_path: Path) -> None:
     config = {"model_type": "llava", "architectures": ["LlavaLlamaForCausalLM"], "mm_vision_tower": "clip"}
     (tmp_path / "config.json").write_text(json.dumps(config))
     (tmp_path / "model.safetensors").write_bytes(b"weights")
@@ -194,7 +205,7 @@ def test_a_folder_of_the_original_form_is_refused(tmp_path):
         open_engine(CloudConfig(model=str(tmp_path), **CPU))
 
 
-def test_a_checkpoint_without_image_processor_says_so(folder, tmp_path):
+def test_a_checkpoint_without_image_processor_says_so(folder: Path, tmp_path: Path) -> None:
     import shutil
 
     copy = shutil.copytree(folder, tmp_path / "copy")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,7 +31,7 @@ pytestmark = [
 
 def _queries(references: int):
     """Twenty frames of five products in two sizes, half with a defect, from plain to hardly visible."""
-    queries = []
+    queries: list[Any] = []
     for n, family in enumerate(sorted(FAMILIES)[:5]):
         product = draw_product(family, 2**31 + n)
         shown = [product.render(1000 + i, size=240).image for i in range(references)]
@@ -64,7 +65,7 @@ def _report(name: str, there: np.ndarray, here: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("references", [0, 1])
-def test_vllm_judges_as_this_process_does(references):
+def test_vllm_judges_as_this_process_does(references) -> None:
     queries = _queries(references)
     there, here = _ps(_remote("small", references), queries), _ps(_local(references), queries)
     _report(f"small, {references} references", there, here)
@@ -73,7 +74,7 @@ def test_vllm_judges_as_this_process_does(references):
 
 
 @pytest.mark.parametrize("settings", [{"views": 2}, {"scoring": "rank"}, {"side": 260}], ids=str)
-def test_vllm_is_asked_in_other_ways_alike(settings):
+def test_vllm_is_asked_in_other_ways_alike(settings) -> None:
     queries = _queries(1)[:4]
     link = RemoteConfig(url=URL, timeout=120.0)
     remote = open_engine(CloudConfig(references=1, remote=link, **settings))
@@ -82,14 +83,14 @@ def test_vllm_is_asked_in_other_ways_alike(settings):
     np.testing.assert_allclose(there, here, rtol=0, atol=1e-3)
 
 
-def test_vllm_describes_as_this_process_does():
+def test_vllm_describes_as_this_process_does() -> None:
     queries = _queries(1)[1:12:2]
     assert _remote("small", 1).explain(queries) == _local(1).explain(queries)
 
 
 @pytest.mark.skipif(not ADAPTER, reason="SAEC_VLLM_ADAPTER names no adapter")
 @pytest.mark.parametrize("references", [0, 1])
-def test_vllm_judges_with_an_adapter_as_this_process_does(references):
+def test_vllm_judges_with_an_adapter_as_this_process_does(references) -> None:
     queries = _queries(references)
     there = _ps(_remote(f"small+{Path(ADAPTER).name}", references), queries)
     here = _ps(_local(references, adapter=ADAPTER), queries)
@@ -99,7 +100,7 @@ def test_vllm_judges_with_an_adapter_as_this_process_does(references):
     np.testing.assert_allclose(there, here, rtol=0, atol=1e-3)
 
 
-def test_a_frame_that_the_server_refuses_is_named():
+def test_a_frame_that_the_server_refuses_is_named() -> None:
     """The server takes two images in one conversation."""
     image = _queries(0)[0].frame.image
     engine = _remote("small", 5, card=ModelCard(side=240, unit=20, square=True))

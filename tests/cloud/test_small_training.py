@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import torch
+from losses import Batch, DenseHeads, Objective
 
+from saec.cloud.engines.qwen import QwenEngine
 from saec.cloud.questions.chat_template import explain_text, scoring_text
 from saec.cloud.questions.image_patches import Preprocessing
 from saec.data.procedural import HELD_OUT, draw_product
@@ -18,11 +22,14 @@ from saec_research.small_model import FOLDER as SMALL
 from tests.cloud.helpers_cloud import noise
 from tests.helpers_numeric import same_logits
 
+if TYPE_CHECKING:
+    from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLForConditionalGeneration
+
 TRAINING = Path(__file__).parents[2] / "training" / "small"
 
 
 @pytest.fixture(autouse=True)
-def _on_path(monkeypatch):
+def _on_path(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.syspath_prepend(str(TRAINING))
     yield
     for path in TRAINING.glob("*.py"):
@@ -35,7 +42,7 @@ ANSWERS = 6
 
 @pytest.mark.parametrize("references", [0, 1])
 @pytest.mark.numeric
-def test_the_fast_forward_pass_is_transformers_own(engine, references):
+def test_the_fast_forward_pass_is_transformers_own(engine: QwenEngine, references: int) -> None:
     """Each branch of a tree has the numbers of the whole conversation."""
     from fast import Fast, make_tree
 
@@ -66,7 +73,7 @@ def test_the_fast_forward_pass_is_transformers_own(engine, references):
             same_logits(engine.core, ours @ head.T, theirs[-len(ours) :] @ head.T)
 
 
-def test_a_checkpoint_of_other_patches_sees_what_it_saw_when_it_is_grown(tmp_path):
+def test_a_checkpoint_of_other_patches_sees_what_it_saw_when_it_is_grown(tmp_path: Path) -> None:
     from architecture import PATCH, SIDE, load_grown, make_config
     from fast import Fast
     from tokenizers import Tokenizer
@@ -89,7 +96,7 @@ def test_a_checkpoint_of_other_patches_sees_what_it_saw_when_it_is_grown(tmp_pat
     assert torch.nn.functional.cosine_similarity(ours, theirs, dim=-1).min() > 0.99
 
 
-def test_a_groups_frames_differ_by_the_defect_alone():
+def test_a_groups_frames_differ_by_the_defect_alone() -> None:
     from source import draw_group
 
     group = draw_group(["fabric"], np.random.default_rng(3))
@@ -102,7 +109,7 @@ def test_a_groups_frames_differ_by_the_defect_alone():
     assert {s.kind for s in group.samples} <= {*draw_product("fabric", 0).kinds, "extra part", "asymmetry"}
 
 
-def test_a_note_tells_the_kind_and_where_its_name_ends():
+def test_a_note_tells_the_kind_and_where_its_name_ends() -> None:
     from source import ALL_KINDS, IGNORE, TAIL, answer, note
     from tokenizers import Tokenizer
 
@@ -129,7 +136,7 @@ def _groups(n: int) -> tuple[torch.Tensor, torch.Tensor]:
     return images, masks
 
 
-def test_augmentation_moves_the_mask_with_the_image():
+def test_augmentation_moves_the_mask_with_the_image() -> None:
     from augment import Augment
 
     images, masks = _groups(16)
@@ -141,7 +148,7 @@ def test_augmentation_moves_the_mask_with_the_image():
     assert float(agree.median()) > 0.9
 
 
-def test_groups_that_stay_still_keep_their_places():
+def test_groups_that_stay_still_keep_their_places() -> None:
     from augment import Augment
 
     images, masks = _groups(8)
@@ -152,7 +159,7 @@ def test_groups_that_stay_still_keep_their_places():
     assert float(overlap.min()) > 0.4
 
 
-def _objective(alone: int):
+def _objective(alone: int) -> tuple[Qwen2_5_VLForConditionalGeneration, DenseHeads, Objective]:
     from architecture import SIDE, new_model
     from fast import Fast, make_tree
     from losses import Answers, DenseHeads, Objective, Trees
@@ -170,7 +177,7 @@ def _objective(alone: int):
     return model, heads, Objective(fast, heads, trees, Answers(23, 24, 2), alone)
 
 
-def _batch(n: int):
+def _batch(n: int) -> Batch:
     from augment import Augment
     from losses import Batch
     from source import IGNORE, TAIL
@@ -182,7 +189,7 @@ def _batch(n: int):
     return Batch(x, masks, notes, still, pasted)
 
 
-def test_every_loss_is_finite_and_reaches_every_parameter():
+def test_every_loss_is_finite_and_reaches_every_parameter() -> None:
     model, heads, objective = _objective(alone=1)
     losses = objective(_batch(3))
     assert torch.isfinite(losses.total())
@@ -191,7 +198,7 @@ def test_every_loss_is_finite_and_reaches_every_parameter():
     assert silent == []
 
 
-def test_what_is_said_of_a_moved_frame_ends_with_the_kind():
+def test_what_is_said_of_a_moved_frame_ends_with_the_kind() -> None:
     from losses import IGNORE, _truth
 
     _, _, objective = _objective(alone=0)
@@ -204,7 +211,7 @@ def test_what_is_said_of_a_moved_frame_ends_with_the_kind():
     assert set(truth.kind[:, ::2].flatten().tolist()) == {IGNORE}
 
 
-def test_muon_makes_its_updates_orthogonal():
+def test_muon_makes_its_updates_orthogonal() -> None:
     from optimizer import Muon, orthogonal
 
     torch.manual_seed(0)
@@ -219,7 +226,7 @@ def test_muon_makes_its_updates_orthogonal():
         assert 0.3 < float(part.square().mean().sqrt() / (0.01 * 0.2)) < 1.7
 
 
-def test_the_shipped_tokenizer_writes_every_answer_within_the_tail():
+def test_the_shipped_tokenizer_writes_every_answer_within_the_tail() -> None:
     from source import TAIL, answer
     from tokenizers import Tokenizer
 
@@ -231,7 +238,7 @@ def test_the_shipped_tokenizer_writes_every_answer_within_the_tail():
         assert tokenizer.decode(ids).startswith('{"kind": "' + kind)
 
 
-def test_training_never_draws_from_what_is_held_out():
+def test_training_never_draws_from_what_is_held_out() -> None:
     from source import training_families
 
     assert not set(training_families()) & set(HELD_OUT)

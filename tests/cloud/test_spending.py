@@ -4,43 +4,47 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from saec.cloud import open_engine
+from saec.cloud.engines.qwen import QwenEngine
 from saec.cloud.questions.views import crop_box
 from saec.errors import ConfigError
 from saec.prompts import V4
 from saec.settings import CloudConfig, RemoteConfig, Spending
-from saec.types import Spent
+from saec.types import CloudQuery, Image, Spent
 from tests.cloud.helpers_cloud import noise, query
-from tests.cloud.model_server import scored, serving
+from tests.cloud.model_server import Server, scored, serving
 from tests.helpers_numeric import p_apart, same_opinions
 
 pytestmark = pytest.mark.numeric
 
-CPU = {"dtype": "float32", "device": "cpu"}
+CPU: dict[str, Any] = {"dtype": "float32", "device": "cpu"}
 CROP = Spending(rule="crop")
 SPOT = (400, 300, 420, 320)
 
 
-def _spot(seed: int, *references, hottest=SPOT):
+def _spot(seed: int, *references: Image, hottest: tuple[int, int, int, int] | None = SPOT) -> CloudQuery:
     frame = query(noise(seed, 672, 672), *references, name=f"frame-{seed}")
     return dataclasses.replace(frame, hottest=hottest, complexity=0.0)
 
 
-def _ps(engine, queries) -> list[float]:
+def _ps(engine: QwenEngine, queries: list[CloudQuery]) -> list[float]:
     return [o.p_defect for o in engine.judge(queries)]
 
 
 @pytest.fixture(scope="module")
-def crops():
+def crops() -> QwenEngine:
     """The shipped checkpoint, shown whole and crop in turn."""
     return open_engine(CloudConfig(batch=4, spending=CROP, **CPU))
 
 
-def test_a_batch_gives_what_single_calls_give(crops):
+def test_a_batch_gives_what_single_calls_give(crops: QwenEngine) -> None:
     queries = [_spot(0, noise(9, 672, 672)), _spot(1), _spot(2, hottest=None), _spot(3, noise(8, 300, 400))]
     together = crops.judge(queries)
     alone = [crops.judge([q])[0] for q in queries]
@@ -53,7 +57,7 @@ def _either(*ps: float) -> float:
     return 1 - math.prod(1 / (1 + (math.sqrt(2) - 1) * p / (1 - p)) for p in ps)
 
 
-def test_whole_and_crop_are_what_the_model_says_of_each_alone(crops):
+def test_whole_and_crop_are_what_the_model_says_of_each_alone(crops: QwenEngine) -> None:
     asked = _spot(0, noise(9, 672, 672))
     small, large = (open_engine(CloudConfig(side=side, **CPU)) for side in (120, 240))
     left, top, right, bottom = crop_box(672, 672, SPOT, 240, 20)
@@ -65,7 +69,7 @@ def test_whole_and_crop_are_what_the_model_says_of_each_alone(crops):
     assert _ps(crops, [asked])[0] == pytest.approx(expected, abs=2 * math.sqrt(2) * p_apart(crops))
 
 
-def test_what_a_question_took_is_told(crops, engine):
+def test_what_a_question_took_is_told(crops: QwenEngine, engine: QwenEngine) -> None:
     reference = noise(9, 672, 672)
     (whole,) = engine.judge([_spot(0, reference)])
     (both,) = crops.judge([_spot(0, reference)])
@@ -75,7 +79,7 @@ def test_what_a_question_took_is_told(crops, engine):
     assert both.spent == Spent(("whole 120", "crop 240"), 36 + 144, 36 + 144, 2 * words, 0)
 
 
-def test_a_model_of_many_images_sees_whole_and_crop_in_one_conversation(random_checkpoint):
+def test_a_model_of_many_images_sees_whole_and_crop_in_one_conversation(random_checkpoint: Path) -> None:
     engine = open_engine(
         CloudConfig(model=str(random_checkpoint), side=224, references=2, spending=CROP, **CPU)
     )
@@ -90,7 +94,7 @@ def test_a_model_of_many_images_sees_whole_and_crop_in_one_conversation(random_c
     assert abs(_ps(engine, [moved])[0] - opinions[0].p_defect) > p_apart(engine)
 
 
-def test_a_prompt_without_words_for_both_shows_them_in_turn(random_checkpoint):
+def test_a_prompt_without_words_for_both_shows_them_in_turn(random_checkpoint: Path) -> None:
     engine = open_engine(
         CloudConfig(model=str(random_checkpoint), side=224, prompt="v2", spending=CROP, **CPU)
     )
@@ -107,19 +111,19 @@ def test_a_prompt_without_words_for_both_shows_them_in_turn(random_checkpoint):
     ids=str,
 )
 @pytest.mark.parametrize("where", ["here", "there"])
-def test_what_cannot_be_spent_so_is_refused(settings, where):
+def test_what_cannot_be_spent_so_is_refused(settings: dict[str, Any], where: str) -> None:
     remote = RemoteConfig(url="http://127.0.0.1:9/v1") if where == "there" else None
     with pytest.raises(ConfigError):
         open_engine(CloudConfig(**{"remote": remote, "spending": CROP, **CPU, **settings}))
 
 
 @pytest.fixture
-def server():
+def server() -> Iterator[Server]:
     with serving() as state:
         yield state
 
 
-def test_a_service_is_sent_both_and_the_bytes_are_counted(server):
+def test_a_service_is_sent_both_and_the_bytes_are_counted(server: Server) -> None:
     engine = open_engine(CloudConfig(remote=RemoteConfig(url=server.url, concurrency=1), spending=CROP))
     asked = _spot(0, noise(9, 672, 672))
     answers = iter([scored(-1.0, -3.0), scored(-2.0, -0.5)])
@@ -138,7 +142,7 @@ def test_a_service_is_sent_both_and_the_bytes_are_counted(server):
     assert opinion.spent == Spent(("whole 120", "crop 240"), 36 + 144, 36 + 144, None, sent)
 
 
-def test_the_text_is_what_the_service_has_read_beside_the_images(server):
+def test_the_text_is_what_the_service_has_read_beside_the_images(server: Server) -> None:
     engine = open_engine(CloudConfig(remote=RemoteConfig(url=server.url), spending=CROP))
     status, headers, body = scored(-1.0, -3.0)
     server.answer = lambda a: (
@@ -151,7 +155,7 @@ def test_the_text_is_what_the_service_has_read_beside_the_images(server):
     assert opinion.spent.text == 2 * 71
 
 
-def test_one_conversation_goes_in_one_request(server):
+def test_one_conversation_goes_in_one_request(server: Server) -> None:
     remote = RemoteConfig(url=server.url)
     engine = open_engine(CloudConfig(model="other", side=224, remote=remote, spending=CROP))
     engine.judge([_spot(0, noise(9, 672, 672))])

@@ -20,7 +20,7 @@ def draw() -> Draw:
     def write(path: Path, seed: int, size: tuple[int, int] = (16, 20)) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         pixels = np.random.default_rng(seed).integers(0, 256, (*size, 3), dtype=np.uint8)
-        path.write_bytes(cv2.imencode(path.suffix, pixels)[1])
+        path.write_bytes(cv2.imencode(path.suffix, pixels)[1].tobytes())
         return path
 
     return write
@@ -34,7 +34,7 @@ def mask() -> Draw:
         path.parent.mkdir(parents=True, exist_ok=True)
         pixels = np.zeros(size, np.uint8)
         pixels[2:6, 3:8] = 255 * marked
-        path.write_bytes(cv2.imencode(path.suffix, pixels)[1])
+        path.write_bytes(cv2.imencode(path.suffix, pixels)[1].tobytes())
         return path
 
     return write

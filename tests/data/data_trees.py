@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +27,7 @@ class Pen:
     def __init__(self, root: Path) -> None:
         self.root, self._rng = root, np.random.default_rng(7)
 
-    def _write(self, name: str, pixels: np.ndarray) -> None:  # type: ignore[type-arg]
+    def _write(self, name: str, pixels: np.ndarray) -> None:
         path = self.root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(cv2.imencode(path.suffix.lower(), pixels)[1].tobytes())
@@ -100,7 +100,7 @@ def mvtec_3d(pen: Pen) -> None:
 
 
 def visa(pen: Pen) -> None:
-    rows = [("object", "split", "label", "image", "mask")]
+    rows: list[tuple[str, ...]] = [("object", "split", "label", "image", "mask")]
     for at, split in enumerate(("train", "train", "train", "test", "test")):
         name = f"candle/Data/Images/Normal/{at:04d}.JPG"
         pen.image(name)
@@ -117,7 +117,7 @@ def visa_category(pen: Pen) -> None:
     visa(pen)
     (pen.root / "split_csv/1cls.csv").unlink()
     (pen.root / "split_csv").rmdir()
-    rows = [("image", "label", "mask")]
+    rows: list[tuple[str, ...]] = [("image", "label", "mask")]
     rows += [(f"candle/Data/Images/Normal/{at:04d}.JPG", "normal", "") for at in range(5)]
     rows += [
         (
@@ -296,7 +296,7 @@ def yolo_beside(pen: Pen) -> None:
     pen.text("classes.txt", "crack\n")
 
 
-def coco_table(names: list[str], marked: dict[int, object]) -> str:
+def coco_table(names: list[str], marked: Mapping[int, object]) -> str:
     images = [
         {"id": at, "file_name": name, "width": SIZE[1], "height": SIZE[0]} for at, name in enumerate(names)
     ]
@@ -318,16 +318,21 @@ def coco_table(names: list[str], marked: dict[int, object]) -> str:
 def coco(pen: Pen) -> None:
     outline = [[8, 6, 20, 6, 20, 12, 14, 13, 8, 12]]
     rle = {"size": list(SIZE), "counts": [0, 30, 738]}
-    for split, goods, marked in (("train", 4, {}), ("val", 2, {2: outline, 3: rle})):
+    splits: tuple[tuple[str, int, dict[int, object]], ...] = (
+        ("train", 4, {}),
+        ("val", 2, {2: outline, 3: rle}),
+    )
+    for split, goods, marked in splits:
         names = pen.images(f"{split}2017", goods + len(marked))
         own = [Path(name).name for name in names]
         pen.text(f"annotations/instances_{split}2017.json", coco_table(own, marked))
 
 
 def coco_boxes(pen: Pen) -> None:
-    for split, goods, marked in (("train", 4, {}), ("test", 2, {2: []})):
+    splits: tuple[tuple[str, int, dict[int, object]], ...] = (("train", 4, {}), ("test", 2, {2: []}))
+    for split, goods, marked in splits:
         names = pen.images(split, goods + len(marked))
-        pen.text(f"{split}/_annotations.coco.json", coco_table([Path(n).name for n in names], dict(marked)))
+        pen.text(f"{split}/_annotations.coco.json", coco_table([Path(n).name for n in names], marked))
 
 
 def sft(pen: Pen) -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from saec import prompts
 from saec.data.builders import mvtec_holdout as holdout_module
-from saec.data.builders.build_folder import SourceImage
+from saec.data.builders.build_folder import SourceImage, place_file
 from saec.data.builders.instructions import build_sft, split
 from saec.data.builders.ksdd2 import build_ksdd2
 from saec.data.builders.mvtec_holdout import build_holdout
@@ -181,7 +181,7 @@ def test_an_output_in_use_is_kept_unless_forced(mvtec: Path, tmp_path: Path) -> 
 
 
 def test_nothing_half_written_stays(mvtec: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    place, calls = holdout_module.place_file, 0
+    place, calls = place_file, 0
 
     def fails(*args: Any, **options: Any) -> None:
         nonlocal calls
@@ -323,7 +323,8 @@ def test_sft_never_tears_a_part_or_a_copy(
         for at, ((s, label), part, sha) in enumerate(rows)
     ]
     sets = split(made, ratio, seed)
-    for key in (lambda s: s.sha, lambda s: s.item.part or s.sha):
+    keys: tuple[Callable[[SourceImage], str], ...] = (lambda s: s.sha, lambda s: s.item.part or s.sha)
+    for key in keys:
         assert not {key(s) for s in sets.train} & {key(s) for s in sets.val}
     assert {s.sha for s in made if s.item.split == "train"} <= {s.sha for s in sets.train}
     assert {s.sha for s in [*sets.train, *sets.val, *sets.torn]} == {s.sha for s in made}

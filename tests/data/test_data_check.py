@@ -90,7 +90,7 @@ def test_sizes_and_blank_images(mvtec: Path, draw: Draw) -> None:
     good = mvtec / "bolt" / "train" / "good"
     draw(good / "tall.png", 90, size=(40, 20))
     draw(good / "large.png", 91, size=(32, 40))
-    (good / "blank.png").write_bytes(cv2.imencode(".png", np.full((16, 20), 7, np.uint8))[1])
+    (good / "blank.png").write_bytes(cv2.imencode(".png", np.full((16, 20), 7, np.uint8))[1].tobytes())
     assert found(one(mvtec / "bolt")) == {
         "warning odd-aspect": [["train/good/tall.png"]],
         "warning odd-size": [["train/good/large.png"]],
@@ -129,14 +129,14 @@ def test_significant_bits(tmp_path: Path, draw: Draw, most: int, bits: int, expe
         deep[0, 0] = most
         path = tmp_path / split / "good" / "a.png"
         path.parent.mkdir(parents=True)
-        path.write_bytes(cv2.imencode(".png", deep)[1])
+        path.write_bytes(cv2.imencode(".png", deep)[1].tobytes())
     assert list(found(one(tmp_path, bits=bits))) == ([expected] if expected else [])
 
 
 def test_near_duplicates_are_found_and_lookalikes_are_not(tmp_path: Path) -> None:
     base = cv2.GaussianBlur(np.random.default_rng(0).normal(128, 400, (64, 64)), (0, 0), 4)
 
-    def product(seed: int) -> np.ndarray:  # type: ignore[type-arg]
+    def product(seed: int) -> np.ndarray:
         spot = cv2.GaussianBlur(np.random.default_rng(seed).normal(0, 60, (64, 64)), (0, 0), 3)
         return np.clip(base + spot, 0, 255).astype(np.uint8)
 
@@ -144,10 +144,10 @@ def test_near_duplicates_are_found_and_lookalikes_are_not(tmp_path: Path) -> Non
         folder = tmp_path / split / "good"
         folder.mkdir(parents=True)
         for seed in seeds:
-            (folder / f"{seed}.png").write_bytes(cv2.imencode(".png", product(seed))[1])
+            (folder / f"{seed}.png").write_bytes(cv2.imencode(".png", product(seed))[1].tobytes())
     (tmp_path / "test" / "defect").mkdir()
     again = cv2.imencode(".jpg", product(5), [cv2.IMWRITE_JPEG_QUALITY, 80])[1]
-    (tmp_path / "test" / "defect" / "again.jpg").write_bytes(again)
+    (tmp_path / "test" / "defect" / "again.jpg").write_bytes(again.tobytes())
     assert found(one(tmp_path)) == {}
     assert found(one(tmp_path, near=True)) == {
         "warning near-duplicate": [["test/defect/again.jpg", "train/good/5.png"]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ def test_lossy_formats_come_close(form: str) -> None:
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
 def test_exif_orientation_is_applied(form: str, orientation: int) -> None:
-    turn = {
+    turns: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
         1: lambda a: a,
         2: np.fliplr,
         3: lambda a: np.rot90(a, 2),
@@ -67,7 +68,8 @@ def test_exif_orientation_is_applied(form: str, orientation: int) -> None:
         6: lambda a: np.rot90(a, -1),
         7: lambda a: np.rot90(a, 2).transpose(1, 0, 2),
         8: np.rot90,
-    }[orientation]
+    }
+    turn = turns[orientation]
     if form == "TIFF":
         data = encode(smooth(), form, tiffinfo={274: orientation})
     else:

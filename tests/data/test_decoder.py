@@ -20,6 +20,7 @@ import pytest
 from saec.data.images import decoder_process
 from saec.data.images import pixels as images
 from saec.data.images.killable_decoder import Decoder, Spares
+from saec.data.images.decoder_child import BEGUN
 from saec.errors import (
     ConfigError,
     DecoderDiedError,
@@ -125,7 +126,7 @@ def while_busy(decoder: Decoder, then: Callable[[int], None]) -> list[Exception]
     assert process is not None
     process._area[-1] = 0
     thread.start()
-    while process._area[-1] != decoder_process.BEGUN:
+    while process._area[-1] != BEGUN:
         time.sleep(0.001)
     then(held)
     thread.join(60)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -101,7 +102,7 @@ def test_nothing_half_written_remains(tmp_path: Path) -> None:
 def test_progress_counts_every_image(tmp_path: Path) -> None:
     seen: list[int] = []
 
-    def progress(items, total):  # type: ignore[no-untyped-def]
+    def progress(items, total) -> Iterator[None]:  # type: ignore[no-untyped-def]
         for item in items:
             seen.append(total)
             yield item

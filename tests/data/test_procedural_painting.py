@@ -64,7 +64,7 @@ def test_a_view_without_turn_centres_the_product() -> None:
 
 @pytest.mark.parametrize("name", ["white", "fine", "soft", "fbm", "cloud"])
 def test_a_noise_tile_is_normalised_and_periodic(name: str) -> None:
-    t = tile(name)  # type: ignore[arg-type]
+    t = tile(name)
     assert t.shape == (2 * TILE, 2 * TILE)
     assert np.array_equal(t[:TILE], t[TILE:])
     assert abs(float(t.mean())) < 0.05

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from saec.cli import main
+from saec.data.images.pixels import read_image
 from saec.data.procedural import EXTRA_KINDS, FAMILIES, KINDS, RenderedFrame, draw_product, write_dataset
 from saec.data.procedural.painting.canvas import Canvas, View
 from saec.data.procedural.painting.defects import VISIBLE_AREA, VISIBLE_LEVELS
@@ -179,7 +180,7 @@ def test_a_data_set_carries_variation_and_named_kinds(tmp_path: Path) -> None:
     records = [json.loads(line) for line in (out / "samples.jsonl").read_text("utf-8").splitlines()]
     assert {r["variation"] for r in records} == {0.7}
     assert [r["kind"] for r in records] == ["good"] * 3 + ["extra part", "asymmetry"]
-    first = cv2.imread(str(out / records[0]["path"]))[..., ::-1]
+    first = read_image(out / records[0]["path"])
     assert np.array_equal(first, draw_product("zipper", 0).render(0, size=96, variation=0.7).image)
     assert "benign variation 0.7" in (out / "README.txt").read_text("utf-8")
 
@@ -188,5 +189,5 @@ def test_variation_is_off_by_default(tmp_path: Path) -> None:
     write_dataset(
         tmp_path / "set", family="wood", seed=0, n_train=1, n_good=0, n_defect=0, difficulty=0.5, size=64
     )
-    image = cv2.imread(str(tmp_path / "set/train/good/000.png"))[..., ::-1]
+    image = read_image(tmp_path / "set/train/good/000.png")
     assert np.array_equal(image, draw_product("wood", 0).render(0, size=64).image)

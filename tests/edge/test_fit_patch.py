@@ -6,6 +6,7 @@ import gc
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ import torch.nn.functional as F
 
 from saec.edge.training import patch_fit as module
 from saec.edge.training.feature_store import Spill
+from saec.edge.training.good_statistics import build_distances
 from saec.edge.training.patch_fit import MIN_GOODS, ORDERED, PatchFit, _scale, cover_from_middle, fit_patch
 from saec.edge.training.patch_network import Distances, PatchNet, Scale
 from saec.errors import DataError
@@ -59,8 +61,8 @@ def fold_of(count: int, folds: int = 4) -> np.ndarray:
     return np.arange(count) % folds
 
 
-def fit(frames: list[np.ndarray] | Iterator[np.ndarray], count: int, **options: object) -> PatchFit:
-    settings = {"folds": fold_of(count), "memory": 64, "seed": 0, **options}
+def fit(frames: list[np.ndarray] | Iterator[np.ndarray], count: int, **options: Any) -> PatchFit:
+    settings: dict[str, Any] = {"folds": fold_of(count), "memory": 64, "seed": 0, **options}
     return fit_patch(frames, settings.pop("folds"), features, finish, **settings)
 
 
@@ -209,11 +211,15 @@ def test_a_good_does_not_vouch_for_itself(tmp_path: Path) -> None:
 
 def test_memory_is_flat_in_the_number_of_frames(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "CANDIDATES", 120)
-    candidates, alive, most = [], weakref.WeakSet[Token](), 0
-    build = module.build_distances
-    monkeypatch.setattr(
-        module, "build_distances", lambda m, c, *a: candidates.append(len(c)) or build(m, c, *a)
-    )
+    candidates: list[int] = []
+    alive, most = weakref.WeakSet[Token](), 0
+    build = build_distances
+
+    def counted(moments: Any, points: Any, *rest: Any) -> Any:
+        candidates.append(len(points))
+        return build(moments, points, *rest)
+
+    monkeypatch.setattr(module, "build_distances", counted)
 
     def frames() -> Iterator[np.ndarray]:
         nonlocal most
@@ -233,7 +239,7 @@ def test_memory_is_flat_in_the_number_of_frames(monkeypatch: pytest.MonkeyPatch)
 class Token(np.ndarray):
     """An array that can be counted."""
 
-    __hash__ = object.__hash__
+    __hash__ = object.__hash__  # type: ignore[assignment]  # what can be counted has a hash
 
 
 @pytest.mark.parametrize("count", [10, ORDERED + 30])

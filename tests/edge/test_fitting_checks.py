@@ -9,6 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from saec.edge.training import backbones as backbone
 from saec.edge.training import graph_export as export
@@ -53,7 +54,7 @@ def fit(folder: Path, mask: np.ndarray | bytes, roi: Box | None = None) -> Path:
 def test_whatever_is_not_zero_is_inside(
     tmp_path: Path, asked: dict[str, Any], dtype: type, value: int
 ) -> None:
-    mask = np.zeros((128, 192), dtype)
+    mask: NDArray[Any] = np.zeros((128, 192), dtype)
     mask[32:96, 64:128] = value
     with pytest.raises(Reached):
         fit(tmp_path, mask)
@@ -61,6 +62,7 @@ def test_whatever_is_not_zero_is_inside(
     expected[4:12, 8:16] = True
     assert np.array_equal(asked["inside"], expected)
     kept = cv2.imread(str(tmp_path / "profile/roi.png"), cv2.IMREAD_UNCHANGED)
+    assert kept is not None
     assert np.array_equal(kept > 0, mask > 0)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 from pathlib import Path
@@ -116,7 +117,7 @@ class YOLO:
 
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module.importlib.util, "find_spec", lambda _: object())
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: object())
 
 
 @pytest.mark.usefixtures("installed")
@@ -163,7 +164,7 @@ def test_this_process_never_opens_the_pt(tmp_path: Path, monkeypatch: pytest.Mon
         Path(command[3]).with_suffix(".onnx").write_bytes(b"graph")
         return subprocess.CompletedProcess(command, 0, "", "")
 
-    monkeypatch.setattr(module.subprocess, "run", run)
+    monkeypatch.setattr(subprocess, "run", run)
     monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("opened the pickle here"))
     (tmp_path / "best.pt").write_bytes(b"\x80\x02.")
     convert_model(tmp_path / "best.pt", tmp_path / "o", "onnx")

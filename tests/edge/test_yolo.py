@@ -14,8 +14,8 @@ from hypothesis.extra.numpy import arrays
 from openvino import opset13 as ops
 
 from saec.edge.classifier import classifier_input, compile_classifier, load_classifier
+from saec.edge.graph import GRAPH
 from saec.edge.yolo import (
-    GRAPH,
     THRESHOLD,
     Confidence,
     YoloDetector,

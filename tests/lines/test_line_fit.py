@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from saec.data.dataset import open_dataset
+from saec.data.images.pixels import read_image
 from saec.data.manifest import Manifest
 from saec.data.parts import PartIds
 from saec.edge.training.fit_records import Fitted
@@ -53,7 +54,7 @@ def product(tmp_path: Path) -> Path:
 
 def run(
     root: Path, out: Path, fake: FakeFit | None = None, *, force: bool = False, parts: PartIds | None = None,
-    **config: object,
+    **config: Any,
 ) -> tuple[LineProfile, FitSummary]:  # fmt: skip
     return fit_line(
         open_dataset(root, parts=parts),
@@ -319,7 +320,7 @@ def test_a_detectors_own_threshold_outlives_a_calibration(product: Path, tmp_pat
 def test_copies_in_other_bytes_are_left_out_and_stay_in_the_manifest(product: Path, tmp_path: Path) -> None:
     good = product / "train/good"
     again = good / "again.bmp"
-    assert cv2.imwrite(str(again), cv2.imread(str(good / "03.png")))
+    assert cv2.imwrite(str(again), read_image(good / "03.png")[..., ::-1])
     profile, summary = run(product, tmp_path / "line")
     assert (summary.goods, summary.duplicates) == (20, 1)
     assert sha256_file(again) not in profile.calibration.good_scores
@@ -328,7 +329,7 @@ def test_copies_in_other_bytes_are_left_out_and_stay_in_the_manifest(product: Pa
 
 def test_a_frozen_camera_gives_no_line(product: Path, tmp_path: Path) -> None:
     good = product / "train/good"
-    frozen = cv2.imread(str(good / "00.png"))
+    frozen = read_image(good / "00.png")[..., ::-1].copy()
     shutil.rmtree(good)
     good.mkdir()
     for at in range(12):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from saec.errors import ConfigError, DataError
-from saec.meter.attribution import Counter, attribute, batch_weights
+from saec.meter.attribution import Counter, EnergyShares, attribute, batch_weights
 from saec.meter.estimate import EstimatedCpu
 
 times = st.floats(-5, 25, allow_nan=False)
@@ -20,14 +20,16 @@ def counter(watts: list[float], idle: float = 0.0) -> Counter:
     return Counter(np.arange(len(watts) + 1.0), np.r_[0.0, np.cumsum(watts)], idle)
 
 
-def share(c: Counter, work: list[tuple[float, float, float]]) -> object:
+def share(c: Counter, work: list[tuple[float, float, float]]) -> EnergyShares:
     begins = np.array([min(a, b) for a, b, _ in work])
     ends = np.array([max(a, b) for a, b, _ in work])
     return attribute(c, begins, ends, np.array([w for *_, w in work]))
 
 
 @given(powers, st.floats(0, 300), spans)
-def test_the_parts_add_up_to_the_whole(watts: list[float], idle: float, work: list) -> None:
+def test_the_parts_add_up_to_the_whole(
+    watts: list[float], idle: float, work: list[tuple[float, float, float]]
+) -> None:
     shares = share(counter(watts, idle), work)
     assert shares.total == pytest.approx(sum(watts))
     assert shares.idle + shares.unattributed + shares.spans.sum() == pytest.approx(shares.total, abs=1e-6)
@@ -37,7 +39,9 @@ def test_the_parts_add_up_to_the_whole(watts: list[float], idle: float, work: li
 
 
 @given(powers, spans)
-def test_work_that_lasted_no_time_or_lay_outside_costs_nothing(watts: list[float], work: list) -> None:
+def test_work_that_lasted_no_time_or_lay_outside_costs_nothing(
+    watts: list[float], work: list[tuple[float, float, float]]
+) -> None:
     begins = np.array([a for a, _, _ in work])
     shares = attribute(counter(watts), begins, begins, np.array([w for *_, w in work]))
     assert shares.spans.tolist() == [0.0] * len(work)

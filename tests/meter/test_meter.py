@@ -5,6 +5,7 @@ import pytest
 
 from saec.errors import ConfigError
 from saec.meter import Meter
+from saec.meter.energy_meter import Phase
 from saec.meter.gpu import Gpu
 from saec.meter.rapl import CpuEnergy, NullCpu
 
@@ -146,7 +147,8 @@ def test_the_course_of_the_counters_can_be_kept() -> None:
         FakeGpu(clock), NEVER, cpu=FakeCpu(clock), clock=clock, trace=lambda *a: seen.append(a)
     ) as meter:
         clock.now += 1
-        for phase, seconds in (("idle", 4), ("run", 6)):
+        phases: tuple[tuple[Phase, int], ...] = (("idle", 4), ("run", 6))
+        for phase, seconds in phases:
             with meter.phase(phase):
                 clock.now += seconds
     assert [(phase, s.time, s.gpu_j, s.cpu_j) for phase, s in seen] == [

@@ -6,12 +6,13 @@ Each look-up and each connection that leaves the machine is refused, and noted i
 
 import os
 import sys
+from typing import Any
 
 _LOOKUPS = ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr", "socket.getnameinfo")
 _SENDS = ("socket.connect", "socket.sendto", "socket.sendmsg")
 
 
-def _watch(event, args):
+def _watch(event: str, args: tuple[Any, ...]) -> None:
     if event in _LOOKUPS:
         where = args[0]
     elif event in _SENDS:

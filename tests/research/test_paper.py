@@ -245,9 +245,12 @@ def test_no_two_words_of_the_bars_lie_over_each_other(
 ) -> None:
     pytest.importorskip("matplotlib")
     drawn: list[Any] = []
-    monkeypatch.setattr(
-        "saec_research.tables.resources.save", lambda figure, stem: drawn.append(figure) or []
-    )
+
+    def keep(figure: Any, stem: object) -> list[Path]:
+        drawn.append(figure)
+        return []
+
+    monkeypatch.setattr("saec_research.tables.resources.save", keep)
     one = summarise(done)[0]
     figures = {name: 12.3456 * (k + 1) for k, name in enumerate(one.mean)}
     rows = [

@@ -2,6 +2,7 @@
 
 import io
 import math
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -25,13 +26,15 @@ def _picture(name: str, size: int = 192) -> np.ndarray:
     return grey.astype(np.uint8)
 
 
-def _neighbours(grey: np.ndarray, mode: str) -> dict[tuple[int, int], np.ndarray]:
+def _neighbours(
+    grey: np.ndarray, mode: Literal["edge", "reflect", "constant"]
+) -> dict[tuple[int, int], np.ndarray]:
     padded = np.pad(grey.astype(np.int64), 1, mode=mode)
     h, w = grey.shape
     return {(r, c): padded[1 + r : 1 + r + h, 1 + c : 1 + c + w] for r in (-1, 0, 1) for c in (-1, 0, 1)}
 
 
-def _sobel(grey: np.ndarray, mode: str) -> tuple[np.ndarray, np.ndarray]:
+def _sobel(grey: np.ndarray, mode: Literal["edge", "reflect", "constant"]) -> tuple[np.ndarray, np.ndarray]:
     n = _neighbours(grey, mode)
     dx = (n[-1, 1] + 2 * n[0, 1] + n[1, 1]) - (n[-1, -1] + 2 * n[0, -1] + n[1, -1])
     dy = (n[1, -1] + 2 * n[1, 0] + n[1, 1]) - (n[-1, -1] + 2 * n[-1, 0] + n[-1, 1])

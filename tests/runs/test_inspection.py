@@ -83,6 +83,7 @@ def test_labels_follow_from_what_is_logged(frames: Frames) -> None:
         crew = judges(FakeCloud(), role=role)
         for verdict in run_inspection(mixed(frames), crew):
             if verdict.state == "final":
+                assert verdict.edge is not None
                 decision = decide(verdict.edge, verdict.cloud, crew.rules)
                 assert (decision.label, decision.p_defect, decision.by) == (
                     verdict.label,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -30,7 +32,9 @@ def pending(i: int) -> Pending:
 @given(st.integers(1, 4), st.lists(st.integers(-5, 7), max_size=30))
 def test_first_in_first_out_through_memory_and_file(memory: int, steps: list[int]) -> None:
     """Positive steps put that many, the others take up to that many."""
-    waiting, put, taken = WaitingList(memory), [], []
+    waiting = WaitingList(memory)
+    put: list[Any] = []
+    taken: list[Any] = []
     for step in steps:
         for _ in range(step):
             put.append(pending(len(put)))
@@ -61,12 +65,14 @@ def test_memory_holds_the_head_only_and_the_file_shrinks_again(tmp_path: Path) -
 
 
 def test_a_taker_waits_and_is_woken_by_put_close_and_abort() -> None:
-    for wake, expected in (
+    ways: tuple[tuple[Callable[[WaitingList], object], object], ...] = (
         (lambda w: w.put(pending(1)), [pending(1)]),
         (lambda w: w.close(), []),
         (lambda w: w.abort(), AbortedError),
-    ):
-        waiting, got = WaitingList(), []
+    )
+    for wake, expected in ways:
+        waiting = WaitingList()
+        got: list[Any] = []
 
         def take(waiting: WaitingList = waiting, got: list[object] = got) -> None:
             try:

@@ -34,6 +34,7 @@ class SpotDetector(FakeDetector):
 
     def _look(self, image: Image) -> EdgeOpinion:
         opinion = super()._look(image)
+        assert opinion.map is not None
         opinion.map[2, 1] += 1
         return opinion
 

@@ -52,13 +52,13 @@ def log(frames: int, starts: tuple[int, ...] = (1,)) -> list[Verdict]:
     return verdicts
 
 
-def test_a_log_gives_its_routes_again():
+def test_a_log_gives_its_routes_again() -> None:
     found = replay(log(30), Every)
     assert (found.routes, found.unrouted, found.missing, found.difference) == (30, 0, 0, None)
 
 
 @given(st.permutations(range(20)), st.lists(st.integers(0, 19)))
-def test_the_order_of_the_log_does_not_matter(order, later):
+def test_the_order_of_the_log_does_not_matter(order: list[int], later: list[int]) -> None:
     verdicts = log(20)
     shuffled = [verdicts[i] for i in order]
     again = [msgspec.structs.replace(verdicts[i], replaces=True) for i in later]
@@ -67,7 +67,7 @@ def test_the_order_of_the_log_does_not_matter(order, later):
 
 
 @pytest.mark.parametrize("seq", [1, 3, 14, 30])
-def test_a_route_that_was_tampered_with_is_named(seq):
+def test_a_route_that_was_tampered_with_is_named(seq: int) -> None:
     verdicts = log(30)
     old = verdicts[seq - 1]
     other = Route("cloud", "unsure") if old.route.decision == "edge" else Route("edge", "edge-only")
@@ -79,7 +79,7 @@ def test_a_route_that_was_tampered_with_is_named(seq):
     assert found.routes == seq - 1
 
 
-def test_an_input_that_was_tampered_with_is_named():
+def test_an_input_that_was_tampered_with_is_named() -> None:
     verdicts = log(30)
     verdicts[20] = msgspec.structs.replace(verdicts[20], cloud_state=CloudState("up", 0, 8))
     found = replay(verdicts, Every)
@@ -87,7 +87,7 @@ def test_an_input_that_was_tampered_with_is_named():
     assert (found.difference.seq, found.difference.logged.reason) == (21, "cloud-down")
 
 
-def test_a_policy_begins_anew_with_each_part():
+def test_a_policy_begins_anew_with_each_part() -> None:
     starts = (1, 12, 23)
     verdicts = log(30, starts)
     assert replay(verdicts, Every, starts).difference is None
@@ -100,7 +100,7 @@ def test_a_policy_begins_anew_with_each_part():
     assert found.difference.missing == found.missing == 1
 
 
-def test_frames_without_a_route_are_counted():
+def test_frames_without_a_route_are_counted() -> None:
     verdicts = log(6)
     failed = msgspec.structs.replace(
         verdicts[-1], seq=7, route=None, cloud_state=None, edge=None, label=None, state="error"
@@ -110,7 +110,7 @@ def test_frames_without_a_route_are_counted():
 
 
 @pytest.mark.parametrize("fields", [{"seq": 0}, {"cloud_state": None}, {"edge": None}])
-def test_a_log_without_its_inputs_is_refused(fields):
+def test_a_log_without_its_inputs_is_refused(fields: dict[str, int | None]) -> None:
     verdicts = log(4)
     verdicts[2] = msgspec.structs.replace(verdicts[2], **fields)
     with pytest.raises(DataError):

@@ -12,6 +12,7 @@ import base64
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 LIBRARY, URL, TOKEN = sys.argv[1:4]
 IMAGE = "data:image/png;base64," + base64.b64encode(Path(sys.argv[4]).read_bytes()).decode()
@@ -22,10 +23,10 @@ ASK = (
 )
 PARTS = [{"type": "image_url", "image_url": {"url": IMAGE}}, {"type": "text", "text": ASK}]
 MESSAGES = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": PARTS}]
-found = {}
+found: dict[Any, Any] = {}
 
 
-def ask(name, call):
+def ask(name, call) -> None:
     try:
         found[name] = call()
     except Exception as e:
@@ -33,7 +34,7 @@ def ask(name, call):
         found[name] = {"raised": kinds, "words": str(e), "param": getattr(e, "param", None)}
 
 
-def with_openai():
+def with_openai() -> None:
     import openai
     from pydantic import BaseModel, Field
 
@@ -99,7 +100,7 @@ def with_openai():
     ))  # fmt: skip
 
 
-def with_langchain():
+def with_langchain() -> None:
     from langchain_core.messages import HumanMessage, SystemMessage
     from langchain_openai import ChatOpenAI
     from pydantic import BaseModel
@@ -131,7 +132,7 @@ def with_langchain():
     ask("stranger", lambda: ChatOpenAI(**{**how, "api_key": "wrong"}).invoke(talk).content)
 
 
-def with_litellm():
+def with_litellm() -> None:
     import litellm
     from pydantic import BaseModel
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from saec.cloud import open_engine
+from saec.cloud.engines.qwen import QwenEngine
 from saec.service.served_model import ServedModel
 from saec.settings import CloudConfig
 
@@ -13,13 +14,13 @@ CPU = CloudConfig(dtype="float32", device="cpu")
 
 
 @pytest.fixture(scope="session")
-def engine():
+def engine() -> QwenEngine:
     """The shipped checkpoint in this process."""
     return open_engine(CPU)
 
 
 @pytest.fixture(scope="session")
-def adapters(engine, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def adapters(engine: QwenEngine, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Two LoRAs on the language model's attention whose effect can be seen, saved by peft."""
     import torch
     from peft import LoraConfig, get_peft_model
@@ -38,6 +39,6 @@ def adapters(engine, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path
 
 
 @pytest.fixture(scope="session")
-def served(adapters) -> ServedModel:
+def served(adapters: dict[str, Path]) -> ServedModel:
     """The shipped checkpoint with both adapters, as the service has it."""
     return ServedModel.load(CPU, [(name, str(path)) for name, path in adapters.items()])

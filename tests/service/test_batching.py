@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import wait
+from concurrent.futures._base import Future
+from typing import Any
 
 import pytest
 
@@ -15,14 +17,14 @@ class Held:
         self.batches: list[tuple[str, list[int]]] = []
         self.entered, self.go = threading.Semaphore(0), threading.Semaphore(0)
 
-    def __call__(self, group, works):
+    def __call__(self, group: str, works: list[int]) -> list[int]:
         self.batches.append((group, list(works)))
         self.entered.release()
         assert self.go.acquire(timeout=30)
         return [10 * work for work in works]
 
 
-def _busy(held, **how):
+def _busy(held: Held, **how: Any) -> tuple[Batcher, Future]:
     """A batcher whose thread is busy with one request, so that what follows waits."""
     batcher = Batcher(held, **{"batch": 3, "delay": 0.0, "queue": 8} | how)
     first = batcher.submit("first", 0)
@@ -30,13 +32,13 @@ def _busy(held, **how):
     return batcher, first
 
 
-def _finish(batcher, held):
+def _finish(batcher: Batcher, held: Held) -> None:
     held.go.release(100)
     batcher.close(30)
     assert not batcher.alive
 
 
-def test_a_batch_is_of_one_group_oldest_first_and_of_bounded_size():
+def test_a_batch_is_of_one_group_oldest_first_and_of_bounded_size() -> None:
     held = Held()
     batcher, first = _busy(held)
     futures = [batcher.submit(group, i) for i, group in enumerate("abaabaa")]
@@ -46,7 +48,7 @@ def test_a_batch_is_of_one_group_oldest_first_and_of_bounded_size():
     assert held.batches[1:] == [("a", [0, 2, 3]), ("b", [1, 4]), ("a", [5, 6])]
 
 
-def test_a_full_queue_takes_no_more_until_there_is_room():
+def test_a_full_queue_takes_no_more_until_there_is_room() -> None:
     held = Held()
     batcher, _ = _busy(held, queue=2)
     futures = [batcher.submit("a", i) for i in range(3)]
@@ -58,7 +60,7 @@ def test_a_full_queue_takes_no_more_until_there_is_room():
     _finish(batcher, held)
 
 
-def test_who_has_gone_is_dropped_before_anything_is_computed():
+def test_who_has_gone_is_dropped_before_anything_is_computed() -> None:
     held = Held()
     batcher, first = _busy(held)
     gone, stays = batcher.submit("a", 1), batcher.submit("a", 2)
@@ -69,11 +71,11 @@ def test_who_has_gone_is_dropped_before_anything_is_computed():
     assert not first.cancel()
 
 
-def test_a_request_waits_for_others_and_a_full_batch_for_nobody():
+def test_a_request_waits_for_others_and_a_full_batch_for_nobody() -> None:
     """With an endless delay only a full batch, or the end, lets anything be computed."""
     sizes = []
 
-    def compute(group, works):
+    def compute(group: str, works: list[int]) -> list[int]:
         sizes.append(len(works))
         return works
 
@@ -87,8 +89,8 @@ def test_a_request_waits_for_others_and_a_full_batch_for_nobody():
     assert batcher.submit("a", 3) is None
 
 
-def test_one_request_that_fails_spoils_no_other():
-    def compute(group, works):
+def test_one_request_that_fails_spoils_no_other() -> None:
+    def compute(group: str, works: list[int]) -> list[int] | None:
         if 13 in works:
             raise ValueError("13")
         return [-work for work in works]
@@ -104,8 +106,8 @@ def test_one_request_that_fails_spoils_no_other():
     batcher.close(30)
 
 
-def test_failures_one_after_the_other_are_counted():
-    def compute(group, works):
+def test_failures_one_after_the_other_are_counted() -> None:
+    def compute(group: str, works: list[int]) -> list[int] | None:
         if works[0] < 0:
             raise ValueError
         return works
@@ -119,7 +121,7 @@ def test_failures_one_after_the_other_are_counted():
     batcher.close(30)
 
 
-def test_a_batchs_size_and_time_are_told():
+def test_a_batchs_size_and_time_are_told() -> None:
     told = []
     batcher = Batcher(
         lambda group, works: works, batch=2, delay=1e6, queue=8, observe=lambda *what: told.append(what)

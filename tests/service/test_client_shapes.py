@@ -6,9 +6,12 @@ The bodies are those of openai 3.57, LangChain, LiteLLM and vLLM 0.33; `test_cli
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from httpx import Client
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,6 +20,7 @@ from saec.service.requests.questions import Question, read_question
 from saec.service.requests.refusals import RequestRefused
 from saec.service.requests.request_fields import CompletionBody
 from saec.service.service_settings import ServiceConfig
+from saec.service.served_model import ServedModel
 from tests.service.service_helpers import GREY, Gate, client, running, scoring_body
 
 CHAT = "/v1/chat/completions"
@@ -51,11 +55,11 @@ PARSED = {
 """What ``chat.completions.parse`` makes of a pydantic model; LangChain and LiteLLM send the same."""
 
 
-def _read(body: dict) -> Question:
+def _read(body: dict[str, Any]) -> Question:
     return read_question(json.dumps(body).encode(), CONFIG, SPECIAL)
 
 
-def _refused(body: dict) -> RequestRefused:
+def _refused(body: dict[str, Any]) -> RequestRefused:
     with pytest.raises(RequestRefused) as refused:
         _read(body)
     assert refused.value.status == 400
@@ -94,7 +98,7 @@ ASKS_NOTHING = [
 
 
 @pytest.mark.parametrize("fields", ASKS_NOTHING, ids=str)
-def test_what_asks_for_nothing_changes_nothing(fields: dict) -> None:
+def test_what_asks_for_nothing_changes_nothing(fields: dict[str, Any]) -> None:
     assert _read(PLAIN | fields) == _read(PLAIN)
 
 
@@ -143,7 +147,7 @@ WOULD_CHANGE = [
 
 
 @pytest.mark.parametrize(("fields", "param"), WOULD_CHANGE, ids=str)
-def test_what_would_change_the_answer_is_refused_with_a_remedy(fields: dict, param: str) -> None:
+def test_what_would_change_the_answer_is_refused_with_a_remedy(fields: dict[str, Any], param: str) -> None:
     error = _refused(PLAIN | fields)
     assert error.body["error"]["param"] == param
     assert error.remedy in error.body["error"]["message"]
@@ -207,7 +211,7 @@ MESSAGES = [
 
 
 @pytest.mark.parametrize("messages", MESSAGES, ids=range(len(MESSAGES)))
-def test_what_clients_write_beside_a_message_changes_nothing(messages: list) -> None:
+def test_what_clients_write_beside_a_message_changes_nothing(messages: list[Any]) -> None:
     assert _read(PLAIN | {"messages": messages}) == _read(PLAIN)
 
 
@@ -250,7 +254,7 @@ def test_a_part_of_another_kind_is_refused_where_it_stands(part: object) -> None
     assert error.param.startswith("messages[")
 
 
-def _schema(**changes: object) -> dict:
+def _schema(**changes: object) -> dict[str, Any]:
     schema = PARSED["json_schema"]["schema"] | changes
     return {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
 
@@ -273,7 +277,7 @@ TEXT = {"type": "string"}
     ],
     ids=range(7),
 )
-def test_a_schema_that_every_explanation_fits_is_served(how: dict) -> None:
+def test_a_schema_that_every_explanation_fits_is_served(how: dict[str, Any]) -> None:
     assert _read(PLAIN | {"response_format": how}).words
 
 
@@ -298,13 +302,13 @@ def test_a_schema_that_every_explanation_fits_is_served(how: dict) -> None:
     ],
     ids=range(15),
 )
-def test_a_schema_that_an_explanation_may_not_fit_is_refused(how: dict) -> None:
+def test_a_schema_that_an_explanation_may_not_fit_is_refused(how: dict[str, Any]) -> None:
     error = _refused(PLAIN | {"response_format": how})
     assert error.code in ("bad_schema", "bad_body")
 
 
 @pytest.fixture(scope="module")
-def http(served):
+def http(served: ServedModel) -> Iterator[Client]:
     gate = Gate(served)
     gate.open.set()
     with running(gate.served) as (where, _), client(where) as opened:
@@ -324,13 +328,13 @@ VLLM_BENCH = {
 """What `vllm bench serve --backend openai-chat` posts."""
 
 
-def _events(text: str) -> list:
+def _events(text: str) -> list[Any]:
     lines = text.split("\n\n")
     assert lines[-2:] == ["data: [DONE]", ""]
     return [json.loads(line.removeprefix("data: ")) for line in lines[:-2]]
 
 
-def test_a_stream_is_the_same_answer_in_events(http) -> None:
+def test_a_stream_is_the_same_answer_in_events(http: Client) -> None:
     whole = http.post(CHAT, json={**VLLM_BENCH, "stream": False}).json()
     answer = http.post(CHAT, json=VLLM_BENCH)
     assert answer.headers["content-type"].startswith("text/event-stream")
@@ -347,7 +351,7 @@ def test_a_stream_is_the_same_answer_in_events(http) -> None:
     assert all(chunk["usage"] is None for chunk in chunks)
 
 
-def test_a_stream_has_the_log_probabilities_and_no_usage_that_was_not_asked(http) -> None:
+def test_a_stream_has_the_log_probabilities_and_no_usage_that_was_not_asked(http: Client) -> None:
     body = scoring_body(GREY, stream=True)
     chunks = _events(http.post(CHAT, json=body).text)
     told = [chunk["choices"][0]["logprobs"] for chunk in chunks]
@@ -356,7 +360,7 @@ def test_a_stream_has_the_log_probabilities_and_no_usage_that_was_not_asked(http
     assert all("usage" not in chunk for chunk in chunks)
 
 
-def test_an_error_of_a_stream_has_its_status(http) -> None:
+def test_an_error_of_a_stream_has_its_status(http: Client) -> None:
     for changes, status in (({"n": 2}, 400), ({"model": "none"}, 404)):
         answer = http.post(CHAT, json=VLLM_BENCH | changes)
         assert answer.status_code == status
@@ -364,7 +368,7 @@ def test_an_error_of_a_stream_has_its_status(http) -> None:
 
 
 @pytest.mark.parametrize("path", ["/v1/models", "/v1/models/small", "/health", "/ready", "/metrics"])
-def test_what_is_looked_at_may_be_asked_for_its_head_and_with_a_slash(http, path: str) -> None:
+def test_what_is_looked_at_may_be_asked_for_its_head_and_with_a_slash(http: Client, path: str) -> None:
     for asked in (path, f"{path}/"):
         assert http.get(asked).status_code == 200
         head = http.head(asked)
@@ -373,19 +377,19 @@ def test_what_is_looked_at_may_be_asked_for_its_head_and_with_a_slash(http, path
         assert http.get(f"{path}/").json() == http.get(path).json()
 
 
-def test_a_completion_may_be_asked_for_with_a_slash(http) -> None:
+def test_a_completion_may_be_asked_for_with_a_slash(http: Client) -> None:
     answer = http.post(f"{CHAT}/", json=PLAIN)
     assert answer.status_code == 200, answer.text
 
 
 @pytest.mark.parametrize("path", ["/v1/completions", "/v1/responses", "/v1/embeddings", "/chat/completions"])
-def test_another_way_is_answered_with_those_that_there_are(http, path: str) -> None:
+def test_another_way_is_answered_with_those_that_there_are(http: Client, path: str) -> None:
     answer = http.post(path, json={"model": "small"})
     assert answer.status_code == 404
     assert "/v1/chat/completions" in answer.json()["error"]["message"]
 
 
-def test_tokens_are_told_as_vllm_tells_them(http) -> None:
+def test_tokens_are_told_as_vllm_tells_them(http: Client) -> None:
     asked = {"prompt": "a gear", "model": "small", "add_special_tokens": False}
     told = http.post("/tokenize", json=asked).json()
     assert set(told) == {"count", "max_model_len", "tokens", "token_strs"}
@@ -394,7 +398,7 @@ def test_tokens_are_told_as_vllm_tells_them(http) -> None:
     assert back.json() == {"prompt": "a gear"}
 
 
-def test_the_tokens_of_a_chat_are_those_of_its_completion(http) -> None:
+def test_the_tokens_of_a_chat_are_those_of_its_completion(http: Client) -> None:
     messages = [{"role": "user", "content": "Hello"}]
     count = http.post("/tokenize", json={"model": "small", "messages": messages}).json()["count"]
     usage = http.post(CHAT, json={"model": "small", "messages": messages}).json()["usage"]
@@ -415,13 +419,13 @@ def test_the_tokens_of_a_chat_are_those_of_its_completion(http) -> None:
     ],
     ids=str,
 )
-def test_what_has_no_tokens_is_refused_with_a_remedy(http, path: str, body: dict) -> None:
+def test_what_has_no_tokens_is_refused_with_a_remedy(http: Client, path: str, body: dict[str, Any]) -> None:
     error = http.post(path, json=body)
     assert error.status_code == 400
     assert error.json()["error"]["message"].endswith(")")
 
 
-def test_a_real_model_writes_till_it_ends_or_to_the_limit(served) -> None:
+def test_a_real_model_writes_till_it_ends_or_to_the_limit(served: ServedModel) -> None:
     """Without max_tokens; and with ignore_eos exactly so many."""
     with running(served, ServiceConfig(max_delay=0.0, max_tokens=24)) as (where, _), client(where) as http:
         plain = http.post(CHAT, json=PLAIN).json()
@@ -433,7 +437,7 @@ def test_a_real_model_writes_till_it_ends_or_to_the_limit(served) -> None:
         assert bench["choices"][0]["finish_reason"] == "length"
 
 
-def test_an_answer_is_cut_to_what_the_context_leaves(served) -> None:
+def test_an_answer_is_cut_to_what_the_context_leaves(served: ServedModel) -> None:
     text = "long " * 1300
     with running(served) as (where, _), client(where) as http:
         asked = {"model": "small", "messages": [{"role": "user", "content": text}]}

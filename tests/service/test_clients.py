@@ -11,7 +11,9 @@ import json
 import os
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import pytest
@@ -47,7 +49,7 @@ def frame(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def where(tmp_path_factory: pytest.TempPathFactory):
+def where(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The address of `saec cloud --model small`, where the token is "secret"."""
     folder = tmp_path_factory.mktemp("service")
     tokens = folder / "tokens"
@@ -69,19 +71,19 @@ def _run(python: str | Path, watch: Watch, *argv: str | Path, **env: str) -> str
     return done.stdout
 
 
-def _asked(library: str, where: str, frame: Path, watch: Watch, token: str = "secret") -> dict:
+def _asked(library: str, where: str, frame: Path, watch: Watch, token: str = "secret") -> dict[str, Any]:
     program = Path(__file__).with_name("client_program.py")
     out = _run(CLIENTS, watch, program, library, where, token, frame)
     return json.loads(out.splitlines()[-1])
 
 
-def _raised(found: dict, kind: str, words: str) -> None:
+def _raised(found: dict[str, Any], kind: str, words: str) -> None:
     assert kind in found["raised"], found
     assert re.search(words, found["words"]), found
 
 
 @clients
-def test_openais_client(where, frame, tmp_path) -> None:
+def test_openais_client(where, frame, tmp_path: Path) -> None:
     got = _asked("openai", where, frame, Watch(tmp_path))
     assert (got["models"], got["model"]) == (["small"], "small")
     assert set(json.loads(got["plain"])) == {"kind", "description"}
@@ -98,7 +100,7 @@ def test_openais_client(where, frame, tmp_path) -> None:
 
 
 @clients
-def test_langchains_client(where, frame, tmp_path) -> None:
+def test_langchains_client(where, frame, tmp_path: Path) -> None:
     got = _asked("langchain", where, frame, Watch(tmp_path))
     assert set(json.loads(got["plain"])) == {"kind", "description"}
     assert got["plain"] == got["stream"] == got["async"] == got["block"]
@@ -113,7 +115,7 @@ def test_langchains_client(where, frame, tmp_path) -> None:
 
 
 @clients
-def test_litellms_client(where, frame, tmp_path) -> None:
+def test_litellms_client(where, frame, tmp_path: Path) -> None:
     got = _asked("litellm", where, frame, Watch(tmp_path))
     assert set(json.loads(got["plain"])) == {"kind", "description"}
     assert got["plain"] == got["vllm"] == got["stream"] == got["async"] == got["defaults"]
@@ -136,7 +138,7 @@ except openai.RateLimitError as e:
 
 
 @clients
-def test_openais_client_is_told_when_to_come_again(served, tmp_path) -> None:
+def test_openais_client_is_told_when_to_come_again(served, tmp_path: Path) -> None:
     tokens = tmp_path / "tokens"
     tokens.write_text(f"line-1 {token_hash('secret')}\n")
     gate = Gate(served)
@@ -149,7 +151,7 @@ def test_openais_client_is_told_when_to_come_again(served, tmp_path) -> None:
 
 
 @clients
-def test_the_example_of_the_service_page_runs(where, frame, tmp_path) -> None:
+def test_the_example_of_the_service_page_runs(where, frame, tmp_path: Path) -> None:
     page = (ROOT / "docs" / "service.md").read_text()
     (code,) = re.findall(r"```python\n(import base64.*?)```", page, re.DOTALL)
     code = code.replace("http://127.0.0.1:8100/v1", where).replace('"TOKEN"', '"secret"')
@@ -181,7 +183,7 @@ main(parser.parse_args())
     ],
     ids=["texts", "images"],
 )
-def test_vllms_benchmark_client(where, tmp_path, data: list[str]) -> None:
+def test_vllms_benchmark_client(where, tmp_path: Path, data: list[str]) -> None:
     argv = ["--backend", "openai-chat", "--endpoint", "/v1/chat/completions", "--tokenizer", str(SMALL)]
     argv += ["--base-url", where.removesuffix("/v1"), "--num-prompts", "5", "--ready-check-timeout-sec", "60"]
     argv += ["--save-result", "--result-dir", str(tmp_path), "--result-filename", "result.json"]

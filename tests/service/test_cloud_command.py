@@ -8,6 +8,8 @@ import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -15,15 +17,17 @@ import pytest
 from saec.cli import main
 from saec.cli.options.cloud_model import cloud_options, open_cloud
 from saec.cloud.checkpoints.checkpoint_folder import read_card
+from saec.cloud.engines.qwen import QwenEngine
 from saec.errors import ConfigError
 from saec.frame.judges import Cloud
+from saec.service.served_model import ServedModel
 from saec.settings import CloudConfig
 from saec.types import CloudQuery, Frame
 from saec_research.small_model import FOLDER as SMALL
 from tests.helpers_numeric import same_opinions
 from tests.service.service_helpers import noise, running
 
-PLAIN = {
+PLAIN: dict[str, Any] = {
     "adapter": None,
     "references": 1,
     "batch": 4,
@@ -37,7 +41,7 @@ PLAIN = {
 
 
 @pytest.mark.timeout(300)  # another process loads torch
-def test_a_service_of_its_own_and_a_command_that_asks_it(engine, tmp_path):
+def test_a_service_of_its_own_and_a_command_that_asks_it(engine: QwenEngine, tmp_path: Path) -> None:
     systemd = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     systemd.bind(str(tmp_path / "notify"))
     systemd.settimeout(60)
@@ -66,7 +70,7 @@ def test_a_service_of_its_own_and_a_command_that_asks_it(engine, tmp_path):
     assert cloud.key == Cloud(CloudConfig()).key
 
 
-def test_an_adapter_is_asked_as_its_base_wants_to_be(served):
+def test_an_adapter_is_asked_as_its_base_wants_to_be(served: ServedModel) -> None:
     with running(served) as (where, _):
         cloud = _asking("--cloud", f"{where}/v1", "--cloud-model", "screws")
         assert (cloud.engine.name, cloud.engine.side, cloud.engine.demonstration) == ("screws", 240, True)
@@ -79,39 +83,39 @@ def _asking(*argv: str) -> Cloud:
 
     @click.command()
     @cloud_options
-    def command(**cloud):
+    def command(**cloud: Any) -> Cloud:
         return open_cloud(**cloud)
 
     return command.main(list(argv), standalone_mode=False)
 
 
 @pytest.mark.parametrize("option", ["cloud_model", "token_file", "ca_file"])
-def test_options_of_a_service_are_for_a_service(option):
+def test_options_of_a_service_are_for_a_service(option: str) -> None:
     for model in ("small", "none"):
         with pytest.raises(ConfigError, match=option.replace("_", "-")):
             open_cloud(model=model, **PLAIN, **{option: "x"})
 
 
-def test_a_token_does_not_travel_in_the_clear(tmp_path):
+def test_a_token_does_not_travel_in_the_clear(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="unencrypted"):
         open_cloud(model="http://192.0.2.1:8100/v1", **PLAIN, token_file=tmp_path / "token")
 
 
 @pytest.fixture
-def logs_as_they_are(monkeypatch):
+def logs_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
     """The command sets the whole process's logs, which outlive it, to a stream that a test's end closes."""
     monkeypatch.setattr("saec.web.program.logs.configure_logs", lambda level: None)
 
 
 @pytest.mark.usefixtures("logs_as_they_are")
-def test_an_adapter_without_a_name_is_refused(capsys):
+def test_an_adapter_without_a_name_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     for text in ("runs/screws", "=runs", "a/b=runs", "a="):
         assert main(["cloud", "--adapter", text]) == 2
         assert "NAME=PATH" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("logs_as_they_are")
-def test_two_models_of_one_name_are_refused(capsys):
+def test_two_models_of_one_name_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     argv = ["cloud", "--listen", "127.0.0.1:0", "--adapter", "small=x"]
     assert main(argv) == 2
     assert "two models are named small" in capsys.readouterr().err
@@ -122,8 +126,15 @@ def test_attention_is_said_where_the_model_is_loaded(monkeypatch: pytest.MonkeyP
     from saec.settings import RemoteConfig
 
     monkeypatch.setattr(asking, "reach", lambda *given: ("m", RemoteConfig(url="http://127.0.0.1:1/v1")))
-    given = {"adapter": None, "references": 0, "batch": 1, "prompt": None, "views": None, "cloud_side": None}
-    others = {"cloud_tokens": None, "dtype": "auto", "device": "auto"}
+    given: dict[str, Any] = {
+        "adapter": None,
+        "references": 0,
+        "batch": 1,
+        "prompt": None,
+        "views": None,
+        "cloud_side": None,
+    }
+    others: dict[str, Any] = {"cloud_tokens": None, "dtype": "auto", "device": "auto"}
     with pytest.raises(ConfigError, match="--attention eager with the service"):
         open_cloud("http://127.0.0.1:1/v1", **given, **others, attention="eager")
     assert open_cloud("http://127.0.0.1:1/v1", **given, **others) is not None

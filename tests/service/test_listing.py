@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
+from typing import Any
 
 import pytest
 
@@ -38,7 +39,7 @@ def _listing(answer: object) -> Iterator[RemoteConfig]:
             thread.join()
 
 
-def test_another_server_than_ours_tells_names_alone():
+def test_another_server_than_ours_tells_names_alone() -> None:
     with _listing({"object": "list", "data": [{"id": "qwen", "owned_by": "vllm"}]}) as remote:
         assert introduced(remote, None) == ("qwen", remote)
         assert introduced(remote, "qwen") == ("qwen", remote)
@@ -46,7 +47,7 @@ def test_another_server_than_ours_tells_names_alone():
             introduced(remote, "small")
 
 
-def test_ours_tells_how_a_model_wants_to_be_asked():
+def test_ours_tells_how_a_model_wants_to_be_asked() -> None:
     told = {"weights_hash": "abc", "side": 224, "square": True, "prompt": "v2", "later": "unknown"}
     with _listing({"data": [{"id": "a"}, {"id": "b", "saec": told}]}) as remote:
         name, found = introduced(remote, "b")
@@ -54,18 +55,20 @@ def test_ours_tells_how_a_model_wants_to_be_asked():
     assert found.card == ModelCard(side=224, square=True, prompt="v2")
 
 
-def test_a_prompt_that_is_not_known_here_is_refused():
+def test_a_prompt_that_is_not_known_here_is_refused() -> None:
     answer = {"data": [{"id": "a", "saec": {"prompt": "v99"}}]}
     with _listing(answer) as remote, pytest.raises(ConfigError, match="v99"):
         introduced(remote, None)
 
 
 @pytest.mark.parametrize("answer", [[], {}, {"data": {}}, {"data": [{}]}, {"data": [{"id": 1}]}, "no"])
-def test_what_lists_no_models_is_no_service(answer):
+def test_what_lists_no_models_is_no_service(
+    answer: dict[str, list[dict[str, int]]] | list[Any] | str,
+) -> None:
     with _listing(answer) as remote, pytest.raises((LinkError, AnswerError)):
         introduced(remote, None)
 
 
-def test_no_model_at_all_is_said():
+def test_no_model_at_all_is_said() -> None:
     with _listing({"data": []}) as remote, pytest.raises(ConfigError, match="no model"):
         introduced(remote, None)

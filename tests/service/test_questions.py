@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from copy import deepcopy
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -24,18 +25,18 @@ WORDS = {
 }
 
 
-def _read(body) -> object:
+def _read(body: dict[str, object]) -> object:
     return read_question(json.dumps(body).encode(), CONFIG, SPECIAL)
 
 
-def _refused(body, code):
+def _refused(body: dict[str, object], code: str) -> RequestRefused:
     with pytest.raises(RequestRefused) as refused:
         _read(body)
     assert (refused.value.status, refused.value.code) == (400, code)
     return refused.value
 
 
-def _parts(user: str) -> list[dict]:
+def _parts(user: str) -> list[dict[str, Any]]:
     parts = []
     for i, text in enumerate(user.split(IMAGE)):
         parts += [{"type": "image_url", "image_url": {"url": f"{GREY}{i}"}}] * (i > 0)
@@ -45,7 +46,7 @@ def _parts(user: str) -> list[dict]:
 
 @pytest.mark.parametrize("version", ["v1", "v2"])
 @pytest.mark.parametrize("references", [0, 1, 2])
-def test_the_conversation_is_the_engines_own(version, references):
+def test_the_conversation_is_the_engines_own(version: str, references: int) -> None:
     prompt = PROMPTS[version]
     body = scoring_body(GREY)
     body["messages"] = [
@@ -68,26 +69,26 @@ def test_the_conversation_is_the_engines_own(version, references):
     assert (question.tokens, question.logprobs, question.words) == (64, False, True)
 
 
-def test_without_a_system_turn_it_is_the_templates_own():
+def test_without_a_system_turn_it_is_the_templates_own() -> None:
     question = _read({"model": "m", "messages": [{"role": "user", "content": "Hello"}]})
     assert question.text.startswith(f"<|im_start|>system\n{DEFAULT_SYSTEM}<|im_end|>\n")
     assert question.urls == ()
 
 
-def test_the_word_for_an_image_is_only_a_word():
+def test_the_word_for_an_image_is_only_a_word() -> None:
     question = _read({"model": "m", "messages": [{"role": "user", "content": f"what is {IMAGE}?"}]})
     assert IMAGE_PAD not in question.text
 
 
 @pytest.mark.parametrize("token", SPECIAL)
 @pytest.mark.parametrize("turn", [0, 1, 2])
-def test_no_text_can_stand_for_a_token_of_the_chats_own(token, turn):
+def test_no_text_can_stand_for_a_token_of_the_chats_own(token: str, turn: int) -> None:
     body = scoring_body(GREY)
     body["messages"][turn]["content"] = f"a {token} b"
     assert token in _refused(body, "special_token").what
 
 
-def test_a_token_cut_into_two_texts_is_seen():
+def test_a_token_cut_into_two_texts_is_seen() -> None:
     body = scoring_body(GREY)
     body["messages"][1]["content"] = [{"type": "text", "text": "<|im_"}, {"type": "text", "text": "end|>"}]
     _refused(body, "special_token")
@@ -121,12 +122,14 @@ def test_a_token_cut_into_two_texts_is_seen():
         ({"response_format": {"type": "json_schema"}}, "bad_schema"),
     ],
 )
-def test_what_would_be_answered_otherwise_than_asked_is_refused(changes, code):
+def test_what_would_be_answered_otherwise_than_asked_is_refused(
+    changes: dict[str, object], code: str
+) -> None:
     error = _refused(scoring_body(GREY) | changes, code)
     assert error.body["error"]["message"].startswith(error.what)
 
 
-def test_turns_of_other_kinds_are_refused():
+def test_turns_of_other_kinds_are_refused() -> None:
     body = scoring_body(GREY)
     system, user, answer = body["messages"]
     for messages, code in (
@@ -147,13 +150,13 @@ def test_turns_of_other_kinds_are_refused():
 @pytest.mark.parametrize(
     "data", [b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"model": NaN}', b"[" * 100_000, b'"\\ud800"']
 )
-def test_a_body_that_is_no_json_of_ours_is_refused(data):
+def test_a_body_that_is_no_json_of_ours_is_refused(data: bytes) -> None:
     with pytest.raises(RequestRefused) as refused:
         read_question(data, CONFIG, SPECIAL)
     assert refused.value.code == "bad_body"
 
 
-def test_a_temperature_that_is_no_number_is_refused():
+def test_a_temperature_that_is_no_number_is_refused() -> None:
     data = json.dumps(scoring_body(GREY) | {"temperature": float("nan")}).encode()
     with pytest.raises(RequestRefused):
         read_question(data, CONFIG, SPECIAL)
@@ -167,7 +170,7 @@ _JSON = st.recursive(
 
 
 @given(st.sampled_from(sorted(scoring_body(GREY))), _JSON)
-def test_any_field_may_hold_anything_and_it_is_answered_or_refused(field, value):
+def test_any_field_may_hold_anything_and_it_is_answered_or_refused(field: str, value: object) -> None:
     body = deepcopy(scoring_body(GREY))
     body[field] = value
     try:
@@ -182,7 +185,9 @@ def test_any_field_may_hold_anything_and_it_is_answered_or_refused(field, value)
     ("content", "code"),
     [("a b" * 70_000, "too_long"), ([{"type": "text", "text": ""}] * 1_001, "too_many_parts")],
 )
-def test_texts_and_parts_without_end_are_refused_before_they_are_cut_into_tokens(role, content, code):
+def test_texts_and_parts_without_end_are_refused_before_they_are_cut_into_tokens(
+    role: str, content: list[dict[str, str]] | str, code: str
+) -> None:
     body = scoring_body(GREY)
     body["messages"] = [turn for turn in body["messages"] if turn["role"] != role]
     body["messages"].insert(

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -24,13 +25,13 @@ CHAT = "/v1/chat/completions"
 
 
 @pytest.fixture
-def gate(served):
+def gate(served: ServedModel) -> Iterator[Gate]:
     gate = Gate(served)
     yield gate
     gate.open.set()
 
 
-def test_a_model_that_computes_for_too_long_fails_the_health_until_it_is_done(gate):
+def test_a_model_that_computes_for_too_long_fails_the_health_until_it_is_done(gate: Gate) -> None:
     config = ServiceConfig(max_delay=0.0, batch_seconds=0.05)
     with (
         running(gate.served, config) as (where, _),
@@ -50,7 +51,9 @@ def test_a_model_that_computes_for_too_long_fails_the_health_until_it_is_done(ga
         wait_until(lambda: http.get("/health").status_code == 200)
 
 
-def test_a_decoder_that_hangs_fails_the_health_though_its_asker_has_gone(gate, monkeypatch):
+def test_a_decoder_that_hangs_fails_the_health_though_its_asker_has_gone(
+    gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(handling, "_DECODING", 0.05)
     gate.open.set()
     entered, release = threading.Event(), threading.Event()
@@ -76,7 +79,7 @@ def test_a_decoder_that_hangs_fails_the_health_though_its_asker_has_gone(gate, m
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_model_thread_that_dies_is_missed_and_one_that_was_closed_is_not():
+def test_a_model_thread_that_dies_is_missed_and_one_that_was_closed_is_not() -> None:
     def die(group: str, works: object) -> list[int]:
         raise SystemExit
 
@@ -92,7 +95,7 @@ def test_a_model_thread_that_dies_is_missed_and_one_that_was_closed_is_not():
     assert closed.stuck() is None
 
 
-def test_loading_that_hangs_heeds_a_signal(monkeypatch):
+def test_loading_that_hangs_heeds_a_signal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(starting, "_FAREWELL", 0.01)
     release = threading.Event()
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -13,8 +16,11 @@ from saec.cloud.checkpoints.checkpoint_folder import read_card
 from saec.data.procedural import draw_product
 from saec.errors import LinkError
 from saec.service.service_settings import ServiceConfig
+from saec.cloud.engines.qwen import QwenEngine
+from saec.cloud.remote.engine import RemoteEngine
+from saec.service.served_model import ServedModel
 from saec.settings import CloudConfig, RemoteConfig, Spending
-from saec.types import CloudQuery, Frame
+from saec.types import CloudQuery, Frame, Image
 from saec_research.small_model import FOLDER as SMALL
 from tests.helpers_numeric import same_opinions
 from tests.service.service_helpers import client, data_url, encoded, noise, running, scoring_body
@@ -23,27 +29,27 @@ pytestmark = pytest.mark.numeric
 
 
 @pytest.fixture(scope="module")
-def where(served):
+def where(served: ServedModel) -> Iterator[str]:
     """A service that waits long enough for batches to fill."""
     with running(served, ServiceConfig(max_delay=0.05, batch=4)) as (where, _):
         yield where
 
 
-def _query(image, *references, name="frame"):
+def _query(image: Image, *references: Image, name: str = "frame") -> CloudQuery:
     return CloudQuery(Frame(name, image), references, focus=(1, 2, 3, 4))
 
 
-def _remote(where, model="small", **settings):
+def _remote(where: str, model: str = "small", **settings: Any) -> RemoteEngine:
     card = settings.pop("card", None)
     remote = RemoteConfig(url=f"{where}/v1", concurrency=8, timeout=60, card=card)
     return open_engine(CloudConfig(model=model, remote=remote, **settings))
 
 
-def _ps(engine, queries):
+def _ps(engine: QwenEngine | RemoteEngine, queries: list[CloudQuery]) -> list[float]:
     return [o.p_defect for o in engine.judge(queries)]
 
 
-def test_the_client_sees_what_the_engine_in_its_own_process_says(where, engine):
+def test_the_client_sees_what_the_engine_in_its_own_process_says(where: str, engine: QwenEngine) -> None:
     queries = [
         _query(noise(0)),
         _query(noise(1, 300, 200), noise(2)),
@@ -61,14 +67,14 @@ def test_the_client_sees_what_the_engine_in_its_own_process_says(where, engine):
 
 
 @pytest.mark.parametrize("settings", [{"scoring": "rank", "references": 0}, {"views": 2}])
-def test_crops_and_views_are_the_same_too(where, settings):
+def test_crops_and_views_are_the_same_too(where: str, settings: dict[str, Any]) -> None:
     asked = [_query(noise(7, 300, 260), noise(8))]
     here = open_engine(CloudConfig(dtype="float32", device="cpu", **settings))
     same_opinions(here, _ps(_remote(where, **settings), asked), _ps(here, asked))
 
 
 @pytest.mark.parametrize("rule", ["whole", "crop", "scene"])
-def test_what_is_spent_on_a_frame_is_the_same_too(where, engine, rule):
+def test_what_is_spent_on_a_frame_is_the_same_too(where: str, engine: QwenEngine, rule: str) -> None:
     spending = Spending(rule=rule)
     image = noise(7, 560, 672)
     asked = CloudQuery(Frame("f", image), (noise(8, 560, 672),), hottest=(90, 400, 110, 420), complexity=0.0)
@@ -81,7 +87,7 @@ def test_what_is_spent_on_a_frame_is_the_same_too(where, engine, rule):
     assert len(here.spent.shown) == (1 if rule == "whole" else 2)
 
 
-def test_each_adapter_is_what_it_is_alone(where, adapters, engine):
+def test_each_adapter_is_what_it_is_alone(where: str, adapters: dict[str, Path], engine: QwenEngine) -> None:
     asked = [_query(noise(0), noise(1))]
     card = read_card(SMALL)
     base = _ps(engine, asked)
@@ -95,7 +101,9 @@ def test_each_adapter_is_what_it_is_alone(where, adapters, engine):
         same_opinions(engine, there, expected.get(name, base))
 
 
-def test_requests_for_several_models_at_once_each_get_their_own(where, engine, adapters):
+def test_requests_for_several_models_at_once_each_get_their_own(
+    where: str, engine: QwenEngine, adapters: dict[str, Path]
+) -> None:
     asked = [_query(noise(0), noise(1))]
     remotes = {name: _remote(where, name, card=read_card(SMALL)) for name in ("small", *adapters)}
     alone = {name: _ps(remote, asked) for name, remote in remotes.items()}
@@ -105,19 +113,21 @@ def test_requests_for_several_models_at_once_each_get_their_own(where, engine, a
             same_opinions(engine, future.result(), alone[name])
 
 
-def test_the_words_are_those_of_the_engine(where, engine):
+def test_the_words_are_those_of_the_engine(where: str, engine: QwenEngine) -> None:
     product = draw_product("fabric", 2**31 + 5)
     stain = _query(product.render(3, "stain", 0.1, 224).image, product.render(1, size=224).image)
     hole = _query(product.render(4, "hole", 0.1, 224).image)
     assert _remote(where).explain([stain, hole]) == engine.explain([stain, hole])
 
 
-def test_an_unknown_model_is_named(where):
+def test_an_unknown_model_is_named(where: str) -> None:
     with pytest.raises(LinkError, match="none"):
         _remote(where, "none").judge([_query(noise(0))])
 
 
-def test_the_list_of_models_tells_what_a_client_must_know(where, engine, adapters):
+def test_the_list_of_models_tells_what_a_client_must_know(
+    where: str, engine: QwenEngine, adapters: dict[str, Path]
+) -> None:
     with client(where) as http:
         models = http.get("/v1/models").json()["data"]
         assert [m["id"] for m in models] == ["small", *adapters]
@@ -138,7 +148,7 @@ def test_the_list_of_models_tells_what_a_client_must_know(where, engine, adapter
         assert http.get("/v1/models/nails").status_code == 404
 
 
-def test_both_labels_are_always_to_be_had(where, engine):
+def test_both_labels_are_always_to_be_had(where: str, engine: QwenEngine) -> None:
     ids = [engine.core.tokens_of(label)[0] for label in ("0", "1")]
     body = scoring_body(data_url(encoded(noise(0))), top_logprobs=1, logprob_token_ids=ids)
     with client(where) as http:
@@ -156,7 +166,7 @@ def test_both_labels_are_always_to_be_had(where, engine):
     assert usage["prompt_tokens"] > 144  # of a square of 240 pixels
 
 
-def test_words_that_do_not_fit_the_schema_are_an_error(where):
+def test_words_that_do_not_fit_the_schema_are_an_error(where: str) -> None:
     fields = {"kind": {"type": "string"}, "description": {"type": "string"}}
     schema = {"type": "object", "properties": fields}
     body = scoring_body(data_url(encoded(noise(0))), max_tokens=2, logprobs=False, top_logprobs=None)

@@ -6,10 +6,14 @@ import contextlib
 import gzip
 import json
 import socket
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from httpx import Response
 
 from saec.service.service_settings import ServiceConfig
+from saec.service.served_model import ServedModel
 from saec.web.admission.tokens import token_hash
 from tests.service.service_helpers import GREY, Gate, client, running, scoring_body, wait_until
 
@@ -18,7 +22,7 @@ A, B = {"Authorization": "Bearer A"}, {"Authorization": "Bearer B"}
 
 
 @pytest.fixture
-def gate(served):
+def gate(served: ServedModel) -> Iterator[Gate]:
     gate = Gate(served)
     gate.open.set()
     yield gate
@@ -26,13 +30,13 @@ def gate(served):
 
 
 @pytest.fixture
-def tokens(tmp_path):
+def tokens(tmp_path: Path) -> Path:
     path = tmp_path / "tokens"
     path.write_text(f"a {token_hash('A')}\nb {token_hash('B')}\n")
     return path
 
 
-def code(answer) -> tuple[int, str]:
+def code(answer: Response) -> tuple[int, str]:
     return answer.status_code, answer.json()["error"]["code"]
 
 
@@ -41,7 +45,7 @@ def deep(depth: int) -> str:
 
 
 @pytest.mark.parametrize("path", [CHAT, "/tokenize"])
-def test_json_without_end_is_a_named_error(gate, path):
+def test_json_without_end_is_a_named_error(gate: Gate, path: str) -> None:
     bodies = [
         deep(49_000),
         '{"model":"small","prompt":"x","z":' + deep(49_000) + "}",
@@ -56,7 +60,7 @@ def test_json_without_end_is_a_named_error(gate, path):
 
 
 @pytest.mark.parametrize("letter", ["a", " ", "é", "\ud83d\ude00"])
-def test_a_long_text_is_tokenized(gate, letter):
+def test_a_long_text_is_tokenized(gate: Gate, letter: str) -> None:
     with running(gate.served) as (where, _), client(where) as http:
         text = json.dumps({"model": "small", "prompt": letter * (90_000 // len(json.dumps(letter)[1:-1]))})
         answer = http.post("/tokenize", content=text, headers={"Content-Type": "application/json"})
@@ -65,7 +69,7 @@ def test_a_long_text_is_tokenized(gate, letter):
 
 @pytest.mark.parametrize("path", [CHAT, "/tokenize"])
 @pytest.mark.parametrize("kind", ["", "text/plain", "application/x-www-form-urlencoded", "text/json;x"])
-def test_what_says_that_it_is_no_json_is_not_read(gate, path, kind):
+def test_what_says_that_it_is_no_json_is_not_read(gate: Gate, path: str, kind: str) -> None:
     """A page of another site may send anything else without asking first."""
     with running(gate.served) as (where, _), client(where) as http:
         headers = {"Content-Type": kind}
@@ -75,7 +79,7 @@ def test_what_says_that_it_is_no_json_is_not_read(gate, path, kind):
 
 
 @pytest.mark.parametrize("path", [CHAT, "/tokenize"])
-def test_a_compressed_body_is_refused_with_the_remedy(gate, path):
+def test_a_compressed_body_is_refused_with_the_remedy(gate: Gate, path: str) -> None:
     with running(gate.served) as (where, _), client(where) as http:
         data = gzip.compress(json.dumps(scoring_body(GREY)).encode())
         headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
@@ -88,7 +92,7 @@ def test_a_compressed_body_is_refused_with_the_remedy(gate, path):
         )
 
 
-def test_a_body_of_which_nothing_is_said_is_read_and_not_that_of_a_page(gate):
+def test_a_body_of_which_nothing_is_said_is_read_and_not_that_of_a_page(gate: Gate) -> None:
     """A page can send bytes without a type; its browser tells from where."""
     with running(gate.served) as (where, _), client(where) as http:
         body = json.dumps(scoring_body(GREY)).encode()
@@ -103,14 +107,16 @@ def test_a_body_of_which_nothing_is_said_is_read_and_not_that_of_a_page(gate):
         ({"Origin": "http://evil.example"}, (403, "foreign_origin")),
     ],
 )
-def test_nothing_is_computed_for_another_site(gate, headers, expected):
+def test_nothing_is_computed_for_another_site(
+    gate: Gate, headers: dict[str, str], expected: tuple[int, str]
+) -> None:
     with running(gate.served) as (where, _), client(where) as http:
         assert code(http.post(CHAT, json=scoring_body(GREY), headers=headers)) == expected
         assert http.options(CHAT, headers=headers).status_code == expected[0]
         assert not gate.batches
 
 
-def test_tokenize_counts_towards_the_rate(gate, tokens):
+def test_tokenize_counts_towards_the_rate(gate: Gate, tokens: Path) -> None:
     config = ServiceConfig(max_delay=0.0, rate=0.001)
     with running(gate.served, config, tokens=tokens) as (where, _), client(where) as http:
         asked = {"model": "small", "prompt": "x"}
@@ -120,7 +126,7 @@ def test_tokenize_counts_towards_the_rate(gate, tokens):
         assert http.post("/tokenize", json=asked, headers=B).status_code == 200
 
 
-def test_slow_bodies_of_one_tenant_are_refused_before_they_are_read(gate, tokens):
+def test_slow_bodies_of_one_tenant_are_refused_before_they_are_read(gate: Gate, tokens: Path) -> None:
     config = ServiceConfig(max_delay=0.0, queue=6, batch=2, share=0.5)
     with (
         running(gate.served, config, tokens=tokens) as (where, handler),
@@ -145,7 +151,7 @@ def test_slow_bodies_of_one_tenant_are_refused_before_they_are_read(gate, tokens
         assert http.get("/ready").status_code == 200
 
 
-def test_a_rate_is_counted_before_the_body_is_there(gate, tokens):
+def test_a_rate_is_counted_before_the_body_is_there(gate: Gate, tokens: Path) -> None:
     config = ServiceConfig(max_delay=0.0, rate=0.001)
     with running(gate.served, config, tokens=tokens) as (where, handler), client(where) as http:
         address = (http.base_url.host, http.base_url.port)
@@ -163,7 +169,7 @@ def test_a_rate_is_counted_before_the_body_is_there(gate, tokens):
             assert b" 429 " in second.recv(65536)
 
 
-def test_bodies_that_are_held_at_once_are_bounded(gate):
+def test_bodies_that_are_held_at_once_are_bounded(gate: Gate) -> None:
     with (
         running(gate.served, megabytes=8, share=0.5) as (where, _),
         client(where) as http,

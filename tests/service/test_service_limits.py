@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,7 +13,7 @@ from saec.service.requests.refusals import RequestRefused
 from saec.web.admission.rate_limits import RateLimiter
 
 
-def test_a_second_of_requests_may_come_at_once_then_they_come_at_the_rate():
+def test_a_second_of_requests_may_come_at_once_then_they_come_at_the_rate() -> None:
     rates = RateLimiter(2.0)
     assert [rates.wait("a", 0.0) for _ in range(3)] == [0.0, 0.0, 0.5]
     assert rates.wait("b", 0.0) == 0.0  # each name has its own
@@ -19,20 +21,20 @@ def test_a_second_of_requests_may_come_at_once_then_they_come_at_the_rate():
     assert rates.wait("a", 0.5) == 0.5
 
 
-def test_a_rate_below_one_still_lets_one_through():
+def test_a_rate_below_one_still_lets_one_through() -> None:
     rates = RateLimiter(0.1)
     assert rates.wait("a", 0.0) == 0.0
     assert rates.wait("a", 0.0) == pytest.approx(10.0)
     assert rates.wait("a", 10.0) == 0.0
 
 
-def test_no_rate_is_no_limit():
+def test_no_rate_is_no_limit() -> None:
     rates = RateLimiter(None)
     assert {rates.wait("a", 0.0) for _ in range(1000)} == {0.0}
 
 
 @given(st.floats(0.1, 50), st.lists(st.floats(0, 2), max_size=60))
-def test_never_more_than_the_rate_and_who_waits_as_told_is_let_in(rate, gaps):
+def test_never_more_than_the_rate_and_who_waits_as_told_is_let_in(rate: float, gaps: list[float]) -> None:
     rates, now = RateLimiter(rate), 0.0
     for let_in, gap in enumerate(gaps, start=1):
         now += gap
@@ -43,8 +45,8 @@ def test_never_more_than_the_rate_and_who_waits_as_told_is_let_in(rate, gaps):
         assert let_in <= max(1.0, rate) + rate * now + 1e-3
 
 
-def _made(calls, value="answer"):
-    async def make():
+def _made(calls: list[str], value: str = "answer") -> Callable[..., Any]:
+    async def make() -> str | None:
         calls.append(value)
         await asyncio.sleep(0)
         return value
@@ -52,9 +54,10 @@ def _made(calls, value="answer"):
     return make
 
 
-def test_the_same_request_is_computed_once_also_while_it_is_under_way():
-    async def run():
-        once, calls = IdempotentAnswers(8), []
+def test_the_same_request_is_computed_once_also_while_it_is_under_way() -> None:
+    async def run() -> object:
+        once = IdempotentAnswers(8)
+        calls: list[Any] = []
         make = _made(calls)
         together = await asyncio.gather(*(once.run(("a", "k"), b"1", make) for _ in range(3)))
         later = await once.run(("a", "k"), b"1", make)
@@ -67,8 +70,8 @@ def test_the_same_request_is_computed_once_also_while_it_is_under_way():
     assert len(calls) == 3
 
 
-def test_a_key_with_another_body_is_refused():
-    async def run():
+def test_a_key_with_another_body_is_refused() -> None:
+    async def run() -> None:
         once = IdempotentAnswers(8)
         await once.run(("a", "k"), b"1", _made([]))
         await once.run(("a", "k"), b"2", _made([]))
@@ -78,12 +81,13 @@ def test_a_key_with_another_body_is_refused():
     assert refused.value.status == 422
 
 
-def test_a_failure_is_not_remembered():
-    async def fail():
+def test_a_failure_is_not_remembered() -> None:
+    async def fail() -> None:
         raise RequestRefused(429, "queue_full", "no room")
 
-    async def run():
-        once, calls = IdempotentAnswers(8), []
+    async def run() -> str:
+        once = IdempotentAnswers(8)
+        calls: list[Any] = []
         with pytest.raises(RequestRefused):
             await once.run(("a", "k"), b"1", fail)
         return await once.run(("a", "k"), b"1", _made(calls))
@@ -91,9 +95,10 @@ def test_a_failure_is_not_remembered():
     assert asyncio.run(run()) == "answer"
 
 
-def test_only_so_many_answers_are_kept_the_ones_used_last():
-    async def run():
-        once, calls = IdempotentAnswers(2), []
+def test_only_so_many_answers_are_kept_the_ones_used_last() -> None:
+    async def run() -> list[str]:
+        once = IdempotentAnswers(2)
+        calls: list[Any] = []
         for key in ("k1", "k2", "k1", "k3", "k1", "k2"):
             await once.run(("a", key), b"1", _made(calls, key))
         return calls
@@ -101,11 +106,12 @@ def test_only_so_many_answers_are_kept_the_ones_used_last():
     assert asyncio.run(run()) == ["k1", "k2", "k3", "k2"]
 
 
-def test_what_nobody_waits_for_any_more_is_cancelled():
-    async def run():
-        once, begun, ended = IdempotentAnswers(8), asyncio.Event(), []
+def test_what_nobody_waits_for_any_more_is_cancelled() -> None:
+    async def run() -> tuple[list[Any], list[bool], str] | None:
+        once, begun = IdempotentAnswers(8), asyncio.Event()
+        ended: list[Any] = []
 
-        async def make():
+        async def make() -> None:
             begun.set()
             try:
                 await asyncio.Event().wait()

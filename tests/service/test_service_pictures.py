@@ -17,16 +17,17 @@ from saec.data.images import pixels as images
 from saec.service.requests.data_urls import decode_image_file, image_file, resize_for_model
 from saec.service.requests.refusals import RequestRefused
 from saec.settings import ModelCard
+from saec.types import Image
 from tests.service.service_helpers import data_url, encoded, noise
 
 MOST = 1_000_000
 
 
-def picture(url, most):
+def picture(url: str, most: int) -> Image | None:
     return decode_image_file(image_file(url, most), images.decode_image)
 
 
-def _refused(url, status=400):
+def _refused(url: str, status: int = 400) -> str:
     with pytest.raises(RequestRefused) as refused:
         picture(url, MOST)
     assert refused.value.status == status
@@ -49,13 +50,13 @@ def _png(width: int, height: int) -> bytes:
 
 
 @pytest.mark.parametrize("kind", ["PNG", "BMP", "WEBP"])
-def test_what_comes_without_loss_is_what_was_sent(kind):
+def test_what_comes_without_loss_is_what_was_sent(kind: str) -> None:
     image = noise(0, 30, 50)
     how = {"lossless": True} if kind == "WEBP" else {}
     np.testing.assert_array_equal(picture(data_url(encoded(image, kind, **how), kind.lower()), MOST), image)
 
 
-def test_a_turned_jpeg_is_put_upright():
+def test_a_turned_jpeg_is_put_upright() -> None:
     exif = Pillow.Exif()
     exif[0x0112] = 6
     image = np.zeros((32, 64, 3), np.uint8)
@@ -65,11 +66,11 @@ def test_a_turned_jpeg_is_put_upright():
     assert got[:24].mean() > 250 > 5 > got[40:].mean()
 
 
-def test_no_path_and_no_address_is_ever_looked_at(tmp_path: Path, monkeypatch):
+def test_no_path_and_no_address_is_ever_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "image.png"
     path.write_bytes(encoded(noise(0)))
 
-    def never(*args, **kwargs):
+    def never(*args, **kwargs) -> None:
         raise AssertionError("something was opened")
 
     monkeypatch.setattr("builtins.open", never)
@@ -108,42 +109,42 @@ def test_no_path_and_no_address_is_ever_looked_at(tmp_path: Path, monkeypatch):
         "data:application/octet-stream;base64,",
     ],
 )
-def test_the_file_itself_says_what_it_is_not_the_head_of_its_url(head):
+def test_the_file_itself_says_what_it_is_not_the_head_of_its_url(head: str) -> None:
     file = encoded(noise(0, 30, 50))
     assert image_file(head + base64.b64encode(file).decode(), MOST) == file
 
 
-def test_line_breaks_of_an_encoder_are_none_of_the_image():
+def test_line_breaks_of_an_encoder_are_none_of_the_image() -> None:
     file = encoded(noise(0, 30, 50))
     for text in (base64.encodebytes(file), base64.encodebytes(file).replace(b"\n", b"\r\n")):
         assert image_file(f"data:image/png;base64,{text.decode()}", MOST) == file
 
 
 @given(st.text(max_size=40), st.text(alphabet="data:imge/png;bs64,= ", max_size=40))
-def test_a_head_of_any_form_is_read_or_refused(one, other):
+def test_a_head_of_any_form_is_read_or_refused(one: str, other: str) -> None:
     for head in (one, other, f"data:{one};base64,", f"data:image/png;{other};base64,"):
         with pytest.raises(RequestRefused) as refused:
             image_file(head, MOST)
         assert refused.value.status == 400
 
 
-def test_another_media_type_is_named():
+def test_another_media_type_is_named() -> None:
     with pytest.raises(RequestRefused, match=r"text/plain.*send images"):
         image_file("data:text/plain;base64,AAAA", MOST)
 
 
-def test_damaged_base64_is_named():
+def test_damaged_base64_is_named() -> None:
     for text in ("????", "AAA", "AAAA AAAA", "é", "AA-_", "AAA%3D"):
         assert _refused(f"data:image/png;base64,{text}") == "bad_base64"
 
 
-def test_what_is_too_large_is_refused_by_its_header():
+def test_what_is_too_large_is_refused_by_its_header() -> None:
     assert _refused(data_url(_png(1001, 1000)), 413) == "too_many_pixels"
     assert _refused(data_url(_png(60_000, 60_000)), 413) == "too_many_pixels"
     assert _refused(data_url(_png(2**31 - 1, 2**31 - 1)), 413) == "too_many_pixels"
 
 
-def test_truncated_animated_and_other_files_are_named_errors():
+def test_truncated_animated_and_other_files_are_named_errors() -> None:
     whole = encoded(noise(0, 90, 90))
     photo = encoded(noise(0, 90, 90), "JPEG")
     moving = io.BytesIO()
@@ -168,7 +169,7 @@ def test_truncated_animated_and_other_files_are_named_errors():
 
 
 @given(st.binary(max_size=60), st.integers(0, 400), st.sampled_from(["PNG", "JPEG", "WEBP", "BMP"]))
-def test_any_damage_is_an_image_or_a_refusal(junk, at, kind):
+def test_any_damage_is_an_image_or_a_refusal(junk: bytes, at: int, kind: str) -> None:
     data = bytearray(encoded(noise(1, 16, 16), kind))
     data[at : at + len(junk)] = junk
     url = f"data:image/png;base64,{base64.b64encode(bytes(data)).decode()}"
@@ -180,7 +181,9 @@ def test_any_damage_is_an_image_or_a_refusal(junk, at, kind):
 
 
 @given(st.integers(40, 700), st.integers(40, 700), st.sampled_from([224, 336, 448, 672]), st.booleans())
-def test_what_a_client_has_cut_to_size_is_shown_as_it_came(height, width, side, square):
+def test_what_a_client_has_cut_to_size_is_shown_as_it_came(
+    height: int, width: int, side: int, square: bool
+) -> None:
     """So that a resize in the client and one in the engine are the same, and never two."""
     card = ModelCard(square=square)
     image = np.zeros((height, width, 3), np.uint8)
@@ -189,7 +192,7 @@ def test_what_a_client_has_cut_to_size_is_shown_as_it_came(height, width, side, 
     assert resize_for_model(cut, card, side, 28) is cut
 
 
-def test_what_comes_otherwise_is_resized_as_in_the_engine():
+def test_what_comes_otherwise_is_resized_as_in_the_engine() -> None:
     image = noise(2, 300, 410)
     expected = resized(image, fit_size(300, 410, 224, 28))
     np.testing.assert_array_equal(resize_for_model(image, ModelCard(), 224, 28), expected)

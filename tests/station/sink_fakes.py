@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,7 +53,7 @@ class Receiver:
     """
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
-        self.got: list[tuple[str, str, dict]] = []
+        self.got: list[tuple[str, str, dict[str, Any]]] = []
         self.asked: list[str] = []
         self.status: Callable[[str], int] = lambda key: 200
         self.headers: dict[str, str] = {}
@@ -110,7 +111,7 @@ class Broker:
 
     def __init__(self, code: int = 0, *, silent: bool = False, tls: ssl.SSLContext | None = None) -> None:
         self.code, self.silent, self._tls = code, silent, tls
-        self.got: list[tuple[str, dict]] = []
+        self.got: list[tuple[str, dict[str, Any]]] = []
         self.users: list[bytes] = []
         self.connections = 0
         self._open: list[socket.socket] = []

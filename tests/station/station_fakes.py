@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import httpx
@@ -78,7 +79,8 @@ class Bench:
             self.cloud = Cloud(CloudConfig(model="fake", references=1, spending=spending or Spending()))
             self.cloud.__dict__["engine"] = cloud
         self.runner = self.make()
-        self.stopping, self.threads, self.n = Stopping(), [], 0
+        self.stopping, self.n = Stopping(), 0
+        self.threads: list[Any] = []
         self.failures: list[str] = []
 
     def decode(self, data: bytes, *, bits: int, name: str) -> Image:

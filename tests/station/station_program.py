@@ -62,7 +62,7 @@ def run(folder: Path, port: str, what: str) -> None:
     )
     station._CLOSE = 1.0
     configure_logs()
-    run_station(settings, cloud_for=hang if what == "start" else lambda _: None)  # type: ignore[arg-type]
+    run_station(settings, cloud_for=hang if what == "start" else lambda _: None)
 
 
 if __name__ == "__main__":

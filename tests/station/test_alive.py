@@ -85,7 +85,7 @@ def test_a_sink_that_hangs_does_not_hold_up_the_end(tmp_path: Path) -> None:
     with station(tmp_path / "a", 0, "sink") as process:
         log = events(process)
         where = next(e["address"] for e in log if e["event"] == "listening")
-        image = {"content": png(GOOD), "headers": {"Content-Type": "image/png"}}
+        image: dict[str, Any] = {"content": png(GOOD), "headers": {"Content-Type": "image/png"}}
         assert httpx.post(f"{where}v1/lines/cell/frames", **image, trust_env=False).status_code == 201
         assert process.stdout is not None
         assert process.stdout.readline() == "hanging\n"
@@ -110,7 +110,7 @@ def test_a_hang_fails_health_and_watchdog_counts_against_its_frame_once_that_was
         assert heard[0] == b"READY=1"
         assert b"WATCHDOG=1" in heard
         with httpx.Client(base_url=where, timeout=30, trust_env=False) as client:
-            image = {"content": png(GOOD, blue=77), "headers": {"Content-Type": "image/png"}}
+            image: dict[str, Any] = {"content": png(GOOD, blue=77), "headers": {"Content-Type": "image/png"}}
             assert client.post("v1/lines/cell/frames", **image).status_code == 201
             while b"STATUS=" not in heard[-1] or b"edge-cell has made no turn" not in heard[-1]:
                 heard.append(systemd.recv(1000))
@@ -207,7 +207,7 @@ def test_a_frame_that_hangs_each_time_is_in_quarantine_after_three_lone_ends_and
         for key, image in enumerate([png(GOOD), png(GOOD, blue=77), png(GOOD), png(DEFECT)]):
             headers = {"Content-Type": "image/png", "Idempotency-Key": str(key)}
             ids.append(ask("POST", "v1/lines/cell/frames", content=image, headers=headers)["id"])
-        finals = {}
+        finals: dict[Any, Any] = {}
         while len(finals) < 4:
             records = [ask("GET", f"v1/frames/{id}") for id in ids]
             finals = {r["id"]: r["verdicts"]["final"] for r in records if "final" in r["verdicts"]}

@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -138,7 +139,8 @@ def test_a_backup_of_a_station_that_works_is_whole(site: Path, tmp_path: Path) -
         decide(spool, seq)
     first = spool.path(spool.frame(seqs[0]))
     late = spool.path(spool.frame(seqs[15]))
-    read, gone = Path.read_bytes, []
+    read = Path.read_bytes
+    gone: list[Any] = []
 
     def meanwhile(path: Path) -> bytes:
         if not gone:

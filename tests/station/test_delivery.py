@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -55,7 +56,7 @@ class FakeSink:
 class Bench:
     """A spool, a sink and its delivery worker."""
 
-    def __init__(self, folder: Path, at_once: int = 1, **given: object) -> None:
+    def __init__(self, folder: Path, at_once: int = 1, **given: Any) -> None:
         self.clock, self.sink = Clock(), FakeSink(at_once)
         self.spool = Spool(folder, ("mes",), SpoolLimits(free_gigabytes=0), self.clock)
         self.settings = FileSink(name="mes", path=folder, **given)

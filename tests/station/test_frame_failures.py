@@ -24,7 +24,7 @@ from saec.station.line.version_store import Versions
 from saec.station.storage.crash_attempts import MOST_ATTEMPTS
 from saec.station.storage.records import Retention
 from saec.station.storage.retention import is_kept
-from saec.types import Image
+from saec.types import EdgeOpinion, Image
 from tests.processes import eventually
 from tests.run_fakes import FUSED, FakeDetector
 from tests.station.station_fakes import DEFECT, GOOD, UNSURE, Bench, FakeLinkCloud, png
@@ -42,7 +42,7 @@ class Fragile(FakeDetector):
     fatal: Callable[[Image], bool] = staticmethod(lambda image: False)
     dead = False
 
-    def inspect(self, images: list[Image]):  # type: ignore[no-untyped-def]
+    def inspect(self, images: list[Image]) -> list[EdgeOpinion] | None:
         if images[0].shape[0] == 8 and Fragile.fatal(images[0]):  # not at the warm-up
             Fragile.dead = True
             raise KilledError

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,7 +57,7 @@ def keeping(
     def expire(frame: SpooledFrame) -> None:
         decide(spool, frame.seq)
 
-    clocks = {"wall": clock.wall, "steady": clock.steady}
+    clocks: dict[str, Any] = {"wall": clock.wall, "steady": clock.steady}
     return Housekeeping(
         spool, Retention(days=30.0), lines, expire, synchronised=lambda _: synchronised, **clocks
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -128,7 +129,7 @@ def test_what_goes_first_is_what_is_missed_least(
     defect, good, waiting = (accept(spool, key) for key in "cde")
     decide(spool, defect, None, deliver=False)
     decide(spool, good, 0, deliver=False)
-    order = []
+    order: list[Any] = []
     for kept in (4.5, 3.5, 2.5, 1.5, 0.5):
         held = set(images(spool))
         allow(spool, kept, monkeypatch)
@@ -200,7 +201,8 @@ def test_the_database_gives_room_back(spool: Spool, clock: Clock) -> None:
 def test_frames_that_wait_for_the_cloud_are_given_up_where_they_take_the_room(
     spool: Spool, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seqs, expired = [accept(spool, key) for key in "abcdef"], []
+    seqs = [accept(spool, key) for key in "abcdef"]
+    expired: list[Any] = []
     for seq in seqs:
         spool.ask(seq, b"{}", "1")
     allow(spool, 4, monkeypatch)
@@ -253,7 +255,8 @@ def test_images_go_by_rule_once_they_are_settled(spool: Spool, clock: Clock, rul
 
 
 def test_what_waits_for_the_cloud_for_too_long_is_given_up(spool: Spool, clock: Clock) -> None:
-    late, expired = accept(spool, "a"), []
+    late = accept(spool, "a")
+    expired: list[Any] = []
     spool.ask(late, b"{}", "1")
     clock.now += 2 * DAY
     spool.ask(accept(spool, "b"), b"{}", "1")
@@ -264,7 +267,8 @@ def test_what_waits_for_the_cloud_for_too_long_is_given_up(spool: Spool, clock: 
 def test_where_too_many_wait_the_oldest_are_given_up_so_that_the_line_goes_on(
     tmp_path: Path, clock: Clock
 ) -> None:
-    spool, expired = Spool(tmp_path, ("log",), SpoolLimits(free_gigabytes=0, frames=10), clock), []
+    spool = Spool(tmp_path, ("log",), SpoolLimits(free_gigabytes=0, frames=10), clock)
+    expired: list[Any] = []
     seqs = [accept(spool, key) for key in "abcdefghij"]
     for seq in seqs[:8]:
         spool.ask(seq, b"{}", "1")
@@ -358,7 +362,7 @@ def test_no_question_to_the_database_grows_with_the_records(spool: Spool, clock:
     spool.depth()
     decide(spool, seq, deliver=False)
     for rule in ("all", "none"):
-        sweeper(spool, Retention(images=rule)).sweep(clock.now)  # type: ignore[arg-type]
+        sweeper(spool, Retention(images=rule)).sweep(clock.now)
     spool.eviction.free(1)
     spool.eviction.shrink(0, clock.now)
     spool.verdicts(seq)

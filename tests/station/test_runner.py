@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -17,7 +18,7 @@ from saec import edge
 from saec.frame import judges as loading
 from saec.frame.judges import Standing
 from saec.settings import Spending
-from saec.types import EdgeRecord, Pending, Route, Source, Spent
+from saec.types import CloudOpinion, CloudQuery, EdgeOpinion, EdgeRecord, Image, Pending, Route, Source, Spent
 from tests.run_fakes import CALIBRATION, FUSED, FakeDetector
 from tests.station.station_fakes import DEFECT, GOOD, UNSURE, Bench, FakeLinkCloud, png
 
@@ -67,12 +68,12 @@ def test_the_spool_holds_what_a_question_took_and_where_the_frame_is_hottest(
     took = Spent(("whole 112", "crop 224"), 80, 80, 160, 4321)
 
     class Crops(FakeLinkCloud):
-        def judge(self, queries):
+        def judge(self, queries: list[CloudQuery]) -> list[CloudOpinion]:
             self.places = [query.hottest for query in queries]
             return [replace(opinion, spent=took) for opinion in super().judge(queries)]
 
     class Spot(FakeDetector):
-        def _look(self, image):
+        def _look(self, image: Image) -> EdgeOpinion:
             opinion = super()._look(image)
             opinion.map[2, 1] += 1
             return opinion
@@ -169,7 +170,8 @@ def test_a_disk_that_is_full_for_a_while_costs_no_verdict(
     cloud = FakeLinkCloud()
     cloud.gate = threading.Event()
     with running(tmp_path, cloud, deadline=0.3) as bench:
-        decide, refused = bench.spool.decide, []
+        decide = bench.spool.decide
+        refused: list[Any] = []
 
         def full(*args: object, **more: object) -> bool:
             if len(refused) < 3:

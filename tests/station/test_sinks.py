@@ -12,6 +12,7 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import paho.mqtt.client as mqtt
@@ -71,7 +72,7 @@ def test_a_time_that_is_none_stops_no_verdict(tmp_path: Path, seconds: float) ->
     (good,) = deliveries(1)
     verdict = msgspec.structs.replace(good.verdict, time=seconds)
     for kind in ("jsonl", "csv"):
-        sink = open_sink(FileSink(name="s", path=tmp_path, format=kind))  # type: ignore[arg-type]
+        sink = open_sink(FileSink(name="s", path=tmp_path, format=kind))
         sink.deliver([msgspec.structs.replace(good, verdict=verdict), good])
         names = sorted(path.name for path in tmp_path.glob(f"*.{kind}"))
         assert names == [f"verdicts-1970-01-01.{kind}", f"verdicts-undated.{kind}"]
@@ -304,7 +305,7 @@ def test_why_a_broker_lets_nobody_in(code: int, what: str) -> None:
 def test_why_there_is_no_broker(plant: Plant) -> None:
     plain, tls, elsewhere = Broker(), Broker(tls=plant.server()), Broker(tls=plant.server("elsewhere"))
     wants = Broker(tls=plant.server(clients=True))
-    trusting = {"tls": True, "ca_file": plant.ca}
+    trusting: dict[str, Any] = {"tls": True, "ca_file": plant.ca}
     for port, given, what in (
         (free_port(), {}, "connection refused"),
         (tls.port, {"tls": True}, "CA that is not trusted here|no CA that is trusted here knows it"),
@@ -382,7 +383,7 @@ def real(tmp_path: Path, plant: Plant) -> Iterator[Mosquitto]:
 
 @pytest.mark.acceptance
 def test_mqtt_delivers_to_a_real_broker(real: Mosquitto) -> None:
-    got: queue.Queue[tuple[str, int, dict]] = queue.Queue()
+    got: queue.Queue[tuple[str, int, dict[str, Any]]] = queue.Queue()
     subscribed = threading.Event()
     client = mqtt.Client(CallbackAPIVersion.VERSION2)
     client.on_connect = lambda c, *_: c.subscribe("saec/verdicts/#", qos=1)
@@ -407,9 +408,9 @@ def test_mqtt_delivers_to_a_real_broker(real: Mosquitto) -> None:
 def test_what_a_real_broker_says_is_understood(real: Mosquitto, plant: Plant, tmp_path: Path) -> None:
     (tmp_path / "wrong").write_text("falsch")
     (tmp_path / "right").write_bytes(b"\xef\xbb\xbfgeh3im\r\n")
-    trusting = {"tls": True, "ca_file": plant.ca}
+    trusting: dict[str, Any] = {"tls": True, "ca_file": plant.ca}
 
-    def sink_to(port: int, **given: object) -> tuple[list[Delivery], Mqtt]:
+    def sink_to(port: int, **given: Any) -> tuple[list[Delivery], Mqtt]:
         return deliveries(1), open_sink(MqttSink(name="s", host="localhost", port=port, timeout=5.0, **given))
 
     for port, given, what in (

@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -27,7 +28,10 @@ class Taken:
 
     def __init__(self, room: int = 10**9) -> None:
         self.frames: list[tuple[NewFrame, bytes]] = []
-        self.room, self.refusals, self.alarms, self.remembered = room, [], [], []
+        self.room = room
+        self.refusals: list[Any] = []
+        self.alarms: list[Any] = []
+        self.remembered: list[Any] = []
         self.enough, self.full = threading.Event(), threading.Event()
 
     def accept(self, frame: NewFrame, data: bytes) -> Receipt:

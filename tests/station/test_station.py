@@ -138,7 +138,7 @@ def test_a_file_in_the_folder_reaches_the_sink(running: Running, tmp_path: Path)
         ({"wait": "nan"}, 422, ""),
     ],
 )
-def test_bad_requests_are_named(running: Running, change: dict, status: int, what: str) -> None:
+def test_bad_requests_are_named(running: Running, change: dict[str, Any], status: int, what: str) -> None:
     change = {"data": png(GOOD), **change}
     answer = running.post(change.pop("data"), **change)
     assert answer.status_code == status
@@ -153,7 +153,7 @@ def test_a_body_that_is_too_large_is_refused(running: Running, monkeypatch: pyte
     def chunks() -> Iterator[bytes]:
         yield from (b"x" * 400 for _ in range(4))
 
-    headers = {"Content-Type": "image/png"}
+    headers: dict[str, Any] = {"Content-Type": "image/png"}
     assert running.client.post("/v1/lines/cell/frames", content=chunks(), headers=headers).status_code == 413
 
 
@@ -168,7 +168,7 @@ def test_a_body_that_is_too_slow_is_refused(settings: StationSettings, cloud: Fa
                 tick.wait(0.01)
             yield b"y"
 
-        headers = {"Content-Type": "image/png"}
+        headers: dict[str, Any] = {"Content-Type": "image/png"}
         answer = running.client.post("/v1/lines/cell/frames", content=slow(), headers=headers)
         assert answer.status_code == 408
 
@@ -425,7 +425,9 @@ def test_an_image_that_somebody_removed_is_no_longer_kept(running: Running) -> N
     assert (gone.status_code, "no longer kept" in gone.json()["error"]["message"]) == (410, True)
 
 
-def test_what_nobody_foresaw_is_answered_in_json_with_what_to_do(settings, monkeypatch) -> None:
+def test_what_nobody_foresaw_is_answered_in_json_with_what_to_do(
+    settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with Running(settings, FakeLinkCloud(), Tokens(None)) as running:
 
         def fail(*args: object) -> None:

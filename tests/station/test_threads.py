@@ -64,7 +64,7 @@ def test_a_body_that_makes_no_turn_is_stuck_until_it_does() -> None:
 
     with running(hanging, limit=0.05) as watched:
         wait_for(watched.stuck)
-        assert watched.problem() == watched.stuck().what  # type: ignore[union-attr]
+        assert watched.problem() == watched.stuck().what
         assert "edge has made no turn for" in watched.problem()  # type: ignore[operator]
         assert watched.status()["stuck"]
         release.set()
@@ -144,4 +144,4 @@ def test_a_thread_that_dies_says_of_what() -> None:
 
     with running(dying, may_end=True) as watched:
         assert watched.join(60)
-        assert "edge has ended: SystemExit('gone')" in watched.stuck().what  # type: ignore[union-attr]
+        assert "edge has ended: SystemExit('gone')" in watched.stuck().what

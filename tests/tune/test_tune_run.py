@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -35,7 +37,7 @@ class Killed(Exception):
     """What a kill at a step looks like from within."""
 
 
-def killer(at: int):
+def killer(at: int) -> Callable[..., Any]:
     def report(what: str, done: int, total: int) -> None:
         if what == "steps" and done == at:
             raise Killed
@@ -44,7 +46,9 @@ def killer(at: int):
 
 
 @pytest.fixture(scope="module")
-def tuned(raw: Path, settings, tmp_path_factory) -> tuple[Path, Path, TuneConfig, AdapterCard]:
+def tuned(
+    raw: Path, settings: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Path, TuneConfig, AdapterCard]:
     """Data, adapter, settings and card of one uninterrupted run."""
     from saec.data.builders.instructions import build_sft
 
@@ -79,7 +83,7 @@ def opinions(data: Path, base: str, adapter: Path | None) -> tuple[np.ndarray, n
 
 
 @pytest.mark.numeric
-def test_the_loss_falls_and_labels_turn_right(tuned) -> None:
+def test_the_loss_falls_and_labels_turn_right(tuned: tuple[Path, Path, TuneConfig, AdapterCard]) -> None:
     data, adapter, config, card = tuned
     assert card.chosen.loss < 0.7 * card.before.loss
     assert card.chosen.balanced_accuracy > 0.9 > card.before.balanced_accuracy
@@ -89,7 +93,7 @@ def test_the_loss_falls_and_labels_turn_right(tuned) -> None:
     assert ((after >= 0.5) == labels).mean() > 0.9
 
 
-def test_the_adapter_says_what_it_is(tuned) -> None:
+def test_the_adapter_says_what_it_is(tuned: tuple[Path, Path, TuneConfig, AdapterCard]) -> None:
     data, adapter, _, card = tuned
     assert read_adapter_card(adapter) == card
     assert adapter_origin(str(adapter)) == "plates"
@@ -106,7 +110,7 @@ def test_the_adapter_says_what_it_is(tuned) -> None:
     ]
 
 
-def test_the_adapter_is_one_that_servers_take(tuned) -> None:
+def test_the_adapter_is_one_that_servers_take(tuned: tuple[Path, Path, TuneConfig, AdapterCard]) -> None:
     _, adapter, _, _ = tuned
     config = json.loads((adapter / "adapter_config.json").read_text())
     assert (config["bias"], config["modules_to_save"], config["use_dora"]) == ("none", None, False)
@@ -116,7 +120,9 @@ def test_the_adapter_is_one_that_servers_take(tuned) -> None:
 
 
 @pytest.mark.parametrize("at", [7, 12])
-def test_a_killed_run_goes_on_to_the_very_same_adapter(tuned, tmp_path: Path, at: int) -> None:
+def test_a_killed_run_goes_on_to_the_very_same_adapter(
+    tuned: tuple[Path, Path, TuneConfig, AdapterCard], tmp_path: Path, at: int
+) -> None:
     data, adapter, config, card = tuned
     out = tmp_path / "adapter"
     with pytest.raises(Killed):
@@ -130,7 +136,7 @@ def test_a_killed_run_goes_on_to_the_very_same_adapter(tuned, tmp_path: Path, at
     assert again.epochs == card.epochs
 
 
-def test_a_finished_adapter_is_left_alone(tuned) -> None:
+def test_a_finished_adapter_is_left_alone(tuned: tuple[Path, Path, TuneConfig, AdapterCard]) -> None:
     data, adapter, config, card = tuned
     assert tune(data, adapter, config, created="later", resume=True) == card
     assert not (adapter / STATE).exists()
@@ -141,7 +147,9 @@ def test_a_finished_adapter_is_left_alone(tuned) -> None:
         tune(data, adapter, other, created=WHEN, resume=True)
 
 
-def test_resuming_as_something_else_is_refused(sft: Path, tmp_path: Path, settings) -> None:
+def test_resuming_as_something_else_is_refused(
+    sft: Path, tmp_path: Path, settings: Callable[..., Any]
+) -> None:
     out = tmp_path / "adapter"
     with pytest.raises(ModelError, match="no state"):
         tune(sft, out, settings(), created=WHEN, resume=True)
@@ -159,7 +167,9 @@ def test_resuming_as_something_else_is_refused(sft: Path, tmp_path: Path, settin
 
 
 @pytest.mark.numeric
-def test_the_merged_checkpoint_answers_as_base_and_adapter(tuned, tmp_path: Path) -> None:
+def test_the_merged_checkpoint_answers_as_base_and_adapter(
+    tuned: tuple[Path, Path, TuneConfig, AdapterCard], tmp_path: Path
+) -> None:
     data, adapter, config, _ = tuned
     out = tmp_path / "merged"
     merge_adapter(adapter, out, config)
@@ -177,7 +187,7 @@ def test_the_merged_checkpoint_answers_as_base_and_adapter(tuned, tmp_path: Path
 
 
 @pytest.mark.numeric
-def test_a_question_is_what_the_engine_asks(sft: Path, settings) -> None:
+def test_a_question_is_what_the_engine_asks(sft: Path, settings: Callable[..., Any]) -> None:
     config = settings()
     data = read_data(sft)
     core = load_base(config, Path(config.base))
@@ -200,7 +210,7 @@ def test_a_question_is_what_the_engine_asks(sft: Path, settings) -> None:
 
 @pytest.mark.numeric
 def test_only_the_adapter_is_trained_and_recomputing_changes_nothing(
-    sft: Path, settings, tmp_path: Path
+    sft: Path, settings: Callable[..., Any], tmp_path: Path
 ) -> None:
     config = settings(epochs=1)
     core = load_base(config, Path(config.base))
@@ -216,7 +226,9 @@ def test_only_the_adapter_is_trained_and_recomputing_changes_nothing(
     assert frugal.chosen.loss == plain.chosen.loss  # the very same operations, made twice
 
 
-def test_four_bits_hold_the_language_model_alone(sft: Path, settings, tmp_path: Path) -> None:
+def test_four_bits_hold_the_language_model_alone(
+    sft: Path, settings: Callable[..., Any], tmp_path: Path
+) -> None:
     from bitsandbytes.nn import Linear4bit
 
     config = settings(four_bit=True, epochs=1)
@@ -241,7 +253,7 @@ def test_a_missing_base_is_named(sft: Path, tmp_path: Path) -> None:
 def test_settings_out_of_range_are_refused(sft: Path, tmp_path: Path) -> None:
     for wrong in ({"rank": 0}, {"rate": 0.0}, {"dropout": 1.0}, {"references": -1}):
         with pytest.raises(ConfigError, match=next(iter(wrong))):
-            tune(sft, tmp_path / "out", TuneConfig(**wrong), created=WHEN)  # type: ignore[arg-type]
+            tune(sft, tmp_path / "out", TuneConfig(**wrong), created=WHEN)
 
 
 def test_the_rate_rises_and_falls() -> None:

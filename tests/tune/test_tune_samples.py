@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -99,7 +101,7 @@ def test_a_changed_image_is_refused(sft: Path) -> None:
         (lambda v: v | {"image": "images/gone.png"}, "gone.png"),
     ],
 )
-def test_a_damaged_line_is_refused(sft: Path, change, said: str) -> None:
+def test_a_damaged_line_is_refused(sft: Path, change: Callable[..., Any], said: str) -> None:
     values = lines(sft / "train.jsonl")
     write(sft / "train.jsonl", [change(values[0]), *values[1:]])
     with pytest.raises(DataError, match=said):
