@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from peft import LoraConfig, get_peft_model
 
 from saec.cloud.engines.qwen_forward import QwenModel
-from saec.cloud.fast.cuda_graphs import Graphs
-from saec.cloud.fast.layout import make_windows, PassLayout
 from saec.cloud.fast.attention import Past
+from saec.cloud.fast.cuda_graphs import Graphs
+from saec.cloud.fast.layout import PassLayout, make_windows
 from saec.cloud.fast.model import FastModel
 from saec.cloud.fast.ops import Linear, apply, entering, quantized
 from saec.cloud.questions.chat_template import scoring_text

@@ -19,8 +19,8 @@ import pytest
 
 from saec.data.images import decoder_process
 from saec.data.images import pixels as images
-from saec.data.images.killable_decoder import Decoder, Spares
 from saec.data.images.decoder_child import BEGUN
+from saec.data.images.killable_decoder import Decoder, Spares
 from saec.errors import (
     ConfigError,
     DecoderDiedError,

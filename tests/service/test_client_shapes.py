@@ -19,8 +19,8 @@ from saec.service.requests.idle_fields import IDLE, idle_fields_table
 from saec.service.requests.questions import Question, read_question
 from saec.service.requests.refusals import RequestRefused
 from saec.service.requests.request_fields import CompletionBody
-from saec.service.service_settings import ServiceConfig
 from saec.service.served_model import ServedModel
+from saec.service.service_settings import ServiceConfig
 from tests.service.service_helpers import GREY, Gate, client, running, scoring_body
 
 CHAT = "/v1/chat/completions"

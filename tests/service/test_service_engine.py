@@ -13,12 +13,12 @@ import pytest
 
 from saec.cloud import open_engine
 from saec.cloud.checkpoints.checkpoint_folder import read_card
-from saec.data.procedural import draw_product
-from saec.errors import LinkError
-from saec.service.service_settings import ServiceConfig
 from saec.cloud.engines.qwen import QwenEngine
 from saec.cloud.remote.engine import RemoteEngine
+from saec.data.procedural import draw_product
+from saec.errors import LinkError
 from saec.service.served_model import ServedModel
+from saec.service.service_settings import ServiceConfig
 from saec.settings import CloudConfig, RemoteConfig, Spending
 from saec.types import CloudQuery, Frame, Image
 from saec_research.small_model import FOLDER as SMALL

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from httpx import Response
 
-from saec.service.service_settings import ServiceConfig
 from saec.service.served_model import ServedModel
+from saec.service.service_settings import ServiceConfig
 from saec.web.admission.tokens import token_hash
 from tests.service.service_helpers import GREY, Gate, client, running, scoring_body, wait_until
 
