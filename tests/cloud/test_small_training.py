@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import torch
-from losses import Batch, DenseHeads, Objective
 
 from saec.cloud.engines.qwen import QwenEngine
 from saec.cloud.questions.chat_template import explain_text, scoring_text
@@ -23,6 +22,7 @@ from tests.cloud.helpers_cloud import noise
 from tests.helpers_numeric import same_logits
 
 if TYPE_CHECKING:
+    from losses import Batch, DenseHeads, Objective
     from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLForConditionalGeneration
 
 TRAINING = Path(__file__).parents[2] / "training" / "small"
