@@ -1,44 +1,60 @@
-# make demo   install and run the main job on the embedded default
-# make station  install, then station, cloud's service and page on this machine, on a drawn product
-# make test   install and pass lint, types and tests
-# make test-isa  the numeric tests again as on older CPUs, two or three minutes
-# make acceptance  the longer tests (browser, brokers, clients, minutes); says what it skipped and why
-# make smoke  build both wheels; install and use them in clean environments of PYTHONS, ten minutes each
-# make bench  install and run the benchmarks that a CPU can run; writes docs/results. YOLO=FILE: a YOLO classifier, for its rows
+# Each target makes the environment that it needs in $(VENV). `make help` lists the targets.
 
 VENV ?= .venv
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PYTHONS ?= python3.11 python3.12 python3.13
 BIN := $(VENV)/bin
+DEV := $(VENV)/dev.installed
+ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
-.PHONY: demo station test test-isa acceptance lint smoke bench clean
+.DEFAULT_GOAL := help
+.PHONY: help demo station lint format types imports test test-isa coverage acceptance docs bench smoke clean
 
-demo: $(VENV)/demo.installed
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
+
+demo: $(VENV)/demo.installed  ## run the main job on the embedded default, a few minutes
 	$(BIN)/saec demo --force
 
-station: $(VENV)/station.installed
+station: $(VENV)/station.installed  ## station, cloud's service and page on this machine, on a drawn product
 	sh scripts/station.sh $(BIN) runs/station
 
-test: lint
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
-
-test-isa: $(VENV)/dev.installed
-	sh scripts/test_isa.sh $(BIN)
-
-acceptance: $(VENV)/dev.installed $(VENV)-clients/clients.installed
-	SAEC_CLIENTS=$(VENV)-clients/bin/python \
-	    OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -m acceptance -rs --timeout=1200
-
-lint: $(VENV)/dev.installed
+lint: $(DEV)  ## style, types and floors of everything; changes nothing
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-smoke:
+format: $(DEV)  ## mend what can be mended of the style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: $(DEV)  ## types alone
+	$(BIN)/mypy
+
+imports: $(DEV)  ## floors alone: who may import whom
+	$(BIN)/lint-imports
+
+test: lint  ## lint and all tests that a machine without GPU and network can run in minutes
+	$(ONE_THREAD) $(BIN)/pytest -n 2 --dist loadfile
+
+test-isa: $(DEV)  ## the numeric tests again as on older CPUs, two or three minutes
+	sh scripts/test_isa.sh $(BIN)
+
+coverage: $(DEV)  ## the tests again, with lines and branches run of each room; fails below the floors
+	$(ONE_THREAD) $(BIN)/pytest -n 2 --dist loadfile --timeout=600 --cov --cov-report=
+	$(BIN)/python scripts/coverage_rooms.py
+
+acceptance: $(DEV) $(VENV)-clients/clients.installed  ## the longer tests (browser, brokers, clients); says what it skipped and why
+	SAEC_CLIENTS=$(VENV)-clients/bin/python $(ONE_THREAD) $(BIN)/pytest -m acceptance -rs --timeout=1200
+
+docs: $(DEV)  ## write the tables of docs/data.md anew
+	$(BIN)/python scripts/data_tables.py --write
+
+smoke:  ## build both wheels; install and use them in clean environments of PYTHONS, ten minutes each
 	sh scripts/smoke.sh runs/smoke $(PYTHONS)
 
-bench: $(VENV)/dev.installed
+bench: $(DEV)  ## the benchmarks that a CPU can run; writes docs/results. YOLO=FILE: a YOLO classifier, for its rows
 	$(BIN)/python benchmarks/complexity.py
 	$(BIN)/python benchmarks/procedural.py
 	$(BIN)/python benchmarks/threshold.py
@@ -67,5 +83,6 @@ $(VENV)-clients/clients.installed: scripts/clients.txt scripts/clients.sh
 	PYTHON="$(PYTHON)" sh scripts/clients.sh "$(VENV)-clients"
 	touch $@
 
-clean:
-	rm -rf "$(VENV)" "$(VENV)-clients" runs build dist src/*.egg-info
+clean:  ## remove environments, runs, builds and caches
+	rm -rf "$(VENV)" "$(VENV)-clients" runs build dist src/*.egg-info research/src/*.egg-info \
+	    .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage .coverage.*
