@@ -19,8 +19,7 @@ from year_ledger import DAY, Ledger
 
 from saec.station.delivery import DeliveryWorker
 from saec.station.housekeeping import Housekeeping
-from saec.station.setup.station_settings import FileSink, WebhookSink
-from saec.station.sinks import open_sink
+from saec.station.sinks import FileSink, WebhookSink
 from saec.station.storage.records import Retention, SpooledFrame, SpoolLimits
 from saec.station.storage.space.eviction import Eviction, undelivered
 from saec.station.storage.spool import Spool
@@ -101,7 +100,7 @@ class Site:
         self.spool = Spool(self.data.folder, ("log", "mes"), limits, self.clock.wall)
         clocks = {"clock": self.clock.wall, "steady": self.clock.steady}
         self.delivery_workers = [
-            DeliveryWorker(s, open_sink(s), self.spool.outbox, self.spool.alarm, **clocks)
+            DeliveryWorker(s, s.make_sink(), self.spool.outbox, self.spool.alarm, **clocks)
             for s in (self.log, self.mes)
         ]
         self.housekeeping = Housekeeping(

@@ -16,7 +16,8 @@ from saec import edge
 from saec.cli.options.process_end import run_to_the_end
 from saec.errors import SaecError
 from saec.station import station
-from saec.station.setup.station_settings import FileSink, LineSettings, StationSection, StationSettings
+from saec.station.setup.station_settings import LineSettings, StationSection, StationSettings
+from saec.station.sinks import FileSink
 from saec.station.station_program import run_station
 from saec.station.storage.records import SpoolLimits
 from saec.types import EdgeOpinion, Image
@@ -50,7 +51,9 @@ def run(folder: Path, port: str, what: str) -> None:
     if what == "edge":
         station.EDGE = 1.0
     if what == "sink":
-        station.open_sink = HangingSink  # type: ignore[assignment]
+        sinks = iter([FileSink(name="log", path=folder / "out").make_sink(), HangingSink()])
+        # The first is opened and closed by the check before the start.
+        FileSink.make_sink = lambda settings: next(sinks)  # type: ignore[assignment, method-assign, return-value]
     station._STOP = starting._FAREWELL = 1.0
     if not (folder / "profile").exists():
         make_line(folder / "profile")

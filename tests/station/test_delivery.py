@@ -12,8 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from saec.station.delivery import DeliveryWorker
-from saec.station.setup.station_settings import FileSink, WebhookSink
-from saec.station.sinks import open_sink
+from saec.station.sinks import FileSink, WebhookSink
 from saec.station.sinks.verdict_sink import AwayError, RefusedError
 from saec.station.storage.records import Delivery, NewFrame, SpoolLimits
 from saec.station.storage.spool import Spool
@@ -409,7 +408,7 @@ def test_a_real_receiver_that_refuses_one_verdict_gets_the_others(tmp_path: Path
     receiver = Receiver()
     receiver.status = lambda key: 422 if "03/" in key else 200
     bench = Bench(tmp_path)
-    sink = open_sink(WebhookSink(name="mes", url=receiver.url))
+    sink = WebhookSink(name="mes", url=receiver.url).make_sink()
     bench.sink = sink
     bench.worker = bench.begin()
     bench.judge(6)

@@ -15,7 +15,8 @@ from saec.cli import root
 from saec.errors import ConfigError
 from saec.frame import judges as loading
 from saec.frame.judges import Standing
-from saec.station.setup.station_settings import LineSettings, StationSection, StationSettings, WebhookSink
+from saec.station.setup.station_settings import LineSettings, StationSection, StationSettings
+from saec.station.sinks import WebhookSink
 from saec.web.admission.tokens import Tokens
 from tests.run_fakes import FUSED, FakeDetector, make_line
 from tests.station.sink_fakes import Receiver

@@ -9,7 +9,8 @@ import pytest
 from saec.errors import ConfigError
 from saec.station.setup.settings_checks import is_on_site
 from saec.station.setup.settings_file import read_settings
-from saec.station.setup.station_settings import FolderSource, MqttSink
+from saec.station.sinks import MqttSink
+from saec.station.sources import FolderSource
 
 GOOD = """
 [station]

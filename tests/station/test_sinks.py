@@ -20,8 +20,7 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from saec.errors import ConfigError
-from saec.station.setup.station_settings import FileSink, MqttSink, WebhookSink
-from saec.station.sinks import files, open_sink
+from saec.station.sinks import FileSink, MqttSink, WebhookSink, files
 from saec.station.sinks.mqtt import Mqtt
 from saec.station.sinks.verdict_sink import AwayError, RefusedError
 from saec.station.storage.records import Delivery
@@ -37,7 +36,7 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> Plant:
 
 
 def test_files_are_one_a_day_and_a_torn_line_is_cut_off(tmp_path: Path) -> None:
-    sink = open_sink(FileSink(name="s", path=tmp_path / "out"))
+    sink = FileSink(name="s", path=tmp_path / "out").make_sink()
     sink.deliver(deliveries(3))
     first, second = sorted((tmp_path / "out").iterdir())
     assert [json.loads(line)["key"] for line in first.read_text().splitlines()] == [
@@ -52,7 +51,7 @@ def test_files_are_one_a_day_and_a_torn_line_is_cut_off(tmp_path: Path) -> None:
 def test_what_a_failed_group_has_written_is_taken_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sink = open_sink(FileSink(name="s", path=tmp_path / "out"))
+    sink = FileSink(name="s", path=tmp_path / "out").make_sink()
     sink.deliver(deliveries(1))
     (path,) = (tmp_path / "out").iterdir()
     before = path.read_bytes()
@@ -72,14 +71,14 @@ def test_a_time_that_is_none_stops_no_verdict(tmp_path: Path, seconds: float) ->
     (good,) = deliveries(1)
     verdict = msgspec.structs.replace(good.verdict, time=seconds)
     for kind in ("jsonl", "csv"):
-        sink = open_sink(FileSink(name="s", path=tmp_path, format=kind))
+        sink = FileSink(name="s", path=tmp_path, format=kind).make_sink()
         sink.deliver([msgspec.structs.replace(good, verdict=verdict), good])
         names = sorted(path.name for path in tmp_path.glob(f"*.{kind}"))
         assert names == [f"verdicts-1970-01-01.{kind}", f"verdicts-undated.{kind}"]
 
 
 def test_csv_has_one_header(tmp_path: Path) -> None:
-    sink = open_sink(FileSink(name="s", path=tmp_path, format="csv"))
+    sink = FileSink(name="s", path=tmp_path, format="csv").make_sink()
     sink.deliver(deliveries(1))
     sink.deliver(deliveries(1, first=1))
     (path,) = tmp_path.iterdir()
@@ -93,14 +92,14 @@ def test_csv_has_one_header(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_is_away(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(AwayError, match="file"):
-        open_sink(FileSink(name="s", path=tmp_path / "file" / "x")).deliver(deliveries(1))
+        FileSink(name="s", path=tmp_path / "file" / "x").make_sink().deliver(deliveries(1))
 
 
 @pytest.mark.parametrize("time", [9.4e16, -9.4e16, 4e11, 1e300, float("inf"), float("nan")])
 def test_a_time_that_no_calendar_has_stops_nothing(tmp_path: Path, time: float) -> None:
     (delivery,) = deliveries(1)
     strange = msgspec.structs.replace(delivery.verdict, time=time)
-    sink = open_sink(FileSink(name="s", path=tmp_path))
+    sink = FileSink(name="s", path=tmp_path).make_sink()
     sink.deliver([msgspec.structs.replace(delivery, verdict=strange), delivery])
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "verdicts-1970-01-01.jsonl",
@@ -120,7 +119,7 @@ def receiver() -> Iterator[Receiver]:
 
 def test_a_webhook_posts_in_order_with_key_and_token(receiver: Receiver, tmp_path: Path) -> None:
     (tmp_path / "token").write_bytes(b"\xef\xbb\xbfsecret\r\n")
-    sink = open_sink(WebhookSink(name="s", url=receiver.url, token_file=tmp_path / "token"))
+    sink = WebhookSink(name="s", url=receiver.url, token_file=tmp_path / "token").make_sink()
     for delivery in deliveries(3):
         sink.deliver([delivery])
     assert [(key, token) for key, token, _ in receiver.got] == [
@@ -139,7 +138,7 @@ def test_a_webhook_posts_in_order_with_key_and_token(receiver: Receiver, tmp_pat
 )
 def test_what_a_receiver_answers(receiver: Receiver, status: int, outcome: type[Exception] | None) -> None:
     receiver.status = lambda key: status
-    sink = open_sink(WebhookSink(name="s", url=receiver.url))
+    sink = WebhookSink(name="s", url=receiver.url).make_sink()
     if outcome is None:
         sink.deliver(deliveries(1))
     else:
@@ -161,7 +160,7 @@ def test_what_a_receiver_answers(receiver: Receiver, status: int, outcome: type[
 )
 def test_a_receiver_may_ask_for_a_pause(receiver: Receiver, header: str, low: float, high: float) -> None:
     receiver.status, receiver.headers = (lambda key: 429), {"Retry-After": header}
-    sink = open_sink(WebhookSink(name="s", url=receiver.url))
+    sink = WebhookSink(name="s", url=receiver.url).make_sink()
     with pytest.raises(AwayError) as e:
         sink.deliver(deliveries(1))
     assert low <= e.value.wait <= high
@@ -179,7 +178,7 @@ def test_why_a_webhook_has_no_connection(plant: Plant) -> None:
         (wants.port, {"ca_file": plant.ca}, "refuses this client|closed the connection|connection failed"),
         (free_port(), {}, "connection refused"),
     ):
-        sink = open_sink(WebhookSink(name="s", url=f"https://localhost:{port}/SECRET?k=t0p", **given))
+        sink = WebhookSink(name="s", url=f"https://localhost:{port}/SECRET?k=t0p", **given).make_sink()
         with pytest.raises(AwayError, match=what) as e:
             sink.deliver(deliveries(1))
         assert "SECRET" not in str(e.value)
@@ -188,7 +187,7 @@ def test_why_a_webhook_has_no_connection(plant: Plant) -> None:
     own = {"certificate_file": plant.certificate("client"), "key_file": plant.key("client")}
     for port, given in ((tls.port, {}), (wants.port, own)):
         url = f"https://localhost:{port}/x"
-        sink = open_sink(WebhookSink(name="s", url=url, ca_file=plant.ca, **given))
+        sink = WebhookSink(name="s", url=url, ca_file=plant.ca, **given).make_sink()
         sink.deliver(deliveries(1))
         sink.close()
     assert (len(tls.got), len(wants.got)) == (1, 1)
@@ -199,7 +198,7 @@ def test_why_a_webhook_has_no_connection(plant: Plant) -> None:
 def test_a_receiver_that_does_not_answer_is_away() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"http://u:pa55@127.0.0.1:{server.getsockname()[1]}/x"
-        sink = open_sink(WebhookSink(name="s", url=url, timeout=0.1))
+        sink = WebhookSink(name="s", url=url, timeout=0.1).make_sink()
         with pytest.raises(AwayError, match="no answer in time") as e:
             sink.deliver(deliveries(1))
         assert "pa55" not in str(e.value)
@@ -211,16 +210,16 @@ def test_a_secret_or_a_certificate_that_cannot_be_used_is_named(tmp_path: Path) 
     (tmp_path / "umlaut").write_text("gehäuse", "utf-8")
     for name in ("gone", "empty", "umlaut"):
         with pytest.raises(ConfigError, match=name):
-            open_sink(WebhookSink(name="s", url="https://x/", token_file=tmp_path / name))
+            WebhookSink(name="s", url="https://x/", token_file=tmp_path / name).make_sink()
     for name in ("gone", "empty"):
         with pytest.raises(ConfigError, match=name):
-            open_sink(WebhookSink(name="s", url="https://x/", ca_file=tmp_path / name))
+            WebhookSink(name="s", url="https://x/", ca_file=tmp_path / name).make_sink()
         with pytest.raises(ConfigError, match=name):
-            open_sink(MqttSink(name="s", host="x", tls=True, certificate_file=tmp_path / name))
+            MqttSink(name="s", host="x", tls=True, certificate_file=tmp_path / name).make_sink()
         with pytest.raises(ConfigError, match=name):
-            open_sink(MqttSink(name="s", host="x", user="u", password_file=tmp_path / name))
+            MqttSink(name="s", host="x", user="u", password_file=tmp_path / name).make_sink()
     with pytest.raises(ConfigError, match="no address") as e:
-        open_sink(WebhookSink(name="s", url="http://u:pa55@[::1/x"))
+        WebhookSink(name="s", url="http://u:pa55@[::1/x").make_sink()
     assert "pa55" not in str(e.value)
 
 
@@ -315,17 +314,17 @@ def test_why_there_is_no_broker(plant: Plant) -> None:
         (plain.port, {**trusting, "timeout": 0.5}, "whether it speaks TLS|leave TLS out"),
         (wants.port, trusting, "refuses this client|closed the connection|connection broke"),
     ):
-        sink = open_sink(MqttSink(name="s", host="localhost", port=port, **given))
+        sink = MqttSink(name="s", host="localhost", port=port, **given).make_sink()
         with pytest.raises(AwayError, match=what):
             sink.deliver(deliveries(1))
         sink.close()
     own = {"certificate_file": plant.certificate("client"), "key_file": plant.key("client")}
     for port, given in ((tls.port, {}), (wants.port, own)):
-        sink = open_sink(MqttSink(name="s", host="localhost", port=port, **trusting, **given))
+        sink = MqttSink(name="s", host="localhost", port=port, **trusting, **given).make_sink()
         sink.deliver(deliveries(1))
         sink.close()
     for name in ("x" * 64, "a..b"):
-        sink = open_sink(MqttSink(name="s", host=name, timeout=1.0))
+        sink = MqttSink(name="s", host=name, timeout=1.0).make_sink()
         with pytest.raises(AwayError):
             sink.deliver(deliveries(1))
     for broker in (plain, tls, elsewhere, wants):
@@ -393,7 +392,7 @@ def test_mqtt_delivers_to_a_real_broker(real: Mosquitto) -> None:
     client.connect_async("127.0.0.1", real.plain)
     client.loop_start()
     assert subscribed.wait(30)
-    sink = open_sink(MqttSink(name="s", host="127.0.0.1", port=real.plain))
+    sink = MqttSink(name="s", host="127.0.0.1", port=real.plain).make_sink()
     sink.deliver(deliveries(3))
     seen = [got.get(timeout=60) for _ in range(3)]
     assert [(topic, qos, m["key"]) for topic, qos, m in seen] == [
@@ -411,7 +410,8 @@ def test_what_a_real_broker_says_is_understood(real: Mosquitto, plant: Plant, tm
     trusting: dict[str, Any] = {"tls": True, "ca_file": plant.ca}
 
     def sink_to(port: int, **given: Any) -> tuple[list[Delivery], Mqtt]:
-        return deliveries(1), open_sink(MqttSink(name="s", host="localhost", port=port, timeout=5.0, **given))
+        settings = MqttSink(name="s", host="localhost", port=port, timeout=5.0, **given)
+        return deliveries(1), settings.make_sink()
 
     for port, given, what in (
         (real.tls, {}, "closed the connection|no answer"),

@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 
 from saec.errors import SpoolFullError
-from saec.station.setup.station_settings import CameraSource, FolderSource, VideoSource
-from saec.station.sources import WatchedFolder, open_source
+from saec.station.sources import CameraSource, FolderSource, VideoSource
 from saec.station.sources import camera_reader as camera
 from saec.station.sources.camera_reader import LatestFrame
+from saec.station.sources.frame_source import SourceHooks
+from saec.station.sources.watched_folder import WatchedFolder
 from saec.station.storage.records import NewFrame, Receipt
 from saec.station.threads import Stopping
 from tests.station.station_fakes import png
@@ -43,6 +44,9 @@ class Taken:
             self.enough.set()
         return Receipt(len(self.frames), "x")
 
+    def hooks(self) -> SourceHooks:
+        return SourceHooks(self.accept, self.refused, self.alarm, self.remember)
+
     def remember(self, line: str, keys: Sequence[str]) -> None:
         self.remembered += [(line, key) for key in keys]
 
@@ -56,7 +60,7 @@ class Taken:
 def folder(tmp_path: Path, taken: Taken, **more: object) -> WatchedFolder:
     (tmp_path / "in").mkdir(exist_ok=True)
     settings = FolderSource(name="src", line="cell", path=tmp_path / "in", **more)  # type: ignore[arg-type]
-    return open_source(settings, taken.accept, taken.refused, taken.alarm, taken.remember)  # type: ignore[return-value]
+    return settings.make_source(taken.hooks())  # type: ignore[return-value]
 
 
 def test_a_file_is_read_when_it_has_settled_and_once(tmp_path: Path) -> None:
@@ -234,12 +238,12 @@ def video(tmp_path: Path) -> Path:
 def test_every_nth_frame_of_a_video_once_and_again_when_refused(video: Path) -> None:
     taken = Taken()
     settings = VideoSource(name="v", line="cell", path=video, every=4)
-    open_source(settings, taken.accept, taken.refused, taken.alarm, taken.remember).run(Stopping())
+    settings.make_source(taken.hooks()).run(Stopping())
     means = [cv2.imdecode(np.frombuffer(data, np.uint8), 1).mean() for _, data in taken.frames]
     assert means == pytest.approx([0, 80, 160], abs=6)
     assert len({frame.key for frame, _ in taken.frames}) == 3
     missing = VideoSource(name="v", line="cell", path=video.with_name("gone.avi"))
-    open_source(missing, taken.accept, taken.refused, taken.alarm, taken.remember).run(Stopping())
+    missing.make_source(taken.hooks()).run(Stopping())
     assert "no video" in taken.refusals[-1]
 
 
@@ -252,9 +256,7 @@ def run_in_thread(body: object, stopping: Stopping) -> threading.Thread:
 def test_a_camera_that_ends_is_opened_again(video: Path) -> None:
     taken, stopping = Taken(), Stopping()
     settings = CameraSource(name="c", line="cell", address=str(video), interval=0.01)
-    thread = run_in_thread(
-        open_source(settings, taken.accept, taken.refused, taken.alarm, taken.remember), stopping
-    )
+    thread = run_in_thread(settings.make_source(taken.hooks()), stopping)
     assert taken.enough.wait(30)
     stopping.set()
     thread.join(60)
@@ -264,9 +266,7 @@ def test_a_camera_that_ends_is_opened_again(video: Path) -> None:
 def test_a_camera_goes_on_past_a_full_spool_and_counts_no_refusal_twice(video: Path) -> None:
     taken, stopping = Taken(room=0), Stopping()
     settings = CameraSource(name="c", line="cell", address=str(video), interval=0.01)
-    thread = run_in_thread(
-        open_source(settings, taken.accept, taken.refused, taken.alarm, taken.remember), stopping
-    )
+    thread = run_in_thread(settings.make_source(taken.hooks()), stopping)
     assert taken.full.wait(30)
     taken.room = 10**9
     assert taken.enough.wait(30)
@@ -289,7 +289,7 @@ def test_a_camera_that_is_not_there_raises_one_alarm(tmp_path: Path) -> None:
             return self.is_set()
 
     stopping = Impatient()
-    source = open_source(settings, taken.accept, taken.refused, taken.alarm, taken.remember)
+    source = settings.make_source(taken.hooks())
     source.run(stopping)
     assert rests == [1.0, 2.0, 4.0]
     assert taken.alarms == [("camera", "c gives no frames; it is opened again and again")]
@@ -304,7 +304,8 @@ def test_a_camera_that_hangs_can_be_stopped(tmp_path: Path) -> None:
         settings = CameraSource(name="c", line="cell", address=address, open_timeout=60.0)
         taken, stopping = Taken(), Stopping()
         thread = run_in_thread(
-            open_source(settings, taken.accept, taken.refused, taken.alarm, taken.remember), stopping
+            settings.make_source(taken.hooks()),
+            stopping,
         )
         server.settimeout(60)
         connection, _ = server.accept()  # the reader is in the driver now, and will hear nothing
@@ -344,7 +345,7 @@ def test_a_driver_that_hangs_costs_one_reader_and_is_used_again_when_it_comes_ba
     monkeypatch.setattr(camera, "_FAREWELL", 0.01)
     taken = Taken()
     settings = CameraSource(name="c", line="cell", address="0", interval=0.01, read_timeout=0.02)
-    source = open_source(settings, taken.accept, taken.refused, taken.alarm, tmp_path)
+    source = settings.make_source(SourceHooks(taken.accept, taken.refused, taken.alarm, taken.remember))
     stopping = Stopping()
     thread = run_in_thread(source, stopping)
     while source.state != "hangs":

@@ -20,14 +20,9 @@ from saec import edge
 from saec.frame import judges as loading
 from saec.frame.judges import Standing
 from saec.station.http import api
-from saec.station.setup.station_settings import (
-    CameraSource,
-    FileSink,
-    FolderSource,
-    LineSettings,
-    StationSection,
-    StationSettings,
-)
+from saec.station.setup.station_settings import LineSettings, StationSection, StationSettings
+from saec.station.sinks import FileSink
+from saec.station.sources import CameraSource, FolderSource
 from saec.station.storage import spool_probe as probe
 from saec.station.storage.records import Retention, SpoolLimits
 from saec.station.storage.spool_probe import SpoolProbe

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from saec.station.setup.station_settings import FolderSource
-from saec.station.sources import WatchedFolder
+from saec.station.sources import FolderSource
+from saec.station.sources.watched_folder import WatchedFolder
 from saec.station.sources.writers import Writers
 from saec.station.storage.records import SpoolLimits
 from saec.station.storage.spool import Spool

@@ -16,8 +16,7 @@ from typing import Any, Protocol
 import structlog
 
 from saec.errors import LinkError, SaecError
-from saec.station.setup.station_settings import SinkSettings
-from saec.station.sinks.verdict_sink import AwayError, VerdictSink
+from saec.station.sinks.verdict_sink import AwayError, SinkSettings, VerdictSink
 from saec.station.storage.outbox import Outbox
 from saec.station.storage.records import Backlog, Delivery
 from saec.station.threads import Stopping

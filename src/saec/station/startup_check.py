@@ -5,7 +5,6 @@ from __future__ import annotations
 from saec.cloud.remote.http_client import Poster
 from saec.station.cloud_models import remote_config
 from saec.station.setup.station_settings import StationSettings
-from saec.station.sinks import open_sink
 from saec.web.admission.tokens import Tokens
 
 
@@ -19,6 +18,6 @@ def check_openable(settings: StationSettings) -> None:
     """
     Tokens(settings.station.tokens_file)
     for sink in settings.sink:
-        open_sink(sink).close()
+        sink.make_sink().close()
     if settings.cloud is not None:
         Poster(remote_config(settings.cloud)).close()

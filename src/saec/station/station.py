@@ -26,11 +26,9 @@ from saec.station.line.runner import LineRunner
 from saec.station.line.version_store import VersionStore
 from saec.station.line.version_switch import CloudFor
 from saec.station.maintenance.quarantine_release import QuarantineReleases
-from saec.station.setup.station_settings import StationSettings, VideoSource
-from saec.station.sinks import open_sink
+from saec.station.setup.station_settings import StationSettings
 from saec.station.sinks.verdict_sink import VerdictSink
-from saec.station.sources import open_source
-from saec.station.sources.frame_source import HANGS, SourceBody
+from saec.station.sources.frame_source import HANGS, SourceBody, SourceHooks
 from saec.station.storage.recent_pictures import RecentPictures
 from saec.station.storage.records import NewFrame, Receipt, SpooledFrame
 from saec.station.storage.spool import Spool
@@ -84,7 +82,7 @@ class Station:
         self._decoders: dict[str, Decoder] = {}
         try:
             self.runners = self._open_lines(cloud_for or self._clouds)
-            self.sinks: dict[str, VerdictSink] = {s.name: open_sink(s) for s in settings.sink}
+            self.sinks: dict[str, VerdictSink] = {s.name: s.make_sink() for s in settings.sink}
             self.delivery_workers = {
                 s.name: DeliveryWorker(s, self.sinks[s.name], self.spool.outbox, self.spool.alarm)
                 for s in settings.sink
@@ -145,10 +143,9 @@ class Station:
         ]
         for source in self.settings.source:
             alarm = partial(self.spool.alarm, about=source.name)
-            body = open_source(source, self.accept, self.refused, alarm, self.spool.remember)
+            body = source.make_source(SourceHooks(self.accept, self.refused, alarm, self.spool.remember))
             self.sources[source.name] = body
-            ends = isinstance(source, VideoSource)
-            threads.append(watched(f"source-{source.name}", body.run, limit=LEAST, may_end=ends))
+            threads.append(watched(f"source-{source.name}", body.run, limit=LEAST, may_end=source.ends))
         return threads
 
     def start(self) -> None:

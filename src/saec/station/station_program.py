@@ -10,7 +10,7 @@ import structlog
 
 from saec.station.http.api import make_station_app
 from saec.station.line.version_switch import CloudFor
-from saec.station.setup.station_settings import CameraSource, FileSink, StationSettings
+from saec.station.setup.station_settings import StationSettings
 from saec.station.startup_check import check_openable
 from saec.station.station import Station
 from saec.station.storage.private_files import FilePermissions, restrict_permissions
@@ -71,6 +71,6 @@ def _started(settings: StationSettings, cloud_for: CloudFor | None) -> Station:
 
 def _for_others(settings: StationSettings) -> list[Path]:
     """What people and other programs read or write, wherever it lies."""
-    sinks = [sink.path for sink in settings.sink if isinstance(sink, FileSink)]
-    sources = [source.path for source in settings.source if not isinstance(source, CameraSource)]
+    sinks = [output[0] for sink in settings.sink if (output := sink.output()) is not None]
+    sources = [path for source in settings.source if (path := source.reads()) is not None]
     return [*sinks, *sources, *(line.profile for line in settings.line)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
@@ -13,12 +12,8 @@ from saec.connecting import shown
 from saec.errors import ConfigError
 from saec.schedule.policies import BUDGET_POLICY, DEFAULT_POLICY, policy_kind
 from saec.station.setup.station_settings import (
-    FileSink,
-    FolderSource,
     LineSettings,
-    MqttSink,
     StationSettings,
-    WebhookSink,
 )
 from saec.web.addresses import is_loopback
 from saec.web.admission.admission_control import check_admission
@@ -93,8 +88,8 @@ def _sources(settings: StationSettings) -> Iterator[Fault]:
         if source.line not in lines:
             remedy = f"known lines: {', '.join(sorted(lines))}"
             yield ["source", i, "line"], f"no [[line]] is named {source.line}", remedy
-        if isinstance(source, FolderSource):
-            folders.append((i, source.name, source.path.resolve()))
+        if (watched := source.watched()) is not None:
+            folders.append((i, source.name, watched.resolve()))
     for i, _, path in folders:
         if path.is_relative_to(data):
             yield ["source", i, "path"], "the folder lies in the station's data", "watch another folder"
@@ -115,78 +110,25 @@ def _sources(settings: StationSettings) -> Iterator[Fault]:
 def _sinks(settings: StationSettings) -> Iterator[Fault]:
     folders: dict[tuple[Path, str], str] = {}
     for i, sink in enumerate(settings.sink):
-        if isinstance(sink, FileSink):
-            yield from _own_folder(settings.station.data, sink, i)
-            name = folders.setdefault((sink.path.resolve(), sink.format), sink.name)
-            if name != sink.name:
-                remedy = "give each sink a folder of its own"
-                yield ["sink", i, "path"], f"{name} writes to the same files", remedy
-        elif isinstance(sink, WebhookSink):
-            yield from _sink_faults(i, _webhook(sink))
-        elif isinstance(sink, MqttSink):
-            yield from _sink_faults(i, _mqtt(sink))
+        for key, what, remedy in sink.faults():
+            yield ["sink", i, key], what, remedy
+        output = sink.output()
+        if output is None:
+            continue
+        folder, form = output[0].resolve(), output[1]
+        yield from _own_folder(settings.station.data, folder, i)
+        name = folders.setdefault((folder, form), sink.name)
+        if name != sink.name:
+            remedy = "give each sink a folder of its own"
+            yield ["sink", i, "path"], f"{name} writes to the same files", remedy
 
 
-def _sink_faults(i: int, faults: Iterator[tuple[str, str, str]]) -> Iterator[Fault]:
-    """The faults of the sink of index ``i``, each with its place in the settings."""
-    for key, what, remedy in faults:
-        yield ["sink", i, key], what, remedy
-
-
-def _own_folder(data: Path, sink: FileSink, i: int) -> Iterator[Fault]:
-    """Of a sink's folder in one of the station's own: files that it does not know there are set aside."""
-    path = sink.path.resolve()
+def _own_folder(data: Path, path: Path, i: int) -> Iterator[Fault]:
+    """The fault of a sink's folder that lies in one of the station's: unknown files are set aside there."""
     for name in OWN_FOLDERS:
         if path.is_relative_to((data / name).resolve()):
             what = f"the folder lies in {name} of the station's data"
             yield ["sink", i, "path"], what, "give the sink a folder beside them"
-
-
-def _webhook(sink: WebhookSink) -> Iterator[tuple[str, str, str]]:
-    """Key, what and remedy of each fault."""
-    try:
-        url = urlsplit(sink.url)
-        host, known = url.hostname or "", url.port is None or url.port > 0
-    except ValueError:  # of brackets, or of a port that is no number
-        known = False
-    if not known or not host or url.scheme not in ("http", "https"):
-        yield "url", f"{shown(sink.url)} is no address", "give https://HOST/PATH"
-        return
-    in_url = url.username is not None or url.password is not None
-    if in_url and sink.token_file is not None:
-        yield "url", "both a password in the url and a token_file", "give one of them"
-    if url.scheme == "http" and not is_loopback(host) and (in_url or sink.token_file is not None):
-        what = f"the {'password' if in_url else 'token'} would travel unencrypted"
-        yield "url", what, "use https, or a receiver on this machine"
-    if url.scheme == "http":
-        yield from _without_tls(sink, "the url is not https")
-    yield from _key(sink)
-
-
-def _mqtt(sink: MqttSink) -> Iterator[tuple[str, str, str]]:
-    """The same of a broker."""
-    if not sink.host or not re.fullmatch(r"[\w.:-]+", sink.host):
-        yield "host", f"{sink.host[:80]!r} is no host", "give the name or the address alone"
-    if not sink.topic or any(sign in sink.topic for sign in "#+\0") or len(sink.topic.encode()) > 60_000:
-        yield "topic", f"{sink.topic[:80]!r} is nothing to publish to", "give a topic without # and +"
-    if sink.password_file is not None and sink.user is None:
-        yield "password_file", "a password without a user", "name the user"
-    if sink.user is not None and not sink.tls and not is_loopback(sink.host):
-        yield "user", "user and password would travel unencrypted", "set tls = true, and the broker's port"
-    if not sink.tls:
-        yield from _without_tls(sink, "tls is off")
-    yield from _key(sink)
-
-
-def _without_tls(sink: WebhookSink | MqttSink, off: str) -> Iterator[tuple[str, str, str]]:
-    for key in ("ca_file", "certificate_file", "key_file"):
-        if getattr(sink, key) is not None:
-            yield key, f"{key} without TLS: {off}", "turn TLS on, or remove it"
-
-
-def _key(sink: WebhookSink | MqttSink) -> Iterator[tuple[str, str, str]]:
-    if sink.key_file is not None and sink.certificate_file is None:
-        yield "key_file", "a key without its certificate", "name the certificate_file"
 
 
 def _listening(settings: StationSettings) -> Iterator[Fault]:

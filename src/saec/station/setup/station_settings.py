@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 
 from saec.schedule.policies import DEFAULT_POLICY
 from saec.settings import Spend
+from saec.station.setting_fields import Name, Seconds, Section, Share
+from saec.station.sinks import AnySink
+from saec.station.sources import AnySource
 from saec.station.storage.records import Retention, SpoolLimits
 from saec.web.http_settings import HttpSettings
 
-Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$")]
-Seconds = Annotated[float, msgspec.Meta(gt=0, le=1e6)]
-Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
-
-class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    pass
-
-
-class FrameGuardSettings(_Section, frozen=True, kw_only=True):
+class FrameGuardSettings(Section, frozen=True, kw_only=True):
     """When a frame is no fair picture of a part; 0 (for bright 255) leaves a check out.
 
     Attributes:
@@ -36,7 +31,7 @@ class FrameGuardSettings(_Section, frozen=True, kw_only=True):
     empty: Share = 0.1
 
 
-class LineSettings(_Section, frozen=True, kw_only=True):
+class LineSettings(Section, frozen=True, kw_only=True):
     """One product.
 
     Attributes:
@@ -58,132 +53,7 @@ class LineSettings(_Section, frozen=True, kw_only=True):
     guard: FrameGuardSettings = FrameGuardSettings()
 
 
-class FolderSource(_Section, frozen=True, kw_only=True, tag_field="kind", tag="folder"):
-    """Image files that appear in a folder.
-
-    Attributes:
-        path: is watched, its subfolders too.
-        settle: seconds for which a file must not change before it is read.
-        patience: seconds without a change after which a file that is not whole is refused, with an alarm. It
-            is judged if it becomes whole later.
-        after: what becomes of a file that was accepted, of which the spool then has a copy of its own.
-        poll: seconds between looks.
-    """
-
-    name: Name
-    line: Name
-    path: Path
-    settle: Seconds = 0.2
-    patience: Seconds = 10.0
-    after: Literal["delete", "keep"] = "delete"
-    poll: Seconds = 0.1
-
-
-class CameraSource(_Section, frozen=True, kw_only=True, tag_field="kind", tag="camera"):
-    """An RTSP or USB camera; the newest frame wins, older ones are counted as dropped.
-
-    Attributes:
-        address: "rtsp://...", or the number of a USB camera.
-        interval: seconds between frames that are taken.
-        open_timeout, read_timeout: seconds after which a camera is given up and opened again.
-    """
-
-    name: Name
-    line: Name
-    address: str
-    interval: Seconds = 0.5
-    open_timeout: Seconds = 10.0
-    read_timeout: Seconds = 5.0
-
-
-class VideoSource(_Section, frozen=True, kw_only=True, tag_field="kind", tag="video"):
-    """A video file, every ``every``-th frame of it, once.
-
-    Attributes:
-        realtime: whether frames come at the file's own pace, as from a camera; else as fast as the spool
-            takes them.
-    """
-
-    name: Name
-    line: Name
-    path: Path
-    every: Annotated[int, msgspec.Meta(ge=1)] = 1
-    realtime: bool = False
-
-
-SourceSettings = FolderSource | CameraSource | VideoSource
-
-
-class _SinkSection(_Section, frozen=True, kw_only=True):
-    """What every sink can be told.
-
-    Attributes:
-        attempts: how often a verdict is offered that the receiver refuses, before it is a dead letter.
-        overflow: what happens when more than ``keep`` verdicts wait, or one for longer than ``keep_hours``:
-            "block" keeps everything and raises an alarm, "drop" gives up the oldest as well, counted.
-        keep: verdicts; of the dead letters as many are kept, whatever ``overflow`` says.
-        late: seconds for which verdicts may wait and none be taken; then the station is not ready.
-    """
-
-    name: Name
-    attempts: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 5
-    overflow: Literal["block", "drop"] = "block"
-    keep: Annotated[int, msgspec.Meta(ge=1)] = 100_000
-    keep_hours: Annotated[float, msgspec.Meta(gt=0)] = 168.0
-    late: Annotated[float, msgspec.Meta(gt=0)] = 600.0
-
-
-class FileSink(_SinkSection, frozen=True, kw_only=True, tag_field="kind", tag="files"):
-    """A folder with one JSONL (or CSV) file a day."""
-
-    path: Path
-    format: Literal["jsonl", "csv"] = "jsonl"
-
-
-class WebhookSink(_SinkSection, frozen=True, kw_only=True, tag_field="kind", tag="webhook"):
-    """HTTP POST of each verdict as JSON, with its idempotency key in the header ``Idempotency-Key``.
-
-    Attributes:
-        token_file: file with the bearer token.
-        timeout: seconds for one answer.
-        ca_file: PEM file of CAs to trust beside the system's.
-        certificate_file, key_file: PEM files by which the station shows who it is.
-    """
-
-    url: str
-    token_file: Path | None = None
-    timeout: Seconds = 10.0
-    ca_file: Path | None = None
-    certificate_file: Path | None = None
-    key_file: Path | None = None
-
-
-class MqttSink(_SinkSection, frozen=True, kw_only=True, tag_field="kind", tag="mqtt"):
-    """MQTT 3.1.1 with quality of service 1: each verdict as JSON to ``topic``/LINE.
-
-    Attributes:
-        topic: the topic's beginning, without wildcards.
-        user, password_file: who the station is; off this machine they need ``tls``.
-        ca_file, certificate_file, key_file: the same as for a webhook; they need ``tls``.
-        timeout: seconds for a connection, and for the acknowledgement of one verdict.
-    """
-
-    host: str
-    port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 1883
-    topic: str = "saec/verdicts"
-    user: str | None = None
-    password_file: Path | None = None
-    tls: bool = False
-    timeout: Seconds = 10.0
-    ca_file: Path | None = None
-    certificate_file: Path | None = None
-    key_file: Path | None = None
-
-
-SinkSettings = FileSink | WebhookSink | MqttSink
-
-
-class CloudSettings(_Section, frozen=True, kw_only=True):
+class CloudSettings(Section, frozen=True, kw_only=True):
     """The cloud service.
 
     Attributes:
@@ -211,7 +81,7 @@ class CloudSettings(_Section, frozen=True, kw_only=True):
     ca_file: Path | None = None
 
 
-class StationSection(_Section, frozen=True, kw_only=True):
+class StationSection(Section, frozen=True, kw_only=True):
     """The station itself.
 
     Attributes:
@@ -230,14 +100,14 @@ class StationSection(_Section, frozen=True, kw_only=True):
     privacy: bool = False
 
 
-class StationSettings(_Section, frozen=True, kw_only=True):
+class StationSettings(Section, frozen=True, kw_only=True):
     """The whole file."""
 
     station: StationSection = StationSection()
     http: HttpSettings = HttpSettings()
     line: list[LineSettings]
-    source: list[SourceSettings] = []
-    sink: list[SinkSettings] = []
+    source: list[AnySource] = msgspec.field(default_factory=list)
+    sink: list[AnySink] = msgspec.field(default_factory=list)
     cloud: CloudSettings | None = None
     spool: SpoolLimits = SpoolLimits()
     retention: Retention = Retention()

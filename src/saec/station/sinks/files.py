@@ -8,12 +8,11 @@ import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
-from saec.station.setup.station_settings import FileSink
-from saec.station.sinks.verdict_sink import AwayError, SinkMessage, sink_message
+from saec.station.sinks.verdict_sink import AwayError, SinkMessage, SinkSettings, sink_message
 from saec.station.storage.private_files import FilePermissions, make_folder
 from saec.station.storage.records import Delivery
 
@@ -31,6 +30,19 @@ CSV_COLUMNS = (
     "reason",
     "sha256",
 )
+
+
+class FileSink(SinkSettings, frozen=True, kw_only=True, tag_field="kind", tag="files"):
+    """A folder with one JSONL (or CSV) file a day."""
+
+    path: Path
+    format: Literal["jsonl", "csv"] = "jsonl"
+
+    def make_sink(self) -> Files:
+        return Files(self)
+
+    def output(self) -> tuple[Path, str]:
+        return self.path, self.format
 
 
 class Files:

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import ssl
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any
 
 import msgspec
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
 from saec.connecting import client_context, why
-from saec.station.setup.station_settings import MqttSink
-from saec.station.sinks.verdict_sink import AwayError, sink_message
+from saec.station.setting_fields import FieldFault, Seconds
+from saec.station.sinks.tls_files import lone_key, without_tls
+from saec.station.sinks.verdict_sink import AwayError, SinkSettings, sink_message
 from saec.station.storage.records import Delivery
 from saec.texts import read_secret
+from saec.web.addresses import is_loopback
 
 _SILENT = 60.0
 """Seconds, and at least ten time-outs, after which a broker that acknowledges nothing is connected to anew:
@@ -37,6 +41,48 @@ _REFUSALS = {
     "Bad user name or password": ("it refuses user or password", "look at user and password_file"),
     "Not authorized": ("it does not let this station in", "look at user and password_file"),
 }
+
+
+class MqttSink(SinkSettings, frozen=True, kw_only=True, tag_field="kind", tag="mqtt"):
+    """MQTT 3.1.1 with quality of service 1: each verdict as JSON to ``topic``/LINE.
+
+    Attributes:
+        topic: the topic's beginning, without wildcards.
+        user, password_file: who the station is; off this machine they need ``tls``.
+        ca_file, certificate_file, key_file: the same as for a webhook; they need ``tls``.
+        timeout: seconds for a connection, and for the acknowledgement of one verdict.
+    """
+
+    host: str
+    port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 1883
+    topic: str = "saec/verdicts"
+    user: str | None = None
+    password_file: Path | None = None
+    tls: bool = False
+    timeout: Seconds = 10.0
+    ca_file: Path | None = None
+    certificate_file: Path | None = None
+    key_file: Path | None = None
+
+    def make_sink(self) -> Mqtt:
+        return Mqtt(self)
+
+    def faults(self) -> Iterator[FieldFault]:
+        if not self.host or not re.fullmatch(r"[\w.:-]+", self.host):
+            yield "host", f"{self.host[:80]!r} is no host", "give the name or the address alone"
+        if not self.topic or any(sign in self.topic for sign in "#+\0") or len(self.topic.encode()) > 60_000:
+            yield "topic", f"{self.topic[:80]!r} is nothing to publish to", "give a topic without # and +"
+        if self.password_file is not None and self.user is None:
+            yield "password_file", "a password without a user", "name the user"
+        if self.user is not None and not self.tls and not is_loopback(self.host):
+            yield (
+                "user",
+                "user and password would travel unencrypted",
+                "set tls = true, and the broker's port",
+            )
+        if not self.tls:
+            yield from without_tls(self, "tls is off")
+        yield from lone_key(self)
 
 
 class Mqtt:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Literal, Protocol
 
 import msgspec
 
 from saec.errors import LinkError, SaecError
+from saec.station.setting_fields import FieldFault, Name, Section
 from saec.station.storage.records import Delivery
 from saec.types import Verdict
 
@@ -49,6 +51,41 @@ class VerdictSink(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+class SinkSettings(Section, frozen=True, kw_only=True):
+    """What every sink can be told.
+
+    Attributes:
+        attempts: how often a verdict is offered that the receiver refuses, before it is a dead letter.
+        overflow: what happens when more than ``keep`` verdicts wait, or one for longer than ``keep_hours``:
+            "block" keeps everything and raises an alarm, "drop" gives up the oldest as well, counted.
+        keep: verdicts; of the dead letters as many are kept, whatever ``overflow`` says.
+        late: seconds for which verdicts may wait and none be taken; then the station is not ready.
+    """
+
+    name: Name
+    attempts: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 5
+    overflow: Literal["block", "drop"] = "block"
+    keep: Annotated[int, msgspec.Meta(ge=1)] = 100_000
+    keep_hours: Annotated[float, msgspec.Meta(gt=0)] = 168.0
+    late: Annotated[float, msgspec.Meta(gt=0)] = 600.0
+
+    def make_sink(self) -> VerdictSink:
+        """The sink; nothing is connected yet.
+
+        Raises:
+            ConfigError: a file with a secret or with certificates cannot be used, or an address is none.
+        """
+        raise NotImplementedError
+
+    def faults(self) -> Iterator[FieldFault]:
+        """What the types of the fields cannot say: what contradicts itself, or cannot be meant."""
+        yield from ()
+
+    def output(self) -> tuple[Path, str] | None:
+        """The folder that it writes to, and the form of the files; None where it writes none."""
+        return None
 
 
 class SinkMessage(msgspec.Struct, frozen=True, kw_only=True):

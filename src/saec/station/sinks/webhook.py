@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import email.utils
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import msgspec
 
 from saec.connecting import client_context, shown, why
 from saec.errors import ConfigError
-from saec.station.setup.station_settings import WebhookSink
-from saec.station.sinks.verdict_sink import AwayError, RefusedError, sink_message
+from saec.station.setting_fields import FieldFault, Seconds
+from saec.station.sinks.tls_files import lone_key, without_tls
+from saec.station.sinks.verdict_sink import AwayError, RefusedError, SinkSettings, sink_message
 from saec.station.storage.records import Delivery
 from saec.texts import read_token, whole_number
+from saec.web.addresses import is_loopback
 
 HAD_IT = 409
 """A receiver that answers this to an Idempotency-Key has the verdict already."""
@@ -22,6 +26,46 @@ HAD_IT = 409
 _LATER = frozenset({408, 425, 429})
 _MOST_BYTES = 2**16
 """Of an answer, whose words are not needed; a connection with more is closed."""
+
+
+class WebhookSink(SinkSettings, frozen=True, kw_only=True, tag_field="kind", tag="webhook"):
+    """HTTP POST of each verdict as JSON, with its idempotency key in the header ``Idempotency-Key``.
+
+    Attributes:
+        token_file: file with the bearer token.
+        timeout: seconds for one answer.
+        ca_file: PEM file of CAs to trust beside the system's.
+        certificate_file, key_file: PEM files by which the station shows who it is.
+    """
+
+    url: str
+    token_file: Path | None = None
+    timeout: Seconds = 10.0
+    ca_file: Path | None = None
+    certificate_file: Path | None = None
+    key_file: Path | None = None
+
+    def make_sink(self) -> Webhook:
+        return Webhook(self)
+
+    def faults(self) -> Iterator[FieldFault]:
+        try:
+            url = urlsplit(self.url)
+            host, known = url.hostname or "", url.port is None or url.port > 0
+        except ValueError:  # of brackets, or of a port that is no number
+            known = False
+        if not known or not host or url.scheme not in ("http", "https"):
+            yield "url", f"{shown(self.url)} is no address", "give https://HOST/PATH"
+            return
+        in_url = url.username is not None or url.password is not None
+        if in_url and self.token_file is not None:
+            yield "url", "both a password in the url and a token_file", "give one of them"
+        if url.scheme == "http" and not is_loopback(host) and (in_url or self.token_file is not None):
+            what = f"the {'password' if in_url else 'token'} would travel unencrypted"
+            yield "url", what, "use https, or a receiver on this machine"
+        if url.scheme == "http":
+            yield from without_tls(self, "the url is not https")
+        yield from lone_key(self)
 
 
 class Webhook:

@@ -12,8 +12,16 @@ import numpy as np
 import structlog
 
 from saec.errors import SaecError, SpoolFullError
-from saec.station.setup.station_settings import CameraSource
-from saec.station.sources.frame_source import HANGS, AcceptFrame, FrameRefused, SourceAlarm, png_bytes
+from saec.station.setting_fields import Seconds
+from saec.station.sources.frame_source import (
+    HANGS,
+    AcceptFrame,
+    FrameRefused,
+    SourceAlarm,
+    SourceHooks,
+    SourceSettings,
+    png_bytes,
+)
 from saec.station.storage.records import NewFrame
 from saec.station.threads import Stopping
 from saec.texts import whole_number
@@ -47,6 +55,24 @@ class LatestFrame:
             self._changed.wait_for(lambda: self._item is not None, seconds)
             item, self._item = self._item, None
             return item
+
+
+class CameraSource(SourceSettings, frozen=True, kw_only=True, tag_field="kind", tag="camera"):
+    """An RTSP or USB camera; the newest frame wins, older ones are counted as dropped.
+
+    Attributes:
+        address: "rtsp://...", or the number of a USB camera.
+        interval: seconds between frames that are taken.
+        open_timeout, read_timeout: seconds after which a camera is given up and opened again.
+    """
+
+    address: str
+    interval: Seconds = 0.5
+    open_timeout: Seconds = 10.0
+    read_timeout: Seconds = 5.0
+
+    def make_source(self, hooks: SourceHooks) -> CameraReader:
+        return CameraReader(self, hooks.accept, hooks.refused, hooks.alarm)
 
 
 class CameraReader:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from pathlib import Path
+from typing import ClassVar, NamedTuple, Protocol
 
 import cv2
 
 from saec.errors import SpoolError
+from saec.station.setting_fields import Name, Section
 from saec.station.storage.records import NewFrame, Receipt
 from saec.station.threads import Stopping
 from saec.types import Image
@@ -65,3 +67,46 @@ def png_bytes(image: Image) -> bytes:
     if not done:
         raise SpoolError(f"a frame of {image.shape} cannot be kept", "look at the camera's settings")
     return data.tobytes()
+
+
+class SourceHooks(NamedTuple):
+    """What a source is given to hand frames over.
+
+    Attributes:
+        accept: hands a frame to the spool.
+        refused: is told of a frame that was not taken.
+        alarm: is told what a person should know.
+        remember: keeps the keys of a watched folder's files that stay where they are.
+    """
+
+    accept: AcceptFrame
+    refused: FrameRefused
+    alarm: SourceAlarm
+    remember: Remember
+
+
+class SourceSettings(Section, frozen=True, kw_only=True):
+    """What every source can be told.
+
+    Attributes:
+        name: the source's name.
+        line: the line that its frames are of.
+    """
+
+    name: Name
+    line: Name
+
+    ends: ClassVar[bool] = False
+    """Whether its thread may end, as a video's does."""
+
+    def make_source(self, hooks: SourceHooks) -> SourceBody:
+        """The source; nothing is opened yet."""
+        raise NotImplementedError
+
+    def watched(self) -> Path | None:
+        """The folder that it watches, or None."""
+        return None
+
+    def reads(self) -> Path | None:
+        """The file or folder that others write for it, or None."""
+        return None

@@ -5,15 +5,44 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated, ClassVar
 
 import cv2
+import msgspec
 
 from saec.errors import SaecError, SpoolFullError
-from saec.station.setup.station_settings import VideoSource
-from saec.station.sources.frame_source import REST, AcceptFrame, FrameRefused, png_bytes
+from saec.station.sources.frame_source import (
+    REST,
+    AcceptFrame,
+    FrameRefused,
+    SourceHooks,
+    SourceSettings,
+    png_bytes,
+)
 from saec.station.storage.records import NewFrame
 from saec.station.threads import Stopping
 from saec.types import Image
+
+
+class VideoSource(SourceSettings, frozen=True, kw_only=True, tag_field="kind", tag="video"):
+    """A video file, every ``every``-th frame of it, once.
+
+    Attributes:
+        realtime: whether frames come at the file's own pace, as from a camera; else as fast as the spool
+            takes them.
+    """
+
+    path: Path
+    every: Annotated[int, msgspec.Meta(ge=1)] = 1
+    realtime: bool = False
+
+    ends: ClassVar[bool] = True
+
+    def reads(self) -> Path:
+        return self.path
+
+    def make_source(self, hooks: SourceHooks) -> Video:
+        return Video(self, hooks.accept, hooks.refused)
 
 
 class Video:

@@ -7,6 +7,7 @@ import hashlib
 import os
 import time
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import structlog
@@ -14,8 +15,17 @@ import structlog
 from saec.data.images.file_names import is_picture, passed_over
 from saec.errors import SaecError, SpoolError, SpoolFullError
 from saec.frame.verdicts import printable
-from saec.station.setup.station_settings import FolderSource
-from saec.station.sources.frame_source import LARGEST, REST, AcceptFrame, FrameRefused, Remember, SourceAlarm
+from saec.station.setting_fields import Seconds
+from saec.station.sources.frame_source import (
+    LARGEST,
+    REST,
+    AcceptFrame,
+    FrameRefused,
+    Remember,
+    SourceAlarm,
+    SourceHooks,
+    SourceSettings,
+)
 from saec.station.sources.overlooked import Overlooked
 from saec.station.sources.seen_files import ChangedError, SeenFile, read_as_seen, remove_as_seen, see_file
 from saec.station.sources.settling import SettlingFile, why_not_whole
@@ -34,6 +44,34 @@ _DAILY = 86400.0
 """Seconds after which the keys of files that stay are remembered anew."""
 
 log = structlog.get_logger()
+
+
+class FolderSource(SourceSettings, frozen=True, kw_only=True, tag_field="kind", tag="folder"):
+    """Image files that appear in a folder.
+
+    Attributes:
+        path: is watched, its subfolders too.
+        settle: seconds for which a file must not change before it is read.
+        patience: seconds without a change after which a file that is not whole is refused, with an alarm. It
+            is judged if it becomes whole later.
+        after: what becomes of a file that was accepted, of which the spool then has a copy of its own.
+        poll: seconds between looks.
+    """
+
+    path: Path
+    settle: Seconds = 0.2
+    patience: Seconds = 10.0
+    after: Literal["delete", "keep"] = "delete"
+    poll: Seconds = 0.1
+
+    def watched(self) -> Path:
+        return self.path
+
+    def reads(self) -> Path:
+        return self.path
+
+    def make_source(self, hooks: SourceHooks) -> WatchedFolder:
+        return WatchedFolder(self, *hooks)
 
 
 class WatchedFolder:
