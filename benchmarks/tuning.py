@@ -24,8 +24,8 @@ from saec.data.manifest import Manifest, ManifestEntry
 from saec.schedule.statistics.auroc import auroc, auroc_interval
 from saec.settings import CloudConfig
 from saec.tune.samples import TrainingSample, read_samples
-from saec.tune.settings import TuneConfig
 from saec.tune.tuning_run import tune
+from saec.tune.tuning_settings import TuneConfig
 from saec.types import DEFECT, GOOD, CloudQuery, Frame
 
 

@@ -54,7 +54,7 @@ def read_text(
         error: raised, with the path and the reason.
 
     Raises:
-        SaecError: of the kind ``error``: it cannot be read, is too long, or is no UTF-8.
+        SaecError: its kind is ``error``: it cannot be read, is too long, or is no UTF-8.
     """
     try:
         with path.open("rb") as f:
@@ -74,7 +74,7 @@ def decoded(data: bytes, name: str, *, error: type[SaecError] = ConfigError) -> 
         name: what they come from, for the error.
 
     Raises:
-        SaecError: of the kind ``error``: they are no text.
+        SaecError: its kind is ``error``: they are no text.
     """
     utf16 = data.startswith(_UTF16)
     try:
@@ -126,7 +126,7 @@ def read_json(
         what: said of a file that does not hold such a value.
 
     Raises:
-        SaecError: of the kind ``error``, or ``missing``.
+        SaecError: its kind is ``error``, or ``missing``.
     """
     if missing is not None and not path.exists():
         raise missing
@@ -149,7 +149,7 @@ def read_table(
         columns: that must be there.
 
     Raises:
-        SaecError: of the kind ``error``: the file cannot be read, or lacks a column.
+        SaecError: its kind is ``error``: the file cannot be read, or lacks a column.
     """
     form = ",".join(columns)
     text = read_text(path, most=MOST_JSON, remedy=f"give a CSV in UTF-8 with the columns {form}", error=error)
@@ -169,7 +169,7 @@ def read_lines(path: Path, *, error: type[SaecError] = DataError) -> Iterator[by
     """The lines of a text as UTF-8, each with its newline where it has one; read one by one.
 
     Raises:
-        SaecError: of the kind ``error``: a line is in another encoding.
+        SaecError: its kind is ``error``: a line is in another encoding.
         OSError: the file cannot be read.
     """
     with path.open("rb") as f:
@@ -202,7 +202,7 @@ def check_plain(path: Path, *, error: type[SaecError]) -> None:
     """Refuse a text that another library reads, and would not read as it was meant.
 
     Raises:
-        SaecError: of the kind ``error``: it has a byte order mark, or is no UTF-8.
+        SaecError: its kind is ``error``: it has a byte order mark, or is no UTF-8.
     """
     with path.open("rb") as f:
         data = f.read()

@@ -18,7 +18,7 @@ from saec.data.images import pixels as images
 from saec.frame.verdicts import JUDGING, SUMS, WAITING, decide
 from saec.runs import inspection
 from saec.runs.inspection import run_inspection
-from saec.schedule.policies.contract import CloudState
+from saec.schedule.policies.policy_contract import CloudState
 from saec.settings import RunConfig
 from saec.types import EdgeOpinion, Image, Route, Source
 from tests.run_fakes import THRESHOLD, FakeCloud, Frames, judges, score_of

@@ -19,8 +19,8 @@ from saec.profile import LineProfile
 from saec.runs.run_folder import Options, run_line
 from saec.runs.verdict_log import read_verdicts
 from saec.scene.complexity import features, fit_norm
-from saec.schedule.policies.contract import PolicySettings
 from saec.schedule.policies.gate import GatePolicy
+from saec.schedule.policies.policy_contract import PolicySettings
 from saec.settings import BudgetConfig, CloudConfig, CostConfig
 from tests.run_fakes import CALIBRATION, FUSED, FakeCloud, Frames, make_line
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from saec.errors import DataError
 from saec.runs.route_replay import in_order, replay
-from saec.schedule.policies.contract import CloudState, ask
+from saec.schedule.policies.policy_contract import CloudState, ask
 from saec.types import EdgeOpinion, EdgeRecord, Route, Verdict
 
 STATE = CloudState("up", 0, 8, 0.1, 0.5)

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from saec.profile import Calibration, CloudTrust, Gate, Sigmoid
 from saec.schedule.policies import reasons
 from saec.schedule.policies.budget import TOLERANCE, WINDOW, Budget
-from saec.schedule.policies.contract import Policy
+from saec.schedule.policies.policy_contract import Policy
 from saec.schedule.policies.ranking import (
     OraclePolicy,
     complexity_policy,

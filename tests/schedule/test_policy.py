@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from saec.errors import ConfigError
 from saec.profile import Calibration, CloudTrust, Gate
 from saec.schedule.policies import reasons
-from saec.schedule.policies.contract import CloudState
 from saec.schedule.policies.gate import GatePolicy
 from saec.schedule.policies.one_side import CloudOnly, EdgeOnly
+from saec.schedule.policies.policy_contract import CloudState
 from saec.settings import GateConfig
 from saec.types import DEFECT, GOOD, EdgeOpinion
 from saec_research.seed.policy import PRESETS, SeedConfig, SeedPolicy, keeps

@@ -10,8 +10,8 @@ from saec.errors import ConfigError
 from saec.frame.judges import open_policy
 from saec.schedule import policies
 from saec.schedule.policies import POLICIES, policy_kind, policy_names, reasons
-from saec.schedule.policies.contract import PolicyKind, PolicySettings
 from saec.schedule.policies.one_side import EdgeOnly
+from saec.schedule.policies.policy_contract import PolicyKind, PolicySettings
 from saec.settings import BudgetConfig
 from tests.run_fakes import CALIBRATION
 from tests.sources import modules

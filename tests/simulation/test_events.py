@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from saec.errors import ConfigError
 from saec.profile import Calibration, Gate
 from saec.schedule.link.dispatch import Dispatch
-from saec.schedule.policies.contract import Policy
 from saec.schedule.policies.gate import GatePolicy
 from saec.schedule.policies.one_side import CloudOnly
+from saec.schedule.policies.policy_contract import Policy
 from saec.schedule.statistics.auroc import auroc
 from saec.settings import GateConfig
 from saec.simulation.events import CloudModel, Latency, Pace, Passing, Simulation

@@ -17,8 +17,8 @@ from saec.profile import LineProfile
 from saec.runs import inspection
 from saec.runs.route_replay import replay as replay_log
 from saec.schedule.link.dispatch import Dispatch
-from saec.schedule.policies.contract import Policy
 from saec.schedule.policies.gate import GatePolicy
+from saec.schedule.policies.policy_contract import Policy
 from saec.settings import GateConfig, LinkConfig, RunConfig, Spending
 from saec.simulation.events import CloudModel, Pace, Simulation
 from saec.simulation.opinion_source import sample

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from saec.tune.settings import TuneConfig
+from saec.tune.tuning_settings import TuneConfig
 
 
 @pytest.fixture(scope="session")

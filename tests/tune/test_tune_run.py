@@ -23,10 +23,10 @@ from saec.tune.adapter_card import AdapterCard
 from saec.tune.adapter_layers import add_adapter, load_base, trained
 from saec.tune.merged_checkpoint import merge_adapter, read_adapter_card
 from saec.tune.samples import read_data
-from saec.tune.settings import TuneConfig
 from saec.tune.training import rate_share
 from saec.tune.training_questions import Draw, Questions
 from saec.tune.tuning_run import STATE, tune
+from saec.tune.tuning_settings import TuneConfig
 from saec.types import CloudQuery, Frame
 from tests.helpers_numeric import p_apart, same_opinions
 

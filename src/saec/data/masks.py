@@ -33,7 +33,7 @@ def mask_pixels(mask: Mask, shape: tuple[int, int]) -> NDArray[np.bool_]:
         shape: height and width of the image.
 
     Raises:
-        MaskError: of another size than the image, or in doubt; with its remedy.
+        MaskError: the mask has another size than the image, or is in doubt.
         ImageError: a file that cannot be read.
     """
     where = np.zeros(shape, np.bool_)

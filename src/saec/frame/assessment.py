@@ -21,7 +21,7 @@ from saec.data.images import pixels
 from saec.errors import AnswerError, ImageError
 from saec.frame.hottest_place import hottest_box, unusual_place
 from saec.frame.verdicts import Rules
-from saec.schedule.policies.contract import Policy
+from saec.schedule.policies.policy_contract import Policy
 from saec.types import Box, CloudState, EdgeOpinion, EdgeRecord, Image, Pending, Route, Source
 
 _ODD_ASPECT = 1.1
@@ -63,7 +63,7 @@ class DecodedFrame:
     """A frame with its pixels.
 
     Attributes:
-        source, sha256, time, begun, ms: as in ``EncodedFrame``.
+        source, sha256, time, begun, ms: what ``EncodedFrame`` has by these names.
         image: H x W x 3 uint8, RGB.
         complexity: the scene's complexity, in the line's own units; None where it was not measured.
     """

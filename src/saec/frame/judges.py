@@ -21,8 +21,8 @@ from saec.frame.verdicts import Role, Rules
 from saec.profile import Calibration, CloudTrust, LineProfile
 from saec.scene.complexity import Complexity
 from saec.schedule.policies import BUDGET_POLICY, DEFAULT_POLICY, policy_kind
-from saec.schedule.policies.contract import Policy, PolicySettings
 from saec.schedule.policies.one_side import EdgeOnly
+from saec.schedule.policies.policy_contract import Policy, PolicySettings
 from saec.settings import CloudConfig, identifying
 from saec.types import CloudQuery, Frame, Image
 

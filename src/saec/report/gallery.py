@@ -35,7 +35,7 @@ class Rule:
 
 
 @dataclass(frozen=True)
-class Section:
+class GallerySection:
     """A part of the gallery: ``shown`` are the first of the ``total`` frames that belong to it."""
 
     key: str
@@ -160,7 +160,7 @@ RULES = (
 
 def sections(
     verdicts: Sequence[Verdict], threshold: float, gate: Gate | None, *, share: float = 1.0
-) -> list[Section]:
+) -> list[GallerySection]:
     """Sort the verdicts into sections; empty ones are left out.
 
     Args:
@@ -183,5 +183,5 @@ def sections(
         if rule.key in made:
             ordered = sorted(made[rule.key], key=distance, reverse=rule.first == "far")
             shown = ordered[: max(2, round(rule.limit * share))]
-            found.append(Section(rule.key, rule.title, rule.about, len(ordered), shown))
+            found.append(GallerySection(rule.key, rule.title, rule.about, len(ordered), shown))
     return found

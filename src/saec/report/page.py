@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from saec.errors import DataError
 from saec.report import plots, words
 from saec.report.figures import Figure, energy_per_correct, energy_source, figures, overview
-from saec.report.gallery import CHANGED, Section, sections
+from saec.report.gallery import CHANGED, GallerySection, sections
 from saec.report.run_page import Run, open_run
 from saec.report.tally import RouteRow, Share, StageRow, Tally, routes, shares, stage_times, tally
 from saec.report.thumbs import Pair, Thumbs
@@ -44,8 +44,8 @@ class RunView:
     histogram: plots.Histogram | None
     routes: list[RouteRow]
     stages: list[StageRow]
-    changed: list[Section]
-    sections: list[Section]
+    changed: list[GallerySection]
+    sections: list[GallerySection]
     cards: dict[str, list[Card]]
     strip: list[tuple[str, str, Card]]
     threshold_at: float
@@ -133,7 +133,7 @@ def _view(run: Run, budget: int, share: float) -> RunView:
     )
 
 
-def _strip(shown: Sequence[Section], cards: dict[str, list[Card]]) -> list[tuple[str, str, Card]]:
+def _strip(shown: Sequence[GallerySection], cards: dict[str, list[Card]]) -> list[tuple[str, str, Card]]:
     """One picture of each of the first groups that have one: (title, key, card)."""
     first = [
         (section.title, section.key, card)

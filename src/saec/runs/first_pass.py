@@ -10,7 +10,7 @@ from typing import Any
 from saec.data.images.pixels import read_image
 from saec.errors import ImageError
 from saec.frame.judges import Judges
-from saec.schedule.policies.contract import FirstPass
+from saec.schedule.policies.policy_contract import FirstPass
 from saec.types import Source
 
 FIRST_PASS = "first_pass"

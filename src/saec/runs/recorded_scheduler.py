@@ -15,7 +15,7 @@ from saec.runs.route_replay import Replayed, replay
 from saec.runs.run_record import VERDICTS_FILE, RunInfo, judged_by, read_run
 from saec.runs.verdict_log import read_all
 from saec.schedule.policies import policy_kind
-from saec.schedule.policies.contract import Policy, PolicySettings
+from saec.schedule.policies.policy_contract import Policy, PolicySettings
 from saec.settings import BudgetConfig, CostConfig, GateConfig
 
 

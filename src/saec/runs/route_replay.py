@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from saec.errors import DataError
 from saec.frame.assessment import logged_assessment, route_frame
-from saec.schedule.policies.contract import Policy
+from saec.schedule.policies.policy_contract import Policy
 from saec.types import Route, Verdict
 
 

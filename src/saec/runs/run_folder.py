@@ -31,7 +31,7 @@ from saec.runs.standing_counts import StandingCounts
 from saec.runs.verdict_log import VerdictLog
 from saec.schedule.calibration.drift import DriftMonitor
 from saec.schedule.policies import DEFAULT_POLICY, policy_kind
-from saec.schedule.policies.contract import PolicySettings
+from saec.schedule.policies.policy_contract import PolicySettings
 from saec.settings import BudgetConfig, CostConfig, GateConfig, RunConfig
 from saec.types import DEFECT, EdgeOpinion, Image, Source, Verdict
 

@@ -112,7 +112,7 @@ class RequestHandler:
         """Let a request in and hold its place until it is answered; of all places a token has its share.
 
         Raises:
-            Refused: as ``let_in``, and 429 when there is no place.
+            Refused: what ``let_in`` raises, and 429 when there is no place.
         """
         room = self.config.queue + self.config.batch
         if self.batcher.full or self.active >= 2 * room:

@@ -21,8 +21,8 @@ from saec.schedule.calibration.score_calibration import calibrate
 from saec.schedule.calibration.trust import trust_cloud
 from saec.schedule.link.dispatch import Dispatch
 from saec.schedule.policies import policy_kind
-from saec.schedule.policies.contract import Policy
 from saec.schedule.policies.expected_value import measure_mending
+from saec.schedule.policies.policy_contract import Policy
 from saec.settings import FitConfig
 from saec.simulation.events import CloudModel, Pace, Passing, Simulation
 from saec.simulation.opinion_source import (

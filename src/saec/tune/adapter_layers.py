@@ -12,7 +12,7 @@ from saec.cloud.checkpoints.weights import check_four_bits, four_bits, pick_devi
 from saec.cloud.engines.qwen_forward import QwenModel
 from saec.errors import ModelError
 from saec.settings import CloudConfig
-from saec.tune.settings import TuneConfig
+from saec.tune.tuning_settings import TuneConfig
 
 TARGETS = (
     r".*\.language_model\.layers\.\d+\.self_attn\.(q|k|v|o)_proj"  # plain suffixes would hit the vision tower

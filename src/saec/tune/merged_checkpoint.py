@@ -21,7 +21,7 @@ from saec.runs.domain import ADAPTER_FILE
 from saec.settings import CloudConfig
 from saec.texts import read_json
 from saec.tune.adapter_card import AdapterCard
-from saec.tune.settings import TuneConfig
+from saec.tune.tuning_settings import TuneConfig
 
 _COPIED = ("*.json", "*.txt", "*.jinja")
 """What of the base goes along: tokenizer, preprocessing, chat template, ``saec.json``."""

@@ -28,7 +28,7 @@ class TrainingSample(msgspec.Struct, frozen=True, kw_only=True):
         label: GOOD or DEFECT.
         category: goods of the same one may be shown as references.
         part: id of the physical part, "" when unknown.
-        sha256: of the file's bytes.
+        sha256: the hash of the file's bytes.
     """
 
     id: str

@@ -21,9 +21,9 @@ from saec.schedule.statistics.auroc import auroc
 from saec.tune.adapter_layers import Tensors, trained
 from saec.tune.sample_order import epoch_order
 from saec.tune.samples import TrainingSample
-from saec.tune.settings import TuneConfig
 from saec.tune.training_questions import Draw, Questions
 from saec.tune.training_state import Evaluation
+from saec.tune.tuning_settings import TuneConfig
 from saec.types import DEFECT, GOOD
 
 _LONGEST = 1.0

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 
 from saec.decoding import decode
 from saec.errors import ConfigError, ModelError
-from saec.tune.settings import TuneConfig
+from saec.tune.tuning_settings import TuneConfig
 
 Tensors = dict[str, torch.Tensor]
 

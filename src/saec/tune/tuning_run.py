@@ -29,10 +29,10 @@ from saec.tune.adapter_card import AdapterCard, Speed, counts_of, data_hash
 from saec.tune.adapter_layers import Tensors, adapter_tensors, add_adapter, load_base, set_adapter
 from saec.tune.merged_checkpoint import read_adapter_card, refuse_used
 from saec.tune.samples import TuneData, read_data
-from saec.tune.settings import TuneConfig
 from saec.tune.training import Step, Trainer
 from saec.tune.training_questions import Questions, training_prompt
 from saec.tune.training_state import Progress, Task, read_state, save_state
+from saec.tune.tuning_settings import TuneConfig
 
 STATE = "state.safetensors"
 BOARD = "tensorboard"

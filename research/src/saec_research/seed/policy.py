@@ -25,7 +25,7 @@ import numpy as np
 from saec.edge.yolo import THRESHOLD
 from saec.errors import ConfigError, DataError
 from saec.profile import Gate, LineProfile
-from saec.schedule.policies.contract import CloudState, FirstPass, Policy, PolicyKind, Preset, ask
+from saec.schedule.policies.policy_contract import CloudState, FirstPass, Policy, PolicyKind, Preset, ask
 from saec.schedule.statistics.threshold import sorted_scores
 from saec.types import DEFECT, GOOD, EdgeOpinion, Route
 from saec_research.seed.seed_complexity import seed_complexity

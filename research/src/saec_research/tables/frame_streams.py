@@ -19,7 +19,7 @@ from saec.frame.judges import open_policy
 from saec.profile import CloudTrust
 from saec.schedule.calibration.trust import fused_label
 from saec.schedule.policies.budget import Budget
-from saec.schedule.policies.contract import Policy, PolicySettings
+from saec.schedule.policies.policy_contract import Policy, PolicySettings
 from saec.schedule.policies.ranking import OraclePolicy, spend
 from saec.settings import BudgetConfig
 from saec.simulation.opinion_source import cloud_answers

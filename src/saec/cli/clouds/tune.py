@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from saec.tune.settings import TuneConfig
+from saec.tune.tuning_settings import TuneConfig
 
 if TYPE_CHECKING:
     from saec.tune.adapter_card import AdapterCard

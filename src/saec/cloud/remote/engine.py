@@ -126,7 +126,7 @@ class RemoteEngine:
         """Kind and description of each query's defect in the model's words, its box from ``focus``.
 
         Raises:
-            LinkError, AnswerError: as in ``judge``; an answer that does not parse names its frame.
+            LinkError, AnswerError: what ``judge`` raises; an answer that does not parse names its frame.
         """
         texts = self._all(self._write, [(query,) for query in queries])
         return [

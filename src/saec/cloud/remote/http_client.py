@@ -112,7 +112,7 @@ class Poster:
         """The decoded answer of an address that only tells something.
 
         Raises:
-            LinkError, AnswerError: as in ``post``.
+            LinkError, AnswerError: what ``post`` raises.
         """
         return self._decoded(self.send(path, None))
 

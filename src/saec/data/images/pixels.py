@@ -111,7 +111,7 @@ def decode_native(data: bytes, name: str = "") -> NDArray[Any]:
     """Decode to H x W x 3 RGB, upright, in the source's own depth: uint8 or uint16; for checks.
 
     Raises:
-        ImageError: as `decode_image`.
+        ImageError: whatever `decode_image` raises.
     """
     pixels = _pixels(data, name or "image")
     _to_8bit(pixels[:1, :1].copy(), 16, name or "image")  # refuses what `decode_image` refuses

@@ -178,7 +178,7 @@ def refuse_positive(root: Path) -> None:
     """Stop at ``positive`` and ``negative``: they mean a crack to one and a good part to another.
 
     Raises:
-        DataError: with both readings.
+        DataError: it shows both readings.
     """
     names = {folder.name.lower(): folder.name for _, folder in class_folders(root)}
     if {"positive", "negative"} <= set(names):

@@ -13,7 +13,7 @@ from saec.errors import ConfigError
 from saec.extensions import extensions
 
 if TYPE_CHECKING:
-    from saec.schedule.policies.contract import PolicyKind
+    from saec.schedule.policies.policy_contract import PolicyKind
 
 POLICIES = {
     "gate": "saec.schedule.policies.gate:KIND",
@@ -58,7 +58,7 @@ def policy_kind(name: str) -> PolicyKind:
 
 def reasons() -> dict[str, str]:
     """Every reason that an installed policy gives, in words."""
-    from saec.schedule.policies.contract import LINK_REASONS
+    from saec.schedule.policies.policy_contract import LINK_REASONS
     from saec.schedule.policies.ranking import ORACLE_REASONS
 
     found = dict(LINK_REASONS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from saec.profile import Calibration, CloudTrust
-from saec.schedule.policies.contract import CloudState, PolicyKind, ask
+from saec.schedule.policies.policy_contract import CloudState, PolicyKind, ask
 from saec.settings import GateConfig
 from saec.types import EdgeOpinion, Route
 

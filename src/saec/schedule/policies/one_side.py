@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from saec.schedule.policies.contract import CloudState, PolicyKind, ask
+from saec.schedule.policies.policy_contract import CloudState, PolicyKind, ask
 from saec.types import EdgeOpinion, Route
 
 

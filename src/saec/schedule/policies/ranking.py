@@ -17,8 +17,8 @@ import numpy as np
 
 from saec.profile import Calibration, CloudTrust
 from saec.schedule.policies.budget import Budget
-from saec.schedule.policies.contract import CloudState, PolicyKind, PolicySettings, ask
 from saec.schedule.policies.expected_value import AskingValue, value_of
+from saec.schedule.policies.policy_contract import CloudState, PolicyKind, PolicySettings, ask
 from saec.schedule.policies.score_drift import ScoreStream
 from saec.settings import CostConfig
 from saec.types import EdgeOpinion, Route

@@ -8,7 +8,7 @@ from saec.frame.judges import Cloud, Judges, open_judges, read_references, warm_
 from saec.profile import LineProfile
 from saec.schedule.calibration.drift import DriftMonitor
 from saec.schedule.policies import BUDGET_POLICY, policy_kind
-from saec.schedule.policies.contract import PolicySettings
+from saec.schedule.policies.policy_contract import PolicySettings
 from saec.settings import BudgetConfig
 from saec.station.line.guard import FrameGuard
 from saec.station.setup.station_settings import LineSettings

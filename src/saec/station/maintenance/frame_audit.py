@@ -49,8 +49,8 @@ def audit_frame(settings: StationSettings, id: str, *, cloud_for: CloudFor | Non
     """Judge a recorded frame again and compare.
 
     Args:
-        settings: of the station that judged it, which may be running.
-        id: of the frame.
+        settings: the settings of the station that judged it, which may be running.
+        id: the frame's id.
         cloud_for: see ``Station``.
 
     Raises:
