@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from saec.cloud import open_engine
 from saec.cloud.engines.qwen import QwenEngine
 from saec.settings import CloudConfig
 from saec_research.small_model import FOLDER as SMALL
+from tests.cloud.helpers_cloud import open_qwen
 
 
 @pytest.fixture(scope="session")
 def engine() -> QwenEngine:
     """The shipped checkpoint, in float32 on the CPU."""
-    return open_engine(CloudConfig(batch=4, dtype="float32", device="cpu"))
+    return open_qwen(CloudConfig(batch=4, dtype="float32", device="cpu"))
 
 
 @pytest.fixture(scope="session")

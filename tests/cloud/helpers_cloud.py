@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
+from saec.cloud import open_engine
+from saec.cloud.engines.qwen import QwenEngine
+from saec.settings import CloudConfig
 from saec.types import CloudQuery, Frame, Image
+
+
+def open_qwen(config: CloudConfig) -> QwenEngine:
+    """The engine of a checkpoint in this process."""
+    engine = open_engine(config)
+    assert isinstance(engine, QwenEngine)
+    return engine
 
 
 def noise(seed: int, height: int = 224, width: int = 224) -> Image:

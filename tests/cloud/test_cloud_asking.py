@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import cast
 
 import numpy as np
 import pytest
@@ -42,7 +43,7 @@ def _same(images: list[Image] | tuple[Image, ...], others: list[Image] | tuple[I
 @given(SIDES, SIDES)
 def test_the_views_are_the_symmetries_of_a_square(height: int, width: int) -> None:
     image = np.arange(height * width * 3, dtype=np.int64).reshape(height, width, 3)
-    views = [turned(image, n) for n in range(VIEWS)]
+    views = [turned(cast(Image, image), n) for n in range(VIEWS)]
     assert np.array_equal(views[0], image)
     expected = [np.rot90(image, k) for k in range(4)] + [np.rot90(image[:, ::-1], k) for k in range(4)]
     assert {v.tobytes() + bytes(v.shape[:2]) for v in views} == {
@@ -169,7 +170,9 @@ def test_whole_and_crop_are_asked_in_turn_and_references_are_cut_alike() -> None
     asked = _spot(noise(1, 672, 672))
     whole, near = asks_of(asked, _crop(side=224))
     assert (whole.side, whole.near, near.side, near.near) == (112, False, 224, True)
-    left, top, right, bottom = crop_box(672, 672, SPOT, 224)
+    crop = crop_box(672, 672, SPOT, 224)
+    assert crop is not None
+    left, top, right, bottom = crop
     assert np.array_equal(near.frame, asked.frame.image[top:bottom, left:right])
     assert np.array_equal(near.references[0], asked.references[0][top:bottom, left:right])
     assert whole.frame is asked.frame.image
@@ -178,7 +181,9 @@ def test_whole_and_crop_are_asked_in_turn_and_references_are_cut_alike() -> None
 def test_a_reference_of_another_size_is_cut_at_the_same_place() -> None:
     asked = _spot(noise(1, 336, 1344))
     _, near = asks_of(asked, _crop(side=224))
-    left, top, right, bottom = crop_box(672, 672, SPOT, 224)
+    crop = crop_box(672, 672, SPOT, 224)
+    assert crop is not None
+    left, top, right, bottom = crop
     expected = asked.references[0][top // 2 : bottom // 2, 2 * left : 2 * right]
     assert np.array_equal(near.references[0], expected)
 

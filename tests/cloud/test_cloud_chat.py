@@ -29,7 +29,7 @@ def test_chat_text_is_what_the_shipped_template_writes(references: int) -> None:
 
 @pytest.mark.skipif("SAEC_TEST_DATA" not in os.environ, reason="needs Qwen's own tokenizer files")
 @pytest.mark.parametrize("references", [0, 2])
-def test_chat_text_is_what_qwens_own_template_writes(references) -> None:
+def test_chat_text_is_what_qwens_own_template_writes(references: int) -> None:
     folder = Path(os.environ["SAEC_TEST_DATA"]) / "models" / "qwen2.5-vl-7b-instruct"
     import json
 

@@ -4,7 +4,7 @@ import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -211,7 +211,9 @@ def test_an_adapter_of_another_model_is_refused(engine: QwenEngine, tmp_path: Pa
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "fp8", "4bit"])
-def test_fewer_bits_give_nearly_the_same_opinion(engine: QwenEngine, dtype: str) -> None:
+def test_fewer_bits_give_nearly_the_same_opinion(
+    engine: QwenEngine, dtype: Literal["bfloat16", "fp8", "4bit"]
+) -> None:
     bad, product = _defect()
     asked = [bad, query(product.render(7, size=224).image, *bad.references)]
     exact = [o.p_defect for o in engine.judge(asked)]

@@ -18,11 +18,11 @@ from saec.cloud.questions.chat_template import IMAGE_PAD, scoring_text
 from saec.cloud.questions.token_layout import encode
 from saec.data.procedural import draw_product
 from saec.errors import AnswerError, ConfigError
-from saec.prompts import PROMPTS
+from saec.prompts import PROMPTS, Prompt
 from saec.settings import CloudConfig
 from saec.types import CloudQuery
 from saec_research.small_model import FOLDER as SMALL
-from tests.cloud.helpers_cloud import noise, query
+from tests.cloud.helpers_cloud import noise, open_qwen, query
 from tests.helpers_numeric import log_odds, odds_apart, same_opinions
 
 pytestmark = pytest.mark.numeric
@@ -37,7 +37,7 @@ def opened(random_checkpoint: Path) -> Callable[..., Any]:
     first = open_engine(CloudConfig(model=str(random_checkpoint), side=112, **CPU))
 
     def with_(**settings: Any) -> QwenEngine:
-        engine = open_engine(CloudConfig(model=str(random_checkpoint), side=112, **CPU, **settings))
+        engine = open_qwen(CloudConfig(model=str(random_checkpoint), side=112, **CPU, **settings))
         engine.core = first.core
         return engine
 
@@ -57,7 +57,12 @@ def test_any_number_of_references_goes_into_one_prompt(
     assert engine.prompt == prompt
     seen = []
     run = engine.core.prepare
-    monkeypatch.setattr(engine.core, "prepare", lambda *asked: seen.append(run(*asked)) or seen[-1])
+
+    def noted(*asked: Any) -> Any:
+        seen.append(run(*asked))
+        return seen[-1]
+
+    monkeypatch.setattr(engine.core, "prepare", noted)
     (p,) = _ps(engine, [query(noise(0), *GOODS)])
     text = scoring_text(PROMPTS[prompt], k)
     assert text.count(IMAGE_PAD) == k + 1
@@ -125,10 +130,11 @@ def test_ranking_is_what_scoring_each_crop_by_whole_answers_gives(opened: Callab
 def _answer_log_probability(engine: QwenEngine, asked: CloudQuery, label: str) -> float:
     from saec.cloud.questions.ensemble import Ask
 
+    def answered(prompt: Prompt, references: int, *, beside: bool = False) -> str:
+        return scoring_text(prompt, references) + label
+
     ask = Ask(asked.frame.image, (), 112)
-    inputs = engine.core.inputs(
-        engine._prepared([ask], lambda prompt, n, **_: scoring_text(prompt, n) + label)
-    )
+    inputs = engine.core.inputs(engine._prepared([ask], answered))
     with torch.inference_mode():
         logs = torch.log_softmax(engine.model(**inputs, use_cache=False).logits[0].double(), -1)
     ids = inputs["input_ids"][0].tolist()
@@ -139,7 +145,7 @@ def _answer_log_probability(engine: QwenEngine, asked: CloudQuery, label: str) -
 def test_small_shows_references_in_turn_and_averages_their_logits(engine: QwenEngine) -> None:
     goods = [noise(i) for i in range(3)]
     alone = [_ps(engine, [query(noise(9), good)])[0] for good in goods]
-    several = open_engine(CloudConfig(references=3, **CPU))
+    several = open_qwen(CloudConfig(references=3, **CPU))
     (p,) = _ps(several, [query(noise(9), *goods)])
     assert log_odds(p) == pytest.approx(np.mean([log_odds(a) for a in alone]), abs=odds_apart(engine))
 
@@ -175,7 +181,7 @@ def test_batch_is_single_for_generation(engine: QwenEngine) -> None:
     """The texts are equal; whether they parse is the checkpoint's affair."""
     asked = [*_stained(), query(noise(5))]
 
-    def said(queries: list[CloudQuery]) -> list[float]:
+    def said(queries: list[CloudQuery]) -> list[float] | str:
         try:
             return _ps(engine.scored_by("generate"), queries)
         except AnswerError as e:
@@ -184,7 +190,8 @@ def test_batch_is_single_for_generation(engine: QwenEngine) -> None:
     singles = [said([q]) for q in asked]
     together = said(asked)
     errors = [s for s in singles if isinstance(s, str)]
-    assert together == (errors[0] if errors else [p for (p,) in singles])
+    opinions = [s[0] for s in singles if not isinstance(s, str)]
+    assert together == (errors[0] if errors else opinions)
 
 
 def test_a_twin_shares_the_model_and_leaves_the_first_as_it_was(engine: QwenEngine) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import cast
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from saec.cloud.fast.cuda_graphs import Graphs
 from saec.cloud.fast.layout import PassLayout, make_windows
 from saec.cloud.fast.model import FastModel
 from saec.cloud.fast.ops import Linear, apply, entering, quantized
+from saec.cloud.fast.packing import Layer
 from saec.cloud.questions.chat_template import scoring_text
 from saec.cloud.questions.conversation import Prepared
 from saec.prompts import V1
@@ -83,7 +85,7 @@ def test_frames_with_references_of_their_own_are_computed_together(
     run = FastModel._run
 
     def counted(
-        self, layout: PassLayout, images: torch.Tensor, past: list[Past], adapter: None
+        self: FastModel, layout: PassLayout, images: torch.Tensor, past: list[Past], adapter: None
     ) -> torch.Tensor:
         calls.append(len(images))
         return run(self, layout, images, past, adapter)
@@ -139,7 +141,7 @@ def test_a_real_fault_is_far_beyond_what_rounding_explains(core: QwenModel, faul
     broken = FastModel(core.model, core._preprocessing, torch.float32)
     broken.submit(talks).result()
     if fault == "a bias is dropped":
-        layers = broken._of(None).layers
+        layers = cast("list[Layer]", broken._of(None).layers)
         layers[5] = layers[5]._replace(qkv=layers[5].qkv._replace(bias=None))
     else:
         for shape, layout in broken._layouts.items():

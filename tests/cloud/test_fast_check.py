@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from saec.cloud.engines.qwen import load_qwen
 from saec.cloud.engines.qwen_forward import QwenModel
+from saec.cloud.fast.packing import Layer
 from saec.cloud.fast.self_check import Agreement, check_agreement, check_questions, compare
 from saec.errors import ModelError
 from saec.settings import CloudConfig
@@ -41,15 +42,15 @@ def test_it_is_asked_at_every_load() -> None:
 
 
 def test_a_weight_that_is_packed_wrongly_is_found(core: QwenModel) -> None:
-    packed = core.fast._of(None)
-    wrong = packed.layers[2]._replace(out=packed.layers[0].out)
-    layers = list(packed.layers)
-    packed.layers[2] = wrong
+    packed = cast("list[Layer]", core.fast._of(None).layers)
+    wrong = packed[2]._replace(out=packed[0].out)
+    layers = list(packed)
+    packed[2] = wrong
     try:
         with pytest.raises(ModelError, match="differs from transformers"):
             check_agreement(core, exact=True, rounded=False, **NEAR)
     finally:
-        packed.layers[:] = layers
+        packed[:] = layers
 
 
 def _found(
@@ -57,7 +58,7 @@ def _found(
     plain: NDArray[np.float64] | list[float],
     alone: NDArray[np.float64] | list[float],
 ) -> Agreement:
-    return Agreement(*(np.asarray(p) for p in (ours, plain, alone)), exact=1e-3, rounded=0.01)
+    return Agreement(np.asarray(ours), np.asarray(plain), np.asarray(alone), exact=1e-3, rounded=0.01)
 
 
 @pytest.mark.parametrize(

@@ -92,9 +92,9 @@ def test_rows_are_normed_and_rounded_as_by_plain_operations(rows: int, width: in
     # The sum of squares is kept in float32; what enters, the root and the product are rounded.
     allowed = apart(width, 1.0) + apart(4, 1.0, ARITHMETIC)
     torch.testing.assert_close(normed, expected, rtol=allowed, atol=1e-6)
-    total, *rounded = row_kernels.norm_rounded_rows(x, delta, weight, 1e-6)
+    total, values, scales = row_kernels.norm_rounded_rows(x, delta, weight, 1e-6)
     torch.testing.assert_close(total, x + delta)
-    _close_in_eight_bits(rounded, ops.quantized(expected))
+    _close_in_eight_bits((values, scales), ops.quantized(expected))
     _close_in_eight_bits(row_kernels.quantize_rows(x), ops.quantized(x))
 
 

@@ -40,7 +40,9 @@ def opened(folder: Path) -> Callable[..., Any]:
     def get(**settings: Any) -> LlavaEngine:
         key = tuple(sorted(settings.items()))
         if key not in engines:
-            engines[key] = open_engine(CloudConfig(model=str(folder), **CPU, **settings))
+            opened = open_engine(CloudConfig(model=str(folder), **CPU, **settings))
+            assert isinstance(opened, LlavaEngine)
+            engines[key] = opened
         return engines[key]
 
     return get

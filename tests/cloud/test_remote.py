@@ -38,6 +38,7 @@ def opened(server: Server) -> Iterator[Callable[..., Any]]:
     def open_(**given: Any) -> RemoteEngine | None:
         own = {k: given.pop(k) for k in list(given) if k in RemoteConfig.__struct_fields__}
         engine = open_engine(CloudConfig(remote=RemoteConfig(url=server.url, **own), **given))
+        assert isinstance(engine, RemoteEngine)
         engines.append(engine)
         return engine
 

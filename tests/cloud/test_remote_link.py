@@ -15,7 +15,7 @@ from saec.errors import AnswerError, ConfigError, LinkError
 from saec.settings import RemoteConfig
 from tests.cloud.model_server import BROKEN, Asked, Server, serving
 
-GOOD = (200, {}, {"ok": True})
+GOOD: tuple[int, dict[str, str], Any] = (200, {}, {"ok": True})
 
 
 @pytest.fixture

@@ -14,9 +14,11 @@ import numpy as np
 import pytest
 
 from saec.cloud import open_engine
+from saec.contracts import CloudEngine
 from saec.data.procedural import FAMILIES, draw_product
 from saec.errors import AnswerError
 from saec.settings import CloudConfig, ModelCard, RemoteConfig
+from saec.types import CloudQuery
 from tests.cloud.helpers_cloud import query
 
 URL = os.environ.get("SAEC_VLLM_URL", "")
@@ -29,7 +31,7 @@ pytestmark = [
 ]
 
 
-def _queries(references: int):
+def _queries(references: int) -> list[CloudQuery]:
     """Twenty frames of five products in two sizes, half with a defect, from plain to hardly visible."""
     queries: list[Any] = []
     for n, family in enumerate(sorted(FAMILIES)[:5]):
@@ -42,16 +44,16 @@ def _queries(references: int):
     return queries
 
 
-def _remote(model: str, references: int, **settings):
+def _remote(model: str, references: int, **settings: Any) -> CloudEngine:
     link = RemoteConfig(url=URL, timeout=120.0, **settings)
     return open_engine(CloudConfig(model=model, references=references, remote=link))
 
 
-def _local(references: int, **settings):
+def _local(references: int, **settings: Any) -> CloudEngine:
     return open_engine(CloudConfig(references=references, dtype="float32", device="cpu", **settings))
 
 
-def _ps(engine, queries) -> np.ndarray:
+def _ps(engine: CloudEngine, queries: list[CloudQuery]) -> np.ndarray:
     return np.array([o.p_defect for o in engine.judge(queries)])
 
 
@@ -65,7 +67,7 @@ def _report(name: str, there: np.ndarray, here: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("references", [0, 1])
-def test_vllm_judges_as_this_process_does(references) -> None:
+def test_vllm_judges_as_this_process_does(references: int) -> None:
     queries = _queries(references)
     there, here = _ps(_remote("small", references), queries), _ps(_local(references), queries)
     _report(f"small, {references} references", there, here)
@@ -74,7 +76,7 @@ def test_vllm_judges_as_this_process_does(references) -> None:
 
 
 @pytest.mark.parametrize("settings", [{"views": 2}, {"scoring": "rank"}, {"side": 260}], ids=str)
-def test_vllm_is_asked_in_other_ways_alike(settings) -> None:
+def test_vllm_is_asked_in_other_ways_alike(settings: dict[str, Any]) -> None:
     queries = _queries(1)[:4]
     link = RemoteConfig(url=URL, timeout=120.0)
     remote = open_engine(CloudConfig(references=1, remote=link, **settings))
@@ -90,7 +92,7 @@ def test_vllm_describes_as_this_process_does() -> None:
 
 @pytest.mark.skipif(not ADAPTER, reason="SAEC_VLLM_ADAPTER names no adapter")
 @pytest.mark.parametrize("references", [0, 1])
-def test_vllm_judges_with_an_adapter_as_this_process_does(references) -> None:
+def test_vllm_judges_with_an_adapter_as_this_process_does(references: int) -> None:
     queries = _queries(references)
     there = _ps(_remote(f"small+{Path(ADAPTER).name}", references), queries)
     here = _ps(_local(references, adapter=ADAPTER), queries)

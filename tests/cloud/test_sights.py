@@ -35,6 +35,7 @@ def test_a_crop_is_a_square_in_the_frame_around_its_place(
     height, width, (x0, y0, x1, y1), side, unit = place
     crop = crop_box(height, width, (x0, y0, x1, y1), side, unit)
     assume(crop is not None)
+    assert crop is not None
     left, top, right, bottom = crop
     assert 0 <= left <= x0 < x1 <= right <= width
     assert 0 <= top <= y0 < y1 <= bottom <= height
@@ -49,6 +50,7 @@ def test_a_crop_is_shown_pixel_by_pixel_or_enlarged_unless_its_place_is_larger(
     height, width, box, side, unit = place
     crop = crop_box(height, width, box, side, unit)
     assume(crop is not None)
+    assert crop is not None
     longest = max(box[2] - box[0], box[3] - box[1])
     assert crop[2] - crop[0] <= max(side, 1.5 * longest + unit)
 
@@ -60,13 +62,16 @@ def test_a_crop_shows_clearly_less_than_the_frame(
     height, width, box, side, unit = place
     crop = crop_box(height, width, box, side, unit)
     assume(crop is not None)
+    assert crop is not None
     assert (crop[2] - crop[0]) ** 2 <= 0.5 * height * width
 
 
 def test_sides_are_whole_tokens_of_the_model() -> None:
     seen = sights(672, 672, (300, 300, 320, 320), 0.0, CROP, 240, 20)
     assert [sight.side for sight in seen] == [120, 240]
-    left, top, right, bottom = seen[1].part
+    part = seen[1].part
+    assert part is not None
+    left, top, right, bottom = part
     assert (right - left, bottom - top) == (240, 240)
 
 
@@ -113,6 +118,7 @@ def test_without_a_place_the_whole_is_shown() -> None:
 
 def test_the_scene_shows_more_of_a_frame_that_has_more_to_see() -> None:
     spot = (300, 300, 320, 320)
+    complexity: float | None
     for complexity in (1.0, 9.0, float("nan")):
         assert [s.side for s in sights(672, 672, spot, complexity, SCENE, 224)] == [224, 224]
     for complexity in (None, -1.0, 0.9):

@@ -49,8 +49,9 @@ def test_the_fast_forward_pass_is_transformers_own(engine: QwenEngine, reference
     model, how, side = engine.model, Preprocessing.read(SMALL), engine.side
     cpu, tokens_of = torch.device("cpu"), engine.core.tokens_of
     texts = [text(V1, references) for text in (scoring_text, explain_text)]
+    asked, said = map(tokens_of, texts)
     fast = Fast(model, side, cpu)
-    tree = make_tree(model, fast.geometry.side, *map(tokens_of, texts), ANSWERS, cpu)
+    tree = make_tree(model, fast.geometry.side, asked, said, ANSWERS, cpu)
     images = [noise(i, side, side) for i in range(references + 2)]
     pixels = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 255
     pixels = (pixels - torch.tensor(how.mean)[:, None, None]) / torch.tensor(how.std)[:, None, None]
@@ -173,7 +174,7 @@ def _objective(alone: int) -> tuple[Qwen2_5_VLForConditionalGeneration, DenseHea
         [tokenizer.encode(text(V1, n), add_special_tokens=False).ids for text in (scoring_text, explain_text)]
         for n in (1, 0)
     ]
-    trees = Trees(*(make_tree(model, fast.geometry.side, *pair, TAIL, cpu) for pair in texts))
+    trees = Trees(*(make_tree(model, fast.geometry.side, asked, said, TAIL, cpu) for asked, said in texts))
     return model, heads, Objective(fast, heads, trees, Answers(23, 24, 2), alone)
 
 
@@ -199,7 +200,8 @@ def test_every_loss_is_finite_and_reaches_every_parameter() -> None:
 
 
 def test_what_is_said_of_a_moved_frame_ends_with_the_kind() -> None:
-    from losses import IGNORE, _truth
+    from losses import _truth
+    from source import IGNORE
 
     _, _, objective = _objective(alone=0)
     batch = _batch(4)

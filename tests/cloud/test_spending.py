@@ -14,11 +14,12 @@ import pytest
 from saec.cloud import open_engine
 from saec.cloud.engines.qwen import QwenEngine
 from saec.cloud.questions.views import crop_box
+from saec.contracts import CloudEngine
 from saec.errors import ConfigError
 from saec.prompts import V4
 from saec.settings import CloudConfig, RemoteConfig, Spending
 from saec.types import CloudQuery, Image, Spent
-from tests.cloud.helpers_cloud import noise, query
+from tests.cloud.helpers_cloud import noise, open_qwen, query
 from tests.cloud.model_server import Server, scored, serving
 from tests.helpers_numeric import p_apart, same_opinions
 
@@ -34,14 +35,14 @@ def _spot(seed: int, *references: Image, hottest: tuple[int, int, int, int] | No
     return dataclasses.replace(frame, hottest=hottest, complexity=0.0)
 
 
-def _ps(engine: QwenEngine, queries: list[CloudQuery]) -> list[float]:
+def _ps(engine: CloudEngine, queries: list[CloudQuery]) -> list[float]:
     return [o.p_defect for o in engine.judge(queries)]
 
 
 @pytest.fixture(scope="module")
 def crops() -> QwenEngine:
     """The shipped checkpoint, shown whole and crop in turn."""
-    return open_engine(CloudConfig(batch=4, spending=CROP, **CPU))
+    return open_qwen(CloudConfig(batch=4, spending=CROP, **CPU))
 
 
 def test_a_batch_gives_what_single_calls_give(crops: QwenEngine) -> None:
@@ -59,8 +60,10 @@ def _either(*ps: float) -> float:
 
 def test_whole_and_crop_are_what_the_model_says_of_each_alone(crops: QwenEngine) -> None:
     asked = _spot(0, noise(9, 672, 672))
-    small, large = (open_engine(CloudConfig(side=side, **CPU)) for side in (120, 240))
-    left, top, right, bottom = crop_box(672, 672, SPOT, 240, 20)
+    small, large = (open_qwen(CloudConfig(side=side, **CPU)) for side in (120, 240))
+    crop = crop_box(672, 672, SPOT, 240, 20)
+    assert crop is not None
+    left, top, right, bottom = crop
     near, near_reference = (
         image[top:bottom, left:right] for image in (asked.frame.image, asked.references[0])
     )
@@ -74,6 +77,7 @@ def test_what_a_question_took_is_told(crops: QwenEngine, engine: QwenEngine) -> 
     (whole,) = engine.judge([_spot(0, reference)])
     (both,) = crops.judge([_spot(0, reference)])
     words = whole.spent.text
+    assert words is not None
     assert words > 50
     assert whole.spent == Spent(("whole 240",), 144, 144, words, 0)
     assert both.spent == Spent(("whole 120", "crop 240"), 36 + 144, 36 + 144, 2 * words, 0)
@@ -102,6 +106,7 @@ def test_a_prompt_without_words_for_both_shows_them_in_turn(random_checkpoint: P
     (whole,) = open_engine(CloudConfig(model=str(random_checkpoint), side=224, prompt="v2", **CPU)).judge(
         [_spot(0, noise(9, 672, 672))]
     )
+    assert whole.spent.text is not None
     assert opinion.spent.text == 2 * whole.spent.text
 
 
@@ -133,7 +138,9 @@ def test_a_service_is_sent_both_and_the_bytes_are_counted(server: Server) -> Non
     whole, near = server.chats
     # In whole tokens of 20 pixels.
     assert [i.shape[:2] for i in whole.images] == [(120, 120)] * 2
-    left, top, right, bottom = crop_box(672, 672, SPOT, 240, 20)
+    crop = crop_box(672, 672, SPOT, 240, 20)
+    assert crop is not None
+    left, top, right, bottom = crop
     for arrived, image in zip(near.images, (asked.references[0], asked.frame.image), strict=True):
         np.testing.assert_array_equal(arrived, image[top:bottom, left:right])
     expected = _either(*(1 / (1 + math.exp(-margin)) for margin in (-2.0, 1.5)))

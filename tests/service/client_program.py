@@ -11,6 +11,7 @@ import asyncio
 import base64
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,10 @@ ASK = (
 )
 PARTS = [{"type": "image_url", "image_url": {"url": IMAGE}}, {"type": "text", "text": ASK}]
 MESSAGES = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": PARTS}]
-found: dict[Any, Any] = {}
+found: dict[str, Any] = {}
 
 
-def ask(name, call) -> None:
+def ask(name: str, call: Callable[[], Any]) -> None:
     try:
         found[name] = call()
     except Exception as e:
@@ -45,31 +46,31 @@ def with_openai() -> None:
     client = openai.OpenAI(base_url=URL, api_key=TOKEN, max_retries=0, timeout=120)
     slashed = openai.OpenAI(base_url=URL + "/", api_key=TOKEN, max_retries=0, timeout=120)
 
-    def whole(who=client, **fields):
+    def whole(who: Any = client, **fields: Any) -> Any:
         answer = who.chat.completions.create(**{"model": "small", "messages": MESSAGES, **fields})
         return answer.choices[0].message.content
 
-    def streamed(**fields):
+    def streamed(**fields: Any) -> str:
         chunks = client.chat.completions.create(model="small", messages=MESSAGES, stream=True, **fields)
         return "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
 
-    def parsed_stream():
+    def parsed_stream() -> list[Any]:
         with client.chat.completions.stream(
             model="small", messages=MESSAGES, response_format=Defect, stream_options={"include_usage": True}
         ) as events:
             final = events.get_final_completion()
         return [final.choices[0].message.parsed.model_dump(), final.usage.completion_tokens]
 
-    async def later():
+    async def later() -> Any:
         async with openai.AsyncOpenAI(base_url=URL, api_key=TOKEN, max_retries=0, timeout=120) as other:
             answer = await other.chat.completions.create(model="small", messages=MESSAGES)
             return answer.choices[0].message.content
 
-    def parsed():
+    def parsed() -> Any:
         answer = client.chat.completions.parse(model="small", messages=MESSAGES, response_format=Defect)
         return answer.choices[0].message.parsed.model_dump()
 
-    def scored():
+    def scored() -> int:
         answer = client.chat.completions.create(
             model="small", messages=MESSAGES, logprobs=True, top_logprobs=3, max_tokens=1
         )
@@ -142,14 +143,14 @@ def with_litellm() -> None:
 
     how = {"model": "openai/small", "api_base": URL, "api_key": TOKEN, "messages": MESSAGES, "max_retries": 0}
 
-    def whole(**fields):
+    def whole(**fields: Any) -> Any:
         return litellm.completion(**{**how, **fields}).choices[0].message.content
 
-    def streamed():
+    def streamed() -> str:
         chunks = litellm.completion(**how, stream=True)
         return "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
 
-    async def later():
+    async def later() -> Any:
         return (await litellm.acompletion(**how)).choices[0].message.content
 
     ask("plain", whole)

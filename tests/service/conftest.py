@@ -16,7 +16,9 @@ CPU = CloudConfig(dtype="float32", device="cpu")
 @pytest.fixture(scope="session")
 def engine() -> QwenEngine:
     """The shipped checkpoint in this process."""
-    return open_engine(CPU)
+    opened = open_engine(CPU)
+    assert isinstance(opened, QwenEngine)
+    return opened
 
 
 @pytest.fixture(scope="session")

@@ -81,9 +81,9 @@ def running(
     handler = RequestHandler(served, config or ServiceConfig(max_delay=0.0))
     with (
         contextlib.closing(listen("127.0.0.1:0")) as bound,
-        serving(handler, admission, bound) as http,
+        serving(handler, admission, bound) as thread,
     ):
-        yield http.where, handler
+        yield thread.where, handler
 
 
 @contextlib.contextmanager

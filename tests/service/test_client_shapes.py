@@ -27,7 +27,7 @@ CHAT = "/v1/chat/completions"
 CONFIG = ServiceConfig(max_tokens=64)
 SPECIAL = ["<|im_start|>", "<|im_end|>", "<|image_pad|>"]
 
-USER = {
+USER: dict[str, Any] = {
     "role": "user",
     "content": [
         {"type": "text", "text": "Is there a defect?"},
@@ -35,7 +35,7 @@ USER = {
     ],
 }
 PLAIN = {"model": "small", "messages": [USER]}
-PARSED = {
+PARSED: dict[str, Any] = {
     "type": "json_schema",
     "json_schema": {
         "name": "Defect",

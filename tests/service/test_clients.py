@@ -19,6 +19,7 @@ import cv2
 import pytest
 
 from saec.data.procedural import draw_product
+from saec.service.served_model import ServedModel
 from saec.service.service_settings import ServiceConfig
 from saec.web.admission.tokens import token_hash
 from saec_research.small_model import FOLDER as SMALL
@@ -49,7 +50,7 @@ def frame(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def where(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def where(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of `saec cloud --model small`, where the token is "secret"."""
     folder = tmp_path_factory.mktemp("service")
     tokens = folder / "tokens"
@@ -83,7 +84,7 @@ def _raised(found: dict[str, Any], kind: str, words: str) -> None:
 
 
 @clients
-def test_openais_client(where, frame, tmp_path: Path) -> None:
+def test_openais_client(where: str, frame: Path, tmp_path: Path) -> None:
     got = _asked("openai", where, frame, Watch(tmp_path))
     assert (got["models"], got["model"]) == (["small"], "small")
     assert set(json.loads(got["plain"])) == {"kind", "description"}
@@ -100,7 +101,7 @@ def test_openais_client(where, frame, tmp_path: Path) -> None:
 
 
 @clients
-def test_langchains_client(where, frame, tmp_path: Path) -> None:
+def test_langchains_client(where: str, frame: Path, tmp_path: Path) -> None:
     got = _asked("langchain", where, frame, Watch(tmp_path))
     assert set(json.loads(got["plain"])) == {"kind", "description"}
     assert got["plain"] == got["stream"] == got["async"] == got["block"]
@@ -115,7 +116,7 @@ def test_langchains_client(where, frame, tmp_path: Path) -> None:
 
 
 @clients
-def test_litellms_client(where, frame, tmp_path: Path) -> None:
+def test_litellms_client(where: str, frame: Path, tmp_path: Path) -> None:
     got = _asked("litellm", where, frame, Watch(tmp_path))
     assert set(json.loads(got["plain"])) == {"kind", "description"}
     assert got["plain"] == got["vllm"] == got["stream"] == got["async"] == got["defaults"]
@@ -138,7 +139,7 @@ except openai.RateLimitError as e:
 
 
 @clients
-def test_openais_client_is_told_when_to_come_again(served, tmp_path: Path) -> None:
+def test_openais_client_is_told_when_to_come_again(served: ServedModel, tmp_path: Path) -> None:
     tokens = tmp_path / "tokens"
     tokens.write_text(f"line-1 {token_hash('secret')}\n")
     gate = Gate(served)
@@ -151,7 +152,7 @@ def test_openais_client_is_told_when_to_come_again(served, tmp_path: Path) -> No
 
 
 @clients
-def test_the_example_of_the_service_page_runs(where, frame, tmp_path: Path) -> None:
+def test_the_example_of_the_service_page_runs(where: str, frame: Path, tmp_path: Path) -> None:
     page = (ROOT / "docs" / "service.md").read_text()
     (code,) = re.findall(r"```python\n(import base64.*?)```", page, re.DOTALL)
     code = code.replace("http://127.0.0.1:8100/v1", where).replace('"TOKEN"', '"secret"')
@@ -183,7 +184,7 @@ main(parser.parse_args())
     ],
     ids=["texts", "images"],
 )
-def test_vllms_benchmark_client(where, tmp_path: Path, data: list[str]) -> None:
+def test_vllms_benchmark_client(where: str, tmp_path: Path, data: list[str]) -> None:
     argv = ["--backend", "openai-chat", "--endpoint", "/v1/chat/completions", "--tokenizer", str(SMALL)]
     argv += ["--base-url", where.removesuffix("/v1"), "--num-prompts", "5", "--ready-check-timeout-sec", "60"]
     argv += ["--save-result", "--result-dir", str(tmp_path), "--result-filename", "result.json"]

@@ -83,17 +83,19 @@ def _asking(*argv: str) -> Cloud:
 
     @click.command()
     @cloud_options
-    def command(**cloud: Any) -> Cloud:
+    def command(**cloud: Any) -> Cloud | None:
         return open_cloud(**cloud)
 
-    return command.main(list(argv), standalone_mode=False)
+    opened = command.main(list(argv), standalone_mode=False)
+    assert isinstance(opened, Cloud)
+    return opened
 
 
 @pytest.mark.parametrize("option", ["cloud_model", "token_file", "ca_file"])
 def test_options_of_a_service_are_for_a_service(option: str) -> None:
     for model in ("small", "none"):
         with pytest.raises(ConfigError, match=option.replace("_", "-")):
-            open_cloud(model=model, **PLAIN, **{option: "x"})
+            open_cloud(model=model, **(PLAIN | {option: "x"}))
 
 
 def test_a_token_does_not_travel_in_the_clear(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from saec.cloud.questions.chat_template import IMAGE_PAD, explain_text, scoring_text
 from saec.prompts import IMAGE, PROMPTS
-from saec.service.requests.questions import DEFAULT_SYSTEM, read_question
+from saec.service.requests.questions import DEFAULT_SYSTEM, Question, read_question
 from saec.service.requests.refusals import RequestRefused
 from saec.service.service_settings import ServiceConfig
 from tests.service.service_helpers import GREY, scoring_body
@@ -25,7 +25,7 @@ WORDS = {
 }
 
 
-def _read(body: dict[str, object]) -> object:
+def _read(body: dict[str, object]) -> Question:
     return read_question(json.dumps(body).encode(), CONFIG, SPECIAL)
 
 
@@ -173,10 +173,11 @@ _JSON = st.recursive(
 def test_any_field_may_hold_anything_and_it_is_answered_or_refused(field: str, value: object) -> None:
     body = deepcopy(scoring_body(GREY))
     body[field] = value
+    question: Question | None = None
     try:
         question = _read(body)
     except RequestRefused as e:
-        status, question = e.status, None
+        status = e.status
     assert status == 400 if question is None else question.text.count(IMAGE_PAD) == len(question.urls)
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
@@ -15,6 +15,7 @@ from saec.cloud import open_engine
 from saec.cloud.checkpoints.checkpoint_folder import read_card
 from saec.cloud.engines.qwen import QwenEngine
 from saec.cloud.remote.engine import RemoteEngine
+from saec.contracts import CloudEngine
 from saec.data.procedural import draw_product
 from saec.errors import LinkError
 from saec.service.served_model import ServedModel
@@ -42,10 +43,12 @@ def _query(image: Image, *references: Image, name: str = "frame") -> CloudQuery:
 def _remote(where: str, model: str = "small", **settings: Any) -> RemoteEngine:
     card = settings.pop("card", None)
     remote = RemoteConfig(url=f"{where}/v1", concurrency=8, timeout=60, card=card)
-    return open_engine(CloudConfig(model=model, remote=remote, **settings))
+    opened = open_engine(CloudConfig(model=model, remote=remote, **settings))
+    assert isinstance(opened, RemoteEngine)
+    return opened
 
 
-def _ps(engine: QwenEngine | RemoteEngine, queries: list[CloudQuery]) -> list[float]:
+def _ps(engine: CloudEngine, queries: list[CloudQuery]) -> list[float]:
     return [o.p_defect for o in engine.judge(queries)]
 
 
@@ -74,7 +77,9 @@ def test_crops_and_views_are_the_same_too(where: str, settings: dict[str, Any]) 
 
 
 @pytest.mark.parametrize("rule", ["whole", "crop", "scene"])
-def test_what_is_spent_on_a_frame_is_the_same_too(where: str, engine: QwenEngine, rule: str) -> None:
+def test_what_is_spent_on_a_frame_is_the_same_too(
+    where: str, engine: QwenEngine, rule: Literal["whole", "crop", "scene"]
+) -> None:
     spending = Spending(rule=rule)
     image = noise(7, 560, 672)
     asked = CloudQuery(Frame("f", image), (noise(8, 560, 672),), hottest=(90, 400, 110, 420), complexity=0.0)

@@ -8,17 +8,21 @@ import shutil
 import socket
 import subprocess
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
 import pytest
+from httpx import Client, Response
 from structlog.testing import capture_logs
 
 from saec.cloud.remote.model_list import introduced
 from saec.errors import ConfigError, LinkError
 from saec.service.request_handling import RequestHandler
+from saec.service.served_model import BatchGroup, ModelAnswer, ModelRequest, ServedModel
 from saec.service.service_app import make_service_app
 from saec.service.service_program import ServiceAddress, check_service, drain
 from saec.service.service_settings import ServiceConfig
@@ -42,7 +46,7 @@ CHAT = "/v1/chat/completions"
 
 
 @pytest.fixture
-def gate(served):
+def gate(served: ServedModel) -> Iterator[Gate]:
     """A gate that is open."""
     gate = Gate(served)
     gate.open.set()
@@ -56,16 +60,18 @@ def _code(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, error["code"]
 
 
-def _posts(pool, http, *bodies, **how):
+def _posts(
+    pool: ThreadPoolExecutor, http: Client, *bodies: dict[str, Any], **how: Any
+) -> list[Future[Response]]:
     return [pool.submit(http.post, CHAT, json=body, **how) for body in bodies]
 
 
-def _texts(n: int) -> list[dict]:
+def _texts(n: int) -> list[dict[str, Any]]:
     """Bodies that differ."""
     return [scoring_body(GREY, user=str(i)) for i in range(n)]
 
 
-def test_nobody_without_a_token_gets_anything_but_the_health(gate, tmp_path):
+def test_nobody_without_a_token_gets_anything_but_the_health(gate: Gate, tmp_path: Path) -> None:
     tokens = tmp_path / "tokens"
     tokens.write_text(f"line-1 {token_hash('secret')}\n")
     with running(gate.served, tokens=tokens) as (where, _), client(where) as http:
@@ -88,7 +94,7 @@ def test_nobody_without_a_token_gets_anything_but_the_health(gate, tmp_path):
     assert "saec_cloud_batch_count 1.0" in text
 
 
-def test_each_station_may_ask_so_often(gate, tmp_path):
+def test_each_station_may_ask_so_often(gate: Gate, tmp_path: Path) -> None:
     tokens = tmp_path / "tokens"
     tokens.write_text(f"a {token_hash('A')}\nb {token_hash('B')}\n")
     config = ServiceConfig(max_delay=0.0, rate=0.001)
@@ -106,7 +112,7 @@ def test_each_station_may_ask_so_often(gate, tmp_path):
         assert 1 <= int(second.headers["Retry-After"]) <= 1000
 
 
-def test_when_the_queue_is_full_more_is_refused_and_what_waits_is_answered(gate):
+def test_when_the_queue_is_full_more_is_refused_and_what_waits_is_answered(gate: Gate) -> None:
     gate.open.clear()
     config = ServiceConfig(max_delay=0.0, batch=1, queue=2)
     with (
@@ -125,7 +131,7 @@ def test_when_the_queue_is_full_more_is_refused_and_what_waits_is_answered(gate)
         assert [f.result().status_code for f in waiting] == [200] * 3
 
 
-def test_requests_share_a_batch_with_their_own_kind(gate):
+def test_requests_share_a_batch_with_their_own_kind(gate: Gate) -> None:
     gate.open.clear()
     with (
         running(gate.served, ServiceConfig(max_delay=0.0, batch=4)) as (where, handler),
@@ -141,7 +147,7 @@ def test_requests_share_a_batch_with_their_own_kind(gate):
     assert sorted(size for _, size in gate.batches) == [1, 2, 3]
 
 
-def test_who_has_gone_costs_no_computing(gate):
+def test_who_has_gone_costs_no_computing(gate: Gate) -> None:
     gate.open.clear()
     with (
         running(gate.served) as (where, handler),
@@ -164,7 +170,7 @@ def test_who_has_gone_costs_no_computing(gate):
     assert len(gate.batches) == 1
 
 
-def test_the_same_key_is_computed_once_and_never_for_another_body(gate):
+def test_the_same_key_is_computed_once_and_never_for_another_body(gate: Gate) -> None:
     body, key = scoring_body(GREY), {"Idempotency-Key": "frame-1"}
     with running(gate.served) as (where, _), client(where) as http:
         first, again = (http.post(CHAT, json=body, headers=key) for _ in range(2))
@@ -180,7 +186,7 @@ def test_the_same_key_is_computed_once_and_never_for_another_body(gate):
     assert len(gate.batches) == 2
 
 
-def test_a_key_under_way_is_joined(gate):
+def test_a_key_under_way_is_joined(gate: Gate) -> None:
     gate.open.clear()
     with (
         running(gate.served) as (where, handler),
@@ -195,7 +201,7 @@ def test_a_key_under_way_is_joined(gate):
     assert len(gate.batches) == 1
 
 
-def test_stopping_finishes_what_was_accepted_and_refuses_the_rest(gate):
+def test_stopping_finishes_what_was_accepted_and_refuses_the_rest(gate: Gate) -> None:
     gate.open.clear()
     with (
         running(gate.served, ServiceConfig(max_delay=0.0, batch=1)) as (where, handler),
@@ -220,11 +226,11 @@ def test_stopping_finishes_what_was_accepted_and_refuses_the_rest(gate):
         assert not stopping.is_alive()
 
 
-def test_a_model_that_fails_is_an_error_and_not_ready(gate):
-    def fail(group, works):
+def test_a_model_that_fails_is_an_error_and_not_ready(gate: Gate) -> None:
+    def fail(group: BatchGroup, works: Sequence[ModelRequest]) -> list[ModelAnswer]:
         raise RuntimeError("secret words of the model")
 
-    gate.served.compute = fail
+    gate.served.compute = fail  # type: ignore[method-assign]
     with capture_logs() as logs, running(gate.served) as (where, _), client(where) as http:
         for _ in range(3):
             answer = http.post(CHAT, json=scoring_body(GREY))
@@ -235,7 +241,7 @@ def test_a_model_that_fails_is_an_error_and_not_ready(gate):
 
 
 @pytest.fixture(scope="module")
-def shared(served):
+def shared(served: ServedModel) -> Iterator[Client]:
     """An open gate's service, for what leaves it as it was."""
     gate = Gate(served)
     gate.open.set()
@@ -259,11 +265,13 @@ def shared(served):
         ({}, (400, "bad_body")),
     ],
 )
-def test_each_bad_request_is_a_named_error(shared, body, said):
+def test_each_bad_request_is_a_named_error(
+    shared: Client, body: dict[str, Any], said: tuple[int, str]
+) -> None:
     assert _code(shared.post(CHAT, json=body)) == said
 
 
-def test_other_ways_and_methods_are_errors_of_the_same_form(shared):
+def test_other_ways_and_methods_are_errors_of_the_same_form(shared: Client) -> None:
     assert _code(shared.get("/v1/nothing")) == (404, "not_found")
     assert _code(shared.get(CHAT)) == (405, "method_not_allowed")
     assert _code(shared.get("/v1/models/../../etc/passwd")) == (404, "not_found")
@@ -271,7 +279,7 @@ def test_other_ways_and_methods_are_errors_of_the_same_form(shared):
     assert _code(shared.post("/tokenize", json={"prompt": "x", "model": "y"})) == (404, "model_not_found")
 
 
-def _raw(http, head: str, body: bytes = b"") -> str:
+def _raw(http: Client, head: str, body: bytes = b"") -> str:
     """What the service answers to bytes on the wire, till it closes."""
     with socket.create_connection((http.base_url.host, http.base_url.port), timeout=60) as raw:
         start = f"POST {CHAT} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -283,17 +291,17 @@ def _raw(http, head: str, body: bytes = b"") -> str:
     return got.decode()
 
 
-def test_a_body_that_says_that_it_is_too_large_is_not_read(shared):
+def test_a_body_that_says_that_it_is_too_large_is_not_read(shared: Client) -> None:
     assert '"body_too_large"' in _raw(shared, "Content-Length: 200001\r\n")
 
 
-async def _endless():
+async def _endless() -> AsyncIterator[bytes]:
     while True:
         yield b" " * 100
         await asyncio.sleep(0)
 
 
-async def _stuck():
+async def _stuck() -> AsyncIterator[bytes]:
     yield b"{"
     await asyncio.Event().wait()
 
@@ -301,7 +309,9 @@ async def _stuck():
 @pytest.mark.parametrize(
     ("chunks", "said"), [(_endless, (413, "body_too_large")), (_stuck, (408, "slow_body"))]
 )
-def test_a_body_that_does_not_end_is_refused(gate, chunks, said):
+def test_a_body_that_does_not_end_is_refused(
+    gate: Gate, chunks: Callable[[], AsyncIterator[bytes]], said: tuple[int, str]
+) -> None:
     """Inside the process: over a socket the refusal may meet what is still being sent."""
     handler = RequestHandler(gate.served, ServiceConfig(max_bytes=1000))
     settings = HttpSettings(body_seconds=60 if said[0] == 413 else 0.05, linger_seconds=0.05)
@@ -323,7 +333,7 @@ _OPENSSL = (
 
 
 @pytest.mark.parametrize("words", [b"", b"POST", b"GET /health HTTP/1.1\r\nHost: x\r\n"])
-def test_a_connection_that_sends_no_whole_head_is_closed(gate, words):
+def test_a_connection_that_sends_no_whole_head_is_closed(gate: Gate, words: bytes) -> None:
     with (
         running(gate.served, head_seconds=0.05) as (where, _),
         socket.create_connection(("127.0.0.1", int(where.rpartition(":")[2])), timeout=60) as raw,
@@ -333,7 +343,7 @@ def test_a_connection_that_sends_no_whole_head_is_closed(gate, words):
 
 
 @pytest.fixture(scope="module")
-def pair(tmp_path_factory) -> tuple[Path, Path]:
+def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A certificate for 127.0.0.1 and its key."""
     if shutil.which("openssl") is None:
         pytest.skip("needs openssl to make a certificate")
@@ -347,7 +357,9 @@ def pair(tmp_path_factory) -> tuple[Path, Path]:
     return cert, key
 
 
-def test_over_tls_and_only_for_who_trusts_the_certificate(gate, pair, tmp_path):
+def test_over_tls_and_only_for_who_trusts_the_certificate(
+    gate: Gate, pair: tuple[Path, Path], tmp_path: Path
+) -> None:
     cert, key = pair
     tokens, token = tmp_path / "tokens", tmp_path / "token"
     tokens.write_text(f"line-1 {token_hash('secret')}\n")
@@ -365,7 +377,7 @@ def test_over_tls_and_only_for_who_trusts_the_certificate(gate, pair, tmp_path):
             introduced(RemoteConfig(url=f"{where}/v1", retries=0), "screws")
 
 
-def test_a_model_must_be_named_where_there_are_several(gate):
+def test_a_model_must_be_named_where_there_are_several(gate: Gate) -> None:
     with running(gate.served) as (where, _):
         remote = RemoteConfig(url=f"{where}/v1", retries=0)
         with pytest.raises(ConfigError, match="small, screws"):
@@ -374,7 +386,9 @@ def test_a_model_must_be_named_where_there_are_several(gate):
             introduced(remote, "nails")
 
 
-def test_what_cannot_be_served_is_said_before_anything_is_loaded(pair, tmp_path):
+def test_what_cannot_be_served_is_said_before_anything_is_loaded(
+    pair: tuple[Path, Path], tmp_path: Path
+) -> None:
     cert, key = pair
     junk = tmp_path / "junk.pem"
     junk.write_text("junk")
@@ -397,7 +411,7 @@ def test_what_cannot_be_served_is_said_before_anything_is_loaded(pair, tmp_path)
     )
 
 
-def test_answers_have_the_form_of_openais(shared):
+def test_answers_have_the_form_of_openais(shared: Client) -> None:
     answer = shared.post(CHAT, json=scoring_body(GREY)).json()
     assert answer["object"] == "chat.completion"
     (choice,) = answer["choices"]

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -45,8 +45,8 @@ def test_never_more_than_the_rate_and_who_waits_as_told_is_let_in(rate: float, g
         assert let_in <= max(1.0, rate) + rate * now + 1e-3
 
 
-def _made(calls: list[str], value: str = "answer") -> Callable[..., Any]:
-    async def make() -> str | None:
+def _made(calls: list[str], value: str = "answer") -> Callable[[], Coroutine[Any, Any, str]]:
+    async def make() -> str:
         calls.append(value)
         await asyncio.sleep(0)
         return value
@@ -55,9 +55,9 @@ def _made(calls: list[str], value: str = "answer") -> Callable[..., Any]:
 
 
 def test_the_same_request_is_computed_once_also_while_it_is_under_way() -> None:
-    async def run() -> object:
-        once = IdempotentAnswers(8)
-        calls: list[Any] = []
+    async def run() -> tuple[list[str], list[str]]:
+        once: IdempotentAnswers[str] = IdempotentAnswers(8)
+        calls: list[str] = []
         make = _made(calls)
         together = await asyncio.gather(*(once.run(("a", "k"), b"1", make) for _ in range(3)))
         later = await once.run(("a", "k"), b"1", make)
@@ -72,7 +72,7 @@ def test_the_same_request_is_computed_once_also_while_it_is_under_way() -> None:
 
 def test_a_key_with_another_body_is_refused() -> None:
     async def run() -> None:
-        once = IdempotentAnswers(8)
+        once: IdempotentAnswers[str] = IdempotentAnswers(8)
         await once.run(("a", "k"), b"1", _made([]))
         await once.run(("a", "k"), b"2", _made([]))
 
@@ -82,12 +82,12 @@ def test_a_key_with_another_body_is_refused() -> None:
 
 
 def test_a_failure_is_not_remembered() -> None:
-    async def fail() -> None:
+    async def fail() -> str:
         raise RequestRefused(429, "queue_full", "no room")
 
     async def run() -> str:
-        once = IdempotentAnswers(8)
-        calls: list[Any] = []
+        once: IdempotentAnswers[str] = IdempotentAnswers(8)
+        calls: list[str] = []
         with pytest.raises(RequestRefused):
             await once.run(("a", "k"), b"1", fail)
         return await once.run(("a", "k"), b"1", _made(calls))
@@ -97,8 +97,8 @@ def test_a_failure_is_not_remembered() -> None:
 
 def test_only_so_many_answers_are_kept_the_ones_used_last() -> None:
     async def run() -> list[str]:
-        once = IdempotentAnswers(2)
-        calls: list[Any] = []
+        once: IdempotentAnswers[str] = IdempotentAnswers(2)
+        calls: list[str] = []
         for key in ("k1", "k2", "k1", "k3", "k1", "k2"):
             await once.run(("a", key), b"1", _made(calls, key))
         return calls
@@ -107,16 +107,18 @@ def test_only_so_many_answers_are_kept_the_ones_used_last() -> None:
 
 
 def test_what_nobody_waits_for_any_more_is_cancelled() -> None:
-    async def run() -> tuple[list[Any], list[bool], str] | None:
-        once, begun = IdempotentAnswers(8), asyncio.Event()
+    async def run() -> tuple[list[Any], list[Any], str]:
+        once: IdempotentAnswers[str] = IdempotentAnswers(8)
+        begun = asyncio.Event()
         ended: list[Any] = []
 
-        async def make() -> None:
+        async def make() -> str:
             begun.set()
             try:
                 await asyncio.Event().wait()
             finally:
                 ended.append(True)
+            return "nobody waits for it"
 
         waiting = [asyncio.create_task(once.run(("a", "k"), b"1", make)) for _ in range(2)]
         await begun.wait()

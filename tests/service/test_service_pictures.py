@@ -62,6 +62,7 @@ def test_a_turned_jpeg_is_put_upright() -> None:
     image = np.zeros((32, 64, 3), np.uint8)
     image[:, :32] = 255
     got = picture(data_url(encoded(image, "JPEG", exif=exif.tobytes()), "jpeg"), MOST)
+    assert got is not None
     assert got.shape == (64, 32, 3)
     assert got[:24].mean() > 250 > 5 > got[40:].mean()
 
@@ -70,7 +71,7 @@ def test_no_path_and_no_address_is_ever_looked_at(tmp_path: Path, monkeypatch: p
     path = tmp_path / "image.png"
     path.write_bytes(encoded(noise(0)))
 
-    def never(*args, **kwargs) -> None:
+    def never(*args: object, **kwargs: object) -> None:
         raise AssertionError("something was opened")
 
     monkeypatch.setattr("builtins.open", never)

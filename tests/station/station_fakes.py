@@ -22,7 +22,7 @@ from saec.station.line.version_store import VersionStore
 from saec.station.setup.station_settings import FrameGuardSettings, LineSettings, StationSettings
 from saec.station.station import Station
 from saec.station.storage.recent_pictures import RecentPictures
-from saec.station.storage.records import NewFrame, SpoolLimits
+from saec.station.storage.records import NewFrame, SpooledFrame, SpoolLimits
 from saec.station.storage.spool import Spool
 from saec.station.threads import Stopping, Watched
 from saec.types import CloudOpinion, CloudQuery, Image
@@ -53,6 +53,18 @@ class FakeLinkCloud(FakeCloud):
 
 def png(red: int, green: int = 0, blue: int = 0) -> bytes:
     return cv2.imencode(".png", np.full((8, 8, 3), (blue, green, red), np.uint8))[1].tobytes()
+
+
+def spooled(spool: Spool, seq: int) -> SpooledFrame:
+    """A frame that the spool must know."""
+    frame = spool.frame(seq)
+    assert frame is not None
+    return frame
+
+
+def image_path(spool: Spool, seq: int) -> Path:
+    """Where the spool keeps the frame's image."""
+    return spool.path(spooled(spool, seq))
 
 
 class Bench:

@@ -47,9 +47,9 @@ class HangingDetector(FakeDetector):
 
 
 def run(folder: Path, port: str, what: str) -> None:
-    edge.open_detector = lambda profile: HangingDetector()  # type: ignore[assignment, return-value]
+    edge.open_detector = lambda profile: HangingDetector()
     if what == "edge":
-        station.EDGE = 1.0
+        station.EDGE = 1.0  # type: ignore[attr-defined]
     if what == "sink":
         sinks = iter([FileSink(name="log", path=folder / "out").make_sink(), HangingSink()])
         # The first is opened and closed by the check before the start.

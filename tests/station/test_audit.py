@@ -14,7 +14,7 @@ from saec.frame.judges import Standing
 from saec.station.maintenance.frame_audit import audit_frame
 from saec.station.setup.station_settings import LineSettings, StationSection, StationSettings
 from tests.run_fakes import FUSED, FakeDetector
-from tests.station.station_fakes import DEFECT, GOOD, NO_GUARD, UNSURE, Bench, FakeLinkCloud, png
+from tests.station.station_fakes import DEFECT, GOOD, NO_GUARD, UNSURE, Bench, FakeLinkCloud, image_path, png
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +49,7 @@ def test_every_kind_of_verdict_can_be_made_again_beside_the_running_station(benc
 def test_a_changed_image_or_record_is_found(bench: Bench) -> None:
     bench.stop()
     held = Bench(bench.folder, FakeLinkCloud())
-    path = held.spool.path(held.spool.frame(1))
+    path = image_path(held.spool, 1)
     held.spool.close()
     path.write_bytes(png(GOOD + 1))
     db = sqlite3.connect(bench.folder / "data" / "spool.sqlite")

@@ -6,7 +6,6 @@ import json
 import shutil
 import signal
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from saec.station.storage.records import NewFrame, SpoolLimits
 from saec.station.storage.spool import Spool
 from saec.types import Verdict
 from tests.processes import eventually, saec, serving
+from tests.station.station_fakes import image_path
 
 SETTINGS = """
 [station]
@@ -48,7 +48,7 @@ free_gigabytes = 0
 
 
 @pytest.fixture
-def site(tmp_path: Path, gear_line: Path) -> Iterator[Path]:
+def site(tmp_path: Path, gear_line: Path) -> Path:
     """A settings file whose line profile lies elsewhere."""
     (tmp_path / "box" / "secret").mkdir(parents=True)
     (tmp_path / "box" / "secret" / "tokens").write_text("# nobody yet\n")
@@ -97,8 +97,8 @@ def test_a_station_comes_back_on_another_box(site: Path, gears: Path, tmp_path: 
     assert not [path for path in (tmp_path / "backup").rglob("*") if path.stat().st_mode & 0o077]
     back = saec("station", "restore", "--config", other, tmp_path / "backup")
     assert back.returncode == 0, back.stderr
-    made = [other, *(tmp_path / "other" / "station-data").rglob("*")]
-    assert not [path for path in made if path.stat().st_mode & 0o077]
+    files = [other, *(tmp_path / "other" / "station-data").rglob("*")]
+    assert not [path for path in files if path.stat().st_mode & 0o077]
     with serving("station", "--config", other, cwd=tmp_path / "other") as box:
         for post, path in zip(posts, pictures, strict=True):
             id = post.json()["id"]
@@ -137,8 +137,8 @@ def test_a_backup_of_a_station_that_works_is_whole(site: Path, tmp_path: Path) -
     seqs = [accept(spool, f"part-{n}") for n in range(20)]
     for seq in seqs[:10]:
         decide(spool, seq)
-    first = spool.path(spool.frame(seqs[0]))
-    late = spool.path(spool.frame(seqs[15]))
+    first = image_path(spool, seqs[0])
+    late = image_path(spool, seqs[15])
     read = Path.read_bytes
     gone: list[Any] = []
 
@@ -204,7 +204,7 @@ def test_a_damaged_backup_is_not_restored(site: Path, tmp_path: Path, what: str)
 
 def test_an_image_that_is_not_what_its_record_says_is_named(site: Path, tmp_path: Path) -> None:
     spool = open_spool(site)
-    paths = [spool.path(spool.frame(accept(spool, key))) for key in "ab"]
+    paths = [image_path(spool, accept(spool, key)) for key in "ab"]
     paths[0].write_bytes(b"x")
     made = make_backup(site, read_settings(site), tmp_path / "backup", now=1e9)
     assert [Path(image).name for image in made.damaged] == [paths[0].name]

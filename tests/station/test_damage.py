@@ -132,6 +132,7 @@ def test_damage_is_named_at_the_start_and_repaired_without_losing_an_image(
     assert all("final" in spool.verdicts(frame.seq) for frame in frames if frame.state == "done")
     assert accept(spool, "new") > FRAMES
     spool.close()
+    assert saved.aside is not None
     assert (saved.aside / "spool.sqlite").exists()
 
 

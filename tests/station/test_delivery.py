@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given, settings
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from saec.station.delivery import DeliveryWorker
 from saec.station.sinks import FileSink, WebhookSink
-from saec.station.sinks.verdict_sink import AwayError, RefusedError
+from saec.station.sinks.verdict_sink import AwayError, RefusedError, VerdictSink
 from saec.station.storage.records import Delivery, NewFrame, SpoolLimits
 from saec.station.storage.spool import Spool
 from saec.types import Verdict
@@ -27,6 +28,10 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+def busy_for(seconds: float, key: str) -> AwayError:
+    return AwayError("busy", "", seconds)
 
 
 class FakeSink:
@@ -62,11 +67,13 @@ class Bench:
         self.worker = self.begin()
         self.frames = 0
 
-    def begin(self) -> DeliveryWorker:
+    def begin(self, sink: VerdictSink | None = None) -> DeliveryWorker:
         box, alarm = self.spool.outbox, self.spool.alarm
-        return DeliveryWorker(self.settings, self.sink, box, alarm, clock=self.clock, steady=self.clock)
+        return DeliveryWorker(
+            self.settings, sink or self.sink, box, alarm, clock=self.clock, steady=self.clock
+        )
 
-    def judge(self, n: int, states: Sequence[str] = ("final",)) -> None:
+    def judge(self, n: int, states: Sequence[Literal["provisional", "final"]] = ("final",)) -> None:
         for _ in range(n):
             self.frames += 1
             frame = NewFrame(line="cell", source="t", key=str(self.frames), suffix=".png", captured=0.0)
@@ -151,7 +158,7 @@ def test_a_receiver_that_is_away_gets_everything_in_order_later(bench: Bench) ->
 def test_a_receiver_is_asked_again_when_it_wishes(bench: Bench) -> None:
     bench.judge(1)
     for wish, pause in ((120.0, 120.0), (1e9, 3600.0), (0.1, 2.0)):
-        bench.sink.refusal = lambda key, wish=wish: AwayError("busy", "", wish)
+        bench.sink.refusal = partial(busy_for, wish)
         assert bench.turns(1) == [pause]
 
 
@@ -409,8 +416,7 @@ def test_a_real_receiver_that_refuses_one_verdict_gets_the_others(tmp_path: Path
     receiver.status = lambda key: 422 if "03/" in key else 200
     bench = Bench(tmp_path)
     sink = WebhookSink(name="mes", url=receiver.url).make_sink()
-    bench.sink = sink
-    bench.worker = bench.begin()
+    bench.worker = bench.begin(sink)
     bench.judge(6)
     bench.turns(10)
     assert [key for key, *_ in receiver.got] == [f"cell-{i:010d}/final" for i in (1, 2, 4, 5, 6)]

@@ -61,11 +61,12 @@ def _kinds(node: ast.AST) -> Iterator[str]:
         name = getattr(node.func, "attr", getattr(node.func, "id", ""))
         first = next((a for a in node.args if isinstance(a, ast.Constant) and isinstance(a.value, str)), None)
         if name in RAISES and first is not None:
-            yield first.value
+            yield str(first.value)
         elif name == "GuardError":
-            yield f"guard-{first.value}"
-        for given in node.keywords:
-            yield from _pairs(given.value) if given.arg == "alarms" else ()
+            assert first is not None, "the guard names its kind in words"
+            yield f"guard-{first.value!s}"
+        for keyword in node.keywords:
+            yield from _pairs(keyword.value) if keyword.arg == "alarms" else ()
     elif isinstance(node, ast.FunctionDef):
         pairs = zip(reversed(node.args.args), reversed(node.args.defaults), strict=False)
         for given, default in pairs:
@@ -80,11 +81,9 @@ def _pairs(value: ast.AST) -> Iterator[str]:
     listed = value.elts if isinstance(value, ast.List) else [value]
     for pair in listed:
         if isinstance(pair, ast.Tuple) and len(pair.elts) == 2 and isinstance(pair.elts[0], ast.Constant):
-            kind, text = pair.elts
-            if isinstance(text, ast.JoinedStr | ast.Name | ast.Attribute) and PLAIN.fullmatch(
-                str(kind.value)
-            ):
-                yield str(kind.value)
+            kind, text = str(pair.elts[0].value), pair.elts[1]
+            if isinstance(text, ast.JoinedStr | ast.Name | ast.Attribute) and PLAIN.fullmatch(kind):
+                yield kind
 
 
 def test_the_runbook_says_of_each_alarm_what_to_do_and_of_no_other() -> None:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -42,7 +43,7 @@ class Fragile(FakeDetector):
     fatal: Callable[[Image], bool] = staticmethod(lambda image: False)
     dead = False
 
-    def inspect(self, images: list[Image]) -> list[EdgeOpinion] | None:
+    def inspect(self, images: list[Image]) -> list[EdgeOpinion]:
         if images[0].shape[0] == 8 and Fragile.fatal(images[0]):  # not at the warm-up
             Fragile.dead = True
             raise KilledError
@@ -77,17 +78,17 @@ def finished(bench: Bench, *seqs: int) -> Callable[[], bool]:
     return lambda: all(label(bench, seq) != "none yet" for seq in seqs)
 
 
-def error_on(bench: Bench, data: bytes, error: Callable[[], Exception]) -> list[int]:
+def error_on(bench: Bench, bad: bytes, error: Callable[[], Exception]) -> list[int]:
     """Decoding of these bytes fails so; gives back the numbers of decodings before each failure."""
     seen: list[bytes] = []
     failed: list[int] = []
 
-    def decode(file: bytes, *, bits: int, name: str) -> Image:
-        seen.append(file)
-        if file == data:
+    def decode(data: bytes, *, bits: int, name: str) -> Image:
+        seen.append(data)
+        if data == bad:
             failed.append(len(seen) - 1)
             raise error()
-        return images.decode_image(file, bits=bits, name=name)
+        return images.decode_image(data, bits=bits, name=name)
 
     bench.decoding = decode
     return failed
@@ -126,10 +127,10 @@ def test_one_that_ends_its_decoder_less_often_is_judged(tmp_path: Path) -> None:
     with running(tmp_path) as bench:
         left = [DecoderDiedError("it died")] * (MOST_ATTEMPTS - 1)
 
-        def decode(file: bytes, *, bits: int, name: str) -> Image:
+        def decode(data: bytes, *, bits: int, name: str) -> Image:
             if left:
                 raise left.pop()
-            return images.decode_image(file, bits=bits, name=name)
+            return images.decode_image(data, bits=bits, name=name)
 
         bench.decoding = decode
         bench.start()
@@ -148,6 +149,7 @@ def test_attempts_outlive_the_process(tmp_path: Path) -> None:
                 bench.accept(POISON)
             bench.runner.recover()
             arrival = bench.runner._arrivals.next(0.0)
+            assert arrival is not None
             bench.runner._edge.take(arrival)
     assert arrival.suspect
     with running(tmp_path) as bench:
@@ -165,7 +167,12 @@ def life(folder: Path, accepted: int = 0, reds: tuple[int, ...] = ()) -> tuple[l
     bench = Bench(folder)
     bench.n, order = accepted, []
     write, Fragile.dead = bench.runner._marker._write, False
-    bench.runner._marker._write = lambda text: None if Fragile.dead else write(text)
+
+    def write_while_alive(text: str) -> None:
+        if not Fragile.dead:
+            write(text)
+
+    bench.runner._marker._write = write_while_alive  # type: ignore[method-assign]
     try:
         bench.runner.recover()
         for red in reds:
@@ -302,8 +309,17 @@ def test_only_the_look_at_a_suspect_counts_and_not_what_is_written_afterwards(tm
         bench.spool.attempts.add(1, "it hung", counted=False)
         noted: list[str] = []
         write, decide = bench.runner._marker._write, bench.spool.decide
-        bench.runner._marker._write = lambda text: (noted.append(text), write(text))
-        bench.spool.decide = lambda *a, **k: (noted.append("decided"), decide(*a, **k))[1]
+
+        def note_mark(text: str) -> None:
+            noted.append(text)
+            write(text)
+
+        def note_decision(*args: Any, **options: Any) -> Any:
+            noted.append("decided")
+            return decide(*args, **options)
+
+        bench.runner._marker._write = note_mark  # type: ignore[method-assign]
+        bench.spool.decide = note_decision  # type: ignore[method-assign]
         bench.runner.recover()
         for _ in range(2):  # as it was accepted, and as a suspect
             if (arrival := bench.runner._arrivals.next(0.0)) is not None and arrival.suspect:
@@ -333,11 +349,11 @@ def test_what_the_machine_lacks_for_a_while_costs_no_frame_its_verdict(
         lacking.set()
         met = []
 
-        def decode(file: bytes, *, bits: int, name: str) -> Image:
+        def decode(data: bytes, *, bits: int, name: str) -> Image:
             if lacking.is_set():
                 met.append(name)
                 raise error
-            return images.decode_image(file, bits=bits, name=name)
+            return images.decode_image(data, bits=bits, name=name)
 
         bench.decoding = decode
         bench.start()
@@ -370,11 +386,11 @@ def test_a_question_that_the_machine_cannot_put_now_is_put_later(tmp_path: Path)
     with running(tmp_path, FakeLinkCloud()) as bench:
         data, met = png(UNSURE, green=250), []
 
-        def decode(file: bytes, *, bits: int, name: str) -> Image:
+        def decode(data: bytes, *, bits: int, name: str) -> Image:
             met.append(name)
             if len(met) == 2:  # for the cloud
                 raise OSError(errno.EMFILE, "Too many open files")
-            return images.decode_image(file, bits=bits, name=name)
+            return images.decode_image(data, bits=bits, name=name)
 
         bench.decoding = decode
         bench.start()

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from saec.errors import SpoolError
-from saec.station.storage.database import schema as database
 from saec.station.storage.group_commit import GroupCommit
 from saec.station.storage.records import NewFrame, Receipt, SpoolLimits
 from saec.station.storage.spool import Spool
@@ -97,7 +96,7 @@ def test_a_burst_shares_its_syncs_and_each_frame_is_safe_before_its_row(
                 path = spool.folder / image
                 assert {path.stat().st_ino, path.parent.stat().st_ino} <= synced, f"{path} was not synced"
 
-    monkeypatch.setattr(database.os, "fsync", noted)
+    monkeypatch.setattr(os, "fsync", noted)
     monkeypatch.setattr(spool, "_transaction", transaction)
 
     def accept(key: str, data: bytes) -> Receipt:

@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -76,7 +77,11 @@ def test_a_dead_letter_is_seen_sent_again_and_dropped(
     receiver.status = lambda key: 422 if key.startswith(("cell-0000000001/", "cell-0000000002/")) else 200
     for i in range(4):
         running.post(png(GOOD + i))
-    status = lambda: running.client.get("/v1/status").json()["sinks"]["mes"]  # noqa: E731
+
+    def status() -> dict[str, Any]:
+        sink: dict[str, Any] = running.client.get("/v1/status").json()["sinks"]["mes"]
+        return sink
+
     wait(lambda: status()["dead"] == 2 and status()["waiting"] == 0)
     assert status()["state"] == "up"
     assert [json.loads(json.dumps(body))["verdict"]["id"] for *_, body in receiver.got] == [

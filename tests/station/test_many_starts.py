@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.processes import eventually, serving
+from tests.processes import Program, eventually, serving
 
 STARTS, SINKS, POLLS, FRAMES = 12, 8, 4, 3
 
@@ -34,7 +35,7 @@ def test_a_station_lives_through_its_first_verdicts(gear_line: Path, gears: Path
                     for n in range(FRAMES)
                 ]
                 assert {a.result().status_code for a in asked} <= {200, 201}
-            eventually(lambda out=folder, at=station: at.process.poll() is not None or _all_delivered(out))
+            eventually(partial(_ended_or_delivered, station, folder))
         assert station.process.returncode == 0, (start, station.process.returncode)
 
 
@@ -49,6 +50,10 @@ def _write_settings(folder: Path, line: Path) -> None:
 def _part(number: int) -> dict[str, str]:
     """The same image is another frame where it is of another part."""
     return {"Content-Type": "image/png", "Idempotency-Key": f"part-{number}"}
+
+
+def _ended_or_delivered(station: Program, folder: Path) -> bool:
+    return station.process.poll() is not None or _all_delivered(folder)
 
 
 def _all_delivered(folder: Path) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -27,7 +28,7 @@ from saec.station.maintenance.frame_audit import audit_frame as audit
 from saec.station.setup.station_settings import LineSettings, StationSection, StationSettings
 from saec.types import CloudState, EdgeOpinion, Pending, Route, Source, Verdict
 from tests.run_fakes import CALIBRATION, FUSED, FakeDetector, judges
-from tests.station.station_fakes import DEFECT, GOOD, NO_GUARD, UNSURE, Bench, FakeLinkCloud, png
+from tests.station.station_fakes import DEFECT, GOOD, NO_GUARD, UNSURE, Bench, FakeLinkCloud, png, spooled
 
 
 class SpotDetector(FakeDetector):
@@ -56,7 +57,7 @@ def station_records(bench: Bench, frames: list[bytes]) -> list[Pending]:
     bench.start()
     seqs = [bench.accept(data) for data in frames]
     bench.wait(lambda: all("final" in bench.spool.verdicts(seq) for seq in seqs))
-    records = [msgspec.json.decode(bench.spool.frame(seq).edge, type=Pending) for seq in seqs]
+    records = [msgspec.json.decode(spooled(bench.spool, seq).edge or b"", type=Pending) for seq in seqs]
     bench.stop()
     return records
 
@@ -78,7 +79,7 @@ def run_records(crew: Judges, sources: list[Source], monkeypatch: pytest.MonkeyP
 def simulated_verdicts(policy: Policy, records: list[Pending], crew: Judges) -> list[Verdict]:
     """What the simulator writes of the same opinions."""
     written: list[Verdict] = []
-    dispatch = Dispatch(batch=4, capacity=64, deadline=60.0, config=LinkConfig(margin=0.1))
+    dispatch: Dispatch[Any] = Dispatch(batch=4, capacity=64, deadline=60.0, config=LinkConfig(margin=0.1))
     referee = Referee(crew.rules, 60.0, written.append)
     world = Simulation(policy, dispatch, referee, Pace(), CloudModel(), np.random.default_rng(0))
     world.run(sample(record.edge, record.complexity, 0.9, None) for record in records)

@@ -16,6 +16,7 @@ from saec.station.storage.retention import DAY, Sweeper, SweepResult
 from saec.station.storage.spool import Spool
 from saec.station.storage.storage_quota import BLOCK, GIGABYTE
 from saec.types import Verdict
+from tests.station.station_fakes import image_path
 
 
 class Clock:
@@ -72,7 +73,8 @@ def test_images_go_by_age_and_records_later(spool: Spool, clock: Clock) -> None:
     clock.now += 3 * DAY
     new = accept(spool, "c")
     decide(spool, new)
-    sweep = sweeper(spool, rule, expired := []).sweep
+    expired: list[Any] = []
+    sweep = sweeper(spool, rule, expired).sweep
     swept = sweep(clock.now)
     assert (swept.images, swept.records, expired) == (1, 0, [])
     assert images(spool) == [new]
@@ -226,7 +228,8 @@ def test_nothing_goes_for_its_age_under_a_clock_that_is_not_proven(spool: Spool,
     seq, waiting = accept(spool, "a"), accept(spool, "b")
     decide(spool, seq)
     spool.ask(waiting, b"{}", "1")
-    held = sweeper(spool, Retention(days=1.0, record_days=1.0), expired := [])
+    expired: list[Any] = []
+    held = sweeper(spool, Retention(days=1.0, record_days=1.0), expired)
     assert held.sweep(clock.now + 9000 * DAY, trusted=False) == SweepResult(0, 0, 0)
     assert images(spool) == [seq]
     assert held.sweep(clock.now + 9000 * DAY) == SweepResult(
@@ -289,7 +292,7 @@ def test_empty_folders_go_but_for_the_latest(spool: Spool, clock: Clock) -> None
 
 def test_what_the_database_does_not_know_is_set_aside(tmp_path: Path, clock: Clock) -> None:
     spool = Spool(tmp_path, ("log",), SpoolLimits(free_gigabytes=0), clock)
-    held = spool.path(spool.frame(accept(spool, "a")))
+    held = image_path(spool, accept(spool, "a"))
     spool.close()
     orphan = held.with_name("orphan.png")
     orphan.write_bytes(b"x")
@@ -307,7 +310,7 @@ def test_a_full_disk_holds_up_no_start_for_an_unknown_file(
     tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spool = Spool(tmp_path, ("log",), SpoolLimits(free_gigabytes=0), clock)
-    orphan = spool.path(spool.frame(accept(spool, "a"))).with_name("orphan.png")
+    orphan = image_path(spool, accept(spool, "a")).with_name("orphan.png")
     spool.close()
     orphan.write_bytes(b"x")
 

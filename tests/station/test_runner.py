@@ -17,10 +17,11 @@ import pytest
 from saec import edge
 from saec.frame import judges as loading
 from saec.frame.judges import Standing
+from saec.profile import LineProfile
 from saec.settings import Spending
 from saec.types import CloudOpinion, CloudQuery, EdgeOpinion, EdgeRecord, Image, Pending, Route, Source, Spent
 from tests.run_fakes import CALIBRATION, FUSED, FakeDetector
-from tests.station.station_fakes import DEFECT, GOOD, UNSURE, Bench, FakeLinkCloud, png
+from tests.station.station_fakes import DEFECT, GOOD, UNSURE, Bench, FakeLinkCloud, image_path, png
 
 
 @pytest.fixture(autouse=True)
@@ -75,6 +76,7 @@ def test_the_spool_holds_what_a_question_took_and_where_the_frame_is_hottest(
     class Spot(FakeDetector):
         def _look(self, image: Image) -> EdgeOpinion:
             opinion = super()._look(image)
+            assert opinion.map is not None
             opinion.map[2, 1] += 1
             return opinion
 
@@ -205,7 +207,7 @@ def test_frames_that_cannot_be_judged_have_an_error_verdict_and_one_alarm_a_spel
 def test_a_frame_whose_image_is_lost_has_an_error_verdict(tmp_path: Path, lost: str) -> None:
     with running(tmp_path, FakeLinkCloud()) as bench:
         seq = bench.accept(png(GOOD), tell=False)
-        path = bench.spool.path(bench.spool.frame(seq))
+        path = image_path(bench.spool, seq)
         if lost == "row":  # as after the repair of a damaged database
             with bench.spool._transaction() as db:
                 db.execute("UPDATE frames SET image = '' WHERE seq = ?", (seq,))
@@ -262,7 +264,7 @@ def test_a_promotion_takes_the_next_frame_and_frames_in_flight_finish_on_the_old
     with running(tmp_path, cloud) as bench:
         old = bench.accept(png(UNSURE, green=250))
         bench.wait(lambda: bool(cloud.asked))
-        profile = loading.LineProfile.open(bench.profile) if hasattr(loading, "LineProfile") else None
+        profile = LineProfile.open(bench.profile) if hasattr(loading, "LineProfile") else None
         assert profile is not None
         profile.recalibrated(CALIBRATION)
         bench.versions.promote(bench.versions.add(bench.profile))
@@ -297,7 +299,7 @@ def test_a_version_that_does_not_open_leaves_the_old_one_at_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with running(tmp_path, None) as bench:
-        profile = loading.LineProfile.open(bench.profile)
+        profile = LineProfile.open(bench.profile)
         profile.recalibrated(CALIBRATION)
         number = bench.versions.add(bench.profile)
         (bench.versions.path(number) / "line.json").write_text("{")

@@ -105,10 +105,11 @@ def test_the_source_hands_over_nothing_that_was_swapped_in(
     source.look(2.0)
     source.look(4.0)
     # what is a plain file of one name by then is what the folder holds: it is judged as that
-    assert [data for _, data in taken.frames] == {
+    plain: dict[Callable[[Path], None], list[bytes]] = {
         _another: [SECRET.ljust(len(png(1)))[: len(png(1))]],
         _longer: [png(1) + SECRET],
-    }.get(swap, [])
+    }
+    assert [data for _, data in taken.frames] == plain.get(swap, [])
 
 
 def test_a_file_is_read_as_it_was_seen(root: Path) -> None:

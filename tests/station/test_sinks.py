@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import errno
 import json
+import os
 import queue
 import shutil
 import socket
@@ -22,7 +23,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from saec.errors import ConfigError
 from saec.station.sinks import FileSink, MqttSink, WebhookSink, files
 from saec.station.sinks.mqtt import Mqtt
-from saec.station.sinks.verdict_sink import AwayError, RefusedError
+from saec.station.sinks.verdict_sink import AwayError, RefusedError, VerdictSink
 from saec.station.storage.records import Delivery
 from tests.station.sink_fakes import Broker, Plant, Receiver, deliveries, free_port
 
@@ -60,7 +61,7 @@ def test_what_a_failed_group_has_written_is_taken_back(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as m:
-        m.setattr(files.os, "fsync", full)
+        m.setattr(os, "fsync", full)
         with pytest.raises(AwayError, match="No space left"):
             sink.deliver(deliveries(2))
     assert path.read_bytes() == before
@@ -170,21 +171,22 @@ def test_why_a_webhook_has_no_connection(plant: Plant) -> None:
     tls, elsewhere, plain = Receiver(plant.server()), Receiver(plant.server("elsewhere")), Receiver()
     wants = Receiver(plant.server(clients=True))
     other = plant.certificate("other")
-    for port, given, what in (
+    refused: tuple[tuple[int, dict[str, Any], str], ...] = (
         (tls.port, {}, "CA that is not trusted here|no CA that is trusted here knows it"),
         (tls.port, {"ca_file": other}, "CA that is not trusted here"),
         (elsewhere.port, {"ca_file": plant.ca}, "another host name"),
         (plain.port, {"ca_file": plant.ca}, "no TLS on this port"),
         (wants.port, {"ca_file": plant.ca}, "refuses this client|closed the connection|connection failed"),
         (free_port(), {}, "connection refused"),
-    ):
+    )
+    for port, given, what in refused:
         sink = WebhookSink(name="s", url=f"https://localhost:{port}/SECRET?k=t0p", **given).make_sink()
         with pytest.raises(AwayError, match=what) as e:
             sink.deliver(deliveries(1))
         assert "SECRET" not in str(e.value)
         assert "t0p" not in str(e.value)
         sink.close()
-    own = {"certificate_file": plant.certificate("client"), "key_file": plant.key("client")}
+    own: dict[str, Any] = {"certificate_file": plant.certificate("client"), "key_file": plant.key("client")}
     for port, given in ((tls.port, {}), (wants.port, own)):
         url = f"https://localhost:{port}/x"
         sink = WebhookSink(name="s", url=url, ca_file=plant.ca, **given).make_sink()
@@ -272,6 +274,7 @@ def test_an_acknowledgement_that_comes_late_is_heard() -> None:
     link = sink._connected()
     with pytest.raises(AwayError):
         link.publish(1, "saec/verdicts/cell", b"{}", 0.0)
+    assert link._sent is not None
     link._on_publish(None, None, link._sent[1])
     publish(sink)  # the same of the outbox: it is not sent again
     assert link.silent_for == 0.0
@@ -305,6 +308,7 @@ def test_why_there_is_no_broker(plant: Plant) -> None:
     plain, tls, elsewhere = Broker(), Broker(tls=plant.server()), Broker(tls=plant.server("elsewhere"))
     wants = Broker(tls=plant.server(clients=True))
     trusting: dict[str, Any] = {"tls": True, "ca_file": plant.ca}
+    given: dict[str, Any]
     for port, given, what in (
         (free_port(), {}, "connection refused"),
         (tls.port, {"tls": True}, "CA that is not trusted here|no CA that is trusted here knows it"),
@@ -318,7 +322,7 @@ def test_why_there_is_no_broker(plant: Plant) -> None:
         with pytest.raises(AwayError, match=what):
             sink.deliver(deliveries(1))
         sink.close()
-    own = {"certificate_file": plant.certificate("client"), "key_file": plant.key("client")}
+    own: dict[str, Any] = {"certificate_file": plant.certificate("client"), "key_file": plant.key("client")}
     for port, given in ((tls.port, {}), (wants.port, own)):
         sink = MqttSink(name="s", host="localhost", port=port, **trusting, **given).make_sink()
         sink.deliver(deliveries(1))
@@ -409,7 +413,7 @@ def test_what_a_real_broker_says_is_understood(real: Mosquitto, plant: Plant, tm
     (tmp_path / "right").write_bytes(b"\xef\xbb\xbfgeh3im\r\n")
     trusting: dict[str, Any] = {"tls": True, "ca_file": plant.ca}
 
-    def sink_to(port: int, **given: Any) -> tuple[list[Delivery], Mqtt]:
+    def sink_to(port: int, **given: Any) -> tuple[list[Delivery], VerdictSink]:
         settings = MqttSink(name="s", host="localhost", port=port, timeout=5.0, **given)
         return deliveries(1), settings.make_sink()
 

@@ -60,7 +60,9 @@ class Taken:
 def folder(tmp_path: Path, taken: Taken, **more: object) -> WatchedFolder:
     (tmp_path / "in").mkdir(exist_ok=True)
     settings = FolderSource(name="src", line="cell", path=tmp_path / "in", **more)  # type: ignore[arg-type]
-    return settings.make_source(taken.hooks())  # type: ignore[return-value]
+    source = settings.make_source(taken.hooks())
+    assert isinstance(source, WatchedFolder)
+    return source
 
 
 def test_a_file_is_read_when_it_has_settled_and_once(tmp_path: Path) -> None:
@@ -219,7 +221,9 @@ def test_the_newest_frame_wins() -> None:
     latest = LatestFrame()
     for i in range(3):
         latest.put(np.full((1, 1, 3), i, np.uint8), float(i))
-    image, captured = latest.take(0.0)
+    taken = latest.take(0.0)
+    assert taken is not None
+    image, captured = taken
     assert (image[0, 0, 0], captured, latest.dropped) == (2, 2.0, 2)
     assert latest.take(0.0) is None
 
@@ -227,7 +231,7 @@ def test_the_newest_frame_wins() -> None:
 @pytest.fixture
 def video(tmp_path: Path) -> Path:
     path = tmp_path / "v.avi"
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 25.0, (64, 48))
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 25.0, (64, 48))
     assert writer.isOpened()
     for i in range(10):
         writer.write(np.full((48, 64, 3), 20 * i, np.uint8))
@@ -341,7 +345,7 @@ def test_a_driver_that_hangs_costs_one_reader_and_is_used_again_when_it_comes_ba
         def release(self) -> None:
             pass
 
-    monkeypatch.setattr(camera.cv2, "VideoCapture", Capture)
+    monkeypatch.setattr(cv2, "VideoCapture", Capture)
     monkeypatch.setattr(camera, "_FAREWELL", 0.01)
     taken = Taken()
     settings = CameraSource(name="c", line="cell", address="0", interval=0.01, read_timeout=0.02)

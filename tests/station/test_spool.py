@@ -17,10 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from saec.errors import SpoolError, SpoolFullError
-from saec.station.storage.database import schema as database
 from saec.station.storage.records import NewFrame, SpoolLimits, frame_name
 from saec.station.storage.spool import Spool
 from saec.types import Verdict
+from tests.station.station_fakes import image_path
 
 
 def new(key: str, line: str = "bottle") -> NewFrame:
@@ -147,7 +147,7 @@ def test_a_full_disk_is_an_error_of_its_own_and_leaves_no_file(
     def full(handle: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(database.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(SpoolFullError, match="full"):
         spool.accept(new("a"), b"1")
     assert spool.frames("accepted") == []
@@ -191,7 +191,7 @@ def test_retention_keeps_the_record_without_the_image(spool: Spool) -> None:
     spool.eviction.drop_images([seq])
     assert spool.depth()["bytes"] == 0
     with pytest.raises(SpoolError, match="no longer kept"):
-        spool.path(spool.frame(seq))
+        image_path(spool, seq)
     assert spool.verdicts(seq)
     assert spool.eviction.forget_before(1e12) == 1
     assert spool.frame(seq) is None

@@ -395,7 +395,7 @@ def test_a_record_is_not_kept_by_browsers_and_another_site_gets_none(running: Ru
             answer = running.client.get(url, headers=headers)
             assert answer.status_code in (403, 421)
             assert answer.json()["error"]["remedy"]
-        assert running.post(png(DEFECT), **headers).status_code in (403, 421)
+        assert running.post(png(DEFECT), wait=20, **headers).status_code in (403, 421)
     assert running.station.spool.depth()["accepted"] == 0
 
 
@@ -421,7 +421,7 @@ def test_an_image_that_somebody_removed_is_no_longer_kept(running: Running) -> N
 
 
 def test_what_nobody_foresaw_is_answered_in_json_with_what_to_do(
-    settings, monkeypatch: pytest.MonkeyPatch
+    settings: StationSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Running(settings, FakeLinkCloud(), Tokens(None)) as running:
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -288,7 +288,12 @@ def test_a_file_that_stays_is_judged_once_whatever_is_done_to_its_rights_and_nam
     source = over(spool, tmp_path, taken, "keep")
     put(tmp_path, picture("BMP"))
     path, now = tmp_path / "in" / "cam1.bmp", 0.0
-    for change in (lambda: None, lambda: path.chmod(0o600), lambda: (tmp_path / "b").hardlink_to(path)):
+    changes: tuple[Callable[[], None], ...] = (
+        lambda: None,
+        lambda: path.chmod(0o600),
+        lambda: (tmp_path / "b").hardlink_to(path),
+    )
+    for change in changes:
         change()
         for _ in range(3):
             source.look(now := now + 20)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Executor, Future
 from itertools import islice
 from typing import TypeVar
@@ -20,7 +20,9 @@ _KEPT = 64
 """Resized references that are kept."""
 
 
-def ahead(pool: Executor, function: Callable[[T], R], items: Iterable[T], limit: int) -> Iterator[R]:
+def ahead(
+    pool: Executor, function: Callable[[T], R], items: Iterable[T], limit: int
+) -> Generator[R, None, None]:
     """The function of each item, in order, computed by the pool at most ``limit`` items ahead.
 
     Items are taken from their source only as there is room, so it may be endless. What was begun and is no
