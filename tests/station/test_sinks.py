@@ -21,7 +21,7 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from saec.errors import ConfigError
-from saec.station.sinks import FileSink, MqttSink, WebhookSink, files
+from saec.station.sinks import FileSink, MqttSink, WebhookSink
 from saec.station.sinks.mqtt import Mqtt
 from saec.station.sinks.verdict_sink import AwayError, RefusedError, VerdictSink
 from saec.station.storage.records import Delivery
