@@ -9,7 +9,7 @@ It knows what was asked and how that ended, nothing else::
 
 In the breaker's own words up and slow are closed, down is open and probing is half-open. While the link is
 probing one frame at a time may be asked about. Each probe that fails doubles the cooldown, up to a limit; a
-success sets it back. One request is under way at a time, as ``saec.pipeline`` asks.
+success sets it back. One request is under way at a time, as a run and a station ask.
 """
 
 from __future__ import annotations
