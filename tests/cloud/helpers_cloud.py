@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
+import pytest
 
 from saec.cloud import open_engine
 from saec.cloud.engines.qwen import QwenEngine
 from saec.settings import CloudConfig
 from saec.types import CloudQuery, Frame, Image
+
+needs_qwens_files = pytest.mark.skipif(
+    "SAEC_TEST_DATA" not in os.environ,
+    reason="needs Qwen's tokenizer: SAEC_TEST_DATA names no folder with models/qwen2.5-vl-7b-instruct",
+)
 
 
 def open_qwen(config: CloudConfig) -> QwenEngine:

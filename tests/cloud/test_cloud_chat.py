@@ -10,6 +10,7 @@ from transformers import AutoTokenizer
 from saec.cloud.questions.chat_template import IMAGE_PAD, explain_text, scoring_text
 from saec.prompts import IMAGE, V1
 from saec_research.small_model import FOLDER as SMALL
+from tests.cloud.helpers_cloud import needs_qwens_files
 
 
 def _messages(user: str) -> list[dict[str, Any]]:
@@ -27,7 +28,7 @@ def test_chat_text_is_what_the_shipped_template_writes(references: int) -> None:
     assert scoring_text(V1, references) == theirs + V1.prefill
 
 
-@pytest.mark.skipif("SAEC_TEST_DATA" not in os.environ, reason="needs Qwen's own tokenizer files")
+@needs_qwens_files
 @pytest.mark.parametrize("references", [0, 2])
 def test_chat_text_is_what_qwens_own_template_writes(references: int) -> None:
     folder = Path(os.environ["SAEC_TEST_DATA"]) / "models" / "qwen2.5-vl-7b-instruct"

@@ -163,7 +163,7 @@ def test_settings_out_of_range_are_refused(setting: dict[str, Any]) -> None:
         open_engine(CloudConfig(**setting, **CPU))
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
 def test_a_gpu_that_is_not_there_is_a_model_error() -> None:
     with pytest.raises(ModelError, match="no CUDA device"):
         open_engine(CloudConfig(device="cuda"))

@@ -15,6 +15,7 @@ from saec.cloud.questions.token_layout import answer_ids, encode, expand_images,
 from saec.errors import ModelError
 from saec.prompts import V1
 from saec_research.small_model import FOLDER as SMALL
+from tests.cloud.helpers_cloud import needs_qwens_files
 
 IMAGE_ID, PAD = 7, 0
 
@@ -79,7 +80,7 @@ def test_padding_is_on_the_left_and_hides_nothing(sequences: list[list[int]]) ->
         assert not batch.types[row][~real].any()
 
 
-@pytest.mark.skipif("SAEC_TEST_DATA" not in os.environ, reason="needs Qwen's own tokenizer files")
+@needs_qwens_files
 def test_qwens_own_answer_tokens_are_15_and_16() -> None:
     folder = Path(os.environ["SAEC_TEST_DATA"]) / "models" / "qwen2.5-vl-7b-instruct"
     tokenizer = AutoTokenizer.from_pretrained(folder)

@@ -26,7 +26,7 @@ ADAPTER = os.environ.get("SAEC_VLLM_ADAPTER", "")
 
 pytestmark = [
     pytest.mark.vllm,
-    pytest.mark.skipif(not URL, reason="SAEC_VLLM_URL names no server"),
+    pytest.mark.skipif(not URL, reason="needs a vLLM server: SAEC_VLLM_URL names none, see docs/remote.md"),
     pytest.mark.timeout(600),
 ]
 
@@ -90,7 +90,7 @@ def test_vllm_describes_as_this_process_does() -> None:
     assert _remote("small", 1).explain(queries) == _local(1).explain(queries)
 
 
-@pytest.mark.skipif(not ADAPTER, reason="SAEC_VLLM_ADAPTER names no adapter")
+@pytest.mark.skipif(not ADAPTER, reason="needs an adapter: SAEC_VLLM_ADAPTER names none, see docs/remote.md")
 @pytest.mark.parametrize("references", [0, 1])
 def test_vllm_judges_with_an_adapter_as_this_process_does(references: int) -> None:
     queries = _queries(references)

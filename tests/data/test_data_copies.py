@@ -136,7 +136,7 @@ def odd_name(tmp_path: Path) -> Path:
         with open(name, "wb") as f:  # noqa: PTH123
             f.write(encoded(picture(9), ".png"))
     except OSError:
-        pytest.skip("this file system takes no such names")
+        pytest.skip("needs a file system that takes names that are no UTF-8")
     return root
 
 
@@ -159,7 +159,7 @@ def test_a_class_of_such_a_name_is_shown(tmp_path: Path) -> None:
     try:
         os.makedirs(folder)  # noqa: PTH103
     except OSError:
-        pytest.skip("this file system takes no such names")
+        pytest.skip("needs a file system that takes names that are no UTF-8")
     with open(folder + b"/a.png", "wb") as f:  # noqa: PTH123
         f.write(encoded(picture(4), ".png"))
     (checked,) = check_root(tmp_path)

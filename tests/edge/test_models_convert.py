@@ -17,7 +17,7 @@ from saec.edge import model_conversion as module
 from saec.edge.model_conversion import convert_model
 from saec.errors import ModelError
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", reason="needs torch: sh scripts/torch.sh VENV")
 
 
 def _graph(path: Path) -> Path:

@@ -94,7 +94,7 @@ def test_an_input_of_bytes_is_not_scaled(tmp_path: Path) -> None:
 
 
 def test_reads_onnx(tmp_path: Path) -> None:
-    onnx = pytest.importorskip("onnx")
+    onnx = pytest.importorskip("onnx", reason="needs onnx: pip install onnx")
     h = onnx.helper
     nodes = [
         h.make_node("GlobalAveragePool", ["images"], ["pooled"]),

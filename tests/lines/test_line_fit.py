@@ -347,7 +347,7 @@ def test_a_name_that_is_no_utf8_is_refused_before_the_fit(product: Path, tmp_pat
     try:
         os.rename(product / "train/good/05.png", name)  # noqa: PTH104
     except OSError:
-        pytest.skip("this file system takes no such names")
+        pytest.skip("needs a file system that takes names that are no UTF-8")
     fake = FakeFit()
     with pytest.raises(DataError, match=r"gepr\\xfcft\.png: a name that is no UTF-8"):
         run(product, tmp_path / "line", fake)

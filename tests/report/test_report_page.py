@@ -1,6 +1,5 @@
 import base64
 import re
-import shutil
 from base64 import b64decode
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from saec.report import write_report
 from saec.report.thumbs import Thumbs
 from saec.runs.run_record import Machine, RunInfo
 from saec.types import Explanation, Verdict
+from tests.browsers import chromium
 from tests.report.report_samples import Page, Role, failed, info, pictured, small, verdict, write
 
 MIXED = [
@@ -322,10 +322,8 @@ def test_the_box_is_drawn_on_the_frame(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("width", [390, 1280])
 def test_no_table_hides_a_figure_beyond_the_screen(tmp_path: Path, width: int) -> None:
-    program = shutil.which("chromium") or shutil.which("google-chrome")
-    if program is None:
-        pytest.skip("no Chromium here")
-    sync_api = pytest.importorskip("playwright.sync_api")
+    program = chromium()
+    sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
     runs = [write(tmp_path / name, MIXED, info(name)) for name in ("gear", "a-line-of-a-rather-long-name")]
     path = write_report(*runs, out=tmp_path / "both.html")
     with sync_api.sync_playwright() as play:

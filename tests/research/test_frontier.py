@@ -243,7 +243,7 @@ def test_a_recorded_run_is_read(run: Path) -> None:
 
 
 def test_the_command_writes_tables_and_plots(run: Path, tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
+    pytest.importorskip("matplotlib", reason="needs matplotlib: pip install matplotlib")
     out = tmp_path / "out"
     options = ["--correlation", "0", "--shares", "0.1,0.3", "--out", str(out)]
     assert main(["bench", "frontier", "--runs", str(_with_complexity(run)), *options]) == 0

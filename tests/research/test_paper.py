@@ -233,7 +233,7 @@ def test_predictions_are_all_there(tmp_path: Path, done: list[Judgement]) -> Non
 
 
 def test_bars_are_drawn_and_unknown_is_words(tmp_path: Path, done: list[Judgement]) -> None:
-    pytest.importorskip("matplotlib")
+    pytest.importorskip("matplotlib", reason="needs matplotlib: pip install matplotlib")
     png, svg = plot_resources(summarise(done), tmp_path / "bars")
     assert (tmp_path / png).stat().st_size > 1000
     text = (tmp_path / svg).read_text()
@@ -243,7 +243,7 @@ def test_bars_are_drawn_and_unknown_is_words(tmp_path: Path, done: list[Judgemen
 def test_no_two_words_of_the_bars_lie_over_each_other(
     tmp_path: Path, done: list[Judgement], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("matplotlib")
+    pytest.importorskip("matplotlib", reason="needs matplotlib: pip install matplotlib")
     drawn: list[Any] = []
 
     def keep(figure: Any, stem: object) -> list[Path]:

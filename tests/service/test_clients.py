@@ -34,9 +34,12 @@ QUIET = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "VLLM_NO_USAGE_STATS": "1", "HF
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(900)]
 clients = pytest.mark.skipif(
-    not CLIENTS.is_file(), reason=f"there is no {CLIENTS}: scripts/clients.sh makes it"
+    not CLIENTS.is_file(), reason=f"needs the clients of {CLIENTS}: sh scripts/clients.sh .venv-clients"
 )
-vllm = pytest.mark.skipif(not VLLM, reason="SAEC_VLLM_PYTHON names no Python with vLLM")
+vllm = pytest.mark.skipif(
+    not VLLM,
+    reason="needs vLLM: SAEC_VLLM_PYTHON names no Python with it; sh scripts/vllm/cpu.sh install VENV",
+)
 
 
 @pytest.fixture(scope="module")

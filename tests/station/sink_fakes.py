@@ -186,7 +186,7 @@ class Plant:
 
     def __init__(self, folder: Path) -> None:
         if shutil.which("openssl") is None:
-            pytest.skip("needs openssl to make certificates")
+            pytest.skip("needs openssl to make certificates: apt-get install openssl")
         self.folder, self.ca = folder, folder / "ca.pem"
         self._make("ca", "/CN=plant CA", "basicConstraints=critical,CA:TRUE")
         self._make("other", "/CN=another CA", "basicConstraints=critical,CA:TRUE")

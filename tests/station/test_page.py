@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Iterator
 from datetime import datetime
@@ -18,21 +17,19 @@ from saec.frame.judges import Standing
 from saec.station.setup.station_settings import LineSettings, StationSection, StationSettings
 from saec.station.sinks import WebhookSink
 from saec.web.admission.tokens import Tokens
+from tests.browsers import chromium
 from tests.run_fakes import FUSED, FakeDetector, make_line
 from tests.station.sink_fakes import free_port
 from tests.station.station_fakes import DEFECT, GOOD, NO_GUARD, FakeLinkCloud, Running, png
 
-PROGRAM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-
 
 @pytest.fixture
 def page() -> Iterator[Any]:
-    if PROGRAM is None:
-        pytest.skip("no Chromium here")
+    program = chromium()
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=PROGRAM, args=["--no-sandbox"])
+        browser = play.chromium.launch(executable_path=program, args=["--no-sandbox"])
         yield browser.new_page(viewport={"width": 390, "height": 800})
         browser.close()
 

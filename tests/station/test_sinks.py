@@ -338,7 +338,7 @@ def test_why_there_is_no_broker(plant: Plant) -> None:
 def mosquitto() -> str:
     program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
     if program is None:
-        pytest.skip("mosquitto is not installed (apt-get install mosquitto)")
+        pytest.skip("needs a broker: apt-get install mosquitto")
     return program
 
 
