@@ -169,6 +169,7 @@ import os, signal, sys
 def _interrupt(event, args):
     if event == "import" and args[0] == "openvino":
         os.kill(os.getpid(), signal.SIGINT)
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
 sys.addaudithook(_interrupt)
 """
 

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
+from saec.errors import ImageError
 from saec.frame.hottest_place import hottest_box
-from saec.frame.map_pictures import OPACITY, colourise, overlay, save_picture, scale, shrink
+from saec.frame.map_pictures import OPACITY, colourise, encode_jpeg, overlay, save_picture, scale, shrink
 from saec.types import EdgeOpinion, Image
 
 THRESHOLDS = st.floats(-50, 50, allow_subnormal=False).filter(lambda t: t <= 0 or t > 1e-3)
@@ -150,3 +151,8 @@ def test_hottest_box_lies_in_the_map_box_and_holds_a_hot_cell(
     if box is not None:
         assert x0 <= box[0] < box[2] <= x0 + width
         assert y0 <= box[1] < box[3] <= y0 + height
+
+
+def test_a_picture_that_no_jpeg_can_hold_is_named() -> None:
+    with pytest.raises(ImageError, match=r"\(1, 70000, 3\) cannot be written"):
+        encode_jpeg(np.zeros((1, 70_000, 3), np.uint8))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -10,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from saec.errors import AnswerError, ConfigError, ImageError
-from saec.frame.cloud_questions import cloud_record
+from saec.frame.assessment import assess, decode_frame, read_frame
+from saec.frame.cloud_questions import ask_cloud, cloud_record, make_query
+from saec.frame.judges import Cloud, standing
 from saec.frame.verdicts import (
     Role,
     Rules,
@@ -20,8 +23,21 @@ from saec.frame.verdicts import (
     error_verdict,
     fallback_verdict,
 )
-from saec.types import CloudOpinion, CloudRecord, EdgeRecord, Pending, Route, Source, Verdict
-from tests.run_fakes import CALIBRATION, FUSED, THRESHOLD
+from saec.profile import CloudTrust
+from saec.settings import CloudConfig
+from saec.types import (
+    CloudOpinion,
+    CloudQuery,
+    CloudRecord,
+    EdgeOpinion,
+    EdgeRecord,
+    Image,
+    Pending,
+    Route,
+    Source,
+    Verdict,
+)
+from tests.run_fakes import CALIBRATION, FUSED, THRESHOLD, FakeCloud, Frames
 
 scores = st.floats(0, 10)
 shares = st.floats(0, 1)
@@ -136,3 +152,54 @@ def test_any_file_name_can_be_logged(name: bytes) -> None:
     text = name.decode("utf-8", "surrogateescape")
     verdict = error_verdict(Source(id=text, path=text), "l", ImageError(text))
     assert msgspec.json.decode(msgspec.json.encode(verdict), type=Verdict) == verdict
+
+
+class Dazed:
+    """A detector whose score is no number."""
+
+    def inspect(self, images: list[Image]) -> list[EdgeOpinion]:
+        return [EdgeOpinion(math.nan, 0) for _ in images]
+
+
+def test_a_score_that_is_no_number_is_an_error_and_never_a_label(tmp_path: Path) -> None:
+    frame = decode_frame(read_frame(Frames(tmp_path).add("a", 20)))
+    with pytest.raises(AnswerError, match="score is nan") as e:
+        assess(frame, Dazed(), Rules("l", CALIBRATION))
+    assert e.value.remedy == "fit the line again"
+
+
+def test_a_frame_that_changed_while_it_was_judged_is_not_asked_about(tmp_path: Path) -> None:
+    frames = Frames(tmp_path)
+    source = frames.add("a", 128)
+    judged = msgspec.structs.replace(pending(5.0), source=source, sha256=read_frame(source).sha256)
+    make_query(judged, "l", [])
+    frames.add("a", 129)
+    with pytest.raises(ImageError, match="changed while it was judged"):
+        make_query(judged, "l", [])
+
+
+class Forgetful(FakeCloud):
+    """Leaves one of several questions out."""
+
+    def judge(self, queries: list[CloudQuery]) -> list[CloudOpinion]:
+        answers = super().judge(queries)
+        return answers[1:] if len(answers) > 1 else answers
+
+
+def test_a_cloud_that_leaves_a_question_out_is_asked_again_one_by_one(tmp_path: Path) -> None:
+    frames, cloud, batch = Frames(tmp_path), Forgetful(), []
+    for green in (10, 250):
+        source = frames.add(str(green), 128, green)
+        waiting = msgspec.structs.replace(pending(5.0), source=source, sha256=read_frame(source).sha256)
+        batch.append((waiting, make_query(waiting, "l", [])))
+    verdicts = ask_cloud(cloud, batch, Rules("l", CALIBRATION, "fused", FUSED), explain=False)
+    assert [verdict.cloud.p_defect for verdict in verdicts] == pytest.approx([10 / 255, 250 / 255])
+    assert cloud.batches == [2, 1, 1]
+
+
+def test_a_cloud_that_nobody_could_judge_is_advisory_and_says_why(fakes: FakeCloud) -> None:
+    cloud = Cloud(CloudConfig())
+    untried = CloudTrust(model="fake", prompt="v0", mode="advisory")
+    told = standing(cloud, msgspec.structs.replace(CALIBRATION, clouds={cloud.key: untried}), "gate")
+    assert (told.role, told.trust) == ("advisory", untried)
+    assert "no labelled defects" in told.reason

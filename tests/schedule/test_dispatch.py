@@ -182,3 +182,16 @@ def test_the_time_left_falls_with_the_clock(deadline: float, taken: float, later
     assert now is not None
     assert then is not None
     assert then <= now <= deadline + 1e-9
+
+
+def test_after_a_failure_of_whoever_asks_nothing_waits_and_the_request_counts_as_lost() -> None:
+    dispatch = make()
+    for _ in range(3):
+        dispatch.send()
+    dispatch.begin(0.0, 2)
+    dispatch.reset(1.0)
+    assert (dispatch.queue, dispatch.state(1.0, 1.0).link) == (0, "slow")
+    idle = make()
+    idle.send()
+    idle.reset(1.0)
+    assert (idle.queue, idle.state(1.0, 1.0).link) == (0, "up")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from saec import edge
-from saec.errors import SpoolError
+from saec.errors import LineError, SpoolError
 from saec.frame import judges as loading
 from saec.frame.judges import Standing
 from saec.station.maintenance.frame_audit import audit_frame
@@ -74,3 +74,32 @@ def test_what_is_not_there_is_named(bench: Bench, tmp_path: Path) -> None:
     empty = StationSettings(station=StationSection(data=tmp_path / "nowhere"), line=[])
     with pytest.raises(SpoolError, match="has run"):
         audit_frame(empty, "cell-0000000001")
+
+
+def test_a_frame_of_a_line_that_the_settings_lack_is_named(bench: Bench) -> None:
+    bench.stop()
+    other = LineSettings(name="hall", profile=bench.profile, guard=NO_GUARD)
+    renamed = StationSettings(station=StationSection(data=bench.folder / "data"), line=[other])
+    with pytest.raises(LineError, match="no line cell") as e:
+        audit_frame(renamed, "cell-0000000001")
+    assert "judged with" in e.value.remedy
+
+
+def test_a_frame_without_a_verdict_is_to_be_waited_for(bench: Bench) -> None:
+    bench.stop()
+    later = Bench(bench.folder, FakeLinkCloud())
+    later.n = 5
+    seq = later.accept(png(GOOD), tell=False)
+    later.spool.close()
+    with pytest.raises(SpoolError, match="no verdict yet"):
+        audit_frame(settings(bench), f"cell-{seq:010d}")
+
+
+def test_a_record_that_says_an_error_of_a_frame_that_can_be_judged_is_found(bench: Bench) -> None:
+    """The file was no image when the station read it, and is one now."""
+    bench.stop()
+    held = Bench(bench.folder, FakeLinkCloud())
+    image_path(held.spool, 4).write_bytes(png(GOOD))
+    held.spool.close()
+    found = audit_frame(settings(bench), "cell-0000000004")
+    assert {check.what for check in found if check.same is False} == {"image", "final: error"}

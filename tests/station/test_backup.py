@@ -247,3 +247,33 @@ def test_a_damaged_station_starts_again_after_repair(site: Path) -> None:
     spool = open_spool(site)
     assert len(spool.frames("accepted")) == 30
     spool.close()
+
+
+def test_a_station_that_never_ran_has_nothing_to_back_up(site: Path, tmp_path: Path) -> None:
+    with pytest.raises(SpoolError, match="holds no database") as e:
+        make_backup(site, read_settings(site), tmp_path / "backup", now=1e9)
+    assert "has run" in e.value.remedy
+
+
+def test_an_empty_folder_may_be_the_target_of_backup_and_restore(site: Path, tmp_path: Path) -> None:
+    spool = open_spool(site)
+    accept(spool, "a")
+    (tmp_path / "backup").mkdir()
+    make_backup(site, read_settings(site), tmp_path / "backup", now=1e9)
+    spool.close()
+    other = tmp_path / "other" / "station.toml"
+    (other.parent / "station-data").mkdir(parents=True)
+    restore_backup(tmp_path / "backup", other, now=1e9)
+    spool = open_spool(other)
+    assert [f.key for f in spool.frames("accepted")] == ["a"]
+    spool.close()
+
+
+def test_a_backup_of_another_form_is_refused(site: Path, tmp_path: Path) -> None:
+    open_spool(site).close()
+    make_backup(site, read_settings(site), tmp_path / "backup", now=1e9)
+    stated = tmp_path / "backup" / "backup.json"
+    stated.write_text(json.dumps(json.loads(stated.read_text()) | {"schema": 99}))
+    with pytest.raises(SpoolError, match="whose form this one does not read") as e:
+        read_backup(tmp_path / "backup")
+    assert e.value.remedy == "use that saec"

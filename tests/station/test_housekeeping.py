@@ -231,3 +231,49 @@ def test_a_file_that_is_still_there_is_not_judged_again_when_its_record_has_gone
     clock.pass_by(10 * DAY)  # the file has not been seen for longer than records are kept
     spool.eviction.forget_before(clock.now - DAY)
     assert accept(spool, "left") != left
+
+
+def test_a_frame_that_waited_for_too_long_is_decided_and_told(spool: Spool, clock: Clock) -> None:
+    seq = accept(spool, "a")
+    spool.ask(seq, b"{}", "1")
+    held = keeping(spool, clock, synchronised=True)
+    assert held.turn().expired == 0
+    clock.pass_by(25 * 3600)
+    assert held.turn().expired == 1
+    assert "final" in spool.verdicts(seq)
+    (alarm,) = spool.alarms()
+    assert alarm.kind == "cloud-failed"
+    assert alarm.text.startswith("1 frames waited for the cloud for too long")
+
+
+def test_a_damaged_record_that_waited_for_too_long_waits_for_the_repair(spool: Spool, clock: Clock) -> None:
+    def damaged(frame: SpooledFrame) -> None:
+        raise SpoolError(f"the record of {frame.id} is damaged", "repair it")
+
+    seq = accept(spool, "a")
+    spool.ask(seq, b"{}", "1")
+    clocks: dict[str, Any] = {"wall": clock.wall, "steady": clock.steady}
+    held = Housekeeping(spool, Retention(), ("cell",), damaged, synchronised=lambda _: True, **clocks)
+    held.turn()
+    clock.pass_by(25 * 3600)
+    held.turn()
+    assert spool.verdicts(seq) == {}
+    assert "saec station repair" in spool.damage.reason
+
+
+def test_limits_of_the_sinks_are_told_no_time_that_is_not_trusted(spool: Spool, clock: Clock) -> None:
+    told: list[float | None] = []
+    clocks: dict[str, Any] = {"wall": clock.wall, "steady": clock.steady}
+    for vouched in (True, False):
+        held = Housekeeping(
+            spool,
+            Retention(),
+            ("cell",),
+            lambda frame: None,
+            backlogs=[told.append],
+            synchronised=[lambda _: False, lambda _: True][vouched],
+            **clocks,
+        )
+        held.turn()
+        clock.now += 40 * DAY  # set, not passed
+    assert told == [1e9, None]

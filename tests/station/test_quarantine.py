@@ -13,16 +13,20 @@ from click.testing import CliRunner
 from saec import edge
 from saec.cli.station.quarantine import quarantine
 from saec.data.images.killable_decoder import Decoder
+from saec.errors import SpoolFullError
 from saec.frame import judges as loading
 from saec.frame.judges import Standing
 from saec.station import station as station_module
+from saec.station.maintenance.quarantine_release import QuarantineReleases, ask_release
 from saec.station.setup.station_settings import LineSettings, StationSection, StationSettings
 from saec.station.storage.crash_attempts import MOST_ATTEMPTS
-from saec.station.storage.records import SpoolLimits
+from saec.station.storage.records import NewFrame, SpooledFrame, SpoolLimits
+from saec.station.storage.spool import Spool
+from saec.types import Verdict
 from saec.web.admission.tokens import Tokens
 from tests import bombs
 from tests.run_fakes import FUSED, FakeDetector, make_line
-from tests.station.station_fakes import DEFECT, GOOD, NO_GUARD, FakeLinkCloud, Running, png
+from tests.station.station_fakes import DEFECT, GOOD, NO_GUARD, FakeLinkCloud, Running, png, spooled
 
 
 @pytest.fixture
@@ -105,3 +109,47 @@ def until_final(running: Running, id: str) -> dict:  # type: ignore[type-arg]
     while "final" not in record["verdicts"]:
         record = running.client.get(f"/v1/frames/{id}").json()
     return record
+
+
+@pytest.fixture
+def held(tmp_path: Path) -> Iterator[tuple[Spool, SpooledFrame]]:
+    """A spool whose only frame is in quarantine and asked to be released."""
+    spool = Spool(tmp_path, ("log",), SpoolLimits(free_gigabytes=0))
+    seq = spool.accept(NewFrame(line="cell", source="s", key="a", suffix=".png", captured=1.0), png(GOOD)).seq
+    for _ in range(MOST_ATTEMPTS):
+        spool.attempts.add(seq, "it took too long", counted=True)
+    spool.decide(seq, "final", Verdict(id="a", path="", sha256="", line="cell", time=1.0, state="error"))
+    frame = spooled(spool, seq)
+    ask_release(tmp_path, frame.id)
+    yield spool, frame
+    spool.close()
+
+
+def test_a_release_that_the_spool_has_no_room_for_is_tried_again(
+    held: tuple[Spool, SpooledFrame], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool, frame = held
+    taken: list[tuple[str, int]] = []
+    releases = QuarantineReleases(spool, lambda *what: taken.append(what))
+
+    def full(*_: object) -> None:
+        raise SpoolFullError("full", "make room")
+
+    with monkeypatch.context() as m:
+        m.setattr(spool, "accept", full)
+        releases.look()
+    assert (taken, spool.quarantine()[0][0].id) == ([], frame.id)
+    releases.look()
+    assert [line for line, _ in taken] == ["cell"]
+    assert spool.quarantine() == []
+    releases.look()  # nothing is asked any more
+    assert len(taken) == 1
+
+
+def test_a_release_of_a_frame_whose_image_has_gone_is_forgotten(held: tuple[Spool, SpooledFrame]) -> None:
+    spool, frame = held
+    spool.path(frame).unlink()
+    taken: list[tuple[str, int]] = []
+    QuarantineReleases(spool, lambda *what: taken.append(what)).look()
+    assert taken == []
+    assert list((spool.folder / "release").iterdir()) == []

@@ -18,10 +18,11 @@ from saec import edge
 from saec.frame import judges as loading
 from saec.frame.judges import Standing
 from saec.profile import LineProfile
+from saec.schedule.calibration.drift import DriftMonitor
 from saec.settings import Spending
 from saec.types import CloudOpinion, CloudQuery, EdgeOpinion, EdgeRecord, Image, Pending, Route, Source, Spent
 from tests.run_fakes import CALIBRATION, FUSED, FakeDetector
-from tests.station.station_fakes import DEFECT, GOOD, UNSURE, Bench, FakeLinkCloud, image_path, png
+from tests.station.station_fakes import DEFECT, GOOD, UNSURE, Bench, FakeLinkCloud, image_path, png, spooled
 
 
 @pytest.fixture(autouse=True)
@@ -264,9 +265,7 @@ def test_a_promotion_takes_the_next_frame_and_frames_in_flight_finish_on_the_old
     with running(tmp_path, cloud) as bench:
         old = bench.accept(png(UNSURE, green=250))
         bench.wait(lambda: bool(cloud.asked))
-        profile = LineProfile.open(bench.profile) if hasattr(loading, "LineProfile") else None
-        assert profile is not None
-        profile.recalibrated(CALIBRATION)
+        LineProfile.open(bench.profile).recalibrated(CALIBRATION)
         bench.versions.promote(bench.versions.add(bench.profile))
         bench.wait(lambda: bench.runner.status()["version"] == 2)
         cloud.gate.set()
@@ -318,3 +317,113 @@ def test_a_budget_holds_the_share_that_is_sent(tmp_path: Path) -> None:
         sent = [seq for seq in seqs if bench.spool.verdicts(seq)["final"].route.decision == "cloud"]
         assert len(sent) <= 60 * 0.1 + 20
         assert len(sent) < 60
+
+
+class Contrary(FakeDetector):
+    """Says the opposite of the other, and fails on a frame of 77 blue."""
+
+    def inspect(self, images: list[Image]) -> list[EdgeOpinion]:
+        if images[0][0, 0, 2] == 77:
+            raise RuntimeError("it cannot")
+        return [replace(opinion, label=1 - opinion.label) for opinion in super().inspect(images)]
+
+
+def test_a_shadow_that_differs_or_fails_is_counted_and_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running(tmp_path, None) as bench:
+        LineProfile.open(bench.profile).recalibrated(CALIBRATION)
+        monkeypatch.setattr(edge, "open_detector", lambda profile: Contrary())
+        bench.versions.shadow(bench.versions.add(bench.profile))
+        bench.wait(lambda: bench.runner.status()["shadow"] is not None)
+        seqs = [bench.accept(png(GOOD)), bench.accept(png(GOOD, blue=77))]
+        bench.wait(lambda: done(bench, *seqs))
+        counted = {"shadow:cell:v2:other", "shadow:cell:v2:error"}
+        bench.wait(lambda: counted <= bench.spool.counters().keys())
+        assert [bench.labels(seq) for seq in seqs] == [{"final": (0, "edge")}] * 2
+        assert bench.spool.alarms() == []
+
+
+def test_a_frame_that_is_told_twice_is_judged_once(tmp_path: Path) -> None:
+    with running(tmp_path, FakeLinkCloud()) as bench:
+        seq = bench.accept(png(GOOD))
+        bench.wait(lambda: done(bench, seq))
+        bench.runner.accepted(seq, time.perf_counter())
+        later = bench.accept(png(DEFECT))
+        bench.wait(lambda: done(bench, later))
+        assert len(bench.spool.outbox.waiting("sink")) == 2
+
+
+def test_scores_that_drift_raise_one_alarm(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    drift = DriftMonitor([1.0 + i / 100 for i in range(100)], every=1000)
+    bench.runner._versions.current = replace(bench.runner._versions.current, drift=drift)
+    bench.start()
+    seqs = [bench.accept(png(DEFECT)) for _ in range(40)]
+    bench.wait(lambda: done(bench, *seqs))
+    assert [(alarm.kind, alarm.about, alarm.count) for alarm in bench.spool.alarms()] == [
+        ("drift", "cell", 1)
+    ]
+    bench.stop()
+
+
+def test_words_that_the_cloud_cannot_find_cost_no_verdict(tmp_path: Path) -> None:
+    with running(tmp_path, FakeLinkCloud()) as bench:
+        silent, told = (bench.accept(png(UNSURE, green=green)) for green in (200, 250))
+        bench.wait(lambda: done(bench, silent, told) and bench.spool.words(told) is not None)
+        assert bench.labels(silent)["final"] == (1, "cloud")
+        assert bench.spool.words(silent) is None
+
+
+def test_a_frame_that_waited_for_the_cloud_for_too_long_has_the_edges_label(tmp_path: Path) -> None:
+    cloud = FakeLinkCloud()
+    cloud.up = False
+    with running(tmp_path, cloud, deadline=0.1) as bench:
+        seq = bench.accept(png(UNSURE, green=250))
+        bench.wait(lambda: "provisional" in bench.spool.verdicts(seq))
+        bench.runner.expire(spooled(bench.spool, seq))
+        final = bench.spool.verdicts(seq)["final"]
+        assert (final.decided_by, final.reason, final.error.kind) == (
+            "edge-fallback",
+            "cloud-error",
+            "TimeoutError",
+        )
+        assert "cloud-failed" not in [alarm.kind for alarm in bench.spool.alarms()]
+
+
+def test_a_frame_whose_image_goes_while_it_waits_for_the_cloud_has_the_edges_label(tmp_path: Path) -> None:
+    cloud = FakeLinkCloud()
+    cloud.up = False
+    bench = Bench(tmp_path, cloud, deadline=0.1)
+    bench.start()
+    seq = bench.accept(png(UNSURE, green=250))
+    bench.wait(lambda: "provisional" in bench.spool.verdicts(seq))
+    bench.stop()
+    cloud.up = True
+    bench = Bench(tmp_path, cloud)
+    image_path(bench.spool, seq).unlink()
+    bench.start()
+    bench.wait(lambda: done(bench, seq))
+    final = bench.spool.verdicts(seq)["final"]
+    assert (final.decided_by, final.reason) == ("edge-fallback", "cloud-error")
+    assert "cloud-failed" in [alarm.kind for alarm in bench.spool.alarms()]
+    bench.stop()
+
+
+def test_a_damaged_record_waits_for_the_repair_and_the_others_go_on(tmp_path: Path) -> None:
+    cloud = FakeLinkCloud()
+    cloud.up = False
+    bench = Bench(tmp_path, cloud, deadline=0.1)
+    bench.start()
+    damaged, sound = (bench.accept(png(UNSURE, green=250)) for _ in range(2))
+    bench.wait(lambda: all("provisional" in bench.spool.verdicts(seq) for seq in (damaged, sound)))
+    with bench.spool._transaction() as db:
+        db.execute("UPDATE frames SET edge = x'7b' WHERE seq = ?", (damaged,))
+    bench.stop()
+    cloud.up = True
+    bench = Bench(tmp_path, cloud)
+    bench.start()
+    bench.wait(lambda: done(bench, sound))
+    assert "saec station repair" in bench.spool.damage.reason
+    assert "final" not in bench.spool.verdicts(damaged)
+    bench.stop()

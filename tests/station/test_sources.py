@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
-from saec.errors import SpoolFullError
+from saec.errors import SpoolError, SpoolFullError
 from saec.station.sources import CameraSource, FolderSource, VideoSource
 from saec.station.sources import camera_reader as camera
 from saec.station.sources.camera_reader import LatestFrame
@@ -364,3 +364,69 @@ def test_a_driver_that_hangs_costs_one_reader_and_is_used_again_when_it_comes_ba
     stopping.set()
     thread.join(60)
     assert not thread.is_alive()
+
+
+def test_a_video_at_its_own_pace_waits_for_each_frame(video: Path) -> None:
+    taken, waits = Taken(), []
+
+    class Paced(Stopping):
+        def wait(self, seconds: float) -> bool:
+            waits.append(seconds)
+            return self.is_set()
+
+    settings = VideoSource(name="v", line="cell", path=video, realtime=True)
+    source = settings.make_source(taken.hooks())
+    source.run(Paced())
+    assert (len(taken.frames), len(waits), source.state) == (10, 10, "ended")
+    assert all(0 <= wait <= number / 25 for number, wait in enumerate(waits))
+
+
+def test_a_video_waits_for_room_and_gives_no_frame_twice(video: Path) -> None:
+    taken = Taken(room=2)
+
+    class Emptied(Stopping):
+        """The spool has room for one frame more after each rest."""
+
+        def wait(self, seconds: float) -> bool:
+            taken.room += 1
+            return self.is_set()
+
+    VideoSource(name="v", line="cell", path=video).make_source(taken.hooks()).run(Emptied())
+    assert len({frame.key for frame, _ in taken.frames}) == len(taken.frames) == 10
+    assert taken.refusals == []  # whoever takes frames has counted it
+
+
+def test_a_video_that_waits_for_room_ends_when_told(video: Path) -> None:
+    taken = Taken(room=2)
+
+    class Told(Stopping):
+        def wait(self, seconds: float) -> bool:
+            self.set()
+            return True
+
+    source = VideoSource(name="v", line="cell", path=video).make_source(taken.hooks())
+    source.run(Told())
+    assert (len(taken.frames), source.state) == (2, "playing")
+
+
+class Picky(Taken):
+    """Takes no first frame: it can never be kept."""
+
+    def accept(self, frame: NewFrame, data: bytes) -> Receipt:
+        if not self.refusals:
+            raise SpoolError("it is no image", "look at the camera")
+        return super().accept(frame, data)
+
+
+def test_a_frame_that_cannot_be_kept_is_named_and_the_next_is_taken(video: Path) -> None:
+    taken = Picky()
+    VideoSource(name="v", line="cell", path=video).make_source(taken.hooks()).run(Stopping())
+    assert len(taken.frames) == 9
+    assert taken.refusals == ["it is no image (look at the camera)"]
+    taken, stopping = Picky(), Stopping()
+    settings = CameraSource(name="c", line="cell", address=str(video), interval=0.01)
+    thread = run_in_thread(settings.make_source(taken.hooks()), stopping)
+    assert taken.enough.wait(30)
+    stopping.set()
+    thread.join(60)
+    assert len(taken.refusals) == 1

@@ -17,7 +17,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from saec.errors import SpoolError, SpoolFullError
+from saec.station.storage.database.schema import write_synced
+from saec.station.storage.database_repair import repair_database
+from saec.station.storage.outbox import outbox_beside
 from saec.station.storage.records import NewFrame, SpoolLimits, frame_name
+from saec.station.storage.space.image_files import ImageFiles
+from saec.station.storage.space.set_aside import SetAsideFiles
 from saec.station.storage.spool import Spool
 from saec.types import Verdict
 from tests.station.station_fakes import image_path
@@ -313,3 +318,72 @@ def test_reading_and_watching_wait_for_no_write(spool: Spool) -> None:
 )
 def test_a_frame_is_called_what_its_source_called_it(source: str, key: str, name: str) -> None:
     assert frame_name(source, key) == name
+
+
+def test_a_database_of_another_version_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    Spool(tmp_path).close()
+    with sqlite3.connect(tmp_path / "spool.sqlite") as db:
+        db.execute("PRAGMA user_version = 99")
+    with pytest.raises(SpoolError, match="is of version 99") as e:
+        Spool(tmp_path)
+    assert "the saec that made it" in e.value.remedy
+    with pytest.raises(SpoolError, match="is of version 99"), outbox_beside(tmp_path):
+        pass
+
+
+def test_a_database_that_lacks_a_table_is_damaged(tmp_path: Path) -> None:
+    Spool(tmp_path).close()
+    with sqlite3.connect(tmp_path / "spool.sqlite") as db:
+        db.execute("DROP TABLE alarms")
+    with pytest.raises(SpoolError, match="it has no alarms") as e:
+        Spool(tmp_path)
+    assert "saec station repair" in e.value.remedy
+
+
+def test_a_change_of_the_outbox_that_fails_changes_nothing(spool: Spool) -> None:
+    seq = spool.accept(new("a"), b"1").seq
+    spool.decide(seq, "final", verdict("a"))
+    with outbox_beside(spool.folder) as outbox:
+        (waiting,) = outbox.waiting("web")
+        with pytest.raises(sqlite3.Error):
+            outbox.delivered([waiting.n, object()])  # type: ignore[list-item]
+        assert [d.n for d in outbox.waiting("web")] == [waiting.n]
+
+
+def test_a_file_that_cannot_be_synced_is_not_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(handle: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", broken)
+    with pytest.raises(OSError, match="Input/output"):
+        write_synced(tmp_path / "a", b"1")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_files_that_are_set_aside_in_one_second_keep_their_names_apart(tmp_path: Path) -> None:
+    aside = SetAsideFiles(tmp_path)
+    kept = []
+    for content in (b"1", b"2", b"3"):
+        (tmp_path / "a.png").write_bytes(content)
+        kept.append(aside.take(tmp_path / "a.png", 1e9))
+    assert [path.name for path in kept] == ["a.png", "a-1.png", "a-2.png"]
+    assert [path.read_bytes() for path in kept] == [b"1", b"2", b"3"]
+    assert aside.bytes() > 0
+
+
+def test_a_disk_that_gives_back_something_else_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = ImageFiles(tmp_path / "images")
+    files.probe()
+    monkeypatch.setattr(Path, "read_bytes", lambda path: b"else")
+    with pytest.raises(OSError, match="not what is read"):
+        files.probe()
+
+
+def test_there_is_nothing_to_repair_where_no_station_has_run(tmp_path: Path) -> None:
+    with pytest.raises(SpoolError, match="does not exist") as e:
+        repair_database(tmp_path, 1e9)
+    assert "start the station" in e.value.remedy

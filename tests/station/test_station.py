@@ -17,15 +17,20 @@ import msgspec
 import pytest
 
 from saec import edge
+from saec.errors import SaecError
 from saec.frame import judges as loading
 from saec.frame.judges import Standing
 from saec.station.http import api
 from saec.station.setup.station_settings import LineSettings, StationSection, StationSettings
 from saec.station.sinks import FileSink
 from saec.station.sources import CameraSource, FolderSource
+from saec.station.sources.frame_source import HANGS
+from saec.station.station import Station
 from saec.station.storage import spool_probe as probe
 from saec.station.storage.records import Retention, SpoolLimits
+from saec.station.storage.spool import Spool
 from saec.station.storage.spool_probe import SpoolProbe
+from saec.station.threads import Stopping
 from saec.web.admission.tokens import Tokens, token_hash
 from saec.web.http_settings import HttpSettings
 from saec.web.program.liveness import StuckThread
@@ -435,3 +440,84 @@ def test_what_nobody_foresaw_is_answered_in_json_with_what_to_do(
     assert "ZeroDivisionError" in told["message"]
     assert "of a test" not in answer.text
     assert told["remedy"]
+
+
+def test_a_thread_that_fails_is_told_and_the_frame_is_judged_all_the_same(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decide, failed = running.station.spool.decide, threading.Event()
+
+    def once(*args: Any, **options: Any) -> bool:
+        if not failed.is_set():
+            failed.set()
+            raise ZeroDivisionError("of a test")
+        return decide(*args, **options)
+
+    monkeypatch.setattr(running.station.spool, "decide", once)
+    assert running.post(png(DEFECT)).json()["verdict"]["label"] == 1
+    (alarm,) = [alarm for alarm in running.station.spool.alarms() if alarm.kind == "thread"]
+    assert alarm.about == "edge-cell"
+    assert "ZeroDivisionError" in alarm.text
+
+
+def test_an_alarm_that_cannot_be_kept_stops_nothing(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(running.station.spool, "alarm", full)
+    running.station.tell("thread", "of a test")
+    assert running.post(png(GOOD)).json()["verdict"]["label"] == 0
+
+
+class Hanging:
+    """A source whose driver has not come back."""
+
+    state = HANGS
+
+    def run(self, stopping: Stopping) -> None:
+        raise NotImplementedError
+
+
+def test_a_source_that_hangs_in_its_driver_makes_the_station_unready(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(running.station.sources, "in", Hanging())
+    answer = running.client.get("/ready")
+    assert answer.status_code == 503
+    assert "source in hangs in its driver" in " ".join(answer.json()["problems"])
+
+
+def test_a_cloud_that_is_another_now_opens_the_lines_anew(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = threading.Event()
+    monkeypatch.setattr(running.station.runners["cell"], "reopen", opened.set)
+
+    class Once(Stopping):
+        def wait(self, seconds: float) -> bool:
+            self.set()
+            return True
+
+    for changed in ([], ["fake"]):
+        monkeypatch.setattr(running.station._clouds, "identify", lambda turn, models=changed: models)
+        assert not opened.is_set()
+        running.station._identify(Once())
+    assert opened.is_set()
+
+
+def test_a_start_that_fails_leaves_the_data_folder_free(settings: StationSettings) -> None:
+    (settings.line[0].profile / "line.json").write_text("{")
+    with pytest.raises(SaecError):
+        Station(settings)
+    Spool(settings.station.data, ("log",), SpoolLimits(free_gigabytes=0)).close()
+
+
+def test_a_map_that_is_not_kept_is_not_found(running: Running, tmp_path: Path) -> None:
+    id = running.post(png(DEFECT)).json()["id"]
+    assert running.client.get(f"/v1/frames/{id}/map").status_code == 200
+    for path in (tmp_path / "data" / "maps").rglob("*.jpg"):
+        path.unlink()
+    answer = running.client.get(f"/v1/frames/{id}/map")
+    assert (answer.status_code, "is kept" in answer.text) == (404, True)

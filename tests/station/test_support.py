@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import zipfile
 from pathlib import Path
 
@@ -175,3 +176,28 @@ def test_a_file_without_a_certificate_is_named(tmp_path: Path, text: str) -> Non
     path.write_text(text)
     with pytest.raises(ConfigError, match="holds no certificate"):
         trust_only(path)
+
+
+def test_what_cannot_be_had_is_named_with_what_to_do(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Spool(tmp_path / "station-data", ("mes",), SpoolLimits(free_gigabytes=0)).close()
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    missing = pack_support(config, read_settings(config), tmp_path / "support.zip")
+    assert "log.txt: there is no journal; name the log by --log" in missing
+    assert packed(tmp_path / "support.zip")["missing.txt"].decode().splitlines() == missing
+
+
+def test_the_journal_is_packed_where_no_log_is_named(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def journal(command: list[str], **_: object) -> subprocess.CompletedProcess[bytes]:
+        assert command[0] == "journalctl"
+        return subprocess.CompletedProcess(command, 0, b"begin plc-s3cret-password end", b"")
+
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(subprocess, "run", journal)
+    pack_support(config, read_settings(config), tmp_path / "support.zip")
+    log = packed(tmp_path / "support.zip")["log.txt"].decode()
+    assert log.startswith("begin ")
+    assert "plc-s3cret-password" not in log
