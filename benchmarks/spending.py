@@ -169,7 +169,7 @@ def _key(ask: Ask) -> tuple[bool, int]:
 class Sighted:
     """Answers asks one sight at a time, so that ways that share a sight of a frame share its answer.
 
-    The engine itself puts the same numbers together (``tests/cloud/test_spending.py``).
+    The engine itself puts the same numbers together (``tests/cloud/engines/test_spending.py``).
     """
 
     def __init__(self, config: CloudConfig, card: ModelCard) -> None:

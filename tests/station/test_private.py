@@ -17,9 +17,9 @@ from saec.station.storage import private_files as private
 from saec.station.storage.private_files import FilePermissions, make_folder, restrict_permissions
 from saec.web.admission.secret_files import readable_by_others
 from tests.pairs import make_pair
+from tests.station.setup.test_settings import GOOD as SETTINGS
 from tests.station.station_fakes import GOOD, png
 from tests.station.test_alive import events, station
-from tests.station.test_settings import GOOD as SETTINGS
 
 
 def mode(path: Path) -> int:

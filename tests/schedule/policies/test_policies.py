@@ -64,7 +64,7 @@ def routes(policy: Policy, frames: Sequence[tuple[float | None, float, CloudStat
 
 @pytest.fixture(scope="module")
 def bench() -> ModuleType:
-    path = Path(__file__).parents[2] / "benchmarks" / "budget.py"
+    path = Path(__file__).parents[3] / "benchmarks" / "budget.py"
     spec = importlib.util.spec_from_file_location("benchmark_of_the_budget", path)
     assert spec is not None
     assert spec.loader is not None

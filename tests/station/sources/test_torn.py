@@ -18,7 +18,7 @@ from saec.station.sources.watched_folder import WatchedFolder
 from saec.station.sources.writers import Writers
 from saec.station.storage.records import SpoolLimits
 from saec.station.storage.spool import Spool
-from tests.station.test_sources import Taken, folder
+from tests.station.sources.test_sources import Taken, folder
 
 
 def picture(form: str, seed: int = 0, side: int = 96, **options: Any) -> bytes:

@@ -14,8 +14,8 @@ from saec.station.sources import seen_files as opening
 from saec.station.sources import watched_folder as folder_room
 from saec.station.sources.frame_source import LARGEST
 from saec.station.sources.seen_files import ChangedError, SeenFile, read_as_seen, remove_as_seen, see_file
+from tests.station.sources.test_sources import Taken, folder
 from tests.station.station_fakes import png
-from tests.station.test_sources import Taken, folder
 
 SECRET = b"the token of the cloud"
 

@@ -174,7 +174,7 @@ def test_an_idle_field_never_changes_the_question(field: str, value: object) -> 
 
 
 def test_the_service_page_has_the_table_of_fields() -> None:
-    page = Path(__file__).parents[2] / "docs" / "service.md"
+    page = Path(__file__).parents[3] / "docs" / "service.md"
     assert idle_fields_table() in page.read_text(), (
         "put what saec.service.requests.idle_fields.idle_fields_table() gives into docs/service.md"
     )
@@ -182,7 +182,7 @@ def test_the_service_page_has_the_table_of_fields() -> None:
 
 @pytest.mark.parametrize("name", sorted(CompletionBody.__struct_fields__))
 def test_the_service_page_has_each_field_that_changes_something(name: str) -> None:
-    page = Path(__file__).parents[2] / "docs" / "service.md"
+    page = Path(__file__).parents[3] / "docs" / "service.md"
     assert f"`{name}`" in page.read_text()
 
 
