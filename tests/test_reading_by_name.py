@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import ast
-from pathlib import Path
 
-import saec
-
-SRC = Path(saec.__file__).parent
+from tests.sources import modules
 
 FORCED = {
     "cloud/fast/model.py": "transformers sets is_loaded_in_4bit on quantised models alone",
@@ -33,8 +30,8 @@ def _with_default(node: ast.AST) -> bool:
 
 def test_nothing_is_read_by_name_with_a_default_but_what_foreign_libraries_force() -> None:
     found = {
-        path.relative_to(SRC).as_posix()
-        for path in SRC.rglob("*.py")
+        name
+        for name, path in modules()
         if any(_with_default(node) for node in ast.walk(ast.parse(path.read_text())))
     }
     assert found == set(FORCED)

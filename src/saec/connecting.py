@@ -7,7 +7,7 @@ import socket
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from saec.errors import ConfigError
 
@@ -49,6 +49,16 @@ def shown(url: str, *, path: bool = True) -> str:
         return place
     query = "&".join(f"{pair.partition('=')[0]}={_HIDDEN}" for pair in parts.query.split("&") if pair)
     return f"{place}{parts.path}{f'?{query}' if query else ''}"
+
+
+def http_address(url: str) -> SplitResult | None:
+    """The parts of an http or https address with a host; None where it is no such address."""
+    try:
+        parts = urlsplit(url)
+        known = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:  # of brackets, or of a port that is no number
+        return None
+    return parts if known and parts.scheme in ("http", "https") else None
 
 
 def client_context(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from typing import Any
 
 
 @cache
@@ -18,3 +19,8 @@ def extensions(group: str) -> tuple[EntryPoint, ...]:
         group: "saec.commands", "saec.policies" or "saec.checkpoints".
     """
     return tuple(sorted(entry_points(group=group), key=lambda point: point.name))
+
+
+def extension(group: str, name: str) -> Any | None:
+    """What an installed distribution adds to a group under that name, imported; None where none does."""
+    return next((point.load() for point in extensions(group) if point.name == name), None)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import ast
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-CORE = "saec/frame/assessment.py"
+from tests.sources import modules
+
+CORE = "frame/assessment.py"
 ONLY_THERE = {
     "route": {CORE},
     "Pending": {CORE},
     "hottest_box": {CORE},
     # A good that the line was fitted on: its cross-fitted score stands in for the detector's.
-    "unusual_place": {CORE, "saec/lines/trust_questions.py"},
+    "unusual_place": {CORE, "lines/trust_questions.py"},
 }
 """Each call, and the modules that may make it."""
 
@@ -38,11 +38,9 @@ def bypasses(name: str, text: str) -> list[str]:
 
 def test_nobody_goes_past_the_core() -> None:
     found = {}
-    for source in (ROOT / "src", ROOT / "research" / "src"):
-        for path in source.rglob("*.py"):
-            name = path.relative_to(source).as_posix()
-            if wrong := bypasses(name, path.read_text(encoding="utf-8")):
-                found[name] = wrong
+    for name, path in modules():
+        if wrong := bypasses(name, path.read_text(encoding="utf-8")):
+            found[name] = wrong
     assert found == {}
 
 
@@ -56,5 +54,5 @@ def test_nobody_goes_past_the_core() -> None:
     ],
 )
 def test_a_caller_that_does_is_found(text: str) -> None:
-    assert bypasses("saec/runs/inspection.py", text)
+    assert bypasses("runs/inspection.py", text)
     assert not bypasses(CORE, text)

@@ -47,6 +47,7 @@ def test_without_the_researchers_distribution_its_names_say_what_to_install(
 def test_without_the_researchers_distribution_presets_and_checkpoint_say_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("saec.extensions.extensions", lambda group: ())
     monkeypatch.setattr("saec.schedule.policies.extensions", lambda group: ())
     monkeypatch.setattr("saec.cloud.checkpoints.checkpoint_folder.extensions", lambda group: ())
     with pytest.raises(ConfigError) as preset:

@@ -9,6 +9,7 @@ import numpy as np
 
 import saec
 from saec.data.dataset import Dataset
+from saec.edge.detector_kinds import NONE
 from saec.errors import DataError
 from saec.lines.line_fit import manifest_for, whole
 from saec.profile import OPEN, Calibration, Detector, Gate, Line, LineProfile, Preparation
@@ -53,7 +54,7 @@ def line_alone(dataset: Dataset, out: Path, *, references: int, seed: int, creat
             saec=saec.__version__,
             dataset=str(dataset.root.absolute()),
             preparation=Preparation(height=0, width=0),
-            detector=Detector(kind="none", backbone=""),
+            detector=Detector(kind=NONE, backbone=""),
             calibration=1,
         )
         LineProfile.create(partial, line, calibration)

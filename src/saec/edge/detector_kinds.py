@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any, NamedTuple
 
 from saec.contracts import EdgeDetector
@@ -71,7 +71,7 @@ def detector_fit(name: str, choices: FitChoices) -> Any:
         LineError: there is no detector of that name.
         ConfigError: a choice is another detector's.
     """
-    return _imported(detector_kind(name).fit)(choices)
+    return resolve_name(detector_kind(name).fit)(choices)
 
 
 def open_detector(profile: LineProfile) -> EdgeDetector:
@@ -86,10 +86,5 @@ def open_detector(profile: LineProfile) -> EdgeDetector:
             f"{profile.folder} has no detector: it was made for a cloud that judges alone",
             "fit a line on the data set with `saec fit`",
         )
-    detector: EdgeDetector = _imported(detector_kind(name).detector)(profile)
+    detector: EdgeDetector = resolve_name(detector_kind(name).detector)(profile)
     return detector
-
-
-def _imported(where: str) -> Any:
-    module, _, name = where.partition(":")
-    return getattr(import_module(module), name)

@@ -14,6 +14,7 @@ from saec import cloud as clouds
 from saec import edge
 from saec.contracts import CloudEngine, EdgeDetector
 from saec.data.images.pixels import read_image
+from saec.edge.detector_kinds import NONE
 from saec.edge.no_detector import NoDetector
 from saec.errors import ConfigError
 from saec.frame.assessment import ComplexityMeasure
@@ -142,7 +143,7 @@ def open_judges(
     calibration = profile.calibration
     kind, settings = policy_kind(policy), settings or PolicySettings()
     alone = kind.cloud == "alone"
-    blind = profile.line.detector.kind == "none" and cloud is not None and alone
+    blind = profile.line.detector.kind == NONE and cloud is not None and alone
     detector = NoDetector() if blind else edge.open_detector(profile)
     complexity = Complexity(profile.line.complexity).of if profile.line.complexity else None
     bits = profile.line.preparation.bits

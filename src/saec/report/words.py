@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import PurePath
 from typing import Any
 
@@ -117,7 +118,13 @@ def reason(word: str, *, cloud: bool = True) -> str:
     """
     if word == "edge-only" and not cloud:
         return "the run had no cloud to ask"
-    return (policy_reasons() | _OTHER_REASONS).get(word, word)
+    return _reasons().get(word, word)
+
+
+@cache
+def _reasons() -> dict[str, str]:
+    """Every reason in words; a report asks for each of its frames."""
+    return policy_reasons() | _OTHER_REASONS
 
 
 def is_demonstration(info: RunInfo) -> bool:

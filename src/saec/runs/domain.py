@@ -14,6 +14,7 @@ import msgspec
 from saec.data.input_images import Inputs, list_inputs
 from saec.data.manifest import FILE, Manifest
 from saec.data.user_folders import enclosing, is_split
+from saec.edge.detector_kinds import NONE
 from saec.errors import ModelError
 from saec.profile import LineProfile, sha256_file
 from saec.texts import read_json
@@ -98,7 +99,7 @@ def _data_set(inputs: Inputs) -> Inputs | None:
 
 
 def _at_home(profile: LineProfile, manifest: Manifest, judged: Inputs) -> bool:
-    if profile.line.detector.kind == "none":  # nothing was made on any data
+    if profile.line.detector.kind == NONE:  # nothing was made on any data
         return True
     if judged.train:
         trained_on = manifest.having("train")

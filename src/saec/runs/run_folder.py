@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -32,7 +32,7 @@ from saec.runs.verdict_log import VerdictLog
 from saec.schedule.calibration.drift import DriftMonitor
 from saec.schedule.policies import DEFAULT_POLICY, policy_kind
 from saec.schedule.policies.policy_contract import PolicySettings
-from saec.settings import BudgetConfig, CostConfig, GateConfig, RunConfig
+from saec.settings import RunConfig
 from saec.types import DEFECT, EdgeOpinion, Image, Source, Verdict
 
 Progress = Callable[[Verdict], None]
@@ -40,17 +40,12 @@ Look = Callable[[Source, Image, EdgeOpinion], None]
 """Is shown each frame with the edge's opinion, beside the pictures (pixel metrics read the maps here)."""
 
 
-_POLICY_SETTINGS = tuple(field.name for field in fields(PolicySettings))
-"""Keys of run.json's settings that say how a policy decides; each run has those that its policy reads."""
-
-
 @dataclass(frozen=True, kw_only=True)
-class Options:
-    """How a line is run.
+class Options(PolicySettings):
+    """How a line is run: the settings of its policy, and the rest.
 
     Attributes:
         policy: the name of the policy that decides who answers.
-        gate, costs, budget, own: the settings of policies (``PolicySettings``); each reads its own.
         config: queue lengths, pictures, explanations.
         metering: what of the run is measured.
         resume: go on with a run folder; ``retry_errors`` judges its error and provisional frames again.
@@ -58,20 +53,11 @@ class Options:
     """
 
     policy: str = DEFAULT_POLICY
-    gate: GateConfig = field(default_factory=GateConfig)
-    costs: CostConfig = field(default_factory=CostConfig)
-    budget: BudgetConfig = field(default_factory=BudgetConfig)
-    own: msgspec.Struct | None = None
     config: RunConfig = field(default_factory=RunConfig)
     metering: Metering = field(default_factory=Metering)
     resume: bool = False
     retry_errors: bool = False
     command: str = ""
-
-    @property
-    def scheduling(self) -> PolicySettings:
-        """The settings of its policy."""
-        return PolicySettings(**{name: getattr(self, name) for name in _POLICY_SETTINGS})
 
 
 def run_line(
@@ -102,7 +88,7 @@ def run_line(
     """
     options = options or Options()
     kind = policy_kind(options.policy)
-    own = kind.own(options.scheduling)
+    own = kind.own(options)
     if kind.line is not None:
         profile = kind.line(profile, own)
     course = RunMeter(options.metering, out)
@@ -147,7 +133,7 @@ def _loaded(
         profile,
         cloud,
         policy=options.policy,
-        settings=options.scheduling,
+        settings=options,
     )
     info = describe(
         profile,
@@ -198,7 +184,7 @@ def settings_of(cloud: Cloud | None, options: Options) -> dict[str, Any]:
     kind = policy_kind(options.policy)
     settings: dict[str, Any] = {"run": options.config}
     settings |= {name: getattr(options, name) for name in kind.reads}
-    if (own := kind.own(options.scheduling)) is not None:
+    if (own := kind.own(options)) is not None:
         settings["own"] = own
     return {name: msgspec.to_builtins(value) for name, value in settings.items()} | (
         {"cloud": msgspec.to_builtins(cloud.config)} if cloud else {}

@@ -197,7 +197,7 @@ def _stated_line(calibration: Calibration, options: Options) -> LineInfo:
 
 
 def _policy(calibration: Calibration, trust: CloudTrust | None, options: Options) -> Policy:
-    return open_policy(options.policy, calibration, trust, options.scheduling)
+    return open_policy(options.policy, calibration, trust, options)
 
 
 def _prepared(policy: Policy, samples: Sequence[SimulatedFrame], options: Options) -> Policy:
@@ -212,7 +212,7 @@ def _rules(line: str, calibration: Calibration, trust: CloudTrust | None, option
     """As in a live run: the cloud decides alone where the policy says so, else as far as it is trusted."""
     kind = policy_kind(options.policy)
     if kind.cloud == "alone":
-        threshold = kind.cloud_threshold(kind.own(options.scheduling))
+        threshold = kind.cloud_threshold(kind.own(options))
         return Rules(line, calibration, "alone", trust, threshold)
     fused = trust is not None and trust.mode == "fused"
     return Rules(line, calibration, "fused" if fused else "advisory", trust)

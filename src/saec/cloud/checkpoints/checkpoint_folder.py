@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 
 from saec.cloud.checkpoints.hub import PATTERNS
 from saec.errors import ModelError
-from saec.extensions import extensions
+from saec.extensions import extension, extensions
 from saec.settings import ModelCard
 from saec.texts import MOST_JSON, check_plain, read_json, read_text
 
@@ -59,10 +59,8 @@ def find_checkpoint(model: str) -> Path:
 
 def installed_checkpoint(name: str) -> Path | None:
     """The folder of a checkpoint that an installed distribution brings, or None."""
-    for point in extensions("saec.checkpoints"):
-        if point.name == name:
-            return Path(point.load())
-    return None
+    folder: Path | None = extension("saec.checkpoints", name)
+    return folder
 
 
 def _installed() -> str:

@@ -6,11 +6,11 @@ A policy of another distribution is an entry point of the group ``saec.policies`
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib import import_module
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
 from saec.errors import ConfigError
-from saec.extensions import extensions
+from saec.extensions import extension, extensions
 
 if TYPE_CHECKING:
     from saec.schedule.policies.policy_contract import PolicyKind
@@ -42,14 +42,10 @@ def policy_kind(name: str) -> PolicyKind:
     Raises:
         ConfigError: no installed distribution has a policy of that name.
     """
-    if name in POLICIES:
-        module, _, attribute = POLICIES[name].partition(":")
-        kind: PolicyKind = getattr(import_module(module), attribute)
+    where = POLICIES.get(name)
+    kind: PolicyKind | None = resolve_name(where) if where else extension("saec.policies", name)
+    if kind is not None:
         return kind
-    for point in extensions("saec.policies"):
-        if point.name == name:
-            kind = point.load()
-            return kind
     raise ConfigError(
         f"no policy {name}",
         f"name one of {', '.join(policy_names())}; saec-research adds those that ours are compared with",

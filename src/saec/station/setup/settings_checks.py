@@ -6,15 +6,11 @@ import ipaddress
 from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from saec.connecting import shown
+from saec.connecting import http_address, shown
 from saec.errors import ConfigError
 from saec.schedule.policies import BUDGET_POLICY, DEFAULT_POLICY, policy_kind
-from saec.station.setup.station_settings import (
-    LineSettings,
-    StationSettings,
-)
+from saec.station.setup.station_settings import LineSettings, StationSettings
 from saec.web.addresses import is_loopback
 from saec.web.admission.admission_control import check_admission
 
@@ -144,15 +140,11 @@ def _cloud(settings: StationSettings) -> Iterator[Fault]:
     cloud = settings.cloud
     if cloud is None:
         return
-    try:
-        url = urlsplit(cloud.url)
-        host = url.hostname or ""
-        known = url.scheme in ("http", "https") and bool(host) and (url.port is None or url.port > 0)
-    except ValueError:  # of brackets, or of a port that is no number
-        known = False
-    if not known:
+    url = http_address(cloud.url)
+    if url is None:
         yield ["cloud", "url"], f"{shown(cloud.url)} is no address", "give https://HOST:PORT/v1"
         return
+    host = url.hostname or ""
     if settings.station.privacy and not is_on_site(host):
         what = f"privacy is on and {host} is not known to lie in the site"
         yield ["cloud", "url"], what, "use a private or loopback address, or remove [cloud]"

@@ -6,12 +6,11 @@ import email.utils
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import httpx
 import msgspec
 
-from saec.connecting import client_context, shown, why
+from saec.connecting import client_context, http_address, shown, why
 from saec.errors import ConfigError
 from saec.station.setting_fields import FieldFault, Seconds
 from saec.station.sinks.tls_files import lone_key, without_tls
@@ -49,18 +48,15 @@ class WebhookSink(SinkSettings, frozen=True, kw_only=True, tag_field="kind", tag
         return Webhook(self)
 
     def faults(self) -> Iterator[FieldFault]:
-        try:
-            url = urlsplit(self.url)
-            host, known = url.hostname or "", url.port is None or url.port > 0
-        except ValueError:  # of brackets, or of a port that is no number
-            known = False
-        if not known or not host or url.scheme not in ("http", "https"):
+        url = http_address(self.url)
+        if url is None:
             yield "url", f"{shown(self.url)} is no address", "give https://HOST/PATH"
             return
         in_url = url.username is not None or url.password is not None
         if in_url and self.token_file is not None:
             yield "url", "both a password in the url and a token_file", "give one of them"
-        if url.scheme == "http" and not is_loopback(host) and (in_url or self.token_file is not None):
+        secret = in_url or self.token_file is not None
+        if secret and url.scheme == "http" and not is_loopback(url.hostname or ""):
             what = f"the {'password' if in_url else 'token'} would travel unencrypted"
             yield "url", what, "use https, or a receiver on this machine"
         if url.scheme == "http":
