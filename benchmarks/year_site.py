@@ -23,7 +23,7 @@ from saec.station.sinks import FileSink, WebhookSink
 from saec.station.storage.records import Retention, SpooledFrame, SpoolLimits
 from saec.station.storage.space.eviction import Eviction, undelivered
 from saec.station.storage.spool import Spool
-from saec.types import Verdict
+from saec.types import VerdictRecord
 
 HERE = Path(__file__).parent
 QUOTA = 1_000_000_000
@@ -135,7 +135,7 @@ class Site:
     def decide(self, seq: int, state: str, label: int) -> None:
         """Write a verdict as long as a real one is."""
         id = f"cell-{seq:010d}"
-        verdict = Verdict(
+        verdict = VerdictRecord(
             id=id, path="x" * 200, sha256="0" * 64, line="cell", time=self.clock.wall(), label=label, seq=seq,
             score=1.0, p_defect=0.5, reason="sure", map=f"{id}.jpg",
         )  # fmt: skip

@@ -13,14 +13,14 @@ from pathlib import Path
 from saec import cloud, edge
 from saec.cli import main
 from saec.runs import verdict_log as log
-from saec.types import Verdict
+from saec.types import VerdictRecord
 from tests.run_fakes import FakeCloud, FakeDetector
 
 
 def run(line: str, data: str, out: str, name: str, nth: int) -> int:
     append, count = log.VerdictLog.append, 0
 
-    def deadly(self: log.VerdictLog, verdict: Verdict) -> None:
+    def deadly(self: log.VerdictLog, verdict: VerdictRecord) -> None:
         nonlocal count
         append(self, verdict)
         count += 1

@@ -86,10 +86,10 @@ def test_no_other_module_gives_msgspec_a_type_to_read() -> None:
 @pytest.mark.parametrize(
     ("code", "reads"),
     [
-        ("msgspec.json.decode(data, type=Verdict)", True),
+        ("msgspec.json.decode(data, type=VerdictRecord)", True),
         ("msgspec.json.decode(data)", False),
-        ("msgspec.json.Decoder(Verdict)", True),
-        ("msgspec.convert(value, Verdict)", True),
+        ("msgspec.json.Decoder(VerdictRecord)", True),
+        ("msgspec.convert(value, VerdictRecord)", True),
         ("msgspec.toml.decode(data, type=Settings)", True),
         ("from msgspec.json import decode", True),
         ("from msgspec import Struct, convert", True),

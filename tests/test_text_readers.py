@@ -106,10 +106,10 @@ def _yolo(tmp: Path, line: Path) -> Case:
 
 
 def _verdict_lines() -> bytes:
-    from saec.types import Verdict
+    from saec.types import VerdictRecord
 
     made = [
-        Verdict(id=f"{i}.png", path=f"ä\u2028/{i}.png", sha256="", line="x", time=0.0, label=i, truth=0)
+        VerdictRecord(id=f"{i}.png", path=f"ä\u2028/{i}.png", sha256="", line="x", time=0.0, label=i, truth=0)
         for i in range(2)
     ]
     return b"".join(msgspec.json.encode(v) + b"\n" for v in made)

@@ -294,7 +294,7 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True):
     note: str = ""
 
 
-class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
+class VerdictRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     """The answer for one frame, one line of ``verdicts.jsonl``.
 
     ``label`` is None exactly when ``state`` is "error". ``p_defect`` is that of the decision (fused

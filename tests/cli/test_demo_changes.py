@@ -12,7 +12,7 @@ from saec.evaluation.line_evaluation import Result
 from saec.evaluation.metrics import Metrics
 from saec.runs.run_record import CloudInfo, DatasetInfo, LineInfo, RunInfo
 from saec.runs.verdict_log import VerdictLog
-from saec.types import CloudRecord, EdgeRecord, Verdict
+from saec.types import CloudRecord, EdgeRecord, VerdictRecord
 
 
 def result(cloud: CloudInfo | None) -> Result:
@@ -21,8 +21,8 @@ def result(cloud: CloudInfo | None) -> Result:
     return Result(EvaluationTask(Path("gear"), Path("data"), "gear"), Metrics(), info)
 
 
-def judged(id: str, truth: int, edge: int, label: int, role: str = "fused") -> Verdict:
-    return Verdict(
+def judged(id: str, truth: int, edge: int, label: int, role: str = "fused") -> VerdictRecord:
+    return VerdictRecord(
         id=id,
         path=id,
         sha256="",
@@ -35,7 +35,7 @@ def judged(id: str, truth: int, edge: int, label: int, role: str = "fused") -> V
     )
 
 
-def told(tmp_path: Path, verdicts: list[Verdict], capsys: pytest.CaptureFixture[str]) -> str:
+def told(tmp_path: Path, verdicts: list[VerdictRecord], capsys: pytest.CaptureFixture[str]) -> str:
     run = tmp_path / "gear" / "cascade"
     run.mkdir(parents=True)
     with VerdictLog(run / "verdicts.jsonl") as log:

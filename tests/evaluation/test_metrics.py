@@ -20,7 +20,7 @@ from saec.evaluation.metrics import (
     mean_row,
     over_seeds,
 )
-from saec.types import DecidedBy, Route, Verdict
+from saec.types import DecidedBy, Route, VerdictRecord
 
 LABEL = st.integers(0, 1)
 FRAMES = st.lists(st.tuples(LABEL, LABEL, st.floats(-1e3, 1e3)), min_size=1, max_size=40)
@@ -55,8 +55,8 @@ def verdict(
     p: float | None = None,
     by: DecidedBy = "edge",
     **more: Any,
-) -> Verdict:
-    return Verdict(
+) -> VerdictRecord:
+    return VerdictRecord(
         id="f", path="f", sha256="", line="l", time=0.0, truth=truth, label=label, score=score, p_defect=p,
         decided_by=by, **more
     )  # fmt: skip

@@ -35,7 +35,7 @@ from saec.types import (
     Pending,
     Route,
     Source,
-    Verdict,
+    VerdictRecord,
 )
 from tests.run_fakes import CALIBRATION, FUSED, THRESHOLD, FakeCloud, Frames
 
@@ -151,7 +151,7 @@ def test_an_error_verdict_has_no_label_and_says_the_remedy() -> None:
 def test_any_file_name_can_be_logged(name: bytes) -> None:
     text = name.decode("utf-8", "surrogateescape")
     verdict = error_verdict(Source(id=text, path=text), "l", ImageError(text))
-    assert msgspec.json.decode(msgspec.json.encode(verdict), type=Verdict) == verdict
+    assert msgspec.json.decode(msgspec.json.encode(verdict), type=VerdictRecord) == verdict
 
 
 class Dazed:

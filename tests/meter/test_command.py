@@ -14,14 +14,14 @@ from saec.cli import main
 from saec.errors import DataError
 from saec.meter.measured_command import NO_MARKS, decided, measure_command
 from saec.meter.rapl import CpuEnergy, NullCpu
-from saec.types import State, Verdict
+from saec.types import State, VerdictRecord
 
 PY = sys.executable
 
 
 def _verdict(truth: int | None, label: int | None, *, id: str = "a", replaces: bool = False) -> bytes:
     state: State = "final" if label is not None else "error"
-    verdict = Verdict(
+    verdict = VerdictRecord(
         id=id,
         path="a.png",
         sha256="",

@@ -17,7 +17,7 @@ from saec.types import (
     EdgeRecord,
     ErrorRecord,
     Route,
-    Verdict,
+    VerdictRecord,
 )
 
 THRESHOLD = 3.0
@@ -72,7 +72,7 @@ def verdict(
     cloud: float | None = None,
     role: Literal["fused", "advisory", "alone"] = "fused",
     **more: Any,
-) -> Verdict:
+) -> VerdictRecord:
     """A verdict as the pipeline would log it, with the edge's label at THRESHOLD."""
     edge, sent = int(score >= THRESHOLD), cloud is not None
     fields: dict[str, Any] = {
@@ -91,12 +91,12 @@ def verdict(
         "p_defect": cloud if sent else 0.5,
         "ms": {"decode": 1.0, "edge": 10.0, "judging": 11.0},
     }
-    return Verdict(id=id, **(fields | more))
+    return VerdictRecord(id=id, **(fields | more))
 
 
-def failed(id: str = "broken.png", message: str = "truncated", truth: int | None = None) -> Verdict:
+def failed(id: str = "broken.png", message: str = "truncated", truth: int | None = None) -> VerdictRecord:
     """The verdict of a frame that could not be read."""
-    return Verdict(
+    return VerdictRecord(
         id=id,
         path=f"/nowhere/{id}",
         sha256="",
@@ -138,7 +138,7 @@ def small(role: Role = "fused", demonstration: bool = True, **more: Any) -> Clou
     return CloudInfo(name="small", role=role, demonstration=demonstration, **more)
 
 
-def write(folder: Path, verdicts: list[Verdict], run: RunInfo | None = None) -> Path:
+def write(folder: Path, verdicts: list[VerdictRecord], run: RunInfo | None = None) -> Path:
     """Write a run folder."""
     folder.mkdir(parents=True, exist_ok=True)
     write_run(folder, run or info())
@@ -146,7 +146,7 @@ def write(folder: Path, verdicts: list[Verdict], run: RunInfo | None = None) -> 
     return folder
 
 
-def pictured(folder: Path, id: str, score: float = 5.0, **more: Any) -> Verdict:
+def pictured(folder: Path, id: str, score: float = 5.0, **more: Any) -> VerdictRecord:
     """A verdict whose frame and map exist, the map in the run folder."""
     image = np.random.default_rng(0).integers(0, 256, (600, 400, 3), dtype=np.uint8)
     path = folder.parent / "data" / id

@@ -14,7 +14,7 @@ from saec.errors import DataError
 from saec.report import write_report
 from saec.report.thumbs import Thumbs
 from saec.runs.run_record import Machine, RunInfo
-from saec.types import Explanation, Verdict
+from saec.types import Explanation, VerdictRecord
 from tests.browsers import chromium
 from tests.report.report_samples import Page, Role, failed, info, pictured, small, verdict, write
 
@@ -29,7 +29,7 @@ MIXED = [
 ]
 
 
-def page_of(tmp_path: Path, verdicts: list[Verdict], run: RunInfo | None = None) -> Page:
+def page_of(tmp_path: Path, verdicts: list[VerdictRecord], run: RunInfo | None = None) -> Page:
     return Page(write_report(write(tmp_path / "run", verdicts, run)).read_text())
 
 

@@ -13,7 +13,7 @@ from saec.report import plots, words
 from saec.report.gallery import sections
 from saec.report.run_page import open_run
 from saec.report.tally import routes, shares, stage_times, tally
-from saec.types import Verdict
+from saec.types import VerdictRecord
 from tests.report.report_samples import GATE, THRESHOLD, failed, info, verdict, write
 
 VERDICTS = st.lists(
@@ -37,7 +37,7 @@ VERDICTS = st.lists(
 
 @settings(deadline=None)
 @given(VERDICTS)
-def test_every_count_adds_up_to_the_frames(verdicts: list[Verdict]) -> None:
+def test_every_count_adds_up_to_the_frames(verdicts: list[VerdictRecord]) -> None:
     t = tally(verdicts)
     assert t.good + t.defect + t.errors == t.frames == len(verdicts)
     assert t.tp + t.fn == t.true_defect
@@ -54,7 +54,7 @@ def test_every_count_adds_up_to_the_frames(verdicts: list[Verdict]) -> None:
 
 @settings(deadline=None)
 @given(VERDICTS, st.sampled_from([GATE, None]))
-def test_each_frame_stands_in_exactly_one_section(verdicts: list[Verdict], gate: Gate | None) -> None:
+def test_each_frame_stands_in_exactly_one_section(verdicts: list[VerdictRecord], gate: Gate | None) -> None:
     found = sections(verdicts, THRESHOLD, gate, share=100)
     assert sorted(v.id for s in found for v in s.shown) == sorted(v.id for v in verdicts)
     assert sum(s.total for s in found) == len(verdicts)
@@ -94,7 +94,7 @@ def test_section_shows_the_most_telling_frames_first() -> None:
         (failed(), "errors"),
     ],
 )
-def test_section_of_a_frame(made: Verdict, key: str) -> None:
+def test_section_of_a_frame(made: VerdictRecord, key: str) -> None:
     assert [s.key for s in sections([made], THRESHOLD, GATE)] == [key]
 
 
@@ -103,7 +103,7 @@ def test_section_of_a_frame(made: Verdict, key: str) -> None:
     VERDICTS, st.floats(-20, 20), st.sampled_from([GATE, Gate(low=-OPEN, high=OPEN, basis="certified"), None])
 )
 def test_histogram_holds_every_score_once_and_stays_in_its_frame(
-    verdicts: list[Verdict], threshold: float, gate: Gate | None
+    verdicts: list[VerdictRecord], threshold: float, gate: Gate | None
 ) -> None:
     drawn = plots.histogram(verdicts, threshold, gate)
     scored = [v for v in verdicts if v.score is not None]

@@ -21,7 +21,7 @@ from saec.runs.inspection import run_inspection
 from saec.runs.run_record import Machine
 from saec.runs.verdict_log import VerdictLog
 from saec.settings import CloudConfig, RunConfig
-from saec.types import Verdict
+from saec.types import VerdictRecord
 from saec_research.baselines import Baseline, BaselineRow, Ready
 from saec_research.tables.paper import Absent, Judgement, PaperPlan, run_comparison
 from saec_research.tables.paper_page import NAMES, Paper, paper_markdown, write_predictions
@@ -118,7 +118,9 @@ def _judgement(
         for i, (t, y) in enumerate(zip(truth, label, strict=True)):
             name = f"{product}-{i:02}"
             log.append(
-                Verdict(id=name, path=name, sha256=name, line="l", time=0.0, seq=i + 1, truth=t, label=y)
+                VerdictRecord(
+                    id=name, path=name, sha256=name, line="l", time=0.0, seq=i + 1, truth=t, label=y
+                )
             )
     pairs = list(zip(truth, label, strict=True))
     counts = Confusion(*(pairs.count(p) for p in ((1, 1), (0, 1), (0, 0), (1, 0))))

@@ -16,7 +16,7 @@ from saec.runs.inspection import run_inspection
 from saec.runs.run_folder import Options, run_line
 from saec.runs.verdict_log import read_all, read_verdicts
 from saec.settings import CloudConfig, RunConfig
-from saec.types import CloudOpinion, CloudQuery, Source, Verdict
+from saec.types import CloudOpinion, CloudQuery, Source, VerdictRecord
 from tests.run_fakes import CALIBRATION, FUSED, FakeCloud, Frames, judges, make_line
 
 GOOD_RED, UNSURE_RED = 20, 128
@@ -37,7 +37,7 @@ def unsure(frames: Frames, n: int = 12) -> list[Source]:
     return [frames.add(f"{i:03}", (UNSURE_RED, GOOD_RED)[i % 3 == 2], green=200) for i in range(n)]
 
 
-def bare(verdict: Verdict) -> tuple[object, ...]:
+def bare(verdict: VerdictRecord) -> tuple[object, ...]:
     return verdict.id, verdict.seq, verdict.label, verdict.p_defect, verdict.decided_by, verdict.reason
 
 
@@ -103,9 +103,9 @@ def test_a_run_keeps_both_verdicts_and_counts_the_one_that_stands(tmp_path: Path
     calibration = msgspec.structs.replace(CALIBRATION, clouds={Cloud(CloudConfig()).key: FUSED})
     line = make_line(tmp_path / "line", calibration=calibration)
     gate = fakes.gate = Gate()
-    seen: list[Verdict] = []
+    seen: list[VerdictRecord] = []
 
-    def advance(verdict: Verdict) -> None:
+    def advance(verdict: VerdictRecord) -> None:
         seen.append(verdict)
         if len(seen) == len(sources):
             gate.set()

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from saec.errors import DataError
 from saec.runs.run_record import RunInfo
 from saec.runs.verdict_log import VerdictLog, mend_log, read_all, read_verdicts, schema, write_csv
-from saec.types import CloudRecord, EdgeRecord, ErrorRecord, Explanation, Route, Verdict
+from saec.types import CloudRecord, EdgeRecord, ErrorRecord, Explanation, Route, VerdictRecord
 
 text = st.text(st.characters(codec="utf-8"), max_size=30)
 number = st.floats(allow_nan=False, allow_infinity=False)
 verdicts = st.builds(
-    Verdict,
+    VerdictRecord,
     id=text,
     path=text,
     sha256=text,
@@ -38,13 +38,15 @@ verdicts = st.builds(
 )
 
 
-def a_verdict(id: str, **fields: object) -> Verdict:
-    return Verdict(id=id, path=f"/data/{id}", sha256="0", line="l", time=0.0, **fields)  # type: ignore[arg-type]
+def a_verdict(id: str, **fields: object) -> VerdictRecord:
+    return VerdictRecord(id=id, path=f"/data/{id}", sha256="0", line="l", time=0.0, **fields)  # type: ignore[arg-type]
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(verdicts, max_size=5))
-def test_what_is_written_is_read(tmp_path_factory: pytest.TempPathFactory, written: list[Verdict]) -> None:
+def test_what_is_written_is_read(
+    tmp_path_factory: pytest.TempPathFactory, written: list[VerdictRecord]
+) -> None:
     path = tmp_path_factory.mktemp("log") / "verdicts.jsonl"
     with VerdictLog(path) as log:
         for verdict in written:
@@ -136,11 +138,11 @@ def test_csv_has_empty_cells_for_the_unknown_and_no_formulas(tmp_path: Path) -> 
 
 
 def test_the_schema_names_every_field() -> None:
-    properties = schema()["$defs"]["Verdict"]["properties"]
-    assert set(properties) == set(Verdict.__struct_fields__)
+    properties = schema()["$defs"]["VerdictRecord"]["properties"]
+    assert set(properties) == set(VerdictRecord.__struct_fields__)
 
 
-@pytest.mark.parametrize("struct", [Verdict, RunInfo])
+@pytest.mark.parametrize("struct", [VerdictRecord, RunInfo])
 def test_the_page_on_verdicts_names_every_field(struct: type[msgspec.Struct]) -> None:
     page = (Path(__file__).parents[2] / "docs" / "verdicts.md").read_text()
     missing = [name for name in struct.__struct_fields__ if f"`{name}`" not in page]

@@ -25,7 +25,7 @@ from saec.runs.run_folder import Options, map_name, run_line
 from saec.runs.run_record import read_run
 from saec.runs.verdict_log import mend_log, read_verdicts
 from saec.settings import CloudConfig, GateConfig, RunConfig
-from saec.types import Image, Verdict
+from saec.types import Image, VerdictRecord
 from tests.run_fakes import CALIBRATION, FUSED, FakeCloud, FakeDetector, Frames, make_dataset, make_line
 
 ROOT = Path(__file__).parents[2]
@@ -36,11 +36,11 @@ def fused_line(folder: Path, engine: FakeCloud) -> LineProfile:
     return make_line(folder, calibration=calibration)
 
 
-def without_times(verdict: Verdict) -> Verdict:
+def without_times(verdict: VerdictRecord) -> VerdictRecord:
     return msgspec.structs.replace(verdict, time=0.0, ms={}, seq=0, cloud_state=None, replaces=False)
 
 
-def content(run: Path) -> dict[str, Verdict]:
+def content(run: Path) -> dict[str, VerdictRecord]:
     """The verdicts by frame; fails where a frame has two."""
     found = {}
     for verdict in read_verdicts(run / "verdicts.jsonl"):
@@ -291,7 +291,9 @@ def test_a_picture_never_leaves_the_run_folder(id: str) -> None:
 
 def test_the_schema_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["inspect", "--schema"]) == 0
-    assert "decided_by" in msgspec.json.decode(capsys.readouterr().out)["$defs"]["Verdict"]["properties"]
+    assert (
+        "decided_by" in msgspec.json.decode(capsys.readouterr().out)["$defs"]["VerdictRecord"]["properties"]
+    )
 
 
 def test_a_run_of_which_nothing_could_be_judged_ends_with_status_1(

@@ -21,7 +21,7 @@ from saec.runs.question_costs import SpentMeans
 from saec.runs.run_folder import run_line
 from saec.runs.verdict_log import read_verdicts
 from saec.settings import CloudConfig, Spending
-from saec.types import CloudOpinion, CloudQuery, EdgeOpinion, Image, Spent, Verdict
+from saec.types import CloudOpinion, CloudQuery, EdgeOpinion, Image, Spent, VerdictRecord
 from tests.run_fakes import CALIBRATION, FUSED, FakeCloud, FakeDetector, Frames, make_dataset, make_line
 
 CROPS = CloudConfig(spending=Spending(rule="crop"))
@@ -119,7 +119,7 @@ def test_a_service_that_does_not_tell_its_text_leaves_it_unknown() -> None:
                 **{"id": str(i), "path": "", "sha256": "", "line": "l", "time": 0.0, "label": 0},
                 "cloud": {"p_defect": 0.5, "model": "m", "prompt": "v1", "role": "advisory", "spent": spent},
             },
-            Verdict,
+            VerdictRecord,
         )
         for i, spent in enumerate([msgspec.to_builtins(BOTH), msgspec.to_builtins(BOTH) | {"text": None}])
     ]
@@ -134,7 +134,7 @@ def test_a_log_of_an_earlier_version_is_read_and_counts_for_nothing() -> None:
         b'{"id":"a","path":"a","sha256":"","line":"l","time":0,"label":1,'
         b'"cloud":{"p_defect":0.5,"model":"m","prompt":"v1","role":"advisory"}}'
     )
-    verdict = msgspec.json.decode(old, type=Verdict)
+    verdict = msgspec.json.decode(old, type=VerdictRecord)
     assert verdict.cloud is not None
     assert verdict.cloud.spent is None
     assert evaluate_verdicts([verdict]).spent is None

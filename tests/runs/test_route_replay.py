@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from saec.errors import DataError
 from saec.runs.route_replay import in_order, replay
 from saec.schedule.policies.policy_contract import CloudState, ask
-from saec.types import EdgeOpinion, EdgeRecord, Route, Verdict
+from saec.types import EdgeOpinion, EdgeRecord, Route, VerdictRecord
 
 STATE = CloudState("up", 0, 8, 0.1, 0.5)
 
@@ -28,7 +28,7 @@ class Every:
         return Route("edge", "edge-only") if self.seen % 3 else ask("unsure", state)
 
 
-def log(frames: int, starts: tuple[int, ...] = (1,)) -> list[Verdict]:
+def log(frames: int, starts: tuple[int, ...] = (1,)) -> list[VerdictRecord]:
     verdicts, policy = [], Every()
     for seq in range(1, frames + 1):
         policy = Every() if seq in starts else policy
@@ -36,7 +36,7 @@ def log(frames: int, starts: tuple[int, ...] = (1,)) -> list[Verdict]:
         route = policy.route(None, EdgeOpinion(seq / 10, 0), state, float(seq))
         record = EdgeRecord(seq / 10, 0)
         verdicts.append(
-            Verdict(
+            VerdictRecord(
                 id=f"{seq}",
                 path="",
                 sha256="",

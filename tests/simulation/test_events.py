@@ -17,7 +17,7 @@ from saec.profile import Calibration, Gate
 from saec.schedule.link.dispatch import Dispatch
 from saec.schedule.policies.gate import GatePolicy
 from saec.schedule.policies.one_side import CloudOnly
-from saec.schedule.policies.policy_contract import Policy
+from saec.schedule.policies.policy_contract import Scheduler
 from saec.schedule.statistics.auroc import auroc
 from saec.settings import GateConfig
 from saec.simulation.events import CloudModel, Latency, Pace, Passing, Simulation
@@ -55,7 +55,7 @@ class Book:
 def play(
     frames: int,
     *,
-    policy: Policy | None = None,
+    policy: Scheduler | None = None,
     cloud: CloudModel | None = None,
     pace: Pace | None = None,
     deadline: float | None = 0.5,

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from saec.station.storage.records import Delivery
-from saec.types import Verdict
+from saec.types import VerdictRecord
 
 
 def deliveries(n: int, first: int = 0) -> list[Delivery]:
@@ -28,7 +28,7 @@ def deliveries(n: int, first: int = 0) -> list[Delivery]:
             attempts=0,
             act=True,
             state="final",
-            verdict=Verdict(
+            verdict=VerdictRecord(
                 id=f"cell-{i:010d}", path="", sha256="", line="cell", time=86400.0 * (i // 2), label=0
             ),
         )

@@ -17,7 +17,7 @@ from saec.station.sinks import FileSink, WebhookSink
 from saec.station.sinks.verdict_sink import AwayError, RefusedError, VerdictSink
 from saec.station.storage.records import Delivery, NewFrame, SpoolLimits
 from saec.station.storage.spool import Spool
-from saec.types import Verdict
+from saec.types import VerdictRecord
 from tests.station.sink_fakes import Receiver
 
 
@@ -79,7 +79,7 @@ class Bench:
             frame = NewFrame(line="cell", source="t", key=str(self.frames), suffix=".png", captured=0.0)
             accepted = self.spool.accept(frame, b"image")
             for state in states:
-                verdict = Verdict(id=accepted.id, path="", sha256="", line="cell", time=0.0, label=0)
+                verdict = VerdictRecord(id=accepted.id, path="", sha256="", line="cell", time=0.0, label=0)
                 assert self.spool.decide(accepted.seq, state, verdict)
 
     def turns(self, n: int) -> list[float]:

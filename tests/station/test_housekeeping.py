@@ -13,7 +13,7 @@ from saec.station.housekeeping import Housekeeping
 from saec.station.storage.records import NewFrame, Retention, SpooledFrame, SpoolLimits
 from saec.station.storage.space.clock_guard import UNPROVEN_REST
 from saec.station.storage.spool import Spool
-from saec.types import Verdict
+from saec.types import VerdictRecord
 
 DAY = 86400.0
 
@@ -68,7 +68,7 @@ def accept(spool: Spool, key: str, line: str = "cell") -> int:
 
 
 def decide(spool: Spool, seq: int) -> None:
-    spool.decide(seq, "final", Verdict(id="x", path="", sha256="", line="cell", time=1.0, label=0))
+    spool.decide(seq, "final", VerdictRecord(id="x", path="", sha256="", line="cell", time=1.0, label=0))
 
 
 def test_a_clock_that_is_ahead_at_the_start_deletes_nothing(tmp_path: Path, clock: Clock) -> None:

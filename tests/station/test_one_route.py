@@ -19,14 +19,14 @@ from saec.runs import inspection
 from saec.runs.route_replay import replay as replay_log
 from saec.schedule.link.dispatch import Dispatch
 from saec.schedule.policies.gate import GatePolicy
-from saec.schedule.policies.policy_contract import Policy
+from saec.schedule.policies.policy_contract import Scheduler
 from saec.settings import GateConfig, LinkConfig, RunConfig, Spending
 from saec.simulation.events import CloudModel, Pace, Simulation
 from saec.simulation.opinion_source import sample
 from saec.simulation.outcomes import Referee
 from saec.station.maintenance.frame_audit import audit_frame as audit
 from saec.station.setup.station_settings import LineSettings, StationSection, StationSettings
-from saec.types import CloudState, EdgeOpinion, Pending, Route, Source, Verdict
+from saec.types import CloudState, EdgeOpinion, Pending, Route, Source, VerdictRecord
 from tests.run_fakes import CALIBRATION, FUSED, FakeDetector, judges
 from tests.station.station_fakes import DEFECT, GOOD, NO_GUARD, UNSURE, Bench, FakeLinkCloud, png, spooled
 
@@ -76,9 +76,9 @@ def run_records(crew: Judges, sources: list[Source], monkeypatch: pytest.MonkeyP
     return made
 
 
-def simulated_verdicts(policy: Policy, records: list[Pending], crew: Judges) -> list[Verdict]:
+def simulated_verdicts(policy: Scheduler, records: list[Pending], crew: Judges) -> list[VerdictRecord]:
     """What the simulator writes of the same opinions."""
-    written: list[Verdict] = []
+    written: list[VerdictRecord] = []
     dispatch: Dispatch[Any] = Dispatch(batch=4, capacity=64, deadline=60.0, config=LinkConfig(margin=0.1))
     referee = Referee(crew.rules, 60.0, written.append)
     world = Simulation(policy, dispatch, referee, Pace(), CloudModel(), np.random.default_rng(0))

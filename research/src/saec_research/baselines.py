@@ -40,7 +40,7 @@ from saec.runs.run_folder import Options, Progress, verdicts_of
 from saec.runs.run_record import RunInfo
 from saec.runs.verdict_log import read_verdicts, write_csv
 from saec.settings import CloudConfig, FitConfig, GateConfig, RunConfig
-from saec.types import GOOD, Verdict
+from saec.types import GOOD, VerdictRecord
 from saec_research.bare_line import line_alone
 from saec_research.seed.policy import PRESETS
 
@@ -309,7 +309,7 @@ def _digest(kind: Kind, dataset: Dataset, work: BaselineSetup) -> str:
     return hashlib.sha256(whole).hexdigest()[:8]
 
 
-def _without_edge(verdict: Verdict) -> Verdict:
+def _without_edge(verdict: VerdictRecord) -> VerdictRecord:
     """Where the cloud failed the edge's label stands in; in a cloud's own figures it has no place."""
     return msgspec.structs.replace(verdict, label=None) if verdict.state == "provisional" else verdict
 
@@ -319,7 +319,7 @@ def _row(
     info: RunInfo,
     cloud: Cloud | None,
     metrics: Metrics,
-    verdicts: Sequence[Verdict],
+    verdicts: Sequence[VerdictRecord],
     out: Path,
 ) -> BaselineRow:
     names, weights, sizes = [], {}, []
@@ -361,7 +361,7 @@ def _notes(info: RunInfo, metrics: Metrics) -> list[str]:
     return notes
 
 
-def _median_ms(verdicts: Sequence[Verdict], stages: Sequence[str]) -> float | None:
+def _median_ms(verdicts: Sequence[VerdictRecord], stages: Sequence[str]) -> float | None:
     times = [
         sum(ms for stage, ms in verdict.ms.items() if stage in stages)
         for verdict in verdicts

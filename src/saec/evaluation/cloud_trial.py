@@ -41,7 +41,7 @@ from saec.schedule.calibration.cross_fit import (
     recalibrated_labels,
 )
 from saec.settings import RunConfig
-from saec.types import DEFECT, Verdict
+from saec.types import DEFECT, VerdictRecord
 
 
 class CloudTrial(msgspec.Struct, frozen=True, kw_only=True):
@@ -144,7 +144,7 @@ def _worth(
     inputs: Inputs,
     cloud: Cloud,
     info: RunInfo,
-    verdicts: list[Verdict],
+    verdicts: list[VerdictRecord],
     shares: Sequence[float],
     joules: float | None,
 ) -> CloudTrial:
@@ -180,7 +180,7 @@ def _worth(
     )
 
 
-def _opinions(verdicts: Sequence[Verdict], inputs: Inputs) -> Opinions:
+def _opinions(verdicts: Sequence[VerdictRecord], inputs: Inputs) -> Opinions:
     """Both opinions of each judged image; copies of one file are one part."""
     part = {source.id: source.part for source in inputs.sources}
     return Opinions(
@@ -211,7 +211,7 @@ def _fused(calibration: Calibration, cloud: Cloud, opinions: Opinions) -> tuple[
     return fitted[0], "cross-fitted", f"{why}: labels by a fusion cross-fitted on these images ({earned})"
 
 
-def _milliseconds(verdicts: Sequence[Verdict]) -> float | None:
+def _milliseconds(verdicts: Sequence[VerdictRecord]) -> float | None:
     """The cloud's time per frame that it was asked about."""
     asked = [v.ms["cloud"] for v in verdicts if "cloud" in v.ms]
     return sum(asked) / len(asked) if asked else None

@@ -28,7 +28,7 @@ from saec.runs.domain import cross_domain
 from saec.runs.run_folder import Look, Options, Progress, run_line, verdicts_of
 from saec.runs.run_record import METRICS_FILE, RUN_FILE, RunInfo, read_run
 from saec.runs.verdict_log import read_verdicts
-from saec.types import DEFECT, EdgeOpinion, Image, Mask, Source, Verdict
+from saec.types import DEFECT, EdgeOpinion, Image, Mask, Source, VerdictRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,7 @@ def _age(log: Path, info: RunInfo | None, profile: LineProfile) -> tuple[str, ..
     )
 
 
-def metrics_with_pixels(verdicts: Iterable[Verdict], pixels: PixelMetrics | None) -> Metrics:
+def metrics_with_pixels(verdicts: Iterable[VerdictRecord], pixels: PixelMetrics | None) -> Metrics:
     """The metrics of verdicts, with those of the pixels where masks were seen."""
     metrics = evaluate_verdicts(verdicts)
     if pixels is None:
@@ -264,5 +264,5 @@ def by_category(results: Sequence[Result]) -> dict[str, list[Result]]:
     return groups
 
 
-def _with_truth(verdict: Verdict, truth: int | None) -> Verdict:
+def _with_truth(verdict: VerdictRecord, truth: int | None) -> VerdictRecord:
     return msgspec.structs.replace(verdict, truth=truth)

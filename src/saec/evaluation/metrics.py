@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from saec.errors import DataError
 from saec.runs.question_costs import SpentMeans, SpentTally
 from saec.schedule.statistics.auroc import auroc
-from saec.types import DEFECT, GOOD, Verdict
+from saec.types import DEFECT, GOOD, VerdictRecord
 
 Array = NDArray[np.float64]
 Interval = tuple[float, float]
@@ -94,7 +94,7 @@ class Metrics(msgspec.Struct, frozen=True, kw_only=True):
     spent: SpentMeans | None = None
 
 
-def evaluate_verdicts(verdicts: Iterable[Verdict]) -> Metrics:
+def evaluate_verdicts(verdicts: Iterable[VerdictRecord]) -> Metrics:
     """Metrics of a run's verdicts.
 
     Frames are ranked by anomaly score. Where the cloud decided some of them they are ranked by P(defect),
@@ -251,7 +251,7 @@ def _ranking(truth: NDArray[np.int64], rank: Array) -> dict[str, float]:
     }
 
 
-def _by_stage(verdicts: Sequence[Verdict]) -> dict[str, Percentiles]:
+def _by_stage(verdicts: Sequence[VerdictRecord]) -> dict[str, Percentiles]:
     """Percentiles of each stage over the frames that went through it."""
     times: dict[str, list[float]] = {}
     for verdict in verdicts:

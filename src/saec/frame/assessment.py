@@ -21,7 +21,7 @@ from saec.data.images import pixels
 from saec.errors import AnswerError, ImageError
 from saec.frame.hottest_place import hottest_box, unusual_place
 from saec.frame.verdicts import Rules
-from saec.schedule.policies.policy_contract import Policy
+from saec.schedule.policies.policy_contract import Scheduler
 from saec.types import Box, CloudState, EdgeOpinion, EdgeRecord, Image, Pending, Route, Source
 
 _ODD_ASPECT = 1.1
@@ -185,7 +185,7 @@ def logged_assessment(edge: EdgeRecord, complexity: float | None) -> Assessment:
     return Assessment(EdgeOpinion(edge.score, edge.label, edge.p_defect), complexity)
 
 
-def route_frame(seen: Assessment, policy: Policy, state: CloudState, taken: float) -> Route:
+def route_frame(seen: Assessment, policy: Scheduler, state: CloudState, taken: float) -> Route:
     """Who answers a frame.
 
     Args:
@@ -239,7 +239,7 @@ def pending_frame(
 
 
 def decide_frame(
-    frame: DecodedFrame, seen: Assessment, policy: Policy, state: CloudState, seq: int
+    frame: DecodedFrame, seen: Assessment, policy: Scheduler, state: CloudState, seq: int
 ) -> Pending:
     """Route an assessed frame: ``route_frame`` and ``pending_frame`` for one that was decoded."""
     route = route_frame(seen, policy, state, frame.time)

@@ -34,7 +34,7 @@ from saec.types import (
     Frame,
     Image,
     Pending,
-    Verdict,
+    VerdictRecord,
 )
 
 T = TypeVar("T")
@@ -83,7 +83,7 @@ def with_wait(pending: Pending, now: float) -> Pending:
 
 def ask_cloud(
     engine: CloudEngine, batch: Sequence[tuple[Pending, CloudQuery]], rules: Rules, *, explain: bool
-) -> list[Verdict]:
+) -> list[VerdictRecord]:
     """The verdicts on a batch of frames that wait for the cloud, in order.
 
     Where the engine fails on the batch, each frame is asked alone, so that one bad frame costs only
@@ -94,7 +94,7 @@ def ask_cloud(
     start = time.perf_counter()
     answers = _each(lambda queries: _records(engine, queries, rules), [query for _, query in batch])
     took = _since(start)
-    verdicts: list[Verdict] = []
+    verdicts: list[VerdictRecord] = []
     to_explain: list[tuple[int, Pending, CloudQuery, CloudRecord]] = []
     for (pending, query), answer in zip(batch, answers, strict=True):
         timed = msgspec.structs.replace(pending, ms=share_time(pending.ms, "cloud", took, len(batch)))
@@ -130,7 +130,7 @@ def _records(engine: CloudEngine, queries: list[CloudQuery], rules: Rules) -> li
 
 def _explained(
     engine: CloudEngine, asked: list[tuple[int, Pending, CloudQuery, CloudRecord]], rules: Rules
-) -> list[tuple[int, Verdict]]:
+) -> list[tuple[int, VerdictRecord]]:
     """Verdicts with words; where they do not parse, the verdict stands and says that it has none."""
     start = time.perf_counter()
     words = _each(engine.explain, [query for _, _, query, _ in asked])

@@ -23,7 +23,7 @@ from saec.profile import Calibration, CloudTrust, LineProfile
 from saec.scene.complexity import Complexity
 from saec.schedule.policies import BUDGET_POLICY, DEFAULT_POLICY, policy_kind
 from saec.schedule.policies.one_side import EdgeOnly
-from saec.schedule.policies.policy_contract import Policy, PolicySettings
+from saec.schedule.policies.policy_contract import PolicySettings, Scheduler
 from saec.settings import CloudConfig, identifying
 from saec.types import CloudQuery, Frame, Image
 
@@ -45,7 +45,7 @@ class Judges:
     """
 
     detector: EdgeDetector
-    policy: Policy
+    policy: Scheduler
     rules: Rules
     engine: CloudEngine | None = None
     complexity: ComplexityMeasure | None = None
@@ -206,7 +206,7 @@ def warm_up(judges: Judges) -> None:
 
 def open_policy(
     name: str, calibration: Calibration, trust: CloudTrust | None, settings: PolicySettings | None = None
-) -> Policy:
+) -> Scheduler:
     """A fresh policy: the same for a run, its replay and a simulation.
 
     Args:

@@ -29,7 +29,7 @@ from saec.types import (
     Pending,
     Route,
     Source,
-    Verdict,
+    VerdictRecord,
 )
 
 OVERDUE = "deadline"
@@ -60,7 +60,7 @@ WAITING = ("wait", "queue", "batch")
 """What a frame waits for: the edge, the cloud's turn, the rest of its batch."""
 
 SUMS = ("judging", "waiting")
-"""The sums of both in ``Verdict.ms``; a frame that waited for nothing has no ``waiting``."""
+"""The sums of both in ``VerdictRecord.ms``; a frame that waited for nothing has no ``waiting``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ def stands_in(route: Route, state: CloudState | None) -> bool:
     return route.reason in STAND_INS and state is not None and state.left is not None
 
 
-def edge_verdict(pending: Pending, rules: Rules) -> Verdict:
+def edge_verdict(pending: Pending, rules: Rules) -> VerdictRecord:
     """The verdict on a frame that the cloud is not asked about.
 
     Where a deadline kept the policy from asking, the edge merely stands in: the verdict is provisional.
@@ -138,7 +138,7 @@ def cloud_verdict(
     *,
     explanation: Explanation | None = None,
     problem: ErrorRecord | None = None,
-) -> Verdict:
+) -> VerdictRecord:
     """The verdict on a frame that the cloud has judged; ``problem`` is a failed explanation."""
     return _verdict(
         pending,
@@ -165,7 +165,9 @@ def disagree(edge: EdgeRecord, cloud: CloudRecord, rules: Rules) -> bool:
     return edge.score < gate.low and cloud.p_defect >= CLOUD_SURE
 
 
-def fallback_verdict(pending: Pending, rules: Rules, reason: str, error: Exception | None = None) -> Verdict:
+def fallback_verdict(
+    pending: Pending, rules: Rules, reason: str, error: Exception | None = None
+) -> VerdictRecord:
     """The edge's answer where the cloud should have given one: provisional, never silent.
 
     Without an edge there is none: an error verdict.
@@ -198,9 +200,9 @@ def error_verdict(
     time: float = 0.0,
     seq: int = 0,
     stage: str = "",
-) -> Verdict:
+) -> VerdictRecord:
     """No label: the frame could not be judged, and the verdict says why."""
-    return Verdict(
+    return VerdictRecord(
         id=printable(source.id),
         path=printable(source.path),
         sha256=sha256,
@@ -253,8 +255,8 @@ def _verdict(
     cloud: CloudRecord | None = None,
     explanation: Explanation | None = None,
     problem: ErrorRecord | None = None,
-) -> Verdict:
-    return Verdict(
+) -> VerdictRecord:
+    return VerdictRecord(
         id=pending.source.id,
         path=pending.source.path,
         sha256=pending.sha256,

@@ -21,7 +21,7 @@ from saec.meter.gpu import Gpu, open_gpu
 from saec.meter.ledger import OUTSIDE, PhaseReading, energy_of, energy_per_correct_mwh
 from saec.meter.rapl import CpuEnergy
 from saec.texts import decoded
-from saec.types import Verdict
+from saec.types import VerdictRecord
 
 NO_MARKS = "the command marks no phases: loading and warm-up are inside its run"
 
@@ -120,9 +120,9 @@ def decided(verdicts: bytes) -> CountedDecisions:
     return CountedDecisions(images, correct, correct / images) if images else CountedDecisions()
 
 
-def _standing(verdicts: bytes) -> Iterator[Verdict]:
+def _standing(verdicts: bytes) -> Iterator[VerdictRecord]:
     """The verdicts that no later one replaces, the last first."""
-    read = decoder(Verdict).decode
+    read = decoder(VerdictRecord).decode
     made = []
     for number, line in enumerate(_utf8(verdicts).splitlines(), 1):
         try:

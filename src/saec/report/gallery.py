@@ -13,7 +13,7 @@ from typing import Literal
 
 from saec.profile import Gate
 from saec.report.tally import changed, heard, wrong
-from saec.types import DEFECT, GOOD, Verdict
+from saec.types import DEFECT, GOOD, VerdictRecord
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Rule:
     key: str
     title: str
     about: str
-    takes: Callable[[Verdict, Gate | None], bool]
+    takes: Callable[[VerdictRecord, Gate | None], bool]
     first: Literal["near", "far"]
     limit: int
 
@@ -42,7 +42,7 @@ class GallerySection:
     title: str
     about: str
     total: int
-    shown: list[Verdict]
+    shown: list[VerdictRecord]
 
 
 def inside(gate: Gate | None, score: float | None) -> bool:
@@ -159,7 +159,7 @@ RULES = (
 
 
 def sections(
-    verdicts: Sequence[Verdict], threshold: float, gate: Gate | None, *, share: float = 1.0
+    verdicts: Sequence[VerdictRecord], threshold: float, gate: Gate | None, *, share: float = 1.0
 ) -> list[GallerySection]:
     """Sort the verdicts into sections; empty ones are left out.
 
@@ -172,10 +172,10 @@ def sections(
         Disjoint sections that together hold every verdict.
     """
 
-    def distance(v: Verdict) -> float:
+    def distance(v: VerdictRecord) -> float:
         return abs(v.score - threshold) if v.score is not None else 0.0
 
-    made: dict[str, list[Verdict]] = {}
+    made: dict[str, list[VerdictRecord]] = {}
     for v in verdicts:
         made.setdefault(next(rule.key for rule in RULES if rule.takes(v, gate)), []).append(v)
     found = []

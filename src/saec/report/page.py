@@ -16,7 +16,7 @@ from saec.report.gallery import CHANGED, GallerySection, sections
 from saec.report.run_page import Run, open_run
 from saec.report.tally import RouteRow, Share, StageRow, Tally, routes, shares, stage_times, tally
 from saec.report.thumbs import Pair, Thumbs
-from saec.types import Verdict
+from saec.types import VerdictRecord
 
 BUDGET = 5_500_000
 """Bytes of pictures that a page may hold; mail and phones still take such a page."""
@@ -28,7 +28,7 @@ _STRIP = 6
 class Card:
     """One frame of the gallery: its verdict, its pictures, and where its score lies on the axis (0..1)."""
 
-    verdict: Verdict
+    verdict: VerdictRecord
     pair: Pair
     score_at: float | None
 
@@ -143,7 +143,7 @@ def _strip(shown: Sequence[GallerySection], cards: dict[str, list[Card]]) -> lis
     return first[:_STRIP]
 
 
-def _place(axis: plots.Axis, verdict: Verdict) -> float | None:
+def _place(axis: plots.Axis, verdict: VerdictRecord) -> float | None:
     return None if verdict.score is None else axis.share(verdict.score)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from saec.profile import OPEN, Gate
-from saec.types import DEFECT, Verdict
+from saec.types import DEFECT, VerdictRecord
 
 WIDTH, HEIGHT, MARGIN = 720, 220, 30
 _BINS = 48
@@ -69,7 +69,7 @@ class Histogram:
     beyond: int
 
 
-def score_axis(verdicts: Sequence[Verdict], threshold: float, gate: Gate | None) -> Axis:
+def score_axis(verdicts: Sequence[VerdictRecord], threshold: float, gate: Gate | None) -> Axis:
     """A range that shows the goods and the gate well, however far the clearest defects lie."""
     scores = np.array([v.score for v in verdicts if v.score is not None] or [threshold])
     ends = [] if gate is None else [end for end in (gate.low, gate.high) if abs(end) < OPEN]
@@ -81,7 +81,7 @@ def score_axis(verdicts: Sequence[Verdict], threshold: float, gate: Gate | None)
     return Axis(low - pad, high + pad)
 
 
-def histogram(verdicts: Sequence[Verdict], threshold: float, gate: Gate | None) -> Histogram | None:
+def histogram(verdicts: Sequence[VerdictRecord], threshold: float, gate: Gate | None) -> Histogram | None:
     """The scores of a run; None when no frame has one."""
     scored = [v for v in verdicts if v.score is not None]
     if not scored:
@@ -108,7 +108,7 @@ def histogram(verdicts: Sequence[Verdict], threshold: float, gate: Gate | None) 
     )
 
 
-def _counts(verdicts: Sequence[Verdict], axis: Axis) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def _counts(verdicts: Sequence[VerdictRecord], axis: Axis) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     places = [axis.share(v.score) for v in verdicts if v.score is not None]
     return np.histogram(places, bins=_BINS, range=(0.0, 1.0))[0].astype(np.int64)
 

@@ -13,7 +13,7 @@ from saec.errors import DataError
 from saec.evaluation.metrics import Metrics, evaluate_verdicts
 from saec.runs.run_record import METRICS_FILE, VERDICTS_FILE, RunInfo, read_run
 from saec.texts import read_json, read_lines
-from saec.types import Verdict
+from saec.types import VerdictRecord
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Run:
 
     folder: Path
     info: RunInfo
-    verdicts: list[Verdict]
+    verdicts: list[VerdictRecord]
     metrics: Metrics
     notes: list[str] = field(default_factory=list)
 
@@ -54,12 +54,12 @@ def open_run(folder: str | Path) -> Run:
     return Run(folder, info, verdicts, metrics, notes)
 
 
-def _read_verdicts(path: Path) -> tuple[list[Verdict], list[str]]:
+def _read_verdicts(path: Path) -> tuple[list[VerdictRecord], list[str]]:
     """The verdicts; a retried frame has several, of which the last stands."""
     if not path.is_file():
         return [], [f"There is no {path.name}: nothing was judged."]
-    read = decoder(Verdict).decode
-    latest: dict[tuple[str, str], Verdict] = {}
+    read = decoder(VerdictRecord).decode
+    latest: dict[tuple[str, str], VerdictRecord] = {}
     for number, line in enumerate(read_lines(path), 1):
         if not line.endswith(b"\n"):
             return list(latest.values()), [

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from saec.frame.verdicts import JUDGING, SUMS, WAITING
-from saec.types import DEFECT, GOOD, Verdict
+from saec.types import DEFECT, GOOD, VerdictRecord
 
 STAGES = (*JUDGING, SUMS[0], *WAITING, SUMS[1], "answer")
 
@@ -93,7 +93,7 @@ class Share:
     frames: int
 
 
-def tally(verdicts: Sequence[Verdict]) -> Tally:
+def tally(verdicts: Sequence[VerdictRecord]) -> Tally:
     """Count the outcomes of a run."""
     labels = Counter(v.label for v in verdicts)
     pairs = Counter((v.truth, v.label) for v in verdicts if v.label is not None)
@@ -124,38 +124,38 @@ def tally(verdicts: Sequence[Verdict]) -> Tally:
     )
 
 
-def changed(verdict: Verdict) -> bool:
+def changed(verdict: VerdictRecord) -> bool:
     """Whether the final label differs from the edge's own."""
     return verdict.edge is not None and verdict.label is not None and verdict.label != verdict.edge.label
 
 
-def heard(verdict: Verdict) -> bool:
+def heard(verdict: VerdictRecord) -> bool:
     """Whether the cloud gave an opinion that could change the label."""
     return verdict.cloud is not None and verdict.cloud.role != "advisory"
 
 
-def wrong(verdict: Verdict) -> bool:
+def wrong(verdict: VerdictRecord) -> bool:
     """Whether the label contradicts a known truth."""
     return None not in (verdict.label, verdict.truth) and verdict.label != verdict.truth
 
 
-def shares(verdicts: Sequence[Verdict]) -> list[Share]:
+def shares(verdicts: Sequence[VerdictRecord]) -> list[Share]:
     """Frames by label and by who decided, in a fixed order, without the empty ones."""
     counts = Counter(_outcome(v) for v in verdicts)
     order = ("good-edge", "good-cloud", "defect-cloud", "defect-edge", "error")
     return [Share(name, counts[name]) for name in order if counts[name]]
 
 
-def _outcome(verdict: Verdict) -> str:
+def _outcome(verdict: VerdictRecord) -> str:
     if verdict.label is None:
         return "error"
     label = "defect" if verdict.label == DEFECT else "good"
     return f"{label}-{'cloud' if verdict.decided_by == 'cloud' else 'edge'}"
 
 
-def routes(verdicts: Sequence[Verdict]) -> list[RouteRow]:
+def routes(verdicts: Sequence[VerdictRecord]) -> list[RouteRow]:
     """Frames by who decided and why, the most frequent first within each side."""
-    groups: dict[tuple[str, str], list[Verdict]] = defaultdict(list)
+    groups: dict[tuple[str, str], list[VerdictRecord]] = defaultdict(list)
     for v in verdicts:
         groups[v.decided_by, v.reason].append(v)
     rows = [
@@ -172,7 +172,7 @@ def routes(verdicts: Sequence[Verdict]) -> list[RouteRow]:
     return sorted(rows, key=lambda r: (order.index(r.decided_by), -r.frames, r.reason))
 
 
-def stage_times(verdicts: Sequence[Verdict]) -> list[StageRow]:
+def stage_times(verdicts: Sequence[VerdictRecord]) -> list[StageRow]:
     """Median and 95th percentile of each stage; stages that we do not know come before the total."""
     times: dict[str, list[float]] = defaultdict(list)
     for v in verdicts:

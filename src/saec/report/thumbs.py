@@ -12,7 +12,7 @@ import numpy as np
 from saec.data.images.pixels import read_image
 from saec.errors import ImageError
 from saec.frame.map_pictures import encode_jpeg, shrink
-from saec.types import Box, Image, Verdict
+from saec.types import Box, Image, VerdictRecord
 
 SIDE = 288
 QUALITY = 80
@@ -46,7 +46,7 @@ class Thumbs:
         self.left = budget
         self.refused = 0
 
-    def pair(self, verdict: Verdict, folder: Path, *, bits: int = 16) -> Pair:
+    def pair(self, verdict: VerdictRecord, folder: Path, *, bits: int = 16) -> Pair:
         """The pictures of a verdict; files that are gone since the run are left out.
 
         Args:

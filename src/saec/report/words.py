@@ -103,7 +103,7 @@ STAGES = {
     "waiting": "waiting, in all",
     "answer": "answer, from the frame's arrival on",
 }
-"""What a stage of ``Verdict.ms`` is called, where its name does not say it."""
+"""What a stage of ``VerdictRecord.ms`` is called, where its name does not say it."""
 
 
 def stage(name: str) -> str:

@@ -63,7 +63,7 @@ from saec.runs.metering.stage_spans import SpanLog
 from saec.runs.waiting_list import WaitingList
 from saec.schedule.link.dispatch import Dispatch
 from saec.settings import RunConfig
-from saec.types import UNBOUNDED, CloudQuery, EdgeOpinion, Image, Pending, Source, Verdict
+from saec.types import UNBOUNDED, CloudQuery, EdgeOpinion, Image, Pending, Source, VerdictRecord
 
 Observer = Callable[[Source, Image, EdgeOpinion], str | None]
 """Is shown every frame with the edge's opinion before its verdict; returns the name of a saved picture."""
@@ -80,7 +80,7 @@ def run_inspection(
     spill: Path | None = None,
     first: int = 1,
     spans: SpanLog | None = None,
-) -> Iterator[Verdict]:
+) -> Iterator[VerdictRecord]:
     """Judge every source and yield the verdicts as they are made.
 
     Args:
@@ -145,14 +145,14 @@ class _Run:
         self.observe = observe
         self.stop = stop
         self.failure: BaseException | None = None
-        self.loaded: Channel[Future[DecodedFrame | Verdict | None]] = Channel(config.queue)
+        self.loaded: Channel[Future[DecodedFrame | VerdictRecord | None]] = Channel(config.queue)
         self.seen: Channel[tuple[DecodedFrame, EdgeOpinion, Pending]] = Channel(config.queue)
         self.waiting = WaitingList(folder=spill)
         self.seq = first - 1
         self.spans = spans
         self.dispatch = SharedDispatch(_dispatch(judges, config), self._stand_in)
         self.batches: Channel[list[tuple[Pending, CloudQuery]]] = Channel(1)
-        self.verdicts: Channel[Verdict] = Channel(1024)
+        self.verdicts: Channel[VerdictRecord] = Channel(1024)
 
     def guard(self, step: Callable[[], None]) -> None:
         """Run a thread's body; what it raises aborts the run and is raised to the caller."""
@@ -178,7 +178,7 @@ class _Run:
                 self.loaded.put(pool.submit(self._load, source))
         self.loaded.close()
 
-    def _load(self, source: Source) -> DecodedFrame | Verdict | None:
+    def _load(self, source: Source) -> DecodedFrame | VerdictRecord | None:
         line, sha256 = self.judges.rules.line, ""
         try:
             encoded = read_frame(source)
@@ -259,7 +259,7 @@ class _Run:
             self.dispatch.hold(pending)
             self.waiting.put(pending)
 
-    def _answer(self, pending: Pending, verdict: Verdict, *, late: bool = False) -> None:
+    def _answer(self, pending: Pending, verdict: VerdictRecord, *, late: bool = False) -> None:
         """Hand out a verdict; where there is a deadline it says how long the frame waited for it."""
         if self.config.deadline is not None:
             took = (time.perf_counter() - pending.begun) * 1e3
@@ -270,7 +270,7 @@ class _Run:
         pending = with_wait(pending, time.perf_counter())
         self._answer(pending, fallback_verdict(pending, self.judges.rules, OVERDUE))
 
-    def _return(self, pending: Pending, verdict: Verdict) -> None:
+    def _return(self, pending: Pending, verdict: VerdictRecord) -> None:
         """Hand out the answer on a frame that was sent to the cloud, in time or late."""
         self._answer(pending, verdict, late=not self.dispatch.claim(pending))
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from saec.types import Spent, Verdict
+from saec.types import Spent, VerdictRecord
 
 
 class SpentMeans(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,7 +48,7 @@ class SpentTally:
     bytes: int = 0
     shown: dict[str, int] = field(default_factory=dict)
 
-    def add(self, verdict: Verdict) -> None:
+    def add(self, verdict: VerdictRecord) -> None:
         if verdict.cloud is not None and verdict.cloud.spent is not None:
             self._add(verdict.cloud.spent)
 

@@ -15,12 +15,12 @@ from saec.runs.route_replay import Replayed, replay
 from saec.runs.run_record import VERDICTS_FILE, RunInfo, judged_by, read_run
 from saec.runs.verdict_log import read_all
 from saec.schedule.policies import policy_kind
-from saec.schedule.policies.policy_contract import Policy, PolicySettings
+from saec.schedule.policies.policy_contract import PolicySettings, Scheduler
 from saec.settings import BudgetConfig, CostConfig, GateConfig
 
 
 @dataclass(frozen=True, slots=True)
-class Scheduler:
+class RecordedScheduler:
     """What decided and judged in a run.
 
     Attributes:
@@ -43,7 +43,7 @@ class Scheduler:
             own=None if kind.parameters is None else convert(config.get("own", {}), kind.parameters),
         )
 
-    def policy(self) -> Policy:
+    def policy(self) -> Scheduler:
         """The run's policy as it was when it began.
 
         Raises:
@@ -62,7 +62,7 @@ class Scheduler:
         return Rules(self.run.line.name, self.calibration, role, self.trust, threshold)
 
 
-def scheduler_of(folder: Path, line: Path | None = None) -> Scheduler:
+def scheduler_of(folder: Path, line: Path | None = None) -> RecordedScheduler:
     """The scheduler of a run.
 
     Args:
@@ -76,7 +76,7 @@ def scheduler_of(folder: Path, line: Path | None = None) -> Scheduler:
     """
     run = read_run(folder)
     if (simulated := judged_by(run)) is not None:
-        return Scheduler(run, *simulated)
+        return RecordedScheduler(run, *simulated)
     profile = LineProfile.open(line or Path(run.line.folder))
     if profile.line.detector.files != run.line.hashes:
         raise ConfigError(
@@ -89,7 +89,7 @@ def scheduler_of(folder: Path, line: Path | None = None) -> Scheduler:
             "name the line as it was, or inspect again",
         )
     trust = calibration.clouds.get(run.cloud.key) if run.cloud is not None else None
-    return Scheduler(run, calibration, trust)
+    return RecordedScheduler(run, calibration, trust)
 
 
 def replay_run(folder: Path, line: Path | None = None) -> Replayed:

@@ -19,7 +19,7 @@ from saec.runs.metering.stage_spans import SpanLog
 from saec.runs.run_record import RUN_FILE, VERDICTS_FILE, RunInfo, read_run
 from saec.runs.verdict_log import mend_log, read_all, read_verdicts
 from saec.settings import CloudConfig, RunConfig, identifying
-from saec.types import Verdict
+from saec.types import VerdictRecord
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class EarlierParts:
         stop: threading.Event | None,
         out: Path,
         spans: SpanLog | None,
-    ) -> Iterator[Verdict]:
+    ) -> Iterator[VerdictRecord]:
         """The verdicts that are still to be made, each saying whether it replaces an earlier one."""
         for verdict in run_inspection(
             inputs.sources,

@@ -1,9 +1,9 @@
 """Replay: the routes of a log again, from what the log says they were made of.
 
 A policy with a memory gives the same routes only when it sees the same frames in the same order, so they are
-put into the order of ``Verdict.seq``; a log holds the cloud's frames when they were answered. Frames whose
-verdicts are missing (the run was killed or stopped before the cloud answered) are counted: what a policy
-with a memory did after them cannot be told from the log.
+put into the order of ``VerdictRecord.seq``; a log holds the cloud's frames when they were answered. Frames
+whose verdicts are missing (the run was killed or stopped before the cloud answered) are counted: what a
+policy with a memory did after them cannot be told from the log.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from saec.errors import DataError
 from saec.frame.assessment import logged_assessment, route_frame
-from saec.schedule.policies.policy_contract import Policy
-from saec.types import Route, Verdict
+from saec.schedule.policies.policy_contract import Scheduler
+from saec.types import Route, VerdictRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Replayed:
 
 
 def replay(
-    verdicts: Iterable[Verdict], policy: Callable[[], Policy], starts: Sequence[int] = (1,)
+    verdicts: Iterable[VerdictRecord], policy: Callable[[], Scheduler], starts: Sequence[int] = (1,)
 ) -> Replayed:
     """Route every frame of a log again and stop at the first difference.
 
@@ -67,7 +67,7 @@ def replay(
     """
     routes = unrouted = missing = gap = 0
     part, due = -1, 1
-    chosen: Policy | None = None
+    chosen: Scheduler | None = None
     for verdict in in_order(verdicts, starts):
         now = bisect_right(starts, verdict.seq) - 1
         if chosen is None or now != part:
@@ -86,7 +86,7 @@ def replay(
     return Replayed(routes, unrouted, missing, None)
 
 
-def in_order(verdicts: Iterable[Verdict], starts: Sequence[int] = (1,)) -> Iterator[Verdict]:
+def in_order(verdicts: Iterable[VerdictRecord], starts: Sequence[int] = (1,)) -> Iterator[VerdictRecord]:
     """The first verdict on each frame, in the order in which the frames were routed.
 
     What came out of order is kept until its turn; no frame of a part comes after one of the next.
@@ -94,7 +94,7 @@ def in_order(verdicts: Iterable[Verdict], starts: Sequence[int] = (1,)) -> Itera
     Raises:
         DataError: a verdict without a number, as older versions wrote them.
     """
-    early: dict[int, Verdict] = {}
+    early: dict[int, VerdictRecord] = {}
     part, due = 0, starts[0]
     for verdict in verdicts:
         if verdict.seq < starts[0]:
@@ -115,7 +115,7 @@ def in_order(verdicts: Iterable[Verdict], starts: Sequence[int] = (1,)) -> Itera
     yield from (early[seq] for seq in sorted(early))
 
 
-def _again(verdict: Verdict, policy: Policy) -> Route:
+def _again(verdict: VerdictRecord, policy: Scheduler) -> Route:
     edge, state = verdict.edge, verdict.cloud_state
     if edge is None or state is None:
         raise DataError(

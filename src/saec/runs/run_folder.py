@@ -33,9 +33,9 @@ from saec.schedule.calibration.drift import DriftMonitor
 from saec.schedule.policies import DEFAULT_POLICY, policy_kind
 from saec.schedule.policies.policy_contract import PolicySettings
 from saec.settings import RunConfig
-from saec.types import DEFECT, EdgeOpinion, Image, Source, Verdict
+from saec.types import DEFECT, EdgeOpinion, Image, Source, VerdictRecord
 
-Progress = Callable[[Verdict], None]
+Progress = Callable[[VerdictRecord], None]
 Look = Callable[[Source, Image, EdgeOpinion], None]
 """Is shown each frame with the edge's opinion, beside the pictures (pixel metrics read the maps here)."""
 

@@ -2,7 +2,7 @@
 
 RUN/
   run.json             this module's ``RunInfo``
-  verdicts.jsonl       one ``saec.types.Verdict`` per line, in the order in which they were made
+  verdicts.jsonl       one ``saec.types.VerdictRecord`` per line, in the order in which they were made
   metrics.json         after an evaluation
   maps/ID.jpg          frames with their anomaly map on the scale of the line's threshold
 """
@@ -125,7 +125,7 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
         policy: name of the scheduler's policy.
         command: the command line as it was given.
         started, ended: ISO 8601 with offset; ``ended`` is "" while it runs or when it was killed.
-        starts: ``Verdict.seq`` of the first frame of each part: one for the run and one for each time
+        starts: ``VerdictRecord.seq`` of the first frame of each part: one for the run and one for each time
             that it was resumed. A policy with a memory begins anew with each.
         counts: frames by outcome ("frames", "good", "defect", "error", "escalated", ...).
         spent: tokens and bytes of the questions to the cloud; None where it was asked about nothing.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from saec.runs.question_costs import SpentTally
 from saec.runs.verdict_log import read_all, read_verdicts
-from saec.types import DEFECT, Verdict
+from saec.types import DEFECT, VerdictRecord
 
 
 @dataclass
@@ -37,7 +37,7 @@ class StandingCounts:
             )
         return standing
 
-    def add(self, verdict: Verdict) -> None:
+    def add(self, verdict: VerdictRecord) -> None:
         self.spent.add(verdict)
         cloud = verdict.route is not None and verdict.route.decision == "cloud"
         for name, happened in (

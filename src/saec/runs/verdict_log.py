@@ -21,7 +21,7 @@ import msgspec
 from saec.decoding import decoder
 from saec.errors import DataError
 from saec.texts import is_utf16, read_lines
-from saec.types import Verdict
+from saec.types import VerdictRecord
 
 CSV_COLUMNS = (
     "id",
@@ -62,7 +62,7 @@ class VerdictLog:
         self._encoder = msgspec.json.Encoder()
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
 
-    def append(self, verdict: Verdict) -> None:
+    def append(self, verdict: VerdictRecord) -> None:
         line = self._encoder.encode(verdict) + b"\n"
         written = os.write(self._file, line)
         if written != len(line):
@@ -81,7 +81,7 @@ class VerdictLog:
         self.close()
 
 
-def read_verdicts(path: Path) -> Iterator[Verdict]:
+def read_verdicts(path: Path) -> Iterator[VerdictRecord]:
     """The standing verdict of each frame in the order in which they were made, one at a time.
 
     Memory grows with the frames that have several verdicts, not with the log.
@@ -98,7 +98,7 @@ def read_verdicts(path: Path) -> Iterator[Verdict]:
             yield verdict
 
 
-def read_all(path: Path) -> Iterator[Verdict]:
+def read_all(path: Path) -> Iterator[VerdictRecord]:
     """Every verdict of a log in the order in which they were made, those that were replaced included.
 
     A last line without its newline is being written, or was torn, and is left out.
@@ -112,9 +112,9 @@ def read_all(path: Path) -> Iterator[Verdict]:
 _REPLACES = b'"replaces":true'  # no text in a line reads so: in JSON its quotes would be escaped
 
 
-def _lines(path: Path, only: bytes = b"") -> Iterator[Verdict | None]:
+def _lines(path: Path, only: bytes = b"") -> Iterator[VerdictRecord | None]:
     """The verdict of each line, None for those that do not contain ``only``."""
-    read = decoder(Verdict).decode
+    read = decoder(VerdictRecord).decode
     if not path.is_file():
         raise DataError(f"{path}: no such verdict log", "name a verdicts.jsonl or a run folder")
     for number, line in enumerate(read_lines(path), 1):
@@ -152,7 +152,7 @@ def mend_log(path: Path) -> int:
     return size - end
 
 
-def rewrite(path: Path, change: Callable[[Verdict], Verdict]) -> None:
+def rewrite(path: Path, change: Callable[[VerdictRecord], VerdictRecord]) -> None:
     """Put each verdict's changed form in its place; a reader sees the old log or the new one. Atomic."""
     partial = path.with_name(path.name + ".partial")
     with partial.open("wb") as f:
@@ -161,7 +161,7 @@ def rewrite(path: Path, change: Callable[[Verdict], Verdict]) -> None:
     partial.replace(path)
 
 
-def write_csv(path: Path, verdicts: Iterable[Verdict]) -> None:
+def write_csv(path: Path, verdicts: Iterable[VerdictRecord]) -> None:
     """The log as a table for a spreadsheet; what is unknown is an empty cell. Atomic."""
     partial = path.with_name(path.name + ".partial")
     with partial.open("w", newline="", encoding="utf-8") as f:
@@ -173,10 +173,10 @@ def write_csv(path: Path, verdicts: Iterable[Verdict]) -> None:
 
 def schema() -> dict[str, Any]:
     """The JSON Schema of one line of the log."""
-    return msgspec.json.schema(Verdict)
+    return msgspec.json.schema(VerdictRecord)
 
 
-def _row(v: Verdict) -> list[Any]:
+def _row(v: VerdictRecord) -> list[Any]:
     values = (
         *(v.id, v.path, v.sha256, v.line, v.truth, v.label, v.state, v.score, v.p_defect, v.decided_by),
         v.reason,

@@ -21,7 +21,7 @@ import numpy as np
 from saec.errors import ConfigError
 from saec.frame.assessment import Assessment, route_frame
 from saec.schedule.link.dispatch import Dispatch
-from saec.schedule.policies.policy_contract import Policy
+from saec.schedule.policies.policy_contract import Scheduler
 from saec.simulation.opinion_source import SimulatedFrame
 from saec.types import CloudState, Route
 
@@ -146,7 +146,7 @@ class Simulation:
 
     def __init__(
         self,
-        policy: Policy,
+        policy: Scheduler,
         dispatch: Dispatch[Passing],
         judge: Judge,
         pace: Pace,

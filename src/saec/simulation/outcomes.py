@@ -22,7 +22,7 @@ from saec.frame.verdicts import (
     stands_in,
 )
 from saec.simulation.events import Passing
-from saec.types import DEFECT, GOOD, CloudOpinion, CloudRecord, Pending, Source, Verdict
+from saec.types import DEFECT, GOOD, CloudOpinion, CloudRecord, Pending, Source, VerdictRecord
 
 MODEL = "simulated"
 """Name of the cloud in a simulated log."""
@@ -81,7 +81,7 @@ class Referee:
     """
 
     def __init__(
-        self, rules: Rules, deadline: float | None, write: Callable[[Verdict], None] | None = None
+        self, rules: Rules, deadline: float | None, write: Callable[[VerdictRecord], None] | None = None
     ) -> None:
         self.frames = 0
         self._rules = rules
@@ -181,7 +181,9 @@ class Referee:
     def _record(self, frame: Passing) -> CloudRecord:
         return cloud_record(CloudOpinion(frame.sample.cloud, MODEL, ""), self._rules.role)
 
-    def _timed(self, verdict: Verdict, frame: Passing, now: float, *, late: bool = False) -> Verdict:
+    def _timed(
+        self, verdict: VerdictRecord, frame: Passing, now: float, *, late: bool = False
+    ) -> VerdictRecord:
         took = 1e3 * (now - frame.taken)
         return msgspec.structs.replace(verdict, ms={"answer": took}, replaces=late)
 

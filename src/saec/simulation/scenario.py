@@ -22,7 +22,7 @@ from saec.schedule.calibration.trust import trust_cloud
 from saec.schedule.link.dispatch import Dispatch
 from saec.schedule.policies import policy_kind
 from saec.schedule.policies.expected_value import measure_mending
-from saec.schedule.policies.policy_contract import Policy
+from saec.schedule.policies.policy_contract import Scheduler
 from saec.settings import FitConfig
 from saec.simulation.events import CloudModel, Pace, Passing, Simulation
 from saec.simulation.opinion_source import (
@@ -35,7 +35,7 @@ from saec.simulation.opinion_source import (
     with_answers,
 )
 from saec.simulation.outcomes import MODEL, Figures, Referee
-from saec.types import UNBOUNDED, Verdict
+from saec.types import UNBOUNDED, VerdictRecord
 
 GOODS, DEFECTS = 200, 60
 """Calibration images of a stated line."""
@@ -61,7 +61,7 @@ class Scene:
     seed: int = 0
 
 
-def simulate(cast: Cast, scene: Scene, write: Callable[[Verdict], None] | None = None) -> Figures:
+def simulate(cast: Cast, scene: Scene, write: Callable[[VerdictRecord], None] | None = None) -> Figures:
     """Let frames pass a simulated line.
 
     Args:
@@ -95,7 +95,7 @@ class Cast:
     """
 
     samples: Iterable[SimulatedFrame]
-    policy: Policy
+    policy: Scheduler
     rules: Rules
     line: LineInfo
     options: Options
@@ -196,11 +196,11 @@ def _stated_line(calibration: Calibration, options: Options) -> LineInfo:
     )
 
 
-def _policy(calibration: Calibration, trust: CloudTrust | None, options: Options) -> Policy:
+def _policy(calibration: Calibration, trust: CloudTrust | None, options: Options) -> Scheduler:
     return open_policy(options.policy, calibration, trust, options)
 
 
-def _prepared(policy: Policy, samples: Sequence[SimulatedFrame], options: Options) -> Policy:
+def _prepared(policy: Scheduler, samples: Sequence[SimulatedFrame], options: Options) -> Scheduler:
     """The policy after its first pass, where it needs one: over the complexities that were recorded."""
     first = policy_kind(options.policy).first_pass
     if first is None:
@@ -231,14 +231,14 @@ def stated_trust(
     return msgspec.structs.replace(trust, mending=measure_mending(calibration, trust, *opinions))
 
 
-def _judged(log: Path) -> list[Verdict]:
+def _judged(log: Path) -> list[VerdictRecord]:
     verdicts = [verdict for verdict in read_verdicts(log) if verdict.edge is not None]
     if not verdicts:
         raise DataError(f"{log}: no frame with an opinion of the edge", "name another run")
     return verdicts
 
 
-def _with_their_answers(run: Path, verdicts: Sequence[Verdict]) -> list[SimulatedFrame]:
+def _with_their_answers(run: Path, verdicts: Sequence[VerdictRecord]) -> list[SimulatedFrame]:
     asked = [(v, v.edge, v.cloud) for v in verdicts]
     unasked = sum(cloud is None for _, _, cloud in asked)
     if unasked:
@@ -250,7 +250,11 @@ def _with_their_answers(run: Path, verdicts: Sequence[Verdict]) -> list[Simulate
 
 
 def _with_stated_answers(
-    run: Path, verdicts: Sequence[Verdict], cloud_error: float, correlation: float, rng: np.random.Generator
+    run: Path,
+    verdicts: Sequence[VerdictRecord],
+    cloud_error: float,
+    correlation: float,
+    rng: np.random.Generator,
 ) -> list[SimulatedFrame]:
     known = [(v.edge, v.complexity, v.truth) for v in verdicts]
     frames = [(edge, complexity, truth) for edge, complexity, truth in known if edge and truth is not None]

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from saec.profile import Calibration, CloudTrust, Gate, Sigmoid
 from saec.schedule.policies import reasons
 from saec.schedule.policies.budget import TOLERANCE, WINDOW, Budget
-from saec.schedule.policies.policy_contract import Policy
+from saec.schedule.policies.policy_contract import Scheduler
 from saec.schedule.policies.ranking import (
     OraclePolicy,
     complexity_policy,
@@ -41,7 +41,7 @@ LINE = Calibration(
 )
 UNASKED = CloudTrust(model="m", prompt="", mode="unasked")
 
-MADE: dict[str, Callable[[float | None, CloudTrust | None], Policy]] = {
+MADE: dict[str, Callable[[float | None, CloudTrust | None], Scheduler]] = {
     "value": lambda share, trust: value_policy(LINE, trust, CostConfig(), Budget(share) if share else None),
     "random": lambda share, trust: random_policy(Budget(share or 1.0), trust, seed=7),
     "complexity": lambda share, trust: complexity_policy(Budget(share or 1.0), trust),
@@ -58,7 +58,7 @@ def opinion(score: float) -> EdgeOpinion:
     return EdgeOpinion(score, int(score >= 2.0))
 
 
-def routes(policy: Policy, frames: Sequence[tuple[float | None, float, CloudState]]) -> list[Route]:
+def routes(policy: Scheduler, frames: Sequence[tuple[float | None, float, CloudState]]) -> list[Route]:
     return [policy.route(c, opinion(score), state, float(i)) for i, (c, score, state) in enumerate(frames)]
 
 

@@ -19,7 +19,7 @@ from saec.station.maintenance.backup_restore import restore_backup
 from saec.station.setup.settings_file import read_settings
 from saec.station.storage.records import NewFrame, SpoolLimits
 from saec.station.storage.spool import Spool
-from saec.types import Verdict
+from saec.types import VerdictRecord
 from tests.processes import eventually, saec, serving
 from tests.station.station_fakes import image_path
 
@@ -67,7 +67,9 @@ def accept(spool: Spool, key: str) -> int:
 
 
 def decide(spool: Spool, seq: int) -> None:
-    spool.decide(seq, "final", Verdict(id=f"{seq}", path="", sha256="", line="gears", time=1.0, label=0))
+    spool.decide(
+        seq, "final", VerdictRecord(id=f"{seq}", path="", sha256="", line="gears", time=1.0, label=0)
+    )
 
 
 def test_a_station_comes_back_on_another_box(site: Path, gears: Path, tmp_path: Path) -> None:

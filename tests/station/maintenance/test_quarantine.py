@@ -22,7 +22,7 @@ from saec.station.setup.station_settings import LineSettings, StationSection, St
 from saec.station.storage.crash_attempts import MOST_ATTEMPTS
 from saec.station.storage.records import NewFrame, SpooledFrame, SpoolLimits
 from saec.station.storage.spool import Spool
-from saec.types import Verdict
+from saec.types import VerdictRecord
 from saec.web.admission.tokens import Tokens
 from tests import bombs
 from tests.run_fakes import FUSED, FakeDetector, make_line
@@ -118,7 +118,9 @@ def held(tmp_path: Path) -> Iterator[tuple[Spool, SpooledFrame]]:
     seq = spool.accept(NewFrame(line="cell", source="s", key="a", suffix=".png", captured=1.0), png(GOOD)).seq
     for _ in range(MOST_ATTEMPTS):
         spool.attempts.add(seq, "it took too long", counted=True)
-    spool.decide(seq, "final", Verdict(id="a", path="", sha256="", line="cell", time=1.0, state="error"))
+    spool.decide(
+        seq, "final", VerdictRecord(id="a", path="", sha256="", line="cell", time=1.0, state="error")
+    )
     frame = spooled(spool, seq)
     ask_release(tmp_path, frame.id)
     yield spool, frame

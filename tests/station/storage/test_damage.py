@@ -20,7 +20,7 @@ from saec.station.storage.outbox import outbox_beside
 from saec.station.storage.records import NewFrame, SpoolLimits
 from saec.station.storage.spool import Spool
 from saec.station.storage.spool_reader import SpoolReader
-from saec.types import Verdict
+from saec.types import VerdictRecord
 
 FRAMES = 120
 LIMITS = SpoolLimits(free_gigabytes=0)
@@ -35,8 +35,10 @@ def accept(spool: Spool, key: str) -> int:
     return spool.accept(frame, key.encode()).seq
 
 
-def verdict(seq: int) -> Verdict:
-    return Verdict(id=f"cell-{seq:010d}", path="x" * 300, sha256="", line="cell", time=1.0, label=seq % 2)
+def verdict(seq: int) -> VerdictRecord:
+    return VerdictRecord(
+        id=f"cell-{seq:010d}", path="x" * 300, sha256="", line="cell", time=1.0, label=seq % 2
+    )
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from saec.errors import SpoolError
 from saec.station.storage.outbox import Outbox, outbox_beside
 from saec.station.storage.records import Backlog, NewFrame, SpoolLimits
 from saec.station.storage.spool import Spool
-from saec.types import Verdict
+from saec.types import VerdictRecord
 
 
 class Clock:
@@ -39,7 +39,7 @@ def judge(spool: Spool, clock: Clock, n: int) -> None:
         clock.now = 1000.0 + 10 * i
         frame = NewFrame(line="cell", source="t", key=str(i), suffix=".png", captured=clock.now)
         accepted = spool.accept(frame, b"image")
-        verdict = Verdict(id=accepted.id, path="", sha256="", line="cell", time=clock.now, label=0)
+        verdict = VerdictRecord(id=accepted.id, path="", sha256="", line="cell", time=clock.now, label=0)
         assert spool.decide(accepted.seq, "final", verdict)
 
 

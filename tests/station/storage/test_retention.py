@@ -15,7 +15,7 @@ from saec.station.storage.records import NewFrame, Retention, SpooledFrame, Spoo
 from saec.station.storage.retention import DAY, Sweeper, SweepResult
 from saec.station.storage.spool import Spool
 from saec.station.storage.storage_quota import BLOCK, GIGABYTE
-from saec.types import Verdict
+from saec.types import VerdictRecord
 from tests.station.station_fakes import image_path
 
 
@@ -46,7 +46,7 @@ def accept(spool: Spool, key: str, size: int = 1) -> int:
 
 
 def decide(spool: Spool, seq: int, label: int | None = 0, *, by: str = "edge", deliver: bool = True) -> None:
-    verdict = Verdict(id="x", path="", sha256="", line="cell", time=1.0, label=label, decided_by=by)  # type: ignore[arg-type]
+    verdict = VerdictRecord(id="x", path="", sha256="", line="cell", time=1.0, label=label, decided_by=by)  # type: ignore[arg-type]
     spool.decide(seq, "final", verdict)
     if deliver:
         spool.outbox.delivered([delivery.n for delivery in spool.outbox.waiting("log")])
@@ -192,7 +192,7 @@ def test_records_go_where_they_take_the_room(spool: Spool, clock: Clock) -> None
 
 
 def test_the_database_gives_room_back(spool: Spool, clock: Clock) -> None:
-    verdict = Verdict(id="x", path="x" * 20_000, sha256="", line="cell", time=1.0, label=0)
+    verdict = VerdictRecord(id="x", path="x" * 20_000, sha256="", line="cell", time=1.0, label=0)
     for n in range(40):
         spool.decide(accept(spool, str(n)), "final", verdict)
     spool.eviction.shrink(0, clock.now)

@@ -24,7 +24,7 @@ from saec.station.storage.records import NewFrame, SpoolLimits, frame_name
 from saec.station.storage.space.image_files import ImageFiles
 from saec.station.storage.space.set_aside import SetAsideFiles
 from saec.station.storage.spool import Spool
-from saec.types import Verdict
+from saec.types import VerdictRecord
 from tests.station.station_fakes import image_path
 
 
@@ -32,8 +32,8 @@ def new(key: str, line: str = "bottle") -> NewFrame:
     return NewFrame(line=line, source="test", key=key, suffix=".png", captured=1.0)
 
 
-def verdict(id: str, label: int = 0) -> Verdict:
-    return Verdict(id=id, path="", sha256="", line="bottle", time=1.0, label=label)
+def verdict(id: str, label: int = 0) -> VerdictRecord:
+    return VerdictRecord(id=id, path="", sha256="", line="bottle", time=1.0, label=label)
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ import numpy as np
 from saec.edge.yolo import THRESHOLD
 from saec.errors import ConfigError, DataError
 from saec.profile import Gate, LineProfile
-from saec.schedule.policies.policy_contract import CloudState, FirstPass, Policy, PolicyKind, Preset, ask
+from saec.schedule.policies.policy_contract import CloudState, FirstPass, PolicyKind, Preset, Scheduler, ask
 from saec.schedule.statistics.threshold import sorted_scores
 from saec.types import DEFECT, GOOD, EdgeOpinion, Route
 from saec_research.seed.seed_complexity import seed_complexity
@@ -83,7 +83,7 @@ class SeedPolicy:
         return SeedPolicy(self.config, cut)
 
     def route(self, complexity: float | None, opinion: EdgeOpinion, state: CloudState, now: float) -> Route:
-        """See ``Policy.route``; ``opinion.label`` is that of the classifier's rule (``saec.edge.yolo``).
+        """See ``Scheduler.route``; ``opinion.label`` is that of the classifier's rule (``saec.edge.yolo``).
 
         Raises:
             ConfigError: not prepared, or no complexity.
@@ -150,12 +150,12 @@ def _own(given: msgspec.Struct | None) -> SeedConfig:
     return given or SeedConfig()
 
 
-def _prepared(policy: Policy, complexities: Sequence[float]) -> Policy:
+def _prepared(policy: Scheduler, complexities: Sequence[float]) -> Scheduler:
     assert isinstance(policy, SeedPolicy)
     return policy.prepare(complexities)
 
 
-def _remembered(policy: Policy) -> dict[str, float | None]:
+def _remembered(policy: Scheduler) -> dict[str, float | None]:
     assert isinstance(policy, SeedPolicy)
     assert policy.cut is not None
     return {"cut": policy.cut if math.isfinite(policy.cut) else None}  # JSON knows no infinity

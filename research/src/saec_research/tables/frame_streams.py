@@ -19,7 +19,7 @@ from saec.frame.judges import open_policy
 from saec.profile import CloudTrust
 from saec.schedule.calibration.trust import fused_label
 from saec.schedule.policies.budget import Budget
-from saec.schedule.policies.policy_contract import Policy, PolicySettings
+from saec.schedule.policies.policy_contract import PolicySettings, Scheduler
 from saec.schedule.policies.ranking import OraclePolicy, spend
 from saec.settings import BudgetConfig
 from saec.simulation.opinion_source import cloud_answers
@@ -146,7 +146,7 @@ def judge(stream: FrameStream, name: str, budget: float | None, seed: int = 0) -
     return asked, np.where(asked, answered.get(name, stream.if_fused), stream.if_edge)
 
 
-def _asked(stream: FrameStream, policy: Policy) -> Flags:
+def _asked(stream: FrameStream, policy: Scheduler) -> Flags:
     opinions, odd = stream.frames.opinions(), stream.frames.complexities
     routes: Iterable[Route] = (
         route_frame(Assessment(opinions[i], odd[i]), policy, _UP, 0.0) for i in stream.order.tolist()
@@ -154,7 +154,7 @@ def _asked(stream: FrameStream, policy: Policy) -> Flags:
     return np.array([route.decision == "cloud" for route in routes])
 
 
-def _policy(stream: FrameStream, name: str, budget: float | None, seed: int) -> Policy:
+def _policy(stream: FrameStream, name: str, budget: float | None, seed: int) -> Scheduler:
     if name in ("seed", "seed-unlimited"):
         share = SeedConfig().init_q_ratio if budget is None else budget
         prepared = SeedPolicy(SeedConfig(init_q_ratio=share)).prepare(stream.frames.complexities)

@@ -19,7 +19,7 @@ from saec.schedule.calibration.score_calibration import calibrate
 from saec.schedule.calibration.trust import MIN_LABELLED
 from saec.schedule.policies.expected_value import with_asking
 from saec.settings import GateConfig
-from saec.types import DEFECT, GOOD, EdgeOpinion, Verdict
+from saec.types import DEFECT, GOOD, EdgeOpinion, VerdictRecord
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -199,7 +199,7 @@ def _held_out(frames: LabelledFrames, held: Flags) -> LabelledFrames:
     )
 
 
-def _joules(verdicts: Sequence[Verdict]) -> float | None:
+def _joules(verdicts: Sequence[VerdictRecord]) -> float | None:
     """Mean measured energy of the frames that the edge judged alone; None where any is unknown."""
     spent = [v.energy_j for v in verdicts if v.cloud is None]
     known = [joules for joules in spent if joules is not None]

@@ -18,7 +18,7 @@ from saec.runs.run_folder import verdicts_of
 from saec.runs.run_record import Machine, read_run
 from saec.runs.verdict_log import read_verdicts
 from saec.settings import CloudConfig, FitConfig, RunConfig
-from saec.types import Verdict
+from saec.types import VerdictRecord
 from saec_research.baselines import (
     BASELINES,
     BaselineRow,
@@ -153,7 +153,7 @@ def _judge(
     return done
 
 
-def _hash(verdicts: Iterable[Verdict]) -> str:
+def _hash(verdicts: Iterable[VerdictRecord]) -> str:
     judged = sorted(f"{v.sha256} {v.truth}" for v in verdicts)
     return hashlib.sha256("\n".join(judged).encode()).hexdigest()[:12]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from saec.types import Verdict
+    from saec.types import VerdictRecord
 
 T = TypeVar("T")
 
@@ -66,7 +66,7 @@ def bar() -> Iterator[Callable[[str, int, int], None]]:
 
 
 @contextmanager
-def frames_bar(total: int | None, label: str) -> Iterator[Callable[[Verdict], None]]:
+def frames_bar(total: int | None, label: str) -> Iterator[Callable[[VerdictRecord], None]]:
     """For functions that give each verdict as it is made; counts what was found."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -84,7 +84,7 @@ def frames_bar(total: int | None, label: str) -> Iterator[Callable[[Verdict], No
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(label, total=total, found="")
 
-        def advance(verdict: Verdict) -> None:
+        def advance(verdict: VerdictRecord) -> None:
             nonlocal done
             done += 1
             counts["defect"] += verdict.label == 1

@@ -21,7 +21,7 @@ from scipy.stats import bootstrap
 from saec.meter.attribution import Counter, EnergyShares, attribute, batch_weights
 from saec.meter.ledger import MeterSample
 from saec.runs.metering.stage_spans import STAGES, Spans
-from saec.types import Verdict
+from saec.types import VerdictRecord
 
 Array = NDArray[np.float64]
 
@@ -91,7 +91,7 @@ class Frames:
     sent_bytes: Array
 
 
-def frames_of(verdicts: Iterable[Verdict], sizes: dict[str, int]) -> Frames:
+def frames_of(verdicts: Iterable[VerdictRecord], sizes: dict[str, int]) -> Frames:
     """The frames of a run from its log; of several verdicts on one the last stands.
 
     Args:
@@ -277,7 +277,7 @@ def _per_correct(joules: Array, correct: Array) -> tuple[float, float, float] | 
     return value, float(low), float(high)
 
 
-def file_sizes(verdicts: Iterable[Verdict]) -> dict[str, int]:
+def file_sizes(verdicts: Iterable[VerdictRecord]) -> dict[str, int]:
     """Bytes of the files that are still there, by path."""
     sizes = {}
     for verdict in verdicts:

@@ -28,7 +28,7 @@ LINK_REASONS = {
 """The reasons that every policy gives where the cloud cannot take a frame, in words."""
 
 
-class Policy(Protocol):
+class Scheduler(Protocol):
     """The scheduler's contract. Deterministic given its inputs; never blocks."""
 
     def route(self, complexity: float | None, opinion: EdgeOpinion, state: CloudState, now: float) -> Route:
@@ -93,9 +93,9 @@ class FirstPass:
     """
 
     complexity: Callable[[Any], Callable[[Image], float]]
-    prepare: Callable[[Policy, Sequence[float]], Policy]
-    remember: Callable[[Policy], dict[str, Any]]
-    reopen: Callable[[Any, Mapping[str, Any]], Policy]
+    prepare: Callable[[Scheduler, Sequence[float]], Scheduler]
+    remember: Callable[[Scheduler], dict[str, Any]]
+    reopen: Callable[[Any, Mapping[str, Any]], Scheduler]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +119,7 @@ class PolicyKind:
         first_pass: what it must see of all frames before the first; None where it can run on a stream.
     """
 
-    open: Callable[[Calibration, CloudTrust | None, PolicySettings], Policy]
+    open: Callable[[Calibration, CloudTrust | None, PolicySettings], Scheduler]
     reasons: Mapping[str, str]
     reads: tuple[Literal["gate", "costs", "budget"], ...] = ()
     cloud: Literal["unasked", "trusted", "alone"] = "trusted"

@@ -25,7 +25,7 @@ from saec.station.http.station_metrics import CONTENT_TYPE, metrics_text
 from saec.station.sources.frame_source import LARGEST
 from saec.station.station import Station
 from saec.station.storage.records import NewFrame, SpooledFrame, frame_name
-from saec.types import Verdict
+from saec.types import VerdictRecord
 from saec.web.admission.admission_control import AdmissionControl
 from saec.web.admission.request_bodies import RequestBodies
 from saec.web.admission.request_guard import Refusal, RequestGuard
@@ -237,13 +237,13 @@ def _overview(station: Station, admission: AdmissionControl) -> APIRouter:
 async def _verdict(station: Station, seq: int, wait: float) -> Any:
     """The first verdict on a frame, or null when none has come in time."""
     loop = asyncio.get_running_loop()
-    first: asyncio.Future[Verdict] = loop.create_future()
+    first: asyncio.Future[VerdictRecord] = loop.create_future()
 
-    def note(verdict: Verdict) -> None:
+    def note(verdict: VerdictRecord) -> None:
         if not first.done():
             first.set_result(verdict)
 
-    def tell(verdict: Verdict) -> None:
+    def tell(verdict: VerdictRecord) -> None:
         with contextlib.suppress(RuntimeError):  # the server has gone meanwhile
             loop.call_soon_threadsafe(note, verdict)
 

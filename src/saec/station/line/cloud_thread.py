@@ -29,7 +29,7 @@ from saec.station.storage.database.damage import REMEDY
 from saec.station.storage.records import SpooledFrame
 from saec.station.storage.spool import Spool
 from saec.station.threads import Stopping
-from saec.types import DEFECT, CloudQuery, Pending, Verdict
+from saec.types import DEFECT, CloudQuery, Pending, VerdictRecord
 
 MOST_ATTEMPTS = 5
 """After so many answers that were no answer, a frame gets the edge's label as final."""
@@ -183,7 +183,7 @@ class CloudThread:
                 self._give_up(pending, version, e)
             return None
 
-    def _unanswered(self, pending: Pending, version: OpenedVersion, verdict: Verdict) -> None:
+    def _unanswered(self, pending: Pending, version: OpenedVersion, verdict: VerdictRecord) -> None:
         """The link's failure is nobody's; an answer that is none is the frame's, and not asked for ever."""
         error = verdict.error
         if error is None or error.kind == LinkError.__name__:

@@ -16,7 +16,7 @@ from saec.station.setup.station_settings import LineSettings
 from saec.station.storage.crash_attempts import MOST_ATTEMPTS
 from saec.station.storage.records import SpooledFrame
 from saec.station.storage.spool import Spool
-from saec.types import Source, Verdict
+from saec.types import Source, VerdictRecord
 
 _CRASH = "the station ended while it was at work on it"
 _ENOUGH = 8
@@ -135,7 +135,7 @@ class FrameFailures:
         self._spool.decide(frame.seq, "final", verdict, in_time=in_time, alarms=[("quarantined", alarm)])
         self._log.error("quarantined", frame=frame.id, why=why)
 
-    def _verdict(self, frame: SpooledFrame, path: str, error: Exception, stage: str) -> Verdict:
+    def _verdict(self, frame: SpooledFrame, path: str, error: Exception, stage: str) -> VerdictRecord:
         source = Source(id=frame.id, path=path)
         return error_verdict(
             source,

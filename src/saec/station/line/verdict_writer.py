@@ -13,7 +13,7 @@ from saec.station.line.arrivals import TOLD, AnswerTimes
 from saec.station.setup.station_settings import LineSettings
 from saec.station.storage.records import VerdictState
 from saec.station.storage.spool import Spool
-from saec.types import Pending, Verdict
+from saec.types import Pending, VerdictRecord
 
 
 class VerdictWriter:
@@ -31,7 +31,7 @@ class VerdictWriter:
     def write(
         self,
         pending: Pending,
-        verdict: Verdict,
+        verdict: VerdictRecord,
         *,
         in_time: bool | None = None,
         edge: bytes | None = None,

@@ -28,7 +28,7 @@ from saec.station.setup.station_settings import StationSettings
 from saec.station.storage.records import SpooledFrame
 from saec.station.storage.spool_reader import SpoolReader
 from saec.texts import whole_number
-from saec.types import CloudState, EdgeRecord, Route, Verdict
+from saec.types import CloudState, EdgeRecord, Route, VerdictRecord
 
 TOLERANCE = 1e-3
 """By how much of itself (of 1 where it is less) a score may differ between machines or runtimes and count as
@@ -86,7 +86,7 @@ def audit_frame(settings: StationSettings, id: str, *, cloud_for: CloudFor | Non
     return checks
 
 
-def _find(reader: SpoolReader, id: str) -> tuple[SpooledFrame, dict[str, Verdict]]:
+def _find(reader: SpoolReader, id: str) -> tuple[SpooledFrame, dict[str, VerdictRecord]]:
     seq = whole_number(id.rpartition("-")[2])
     frame = None if seq is None else reader.frame(seq)
     if frame is None or frame.id != id:
@@ -102,7 +102,7 @@ def _image(frame: SpooledFrame, path: Path) -> Check:
     return Check("image", frame.sha256[:16], now[:16], now == frame.sha256)
 
 
-def _verdict(version: OpenedVersion, path: Path, frame: SpooledFrame, verdict: Verdict) -> list[Check]:
+def _verdict(version: OpenedVersion, path: Path, frame: SpooledFrame, verdict: VerdictRecord) -> list[Check]:
     try:
         seen = _assessed(version, path, frame)
     except GuardError as e:
@@ -125,7 +125,7 @@ def _verdict(version: OpenedVersion, path: Path, frame: SpooledFrame, verdict: V
 
 
 def _route(
-    version: OpenedVersion, verdict: Verdict, edge: EdgeRecord, route: Route, state: CloudState
+    version: OpenedVersion, verdict: VerdictRecord, edge: EdgeRecord, route: Route, state: CloudState
 ) -> Check:
     """The route from what was recorded, so that a score in its last digit does not make another one."""
     policy = version.judges.policy

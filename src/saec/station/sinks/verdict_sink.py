@@ -11,7 +11,7 @@ import msgspec
 from saec.errors import LinkError, SaecError
 from saec.station.setting_fields import FieldFault, Name, Section
 from saec.station.storage.records import Delivery
-from saec.types import Verdict
+from saec.types import VerdictRecord
 
 
 class AwayError(LinkError):
@@ -100,7 +100,7 @@ class SinkMessage(msgspec.Struct, frozen=True, kw_only=True):
     key: str
     state: str
     act: bool
-    verdict: Verdict
+    verdict: VerdictRecord
 
 
 def sink_message(delivery: Delivery) -> SinkMessage:

@@ -30,7 +30,7 @@ from saec.station.storage.database.wal import is_log_sound, rebuild_log
 from saec.station.storage.private_files import give_to_owner, owner_of
 from saec.station.storage.space.set_aside import SetAsideFiles
 from saec.station.storage.storage_quota import DATABASE
-from saec.types import Explanation, Pending, Verdict
+from saec.types import Explanation, Pending, VerdictRecord
 
 _KEYS = {"frames": "seq", "verdicts": "seq", "words": "seq", "outbox": "n", "alarms": "n"}
 """Tables by number: what lies around a damaged page is read in ranges."""
@@ -210,7 +210,7 @@ def _reconcile(into: sqlite3.Connection, data: Path) -> None:
     """What was saved of each table has to fit together again."""
     into.execute("BEGIN")
     verdicts = into.execute("SELECT seq, state, verdict FROM verdicts")
-    bad = [(seq, state) for seq, state, blob in verdicts if not _decodes(blob, Verdict)]
+    bad = [(seq, state) for seq, state, blob in verdicts if not _decodes(blob, VerdictRecord)]
     into.executemany("DELETE FROM verdicts WHERE seq = ? AND state = ?", bad)
     words = into.execute("SELECT seq, words FROM words")
     silent = [(seq,) for seq, blob in words if not _decodes(blob, Explanation)]

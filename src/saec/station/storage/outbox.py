@@ -20,7 +20,7 @@ from saec.station.storage.database.damage import as_spool_errors, check_there, d
 from saec.station.storage.database.schema import SCHEMA_VERSION
 from saec.station.storage.records import Backlog, DeadLetter, Delivery
 from saec.station.storage.spool_reader import frame_id
-from saec.types import Verdict
+from saec.types import VerdictRecord
 
 _JOINED = "FROM outbox JOIN verdicts ON verdicts.seq = outbox.seq AND verdicts.state = outbox.state"
 
@@ -64,7 +64,7 @@ class Outbox:
         return [
             Delivery(n, sink, attempts, bool(act), state, verdict)
             for n, sink, attempts, act, state, blob in rows
-            if (verdict := decode_record(self._db, blob, Verdict)) is not None
+            if (verdict := decode_record(self._db, blob, VerdictRecord)) is not None
         ]
 
     def delivered(self, ns: Sequence[int]) -> None:

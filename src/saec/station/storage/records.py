@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from saec.types import Verdict
+from saec.types import VerdictRecord
 
 FrameState = Literal["accepted", "asked", "done"]
 """Accepted: no verdict yet. Asked: the cloud's answer is awaited. Done: the final verdict stands."""
@@ -85,7 +85,7 @@ class Delivery(msgspec.Struct, frozen=True):
     attempts: int
     act: bool
     state: VerdictState
-    verdict: Verdict
+    verdict: VerdictRecord
 
 
 class DeadLetter(msgspec.Struct, frozen=True):

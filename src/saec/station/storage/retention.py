@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from saec.station.storage.crash_attempts import QUARANTINED
 from saec.station.storage.records import Retention, SpooledFrame
 from saec.station.storage.spool import Spool
-from saec.types import DEFECT, Verdict
+from saec.types import DEFECT, VerdictRecord
 
 DAY = 86400.0
 FULL = 0.95
@@ -153,7 +153,7 @@ class Sweeper:
         return images
 
 
-def is_kept(rule: Retention, verdicts: dict[str, Verdict]) -> bool:
+def is_kept(rule: Retention, verdicts: dict[str, VerdictRecord]) -> bool:
     """Whether a frame's image is of the kind that is kept at all; one in quarantine is, by every rule."""
     if any(v.error is not None and v.error.kind == QUARANTINED for v in verdicts.values()):
         return True

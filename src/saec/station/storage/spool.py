@@ -41,7 +41,7 @@ from saec.station.storage.space.eviction import Eviction
 from saec.station.storage.space.image_files import ImageFiles
 from saec.station.storage.spool_reader import SpoolReader, frame_id
 from saec.station.storage.storage_quota import StorageQuota, on_disk
-from saec.types import GOOD, Explanation, Verdict
+from saec.types import GOOD, Explanation, VerdictRecord
 
 _Row = tuple[NewFrame, Path, int, str]
 """A frame that is to be accepted: its image, synced, the image's bytes and sha256."""
@@ -80,7 +80,7 @@ class Spool(SpoolReader):
         self.images = ImageFiles(folder / "images")
         self.sinks, self.limits, self._clock = tuple(sinks), limits or SpoolLimits(), clock
         self.quota = StorageQuota(folder, self.limits)
-        self._watches: dict[int, list[Callable[[Verdict], None]]] = {}
+        self._watches: dict[int, list[Callable[[VerdictRecord], None]]] = {}
         self._watching, self._freeing = threading.Lock(), threading.Lock()
         self.damage = Damage(path := folder / "spool.sqlite")
         self._writer = DatabaseWriter(folder, self.quota, self.damage)
@@ -253,7 +253,7 @@ class Spool(SpoolReader):
         self,
         seq: int,
         state: VerdictState,
-        verdict: Verdict,
+        verdict: VerdictRecord,
         *,
         in_time: bool = True,
         edge: bytes | None = None,
@@ -303,7 +303,7 @@ class Spool(SpoolReader):
         return True
 
     @contextmanager
-    def watch(self, seq: int, told: Callable[[Verdict], None]) -> Iterator[None]:
+    def watch(self, seq: int, told: Callable[[VerdictRecord], None]) -> Iterator[None]:
         """Have a function called with each verdict on a frame, by the thread that has written it."""
         with self._watching:
             self._watches.setdefault(seq, []).append(told)
@@ -373,7 +373,7 @@ class Spool(SpoolReader):
         return {Path(image).name for (image,) in rows}
 
 
-def _disagreement(earlier: dict[str, int | None], final: Verdict) -> list[tuple[str, str]]:
+def _disagreement(earlier: dict[str, int | None], final: VerdictRecord) -> list[tuple[str, str]]:
     if "provisional" not in earlier or earlier["provisional"] == final.label:
         return []
     words = {0: "good", 1: "defect", None: "an error"}

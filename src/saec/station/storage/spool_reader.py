@@ -13,7 +13,7 @@ from saec.station.storage.alarms import read_alarms
 from saec.station.storage.crash_attempts import read_quarantine
 from saec.station.storage.database.damage import as_spool_errors, check_there, decode_record
 from saec.station.storage.records import Alarm, SpooledFrame
-from saec.types import Explanation, Verdict
+from saec.types import Explanation, VerdictRecord
 
 _FRAME = "seq, line, source, key, sha256, image, size, captured, accepted, state, edge, version"
 
@@ -80,11 +80,11 @@ class SpoolReader:
         found = self._select("WHERE seq = ?", (seq,))
         return found[0] if found else None
 
-    def verdicts(self, seq: int) -> dict[str, Verdict]:
+    def verdicts(self, seq: int) -> dict[str, VerdictRecord]:
         """The verdicts of a frame by state."""
         with self._lock:
             rows = self._db.execute("SELECT state, verdict FROM verdicts WHERE seq = ?", (seq,)).fetchall()
-        told = {state: decode_record(self._db, blob, Verdict) for state, blob in rows}
+        told = {state: decode_record(self._db, blob, VerdictRecord) for state, blob in rows}
         return {state: verdict for state, verdict in told.items() if verdict is not None}
 
     def words(self, seq: int) -> Explanation | None:
@@ -92,7 +92,9 @@ class SpoolReader:
             row = self._db.execute("SELECT words FROM words WHERE seq = ?", (seq,)).fetchone()
         return None if row is None else decode_record(self._db, row[0], Explanation)
 
-    def latest(self, most: int, *, line: str | None = None) -> list[tuple[SpooledFrame, dict[str, Verdict]]]:
+    def latest(
+        self, most: int, *, line: str | None = None
+    ) -> list[tuple[SpooledFrame, dict[str, VerdictRecord]]]:
         """The frames that were accepted last, newest first, with their verdicts."""
         where, values = ("WHERE line = ? ", [line]) if line is not None else ("", [])
         held = self._select(f"{where} ORDER BY seq DESC LIMIT ?", (*values, most))
