@@ -35,7 +35,7 @@ class IdleField:
 
 
 def _only(*values: Any, remedy: str = _LEAVE, code: str = "not_served") -> IdleField:
-    """Some values alone; a truth value is no number."""
+    """Some values alone; true and false are no numbers."""
     words = ", ".join(f"`{json.dumps(value)}`" for value in values)
     return IdleField(words, lambda given: any(_same(given, value) for value in values), remedy, code)
 
@@ -46,31 +46,31 @@ def _same(given: Any, value: Any) -> bool:
 
 def _any(kind: type, words: str) -> IdleField:
     """Any value of a type."""
-    return IdleField(f"any {words}", lambda v: type(v) is kind, f"give {words}, or {_LEAVE}")
+    return IdleField(words, lambda v: type(v) is kind, f"give {words}, or {_LEAVE}")
 
 
 _text, _truth, _whole, _object = (
-    _any(str, "text"),
-    _any(bool, "truth value"),
-    _any(int, "whole number"),
-    _any(dict, "object"),
+    _any(str, "a text"),
+    _any(bool, "true or false"),
+    _any(int, "a whole number"),
+    _any(dict, "an object"),
 )
 _EMPTY = _only({}, [])
-_PENALTY = _only(0, remedy="set it to 0: words that came before weigh as any others")
-_TOOLS = "ask without tools: none are called; response_format asks for the form of an explanation"
-_CHOICES = "ask for the schema of an explanation with response_format"
-_TEMPLATE = "leave it out: the chat's form is the model's own"
+_PENALTY = _only(0, remedy="set it to 0: repeated words are not penalised")
+_TOOLS = "ask without tools: the model calls none; response_format takes the schema of an explanation"
+_CHOICES = "use response_format with the schema of an explanation"
+_TEMPLATE = "leave it out: the model's own chat template is used"
 
 IDLE: Mapping[str, IdleField] = {
     # OpenAI's
     "frequency_penalty": _PENALTY,
     "presence_penalty": _PENALTY,
     "logit_bias": IdleField(
-        "an object, all of whose values are 0",
+        "an object whose values are all 0",
         lambda v: (
             isinstance(v, dict) and all(type(bias) in (int, float) and bias == 0 for bias in v.values())
         ),
-        "leave it out; the log-probabilities of any tokens are had with logprob_token_ids",
+        "leave it out; logprob_token_ids gives the log-probabilities of any tokens",
     ),
     "stop": _only([], remedy="leave it out, and cut the answer yourself"),
     "n": _only(1, remedy="ask with n 1: every answer would be the same", code="no_sampling"),
@@ -79,8 +79,8 @@ IDLE: Mapping[str, IdleField] = {
     "parallel_tool_calls": _truth,
     "functions": _only([], remedy=_TOOLS),
     "function_call": _only("none", "auto", remedy=_TOOLS),
-    "modalities": _only(["text"], [], remedy="ask for text: nothing is spoken"),
-    "audio": _only(remedy="ask for text: nothing is spoken"),
+    "modalities": _only(["text"], [], remedy="ask for text: there is no speech"),
+    "audio": _only(remedy="ask for text: there is no speech"),
     "store": _only(False, remedy="set it to false: nothing is kept"),
     "metadata": _object,
     "service_tier": _only("auto", "default", remedy="leave it out: there is one tier"),
@@ -91,33 +91,31 @@ IDLE: Mapping[str, IdleField] = {
     "seed": _whole,
     "reasoning_effort": _only("none", remedy="leave it out: the model does not reason before it answers"),
     "verbosity": _only("medium", remedy="leave it out, and say in the prompt how long the answer should be"),
-    "prediction": _only(remedy="leave it out: nothing is guessed ahead"),
-    "web_search_options": _only(remedy="leave it out: nothing is fetched"),
+    "prediction": _only(remedy="leave it out: predicted output is not supported"),
+    "web_search_options": _only(remedy="leave it out: there is no web search"),
     # vLLM's
     "best_of": _only(1, remedy="ask with best_of 1: every answer would be the same", code="no_sampling"),
     "use_beam_search": _only(False, remedy="set it to false", code="no_sampling"),
     "length_penalty": _only(1),
-    "repetition_penalty": _only(1, remedy="set it to 1: words that came before weigh as any others"),
+    "repetition_penalty": _only(1, remedy="set it to 1: repeated words are not penalised"),
     "min_tokens": _only(0, remedy="set it to 0; ignore_eos makes an answer as long as max_tokens"),
     "stop_token_ids": _only([], remedy="leave it out, and cut the answer yourself"),
     "include_stop_str_in_output": _only(False),
     "bad_words": _only([]),
     "allowed_token_ids": _only(
-        remedy="leave it out; the log-probabilities of any tokens are had with logprob_token_ids"
+        remedy="leave it out; logprob_token_ids gives the log-probabilities of any tokens"
     ),
     "skip_special_tokens": _only(True, remedy="set it to true"),
     "spaces_between_special_tokens": _truth,
-    "add_special_tokens": _only(False, remedy="set it to false: the chat's form has them"),
+    "add_special_tokens": _only(False, remedy="set it to false: the chat template adds them"),
     "truncate_prompt_tokens": _only(remedy="leave it out, and send less"),
-    "prompt_logprobs": _only(remedy="leave it out: those of the answer alone are told"),
+    "prompt_logprobs": _only(remedy="leave it out: only the answer has log-probabilities"),
     "echo": _only(False, remedy="set it to false"),
     "documents": _only([], remedy="put them into the user's turn"),
     "chat_template": _only(remedy=_TEMPLATE),
     "chat_template_kwargs": _only({}, remedy=_TEMPLATE),
     "media_io_kwargs": _EMPTY,
-    "mm_processor_kwargs": _only(
-        {}, remedy="leave it out, and send images in the size in which they should be seen"
-    ),
+    "mm_processor_kwargs": _only({}, remedy="leave it out, and send images in the size that you want"),
     "guided_json": _only(remedy=_CHOICES),
     "guided_choice": _only(remedy=_CHOICES),
     "guided_regex": _only(remedy=_CHOICES),
@@ -129,10 +127,10 @@ IDLE: Mapping[str, IdleField] = {
     "session_id": _text,
     "cache_salt": _text,
     "return_tokens_as_token_ids": _only(False, remedy="set it to false"),
-    "return_token_ids": _only(False, remedy="set it to false; /tokenize tells ids"),
+    "return_token_ids": _only(False, remedy="set it to false; /tokenize gives the ids"),
     "stream_interval": _whole,
     # LiteLLM's
-    "extra_body": _only({}, remedy="send its fields beside the others"),
+    "extra_body": _only({}, remedy="send its fields at the top level"),
 }
 
 
@@ -159,7 +157,7 @@ def check_idle(fields: Mapping[str, Any]) -> None:
 def idle_fields_table() -> str:
     """The fields in Markdown, as docs/service.md has them."""
     rows = ["| field | accepted, and changes nothing | about any other value |", "|---|---|---|"]
-    rows += [f"| `{name}` | {idle.accepts or 'null alone'} | {idle.remedy} |" for name, idle in IDLE.items()]
+    rows += [f"| `{name}` | {idle.accepts or 'only null'} | {idle.remedy} |" for name, idle in IDLE.items()]
     return "\n".join(rows) + "\n"
 
 

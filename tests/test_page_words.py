@@ -1,0 +1,66 @@
+"""A page is read once: its lines are short, and so are its sentences."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from tests.pages import ROOT
+
+COLUMNS, WORDS = 100, 30
+PAGES = ["docs/service.md"]
+
+_LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
+_CODE = re.compile(r"`[^`]+`")
+_BREAK = re.compile(r"(?<=[.!?:;])[)\"'*]*\s+|\n")
+
+
+def prose(text: str) -> Iterator[tuple[int, str]]:
+    """The lines that are neither code nor an HTML comment, with their numbers; tables are among them."""
+    fenced, before = False, ""
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.lstrip().startswith("```"):
+            fenced = not fenced
+        elif not fenced and not line.startswith("<!--"):
+            indented = line.startswith("    ") and (not before.strip() or before.startswith("    "))
+            if not indented:
+                yield number, line
+        before = line
+
+
+def long_lines(text: str) -> list[int]:
+    """The numbers of the lines over 100 columns; a table's row and a line of one link cannot be broken."""
+    return [n for n, line in prose(text) if len(line) > COLUMNS and line[:1] != "|" and " " in line.strip()]
+
+
+def sentences(text: str) -> Iterator[str]:
+    """Each sentence; a paragraph, an item of a list and a table's cell end one, a full stop does."""
+    block: list[str] = []
+    for _, line in [*prose(text), (0, "")]:
+        ends = not line.strip() or line[:1] in "|#" or re.match(r"\s*([-*]|\d+\.)\s", line)
+        if ends and block:
+            yield from _split(" ".join(block))
+            block = []
+        if line[:1] == "|":
+            for cell in re.split(r"(?<!\\)\|", line):
+                yield from _split(cell)
+        elif line.strip():
+            block.append(line.strip())
+
+
+def _split(block: str) -> Iterator[str]:
+    plain = _CODE.sub("CODE", _LINK.sub(r"\1", block))
+    yield from re.split(r"(?<=[.!?])[)\"'*]*\s+(?=[\"'(*\[]*[A-Z0-9])", plain)
+
+
+def words(sentence: str) -> int:
+    return len([word for word in sentence.split() if re.search(r"\w", word)])
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_lines_and_sentences_are_short(page: str) -> None:
+    text = (ROOT / page).read_text("utf-8")
+    assert long_lines(text) == []
+    assert [sentence for sentence in sentences(text) if words(sentence) > WORDS] == []
