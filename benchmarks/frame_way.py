@@ -35,7 +35,16 @@ from saec.data.manifest import Manifest
 from saec.frame import judges as opening
 from saec.frame.judges import Cloud, Judges, Standing
 from saec.frame.verdicts import Rules
-from saec.profile import Calibration, CloudTrust, Detector, Gate, Line, LineProfile, Preparation, Sigmoid
+from saec.profile import (
+    Calibration,
+    CloudTrust,
+    Detector,
+    Gate,
+    LineProfile,
+    LineRecord,
+    Preparation,
+    Sigmoid,
+)
 from saec.runs.inspection import run_inspection
 from saec.schedule.policies.gate import GatePolicy
 from saec.settings import CloudConfig, GateConfig, ModelCard, RunConfig
@@ -175,7 +184,7 @@ def make_profile(folder: Path) -> Path:
     (folder / "references").mkdir(parents=True)
     (folder / "references" / "0.png").write_bytes(png(GOOD))
     Manifest().write(folder)
-    line = Line(
+    line = LineRecord(
         name="way",
         created="2026-01-01T00:00:00+00:00",
         saec="0",

@@ -15,7 +15,16 @@ from saec.data.manifest import Manifest
 from saec.errors import AnswerError
 from saec.frame.judges import Judges
 from saec.frame.verdicts import Rules
-from saec.profile import Calibration, CloudTrust, Detector, Gate, Line, LineProfile, Preparation, Sigmoid
+from saec.profile import (
+    Calibration,
+    CloudTrust,
+    Detector,
+    Gate,
+    LineProfile,
+    LineRecord,
+    Preparation,
+    Sigmoid,
+)
 from saec.schedule.policies.gate import GatePolicy
 from saec.settings import GateConfig, ModelCard
 from saec.types import CloudOpinion, CloudQuery, EdgeOpinion, Explanation, Image, Source
@@ -136,7 +145,7 @@ def make_line(
     manifest = Manifest()
     manifest.add("train", [Item(path=Path(good.path), label=0) for good in goods])
     manifest.write(folder)
-    line = Line(
+    line = LineRecord(
         name=folder.name,
         created="2026-01-01T00:00:00+00:00",
         saec="0",

@@ -1,7 +1,7 @@
 """The line profile: the folder that ``fit`` makes for one product. No pickle in it.
 
 LINE/
-  line.json            this module's ``Line``
+  line.json            this module's ``LineRecord``
   detector.xml, .bin   the OpenVINO graph that runs at the line
   calibration-N.json   each ``Calibration`` ever made; ``line.json`` names the current one
   references/          images of good parts, chosen to cover the goods
@@ -226,7 +226,7 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
     asking: Asking = Asking()
 
 
-class Line(msgspec.Struct, frozen=True, kw_only=True):
+class LineRecord(msgspec.Struct, frozen=True, kw_only=True):
     """``line.json``."""
 
     schema: int = SCHEMA
@@ -251,7 +251,7 @@ class LineProfile:
         LineError: no profile there, another schema, or a file whose hash differs.
     """
 
-    def __init__(self, folder: Path, line: Line, calibration: Calibration) -> None:
+    def __init__(self, folder: Path, line: LineRecord, calibration: Calibration) -> None:
         self.folder = folder
         self.line = line
         self.calibration = calibration
@@ -259,7 +259,7 @@ class LineProfile:
     @classmethod
     def open(cls, folder: str | Path, *, verify: bool = True) -> LineProfile:
         folder = Path(folder)
-        line = _read(folder / "line.json", Line, folder)
+        line = _read(folder / "line.json", LineRecord, folder)
         if line.schema != SCHEMA:
             raise LineError(
                 f"{folder}: line profile of schema {line.schema}, this saec reads {SCHEMA}",
@@ -278,7 +278,7 @@ class LineProfile:
         return cls(folder, line, calibration)
 
     @classmethod
-    def create(cls, folder: Path, line: Line, calibration: Calibration) -> LineProfile:
+    def create(cls, folder: Path, line: LineRecord, calibration: Calibration) -> LineProfile:
         """Write ``line.json`` and the first calibration into an existing folder."""
         write_json(folder / f"calibration-{calibration.version}.json", calibration)
         write_json(folder / "line.json", line)

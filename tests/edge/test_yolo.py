@@ -26,7 +26,7 @@ from saec.edge.yolo import (
     rule_score,
 )
 from saec.errors import DataError, ExtraError, ImageError, ModelError
-from saec.profile import Calibration, Gate, Line, LineProfile
+from saec.profile import Calibration, Gate, LineProfile, LineRecord
 from saec.rounding import apart
 from saec.types import DEFECT, GOOD, Image
 
@@ -233,7 +233,7 @@ def _line(tmp_path: Path, goods: list[Image], rule: YoloRule | None = None) -> t
         threshold=fit.threshold,
         gate=Gate(low=0.0, high=1.0, basis="goods"),
     )
-    line = Line(
+    line = LineRecord(
         name="l",
         created="2026-01-01T00:00:00",
         saec="0",

@@ -12,7 +12,7 @@ from saec.data.dataset import Dataset
 from saec.edge.detector_kinds import NONE
 from saec.errors import DataError
 from saec.lines.line_fit import manifest_for, whole
-from saec.profile import OPEN, Calibration, Detector, Gate, Line, LineProfile, Preparation
+from saec.profile import OPEN, Calibration, Detector, Gate, LineProfile, LineRecord, Preparation
 from saec.types import DEFECT, GOOD
 
 
@@ -48,7 +48,7 @@ def line_alone(dataset: Dataset, out: Path, *, references: int, seed: int, creat
         manifest_for(dataset, goods, dataset.select("train", DEFECT)).write(partial)
         gate = Gate(low=-OPEN, high=OPEN, basis="goods")
         calibration = Calibration(version=1, created=created, overkill=0.0, threshold=0.0, gate=gate)
-        line = Line(
+        line = LineRecord(
             name=out.name,
             created=created,
             saec=saec.__version__,

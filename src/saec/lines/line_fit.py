@@ -24,7 +24,7 @@ from saec.edge.preparation import check_roi
 from saec.edge.training.detector_fit import DetectorFit
 from saec.edge.training.fit_records import Fitted, Goods
 from saec.errors import DataError, LineError
-from saec.profile import Calibration, Line, LineProfile
+from saec.profile import Calibration, LineProfile, LineRecord
 from saec.scene.complexity import Complexity, features, fit_norm
 from saec.schedule.calibration.score_calibration import calibrate
 from saec.schedule.policies.expected_value import with_asking
@@ -98,7 +98,7 @@ def fit_line(
         complexity, calibration, notes = _measured(fitted, goods, images, config, gate, created, progress)
         _references(partial, [images.goods[i].path for i in fitted.order[: max(config.references, 1)]])
         manifest.write(partial)
-        line = Line(
+        line = LineRecord(
             name=target.name,
             created=created,
             saec=saec.__version__,
