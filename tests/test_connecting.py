@@ -52,7 +52,7 @@ def test_a_name_that_nobody_knows_and_a_port_where_nothing_listens() -> None:
     with pytest.raises(httpx.ConnectError) as e:
         httpx.get(f"http://127.0.0.1:{port}/", trust_env=False)
     assert "refused" in why(e.value)[0]
-    assert "not known" in why(socket.gaierror(-2, "Name or service not known"))[0]
+    assert "cannot be resolved" in why(socket.gaierror(-2, "Name or service not known"))[0]
 
 
 def test_reasons_that_carry_none_still_say_what_they_are() -> None:

@@ -49,7 +49,7 @@ def test_what_cannot_be_read_is_named_with_the_byte_or_the_reason(tmp_path: Path
     path.write_bytes(codecs.BOM_UTF16_LE + b"x")
     with pytest.raises(ConfigError, match="UTF-16"):
         read_text(path)
-    with pytest.raises(ConfigError, match="longer than 2 bytes"):
+    with pytest.raises(ConfigError, match="larger than 2 bytes"):
         read_text(path, most=2)
     with pytest.raises(DataError, match="gone cannot be read: No such file"):
         read_text(tmp_path / "gone", error=DataError)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from saec.errors import ImageError
 
-_READ = "read files with saec.data.images.pixels.read_image, which gives it so"
+_READ = "saec.data.images.pixels.read_image reads a file in this form"
 
 
 def check_image(image: Any, name: str = "image") -> NDArray[np.uint8]:
@@ -27,35 +27,36 @@ def check_image(image: Any, name: str = "image") -> NDArray[np.uint8]:
     """
     if not isinstance(image, np.ndarray):
         raise ImageError(
-            f"{name} is of type {type(image).__name__} and no array",
+            f"{name} is a {type(image).__name__}, not an array",
             f"give a numpy array of H x W x 3 uint8, RGB; {_READ}",
         )
     if image.ndim != 3 or image.shape[2] != 3:
-        raise ImageError(f"{name} has shape {image.shape} and not H x W x 3", _shape_remedy(image))
+        raise ImageError(f"{name} has shape {image.shape}, not H x W x 3", _shape_remedy(image))
     if image.size == 0:
-        raise ImageError(f"{name} has shape {image.shape}: no pixels", "give an image that is not empty")
+        raise ImageError(f"{name} has shape {image.shape}: it has no pixels", "give an image with pixels")
     if image.dtype != np.uint8:
-        raise ImageError(f"{name} has values of type {image.dtype} and not uint8", _type_remedy(image.dtype))
+        raise ImageError(f"{name} has values of type {image.dtype}, not uint8", _type_remedy(image.dtype))
     return image
 
 
 def _shape_remedy(image: NDArray[Any]) -> str:
     if image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 1):
-        return "give a grey image as three equal channels: np.dstack([grey] * 3)"
+        return "repeat the grey channel three times: np.dstack([grey] * 3)"
     if image.ndim == 3 and image.shape[2] == 4:
-        return "leave the transparency out: image[..., :3]"
+        return "remove the alpha channel: image[..., :3]"
     if image.ndim == 3 and image.shape[0] == 3:
         return "put the channels last: image.transpose(1, 2, 0)"
     if image.ndim == 4:
-        return "give a list of images, one array for each: list(batch)"
+        return "give a list with one array per image: list(batch)"
     return f"give an array of H x W x 3 uint8, RGB; {_READ}"
 
 
 def _type_remedy(kind: np.dtype[Any]) -> str:
     if kind.kind == "f":
         return (
-            "bring it to 0 to 255 and convert it: (255 * image).round().astype(np.uint8) for values of 0 to 1"
+            "scale it to 0 to 255 and convert it; for values of 0 to 1: (255 * "
+            "image).round().astype(np.uint8)"
         )
     if kind == np.uint16:
-        return "divide by 2 ** (bits - 8) and convert it: (image >> 4).astype(np.uint8) for 12 bit"
-    return "bring it to 0 to 255 and convert it: image.astype(np.uint8)"
+        return "divide by 2 ** (bits - 8) and convert it; for 12 bit: (image >> 4).astype(np.uint8)"
+    return "scale it to 0 to 255 and convert it: image.astype(np.uint8)"

@@ -13,12 +13,12 @@ from saec.errors import ConfigError
 
 _HIDDEN = "***"
 _VERIFY = {
-    9: "its certificate is not valid yet; is the clock right?",
+    9: "its certificate is not valid yet; this machine's clock may be wrong",
     10: "its certificate has expired",
-    18: "its certificate is signed by itself, and no CA that is trusted here knows it",
-    19: "its certificate is from a CA that is not trusted here",
-    20: "its certificate is from a CA that is not trusted here",
-    21: "its certificate is from a CA that is not trusted here",
+    18: "its certificate is self-signed, and this machine does not trust it",
+    19: "this machine does not trust the CA of its certificate",
+    20: "this machine does not trust the CA of its certificate",
+    21: "this machine does not trust the CA of its certificate",
     62: "its certificate is for another host name",
     64: "its certificate is for another address",
 }
@@ -78,14 +78,14 @@ def client_context(
         try:
             context.load_verify_locations(ca_file)
         except (OSError, ssl.SSLError) as e:
-            raise ConfigError(f"{ca_file}: no certificates: {_plain(e)}", "give a PEM file") from e
+            raise ConfigError(f"{ca_file}: no certificates in it: {_plain(e)}", "give a PEM file") from e
     if certificate is not None:
         try:
             context.load_cert_chain(certificate, key, password=lambda: "")  # never asks at a terminal
         except (OSError, ssl.SSLError) as e:
             names = f"{certificate}{'' if key is None else f' with {key}'}"
-            remedy = "give PEM files of a certificate and of its key, which has no password"
-            raise ConfigError(f"{names}: no certificate with its key: {_plain(e)}", remedy) from e
+            remedy = "give PEM files of a certificate and its key; the key must have no password"
+            raise ConfigError(f"{names}: no certificate with its key in it: {_plain(e)}", remedy) from e
     return context
 
 
@@ -97,34 +97,38 @@ def why(error: BaseException) -> tuple[str, str]:
     """Why a connection could not be made or broke, and what to do; looks through what a library wraps."""
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
-            what = _VERIFY.get(cause.verify_code, f"its certificate fails: {cause.verify_message}")
-            remedy = "name its CA in ca_file" if cause.verify_code in _NOT_TRUSTED else "mend its certificate"
+            what = _VERIFY.get(cause.verify_code, f"its certificate was not accepted: {cause.verify_message}")
+            remedy = (
+                "name the CA in ca_file"
+                if cause.verify_code in _NOT_TRUSTED
+                else "renew or correct the certificate"
+            )
             return what, remedy
         if isinstance(cause, ssl.SSLError):
             return _tls(cause)
         if isinstance(cause, socket.gaierror):
-            return "the host's name is not known", "look at the name, and at this machine's name server"
+            return "the host name cannot be resolved", "check the name and this machine's DNS server"
         if isinstance(cause, ConnectionRefusedError):
-            return "nothing listens there (connection refused)", "start the other side, or look at the port"
+            return "nothing listens there (connection refused)", "start the other side, or check the port"
         if isinstance(cause, (ConnectionResetError, BrokenPipeError)):
-            return "it has closed the connection", "look at the port, and at whether it speaks TLS"
+            return "it closed the connection", "check the port, and whether it speaks TLS"
         if isinstance(cause, TimeoutError):
-            return "no answer in time", "look at the network and at the other side"
+            return "no answer in time", "check the network and the other side"
         if isinstance(cause, OSError):
-            return _plain(cause), "look at the network and at the other side"
+            return _plain(cause), "check the network and the other side"
     kind = type(error).__name__
     if "Timeout" in kind:
-        return "no answer in time", "look at the network and at the other side"
-    return f"the connection failed ({kind})", "look at the port, and at whether it speaks TLS"
+        return "no answer in time", "check the network and the other side"
+    return f"the connection failed ({kind})", "check the port, and whether it speaks TLS"
 
 
 def _tls(error: ssl.SSLError) -> tuple[str, str]:
     reason = error.reason or ""
     if reason in _NO_TLS or isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
-        return f"it speaks no TLS on this port ({reason or 'closed'})", "look at the port, or leave TLS out"
+        return f"it does not speak TLS on this port ({reason or 'closed'})", "check the port, or turn TLS off"
     if "CERTIFICATE_REQUIRED" in reason or "HANDSHAKE_FAILURE" in reason or "BAD_CERTIFICATE" in reason:
-        return f"it refuses this client ({reason})", "look at the client's certificate and key"
-    return f"TLS fails ({reason or error})", "look at the certificates of both sides"
+        return f"it refuses this client ({reason})", "check the client's certificate and key"
+    return f"TLS failed ({reason or error})", "check the certificates of both sides"
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -61,9 +61,9 @@ def read_text(
             data = f.read(most + 1)
     except (OSError, ValueError) as e:  # ValueError: a path with a zero byte
         reason = e.strerror if isinstance(e, OSError) and e.strerror else e
-        raise error(f"{path} cannot be read: {reason}", remedy or "name a file that is there") from e
+        raise error(f"{path} cannot be read: {reason}", remedy or "name a file that exists") from e
     if len(data) > most:
-        raise error(f"{path} is longer than {most} bytes", remedy or "name the right file")
+        raise error(f"{path} is larger than {most} bytes", remedy or "name the right file")
     return decoded(data, str(path), error=error)
 
 
@@ -81,10 +81,11 @@ def decoded(data: bytes, name: str, *, error: type[SaecError] = ConfigError) -> 
         return data.decode("utf-16" if utf16 else "utf-8-sig")
     except UnicodeDecodeError as e:
         if utf16:
-            raise error(f"{name} begins as UTF-16 and is none", "save it as UTF-8") from e
+            raise error(f"{name} starts like UTF-16 but is not UTF-16", "save it as UTF-8") from e
         line, byte = data.count(b"\n", 0, e.start) + 1, data[e.start]
         raise error(
-            f"{name} is not UTF-8: byte 0x{byte:02X} in line {line}", "save it as UTF-8, without a mark"
+            f"{name} is not UTF-8: byte 0x{byte:02X} in line {line}",
+            "save it as UTF-8 without a byte order mark",
         ) from e
 
 
@@ -159,7 +160,7 @@ def read_table(
     try:
         missing = [c for c in columns if c not in (reader.fieldnames or [])]
         if missing:
-            raise error(f"{path}: no column {' and '.join(missing)}", f"expected {form}")
+            raise error(f"{path} has no column {' and '.join(missing)}", f"the columns must be {form}")
         return [{c: cell or "" for c, cell in row.items() if isinstance(c, str)} for row in reader]
     except csv.Error as e:
         raise error(f"{path}, line {reader.line_num}: {e}", f"give a CSV with the columns {form}") from e
@@ -185,7 +186,7 @@ def read_lines(path: Path, *, error: type[SaecError] = DataError) -> Iterator[by
             except UnicodeDecodeError as e:
                 raise error(
                     f"{path} is not UTF-8: byte 0x{bare[e.start]:02X} in line {number}",
-                    "save it as UTF-8, without a mark",
+                    "save it as UTF-8 without a byte order mark",
                 ) from e
             yield bare
 
@@ -195,7 +196,7 @@ def _utf16_lines(file: io.BufferedReader, path: Path, error: type[SaecError]) ->
         for line in io.TextIOWrapper(file, "utf-16", newline=""):
             yield line.encode()
     except UnicodeError as e:
-        raise error(f"{path} begins as UTF-16 and is none", "save it as UTF-8") from e
+        raise error(f"{path} starts like UTF-16 but is not UTF-16", "save it as UTF-8") from e
 
 
 def check_plain(path: Path, *, error: type[SaecError]) -> None:
@@ -208,7 +209,7 @@ def check_plain(path: Path, *, error: type[SaecError]) -> None:
         data = f.read()
     decoded(data, str(path), error=error)
     if data.startswith((codecs.BOM_UTF8, *_UTF16)):
-        raise error(f"{path} begins with a byte order mark", "save it as UTF-8, without a mark")
+        raise error(f"{path} starts with a byte order mark", "save it as UTF-8 without a byte order mark")
 
 
 def is_utf16(path: Path) -> bool:
@@ -226,10 +227,10 @@ def read_secret(path: Path, what: str = "password") -> str:
     Raises:
         ConfigError: the file cannot be read, is empty, or holds more than one line.
     """
-    remedy = f"give a file that holds the {what} alone"
+    remedy = f"give a file that holds only the {what}"
     secret = read_text(path, most=_SECRET_BYTES, remedy=remedy).strip()
     if not secret:
-        raise ConfigError(f"{path} is empty", f"put the {what} into it")
+        raise ConfigError(f"{path} is empty", f"write the {what} into it")
     if not secret.isprintable():
         raise ConfigError(f"{path} holds more than one line", remedy)
     return secret
@@ -244,7 +245,7 @@ def read_token(path: Path) -> str:
     token = read_secret(path, "token")
     if not token.isascii() or " " in token:
         raise ConfigError(
-            f"{path} holds no token: a header carries letters, digits and signs of ASCII, without spaces",
-            "put the token alone into it, one word",
+            f"{path} holds no token; a token is ASCII letters, digits and signs without spaces",
+            "write only the token into it",
         )
     return token

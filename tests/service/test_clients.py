@@ -97,8 +97,8 @@ def test_openais_client(where: str, frame: Path, tmp_path: Path) -> None:
     assert got["logprobs"] == 3
     _raised(got["sampling"], "BadRequestError", "set temperature to 0")
     assert got["sampling"]["param"] == "temperature"
-    _raised(got["tools"], "BadRequestError", "without tools")
-    _raised(got["unknown"], "NotFoundError", "there are small")
+    _raised(got["tools"], "BadRequestError", "calls no tools")
+    _raised(got["unknown"], "NotFoundError", "name one of small")
     _raised(got["stranger"], "AuthenticationError", "Bearer TOKEN")
     _raised(got["off-prompt"], "UnprocessableEntityError", "max_tokens")
 
@@ -113,8 +113,8 @@ def test_langchains_client(where: str, frame: Path, tmp_path: Path) -> None:
     assert got["parse"] == json.loads(got["plain"])
     assert got["logprobs"] == 3
     _raised(got["sampling"], "BadRequestError", "set temperature to 0")
-    _raised(got["tools"], "BadRequestError", "without tools")
-    _raised(got["unknown"], "NotFoundError", "there are small")
+    _raised(got["tools"], "BadRequestError", "calls no tools")
+    _raised(got["unknown"], "NotFoundError", "name one of small")
     _raised(got["stranger"], "AuthenticationError", "Bearer TOKEN")
 
 
@@ -125,7 +125,7 @@ def test_litellms_client(where: str, frame: Path, tmp_path: Path) -> None:
     assert got["plain"] == got["vllm"] == got["stream"] == got["async"] == got["defaults"]
     assert got["parse"] == json.loads(got["plain"])
     _raised(got["sampling"], "BadRequestError", "set temperature to 0")
-    _raised(got["unknown"], "NotFoundError", "there are small")
+    _raised(got["unknown"], "NotFoundError", "name one of small")
     _raised(got["stranger"], "AuthenticationError", "Bearer TOKEN")
 
 

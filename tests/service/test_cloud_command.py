@@ -120,7 +120,7 @@ def test_an_adapter_without_a_name_is_refused(capsys: pytest.CaptureFixture[str]
 def test_two_models_of_one_name_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     argv = ["cloud", "--listen", "127.0.0.1:0", "--adapter", "small=x"]
     assert main(argv) == 2
-    assert "two models are named small" in capsys.readouterr().err
+    assert "two models have the name small" in capsys.readouterr().err
 
 
 def test_attention_is_said_where_the_model_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:

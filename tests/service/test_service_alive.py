@@ -43,7 +43,7 @@ def test_a_model_that_computes_for_too_long_fails_the_health_until_it_is_done(ga
         wait_until(lambda: http.get("/health").status_code == 503)
         (thread,) = http.get("/health").json()["threads"]
         assert thread["thread"] == "model"
-        assert "model has made no turn for" in thread["what"]
+        assert "model has been stuck for" in thread["what"]
         assert http.get("/ready").json()["problems"] == [http.get("/health").json()["threads"][0]["what"]]
         assert 'saec_cloud_thread_stuck{thread="model"} 1.0' in http.get("/metrics").text
         gate.open.set()

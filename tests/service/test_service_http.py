@@ -393,14 +393,14 @@ def test_what_cannot_be_served_is_said_before_anything_is_loaded(
     junk = tmp_path / "junk.pem"
     junk.write_text("junk")
     for door, config, said in (
-        (ServiceAddress("0.0.0.0:0"), ServiceConfig(), "outside"),
-        (ServiceAddress("127.0.0.1:0", http=HttpSettings(tls_cert=cert)), ServiceConfig(), "missing"),
+        (ServiceAddress("0.0.0.0:0"), ServiceConfig(), "other machines"),
+        (ServiceAddress("127.0.0.1:0", http=HttpSettings(tls_cert=cert)), ServiceConfig(), "only one of"),
         (
             ServiceAddress("127.0.0.1:0", http=HttpSettings(tls_cert=junk, tls_key=key)),
             ServiceConfig(),
             "cannot be used",
         ),
-        (ServiceAddress("nowhere"), ServiceConfig(), "no address"),
+        (ServiceAddress("nowhere"), ServiceConfig(), "not an address"),
         (ServiceAddress("127.0.0.1:0"), ServiceConfig(rate=0.0), "out of range"),
         (ServiceAddress("127.0.0.1:0"), ServiceConfig(queue=0), "out of range"),
     ):

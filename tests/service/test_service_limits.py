@@ -83,7 +83,7 @@ def test_a_key_with_another_body_is_refused() -> None:
 
 def test_a_failure_is_not_remembered() -> None:
     async def fail() -> str:
-        raise RequestRefused(429, "queue_full", "no room")
+        raise RequestRefused(429, "queue_full", "no memory")
 
     async def run() -> str:
         once: IdempotentAnswers[str] = IdempotentAnswers(8)

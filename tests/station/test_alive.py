@@ -63,7 +63,7 @@ def test_of_two_stations_started_together_on_one_port_one_ends_and_says_why(tmp_
                     continue
                 refused, other = one, two
         assert refused.stderr is not None
-        assert f"127.0.0.1:{port} cannot be listened on: Address already in use" in refused.stderr.read()
+        assert f"cannot listen on 127.0.0.1:{port}: Address already in use" in refused.stderr.read()
         assert refused.returncode == 1
         assert other is not None
         assert next(e for e in events(other) if e["event"] == "listening")

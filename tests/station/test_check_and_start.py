@@ -47,7 +47,7 @@ def heard(folder: Path, *options: str) -> str | None:
         ("", CLOUD + 'token_file = "file"', "gehäuse".encode(), "holds no token"),
         ("", CLOUD + 'ca_file = "file"', None, "No such file"),
         ("", CLOUD.replace("gpu", "u:pa55@gpu"), None, "holds a password"),
-        ('tokens_file = "file"', "", b"line-1 no hash", "line 1 is not NAME SHA256"),
+        ('tokens_file = "file"', "", b"line-1 no hash", "line 1: not NAME SHA256"),
         ('tokens_file = "file"', "", "übel".encode("latin-1"), "not UTF-8"),
     ],
 )

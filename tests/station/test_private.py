@@ -131,4 +131,4 @@ def test_warnings_of_settings_stop_nothing(tmp_path: Path) -> None:
     path.write_text(SETTINGS + f'\n[http]\ntls_cert = "{cert}"\ntls_key = "{key}"\n')
     first, second = warnings(read_settings(path))
     assert f"chmod 600 {key}" in first
-    assert "has expired" in second
+    assert "expired on" in second

@@ -77,7 +77,7 @@ class Batcher(Generic[G, W, R]):
         """Whether the thread has ended though nobody has closed it, or computes for too long."""
         if self.alive or self._closed:
             return self._pulse.stuck()
-        return StuckThread(self.name, time.time() - self._pulse.age, "the model's thread has ended")
+        return StuckThread(self.name, time.time() - self._pulse.age, "the thread of the model has ended")
 
     def status(self) -> dict[str, Any]:
         """Plain values for the metrics."""

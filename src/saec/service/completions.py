@@ -83,9 +83,9 @@ def _content(question: Question, said: ModelAnswer) -> str:
     try:
         words = parse_explanation(said.text, None)
     except AnswerError as e:
-        remedy = "ask in the words of the model's prompt, as docs/service.md has them"
+        remedy = "use the wording of the model's prompt, as in docs/service.md"
         if not said.ended:
-            remedy = "ask for more max_tokens: the answer was cut there; or " + remedy
+            remedy = "allow more max_tokens, because the answer was cut off; or " + remedy
         raise RequestRefused(422, "answer_does_not_fit", e.what, remedy, param="response_format") from None
     return msgspec.json.encode({"kind": words.kind, "description": words.description}).decode()
 

@@ -55,7 +55,7 @@ class IdempotentAnswers(Generic[T]):
             entry = self._begin(key, digest, make)
         elif entry.digest != digest:
             raise RequestRefused(
-                422, "key_reused", "this Idempotency-Key was another request's", "use a key once"
+                422, "key_reused", "another request used this Idempotency-Key", "use each key for one request"
             )
         self._entries.move_to_end(key)
         entry.waiting += 1

@@ -83,7 +83,7 @@ class RequestHandler:
         """Why no request should be sent here now; nothing when all is well."""
         found = []
         if self.draining:
-            found.append("it is stopping")
+            found.append("the service is stopping")
         found += [one.what for one in self.stuck()]
         if self.batcher.failures >= _FAILURES:
             found.append(f"the last {self.batcher.failures} batches failed")
@@ -100,11 +100,13 @@ class RequestHandler:
             Refused: 503 when stopping, 429 when the station asks too often.
         """
         if self.draining:
-            raise RequestRefused(503, "stopping", "the service is stopping", "ask another replica", after=1)
+            raise RequestRefused(
+                503, "stopping", "the service is stopping", "send the request to another replica", after=1
+            )
         wait = self._rates.wait(who, time.monotonic())
         if wait:
             raise RequestRefused(
-                429, "rate_limit", f"{who} asks more than {self.config.rate:g} times a second", after=wait
+                429, "rate_limit", f"{who} sends more than {self.config.rate:g} requests a second", after=wait
             )
 
     @contextlib.contextmanager
@@ -118,9 +120,13 @@ class RequestHandler:
         if self.batcher.full or self.active >= 2 * room:
             raise self._no_room()
         if who != ANYONE and self._places[who] >= max(1, int(self.config.share * room)):
-            what = f"{self.config.share:.0%} of the service's places are {who}'s"
+            what = f"{who} already has {self.config.share:.0%} of the service's places"
             raise RequestRefused(
-                429, "share_taken", what, "ask when one is answered", after=self.batcher.wait
+                429,
+                "share_taken",
+                what,
+                "wait until one of your requests is answered",
+                after=self.batcher.wait,
             )
         self.let_in(who)
         self._places[who] += 1
@@ -165,19 +171,25 @@ class RequestHandler:
         if asked.model is not None:
             self.entry(asked.model)
         if asked.return_token_strs:
-            remedy = "leave it out: ids alone are told"
+            remedy = "leave it out: only ids are returned"
             raise RequestRefused(
-                400, "not_served", "return_token_strs is not served", remedy, param="return_token_strs"
+                400, "not_served", "return_token_strs is not supported", remedy, param="return_token_strs"
             )
         if (asked.prompt is None) == (asked.messages is None):
             raise RequestRefused(
-                400, "bad_body", "there is not one text to tokenize", "send prompt or messages"
+                400,
+                "bad_body",
+                "the request needs a prompt or messages, and only one of them",
+                "send prompt or messages",
             )
         if asked.prompt is not None:
             return asked.prompt
         text, urls = conversation(asked, self.served.model.special)
         if urls:
-            what, remedy = "an image has no tokens of a text", "the usage of a completion counts them"
+            what, remedy = (
+                "only text can be tokenized, and the messages hold an image",
+                "read an image's tokens from the usage of a completion",
+            )
             raise RequestRefused(400, "misplaced_image", what, remedy, param="messages")
         return text
 
@@ -206,7 +218,7 @@ class RequestHandler:
                 404,
                 "model_not_found",
                 f"there is no model {name[:80]!r}",
-                f"there are {known}",
+                f"name one of {known}",
                 param="model",
             )
         return entry
@@ -242,9 +254,13 @@ class RequestHandler:
         """Most tokens of the answer: as many as it asks for, or as the limit and the context leave."""
         left = self.served.model.context - len(talk.ids)
         if left < (question.tokens or 1):
-            what = f"the conversation takes {len(talk.ids) + (question.tokens or 1)} tokens"
+            what = f"the conversation and its answer take {len(talk.ids) + (question.tokens or 1)} tokens"
             raise RequestRefused(
-                400, "too_long", what, f"the model takes {self.served.model.context}", param="messages"
+                400,
+                "too_long",
+                what,
+                f"shorten it: the model takes at most {self.served.model.context}",
+                param="messages",
             )
         self._check_ids(question.ids)
         return question.tokens or min(left, self.config.max_tokens)
@@ -258,5 +274,9 @@ class RequestHandler:
     def _no_room(self) -> RequestRefused:
         after = self.batcher.wait
         return RequestRefused(
-            429, "queue_full", f"{self.config.queue} requests wait", "ask later", after=after
+            429,
+            "queue_full",
+            f"{self.config.queue} requests are waiting already",
+            "try again later",
+            after=after,
         )

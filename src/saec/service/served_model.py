@@ -110,10 +110,13 @@ class ServedModel:
         base = Path(config.model).resolve().name if Path(config.model).is_dir() else config.model
         names = [base, *(name for name, _ in adapters)]
         if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ConfigError(f"two models are named {twice[0]}", "give each adapter a name of its own")
+            raise ConfigError(f"two models have the name {twice[0]}", "give each adapter a name of its own")
         folder = find_checkpoint(config.model)
         if check_checkpoint(folder) != "qwen2_5_vl":
-            raise ModelError(f"{config.model} is no Qwen2.5-VL", "serve one: LLaVA is a baseline only")
+            raise ModelError(
+                f"{config.model} is not a Qwen2.5-VL model",
+                "serve a Qwen2.5-VL model: LLaVA is only a baseline",
+            )
         card = read_card(folder)
         folders = {f"adapter{i}": check_adapter(path) for i, (_, path) in enumerate(adapters)}
         entries = [ModelEntry(base, None, None, weights_hash([folder]))]
@@ -161,6 +164,6 @@ def _refuse_biases(model: QwenModel, names: Mapping[str, str]) -> None:
     for known, name in names.items():
         if model.model.peft_config[known].bias != "none":
             raise ModelError(
-                f"adapter {name} changes biases of the base, which then could not be asked any more",
+                f"adapter {name} changes biases of the base, so the base could no longer be asked",
                 "merge it into the base with peft (merge_and_unload), and serve the merged checkpoint",
             )

@@ -74,7 +74,7 @@ def _explain_errors(app: FastAPI) -> None:
         code = _CODES.get(error.status_code, "bad_request")
         what = str(error.detail)
         if error.status_code in (404, 405):
-            what = f"{request.method} {request.url.path[:80]} is not served (there are {_WAYS})"
+            what = f"{request.method} {request.url.path[:80]} does not exist; there are {_WAYS}"
         return JSONResponse(error_body(error.status_code, code, what), error.status_code, error.headers)
 
 
@@ -144,7 +144,7 @@ def _check_kind(request: Request) -> None:
         raise RequestRefused(415, "not_json", f"Content-Type is {kind[:80]!r}", "send application/json")
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding != "identity":
-        what, remedy = f"Content-Encoding is {encoding[:80]!r}", "send the body as it is, without an encoding"
+        what, remedy = f"Content-Encoding is {encoding[:80]!r}", "send the body without an encoding"
         raise RequestRefused(415, "encoded_body", what, remedy)
 
 

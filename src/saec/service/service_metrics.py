@@ -22,29 +22,43 @@ class ServiceMetrics:
     def __init__(self) -> None:
         self._registry = registry = CollectorRegistry()
         self._requests = Counter(
-            "saec_cloud_requests", "Chat completions.", ["station", "status", "code"], registry=registry
+            "saec_cloud_requests",
+            "Chat completions, by station, status and code.",
+            ["station", "status", "code"],
+            registry=registry,
         )
         self._seconds = Histogram(
             "saec_cloud_seconds",
-            "From a request to its answer, waits included.",
+            "Seconds from a request to its answer, waiting included.",
             buckets=_SECONDS,
             registry=registry,
         )
         self._tokens = Counter("saec_cloud_tokens", "Tokens.", ["model", "kind"], registry=registry)
         self._sizes = Histogram("saec_cloud_batch", "Requests in a batch.", buckets=_SIZES, registry=registry)
         self._compute = Histogram(
-            "saec_cloud_compute_seconds", "Of a batch at the model.", buckets=_SECONDS, registry=registry
+            "saec_cloud_compute_seconds",
+            "Seconds that the model takes for a batch.",
+            buckets=_SECONDS,
+            registry=registry,
         )
         self._queue = Gauge("saec_cloud_queue", "Requests that wait for the model.", registry=registry)
-        self._ready = Gauge("saec_cloud_ready", "1 while requests are answered.", registry=registry)
+        self._ready = Gauge(
+            "saec_cloud_ready", "1 while the service answers requests, else 0.", registry=registry
+        )
         self._stuck = Gauge(
-            "saec_cloud_thread_stuck", "1 while a thread is stuck.", ["thread"], registry=registry
+            "saec_cloud_thread_stuck", "1 while a thread is stuck, else 0.", ["thread"], registry=registry
         )
         self._turn = Gauge(
-            "saec_cloud_thread_turn_seconds", "Since the last turn.", ["thread"], registry=registry
+            "saec_cloud_thread_turn_seconds",
+            "Seconds since a thread last made progress.",
+            ["thread"],
+            registry=registry,
         )
         self._limit = Gauge(
-            "saec_cloud_thread_limit_seconds", "That a turn may take.", ["thread"], registry=registry
+            "saec_cloud_thread_limit_seconds",
+            "Seconds without progress after which a thread counts as stuck.",
+            ["thread"],
+            registry=registry,
         )
 
     def register(self, collector: Collector) -> None:

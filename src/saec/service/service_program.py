@@ -64,7 +64,7 @@ def run_service(
         begun = time.monotonic()
         served = start_in_thread(signals, lambda: ServedModel.load(model, adapters))
         if served is None:
-            log.warning("told to stop before it had started")
+            log.warning("stopped before it had started")
             return
         handler = RequestHandler(served, config)
         log.info("loaded", models=list(handler.served.entries), seconds=round(time.monotonic() - begun, 1))

@@ -21,7 +21,7 @@ def parse_address(listen: str) -> tuple[str, int]:
     host, _, port = listen.rpartition(":")
     number = whole_number(port)
     if not host or number is None or number > 65535:
-        raise ConfigError(f"{listen!r} is no address", "give HOST:PORT, such as 127.0.0.1:8090")
+        raise ConfigError(f"{listen!r} is not an address", "give HOST:PORT, such as 127.0.0.1:8090")
     return host.strip("[]"), number
 
 
@@ -63,7 +63,9 @@ def parse_networks(texts: Iterable[str]) -> list[ipaddress.IPv4Network | ipaddre
         try:
             found.append(ipaddress.ip_network(text, strict=False))
         except ValueError as e:
-            raise ConfigError(f"{text!r} is no address", "give one such as 10.0.0.5 or 10.0.0.0/24") from e
+            raise ConfigError(
+                f"{text!r} is not an address", "give one such as 10.0.0.5 or 10.0.0.0/24"
+            ) from e
     return found
 
 

@@ -82,7 +82,9 @@ def http_settings(limits: tuple[str, ...], **others: Any) -> HttpSettings:
         name, _, number = limit.partition("=")
         if name not in _LIMITS or name in others:
             known = ", ".join(name for name in _LIMITS if name not in others)
-            raise ConfigError(f"--limit {limit[:80]!r} names no limit", f"give NAME=NUMBER of {known}")
+            raise ConfigError(
+                f"--limit {limit[:80]!r}: no such limit", f"give NAME=NUMBER, where NAME is one of {known}"
+            )
         given[name] = number
     try:
         return convert({**others, **given}, HttpSettings, strict=False)

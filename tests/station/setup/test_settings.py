@@ -135,8 +135,8 @@ _PLC = 'kind = "mqtt"\nname = "mes"\n'
 @pytest.mark.parametrize(
     ("sink", "line", "what"),
     [
-        (_HOOK + 'url = "ftp://mes/x"', 25, "no address"),
-        (_HOOK + 'url = "http://u:pa55@[::1/x"', 25, "no address"),
+        (_HOOK + 'url = "ftp://mes/x"', 25, "not an address"),
+        (_HOOK + 'url = "http://u:pa55@[::1/x"', 25, "not an address"),
         (_HOOK + 'url = "http://mes.example/x"\ntoken_file = "t"', 25, "unencrypted"),
         (_HOOK + 'url = "http://u:pa55@mes.example/x"', 25, "unencrypted"),
         (_HOOK + 'url = "https://u:pa55@mes.example/x"\ntoken_file = "t"', 25, "both"),

@@ -66,7 +66,7 @@ def test_networks_are_addresses_or_named_as_none() -> None:
         True
     ] * 4
     assert [in_networks(h, known) for h in ("10.0.1.9", "x", "")] == [False] * 3
-    with pytest.raises(ConfigError, match="'proxy' is no address"):
+    with pytest.raises(ConfigError, match="'proxy' is not an address"):
         parse_networks(["proxy"])
 
 

@@ -79,7 +79,7 @@ def test_a_pair_that_does_not_fit_keeps_the_old_one_and_is_told_while_it_lasts(
         assert name_served(site.port) == "one"
         (problem,) = site.admission.problems()
         assert "cannot be used" in problem
-        assert "served on" in problem
+        assert "goes on with the certificate" in problem
         assert site.admission.look() == []  # the key may be on its way
         assert site.admission.look() == [("certificate", problem)]
         assert site.admission.look() == []  # once
@@ -99,9 +99,9 @@ def test_an_end_that_comes_near_is_told_and_one_that_has_come_is_a_problem(tmp_p
         assert found.expired is expired
     old = make_pair(tmp_path, "old", days=-1)
     with served(tls_cert=old[0], tls_key=old[1]) as site:  # a line is not stopped for it
-        assert "has expired" in site.admission.problems()[0]
+        assert "expired on" in site.admission.problems()[0]
         site.admission.look()
-        assert "has expired" in site.admission.look()[0][1]
+        assert "expired on" in site.admission.look()[0][1]
 
 
 def test_an_old_version_of_tls_is_refused(live: tuple[Path, Path]) -> None:
@@ -143,15 +143,15 @@ def test_what_cannot_be_meant_is_said_before_anything_is_opened(tmp_path: Path) 
     cert, key = make_pair(tmp_path)
     other = make_pair(tmp_path, "two")
     for settings, listen, tokens, said in (
-        ({}, "0.0.0.0:1", False, "no token is asked for"),
+        ({}, "0.0.0.0:1", False, "no token is required"),
         ({}, "0.0.0.0:1", True, "without TLS"),
         ({}, "[::]:1", True, "without TLS"),
-        ({"tls_cert": cert}, "127.0.0.1:1", False, "missing"),
+        ({"tls_cert": cert}, "127.0.0.1:1", False, "only one of"),
         ({"tls_cert": cert, "tls_key": other[1]}, "127.0.0.1:1", False, "cannot be used"),
         ({"tls_cert": cert, "tls_key": cert}, "127.0.0.1:1", False, "cannot be used"),
         ({"tls_cert": tmp_path / "none", "tls_key": key}, "127.0.0.1:1", False, "No such file"),
-        ({"proxies": ("me",)}, "127.0.0.1:1", False, "no address"),
-        ({}, "nowhere", False, "no address"),
+        ({"proxies": ("me",)}, "127.0.0.1:1", False, "not an address"),
+        ({}, "nowhere", False, "not an address"),
     ):
         with pytest.raises(ConfigError, match=said):
             check_admission(HttpSettings(**settings), listen, tokens=tokens)

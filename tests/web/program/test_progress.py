@@ -65,7 +65,7 @@ def test_it_is_said_which_thread_is_stuck_and_since_when() -> None:
     both = [Watched("edge-a", slow), Watched("edge-b", fast)]
     (found,) = stuck_threads(both)
     assert found.thread == "edge-a"
-    assert "no turn for 75 s; it may take 10 s" in found.what
+    assert "stuck for 75 s; at most 10 s are allowed" in found.what
     slow.turn()
     assert stuck_threads(both) == []
 

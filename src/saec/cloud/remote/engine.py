@@ -97,13 +97,14 @@ class RemoteEngine:
         """
         remote = config.remote
         if remote is None:
-            raise ConfigError("a remote engine without a service", "name its url")
+            raise ConfigError("a remote engine needs a service", "give its url")
         if config.adapter is not None:
             raise ConfigError(
-                "--adapter with a remote cloud", "name the adapter as its model: the server has it"
+                "--adapter does not go with a remote cloud",
+                "give the adapter's name as the model: the server has it",
             )
         if config.scoring == "generate":
-            raise ConfigError("strict generation with a remote cloud", "score by threshold")
+            raise ConfigError("strict generation does not go with a remote cloud", "score by threshold")
         _check(config, remote)
         return cls(config, remote, Poster(remote))
 
@@ -195,9 +196,9 @@ class RemoteEngine:
         seen = answer.get("system_fingerprint") if isinstance(answer, dict) else None
         if self.weights_hash and seen and seen != self.weights_hash:
             raise LinkError(
-                f"the server has other weights ({str(seen)[:12]}) than when it was opened "
-                f"({self.weights_hash[:12]})",
-                "open it again, and calibrate the line with it",
+                f"the server now has other weights ({str(seen)[:12]}) than when the engine "
+                f"was opened ({self.weights_hash[:12]})",
+                "open the engine again, and calibrate the line with it",
             )
 
     def _read_labels(self, answer: Any) -> tuple[float, float]:
@@ -214,13 +215,14 @@ class RemoteEngine:
             raise AnswerError("the server's answer has no log-probabilities", "use another server") from None
         if written not in self._prompt.labels:
             raise AnswerError(
-                f"the server's model answers {written[:40]!r}, no label",
+                f"the server's model answers {written[:40]!r}, which is not a label",
                 "use a server that continues a prefilled answer, and a model that knows the prompt",
             )
         good, defect = (seen.get(label, math.nan) for label in self._prompt.labels)
         if not (math.isfinite(good) and math.isfinite(defect)):
             raise AnswerError(
-                f"the server's answer lacks a label among {sorted(seen)[:8]}", "use a server that gives both"
+                f"the server's answer lacks a label among {sorted(seen)[:8]}",
+                "use a server that gives the log-probabilities of both labels",
             )
         return good, defect
 

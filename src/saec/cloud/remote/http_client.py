@@ -47,7 +47,7 @@ class Reply:
         try:
             return json.loads(self.content)
         except (ValueError, RecursionError):
-            raise AnswerError("the server's answer is no JSON", "look at what stands at this url") from None
+            raise AnswerError("the server's answer is not JSON", "check what runs at this url") from None
 
     def words(self) -> str:
         """Status and the server's own words, short."""
@@ -121,12 +121,10 @@ class Poster:
             return reply.decoded()
         words = reply.words()
         if reply.status in (401, 403):
-            raise LinkError(f"{self._url} refuses the token: {words}", "look at the token file")
+            raise LinkError(f"{self._url} refuses the token: {words}", "check the token file")
         if reply.status in _FRAME:
-            raise AnswerError(
-                f"the server refuses the request: {words}", "look at the frame and the settings"
-            )
-        raise LinkError(f"{self._url} does not serve this: {words}", "look at url and model")
+            raise AnswerError(f"the server refuses the request: {words}", "check the frame and the settings")
+        raise LinkError(f"{self._url} does not serve this: {words}", "check url and model")
 
     def send(
         self, path: str, body: dict[str, Any] | bytes | None, retried: frozenset[int] = RETRIED
@@ -152,7 +150,7 @@ class Poster:
         try:
             return tries(self._once, path, data, headers, retried, until)
         except _Again as e:
-            raise LinkError(f"{self._url}: {e}", "look at the link and the server") from e
+            raise LinkError(f"{self._url}: {e}", "check the link and the server") from e
 
     def close(self) -> None:
         """Close the connections."""
@@ -193,7 +191,7 @@ class Poster:
         return bytes(content)
 
     def _late(self) -> LinkError:
-        return LinkError(f"{self._url} did not answer within {self._timeout:g} s", "look at the link")
+        return LinkError(f"{self._url} did not answer within {self._timeout:g} s", "check the link")
 
 
 def _wait(state: tenacity.RetryCallState) -> float:
@@ -215,11 +213,11 @@ def _address(text: str) -> str:
     try:
         url = httpx.URL(text)
     except httpx.InvalidURL as e:
-        raise ConfigError(f"{shown(text)} is no address", "name it as https://host:port/v1") from e
+        raise ConfigError(f"{shown(text)} is not an address", "give it as https://host:port/v1") from e
     if url.scheme not in ("http", "https") or not url.host:
-        raise ConfigError(f"{shown(text)} is no address of a service", "name it as https://host:port/v1")
+        raise ConfigError(f"{shown(text)} is not an address of a service", "give it as https://host:port/v1")
     if url.userinfo:
-        raise ConfigError(f"the address of {url.host} holds a password", "put a token into a file")
+        raise ConfigError(f"the address of {url.host} holds a password", "put the token into a token file")
     return text.rstrip("/")
 
 

@@ -43,7 +43,7 @@ def introduced(remote: RemoteConfig, name: str | None) -> tuple[str, RemoteConfi
         try:
             models = convert(poster.get("models"), _Models).data
         except msgspec.ValidationError as e:
-            raise LinkError(f"{shown(remote.url)} does not list its models: {e}", "look at the url") from e
+            raise LinkError(f"{shown(remote.url)} does not list its models: {e}", "check the url") from e
     known = ", ".join(model.id for model in models)
     if name is None and len(models) != 1:
         raise ConfigError(f"{shown(remote.url)} has {known or 'no model'}", "name one with --cloud-model")
@@ -53,6 +53,9 @@ def introduced(remote: RemoteConfig, name: str | None) -> tuple[str, RemoteConfi
     if found.saec is None:
         return found.id, remote
     if found.saec.prompt is not None and found.saec.prompt not in PROMPTS:
-        raise ConfigError(f"{found.id} wants the prompt {found.saec.prompt}", "update this program")
+        raise ConfigError(
+            f"{found.id} needs the prompt {found.saec.prompt}, which this program lacks",
+            "update this program",
+        )
     card = ModelCard(**{field: getattr(found.saec, field) for field in ModelCard.__struct_fields__})
     return found.id, msgspec.structs.replace(remote, card=card, weights_hash=found.saec.weights_hash)

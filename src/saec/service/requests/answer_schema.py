@@ -42,21 +42,21 @@ def wants_explanation(how: ResponseFormat | None) -> bool:
     if how is None or how.type == "text":
         return False
     if how.type != "json_schema":
-        raise _bad(f"response_format {how.type[:40]!r} is not served")
+        raise _bad(f"response_format {how.type[:40]!r} is not supported")
     schema = (how.json_schema or {}).get("schema")
     if not isinstance(schema, dict):
         raise _bad("response_format holds no schema")
     fields = schema.get("properties")
     if not isinstance(fields, dict) or set(fields) != WORDS or schema.get("type", "object") != "object":
-        raise _bad("response_format asks for another object")
+        raise _bad('response_format asks for other fields than "kind" and "description"')
     if more := sorted(set(schema) - _OBJECT):
-        raise _bad(f"response_format asks for {more[0][:40]!r}")
+        raise _bad(f"response_format uses {more[0][:40]!r}, which is not supported")
     required = schema.get("required", [])
     if not isinstance(required, list) or any(name not in fields for name in required):
-        raise _bad("response_format requires fields of which it says nothing")
+        raise _bad("response_format requires a field that its properties lack")
     for name, field in fields.items():
         if not _takes_text(field):
-            raise _bad(f"response_format does not take every text as {name!r}")
+            raise _bad(f"response_format does not allow every text as {name!r}")
     return True
 
 

@@ -42,9 +42,9 @@ def image_file(url: str, most: int) -> bytes:
     try:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        remedy = "encode it anew, in the standard alphabet (+ and /) and with = at its end"
+        remedy = "encode it again with the standard alphabet (+ and /) and = at its end"
         raise RequestRefused(
-            400, "bad_base64", "an image's base64 is damaged", remedy, param="messages"
+            400, "bad_base64", "the base64 of an image is damaged", remedy, param="messages"
         ) from None
     _check_header(data, most)
     return data
@@ -59,13 +59,16 @@ def _base64(url: str) -> str:
     head = _HEAD.match(url)
     parameters = re.findall(r";[^;]*", head.group(2)) if head else []
     if head is None or not all(_PARAMETER.fullmatch(parameter) for parameter in parameters):
-        what, remedy = "an image is no data URL", "send data:image/png;base64,...: nothing is fetched"
+        what, remedy = (
+            "an image is not a data URL",
+            "send data:image/png;base64,...; the service fetches no addresses",
+        )
         raise RequestRefused(400, "not_a_data_url", what, remedy, param="messages")
     kind = head.group(1).strip().lower()
     if kind not in _KINDS and not kind.startswith("image/"):
         what = f"an image is sent as {kind[:80]!r}"
         raise RequestRefused(
-            400, "not_a_data_url", what, "send images alone, as data:image/png;base64,...", param="messages"
+            400, "not_a_data_url", what, "send images only, as data:image/png;base64,...", param="messages"
         )
     text = url[head.end() :]
     return text.replace("\n", "").replace("\r", "") if "\n" in text or "\r" in text else text
@@ -77,12 +80,14 @@ def _check_header(data: bytes, most: int) -> None:
         header = read_header(data)
     except TooLargeError as e:
         raise RequestRefused(
-            413, "too_many_pixels", f"an image is too large: {e.what}", "send it smaller"
+            413, "too_many_pixels", f"an image is too large: {e.what}", "send a smaller image"
         ) from None
     except ImageError as e:
         raise RequestRefused(400, "bad_image", e.what, e.remedy) from None
     if header.format not in FORMATS:
-        raise RequestRefused(400, "bad_image", f"an image is {header.format}", f"send {', '.join(FORMATS)}")
+        raise RequestRefused(
+            400, "bad_image", f"an image has the format {header.format}", f"send {', '.join(FORMATS)}"
+        )
     if header.width * header.height > most:
         what = f"an image has {header.width} x {header.height} pixels"
         raise RequestRefused(413, "too_many_pixels", what, f"send at most {most} pixels")
@@ -107,7 +112,7 @@ def decode_image_file(data: bytes, decode: Callable[[bytes], Image]) -> Image:
         if not is_transient(e):
             raise
         raise RequestRefused(
-            503, "no_decoder", f"no image can be decoded now: {e}", "ask again", after=5
+            503, "no_decoder", f"the service cannot decode images at present: {e}", "try again later", after=5
         ) from e
 
 

@@ -80,7 +80,7 @@ def read_question(data: bytes, config: ServiceConfig, special: Collection[str]) 
     _check(body, tokens)
     text, urls = conversation(body, special)
     if len(urls) > config.max_images:
-        what = f"there are {len(urls)} images"
+        what = f"the request has {len(urls)} images"
         raise _wrong("too_many_images", what, f"send at most {config.max_images}")
     return Question(
         model=body.model,
@@ -108,7 +108,7 @@ def _tokens(body: CompletionBody, config: ServiceConfig) -> int | None:
         raise _wrong(
             "too_many_tokens",
             f"{name} is {tokens}",
-            f"ask for at most {config.max_tokens}, or leave it out: an answer ends where the model ends it",
+            f"give at most {config.max_tokens}, or leave it out: the model ends its answer itself",
             name,
         )
     return tokens
@@ -118,19 +118,22 @@ def _check(body: CompletionBody, tokens: int | None) -> None:
     """Refuse what would have to be answered otherwise than it was asked."""
     if drawn := _drawn(body):
         raise _wrong(
-            "no_sampling", f"{drawn} asks to draw words", "answers are not drawn: set temperature to 0", drawn
+            "no_sampling",
+            f"{drawn} asks for sampling",
+            "set temperature to 0: the service does not sample",
+            drawn,
         )
     if body.stream_options.continuous_usage_stats:
-        what = "continuous_usage_stats is not served"
-        raise _wrong("not_served", what, "the usage comes at the end: set include_usage", "stream_options")
+        what = "continuous_usage_stats is not supported"
+        raise _wrong("not_served", what, "set include_usage: the usage comes at the end", "stream_options")
     if body.ignore_eos and body.response_format is not None and body.response_format.type != "text":
-        raise _wrong("bad_schema", "ignore_eos with a form of the answer", "leave one of them out")
+        raise _wrong("bad_schema", "ignore_eos cannot go with a response_format", "leave one of them out")
     if not body.logprobs and (body.top_logprobs or body.logprob_token_ids):
         name = "top_logprobs" if body.top_logprobs else "logprob_token_ids"
         raise _wrong("logprobs_missing", f"{name} without logprobs", "set logprobs too", name)
     if body.logprobs and tokens != 1:
-        what = "logprobs are those of one token"
-        raise _wrong("logprobs_of_one", what, "ask for them with max_tokens 1", "logprobs")
+        what = "logprobs are given for one token only"
+        raise _wrong("logprobs_of_one", what, "set max_tokens to 1", "logprobs")
 
 
 def _drawn(body: CompletionBody) -> str | None:
@@ -159,16 +162,16 @@ def conversation(body: CompletionBody | TokenizeBody, special: Collection[str]) 
         if not body.continue_final_message or body.add_generation_prompt:
             raise _wrong(
                 "answer_given",
-                "the last turn is the assistant's",
-                "to have it continued set continue_final_message true and add_generation_prompt false",
+                "the last message is the assistant's",
+                "to have it continued, set continue_final_message to true and add_generation_prompt to false",
             )
     elif body.continue_final_message or not body.add_generation_prompt:
-        raise _wrong("no_beginning", "there is no assistant's turn to continue", "put it last")
+        raise _wrong("no_beginning", "there is no assistant message to continue", "put it last")
     if len(turns) != 1 or turns[0].role != "user":
         raise _wrong(
             "bad_turns",
-            "one user's turn is answered",
-            "send system, user and the answer's beginning; put what was said before into the user's turn",
+            "the service answers exactly one user message",
+            "send system, user and the beginning of the answer; put earlier messages into the user message",
         )
     user, urls = _user(turns[0])
     for text in (system, prefill, *user):
@@ -181,11 +184,11 @@ def _check_size(turns: Sequence[ChatMessage]) -> None:
     """Refuse what would take minutes and gigabytes to cut into tokens, only to be found too long."""
     count = sum(1 if isinstance(turn.content, str) else len(turn.content) for turn in turns)
     if count > MOST_PARTS:
-        raise _wrong("too_many_parts", f"there are {count} parts", f"send at most {MOST_PARTS}")
+        raise _wrong("too_many_parts", f"the messages have {count} parts", f"send at most {MOST_PARTS}")
     length = sum(_length(turn) for turn in turns)
     if length > LONGEST_TEXT:
         raise _wrong(
-            "too_long", f"the texts have {length} characters", f"send at most {LONGEST_TEXT} of them"
+            "too_long", f"the texts have {length} characters", f"send at most {LONGEST_TEXT} characters"
         )
 
 
@@ -199,7 +202,7 @@ def _plain(turn: ChatMessage) -> str:
     parts = [TextPart(turn.content)] if isinstance(turn.content, str) else turn.content
     if any(isinstance(part, ImagePart) for part in parts):
         raise _wrong(
-            "misplaced_image", f"an image in the {turn.role}'s turn", "images go into the user's turn"
+            "misplaced_image", f"an image is in the {turn.role} message", "put images into the user message"
         )
     return "".join(part.text for part in parts if isinstance(part, TextPart))
 
@@ -219,7 +222,11 @@ def _user(turn: ChatMessage) -> tuple[list[str], list[str]]:
 def _check_text(text: str, special: Collection[str]) -> None:
     for token in special:
         if token in text:
-            raise _wrong("special_token", f"the text holds {token}", "leave it out: turns are made here")
+            raise _wrong(
+                "special_token",
+                f"the text holds the special token {token}",
+                "leave it out: the service adds these tokens itself",
+            )
 
 
 def _wrong(code: str, what: str, remedy: str = "", param: str | None = "messages") -> RequestRefused:

@@ -25,7 +25,7 @@ _HINTS = frozenset({"cache_control", "uuid"})
 _WHERE = re.compile(r" - at `\$\.?(.*)`$")
 _MISSING = re.compile(r"missing required field `(.*?)`")
 _REMEDIES = {
-    "role": "roles are system, developer, user and assistant",
+    "role": "use one of the roles system, developer, user and assistant",
     "type": "send parts of the types text and image_url",
     "content": "send a text, or a list of parts of the types text and image_url",
     "image_url": 'send {"url": "data:image/png;base64,..."}',
@@ -153,9 +153,9 @@ def _no_body(why: str) -> RequestRefused:
     if missing:
         path = f"{path}.{missing.group(1)}" if path else missing.group(1)
     tail = (path or "").rpartition(".")[2]
-    remedy = _REMEDIES.get(tail, "docs/service.md has the fields that are answered")
+    remedy = _REMEDIES.get(tail, "see docs/service.md for the supported fields")
     if missing:
-        remedy = "name one of those that /v1/models tells" if tail == "model" else "add it"
+        remedy = "name one of the models that /v1/models lists" if tail == "model" else "add it"
     elif "unknown field" in why:
         remedy = "leave it out"
     return RequestRefused(400, "bad_body", f"the body cannot be read: {why}", remedy, param=path)

@@ -28,24 +28,26 @@ class _StationCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         status = self._station.status()
-        yield GaugeMetricFamily("saec_uptime_seconds", "Since the start.", value=status["uptime_s"])
+        yield GaugeMetricFamily(
+            "saec_uptime_seconds", "Seconds since the station started.", value=status["uptime_s"]
+        )
         yield from _spool(status["spool"])
         yield from _storage(status["storage"])
         yield from _counters(status["counters"])
         yield from _sinks(status["sinks"])
         yield from _lines(status["lines"])
-        threads = GaugeMetricFamily("saec_thread_alive", "1 while a thread runs.", labels=["thread"])
-        failures = CounterMetricFamily(
-            "saec_thread_failures", "How often a thread failed.", labels=["thread"]
-        )
+        threads = GaugeMetricFamily("saec_thread_alive", "1 while a thread runs, else 0.", labels=["thread"])
+        failures = CounterMetricFamily("saec_thread_failures", "Failures of a thread.", labels=["thread"])
         stuck = GaugeMetricFamily(
-            "saec_thread_stuck", "1 while a thread makes no turn within its limit.", labels=["thread"]
+            "saec_thread_stuck", "1 while a thread is stuck, else 0.", labels=["thread"]
         )
         turn = GaugeMetricFamily(
-            "saec_thread_turn_seconds", "Since the last turn of a thread's loop.", labels=["thread"]
+            "saec_thread_turn_seconds", "Seconds since a thread last made progress.", labels=["thread"]
         )
         limit = GaugeMetricFamily(
-            "saec_thread_limit_seconds", "That a turn of a thread may take.", labels=["thread"]
+            "saec_thread_limit_seconds",
+            "Seconds without progress after which a thread counts as stuck.",
+            labels=["thread"],
         )
         for name, thread in status["threads"].items():
             threads.add_metric([name], float(thread["alive"]))
@@ -53,7 +55,9 @@ class _StationCollector(Collector):
             turn.add_metric([name], thread["turn_s"])
             limit.add_metric([name], thread["limit_s"])
             failures.add_metric([name], thread["failures"])
-        sources = GaugeMetricFamily("saec_source", "1 for the state of a source.", labels=["source", "state"])
+        sources = GaugeMetricFamily(
+            "saec_source", "1 for the current state of a source.", labels=["source", "state"]
+        )
         for name, state in status["sources"].items():
             sources.add_metric([name, state], 1.0)
         yield from (threads, stuck, turn, limit, failures, sources)
@@ -71,19 +75,19 @@ def _spool(depth: dict[str, int]) -> Iterator[Metric]:
     frames = GaugeMetricFamily("saec_spool_frames", "Frames without a final verdict.", labels=["state"])
     for state in ("accepted", "asked"):
         frames.add_metric([state], depth[state])
-    waiting = GaugeMetricFamily("saec_sink_waiting", "Verdicts that a sink has to take.", labels=["sink"])
+    waiting = GaugeMetricFamily("saec_sink_waiting", "Verdicts that wait for a sink.", labels=["sink"])
     for name, count in depth.items():
         if name.startswith("sink:"):
             waiting.add_metric([name.removeprefix("sink:")], count)
     yield from (frames, waiting)
-    yield GaugeMetricFamily("saec_spool_bytes", "Bytes of images held.", value=depth["bytes"])
+    yield GaugeMetricFamily("saec_spool_bytes", "Bytes of the images in the spool.", value=depth["bytes"])
 
 
 def _storage(sizes: dict[str, int]) -> Iterator[Metric]:
     yield GaugeMetricFamily(
-        "saec_storage_budget_bytes", "That the data folder may take.", value=sizes["budget"]
+        "saec_storage_budget_bytes", "Bytes that the data folder may take.", value=sizes["budget"]
     )
-    used = GaugeMetricFamily("saec_storage_bytes", "Of the data folder, by part.", labels=["part"])
+    used = GaugeMetricFamily("saec_storage_bytes", "Bytes of the data folder, by part.", labels=["part"])
     for part, size in sizes.items():
         if part not in ("budget", "used"):
             used.add_metric([part], size)
@@ -91,9 +95,15 @@ def _storage(sizes: dict[str, int]) -> Iterator[Metric]:
 
 
 def _sinks(sinks: dict[str, dict[str, Any]]) -> Iterator[Metric]:
-    oldest = GaugeMetricFamily("saec_sink_oldest_seconds", "Age of what waits longest.", labels=["sink"])
-    dead = GaugeMetricFamily("saec_sink_dead_letters", "Verdicts refused for good.", labels=["sink"])
-    state = GaugeMetricFamily("saec_sink", "1 for the state of a sink.", labels=["sink", "state"])
+    oldest = GaugeMetricFamily(
+        "saec_sink_oldest_seconds",
+        "Age in seconds of the verdict that waits longest for a sink.",
+        labels=["sink"],
+    )
+    dead = GaugeMetricFamily(
+        "saec_sink_dead_letters", "Verdicts that a sink refused for good.", labels=["sink"]
+    )
+    state = GaugeMetricFamily("saec_sink", "1 for the current state of a sink.", labels=["sink", "state"])
     for name, sink in sinks.items():
         oldest.add_metric([name], sink["oldest_s"] or 0.0)
         dead.add_metric([name], sink["dead"])
@@ -105,12 +115,20 @@ def _sinks(sinks: dict[str, dict[str, Any]]) -> Iterator[Metric]:
 def _counters(counters: dict[str, int]) -> Iterator[Metric]:
     verdicts = CounterMetricFamily(
         "saec_verdicts",
-        "Verdicts by line, state, label and who decided.",
+        "Verdicts, by line, state, label and who decided.",
         labels=["line", "state", "label", "by"],
     )
-    refused = CounterMetricFamily("saec_refused", "Frames that were not taken.", labels=["source"])
-    dropped = CounterMetricFamily("saec_sink_dropped", "Verdicts that a sink was not sent.", labels=["sink"])
-    shadow = CounterMetricFamily("saec_shadow", "Shadow verdicts.", labels=["line", "version", "outcome"])
+    refused = CounterMetricFamily(
+        "saec_refused", "Frames that the station refused, by source.", labels=["source"]
+    )
+    dropped = CounterMetricFamily(
+        "saec_sink_dropped", "Verdicts that were dropped before a sink took them.", labels=["sink"]
+    )
+    shadow = CounterMetricFamily(
+        "saec_shadow",
+        "Verdicts of a shadow version, by version and outcome.",
+        labels=["line", "version", "outcome"],
+    )
     for name, value in sorted(counters.items()):
         kind, *labels = name.split(":")
         if kind == "verdict" and len(labels) == 4:
@@ -125,16 +143,20 @@ def _counters(counters: dict[str, int]) -> Iterator[Metric]:
 
 
 _TIMES = {
-    "answer": "From acceptance to the first verdict.",
-    "judging": "Work on a frame until its first verdict.",
-    "waiting": "What a frame waited until its first verdict.",
+    "answer": "Milliseconds from acceptance of a frame to its first verdict.",
+    "judging": "Milliseconds of work on a frame until its first verdict.",
+    "waiting": "Milliseconds that a frame waited until its first verdict.",
 }
 
 
 def _lines(lines: dict[str, dict[str, object]]) -> Iterator[Metric]:
-    link = GaugeMetricFamily("saec_link", "1 for the state that the link is in.", labels=["line", "state"])
-    version = GaugeMetricFamily("saec_version", "Version that judges.", labels=["line"])
-    late = CounterMetricFamily("saec_late", "First verdicts after the deadline.", labels=["line"])
+    link = GaugeMetricFamily(
+        "saec_link", "1 for the current state of the link to the cloud.", labels=["line", "state"]
+    )
+    version = GaugeMetricFamily("saec_version", "Number of the version that judges.", labels=["line"])
+    late = CounterMetricFamily(
+        "saec_late", "Frames whose first verdict came after the deadline.", labels=["line"]
+    )
     times = {
         name: GaugeMetricFamily(f"saec_{name}_milliseconds", what, labels=["line", "quantile"])
         for name, what in _TIMES.items()

@@ -97,7 +97,7 @@ def check_admission(settings: HttpSettings, listen: str, *, tokens: bool) -> Non
     """
     host, port = parse_address(listen)
     if (settings.tls_cert is None) != (settings.tls_key is None):
-        raise ConfigError("of certificate and key one is missing", "give both, or neither")
+        raise ConfigError("only one of certificate and key is given", "give both, or neither")
     if settings.tls_cert is not None and settings.tls_key is not None:
         ServerCertificate(settings.tls_cert, settings.tls_key)
     parse_networks(settings.proxies)
@@ -105,11 +105,11 @@ def check_admission(settings: HttpSettings, listen: str, *, tokens: bool) -> Non
         return
     if not tokens:
         raise ConfigError(
-            f"{host}:{port} can be reached from outside and no token is asked for",
+            f"{host}:{port} can be reached from other machines, and no token is required",
             "name a tokens file, or listen on 127.0.0.1",
         )
     if settings.tls_cert is None and not settings.plain_http:
         raise ConfigError(
             f"tokens would travel to {host}:{port} without TLS",
-            "give a certificate and its key, or say plain_http where a proxy in front ends TLS",
+            "give a certificate and its key; set plain_http only where a proxy in front does TLS",
         )

@@ -20,16 +20,22 @@ class AdmissionCollector(Collector):
         slots = self._admission.slots
         refused = CounterMetricFamily(
             "saec_http_refused",
-            "Requests and connections that were not let in or were closed, by the reason.",
+            "Requests and connections that were refused or closed, by reason.",
             labels=["reason"],
         )
         for reason, count in sorted(slots.counts.items()):
             refused.add_metric([reason], count)
         yield refused
         yield GaugeMetricFamily("saec_http_connections", "Connections.", value=len(slots.taken))
-        yield GaugeMetricFamily("saec_http_body_bytes", "Bytes of bodies.", value=self._admission.bodies.held)
+        yield GaugeMetricFamily(
+            "saec_http_body_bytes",
+            "Bytes of the request bodies in memory.",
+            value=self._admission.bodies.held,
+        )
         certificate = self._admission.certificate
         if certificate is not None:
             yield GaugeMetricFamily(
-                "saec_certificate_end_seconds", "When the certificate expires.", value=certificate.ends
+                "saec_certificate_end_seconds",
+                "Unix time at which the server certificate expires.",
+                value=certificate.ends,
             )

@@ -74,7 +74,7 @@ class RequestBodies:
             self._refused("slow body")
             raise HTTPException(408, f"the body did not arrive within {self._seconds:g} s") from None
         except ClientDisconnect:
-            raise HTTPException(400, "the connection ended before the body") from None
+            raise HTTPException(400, "the connection closed before the whole body arrived") from None
 
 
 class _Charge:
@@ -93,8 +93,10 @@ class _Charge:
         why = self._shares.refuses(self._share, amount)
         if why:
             self._refused("bytes")
-            status, whose = (429, "yours hold") if why == "share" else (503, "others hold")
-            raise HTTPException(status, f"no room for the body: {whose} it; send it again later", _AGAIN)
+            status, whose = (429, "your requests") if why == "share" else (503, "other requests")
+            raise HTTPException(
+                status, f"no memory for the body: {whose} use it; send it again later", _AGAIN
+            )
         self._shares.take(self._share, amount)
         self.bytes += amount
 

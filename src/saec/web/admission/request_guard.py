@@ -114,8 +114,8 @@ class RequestGuard:
         address = client_network((scope.get("client") or ("", 0))[0])
         path = scope["path"]
         if _reserved(scope) and path not in _RESERVED:
-            what = "there are too many connections, from this address or in all"
-            raise Refusal(503, "busy", what, "ask later", Retry_After="1", Connection="close")
+            what = "too many connections are open, from this address or in total"
+            raise Refusal(503, "busy", what, "try again later", Retry_After="1", Connection="close")
         _check_form(scope, headers)
         if path != "/health":
             self._check_site(scope, headers)
@@ -133,15 +133,25 @@ class RequestGuard:
         if host is None:
             if scope.get("http_version") == "1.0":  # no browser; some balancers look so
                 return
-            raise Refusal(400, "no_host", "the request names no host", "send a Host header")
+            raise Refusal(400, "no_host", "the request has no Host header", "send a Host header")
         if not self._admission.hosts.known(host):
-            remedy = "ask by the machine's own name or address, or add the name to `hosts` (--host-name)"
-            raise Refusal(421, "foreign_host", f"{host[:80]!r} is not known to be this machine", remedy)
+            remedy = "use this machine's own name or address, or add the name to `hosts` (--host-name)"
+            raise Refusal(421, "foreign_host", f"{host[:80]!r} is not a known name of this machine", remedy)
         origin = headers.get("origin")
         if origin is not None and urlsplit(origin).netloc.lower() != host.strip().lower():
-            raise Refusal(403, "foreign_origin", f"a page of {origin[:80]!r} may not ask", "ask from no page")
+            raise Refusal(
+                403,
+                "foreign_origin",
+                f"requests from a web page of {origin[:80]!r} are refused",
+                "send the request from a program",
+            )
         if headers.get("sec-fetch-site") == "cross-site" and not _followed(scope, headers):
-            raise Refusal(403, "foreign_origin", "a page of another site may not ask", "ask from no page")
+            raise Refusal(
+                403,
+                "foreign_origin",
+                "requests from a web page of another site are refused",
+                "send the request from a program",
+            )
 
     def _name(self, headers: Headers, address: str) -> str:
         """Whose request it is.
@@ -157,8 +167,8 @@ class RequestGuard:
         if token is not None:
             wait = unknown_tokens.wait(address, token)
             if wait:
-                what = "too many unknown tokens came from this address"
-                raise Refusal(429, "too_many_guesses", what, "ask later", Retry_After=_whole(wait))
+                what = "this address sent too many unknown tokens"
+                raise Refusal(429, "too_many_guesses", what, "try again later", Retry_After=_whole(wait))
             name = tokens.name(given[0])
             if name is not None:
                 unknown_tokens.good(address, token)
@@ -168,7 +178,7 @@ class RequestGuard:
         raise Refusal(
             401,
             "no_token",
-            "a token is needed",
+            "this request needs a token",
             "send Authorization: Bearer TOKEN",
             WWW_Authenticate=self._challenge,
         )
@@ -179,8 +189,8 @@ class RequestGuard:
         places = self._admission.places
         if places.refuses(share, 1):
             most = self._admission.settings.per_token
-            what = f"{most} requests of yours are under way"
-            raise Refusal(429, "too_many_requests", what, "ask when one is answered", Retry_After="1")
+            what = f"{most} of your requests are in progress"
+            raise Refusal(429, "too_many_requests", what, "wait until one is answered", Retry_After="1")
         places.take(share, 1)
         try:
             yield
@@ -204,17 +214,21 @@ def _check_form(scope: Scope, headers: Headers) -> None:
         Refusal: 400, 414, 416 or 431.
     """
     if len(scope.get("raw_path", b"")) + len(scope["query_string"]) > _LONGEST:
-        raise Refusal(414, "long_address", "the address is too long", "ask for less", Connection="close")
+        raise Refusal(414, "long_address", "the address is too long", "shorten it", Connection="close")
     size = sum(len(name) + len(value) for name, value in headers.raw)
     if size > _HEAD_BYTES or len(headers.raw) > _HEAD_LINES:
-        raise Refusal(431, "large_head", "the head is too large", "send fewer headers", Connection="close")
+        raise Refusal(
+            431, "large_head", "the header section is too large", "send fewer headers", Connection="close"
+        )
     if "transfer-encoding" in headers and "content-length" in headers:
-        what = "the body has a length and comes in pieces"
-        raise Refusal(400, "two_lengths", what, "send one of the two", Connection="close")
+        what = "the body has both a Content-Length and chunks"
+        raise Refusal(400, "two_lengths", what, "send only one of the two", Connection="close")
     if len(headers.getlist("host")) > 1:
-        raise Refusal(400, "two_hosts", "the request names two hosts", "send one Host header")
+        raise Refusal(400, "two_hosts", "the request has two Host headers", "send one Host header")
     if headers.get("range", "").count(",") >= _SPANS:
-        raise Refusal(416, "too_many_ranges", "too many ranges", f"ask for at most {_SPANS}")
+        raise Refusal(
+            416, "too_many_ranges", "the request asks for too many ranges", f"ask for at most {_SPANS}"
+        )
 
 
 def _followed(scope: Scope, headers: Headers) -> bool:

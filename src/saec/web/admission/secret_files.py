@@ -15,4 +15,4 @@ def readable_by_others(paths: Iterable[Path | None]) -> Iterator[str]:
         except OSError:
             continue
         if mode & (stat.S_IRWXO | stat.S_IWGRP):  # a group may be meant to read it
-            yield f"{path} can be read or changed by others: chmod 600 {path}"
+            yield f"other users can read or change {path}: run chmod 600 {path}"

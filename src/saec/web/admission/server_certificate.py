@@ -60,7 +60,7 @@ class ServerCertificate:
             try:
                 self._current, self.ends = _load(self._cert, self._key)
             except ConfigError as e:
-                self.problem = f"{e.what}; the certificate before it is served on"
+                self.problem = f"{e.what}; the server goes on with the certificate it loaded before"
                 log.error("certificate not loaded", error=str(e))
             else:
                 self.problem = ""
@@ -80,7 +80,7 @@ class ServerCertificate:
         """What a person should know of its end; "" when that is far."""
         left = (self.ends - self._clock()) / _DAY
         if left <= 0:
-            return f"the certificate {self._cert} has expired on {self.until}: renew it"
+            return f"the certificate {self._cert} expired on {self.until}: renew it"
         return f"the certificate {self._cert} expires on {self.until}: renew it" if left <= self._days else ""
 
     def current(self) -> ssl.SSLContext:
@@ -122,6 +122,6 @@ def _load(cert: Path, key: Path) -> tuple[ssl.SSLContext, float]:
         first = x509.load_pem_x509_certificates(cert.read_bytes())[0]
     except (OSError, ValueError) as e:
         why = getattr(e, "reason", None) or getattr(e, "strerror", None) or str(e)
-        remedy = "give PEM files of one pair, the key without a password"
+        remedy = "give PEM files of one certificate and its key; the key must have no password"
         raise ConfigError(f"{cert} and {key} cannot be used: {why}", remedy) from e
     return context, first.not_valid_after_utc.timestamp()

@@ -72,17 +72,21 @@ class Tokens:
                 self._names = _read(self._path)
                 self.problem = self._emptiness()
             except ConfigError as e:
-                self.problem = f"{e}; the tokens before it are heeded on"
+                self.problem = f"{e}; the tokens that were read before stay valid"
 
     def _emptiness(self) -> str:
         """Nobody is let in by an empty file: a slip may have emptied it, or somebody meant it."""
-        return "" if self._path is None or self._names else f"{self._path} holds no token: nobody is let in"
+        return (
+            ""
+            if self._path is None or self._names
+            else f"{self._path} holds no token: every request is refused"
+        )
 
 
 def _read(path: Path) -> dict[str, str]:
     """sha256 -> name."""
     check_plain_file(path)
-    lines = read_text(path, remedy="give a file of lines NAME SHA256").splitlines()
+    lines = read_text(path, remedy="write one NAME SHA256 per line").splitlines()
     names: dict[str, str] = {}
     for number, line in enumerate(lines, start=1):
         text = line.split("#", 1)[0].strip()
@@ -90,7 +94,7 @@ def _read(path: Path) -> dict[str, str]:
             continue
         if (match := _LINE.fullmatch(text)) is None:
             raise ConfigError(
-                f"{path} line {number} is not NAME SHA256", "make one with `saec station token NAME`"
+                f"{path}, line {number}: not NAME SHA256", "make one with `saec station token NAME`"
             )
         names[match[2]] = match[1]
     return names

@@ -83,9 +83,13 @@ class HttpThread:
             EndedError: it has ended, and nobody has stopped it.
         """
         if not self._thread.is_alive():
-            why = "it has ended" if self._error is None else f"{self._error or type(self._error).__name__}"
+            why = (
+                "its thread has ended"
+                if self._error is None
+                else f"{self._error or type(self._error).__name__}"
+            )
             raise EndedError(
-                f"{self.where} is not served any more: {why}", "look at the log, then start it again"
+                f"{self.where} is no longer served: {why}", "read the log, then start the program again"
             )
 
     def stuck(self) -> StuckThread | None:
@@ -128,7 +132,7 @@ def listen(where: str) -> socket.socket:
     except OSError as e:
         bound.close()
         raise ConfigError(
-            f"{host}:{port} cannot be listened on: {e.strerror}",
-            "choose another address, or stop the program that has it",
+            f"cannot listen on {host}:{port}: {e.strerror}",
+            "choose another address, or stop the program that uses it",
         ) from e
     return bound

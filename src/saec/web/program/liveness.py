@@ -76,7 +76,7 @@ class Heartbeat:
         now, (last, due) = self._clock(), self._last_and_due
         if now <= due:
             return None
-        what = f"{self.name} has made no turn for {now - last:.0f} s; it may take {self.limit:.0f} s"
+        what = f"{self.name} has been stuck for {now - last:.0f} s; at most {self.limit:.0f} s are allowed"
         return StuckThread(self.name, time.time() - (now - last), what)
 
     def status(self, *, alive: bool, failures: int = 0) -> dict[str, Any]:
