@@ -97,7 +97,7 @@ def test_openais_client(where: str, frame: Path, tmp_path: Path) -> None:
     assert got["logprobs"] == 3
     _raised(got["sampling"], "BadRequestError", "set temperature to 0")
     assert got["sampling"]["param"] == "temperature"
-    _raised(got["tools"], "BadRequestError", "calls no tools")
+    _raised(got["tools"], "BadRequestError", "without tools")
     _raised(got["unknown"], "NotFoundError", "name one of small")
     _raised(got["stranger"], "AuthenticationError", "Bearer TOKEN")
     _raised(got["off-prompt"], "UnprocessableEntityError", "max_tokens")
@@ -113,7 +113,7 @@ def test_langchains_client(where: str, frame: Path, tmp_path: Path) -> None:
     assert got["parse"] == json.loads(got["plain"])
     assert got["logprobs"] == 3
     _raised(got["sampling"], "BadRequestError", "set temperature to 0")
-    _raised(got["tools"], "BadRequestError", "calls no tools")
+    _raised(got["tools"], "BadRequestError", "without tools")
     _raised(got["unknown"], "NotFoundError", "name one of small")
     _raised(got["stranger"], "AuthenticationError", "Bearer TOKEN")
 

@@ -142,7 +142,7 @@ def _cloud(settings: StationSettings) -> Iterator[Fault]:
         return
     url = http_address(cloud.url)
     if url is None:
-        yield ["cloud", "url"], f"{shown(cloud.url)} is no address", "give https://HOST:PORT/v1"
+        yield ["cloud", "url"], f"{shown(cloud.url)} is not an address", "give https://HOST:PORT/v1"
         return
     host = url.hostname or ""
     if settings.station.privacy and not is_on_site(host):

@@ -50,7 +50,7 @@ class WebhookSink(SinkSettings, frozen=True, kw_only=True, tag_field="kind", tag
     def faults(self) -> Iterator[FieldFault]:
         url = http_address(self.url)
         if url is None:
-            yield "url", f"{shown(self.url)} is no address", "give https://HOST/PATH"
+            yield "url", f"{shown(self.url)} is not an address", "give https://HOST/PATH"
             return
         in_url = url.username is not None or url.password is not None
         if in_url and self.token_file is not None:
@@ -120,7 +120,7 @@ def _address(text: str) -> httpx.URL:
     except httpx.InvalidURL:
         url = httpx.URL("")
     if url.scheme not in ("http", "https") or not url.host:
-        raise ConfigError(f"{shown(text)} is no address", "give https://HOST/PATH")
+        raise ConfigError(f"{shown(text)} is not an address", "give https://HOST/PATH")
     return url
 
 
