@@ -65,8 +65,9 @@ def where(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def _run(python: str | Path, watch: Watch, *argv: str | Path, **env: str) -> str:
+    # -P: the program's own folder holds a package `requests` of tests, which would hide the library.
     done = subprocess.run(
-        [str(Path(python).absolute()), *map(str, argv)],
+        [str(Path(python).absolute()), "-P", *map(str, argv)],
         capture_output=True, text=True, timeout=600, check=False, env=os.environ | watch.env | QUIET | env,
         cwd=watch.root,
     )  # fmt: skip
