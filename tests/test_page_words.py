@@ -10,7 +10,7 @@ import pytest
 from tests.pages import ROOT
 
 COLUMNS, WORDS = 100, 30
-PAGES = ["docs/service.md"]
+PAGES = ["README.md", "docs/index.md", "docs/service.md"]
 
 _LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
 _CODE = re.compile(r"`[^`]+`")
