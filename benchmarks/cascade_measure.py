@@ -87,7 +87,7 @@ def _calibration(goods: Mapping[str, float], defects: Array) -> Calibration:
     return calibrate(
         goods,
         defects.tolist(),
-        overkill=settings.overkill,
+        overkill=settings.overkill_rate,
         gate=GateConfig(),
         prevalence=settings.prevalence,
         created="",

@@ -119,7 +119,7 @@ def _fitted(plan: Plan, family: str, variation: float, folder: Path) -> PatchDet
         size=plan.side,
         variation=variation,
     )
-    config = FitConfig(side=plan.side, folds=plan.folds, threads=1)
+    config = FitConfig(side_px=plan.side, folds=plan.folds, threads=1)
     profile, _ = fit_line(
         open_dataset(data), folder / "line", patch_fit(), config=config, gate=GateConfig(), created=""
     )

@@ -78,7 +78,7 @@ def ways_of(config: CloudConfig, card: ModelCard) -> list[Way]:
         way(
             f"whole {small} + crop {near}",
             own,
-            Spending(rule="crop", small=small, near=near),
+            Spending(rule="crop", small_px=small, near_px=near),
             always=True,
         )
         for small, near in ((half, half), (half, own), (own, own))

@@ -59,5 +59,5 @@ class FakeFit:
     def _gate(self, threshold: float, defects: Iterable[Image]) -> Gated:
         self.gated.append((threshold, len(list(defects))))
         if self.disagree:
-            raise ParityError("the graphs disagree", "fit with --precision f32")
+            raise ParityError("the graphs disagree", "fit with --dtype float32")
         return Gated(["parity: all agree"], threshold)

@@ -318,6 +318,11 @@ def _read(path: Path, kind: type[T], folder: Path) -> T:
     return read_json(path, kind, error=LineError, remedy=remedy, missing=missing)
 
 
+def json_text(value: Any) -> str:
+    """A value as JSON that people can read, with a line end."""
+    return msgspec.json.format(msgspec.json.encode(value), indent=1).decode() + "\n"
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON file atomically: a reader sees the old file or the new one, never half of one.
 
@@ -325,7 +330,7 @@ def write_json(path: Path, value: Any) -> None:
     """
     partial = path.with_name(path.name + ".partial")
     with partial.open("wb") as f:
-        f.write(msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n")
+        f.write(json_text(value).encode())
         f.flush()
         os.fsync(f.fileno())
     partial.replace(path)

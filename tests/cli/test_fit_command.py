@@ -70,8 +70,8 @@ def test_options_reach_the_fit(product: Path, tmp_path: Path, fake: FakeFit) -> 
     assert main(["fit", str(product), "--out", str(tmp_path / "line"), *flat]) == 0
     c = fake.config
     assert c is not None
-    assert (c.side, c.memory, c.folds, c.seed, c.bits, c.threads) == (320, 128, 4, 7, 12, 1)
-    assert (c.roi, c.references, c.prevalence, c.precision) == ((0, 0, 48, 16), 2, 0.1, "bf16")
+    assert (c.side_px, c.memory_patches, c.folds, c.seed, c.bits, c.threads) == (320, 128, 4, 7, 12, 1)
+    assert (c.roi, c.keep_references, c.prevalence, c.dtype) == ((0, 0, 48, 16), 2, 0.1, "bf16")
 
 
 def test_every_category_of_a_root_gets_a_line(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from tests.cloud.helpers_cloud import open_qwen
 @pytest.fixture(scope="session")
 def engine() -> QwenEngine:
     """The shipped checkpoint, in float32 on the CPU."""
-    return open_qwen(CloudConfig(batch=4, dtype="float32", device="cpu"))
+    return open_qwen(CloudConfig(model="small", batch=4, dtype="float32", device="cpu"))
 
 
 @pytest.fixture(scope="session")

@@ -32,7 +32,7 @@ def labelled(root: Path, n: int = 24, *, errs: int = 10, split: str = "test") ->
 def line_of(
     tmp_path: Path, dataset: Path | None = None, *, trust: bool = False, p: bool = True
 ) -> LineProfile:
-    clouds = {Cloud(CloudConfig()).key: FUSED} if trust else {}
+    clouds = {Cloud(CloudConfig(model="small")).key: FUSED} if trust else {}
     calibration = msgspec.structs.replace(CALIBRATION, clouds=clouds)
     if not p:
         calibration = msgspec.structs.replace(

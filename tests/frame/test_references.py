@@ -41,7 +41,7 @@ def test_the_first_k_are_shown_in_the_order_of_the_fit(tmp_path: Path) -> None:
         open_dataset(tmp_path / "product"),
         tmp_path / "line",
         fake,
-        config=FitConfig(references=12),
+        config=FitConfig(keep_references=12),
         gate=GateConfig(),
         created="2026-01-01T00:00:00+00:00",
     )

@@ -198,7 +198,7 @@ def test_a_cloud_that_leaves_a_question_out_is_asked_again_one_by_one(tmp_path: 
 
 
 def test_a_cloud_that_nobody_could_judge_is_advisory_and_says_why(fakes: FakeCloud) -> None:
-    cloud = Cloud(CloudConfig())
+    cloud = Cloud(CloudConfig(model="small"))
     untried = CloudTrust(model="fake", prompt="v0", mode="advisory")
     told = standing(cloud, msgspec.structs.replace(CALIBRATION, clouds={cloud.key: untried}), "gate")
     assert (told.role, told.trust) == ("advisory", untried)

@@ -134,7 +134,7 @@ def test_a_cloud_that_helps_is_fused_and_a_new_threshold_ends_its_trust(
     assert main(["calibrate", str(line.folder), str(data), "--cloud", "small"]) == 0
     assert sum(fakes.batches) == 40
     assert set(fakes.references) == {1}
-    trust = reopened(line).calibration.clouds[Cloud(CloudConfig()).key]
+    trust = reopened(line).calibration.clouds[Cloud(CloudConfig(model="small")).key]
     assert (trust.mode, trust.n_good, trust.n_defect) == ("fused", 30, 10)
     assert "fused with the edge" in capsys.readouterr().out
     assert main(["calibrate", str(line.folder), "--overkill", "0.2"]) == 0
@@ -147,12 +147,12 @@ def test_trust_holds_for_these_weights_and_this_context_alone(
 ) -> None:
     assert main(["calibrate", str(line.folder), str(data), "--cloud", "small"]) == 0
     calibration = reopened(line).calibration
-    assert standing(Cloud(CloudConfig()), calibration, "gate").role == "fused"
-    assert standing(Cloud(CloudConfig(references=0)), calibration, "gate").role == "advisory"
-    assert standing(Cloud(CloudConfig()), calibration, "cloud").role == "alone"
-    assert standing(Cloud(CloudConfig(side=56)), calibration, "gate").role == "advisory"
+    assert standing(Cloud(CloudConfig(model="small")), calibration, "gate").role == "fused"
+    assert standing(Cloud(CloudConfig(model="small", references=0)), calibration, "gate").role == "advisory"
+    assert standing(Cloud(CloudConfig(model="small")), calibration, "cloud").role == "alone"
+    assert standing(Cloud(CloudConfig(model="small", side_px=56)), calibration, "gate").role == "advisory"
     fakes.weights_hash = "cd" * 32
-    assert standing(Cloud(CloudConfig()), calibration, "gate").role == "advisory"
+    assert standing(Cloud(CloudConfig(model="small")), calibration, "gate").role == "advisory"
 
 
 def test_a_cloud_no_better_than_chance_is_not_asked(line: LineProfile, data: Path, fakes: FakeCloud) -> None:
@@ -160,7 +160,7 @@ def test_a_cloud_no_better_than_chance_is_not_asked(line: LineProfile, data: Pat
         i = int(path.stem)
         Frames(data).add(f"train/defect/{path.stem}", 120 + 5 * i, green=22 + 3 * i)
     assert main(["calibrate", str(line.folder), str(data), "--cloud", "small"]) == 0
-    place = standing(Cloud(CloudConfig()), reopened(line).calibration, "gate")
+    place = standing(Cloud(CloudConfig(model="small")), reopened(line).calibration, "gate")
     assert place.role == "unasked"
     assert "is not asked" in place.reason
 
@@ -169,7 +169,7 @@ def test_without_defects_a_cloud_is_advisory_and_not_even_asked(
     line: LineProfile, data: Path, fakes: FakeCloud
 ) -> None:
     goods = [(p, sha256_file(p)) for p in sorted((data / "train" / "good").iterdir())]
-    trust = trust_on(line, Cloud(CloudConfig()), goods, [])
+    trust = trust_on(line, Cloud(CloudConfig(model="small")), goods, [])
     assert (trust.mode, fakes.batches) == ("advisory", [])
 
 
@@ -180,7 +180,7 @@ def test_the_reference_shown_is_not_among_those_asked_about(
     (line.folder / "references" / "0.png").write_bytes(shown.read_bytes())
     goods = [(p, sha256_file(p)) for p in sorted((data / "train" / "good").iterdir())]
     defects = sorted((data / "train" / "defect").iterdir())
-    trust_on(line, Cloud(CloudConfig()), goods, defects)
+    trust_on(line, Cloud(CloudConfig(model="small")), goods, defects)
     assert sum(fakes.batches) == 29 + 10
 
 

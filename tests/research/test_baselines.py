@@ -149,10 +149,10 @@ def test_the_clouds_are_asked_as_each_is_known_for(
     options = ["--yolo", weights, "--cloud", "qwen", "--llava", "llava", "--adapter", tmp_path]
     assert run("all", data, tmp_path / "run", *options) == 0
     cloud, llava, seed, saec = opened.configs
-    assert (cloud.model, cloud.adapter, cloud.references, cloud.side) == ("qwen", None, 0, None)
-    assert (llava.model, llava.adapter, llava.references, llava.side) == ("llava", None, 0, 448)
-    assert (seed.adapter, seed.references, seed.side, seed.batch) == (str(tmp_path), 0, 512, 24)
-    assert (saec.adapter, saec.references, saec.side) == (str(tmp_path), 1, None)
+    assert (cloud.model, cloud.adapter, cloud.references, cloud.side_px) == ("qwen", None, 0, None)
+    assert (llava.model, llava.adapter, llava.references, llava.side_px) == ("llava", None, 0, 448)
+    assert (seed.adapter, seed.references, seed.side_px, seed.batch) == (str(tmp_path), 0, 512, 24)
+    assert (saec.adapter, saec.references, saec.side_px) == (str(tmp_path), 1, None)
     info = read_run(tmp_path / "run" / "seed")
     assert info.config["own"]["qwen_thr"] == 0.26
 
@@ -164,7 +164,7 @@ def test_what_the_user_says_goes_before_what_a_baseline_is_known_for(
     assert run("all", data, tmp_path / "run", *options, "--references", 1, "--cloud-side", 336) == 0
     cloud, llava, seed, saec = opened.configs
     assert [c.references for c in (cloud, llava, seed, saec)] == [1, 0, 1, 1]
-    assert {c.side for c in opened.configs} == {336}
+    assert {c.side_px for c in opened.configs} == {336}
 
 
 def test_a_line_is_fitted_once_for_all_that_need_it_and_again_when_its_goods_change(

@@ -209,13 +209,19 @@ def run(tmp_path: Path, fakes: FakeCloud) -> Path:
         images.add(f"{('good', 'defect')[bad]}/{i:02}", 60 + 30 * bad + i * 37 % 60, green=30 + 180 * bad)
     calibration = msgspec.structs.replace(
         CALIBRATION,
-        clouds={Cloud(CloudConfig()).key: FUSED},
+        clouds={Cloud(CloudConfig(model="small")).key: FUSED},
         goods=[float(i) / 5 for i in range(20)],
         defects=[4.0 + i / 3 for i in range(12)],
     )
     line = make_line(tmp_path / "line", calibration=calibration)
     options = Options(policy="cloud")
-    run_line(line, list_inputs(images.folder), tmp_path / "run", cloud=Cloud(CloudConfig()), options=options)
+    run_line(
+        line,
+        list_inputs(images.folder),
+        tmp_path / "run",
+        cloud=Cloud(CloudConfig(model="small")),
+        options=options,
+    )
     return tmp_path / "run"
 
 

@@ -17,11 +17,11 @@ from saec.meter import energy_meter as meters
 from saec.meter.ledger import MeterSample
 from saec.meter.rapl import NullCpu
 from saec.runs.metering.energy_shares import Frames, RunEnergy, _per_correct, account
-from saec.runs.metering.run_meter import ENERGY_FILE, SPANS_FILE, Metering
+from saec.runs.metering.run_meter import ENERGY_FILE, SPANS_FILE
 from saec.runs.metering.stage_spans import SPAN, STAGES, SpanLog, read_spans
 from saec.runs.run_folder import Options, run_line
 from saec.runs.verdict_log import read_verdicts
-from saec.settings import CloudConfig
+from saec.settings import CloudConfig, MeterConfig
 from tests.run_fakes import FUSED, FakeCloud, FakeDetector, make_dataset, make_line
 
 
@@ -123,7 +123,7 @@ def test_a_run_gives_each_verdict_its_share(
     inputs = list_inputs(make_dataset(tmp_path / "data"))
     cloud = Cloud(CloudConfig(model="fake", references=1))
     cloud.__dict__["engine"] = FakeCloud()
-    options = Options(metering=Metering(cpu_watts=(8.0, 3.0), interval=0.01))
+    options = Options(metering=MeterConfig(cpu_watts=(8.0, 3.0), interval_s=0.01))
     info = run_line(line, inputs, tmp_path / "run", cloud=cloud, options=options)
     energy = msgspec.json.decode((tmp_path / "run" / ENERGY_FILE).read_bytes(), type=RunEnergy)
     (cpu,) = energy.devices

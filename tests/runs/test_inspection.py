@@ -105,7 +105,7 @@ def test_labels_do_not_depend_on_batch_queue_and_decoders(frames: Frames) -> Non
     sources = mixed(frames)
 
     def labels(batch: int, queue: int, decoders: int) -> dict[str, tuple[int | None, float | None, str]]:
-        config = RunConfig(queue=queue, decoders=decoders)
+        config = RunConfig(decode_ahead=queue, decoders=decoders)
         verdicts = run_inspection(sources, judges(FakeCloud(), batch=batch), config)
         return {v.id: (v.label, v.p_defect, v.reason) for v in verdicts}
 
@@ -114,14 +114,14 @@ def test_labels_do_not_depend_on_batch_queue_and_decoders(frames: Frames) -> Non
 
 def test_edge_verdicts_come_in_order_with_several_decoders(frames: Frames) -> None:
     sources = [frames.add(f"{i:03}", GOOD_RED) for i in range(30)]
-    verdicts = run_inspection(sources, judges(), RunConfig(decoders=4, queue=3))
+    verdicts = run_inspection(sources, judges(), RunConfig(decoders=4, decode_ahead=3))
     assert [v.id for v in verdicts] == [s.id for s in sources]
 
 
 def test_a_stuck_cloud_delays_no_edge_verdict(frames: Frames) -> None:
     sources = [frames.add(f"{i:03}", (UNSURE_RED, GOOD_RED)[i % 2]) for i in range(60)]
     cloud = FakeCloud(gate=threading.Event())
-    verdicts = run_inspection(sources, judges(cloud), RunConfig(queue=2))
+    verdicts = run_inspection(sources, judges(cloud), RunConfig(decode_ahead=2))
     first = list(itertools.islice(verdicts, 30))
     # All of the edge's verdicts are here while the cloud has not answered once.
     assert not cloud.batches
@@ -168,7 +168,7 @@ def test_decoded_frames_are_bounded(frames: Frames, monkeypatch: pytest.MonkeyPa
     for stage in ("decode_frame", "make_query"):
         monkeypatch.setattr(inspection, stage, partial(getattr(inspection, stage), decode=decode))
     sources = [frames.add(f"{i:03}", (GOOD_RED, UNSURE_RED)[i % 2]) for i in range(160)]
-    verdicts = run_inspection(sources, judges(cloud, batch=2), RunConfig(queue=2), observe=observe)
+    verdicts = run_inspection(sources, judges(cloud, batch=2), RunConfig(decode_ahead=2), observe=observe)
     assert len(list(verdicts)) == 160
     gc.collect()
     assert not exceeded.is_set()

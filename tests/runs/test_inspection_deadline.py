@@ -20,8 +20,8 @@ from saec.types import CloudOpinion, CloudQuery, Source, VerdictRecord
 from tests.run_fakes import CALIBRATION, FUSED, FakeCloud, Frames, judges, make_line
 
 GOOD_RED, UNSURE_RED = 20, 128
-SOON = RunConfig(deadline=0.5)
-EVENTUALLY = RunConfig(deadline=600.0)
+SOON = RunConfig(deadline_s=0.5)
+EVENTUALLY = RunConfig(deadline_s=600.0)
 
 
 @dataclass
@@ -75,7 +75,7 @@ def test_frames_are_numbered_in_the_order_of_the_sources(frames: Frames) -> None
     assert [v.id for v in sorted(verdicts, key=lambda v: v.seq)] == [s.id for s in sources]
 
 
-@pytest.mark.parametrize("config", [SOON, RunConfig(deadline=0.2), RunConfig()])
+@pytest.mark.parametrize("config", [SOON, RunConfig(deadline_s=0.2), RunConfig()])
 def test_a_link_that_is_down_ends_no_run_and_asks_no_frame_alone(frames: Frames, config: RunConfig) -> None:
     sources, cloud = unsure(frames), BrokenLink()
     verdicts = {v.id: v for v in run_inspection(sources, judges(cloud, batch=4), config)}
@@ -100,7 +100,7 @@ class Gate(threading.Event):
 def test_a_run_keeps_both_verdicts_and_counts_the_one_that_stands(tmp_path: Path, fakes: FakeCloud) -> None:
     root, out = tmp_path / "data", tmp_path / "run"
     sources = unsure(Frames(root), 6)
-    calibration = msgspec.structs.replace(CALIBRATION, clouds={Cloud(CloudConfig()).key: FUSED})
+    calibration = msgspec.structs.replace(CALIBRATION, clouds={Cloud(CloudConfig(model="small")).key: FUSED})
     line = make_line(tmp_path / "line", calibration=calibration)
     gate = fakes.gate = Gate()
     seen: list[VerdictRecord] = []
@@ -112,7 +112,12 @@ def test_a_run_keeps_both_verdicts_and_counts_the_one_that_stands(tmp_path: Path
 
     options = Options(config=SOON)
     info = run_line(
-        line, list_inputs(root), out, cloud=Cloud(CloudConfig()), options=options, progress=advance
+        line,
+        list_inputs(root),
+        out,
+        cloud=Cloud(CloudConfig(model="small")),
+        options=options,
+        progress=advance,
     )
     every, standing = list(read_all(out / "verdicts.jsonl")), list(read_verdicts(out / "verdicts.jsonl"))
     assert len(standing) == 6 < len(every) == len(seen)
@@ -121,4 +126,10 @@ def test_a_run_keeps_both_verdicts_and_counts_the_one_that_stands(tmp_path: Path
     assert "late" in info.counts
     assert info.starts == [1]
     with pytest.raises(ConfigError, match="other settings"):
-        run_line(line, list_inputs(root), out, cloud=Cloud(CloudConfig()), options=Options(resume=True))
+        run_line(
+            line,
+            list_inputs(root),
+            out,
+            cloud=Cloud(CloudConfig(model="small")),
+            options=Options(resume=True),
+        )

@@ -32,7 +32,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def fused_line(folder: Path, engine: FakeCloud) -> LineProfile:
-    calibration = msgspec.structs.replace(CALIBRATION, clouds={Cloud(CloudConfig()).key: FUSED})
+    calibration = msgspec.structs.replace(CALIBRATION, clouds={Cloud(CloudConfig(model="small")).key: FUSED})
     return make_line(folder, calibration=calibration)
 
 
@@ -67,7 +67,7 @@ def test_a_run_folder_holds_verdicts_pictures_and_what_made_them(
     tmp_path: Path, line: LineProfile, data: Path
 ) -> None:
     inputs, out = list_inputs(data), tmp_path / "run"
-    info = run_line(line, inputs, out, cloud=Cloud(CloudConfig(references=0)))
+    info = run_line(line, inputs, out, cloud=Cloud(CloudConfig(model="small", references=0)))
     verdicts = content(out)
     assert set(verdicts) == {source.id for source in inputs.sources}
     assert {v.truth for v in verdicts.values()} == {0, 1}
@@ -116,21 +116,23 @@ def test_a_run_is_not_resumed_by_another_calibration_or_policy(
     with pytest.raises(ConfigError, match="another line, calibration"):
         run_line(other, inputs, out, options=Options(resume=True))
     with pytest.raises(ConfigError, match="another line, calibration"):
-        run_line(line, inputs, out, cloud=Cloud(CloudConfig()), options=Options(resume=True))
+        run_line(line, inputs, out, cloud=Cloud(CloudConfig(model="small")), options=Options(resume=True))
 
 
 def test_a_run_is_not_resumed_with_other_settings_or_on_other_images(
     tmp_path: Path, line: LineProfile, data: Path, frames: Frames
 ) -> None:
     inputs, out = list_inputs(data), tmp_path / "run"
-    cloud = CloudConfig(batch=2)
+    cloud = CloudConfig(model="small", batch=2)
     run_line(line, inputs, out, cloud=Cloud(cloud), options=Options(gate=GateConfig(complexity=3.0)))
     again = Options(gate=GateConfig(complexity=3.0), resume=True)
-    run_line(line, inputs, out, cloud=Cloud(CloudConfig(batch=5)), options=again)  # only quicker
+    run_line(
+        line, inputs, out, cloud=Cloud(CloudConfig(model="small", batch=5)), options=again
+    )  # only quicker
     for config, options in (
         (cloud, Options(resume=True)),
-        (CloudConfig(references=0), again),
-        (CloudConfig(side=56), again),
+        (CloudConfig(model="small", references=0), again),
+        (CloudConfig(model="small", side_px=56), again),
     ):
         with pytest.raises(ConfigError, match="other settings"):
             run_line(line, inputs, out, cloud=Cloud(config), options=options)
@@ -153,7 +155,11 @@ def test_under_policy_edge_a_cloud_is_said_to_be_unasked(
     tmp_path: Path, line: LineProfile, data: Path
 ) -> None:
     info = run_line(
-        line, list_inputs(data), tmp_path / "run", cloud=Cloud(CloudConfig()), options=Options(policy="edge")
+        line,
+        list_inputs(data),
+        tmp_path / "run",
+        cloud=Cloud(CloudConfig(model="small")),
+        options=Options(policy="edge"),
     )
     assert info.cloud is not None
     assert (info.cloud.role, info.counts["escalated"]) == ("unasked", 0)

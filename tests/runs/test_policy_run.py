@@ -30,7 +30,7 @@ THIRD = BudgetConfig(share=1 / 3)
 
 @pytest.fixture
 def line(tmp_path: Path, fakes: FakeCloud) -> LineProfile:
-    calibration = msgspec.structs.replace(CALIBRATION, clouds={Cloud(CloudConfig()).key: FUSED})
+    calibration = msgspec.structs.replace(CALIBRATION, clouds={Cloud(CloudConfig(model="small")).key: FUSED})
     return make_line(tmp_path / "bottle", calibration=calibration)
 
 
@@ -47,7 +47,9 @@ def test_a_run_keeps_to_its_budget_and_says_why(
     tmp_path: Path, line: LineProfile, data: Path, policy: str
 ) -> None:
     options = Options(policy=policy, budget=THIRD, costs=CostConfig(escape=3.0))
-    info = run_line(line, list_inputs(data), tmp_path / "run", cloud=Cloud(CloudConfig()), options=options)
+    info = run_line(
+        line, list_inputs(data), tmp_path / "run", cloud=Cloud(CloudConfig(model="small")), options=options
+    )
     assert 1 <= info.counts["escalated"] <= 12
     assert info.policy == policy
     assert info.config["budget"] == {"share": 1 / 3, "seed": 0}
@@ -59,7 +61,7 @@ def test_a_run_keeps_to_its_budget_and_says_why(
 
 
 def test_a_run_goes_on_under_its_own_budget_and_costs(tmp_path: Path, line: LineProfile, data: Path) -> None:
-    inputs, cloud = list_inputs(data), Cloud(CloudConfig())
+    inputs, cloud = list_inputs(data), Cloud(CloudConfig(model="small"))
 
     def again(**changes: object) -> Options:
         return Options(**{"policy": "value", "budget": THIRD, **changes})  # type: ignore[arg-type]
@@ -101,7 +103,7 @@ def test_a_calibration_learns_when_the_edge_errs_and_what_the_cloud_mends(
         created="now",
         goods=find_images(tmp_path / "data" / "train" / "good"),
         dataset=open_dataset(tmp_path / "data"),
-        cloud=Cloud(CloudConfig()),
+        cloud=Cloud(CloudConfig(model="small")),
     ).calibration
     assert set(after.complexities) == {*after.good_scores, *after.defect_scores}
     assert after.asking.errors == 3

@@ -24,7 +24,7 @@ from saec.settings import CloudConfig, Spending
 from saec.types import CloudOpinion, CloudQuery, EdgeOpinion, Image, Spent, VerdictRecord
 from tests.run_fakes import CALIBRATION, FUSED, FakeCloud, FakeDetector, Frames, make_dataset, make_line
 
-CROPS = CloudConfig(spending=Spending(rule="crop"))
+CROPS = CloudConfig(model="small", spending=Spending(rule="crop"))
 WHOLE = Spent(("whole 224",), 64, 64, 80, 0)
 BOTH = Spent(("whole 112", "crop 224"), 80, 80, 160, 5000)
 
@@ -64,7 +64,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> SpendingCloud:
 
 @pytest.fixture
 def line(tmp_path: Path, engine: SpendingCloud) -> LineProfile:
-    clouds = {Cloud(config).key: FUSED for config in (CloudConfig(), CROPS)}
+    clouds = {Cloud(config).key: FUSED for config in (CloudConfig(model="small"), CROPS)}
     return make_line(tmp_path / "line", calibration=msgspec.structs.replace(CALIBRATION, clouds=clouds))
 
 
@@ -151,7 +151,7 @@ def test_the_link_is_charged_what_went_over_it(tmp_path: Path, line: LineProfile
 def test_the_question_carries_the_hottest_place_where_crops_are_shown(
     tmp_path: Path, line: LineProfile, data: Path, engine: SpendingCloud
 ) -> None:
-    for config, expected in ((CROPS, (2, 4, 4, 6)), (CloudConfig(), None)):
+    for config, expected in ((CROPS, (2, 4, 4, 6)), (CloudConfig(model="small"), None)):
         engine.asked.clear()
         run_line(line, list_inputs(data), tmp_path / str(expected), cloud=Cloud(config))
         frames = [query for query in engine.asked if query.frame.id != "warm-up"]
@@ -164,7 +164,7 @@ def test_trust_is_measured_on_what_will_be_shown(
     frames = Frames(tmp_path / "known")
     goods = [Path(frames.add(f"good/{i}", 30 + i, green=20).path) for i in range(6)]
     defects = [Path(frames.add(f"defect/{i}", 200 + i, green=200).path) for i in range(6)]
-    for config, expected in ((CROPS, (2, 4, 4, 6)), (CloudConfig(), None)):
+    for config, expected in ((CROPS, (2, 4, 4, 6)), (CloudConfig(model="small"), None)):
         engine.asked.clear()
         trust_on(line, Cloud(config), [(p, sha256_file(p)) for p in goods], defects)
         assert [query.hottest for query in engine.asked] == [None] * 6 + [expected] * 6
@@ -185,21 +185,24 @@ def test_a_good_of_the_fit_counts_by_its_cross_fitted_score(
 
 def test_trust_holds_for_what_it_was_measured_on_alone(engine: SpendingCloud) -> None:
     keys = {
-        Cloud(CloudConfig(spending=spending)).key
+        Cloud(CloudConfig(model="small", spending=spending)).key
         for spending in (
             Spending(),
             Spending(rule="crop"),
             Spending(rule="scene"),
-            Spending(rule="crop", small=224),
-            Spending(rule="crop", near=112),
+            Spending(rule="crop", small_px=224),
+            Spending(rule="crop", near_px=112),
             Spending(rule="scene", complexity=2.0),
         )
     }
     assert len(keys) == 6
-    assert Cloud(CloudConfig(spending=Spending(small=56))).key == Cloud(CloudConfig()).key
+    assert (
+        Cloud(CloudConfig(model="small", spending=Spending(small_px=56))).key
+        == Cloud(CloudConfig(model="small")).key
+    )
     calibration = msgspec.structs.replace(CALIBRATION, clouds={Cloud(CROPS).key: FUSED})
     assert standing(Cloud(CROPS), calibration, "gate").role == "fused"
-    place = standing(Cloud(CloudConfig()), calibration, "gate")
+    place = standing(Cloud(CloudConfig(model="small")), calibration, "gate")
     assert place.role == "advisory"
     assert "measured as" in place.reason
     assert "spending.rule=crop" in place.reason

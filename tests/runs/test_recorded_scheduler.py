@@ -24,7 +24,7 @@ from tests.run_fakes import CALIBRATION, FUSED, FakeCloud, Frames, make_line
 
 @pytest.fixture
 def line(tmp_path: Path, fakes: FakeCloud) -> LineProfile:
-    calibration = msgspec.structs.replace(CALIBRATION, clouds={Cloud(CloudConfig()).key: FUSED})
+    calibration = msgspec.structs.replace(CALIBRATION, clouds={Cloud(CloudConfig(model="small")).key: FUSED})
     return make_line(tmp_path / "bottle", calibration=calibration)
 
 
@@ -38,7 +38,9 @@ def data(tmp_path: Path) -> Path:
 
 
 def inspect(line: LineProfile, data: Path, out: Path, **options: object) -> Path:
-    run_line(line, list_inputs(data), out, cloud=Cloud(CloudConfig()), options=Options(**options))  # type: ignore[arg-type]
+    run_line(
+        line, list_inputs(data), out, cloud=Cloud(CloudConfig(model="small")), options=Options(**options)
+    )  # type: ignore[arg-type]
     return out
 
 
@@ -61,8 +63,8 @@ def rewrite(run: Path, seq: int, **fields: object) -> str:
         {"policy": "random", "budget": BudgetConfig(share=0.3)},
         {"gate": GateConfig(complexity=-5.0)},
         {"config": RunConfig(waiting=2, maps=False)},
-        {"config": RunConfig(deadline=0.05, maps=False)},
-        {"config": RunConfig(deadline=60.0, maps=False)},
+        {"config": RunConfig(deadline_s=0.05, maps=False)},
+        {"config": RunConfig(deadline_s=60.0, maps=False)},
     ],
 )
 def test_a_live_run_gives_its_routes_again(

@@ -10,7 +10,7 @@ from saec.cloud.engines.qwen import QwenEngine
 from saec.service.served_model import ServedModel
 from saec.settings import CloudConfig
 
-CPU = CloudConfig(dtype="float32", device="cpu")
+CPU = CloudConfig(model="small", dtype="float32", device="cpu")
 
 
 @pytest.fixture(scope="session")

@@ -67,7 +67,7 @@ def test_a_service_of_its_own_and_a_command_that_asks_it(engine: QwenEngine, tmp
     assert cloud.config.remote.weights_hash == engine.weights_hash
     # The trust that a line gives the model in this process holds for the service's: the weights are the same.
     assert cloud.key.startswith(f"small@{engine.weights_hash[:12]} ")
-    assert cloud.key == Cloud(CloudConfig()).key
+    assert cloud.key == Cloud(CloudConfig(model="small")).key
 
 
 def test_an_adapter_is_asked_as_its_base_wants_to_be(served: ServedModel) -> None:

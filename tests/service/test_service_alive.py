@@ -104,5 +104,5 @@ def test_loading_that_hangs_heeds_a_signal(monkeypatch: pytest.MonkeyPatch) -> N
         release.wait(60)
 
     monkeypatch.setattr(ServedModel, "load", hang)
-    run_service(ServiceAddress("127.0.0.1:0"), CloudConfig(), [], ServiceConfig())
+    run_service(ServiceAddress("127.0.0.1:0"), CloudConfig(model="small"), [], ServiceConfig())
     release.set()

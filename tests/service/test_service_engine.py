@@ -42,7 +42,7 @@ def _query(image: Image, *references: Image, name: str = "frame") -> CloudQuery:
 
 def _remote(where: str, model: str = "small", **settings: Any) -> RemoteEngine:
     card = settings.pop("card", None)
-    remote = RemoteConfig(url=f"{where}/v1", concurrency=8, timeout=60, card=card)
+    remote = RemoteConfig(url=f"{where}/v1", concurrency=8, timeout_s=60, card=card)
     opened = open_engine(CloudConfig(model=model, remote=remote, **settings))
     assert isinstance(opened, RemoteEngine)
     return opened
@@ -72,7 +72,7 @@ def test_the_client_sees_what_the_engine_in_its_own_process_says(where: str, eng
 @pytest.mark.parametrize("settings", [{"scoring": "rank", "references": 0}, {"views": 2}])
 def test_crops_and_views_are_the_same_too(where: str, settings: dict[str, Any]) -> None:
     asked = [_query(noise(7, 300, 260), noise(8))]
-    here = open_engine(CloudConfig(dtype="float32", device="cpu", **settings))
+    here = open_engine(CloudConfig(model="small", dtype="float32", device="cpu", **settings))
     same_opinions(here, _ps(_remote(where, **settings), asked), _ps(here, asked))
 
 
@@ -83,7 +83,9 @@ def test_what_is_spent_on_a_frame_is_the_same_too(
     spending = Spending(rule=rule)
     image = noise(7, 560, 672)
     asked = CloudQuery(Frame("f", image), (noise(8, 560, 672),), hottest=(90, 400, 110, 420), complexity=0.0)
-    (here,) = open_engine(CloudConfig(dtype="float32", device="cpu", spending=spending)).judge([asked])
+    (here,) = open_engine(CloudConfig(model="small", dtype="float32", device="cpu", spending=spending)).judge(
+        [asked]
+    )
     (there,) = _remote(where, spending=spending, card=read_card(SMALL)).judge([asked])
     same_opinions(engine, there.p_defect, here.p_defect)
     assert there.spent is not None
@@ -97,7 +99,9 @@ def test_each_adapter_is_what_it_is_alone(where: str, adapters: dict[str, Path],
     card = read_card(SMALL)
     base = _ps(engine, asked)
     expected = {
-        name: _ps(open_engine(CloudConfig(adapter=str(path), dtype="float32", device="cpu")), asked)
+        name: _ps(
+            open_engine(CloudConfig(model="small", adapter=str(path), dtype="float32", device="cpu")), asked
+        )
         for name, path in adapters.items()
     }
     assert len({round(p, 4) for (p,) in [base, *expected.values()]}) == 3

@@ -35,11 +35,10 @@ from saec.lines.recalibration import recalibrate
 from saec.lines.requested_calibration import RecalibrationRequest
 from saec.profile import LineProfile, sha256_file
 from saec.runs.description import now
-from saec.runs.metering.run_meter import Metering
 from saec.runs.run_folder import Options, Progress, verdicts_of
 from saec.runs.run_record import RunInfo
 from saec.runs.verdict_log import read_verdicts, write_csv
-from saec.settings import CloudConfig, FitConfig, GateConfig, RunConfig
+from saec.settings import CloudConfig, FitConfig, GateConfig, MeterConfig, RunConfig
 from saec.types import GOOD, VerdictRecord
 from saec_research.bare_line import line_alone
 from saec_research.seed.policy import PRESETS
@@ -211,7 +210,7 @@ def run_baseline(
             policy=baseline.policy,
             own=PRESETS["saec"].policy if baseline.policy == "seed" else None,
             config=work.run,
-            metering=Metering(gpu=work.gpu),
+            metering=MeterConfig(gpu=work.gpu),
             command=work.command,
         ),
         split=work.split,
@@ -263,7 +262,7 @@ def _divided(work: BaselineSetup) -> Dataset:
     dataset = open_dataset(work.dataset, layout=work.layout)
     if work.goods:
         return with_goods(dataset, work.goods)
-    return hold_out(dataset, work.fit.holdout, seed=work.fit.seed) if undivided(dataset) else dataset
+    return hold_out(dataset, work.fit.holdout_share, seed=work.fit.seed) if undivided(dataset) else dataset
 
 
 def _alone(dataset: Dataset, work: BaselineSetup, cloud: Cloud | None) -> LineProfile:

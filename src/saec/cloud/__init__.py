@@ -36,7 +36,7 @@ def open_engine(config: CloudConfig) -> QwenEngine | LlavaEngine | RemoteEngine:
         ExtraError: the packages of ``saec[cloud]`` (for a service: ``saec[remote]``) are not installed.
         ModelError: the checkpoint or the adapter is missing, damaged, unsafe or unsuited.
     """
-    if config.remote is not None:
+    if config.remote.url:
         for package in ("httpx", "tenacity"):
             if find_spec(package) is None:
                 raise ExtraError(package, "remote")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import Any
+from typing import Any, Final, Literal
 
 from saec.errors import ModelError
+from saec.settings import Precision
 
 CAPS = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
 """Variables that hold oneDNN to older instructions, torch's and OpenVINO's alike. OpenVINO's own kernels do
@@ -33,6 +34,10 @@ def core() -> Any:
         if not _cores:
             _cores.append(ov.Core())
         return _cores[0]
+
+
+OPENVINO_TYPES: Final[dict[Precision, Literal["f32", "bf16"]]] = {"float32": "f32", "bfloat16": "bf16"}
+"""OpenVINO's names of the arithmetic that the settings name."""
 
 
 def compile_graph(model: Any, precision: str, threads: int) -> Any:
@@ -78,5 +83,5 @@ def other_arithmetic(graph: Any, precision: str) -> list[str]:
         return []
     return [
         f"warning: this CPU has no {precision}, the fit computed in {used}: fit again on a CPU of the "
-        "line's kind, or with --precision f32"
+        "line's kind, or with --dtype float32"
     ]

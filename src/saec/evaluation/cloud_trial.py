@@ -27,7 +27,6 @@ from saec.frame.judges import Cloud
 from saec.lines.leaks import check_leaks, held_out
 from saec.meter import PhaseReading, energy_of
 from saec.profile import Calibration, CloudTrust, LineProfile
-from saec.runs.metering.run_meter import Metering
 from saec.runs.run_folder import Options, Progress, run_line, verdicts_of
 from saec.runs.run_record import RunInfo
 from saec.runs.verdict_log import read_verdicts
@@ -40,7 +39,7 @@ from saec.schedule.calibration.cross_fit import (
     line_labels,
     recalibrated_labels,
 )
-from saec.settings import RunConfig
+from saec.settings import MeterConfig, RunConfig
 from saec.types import DEFECT, VerdictRecord
 
 
@@ -121,7 +120,7 @@ def measure_worth(
         options = Options(
             policy="cloud" if engine else "edge",
             config=RunConfig(maps=False, explain=False),
-            metering=Metering(gpu=gpu),
+            metering=MeterConfig(gpu=gpu),
             command=command,
         )
         return run_line(

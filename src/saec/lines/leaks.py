@@ -103,7 +103,7 @@ def tuned_on(cloud: CloudConfig) -> set[str]:
 
 def _weights(cloud: CloudConfig) -> tuple[str | None, str | None]:
     """Folders of the cloud's own weights and of its adapter, where they are at hand."""
-    return cloud.model if cloud.model != "small" and cloud.remote is None else None, cloud.adapter
+    return cloud.model if cloud.model != "small" and not cloud.remote.url else None, cloud.adapter
 
 
 def _manifests(folders: Iterable[str | None]) -> Iterator[Manifest]:

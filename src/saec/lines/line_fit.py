@@ -88,7 +88,7 @@ def fit_line(
     _check_out(out, force)
     target = out.resolve()
     if drawn := undivided(dataset):
-        dataset = hold_out(dataset, config.holdout, seed=config.seed)
+        dataset = hold_out(dataset, config.holdout_share, seed=config.seed)
     found = _train_goods(dataset)
     manifest = manifest_for(dataset, found, dataset.select("train", DEFECT))
     images = _train_images(dataset, found, config, progress)
@@ -96,7 +96,7 @@ def fit_line(
     with whole(target) as partial:
         fitted = fit_detector(goods, config, partial, progress)
         complexity, calibration, notes = _measured(fitted, goods, images, config, gate, created, progress)
-        _references(partial, [images.goods[i].path for i in fitted.order[: max(config.references, 1)]])
+        _references(partial, [images.goods[i].path for i in fitted.order[: max(config.keep_references, 1)]])
         manifest.write(partial)
         line = LineRecord(
             name=target.name,
@@ -203,8 +203,8 @@ def _drawn(dataset: Dataset, config: FitConfig) -> list[str]:
     """What was held out of a data set without splits."""
     goods, defects = (len(dataset.select("test", label)) for label in (GOOD, DEFECT))
     return [
-        f"the data set has no splits: {goods} goods and {defects} defects ({100 * config.holdout:g} %, drawn "
-        f"with seed {config.seed}) are held out, and `saec evaluate` judges these"
+        f"the data set has no splits: {goods} goods and {defects} defects ({100 * config.holdout_share:g} %, "
+        f"drawn with seed {config.seed}) are held out, and `saec evaluate` judges these"
     ]
 
 
@@ -274,7 +274,7 @@ def _calibrated(
     calibration = calibrate(
         scores,
         list(defect_scores.values()),
-        overkill=config.overkill,
+        overkill=config.overkill_rate,
         gate=gate,
         prevalence=config.prevalence,
         created=created,

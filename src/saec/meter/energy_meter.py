@@ -17,6 +17,7 @@ from saec.meter.gpu import Gpu, open_gpu
 from saec.meter.ledger import OUTSIDE, Ledger, MeterSample, PhaseReading
 from saec.meter.process import ProcessTree
 from saec.meter.rapl import CpuEnergy, open_cpu
+from saec.settings import MeterConfig
 
 Phase = Literal["loading", "warm-up", "idle", "run"]
 Trace = Callable[[str, MeterSample], None]
@@ -56,7 +57,7 @@ class Meter:
     def __init__(
         self,
         gpu: int | Gpu | None = None,
-        interval: float = 0.2,
+        interval: float = MeterConfig().interval_s,
         *,
         cpu: CpuEnergy | None = None,
         pid: int | None = None,

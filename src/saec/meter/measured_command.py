@@ -20,6 +20,7 @@ from saec.meter.energy_meter import Meter
 from saec.meter.gpu import Gpu, open_gpu
 from saec.meter.ledger import OUTSIDE, PhaseReading, energy_of, energy_per_correct_mwh
 from saec.meter.rapl import CpuEnergy
+from saec.settings import MeterConfig
 from saec.texts import decoded
 from saec.types import VerdictRecord
 
@@ -79,7 +80,7 @@ def measure_command(
     command: Sequence[str],
     *,
     gpu: int | Gpu | None = None,
-    interval: float = 0.2,
+    interval: float = MeterConfig().interval_s,
     cpu: CpuEnergy | None = None,
 ) -> tuple[int, dict[str, PhaseReading]]:
     """Run a command and measure it and everything that it starts.

@@ -145,8 +145,8 @@ class _Run:
         self.observe = observe
         self.stop = stop
         self.failure: BaseException | None = None
-        self.loaded: Channel[Future[DecodedFrame | VerdictRecord | None]] = Channel(config.queue)
-        self.seen: Channel[tuple[DecodedFrame, EdgeOpinion, Pending]] = Channel(config.queue)
+        self.loaded: Channel[Future[DecodedFrame | VerdictRecord | None]] = Channel(config.decode_ahead)
+        self.seen: Channel[tuple[DecodedFrame, EdgeOpinion, Pending]] = Channel(config.decode_ahead)
         self.waiting = WaitingList(folder=spill)
         self.seq = first - 1
         self.spans = spans
@@ -261,7 +261,7 @@ class _Run:
 
     def _answer(self, pending: Pending, verdict: VerdictRecord, *, late: bool = False) -> None:
         """Hand out a verdict; where there is a deadline it says how long the frame waited for it."""
-        if self.config.deadline is not None:
+        if self.config.deadline_s is not None:
             took = (time.perf_counter() - pending.begun) * 1e3
             verdict = msgspec.structs.replace(verdict, ms=answer_times(verdict.ms, took), replaces=late)
         self.verdicts.put(verdict)
@@ -330,6 +330,6 @@ def _dispatch(judges: Judges, config: RunConfig) -> Dispatch[Pending]:
     return Dispatch(
         batch=judges.batch,
         capacity=UNBOUNDED if config.waiting is None else config.waiting,
-        deadline=config.deadline,
+        deadline=config.deadline_s,
         connected=judges.engine is not None,
     )

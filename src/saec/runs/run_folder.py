@@ -19,7 +19,7 @@ from saec.frame.map_pictures import save_picture
 from saec.profile import LineProfile
 from saec.runs.description import describe, now
 from saec.runs.first_pass import FIRST_PASS, after_first_pass
-from saec.runs.metering.run_meter import Metering, RunMeter, phase_readings
+from saec.runs.metering.run_meter import RunMeter, phase_readings
 from saec.runs.resumption import open_run_folder
 from saec.runs.run_record import (
     MAPS_FOLDER,
@@ -32,7 +32,7 @@ from saec.runs.verdict_log import VerdictLog
 from saec.schedule.calibration.drift import DriftMonitor
 from saec.schedule.policies import DEFAULT_POLICY, policy_kind
 from saec.schedule.policies.policy_contract import PolicySettings
-from saec.settings import RunConfig
+from saec.settings import MeterConfig, RunConfig
 from saec.types import DEFECT, EdgeOpinion, Image, Source, VerdictRecord
 
 Progress = Callable[[VerdictRecord], None]
@@ -54,7 +54,7 @@ class Options(PolicySettings):
 
     policy: str = DEFAULT_POLICY
     config: RunConfig = field(default_factory=RunConfig)
-    metering: Metering = field(default_factory=Metering)
+    metering: MeterConfig = field(default_factory=MeterConfig)
     resume: bool = False
     retry_errors: bool = False
     command: str = ""
@@ -119,7 +119,7 @@ def run_line(
     ended = "" if stop is not None and stop.is_set() else now()
     info = msgspec.structs.replace(info, ended=ended, meter=readings)
     info = _counted(
-        info, StandingCounts.of(out / VERDICTS_FILE, _used(profile), options.config.deadline), drift
+        info, StandingCounts.of(out / VERDICTS_FILE, _used(profile), options.config.deadline_s), drift
     )
     write_run(out, info)
     return info

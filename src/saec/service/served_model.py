@@ -124,7 +124,7 @@ class ServedModel:
             entries.append(ModelEntry(name, known, base, weights_hash([folder, path])))
         model = load_qwen(config, folder, folders)
         _refuse_biases(model, dict(zip(folders, (name for name, _ in adapters), strict=True)))
-        return cls(model, card, config.side or card.side, entries)
+        return cls(model, card, config.side_px or card.side, entries)
 
     def about(self, entry: ModelEntry) -> dict[str, Any]:
         """One model in the form of /v1/models; ``saec`` holds what our client needs to ask it rightly."""

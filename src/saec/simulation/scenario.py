@@ -122,7 +122,7 @@ def stated(law: Law, options: Options, frames: int, rng: np.random.Generator) ->
     calibration = calibrate(
         {f"{i}": score for i, score in enumerate(scores[~truth].tolist())},
         scores[truth].tolist(),
-        overkill=FitConfig().overkill,
+        overkill=FitConfig().overkill_rate,
         gate=options.gate,
         prevalence=FitConfig().prevalence,
         created="stated",

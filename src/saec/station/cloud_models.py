@@ -107,7 +107,7 @@ def remote_config(settings: CloudSettings) -> RemoteConfig:
         url=settings.url,
         token_file=text(settings.token_file),
         ca_file=text(settings.ca_file),
-        timeout=settings.timeout,
+        timeout_s=settings.timeout,
         concurrency=settings.concurrency,
     )
 

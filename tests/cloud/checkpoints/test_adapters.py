@@ -246,7 +246,7 @@ def test_biases_of_an_adapter_are_not_served_beside_their_base(
     from saec.settings import CloudConfig
 
     adapter = make(bias="lora_only")
-    config = CloudConfig(model=str(random_checkpoint), device="cpu", dtype="float32", side=112)
+    config = CloudConfig(model=str(random_checkpoint), device="cpu", dtype="float32", side_px=112)
     with pytest.raises(ModelError, match="biases of the base"):
         ServedModel.load(config, [("one", str(adapter))])
 

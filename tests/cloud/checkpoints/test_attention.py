@@ -24,7 +24,13 @@ def test_sdpa_and_eager_rank_alike() -> None:
     for attention in ("sdpa", "eager"):
         engine = open_engine(
             CloudConfig(
-                device="cpu", dtype="float32", references=0, side=112, scoring="rank", attention=attention
+                model="small",
+                device="cpu",
+                dtype="float32",
+                references=0,
+                side_px=112,
+                scoring="rank",
+                attention=attention,
             )
         )
         assert engine.model.config._attn_implementation == attention
@@ -34,14 +40,14 @@ def test_sdpa_and_eager_rank_alike() -> None:
 
 def test_flash_needs_a_gpu() -> None:
     with pytest.raises(ConfigError, match="flash on cpu") as caught:
-        open_engine(CloudConfig(device="cpu", attention="flash"))
+        open_engine(CloudConfig(model="small", device="cpu", attention="flash"))
     assert "--attention sdpa" in caught.value.remedy
     with pytest.raises(ConfigError, match="float32"):
-        pick_attention(CloudConfig(attention="flash"), GPU, torch.float32)
+        pick_attention(CloudConfig(model="small", attention="flash"), GPU, torch.float32)
 
 
 def test_flash_needs_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    config = CloudConfig(attention="flash")
+    config = CloudConfig(model="small", attention="flash")
     monkeypatch.setattr(loading, "find_spec", lambda name: None)
     with pytest.raises(ModelError, match="flash-attn is not installed"):
         pick_attention(config, GPU, torch.bfloat16)

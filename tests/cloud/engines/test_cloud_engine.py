@@ -147,12 +147,12 @@ def test_a_cut_off_weight_file_is_a_model_error(copy: Path) -> None:
 
 def test_a_missing_adapter_never_means_the_base_model(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="adapter"):
-        open_engine(CloudConfig(adapter=str(tmp_path / "none"), **CPU))
+        open_engine(CloudConfig(model="small", adapter=str(tmp_path / "none"), **CPU))
 
 
 def test_no_such_device_is_a_model_error() -> None:
     with pytest.raises(ModelError, match="device"):
-        open_engine(CloudConfig(device="abacus"))
+        open_engine(CloudConfig(model="small", device="abacus"))
 
 
 @pytest.mark.parametrize(
@@ -160,13 +160,13 @@ def test_no_such_device_is_a_model_error() -> None:
 )
 def test_settings_out_of_range_are_refused(setting: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="out of range"):
-        open_engine(CloudConfig(**setting, **CPU))
+        open_engine(CloudConfig(model="small", **setting, **CPU))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
 def test_a_gpu_that_is_not_there_is_a_model_error() -> None:
     with pytest.raises(ModelError, match="no CUDA device"):
-        open_engine(CloudConfig(device="cuda"))
+        open_engine(CloudConfig(model="small", device="cuda"))
 
 
 def _adapter(engine: QwenEngine, folder: Path) -> None:
@@ -188,7 +188,7 @@ def test_an_adapter_is_applied_and_leaves_no_trace_when_unloaded(engine: QwenEng
     _adapter(engine, tmp_path / "lora")
     asked = [query(noise(0), noise(1))]
     base = engine.judge(asked)[0].p_defect
-    with_it = open_engine(CloudConfig(adapter=str(tmp_path / "lora"), **CPU))
+    with_it = open_engine(CloudConfig(model="small", adapter=str(tmp_path / "lora"), **CPU))
     assert abs(with_it.judge(asked)[0].p_defect - base) > p_apart(engine)
     assert with_it.weights_hash != engine.weights_hash
     assert with_it.name.startswith("small+")
@@ -207,7 +207,7 @@ def test_an_adapter_of_another_model_is_refused(engine: QwenEngine, tmp_path: Pa
     weights = {k.replace("layers.0.", "layers.40."): v for k, v in load_file(path).items()}
     save_file(weights, path, {"format": "pt"})
     with pytest.raises(ModelError, match=r"layers\.40\."):
-        open_engine(CloudConfig(adapter=str(folder), **CPU))
+        open_engine(CloudConfig(model="small", adapter=str(folder), **CPU))
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "fp8", "4bit"])
@@ -217,7 +217,7 @@ def test_fewer_bits_give_nearly_the_same_opinion(
     bad, product = _defect()
     asked = [bad, query(product.render(7, size=224).image, *bad.references)]
     exact = [o.p_defect for o in engine.judge(asked)]
-    fewer = open_engine(CloudConfig(dtype=dtype, device="cpu"))
+    fewer = open_engine(CloudConfig(model="small", dtype=dtype, device="cpu"))
     np.testing.assert_allclose([o.p_defect for o in fewer.judge(asked)], exact, rtol=0, atol=0.1)
     assert fewer.explain([bad])[0].kind == engine.explain([bad])[0].kind
 

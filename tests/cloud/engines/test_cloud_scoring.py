@@ -34,10 +34,10 @@ GOODS = [noise(i + 20, 120, 90) for i in range(4)]
 @pytest.fixture(scope="module")
 def opened(random_checkpoint: Path) -> Callable[..., Any]:
     """Engines of the random checkpoint, at 112 px, by their settings."""
-    first = open_engine(CloudConfig(model=str(random_checkpoint), side=112, **CPU))
+    first = open_engine(CloudConfig(model=str(random_checkpoint), side_px=112, **CPU))
 
     def with_(**settings: Any) -> QwenEngine:
-        engine = open_qwen(CloudConfig(model=str(random_checkpoint), side=112, **CPU, **settings))
+        engine = open_qwen(CloudConfig(model=str(random_checkpoint), side_px=112, **CPU, **settings))
         engine.core = first.core
         return engine
 
@@ -145,7 +145,7 @@ def _answer_log_probability(engine: QwenEngine, asked: CloudQuery, label: str) -
 def test_small_shows_references_in_turn_and_averages_their_logits(engine: QwenEngine) -> None:
     goods = [noise(i) for i in range(3)]
     alone = [_ps(engine, [query(noise(9), good)])[0] for good in goods]
-    several = open_qwen(CloudConfig(references=3, **CPU))
+    several = open_qwen(CloudConfig(model="small", references=3, **CPU))
     (p,) = _ps(several, [query(noise(9), *goods)])
     assert log_odds(p) == pytest.approx(np.mean([log_odds(a) for a in alone]), abs=odds_apart(engine))
 
@@ -221,4 +221,4 @@ def test_the_card_says_prompt_and_views_unless_the_settings_do(tmp_path: Path) -
 
 def test_a_prompt_that_is_not_there_is_refused() -> None:
     with pytest.raises(ConfigError, match="no prompt v9"):
-        open_engine(CloudConfig(prompt="v9", **CPU))
+        open_engine(CloudConfig(model="small", prompt="v9", **CPU))

@@ -42,7 +42,7 @@ def _ps(engine: CloudEngine, queries: list[CloudQuery]) -> list[float]:
 @pytest.fixture(scope="module")
 def crops() -> QwenEngine:
     """The shipped checkpoint, shown whole and crop in turn."""
-    return open_qwen(CloudConfig(batch=4, spending=CROP, **CPU))
+    return open_qwen(CloudConfig(model="small", batch=4, spending=CROP, **CPU))
 
 
 def test_a_batch_gives_what_single_calls_give(crops: QwenEngine) -> None:
@@ -60,7 +60,7 @@ def _either(*ps: float) -> float:
 
 def test_whole_and_crop_are_what_the_model_says_of_each_alone(crops: QwenEngine) -> None:
     asked = _spot(0, noise(9, 672, 672))
-    small, large = (open_qwen(CloudConfig(side=side, **CPU)) for side in (120, 240))
+    small, large = (open_qwen(CloudConfig(model="small", side_px=side, **CPU)) for side in (120, 240))
     crop = crop_box(672, 672, SPOT, 240, 20)
     assert crop is not None
     left, top, right, bottom = crop
@@ -85,7 +85,7 @@ def test_what_a_question_took_is_told(crops: QwenEngine, engine: QwenEngine) -> 
 
 def test_a_model_of_many_images_sees_whole_and_crop_in_one_conversation(random_checkpoint: Path) -> None:
     engine = open_engine(
-        CloudConfig(model=str(random_checkpoint), side=224, references=2, spending=CROP, **CPU)
+        CloudConfig(model=str(random_checkpoint), side_px=224, references=2, spending=CROP, **CPU)
     )
     assert engine.prompt == V4.version
     asked = [_spot(0, noise(8, 672, 672), noise(9, 672, 672)), _spot(1), _spot(2, hottest=None)]
@@ -100,10 +100,10 @@ def test_a_model_of_many_images_sees_whole_and_crop_in_one_conversation(random_c
 
 def test_a_prompt_without_words_for_both_shows_them_in_turn(random_checkpoint: Path) -> None:
     engine = open_engine(
-        CloudConfig(model=str(random_checkpoint), side=224, prompt="v2", spending=CROP, **CPU)
+        CloudConfig(model=str(random_checkpoint), side_px=224, prompt="v2", spending=CROP, **CPU)
     )
     (opinion,) = engine.judge([_spot(0, noise(9, 672, 672))])
-    (whole,) = open_engine(CloudConfig(model=str(random_checkpoint), side=224, prompt="v2", **CPU)).judge(
+    (whole,) = open_engine(CloudConfig(model=str(random_checkpoint), side_px=224, prompt="v2", **CPU)).judge(
         [_spot(0, noise(9, 672, 672))]
     )
     assert whole.spent.text is not None
@@ -112,7 +112,7 @@ def test_a_prompt_without_words_for_both_shows_them_in_turn(random_checkpoint: P
 
 @pytest.mark.parametrize(
     "settings",
-    [{"scoring": "rank"}, {"scoring": "generate"}, {"spending": Spending(rule="crop", small=10)}],
+    [{"scoring": "rank"}, {"scoring": "generate"}, {"spending": Spending(rule="crop", small_px=10)}],
     ids=str,
 )
 @pytest.mark.parametrize("where", ["here", "there"])
@@ -164,7 +164,7 @@ def test_the_text_is_what_the_service_has_read_beside_the_images(server: Server)
 
 def test_one_conversation_goes_in_one_request(server: Server) -> None:
     remote = RemoteConfig(url=server.url)
-    engine = open_engine(CloudConfig(model="other", side=224, remote=remote, spending=CROP))
+    engine = open_engine(CloudConfig(model="other", side_px=224, remote=remote, spending=CROP))
     engine.judge([_spot(0, noise(9, 672, 672))])
     engine.close()
     (chat,) = server.chats

@@ -36,7 +36,7 @@ def test_the_fast_pass_agrees_on_the_shipped_checkpoint(core: QwenModel) -> None
 
 
 def test_it_is_asked_at_every_load() -> None:
-    loaded = load_qwen(CloudConfig(device="cpu", dtype="float32"), SMALL, {})
+    loaded = load_qwen(CloudConfig(model="small", device="cpu", dtype="float32"), SMALL, {})
     assert loaded.agreement is not None
     assert loaded.agreement.difference.max() <= loaded.agreement.exact
 

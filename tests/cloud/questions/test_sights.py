@@ -102,7 +102,7 @@ def test_there_is_always_a_whole_and_nothing_is_larger_than_it_may_be(
     height, width, box, side, unit = place
     whole, *crops = sights(height, width, box, complexity, spending, side, unit)
     assert whole.part is None
-    small = unit * math.ceil(spending.small / unit)
+    small = unit * math.ceil(spending.small_px / unit)
     assert whole.side in ((min(small, side), side) if crops else (side,))
     for crop in crops:
         assert crop.part is not None

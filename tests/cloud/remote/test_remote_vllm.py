@@ -45,12 +45,14 @@ def _queries(references: int) -> list[CloudQuery]:
 
 
 def _remote(model: str, references: int, **settings: Any) -> CloudEngine:
-    link = RemoteConfig(url=URL, timeout=120.0, **settings)
+    link = RemoteConfig(url=URL, timeout_s=120.0, **settings)
     return open_engine(CloudConfig(model=model, references=references, remote=link))
 
 
 def _local(references: int, **settings: Any) -> CloudEngine:
-    return open_engine(CloudConfig(references=references, dtype="float32", device="cpu", **settings))
+    return open_engine(
+        CloudConfig(model="small", references=references, dtype="float32", device="cpu", **settings)
+    )
 
 
 def _ps(engine: CloudEngine, queries: list[CloudQuery]) -> np.ndarray:
@@ -78,7 +80,7 @@ def test_vllm_judges_as_this_process_does(references: int) -> None:
 @pytest.mark.parametrize("settings", [{"views": 2}, {"scoring": "rank"}, {"side": 260}], ids=str)
 def test_vllm_is_asked_in_other_ways_alike(settings: dict[str, Any]) -> None:
     queries = _queries(1)[:4]
-    link = RemoteConfig(url=URL, timeout=120.0)
+    link = RemoteConfig(url=URL, timeout_s=120.0)
     remote = open_engine(CloudConfig(references=1, remote=link, **settings))
     there, here = _ps(remote, queries), _ps(_local(1, **settings), queries)
     _report(f"small, {settings}", there, here)

@@ -46,7 +46,7 @@ def fit(folder: Path, mask: np.ndarray | bytes, roi: Box | None = None) -> Path:
     path = folder / "mask.png"
     path.write_bytes(mask if isinstance(mask, bytes) else cv2.imencode(".png", mask)[1].tobytes())
     goods = Goods(12, lambda: iter(()), np.arange(12) % 3, (128, 192), path)
-    patch_fit()(goods, FitConfig(side=256, roi=roi), out, lambda *_: None)
+    patch_fit()(goods, FitConfig(side_px=256, roi=roi), out, lambda *_: None)
     return out
 
 

@@ -36,7 +36,7 @@ _WIDE = 150
 @click.option("--goods", type=FOLDER, multiple=True,
               help="Folder of goods to fit on, instead of DATASET's train goods.")  # fmt: skip
 @click.option("--yolo", type=_FILE, help="Classifier of yolo and seed (OpenVINO, ONNX, TFLite or .pt).")
-@click.option("--side", "--imgsz", "side", type=click.IntRange(64, 2048), default=FitConfig().side,
+@click.option("--side", "--imgsz", "side", type=click.IntRange(64, 2048), default=FitConfig().side_px,
               show_default=True, help="Of the edge's input, YOLO's too, where a line is fitted.")  # fmt: skip
 @click.option("--llava", metavar="PATH|NAME", help="LLaVA-1.5 in the llava-hf conversion.")
 @cloud_options
@@ -126,7 +126,7 @@ def _work(
         goods=goods,
         yolo=yolo,
         clouds=_clouds(cloud, llava),
-        fit=FitConfig(side=side),
+        fit=FitConfig(side_px=side),
         run=RunConfig(maps=maps, explain=False),
         split=split,
         layout=layout,

@@ -106,7 +106,7 @@ def _recorded(data: tuple[Path, ...], side: int | None, work: Path) -> list[tupl
     from saec.settings import FitConfig
     from saec_research.tables.bench_lines import Recorder
 
-    fit = FitConfig() if side is None else FitConfig(side=side)
+    fit = FitConfig() if side is None else FitConfig(side_px=side)
     recorder = Recorder(store=work, fit=fit, command=command_line(), say=click.echo)
     with bar() as report:
         return [
@@ -122,7 +122,9 @@ def _procedural(lines: int, cloud: str, work: Path) -> list[tuple[Path, str]]:
     from saec_research.tables.bench_lines import Drawing, Recorder, record_procedural
 
     drawing = Drawing()
-    recorder = Recorder(store=work, fit=FitConfig(side=drawing.size), command=command_line(), say=click.echo)
+    recorder = Recorder(
+        store=work, fit=FitConfig(side_px=drawing.size), command=command_line(), say=click.echo
+    )
     with bar() as report:
         return list(record_procedural(recorder, lines, Cloud(CloudConfig(model=cloud)), drawing, report))
 
@@ -225,7 +227,7 @@ def paper(
         work=work,
         clouds=_rows(cloud, adapter, llava),
         yolo=yolo,
-        fit=FitConfig(side=side or (Drawing().size if drawn else FitConfig().side)),
+        fit=FitConfig(side_px=side or (Drawing().size if drawn else FitConfig().side_px)),
         limit=limit,
         gpu=gpu,
         command=command_line(),
@@ -247,10 +249,10 @@ def _rows(cloud: str | None, adapter: Path | None, llava: str | None) -> dict[st
         for name, preset, lora in (("cloud", "all-to-cloud", None), ("seed", "saec", tuned)):
             seed = PRESETS[preset]
             side = None if cloud == "small" else seed.resize
-            rows[name] = CloudConfig(model=cloud, adapter=lora, side=side, batch=seed.batch, references=0)
+            rows[name] = CloudConfig(model=cloud, adapter=lora, side_px=side, batch=seed.batch, references=0)
         rows["saec"] = CloudConfig(model=cloud, adapter=tuned)
     if llava is not None:
-        rows["llava"] = CloudConfig(model=llava, side=LLAVA_SIDE, references=0)
+        rows["llava"] = CloudConfig(model=llava, side_px=LLAVA_SIDE, references=0)
     return rows
 
 

@@ -156,7 +156,7 @@ def command(
     run_to_the_end(
         lambda: run_service(
             ServiceAddress(listen, tokens_file, http),
-            CloudConfig(model=model, side=side, device=device, dtype=dtype, attention=attention),
+            CloudConfig(model=model, side_px=side, device=device, dtype=dtype, attention=attention),
             [_named(text) for text in adapters],
             config,
         )

@@ -69,7 +69,7 @@ def command(
     opened = open_cloud(**_without_references(cloud) if profile is None else cloud)
     if opened is None:
         raise ConfigError("no cloud to ask", "name one with --cloud")
-    if opened.config.remote is not None:
+    if opened.config.remote.url:
         raise ConfigError("a service scores in its own way", "name the checkpoint itself with --cloud")
     inputs = held_out(profile, labelled(list_inputs(dataset, split=split, layout=layout)))
     sources = _limited(inputs.sources, limit)

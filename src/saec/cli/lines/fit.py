@@ -34,25 +34,25 @@ class _Rectangle(click.ParamType):  # type: ignore[type-arg]
 @click.argument("dataset", type=_FOLDER, required=False)
 @click.option("--goods", type=_FOLDER, multiple=True,
               help="Folder of goods, instead of DATASET or its train goods; may be repeated.")  # fmt: skip
-@click.option("--holdout", type=_SHARE, default=_D.holdout, show_default=True,
+@click.option("--holdout", type=_SHARE, default=_D.holdout_share, show_default=True,
               help="Share of goods and of each kind of defect to hold out, without splits.")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the line profile.")
 @click.option("--detector", type=click.Choice(list(DETECTORS)), default="patch", show_default=True)
 @click.option("--backbone", default=_D.backbone, show_default=True, help="Frozen feature extractor.")
-@click.option("--side", type=click.IntRange(128, 2048), default=_D.side, show_default=True,
+@click.option("--side", type=click.IntRange(128, 2048), default=_D.side_px, show_default=True,
               help="The input has about side x side pixels; the aspect is kept.")  # fmt: skip
-@click.option("--memory", type=click.IntRange(64, 65536), default=_D.memory, show_default=True,
+@click.option("--memory", type=click.IntRange(64, 65536), default=_D.memory_patches, show_default=True,
               help="Good patches that the memory keeps.")  # fmt: skip
-@click.option("--overkill", type=_SHARE, default=_D.overkill, show_default=True,
+@click.option("--overkill", type=_SHARE, default=_D.overkill_rate, show_default=True,
               help="Share of goods that may be rejected; sets the threshold.")  # fmt: skip
 @click.option("--prevalence", type=_SHARE, default=_D.prevalence, show_default=True,
               help="Share of defects at which P(defect) is stated.")  # fmt: skip
-@click.option("--precision", type=click.Choice(["f32", "bf16"]), default=_D.precision, show_default=True)
+@click.option("--precision", type=click.Choice(["f32", "bf16"]), default=_D.dtype, show_default=True)
 @click.option("--threads", type=click.IntRange(1, 64), default=_D.threads, show_default=True,
               help="Threads at the line.")  # fmt: skip
 @click.option("--folds", type=click.IntRange(2, 50), default=_D.folds, show_default=True,
               help="Folds of the cross-fit that scores goods as if unseen.")  # fmt: skip
-@click.option("--references", type=click.IntRange(1, 64), default=_D.references, show_default=True,
+@click.option("--references", type=click.IntRange(1, 64), default=_D.keep_references, show_default=True,
               help="Good images kept for the cloud.")  # fmt: skip
 @click.option("--roi", type=_Rectangle(), help="Judge this rectangle of the frame only, in pixels.")
 @click.option("--roi-mask", type=click.Path(exists=True, dir_okay=False, path_type=Path),

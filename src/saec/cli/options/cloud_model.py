@@ -12,7 +12,7 @@ from saec.cli.options.cloud_service import reach, service_options
 from saec.cli.options.policy import preset_policy
 from saec.errors import ConfigError
 from saec.schedule.policies import policy_kind
-from saec.settings import Arithmetic, Attention, CloudConfig, Scoring, Spend, Spending
+from saec.settings import Arithmetic, Attention, CloudConfig, RemoteConfig, Scoring, Spend, Spending
 
 if TYPE_CHECKING:
     from saec.frame.judges import Cloud
@@ -159,9 +159,9 @@ def open_cloud(
     return Cloud(
         CloudConfig(
             model=name,
-            remote=remote,
+            remote=remote or RemoteConfig(),
             adapter=None if adapter is None else str(adapter),
-            side=cloud_side,
+            side_px=cloud_side,
             tokens=cloud_tokens,
             batch=batch,
             references=references,

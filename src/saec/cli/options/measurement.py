@@ -18,44 +18,6 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def metering_options(function: F) -> F:
-    """What of the run is measured; ``metering`` takes them."""
-    options = (
-        click.option("--gpu", type=click.IntRange(min=0), help="GPU whose energy is metered."),
-        click.option(
-            "--interval",
-            type=click.FloatRange(min=0, min_open=True),
-            default=0.2,
-            show_default=True,
-            help="Seconds between samples of the meter.",
-        ),
-        click.option(
-            "--idle",
-            type=click.FloatRange(min=0),
-            default=0.0,
-            show_default=True,
-            help="Seconds to watch the machine at rest before the run, for energy net of idle.",
-        ),
-        click.option(
-            "--cpu-watts",
-            type=(float, float),
-            metavar="BUSY REST",
-            help="Without a CPU energy counter: watts per working core and of the package at rest, for an "
-            "estimate that is labelled so.",
-        ),
-    )
-    for option in reversed(options):
-        function = option(function)
-    return function
-
-
-def metering(given: dict[str, Any]) -> Any:
-    """The ``Metering`` of ``metering_options``, taken out of the given options."""
-    from saec.runs.metering.run_meter import Metering
-
-    return Metering(**{name: given.pop(name) for name in ("gpu", "interval", "idle", "cpu_watts")})
-
-
 def meter_line(info: RunInfo) -> str:
     """What the run took, in one line; loading and warm-up are apart, in run.json."""
     from saec.meter import PhaseReading, energy_of, energy_per_correct_mwh

@@ -1,4 +1,4 @@
-"""The parameter type of files that a command writes when it is done."""
+"""Files that a command writes when it is done."""
 
 from __future__ import annotations
 
@@ -7,15 +7,28 @@ from typing import Any
 
 import click
 
+STANDARD_OUTPUT = Path("-")
+
 
 class NewFile(click.Path):
-    """A file that can be written, looked at before the work whose result it is to hold."""
+    """A file that can be written, looked at before the work whose result it is to hold; "-" is standard
+    output."""
 
     def __init__(self) -> None:
-        super().__init__(dir_okay=False, path_type=Path)
+        super().__init__(dir_okay=False, path_type=Path, allow_dash=True)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         path = Path(str(super().convert(value, param, ctx)))
         if not path.parent.is_dir():
             self.fail(f"{path.parent} is no folder: make it first", param, ctx)
         return path
+
+
+def write_json_to(path: Path, value: object) -> None:
+    """Write a value as JSON to a file, or to standard output."""
+    from saec.profile import json_text, write_json
+
+    if path == STANDARD_OUTPUT:
+        click.echo(json_text(value), nl=False)
+    else:
+        write_json(path, value)

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import click
 import msgspec
 
-from saec.cli.options.cloud_model import cloud_options, open_cloud, under_preset
-from saec.cli.options.inputs import FOLDER, SPLITS, command_line, interruptible, limit_option
-from saec.cli.options.measurement import meter_line, metering, metering_options, tell_energy
-from saec.cli.options.output_file import NewFile
-from saec.cli.options.policy import policy_options, scheduling
+from saec.cli.options.inputs import command_line, interruptible
+from saec.cli.options.measurement import meter_line, tell_energy
+from saec.cli.options.output_file import write_json_to
+from saec.cli.options.preset_command import under_preset
 from saec.cli.options.progress_bar import frames_bar
+from saec.cli.options.settings_command import is_given, settings_command
 from saec.errors import ConfigError
-from saec.settings import RunConfig
+from saec.settings import CloudConfig, DataConfig, MeterConfig, PolicyConfig, RunConfig, SampleConfig
+from saec.settings.setting_fields import Argument, Everyday, ExistingPath, NewFile, Option
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -47,74 +48,68 @@ _ALWAYS = 8
 _WIDE = 124
 
 
-@click.command()
-@click.argument("lines", type=FOLDER, nargs=-1, required=True, metavar="LINE...")
-@click.argument("dataset", type=FOLDER)
-@cloud_options
-@policy_options
-@click.option("--verdicts", type=FOLDER, help="Measure this run (folder or verdicts.jsonl); judge nothing.")
-@click.option("--json", "json_file", type=NewFile(), help="Write the figures as JSON.")
-@click.option("--out", type=click.Path(path_type=Path), help="Keep run folders here, for `saec report`.")
-@click.option("--split", type=SPLITS, help="Of the data set. Default: its hold-out.")
-@click.option("--layout", default="auto", show_default=True, help="Layout of the data set.")
-@limit_option()
-@click.option("--maps/--no-maps", default=True, show_default=True, help="With --out: save pictures.")
-@click.option(
-    "--explain/--no-explain", default=False, show_default=True, help="Words on the cloud's defects."
-)
-@metering_options
+class EvaluateSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The section [evaluate]: what is measured, and what is kept of it.
+
+    Attributes:
+        lines: One line or several. A folder of lines gives all that are in it.
+        dataset: The labelled images. A folder of data sets gives each line the one of its name.
+        out: Keep the run folders here, for `saec report`.
+        json: Write the figures to this JSON file; "-" is standard output.
+        verdicts: Measure this run (its folder or verdicts.jsonl) and judge nothing.
+    """
+
+    lines: Annotated[tuple[ExistingPath, ...], Option(name="LINE", argument=True)]
+    dataset: Argument[ExistingPath]
+    out: Everyday[Path | None] = None
+    json: Everyday[NewFile | None] = None
+    verdicts: Everyday[ExistingPath | None] = None
+
+
+@settings_command(without=("run.deadline_s", "run.waiting"))
 def command(
-    lines: tuple[Path, ...],
-    dataset: Path,
-    policy: str | None,
-    preset: str | None,
-    changes: tuple[str, ...],
-    budget: float | None,
-    costs: tuple[str, ...],
-    verdicts: Path | None,
-    json_file: Path | None,
-    out: Path | None,
-    split: Any,
-    layout: str,
-    limit: int | None,
-    maps: bool,
-    explain: bool,
-    **cloud: Any,
+    evaluate: EvaluateSettings,
+    cloud: CloudConfig,
+    policy: PolicyConfig,
+    run: RunConfig,
+    data: DataConfig,
+    sample: SampleConfig,
+    meter: MeterConfig,
 ) -> None:
     """Measure each LINE on the hold-out of DATASET.
 
-    A LINE may be a folder of line profiles and DATASET a root of data sets: each line is then measured on
-    the one of its name. Lines of one name that were fitted alike but for --seed (LINES/SEED/NAME or
-    LINES/NAME/SEED) are runs of several seeds, and their mean and deviation are given. The status is 1 where
-    a line could judge not one frame.
+    Lines of one name that were fitted alike but for --seed (LINES/SEED/NAME or LINES/NAME/SEED) are runs of
+    several seeds: you get their mean and deviation. The status is 1 where a line could judge not one frame.
 
     \b
     saec evaluate lines/bottle mvtec/bottle --json bottle.json
     saec evaluate lines/ mvtec/
     """
     from saec.evaluation.evaluation_tasks import pair_up
-    from saec.evaluation.line_evaluation import evaluate_log
-    from saec.runs.run_folder import Options, verdicts_of
+    from saec.evaluation.line_evaluation import as_json, evaluate_log
+    from saec.frame.requested_cloud import requested_cloud
+    from saec.runs.requested_options import run_options
+    from saec.runs.run_folder import verdicts_of
 
-    tasks = pair_up(lines, dataset)
-    if verdicts is not None:
+    tasks = pair_up(evaluate.lines, evaluate.dataset)
+    if evaluate.verdicts is not None:
         if len(tasks) != 1:
             raise ConfigError(f"--verdicts with {len(tasks)} lines", "name the line that judged them")
-        results = [evaluate_log(tasks[0], verdicts_of(verdicts), split=split or "all", layout=layout)]
+        split = sample.split if is_given("sample.split") else "all"
+        results = [evaluate_log(tasks[0], verdicts_of(evaluate.verdicts), split=split, layout=data.layout)]
     else:
-        options = Options(
-            **scheduling(policy, preset, changes, budget, costs),
-            config=RunConfig(maps=maps and out is not None, explain=explain),
-            metering=metering(cloud),
-            command=command_line(),
-        )
-        what = {"split": split or "holdout", "layout": layout, "limit": limit}
-        results = _judge(tasks, open_cloud(**under_preset(preset, cloud)), options, out, what)
-    _show(results)
-    if out is not None and len(tasks) == 1:
-        tell_energy(out)
-    if json_file is not None:
-        _write(json_file, results)
+        kept = evaluate.out is not None
+        run = msgspec.structs.replace(run, maps=run.maps and kept, explain=run.explain and kept)
+        options = run_options(policy, run, meter, command=command_line())
+        what = {"split": sample.split, "layout": data.layout, "limit": sample.limit}
+        asked = requested_cloud(under_preset(policy.preset, cloud))
+        results = _judge(tasks, asked, options, evaluate.out, what)
+    if str(evaluate.json) != "-":
+        _show(results)
+        if evaluate.out is not None and len(tasks) == 1:
+            tell_energy(evaluate.out)
+    if evaluate.json is not None:
+        write_json_to(evaluate.json, as_json(results))
     if any(result.metrics.n_good + result.metrics.n_defect == 0 for result in results):
         click.get_current_context().exit(1)
 
@@ -146,13 +141,6 @@ def _judge(
 
 def _folder(out: Path | None, task: EvaluationTask, *, alone: bool) -> Path | None:
     return out if out is None or alone else out / task.name
-
-
-def _write(path: Path, results: Sequence[Result]) -> None:
-    from saec.evaluation.line_evaluation import as_json
-    from saec.profile import write_json
-
-    write_json(path, as_json(results))
 
 
 def _show(results: Sequence[Result]) -> None:

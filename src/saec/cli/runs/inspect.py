@@ -2,161 +2,132 @@
 
 from __future__ import annotations
 
-import time
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
-from saec.cli.options.cloud_model import cloud_options, open_cloud, under_preset
-from saec.cli.options.inputs import FOLDER, SPLITS, command_line, interruptible, limit_option
-from saec.cli.options.measurement import meter_line, metering, metering_options, tell_energy
-from saec.cli.options.output_file import NewFile
-from saec.cli.options.policy import policy_options, scheduling
+from saec.cli.options.inputs import command_line, interruptible
+from saec.cli.options.measurement import meter_line, tell_energy
+from saec.cli.options.output_file import write_json_to
+from saec.cli.options.preset_command import under_preset
 from saec.cli.options.progress_bar import frames_bar
+from saec.cli.options.settings_command import settings_command
 from saec.errors import ConfigError
-from saec.settings import GateConfig, RunConfig
+from saec.settings import CloudConfig, DataConfig, MeterConfig, PolicyConfig, RunConfig, SampleConfig
+from saec.settings.setting_fields import Argument, Everyday, ExistingFolder, ExistingPath, NewFile
+from saec.types import DEFECT
+
+LISTED = 20
+"""Verdicts that are printed where no run folder is kept."""
 
 if TYPE_CHECKING:
     from saec.evaluation.pixel_metrics import PixelMetrics
-
-_RUN, _GATE = RunConfig(), GateConfig()
-
-
-def _print_schema(ctx: click.Context, parameter: click.Parameter, wanted: bool) -> None:
-    if not wanted or ctx.resilient_parsing:
-        return
-    from saec.runs.verdict_log import schema
-
-    click.echo(msgspec.json.format(msgspec.json.encode(schema()), indent=1).decode())
-    ctx.exit()
+    from saec.runs.run_record import RunInfo
 
 
-@click.command()
-@click.argument("input", type=FOLDER)
-@click.option("--line", type=FOLDER, required=True, help="The line profile that `saec fit` made.")
-@cloud_options
-@policy_options
-@click.option(
-    "--complexity",
-    type=float,
-    default=_GATE.complexity,
-    show_default=True,
-    help="Scene complexity from which the cloud is asked although the edge is sure (0 is the median good).",
-)
-@click.option("--out", type=click.Path(path_type=Path), help="Run folder; default runs/LINE-TIME.")
-@click.option("--csv", type=NewFile(), help="Write the verdicts as CSV as well.")
-@click.option("--split", type=SPLITS, default="holdout", show_default=True, help="Of a data set.")
-@click.option("--layout", default="auto", show_default=True, help="Layout of the data set.")
-@limit_option()
-@click.option("--maps/--no-maps", default=_RUN.maps, show_default=True, help="Save pictures with the map.")
-@click.option(
-    "--explain/--no-explain", default=_RUN.explain, show_default=True, help="Words on the cloud's defects."
-)
-@click.option("--resume", is_flag=True, help="Go on with the run in --out; no frame is judged twice.")
-@click.option("--retry-errors", is_flag=True, help="With --resume: judge error and provisional frames again.")
-@click.option(
-    "--queue",
-    type=click.IntRange(min=1),
-    default=_RUN.queue,
-    show_default=True,
-    help="Decoded frames ahead of each stage.",
-)
-@click.option(
-    "--waiting",
-    type=click.IntRange(min=1),
-    help="Frames that may wait for the cloud; beyond it the edge answers. Default: any number.",
-)
-@click.option(
-    "--deadline",
-    type=click.FloatRange(min=0.0, min_open=True),
-    help="Seconds from reading a frame to its verdict; what the cloud does not answer by then, the edge "
-    "answers provisionally. Default: wait for the cloud.",
-)
-@click.option(
-    "--decoders", type=click.IntRange(1, 64), default=_RUN.decoders, show_default=True, help="Threads."
-)
-@metering_options
-@click.option("--json-summary", is_flag=True, help="Print the run's summary as JSON.")
-@click.option(
-    "--schema",
-    is_flag=True,
-    is_eager=True,
-    expose_value=False,
-    callback=_print_schema,
-    help="Print the JSON Schema of verdicts.jsonl and exit.",
-)
+class InspectSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The section [inspect]: what is judged, and what is kept of it.
+
+    Attributes:
+        input: An image, a folder or a data set.
+        line: The folder of the line that `saec fit` made.
+        out: Keep the run here: verdicts, pictures and run.json. Without it only the summary is printed.
+        csv: Write the verdicts to this CSV file.
+        json: Write the summary to this JSON file; "-" is standard output.
+        resume: Go on with the run in --out. No frame is judged twice.
+        retry_errors: With --resume: judge error and provisional frames again.
+    """
+
+    input: Argument[ExistingPath]
+    line: ExistingFolder
+    out: Everyday[Path | None] = None
+    csv: Everyday[NewFile | None] = None
+    json: Everyday[NewFile | None] = None
+    resume: Everyday[bool] = False
+    retry_errors: bool = False
+
+
+@settings_command()
 def command(
-    input: Path,
-    line: Path,
-    policy: str | None,
-    preset: str | None,
-    changes: tuple[str, ...],
-    budget: float | None,
-    costs: tuple[str, ...],
-    complexity: float,
-    out: Path | None,
-    csv: Path | None,
-    split: Any,
-    layout: str,
-    limit: int | None,
-    resume: bool,
-    retry_errors: bool,
-    json_summary: bool,
-    **rest: Any,
+    inspect: InspectSettings,
+    cloud: CloudConfig,
+    policy: PolicyConfig,
+    run: RunConfig,
+    data: DataConfig,
+    sample: SampleConfig,
+    meter: MeterConfig,
 ) -> None:
-    """Judge INPUT (an image, a folder or a data set) and write verdicts, pictures and run.json.
+    """Judge INPUT: an image, a folder or a data set.
 
-    Ctrl-C ends after what is under way; go on later with --resume. The command ends with status 1 where not
-    one frame could be judged, and with 0 where some could: how many could not is said on standard error.
+    With --out the verdicts are kept in a run folder. Ctrl-C ends after what is under way; go on later with
+    --resume. The status is 1 where not one frame could be judged.
 
     \b
-    saec inspect photos/ --line lines/bottle
+    saec inspect photos/ --line lines/bottle --out runs/bottle
     saec inspect mvtec/bottle --line lines/bottle --cloud small --out runs/bottle
     """
     from saec.data.input_images import limit_inputs, list_inputs
     from saec.evaluation.line_evaluation import pixel_look, pixels_for
+    from saec.frame.requested_cloud import requested_cloud
     from saec.lines.leaks import held_out
     from saec.profile import LineProfile
-    from saec.runs.run_folder import Options, run_line
+    from saec.runs.requested_options import run_options
+    from saec.runs.run_folder import run_line
     from saec.runs.run_record import VERDICTS_FILE
 
-    if resume and out is None:
+    if inspect.resume and inspect.out is None:
         raise ConfigError("--resume without --out", "name the run folder to go on with")
-    profile = LineProfile.open(line)
-    folder = out or Path("runs") / f"{profile.line.name}-{time.strftime('%Y%m%d-%H%M%S')}"
-    inputs = limit_inputs(held_out(profile, list_inputs(input, split=split, layout=layout)), limit)
-    options = Options(
-        **scheduling(policy, preset, changes, budget, costs),
-        gate=GateConfig(complexity=complexity),
-        config=RunConfig(**{name: rest.pop(name) for name in RunConfig.__struct_fields__}),
-        metering=metering(rest),
-        resume=resume,
-        retry_errors=retry_errors,
+    profile = LineProfile.open(inspect.line)
+    inputs = list_inputs(inspect.input, split=sample.split, layout=data.layout)
+    inputs = limit_inputs(held_out(profile, inputs), sample.limit)
+    options = run_options(
+        policy,
+        run,
+        meter,
+        resume=inspect.resume,
+        retry_errors=inspect.retry_errors,
         command=command_line(),
     )
-    cloud = open_cloud(**under_preset(preset, rest))
-    log = folder / VERDICTS_FILE
-    pixels, before = pixels_for(inputs, log), log.stat().st_size if log.exists() else 0
-    with interruptible() as stop, frames_bar(len(inputs.sources), profile.line.name) as advance:
-        info = run_line(
-            profile,
-            inputs,
-            folder,
-            cloud=cloud,
-            options=options,
-            progress=advance,
-            look=None if pixels is None else pixel_look(pixels),
-            stop=stop,
-        )
-    new = log.stat().st_size != before  # else the figures that stand there are those of this very log
-    _summarise(folder, csv, pixels, measured=new and bool(info.counts.get("labelled")))
-    _tell(info, folder, as_json=json_summary)
-    if not json_summary:
-        tell_energy(folder)
+    asked = requested_cloud(under_preset(policy.preset, cloud))
+    with _run_folder(inspect.out) as folder:
+        log = folder / VERDICTS_FILE
+        pixels, before = pixels_for(inputs, log), log.stat().st_size if log.exists() else 0
+        with interruptible() as stop, frames_bar(len(inputs.sources), profile.line.name) as advance:
+            info = run_line(
+                profile,
+                inputs,
+                folder,
+                cloud=asked,
+                options=options,
+                progress=advance,
+                look=None if pixels is None else pixel_look(pixels),
+                stop=stop,
+            )
+        new = log.stat().st_size != before  # else the figures that stand there are those of this very log
+        _summarise(folder, inspect.csv, pixels, measured=new and bool(info.counts.get("labelled")))
+        _tell(info, inspect, folder)
     if stop.is_set():
         raise click.Abort
+    _end(info)
+
+
+@contextmanager
+def _run_folder(out: Path | None) -> Iterator[Path]:
+    """The run's folder: where the user wants it, or one that goes with the command."""
+    if out is not None:
+        yield out
+        return
+    with tempfile.TemporaryDirectory(prefix="saec-run-") as folder:
+        yield Path(folder)
+
+
+def _end(info: RunInfo) -> None:
+    """Say how many frames have no label; the status is 1 where none has."""
     frames, failed = info.counts.get("frames", 0), info.counts.get("error", 0)
     if failed:
         click.echo(f"{failed} of {frames} frames could not be judged; each verdict says why", err=True)
@@ -177,10 +148,12 @@ def _summarise(folder: Path, csv: Path | None, pixels: PixelMetrics | None, *, m
         write_metrics(folder, metrics_with_pixels(read_verdicts(log), pixels))
 
 
-def _tell(info: Any, folder: Path, *, as_json: bool) -> None:
-    if as_json:
-        click.echo(msgspec.json.encode(info))
-        return
+def _tell(info: RunInfo, inspect: InspectSettings, folder: Path) -> None:
+    """The summary: as JSON where it is wanted, and in words unless JSON takes standard output."""
+    if inspect.json is not None:
+        write_json_to(inspect.json, info)
+        if str(inspect.json) == "-":
+            return
     counts = info.counts
     click.echo(
         f"{counts.get('frames', 0)} frames: {counts.get('good', 0)} good, {counts.get('defect', 0)} defect, "
@@ -195,4 +168,23 @@ def _tell(info: Any, folder: Path, *, as_json: bool) -> None:
     click.echo(meter_line(info))
     for note in info.notes:
         click.echo(f"note: {note}")
-    click.echo(f"verdicts: {folder / 'verdicts.jsonl'}")
+    if inspect.out is not None:
+        click.echo(f"verdicts: {folder / 'verdicts.jsonl'}")
+    else:
+        _list(folder)
+    tell_energy(folder)
+
+
+def _list(folder: Path) -> None:
+    """The first verdicts of a run that is not kept, a line each."""
+    from saec.runs.run_folder import verdicts_of
+    from saec.runs.verdict_log import read_verdicts
+
+    verdicts = sorted(read_verdicts(verdicts_of(folder)), key=lambda verdict: verdict.seq)
+    for verdict in verdicts[:LISTED]:
+        label = "error" if verdict.label is None else ("defect" if verdict.label == DEFECT else "good")
+        score = "" if verdict.score is None else f"  score {verdict.score:.3f}"
+        p_defect = "" if verdict.p_defect is None else f"  P(defect) {verdict.p_defect:.3f}"
+        click.echo(f"{label:6}{score}{p_defect}  {verdict.id}")
+    if len(verdicts) > LISTED:
+        click.echo(f"and {len(verdicts) - LISTED} more: keep all verdicts with --out")

@@ -93,7 +93,7 @@ class LlavaEngine:
             attention=pick_attention(config, self._device, self._dtype),
         )
         tower = self.model.config.vision_config
-        self.side = _whole_patches(config.side or tower.image_size, tower.patch_size)
+        self.side = _whole_patches(config.side_px or tower.image_size, tower.patch_size)
         self._image_tokens: int = (self.side // tower.patch_size) ** 2
         self._image_id = int(self.model.config.image_token_id)
         self._processor = _processor(folder, self.side)
@@ -232,10 +232,10 @@ def _processor(folder: Path, side: int) -> Any:
 
 def _check(config: CloudConfig) -> None:
     """Raise ConfigError for a setting that is out of range, or that this model cannot follow."""
-    side, views = config.side or LEAST_SIDE, config.views or 1
+    side, views = config.side_px or LEAST_SIDE, config.views or 1
     if config.batch < 1 or side < LEAST_SIDE or not 1 <= views <= VIEWS:
         raise ConfigError(
-            f"batch {config.batch}, side {config.side}, views {config.views}: out of range",
+            f"batch {config.batch}, side {config.side_px}, views {config.views}: out of range",
             f"batch from 1, side from {LEAST_SIDE}, views from 1 to {VIEWS}",
         )
     if config.references:

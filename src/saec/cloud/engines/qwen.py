@@ -328,11 +328,11 @@ def load_qwen(config: CloudConfig, folder: Path, adapters: Mapping[str, Path]) -
 
 def _check(config: CloudConfig) -> None:
     """Raise ConfigError for a setting that is out of range."""
-    side = 28 if config.side is None else config.side
+    side = 28 if config.side_px is None else config.side_px
     views = 1 if config.views is None else config.views
     if config.batch < 1 or config.references < 0 or side < 28 or not 1 <= views <= VIEWS:
         raise ConfigError(
-            f"batch {config.batch}, references {config.references}, side {config.side}, "
+            f"batch {config.batch}, references {config.references}, side {config.side_px}, "
             f"views {config.views}: out of range",
             f"batch from 1, references from 0, side from 28, views from 1 to {VIEWS}",
         )

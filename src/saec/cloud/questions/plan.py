@@ -33,7 +33,7 @@ def plan_of(config: CloudConfig, card: ModelCard, prompt: Prompt) -> Plan:
     """
     _check(config, card.unit)
     return Plan(
-        side=card.side if config.side is None else config.side,
+        side=card.side if config.side_px is None else config.side_px,
         references=config.references,
         together=card.max_references,
         views=card.views if config.views is None else config.views,
@@ -52,5 +52,6 @@ def _check(config: CloudConfig, unit: int) -> None:
             f"--spend {spending.rule} with --scoring {config.scoring}",
             "score by threshold, or spend on the whole frame",
         )
-    if min(spending.small, spending.near) < unit:
-        raise ConfigError(f"sights of {spending.small} and {spending.near} pixels", f"take {unit} at least")
+    if min(spending.small_px, spending.near_px) < unit:
+        sides = f"{spending.small_px} and {spending.near_px} pixels"
+        raise ConfigError(f"the cloud would be shown sides of {sides}", f"take {unit} at least")

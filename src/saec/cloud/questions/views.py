@@ -57,7 +57,7 @@ def sights(
     alone = (Sight(side),)
     if spending.rule == "whole" or hottest is None:
         return alone
-    small, near = (min(_up(wanted, unit), side) for wanted in (spending.small, spending.near))
+    small, near = (min(_up(wanted, unit), side) for wanted in (spending.small_px, spending.near_px))
     if spending.rule == "scene":
         if height * width <= side**2:
             return alone

@@ -79,7 +79,7 @@ class RemoteEngine:
         self.weights_hash = remote.weights_hash
         self._prompt = choose_prompt(config, card)
         self.prompt = self._prompt.version
-        self._square, self._unit, self._jpeg = card.square, card.unit, remote.jpeg
+        self._square, self._unit, self._jpeg = card.square, card.unit, remote.jpeg_quality
         self._poster = poster
         self._plan = plan_of(config, card, self._prompt)
         self.side, self.views = self._plan.side, self._plan.views
@@ -96,7 +96,7 @@ class RemoteEngine:
                 a token or certificate file that cannot be used.
         """
         remote = config.remote
-        if remote is None:
+        if not remote.url:
             raise ConfigError("a remote engine needs a service", "give its url")
         if config.adapter is not None:
             raise ConfigError(
@@ -330,17 +330,17 @@ def _card(name: str) -> ModelCard:
 
 def _check(config: CloudConfig, remote: RemoteConfig) -> None:
     """Raise ConfigError for a number that is out of range."""
-    side = _LEAST if config.side is None else config.side
+    side = _LEAST if config.side_px is None else config.side_px
     views = 1 if config.views is None else config.views
     if config.references < 0 or side < _LEAST or not 1 <= views <= VIEWS:
         raise ConfigError(
-            f"references {config.references}, side {config.side}, views {config.views}: out of range",
+            f"references {config.references}, side {config.side_px}, views {config.views}: out of range",
             f"references from 0, side from {_LEAST}, views from 1 to {VIEWS}",
         )
-    jpeg = 1 if remote.jpeg is None else remote.jpeg
-    if remote.timeout <= 0 or remote.retries < 0 or remote.concurrency < 1 or not 1 <= jpeg <= 100:
+    jpeg = 1 if remote.jpeg_quality is None else remote.jpeg_quality
+    if remote.timeout_s <= 0 or remote.retries < 0 or remote.concurrency < 1 or not 1 <= jpeg <= 100:
         raise ConfigError(
-            f"timeout {remote.timeout:g}, retries {remote.retries}, concurrency {remote.concurrency}, "
-            f"jpeg {remote.jpeg}: out of range",
+            f"timeout {remote.timeout_s:g}, retries {remote.retries}, concurrency {remote.concurrency}, "
+            f"jpeg {remote.jpeg_quality}: out of range",
             "timeout above 0, retries from 0, concurrency from 1, jpeg from 1 to 100",
         )

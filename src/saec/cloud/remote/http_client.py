@@ -81,7 +81,7 @@ class Poster:
 
     def __init__(self, remote: RemoteConfig, sleep: Callable[[float], None] = time.sleep) -> None:
         url = _address(remote.url)
-        self._url, self._timeout, self._retries = shown(url), remote.timeout, remote.retries
+        self._url, self._timeout, self._retries = shown(url), remote.timeout_s, remote.retries
         self._sleep = sleep
         headers = {"Content-Type": "application/json"}
         if remote.token_file is not None:

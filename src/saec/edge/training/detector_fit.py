@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saec.edge.detector_kinds import FitChoices
-from saec.edge.graph import GRAPH
+from saec.edge.graph import GRAPH, OPENVINO_TYPES
 from saec.edge.preparation import input_size, prepare
 from saec.edge.training.fit_records import Fitted, Gated, Goods
 from saec.edge.yolo import YoloRule, fit_yolo
@@ -64,9 +64,9 @@ def patch_fit(*, onnx: bool = False) -> DetectorFit:
         fitted = fit_patch(
             (prepare(frame, preparation) for frame in goods.frames()),
             goods.folds,
-            feature_function(features, *size, config.precision, config.threads),
+            feature_function(features, *size, OPENVINO_TYPES[config.dtype], config.threads),
             lambda distances, scale: PatchNet(features, distances, scale),
-            memory=config.memory,
+            memory=config.memory_patches,
             seed=config.seed,
             inside=None if mask is None else _cells(mask),
             progress=progress,
@@ -86,7 +86,8 @@ def _exported(
     save_openvino(fit.net, *size, folder / GRAPH)
     if onnx:
         save_onnx(fit.net, *size, folder / ONNX)
-    graph = compile_graph(folder / GRAPH, config.precision, config.threads)
+    arithmetic = OPENVINO_TYPES[config.dtype]
+    graph = compile_graph(folder / GRAPH, arithmetic, config.threads)
 
     def score(frame: Image) -> float:
         return float(graph(frame[None])[0][0])
@@ -111,16 +112,19 @@ def _exported(
         detector=Detector(
             kind="patch",
             backbone=config.backbone,
-            precision=config.precision,
+            precision=OPENVINO_TYPES[config.dtype],
             threads=config.threads,
             files={name: sha256_file(folder / name) for name in names},
-            params={"memory": float(config.memory)},
+            params={"memory": float(config.memory_patches)},
         ),
         scores=fit.scores,
         order=fit.order,
         score=lambda frame: score(prepare(frame, preparation)),
         gate=gate,
-        notes=[_more_goods(fit.half_gap, goods.count), *other_arithmetic(graph, config.precision)],
+        notes=[
+            _more_goods(fit.half_gap, goods.count),
+            *other_arithmetic(graph, arithmetic),
+        ],
     )
 
 
@@ -129,7 +133,7 @@ def _preparation(goods: Goods, config: FitConfig) -> Preparation:
     if config.roi is not None:
         x0, y0, x1, y1 = config.roi
         height, width = y1 - y0, x1 - x0
-    height, width = input_size(height, width, config.side)
+    height, width = input_size(height, width, config.side_px)
     mask = goods.roi_mask is not None
     return Preparation(height=height, width=width, roi=config.roi, mask=mask, bits=config.bits)
 
@@ -188,9 +192,9 @@ def yolo_fit(weights: Path, rule: YoloRule) -> DetectorFit:
             weights,
             folder,
             rule,
-            precision=config.precision,
+            precision=OPENVINO_TYPES[config.dtype],
             threads=config.threads,
-            side=config.side,
+            side=config.side_px,
             roi=config.roi,
             bits=config.bits,
         )

@@ -134,7 +134,7 @@ def check_parity(
         raise ParityError(
             f"the exported graph labels {flips} of {len(scores)} calibration images otherwise than the "
             f"detector that was fitted (largest score difference {largest:.2g})",
-            "fit with --precision f32",
+            "fit with --dtype float32",
         )
     return Parity(len(scores), largest, agreed)
 

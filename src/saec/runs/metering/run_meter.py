@@ -21,40 +21,17 @@ from saec.profile import write_json
 from saec.runs.metering.energy_shares import RunEnergy, account, file_sizes, frames_of
 from saec.runs.metering.stage_spans import SpanLog, read_spans
 from saec.runs.verdict_log import read_verdicts, rewrite
+from saec.settings import MeterConfig
 
 ENERGY_FILE = "energy.json"
 SPANS_FILE = "spans.bin"
-
-LINK_J_PER_BYTE = 4e-8
-"""A gigabit Ethernet port and its share of a switch, about 5 W at 1 Gbit/s, as a stated model: 40 nJ a byte.
-A mobile link takes a hundred times that and more."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Metering:
-    """What of a run is measured.
-
-    Attributes:
-        gpu: NVML's number of the GPU, or None.
-        interval: seconds between samples.
-        idle: seconds for which the machine is watched at rest, models loaded, before the run; 0 leaves it.
-        cpu_watts: where no counter can be read, watts per working core and of the package at rest, for an
-            estimate that says that it is one; None estimates nothing.
-        link_j_per_byte: joules per byte that the stated model of the link takes.
-    """
-
-    gpu: int | None = None
-    interval: float = 0.2
-    idle: float = 0.0
-    cpu_watts: tuple[float, float] | None = None
-    link_j_per_byte: float = LINK_J_PER_BYTE
 
 
 @dataclass
 class RunMeter:
     """A ``Meter`` that keeps the course of its counters during the run, and shares it out at the end."""
 
-    metering: Metering
+    metering: MeterConfig
     out: Path
     samples: list[MeterSample] = field(default_factory=list)
     spans: SpanLog | None = None
@@ -62,7 +39,7 @@ class RunMeter:
     def open(self) -> Meter:
         """The meter; its clock is that of the spans."""
         m = self.metering
-        return Meter(m.gpu, m.interval, cpu=self._cpu(), trace=self._trace, clock=time.perf_counter)
+        return Meter(m.gpu, m.interval_s, cpu=self._cpu(), trace=self._trace, clock=time.perf_counter)
 
     def _cpu(self) -> CpuEnergy | None:
         if self.metering.cpu_watts is None:
@@ -77,9 +54,9 @@ class RunMeter:
 
     def rest(self, meter: Meter, stop: threading.Event | None) -> None:
         """Watch the machine at rest with the models loaded."""
-        if self.metering.idle > 0:
+        if self.metering.idle_s > 0:
             with meter.phase("idle"):
-                (stop or threading.Event()).wait(self.metering.idle)
+                (stop or threading.Event()).wait(self.metering.idle_s)
 
     def begin(self, *, resumed: bool) -> SpanLog | None:
         """Where the stages' times go; None where nothing is measured, or only a part of the run would be."""
@@ -127,7 +104,7 @@ class RunMeter:
 
     def _cloud_device(self, cloud: Cloud | None) -> str:
         """Where the cloud's stages work; elsewhere where it is remote, and no counter here sees it."""
-        if cloud is not None and cloud.config.remote is not None:
+        if cloud is not None and cloud.config.remote.url:
             return "remote"
         return "cpu" if self.metering.gpu is None else "gpu"
 

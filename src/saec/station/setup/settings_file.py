@@ -5,8 +5,6 @@ An error names the line of the file and the remedy. Paths in the file are relati
 
 from __future__ import annotations
 
-import re
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +12,9 @@ import msgspec
 
 from saec.decoding import convert
 from saec.errors import ConfigError
+from saec.settings.settings_text import line_of, read_toml, split_place
 from saec.station.setup.settings_checks import contradictions
 from saec.station.setup.station_settings import CloudSettings, LineSettings, StationSection, StationSettings
-from saec.texts import read_text
 from saec.web.http_settings import HttpSettings
 
 
@@ -26,20 +24,16 @@ def read_settings(path: Path) -> StationSettings:
     Raises:
         ConfigError: names the line of the file and the remedy.
     """
-    text = read_text(path, remedy="give a TOML file in UTF-8")
-    try:
-        plain = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as e:
-        raise ConfigError(f"{path}: {e}", "mend the TOML there") from e
+    text, plain = read_toml(path)
     if isinstance(station := plain.setdefault("station", {}), dict):
         station.setdefault("data", str(StationSection().data))  # relative to the file, as if written there
     try:
         settings = convert(plain, StationSettings, hook=_path(path.parent.resolve()))
     except msgspec.ValidationError as e:
-        what, where = _split(str(e))
-        raise ConfigError(f"{path}{_line_of(text, where)}: {what}", _remedy(where)) from e
+        what, where = split_place(str(e))
+        raise ConfigError(f"{path}{line_of(text, where)}: {what}", _remedy(where)) from e
     for where, what, remedy in contradictions(settings):
-        raise ConfigError(f"{path}{_line_of(text, where)}: {what}", remedy)
+        raise ConfigError(f"{path}{line_of(text, where)}: {what}", remedy)
     return settings
 
 
@@ -50,40 +44,6 @@ def _path(root: Path) -> Any:
         raise ValueError(f"Expected a path, got {value!r}")
 
     return joined
-
-
-def _split(message: str) -> tuple[str, list[str | int]]:
-    """msgspec's message without the place, and the place as keys and indices."""
-    what, _, where = message.rpartition(" - at `$")
-    if not what:
-        return message, []
-    keys: list[str | int] = []
-    for name, index in re.findall(r"\.([\w-]+)|\[(\d+)\]", where):
-        keys.append(name or int(index))
-    if (unknown := re.search(r"unknown field `([^`]+)`", what)) is not None:
-        keys.append(unknown[1])
-    return what, keys
-
-
-def _line_of(text: str, where: list[str | int]) -> str:
-    """ " line N" of the place, as far as it can be found: the section's header, then the key below it."""
-    if not where or not isinstance(where[0], str):
-        return ""
-    section = re.escape(where[0])
-    nth = next((k for k in where[1:2] if isinstance(k, int)), 0)
-    lines = text.splitlines()
-    headers = [i for i, line in enumerate(lines) if re.match(rf"\s*\[+\s*{section}\s*\]+", line)]
-    if nth >= len(headers):
-        return ""
-    found = headers[nth]
-    name = next((k for k in reversed(where) if isinstance(k, str)), where[0])
-    for i in range(found + 1, len(lines)):
-        if re.match(r"\s*\[", lines[i]) and not re.match(rf"\s*\[+\s*{section}\.", lines[i]):
-            break
-        if re.match(rf"\s*[\"']?{re.escape(name)}[\"']?\s*[.=]", lines[i]):
-            found = i
-            break
-    return f" line {found + 1}"
 
 
 def _remedy(where: list[str | int]) -> str:

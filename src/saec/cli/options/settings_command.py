@@ -1,0 +1,210 @@
+"""A command whose options are made of settings.
+
+A command is a function whose parameters are sections: ``def command(fit: FitConfig, data: DataConfig)``. Each
+field of their structs is an option, and a key of the file that ``--config`` names. An option beats the file,
+and the file beats the struct's default. ``--help`` shows the everyday options; ``--help-all`` shows all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import click
+import msgspec
+
+from saec.cli.options.config_file import default_map
+from saec.cli.options.value_types import Type, is_repeated, length, value_type
+from saec.settings.setting_tree import Setting, settings_of, unwrapped
+
+_METAVARS = {
+    "integer range": "INTEGER",
+    "float range": "NUMBER",
+    "float": "NUMBER",
+    "directory": "FOLDER",
+}
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+class SettingsCommand(click.Command):
+    """See the module.
+
+    Args:
+        function: the command; its parameters are named like their sections and annotated with their structs.
+        types: parameter types of the command's own kinds of values, by ``Option.kind``.
+        everyday: options of shared sections that are everyday ones of this command.
+        without: settings of shared sections that this command does not have, such as "sample.limit".
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., None],
+        *,
+        types: Mapping[str, Type] | None = None,
+        everyday: Sequence[str] = (),
+        without: Sequence[str] = (),
+    ) -> None:
+        hints = get_type_hints(function)
+        self.sections: dict[str, type[msgspec.Struct]] = {
+            name: hint for name, hint in hints.items() if name != "return"
+        }
+        self.settings = [
+            setting
+            for section, struct in self.sections.items()
+            for setting in settings_of(section, struct)
+            if setting.key not in without
+        ]
+        own = dict(types or {})
+        parameters = [_parameter(s, own, everyday=s.flag in everyday) for s in self.settings]
+        super().__init__(
+            name=None,
+            callback=lambda **values: function(**self._structs(values)),
+            params=[*parameters, *_common()],
+            help=function.__doc__,
+            context_settings={"max_content_width": 100},
+        )
+
+    def _structs(self, values: dict[str, Any]) -> dict[str, msgspec.Struct]:
+        """The sections' structs of the options' values."""
+        tables: dict[str, dict[str, Any]] = {section: {} for section in self.sections}
+        for setting in self.settings:
+            table = tables[setting.section]
+            for key in setting.keys[:-1]:
+                table = table.setdefault(key, {})
+            table[setting.keys[-1]] = _shaped(setting, values[_name(setting)])
+        return {section: _built(struct, tables[section]) for section, struct in self.sections.items()}
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if "--help-all" in args:
+            _reveal(self)
+        return super().parse_args(ctx, args)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The everyday options under one heading; with --help-all each section under its own."""
+        everything = not any(parameter.hidden for parameter in self._options(ctx))
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self._options(ctx):
+            if (record := parameter.get_help_record(ctx)) is not None:
+                section = (parameter.name or "").partition("__")[0] if everything else ""
+                heading = f"Options of [{section}]" if section in self.sections else "Options"
+                sections.setdefault(heading, []).append(record)
+        for heading, records in sections.items():
+            with formatter.section(heading):
+                formatter.write_dl(records)
+        if not everything:
+            hidden = sum(parameter.hidden for parameter in self._options(ctx))
+            formatter.write_paragraph()
+            formatter.write_text(f"`{ctx.command_path} --help-all` shows {hidden} more options.")
+
+    def _options(self, ctx: click.Context) -> Iterator[click.Option]:
+        return (one for one in self.get_params(ctx) if isinstance(one, click.Option))
+
+
+def settings_command(
+    *, types: Mapping[str, Type] | None = None, everyday: Sequence[str] = (), without: Sequence[str] = ()
+) -> Callable[[Callable[..., None]], SettingsCommand]:
+    """Make a command of a function; see ``SettingsCommand``."""
+    return lambda function: SettingsCommand(function, types=types, everyday=everyday, without=without)
+
+
+def is_given(key: str) -> bool:
+    """Whether the user gave a setting, such as "cloud.batch", as an option or in the file."""
+    source = click.get_current_context().get_parameter_source(key.replace(".", "__"))
+    return source not in (None, click.core.ParameterSource.DEFAULT)
+
+
+def _name(setting: Setting) -> str:
+    return setting.key.replace(".", "__")
+
+
+def _parameter(setting: Setting, own: Mapping[str, Type], *, everyday: bool) -> click.Parameter:
+    kind = value_type(setting, dict(own))
+    multiple, nargs = is_repeated(setting), length(setting)
+    default = () if multiple else None if setting.required else setting.default
+    if setting.option.argument:
+        return click.Argument(
+            [_name(setting)],
+            type=kind,
+            required=setting.required,
+            nargs=-1 if multiple else nargs,
+            metavar=setting.flag + ("..." if multiple else ""),
+            default=None if multiple else default,
+        )
+    flag = setting.kind is bool
+    name = f"{setting.flag}/--no-{setting.flag[2:]}" if flag and setting.default is True else setting.flag
+    shown = default is not None and default is not False and default != ()
+    return click.Option(
+        [_name(setting), name],
+        type=None if flag else kind,
+        is_flag=flag,
+        required=setting.required,
+        multiple=multiple,
+        nargs=nargs,
+        default=default,
+        show_default=shown,
+        help=setting.help.replace("``", "`"),
+        metavar=setting.option.metavar or _METAVARS.get(kind.name),
+        hidden=not (setting.option.everyday or everyday or setting.required),
+    )
+
+
+def _common() -> list[click.Parameter]:
+    return [
+        click.Option(
+            ["--config"],
+            type=_FILE,
+            is_eager=True,
+            expose_value=False,
+            callback=_read,
+            help="Read settings from this TOML file. An option of the command line beats the file.",
+        ),
+        click.Option(
+            ["--help-all"],
+            is_flag=True,
+            is_eager=True,
+            expose_value=False,
+            callback=_show_all,
+            help="Show all options and exit.",
+        ),
+    ]
+
+
+def _read(ctx: click.Context, parameter: click.Parameter, path: Path | None) -> None:
+    if path is not None and isinstance(ctx.command, SettingsCommand):
+        ctx.default_map = default_map(path, ctx.command.settings, set(ctx.command.sections))
+
+
+def _show_all(ctx: click.Context, parameter: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        click.echo(ctx.get_help())
+        ctx.exit()
+
+
+def _reveal(command: click.Command) -> None:
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            parameter.hidden = False
+
+
+def _shaped(setting: Setting, value: Any) -> Any:
+    """What click read, as the struct holds it."""
+    if value is None:
+        return None
+    if isinstance(setting.default, dict):
+        return dict(value)
+    return value
+
+
+def _built(struct: type[msgspec.Struct], table: dict[str, Any]) -> msgspec.Struct:
+    """A struct, and those within it, of values of their types."""
+    hints = get_type_hints(struct, include_extras=True)
+    values = {}
+    for field in msgspec.structs.fields(struct):
+        if field.encode_name not in table:
+            continue
+        kind, _ = unwrapped(hints[field.name])
+        value = table[field.encode_name]
+        nested = isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+        values[field.name] = _built(kind, value) if nested else value
+    return struct(**values)

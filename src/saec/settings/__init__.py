@@ -1,0 +1,56 @@
+"""The one tree of settings: each section a struct, and the only place of its defaults.
+
+The programs' own sections stand in their rooms (station, service, tune); commands add sections of their own.
+``saec.cli.options.settings_command`` makes options, TOML keys and the reference page of them all.
+"""
+
+from saec.settings.cloud_settings import (
+    UNIT,
+    Arithmetic,
+    Attention,
+    CloudConfig,
+    ModelCard,
+    RemoteConfig,
+    Scoring,
+    Spend,
+    Spending,
+)
+from saec.settings.edge_settings import FitConfig, Precision
+from saec.settings.run_settings import DataConfig, MeterConfig, PartsConfig, RunConfig, SampleConfig, Split
+from saec.settings.schedule_settings import (
+    BudgetConfig,
+    CostConfig,
+    GateConfig,
+    LinkConfig,
+    PolicyConfig,
+    RiskConfig,
+)
+from saec.settings.setting_fields import NotInKey, identifying
+
+__all__ = [
+    "UNIT",
+    "Arithmetic",
+    "Attention",
+    "BudgetConfig",
+    "CloudConfig",
+    "CostConfig",
+    "DataConfig",
+    "FitConfig",
+    "GateConfig",
+    "LinkConfig",
+    "MeterConfig",
+    "ModelCard",
+    "NotInKey",
+    "PartsConfig",
+    "PolicyConfig",
+    "Precision",
+    "RemoteConfig",
+    "RiskConfig",
+    "RunConfig",
+    "SampleConfig",
+    "Scoring",
+    "Spend",
+    "Spending",
+    "Split",
+    "identifying",
+]

@@ -1,0 +1,155 @@
+"""The section [cloud]: which model is asked, how it is loaded or reached, and what it is shown."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from saec.settings.setting_fields import (
+    Count,
+    Hidden,
+    NotInKey,
+    Option,
+)
+
+Scoring = Literal["threshold", "rank", "generate"]
+Arithmetic = Literal["auto", "float32", "bfloat16", "fp8", "4bit"]
+Attention = Literal["sdpa", "flash", "eager"]
+Spend = Literal["whole", "crop", "scene"]
+
+UNIT = 28
+"""Pixels per token and side of Qwen2.5-VL's own checkpoints."""
+
+Side = Annotated[int, msgspec.Meta(ge=UNIT, le=4096)]
+"""The side of a cloud's input, in pixels."""
+
+
+class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
+    """What an engine must know of a model beyond its configuration: a checkpoint's ``saec.json``, or what a
+    service tells.
+
+    Attributes:
+        demonstration: trained to show the mechanism, not to judge real parts; reports say so.
+        side: square root of the number of pixels at which it was trained.
+        square: trained on squares only, so the aspect is not kept.
+        prompt: version of the prompt it was trained with; None is the default one.
+        max_references: most references that it was trained to see in one pass; more are shown in turn
+            and the answers averaged. None is any number.
+        views: flips and turns that are averaged unless the settings say otherwise.
+        unit: pixels per token and side, of which the sides of an image are multiples.
+    """
+
+    demonstration: NotInKey[bool] = False
+    side: int = 448
+    unit: int = UNIT
+    square: bool = False
+    prompt: str | None = None
+    max_references: int | None = None
+    views: int = 1
+
+
+class RemoteConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """The section [cloud.remote]: how a cloud service is reached; see ``saec.cloud.remote.engine``.
+
+    Card and weights' hash are the engine's to tell, wherever the model is; keys take them from there.
+
+    Attributes:
+        token_file: A file with the service's token.
+        ca_file: Certificates to trust beside the system's, PEM.
+        timeout_s: Seconds to wait for one answer, connecting included.
+        retries: How often a failed request is sent again.
+        concurrency: Requests that are under way at once.
+        jpeg_quality: Send images as JPEG of this quality. Without it they travel as PNG, without loss.
+        url: address of the service; ``CloudConfig.model`` gives it.
+        card: the model's card as the service tells it; None goes by the model's name.
+        weights_hash: hash of the model's weights as the service tells it; nothing proves it.
+    """
+
+    token_file: NotInKey[Annotated[str | None, Option(kind="file")]] = None
+    ca_file: NotInKey[Annotated[str | None, Option(kind="file")]] = None
+    timeout_s: NotInKey[Annotated[float, msgspec.Meta(gt=0, le=3600)]] = 20.0
+    retries: NotInKey[Annotated[int, msgspec.Meta(ge=0, le=100)]] = 2
+    concurrency: NotInKey[Count] = 4
+    jpeg_quality: Annotated[int, msgspec.Meta(ge=1, le=100)] | None = None
+    url: NotInKey[Hidden[str]] = ""
+    card: NotInKey[Hidden[ModelCard | None]] = None
+    weights_hash: NotInKey[Hidden[str]] = ""
+
+
+class Spending(msgspec.Struct, frozen=True, kw_only=True):
+    """The section [cloud.spending]: what of a frame the cloud is shown; the rule is
+    ``saec.cloud.questions.views``.
+
+    Attributes:
+        rule: What of a frame the cloud is shown. "whole" shows the whole frame. "crop" shows the whole frame
+            small, and its hottest place near, wherever something stands out. "scene" shows what the frame's
+            complexity and anomaly map call for (docs/spending.md).
+        small_px: Side of the whole frame beside a crop, in pixels, rounded up to whole tokens.
+        near_px: Side of the crop, in pixels, rounded up to whole tokens. "scene" takes a larger one for a
+            larger place.
+        complexity: From this complexity on, "scene" shows the whole frame at its full side beside the crop.
+            Three goods of four are below 1.
+    """
+
+    rule: Annotated[Spend, Option(name="--spend")] = "whole"
+    small_px: Annotated[Side, Option(name="--spend-small-px")] = 112
+    near_px: Annotated[Side, Option(name="--spend-near-px")] = 224
+    complexity: Annotated[float, Option(name="--spend-complexity")] = 1.0
+
+    def effective(self) -> Spending:
+        """The same rule without the numbers that it does not look at."""
+        if self.rule == "whole":
+            return Spending()
+        if self.rule == "crop":
+            return msgspec.structs.replace(self, complexity=Spending().complexity)
+        return self
+
+
+class CloudConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """The section [cloud]: which model is asked, and how.
+
+    Attributes:
+        model: Who is asked about what the edge is not sure of: nobody (none), the demonstration checkpoint
+            that ships (small), the folder of a checkpoint, its name on a hub, or the address of a service
+            (https://HOST:PORT/v1).
+        service_model: The model or adapter to ask at a service. You need it where the service has several.
+        adapter: Folder of a LoRA adapter for the model.
+        references: Good images that the cloud is shown before each frame.
+        batch: Frames that the cloud is asked about at once.
+        side_px: The cloud sees images at about this side, in pixels. Default: the checkpoint's own side.
+        tokens: Most visual tokens of one image; a larger image is made smaller. Default: only the side
+            limits it.
+        prompt: Version of the prompt, v1 to v4. Default: the checkpoint's own.
+        scoring: How P(defect) is computed. "threshold" compares the logits of the two labels. "rank" compares
+            the log-probabilities of the two answers over five crops. "generate" lets the model write its
+            answer.
+        views: Flips and turns of frame and references whose answers are averaged. Default: the checkpoint's
+            own, mostly 1.
+        dtype: Arithmetic of the model. "auto" is bfloat16 on a GPU and float32 on a CPU. "fp8" computes in
+            eight bits. "4bit" holds the language model's weights in four (NF4). Scores differ a little:
+            calibrate with the arithmetic that will serve.
+        device: Where the model is computed: auto, cpu, cuda or cuda:N. "auto" is a GPU where there is one.
+        attention: How transformers computes attention, with --scoring rank and generate, for explanations and
+            for LLaVA. "flash" needs a GPU and the package flash-attn.
+        spending: what of a frame the cloud is shown.
+        remote: how a service is reached.
+    """
+
+    model: NotInKey[
+        Annotated[str, Option(name="--cloud", everyday=True, metavar="none|small|PATH|NAME|URL")]
+    ] = "none"  # the engine's name says model and adapter
+    service_model: NotInKey[Annotated[str | None, Option(name="--cloud-model", metavar="NAME")]] = None
+    adapter: NotInKey[Annotated[str | None, Option(everyday=True, kind="folder")]] = None
+    references: Annotated[int, msgspec.Meta(ge=0, le=64)] = 1
+    batch: NotInKey[Count] = 8
+    side_px: Annotated[Side | None, Option(name="--cloud-side-px")] = None
+    tokens: Annotated[Count | None, Option(name="--cloud-tokens")] = None
+    prompt: Annotated[str | None, Option(metavar="VERSION")] = None
+    scoring: Scoring = "threshold"
+    views: Annotated[int, msgspec.Meta(ge=1, le=8)] | None = None
+    dtype: Arithmetic = "auto"
+    device: NotInKey[str] = "auto"
+    attention: Attention = "sdpa"
+    spending: Spending = Spending()
+    remote: RemoteConfig = RemoteConfig()
