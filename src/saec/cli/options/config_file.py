@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,27 +10,36 @@ import msgspec
 
 from saec.decoding import convert
 from saec.errors import ConfigError
-from saec.settings.setting_tree import Setting
+from saec.settings.setting_tree import Setting, settings_of
 from saec.settings.settings_text import line_of, read_toml, split_place, suggestion
 
 Keys = tuple[str, ...]
 
 
-def default_map(path: Path, settings: Sequence[Setting], sections: set[str]) -> dict[str, Any]:
+def default_map(
+    path: Path, settings: Sequence[Setting], sections: Mapping[str, type[msgspec.Struct]]
+) -> dict[str, Any]:
     """The values of a file for a command's options, by the names of its parameters.
 
-    Paths in the file are relative to the file. Sections of other commands may stand in it.
+    Paths in the file are relative to the file. Sections of other commands may stand in it, and keys of a
+    section that this command does not have.
+
+    Args:
+        path: the file.
+        settings: the command's settings.
+        sections: the struct of each of its sections.
 
     Raises:
         ConfigError: the file cannot be read; or one of its keys is not known, or its value has another type.
             The error names the line.
     """
     text, tables = read_toml(path)
+    mine = {setting.key for setting in settings}
     found: dict[str, Any] = {}
     for section, table in tables.items():
         if section in sections:
-            mine = [setting for setting in settings if setting.section == section]
-            found |= _values(path, text, mine, table)
+            values = _values(path, text, settings_of(section, sections[section]), table)
+            found |= {key.replace(".", "__"): value for key, value in values.items() if key in mine}
         else:
             check_section_name(path, text, section)
     return found
@@ -46,18 +55,18 @@ def check_section_name(path: Path, text: str, section: str) -> None:
         raise ConfigError(f"{path}{place}: no section [{section}]", suggestion(section, names))
 
 
-def _values(path: Path, text: str, settings: Iterable[Setting], table: object) -> dict[str, Any]:
-    """The values of one section, by the names of the parameters."""
+def _values(path: Path, text: str, settings: Sequence[Setting], table: object) -> dict[str, Any]:
+    """The values of one section by their keys, such as "cloud.remote.timeout_s"."""
     found = {}
+    section = settings[0].section
     known = {setting.keys: setting for setting in settings}
     for keys, value in _leaves(table, (), set(known)):
-        section = next(iter(known.values())).section if known else ""
         setting = known.get(keys)
         if setting is None:
             near = suggestion(".".join(keys), [".".join(k) for k in known])
             place = line_of(text, [section, *keys])
             raise ConfigError(f"{path}{place}: [{section}] has no key {'.'.join(keys)}", near)
-        found[setting.key.replace(".", "__")] = checked(path, text, setting, value)
+        found[setting.key] = checked(path, text, setting, value)
     return found
 
 

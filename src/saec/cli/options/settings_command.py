@@ -35,6 +35,7 @@ class SettingsCommand(click.Command):
         types: parameter types of the command's own kinds of values, by ``Option.kind``.
         everyday: options of shared sections that are everyday ones of this command.
         without: settings of shared sections that this command does not have, such as "sample.limit".
+        only: the settings that this command has of a shared section, where it has few of them.
     """
 
     def __init__(
@@ -44,16 +45,18 @@ class SettingsCommand(click.Command):
         types: Mapping[str, Type] | None = None,
         everyday: Sequence[str] = (),
         without: Sequence[str] = (),
+        only: Sequence[str] = (),
     ) -> None:
         hints = get_type_hints(function)
         self.sections: dict[str, type[msgspec.Struct]] = {
             name: hint for name, hint in hints.items() if name != "return"
         }
+        few = {key.partition(".")[0] for key in only}
         self.settings = [
             setting
             for section, struct in self.sections.items()
             for setting in settings_of(section, struct)
-            if setting.key not in without
+            if setting.key in only or (section not in few and setting.key not in without)
         ]
         own = dict(types or {})
         parameters = [_parameter(s, own, everyday=s.flag in everyday) for s in self.settings]
@@ -102,10 +105,16 @@ class SettingsCommand(click.Command):
 
 
 def settings_command(
-    *, types: Mapping[str, Type] | None = None, everyday: Sequence[str] = (), without: Sequence[str] = ()
+    *,
+    types: Mapping[str, Type] | None = None,
+    everyday: Sequence[str] = (),
+    without: Sequence[str] = (),
+    only: Sequence[str] = (),
 ) -> Callable[[Callable[..., None]], SettingsCommand]:
     """Make a command of a function; see ``SettingsCommand``."""
-    return lambda function: SettingsCommand(function, types=types, everyday=everyday, without=without)
+    return lambda function: SettingsCommand(
+        function, types=types, everyday=everyday, without=without, only=only
+    )
 
 
 def is_given(key: str) -> bool:
@@ -121,7 +130,7 @@ def _name(setting: Setting) -> str:
 def _parameter(setting: Setting, own: Mapping[str, Type], *, everyday: bool) -> click.Parameter:
     kind = value_type(setting, dict(own))
     multiple, nargs = is_repeated(setting), length(setting)
-    default = () if multiple else None if setting.required else setting.default
+    default = _repeated_default(setting) if multiple else None if setting.required else setting.default
     if setting.option.argument:
         return click.Argument(
             [_name(setting)],
@@ -149,6 +158,12 @@ def _parameter(setting: Setting, own: Mapping[str, Type], *, everyday: bool) -> 
     )
 
 
+def _repeated_default(setting: Setting) -> tuple[Any, ...]:
+    if setting.required:
+        return ()
+    return tuple(setting.default.items() if isinstance(setting.default, dict) else setting.default)
+
+
 def _common() -> list[click.Parameter]:
     return [
         click.Option(
@@ -172,7 +187,7 @@ def _common() -> list[click.Parameter]:
 
 def _read(ctx: click.Context, parameter: click.Parameter, path: Path | None) -> None:
     if path is not None and isinstance(ctx.command, SettingsCommand):
-        ctx.default_map = default_map(path, ctx.command.settings, set(ctx.command.sections))
+        ctx.default_map = default_map(path, ctx.command.settings, ctx.command.sections)
 
 
 def _show_all(ctx: click.Context, parameter: click.Parameter, wanted: bool) -> None:
