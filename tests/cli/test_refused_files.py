@@ -64,7 +64,7 @@ def test_a_reader_that_has_gone_gets_no_traceback() -> None:
 @pytest.mark.parametrize(
     "command",
     [
-        ["meter", "--save", "FILE", "--", "touch", "ran"],
+        ["meter", "--json", "FILE", "--", "touch", "ran"],
         ["evaluate", ".", ".", "--json", "FILE"],
         ["inspect", ".", "--line", ".", "--csv", "FILE"],
         ["report", ".", "--out", "FILE"],

@@ -128,7 +128,7 @@ def test_signals_reach_the_command_and_the_figures_are_printed(
 def test_the_table_says_unknown_and_json_says_null(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     save = tmp_path / "figures.json"
     assert (
-        main(["meter", "--save", str(save), "--images", "4", "--accuracy", "0.75", "--", PY, "-c", ""]) == 0
+        main(["meter", "--json", str(save), "--images", "4", "--accuracy", "0.75", "--", PY, "-c", ""]) == 0
     )
     figures = json.loads(save.read_text())
     assert (figures["images"], figures["correct"], figures["accuracy"]) == (4, 3, 0.75)
@@ -145,7 +145,7 @@ def test_accuracy_is_counted_from_the_verdicts_that_the_command_adds(tmp_path: P
     verdicts.write_bytes(_verdict(1, 1) * 50)
     more.write_bytes(_verdict(0, 0) + _verdict(1, 0) + _verdict(None, 1) + _verdict(1, None) + _verdict(1, 1))
     append = f"open({str(verdicts)!r}, 'ab').write(open({str(more)!r}, 'rb').read())"
-    assert main(["meter", "--verdicts", str(verdicts), "--save", str(save), "--", PY, "-c", append]) == 0
+    assert main(["meter", "--verdicts", str(verdicts), "--json", str(save), "--", PY, "-c", append]) == 0
     figures = json.loads(save.read_text())
     assert (figures["images"], figures["correct"], figures["accuracy"]) == (4, 2, 0.5)
 
@@ -174,7 +174,7 @@ def test_of_several_verdicts_on_a_frame_the_last_counts() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [["--verdicts", "v.jsonl", "--accuracy", "0.5"], ["--save", "no/such/folder/f.json"]]
+    "options", [["--verdicts", "v.jsonl", "--accuracy", "0.5"], ["--json", "no/such/folder/f.json"]]
 )
 def test_contradictions_stop_before_the_command_runs(options: list[str], tmp_path: Path) -> None:
     ran = tmp_path / "ran"

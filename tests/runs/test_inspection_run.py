@@ -255,7 +255,7 @@ def test_the_first_ctrl_c_writes_what_is_under_way_and_exits_130(
 
     out, before = tmp_path / "run", signal.getsignal(signal.SIGINT)
     monkeypatch.setattr(edge, "open_detector", lambda profile: Interrupting())
-    arguments = ["inspect", str(data), "--line", str(line.folder), "--out", str(out), "--queue", "1"]
+    arguments = ["inspect", str(data), "--line", str(line.folder), "--out", str(out), "--decode-ahead", "1"]
     assert main(arguments) == 130
     assert signal.getsignal(signal.SIGINT) is before
     assert 3 <= len(content(out)) < 19

@@ -36,7 +36,7 @@ class CountedDecisions(msgspec.Struct, frozen=True):
 
 
 class Measurement(msgspec.Struct, frozen=True, kw_only=True):
-    """What ``saec meter --save`` writes.
+    """What ``saec meter --json`` writes.
 
     Attributes:
         command, status: what was run, and its exit status (128 + n when signal n ended it).

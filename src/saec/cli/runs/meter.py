@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import click
 import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from saec.cli.options.output_file import NewFile
+from saec.cli.options.output_file import write_json_to
+from saec.cli.options.settings_command import settings_command
 from saec.errors import ConfigError, DataError
-from saec.meter.measured_command import CountedDecisions, Measurement, decided, measure_command
+from saec.settings import MeterConfig
+from saec.settings.setting_fields import Count, Everyday, NewFile, Option, Share
+
+if TYPE_CHECKING:
+    from saec.meter.measured_command import CountedDecisions, Measurement
 
 _ROWS = (
     ("wall time, s", "wall_s", 2),
@@ -24,60 +30,56 @@ _ROWS = (
 )
 
 
-@click.command(context_settings={"allow_interspersed_args": False})
-@click.option(
-    "--gpu", type=click.IntRange(min=0), default=0, show_default=True, help="NVML's number of the GPU."
-)
-@click.option(
-    "--interval",
-    type=click.FloatRange(min=0, min_open=True),
-    default=0.2,
-    show_default=True,
-    help="Seconds between samples.",
-)
-@click.option("--images", type=click.IntRange(min=1), help="How many images CMD judges.")
-@click.option(
-    "--accuracy", type=click.FloatRange(0, 1), help="CMD's accuracy, where it is known from elsewhere."
-)
-@click.option("--verdicts", type=click.Path(path_type=Path), help="The verdicts.jsonl that CMD writes.")
-@click.option("--save", type=NewFile(), help="Write the figures as JSON.")
-@click.argument("cmd", nargs=-1, required=True, type=click.UNPROCESSED)
-@click.pass_context
-def command(
-    ctx: click.Context,
-    gpu: int,
-    interval: float,
-    images: int | None,
-    accuracy: float | None,
-    verdicts: Path | None,
-    save: Path | None,
-    cmd: tuple[str, ...],
-) -> None:
+class MeasureSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The section [measure]: the command that `saec meter` runs, and what it judges.
+
+    Attributes:
+        cmd: The command and its options. Write -- before it.
+        verdicts: The verdicts.jsonl that CMD writes. Images and accuracy are counted from it.
+        images: How many images CMD judges, where it writes no verdicts.
+        accuracy: The accuracy of CMD, from 0 to 1, where it writes no verdicts. Give --images too.
+        json: Write the figures to this JSON file; "-" is standard output.
+    """
+
+    cmd: Annotated[tuple[str, ...], Option(argument=True)]
+    verdicts: Everyday[Path | None] = None
+    images: Everyday[Count | None] = None
+    accuracy: Everyday[Share | None] = None
+    json: Everyday[NewFile | None] = None
+
+
+@settings_command(everyday=("--gpu", "--interval-s"), only=("meter.gpu", "meter.interval_s"))
+def command(measure: MeasureSettings, meter: MeterConfig) -> None:
     """Run CMD, and print what it took: time, GPU utilisation and power, memory, energy per correct decision.
 
-    Accuracy comes from the verdicts that CMD writes, or is stated together with the number of images. What
-    could not be measured is printed as 'unknown'. CMD's exit status is passed on.
+    Write -- before CMD. What could not be measured is printed as 'unknown'. The status is that of CMD.
 
     \b
     saec meter --verdicts RUN/verdicts.jsonl -- saec inspect IMAGES --line LINE --out RUN
-    saec meter --images 967 --accuracy 0.851 -- python evaluate.py
+    saec meter --images 967 --accuracy 0.851 --gpu 0 -- python evaluate.py
     """
-    _check(images, accuracy, verdicts)
+    from saec.meter.measured_command import Measurement, measure_command
+
+    _check(measure)
+    verdicts = measure.verdicts
     before = verdicts.read_bytes() if verdicts is not None and verdicts.exists() else b""
-    status, readings = measure_command(cmd, gpu=gpu, interval=interval)
-    decisions, failure = _stated(images, accuracy), None
+    status, readings = measure_command(measure.cmd, gpu=meter.gpu, interval=meter.interval_s)
+    decisions, failure = _stated(measure.images, measure.accuracy), None
     if verdicts is not None:
         try:
             decisions = _written(verdicts, before)
         except DataError as e:  # told after the figures, which cost a run
             failure = e
-    result = Measurement.of(cmd, status, readings, decisions)
-    if save is not None:
-        save.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n")
+    result = Measurement.of(measure.cmd, status, readings, decisions)
+    if measure.json is not None:
+        write_json_to(measure.json, result)
     show(result, Console(stderr=True))
     if failure is not None and status == 0:
         raise failure
-    ctx.exit(status)
+    click.get_current_context().exit(status)
+
+
+command.allow_interspersed_args = False  # what follows CMD is its own, --help too
 
 
 def show(result: Measurement, console: Console) -> None:
@@ -98,18 +100,28 @@ def show(result: Measurement, console: Console) -> None:
         console.print(f"- {note}", markup=False)
 
 
-def _check(images: int | None, accuracy: float | None, verdicts: Path | None) -> None:
-    if verdicts is not None and (accuracy is not None or images is not None):
-        raise ConfigError("--verdicts excludes --accuracy and --images", "they are counted from the verdicts")
+def _check(measure: MeasureSettings) -> None:
+    stated = measure.images is not None or measure.accuracy is not None
+    if measure.verdicts is not None and stated:
+        raise ConfigError(
+            "--images and --accuracy cannot be used with --verdicts",
+            "leave them out: they are counted from the verdicts",
+        )
+    if stated and measure.images is None:
+        raise ConfigError("--accuracy needs the number of images", "give --images too")
 
 
 def _stated(images: int | None, accuracy: float | None) -> CountedDecisions:
+    from saec.meter.measured_command import CountedDecisions
+
     correct = round(accuracy * images) if accuracy is not None and images is not None else None
     return CountedDecisions(images, correct, accuracy)
 
 
 def _written(path: Path, before: bytes) -> CountedDecisions:
     """The decisions that the command added to the file, or all of them where it wrote the file anew."""
+    from saec.meter.measured_command import decided
+
     added = path.read_bytes().removeprefix(before) if path.exists() else b""
     if not added:
         raise DataError(f"nothing was written to {path}", "give the verdicts.jsonl that the command writes")

@@ -2,34 +2,46 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
+import msgspec
 
-from saec.cli.options.inputs import FOLDER
+from saec.cli.options.settings_command import settings_command
+from saec.settings.setting_fields import Argument, Everyday, ExistingFolder
 
 
-@click.command()
-@click.argument("run", type=FOLDER)
-@click.option("--line", type=FOLDER, help="The line that judged RUN. Default: where it lay then.")
-def command(run: Path, line: Path | None) -> int:
-    """Route every frame of RUN again, from what its verdict log says of it, with a fresh policy.
+class ReplaySettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The section [replay]: which run is routed again.
 
-    Ends with status 1 at the first route that differs.
+    Attributes:
+        run: The folder of the run.
+        line: The folder of the line that judged the run. Default: the path that the run recorded.
+    """
+
+    run: Argument[ExistingFolder]
+    line: Everyday[ExistingFolder | None] = None
+
+
+@settings_command()
+def command(replay: ReplaySettings) -> None:
+    """Decide again which frames of RUN the cloud is asked about, and compare with its log.
+
+    The policy starts anew and sees what the log holds of each frame. The status is 1 where a decision
+    differs: then the code, the line or its calibration is no longer what judged the run. The first such frame
+    is printed.
 
     \b
     saec replay runs/bottle --line lines/bottle
     """
     from saec.runs.recorded_scheduler import replay_run
 
-    found = replay_run(run, line)
+    found = replay_run(replay.run, replay.line)
     if found.unrouted:
         click.echo(f"{found.unrouted} frames have no route: they could not be read or judged")
     if found.missing:
         click.echo(f"{found.missing} frames have no verdict: the run ended before the cloud answered")
     if found.difference is None:
         click.echo(f"{found.routes} routes came out again, every one the same")
-        return 0
+        return
     first = found.difference
     click.echo(f"{found.routes} routes came out again before the first that differs:")
     click.echo(f"frame {first.id} (seq {first.seq})")
@@ -37,4 +49,4 @@ def command(run: Path, line: Path | None) -> int:
         click.echo(f"  {name:9}{route.decision}, {route.reason}")
     if first.missing:
         click.echo(f"{first.missing} frames before it have no verdict, and a policy may remember them")
-    return 1
+    click.get_current_context().exit(1)

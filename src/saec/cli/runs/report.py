@@ -3,24 +3,48 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import click
+import msgspec
 
-from saec.cli.options.output_file import NewFile
-from saec.report import write_report
+from saec.cli.options.output_file import STANDARD_OUTPUT
+from saec.cli.options.settings_command import settings_command
+from saec.settings.setting_fields import Everyday, NewFile, Option
 
 
-@click.command()
-@click.argument("runs", nargs=-1, required=True, metavar="RUN...", type=click.Path(path_type=Path))
-@click.option("--out", type=NewFile(), help="The file  [default: RUN/report.html]")
-@click.option("--open", "show", is_flag=True, help="Open it in the browser.")
-def command(runs: tuple[Path, ...], out: Path | None, show: bool) -> None:
-    """Make one self-contained HTML page of a run folder.
+class ReportSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The section [report]: which runs are shown, and where.
 
-    Several RUNs, such as those of all categories of a data set, give one page: a table over all, then
-    each in turn. The page holds its pictures and refers to no other file.
+    Attributes:
+        runs: One run folder or several.
+        out: The HTML file; "-" is standard output. Default: report.html in the first run folder.
+        open: Open the page in the browser.
     """
-    path = write_report(*runs, out=out)
+
+    runs: Annotated[tuple[Path, ...], Option(name="RUN", argument=True)]
+    out: Everyday[NewFile | None] = None
+    open: Everyday[bool] = False
+
+
+@settings_command()
+def command(report: ReportSettings) -> None:
+    """Make one HTML page of each RUN folder.
+
+    Several runs, such as those of all categories of a data set, give one page: a table over all, then each
+    run in turn. The page holds its pictures and refers to no other file.
+
+    \b
+    saec report runs/bottle --open
+    saec report runs/*/ --out all.html
+    """
+    from saec.report.page import render, write_report
+    from saec.report.run_page import open_run
+
+    if report.out == STANDARD_OUTPUT:
+        click.echo(render([open_run(run) for run in report.runs]), nl=False)
+        return
+    path = write_report(*report.runs, out=report.out)
     click.echo(path)
-    if show:
+    if report.open:
         click.launch(str(path.absolute()))
