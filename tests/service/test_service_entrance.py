@@ -171,7 +171,7 @@ def test_a_rate_is_counted_before_the_body_is_there(gate: Gate, tokens: Path) ->
 
 def test_bodies_that_are_held_at_once_are_bounded(gate: Gate) -> None:
     with (
-        running(gate.served, megabytes=8, share=0.5) as (where, _),
+        running(gate.served, bodies_mb=8, bodies_share=0.5) as (where, _),
         client(where) as http,
         contextlib.ExitStack() as held,
     ):

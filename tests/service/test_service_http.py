@@ -314,7 +314,7 @@ def test_a_body_that_does_not_end_is_refused(
 ) -> None:
     """Inside the process: over a socket the refusal may meet what is still being sent."""
     handler = RequestHandler(gate.served, ServiceConfig(max_bytes=1000))
-    settings = HttpSettings(body_seconds=60 if said[0] == 413 else 0.05, linger_seconds=0.05)
+    settings = HttpSettings(body_s=60 if said[0] == 413 else 0.05, linger_s=0.05)
     admission = AdmissionControl(settings, Tokens(None), "127.0.0.1:0")
 
     async def ask() -> httpx.Response:
@@ -335,7 +335,7 @@ _OPENSSL = (
 @pytest.mark.parametrize("words", [b"", b"POST", b"GET /health HTTP/1.1\r\nHost: x\r\n"])
 def test_a_connection_that_sends_no_whole_head_is_closed(gate: Gate, words: bytes) -> None:
     with (
-        running(gate.served, head_seconds=0.05) as (where, _),
+        running(gate.served, head_s=0.05) as (where, _),
         socket.create_connection(("127.0.0.1", int(where.rpartition(":")[2])), timeout=60) as raw,
     ):
         raw.sendall(words)

@@ -158,7 +158,7 @@ def test_a_body_that_is_too_large_is_refused(running: Running, monkeypatch: pyte
 
 
 def test_a_body_that_is_too_slow_is_refused(settings: StationSettings, cloud: FakeLinkCloud) -> None:
-    short = msgspec.structs.replace(settings, http=HttpSettings(body_seconds=0.1))
+    short = msgspec.structs.replace(settings, http=HttpSettings(body_s=0.1))
     with Running(short, cloud, Tokens(None)) as running:
 
         def slow() -> Iterator[bytes]:

@@ -2,66 +2,66 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 
 from saec.decoding import convert
 from saec.errors import ConfigError
+from saec.settings.setting_fields import Everyday, ExistingFile, Option, PositiveShare
 
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=3600)]
-Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
-Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
+Number = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 
 
 class HttpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The section ``[http]`` of a station, and what ``saec cloud --limit`` sets.
+    """The section [http] of a station and of `saec cloud`.
 
     An address stands for all of its /64 network where it is one of IPv6.
 
     Attributes:
-        hosts: names by which this machine is asked, beside its own name and addresses.
-        proxies: addresses or networks of proxies in front: their X-Forwarded-For is believed, and they may
-            have any number of connections.
-        tls_cert, tls_key: PEM files of the certificate chain and of its key; without them there is no TLS.
-        plain_http: tokens may travel without TLS, since a proxy in front ends it or the network is closed.
-        expiry_days: an alarm is raised so many days before the certificate expires.
-        head_seconds: time within which the head of a request must have arrived.
-        body_seconds: time within which its body must have arrived.
-        answer_seconds: time within which an answer must have been fetched once it waits for the other side.
-        idle_seconds: time after which a connection without a request is closed.
-        linger_seconds: how long the rest of a body is still taken in after it was answered.
-        connections: most connections that are open at once.
-        per_address: most connections from one address.
-        per_loopback: most connections from this machine itself.
-        reserve: further connections, to which health, readiness and metrics alone are answered.
-        per_token: most requests under way at once with one token; without a tokens file, from
-            one address.
-        megabytes: size of all bodies that are held at once.
-        share: part of these megabytes that one token or address may hold.
-        guesses: how many unknown tokens one address may try in a minute.
+        hosts: Another name by which clients reach this machine. Give it several times for several names.
+        proxies: Address or network of a reverse proxy. Its X-Forwarded-For header is trusted, and it may
+            open any number of connections. Give it several times for several proxies.
+        tls_cert: The certificate chain, a PEM file. Without it and --tls-key there is no TLS.
+        tls_key: The certificate's key, a PEM file.
+        plain_http: Allow tokens without TLS: a proxy in front does the TLS, or the network is closed.
+        expiry_days: Warn so many days before the certificate expires.
+        head_s: Seconds until the head of a request must have arrived.
+        body_s: Seconds until its body must have arrived.
+        answer_s: Seconds within which the client must fetch an answer.
+        idle_s: Close a connection after so many seconds without a request.
+        linger_s: Read the rest of a body for so many seconds after it was answered.
+        connections: Most connections that are open at once.
+        connections_per_address: Most connections from one address.
+        connections_per_loopback: Most connections from this machine itself.
+        reserved_connections: Further connections, which get answers about health, readiness and metrics only.
+        requests_per_token: Most requests under way at once with one token. Without a tokens file: from one
+            address.
+        bodies_mb: Megabytes of all bodies that are held at once.
+        bodies_share: Part of these megabytes that one token or address may hold.
+        guesses_per_minute: Unknown tokens that one address may try in a minute.
     """
 
-    hosts: tuple[str, ...] = ()
-    proxies: tuple[str, ...] = ()
-    tls_cert: Path | None = None
-    tls_key: Path | None = None
-    plain_http: bool = False
-    expiry_days: Annotated[float, msgspec.Meta(ge=0, le=366)] = 21.0
-    head_seconds: Seconds = 10.0
-    body_seconds: Seconds = 30.0
-    answer_seconds: Seconds = 60.0
-    idle_seconds: Seconds = 30.0
-    linger_seconds: Seconds = 2.0
-    connections: Count = 512
-    per_address: Count = 64
-    per_loopback: Count = 256
-    reserve: Count = 32
-    per_token: Count = 128
-    megabytes: Count = 256
-    share: Share = 0.5
-    guesses: Count = 10
+    hosts: Annotated[tuple[str, ...], Option(name="--http-host", metavar="NAME")] = ()
+    proxies: Annotated[tuple[str, ...], Option(name="--http-proxy", metavar="ADDRESS")] = ()
+    tls_cert: Everyday[ExistingFile | None] = None
+    tls_key: Everyday[ExistingFile | None] = None
+    plain_http: Everyday[bool] = False
+    expiry_days: Annotated[float, msgspec.Meta(ge=0, le=366), Option(name="--http-expiry-days")] = 21.0
+    head_s: Annotated[Seconds, Option(name="--http-head-s")] = 10.0
+    body_s: Annotated[Seconds, Option(name="--http-body-s")] = 30.0
+    answer_s: Annotated[Seconds, Option(name="--http-answer-s")] = 60.0
+    idle_s: Annotated[Seconds, Option(name="--http-idle-s")] = 30.0
+    linger_s: Annotated[Seconds, Option(name="--http-linger-s")] = 2.0
+    connections: Annotated[Number, Option(name="--http-connections")] = 512
+    connections_per_address: Annotated[Number, Option(name="--http-connections-per-address")] = 64
+    connections_per_loopback: Annotated[Number, Option(name="--http-connections-per-loopback")] = 256
+    reserved_connections: Annotated[Number, Option(name="--http-reserved-connections")] = 32
+    requests_per_token: Annotated[Number, Option(name="--http-requests-per-token")] = 128
+    bodies_mb: Annotated[Number, Option(name="--http-bodies-mb")] = 256
+    bodies_share: Annotated[PositiveShare, Option(name="--http-bodies-share")] = 0.5
+    guesses_per_minute: Annotated[Number, Option(name="--http-guesses-per-minute")] = 10
 
 
 _LIMITS = tuple(f.name for f in msgspec.structs.fields(HttpSettings) if isinstance(f.default, (int, float)))

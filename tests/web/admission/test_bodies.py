@@ -33,7 +33,7 @@ def request(*messages: Message, length: str = "", share: str = "a") -> Request:
 
 def read(*messages: Message, largest: int = 100, length: str = "") -> bytes:
     async def whole() -> bytes:
-        bodies = RequestBodies(HttpSettings(body_seconds=0.05))
+        bodies = RequestBodies(HttpSettings(body_s=0.05))
         try:
             async with bodies.read(request(*messages, length=length), largest) as data:
                 assert bodies.held >= len(data)
@@ -80,7 +80,7 @@ def test_a_body_is_charged_before_a_byte_of_it_is_there_and_nobody_takes_all() -
     words: list[str] = []
 
     async def run() -> list[int]:
-        bodies = RequestBodies(HttpSettings(megabytes=10, share=0.5, body_seconds=60), words.append)
+        bodies = RequestBodies(HttpSettings(bodies_mb=10, bodies_share=0.5, body_s=60), words.append)
         slow = [asyncio.create_task(hold(bodies, request(length=str(4 * MB), share=s))) for s in "ab"]
         await asyncio.sleep(0)
         assert bodies.held == 8 * MB
@@ -99,7 +99,7 @@ def test_a_body_is_charged_before_a_byte_of_it_is_there_and_nobody_takes_all() -
 
 def test_a_body_without_a_length_is_charged_as_it_comes() -> None:
     async def run() -> int:
-        bodies = RequestBodies(HttpSettings(megabytes=4, share=0.5, body_seconds=60))
+        bodies = RequestBodies(HttpSettings(bodies_mb=4, bodies_share=0.5, body_s=60))
         piece: Message = {"type": "http.request", "body": bytes(MB), "more_body": True}
         with pytest.raises(HTTPException) as refused:
             async with bodies.read(request(*[piece] * 3, LAST), 64 * MB):

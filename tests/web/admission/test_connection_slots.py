@@ -71,7 +71,7 @@ def test_networks_are_addresses_or_named_as_none() -> None:
 
 
 def test_an_address_over_its_share_gives_up_its_own_oldest_idle_connection() -> None:
-    people = slots(per_address=2, connections=10)
+    people = slots(connections_per_address=2, connections=10)
     first, busy = enter(people, "10.0.0.1", idle=True), enter(people, "10.0.0.1", idle=False)
     other = enter(people, "10.0.0.2", idle=True)
     third = enter(people, "10.0.0.1", idle=False)
@@ -86,7 +86,7 @@ def test_an_address_over_its_share_gives_up_its_own_oldest_idle_connection() -> 
 
 
 def test_who_never_asked_gives_way_before_who_was_answered() -> None:
-    people = slots(per_address=2)
+    people = slots(connections_per_address=2)
     robot, silent = enter(people, "10.0.0.1", idle=True), enter(people, "10.0.0.1", idle=True)
     robot.served = True
     enter(people, "10.0.0.1", idle=True)
@@ -95,7 +95,7 @@ def test_who_never_asked_gives_way_before_who_was_answered() -> None:
 
 
 def test_when_all_seats_are_taken_the_address_with_most_gives_one_up() -> None:
-    people = slots(per_address=10, connections=4)
+    people = slots(connections_per_address=10, connections=4)
     many = [enter(people, "10.0.0.1", idle=True) for _ in range(3)]
     few = enter(people, "10.0.0.2", idle=True)
     assert not enter(people, "10.0.0.3", idle=True).reserve
@@ -104,7 +104,7 @@ def test_when_all_seats_are_taken_the_address_with_most_gives_one_up() -> None:
 
 
 def test_a_proxy_has_any_number() -> None:
-    people = slots(per_address=1, connections=50, proxies=("10.0.0.0/24",))
+    people = slots(connections_per_address=1, connections=50, proxies=("10.0.0.0/24",))
     assert not any(enter(people, "10.0.0.9", idle=False).reserve for _ in range(50))
 
 
@@ -113,7 +113,9 @@ HOSTS = st.sampled_from(["10.0.0.1", "10.0.0.2", "127.0.0.1", "2001:db8::1"])
 
 @given(st.lists(st.tuples(HOSTS, st.booleans(), st.booleans())))
 def test_the_bounds_hold_whoever_comes_and_goes(events: list[tuple[str, bool, bool]]) -> None:
-    people = slots(per_address=2, per_loopback=3, connections=5, reserve=2)
+    people = slots(
+        connections_per_address=2, connections_per_loopback=3, connections=5, reserved_connections=2
+    )
     inside: list[ConnectionSlot] = []
     for host, idle, leaves in events:
         if leaves and inside:
@@ -135,7 +137,7 @@ def test_the_bounds_hold_whoever_comes_and_goes(events: list[tuple[str, bool, bo
 
 
 def test_connections_that_say_nothing_shut_nobody_out() -> None:
-    with served(per_loopback=10, connections=20) as site, contextlib.ExitStack() as held:
+    with served(connections_per_loopback=10, connections=20) as site, contextlib.ExitStack() as held:
         silent = [held.enter_context(site.connect()) for _ in range(60)]
         assert status(site.get("/")) == 200
         assert site.connections <= 10 + 32
@@ -143,7 +145,7 @@ def test_connections_that_say_nothing_shut_nobody_out() -> None:
 
 
 def test_health_is_answered_where_all_seats_are_busy(tmp_path: Path) -> None:
-    with served(per_loopback=4, reserve=3) as site, contextlib.ExitStack() as held:
+    with served(connections_per_loopback=4, reserved_connections=3) as site, contextlib.ExitStack() as held:
         for _ in range(4):
             raw = held.enter_context(site.connect())
             raw.sendall(f"GET /wait HTTP/1.1\r\n{HOST}\r\n".encode())
@@ -175,14 +177,14 @@ def test_a_connection_that_has_ended_has_no_seat() -> None:
 
 def test_a_handshake_that_does_not_end_is_closed(tmp_path: Path) -> None:
     cert, key = make_pair(tmp_path)
-    with served(tls_cert=cert, tls_key=key, head_seconds=0.1) as site, site.connect() as raw:
+    with served(tls_cert=cert, tls_key=key, head_s=0.1) as site, site.connect() as raw:
         assert until_closed(raw) == b""
         wait_until(lambda: site.connections == 0)
 
 
 def test_requests_of_one_token_at_once_are_bounded_and_others_are_answered(tmp_path: Path) -> None:
     tokens = tokens_file(tmp_path, "a", "b")
-    with served(tokens, per_token=2) as site, contextlib.ExitStack() as held:
+    with served(tokens, requests_per_token=2) as site, contextlib.ExitStack() as held:
         for _ in range(2):
             raw = held.enter_context(site.connect())
             raw.sendall(f"GET /wait HTTP/1.1\r\n{HOST}Authorization: Bearer a\r\n\r\n".encode())
@@ -196,7 +198,7 @@ def test_requests_of_one_token_at_once_are_bounded_and_others_are_answered(tmp_p
 
 
 def test_a_body_that_lingers_holds_no_place(tmp_path: Path) -> None:
-    with served(tokens_file(tmp_path, "a"), per_token=1, linger_seconds=60) as site, site.connect() as raw:
+    with served(tokens_file(tmp_path, "a"), requests_per_token=1, linger_s=60) as site, site.connect() as raw:
         long = f"Content-Length: 1000\r\nAuthorization: Bearer a\r\n{HOST}\r\n"
         raw.sendall(f"POST /deaf HTTP/1.1\r\n{long}".encode())
         assert status(head_of(raw)) == 200
@@ -205,7 +207,7 @@ def test_a_body_that_lingers_holds_no_place(tmp_path: Path) -> None:
 
 def test_slow_bodies_of_one_token_take_its_share_and_not_the_others(tmp_path: Path) -> None:
     with (
-        served(tokens_file(tmp_path, "a", "b"), megabytes=10, share=0.5, linger_seconds=0.1) as site,
+        served(tokens_file(tmp_path, "a", "b"), bodies_mb=10, bodies_share=0.5, linger_s=0.1) as site,
         contextlib.ExitStack() as held,
     ):
         length = f"Content-Length: {1 << 20}\r\n{HOST}"
@@ -232,7 +234,7 @@ def test_of_many_who_come_at_once_few_are_held_at_any_moment(monkeypatch: pytest
         return enter(self, host)
 
     monkeypatch.setattr(ConnectionSlots, "enter", counted)
-    site = Served(HttpSettings(per_loopback=5), None)
+    site = Served(HttpSettings(connections_per_loopback=5), None)
     with contextlib.ExitStack() as crowd_outside:
         for _ in range(500):
             crowd_outside.enter_context(site.connect())

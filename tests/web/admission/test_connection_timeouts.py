@@ -11,18 +11,18 @@ import pytest
 from tests.web.web_fakes import HOST, head_of, served, status, tokens_file, until_closed, wait_until
 
 LONG = f"Content-Type: image/png\r\nContent-Length: 1000000\r\n{HOST}\r\n"
-SHORT: dict[str, Any] = {"body_seconds": 0.1, "linger_seconds": 0.1}
+SHORT: dict[str, Any] = {"body_s": 0.1, "linger_s": 0.1}
 
 
 @pytest.mark.parametrize("words", [b"", b"POST", b"GET /health HTTP/1.1\r\nHost: x\r\n"])
 def test_a_head_that_does_not_come_is_not_waited_for(words: bytes) -> None:
-    with served(head_seconds=0.1) as site:
+    with served(head_s=0.1) as site:
         assert site.say(words) == b""
         assert site.admission.slots.counts["slow head"] == 1
 
 
 def test_a_head_that_comes_byte_by_byte_has_no_more_time_than_another() -> None:
-    with served(head_seconds=0.3) as site, site.connect() as raw:
+    with served(head_s=0.3) as site, site.connect() as raw:
         raw.settimeout(0.02)
         closed = False
         for _ in range(3000):
@@ -67,7 +67,7 @@ def test_a_body_that_does_not_end_is_not_waited_for(path: str) -> None:
 
 
 def test_an_answer_that_is_not_fetched_is_not_kept() -> None:
-    with served(answer_seconds=0.2) as site, site.connect() as raw:
+    with served(answer_s=0.2) as site, site.connect() as raw:
         raw.sendall(f"GET /large HTTP/1.1\r\n{HOST}\r\n".encode())
         head_of(raw)
         wait_until(lambda: site.connections == 0)
@@ -75,7 +75,7 @@ def test_an_answer_that_is_not_fetched_is_not_kept() -> None:
 
 
 def test_an_answer_of_a_connection_that_closes_is_not_kept_either() -> None:
-    with served(answer_seconds=0.2) as site, site.connect() as raw:
+    with served(answer_s=0.2) as site, site.connect() as raw:
         raw.sendall(f"GET /large HTTP/1.1\r\nConnection: close\r\n{HOST}\r\n".encode())
         head_of(raw)
         wait_until(lambda: site.connections == 0)
@@ -92,13 +92,13 @@ def test_a_large_answer_that_is_fetched_is_whole_and_the_connection_lives_on() -
 
 
 def test_a_connection_without_a_request_is_closed_after_its_pause() -> None:
-    with served(idle_seconds=1.0, head_seconds=60.0) as site, site.connect() as raw:
+    with served(idle_s=1.0, head_s=60.0) as site, site.connect() as raw:
         raw.sendall(f"GET / HTTP/1.1\r\n{HOST}\r\n".encode())
         assert b"fine" in until_closed(raw)
 
 
 def test_an_answer_that_takes_long_to_make_is_waited_for() -> None:
-    with served(**SHORT, answer_seconds=0.1) as site, site.connect() as raw:
+    with served(**SHORT, answer_s=0.1) as site, site.connect() as raw:
         raw.sendall(f"GET /wait HTTP/1.1\r\n{HOST}\r\n".encode())
         assert site.app.entered.acquire(timeout=60)
         raw.settimeout(0.5)

@@ -161,13 +161,15 @@ def test_what_cannot_be_meant_is_said_before_anything_is_opened(tmp_path: Path) 
 
 
 def test_limits_are_named_and_in_range() -> None:
-    made = http_settings(("per_address=7", "share=0.25"), plain_http=True, hosts=("a",), proxies=())
-    assert (made.per_address, made.share, made.hosts) == (7, 0.25, ("a",))
+    made = http_settings(
+        ("connections_per_address=7", "bodies_share=0.25"), plain_http=True, hosts=("a",), proxies=()
+    )
+    assert (made.connections_per_address, made.bodies_share, made.hosts) == (7, 0.25, ("a",))
     for wrong in (
-        "per_address",
-        "per_address=0",
-        "per_address=x",
-        "share=2",
+        "connections_per_address",
+        "connections_per_address=0",
+        "connections_per_address=x",
+        "bodies_share=2",
         "plain_http=1",
         "hosts=x",
         "none=1",

@@ -173,7 +173,7 @@ def test_a_token_is_asked_for_before_anything_else_of_the_application(tmp_path: 
 
 
 def test_who_guesses_tokens_is_told_to_wait_and_who_is_known_there_is_let_in(tmp_path: Path) -> None:
-    with served(tokens_file(tmp_path, "robot", "other"), guesses=3) as site:
+    with served(tokens_file(tmp_path, "robot", "other"), guesses_per_minute=3) as site:
         assert status(site.get("/", "Authorization: Bearer robot")) == 200
         guesses = [status(site.get("/", f"Authorization: Bearer {i}")) for i in range(5)]
         assert guesses == [401, 401, 401, 429, 429]
@@ -201,7 +201,7 @@ def test_guesses_are_forgiven_with_time_and_told_once_a_minute(monkeypatch: pyte
 
 def test_a_proxy_s_word_for_whom_it_asks_is_believed_where_it_is_named(tmp_path: Path) -> None:
     for proxies, shares in (((), 1), (("127.0.0.1",), 2)):
-        with served(tokens_file(tmp_path, "robot"), guesses=1, proxies=proxies) as site:
+        with served(tokens_file(tmp_path, "robot"), guesses_per_minute=1, proxies=proxies) as site:
             said = [
                 status(site.get("/", "Authorization: Bearer no", f"X-Forwarded-For: 10.0.0.{i}"))
                 for i in range(2)

@@ -37,8 +37,8 @@ class AdmissionControl:
         self.settings, self.tokens = settings, tokens
         self.slots = ConnectionSlots(settings)
         self.hosts = HostNames(parse_address(listen)[0], settings.hosts)
-        self.unknown_tokens = UnknownTokens(settings.guesses)
-        self.places = FairShares(settings.connections, settings.per_token)
+        self.unknown_tokens = UnknownTokens(settings.guesses_per_minute)
+        self.places = FairShares(settings.connections, settings.requests_per_token)
         self.bodies = RequestBodies(settings, self._refused)
         self.certificate: ServerCertificate | None = None
         if settings.tls_cert is not None and settings.tls_key is not None:

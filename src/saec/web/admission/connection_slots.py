@@ -112,7 +112,11 @@ class ConnectionSlots:
         self._make_room(self._of(self._largest()))
 
     def _most(self, who: str) -> int:
-        return self.settings.per_loopback if who == LOOPBACK else self.settings.per_address
+        return (
+            self.settings.connections_per_loopback
+            if who == LOOPBACK
+            else self.settings.connections_per_address
+        )
 
     def _of(self, who: str) -> Iterable[ConnectionSlot]:
         return [slot for slot in self.taken if slot.who == who and not slot.reserve]
@@ -122,7 +126,7 @@ class ConnectionSlots:
         return max(self._each, key=lambda who: self._each[who], default="")
 
     def _in_reserve(self, who: str) -> ConnectionSlot | None:
-        if self._reserved >= self.settings.reserve and not self._make_room(
+        if self._reserved >= self.settings.reserved_connections and not self._make_room(
             s for s in self.taken if s.reserve
         ):
             self.counts["connection"] += 1
@@ -223,5 +227,5 @@ class SlotListener(socket.socket):
 
         connected.end, slot.close = end, close
         # The protocol hears of a connection when its handshake of TLS is over, which may never be.
-        asyncio.get_running_loop().call_later(slots.settings.head_seconds, close)
+        asyncio.get_running_loop().call_later(slots.settings.head_s, close)
         return connected

@@ -125,12 +125,12 @@ class TimeoutProtocol(H11Protocol):
     def _limit(self, phase: _Phase) -> float | None:
         settings = self.config.admission.settings
         return {
-            _Phase.HEAD: settings.head_seconds,
-            _Phase.IDLE: settings.idle_seconds,
+            _Phase.HEAD: settings.head_s,
+            _Phase.IDLE: settings.idle_s,
             # The application gives up first, and says so.
-            _Phase.BODY: settings.body_seconds + settings.linger_seconds + 1.0,
+            _Phase.BODY: settings.body_s + settings.linger_s + 1.0,
             _Phase.WORK: None,
-            _Phase.ANSWER: settings.answer_seconds,
+            _Phase.ANSWER: settings.answer_s,
         }[phase]
 
     def _over(self) -> None:
@@ -164,7 +164,7 @@ class HttpConfig(uvicorn.Config):
             server_header=False,
             proxy_headers=bool(admission.settings.proxies),
             forwarded_allow_ips=list(admission.settings.proxies),
-            timeout_keep_alive=max(1, round(admission.settings.idle_seconds)),
+            timeout_keep_alive=max(1, round(admission.settings.idle_s)),
             timeout_graceful_shutdown=5,
             ssl_context_factory=None if certificate is None else lambda *_: certificate.context,
         )

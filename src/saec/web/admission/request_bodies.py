@@ -33,9 +33,9 @@ class RequestBodies:
     """
 
     def __init__(self, settings: HttpSettings, refused: Callable[[str], None] = lambda why: None) -> None:
-        most = settings.megabytes << 20
-        self._shares = FairShares(most, most * settings.share)
-        self._seconds, self._refused = settings.body_seconds, refused
+        most = settings.bodies_mb << 20
+        self._shares = FairShares(most, most * settings.bodies_share)
+        self._seconds, self._refused = settings.body_s, refused
 
     @property
     def held(self) -> int:

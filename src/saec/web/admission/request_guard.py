@@ -93,7 +93,7 @@ class RequestGuard:
             return
         if self._slashes:  # before anything is decided by it
             scope["path"] = scope["path"].rstrip("/") or "/"
-        exchange = _Exchange(receive, send, self._admission.settings.linger_seconds)
+        exchange = _Exchange(receive, send, self._admission.settings.linger_s)
         try:
             with self._let_in(scope) as slot:
                 exchange.answered = slot.close
@@ -188,7 +188,7 @@ class RequestGuard:
         """One of the requests that may be under way at once."""
         places = self._admission.places
         if places.refuses(share, 1):
-            most = self._admission.settings.per_token
+            most = self._admission.settings.requests_per_token
             what = f"{most} of your requests are in progress"
             raise Refusal(429, "too_many_requests", what, "wait until one is answered", Retry_After="1")
         places.take(share, 1)
