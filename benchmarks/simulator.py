@@ -14,9 +14,8 @@ import numpy as np
 
 from saec.runs.run_folder import Options
 from saec.settings import BudgetConfig
-from saec.simulation.events import CloudModel, Latency, Pace
-from saec.simulation.opinion_source import Law
 from saec.simulation.scenario import Scene, simulate, stated
+from saec.simulation.simulation_settings import CloudModel, Latency, OpinionModel, Pace
 
 
 def scene(frames: int, rate: float, deadline: float) -> Scene:
@@ -25,13 +24,13 @@ def scene(frames: int, rate: float, deadline: float) -> Scene:
     starts = np.arange(60.0, seconds, 300.0).tolist()
     outages = [(start, start + 60.0) for start in starts] + [(s + 150.0, s + 150.5) for s in starts]
     cloud = CloudModel(
-        request=0.08,
-        frame=0.01,
-        latency=Latency("lognormal", 0.04, 0.5),
+        request_ms=80,
+        frame_ms=10,
+        latency=Latency(law="lognormal", ms=40, spread=0.5),
         outages=tuple(sorted(outages)),
-        timeout=1.0,
+        timeout_s=1.0,
     )
-    return Scene(pace=Pace(rate=rate, edge=0.01), cloud=cloud, deadline=deadline)
+    return Scene(pace=Pace(frames_per_s=rate, edge_ms=10), cloud=cloud, deadline_s=deadline)
 
 
 def peak_mb() -> float:
@@ -53,7 +52,9 @@ def main() -> None:
     for policy in options.policies:
         share = BudgetConfig(share=0.3 if policy != "gate" else None)
         for frames in options.frames:
-            cast = stated(Law(), Options(policy=policy, budget=share), frames, np.random.default_rng(0))
+            cast = stated(
+                OpinionModel(), Options(policy=policy, budget=share), frames, np.random.default_rng(0)
+            )
             memory, wall, cpu = peak_mb(), time.perf_counter(), time.process_time()
             figures = simulate(cast, scene(frames, options.rate, options.deadline))
             wall, cpu = time.perf_counter() - wall, time.process_time() - cpu

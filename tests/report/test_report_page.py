@@ -272,7 +272,9 @@ def test_command_writes_the_page_into_the_run(tmp_path: Path) -> None:
     result = CliRunner().invoke(command, [str(run)], catch_exceptions=False)
     assert result.exit_code == 0
     assert result.output.strip() == str(run / "report.html")
-    assert (run / "report.html").is_file()
+    page = (run / "report.html").read_text()
+    shown = CliRunner().invoke(command, [str(run), "--out", "-"], catch_exceptions=False)
+    assert (shown.exit_code, shown.output) == (0, page)
 
 
 def test_folder_that_is_no_run_is_an_error_with_remedy(tmp_path: Path) -> None:

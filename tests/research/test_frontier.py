@@ -17,7 +17,7 @@ from saec.runs.run_folder import Options, run_line
 from saec.runs.verdict_log import VerdictLog, read_all
 from saec.schedule.calibration.score_calibration import calibrate
 from saec.settings import CloudConfig, FitConfig, GateConfig
-from saec.simulation.opinion_source import Law
+from saec.simulation.simulation_settings import OpinionModel
 from saec_research.tables.frame_streams import RANKED, SINGLE, StatedCloud, judge, make_stream
 from saec_research.tables.frontier import Curves, FrontierPlan, mean_of, measure_frontier
 from saec_research.tables.frontier_page import conclude, frontier_markdown, sentences
@@ -32,9 +32,9 @@ CLOUD = StatedCloud(0.05, 0.0)
 def frames(seed: int = 0, *, known: int = 30, n: int = 160, auroc: float = 0.9) -> LabelledFrames:
     """Frames of a normal law whose line was calibrated on others of it."""
     rng = np.random.default_rng(seed)
-    law = Law(auroc=auroc)
-    goods = {f"{seed}-good-{i}": s for i, s in enumerate(law.scores(np.zeros(100, bool), rng).tolist())}
-    defects = {f"{seed}-bad-{i}": s for i, s in enumerate(law.scores(np.ones(known, bool), rng).tolist())}
+    model = OpinionModel(auroc=auroc)
+    goods = {f"{seed}-good-{i}": s for i, s in enumerate(model.scores(np.zeros(100, bool), rng).tolist())}
+    defects = {f"{seed}-bad-{i}": s for i, s in enumerate(model.scores(np.ones(known, bool), rng).tolist())}
     calibration = calibrate(
         goods,
         list(defects.values()),
@@ -52,7 +52,7 @@ def frames(seed: int = 0, *, known: int = 30, n: int = 160, auroc: float = 0.9) 
         trust=None,
         cloud="",
         truth=truth,
-        score=law.scores(truth, rng),
+        score=model.scores(truth, rng),
         answers=np.full(n, np.nan),
         complexities=rng.normal(size=n).tolist(),
         hashes=[f"sha-{seed}-{i}" for i in range(n)],

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from saec.cli.options.policy import preset_policy
 from saec.cloud.checkpoints.checkpoint_folder import find_checkpoint
 from saec.errors import ConfigError, ModelError
+from saec.runs.requested_options import preset_policy
 
 WITHOUT_RESEARCH = """
 import importlib.metadata, sys

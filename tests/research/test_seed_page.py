@@ -12,8 +12,8 @@ import click
 import pytest
 
 from saec.cli import root
-from saec.cli.options.cloud_model import open_cloud
-from saec.cli.options.policy import scheduling
+from saec.runs.requested_options import run_options
+from saec.settings import PolicyConfig
 from saec_research.seed.policy import PRESETS
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "seed.md"
@@ -162,14 +162,15 @@ def test_a_set_sets_its_parameter(row: Row) -> None:
     change = row.ours.split()[-1]
     name, value = change.split("=")
     assert (name, value) == (row.flag, row.values[0])
-    assert float(getattr(scheduling("seed", None, (change,), None, ())["own"], name)) == float(value)
+    own = run_options(PolicyConfig(policy="seed", parameters={name: value})).own
+    assert float(getattr(own, name)) == float(value)
 
 
 @pytest.mark.parametrize(
     ("flag", "field", "value"),
     [
         ("qwen_batch", "batch", 24),
-        ("qwen_resize", "side", 512),
+        ("qwen_resize", "side_px", 512),
         ("qwen_4bit", "dtype", "4bit"),
         ("qwen_attn", "attention", "flash"),
     ],
@@ -178,7 +179,4 @@ def test_the_clouds_options_reach_its_settings(flag: str, field: str, value: obj
     (row,) = [r for r in ROWS if (r.script, r.flag) == (CASCADE, flag)]
     words = [*shlex.split(row.ours), "--cloud", "small"]
     _, context = parsed(words, tmp_path)
-    names = set(open_cloud.__code__.co_varnames[: open_cloud.__code__.co_argcount])
-    cloud = open_cloud(**{n: v for n, v in context.params.items() if n in names})
-    assert cloud is not None
-    assert getattr(cloud.config, field) == value
+    assert context.params[f"cloud__{field}"] == value

@@ -20,14 +20,15 @@ from saec.schedule.policies.one_side import CloudOnly
 from saec.schedule.policies.policy_contract import Scheduler
 from saec.schedule.statistics.auroc import auroc
 from saec.settings import GateConfig
-from saec.simulation.events import CloudModel, Latency, Pace, Passing, Simulation
-from saec.simulation.opinion_source import Law, SimulatedFrame, again, draw, sample, with_answers
+from saec.simulation.events import Passing, Simulation
+from saec.simulation.opinion_source import SimulatedFrame, again, draw, sample, with_answers
+from saec.simulation.simulation_settings import CloudModel, Latency, OpinionModel, Pace
 from saec.types import EdgeRecord
 
 LINE = Calibration(
     version=1, created="", overkill=0.05, threshold=1.6, gate=Gate(low=0.8, high=2.6, basis="goods")
 )
-LAW = Law(prevalence=0.2)
+MODEL = OpinionModel(defect_share=0.2)
 
 
 @dataclass
@@ -65,14 +66,14 @@ def play(
     rng, book = np.random.default_rng(seed), Book()
     dispatch: Dispatch[Passing] = Dispatch(batch=4, deadline=deadline, capacity=capacity)
     simulation = Simulation(
-        policy or CloudOnly(), dispatch, book, pace or Pace(rate=50), cloud or CloudModel(), rng
+        policy or CloudOnly(), dispatch, book, pace or Pace(frames_per_s=50), cloud or CloudModel(), rng
     )
-    simulation.run(draw(LAW, LINE, frames, rng))
+    simulation.run(draw(MODEL, LINE, frames, rng))
     return book, simulation
 
 
 def test_an_outage_costs_no_verdict_and_no_deadline() -> None:
-    cloud = CloudModel(request=0.02, frame=0.005, outages=((2.0, 6.0), (9.0, 9.5)), timeout=0.3)
+    cloud = CloudModel(request_ms=20, frame_ms=5, outages=((2.0, 6.0), (9.0, 9.5)), timeout_s=0.3)
     book, simulation = play(1000, cloud=cloud, deadline=0.4)
     assert sorted(book.entries) == list(range(1, 1001))
     assert all(entries[0][1] - book.taken[seq] <= 0.4 for seq, entries in book.entries.items())
@@ -105,8 +106,10 @@ def test_every_frame_has_its_verdict_in_time(
     timeout: float,
     capacity: int,
 ) -> None:
-    cloud = CloudModel(request=request, latency=Latency(law), outages=tuple(outages), timeout=timeout)
-    pace = Pace(rate=rate, edge=0.0)
+    cloud = CloudModel(
+        request_ms=1e3 * request, latency=Latency(law=law), outages=tuple(outages), timeout_s=timeout
+    )
+    pace = Pace(frames_per_s=rate, edge_ms=0.0)
     book, simulation = play(
         120,
         cloud=cloud,
@@ -126,13 +129,13 @@ def test_every_frame_has_its_verdict_in_time(
 
 
 def test_the_same_seed_gives_the_same_run() -> None:
-    cloud = CloudModel(latency=Latency("lognormal"), outages=((1, 2),))
+    cloud = CloudModel(latency=Latency(law="lognormal"), outages=((1, 2),))
     one, two, other = (play(300, cloud=cloud, seed=seed)[0].entries for seed in (3, 3, 4))
     assert one == two != other
 
 
 def test_without_a_deadline_every_frame_waits_for_its_answer() -> None:
-    book, simulation = play(200, cloud=CloudModel(request=1.0, timeout=9), deadline=None)
+    book, simulation = play(200, cloud=CloudModel(request_ms=1000, timeout_s=9), deadline=None)
     assert {what for entries in book.entries.values() for what, _ in entries} == {"cloud"}
     assert simulation.peak > 100
     assert simulation.now >= 50 * 1.0
@@ -140,9 +143,7 @@ def test_without_a_deadline_every_frame_waits_for_its_answer() -> None:
 
 def test_requests_take_their_round_trip_and_their_frames() -> None:
     rng = np.random.default_rng(0)
-    cloud = CloudModel(
-        request=0.1, frame=0.01, latency=Latency("constant", 0.05), outages=((10, 11),), timeout=2
-    )
+    cloud = CloudModel(request_ms=100, frame_ms=10, latency=Latency(ms=50), outages=((10, 11),), timeout_s=2)
     took, answered = cloud.answer(1.0, 4, rng)
     assert (took, answered) == (pytest.approx(1.19), True)
     assert cloud.answer(9.8, 4, rng)[1]
@@ -151,16 +152,16 @@ def test_requests_take_their_round_trip_and_their_frames() -> None:
     assert cloud.answer(11.0, 4, rng)[1]
     assert cloud.answer(1.0, 400, rng) == (3.0, False)
     for latency, centre in (
-        (Latency("exponential", 0.05), np.mean),
-        (Latency("lognormal", 0.05), np.median),
+        (Latency(law="exponential", ms=50), np.mean),
+        (Latency(law="lognormal", ms=50), np.median),
     ):
         assert centre([latency.draw(rng) for _ in range(4000)]) == pytest.approx(0.05, rel=0.1)
 
 
-@pytest.mark.parametrize("pace", [(0.0, 0.01), (200.0, 0.01), (10.0, -1.0)])
+@pytest.mark.parametrize("pace", [(0.0, 10.0), (200.0, 10.0), (10.0, -1.0)])
 def test_a_pace_that_cannot_be_is_refused(pace: tuple[float, float]) -> None:
     with pytest.raises(ConfigError):
-        Pace(rate=pace[0], edge=pace[1])
+        Pace(frames_per_s=pace[0], edge_ms=pace[1])
 
 
 def test_frames_are_drawn_one_by_one() -> None:
@@ -168,7 +169,7 @@ def test_frames_are_drawn_one_by_one() -> None:
     book, read = Book(), itertools.count(1)
 
     def stream() -> Iterator[SimulatedFrame]:
-        for one in draw(LAW, LINE, 50, np.random.default_rng(0)):
+        for one in draw(MODEL, LINE, 50, np.random.default_rng(0)):
             assert len(book.entries) >= next(read) - 1
             yield one
 
@@ -185,9 +186,9 @@ def test_frames_are_drawn_one_by_one() -> None:
 
 
 @pytest.mark.parametrize("correlation", [0.0, 0.3, 0.6])
-def test_the_law_gives_what_it_states(correlation: float) -> None:
-    law = Law(prevalence=0.3, auroc=0.9, cloud_error=0.08, correlation=correlation)
-    drawn = list(draw(law, LINE, 40_000, np.random.default_rng(0)))
+def test_the_model_gives_what_it_states(correlation: float) -> None:
+    model = OpinionModel(defect_share=0.3, auroc=0.9, cloud_error=0.08, correlation=correlation)
+    drawn = list(draw(model, LINE, 40_000, np.random.default_rng(0)))
     truth = np.array([s.truth for s in drawn])
     scores = np.array([s.record.score for s in drawn])
     edge = np.array([s.record.label != s.truth for s in drawn])
@@ -201,10 +202,10 @@ def test_the_law_gives_what_it_states(correlation: float) -> None:
     )
 
 
-@pytest.mark.parametrize("fields", [{"auroc": 1.0}, {"prevalence": 1.5}, {"cloud_error": 0.6}])
-def test_a_law_that_cannot_be_is_refused(fields: dict[str, float]) -> None:
+@pytest.mark.parametrize("fields", [{"auroc": 1.0}, {"defect_share": 1.5}, {"cloud_error": 0.6}])
+def test_a_model_that_cannot_be_is_refused(fields: dict[str, float]) -> None:
     with pytest.raises(ConfigError):
-        Law(**fields)
+        OpinionModel(**fields)
 
 
 def test_recorded_frames_are_drawn_again_with_a_stated_cloud() -> None:

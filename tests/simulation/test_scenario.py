@@ -20,25 +20,27 @@ from saec.runs.run_folder import Options, run_line
 from saec.runs.run_record import read_run, write_run
 from saec.runs.verdict_log import VerdictLog, read_all, read_verdicts
 from saec.settings import BudgetConfig, CloudConfig
-from saec.simulation.events import CloudModel, Latency, Pace
-from saec.simulation.opinion_source import Law
 from saec.simulation.outcomes import Figures
 from saec.simulation.scenario import Cast, Scene, recorded, simulate, stated
+from saec.simulation.simulation_settings import CloudModel, Latency, OpinionModel, Pace
 from tests.run_fakes import CALIBRATION, FUSED, FakeCloud, Frames, make_line
 
-LAW = Law(prevalence=0.2, auroc=0.9)
+MODEL = OpinionModel(defect_share=0.2, auroc=0.9)
 OUTAGE = Scene(
-    pace=Pace(rate=50, edge=0.01),
+    pace=Pace(frames_per_s=50, edge_ms=10),
     cloud=CloudModel(
-        request=0.05, latency=Latency("lognormal", 0.03), outages=((2, 5), (7, 7.2)), timeout=0.4
+        request_ms=50,
+        latency=Latency(law="lognormal", ms=30),
+        outages=((2, 5), (7, 7.2)),
+        timeout_s=0.4,
     ),
-    deadline=0.5,
+    deadline_s=0.5,
 )
-CALM = Scene(pace=Pace(rate=50, edge=0.01), cloud=CloudModel(request=0.05))
+CALM = Scene(pace=Pace(frames_per_s=50, edge_ms=10), cloud=CloudModel(request_ms=50))
 
 
 def cast(frames: int = 800, **options: Any) -> Cast:
-    return stated(LAW, Options(**options), frames, np.random.default_rng(0))
+    return stated(MODEL, Options(**options), frames, np.random.default_rng(0))
 
 
 def logged(path: Path, scene: Scene) -> Figures:
@@ -84,8 +86,8 @@ def test_in_an_outage_every_frame_has_its_verdict_in_time() -> None:
 
 def test_a_better_cloud_gives_better_answers() -> None:
     def accuracy(policy: Any, error: float) -> float:
-        law = Law(prevalence=0.3, auroc=0.85, cloud_error=error)
-        played = stated(law, Options(policy=policy), 1500, np.random.default_rng(1))
+        model = OpinionModel(defect_share=0.3, auroc=0.85, cloud_error=error)
+        played = stated(model, Options(policy=policy), 1500, np.random.default_rng(1))
         figures = simulate(played, CALM)
         return (figures.standing.tp + figures.standing.tn) / figures.frames
 
@@ -149,28 +151,29 @@ def test_a_stated_cloud_answers_in_place_of_the_recorded_one(run: Path) -> None:
 
 def test_what_a_run_does_not_hold_is_said(run: Path) -> None:
     rng = np.random.default_rng(0)
-    with pytest.raises(ConfigError, match="not judged under it"):
+    with pytest.raises(ConfigError, match="were not judged with the policy seed"):
         recorded(run, None, Options(policy="seed"), rng)
-    with pytest.raises(ConfigError, match="stated law"):
-        stated(LAW, Options(policy="seed"), 10, rng)
+    with pytest.raises(ConfigError, match="needs recorded frames"):
+        stated(MODEL, Options(policy="seed"), 10, rng)
     log = run / "verdicts.jsonl"
     verdicts = list(read_all(log))
     for missing, error, wanted in (
-        ("cloud", None, "no answer"),
-        ("truth", 0.1, "truth of 1"),
+        ("cloud", None, "did not answer on 1 of"),
+        ("truth", 0.1, "true label of 1"),
         ("edge", None, ""),
     ):
         changed = [msgspec.structs.replace(v, **{missing: None}) for v in verdicts[:1]] + (
             verdicts[1:] if wanted else []
         )
         log.write_bytes(b"".join(msgspec.json.encode(v) + b"\n" for v in changed))
-        with pytest.raises(DataError, match=wanted or "no frame"):
+        with pytest.raises(DataError, match=wanted or "judged no frame"):
             recorded(run, None, Options(), rng, cloud_error=error)
 
 
 def test_the_command(tmp_path: Path, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out, figures = tmp_path / "simulated", tmp_path / "figures.json"
-    arguments = ["--rate", "50", "--deadline", "0.5", "--outage", "1-2", "--latency", "exponential:30"]
+    arguments = ["--frames-per-s", "50", "--deadline-s", "0.5", "--outage", "1-2"]
+    arguments += ["--latency-law", "exponential", "--latency-ms", "30", "--timeout-s", "1"]
     given = ["simulate", "--frames", "300", *arguments, "--out", str(out), "--json", str(figures)]
     assert main(given) == 0
     told = capsys.readouterr().out
@@ -180,7 +183,7 @@ def test_the_command(tmp_path: Path, run: Path, capsys: pytest.CaptureFixture[st
     counted = msgspec.json.decode(figures.read_bytes(), type=Figures)
     assert len(list(read_verdicts(out / "verdicts.jsonl"))) == counted.verdicts == 300
     assert main(given) == 2  # the folder holds a run
-    assert main(["simulate", "--log", str(run), "--policy", "gate", "--frames", "50"]) == 0
+    assert main(["simulate", "--run", str(run), "--policy", "gate", "--frames", "50"]) == 0
     assert "20 frames of" in capsys.readouterr().out
 
 
@@ -189,8 +192,8 @@ def test_the_command(tmp_path: Path, run: Path, capsys: pytest.CaptureFixture[st
     [
         [],
         ["--policy", "value", "--budget", "0.2", "--cost", "escape=3"],
-        ["--log", "RUN", "--policy", "gate"],
-        ["--log", "RUN", "--policy", "value", "--budget", "0.3", "--cloud-error", "0.1"],
+        ["--run", "RUN", "--policy", "gate"],
+        ["--run", "RUN", "--policy", "value", "--budget", "0.3", "--cloud-error", "0.1"],
     ],
 )
 def test_a_simulated_run_says_what_it_is_and_replays(
@@ -198,12 +201,12 @@ def test_a_simulated_run_says_what_it_is_and_replays(
 ) -> None:
     out = tmp_path / "simulated"
     options = [str(run) if option == "RUN" else option for option in options]
-    assert main(["simulate", "--frames", "300", "--deadline", "0.5", *options, "--out", str(out)]) == 0
+    assert main(["simulate", "--frames", "300", "--deadline-s", "0.5", *options, "--out", str(out)]) == 0
     info = read_run(out)
     assert info.ended
     assert info.counts["frames"] == info.counts["labelled"] == 300
     assert info.notes[0].startswith("Simulated: no image was judged.")
-    assert (info.config["run"]["deadline"], info.config["simulated"]["opinions"]["frames"]) == (0.5, 300)
+    assert (info.config["run"]["deadline_s"], info.config["simulated"]["opinions"]["frames"]) == (0.5, 300)
     capsys.readouterr()
     assert main(["replay", str(out)]) == 0
     assert "300 routes" in capsys.readouterr().out
@@ -223,10 +226,10 @@ def test_a_simulated_run_says_what_it_is_and_replays(
     [
         ["--outage", "5"],
         ["--outage", "9-3"],
-        ["--latency", "normal:3"],
-        ["--latency", "lognormal:3"],
-        ["--latency", "constant:-1"],
-        ["--rate", "100"],
+        ["--latency-law", "normal"],
+        ["--latency-ms", "-1"],
+        ["--latency-spread", "-1"],
+        ["--frames-per-s", "100"],
         ["--auroc", "2"],
         ["--line", "."],
         ["--policy", "seed"],

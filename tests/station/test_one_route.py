@@ -21,9 +21,10 @@ from saec.schedule.link.dispatch import Dispatch
 from saec.schedule.policies.gate import GatePolicy
 from saec.schedule.policies.policy_contract import Scheduler
 from saec.settings import GateConfig, LinkConfig, RunConfig, Spending
-from saec.simulation.events import CloudModel, Pace, Simulation
+from saec.simulation.events import Simulation
 from saec.simulation.opinion_source import sample
 from saec.simulation.outcomes import Referee
+from saec.simulation.simulation_settings import CloudModel, Pace
 from saec.station.maintenance.frame_audit import audit_frame as audit
 from saec.station.setup.station_settings import LineSettings, StationSection, StationSettings
 from saec.types import CloudState, EdgeOpinion, Pending, Route, Source, VerdictRecord

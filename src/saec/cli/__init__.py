@@ -43,8 +43,8 @@ GROUPS: dict[str, dict[str, Command]] = {
         "inspect": Command("saec.cli.runs.inspect", "Judge images and write verdicts."),
         "evaluate": Command("saec.cli.runs.evaluate", "Measure lines on labelled images."),
         "report": Command("saec.cli.runs.report", "Make one HTML page of a run."),
-        "replay": Command("saec.cli.runs.replay", "Route the frames of a run again and compare."),
-        "simulate": Command("saec.cli.runs.simulate", "Let frames pass a line and a cloud that are models."),
+        "replay": Command("saec.cli.runs.replay", "Decide again, from the log of a run, and compare."),
+        "simulate": Command("saec.cli.runs.simulate", "Simulate a line and its cloud."),
         "meter": Command("saec.cli.runs.meter", "Measure the time, energy and memory of a command."),
     },
     "Run at the line": {

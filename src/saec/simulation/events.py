@@ -14,90 +14,16 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from heapq import heappop, heappush
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 
-from saec.errors import ConfigError
 from saec.frame.assessment import Assessment, route_frame
 from saec.schedule.link.dispatch import Dispatch
 from saec.schedule.policies.policy_contract import Scheduler
 from saec.simulation.opinion_source import SimulatedFrame
+from saec.simulation.simulation_settings import CloudModel, Pace
 from saec.types import CloudState, Route
-
-
-@dataclass(frozen=True, slots=True)
-class Latency:
-    """The round trip of the link, in seconds.
-
-    Attributes:
-        law: "constant"; "exponential" about the mean; "lognormal" with the median ``seconds`` and the
-            standard deviation ``spread`` of its logarithm.
-    """
-
-    law: Literal["constant", "exponential", "lognormal"] = "constant"
-    seconds: float = 0.02
-    spread: float = 0.5
-
-    def draw(self, rng: np.random.Generator) -> float:
-        if self.law == "exponential":
-            return self.seconds * float(rng.exponential())
-        if self.law == "lognormal":
-            return self.seconds * math.exp(self.spread * float(rng.normal()))
-        return self.seconds
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CloudModel:
-    """When a cloud answers.
-
-    Attributes:
-        request, frame: seconds of service per request, and per frame of it.
-        latency: the law of the round trip, drawn for each request.
-        outages: when nothing is answered: begin and end in seconds from the first frame. A request that
-            is under way at any moment of an outage is lost.
-        timeout: seconds after which a request without an answer fails.
-    """
-
-    request: float = 0.1
-    frame: float = 0.02
-    latency: Latency = Latency()
-    outages: tuple[tuple[float, float], ...] = ()
-    timeout: float = 1.0
-
-    def answer(self, now: float, frames: int, rng: np.random.Generator) -> tuple[float, bool]:
-        """When a request that goes out now ends, and whether it is answered."""
-        ends = now + self.latency.draw(rng) + self.request + self.frame * frames
-        lost = any(begin < ends and now < end for begin, end in self.outages)
-        late = ends - now > self.timeout
-        return (now + self.timeout, False) if lost or late else (ends, True)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
-    """How frames come.
-
-    Attributes:
-        rate: frames per second.
-        edge: seconds from taking a frame to the edge's opinion.
-
-    Raises:
-        ConfigError: no rate, or an edge that cannot keep up with it.
-    """
-
-    rate: float = 20.0
-    edge: float = 0.02
-
-    def __post_init__(self) -> None:
-        if not self.rate > 0.0 or self.edge < 0.0:
-            raise ConfigError(
-                f"{self.rate:g} frames per second, {self.edge:g} s at the edge", "give a rate above 0"
-            )
-        if self.rate * self.edge > 1.0:
-            raise ConfigError(
-                f"an edge of {1e3 * self.edge:g} ms cannot keep up with {self.rate:g} frames per second",
-                "lower the rate or the edge's time",
-            )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -171,7 +97,7 @@ class Simulation:
 
     def run(self, samples: Iterable[SimulatedFrame]) -> int:
         """Let all frames pass, and after them the answers that are still awaited; returns their number."""
-        step, edge = 1.0 / self._pace.rate, self._pace.edge
+        step, edge = 1.0 / self._pace.frames_per_s, self._pace.edge_ms / 1e3
         frames = 0
         for sample in samples:
             taken = frames * step

@@ -1,9 +1,9 @@
-"""Opinions to simulate with: drawn from a stated law, or a recorded run's frames drawn again.
+"""Opinions to simulate with: random ones, or a recorded run's frames drawn again.
 
-The law: an edge whose scores are normal, N(0, 1) for goods and N(d, 1) for defects, with d such that its
-AUROC is the stated one; a complexity with median 0 and interquartile range 1 that says nothing of the
-label; and a cloud that is wrong on a stated share of frames. The cloud's log odds are normal about plus or
-minus m with variance 2 m, so that they are calibrated, with m such that its sign is wrong at the stated
+Random opinions follow an ``OpinionModel``. The edge's scores are normal, N(0, 1) for goods and N(d, 1) for
+defects, with d such that its AUROC is the stated one. A complexity with median 0 and interquartile range 1
+says nothing of the label. The cloud is wrong on a stated share of frames. Its log odds are normal about plus
+or minus m with variance 2 m, so that they are calibrated, with m such that its sign is wrong at the stated
 rate. Its errors may be correlated with those of the edge's label: the correlation is that of the two
 indicators (phi), and it ends where the rates allow no more.
 """
@@ -17,8 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from saec.errors import ConfigError
 from saec.profile import Calibration
+from saec.simulation.simulation_settings import OpinionModel
 from saec.types import DEFECT, EdgeOpinion, EdgeRecord
 
 Array = NDArray[np.float64]
@@ -53,60 +53,6 @@ def sample(record: EdgeRecord, complexity: float | None, cloud: float, truth: in
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Law:
-    """What synthetic opinions are drawn from.
-
-    Attributes:
-        prevalence: share of defects.
-        auroc: the AUROC of the edge's scores, from 0.5 up to below 1.
-        cloud_error: share of frames on which the cloud's label (P(defect) against one half) is wrong.
-        correlation: the correlation (phi) of its errors with those of the edge's label.
-
-    Raises:
-        ConfigError: a value out of its range.
-    """
-
-    prevalence: float = 0.1
-    auroc: float = 0.95
-    cloud_error: float = 0.05
-    correlation: float = 0.0
-
-    def __post_init__(self) -> None:
-        for name, low, high in (
-            ("prevalence", 0.0, 1.0),
-            ("auroc", 0.5, 1.0),
-            ("cloud_error", 0.0, 0.5),
-            ("correlation", -1.0, 1.0),
-        ):
-            value = getattr(self, name)
-            if not low <= value <= high or (name == "auroc" and value == 1.0):
-                raise ConfigError(
-                    f"{name} {value:g} is out of range", f"give a value from {low:g} to {high:g}"
-                )
-
-    @property
-    def distance(self) -> float:
-        """From the mean score of goods to that of defects."""
-        from scipy.special import ndtri
-
-        return math.sqrt(2.0) * float(ndtri(self.auroc))
-
-    def scores(self, truth: Flags, rng: np.random.Generator) -> Array:
-        """The edge's scores of frames of known truth."""
-        return rng.normal(size=len(truth)) + self.distance * truth
-
-    def answers(self, truth: Flags, edge_wrong: Flags, error_rate: float, rng: np.random.Generator) -> Array:
-        """The cloud's P(defect) of frames on which the edge is right or wrong.
-
-        Args:
-            truth: whether each frame is a defect.
-            edge_wrong: whether the edge's label is wrong.
-            error_rate: the edge's error rate over all frames, to which the correlation refers.
-        """
-        return cloud_answers(truth, edge_wrong, error_rate, self.cloud_error, self.correlation, rng)
-
-
 def cloud_answers(
     truth: Flags,
     edge_wrong: Flags,
@@ -134,19 +80,20 @@ def cloud_answers(
 
 
 def draw(
-    law: Law, calibration: Calibration, frames: int, rng: np.random.Generator
+    model: OpinionModel, calibration: Calibration, frames: int, rng: np.random.Generator
 ) -> Iterator[SimulatedFrame]:
-    """So many frames of a law, labelled at a calibration's threshold; in blocks, so memory is flat."""
+    """So many random frames, labelled at a calibration's threshold; in blocks, so memory is flat."""
     from scipy.special import ndtr
 
     threshold, sigmoid = calibration.threshold, calibration.p_defect
-    escapes, overkills = float(ndtr(threshold - law.distance)), float(ndtr(-threshold))
-    error = law.prevalence * escapes + (1 - law.prevalence) * overkills
+    escapes, overkills = float(ndtr(threshold - model.distance)), float(ndtr(-threshold))
+    error = model.defect_share * escapes + (1 - model.defect_share) * overkills
     for start in range(0, frames, _BLOCK):
         n = min(_BLOCK, frames - start)
-        truth = rng.random(n) < law.prevalence
-        scores = law.scores(truth, rng)
-        cloud = law.answers(truth, (scores >= threshold) != truth, error, rng)
+        truth = rng.random(n) < model.defect_share
+        scores = model.scores(truth, rng)
+        wrong = (scores >= threshold) != truth
+        cloud = cloud_answers(truth, wrong, error, model.cloud_error, model.correlation, rng)
         complexity = rng.normal(size=n) / _QUARTILES
         for score, odd, p, defect in zip(
             scores.tolist(), complexity.tolist(), cloud.tolist(), truth.tolist(), strict=True

@@ -29,7 +29,7 @@ def describe_simulation(cast: Cast, scene: Scene, *, model: Mapping[str, Any], c
     """
     rules = cast.rules
     config = settings_of(None, cast.options)
-    config["run"]["deadline"] = scene.deadline
+    config["run"]["deadline_s"] = scene.deadline_s
     first = policy_kind(cast.options.policy).first_pass
     if first is not None:
         config[FIRST_PASS] = first.remember(cast.policy)
@@ -57,7 +57,7 @@ def describe_simulation(cast: Cast, scene: Scene, *, model: Mapping[str, Any], c
 
 def ended(info: RunInfo, folder: Path, scene: Scene) -> RunInfo:
     """The run with its counts, once its log is written."""
-    counts = StandingCounts.of(folder / VERDICTS_FILE, frozenset(), scene.deadline).counts
+    counts = StandingCounts.of(folder / VERDICTS_FILE, frozenset(), scene.deadline_s).counts
     return msgspec.structs.replace(info, counts=counts, ended=now())
 
 

@@ -1,4 +1,4 @@
-"""What is simulated: a line that is stated in numbers, or the frames of a recorded run."""
+"""What is simulated: random frames on a line that is stated in numbers, or the frames of a recorded run."""
 
 from __future__ import annotations
 
@@ -23,10 +23,9 @@ from saec.schedule.link.dispatch import Dispatch
 from saec.schedule.policies import policy_kind
 from saec.schedule.policies.expected_value import measure_mending
 from saec.schedule.policies.policy_contract import Scheduler
-from saec.settings import FitConfig
-from saec.simulation.events import CloudModel, Pace, Passing, Simulation
+from saec.settings import CloudConfig, FitConfig, RunConfig
+from saec.simulation.events import Passing, Simulation
 from saec.simulation.opinion_source import (
-    Law,
     SimulatedFrame,
     again,
     cloud_answers,
@@ -35,6 +34,7 @@ from saec.simulation.opinion_source import (
     with_answers,
 )
 from saec.simulation.outcomes import MODEL, Figures, Referee
+from saec.simulation.simulation_settings import CloudModel, OpinionModel, Pace, SimulationConfig
 from saec.types import UNBOUNDED, VerdictRecord
 
 GOODS, DEFECTS = 200, 60
@@ -47,18 +47,17 @@ class Scene:
 
     Attributes:
         pace, cloud: how frames come and how the cloud answers.
-        batch: frames that a request takes at most.
-        waiting: frames that may wait for the cloud, None is any number.
-        deadline: seconds from taking a frame to its verdict, or None.
+        batch: frames that a request takes at most, as ``CloudConfig.batch``.
+        waiting, deadline_s: as in ``RunConfig``.
         seed: the seed of the latencies.
     """
 
     pace: Pace
     cloud: CloudModel
-    batch: int = 8
-    waiting: int | None = None
-    deadline: float | None = None
-    seed: int = 0
+    batch: int = CloudConfig().batch
+    waiting: int | None = RunConfig().waiting
+    deadline_s: float | None = RunConfig().deadline_s
+    seed: int = SimulationConfig().seed
 
 
 def simulate(cast: Cast, scene: Scene, write: Callable[[VerdictRecord], None] | None = None) -> Figures:
@@ -69,11 +68,11 @@ def simulate(cast: Cast, scene: Scene, write: Callable[[VerdictRecord], None] | 
         scene: the rest of the line.
         write: takes each verdict, as a live run would write it.
     """
-    referee = Referee(cast.rules, scene.deadline, write)
+    referee = Referee(cast.rules, scene.deadline_s, write)
     dispatch: Dispatch[Passing] = Dispatch(
         batch=scene.batch,
         capacity=UNBOUNDED if scene.waiting is None else scene.waiting,
-        deadline=scene.deadline,
+        deadline=scene.deadline_s,
     )
     rng = np.random.default_rng(scene.seed)
     run = Simulation(cast.policy, dispatch, referee, scene.pace, scene.cloud, rng)
@@ -102,23 +101,25 @@ class Cast:
     note: str
 
 
-def stated(law: Law, options: Options, frames: int, rng: np.random.Generator) -> Cast:
-    """Frames of a stated law, on a line that is calibrated on other frames of it.
+def stated(model: OpinionModel, options: Options, frames: int, rng: np.random.Generator) -> Cast:
+    """Random frames, on a line that is calibrated on other random frames.
 
     Args:
-        law: the law of the edge's and the cloud's opinions.
+        model: what edge and cloud think of the frames.
         options: say who answers; a run's other options are not looked at.
+        frames: their number.
+        rng: draws the frames.
 
     Raises:
-        ConfigError: a policy with thresholds of its own, whose edge has no such law.
+        ConfigError: a policy with thresholds of its own, which random scores do not have.
     """
     if policy_kind(options.policy).line is not None:
         raise ConfigError(
-            f"policy {options.policy} on a stated law, which it does not judge by",
-            f"give --log with a run under --policy {options.policy}",
+            f"the policy {options.policy} needs recorded frames: random scores do not fit its thresholds",
+            f"give --run with a run that was made with --policy {options.policy}",
         )
     truth = np.r_[np.zeros(GOODS, bool), np.ones(DEFECTS, bool)]
-    scores = law.scores(truth, rng)
+    scores = model.scores(truth, rng)
     calibration = calibrate(
         {f"{i}": score for i, score in enumerate(scores[~truth].tolist())},
         scores[truth].tolist(),
@@ -127,12 +128,14 @@ def stated(law: Law, options: Options, frames: int, rng: np.random.Generator) ->
         prevalence=FitConfig().prevalence,
         created="stated",
     )
-    trust = stated_trust(calibration, law.cloud_error, law.correlation, rng)
+    trust = stated_trust(calibration, model.cloud_error, model.correlation, rng)
     line = _stated_line(calibration, options)
     rules = _rules(line.name, calibration, trust, options)
-    note = f"Stated: an edge of AUROC {law.auroc:g}, a cloud that errs on {law.cloud_error:.1%}."
+    note = (
+        f"Random frames: an edge of AUROC {model.auroc:g}, a cloud that is wrong on {model.cloud_error:.1%}."
+    )
     policy = _policy(calibration, trust, options)
-    return Cast(draw(law, calibration, frames, rng), policy, rules, line, options, note)
+    return Cast(draw(model, calibration, frames, rng), policy, rules, line, options, note)
 
 
 def recorded(
@@ -143,13 +146,13 @@ def recorded(
     *,
     frames: int | None = None,
     cloud_error: float | None = None,
-    correlation: float = 0.0,
+    correlation: float = OpinionModel().correlation,
 ) -> Cast:
     """The frames of a run under a policy of choice.
 
     Args:
         run: the run folder.
-        line: the line that judged it; None looks where it lay then.
+        line: the line that judged it; None takes the path that the run recorded.
         options: say who answers now, whatever decided then.
         frames: so many, drawn with replacement; None is each once, in the order of the log.
         cloud_error: a stated cloud answers, wrong on this share of frames; None takes the recorded answers.
@@ -166,11 +169,11 @@ def recorded(
     else:
         samples = _with_stated_answers(run, verdicts, cloud_error, correlation, rng)
         trust = stated_trust(calibration, cloud_error, correlation, rng)
-        who = f"a stated cloud that errs on {cloud_error:.1%}"
+        who = f"a cloud that is wrong on {cloud_error:.1%}"
     if policy_kind(options.policy).line is not None and scheduler.run.policy != options.policy:
         raise ConfigError(
-            f"policy {options.policy} on frames that were not judged under it",
-            f"record them with --policy {options.policy}",
+            f"the frames of {run} were not judged with the policy {options.policy}",
+            f"give --run with a run that was made with --policy {options.policy}",
         )
     policy = _prepared(_policy(calibration, trust, options), samples, options)
     rules = _rules(scheduler.run.line.name, calibration, trust, options)
@@ -234,7 +237,7 @@ def stated_trust(
 def _judged(log: Path) -> list[VerdictRecord]:
     verdicts = [verdict for verdict in read_verdicts(log) if verdict.edge is not None]
     if not verdicts:
-        raise DataError(f"{log}: no frame with an opinion of the edge", "name another run")
+        raise DataError(f"{log}: the edge judged no frame", "give another run")
     return verdicts
 
 
@@ -243,8 +246,8 @@ def _with_their_answers(run: Path, verdicts: Sequence[VerdictRecord]) -> list[Si
     unasked = sum(cloud is None for _, _, cloud in asked)
     if unasked:
         raise DataError(
-            f"{run}: {unasked} of {len(verdicts)} frames have no answer of a cloud",
-            "inspect with --policy cloud, or state a cloud with --cloud-error",
+            f"{run}: the cloud did not answer on {unasked} of {len(verdicts)} frames",
+            "make the run with --policy cloud, or give --cloud-error for a simulated cloud",
         )
     return [sample(edge, v.complexity, cloud.p_defect, v.truth) for v, edge, cloud in asked if edge and cloud]
 
@@ -260,7 +263,7 @@ def _with_stated_answers(
     frames = [(edge, complexity, truth) for edge, complexity, truth in known if edge and truth is not None]
     if len(frames) < len(known):
         raise DataError(
-            f"{run}: the truth of {len(known) - len(frames)} frames is not known",
-            "inspect a labelled data set, or leave out --cloud-error",
+            f"{run}: the true label of {len(known) - len(frames)} frames is not known",
+            "give a run of a labelled data set, or leave out --cloud-error",
         )
     return with_answers(frames, cloud_error, correlation, rng)

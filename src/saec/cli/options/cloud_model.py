@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 import click
 
 from saec.cli.options.cloud_service import reach, service_options
-from saec.cli.options.policy import preset_policy
 from saec.errors import ConfigError
+from saec.runs.requested_options import preset_policy
 from saec.schedule.policies import policy_kind
 from saec.settings import Arithmetic, Attention, CloudConfig, RemoteConfig, Scoring, Spend, Spending
 

@@ -1,36 +1,39 @@
-"""saec simulate: a line and its cloud under the true scheduler, without either."""
+"""saec simulate: the scheduler of a run, with a simulated line, link and cloud."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
-from saec.cli.options.inputs import FOLDER, command_line
-from saec.cli.options.output_file import NewFile
-from saec.cli.options.policy import policy_options, scheduling
+from saec.cli.options.inputs import command_line
+from saec.cli.options.output_file import write_json_to
+from saec.cli.options.settings_command import is_given, settings_command
 from saec.errors import ConfigError
+from saec.settings import CloudConfig, PolicyConfig, RunConfig
+from saec.settings.setting_fields import Everyday, ExistingFolder, NewFile
+from saec.simulation.simulation_settings import SimulationConfig
 
 if TYPE_CHECKING:
     from saec.simulation.outcomes import Figures
     from saec.simulation.scenario import Cast, Scene
-
-_STATED = 10_000
-_CLOUD_ERROR = 0.05
+    from saec.types import VerdictRecord
 
 
 class _Outage(click.ParamType):  # type: ignore[type-arg]
-    """From when to when, as ``60-90``."""
+    """From when to when, as ``60-90``; in a settings file ``[60, 90]``."""
 
     name = "A-B"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        parts = value if isinstance(value, list | tuple) else str(value).split("-")
         try:
-            begin, end = (float(part) for part in str(value).split("-"))
+            begin, end = (float(part) for part in parts)
         except ValueError:
             self.fail(f"{value!r} is not two numbers of seconds such as 60-90", param, ctx)
         if not begin < end:
@@ -38,133 +41,104 @@ class _Outage(click.ParamType):  # type: ignore[type-arg]
         return begin, end
 
 
-class _Latency(click.ParamType):  # type: ignore[type-arg]
-    """A law of the round trip, as ``constant:20``, ``exponential:20`` or ``lognormal:20:0.5``."""
+class SimulateSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The section [simulate]: whose frames are used, and what is kept.
 
-    name = "LAW:MS"
+    Attributes:
+        run: Folder of the run whose frames are used. Default: random frames.
+        line: With --run: the folder of the line that judged it. Default: the path that the run recorded.
+        out: Write the log of the verdicts to this new folder, as a real run does.
+        json: Write the figures to this JSON file; "-" is standard output.
+    """
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        law, _, numbers = str(value).partition(":")
-        try:
-            ms, *spread = (float(part) for part in numbers.split(":"))
-        except ValueError:
-            self.fail(f"{value!r} is not such as constant:20 or lognormal:20:0.5", param, ctx)
-        if law not in ("constant", "exponential", "lognormal") or len(spread) != (law == "lognormal"):
-            self.fail(f"{value!r} is not such as constant:20, exponential:20 or lognormal:20:0.5", param, ctx)
-        if ms < 0.0:
-            self.fail(f"{value!r}: no time is below 0", param, ctx)
-        return (law, ms / 1e3, *spread)
+    run: Everyday[ExistingFolder | None] = None
+    line: ExistingFolder | None = None
+    out: Everyday[Path | None] = None
+    json: Everyday[NewFile | None] = None
 
 
-@click.command()
-@click.option(
-    "--log", type=FOLDER, help="Run folder whose frames pass again. Default: frames of a stated law."
+@settings_command(
+    types={"outage": _Outage()},
+    only=("cloud.batch", "cloud.remote.timeout_s", "run.deadline_s", "run.waiting"),
 )
-@click.option("--line", type=FOLDER, help="With --log: the line that judged it. Default: where it lay then.")
-@click.option("--prevalence", type=float, default=0.1, show_default=True, help="Stated: share of defects.")
-@click.option("--auroc", type=float, default=0.95, show_default=True, help="Stated: of the edge's scores.")
-@click.option("--cloud-error", type=float,
-              help=f"Share of frames on which the cloud is wrong. Default: {_CLOUD_ERROR:g}; with --log, the "
-              "answers that it holds.")  # fmt: skip
-@click.option("--correlation", type=float, default=0.0, show_default=True,
-              help="Of the cloud's errors with the edge's.")  # fmt: skip
-@policy_options
-@click.option("--frames", type=click.IntRange(min=1),
-              help=f"A log's are drawn with replacement. Default: {_STATED}, or the log's.")  # fmt: skip
-@click.option("--rate", type=float, default=20.0, show_default=True, help="Frames per second.")
-@click.option("--edge-ms", type=float, default=20.0, show_default=True, help="From a frame to its opinion.")
-@click.option("--cloud-ms", type=click.FloatRange(min=0), default=100.0, show_default=True,
-              help="Service per request.")  # fmt: skip
-@click.option("--frame-ms", type=click.FloatRange(min=0), default=20.0, show_default=True,
-              help="Service per frame of a request.")  # fmt: skip
-@click.option("--batch", type=click.IntRange(min=1), default=8, show_default=True, help="Frames per request.")
-@click.option("--latency", type=_Latency(), default="constant:20", show_default=True,
-              help="Round trip: constant:MS, exponential:MS or lognormal:MEDIAN:SIGMA.")  # fmt: skip
-@click.option("--outage", "outages", type=_Outage(), multiple=True,
-              help="The cloud does not answer from second A to B; may be repeated.")  # fmt: skip
-@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), default=1.0, show_default=True,
-              help="Seconds after which a request fails.")  # fmt: skip
-@click.option("--waiting", type=click.IntRange(min=1), help="Frames that may wait. Default: any number.")
-@click.option("--deadline", type=click.FloatRange(min=0, min_open=True),
-              help="Seconds from a frame to its verdict. Default: wait for the cloud.")  # fmt: skip
-@click.option("--seed", type=int, default=0, show_default=True, help="Of every draw.")
-@click.option("--out", type=click.Path(path_type=Path), help="Write the verdict log of a live run here.")
-@click.option("--json", "json_file", type=NewFile(), help="Write the figures as JSON.")
-def command(log: Path | None, out: Path | None, json_file: Path | None, **given: Any) -> None:
-    """Let frames pass a simulated line: the scheduler is the true one, link and cloud are models.
+def command(
+    simulate: SimulateSettings,
+    simulation: SimulationConfig,
+    policy: PolicyConfig,
+    cloud: CloudConfig,
+    run: RunConfig,
+) -> None:
+    """Simulate a line and its cloud: how many frames are asked about, how many are wrong, how many late.
+
+    The decisions and deadlines are those of a real run. Frames, edge, link and cloud are simulated.
 
     \b
-    saec simulate --frames 100000 --rate 50 --deadline 1 --outage 60-90
-    saec simulate --log runs/bottle --policy gate --cloud-ms 400 --latency lognormal:40:0.8
+    saec simulate --frames 100000 --frames-per-s 50 --deadline-s 1 --outage 60-90
+    saec simulate --run runs/bottle --policy gate --cloud-ms 400 --latency-law lognormal --latency-ms 40
     """
-    from saec.profile import write_json
-    from saec.simulation.scenario import simulate
+    from saec.simulation import scenario
 
-    cast, scene = _cast(log, **given), _scene(**given)
-    click.echo(cast.note)
-    begun = time.perf_counter()
-    with _writer(out, cast, scene, {"log": log, **given}) as write:
-        figures = simulate(cast, scene, write)
-    _show(figures, time.perf_counter() - begun)
-    if json_file is not None:
-        write_json(json_file, figures)
-
-
-def _scene(**given: Any) -> Scene:
-    from saec.simulation.events import CloudModel, Latency, Pace
-    from saec.simulation.scenario import Scene
-
-    return Scene(
-        pace=Pace(rate=given["rate"], edge=given["edge_ms"] / 1e3),
-        cloud=CloudModel(
-            request=given["cloud_ms"] / 1e3,
-            frame=given["frame_ms"] / 1e3,
-            latency=Latency(*given["latency"]),
-            outages=given["outages"],
-            timeout=given["timeout"],
-        ),
-        batch=given["batch"],
-        waiting=given["waiting"],
-        deadline=given["deadline"],
-        seed=given["seed"],
+    scene = scenario.Scene(
+        pace=simulation.pace,
+        cloud=msgspec.structs.replace(simulation.cloud, timeout_s=cloud.remote.timeout_s),
+        batch=cloud.batch,
+        waiting=run.waiting,
+        deadline_s=run.deadline_s,
+        seed=simulation.seed,
     )
+    model = _model(simulate, simulation)
+    cast = _cast(simulate, simulation, policy, model)
+    quiet = str(simulate.json) == "-"
+    if not quiet:
+        click.echo(cast.note)
+    begun = time.perf_counter()
+    with _writer(simulate.out, cast, scene, model) as write:
+        figures = scenario.simulate(cast, scene, write)
+    if not quiet:
+        _show(figures, time.perf_counter() - begun)
+    if simulate.json is not None:
+        write_json_to(simulate.json, figures)
 
 
-def _cast(log: Path | None, **given: Any) -> Cast:
-    """Frames and who judges them: of a stated law, or of a recorded run."""
+def _model(simulate: SimulateSettings, simulation: SimulationConfig) -> dict[str, Any]:
+    """What the opinions are drawn from. Of a recorded run nothing is drawn but what the user gave."""
+    opinions = msgspec.structs.asdict(simulation.opinions)
+    model = {"seed": simulation.seed, "frames": simulation.frames, **opinions, "run": None}
+    if simulate.run is None:
+        return model
+    drawn = {name: is_given(f"simulation.{name}") for name in ("frames", "opinions.cloud_error")}
+    return {
+        "seed": simulation.seed,
+        "frames": simulation.frames if drawn["frames"] else None,
+        "cloud_error": opinions["cloud_error"] if drawn["opinions.cloud_error"] else None,
+        "correlation": opinions["correlation"],
+        "run": str(simulate.run),
+    }
+
+
+def _cast(
+    simulate: SimulateSettings, simulation: SimulationConfig, policy: PolicyConfig, model: dict[str, Any]
+) -> Cast:
+    """Frames and who judges them: random ones, or those of a recorded run."""
     import numpy as np
 
-    from saec.runs.run_folder import Options
-    from saec.simulation.opinion_source import Law
+    from saec.runs.requested_options import run_options
     from saec.simulation.scenario import recorded, stated
 
-    rng = np.random.default_rng(given["seed"])
-    asked = {name: given[name] for name in ("policy", "preset", "changes", "budget", "costs")}
-    options = Options(**scheduling(**asked))
-    error, correlation = given["cloud_error"], given["correlation"]
-    if log is not None:
-        return recorded(
-            log,
-            given["line"],
-            options,
-            rng,
-            frames=given["frames"],
-            cloud_error=error,
-            correlation=correlation,
-        )
-    if given["line"] is not None:
-        raise ConfigError("--line without --log", "name a run of that line with --log")
-    law = Law(
-        prevalence=given["prevalence"],
-        auroc=given["auroc"],
-        cloud_error=_CLOUD_ERROR if error is None else error,
-        correlation=correlation,
-    )
-    return stated(law, options, given["frames"] or _STATED, rng)
+    rng = np.random.default_rng(simulation.seed)
+    options = run_options(policy)
+    if simulate.run is not None:
+        drawn = {name: model[name] for name in ("frames", "cloud_error", "correlation")}
+        return recorded(simulate.run, simulate.line, options, rng, **drawn)
+    if simulate.line is not None:
+        raise ConfigError("--line needs --run", "give --run with a run of that line")
+    return stated(simulation.opinions, options, simulation.frames, rng)
 
 
 @contextmanager
-def _writer(out: Path | None, cast: Cast, scene: Scene, given: dict[str, Any]) -> Iterator[Any]:
+def _writer(
+    out: Path | None, cast: Cast, scene: Scene, model: dict[str, Any]
+) -> Iterator[Callable[[VerdictRecord], None] | None]:
     """What takes verdicts: a log in a new folder, with its run.json, or nothing."""
     if out is None:
         yield None
@@ -174,23 +148,13 @@ def _writer(out: Path | None, cast: Cast, scene: Scene, given: dict[str, Any]) -
     from saec.simulation.run_description import describe_simulation, ended
 
     if (out / VERDICTS_FILE).exists():
-        raise ConfigError(f"{out} already holds a run", "name another --out")
+        raise ConfigError(f"{out} already holds a run", "give another folder with --out")
     out.mkdir(parents=True, exist_ok=True)
-    info = describe_simulation(cast, scene, model=_model(given), command=command_line())
+    info = describe_simulation(cast, scene, model=model, command=command_line())
     write_run(out, info)
     with VerdictLog(out / VERDICTS_FILE) as log:
         yield log.append
     write_run(out, ended(info, out, scene))
-
-
-def _model(given: dict[str, Any]) -> dict[str, Any]:
-    """What the opinions were drawn from; a cloud_error of None is that the recorded cloud answers."""
-    names = ["cloud_error", "correlation", "seed", "frames"]
-    names += ["prevalence", "auroc"] if given["log"] is None else []
-    model = {name: given[name] for name in names} | {"log": given["log"] and str(given["log"])}
-    if given["log"] is None and given["cloud_error"] is None:
-        model["cloud_error"] = _CLOUD_ERROR
-    return model
 
 
 def _show(figures: Figures, took: float) -> None:
@@ -216,7 +180,7 @@ def _flow(f: Figures) -> list[tuple[str, str]]:
         ("answered by the edge", _share(f.edge, f.frames)),
         ("answered by the cloud", _share(f.cloud, f.frames)),
         (
-            "answered by the edge for the cloud",
+            "answered by the edge, as the cloud did not",
             _share(f.fallback, f.frames) + (f": {reasons}" if reasons else ""),
         ),
         ("sent to the cloud", _share(f.escalated, f.frames)),
@@ -239,8 +203,8 @@ def _quality(f: Figures) -> list[tuple[str, str]]:
         good, defect = counts.tn + counts.fp, counts.tp + counts.fn
         if good + defect:
             rows.append((f"accuracy, {name}", _share(counts.tp + counts.tn, good + defect)))
-            rows.append((f"escapes, {name}", _share(counts.fn, defect)))
-            rows.append((f"overkills, {name}", _share(counts.fp, good)))
+            rows.append((f"missed defects (escapes), {name}", _share(counts.fn, defect)))
+            rows.append((f"false rejects (overkills), {name}", _share(counts.fp, good)))
     return rows
 
 
