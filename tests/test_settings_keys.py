@@ -10,7 +10,7 @@ from saec.frame.judges import Cloud
 from saec.settings import CloudConfig, ModelCard, NotInKey, RemoteConfig, RunConfig, Spending, identifying
 from tests.run_fakes import FakeCloud
 
-ENGINE_SAYS = {"model", "adapter"}
+ENGINE_SAYS = {"model", "adapter", "service_model"}
 """Settings that the engine's name says."""
 
 SPEED = {"batch", "device"}
@@ -66,7 +66,7 @@ def test_what_the_engine_has_made_of_its_card_is_in_the_key(engine: FakeCloud) -
 
 def test_each_setting_that_changes_answers_changes_the_key() -> None:
     others = {
-        "side": 56, "tokens": 9, "references": 0, "prompt": "v2", "scoring": "rank", "views": 2,
+        "side_px": 56, "tokens": 9, "references": 0, "prompt": "v2", "scoring": "rank", "views": 2,
         "dtype": "fp8", "attention": "eager", "spending": Spending(rule="crop"),
         "remote": RemoteConfig(url="https://a/v1", jpeg_quality=80),
     }  # fmt: skip
@@ -87,4 +87,4 @@ def test_how_a_service_is_reached_is_in_no_key() -> None:
 
 def test_settings_of_a_run_that_change_no_label_are_marked() -> None:
     assert identifying(RunConfig(decode_ahead=1, waiting=1, decoders=2, maps=False, explain=False)) == {}
-    assert identifying(RunConfig(deadline_s=1.0)) == {"deadline": 1.0}
+    assert identifying(RunConfig(deadline_s=1.0)) == {"deadline_s": 1.0}

@@ -73,7 +73,7 @@ def snapshot(folder: Path) -> dict[str, bytes]:
 
 def test_a_profile_has_all_that_the_line_needs(product: Path, tmp_path: Path) -> None:
     fake = FakeFit()
-    profile, summary = run(product, tmp_path / "lines/one", fake, references=3, overkill=0.1)
+    profile, summary = run(product, tmp_path / "lines/one", fake, keep_references=3, overkill_rate=0.1)
     assert (summary.goods, summary.duplicates, summary.defects) == (20, 0, 0)
     assert summary.notes == ["fitted", "parity: all agree"]
     line, calibration = profile.line, profile.calibration
@@ -302,7 +302,7 @@ def test_the_default_detector_makes_such_a_line(gear_line: Path) -> None:
     ]
     assert len(profile.calibration.goods) == 14
     assert profile.calibration.p_defect is not None
-    assert json.loads((gear_line / "line.json").read_bytes())["fit"]["memory"] == 64
+    assert json.loads((gear_line / "line.json").read_bytes())["fit"]["memory_patches"] == 64
 
 
 def test_a_detectors_own_threshold_outlives_a_calibration(product: Path, tmp_path: Path) -> None:

@@ -296,7 +296,7 @@ def test_a_picture_never_leaves_the_run_folder(id: str) -> None:
 
 
 def test_the_schema_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["inspect", "--schema"]) == 0
+    assert main(["config", "schema", "verdict"]) == 0
     assert (
         "decided_by" in msgspec.json.decode(capsys.readouterr().out)["$defs"]["VerdictRecord"]["properties"]
     )

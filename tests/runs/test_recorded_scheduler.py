@@ -38,9 +38,8 @@ def data(tmp_path: Path) -> Path:
 
 
 def inspect(line: LineProfile, data: Path, out: Path, **options: object) -> Path:
-    run_line(
-        line, list_inputs(data), out, cloud=Cloud(CloudConfig(model="small")), options=Options(**options)
-    )  # type: ignore[arg-type]
+    cloud = Cloud(CloudConfig(model="small"))
+    run_line(line, list_inputs(data), out, cloud=cloud, options=Options(**options))  # type: ignore[arg-type]
     return out
 
 

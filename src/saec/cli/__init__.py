@@ -38,6 +38,7 @@ GROUPS: dict[str, dict[str, Command]] = {
             "saec.cli.lines.demo", "Fit, inspect, evaluate and report, on procedural or your own images."
         ),
         "data": Command("saec.cli.data", "Read, check and build data sets."),
+        "config": Command("saec.cli.config", "Show, check and describe settings files."),
     },
     "Judge frames": {
         "inspect": Command("saec.cli.runs.inspect", "Judge images and write verdicts."),

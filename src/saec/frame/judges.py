@@ -73,7 +73,7 @@ class Cloud:
         ``NotInKey`` follow, where they differ from their defaults.
         """
         engine, config = self.engine, self.config
-        asked = {"prompt": engine.prompt, "side": engine.side, "views": engine.views}
+        asked = {"prompt": engine.prompt, "side_px": engine.side, "views": engine.views}
         given = identifying(msgspec.structs.replace(config, spending=config.spending.effective()))
         said = {"references": config.references, **identifying(engine.card), **asked, **given}
         parts = " ".join(f"{name}={value}" for name, value in sorted(said.items()))

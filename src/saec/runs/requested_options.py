@@ -30,7 +30,7 @@ def run_options(
         policy: who answers.
         run: how frames pass the line.
         meter: what is measured.
-        resume, retry_errors, command: as in ``Options``.
+        resume, retry_errors, command: see ``Options``.
 
     Raises:
         ConfigError: there is no such policy or preset; or parameters of one policy are given for another, or

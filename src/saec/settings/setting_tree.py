@@ -57,7 +57,7 @@ class Setting(NamedTuple):
         return self.default is msgspec.NODEFAULT
 
 
-def settings_of(section: str, struct: type[msgspec.Struct]) -> list[Setting]:
+def flat_settings(section: str, struct: type[msgspec.Struct]) -> list[Setting]:
     """All settings of a section, those of structs within it included, in the order of the fields."""
     return list(_settings(section, struct, ()))
 

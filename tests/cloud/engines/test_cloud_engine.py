@@ -156,7 +156,7 @@ def test_no_such_device_is_a_model_error() -> None:
 
 
 @pytest.mark.parametrize(
-    "setting", [{"batch": 0}, {"references": -1}, {"side": 10}, {"views": 0}, {"views": 9}]
+    "setting", [{"batch": 0}, {"references": -1}, {"side_px": 10}, {"views": 0}, {"views": 9}]
 )
 def test_settings_out_of_range_are_refused(setting: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="out of range"):

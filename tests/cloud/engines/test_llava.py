@@ -87,10 +87,10 @@ def test_it_says_what_transformers_own_forward_pass_says(opened: Callable[..., A
     "settings",
     [
         {},
-        {"side": 2 * SIDE},
-        {"side": SIDE, "scoring": "rank"},
+        {"side_px": 2 * SIDE},
+        {"side_px": SIDE, "scoring": "rank"},
         {"views": 4},
-        {"scoring": "rank", "side": 2 * SIDE, "views": 2},
+        {"scoring": "rank", "side_px": 2 * SIDE, "views": 2},
     ],
     ids=str,
 )
@@ -109,9 +109,9 @@ def test_a_batch_gives_what_single_calls_give(
 
 def test_another_side_is_seen_as_more_patches(opened: Callable[..., Any]) -> None:
     image = noise(3, 120, 120)
-    assert opened(side=2 * SIDE).side == 2 * SIDE
-    assert opened(side=2 * SIDE + 5).side == 2 * SIDE  # whole patches
-    small, large = (opened(side=s).judge([query(image)])[0].p_defect for s in (SIDE, 2 * SIDE))
+    assert opened(side_px=2 * SIDE).side == 2 * SIDE
+    assert opened(side_px=2 * SIDE + 5).side == 2 * SIDE  # whole patches
+    small, large = (opened(side_px=s).judge([query(image)])[0].p_defect for s in (SIDE, 2 * SIDE))
     assert abs(small - large) > p_apart(opened())
 
 
@@ -179,7 +179,7 @@ def test_an_explanation_that_does_not_parse_names_its_frame(
     [
         ({"references": 1}, "one image"),
         ({"batch": 0}, "out of range"),
-        ({"side": 10}, "out of range"),
+        ({"side_px": 10}, "out of range"),
         ({"views": 9}, "out of range"),
         ({"prompt": "v1"}, "llava-v1"),
         ({"spending": Spending(rule="crop")}, "whole frames"),

@@ -117,9 +117,9 @@ def test_a_prompt_without_words_for_both_shows_them_in_turn(random_checkpoint: P
 )
 @pytest.mark.parametrize("where", ["here", "there"])
 def test_what_cannot_be_spent_so_is_refused(settings: dict[str, Any], where: str) -> None:
-    remote = RemoteConfig(url="http://127.0.0.1:9/v1") if where == "there" else None
+    remote = RemoteConfig(url="http://127.0.0.1:9/v1") if where == "there" else RemoteConfig()
     with pytest.raises(ConfigError):
-        open_engine(CloudConfig(**{"remote": remote, "spending": CROP, **CPU, **settings}))
+        open_engine(CloudConfig(**{"model": "small", "remote": remote, "spending": CROP, **CPU, **settings}))
 
 
 @pytest.fixture
@@ -129,7 +129,7 @@ def server() -> Iterator[Server]:
 
 
 def test_a_service_is_sent_both_and_the_bytes_are_counted(server: Server) -> None:
-    engine = open_engine(CloudConfig(remote=RemoteConfig(url=server.url, concurrency=1), spending=CROP))
+    engine = open_engine(CloudConfig(model="small", remote=RemoteConfig(url=server.url, concurrency=1), spending=CROP))
     asked = _spot(0, noise(9, 672, 672))
     answers = iter([scored(-1.0, -3.0), scored(-2.0, -0.5)])
     server.answer = lambda _: next(answers)
@@ -150,7 +150,7 @@ def test_a_service_is_sent_both_and_the_bytes_are_counted(server: Server) -> Non
 
 
 def test_the_text_is_what_the_service_has_read_beside_the_images(server: Server) -> None:
-    engine = open_engine(CloudConfig(remote=RemoteConfig(url=server.url), spending=CROP))
+    engine = open_engine(CloudConfig(model="small", remote=RemoteConfig(url=server.url), spending=CROP))
     status, headers, body = scored(-1.0, -3.0)
     server.answer = lambda a: (
         status,

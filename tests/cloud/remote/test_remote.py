@@ -37,7 +37,7 @@ def opened(server: Server) -> Iterator[Callable[..., Any]]:
 
     def open_(**given: Any) -> RemoteEngine | None:
         own = {k: given.pop(k) for k in list(given) if k in RemoteConfig.__struct_fields__}
-        engine = open_engine(CloudConfig(remote=RemoteConfig(url=server.url, **own), **given))
+        engine = open_engine(CloudConfig(**{"model": "small", **given}, remote=RemoteConfig(url=server.url, **own)))
         assert isinstance(engine, RemoteEngine)
         engines.append(engine)
         return engine
@@ -63,7 +63,7 @@ def test_a_question_is_one_token_after_a_prefilled_answer(opened: Callable[..., 
 
 
 def test_the_images_stand_where_the_prompt_has_them(opened: Callable[..., Any], server: Server) -> None:
-    opened(references=2, model="other", side=56).judge([query(noise(0), noise(1), noise(2))])
+    opened(references=2, model="other", side_px=56).judge([query(noise(0), noise(1), noise(2))])
     content = server.chats[0].body["messages"][1]["content"]
     text = "".join("<image>" if p["type"] == "image_url" else p["text"] for p in content)
     assert text == V1.user(2)
@@ -186,7 +186,7 @@ def test_ranking_looks_at_five_crops(opened: Callable[..., Any], server: Server)
 def test_what_arrives_is_exactly_the_picture_that_the_model_sees(
     opened: Callable[..., Any], server: Server, model: str, side: int, square: bool, unit: int
 ) -> None:
-    engine = opened(model=model, side=side)
+    engine = opened(model=model, side_px=side)
 
     @settings(max_examples=15)
     @given(st.integers(20, 400), st.integers(20, 400))
@@ -202,7 +202,7 @@ def test_what_arrives_is_exactly_the_picture_that_the_model_sees(
 
 def test_jpeg_is_smaller_and_nearly_the_same(opened: Callable[..., Any], server: Server) -> None:
     smooth = np.tile(np.arange(224, dtype=np.uint8)[:, None, None], (1, 224, 3)) // 2
-    opened(jpeg=90).judge([query(smooth + noise(0) // 32)])
+    opened(jpeg_quality=90).judge([query(smooth + noise(0) // 32)])
     opened().judge([query(smooth + noise(0) // 32)])
     lossy, plain = server.chats
     url = lossy.body["messages"][1]["content"][0]["image_url"]["url"]
@@ -345,14 +345,14 @@ def test_a_closed_engine_says_so(opened: Callable[..., Any]) -> None:
         {"scoring": "generate"},
         {"prompt": "v0"},
         {"references": -1},
-        {"side": 27},
+        {"side_px": 27},
         {"views": 0},
         {"views": 9},
-        {"timeout": 0.0},
+        {"timeout_s": 0.0},
         {"retries": -1},
         {"concurrency": 0},
-        {"jpeg": 0},
-        {"jpeg": 101},
+        {"jpeg_quality": 0},
+        {"jpeg_quality": 101},
     ],
 )
 def test_settings_that_a_service_cannot_honour_are_refused(

@@ -96,7 +96,7 @@ def test_a_wish_that_is_no_number_is_left_to_the_back_off(server: Server, asked:
 @pytest.mark.parametrize("asked", ["60", "inf"])
 def test_a_wait_beyond_the_time_out_is_not_begun(server: Server, asked: str) -> None:
     server.answer = lambda _: (503, {"Retry-After": asked}, {"message": "down for repair"})
-    poster, waits = _poster(server, timeout=20.0, retries=5)
+    poster, waits = _poster(server, timeout_s=20.0, retries=5)
     with pytest.raises(LinkError, match="503"):
         _post(poster)
     assert waits == []
@@ -217,7 +217,7 @@ def test_a_server_that_says_nothing_is_late(server: Server) -> None:
         return GOOD
 
     server.answer = answer
-    poster, waits = _poster(server, timeout=0.05)
+    poster, waits = _poster(server, timeout_s=0.05)
     with pytest.raises(LinkError, match=r"within 0\.05 s"):
         _post(poster)
     given_up.set()
@@ -228,7 +228,7 @@ def test_an_answer_that_comes_too_slowly_is_late(server: Server, monkeypatch: py
     """Each piece is in time, but the whole is not."""
     clock = iter([0.0, 1.0, 30.0])
     server.answer = lambda _: (200, {}, b'{"ok": true}')
-    poster, _ = _poster(server, timeout=20.0)
+    poster, _ = _poster(server, timeout_s=20.0)
     monkeypatch.setattr("saec.cloud.remote.http_client.time.monotonic", lambda: next(clock, 30.0))
     with pytest.raises(LinkError, match="within 20 s"):
         _post(poster)

@@ -77,7 +77,7 @@ def test_vllm_judges_as_this_process_does(references: int) -> None:
     np.testing.assert_allclose(there, here, rtol=0, atol=1e-3)
 
 
-@pytest.mark.parametrize("settings", [{"views": 2}, {"scoring": "rank"}, {"side": 260}], ids=str)
+@pytest.mark.parametrize("settings", [{"views": 2}, {"scoring": "rank"}, {"side_px": 260}], ids=str)
 def test_vllm_is_asked_in_other_ways_alike(settings: dict[str, Any]) -> None:
     queries = _queries(1)[:4]
     link = RemoteConfig(url=URL, timeout_s=120.0)

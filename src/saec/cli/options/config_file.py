@@ -10,7 +10,7 @@ import msgspec
 
 from saec.decoding import convert
 from saec.errors import ConfigError
-from saec.settings.setting_tree import Setting, settings_of
+from saec.settings.setting_tree import Setting, flat_settings
 from saec.settings.settings_text import line_of, read_toml, split_place, suggestion
 
 Keys = tuple[str, ...]
@@ -38,7 +38,7 @@ def default_map(
     found: dict[str, Any] = {}
     for section, table in tables.items():
         if section in sections:
-            values = _values(path, text, settings_of(section, sections[section]), table)
+            values = _values(path, text, flat_settings(section, sections[section]), table)
             found |= {key.replace(".", "__"): value for key, value in values.items() if key in mine}
         else:
             check_section_name(path, text, section)

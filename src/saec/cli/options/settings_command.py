@@ -16,7 +16,7 @@ import msgspec
 
 from saec.cli.options.config_file import default_map
 from saec.cli.options.value_types import Type, is_repeated, length, value_type
-from saec.settings.setting_tree import Setting, settings_of, unwrapped
+from saec.settings.setting_tree import Setting, flat_settings, unwrapped
 
 _METAVARS = {
     "integer range": "INTEGER",
@@ -55,7 +55,7 @@ class SettingsCommand(click.Command):
         self.settings = [
             setting
             for section, struct in self.sections.items()
-            for setting in settings_of(section, struct)
+            for setting in flat_settings(section, struct)
             if setting.key in only or (section not in few and setting.key not in without)
         ]
         own = dict(types or {})

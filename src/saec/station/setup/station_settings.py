@@ -9,7 +9,7 @@ import msgspec
 
 from saec.schedule.policies import DEFAULT_POLICY
 from saec.settings import Spend
-from saec.station.setting_fields import Name, Seconds, Section, Share
+from saec.station.section_types import Name, Seconds, Section, Share
 from saec.station.sinks import AnySink
 from saec.station.sources import AnySource
 from saec.station.storage.records import Retention, SpoolLimits

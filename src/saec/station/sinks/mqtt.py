@@ -18,7 +18,7 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
 from saec.connecting import client_context, why
-from saec.station.setting_fields import FieldFault, Seconds
+from saec.station.section_types import FieldFault, Seconds
 from saec.station.sinks.tls_files import lone_key, without_tls
 from saec.station.sinks.verdict_sink import AwayError, SinkSettings, sink_message
 from saec.station.storage.records import Delivery

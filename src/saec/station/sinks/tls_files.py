@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-from saec.station.setting_fields import FieldFault
+from saec.station.section_types import FieldFault
 
 
 class WithTls(Protocol):

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Protocol
 import msgspec
 
 from saec.errors import LinkError, SaecError
-from saec.station.setting_fields import FieldFault, Name, Section
+from saec.station.section_types import FieldFault, Name, Section
 from saec.station.storage.records import Delivery
 from saec.types import VerdictRecord
 

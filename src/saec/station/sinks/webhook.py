@@ -12,7 +12,7 @@ import msgspec
 
 from saec.connecting import client_context, http_address, shown, why
 from saec.errors import ConfigError
-from saec.station.setting_fields import FieldFault, Seconds
+from saec.station.section_types import FieldFault, Seconds
 from saec.station.sinks.tls_files import lone_key, without_tls
 from saec.station.sinks.verdict_sink import AwayError, RefusedError, SinkSettings, sink_message
 from saec.station.storage.records import Delivery

@@ -12,7 +12,7 @@ import numpy as np
 import structlog
 
 from saec.errors import SaecError, SpoolFullError
-from saec.station.setting_fields import Seconds
+from saec.station.section_types import Seconds
 from saec.station.sources.frame_source import (
     HANGS,
     AcceptFrame,

@@ -9,7 +9,7 @@ from typing import ClassVar, NamedTuple, Protocol
 import cv2
 
 from saec.errors import SpoolError
-from saec.station.setting_fields import Name, Section
+from saec.station.section_types import Name, Section
 from saec.station.storage.records import NewFrame, Receipt
 from saec.station.threads import Stopping
 from saec.types import Image

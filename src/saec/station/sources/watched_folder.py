@@ -15,7 +15,7 @@ import structlog
 from saec.data.images.file_names import is_picture, passed_over
 from saec.errors import SaecError, SpoolError, SpoolFullError
 from saec.frame.verdicts import printable
-from saec.station.setting_fields import Seconds
+from saec.station.section_types import Seconds
 from saec.station.sources.frame_source import (
     LARGEST,
     REST,

@@ -1,0 +1,58 @@
+"""saec config: show, check and describe settings files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import msgspec
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.group()
+def command() -> None:
+    """Show, check and describe settings files.
+
+    A settings file is TOML. Every command takes it with --config. An option of the command line beats the
+    file; the file beats the default. docs/settings.md lists every key.
+
+    \b
+    saec config show --config saec.toml
+    saec config check --config saec.toml
+    saec config schema > saec.schema.json
+    """
+
+
+@command.command()
+@click.option("--config", "path", type=_FILE, help="The settings file. Without it you see the defaults.")
+def show(path: Path | None) -> None:
+    """Print all settings as TOML, each with its value and where the value comes from."""
+    from saec.cli.options.effective_settings import effective_toml
+
+    click.echo(effective_toml(path), nl=False)
+
+
+@command.command()
+@click.option("--config", "path", type=_FILE, required=True, help="The settings file.")
+def check(path: Path) -> None:
+    """Check a settings file: its keys, their types and ranges, and what a station needs.
+
+    Nothing is started. An error names the line of the file and the remedy.
+    """
+    from saec.cli.options.effective_settings import check_file
+
+    for line in check_file(path):
+        click.echo(line)
+    click.echo(f"{path}: the settings are sound")
+
+
+@command.command()
+@click.argument("of", type=click.Choice(["settings", "verdict"]), default="settings")
+def schema(of: str) -> None:
+    """Print the JSON Schema of a settings file, or of a line of verdicts.jsonl."""
+    from saec.cli.options.effective_settings import settings_schema
+    from saec.runs.verdict_log import schema as verdict_schema
+
+    found = verdict_schema() if of == "verdict" else settings_schema()
+    click.echo(msgspec.json.format(msgspec.json.encode(found), indent=1).decode())
