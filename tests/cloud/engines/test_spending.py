@@ -129,7 +129,9 @@ def server() -> Iterator[Server]:
 
 
 def test_a_service_is_sent_both_and_the_bytes_are_counted(server: Server) -> None:
-    engine = open_engine(CloudConfig(model="small", remote=RemoteConfig(url=server.url, concurrency=1), spending=CROP))
+    engine = open_engine(
+        CloudConfig(model="small", remote=RemoteConfig(url=server.url, concurrency=1), spending=CROP)
+    )
     asked = _spot(0, noise(9, 672, 672))
     answers = iter([scored(-1.0, -3.0), scored(-2.0, -0.5)])
     server.answer = lambda _: next(answers)

@@ -37,7 +37,9 @@ def opened(server: Server) -> Iterator[Callable[..., Any]]:
 
     def open_(**given: Any) -> RemoteEngine | None:
         own = {k: given.pop(k) for k in list(given) if k in RemoteConfig.__struct_fields__}
-        engine = open_engine(CloudConfig(**{"model": "small", **given}, remote=RemoteConfig(url=server.url, **own)))
+        engine = open_engine(
+            CloudConfig(**{"model": "small", **given}, remote=RemoteConfig(url=server.url, **own))
+        )
         assert isinstance(engine, RemoteEngine)
         engines.append(engine)
         return engine

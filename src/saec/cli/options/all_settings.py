@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple, get_type_hints
 
 import click
 import msgspec
@@ -62,11 +62,11 @@ def section_structs() -> dict[str, type[msgspec.Struct]]:
     return {name: struct for _, command in settings_commands() for name, struct in command.sections.items()}
 
 
-def station_sections() -> tuple[str, ...]:
-    """The sections that a station reads, several of them lists."""
+def station_sections() -> dict[str, Any]:
+    """The sections that a station reads, with their types; some are lists."""
     from saec.station.setup.station_settings import StationSettings
 
-    return StationSettings.__struct_fields__
+    return get_type_hints(StationSettings)
 
 
 def section_names() -> list[str]:

@@ -1,0 +1,140 @@
+"""What a settings file says: its values beside the defaults, its faults, and its JSON Schema."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path, PurePath
+from typing import Any, get_origin
+
+import msgspec
+
+from saec.cli.options.all_settings import known_settings, section_structs, station_sections
+from saec.cli.options.config_file import default_map
+from saec.settings.setting_tree import Setting, flat_settings, unwrapped
+from saec.settings.settings_text import line_of, read_toml
+
+_STATION = ("line", "station")
+"""Sections that only a station's file has."""
+
+
+def effective_toml(path: Path | None) -> str:
+    """All settings as TOML: each value, and whether it is the default or where the file has it.
+
+    Raises:
+        ConfigError: the file has a fault.
+    """
+    settings = [known.setting for known in known_settings().values()]
+    text, tables = ("", {}) if path is None else read_toml(path)
+    given = {} if path is None else default_map(path, settings, section_structs())
+    lines: list[str] = []
+    table = ""
+    for setting in sorted(settings, key=lambda s: (s.section, s.keys[:-1])):
+        above = ".".join((setting.section, *setting.keys[:-1]))
+        if above != table:
+            table = above
+            lines += ["", f"[{table}]"]
+        place = "" if path is None else line_of(text, [setting.section, *setting.keys])
+        lines.append(_row(setting, given, f"{path}{place}"))
+    if path is not None:
+        lines.extend(_station_toml(path, tables))
+    return "\n".join(lines).lstrip("\n") + "\n"
+
+
+def _row(setting: Setting, given: dict[str, Any], place: str) -> str:
+    name, key = setting.key.replace(".", "__"), setting.keys[-1]
+    if name in given:
+        value = given[name]
+        if isinstance(setting.default, dict):
+            value = dict(value)
+        return f"{key} = {toml_value(value)}  # {place}"
+    if setting.required:
+        return f"# {key} must be given"
+    if setting.default is None:
+        return f"# {key} is not set"
+    return f"{key} = {toml_value(setting.default)}"
+
+
+def _station_toml(path: Path, tables: dict[str, Any]) -> Iterator[str]:
+    """The sections that only a station reads, its lists included, as they are effective."""
+    if not set(_STATION) & set(tables):
+        return
+    from saec.station.setup.settings_file import read_settings
+
+    own = {known.setting.section for known in known_settings().values()}
+    settings = msgspec.to_builtins(read_settings(path), enc_hook=str)
+    for section, value in settings.items():
+        if section in own or value is None:
+            continue
+        for entry in value if isinstance(value, list) else [value]:
+            header = f"[[{section}]]" if isinstance(value, list) else f"[{section}]"
+            yield from ("", header)
+            for key, inner in entry.items():
+                yield f"# {key} is not set" if inner is None else f"{key} = {toml_value(inner)}"
+
+
+def toml_value(value: Any) -> str:
+    """A value as TOML writes it."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{k} = {toml_value(v)}" for k, v in value.items() if v is not None) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(toml_value(v) for v in value) + "]"
+    return json.dumps(str(value) if isinstance(value, PurePath) else value, ensure_ascii=False)
+
+
+def check_file(path: Path) -> list[str]:
+    """Check a settings file whole; what is said of a sound one, a line each.
+
+    Raises:
+        ConfigError: names the line of the file and the remedy.
+    """
+    _, tables = read_toml(path)
+    settings = [known.setting for known in known_settings().values()]
+    default_map(path, settings, {n: s for n, s in section_structs().items() if n not in _STATION})
+    if not set(_STATION) & set(tables):
+        return []
+    from saec.station.setup.settings_file import read_settings
+
+    read_settings(path)
+    return []
+
+
+def settings_schema() -> dict[str, Any]:
+    """The JSON Schema of a settings file."""
+    root: dict[str, Any] = _table()
+    known = [one.setting for one in known_settings().values()]
+    own = {setting.section for setting in known}
+    hints = {name: hint for name, hint in station_sections().items() if name not in own}
+    lists = {name: hint for name, hint in hints.items() if get_origin(hint) is list}
+    for name, hint in hints.items():
+        if name not in lists:
+            known += flat_settings(name, unwrapped(hint)[0])
+    for setting in known:
+        node = root
+        for key in (setting.section, *setting.keys[:-1]):
+            node = node["properties"].setdefault(key, _table())
+        node["properties"][setting.keys[-1]] = _described(setting)
+    found, parts = msgspec.json.schema_components(
+        lists.values(), schema_hook=_schema_of, ref_template="#/$defs/{name}"
+    )
+    root["properties"] |= dict(zip(lists, found, strict=True))
+    draft = "https://json-schema.org/draft/2020-12/schema"
+    return {"$schema": draft, "title": "Settings of SAEC", **root, "$defs": parts}
+
+
+def _table() -> dict[str, Any]:
+    return {"type": "object", "properties": {}, "additionalProperties": False}
+
+
+def _described(setting: Setting) -> dict[str, Any]:
+    found = msgspec.json.schema(setting.hint, schema_hook=_schema_of)
+    found["description"] = setting.help
+    if not setting.required and setting.default is not None:
+        found["default"] = msgspec.to_builtins(setting.default, enc_hook=str)
+    return found
+
+
+def _schema_of(kind: type) -> dict[str, Any]:
+    if issubclass(kind, PurePath):
+        return {"type": "string"}
+    raise NotImplementedError
