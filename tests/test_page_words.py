@@ -10,7 +10,7 @@ import pytest
 from tests.pages import ROOT
 
 COLUMNS, WORDS = 100, 30
-PAGES = ["README.md", "docs/index.md", "docs/service.md"]
+PAGES = ["README.md", *(f"docs/{name}.md" for name in ("index", "quickstart", "service", "station"))]
 
 _LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
 _CODE = re.compile(r"`[^`]+`")
