@@ -10,7 +10,10 @@ import pytest
 from tests.pages import ROOT
 
 COLUMNS, WORDS = 100, 30
-PAGES = ["README.md", *(f"docs/{name}.md" for name in ("index", "quickstart", "service", "station"))]
+PAGES = [
+    "README.md",
+    *(f"docs/{name}.md" for name in ("index", "quickstart", "scheduling", "edge", "service", "station")),
+]
 
 _LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
 _CODE = re.compile(r"`[^`]+`")
