@@ -12,7 +12,20 @@ from tests.pages import ROOT
 COLUMNS, WORDS = 100, 30
 PAGES = [
     "README.md",
-    *(f"docs/{name}.md" for name in ("index", "quickstart", "scheduling", "edge", "service", "station")),
+    *(
+        f"docs/{name}.md"
+        for name in (
+            "index",
+            "quickstart",
+            "scheduling",
+            "edge",
+            "cloud",
+            "metrics",
+            "verdicts",
+            "service",
+            "station",
+        )
+    ),
 ]
 
 _LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
