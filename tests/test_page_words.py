@@ -22,6 +22,7 @@ PAGES = [
             "cloud",
             "metrics",
             "verdicts",
+            "runbook",
             "service",
             "station",
         )
