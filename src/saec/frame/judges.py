@@ -127,6 +127,7 @@ def open_judges(
     *,
     policy: str = DEFAULT_POLICY,
     settings: PolicySettings | None = None,
+    detector: EdgeDetector | None = None,
 ) -> Judges:
     """Load the detector and, where there is one, the cloud of a line.
 
@@ -135,6 +136,7 @@ def open_judges(
         cloud: the cloud, or None for the edge alone.
         policy: the name of the policy that decides who answers.
         settings: the policy's settings.
+        detector: the line's detector, where it is open already.
 
     Raises:
         ConfigError: the policy needs a cloud and there is none.
@@ -144,7 +146,10 @@ def open_judges(
     kind, settings = policy_kind(policy), settings or PolicySettings()
     alone = kind.cloud == "alone"
     blind = profile.line.detector.kind == NONE and cloud is not None and alone
-    detector = NoDetector() if blind else edge.open_detector(profile)
+    if blind:
+        detector = NoDetector()
+    elif detector is None:
+        detector = edge.open_detector(profile)
     complexity = Complexity(profile.line.complexity).of if profile.line.complexity else None
     bits = profile.line.preparation.bits
     if cloud is None:
