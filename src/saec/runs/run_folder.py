@@ -78,9 +78,7 @@ def run_line(
         progress: called with each verdict after it is written.
         See ``judge_into`` for the others and for what it raises.
     """
-    with closing(
-        judge_into(profile, inputs, out, cloud=cloud, options=options, look=look, stop=stop)
-    ) as run:
+    with closing(judge_into(profile, inputs, out, cloud=cloud, options=options, look=look, stop=stop)) as run:
         while True:
             try:
                 verdict = next(run)
