@@ -23,6 +23,10 @@ PAGES = [
             "metrics",
             "verdicts",
             "runbook",
+            "risk",
+            "spending",
+            "remote",
+            "worth",
             "service",
             "station",
         )
