@@ -27,6 +27,8 @@ PAGES = [
             "spending",
             "remote",
             "worth",
+            "models",
+            "tuning",
             "service",
             "station",
         )
