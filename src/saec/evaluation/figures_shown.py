@@ -56,7 +56,7 @@ def figure_rows(metrics: Metrics) -> list[Row]:
 def figures_text(metrics: Metrics) -> str:
     """The table as text, with the notes below it."""
     rows = figure_rows(metrics)
-    names, values = max(len(row[0]) for row in rows), max(len(row[1]) for row in rows)
+    names, values = (max((len(row[i]) for row in rows), default=0) for i in (0, 1))
     lines = [f"{name:{names}}  {value:>{values}}  {note}".rstrip() for name, value, note in rows]
     return "\n".join([title(metrics), *(f"  {line}" for line in lines), *metrics.notes])
 

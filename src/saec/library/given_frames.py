@@ -60,18 +60,18 @@ def written_frames(
         ImageError: something that is no image, named by its place.
     """
     for place, one in enumerate(given, 1):
-        name = place_name(place)
+        name = given_name(one, place)
         if is_path(one):
-            yield Source(id=Path(one).as_posix().lstrip("/"), path=str(Path(one).absolute()))
+            yield Source(id=name, path=str(Path(one).absolute()))
             continue
         path = folder / f"{name}{suffix}"
         _write(path, given_pixels(one, colour=colour, bits=bits, name=name))
         yield Source(id=name, path=str(path.absolute()))
 
 
-def place_name(place: int) -> str:
-    """What the image at that place is called, the first one's being 1."""
-    return f"frame-{place:06d}"
+def given_name(given: Any, place: int) -> str:
+    """What the image at that place is called, the first one's being 1: by its path where it has one."""
+    return Path(given).as_posix().lstrip("/") if is_path(given) else f"frame-{place:06d}"
 
 
 def _plain_files(files: list[Path]) -> Inputs:

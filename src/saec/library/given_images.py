@@ -75,14 +75,14 @@ def given_pixels(given: Any, *, colour: Colour = "rgb", bits: int = 16, name: st
     return np.ascontiguousarray(image[..., ::-1] if colour == "bgr" else image)
 
 
-def given_frame(given: Any, *, colour: Colour = "rgb", bits: int = 16, name: str = "image") -> DecodedFrame:
+def given_frame(given: Any, *, colour: Colour = "rgb", bits: int = 16, name: str = "") -> DecodedFrame:
     """One image as a frame with its pixels, read now.
 
     Args:
         given: a path, an array or a Pillow image.
         colour: the order of an array's channels.
         bits: significant bits of a 16-bit image.
-        name: the frame's id, where it has no file's name.
+        name: the frame's id; "" takes the file's name.
 
     Raises:
         ImageError: the file cannot be read, or what was given is no image.
@@ -92,7 +92,8 @@ def given_frame(given: Any, *, colour: Colour = "rgb", bits: int = 16, name: str
         check_colour(colour)
         _check_order_is_known(colour, str(given))
         path = Path(given)
-        return decode_frame(read_frame(Source(id=path.name, path=str(path.absolute()))), bits=bits)
+        return decode_frame(read_frame(Source(id=name or path.name, path=str(path.absolute()))), bits=bits)
+    name = name or "image"
     now, begun = time.time(), time.perf_counter()
     image = given_pixels(given, colour=colour, bits=bits, name=name)
     return DecodedFrame(

@@ -11,6 +11,7 @@ from html import escape
 from os import PathLike
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 import msgspec
 
@@ -21,9 +22,9 @@ from saec.errors import ConfigError, DataError, ImageError, SaecError
 from saec.evaluation.evaluation_tasks import EvaluationTask
 from saec.evaluation.line_evaluation import evaluate_line, result_notes
 from saec.evaluation.metrics import Metrics
-from saec.frame.judges import Cloud, Judges
+from saec.frame.judges import Cloud, Judges, warm_up
 from saec.frame.verdicts import error_verdict
-from saec.library.given_frames import are_files, listed_files, place_name, written_frames
+from saec.library.given_frames import are_files, given_name, listed_files, written_frames
 from saec.library.given_images import Colour, ImageLike, check_colour, given_frame, is_one_image, is_path
 from saec.library.policy_choice import Policy, run_options
 from saec.library.unkept_runs import (
@@ -64,6 +65,7 @@ class Line:
     def __init__(self, profile: LineProfile, *, notes: tuple[str, ...] = ()) -> None:
         self.profile = profile
         self.notes = notes
+        self._warmed: WeakSet[Cloud] = WeakSet()
 
     @classmethod
     def open(cls, folder: str | PathLike[str], *, verify: bool = True) -> Line:
@@ -278,6 +280,9 @@ class Line:
     ) -> Generator[Verdict, None, None]:
         """Verdicts by the loop of a run, without its folder."""
         judges, recent = line_judges(self.profile, cloud, options, self._detector), RecentOpinions()
+        if cloud is not None and cloud not in self._warmed:
+            warm_up(judges)  # what is loaded or compiled at a first call is so before threads start
+            self._warmed.add(cloud)
         for record in stream_verdicts(sources, judges, options, recent):
             yield self._verdict(record, recent.take(record.id), judges=judges)
 
@@ -295,7 +300,7 @@ class Line:
     def _one_by_one(self, images: Iterable[Any], colour: Colour) -> Iterator[Verdict]:
         """The edge's verdicts on images as they come, each before the next one is asked for."""
         for place, given in enumerate(images, 1):
-            name = place_name(place)
+            name = given_name(given, place)
             try:
                 frame = given_frame(given, colour=colour, bits=self._bits, name=name)
             except ImageError as e:
@@ -312,7 +317,7 @@ class Line:
 
     def _failed(self, given: Any, error: SaecError, place: int, stage: str) -> VerdictRecord:
         path = str(Path(given).absolute()) if is_path(given) else ""
-        source = Source(id=Path(path).name or place_name(place), path=path)
+        source = Source(id=given_name(given, place), path=path)
         return error_verdict(source, self.name, error, time=time.time(), seq=place, stage=stage)
 
     def _kept(self, images: Iterable[Any], out: Path, colour: Colour) -> Inputs:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from saec.contracts import EdgeDetector
 from saec.errors import ConfigError
 from saec.frame.assessment import DecodedFrame, assess, decide_frame, measure_complexity
-from saec.frame.judges import Cloud, Judges, open_judges, warm_up
+from saec.frame.judges import Cloud, Judges, open_judges
 from saec.frame.verdicts import edge_verdict
 from saec.profile import LineProfile
 from saec.runs.first_pass import after_first_pass
@@ -111,5 +111,4 @@ def stream_verdicts(
                 "give a folder or a list of paths",
             )
         judges = after_first_pass(judges, sources, first, policy_kind(options.policy).own(options))
-    warm_up(judges)
     yield from run_inspection(sources, judges, options.config, observe=recent.keep)
