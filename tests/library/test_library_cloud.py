@@ -44,15 +44,8 @@ def photos(tmp_path: Path) -> Path:
     return tmp_path / "photos"
 
 
-def answer(verdict: saec.Verdict) -> Answer:
-    return (
-        verdict.label,
-        verdict.p_defect,
-        verdict.score,
-        verdict.decided_by,
-        verdict.reason,
-        verdict.explanation,
-    )
+def answer(v: saec.Verdict | VerdictRecord) -> Answer:
+    return v.label, v.p_defect, v.score, v.decided_by, v.reason, v.explanation
 
 
 def test_the_cloud_answers_as_in_a_run(line: saec.Line, photos: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from html import escape
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from saec.errors import ExtraError, SaecError
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from saec.library.verdict_view import Verdict
 
-_SIDE = 360
+_SIDE, _COLUMNS = 360, 90
 _COLOURS = {"good": "#1b6b3a", "defect": "#a3182c"}
 
 
@@ -30,12 +31,14 @@ def plot_verdict(verdict: Verdict) -> Figure:
         from matplotlib.figure import Figure
     except ImportError:
         raise ExtraError("matplotlib", "notebook") from None
+    facts = _facts(verdict)
     height, width = verdict.image.shape[:2]
-    figure = Figure(figsize=(8.0, min(8.0, max(2.4, 4.0 * height / width)) + 0.9), layout="constrained")
+    head = 0.4 + 0.2 * len(facts)
+    figure = Figure(figsize=(8.0, min(8.0, max(2.4, 4.0 * height / width)) + head), layout="constrained")
     left, right = figure.subplots(1, 2)
     _show(left, shrink(verdict.image, 900), "image")
     _show(right, verdict.picture(max_side=900), "anomaly map; outlined from the threshold")
-    figure.suptitle("\n".join(_facts(verdict)), fontsize=10, color=_COLOURS.get(verdict.label_name, "black"))
+    figure.suptitle("\n".join(facts), fontsize=10, color=_COLOURS.get(verdict.label_name, "black"))
     return figure
 
 
@@ -74,7 +77,8 @@ def _facts(verdict: Verdict) -> list[str]:
     if verdict.score is not None:
         facts.append(f"score {verdict.score:.4g}, threshold {verdict.threshold:.4g}")
     if verdict.explanation is not None:
-        facts.append(f"{verdict.explanation.kind}: {verdict.explanation.description}")
+        words = f"{verdict.explanation.kind}: {verdict.explanation.description}"
+        facts += wrap(words, _COLUMNS, max_lines=4, placeholder=" ...")
     return [fact.replace("$", r"\$") for fact in facts]  # matplotlib takes a pair of $ for mathematics
 
 
