@@ -23,7 +23,7 @@ from saec.schedule.policies import policy_kind
 from saec.schedule.policies.one_side import EdgeOnly
 from saec.schedule.policies.policy_contract import FirstPass, Scheduler
 from saec.settings import CloudConfig, RemoteConfig, RunConfig
-from saec.types import CloudOpinion, CloudQuery
+from saec.types import CloudOpinion, CloudQuery, VerdictRecord
 from tests.run_fakes import CALIBRATION, FUSED, FakeCloud, Frames, make_line
 
 Answer = tuple[object, ...]
