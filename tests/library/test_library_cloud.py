@@ -17,6 +17,7 @@ from saec.data.input_images import list_inputs
 from saec.errors import LinkError
 from saec.frame.cloud_services import with_service
 from saec.library import unkept_runs
+from saec.profile import sha256_file
 from saec.runs.run_folder import run_line
 from saec.runs.verdict_log import read_verdicts
 from saec.schedule.policies import policy_kind
@@ -24,7 +25,7 @@ from saec.schedule.policies.one_side import EdgeOnly
 from saec.schedule.policies.policy_contract import FirstPass, Scheduler
 from saec.settings import CloudConfig, RemoteConfig, RunConfig
 from saec.types import CloudOpinion, CloudQuery, VerdictRecord
-from tests.run_fakes import CALIBRATION, FUSED, FakeCloud, Frames, make_line
+from tests.run_fakes import CALIBRATION, FUSED, FakeCloud, Frames, make_dataset, make_line
 
 Answer = tuple[object, ...]
 
@@ -182,3 +183,39 @@ def test_a_token_does_not_travel_in_the_clear(tmp_path: Path) -> None:
         with_service(CloudConfig(model="http://gpu.example:8100/v1", remote=remote))
     with pytest.raises(saec.LinkError):
         _ = saec.Cloud("http://127.0.0.1:9/v1").config
+
+
+def test_a_run_folder_may_be_the_cloud_s_alone(line: saec.Line, photos: Path, tmp_path: Path) -> None:
+    verdicts = list(
+        line.inspect_many(photos, cloud=saec.Cloud("small"), policy="cloud", out=tmp_path / "run")
+    )
+    assert {v.decided_by for v in verdicts} == {"cloud"}
+    assert {v.threshold for v in verdicts} == {line.threshold}
+
+
+def test_a_cloud_is_calibrated_and_tried(tmp_path: Path, fakes: FakeCloud) -> None:
+    data = make_dataset(tmp_path / "data", goods=20, defects=20, train=0)
+    for i in range(30):
+        Frames(data).add(f"train/good/{i:02}", 20 + i, green=20 + i)
+    for i in range(12):
+        Frames(data).add(f"train/defect/{i:02}", 190 + i, green=215 + i)
+    goods = list_inputs(data, split="train").sources
+    profile = make_line(tmp_path / "bottle", goods=[source for source in goods if source.truth == 0])
+    scores = {sha256_file(Path(s.path)): 1.0 + i / 100 for i, s in enumerate(goods) if s.truth == 0}
+    calibration = msgspec.structs.replace(CALIBRATION, good_scores=scores, goods=sorted(scores.values()))
+    line = saec.Line(profile.recalibrated(calibration))
+    cloud = saec.Cloud("small")
+    trial = line.worth(data, cloud, shares=(0.2, 1.0))
+    assert [row.asked for row in trial.rows] == [8, 40]
+    assert trial.conclusion.sentence in repr(trial)
+    assert "20 %" in trial._repr_html_()
+    assert trial.to_dict()["n_good"] == trial.n_good == 20
+    after = line.calibrate(data, cloud=cloud, overkill=0.1)
+    assert after.profile.calibration.overkill == 0.1
+    assert cloud.key in after.profile.calibration.clouds
+    assert after.notes[0].startswith("fake is ")
+    assert saec.Line.open(after.folder).threshold == after.threshold
+    with pytest.raises(saec.ConfigError, match="did you mean overkill"):
+        line.calibrate(overkil=0.1)
+    with pytest.raises(saec.ConfigError, match="without images"):
+        line.calibrate(cloud=cloud)

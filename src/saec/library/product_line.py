@@ -2,48 +2,33 @@
 
 from __future__ import annotations
 
-import tempfile
-import time
-from collections.abc import Generator, Iterable, Iterator
-from contextlib import closing
-from functools import cached_property, partial
+from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from os import PathLike
 from pathlib import Path
 from typing import Any
-from weakref import WeakSet
 
 import msgspec
 
-from saec import edge
-from saec.data.images.pixels import read_image
-from saec.data.input_images import Inputs, Split, limit_inputs
-from saec.errors import ConfigError, DataError, ImageError, SaecError
+from saec.data.input_images import Split, limit_inputs
+from saec.decoding import with_fields
+from saec.errors import DataError, ImageError
+from saec.evaluation.cloud_benefit import SHARES
+from saec.evaluation.cloud_trial import CloudTrial
 from saec.evaluation.evaluation_tasks import EvaluationTask
 from saec.evaluation.line_evaluation import evaluate_line, result_notes
 from saec.evaluation.metrics import Metrics
-from saec.frame.judges import Cloud, Judges, warm_up
-from saec.frame.verdicts import error_verdict
-from saec.library.given_frames import are_files, given_name, listed_files, written_frames
-from saec.library.given_images import Colour, ImageLike, check_colour, given_frame, is_one_image, is_path
+from saec.frame.judges import Cloud
+from saec.library.given_frames import are_files, listed_files
+from saec.library.given_images import Colour, ImageLike, check_colour, is_one_image
+from saec.library.line_trials import calibrated, tried
+from saec.library.opened_line import OpenedLine
 from saec.library.policy_choice import Policy, run_options
-from saec.library.unkept_runs import (
-    RecentOpinions,
-    SharedDetector,
-    judge_alone,
-    line_judges,
-    stream_verdicts,
-)
 from saec.library.verdict_view import Verdict
 from saec.lines.leaks import held_out
+from saec.lines.requested_calibration import RecalibrationRequest
 from saec.profile import LineProfile
-from saec.runs.run_folder import Options, judge_into
-from saec.runs.run_record import VERDICTS_FILE
 from saec.settings import RunConfig
-from saec.types import EdgeOpinion, Image, Source, VerdictRecord
-
-FRAMES_FOLDER = "frames"
-"""Where a run folder keeps images that were given as arrays."""
 
 
 class Line:
@@ -65,7 +50,7 @@ class Line:
     def __init__(self, profile: LineProfile, *, notes: tuple[str, ...] = ()) -> None:
         self.profile = profile
         self.notes = notes
-        self._warmed: WeakSet[Cloud] = WeakSet()
+        self._opened = OpenedLine(profile)
 
     @classmethod
     def open(cls, folder: str | PathLike[str], *, verify: bool = True) -> Line:
@@ -124,9 +109,7 @@ class Line:
             ConfigError: settings contradict each other.
         """
         if cloud is None and policy is None:
-            frame = given_frame(image, colour=colour, bits=self._bits)
-            record, opinion = judge_alone(frame, self._edge)
-            return self._verdict(record, opinion, frame.image)
+            return self._opened.one(image, colour)
         (*_, verdict) = self.inspect_many([image], cloud=cloud, policy=policy, colour=colour)
         if verdict.label is None:
             raise ImageError(
@@ -180,8 +163,8 @@ class Line:
             inputs = listed_files(images, split=split, layout=layout)
             inputs = limit_inputs(held_out(self.profile, inputs), limit)
             if out is not None:
-                return self._into(inputs, Path(out), cloud, options)
-            return self._streamed(inputs.sources, cloud, options)
+                return self._opened.into(inputs, Path(out), cloud, options)
+            return self._opened.streamed(inputs.sources, cloud, options)
         if limit is not None:
             raise DataError("limit with images that come one by one", "give a folder or a list of paths")
         if is_one_image(images) or not isinstance(images, Iterable):
@@ -189,10 +172,10 @@ class Line:
                 f"inspect_many was given one {type(images).__name__}", "call line.inspect(image)"
             )
         if out is not None:
-            return self._into(self._kept(images, Path(out), colour), Path(out), cloud, options)
+            return self._opened.into(self._opened.kept(images, Path(out), colour), Path(out), cloud, options)
         if cloud is None and policy is None:
-            return self._one_by_one(images, colour)
-        return self._spooled(images, cloud, options, colour)
+            return self._opened.one_by_one(images, colour)
+        return self._opened.spooled(images, cloud, options, colour)
 
     def evaluate(
         self,
@@ -235,6 +218,70 @@ class Line:
         )
         return msgspec.structs.replace(result.metrics, notes=tuple(result_notes(result)))
 
+    def calibrate(
+        self,
+        dataset: str | PathLike[str] | None = None,
+        *,
+        goods: str | PathLike[str] | None = None,
+        defects: str | PathLike[str] | None = None,
+        cloud: Cloud | None = None,
+        layout: str = "auto",
+        **request: Any,
+    ) -> Line:
+        """Redo thresholds and P(defect) without fitting again; gives the line with its next calibration.
+
+        The older calibrations stay in the folder. A cloud is asked about the labelled calibration images:
+        from how well it does follows what it may say on this line (``notes`` says it).
+
+        Args:
+            dataset: the line's data set; the defects of its training split give P(defect).
+            goods, defects: folders of further goods, and of known defects.
+            cloud: the cloud to measure.
+            layout: the data set's layout.
+            request: fields of ``RecalibrationRequest``, what ``saec calibrate`` takes as options.
+
+        Raises:
+            LeakError: an image is held out, or the cloud was tuned on too many.
+            ConfigError: there is no such field, or fields contradict each other.
+            DataError: there are too few goods, or labels contradict each other.
+        """
+        after, notes = calibrated(
+            self.profile,
+            with_fields(RecalibrationRequest(), request),
+            dataset=None if dataset is None else Path(dataset),
+            goods=None if goods is None else Path(goods),
+            defects=None if defects is None else Path(defects),
+            cloud=cloud,
+            layout=layout,
+        )
+        return Line(after, notes=notes)
+
+    def worth(
+        self,
+        dataset: str | PathLike[str],
+        cloud: Cloud,
+        *,
+        shares: Sequence[float] = SHARES,
+        out: str | PathLike[str] | None = None,
+        split: Split = "holdout",
+        layout: str = "auto",
+    ) -> CloudTrial:
+        """Say whether asking a cloud pays: edge and cloud judge every labelled image once.
+
+        Args:
+            dataset: labelled images; none may have served to make the line.
+            cloud: the cloud to try.
+            shares: the shares of the images that are asked about, the most unsure first.
+            out: a folder for the run of both; None leaves nothing on the disk.
+            split, layout: see ``inspect_many``.
+
+        Raises:
+            LeakError: an image was used to fit or calibrate the line, or to tune the cloud.
+            DataError: there is no image of known truth.
+        """
+        kept = None if out is None else Path(out)
+        return tried(self.profile, Path(dataset), cloud, shares=shares, out=kept, split=split, layout=layout)
+
     def __repr__(self) -> str:
         line = self.profile.line
         return (
@@ -244,107 +291,3 @@ class Line:
 
     def _repr_html_(self) -> str:
         return f"<code>{escape(repr(self))}</code>"
-
-    @property
-    def _bits(self) -> int:
-        return self.profile.line.preparation.bits
-
-    @cached_property
-    def _detector(self) -> SharedDetector:
-        return SharedDetector(edge.open_detector(self.profile))
-
-    @cached_property
-    def _edge(self) -> Judges:
-        """What judges where no cloud is asked."""
-        return line_judges(self.profile, None, run_options(), self._detector)
-
-    def _verdict(
-        self,
-        record: VerdictRecord,
-        opinion: EdgeOpinion | None,
-        image: Image | None = None,
-        judges: Judges | None = None,
-    ) -> Verdict:
-        judges = judges or self._edge
-        return Verdict(
-            record,
-            threshold=judges.rules.calibration.threshold,
-            read=partial(read_image, record.path, bits=self._bits),
-            look=lambda image: judges.detector.inspect([image])[0],
-            image=image,
-            opinion=opinion,
-        )
-
-    def _streamed(
-        self, sources: Iterable[Source], cloud: Cloud | None, options: Options
-    ) -> Generator[Verdict, None, None]:
-        """Verdicts by the loop of a run, without its folder."""
-        judges, recent = line_judges(self.profile, cloud, options, self._detector), RecentOpinions()
-        if cloud is not None and cloud not in self._warmed:
-            warm_up(judges)  # what is loaded or compiled at a first call is so before threads start
-            self._warmed.add(cloud)
-        for record in stream_verdicts(sources, judges, options, recent):
-            yield self._verdict(record, recent.take(record.id), judges=judges)
-
-    def _spooled(
-        self, images: Iterable[Any], cloud: Cloud | None, options: Options, colour: Colour
-    ) -> Iterator[Verdict]:
-        """The same of images that have no files: they wait for the cloud in a folder that goes at the end."""
-        with tempfile.TemporaryDirectory(prefix="saec-") as name:
-            folder = Path(name).absolute()
-            sources = written_frames(images, folder, suffix=".bmp", colour=colour, bits=self._bits)
-            with closing(self._streamed(sources, cloud, options)) as verdicts:
-                for verdict in verdicts:
-                    yield _taken_out(verdict, folder)
-
-    def _one_by_one(self, images: Iterable[Any], colour: Colour) -> Iterator[Verdict]:
-        """The edge's verdicts on images as they come, each before the next one is asked for."""
-        for place, given in enumerate(images, 1):
-            name = given_name(given, place)
-            try:
-                frame = given_frame(given, colour=colour, bits=self._bits, name=name)
-            except ImageError as e:
-                if not is_path(given):
-                    raise
-                yield self._verdict(self._failed(given, e, place, "read"), None)
-                continue
-            try:
-                record, opinion = judge_alone(frame, self._edge, seq=place)
-            except SaecError as e:
-                yield self._verdict(self._failed(given, e, place, "edge"), None, frame.image)
-            else:
-                yield self._verdict(record, opinion, frame.image)
-
-    def _failed(self, given: Any, error: SaecError, place: int, stage: str) -> VerdictRecord:
-        path = str(Path(given).absolute()) if is_path(given) else ""
-        source = Source(id=given_name(given, place), path=path)
-        return error_verdict(source, self.name, error, time=time.time(), seq=place, stage=stage)
-
-    def _kept(self, images: Iterable[Any], out: Path, colour: Colour) -> Inputs:
-        """Images as files of a run folder."""
-        folder = out / FRAMES_FOLDER
-        if folder.exists() or (out / VERDICTS_FILE).exists():
-            raise ConfigError(f"{out} already holds a run", "name another folder with out")
-        folder.mkdir(parents=True)
-        sources = list(written_frames(images, folder, suffix=".png", colour=colour, bits=self._bits))
-        if not sources:
-            raise DataError("there is no image to judge", "give at least one")
-        return Inputs(root=str(folder.absolute()), layout="images", split="", sources=sources)
-
-    def _into(self, inputs: Inputs, out: Path, cloud: Cloud | None, options: Options) -> Iterator[Verdict]:
-        """Verdicts by a run that keeps its folder."""
-        judges, recent = None, RecentOpinions()
-        for record in judge_into(self.profile, inputs, out, cloud=cloud, options=options, look=recent.keep):
-            judges = judges or line_judges(self.profile, None, options, self._detector)
-            yield self._verdict(record, recent.take(record.id), judges=judges)
-
-
-def _taken_out(verdict: Verdict, folder: Path) -> Verdict:
-    """The verdict of an image that had no file, with the image in place of the temporary one."""
-    path = Path(verdict.path)
-    if path.parent != folder:
-        return verdict
-    held = verdict.image
-    if verdict.state != "provisional":  # the cloud may still ask for it
-        path.unlink()
-    return verdict.of_image(held)

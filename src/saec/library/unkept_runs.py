@@ -7,6 +7,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 
+from saec import edge
 from saec.contracts import EdgeDetector
 from saec.errors import ConfigError
 from saec.frame.assessment import DecodedFrame, assess, decide_frame, measure_complexity
@@ -24,20 +25,27 @@ _KEPT = 2048
 """Opinions that are kept until their verdicts come. A map has about 12 kB, so this is some 25 MB."""
 
 
-class SharedDetector:
-    """A detector that several threads may ask, one after another: its graph has one request.
+class LaterDetector:
+    """A line's detector, opened when the first image comes; several threads may ask it, one after another.
 
     Args:
-        detector: the line's.
+        profile: the line.
     """
 
-    def __init__(self, detector: EdgeDetector) -> None:
-        self._detector = detector
-        self._lock = threading.Lock()
+    def __init__(self, profile: LineProfile) -> None:
+        self._profile = profile
+        self._detector: EdgeDetector | None = None
+        self._lock = threading.Lock()  # the graph has one request
 
     def inspect(self, images: list[Image]) -> list[EdgeOpinion]:
-        """See ``EdgeDetector.inspect``."""
+        """See ``EdgeDetector.inspect``.
+
+        Raises:
+            LineError: the line has no detector, or one that cannot be opened.
+        """
         with self._lock:
+            if self._detector is None:
+                self._detector = edge.open_detector(self._profile)
             return self._detector.inspect(images)
 
 
@@ -75,15 +83,19 @@ def judge_alone(frame: DecodedFrame, judges: Judges, *, seq: int = 0) -> tuple[V
     return edge_verdict(pending, judges.rules), seen.opinion
 
 
+def profile_under(profile: LineProfile, options: Options) -> LineProfile:
+    """The line as a run's policy has it: under its own thresholds, or as it is."""
+    kind = policy_kind(options.policy)
+    return profile if kind.line is None else kind.line(profile, kind.own(options))
+
+
 def line_judges(
     profile: LineProfile, cloud: Cloud | None, options: Options, detector: EdgeDetector
 ) -> Judges:
     """What judges a line's frames under the options, with a detector that is open already."""
-    kind = policy_kind(options.policy)
-    if kind.line is not None:  # its own thresholds may be the detector's, too
-        profile = kind.line(profile, kind.own(options))
-        return open_judges(profile, cloud, policy=options.policy, settings=options)
-    return open_judges(profile, cloud, policy=options.policy, settings=options, detector=detector)
+    under = profile_under(profile, options)
+    same = detector if under is profile else None  # other thresholds may be the detector's, too
+    return open_judges(under, cloud, policy=options.policy, settings=options, detector=same)
 
 
 def stream_verdicts(
