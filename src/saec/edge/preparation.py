@@ -61,7 +61,7 @@ def covered(image: Image, preparation: Preparation) -> Box:
     x1, y1 = preparation.roi[2:]
     if x1 > width or y1 > height:
         raise ImageError(
-            f"a frame of {width} x {height} pixels does not hold the region of interest {preparation.roi}",
+            f"a frame of {width} x {height} pixels is too small for the region of interest {preparation.roi}",
             "check the camera, or fit the line again for this frame size",
         )
     return preparation.roi

@@ -335,12 +335,12 @@ def _check(config: CloudConfig, remote: RemoteConfig) -> None:
     if config.references < 0 or side < _LEAST or not 1 <= views <= VIEWS:
         raise ConfigError(
             f"references {config.references}, side {config.side}, views {config.views}: out of range",
-            f"references from 0, side from {_LEAST}, views from 1 to {VIEWS}",
+            f"give references from 0, side from {_LEAST}, views from 1 to {VIEWS}",
         )
     jpeg = 1 if remote.jpeg is None else remote.jpeg
     if remote.timeout <= 0 or remote.retries < 0 or remote.concurrency < 1 or not 1 <= jpeg <= 100:
         raise ConfigError(
             f"timeout {remote.timeout:g}, retries {remote.retries}, concurrency {remote.concurrency}, "
             f"jpeg {remote.jpeg}: out of range",
-            "timeout above 0, retries from 0, concurrency from 1, jpeg from 1 to 100",
+            "give timeout above 0, retries from 0, concurrency from 1, jpeg from 1 to 100",
         )

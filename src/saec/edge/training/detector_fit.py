@@ -95,13 +95,14 @@ def _exported(
         frames = (prepare(frame, preparation) for frame in chain(goods.frames(), defects))
         parity = check_parity(fit.net, score, frames, threshold)
         notes = [
-            f"parity: the exported graph gives the fitted detector's label on all {parity.images} "
-            f"calibration images; largest score difference {parity.largest:.1e}"
+            "parity: the exported graph and the fitted detector give the same label on "
+            f"all {parity.images} calibration images; largest score difference "
+            f"{parity.largest:.1e}"
         ]
         if parity.threshold != threshold:
             notes.append(
-                f"the threshold was moved from {threshold:.6g} to {parity.threshold:.6g}: the score of a "
-                "calibration image lay within rounding of it"
+                f"the threshold was moved from {threshold:.6g} to {parity.threshold:.6g}, "
+                "because the score of a calibration image differed from it only by rounding"
             )
         return Gated(notes, parity.threshold)
 
@@ -140,17 +141,19 @@ def _mask(goods: Goods, preparation: Preparation, folder: Path) -> NDArray[np.ui
         return None
     mask = cv2.imread(str(goods.roi_mask), cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH)
     if mask is None or mask.shape[:2] != goods.size:
-        seen = "no image" if mask is None else f"{mask.shape[1]} x {mask.shape[0]}"
+        seen = "not an image" if mask is None else f"{mask.shape[1]} x {mask.shape[0]}"
         raise DataError(
-            f"{goods.roi_mask} is {seen}, the frames are {goods.size[1]} x {goods.size[0]}",
-            "give a mask of the frames' size",
+            f"{goods.roi_mask} is {seen}, but the frames are {goods.size[1]} x {goods.size[0]}",
+            "give a mask of the same size as the frames",
         )
     binary = np.where(mask > 0, 255, 0).astype(np.uint8)
     cv2.imwrite(str(folder / MASK), binary)
     prepared: NDArray[np.uint8] = prepare(np.repeat(binary[..., None], 3, axis=2), preparation)[..., 0]
     count = int(_cells(prepared).sum())
     if count < LEAST_CELLS:
-        raise DataError(f"{goods.roi_mask} leaves {count} cells of the map", "give a larger mask")
+        raise DataError(
+            f"{goods.roi_mask} leaves only {count} cells of the anomaly map", "give a larger mask"
+        )
     return prepared
 
 
@@ -165,15 +168,15 @@ def _cells(mask: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 def _more_goods(half_gap: float | None, count: int) -> str:
     if half_gap is None:
-        return "whether more goods would help cannot be told from fewer than three folds"
+        return "it is unknown whether more goods would help: that needs at least three folds"
     if half_gap > GAIN_WORTH:
         return (
-            f"more goods would still help: with half of the {count} unseen goods lie {half_gap:.1%} further "
-            "from what was learnt"
+            f"more goods would still help: with half of the {count} goods, unseen goods "
+            f"score {half_gap:.1%} further from the learnt ones"
         )
     return (
-        f"more goods would scarcely help: with half of the {count} unseen goods lie only "
-        f"{max(half_gap, 0.0):.1%} further from what was learnt"
+        f"more goods would hardly help: with half of the {count} goods, unseen "
+        f"goods score only {max(half_gap, 0.0):.1%} further from the learnt ones"
     )
 
 
@@ -182,7 +185,9 @@ def yolo_fit(weights: Path, rule: YoloRule) -> DetectorFit:
 
     def fit(goods: Goods, config: FitConfig, folder: Path, progress: Progress) -> Fitted:
         if goods.roi_mask is not None:
-            raise DataError("the YOLO detector has no map to mask", "give a rectangle with --roi")
+            raise DataError(
+                "the YOLO detector has no anomaly map, so it takes no mask", "give a rectangle with --roi"
+            )
         made = fit_yolo(
             goods.frames,
             weights,
@@ -201,7 +206,10 @@ def yolo_fit(weights: Path, rule: YoloRule) -> DetectorFit:
             order=list(range(goods.count)),
             score=made.score,
             gate=lambda threshold, defects: Gated([], threshold),
-            notes=["the seed's rule: an ImageNet classifier's confidence, no defect detector"],
+            notes=[
+                "this detector is the seed's rule: the confidence of an ImageNet "
+                "classifier, not a defect detector"
+            ],
             threshold=made.threshold,
         )
 
@@ -215,9 +223,9 @@ def chosen_patch_fit(choices: FitChoices) -> DetectorFit:
         ConfigError: a choice that is the YOLO detector's.
     """
     if choices.weights is not None:
-        raise ConfigError("--weights goes with --detector yolo", "give both or neither")
+        raise ConfigError("--weights needs --detector yolo", "give both or neither")
     if (choices.smax, choices.margin, choices.entropy) != (None, None, None):
-        raise ConfigError("--smax, --margin and --entropy are the YOLO detector's", "leave them out")
+        raise ConfigError("--smax, --margin and --entropy need --detector yolo", "leave them out")
     return patch_fit(onnx=choices.onnx)
 
 
@@ -228,8 +236,11 @@ def chosen_yolo_fit(choices: FitChoices) -> DetectorFit:
         ConfigError: no weights, or a choice that is the patch detector's.
     """
     if choices.weights is None:
-        raise ConfigError("--weights goes with --detector yolo", "give both or neither")
+        raise ConfigError("--detector yolo needs --weights", "give both or neither")
     if choices.onnx:
-        raise ConfigError("--onnx goes with the patch detector", "convert the YOLO file itself")
+        raise ConfigError(
+            "--onnx needs --detector patch",
+            "leave it out, and convert the YOLO file with `saec models convert`",
+        )
     rule = YoloRule(smax=choices.smax, margin=choices.margin, ent=choices.entropy)
     return yolo_fit(choices.weights, rule)
