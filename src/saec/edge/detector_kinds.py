@@ -83,8 +83,8 @@ def open_detector(profile: LineProfile) -> EdgeDetector:
     name = profile.line.detector.kind
     if name == NONE:
         raise LineError(
-            f"{profile.folder} has no detector: it was made for a cloud without an edge",
-            "fit a line with `saec fit DATASET --out LINE`",
+            f"{profile.folder} has no edge detector: it was made for a cloud that judges every frame",
+            "use --policy cloud, or fit a line with `saec fit DATASET --out LINE`",
         )
     detector: EdgeDetector = resolve_name(detector_kind(name).detector)(profile)
     return detector

@@ -66,7 +66,7 @@ def compiled(model: Any, options: dict[str, Any]) -> Any:
             raise
         said = " ".join(f"{name}={value}" for name, value in held.items())
         raise ModelError(
-            f"OpenVINO cannot compile while {said} limits the CPU's instructions",
+            f"{said} disables CPU instructions that OpenVINO needs to compile",
             f"unset {' and '.join(held)}",
         ) from e
 

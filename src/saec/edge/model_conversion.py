@@ -113,7 +113,7 @@ def _to_openvino(source: Path, target: Path) -> list[Path]:
     import openvino as ov
 
     if source.resolve() == target.resolve():
-        raise ModelError(f"{source} and the result would be the same file", "give another --out")
+        raise ModelError(f"the result would replace {source}", "give another --out")
     try:
         model = core().read_model(source)
     except RuntimeError as e:
@@ -139,7 +139,9 @@ def _to_safetensors(source: Path, target: Path) -> Path:
         ) from e
     tensors = content.get("state_dict", content) if isinstance(content, dict) else None
     if not tensors or not all(isinstance(v, torch.Tensor) for v in tensors.values()):
-        raise ModelError(f"{source} holds no state dict", "save model.state_dict() and convert that file")
+        raise ModelError(
+            f"{source} holds no weights (no state_dict)", "save model.state_dict() and convert that file"
+        )
     # A copy of each: tied weights share memory, which safetensors does not store.
     save_file({name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}, target)
     return target

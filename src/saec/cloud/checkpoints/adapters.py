@@ -55,7 +55,7 @@ _RESOLVED = (
 )
 """What says which layers are changed and how strongly: replaced by what it comes to."""
 
-_REMEDY = "use the model it was made for"
+_REMEDY = "use the model that the adapter was made for: base_model_name_or_path in its adapter_config.json"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -137,7 +137,9 @@ def _read_config(folder: Path) -> dict[str, Any]:
         )
     for key in ("r", "lora_alpha"):
         if not isinstance(raw.get(key), int | float) or raw[key] <= 0:
-            raise ModelError(f"{path} lacks a valid {key}", "restore the adapter's original file")
+            raise ModelError(
+                f"{path} has no valid {key}, which scales the adapter", "restore the adapter's original file"
+            )
     begun = raw.get("init_lora_weights")
     if isinstance(begun, str) and begun.lower().startswith(_CHANGES_BASE):
         what = f"adapter {folder} was initialised with {begun}, which also changes the base's weights"

@@ -137,8 +137,8 @@ def _fetch(api: HfApi, name: str, commit: str, stated: Any, folder: Path) -> Non
     target = folder / stated.rfilename
     if folder.resolve() not in target.resolve().parents:
         raise ModelError(
-            f"{name} has a file named {stated.rfilename}, which would lie outside the folder",
-            "do not use this repository",
+            f"{name} holds a file whose name leads outside the folder: {stated.rfilename}",
+            "do not use this repository: this can be an attack",
         )
     if target.is_file() and _is_stated(target, stated):
         return
@@ -185,7 +185,9 @@ def _ask(name: str, revision: str, question: Any) -> Any:
     try:
         return question()
     except errors.GatedRepoError as e:
-        raise ModelError(f"{name} is a gated repository", f"accept its terms on the hub, then {login}") from e
+        raise ModelError(
+            f"{name} needs permission on the hub", f"accept its terms on the hub, then {login}"
+        ) from e
     except errors.RevisionNotFoundError as e:
         raise ModelError(
             f"{name} has no revision {revision!r}", "name an existing branch, tag or commit"

@@ -111,7 +111,7 @@ def check_four_bits(model: Any) -> None:
     if wrong:
         raise ModelError(
             f"loading in four bits made {len(wrong)} layers of another kind than intended, first {wrong[0]}",
-            "load without four bits, or install the versions in constraints.txt",
+            "use another --dtype, or install the versions in constraints.txt of saec's repository",
         )
 
 

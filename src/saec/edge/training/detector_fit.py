@@ -140,11 +140,13 @@ def _mask(goods: Goods, preparation: Preparation, folder: Path) -> NDArray[np.ui
     if goods.roi_mask is None:
         return None
     mask = cv2.imread(str(goods.roi_mask), cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH)
-    if mask is None or mask.shape[:2] != goods.size:
-        seen = "not an image" if mask is None else f"{mask.shape[1]} x {mask.shape[0]}"
+    if mask is None:
+        raise DataError(f"{goods.roi_mask} is not an image that can be read", "give a mask as PNG")
+    if mask.shape[:2] != goods.size:
         raise DataError(
-            f"{goods.roi_mask} is {seen}, but the frames are {goods.size[1]} x {goods.size[0]}",
-            "give a mask of the same size as the frames",
+            f"{goods.roi_mask} has {mask.shape[1]} x {mask.shape[0]} pixels, "
+            f"but the frames have {goods.size[1]} x {goods.size[0]}",
+            "give a mask of the frames' size",
         )
     binary = np.where(mask > 0, 255, 0).astype(np.uint8)
     cv2.imwrite(str(folder / MASK), binary)
@@ -152,7 +154,8 @@ def _mask(goods: Goods, preparation: Preparation, folder: Path) -> NDArray[np.ui
     count = int(_cells(prepared).sum())
     if count < LEAST_CELLS:
         raise DataError(
-            f"{goods.roi_mask} leaves only {count} cells of the anomaly map", "give a larger mask"
+            f"{goods.roi_mask} leaves {count} cells of the anomaly map; at least {LEAST_CELLS} are needed",
+            "give a larger mask",
         )
     return prepared
 
@@ -171,12 +174,13 @@ def _more_goods(half_gap: float | None, count: int) -> str:
         return "it is unknown whether more goods would help: that needs at least three folds"
     if half_gap > GAIN_WORTH:
         return (
-            f"more goods would still help: with half of the {count} goods, unseen goods "
-            f"score {half_gap:.1%} further from the learnt ones"
+            f"more good images would still help: fitted on half of the {count} images, "
+            f"the detector finds unseen good images {half_gap:.1%} more unusual"
         )
     return (
-        f"more goods would hardly help: with half of the {count} goods, unseen "
-        f"goods score only {max(half_gap, 0.0):.1%} further from the learnt ones"
+        f"more good images would hardly help: fitted on half of the {count} images, "
+        f"the detector finds unseen good images only {max(half_gap, 0.0):.1%} more "
+        "unusual"
     )
 
 
@@ -207,8 +211,7 @@ def yolo_fit(weights: Path, rule: YoloRule) -> DetectorFit:
             score=made.score,
             gate=lambda threshold, defects: Gated([], threshold),
             notes=[
-                "this detector is the seed's rule: the confidence of an ImageNet "
-                "classifier, not a defect detector"
+                "the detector is the published rule of policy seed: the confidence of an ImageNet classifier"
             ],
             threshold=made.threshold,
         )

@@ -127,7 +127,7 @@ def fit_patch(
         )
     if folds.max() < 1:
         raise DataError(
-            "all good images show the same part", "give goods of at least two parts, or check the part ids"
+            "all good images have the same part id", "give images of at least two parts, or check the ids"
         )
     with (
         tempfile.TemporaryDirectory(prefix="saec-fit-") as folder,
