@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.pages import ROOT
 
 COLUMNS, WORDS = 100, 30
-PAGES = (
-    *("index", "quickstart", "data", "edge", "scheduling", "risk", "simulator", "verdicts", "spending"),
-    *("metrics", "worth", "metering", "report", "models", "cloud", "station", "runbook", "service"),
-    *("tuning", "remote", "architecture"),
-)
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 _LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
 _CODE = re.compile(r"`[^`]+`")
@@ -62,9 +59,9 @@ def words(sentence: str) -> int:
     return len([word for word in sentence.split() if re.search(r"\w", word)])
 
 
-@pytest.mark.parametrize("page", ["README.md", *(f"docs/{name}.md" for name in PAGES)])
-def test_lines_and_sentences_are_short(page: str) -> None:
-    text = (ROOT / page).read_text("utf-8")
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_lines_and_sentences_are_short(page: Path) -> None:
+    text = page.read_text("utf-8")
     assert long_lines(text) == []
     assert [sentence for sentence in sentences(text) if words(sentence) > WORDS] == []
 
