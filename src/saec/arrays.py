@@ -35,7 +35,7 @@ def check_image(image: Any, name: str = "image") -> NDArray[np.uint8]:
     if image.size == 0:
         raise ImageError(f"{name} has shape {image.shape}: it has no pixels", "give an image with pixels")
     if image.dtype != np.uint8:
-        raise ImageError(f"{name} has values of type {image.dtype}, not uint8", _type_remedy(image.dtype))
+        raise ImageError(*_type_fault(image, name))
     return image
 
 
@@ -51,12 +51,24 @@ def _shape_remedy(image: NDArray[Any]) -> str:
     return f"give an array of H x W x 3 uint8, RGB; {_READ}"
 
 
-def _type_remedy(kind: np.dtype[Any]) -> str:
-    if kind.kind == "f":
+def _type_fault(image: NDArray[Any], name: str) -> tuple[str, str]:
+    """What is wrong with values that are not uint8, and the remedy that their range allows."""
+    what = f"{name} has values of type {image.dtype}, not uint8"
+    if image.dtype.kind == "b":
+        return what, "make them black and white: 255 * image.astype(np.uint8)"
+    if image.dtype == np.uint16:
+        return what, "divide by 2 ** (bits - 8) and convert it; for 12 bit: (image >> 4).astype(np.uint8)"
+    if image.dtype.kind not in "fiu":
+        return what, "scale it to 0 to 255 and convert it: image.astype(np.uint8)"
+    if wrong := int((~np.isfinite(image)).sum()):
         return (
-            "scale it to 0 to 255 and convert it; for values of 0 to 1: (255 * "
-            "image).round().astype(np.uint8)"
+            f"{what}; {wrong} of them are NaN or infinite",
+            "find out where they come from: np.isnan(image)",
         )
-    if kind == np.uint16:
-        return "divide by 2 ** (bits - 8) and convert it; for 12 bit: (image >> 4).astype(np.uint8)"
-    return "scale it to 0 to 255 and convert it: image.astype(np.uint8)"
+    low, high = float(image.min()), float(image.max())
+    what = f"{what}; they run from {low:.4g} to {high:.4g}"
+    if low < 0 or high > 255:
+        return what, "scale it to 0 to 255 and convert it: image.round().astype(np.uint8)"
+    if image.dtype.kind == "f" and high <= 1:
+        return what, "scale it from 0 to 1 to 0 to 255: (255 * image).round().astype(np.uint8)"
+    return what, "convert it; it runs from 0 to 255 already: image.round().astype(np.uint8)"

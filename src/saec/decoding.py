@@ -9,13 +9,19 @@ Writing needs no such note.
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from pathlib import Path
 from typing import Any, TypeVar, overload
 
 import msgspec
 
+from saec.errors import ConfigError
+
 T = TypeVar("T")
+C = TypeVar("C", bound=msgspec.Struct)
 Hook = Callable[[type, Any], Any]
 """Makes a value of a type that JSON does not know, such as a path."""
 
@@ -66,3 +72,55 @@ def convert(value: Any, kind: Any, *, strict: bool = True, hook: Hook | None = N
     """
     decoder(kind)
     return msgspec.convert(value, kind, strict=strict, dec_hook=hook)
+
+
+def with_fields(config: C, fields: Mapping[str, Any], what: str = "setting", *, strict: bool = True) -> C:
+    """The settings with these fields in place of its own.
+
+    >>> from saec.settings import CostConfig
+    >>> with_fields(CostConfig(), {"escape": 20}).escape
+    20.0
+    >>> with_fields(CostConfig(), {"escapes": 20})
+    Traceback (most recent call last):
+    saec.errors.ConfigError: there is no setting escapes (did you mean escape?)
+
+    Args:
+        config: the settings to begin with.
+        fields: what is given, by name.
+        what: what errors call a field.
+        strict: a text is no number; without it, "20" is one.
+
+    Raises:
+        ConfigError: there is no such field, or its value has another type or is out of range.
+    """
+    names = config.__struct_fields__
+    for name in fields:
+        if name not in names:
+            near = get_close_matches(name, names, n=1)
+            known = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
+            raise ConfigError(f"there is no {what} {name}", known)
+    given = {name: _plain(value) for name, value in fields.items()}
+    kept = {name: value for name, value in msgspec.structs.asdict(config).items() if name not in given}
+    try:
+        return convert(
+            {**msgspec.to_builtins(kept, enc_hook=os.fspath), **given},
+            type(config),
+            strict=strict,
+            hook=_path_hook,
+        )
+    except msgspec.ValidationError as e:
+        said = ", ".join(f"{name}={value!r}" for name, value in fields.items())
+        raise ConfigError(f"{what} {said}: {e}", "give a value of this type and range") from e
+
+
+def _plain(value: Any) -> Any:
+    """A struct within the settings as plain values; a path as its text."""
+    if isinstance(value, msgspec.Struct):
+        return msgspec.to_builtins(value)
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
+def _path_hook(kind: type, value: Any) -> Any:
+    if issubclass(kind, Path) and isinstance(value, str):
+        return kind(value)
+    raise ValueError(f"{value!r} is no {kind.__name__}")

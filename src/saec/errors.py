@@ -9,6 +9,13 @@ import sqlite3
 class SaecError(Exception):
     """Base of all errors that a user can mend.
 
+    >>> import saec
+    >>> try:
+    ...     saec.Line.open("no/such/folder")
+    ... except saec.SaecError as error:
+    ...     print(f"{error.what}. To do: {error.remedy}")
+    no/such/folder is not a line profile: no line.json. To do: make one with `saec fit DATASET --out LINE`
+
     Args:
         what: what is wrong, naming the file, option or value.
         remedy: what to do about it, one sentence.

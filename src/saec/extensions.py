@@ -1,4 +1,4 @@
-"""What other installed distributions add to this one, by entry points: commands, policies, checkpoints.
+"""This distribution's version, and what others add to it by entry points: commands, policies, checkpoints.
 
 A distribution states them in its own pyproject.toml; ``saec-research`` is one. Names are looked up on this
 machine alone.
@@ -9,6 +9,9 @@ from __future__ import annotations
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
+
+VERSION = "0.1.0"
+"""``saec.__version__`` is the same."""
 
 
 @cache

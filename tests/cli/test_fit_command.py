@@ -98,10 +98,10 @@ def test_a_line_that_stands_is_replaced_by_force_only(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--detector", "yolo"], "--weights goes with --detector yolo"),
-        (["--weights", "WEIGHTS"], "--weights goes with --detector yolo"),
-        (["--smax", "0.5"], "--smax, --margin and --entropy are the YOLO detector's"),
-        (["--detector", "yolo", "--weights", "WEIGHTS", "--onnx"], "--onnx goes with the patch detector"),
+        (["--detector", "yolo"], "--detector yolo needs --weights"),
+        (["--weights", "WEIGHTS"], "--weights needs --detector yolo"),
+        (["--smax", "0.5"], "--smax, --margin and --entropy need --detector yolo"),
+        (["--detector", "yolo", "--weights", "WEIGHTS", "--onnx"], "--onnx needs --detector patch"),
         (["--roi", "1,2,3"], "'1,2,3' is not four whole numbers"),
         (["--roi", "0,0,49,10"], "does not lie within a frame of 48 x 32 pixels"),
         (["--overkill", "0"], "--overkill"),

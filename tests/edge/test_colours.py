@@ -1,4 +1,4 @@
-"""A frame with red and blue exchanged is noticed where the references are tinted, and nowhere else."""
+"""A frame with red and blue were swapped is noticed where the references are tinted, and nowhere else."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_an_exchanged_frame_is_warned_of_once(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         order.check(part(140, 60, 2))
-    with pytest.warns(UserWarning, match="red and blue exchanged"):
+    with pytest.warns(UserWarning, match="red and blue were swapped"):
         order.check(part(140, 60, 2)[..., ::-1])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -54,5 +54,5 @@ def test_a_reference_that_cannot_be_read_is_left_out(tmp_path: Path) -> None:
     bad = tmp_path / "bad.png"
     bad.write_bytes(b"no image")
     order = ChannelOrder([bad, *references(tmp_path, part(150, 60))])
-    with pytest.warns(UserWarning, match="exchanged"):
+    with pytest.warns(UserWarning, match="swapped"):
         order.check(part(150, 60)[..., ::-1])

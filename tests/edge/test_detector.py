@@ -122,7 +122,7 @@ def test_a_region_of_interest_is_cropped(profile: LineProfile, images: list[Imag
     whole = PatchDetector(profile).inspect(images[:1])[0]
     part = detector.inspect([padded])[0]
     assert (part.score, part.map_box) == (whole.score, (10, 20, 138, 148))
-    with pytest.raises(ImageError, match="does not hold the region of interest"):
+    with pytest.raises(ImageError, match="lies outside a frame"):
         detector.inspect([padded[:100]])
 
 
@@ -130,7 +130,7 @@ def test_a_graph_for_other_frames_is_refused(profile: LineProfile) -> None:
     preparation = msgspec.structs.replace(profile.line.preparation, width=160)
     line = msgspec.structs.replace(profile.line, preparation=preparation)
     with pytest.raises(
-        LineError, match=r"takes \(1, 128, 128, 3\), the line's frames are \(1, 128, 160, 3\)"
+        LineError, match=r"takes the shape \(1, 128, 128, 3\), but the profile says \(1, 128, 160, 3\)"
     ):
         PatchDetector(LineProfile(profile.folder, line, profile.calibration))
 

@@ -85,7 +85,7 @@ def test_the_roi_is_what_is_seen() -> None:
 
 def test_a_frame_smaller_than_the_roi_is_refused() -> None:
     preparation = Preparation(height=64, width=64, roi=(0, 0, 64, 64))
-    with pytest.raises(ImageError, match="60 x 80 pixels"):
+    with pytest.raises(ImageError, match="60 x 80 px"):
         prepare(np.zeros((80, 60, 3), np.uint8), preparation)
 
 

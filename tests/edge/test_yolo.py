@@ -181,7 +181,7 @@ def test_confidence_at_its_ends() -> None:
 
 @pytest.mark.parametrize("values", [[np.nan, 1.0], [-0.1, 1.1], [0.0, 0.0], [1.0], [np.inf, 0.0]])
 def test_what_is_no_distribution_is_an_error(values: list[float]) -> None:
-    with pytest.raises(ModelError, match="no probability distribution"):
+    with pytest.raises(ModelError, match="not a probability distribution"):
         confidence(np.array(values))
 
 

@@ -218,7 +218,7 @@ def test_such_a_line_is_no_other_commands(
     capsys.readouterr()
     for call in (["inspect", str(data), "--line", line], ["evaluate", line, str(data)]):
         assert main(call) == 2
-        assert "has no detector" in capsys.readouterr().err
+        assert "has no edge detector" in capsys.readouterr().err
 
 
 def test_its_references_are_train_goods_and_few_of_them_are_said(

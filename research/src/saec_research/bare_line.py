@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-import saec
 from saec.data.dataset import Dataset
 from saec.edge.detector_kinds import NONE
 from saec.errors import DataError
+from saec.extensions import VERSION
 from saec.lines.line_fit import manifest_for, whole
 from saec.profile import OPEN, Calibration, Detector, Gate, LineProfile, LineRecord, Preparation
 from saec.types import DEFECT, GOOD
@@ -51,7 +51,7 @@ def line_alone(dataset: Dataset, out: Path, *, references: int, seed: int, creat
         line = LineRecord(
             name=out.name,
             created=created,
-            saec=saec.__version__,
+            saec=VERSION,
             dataset=str(dataset.root.absolute()),
             preparation=Preparation(height=0, width=0),
             detector=Detector(kind=NONE, backbone=""),

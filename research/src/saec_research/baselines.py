@@ -16,7 +16,6 @@ from typing import Literal
 import msgspec
 import numpy as np
 
-from saec import __version__
 from saec.data.dataset import Dataset, open_dataset
 from saec.data.holdout import hold_out, undivided
 from saec.data.input_images import Split
@@ -28,6 +27,7 @@ from saec.errors import ConfigError, DataError
 from saec.evaluation.evaluation_tasks import EvaluationTask
 from saec.evaluation.line_evaluation import evaluate_line, metrics_with_pixels, write_metrics
 from saec.evaluation.metrics import Metrics
+from saec.extensions import VERSION
 from saec.frame.judges import Cloud
 from saec.frame.verdicts import JUDGING
 from saec.lines.line_fit import fit_line
@@ -304,7 +304,7 @@ def _digest(kind: Kind, dataset: Dataset, work: BaselineSetup) -> str:
     """Eight digits for all that the fitted line depends on."""
     images = sorted((hash_item(item), item.label) for item in dataset.select("train"))
     weights = sha256_file(work.yolo) if kind == "yolo" and work.yolo is not None else ""
-    whole = msgspec.json.encode((kind, __version__, work.fit, images, weights))
+    whole = msgspec.json.encode((kind, VERSION, work.fit, images, weights))
     return hashlib.sha256(whole).hexdigest()[:8]
 
 

@@ -11,9 +11,8 @@ from typing import NamedTuple
 
 import click
 
-from saec import __version__
 from saec.errors import SaecError
-from saec.extensions import extensions
+from saec.extensions import VERSION, extensions
 
 
 class Command(NamedTuple):
@@ -126,7 +125,7 @@ class _Lazy(click.Group):
 
 
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="saec")
+@click.version_option(VERSION, prog_name="saec")
 def root() -> None:
     """Inspection that knows when to ask: an edge detector answers what it is sure of, a multimodal LLM
     the rest."""

@@ -40,7 +40,7 @@ def load_classifier(weights: Path, *, side: int = 448) -> Any:
     """
     if weights.suffix.lower() not in SUFFIXES:
         raise ModelError(
-            f"{weights}: not a model file that is read here", f"give one of {', '.join(SUFFIXES)}"
+            f"{weights} is not a model file that can be read", f"give one of {', '.join(SUFFIXES)}"
         )
     if not weights.is_file():
         raise ModelError(f"{weights} does not exist", "give the path of a classification model")
@@ -55,7 +55,7 @@ def _read(path: Path) -> Any:
         return core().read_model(path)
     except RuntimeError as e:
         raise ModelError(
-            f"{path} cannot be read: {str(e).strip().splitlines()[-1]}", "export it again"
+            f"{path} cannot be read: {str(e).strip().splitlines()[-1]}", "export the model again"
         ) from e
 
 
@@ -67,7 +67,9 @@ def _uniform(model: Any, path: Path, side: int) -> Any:
     _fix_shape(model, layout, path, side)
     kind = model.input().get_element_type()
     if kind not in (ov.Type.f32, ov.Type.f16, ov.Type.u8):
-        raise ModelError(f"{path}: input of type {kind.get_type_name()}", "export it with float32 input")
+        raise ModelError(
+            f"{path} has an input of type {kind.get_type_name()}", "export the model with float32 input"
+        )
     steps = PrePostProcessor(model)
     steps.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC")).set_color_format(
         ColorFormat.RGB
@@ -101,7 +103,9 @@ def _fix_shape(model: Any, layout: str, path: Path, side: int) -> None:
     try:
         model.reshape(fixed)
     except RuntimeError as e:
-        raise ModelError(f"{path}: does not take one image of {fixed}", "export it with batch 1") from e
+        raise ModelError(
+            f"{path} does not take one image of shape {fixed}", "export the model with batch 1"
+        ) from e
     output = model.output().get_partial_shape()
     if not output.is_static or len(output) != 2 or output[0].get_length() != 1 or output[1].get_length() < 2:
         raise _not_a_classifier(model, path)
@@ -111,7 +115,7 @@ def _not_a_classifier(model: Any, path: Path) -> ModelError:
     shapes = ", ".join(str(port.get_partial_shape()) for port in (*model.inputs, *model.outputs))
     return ModelError(
         f"{path} is not an image classifier (inputs and outputs {shapes})",
-        "give a classification model: one RGB image in, one row of class scores out, as YOLO11-cls has",
+        "give a classification model, such as YOLO11-cls: one RGB image in, one row of class scores out",
     )
 
 
@@ -154,8 +158,9 @@ def classifier_input(image: Image, height: int, width: int, roi: Box | None = No
         x0, y0, x1, y1 = roi
         if not (0 <= x0 < x1 <= image.shape[1] and 0 <= y0 < y1 <= image.shape[0]):
             raise ImageError(
-                f"region of interest {roi} lies outside a frame of {image.shape[1]} x {image.shape[0]}",
-                "send frames of the size that the line was fitted on",
+                f"the region of interest {roi} lies outside a frame of {image.shape[1]} x "
+                f"{image.shape[0]} px",
+                "send frames of the size that you fitted the line on",
             )
         image = image[y0:y1, x0:x1]
     h, w = image.shape[:2]

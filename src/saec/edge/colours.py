@@ -47,8 +47,9 @@ class ChannelOrder:
         if abs(tint + self._tint) <= _NEAR * abs(self._tint):
             self._tint = None
             warnings.warn(
-                "a frame has the tint of the line's references with red and blue exchanged: arrays are RGB, "
-                "OpenCV reads BGR (image[..., ::-1] turns it). If it is RGB, look at light and white balance",
+                "a frame looks as if red and blue were swapped: arrays must be RGB, but "
+                "OpenCV reads BGR (convert with image[..., ::-1]). If the frame is RGB, "
+                "check light and white balance",
                 stacklevel=3,
             )
 

@@ -34,7 +34,7 @@ class PatchDetector:
         shape = tuple(self._graph.input(0).shape)
         if shape != expected or len(self._graph.outputs) != 2:
             raise LineError(
-                f"{profile.folder / GRAPH} takes {shape}, the line's frames are {expected}",
+                f"{profile.folder / GRAPH} takes the shape {shape}, but the profile says {expected}",
                 "fit the line again",
             )
 

@@ -60,7 +60,7 @@ def detector_kind(name: str) -> DetectorKind:
         LineError: there is none of that name.
     """
     if name not in DETECTORS:
-        raise LineError(f"no detector {name}", f"fit the line anew with one of {', '.join(DETECTORS)}")
+        raise LineError(f"no detector {name}", f"fit the line again with one of {', '.join(DETECTORS)}")
     return DETECTORS[name]
 
 
@@ -83,8 +83,8 @@ def open_detector(profile: LineProfile) -> EdgeDetector:
     name = profile.line.detector.kind
     if name == NONE:
         raise LineError(
-            f"{profile.folder} has no detector: it was made for a cloud that judges alone",
-            "fit a line on the data set with `saec fit`",
+            f"{profile.folder} has no edge detector: it was made for a cloud that judges every frame",
+            "use --policy cloud, or fit a line with `saec fit DATASET --out LINE`",
         )
     detector: EdgeDetector = resolve_name(detector_kind(name).detector)(profile)
     return detector

@@ -71,7 +71,7 @@ def compiled(model: Any, options: dict[str, Any]) -> Any:
             raise
         said = " ".join(f"{name}={value}" for name, value in held.items())
         raise ModelError(
-            f"OpenVINO cannot compile while {said} holds back the CPU's instructions",
+            f"{said} disables CPU instructions that OpenVINO needs to compile",
             f"unset {' and '.join(held)}",
         ) from e
 
@@ -82,6 +82,6 @@ def other_arithmetic(graph: Any, precision: str) -> list[str]:
     if used == precision:
         return []
     return [
-        f"warning: this CPU has no {precision}, the fit computed in {used}: fit again on a CPU of the "
-        "line's kind, or with --dtype float32"
+        f"warning: this CPU cannot compute in {precision}, so the fit used {used}; "
+        "fit again on a CPU like the line's, or with --dtype float32"
     ]

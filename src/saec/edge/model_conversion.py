@@ -69,8 +69,8 @@ def convert_model(source: Path, folder: Path, target: Target) -> list[Path]:
         with tempfile.TemporaryDirectory() as scratch:
             return _to_openvino(export_ultralytics(source, Path(scratch)), folder / f"{source.stem}.xml")
     raise ModelError(
-        f"{source}: no way from {suffix or 'a file without suffix'} to {target}",
-        "see `saec models convert --help` for what goes where",
+        f"{source}: no conversion from {suffix or 'a file without suffix'} to {target}",
+        "`saec models convert --help` lists the conversions",
     )
 
 
@@ -113,12 +113,12 @@ def _to_openvino(source: Path, target: Path) -> list[Path]:
     import openvino as ov
 
     if source.resolve() == target.resolve():
-        raise ModelError(f"{source} is in the folder of the result", "give another --out")
+        raise ModelError(f"the result would replace {source}", "give another --out")
     try:
         model = core().read_model(source)
     except RuntimeError as e:
         raise ModelError(
-            f"{source} cannot be read: {str(e).strip().splitlines()[-1]}", "export it again"
+            f"{source} cannot be read: {str(e).strip().splitlines()[-1]}", "export the model again"
         ) from e
     ov.save_model(model, target, compress_to_fp16=False)
     return [target, target.with_suffix(".bin")]
@@ -134,12 +134,14 @@ def _to_safetensors(source: Path, target: Path) -> Path:
         content: Any = torch.load(source, map_location="cpu", weights_only=True)
     except Exception as e:  # any damage to the file, or a forbidden object, ends here
         raise ModelError(
-            f"{source} is not a plain file of tensors: {str(e).strip().splitlines()[0]}",
-            "ask its maker for safetensors; a file that holds code is never opened",
+            f"{source} is not a file of tensors alone: {str(e).strip().splitlines()[0]}",
+            "ask its maker for safetensors; files that hold code are never opened",
         ) from e
     tensors = content.get("state_dict", content) if isinstance(content, dict) else None
     if not tensors or not all(isinstance(v, torch.Tensor) for v in tensors.values()):
-        raise ModelError(f"{source} holds no state dict", "save model.state_dict() and convert that")
+        raise ModelError(
+            f"{source} holds no weights (no state_dict)", "save model.state_dict() and convert that file"
+        )
     # A copy of each: tied weights share memory, which safetensors does not store.
     save_file({name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}, target)
     return target

@@ -61,8 +61,8 @@ def covered(image: Image, preparation: Preparation) -> Box:
     x1, y1 = preparation.roi[2:]
     if x1 > width or y1 > height:
         raise ImageError(
-            f"a frame of {width} x {height} pixels does not hold the region of interest {preparation.roi}",
-            "check the camera, or fit the line again for this frame size",
+            f"the region of interest {preparation.roi} lies outside a frame of {width} x {height} px",
+            "send frames of the size that you fitted the line on",
         )
     return preparation.roi
 

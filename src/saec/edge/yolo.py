@@ -88,7 +88,9 @@ def confidence(probabilities: NDArray[np.floating[Any]]) -> Confidence:
     p = np.asarray(probabilities, dtype=np.float64).ravel()
     total = float(p.sum())
     if p.size < 2 or not math.isfinite(total) or total <= 0 or float(p.min()) < 0:
-        raise ModelError("the classifier's output is no probability distribution", "export the model again")
+        raise ModelError(
+            "the classifier's output is not a probability distribution", "export the model again"
+        )
     p = p / total
     second, first = np.partition(p, -2)[-2:]
     positive = p[p > 0]
@@ -161,7 +163,7 @@ def fit_yolo(
     goods = [_look(infer, image, height, width, roi) for image in images()]
     if len(goods) < 2:
         raise DataError(
-            f"{len(goods)} good images are too few for thresholds", "give at least two, better 50"
+            f"{len(goods)} good images are too few for thresholds", "give at least two goods, better 50"
         )
     params = fit_rule(goods, rule or YoloRule())
     files = {name: sha256_file(folder / name) for name in (GRAPH, Path(GRAPH).with_suffix(".bin").name)}

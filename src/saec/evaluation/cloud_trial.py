@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -13,6 +14,7 @@ from saec.data.folds import group_ids
 from saec.data.input_images import Inputs
 from saec.decoding import convert
 from saec.errors import DataError
+from saec.evaluation.benefit_shown import benefit_html, benefit_text
 from saec.evaluation.cloud_benefit import (
     SHARES,
     BenefitConclusion,
@@ -44,7 +46,7 @@ from saec.types import DEFECT, VerdictRecord
 
 
 class CloudTrial(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer of ``saec worth``; what was not measured is None.
+    """The answer of ``saec worth`` and ``Line.worth``: printed, a table. What was not measured is None.
 
     Attributes:
         line, dataset, cloud: names of what was measured.
@@ -78,6 +80,17 @@ class CloudTrial(msgspec.Struct, frozen=True, kw_only=True):
     rows: list[BenefitRow]
     conclusion: BenefitConclusion
     notes: list[str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The figures by their names, as plain values."""
+        plain: dict[str, Any] = msgspec.to_builtins(self)
+        return plain
+
+    def __repr__(self) -> str:
+        return benefit_text(self)
+
+    def _repr_html_(self) -> str:
+        return benefit_html(self)
 
 
 def measure_worth(

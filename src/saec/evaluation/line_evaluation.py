@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from saec.data.input_images import Inputs, Split, limit_inputs, list_inputs
+from saec.data.input_images import LEFT_OUT, Inputs, Split, limit_inputs, list_inputs
 from saec.data.manifest import check_disjoint
 from saec.data.masks import mask_pixels
 from saec.decoding import convert
@@ -219,6 +219,31 @@ def labelled(inputs: Inputs) -> Inputs:
 def write_metrics(run: Path, metrics: Metrics) -> None:
     """``metrics.json`` of a run folder, atomic."""
     write_json(run / METRICS_FILE, metrics)
+
+
+def result_notes(result: Result) -> list[str]:
+    """What a reader of a line's figures must know, one sentence each."""
+    info, metrics = result.info, result.metrics
+    notes = list(result.notes)
+    if result.cross_domain:
+        notes.append(f"cross-domain: {result.cross_domain}")
+    if metrics.n_error:
+        notes.append(f"{metrics.n_error} frames with an error are in no figure")
+    if metrics.n_provisional:
+        notes.append(
+            f"{metrics.n_provisional} frames are in the figures with the edge's provisional label, "
+            "as the cloud failed on them"
+        )
+    if metrics.n_mask_out:
+        notes.append(
+            f"the pixel figures leave out {metrics.n_mask_out} frames whose masks are boxes or in doubt; "
+            f"`saec data check {result.task.dataset}` names them"
+        )
+    if info is not None and info.cloud is not None:
+        notes.append(info.cloud.reason)
+    if info is not None:
+        notes += [note for note in info.notes if note.startswith(("Score drift", LEFT_OUT))]
+    return notes
 
 
 def as_json(results: Sequence[Result]) -> dict[str, Any]:

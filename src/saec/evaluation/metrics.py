@@ -9,16 +9,20 @@ others publish them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from saec.errors import DataError
+from saec.evaluation.figures_shown import figures_frame, figures_html, figures_text
 from saec.runs.question_costs import SpentMeans, SpentTally
 from saec.schedule.statistics.auroc import auroc
 from saec.types import DEFECT, GOOD, VerdictRecord
+
+if TYPE_CHECKING:
+    import pandas
 
 Array = NDArray[np.float64]
 Interval = tuple[float, float]
@@ -44,6 +48,17 @@ class Percentiles(msgspec.Struct, frozen=True):
 class Metrics(msgspec.Struct, frozen=True, kw_only=True):
     """What was measured on one line. Rates are shares from 0 to 1; None is undefined or not measured.
 
+    ``Line.evaluate`` gives it. Printed, it shows a short table.
+
+    >>> report = line.evaluate(gears)
+    >>> report.n_good, report.n_defect, report.escape_rate
+    (4, 4, 0.0)
+    >>> print(report)
+    Metrics of 4 good and 4 defect images
+    ...
+      missed defects       0.0 %  0 of 4; 0.0 to 60.2 % with 95 % confidence
+    ...
+
     Attributes:
         image_auroc, average_precision: figures of the ranking; None unless both classes are there and every
             frame can be ranked on one scale.
@@ -65,6 +80,7 @@ class Metrics(msgspec.Struct, frozen=True, kw_only=True):
         ms_by_stage: the same of each stage, over the frames that went through it.
         pixel_auroc, pro: figures of ``saec.evaluation.pixel_metrics``, where masks exist.
         spent: tokens and bytes of the questions to the cloud, truth known or not.
+        notes: what a reader of the figures must know, one sentence each.
     """
 
     image_auroc: float | None = None
@@ -92,6 +108,26 @@ class Metrics(msgspec.Struct, frozen=True, kw_only=True):
     pixel_auroc: float | None = None
     pro: float | None = None
     spent: SpentMeans | None = None
+    notes: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The figures by their names, as plain values: what ``metrics.json`` holds."""
+        plain: dict[str, Any] = msgspec.to_builtins(self)
+        return plain
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """One row, a column for each figure; a figure's parts are named as in "confusion.tp".
+
+        Raises:
+            ExtraError: pandas is not installed.
+        """
+        return figures_frame(self)
+
+    def __repr__(self) -> str:
+        return figures_text(self)
+
+    def _repr_html_(self) -> str:
+        return figures_html(self)
 
 
 def evaluate_verdicts(verdicts: Iterable[VerdictRecord]) -> Metrics:

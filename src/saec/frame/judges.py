@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from os import PathLike, fspath
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -14,10 +15,12 @@ from saec import cloud as clouds
 from saec import edge
 from saec.contracts import CloudEngine, EdgeDetector
 from saec.data.images.pixels import read_image
+from saec.decoding import with_fields
 from saec.edge.detector_kinds import NONE
 from saec.edge.no_detector import NoDetector
 from saec.errors import ConfigError
 from saec.frame.assessment import ComplexityMeasure
+from saec.frame.cloud_services import with_service
 from saec.frame.verdicts import Role, Rules
 from saec.profile import Calibration, CloudTrust, LineProfile
 from saec.scene.complexity import Complexity
@@ -56,13 +59,48 @@ class Judges:
 
 
 class Cloud:
-    """A cloud model that is loaded when it is first asked for, so that several lines share it."""
+    """A cloud model: it is loaded, or its service is asked for its models, when you first use it.
 
-    def __init__(self, config: CloudConfig) -> None:
-        self.config = config
+    >>> saec.Cloud("small", references=2)
+    <Cloud small, references=2>
+    >>> saec.Cloud("small", reference=2)
+    Traceback (most recent call last):
+    saec.errors.ConfigError: there is no setting reference (did you mean references?)
+
+    Several lines may share one cloud; its model is then loaded once.
+
+    Args:
+        model: "small" (the demonstration checkpoint), the folder of a checkpoint, its name on a hub, or a
+            service's address such as "https://gpu:8443/v1". All settings together are fine, too.
+        settings: fields of ``saec.CloudConfig``, such as ``references=2`` or ``dtype="bfloat16"``.
+
+    Raises:
+        ConfigError: there is no such setting, or its value is out of range.
+    """
+
+    def __init__(self, model: str | PathLike[str] | CloudConfig = "small", **settings: Any) -> None:
+        asked = model if isinstance(model, CloudConfig) else CloudConfig(model=fspath(model))
+        self._asked = with_fields(asked, settings) if settings else asked
+        if self._asked.model == "none":
+            raise ConfigError("a cloud of the model none", "give no cloud: cloud=None")
+
+    @cached_property
+    def config(self) -> CloudConfig:
+        """The settings; where the model is a service's, with what the service says of it.
+
+        Raises:
+            ConfigError: the service does not have the model, or a token would travel in the clear.
+            LinkError: the service cannot be reached.
+        """
+        return with_service(self._asked)
+
+    def __repr__(self) -> str:
+        given = identifying(self._asked)
+        return f"<Cloud {', '.join([self._asked.model, *(f'{k}={v}' for k, v in sorted(given.items()))])}>"
 
     @cached_property
     def engine(self) -> CloudEngine:
+        """The loaded model, or the client of its service."""
         return clouds.open_engine(self.config)
 
     @property
@@ -127,6 +165,7 @@ def open_judges(
     *,
     policy: str = DEFAULT_POLICY,
     settings: PolicySettings | None = None,
+    detector: EdgeDetector | None = None,
 ) -> Judges:
     """Load the detector and, where there is one, the cloud of a line.
 
@@ -135,6 +174,7 @@ def open_judges(
         cloud: the cloud, or None for the edge alone.
         policy: the name of the policy that decides who answers.
         settings: the policy's settings.
+        detector: the line's detector, where it is open already.
 
     Raises:
         ConfigError: the policy needs a cloud and there is none.
@@ -144,7 +184,10 @@ def open_judges(
     kind, settings = policy_kind(policy), settings or PolicySettings()
     alone = kind.cloud == "alone"
     blind = profile.line.detector.kind == NONE and cloud is not None and alone
-    detector = NoDetector() if blind else edge.open_detector(profile)
+    if blind:
+        detector = NoDetector()
+    elif detector is None:
+        detector = edge.open_detector(profile)
     complexity = Complexity(profile.line.complexity).of if profile.line.complexity else None
     bits = profile.line.preparation.bits
     if cloud is None:

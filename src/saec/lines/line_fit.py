@@ -12,7 +12,6 @@ from typing import Any
 import msgspec
 import numpy as np
 
-import saec
 from saec.data.copies import distinct
 from saec.data.dataset import Dataset
 from saec.data.folds import group_ids, part_folds
@@ -24,6 +23,7 @@ from saec.edge.preparation import check_roi
 from saec.edge.training.detector_fit import DetectorFit
 from saec.edge.training.fit_records import Fitted, Goods
 from saec.errors import DataError, LineError
+from saec.extensions import VERSION
 from saec.profile import Calibration, LineProfile, LineRecord
 from saec.scene.complexity import Complexity, features, fit_norm
 from saec.schedule.calibration.score_calibration import calibrate
@@ -101,7 +101,7 @@ def fit_line(
         line = LineRecord(
             name=target.name,
             created=created,
-            saec=saec.__version__,
+            saec=VERSION,
             dataset=str(dataset.root.absolute()),
             preparation=msgspec.structs.replace(fitted.preparation, frame=goods.size),
             detector=fitted.detector,

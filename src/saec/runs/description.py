@@ -10,8 +10,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from saec import __version__
 from saec.data.input_images import Inputs
+from saec.extensions import VERSION
 from saec.frame.judges import Cloud, standing
 from saec.profile import LineProfile
 from saec.runs.domain import ADAPTER_FILE, adapter_origin, cross_domain
@@ -39,7 +39,7 @@ def describe(
     line, calibration = profile.line, profile.calibration
     adapter = cloud.config.adapter if cloud else None
     return RunInfo(
-        saec=__version__,
+        saec=VERSION,
         line=LineInfo(
             name=line.name,
             folder=str(profile.folder.absolute()),

@@ -83,7 +83,7 @@ def adapter_origin(adapter: str | None) -> str | None:
     path = Path(adapter) / ADAPTER_FILE
     if not path.is_file():
         return None
-    card = read_json(path, _AdapterOrigin, error=ModelError, remedy="restore the adapter's own files")
+    card = read_json(path, _AdapterOrigin, error=ModelError, remedy="restore the adapter's original files")
     return PurePosixPath(card.dataset).name
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -71,14 +72,40 @@ def run_line(
     look: Look | None = None,
     stop: threading.Event | None = None,
 ) -> RunInfo:
-    """Judge the inputs and write the run folder.
+    """Judge the inputs and write the run folder: ``judge_into`` to its end.
+
+    Args:
+        progress: called with each verdict after it is written.
+        See ``judge_into`` for the others and for what it raises.
+    """
+    with closing(judge_into(profile, inputs, out, cloud=cloud, options=options, look=look, stop=stop)) as run:
+        while True:
+            try:
+                verdict = next(run)
+            except StopIteration as end:
+                info: RunInfo = end.value
+                return info
+            if progress is not None:
+                progress(verdict)
+
+
+def judge_into(
+    profile: LineProfile,
+    inputs: Inputs,
+    out: Path,
+    *,
+    cloud: Cloud | None = None,
+    options: Options | None = None,
+    look: Look | None = None,
+    stop: threading.Event | None = None,
+) -> Generator[VerdictRecord, None, RunInfo]:
+    """Judge the inputs into a run folder; yields each verdict after it is written, returns ``run.json``.
 
     Args:
         profile: the line.
         inputs: what to judge.
         out: the run folder; made, or gone on with under ``options.resume``.
         cloud: the cloud model, or None for the edge alone.
-        progress: called with each verdict after it is written.
         look: shown each frame with its anomaly map.
         stop: set it to end the run early; the folder can be resumed.
 
@@ -101,7 +128,7 @@ def run_line(
             warm_up(judges)
         write_run(out, info)
         course.rest(meter, stop)
-        # Under a policy's own thresholds scores have another scale than the calibration's goods.
+        # Under a policy's own thresholds scores have another scale than those of the calibration's goods.
         drift = DriftMonitor(profile.calibration.goods if kind.line is None else [])
         with meter.phase("run"), VerdictLog(out / VERDICTS_FILE) as log:
             if kind.first_pass is not None:
@@ -112,8 +139,7 @@ def run_line(
             spans = course.begin(resumed=bool(past.known))
             for verdict in past.rest(inputs, judges, options.config, observe, stop, out, spans):
                 log.append(verdict)
-                if progress is not None:
-                    progress(verdict)
+                yield verdict
     course.finish(meter, out / VERDICTS_FILE, cloud)
     readings = phase_readings(meter, resumed=bool(past.known))
     ended = "" if stop is not None and stop.is_set() else now()

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from saec import __version__
+from saec.extensions import VERSION
 from saec.runs.description import library_versions, machine, now
 from saec.runs.first_pass import FIRST_PASS
 from saec.runs.run_folder import settings_of
@@ -40,7 +40,7 @@ def describe_simulation(cast: Cast, scene: Scene, *, model: Mapping[str, Any], c
         "opinions": dict(model),
     }
     return RunInfo(
-        saec=__version__,
+        saec=VERSION,
         line=cast.line,
         dataset=DatasetInfo(root=cast.note, layout=SIMULATED),
         cloud=_cloud(cast),

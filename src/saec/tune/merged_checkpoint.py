@@ -35,7 +35,7 @@ def read_adapter_card(adapter: Path) -> AdapterCard:
     """
     path = adapter / ADAPTER_FILE
     missing = ModelError(f"{adapter} holds no {ADAPTER_FILE}", "name a folder that `saec tune` made")
-    remedy = "restore the adapter's own files"
+    remedy = "restore the adapter's original files"
     return read_json(path, AdapterCard, error=ModelError, remedy=remedy, missing=missing)
 
 

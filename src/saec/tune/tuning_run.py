@@ -13,7 +13,6 @@ import msgspec
 import torch
 from safetensors.torch import save
 
-import saec
 from saec.cloud.checkpoints.checkpoint_folder import (
     ADAPTER_WEIGHTS,
     check_checkpoint,
@@ -22,6 +21,7 @@ from saec.cloud.checkpoints.checkpoint_folder import (
     weights_hash,
 )
 from saec.errors import ConfigError, ExtraError, ModelError
+from saec.extensions import VERSION
 from saec.profile import write_json
 from saec.runs.domain import ADAPTER_FILE
 from saec.settings import ModelCard
@@ -207,7 +207,7 @@ def _finish(run: _Run, data: TuneData, speed: Speed, *, demonstration: bool, cre
         speed=speed,
         demonstration=demonstration,
         created=created,
-        saec=saec.__version__,
+        saec=VERSION,
     )
     run.model.peft_config["default"].save_pretrained(str(run.out))
     data.manifest.about = {"made_by": "saec tune", "dataset": data.dataset, "prompt": card.task.prompt}

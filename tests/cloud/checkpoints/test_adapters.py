@@ -185,9 +185,9 @@ def test_a_byte_order_mark_is_no_part_of_the_configuration(
         ({"peft_type": "FANCY"}, "peft_type 'FANCY'"),
         ({"peft_type": "IA3"}, "peft_type 'IA3'"),
         ({"peft_type": None}, "peft_type None"),
-        ({"r": None}, "does not say r"),
-        ({"lora_alpha": None}, "does not say lora_alpha"),
-        ({"init_lora_weights": "pissa_niter_4"}, "changes the base's weights"),
+        ({"r": None}, "no valid r,"),
+        ({"lora_alpha": None}, "no valid lora_alpha"),
+        ({"init_lora_weights": "pissa_niter_4"}, "also changes the base's weights"),
         ({"some_future_option": {"x": 1}, "peft_version": "9.9"}, "some_future_option"),
     ],
 )
@@ -212,7 +212,7 @@ def test_values_that_are_no_numbers_are_named(
     first = sorted(tensors)[0]
     tensors[first].view(-1)[0] = float("nan")
     save_file(tensors, path)
-    with pytest.raises(ModelError, match="no numbers") as refused:
+    with pytest.raises(ModelError, match="NaN or infinite") as refused:
         opened(base, adapter)
     assert first in refused.value.what
 
@@ -261,5 +261,5 @@ def test_weights_of_a_checkpoint_that_are_no_numbers_are_named(
     name = next(k for k in sorted(tensors) if k.endswith("down_proj.weight"))
     tensors[name].view(-1)[5] = float("inf")
     save_file(tensors, path, metadata={"format": "pt"})
-    with pytest.raises(ModelError, match="no numbers"):
+    with pytest.raises(ModelError, match="NaN or infinite"):
         load_model(kind, tmp_path / "damaged", {}, CPU, torch.float32)

@@ -129,11 +129,11 @@ def test_the_data_card_speaks_of_the_weights_that_ship() -> None:
 
 def test_adapter_files_in_a_checkpoints_place_are_refused_with_the_true_reason(folder: Path) -> None:
     (folder / "adapter_config.json").write_text("{}")
-    with pytest.raises(ModelError, match="a checkpoint and an adapter") as refused:
+    with pytest.raises(ModelError, match="both a checkpoint and an adapter") as refused:
         check_checkpoint(folder)
     assert "--adapter" in refused.value.remedy
     (folder / "config.json").unlink()
-    with pytest.raises(ModelError, match="holds an adapter and no checkpoint"):
+    with pytest.raises(ModelError, match="holds an adapter but no checkpoint"):
         check_checkpoint(folder)
 
 
@@ -180,9 +180,9 @@ def test_of_two_forms_the_one_counts_that_transformers_reads(tmp_path: Path) -> 
     [
         ("preprocessor_config.json", "{", "is damaged"),
         ("processor_config.json", "[]", "is damaged"),
-        ("preprocessor_config.json", '{"image_mean": [0.5, 0.5, 0.5]}', "does not say image_std"),
+        ("preprocessor_config.json", '{"image_mean": [0.5, 0.5, 0.5]}', "lacks image_std"),
         ("preprocessor_config.json", '{"image_mean": 3}', "cannot be used"),
-        ("processor_config.json", "{}", "does not say how images are prepared"),
+        ("processor_config.json", "{}", "does not say how to prepare images"),
     ],
 )
 def test_a_preparation_that_cannot_be_read_is_named(tmp_path: Path, name: str, text: str, said: str) -> None:

@@ -211,7 +211,7 @@ def test_content_that_the_hub_did_not_state_is_refused_and_removed(
     fake: Hub, tmp_path: Path, name: str
 ) -> None:
     fake.tamper = name
-    with pytest.raises(ModelError, match=f"{name} is not what the hub states"):
+    with pytest.raises(ModelError, match=f"{name} does not have the hash that the hub gives"):
         hub.pull_checkpoint("some/model", tmp_path)
     assert not (tmp_path / hub.LOCK).exists()
     assert not (tmp_path / name).exists()
@@ -221,7 +221,11 @@ def test_content_that_the_hub_did_not_state_is_refused_and_removed(
 
 @pytest.mark.parametrize(
     ("status", "words"),
-    [(401, "not on the hub, or is private"), (404, "not on the hub, or is private"), (403, "is gated")],
+    [
+        (401, "not on the hub, or is private"),
+        (404, "not on the hub, or is private"),
+        (403, "needs permission on the hub"),
+    ],
 )
 def test_refusals_name_the_remedy(fake: Hub, tmp_path: Path, status: int, words: str) -> None:
     fake.refuse = status
@@ -234,7 +238,7 @@ def test_a_file_that_is_refused_and_an_unknown_revision(fake: Hub, tmp_path: Pat
     with pytest.raises(ModelError, match="no revision 'v9'"):
         hub.pull_checkpoint("some/model", tmp_path, revision="v9")
     fake.refuse_files = 403
-    with pytest.raises(ModelError, match="refuses some/model"):
+    with pytest.raises(ModelError, match="refuses access to some/model"):
         hub.pull_checkpoint("some/model", tmp_path)
 
 
@@ -261,10 +265,10 @@ def _flip(path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (lambda m: _flip(m / "model.safetensors"), "model.safetensors differs from its locked sha256"),
-        (lambda m: (m / "config.json").write_bytes(b"{}"), "config.json has 2 bytes, locked are"),
+        (lambda m: _flip(m / "model.safetensors"), "model.safetensors does not have the sha256 of the lock"),
+        (lambda m: (m / "config.json").write_bytes(b"{}"), "config.json has 2 bytes; the lock says"),
         (lambda m: (m / "sub" / "vocab.txt").unlink(), "sub/vocab.txt is missing"),
-        (lambda m: (m / "extra.json").write_text("{}"), "extra.json is not in the lock"),
+        (lambda m: (m / "extra.json").write_text("{}"), "extra.json is not listed in the lock"),
     ],
 )
 def test_verify_names_the_difference(

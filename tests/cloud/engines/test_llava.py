@@ -182,7 +182,7 @@ def test_an_explanation_that_does_not_parse_names_its_frame(
         ({"side_px": 10}, "out of range"),
         ({"views": 9}, "out of range"),
         ({"prompt": "v1"}, "llava-v1"),
-        ({"spending": Spending(rule="crop")}, "whole frames"),
+        ({"spending": Spending(rule="crop")}, "spend whole"),
     ],
 )
 def test_what_it_cannot_follow_is_refused(folder: Path, settings: dict[str, Any], word: str) -> None:
@@ -194,7 +194,7 @@ def test_the_original_repository_is_refused_before_anything_is_fetched(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *_, **__: pytest.fail("asked the hub"))
-    with pytest.raises(ModelError, match="original form") as e:
+    with pytest.raises(ModelError, match="original format") as e:
         open_engine(CloudConfig(model="liuhaotian/llava-v1.5-7b", **CPU))
     assert "llava-hf/llava-1.5-7b-hf" in e.value.remedy
 
@@ -203,7 +203,7 @@ def test_a_folder_of_the_original_form_is_refused(tmp_path: Path) -> None:
     config = {"model_type": "llava", "architectures": ["LlavaLlamaForCausalLM"], "mm_vision_tower": "clip"}
     (tmp_path / "config.json").write_text(json.dumps(config))
     (tmp_path / "model.safetensors").write_bytes(b"weights")
-    with pytest.raises(ModelError, match="original form"):
+    with pytest.raises(ModelError, match="original format"):
         open_engine(CloudConfig(model=str(tmp_path), **CPU))
 
 

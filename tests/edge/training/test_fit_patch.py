@@ -134,7 +134,10 @@ def test_frames_of_one_fold_do_not_vouch_for_each_other() -> None:
 
 @pytest.mark.parametrize(
     ("count", "folds", "message"),
-    [(MIN_GOODS - 1, 4, "9 good images are too few"), (MIN_GOODS, 1, "all good images show one part")],
+    [
+        (MIN_GOODS - 1, 4, "9 good images are too few"),
+        (MIN_GOODS, 1, "all good images have the same part id"),
+    ],
 )
 def test_too_little_to_fit_on_is_refused(count: int, folds: int, message: str) -> None:
     with pytest.raises(DataError, match=message):

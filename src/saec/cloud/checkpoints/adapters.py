@@ -55,7 +55,7 @@ _RESOLVED = (
 )
 """What says which layers are changed and how strongly: replaced by what it comes to."""
 
-_REMEDY = "use the model it was made for"
+_REMEDY = "use the model that the adapter was made for: base_model_name_or_path in its adapter_config.json"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -127,23 +127,25 @@ def _read_config(folder: Path) -> dict[str, Any]:
     try:
         raw = json.loads(read_text(path, error=ModelError))
     except ValueError as e:
-        raise ModelError(f"{path} is damaged: {e}", "restore the adapter's own file") from e
+        raise ModelError(f"{path} is damaged: {e}", "restore the adapter's original file") from e
     if not isinstance(raw, dict):
-        raise ModelError(f"{path} is no JSON object", "restore the adapter's own file")
+        raise ModelError(f"{path} is not a JSON object", "restore the adapter's original file")
     if raw.get("peft_type") != "LORA":
-        what = f"adapter {folder} is of peft_type {raw.get('peft_type')!r}, and only LORA can be loaded"
+        what = f"adapter {folder} has peft_type {raw.get('peft_type')!r}; only LORA can be loaded"
         raise ModelError(
             what, "merge it into its base with peft and name the merged checkpoint, or train a LoRA"
         )
     for key in ("r", "lora_alpha"):
         if not isinstance(raw.get(key), int | float) or raw[key] <= 0:
             raise ModelError(
-                f"{path} does not say {key}, on which its strength rests", "restore the adapter's own file"
+                f"{path} has no valid {key}, which scales the adapter", "restore the adapter's original file"
             )
     begun = raw.get("init_lora_weights")
     if isinstance(begun, str) and begun.lower().startswith(_CHANGES_BASE):
-        what = f"adapter {folder} was begun as {begun}, which changes the base's weights too"
-        raise ModelError(what, "save it as a plain LoRA: peft's path_initial_model_for_weight_conversion")
+        what = f"adapter {folder} was initialised with {begun}, which also changes the base's weights"
+        raise ModelError(
+            what, "convert it to a plain LoRA with peft's path_initial_model_for_weight_conversion"
+        )
     return raw
 
 
@@ -152,14 +154,12 @@ def _read_weights(folder: Path) -> dict[str, Tensor]:
     try:
         stored: dict[str, Tensor] = load_file(path)
     except (OSError, SafetensorError) as e:
-        raise ModelError(f"{path} cannot be read: {e}", "restore the adapter's own file") from e
+        raise ModelError(f"{path} cannot be read: {e}", "restore the adapter's original file") from e
     wrong = [key for key, value in stored.items() if not torch.isfinite(value).all()]
     if wrong:
-        what = (
-            f"adapter {folder}: {len(wrong)} of its tensors hold values that are no numbers, first {wrong[0]}"
-        )
+        what = f"adapter {folder}: {len(wrong)} of its tensors hold NaN or infinite values, first {wrong[0]}"
         raise ModelError(
-            what, "its training diverged: take an earlier checkpoint, or train with a smaller rate"
+            what, "the training diverged: use an earlier checkpoint, or train with a smaller learning rate"
         )
     if not any(_LORA.search(key) for key in stored):
         raise ModelError(f"{path} holds no LoRA weights", "name the folder that the fine-tuning wrote")

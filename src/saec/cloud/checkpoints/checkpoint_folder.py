@@ -79,8 +79,8 @@ def _from_hub(name: str) -> Path:
     # The hub client raises its own, requests' and OS errors; all mean the same to the user.
     except Exception as e:
         raise ModelError(
-            f"{name} is neither a folder nor to be had from the hub: {type(e).__name__}: {e}".splitlines()[0],
-            "check the name, the network and HF_TOKEN, or fetch it elsewhere and name its folder",
+            f"{name} is not a folder, and the hub does not give it: {type(e).__name__}: {e}".splitlines()[0],
+            "check the name, the network and HF_TOKEN; or download it elsewhere and name its folder",
         ) from e
 
 
@@ -99,13 +99,13 @@ def check_checkpoint(folder: Path) -> Architecture:
     kind = next((kind for kind in kinds if kind == found), None)
     if kind is None:
         raise ModelError(
-            f"{folder} is a checkpoint of type {found!r}, none of {', '.join(kinds)}",
+            f"{folder} is a checkpoint of type {found!r}; supported are {', '.join(kinds)}",
             f"use a Qwen2.5-VL checkpoint, for example Qwen/Qwen2.5-VL-7B-Instruct, or {LLAVA_NAME}",
         )
     if not weight_files(folder):
         raise ModelError(
             f"{folder} holds no *.safetensors",
-            "convert the weights to safetensors; pickled weights are not opened",
+            "convert the weights to safetensors; pickled weights are never opened",
         )
     for name in _LIBRARY_READS:
         for path in sorted(folder.glob(name)):
@@ -119,18 +119,19 @@ def _refuse_adapter(folder: Path) -> None:
         return
     if (folder / "config.json").exists():
         raise ModelError(
-            f"{folder} holds a checkpoint and an adapter, and it is not clear which of them is meant",
-            f"move {ADAPTER_CONFIG} and {ADAPTER_WEIGHTS} to a folder of their own; name it with --adapter",
+            f"{folder} holds both a checkpoint and an adapter",
+            f"move {ADAPTER_CONFIG} and {ADAPTER_WEIGHTS} to another folder, and name that with --adapter",
         )
     raise ModelError(
-        f"{folder} holds an adapter and no checkpoint", "name the base as the model, and this with --adapter"
+        f"{folder} holds an adapter but no checkpoint",
+        "name the base as the model, and this folder with --adapter",
     )
 
 
 def _original_llava(name: str) -> ModelError:
     return ModelError(
-        f"{name} is LLaVA in its original form, which transformers cannot load",
-        f"use {LLAVA_NAME}: the same weights, converted",
+        f"{name} is LLaVA in its original format, which transformers cannot load",
+        f"use {LLAVA_NAME}, which has the same weights in the right format",
     )
 
 
@@ -154,7 +155,7 @@ def check_adapter(adapter: str) -> Path:
 def _where_else(folder: Path) -> str:
     """What to do about an adapter of which a part is missing."""
     if (pickle := folder / "adapter_model.bin").exists():
-        return f"it is kept as a pickle; make safetensors of it: saec models convert {pickle} --out DIR"
+        return f"it is saved as a pickle; convert it: saec models convert {pickle} --out DIR"
     inside = sorted(path.parent.name for path in folder.glob(f"*/{ADAPTER_CONFIG}"))
     if inside:
         return f"name one of the folders in it: {', '.join(inside)}"
@@ -166,7 +167,7 @@ def read_card(folder: Path) -> ModelCard:
     path = folder / "saec.json"
     if not path.exists():
         return ModelCard()
-    return read_json(path, ModelCard, error=ModelError, remedy="restore the checkpoint's own file")
+    return read_json(path, ModelCard, error=ModelError, remedy="restore the checkpoint's original file")
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -192,7 +193,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(read_text(path, most=MOST_JSON, error=ModelError))
     except ValueError as e:
-        raise ModelError(f"{path} is damaged: {e}", "restore the checkpoint's own file") from e
+        raise ModelError(f"{path} is damaged: {e}", "restore the checkpoint's original file") from e
     if not isinstance(value, dict):
-        raise ModelError(f"{path} is no JSON object", "restore the checkpoint's own file")
+        raise ModelError(f"{path} is not a JSON object", "restore the checkpoint's original file")
     return value

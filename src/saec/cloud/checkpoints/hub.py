@@ -69,7 +69,8 @@ def pull_checkpoint(name: str, folder: Path, *, revision: str = "main", token: s
     wanted = [f for f in info.siblings if any(fnmatch(f.rfilename, p) for p in PATTERNS)]
     if not any(f.rfilename.endswith(".safetensors") for f in wanted):
         raise ModelError(
-            f"{name} at {revision} has no safetensors", "choose a repository that has; pickles are not pulled"
+            f"{name} at {revision} holds no safetensors",
+            "choose a repository with safetensors; pickles are never downloaded",
         )
     for file in wanted:
         _ask(name, revision, partial(_fetch, api, name, info.sha, file, folder))
@@ -106,10 +107,10 @@ def verify_checkpoint(folder: Path) -> list[str]:
         if path not in present:
             faults.append(f"{path} is missing")
         elif (folder / path).stat().st_size != locked.size:
-            faults.append(f"{path} has {(folder / path).stat().st_size} bytes, locked are {locked.size}")
+            faults.append(f"{path} has {(folder / path).stat().st_size} bytes; the lock says {locked.size}")
         elif sha256_file(folder / path) != locked.sha256:
-            faults.append(f"{path} differs from its locked sha256")
-    return faults + [f"{path} is not in the lock" for path in sorted(present - lock.files.keys())]
+            faults.append(f"{path} does not have the sha256 of the lock")
+    return faults + [f"{path} is not listed in the lock" for path in sorted(present - lock.files.keys())]
 
 
 def refuse_pickles(folder: Path, names: set[str]) -> None:
@@ -119,8 +120,8 @@ def refuse_pickles(folder: Path, names: set[str]) -> None:
         beside_graph = path.suffix == ".bin" and path.with_suffix(".xml").as_posix() in names
         if path.suffix.lower() in PICKLES and not beside_graph:
             raise ModelError(
-                f"{folder / name} may hold a pickle, which can run any code when it is opened",
-                f"delete it, or make safetensors of it: saec models convert {folder / name} --out DIR",
+                f"{folder / name} may be a pickle; opening a pickle can run any code",
+                f"delete it, or convert it to safetensors: saec models convert {folder / name} --out DIR",
             )
 
 
@@ -135,7 +136,10 @@ def _fetch(api: HfApi, name: str, commit: str, stated: Any, folder: Path) -> Non
 
     target = folder / stated.rfilename
     if folder.resolve() not in target.resolve().parents:
-        raise ModelError(f"{name} has a file named {stated.rfilename}", "do not use this repository")
+        raise ModelError(
+            f"{name} holds a file whose name leads outside the folder: {stated.rfilename}",
+            "do not use this repository: this can be an attack",
+        )
     if target.is_file() and _is_stated(target, stated):
         return
     part = folder / ".cache" / f"{stated.blob_id}.part"
@@ -152,8 +156,8 @@ def _fetch(api: HfApi, name: str, commit: str, stated: Any, folder: Path) -> Non
     if not _is_stated(part, stated):
         part.unlink()
         raise ModelError(
-            f"{stated.rfilename} is not what the hub states",
-            "what came was deleted: pull again; if it stays so, the hub or a proxy on the way alters files",
+            f"{stated.rfilename} does not have the hash that the hub gives",
+            "pull again: the file was deleted; if the error stays, the hub or a proxy changes files",
         )
     target.parent.mkdir(parents=True, exist_ok=True)
     part.replace(target)
@@ -181,21 +185,25 @@ def _ask(name: str, revision: str, question: Any) -> Any:
     try:
         return question()
     except errors.GatedRepoError as e:
-        raise ModelError(f"{name} is gated", f"accept its terms on the hub, then {login}") from e
+        raise ModelError(
+            f"{name} needs permission on the hub", f"accept its terms on the hub, then {login}"
+        ) from e
     except errors.RevisionNotFoundError as e:
-        raise ModelError(f"{name} has no revision {revision!r}", "name a branch, tag or commit") from e
+        raise ModelError(
+            f"{name} has no revision {revision!r}", "name an existing branch, tag or commit"
+        ) from e
     except errors.RepositoryNotFoundError as e:
         raise ModelError(f"{name} is not on the hub, or is private", f"check the name; {login}") from e
     except errors.HfHubHTTPError as e:
         if e.response is not None and e.response.status_code in (401, 403):
-            raise ModelError(f"the hub refuses {name} ({e.response.status_code})", login) from e
-        raise ModelError(f"the hub failed on {name}: {e}", "try again; what has come is kept") from e
+            raise ModelError(f"the hub refuses access to {name} ({e.response.status_code})", login) from e
+        raise ModelError(f"the hub failed for {name}: {e}", "pull again; downloaded files are kept") from e
     except errors.HFValidationError as e:
-        raise ModelError(f"{name!r} is no hub name", "write it as owner/model") from e
+        raise ModelError(f"{name!r} is not a valid name on the hub", "write it as OWNER/MODEL") from e
     except (httpx.HTTPError, errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, OSError) as e:
         raise ModelError(
             f"cannot get {name} from the hub: {e}",
-            "check the connection and HF_ENDPOINT, then pull again; what has come is kept",
+            "check the connection and HF_ENDPOINT, then pull again; downloaded files are kept",
         ) from e
 
 

@@ -40,7 +40,9 @@ def pick_device(config: CloudConfig) -> torch.device:
     except RuntimeError as e:
         raise ModelError(f"no such device: {config.device}", "use auto, cpu, cuda or cuda:N") from e
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise ModelError(f"{config.device} is asked for, but torch sees no CUDA device", "use cpu or auto")
+        raise ModelError(
+            f"the device is set to {config.device}, but torch finds no CUDA device", "use cpu or auto"
+        )
     return device
 
 
@@ -61,13 +63,13 @@ def pick_attention(config: CloudConfig, device: torch.device, dtype: torch.dtype
         return config.attention
     if device.type != "cuda" or dtype != torch.bfloat16:
         raise ConfigError(
-            f"--attention flash on {device.type} in {str(dtype).removeprefix('torch.')}",
-            "flash-attn needs a GPU and bfloat16: use --attention sdpa here",
+            f"--attention flash does not run on {device.type} in {str(dtype).removeprefix('torch.')}",
+            "use --attention sdpa: flash-attn needs a GPU and bfloat16",
         )
     if find_spec("flash_attn") is None:
         raise ModelError(
-            "--attention flash, and the package flash-attn is not installed",
-            "pip install flash-attn --no-build-isolation, or use --attention sdpa, which is as exact",
+            "--attention flash needs the package flash-attn, which is not installed",
+            "use --attention sdpa, which is as exact, or: pip install flash-attn --no-build-isolation",
         )
     return "flash_attention_2"
 
@@ -108,8 +110,8 @@ def check_four_bits(model: Any) -> None:
                 wrong.append(name)
     if wrong:
         raise ModelError(
-            f"four-bit loading made {len(wrong)} layers other than intended, first {wrong[0]}",
-            "work without four bits, or use the versions that constraints.txt names",
+            f"loading in four bits made {len(wrong)} layers of another kind than intended, first {wrong[0]}",
+            "use another --dtype, or install the versions in constraints.txt of saec's repository",
         )
 
 
@@ -150,13 +152,15 @@ def load_model(
             **few_bits,
         )
     except (OSError, RuntimeError, ValueError, SafetensorError) as e:
-        raise ModelError(f"{folder} cannot be loaded: {e}", "restore or fetch the checkpoint again") from e
+        raise ModelError(
+            f"{folder} cannot be loaded: {e}", "restore the checkpoint or download it again"
+        ) from e
     # A tensor that is not in the files would stay random, with a warning only.
     wrong = [*report["missing_keys"], *report["unexpected_keys"], *report["mismatched_keys"]]
     if wrong:
         raise ModelError(
-            f"{folder}: {len(wrong)} tensors do not fit the configuration, first {wrong[0]}",
-            "restore or fetch the checkpoint again",
+            f"{folder}: {len(wrong)} tensors do not match the configuration, first {wrong[0]}",
+            "restore the checkpoint or download it again",
         )
     _check_numbers(model, folder)
     if adapters:
@@ -169,8 +173,8 @@ def _check_numbers(model: Any, folder: Path) -> None:
     for name, weight in model.named_parameters():
         if weight.is_floating_point() and not torch.isfinite(weight.detach().sum(dtype=torch.float32)):
             raise ModelError(
-                f"{folder}: the weights of {name} hold values that are no numbers",
-                "restore the checkpoint, or fetch or make it again: its training or its conversion failed",
+                f"{folder}: the weights of {name} hold NaN or infinite values",
+                "restore or remake the checkpoint: its training or its conversion failed",
             )
 
 
@@ -184,5 +188,5 @@ def load_tokenizer(folder: Path) -> Any:
         return AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError) as e:
         raise ModelError(
-            f"{folder} has no usable tokenizer: {e}", "restore the checkpoint's own files"
+            f"{folder} has no usable tokenizer: {e}", "restore the checkpoint's original files"
         ) from e

@@ -226,7 +226,7 @@ def _processor(folder: Path, side: int) -> Any:
         )
     except (OSError, ValueError) as e:
         raise ModelError(
-            f"{folder} has no usable image processor: {e}", "restore the checkpoint's own files"
+            f"{folder} has no usable image processor: {e}", "restore the checkpoint's original files"
         ) from e
 
 
@@ -236,17 +236,19 @@ def _check(config: CloudConfig) -> None:
     if config.batch < 1 or side < LEAST_SIDE or not 1 <= views <= VIEWS:
         raise ConfigError(
             f"batch {config.batch}, side {config.side_px}, views {config.views}: out of range",
-            f"batch from 1, side from {LEAST_SIDE}, views from 1 to {VIEWS}",
+            f"give batch from 1, side from {LEAST_SIDE}, views from 1 to {VIEWS}",
         )
     if config.references:
         raise ConfigError(
-            f"LLaVA-1.5 with {config.references} reference images, where it takes one image in all",
-            "ask it with --references 0",
+            f"LLaVA-1.5 takes one image in all, so it takes none of the {config.references} reference images",
+            "use --references 0",
         )
     if config.spending.rule != "whole":
         raise ConfigError(
-            f"LLaVA-1.5 with --spend {config.spending.rule}, where it sees every image at one size",
-            "ask it about whole frames",
+            f"LLaVA-1.5 sees every image at one size, so --spend {config.spending.rule} does not apply",
+            "use --spend whole",
         )
     if config.prompt not in (None, LLAVA_V1.version):
-        raise ConfigError(f"LLaVA-1.5 with the prompt {config.prompt}", f"its own is {LLAVA_V1.version}")
+        raise ConfigError(
+            f"LLaVA-1.5 cannot use the prompt {config.prompt}", f"use its own prompt, {LLAVA_V1.version}"
+        )

@@ -334,5 +334,5 @@ def _check(config: CloudConfig) -> None:
         raise ConfigError(
             f"batch {config.batch}, references {config.references}, side {config.side_px}, "
             f"views {config.views}: out of range",
-            f"batch from 1, references from 0, side from 28, views from 1 to {VIEWS}",
+            f"give batch from 1, references from 0, side from 28, views from 1 to {VIEWS}",
         )

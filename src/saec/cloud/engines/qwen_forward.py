@@ -240,7 +240,7 @@ class QwenModel:
     def _grid(self, image: Image) -> Grid:
         height, width = image.shape[:2]
         if height % self.unit or width % self.unit:
-            raise ValueError(f"an image of {height} x {width} pixels, no multiples of {self.unit}")
+            raise ValueError(f"an image has {height} x {width} pixels; both must be multiples of {self.unit}")
         return 1, height // self._preprocessing.patch, width // self._preprocessing.patch
 
     def _written(self, new: list[int], endless: bool) -> Written:

@@ -123,8 +123,8 @@ def check_agreement(core: Asked, *, exact: bool, rounded: bool, side: int, count
     median = float(np.median(found.difference))
     if not np.isfinite(found.plain).all():
         raise ModelError(
-            "the checkpoint's own answers are no numbers: its values leave the range of this arithmetic",
-            "use --dtype bfloat16 or float32; if it stays so, the checkpoint or the adapter is damaged",
+            "the checkpoint's own answers are NaN or infinite: its values leave the range of this dtype",
+            "use --dtype bfloat16 or float32; if the error stays, the checkpoint or the adapter is damaged",
         )
     if not np.isfinite(found.ours).all():
         wrong = True
@@ -135,8 +135,8 @@ def check_agreement(core: Asked, *, exact: bool, rounded: bool, side: int, count
         wrong = (float(found.difference.max()) if exact else median) > allowed
     if wrong:
         raise ModelError(
-            f"the fast pass differs from transformers': {found.text()}",
-            "report this with your versions; another --dtype or --device may serve until then",
+            f"the fast pass disagrees with transformers: {found.text()}",
+            "use another --dtype or --device, and report this with your versions",
         )
     return found
 

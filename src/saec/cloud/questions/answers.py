@@ -34,8 +34,8 @@ def parse_explanation(text: str, box: Box | None) -> Explanation:
         words = decode(_unfenced(text), _Words)
     except msgspec.DecodeError as e:
         raise AnswerError(
-            f"the cloud's explanation does not parse: {e}; it wrote {_short(text)!r}",
-            "the label stands; ask again with another model if words are needed",
+            f"the cloud's explanation cannot be parsed: {e}; it wrote {_short(text)!r}",
+            "the label stays as it is; if you need explanations, use another model",
         ) from e
     kind, description = words.kind.strip(), words.description.strip()
     if not kind or not description:
@@ -54,7 +54,7 @@ def parse_label(text: str, labels: tuple[str, str]) -> int:
     except ValueError:
         raise AnswerError(
             f"the cloud's answer is neither {labels[0]!r} nor {labels[1]!r}: it wrote {_short(text)!r}",
-            "score by threshold or rank, which compare the labels' logits",
+            "use --scoring threshold or rank, which compare the logits of the labels",
         ) from None
 
 

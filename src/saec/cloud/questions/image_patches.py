@@ -64,9 +64,9 @@ class Preprocessing:
                 temporal=int(raw["temporal_patch_size"]),
             )
         except KeyError as e:
-            raise ModelError(f"{path} does not say {e.args[0]}", "restore the checkpoint's own file") from e
+            raise ModelError(f"{path} lacks {e.args[0]}", "restore the checkpoint's original file") from e
         except (ValueError, TypeError) as e:
-            raise ModelError(f"{path} cannot be used: {e}", "restore the checkpoint's own file") from e
+            raise ModelError(f"{path} cannot be used: {e}", "restore the checkpoint's original file") from e
 
 
 def _image_processor(folder: Path) -> tuple[Path, dict[str, Any]]:
@@ -82,13 +82,14 @@ def _image_processor(folder: Path) -> tuple[Path, dict[str, Any]]:
             raw = json.loads(read_text(path, error=ModelError))
             found = raw.get(part) if part else raw
         except (ValueError, AttributeError) as e:
-            raise ModelError(f"{path} is damaged: {e}", "restore the checkpoint's own file") from e
+            raise ModelError(f"{path} is damaged: {e}", "restore the checkpoint's original file") from e
         if isinstance(found, dict):
             return path, found
     raise ModelError(
-        f"{folder} does not say how images are prepared: it has no preprocessor_config.json, and no "
-        "processor_config.json with an image_processor",
-        "restore the checkpoint's own files, or save its processor beside it (processor.save_pretrained)",
+        f"{folder} does not say how to prepare images: it has no "
+        "preprocessor_config.json, and no processor_config.json with an "
+        "image_processor",
+        "restore the checkpoint's original files, or save its processor there (processor.save_pretrained)",
     )
 
 

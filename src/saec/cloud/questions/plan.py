@@ -20,7 +20,7 @@ def choose_prompt(config: CloudConfig, card: ModelCard) -> Prompt:
     crops = config.spending.rule != "whole" and card.max_references is None
     version = config.prompt or card.prompt or (V4 if crops else DEFAULT).version
     if version not in PROMPTS:
-        raise ConfigError(f"there is no prompt {version}", f"there are {', '.join(PROMPTS)}")
+        raise ConfigError(f"there is no prompt {version}", f"use one of {', '.join(PROMPTS)}")
     return PROMPTS[version]
 
 
@@ -49,9 +49,11 @@ def _check(config: CloudConfig, unit: int) -> None:
     spending = config.spending
     if spending.rule != "whole" and config.scoring != "threshold":
         raise ConfigError(
-            f"--spend {spending.rule} with --scoring {config.scoring}",
-            "score by threshold, or spend on the whole frame",
+            f"--spend {spending.rule} does not go with --scoring {config.scoring}",
+            "use --scoring threshold, or --spend whole",
         )
     if min(spending.small_px, spending.near_px) < unit:
-        sides = f"{spending.small_px} and {spending.near_px} pixels"
-        raise ConfigError(f"the cloud would be shown sides of {sides}", f"take {unit} at least")
+        raise ConfigError(
+            f"the sides {spending.small_px} and {spending.near_px} px are too small",
+            f"give at least {unit} px",
+        )

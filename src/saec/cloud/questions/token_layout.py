@@ -40,8 +40,9 @@ def answer_ids(tokenizer: Any, prefix: str, labels: tuple[str, str]) -> tuple[in
     ends = [encode(tokenizer, prefix + label) for label in labels]
     if any(end[:-1] != head for end in ends) or ends[0][-1] == ends[1][-1]:
         raise ModelError(
-            f"the tokenizer does not keep the labels {labels} as single tokens after {prefix[-8:]!r}",
-            "use a checkpoint with its model's own tokenizer",
+            f"this checkpoint's tokenizer splits the labels {labels} after "
+            f"{prefix[-8:]!r}, so they cannot be compared",
+            "restore the original tokenizer files of the checkpoint",
         )
     return ends[0][-1], ends[1][-1]
 
@@ -58,7 +59,9 @@ def expand_images(ids: Sequence[int], image_id: int, counts: Sequence[int]) -> l
         ValueError: the number of image tokens differs from the number of counts.
     """
     if sum(i == image_id for i in ids) != len(counts):
-        raise ValueError(f"{sum(i == image_id for i in ids)} image tokens for {len(counts)} images")
+        raise ValueError(
+            f"the text has {sum(i == image_id for i in ids)} image tokens for {len(counts)} images"
+        )
     left = iter(counts)
     out: list[int] = []
     for i in ids:

@@ -100,11 +100,11 @@ class RemoteEngine:
             raise ConfigError("a remote engine needs a service", "give its url")
         if config.adapter is not None:
             raise ConfigError(
-                "--adapter does not go with a remote cloud",
-                "give the adapter's name as the model: the server has it",
+                "--adapter does not go with a service",
+                "name the adapter with --cloud-model: the service has it loaded",
             )
         if config.scoring == "generate":
-            raise ConfigError("strict generation does not go with a remote cloud", "score by threshold")
+            raise ConfigError("--scoring generate does not go with a service", "use --scoring threshold")
         _check(config, remote)
         return cls(config, remote, Poster(remote))
 
@@ -196,9 +196,9 @@ class RemoteEngine:
         seen = answer.get("system_fingerprint") if isinstance(answer, dict) else None
         if self.weights_hash and seen and seen != self.weights_hash:
             raise LinkError(
-                f"the server now has other weights ({str(seen)[:12]}) than when the engine "
-                f"was opened ({self.weights_hash[:12]})",
-                "open the engine again, and calibrate the line with it",
+                f"the service now has other weights ({str(seen)[:12]}) than when this "
+                f"program started ({self.weights_hash[:12]})",
+                "start this program again, and calibrate the line with this cloud",
             )
 
     def _read_labels(self, answer: Any) -> tuple[float, float]:
@@ -212,11 +212,13 @@ class RemoteEngine:
             seen = {e["token"]: float(e["logprob"]) for e in [*position["top_logprobs"], position]}
             written = str(position["token"])
         except (KeyError, IndexError, TypeError, ValueError):
-            raise AnswerError("the server's answer has no log-probabilities", "use another server") from None
+            raise AnswerError(
+                "the server's answer has no log-probabilities", "use a server that gives log-probabilities"
+            ) from None
         if written not in self._prompt.labels:
             raise AnswerError(
-                f"the server's model answers {written[:40]!r}, which is not a label",
-                "use a server that continues a prefilled answer, and a model that knows the prompt",
+                f"the service's model answers {written[:40]!r} instead of a label",
+                "use a server that continues the beginning of an answer, and a model that knows the prompt",
             )
         good, defect = (seen.get(label, math.nan) for label in self._prompt.labels)
         if not (math.isfinite(good) and math.isfinite(defect)):
@@ -317,7 +319,7 @@ def _text(answer: Any) -> str:
     except (KeyError, IndexError, TypeError):
         text = None
     if not isinstance(text, str):
-        raise AnswerError("the server's answer has no text", "use another server")
+        raise AnswerError("the server's answer has no text", "check that url and model name a chat model")
     return text
 
 
@@ -335,12 +337,12 @@ def _check(config: CloudConfig, remote: RemoteConfig) -> None:
     if config.references < 0 or side < _LEAST or not 1 <= views <= VIEWS:
         raise ConfigError(
             f"references {config.references}, side {config.side_px}, views {config.views}: out of range",
-            f"references from 0, side from {_LEAST}, views from 1 to {VIEWS}",
+            f"give references from 0, side from {_LEAST}, views from 1 to {VIEWS}",
         )
     jpeg = 1 if remote.jpeg_quality is None else remote.jpeg_quality
     if remote.timeout_s <= 0 or remote.retries < 0 or remote.concurrency < 1 or not 1 <= jpeg <= 100:
         raise ConfigError(
             f"timeout {remote.timeout_s:g}, retries {remote.retries}, concurrency {remote.concurrency}, "
             f"jpeg {remote.jpeg_quality}: out of range",
-            "timeout above 0, retries from 0, concurrency from 1, jpeg from 1 to 100",
+            "give timeout above 0, retries from 0, concurrency from 1, jpeg from 1 to 100",
         )

@@ -123,8 +123,8 @@ class Poster:
         if reply.status in (401, 403):
             raise LinkError(f"{self._url} refuses the token: {words}", "check the token file")
         if reply.status in _FRAME:
-            raise AnswerError(f"the server refuses the request: {words}", "check the frame and the settings")
-        raise LinkError(f"{self._url} does not serve this: {words}", "check url and model")
+            raise AnswerError(f"the server refused the request: {words}", "change what the server names")
+        raise LinkError(f"{self._url} does not know this address or model: {words}", "check url and model")
 
     def send(
         self, path: str, body: dict[str, Any] | bytes | None, retried: frozenset[int] = RETRIED
@@ -150,7 +150,7 @@ class Poster:
         try:
             return tries(self._once, path, data, headers, retried, until)
         except _Again as e:
-            raise LinkError(f"{self._url}: {e}", "check the link and the server") from e
+            raise LinkError(f"{self._url}: {e}", "check the connection and the server") from e
 
     def close(self) -> None:
         """Close the connections."""
@@ -191,7 +191,9 @@ class Poster:
         return bytes(content)
 
     def _late(self) -> LinkError:
-        return LinkError(f"{self._url} did not answer within {self._timeout:g} s", "check the link")
+        return LinkError(
+            f"{self._url} did not answer within {self._timeout:g} s", "check the connection to the server"
+        )
 
 
 def _wait(state: tenacity.RetryCallState) -> float:
@@ -217,7 +219,10 @@ def _address(text: str) -> str:
     if url.scheme not in ("http", "https") or not url.host:
         raise ConfigError(f"{shown(text)} is not an address of a service", "give it as https://host:port/v1")
     if url.userinfo:
-        raise ConfigError(f"the address of {url.host} holds a password", "put the token into a token file")
+        raise ConfigError(
+            f"the url of {url.host} holds a password",
+            "put the token into a file, and name it with --token-file",
+        )
     return text.rstrip("/")
 
 

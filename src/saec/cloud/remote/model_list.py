@@ -46,16 +46,19 @@ def introduced(remote: RemoteConfig, name: str | None) -> tuple[str, RemoteConfi
             raise LinkError(f"{shown(remote.url)} does not list its models: {e}", "check the url") from e
     known = ", ".join(model.id for model in models)
     if name is None and len(models) != 1:
-        raise ConfigError(f"{shown(remote.url)} has {known or 'no model'}", "name one with --cloud-model")
+        raise ConfigError(
+            f"{shown(remote.url)} serves several models or none: {known or 'none'}",
+            "choose one with --cloud-model",
+        )
     found = next((model for model in models if name in (None, model.id)), None)
     if found is None:
-        raise ConfigError(f"{shown(remote.url)} has no model {name}", f"it has {known or 'none'}")
+        raise ConfigError(f"{shown(remote.url)} has no model {name}", f"choose one of {known or 'none'}")
     if found.saec is None:
         return found.id, remote
     if found.saec.prompt is not None and found.saec.prompt not in PROMPTS:
         raise ConfigError(
-            f"{found.id} needs the prompt {found.saec.prompt}, which this program lacks",
-            "update this program",
+            f"{found.id} needs the prompt {found.saec.prompt}, which this version of saec lacks",
+            "update saec",
         )
     card = ModelCard(**{field: getattr(found.saec, field) for field in ModelCard.__struct_fields__})
     return found.id, msgspec.structs.replace(remote, card=card, weights_hash=found.saec.weights_hash)

@@ -22,7 +22,6 @@ from typing import Any
 
 import numpy as np
 
-import saec
 from saec.data.images.decoder_child import BEGUN, HEAD, PACKET
 from saec.data.images.headers.common import MAX_PIXELS, DamagedError, TooLargeError, UnknownFormatError
 from saec.errors import DecoderDiedError, DecoderError, DecoderOverranError, DecoderStartError, ImageError
@@ -91,7 +90,7 @@ class DecoderProcess:
         self._poll.register(self._link, select.POLLIN)
 
     def _spawn(self, link: int, shared: int) -> subprocess.Popen[bytes]:
-        source = str(Path(saec.__file__).parents[1])
+        source = str(Path(__file__).parents[3])
         path = os.pathsep.join([source, *filter(None, [os.environ.get("PYTHONPATH")])])
         return subprocess.Popen(
             [

@@ -11,7 +11,7 @@ from __future__ import annotations
 import io
 import re
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import cv2
 import numpy as np
@@ -23,6 +23,9 @@ from saec.data.images.integrity import AGAIN, check_whole
 from saec.data.images.mask_values import MarkedPixels, find_marks
 from saec.errors import ConfigError, ImageError
 from saec.types import Image
+
+if TYPE_CHECKING:
+    from PIL import Image as Pillow
 
 # fmt: off
 SUFFIXES = frozenset((
@@ -118,6 +121,28 @@ def decode_native(data: bytes, name: str = "") -> NDArray[Any]:
     return pixels
 
 
+def pillow_to_image(image: Pillow.Image, *, bits: int = 16, name: str = "image") -> Image:
+    """A Pillow image as H x W x 3 RGB uint8, upright, as if it had been read from a file of its mode.
+
+    Args:
+        image: an image of any mode; it is not changed. Transparency is left out.
+        bits: significant bits of a 16-bit image, see `decode_image`.
+        name: what to call the image in errors.
+
+    Raises:
+        ImageError: its pixels cannot be loaded, have no stated range, or it is animated.
+    """
+    from PIL import ImageOps
+
+    _check_single(_frames_of(image), name)
+    try:
+        upright = ImageOps.exif_transpose(image)
+        pixels = _pillow_pixels(upright)
+    except (OSError, ValueError, SyntaxError) as e:
+        raise ImageError(f"{name}: its pixels cannot be loaded: {e}", EXPORT) from e
+    return _to_8bit(pixels, bits, name)
+
+
 def _to_8bit(pixels: NDArray[Any], bits: int, name: str) -> Image:
     if pixels.dtype == np.uint8:
         return cast(Image, pixels)
@@ -181,11 +206,9 @@ def _by_pillow(data: bytes, header: Header, name: str) -> NDArray[Any]:
         with Pillow.open(io.BytesIO(data), formats=[header.format]) as image:
             check_size(*image.size, name, MAX_PIXELS)
             if header.format in _COUNTED_BY_PILLOW:
-                _check_single(getattr(image, "n_frames", 1), name)
+                _check_single(_frames_of(image), name)
             ImageOps.exif_transpose(image, in_place=True)  # and no copy where it is of this mode: 350 MB each
-            if image.mode.startswith(("I", "F")):
-                return _native(np.array(image))
-            return np.array(image if image.mode == "RGB" else image.convert("RGB"))
+            return _pillow_pixels(image)
     except (ImageError, MemoryError):
         raise
     except UnidentifiedImageError:
@@ -194,6 +217,18 @@ def _by_pillow(data: bytes, header: Header, name: str) -> NDArray[Any]:
         if isinstance(e, OSError) and e.errno is not None:
             raise  # of the machine, not of the file: no handle, no memory
         raise ImageError(f"{name}: damaged or unsupported image: {e}", EXPORT) from e
+
+
+def _frames_of(image: Pillow.Image) -> int:
+    frames: int = getattr(image, "n_frames", 1)
+    return frames
+
+
+def _pillow_pixels(image: Pillow.Image) -> NDArray[Any]:
+    """H x W x 3 RGB in the image's own depth."""
+    if image.mode.startswith(("I", "F")):
+        return _native(np.array(image))
+    return np.array(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 def _layers(data: bytes, name: str) -> tuple[NDArray[Any] | None, NDArray[Any] | None]:

@@ -96,13 +96,14 @@ def _exported(
         frames = (prepare(frame, preparation) for frame in chain(goods.frames(), defects))
         parity = check_parity(fit.net, score, frames, threshold)
         notes = [
-            f"parity: the exported graph gives the fitted detector's label on all {parity.images} "
-            f"calibration images; largest score difference {parity.largest:.1e}"
+            "parity: the exported graph and the fitted detector give the same label on "
+            f"all {parity.images} calibration images; largest score difference "
+            f"{parity.largest:.1e}"
         ]
         if parity.threshold != threshold:
             notes.append(
-                f"the threshold was moved from {threshold:.6g} to {parity.threshold:.6g}: the score of a "
-                "calibration image lay within rounding of it"
+                f"the threshold was moved from {threshold:.6g} to {parity.threshold:.6g}, "
+                "because the score of a calibration image differed from it only by rounding"
             )
         return Gated(notes, parity.threshold)
 
@@ -143,10 +144,12 @@ def _mask(goods: Goods, preparation: Preparation, folder: Path) -> NDArray[np.ui
     if goods.roi_mask is None:
         return None
     mask = cv2.imread(str(goods.roi_mask), cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH)
-    if mask is None or mask.shape[:2] != goods.size:
-        seen = "no image" if mask is None else f"{mask.shape[1]} x {mask.shape[0]}"
+    if mask is None:
+        raise DataError(f"{goods.roi_mask} is not an image that can be read", "give a mask as PNG")
+    if mask.shape[:2] != goods.size:
         raise DataError(
-            f"{goods.roi_mask} is {seen}, the frames are {goods.size[1]} x {goods.size[0]}",
+            f"{goods.roi_mask} has {mask.shape[1]} x {mask.shape[0]} pixels, "
+            f"but the frames have {goods.size[1]} x {goods.size[0]}",
             "give a mask of the frames' size",
         )
     binary = np.where(mask > 0, 255, 0).astype(np.uint8)
@@ -154,7 +157,10 @@ def _mask(goods: Goods, preparation: Preparation, folder: Path) -> NDArray[np.ui
     prepared: NDArray[np.uint8] = prepare(np.repeat(binary[..., None], 3, axis=2), preparation)[..., 0]
     count = int(_cells(prepared).sum())
     if count < LEAST_CELLS:
-        raise DataError(f"{goods.roi_mask} leaves {count} cells of the map", "give a larger mask")
+        raise DataError(
+            f"{goods.roi_mask} leaves {count} cells of the anomaly map; at least {LEAST_CELLS} are needed",
+            "give a larger mask",
+        )
     return prepared
 
 
@@ -169,15 +175,16 @@ def _cells(mask: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 def _more_goods(half_gap: float | None, count: int) -> str:
     if half_gap is None:
-        return "whether more goods would help cannot be told from fewer than three folds"
+        return "it is unknown whether more goods would help: that needs at least three folds"
     if half_gap > GAIN_WORTH:
         return (
-            f"more goods would still help: with half of the {count} unseen goods lie {half_gap:.1%} further "
-            "from what was learnt"
+            f"more good images would still help: fitted on half of the {count} images, "
+            f"the detector finds unseen good images {half_gap:.1%} more unusual"
         )
     return (
-        f"more goods would scarcely help: with half of the {count} unseen goods lie only "
-        f"{max(half_gap, 0.0):.1%} further from what was learnt"
+        f"more good images would hardly help: fitted on half of the {count} images, "
+        f"the detector finds unseen good images only {max(half_gap, 0.0):.1%} more "
+        "unusual"
     )
 
 
@@ -186,7 +193,9 @@ def yolo_fit(weights: Path, rule: YoloRule) -> DetectorFit:
 
     def fit(goods: Goods, config: FitConfig, folder: Path, progress: Progress) -> Fitted:
         if goods.roi_mask is not None:
-            raise DataError("the YOLO detector has no map to mask", "give a rectangle with --roi")
+            raise DataError(
+                "the YOLO detector has no anomaly map, so it takes no mask", "give a rectangle with --roi"
+            )
         made = fit_yolo(
             goods.frames,
             weights,
@@ -205,7 +214,9 @@ def yolo_fit(weights: Path, rule: YoloRule) -> DetectorFit:
             order=list(range(goods.count)),
             score=made.score,
             gate=lambda threshold, defects: Gated([], threshold),
-            notes=["the seed's rule: an ImageNet classifier's confidence, no defect detector"],
+            notes=[
+                "the detector is the published rule of policy seed: the confidence of an ImageNet classifier"
+            ],
             threshold=made.threshold,
         )
 
@@ -219,9 +230,9 @@ def chosen_patch_fit(choices: FitChoices) -> DetectorFit:
         ConfigError: a choice that is the YOLO detector's.
     """
     if choices.weights is not None:
-        raise ConfigError("--weights goes with --detector yolo", "give both or neither")
+        raise ConfigError("--weights needs --detector yolo", "give both or neither")
     if (choices.smax, choices.margin, choices.entropy) != (None, None, None):
-        raise ConfigError("--smax, --margin and --entropy are the YOLO detector's", "leave them out")
+        raise ConfigError("--smax, --margin and --entropy need --detector yolo", "leave them out")
     return patch_fit(onnx=choices.onnx)
 
 
@@ -232,8 +243,11 @@ def chosen_yolo_fit(choices: FitChoices) -> DetectorFit:
         ConfigError: no weights, or a choice that is the patch detector's.
     """
     if choices.weights is None:
-        raise ConfigError("--weights goes with --detector yolo", "give both or neither")
+        raise ConfigError("--detector yolo needs --weights", "give both or neither")
     if choices.onnx:
-        raise ConfigError("--onnx goes with the patch detector", "convert the YOLO file itself")
+        raise ConfigError(
+            "--onnx needs --detector patch",
+            "leave it out, and convert the YOLO file with `saec models convert`",
+        )
     rule = YoloRule(smax=choices.smax, margin=choices.margin, ent=choices.entropy)
     return yolo_fit(choices.weights, rule)

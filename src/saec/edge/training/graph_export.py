@@ -132,8 +132,9 @@ def check_parity(
     if abs(agreed - threshold) > allowed:
         flips = sum((a >= threshold) != (b >= threshold) for a, b in scores)
         raise ParityError(
-            f"the exported graph labels {flips} of {len(scores)} calibration images otherwise than the "
-            f"detector that was fitted (largest score difference {largest:.2g})",
+            "the exported graph gives another label than the fitted detector on "
+            f"{flips} of {len(scores)} calibration images (largest score difference "
+            f"{largest:.2g})",
             "fit with --dtype float32",
         )
     return Parity(len(scores), largest, agreed)

@@ -126,7 +126,9 @@ def fit_patch(
             f"{len(folds)} good images are too few to fit a detector", f"give at least {MIN_GOODS}"
         )
     if folds.max() < 1:
-        raise DataError("all good images show one part", "give goods of two parts at least, or check the ids")
+        raise DataError(
+            "all good images have the same part id", "give images of at least two parts, or check the ids"
+        )
     with (
         tempfile.TemporaryDirectory(prefix="saec-fit-") as folder,
         ExitStack() as files,

@@ -56,7 +56,7 @@ _text, _truth, _whole, _object = (
     _any(dict, "an object"),
 )
 _EMPTY = _only({}, [])
-_PENALTY = _only(0, remedy="set it to 0: repeated words are not penalised")
+_PENALTY = _only(0, remedy="set it to 0: no penalty is applied")
 _TOOLS = "ask without tools: the model calls none; response_format takes the schema of an explanation"
 _CHOICES = "use response_format with the schema of an explanation"
 _TEMPLATE = "leave it out: the model's own chat template is used"
@@ -97,7 +97,7 @@ IDLE: Mapping[str, IdleField] = {
     "best_of": _only(1, remedy="ask with best_of 1: every answer would be the same", code="no_sampling"),
     "use_beam_search": _only(False, remedy="set it to false", code="no_sampling"),
     "length_penalty": _only(1),
-    "repetition_penalty": _only(1, remedy="set it to 1: repeated words are not penalised"),
+    "repetition_penalty": _only(1, remedy="set it to 1: no penalty is applied"),
     "min_tokens": _only(0, remedy="set it to 0; ignore_eos makes an answer as long as max_tokens"),
     "stop_token_ids": _only([], remedy="leave it out, and cut the answer yourself"),
     "include_stop_str_in_output": _only(False),
@@ -156,7 +156,7 @@ def check_idle(fields: Mapping[str, Any]) -> None:
 
 def idle_fields_table() -> str:
     """The fields in Markdown, as docs/service.md has them."""
-    rows = ["| field | accepted, and changes nothing | about any other value |", "|---|---|---|"]
+    rows = ["| field | accepted, and changes nothing | remedy for any other value |", "|---|---|---|"]
     rows += [f"| `{name}` | {idle.accepts or 'only null'} | {idle.remedy} |" for name, idle in IDLE.items()]
     return "\n".join(rows) + "\n"
 

@@ -21,8 +21,8 @@ from pathlib import Path
 
 import msgspec
 
-from saec import __version__
 from saec.errors import SpoolError
+from saec.extensions import VERSION
 from saec.profile import sha256_file
 from saec.station.setup.named_files import NamedFile, named_files
 from saec.station.setup.station_settings import StationSettings
@@ -103,7 +103,7 @@ def make_backup(
     frames, images = _counts(partial / "data")
     backup = BackupManifest(
         form=FORM,
-        saec=__version__,
+        saec=VERSION,
         schema=SCHEMA_VERSION,
         station=settings.station.name,
         made=now,

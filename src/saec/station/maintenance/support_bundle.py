@@ -25,9 +25,9 @@ import httpx
 import msgspec
 import psutil
 
-from saec import __version__
 from saec.connecting import shown
 from saec.errors import ConfigError, SaecError
+from saec.extensions import VERSION
 from saec.station.maintenance.local_request import ask_itself
 from saec.station.setup.named_files import named_files
 from saec.station.setup.station_settings import StationSettings
@@ -165,7 +165,7 @@ def _plain_settings(settings: StationSettings) -> Any:
 def _versions() -> dict[str, Any]:
     packages = {d.metadata["Name"]: d.version for d in distributions() if d.metadata["Name"]}
     return {
-        "saec": __version__,
+        "saec": VERSION,
         "python": sys.version,
         "system": platform.platform(),
         "sqlite": sqlite3.sqlite_version,

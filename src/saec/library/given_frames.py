@@ -1,0 +1,92 @@
+"""What users give to judge many images: a folder, a data set, a pattern, paths, or images one by one."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from saec.data.images.file_names import find_images
+from saec.data.input_images import Inputs, Split, list_inputs
+from saec.errors import DataError, ImageError
+from saec.library.given_images import Colour, given_pixels, is_path
+from saec.types import Image, Source
+
+
+def are_files(given: object) -> bool:
+    """Whether all frames are files that can be listed now: a path, or a list of paths."""
+    return is_path(given) or (isinstance(given, list | tuple) and bool(given) and all(map(is_path, given)))
+
+
+def listed_files(given: Any, *, split: Split, layout: str) -> Inputs:
+    """The files of what ``are_files`` takes.
+
+    Args:
+        given: a folder, a data set, an image, a pattern such as "photos/*.png", or a list of paths.
+        split: which part of a data set.
+        layout: the data set's layout.
+
+    Raises:
+        DataError: nothing is there to judge.
+    """
+    if not is_path(given):
+        return _plain_files([file for path in given for file in find_images(path)])
+    if not Path(given).exists() and glob.has_magic(os.fspath(given)):
+        found = sorted(map(Path, glob.glob(os.fspath(given), recursive=True)))  # noqa: PTH207  it may be absolute
+        files = [file for path in found for file in find_images(path)]
+        if not files:
+            raise DataError(f"{given}: no file matches this pattern", "check the pattern and the folder")
+        return _plain_files(files)
+    return list_inputs(Path(given), split=split, layout=layout)
+
+
+def written_frames(
+    given: Iterable[Any], folder: Path, *, suffix: str, colour: Colour, bits: int
+) -> Iterator[Source]:
+    """Frames as files, one by one: paths stay where they are, images are written into the folder.
+
+    Args:
+        given: paths, arrays and Pillow images, in any order.
+        folder: where images are written; there is one.
+        suffix: the files' format, one without loss: ".png", or ".bmp", which is quicker and larger.
+        colour: the order of arrays' channels.
+        bits: significant bits of 16-bit Pillow images.
+
+    Raises:
+        ImageError: something that is no image, named by its place.
+    """
+    for place, one in enumerate(given, 1):
+        name = given_name(one, place)
+        if is_path(one):
+            yield Source(id=name, path=str(Path(one).absolute()))
+            continue
+        path = folder / f"{name}{suffix}"
+        _write(path, given_pixels(one, colour=colour, bits=bits, name=name))
+        yield Source(id=name, path=str(path.absolute()))
+
+
+def given_name(given: Any, place: int) -> str:
+    """What the image at that place is called, the first one's being 1: by its path where it has one."""
+    return Path(given).as_posix().lstrip("/") if is_path(given) else f"frame-{place:06d}"
+
+
+def _plain_files(files: list[Path]) -> Inputs:
+    if not files:
+        raise DataError("no image to judge: the folders hold none", "name files, or folders with images")
+    absolute = [file.absolute() for file in files]
+    root = Path(os.path.commonpath([file.parent for file in absolute]))
+    sources = [Source(id=file.relative_to(root).as_posix(), path=str(file)) for file in absolute]
+    return Inputs(root=str(root), layout="file", split="", sources=sources)
+
+
+def _write(path: Path, image: Image) -> None:
+    done, data = cv2.imencode(path.suffix, image[..., ::-1])
+    if not done:
+        raise ImageError(
+            f"{path.stem} of {image.shape} cannot be written as {path.suffix}", "give a smaller image"
+        )
+    path.write_bytes(data.tobytes())

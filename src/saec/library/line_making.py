@@ -1,0 +1,106 @@
+"""``saec.fit``: a line from good images, as ``saec fit`` makes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from saec.data.dataset import Dataset, categories, open_dataset
+from saec.data.parts import PartIds
+from saec.data.user_folders import goods_set, with_goods
+from saec.decoding import with_fields
+from saec.edge.detector_kinds import FitChoices, detector_fit
+from saec.errors import ConfigError, DataError
+from saec.library.product_line import Line
+from saec.lines.fit_sentences import bit_warnings, fit_sentences
+from saec.lines.line_fit import fit_line
+from saec.runs.description import now
+from saec.settings import FitConfig, GateConfig
+
+
+def fit(
+    dataset: str | PathLike[str] | None = None,
+    *,
+    out: str | PathLike[str],
+    goods: str | PathLike[str] | Sequence[str | PathLike[str]] = (),
+    config: FitConfig | None = None,
+    detector: str = "patch",
+    choices: FitChoices | None = None,
+    roi_mask: str | PathLike[str] | None = None,
+    layout: str = "auto",
+    parts: PartIds | None = None,
+    force: bool = False,
+    progress: Callable[[str, int, int], None] | None = None,
+    **settings: Any,
+) -> Line:
+    """Make a line of good images.
+
+    Defects among the training images only calibrate P(defect). Nothing of the hold-out is looked at.
+
+    >>> line = saec.fit(gears, out=folder / "gears", side=128, memory=64, folds=4)
+    >>> line.name
+    'gears'
+    >>> line.notes[0].endswith("14 goods, 4 defects for calibration, input 128 x 128")
+    True
+
+    Args:
+        dataset: a data set of one product: good images to learn from, and what is held out.
+        out: the folder of the line profile; made.
+        goods: folders that hold good images alone, instead of ``dataset`` or its training goods.
+        config: the settings; None takes the defaults.
+        detector: "patch", or "yolo" for a classifier of your own.
+        choices: what that detector wants to know beside the settings.
+        roi_mask: an image of the frames' size; the line judges where it is not zero.
+        layout: the data set's layout.
+        parts: where part ids come from.
+        force: replace a line profile that stands at ``out``.
+        progress: called with what is being done, how many are done, and of how many.
+        settings: fields of ``saec.FitConfig`` in place of those of ``config``.
+
+    Raises:
+        DataError: there are no or too few good images, or several data sets.
+        LeakError: a training image stands in the hold-out, too.
+        LineError: ``out`` exists.
+        ConfigError: there is no such setting, or its value is out of range.
+        ExtraError: torch is not installed.
+    """
+    chosen = with_fields(config or FitConfig(), settings)
+    making = detector_fit(detector, choices or FitChoices())
+    images = _images(dataset, _folders(goods), layout, parts)
+    profile, summary = fit_line(
+        images,
+        Path(out),
+        making,
+        config=chosen,
+        gate=GateConfig(),
+        created=now(),
+        roi_mask=None if roi_mask is None else Path(roi_mask),
+        force=force,
+        progress=progress or (lambda _what, _done, _of: None),
+    )
+    said = [*fit_sentences(profile, summary), *bit_warnings(images, chosen.bits)]
+    return Line(profile, notes=tuple(said))
+
+
+def _folders(goods: str | PathLike[str] | Sequence[str | PathLike[str]]) -> list[Path]:
+    return [Path(goods)] if isinstance(goods, str | PathLike) else [Path(folder) for folder in goods]
+
+
+def _images(
+    dataset: str | PathLike[str] | None, goods: Sequence[Path], layout: str, parts: PartIds | None
+) -> Dataset:
+    if dataset is None:
+        if not goods:
+            raise ConfigError("nothing to fit on", "give a data set, or a folder of good images as goods")
+        return goods_set(goods, parts)
+    root = Path(dataset)
+    roots = categories(root)
+    if roots != [root]:
+        names = ", ".join(folder.name for folder in roots[:8])
+        raise DataError(
+            f"{root} holds {len(roots)} data sets: {names}", f"fit each alone, such as {roots[0]}"
+        )
+    opened = open_dataset(root, layout=layout, parts=parts)
+    return with_goods(opened, goods, parts) if goods else opened

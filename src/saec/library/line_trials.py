@@ -1,0 +1,64 @@
+"""What a line does with labelled images beside judging them: calibrate itself, and try a cloud."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from saec.data.dataset import open_dataset
+from saec.data.input_images import Split, list_inputs
+from saec.data.user_folders import pictures_of
+from saec.errors import ConfigError
+from saec.evaluation.cloud_trial import CloudTrial, measure_worth
+from saec.frame.judges import Cloud, standing
+from saec.lines.recalibration import recalibrate
+from saec.lines.requested_calibration import RecalibrationRequest
+from saec.profile import LineProfile
+from saec.runs.description import now
+from saec.schedule.policies import DEFAULT_POLICY
+from saec.types import DEFECT, GOOD
+
+
+def calibrated(
+    profile: LineProfile,
+    request: RecalibrationRequest,
+    *,
+    dataset: Path | None,
+    goods: Path | None,
+    defects: Path | None,
+    cloud: Cloud | None,
+    layout: str,
+) -> tuple[LineProfile, tuple[str, ...]]:
+    """The line with its next calibration, and what there is to say of the cloud; see ``Line.calibrate``."""
+    if cloud is not None and dataset is None and goods is None:
+        raise ConfigError("a cloud without images to judge it on", "give the line's data set")
+    after = recalibrate(
+        profile,
+        request,
+        created=now(),
+        goods=pictures_of(goods, GOOD) if goods else (),
+        defects=pictures_of(defects, DEFECT) if defects else (),
+        dataset=open_dataset(dataset, layout=layout) if dataset else None,
+        cloud=cloud,
+    )
+    notes = () if cloud is None else (standing(cloud, after.calibration, DEFAULT_POLICY).reason,)
+    return after, notes
+
+
+def tried(
+    profile: LineProfile,
+    dataset: Path,
+    cloud: Cloud,
+    *,
+    shares: Sequence[float],
+    out: Path | None,
+    split: Split,
+    layout: str,
+) -> CloudTrial:
+    """What asking the cloud would add; see ``Line.worth``."""
+    inputs = list_inputs(dataset, split=split, layout=layout)
+    with tempfile.TemporaryDirectory(prefix="saec-") as scratch:
+        trial = measure_worth(profile, inputs, cloud, out or Path(scratch), shares=shares)
+    assert trial is not None  # nobody stops it
+    return trial

@@ -1,0 +1,166 @@
+"""What stands behind a ``Line``: the opened detector, and the ways by which images reach it."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+from weakref import WeakSet
+
+from saec.contracts import EdgeDetector
+from saec.data.images.pixels import read_image
+from saec.data.input_images import Inputs
+from saec.errors import ConfigError, DataError, ImageError
+from saec.frame.judges import Cloud, Judges, warm_up
+from saec.frame.verdicts import error_verdict
+from saec.library.given_frames import given_name, written_frames
+from saec.library.given_images import Colour, given_frame, is_path
+from saec.library.policy_choice import run_options
+from saec.library.unkept_runs import (
+    LaterDetector,
+    RecentOpinions,
+    judge_alone,
+    line_judges,
+    profile_under,
+    stream_verdicts,
+)
+from saec.library.verdict_view import Verdict
+from saec.profile import LineProfile
+from saec.runs.run_folder import Options, judge_into
+from saec.runs.run_record import VERDICTS_FILE
+from saec.types import EdgeOpinion, Image, Source, VerdictRecord
+
+FRAMES_FOLDER = "frames"
+"""Where a run folder keeps images that were given as arrays."""
+
+
+class OpenedLine:
+    """A line whose detector is opened when the first image comes, and stays open.
+
+    Args:
+        profile: the line.
+    """
+
+    def __init__(self, profile: LineProfile) -> None:
+        self._profile = profile
+        self._bits = profile.line.preparation.bits
+        self._detector = LaterDetector(profile)
+        self._warmed: WeakSet[Cloud] = WeakSet()
+
+    @cached_property
+    def _edge(self) -> Judges:
+        """What judges where no cloud is asked."""
+        return line_judges(self._profile, None, run_options(), self._detector)
+
+    def one(self, given: Any, colour: Colour) -> Verdict:
+        """The edge's verdict on one image.
+
+        Raises:
+            SaecError: it is no image, or cannot be judged.
+        """
+        frame = given_frame(given, colour=colour, bits=self._bits)
+        record, opinion = judge_alone(frame, self._edge)
+        return self._alone(record, opinion, frame.image)
+
+    def streamed(
+        self, sources: Iterable[Source], cloud: Cloud | None, options: Options
+    ) -> Generator[Verdict, None, None]:
+        """Verdicts by the loop of a run, without its folder."""
+        judges, recent = line_judges(self._profile, cloud, options, self._detector), RecentOpinions()
+        profile = profile_under(self._profile, options)
+        if cloud is not None and cloud not in self._warmed:
+            warm_up(judges)  # what is loaded or compiled at a first call is so before threads start
+            self._warmed.add(cloud)
+        for record in stream_verdicts(sources, judges, options, recent):
+            yield self._verdict(record, recent.take(record.id), profile, judges.detector)
+
+    def spooled(
+        self, images: Iterable[Any], cloud: Cloud | None, options: Options, colour: Colour
+    ) -> Iterator[Verdict]:
+        """The same of images that have no files: they wait for the cloud in a folder that goes at the end."""
+        with tempfile.TemporaryDirectory(prefix="saec-") as name:
+            folder = Path(name).absolute()
+            sources = written_frames(images, folder, suffix=".bmp", colour=colour, bits=self._bits)
+            with closing(self.streamed(sources, cloud, options)) as verdicts:
+                for verdict in verdicts:
+                    yield _taken_out(verdict, folder)
+
+    def one_by_one(self, images: Iterable[Any], colour: Colour) -> Iterator[Verdict]:
+        """The edge's verdicts on images as they come, each before the next one is asked for."""
+        for place, given in enumerate(images, 1):
+            name = given_name(given, place)
+            try:
+                frame = given_frame(given, colour=colour, bits=self._bits, name=name)
+            except ImageError as e:
+                if not is_path(given):
+                    raise
+                yield self._alone(self._failed(given, e, place, "read"))
+                continue
+            try:
+                record, opinion = judge_alone(frame, self._edge, seq=place)
+            except Exception as e:  # as in a run: what goes wrong with a frame stays with it
+                yield self._alone(self._failed(given, e, place, "edge"), image=frame.image)
+            else:
+                yield self._alone(record, opinion, frame.image)
+
+    def kept(self, images: Iterable[Any], out: Path, colour: Colour) -> Inputs:
+        """Images as files of a run folder."""
+        folder = out / FRAMES_FOLDER
+        if folder.exists() or (out / VERDICTS_FILE).exists():
+            raise ConfigError(f"{out} already holds a run", "name another folder with out")
+        folder.mkdir(parents=True)
+        sources = list(written_frames(images, folder, suffix=".png", colour=colour, bits=self._bits))
+        if not sources:
+            raise DataError("there is no image to judge", "give at least one")
+        return Inputs(root=str(folder.absolute()), layout="images", split="", sources=sources)
+
+    def into(self, inputs: Inputs, out: Path, cloud: Cloud | None, options: Options) -> Iterator[Verdict]:
+        """Verdicts by a run that keeps its folder."""
+        recent, profile = RecentOpinions(), profile_under(self._profile, options)
+        detector = self._detector if profile is self._profile else LaterDetector(profile)
+        run = judge_into(self._profile, inputs, out, cloud=cloud, options=options, look=recent.keep)
+        for record in run:
+            yield self._verdict(record, recent.take(record.id), profile, detector)
+
+    def _verdict(
+        self,
+        record: VerdictRecord,
+        opinion: EdgeOpinion | None,
+        profile: LineProfile,
+        detector: EdgeDetector,
+        image: Image | None = None,
+    ) -> Verdict:
+        return Verdict(
+            record,
+            threshold=profile.calibration.threshold,
+            read=partial(read_image, record.path, bits=self._bits),
+            look=lambda image: detector.inspect([image])[0],
+            image=image,
+            opinion=opinion,
+        )
+
+    def _alone(
+        self, record: VerdictRecord, opinion: EdgeOpinion | None = None, image: Image | None = None
+    ) -> Verdict:
+        """The edge's own verdict."""
+        return self._verdict(record, opinion, self._profile, self._detector, image)
+
+    def _failed(self, given: Any, error: Exception, place: int, stage: str) -> VerdictRecord:
+        path = str(Path(given).absolute()) if is_path(given) else ""
+        source = Source(id=given_name(given, place), path=path)
+        return error_verdict(source, self._profile.line.name, error, time=time.time(), seq=place, stage=stage)
+
+
+def _taken_out(verdict: Verdict, folder: Path) -> Verdict:
+    """The verdict of an image that had no file, with the image in place of the temporary one."""
+    path = Path(verdict.path)
+    if path.parent != folder:
+        return verdict
+    held = verdict.image
+    if verdict.state != "provisional":  # the cloud may still ask for it
+        path.unlink()
+    return verdict.of_image(held)

@@ -1,0 +1,293 @@
+"""``saec.Line``: a line profile, opened once, that judges images as often as you ask."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from html import escape
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from saec.data.input_images import Split, limit_inputs
+from saec.decoding import with_fields
+from saec.errors import DataError, ImageError
+from saec.evaluation.cloud_benefit import SHARES
+from saec.evaluation.cloud_trial import CloudTrial
+from saec.evaluation.evaluation_tasks import EvaluationTask
+from saec.evaluation.line_evaluation import evaluate_line, result_notes
+from saec.evaluation.metrics import Metrics
+from saec.frame.judges import Cloud
+from saec.library.given_frames import are_files, listed_files
+from saec.library.given_images import Colour, ImageLike, check_colour, is_one_image
+from saec.library.line_trials import calibrated, tried
+from saec.library.opened_line import OpenedLine
+from saec.library.policy_choice import Policy, run_options
+from saec.library.verdict_view import Verdict
+from saec.lines.leaks import held_out
+from saec.lines.requested_calibration import RecalibrationRequest
+from saec.profile import LineProfile
+from saec.settings import RunConfig
+
+
+class Line:
+    """The line of one product: it judges images. Make one with ``saec.fit``, or open its folder.
+
+    >>> line = saec.Line.open(folder)
+    >>> line.inspect(photo).label_name
+    'defect'
+    >>> [verdict.label_name for verdict in line.inspect_many([photo, photo])]
+    ['defect', 'defect']
+
+    The detector is opened once, when you first need it. Several threads may share a line.
+
+    Attributes:
+        profile: the folder as it was opened: ``line.json`` and the calibration.
+        notes: what the fit had to say, where ``saec.fit`` has just made the line.
+    """
+
+    def __init__(self, profile: LineProfile, *, notes: tuple[str, ...] = ()) -> None:
+        self.profile = profile
+        self.notes = notes
+        self._opened = OpenedLine(profile)
+
+    @classmethod
+    def open(cls, folder: str | PathLike[str], *, verify: bool = True) -> Line:
+        """Open a folder that ``saec fit`` or ``saec.fit`` has made.
+
+        Args:
+            folder: the line profile.
+            verify: compare the files' hashes with those in ``line.json``.
+
+        Raises:
+            LineError: there is no line profile, it is damaged, or it is of another version.
+        """
+        return cls(LineProfile.open(Path(folder), verify=verify))
+
+    @property
+    def name(self) -> str:
+        """The product's name."""
+        return self.profile.line.name
+
+    @property
+    def folder(self) -> Path:
+        """Where the line profile lies."""
+        return self.profile.folder
+
+    @property
+    def threshold(self) -> float:
+        """The score from which the edge says defect."""
+        return self.profile.calibration.threshold
+
+    def inspect(
+        self,
+        image: ImageLike,
+        *,
+        cloud: Cloud | None = None,
+        policy: Policy | str | None = None,
+        colour: Colour = "rgb",
+    ) -> Verdict:
+        """Judge one image.
+
+        >>> import numpy as np
+        >>> from PIL import Image
+        >>> pixels = np.array(Image.open(photo))
+        >>> line.inspect(pixels).score == line.inspect(photo).score
+        True
+        >>> line.inspect(pixels[..., ::-1], colour="bgr").score == line.inspect(photo).score
+        True
+
+        Args:
+            image: a path, a Pillow image, or an H x W x 3 array of uint8.
+            cloud: who is asked where the policy says so; None leaves all to the edge.
+            policy: who answers; None is the default policy.
+            colour: the order of an array's channels: "rgb", or "bgr" as OpenCV reads them.
+
+        Raises:
+            ImageError: it is no image, or cannot be read; the message says how to mend it.
+            ConfigError: settings contradict each other.
+        """
+        if cloud is None and policy is None:
+            return self._opened.one(image, colour)
+        (*_, verdict) = self.inspect_many([image], cloud=cloud, policy=policy, colour=colour)
+        if verdict.label is None:
+            raise ImageError(
+                f"{verdict.id} cannot be judged: {verdict.error.message if verdict.error else ''}"
+            )
+        return verdict
+
+    def inspect_many(
+        self,
+        images: ImageLike | Iterable[ImageLike],
+        *,
+        cloud: Cloud | None = None,
+        policy: Policy | str | None = None,
+        out: str | PathLike[str] | None = None,
+        split: Split = "holdout",
+        layout: str = "auto",
+        limit: int | None = None,
+        colour: Colour = "rgb",
+        run: RunConfig | None = None,
+    ) -> Iterator[Verdict]:
+        """Judge many images; gives each verdict as it comes.
+
+        Decoding, edge and cloud work at the same time. Verdicts of the cloud come when it has answered, so
+        not always in the order of the images: ``verdict.id`` says which is which. An image that cannot be
+        read gets a verdict without a label, whose ``error`` says why.
+
+        >>> verdicts = list(line.inspect_many(str(gears)))
+        >>> len(verdicts), {verdict.state for verdict in verdicts}
+        (8, {'final'})
+
+        Args:
+            images: a folder, a data set, a pattern ("photos/*.png"), a list of paths, or any iterable of
+                paths, Pillow images and arrays, such as a camera's.
+            cloud: who is asked where the policy says so; None leaves all to the edge.
+            policy: who answers; None is the default policy.
+            out: a run folder to write, for ``saec report``; None leaves nothing on the disk.
+            split: which part of a data set; "holdout" is what the line was not made of.
+            layout: the data set's layout.
+            limit: judge at most so many of the files, drawn by label and kind.
+            colour: the order of arrays' channels.
+            run: how the run goes: deadline, pictures, explanations.
+
+        Raises:
+            DataError: there is no image.
+            ConfigError: settings contradict each other, or ``out`` holds a run already.
+            ImageError: an element is neither a path nor an image.
+        """
+        check_colour(colour)
+        options = run_options(policy, run)
+        if are_files(images):
+            inputs = listed_files(images, split=split, layout=layout)
+            inputs = limit_inputs(held_out(self.profile, inputs), limit)
+            if out is not None:
+                return self._opened.into(inputs, Path(out), cloud, options)
+            return self._opened.streamed(inputs.sources, cloud, options)
+        if limit is not None:
+            raise DataError("limit with images that come one by one", "give a folder or a list of paths")
+        if is_one_image(images) or not isinstance(images, Iterable):
+            raise ImageError(
+                f"inspect_many was given one {type(images).__name__}", "call line.inspect(image)"
+            )
+        if out is not None:
+            return self._opened.into(self._opened.kept(images, Path(out), colour), Path(out), cloud, options)
+        if cloud is None and policy is None:
+            return self._opened.one_by_one(images, colour)
+        return self._opened.spooled(images, cloud, options, colour)
+
+    def evaluate(
+        self,
+        dataset: str | PathLike[str],
+        *,
+        cloud: Cloud | None = None,
+        policy: Policy | str | None = None,
+        out: str | PathLike[str] | None = None,
+        split: Split = "holdout",
+        layout: str = "auto",
+        limit: int | None = None,
+        run: RunConfig | None = None,
+    ) -> Metrics:
+        """Judge a labelled data set and measure the verdicts.
+
+        >>> report = line.evaluate(gears)
+        >>> report.n_good, report.n_defect, report.escape_rate
+        (4, 4, 0.0)
+
+        Args:
+            dataset: its folder.
+            out: a run folder to write, for ``saec report``; None leaves nothing on the disk.
+            run: how the run goes; by default no picture is saved without ``out``, and no words are asked for.
+            See ``inspect_many`` for the others.
+
+        Raises:
+            LeakError: an image to judge was used to fit or calibrate the line, or to tune the cloud.
+            DataError: there is no image of known truth.
+        """
+        run = run or RunConfig(maps=out is not None, explain=False)
+        task = EvaluationTask(self.folder, Path(dataset), self.name)
+        result = evaluate_line(
+            task,
+            cloud=cloud,
+            options=run_options(policy, run),
+            split=split,
+            layout=layout,
+            out=None if out is None else Path(out),
+            limit=limit,
+        )
+        return msgspec.structs.replace(result.metrics, notes=tuple(result_notes(result)))
+
+    def calibrate(
+        self,
+        dataset: str | PathLike[str] | None = None,
+        *,
+        goods: str | PathLike[str] | None = None,
+        defects: str | PathLike[str] | None = None,
+        cloud: Cloud | None = None,
+        layout: str = "auto",
+        **request: Any,
+    ) -> Line:
+        """Redo thresholds and P(defect) without fitting again; gives the line with its next calibration.
+
+        The older calibrations stay in the folder. A cloud is asked about the labelled calibration images:
+        from how well it does follows what it may say on this line (``notes`` says it).
+
+        Args:
+            dataset: the line's data set; the defects of its training split give P(defect).
+            goods, defects: folders of further goods, and of known defects.
+            cloud: the cloud to measure.
+            layout: the data set's layout.
+            request: fields of ``RecalibrationRequest``, what ``saec calibrate`` takes as options.
+
+        Raises:
+            LeakError: an image is held out, or the cloud was tuned on too many.
+            ConfigError: there is no such field, or fields contradict each other.
+            DataError: there are too few goods, or labels contradict each other.
+        """
+        after, notes = calibrated(
+            self.profile,
+            with_fields(RecalibrationRequest(), request),
+            dataset=None if dataset is None else Path(dataset),
+            goods=None if goods is None else Path(goods),
+            defects=None if defects is None else Path(defects),
+            cloud=cloud,
+            layout=layout,
+        )
+        return Line(after, notes=notes)
+
+    def worth(
+        self,
+        dataset: str | PathLike[str],
+        cloud: Cloud,
+        *,
+        shares: Sequence[float] = SHARES,
+        out: str | PathLike[str] | None = None,
+        split: Split = "holdout",
+        layout: str = "auto",
+    ) -> CloudTrial:
+        """Say whether asking a cloud pays: edge and cloud judge every labelled image once.
+
+        Args:
+            dataset: labelled images; none may have served to make the line.
+            cloud: the cloud to try.
+            shares: the shares of the images that are asked about, the most unsure first.
+            out: a folder for the run of both; None leaves nothing on the disk.
+            split, layout: see ``inspect_many``.
+
+        Raises:
+            LeakError: an image was used to fit or calibrate the line, or to tune the cloud.
+            DataError: there is no image of known truth.
+        """
+        kept = None if out is None else Path(out)
+        return tried(self.profile, Path(dataset), cloud, shares=shares, out=kept, split=split, layout=layout)
+
+    def __repr__(self) -> str:
+        line = self.profile.line
+        return (
+            f"<Line {self.name}: {line.detector.kind} {line.detector.backbone}, "
+            f"threshold {self.threshold:.4g}, in {self.folder}>"
+        )
+
+    def _repr_html_(self) -> str:
+        return f"<code>{escape(repr(self))}</code>"

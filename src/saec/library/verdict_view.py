@@ -1,0 +1,209 @@
+"""``saec.Verdict``: the answer for one image, with its picture and its anomaly map."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from saec.errors import AnswerError, ImageError
+from saec.frame.map_pictures import overlay, save_picture
+from saec.library.verdict_drawing import plot_verdict, verdict_html
+from saec.types import DEFECT, AnomalyMap, Box, DecidedBy, EdgeOpinion, ErrorRecord, Explanation, Image, State
+from saec.types import VerdictRecord as VerdictRecord
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+LABELS = ("good", "defect")
+NO_LABEL = "no label"
+
+
+class Verdict:
+    """The answer for one image. ``Line.inspect`` and ``Line.inspect_many`` give it.
+
+    >>> verdict = line.inspect(photo)
+    >>> verdict.label_name, verdict.is_defect
+    ('defect', True)
+    >>> verdict.score > verdict.threshold
+    True
+    >>> verdict.decided_by, verdict.reason
+    ('edge', 'edge-only')
+
+    ``verdict.plot()`` draws it with matplotlib, and a notebook shows it by itself.
+
+    Attributes:
+        record: all that is known of it, as a run's ``verdicts.jsonl`` keeps it.
+        threshold: the line's threshold. A score at or above it is labelled defect by the edge.
+    """
+
+    def __init__(
+        self,
+        record: VerdictRecord,
+        *,
+        threshold: float,
+        read: Callable[[], Image],
+        look: Callable[[Image], EdgeOpinion],
+        image: Image | None = None,
+        opinion: EdgeOpinion | None = None,
+    ) -> None:
+        self.record = record
+        self.threshold = threshold
+        self._read, self._look = read, look
+        self._image, self._opinion = image, opinion
+
+    @property
+    def id(self) -> str:
+        """The frame's name, unique within a run: for files the path relative to what was given."""
+        return self.record.id
+
+    @property
+    def path(self) -> str:
+        """The image's file; "" for an image that was given as an array."""
+        return self.record.path
+
+    @property
+    def label(self) -> int | None:
+        """``saec.GOOD`` (0) or ``saec.DEFECT`` (1); None where the image could not be judged."""
+        return self.record.label
+
+    @property
+    def label_name(self) -> str:
+        """ "good", "defect", or "no label" where the image could not be judged."""
+        return NO_LABEL if self.label is None else LABELS[self.label]
+
+    @property
+    def is_defect(self) -> bool:
+        """Whether the label is defect.
+
+        Raises:
+            AnswerError: there is no label. An image that could not be judged is neither good nor a defect.
+        """
+        if self.label is None:
+            why = self.record.error.message if self.record.error else "it could not be judged"
+            raise AnswerError(f"{self.id} has no label: {why}", 'ask verdict.state == "error" first')
+        return self.label == DEFECT
+
+    @property
+    def truth(self) -> int | None:
+        """The label that the data set gives the image; None where it is unknown."""
+        return self.record.truth
+
+    @property
+    def p_defect(self) -> float | None:
+        """The calibrated probability of a defect; None where the line has seen no labelled defects."""
+        return self.record.p_defect
+
+    @property
+    def score(self) -> float | None:
+        """The edge's anomaly score; higher is more anomalous. It is no probability."""
+        return self.record.score
+
+    @property
+    def state(self) -> State:
+        """ "final"; "provisional" where the edge stands in for the cloud; "error" without a label."""
+        return self.record.state
+
+    @property
+    def decided_by(self) -> DecidedBy:
+        """ "edge", "cloud", "edge-fallback" where the cloud failed, or "none" without a label."""
+        return self.record.decided_by
+
+    @property
+    def reason(self) -> str:
+        """Why it was decided so, a word of ``docs/scheduling.md``."""
+        return self.record.reason
+
+    @property
+    def complexity(self) -> float | None:
+        """How much there is to see; 0 is the line's median good."""
+        return self.record.complexity
+
+    @property
+    def explanation(self) -> Explanation | None:
+        """The cloud's words on a defect: kind, description and box; None where it was not asked."""
+        return self.record.explanation
+
+    @property
+    def error(self) -> ErrorRecord | None:
+        """Why there is no label, or what went wrong beside it; None where nothing did."""
+        return self.record.error
+
+    @property
+    def image(self) -> Image:
+        """The image, H x W x 3 uint8, RGB. The verdict of a file reads it when you first ask.
+
+        Raises:
+            ImageError: the file has gone or cannot be read.
+        """
+        if self._image is None:
+            self._image = self._read()
+        return self._image
+
+    @property
+    def map(self) -> AnomalyMap | None:
+        """The anomaly map, h x w float32, in the score's units; None for a detector without maps."""
+        return self._seen().map
+
+    @property
+    def map_box(self) -> Box | None:
+        """The part of the image that the map covers: x0, y0, x1, y1 in pixels."""
+        return self._seen().map_box
+
+    def picture(self, *, max_side: int = 640) -> Image:
+        """The image with its anomaly map over it, RGB, at most so many pixels on its longer side.
+
+        The colours are those of a run's pictures: nothing up to half the threshold, an outline at it.
+        """
+        return overlay(self.image, self._seen(), self.threshold, max_side=max_side)
+
+    def save_picture(self, path: str | Path) -> None:
+        """Write ``picture()`` as JPEG; folders are made."""
+        save_picture(Path(path), self.image, self._seen(), self.threshold)
+
+    def plot(self) -> Figure:
+        """Draw the image and the anomaly map side by side; returns matplotlib's figure.
+
+        Raises:
+            ExtraError: matplotlib is not installed.
+        """
+        return plot_verdict(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record as plain values: one line of a run's ``verdicts.jsonl``."""
+        plain: dict[str, Any] = msgspec.to_builtins(self.record)
+        return plain
+
+    def of_image(self, image: Image) -> Verdict:
+        """The same verdict on an image that has no file."""
+        record = msgspec.structs.replace(self.record, path="")
+        return Verdict(
+            record,
+            threshold=self.threshold,
+            read=lambda: image,
+            look=self._look,
+            image=image,
+            opinion=self._opinion,
+        )
+
+    def __repr__(self) -> str:
+        facts = [self.label_name]
+        if self.p_defect is not None:
+            facts.append(f"P(defect) {self.p_defect:.3f}")
+        if self.score is not None:
+            facts.append(f"score {self.score:.4g}, threshold {self.threshold:.4g}")
+        facts.append(f"{self.decided_by}: {self.reason}")
+        return f"<Verdict {self.id}: {'; '.join(facts)}>"
+
+    def _repr_html_(self) -> str:
+        return verdict_html(self)
+
+    def _seen(self) -> EdgeOpinion:
+        """What the edge saw; looked at again where it was not kept."""
+        if self._opinion is None:
+            if self.label is None:
+                raise ImageError(f"{self.id} was not judged, so it has no map", "look at verdict.error")
+            self._opinion = self._look(self.image)
+        return self._opinion
