@@ -42,16 +42,17 @@ if TYPE_CHECKING:
     from saec.extensions import VERSION
     from saec.frame.judges import Cloud as Cloud
     from saec.library.line_making import fit as fit
-    from saec.library.policy_choice import Policy as Policy
     from saec.library.product_line import Line as Line
     from saec.library.verdict_view import Verdict as Verdict
     from saec.settings import CloudConfig as CloudConfig
     from saec.settings import FitConfig as FitConfig
+    from saec.settings import PolicyConfig as _PolicyConfig
     from saec.settings import RunConfig as RunConfig
     from saec.types import DEFECT as DEFECT
     from saec.types import GOOD as GOOD
 
     __version__ = VERSION
+    Policy = _PolicyConfig
 
 _MODULES = {
     "saec.errors": (
@@ -77,7 +78,6 @@ _MODULES = {
     "saec.evaluation.metrics": ("Metrics",),
     "saec.frame.judges": ("Cloud",),
     "saec.library.line_making": ("fit",),
-    "saec.library.policy_choice": ("Policy",),
     "saec.library.product_line": ("Line",),
     "saec.library.verdict_view": ("Verdict",),
     "saec.settings": ("CloudConfig", "FitConfig", "RunConfig"),
@@ -86,6 +86,7 @@ _MODULES = {
 """Where each name of the face is."""
 
 _HOMES = {name: (module, name) for module, names in _MODULES.items() for name in names}
+_HOMES["Policy"] = "saec.settings", "PolicyConfig"
 _HOMES["__version__"] = "saec.extensions", "VERSION"
 
 __all__ = [*_HOMES]

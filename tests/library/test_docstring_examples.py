@@ -17,7 +17,7 @@ MODULES = (
     "saec.frame.judges",
     "saec.decoding",
     "saec.library.line_making",
-    "saec.library.policy_choice",
+    "saec.settings.schedule_settings",
     "saec.library.product_line",
     "saec.library.verdict_view",
 )

@@ -24,18 +24,18 @@ def command() -> None:
     """
 
 
-@command.command()
+@command.command("show")
 @click.option("--config", "path", type=_FILE, help="The settings file. Without it you see the defaults.")
-def show(path: Path | None) -> None:
+def show_settings(path: Path | None) -> None:
     """Print all settings as TOML, each with its value and where the value comes from."""
     from saec.cli.options.effective_settings import effective_toml
 
     click.echo(effective_toml(path), nl=False)
 
 
-@command.command()
+@command.command("check")
 @click.option("--config", "path", type=_FILE, required=True, help="The settings file.")
-def check(path: Path) -> None:
+def check_settings(path: Path) -> None:
     """Check a settings file: its keys, their types and ranges, and what a station needs.
 
     Nothing is started. An error names the line of the file and the remedy.
@@ -47,9 +47,9 @@ def check(path: Path) -> None:
     click.echo(f"{path}: the settings are sound")
 
 
-@command.command()
+@command.command("schema")
 @click.argument("of", type=click.Choice(["settings", "verdict"]), default="settings")
-def schema(of: str) -> None:
+def print_schema(of: str) -> None:
     """Print the JSON Schema of a settings file, or of a line of verdicts.jsonl."""
     from saec.cli.options.effective_settings import settings_schema
     from saec.runs.verdict_log import schema as verdict_schema

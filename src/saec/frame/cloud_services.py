@@ -8,8 +8,11 @@ from urllib.parse import urlsplit
 import msgspec
 
 from saec.errors import ConfigError, ExtraError
-from saec.settings import CloudConfig, RemoteConfig
+from saec.settings import CloudConfig
 from saec.web.addresses import is_loopback
+
+_LOADING = ("dtype", "device", "attention")
+"""Settings by which a model is loaded: they are said where that happens."""
 
 
 def is_service(model: str) -> bool:
@@ -24,20 +27,48 @@ def with_service(config: CloudConfig) -> CloudConfig:
         config: its ``model`` may be an address; ``remote`` then says how it is reached.
 
     Raises:
-        ConfigError: a token that would travel in the clear, or a model that the service does not have.
+        ConfigError: settings of a service without one, settings of loading with one, a token that would
+            travel unencrypted, or a model that the service does not have.
         ExtraError: what asks a service is not installed.
         LinkError: the service cannot be reached.
     """
     if not is_service(config.model):
+        _check_local(config)
         return config
+    _check_remote(config)
     for package in ("httpx", "tenacity"):
         if find_spec(package) is None:
             raise ExtraError(package, "remote")
     from saec.cloud.remote.model_list import introduced
 
     address = urlsplit(config.model)
-    remote = msgspec.structs.replace(config.remote or RemoteConfig(url=""), url=config.model)
+    remote = msgspec.structs.replace(config.remote, url=config.model)
     if remote.token_file is not None and address.scheme == "http" and not is_loopback(address.hostname or ""):
         raise ConfigError("the token would travel unencrypted", "use https")
-    name, told = introduced(remote, None)
-    return msgspec.structs.replace(config, model=name, remote=told)
+    name, told = introduced(remote, config.service_model)
+    return msgspec.structs.replace(config, model=name, service_model=None, remote=told)
+
+
+def _check_local(config: CloudConfig) -> None:
+    remote = config.remote
+    if remote.url:  # who loads the settings of a service has asked it already
+        return
+    given = {"--cloud-model": config.service_model, "--token-file": remote.token_file}
+    given["--ca-file"] = remote.ca_file
+    for option, value in given.items():
+        if value is not None:
+            raise ConfigError(
+                f"{option} does not go with the cloud {config.model}",
+                "it is for a service: --cloud https://HOST:PORT/v1",
+            )
+
+
+def _check_remote(config: CloudConfig) -> None:
+    default = msgspec.structs.asdict(CloudConfig())
+    for name in _LOADING:
+        value = msgspec.structs.asdict(config)[name]
+        if value != default[name]:
+            raise ConfigError(
+                f"--{name} {value} does not go with the service {config.model}",
+                "give it to `saec cloud`, which loads the model",
+            )

@@ -19,7 +19,6 @@ from saec.frame.judges import Cloud, Judges, warm_up
 from saec.frame.verdicts import error_verdict
 from saec.library.given_frames import given_name, written_frames
 from saec.library.given_images import Colour, given_frame, is_path
-from saec.library.policy_choice import run_options
 from saec.library.unkept_runs import (
     LaterDetector,
     RecentOpinions,
@@ -30,6 +29,7 @@ from saec.library.unkept_runs import (
 )
 from saec.library.verdict_view import Verdict
 from saec.profile import LineProfile
+from saec.runs.requested_options import run_options
 from saec.runs.run_folder import Options, judge_into
 from saec.runs.run_record import VERDICTS_FILE
 from saec.types import EdgeOpinion, Image, Source, VerdictRecord

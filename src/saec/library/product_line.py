@@ -23,12 +23,12 @@ from saec.library.given_frames import are_files, listed_files
 from saec.library.given_images import Colour, ImageLike, check_colour, is_one_image
 from saec.library.line_trials import calibrated, tried
 from saec.library.opened_line import OpenedLine
-from saec.library.policy_choice import Policy, run_options
 from saec.library.verdict_view import Verdict
 from saec.lines.leaks import held_out
 from saec.lines.requested_calibration import RecalibrationRequest
 from saec.profile import LineProfile
-from saec.settings import RunConfig
+from saec.runs.requested_options import run_options
+from saec.settings import PolicyConfig, RunConfig
 
 
 class Line:
@@ -85,7 +85,7 @@ class Line:
         image: ImageLike,
         *,
         cloud: Cloud | None = None,
-        policy: Policy | str | None = None,
+        policy: PolicyConfig | str | None = None,
         colour: Colour = "rgb",
     ) -> Verdict:
         """Judge one image.
@@ -122,7 +122,7 @@ class Line:
         images: ImageLike | Iterable[ImageLike],
         *,
         cloud: Cloud | None = None,
-        policy: Policy | str | None = None,
+        policy: PolicyConfig | str | None = None,
         out: str | PathLike[str] | None = None,
         split: Split = "holdout",
         layout: str = "auto",
@@ -182,7 +182,7 @@ class Line:
         dataset: str | PathLike[str],
         *,
         cloud: Cloud | None = None,
-        policy: Policy | str | None = None,
+        policy: PolicyConfig | str | None = None,
         out: str | PathLike[str] | None = None,
         split: Split = "holdout",
         layout: str = "auto",

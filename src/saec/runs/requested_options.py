@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
-
-import msgspec
-
-from saec.decoding import convert
+from saec.decoding import with_fields
 from saec.errors import ConfigError
 from saec.runs.run_folder import Options
 from saec.schedule.policies import BUDGET_POLICY, DEFAULT_POLICY, policy_kind, presets
 from saec.settings import BudgetConfig, CostConfig, GateConfig, MeterConfig, PolicyConfig, RunConfig
 
-C = TypeVar("C", bound=msgspec.Struct)
-
 
 def run_options(
-    policy: PolicyConfig | None = None,
+    policy: PolicyConfig | str | None = None,
     run: RunConfig | None = None,
     meter: MeterConfig | None = None,
     *,
@@ -27,7 +21,7 @@ def run_options(
     """The options of a run; a preset means the policy that it is of.
 
     Args:
-        policy: who answers.
+        policy: who answers, or the policy's name alone.
         run: how frames pass the line.
         meter: what is measured.
         resume, retry_errors, command: see ``Options``.
@@ -36,7 +30,7 @@ def run_options(
         ConfigError: there is no such policy or preset; or parameters of one policy are given for another, or
             have no value in their range.
     """
-    asked = policy or PolicyConfig()
+    asked = policy if isinstance(policy, PolicyConfig) else PolicyConfig(policy=policy)
     named = None if asked.preset is None else preset_policy(asked.preset)
     if named is not None and asked.policy not in (None, named):
         raise ConfigError(f"preset {asked.preset} with policy {asked.policy}", f"it is for policy {named}")
@@ -51,11 +45,11 @@ def run_options(
     own = None
     if kind.parameters is not None:
         preset = kind.parameters() if asked.preset is None else kind.presets[asked.preset].policy
-        own = _changed("parameter", preset, asked.parameters)
+        own = with_fields(preset, asked.parameters, "parameter", strict=False)
     return Options(
         policy=name,
         gate=GateConfig(complexity=asked.complexity),
-        costs=_changed("cost", CostConfig(), asked.cost),
+        costs=with_fields(CostConfig(), asked.cost, "cost"),
         budget=BudgetConfig(share=asked.budget),
         own=own,
         config=run or RunConfig(),
@@ -77,15 +71,3 @@ def preset_policy(preset: str) -> str:
         names = ", ".join(known) or "those of saec-research (pip install saec-research)"
         raise ConfigError(f"no preset {preset}", f"name one of {names}")
     return known[preset]
-
-
-def _changed(what: str, config: C, changes: dict[str, Any]) -> C:
-    """A config with the fields that were given by name."""
-    unknown = sorted(set(changes) - set(config.__struct_fields__))
-    if unknown:
-        raise ConfigError(f"{what} {unknown[0]}: no such name", ", ".join(config.__struct_fields__))
-    try:
-        return convert({**msgspec.structs.asdict(config), **changes}, type(config), strict=False)
-    except msgspec.ValidationError as e:
-        example = next(f"{k}={v:g}" for k, v in msgspec.structs.asdict(config).items())
-        raise ConfigError(f"{what}: {e}", f"give NAME=VALUE, for example {example}") from e

@@ -81,6 +81,9 @@ class BudgetConfig(msgspec.Struct, frozen=True, kw_only=True):
 class PolicyConfig(msgspec.Struct, frozen=True, kw_only=True):
     """The section [policy]: who answers a frame, and how often the cloud may be asked.
 
+    >>> saec.Policy(policy="value", budget=0.3, cost={"escape": 20}).budget
+    0.3
+
     Attributes:
         policy: Who answers (docs/scheduling.md). "gate": the edge, and the cloud where the edge is not sure.
             "value": the cloud where asking pays most. "edge" or "cloud": one of them alone. Default: gate, or
@@ -100,7 +103,7 @@ class PolicyConfig(msgspec.Struct, frozen=True, kw_only=True):
     budget: Annotated[PositiveShare | None, Option(everyday=True, metavar="SHARE")] = None
     cost: dict[str, float] = {}
     preset: Annotated[str | None, Option(metavar="NAME")] = None
-    parameters: Annotated[dict[str, str], Option(name="--set")] = {}
+    parameters: Annotated[dict[str, float | str], Option(name="--set")] = {}
     complexity: float = GateConfig().complexity
 
 

@@ -48,7 +48,7 @@ class Scene:
     Attributes:
         pace, cloud: how frames come and how the cloud answers.
         batch: frames that a request takes at most, as ``CloudConfig.batch``.
-        waiting, deadline_s: as in ``RunConfig``.
+        waiting, deadline_s: see ``RunConfig``.
         seed: the seed of the latencies.
     """
 

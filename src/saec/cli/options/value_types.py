@@ -96,7 +96,7 @@ def value_type(setting: Setting, own: dict[str, Type]) -> Type:
     if get_origin(kind) is Literal:
         return click.Choice(get_args(kind))
     if get_origin(kind) is dict:
-        return NameAndValue(get_args(kind)[1])
+        return NameAndValue(float if get_args(kind)[1] is float else str)
     return _plain(kind, setting.range)
 
 
