@@ -14,7 +14,7 @@ help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
 
 demo: $(VENV)/demo.installed  ## run the main job on the embedded default, a few minutes
-	$(BIN)/saec demo --force
+	$(BIN)/saec demo --out runs/demo --force
 
 station: $(VENV)/station.installed  ## station, cloud's service and page on this machine, on a drawn product
 	sh scripts/station.sh $(BIN) runs/station
@@ -62,7 +62,7 @@ bench: $(DEV)  ## the benchmarks that a CPU can run; writes docs/results. YOLO=F
 	$(BIN)/python benchmarks/budget.py
 	$(BIN)/python benchmarks/simulator.py --frames 100000
 	test -d runs/bench/gear || $(BIN)/saec data procedural --family gear --out runs/bench/gear \
-	    --n-train 60 --n-good 24 --n-defect 24 --size 448
+	    --n-train 60 --n-good 24 --n-defect 24 --size-px 448
 	$(BIN)/python benchmarks/edge.py --data runs/bench/gear
 	$(BIN)/saec bench frontier --lines 8
 	$(BIN)/saec bench paper --products 1 --seeds 2025,2026 --cloud small $(if $(YOLO),--yolo $(YOLO))

@@ -37,7 +37,7 @@ from saec.errors import LineError
 from saec.frame.judges import Cloud
 from saec.profile import LineProfile
 from saec.schedule.statistics.auroc import auroc
-from saec.settings import CloudConfig
+from saec.settings import CloudConfig, DrawingConfig
 from saec.types import DEFECT, GOOD
 
 FIRST_SEED = 2**31 + 1_000_000
@@ -130,14 +130,16 @@ def _draw(number: int, args: argparse.Namespace) -> Path:
     if not images.is_dir():
         write_dataset(
             images,
-            family=family,
-            seed=seed,
-            n_train=N_TRAIN,
-            n_train_defect=N_TRAIN_DEFECT,
-            n_good=N_GOOD,
-            n_defect=N_DEFECT,
-            difficulty=difficulty,
-            size=SIZE,
+            family,
+            DrawingConfig(
+                seed=seed,
+                n_train=N_TRAIN,
+                n_train_defect=N_TRAIN_DEFECT,
+                n_good=N_GOOD,
+                n_defect=N_DEFECT,
+                difficulty=difficulty,
+                size_px=SIZE,
+            ),
         )
     return folder
 

@@ -111,7 +111,7 @@ def _line(work: Path, goods: list[Path], side: int) -> LineProfile:
     tree.mkdir(parents=True)
     for good in goods:
         (tree / good.name).symlink_to(good.resolve())
-    status = saec(["fit", str(work / "data"), "--out", str(line), "--side", str(side), "--force"])
+    status = saec(["fit", str(work / "data"), "--out", str(line), "--side-px", str(side), "--force"])
     if status:
         raise SystemExit(status)
     return LineProfile.open(line)

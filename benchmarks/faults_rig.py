@@ -116,7 +116,7 @@ def make_site(
         made = ("--n-train", "30", "--n-train-defect", "20", "--n-good", "40", "--n-defect", "40")
         saec("data", "procedural", "--out", images, "--family", "bolt", *made)
         saec(
-            *("fit", images, "--out", fitted, "--side", "128", "--memory", "512"),
+            *("fit", images, "--out", fitted, "--side-px", "128", "--memory-patches", "512"),
             *("--folds", "5", "--threads", "1"),
         )
     profile = root / "profile"

@@ -23,7 +23,7 @@ from saec.edge.training.detector_fit import patch_fit
 from saec.lines.line_fit import fit_line
 from saec.profile import write_json
 from saec.schedule.statistics.auroc import auroc
-from saec.settings import FitConfig, GateConfig
+from saec.settings import DrawingConfig, FitConfig, GateConfig
 
 FRESH = 10_000
 """Seed of the first test frame; train goods count up from 0."""
@@ -110,14 +110,15 @@ def _fitted(plan: Plan, family: str, variation: float, folder: Path) -> PatchDet
     data = folder / family
     write_dataset(
         data,
-        family=family,
-        seed=plan.product,
-        n_train=plan.goods,
-        n_good=0,
-        n_defect=0,
-        difficulty=0.5,
-        size=plan.side,
-        variation=variation,
+        family,
+        DrawingConfig(
+            seed=plan.product,
+            n_train=plan.goods,
+            n_good=0,
+            n_defect=0,
+            size_px=plan.side,
+            variation=variation,
+        ),
     )
     config = FitConfig(side_px=plan.side, folds=plan.folds, threads=1)
     profile, _ = fit_line(

@@ -22,7 +22,7 @@ from saec.data.builders.instructions import build_sft
 from saec.data.images.pixels import read_image
 from saec.data.manifest import Manifest, ManifestEntry
 from saec.schedule.statistics.auroc import auroc, auroc_interval
-from saec.settings import CloudConfig
+from saec.settings import CloudConfig, SftConfig
 from saec.tune.samples import TrainingSample, read_samples
 from saec.tune.tuning_run import tune
 from saec.tune.tuning_settings import TuneConfig
@@ -72,7 +72,7 @@ def judged(
 def measure(args: argparse.Namespace, work: Path) -> dict[str, Any]:
     (work / "root").mkdir()
     (work / "root" / args.category).symlink_to((args.root / args.category).resolve())
-    sft = build_sft(work / "root", work / "sft", defect_train_ratio=0.5, seed=args.seed).out
+    sft = build_sft(work / "root", work / "sft", SftConfig(train_defect_share=0.5, seed=args.seed)).out
     pool = take(read_samples(sft / "train.jsonl"), args.train + args.choose, args.seed)
     held = take(read_samples(sft / "val.jsonl"), args.judge, args.seed)
     choose = take(pool, args.choose, args.seed + 1)

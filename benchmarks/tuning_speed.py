@@ -32,6 +32,7 @@ ROWS = {
 def write_data(out: Path, samples: int) -> None:
     """Instruction data of noise: as many train images as are to be timed, and two that choose."""
     from saec.data.builders.instructions import build_sft
+    from saec.settings import SftConfig
 
     rng = np.random.default_rng(0)
     root = out / "raw"
@@ -41,7 +42,7 @@ def write_data(out: Path, samples: int) -> None:
             coarse = rng.integers(0, 256, (SIDE // 8, SIDE // 8, 3), dtype=np.uint8)
             image = cv2.resize(coarse, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
             cv2.imwrite(str(root / "noise" / folder / f"{i:04d}.png"), image)
-    build_sft(root, out / "sft", defect_train_ratio=0.5)
+    build_sft(root, out / "sft", SftConfig(train_defect_share=0.5))
     val = (out / "sft" / "val.jsonl").read_text().splitlines()
     kept = {json.loads(line)["label"]: line for line in val}
     (out / "sft" / "val.jsonl").write_text("\n".join(kept.values()) + "\n")

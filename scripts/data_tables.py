@@ -37,7 +37,7 @@ def layouts() -> Iterator[str]:
     yield "|---|---|---|---|---|---|"
     for tree in TREES:
         with tempfile.TemporaryDirectory() as folder:
-            (found,) = check_root(tree.make(Path(folder)))
+            (found,) = check_root(tree.make(Path(folder)), near=False)
         kinds = [pair for split in found.counts.values() for pair in split.items()]
         goods = sum(n for kind, n in kinds if kind == "good")
         defects = sum(n for kind, n in kinds if kind != "good")

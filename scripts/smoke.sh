@@ -63,7 +63,7 @@ assert importlib.util.find_spec("torch") is None and importlib.util.find_spec("s
     "$fit/bin/saec" --help >/dev/null
     "$fit/bin/saec" data procedural --family gear --out "$work/gear" --n-train 24 --n-good 4 --n-defect 4 \
         --n-train-defect 4 --difficulty 0 >/dev/null
-    "$fit/bin/saec" fit "$work/gear" --out "$work/gear-line" --side 224 >/dev/null
+    "$fit/bin/saec" fit "$work/gear" --out "$work/gear-line" --side-px 224 >/dev/null
     for side in fit line; do
         "$out/$side-$version/bin/saec" inspect "$work/gear" --line "$work/gear-line" --out "$work/$side" >/dev/null
         labels "$python" "$work/$side" >"$work/$side.labels"

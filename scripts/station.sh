@@ -13,7 +13,7 @@ line=lines/leather
 if [ ! -f "$line/line.json" ]; then
     rm -rf images "$line"
     "$bin/saec" data procedural --family leather --n-train 40 --n-train-defect 20 --out images/leather
-    "$bin/saec" fit images/leather --out "$line" --side 224
+    "$bin/saec" fit images/leather --out "$line" --side-px 224
 fi
 
 "$bin/saec" cloud --model small --listen 127.0.0.1:8100 2>cloud.log &

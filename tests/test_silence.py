@@ -62,7 +62,20 @@ def test_the_watch_sees_and_refuses(watch: Watch, code: str) -> None:
 def test_fit_inspect_evaluate_and_report_ask_nobody(watch: Watch, gears: Path, tmp_path: Path) -> None:
     line, run = tmp_path / "line", tmp_path / "run"
     commands = (
-        ("fit", gears, "--out", line, "--side", "128", "--memory", "64", "--folds", "2", "--threads", "1"),
+        (
+            "fit",
+            gears,
+            "--out",
+            line,
+            "--side-px",
+            "128",
+            "--memory-patches",
+            "64",
+            "--folds",
+            "2",
+            "--threads",
+            "1",
+        ),
         ("inspect", gears, "--line", line, "--out", run),
         ("evaluate", line, gears, "--out", tmp_path / "evaluation"),
         ("report", run),

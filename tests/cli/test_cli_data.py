@@ -41,7 +41,7 @@ def test_check_exits_by_the_worst_fault(product: Path, capsys: pytest.CaptureFix
 
 def test_check_json(product: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (product / "train/good/1.png").write_bytes(b"")
-    assert main(["data", "check", str(product), "--json"]) == 1
+    assert main(["data", "check", str(product), "--json", "-"]) == 1
     result = json.loads(capsys.readouterr().out)
     assert (result["errors"], result["warnings"]) == (1, 0)
     (fault,) = result["datasets"][0]["faults"]
@@ -62,9 +62,9 @@ def test_builders(product: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "good 2, defect 1" in printed.out
     assert "500 good images were asked for, 2 exist" in printed.err
     sft = ["data", "sft", "--src", str(product), "--out", str(tmp_path / "sft"), "--exclude-holdout", held]
-    assert main([*sft, "--defect-train-ratio", "1", "--copy"]) == 0
+    assert main([*sft, "--train-defect-share", "1", "--no-link"]) == 0
     assert "[done] train=5 val=0" in capsys.readouterr().out
-    assert main([*sft, "--defect-train-ratio", "1"]) == 2
+    assert main([*sft, "--train-defect-share", "1"]) == 2
     assert "remedy: give another --out, or --force" in capsys.readouterr().err
     assert main(["data", "ksdd2", "--src", str(product), "--out", str(tmp_path / "k")]) == 2
 
@@ -78,7 +78,7 @@ def test_procedural_sets_check_clean(tmp_path: Path, capsys: pytest.CaptureFixtu
     from saec.data.procedural import FAMILIES
 
     family = sorted(FAMILIES)[0]
-    small = ["--n-train", "2", "--n-good", "2", "--n-defect", "3", "--size", "96"]
+    small = ["--n-train", "2", "--n-good", "2", "--n-defect", "3", "--size-px", "96"]
     out = str(tmp_path / "p")
     assert main(["data", "procedural", "--family", family, "--out", out, *small]) == 0
     assert main(["data", "check", out]) == 0, capsys.readouterr().out

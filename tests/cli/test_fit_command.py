@@ -41,7 +41,7 @@ def write(root: Path, seed: int) -> Path:
 def test_says_what_was_made(product: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copy(product / "train/good/03.png", product / "train/good/99.png")
     out = tmp_path / "lines/product"
-    assert main(["fit", str(product), "--out", str(out), "--overkill", "0.075"]) == 0
+    assert main(["fit", str(product), "--out", str(out), "--overkill-rate", "0.075"]) == 0
     told = capsys.readouterr().out
     calibration = LineProfile.open(out).calibration
     assert f"{out}: 20 goods (1 exact copies left out), 0 defects for calibration, input 64 x 64" in told
@@ -63,15 +63,16 @@ def test_warns_of_goods_that_stand_far_out(
 
 def test_options_reach_the_fit(product: Path, tmp_path: Path, fake: FakeFit) -> None:
     options = {
-        "--side": "320", "--memory": "128", "--folds": "4", "--seed": "7", "--bits": "12", "--threads": "1",
-        "--roi": "0,0,48,16", "--references": "2", "--prevalence": "0.1", "--precision": "bf16",
+        "--side-px": "320", "--memory-patches": "128", "--folds": "4", "--seed": "7", "--bits": "12",
+        "--threads": "1", "--roi": "0,0,48,16", "--keep-references": "2",
+        "--prevalence": "0.1", "--dtype": "bfloat16",
     }  # fmt: skip
     flat = [word for pair in options.items() for word in pair]
     assert main(["fit", str(product), "--out", str(tmp_path / "line"), *flat]) == 0
     c = fake.config
     assert c is not None
     assert (c.side_px, c.memory_patches, c.folds, c.seed, c.bits, c.threads) == (320, 128, 4, 7, 12, 1)
-    assert (c.roi, c.keep_references, c.prevalence, c.dtype) == ((0, 0, 48, 16), 2, 0.1, "bf16")
+    assert (c.roi, c.keep_references, c.prevalence, c.dtype) == ((0, 0, 48, 16), 2, 0.1, "bfloat16")
 
 
 def test_every_category_of_a_root_gets_a_line(tmp_path: Path) -> None:
@@ -98,13 +99,13 @@ def test_a_line_that_stands_is_replaced_by_force_only(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--detector", "yolo"], "--detector yolo needs --weights"),
-        (["--weights", "WEIGHTS"], "--weights needs --detector yolo"),
-        (["--smax", "0.5"], "--smax, --margin and --entropy need --detector yolo"),
-        (["--detector", "yolo", "--weights", "WEIGHTS", "--onnx"], "--onnx needs --detector patch"),
+        (["--detector", "yolo"], "--detector yolo needs --yolo"),
+        (["--yolo", "WEIGHTS"], "--yolo needs --detector yolo"),
+        (["--yolo-smax", "0.5"], "--yolo-smax, --yolo-margin and --yolo-entropy need --detector yolo"),
+        (["--detector", "yolo", "--yolo", "WEIGHTS", "--onnx"], "--onnx needs --detector patch"),
         (["--roi", "1,2,3"], "'1,2,3' is not four whole numbers"),
         (["--roi", "0,0,49,10"], "does not lie within a frame of 48 x 32 pixels"),
-        (["--overkill", "0"], "--overkill"),
+        (["--overkill-rate", "0"], "--overkill-rate"),
         (["--layout", "nonsense"], "layout 'nonsense' is unknown"),
         (["--roi-mask", "missing.png"], "missing.png"),
     ],

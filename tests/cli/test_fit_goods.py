@@ -72,7 +72,7 @@ def test_a_data_set_without_splits_is_held_out_in_part(
     plain: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "line"
-    assert main(["fit", str(plain), "--out", str(out), "--holdout", "0.4", "--seed", "5"]) == 0
+    assert main(["fit", str(plain), "--out", str(out), "--holdout-share", "0.4", "--seed", "5"]) == 0
     told = capsys.readouterr().out
     assert "8 goods and 8 defects (40 %, drawn with seed 5) are held out" in told
     assert "12 goods, 12 defects for calibration" in told

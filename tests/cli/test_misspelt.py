@@ -15,7 +15,7 @@ from saec.cli import main, root
         (["Fit"], "fit"),
         (["data", "chek"], "check"),
         (["station", "letter"], "letters"),
-        (["fit", ".", "--overkil", "0.1"], "--overkill"),
+        (["fit", ".", "--overkil-rate", "0.1"], "--overkill-rate"),
         (["baseline", "edge", ".", "--limt", "3"], "--limit"),
     ],
 )

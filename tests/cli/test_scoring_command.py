@@ -45,7 +45,7 @@ def test_it_reads_instruction_data_and_judges_its_val(
     gears: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sft = tmp_path / "sft"
-    assert main(["data", "sft", "--src", str(gears), "--out", str(sft), "--defect-train-ratio", "0.5"]) == 0
+    assert main(["data", "sft", "--src", str(gears), "--out", str(sft), "--train-defect-share", "0.5"]) == 0
     figures = tmp_path / "figures.json"
     argv = ["scoring", str(sft), "--cloud", "small", "--references", "0", "--cloud-side", "112"]
     assert main([*argv, "--limit", "1", "--json", str(figures)]) == 0

@@ -79,14 +79,14 @@ def test_one_picture_in_other_bytes_counts_once(tmp_path: Path, how: str) -> Non
     found = distinct(open_dataset(root).items, bits=16, varied=True)
     assert len(found.items) == 2
     assert found.left_out == 7
-    (checked,) = check_root(root)
+    (checked,) = check_root(root, near=False)
     assert [len(f.paths) for f in checked.faults if f.code == "duplicate-within"] == [8]
 
 
 @pytest.mark.parametrize("how", SAVED_AGAIN)
 def test_goods_that_are_all_one_picture_are_an_error_of_the_check(tmp_path: Path, how: str) -> None:
     root = goods(tmp_path, [SAVED_AGAIN[how](picture(0), at) for at in range(8)])
-    (checked,) = check_root(root)
+    (checked,) = check_root(root, near=False)
     assert "one-picture" in [f.code for f in checked.faults if f.level == "error"]
     assert len(distinct(open_dataset(root).items, bits=16, varied=True).items) == 1
 
@@ -96,7 +96,7 @@ def test_goods_that_are_all_nearly_one_picture_are_refused(tmp_path: Path, how: 
     root = goods(tmp_path, [NEARLY[how](picture(0), at) for at in range(12)])
     with pytest.raises(DataError, match="all but one picture"):
         distinct(open_dataset(root).items, bits=16, varied=True)
-    (checked,) = check_root(root)
+    (checked,) = check_root(root, near=False)
     assert "one-picture" in [f.code for f in checked.faults if f.level == "error"]
 
 
@@ -122,7 +122,7 @@ def test_one_picture_in_two_roles_is_an_error_in_whatever_bytes(tmp_path: Path) 
     held = tmp_path / "test" / "good"
     held.mkdir(parents=True)
     (held / "again.bmp").write_bytes(encoded(picture(2), ".bmp"))
-    (checked,) = check_root(root)
+    (checked,) = check_root(root, near=False)
     across = [f.paths for f in checked.faults if f.code == "duplicate-across"]
     assert across == [["test/good/again.bmp", "train/good/02.png"]]
 
@@ -141,7 +141,7 @@ def odd_name(tmp_path: Path) -> Path:
 
 
 def test_a_name_that_is_no_utf8_is_an_error_of_the_check(odd_name: Path) -> None:
-    (checked,) = check_root(odd_name)
+    (checked,) = check_root(odd_name, near=False)
     (fault,) = [f for f in checked.faults if f.level == "error"]
     assert (fault.code, fault.paths) == ("name", [r"train/good/gepr\xfcft.png"])
     assert "rename the file" in fault.remedy
@@ -162,7 +162,7 @@ def test_a_class_of_such_a_name_is_shown(tmp_path: Path) -> None:
         pytest.skip("needs a file system that takes names that are no UTF-8")
     with open(folder + b"/a.png", "wb") as f:  # noqa: PTH123
         f.write(encoded(picture(4), ".png"))
-    (checked,) = check_root(tmp_path)
+    (checked,) = check_root(tmp_path, near=False)
     assert checked.counts["test"] == {r"Stra\xdfe": 1}
     assert "name" in [f.code for f in checked.faults]
 

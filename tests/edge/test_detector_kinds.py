@@ -36,24 +36,24 @@ def test_a_detector_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     detector = msgspec.structs.replace(profile.line.detector, kind="mine")
     line = msgspec.structs.replace(profile.line, detector=detector)
     assert isinstance(open_detector(LineProfile(profile.folder, line, profile.calibration)), Mine)
-    assert detector_fit("mine", FitChoices(onnx=True)) == ("fit", FitChoices(onnx=True))
+    assert detector_fit(FitChoices(kind="mine")) == ("fit", FitChoices(kind="mine"))
 
 
 def test_a_detector_that_nobody_has_is_named_with_those_there_are() -> None:
     with pytest.raises(LineError, match="no detector nobody's") as e:
-        detector_fit("nobody's", FitChoices())
+        detector_fit(FitChoices(kind="nobody's"))
     assert "patch" in e.value.remedy
 
 
 @pytest.mark.parametrize(
-    ("name", "choices"),
+    "choices",
     [
-        ("patch", FitChoices(weights=Path("yolo.onnx"))),
-        ("patch", FitChoices(smax=0.5)),
-        ("yolo", FitChoices()),
-        ("yolo", FitChoices(weights=Path("yolo.onnx"), onnx=True)),
+        FitChoices(yolo=Path("yolo.onnx")),
+        FitChoices(yolo_smax=0.5),
+        FitChoices(kind="yolo"),
+        FitChoices(kind="yolo", yolo=Path("yolo.onnx"), onnx=True),
     ],
 )
-def test_a_choice_of_another_detector_is_refused(name: str, choices: FitChoices) -> None:
+def test_a_choice_of_another_detector_is_refused(choices: FitChoices) -> None:
     with pytest.raises(ConfigError):
-        detector_fit(name, choices)
+        detector_fit(choices)

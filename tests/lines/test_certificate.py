@@ -1,4 +1,4 @@
-"""saec calibrate --alpha --beta --delta: a certificate, its gate, and stand-ins that are named as such."""
+"""saec calibrate --certify-escape-rate: a certificate, its gate, and stand-ins that are named as such."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def reopened(line: LineProfile) -> LineProfile:
 def test_goods_alone_leave_the_escape_side_uncertified_and_say_so(
     line: LineProfile, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["calibrate", str(line.folder), "--alpha", "0.05"]) == 0
+    assert main(["calibrate", str(line.folder), "--certify-escape-rate", "0.05"]) == 0
     new = reopened(line).calibration
     assert new.certificate is not None
     assert new.certificate.pass_below is None
@@ -81,7 +81,16 @@ def test_goods_alone_leave_the_escape_side_uncertified_and_say_so(
 def test_defects_certify_both_sides_and_later_calibrations_keep_what_was_asked(
     line: LineProfile, defects: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asked = ["--alpha", "0.06", "--beta", "0.07", "--delta", "0.2", "--prevalence", "0.01"]
+    asked = [
+        "--certify-escape-rate",
+        "0.06",
+        "--certify-overkill-rate",
+        "0.07",
+        "--certify-risk",
+        "0.2",
+        "--prevalence",
+        "0.01",
+    ]
     assert main(["calibrate", str(line.folder), "--defects", str(defects), *asked]) == 0
     new = reopened(line).calibration
     c = new.certificate
@@ -91,9 +100,9 @@ def test_defects_certify_both_sides_and_later_calibrations_keep_what_was_asked(
     assert not c.stand_ins
     assert new.gate.low <= new.threshold <= new.gate.high
     assert "where 1.00% of frames are defects" in capsys.readouterr().out
-    assert main(["calibrate", str(line.folder), "--overkill", "0.1"]) == 0
+    assert main(["calibrate", str(line.folder), "--overkill-rate", "0.1"]) == 0
     assert reopened(line).calibration.certificate == c
-    assert main(["calibrate", str(line.folder), "--alpha", "0.01"]) == 0
+    assert main(["calibrate", str(line.folder), "--certify-escape-rate", "0.01"]) == 0
     stricter = reopened(line).calibration.certificate
     assert stricter is not None
     assert (stricter.alpha, stricter.beta, stricter.pass_below) == (0.01, 0.07, None)
@@ -103,22 +112,25 @@ def test_another_gate_takes_the_certificates_place_and_not_both(
     line: LineProfile, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = str(line.folder)
-    assert main(["calibrate", folder, "--beta", "0.2"]) == 0
-    assert main(["calibrate", folder, "--beta", "0.2", "--gate-low", "1"]) == 2
+    assert main(["calibrate", folder, "--certify-overkill-rate", "0.2"]) == 0
+    assert main(["calibrate", folder, "--certify-overkill-rate", "0.2", "--gate-low", "1"]) == 2
     assert "by hand" in capsys.readouterr().err
     assert main(["calibrate", folder, "--gate-low", "1"]) == 0
     assert "no longer certified" in capsys.readouterr().out
     after = reopened(line).calibration
     assert after.certificate is None
     assert (after.gate.low, after.gate.basis) == (1.0, "goods")
-    assert main(["calibrate", folder, "--beta", "0.2"]) == 0
+    assert main(["calibrate", folder, "--certify-overkill-rate", "0.2"]) == 0
     assert reopened(line).calibration.by_hand == {}
 
 
 def test_stand_ins_are_painted_stored_and_named_and_are_no_defects(
     line: LineProfile, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["calibrate", str(line.folder), str(data), "--stand-ins", "46", "--alpha", "0.05"]) == 0
+    assert (
+        main(["calibrate", str(line.folder), str(data), "--stand-ins", "46", "--certify-escape-rate", "0.05"])
+        == 0
+    )
     new = reopened(line).calibration
     assert len(new.stand_ins) == 46
     assert {name.split()[2] for name in new.stand_ins} <= set(new.good_scores)
@@ -179,7 +191,7 @@ def test_images_of_one_part_are_one_unit() -> None:
 
 def test_part_ids_of_new_defects_are_taken_from_their_names(line: LineProfile, defects: Path) -> None:
     pattern = r"(\d)\d\.png"
-    options = ["--defects", str(defects), "--parts-pattern", pattern, "--alpha", "0.4"]
+    options = ["--defects", str(defects), "--parts-pattern", pattern, "--certify-escape-rate", "0.4"]
     assert main(["calibrate", str(line.folder), *options]) == 0
     c = reopened(line).calibration.certificate
     assert c is not None
@@ -187,6 +199,6 @@ def test_part_ids_of_new_defects_are_taken_from_their_names(line: LineProfile, d
 
 
 def test_a_calibration_with_a_certificate_survives_the_disk(line: LineProfile) -> None:
-    assert main(["calibrate", str(line.folder), "--alpha", "0.05"]) == 0
+    assert main(["calibrate", str(line.folder), "--certify-escape-rate", "0.05"]) == 0
     calibration = reopened(line).calibration
     assert msgspec.json.decode(msgspec.json.encode(calibration), type=type(calibration)) == calibration

@@ -313,7 +313,7 @@ def test_a_detectors_own_threshold_outlives_a_calibration(product: Path, tmp_pat
     profile, _ = fit_line(dataset, out, with_rule, config=FitConfig(), gate=GateConfig(), created=CREATED)
     kept = recalibrate(profile, RecalibrationRequest(prevalence=0.1), created=CREATED)
     assert (profile.calibration.threshold, kept.calibration.threshold) == (104.5, 104.5)
-    moved = recalibrate(kept, RecalibrationRequest(overkill=0.05), created=CREATED)
+    moved = recalibrate(kept, RecalibrationRequest(overkill_rate=0.05), created=CREATED)
     assert moved.calibration.threshold != 104.5
 
 

@@ -63,7 +63,7 @@ def test_another_overkill_rate_needs_no_image(
     line: LineProfile, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delattr(edge, "open_detector")
-    assert main(["calibrate", str(line.folder), "--overkill", "0.2"]) == 0
+    assert main(["calibrate", str(line.folder), "--overkill-rate", "0.2"]) == 0
     old, new = line.calibration, reopened(line).calibration
     assert new.version == old.version + 1
     assert new.threshold < old.threshold
@@ -137,7 +137,7 @@ def test_a_cloud_that_helps_is_fused_and_a_new_threshold_ends_its_trust(
     trust = reopened(line).calibration.clouds[Cloud(CloudConfig(model="small")).key]
     assert (trust.mode, trust.n_good, trust.n_defect) == ("fused", 30, 10)
     assert "fused with the edge" in capsys.readouterr().out
-    assert main(["calibrate", str(line.folder), "--overkill", "0.2"]) == 0
+    assert main(["calibrate", str(line.folder), "--overkill-rate", "0.2"]) == 0
     assert reopened(line).calibration.clouds == {}
     assert "no longer trusted" in capsys.readouterr().out
 
@@ -251,7 +251,7 @@ def test_wishes_left_open_keep_what_the_line_has(line: LineProfile) -> None:
     new = reopened(line).calibration
     kept = msgspec.structs.replace(new, version=line.calibration.version, created=line.calibration.created)
     assert kept == line.calibration
-    assert RecalibrationRequest().overkill is None
+    assert RecalibrationRequest().overkill_rate is None
 
 
 def test_what_was_given_by_hand_stays_until_overkill_or_goods_change_it(
@@ -267,7 +267,7 @@ def test_what_was_given_by_hand_stays_until_overkill_or_goods_change_it(
     assert main(["calibrate", folder, "--threshold", "1"]) == 0  # the gate gives way
     now = reopened(line).calibration
     assert (now.threshold, now.gate.low, now.gate.high) == (1, 1, 3.5)
-    assert main(["calibrate", folder, "--overkill", "0.05"]) == 0
+    assert main(["calibrate", folder, "--overkill-rate", "0.05"]) == 0
     assert reopened(line).calibration.threshold == line.calibration.threshold
     assert reopened(line).calibration.by_hand == {}
     assert "no longer by hand: gate high, gate low, threshold" in capsys.readouterr().out
@@ -285,7 +285,7 @@ def test_the_gates_p_defect_stays_and_replaces_a_score(line: LineProfile, data: 
     assert first.p_defect(first.gate.low) == pytest.approx(0.3)
     assert main(["calibrate", folder]) == 0
     assert reopened(line).calibration.gate == first.gate
-    assert main(["calibrate", folder, "--overkill", "0.04", "--p-high", "0.95"]) == 0
+    assert main(["calibrate", folder, "--overkill-rate", "0.04", "--p-high", "0.95"]) == 0
     last = reopened(line).calibration
     assert last.by_hand == {"p_low": 0.3, "p_high": 0.95}
     assert last.gate.high < 9

@@ -2,257 +2,214 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import click
+import msgspec
 
+from saec.cli.options.output_file import write_json_to
 from saec.cli.options.progress_bar import tracked
-from saec.settings import CloudConfig
+from saec.cli.options.settings_command import settings_command
+from saec.errors import ConfigError
+from saec.settings import (
+    DataConfig,
+    DrawingConfig,
+    FitConfig,
+    HoldoutConfig,
+    Ksdd2Config,
+    PartsConfig,
+    SftConfig,
+)
+from saec.settings.setting_fields import Argument, Everyday, ExistingFolder, ExistingPath, NewFile, Option
 
 if TYPE_CHECKING:
     from saec.data.builders.build_folder import Built
     from saec.data.checks.image_faults import Checked
-    from saec.data.parts import PartIds
     from saec.data.procedural.dataset_writer import WrittenDataset
 
-F = TypeVar("F", bound=Callable[..., Any])
-
-FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
-FILE = click.Path(path_type=Path, exists=True)
-OUT = click.Path(path_type=Path)
 SHOWN = 5
 """How many files of one kind of fault the text lists; --json lists all."""
 
+ALL = "all"
+"""In place of a family: every family."""
 
-@click.group("data")
+_EVERYDAY = ("--layout", "--parts-pattern", "--parts-csv")
+
+
+class BuildSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The section [build]: what a data set is built from, and where.
+
+    Attributes:
+        src: The raw data set.
+        out: Make the data set in this folder.
+        force: Replace the data set that an earlier call built at --out.
+    """
+
+    src: ExistingFolder
+    out: Path
+    force: Everyday[bool] = False
+
+
+class CheckSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The section [check]: what of a data set is checked.
+
+    Attributes:
+        folder: A data set, or a folder of several.
+        bits: Bits that a 16-bit image really uses, counted from the lowest. A 12-bit camera uses 12.
+        near: Look for images that are almost identical, too.
+        json: Write every fault to this JSON file; "-" is standard output.
+    """
+
+    folder: Argument[ExistingPath]
+    bits: Annotated[int, msgspec.Meta(ge=8, le=16), Option(everyday=True)] = FitConfig().bits
+    near: Everyday[bool] = True
+    json: Everyday[NewFile | None] = None
+
+
+class ProceduralSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The section [procedural]: which products are drawn, and where.
+
+    Attributes:
+        out: Make the data set in this folder. With --family all each family gets a folder in it.
+        family: The family of products (docs/procedural.md), or all.
+    """
+
+    out: Path
+    family: Everyday[str] = ALL
+
+
+@click.group("data", context_settings={"max_content_width": 100})
 def command() -> None:
     """Read, check and build data sets."""
 
 
-def _parts_options(function: F) -> F:
-    pattern = click.option(
-        "--parts-pattern",
-        metavar="REGEX",
-        help=r"Part and lot ids in file names, as '(?P<lot>L\d+)_(?P<part>\d+)_'; with a / in the path.",
-    )
-    table = click.option("--parts-csv", type=FILE, help="Part ids from a table: path,part[,lot].")
-    return pattern(table(function))
+@settings_command(everyday=_EVERYDAY)
+def check_command(check: CheckSettings, data: DataConfig, parts: PartsConfig) -> None:
+    """List each fault of a data set, and how to mend it.
 
+    FOLDER is a data set, or holds several. The status is 1 if a fault is an error. It is 0 if there is no
+    fault, or only warnings.
 
-def _building_options(function: F) -> F:
-    src = click.option("--src", type=FOLDER, required=True, help="The raw data set.")
-    out = click.option("--out", type=OUT, required=True, help="The folder to make.")
-    force = click.option("--force", is_flag=True, help="Replace an earlier build in --out.")
-    return src(out(force(function)))
-
-
-def _link_option(default: bool) -> Callable[[F], F]:
-    return click.option(
-        "--link/--copy", default=default, show_default=True, help="Link to the images or copy them."
-    )
-
-
-@command.command("check")
-@click.argument("folder", type=FILE)
-@click.option("--layout", default="auto", show_default=True, help="Layout of the data set; see docs/data.md.")
-@_parts_options
-@click.option(
-    "--bits", type=click.IntRange(8, 16), default=16, show_default=True, help="Bits of 16-bit images."
-)
-@click.option("--near/--no-near", default=True, show_default=True, help="Look for near copies, too.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON with every fault.")
-@click.pass_context
-def _check(
-    ctx: click.Context,
-    folder: Path,
-    layout: str,
-    parts_pattern: str | None,
-    parts_csv: Path | None,
-    bits: int,
-    near: bool,
-    as_json: bool,
-) -> None:
-    """Name each fault of a data set, or of every category of a root, with its remedy.
-
-    Exits with 1 if there is an error among them, with 0 if there are none or only warnings.
+    \b
+    saec data check mvtec/bottle
+    saec data check mvtec --json faults.json
     """
-    import msgspec
-
     from saec.data.checks.image_faults import check_root
+    from saec.data.parts import requested_parts
 
-    parts = _part_ids(parts_pattern, parts_csv)
+    text = str(check.json) != "-"
     done = []
-    for checked in check_root(folder, layout=layout, parts=parts, bits=bits, near=near, progress=tracked):
+    for checked in check_root(
+        check.folder,
+        near=check.near,
+        layout=data.layout,
+        parts=requested_parts(parts),
+        bits=check.bits,
+        progress=tracked,
+    ):
         done.append(checked)
-        if not as_json:
+        if text:
             click.echo(_describe(checked))
     errors = sum(c.count("error") for c in done)
     warnings = sum(c.count("warning") for c in done)
-    if as_json:
-        result = {"errors": errors, "warnings": warnings, "datasets": done}
-        click.echo(msgspec.json.format(msgspec.json.encode(result), indent=1))
-    else:
+    if text:
         click.echo(f"{errors} errors, {warnings} warnings")
-    ctx.exit(1 if errors else 0)
+    if check.json is not None:
+        write_json_to(check.json, {"errors": errors, "warnings": warnings, "datasets": done})
+    if errors:
+        click.get_current_context().exit(1)
 
 
-@command.command("mvtec-holdout")
-@_building_options
-@click.option(
-    "--n-good", type=click.IntRange(0), default=500, show_default=True, help="At most so many goods."
-)
-@click.option(
-    "--n-defect", type=click.IntRange(0), default=500, show_default=True, help="At most so many defects."
-)
-@click.option("--seed", type=int, default=2025, show_default=True)
-@click.option("--exclude", type=FILE, multiple=True, help="JSONL file that names images not to take.")
-@click.option("--exclude-manifest", type=FILE, multiple=True, help="Manifest whose images are not to take.")
-@_link_option(False)
-@click.option("--split-lists", type=OUT, help="Folder for lists of what was taken.")
-@_parts_options
-def mvtec_holdout(
-    src: Path,
-    out: Path,
-    force: bool,
-    n_good: int,
-    n_defect: int,
-    seed: int,
-    exclude: Sequence[Path],
-    exclude_manifest: Sequence[Path],
-    link: bool,
-    split_lists: Path | None,
-    parts_pattern: str | None,
-    parts_csv: Path | None,
-) -> None:
-    """Make a hold-out of the test images of all categories: val/good and val/defect."""
+@settings_command(everyday=_EVERYDAY)
+def holdout_command(build: BuildSettings, mvtec_holdout: HoldoutConfig, parts: PartsConfig) -> None:
+    """Make a hold-out of all categories' test images.
+
+    The images go to val/good and val/defect.
+
+    \b
+    saec data mvtec-holdout --src mvtec --out holdout
+    """
     from saec.data.builders.mvtec_holdout import build_holdout
+    from saec.data.parts import requested_parts
 
     _tell(
         build_holdout(
-            src,
-            out,
-            n_good=n_good,
-            n_defect=n_defect,
-            seed=seed,
-            exclude=exclude,
-            exclude_manifests=exclude_manifest,
-            link=link,
-            split_lists=split_lists,
-            parts=_part_ids(parts_pattern, parts_csv),
-            force=force,
+            build.src,
+            build.out,
+            mvtec_holdout,
+            parts=requested_parts(parts),
+            force=build.force,
             progress=tracked,
         )
     )
 
 
-@command.command()
-@_building_options
-@click.option(
-    "--protocol", type=click.Choice(["one-to-one", "official"]), default="one-to-one", show_default=True
-)
-@click.option("--seed", type=int, default=1234, show_default=True, help="Of the choice of goods.")
-@_link_option(False)
-@click.option("--lists", type=OUT, help="Folder for lists of what was taken.")
-@click.option("--drop-shared", is_flag=True, help="Official split: leave test images out of train.")
-def ksdd2(**options: Any) -> None:
-    """Make folders of KolektorSDD2: all defects and as many goods, or its official split."""
+@settings_command()
+def ksdd2_command(build: BuildSettings, ksdd2: Ksdd2Config) -> None:
+    """Make a data set of KolektorSDD2.
+
+    It has all defects and as many good images. Or it has the official split.
+
+    \b
+    saec data ksdd2 --src KolektorSDD2 --out ksdd2
+    """
     from saec.data.builders.ksdd2 import build_ksdd2
 
-    _tell(build_ksdd2(**options, progress=tracked))
+    _tell(build_ksdd2(build.src, build.out, ksdd2, force=build.force, progress=tracked))
 
 
-@command.command()
-@_building_options
-@click.option(
-    "--defect-train-ratio",
-    type=click.FloatRange(0, 1),
-    default=0.5,
-    show_default=True,
-    help="Share of the test defects to train on.",
-)
-@click.option(
-    "--calibration-ratio",
-    type=click.FloatRange(0, 1, max_open=True),
-    default=0.0,
-    show_default=True,
-    help="Share of train goods and test defects that is spared, to measure the tuned model on.",
-)
-@click.option(
-    "--seed", type=int, default=0, show_default=True, help="Of the choice of defects and references."
-)
-@click.option(
-    "--references",
-    type=click.IntRange(0),
-    default=CloudConfig().references,
-    show_default=True,
-    help="Good images shown before the one to judge.",
-)
-@click.option("--exclude-holdout", type=FILE, multiple=True, help="Manifest whose hold-out is left out.")
-@_link_option(True)
-@_parts_options
-def sft(parts_pattern: str | None, parts_csv: Path | None, **options: Any) -> None:
-    """Make instruction data, train.jsonl and val.jsonl, for fine-tuning the cloud's model."""
+@settings_command(everyday=_EVERYDAY)
+def sft_command(build: BuildSettings, sft: SftConfig, parts: PartsConfig) -> None:
+    """Make the training data of `saec tune`.
+
+    The files are train.jsonl and val.jsonl, with the images beside.
+
+    \b
+    saec data sft --src mvtec --out sft --exclude-holdout holdout/manifest.json
+    """
     from saec.data.builders.instructions import build_sft
+    from saec.data.parts import requested_parts
 
-    built = build_sft(**options, parts=_part_ids(parts_pattern, parts_csv), progress=tracked)
+    built = build_sft(
+        build.src, build.out, sft, parts=requested_parts(parts), force=build.force, progress=tracked
+    )
     _tell(built)
     click.echo(f"[done] train={built.counts['train']} val={built.counts['val']}")
 
 
-@command.command()
-@click.option(
-    "--out", type=OUT, required=True, help="The folder to make; with --family all one folder for each in it."
-)
-@click.option("--family", default="all", show_default=True, help="A family of products, or all.")
-@click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--n-train", type=click.IntRange(0), default=60, show_default=True, help="Train goods.")
-@click.option("--n-good", type=click.IntRange(0), default=20, show_default=True, help="Test goods.")
-@click.option("--n-defect", type=click.IntRange(0), default=40, show_default=True, help="Test defects.")
-@click.option("--n-train-defect", type=click.IntRange(0), default=0, show_default=True, help="Train defects.")
-@click.option(
-    "--difficulty", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="1 is hardest."
-)
-@click.option("--size", type=click.IntRange(64), default=256, show_default=True, help="Side in pixels.")
-@click.option(
-    "--variation",
-    type=click.FloatRange(0, 1),
-    default=0.0,
-    show_default=True,
-    help="Benign variation of goods and defects: light, dust, turn, focus.",
-)
-@click.option(
-    "--kind",
-    "kinds",
-    multiple=True,
-    help="Kind of defect, again for more; default all but 'extra part' and 'asymmetry'.",
-)
-def procedural(out: Path, family: str, kinds: Sequence[str], **options: Any) -> None:
-    """Draw products with defects, exact masks and descriptions."""
-    from saec.data.procedural import FAMILIES
-    from saec.errors import ConfigError
+@settings_command()
+def procedural_command(procedural: ProceduralSettings, drawing: DrawingConfig) -> None:
+    """Draw products with defects, exact masks and descriptions.
 
-    if family not in ("all", *FAMILIES):
-        raise ConfigError(f"no family {family!r}", f"one of {', '.join(sorted(FAMILIES))}, or all")
-    from saec.data.procedural import write_dataset
+    \b
+    saec data procedural --family label --out label --difficulty 0.8
+    """
+    from saec.data.procedural import FAMILIES, write_dataset
 
-    if family != "all":
-        _drawn(write_dataset(out, family=family, kinds=kinds or None, progress=tracked, **options))
+    out, family = procedural.out, procedural.family
+    if family not in (ALL, *FAMILIES):
+        raise ConfigError(f"no family {family!r}", f"one of {', '.join(sorted(FAMILIES))}, or {ALL}")
+    if family != ALL:
+        _drawn(write_dataset(out, family, drawing, progress=tracked))
         return
     for name in tracked(sorted(FAMILIES), len(FAMILIES)):
-        _drawn(write_dataset(out / name, family=name, kinds=kinds or None, **options))
+        _drawn(write_dataset(out / name, name, drawing))
+
+
+for _name, _command in (
+    ("check", check_command),
+    ("ksdd2", ksdd2_command),
+    ("mvtec-holdout", holdout_command),
+    ("procedural", procedural_command),
+    ("sft", sft_command),
+):
+    command.add_command(_command, _name)
 
 
 def _drawn(written: WrittenDataset) -> None:
     click.echo(f"{written.out}: " + ", ".join(f"{name} {n}" for name, n in written.counts.items()))
-
-
-def _part_ids(pattern: str | None, table: Path | None) -> PartIds | None:
-    from saec.data.parts import PartIds
-
-    return None if pattern is None and table is None else PartIds(pattern, table)
 
 
 def _tell(built: Built) -> None:

@@ -14,6 +14,7 @@ from saec.data.layouts.layout_reading import Choice, LayoutReading, Saturation
 from saec.data.layouts.tree import class_folders
 from saec.data.parts import PartIds
 from saec.errors import DataError
+from saec.settings import DataConfig
 
 __all__ = ["LAYOUTS", "Dataset", "Item", "Split", "categories", "open_dataset"]
 
@@ -72,7 +73,7 @@ class Dataset(msgspec.Struct, frozen=True):
 
 
 def open_dataset(
-    root: str | Path, *, layout: str = "auto", parts: PartIds | None = None, strict: bool = True
+    root: str | Path, *, layout: str = DataConfig().layout, parts: PartIds | None = None, strict: bool = True
 ) -> Dataset:
     """Read a data set; files are decoded only where masks alone tell goods from defects or from images.
 

@@ -6,7 +6,18 @@ import re
 from pathlib import Path
 
 from saec.errors import ConfigError, DataError
+from saec.settings import PartsConfig
 from saec.texts import read_table
+
+
+def requested_parts(config: PartsConfig) -> PartIds | None:
+    """Where the settings say that part ids come from; None where they say nothing.
+
+    Raises:
+        ConfigError: both a pattern and a table, or a pattern without a group.
+        DataError: see `PartIds`.
+    """
+    return None if config == PartsConfig() else PartIds(config.pattern, config.csv)
 
 
 class PartIds:

@@ -17,6 +17,7 @@ from PIL import Image as Pillow
 from saec.edge.graph import compiled, core
 from saec.edge.model_conversion import export_ultralytics
 from saec.errors import ImageError, ModelError
+from saec.settings import FitConfig
 from saec.types import Box, Image
 
 SUFFIXES = (".xml", ".onnx", ".tflite", ".pt")
@@ -24,7 +25,7 @@ SUM_TOLERANCE = 0.05
 """How far from 1 the outputs of a softmax may add up; int8 graphs round each of 1000 classes."""
 
 
-def load_classifier(weights: Path, *, side: int = 448) -> Any:
+def load_classifier(weights: Path, *, side: int = FitConfig().side_px) -> Any:
     """Read a classifier and bring it to the uniform form.
 
     Args:

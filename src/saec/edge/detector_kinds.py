@@ -2,33 +2,43 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
 from pkgutil import resolve_name
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
+
+import msgspec
 
 from saec.contracts import EdgeDetector
 from saec.errors import LineError
 from saec.profile import LineProfile
+from saec.settings.setting_fields import Everyday, ExistingFile, Option, Share
 
 NONE = "none"
 """The name in the profile of a line without a detector, whose cloud judges every frame alone."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FitChoices:
-    """What a user may say of a fit beside ``FitConfig``; a detector refuses what it cannot heed.
+class FitChoices(msgspec.Struct, frozen=True, kw_only=True):
+    """The section [detector]: the kind of detector, and what it is told beside ``FitConfig``.
+
+    A detector refuses a choice that is another one's.
 
     Attributes:
-        weights: the file of a classifier's weights.
-        smax, margin, entropy: a classifier's own thresholds; None takes quantiles of the goods.
-        onnx: the graph is written as ONNX too.
+        kind: The kind of detector. "patch" compares a frame with patches of good images and makes an anomaly
+            map. "yolo" is your own YOLO classifier (--yolo) and makes no map.
+        yolo: The classifier's file: OpenVINO, ONNX, TFLite or .pt. It is for --detector yolo.
+        yolo_smax: A frame is suspect where the highest class probability is below this. Default: 20 % of the
+            good images lie below.
+        yolo_margin: A frame is suspect where the two highest class probabilities differ by less than this.
+            Default: 20 % of the good images lie below.
+        yolo_entropy: A frame is suspect where the entropy of the class probabilities is above this. The
+            entropy is given as a share of its maximum. Default: 20 % of the good images lie above.
+        onnx: Write the detector as detector.onnx, too. It is for --detector patch.
     """
 
-    weights: Path | None = None
-    smax: float | None = None
-    margin: float | None = None
-    entropy: float | None = None
+    kind: Annotated[str, Option(name="--detector", everyday=True, kind="detector")] = "patch"
+    yolo: Everyday[ExistingFile | None] = None
+    yolo_smax: Share | None = None
+    yolo_margin: Share | None = None
+    yolo_entropy: Share | None = None
     onnx: bool = False
 
 
@@ -64,14 +74,14 @@ def detector_kind(name: str) -> DetectorKind:
     return DETECTORS[name]
 
 
-def detector_fit(name: str, choices: FitChoices) -> Any:
+def detector_fit(choices: FitChoices) -> Any:
     """The fit of a detector (a ``DetectorFit``), under the user's choices.
 
     Raises:
         LineError: there is no detector of that name.
         ConfigError: a choice is another detector's.
     """
-    return resolve_name(detector_kind(name).fit)(choices)
+    return resolve_name(detector_kind(choices.kind).fit)(choices)
 
 
 def open_detector(profile: LineProfile) -> EdgeDetector:

@@ -20,7 +20,7 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -29,10 +29,13 @@ from numpy.typing import NDArray
 from saec.arrays import check_image
 from saec.edge.classifier import classifier_input, compile_classifier, load_classifier
 from saec.edge.colours import ChannelOrder
-from saec.edge.graph import GRAPH
+from saec.edge.graph import GRAPH, OPENVINO_TYPES
 from saec.errors import DataError, ModelError
 from saec.profile import Detector, LineProfile, Preparation, sha256_file
+from saec.settings import FitConfig, Precision
 from saec.types import DEFECT, GOOD, Box, EdgeOpinion, Image
+
+_DEFAULT = FitConfig()
 
 THRESHOLD = sys.float_info.min
 """Smallest normal number: scores at or above it are those above zero, where the rule says defect."""
@@ -133,11 +136,11 @@ def fit_yolo(
     folder: Path,
     rule: YoloRule | None = None,
     *,
-    precision: Literal["f32", "bf16"] = "f32",
-    threads: int = 2,
-    side: int = 448,
+    dtype: Precision = _DEFAULT.dtype,
+    threads: int = _DEFAULT.threads,
+    side: int = _DEFAULT.side_px,
     roi: Box | None = None,
-    bits: int = 16,
+    bits: int = _DEFAULT.bits,
 ) -> YoloFit:
     """Make the classifier's part of a line profile from good images; memory does not grow with them.
 
@@ -146,7 +149,7 @@ def fit_yolo(
         weights: OpenVINO IR, ONNX, TFLite or ultralytics' .pt classification model.
         folder: the profile's folder, which exists; the graph is written there.
         rule: thresholds that were given; the others come from the goods.
-        precision, threads: arithmetic and threads of the graph at the line.
+        dtype, threads: arithmetic and threads of the graph at the line.
         side: input size of a .pt, and of a model that leaves it open.
         roi, bits: see ``line.Preparation``.
 
@@ -156,6 +159,7 @@ def fit_yolo(
     """
     import openvino as ov
 
+    precision = OPENVINO_TYPES[dtype]
     model = load_classifier(weights, side=side)
     _, height, width, _ = model.input().get_shape()
     ov.save_model(model, folder / GRAPH, compress_to_fp16=False)

@@ -17,7 +17,7 @@ from saec.library.product_line import Line
 from saec.lines.fit_sentences import bit_warnings, fit_sentences
 from saec.lines.line_fit import fit_line
 from saec.runs.description import now
-from saec.settings import FitConfig, GateConfig
+from saec.settings import DataConfig, FitConfig, GateConfig
 
 
 def fit(
@@ -26,10 +26,9 @@ def fit(
     out: str | PathLike[str],
     goods: str | PathLike[str] | Sequence[str | PathLike[str]] = (),
     config: FitConfig | None = None,
-    detector: str = "patch",
-    choices: FitChoices | None = None,
+    detector: FitChoices | None = None,
     roi_mask: str | PathLike[str] | None = None,
-    layout: str = "auto",
+    layout: str = DataConfig().layout,
     parts: PartIds | None = None,
     force: bool = False,
     progress: Callable[[str, int, int], None] | None = None,
@@ -50,8 +49,8 @@ def fit(
         out: the folder of the line profile; made.
         goods: folders that hold good images alone, instead of ``dataset`` or its training goods.
         config: the settings; None takes the defaults.
-        detector: "patch", or "yolo" for a classifier of your own.
-        choices: what that detector wants to know beside the settings.
+        detector: the kind of detector and its own choices, such as ``FitChoices(kind="yolo", yolo=file)`` for
+            a classifier of your own; None takes the default.
         roi_mask: an image of the frames' size; the line judges where it is not zero.
         layout: the data set's layout.
         parts: where part ids come from.
@@ -67,7 +66,7 @@ def fit(
         ExtraError: torch is not installed.
     """
     chosen = with_fields(config or FitConfig(), settings)
-    making = detector_fit(detector, choices or FitChoices())
+    making = detector_fit(detector or FitChoices())
     images = _images(dataset, _folders(goods), layout, parts)
     profile, summary = fit_line(
         images,

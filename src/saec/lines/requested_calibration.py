@@ -12,36 +12,55 @@ from saec.profile import Calibration, Certificate, Gate
 from saec.schedule.calibration.certified_risk import certified_gate
 from saec.schedule.calibration.score_calibration import calibrate
 from saec.settings import GateConfig, RiskConfig
+from saec.settings.setting_fields import CountOrZero, Everyday, OpenShare
 
 _ENDS = ("gate_low", "gate_high", "p_low", "p_high")
-_RISK = ("alpha", "beta", "delta")
+_RISK = {
+    "certify_escape_rate": "alpha",
+    "certify_overkill_rate": "beta",
+    "certify_risk": "delta",
+}
+"""What a certificate and ``RiskConfig`` call the settings of a certificate."""
 
 
 class RecalibrationRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What is asked of a new calibration; None keeps what the line has.
+    """The section [thresholds]: what is asked of a new calibration; None keeps what the line has.
+
+    An end of the gate that was given by hand gives way to a threshold that is given later.
 
     Attributes:
-        overkill: share of goods that may be rejected.
-        prevalence: share of defects at which P(defect) is stated.
-        threshold, gate_low, gate_high: scores given by hand. They hold until another overkill rate or
-            other goods; an end of the gate gives way to a threshold that is given later.
-        p_low, p_high: P(defect) between which the edge is not sure; each replaces that end's score.
-        alpha, beta, delta: the risk that the gate is certified for; any of them asks for a certificate,
-            which holds until an end of the gate is given otherwise.
-        stand_ins: procedural defects to paint on goods for the certificate; 0 forgets them.
+        overkill_rate: The share of good images that the threshold may reject (false rejects). Default:
+            unchanged.
+        prevalence: The share of defects among the frames that P(defect) assumes. Default: unchanged.
+        threshold: Set the threshold by hand, as a score. `saec fit` prints the line's threshold on
+            this scale.
+        gate_low: Set by hand the score below which the edge is sure of a good. It beats --p-low.
+        gate_high: Set by hand the score above which the edge is sure of a defect. It beats --p-high.
+        p_low: Below this P(defect) the edge is sure of a good. It needs labelled defects, and replaces an
+            earlier --gate-low. Default: unchanged; 0.1 in a new line.
+        p_high: Above this P(defect) the edge is sure of a defect. It needs labelled defects, and replaces an
+            earlier --gate-high. Default: unchanged; 0.9 in a new line.
+        certify_escape_rate: Certify that the edge passes at most this share of defects (missed defects).
+            Default: unchanged; 0.05 in a first certificate.
+        certify_overkill_rate: Certify that the edge rejects at most this share of good images (false
+            rejects). Default: unchanged; 0.05 in a first certificate.
+        certify_risk: The chance that either certified rate is exceeded. Default: unchanged; 0.1 in a first
+            certificate.
+        stand_ins: Paint so many artificial defects on good images. The certificate uses them where you have
+            too few real defects. 0 removes them.
     """
 
-    overkill: float | None = None
-    prevalence: float | None = None
-    threshold: float | None = None
+    overkill_rate: Everyday[OpenShare | None] = None
+    prevalence: Everyday[OpenShare | None] = None
+    threshold: Everyday[float | None] = None
     gate_low: float | None = None
     gate_high: float | None = None
-    p_low: float | None = None
-    p_high: float | None = None
-    alpha: float | None = None
-    beta: float | None = None
-    delta: float | None = None
-    stand_ins: int | None = None
+    p_low: OpenShare | None = None
+    p_high: OpenShare | None = None
+    certify_escape_rate: Everyday[OpenShare | None] = None
+    certify_overkill_rate: Everyday[OpenShare | None] = None
+    certify_risk: Everyday[OpenShare | None] = None
+    stand_ins: CountOrZero | None = None
 
 
 def calibrate_as_asked(
@@ -55,7 +74,7 @@ def calibrate_as_asked(
     new = calibrate(
         known.goods,
         list(known.defects.values()) or old.defects,
-        overkill=old.overkill if wish.overkill is None else wish.overkill,
+        overkill=old.overkill if wish.overkill_rate is None else wish.overkill_rate,
         gate=GateConfig(**{end: hand[end] for end in ("p_low", "p_high") if end in hand}),
         prevalence=old.prevalence if wish.prevalence is None else wish.prevalence,
         created=created,
@@ -78,15 +97,15 @@ def _certificate(
 ) -> Certificate | None:
     """The certificate that is asked for now, or was and still stands, on the scores as they are now."""
     ends = [name for name in _ENDS if getattr(wish, name) is not None]
-    asked = {name: value for name in _RISK if (value := getattr(wish, name)) is not None}
+    asked = {risk: value for name, risk in _RISK.items() if (value := getattr(wish, name)) is not None}
     if not asked and not wish.stand_ins and (ends or old.certificate is None):
         return None
     if ends:
         raise ConfigError(
             f"a certified gate, and {ends[0]} given by hand",
-            "give alpha, beta and delta, or the ends of the gate",
+            "certify the gate, or give its ends by hand",
         )
-    before = {name: getattr(old.certificate, name) for name in _RISK} if old.certificate else {}
+    before = {name: getattr(old.certificate, name) for name in _RISK.values()} if old.certificate else {}
     return certify_line(known, RiskConfig(**before | asked))
 
 
@@ -107,7 +126,7 @@ def _by_hand(old: Calibration, wish: RecalibrationRequest, *, same_goods: bool) 
     names = ("threshold", "gate_low", "gate_high", "p_low", "p_high")
     given = {name: value for name in names if (value := getattr(wish, name)) is not None}
     kept = dict(old.by_hand)
-    if wish.overkill is not None or not same_goods:
+    if wish.overkill_rate is not None or not same_goods:
         kept = {name: value for name, value in kept.items() if name in ("p_low", "p_high")}
     for end in ("low", "high"):
         if f"p_{end}" in given:

@@ -4,6 +4,7 @@ The programs' own sections stand in their rooms (station, service, tune); comman
 ``saec.cli.options.settings_command`` makes options, TOML keys and the reference page of them all.
 """
 
+from saec.settings.build_settings import DrawingConfig, HoldoutConfig, Ksdd2Config, Ksdd2Protocol, SftConfig
 from saec.settings.cloud_settings import (
     UNIT,
     Arithmetic,
@@ -35,8 +36,12 @@ __all__ = [
     "CloudConfig",
     "CostConfig",
     "DataConfig",
+    "DrawingConfig",
     "FitConfig",
     "GateConfig",
+    "HoldoutConfig",
+    "Ksdd2Config",
+    "Ksdd2Protocol",
     "LinkConfig",
     "MeterConfig",
     "ModelCard",
@@ -49,6 +54,7 @@ __all__ = [
     "RunConfig",
     "SampleConfig",
     "Scoring",
+    "SftConfig",
     "Spend",
     "Spending",
     "Split",

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from saec.settings.setting_fields import OpenShare, Option
+from saec.settings.setting_fields import OpenShare, Option, Seed
 from saec.types import Box
 
 Precision = Literal["float32", "bfloat16"]
@@ -16,21 +16,26 @@ class FitConfig(msgspec.Struct, frozen=True, kw_only=True):
     """The section [fit]: how a line profile is made.
 
     Attributes:
-        overkill_rate: The share of goods that may be rejected (false rejects). It sets the threshold.
-        prevalence: The share of defects among the parts at which P(defect) is stated.
-        side_px: The detector sees a frame at about side x side pixels. The aspect is kept, and a frame is
-            never enlarged.
-        roi: Judge this rectangle of the frame only, in pixels.
-        backbone: The frozen feature extractor (docs/edge.md).
-        memory_patches: Patches of goods that the detector remembers.
-        keep_references: Good images that are kept with the line for the cloud.
-        dtype: Arithmetic of the detector at the line.
-        threads: Threads of the detector at the line.
-        folds: Folds of the cross-fit, which scores goods as if they were unseen.
-        bits: Significant bits of 16-bit images.
-        holdout_share: The share of goods, and of each kind of defect, that is held out of a data set without
-            splits.
-        seed: Seed of every random choice.
+        overkill_rate: The share of good images that the threshold may reject (false rejects).
+        prevalence: The share of defects among the frames that P(defect) assumes. It moves P(defect) and so
+            the gate, but not the threshold. 0.5 weighs good and defect alike.
+        side_px: The detector sees a frame scaled to about SIDE x SIDE pixels. The aspect is kept, and a frame
+            is never enlarged.
+        roi: Judge only this rectangle of the frame, in pixels.
+        backbone: The pretrained network that makes the features: efficientnet-lite0, efficientnet-lite1 or
+            efficientnet-lite2 (docs/edge.md).
+        memory_patches: How many patches of good images the detector keeps to compare with. More patches take
+            more time and memory.
+        keep_references: How many good images the line keeps as references. --references of `saec inspect`
+            says how many of them the cloud is shown.
+        dtype: Arithmetic of the detector at the line. bfloat16 is faster on a CPU that has it.
+        threads: CPU threads that the detector uses when it judges.
+        folds: Folds of the cross-validation. It gives each good image a score from a detector that has not
+            seen it.
+        bits: Bits that a 16-bit image really uses, counted from the lowest. A 12-bit camera uses 12.
+        holdout_share: The share of the good images, and of each kind of defect, that is held out. It counts
+            only for a data set without splits.
+        seed: Seed of every random draw of the fit.
     """
 
     overkill_rate: Annotated[OpenShare, Option(everyday=True)] = 0.05
@@ -45,4 +50,4 @@ class FitConfig(msgspec.Struct, frozen=True, kw_only=True):
     folds: Annotated[int, msgspec.Meta(ge=2, le=50)] = 20
     bits: Annotated[int, msgspec.Meta(ge=8, le=16)] = 16
     holdout_share: OpenShare = 0.3
-    seed: int = 0
+    seed: Seed = 0

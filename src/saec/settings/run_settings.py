@@ -65,7 +65,8 @@ class DataConfig(msgspec.Struct, frozen=True, kw_only=True):
     """The section [data]: how a data set is read.
 
     Attributes:
-        layout: Layout of the data set (docs/data.md). "auto" looks at its folders.
+        layout: Layout of the data set. "auto" looks at its folders. The others are sft, visa, realiad, coco,
+            yolo, ksdd, ksdd2, mvtec, folders, marked and images (docs/data.md).
     """
 
     layout: str = "auto"
@@ -89,7 +90,7 @@ class PartsConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         pattern: Regular expression that finds the ids in a file's name, such as
-            '(?P<lot>L[0-9]+)_(?P<part>[0-9]+)_'. With a / in it, it is matched against the path.
+            '(?P<lot>L[0-9]+)_(?P<part>[0-9]+)_'. A pattern that contains a / is searched in the whole path.
         csv: Table with the columns path, part and, if you like, lot.
     """
 

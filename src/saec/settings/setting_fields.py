@@ -66,6 +66,11 @@ PositiveShare = Annotated[float, msgspec.Meta(gt=0, le=1)]
 NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
+CountOrZero = Annotated[int, msgspec.Meta(ge=0)]
+"""A count that may be 0."""
+
+Seed = Annotated[int, msgspec.Meta(ge=0)]
+"""The seed of random draws."""
 
 
 def identifying(settings: msgspec.Struct) -> dict[str, Any]:

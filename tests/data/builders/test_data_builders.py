@@ -27,6 +27,7 @@ from saec.data.manifest import Manifest, check_disjoint
 from saec.data.parts import PartIds
 from saec.errors import ConfigError, DataError, LeakError
 from saec.profile import sha256_file
+from saec.settings import HoldoutConfig, Ksdd2Config, SftConfig
 
 Draw = Callable[..., Path]
 
@@ -63,7 +64,9 @@ def shuffle_listings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_holdout_counts_names_and_masks(mvtec: Path, tmp_path: Path) -> None:
-    built = build_holdout(mvtec, tmp_path / "out", n_good=4, n_defect=500, split_lists=tmp_path / "lists")
+    built = build_holdout(
+        mvtec, tmp_path / "out", HoldoutConfig(n_good=4, n_defect=500, lists=tmp_path / "lists")
+    )
     assert built.counts == {"good": 4, "defect": 12, "excluded": 0}
     assert built.notes == ["500 defect images were asked for, 12 exist"]
     data = open_dataset(tmp_path / "out")
@@ -86,9 +89,9 @@ def test_holdout_is_the_same_whatever_the_listing(
     mvtec: Path, ksdd2: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def build(name: str, seed: int = 3) -> Path:
-        build_holdout(mvtec, tmp_path / name / "m", n_good=3, n_defect=5, seed=seed)
-        build_ksdd2(ksdd2, tmp_path / name / "k", seed=seed)
-        build_sft(mvtec, tmp_path / name / "s", seed=seed, link=False)
+        build_holdout(mvtec, tmp_path / name / "m", HoldoutConfig(n_good=3, n_defect=5, seed=seed))
+        build_ksdd2(ksdd2, tmp_path / name / "k", Ksdd2Config(seed=seed))
+        build_sft(mvtec, tmp_path / name / "s", SftConfig(seed=seed, link=False))
         return tmp_path / name
 
     first = files(build("first"))
@@ -101,18 +104,18 @@ def test_holdout_is_the_same_whatever_the_listing(
 
 
 def test_holdout_excludes_by_manifest_and_by_jsonl(mvtec: Path, tmp_path: Path) -> None:
-    build_sft(mvtec, tmp_path / "sft", references=1)
+    build_sft(mvtec, tmp_path / "sft", SftConfig(references=1))
     trained = Manifest.read(tmp_path / "sft").having("sft-train")
     build_holdout(mvtec, tmp_path / "all")
     with pytest.raises(LeakError):
         check_disjoint(Manifest.read(tmp_path / "all").roles, Manifest.read(tmp_path / "sft"))
-    build_holdout(mvtec, tmp_path / "a", exclude=[tmp_path / "sft" / "train.jsonl"])
+    build_holdout(mvtec, tmp_path / "a", HoldoutConfig(exclude=(tmp_path / "sft" / "train.jsonl",)))
     held = Manifest.read(tmp_path / "a").roles
     assert not held.keys() & trained.keys()
     assert len(held) == 6 + 6
-    build_holdout(mvtec, tmp_path / "b", exclude=[tmp_path / "sft" / "val.jsonl"])
+    build_holdout(mvtec, tmp_path / "b", HoldoutConfig(exclude=(tmp_path / "sft" / "val.jsonl",)))
     with pytest.raises(DataError, match="no test image is left"):
-        build_holdout(mvtec, tmp_path / "c", exclude_manifests=[tmp_path / "sft"])
+        build_holdout(mvtec, tmp_path / "c", HoldoutConfig(exclude_manifest=(tmp_path / "sft",)))
     assert not (tmp_path / "c").exists()
 
 
@@ -124,7 +127,7 @@ def test_exclusion_by_names_from_elsewhere(mvtec: Path, tmp_path: Path) -> None:
         {"image": "bolt/train/good/000.png"},
     ]
     file.write_text("\n\n".join(map(json.dumps, named)))
-    built = build_holdout(mvtec, tmp_path / "out", exclude=[file])
+    built = build_holdout(mvtec, tmp_path / "out", HoldoutConfig(exclude=(file,)))
     assert built.counts == {"good": 5, "defect": 11, "excluded": 2}
 
 
@@ -134,7 +137,7 @@ def test_exclusion_by_names_from_elsewhere(mvtec: Path, tmp_path: Path) -> None:
 def test_exclusions_that_cannot_be_understood_stop(mvtec: Path, tmp_path: Path, line: str) -> None:
     (tmp_path / "seen.jsonl").write_text(line)
     with pytest.raises(DataError, match=r"seen\.jsonl:1"):
-        build_holdout(mvtec, tmp_path / "out", exclude=[tmp_path / "seen.jsonl"])
+        build_holdout(mvtec, tmp_path / "out", HoldoutConfig(exclude=(tmp_path / "seen.jsonl",)))
 
 
 def test_exclusion_reaches_the_whole_part(tmp_path: Path, draw: Draw) -> None:
@@ -142,7 +145,9 @@ def test_exclusion_reaches_the_whole_part(tmp_path: Path, draw: Draw) -> None:
     for at, name in enumerate(("good/p1_a", "good/p1_b", "good/p2_a", "scratch/p3_a")):
         draw(src / "test" / f"{name}.png", at)
     (tmp_path / "seen.jsonl").write_text(json.dumps({"image": str(src / "test/good/p1_a.png")}))
-    built = build_holdout(src, tmp_path / "out", exclude=[tmp_path / "seen.jsonl"], parts=PartIds(r"(p\d)_"))
+    built = build_holdout(
+        src, tmp_path / "out", HoldoutConfig(exclude=(tmp_path / "seen.jsonl",)), parts=PartIds(r"(p\d)_")
+    )
     assert built.counts == {"good": 1, "defect": 1, "excluded": 2}
 
 
@@ -156,7 +161,7 @@ def test_copies_in_the_pool_are_taken_once(mvtec: Path, tmp_path: Path) -> None:
 
 def test_links_and_copies(mvtec: Path, tmp_path: Path) -> None:
     build_holdout(mvtec, tmp_path / "copies")
-    build_holdout(mvtec, tmp_path / "links", link=True)
+    build_holdout(mvtec, tmp_path / "links", HoldoutConfig(link=True))
     assert not any(p.is_symlink() for p in (tmp_path / "copies").rglob("*"))
     assert all(p.is_symlink() for p in (tmp_path / "links" / "val").rglob("*.png"))
     assert files(tmp_path / "links") == files(tmp_path / "copies")
@@ -165,12 +170,12 @@ def test_links_and_copies(mvtec: Path, tmp_path: Path) -> None:
 def test_an_output_in_use_is_kept_unless_forced(mvtec: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
-    build_holdout(mvtec, out, n_good=1)
+    build_holdout(mvtec, out, HoldoutConfig(n_good=1))
     before = files(out)
     with pytest.raises(DataError, match="not empty"):
-        build_holdout(mvtec, out, n_good=2)
+        build_holdout(mvtec, out, HoldoutConfig(n_good=2))
     assert files(out) == before
-    build_holdout(mvtec, out, n_good=2, force=True)
+    build_holdout(mvtec, out, HoldoutConfig(n_good=2), force=True)
     assert len(open_dataset(out).select(label=0)) == 2
     with pytest.raises(DataError, match="holds the source"):
         build_holdout(mvtec, tmp_path, force=True)
@@ -197,7 +202,7 @@ def test_nothing_half_written_stays(mvtec: Path, tmp_path: Path, monkeypatch: py
 
 
 def test_ksdd2_one_to_one(ksdd2: Path, tmp_path: Path) -> None:
-    built = build_ksdd2(ksdd2, tmp_path / "out", lists=tmp_path / "lists")
+    built = build_ksdd2(ksdd2, tmp_path / "out", Ksdd2Config(lists=tmp_path / "lists"))
     assert built.counts == {"good": 3, "defect": 3}
     assert "mixes" in built.notes[0]
     data = open_dataset(tmp_path / "out")
@@ -211,7 +216,7 @@ def test_ksdd2_one_to_one(ksdd2: Path, tmp_path: Path) -> None:
 
 
 def test_ksdd2_official(ksdd2: Path, tmp_path: Path) -> None:
-    built = build_ksdd2(ksdd2, tmp_path / "out", protocol="official", link=True)
+    built = build_ksdd2(ksdd2, tmp_path / "out", Ksdd2Config(protocol="official", link=True))
     assert built.counts == {"train good": 6, "train defect": 2, "test good": 5, "test defect": 1}
     data = open_dataset(tmp_path / "out")
     assert {s: len(data.select(s, 1)) for s in ("train", "test")} == {"train": 2, "test": 1}
@@ -223,9 +228,9 @@ def test_ksdd2_official(ksdd2: Path, tmp_path: Path) -> None:
 def test_ksdd2_shared_image_stops_or_is_dropped(ksdd2: Path, tmp_path: Path) -> None:
     shutil.copy(ksdd2 / "test" / "20003.png", ksdd2 / "train" / "10005.png")
     with pytest.raises(LeakError, match="10005") as e:
-        build_ksdd2(ksdd2, tmp_path / "out", protocol="official")
+        build_ksdd2(ksdd2, tmp_path / "out", Ksdd2Config(protocol="official"))
     assert "--drop-shared" in e.value.remedy
-    built = build_ksdd2(ksdd2, tmp_path / "out", protocol="official", drop_shared=True)
+    built = build_ksdd2(ksdd2, tmp_path / "out", Ksdd2Config(protocol="official", drop_shared=True))
     assert built.counts["train good"] == 5
     assert built.counts["test good"] == 5
 
@@ -239,7 +244,7 @@ def test_ksdd2_needs_enough_goods(ksdd2: Path, tmp_path: Path) -> None:
 
 
 def test_sft_counts_and_messages(mvtec: Path, tmp_path: Path) -> None:
-    built = build_sft(mvtec, tmp_path / "sft", defect_train_ratio=0.5, references=2)
+    built = build_sft(mvtec, tmp_path / "sft", SftConfig(train_defect_share=0.5, references=2))
     assert built.counts["train"] == 12 + 6
     assert built.counts["val"] == 6 + 6
     train, val = lines(tmp_path / "sft" / "train.jsonl"), lines(tmp_path / "sft" / "val.jsonl")
@@ -262,7 +267,7 @@ def test_sft_counts_and_messages(mvtec: Path, tmp_path: Path) -> None:
 
 
 def test_sft_spares_images_to_measure_the_tuned_model_on(mvtec: Path, tmp_path: Path) -> None:
-    built = build_sft(mvtec, tmp_path / "sft", references=1, calibration_ratio=0.34)
+    built = build_sft(mvtec, tmp_path / "sft", SftConfig(references=1, calibration_share=0.34))
     folder = tmp_path / "sft" / "calibration"
     spared = {sha256_file(path): path.relative_to(folder).parts for path in folder.rglob("*.png")}
     assert built.counts["calibration"] == len(spared)
@@ -272,27 +277,27 @@ def test_sft_spares_images_to_measure_the_tuned_model_on(mvtec: Path, tmp_path: 
     assert not spared.keys() & (used | Manifest.read(tmp_path / "sft").roles.keys())
     # Nothing else is lost, and without the option nothing changes.
     assert built.counts["train"] + built.counts["val"] + len(spared) == 30
-    plain = build_sft(mvtec, tmp_path / "plain", references=1)
+    plain = build_sft(mvtec, tmp_path / "plain", SftConfig(references=1))
     assert "calibration" not in plain.counts
     with pytest.raises(ConfigError, match="shares"):
-        build_sft(mvtec, tmp_path / "none", calibration_ratio=1.0)
+        build_sft(mvtec, tmp_path / "none", SftConfig(calibration_share=1.0))
 
 
 def test_sft_leaves_the_holdout_out(mvtec: Path, tmp_path: Path) -> None:
-    build_holdout(mvtec, tmp_path / "held", n_good=2, n_defect=4)
-    built = build_sft(mvtec, tmp_path / "sft", exclude_holdout=[tmp_path / "held"])
+    build_holdout(mvtec, tmp_path / "held", HoldoutConfig(n_good=2, n_defect=4))
+    built = build_sft(mvtec, tmp_path / "sft", SftConfig(exclude_holdout=(tmp_path / "held",)))
     assert built.counts["excluded"] == 6
     check_disjoint(Manifest.read(tmp_path / "held").roles, Manifest.read(tmp_path / "sft"))
-    build_holdout(mvtec, tmp_path / "goods", n_defect=0)
-    notes = build_sft(mvtec, tmp_path / "empty", exclude_holdout=[tmp_path / "goods"]).notes
+    build_holdout(mvtec, tmp_path / "goods", HoldoutConfig(n_defect=0))
+    notes = build_sft(mvtec, tmp_path / "empty", SftConfig(exclude_holdout=(tmp_path / "goods",))).notes
     assert any("no good image in val" in n for n in notes)
 
 
 def test_sft_says_what_it_cannot_do(mvtec: Path, tmp_path: Path, draw: Draw) -> None:
     with pytest.raises(ConfigError):
-        build_sft(mvtec, tmp_path / "out", defect_train_ratio=1.5)
+        build_sft(mvtec, tmp_path / "out", SftConfig(train_defect_share=1.5))
     with pytest.raises(DataError, match="6 references"):
-        build_sft(mvtec, tmp_path / "out", references=6)
+        build_sft(mvtec, tmp_path / "out", SftConfig(references=6))
     assert not (tmp_path / "out").exists()
     draw(tmp_path / "bare" / "a.png", 0)
     with pytest.raises(DataError, match="without labels"):

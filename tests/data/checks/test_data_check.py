@@ -16,8 +16,8 @@ from saec.data.parts import PartIds
 Draw = Callable[..., Path]
 
 
-def one(root: Path, **options: object) -> Checked:
-    (checked,) = check_root(root, **options)  # type: ignore[arg-type]
+def one(root: Path, *, near: bool = False, **options: object) -> Checked:
+    (checked,) = check_root(root, near=near, **options)  # type: ignore[arg-type]
     return checked
 
 
@@ -34,7 +34,7 @@ def test_clean_sets_have_no_faults(mvtec: Path, ksdd2: Path, visa: Path) -> None
     checked = list(check_root(mvtec, near=True))
     assert [c.name for c in checked] == ["bolt", "cap"]
     assert checked[0].counts == {"train": {"good": 6}, "test": {"good": 3, "bent": 4, "dirty": 2}}
-    for clean in [*checked, one(ksdd2), *check_root(visa)]:
+    for clean in [*checked, one(ksdd2), *check_root(visa, near=False)]:
         assert clean.faults == []
 
 

@@ -40,7 +40,7 @@ from tests.data.data_trees import (
 @pytest.mark.parametrize("tree", TREES, ids=lambda tree: tree.title)
 def test_check_counts_goods_defects_and_masks(tmp_path: Path, tree: Tree) -> None:
     root = tree.make(tmp_path)
-    (checked,) = check_root(root)
+    (checked,) = check_root(root, near=False)
     assert checked.layout == tree.layout
     assert checked.counts == tree.counts
     assert (checked.masks, checked.boxes) == (tree.masks, tree.boxes)
@@ -106,7 +106,7 @@ def test_no_mask_is_ever_counted_as_an_image(
         for stem in (f"{20 + 10 * at:03d}", f"{21 + 10 * at:03d}"):
             where = (folder or "test/{k}").format(k=kind)
             pen.mask(f"{where}/{(affix or '{}').format(stem)}{mask}")
-    (checked,) = check_root(root)
+    (checked,) = check_root(root, near=False)
     assert sum(sum(kind.values()) for kind in checked.counts.values()) == 5 + 2 * len(kinds)
     assert checked.masks == 2 * len(kinds)
     assert {f.code for f in checked.faults} <= {"duplicate-within"}
@@ -119,7 +119,7 @@ def test_a_photograph_with_the_name_of_a_mask_is_an_image(tmp_path: Path, name: 
     pen.image("train/good/front.png")
     pen.image(f"test/good/{name}.png")
     pen.image(f"test/bad/{name}.png")
-    (checked,) = check_root(tmp_path)
+    (checked,) = check_root(tmp_path, near=False)
     assert checked.counts == {"train": {"good": 4}, "test": {"good": 1, "bad": 1}}
 
 
@@ -141,7 +141,7 @@ def test_a_mask_that_fits_two_images_stops_every_command(tmp_path: Path) -> None
     pen.masks("mask", numbers(2), ".png")
     with pytest.raises(DataError, match=r"000\.png may be the mask of crack/000\.png and hole/000\.png"):
         open_dataset(tmp_path)
-    (checked,) = check_root(tmp_path)
+    (checked,) = check_root(tmp_path, near=False)
     assert [f.code for f in checked.faults if f.level == "error"] == ["mask-ambiguous"] * 2
 
 
@@ -187,7 +187,7 @@ def test_two_layouts_at_once_are_asked_about(tmp_path: Path) -> None:
         open_dataset(tmp_path)
     assert "--layout coco or --layout yolo" in e.value.remedy
     assert open_dataset(tmp_path, layout="yolo").layout == "yolo"
-    (checked,) = check_root(tmp_path)
+    (checked,) = check_root(tmp_path, near=False)
     assert [f.code for f in checked.faults] == ["layout"]
 
 
@@ -211,7 +211,7 @@ def test_a_choice_that_is_not_understood(tmp_path: Path, layout: str) -> None:
 def test_images_without_label_files_are_said(tmp_path: Path) -> None:
     yolo_boxes(Pen(tmp_path))
     (tmp_path / "labels" / "val" / "000.txt").unlink()
-    (checked,) = check_root(tmp_path)
+    (checked,) = check_root(tmp_path, near=False)
     assert [f.code for f in checked.faults] == ["unmarked"]
     assert checked.counts["val"] == {"good": 2, "crack": 2}
     assert len(open_dataset(tmp_path, layout="yolo:unmarked=out").items) == 9
@@ -229,7 +229,7 @@ def test_annotations_of_another_size_are_a_fault(tmp_path: Path) -> None:
     coco(Pen(tmp_path))
     table = tmp_path / "annotations" / "instances_val2017.json"
     table.write_text(table.read_text().replace('"width": 32', '"width": 640'))
-    (checked,) = check_root(tmp_path)
+    (checked,) = check_root(tmp_path, near=False)
     assert {f.code for f in checked.faults} == {"mask-size"}
 
 
@@ -274,11 +274,11 @@ def test_masks_of_goods_are_no_strays_and_must_be_empty(tmp_path: Path) -> None:
     mvtec(Pen(tmp_path))
     pen = Pen(tmp_path)
     pen.mask("ground_truth/good/000_mask.png", 0)
-    (checked,) = check_root(tmp_path)
+    (checked,) = check_root(tmp_path, near=False)
     assert checked.masks == 5
     assert {f.code for f in checked.faults} <= {"duplicate-within"}
     pen.mask("ground_truth/good/001_mask.png")
-    (checked,) = check_root(tmp_path)
+    (checked,) = check_root(tmp_path, near=False)
     assert [f.code for f in checked.faults if f.level == "error"] == ["mask-of-good"]
 
 
@@ -289,7 +289,7 @@ def test_what_is_left_out_is_said_with_the_figures(tmp_path: Path) -> None:
     assert "test_private: 2 images without a label are left out (and 1 more;" in sentence
     assert "a mask without its image" in orphan
     (tmp_path / "test_public" / "ground_truth" / "bad" / "001_regular_mask.png").unlink()
-    (checked,) = check_root(tmp_path)
+    (checked,) = check_root(tmp_path, near=False)
     (missing,) = [f.message for f in checked.faults if f.code == "mask-missing"]
     assert "1 of 2 defects have no mask" in missing
 
@@ -299,7 +299,7 @@ def test_labels_in_a_form_that_is_not_read_are_named(tmp_path: Path, form: str) 
     pen = Pen(tmp_path)
     for name in pen.images("shots", 3):
         pen.text(str(Path(name).with_suffix(form)), "{}")
-    (checked,) = check_root(tmp_path / "shots")
+    (checked,) = check_root(tmp_path / "shots", near=False)
     (fault,) = checked.faults
     assert (checked.layout, fault.code) == ("images", "labels-unread")
     assert "COCO or YOLO" in fault.remedy
@@ -311,7 +311,7 @@ def test_folders_of_which_none_is_known_to_be_good_are_asked_about(tmp_path: Pat
     pen = Pen(tmp_path)
     pen.images("flat/0", 2)
     pen.images("flat/1", 3)
-    (checked,) = check_root(tmp_path / "flat")
+    (checked,) = check_root(tmp_path / "flat", near=False)
     assert [f.code for f in checked.faults] == ["classes-unknown"]
     assert "--layout folders:good=0" in checked.faults[0].remedy
     assert len(open_dataset(tmp_path / "flat", layout="folders:good=0").select(label=0)) == 2

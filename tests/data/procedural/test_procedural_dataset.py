@@ -4,27 +4,34 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from saec.data.dataset import open_dataset
 from saec.data.images.pixels import read_image, read_mask
 from saec.data.procedural import draw_product, write_dataset
 from saec.errors import DataError
+from saec.settings import DrawingConfig
 
-COUNTS = {"n_train": 4, "n_good": 3, "n_defect": 6, "n_train_defect": 2}
-LOOK = {"family": "connector", "seed": 3, "difficulty": 0.4, "size": 96}
+T = TypeVar("T")
+
+FAMILY = "connector"
+CONFIG = DrawingConfig(seed=3, difficulty=0.4, size_px=96, n_train=4, n_good=3, n_defect=6, n_train_defect=2)
 KINDS = ("bent pin", "stain")
+CHOSEN = replace(CONFIG, kinds=KINDS)
+ONE = replace(CONFIG, n_train=1, n_good=0, n_defect=0, n_train_defect=0)
 
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("set") / "connector"
-    summary = write_dataset(out, **LOOK, **COUNTS, kinds=KINDS)  # type: ignore[arg-type]
+    summary = write_dataset(out, FAMILY, CHOSEN)
     assert summary.counts["test bent_pin"] == 3
     assert sum(summary.counts.values()) == 15
     return out
@@ -73,7 +80,7 @@ def test_no_frame_stands_in_two_places(written: Path) -> None:
 
 
 def test_the_same_seed_gives_the_same_files(written: Path, tmp_path: Path) -> None:
-    write_dataset(tmp_path / "again", **LOOK, **COUNTS, kinds=KINDS)  # type: ignore[arg-type]
+    write_dataset(tmp_path / "again", FAMILY, CHOSEN)
     assert hashes(tmp_path / "again") == hashes(written)
 
 
@@ -84,35 +91,35 @@ def test_it_says_that_it_is_procedural(written: Path) -> None:
 def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(DataError, match="not empty"):
-        write_dataset(tmp_path, **LOOK, **COUNTS)  # type: ignore[arg-type]
+        write_dataset(tmp_path, FAMILY, CONFIG)
     assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
 
 
 def test_an_empty_folder_is_taken(tmp_path: Path) -> None:
-    write_dataset(tmp_path, **LOOK, n_train=1, n_good=0, n_defect=0)  # type: ignore[arg-type]
+    write_dataset(tmp_path, FAMILY, ONE)
     assert (tmp_path / "train/good/000.png").is_file()
 
 
 def test_nothing_half_written_remains(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="'dent in time'"):
-        write_dataset(tmp_path / "out", **LOOK, **COUNTS, kinds=["stain", "dent in time"])  # type: ignore[arg-type]
+        write_dataset(tmp_path / "out", FAMILY, replace(CONFIG, kinds=("stain", "dent in time")))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_progress_counts_every_image(tmp_path: Path) -> None:
     seen: list[int] = []
 
-    def progress(items, total) -> Iterator[None]:  # type: ignore[no-untyped-def]
+    def progress(items: Iterable[T], total: int) -> Iterator[T]:
         for item in items:
             seen.append(total)
             yield item
 
-    write_dataset(tmp_path / "p", **LOOK, n_train=2, n_good=1, n_defect=1, progress=progress)  # type: ignore[arg-type]
+    write_dataset(tmp_path / "p", FAMILY, replace(ONE, n_train=2, n_good=1, n_defect=1), progress=progress)
     assert seen == [4, 4, 4, 4]
 
 
 def test_names_need_no_ascii(tmp_path: Path) -> None:
     out = tmp_path / "Prüfstück 部品"
-    write_dataset(out, **LOOK, n_train=1, n_good=0, n_defect=0)  # type: ignore[arg-type]
+    write_dataset(out, FAMILY, ONE)
     data = np.frombuffer((out / "train/good/000.png").read_bytes(), np.uint8)
     assert cv2.imdecode(data, cv2.IMREAD_COLOR).shape == (96, 96, 3)

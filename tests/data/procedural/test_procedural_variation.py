@@ -27,6 +27,7 @@ from saec.data.procedural.painting.variation import (
 )
 from saec.data.procedural.painting.virtual_camera import Light, VirtualCamera
 from saec.errors import DataError
+from saec.settings import DrawingConfig
 
 SIZE = 96
 DRAWN = Path(__file__).with_name("procedural_drawn.json")
@@ -173,7 +174,7 @@ def test_variation_out_of_range_is_named(variation: float) -> None:
 
 
 def test_a_data_set_carries_variation_and_named_kinds(tmp_path: Path) -> None:
-    counts = ["--n-train", "2", "--n-good", "1", "--n-defect", "2", "--size", "96"]
+    counts = ["--n-train", "2", "--n-good", "1", "--n-defect", "2", "--size-px", "96"]
     named = ["--kind", "extra part", "--kind", "asymmetry", "--variation", "0.7"]
     out = tmp_path / "set"
     assert main(["data", "procedural", "--family", "zipper", "--out", str(out), *counts, *named]) == 0
@@ -186,8 +187,6 @@ def test_a_data_set_carries_variation_and_named_kinds(tmp_path: Path) -> None:
 
 
 def test_variation_is_off_by_default(tmp_path: Path) -> None:
-    write_dataset(
-        tmp_path / "set", family="wood", seed=0, n_train=1, n_good=0, n_defect=0, difficulty=0.5, size=64
-    )
+    write_dataset(tmp_path / "set", "wood", DrawingConfig(n_train=1, n_good=0, n_defect=0, size_px=64))
     image = read_image(tmp_path / "set/train/good/000.png")
     assert np.array_equal(image, draw_product("wood", 0).render(0, size=64).image)

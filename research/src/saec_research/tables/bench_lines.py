@@ -15,7 +15,7 @@ from saec.frame.judges import Cloud
 from saec.profile import LineProfile
 from saec.runs.run_folder import Options
 from saec.runs.run_record import RUN_FILE, read_run
-from saec.settings import CloudConfig, FitConfig, RunConfig
+from saec.settings import CloudConfig, DrawingConfig, FitConfig, RunConfig
 from saec_research.baselines import BASELINES, BaselineSetup, FitProgress, prepare_baseline
 
 FIRST_SEED = 2**31 + 2_000_000
@@ -53,14 +53,16 @@ def draw_products(folder: Path, number: int, drawing: Drawing, first: int = FIRS
     if not out.is_dir():
         write_dataset(
             out,
-            family=HELD_OUT[at],
-            seed=first + turn,
-            n_train=drawing.train,
-            n_train_defect=drawing.train_defect,
-            n_good=drawing.good,
-            n_defect=drawing.defect,
-            difficulty=DIFFICULTY,
-            size=drawing.size,
+            HELD_OUT[at],
+            DrawingConfig(
+                seed=first + turn,
+                n_train=drawing.train,
+                n_train_defect=drawing.train_defect,
+                n_good=drawing.good,
+                n_defect=drawing.defect,
+                difficulty=DIFFICULTY,
+                size_px=drawing.size,
+            ),
         )
     return out
 

@@ -13,6 +13,7 @@ from saec.data.builders.mvtec_holdout import build_holdout
 from saec.data.dataset import categories, open_dataset
 from saec.data.items import Item
 from saec.data.manifest import FILE, Manifest, hash_item
+from saec.settings import HoldoutConfig, Ksdd2Config
 from saec.types import DEFECT, GOOD
 from saec_research.tables.bench_lines import FIRST_SEED, Drawing, draw_products
 
@@ -76,7 +77,7 @@ def bench_sets(given: Given, seed: int, work: Path) -> list[BenchSet]:
 def _mvtec(src: Path, seed: int, out: Path) -> BenchSet:
     """The seed's hold-out, its images put back to their categories, each beside its own train goods."""
     holdout = out / "holdout"
-    build_holdout(src, holdout, seed=seed, link=True, force=True)
+    build_holdout(src, holdout, HoldoutConfig(seed=seed, link=True), force=True)
     held = Manifest.read(holdout / FILE).roles
     by_category: dict[str, list[Path]] = {}
     for entry in held.values():
@@ -98,9 +99,9 @@ def _mvtec(src: Path, seed: int, out: Path) -> BenchSet:
 
 def _ksdd2(src: Path, seed: int, out: Path) -> BenchSet:
     """The seed's one-to-one hold-out; the train goods that it leaves are fitted on."""
-    draws = seed - PUBLISHED_SEED + 1234
+    draws = seed - PUBLISHED_SEED + Ksdd2Config().seed
     holdout = out / "holdout"
-    build_ksdd2(src, holdout, protocol="one-to-one", seed=draws, link=True, force=True)
+    build_ksdd2(src, holdout, Ksdd2Config(protocol="one-to-one", seed=draws, link=True), force=True)
     held = set(Manifest.read(holdout / FILE).roles)
     data = open_dataset(src, layout="ksdd2")
     judged = [item for item in data.items if hash_item(item) in held]

@@ -3,117 +3,92 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated
 
 import click
+import msgspec
 
 from saec.cli.lines.certificate_text import certificate_lines
-from saec.cli.options.cloud_model import cloud_options, open_cloud
-from saec.cli.options.inputs import FOLDER
+from saec.cli.options.settings_command import settings_command
 from saec.errors import ConfigError
+from saec.lines.requested_calibration import RecalibrationRequest
 from saec.profile import OPEN
-from saec.settings import GateConfig, RiskConfig
+from saec.settings import CloudConfig, DataConfig, PartsConfig
+from saec.settings.setting_fields import Argument, ExistingFolder, ExistingPath, Option
 from saec.types import DEFECT, GOOD
 
 if TYPE_CHECKING:
     from saec.profile import Calibration, Gate
 
-_GATE, _RISK = GateConfig(), RiskConfig()
 _BASES = {"p_defect": "from P(defect)", "goods": "from goods alone", "certified": "certified"}
-_SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
 
 
-@click.command()
-@click.argument("line", type=FOLDER)
-@click.argument("dataset", type=FOLDER, required=False)
-@click.option("--overkill", type=_SHARE, help="Share of goods that may be rejected. Default: as it is.")
-@click.option("--prevalence", type=_SHARE, help="Share of defects at which P(defect) is stated.")
-@click.option("--goods", type=FOLDER, help="Further goods: a folder of nothing else.")
-@click.option("--defects", type=FOLDER, help="Labelled defects: a folder of nothing else.")
-@click.option("--threshold", type=float, help="The threshold by hand, as a score.")
-@click.option("--gate-low", type=float, help="Score below which the edge is sure of a good.")
-@click.option("--gate-high", type=float, help="Score above which the edge is sure of a defect.")
-@click.option(
-    "--p-low",
-    type=_SHARE,
-    help=f"P(defect) below which the edge is sure, where defects are known. Default: as it is, at first "
-    f"{_GATE.p_low:g}.",
-)
-@click.option("--p-high", type=_SHARE, help=f"And above which. Default: as it is, at first {_GATE.p_high:g}.")
-@click.option(
-    "--alpha",
-    type=_SHARE,
-    help=f"Certify the gate: share of defects that the edge may pass. Default: as it is, at first "
-    f"{_RISK.alpha:g}.",
-)
-@click.option("--beta", type=_SHARE, help=f"And share of goods that it may reject. At first {_RISK.beta:g}.")
-@click.option("--delta", type=_SHARE, help=f"The chance that either is exceeded. At first {_RISK.delta:g}.")
-@click.option(
-    "--stand-ins",
-    type=click.IntRange(min=0),
-    help="Paint so many procedural defects on the line's goods, for a certificate where real defects are too "
-    "few; 0 forgets them.",
-)
-@click.option("--parts-pattern", help="Regular expression whose group is the part id in a file name.")
-@click.option(
-    "--parts-csv",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Table with path and part (and lot). A certificate counts parts, not images.",
-)
-@click.option("--layout", default="auto", show_default=True, help="Layout of the data set.")
-@cloud_options
+class CalibrateSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The section [calibrate]: the line, and the images that it is calibrated on.
+
+    Attributes:
+        line: The folder of the line that `saec fit` made.
+        dataset: The line's data set. Its train defects calibrate P(defect).
+        goods: A folder that holds further good images alone. Give it several times for several folders.
+        defects: A folder that holds labelled defects alone. Give it several times for several folders.
+    """
+
+    line: Argument[ExistingFolder]
+    dataset: Argument[ExistingPath | None] = None
+    goods: Annotated[tuple[Path, ...], Option(everyday=True, kind="folder")] = ()
+    defects: Annotated[tuple[Path, ...], Option(everyday=True, kind="folder")] = ()
+
+
+@settings_command()
 def command(
-    line: Path,
-    dataset: Path | None,
-    goods: Path | None,
-    defects: Path | None,
-    parts_pattern: str | None,
-    parts_csv: Path | None,
-    layout: str,
-    **others: Any,
+    calibrate: CalibrateSettings,
+    thresholds: RecalibrationRequest,
+    cloud: CloudConfig,
+    data: DataConfig,
+    parts: PartsConfig,
 ) -> None:
-    """Make the next calibration of LINE; the older ones stay in its folder, nothing is refitted.
+    """Make the next calibration of LINE without a new fit. The older ones stay in its folder.
 
-    The threshold is from the goods' cross-fitted scores, which the line keeps. Labelled defects (those in
-    DATASET's train split, or --defects) give P(defect). With --cloud the cloud judges the labelled
-    calibration images too, and from how well it does follows what it may say on this line; those that it
-    was tuned on are left out. No image that DATASET or the line's own data set holds out may be among
-    them, and no good among --defects.
+    The threshold comes from the scores of the good images, which the line keeps. Labelled defects give
+    P(defect): those of DATASET's train split, and those of --defects. You cannot calibrate on an image that
+    is held out.
 
-    What is given by hand stays: --threshold and the ends of the gate until --overkill or --goods set the
-    threshold anew, --p-low and --p-high until they are given again.
+    With --cloud the cloud judges the labelled calibration images, too. How well it does decides how much its
+    answers count on this line. Images that it was tuned on are left out.
 
-    --alpha, --beta or --delta certify the gate: the edge then passes and rejects alone only what keeps both
-    rates with confidence 1 - delta (docs/risk.md). Later calibrations do so too, until an end of the gate is
-    given otherwise.
+    --threshold, --gate-low and --gate-high stay until you give --overkill-rate or --goods. --p-low and
+    --p-high stay until you give them again.
+
+    The three --certify options certify the gate (docs/risk.md). The edge then keeps both rates, with
+    confidence 1 - --certify-risk. Later calibrations certify too, until you set an end of the gate.
 
     \b
-    saec calibrate lines/bottle --overkill 0.02
+    saec calibrate lines/bottle --overkill-rate 0.02
     saec calibrate lines/bottle mvtec/bottle --defects known_defects/ --cloud small
-    saec calibrate lines/bottle --alpha 0.05 --beta 0.05 --delta 0.1
-    saec calibrate lines/bottle mvtec/bottle --alpha 0.05 --stand-ins 60
+    saec calibrate lines/bottle --certify-escape-rate 0.05 --certify-overkill-rate 0.05
+    saec calibrate lines/bottle mvtec/bottle --certify-escape-rate 0.05 --stand-ins 60
     """
     from saec.data.dataset import open_dataset
-    from saec.data.parts import PartIds
+    from saec.data.parts import requested_parts
     from saec.data.user_folders import pictures_of
+    from saec.frame.requested_cloud import requested_cloud
     from saec.lines.recalibration import recalibrate
-    from saec.lines.requested_calibration import RecalibrationRequest
     from saec.profile import LineProfile
     from saec.runs.description import now
 
-    profile = LineProfile.open(line)
-    wish = RecalibrationRequest(**{name: others.pop(name) for name in RecalibrationRequest.__struct_fields__})
-    opened = open_cloud(**others)
-    if opened is not None and dataset is None and goods is None:
+    profile = LineProfile.open(calibrate.line)
+    dataset, goods, defects = calibrate.dataset, calibrate.goods, calibrate.defects
+    opened = requested_cloud(cloud)
+    if opened is not None and dataset is None and not goods:
         raise ConfigError("--cloud without images to judge it on", "name the line's data set")
     after = recalibrate(
         profile,
-        wish,
+        thresholds,
         created=now(),
-        goods=pictures_of(goods, GOOD) if goods else (),
-        defects=pictures_of(defects, DEFECT) if defects else (),
-        dataset=open_dataset(dataset, layout=layout) if dataset else None,
-        parts=PartIds(parts_pattern, parts_csv) if parts_pattern or parts_csv else None,
+        goods=[picture for folder in goods for picture in pictures_of(folder, GOOD)],
+        defects=[picture for folder in defects for picture in pictures_of(folder, DEFECT)],
+        dataset=open_dataset(dataset, layout=data.layout) if dataset else None,
+        parts=requested_parts(parts),
         cloud=opened,
     )
     _tell(profile.calibration, after.calibration)
@@ -145,7 +120,7 @@ def _tell(old: Calibration, new: Calibration) -> None:
         click.echo(
             "by hand    "
             + ", ".join(f"--{name.replace('_', '-')} {value:.4g}" for name, value in new.by_hand.items())
-            + " (scores stay until --overkill or further goods)"
+            + " (scores stay until --overkill-rate or further goods)"
         )
     if undone := sorted(set(old.by_hand) - set(new.by_hand)):
         click.echo(f"no longer by hand: {', '.join(name.replace('_', ' ') for name in undone)}")

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import click
+import msgspec
 
 from saec.cli.options.inputs import command_line, interruptible
 from saec.cli.options.progress_bar import frames_bar
-from saec.settings import CloudConfig, FitConfig, GateConfig, RunConfig
+from saec.cli.options.settings_command import settings_command
+from saec.settings import CloudConfig, DrawingConfig, FitConfig, GateConfig, RunConfig
+from saec.settings.setting_fields import Everyday, ExistingFolder, Option, Seed, Share
 
 if TYPE_CHECKING:
     from saec.evaluation.line_evaluation import Result
@@ -26,37 +29,49 @@ _CAPTION = (
     "waiting: for the cloud, of the frames that it was asked about, as here all come at once"
 )
 
-SIZE, TRAIN, TRAIN_DEFECTS, TEST_GOOD, TEST_DEFECT = 256, 50, 20, 30, 30
+DRAWING = DrawingConfig(n_train=50, n_train_defect=20, n_good=30, n_defect=30)
 
 
-@click.command()
-@click.option("--data", type=click.Path(exists=True, file_okay=False, path_type=Path),
-              help="Your own images instead: a data set, or a folder of several.")  # fmt: skip
-@click.option("--out", type=click.Path(path_type=Path), default=Path("runs/demo"), show_default=True,
-              help="Where images, line profiles, verdicts and the report go.")  # fmt: skip
-@click.option("--cloud", default="small", show_default=True, metavar="none|small|PATH|NAME",
-              help="The multimodal LLM that is asked.")  # fmt: skip
-@click.option("--difficulty", type=click.FloatRange(0, 1), default=0.75, show_default=True,
-              help="Of the procedural defects.")  # fmt: skip
-@click.option("--seed", type=click.IntRange(0), default=7, show_default=True)
-@click.option("--force", is_flag=True, help="Replace line profiles and runs of an earlier demo.")
-def command(data: Path | None, out: Path, cloud: str, difficulty: float, seed: int, force: bool) -> None:
+class DemoSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The section [demo]: what the demonstration shows, and where.
+
+    Attributes:
+        data: Show it on your own images instead: a data set, or a folder of several.
+        out: Put images, lines, verdicts and the report into this folder.
+        cloud: The multimodal LLM that is asked: nobody (none), the demonstration checkpoint that ships
+            (small), the folder of a checkpoint, or its name on a hub.
+        difficulty: How hard the drawn defects are to see: 0 is plain, 1 is at the limit of seeing.
+        seed: Seed of the drawn products.
+        force: Replace the lines and runs of an earlier demonstration.
+    """
+
+    data: Everyday[ExistingFolder | None] = None
+    out: Path
+    cloud: Annotated[str, Option(everyday=True, metavar="none|small|PATH|NAME")] = "small"
+    difficulty: Everyday[Share] = 0.75
+    seed: Everyday[Seed] = 7
+    force: Everyday[bool] = False
+
+
+@settings_command()
+def command(demo: DemoSettings) -> None:
     """Fit, inspect, evaluate and report in one go.
 
-    Without --data three products are drawn by the procedural generator; with it the same is done on your own
-    images (good ones to learn from in train/good, good and defective ones to judge in test). The edge alone
-    is measured beside the edge with the cloud.
+    Without --data, three products are drawn by a program. With --data the same is done on your own images:
+    good ones to learn from in train/good, good and defective ones to judge in test. The table compares the
+    edge alone with the edge and the cloud.
 
     \b
-    saec demo
+    saec demo --out runs/demo
     saec demo --data mvtec/bottle --out runs/bottle
     """
     from saec.data.dataset import categories
     from saec.frame.judges import Cloud
     from saec.report.page import write_report
 
-    root = data if data is not None else _draw(out / "images", difficulty, seed)
-    opened = None if cloud == "none" else Cloud(CloudConfig(model=cloud))
+    out, force = demo.out, demo.force
+    root = demo.data or _draw(out / "images", demo.difficulty, demo.seed)
+    opened = None if demo.cloud == "none" else Cloud(CloudConfig(model=demo.cloud))
     results: list[tuple[Result, Result | None]] = []
     for folder in categories(root):
         profile = _line(folder, out / "lines" / folder.name, opened, force)
@@ -76,26 +91,16 @@ def _draw(out: Path, difficulty: float, seed: int) -> Path:
         if target.is_dir():
             continue
         click.echo(f"drawing {family}")
-        write_dataset(
-            target,
-            family=family,
-            seed=seed,
-            n_train=TRAIN,
-            n_train_defect=TRAIN_DEFECTS,
-            n_good=TEST_GOOD,
-            n_defect=TEST_DEFECT,
-            difficulty=difficulty,
-            size=SIZE,
-        )
+        write_dataset(target, family, msgspec.structs.replace(DRAWING, difficulty=difficulty, seed=seed))
     return out / f"difficulty-{difficulty:g}-seed-{seed}"
 
 
 def _line(folder: Path, target: Path, cloud: Cloud | None, force: bool) -> LineProfile:
     """The line profile, with the cloud's trust where labelled defects can tell it."""
-    from saec.cli.lines.fit import tell
     from saec.cli.options.progress_bar import bar
     from saec.data.dataset import open_dataset
     from saec.edge.training.detector_fit import patch_fit
+    from saec.lines.fit_sentences import fit_sentences
     from saec.lines.line_fit import fit_line
     from saec.lines.recalibration import recalibrate
     from saec.lines.requested_calibration import RecalibrationRequest
@@ -113,7 +118,7 @@ def _line(folder: Path, target: Path, cloud: Cloud | None, force: bool) -> LineP
             force=force,
             progress=report,
         )
-    for sentence in tell(profile, summary):
+    for sentence in fit_sentences(profile, summary):
         click.echo(sentence)
     if cloud is not None and summary.defects:
         profile = recalibrate(profile, RecalibrationRequest(), created=now(), dataset=dataset, cloud=cloud)

@@ -137,12 +137,13 @@ def _parameter(setting: Setting, own: Mapping[str, Type], *, everyday: bool) -> 
             type=kind,
             required=setting.required,
             nargs=-1 if multiple else nargs,
-            metavar=setting.flag + ("..." if multiple else ""),
+            metavar=_argument_word(setting, multiple=multiple),
             default=None if multiple else default,
         )
     flag = setting.kind is bool
     name = f"{setting.flag}/--no-{setting.flag[2:]}" if flag and setting.default is True else setting.flag
     shown = default is not None and default is not False and default != ()
+    given: dict[str, Any] = {} if setting.required else {"default": default}  # None would count as given
     return click.Option(
         [_name(setting), name],
         type=None if flag else kind,
@@ -150,12 +151,17 @@ def _parameter(setting: Setting, own: Mapping[str, Type], *, everyday: bool) -> 
         required=setting.required,
         multiple=multiple,
         nargs=nargs,
-        default=default,
         show_default=shown,
         help=setting.help.replace("``", "`"),
         metavar=setting.option.metavar or _METAVARS.get(kind.name),
         hidden=not (setting.option.everyday or everyday or setting.required),
+        **given,
     )
+
+
+def _argument_word(setting: Setting, *, multiple: bool) -> str:
+    word = setting.flag + ("..." if multiple else "")
+    return word if setting.required else f"[{word}]"
 
 
 def _repeated_default(setting: Setting) -> tuple[Any, ...]:

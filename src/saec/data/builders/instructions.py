@@ -28,8 +28,10 @@ from saec.data.manifest import Manifest
 from saec.data.parts import PartIds
 from saec.data.progress import ShowProgress, silent
 from saec.errors import ConfigError, DataError
-from saec.settings import CloudConfig
+from saec.settings import SftConfig
 from saec.types import DEFECT, GOOD
+
+DEFAULT = SftConfig()
 
 
 class Sets(msgspec.Struct, frozen=True):
@@ -43,13 +45,8 @@ class Sets(msgspec.Struct, frozen=True):
 def build_sft(
     src: Path,
     out: Path,
+    config: SftConfig = DEFAULT,
     *,
-    defect_train_ratio: float = 0.5,
-    calibration_ratio: float = 0.0,
-    seed: int = 0,
-    references: int = CloudConfig().references,
-    exclude_holdout: Sequence[Path] = (),
-    link: bool = True,
     parts: PartIds | None = None,
     force: bool = False,
     progress: ShowProgress = silent,
@@ -64,13 +61,8 @@ def build_sft(
     Args:
         src: root with the categories, for example MVTec AD.
         out: the folder to make.
-        defect_train_ratio: share of the test defects that are trained on, 0 to 1.
-        calibration_ratio: share of each category's train goods, and of its test defects, that is spared to
-            measure the tuned model on, 0 up to 1.
-        seed: the seed of the choice of defects, spared images and references.
-        references: good images shown before the one to judge.
-        exclude_holdout: manifests whose hold-out images, and other images of whose parts, are left out.
-        link: link to the images instead of copying them.
+        config: what of it is taken. The shares are those of each category; of a manifest's hold-out images
+            other images of their parts are left out, too.
         parts: where part ids come from.
         force: replace an earlier build in ``out``.
 
@@ -78,20 +70,22 @@ def build_sft(
         ConfigError: a share outside 0 to 1 or a negative number of references.
         DataError: too few train goods for the references, ``out`` is in use, no labelled data there.
     """
-    if not 0 <= defect_train_ratio <= 1 or not 0 <= calibration_ratio < 1 or references < 0:
+    seed, references = config.seed, config.references
+    trained, spared_share = config.train_defect_share, config.calibration_share
+    if not 0 <= trained <= 1 or not 0 <= spared_share < 1 or references < 0:
         raise ConfigError(
-            f"shares {defect_train_ratio} and {calibration_ratio}, {references} references",
+            f"shares {trained} and {spared_share}, {references} references",
             "give shares of 0 to 1, 0 or more images",
         )
     sources = collect(src, holdout_only=False, parts=parts, progress=progress)
-    free = _without_holdouts(sources, exclude_holdout)
-    spared = spare(free, calibration_ratio, seed)
+    free = _without_holdouts(sources, config.exclude_holdout)
+    spared = spare(free, spared_share, seed)
     left = {s.relative for s in spared}
-    sets = split([s for s in free if s.relative not in left], defect_train_ratio, seed)
+    sets = split([s for s in free if s.relative not in left], trained, seed)
     counts = _counts(sets, len(sources) - len(free)) | ({"calibration": len(spared)} if spared else {})
-    options = {"defect_train_ratio": defect_train_ratio, "seed": seed, "references": references}
-    if calibration_ratio:
-        options["calibration_ratio"] = calibration_ratio
+    options = {"train_defect_share": trained, "seed": seed, "references": references}
+    if spared_share:
+        options["calibration_share"] = spared_share
     about = {
         "made_by": "saec data sft",
         "source": src.resolve().name,
@@ -103,7 +97,7 @@ def build_sft(
     manifest.add("sft-train", [s.item for s in sets.train], hashes=[s.sha for s in sets.train], root=src)
     manifest.add("sft-val", [s.item for s in sets.val], hashes=[s.sha for s in sets.val], root=src)
     with building(out, src=src, force=force) as work:
-        _place(work, sets, spared, link=link)
+        _place(work, sets, spared, link=config.link)
         _write(work / "train.jsonl", sets.train, sets.train, references, seed)
         _write(work / "val.jsonl", sets.val, sets.train, references, seed)
         manifest.write(work)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
@@ -20,25 +19,22 @@ from saec.data.dataset import open_dataset
 from saec.data.manifest import Manifest, Role, hash_item
 from saec.data.progress import ShowProgress, silent
 from saec.errors import DataError, LeakError
+from saec.settings import Ksdd2Config
 from saec.types import DEFECT, GOOD
-
-Protocol = Literal["one-to-one", "official"]
 
 MIXED = (
     "the one-to-one protocol mixes the official train and test images: nothing may be fitted or trained on "
     "KolektorSDD2 images that is judged on this hold-out"
 )
 
+DEFAULT = Ksdd2Config()
+
 
 def build_ksdd2(
     src: Path,
     out: Path,
+    config: Ksdd2Config = DEFAULT,
     *,
-    protocol: Protocol = "one-to-one",
-    seed: int = 1234,
-    link: bool = False,
-    lists: Path | None = None,
-    drop_shared: bool = False,
     force: bool = False,
     progress: ShowProgress = silent,
 ) -> Built:
@@ -47,13 +43,9 @@ def build_ksdd2(
     Args:
         src: folder with ``train`` and ``test``; an image is a defect when its mask is not empty.
         out: the folder to make.
-        protocol: "one-to-one" takes all defects of train and test and as many random goods (356 + 356), all
-            of them hold-out; "official" keeps the split.
-        seed: the seed of the choice of goods.
-        link: link to the images instead of copying them.
-        lists: folder for the split lists, paths below ``src``: ``ksdd2_1to1_good.txt`` and
-            ``ksdd2_1to1_defect.txt``, or one list per official split and class.
-        drop_shared: leave train images out that are also test images (official split only).
+        config: what of it is taken. "one-to-one" gives 356 goods and 356 defects. The split lists hold paths
+            below ``src``: ``ksdd2_1to1_good.txt`` and ``ksdd2_1to1_defect.txt``, or one list per official
+            split and class.
         force: replace an earlier build in ``out``.
 
     Raises:
@@ -65,20 +57,20 @@ def build_ksdd2(
         SourceImage(data.name, i.path.relative_to(src).as_posix(), i, hash_item(i))
         for i in progress(data.items, len(data.items))
     ]
-    if protocol == "one-to-one":
-        roles, notes = {"val": _one_to_one(sources, seed)}, [MIXED]
+    if config.protocol == "one-to-one":
+        roles, notes = {"val": _one_to_one(sources, config.seed)}, [MIXED]
     else:
-        roles, notes = _official(sources, drop_shared)
+        roles, notes = _official(sources, config.drop_shared)
     counts = _counts(roles)
-    options = {"protocol": protocol, "seed": seed}
+    options = {"protocol": config.protocol, "seed": config.seed}
     manifest = Manifest(about={"made_by": "saec data ksdd2", "options": options, "counts": counts})
     _enter(manifest, roles, src)
     with building(out, src=src, force=force) as work:
         for split, taken in roles.items():
             for source in taken:
-                _place(source, work, split, link)
+                _place(source, work, split, config.link)
         manifest.write(work)
-    write_lists(lists, _lists(roles))
+    write_lists(config.lists, _lists(roles))
     return Built(out, counts, notes)
 
 

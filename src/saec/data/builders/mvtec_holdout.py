@@ -22,22 +22,19 @@ from saec.data.manifest import Manifest
 from saec.data.parts import PartIds
 from saec.data.progress import ShowProgress, silent
 from saec.errors import DataError
+from saec.settings import HoldoutConfig
 from saec.types import DEFECT, GOOD
 
 WORDS = {GOOD: "good", DEFECT: "defect"}
+
+DEFAULT = HoldoutConfig()
 
 
 def build_holdout(
     src: Path,
     out: Path,
+    config: HoldoutConfig = DEFAULT,
     *,
-    n_good: int = 500,
-    n_defect: int = 500,
-    seed: int = 2025,
-    exclude: Sequence[Path] = (),
-    exclude_manifests: Sequence[Path] = (),
-    link: bool = False,
-    split_lists: Path | None = None,
     parts: PartIds | None = None,
     force: bool = False,
     progress: ShowProgress = silent,
@@ -50,12 +47,8 @@ def build_holdout(
     Args:
         src: root with the categories, for example MVTec AD.
         out: the folder to make.
-        n_good, n_defect: the most of each; MVTec AD has 467 test goods.
-        seed: the seed of the shuffle; the pool is sorted by path first.
-        exclude: JSONL files that name images not to take.
-        exclude_manifests: manifests whose images, and other images of whose parts, are not to take.
-        link: link to the images instead of copying them.
-        split_lists: folder for ``mvtec_holdout_good.txt`` and ``mvtec_holdout_defect.txt`` with the paths
+        config: what of it is taken. MVTec AD has 467 test goods. The pool is sorted by path before it is
+            shuffled. The lists are ``mvtec_holdout_good.txt`` and ``mvtec_holdout_defect.txt`` with the paths
             below ``src``.
         parts: where part ids come from.
         force: replace an earlier build in ``out``.
@@ -64,25 +57,26 @@ def build_holdout(
         DataError: nothing to take, ``out`` is in use, an exclusion that cannot be understood.
     """
     pool = unique(collect(src, holdout_only=True, parts=parts, progress=progress))
-    free = _without(pool, src, exclude, exclude_manifests)
-    rng = np.random.default_rng(seed)
+    free = _without(pool, src, config.exclude, config.exclude_manifest)
+    n_good, n_defect = config.n_good, config.n_defect
+    rng = np.random.default_rng(config.seed)
     picked = {GOOD: _pick(free, GOOD, n_good, rng), DEFECT: _pick(free, DEFECT, n_defect, rng)}
     if not (picked[GOOD] or picked[DEFECT]):
         raise DataError(f"{src}: no test image is left to take", "see --exclude and --exclude-manifest")
     counts = {"good": len(picked[GOOD]), "defect": len(picked[DEFECT]), "excluded": len(pool) - len(free)}
-    asked = {"n_good": n_good, "n_defect": n_defect, "seed": seed}
+    asked = {"n_good": n_good, "n_defect": n_defect, "seed": config.seed}
     manifest = Manifest(about={"made_by": "saec data mvtec-holdout", "options": asked, "counts": counts})
     for sources in picked.values():
         manifest.add("holdout", [s.item for s in sources], hashes=[s.sha for s in sources], root=src)
     with building(out, src=src, force=force) as work:
         for label, sources in picked.items():
             for source in sources:
-                _place(source, work, WORDS[label], link)
+                _place(source, work, WORDS[label], config.link)
         manifest.write(work)
     lists = {
         f"mvtec_holdout_{WORDS[label]}": [s.relative for s in sources] for label, sources in picked.items()
     }
-    write_lists(split_lists, lists)
+    write_lists(config.lists, lists)
     return Built(out, counts, _notes(counts, {"good": n_good, "defect": n_defect}))
 
 

@@ -23,6 +23,7 @@ from saec.data.masks import MaskError, mask_pixels
 from saec.data.parts import PartIds
 from saec.data.progress import ShowProgress, silent
 from saec.errors import ImageError, SaecError
+from saec.settings import DataConfig, FitConfig
 from saec.types import DEFECT, GOOD, Image
 
 
@@ -50,19 +51,19 @@ class Checked(msgspec.Struct, frozen=True):
 def check_root(
     root: Path,
     *,
-    layout: str = "auto",
+    near: bool,
+    layout: str = DataConfig().layout,
     parts: PartIds | None = None,
-    bits: int = 16,
-    near: bool = False,
+    bits: int = FitConfig().bits,
     progress: ShowProgress = silent,
 ) -> Iterator[Checked]:
     """Check a data set, or every category of a root; a folder that cannot be read at all is a fault, too.
 
     Args:
         root: a data set or a folder of data sets.
+        near: also look for near-duplicates across roles.
         layout, parts: see `open_dataset`.
         bits: significant bits that 16-bit images are said to have.
-        near: also look for near-duplicates across roles.
         progress: wraps the walk over the images, for a progress bar.
     """
     try:
@@ -88,8 +89,8 @@ def _unread(folder: Path, layout: str, error: SaecError) -> Checked:
 def check_dataset(
     data: Dataset,
     *,
-    bits: int = 16,
-    near: bool = False,
+    near: bool,
+    bits: int = FitConfig().bits,
     progress: ShowProgress = silent,
 ) -> Checked:
     """Check one data set. Images are held one at a time; of each, a hash, a size and a thumbnail are kept."""

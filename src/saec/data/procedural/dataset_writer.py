@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from saec.data.procedural.product import Product, RenderedFrame, draw_product
 from saec.data.progress import ShowProgress, silent
 from saec.errors import DataError
+from saec.settings import DrawingConfig
 
 SAMPLES = "samples.jsonl"
 """One line of JSON per image; the file also marks a data set as procedural."""
@@ -62,17 +63,9 @@ class _Shot:
 
 def write_dataset(
     out: Path,
-    *,
     family: str,
-    seed: int,
-    n_train: int,
-    n_good: int,
-    n_defect: int,
-    n_train_defect: int = 0,
-    difficulty: float,
-    size: int,
-    variation: float = 0.0,
-    kinds: Sequence[str] | None = None,
+    config: DrawingConfig,
+    *,
     progress: ShowProgress = silent,
 ) -> WrittenDataset:
     """Draw one product of a family into a new folder; nothing half-written remains.
@@ -80,13 +73,8 @@ def write_dataset(
     Args:
         out: the folder to make; it must not exist, or be empty.
         family: name of the family.
-        seed: the product's seed; its frames count up from 0, so that no two images are one frame.
-        n_train, n_good, n_defect: train goods, test goods, test defects.
-        n_train_defect: defects beside the train goods, for calibration.
-        difficulty: 0..1.
-        size: side in pixels.
-        variation: benign variation of goods and defects, 0..1.
-        kinds: kinds of defect, in turn; all that the family has but its extra kinds without it.
+        config: which images. The product's frames count up from 0, so that no two images are one frame. The
+            kinds of defect come in turn.
         progress: shows how many images are done.
 
     Raises:
@@ -94,16 +82,21 @@ def write_dataset(
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise DataError(f"{out} is not empty", "name a new folder or remove this one")
-    product = draw_product(family, seed)
-    shots = list(_plan(n_train, n_good, n_defect, n_train_defect, tuple(kinds or product.kinds)))
+    product = draw_product(family, config.seed)
+    shots = list(_plan(config, config.kinds or product.kinds))
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:
         with (partial / SAMPLES).open("w", encoding="utf-8") as log:
             for shot in progress(shots, len(shots)):
-                log.write(json.dumps(_write(partial, product, shot, difficulty, size, variation)) + "\n")
+                log.write(json.dumps(_write(partial, product, shot, config)) + "\n")
         text = _README.format(
-            family=family, seed=seed, difficulty=difficulty, size=size, variation=variation, samples=SAMPLES
+            family=family,
+            seed=config.seed,
+            difficulty=config.difficulty,
+            size=config.size_px,
+            variation=config.variation,
+            samples=SAMPLES,
         )
         (partial / "README.txt").write_text(text, encoding="utf-8")
         partial.chmod(0o755)
@@ -118,25 +111,23 @@ def write_dataset(
     return WrittenDataset(out, counts)
 
 
-def _plan(
-    n_train: int, n_good: int, n_defect: int, n_train_defect: int, kinds: Sequence[str]
-) -> Iterator[_Shot]:
+def _plan(config: DrawingConfig, kinds: Sequence[str]) -> Iterator[_Shot]:
     """Every image with a seed of its own; kinds take turns."""
-    goods = [("train/good", i) for i in range(n_train)] + [("test/good", i) for i in range(n_good)]
+    goods = [("train/good", i) for i in range(config.n_train)]
+    goods += [("test/good", i) for i in range(config.n_good)]
     for seed, (folder, number) in enumerate(goods):
         yield _Shot(folder, number, seed, None)
     seed = len(goods)
-    for root, n in (("test", n_defect), ("train/defect", n_train_defect)):
+    for root, n in (("test", config.n_defect), ("train/defect", config.n_train_defect)):
         for i in range(n):
             kind = kinds[i % len(kinds)]
             yield _Shot(f"{root}/{kind.replace(' ', '_')}", i // len(kinds), seed + i, kind)
         seed += n
 
 
-def _write(
-    root: Path, product: Product, shot: _Shot, difficulty: float, size: int, variation: float
-) -> dict[str, Any]:
-    sample = product.render(shot.seed, shot.kind, difficulty, size, variation)
+def _write(root: Path, product: Product, shot: _Shot, config: DrawingConfig) -> dict[str, Any]:
+    look = config.difficulty, config.size_px, config.variation
+    sample = product.render(shot.seed, shot.kind, *look)
     _save(root / shot.image, sample.image[..., ::-1])
     if shot.kind is not None:
         _save(root / shot.mask, sample.mask.astype(np.uint8) * 255)

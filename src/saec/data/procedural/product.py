@@ -19,6 +19,7 @@ from saec.data.procedural.painting.noise import rng_of
 from saec.data.procedural.painting.variation import Variation
 from saec.data.procedural.painting.virtual_camera import Image, Light, VirtualCamera
 from saec.errors import DataError
+from saec.settings import DrawingConfig
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,9 +88,9 @@ class Product:
         self,
         seed: int,
         kind: str | None = None,
-        difficulty: float = 0.5,
-        size: int = 256,
-        variation: float = 0.0,
+        difficulty: float = DrawingConfig().difficulty,
+        size: int = DrawingConfig().size_px,
+        variation: float = DrawingConfig().variation,
         extent: float = 1.0,
     ) -> RenderedFrame:
         """One frame, with benign variation of place, turn, light, material and noise, and perhaps a defect.

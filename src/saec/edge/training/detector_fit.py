@@ -201,7 +201,7 @@ def yolo_fit(weights: Path, rule: YoloRule) -> DetectorFit:
             weights,
             folder,
             rule,
-            precision=OPENVINO_TYPES[config.dtype],
+            dtype=config.dtype,
             threads=config.threads,
             side=config.side_px,
             roi=config.roi,
@@ -229,10 +229,12 @@ def chosen_patch_fit(choices: FitChoices) -> DetectorFit:
     Raises:
         ConfigError: a choice that is the YOLO detector's.
     """
-    if choices.weights is not None:
-        raise ConfigError("--weights needs --detector yolo", "give both or neither")
-    if (choices.smax, choices.margin, choices.entropy) != (None, None, None):
-        raise ConfigError("--smax, --margin and --entropy need --detector yolo", "leave them out")
+    if choices.yolo is not None:
+        raise ConfigError("--yolo needs --detector yolo", "give both or neither")
+    if (choices.yolo_smax, choices.yolo_margin, choices.yolo_entropy) != (None, None, None):
+        raise ConfigError(
+            "--yolo-smax, --yolo-margin and --yolo-entropy need --detector yolo", "leave them out"
+        )
     return patch_fit(onnx=choices.onnx)
 
 
@@ -242,12 +244,12 @@ def chosen_yolo_fit(choices: FitChoices) -> DetectorFit:
     Raises:
         ConfigError: no weights, or a choice that is the patch detector's.
     """
-    if choices.weights is None:
-        raise ConfigError("--detector yolo needs --weights", "give both or neither")
+    if choices.yolo is None:
+        raise ConfigError("--detector yolo needs --yolo", "give both or neither")
     if choices.onnx:
         raise ConfigError(
             "--onnx needs --detector patch",
             "leave it out, and convert the YOLO file with `saec models convert`",
         )
-    rule = YoloRule(smax=choices.smax, margin=choices.margin, ent=choices.entropy)
-    return yolo_fit(choices.weights, rule)
+    rule = YoloRule(smax=choices.yolo_smax, margin=choices.yolo_margin, ent=choices.yolo_entropy)
+    return yolo_fit(choices.yolo, rule)
