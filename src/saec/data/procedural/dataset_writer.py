@@ -93,7 +93,7 @@ def write_dataset(
         DataError: the folder holds something, or family, kind, size, difficulty or variation do not exist.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise DataError(f"{out} is not empty", "name a new folder or remove this one")
+        raise DataError(f"{out} is not empty", "choose another folder, or remove this one")
     product = draw_product(family, seed)
     shots = list(_plan(n_train, n_good, n_defect, n_train_defect, tuple(kinds or product.kinds)))
     out.parent.mkdir(parents=True, exist_ok=True)
