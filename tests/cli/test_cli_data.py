@@ -51,7 +51,7 @@ def test_check_json(product: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_check_with_parts(product: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "check", str(product), "--parts-pattern", r"(\d)"]) == 1
-    assert "images of part 0 stand in test and train" in capsys.readouterr().out
+    assert "images of part 0 are in test and train" in capsys.readouterr().out
     assert main(["data", "check", str(product), "--parts-pattern", "("]) == 2
 
 
@@ -60,12 +60,12 @@ def test_builders(product: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert main(["data", "mvtec-holdout", "--src", str(product), "--out", held, "--n-defect", "1"]) == 0
     printed = capsys.readouterr()
     assert "good 2, defect 1" in printed.out
-    assert "500 good images were asked for, 2 exist" in printed.err
+    assert "you asked for 500 good images, but only 2 exist" in printed.err
     sft = ["data", "sft", "--src", str(product), "--out", str(tmp_path / "sft"), "--exclude-holdout", held]
     assert main([*sft, "--train-defect-share", "1", "--no-link"]) == 0
     assert "[done] train=5 val=0" in capsys.readouterr().out
     assert main([*sft, "--train-defect-share", "1"]) == 2
-    assert "remedy: give another --out, or --force" in capsys.readouterr().err
+    assert "remedy: choose another --out, or replace it with --force" in capsys.readouterr().err
     assert main(["data", "ksdd2", "--src", str(product), "--out", str(tmp_path / "k")]) == 2
 
 

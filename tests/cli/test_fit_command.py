@@ -128,8 +128,8 @@ def test_out_is_required(product: Path, capsys: pytest.CaptureFixture[str]) -> N
 
 @pytest.mark.parametrize(
     ("bits", "told"),
-    [("16", "12 significant bits, not 16: they will look dark: say --bits 12"), ("12", ""),
-     ("10", "12 significant bits, not 10: say --bits 12")],
+    [("16", "12 bits, not 16; they will look dark: give --bits 12"), ("12", ""),
+     ("10", "12 bits, not 10: give --bits 12")],
 )  # fmt: skip
 def test_the_depth_of_16_bit_goods_is_compared_with_the_stated_bits(
     product: Path, tmp_path: Path, bits: str, told: str, capsys: pytest.CaptureFixture[str]

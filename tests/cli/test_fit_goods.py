@@ -54,7 +54,7 @@ def test_goods_that_are_defects_are_refused(
 ) -> None:
     for folder in (plain, plain / "cut"):
         assert main(["fit", "--goods", str(folder), "--out", str(tmp_path / "line")]) == 2
-        assert "are defects" in capsys.readouterr().err
+        assert "are defective" in capsys.readouterr().err
     assert not (tmp_path / "line").exists()
 
 
@@ -110,9 +110,9 @@ def test_the_figures_of_such_a_line_rest_on_what_was_held_out(
     assert after.defect_scores == before.defect_scores
     assert len(after.defects) == 14
     assert main(["calibrate", str(out), "--defects", str(plain / "cut")]) == 2  # some of them are held out
-    assert "role holdout" in capsys.readouterr().err
+    assert "is a hold-out image" in capsys.readouterr().err
 
 
 def test_check_says_what_a_fit_does_without_splits(plain: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "check", str(plain)]) == 0
-    assert "no splits: `saec fit` draws what it holds out" in capsys.readouterr().out
+    assert "there are no splits, so `saec fit` draws a hold-out" in capsys.readouterr().out

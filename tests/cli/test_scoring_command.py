@@ -66,4 +66,4 @@ def test_what_chose_an_adapter_does_not_measure_it(
     (adapter / "manifest.json").write_bytes((sft / "manifest.json").read_bytes())
     call = ["scoring", str(sft), "--cloud", "small", "--adapter", str(adapter)]
     assert main(call) == 2
-    assert "in the role sft-val" in capsys.readouterr().err
+    assert "used in sft-val" in capsys.readouterr().err

@@ -108,11 +108,11 @@ def partly_clear() -> Pillow.Image:
 
 
 IN_DOUBT: dict[str, tuple[Callable[[], Pillow.Image], str]] = {
-    "inverted": (lambda: grey(0, 255), "covers 96% of the image"),
-    "inverted labels": (lambda: grey(0, 1), "covers 96% of the image"),
-    "all white": (lambda: grey(255, 255), "covers 100% of the image"),
-    "a hole in the alpha": (lambda: rgba((9, 9, 9, 255), (9, 9, 9, 0)), "covers 96% of the image"),
-    "black and white on transparent": (partly_clear, "two tell the ground"),
+    "inverted": (lambda: grey(0, 255), "marks 96% of the image"),
+    "inverted labels": (lambda: grey(0, 1), "marks 96% of the image"),
+    "all white": (lambda: grey(255, 255), "marks 100% of the image"),
+    "a hole in the alpha": (lambda: rgba((9, 9, 9, 255), (9, 9, 9, 0)), "marks 96% of the image"),
+    "black and white on transparent": (partly_clear, "background is unclear"),
     "a photograph": (photograph, "grey levels"),
     "a heat map": (heat, "grey levels"),
 }

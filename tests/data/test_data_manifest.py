@@ -35,7 +35,7 @@ def test_an_image_in_two_roles_stops(tmp_path: Path) -> None:
 
 def test_one_image_with_two_labels_stops(tmp_path: Path) -> None:
     images = [item(tmp_path / "a.png", "x", 0), item(tmp_path / "b.png", "x", 1)]
-    with pytest.raises(DataError, match="two labels"):
+    with pytest.raises(DataError, match="different labels"):
         Manifest().add("holdout", images)
 
 
@@ -57,7 +57,7 @@ def test_disjointness(roles: dict[str, ManifestEntry]) -> None:
     for sha in leaky:
         with pytest.raises(LeakError) as e:
             check_disjoint({sha: "test/judged.png", "fresh": "other.png"}, manifest)
-        for word in ("test/judged.png", "holdout", roles[sha].role, roles[sha].path):
+        for word in ("test/judged.png", "hold-out", roles[sha].role, roles[sha].path):
             assert word in e.value.what
 
 

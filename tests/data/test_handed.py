@@ -23,7 +23,7 @@ def tree(root: Path, **counts: int) -> Path:
 @pytest.mark.parametrize("name", ["good", "ok", "Normal", "OK_parts", "goods", "defect-free"])
 def test_a_folder_named_for_goods_holds_no_defects(tmp_path: Path, name: str) -> None:
     folder = tree(tmp_path / name, **{".": 2})
-    with pytest.raises(DataError, match="2 of its 2 images are goods by the name"):
+    with pytest.raises(DataError, match="2 of its 2 images are good by the name"):
         pictures_of(folder, DEFECT)
     assert len(pictures_of(folder, GOOD)) == 2
 
@@ -31,7 +31,7 @@ def test_a_folder_named_for_goods_holds_no_defects(tmp_path: Path, name: str) ->
 @pytest.mark.parametrize("name", ["defect", "NG", "anomalies"])
 def test_a_folder_named_for_defects_holds_no_goods(tmp_path: Path, name: str) -> None:
     folder = tree(tmp_path / name, **{".": 2})
-    with pytest.raises(DataError, match="are defects by the name"):
+    with pytest.raises(DataError, match="are defective by the name"):
         pictures_of(folder, GOOD)
     assert len(pictures_of(folder, DEFECT)) == 2
 
@@ -39,9 +39,9 @@ def test_a_folder_named_for_defects_holds_no_goods(tmp_path: Path, name: str) ->
 def test_a_whole_hold_out_is_no_folder_of_defects(tmp_path: Path) -> None:
     root = tree(tmp_path / "set", train__good=3, test__good=12, test__cut=9, test__hole=7)
     for folder in (root / "test", root):
-        with pytest.raises(DataError, match="are goods by the name") as caught:
+        with pytest.raises(DataError, match="are good by the name") as caught:
             pictures_of(folder, DEFECT)
-        assert "alone" in caught.value.remedy
+        assert "only" in caught.value.remedy
     assert len(pictures_of(root / "test" / "cut", DEFECT)) == 9
 
 
@@ -52,7 +52,7 @@ def test_kinds_in_folders_are_defects_at_any_depth(tmp_path: Path) -> None:
 
 def test_the_data_set_around_a_folder_knows_its_labels(tmp_path: Path) -> None:
     root = tree(tmp_path / "set", train__good=3, test__good=2, test__cut=2)
-    with pytest.raises(DataError, match="2 of its 2 images are defects in the data set around it"):
+    with pytest.raises(DataError, match="2 of its 2 images are defective in the data set around it"):
         pictures_of(root / "test" / "cut", GOOD)
 
 
@@ -69,12 +69,12 @@ def test_a_table_knows_labels_that_no_name_says(tmp_path: Path) -> None:
     import json
 
     (root / "annotations.json").write_text(json.dumps(coco))
-    with pytest.raises(DataError, match=r"3 of its 4 images are goods in the data set"):
+    with pytest.raises(DataError, match=r"3 of its 4 images are good in the data set"):
         pictures_of(root, DEFECT)
 
 
 def test_no_images_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no images in it"):
+    with pytest.raises(DataError, match="holds no images"):
         pictures_of(tmp_path, DEFECT)
 
 

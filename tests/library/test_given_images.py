@@ -157,7 +157,7 @@ def test_what_is_listed(line: saec.Line, gears: Path, photo: Path) -> None:
     assert [v.id for v in line.inspect_many([photo])] == ["000.png"]
     assert [v.id for v in line.inspect_many(iter([photo]))] == [photo.as_posix().lstrip("/")]
     assert list(line.inspect_many([])) == []
-    for missing, said in ((gears / "*.jpg", "no file matches"), (gears / "no", "no such")):
+    for missing, said in ((gears / "*.jpg", "no file matches"), (gears / "no", "does not exist")):
         with pytest.raises(saec.DataError, match=said):
             line.inspect_many(missing)
     with pytest.raises(saec.DataError, match="limit"):

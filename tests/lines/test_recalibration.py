@@ -109,7 +109,7 @@ def test_hold_out_images_are_refused_and_nothing_is_changed(
 ) -> None:
     before = {p.name: p.read_bytes() for p in line.folder.iterdir() if p.is_file()}
     assert main(["calibrate", str(line.folder), str(data), option, str(data / folder)]) == 2
-    assert "holdout" in capsys.readouterr().err
+    assert "hold-out" in capsys.readouterr().err
     assert {p.name: p.read_bytes() for p in line.folder.iterdir() if p.is_file()} == before
 
 
@@ -305,8 +305,8 @@ def test_goods_are_no_defects(
 ) -> None:
     assert main(["calibrate", str(line.folder), "--defects", str(data / folder)]) == 2
     said = capsys.readouterr().err
-    assert "images are goods by the name of their folder" in said
-    assert "remedy: name a folder that holds defects alone" in said
+    assert "images are good by the name of their folder" in said
+    assert "remedy: name a folder that holds only defective images" in said
     assert reopened(line).line.calibration == line.line.calibration
 
 
@@ -340,7 +340,7 @@ def test_the_lines_own_hold_out_is_found_where_no_data_set_is_named(
         data.rename(tmp_path / "away")
     assert main(["calibrate", str(folder), option, str(copies)]) == 2
     said = capsys.readouterr().err
-    assert "in the role holdout" in said
+    assert "hold-out image" in said
     assert str(copies) in said
     assert reopened(line).line.calibration == line.line.calibration
 

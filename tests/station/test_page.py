@@ -59,7 +59,7 @@ def test_the_page_shows_frames_links_and_alarms(
         running.post(b"no image")
         page.locator(".frame", has_text="defect").wait_for()
         page.locator(".frame", has_text="good").wait_for()
-        page.locator("#alarms", has_text="no image format").wait_for()
+        page.locator("#alarms", has_text="unknown image format").wait_for()
         named = page.locator(".frame", has=page.get_by_text("shift-3.0042.png"))
         assert "defect" in named.inner_text()
         for taken in page.locator(".frame time").all():

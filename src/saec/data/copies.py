@@ -106,7 +106,7 @@ def largest_distance(thumbnails: Sequence[NDArray[np.float32]]) -> float:
 def _check_varied(thumbnails: Sequence[NDArray[np.float32]], items: Sequence[Item]) -> None:
     if len(thumbnails) > 1 and (apart := largest_distance(thumbnails)) < ONE_PICTURE:
         raise DataError(
-            f"{items[0].path.parent}: {len(items)} goods are all but one picture: they lie {apart:.2f} grey "
-            "levels apart",
-            "give images of different parts: a frozen camera, or a picture saved again, shows only one",
+            f"{items[0].path.parent}: {len(items)} good images are almost identical: they differ by "
+            f"{apart:.2f} grey levels",
+            "give images of different parts; a frozen camera or a file saved twice gives only one",
         )

@@ -89,15 +89,15 @@ def open_dataset(
     """
     root = Path(root)
     if not root.exists():
-        raise DataError(f"{root}: no such folder", "check the path")
+        raise DataError(f"the folder {root} does not exist", "check the path")
     choice = Choice.parse(layout)
     if choice.name not in LAYOUTS:
-        raise DataError(f"layout {choice.name!r} is unknown", f"one of {', '.join(LAYOUTS)}")
+        raise DataError(f"the layout {choice.name!r} is unknown", f"use one of {', '.join(LAYOUTS)}")
     chosen = _detect(root) if choice.name == "auto" else choice.name
     reading = layouts.LAYOUTS[chosen].read(root, choice)
     if not reading.items:
         raise DataError(
-            f"{root}: no images for the layout {chosen}; {layouts.folder_summary(root)}", layouts.expected()
+            f"{root} has no images in the layout {chosen}; {layouts.folder_summary(root)}", layouts.expected()
         )
     if strict:
         _refuse(reading)
@@ -116,7 +116,7 @@ def _shown(fault: Fault, root: Path) -> str:
 def _refuse(reading: LayoutReading) -> None:
     errors = [fault for fault in reading.faults if fault.level == "error"]
     if errors:
-        more = f" (and {len(errors) - 1} more faults; `saec data check` lists all)" if len(errors) > 1 else ""
+        more = f" (and {len(errors) - 1} more; `saec data check` lists all)" if len(errors) > 1 else ""
         raise DataError(f"{printable_path(errors[0].paths[0])}: {errors[0].message}{more}", errors[0].remedy)
 
 
@@ -129,13 +129,13 @@ def _detect(root: Path) -> str:
         names = ", ".join(f.name for f in inner[:8])
         raise DataError(
             f"{root} holds {len(inner)} data sets: {names}{', ...' if len(inner) > 8 else ''}",
-            f"name one, for example {inner[0]}",
+            f"name one of them, for example {inner[0]}",
         )
     if layouts.split_folders(root):
         classes = sorted({folder.name for _, folder in class_folders(root)})
         which = f"say which folder is good, as --layout folders:good={classes[0]}; or " if classes else ""
         raise DataError(
-            f"{root}: no layout that is known; {layouts.folder_summary(root)}", which + layouts.expected()
+            f"{root} has no known layout; {layouts.folder_summary(root)}", which + layouts.expected()
         )
     return "images"
 

@@ -56,7 +56,10 @@ def part_folds(groups: Sequence[str], k: int, seed: int) -> NDArray[np.int64]:
     keys = [group or f"\0{at}" for at, group in enumerate(groups)]
     names, index, sizes = np.unique(np.array(keys, dtype=object), return_inverse=True, return_counts=True)
     if k < 1 or len(names) < k:
-        raise DataError(f"{len(names)} groups for {k} folds", "ask for fewer folds, or give more parts")
+        raise DataError(
+            f"there are only {len(names)} different parts for {k} folds",
+            "use fewer folds, or give images of more parts",
+        )
     shuffled = np.random.default_rng(seed).permutation(len(names))
     fold_of = np.zeros(len(names), np.int64)
     filled = np.zeros(k, np.int64)

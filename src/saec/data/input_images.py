@@ -66,7 +66,9 @@ def list_inputs(
         dataset = open_dataset(path, layout=layout, parts=parts)
         items = _select(dataset, split)
     if not items:
-        raise DataError(f"{path}: no image to judge (split {split})", "name another folder or --split all")
+        raise DataError(
+            f"{path} has no image to judge in split {split}", "name another folder, or give --split all"
+        )
     root = path.parent if path.is_file() else path
     return Inputs(
         root=str(root.absolute()),

@@ -68,16 +68,18 @@ class Manifest(msgspec.Struct, kw_only=True):
 
     def _enter(self, sha: str, entry: ManifestEntry) -> None:
         if not is_utf8(entry.path):
-            raise DataError(f"{printable_path(entry.path)}: a name that is no UTF-8", RENAME)
+            raise DataError(f"the file name {printable_path(entry.path)} is not valid UTF-8", RENAME)
         other = self.roles.setdefault(sha, entry)
         if other.role != entry.role:
             raise LeakError(
-                f"{entry.path} is in the role {entry.role}, and as {other.path} in the role {other.role}",
-                "leave it out of one of them; `saec data check` lists all such images",
+                f"the same image is used twice: "
+                f"{entry.path} in {entry.role} and {other.path} in {other.role}",
+                "remove it from one of them; `saec data check` lists all such images",
             )
         if other.label != entry.label:
             raise DataError(
-                f"{entry.path} and {other.path} are one image with two labels", "keep the right one"
+                f"{entry.path} and {other.path} are the same image with different labels",
+                "keep the one with the right label",
             )
 
     def having(self, role: Role) -> dict[str, ManifestEntry]:
@@ -99,11 +101,12 @@ class Manifest(msgspec.Struct, kw_only=True):
         """
         path = Path(path)
         path = path / FILE if path.is_dir() else path
-        remedy = "give a manifest.json that fit or a builder wrote"
-        manifest = read_json(path, cls, error=DataError, remedy=remedy, what="is no manifest")
+        remedy = "give a manifest.json that `saec fit` or `saec data` wrote"
+        manifest = read_json(path, cls, error=DataError, remedy=remedy, what="is not a manifest")
         if manifest.schema != 1:
             raise DataError(
-                f"{path}: manifest of schema {manifest.schema}", "make it again with this version"
+                f"{path} is a manifest of format {manifest.schema}, which this version of saec cannot read",
+                "run the command that wrote it again",
             )
         return manifest
 
@@ -137,6 +140,6 @@ def check_disjoint(holdout: Mapping[str, str] | Iterable[str], manifest: Manifes
         path, name, role = leaks[0]
         more = f" (and {len(leaks) - 1} more images)" if len(leaks) > 1 else ""
         raise LeakError(
-            f"{name} is in the role holdout, and as {path} in the role {role}{more}",
-            "judge on images that were neither trained nor calibrated on, or fit again without them",
+            f"{name} is a hold-out image, but the same image was used in {role}: {path}{more}",
+            "judge images that were used neither to train nor to calibrate, or fit again without them",
         )

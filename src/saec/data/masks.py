@@ -42,8 +42,9 @@ def mask_pixels(mask: Mask, shape: tuple[int, int]) -> NDArray[np.bool_]:
     if mask.size is not None and mask.size != (shape[1], shape[0]):
         raise MaskError(
             "mask-size",
-            f"the annotation is for {_size(mask.size[::-1])} pixels, the image has {_size(shape)}",
-            "export the annotations for these images",
+            f"the annotation is for an image of {_size(mask.size[::-1])} pixels, but the image has "
+            f"{_size(shape)}",
+            "export the annotations again for these images",
         )
     where |= _drawn(mask.outlines, shape)
     for runs in mask.runs:
@@ -72,8 +73,8 @@ def _of_file(marks: MarkedPixels, shape: tuple[int, int]) -> NDArray[np.bool_]:
     if marks.where.shape != shape:
         raise MaskError(
             "mask-size",
-            f"the mask has {_size(marks.where.shape)} pixels, its image {_size(shape)}",
-            "make the mask again at the image's size",
+            f"the mask has {_size(marks.where.shape)} pixels, but its image has {_size(shape)}",
+            "make the mask again at the size of the image",
         )
     if marks.doubt:
         raise MaskError("mask-doubt", marks.doubt, marks.remedy)
@@ -93,8 +94,8 @@ def _unrolled(runs: Runs, shape: tuple[int, int]) -> NDArray[np.bool_]:
     if (runs.height, runs.width) != shape or sum(runs.counts) != runs.height * runs.width:
         raise MaskError(
             "mask-size",
-            f"a run-length mask of {runs.width} x {runs.height} pixels, its image {_size(shape)}",
-            "export the annotations for these images",
+            f"the run-length mask has {runs.width} x {runs.height} pixels, but its image has {_size(shape)}",
+            "export the annotations again for these images",
         )
     on = np.arange(len(runs.counts)) % 2 == 1
     return np.asarray(np.repeat(on, runs.counts).reshape(runs.width, runs.height).T)

@@ -36,7 +36,7 @@ class PartIds:
 
     def __init__(self, pattern: str | None = None, table: Path | None = None) -> None:
         if (pattern is None) == (table is None):
-            raise ConfigError("part ids need a pattern or a table", "give one of the two")
+            raise ConfigError("part ids need either a pattern or a table", "give one of the two")
         self._pattern = _compile(pattern) if pattern is not None else None
         self._table = _read(table) if table is not None else {}
         self._source = str(table) if table is not None else f"the pattern {pattern}"
@@ -50,7 +50,7 @@ class PartIds:
         found = self._by_pattern(Path(path)) if self._pattern is not None else self._by_table(Path(path))
         if found is None:
             raise DataError(
-                f"{path}: no part id by {self._source}", "mend the pattern, or add a row to the table"
+                f"{path}: {self._source} gives no part id", "correct the pattern, or add a row to the table"
             )
         return found
 
@@ -71,9 +71,12 @@ def _compile(pattern: str) -> re.Pattern[str]:
     try:
         compiled = re.compile(pattern)
     except re.error as e:
-        raise ConfigError(f"{pattern!r} is no regular expression: {e}", "mend it") from e
+        raise ConfigError(f"{pattern!r} is not a regular expression: {e}", "correct the pattern") from e
     if compiled.groups == 0 or (compiled.groupindex and "part" not in compiled.groupindex):
-        raise ConfigError(f"{pattern!r} has no group for the part", r"for example '(?P<part>\d+)_\d+'")
+        raise ConfigError(
+            "write a group for the part, for example '(?P<part>\\d+)_\\d+'",
+            r"for example '(?P<part>\d+)_\d+'",
+        )
     return compiled
 
 
@@ -83,5 +86,5 @@ def _read(table: Path) -> dict[str, tuple[str, str]]:
         key = row["path"].replace("\\", "/").removeprefix("./")
         ids = (row["part"], row.get("lot", ""))
         if rows.setdefault(key, ids) != ids:
-            raise DataError(f"{table}: {key} stands there twice with other ids", "keep one row")
+            raise DataError(f"{table}: two rows for {key} have different ids", "keep one of the rows")
     return rows

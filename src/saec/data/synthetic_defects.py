@@ -69,7 +69,7 @@ def paint_stand_in(
         painted = _laid(image, mark, aim, allowed)
         if (found := find_difference(image, painted, threshold=3.0)) is not None:
             return StandIn(found.image, found.mask, kind)
-    raise DataError(f"no place was found where a {kind} shows on this good", "use other goods")
+    raise DataError(f"a {kind} would not be visible anywhere on this good image", "use other good images")
 
 
 def product_mask(image: Image) -> Where:

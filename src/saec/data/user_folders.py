@@ -21,7 +21,7 @@ from saec.data.parts import PartIds
 from saec.errors import DataError
 from saec.types import DEFECT, GOOD
 
-_WORDS = {GOOD: "goods", DEFECT: "defects"}
+_WORDS = {GOOD: "good", DEFECT: "defective"}
 _LEVELS = 3
 """Folders above a plain one in which its data set is looked for."""
 
@@ -39,7 +39,7 @@ def pictures_of(folder: Path, label: int) -> list[Path]:
     """
     pictures = find_pictures(folder)
     if not pictures:
-        raise DataError(f"{folder}: no images in it", f"name a folder of {_WORDS[label]}")
+        raise DataError(f"{folder} holds no images", f"name a folder of {_WORDS[label]} images")
     for wrong, why in (
         (_by_name(folder, pictures, label), "by the name of their folder"),
         (_by_layout(folder, pictures, label), f"in the data set {folder}"),
@@ -48,8 +48,8 @@ def pictures_of(folder: Path, label: int) -> list[Path]:
         if wrong:
             raise DataError(
                 f"{folder}: {len(wrong)} of its {len(pictures)} images are {_WORDS[1 - label]} {why}, "
-                f"first {wrong[0]}",
-                f"name a folder that holds {_WORDS[label]} alone",
+                f"such as {wrong[0]}",
+                f"name a folder that holds only {_WORDS[label]} images",
             )
     return pictures
 

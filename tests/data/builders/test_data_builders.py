@@ -68,7 +68,7 @@ def test_holdout_counts_names_and_masks(mvtec: Path, tmp_path: Path) -> None:
         mvtec, tmp_path / "out", HoldoutConfig(n_good=4, n_defect=500, lists=tmp_path / "lists")
     )
     assert built.counts == {"good": 4, "defect": 12, "excluded": 0}
-    assert built.notes == ["500 defect images were asked for, 12 exist"]
+    assert built.notes == ["you asked for 500 defect images, but only 12 exist"]
     data = open_dataset(tmp_path / "out")
     assert len(data.select("val", 0)) == 4
     assert len([i for i in data.select("val", 1) if i.mask]) == 12
@@ -114,7 +114,7 @@ def test_holdout_excludes_by_manifest_and_by_jsonl(mvtec: Path, tmp_path: Path) 
     assert not held.keys() & trained.keys()
     assert len(held) == 6 + 6
     build_holdout(mvtec, tmp_path / "b", HoldoutConfig(exclude=(tmp_path / "sft" / "val.jsonl",)))
-    with pytest.raises(DataError, match="no test image is left"):
+    with pytest.raises(DataError, match="every test image is excluded"):
         build_holdout(mvtec, tmp_path / "c", HoldoutConfig(exclude_manifest=(tmp_path / "sft",)))
     assert not (tmp_path / "c").exists()
 
@@ -155,7 +155,7 @@ def test_copies_in_the_pool_are_taken_once(mvtec: Path, tmp_path: Path) -> None:
     shutil.copy(mvtec / "bolt/test/good/000.png", mvtec / "cap/test/good/copy.png")
     assert build_holdout(mvtec, tmp_path / "out").counts["good"] == 6
     shutil.copy(mvtec / "bolt/test/good/000.png", mvtec / "cap/test/bent/copy.png")
-    with pytest.raises(DataError, match="two labels"):
+    with pytest.raises(DataError, match="different labels"):
         build_holdout(mvtec, tmp_path / "two")
 
 
@@ -177,11 +177,11 @@ def test_an_output_in_use_is_kept_unless_forced(mvtec: Path, tmp_path: Path) -> 
     assert files(out) == before
     build_holdout(mvtec, out, HoldoutConfig(n_good=2), force=True)
     assert len(open_dataset(out).select(label=0)) == 2
-    with pytest.raises(DataError, match="holds the source"):
+    with pytest.raises(DataError, match="contains the source"):
         build_holdout(mvtec, tmp_path, force=True)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("x")
-    with pytest.raises(DataError, match="not made by"):
+    with pytest.raises(DataError, match="no builder of saec made it"):
         build_holdout(mvtec, tmp_path / "mine", force=True)
 
 
@@ -239,7 +239,7 @@ def test_ksdd2_needs_enough_goods(ksdd2: Path, tmp_path: Path) -> None:
     for path in ksdd2.glob("*/*[2-9].png"):
         path.unlink()
         path.with_name(f"{path.stem}_GT.png").unlink()
-    with pytest.raises(DataError, match="1 goods for 3 defects"):
+    with pytest.raises(DataError, match="1 good images and 3 with a defect"):
         build_ksdd2(ksdd2, tmp_path / "out")
 
 

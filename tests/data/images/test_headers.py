@@ -72,18 +72,18 @@ def test_too_many_parts_are_refused(make: Callable[[], bytes]) -> None:
     ],
 )
 def test_a_format_that_is_not_known_reaches_no_decoder(data: bytes) -> None:
-    assert "no image format that is known" in refused(data).what
+    assert "unknown image format" in refused(data).what
 
 
 @UNDECODED
 def test_tags_that_hold_more_than_the_file_are_refused() -> None:
     tags = [*bombs.SIZE, *[(40_000 + i, 7, 60_000, 8) for i in range(50)]]
-    assert "hold more than the file" in refused(bombs.tiff(tags, more=bytes(60_000))).what
+    assert "more data than the file holds" in refused(bombs.tiff(tags, more=bytes(60_000))).what
 
 
 @UNDECODED
 def test_pages_that_lead_back_are_refused() -> None:
-    assert "back into themselves" in refused(bombs.tiff(bombs.SIZE, after=8)).what
+    assert "refer to themselves" in refused(bombs.tiff(bombs.SIZE, after=8)).what
 
 
 @UNDECODED

@@ -211,7 +211,7 @@ def test_a_tiff_of_more_strips_than_rows_can_have_is_refused(monkeypatch: pytest
     data = encode(grain(64), "TIFF", compression="tiff_lzw", strip_size=64 * 3)
     decode_image(data)
     monkeypatch.setattr(whole, "_STRIPS", 60)
-    with pytest.raises(ImageError, match="frame-7: more than 60 strips"):
+    with pytest.raises(ImageError, match="frame-7: its header holds more than 60 strips"):
         decode_image(data, name="frame-7")
 
 

@@ -169,7 +169,7 @@ def test_two_folders_of_goods_are_ambiguous(tmp_path: Path, draw: Draw) -> None:
 def test_two_validation_folders_are_ambiguous(tmp_path: Path, draw: Draw) -> None:
     draw(tmp_path / "val" / "good" / "a.png", 0)
     draw(tmp_path / "valid" / "good" / "b.png", 1)
-    with pytest.raises(DataError, match="both val"):
+    with pytest.raises(DataError, match="both mean val"):
         open_dataset(tmp_path)
 
 

@@ -139,7 +139,9 @@ def test_a_mask_that_fits_two_images_stops_every_command(tmp_path: Path) -> None
     pen.images("crack", 2)
     pen.images("hole", 2)
     pen.masks("mask", numbers(2), ".png")
-    with pytest.raises(DataError, match=r"000\.png may be the mask of crack/000\.png and hole/000\.png"):
+    with pytest.raises(
+        DataError, match=r"000\.png may be the mask of several images: crack/000\.png and hole/000\.png"
+    ):
         open_dataset(tmp_path)
     (checked,) = check_root(tmp_path, near=False)
     assert [f.code for f in checked.faults if f.level == "error"] == ["mask-ambiguous"] * 2
@@ -162,7 +164,7 @@ def test_an_inverted_mask_tells_no_label(tmp_path: Path) -> None:
     images_and_masks(Pen(tmp_path))
     path = tmp_path / "train" / "masks" / "000.png"
     path.write_bytes(cv2.imencode(".png", np.full(SIZE, 255, np.uint8))[1].tobytes())
-    with pytest.raises(DataError, match="covers 100% of the image"):
+    with pytest.raises(DataError, match="marks 100% of the image"):
         open_dataset(tmp_path)
 
 
@@ -171,7 +173,7 @@ def test_positive_and_negative_are_asked_about(tmp_path: Path, negative: str) ->
     pen = Pen(tmp_path)
     pen.images("Positive", 2)
     pen.images("Negative", 3, first=10)
-    with pytest.raises(DataError, match="a defect that was found, or a part that passed") as e:
+    with pytest.raises(DataError, match="may hold defects, or parts that passed") as e:
         open_dataset(tmp_path)
     choice = f"folders:good={'Negative' if negative == 'good' else 'Positive'}"
     assert choice in e.value.remedy
@@ -183,7 +185,7 @@ def test_two_layouts_at_once_are_asked_about(tmp_path: Path) -> None:
     yolo_boxes(Pen(tmp_path))
     names = [p.name for p in sorted((tmp_path / "images" / "train").iterdir())]
     Pen(tmp_path).text("annotations/instances_train.json", coco_table(names, {}))
-    with pytest.raises(DataError, match=r"reads as coco .* and as yolo") as e:
+    with pytest.raises(DataError, match=r"fits the layouts coco .* and yolo") as e:
         open_dataset(tmp_path)
     assert "--layout coco or --layout yolo" in e.value.remedy
     assert open_dataset(tmp_path, layout="yolo").layout == "yolo"
@@ -204,7 +206,7 @@ def test_a_folder_of_goods_by_another_name_is_asked_for(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("layout", ["yolo:unmarked=maybe", "mvtec:goods=x", "coco:table=", "mvtec:good"])
 def test_a_choice_that_is_not_understood(tmp_path: Path, layout: str) -> None:
-    with pytest.raises(ConfigError, match="not understood"):
+    with pytest.raises(ConfigError, match="not known"):
         open_dataset(tmp_path, layout=layout)
 
 
@@ -262,9 +264,9 @@ def test_tables_of_realiad_that_differ_are_asked_about(tmp_path: Path) -> None:
     root = tmp_path / "realiad_1024" / "plug"
     assert len(open_dataset(root).items) == 10  # the published one stands first
     table.unlink()
-    with pytest.raises(DataError, match="which table") as e:
+    with pytest.raises(DataError, match="table of the splits is unclear") as e:
         open_dataset(root)
-    chosen = e.value.remedy.removeprefix("say --layout ")
+    chosen = e.value.remedy.removeprefix("choose it with --layout ")
     assert len(open_dataset(root, layout=chosen).items) == 10
     assert categories(tmp_path) == [root]
     assert {i.part for i in open_dataset(root, layout=chosen).select("test")} == {"OK/S0003", "NG/AK/S0004"}
@@ -287,7 +289,7 @@ def test_what_is_left_out_is_said_with_the_figures(tmp_path: Path) -> None:
     (tmp_path / "test_public" / "bad" / "000_regular.png").unlink()
     (orphan, sentence) = sorted(list_inputs(tmp_path).notes, key=lambda note: "without a label" in note)
     assert "test_private: 2 images without a label are left out (and 1 more;" in sentence
-    assert "a mask without its image" in orphan
+    assert "this mask has no image" in orphan
     (tmp_path / "test_public" / "ground_truth" / "bad" / "001_regular_mask.png").unlink()
     (checked,) = check_root(tmp_path, near=False)
     (missing,) = [f.message for f in checked.faults if f.code == "mask-missing"]
@@ -317,7 +319,7 @@ def test_folders_of_which_none_is_known_to_be_good_are_asked_about(tmp_path: Pat
     assert len(open_dataset(tmp_path / "flat", layout="folders:good=0").select(label=0)) == 2
     pen.images("split/train/ok_front", 2)
     pen.images("split/test/def_front", 2)
-    with pytest.raises(DataError, match="no layout that is known") as e:
+    with pytest.raises(DataError, match="no known layout") as e:
         open_dataset(tmp_path / "split")
     assert "--layout folders:good=def_front" in e.value.remedy
     assert len(open_dataset(tmp_path / "split", layout="folders:good=ok_front").select("train", 0)) == 2

@@ -59,7 +59,7 @@ def collect(
         data = open_dataset(folder, parts=parts)
         if data.layout == "images":
             raise DataError(
-                f"{folder}: images without labels", "give a data set with good and defect folders"
+                f"{folder} holds images without labels", "give a data set with good and defect folders"
             )
         held = data.holdout()
         for item in held if holdout_only else data.select("train") + held:
@@ -80,7 +80,8 @@ def _check_labels(sources: Iterable[SourceImage]) -> None:
         other = first.setdefault(source.sha, source)
         if other.item.label != source.item.label:
             raise DataError(
-                f"{other.relative} and {source.relative} are one image with two labels", "keep the right one"
+                f"{other.relative} and {source.relative} are the same image with different labels",
+                "keep the one with the right label",
             )
 
 
@@ -119,9 +120,12 @@ class Exclusions:
             try:
                 names = list(_names(json.loads(line)))
             except json.JSONDecodeError as e:
-                raise DataError(f"{path}:{number}: no JSON: {e}", "one JSON object per line") from e
+                raise DataError(f"{path}:{number} is not JSON: {e}", "write one JSON object per row") from e
             if not names:
-                raise DataError(f"{path}:{number} names no image", "expected a key image, images or path")
+                raise DataError(
+                    f"{path}:{number} names no image",
+                    "name it with one of the keys image, images, image_path and path",
+                )
             found |= {_resolve(n, path, number, src, by_path) for n in names}
         self.hashes |= found
         self.parts |= {s.item.part for s in sources if s.sha in found} - {""}
@@ -156,8 +160,8 @@ def _resolve(name: str, file: Path, number: int, src: Path, by_path: dict[str, s
     if located.is_file():
         return sha256_file(located)
     raise DataError(
-        f"{file}:{number}: {name} is no file, and no image of the source ends like it",
-        "without knowing the image it cannot be excluded; mend the name",
+        f"{file}:{number}: the image {name} was not found, so it cannot be excluded",
+        "correct the name",
     )
 
 
@@ -165,7 +169,9 @@ def place_file(source: Path, target: Path, *, link: bool) -> None:
     """Copy a file, or link to it; an existing target is an error, as two sources would share a name."""
     target.parent.mkdir(parents=True, exist_ok=True)
     if os.path.lexists(target):
-        raise DataError(f"{source}: a second image named {target.name}", "rename one of the two")
+        raise DataError(
+            f"{source} and another image would both be written as {target.name}", "rename one of the two"
+        )
     if link:
         target.symlink_to(source.resolve())
     else:
@@ -200,12 +206,15 @@ def building(out: Path, *, src: Path, force: bool) -> Iterator[Path]:
     """
     out = out.absolute()
     if src.resolve().is_relative_to(out.resolve()):
-        raise DataError(f"{out} holds the source {src}", "build into another folder")
+        raise DataError(f"the output folder {out} contains the source {src}", "choose another folder")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         if not force:
-            raise DataError(f"{out} is not empty", "give another --out, or --force to replace it")
+            raise DataError(f"{out} is not empty", "choose another --out, or replace it with --force")
         if not (out / FILE).is_file():
-            raise DataError(f"{out} was not made by a builder: it has no {FILE}", "remove it yourself")
+            raise DataError(
+                f"{out} holds no {FILE}, so no builder of saec made it",
+                "remove it yourself, or choose another --out",
+            )
     work = out.with_name(f".{out.name}.partial-{os.getpid()}")
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)

@@ -227,8 +227,8 @@ def _references(sample: SourceImage, goods: list[SourceImage], n: int, seed: int
     others = [g for g in goods if g.sha != sample.sha and (not part or g.item.part != part)]
     if len(others) < n:
         raise DataError(
-            f"{sample.relative}: {len(others)} goods of {sample.category} for {n} references",
-            "give more train goods or ask for fewer references",
+            f"{sample.category} has only {len(others)} good images for {n} references, for {sample.relative}",
+            "give more good training images, or ask for fewer references",
         )
     rng = np.random.default_rng([seed, int(sample.sha[:12], 16)])
     return [others[i] for i in rng.permutation(len(others))[:n]]
@@ -245,6 +245,8 @@ def _counts(sets: Sets, excluded: int) -> dict[str, int]:
 def _notes(counts: dict[str, int]) -> list[str]:
     notes = []
     if counts["torn"]:
-        notes.append(f"{counts['torn']} test images left out: training has their part or a copy")
+        notes.append(
+            f"{counts['torn']} test images are left out: the training images hold their part or a copy"
+        )
     empty = [word for word in ("good", "defect") if not counts[f"val {word}"]]
-    return notes + [f"no {w} image in val: make the hold-out smaller, or change the share" for w in empty]
+    return notes + [f"val has no {w} image: make the hold-out smaller, or change the share" for w in empty]

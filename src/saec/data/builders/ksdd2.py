@@ -79,7 +79,11 @@ def _one_to_one(sources: list[SourceImage], seed: int) -> list[SourceImage]:
     defects = [s for s in pool if s.item.label == DEFECT]
     goods = [s for s in pool if s.item.label == GOOD]
     if not defects or len(goods) < len(defects):
-        raise DataError(f"{len(goods)} goods for {len(defects)} defects", "give the whole KolektorSDD2")
+        raise DataError(
+            f"the source has {len(goods)} good images and {len(defects)} with a defect; at least as many "
+            "good ones are needed",
+            "give the whole KolektorSDD2",
+        )
     order = np.random.default_rng(seed).permutation(len(goods))[: len(defects)]
     return sorted([*defects, *(goods[i] for i in order)], key=lambda s: s.relative)
 
@@ -93,7 +97,9 @@ def _official(
         return {"train": train, "test": test}, []
     held = {s.sha for s in test}
     kept = [s for s in train if s.sha not in held]
-    return {"train": kept, "test": test}, [f"{len(train) - len(kept)} train images left out: also in test"]
+    return {"train": kept, "test": test}, [
+        f"{len(train) - len(kept)} training images are left out, because they are also in test"
+    ]
 
 
 def _enter(manifest: Manifest, roles: dict[str, list[SourceImage]], src: Path) -> None:
@@ -102,7 +108,7 @@ def _enter(manifest: Manifest, roles: dict[str, list[SourceImage]], src: Path) -
             role: Role = "train" if split == "train" else "holdout"
             manifest.add(role, [s.item for s in taken], hashes=[s.sha for s in taken], root=src)
     except LeakError as e:
-        raise LeakError(e.what, "leave such images out of train with --drop-shared") from e
+        raise LeakError(e.what, "remove such images from train with --drop-shared") from e
 
 
 def _place(source: SourceImage, work: Path, split: str, link: bool) -> None:

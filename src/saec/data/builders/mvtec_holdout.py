@@ -62,7 +62,9 @@ def build_holdout(
     rng = np.random.default_rng(config.seed)
     picked = {GOOD: _pick(free, GOOD, n_good, rng), DEFECT: _pick(free, DEFECT, n_defect, rng)}
     if not (picked[GOOD] or picked[DEFECT]):
-        raise DataError(f"{src}: no test image is left to take", "see --exclude and --exclude-manifest")
+        raise DataError(
+            f"{src}: every test image is excluded", "exclude fewer with --exclude and --exclude-manifest"
+        )
     counts = {"good": len(picked[GOOD]), "defect": len(picked[DEFECT]), "excluded": len(pool) - len(free)}
     asked = {"n_good": n_good, "n_defect": n_defect, "seed": config.seed}
     manifest = Manifest(about={"made_by": "saec data mvtec-holdout", "options": asked, "counts": counts})
@@ -93,7 +95,7 @@ def _without(
 
 def _notes(counts: dict[str, int], asked: dict[str, int]) -> list[str]:
     return [
-        f"{most} {word} images were asked for, {counts[word]} exist"
+        f"you asked for {most} {word} images, but only {counts[word]} exist"
         for word, most in asked.items()
         if counts[word] < most
     ]

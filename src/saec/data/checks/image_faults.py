@@ -102,7 +102,7 @@ def check_dataset(
         if record is not None:
             seen.append(record)
     faults += [
-        Fault("error", "name", [str(item.path)], "its name is no UTF-8, so it can stand in no log", RENAME)
+        Fault("error", "name", [str(item.path)], "its name is not valid UTF-8, so no log can hold it", RENAME)
         for item in data.items
         if not is_utf8(item.path)
     ]
@@ -129,7 +129,7 @@ def examine(item: Item) -> tuple[_SeenImage | None, list[Fault]]:
         data = read_bytes(item.path)
         if not data:
             return None, [
-                Fault("error", "empty-file", [path], "the file is empty", "copy it again or remove it")
+                Fault("error", "empty-file", [path], "the file is empty", "copy the file again, or remove it")
             ]
         pixels = decode_native(data, item.path.name)
     except ImageError as e:
@@ -137,7 +137,9 @@ def examine(item: Item) -> tuple[_SeenImage | None, list[Fault]]:
     faults = list(_examine_mask(item, (pixels.shape[0], pixels.shape[1])))
     if pixels.min() == pixels.max():
         message = f"every pixel has the value {pixels.min()}"
-        faults.append(Fault("warning", "one-value", [path], message, "look at the camera; remove the image"))
+        faults.append(
+            Fault("warning", "one-value", [path], message, "check the camera, and remove the image")
+        )
     record = _SeenImage(
         item=item,
         sha=hashlib.sha256(data).hexdigest(),
@@ -164,10 +166,10 @@ def _examine_mask(item: Item, shape: tuple[int, int]) -> Iterator[Fault]:
         return
     if marked and item.label == GOOD:
         remedy = "move the image to the defects, or remove the mask"
-        yield Fault("error", "mask-of-good", paths, "the mask of a good marks a defect", remedy)
+        yield Fault("error", "mask-of-good", paths, "this good image has a mask that marks a defect", remedy)
     if not marked and item.label == DEFECT and not item.mask.boxes:
         remedy = "mark the defect, or move the image to the goods"
-        yield Fault("error", "mask-empty", paths, "the mask of a defect marks no pixel", remedy)
+        yield Fault("error", "mask-empty", paths, "the mask of this defect marks no pixel", remedy)
 
 
 def _eight_bits(pixels: NDArray[Any]) -> Image:

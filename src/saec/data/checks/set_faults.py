@@ -67,13 +67,21 @@ def duplicates(seen: list[_SeenImage]) -> Iterator[Fault]:
         paths = [str(i.path) for i in items]
         roles = sorted({i.split for i in items})
         if len({i.label for i in items}) > 1:
-            yield Fault("error", "two-labels", paths, "one image is good and defect", "keep the right one")
+            yield Fault(
+                "error",
+                "two-labels",
+                paths,
+                "the same image is labelled good and defect",
+                "keep the one with the right label",
+            )
         elif len(roles) > 1:
-            message = f"one image stands in {' and '.join(roles)}"
-            yield Fault("error", "duplicate-across", paths, message, "remove it from all roles but one")
+            message = f"the same image is in {' and '.join(roles)}"
+            yield Fault("error", "duplicate-across", paths, message, "remove it from all but one of them")
         else:
-            remedy = "remove the copies; folds keep them together until then"
-            yield Fault("warning", "duplicate-within", paths, f"{len(items)} copies of one image", remedy)
+            remedy = "remove the copies; until then, cross-validation keeps them in one fold"
+            yield Fault(
+                "warning", "duplicate-within", paths, f"there are {len(items)} copies of one image", remedy
+            )
 
 
 def torn_parts(seen: list[_SeenImage]) -> Iterator[Fault]:
@@ -86,8 +94,8 @@ def torn_parts(seen: list[_SeenImage]) -> Iterator[Fault]:
         roles = sorted({i.split for i in items})
         if len(roles) > 1:
             paths = [str(next(i.path for i in items if i.split == role)) for role in roles]
-            message = f"images of part {part} stand in {' and '.join(roles)}"
-            yield Fault("error", "part-across", paths, message, "move all images of the part to one role")
+            message = f"images of part {part} are in {' and '.join(roles)}"
+            yield Fault("error", "part-across", paths, message, "move all images of the part to one of them")
 
 
 def empty_classes(data: Dataset) -> Iterator[Fault]:
@@ -97,24 +105,32 @@ def empty_classes(data: Dataset) -> Iterator[Fault]:
         for _, folder in class_folders(data.root):
             if not find_images(folder):
                 yield Fault(
-                    "error", "empty-class", [str(folder)], "no image in this class", "fill or remove it"
+                    "error",
+                    "empty-class",
+                    [str(folder)],
+                    "this class has no image",
+                    "add images, or remove the folder",
                 )
     if data.layout == "images":
         yield from unknown_classes(data)
         return
     if not data.select("train", GOOD):
-        message = "no goods to fit on (no train split)" if not data.select("train") else "no goods in train"
-        remedy = "put images of good parts into train/good, or name their folder by `saec fit --goods`"
+        message = (
+            "there are no good images to fit on: the data set has no train split"
+            if not data.select("train")
+            else "train holds no good images"
+        )
+        remedy = "put images of good parts into train/good, or name their folder with `saec fit --goods`"
         if undivided(data):
-            message = "no splits: `saec fit` draws what it holds out, and the line remembers it"
-            remedy = "sort the images into train and test to say it yourself"
+            message = "there are no splits, so `saec fit` draws a hold-out and the line remembers it"
+            remedy = "to choose the hold-out yourself, sort the images into train and test"
         level: Literal["error", "warning"] = "error" if data.select("train") else "warning"
         yield Fault(level, "no-train-goods", [root], message, remedy)
     labels = {i.label for i in data.holdout()}
     for label, word in ((GOOD, "good"), (DEFECT, "defect")):
         if label not in labels:
-            remedy = f"put images into test/{word} to measure a line"
-            yield Fault("warning", "one-class-holdout", [root], f"no {word} in the hold-out", remedy)
+            remedy = f"to measure a line, put images into test/{word}"
+            yield Fault("warning", "one-class-holdout", [root], f"the hold-out has no {word} images", remedy)
 
 
 def unknown_classes(data: Dataset) -> Iterator[Fault]:
@@ -122,8 +138,8 @@ def unknown_classes(data: Dataset) -> Iterator[Fault]:
     classes = [folder for _, folder in class_folders(data.root)]
     if len(classes) > 1:
         names = " and ".join(folder.name for folder in classes[:3])
-        message = f"folders {names} may be classes, but none is known to be good: labels are unknown"
-        remedy = f"say which is good, for example --layout folders:good={classes[0].name}"
+        message = f"the folders {names} may be classes, but none is known as good: labels are unknown"
+        remedy = f"say which folder is good, for example --layout folders:good={classes[0].name}"
         yield Fault("warning", "classes-unknown", [str(folder) for folder in classes], message, remedy)
 
 
@@ -136,15 +152,15 @@ def odd_sizes(seen: list[_SeenImage]) -> Iterator[Fault]:
     aspect_off = np.maximum(aspect / np.median(aspect), np.median(aspect) / aspect)
     area_off = np.maximum(area / np.median(area), np.median(area) / area)
     typical = seen[int(np.argmin(aspect_off * area_off))]
-    usual = f"usual are about {typical.width} x {typical.height}"
+    usual = f"most are about {typical.width} x {typical.height}"
     for record, by_aspect, by_area in zip(seen, aspect_off, area_off, strict=True):
         message = f"{record.width} x {record.height} pixels, {usual}"
         path = [str(record.item.path)]
         if by_aspect > ODD_ASPECT:
-            remedy = "crop as the others are cropped, or fit a line of its own"
+            remedy = "crop it like the others, or fit a separate line for such images"
             yield Fault("warning", "odd-aspect", path, message, remedy)
         elif by_area > ODD_AREA:
-            yield Fault("warning", "odd-size", path, message, "record at the resolution of the others")
+            yield Fault("warning", "odd-size", path, message, "record it at the resolution of the others")
 
 
 def significant_bits(seen: list[_SeenImage], bits: int) -> Iterator[Fault]:
@@ -155,14 +171,14 @@ def significant_bits(seen: list[_SeenImage], bits: int) -> Iterator[Fault]:
     brightest = max(deep, key=lambda r: r.deepest or 0)
     found = max(8, (brightest.deepest or 0).bit_length())
     message = (
-        f"the largest value of {len(deep)} 16-bit images is {brightest.deepest}: {found} significant bits"
+        f"the largest value of {len(deep)} 16-bit images is {brightest.deepest}, so they use {found} bits"
     )
     path = [str(brightest.item.path)]
     if found > bits:
-        yield Fault("error", "bits", path, f"{message}, not {bits}", f"say --bits {found}")
+        yield Fault("error", "bits", path, f"{message}, not {bits}", f"give --bits {found}")
     elif found <= bits - 2:
         yield Fault(
-            "warning", "bits", path, f"{message}, not {bits}: they will look dark", f"say --bits {found}"
+            "warning", "bits", path, f"{message}, not {bits}; they will look dark", f"give --bits {found}"
         )
 
 
@@ -174,7 +190,9 @@ def strays(data: Dataset) -> Iterator[Fault]:
     for path in find_images(data.root):
         if path not in used:
             remedy = "move it into a class folder, or remove it"
-            yield Fault("warning", "ignored", [str(path)], f"no image of the layout {data.layout}", remedy)
+            yield Fault(
+                "warning", "ignored", [str(path)], f"the layout {data.layout} does not use this image", remedy
+            )
 
 
 def unmasked(data: Dataset) -> Iterator[Fault]:
@@ -182,7 +200,7 @@ def unmasked(data: Dataset) -> Iterator[Fault]:
     defects = [item for item in data.holdout() if item.label == DEFECT]
     without = [item for item in defects if item.mask is None]
     if without and len(without) < len(defects):
-        message = f"{len(without)} of {len(defects)} defects have no mask: the pixel figures are without them"
+        message = f"{len(without)} of {len(defects)} defects have no mask, so pixel figures leave them out"
         yield Fault("warning", "mask-missing", [str(i.path) for i in without], message, "add their masks")
 
 
@@ -193,12 +211,12 @@ def one_picture(seen: list[_SeenImage]) -> Iterator[Fault]:
     thumbnails = [r.thumbnail for r in records if r.thumbnail is not None]
     copies = sum(r.item.split == "train" and r.item.label == GOOD for r in seen) - len(records)
     if len(thumbnails) > 1 and (apart := largest_distance(thumbnails)) < ONE_PICTURE:
-        what = f"{len(records)} goods are all but one picture: they lie {apart:.2f} grey levels apart"
+        what = f"{len(records)} good images are almost identical: they differ by {apart:.2f} grey levels"
     elif len(records) == 1 and copies:
-        what = f"{copies + 1} goods are one picture"
+        what = f"{copies + 1} good images are copies of one image"
     else:
         return
-    remedy = "give images of different parts: a frozen camera, or a picture saved again, shows only one"
+    remedy = "give images of different parts; a frozen camera or a file saved twice gives only one"
     yield Fault("error", "one-picture", [str(r.item.path) for r in records], what, remedy)
 
 
@@ -218,8 +236,8 @@ def near_goods(seen: list[_SeenImage]) -> Iterator[Fault]:
     for at, (distance, other) in enumerate(nearest):
         if distance < NEAR * usual and (at < other or nearest[other][1] != at):
             paths = [str(once[at].item.path), str(once[other].item.path)]
-            message = f"nearly the same image twice in train ({distance:.2f} grey levels apart)"
-            yield Fault("warning", "near-copy", paths, message, "if it is one shot, remove one of them")
+            message = f"two training images are almost identical (they differ by {distance:.2f} grey levels)"
+            yield Fault("warning", "near-copy", paths, message, "if both are the same photo, remove one")
 
 
 def near_duplicates(seen: list[_SeenImage]) -> Iterator[Fault]:
@@ -239,10 +257,15 @@ def near_duplicates(seen: list[_SeenImage]) -> Iterator[Fault]:
         if record.picture != train[at].picture and distance < NEAR * usual:
             paths = [str(record.item.path), str(train[at].item.path)]
             message = (
-                f"nearly the same image in {record.item.split} and train ({distance:.2f} grey levels apart)"
+                f"an image in {record.item.split} and one in train are almost identical (they differ by "
+                f"{distance:.2f} grey levels)"
             )
             yield Fault(
-                "warning", "near-duplicate", paths, message, "if it is one part, move both to one role"
+                "warning",
+                "near-duplicate",
+                paths,
+                message,
+                "if both show the same part, move both to one split",
             )
 
 

@@ -50,7 +50,7 @@ SLOW_START = 20.0
 
 _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 _ALONE = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-_LIGHTER = "send it smaller, or export it again as PNG or JPEG"
+_LIGHTER = "make the image smaller, or export it again as PNG or JPEG"
 
 
 class DecoderProcess:
@@ -80,8 +80,8 @@ class DecoderProcess:
                     self._process = self._spawn(theirs.fileno(), shared)
             except OSError as e:
                 raise DecoderStartError(
-                    f"no process can be started that decodes: {e.strerror}",
-                    "see that the machine has handles, memory and processes left",
+                    f"the decoder process cannot be started: {e.strerror}",
+                    "free memory, processes or file handles on this machine",
                 ) from e
             undo.pop_all()
         os.close(shared)
@@ -133,7 +133,7 @@ class DecoderProcess:
                 HEAD.pack(len(data), bits, int(seconds) + 1) + name.encode(errors="backslashreplace")[:_NAME]
             )
         except OSError:
-            raise self._not_started("it ended before it was given a file") from None
+            raise self._not_started("it ended before it got a file") from None
         answer = self._receive(name, began + seconds, seconds)
         if "shape" in answer:
             return self._pixels(answer["shape"], len(data), name)
@@ -141,7 +141,7 @@ class DecoderProcess:
             raise _KINDS.get(answer["kind"], ImageError)(answer["what"], answer["remedy"])
         if "memory" in answer:
             most = f"{self.memory / 1e9:.1f} GB of memory"
-            raise DecoderOverranError(f"{name}: decoding it takes more than {most}", _LIGHTER)
+            raise DecoderOverranError(f"{name}: decoding takes more than {most}", _LIGHTER)
         raise OSError(answer["errno"], answer["strerror"])
 
     def kill(self) -> None:
@@ -167,9 +167,7 @@ class DecoderProcess:
                 raise self._not_started(f"it was not ready after {SLOW_START:.0f} s")
 
     def _not_started(self, why: str) -> DecoderStartError:
-        return DecoderStartError(
-            f"the process that decodes did not start: {why}", "see that the machine has memory left"
-        )
+        return DecoderStartError(f"the decoder process did not start: {why}", "free memory on this machine")
 
     def _receive(self, name: str, end: float, seconds: float) -> dict[str, Any]:
         """Its answer, awaited as long as it works and has processor time left."""
@@ -180,7 +178,7 @@ class DecoderProcess:
             except OSError:
                 continue  # it is gone, which the socket will say
             if used > end:
-                what = f"{name}: decoding it takes more than {seconds:g} s of processor time"
+                what = f"{name}: decoding takes more than {seconds:g} s of processor time"
                 raise DecoderOverranError(what, _LIGHTER)
             if used > last:
                 last, idle = used, time.monotonic()
@@ -205,16 +203,16 @@ class DecoderProcess:
 
     def _hung(self, name: str) -> DecoderError:
         if self._area[-1] != BEGUN:
-            return self._not_started(f"it did not begin with a file for {HANG:.0f} s")
-        return DecoderOverranError(f"{name}: its decoder hung for {HANG:.0f} s", _LIGHTER)
+            return self._not_started(f"it did not start on a file for {HANG:.0f} s")
+        return DecoderOverranError(f"{name}: the decoder hung for {HANG:.0f} s", _LIGHTER)
 
     def _died(self, name: str) -> DecoderError:
         self.kill()
         code = self._process.wait()
         if self._area[-1] != BEGUN:
-            return self._not_started("it ended before it began with a file")
+            return self._not_started("it ended before it started on a file")
         how = f"by signal {-code}" if code < 0 else f"with status {code}"
-        return DecoderDiedError(f"{name}: the process that decoded it ended {how}", _LIGHTER)
+        return DecoderDiedError(f"{name}: the decoder process ended {how}", _LIGHTER)
 
     def _pixels(self, shape: Any, size: int, name: str) -> Image:
         height, width, channels = shape

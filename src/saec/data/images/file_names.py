@@ -23,7 +23,7 @@ SYSTEM_NAMES = frozenset((
 (``.Trash``, ``._x``, ``.ipynb_checkpoints``) need no entry: they are passed over as well."""
 
 
-RENAME = "rename the file or folder: zip files and old shares leave names in Latin-1 or CP437"
+RENAME = "rename the file or folder to valid UTF-8; zip files and old shares often hold other names"
 
 
 def passed_over(name: str) -> bool:
@@ -61,7 +61,7 @@ def subfolders(root: Path) -> list[Path]:
             return []
         return sorted(p for p in root.iterdir() if not passed_over(p.name) and p.is_dir())
     except OSError as e:
-        raise DataError(f"{root}: {e.strerror or e}", "check the folder's permissions") from e
+        raise DataError(f"{root}: {e.strerror or e}", "check the permissions of the folder") from e
 
 
 def find_images(root: str | Path) -> list[Path]:
@@ -79,7 +79,7 @@ def find_images(root: str | Path) -> list[Path]:
         return sorted(found, key=lambda p: p.relative_to(root).as_posix())
     if root.exists():
         return [root]
-    raise DataError(f"{root}: no such file or folder", "check the path")
+    raise DataError(f"{root} does not exist", "check the path")
 
 
 def _walk(folder: Path, above: frozenset[tuple[int, int]]) -> Iterator[Path]:
@@ -87,7 +87,7 @@ def _walk(folder: Path, above: frozenset[tuple[int, int]]) -> Iterator[Path]:
         status = folder.stat()
         entries = list(os.scandir(folder))
     except OSError as e:
-        raise DataError(f"{folder}: {e.strerror or e}", "check the folder's permissions") from e
+        raise DataError(f"{folder}: {e.strerror or e}", "check the permissions of the folder") from e
     here = (status.st_dev, status.st_ino)
     if here in above:
         return

@@ -68,14 +68,14 @@ def why_torn(data: bytes, name: str) -> str | None:
     """Why a file may still be on its way: one sentence; None for one that is whole, or of which more bytes
     would make no picture either (another format, too large)."""
     if not data:
-        return f"{name} is empty"
+        return f"{name}: the file is empty"
     try:
         check_whole(data, read_header(data, name), name)
     except DamagedError as e:
         return e.what
     except UnknownFormatError:
         begun = len(data) < _SHORTEST or not any(data[:8])
-        return f"{name}: only the beginning of a file, or nothing, has been written" if begun else None
+        return f"{name}: the file holds only its beginning, or zeros" if begun else None
     except ImageError:
         return None
     return None
@@ -106,7 +106,7 @@ def _png(data: bytes, header: Header, name: str) -> str | None:
         at = end + 4
         if kind == b"IEND":
             if data.startswith(png.MAGIC, at):
-                raise ImageError(f"{name}: holds two PNGs, one behind the other", SPLIT)
+                raise ImageError(f"{name}: the file holds two PNGs, one after the other", SPLIT)
             return None
     return "its end is missing"
 
@@ -208,7 +208,7 @@ def _quiet(coded: bytes) -> str | None:
 
 
 def _short(got: int, need: int) -> str:
-    return f"it has {got} bytes and should have {need}"
+    return f"it has {got} bytes but needs {need}"
 
 
 _CHECKS: dict[str, Callable[[bytes, Header, str], str | None]] = {

@@ -99,9 +99,14 @@ class Decoder:
         """
         name = name or "image"
         if not 8 <= bits <= 16:
-            raise ConfigError(f"bits is {bits}", "give the significant bits of 16-bit images, 8 to 16")
+            raise ConfigError(
+                f"bits is {bits}, but must be 8 to 16", "give the significant bits of your 16-bit images"
+            )
         if len(data) > CAPACITY:
-            raise ImageError(f"{name}: a file of {len(data) / 1e6:.0f} MB", "send it compressed")
+            raise ImageError(
+                f"{name}: the file has {len(data) / 1e6:.0f} MB; at most {CAPACITY / 1e6:.0f} MB are taken",
+                "save it as PNG or JPEG",
+            )
         with self._turn:
             if self._closed:
                 raise _closed()

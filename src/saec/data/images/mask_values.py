@@ -33,8 +33,8 @@ EDGE = 5
 Bits = NDArray[np.bool_]
 Plane = NDArray[Any]
 
-_INVERT = "if its black marks the defect, save it inverted; if the file is no mask, remove it or mask anew"
-_AGAIN = "save the mask anew as 8-bit grey: 0 is ground, 255 is defect"
+_INVERT = "if black marks the defect, save it inverted; if it is not a mask, remove it"
+_AGAIN = "save the mask as 8-bit grey: 0 is the background, 255 is the defect"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,7 +78,7 @@ def _by_alpha(pixels: Plane, alpha: Plane) -> MarkedPixels:
     black = (pixels == 0).all(axis=2)[opaque]
     if black.any() and not black.all():
         return MarkedPixels(
-            opaque, "the mask has transparent, black and coloured parts: two tell the ground", _AGAIN
+            opaque, "the mask has transparent, black and coloured parts, so the background is unclear", _AGAIN
         )
     return MarkedPixels(opaque)
 
@@ -119,14 +119,14 @@ def _by_border(numbers: Plane) -> MarkedPixels:
     values, counts = np.unique(ring, return_counts=True)
     ground: Bits = numbers == values[counts.argmax()]
     if _along(ground) < ALONG:
-        return MarkedPixels(~ground, _two_grounds("no pixel is black, and the border"), _AGAIN)
+        return MarkedPixels(~ground, _two_grounds("it has no black pixel, and its border"), _AGAIN)
     if ground.all():  # one colour that is not black
         return MarkedPixels(ground)
     return MarkedPixels(~ground)
 
 
 def _two_grounds(what: str) -> str:
-    return f"the mask's ground is unknown: {what} shows more than one colour for it"
+    return f"the background of the mask is unclear: {what} shows more than one colour"
 
 
 def _by_level(plane: Plane, lossy: bool) -> MarkedPixels:
@@ -146,8 +146,8 @@ def _by_level(plane: Plane, lossy: bool) -> MarkedPixels:
     grey = (plane >= top / 4) & (plane < 3 * top / 4)
     stray = np.count_nonzero(grey & far)
     if stray > 16 + np.count_nonzero(high) / 20 or grey.mean() > GREYS:
-        doubt = f"the mask has {levels.size} grey levels, far from any edge: a heat map or a picture"
-        return MarkedPixels(high, doubt, "give a mask of two values, or remove the file if it is none")
+        doubt = f"the mask has {levels.size} grey levels, far from any edge; it may be a heat map or a photo"
+        return MarkedPixels(high, doubt, "give a mask of two values, or remove the file if it is not a mask")
     return MarkedPixels(high)
 
 
@@ -156,7 +156,10 @@ def _checked(marks: MarkedPixels) -> MarkedPixels:
     if marks.doubt or not _covers(marks.where):
         return marks
     return MarkedPixels(
-        marks.where, f"this mask covers {marks.where.mean():.0%} of the image", _INVERT, inverted=True
+        marks.where,
+        f"the mask marks {marks.where.mean():.0%} of the image, as if it were inverted",
+        _INVERT,
+        inverted=True,
     )
 
 

@@ -63,7 +63,9 @@ def decode_image(data: bytes, *, bits: int = 16, name: str = "") -> Image:
         ConfigError: ``bits`` out of range.
     """
     if not 8 <= bits <= 16:
-        raise ConfigError(f"bits is {bits}", "give the significant bits of 16-bit images, 8 to 16")
+        raise ConfigError(
+            f"bits is {bits}, but must be 8 to 16", "give the significant bits of your 16-bit images"
+        )
     return _to_8bit(_pixels(data, name or "image"), bits, name or "image")
 
 
@@ -150,8 +152,8 @@ def _to_8bit(pixels: NDArray[Any], bits: int, name: str) -> Image:
         np.right_shift(pixels, bits - 8, out=pixels)  # in place: twice the memory of a large image counts
         return cast(Image, np.minimum(pixels, 255, out=pixels).astype(np.uint8))
     raise ImageError(
-        f"{name}: pixels of type {pixels.dtype}, whose black and white are unknown",
-        "convert the image to 8 or 16 bit with a stated range",
+        f"{name}: {pixels.dtype} pixels have no fixed black and white level",
+        "convert the image to 8 or 16 bit",
     )
 
 
@@ -167,7 +169,9 @@ def _pixels(data: bytes, name: str) -> NDArray[Any]:
     if (
         pixels is None and header.opencv and header.format == "PNG"
     ):  # Pillow would leave black what is missing
-        raise DamagedError(f"{name}: damaged image: its pixels are too few, or their sum is wrong", AGAIN)
+        raise DamagedError(
+            f"{name}: damaged image: its pixels are incomplete, or their checksum is wrong", AGAIN
+        )
     return _by_pillow(data, header, name) if pixels is None else pixels
 
 
@@ -212,7 +216,7 @@ def _by_pillow(data: bytes, header: Header, name: str) -> NDArray[Any]:
     except (ImageError, MemoryError):
         raise
     except UnidentifiedImageError:
-        raise ImageError(f"{name}: no image format that is known, or damaged", EXPORT) from None
+        raise ImageError(f"{name}: unknown image format, or damaged", EXPORT) from None
     except Exception as e:  # decoders raise anything from SyntaxError to struct.error on damaged files
         if isinstance(e, OSError) and e.errno is not None:
             raise  # of the machine, not of the file: no handle, no memory

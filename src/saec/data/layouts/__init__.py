@@ -69,8 +69,8 @@ def detect(root: Path) -> str | None:
     if len(found) > 1 and found[0] not in _SURE:
         one, two = found[0], found[1]
         raise DataError(
-            f"{root} reads as {one} ({LAYOUTS[one].looks}) and as {two} ({LAYOUTS[two].looks})",
-            f"say which: --layout {one} or --layout {two}",
+            f"{root} fits the layouts {one} ({LAYOUTS[one].looks}) and {two} ({LAYOUTS[two].looks})",
+            f"choose one: --layout {one} or --layout {two}",
         )
     return found[0]
 
@@ -85,7 +85,9 @@ def is_data_set(root: Path) -> bool:
 
 def expected() -> str:
     """All layouts, for an error's remedy."""
-    return "expected one of: " + "; ".join(f"{layout.looks} ({name})" for name, layout in LAYOUTS.items())
+    return "use one of these layouts: " + "; ".join(
+        f"{layout.looks} ({name})" for name, layout in LAYOUTS.items()
+    )
 
 
 def folder_summary(root: Path) -> str:
@@ -97,4 +99,4 @@ def folder_summary(root: Path) -> str:
         folders.append(f"{sub.name}/{{{shown}}}" if inner else f"{sub.name}/")
     more = len(subfolders(root)) - len(folders)
     text = ", ".join(folders) + (f" and {more} more folders" if more > 0 else "")
-    return f"seen: {text or 'no folders'}; {len(find_images(root))} images in all"
+    return f"it holds {text or 'no folders'} and {len(find_images(root))} images in all"

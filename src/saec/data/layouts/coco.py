@@ -80,7 +80,8 @@ class Coco:
         tables = [choice.table] if choice.table else _tables(root)
         if not tables:
             raise DataError(
-                f"{root}: no JSON with images, annotations and categories", "export as COCO again"
+                f"{root} holds no JSON with images, annotations and categories",
+                "export the annotations as COCO again",
             )
         by_name: dict[str, list[Path]] = defaultdict(list)
         for path in find_images(root):
@@ -118,13 +119,16 @@ def _read(root: Path, table: Path, by_name: dict[str, list[Path]], choice: Choic
     try:
         found = decode(read_text(table, most=MOST, error=DataError), _File)
     except (msgspec.DecodeError, UnicodeError) as e:
-        raise DataError(f"{table} is no COCO file: {e}", "export it again") from e
+        raise DataError(f"{table} is not a COCO file: {e}", "export the annotations again") from e
     names = {category.id: category.name for category in found.categories}
     marks: dict[int | str, list[_Annotation]] = defaultdict(list)
     for annotation in found.annotations:
         name = names.get(annotation.category_id)
         if name is None:
-            raise DataError(f"{table}: an annotation of category {annotation.category_id}", "export it again")
+            raise DataError(
+                f"{table}: an annotation has the unknown category {annotation.category_id}",
+                "export the annotations again",
+            )
         if not means_good(name, choice.good):
             marks[annotation.image_id].append(annotation)
     drawn = any(_is_outline(a) for annotations in marks.values() for a in annotations)
@@ -154,7 +158,8 @@ def _locate(root: Path, table: Path, name: str, by_name: dict[str, list[Path]]) 
     same = own or same
     if len(same) > 1:
         raise DataError(
-            f"{table}: {name} may be {same[0]} or {same[1]}", "write the paths from the root into the JSON"
+            f"{table}: {name} may mean {same[0]} or {same[1]}",
+            "write each file_name in the JSON as a path from the data set's folder",
         )
     return same[0] if same else table.parent / name
 
@@ -235,6 +240,6 @@ def _twice(image: Path, table: Path) -> Fault:
         "error",
         "two-labels",
         [str(image), str(table)],
-        f"{image.name} stands in two tables with other labels or splits",
-        "say which one: --layout coco:table=FILE",
+        f"{image.name} is in two tables with different labels or splits",
+        "choose a table with --layout coco:table=FILE",
     )

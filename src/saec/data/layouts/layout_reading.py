@@ -48,8 +48,8 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
                 choice = msgspec.structs.replace(choice, table=Path(value))
             else:
                 raise ConfigError(
-                    f"--layout {text}: {pair!r} is not understood",
-                    "give good=FOLDER, unmarked=good, unmarked=out or table=FILE after the colon",
+                    f"--layout {text}: {pair!r} is not known",
+                    "write good=FOLDER, unmarked=good, unmarked=out or table=FILE after the colon",
                 )
         return choice
 

@@ -96,6 +96,6 @@ def _two_images(mask: Path, images: list[Path]) -> Fault:
         "error",
         "mask-ambiguous",
         [str(mask), *map(str, images)],
-        f"{mask.name} may be the mask of {shown}",
-        "put the masks into a folder for each class, as ground_truth/CLASS/NAME_mask.png",
+        f"{mask.name} may be the mask of several images: {shown}",
+        "put the masks into one folder per class, as ground_truth/CLASS/NAME_mask.png",
     )

@@ -121,7 +121,7 @@ def read_marked(root: Path, choice: Choice, part: Callable[[Path], str] | None =
             "warning",
             "mask-orphan",
             [str(p)],
-            "a mask without its image",
+            "this mask has no image",
             "restore the image or remove the mask",
         )
         for p in assigned.orphans
@@ -139,9 +139,7 @@ def _marks(assigned: Assigned, image: Path) -> bool | None:
     for file in mask.files:
         marks = read_marks(file)
         if marks.doubt and (marks.where.all() or not marks.inverted):  # inverted, too, some marks a defect
-            raise DataError(
-                f"{file}: {marks.doubt}, so nobody can tell whether the image is good", marks.remedy
-            )
+            raise DataError(f"{file}: {marks.doubt}, so the label of the image is unclear", marks.remedy)
         found = found or bool(marks.where.any())
     return found
 
@@ -154,16 +152,16 @@ def _unmarked(root: Path, images: list[Placed], marked: dict[Path, bool | None],
     if any(marks is False for marks in marked.values()):
         path = without[0]
         raise DataError(
-            f"{path}: no mask {path.stem}_GT.png",
-            "restore the mask, remove the image, or say what it is: "
-            "--layout marked:unmarked=good or marked:unmarked=out",
+            f"{path} has no mask {path.stem}_GT.png",
+            "restore the mask, remove the image, "
+            "or give --layout marked:unmarked=good or marked:unmarked=out",
         )
     if _lists_goods(root):
         return "good"
     raise DataError(
-        f"{root}: {len(without)} of {len(images)} images have no mask, as {without[0].name}: "
-        "they may be good, or nobody has looked at them",
-        "say --layout marked:unmarked=good if they are good, marked:unmarked=out to leave them out",
+        f"{root}: {len(without)} of {len(images)} images have no mask, such as {without[0].name}; "
+        "they may be good or unlabelled",
+        "give --layout marked:unmarked=good if they are good, or marked:unmarked=out to leave them out",
     )
 
 
@@ -184,6 +182,7 @@ def refuse_positive(root: Path) -> None:
     if {"positive", "negative"} <= set(names):
         positive, negative = names["positive"], names["negative"]
         raise DataError(
-            f"{root}: {positive} may mean a defect that was found, or a part that passed",
-            f"say --layout folders:good={negative} if {positive} holds defects, else folders:good={positive}",
+            f"{root}: the folder {positive} may hold defects, or parts that passed",
+            f"if {positive} holds defects, give --layout folders:good={negative}, else --layout "
+            f"folders:good={positive}",
         )

@@ -58,6 +58,8 @@ def _items(path: Path, split: Split) -> Iterator[Item]:
         except msgspec.DecodeError as e:
             raise DataError(f"{path}:{number}: {e}", "make it again with `saec data sft`") from e
         if said.label not in (GOOD, DEFECT):
-            raise DataError(f"{path}:{number}: label {said.label}", "labels are 0 (good) and 1 (defect)")
+            raise DataError(
+                f"{path}:{number} has the label {said.label}", "use the labels 0 (good) and 1 (defect)"
+            )
         kind = "good" if said.label == GOOD else said.kind
         yield Item(path=path.parent / said.image, label=said.label, split=split, kind=kind, part=said.part)

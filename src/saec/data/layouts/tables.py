@@ -57,7 +57,10 @@ def read_visa(root: Path) -> LayoutReading:
     """
     table = visa_csv(root)
     if table is None:
-        raise DataError(f"{root}: no split_csv/1cls.csv here or beside it", "name VisA's root or a category")
+        raise DataError(
+            f"{root}: there is no split_csv/1cls.csv in this folder or beside it",
+            "name VisA's top folder, or one category",
+        )
     if table.name == "image_anno.csv":
         items = [_annotated(root, row) for row in _rows(table, ("image", "label", "mask"))]
     else:
@@ -70,7 +73,10 @@ def read_visa(root: Path) -> LayoutReading:
 def _split_row(table: Path, base: Path, row: dict[str, str]) -> Item:
     split = SPLITS.get(row["split"].lower())
     if split is None or row["label"] not in ("normal", "anomaly"):
-        raise DataError(f"{table}: split {row['split']!r}, label {row['label']!r}", "restore the table")
+        raise DataError(
+            f"{table}: the split {row['split']!r} or the label {row['label']!r} is unknown",
+            "restore the original table",
+        )
     return _row_item(base, row, split, "good" if row["label"] == "normal" else "anomaly")
 
 
@@ -134,15 +140,20 @@ class RealIad:
         """
         tables = [choice.table] if choice.table else _tables(root)
         if len(tables) != 1:
-            shown = ", ".join(str(t) for t in tables) or f"no {root.name}.json in realiad_jsons beside it"
+            shown = (
+                ", ".join(str(t) for t in tables)
+                or f"there is no {root.name}.json in the folder realiad_jsons beside it"
+            )
             raise DataError(
-                f"{root}: which table says the split? {shown}",
-                f"say --layout realiad:table={tables[0] if tables else 'FILE'}",
+                f"{root}: the table of the splits is unclear: {shown}",
+                f"choose it with --layout realiad:table={tables[0] if tables else 'FILE'}",
             )
         try:
             found = decode(read_text(tables[0], most=MOST, error=DataError), _RealIad)
         except msgspec.DecodeError as e:
-            raise DataError(f"{tables[0]} is no table of Real-IAD: {e}", "restore it") from e
+            raise DataError(
+                f"{tables[0]} is not a table of Real-IAD: {e}", "restore the original table"
+            ) from e
         rows: list[tuple[Split, _Row]] = [("test", r) for r in found.test]
         rows += [("train", r) for r in found.train]
         items = [_real_item(root, found.meta, split, row) for split, row in rows]

@@ -86,7 +86,8 @@ def split_folders(root: Path) -> dict[Split, Path]:
             continue
         if split in found:
             raise DataError(
-                f"{root}: {found[split].name} and {folder.name} are both {split}", "keep one of them"
+                f"{root}: the folders {found[split].name} and {folder.name} both mean {split}",
+                "keep one of them",
             )
         found[split] = folder
     return found
@@ -132,21 +133,25 @@ def _check_classes(root: Path, images: list[Placed], files: list[Placed], choice
         if len(goods) > 1:
             where = split_folders(root).get(split, root)
             raise DataError(
-                f"{where}: {' and '.join(goods)} both mean good", "keep one folder of goods in each split"
+                f"{where}: the folders {' and '.join(goods)} both mean good",
+                "keep one folder of good images in each split",
             )
     every = {name for found in names.values() for name in found.values()}
     if any(means_good(n, choice.good) or means_defect(n) for n in every):
         return
     if not every and any(f.what == "image" for f in files):
-        raise DataError(f"{root}: images without class folders", _no_goods(root, sorted(every)))
+        raise DataError(f"{root} holds images without class folders", _no_goods(root, sorted(every)))
     raise DataError(
-        f"{root}: no folder of goods among {', '.join(sorted(every))}", _no_goods(root, sorted(every))
+        f"{root}: no folder is named as good among {', '.join(sorted(every))}", _no_goods(root, sorted(every))
     )
 
 
 def _no_goods(root: Path, classes: list[str]) -> str:
     example = classes[0] if classes else "NAME"
-    return f"name the folder of goods good, or say which it is, for example --layout folders:good={example}"
+    return (
+        "name the folder of good images good, or say which it is, for example --layout "
+        f"folders:good={example}"
+    )
 
 
 def _item(file: Placed, mask: Mask | None, choice: Choice) -> Item:
@@ -164,7 +169,7 @@ def _item(file: Placed, mask: Mask | None, choice: Choice) -> Item:
 
 def _orphan(path: Path) -> Fault:
     remedy = "restore the image or remove the mask"
-    return Fault("warning", "mask-orphan", [str(path)], "a mask without its image", remedy)
+    return Fault("warning", "mask-orphan", [str(path)], "this mask has no image", remedy)
 
 
 def _passed_over(root: Path, files: list[Placed]) -> Iterator[Fault]:
@@ -183,9 +188,12 @@ def _passed_over(root: Path, files: list[Placed]) -> Iterator[Fault]:
 _WHY = {
     "unlabelled": (
         "without a label are left out",
-        "judge them with saec inspect; sort them to measure on them",
+        "judge them with `saec inspect`; to measure on them, sort them into classes",
     ),
-    "no-class": ("are left out: by its name no class of parts", "rename the folder if it is a class"),
+    "no-class": (
+        "are left out: the name of their folder does not look like a class of parts",
+        "if the folder is a class, rename it",
+    ),
 }
 
 

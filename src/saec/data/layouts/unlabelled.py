@@ -34,8 +34,8 @@ class Plain:
 
 def _masks_named(masks: set[Path]) -> Iterator[Fault]:
     if masks:
-        remedy = "name a folder without masks, or the data set that they belong to"
-        message = f"{len(masks)} masks are no images to judge"
+        remedy = "name a folder without masks, or the data set that the masks belong to"
+        message = f"{len(masks)} files are masks, not images to judge"
         yield Fault("warning", "mask", [str(min(masks))], message, remedy)
 
 
@@ -44,7 +44,7 @@ def _labels_named(pictures: list[Path]) -> Iterator[Fault]:
     for suffix, form in ((".json", "LabelMe"), (".xml", "Pascal VOC")):
         beside = [path.with_suffix(suffix) for path in pictures if path.with_suffix(suffix).is_file()]
         if beside:
-            message = f"{len(beside)} label files, as {form} writes them, are not read: labels are unknown"
+            message = f"{len(beside)} label files in the form of {form} are not read, so labels are unknown"
             remedy = "export them as COCO or YOLO, or sort the images into good and defect"
             yield Fault("warning", "labels-unread", [str(beside[0])], message, remedy)
 

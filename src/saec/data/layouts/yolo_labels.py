@@ -104,13 +104,13 @@ def _marks(text: Path, names: dict[int, str], choice: Choice) -> Iterator[tuple[
             name = names.get(int(kind), f"class {int(kind)}")
         except ValueError as e:
             raise DataError(
-                f"{text}:{number}: no label: {line.strip()[:40]!r}", "export the labels again"
+                f"{text}:{number} is not a label: {line.strip()[:40]!r}", "export the labels again"
             ) from e
         outline = len(points) >= BOX + 1 and len(points) % 2 == 0
         if not outline and len(points) != BOX - 1:
             raise DataError(
-                f"{text}:{number}: {len(points) + 1} numbers",
-                "expected class and box (5 numbers), or class and three or more points",
+                f"{text}:{number} has {len(points) + 1} numbers",
+                "write class and box (5 numbers), or class and at least three points",
             )
         if not means_good(name, choice.good):
             yield name, Outline(points) if outline else None
@@ -150,7 +150,7 @@ def _yaml(root: Path) -> dict[str, Any]:
         try:
             value = yaml.safe_load(read_text(path, error=DataError))
         except yaml.YAMLError as e:
-            raise DataError(f"{path} is no YAML: {e}", "export the data set again") from e
+            raise DataError(f"{path} is not YAML: {e}", "export the data set again") from e
         if isinstance(value, dict) and "names" in value:
             return value
     return {}
@@ -174,12 +174,12 @@ def _without(root: Path, missing: list[Path], choice: Choice) -> Iterator[Fault]
             "warning",
             "unmarked",
             [str(path) for path in missing],
-            f"{len(missing)} images have no label file: by the format nothing is on them, so they are good",
-            "if nobody has looked at them, say --layout yolo:unmarked=out",
+            f"{len(missing)} images have no label file; in this format that means that they are good",
+            "if nobody has labelled them, give --layout yolo:unmarked=out",
         )
 
 
 def _orphans(labels: set[Path]) -> Iterator[Fault]:
     for path in sorted(labels):
         remedy = "restore the image or remove the label file"
-        yield Fault("warning", "mask-orphan", [str(path)], "a label file without its image", remedy)
+        yield Fault("warning", "mask-orphan", [str(path)], "this label file has no image", remedy)

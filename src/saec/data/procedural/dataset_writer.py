@@ -81,7 +81,7 @@ def write_dataset(
         DataError: the folder holds something, or family, kind, size, difficulty or variation do not exist.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise DataError(f"{out} is not empty", "name a new folder or remove this one")
+        raise DataError(f"{out} is not empty", "choose another folder, or remove this one")
     product = draw_product(family, config.seed)
     shots = list(_plan(config, config.kinds or product.kinds))
     out.parent.mkdir(parents=True, exist_ok=True)

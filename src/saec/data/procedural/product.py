@@ -154,18 +154,18 @@ class Product:
         kinds = self.kinds + self.extra_kinds
         if kind is not None and kind not in kinds:
             raise DataError(
-                f"a {self.noun} ({self.family}) has no {kind!r}", f"take one of {', '.join(kinds)}"
+                f"a {self.noun} ({self.family}) has no {kind!r}", f"use one of {', '.join(kinds)}"
             )
         if seed < 0:
-            raise DataError(f"seed {seed} is negative", "take a whole number from 0")
+            raise DataError(f"seed {seed} is negative", "give a whole number from 0")
         if not 0.0 <= difficulty <= 1.0:
-            raise DataError(f"difficulty {difficulty} is out of range", "take a number from 0 to 1")
+            raise DataError(f"difficulty {difficulty} is out of range", "give a number from 0 to 1")
         if not 0.0 <= variation <= 1.0:
-            raise DataError(f"variation {variation} is out of range", "take a number from 0 to 1")
+            raise DataError(f"variation {variation} is out of range", "give a number from 0 to 1")
         if not 0.0 < extent <= 1.0:
-            raise DataError(f"extent {extent} is out of range", "take a number above 0, to 1")
+            raise DataError(f"extent {extent} is out of range", "give a number above 0, up to 1")
         if size < 64:
-            raise DataError(f"size {size} is too small", "take at least 64 pixels")
+            raise DataError(f"size {size} is too small", "give at least 64 pixels")
 
     def _view(self, seed: int, size: int, varied: Variation) -> View:
         d, rng = self.design, rng_of(self.family, self.seed, "view", seed)
@@ -202,7 +202,7 @@ def draw_product(family: str, seed: int) -> Product:
         DataError: there is no such family, or the seed is negative.
     """
     if family not in FAMILIES:
-        raise DataError(f"there is no family {family!r}", f"take one of {', '.join(FAMILIES)}")
+        raise DataError(f"there is no family {family!r}", f"use one of {', '.join(FAMILIES)}")
     if seed < 0:
-        raise DataError(f"seed {seed} is negative", "take a whole number from 0")
+        raise DataError(f"seed {seed} is negative", "give a whole number from 0")
     return Product(family, seed)

@@ -53,15 +53,15 @@ def read_header(data: bytes, name: str = "image") -> Header:
         ImageError: empty, of an unknown format, damaged, with floating-point pixels, or beyond a limit.
     """
     if not data:
-        raise ImageError(f"{name}: empty file", "copy or record the image again")
+        raise ImageError(f"{name}: the file is empty", "copy or record the image again")
     if data.startswith(_FLOATS):
         raise ImageError(
-            f"{name}: pixels of type float32, whose black and white are unknown",
-            "convert the image to 8 or 16 bit with a stated range",
+            f"{name}: float32 pixels have no fixed black and white level",
+            "convert the image to 8 or 16 bit",
         )
     reader = _reader(data)
     if reader is None:
-        raise UnknownFormatError(f"{name}: no image format that is known, or damaged", EXPORT)
+        raise UnknownFormatError(f"{name}: unknown image format, or damaged", EXPORT)
     try:
         return reader(data, name)
     except (struct.error, IndexError, OverflowError):  # a BigTIFF may point anywhere

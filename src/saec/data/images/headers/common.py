@@ -63,7 +63,7 @@ def damaged(name: str, what: str) -> DamagedError:
 
 def too_many(name: str, what: str, most: int) -> ImageError:
     """The error of a file that would cost far more to decode than its pixels are worth."""
-    return ImageError(f"{name}: more than {most} {what}", EXPORT)
+    return ImageError(f"{name}: its header holds more than {most} {what}", EXPORT)
 
 
 def check_parts(name: str, count: int, what: str, most: int = MAX_PARTS) -> None:
@@ -80,6 +80,6 @@ def check_size(width: int, height: int, name: str, most: int = MAX_PIXELS) -> No
         TooLargeError: there are more pixels than ``most``.
     """
     if width <= 0 or height <= 0:
-        raise damaged(name, f"it says that it has {width} x {height} pixels")
+        raise damaged(name, f"its header gives {width} x {height} pixels")
     if width * height > most:
-        raise TooLargeError(f"{name}: {width} x {height} pixels", TILE)
+        raise TooLargeError(f"{name}: the image has {width} x {height} pixels", TILE)

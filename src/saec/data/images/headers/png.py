@@ -62,6 +62,7 @@ def read_ico(data: bytes, name: str) -> Header:
             width, height = abs(width), abs(height)
             check_size(width, height, name)
         largest = max(largest, (width, height), key=lambda size: size[0] * size[1])
+    check_size(*largest, name)  # an icon may hold no picture at all
     return Header("ICO", *largest)
 
 

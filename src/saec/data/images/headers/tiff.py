@@ -85,14 +85,14 @@ def read_tiff(data: bytes, name: str) -> Header:
     frames = held = 0
     while at:
         if at in seen:
-            raise damaged(name, "its pages lead back into themselves")
+            raise damaged(name, "its pages refer to themselves")
         seen.add(at)
         if len(seen) > MAX_PAGES:
             raise too_many(name, "pages in a TIFF", MAX_PAGES)
         tags, size, at = _page(data, at, form, name)
         held += size
         if held > 2 * len(data):
-            raise damaged(name, "its tags say that they hold more than the file")
+            raise damaged(name, "its tags claim more data than the file holds")
         frames += not tags.get(_KIND, (0,))[0] & _NO_PICTURE
         first = tags if first is None else first
     return _header(first or {}, max(1, frames), name)
@@ -157,7 +157,7 @@ def _held(data: bytes, entry: tuple[int, int, bytes], form: _Form) -> bytes:
     size = _SIZES.get(kind, 1) * number
     source, at = (value, 0) if size <= len(value) else (data, struct.unpack(form.offset, value)[0])
     if at + size > len(source):
-        raise struct.error("what a tag holds is cut off")
+        raise struct.error("the content of a tag is cut off")
     return source[at : at + size]
 
 
@@ -190,6 +190,6 @@ def _header(tags: dict[int, tuple[int, ...]], frames: int, name: str) -> Header:
     check_size(width, height, name)
     bits, samples = max(tags.get(_BITS, (1,))), tags.get(_SAMPLES, (1,))[0]
     if width * height * samples * max(bits, 8) // 8 > MAX_SAMPLE_BYTES:
-        raise damaged(name, f"{samples} channels of {bits} bit in {width} x {height} pixels")
+        raise damaged(name, f"it has {samples} channels of {bits} bit in {width} x {height} pixels")
     # Pillow would cut more than 8 bits to 8 for colour.
     return Header("TIFF", width, height, frames=frames, opencv=bits > 8)

@@ -242,6 +242,6 @@ def local_deviation(image: Image, cut: Cut) -> float:
 
 def _unseen(kind: str) -> DataError:
     return DataError(
-        f"no place was found where a {kind} shows on this product",
-        "take another seed, kind or a lower difficulty",
+        f"a {kind} would not be visible anywhere on this product",
+        "use another seed or kind, or a lower difficulty",
     )
