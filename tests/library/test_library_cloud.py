@@ -219,7 +219,7 @@ def test_a_cloud_is_calibrated_and_tried(tmp_path: Path, fakes: FakeCloud) -> No
     assert trial.conclusion.sentence in repr(trial)
     assert "20 %" in trial._repr_html_()
     assert trial.to_dict()["n_good"] == trial.n_good == 20
-    after = line.calibrate(data, cloud=cloud, overkill=0.1)
+    after = line.calibrate(data, cloud=cloud, overkill_rate=0.1)
     assert after.profile.calibration.overkill == 0.1
     assert cloud.key in after.profile.calibration.clouds
     assert after.notes[0].startswith("fake is ")

@@ -78,7 +78,7 @@ def test_a_profile_has_all_that_the_line_needs(product: Path, tmp_path: Path) ->
     assert summary.notes == ["fitted", "parity: all agree"]
     line, calibration = profile.line, profile.calibration
     assert (line.name, line.created, line.dataset) == ("one", CREATED, str(product))
-    assert line.fit["overkill"] == calibration.overkill == 0.1
+    assert line.fit["overkill_rate"] == calibration.overkill == 0.1
     assert calibration.p_defect is None
     assert calibration.gate.low <= calibration.threshold <= calibration.gate.high
     assert fake.gated == [(calibration.threshold, 0)]
