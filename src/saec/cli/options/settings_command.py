@@ -36,6 +36,7 @@ class SettingsCommand(click.Command):
         everyday: options of shared sections that are everyday ones of this command.
         without: settings of shared sections that this command does not have, such as "sample.limit".
         only: the settings that this command has of a shared section, where it has few of them.
+        needs: settings with a default that the user of this command must give, such as "cloud.model".
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class SettingsCommand(click.Command):
         everyday: Sequence[str] = (),
         without: Sequence[str] = (),
         only: Sequence[str] = (),
+        needs: Sequence[str] = (),
     ) -> None:
         hints = get_type_hints(function)
         self.sections: dict[str, type[msgspec.Struct]] = {
@@ -59,7 +61,8 @@ class SettingsCommand(click.Command):
             if setting.key in only or (section not in few and setting.key not in without)
         ]
         own = dict(types or {})
-        parameters = [_parameter(s, own, everyday=s.flag in everyday) for s in self.settings]
+        shown = [s._replace(default=msgspec.NODEFAULT) if s.key in needs else s for s in self.settings]
+        parameters = [_parameter(s, own, everyday=s.flag in everyday) for s in shown]
         super().__init__(
             name=None,
             callback=lambda **values: function(**self._structs(values)),
@@ -110,10 +113,11 @@ def settings_command(
     everyday: Sequence[str] = (),
     without: Sequence[str] = (),
     only: Sequence[str] = (),
+    needs: Sequence[str] = (),
 ) -> Callable[[Callable[..., None]], SettingsCommand]:
     """Make a command of a function; see ``SettingsCommand``."""
     return lambda function: SettingsCommand(
-        function, types=types, everyday=everyday, without=without, only=only
+        function, types=types, everyday=everyday, without=without, only=only, needs=needs
     )
 
 
