@@ -68,12 +68,13 @@ def command(scoring: ScoringSettings, cloud: CloudConfig, data: DataConfig, samp
     """
     from saec.data.input_images import list_inputs
     from saec.evaluation.line_evaluation import labelled
-    from saec.frame.requested_cloud import is_address, requested_cloud
+    from saec.frame.cloud_services import is_service
+    from saec.frame.requested_cloud import requested_cloud
     from saec.lines.leaks import check_leaks, held_out
     from saec.profile import LineProfile
     from saec.runs.domain import cross_domain
 
-    if is_address(cloud.model):
+    if is_service(cloud.model):
         raise ConfigError(
             f"the service {cloud.model} scores in one way only, so nothing can be compared",
             "give --cloud the folder or the name of a checkpoint",

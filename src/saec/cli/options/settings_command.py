@@ -135,6 +135,8 @@ def _parameter(setting: Setting, own: Mapping[str, Type], *, everyday: bool) -> 
     kind = value_type(setting, dict(own))
     multiple, nargs = is_repeated(setting), length(setting)
     default = _repeated_default(setting) if multiple else None if setting.required else setting.default
+    # None would count as given
+    given: dict[str, Any] = {} if setting.required else {"default": default}
     if setting.option.argument:
         return click.Argument(
             [_name(setting)],
@@ -142,12 +144,11 @@ def _parameter(setting: Setting, own: Mapping[str, Type], *, everyday: bool) -> 
             required=setting.required,
             nargs=-1 if multiple else nargs,
             metavar=_argument_word(setting, multiple=multiple),
-            default=None if multiple else default,
+            **({} if multiple else given),
         )
     flag = setting.kind is bool
     name = f"{setting.flag}/--no-{setting.flag[2:]}" if flag and setting.default is True else setting.flag
     shown = default is not None and default is not False and default != ()
-    given: dict[str, Any] = {} if setting.required else {"default": default}  # None would count as given
     return click.Option(
         [_name(setting), name],
         type=None if flag else kind,
