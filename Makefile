@@ -64,8 +64,9 @@ bench: $(DEV)  ## the benchmarks that a CPU can run; writes docs/results. YOLO=F
 	test -d runs/bench/gear || $(BIN)/saec data procedural --family gear --out runs/bench/gear \
 	    --n-train 60 --n-good 24 --n-defect 24 --size-px 448
 	$(BIN)/python benchmarks/edge.py --data runs/bench/gear
-	$(BIN)/saec bench frontier --lines 8
-	$(BIN)/saec bench paper --products 1 --seeds 2025,2026 --cloud small $(if $(YOLO),--yolo $(YOLO))
+	$(BIN)/saec bench frontier --products 8 --cloud small --work runs/bench --out docs/results/frontier
+	$(BIN)/saec bench paper --products 1 --seed 2025 --seed 2026 --cloud small $(if $(YOLO),--yolo $(YOLO)) \
+	    --work runs/bench --out docs/results/paper
 
 $(VENV)/demo.installed: pyproject.toml research/pyproject.toml constraints.txt scripts/install.sh scripts/torch.sh
 	PYTHON="$(PYTHON)" sh scripts/install.sh "$(VENV)" fit,cloud

@@ -41,3 +41,20 @@ def test_a_command_of_another_distribution_is_named_with_it(
     assert main(["bench", "paper"]) == 2
     assert "pip install saec-research" in capsys.readouterr().err
     assert "bench" not in click_root.known
+
+
+@pytest.mark.parametrize(
+    ("given", "lacking"),
+    [
+        (["models", "verify"], "FOLDER"),
+        (["models", "pull", "some/model"], "--out"),
+        (["worth", ".", "."], "--cloud"),
+    ],
+)
+def test_what_a_command_needs_is_asked_for(
+    given: list[str], lacking: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(given) == 2
+    told = capsys.readouterr().err
+    assert "Missing" in told
+    assert lacking in told

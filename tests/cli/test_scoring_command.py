@@ -14,7 +14,7 @@ def test_the_three_ways_side_by_side(
     gears: Path, gear_line: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     figures = tmp_path / "figures.json"
-    argv = ["scoring", str(gears), "--cloud", "small", "--line", str(gear_line), "--limit", "1"]
+    argv = ["scoring", str(gears), "--cloud", "small", "--line", str(gear_line), "--limit-per-label", "1"]
     assert main([*argv, "--references", "1", "--json", str(figures)]) == 0
     told = capsys.readouterr().out
     assert all(way in told for way in ("threshold", "rank", "generate", "unparsed", "DEMONSTRATION"))
@@ -27,7 +27,12 @@ def test_the_three_ways_side_by_side(
 
 @pytest.mark.parametrize(
     ("options", "problem"),
-    [([], "no cloud"), (["--cloud", "small", "--references", "2"], "without a line")],
+    [
+        ([], "--cloud"),
+        (["--cloud", "none"], "asks a cloud"),
+        (["--cloud", "http://127.0.0.1:1/v1"], "one way only"),
+        (["--cloud", "small", "--references", "2"], "--line"),
+    ],
 )
 def test_what_cannot_be_asked_is_refused(
     options: list[str], problem: str, gears: Path, capsys: pytest.CaptureFixture[str]
@@ -47,8 +52,8 @@ def test_it_reads_instruction_data_and_judges_its_val(
     sft = tmp_path / "sft"
     assert main(["data", "sft", "--src", str(gears), "--out", str(sft), "--train-defect-share", "0.5"]) == 0
     figures = tmp_path / "figures.json"
-    argv = ["scoring", str(sft), "--cloud", "small", "--references", "0", "--cloud-side", "112"]
-    assert main([*argv, "--limit", "1", "--json", str(figures)]) == 0
+    argv = ["scoring", str(sft), "--cloud", "small", "--references", "0", "--cloud-side-px", "112"]
+    assert main([*argv, "--limit-per-label", "1", "--json", str(figures)]) == 0
     for row in json.loads(figures.read_text())["scorings"].values():
         assert row["metrics"]["n_good"] + row["metrics"]["n_defect"] + row["unparsed"] == 2
     from saec.data.input_images import list_inputs

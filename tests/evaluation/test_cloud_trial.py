@@ -50,11 +50,15 @@ def worth(tmp_path: Path, line: LineProfile, data: Path, *more: str) -> dict[str
     return found
 
 
+def shares(*those: float) -> list[str]:
+    return [word for share in those for word in ("--share", str(share))]
+
+
 def test_a_cloud_that_knows_what_the_edge_does_not(
     tmp_path: Path, fakes: FakeCloud, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data = labelled(tmp_path / "gear")
-    found = worth(tmp_path, line_of(tmp_path, trust=True), data, "--shares", "0.25,0.5,1")
+    found = worth(tmp_path, line_of(tmp_path, trust=True), data, *shares(0.25, 0.5, 1))
     assert (found["n_good"], found["n_defect"]) == (24, 24)
     assert found["edge"] == {"accuracy": pytest.approx(28 / 48), "escapes": 10, "overkills": 10}
     assert found["fusion"] == "line"
@@ -116,11 +120,13 @@ def test_unlabelled_images_and_no_cloud_are_refused(
     Frames(tmp_path / "bare").add("x", 30)
     assert main(["worth", str(line.folder), str(tmp_path / "bare"), "--cloud", "small"]) == 2
     assert "known truth" in capsys.readouterr().err
-    assert main(["worth", str(line.folder), str(labelled(tmp_path / "gear"))]) == 2
-    assert "--cloud" in capsys.readouterr().err
-    bad = ["worth", str(line.folder), str(tmp_path), "--cloud", "small", "--shares"]
-    for shares in ("0", "0.1,2", "x", ""):
-        assert main([*bad, shares]) == 2
+    gear = str(labelled(tmp_path / "gear"))
+    for nobody in ([], ["--cloud", "none"]):
+        assert main(["worth", str(line.folder), gear, *nobody]) == 2
+        assert "--cloud" in capsys.readouterr().err
+    bad = ["worth", str(line.folder), str(tmp_path), "--cloud", "small", "--share"]
+    for share in ("0", "2", "x", ""):
+        assert main([*bad, share]) == 2
 
 
 def test_another_data_set_is_named(
@@ -150,13 +156,13 @@ def test_copies_of_a_file_and_images_of_a_part_are_one_piece_of_evidence(
 ) -> None:
     data = labelled(tmp_path / "gear")
     line = line_of(tmp_path, trust=True)
-    apart = worth(tmp_path, line, data, "--shares", "0.3")["rows"][0]["gain_interval"]
+    apart = worth(tmp_path, line, data, "--share", "0.3")["rows"][0]["gain_interval"]
     by_part = ["--parts-pattern", r"(\d)\d\.png"]
-    together = worth(tmp_path, line, data, "--shares", "0.3", *by_part)["rows"][0]["gain_interval"]
+    together = worth(tmp_path, line, data, "--share", "0.3", *by_part)["rows"][0]["gain_interval"]
     assert together[1] - together[0] != apart[1] - apart[0]
     for path in sorted((data / "test").rglob("*.png")):
         shutil.copy(path, path.with_name(f"copy-{path.name}"))
-    copied = worth(tmp_path, line, data, "--shares", "0.3")["rows"][0]["gain_interval"]
+    copied = worth(tmp_path, line, data, "--share", "0.3")["rows"][0]["gain_interval"]
     assert copied[1] - copied[0] == pytest.approx(apart[1] - apart[0], rel=0.35)
 
 
@@ -164,7 +170,7 @@ def test_joules_are_those_with_the_cloud_less_those_without(
     tmp_path: Path, fakes: FakeCloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data, line = labelled(tmp_path / "gear"), line_of(tmp_path, trust=True)
-    unknown = worth(tmp_path, line, data, "--shares", "0.5")
+    unknown = worth(tmp_path, line, data, "--share", "0.5")
     spent = iter([480.0, 96.0])
 
     def reading(meter: Meter, phase: str = "run") -> PhaseReading:
@@ -172,7 +178,7 @@ def test_joules_are_those_with_the_cloud_less_those_without(
         return PhaseReading(phase=phase, wall_s=1.0, gpu_energy_j=joules)
 
     monkeypatch.setattr(Meter, "reading", reading)
-    known = worth(tmp_path, line, data, "--shares", "0.5")
+    known = worth(tmp_path, line, data, "--share", "0.5")
     assert known["j_per_asked"] == pytest.approx((480 - 96) / 48)
     assert known["rows"][0]["extra_j"] == pytest.approx(4.0)
     assert known["rows"][0]["extra_ms"] > 0

@@ -161,7 +161,7 @@ def test_what_the_user_says_goes_before_what_a_baseline_is_known_for(
     tmp_path: Path, data: Path, weights: Path, opened: Opened
 ) -> None:
     options = ["--yolo", weights, "--cloud", "qwen", "--llava", "llava"]
-    assert run("all", data, tmp_path / "run", *options, "--references", 1, "--cloud-side", 336) == 0
+    assert run("all", data, tmp_path / "run", *options, "--references", 1, "--cloud-side-px", 336) == 0
     cloud, llava, seed, saec = opened.configs
     assert [c.references for c in (cloud, llava, seed, saec)] == [1, 0, 1, 1]
     assert {c.side_px for c in opened.configs} == {336}
@@ -360,7 +360,18 @@ def test_times_count_what_the_baseline_needs_alone(tmp_path: Path, data: Path, o
 def test_the_edges_side_is_that_of_the_lines_that_are_fitted(
     tmp_path: Path, data: Path, opened: Opened, fits: Fits
 ) -> None:
-    for option in ("--side", "--imgsz"):
-        assert run("edge", data, tmp_path / option, option, 320) == 0
-        assert LineProfile.open(read_run(tmp_path / option).line.folder).line.fit["side"] == 320
+    for name in ("one", "two"):
+        assert run("edge", data, tmp_path / name, "--side-px", 320) == 0
+        assert LineProfile.open(read_run(tmp_path / name).line.folder).line.fit["side_px"] == 320
     assert fits.made == ["patch"]
+
+
+def test_standard_output_has_the_figures_alone(
+    tmp_path: Path, data: Path, opened: Opened, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("edge", data, tmp_path / "run", "--json", "-") == 0
+    told = capsys.readouterr()
+    assert [row["baseline"] for row in json.loads(told.out)["rows"]] == ["edge"]
+    assert "run folder" in told.err
+    assert run("edge", data, tmp_path / "again", "--csv", "-") == 0
+    assert capsys.readouterr().out == (tmp_path / "again" / "probs.csv").read_text()

@@ -47,7 +47,7 @@ def test_a_preset_runs_with_the_seeds_settings(tmp_path: Path, line: LineProfile
     assert info.policy == "seed"
     assert info.cloud.role == "alone"
     assert info.config["own"]["init_q_ratio"] == 1.0
-    assert (info.config["cloud"]["batch"], info.config["cloud"]["side"]) == (16, 448)
+    assert (info.config["cloud"]["batch"], info.config["cloud"]["side_px"]) == (16, 448)
     assert info.counts["escalated"] == 10
     for verdict in read_verdicts(tmp_path / "run" / "verdicts.jsonl"):
         assert verdict.decided_by == "cloud"

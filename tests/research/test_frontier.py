@@ -18,8 +18,9 @@ from saec.runs.verdict_log import VerdictLog, read_all
 from saec.schedule.calibration.score_calibration import calibrate
 from saec.settings import CloudConfig, FitConfig, GateConfig
 from saec.simulation.simulation_settings import OpinionModel
+from saec_research.tables.bench_settings import FrontierPlan
 from saec_research.tables.frame_streams import RANKED, SINGLE, StatedCloud, judge, make_stream
-from saec_research.tables.frontier import Curves, FrontierPlan, mean_of, measure_frontier
+from saec_research.tables.frontier import Curves, mean_of, measure_frontier
 from saec_research.tables.frontier_page import conclude, frontier_markdown, sentences
 from saec_research.tables.labelled_frames import FOLDS, LabelledFrames, folds, labelled_frames, pooled
 from tests.run_fakes import CALIBRATION, FUSED, FakeCloud, make_line
@@ -251,8 +252,8 @@ def test_a_recorded_run_is_read(run: Path) -> None:
 def test_the_command_writes_tables_and_plots(run: Path, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="needs matplotlib: pip install matplotlib")
     out = tmp_path / "out"
-    options = ["--correlation", "0", "--shares", "0.1,0.3", "--out", str(out)]
-    assert main(["bench", "frontier", "--runs", str(_with_complexity(run)), *options]) == 0
+    options = ["--correlation", "0", "--share", "0.1", "--share", "0.3", "--out", str(out)]
+    assert main(["bench", "frontier", "--run", str(_with_complexity(run)), *options]) == 0
     written = sorted(p.name for p in out.iterdir())
     assert written == ["README.md", "frontier.json", "sets-line.png", "sets-line.svg"]
     assert (out / "sets-line.png").read_bytes()[:4] == b"\x89PNG"
@@ -260,6 +261,9 @@ def test_the_command_writes_tables_and_plots(run: Path, tmp_path: Path) -> None:
     assert "At a budget of 30%" in (out / "README.md").read_text()
 
 
-def test_nothing_to_measure_is_said(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["bench", "frontier"]) == 2
-    assert "--lines" in capsys.readouterr().err
+def test_nothing_to_measure_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "frontier", "--out", str(tmp_path / "out")]) == 2
+    assert "--products" in capsys.readouterr().err
+    assert main(["bench", "frontier", "--products", "1", "--out", str(tmp_path / "out")]) == 2
+    assert "--cloud small" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

@@ -23,12 +23,13 @@ from saec.runs.verdict_log import VerdictLog
 from saec.settings import CloudConfig, RunConfig
 from saec.types import VerdictRecord
 from saec_research.baselines import Baseline, BaselineRow, Ready
+from saec_research.tables.bench_settings import Given
 from saec_research.tables.paper import Absent, Judgement, PaperPlan, run_comparison
 from saec_research.tables.paper_page import NAMES, Paper, paper_markdown, write_predictions
 from saec_research.tables.published import published
 from saec_research.tables.resources import plot_resources
 from saec_research.tables.serial import one_after_another
-from saec_research.tables.sets import Given, bench_sets
+from saec_research.tables.sets import bench_sets
 from saec_research.tables.summary import compare_rows, pool, summarise
 from tests.run_fakes import FakeCloud, Frames, judges, make_dataset, make_line
 
@@ -294,7 +295,7 @@ def test_rows_without_a_model_are_absent_and_the_rest_judge_the_same_images(
     monkeypatch.setattr("saec_research.tables.paper.prepare_baseline", prepare)
     clouds = {name: CloudConfig(model="fake") for name in ("cloud", "seed", "saec")}
     data = make_dataset(tmp_path / "parts")
-    plan = PaperPlan(given=Given(data=[data]), seeds=(1, 2), work=tmp_path / "work", clouds=clouds)
+    plan = PaperPlan(given=Given(data=(data,)), seeds=(1, 2), work=tmp_path / "work", clouds=clouds)
     done, absent = run_comparison(plan)
     assert [(j.row.baseline, j.seed) for j in done] == [
         (row, seed) for row in ("edge", "cloud", "saec") for seed in (1, 2)

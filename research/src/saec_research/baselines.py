@@ -18,7 +18,6 @@ import numpy as np
 
 from saec.data.dataset import Dataset, open_dataset
 from saec.data.holdout import hold_out, undivided
-from saec.data.input_images import Split
 from saec.data.manifest import hash_item
 from saec.data.user_folders import with_goods
 from saec.edge.training.detector_fit import DetectorFit, patch_fit, yolo_fit
@@ -38,7 +37,16 @@ from saec.runs.description import now
 from saec.runs.run_folder import Options, Progress, verdicts_of
 from saec.runs.run_record import RunInfo
 from saec.runs.verdict_log import read_verdicts, write_csv
-from saec.settings import CloudConfig, FitConfig, GateConfig, MeterConfig, RunConfig
+from saec.settings import (
+    CloudConfig,
+    DataConfig,
+    FitConfig,
+    GateConfig,
+    MeterConfig,
+    RunConfig,
+    SampleConfig,
+    Split,
+)
 from saec.types import GOOD, VerdictRecord
 from saec_research.bare_line import line_alone
 from saec_research.seed.policy import PRESETS
@@ -114,10 +122,10 @@ class BaselineSetup:
     clouds: Mapping[str, CloudConfig] = field(default_factory=dict)
     fit: FitConfig = field(default_factory=FitConfig)
     run: RunConfig = field(default_factory=RunConfig)
-    split: Split = "holdout"
-    layout: str = "auto"
-    limit: int | None = None
-    gpu: int | None = None
+    split: Split = SampleConfig().split
+    layout: str = DataConfig().layout
+    limit: int | None = SampleConfig().limit
+    metering: MeterConfig = field(default_factory=MeterConfig)
     command: str = ""
     say: Callable[[str], None] = lambda sentence: None
 
@@ -160,7 +168,7 @@ class BaselineRow(msgspec.Struct, frozen=True, kw_only=True):
 def missing(baseline: Baseline, work: BaselineSetup) -> str | None:
     """What the baseline needs and was not given, as a remedy; None where all is at hand."""
     if baseline.edge == "yolo" and work.yolo is None and "yolo" not in work.lines:
-        return "give --yolo WEIGHTS, or --line of a line fitted with --detector yolo"
+        return "give --yolo WEIGHTS, or --line with a line that was fitted with --detector yolo"
     if baseline.asks is not None and baseline.name not in work.clouds:
         return f"give --{baseline.asks} MODEL"
     return None
@@ -182,7 +190,7 @@ def prepare_baseline(
         SaecError: whatever a fit or a calibration raises.
     """
     if (remedy := missing(baseline, work)) is not None:
-        raise ConfigError(f"baseline {baseline.name} lacks a model", remedy)
+        raise ConfigError(f"the baseline {baseline.name} needs a model", remedy)
     if cloud is None and baseline.asks is not None:
         cloud = Cloud(work.clouds[baseline.name])
     return Ready(baseline, _line(baseline, work, cloud, progress), cloud)
@@ -210,7 +218,7 @@ def run_baseline(
             policy=baseline.policy,
             own=PRESETS["saec"].policy if baseline.policy == "seed" else None,
             config=work.run,
-            metering=MeterConfig(gpu=work.gpu),
+            metering=work.metering,
             command=work.command,
         ),
         split=work.split,
@@ -243,7 +251,7 @@ def _line(baseline: Baseline, work: BaselineSetup, cloud: Cloud | None, progress
         return _alone(dataset, work, cloud)
     if not dataset.select("train", GOOD):
         raise DataError(
-            f"{work.dataset} has no train goods to fit a line on", "name some with --goods, or a --line"
+            f"{work.dataset} has no good train images to fit a line on", "give some with --goods, or a --line"
         )
     profile = _fitted(baseline.edge, dataset, work, progress)
     if baseline.policy != "gate" or cloud is None or not profile.calibration.defect_scores:

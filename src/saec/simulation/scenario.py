@@ -47,7 +47,7 @@ class Scene:
 
     Attributes:
         pace, cloud: how frames come and how the cloud answers.
-        batch: frames that a request takes at most, as ``CloudConfig.batch``.
+        batch: frames that a request takes at most; see ``CloudConfig``.
         waiting, deadline_s: see ``RunConfig``.
         seed: the seed of the latencies.
     """

@@ -5,8 +5,10 @@ from saec.cli import Command
 GROUPS = {
     "Compare (saec-research)": {
         "baseline": Command(
-            "saec_research.commands.baseline", "Judge as others do, and as we do, by one command each."
+            "saec_research.commands.baseline", "Run published methods, and this one, on the same images."
         ),
-        "bench": Command("saec_research.commands.bench", "Make the tables and curves behind the claims."),
+        "bench": Command(
+            "saec_research.commands.bench", "Make the tables and curves of the published results."
+        ),
     },
 }

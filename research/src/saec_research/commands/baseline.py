@@ -3,94 +3,139 @@
 from __future__ import annotations
 
 import shutil
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import click
+import msgspec
 
-from saec.cli.options.cloud_model import cloud_options, open_cloud, under_preset, unless_given
-from saec.cli.options.inputs import FOLDER, SPLITS, command_line, interruptible, limit_option
-from saec.cli.options.output_file import NewFile
+from saec.cli.options.inputs import command_line, interruptible
+from saec.cli.options.output_file import STANDARD_OUTPUT, write_json_to
+from saec.cli.options.preset_command import under_preset, unless_given
 from saec.cli.options.progress_bar import frames_bar
+from saec.cli.options.settings_command import settings_command
 from saec.errors import ConfigError, SaecError
-from saec.settings import CloudConfig, FitConfig, RunConfig
+from saec.settings import CloudConfig, DataConfig, FitConfig, MeterConfig, RunConfig, SampleConfig
+from saec.settings.setting_fields import Argument, Everyday, ExistingFile, ExistingPath, NewFile, Option
+from saec_research.commands.llava_cloud import llava_cloud
 
 if TYPE_CHECKING:
     from saec_research.baselines import Baseline, BaselineRow, BaselineSetup
 
-NAMES = ("yolo", "edge", "cloud", "llava", "seed", "saec")
+Name = Literal["yolo", "edge", "cloud", "llava", "seed", "saec", "all"]
+
+NAMES = get_args(Name)[:-1]
 """In the order of ``saec_research.baselines.BASELINES``, here so that --help imports nothing heavy."""
 
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _WIDE = 150
+Say = Callable[[str], None]
 
 
-@click.command()
-@click.argument("name", type=click.Choice([*NAMES, "all"]))
-@click.argument("dataset", type=FOLDER)
-@click.option("--line", "lines", type=FOLDER, multiple=True,
-              help="Line profile to judge with, as it is; two for `all`: one of each detector.")  # fmt: skip
-@click.option("--goods", type=FOLDER, multiple=True,
-              help="Folder of goods to fit on, instead of DATASET's train goods.")  # fmt: skip
-@click.option("--yolo", type=_FILE, help="Classifier of yolo and seed (OpenVINO, ONNX, TFLite or .pt).")
-@click.option("--side", "--imgsz", "side", type=click.IntRange(64, 2048), default=FitConfig().side_px,
-              show_default=True, help="Of the edge's input, YOLO's too, where a line is fitted.")  # fmt: skip
-@click.option("--llava", metavar="PATH|NAME", help="LLaVA-1.5 in the llava-hf conversion.")
-@cloud_options
-@click.option("--out", type=click.Path(path_type=Path),
-              help="Run folder; with `all` a folder of run folders. Default: in runs/.")  # fmt: skip
-@click.option("--csv", type=NewFile(), help="Write the P(defect) of each image here, too.")
-@click.option("--json", "json_file", type=NewFile(), help="Write the figures as JSON.")
-@click.option("--split", type=SPLITS, default="holdout", show_default=True, help="Of the data set.")
-@click.option("--layout", default="auto", show_default=True, help="Layout of the data set.")
-@limit_option()
-@click.option("--maps/--no-maps", default=False, show_default=True, help="Save pictures with the map.")
-@click.option("--gpu", type=click.IntRange(min=0), help="GPU whose energy is metered.")
+class BaselineSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The section [baseline]: what is judged, by which method, with which models.
+
+    Attributes:
+        name: The baseline.
+        dataset: The data set.
+        out: Keep the run folder here; with "all", a run folder for each baseline. Lines that are fitted stay
+            in the folder baseline-lines beside it, and are used again.
+        lines: Judge with this line as it is. With "all" you may give two: one of each detector.
+        goods: Folder of good images to fit on, instead of the good train images of DATASET. Give it several
+            times for several folders.
+        yolo: Classifier of the baselines yolo and seed: OpenVINO, ONNX, TFLite or .pt.
+        llava: LLaVA-1.5 in the llava-hf conversion: its folder, or its name on a hub.
+        csv: Write the P(defect) of each image to this CSV file, too.
+        json: Write the figures to this JSON file; "-" is standard output.
+        maps: Save a picture of each frame with its anomaly map.
+    """
+
+    name: Argument[Name]
+    dataset: Argument[ExistingPath]
+    out: Path
+    lines: Annotated[tuple[Path, ...], Option(name="--line", everyday=True, kind="folder")] = ()
+    goods: Annotated[tuple[Path, ...], Option(everyday=True, kind="folder")] = ()
+    yolo: Everyday[ExistingFile | None] = None
+    llava: Annotated[str | None, Option(everyday=True, metavar="PATH|NAME")] = None
+    csv: Everyday[NewFile | None] = None
+    json: Everyday[NewFile | None] = None
+    maps: bool = False
+
+
+@settings_command(only=("fit.side_px",))
 def command(
-    name: str, dataset: Path, out: Path | None, csv: Path | None, json_file: Path | None, **rest: Any
+    baseline: BaselineSettings,
+    cloud: CloudConfig,
+    fit: FitConfig,
+    data: DataConfig,
+    sample: SampleConfig,
+    meter: MeterConfig,
 ) -> None:
     """Judge the hold-out of DATASET as baseline NAME does, and measure it.
 
     \b
     yolo   the YOLO rule alone, its thresholds from the train goods
-    edge   our detector alone
-    cloud  Qwen2.5-VL zero-shot: every frame, no adapter, no reference image unless asked for
+    edge   the detector of this project alone
+    cloud  Qwen2.5-VL zero-shot: every frame, no adapter, no reference image unless you give --references
     llava  LLaVA-1.5 zero-shot: every frame, 448 pixels
     seed   the seed's cascade: YOLO, its policy, its preset of the cloud
-    saec   ours: gate and fusion
-    all    those whose models are at hand, in one table
+    saec   this project: gate and fusion
+    all    those whose models you give, in one table
 
-    Without --line what is needed is fitted on DATASET's train goods, once, into baseline-lines/ beside --out.
+    Without --line, what a baseline needs is fitted on the good train images of DATASET.
 
     \b
-    saec baseline yolo mvtec/bottle --yolo yolo11n-cls.onnx
-    saec baseline llava mvtec/bottle --llava llava-hf/llava-1.5-7b-hf --csv probs.csv
-    saec baseline all mvtec/bottle --yolo yolo11n-cls.onnx --cloud small --limit 40
+    saec baseline yolo mvtec/bottle --yolo yolo11n-cls.onnx --out runs/yolo
+    saec baseline llava mvtec/bottle --llava llava-hf/llava-1.5-7b-hf --csv probs.csv --out runs/llava
+    saec baseline all mvtec/bottle --yolo yolo11n-cls.onnx --cloud small --limit 40 --out runs/all
     """
-    from saec_research.baselines import BASELINES, PROBABILITIES
+    from saec_research.baselines import BASELINES, PROBABILITIES, BaselineSetup
 
-    if csv is not None and name == "all":
-        raise ConfigError("--csv with several baselines", f"each run folder has its own {PROBABILITIES}")
-    stamp = time.strftime("%Y%m%d-%H%M%S")
-    folder = out or Path("runs") / f"baseline-{name}-{dataset.resolve().name}-{stamp}"
-    work = _work(dataset, folder.parent / "baseline-lines", **rest)
+    if baseline.csv is not None and baseline.name == "all":
+        raise ConfigError(
+            "--csv holds the images of one baseline only", f"each run folder has its own {PROBABILITIES}"
+        )
+    say: Say = partial(click.echo, err=STANDARD_OUTPUT in (baseline.json, baseline.csv))
+    work = BaselineSetup(
+        dataset=baseline.dataset,
+        store=baseline.out.parent / "baseline-lines",
+        lines=_by_detector(baseline.lines),
+        goods=baseline.goods,
+        yolo=baseline.yolo,
+        clouds=_clouds(cloud, baseline.llava),
+        fit=fit,
+        run=RunConfig(maps=baseline.maps, explain=False),
+        split=sample.split,
+        layout=data.layout,
+        limit=sample.limit,
+        metering=meter,
+        command=command_line(),
+        say=say,
+    )
     done = _Done()
-    if name == "all":
-        _run_all(list(BASELINES.values()), work, folder, done)
+    if baseline.name == "all":
+        _run_all(list(BASELINES.values()), work, baseline.out, done)
     else:
-        done.rows.append(_run(BASELINES[name], work, folder))
-    _show(done)
-    if csv is not None:
-        shutil.copyfile(folder / PROBABILITIES, csv)
-    if json_file is not None:
-        from saec.profile import write_json
-
-        write_json(json_file, {"rows": done.rows, "left_out": done.left_out, "failed": done.failed})
+        done.rows.append(_run(BASELINES[baseline.name], work, baseline.out))
+    _show(done, say)
+    _write(done, baseline)
     if done.failed:
         click.get_current_context().exit(1)
+
+
+def _write(done: _Done, baseline: BaselineSettings) -> None:
+    from saec_research.baselines import PROBABILITIES
+
+    table = baseline.out / PROBABILITIES
+    if baseline.csv == STANDARD_OUTPUT:
+        click.echo(table.read_text("utf-8"), nl=False)
+    elif baseline.csv is not None:
+        shutil.copyfile(table, baseline.csv)
+    if baseline.json is not None:
+        figures = {"rows": done.rows, "left_out": done.left_out, "failed": done.failed}
+        write_json_to(baseline.json, figures)
 
 
 @dataclass
@@ -102,41 +147,6 @@ class _Done:
     failed: dict[str, str] = field(default_factory=dict)
 
 
-def _work(
-    dataset: Path,
-    store: Path,
-    lines: tuple[Path, ...],
-    goods: tuple[Path, ...],
-    yolo: Path | None,
-    side: int,
-    llava: str | None,
-    split: Any,
-    layout: str,
-    limit: int | None,
-    maps: bool,
-    gpu: int | None,
-    **cloud: Any,
-) -> BaselineSetup:
-    from saec_research.baselines import BaselineSetup
-
-    return BaselineSetup(
-        dataset=dataset,
-        store=store,
-        lines=_by_detector(lines),
-        goods=goods,
-        yolo=yolo,
-        clouds=_clouds(cloud, llava),
-        fit=FitConfig(side_px=side),
-        run=RunConfig(maps=maps, explain=False),
-        split=split,
-        layout=layout,
-        limit=limit,
-        gpu=gpu,
-        command=command_line(),
-        say=click.echo,
-    )
-
-
 def _by_detector(lines: Sequence[Path]) -> dict[Any, Path]:
     from saec.profile import LineProfile
 
@@ -144,31 +154,23 @@ def _by_detector(lines: Sequence[Path]) -> dict[Any, Path]:
     for line in lines:
         kind = LineProfile.open(line, verify=False).line.detector.kind
         if kind in kinds:
-            raise ConfigError(f"{kinds[kind]} and {line} both have the detector {kind}", "name one of them")
+            raise ConfigError(f"{kinds[kind]} and {line} both have the detector {kind}", "give one of them")
         kinds[kind] = line
     return kinds
 
 
-def _clouds(cloud: dict[str, Any], llava: str | None) -> dict[str, CloudConfig]:
+def _clouds(cloud: CloudConfig, llava: str | None) -> dict[str, CloudConfig]:
     """The settings of each baseline's model: what was given, else what the baseline is known for."""
-    from saec_research.baselines import LLAVA_SIDE
+    from saec.frame.requested_cloud import requested_cloud
 
-    wishes: dict[str, dict[str, Any]] = {}
-    if cloud["model"] != "none":
-        wishes["cloud"] = unless_given(cloud, references=0) | {"adapter": None}
+    wishes = {}
+    if cloud.model != "none":
+        wishes["cloud"] = msgspec.structs.replace(unless_given(cloud, references=0), adapter=None)
         wishes["seed"] = under_preset("saec", cloud)
         wishes["saec"] = cloud
     if llava is not None:
-        wishes["llava"] = unless_given(cloud, cloud_side=LLAVA_SIDE) | {
-            "model": llava,
-            "references": 0,
-            "adapter": None,
-            "prompt": None,
-            "cloud_model": None,
-            "token_file": None,
-            "ca_file": None,
-        }
-    opened = {name: open_cloud(**wish) for name, wish in wishes.items()}
+        wishes["llava"] = llava_cloud(cloud, llava)
+    opened = {name: requested_cloud(wish) for name, wish in wishes.items()}
     return {name: cloud.config for name, cloud in opened.items() if cloud is not None}
 
 
@@ -190,7 +192,7 @@ def _run(baseline: Baseline, work: BaselineSetup, out: Path) -> BaselineRow:
     from saec.cli.options.progress_bar import bar
     from saec_research.baselines import prepare_baseline, run_baseline
 
-    click.echo(f"{baseline.name}: {baseline.what}")
+    work.say(f"{baseline.name}: {baseline.what}")
     with bar() as report:
         ready = prepare_baseline(baseline, work, report)
     with interruptible() as stop, frames_bar(None, baseline.name) as advance:
@@ -200,7 +202,7 @@ def _run(baseline: Baseline, work: BaselineSetup, out: Path) -> BaselineRow:
     return row
 
 
-def _show(done: _Done) -> None:
+def _show(done: _Done, say: Say) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -215,15 +217,17 @@ def _show(done: _Done) -> None:
     for row in done.rows:
         table.add_row(*_cells(row))
     console = Console()
-    console = console if console.is_terminal else Console(width=_WIDE)
     if done.rows:
-        console.print(table)
+        shown = Console(width=console.width if console.is_terminal else _WIDE)
+        with shown.capture() as capture:
+            shown.print(table)
+        say(capture.get().rstrip("\n"))
     for row in done.rows:
         for note in row.notes:
-            click.echo(f"{row.baseline}: {note}")
-        click.echo(f"{row.baseline}: run folder {row.run}")
+            say(f"{row.baseline}: {note}")
+        say(f"{row.baseline}: run folder {row.run}")
     for name, reason in {**done.left_out, **done.failed}.items():
-        click.echo(f"{name}: left out: {reason}" if name in done.left_out else f"{name}: failed: {reason}")
+        say(f"{name}: left out: {reason}" if name in done.left_out else f"{name}: failed: {reason}")
 
 
 def _cells(row: BaselineRow) -> list[str]:

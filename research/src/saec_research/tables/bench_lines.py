@@ -17,28 +17,12 @@ from saec.runs.run_folder import Options
 from saec.runs.run_record import RUN_FILE, read_run
 from saec.settings import CloudConfig, DrawingConfig, FitConfig, RunConfig
 from saec_research.baselines import BASELINES, BaselineSetup, FitProgress, prepare_baseline
+from saec_research.tables.bench_settings import Drawing
 
 FIRST_SEED = 2**31 + 2_000_000
 """Of the bench's products; training draws them below 2^31, other benchmarks below this."""
 
 DIFFICULTY = 0.6
-
-
-@dataclass(frozen=True, kw_only=True)
-class Drawing:
-    """How large a procedural data set is drawn.
-
-    Attributes:
-        size: side in pixels, of the images and of the edge's input.
-        train, train_defect: goods to fit on, and known defects to calibrate with.
-        good, defect: images that are judged.
-    """
-
-    size: int = 224
-    train: int = 40
-    train_defect: int = 40
-    good: int = 80
-    defect: int = 80
 
 
 def draw_products(folder: Path, number: int, drawing: Drawing, first: int = FIRST_SEED) -> Path:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from saec.schedule.statistics.paired import Interval, interval, resampled
 from saec.settings import CostConfig
+from saec_research.tables.bench_settings import FrontierPlan
 from saec_research.tables.frame_streams import RANKED, SINGLE, FrameStream, StatedCloud, judge, make_stream
 from saec_research.tables.labelled_frames import Array, LabelledFrames, folds, pooled
 
@@ -19,7 +20,6 @@ Column = tuple[str, float | None]
 
 OURS = "value"
 DRAWS = 2000
-SHARES = (0.05, 0.1, 0.2, 0.3, 0.5)
 BAR_SHARE = 0.3
 """The share at which policies are compared in words."""
 
@@ -73,23 +73,6 @@ class Curves(msgspec.Struct, frozen=True, kw_only=True):
 
     def at(self, policy: str, budget: float | None) -> Point:
         return next(p for p in self.points if (p.policy, p.budget) == (policy, budget))
-
-
-@dataclass(frozen=True, kw_only=True)
-class FrontierPlan:
-    """What is measured.
-
-    Attributes:
-        shares: budgets of the policies that spend one.
-        repeats: how often a line with a stated cloud is split anew (``frames.folds``).
-        length: frames of a stream, at least.
-        seed: the seed of everything that is drawn.
-    """
-
-    shares: Sequence[float] = SHARES
-    repeats: int = 2
-    length: int = 3000
-    seed: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

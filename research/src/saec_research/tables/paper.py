@@ -17,7 +17,7 @@ from saec.meter import PhaseReading
 from saec.runs.run_folder import verdicts_of
 from saec.runs.run_record import Machine, read_run
 from saec.runs.verdict_log import read_verdicts
-from saec.settings import CloudConfig, FitConfig, RunConfig
+from saec.settings import CloudConfig, FitConfig, MeterConfig, RunConfig, SampleConfig
 from saec.types import VerdictRecord
 from saec_research.baselines import (
     BASELINES,
@@ -28,7 +28,8 @@ from saec_research.baselines import (
     prepare_baseline,
     run_baseline,
 )
-from saec_research.tables.sets import BenchSet, Given, bench_sets
+from saec_research.tables.bench_settings import Given
+from saec_research.tables.sets import BenchSet, bench_sets
 
 ROWS = ("yolo", "cloud", "llava", "seed", "edge", "saec")
 OURS = "saec"
@@ -46,7 +47,7 @@ class PaperPlan:
         yolo: weights of the YOLO classifier, or None.
         fit: how lines are made; its seed is replaced.
         limit: images judged of each product at most, None for all.
-        gpu: whose energy is metered.
+        metering: what of a run is measured.
     """
 
     given: Given
@@ -55,8 +56,8 @@ class PaperPlan:
     clouds: Mapping[str, CloudConfig] = field(default_factory=dict)
     yolo: Path | None = None
     fit: FitConfig = field(default_factory=FitConfig)
-    limit: int | None = None
-    gpu: int | None = None
+    limit: int | None = SampleConfig().limit
+    metering: MeterConfig = field(default_factory=MeterConfig)
     command: str = ""
 
 
@@ -128,7 +129,7 @@ def _judge(
             fit=msgspec.structs.replace(plan.fit, seed=seed),
             run=RunConfig(maps=False, explain=False),
             limit=plan.limit,
-            gpu=plan.gpu,
+            metering=plan.metering,
             command=plan.command,
         )
         if (remedy := missing(baseline, work)) is not None:

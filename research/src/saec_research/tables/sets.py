@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from saec.data.builders.build_folder import place_file
@@ -15,7 +15,8 @@ from saec.data.items import Item
 from saec.data.manifest import FILE, Manifest, hash_item
 from saec.settings import HoldoutConfig, Ksdd2Config
 from saec.types import DEFECT, GOOD
-from saec_research.tables.bench_lines import FIRST_SEED, Drawing, draw_products
+from saec_research.tables.bench_lines import FIRST_SEED, draw_products
+from saec_research.tables.bench_settings import Given
 
 MVTEC, KSDD2, PROCEDURAL = "MVTec AD", "KSDD2", "procedural"
 """Names of the sets; the first two are those of the published tables."""
@@ -37,18 +38,6 @@ class BenchSet:
     name: str
     products: Sequence[Path]
     protocol: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Given:
-    """What the user has: the raw MVTec AD and KolektorSDD2, other data sets, and how many products to draw
-    where there is none of these."""
-
-    mvtec: Path | None = None
-    ksdd2: Path | None = None
-    data: Sequence[Path] = ()
-    products: int = 3
-    drawing: Drawing = field(default_factory=lambda: Drawing(train_defect=24, good=24, defect=24))
 
 
 def bench_sets(given: Given, seed: int, work: Path) -> list[BenchSet]:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
-from saec.cli.options.cloud_model import cloud_options, open_cloud
-from saec.cli.options.inputs import FOLDER, SPLITS
-from saec.cli.options.output_file import NewFile
+from saec.cli.options.output_file import write_json_to
+from saec.cli.options.settings_command import is_given, settings_command
 from saec.data.stratified_draw import stratified_sample
 from saec.errors import ConfigError
+from saec.settings import CloudConfig, DataConfig, SampleConfig, Spending
+from saec.settings.setting_fields import Argument, Count, Everyday, ExistingFolder, NewFile
 from saec.types import DEFECT, GOOD
 
 if TYPE_CHECKING:
@@ -30,63 +31,71 @@ _RATES = (
 )
 
 
-@click.command()
-@click.argument("dataset", type=FOLDER)
-@cloud_options
-@click.option("--line", type=FOLDER, help="Line profile whose goods are the references.")
-@click.option("--split", type=SPLITS, default="holdout", show_default=True, help="Of the data set.")
-@click.option("--layout", default="auto", show_default=True, help="Layout of the data set.")
-@click.option(
-    "--limit",
-    type=click.IntRange(min=1),
-    help="So many goods and so many defects at most, drawn by kind, always the same ones.",
-)
-@click.option("--json", "json_file", type=NewFile(), help="Write the figures as JSON.")
-def command(
-    dataset: Path,
-    line: Path | None,
-    split: Any,
-    layout: str,
-    limit: int | None,
-    json_file: Path | None,
-    **cloud: Any,
-) -> None:
-    """Judge the labelled images of DATASET by threshold, by ranking and by strict generation.
+class ScoringSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The section [scoring]: on what the ways of scoring are compared.
 
-    One model is loaded and asked in each way. References come from --line; without one the cloud sees
-    none.
+    Attributes:
+        dataset: The labelled images.
+        line: A line whose good images are the references.
+        limit_per_label: Judge at most so many good images and so many defects. They are drawn by kind, always
+            the same ones.
+        json: Write the figures to this JSON file; "-" is standard output.
+    """
+
+    dataset: Argument[ExistingFolder]
+    line: Everyday[ExistingFolder | None] = None
+    limit_per_label: Everyday[Count | None] = None
+    json: Everyday[NewFile | None] = None
+
+
+@settings_command(
+    everyday=("--references",),
+    without=(
+        "sample.limit",
+        "cloud.scoring",  # every way is taken, and ranking looks at crops of its own
+        *(f"cloud.spending.{name}" for name in Spending.__struct_fields__),
+    ),
+    needs=("cloud.model",),
+)
+def command(scoring: ScoringSettings, cloud: CloudConfig, data: DataConfig, sample: SampleConfig) -> None:
+    """Compare the three ways in which a cloud's model scores, on the labelled images of DATASET.
+
+    One model is loaded, and it judges each image in each way: threshold, rank and generate. With --line it is
+    shown good images of the line as references; without it none.
 
     \b
     saec scoring mvtec/bottle --cloud small --line lines/bottle
     """
     from saec.data.input_images import list_inputs
     from saec.evaluation.line_evaluation import labelled
+    from saec.frame.cloud_services import is_service
+    from saec.frame.requested_cloud import requested_cloud
     from saec.lines.leaks import check_leaks, held_out
-    from saec.profile import LineProfile, write_json
+    from saec.profile import LineProfile
     from saec.runs.domain import cross_domain
 
-    profile = None if line is None else LineProfile.open(line)
-    opened = open_cloud(**_without_references(cloud) if profile is None else cloud)
+    if is_service(cloud.model):
+        raise ConfigError(
+            f"the service {cloud.model} scores in one way only, so nothing can be compared",
+            "give --cloud the folder or the name of a checkpoint",
+        )
+    profile = None if scoring.line is None else LineProfile.open(scoring.line)
+    opened = requested_cloud(_without_references(cloud) if profile is None else cloud)
     if opened is None:
-        raise ConfigError("no cloud to ask", "name one with --cloud")
-    if opened.config.remote.url:
-        raise ConfigError("a service scores in its own way", "name the checkpoint itself with --cloud")
-    inputs = held_out(profile, labelled(list_inputs(dataset, split=split, layout=layout)))
-    sources = _limited(inputs.sources, limit)
+        raise ConfigError("`saec scoring` asks a cloud, and you gave none", "add --cloud")
+    inputs = held_out(profile, labelled(list_inputs(scoring.dataset, split=sample.split, layout=data.layout)))
+    sources = _limited(inputs.sources, scoring.limit_per_label)
     check_leaks(profile, sources, opened.config)
     elsewhere = None
     if profile is not None:
         elsewhere = cross_domain(profile, inputs, opened.config.adapter)
     rows = _compare(opened, profile, sources)
-    _show(rows, opened)
-    if elsewhere is not None:
-        click.echo(f"cross-domain: {elsewhere}")
-    if json_file is not None:
-        write_json(json_file, {**_as_json(rows, opened), "cross_domain": elsewhere})
-
-
-# Every way is taken, and ranking looks at crops of its own.
-command.params = [option for option in command.params if option.name not in ("scoring", "spend")]
+    if str(scoring.json) != "-":
+        _show(rows, opened)
+        if elsewhere is not None:
+            click.echo(f"cross-domain: {elsewhere}")
+    if scoring.json is not None:
+        write_json_to(scoring.json, {**_as_json(rows, opened), "cross_domain": elsewhere})
 
 
 def _limited(sources: list[Source], each: int | None) -> list[Source]:
@@ -100,18 +109,17 @@ def _limited(sources: list[Source], each: int | None) -> list[Source]:
     return chosen
 
 
-def _without_references(cloud: dict[str, Any]) -> dict[str, Any]:
-    """The cloud's options where no line gives references.
+def _without_references(cloud: CloudConfig) -> CloudConfig:
+    """The cloud where no line gives references.
 
     Raises:
         ConfigError: the user has asked for some.
     """
-    source = click.get_current_context().get_parameter_source("references")
-    if source != click.core.ParameterSource.DEFAULT and cloud["references"]:
+    if is_given("cloud.references") and cloud.references:
         raise ConfigError(
-            f"--references {cloud['references']} without a line", "name the line that has them with --line"
+            f"--references {cloud.references} needs the good images of a line", "name the line with --line"
         )
-    return cloud | {"references": 0}
+    return msgspec.structs.replace(cloud, references=0)
 
 
 def _compare(cloud: Cloud, profile: LineProfile | None, sources: Sequence[Source]) -> list[ScoringRow]:

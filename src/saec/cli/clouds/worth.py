@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated
 
 import click
+import msgspec
 
-from saec.cli.options.cloud_model import cloud_options, open_cloud
-from saec.cli.options.inputs import FOLDER, SPLITS, command_line, interruptible
-from saec.cli.options.output_file import NewFile
+from saec.cli.options.inputs import command_line, interruptible
+from saec.cli.options.output_file import write_json_to
 from saec.cli.options.progress_bar import frames_bar
+from saec.cli.options.settings_command import settings_command
 from saec.errors import ConfigError
+from saec.settings import CloudConfig, DataConfig, MeterConfig, PartsConfig, SampleConfig
+from saec.settings.setting_fields import (
+    Argument,
+    Everyday,
+    ExistingFolder,
+    NewFile,
+    Option,
+    PositiveShare,
+)
 
 if TYPE_CHECKING:
     from saec.evaluation.cloud_benefit import BenefitRow
@@ -21,90 +31,80 @@ if TYPE_CHECKING:
 _WIDE = 118
 
 
-class _Shares(click.ParamType):  # type: ignore[type-arg]
-    """Shares as ``0.1,0.3,1``."""
+class WorthSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The section [worth]: where a cloud is tried, and what is kept of it.
 
-    name = "SHARES"
+    Attributes:
+        line: The folder of the line that `saec fit` made.
+        dataset: Labelled images that did not serve to make the line.
+        shares: A share of the frames that the cloud is asked about, above 0 and at most 1. Give it several
+            times for several shares. Each further share makes the statistical test stricter.
+        json: Write the figures to this JSON file; "-" is standard output.
+        out: Keep the verdicts of edge and cloud in OUT/both.
+    """
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        try:
-            shares = tuple(float(part) for part in str(value).split(","))
-        except ValueError:
-            self.fail(f"{value!r} is not a list of numbers such as 0.1,0.3,1", param, ctx)
-        if not all(0 < share <= 1 for share in shares):
-            self.fail(f"{value!r}: a share is above 0 and at most 1", param, ctx)
-        return shares
+    line: Argument[ExistingFolder]
+    dataset: Argument[ExistingFolder]
+    shares: Annotated[tuple[PositiveShare, ...], Option(name="--share", everyday=True)] = (
+        0.05, 0.1, 0.2, 0.3, 0.5, 1.0,
+    )  # fmt: skip
+    json: Everyday[NewFile | None] = None
+    out: Everyday[Path | None] = None
 
 
-@click.command()
-@click.argument("line", type=FOLDER)
-@click.argument("dataset", type=FOLDER)
-@cloud_options
-@click.option("--shares", type=_Shares(), default="0.05,0.1,0.2,0.3,0.5,1", show_default=True,
-              help="Shares of the frames that are asked about. The fewer, the surer the answer.")  # fmt: skip
-@click.option("--json", "json_file", type=NewFile(), help="Write the figures as JSON.")
-@click.option("--out", type=click.Path(path_type=Path),
-              help="Keep the run folder of both judges here (in OUT/both).")  # fmt: skip
-@click.option("--split", type=SPLITS, default="holdout", show_default=True, help="Of the data set.")
-@click.option("--layout", default="auto", show_default=True, help="Layout of the data set.")
-@click.option("--parts-pattern", help="Regular expression whose group is the part id in a file name.")
-@click.option("--parts-csv", type=click.Path(exists=True, dir_okay=False, path_type=Path),
-              help="Table with path and part (and lot).")  # fmt: skip
-@click.option("--gpu", type=click.IntRange(min=0), help="GPU whose energy is metered.")
+@settings_command(without=("sample.limit",), only=("meter.gpu",), needs=("cloud.model",))
 def command(
-    line: Path,
-    dataset: Path,
-    shares: tuple[float, ...],
-    json_file: Path | None,
-    out: Path | None,
-    split: Any,
-    layout: str,
-    parts_pattern: str | None,
-    parts_csv: Path | None,
-    gpu: int | None,
-    **cloud: Any,
+    worth: WorthSettings,
+    cloud: CloudConfig,
+    data: DataConfig,
+    sample: SampleConfig,
+    parts: PartsConfig,
+    meter: MeterConfig,
 ) -> None:
     """Is it worth asking a cloud? Edge and cloud judge every labelled image of DATASET once.
 
-    For each share of the frames, those that the edge is least sure of are asked about; accuracy, escapes and
-    overkills are compared with the edge's alone, image by image. No image may have served to make LINE.
+    For each share of the frames, the cloud is asked about those that the edge is least sure of. Accuracy,
+    missed defects (escapes) and false rejects (overkills) are compared with those of the edge alone, image by
+    image. No image may have served to make LINE.
 
     \b
     saec worth lines/gear labelled_gears/ --cloud small
-    saec worth lines/gear labelled_gears/ --cloud MODEL --shares 0.2 --json worth.json
+    saec worth lines/gear labelled_gears/ --cloud MODEL --share 0.2 --json worth.json
     """
     from saec.data.input_images import list_inputs
     from saec.data.parts import PartIds
     from saec.evaluation.cloud_trial import measure_worth
-    from saec.profile import LineProfile, write_json
+    from saec.frame.requested_cloud import requested_cloud
+    from saec.profile import LineProfile
 
-    opened = open_cloud(**cloud)
+    opened = requested_cloud(cloud)
     if opened is None:
-        raise ConfigError("worth without a cloud", "name one with --cloud")
-    parts = PartIds(parts_pattern, parts_csv) if parts_pattern or parts_csv else None
-    profile = LineProfile.open(line)
-    inputs = list_inputs(dataset, split=split, layout=layout, parts=parts)
+        raise ConfigError("`saec worth` compares the line with a cloud, and you gave none", "add --cloud")
+    ids = PartIds(parts.pattern, parts.csv) if parts.pattern or parts.csv else None
+    profile = LineProfile.open(worth.line)
+    inputs = list_inputs(worth.dataset, split=sample.split, layout=data.layout, parts=ids)
     with (
         TemporaryDirectory(prefix="saec-") as scratch,
         interruptible() as stop,
         frames_bar(len(inputs.sources), profile.line.name) as advance,
     ):
-        worth = measure_worth(
+        trial = measure_worth(
             profile,
             inputs,
             opened,
-            out or Path(scratch),
-            shares=shares,
-            gpu=gpu,
+            worth.out or Path(scratch),
+            shares=worth.shares,
+            gpu=meter.gpu,
             command=command_line(),
             progress=advance,
             stop=stop,
         )
-    if worth is None:
+    if trial is None:
         raise click.Abort
-    _show(worth)
-    if json_file is not None:
-        write_json(json_file, worth)
+    if str(worth.json) != "-":
+        _show(trial)
+    if worth.json is not None:
+        write_json_to(worth.json, trial)
 
 
 def _show(worth: CloudTrial) -> None:

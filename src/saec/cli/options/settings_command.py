@@ -36,6 +36,7 @@ class SettingsCommand(click.Command):
         everyday: options of shared sections that are everyday ones of this command.
         without: settings of shared sections that this command does not have, such as "sample.limit".
         only: the settings that this command has of a shared section, where it has few of them.
+        needs: settings with a default that the user of this command must give, such as "cloud.model".
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class SettingsCommand(click.Command):
         everyday: Sequence[str] = (),
         without: Sequence[str] = (),
         only: Sequence[str] = (),
+        needs: Sequence[str] = (),
     ) -> None:
         hints = get_type_hints(function)
         self.sections: dict[str, type[msgspec.Struct]] = {
@@ -59,7 +61,8 @@ class SettingsCommand(click.Command):
             if setting.key in only or (section not in few and setting.key not in without)
         ]
         own = dict(types or {})
-        parameters = [_parameter(s, own, everyday=s.flag in everyday) for s in self.settings]
+        shown = [s._replace(default=msgspec.NODEFAULT) if s.key in needs else s for s in self.settings]
+        parameters = [_parameter(s, own, everyday=s.flag in everyday) for s in shown]
         super().__init__(
             name=None,
             callback=lambda **values: function(**self._structs(values)),
@@ -110,10 +113,11 @@ def settings_command(
     everyday: Sequence[str] = (),
     without: Sequence[str] = (),
     only: Sequence[str] = (),
+    needs: Sequence[str] = (),
 ) -> Callable[[Callable[..., None]], SettingsCommand]:
     """Make a command of a function; see ``SettingsCommand``."""
     return lambda function: SettingsCommand(
-        function, types=types, everyday=everyday, without=without, only=only
+        function, types=types, everyday=everyday, without=without, only=only, needs=needs
     )
 
 
@@ -131,6 +135,8 @@ def _parameter(setting: Setting, own: Mapping[str, Type], *, everyday: bool) -> 
     kind = value_type(setting, dict(own))
     multiple, nargs = is_repeated(setting), length(setting)
     default = _repeated_default(setting) if multiple else None if setting.required else setting.default
+    # None would count as given
+    given: dict[str, Any] = {} if setting.required else {"default": default}
     if setting.option.argument:
         return click.Argument(
             [_name(setting)],
@@ -138,12 +144,11 @@ def _parameter(setting: Setting, own: Mapping[str, Type], *, everyday: bool) -> 
             required=setting.required,
             nargs=-1 if multiple else nargs,
             metavar=_argument_word(setting, multiple=multiple),
-            default=None if multiple else default,
+            **({} if multiple else given),
         )
     flag = setting.kind is bool
     name = f"{setting.flag}/--no-{setting.flag[2:]}" if flag and setting.default is True else setting.flag
     shown = default is not None and default is not False and default != ()
-    given: dict[str, Any] = {} if setting.required else {"default": default}  # None would count as given
     return click.Option(
         [_name(setting), name],
         type=None if flag else kind,
