@@ -13,12 +13,12 @@ Each name is loaded when you first use it, so ``import saec`` loads no library.
 """
 
 from importlib import import_module as _import_module
-from typing import TYPE_CHECKING
 
 from saec.silence import keep_silent as _keep_silent
 
 _keep_silent()
 
+TYPE_CHECKING = False  # not from typing, which takes longer to load than all of this
 if TYPE_CHECKING:
     from saec.errors import AnswerError as AnswerError
     from saec.errors import ConfigError as ConfigError
