@@ -12,13 +12,11 @@ cloud answers the rest, and a scheduler decides which.
 Each name is loaded when you first use it, so ``import saec`` loads no library.
 """
 
-from importlib import import_module as _import_module
-from typing import TYPE_CHECKING
+from saec.silence import keep_silent
 
-from saec.silence import keep_silent as _keep_silent
+keep_silent()
 
-_keep_silent()
-
+TYPE_CHECKING = False  # not from typing, which takes longer to load than all of this
 if TYPE_CHECKING:
     from saec.errors import AnswerError as AnswerError
     from saec.errors import ConfigError as ConfigError
@@ -96,8 +94,10 @@ if not TYPE_CHECKING:  # a type checker knows the names above, and no others
     def __getattr__(name):
         if name not in _HOMES:
             raise AttributeError(f"module 'saec' has no attribute {name!r}")
+        from importlib import import_module
+
         module, attribute = _HOMES[name]
-        value = getattr(_import_module(module), attribute)
+        value = getattr(import_module(module), attribute)
         globals()[name] = value
         return value
 

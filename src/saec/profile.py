@@ -21,6 +21,7 @@ from typing import Any, Literal, TypeVar
 import msgspec
 
 from saec.errors import LineError
+from saec.settings import FitConfig
 from saec.texts import read_json
 from saec.types import Box
 
@@ -44,7 +45,7 @@ class Preparation(msgspec.Struct, frozen=True, kw_only=True):
     width: int
     roi: Box | None = None
     mask: bool = False
-    bits: int = 16
+    bits: int = FitConfig().bits
     frame: tuple[int, int] | None = None
 
 
@@ -57,7 +58,7 @@ class Detector(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     backbone: str
     precision: Literal["f32", "bf16"] = "f32"
-    threads: int = 2
+    threads: int = FitConfig().threads
     files: dict[str, str] = {}
     params: dict[str, float] = {}
 
@@ -212,7 +213,7 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
     threshold: float
     thresholds_at: dict[str, float] = {}
     gate: Gate
-    prevalence: float = 0.5
+    prevalence: float = FitConfig().prevalence
     p_defect: Sigmoid | None = None
     goods: list[float] = []
     defects: list[float] = []

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any
+
+TYPE_CHECKING = False  # not from typing: ``import saec`` loads this module and little else
+if TYPE_CHECKING:
+    from typing import Any
 
 SWITCHES = {
     "DO_NOT_TRACK": "1",  # a convention that several libraries heed, huggingface-hub and vLLM among them

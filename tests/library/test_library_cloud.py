@@ -82,24 +82,30 @@ def test_frames_without_files_wait_for_the_cloud_and_are_gone_after_it(
     assert not list((tmp_path / "temporary").rglob("*"))
 
 
+class Gate(threading.Event):
+    """Lets the warm-up pass, and holds the cloud's answers back until it is set."""
+
+    asked = 0
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.asked += 1
+        return self.asked == 1 or super().wait(timeout)
+
+
 def test_a_late_answer_replaces_a_provisional_one(line: saec.Line, photos: Path, fakes: FakeCloud) -> None:
     images = [read_image(path) for path in sorted(photos.iterdir())]
-    cloud = saec.Cloud("small")
-    list(line.inspect_many(images[:1], cloud=cloud))  # which warms the cloud
-    fakes.gate = threading.Event()
-    coming = line.inspect_many(images, cloud=cloud, run=RunConfig(deadline_s=0.5))
-    verdicts = [next(coming) for _ in images]
-    assert len({v.id for v in verdicts}) == 12  # each has its one verdict while the cloud does not answer
-    waiting = {v.id for v in verdicts if v.state == "provisional"}
-    assert waiting
-    fakes.gate.set()
-    late = list(coming)
-    assert {(v.state, v.decided_by) for v in late} == {("final", "cloud")}
-    assert {v.id for v in late} <= waiting
-    verdicts += late
+    gate = fakes.gate = Gate()
+    verdicts = []
+    for verdict in line.inspect_many(images, cloud=saec.Cloud("small"), run=RunConfig(deadline_s=0.01)):
+        verdicts.append(verdict)
+        if len({v.id for v in verdicts}) == 12:
+            gate.set()
+    states = {v.id: [w.state for w in verdicts if w.id == v.id] for v in verdicts}
+    assert ["provisional", "final"] in states.values()
+    assert all(found in (["final"], ["provisional"], ["provisional", "final"]) for found in states.values())
     for verdict in verdicts:
         assert verdict.map is not None
-        assert verdict.image.shape == (8, 8, 3)
+        assert np.array_equal(verdict.image, images[int(verdict.id[-6:]) - 1])
         assert ("provisional" in verdict._repr_html_()) == (verdict.state == "provisional")
 
 

@@ -72,6 +72,7 @@ def test_a_figure_has_the_image_and_the_map(line: saec.Line, photo: Path, tmp_pa
     figure = verdict.plot()
     assert [len(axes.images) for axes in figure.axes] == [1, 1]
     figure.savefig(tmp_path / "verdict.png")
+    assert figure._repr_png_() == (tmp_path / "verdict.png").read_bytes()  # type: ignore[attr-defined]
     verdict.save_picture(tmp_path / "new" / "verdict.jpg")
     assert (tmp_path / "new" / "verdict.jpg").is_file()
 
@@ -79,7 +80,7 @@ def test_a_figure_has_the_image_and_the_map(line: saec.Line, photo: Path, tmp_pa
 def test_without_matplotlib_or_pandas_the_extra_is_named(
     line: saec.Line, photo: Path, gears: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("matplotlib", "matplotlib.figure", "pandas"):
+    for name in ("matplotlib", "matplotlib.figure", "saec.library.verdict_figure", "pandas"):
         monkeypatch.setitem(sys.modules, name, None)
     for call in (line.inspect(photo).plot, saec.Metrics().to_pandas):
         with pytest.raises(saec.ExtraError, match=r"saec\[notebook\]"):

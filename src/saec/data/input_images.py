@@ -13,6 +13,7 @@ from saec.data.images.file_names import find_images
 from saec.data.parts import PartIds
 from saec.data.stratified_draw import stratified_sample
 from saec.errors import DataError
+from saec.settings import DataConfig, SampleConfig
 from saec.types import Source
 
 Split = Literal["holdout", "train", "test", "val", "all"]
@@ -43,8 +44,8 @@ class Inputs(msgspec.Struct, frozen=True, kw_only=True):
 def list_inputs(
     path: Path,
     *,
-    split: Split = "holdout",
-    layout: str = "auto",
+    split: Split = SampleConfig().split,
+    layout: str = DataConfig().layout,
     parts: PartIds | None = None,
 ) -> Inputs:
     """The sources under a path, in sorted order.

@@ -28,6 +28,7 @@ from saec.runs.domain import cross_domain
 from saec.runs.run_folder import Look, Options, Progress, run_line, verdicts_of
 from saec.runs.run_record import METRICS_FILE, RUN_FILE, RunInfo, read_run
 from saec.runs.verdict_log import read_verdicts
+from saec.settings import DataConfig, SampleConfig
 from saec.types import DEFECT, EdgeOpinion, Image, Mask, Source, VerdictRecord
 
 
@@ -53,8 +54,8 @@ def evaluate_line(
     *,
     cloud: Cloud | None = None,
     options: Options | None = None,
-    split: Split = "holdout",
-    layout: str = "auto",
+    split: Split = SampleConfig().split,
+    layout: str = DataConfig().layout,
     out: Path | None = None,
     limit: int | None = None,
     progress: Progress | None = None,
@@ -100,7 +101,9 @@ def evaluate_line(
     return Result(task, metrics, info, info.cross_domain)
 
 
-def evaluate_log(task: EvaluationTask, log: Path, *, split: Split = "all", layout: str = "auto") -> Result:
+def evaluate_log(
+    task: EvaluationTask, log: Path, *, split: Split = "all", layout: str = DataConfig().layout
+) -> Result:
     """Measure the verdicts of an earlier run; truth that the log does not know comes from the data set.
 
     Raises:

@@ -13,7 +13,7 @@ from saec.contracts import CloudEngine
 from saec.data.images.pixels import read_image
 from saec.errors import AnswerError, ConfigError
 from saec.evaluation.metrics import Metrics, evaluate_labels
-from saec.settings import Scoring
+from saec.settings import FitConfig, Scoring
 from saec.types import DEFECT, GOOD, CloudQuery, Frame, Image, Source
 
 THRESHOLD = 0.5
@@ -48,7 +48,7 @@ def compare_scorings(
     references: Sequence[Image],
     *,
     batch: int,
-    bits: int = 16,
+    bits: int = FitConfig().bits,
     progress: Callable[[str, int, int], None] = lambda _what, _done, _of: None,
 ) -> list[ScoringRow]:
     """Judge images of known truth in every way of scoring.

@@ -22,6 +22,7 @@ from saec.errors import AnswerError, ImageError
 from saec.frame.hottest_place import hottest_box, unusual_place
 from saec.frame.verdicts import Rules
 from saec.schedule.policies.policy_contract import Scheduler
+from saec.settings import FitConfig
 from saec.types import Box, CloudState, EdgeOpinion, EdgeRecord, Image, Pending, Route, Source
 
 _ODD_ASPECT = 1.1
@@ -120,7 +121,11 @@ def read_frame(source: Source) -> EncodedFrame:
 
 
 def decode_frame(
-    encoded: EncodedFrame, *, bits: int = 16, decode: DecodeImage = pixels.decode_image, name: str = ""
+    encoded: EncodedFrame,
+    *,
+    bits: int = FitConfig().bits,
+    decode: DecodeImage = pixels.decode_image,
+    name: str = "",
 ) -> DecodedFrame:
     """Decode a frame, once.
 

@@ -24,6 +24,7 @@ from saec.frame.verdicts import (
     error_record,
     fallback_verdict,
 )
+from saec.settings import FitConfig
 from saec.types import (
     DEFECT,
     CloudOpinion,
@@ -45,7 +46,7 @@ def make_query(
     line: str,
     references: Sequence[Image],
     *,
-    bits: int = 16,
+    bits: int = FitConfig().bits,
     decode: DecodeImage = pixels.decode_image,
 ) -> CloudQuery:
     """The question to the cloud; decodes the frame again, whose pixels were not kept.

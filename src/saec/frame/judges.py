@@ -27,7 +27,7 @@ from saec.scene.complexity import Complexity
 from saec.schedule.policies import BUDGET_POLICY, DEFAULT_POLICY, policy_kind
 from saec.schedule.policies.one_side import EdgeOnly
 from saec.schedule.policies.policy_contract import PolicySettings, Scheduler
-from saec.settings import CloudConfig, identifying
+from saec.settings import CloudConfig, FitConfig, identifying
 from saec.types import CloudQuery, Frame, Image
 
 
@@ -53,8 +53,8 @@ class Judges:
     engine: CloudEngine | None = None
     complexity: ComplexityMeasure | None = None
     references: Sequence[Image] = ()
-    batch: int = 8
-    bits: int = 16
+    batch: int = CloudConfig().batch
+    bits: int = FitConfig().bits
     crops: bool = False
 
 

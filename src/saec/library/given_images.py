@@ -16,6 +16,7 @@ from saec.arrays import check_image
 from saec.data.images.pixels import pillow_to_image
 from saec.errors import ConfigError
 from saec.frame.assessment import DecodedFrame, decode_frame, read_frame
+from saec.settings import FitConfig
 from saec.types import Image, Source
 
 if TYPE_CHECKING:
@@ -54,7 +55,9 @@ def check_colour(colour: str) -> None:
         raise ConfigError(f"colour is {colour!r}", 'give "rgb", or "bgr" for arrays that OpenCV has read')
 
 
-def given_pixels(given: Any, *, colour: Colour = "rgb", bits: int = 16, name: str = "image") -> Image:
+def given_pixels(
+    given: Any, *, colour: Colour = "rgb", bits: int = FitConfig().bits, name: str = "image"
+) -> Image:
     """The pixels of an array or a Pillow image, checked.
 
     Args:
@@ -75,7 +78,9 @@ def given_pixels(given: Any, *, colour: Colour = "rgb", bits: int = 16, name: st
     return np.ascontiguousarray(image[..., ::-1] if colour == "bgr" else image)
 
 
-def given_frame(given: Any, *, colour: Colour = "rgb", bits: int = 16, name: str = "") -> DecodedFrame:
+def given_frame(
+    given: Any, *, colour: Colour = "rgb", bits: int = FitConfig().bits, name: str = ""
+) -> DecodedFrame:
     """One image as a frame with its pixels, read now.
 
     Args:

@@ -28,7 +28,7 @@ from saec.lines.leaks import held_out
 from saec.lines.requested_calibration import RecalibrationRequest
 from saec.profile import LineProfile
 from saec.runs.requested_options import run_options
-from saec.settings import PolicyConfig, RunConfig
+from saec.settings import DataConfig, PolicyConfig, RunConfig, SampleConfig
 
 
 class Line:
@@ -124,8 +124,8 @@ class Line:
         cloud: Cloud | None = None,
         policy: PolicyConfig | str | None = None,
         out: str | PathLike[str] | None = None,
-        split: Split = "holdout",
-        layout: str = "auto",
+        split: Split = SampleConfig().split,
+        layout: str = DataConfig().layout,
         limit: int | None = None,
         colour: Colour = "rgb",
         run: RunConfig | None = None,
@@ -184,8 +184,8 @@ class Line:
         cloud: Cloud | None = None,
         policy: PolicyConfig | str | None = None,
         out: str | PathLike[str] | None = None,
-        split: Split = "holdout",
-        layout: str = "auto",
+        split: Split = SampleConfig().split,
+        layout: str = DataConfig().layout,
         limit: int | None = None,
         run: RunConfig | None = None,
     ) -> Metrics:
@@ -225,7 +225,7 @@ class Line:
         goods: str | PathLike[str] | None = None,
         defects: str | PathLike[str] | None = None,
         cloud: Cloud | None = None,
-        layout: str = "auto",
+        layout: str = DataConfig().layout,
         **request: Any,
     ) -> Line:
         """Redo thresholds and P(defect) without fitting again; gives the line with its next calibration.
@@ -263,8 +263,8 @@ class Line:
         *,
         shares: Sequence[float] = SHARES,
         out: str | PathLike[str] | None = None,
-        split: Split = "holdout",
-        layout: str = "auto",
+        split: Split = SampleConfig().split,
+        layout: str = DataConfig().layout,
     ) -> CloudTrial:
         """Say whether asking a cloud pays: edge and cloud judge every labelled image once.
 

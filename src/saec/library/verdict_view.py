@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from saec.errors import AnswerError, ImageError
+from saec.errors import AnswerError, ExtraError, ImageError
 from saec.frame.map_pictures import overlay, save_picture
-from saec.library.verdict_drawing import plot_verdict, verdict_html
+from saec.library.verdict_html import verdict_html
 from saec.types import DEFECT, AnomalyMap, Box, DecidedBy, EdgeOpinion, ErrorRecord, Explanation, Image, State
 from saec.types import VerdictRecord as VerdictRecord
 
@@ -166,10 +166,17 @@ class Verdict:
     def plot(self) -> Figure:
         """Draw the image and the anomaly map side by side; returns matplotlib's figure.
 
+        A notebook shows it. ``figure.savefig("verdict.png")`` keeps it.
+
         Raises:
             ExtraError: matplotlib is not installed.
+            ImageError: the image has gone, or was not judged.
         """
-        return plot_verdict(self)
+        try:
+            from saec.library.verdict_figure import draw_verdict
+        except ImportError:
+            raise ExtraError("matplotlib", "notebook") from None
+        return draw_verdict(self)
 
     def to_dict(self) -> dict[str, Any]:
         """The record as plain values: one line of a run's ``verdicts.jsonl``."""

@@ -12,6 +12,7 @@ import numpy as np
 from saec.data.images.pixels import read_image
 from saec.errors import ImageError
 from saec.frame.map_pictures import encode_jpeg, shrink
+from saec.settings import FitConfig
 from saec.types import Box, Image, VerdictRecord
 
 SIDE = 288
@@ -46,7 +47,7 @@ class Thumbs:
         self.left = budget
         self.refused = 0
 
-    def pair(self, verdict: VerdictRecord, folder: Path, *, bits: int = 16) -> Pair:
+    def pair(self, verdict: VerdictRecord, folder: Path, *, bits: int = FitConfig().bits) -> Pair:
         """The pictures of a verdict; files that are gone since the run are left out.
 
         Args:
@@ -73,7 +74,7 @@ class Thumbs:
         return Thumb(f"data:image/jpeg;base64,{data}", small.shape[1], small.shape[0])
 
 
-def _read(path: Path, bits: int = 16) -> Image | None:
+def _read(path: Path, bits: int = FitConfig().bits) -> Image | None:
     """The image, or None where the file has been moved or replaced since it was judged."""
     try:
         return read_image(path, bits=bits)

@@ -18,6 +18,7 @@ from saec.decoding import convert
 from saec.errors import DataError
 from saec.profile import Calibration, CloudTrust, Gate, write_json
 from saec.runs.question_costs import SpentMeans
+from saec.settings import FitConfig
 from saec.texts import read_json
 from saec.types import Box
 
@@ -62,12 +63,12 @@ class LineInfo(msgspec.Struct, frozen=True, kw_only=True):
     calibrated: str = ""
     gate: Gate | None = None
     overkill: float | None = None
-    prevalence: float = 0.5
+    prevalence: float = FitConfig().prevalence
     has_p_defect: bool = False
     n_goods: int | None = None
     n_defects: int | None = None
     roi: Box | None = None
-    bits: int = 16
+    bits: int = FitConfig().bits
 
 
 class DatasetInfo(msgspec.Struct, frozen=True, kw_only=True):

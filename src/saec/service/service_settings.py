@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from saec.settings import CloudConfig
+
 
 class ServiceConfig(msgspec.Struct, frozen=True, kw_only=True):
     """How ``saec cloud`` serves a model; see ``saec.service``.
@@ -24,7 +26,7 @@ class ServiceConfig(msgspec.Struct, frozen=True, kw_only=True):
         batch_seconds: that the model may compute one batch; beyond them it is stuck, and ``/health`` fails.
     """
 
-    batch: int = 8
+    batch: int = CloudConfig().batch
     max_delay: float = 0.01
     queue: int = 64
     rate: float | None = None

@@ -6,6 +6,8 @@ from typing import Literal
 
 import msgspec
 
+from saec.settings import CloudConfig
+
 
 class TuneConfig(msgspec.Struct, frozen=True, kw_only=True):
     """How ``saec tune`` makes an adapter; see ``saec.tune``. Side and prompt are the base's own.
@@ -43,5 +45,5 @@ class TuneConfig(msgspec.Struct, frozen=True, kw_only=True):
     save_every: int = 20
     decoders: int = 2
     seed: int = 0
-    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    device: str = "auto"
+    dtype: Literal["auto", "float32", "bfloat16"] = CloudConfig().dtype
+    device: str = CloudConfig().device

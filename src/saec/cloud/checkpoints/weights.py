@@ -123,7 +123,7 @@ def load_model(
     dtype: torch.dtype,
     *,
     quantization: Any = None,
-    attention: str = "sdpa",
+    attention: str = CloudConfig().attention,
 ) -> Any:
     """The model in evaluation mode, its adapters loaded and not merged; the first one is in effect.
 

@@ -26,6 +26,7 @@ from saec.cloud.questions.conversation import Prepared, pixel_digest
 from saec.cloud.questions.image_patches import Grid, Preprocessing, patches
 from saec.cloud.questions.token_layout import encode, expand_images, pad_left
 from saec.errors import ModelError
+from saec.settings import CloudConfig
 from saec.types import Image
 
 
@@ -78,7 +79,7 @@ class QwenModel:
         *,
         quantization: Any = None,
         fp8: bool = False,
-        attention: str = "sdpa",
+        attention: str = CloudConfig().attention,
     ) -> None:
         self.tokenizer = load_tokenizer(folder)
         self._preprocessing = Preprocessing.read(folder)

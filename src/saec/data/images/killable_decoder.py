@@ -10,6 +10,7 @@ import threading
 
 from saec.data.images.decoder_process import CAPACITY, DecoderProcess
 from saec.errors import ConfigError, DecoderError, DecoderStartError, ImageError
+from saec.settings import FitConfig
 from saec.types import Image
 
 SECONDS = 5.0
@@ -86,7 +87,7 @@ class Decoder:
         with self._turn:
             self._process = self._process or self._spares.take()
 
-    def decode(self, data: bytes, *, bits: int = 16, name: str = "") -> Image:
+    def decode(self, data: bytes, *, bits: int = FitConfig().bits, name: str = "") -> Image:
         """Decode a file's bytes to H x W x 3 RGB uint8, upright; see ``pixels.decode_image``.
 
         Raises:

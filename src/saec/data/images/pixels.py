@@ -22,6 +22,7 @@ from saec.data.images.headers.common import EXPORT, MAX_PIXELS, SPLIT, DamagedEr
 from saec.data.images.integrity import AGAIN, check_whole
 from saec.data.images.mask_values import MarkedPixels, find_marks
 from saec.errors import ConfigError, ImageError
+from saec.settings import FitConfig
 from saec.types import Image
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ _LOST = re.compile(r"[Pp]remature end|bad Huffman code|found marker|\d{3,} extra
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
-def decode_image(data: bytes, *, bits: int = 16, name: str = "") -> Image:
+def decode_image(data: bytes, *, bits: int = FitConfig().bits, name: str = "") -> Image:
     """Decode a file's bytes to H x W x 3 RGB uint8, upright.
 
     Args:
@@ -69,7 +70,7 @@ def decode_image(data: bytes, *, bits: int = 16, name: str = "") -> Image:
     return _to_8bit(_pixels(data, name or "image"), bits, name or "image")
 
 
-def read_image(path: str | Path, *, bits: int = 16) -> Image:
+def read_image(path: str | Path, *, bits: int = FitConfig().bits) -> Image:
     """Read and decode one file; see `decode_image`.
 
     Raises:
@@ -123,7 +124,7 @@ def decode_native(data: bytes, name: str = "") -> NDArray[Any]:
     return pixels
 
 
-def pillow_to_image(image: Pillow.Image, *, bits: int = 16, name: str = "image") -> Image:
+def pillow_to_image(image: Pillow.Image, *, bits: int = FitConfig().bits, name: str = "image") -> Image:
     """A Pillow image as H x W x 3 RGB uint8, upright, as if it had been read from a file of its mode.
 
     Args:
