@@ -132,7 +132,7 @@ def make_site(
 
 def _toml(port: int, cloud: str, model: str, deadline: float, tokens: Path | None) -> str:
     listed = "" if tokens is None else f'tokens_file = "{tokens}"\n'
-    shown = "" if tokens is None else 'token_file = "token"\n'
+    shown = "" if tokens is None else 'remote.token_file = "token"\n'
     return f"""[station]
 name = "bench"
 data = "disk/data"
@@ -141,7 +141,7 @@ listen = "127.0.0.1:{port}"
 [[line]]
 name = "{LINE}"
 profile = "profile"
-deadline = {deadline}
+deadline_s = {deadline}
 
 [[source]]
 name = "in"
@@ -150,12 +150,12 @@ line = "{LINE}"
 path = "disk/in"
 
 [cloud]
-url = "{cloud}"
-model = "{model}"
-timeout = 5.0
+model = "{cloud}"
+service_model = "{model}"
+remote.timeout_s = 5.0
 {shown}
 [spool]
-free_gigabytes = {FREE}
+free_gb = {FREE}
 """
 
 

@@ -206,12 +206,12 @@ class OneLine:
         versions.add(profile)
         cloud = Cloud(CloudConfig(model="plain", references=1))
         cloud.__dict__["engine"] = PlainCloud()
-        self.spool = Spool(folder / "data", sinks=("sink",), limits=SpoolLimits(free_gigabytes=0))
+        self.spool = Spool(folder / "data", sinks=("sink",), limits=SpoolLimits(free_gb=0))
         self.runner = LineRunner(
             LineSettings(
                 name="way",
                 profile=profile,
-                deadline=60.0,
+                deadline_s=60.0,
                 guard=FrameGuardSettings(dark=0, bright=255, blur=0, empty=0),
             ),
             self.spool,

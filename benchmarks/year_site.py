@@ -90,13 +90,13 @@ class Site:
     def __init__(self, data: Quota, out: Path, receiver: Receiver, clock: Clock, ledger: Ledger) -> None:
         self.data, self._receiver, self.clock, self.ledger = data, receiver, clock, ledger
         self.log = FileSink(name="log", path=out)
-        self.mes = WebhookSink(name="mes", url=f"{receiver.url}/v", timeout=10.0)
+        self.mes = WebhookSink(name="mes", url=f"{receiver.url}/v", timeout_s=10.0)
         self._rests: dict[str, float] = {}
         self.open()
 
     def open(self) -> None:
         """As at a start."""
-        limits = SpoolLimits(gigabytes=QUOTA / 1e9, free_gigabytes=0.0, hours=HOURS)
+        limits = SpoolLimits(size_gb=QUOTA / 1e9, free_gb=0.0, wait_hours=HOURS)
         self.spool = Spool(self.data.folder, ("log", "mes"), limits, self.clock.wall)
         clocks = {"clock": self.clock.wall, "steady": self.clock.steady}
         self.delivery_workers = [
@@ -105,7 +105,7 @@ class Site:
         ]
         self.housekeeping = Housekeeping(
             self.spool,
-            Retention(days=DAYS, record_days=RECORD_DAYS),
+            Retention(image_days=DAYS, record_days=RECORD_DAYS),
             ["cell"],
             self._expire,
             backlogs=[worker.keep_within for worker in self.delivery_workers],

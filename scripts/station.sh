@@ -28,7 +28,7 @@ if [ ! -f station.toml ]; then
     "$bin/saec" calibrate "$line" images/leather --cloud http://127.0.0.1:8100/v1 --cloud-model small
     "$bin/saec" station example >station.toml
 fi
-"$bin/saec" station --config station.toml --check
+"$bin/saec" config check --config station.toml
 cat <<END
 
 Open http://127.0.0.1:8090/ and copy images into the folder $PWD/in, for example:

@@ -56,6 +56,6 @@ def test_what_is_added_stands_on_its_page() -> None:
     assert [reason for reason in sorted(told) if f"`{reason}`" not in scheduling] == []
     assert [key for key in Metrics.__struct_fields__ if f"`{key}`" not in metrics] == []
     example = tomllib.loads((ROOT / "src" / "saec" / "station" / "example.toml").read_text("utf-8"))
-    assert [line["deadline"] for line in example["line"]] == [
-        LineSettings(name="any", profile=Path("any")).deadline
+    assert [line["deadline_s"] for line in example["line"]] == [
+        LineSettings(name="any", profile=Path("any")).deadline_s
     ]

@@ -85,7 +85,7 @@ class Bench:
             make_line(self.profile)
         self.versions = VersionStore(folder / "data" / "lines" / "cell")
         self.versions.add(self.profile)
-        self.spool = Spool(folder / "data", sinks=("sink",), limits=SpoolLimits(free_gigabytes=0))
+        self.spool = Spool(folder / "data", sinks=("sink",), limits=SpoolLimits(free_gb=0))
         self.cloud = None
         if cloud is not None:
             self.cloud = Cloud(CloudConfig(model="fake", references=1, spending=spending or Spending()))
@@ -101,7 +101,7 @@ class Bench:
 
     def make(self) -> LineRunner:
         settings = LineSettings(
-            name="cell", profile=self.profile, deadline=self.deadline, guard=NO_GUARD, budget=self.budget
+            name="cell", profile=self.profile, deadline_s=self.deadline, guard=NO_GUARD, budget=self.budget
         )
         pictures = RecentPictures(self.folder / "data" / "maps", kept=10)
         return LineRunner(

@@ -16,7 +16,8 @@ from saec import edge
 from saec.cli.options.process_end import run_to_the_end
 from saec.errors import SaecError
 from saec.station import station
-from saec.station.setup.station_settings import LineSettings, StationSection, StationSettings
+from saec.station.setup.station_section import StationSection
+from saec.station.setup.station_settings import LineSettings, StationSettings
 from saec.station.sinks import FileSink
 from saec.station.station_program import run_station
 from saec.station.storage.records import SpoolLimits
@@ -59,9 +60,9 @@ def run(folder: Path, port: str, what: str) -> None:
         make_line(folder / "profile")
     settings = StationSettings(
         station=StationSection(data=folder / "data", listen=f"127.0.0.1:{port}"),
-        line=[LineSettings(name="cell", profile=folder / "profile", deadline=20.0, guard=NO_GUARD)],
+        line=[LineSettings(name="cell", profile=folder / "profile", deadline_s=20.0, guard=NO_GUARD)],
         sink=[FileSink(name="log", path=folder / "out")],
-        spool=SpoolLimits(free_gigabytes=0),
+        spool=SpoolLimits(free_gb=0),
     )
     station._CLOSE = 1.0
     configure_logs()

@@ -22,12 +22,12 @@ profile = "cell"
 
 HOOK = '[[sink]]\nkind = "webhook"\nname = "mes"\nurl = "https://mes.example/"\n'
 PLC = '[[sink]]\nkind = "mqtt"\nname = "plc"\nhost = "plc.example"\ntls = true\n'
-CLOUD = '[cloud]\nurl = "https://gpu.example/v1"\nmodel = "m"\n'
+CLOUD = '[cloud]\nmodel = "https://gpu.example/v1"\nservice_model = "m"\n[cloud.remote]\n'
 
 
-def heard(folder: Path, *options: str) -> str | None:
-    """What a user is told; None for nothing."""
-    result = CliRunner().invoke(root, ["station", "--config", str(folder / "station.toml"), *options])
+def heard(folder: Path, *command: str) -> str | None:
+    """What a user is told by a command on the settings; None for nothing."""
+    result = CliRunner().invoke(root, [*command, "--config", str(folder / "station.toml")])
     if result.exception is None:
         return None
     assert isinstance(result.exception, ConfigError), result.exception
@@ -58,11 +58,11 @@ def test_check_and_start_say_the_same(
     (tmp_path / "station.toml").write_text(STATION.format(station=station) + rest)
     if content is not None:
         (tmp_path / "file").write_bytes(content)
-    checked = heard(tmp_path, "--check")
+    checked = heard(tmp_path, "config", "check")
     assert checked is not None
     assert what in checked
     assert "pa55" not in checked
-    assert heard(tmp_path) == checked
+    assert heard(tmp_path, "station") == checked
     assert not (tmp_path / "station-data").exists()
 
 
@@ -71,4 +71,4 @@ def test_what_windows_saved_is_sound(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"\xef\xbb\xbfsecret\r\n")
     text = STATION.format(station="") + HOOK + 'token_file = "file"\n' + PLC
     (tmp_path / "station.toml").write_text(text + 'user = "u"\npassword_file = "file"')
-    assert heard(tmp_path, "--check") is None
+    assert heard(tmp_path, "config", "check") is None

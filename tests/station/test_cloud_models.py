@@ -11,8 +11,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from saec.settings import CloudConfig, RemoteConfig, Spending
 from saec.station.cloud_models import CloudModels
-from saec.station.setup.station_settings import CloudSettings
 
 
 class Service:
@@ -38,8 +38,9 @@ class Service:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     @property
-    def settings(self) -> CloudSettings:
-        return CloudSettings(url=f"http://127.0.0.1:{self.server.server_port}/v1", model="m", timeout=5.0)
+    def settings(self) -> CloudConfig:
+        url = f"http://127.0.0.1:{self.server.server_port}/v1"
+        return CloudConfig(model=url, service_model="m", remote=RemoteConfig(timeout_s=5.0))
 
     def stop(self) -> None:
         self.server.shutdown()
@@ -75,7 +76,7 @@ def test_a_cloud_is_known_by_its_weights(service: Service, tmp_path: Path) -> No
 
 
 def test_what_is_shown_is_part_of_who_it_is(service: Service, tmp_path: Path) -> None:
-    settings = msgspec.structs.replace(service.settings, spend="scene")
+    settings = msgspec.structs.replace(service.settings, spending=Spending(rule="scene"))
     clouds = CloudModels(settings, tmp_path)
     assert clouds(None).config.spending.rule == "scene"
     assert clouds(None).key != CloudModels(service.settings, tmp_path)(None).key

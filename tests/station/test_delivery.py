@@ -62,7 +62,7 @@ class Bench:
 
     def __init__(self, folder: Path, at_once: int = 1, **given: Any) -> None:
         self.clock, self.sink = Clock(), FakeSink(at_once)
-        self.spool = Spool(folder, ("mes",), SpoolLimits(free_gigabytes=0), self.clock)
+        self.spool = Spool(folder, ("mes",), SpoolLimits(free_gb=0), self.clock)
         self.settings = FileSink(name="mes", path=folder, **given)
         self.worker = self.begin()
         self.frames = 0

@@ -41,7 +41,7 @@ def clock() -> Clock:
 
 
 def open_spool(folder: Path, clock: Clock) -> Spool:
-    return Spool(folder, ("log",), SpoolLimits(free_gigabytes=0, hours=24.0), clock.wall)
+    return Spool(folder, ("log",), SpoolLimits(free_gb=0, wait_hours=24.0), clock.wall)
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def keeping(
 
     clocks: dict[str, Any] = {"wall": clock.wall, "steady": clock.steady}
     return Housekeeping(
-        spool, Retention(days=30.0), lines, expire, synchronised=lambda _: synchronised, **clocks
+        spool, Retention(image_days=30.0), lines, expire, synchronised=lambda _: synchronised, **clocks
     )
 
 
@@ -162,7 +162,7 @@ def test_verdicts_for_a_sink_that_is_renamed_are_named_and_do_not_wait_for_ever(
     spool = open_spool(tmp_path, clock)
     decide(spool, accept(spool, "a"))
     spool.close()
-    spool = Spool(tmp_path, ("other",), SpoolLimits(free_gigabytes=0, hours=24.0), clock.wall)
+    spool = Spool(tmp_path, ("other",), SpoolLimits(free_gb=0, wait_hours=24.0), clock.wall)
     held = keeping(spool, clock, synchronised=True)
     held.orphans.tell()
     (alarm,) = spool.alarms()
@@ -174,7 +174,7 @@ def test_verdicts_for_a_sink_that_is_renamed_are_named_and_do_not_wait_for_ever(
     spool = open_spool(tmp_path, clock)  # named again
     assert len(spool.outbox.waiting("log")) == 1
     spool.close()
-    spool = Spool(tmp_path, ("other",), SpoolLimits(free_gigabytes=0, hours=24.0), clock.wall)
+    spool = Spool(tmp_path, ("other",), SpoolLimits(free_gb=0, wait_hours=24.0), clock.wall)
     clock.pass_by(25 * 3600)
     held = keeping(spool, clock, synchronised=True)
     held.turn()
@@ -187,7 +187,7 @@ def test_verdicts_for_a_sink_that_is_renamed_are_named_and_do_not_wait_for_ever(
 def test_a_limit_that_is_too_small_is_told_of_and_stops_no_line(tmp_path: Path, clock: Clock) -> None:
     (tmp_path / "lines").mkdir()
     (tmp_path / "lines" / "weights").write_bytes(bytes(5_000_000))
-    spool = Spool(tmp_path, (), SpoolLimits(free_gigabytes=0, gigabytes=0.002), clock.wall)
+    spool = Spool(tmp_path, (), SpoolLimits(free_gb=0, size_gb=0.002), clock.wall)
     held = keeping(spool, clock, synchronised=True)
     for n in range(30):
         frame = NewFrame(line="cell", source="s", key=str(n), suffix=".png", captured=1.0)

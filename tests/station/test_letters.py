@@ -16,7 +16,8 @@ from saec.cli import root
 from saec.errors import ConfigError
 from saec.frame import judges as loading
 from saec.frame.judges import Standing
-from saec.station.setup.station_settings import LineSettings, StationSection, StationSettings
+from saec.station.setup.station_section import StationSection
+from saec.station.setup.station_settings import LineSettings, StationSettings
 from saec.station.sinks import WebhookSink
 from saec.web.admission.tokens import Tokens
 from tests.run_fakes import FUSED, FakeDetector, make_line
@@ -51,8 +52,8 @@ def running(tmp_path: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch)
     (tmp_path / "station.toml").write_text(TOML.format(url=receiver.url))
     settings = StationSettings(
         station=StationSection(data=tmp_path / "data", listen="127.0.0.1:0"),
-        line=[LineSettings(name="cell", profile=tmp_path / "profile", deadline=20.0, guard=NO_GUARD)],
-        sink=[WebhookSink(name="mes", url=receiver.url, attempts=2, late=0.01)],
+        line=[LineSettings(name="cell", profile=tmp_path / "profile", deadline_s=20.0, guard=NO_GUARD)],
+        sink=[WebhookSink(name="mes", url=receiver.url, attempts=2, late_s=0.01)],
     )
     with Running(settings, FakeLinkCloud(), Tokens(None)) as running:
         yield running

@@ -26,7 +26,8 @@ from saec.simulation.opinion_source import sample
 from saec.simulation.outcomes import Referee
 from saec.simulation.simulation_settings import CloudModel, Pace
 from saec.station.maintenance.frame_audit import audit_frame as audit
-from saec.station.setup.station_settings import LineSettings, StationSection, StationSettings
+from saec.station.setup.station_section import StationSection
+from saec.station.setup.station_settings import LineSettings, StationSettings
 from saec.types import CloudState, EdgeOpinion, Pending, Route, Source, VerdictRecord
 from tests.run_fakes import CALIBRATION, FUSED, FakeDetector, judges
 from tests.station.station_fakes import DEFECT, GOOD, NO_GUARD, UNSURE, Bench, FakeLinkCloud, png, spooled

@@ -14,7 +14,8 @@ import pytest
 from saec import edge
 from saec.frame import judges as loading
 from saec.frame.judges import Standing
-from saec.station.setup.station_settings import LineSettings, StationSection, StationSettings
+from saec.station.setup.station_section import StationSection
+from saec.station.setup.station_settings import LineSettings, StationSettings
 from saec.station.sinks import WebhookSink
 from saec.web.admission.tokens import Tokens
 from tests.browsers import chromium
@@ -40,7 +41,7 @@ def test_the_page_shows_frames_links_and_alarms(
     monkeypatch.setattr(edge, "open_detector", lambda profile: FakeDetector())
     monkeypatch.setattr(loading, "standing", lambda *_: Standing("fused", "", FUSED))
     make_line(tmp_path / "profile")
-    line = LineSettings(name="cell", profile=tmp_path / "profile", deadline=20.0, guard=NO_GUARD)
+    line = LineSettings(name="cell", profile=tmp_path / "profile", deadline_s=20.0, guard=NO_GUARD)
     settings = StationSettings(
         station=StationSection(name="<b>cell & 3</b>", data=tmp_path / "data", listen="127.0.0.1:0"),
         line=[line],

@@ -21,7 +21,8 @@ from saec.errors import SaecError
 from saec.frame import judges as loading
 from saec.frame.judges import Standing
 from saec.station.http import api
-from saec.station.setup.station_settings import LineSettings, StationSection, StationSettings
+from saec.station.setup.station_section import StationSection
+from saec.station.setup.station_settings import LineSettings, StationSettings
 from saec.station.sinks import FileSink
 from saec.station.sources import CameraSource, FolderSource
 from saec.station.sources.frame_source import HANGS
@@ -56,12 +57,14 @@ def settings(tmp_path: Path) -> StationSettings:
     make_line(tmp_path / "profile")
     return StationSettings(
         station=StationSection(data=tmp_path / "data", listen="127.0.0.1:0"),
-        line=[LineSettings(name="cell", profile=tmp_path / "profile", deadline=20.0, guard=NO_GUARD)],
+        line=[LineSettings(name="cell", profile=tmp_path / "profile", deadline_s=20.0, guard=NO_GUARD)],
         source=[
-            FolderSource(name="in", line="cell", path=tmp_path / "in", settle=0.01, poll=0.01, after="delete")
+            FolderSource(
+                name="in", line="cell", path=tmp_path / "in", settle_s=0.01, poll_s=0.01, after="delete"
+            )
         ],
         sink=[FileSink(name="log", path=tmp_path / "out")],
-        spool=SpoolLimits(free_gigabytes=0),
+        spool=SpoolLimits(free_gb=0),
         retention=Retention(images="all"),
     )
 
@@ -192,7 +195,7 @@ def test_a_path_is_never_answered_by_another_address(running: Running) -> None:
 
 
 def test_a_full_spool_is_said_to_be_full(settings: StationSettings, cloud: FakeLinkCloud) -> None:
-    full = msgspec.structs.replace(settings, spool=SpoolLimits(free_gigabytes=1e6))
+    full = msgspec.structs.replace(settings, spool=SpoolLimits(free_gb=1e6))
     with Running(full, cloud, Tokens(None)) as running:
         answer = running.post(png(GOOD))
         assert answer.status_code == 507
@@ -205,7 +208,7 @@ def test_a_full_spool_is_said_to_be_full(settings: StationSettings, cloud: FakeL
 def test_a_refusal_that_a_full_disk_cannot_count_is_counted_later(
     settings: StationSettings, cloud: FakeLinkCloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tight = msgspec.structs.replace(settings, spool=SpoolLimits(free_gigabytes=1e6))
+    tight = msgspec.structs.replace(settings, spool=SpoolLimits(free_gb=1e6))
     with Running(tight, cloud, Tokens(None)) as running:
 
         def full(*_: object) -> None:
@@ -354,7 +357,7 @@ def test_absent_cameras_and_receivers_fail_neither_health_nor_readiness(
     (tmp_path / "file").write_bytes(b"")
     settings = msgspec.structs.replace(
         settings,
-        source=[CameraSource(name="cam", line="cell", address=str(tmp_path / "none"), open_timeout=0.1)],
+        source=[CameraSource(name="cam", line="cell", address=str(tmp_path / "none"), open_timeout_s=0.1)],
         sink=[FileSink(name="gone", path=tmp_path / "file" / "out")],
     )
     cloud.up = False
@@ -511,7 +514,7 @@ def test_a_start_that_fails_leaves_the_data_folder_free(settings: StationSetting
     (settings.line[0].profile / "line.json").write_text("{")
     with pytest.raises(SaecError):
         Station(settings)
-    Spool(settings.station.data, ("log",), SpoolLimits(free_gigabytes=0)).close()
+    Spool(settings.station.data, ("log",), SpoolLimits(free_gb=0)).close()
 
 
 def test_a_map_that_is_not_kept_is_not_found(running: Running, tmp_path: Path) -> None:

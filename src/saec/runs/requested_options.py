@@ -5,7 +5,7 @@ from __future__ import annotations
 from saec.decoding import with_fields
 from saec.errors import ConfigError
 from saec.runs.run_folder import Options
-from saec.schedule.policies import BUDGET_POLICY, DEFAULT_POLICY, policy_kind, presets
+from saec.schedule.policies import BUDGET_POLICY, asked_policy, policy_kind, presets
 from saec.settings import BudgetConfig, CostConfig, GateConfig, MeterConfig, PolicyConfig, RunConfig
 
 
@@ -34,7 +34,7 @@ def run_options(
     named = None if asked.preset is None else preset_policy(asked.preset)
     if named is not None and asked.policy not in (None, named):
         raise ConfigError(f"preset {asked.preset} with policy {asked.policy}", f"it is for policy {named}")
-    name = named or asked.policy or (DEFAULT_POLICY if asked.budget is None else BUDGET_POLICY)
+    name = named or asked_policy(asked.policy, asked.budget)
     kind = policy_kind(name)
     if asked.cost and "costs" not in kind.reads:
         raise ConfigError(f"costs with policy {name}", f"they are for policy {BUDGET_POLICY}")

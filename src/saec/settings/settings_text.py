@@ -54,7 +54,7 @@ def line_of(text: str, where: list[str | int]) -> str:
     for i in range(found + 1, len(lines)):
         if re.match(r"\s*\[", lines[i]) and not re.match(rf"\s*\[+\s*{section}\.", lines[i]):
             break
-        if re.match(rf"\s*[\"']?{re.escape(name)}[\"']?\s*[.=]", lines[i]):
+        if re.match(rf"\s*(?:[\w-]+\.)*[\"']?{re.escape(name)}[\"']?\s*[.=]", lines[i]):
             found = i
             break
     return f" line {found + 1}"

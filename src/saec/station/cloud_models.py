@@ -16,11 +16,11 @@ from pathlib import Path
 import msgspec
 
 from saec.cloud.remote.model_list import introduced
-from saec.errors import DataError, SaecError
+from saec.errors import ConfigError, DataError, SaecError
+from saec.frame.asked_service import at_service, service_of
 from saec.frame.judges import Cloud
 from saec.profile import write_json
-from saec.settings import CloudConfig, ModelCard, RemoteConfig, Spending
-from saec.station.setup.station_settings import CloudSettings
+from saec.settings import CloudConfig, ModelCard
 from saec.texts import read_json
 
 _PATIENCE = 5.0
@@ -38,11 +38,11 @@ class CloudModels:
     """Opens the cloud for a model's name; safe to use from several threads.
 
     Args:
-        settings: the service's settings; None for a station without a cloud.
+        settings: the service, with its address as the model; None for a station without a cloud.
         folder: where identities are kept.
     """
 
-    def __init__(self, settings: CloudSettings | None, folder: Path) -> None:
+    def __init__(self, settings: CloudConfig | None, folder: Path) -> None:
         self._settings, self._folder = settings, folder
         self._clouds: dict[str, Cloud] = {}
         self._lock = threading.Lock()
@@ -51,10 +51,10 @@ class CloudModels:
         """The model's cloud, not connected yet; None without a service."""
         if self._settings is None:
             return None
-        name = model or self._settings.model
+        name = model or named_model(self._settings)
         with self._lock:
             if name not in self._clouds:
-                self._clouds[name] = Cloud(cloud_config(self._settings, name, self._kept(name)))
+                self._clouds[name] = Cloud(self._config(self._settings, name))
             return self._clouds[name]
 
     def identify(self, turn: Callable[[], None] = lambda: None) -> list[str]:
@@ -71,8 +71,9 @@ class CloudModels:
         for name in list(self._clouds):
             turn()
             try:
-                patient = min(_PATIENCE, self._settings.timeout)
-                remote = msgspec.structs.replace(remote_config(self._settings), timeout=patient, retries=0)
+                service = service_of(self._settings)
+                patient = min(_PATIENCE, service.timeout_s)
+                remote = msgspec.structs.replace(service, timeout_s=patient, retries=0)
                 _, told = introduced(remote, name)
             except SaecError:
                 continue
@@ -85,8 +86,16 @@ class CloudModels:
                 changed.append(name)
         return changed
 
+    def _config(self, settings: CloudConfig, name: str) -> CloudConfig:
+        """The settings of one model's engine."""
+        kept = self._kept(name)
+        service = msgspec.structs.replace(
+            service_of(settings), card=kept.card, weights_hash=kept.weights_hash
+        )
+        return at_service(settings, name, service)
+
     def _path(self, name: str) -> Path:
-        url = self._settings.url if self._settings is not None else ""
+        url = self._settings.model if self._settings is not None else ""
         key = hashlib.sha256(f"{url} {name}".encode()).hexdigest()[:16]
         return self._folder / f"{key}.json"
 
@@ -97,31 +106,12 @@ class CloudModels:
             return ModelIdentity()
 
 
-def remote_config(settings: CloudSettings) -> RemoteConfig:
-    """The service's settings as its client takes them."""
+def named_model(settings: CloudConfig) -> str:
+    """The model that a station asks; its settings name it, for the service may be away when it starts.
 
-    def text(path: Path | None) -> str | None:
-        return None if path is None else str(path)
-
-    return RemoteConfig(
-        url=settings.url,
-        token_file=text(settings.token_file),
-        ca_file=text(settings.ca_file),
-        timeout_s=settings.timeout,
-        concurrency=settings.concurrency,
-    )
-
-
-def cloud_config(settings: CloudSettings, model: str, identity: ModelIdentity) -> CloudConfig:
-    """The settings of one model's engine."""
-    remote = msgspec.structs.replace(
-        remote_config(settings), card=identity.card, weights_hash=identity.weights_hash
-    )
-    return CloudConfig(
-        model=model,
-        references=settings.references,
-        batch=settings.batch,
-        prompt=settings.prompt,
-        spending=Spending(rule=settings.spend),
-        remote=remote,
-    )
+    Raises:
+        ConfigError: they do not.
+    """
+    if settings.service_model is None:
+        raise ConfigError("[cloud] names no service_model", "name the model or adapter to ask at the service")
+    return settings.service_model

@@ -333,7 +333,7 @@ class DeliveryWorker:
         if self._stuck_since is None:
             return None
         seconds = self._steady() - self._stuck_since
-        if seconds <= self._s.late:
+        if seconds <= self._s.late_s:
             return None
         waiting = self._backlog.waiting
         return f"sink {self.name} has taken no verdict for {seconds / 60:.0f} min; {waiting} wait"

@@ -78,7 +78,7 @@ class Housekeeping:
             heed(wall if trusted else None)
         if trusted:
             self._spool.set_mark(_PROVEN, wall)
-            self.orphans.give_up(wall - self._spool.limits.hours * 3600)
+            self.orphans.give_up(wall - self._spool.limits.wait_hours * 3600)
         swept = self._sweeper.sweep(wall, trusted=trusted, steady=steady)
         self._complain()
         if swept.expired:

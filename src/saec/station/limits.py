@@ -7,7 +7,7 @@ time-out of the settings that a turn may use up is in it.
 from __future__ import annotations
 
 from saec.data.images.decoder_process import HANG, SLOW_START
-from saec.station.setup.station_settings import CloudSettings
+from saec.settings import CloudConfig
 
 LEAST = 60.0
 """Seconds that any turn may take: a disk under load syncs within them, and one frame is judged."""
@@ -18,6 +18,9 @@ OPENING = 300.0
 _PHASES = 4
 """Phases of a request that have the time-out each: connect, send, wait, receive."""
 
+_CROPS = 5
+"""Crops of a frame that the ranking asks about, one after the other at worst."""
+
 _OFFERS = 4
 """Verdicts that a sink is offered in one turn at most when it refuses them."""
 
@@ -27,15 +30,18 @@ EDGE = LEAST + SLOW_START + HANG
 in which it is looked at."""
 
 
-def cloud_limit(cloud: CloudSettings | None) -> float:
+def cloud_limit(cloud: CloudConfig | None) -> float:
     """Of a line's questions: a batch is asked together, and where that fails each frame alone; before it the
     version that has looked at the frames may have to be opened again."""
-    return OPENING + (0.0 if cloud is None else _PHASES * cloud.timeout * (1 + cloud.batch))
+    if cloud is None:
+        return OPENING
+    asks = (cloud.views or 1) * (_CROPS if cloud.scoring == "rank" else 1)
+    return OPENING + _PHASES * cloud.remote.timeout_s * (1 + cloud.batch) * asks
 
 
-def identify_limit(cloud: CloudSettings | None) -> float:
+def identify_limit(cloud: CloudConfig | None) -> float:
     """Of asking one model of the cloud who it is."""
-    return LEAST + (0.0 if cloud is None else _PHASES * cloud.timeout)
+    return LEAST + (0.0 if cloud is None else _PHASES * cloud.remote.timeout_s)
 
 
 def sink_limit(timeout: float) -> float:

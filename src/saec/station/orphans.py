@@ -95,4 +95,4 @@ class Orphans:
 
     @property
     def _hours(self) -> str:
-        return f"{self._spool.limits.hours:g} h"
+        return f"{self._spool.limits.wait_hours:g} h"

@@ -1,11 +1,32 @@
-"""Whether everything that the settings name can be opened: said at the start as ``--check`` says it."""
+"""What a station says of its settings before it starts: `saec config check` and the start say the same."""
 
 from __future__ import annotations
 
-from saec.cloud.remote.http_client import Poster
-from saec.station.cloud_models import remote_config
+from pathlib import Path
+
+from saec.cloud.remote.engine import RemoteEngine
+from saec.connecting import shown
+from saec.frame.asked_service import at_service, service_of
+from saec.profile import LineProfile
+from saec.station.cloud_models import named_model
+from saec.station.setup.settings_file import read_settings
+from saec.station.setup.settings_warnings import warnings
 from saec.station.setup.station_settings import StationSettings
 from saec.web.admission.tokens import Tokens
+
+
+def check_station(path: Path) -> list[str]:
+    """Check a settings file of a station, and start nothing.
+
+    Returns:
+        lines for whoever checks: what the settings name, then the warnings, each beginning with "warning: ".
+
+    Raises:
+        ConfigError: the settings are wrong, or something that they name cannot be opened.
+    """
+    settings = read_settings(path)
+    check_openable(settings)
+    return [*_overview(settings), *(f"warning: {warning}" for warning in warnings(settings))]
 
 
 def check_openable(settings: StationSettings) -> None:
@@ -19,5 +40,18 @@ def check_openable(settings: StationSettings) -> None:
     Tokens(settings.station.tokens_file)
     for sink in settings.sink:
         sink.make_sink().close()
-    if settings.cloud is not None:
-        Poster(remote_config(settings.cloud)).close()
+    if (cloud := settings.cloud) is not None:
+        RemoteEngine.open(at_service(cloud, named_model(cloud), service_of(cloud))).close()
+
+
+def _overview(settings: StationSettings) -> list[str]:
+    found = []
+    for line in settings.line:
+        profile = LineProfile.open(line.profile)
+        found.append(f"line {line.name}: {line.profile}, calibration {profile.calibration.version}")
+    for kind, entries in (("source", settings.source), ("sink", settings.sink)):
+        found += [f"{kind} {entry.name}: {entry.__struct_config__.tag}" for entry in entries]
+    found.append(f"cloud: {'none' if settings.cloud is None else shown(settings.cloud.model)}")
+    scheme = "http" if settings.http.tls_cert is None else "https"
+    found.append(f"data: {settings.station.data}; page: {scheme}://{settings.station.listen}/")
+    return found

@@ -274,7 +274,7 @@ class Station:
             "sinks": {name: worker.status() for name, worker in self.delivery_workers.items()},
             "lines": {name: runner.status() for name, runner in self.runners.items()},
             "threads": {one.name: one.status() for one in self.living},
-            "cloud": None if self.settings.cloud is None else shown(self.settings.cloud.url),
+            "cloud": None if self.settings.cloud is None else shown(self.settings.cloud.model),
         }
 
     def states(self) -> dict[str, dict[str, Any]]:

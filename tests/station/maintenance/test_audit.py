@@ -12,7 +12,8 @@ from saec.errors import LineError, SpoolError
 from saec.frame import judges as loading
 from saec.frame.judges import Standing
 from saec.station.maintenance.frame_audit import audit_frame
-from saec.station.setup.station_settings import LineSettings, StationSection, StationSettings
+from saec.station.setup.station_section import StationSection
+from saec.station.setup.station_settings import LineSettings, StationSettings
 from tests.run_fakes import FUSED, FakeDetector
 from tests.station.station_fakes import DEFECT, GOOD, NO_GUARD, UNSURE, Bench, FakeLinkCloud, image_path, png
 

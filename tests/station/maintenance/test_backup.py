@@ -43,7 +43,7 @@ name = "log"
 path = "verdicts"
 
 [spool]
-free_gigabytes = 0
+free_gb = 0
 """
 
 
@@ -58,7 +58,7 @@ def site(tmp_path: Path, gear_line: Path) -> Path:
 
 
 def open_spool(config: Path) -> Spool:
-    return Spool(config.parent / "station-data", ("log",), SpoolLimits(free_gigabytes=0))
+    return Spool(config.parent / "station-data", ("log",), SpoolLimits(free_gb=0))
 
 
 def accept(spool: Spool, key: str) -> int:
@@ -97,7 +97,7 @@ def test_a_station_comes_back_on_another_box(site: Path, gears: Path, tmp_path: 
     shutil.rmtree(site.parent)
     other = tmp_path / "other" / "station.toml"
     assert not [path for path in (tmp_path / "backup").rglob("*") if path.stat().st_mode & 0o077]
-    back = saec("station", "restore", "--config", other, tmp_path / "backup")
+    back = saec("station", "restore", "--settings", other, tmp_path / "backup")
     assert back.returncode == 0, back.stderr
     files = [other, *(tmp_path / "other" / "station-data").rglob("*")]
     assert not [path for path in files if path.stat().st_mode & 0o077]

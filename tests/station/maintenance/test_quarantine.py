@@ -18,7 +18,8 @@ from saec.frame import judges as loading
 from saec.frame.judges import Standing
 from saec.station import station as station_module
 from saec.station.maintenance.quarantine_release import QuarantineReleases, ask_release
-from saec.station.setup.station_settings import LineSettings, StationSection, StationSettings
+from saec.station.setup.station_section import StationSection
+from saec.station.setup.station_settings import LineSettings, StationSettings
 from saec.station.storage.crash_attempts import MOST_ATTEMPTS
 from saec.station.storage.records import NewFrame, SpooledFrame, SpoolLimits
 from saec.station.storage.spool import Spool
@@ -35,12 +36,12 @@ def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running
     monkeypatch.setattr(loading, "standing", lambda *_: Standing("fused", "", FUSED))
     monkeypatch.setattr(station_module, "Decoder", partial(Decoder, seconds=0.1))
     make_line(tmp_path / "profile")
-    line = LineSettings(name="cell", profile=tmp_path / "profile", deadline=20.0, guard=NO_GUARD)
-    other = LineSettings(name="hall", profile=tmp_path / "profile", deadline=20.0, guard=NO_GUARD)
+    line = LineSettings(name="cell", profile=tmp_path / "profile", deadline_s=20.0, guard=NO_GUARD)
+    other = LineSettings(name="hall", profile=tmp_path / "profile", deadline_s=20.0, guard=NO_GUARD)
     settings = StationSettings(
         station=StationSection(data=tmp_path / "data", listen="127.0.0.1:0"),
         line=[line, other],
-        spool=SpoolLimits(free_gigabytes=0),
+        spool=SpoolLimits(free_gb=0),
     )
     with Running(settings, FakeLinkCloud(), Tokens(None)) as running:
         yield running
@@ -114,7 +115,7 @@ def until_final(running: Running, id: str) -> dict:  # type: ignore[type-arg]
 @pytest.fixture
 def held(tmp_path: Path) -> Iterator[tuple[Spool, SpooledFrame]]:
     """A spool whose only frame is in quarantine and asked to be released."""
-    spool = Spool(tmp_path, ("log",), SpoolLimits(free_gigabytes=0))
+    spool = Spool(tmp_path, ("log",), SpoolLimits(free_gb=0))
     seq = spool.accept(NewFrame(line="cell", source="s", key="a", suffix=".png", captured=1.0), png(GOOD)).seq
     for _ in range(MOST_ATTEMPTS):
         spool.attempts.add(seq, "it took too long", counted=True)

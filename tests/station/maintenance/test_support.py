@@ -51,12 +51,12 @@ password_file = "plc-password"
 tls = true
 
 [cloud]
-url = "http://127.0.0.1:1/v1"
-model = "small"
-token_file = "mes-token"
+model = "http://127.0.0.1:1/v1"
+service_model = "small"
+remote.token_file = "mes-token"
 
 [spool]
-free_gigabytes = 0
+free_gb = 0
 """
 SECRETS = (
     *("admin:", "cam%20pass", "cam pass", "hunter22", "robot:", "pa55word", "T0KENinTHEpath99", "t0ps3cret"),
@@ -81,7 +81,7 @@ def packed(target: Path) -> dict[str, bytes]:
 
 def test_no_secret_and_no_image_is_packed(config: Path, gears: Path, tmp_path: Path) -> None:
     picture = next(gears.glob("test/good/*.png")).read_bytes()
-    spool = Spool(tmp_path / "station-data", ("mes",), SpoolLimits(free_gigabytes=0))
+    spool = Spool(tmp_path / "station-data", ("mes",), SpoolLimits(free_gb=0))
     spool.accept(NewFrame(line="gears", source="s", key="a", suffix=".png", captured=1.0), picture)
     spool.alarm(
         "sink", "mes: https://robot:pa55word@127.0.0.1/hooks/T0KENinTHEpath99?key=t0ps3cret: mes-s3cret-token"
@@ -118,7 +118,7 @@ def served(config: Path, tmp_path: Path) -> Path:
     (tmp_path / "tokens").write_text(line + "\n")
     (tmp_path / "mine").write_text(shown)
     text = config.read_text()
-    text = text[: text.index("[[source]]")] + "[spool]\nfree_gigabytes = 0\n"
+    text = text[: text.index("[[source]]")] + "[spool]\nfree_gb = 0\n"
     config.write_text(text.replace("127.0.0.1:1", f"127.0.0.1:{free_port()}"))
     return config
 
@@ -128,7 +128,7 @@ def support(config: Path, target: Path) -> dict[str, bytes]:
     folder = config.parent
     with serving("station", "--config", config, cwd=folder):
         asked = saec(
-            *("station", "support", "--config", config, "--token-file", folder / "mine"),
+            *("station", "support", "--config", config, "--station-token-file", folder / "mine"),
             *("--log", folder / "station.log", target),
         )
     assert asked.returncode == 0, asked.stderr
@@ -181,7 +181,7 @@ def test_a_file_without_a_certificate_is_named(tmp_path: Path, text: str) -> Non
 def test_what_cannot_be_had_is_named_with_what_to_do(
     config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Spool(tmp_path / "station-data", ("mes",), SpoolLimits(free_gigabytes=0)).close()
+    Spool(tmp_path / "station-data", ("mes",), SpoolLimits(free_gb=0)).close()
     monkeypatch.setattr("shutil.which", lambda name: None)
     missing = pack_support(config, read_settings(config), tmp_path / "support.zip")
     assert "log.txt: there is no journal; name the log by --log" in missing

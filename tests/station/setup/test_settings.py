@@ -7,10 +7,17 @@ from pathlib import Path
 import pytest
 
 from saec.errors import ConfigError
+from saec.runs.requested_options import run_options
+from saec.schedule.policies import asked_policy
+from saec.settings import CloudConfig, PolicyConfig, RemoteConfig, Spending
+from saec.settings.setting_tree import attribute_docs
 from saec.station.setup.settings_checks import is_on_site
 from saec.station.setup.settings_file import read_settings
-from saec.station.sinks import MqttSink
-from saec.station.sources import FolderSource
+from saec.station.setup.station_section import STATION_SECTIONS, StationSection
+from saec.station.setup.station_settings import FrameGuardSettings, LineSettings, StationSettings
+from saec.station.sinks import AnySink, MqttSink
+from saec.station.sources import AnySource, FolderSource
+from saec.station.storage.records import Retention, SpoolLimits
 
 GOOD = """
 [station]
@@ -20,7 +27,7 @@ listen = "127.0.0.1:0"
 [[line]]
 name = "bottle"
 profile = "bottle"
-deadline = 0.2
+deadline_s = 0.2
 
 [[source]]
 kind = "folder"
@@ -61,9 +68,9 @@ def test_a_whole_file(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "line", "what"),
     [
-        (("deadline = 0.2", "deadline = -1"), 9, "0"),
-        (("deadline = 0.2", "deadlin = 1"), 9, "deadlin"),
-        (("deadline = 0.2", 'deadline = "soon"'), 9, "float"),
+        (("deadline_s = 0.2", "deadline_s = -1"), 9, "0"),
+        (("deadline_s = 0.2", "deadlin_s = 1"), 9, "deadlin_s"),
+        (("deadline_s = 0.2", 'deadline_s = "soon"'), 9, "float"),
         (('profile = "bottle"', 'profile = "nowhere"'), 8, "no line profile"),
         (('kind = "folder"', 'kind = "magic"'), 12, "magic"),
         (('line = "bottle"\npath', 'line = "screw"\npath'), 14, "screw"),
@@ -73,16 +80,21 @@ def test_a_whole_file(folder: Path) -> None:
         (('name = "cell-3"', 'name = "../x"'), 3, "Expected"),
         (('name = "in"', 'name = "in'), 13, "line 13"),
         (('name = "bottle"\nprofile', 'name = "bottle"\npolicy = "cloud"\nprofile'), 8, "cloud"),
-        (("deadline = 0.2", "deadline = inf"), 9, "1000000"),
-        (("deadline = 0.2", 'deadline = 0.2\npolicy = "magic"'), 10, "magic"),
+        (("deadline_s = 0.2", "deadline_s = inf"), 9, "1000000"),
+        (("deadline_s = 0.2", 'deadline_s = 0.2\npolicy = "magic"'), 10, "magic"),
         (
-            ("deadline = 0.2", 'deadline = 0.2\npolicy = "edge"\nbudget = 0.1'),
+            ("deadline_s = 0.2", 'deadline_s = 0.2\npolicy = "edge"\nbudget = 0.1'),
             11,
             "a budget with policy edge",
         ),
-        (("deadline = 0.2", 'deadline = 0.2\npolicy = "random"'), 10, "policy random without a budget"),
+        (
+            ("deadline_s = 0.2", 'deadline_s = 0.2\npolicy = "gate"\nbudget = 0.1'),
+            11,
+            "a budget with policy gate",
+        ),
+        (("deadline_s = 0.2", 'deadline_s = 0.2\npolicy = "random"'), 10, "policy random without a budget"),
         (('path = "in"', "path = 7"), 15, "Expected a path"),
-        (("deadline = 0.2", "[line.guard]\ndark = 250"), 6, "250"),
+        (("deadline_s = 0.2", "[line.guard]\ndark = 250"), 6, "250"),
         (('path = "in"', 'path = "."'), 15, "what it has judged"),
         (('path = "in"', 'path = "a/../station-data/taken"'), 15, "station's data"),
         (('path = "in"', 'path = "bottle"'), 15, "profile of line bottle"),
@@ -94,9 +106,9 @@ def test_a_whole_file(folder: Path) -> None:
         ),
         (('listen = "127.0.0.1:0"', 'listen = "127.0.0.1:²"'), 4, "address"),
         (('path = "in"', 'path = "in"\n[spool]\nframes = 0'), 17, "1"),
-        (('path = "in"', 'path = "in"\n[retention]\ndays = -1.0'), 17, "0"),
+        (('path = "in"', 'path = "in"\n[retention]\nimage_days = -1.0'), 17, "0"),
         (
-            ('host = "10.0.0.7"', 'host = "10.0.0.7"\n[cloud]\nmodel = "m"\nurl = "http://[::1"'),
+            ('host = "10.0.0.7"', 'host = "10.0.0.7"\n[cloud]\nservice_model = "m"\nmodel = "http://[::1"'),
             23,
             "address",
         ),
@@ -174,20 +186,98 @@ def test_a_sink_that_cannot_be_meant_is_named(
 @pytest.mark.parametrize(
     ("cloud", "privacy", "what"),
     [
-        ('url = "https://example.com/v1"', "true", "privacy"),
-        ('url = "https://10.1.2.3/v1"', "true", None),
-        ('url = "https://example.com/v1"', "false", None),
-        ('url = "gpu:8443"', "false", "address"),
-        ('url = "http://10.1.2.3/v1"\ntoken_file = "t"', "false", "unencrypted"),
+        ('model = "https://example.com/v1"', "true", "privacy"),
+        ('model = "https://10.1.2.3/v1"', "true", None),
+        ('model = "https://example.com/v1"', "false", None),
+        ('model = "gpu:8443"', "false", "address"),
+        ('model = "http://10.1.2.3/v1"\nremote.token_file = "t"', "false", "unencrypted"),
     ],
 )
 def test_no_image_leaves_the_site(folder: Path, cloud: str, privacy: str, what: str | None) -> None:
-    text = GOOD.replace("[[line]]", f'privacy = {privacy}\n\n[cloud]\nmodel = "small"\n{cloud}\n\n[[line]]')
+    text = GOOD.replace(
+        "[[line]]", f'privacy = {privacy}\n\n[cloud]\nservice_model = "small"\n{cloud}\n\n[[line]]'
+    )
     if what is None:
         assert read_settings(write(folder, text)).cloud is not None
         return
     with pytest.raises(ConfigError, match=what):
         read_settings(write(folder, text))
+
+
+CLOUD = '\n[cloud]\nmodel = "https://10.1.2.3/v1"\nservice_model = "m"\n'
+
+
+@pytest.mark.parametrize(
+    ("cloud", "line", "what"),
+    [
+        ('device = "cuda"', 25, "device cuda with the service https://10.1.2.3/v1"),
+        ('dtype = "4bit"', 25, "dtype 4bit with the service"),
+        ('attention = "eager"', 25, "attention eager with the service"),
+        ('adapter = "tuned"', 25, "with the service"),
+        ("timeout_s = 3.0", 25, "[cloud] has no key timeout_s"),
+        ("remote.timeout = 3.0", 25, "[cloud] has no key remote.timeout"),
+        ('remote.url = "https://elsewhere/v1"', 25, "[cloud] has no key remote.url"),
+        ("batch = 0", 25, "cloud.batch"),
+        ("[cloud.remote]\nretries = -1", 26, "cloud.remote.retries"),
+    ],
+)
+def test_a_cloud_is_told_what_a_run_s_is_told_but_for_loading(
+    folder: Path, cloud: str, line: int, what: str
+) -> None:
+    with pytest.raises(ConfigError) as e:
+        read_settings(write(folder, f"{GOOD}{CLOUD}{cloud}\n"))
+    assert f"line {line}" in e.value.what
+    assert what in e.value.what
+    assert e.value.remedy
+
+
+def test_the_cloud_of_a_station_is_that_of_a_run(folder: Path) -> None:
+    given = 'views = 2\nspending.rule = "scene"\n[cloud.remote]\ntoken_file = "t"\nretries = 5\n'
+    cloud = read_settings(write(folder, GOOD + CLOUD + given)).cloud
+    assert cloud == CloudConfig(
+        model="https://10.1.2.3/v1",
+        service_model="m",
+        views=2,
+        spending=Spending(rule="scene"),
+        remote=RemoteConfig(token_file=str(folder / "t"), retries=5),
+    )
+    assert read_settings(write(folder, f'{GOOD}\n[cloud]\nmodel = "none"\n')).cloud is None
+
+
+def test_a_service_and_its_model_are_named(folder: Path) -> None:
+    for section, what in ((CLOUD.replace("service_", ""), "model"), ("\n[cloud]\nbatch = 2\n", "no model")):
+        with pytest.raises(ConfigError, match=what):
+            read_settings(write(folder, GOOD + section))
+    lone = '\n[cloud]\nmodel = "https://10.1.2.3/v1"\n'
+    with pytest.raises(ConfigError, match="service_model is missing"):
+        read_settings(write(folder, GOOD + lone))
+
+
+def test_sections_of_other_commands_may_stand_in_the_file(folder: Path) -> None:
+    assert read_settings(write(folder, f"{GOOD}\n[fit]\nfolds = 3\n")).station.name == "cell-3"
+
+
+def test_the_names_of_the_sections_are_those_of_the_settings() -> None:
+    assert StationSettings.__struct_fields__ == STATION_SECTIONS
+
+
+def test_every_setting_says_what_it_is() -> None:
+    kinds = [LineSettings, FrameGuardSettings, StationSection, SpoolLimits, Retention]
+    for kind in [*kinds, *AnySource.__args__, *AnySink.__args__]:
+        told = {name for base in kind.__mro__ for name in attribute_docs(base)}
+        assert set(kind.__struct_fields__) <= told, kind
+
+
+@pytest.mark.parametrize(
+    ("line", "policy"),
+    [("", "gate"), ("budget = 0.1", "value"), ('policy = "edge"', "edge")],
+)
+def test_a_line_s_policy_is_chosen_as_a_run_s_is(folder: Path, line: str, policy: str) -> None:
+    text = GOOD.replace("deadline_s = 0.2", f"deadline_s = 0.2\n{line}")
+    (found,) = read_settings(write(folder, text)).line
+    assert asked_policy(found.policy, found.budget) == policy
+    asked = PolicyConfig(policy=found.policy, budget=found.budget)
+    assert run_options(asked).policy == policy
 
 
 def test_what_lies_on_site() -> None:

@@ -200,7 +200,7 @@ def test_why_a_webhook_has_no_connection(plant: Plant) -> None:
 def test_a_receiver_that_does_not_answer_is_away() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"http://u:pa55@127.0.0.1:{server.getsockname()[1]}/x"
-        sink = WebhookSink(name="s", url=url, timeout=0.1).make_sink()
+        sink = WebhookSink(name="s", url=url, timeout_s=0.1).make_sink()
         with pytest.raises(AwayError, match="no answer in time") as e:
             sink.deliver(deliveries(1))
         assert "pa55" not in str(e.value)
@@ -270,7 +270,7 @@ def test_a_broker_that_acknowledges_nothing_is_not_flooded() -> None:
 
 def test_an_acknowledgement_that_comes_late_is_heard() -> None:
     broker = Broker(silent=True)
-    sink = Mqtt(MqttSink(name="s", host="127.0.0.1", port=broker.port, timeout=5.0))
+    sink = Mqtt(MqttSink(name="s", host="127.0.0.1", port=broker.port, timeout_s=5.0))
     link = sink._connected()
     with pytest.raises(AwayError):
         link.publish(1, "saec/verdicts/cell", b"{}", 0.0)
@@ -328,7 +328,7 @@ def test_why_there_is_no_broker(plant: Plant) -> None:
         sink.deliver(deliveries(1))
         sink.close()
     for name in ("x" * 64, "a..b"):
-        sink = MqttSink(name="s", host=name, timeout=1.0).make_sink()
+        sink = MqttSink(name="s", host=name, timeout_s=1.0).make_sink()
         with pytest.raises(AwayError):
             sink.deliver(deliveries(1))
     for broker in (plain, tls, elsewhere, wants):
@@ -414,7 +414,7 @@ def test_what_a_real_broker_says_is_understood(real: Mosquitto, plant: Plant, tm
     trusting: dict[str, Any] = {"tls": True, "ca_file": plant.ca}
 
     def sink_to(port: int, **given: Any) -> tuple[list[Delivery], VerdictSink]:
-        settings = MqttSink(name="s", host="localhost", port=port, timeout=5.0, **given)
+        settings = MqttSink(name="s", host="localhost", port=port, timeout_s=5.0, **given)
         return deliveries(1), settings.make_sink()
 
     for port, given, what in (

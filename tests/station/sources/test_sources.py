@@ -67,7 +67,7 @@ def folder(tmp_path: Path, taken: Taken, **more: object) -> WatchedFolder:
 
 def test_a_file_is_read_when_it_has_settled_and_once(tmp_path: Path) -> None:
     taken = Taken()
-    source = folder(tmp_path, taken, settle=1.0)
+    source = folder(tmp_path, taken, settle_s=1.0)
     path = tmp_path / "in" / "sub" / "a.png"
     path.parent.mkdir()
     path.write_bytes(b"half")
@@ -87,7 +87,7 @@ def test_a_file_is_read_when_it_has_settled_and_once(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_gone_is_told_once_a_spell_and_watched_again(tmp_path: Path) -> None:
     taken = Taken()
-    source = folder(tmp_path, taken, settle=0.5)
+    source = folder(tmp_path, taken, settle_s=0.5)
     for spell in (1, 2):
         (tmp_path / "in").rmdir()
         for now in (1.0, 2.0):
@@ -259,7 +259,7 @@ def run_in_thread(body: object, stopping: Stopping) -> threading.Thread:
 
 def test_a_camera_that_ends_is_opened_again(video: Path) -> None:
     taken, stopping = Taken(), Stopping()
-    settings = CameraSource(name="c", line="cell", address=str(video), interval=0.01)
+    settings = CameraSource(name="c", line="cell", address=str(video), interval_s=0.01)
     thread = run_in_thread(settings.make_source(taken.hooks()), stopping)
     assert taken.enough.wait(30)
     stopping.set()
@@ -269,7 +269,7 @@ def test_a_camera_that_ends_is_opened_again(video: Path) -> None:
 
 def test_a_camera_goes_on_past_a_full_spool_and_counts_no_refusal_twice(video: Path) -> None:
     taken, stopping = Taken(room=0), Stopping()
-    settings = CameraSource(name="c", line="cell", address=str(video), interval=0.01)
+    settings = CameraSource(name="c", line="cell", address=str(video), interval_s=0.01)
     thread = run_in_thread(settings.make_source(taken.hooks()), stopping)
     assert taken.full.wait(30)
     taken.room = 10**9
@@ -282,7 +282,7 @@ def test_a_camera_goes_on_past_a_full_spool_and_counts_no_refusal_twice(video: P
 
 def test_a_camera_that_is_not_there_raises_one_alarm(tmp_path: Path) -> None:
     taken = Taken()
-    settings = CameraSource(name="c", line="cell", address=str(tmp_path / "none"), open_timeout=0.1)
+    settings = CameraSource(name="c", line="cell", address=str(tmp_path / "none"), open_timeout_s=0.1)
     rests: list[float] = []
 
     class Impatient(Stopping):
@@ -305,7 +305,7 @@ def test_a_camera_that_hangs_can_be_stopped(tmp_path: Path) -> None:
         server.bind(("127.0.0.1", 0))
         server.listen()
         address = f"rtsp://127.0.0.1:{server.getsockname()[1]}/x"
-        settings = CameraSource(name="c", line="cell", address=address, open_timeout=60.0)
+        settings = CameraSource(name="c", line="cell", address=address, open_timeout_s=60.0)
         taken, stopping = Taken(), Stopping()
         thread = run_in_thread(
             settings.make_source(taken.hooks()),
@@ -348,7 +348,7 @@ def test_a_driver_that_hangs_costs_one_reader_and_is_used_again_when_it_comes_ba
     monkeypatch.setattr(cv2, "VideoCapture", Capture)
     monkeypatch.setattr(camera, "_FAREWELL", 0.01)
     taken = Taken()
-    settings = CameraSource(name="c", line="cell", address="0", interval=0.01, read_timeout=0.02)
+    settings = CameraSource(name="c", line="cell", address="0", interval_s=0.01, read_timeout_s=0.02)
     source = settings.make_source(SourceHooks(taken.accept, taken.refused, taken.alarm, taken.remember))
     stopping = Stopping()
     thread = run_in_thread(source, stopping)
@@ -424,7 +424,7 @@ def test_a_frame_that_cannot_be_kept_is_named_and_the_next_is_taken(video: Path)
     assert len(taken.frames) == 9
     assert taken.refusals == ["it is no image (look at the camera)"]
     taken, stopping = Picky(), Stopping()
-    settings = CameraSource(name="c", line="cell", address=str(video), interval=0.01)
+    settings = CameraSource(name="c", line="cell", address=str(video), interval_s=0.01)
     thread = run_in_thread(settings.make_source(taken.hooks()), stopping)
     assert taken.enough.wait(30)
     stopping.set()

@@ -53,7 +53,7 @@ def test_a_file_whose_writer_stalls_is_judged_whole_or_not_at_all(
     tmp_path: Path, suffix: str, size_first: bool, share: float
 ) -> None:
     taken, data = Taken(), picture(FORMS[suffix])
-    source = folder(tmp_path, taken, patience=10.0)
+    source = folder(tmp_path, taken, patience_s=10.0)
     source.look(0.0)
     path, kept = tmp_path / "in" / f"a.{suffix}", int(share * len(data))
     with path.open("wb") as file:
@@ -84,7 +84,7 @@ def test_where_nothing_is_known_of_the_writer_a_stall_within_the_patience_does_n
     tmp_path: Path, suffix: str
 ) -> None:
     taken, data = Taken(), picture(FORMS[suffix])
-    source = folder(tmp_path, taken, patience=10.0)
+    source = folder(tmp_path, taken, patience_s=10.0)
     path = tmp_path / "in" / f"a.{suffix}"
     path.write_bytes(data[: len(data) // 2] + bytes(len(data) - len(data) // 2))
     for now in (0.0, 1.0, 5.0, 9.9):
@@ -109,7 +109,7 @@ def test_a_black_part_is_judged_at_once_where_its_writer_has_closed_it(tmp_path:
 @pytest.mark.usefixtures("unknown")
 def test_a_black_part_is_judged_after_the_patience_where_nothing_is_known(tmp_path: Path) -> None:
     taken = Taken()
-    source = folder(tmp_path, taken, patience=3.0)
+    source = folder(tmp_path, taken, patience_s=3.0)
     (tmp_path / "in" / "a.bmp").write_bytes(black_at_the_end())
     for now in (0.0, 1.0, 2.9):
         source.look(now)
@@ -142,7 +142,7 @@ def test_a_program_that_never_closes_its_files_is_waited_for_no_longer_than_the_
     tmp_path: Path,
 ) -> None:
     taken, data = Taken(), picture("BMP")
-    source = folder(tmp_path, taken, patience=10.0)
+    source = folder(tmp_path, taken, patience_s=10.0)
     source.look(0.0)
     with (tmp_path / "in" / "a.bmp").open("wb") as file:
         file.write(data)
@@ -217,7 +217,7 @@ def test_without_the_kernels_notes_files_are_judged_by_what_they_say_themselves(
 
 @pytest.fixture
 def spool(tmp_path: Path) -> Iterator[Spool]:
-    spool = Spool(tmp_path / "spool", limits=SpoolLimits(free_gigabytes=0))
+    spool = Spool(tmp_path / "spool", limits=SpoolLimits(free_gb=0))
     yield spool
     spool.close()
 

@@ -23,7 +23,7 @@ from saec.station.storage.spool_reader import SpoolReader
 from saec.types import VerdictRecord
 
 FRAMES = 120
-LIMITS = SpoolLimits(free_gigabytes=0)
+LIMITS = SpoolLimits(free_gb=0)
 
 
 def open_spool(folder: Path) -> Spool:

@@ -72,7 +72,7 @@ def test_a_group_that_fails_fails_for_all_of_it_and_for_no_other() -> None:
 def test_a_burst_shares_its_syncs_and_each_frame_is_safe_before_its_row(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    spool = Spool(tmp_path, limits=SpoolLimits(free_gigabytes=0))
+    spool = Spool(tmp_path, limits=SpoolLimits(free_gb=0))
     synced: set[int] = set()
     at_work, go = threading.Event(), threading.Event()
     commits: list[int] = []

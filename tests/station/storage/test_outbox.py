@@ -28,7 +28,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def spool(tmp_path: Path, clock: Clock) -> Iterator[Spool]:
-    spool = Spool(tmp_path / "data", ("mes", "plc"), SpoolLimits(free_gigabytes=0), clock)
+    spool = Spool(tmp_path / "data", ("mes", "plc"), SpoolLimits(free_gb=0), clock)
     yield spool
     spool.close()
 

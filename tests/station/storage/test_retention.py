@@ -34,7 +34,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def spool(tmp_path: Path, clock: Clock) -> Iterator[Spool]:
-    limits = SpoolLimits(free_gigabytes=0, gigabytes=1.0, hours=24.0)
+    limits = SpoolLimits(free_gb=0, size_gb=1.0, wait_hours=24.0)
     spool = Spool(tmp_path, ("log",), limits, clock)
     yield spool
     spool.close()
@@ -66,7 +66,7 @@ def images(spool: Spool) -> list[int]:
 
 
 def test_images_go_by_age_and_records_later(spool: Spool, clock: Clock) -> None:
-    rule = Retention(days=2.0, record_days=5.0)
+    rule = Retention(image_days=2.0, record_days=5.0)
     old, waiting = accept(spool, "a"), accept(spool, "b")
     decide(spool, old)
     spool.alarm("x", "old")
@@ -94,11 +94,11 @@ def test_frames_of_a_clock_that_was_wrong_keep_no_other_frame(spool: Spool, cloc
     ahead, old = spool.frames("done")[0].seq, accept(spool, "b")
     decide(spool, old)
     clock.now += 3 * DAY
-    swept = sweeper(spool, Retention(days=2.0, record_days=2.0)).sweep(clock.now)
+    swept = sweeper(spool, Retention(image_days=2.0, record_days=2.0)).sweep(clock.now)
     assert (swept.images, swept.records) == (1, 1)
     assert images(spool) == [ahead]
     clock.now = 0.0  # a clock that has lost its battery makes nothing old
-    assert sweeper(spool, Retention(days=2.0)).sweep(clock.now).images == 0
+    assert sweeper(spool, Retention(image_days=2.0)).sweep(clock.now).images == 0
 
 
 def allow(spool: Spool, images: float, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,7 +107,7 @@ def allow(spool: Spool, images: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "LEAST", 0)
     spool.quota.measure()
     others = sum(spool.quota.other.values())
-    limits = SpoolLimits(free_gigabytes=0, gigabytes=(others + images * BLOCK) / GIGABYTE, hours=24.0)
+    limits = SpoolLimits(free_gb=0, size_gb=(others + images * BLOCK) / GIGABYTE, wait_hours=24.0)
     monkeypatch.setattr(spool.quota, "limits", limits)
 
 
@@ -229,7 +229,7 @@ def test_nothing_goes_for_its_age_under_a_clock_that_is_not_proven(spool: Spool,
     decide(spool, seq)
     spool.ask(waiting, b"{}", "1")
     expired: list[Any] = []
-    held = sweeper(spool, Retention(days=1.0, record_days=1.0), expired)
+    held = sweeper(spool, Retention(image_days=1.0, record_days=1.0), expired)
     assert held.sweep(clock.now + 9000 * DAY, trusted=False) == SweepResult(0, 0, 0)
     assert images(spool) == [seq]
     assert held.sweep(clock.now + 9000 * DAY) == SweepResult(
@@ -270,7 +270,7 @@ def test_what_waits_for_the_cloud_for_too_long_is_given_up(spool: Spool, clock: 
 def test_where_too_many_wait_the_oldest_are_given_up_so_that_the_line_goes_on(
     tmp_path: Path, clock: Clock
 ) -> None:
-    spool = Spool(tmp_path, ("log",), SpoolLimits(free_gigabytes=0, frames=10), clock)
+    spool = Spool(tmp_path, ("log",), SpoolLimits(free_gb=0, frames=10), clock)
     expired: list[Any] = []
     seqs = [accept(spool, key) for key in "abcdefghij"]
     for seq in seqs[:8]:
@@ -286,17 +286,17 @@ def test_empty_folders_go_but_for_the_latest(spool: Spool, clock: Clock) -> None
         decide(spool, accept(spool, f"{hour}"))
         clock.now += 3600
     assert len(list(spool.images.folder.iterdir())) == 4
-    sweeper(spool, Retention(days=0)).sweep(clock.now)
+    sweeper(spool, Retention(image_days=0)).sweep(clock.now)
     assert len(list(spool.images.folder.iterdir())) == 2
 
 
 def test_what_the_database_does_not_know_is_set_aside(tmp_path: Path, clock: Clock) -> None:
-    spool = Spool(tmp_path, ("log",), SpoolLimits(free_gigabytes=0), clock)
+    spool = Spool(tmp_path, ("log",), SpoolLimits(free_gb=0), clock)
     held = image_path(spool, accept(spool, "a"))
     spool.close()
     orphan = held.with_name("orphan.png")
     orphan.write_bytes(b"x")
-    spool = Spool(tmp_path, ("log",), SpoolLimits(free_gigabytes=0), clock)
+    spool = Spool(tmp_path, ("log",), SpoolLimits(free_gb=0), clock)
     assert (held.exists(), orphan.exists()) == (True, False)
     (found,) = (tmp_path / "aside").rglob("orphan.png")
     assert found.read_bytes() == b"x"
@@ -309,7 +309,7 @@ def test_what_the_database_does_not_know_is_set_aside(tmp_path: Path, clock: Clo
 def test_a_full_disk_holds_up_no_start_for_an_unknown_file(
     tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    spool = Spool(tmp_path, ("log",), SpoolLimits(free_gigabytes=0), clock)
+    spool = Spool(tmp_path, ("log",), SpoolLimits(free_gb=0), clock)
     orphan = image_path(spool, accept(spool, "a")).with_name("orphan.png")
     spool.close()
     orphan.write_bytes(b"x")
@@ -327,22 +327,22 @@ def test_a_full_disk_holds_up_no_start_for_an_unknown_file(
             "saec.station.storage.space.image_files.ImageFiles.__init__",
             lambda self, folder: setattr(self, "folder", folder),
         )
-        Spool(tmp_path, ("log",), SpoolLimits(free_gigabytes=0), clock).close()
+        Spool(tmp_path, ("log",), SpoolLimits(free_gb=0), clock).close()
     assert orphan.exists()
-    Spool(tmp_path, ("log",), SpoolLimits(free_gigabytes=0), clock).close()
+    Spool(tmp_path, ("log",), SpoolLimits(free_gb=0), clock).close()
     assert not orphan.exists()
     assert list((tmp_path / "aside").rglob("orphan.png"))
 
 
 def test_a_new_database_deletes_no_image(tmp_path: Path, clock: Clock) -> None:
-    spool = Spool(tmp_path, ("log",), SpoolLimits(free_gigabytes=0), clock)
+    spool = Spool(tmp_path, ("log",), SpoolLimits(free_gb=0), clock)
     for hour in range(3):
         accept(spool, f"{hour}")
         clock.now += 3600
     spool.close()
     for path in tmp_path.glob("spool.sqlite*"):
         path.unlink()
-    spool = Spool(tmp_path, ("log",), SpoolLimits(free_gigabytes=0), clock)
+    spool = Spool(tmp_path, ("log",), SpoolLimits(free_gb=0), clock)
     assert sorted(p.read_bytes() for p in (tmp_path / "aside").rglob("*.png")) == [b"0", b"1", b"2"]
     assert spool.quota.other["aside"] >= 3 * BLOCK
     assert "3 image files" in spool.alarms()[0].text

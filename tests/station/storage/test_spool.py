@@ -38,7 +38,7 @@ def verdict(id: str, label: int = 0) -> VerdictRecord:
 
 @pytest.fixture
 def spool(tmp_path: Path) -> Iterator[Spool]:
-    spool = Spool(tmp_path / "spool", sinks=("files", "web"), limits=SpoolLimits(free_gigabytes=0))
+    spool = Spool(tmp_path / "spool", sinks=("files", "web"), limits=SpoolLimits(free_gb=0))
     yield spool
     spool.close()
 
@@ -131,7 +131,7 @@ def test_a_damaged_database_is_named(tmp_path: Path) -> None:
 
 
 def test_limits_refuse_and_lose_nothing(tmp_path: Path) -> None:
-    spool = Spool(tmp_path, limits=SpoolLimits(frames=2, free_gigabytes=0))
+    spool = Spool(tmp_path, limits=SpoolLimits(frames=2, free_gb=0))
     seqs = [spool.accept(new(k), b"1").seq for k in "ab"]
     with pytest.raises(SpoolFullError, match="2 frames wait"):
         spool.accept(new("c"), b"1")
@@ -139,7 +139,7 @@ def test_limits_refuse_and_lose_nothing(tmp_path: Path) -> None:
     spool.decide(seqs[0], "final", verdict("a"))
     spool.accept(new("c"), b"1")
     spool.close()
-    for limits, what in ((SpoolLimits(free_gigabytes=1e6), "left on the disk"),):
+    for limits, what in ((SpoolLimits(free_gb=1e6), "left on the disk"),):
         spool = Spool(tmp_path, limits=limits)
         with pytest.raises(SpoolFullError, match=what):
             spool.accept(new("d"), b"1")
@@ -207,7 +207,7 @@ def test_retention_keeps_the_record_without_the_image(spool: Spool) -> None:
 def test_no_order_of_calls_loses_a_frame_or_judges_it_twice(
     tmp_path_factory: pytest.TempPathFactory, calls: list[str]
 ) -> None:
-    spool = Spool(tmp_path_factory.mktemp("s"), sinks=("a",), limits=SpoolLimits(free_gigabytes=0))
+    spool = Spool(tmp_path_factory.mktemp("s"), sinks=("a",), limits=SpoolLimits(free_gb=0))
     accepted: list[int] = []
     for i, call in enumerate(calls):
         if call == "accept":
@@ -232,7 +232,7 @@ import sys
 from pathlib import Path
 from saec.station.storage.records import NewFrame, SpoolLimits
 from saec.station.storage.spool import Spool
-spool = Spool(Path(sys.argv[1]), limits=SpoolLimits(free_gigabytes=0))
+spool = Spool(Path(sys.argv[1]), limits=SpoolLimits(free_gb=0))
 i = 0
 while True:
     frame = NewFrame(line="bottle", source="s", key=f"{i:06}", suffix=".png", captured=1.0)

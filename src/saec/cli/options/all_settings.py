@@ -10,7 +10,20 @@ import click
 import msgspec
 
 from saec.cli.options.settings_command import SettingsCommand
-from saec.settings.setting_tree import Setting
+from saec.settings import CloudConfig
+from saec.settings.setting_tree import Setting, flat_settings
+from saec.station.setup.station_section import STATION_SECTIONS, StationSection
+from saec.station.storage.records import Retention, SpoolLimits
+from saec.web.http_settings import HttpSettings
+
+_STATION: dict[str, type[msgspec.Struct]] = {
+    "station": StationSection,
+    "http": HttpSettings,
+    "cloud": CloudConfig,
+    "spool": SpoolLimits,
+    "retention": Retention,
+}
+"""The sections of a station that are no lists; it reads all their keys."""
 
 
 class KnownSetting(NamedTuple):
@@ -47,19 +60,28 @@ def _commands(name: str, command: click.Command, ctx: click.Context) -> Iterator
 
 
 def known_settings() -> dict[str, KnownSetting]:
-    """Every setting of a command by its key, such as "cloud.remote.timeout_s"."""
+    """Every setting by its key, such as "cloud.remote.timeout_s"; without those of a station's lists."""
     found: dict[str, KnownSetting] = {}
-    for name, command in settings_commands():
-        for setting in command.settings:
-            before = found.get(setting.key)
-            commands = (*(() if before is None else before.commands), name)
-            found[setting.key] = KnownSetting(setting, commands)
+    for name, setting in _settings_of_commands():
+        commands = found[setting.key].commands if setting.key in found else ()
+        if name not in commands:
+            found[setting.key] = KnownSetting(setting, (*commands, name))
     return found
 
 
+def _settings_of_commands() -> Iterator[tuple[str, Setting]]:
+    for name, command in settings_commands():
+        for setting in command.settings:
+            yield name, setting
+    for section, struct in _STATION.items():
+        for setting in flat_settings(section, struct):
+            yield "saec station", setting
+
+
 def section_structs() -> dict[str, type[msgspec.Struct]]:
-    """The struct of each section of a command."""
-    return {name: struct for _, command in settings_commands() for name, struct in command.sections.items()}
+    """The struct of each section that is no list."""
+    found = {name: struct for _, command in settings_commands() for name, struct in command.sections.items()}
+    return found | _STATION
 
 
 def station_sections() -> dict[str, Any]:
@@ -71,4 +93,4 @@ def station_sections() -> dict[str, Any]:
 
 def section_names() -> list[str]:
     """Every section that a settings file may hold."""
-    return sorted({*section_structs(), *station_sections()})
+    return sorted({*section_structs(), *STATION_SECTIONS})

@@ -8,12 +8,11 @@ from typing import Any
 
 import msgspec
 
-from saec.decoding import convert
 from saec.errors import ConfigError
+from saec.settings.section_reading import section_values
 from saec.settings.setting_tree import Setting, flat_settings
-from saec.settings.settings_text import line_of, read_toml, split_place, suggestion
-
-Keys = tuple[str, ...]
+from saec.settings.settings_text import line_of, read_toml, suggestion
+from saec.station.setup.station_section import STATION_SECTIONS
 
 
 def default_map(
@@ -38,8 +37,11 @@ def default_map(
     found: dict[str, Any] = {}
     for section, table in tables.items():
         if section in sections:
-            values = _values(path, text, flat_settings(section, sections[section]), table)
-            found |= {key.replace(".", "__"): value for key, value in values.items() if key in mine}
+            for setting, value in section_values(
+                path, text, flat_settings(section, sections[section]), table
+            ):
+                if setting.key in mine:
+                    found[setting.key.replace(".", "__")] = _as_click_takes_it(value)
         else:
             check_section_name(path, text, section)
     return found
@@ -47,6 +49,8 @@ def default_map(
 
 def check_section_name(path: Path, text: str, section: str) -> None:
     """Raise ConfigError for a section that no command has."""
+    if section in STATION_SECTIONS:
+        return
     from saec.cli.options.all_settings import section_names
 
     names = section_names()
@@ -55,50 +59,6 @@ def check_section_name(path: Path, text: str, section: str) -> None:
         raise ConfigError(f"{path}{place}: no section [{section}]", suggestion(section, names))
 
 
-def _values(path: Path, text: str, settings: Sequence[Setting], table: object) -> dict[str, Any]:
-    """The values of one section by their keys, such as "cloud.remote.timeout_s"."""
-    found = {}
-    section = settings[0].section
-    known = {setting.keys: setting for setting in settings}
-    for keys, value in _leaves(table, (), set(known)):
-        setting = known.get(keys)
-        if setting is None:
-            near = suggestion(".".join(keys), [".".join(k) for k in known])
-            place = line_of(text, [section, *keys])
-            raise ConfigError(f"{path}{place}: [{section}] has no key {'.'.join(keys)}", near)
-        found[setting.key] = checked(path, text, setting, value)
-    return found
-
-
-def _leaves(table: object, above: Keys, known: set[Keys]) -> list[tuple[Keys, Any]]:
-    """Keys and values of a section; a table that is a setting's value stays whole."""
-    if not isinstance(table, dict):
-        return [(above, table)]
-    found: list[tuple[Keys, Any]] = []
-    for key, value in table.items():
-        keys = (*above, key)
-        if isinstance(value, dict) and keys not in known:
-            found.extend(_leaves(value, keys, known))
-        else:
-            found.append((keys, value))
-    return found
-
-
-def checked(path: Path, text: str, setting: Setting, value: Any) -> Any:
-    """A value of a file as click takes it, once its type and range are right."""
-    root = path.parent
-
-    def joined(kind: type, given: object) -> object:
-        if kind is Path and isinstance(given, str) and given:
-            return root / Path(given).expanduser()
-        raise ValueError(f"Expected a path, got {given!r}")
-
-    try:
-        given = convert(value, setting.hint, hook=joined)
-    except msgspec.ValidationError as e:
-        place = line_of(text, [setting.section, *setting.keys])
-        what, _ = split_place(str(e))
-        raise ConfigError(f"{path}{place}: {setting.key}: {what}", f"correct {setting.key}") from e
-    if isinstance(given, str) and setting.option.kind in ("file", "folder", "path"):
-        return str(root / Path(given).expanduser())
-    return tuple(given.items()) if isinstance(given, dict) else given
+def _as_click_takes_it(value: Any) -> Any:
+    """A table's names and values are those of an option that is given several times."""
+    return tuple(value.items()) if isinstance(value, dict) else value

@@ -11,7 +11,7 @@ import msgspec
 
 from saec.cli.options.all_settings import known_settings, section_structs, station_sections
 from saec.cli.options.config_file import default_map
-from saec.settings.setting_tree import Setting, flat_settings, unwrapped
+from saec.settings.setting_tree import Setting
 from saec.settings.settings_text import line_of, read_toml
 
 _STATION = ("line", "station")
@@ -56,19 +56,15 @@ def _row(setting: Setting, given: dict[str, Any], place: str) -> str:
 
 
 def _station_toml(path: Path, tables: dict[str, Any]) -> Iterator[str]:
-    """The sections that only a station reads, its lists included, as they are effective."""
+    """A station's lists, as they are effective."""
     if not set(_STATION) & set(tables):
         return
-    from saec.station.setup.settings_file import read_settings
+    from saec.cli.station.config import station_settings
 
-    own = {known.setting.section for known in known_settings().values()}
-    settings = msgspec.to_builtins(read_settings(path), enc_hook=str)
+    settings = msgspec.to_builtins(station_settings(path), enc_hook=str)
     for section, value in settings.items():
-        if section in own or value is None:
-            continue
-        for entry in value if isinstance(value, list) else [value]:
-            header = f"[[{section}]]" if isinstance(value, list) else f"[{section}]"
-            yield from ("", header)
+        for entry in value if isinstance(value, list) else []:
+            yield from ("", f"[[{section}]]")
             for key, inner in entry.items():
                 yield f"# {key} is not set" if inner is None else f"{key} = {toml_value(inner)}"
 
@@ -93,23 +89,19 @@ def check_file(path: Path) -> list[str]:
     default_map(path, settings, {n: s for n, s in section_structs().items() if n not in _STATION})
     if not set(_STATION) & set(tables):
         return []
-    from saec.station.setup.settings_file import read_settings
+    from saec.cli.station.config import need_packages
 
-    read_settings(path)
-    return []
+    need_packages()
+    from saec.station.startup_check import check_station
+
+    return check_station(path)
 
 
 def settings_schema() -> dict[str, Any]:
     """The JSON Schema of a settings file."""
     root: dict[str, Any] = _table()
-    known = [one.setting for one in known_settings().values()]
-    own = {setting.section for setting in known}
-    hints = {name: hint for name, hint in station_sections().items() if name not in own}
-    lists = {name: hint for name, hint in hints.items() if get_origin(hint) is list}
-    for name, hint in hints.items():
-        if name not in lists:
-            known += flat_settings(name, unwrapped(hint)[0])
-    for setting in known:
+    lists = {name: hint for name, hint in station_sections().items() if get_origin(hint) is list}
+    for setting in [one.setting for one in known_settings().values()]:
         node = root
         for key in (setting.section, *setting.keys[:-1]):
             node = node["properties"].setdefault(key, _table())

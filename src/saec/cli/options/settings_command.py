@@ -16,7 +16,8 @@ import msgspec
 
 from saec.cli.options.config_file import default_map
 from saec.cli.options.value_types import Type, is_repeated, length, value_type
-from saec.settings.setting_tree import Setting, flat_settings, unwrapped
+from saec.settings.section_reading import built
+from saec.settings.setting_tree import Setting, flat_settings
 
 _METAVARS = {
     "integer range": "INTEGER",
@@ -24,7 +25,8 @@ _METAVARS = {
     "float": "NUMBER",
     "directory": "FOLDER",
 }
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_CONFIG = "saec.config"
+"""Where a context keeps the file that --config named."""
 
 
 class SettingsCommand(click.Command):
@@ -37,6 +39,8 @@ class SettingsCommand(click.Command):
         without: settings of shared sections that this command does not have, such as "sample.limit".
         only: the settings that this command has of a shared section, where it has few of them.
         needs: settings with a default that the user of this command must give, such as "cloud.model".
+        example: what prints a settings file to begin with, such as "saec station example". The command needs
+            the file then.
     """
 
     def __init__(
@@ -48,6 +52,7 @@ class SettingsCommand(click.Command):
         without: Sequence[str] = (),
         only: Sequence[str] = (),
         needs: Sequence[str] = (),
+        example: str = "",
     ) -> None:
         hints = get_type_hints(function)
         self.sections: dict[str, type[msgspec.Struct]] = {
@@ -66,7 +71,7 @@ class SettingsCommand(click.Command):
         super().__init__(
             name=None,
             callback=lambda **values: function(**self._structs(values)),
-            params=[*parameters, *_common()],
+            params=[*parameters, *_common(example)],
             help=function.__doc__,
             context_settings={"max_content_width": 100},
         )
@@ -79,7 +84,7 @@ class SettingsCommand(click.Command):
             for key in setting.keys[:-1]:
                 table = table.setdefault(key, {})
             table[setting.keys[-1]] = _shaped(setting, values[_name(setting)])
-        return {section: _built(struct, tables[section]) for section, struct in self.sections.items()}
+        return {section: built(struct, tables[section]) for section, struct in self.sections.items()}
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if "--help-all" in args:
@@ -114,10 +119,17 @@ def settings_command(
     without: Sequence[str] = (),
     only: Sequence[str] = (),
     needs: Sequence[str] = (),
+    example: str = "",
 ) -> Callable[[Callable[..., None]], SettingsCommand]:
     """Make a command of a function; see ``SettingsCommand``."""
     return lambda function: SettingsCommand(
-        function, types=types, everyday=everyday, without=without, only=only, needs=needs
+        function,
+        types=types,
+        everyday=everyday,
+        without=without,
+        only=only,
+        needs=needs,
+        example=example,
     )
 
 
@@ -175,11 +187,38 @@ def _repeated_default(setting: Setting) -> tuple[Any, ...]:
     return tuple(setting.default.items() if isinstance(setting.default, dict) else setting.default)
 
 
-def _common() -> list[click.Parameter]:
+def settings_file() -> Path | None:
+    """The file that --config named."""
+    found: Path | None = click.get_current_context().meta.get(_CONFIG)
+    return found
+
+
+def how_to_begin(example: str) -> str:
+    """How to have a settings file, of what prints one."""
+    return f"`{example} > FILE.toml` makes a file to begin with."
+
+
+class _SettingsFile(click.Path):
+    """The file that --config names.
+
+    Args:
+        example: what prints one to begin with, or "".
+    """
+
+    def __init__(self, example: str) -> None:
+        super().__init__(exists=True, dir_okay=False, path_type=Path)
+        self._example = example
+
+    def get_missing_message(self, param: click.Parameter, ctx: click.Context | None) -> str:
+        return how_to_begin(self._example)
+
+
+def _common(example: str) -> list[click.Parameter]:
     return [
         click.Option(
             ["--config"],
-            type=_FILE,
+            type=_SettingsFile(example),
+            required=bool(example),
             is_eager=True,
             expose_value=False,
             callback=_read,
@@ -197,6 +236,7 @@ def _common() -> list[click.Parameter]:
 
 
 def _read(ctx: click.Context, parameter: click.Parameter, path: Path | None) -> None:
+    ctx.meta[_CONFIG] = path
     if path is not None and isinstance(ctx.command, SettingsCommand):
         ctx.default_map = default_map(path, ctx.command.settings, ctx.command.sections)
 
@@ -220,17 +260,3 @@ def _shaped(setting: Setting, value: Any) -> Any:
     if isinstance(setting.default, dict):
         return dict(value)
     return value
-
-
-def _built(struct: type[msgspec.Struct], table: dict[str, Any]) -> msgspec.Struct:
-    """A struct, and those within it, of values of their types."""
-    hints = get_type_hints(struct, include_extras=True)
-    values = {}
-    for field in msgspec.structs.fields(struct):
-        if field.encode_name not in table:
-            continue
-        kind, _ = unwrapped(hints[field.name])
-        value = table[field.encode_name]
-        nested = isinstance(kind, type) and issubclass(kind, msgspec.Struct)
-        values[field.name] = _built(kind, value) if nested else value
-    return struct(**values)

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
+import msgspec
 
-from saec.cli.station.config import CONFIG, read_config
-
-
-@click.group()
-def command() -> None:
-    """Look at what a station has recorded."""
+from saec.cli.options.settings_command import settings_command
+from saec.cli.station.config import EXAMPLE, named_file, station_settings
+from saec.settings.setting_fields import Argument
 
 
-@command.command("replay")
-@click.argument("id")
-@CONFIG
-@click.pass_context
-def replay_(ctx: click.Context, id: str, config: Path) -> None:
-    """Judge frame ID again by the version that judged it and hold the result against the record.
+class AuditSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The section [audit]: which frame is judged again.
 
-    The station may be running; nothing is changed. Exit status 1 where anything differs.
+    Attributes:
+        id: The id of the frame.
+    """
+
+    id: Argument[str]
+
+
+@settings_command(example=EXAMPLE)
+def replay_(audit: AuditSettings) -> None:
+    """Judge a recorded frame again and compare.
+
+    The version that judged frame ID judges it again. The station may be running; nothing is changed. The
+    status is 1 where anything differs.
 
     \b
     saec audit replay bottle-0000000042 --config station.toml
@@ -29,12 +33,21 @@ def replay_(ctx: click.Context, id: str, config: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    settings = station_settings(named_file())
     from saec.station.maintenance.frame_audit import audit_frame
 
-    checks = audit_frame(read_config(config), id)
+    checks = audit_frame(settings, audit.id)
     table = Table("", "recorded", "again", "", box=None)
     for check in checks:
         mark = {True: "same", False: "DIFFERS", None: "-"}[check.same]
         table.add_row(check.what, check.recorded, check.again, mark)
     Console().print(table)
-    ctx.exit(int(any(check.same is False for check in checks)))
+    click.get_current_context().exit(int(any(check.same is False for check in checks)))
+
+
+@click.group()
+def command() -> None:
+    """Look at what a station has recorded."""
+
+
+command.add_command(replay_, "replay")

@@ -1,65 +1,97 @@
-"""saec station backup and restore: a dead box brought back on another."""
+"""saec station backup and restore: a dead machine brought back on another."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import click
+import msgspec
 
-from saec.cli.station.config import CONFIG, read_config
+from saec.cli.options.settings_command import settings_command
+from saec.cli.station.config import EXAMPLE, named_file, station_settings
+from saec.settings.setting_fields import Argument, Everyday, ExistingFolder, Option
 
 
-@click.command("backup")
-@CONFIG
-@click.option("--with-secrets", is_flag=True, help="Copy files with tokens, passwords and keys as well.")
-@click.argument("target", type=click.Path(path_type=Path))
-def backup(config: Path, with_secrets: bool, target: Path) -> None:
-    """Copy a station into the new folder TARGET, also while it runs.
+class BackupSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The section [backup]: where a backup goes.
 
-    Lines with all versions, calibrations, settings, frames, images and verdicts. Without --with-secrets the
-    files with tokens, passwords and keys are left out and named.
+    Attributes:
+        target: The folder to make.
+        with_secrets: Copy files with tokens, passwords and keys as well.
+    """
+
+    target: Argument[Path]
+    with_secrets: Everyday[bool] = False
+
+
+class RestoreSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The section [restore]: where a backup is put back.
+
+    Attributes:
+        source: The backup.
+        settings: Put the settings file here.
+        data: Put the data folder here. Default: where the settings say.
+        force: Rename what is there already, instead of refusing.
+    """
+
+    source: Argument[ExistingFolder]
+    settings: Annotated[Path, Option(everyday=True, metavar="FILE")]
+    data: Everyday[Path | None] = None
+    force: Everyday[bool] = False
+
+
+@settings_command(example=EXAMPLE)
+def backup(backup: BackupSettings) -> None:
+    """Copy a station into a new folder, also while it runs.
+
+    TARGET gets the lines with all versions, calibrations, settings, frames, images and verdicts. Files with
+    tokens, passwords and keys are left out and named, unless you give --with-secrets.
+
+    \b
+    saec station backup --config station.toml /mnt/backup/monday
     """
     import time
 
+    path = named_file()
+    settings = station_settings(path)
     from saec.station.maintenance.backup_folder import make_backup
     from saec.station.storage.private_files import FilePermissions
 
     FilePermissions.close()
-    made = make_backup(config, read_config(config), target, now=time.time(), secrets=with_secrets)
-    click.echo(f"{made.frames} frames and {made.images} images in {target}")
+    made = make_backup(path, settings, backup.target, now=time.time(), secrets=backup.with_secrets)
+    click.echo(f"{made.frames} frames and {made.images} images in {backup.target}")
     for image in made.damaged:
         click.echo(f"damaged at the station already: {image}", err=True)
     for what in made.left_out:
         click.echo(f"left out, as it is secret: {what}")
 
 
-@click.command("restore")
-@click.option(
-    "--config",
-    "config",
-    type=click.Path(dir_okay=False, path_type=Path),
-    required=True,
-    help="Where the settings file is to be.",
-)
-@click.option("--data", type=click.Path(path_type=Path), help="Where the data are to be, if elsewhere.")
-@click.option("--force", is_flag=True, help="Move what stands in the way aside.")
-@click.argument("source", type=click.Path(exists=True, file_okay=False, path_type=Path))
-def restore(config: Path, data: Path | None, force: bool, source: Path) -> None:
-    """Put the backup SOURCE back, on this box or on another; then start the station."""
+@settings_command()
+def restore(restore: RestoreSettings) -> None:
+    """Put a backup back, on this machine or another.
+
+    Start the station afterwards. Nothing is overwritten.
+
+    \b
+    saec station restore /mnt/backup/monday --settings /etc/saec/station.toml
+    """
     import time
 
     from saec.station.maintenance.backup_restore import restore_backup
     from saec.station.storage.private_files import FilePermissions
 
     FilePermissions.close()
-    done = restore_backup(source, config, now=time.time(), data=data, force=force)
-    click.echo(f"settings in {config}, data in {done.data}")
+    done = restore_backup(
+        restore.source, restore.settings, now=time.time(), data=restore.data, force=restore.force
+    )
+    click.echo(f"settings in {restore.settings}, data in {done.data}")
     for path in done.moved:
-        click.echo(f"moved aside: {path}")
+        click.echo(f"renamed: {path}")
     for image in done.damaged:
         click.echo(f"missing or damaged: {image}", err=True)
     for what in done.missing:
         click.echo(f"put back by hand, as it is secret: the file of {what}")
     if done.problem:
-        click.echo(f"the settings are to be mended: {done.problem}", err=True)
-    click.echo(f"saec station --config {config} --check")
+        click.echo(f"correct the settings: {done.problem}", err=True)
+    click.echo(f"check them: saec config check --config {restore.settings}")

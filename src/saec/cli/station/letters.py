@@ -1,59 +1,73 @@
-"""saec station letters: verdicts that a sink refused for good, beside the station or without it."""
+"""saec station letters: verdicts that a sink refused finally, beside the station or without it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import click
+import msgspec
 
-from saec.cli.station.config import CONFIG, read_config
+from saec.cli.options.settings_command import settings_command
+from saec.cli.station.config import EXAMPLE, named_file, station_settings
 from saec.errors import ConfigError
+from saec.settings.setting_fields import Everyday, Option
 
 if TYPE_CHECKING:
     from saec.station.storage.records import DeadLetter
 
-ACTIONS = ("list", "resend", "drop", "aside")
+
+class LettersSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The section [letters]: what is done with which dead letters.
+
+    Attributes:
+        action: What is done with them.
+        frames: Ids of their frames.
+        sink: Only those of this sink.
+        all: All of them, without naming frames.
+    """
+
+    action: Annotated[Literal["list", "resend", "drop", "aside"], Option(argument=True)] = "list"
+    frames: Annotated[tuple[str, ...], Option(name="FRAME", argument=True)] = ()
+    sink: Annotated[str | None, Option(everyday=True, metavar="NAME")] = None
+    all: Everyday[bool] = False
 
 
-@click.command("letters")
-@CONFIG
-@click.option("--sink", help="Those of this sink; by default of all.")
-@click.option("--all", "everything", is_flag=True, help="All of them, without naming frames.")
-@click.argument("action", type=click.Choice(ACTIONS), default="list")
-@click.argument("frames", nargs=-1)
-def letters(config: Path, sink: str | None, everything: bool, action: str, frames: tuple[str, ...]) -> None:
-    """Look at dead letters: verdicts that a sink refused for good. The station may be running.
+@settings_command(example=EXAMPLE)
+def letters(letters: LettersSettings) -> None:
+    """List, resend or drop refused verdicts (dead letters).
 
-    "list" shows them. "resend" offers those of FRAMES (or --all) to their sink again, "drop" gives them up.
-    "aside" makes a dead letter of the verdict that --sink is offered first, where it holds up the others.
+    A dead letter is a verdict that a receiver (sink) refused finally. The station may be running.
+
+    "list" shows them. "resend" offers those of each FRAME, or --all, to their sink again. "drop" deletes
+    them. "aside" makes a dead letter of the verdict that --sink is offered next and that holds up the others.
 
     \b
     saec station letters --config station.toml
     saec station letters --config station.toml resend leather-0000000003
     saec station letters --config station.toml --sink mes --all drop
     """
+    path, sink, frames = named_file(), letters.sink, letters.frames
+    settings = station_settings(path)
     from saec.station.storage.outbox import outbox_beside
 
-    settings = read_config(config)
     names = [entry.name for entry in settings.sink]
     if sink is not None and sink not in names:
-        raise ConfigError(f"{config} has no sink {sink}", f"it has {', '.join(names) or 'none'}")
+        raise ConfigError(f"{path} has no sink {sink}", f"it has {', '.join(names) or 'none'}")
     with outbox_beside(settings.station.data) as outbox:
-        if action == "aside":
+        if letters.action == "aside":
             _say_aside(None if sink is None else outbox.set_aside(sink), sink)
             return
-        letters = outbox.letters(sink)
-        if action == "list":
-            _show(_chosen(letters, frames, everything=not frames))
+        known = outbox.letters(sink)
+        if letters.action == "list":
+            _show(_chosen(known, frames, everything=not frames))
             return
-        chosen = _chosen(letters, frames, everything=everything)
-        if action == "resend":
+        chosen = _chosen(known, frames, everything=letters.all)
+        if letters.action == "resend":
             outbox.resend([letter.n for letter in chosen])
         else:
             outbox.drop(chosen)
-    click.echo(f"{len(chosen)} {'are offered again' if action == 'resend' else 'were dropped'}")
+    click.echo(f"{len(chosen)} {'are offered again' if letters.action == 'resend' else 'were dropped'}")
 
 
 def _chosen(letters: Sequence[DeadLetter], frames: Sequence[str], *, everything: bool) -> list[DeadLetter]:

@@ -2,29 +2,44 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Annotated
 
 import click
+import msgspec
 
-from saec.cli.station.config import CONFIG, read_config
+from saec.cli.options.settings_command import settings_command
+from saec.cli.station.config import EXAMPLE, named_file, station_settings
+from saec.settings.setting_fields import Option
 
 
-@click.command("quarantine")
-@CONFIG
-@click.option("--release", "release", metavar="ID", help="Judge the frame with this ID again.")
-def quarantine(config: Path, release: str | None) -> None:
-    """List the frames in quarantine, or release one to be judged again as a new frame.
+class QuarantineSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The section [quarantine]: which frame is released.
 
-    A frame is in quarantine when its decoder, or the station, ended over it three times while nothing else
-    can have been the cause. Its verdict is an error and its image is kept.
+    Attributes:
+        release: Judge the frame with this id again, as a new frame.
     """
+
+    release: Annotated[str | None, Option(everyday=True, metavar="ID")] = None
+
+
+@settings_command(example=EXAMPLE)
+def quarantine(quarantine: QuarantineSettings) -> None:
+    """List or release frames that ended a process.
+
+    A frame is in quarantine when its decoder, or the station, ended over it three times and nothing else can
+    have been the cause. Its verdict is an error, and its image is kept.
+
+    \b
+    saec station quarantine --config station.toml
+    saec station quarantine --config station.toml --release leather-0000000003
+    """
+    data = station_settings(named_file()).station.data
     from saec.station.maintenance.quarantine_release import ask_release
     from saec.station.storage.spool_reader import SpoolReader
 
-    data = read_config(config).station.data
-    if release is not None:
-        ask_release(data, release)
-        click.echo(f"{release} is judged again as a new frame, at once or when the station starts")
+    if quarantine.release is not None:
+        ask_release(data, quarantine.release)
+        click.echo(f"{quarantine.release} is judged again as a new frame, at once or when the station starts")
         return
     reader = SpoolReader.beside(data)
     try:

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
-from saec.cli.station.config import CONFIG, read_config
+from saec.cli.options.settings_command import settings_command
+from saec.cli.station.config import EXAMPLE, named_file, station_settings
 
 
-@click.command("repair")
-@CONFIG
-def repair(config: Path) -> None:
-    """Make the database of a stopped station anew from all that can be read of it.
+@settings_command(example=EXAMPLE)
+def repair() -> None:
+    """Rebuild a stopped station's damaged database.
 
-    Images stay. The old database is set aside. A frame whose verdict cannot be read is judged again.
+    It is rebuilt from all that can be read of it. Images stay, and the old database is kept. A frame whose
+    verdict cannot be read is judged again.
+
+    \b
+    saec station repair --config station.toml
     """
     import time
 
+    settings = station_settings(named_file())
     from saec.station.storage.database_repair import repair_database
     from saec.station.storage.private_files import FilePermissions
 
     FilePermissions.close()
-    saved = repair_database(read_config(config).station.data, time.time())
+    saved = repair_database(settings.station.data, time.time())
     for table, count in saved.rows.items():
         click.echo(f"{table}: {count} rows")
     click.echo("all of it could be read" if saved.whole else "a part could not be read")

@@ -2,25 +2,87 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import click
+import msgspec
 
-from saec.cli.station.config import CONFIG, read_config
+from saec.cli.options.settings_command import settings_command
+from saec.cli.station.config import EXAMPLE, named_file, station_settings
 from saec.errors import ConfigError
+from saec.settings.setting_fields import Argument, ExistingFolder, Option
 from saec.texts import whole_number
 
 if TYPE_CHECKING:
     from saec.station.line.version_store import VersionStore
 
 
-@click.command("versions")
-@CONFIG
-@click.argument("line")
-def versions(config: Path, line: str) -> None:
-    """Show the versions of LINE."""
-    store = _store(config, line)
+class VersionsSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The section [versions]: whose versions are shown.
+
+    Attributes:
+        line: The line's name.
+    """
+
+    line: Argument[str]
+
+
+class AddSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The section [add]: what becomes a line's next version.
+
+    Attributes:
+        line: The line's name.
+        profile: The line profile.
+        service_model: The model or adapter to ask at the service with this version. Default: that of [cloud].
+    """
+
+    line: Argument[str]
+    profile: Argument[ExistingFolder]
+    service_model: Annotated[str | None, Option(name="--cloud-model", everyday=True, metavar="NAME")] = None
+
+
+class ShadowSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The section [shadow]: which version judges beside the current one.
+
+    Attributes:
+        line: The line's name.
+        version: The version, such as 2 or v2; "none" ends it.
+    """
+
+    line: Argument[str]
+    version: Argument[str]
+
+
+class PromoteSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The section [promote]: which version judges from now on.
+
+    Attributes:
+        line: The line's name.
+        version: The version, such as 2 or v2.
+    """
+
+    line: Argument[str]
+    version: Argument[str]
+
+
+class RollbackSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The section [rollback]: which line goes back.
+
+    Attributes:
+        line: The line's name.
+    """
+
+    line: Argument[str]
+
+
+@settings_command(example=EXAMPLE)
+def versions(versions: VersionsSettings) -> None:
+    """List the versions of a line.
+
+    \b
+    saec station versions --config station.toml leather
+    """
+    store = _store(versions.line)
     state = store.state()
     for version in state.known:
         marks = [
@@ -38,51 +100,62 @@ def versions(config: Path, line: str) -> None:
         )
 
 
-@click.command("add")
-@CONFIG
-@click.argument("line")
-@click.argument("profile", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--model", help="Cloud model (or adapter) that goes with this version.")
-def add(config: Path, line: str, profile: Path, model: str | None) -> None:
-    """Take PROFILE over as the next version of LINE; it judges nothing until it is promoted."""
+@settings_command(example=EXAMPLE)
+def add(add: AddSettings) -> None:
+    """Add a profile as a line's next version.
+
+    PROFILE is copied. It judges nothing until you promote it.
+
+    \b
+    saec station add --config station.toml leather lines/leather-new
+    """
     from datetime import UTC, datetime
 
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    click.echo(f"v{_store(config, line).add(profile, model=model, time=now)}")
+    click.echo(f"v{_store(add.line).add(add.profile, model=add.service_model, time=now)}")
 
 
-@click.command("shadow")
-@CONFIG
-@click.argument("line")
-@click.argument("version")
-def shadow(config: Path, line: str, version: str) -> None:
-    """Let VERSION of LINE judge beside the current one, without effect; "none" ends it."""
-    _store(config, line).shadow(None if version == "none" else _number(version))
+@settings_command(example=EXAMPLE)
+def shadow(shadow: ShadowSettings) -> None:
+    """Let a version judge along, without effect.
+
+    Its answers are counted in the metrics and the log. The VERSION "none" ends it.
+
+    \b
+    saec station shadow --config station.toml leather v2
+    """
+    _store(shadow.line).shadow(None if shadow.version == "none" else _number(shadow.version))
 
 
-@click.command("promote")
-@CONFIG
-@click.argument("line")
-@click.argument("version")
-def promote(config: Path, line: str, version: str) -> None:
-    """Make VERSION of LINE the one that judges; frames in flight finish on the old one."""
-    _store(config, line).promote(_number(version))
+@settings_command(example=EXAMPLE)
+def promote(promote: PromoteSettings) -> None:
+    """Make a version the one that judges.
+
+    It begins with the next frame. Frames in flight finish on the old version.
+
+    \b
+    saec station promote --config station.toml leather v2
+    """
+    _store(promote.line).promote(_number(promote.version))
 
 
-@click.command("rollback")
-@CONFIG
-@click.argument("line")
-def rollback(config: Path, line: str) -> None:
-    """Go back to the version of LINE that judged before."""
-    click.echo(f"v{_store(config, line).roll_back()}")
+@settings_command(example=EXAMPLE)
+def rollback(rollback: RollbackSettings) -> None:
+    """Go back to the version that judged before.
+
+    \b
+    saec station rollback --config station.toml leather
+    """
+    click.echo(f"v{_store(rollback.line).roll_back()}")
 
 
-def _store(config: Path, line: str) -> VersionStore:
-    settings = read_config(config)
+def _store(line: str) -> VersionStore:
+    path = named_file()
+    settings = station_settings(path)
     from saec.station.line.version_store import VersionStore
 
     if line not in [entry.name for entry in settings.line]:
-        raise ConfigError(f"{config} has no line {line}", "name one of its [[line]]")
+        raise ConfigError(f"{path} has no line {line}", "name one of its [[line]]")
     return VersionStore(settings.station.data / "lines" / line)
 
 

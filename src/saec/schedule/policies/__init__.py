@@ -36,6 +36,11 @@ def policy_names() -> list[str]:
     return [*POLICIES, *(point.name for point in extensions("saec.policies"))]
 
 
+def asked_policy(name: str | None, budget: float | None) -> str:
+    """The policy that settings mean: the named one, else the default with or without a budget."""
+    return name or (DEFAULT_POLICY if budget is None else BUDGET_POLICY)
+
+
 def policy_kind(name: str) -> PolicyKind:
     """What is known of a policy.
 

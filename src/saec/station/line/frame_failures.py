@@ -79,7 +79,7 @@ class FrameFailures:
 
     def failed(self, frame: SpooledFrame, path: str, begun: float, error: Exception, version: str) -> None:
         """It was not judged, by its own fault."""
-        in_time = time.perf_counter() - begun <= self._line.deadline
+        in_time = time.perf_counter() - begun <= self._line.deadline_s
         if not isinstance(error, DecoderDiedError | DecoderOverranError):
             self._reject(frame, path, error, in_time=in_time, version=version)
             return

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from saec.frame.judges import Cloud, Judges, open_judges, read_references, warm_up
 from saec.profile import LineProfile
 from saec.schedule.calibration.drift import DriftMonitor
-from saec.schedule.policies import BUDGET_POLICY, policy_kind
+from saec.schedule.policies import asked_policy, policy_kind
 from saec.schedule.policies.policy_contract import PolicySettings
 from saec.settings import BudgetConfig
 from saec.station.line.guard import FrameGuard
@@ -43,9 +43,7 @@ def open_version(profile: LineProfile, number: int, line: LineSettings, cloud: C
     Raises:
         SaecError: a file is missing or damaged, or the settings contradict the profile.
     """
-    kind, policy = policy_kind(line.policy), line.policy
-    if line.budget is not None and kind.ranks == "no":
-        kind, policy = policy_kind(BUDGET_POLICY), BUDGET_POLICY
+    policy = asked_policy(line.policy, line.budget)
     settings = PolicySettings(budget=BudgetConfig(share=line.budget))
     judges = open_judges(profile, cloud, policy=policy, settings=settings)
     judges = replace(judges, rules=replace(judges.rules, line=line.name))
@@ -53,7 +51,7 @@ def open_version(profile: LineProfile, number: int, line: LineSettings, cloud: C
     references = read_references(profile, min(_GUARD_REFERENCES, len(profile.references())))
     return OpenedVersion(
         number=number,
-        memoryless=cloud is None or kind.memoryless,
+        memoryless=cloud is None or policy_kind(policy).memoryless,
         judges=judges,
         guard=FrameGuard(line.guard, references),
         drift=DriftMonitor(profile.calibration.goods),

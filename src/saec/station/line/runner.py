@@ -85,7 +85,7 @@ class LineRunner:
         self._connected = settings.cloud and cloud_for(None) is not None
         self.link = "" if self._connected else "none"
         self._versions = VersionSwitch(settings, versions, cloud_for, spool)
-        self._arrivals = Arrivals(settings.deadline)
+        self._arrivals = Arrivals(settings.deadline_s)
         self._unwritten: deque[Pending] = deque()
         self._marker = CrashMarker(spool.folder / "touched" / settings.name)
         self._failures = FrameFailures(settings, spool, self._arrivals)
@@ -118,7 +118,7 @@ class LineRunner:
         self._edge = EdgeThread(settings, tools)
 
     def _new_dispatch(self, batch: int) -> Dispatch[Pending]:
-        deadline = self.settings.deadline
+        deadline = self.settings.deadline_s
         return Dispatch(
             batch=batch,
             capacity=_FRESH,
@@ -148,7 +148,7 @@ class LineRunner:
             "cloud": current.judges.rules.role if self._connected else None,
             "link": state.link if self._connected else None,
             "queue": state.queue,
-            "deadline_s": self.settings.deadline,
+            "deadline_s": self.settings.deadline_s,
             "drift": drift.sentence(),
             **{f"{name}_ms": self._writer.answers.quantiles(name) for name in TOLD},
             "late": self._writer.answers.late,

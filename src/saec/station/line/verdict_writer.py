@@ -24,7 +24,7 @@ class VerdictWriter:
     """
 
     def __init__(self, line: LineSettings, spool: Spool) -> None:
-        self._deadline, self._spool = line.deadline, spool
+        self._deadline, self._spool = line.deadline_s, spool
         self._log = structlog.get_logger().bind(line=line.name)
         self.answers = AnswerTimes()
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from saec.errors import ConfigError, SpoolError
 from saec.station.maintenance.backup_folder import BackupManifest, BackupPart, read_backup
 from saec.station.setup.settings_file import read_settings
-from saec.station.setup.station_settings import StationSection
+from saec.station.setup.station_section import StationSection
 from saec.station.storage.database.schema import begin_after, lock_folder, sync_folder
 from saec.station.storage.private_files import give_to_owner, make_private, owner_of
 from saec.station.storage.storage_quota import DATABASE

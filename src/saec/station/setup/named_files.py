@@ -56,6 +56,8 @@ def _paths(entry: msgspec.Struct, where: str) -> Iterator[tuple[str, str, Path]]
         value: Any = getattr(entry, key)
         if isinstance(value, Path):
             yield f"{where}{key}", key, value
+        elif isinstance(value, str) and key.endswith("_file"):  # of [cloud.remote]
+            yield f"{where}{key}", key, Path(value)
         elif isinstance(value, msgspec.Struct):
             yield from _paths(value, f"{where}{key}.")
         elif isinstance(value, list):

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from saec.connecting import http_address, shown
 from saec.errors import ConfigError
-from saec.schedule.policies import BUDGET_POLICY, DEFAULT_POLICY, policy_kind
+from saec.frame.asked_service import settings_of_loading
+from saec.schedule.policies import BUDGET_POLICY, DEFAULT_POLICY, asked_policy, policy_kind
 from saec.station.setup.station_settings import LineSettings, StationSettings
 from saec.web.addresses import is_loopback
 from saec.web.admission.admission_control import check_admission
@@ -48,33 +49,34 @@ def _lines(settings: StationSettings) -> Iterator[Fault]:
             yield ["line", i, "profile"], what, "make one with `saec fit DATASET --out LINE`"
         yield from _policy(i, line, settings)
         if line.guard.dark >= line.guard.bright:
-            what = f"no frame is brighter than {line.guard.dark:g} and darker than {line.guard.bright:g}"
-            yield ["line", i, "guard"], what, "dark lies below bright, both from 0 to 255"
+            what = f"guard.dark is {line.guard.dark:g} and guard.bright is {line.guard.bright:g}"
+            yield ["line", i, "guard"], what, "choose dark below bright, both from 0 to 255"
 
 
 def _policy(i: int, line: LineSettings, settings: StationSettings) -> Iterator[Fault]:
+    policy = asked_policy(line.policy, line.budget)
     try:
-        kind = policy_kind(line.policy)
+        kind = policy_kind(policy)
     except ConfigError as e:
         yield ["line", i, "policy"], e.what, e.remedy
         return
     if kind.first_pass is not None:
-        what = f"policy {line.policy} must see all frames before the first"
-        yield ["line", i, "policy"], what, f"a station needs one such as {DEFAULT_POLICY}"
-    if line.budget is not None and kind.cloud != "trusted":
+        what = f"policy {policy} needs all frames in advance, which a station does not have"
+        yield ["line", i, "policy"], what, f"choose one such as {DEFAULT_POLICY}"
+    if line.budget is not None and kind.ranks == "no":
         yield (
             ["line", i, "budget"],
-            f"a budget with policy {line.policy}",
+            f"a budget with policy {policy}",
             f"it is for policy {BUDGET_POLICY}",
         )
     if line.budget is None and kind.ranks == "only":
         yield (
             ["line", i, "policy"],
-            f"policy {line.policy} without a budget",
+            f"policy {policy} without a budget",
             "give the share that may be asked",
         )
     if kind.cloud == "alone" and settings.cloud is None:
-        yield ["line", i, "policy"], f"policy {line.policy} without a [cloud]", "name the cloud service"
+        yield ["line", i, "policy"], f"policy {policy} without a [cloud]", "name the cloud service"
 
 
 def _sources(settings: StationSettings) -> Iterator[Fault]:
@@ -140,16 +142,22 @@ def _cloud(settings: StationSettings) -> Iterator[Fault]:
     cloud = settings.cloud
     if cloud is None:
         return
-    url = http_address(cloud.url)
+    url = http_address(cloud.model)
     if url is None:
-        yield ["cloud", "url"], f"{shown(cloud.url)} is not an address", "give https://HOST:PORT/v1"
+        what = f"{shown(cloud.model)} is not an address, and a station asks a service"
+        yield ["cloud", "model"], what, "give https://HOST:PORT/v1; `saec cloud --model NAME` makes a service"
         return
+    if cloud.service_model is None:
+        what = "service_model is missing"
+        yield ["cloud"], what, "name the model or adapter to ask at the service"
+    for name, value, remedy in settings_of_loading(cloud):
+        yield ["cloud", name], f"{name} {value} with the service {shown(cloud.model)}", remedy
     host = url.hostname or ""
     if settings.station.privacy and not is_on_site(host):
-        what = f"privacy is on and {host} is not known to lie in the site"
-        yield ["cloud", "url"], what, "use a private or loopback address, or remove [cloud]"
-    if cloud.token_file is not None and url.scheme == "http" and not is_loopback(host):
-        yield ["cloud", "url"], "the token would travel unencrypted", "use https"
+        what = f"privacy = true allows only addresses on the site, and {host} may lie outside"
+        yield ["cloud", "model"], what, "use a private or loopback address, or remove [cloud]"
+    if cloud.remote.token_file is not None and url.scheme == "http" and not is_loopback(host):
+        yield ["cloud", "model"], "the token would travel unencrypted", "use https"
 
 
 def is_on_site(host: str) -> bool:

@@ -1,6 +1,7 @@
 """Reading the station's settings: one TOML file, checked as a whole before anything starts.
 
-An error names the line of the file and the remedy. Paths in the file are relative to the file.
+An error names the line of the file and the remedy. Paths in the file are relative to the file. The section
+[cloud] is the one that a run has, so it is read as a run reads it.
 """
 
 from __future__ import annotations
@@ -12,29 +13,55 @@ import msgspec
 
 from saec.decoding import convert
 from saec.errors import ConfigError
+from saec.settings import CloudConfig
+from saec.settings.section_reading import read_section
 from saec.settings.settings_text import line_of, read_toml, split_place
 from saec.station.setup.settings_checks import contradictions
-from saec.station.setup.station_settings import CloudSettings, LineSettings, StationSection, StationSettings
+from saec.station.setup.station_section import STATION_SECTIONS, StationSection
+from saec.station.setup.station_settings import LineSettings, StationSettings
 from saec.web.http_settings import HttpSettings
 
 
-def read_settings(path: Path) -> StationSettings:
+def read_settings(path: Path, station: StationSection | None = None) -> StationSettings:
     """Read and check a settings file; nothing is opened or started.
+
+    Sections of other commands may stand in the file. Whoever knows them all checks their names.
+
+    Args:
+        path: the file.
+        station: takes the place of the section [station], but for its name and its data folder.
 
     Raises:
         ConfigError: names the line of the file and the remedy.
     """
-    text, plain = read_toml(path)
-    if isinstance(station := plain.setdefault("station", {}), dict):
-        station.setdefault("data", str(StationSection().data))  # relative to the file, as if written there
+    text, tables = read_toml(path)
+    plain = {section: table for section, table in tables.items() if section in STATION_SECTIONS}
+    if isinstance(section := plain.setdefault("station", {}), dict):
+        section.setdefault("data", str(StationSection().data))  # relative to the file, as if written there
+    cloud = _cloud(path, text, plain.pop("cloud")) if "cloud" in plain else None
     try:
         settings = convert(plain, StationSettings, hook=_path(path.parent.resolve()))
     except msgspec.ValidationError as e:
         what, where = split_place(str(e))
         raise ConfigError(f"{path}{line_of(text, where)}: {what}", _remedy(where)) from e
+    if station is not None:
+        named = msgspec.structs.replace(station, name=settings.station.name, data=settings.station.data)
+        settings = msgspec.structs.replace(settings, station=named)
+    settings = msgspec.structs.replace(settings, cloud=cloud)
     for where, what, remedy in contradictions(settings):
         raise ConfigError(f"{path}{line_of(text, where)}: {what}", remedy)
     return settings
+
+
+def _cloud(path: Path, text: str, table: object) -> CloudConfig | None:
+    """The section [cloud]; None where its model is "none"."""
+    if isinstance(table, dict) and "model" not in table:
+        raise ConfigError(
+            f"{path}{line_of(text, ['cloud'])}: [cloud] has no model",
+            "give the service's address, https://HOST:PORT/v1, or remove [cloud]",
+        )
+    cloud = read_section(path.resolve(), text, "cloud", CloudConfig, table)
+    return None if cloud.model == "none" else cloud
 
 
 def _path(root: Path) -> Any:
@@ -48,7 +75,7 @@ def _path(root: Path) -> Any:
 
 def _remedy(where: list[str | int]) -> str:
     name = next((k for k in reversed(where) if isinstance(k, str)), "")
-    section = {"station": StationSection, "http": HttpSettings, "line": LineSettings, "cloud": CloudSettings}
+    section = {"station": StationSection, "http": HttpSettings, "line": LineSettings}
     if where and isinstance(where[0], str) and name and (kind := section.get(where[0])) is not None:
         fields = kind.__struct_fields__
         if name not in fields:
@@ -57,7 +84,7 @@ def _remedy(where: list[str | int]) -> str:
         kinds = "folder, camera or video" if where[0] == "source" else "files, webhook or mqtt"
         return f"it is {kinds}"
     return (
-        f"mend `{name}`; docs/station.md lists every setting"
+        f"correct `{name}`; docs/station.md lists every setting"
         if name
         else "docs/station.md lists the settings"
     )

@@ -26,7 +26,9 @@ def warnings(settings: StationSettings) -> Iterator[str]:
 def _secrets(settings: StationSettings) -> Iterator[Path | None]:
     yield settings.station.tokens_file
     yield settings.http.tls_key
-    for section in (*settings.sink, *([] if settings.cloud is None else [settings.cloud])):
+    if settings.cloud is not None and settings.cloud.remote.token_file is not None:
+        yield Path(settings.cloud.remote.token_file)
+    for section in settings.sink:
         for name in ("token_file", "password_file", "key_file"):
             if name in section.__struct_fields__:
                 yield getattr(section, name)

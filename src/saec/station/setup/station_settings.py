@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
 import msgspec
 
-from saec.schedule.policies import DEFAULT_POLICY
-from saec.settings import Spend
-from saec.station.section_types import Name, Seconds, Section, Share
+from saec.settings import CloudConfig, PolicyConfig
+from saec.settings.setting_fields import PositiveShare, Share
+from saec.station.section_types import Name, Seconds, Section
+from saec.station.setup.station_section import StationSection
 from saec.station.sinks import AnySink
 from saec.station.sources import AnySource
 from saec.station.storage.records import Retention, SpoolLimits
@@ -17,12 +17,13 @@ from saec.web.http_settings import HttpSettings
 
 
 class FrameGuardSettings(Section, frozen=True, kw_only=True):
-    """When a frame is no fair picture of a part; 0 (for bright 255) leaves a check out.
+    """The table [line.guard]: which pictures are too poor to judge. They get no label and raise an alarm.
 
     Attributes:
-        dark, bright: mean grey value (0 to 255) below and above which nothing can be judged.
-        blur: share of a good's sharpness below which a frame is blurred.
-        empty: share of a good's contrast below which there is no part in view.
+        dark: A frame is too dark below this mean grey value, 0 to 255. 0 leaves the check out.
+        bright: A frame is too bright above this mean grey value, 0 to 255. 255 leaves the check out.
+        blur: A frame is blurred below this share of the sharpness of a good image. 0 leaves the check out.
+        empty: No part is in view below this share of the contrast of a good image. 0 leaves the check out.
     """
 
     dark: float = 12.0
@@ -32,82 +33,53 @@ class FrameGuardSettings(Section, frozen=True, kw_only=True):
 
 
 class LineSettings(Section, frozen=True, kw_only=True):
-    """One product.
+    """A section [[line]]: one product.
+
+    ``policy`` and ``budget`` mean what they mean in [policy], and have its defaults. ``deadline_s`` has a
+    default of its own: a run may wait for its cloud, but a line moves on.
 
     Attributes:
-        name: what its frames' ids begin with.
-        profile: folder of the line profile; taken over as version 1 when the station first starts.
-        cloud: whether the cloud is asked about what the edge is not sure of.
-        deadline: seconds from acceptance within which the line needs a verdict to act on.
-        policy: who answers, see docs/scheduling.md.
-        budget: most of the frames that may be sent, as a share, held in every 1,000; a
-            policy that does not rank frames gives way to "value". None is no bound.
+        name: The line's name, with which the ids of its frames begin.
+        profile: Folder of the line profile. It becomes version 1 when the station first starts.
+        cloud: Ask the cloud about what the edge is not sure of.
+        deadline_s: Seconds from acceptance within which the line needs a verdict. What the cloud does not
+            answer by then, the edge answers provisionally.
+        policy: Who answers (docs/scheduling.md). "gate": the edge, and the cloud where the edge is not sure.
+            "value": the cloud where asking pays most. "edge" or "cloud": one of them alone. Default: gate, or
+            value with a budget.
+        budget: The share of frames that the cloud may be asked about, from 0 to 1. It is held in every 1,000
+            frames. Default: no limit.
+        guard: which pictures are too poor to judge.
     """
 
     name: Name
     profile: Path
     cloud: bool = True
-    deadline: Seconds = 1.0
-    policy: str = DEFAULT_POLICY
-    budget: Share | None = None
+    deadline_s: Seconds = 1.0
+    policy: str | None = PolicyConfig().policy
+    budget: PositiveShare | None = PolicyConfig().budget
     guard: FrameGuardSettings = FrameGuardSettings()
 
 
-class CloudSettings(Section, frozen=True, kw_only=True):
-    """The cloud service.
-
-    Attributes:
-        url: address of an OpenAI-compatible server, such as "https://gpu:8443/v1".
-        model: its name there, or that of an adapter.
-        token_file: file with the bearer token.
-        references: good images shown before each frame.
-        timeout: seconds for one answer.
-        concurrency: requests under way at once.
-        batch: frames asked about at once.
-        ca_file: certificates to trust beside the system's.
-        prompt: version of the prompt; by default the model's own.
-        spend: what of a frame is shown, see docs/spending.md.
-    """
-
-    url: str
-    model: str
-    prompt: str | None = None
-    spend: Spend = "whole"
-    token_file: Path | None = None
-    references: Annotated[int, msgspec.Meta(ge=0, le=8)] = 1
-    timeout: Seconds = 20.0
-    concurrency: Annotated[int, msgspec.Meta(ge=1)] = 4
-    batch: Annotated[int, msgspec.Meta(ge=1)] = 8
-    ca_file: Path | None = None
-
-
-class StationSection(Section, frozen=True, kw_only=True):
-    """The station itself.
-
-    Attributes:
-        name: unique among the stations of a cloud service.
-        data: folder of spool, profiles' versions and logs.
-        listen: "HOST:PORT" of API, status page and metrics.
-        tokens_file: sha256 of the tokens that may post frames and change things, one "NAME HEX" a line;
-            without it only loopback addresses may be listened on.
-        privacy: no image leaves the site: the cloud must then lie in it.
-    """
-
-    name: Name = "station"
-    data: Path = Path("station-data")
-    listen: str = "127.0.0.1:8090"
-    tokens_file: Path | None = None
-    privacy: bool = False
-
-
 class StationSettings(Section, frozen=True, kw_only=True):
-    """The whole file."""
+    """The sections of a station's settings file.
+
+    Attributes:
+        station: the station itself.
+        http: how it is reached over HTTP.
+        line: its products.
+        source: where frames come from.
+        sink: where verdicts go.
+        cloud: the service that is asked; None without one.
+        spool: limits of the frames and images that are kept.
+        retention: how long they are kept.
+    """
 
     station: StationSection = StationSection()
     http: HttpSettings = HttpSettings()
     line: list[LineSettings]
     source: list[AnySource] = msgspec.field(default_factory=list)
     sink: list[AnySink] = msgspec.field(default_factory=list)
-    cloud: CloudSettings | None = None
+    cloud: CloudConfig | None = None
     spool: SpoolLimits = SpoolLimits()
     retention: Retention = Retention()

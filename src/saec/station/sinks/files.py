@@ -33,7 +33,12 @@ CSV_COLUMNS = (
 
 
 class FileSink(SinkSettings, frozen=True, kw_only=True, tag_field="kind", tag="files"):
-    """A folder with one JSONL (or CSV) file a day."""
+    """A [[sink]] of kind "files": a folder with one file a day.
+
+    Attributes:
+        path: The folder.
+        format: Form of the files: JSON Lines, or CSV.
+    """
 
     path: Path
     format: Literal["jsonl", "csv"] = "jsonl"

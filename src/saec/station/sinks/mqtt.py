@@ -44,13 +44,19 @@ _REFUSALS = {
 
 
 class MqttSink(SinkSettings, frozen=True, kw_only=True, tag_field="kind", tag="mqtt"):
-    """MQTT 3.1.1 with quality of service 1: each verdict as JSON to ``topic``/LINE.
+    """A [[sink]] of kind "mqtt": each verdict as JSON to the topic TOPIC/LINE, by MQTT 3.1.1, QoS 1.
 
     Attributes:
-        topic: the topic's beginning, without wildcards.
-        user, password_file: who the station is; off this machine they need ``tls``.
-        ca_file, certificate_file, key_file: the same as for a webhook; they need ``tls``.
-        timeout: seconds for a connection, and for the acknowledgement of one verdict.
+        host: The broker's name or address.
+        port: The broker's port.
+        topic: The beginning of the topic, without wildcards. The line's name is appended.
+        user: User name at the broker. It needs ``tls``, except to this machine.
+        password_file: A file with the user's password.
+        tls: Connect by TLS.
+        timeout_s: Seconds to wait for a connection, and for the acknowledgement of one verdict.
+        ca_file: Certificates to trust beside the system's, PEM. It needs ``tls``.
+        certificate_file: The station's own certificate, where the broker asks for one, PEM.
+        key_file: Key of that certificate, PEM.
     """
 
     host: str
@@ -59,7 +65,7 @@ class MqttSink(SinkSettings, frozen=True, kw_only=True, tag_field="kind", tag="m
     user: str | None = None
     password_file: Path | None = None
     tls: bool = False
-    timeout: Seconds = 10.0
+    timeout_s: Seconds = 10.0
     ca_file: Path | None = None
     certificate_file: Path | None = None
     key_file: Path | None = None
@@ -96,7 +102,7 @@ class Mqtt:
 
     def __init__(self, settings: MqttSink, steady: Callable[[], float] = time.monotonic) -> None:
         s = settings
-        self.timeout, self._settings, self._steady = s.timeout, s, steady
+        self.timeout, self._settings, self._steady = s.timeout_s, s, steady
         self._where = f"mqtt{'s' if s.tls else ''}://{s.host}:{s.port}"
         self._secret = None if s.password_file is None else read_secret(s.password_file)
         self._tls = client_context(s.ca_file, s.certificate_file, s.key_file) if s.tls else None
@@ -167,7 +173,7 @@ class _Link:
         client.connect(settings.host, settings.port, keepalive=20)
         client.loop_start()
         try:
-            self._be_let_in(settings.timeout)
+            self._be_let_in(settings.timeout_s)
         except AwayError:
             self.close()
             raise

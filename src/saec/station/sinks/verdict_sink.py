@@ -54,14 +54,16 @@ class VerdictSink(Protocol):
 
 
 class SinkSettings(Section, frozen=True, kw_only=True):
-    """What every sink can be told.
+    """What every [[sink]], a receiver of verdicts, has.
 
     Attributes:
-        attempts: how often a verdict is offered that the receiver refuses, before it is a dead letter.
-        overflow: what happens when more than ``keep`` verdicts wait, or one for longer than ``keep_hours``:
-            "block" keeps everything and raises an alarm, "drop" gives up the oldest as well, counted.
-        keep: verdicts; of the dead letters as many are kept, whatever ``overflow`` says.
-        late: seconds for which verdicts may wait and none be taken; then the station is not ready.
+        name: The sink's name.
+        attempts: Offers of a verdict that the receiver refuses, before the verdict becomes a dead letter.
+        overflow: What happens when the backlog is long (``keep``, ``keep_hours``). "block" keeps everything
+            and raises an alarm. "drop" also deletes the oldest, and counts them.
+        keep: The backlog is long when more verdicts than this wait. As many dead letters are kept.
+        keep_hours: The backlog is long when a verdict waits for more hours than this.
+        late_s: The station is not ready when verdicts wait and none was taken for so many seconds.
     """
 
     name: Name
@@ -69,7 +71,7 @@ class SinkSettings(Section, frozen=True, kw_only=True):
     overflow: Literal["block", "drop"] = "block"
     keep: Annotated[int, msgspec.Meta(ge=1)] = 100_000
     keep_hours: Annotated[float, msgspec.Meta(gt=0)] = 168.0
-    late: Annotated[float, msgspec.Meta(gt=0)] = 600.0
+    late_s: Annotated[float, msgspec.Meta(gt=0)] = 600.0
 
     def make_sink(self) -> VerdictSink:
         """The sink; nothing is connected yet.

@@ -28,18 +28,22 @@ _MOST_BYTES = 2**16
 
 
 class WebhookSink(SinkSettings, frozen=True, kw_only=True, tag_field="kind", tag="webhook"):
-    """HTTP POST of each verdict as JSON, with its idempotency key in the header ``Idempotency-Key``.
+    """A [[sink]] of kind "webhook": an HTTP POST of each verdict as JSON.
+
+    The header ``Idempotency-Key`` has the verdict's key.
 
     Attributes:
-        token_file: file with the bearer token.
-        timeout: seconds for one answer.
-        ca_file: PEM file of CAs to trust beside the system's.
-        certificate_file, key_file: PEM files by which the station shows who it is.
+        url: The receiver's address.
+        token_file: A file with the bearer token. It needs https, except to this machine.
+        timeout_s: Seconds to wait for one answer.
+        ca_file: Certificates to trust beside the system's, PEM.
+        certificate_file: The station's own certificate, where the receiver asks for one, PEM.
+        key_file: Key of that certificate, PEM.
     """
 
     url: str
     token_file: Path | None = None
-    timeout: Seconds = 10.0
+    timeout_s: Seconds = 10.0
     ca_file: Path | None = None
     certificate_file: Path | None = None
     key_file: Path | None = None
@@ -70,7 +74,7 @@ class Webhook:
     at_once = 1
 
     def __init__(self, settings: WebhookSink) -> None:
-        self.timeout, self._url = settings.timeout, _address(settings.url)
+        self.timeout, self._url = settings.timeout_s, _address(settings.url)
         self._where = shown(settings.url, path=False)
         headers = {"Content-Type": "application/json"}
         if settings.token_file is not None:
@@ -80,7 +84,7 @@ class Webhook:
         # No proxy, and no password file, of the environment: verdicts go where the settings say.
         self._client = httpx.Client(
             headers=headers,
-            timeout=settings.timeout,
+            timeout=settings.timeout_s,
             follow_redirects=False,
             trust_env=False,
             verify=client_context(*files) if tls else False,  # else the system's certificates are read

@@ -58,18 +58,21 @@ class LatestFrame:
 
 
 class CameraSource(SourceSettings, frozen=True, kw_only=True, tag_field="kind", tag="camera"):
-    """An RTSP or USB camera; the newest frame wins, older ones are counted as dropped.
+    """A [[source]] of kind "camera": an RTSP or USB camera.
+
+    The newest frame is taken. Older ones are dropped, and counted.
 
     Attributes:
-        address: "rtsp://...", or the number of a USB camera.
-        interval: seconds between frames that are taken.
-        open_timeout, read_timeout: seconds after which a camera is given up and opened again.
+        address: "rtsp://...", or the number of a USB camera such as "0".
+        interval_s: Seconds between two frames that are taken.
+        open_timeout_s: Seconds to wait for a camera that is opened, before it is opened again.
+        read_timeout_s: Seconds to wait for a frame, before the camera is opened again.
     """
 
     address: str
-    interval: Seconds = 0.5
-    open_timeout: Seconds = 10.0
-    read_timeout: Seconds = 5.0
+    interval_s: Seconds = 0.5
+    open_timeout_s: Seconds = 10.0
+    read_timeout_s: Seconds = 5.0
 
     def make_source(self, hooks: SourceHooks) -> CameraReader:
         return CameraReader(self, hooks.accept, hooks.refused, hooks.alarm)
@@ -123,7 +126,7 @@ class CameraReader:
 
     def _use(self, latest: LatestFrame, over: threading.Event, stopping: Stopping) -> int:
         """Hand frames over until the camera is lost; how many came."""
-        frames, patience, due = 0, self._s.open_timeout, time.monotonic()
+        frames, patience, due = 0, self._s.open_timeout_s, time.monotonic()
         while not stopping.is_set() and not over.is_set():
             begun = time.monotonic()
             item = None
@@ -133,10 +136,10 @@ class CameraReader:
                 item = latest.take(0.1)
             if item is None:
                 return frames
-            self.state, patience = "connected", self._s.read_timeout
+            self.state, patience = "connected", self._s.read_timeout_s
             frames += 1
             self._hand_over(*item, number=frames)
-            due = max(due + self._s.interval, time.monotonic())
+            due = max(due + self._s.interval_s, time.monotonic())
             stopping.wait(due - time.monotonic())
         return frames
 
@@ -158,8 +161,8 @@ class CameraReader:
         number = whole_number(self._s.address)
         address: Any = self._s.address if number is None else number
         limits = [
-            *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, int(1e3 * self._s.open_timeout)),
-            *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, int(1e3 * self._s.read_timeout)),
+            *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, int(1e3 * self._s.open_timeout_s)),
+            *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, int(1e3 * self._s.read_timeout_s)),
         ]
         backend = cv2.CAP_ANY if isinstance(address, int) else cv2.CAP_FFMPEG
         capture = cv2.VideoCapture(address, backend, [] if isinstance(address, int) else limits)

@@ -86,11 +86,11 @@ class SourceHooks(NamedTuple):
 
 
 class SourceSettings(Section, frozen=True, kw_only=True):
-    """What every source can be told.
+    """What every [[source]] has.
 
     Attributes:
-        name: the source's name.
-        line: the line that its frames are of.
+        name: The source's name.
+        line: The name of the line that judges its frames.
     """
 
     name: Name

@@ -25,11 +25,13 @@ from saec.types import Image
 
 
 class VideoSource(SourceSettings, frozen=True, kw_only=True, tag_field="kind", tag="video"):
-    """A video file, every ``every``-th frame of it, once.
+    """A [[source]] of kind "video": the frames of a video file, once.
 
     Attributes:
-        realtime: whether frames come at the file's own pace, as from a camera; else as fast as the spool
-            takes them.
+        path: The video file.
+        every: Take every so many frames: 25 takes the first, the 26th and so on.
+        realtime: Take frames at the video's own speed, as from a camera. Otherwise as fast as the station
+            accepts them.
     """
 
     path: Path

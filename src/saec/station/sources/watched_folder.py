@@ -47,22 +47,22 @@ log = structlog.get_logger()
 
 
 class FolderSource(SourceSettings, frozen=True, kw_only=True, tag_field="kind", tag="folder"):
-    """Image files that appear in a folder.
+    """A [[source]] of kind "folder": image files that appear in a folder.
 
     Attributes:
-        path: is watched, its subfolders too.
-        settle: seconds for which a file must not change before it is read.
-        patience: seconds without a change after which a file that is not whole is refused, with an alarm. It
-            is judged if it becomes whole later.
-        after: what becomes of a file that was accepted, of which the spool then has a copy of its own.
-        poll: seconds between looks.
+        path: The folder to watch, with its subfolders.
+        settle_s: Seconds without a change before a file is read.
+        patience_s: Seconds without a change before a file that is not whole is refused, with an alarm. It is
+            judged if it becomes whole later.
+        after: Delete or keep a file once it is accepted. The station has a copy of its own.
+        poll_s: Seconds between two looks at the folder.
     """
 
     path: Path
-    settle: Seconds = 0.2
-    patience: Seconds = 10.0
+    settle_s: Seconds = 0.2
+    patience_s: Seconds = 10.0
     after: Literal["delete", "keep"] = "delete"
-    poll: Seconds = 0.1
+    poll_s: Seconds = 0.1
 
     def watched(self) -> Path:
         return self.path
@@ -77,9 +77,9 @@ class FolderSource(SourceSettings, frozen=True, kw_only=True, tag_field="kind", 
 class WatchedFolder:
     """Files that appear in a folder, each once, the oldest first.
 
-    A file is read when it has not changed for ``settle`` seconds, and taken when it is whole: by its own
+    A file is read when it has not changed for ``settle_s`` seconds, and taken when it is whole: by its own
     structure, and where that cannot tell, by what the kernel says of who writes it (``Writers``). One that is
-    not whole after ``patience`` is refused once, by name; it stays, and is taken if it becomes whole.
+    not whole after ``patience_s`` is refused once, by name; it stays, and is taken if it becomes whole.
 
     Its key is its name, time, size and contents: a file that was accepted just before a crash is not judged
     again, another frame under an old name is. A file that is put there anew after its forerunner was removed
@@ -115,7 +115,7 @@ class WatchedFolder:
         try:
             while not stopping.is_set():
                 full = self.look(time.monotonic())
-                stopping.wait(REST if full else self._s.poll)
+                stopping.wait(REST if full else self._s.poll_s)
         finally:
             self._writers.close()
 
@@ -141,7 +141,7 @@ class WatchedFolder:
                 return False
             wait = self._waits.get(path)
             if wait is None or wait.seen != seen:
-                self._waits[path] = SettlingFile(seen, now, self._s.settle, self._writers.writing(path))
+                self._waits[path] = SettlingFile(seen, now, self._s.settle_s, self._writers.writing(path))
                 continue
             due = wait.is_due(now, self._writers.writing(path)) and not self._is_done(path, seen)
             if due and not self._take(path, wait, now):
@@ -194,7 +194,7 @@ class WatchedFolder:
         try:
             data = self._read(inside, name, seen)
             self._writers.refresh()  # it may have been written to while it was read
-            writing, waited = self._writers.writing(path), now - wait.since >= self._s.patience
+            writing, waited = self._writers.writing(path), now - wait.since >= self._s.patience_s
             if (why := why_not_whole(data, name, writing=writing, waited=waited)) is not None:
                 self._put_off(path, wait, why, now)
                 return True
@@ -224,9 +224,9 @@ class WatchedFolder:
 
     def _put_off(self, path: Path, wait: SettlingFile, why: str, now: float) -> None:
         """Look into it again later; once the patience is over, say so."""
-        if wait.put_off(now, self._s.patience):
+        if wait.put_off(now, self._s.patience_s):
             why = (
-                f"{why}; it has not changed for {self._s.patience:g} s and is not judged. See that its "
+                f"{why}; it has not changed for {self._s.patience_s:g} s and is not judged. See that its "
                 "writer ends and closes it; it is judged once it is whole. Delete it if it never will be"
             )
             self._tell(path, wait.seen, why, "unfinished")

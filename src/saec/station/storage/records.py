@@ -141,36 +141,37 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SpoolLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Limits beyond which the spool refuses frames, and when it stops waiting for the cloud.
+    """The section [spool]: how many frames may wait, and how much room they may take.
 
     Attributes:
-        frames: most frames without a final verdict.
-        gigabytes: how much the station's data folder may take in all: images, database, versions
-            of lines, pictures, what was set aside. Where room is short the oldest images go first.
-        free_gigabytes: how much the disk must have left.
-        hours: how long a frame may wait for the cloud before the edge's label becomes final.
+        frames: Frames that may wait for their final verdict. From nine tenths on, the oldest that wait for
+            the cloud get the edge's label as final. Beyond it new frames are refused.
+        size_gb: Gigabytes that the whole data folder may take. Where room is short the oldest images go
+            first.
+        free_gb: Gigabytes that must stay free on the disk. Else new frames are refused.
+        wait_hours: Hours that a frame may wait for the cloud. Then the edge's label is final.
     """
 
     frames: Annotated[int, msgspec.Meta(ge=1)] = 100_000
-    gigabytes: Annotated[float, msgspec.Meta(gt=0)] = 20.0
-    free_gigabytes: Annotated[float, msgspec.Meta(ge=0)] = 0.5
-    hours: Annotated[float, msgspec.Meta(gt=0)] = 168.0
+    size_gb: Annotated[float, msgspec.Meta(gt=0)] = 20.0
+    free_gb: Annotated[float, msgspec.Meta(ge=0)] = 0.5
+    wait_hours: Annotated[float, msgspec.Meta(gt=0)] = 168.0
 
 
 class Retention(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How long is kept what has its final verdict, as far as there is room.
+    """The section [retention]: how long frames with a final verdict are kept, as far as there is room.
 
     Attributes:
-        images: whose images are kept at all: "defects" are those labelled so, "doubtful" adds those on which
-            the cloud was asked or edge and cloud disagree.
-        days: how long images are kept.
-        record_days: how long verdicts are kept; never shorter than images. One that a sink has still to take
-            stays.
-        aside_days: how long files that were set aside are kept, as the database does not know them.
+        images: Images to keep. "defects": those labelled so. "doubtful": also those on which the cloud was
+            asked, or edge and cloud disagree.
+        image_days: Days that images are kept.
+        record_days: Days that verdicts are kept, at least as long as images. A verdict that a sink has still
+            to take stays.
+        aside_days: Days that unknown files, which were set aside, are kept.
     """
 
     images: Literal["all", "doubtful", "defects", "none"] = "all"
-    days: Annotated[float, msgspec.Meta(ge=0)] = 30.0
+    image_days: Annotated[float, msgspec.Meta(ge=0)] = 30.0
     record_days: Annotated[float, msgspec.Meta(ge=0)] = 730.0
     aside_days: Annotated[float, msgspec.Meta(ge=0)] = 90.0
 

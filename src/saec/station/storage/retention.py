@@ -73,10 +73,10 @@ class Sweeper:
         spool.quota.measure()
         expired = images = records = 0
         if trusted:
-            expired = self._give_up(now - spool.limits.hours * 3600)
-            images = self._drop_aged(now - rule.days * DAY)
+            expired = self._give_up(now - spool.limits.wait_hours * 3600)
+            images = self._drop_aged(now - rule.image_days * DAY)
             records = spool.eviction.forget_before(
-                now - max(rule.record_days, rule.days) * DAY, turn=self.turn
+                now - max(rule.record_days, rule.image_days) * DAY, turn=self.turn
             )
             if spool.eviction.aside.drop_before(now - rule.aside_days * DAY):
                 spool.quota.measure()

@@ -78,17 +78,17 @@ class StorageQuota:
         At least what cannot be removed (versions of lines, pictures) and room to work: a limit that is too
         small is told of, and stops no line.
         """
-        return max(int(self.limits.gigabytes * GIGABYTE), self._least())
+        return max(int(self.limits.size_gb * GIGABYTE), self._least())
 
     def _least(self) -> int:
         return sum(self.other.values()) - self.other.get("aside", 0) + LEAST
 
     def complaint(self) -> str:
         """Why the stated limit cannot be kept, one sentence; "" where it can."""
-        if self._least() <= self.limits.gigabytes * GIGABYTE:
+        if self._least() <= self.limits.size_gb * GIGABYTE:
             return ""
         return (
-            f"[spool] gigabytes = {self.limits.gigabytes:g} leaves no room to work beside what cannot be "
+            f"[spool] size_gb = {self.limits.size_gb:g} leaves no room to work beside what cannot be "
             f"removed: the folder takes {self.words()}; allow more, or remove old versions"
         )
 
@@ -116,7 +116,7 @@ class StorageQuota:
 
     def disk_short(self, margin: float = 0.0) -> int:
         """Bytes that are missing on the disk for its reserve and a margin (a share of the budget)."""
-        reserve = self.limits.free_gigabytes * GIGABYTE + margin * self.budget
+        reserve = self.limits.free_gb * GIGABYTE + margin * self.budget
         return max(0, int(reserve - shutil.disk_usage(self._folder).free))
 
     @contextmanager
@@ -144,9 +144,9 @@ class StorageQuota:
         if self.used() + coming > self.budget:
             raise SpoolFullError(
                 f"the spool takes no frame: the data folder takes {self.words()}",
-                "allow more in [spool] gigabytes, or remove what is not needed",
+                "allow more in [spool] size_gb, or remove what is not needed",
             )
-        if free - coming < limits.free_gigabytes * GIGABYTE:
+        if free - coming < limits.free_gb * GIGABYTE:
             raise SpoolFullError(
                 f"the spool takes no frame: {free / GIGABYTE:.2f} GB are left on the disk",
                 "make room on the disk",
