@@ -134,7 +134,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
 
 @pytest.fixture
 def pulled(fake: Hub, tmp_path: Path) -> Path:
-    hub.pull_checkpoint("some/model", tmp_path / "m")
+    hub.pull_checkpoint("some/model", tmp_path / "m", revision="main")
     return tmp_path / "m"
 
 
@@ -177,12 +177,12 @@ def test_a_cut_download_goes_on_where_it_stopped(
     monkeypatch.setattr(file_download.time, "sleep", lambda _: None)
     fake.cut = len(WEIGHTS) // 2
     with pytest.raises(ModelError, match="some/model"):
-        hub.pull_checkpoint("some/model", tmp_path)
+        hub.pull_checkpoint("some/model", tmp_path, revision="main")
     assert not (tmp_path / hub.LOCK).exists()
     assert not (tmp_path / "model.safetensors").exists()
     fake.cut = None
     fake.requests.clear()
-    hub.pull_checkpoint("some/model", tmp_path)
+    hub.pull_checkpoint("some/model", tmp_path, revision="main")
     ranges = [r for method, path, r, _ in fake.requests if method == "GET" and "safetensors" in path]
     assert len(ranges) == 1
     start = re.fullmatch(r"bytes=(\d+)-", ranges[0] or "")
@@ -194,7 +194,7 @@ def test_a_cut_download_goes_on_where_it_stopped(
 def test_pulling_again_fetches_only_what_changed(fake: Hub, pulled: Path) -> None:
     _flip(pulled / "config.json")
     fake.requests.clear()
-    hub.pull_checkpoint("some/model", pulled)
+    hub.pull_checkpoint("some/model", pulled, revision="main")
     assert [path.rsplit("/", 1)[1] for _, path, _, _ in fake.requests[1:]] == ["config.json"]
     assert hub.verify_checkpoint(pulled) == []
 
@@ -202,7 +202,7 @@ def test_pulling_again_fetches_only_what_changed(fake: Hub, pulled: Path) -> Non
 def test_a_file_name_that_leaves_the_folder_is_refused(fake: Hub, tmp_path: Path) -> None:
     fake.files["../evil.json"] = b"{}"
     with pytest.raises(ModelError, match="evil"):
-        hub.pull_checkpoint("some/model", tmp_path / "m")
+        hub.pull_checkpoint("some/model", tmp_path / "m", revision="main")
     assert not (tmp_path / "evil.json").exists()
 
 
@@ -212,11 +212,11 @@ def test_content_that_the_hub_did_not_state_is_refused_and_removed(
 ) -> None:
     fake.tamper = name
     with pytest.raises(ModelError, match=f"{name} does not have the hash that the hub gives"):
-        hub.pull_checkpoint("some/model", tmp_path)
+        hub.pull_checkpoint("some/model", tmp_path, revision="main")
     assert not (tmp_path / hub.LOCK).exists()
     assert not (tmp_path / name).exists()
     fake.tamper = None
-    assert name in hub.pull_checkpoint("some/model", tmp_path).files
+    assert name in hub.pull_checkpoint("some/model", tmp_path, revision="main").files
 
 
 @pytest.mark.parametrize(
@@ -230,7 +230,7 @@ def test_content_that_the_hub_did_not_state_is_refused_and_removed(
 def test_refusals_name_the_remedy(fake: Hub, tmp_path: Path, status: int, words: str) -> None:
     fake.refuse = status
     with pytest.raises(ModelError, match=words) as caught:
-        hub.pull_checkpoint("some/model", tmp_path)
+        hub.pull_checkpoint("some/model", tmp_path, revision="main")
     assert "HF_TOKEN" in caught.value.remedy
 
 
@@ -239,7 +239,7 @@ def test_a_file_that_is_refused_and_an_unknown_revision(fake: Hub, tmp_path: Pat
         hub.pull_checkpoint("some/model", tmp_path, revision="v9")
     fake.refuse_files = 403
     with pytest.raises(ModelError, match="refuses access to some/model"):
-        hub.pull_checkpoint("some/model", tmp_path)
+        hub.pull_checkpoint("some/model", tmp_path, revision="main")
 
 
 def test_bad_name_pickles_alone_and_no_server(
@@ -249,10 +249,10 @@ def test_bad_name_pickles_alone_and_no_server(
         hub.pull_checkpoint("a/b/c", tmp_path)
     del fake.files["model.safetensors"]
     with pytest.raises(ModelError, match="no safetensors"):
-        hub.pull_checkpoint("some/model", tmp_path)
+        hub.pull_checkpoint("some/model", tmp_path, revision="main")
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(ModelError, match="cannot get some/model") as caught:
-        hub.pull_checkpoint("some/model", tmp_path)
+        hub.pull_checkpoint("some/model", tmp_path, revision="main")
     assert "HF_ENDPOINT" in caught.value.remedy
 
 

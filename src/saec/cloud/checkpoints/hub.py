@@ -45,7 +45,7 @@ class Lock(msgspec.Struct, frozen=True, kw_only=True):
     files: dict[str, LockedFile]
 
 
-def pull_checkpoint(name: str, folder: Path, *, revision: str = "main", token: str | None = None) -> Lock:
+def pull_checkpoint(name: str, folder: Path, *, revision: str, token: str | None = None) -> Lock:
     """Download a checkpoint's safetensors, JSON, text and templates, and lock them.
 
     Args:

@@ -20,7 +20,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from saec.connecting import client_context, why
 from saec.station.section_types import FieldFault, Seconds
 from saec.station.sinks.tls_files import lone_key, without_tls
-from saec.station.sinks.verdict_sink import AwayError, SinkSettings, sink_message
+from saec.station.sinks.verdict_sink import TIMEOUT_S, AwayError, SinkSettings, sink_message
 from saec.station.storage.records import Delivery
 from saec.texts import read_secret
 from saec.web.addresses import is_loopback
@@ -65,7 +65,7 @@ class MqttSink(SinkSettings, frozen=True, kw_only=True, tag_field="kind", tag="m
     user: str | None = None
     password_file: Path | None = None
     tls: bool = False
-    timeout_s: Seconds = 10.0
+    timeout_s: Seconds = TIMEOUT_S
     ca_file: Path | None = None
     certificate_file: Path | None = None
     key_file: Path | None = None

@@ -14,7 +14,7 @@ from saec.connecting import client_context, http_address, shown, why
 from saec.errors import ConfigError
 from saec.station.section_types import FieldFault, Seconds
 from saec.station.sinks.tls_files import lone_key, without_tls
-from saec.station.sinks.verdict_sink import AwayError, RefusedError, SinkSettings, sink_message
+from saec.station.sinks.verdict_sink import TIMEOUT_S, AwayError, RefusedError, SinkSettings, sink_message
 from saec.station.storage.records import Delivery
 from saec.texts import read_token, whole_number
 from saec.web.addresses import is_loopback
@@ -43,7 +43,7 @@ class WebhookSink(SinkSettings, frozen=True, kw_only=True, tag_field="kind", tag
 
     url: str
     token_file: Path | None = None
-    timeout_s: Seconds = 10.0
+    timeout_s: Seconds = TIMEOUT_S
     ca_file: Path | None = None
     certificate_file: Path | None = None
     key_file: Path | None = None
