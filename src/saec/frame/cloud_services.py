@@ -52,7 +52,9 @@ def with_service(config: CloudConfig) -> CloudConfig:
     address = urlsplit(config.model)
     remote = service_of(config)
     if remote.token_file is not None and address.scheme == "http" and not is_loopback(address.hostname or ""):
-        raise ConfigError("the token would travel unencrypted", "use https")
+        raise ConfigError(
+            f"--token-file would send the token unencrypted to {config.model}", "use https:// in --cloud"
+        )
     name, told = introduced(remote, config.service_model)
     return at_service(config, name, told)
 
