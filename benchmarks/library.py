@@ -68,22 +68,14 @@ def drawn(folder: Path) -> tuple[Path, Path]:
     """A line and its images."""
     import saec
     from saec.data.procedural import write_dataset
-    from saec.settings.build_settings import DrawingConfig
+    from saec.settings import DrawingConfig
 
     half = FRAMES // 2
     data = folder / "keypad"
     write_dataset(
         data,
-        family="keypad",
-        config=DrawingConfig(
-            seed=7,
-            n_train=40,
-            n_train_defect=12,
-            n_good=half,
-            n_defect=half,
-            difficulty=0.5,
-            size_px=SIZE,
-        ),
+        "keypad",
+        DrawingConfig(seed=7, n_train=40, n_train_defect=12, n_good=half, n_defect=half, size_px=SIZE),
     )
     return saec.fit(data, out=folder / "line").folder, data
 

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from saec.data.procedural import write_dataset
-from saec.settings.build_settings import DrawingConfig
+from saec.settings import DrawingConfig
 
 WORK = Path("runs/examples")
 
@@ -26,15 +26,7 @@ def drawn() -> Path:
     if not folder.exists():
         write_dataset(
             folder,
-            family="keypad",
-            config=DrawingConfig(
-                seed=7,
-                n_train=40,
-                n_train_defect=16,
-                n_good=16,
-                n_defect=16,
-                difficulty=0.5,
-                size_px=192,
-            ),
+            "keypad",
+            DrawingConfig(seed=7, n_train=40, n_train_defect=16, n_good=16, n_defect=16, size_px=192),
         )
     return folder

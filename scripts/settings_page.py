@@ -76,6 +76,7 @@ def _commands_section(section: str, known: list[KnownSetting]) -> str:
     for one in known:
         setting = one.setting
         option = setting.flag if setting.option.argument else f"`{setting.flag}`"
+        option = "" if one.in_file_only else option
         cells = (
             f"`{'.'.join(setting.keys)}`",
             option,

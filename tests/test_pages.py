@@ -102,9 +102,9 @@ def test_every_command_within_a_sentence_exists() -> None:
     [
         ("saec fit gear --out lines/gear", ""),
         ("saec fit gear", "--out"),
-        ("saec fit gear --out x --sidee 3", "No such option"),
-        ("saec fit gear --out x --side three", "three"),
-        ("saec fit gear --out x --side", "requires an argument"),
+        ("saec fit gear --out x --side-pxe 3", "No such option"),
+        ("saec fit gear --out x --side-px three", "three"),
+        ("saec fit gear --out x --side-px", "requires an argument"),
         ("saec inspect gear --line x --dtype half", "half"),
         ("saec data chek gear", "no command chek"),
         ("saec report", "runs"),

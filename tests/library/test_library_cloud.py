@@ -230,7 +230,7 @@ def test_a_cloud_is_calibrated_and_tried(tmp_path: Path, fakes: FakeCloud) -> No
     assert cloud.key in after.profile.calibration.clouds
     assert after.notes[0].startswith("fake is ")
     assert saec.Line.open(after.folder).threshold == after.threshold
-    with pytest.raises(saec.ConfigError, match="did you mean overkill"):
-        line.calibrate(overkil=0.1)
+    with pytest.raises(saec.ConfigError, match="did you mean overkill_rate"):
+        line.calibrate(overkil_rate=0.1)
     with pytest.raises(saec.ConfigError, match="without images"):
         line.calibrate(cloud=cloud)

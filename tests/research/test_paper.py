@@ -12,8 +12,10 @@ import msgspec
 import numpy as np
 import pytest
 
+from saec.cli import main
 from saec.data.dataset import open_dataset
 from saec.data.manifest import hash_item
+from saec.errors import DataError
 from saec.evaluation.metrics import Confusion, Metrics
 from saec.frame.judges import Cloud
 from saec.meter import PhaseReading
@@ -323,3 +325,33 @@ def test_one_after_another_asks_what_the_pipeline_asks(tmp_path: Path, count: in
     verdicts = list(run_inspection(sources, judges(parallel), config))
     routed = sum(v.route is not None and v.route.decision == "cloud" for v in verdicts)
     assert asked == routed == sum(alone.batches) == sum(parallel.batches)
+
+
+# --- the command
+
+
+@pytest.mark.parametrize(
+    ("options", "seed_side", "edge_side"),
+    [([], 512, 224), (["--cloud-side-px", "336", "--side-px", "320"], 336, 320)],
+)
+def test_the_command_asks_each_row_as_the_seed_does_unless_told(
+    options: list[str], seed_side: int, edge_side: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plans: list[PaperPlan] = []
+
+    def compare(plan: PaperPlan, *_: object) -> tuple[list[Judgement], list[Absent]]:
+        plans.append(plan)
+        raise DataError("stopped here", "")
+
+    monkeypatch.setattr("saec_research.tables.paper.run_comparison", compare)
+    models = ["--cloud", "qwen", "--adapter", str(tmp_path), "--llava", "llava"]
+    given = ["--out", str(tmp_path / "out"), "--seed", "1", "--seed", "2", "--gpu", "0"]
+    assert main(["bench", "paper", *models, *given, *options]) == 2
+    (plan,) = plans
+    assert (plan.seeds, plan.work, plan.metering.gpu) == ((1, 2), tmp_path / "out" / "work", 0)
+    assert plan.fit.side_px == edge_side
+    assert plan.clouds["llava"].model == "llava"
+    assert [plan.clouds[row].adapter for row in ("cloud", "seed", "saec")] == [None, *[str(tmp_path)] * 2]
+    assert [plan.clouds[row].batch for row in ("cloud", "seed", "saec")] == [16, 24, 8]
+    assert plan.clouds["seed"].side_px == seed_side
+    assert not (tmp_path / "out").exists()

@@ -91,7 +91,7 @@ def test_a_tampered_log_is_named_and_ends_with_status_1(
 ) -> None:
     run = inspect(line, data, tmp_path / "run")
     assert main(["replay", str(run), "--line", str(line.folder)]) == 0
-    assert "24 routes came out again, every one the same" in capsys.readouterr().out
+    assert "24 routes repeated, all equal" in capsys.readouterr().out
     name = rewrite(run, 6, route=Route("edge", "sure-good"))
     assert main(["replay", str(run)]) == 1
     told = capsys.readouterr().out

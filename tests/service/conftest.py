@@ -43,4 +43,4 @@ def adapters(engine: QwenEngine, tmp_path_factory: pytest.TempPathFactory) -> di
 @pytest.fixture(scope="session")
 def served(adapters: dict[str, Path]) -> ServedModel:
     """The shipped checkpoint with both adapters, as the service has it."""
-    return ServedModel.load(CPU, [(name, str(path)) for name, path in adapters.items()])
+    return ServedModel.load(CPU, adapters)

@@ -78,7 +78,7 @@ def running(
 ) -> Iterator[tuple[str, RequestHandler]]:
     """A service on a free port; gives its address, without /v1, and what is behind it."""
     admission = AdmissionControl(HttpSettings(**http), Tokens(tokens), "127.0.0.1:0")
-    handler = RequestHandler(served, config or ServiceConfig(max_delay=0.0))
+    handler = RequestHandler(served, config or ServiceConfig(max_delay_ms=0.0))
     with (
         contextlib.closing(listen("127.0.0.1:0")) as bound,
         serving(handler, admission, bound) as thread,

@@ -148,7 +148,10 @@ def test_openais_client_is_told_when_to_come_again(served: ServedModel, tmp_path
     tokens.write_text(f"line-1 {token_hash('secret')}\n")
     gate = Gate(served)
     gate.open.set()
-    with running(gate.served, ServiceConfig(max_delay=0.0, rate=0.1), tokens=tokens) as (where, _):
+    with running(gate.served, ServiceConfig(max_delay_ms=0.0, requests_per_s=0.1), tokens=tokens) as (
+        where,
+        _,
+    ):
         out = _run(CLIENTS, Watch(tmp_path), "-c", LIMITED, f"{where}/v1")
     code, seconds = out.split()
     assert code == "rate_limit"

@@ -9,35 +9,24 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
-import click
 import pytest
 
 from saec.cli import main
-from saec.cli.options.cloud_model import cloud_options, open_cloud
 from saec.cloud.checkpoints.checkpoint_folder import read_card
 from saec.cloud.engines.qwen import QwenEngine
-from saec.errors import ConfigError
 from saec.frame.judges import Cloud
+from saec.frame.requested_cloud import requested_cloud
 from saec.service.served_model import ServedModel
+from saec.service.service_settings import ServiceConfig
 from saec.settings import CloudConfig
 from saec.types import CloudQuery, Frame
+from saec.web.http_settings import HttpSettings
 from saec_research.small_model import FOLDER as SMALL
 from tests.helpers_numeric import same_opinions
 from tests.service.service_helpers import noise, running
 
-PLAIN: dict[str, Any] = {
-    "adapter": None,
-    "references": 1,
-    "batch": 4,
-    "prompt": None,
-    "views": None,
-    "cloud_side": None,
-    "cloud_tokens": None,
-    "dtype": "auto",
-    "device": "auto",
-}
+Asked = list[tuple[ServiceConfig, HttpSettings, CloudConfig]]
 
 
 @pytest.mark.timeout(300)  # another process loads torch
@@ -52,7 +41,7 @@ def test_a_service_of_its_own_and_a_command_that_asks_it(engine: QwenEngine, tmp
             assert service.stderr is not None
             entries = (json.loads(line) for line in service.stderr if line.startswith("{"))
             where = next(e["address"] for e in entries if e["event"] == "listening")
-            cloud = _asking("--cloud", where)  # there is one model only, so it need not be named
+            cloud = _asking(where)  # there is one model only, so it need not be named
             asked = [CloudQuery(Frame("frame", noise(0)), (noise(1),))]
             (there,), (here,) = cloud.engine.judge(asked), engine.judge(asked)
             assert [systemd.recv(100) for _ in range(2)] == [b"READY=1", b"WATCHDOG=1"]
@@ -72,35 +61,17 @@ def test_a_service_of_its_own_and_a_command_that_asks_it(engine: QwenEngine, tmp
 
 def test_an_adapter_is_asked_as_its_base_wants_to_be(served: ServedModel) -> None:
     with running(served) as (where, _):
-        cloud = _asking("--cloud", f"{where}/v1", "--cloud-model", "screws")
+        cloud = _asking(f"{where}/v1", "screws")
         assert (cloud.engine.name, cloud.engine.side, cloud.engine.demonstration) == ("screws", 240, True)
         assert cloud.config.remote.weights_hash == served.entries["screws"].weights_hash
         assert cloud.config.remote.card == read_card(SMALL)
 
 
-def _asking(*argv: str) -> Cloud:
-    """The cloud that a command with the cloud's options opens."""
-
-    @click.command()
-    @cloud_options
-    def command(**cloud: Any) -> Cloud | None:
-        return open_cloud(**cloud)
-
-    opened = command.main(list(argv), standalone_mode=False)
-    assert isinstance(opened, Cloud)
+def _asking(where: str, model: str | None = None) -> Cloud:
+    """The cloud that a command gets which asks a service."""
+    opened = requested_cloud(CloudConfig(model=where, service_model=model))
+    assert opened is not None
     return opened
-
-
-@pytest.mark.parametrize("option", ["cloud_model", "token_file", "ca_file"])
-def test_options_of_a_service_are_for_a_service(option: str) -> None:
-    for model in ("small", "none"):
-        with pytest.raises(ConfigError, match=option.replace("_", "-")):
-            open_cloud(model=model, **(PLAIN | {option: "x"}))
-
-
-def test_a_token_does_not_travel_in_the_clear(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="unencrypted"):
-        open_cloud(model="http://192.0.2.1:8100/v1", **PLAIN, token_file=tmp_path / "token")
 
 
 @pytest.fixture
@@ -112,31 +83,58 @@ def logs_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("logs_as_they_are")
 def test_an_adapter_without_a_name_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     for text in ("runs/screws", "=runs", "a/b=runs", "a="):
-        assert main(["cloud", "--adapter", text]) == 2
+        assert main(["cloud", "--named-adapter", text]) == 2
         assert "NAME=PATH" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("logs_as_they_are")
 def test_two_models_of_one_name_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    argv = ["cloud", "--listen", "127.0.0.1:0", "--adapter", "small=x"]
+    argv = ["cloud", "--listen", "127.0.0.1:0", "--named-adapter", "small=x"]
     assert main(argv) == 2
     assert "two models have the name small" in capsys.readouterr().err
 
 
-def test_attention_is_said_where_the_model_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
-    from saec.cli.options import cloud_model as asking
-    from saec.settings import RemoteConfig
+@pytest.mark.usefixtures("logs_as_they_are")
+def test_an_adapter_is_named_once(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["cloud", "--named-adapter", "screws=a", "--named-adapter", "screws=b"]) == 2
+    assert "--named-adapter screws is given twice" in capsys.readouterr().err
 
-    monkeypatch.setattr(asking, "reach", lambda *given: ("m", RemoteConfig(url="http://127.0.0.1:1/v1")))
-    given: dict[str, Any] = {
-        "adapter": None,
-        "references": 0,
-        "batch": 1,
-        "prompt": None,
-        "views": None,
-        "cloud_side": None,
-    }
-    others: dict[str, Any] = {"cloud_tokens": None, "dtype": "auto", "device": "auto"}
-    with pytest.raises(ConfigError, match="--attention eager with the service"):
-        open_cloud("http://127.0.0.1:1/v1", **given, **others, attention="eager")
-    assert open_cloud("http://127.0.0.1:1/v1", **given, **others) is not None
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
+    """What the command was asked to serve, in place of serving it."""
+    found: Asked = []
+    monkeypatch.setattr("saec.service.service_program.run_service", lambda *settings: found.append(settings))
+    monkeypatch.setattr("saec.cli.options.process_end.run_to_the_end", lambda run: run())
+    return found
+
+
+@pytest.mark.usefixtures("logs_as_they_are")
+def test_options_beat_the_file_and_the_file_beats_the_defaults(asked: Asked, tmp_path: Path) -> None:
+    assert main(["cloud"]) == 0
+    assert asked.pop() == (ServiceConfig(), HttpSettings(), CloudConfig(model="small"))
+    (tmp_path / "tokens").touch()
+    (tmp_path / "saec.toml").write_text(
+        "[service]\ntokens_file = 'tokens'\nqueue = 5\nbatch = 3\n"
+        "[service.adapters]\nscrews = 'runs/screws'\n"
+        "[http]\nhead_s = 3\nhosts = ['a', 'b']\n[cloud]\nside_px = 112\nmodel = 'none'\n"
+    )
+    given = ["--batch", "2", "--http-connections-per-address", "7", "--dtype", "float32"]
+    assert main(["cloud", "--config", str(tmp_path / "saec.toml"), *given]) == 0
+    service, http, model = asked.pop()
+    assert service == ServiceConfig(
+        tokens_file=tmp_path / "tokens", queue=5, batch=2, adapters={"screws": tmp_path / "runs" / "screws"}
+    )
+    assert http == HttpSettings(head_s=3.0, hosts=("a", "b"), connections_per_address=7)
+    assert model == CloudConfig(model="small", side_px=112, dtype="float32")
+
+
+@pytest.mark.parametrize(
+    "wrong", [("--queue", "0"), ("--requests-per-s", "0"), ("--http-bodies-share", "2"), ("--cloud", "x")]
+)
+def test_what_is_out_of_range_is_refused(
+    wrong: tuple[str, str], asked: Asked, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["cloud", *wrong]) == 2
+    assert wrong[0] in capsys.readouterr().err
+    assert not asked

@@ -15,9 +15,10 @@ import pytest
 from saec.service import request_handling as handling
 from saec.service.batching import Batcher
 from saec.service.served_model import ServedModel
-from saec.service.service_program import ServiceAddress, run_service
+from saec.service.service_program import run_service
 from saec.service.service_settings import ServiceConfig
 from saec.settings import CloudConfig
+from saec.web.http_settings import HttpSettings
 from saec.web.program import main_thread as starting
 from tests.service.service_helpers import GREY, Gate, client, running, scoring_body, wait_until
 
@@ -32,7 +33,7 @@ def gate(served: ServedModel) -> Iterator[Gate]:
 
 
 def test_a_model_that_computes_for_too_long_fails_the_health_until_it_is_done(gate: Gate) -> None:
-    config = ServiceConfig(max_delay=0.0, batch_seconds=0.05)
+    config = ServiceConfig(max_delay_ms=0.0, batch_limit_s=0.05)
     with (
         running(gate.served, config) as (where, _),
         client(where) as http,
@@ -104,5 +105,5 @@ def test_loading_that_hangs_heeds_a_signal(monkeypatch: pytest.MonkeyPatch) -> N
         release.wait(60)
 
     monkeypatch.setattr(ServedModel, "load", hang)
-    run_service(ServiceAddress("127.0.0.1:0"), CloudConfig(model="small"), [], ServiceConfig())
+    run_service(ServiceConfig(listen="127.0.0.1:0"), HttpSettings(), CloudConfig(model="small"))
     release.set()

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.numeric
 @pytest.fixture(scope="module")
 def where(served: ServedModel) -> Iterator[str]:
     """A service that waits long enough for batches to fill."""
-    with running(served, ServiceConfig(max_delay=0.05, batch=4)) as (where, _):
+    with running(served, ServiceConfig(max_delay_ms=50.0, batch=4)) as (where, _):
         yield where
 
 

@@ -117,7 +117,7 @@ def test_nothing_is_computed_for_another_site(
 
 
 def test_tokenize_counts_towards_the_rate(gate: Gate, tokens: Path) -> None:
-    config = ServiceConfig(max_delay=0.0, rate=0.001)
+    config = ServiceConfig(max_delay_ms=0.0, requests_per_s=0.001)
     with running(gate.served, config, tokens=tokens) as (where, _), client(where) as http:
         asked = {"model": "small", "prompt": "x"}
         assert http.post("/tokenize", json=asked, headers=A).status_code == 200
@@ -127,7 +127,7 @@ def test_tokenize_counts_towards_the_rate(gate: Gate, tokens: Path) -> None:
 
 
 def test_slow_bodies_of_one_tenant_are_refused_before_they_are_read(gate: Gate, tokens: Path) -> None:
-    config = ServiceConfig(max_delay=0.0, queue=6, batch=2, share=0.5)
+    config = ServiceConfig(max_delay_ms=0.0, queue=6, batch=2, token_share=0.5)
     with (
         running(gate.served, config, tokens=tokens) as (where, handler),
         client(where) as http,
@@ -152,7 +152,7 @@ def test_slow_bodies_of_one_tenant_are_refused_before_they_are_read(gate: Gate, 
 
 
 def test_a_rate_is_counted_before_the_body_is_there(gate: Gate, tokens: Path) -> None:
-    config = ServiceConfig(max_delay=0.0, rate=0.001)
+    config = ServiceConfig(max_delay_ms=0.0, requests_per_s=0.001)
     with running(gate.served, config, tokens=tokens) as (where, handler), client(where) as http:
         address = (http.base_url.host, http.base_url.port)
         head = (

@@ -24,7 +24,7 @@ from saec.errors import ConfigError, LinkError
 from saec.service.request_handling import RequestHandler
 from saec.service.served_model import BatchGroup, ModelAnswer, ModelRequest, ServedModel
 from saec.service.service_app import make_service_app
-from saec.service.service_program import ServiceAddress, check_service, drain
+from saec.service.service_program import check_service, drain
 from saec.service.service_settings import ServiceConfig
 from saec.settings import RemoteConfig
 from saec.web.admission.admission_control import AdmissionControl
@@ -97,7 +97,7 @@ def test_nobody_without_a_token_gets_anything_but_the_health(gate: Gate, tmp_pat
 def test_each_station_may_ask_so_often(gate: Gate, tmp_path: Path) -> None:
     tokens = tmp_path / "tokens"
     tokens.write_text(f"a {token_hash('A')}\nb {token_hash('B')}\n")
-    config = ServiceConfig(max_delay=0.0, rate=0.001)
+    config = ServiceConfig(max_delay_ms=0.0, requests_per_s=0.001)
     with running(gate.served, config, tokens=tokens) as (where, _), client(where) as http:
         asked = {
             name: [
@@ -114,7 +114,7 @@ def test_each_station_may_ask_so_often(gate: Gate, tmp_path: Path) -> None:
 
 def test_when_the_queue_is_full_more_is_refused_and_what_waits_is_answered(gate: Gate) -> None:
     gate.open.clear()
-    config = ServiceConfig(max_delay=0.0, batch=1, queue=2)
+    config = ServiceConfig(max_delay_ms=0.0, batch=1, queue=2)
     with (
         running(gate.served, config) as (where, handler),
         client(where) as http,
@@ -134,7 +134,7 @@ def test_when_the_queue_is_full_more_is_refused_and_what_waits_is_answered(gate:
 def test_requests_share_a_batch_with_their_own_kind(gate: Gate) -> None:
     gate.open.clear()
     with (
-        running(gate.served, ServiceConfig(max_delay=0.0, batch=4)) as (where, handler),
+        running(gate.served, ServiceConfig(max_delay_ms=0.0, batch=4)) as (where, handler),
         client(where) as http,
         ThreadPoolExecutor(8) as pool,
     ):
@@ -204,7 +204,7 @@ def test_a_key_under_way_is_joined(gate: Gate) -> None:
 def test_stopping_finishes_what_was_accepted_and_refuses_the_rest(gate: Gate) -> None:
     gate.open.clear()
     with (
-        running(gate.served, ServiceConfig(max_delay=0.0, batch=1)) as (where, handler),
+        running(gate.served, ServiceConfig(max_delay_ms=0.0, batch=1)) as (where, handler),
         client(where) as http,
         ThreadPoolExecutor(3) as pool,
     ):
@@ -245,7 +245,7 @@ def shared(served: ServedModel) -> Iterator[Client]:
     """An open gate's service, for what leaves it as it was."""
     gate = Gate(served)
     gate.open.set()
-    config = ServiceConfig(max_delay=0.0, max_bytes=200_000, max_pixels=50_000)
+    config = ServiceConfig(max_delay_ms=0.0, max_bytes=200_000, max_pixels=50_000)
     with running(gate.served, config) as (where, _), client(where) as http:
         yield http
         assert http.get("/ready").status_code == 200  # whatever came before
@@ -392,23 +392,19 @@ def test_what_cannot_be_served_is_said_before_anything_is_loaded(
     cert, key = pair
     junk = tmp_path / "junk.pem"
     junk.write_text("junk")
-    for door, config, said in (
-        (ServiceAddress("0.0.0.0:0"), ServiceConfig(), "other machines"),
-        (ServiceAddress("127.0.0.1:0", http=HttpSettings(tls_cert=cert)), ServiceConfig(), "only one of"),
-        (
-            ServiceAddress("127.0.0.1:0", http=HttpSettings(tls_cert=junk, tls_key=key)),
-            ServiceConfig(),
-            "cannot be used",
-        ),
-        (ServiceAddress("nowhere"), ServiceConfig(), "not an address"),
-        (ServiceAddress("127.0.0.1:0"), ServiceConfig(rate=0.0), "out of range"),
-        (ServiceAddress("127.0.0.1:0"), ServiceConfig(queue=0), "out of range"),
+    here = ServiceConfig(listen="127.0.0.1:0")
+    for config, http, said in (
+        (ServiceConfig(listen="0.0.0.0:0"), HttpSettings(), "other machines"),
+        (here, HttpSettings(tls_cert=cert), "only one of"),
+        (here, HttpSettings(tls_cert=junk, tls_key=key), "cannot be used"),
+        (here, HttpSettings(connections=0), "http.connections"),
+        (ServiceConfig(listen="nowhere"), HttpSettings(), "not an address"),
+        (ServiceConfig(requests_per_s=0.0), HttpSettings(), "service.requests_per_s"),
+        (ServiceConfig(queue=0), HttpSettings(), "service.queue"),
     ):
         with pytest.raises(ConfigError, match=said):
-            check_service(door, config)
-    check_service(
-        ServiceAddress("127.0.0.1:0", http=HttpSettings(tls_cert=cert, tls_key=key)), ServiceConfig()
-    )
+            check_service(config, http)
+    check_service(here, HttpSettings(tls_cert=cert, tls_key=key))
 
 
 def test_answers_have_the_form_of_openais(shared: Client) -> None:

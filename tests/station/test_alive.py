@@ -78,7 +78,7 @@ def test_a_start_that_hangs_heeds_a_signal(tmp_path: Path, number: signal.Signal
         assert process.stdout.readline() == "hanging\n"
         process.send_signal(number)
         assert process.wait(60) == 0
-        assert "told to stop" in "".join(e["event"] for e in events(process))
+        assert "stopped before it had started" in "".join(e["event"] for e in events(process))
 
 
 def test_a_sink_that_hangs_does_not_hold_up_the_end(tmp_path: Path) -> None:
@@ -112,15 +112,15 @@ def test_a_hang_fails_health_and_watchdog_counts_against_its_frame_once_that_was
         with httpx.Client(base_url=where, timeout=30, trust_env=False) as client:
             image: dict[str, Any] = {"content": png(GOOD, blue=77), "headers": {"Content-Type": "image/png"}}
             assert client.post("v1/lines/cell/frames", **image).status_code == 201
-            while b"STATUS=" not in heard[-1] or b"edge-cell has made no turn" not in heard[-1]:
+            while b"STATUS=" not in heard[-1] or b"edge-cell has been stuck" not in heard[-1]:
                 heard.append(systemd.recv(1000))
             health, ready = client.get("health"), client.get("ready")
         assert health.status_code == ready.status_code == 503
         stuck = {thread["thread"]: thread for thread in health.json()["threads"]}
-        assert "edge-cell has made no turn" in stuck["edge-cell"]["what"]
+        assert "edge-cell has been stuck" in stuck["edge-cell"]["what"]
         assert "edge-cell" in " ".join(ready.json()["problems"])
         process.send_signal(signal.SIGABRT)  # as systemd's watchdog does
-        first = next(i for i, words in enumerate(heard) if b"edge-cell has made" in words)
+        first = next(i for i, words in enumerate(heard) if b"edge-cell has been stuck" in words)
         assert b"WATCHDOG=1" not in heard[first:]
         assert process.stderr is not None
         assert "in inspect" in process.stderr.read()  # where the thread hangs

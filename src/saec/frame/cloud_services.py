@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from importlib.util import find_spec
 from urllib.parse import urlsplit
 
 import msgspec
 
+from saec.connecting import shown
 from saec.errors import ConfigError, ExtraError
-from saec.settings import CloudConfig
+from saec.settings import CloudConfig, RemoteConfig
 from saec.web.addresses import is_loopback
 
-_LOADING = ("dtype", "device", "attention")
-"""Settings by which a model is loaded: they are said where that happens."""
+_SERVICE_LOADS = "remove it, and give it to `saec cloud`, which loads the model"
+_LOADING = {
+    "dtype": _SERVICE_LOADS,
+    "device": _SERVICE_LOADS,
+    "attention": _SERVICE_LOADS,
+    "adapter": "remove it, and ask for the adapter by its name (--cloud-model, service_model)",
+}
+"""Settings of loading a model, and what to do where a service has loaded it."""
 
 
 def is_service(model: str) -> bool:
@@ -42,11 +50,37 @@ def with_service(config: CloudConfig) -> CloudConfig:
     from saec.cloud.remote.model_list import introduced
 
     address = urlsplit(config.model)
-    remote = msgspec.structs.replace(config.remote, url=config.model)
+    remote = service_of(config)
     if remote.token_file is not None and address.scheme == "http" and not is_loopback(address.hostname or ""):
-        raise ConfigError("the token would travel unencrypted", "use https")
+        raise ConfigError(
+            f"--token-file would send the token unencrypted to {config.model}", "use https:// in --cloud"
+        )
     name, told = introduced(remote, config.service_model)
-    return msgspec.structs.replace(config, model=name, service_model=None, remote=told)
+    return at_service(config, name, told)
+
+
+def service_of(config: CloudConfig) -> RemoteConfig:
+    """How the service is reached whose address is the model."""
+    return msgspec.structs.replace(config.remote, url=config.model)
+
+
+def at_service(config: CloudConfig, model: str, service: RemoteConfig) -> CloudConfig:
+    """The settings of one model's engine at a service.
+
+    Args:
+        config: settings whose model is the service's address.
+        model: the model's name there.
+        service: how it is reached, with what it says of the model.
+    """
+    return msgspec.structs.replace(config, model=model, service_model=None, remote=service)
+
+
+def settings_of_loading(config: CloudConfig) -> Iterator[tuple[str, str, str]]:
+    """What the settings say of loading a model, which a service has done: field, value and remedy."""
+    given, default = msgspec.structs.asdict(config), msgspec.structs.asdict(CloudConfig())
+    for name, remedy in _LOADING.items():
+        if given[name] != default[name]:
+            yield name, str(given[name]), remedy
 
 
 def _check_local(config: CloudConfig) -> None:
@@ -64,11 +98,5 @@ def _check_local(config: CloudConfig) -> None:
 
 
 def _check_remote(config: CloudConfig) -> None:
-    default = msgspec.structs.asdict(CloudConfig())
-    for name in _LOADING:
-        value = msgspec.structs.asdict(config)[name]
-        if value != default[name]:
-            raise ConfigError(
-                f"--{name} {value} does not go with the service {config.model}",
-                "give it to `saec cloud`, which loads the model",
-            )
+    for name, value, remedy in settings_of_loading(config):
+        raise ConfigError(f"--{name} {value} does not go with the service {shown(config.model)}", remedy)

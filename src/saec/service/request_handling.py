@@ -52,16 +52,16 @@ class RequestHandler:
         self.metrics = ServiceMetrics()
         self.draining = False
         self._places: Counter[str] = Counter()
-        self._rates = RateLimiter(config.rate)
-        self._once: IdempotentAnswers[Answer] = IdempotentAnswers(config.remembered)
+        self._rates = RateLimiter(config.requests_per_s)
+        self._once: IdempotentAnswers[Answer] = IdempotentAnswers(config.remembered_answers)
         self._pool = ThreadPoolExecutor(config.decoders, "saec-read")
         self.batcher: Batcher[BatchGroup, ModelRequest, ModelAnswer] = Batcher(
             served.compute,
             batch=config.batch,
-            delay=config.max_delay,
+            delay=config.max_delay_ms / 1000,
             queue=config.queue,
             observe=self.metrics.batch,
-            limit=config.batch_seconds,
+            limit=config.batch_limit_s,
         )
         self._decoding = PoolHeartbeat("decoders", _DECODING)
         self._images = DecoderPool(config.decoders, self._most_decoders, self._decoding.add)
@@ -76,7 +76,9 @@ class RequestHandler:
     def _most_decoders(self, who: str) -> int:
         """Where there are tokens, none of them has more than its share."""
         return (
-            self.config.decoders if who == ANYONE else max(1, int(self.config.share * self.config.decoders))
+            self.config.decoders
+            if who == ANYONE
+            else max(1, int(self.config.token_share * self.config.decoders))
         )
 
     def problems(self) -> list[str]:
@@ -106,7 +108,10 @@ class RequestHandler:
         wait = self._rates.wait(who, time.monotonic())
         if wait:
             raise RequestRefused(
-                429, "rate_limit", f"{who} sends more than {self.config.rate:g} requests a second", after=wait
+                429,
+                "rate_limit",
+                f"{who} sends more than {self.config.requests_per_s:g} requests a second",
+                after=wait,
             )
 
     @contextlib.contextmanager
@@ -119,8 +124,8 @@ class RequestHandler:
         room = self.config.queue + self.config.batch
         if self.batcher.full or self.active >= 2 * room:
             raise self._no_room()
-        if who != ANYONE and self._places[who] >= max(1, int(self.config.share * room)):
-            what = f"{who} already has {self.config.share:.0%} of the service's places"
+        if who != ANYONE and self._places[who] >= max(1, int(self.config.token_share * room)):
+            what = f"{who} already has {self.config.token_share:.0%} of the service's places"
             raise RequestRefused(
                 429,
                 "share_taken",

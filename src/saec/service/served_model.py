@@ -96,21 +96,20 @@ class ServedModel:
         self.entries = {entry.name: entry for entry in entries}
 
     @classmethod
-    def load(cls, config: CloudConfig, adapters: Sequence[tuple[str, str]]) -> ServedModel:
+    def load(cls, config: CloudConfig, adapters: Mapping[str, Path]) -> ServedModel:
         """Load a checkpoint and its adapters.
 
         Args:
             config: model, side, device and dtype.
-            adapters: name and folder of each.
+            adapters: the folder of each, by its name.
 
         Raises:
-            ConfigError: two of one name.
+            ConfigError: an adapter has the name of the model.
             ModelError: a checkpoint or an adapter that is missing, damaged or not served.
         """
         base = Path(config.model).resolve().name if Path(config.model).is_dir() else config.model
-        names = [base, *(name for name, _ in adapters)]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ConfigError(f"two models have the name {twice[0]}", "give each adapter a name of its own")
+        if base in adapters:
+            raise ConfigError(f"two models have the name {base}", "give each adapter a name of its own")
         folder = find_checkpoint(config.model)
         if check_checkpoint(folder) != "qwen2_5_vl":
             raise ModelError(
@@ -118,12 +117,12 @@ class ServedModel:
                 "serve a Qwen2.5-VL model: LLaVA is only a baseline",
             )
         card = read_card(folder)
-        folders = {f"adapter{i}": check_adapter(path) for i, (_, path) in enumerate(adapters)}
+        folders = {f"adapter{i}": check_adapter(str(path)) for i, path in enumerate(adapters.values())}
         entries = [ModelEntry(base, None, None, weights_hash([folder]))]
-        for (name, _), (known, path) in zip(adapters, folders.items(), strict=True):
+        for name, (known, path) in zip(adapters, folders.items(), strict=True):
             entries.append(ModelEntry(name, known, base, weights_hash([folder, path])))
         model = load_qwen(config, folder, folders)
-        _refuse_biases(model, dict(zip(folders, (name for name, _ in adapters), strict=True)))
+        _refuse_biases(model, dict(zip(folders, adapters, strict=True)))
         return cls(model, card, config.side_px or card.side, entries)
 
     def about(self, entry: ModelEntry) -> dict[str, Any]:

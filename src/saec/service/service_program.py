@@ -5,18 +5,16 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator
 
 import structlog
 
-from saec.errors import ConfigError
 from saec.service.request_handling import RequestHandler
 from saec.service.served_model import ServedModel
 from saec.service.service_app import make_service_app
 from saec.service.service_settings import ServiceConfig
 from saec.settings import CloudConfig
+from saec.settings.setting_ranges import check_ranges
 from saec.web.admission.admission_control import AdmissionControl, check_admission
 from saec.web.admission.connection_timeouts import HttpConfig
 from saec.web.admission.secret_files import readable_by_others
@@ -32,37 +30,25 @@ _STEP = 0.05
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceAddress:
-    """How the service is reached.
-
-    Attributes:
-        listen: "HOST:PORT".
-        tokens: file of the stations' tokens; None lets everybody in, on this machine alone.
-        http: certificate, names and limits.
-    """
-
-    listen: str
-    tokens: Path | None = None
-    http: HttpSettings = HttpSettings()  # noqa: RUF009  frozen
-
-
-def run_service(
-    door: ServiceAddress, model: CloudConfig, adapters: Sequence[tuple[str, str]], config: ServiceConfig
-) -> None:
+def run_service(config: ServiceConfig, http: HttpSettings, model: CloudConfig) -> None:
     """Load a model and serve it until SIGTERM or SIGINT.
+
+    Args:
+        config: the service's settings; its adapters are served beside the model.
+        http: certificate, names and limits.
+        model: how the model is loaded.
 
     Raises:
         SaecError: it cannot be started.
         EndedError: HTTP has ended.
     """
-    check_service(door, config)
-    admission = AdmissionControl(door.http, Tokens(door.tokens), door.listen)
-    for text in readable_by_others((door.tokens, door.http.tls_key)):
+    check_service(config, http)
+    admission = AdmissionControl(http, Tokens(config.tokens_file), config.listen)
+    for text in readable_by_others((config.tokens_file, http.tls_key)):
         log.warning("secret", problem=text)
-    with Signals() as signals, contextlib.closing(listen(door.listen)) as bound:
+    with Signals() as signals, contextlib.closing(listen(config.listen)) as bound:
         begun = time.monotonic()
-        served = start_in_thread(signals, lambda: ServedModel.load(model, adapters))
+        served = start_in_thread(signals, lambda: ServedModel.load(model, config.adapters))
         if served is None:
             log.warning("stopped before it had started")
             return
@@ -70,8 +56,8 @@ def run_service(
         log.info("loaded", models=list(handler.served.entries), seconds=round(time.monotonic() - begun, 1))
         if (agreement := handler.served.model.agreement) is not None:
             log.info("self-check", found=agreement.text())
-        with serving(handler, admission, bound) as http:
-            keep_watch(signals, http, handler.stuck, Systemd())
+        with serving(handler, admission, bound) as thread:
+            keep_watch(signals, thread, handler.stuck, Systemd())
 
 
 @contextlib.contextmanager
@@ -104,27 +90,17 @@ def serving(
 def drain(handler: RequestHandler) -> None:
     """Refuse what is new and wait for what was accepted, as long as the settings allow."""
     handler.draining = True
-    until = time.monotonic() + handler.config.drain
+    until = time.monotonic() + handler.config.drain_s
     while handler.active and time.monotonic() < until:
         time.sleep(_STEP)
 
 
-def check_service(door: ServiceAddress, config: ServiceConfig) -> None:
+def check_service(config: ServiceConfig, http: HttpSettings) -> None:
     """What can be said before the model is loaded.
 
     Raises:
         ConfigError: a setting out of range, or an address open to all.
     """
-    check_admission(door.http, door.listen, tokens=door.tokens is not None)
-    least = (
-        config.batch,
-        config.queue,
-        config.max_pixels,
-        config.max_images,
-        config.max_tokens,
-        config.decoders,
-        config.batch_seconds,
-    )
-    wrong = min(least) < 1 or config.max_delay < 0 or (config.rate is not None and config.rate <= 0)
-    if wrong or not 0 < config.share <= 1:
-        raise ConfigError("a limit of the service is out of range", "give numbers above 0")
+    check_ranges("service", config)
+    check_ranges("http", http)
+    check_admission(http, config.listen, tokens=config.tokens_file is not None)

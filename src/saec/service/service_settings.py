@@ -1,41 +1,75 @@
-"""The defaults of ``saec cloud``, which serves a model."""
+"""The section [service]: how ``saec cloud`` serves a model."""
 
 from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
 
 import msgspec
 
 from saec.settings import CloudConfig
+from saec.settings.setting_fields import (
+    Count,
+    CountOrZero,
+    Everyday,
+    ExistingFile,
+    NotNegative,
+    Option,
+    Positive,
+    PositiveShare,
+)
+
+LogLevel = Literal["debug", "info", "warning", "error"]
 
 
 class ServiceConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """How ``saec cloud`` serves a model; see ``saec.service``.
+    """The section [service]: how `saec cloud` serves a model.
 
     Attributes:
-        batch: requests that are computed at once.
-        max_delay: seconds that a request waits for others to share its batch.
-        queue: requests that may wait for the model; further ones are refused.
-        rate: requests a second for each station's token; None sets no limit.
-        max_pixels: most pixels of one image as it is sent.
-        max_images: most images of one request; the default is four goods and a frame, each whole and near.
-        max_bytes: most bytes of one request's body.
-        max_tokens: most tokens of one answer.
-        share: share of the places (those that wait and a batch) that one token may hold at once.
-        drain: seconds that are left to what was accepted when the service is asked to stop.
-        remembered: answers kept for requests that are made again under the same Idempotency-Key.
-        decoders: processes that decode images, and threads that cut them; one token has its share of them.
-        batch_seconds: that the model may compute one batch; beyond them it is stuck, and ``/health`` fails.
+        model: The model to serve: the demonstration checkpoint that ships (small), the folder of a
+            checkpoint, or its name on a hub.
+        adapters: Serve this LoRA adapter, too. Clients ask for it by NAME. Give it several times for several
+            adapters of the one model.
+        listen: The address at which the service listens.
+        tokens_file: A file of the tokens that are let in, a line NAME SHA256 for each. `saec station token
+            NAME` makes such a line. Without the file only this machine is let in.
+        batch: Most requests that are computed together.
+        queue: Most requests that wait for the model. Further ones get the HTTP status 429.
+        requests_per_s: Most requests per second with one access token. Further ones get the HTTP status 429.
+            Default: any number.
+        max_delay_ms: How long a request waits for others to share its batch, in milliseconds.
+        batch_limit_s: Most seconds that the model may take for one batch. Beyond them /health fails, so that
+            a supervisor such as systemd starts the service again.
+        max_pixels: Most pixels of one image in a request.
+        max_images: Most images of one request. The default is enough for four good images and a frame, each
+            as a whole and as a crop.
+        max_bytes: Most bytes of the body of one request.
+        max_tokens: Most language-model tokens of one answer.
+        token_share: The share of all places that one access token may hold. The places are the queue and one
+            batch.
+        drain_s: Seconds that are left to accepted requests when the service is asked to stop.
+        remembered_answers: Answers that are kept for requests that come again with the same Idempotency-Key.
+        decoders: Processes that decode images.
+        log_level: The least severe messages that are logged.
     """
 
-    batch: int = CloudConfig().batch
-    max_delay: float = 0.01
-    queue: int = 64
-    rate: float | None = None
-    max_pixels: int = 25_000_000
-    max_images: int = 10
-    max_bytes: int = 64 * 1024 * 1024
-    max_tokens: int = 512
-    share: float = 0.5
-    drain: float = 30.0
-    remembered: int = 4096
-    decoders: int = 4
-    batch_seconds: float = 600.0
+    model: Annotated[str, Option(everyday=True, metavar="small|PATH|NAME")] = "small"
+    adapters: Annotated[
+        dict[str, Path], Option(name="--named-adapter", everyday=True, kind="named adapter")
+    ] = {}
+    listen: Annotated[str, Option(everyday=True, metavar="HOST:PORT")] = "127.0.0.1:8100"
+    tokens_file: Everyday[ExistingFile | None] = None
+    batch: Everyday[Count] = CloudConfig().batch
+    queue: Everyday[Count] = 64
+    requests_per_s: Everyday[Positive | None] = None
+    max_delay_ms: NotNegative = 10.0
+    batch_limit_s: Annotated[float, msgspec.Meta(ge=1)] = 600.0
+    max_pixels: Count = 25_000_000
+    max_images: Count = 10
+    max_bytes: Count = 64 * 1024 * 1024
+    max_tokens: Count = 512
+    token_share: PositiveShare = 0.5
+    drain_s: NotNegative = 30.0
+    remembered_answers: CountOrZero = 4096
+    decoders: Annotated[int, msgspec.Meta(ge=1, le=64)] = 4
+    log_level: LogLevel = "info"

@@ -64,7 +64,7 @@ def flat_settings(section: str, struct: type[msgspec.Struct]) -> list[Setting]:
 
 def _settings(section: str, struct: type[msgspec.Struct], above: tuple[str, ...]) -> Iterator[Setting]:
     hints = get_type_hints(struct, include_extras=True)
-    words = attribute_docs(struct)
+    words = {name: said for base in reversed(struct.__mro__) for name, said in attribute_docs(base).items()}
     for field in msgspec.structs.fields(struct):
         hint = hints[field.name]
         kind, marks = unwrapped(hint)

@@ -17,7 +17,7 @@ import msgspec
 
 from saec.cloud.remote.model_list import introduced
 from saec.errors import ConfigError, DataError, SaecError
-from saec.frame.asked_service import at_service, service_of
+from saec.frame.cloud_services import at_service, service_of
 from saec.frame.judges import Cloud
 from saec.profile import write_json
 from saec.settings import CloudConfig, ModelCard

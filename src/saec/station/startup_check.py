@@ -6,7 +6,7 @@ from pathlib import Path
 
 from saec.cloud.remote.engine import RemoteEngine
 from saec.connecting import shown
-from saec.frame.asked_service import at_service, service_of
+from saec.frame.cloud_services import at_service, service_of
 from saec.profile import LineProfile
 from saec.station.cloud_models import named_model
 from saec.station.setup.settings_file import read_settings

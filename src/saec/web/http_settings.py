@@ -1,13 +1,11 @@
-"""How a program is reached over HTTP, and how much of it one asker may take."""
+"""The section [http]: how a program is reached over HTTP, and how much of it one asker may take."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 
-from saec.decoding import convert
-from saec.errors import ConfigError
 from saec.settings.setting_fields import Everyday, ExistingFile, Option, PositiveShare
 
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=3600)]
@@ -62,31 +60,3 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     bodies_mb: Annotated[Number, Option(name="--http-bodies-mb")] = 256
     bodies_share: Annotated[PositiveShare, Option(name="--http-bodies-share")] = 0.5
     guesses_per_minute: Annotated[Number, Option(name="--http-guesses-per-minute")] = 10
-
-
-_LIMITS = tuple(f.name for f in msgspec.structs.fields(HttpSettings) if isinstance(f.default, (int, float)))
-
-
-def http_settings(limits: tuple[str, ...], **others: Any) -> HttpSettings:
-    """Settings of a command's options.
-
-    Args:
-        limits: each NAME=NUMBER.
-        others: the fields that have options of their own.
-
-    Raises:
-        ConfigError: a limit is not known, or no number in its range.
-    """
-    given: dict[str, str] = {}
-    for limit in limits:
-        name, _, number = limit.partition("=")
-        if name not in _LIMITS or name in others:
-            known = ", ".join(name for name in _LIMITS if name not in others)
-            raise ConfigError(
-                f"--limit {limit[:80]!r}: no such limit", f"give NAME=NUMBER, where NAME is one of {known}"
-            )
-        given[name] = number
-    try:
-        return convert({**others, **given}, HttpSettings, strict=False)
-    except msgspec.ValidationError as e:
-        raise ConfigError(f"--limit: {e}", "docs/service.md lists the limits") from e

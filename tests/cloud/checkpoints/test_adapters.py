@@ -248,7 +248,7 @@ def test_biases_of_an_adapter_are_not_served_beside_their_base(
     adapter = make(bias="lora_only")
     config = CloudConfig(model=str(random_checkpoint), device="cpu", dtype="float32", side_px=112)
     with pytest.raises(ModelError, match="biases of the base"):
-        ServedModel.load(config, [("one", str(adapter))])
+        ServedModel.load(config, {"one": adapter})
 
 
 def test_weights_of_a_checkpoint_that_are_no_numbers_are_named(

@@ -246,7 +246,7 @@ def test_bad_name_pickles_alone_and_no_server(
     fake: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(ModelError):
-        hub.pull_checkpoint("a/b/c", tmp_path)
+        hub.pull_checkpoint("a/b/c", tmp_path, revision="main")
     del fake.files["model.safetensors"]
     with pytest.raises(ModelError, match="no safetensors"):
         hub.pull_checkpoint("some/model", tmp_path, revision="main")

@@ -290,7 +290,7 @@ def test_sft_leaves_the_holdout_out(mvtec: Path, tmp_path: Path) -> None:
     check_disjoint(Manifest.read(tmp_path / "held").roles, Manifest.read(tmp_path / "sft"))
     build_holdout(mvtec, tmp_path / "goods", HoldoutConfig(n_defect=0))
     notes = build_sft(mvtec, tmp_path / "empty", SftConfig(exclude_holdout=(tmp_path / "goods",))).notes
-    assert any("no good image in val" in n for n in notes)
+    assert any("val has no good image" in n for n in notes)
 
 
 def test_sft_says_what_it_cannot_do(mvtec: Path, tmp_path: Path, draw: Draw) -> None:

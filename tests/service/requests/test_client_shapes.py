@@ -427,7 +427,7 @@ def test_what_has_no_tokens_is_refused_with_a_remedy(http: Client, path: str, bo
 
 def test_a_real_model_writes_till_it_ends_or_to_the_limit(served: ServedModel) -> None:
     """Without max_tokens; and with ignore_eos exactly so many."""
-    with running(served, ServiceConfig(max_delay=0.0, max_tokens=24)) as (where, _), client(where) as http:
+    with running(served, ServiceConfig(max_delay_ms=0.0, max_tokens=24)) as (where, _), client(where) as http:
         plain = http.post(CHAT, json=PLAIN).json()
         assert 1 < plain["usage"]["completion_tokens"] <= 24
         ended = plain["usage"]["completion_tokens"] < 24
@@ -447,7 +447,7 @@ def test_an_answer_is_cut_to_what_the_context_leaves(served: ServedModel) -> Non
     gate = Gate(served)
     gate.open.set()
     with (
-        running(gate.served, ServiceConfig(max_delay=0.0, max_tokens=left + 9)) as (where, _),
+        running(gate.served, ServiceConfig(max_delay_ms=0.0, max_tokens=left + 9)) as (where, _),
         client(where) as http,
     ):
         assert http.post(CHAT, json=asked).status_code == 200

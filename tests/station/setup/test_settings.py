@@ -210,10 +210,10 @@ CLOUD = '\n[cloud]\nmodel = "https://10.1.2.3/v1"\nservice_model = "m"\n'
 @pytest.mark.parametrize(
     ("cloud", "line", "what"),
     [
-        ('device = "cuda"', 25, "device cuda with the service https://10.1.2.3/v1"),
-        ('dtype = "4bit"', 25, "dtype 4bit with the service"),
-        ('attention = "eager"', 25, "attention eager with the service"),
-        ('adapter = "tuned"', 25, "with the service"),
+        ('device = "cuda"', 25, "device cuda does not go with the service https://10.1.2.3/v1"),
+        ('dtype = "4bit"', 25, "dtype 4bit does not go with the service"),
+        ('attention = "eager"', 25, "attention eager does not go with the service"),
+        ('adapter = "tuned"', 25, "does not go with the service"),
         ("timeout_s = 3.0", 25, "[cloud] has no key timeout_s"),
         ("remote.timeout = 3.0", 25, "[cloud] has no key remote.timeout"),
         ('remote.url = "https://elsewhere/v1"', 25, "[cloud] has no key remote.url"),

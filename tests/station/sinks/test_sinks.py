@@ -315,7 +315,7 @@ def test_why_there_is_no_broker(plant: Plant) -> None:
         (tls.port, {"tls": True, "ca_file": plant.certificate("other")}, "does not trust the CA"),
         (elsewhere.port, trusting, "another host name"),
         (tls.port, {}, "closed the connection"),
-        (plain.port, {**trusting, "timeout": 0.5}, "whether it speaks TLS|leave TLS out"),
+        (plain.port, {**trusting, "timeout_s": 0.5}, "whether it speaks TLS|leave TLS out"),
         (wants.port, trusting, "refuses this client|closed the connection|connection broke"),
     ):
         sink = MqttSink(name="s", host="localhost", port=port, **given).make_sink()

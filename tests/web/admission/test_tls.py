@@ -8,13 +8,15 @@ import socket
 import ssl
 from pathlib import Path
 
+import msgspec
 import pytest
 from cryptography import x509
 
 from saec.errors import ConfigError
+from saec.settings.setting_ranges import check_ranges
 from saec.web.admission.admission_control import check_admission
 from saec.web.admission.server_certificate import ServerCertificate
-from saec.web.http_settings import HttpSettings, http_settings
+from saec.web.http_settings import HttpSettings
 from tests.pairs import make_pair
 from tests.web.web_fakes import HOST, head_of, served, status, tokens_file, wait_until
 
@@ -160,19 +162,13 @@ def test_what_cannot_be_meant_is_said_before_anything_is_opened(tmp_path: Path) 
     check_admission(HttpSettings(), "127.0.0.1:1", tokens=True)
 
 
-def test_limits_are_named_and_in_range() -> None:
-    made = http_settings(
-        ("connections_per_address=7", "bodies_share=0.25"), plain_http=True, hosts=("a",), proxies=()
-    )
-    assert (made.connections_per_address, made.bodies_share, made.hosts) == (7, 0.25, ("a",))
+def test_limits_are_in_their_range() -> None:
+    check_ranges("http", HttpSettings(connections_per_address=7, bodies_share=0.25, hosts=("a",)))
     for wrong in (
-        "connections_per_address",
-        "connections_per_address=0",
-        "connections_per_address=x",
-        "bodies_share=2",
-        "plain_http=1",
-        "hosts=x",
-        "none=1",
+        {"connections_per_address": 0},
+        {"bodies_share": 2.0},
+        {"head_s": 0.0},
+        {"guesses_per_minute": "x"},
     ):
-        with pytest.raises(ConfigError, match="--limit"):
-            http_settings((wrong,), plain_http=False, hosts=(), proxies=())
+        with pytest.raises(ConfigError, match=f"http.{next(iter(wrong))}"):
+            check_ranges("http", msgspec.structs.replace(HttpSettings(), **wrong))

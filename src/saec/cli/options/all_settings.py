@@ -25,6 +25,8 @@ _STATION: dict[str, type[msgspec.Struct]] = {
 }
 """The sections of a station that are no lists; it reads all their keys."""
 
+_RUNS_STATION = "saec station"
+
 
 class KnownSetting(NamedTuple):
     """A setting and the commands that have it.
@@ -32,10 +34,12 @@ class KnownSetting(NamedTuple):
     Attributes:
         setting: the setting.
         commands: their names, such as "saec inspect".
+        in_file_only: no command has it as an option.
     """
 
     setting: Setting
     commands: tuple[str, ...]
+    in_file_only: bool = False
 
 
 @cache
@@ -62,20 +66,17 @@ def _commands(name: str, command: click.Command, ctx: click.Context) -> Iterator
 def known_settings() -> dict[str, KnownSetting]:
     """Every setting by its key, such as "cloud.remote.timeout_s"; without those of a station's lists."""
     found: dict[str, KnownSetting] = {}
-    for name, setting in _settings_of_commands():
-        commands = found[setting.key].commands if setting.key in found else ()
-        if name not in commands:
-            found[setting.key] = KnownSetting(setting, (*commands, name))
-    return found
-
-
-def _settings_of_commands() -> Iterator[tuple[str, Setting]]:
     for name, command in settings_commands():
         for setting in command.settings:
-            yield name, setting
+            commands = found[setting.key].commands if setting.key in found else ()
+            found[setting.key] = KnownSetting(setting, (*commands, name))
     for section, struct in _STATION.items():
         for setting in flat_settings(section, struct):
-            yield "saec station", setting
+            known = found.get(setting.key, KnownSetting(setting, (), in_file_only=True))
+            if _RUNS_STATION not in known.commands:
+                known = known._replace(commands=(*known.commands, _RUNS_STATION))
+            found[setting.key] = known
+    return found
 
 
 def section_structs() -> dict[str, type[msgspec.Struct]]:

@@ -14,8 +14,8 @@ from saec.cli.options.config_file import default_map
 from saec.settings.setting_tree import Setting
 from saec.settings.settings_text import line_of, read_toml
 
-_STATION = ("line", "station")
-"""Sections that only a station's file has."""
+_STATION = ("line", "source", "sink")
+"""Lists that only a station's file has."""
 
 
 def effective_toml(path: Path | None) -> str:
@@ -86,9 +86,9 @@ def check_file(path: Path) -> list[str]:
     """
     _, tables = read_toml(path)
     settings = [known.setting for known in known_settings().values()]
-    default_map(path, settings, {n: s for n, s in section_structs().items() if n not in _STATION})
+    default_map(path, settings, section_structs())
     if not set(_STATION) & set(tables):
-        return []
+        return ["it has no [[line]], so `saec station` cannot run with it"] if "station" in tables else []
     from saec.cli.station.config import need_packages
 
     need_packages()

@@ -258,5 +258,8 @@ def _shaped(setting: Setting, value: Any) -> Any:
     if value is None:
         return None
     if isinstance(setting.default, dict):
+        names = [name for name, _ in value]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise click.UsageError(f"{setting.flag} {twice[0]} is given twice")
         return dict(value)
     return value

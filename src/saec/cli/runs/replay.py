@@ -40,13 +40,15 @@ def command(replay: ReplaySettings) -> None:
     if found.missing:
         click.echo(f"{found.missing} frames have no verdict: the run ended before the cloud answered")
     if found.difference is None:
-        click.echo(f"{found.routes} routes came out again, every one the same")
+        click.echo(f"{found.routes} routes repeated, all equal")
         return
     first = found.difference
-    click.echo(f"{found.routes} routes came out again before the first that differs:")
+    click.echo(f"{found.routes} routes repeated before the first that differs:")
     click.echo(f"frame {first.id} (seq {first.seq})")
     for name, route in (("logged", first.logged), ("replayed", first.replayed)):
         click.echo(f"  {name:9}{route.decision}, {route.reason}")
     if first.missing:
-        click.echo(f"{first.missing} frames before it have no verdict, and a policy may remember them")
+        click.echo(
+            f"{first.missing} frames before it have no verdict. A policy with a memory may differ for that"
+        )
     click.get_current_context().exit(1)

@@ -45,14 +45,13 @@ def introduced(remote: RemoteConfig, name: str | None) -> tuple[str, RemoteConfi
         except msgspec.ValidationError as e:
             raise LinkError(f"{shown(remote.url)} does not list its models: {e}", "check the url") from e
     known = ", ".join(model.id for model in models)
+    if not models:
+        raise ConfigError(f"{shown(remote.url)} serves no model", "start the service with one")
     if name is None and len(models) != 1:
-        raise ConfigError(
-            f"{shown(remote.url)} serves several models or none: {known or 'none'}",
-            "choose one with --cloud-model",
-        )
+        raise ConfigError(f"{shown(remote.url)} serves several models", f"choose with --cloud-model: {known}")
     found = next((model for model in models if name in (None, model.id)), None)
     if found is None:
-        raise ConfigError(f"{shown(remote.url)} has no model {name}", f"choose one of {known or 'none'}")
+        raise ConfigError(f"{shown(remote.url)} has no model {name}", f"choose one of {known}")
     if found.saec is None:
         return found.id, remote
     if found.saec.prompt is not None and found.saec.prompt not in PROMPTS:

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from saec.data.procedural.product import Product, RenderedFrame, draw_product
 from saec.data.progress import ShowProgress, silent
 from saec.errors import DataError
-from saec.settings import DrawingConfig
+
+if TYPE_CHECKING:  # a machine that only draws has no msgspec
+    from saec.settings import DrawingConfig
 
 SAMPLES = "samples.jsonl"
 """One line of JSON per image; the file also marks a data set as procedural."""

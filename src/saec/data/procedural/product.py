@@ -19,7 +19,6 @@ from saec.data.procedural.painting.noise import rng_of
 from saec.data.procedural.painting.variation import Variation
 from saec.data.procedural.painting.virtual_camera import Image, Light, VirtualCamera
 from saec.errors import DataError
-from saec.settings import DrawingConfig
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,9 +87,9 @@ class Product:
         self,
         seed: int,
         kind: str | None = None,
-        difficulty: float = DrawingConfig().difficulty,
-        size: int = DrawingConfig().size_px,
-        variation: float = DrawingConfig().variation,
+        difficulty: float = 0.5,
+        size: int = 256,
+        variation: float = 0.0,
         extent: float = 1.0,
     ) -> RenderedFrame:
         """One frame, with benign variation of place, turn, light, material and noise, and perhaps a defect.

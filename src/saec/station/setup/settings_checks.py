@@ -9,7 +9,7 @@ from pathlib import Path
 
 from saec.connecting import http_address, shown
 from saec.errors import ConfigError
-from saec.frame.asked_service import settings_of_loading
+from saec.frame.cloud_services import settings_of_loading
 from saec.schedule.policies import BUDGET_POLICY, DEFAULT_POLICY, asked_policy, policy_kind
 from saec.station.setup.station_settings import LineSettings, StationSettings
 from saec.web.addresses import is_loopback
@@ -151,7 +151,7 @@ def _cloud(settings: StationSettings) -> Iterator[Fault]:
         what = "service_model is missing"
         yield ["cloud"], what, "name the model or adapter to ask at the service"
     for name, value, remedy in settings_of_loading(cloud):
-        yield ["cloud", name], f"{name} {value} with the service {shown(cloud.model)}", remedy
+        yield ["cloud", name], f"{name} {value} does not go with the service {shown(cloud.model)}", remedy
     host = url.hostname or ""
     if settings.station.privacy and not is_on_site(host):
         what = f"privacy = true allows only addresses on the site, and {host} may lie outside"

@@ -77,7 +77,7 @@ class StationSettings(Section, frozen=True, kw_only=True):
 
     station: StationSection = StationSection()
     http: HttpSettings = HttpSettings()
-    line: list[LineSettings]
+    line: list[LineSettings] = msgspec.field(default_factory=list)
     source: list[AnySource] = msgspec.field(default_factory=list)
     sink: list[AnySink] = msgspec.field(default_factory=list)
     cloud: CloudConfig | None = None

@@ -18,9 +18,9 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
 from saec.connecting import client_context, why
-from saec.station.section_types import FieldFault, Seconds
-from saec.station.sinks.tls_files import lone_key, without_tls
-from saec.station.sinks.verdict_sink import TIMEOUT_S, AwayError, SinkSettings, sink_message
+from saec.station.section_types import FieldFault
+from saec.station.sinks.network_sink import NetworkSink
+from saec.station.sinks.verdict_sink import AwayError, sink_message
 from saec.station.storage.records import Delivery
 from saec.texts import read_secret
 from saec.web.addresses import is_loopback
@@ -43,7 +43,7 @@ _REFUSALS = {
 }
 
 
-class MqttSink(SinkSettings, frozen=True, kw_only=True, tag_field="kind", tag="mqtt"):
+class MqttSink(NetworkSink, frozen=True, kw_only=True, tag_field="kind", tag="mqtt"):
     """A [[sink]] of kind "mqtt": each verdict as JSON to the topic TOPIC/LINE, by MQTT 3.1.1, QoS 1.
 
     Attributes:
@@ -52,11 +52,7 @@ class MqttSink(SinkSettings, frozen=True, kw_only=True, tag_field="kind", tag="m
         topic: The beginning of the topic, without wildcards. The line's name is appended.
         user: User name at the broker. It needs ``tls``, except to this machine.
         password_file: A file with the user's password.
-        tls: Connect by TLS.
-        timeout_s: Seconds to wait for a connection, and for the acknowledgement of one verdict.
-        ca_file: Certificates to trust beside the system's, PEM. It needs ``tls``.
-        certificate_file: The station's own certificate, where the broker asks for one, PEM.
-        key_file: Key of that certificate, PEM.
+        tls: Connect by TLS. The files with certificates need it.
     """
 
     host: str
@@ -65,10 +61,6 @@ class MqttSink(SinkSettings, frozen=True, kw_only=True, tag_field="kind", tag="m
     user: str | None = None
     password_file: Path | None = None
     tls: bool = False
-    timeout_s: Seconds = TIMEOUT_S
-    ca_file: Path | None = None
-    certificate_file: Path | None = None
-    key_file: Path | None = None
 
     def make_sink(self) -> Mqtt:
         return Mqtt(self)
@@ -87,8 +79,8 @@ class MqttSink(SinkSettings, frozen=True, kw_only=True, tag_field="kind", tag="m
                 "set tls = true, and the broker's port",
             )
         if not self.tls:
-            yield from without_tls(self, "tls is off")
-        yield from lone_key(self)
+            yield from self.without_tls("tls is off")
+        yield from self.lone_key()
 
 
 class Mqtt:

@@ -13,10 +13,6 @@ from saec.station.section_types import FieldFault, Name, Section
 from saec.station.storage.records import Delivery
 from saec.types import VerdictRecord
 
-TIMEOUT_S = 10.0
-"""Seconds to wait for one answer of a receiver, unless its settings say otherwise."""
-
-
 class AwayError(LinkError):
     """The other side cannot be reached, or takes nothing for now: everything waits, in order.
 

@@ -12,9 +12,9 @@ import msgspec
 
 from saec.connecting import client_context, http_address, shown, why
 from saec.errors import ConfigError
-from saec.station.section_types import FieldFault, Seconds
-from saec.station.sinks.tls_files import lone_key, without_tls
-from saec.station.sinks.verdict_sink import TIMEOUT_S, AwayError, RefusedError, SinkSettings, sink_message
+from saec.station.section_types import FieldFault
+from saec.station.sinks.network_sink import NetworkSink
+from saec.station.sinks.verdict_sink import AwayError, RefusedError, sink_message
 from saec.station.storage.records import Delivery
 from saec.texts import read_token, whole_number
 from saec.web.addresses import is_loopback
@@ -27,7 +27,7 @@ _MOST_BYTES = 2**16
 """Of an answer, whose words are not needed; a connection with more is closed."""
 
 
-class WebhookSink(SinkSettings, frozen=True, kw_only=True, tag_field="kind", tag="webhook"):
+class WebhookSink(NetworkSink, frozen=True, kw_only=True, tag_field="kind", tag="webhook"):
     """A [[sink]] of kind "webhook": an HTTP POST of each verdict as JSON.
 
     The header ``Idempotency-Key`` has the verdict's key.
@@ -35,18 +35,10 @@ class WebhookSink(SinkSettings, frozen=True, kw_only=True, tag_field="kind", tag
     Attributes:
         url: The receiver's address.
         token_file: A file with the bearer token. It needs https, except to this machine.
-        timeout_s: Seconds to wait for one answer.
-        ca_file: Certificates to trust beside the system's, PEM.
-        certificate_file: The station's own certificate, where the receiver asks for one, PEM.
-        key_file: Key of that certificate, PEM.
     """
 
     url: str
     token_file: Path | None = None
-    timeout_s: Seconds = TIMEOUT_S
-    ca_file: Path | None = None
-    certificate_file: Path | None = None
-    key_file: Path | None = None
 
     def make_sink(self) -> Webhook:
         return Webhook(self)
@@ -64,8 +56,8 @@ class WebhookSink(SinkSettings, frozen=True, kw_only=True, tag_field="kind", tag
             what = f"the {'password' if in_url else 'token'} would travel unencrypted"
             yield "url", what, "use https, or a receiver on this machine"
         if url.scheme == "http":
-            yield from without_tls(self, "the url is not https")
-        yield from lone_key(self)
+            yield from self.without_tls("the url is not https")
+        yield from self.lone_key()
 
 
 class Webhook:

@@ -135,7 +135,7 @@ class RequestGuard:
                 return
             raise Refusal(400, "no_host", "the request has no Host header", "send a Host header")
         if not self._admission.hosts.known(host):
-            remedy = "use this machine's own name or address, or add the name to `hosts` (--host-name)"
+            remedy = "use this machine's own name or address, or add the name to `hosts` (--http-host)"
             raise Refusal(421, "foreign_host", f"{host[:80]!r} is not a known name of this machine", remedy)
         origin = headers.get("origin")
         if origin is not None and urlsplit(origin).netloc.lower() != host.strip().lower():

@@ -1,0 +1,100 @@
+"""The options of fit, calibrate, demo and data: short help, defaults that are said once, keys of a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import pytest
+
+from saec.cli import main, root
+from saec.cli.options.settings_command import SettingsCommand
+from saec.data.layouts import LAYOUTS
+from saec.edge.training import detector_fit as fitting
+from saec.edge.training.backbones import PACKAGES
+from saec.lines.requested_calibration import RecalibrationRequest
+from saec.profile import LineProfile
+from saec.settings import DataConfig, FitConfig, GateConfig, RiskConfig
+from saec.settings.setting_tree import attribute_docs
+from tests.fake_fit import FakeFit
+from tests.flat_images import flat
+
+COMMANDS = (
+    *("fit", "calibrate", "demo"),
+    *("data check", "data ksdd2", "data mvtec-holdout", "data procedural", "data sft"),
+)
+
+
+def found(words: str) -> tuple[SettingsCommand, click.Context]:
+    command: click.Command = root
+    ctx = click.Context(root, info_name="saec")
+    for word in words.split():
+        assert isinstance(command, click.Group)
+        inner = command.get_command(ctx, word)
+        assert inner is not None
+        command, ctx = inner, click.Context(inner, parent=ctx, info_name=word)
+    assert isinstance(command, SettingsCommand)
+    return command, ctx
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_the_help_shows_at_most_fifteen_options(words: str) -> None:
+    command, ctx = found(words)
+    options = [one for one in command.get_params(ctx) if isinstance(one, click.Option)]
+    assert len([one for one in options if not one.hidden]) <= 15
+    assert all(one.help for one in options)
+
+
+def test_defaults_that_the_help_says_in_words_are_those_of_the_structs() -> None:
+    gate, risk = GateConfig(), RiskConfig()
+    said = attribute_docs(RecalibrationRequest)
+    for name, default in {
+        "p_low": gate.p_low,
+        "p_high": gate.p_high,
+        "certify_escape_rate": risk.alpha,
+        "certify_overkill_rate": risk.beta,
+        "certify_risk": risk.delta,
+    }.items():
+        assert f"unchanged; {default:g} in a" in said[name]
+
+
+def test_the_help_names_every_layout_and_every_backbone() -> None:
+    layouts, backbones = attribute_docs(DataConfig)["layout"], attribute_docs(FitConfig)["backbone"]
+    assert [name for name in LAYOUTS if f" {name}" not in layouts] == []
+    assert [name for name in PACKAGES if name not in backbones] == []
+
+
+def test_a_file_holds_the_settings_of_a_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = FakeFit()
+    monkeypatch.setattr(fitting, "patch_fit", lambda *, onnx=False: fake)
+    for i in range(20):
+        flat(tmp_path / "photos" / f"{i}.png", 61 + 4 * i)
+    (tmp_path / "saec.toml").write_text(
+        '[new_line]\ngoods = ["photos"]\nout = "line"\n'
+        '[fit]\nside_px = 320\nfolds = 4\n[detector]\nkind = "patch"\n'
+    )
+    assert main(["fit", "--config", str(tmp_path / "saec.toml"), "--folds", "5"]) == 0
+    assert fake.config is not None
+    assert (fake.config.side_px, fake.config.folds) == (320, 5)
+    assert len(LineProfile.open(tmp_path / "line").calibration.goods) == 20
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[fit]\nside = 320\n", "line 2: [fit] has no key side"),
+        ("[fit]\nfolds = 1\n", "line 2: fit.folds"),
+        ('[detector]\nkind = "eye"\n', "'eye' is not one of 'patch', 'yolo'"),
+    ],
+)
+def test_a_fault_of_the_file_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, said: str
+) -> None:
+    (tmp_path / "saec.toml").write_text(text)
+    assert main(["fit", "--config", str(tmp_path / "saec.toml"), "--out", str(tmp_path / "line")]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_the_demo_needs_a_folder(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["demo"]) == 2
+    assert "--out" in capsys.readouterr().err
