@@ -13,6 +13,7 @@ from saec.station.section_types import FieldFault, Name, Section
 from saec.station.storage.records import Delivery
 from saec.types import VerdictRecord
 
+
 class AwayError(LinkError):
     """The other side cannot be reached, or takes nothing for now: everything waits, in order.
 
