@@ -44,7 +44,6 @@ SAME_WORD = {
     "--link": "link images instead of copying them",
     "--lists": "a folder for lists of what was taken",
     "--prevalence": "the share of defects",
-    "--cloud-model": "the model or adapter to ask at a service",
     "--maps": "save pictures with the anomaly map",
     "--run": "the folder of a run",
     "--cloud-error": "the share of frames on which a simulated cloud is wrong",

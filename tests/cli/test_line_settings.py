@@ -1,14 +1,12 @@
-"""The options of fit, calibrate, demo and data: short help, defaults that are said once, keys of a file."""
+"""The options of fit, calibrate, demo and data: what the help says, keys of a file."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import click
 import pytest
 
-from saec.cli import main, root
-from saec.cli.options.settings_command import SettingsCommand
+from saec.cli import main
 from saec.data.layouts import LAYOUTS
 from saec.edge.training import detector_fit as fitting
 from saec.edge.training.backbones import PACKAGES
@@ -18,31 +16,6 @@ from saec.settings import DataConfig, FitConfig, GateConfig, RiskConfig
 from saec.settings.setting_tree import attribute_docs
 from tests.fake_fit import FakeFit
 from tests.flat_images import flat
-
-COMMANDS = (
-    *("fit", "calibrate", "demo"),
-    *("data check", "data ksdd2", "data mvtec-holdout", "data procedural", "data sft"),
-)
-
-
-def found(words: str) -> tuple[SettingsCommand, click.Context]:
-    command: click.Command = root
-    ctx = click.Context(root, info_name="saec")
-    for word in words.split():
-        assert isinstance(command, click.Group)
-        inner = command.get_command(ctx, word)
-        assert inner is not None
-        command, ctx = inner, click.Context(inner, parent=ctx, info_name=word)
-    assert isinstance(command, SettingsCommand)
-    return command, ctx
-
-
-@pytest.mark.parametrize("words", COMMANDS)
-def test_the_help_shows_at_most_fifteen_options(words: str) -> None:
-    command, ctx = found(words)
-    options = [one for one in command.get_params(ctx) if isinstance(one, click.Option)]
-    assert len([one for one in options if not one.hidden]) <= 15
-    assert all(one.help for one in options)
 
 
 def test_defaults_that_the_help_says_in_words_are_those_of_the_structs() -> None:

@@ -68,8 +68,8 @@ def fit_line(
 ) -> tuple[LineProfile, FitSummary]:
     """Fit a line profile on the data set's train split and write it to ``out``, whole or not at all.
 
-    Of a data set without splits a share is drawn and held out (``config.holdout``). What is held out stands
-    in the line's manifest, so that it is never calibrated on, from whatever folder it comes.
+    Of a data set without splits a share is drawn and held out (``config.holdout_share``). What is held out
+    stands in the line's manifest, so that it is never calibrated on, from whatever folder it comes.
 
     Args:
         dataset: its train goods are fitted on; its train defects, if any, calibrate P(defect).

@@ -87,7 +87,7 @@ class Product:
         self,
         seed: int,
         kind: str | None = None,
-        difficulty: float = 0.5,
+        difficulty: float = 0.0,
         size: int = 256,
         variation: float = 0.0,
         extent: float = 1.0,
