@@ -48,8 +48,8 @@ def started(config: Path, monkeypatch: pytest.MonkeyPatch, *options: str) -> Sta
 def test_an_option_beats_the_file_and_the_file_beats_the_default(
     config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given = started(config, monkeypatch, "--listen", "127.0.0.1:9000", "--log-level", "warning").station
-    assert (given.listen, given.log_level, given.privacy) == ("127.0.0.1:9000", "warning", False)
+    given = started(config, monkeypatch, "--listen", "127.0.0.1:9000", "--privacy").station
+    assert (given.listen, given.privacy) == ("127.0.0.1:9000", True)
     assert (given.name, given.data) == ("cell-3", config.parent / "station-data")
     assert started(config, monkeypatch).station.listen == "127.0.0.1:8123"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 
@@ -18,8 +18,6 @@ from saec.settings.setting_fields import (
     Positive,
     PositiveShare,
 )
-
-LogLevel = Literal["debug", "info", "warning", "error"]
 
 
 class ServiceConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +48,6 @@ class ServiceConfig(msgspec.Struct, frozen=True, kw_only=True):
         drain_s: Seconds that are left to accepted requests when the service is asked to stop.
         remembered_answers: Answers that are kept for requests that come again with the same Idempotency-Key.
         decoders: Processes that decode images.
-        log_level: The least severe messages that are logged.
     """
 
     model: Annotated[str, Option(everyday=True, metavar="small|PATH|NAME")] = "small"
@@ -72,4 +69,3 @@ class ServiceConfig(msgspec.Struct, frozen=True, kw_only=True):
     drain_s: NotNegative = 30.0
     remembered_answers: CountOrZero = 4096
     decoders: Annotated[int, msgspec.Meta(ge=1, le=64)] = 4
-    log_level: LogLevel = "info"

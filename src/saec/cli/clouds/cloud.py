@@ -15,6 +15,7 @@ from saec.errors import ExtraError
 from saec.service.service_settings import ServiceConfig
 from saec.settings import CloudConfig
 from saec.web.http_settings import HttpSettings
+from saec.web.log_settings import LogConfig
 
 _NEEDED = (
     "torch",
@@ -43,7 +44,7 @@ class _NamedAdapter(click.ParamType):  # type: ignore[type-arg]
 
 
 @settings_command(types={"named adapter": _NamedAdapter()}, everyday=("--dtype", "--device"), only=_LOADING)
-def command(service: ServiceConfig, http: HttpSettings, cloud: CloudConfig) -> None:
+def command(service: ServiceConfig, http: HttpSettings, cloud: CloudConfig, log: LogConfig) -> None:
     """Serve a multimodal LLM to stations and other clients, over OpenAI's API.
 
     \b
@@ -57,6 +58,6 @@ def command(service: ServiceConfig, http: HttpSettings, cloud: CloudConfig) -> N
     from saec.service.service_program import run_service
     from saec.web.program.logs import configure_logs
 
-    configure_logs(service.log_level)
+    configure_logs(log.level)
     model = msgspec.structs.replace(cloud, model=service.model)
     run_to_the_end(lambda: run_service(service, http, model))

@@ -13,10 +13,11 @@ from saec.cli.station.repair import repair
 from saec.cli.station.support import support
 from saec.cli.station.versions import add, promote, rollback, shadow, versions
 from saec.station.setup.station_section import StationSection
+from saec.web.log_settings import LogConfig
 
 
 @settings_group(without=("station.name", "station.data"))
-def command(station: StationSection) -> None:
+def command(station: StationSection, log: LogConfig) -> None:
     """Run a station until it is stopped.
 
     A station takes frames from folders, cameras and HTTP. It judges them, and asks the cloud about what the
@@ -37,7 +38,7 @@ def command(station: StationSection) -> None:
     from saec.station.station_program import run_station
     from saec.web.program.logs import configure_logs
 
-    configure_logs(station.log_level)
+    configure_logs(log.level)
     run_to_the_end(lambda: run_station(settings))
 
 

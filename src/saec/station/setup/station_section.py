@@ -6,7 +6,7 @@ The command line reads it where ``saec[station]`` is not installed, so it import
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from saec.settings.setting_fields import Everyday, Option
 from saec.station.section_types import Name, Section
@@ -25,7 +25,6 @@ class StationSection(Section, frozen=True, kw_only=True):
         tokens_file: Who may post frames and change things: one "NAME SHA256-OF-TOKEN" a line. Without it the
             station listens only on this machine.
         privacy: No image leaves the site. The cloud must then have a private address.
-        log_level: The least important messages that are logged.
     """
 
     name: Name = "station"
@@ -33,4 +32,3 @@ class StationSection(Section, frozen=True, kw_only=True):
     listen: Annotated[Everyday[str], Option(metavar="HOST:PORT")] = "127.0.0.1:8090"
     tokens_file: Annotated[Everyday[Path | None], Option(metavar="FILE")] = None
     privacy: Everyday[bool] = False
-    log_level: Everyday[Literal["debug", "info", "warning", "error"]] = "info"

@@ -8,8 +8,10 @@ import sys
 import structlog
 import structlog.tracebacks
 
+from saec.web.log_settings import LogConfig, LogLevel
 
-def configure_logs(level: str = "info") -> None:
+
+def configure_logs(level: LogLevel = LogConfig().level) -> None:
     """Send what structlog is told to standard error, as JSON with an ISO time."""
     structlog.configure(
         processors=[
