@@ -1,4 +1,4 @@
-"""What the commands that judge images share: their inputs, Ctrl-C, and the command as it was given."""
+"""What the commands that judge images share: Ctrl-C, and the command as it was given."""
 
 from __future__ import annotations
 
@@ -7,28 +7,9 @@ import shlex
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
-from typing import Any, TypeVar
-
-import click
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-FOLDER = click.Path(exists=True, path_type=Path)
-SPLITS = click.Choice(["holdout", "train", "test", "val", "all"])
-
-
-def limit_option(of: str = "") -> Callable[[F], F]:
-    """``--limit``: alike in every command that judges."""
-    return click.option(
-        "--limit",
-        type=click.IntRange(min=1),
-        help=f"Judge at most so many images{' ' if of else ''}{of}: drawn by label and kind in their shares, "
-        "always the same ones.",
-    )
 
 
 @contextmanager
