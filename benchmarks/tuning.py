@@ -83,7 +83,11 @@ def measure(args: argparse.Namespace, work: Path) -> dict[str, Any]:
     roles = {s.sha256: ManifestEntry("holdout", s.id, s.label) for s in held}
     Manifest(roles=roles).write(work / "held.json")
     config = TuneConfig(
-        base=args.base, epochs=args.epochs, accumulation=args.accumulation, rate=args.rate, seed=args.seed
+        base=args.base,
+        epochs=args.epochs,
+        accumulation=args.accumulation,
+        learning_rate=args.rate,
+        seed=args.seed,
     )
     card = tune(
         work / "data",

@@ -24,8 +24,8 @@ SIDE = 1024
 ROWS = {
     "LoRA": [],
     "LoRA, recomputing": ["--recompute"],
-    "4-bit": ["--4bit"],
-    "4-bit, recomputing": ["--4bit", "--recompute"],
+    "4-bit": ["--dtype", "4bit"],
+    "4-bit, recomputing": ["--dtype", "4bit", "--recompute"],
 }
 
 

@@ -69,9 +69,9 @@ def settings(base: Path) -> Callable[..., TuneConfig]:
         quick: dict[str, object] = {
             "accumulation": 2,
             "epochs": 2,
-            "rate": 5e-3,
+            "learning_rate": 5e-3,
             "device": "cpu",
-            "save_every": 3,
+            "save_every_steps": 3,
         }
         return TuneConfig(base=str(base), **{**quick, **changed})  # type: ignore[arg-type]
 

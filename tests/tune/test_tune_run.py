@@ -142,8 +142,8 @@ def test_a_finished_adapter_is_left_alone(tuned: tuple[Path, Path, TuneConfig, A
     assert not (adapter / STATE).exists()
     with pytest.raises(ConfigError, match="not empty"):
         tune(data, adapter, config, created=WHEN)
-    other = msgspec.structs.replace(config, rank=4)
-    with pytest.raises(ConfigError, match="another task"):
+    other = msgspec.structs.replace(config, lora_rank=4)
+    with pytest.raises(ConfigError, match="other data or other settings"):
         tune(data, adapter, other, created=WHEN, resume=True)
 
 
@@ -155,8 +155,8 @@ def test_resuming_as_something_else_is_refused(
         tune(sft, out, settings(), created=WHEN, resume=True)
     with pytest.raises(Killed):
         tune(sft, out, settings(), created=WHEN, report=killer(1))
-    with pytest.raises(ConfigError, match="rate"):
-        tune(sft, out, settings(rate=1e-5), created=WHEN, resume=True)
+    with pytest.raises(ConfigError, match="learning_rate"):
+        tune(sft, out, settings(learning_rate=1e-5), created=WHEN, resume=True)
     val = (sft / "val.jsonl").read_text().splitlines()
     (sft / "val.jsonl").write_text("\n".join(val[1:]))
     with pytest.raises(ConfigError, match="the data"):
@@ -231,7 +231,7 @@ def test_four_bits_hold_the_language_model_alone(
 ) -> None:
     from bitsandbytes.nn import Linear4bit
 
-    config = settings(four_bit=True, epochs=1)
+    config = settings(dtype="4bit", epochs=1)
     core = load_base(config, Path(config.base))
     held = [name for name, module in core.model.named_modules() if isinstance(module, Linear4bit)]
     assert len(held) == 7
@@ -251,7 +251,12 @@ def test_a_missing_base_is_named(sft: Path, tmp_path: Path) -> None:
 
 
 def test_settings_out_of_range_are_refused(sft: Path, tmp_path: Path) -> None:
-    for wrong in ({"rank": 0}, {"rate": 0.0}, {"dropout": 1.0}, {"references": -1}):
+    for wrong in (
+        {"lora_rank": 0},
+        {"learning_rate": 0.0},
+        {"lora_dropout": 1.0},
+        {"references": -1},
+    ):
         with pytest.raises(ConfigError, match=next(iter(wrong))):
             tune(sft, tmp_path / "out", TuneConfig(**wrong), created=WHEN)
 
@@ -283,4 +288,6 @@ def test_the_command_tunes_merges_and_refuses_leaks(sft: Path, base: Path, tmp_p
     }
     manifest.write(held)
     with pytest.raises(LeakError, match=r"held\.json"):
-        CliRunner().invoke(command, [*argv, "--resume", "--holdout", str(held)], catch_exceptions=False)
+        CliRunner().invoke(
+            command, [*argv, "--resume", "--exclude-holdout", str(held)], catch_exceptions=False
+        )

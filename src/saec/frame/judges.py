@@ -28,6 +28,7 @@ from saec.schedule.policies import BUDGET_POLICY, DEFAULT_POLICY, policy_kind
 from saec.schedule.policies.one_side import EdgeOnly
 from saec.schedule.policies.policy_contract import PolicySettings, Scheduler
 from saec.settings import CloudConfig, FitConfig, identifying
+from saec.settings.cloud_settings import SMALL
 from saec.types import CloudQuery, Frame, Image
 
 
@@ -78,7 +79,7 @@ class Cloud:
         ConfigError: there is no such setting, or its value is out of range.
     """
 
-    def __init__(self, model: str | PathLike[str] | CloudConfig = "small", **settings: Any) -> None:
+    def __init__(self, model: str | PathLike[str] | CloudConfig = SMALL, **settings: Any) -> None:
         asked = model if isinstance(model, CloudConfig) else CloudConfig(model=fspath(model))
         self._asked = with_fields(asked, settings) if settings else asked
         if self._asked.model == "none":

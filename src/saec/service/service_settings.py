@@ -8,6 +8,7 @@ from typing import Annotated
 import msgspec
 
 from saec.settings import CloudConfig
+from saec.settings.cloud_settings import SMALL
 from saec.settings.setting_fields import (
     Count,
     CountOrZero,
@@ -50,7 +51,7 @@ class ServiceConfig(msgspec.Struct, frozen=True, kw_only=True):
         decoders: Processes that decode images.
     """
 
-    model: Annotated[str, Option(everyday=True, metavar="small|PATH|NAME")] = "small"
+    model: Annotated[str, Option(everyday=True, metavar="small|PATH|NAME")] = SMALL
     adapters: Annotated[
         dict[str, Path], Option(name="--named-adapter", everyday=True, kind="named adapter")
     ] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -17,6 +17,12 @@ Scoring = Literal["threshold", "rank", "generate"]
 Arithmetic = Literal["auto", "float32", "bfloat16", "fp8", "4bit"]
 Attention = Literal["sdpa", "flash", "eager"]
 Spend = Literal["whole", "crop", "scene"]
+
+SMALL: Final = "small"
+"""The model that is the demonstration checkpoint of saec-research."""
+
+AUTO: Final = "auto"
+"""The arithmetic, or the device, that suits the machine."""
 
 UNIT = 28
 """Pixels per token and side of Qwen2.5-VL's own checkpoints."""
@@ -148,8 +154,8 @@ class CloudConfig(msgspec.Struct, frozen=True, kw_only=True):
     prompt: Annotated[str | None, Option(metavar="VERSION")] = None
     scoring: Scoring = "threshold"
     views: Annotated[int, msgspec.Meta(ge=1, le=8)] | None = None
-    dtype: Arithmetic = "auto"
-    device: NotInKey[str] = "auto"
+    dtype: Arithmetic = AUTO
+    device: NotInKey[str] = AUTO
     attention: Attention = "sdpa"
     spending: Spending = Spending()
     remote: RemoteConfig = RemoteConfig()

@@ -31,8 +31,10 @@ def load_base(config: TuneConfig, folder: Path) -> QwenModel:
     cloud = CloudConfig(device=config.device, dtype=config.dtype)
     device = pick_device(cloud)
     dtype = pick_dtype(cloud, device)
-    core = QwenModel(folder, {}, device, dtype, quantization=four_bits(dtype) if config.four_bit else None)
-    if config.four_bit:
+    core = QwenModel(
+        folder, {}, device, dtype, quantization=four_bits(dtype) if config.dtype == "4bit" else None
+    )
+    if config.dtype == "4bit":
         check_four_bits(core.model)
     return core
 
@@ -47,9 +49,9 @@ def add_adapter(core: QwenModel, config: TuneConfig) -> None:
         ModelError: the model lacks a layer that the adapter is for.
     """
     lora = LoraConfig(
-        r=config.rank,
-        lora_alpha=config.alpha,
-        lora_dropout=config.dropout,
+        r=config.lora_rank,
+        lora_alpha=config.lora_alpha,
+        lora_dropout=config.lora_dropout,
         target_modules=TARGETS,
         bias="none",
     )

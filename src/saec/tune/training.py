@@ -66,7 +66,9 @@ class Trainer:
         text = scoring_text(prompt, config.references)
         self._answers = answer_ids(self._core.tokenizer, text, prompt.labels)
         self._parameters = trained(self._core.model)
-        self._optimiser = torch.optim.AdamW(self._parameters.values(), lr=config.rate, weight_decay=0.0)
+        self._optimiser = torch.optim.AdamW(
+            self._parameters.values(), lr=config.learning_rate, weight_decay=0.0
+        )
         self._labels = [s.label for s in train]
         self._group = config.batch * config.accumulation
         self.per_epoch = math.ceil(len(epoch_order(self._labels, 0, config.seed)) / self._group)
@@ -100,7 +102,9 @@ class Trainer:
         """One step on the mean loss of batches with ``count`` images in all, which it returns."""
         self._core.model.train()
         for group in self._optimiser.param_groups:
-            group["lr"] = self._config.rate * rate_share(step, self.steps, self._config.warm_up)
+            group["lr"] = self._config.learning_rate * rate_share(
+                step, self.steps, self._config.warm_up_share
+            )
         total = 0.0
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
             torch.manual_seed(_step_seed(self._config.seed, step))
@@ -111,7 +115,9 @@ class Trainer:
                 loss.backward()
                 total += float(loss.detach())
         if not math.isfinite(total):
-            raise ModelError(f"the loss is {total} at step {step}", "lower --rate, or use another --dtype")
+            raise ModelError(
+                f"the loss is {total} at step {step}", "lower --learning-rate, or use another --dtype"
+            )
         torch.nn.utils.clip_grad_norm_(self._parameters.values(), _LONGEST)
         self._optimiser.step()
         self._optimiser.zero_grad(set_to_none=True)

@@ -89,7 +89,7 @@ def read_state(path: Path, task: Task) -> tuple[Progress, dict[str, Tensors]]:
         ModelError: there is none, or it is damaged.
     """
     if not path.is_file():
-        raise ModelError(f"{path.parent} holds no state to go on from", "begin anew, without --resume")
+        raise ModelError(f"{path.parent} holds no state to resume", "leave --resume out")
     parts: dict[str, Tensors] = {}
     try:
         with safe_open(path, framework="pt") as f:

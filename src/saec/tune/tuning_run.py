@@ -25,6 +25,7 @@ from saec.extensions import VERSION
 from saec.profile import write_json
 from saec.runs.domain import ADAPTER_FILE
 from saec.settings import ModelCard
+from saec.settings.setting_ranges import check_ranges
 from saec.tune.adapter_card import AdapterCard, Speed, counts_of, data_hash
 from saec.tune.adapter_layers import Tensors, adapter_tensors, add_adapter, load_base, set_adapter
 from saec.tune.merged_checkpoint import read_adapter_card, refuse_used
@@ -96,16 +97,8 @@ def tune(
 
 
 def _check(config: TuneConfig) -> None:
-    for name in ("rank", "alpha", "epochs", "batch", "accumulation", "save_every", "decoders"):
-        if getattr(config, name) < 1:
-            raise ConfigError(f"{name} is {getattr(config, name)}", "give 1 or more")
-    if config.rate <= 0 or config.references < 0 or not (0 <= config.dropout < 1 and 0 <= config.warm_up < 1):
-        raise ConfigError(
-            f"rate {config.rate}, references {config.references}, dropout {config.dropout}, "
-            f"warm-up {config.warm_up}: out of range",
-            "rate above 0, references from 0, dropout and warm-up from 0 to below 1",
-        )
-    for package in ("peft", "tensorboard", *(["bitsandbytes"] if config.four_bit else [])):
+    check_ranges("tune", config)
+    for package in ("peft", "tensorboard", *(["bitsandbytes"] if config.dtype == "4bit" else [])):
         if find_spec(package) is None:
             raise ExtraError(package, "tune")
 
@@ -116,7 +109,7 @@ def _finished(out: Path, task: Task) -> AdapterCard | None:
         return None
     card = read_adapter_card(out)
     if card.task != task:
-        raise ConfigError(f"{out} holds an adapter of another task", "name another folder")
+        raise ConfigError(f"{out} holds an adapter of other data or other settings", "choose another --out")
     return card
 
 
@@ -170,7 +163,7 @@ class _Run:
         done = step.number + 1
         self.progress = msgspec.structs.replace(self.progress, step=done)
         self.board.add_scalar("train/loss", step.loss, done)
-        if done % self.config.save_every == 0:
+        if done % self.config.save_every_steps == 0:
             self._save()
         self.report("steps", done, self.trainer.steps)
 

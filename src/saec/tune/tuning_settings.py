@@ -1,49 +1,57 @@
-"""The defaults of ``saec tune``, which makes an adapter."""
+"""The section [tune]: how ``saec tune`` makes an adapter."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from saec.settings import CloudConfig
+from saec.settings.cloud_settings import AUTO, SMALL
+from saec.settings.setting_fields import Count, Everyday, Option, Positive, Seed
+
+TuneArithmetic = Literal["auto", "float32", "bfloat16", "4bit"]
+PartlyShare = Annotated[float, msgspec.Meta(ge=0, lt=1)]
 
 
 class TuneConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """How ``saec tune`` makes an adapter; see ``saec.tune``. Side and prompt are the base's own.
+    """The section [tune]: how `saec tune` makes an adapter. Side and prompt are the base's own.
 
     Attributes:
-        base: "small" (the demonstration checkpoint that ships), a checkpoint's folder or its hub name.
-        rank, alpha, dropout: rank, scale and dropout of the low-rank matrices (LoRA). Their product is scaled
-            by alpha / rank.
-        epochs: times as many images are seen as the training data has.
-        batch: images that are computed at once.
-        accumulation: batches whose gradients are added up to one step.
-        rate: learning rate at its peak.
-        warm_up: share of the steps over which it rises; it falls along a cosine to 0.
-        references: good images of the training data shown before each image.
-        four_bit: hold the base's language model in 4-bit NF4 (QLoRA).
-        recompute: keep no activations of the language model's layers, which saves memory and costs time.
-        save_every: steps after which the state is saved.
-        decoders: threads that read and cut images.
-        seed: seed of the matrices' start, the order of the images, their references and dropout.
-        dtype, device: arithmetic and device, see ``CloudConfig``.
+        base: The model to tune: the demonstration checkpoint that ships (small), the folder of a checkpoint,
+            or its name on a hub.
+        lora_rank: Rank of the adapter's matrices (LoRA).
+        lora_alpha: The adapter is scaled by alpha / rank.
+        lora_dropout: The share of the adapter's inputs that are left out at random.
+        epochs: Number of epochs. Each has as many images as the training data, good and defect in turn.
+        batch: Images of one forward pass. More images take more memory.
+        accumulation: Batches of one optimizer step (gradient accumulation).
+        learning_rate: The highest learning rate. It falls along a cosine to 0.
+        warm_up_share: The share of the steps over which the learning rate rises.
+        references: Good images of the training data that are shown before each image.
+        recompute: Compute activations twice instead of keeping them (gradient checkpointing). It takes less
+            memory and more time.
+        save_every_steps: Save the state after so many steps, for --resume.
+        decoders: Threads that read and cut images.
+        seed: Seed of the adapter's start, of the order of the images, of their references and of dropout.
+        dtype: Arithmetic of the model. "auto" is bfloat16 on a GPU and float32 on a CPU. "4bit" holds the
+            base's language model in four bits (NF4, QLoRA).
+        device: Where the model is computed: auto, cpu, cuda or cuda:N. "auto" is a GPU where there is one.
     """
 
-    base: str = "small"
-    rank: int = 8
-    alpha: int = 16
-    dropout: float = 0.05
-    epochs: int = 3
-    batch: int = 2
-    accumulation: int = 8
-    rate: float = 2e-4
-    warm_up: float = 0.03
-    references: int = 1
-    four_bit: bool = False
+    base: Annotated[str, Option(everyday=True, metavar="small|PATH|NAME")] = SMALL
+    lora_rank: Everyday[Count] = 8
+    lora_alpha: Count = 16
+    lora_dropout: PartlyShare = 0.05
+    epochs: Everyday[Count] = 3
+    batch: Everyday[Count] = 2
+    accumulation: Count = 8
+    learning_rate: Everyday[Positive] = 2e-4
+    warm_up_share: PartlyShare = 0.03
+    references: Annotated[int, msgspec.Meta(ge=0, le=64)] = CloudConfig().references
     recompute: bool = False
-    save_every: int = 20
-    decoders: int = 2
-    seed: int = 0
-    dtype: Literal["auto", "float32", "bfloat16"] = CloudConfig().dtype
-    device: str = CloudConfig().device
+    save_every_steps: Count = 20
+    decoders: Annotated[int, msgspec.Meta(ge=1, le=64)] = 2
+    seed: Seed = 0
+    dtype: Everyday[TuneArithmetic] = AUTO
+    device: Everyday[str] = AUTO
