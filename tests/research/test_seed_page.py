@@ -96,7 +96,9 @@ def filled(given: list[str], param: click.Parameter | None, tmp_path: Path) -> l
     assert param is not None
     if isinstance(param, click.Argument):
         return [*given, *([placed("DATA", tmp_path)] * (2 if param.nargs == -1 else 1))]
-    assert isinstance(param.type, click.Path), param.name
+    if not isinstance(param.type, click.Path):
+        assert param.type is click.STRING, param.name
+        return [*given, param.opts[0], "NAME"]
     return [*given, param.opts[0], placed("DATA" if param.type.exists else "OUT", tmp_path)]
 
 
