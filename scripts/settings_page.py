@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from itertools import groupby
 from pathlib import Path
+from textwrap import fill
 from typing import Any, Literal, get_args, get_origin
 
 import msgspec
@@ -24,8 +25,8 @@ HEAD = """# Settings
 `python scripts/settings_page.py --write` writes this page from the code.
 
 Every command takes a settings file: `saec inspect --config saec.toml ...`. The file is TOML. An
-option of the command line beats the file; the file beats the default. Paths in the file are relative
-to the file. A key that is not known is an error, which names the line.
+option of the command line beats the file; the file beats the default. Paths in the file are
+relative to the file. A key that is not known is an error, which names the line.
 
     saec config show --config saec.toml     # every setting, its value, and where the value is from
     saec config check --config saec.toml    # errors with their lines; starts nothing
@@ -71,7 +72,8 @@ def _section(known: KnownSetting) -> str:
 
 def _commands_section(section: str, known: list[KnownSetting]) -> str:
     commands = sorted({command for one in known for command in one.commands})
-    rows = [f"## [{section}]\n", f"Commands: {', '.join(f'`{c}`' for c in commands)}.\n"]
+    named = fill(f"Commands: {', '.join(f'`{c}`' for c in commands)}.", 100, break_on_hyphens=False)
+    rows = [f"## [{section}]\n", f"{named}\n"]
     rows += ["| key | option | value | default | what it does |", "|---|---|---|---|---|"]
     for one in known:
         setting = one.setting
