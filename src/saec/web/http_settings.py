@@ -26,7 +26,7 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         plain_http: Allow tokens without TLS: a proxy in front does the TLS, or the network is closed.
         expiry_days: Warn so many days before the certificate expires.
         head_s: Seconds until the head of a request must have arrived.
-        body_s: Seconds until its body must have arrived.
+        body_s: Seconds until the body of a request must have arrived.
         answer_s: Seconds within which the client must fetch an answer.
         idle_s: Close a connection after so many seconds without a request.
         linger_s: Read the rest of a body for so many seconds after it was answered.
@@ -36,8 +36,8 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         reserved_connections: Further connections, which get answers about health, readiness and metrics only.
         requests_per_token: Most requests under way at once with one token. Without a tokens file: from one
             address.
-        bodies_mb: Megabytes of all bodies that are held at once.
-        bodies_share: Part of these megabytes that one token or address may hold.
+        bodies_mb: Memory for the bodies of all requests that are held at once, in megabytes.
+        bodies_share: Share of the memory for bodies that one token or address may hold.
         guesses_per_minute: Unknown tokens that one address may try in a minute.
     """
 

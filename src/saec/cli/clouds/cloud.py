@@ -39,7 +39,9 @@ class _NamedAdapter(click.ParamType):  # type: ignore[type-arg]
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         pair = value if isinstance(value, tuple) else tuple(str(value).split("=", 1))
         if len(pair) != 2 or not _NAME.fullmatch(pair[0]) or not str(pair[1]):
-            self.fail(f"{value!r} is not NAME=PATH, such as screws=runs/screws", param, ctx)
+            self.fail(
+                f"{'='.join(map(str, pair))!r} is not NAME=PATH, such as screws=runs/screws", param, ctx
+            )
         return pair[0], Path(pair[1])
 
 
