@@ -119,7 +119,7 @@ def test_a_policy_decides_who_answers(line: saec.Line, photos: Path) -> None:
     assert deciders("cloud") == {"cloud"}
     assert deciders(saec.Policy(policy="value", budget=0.3, cost={"escape": 9})) == {"edge", "cloud"}
     for policy, said in (
-        (saec.Policy(policy="gate", budget=0.3), "does not rank"),
+        (saec.Policy(policy="gate", budget=0.3), "takes no budget"),
         (saec.Policy(policy="gate", cost={"escape": 9}), "costs"),
         (saec.Policy(policy="value", cost={"escapes": 9}), "did you mean escape"),
         (saec.Policy(policy="value", budget=0.3, cost={"escape": -1}), ">= 0"),
@@ -130,7 +130,7 @@ def test_a_policy_decides_who_answers(line: saec.Line, photos: Path) -> None:
     ):
         with pytest.raises(saec.ConfigError, match=said):
             deciders(policy)
-    with pytest.raises(saec.ConfigError, match="without a cloud"):
+    with pytest.raises(saec.ConfigError, match="needs a cloud"):
         list(line.inspect_many(photos, policy="cloud"))
 
 

@@ -143,9 +143,9 @@ def test_a_stated_cloud_answers_in_place_of_the_recorded_one(run: Path) -> None:
 
 def test_what_a_run_does_not_hold_is_said(run: Path) -> None:
     rng = np.random.default_rng(0)
-    with pytest.raises(ConfigError, match="not judged under it"):
+    with pytest.raises(ConfigError, match="was not made with policy"):
         recorded(run, None, Options(policy="seed"), rng)
-    with pytest.raises(ConfigError, match="stated law"):
+    with pytest.raises(ConfigError, match="needs recorded frames"):
         stated(LAW, Options(policy="seed"), 10, rng)
     log = run / "verdicts.jsonl"
     verdicts = list(read_all(log))

@@ -78,7 +78,7 @@ def test_a_start_that_hangs_heeds_a_signal(tmp_path: Path, number: signal.Signal
         assert process.stdout.readline() == "hanging\n"
         process.send_signal(number)
         assert process.wait(60) == 0
-        assert "told to stop" in "".join(e["event"] for e in events(process))
+        assert "stopped before" in "".join(e["event"] for e in events(process))
 
 
 def test_a_sink_that_hangs_does_not_hold_up_the_end(tmp_path: Path) -> None:

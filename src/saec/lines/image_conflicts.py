@@ -76,8 +76,8 @@ def _check(dataset: Dataset, asked: Manifest) -> None:
             continue
         if None not in (entry.label, item.label) and item.label != entry.label:
             raise DataError(
-                f"{entry.path} is given as a {_WORDS[entry.label or 0]}, and is as {item.path} a "
-                f"{_WORDS[item.label or 0]} of {dataset.root}",
+                f"{entry.path} is given as {_WORDS[entry.label or 0]}, but the same image {item.path} is "
+                f"{_WORDS[item.label or 0]} in {dataset.root}",
                 "leave it out, or correct the data set",
             )
         if item.path in held_out:

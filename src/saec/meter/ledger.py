@@ -94,9 +94,12 @@ class _Totals:
     def reading(self, phase: str, notes: tuple[str, ...]) -> PhaseReading:
         gpu_j, wall, memory = _known(self.gpu_j), self.wall, self.memory
         if self.gpu_j == 0:
-            notes = (*notes, f"GPU energy over {wall:.2f} s is unknown, its counter did not move")
+            notes = (*notes, f"GPU energy over {wall:.2f} s is unknown, because its counter did not change")
         elif gpu_j is not None and wall < COARSE_S:
-            notes = (*notes, f"GPU energy over {wall:.1f} s is coarse, its counter moves about every 0.1 s")
+            notes = (
+                *notes,
+                f"GPU energy over {wall:.1f} s is inaccurate, because its counter changes only every 0.1 s",
+            )
         return PhaseReading(
             phase=phase,
             wall_s=wall,

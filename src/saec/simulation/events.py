@@ -91,12 +91,14 @@ class Pace:
     def __post_init__(self) -> None:
         if not self.rate > 0.0 or self.edge < 0.0:
             raise ConfigError(
-                f"{self.rate:g} frames per second, {self.edge:g} s at the edge", "give a rate above 0"
+                f"{self.rate:g} frames per second and {self.edge:g} s per frame at the edge are not possible",
+                "give a rate above 0, and a time of the edge that is not negative",
             )
         if self.rate * self.edge > 1.0:
             raise ConfigError(
-                f"an edge of {1e3 * self.edge:g} ms cannot keep up with {self.rate:g} frames per second",
-                "lower the rate or the edge's time",
+                f"an edge that takes {1e3 * self.edge:g} ms per frame cannot keep up with {self.rate:g} "
+                "frames per second",
+                "lower the frame rate or the edge's time",
             )
 
 

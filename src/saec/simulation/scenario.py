@@ -114,8 +114,8 @@ def stated(law: Law, options: Options, frames: int, rng: np.random.Generator) ->
     """
     if policy_kind(options.policy).line is not None:
         raise ConfigError(
-            f"policy {options.policy} on a stated law, which it does not judge by",
-            f"give --log with a run under --policy {options.policy}",
+            f"policy {options.policy} needs recorded frames, because it has thresholds of its own",
+            f"give --log with a run made with --policy {options.policy}",
         )
     truth = np.r_[np.zeros(GOODS, bool), np.ones(DEFECTS, bool)]
     scores = law.scores(truth, rng)
@@ -130,7 +130,7 @@ def stated(law: Law, options: Options, frames: int, rng: np.random.Generator) ->
     trust = stated_trust(calibration, law.cloud_error, law.correlation, rng)
     line = _stated_line(calibration, options)
     rules = _rules(line.name, calibration, trust, options)
-    note = f"Stated: an edge of AUROC {law.auroc:g}, a cloud that errs on {law.cloud_error:.1%}."
+    note = f"Assumed: an edge of AUROC {law.auroc:g}, and a cloud that errs on {law.cloud_error:.1%}."
     policy = _policy(calibration, trust, options)
     return Cast(draw(law, calibration, frames, rng), policy, rules, line, options, note)
 
@@ -166,16 +166,16 @@ def recorded(
     else:
         samples = _with_stated_answers(run, verdicts, cloud_error, correlation, rng)
         trust = stated_trust(calibration, cloud_error, correlation, rng)
-        who = f"a stated cloud that errs on {cloud_error:.1%}"
+        who = f"an assumed cloud that errs on {cloud_error:.1%}"
     if policy_kind(options.policy).line is not None and scheduler.run.policy != options.policy:
         raise ConfigError(
-            f"policy {options.policy} on frames that were not judged under it",
-            f"record them with --policy {options.policy}",
+            f"the run was not made with policy {options.policy}, which has thresholds of its own",
+            f"give a run made with --policy {options.policy}",
         )
     policy = _prepared(_policy(calibration, trust, options), samples, options)
     rules = _rules(scheduler.run.line.name, calibration, trust, options)
     played = samples if frames is None else again(samples, frames, rng)
-    note = f"Recorded: {len(samples)} frames of {run}, {who} is {rules.role}."
+    note = f"Recorded: {len(samples)} frames of {run}; {who} is {rules.role}."
     return Cast(played, policy, rules, scheduler.run.line, options, note)
 
 
@@ -234,7 +234,7 @@ def stated_trust(
 def _judged(log: Path) -> list[VerdictRecord]:
     verdicts = [verdict for verdict in read_verdicts(log) if verdict.edge is not None]
     if not verdicts:
-        raise DataError(f"{log}: no frame with an opinion of the edge", "name another run")
+        raise DataError(f"{log}: no frame has an opinion of the edge", "name another run")
     return verdicts
 
 
@@ -244,7 +244,7 @@ def _with_their_answers(run: Path, verdicts: Sequence[VerdictRecord]) -> list[Si
     if unasked:
         raise DataError(
             f"{run}: {unasked} of {len(verdicts)} frames have no answer of a cloud",
-            "inspect with --policy cloud, or state a cloud with --cloud-error",
+            "inspect with --policy cloud, or assume a cloud with --cloud-error",
         )
     return [sample(edge, v.complexity, cloud.p_defect, v.truth) for v, edge, cloud in asked if edge and cloud]
 
@@ -260,7 +260,7 @@ def _with_stated_answers(
     frames = [(edge, complexity, truth) for edge, complexity, truth in known if edge and truth is not None]
     if len(frames) < len(known):
         raise DataError(
-            f"{run}: the truth of {len(known) - len(frames)} frames is not known",
-            "inspect a labelled data set, or leave out --cloud-error",
+            f"{run}: the true label of {len(known) - len(frames)} frames is not known",
+            "give a run on a labelled data set, or leave out --cloud-error",
         )
     return with_answers(frames, cloud_error, correlation, rng)

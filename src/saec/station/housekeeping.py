@@ -82,7 +82,7 @@ class Housekeeping:
         swept = self._sweeper.sweep(wall, trusted=trusted, steady=steady)
         self._complain()
         if swept.expired:
-            text = f"{swept.expired} frames waited for the cloud for too long; the edge's labels are final"
+            text = f"{swept.expired} frames waited too long for the cloud, so the edge's labels are now final"
             self._spool.alarm("cloud-failed", text)
         return swept
 

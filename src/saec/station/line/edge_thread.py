@@ -240,7 +240,7 @@ class EdgeThread:
         try:
             self._tools.pictures.keep(name, frame.image, seen.opinion, threshold)
         except OSError as e:
-            self._log.warning("no picture", frame=frame.source.id, error=str(e))
+            self._log.warning("anomaly picture not saved", frame=frame.source.id, error=str(e))
 
     def _watch_drift(self, version: OpenedVersion, seen: Assessment) -> None:
         before = version.drift.state.alarm
