@@ -228,7 +228,7 @@ def test_a_cloud_is_calibrated_and_tried(tmp_path: Path, fakes: FakeCloud) -> No
     after = line.calibrate(data, cloud=cloud, overkill=0.1)
     assert after.profile.calibration.overkill == 0.1
     assert cloud.key in after.profile.calibration.clouds
-    assert after.notes[0].startswith("fake is ")
+    assert after.notes[0].startswith("fake decides ")
     assert saec.Line.open(after.folder).threshold == after.threshold
     with pytest.raises(saec.ConfigError, match="did you mean overkill"):
         line.calibrate(overkil=0.1)

@@ -351,7 +351,7 @@ def test_goods_of_the_lines_own_data_set_are_found_under_another_name(
     made_on(line, data)
     shutil.copytree(data / "train" / "good", tmp_path / "returns")
     assert main(["calibrate", str(line.folder), "--defects", str(tmp_path / "returns")]) == 2
-    assert "is given as a defect, but the same image" in capsys.readouterr().err
+    assert "is given as defect, but the same image" in capsys.readouterr().err
 
 
 def test_what_was_taken_out_of_the_hold_out_may_be_calibrated_on(line: LineProfile, data: Path) -> None:

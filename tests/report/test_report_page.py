@@ -59,7 +59,7 @@ def test_result_is_said_in_one_sentence_and_counts_equal_the_verdicts(tmp_path: 
     assert "1 of 3 defects missed (escaped), 2 of 3 goods falsely rejected (overkill)." in text
     assert "asked about 2 frames of 7 and changed 2 labels: 1 put right, 1 put wrong." in text
     assert "Figures on 3 goods and 3 defects" in text
-    assert "is good 1 2 overkill is defect 1 escape 2" in text
+    assert "is good 1 2 false rejects is defect 1 missed defects 2" in text
     assert "Not judged 1" in text
 
 
@@ -150,7 +150,7 @@ def test_what_the_cloud_changed_stands_apart_with_both_opinions_and_the_words(tm
         "answered about 6 frames. It put 2 right (2 missed defects found) "
         "and 2 wrong (1 new missed defect, 1 new false reject)." in section
     )
-    assert "Of the others the label stayed: 1 right, 1 wrong." in section
+    assert "On the other answered frames the label did not change: 1 right, 1 wrong." in section
     right, wrong = section.split("Put right by the cloud 2")[1].split("Put wrong by the cloud 2")
     assert "Edge good" in right
     assert "Cloud P(defect) 0.93" in right

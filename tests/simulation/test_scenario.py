@@ -151,7 +151,7 @@ def test_what_a_run_does_not_hold_is_said(run: Path) -> None:
     verdicts = list(read_all(log))
     for missing, error, wanted in (
         ("cloud", None, "no answer"),
-        ("truth", 0.1, "truth of 1"),
+        ("truth", 0.1, "true label of 1"),
         ("edge", None, ""),
     ):
         changed = [msgspec.structs.replace(v, **{missing: None}) for v in verdicts[:1]] + (

@@ -96,7 +96,7 @@ def test_a_changed_image_is_refused(sft: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda v: v | {"label": 2}, "label 2"),
+        (lambda v: v | {"label": 2}, "label is 2"),
         (lambda v: {k: x for k, x in v.items() if k != "sha256"}, "sha256"),
         (lambda v: v | {"image": "images/gone.png"}, "gone.png"),
     ],

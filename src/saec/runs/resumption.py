@@ -98,7 +98,7 @@ def _check_same(old: RunInfo, new: RunInfo, out: Path) -> None:
     before, now = _judged_by(old), _judged_by(new)
     if different := [name for name in before | now if before.get(name, ...) != now.get(name, ...)]:
         raise ConfigError(
-            f"{out} was begun with another {' and another '.join(different)}",
+            f"{out} was begun with {' and '.join(different)}",
             "choose another --out, or resume with the options that it was begun with",
         )
     if old.dataset.root != new.dataset.root:
@@ -109,11 +109,11 @@ def _judged_by(run: RunInfo) -> dict[str, object]:
     """What the labels of a run depend on, by its name in a message."""
     cloud = run.cloud and (run.cloud.name, run.cloud.weights_hash, run.cloud.prompt, run.cloud.role)
     return {
-        "line": (run.line.name, run.line.hashes),
-        "calibration": (run.line.threshold, run.line.calibration, run.line.calibrated),
-        "policy": run.policy,
-        "cloud": cloud,
-        **{f"setting of {section}": config for section, config in _identifying(run).items()},
+        "another line": (run.line.name, run.line.hashes),
+        "another calibration": (run.line.threshold, run.line.calibration, run.line.calibrated),
+        "another policy": run.policy,
+        "another cloud": cloud,
+        **{f"other settings of {section}": config for section, config in _identifying(run).items()},
     }
 
 

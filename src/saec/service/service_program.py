@@ -59,7 +59,7 @@ def run_service(
     check_service(door, config)
     admission = AdmissionControl(door.http, Tokens(door.tokens), door.listen)
     for text in readable_by_others((door.tokens, door.http.tls_key)):
-        log.warning("secret", problem=text)
+        log.warning("secret file not private", problem=text)
     with Signals() as signals, contextlib.closing(listen(door.listen)) as bound:
         begun = time.monotonic()
         served = start_in_thread(signals, lambda: ServedModel.load(model, adapters))
@@ -67,7 +67,9 @@ def run_service(
             log.warning("stopped before it had started")
             return
         handler = RequestHandler(served, config)
-        log.info("loaded", models=list(handler.served.entries), seconds=round(time.monotonic() - begun, 1))
+        log.info(
+            "models loaded", models=list(handler.served.entries), seconds=round(time.monotonic() - begun, 1)
+        )
         if (agreement := handler.served.model.agreement) is not None:
             log.info("self-check", found=agreement.text())
         with serving(handler, admission, bound) as http:
@@ -98,7 +100,7 @@ def serving(
         http.stop()
         renewal.stop()
         handler.close()
-        log.info("stopped", unfinished=handler.active)
+        log.info("service stopped", unanswered=handler.active)
 
 
 def drain(handler: RequestHandler) -> None:

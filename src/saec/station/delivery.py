@@ -257,7 +257,11 @@ class DeliveryWorker:
         self._head, self._refusals, self._buried = 0, 0, failure.text
         frame = head.verdict.id
         log.error(
-            "verdict refused for good", sink=self.name, frame=frame, state=head.state, error=failure.text
+            "verdict finally refused: a dead letter",
+            sink=self.name,
+            frame=frame,
+            state=head.state,
+            error=failure.text,
         )
         text = (
             f"{self.name} finally refuses the {head.state} verdict on {frame}: {failure.text}; `saec "

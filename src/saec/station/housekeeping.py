@@ -62,7 +62,9 @@ class Housekeeping:
         while not stopping.is_set():
             swept = self.turn()
             if swept.images or swept.records or swept.expired:
-                log.info("swept", images=swept.images, records=swept.records, expired=swept.expired)
+                log.info(
+                    "old data deleted", images=swept.images, records=swept.records, expired=swept.expired
+                )
             stopping.wait(_SWEEP)
 
     def turn(self) -> SweepResult:

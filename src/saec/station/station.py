@@ -171,7 +171,8 @@ class Station:
         closing.join(_CLOSE)
         if closing.is_alive():
             hanging.append("closing")
-        (log.error if hanging else log.info)("station stopped", hanging=hanging)
+        event = "station stopped, but threads hang" if hanging else "station stopped"
+        (log.error if hanging else log.info)(event, hanging=hanging)
 
     def _close(self) -> None:
         """What a thread that hangs may still use is left to it: the process ends soon."""

@@ -67,7 +67,9 @@ class FrameFailures:
             frame = self._spool.frame(left.seq)
             if frame is not None and frame.line == self._line.name and frame.state == "accepted":
                 self._spool.attempts.add(left.seq, _CRASH, counted=left.alone)
-                self._log.warning("suspect", frame=frame.id, why=_CRASH, counted=left.alone)
+                self._log.warning(
+                    "suspect frame, judged after all others", frame=frame.id, why=_CRASH, counted=left.alone
+                )
         suspects = self._spool.attempts.of_line(self._line.name)
         for suspect in suspects:
             frame = self._spool.frame(suspect.seq)
@@ -84,7 +86,9 @@ class FrameFailures:
             self._reject(frame, path, error, in_time=in_time, version=version)
             return
         attempts = self._spool.attempts.add(frame.seq, error.what, counted=True)
-        self._log.warning("suspect", frame=frame.id, why=error.what, attempts=attempts)
+        self._log.warning(
+            "suspect frame, judged after all others", frame=frame.id, why=error.what, attempts=attempts
+        )
         if attempts >= MOST_ATTEMPTS:
             self._quarantine(frame, error.what, in_time=in_time)
         else:
@@ -96,7 +100,7 @@ class FrameFailures:
 
     def postpone(self, seq: int, error: Exception) -> None:
         """The machine could not look at a frame, which waits; the first of a spell raises an alarm."""
-        self._log.warning("frame postponed", error=str(error))
+        self._log.warning("frame postponed", seq=seq, error=str(error))
         if len(self._postponed) < _ENOUGH:
             self._postponed[seq] = str(error)
         if self._told:
@@ -133,7 +137,7 @@ class FrameFailures:
         verdict = self._verdict(frame, path, error, "quarantine")
         alarm = f"{what}; its image is {frame.image} ({_ADVICE})"
         self._spool.decide(frame.seq, "final", verdict, in_time=in_time, alarms=[("quarantined", alarm)])
-        self._log.error("quarantined", frame=frame.id, why=why)
+        self._log.error("frame in quarantine", frame=frame.id, why=why)
 
     def _verdict(self, frame: SpooledFrame, path: str, error: Exception, stage: str) -> VerdictRecord:
         source = Source(id=frame.id, path=path)

@@ -132,7 +132,9 @@ class VersionSwitch:
         else:
             if version is not self.current:
                 role = version.judges.rules.role
-                self._log.info("version", version=version.number, before=self.current.number, cloud=role)
+                self._log.info(
+                    "version switched", version=version.number, before=self.current.number, cloud=role
+                )
                 if self.current.judges.rules.role == "fused" and role != "fused":
                     name = self._line.name
                     self._spool.alarm("cloud-untrusted", f"{name}: {_UNTRUSTED}", about=name)
