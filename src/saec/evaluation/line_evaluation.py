@@ -276,7 +276,7 @@ def line_figures(result: Result) -> dict[str, Any]:
 
 
 def seed_means(results: Sequence[Result]) -> list[Metrics]:
-    """For each seed the mean over its categories."""
+    """The mean over its categories, for each seed."""
     seeds: dict[str, list[Metrics]] = {}
     for result in results:
         seeds.setdefault(result.task.run, []).append(result.metrics)

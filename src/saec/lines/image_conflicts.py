@@ -34,7 +34,7 @@ def check_given(
     Args:
         profile: the line, which knows its own data set.
         manifest: the line's manifest.
-        dataset: that was named, divided as the line knows it.
+        dataset: the data set that was named, divided as the line knows it.
         goods, defects: file by its sha256.
 
     Raises:

@@ -18,7 +18,7 @@ from saec.types import CloudQuery, Frame
 
 
 class TrustQuestions:
-    """To a cloud about files, put as the line will: with its references and, where crops of the hottest place
+    """Questions to a cloud about files, put as the line will: with its references and, where crops of the hottest place
     are shown, with what the edge sees of each."""
 
     def __init__(self, profile: LineProfile, cloud: Cloud, detector: EdgeDetector | None) -> None:

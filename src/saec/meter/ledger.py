@@ -156,7 +156,7 @@ class Ledger:
 
 
 def energy_of(reading: PhaseReading) -> tuple[str, ...]:
-    """Whose energy is known: of "GPU" and "CPU", or "CPU (estimated)"."""
+    """The devices whose energy is known: "GPU", and "CPU" or "CPU (estimated)"."""
     estimated = any(note.startswith(ESTIMATED) for note in reading.notes)
     parts = {"GPU": reading.gpu_energy_j, "CPU (estimated)" if estimated else "CPU": reading.cpu_energy_j}
     return tuple(name for name, joules in parts.items() if joules is not None)

@@ -25,7 +25,7 @@ class RecordedScheduler:
 
     Attributes:
         run: its ``run.json``.
-        calibration: that was the line's then.
+        calibration: the calibration that the line had at that time.
         trust: how far its cloud was trusted, or None.
     """
 

@@ -40,7 +40,7 @@ class Replayed:
     """What a replay found.
 
     Attributes:
-        routes: that came out again, up to the first difference.
+        routes: number of routes that were repeated, up to the first difference.
         unrouted: frames without a route: they could not be read or judged.
         missing: frames that were numbered and have no verdict.
         difference: the first, or None.

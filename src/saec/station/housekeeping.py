@@ -26,7 +26,7 @@ class Housekeeping:
     """Removes what is no longer needed, watches the clock and what was left behind.
 
     Args:
-        spool: whose folder is kept.
+        spool: the spool whose folder is kept.
         rule: what is kept for how long.
         lines: names of those in the settings.
         expire: gives a frame that waited for the cloud for too long its final verdict.

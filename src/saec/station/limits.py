@@ -28,16 +28,16 @@ in which it is looked at."""
 
 
 def cloud_limit(cloud: CloudSettings | None) -> float:
-    """Of a line's questions: a batch is asked together, and where that fails each frame alone; before it the
+    """Limit of a line's questions: a batch is asked together, and where that fails each frame alone; before it the
     version that has looked at the frames may have to be opened again."""
     return OPENING + (0.0 if cloud is None else _PHASES * cloud.timeout * (1 + cloud.batch))
 
 
 def identify_limit(cloud: CloudSettings | None) -> float:
-    """Of asking one model of the cloud who it is."""
+    """Limit of asking one model of the cloud who it is."""
     return LEAST + (0.0 if cloud is None else _PHASES * cloud.timeout)
 
 
 def sink_limit(timeout: float) -> float:
-    """Of offering a sink what it did not take, and some later verdicts."""
+    """Limit of offering a sink what it did not take, and some later verdicts."""
     return LEAST + _OFFERS * _PHASES * timeout

@@ -141,7 +141,7 @@ class PolicyKind:
 
 
 def ask(reason: str, state: CloudState) -> Route:
-    """To the cloud for ``reason`` where the cloud can take the frame, else to the edge, saying why."""
+    """A route to the cloud for ``reason`` if it can take the frame; else to the edge, with the cause."""
     if state.link == "down":
         return Route("edge", "cloud-down")
     if state.queue >= state.capacity:

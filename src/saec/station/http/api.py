@@ -145,7 +145,7 @@ def _intake(station: Station, bodies: RequestBodies) -> APIRouter:
 
 
 def _suffix(request: Request) -> str:
-    """Of the file that the body is, by its Content-Type."""
+    """The suffix of the file that the body is, by its Content-Type."""
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if kind not in _KINDS:
         raise HTTPException(415, f"Content-Type {kind[:80]!r} is not one of {', '.join(_KINDS)}")

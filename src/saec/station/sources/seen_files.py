@@ -22,7 +22,7 @@ class SeenFile(NamedTuple):
     """A file as a look at its folder found it.
 
     Attributes:
-        time: that it says it was last written at, ns; programs can set it.
+        time: when it was last written by its own account, ns; programs can set it.
         size: bytes.
         device, inode: which file it is, whatever it is called.
         names: how many names (hard links) it has.

@@ -19,10 +19,10 @@ log = structlog.get_logger()
 
 
 class FilePermissions:
-    """Of the files that this process makes.
+    """Permissions of the files that this process makes.
 
     Attributes:
-        umask: that of whoever has started it.
+        umask: the umask of whoever started the process.
     """
 
     umask: int | None = None

@@ -33,7 +33,7 @@ class SpoolProbe:
     """Writes and reads one mark of the spool, and one file among its images; ``run`` is a thread's body.
 
     Args:
-        spool: that is probed.
+        spool: the spool that is probed.
         clock: seconds that do not go back.
     """
 

@@ -22,7 +22,7 @@ class FileRenewal:
     """Looks every second.
 
     Args:
-        admission: whose files are looked at.
+        admission: the admission control whose files are checked.
         tell: told the kind and the text of what a person should know.
     """
 

@@ -132,7 +132,7 @@ def _open(db: NotingConnection, path: Path) -> None:
 
 
 def schema_names(schema: str) -> set[str]:
-    """Of the tables and indexes that a schema makes."""
+    """The names of the tables and indexes that a schema makes."""
     return set(re.findall(r"CREATE (?:TABLE|INDEX) IF NOT EXISTS (\w+)", schema))
 
 
