@@ -54,8 +54,8 @@ class CloudTrial(msgspec.Struct, frozen=True, kw_only=True):
         cross_domain: says so where something was made on another data set.
         n_good, n_defect: judged images; ``n_error`` further ones have no label, on ``n_failed`` the cloud
             failed and the edge's label stands.
-        fusion: where the weights of the fusion come from: "line", or "cross-fitted" on these images, or "" with too few;
-            ``fusion_reason`` says it in a sentence.
+        fusion: where the weights of the fusion come from: "line", "cross-fitted" on these images, or "" with
+            too few; ``fusion_reason`` says it in a sentence.
         edge: the edge alone at the line's threshold.
         recalibrated: the control, the edge alone with a threshold fitted (cross-fitted) on these labels for
             accuracy; None with too few images.

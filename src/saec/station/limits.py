@@ -28,7 +28,7 @@ in which it is looked at."""
 
 
 def cloud_limit(cloud: CloudSettings | None) -> float:
-    """Limit of a line's questions: a batch is asked together, and where that fails each frame alone; before it the
+    """Limit of a line's questions. A batch is asked together, and if that fails each frame alone. Before it the
     version that has looked at the frames may have to be opened again."""
     return OPENING + (0.0 if cloud is None else _PHASES * cloud.timeout * (1 + cloud.batch))
 

@@ -141,7 +141,7 @@ def check_parity(
 
 
 def features_apart(network: torch.nn.Module) -> float:
-    """The largest share of a feature's largest value by which float32 may change it, over all sums in a row."""
+    """The largest share of a feature's largest value by which float32 may change it: over all sums."""
     layers = [m for m in network.modules() if isinstance(m, torch.nn.Conv2d)]
     return apart(sum(m.weight[0].numel() + 1 for m in layers), 1.0)
 
