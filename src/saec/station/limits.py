@@ -28,8 +28,8 @@ in which it is looked at."""
 
 
 def cloud_limit(cloud: CloudSettings | None) -> float:
-    """Limit of a line's questions. A batch is asked together, and if that fails each frame alone. Before it the
-    version that has looked at the frames may have to be opened again."""
+    """Limit of a line's questions. A batch is asked together, and if that fails each frame alone. Before it,
+    the version that has looked at the frames may have to be opened again."""
     return OPENING + (0.0 if cloud is None else _PHASES * cloud.timeout * (1 + cloud.batch))
 
 
