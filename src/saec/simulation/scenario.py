@@ -178,7 +178,7 @@ def recorded(
     policy = _prepared(_policy(calibration, trust, options), samples, options)
     rules = _rules(scheduler.run.line.name, calibration, trust, options)
     played = samples if frames is None else again(samples, frames, rng)
-    note = f"Recorded: {len(samples)} frames of {run}, {who} is {rules.role}."
+    note = f"Recorded: {len(samples)} frames of {run}; {who} is {rules.role}."
     return Cast(played, policy, rules, scheduler.run.line, options, note)
 
 
