@@ -123,4 +123,4 @@ def _plain(value: Any) -> Any:
 def _path_hook(kind: type, value: Any) -> Any:
     if issubclass(kind, Path) and isinstance(value, str):
         return kind(value)
-    raise ValueError(f"{value!r} is no {kind.__name__}")
+    raise ValueError(f"{value!r} is not a {kind.__name__}")

@@ -263,7 +263,8 @@ class LineProfile:
         line = _read(folder / "line.json", LineRecord, folder)
         if line.schema != SCHEMA:
             raise LineError(
-                f"{folder}: line profile of schema {line.schema}, this saec reads {SCHEMA}",
+                f"{folder} was made by another version of saec (format {line.schema}, this "
+                f"version reads {SCHEMA})",
                 "fit the line again with this version",
             )
         if verify:
@@ -272,7 +273,7 @@ class LineProfile:
                     raise LineError(f"{folder / name} is missing", "fit the line again")
                 if sha256_file(folder / name) != expected:
                     raise LineError(
-                        f"{folder / name} differs from the hash in line.json",
+                        f"{folder / name} does not have the hash in line.json",
                         "restore the file or fit the line again",
                     )
         calibration = _read(folder / f"calibration-{line.calibration}.json", Calibration, folder)

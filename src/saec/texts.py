@@ -147,7 +147,7 @@ def read_table(
     decimals with commas saves it so.
 
     Args:
-        columns: that must be there.
+        columns: names that the table must have.
 
     Raises:
         SaecError: its kind is ``error``: the file cannot be read, or lacks a column.

@@ -45,9 +45,12 @@ def test_says_what_was_made(product: Path, tmp_path: Path, capsys: pytest.Captur
     told = capsys.readouterr().out
     calibration = LineProfile.open(out).calibration
     assert f"{out}: 20 goods (1 exact copies left out), 0 defects for calibration, input 64 x 64" in told
-    assert f"threshold {calibration.threshold:.3f} for an overkill of 7.5 %, from goods alone" in told
+    assert (
+        f"threshold {calibration.threshold:.3f} for 7.5 % false rejects (overkill), from the goods alone"
+        in told
+    )
     assert f"for 2 % it would be {calibration.thresholds_at['0.02']:.3f}" in told
-    assert "without defects no P(defect)" in told
+    assert "P(defect) needs labelled defects" in told
     assert "parity: all agree" in told
     assert "warning" not in told
 
@@ -58,7 +61,7 @@ def test_warns_of_goods_that_stand_far_out(
     odd = product / "train/good/07.png"
     cv2.imwrite(str(odd), np.full((32, 48, 3), 240, np.uint8))
     assert main(["fit", str(product), "--out", str(tmp_path / "line")]) == 0
-    assert f"warning: 1 goods stand far out, look whether they are good: {odd}" in capsys.readouterr().out
+    assert f"warning: 1 of the good images look unusual, check them: {odd}" in capsys.readouterr().out
 
 
 def test_options_reach_the_fit(product: Path, tmp_path: Path, fake: FakeFit) -> None:

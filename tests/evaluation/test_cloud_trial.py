@@ -70,7 +70,7 @@ def test_a_cloud_that_knows_what_the_edge_does_not(
     assert found["conclusion"]["outcome"] == "worth"
     assert found["conclusion"]["share"] == 0.5
     printed = capsys.readouterr().out
-    assert "Worth asking: with the most unsure 50 % of the frames" in printed
+    assert "Worth asking: when the cloud is asked about the 50 % least sure frames" in printed
     assert "+41.7 points" in printed
 
 
@@ -119,7 +119,7 @@ def test_unlabelled_images_and_no_cloud_are_refused(
     line = line_of(tmp_path)
     Frames(tmp_path / "bare").add("x", 30)
     assert main(["worth", str(line.folder), str(tmp_path / "bare"), "--cloud", "small"]) == 2
-    assert "known truth" in capsys.readouterr().err
+    assert "known label" in capsys.readouterr().err
     gear = str(labelled(tmp_path / "gear"))
     for nobody in ([], ["--cloud", "none"]):
         assert main(["worth", str(line.folder), gear, *nobody]) == 2

@@ -210,9 +210,9 @@ def test_json_has_the_promised_keys() -> None:
 
 
 def test_faults_are_named() -> None:
-    with pytest.raises(DataError, match="pair up"):
+    with pytest.raises(DataError, match="two lists of 0 and 1"):
         evaluate_labels([0, 1], [0], None)
-    with pytest.raises(DataError, match="pair up"):
+    with pytest.raises(DataError, match="two lists of 0 and 1"):
         evaluate_labels([0, 2], [0, 1], None)
     with pytest.raises(DataError, match="rank"):
         evaluate_labels([0, 1], [0, 1], [0.0, math.nan])

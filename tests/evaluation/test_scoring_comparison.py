@@ -91,5 +91,5 @@ def test_every_way_judges_every_image(sources: list[Source]) -> None:
 
 
 def test_an_engine_with_one_way_is_refused(sources: list[Source]) -> None:
-    with pytest.raises(ConfigError, match="server scores in one way only"):
+    with pytest.raises(ConfigError, match="server has only one scoring method"):
         compare_scorings(FakeCloud("server"), sources, [], batch=2)

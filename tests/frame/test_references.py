@@ -51,5 +51,5 @@ def test_the_first_k_are_shown_in_the_order_of_the_fit(tmp_path: Path) -> None:
     assert [abs(level - middle) for level in shown] == [abs(level - middle) for level in expected[:12]]
     for k in (0, 1, 4):
         assert [int(image[0, 0, 0]) for image in read_references(profile, k)] == shown[:k]
-    with pytest.raises(ConfigError, match="12 reference images, 13 are asked"):
+    with pytest.raises(ConfigError, match="only 12 reference images, but 13 are wanted"):
         read_references(profile, 13)

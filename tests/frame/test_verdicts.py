@@ -92,7 +92,7 @@ def test_a_fused_cloud_pulls_towards_its_opinion(score: float, p: float, q: floa
 
 def test_fused_needs_a_cloud_that_has_earned_its_say() -> None:
     for trust in (None, msgspec.structs.replace(FUSED, mode="unasked")):
-        with pytest.raises(ConfigError, match="earned no say"):
+        with pytest.raises(ConfigError, match="not calibrated with this cloud"):
             Rules("l", CALIBRATION, "fused", trust)
 
 

@@ -119,7 +119,7 @@ def test_a_policy_decides_who_answers(line: saec.Line, photos: Path) -> None:
     assert deciders("cloud") == {"cloud"}
     assert deciders(saec.Policy(policy="value", budget=0.3, cost={"escape": 9})) == {"edge", "cloud"}
     for policy, said in (
-        (saec.Policy(policy="gate", budget=0.3), "does not rank"),
+        (saec.Policy(policy="gate", budget=0.3), "takes no budget"),
         (saec.Policy(policy="gate", cost={"escape": 9}), "costs"),
         (saec.Policy(policy="value", cost={"escapes": 9}), "did you mean escape"),
         (saec.Policy(policy="value", budget=0.3, cost={"escape": -1}), ">= 0"),
@@ -130,7 +130,7 @@ def test_a_policy_decides_who_answers(line: saec.Line, photos: Path) -> None:
     ):
         with pytest.raises(saec.ConfigError, match=said):
             deciders(policy)
-    with pytest.raises(saec.ConfigError, match="without a cloud"):
+    with pytest.raises(saec.ConfigError, match="needs a cloud"):
         list(line.inspect_many(photos, policy="cloud"))
 
 
@@ -228,7 +228,7 @@ def test_a_cloud_is_calibrated_and_tried(tmp_path: Path, fakes: FakeCloud) -> No
     after = line.calibrate(data, cloud=cloud, overkill_rate=0.1)
     assert after.profile.calibration.overkill == 0.1
     assert cloud.key in after.profile.calibration.clouds
-    assert after.notes[0].startswith("fake is ")
+    assert after.notes[0].startswith("fake decides ")
     assert saec.Line.open(after.folder).threshold == after.threshold
     with pytest.raises(saec.ConfigError, match="did you mean overkill_rate"):
         line.calibrate(overkil_rate=0.1)

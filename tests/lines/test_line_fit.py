@@ -197,7 +197,7 @@ def test_force_never_deletes_what_is_no_profile(product: Path, tmp_path: Path) -
     file = tmp_path / "notes"
     file.write_text("important")
     for path in (out, file, product):
-        with pytest.raises(LineError, match="is no line profile"):
+        with pytest.raises(LineError, match="is not a line profile"):
             run(product, path, force=True)
     assert (out / "beach.png").is_file()
     assert file.read_text() == "important"

@@ -136,7 +136,7 @@ def test_a_cloud_that_helps_is_fused_and_a_new_threshold_ends_its_trust(
     assert set(fakes.references) == {1}
     trust = reopened(line).calibration.clouds[Cloud(CloudConfig(model="small")).key]
     assert (trust.mode, trust.n_good, trust.n_defect) == ("fused", 30, 10)
-    assert "fused with the edge" in capsys.readouterr().out
+    assert "decides together with the edge" in capsys.readouterr().out
     assert main(["calibrate", str(line.folder), "--overkill-rate", "0.2"]) == 0
     assert reopened(line).calibration.clouds == {}
     assert "no longer trusted" in capsys.readouterr().out
@@ -351,7 +351,7 @@ def test_goods_of_the_lines_own_data_set_are_found_under_another_name(
     made_on(line, data)
     shutil.copytree(data / "train" / "good", tmp_path / "returns")
     assert main(["calibrate", str(line.folder), "--defects", str(tmp_path / "returns")]) == 2
-    assert "is given as a defect, and is as" in capsys.readouterr().err
+    assert "is given as defect, but the same image" in capsys.readouterr().err
 
 
 def test_what_was_taken_out_of_the_hold_out_may_be_calibrated_on(line: LineProfile, data: Path) -> None:

@@ -163,7 +163,7 @@ def test_verdicts_that_do_not_come_are_an_error_after_the_figures(
 
 
 def test_what_is_no_verdict_is_refused() -> None:
-    with pytest.raises(DataError, match="line 2"):
+    with pytest.raises(DataError, match="row 2"):
         decided(_verdict(0, 0) + b"{}\n")
     assert decided(_verdict(None, 1)).images is None
 

@@ -127,7 +127,7 @@ def test_rapl_sums_packages_and_wraps(tmp_path: Path) -> None:
     for energy, total in [(100_000, 0.7), (50_000, 1.65)]:  # each below the last: it wrapped
         (first / "energy_uj").write_text(f"{energy}\n")
         assert cpu.energy_j() == pytest.approx(total, abs=1e-12)
-    assert "2 whole package(s)" in cpu.notes[0]
+    assert "2 whole CPU package(s)" in cpu.notes[0]
 
 
 def test_without_rapl_the_cpu_is_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -76,10 +76,10 @@ def test_a_phase_that_never_came_has_no_figures() -> None:
     assert ledger.reading("run") == PhaseReading(phase="run", wall_s=0.0)
 
 
-def test_a_short_window_says_that_it_is_coarse() -> None:
+def test_a_short_window_says_that_it_is_inaccurate() -> None:
     ledger = Ledger(MeterSample(0.0, gpu_j=0.0))
     ledger.advance(MeterSample(3.0, gpu_j=2.0))
-    assert any("coarse" in note for note in ledger.reading("").notes)
+    assert any("inaccurate" in note for note in ledger.reading("").notes)
 
 
 def test_a_window_shorter_than_the_counters_step_is_unknown_not_zero() -> None:
@@ -87,7 +87,7 @@ def test_a_window_shorter_than_the_counters_step_is_unknown_not_zero() -> None:
     ledger.advance(MeterSample(0.03, gpu_j=5.0, cpu_j=1.0))
     reading = ledger.reading("")
     assert (reading.gpu_energy_j, reading.gpu_power_avg_w, reading.cpu_energy_j) == (None, None, None)
-    assert any("did not move" in note for note in reading.notes)
+    assert any("did not change" in note for note in reading.notes)
 
 
 @pytest.mark.parametrize(

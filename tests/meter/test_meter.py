@@ -84,7 +84,7 @@ def test_the_null_object_gives_none_everywhere() -> None:
     reading = meter.reading()
     assert (reading.gpu_util_avg, reading.gpu_power_avg_w, reading.gpu_energy_j) == (None, None, None)
     assert reading.cpu_energy_j is None
-    assert reading.notes[:2] == ("GPU not measured: none was asked for", "CPU energy not measured: test")
+    assert reading.notes[:2] == ("GPU not measured: no GPU was chosen", "CPU energy not measured: test")
 
 
 def test_memory_of_this_process_is_seen() -> None:
@@ -133,7 +133,7 @@ def test_phases_do_not_nest_and_the_interval_is_checked() -> None:
     with (
         Meter(None, NEVER, cpu=NullCpu("test")) as meter,
         meter.phase("loading"),
-        pytest.raises(RuntimeError, match="'run' inside phase 'loading'"),
+        pytest.raises(RuntimeError, match="'run' began inside the phase 'loading'"),
         meter.phase("run"),
     ):
         pass

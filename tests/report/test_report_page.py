@@ -13,6 +13,7 @@ from saec.cli.runs.report import command
 from saec.errors import DataError
 from saec.report import write_report
 from saec.report.thumbs import Thumbs
+from saec.report.words import ROLES
 from saec.runs.run_record import Machine, RunInfo
 from saec.types import Explanation, VerdictRecord
 from tests.browsers import chromium
@@ -55,10 +56,10 @@ def test_links_lead_to_something_and_no_id_stands_twice(tmp_path: Path) -> None:
 
 def test_result_is_said_in_one_sentence_and_counts_equal_the_verdicts(tmp_path: Path) -> None:
     text = page_of(tmp_path, MIXED, info(cloud=small())).text
-    assert "1 of 3 defects escaped, 2 of 3 goods were rejected." in text
+    assert "1 of 3 defects missed (escaped), 2 of 3 goods falsely rejected (overkill)." in text
     assert "asked about 2 frames of 7 and changed 2 labels: 1 put right, 1 put wrong." in text
     assert "Figures on 3 goods and 3 defects" in text
-    assert "is good 1 2 overkill is defect 1 escape 2" in text
+    assert "is good 1 2 false rejects is defect 1 missed defects 2" in text
     assert "Not judged 1" in text
 
 
@@ -105,7 +106,7 @@ def test_unmeasured_is_unknown_and_never_zero(tmp_path: Path) -> None:
     assert "GPU energy unknown" in page.text
     assert "Memory, peak unknown" in page.text
     assert "Energy per correct decision no energy was measured unknown" in page.text
-    assert "Pixel AUROC of the anomaly maps, where masks exist unknown" in page.text
+    assert "Pixel AUROC of the anomaly maps, on frames with masks unknown" in page.text
     assert "unknown CPU" in page.text
 
 
@@ -124,7 +125,7 @@ def test_energy_per_correct_decision_is_that_of_the_run_phase(tmp_path: Path) ->
         (info(), "Images of gears", False),
         (info(cloud=small(demonstration=False)), "Images of gears", False),
         (info(cloud=small()), "Demonstration. Images of gears", True),
-        (info(procedural=True), "Demonstration. Procedural images drawn by our own generator", True),
+        (info(procedural=True), "Demonstration. Images that a program of saec drew", True),
     ],
 )
 def test_first_line_says_what_data_and_what_model(
@@ -146,10 +147,10 @@ def test_what_the_cloud_changed_stands_apart_with_both_opinions_and_the_words(tm
     page = page_of(tmp_path, [mended, lost, *kept, *MIXED], info(cloud=small()))
     section = page.text.split("Where the cloud changed the label")[1].split("Other frames")[0]
     assert (
-        "heard on 6 frames. It put 2 right (2 escapes caught) and 2 wrong (1 new escape, 1 new overkill)."
-        in section
+        "answered about 6 frames. It put 2 right (2 missed defects found) "
+        "and 2 wrong (1 new missed defect, 1 new false reject)." in section
     )
-    assert "Of the others the label stayed: 1 right, 1 wrong." in section
+    assert "On the other answered frames the label did not change: 1 right, 1 wrong." in section
     right, wrong = section.split("Put right by the cloud 2")[1].split("Put wrong by the cloud 2")
     assert "Edge good" in right
     assert "Cloud P(defect) 0.93" in right
@@ -168,7 +169,10 @@ def test_what_the_cloud_changed_stands_apart_with_both_opinions_and_the_words(tm
 
 def test_a_cloud_that_changed_nothing_is_said_to(tmp_path: Path) -> None:
     page = page_of(tmp_path, [verdict("a.png", 2.5, truth=0, cloud=0.1)], info(cloud=small()))
-    assert "It put 0 right and 0 wrong. Of the others the label stayed: 1 right, 0 wrong." in page.text
+    assert (
+        "It put 0 right and 0 wrong. On the other answered frames the label did not change: 1 right, 0 wrong."
+        in page.text
+    )
     assert "Other frames" not in page.text
 
 
@@ -176,7 +180,7 @@ def test_a_cloud_that_changed_nothing_is_said_to(tmp_path: Path) -> None:
 def test_without_a_say_there_is_no_section_on_changes(tmp_path: Path, role: Role) -> None:
     page = page_of(tmp_path, [verdict("a.png", 2.5, cloud=0.9, role="advisory")], info(cloud=small(role)))
     assert "Where the cloud changed" not in page.text
-    assert "The cloud would say otherwise 1" in page.text
+    assert "The cloud disagrees 1" in page.text
 
 
 def test_another_data_set_is_named_in_the_first_lines(tmp_path: Path) -> None:
@@ -195,7 +199,7 @@ def test_unlabelled_run_has_routes_and_gallery_and_no_figures(tmp_path: Path) ->
     assert "4 of 6 frames were judged defect." in page.text
     assert "AUROC ranking" not in page.text
     assert not page.having("table", "confusion")
-    assert "heard on 2 frames and changed 2 labels; nobody told us the truth." in page.text
+    assert "answered about 2 frames and changed 2 labels; the true labels are not known." in page.text
     assert "Changed by the cloud 2" in page.text
     assert "Who decided, and why" in page.text
     assert "truth:" not in page.text
@@ -216,7 +220,7 @@ def test_run_of_errors_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize("role", ["fused", "advisory", "unasked", "alone"])
 def test_cloud_role_stands_with_its_reason(tmp_path: Path, role: Role) -> None:
     page = page_of(tmp_path, MIXED, info(cloud=small(role, reason="AUROC 0.61 on 20 images.")))
-    assert f"{role.capitalize()}." in page.text
+    assert f"{ROLES[role].capitalize()}." in page.text
     assert "AUROC 0.61 on 20 images." in page.text
 
 
@@ -237,7 +241,7 @@ def test_pictures_stop_at_the_budget_and_the_page_says_so(tmp_path: Path) -> Non
     write(run, [pictured(run, f"{i}.png") for i in range(5)])
     path = write_report(run, budget=1)
     page = Page(path.read_text())
-    assert "4 frames stand without pictures" in page.text
+    assert "4 frames have no pictures" in page.text
     assert len(page.having("li", "card")) == 5
 
 
@@ -260,7 +264,7 @@ def test_several_runs_in_one_page(tmp_path: Path) -> None:
     page = Page(path.read_text())
     assert len(page.having("article")) == 2
     assert "2 lines: gear, screw" in page.text
-    assert "some of them drawn by our own generator" in page.text
+    assert "some of them drawn by a program of saec" in page.text
     rows = page.text.split("All lines")[1].split("Line gear")[0].replace("\u202f", " ")
     assert "gear 3 3" in rows
     assert "screw 2 1 1.000" in rows
@@ -295,18 +299,18 @@ def test_a_run_without_a_cloud_says_so_once_and_on_no_card(tmp_path: Path) -> No
     assert "asks the cloud" not in page.text
     assert page.text.count("the run had no cloud to ask") == 1
     asked = Page(write_report(write(tmp_path / "asked", alone, info(cloud=small("unasked")))).read_text())
-    assert asked.text.count("the policy asks the cloud about nothing") == 3
+    assert asked.text.count("this policy never asks the cloud") == 3
 
 
 def test_a_described_defect_without_a_box_says_why_and_a_note_is_shown(tmp_path: Path) -> None:
     words = Explanation("dent", "A dent.", None)
     frames = [
-        pictured(tmp_path / "run", "a.png", explanation=words, note="its aspect is not the line's"),
+        pictured(tmp_path / "run", "a.png", explanation=words, note="another aspect ratio than the line"),
         pictured(tmp_path / "run", "b.png", explanation=Explanation("cut", "A cut.", (2, 2, 9, 9))),
     ]
     page = Page(write_report(write(tmp_path / "run", frames)).read_text())
     assert page.text.count("the anomaly map stays below the threshold") == 1
-    assert "its aspect is not the line's" in page.text
+    assert "another aspect ratio than the line" in page.text
 
 
 def test_the_box_is_drawn_on_the_frame(tmp_path: Path) -> None:

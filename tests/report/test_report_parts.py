@@ -159,7 +159,7 @@ def test_torn_last_line_is_left_out_and_said(tmp_path: Path) -> None:
     log.write_bytes(log.read_bytes()[:-9])
     opened = open_run(run)
     assert [v.id for v in opened.verdicts] == ["a"]
-    assert "torn" in opened.notes[0]
+    assert "incomplete" in opened.notes[0]
 
 
 def test_retried_frame_counts_once_with_its_last_verdict(tmp_path: Path) -> None:
@@ -177,7 +177,7 @@ def test_damaged_line_names_the_file_and_the_line(tmp_path: Path) -> None:
 
 def test_run_that_was_killed_says_so(tmp_path: Path) -> None:
     opened = open_run(write(tmp_path / "run", [verdict("a")], info(ended="")))
-    assert "no end" in opened.notes[0]
+    assert "not ended" in opened.notes[0]
 
 
 def test_pixel_figures_come_from_the_evaluation_and_the_rest_from_the_verdicts(tmp_path: Path) -> None:
@@ -190,7 +190,7 @@ def test_pixel_figures_come_from_the_evaluation_and_the_rest_from_the_verdicts(t
 
 def test_run_of_another_schema_is_refused(tmp_path: Path) -> None:
     run = write(tmp_path / "run", [], msgspec.structs.replace(info(), schema=99))
-    with pytest.raises(DataError, match="schema 99"):
+    with pytest.raises(DataError, match="format 99"):
         open_run(run)
 
 

@@ -231,7 +231,7 @@ def test_its_references_are_train_goods_and_few_of_them_are_said(
     assert len(names) == 2
     assert names <= {path.read_bytes() for path in (data / "train" / "good").iterdir()}
     assert run("cloud", data, tmp_path / "more", "--cloud", "qwen", "--references", 21) == 2
-    assert "20 train goods for 21 references" in capsys.readouterr().err
+    assert "only 20 good training images for 21 references" in capsys.readouterr().err
 
 
 def test_all_judge_the_same_images_of_a_set_without_splits(

@@ -54,4 +54,4 @@ def test_known_defects_are_no_drift_and_evaluate_tells_of_that_of_goods(
     assert "drift" not in capsys.readouterr().out
     folder(data, "test/good", [26 for i in range(FRAMES)])
     assert main(["evaluate", str(line.folder), str(data)]) == 0
-    assert "Score drift: frames taken for good score lower" in capsys.readouterr().out
+    assert "Score drift: frames judged good score lower" in capsys.readouterr().out

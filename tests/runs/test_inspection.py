@@ -327,4 +327,6 @@ def test_a_frame_of_another_aspect_than_the_lines_is_named(
         assert bool(verdict.note) == odd
         assert verdict.label is not None
         if frame and odd:
-            assert verdict.note.endswith(f"8 x 8 pixels, the line was fitted on {frame[1]} x {frame[0]}")
+            assert verdict.note.endswith(
+                f"8 x 8 pixels, another aspect ratio than the line was fitted on ({frame[1]} x {frame[0]})"
+            )

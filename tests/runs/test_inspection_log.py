@@ -108,9 +108,9 @@ def test_a_full_disk_leaves_no_half_line(tmp_path: Path, monkeypatch: pytest.Mon
 def test_a_line_that_is_no_verdict_is_named(tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_bytes(msgspec.json.encode(a_verdict("0")) + b"\n{}\n")
-    with pytest.raises(DataError, match="line 2"):
+    with pytest.raises(DataError, match="log:2"):
         list(read_verdicts(path))
-    with pytest.raises(DataError, match="no such"):
+    with pytest.raises(DataError, match="does not exist"):
         list(read_verdicts(tmp_path / "none"))
 
 

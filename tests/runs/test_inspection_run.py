@@ -87,7 +87,7 @@ def test_a_run_folder_holds_verdicts_pictures_and_what_made_them(
     assert info.ended >= info.started
     assert {reading["phase"] for reading in info.meter} == {"loading", "warm-up", "run"}
     assert all(reading["gpu_energy_j"] is None for reading in info.meter)
-    assert any("an error and no label: 1 of 19" in note for note in info.notes)
+    assert any("because of an error: 1 of 19" in note for note in info.notes)
     assert not [p for p in out.iterdir() if p.name.endswith(".partial")]
 
 
@@ -96,7 +96,7 @@ def test_frames_that_made_the_line_are_noted(tmp_path: Path, fakes: FakeCloud, d
     line = make_line(tmp_path / "bottle", goods=inputs.sources[:4])
     info = run_line(line, inputs, tmp_path / "run")
     assert info.counts["used_for_the_line"] == 4
-    assert any("fit or calibrate the line, which they flatter: 4 of 10" in note for note in info.notes)
+    assert any("so results on them are too good: 4 of 10" in note for note in info.notes)
 
 
 def test_a_folder_that_holds_a_run_is_not_overwritten(tmp_path: Path, line: LineProfile, data: Path) -> None:
@@ -113,9 +113,9 @@ def test_a_run_is_not_resumed_by_another_calibration_or_policy(
     inputs, out = list_inputs(data), tmp_path / "run"
     run_line(line, inputs, out)
     other = line.recalibrated(msgspec.structs.replace(line.calibration, threshold=4.0))
-    with pytest.raises(ConfigError, match="another line, calibration"):
+    with pytest.raises(ConfigError, match="another calibration"):
         run_line(other, inputs, out, options=Options(resume=True))
-    with pytest.raises(ConfigError, match="another line, calibration"):
+    with pytest.raises(ConfigError, match="another policy"):
         run_line(line, inputs, out, cloud=Cloud(CloudConfig(model="small")), options=Options(resume=True))
 
 

@@ -75,10 +75,10 @@ def test_a_run_goes_on_under_its_own_budget_and_costs(tmp_path: Path, line: Line
 
 def test_a_budget_goes_with_a_rank() -> None:
     for name in ("random", "complexity", "uncertainty"):
-        with pytest.raises(ConfigError, match="without a budget"):
+        with pytest.raises(ConfigError, match="needs a budget"):
             open_policy(name, CALIBRATION, None)
     for name in ("gate", "edge", "cloud", "seed"):
-        with pytest.raises(ConfigError, match="does not rank"):
+        with pytest.raises(ConfigError, match="takes no budget"):
             open_policy(name, CALIBRATION, None, PolicySettings(budget=THIRD))
     assert isinstance(open_policy("gate", CALIBRATION, None), GatePolicy)
 

@@ -104,7 +104,7 @@ def test_evaluate_and_inspect_tell_the_means(
         arguments = [command, *given, "--cloud", "small", "--spend", "crop", "--out", tmp_path / command]
         assert main([str(a) for a in arguments]) == 0
         said = capsys.readouterr().out
-        assert "per frame asked 75 visual tokens, 75 of references, 133 of text; 3.3 kB" in said
+        assert "75 visual tokens for the frame, 75 for references, 133 for text, and 3.3 kB" in said
 
 
 def test_an_edge_alone_spends_nothing(tmp_path: Path, line: LineProfile, data: Path) -> None:
@@ -126,7 +126,7 @@ def test_a_service_that_does_not_tell_its_text_leaves_it_unknown() -> None:
     means = evaluate_verdicts(verdicts).spent
     assert means is not None
     assert (means.text, means.frame) == (None, 80)
-    assert "unknown of text" in means.sentence()
+    assert "unknown for text" in means.sentence()
 
 
 def test_a_log_of_an_earlier_version_is_read_and_counts_for_nothing() -> None:
@@ -204,7 +204,7 @@ def test_trust_holds_for_what_it_was_measured_on_alone(engine: SpendingCloud) ->
     assert standing(Cloud(CROPS), calibration, "gate").role == "fused"
     place = standing(Cloud(CloudConfig(model="small")), calibration, "gate")
     assert place.role == "advisory"
-    assert "measured as" in place.reason
+    assert "measured with other settings" in place.reason
     assert "spending.rule=crop" in place.reason
 
 

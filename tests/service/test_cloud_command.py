@@ -48,7 +48,7 @@ def test_a_service_of_its_own_and_a_command_that_asks_it(engine: QwenEngine, tmp
             service.send_signal(signal.SIGTERM)
             while (words := systemd.recv(100)) != b"STOPPING=1":
                 assert words == b"WATCHDOG=1"
-            assert [e["event"] for e in entries][-1] == "stopped"
+            assert [e["event"] for e in entries][-1] == "service stopped"
             assert service.wait(60) == 0
         finally:
             service.kill()

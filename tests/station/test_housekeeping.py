@@ -142,14 +142,14 @@ def test_frames_of_a_line_that_is_renamed_are_named_and_do_not_wait_for_ever(
     assert (alarm.kind, alarm.about) == ("no-such-line", "old")
     (problem,) = held.orphans.problems()
     assert problem == alarm.text
-    assert "3 frames wait for line old" in problem
+    assert "3 frames wait for the line old" in problem
     held.turn()
     assert [spool.verdicts(seq) for seq in lost] == [{}] * 3
     clock.pass_by(25 * 3600)
     held.turn()
     finals = [spool.verdicts(seq)["final"] for seq in lost]
     assert [(v.label, v.reason, v.error.kind) for v in finals] == [(None, "line-error", "LineError")] * 3
-    assert "no line old" in finals[0].error.message
+    assert "no [[line]] old" in finals[0].error.message
     assert not any(d.act for d in spool.outbox.waiting("log"))
     held.turn()
     assert held.orphans.problems() == []
@@ -243,7 +243,7 @@ def test_a_frame_that_waited_for_too_long_is_decided_and_told(spool: Spool, cloc
     assert "final" in spool.verdicts(seq)
     (alarm,) = spool.alarms()
     assert alarm.kind == "cloud-failed"
-    assert alarm.text.startswith("1 frames waited for the cloud for too long")
+    assert alarm.text.startswith("1 frames waited too long for the cloud")
 
 
 def test_a_damaged_record_that_waited_for_too_long_waits_for_the_repair(spool: Spool, clock: Clock) -> None:

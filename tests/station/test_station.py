@@ -425,7 +425,7 @@ def test_an_image_that_somebody_removed_is_no_longer_kept(running: Running) -> N
     for path in running.station.spool.images.folder.rglob("*.png"):
         path.unlink()
     gone = running.client.get(f"/v1/frames/{id}/image")
-    assert (gone.status_code, "no longer kept" in gone.json()["error"]["message"]) == (410, True)
+    assert (gone.status_code, "was deleted" in gone.json()["error"]["message"]) == (410, True)
 
 
 def test_what_nobody_foresaw_is_answered_in_json_with_what_to_do(
@@ -523,4 +523,4 @@ def test_a_map_that_is_not_kept_is_not_found(running: Running, tmp_path: Path) -
     for path in (tmp_path / "data" / "maps").rglob("*.jpg"):
         path.unlink()
     answer = running.client.get(f"/v1/frames/{id}/map")
-    assert (answer.status_code, "is kept" in answer.text) == (404, True)
+    assert (answer.status_code, "there is no picture" in answer.text) == (404, True)

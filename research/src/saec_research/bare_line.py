@@ -36,8 +36,8 @@ def line_alone(dataset: Dataset, out: Path, *, references: int, seed: int, creat
     goods = dataset.select("train", GOOD)
     if len(goods) < references:
         raise DataError(
-            f"{dataset.root} has {len(goods)} train goods for {references} references",
-            "ask with --references 0, or name goods with --goods",
+            f"{dataset.root} has only {len(goods)} good training images for {references} references",
+            "give --references 0, or name good images with --goods",
         )
     drawn = np.random.default_rng(seed).permutation(len(goods))[:references]
     with whole(out.resolve()) as partial:

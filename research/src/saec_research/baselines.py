@@ -90,7 +90,9 @@ class Baseline:
 BASELINES = {
     b.name: b
     for b in (
-        Baseline("yolo", "the YOLO rule alone, thresholds from the goods (the seed's edge)", "yolo", "edge"),
+        Baseline(
+            "yolo", "the YOLO rule alone, with thresholds from the goods (the seed's edge)", "yolo", "edge"
+        ),
         Baseline("edge", "our detector alone", "patch", "edge"),
         Baseline("cloud", "Qwen2.5-VL zero-shot on every frame, no adapter", "none", "cloud", "cloud"),
         Baseline("llava", "LLaVA-1.5 zero-shot on every frame", "none", "cloud", "llava"),
@@ -168,7 +170,7 @@ class BaselineRow(msgspec.Struct, frozen=True, kw_only=True):
 def missing(baseline: Baseline, work: BaselineSetup) -> str | None:
     """What the baseline needs and was not given, as a remedy; None where all is at hand."""
     if baseline.edge == "yolo" and work.yolo is None and "yolo" not in work.lines:
-        return "give --yolo WEIGHTS, or --line with a line that was fitted with --detector yolo"
+        return "give --yolo WEIGHTS, or --line with a line fitted with --detector yolo"
     if baseline.asks is not None and baseline.name not in work.clouds:
         return f"give --{baseline.asks} MODEL"
     return None
@@ -251,7 +253,8 @@ def _line(baseline: Baseline, work: BaselineSetup, cloud: Cloud | None, progress
         return _alone(dataset, work, cloud)
     if not dataset.select("train", GOOD):
         raise DataError(
-            f"{work.dataset} has no good train images to fit a line on", "give some with --goods, or a --line"
+            f"{work.dataset} has no good training images to fit a line on",
+            "name some with --goods, or give a --line",
         )
     profile = _fitted(baseline.edge, dataset, work, progress)
     if baseline.policy != "gate" or cloud is None or not profile.calibration.defect_scores:
@@ -364,7 +367,7 @@ def _notes(info: RunInfo, metrics: Metrics) -> list[str]:
         if info.cloud.demonstration:
             notes.append(f"{info.cloud.name} is the demonstration checkpoint, not a model for real parts.")
     if metrics.n_error:
-        notes.append(f"{metrics.n_error} frames without an answer are in no figure.")
+        notes.append(f"the figures leave out {metrics.n_error} frames without an answer.")
     return notes
 
 

@@ -119,7 +119,9 @@ def worth_rows(
         ConfigError: a share outside (0, 1].
     """
     if not shares or not all(0 < share <= 1 for share in shares):
-        raise ConfigError(f"shares {list(shares)} are not all above 0 and at most 1", "for example 0.1,0.3,1")
+        raise ConfigError(
+            f"the shares {list(shares)} are not all above 0 and at most 1", "give shares such as 0.1,0.3,1"
+        )
     edge, n = edge_labels(calibration, opinions.score), len(opinions.truth)
     order, right = asking_order(calibration, opinions.score), float((edge == opinions.truth).mean())
     taken = sorted(set(shares))
@@ -151,7 +153,10 @@ def conclude_benefit(rows: Sequence[BenefitRow], edge: LabelErrors, n: int) -> B
     """
     wrong = edge.escapes + edge.overkills
     if not rows:
-        few = f"Too few images: a fusion needs more than {MIN_LABELLED} goods and {MIN_LABELLED} defects."
+        few = (
+            f"Too few images: combining edge and cloud needs more than {MIN_LABELLED} goods and "
+            f"{MIN_LABELLED} defects."
+        )
         return BenefitConclusion("too few", None, few)
     better = [row for row in rows if row.gain_interval[0] > 0 and row.holm_p < ALPHA]
     if better:
@@ -164,8 +169,11 @@ def conclude_benefit(rows: Sequence[BenefitRow], edge: LabelErrors, n: int) -> B
         row = min(worse, key=lambda row: row.gain)
         return BenefitConclusion("worse", None, f"Not worth it: {_said(row, rows)}; {_avoided(row)}.")
     if mcnemar(wrong, 0) >= ALPHA:
-        few = f"Too few errors: the edge errs on {wrong or 'none'} of {n} images, and a cloud that put "
-        few += "them all right could not be told from luck (6 are the fewest)."
+        few = (
+            f"Too few errors: the edge errs on {wrong or 'none'} of {n} images. Even a "
+            "cloud without an error "
+        )
+        few += "could not be told from chance; that needs at least 6 errors of the edge."
         return BenefitConclusion("too few", None, few)
     row = max(rows, key=lambda row: row.gain)
     return BenefitConclusion(
@@ -218,14 +226,17 @@ def _said(row: BenefitRow, rows: Sequence[BenefitRow]) -> str:
     low, high = (100 * bound for bound in row.gain_interval)
     test = f"McNemar p = {_p(row.holm_p)}" + (f", corrected for {len(rows)} shares" if len(rows) > 1 else "")
     return (
-        f"with the most unsure {100 * row.share:.3g} % of the frames asked accuracy goes from "
-        f"{100 * (row.accuracy - row.gain):.1f} to {100 * row.accuracy:.1f} %, by {100 * row.gain:+.1f} "
-        f"points ({low:.1f} to {high:.1f}; {test})"
+        f"when the cloud is asked about the {100 * row.share:.3g} % least sure frames, accuracy goes "
+        f"from {100 * (row.accuracy - row.gain):.1f} to {100 * row.accuracy:.1f} %, by "
+        f"{100 * row.gain:+.1f} points ({low:.1f} to {high:.1f}; {test})"
     )
 
 
 def _avoided(row: BenefitRow) -> str:
-    return f"escapes avoided {row.escapes_avoided}, overkills avoided {row.overkills_avoided}"
+    return (
+        f"missed defects (escapes) avoided {row.escapes_avoided}, false rejects (overkill) avoided "
+        f"{row.overkills_avoided}"
+    )
 
 
 def _p(p: float) -> str:

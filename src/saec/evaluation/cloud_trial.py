@@ -53,8 +53,8 @@ class CloudTrial(msgspec.Struct, frozen=True, kw_only=True):
         cross_domain: says so where something was made on another data set.
         n_good, n_defect: judged images; ``n_error`` further ones have no label, on ``n_failed`` the cloud
             failed and the edge's label stands.
-        fusion: whose weights gave the labels: "line", or "cross-fitted" on these images, or "" with too few;
-            ``fusion_reason`` says it in a sentence.
+        fusion: where the weights of the fusion come from: "line", "cross-fitted" on these images, or "" with
+            too few; ``fusion_reason`` says it in a sentence.
         edge: the edge alone at the line's threshold.
         recalibrated: the control, the edge alone with a threshold fitted (cross-fitted) on these labels for
             accuracy; None with too few images.
@@ -147,7 +147,7 @@ def measure_worth(
     log = read_verdicts(verdicts_of(out / "both"))
     verdicts = sorted((v for v in log if v.edge is not None), key=lambda v: v.id)
     if not verdicts:
-        raise DataError(f"{inputs.root}: no image could be judged", "look at them with `saec data check`")
+        raise DataError(f"{inputs.root}: no image could be judged", "check the images with `saec data check`")
     return _worth(profile, inputs, cloud, info, verdicts, shares, _joules(info, alone, len(verdicts)))
 
 
@@ -208,7 +208,8 @@ def _fused(calibration: Calibration, cloud: Cloud, opinions: Opinions) -> tuple[
     trust: CloudTrust | None = calibration.clouds.get(cloud.key)
     if trust is not None and trust.mode == "fused":
         said = (
-            f"labels by the line's own fusion, from {trust.n_good} goods and {trust.n_defect} defects of its"
+            f"labels by the line's own combination of edge and cloud, from {trust.n_good} goods and "
+            f"{trust.n_defect} defects of its"
         )
         return line_labels(calibration, trust, opinions), "line", f"{said} calibration"
     why = {
@@ -218,9 +219,13 @@ def _fused(calibration: Calibration, cloud: Cloud, opinions: Opinions) -> tuple[
     }[None if trust is None else trust.mode]
     fitted = cross_fitted_labels(calibration, opinions)
     if fitted is None:
-        return None, "", f"{why}, and these images are too few to fit a fusion on"
-    earned = f"it earned a say in {fitted[1]} of {FOLDS} folds"
-    return fitted[0], "cross-fitted", f"{why}: labels by a fusion cross-fitted on these images ({earned})"
+        return None, "", f"{why}, and these images are too few to combine edge and cloud"
+    earned = f"in {fitted[1]} of {FOLDS} folds the cloud adds to the edge"
+    return (
+        fitted[0],
+        "cross-fitted",
+        f"{why}; the labels combine edge and cloud by cross-validation on these images ({earned})",
+    )
 
 
 def _milliseconds(verdicts: Sequence[VerdictRecord]) -> float | None:
@@ -249,5 +254,8 @@ def _joules(both: RunInfo, edge: RunInfo | None, frames: int) -> float | None:
 def _notes(info: RunInfo, joules: float | None) -> list[str]:
     energy = _energy(info)
     if joules is None or energy is None:
-        return ["Joules are unknown: this machine has no counter that could be read for both runs."]
-    return [f"Joules are of {' and '.join(energy[0])}, idle included: with the cloud less without it."]
+        return ["The energy is unknown: this machine has no counter that could be read for both runs."]
+    return [
+        f"The energy in J is that of {' and '.join(energy[0])} with idle power: the run with the "
+        "cloud minus the run without it."
+    ]

@@ -71,7 +71,8 @@ def _profiles(path: Path) -> list[Path]:
     found = sorted({p.parent for depth in ("*", "*/*") for p in path.glob(f"{depth}/line.json")})
     if not found:
         raise LineError(
-            f"{path}: no line profile there or below", "make one with `saec fit DATASET --out LINE`"
+            f"{path}: there is no line profile in this folder or below it",
+            "make one with `saec fit DATASET --out LINE`",
         )
     return found
 
@@ -84,8 +85,8 @@ def _category(folder: Path, roots: dict[str, Path]) -> str:
         if name in roots:
             return name
     raise DataError(
-        f"{folder} fits none of {len(roots)} data sets ({', '.join(list(roots)[:6])}, ...)",
-        "name the line's folder as its category, or give its data set alone",
+        f"the line {folder} matches none of the {len(roots)} data sets ({', '.join(list(roots)[:6])}, ...)",
+        "rename the line's folder to the name of its data set, or give only that data set",
     )
 
 

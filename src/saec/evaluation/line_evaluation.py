@@ -118,7 +118,10 @@ def evaluate_log(
         for verdict in read_verdicts(log)
     ]
     if all(verdict.truth is None for verdict in verdicts):
-        raise DataError(f"{log}: no verdict of known truth", "name the data set that was judged")
+        raise DataError(
+            f"{log}: no verdict has a known label to compare with",
+            "name the labelled data set that was judged",
+        )
     judged = {v.sha256: v.path for v in verdicts if v.truth is not None and v.sha256}
     if (manifest := manifest_of(profile)) is not None:
         check_disjoint(judged, manifest)
@@ -137,17 +140,17 @@ def _age(log: Path, info: RunInfo | None, profile: LineProfile) -> tuple[str, ..
         DataError: another line judged it, or this one before it was fitted anew.
     """
     if info is None:
-        return (f"{log} lies beside no {RUN_FILE}: which line judged it, and how, is unknown",)
+        return (f"beside {log} there is no {RUN_FILE}, so it is unknown which line judged it, and how",)
     if info.line.hashes and info.line.hashes != profile.line.detector.files:
         raise DataError(
-            f"{log} was judged by a line with another detector than {profile.folder} has now",
-            "the line was fitted anew, or it is another one: inspect again, or name the line that judged it",
+            f"{log} was judged with another detector than {profile.folder} has now",
+            "inspect again, or name the line that judged it",
         )
     now = profile.calibration
     if (info.line.calibration, info.line.calibrated) == (now.version, now.created):
         return ()
     return (
-        f"the figures are of calibration {info.line.calibration} (threshold {info.line.threshold:.4g}), "
+        f"the figures use calibration {info.line.calibration} (threshold {info.line.threshold:.4g}), "
         f"by which {log} was judged; the line now has calibration {now.version} (threshold "
         f"{now.threshold:.4g})",
     )
@@ -213,7 +216,7 @@ def labelled(inputs: Inputs) -> Inputs:
     sources = [source for source in inputs.sources if source.truth is not None]
     if not sources:
         raise DataError(
-            f"{inputs.root}: no image of known truth (split {inputs.split})",
+            f"{inputs.root}: no image has a known label (split {inputs.split})",
             "give a data set with good and defect folders; `saec inspect` judges unlabelled images",
         )
     return msgspec.structs.replace(inputs, sources=sources)
@@ -231,15 +234,15 @@ def result_notes(result: Result) -> list[str]:
     if result.cross_domain:
         notes.append(f"cross-domain: {result.cross_domain}")
     if metrics.n_error:
-        notes.append(f"{metrics.n_error} frames with an error are in no figure")
+        notes.append(f"the figures leave out {metrics.n_error} frames with an error")
     if metrics.n_provisional:
         notes.append(
-            f"{metrics.n_provisional} frames are in the figures with the edge's provisional label, "
-            "as the cloud failed on them"
+            f"for {metrics.n_provisional} frames the figures use the edge's provisional label, because "
+            "the cloud failed on them"
         )
     if metrics.n_mask_out:
         notes.append(
-            f"the pixel figures leave out {metrics.n_mask_out} frames whose masks are boxes or in doubt; "
+            f"the pixel figures leave out {metrics.n_mask_out} frames whose masks are boxes or unclear; "
             f"`saec data check {result.task.dataset}` names them"
         )
     if info is not None and info.cloud is not None:
@@ -276,7 +279,7 @@ def line_figures(result: Result) -> dict[str, Any]:
 
 
 def seed_means(results: Sequence[Result]) -> list[Metrics]:
-    """For each seed the mean over its categories."""
+    """The mean over its categories, for each seed."""
     seeds: dict[str, list[Metrics]] = {}
     for result in results:
         seeds.setdefault(result.task.run, []).append(result.metrics)

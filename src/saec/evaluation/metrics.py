@@ -175,7 +175,9 @@ def evaluate_labels(truth: Sequence[int], label: Sequence[int], rank: Sequence[f
     """
     t, y = np.asarray(truth, dtype=np.int64), np.asarray(label, dtype=np.int64)
     if t.shape != y.shape or not np.isin(np.r_[t, y], (GOOD, DEFECT)).all():
-        raise DataError("truth and label do not pair up as 0 and 1", "give one of each for every frame")
+        raise DataError(
+            "truth and label are not two lists of 0 and 1 of the same length", "give both for every frame"
+        )
     tp, fp = int((t & y).sum()), int(((1 - t) & y).sum())
     fn, tn = int(t.sum()) - tp, int((1 - t).sum()) - fp
     n_good, n_defect = tn + fp, tp + fn
@@ -271,7 +273,7 @@ def _share(k: int, n: int) -> float | None:
 def _ranking(truth: NDArray[np.int64], rank: Array) -> dict[str, float]:
     """AUROC, average precision and oracle figures; both classes are there."""
     if rank.shape != truth.shape or not np.isfinite(rank).all():
-        raise DataError("a frame has no finite rank", "look at the verdicts: each needs its score")
+        raise DataError("a frame has no finite score to rank by", "check the verdicts: each needs a score")
     order = np.argsort(-rank, kind="stable")
     last_of_tie = np.r_[np.diff(rank[order]) != 0, True]
     found = np.cumsum(truth[order])[last_of_tie]

@@ -66,15 +66,16 @@ class PixelMetrics:
         x0, y0, x1, y1 = box or (0, 0, width, height)
         if not (0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height):
             raise DataError(
-                f"map box {box} is not inside a frame of {width} x {height}", "fit the line again"
+                f"the box of the map {box} is not inside a frame of {width} x {height}", "fit the line again"
             )
         if mask is not None and mask.shape != shape:
             raise DataError(
-                f"mask of {mask.shape[1]} x {mask.shape[0]} for a frame of {width} x {height}",
+                f"the mask has {mask.shape[1]} x {mask.shape[0]} pixels, but the frame has "
+                f"{width} x {height}",
                 "check the data set with `saec data check`",
             )
         if not np.isfinite(anomaly_map).all():
-            raise DataError("an anomaly map is not finite", "fit the line again")
+            raise DataError("an anomaly map holds NaN or infinite values", "fit the line again")
         whole = cv2.resize(anomaly_map, (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR)
         self._add(_bins(np.asarray(whole, dtype=np.float32)), None if mask is None else mask[y0:y1, x0:x1])
 

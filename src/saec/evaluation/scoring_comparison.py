@@ -67,7 +67,10 @@ def compare_scorings(
         DataError: a source of unknown truth.
     """
     if not isinstance(engine, Scorer):
-        raise ConfigError(f"{engine.name} scores in one way only", "name a checkpoint, not a server")
+        raise ConfigError(
+            f"{engine.name} has only one scoring method, so there is nothing to compare",
+            "name a checkpoint instead of a service",
+        )
     ways = {way: engine.scored_by(way) for way in get_args(Scoring)}
     answers: dict[Scoring, list[float | None]] = {way: [] for way in ways}
     seconds = dict.fromkeys(ways, 0.0)

@@ -110,7 +110,7 @@ def read_frame(source: Source) -> EncodedFrame:
     try:
         (source.path + source.id).encode()
     except UnicodeEncodeError:
-        raise ImageError("the file's name is not valid UTF-8", "rename the file") from None
+        raise ImageError("the file name is not valid UTF-8", "rename the file") from None
     now, start = time.time(), time.perf_counter()
     try:
         data = Path(source.path).read_bytes()
@@ -269,4 +269,6 @@ def _note(shape: tuple[int, ...], usual: tuple[int, int] | None) -> str:
     if factor <= _ODD_ASPECT:
         return ""
     line = f"{usual[1]} x {usual[0]}"
-    return f"its aspect is not the line's: {width} x {height} pixels, the line was fitted on {line}"
+    return (
+        f"the frame has {width} x {height} pixels, another aspect ratio than the line was fitted on ({line})"
+    )

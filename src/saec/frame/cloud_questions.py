@@ -159,7 +159,8 @@ def _each(function: Callable[[list[CloudQuery]], list[T]], queries: list[CloudQu
         answers = function(queries)
         if len(answers) != len(queries):
             raise AnswerError(
-                f"the cloud gave {len(answers)} answers to {len(queries)} questions", "check the engine"
+                f"the cloud gave {len(answers)} answers to {len(queries)} questions",
+                "report this: it is a fault of the cloud engine",
             )
         return list(answers)
     except LinkError as e:

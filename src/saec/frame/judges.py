@@ -83,7 +83,7 @@ class Cloud:
         asked = model if isinstance(model, CloudConfig) else CloudConfig(model=fspath(model))
         self._asked = with_fields(asked, settings) if settings else asked
         if self._asked.model == "none":
-            raise ConfigError("a cloud of the model none", "give no cloud: cloud=None")
+            raise ConfigError("a cloud cannot be named none", "to use no cloud, give cloud=None")
 
     @cached_property
     def config(self) -> CloudConfig:
@@ -134,30 +134,36 @@ def standing(cloud: Cloud, calibration: Calibration, policy: str) -> Standing:
     name = cloud.engine.name
     allowed = policy_kind(policy).cloud
     if allowed == "unasked":
-        return Standing("unasked", f"{name} is not asked: policy {policy} asks it about nothing.", trust)
+        return Standing("unasked", f"{name} is not asked: policy {policy} asks it about no frame.", trust)
     if allowed == "alone":
-        return Standing("alone", f"{name} decides alone what it is asked (policy {policy}).", trust)
+        return Standing(
+            "alone", f"{name} decides alone about each frame that it is asked about (policy {policy}).", trust
+        )
     if trust is None:
         others = [key for key in calibration.clouds if key.startswith(f"{name}@")]
         lacking = (
-            f"on this line it was measured as {others[-1]} and not as {cloud.key}"
+            f"on this line it was measured with other settings ({others[-1]}) than now ({cloud.key})"
             if others
             else "it has not been measured on this line"
         )
         reason = (
-            f"{name} is advisory: {lacking}, so it is shown and changes no "
-            "label (`saec calibrate LINE DATASET --cloud NAME` with labelled defects gives it a say)."
+            f"{name} only advises: {lacking}, so its opinion is shown and changes no label. To let it "
+            "count, run `saec calibrate LINE DATASET --cloud NAME` with labelled defects."
         )
         return Standing("advisory", reason)
     if trust.mode == "advisory":
-        return Standing("advisory", f"{name} is advisory: the line has no labelled defects to tell.", trust)
+        return Standing(
+            "advisory", f"{name} only advises: the line has no labelled defects to measure it on.", trust
+        )
     figures = f"AUROC {_figure(trust.auroc)}, at least {_figure(trust.auroc_low)} with 95 % confidence"
     images = f"{trust.n_good} goods and {trust.n_defect} defects"
     if trust.left_out:
         images += f", without {trust.left_out} images that it was tuned on"
     if trust.mode == "fused":
-        return Standing("fused", f"{name} is fused with the edge: {figures} on {images}.", trust)
-    return Standing("unasked", f"{name} is not asked: on {images} it adds nothing ({figures}).", trust)
+        return Standing("fused", f"{name} decides together with the edge: {figures} on {images}.", trust)
+    return Standing(
+        "unasked", f"{name} is not asked: on {images} it adds nothing to the edge ({figures}).", trust
+    )
 
 
 def open_judges(
@@ -193,7 +199,7 @@ def open_judges(
     bits = profile.line.preparation.bits
     if cloud is None:
         if alone:
-            raise ConfigError(f"policy {policy} without a cloud", "name one with --cloud")
+            raise ConfigError(f"policy {policy} needs a cloud", "name one with --cloud")
         rules = Rules(profile.line.name, calibration, frame=profile.line.preparation.frame)
         return Judges(detector, EdgeOnly(), rules, complexity=complexity, bits=bits)
     place = standing(cloud, calibration, policy)
@@ -228,7 +234,8 @@ def read_references(profile: LineProfile, k: int) -> list[Image]:
     paths = profile.references(k)
     if len(paths) < k:
         raise ConfigError(
-            f"{profile.folder} has {len(paths)} reference images, {k} are asked", "ask for fewer references"
+            f"{profile.folder} has only {len(paths)} reference images, but {k} are wanted",
+            f"ask for at most {len(paths)} references",
         )
     images = [read_image(path, bits=profile.line.preparation.bits) for path in paths]
     for image in images:
@@ -265,11 +272,14 @@ def open_policy(
     kind, settings = policy_kind(name), settings or PolicySettings()
     if settings.budget.share is not None and kind.ranks == "no":
         raise ConfigError(
-            f"a budget for the policy {name}, which does not rank its frames",
-            f"use it with --policy {BUDGET_POLICY}",
+            f"policy {name} takes no budget",
+            f"leave the budget out, or use --policy {BUDGET_POLICY}",
         )
     if settings.budget.share is None and kind.ranks == "only":
-        raise ConfigError(f"policy {name} without a budget", "give the share that may be asked, --budget 0.3")
+        raise ConfigError(
+            f"policy {name} needs a budget",
+            "give the share of frames that may go to the cloud, such as --budget 0.3",
+        )
     return kind.open(calibration, trust, settings)
 
 

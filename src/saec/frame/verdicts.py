@@ -90,7 +90,8 @@ class Rules:
     def __post_init__(self) -> None:
         if self.role == "fused" and (self.trust is None or self.trust.mode != "fused"):
             raise ConfigError(
-                f"line {self.line}: fused with a cloud that has earned no say there",
+                f"edge and cloud cannot be combined on the line {self.line}: it is not "
+                "calibrated with this cloud",
                 "calibrate the line with this cloud first",
             )
 
@@ -173,7 +174,9 @@ def fallback_verdict(
     Without an edge there is none: an error verdict.
     """
     if rules.blind:
-        why = error or AnswerError("the cloud gave no answer", "look at the link and at the cloud's own log")
+        why = error or AnswerError(
+            "the cloud gave no answer", "check the connection, and read the cloud's own log"
+        )
         failed = error_verdict(
             pending.source,
             rules.line,

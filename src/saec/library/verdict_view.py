@@ -211,6 +211,6 @@ class Verdict:
         """What the edge saw; looked at again where it was not kept."""
         if self._opinion is None:
             if self.label is None:
-                raise ImageError(f"{self.id} was not judged, so it has no map", "look at verdict.error")
+                raise ImageError(f"{self.id} was not judged, so it has no map", "read verdict.error")
             self._opinion = self._look(self.image)
         return self._opinion

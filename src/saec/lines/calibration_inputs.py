@@ -80,7 +80,7 @@ def calibration_goods(
     goods = [(path, sha) for sha, path in found.items() if sha in known]
     if not goods:
         raise ConfigError(
-            "none of the goods that the line was fitted on is at hand to judge a cloud on or to paint on",
+            "none of the good images that the line was fitted on was found",
             "name the data set that the line was fitted on",
         )
     return goods
@@ -109,7 +109,9 @@ def _shown_once(images: Mapping[str, Path], bits: int) -> dict[str, Path]:
 def _manifest(profile: LineProfile) -> Manifest:
     path = profile.folder / "manifest.json"
     if not path.is_file():
-        raise DataError(f"{path} is missing", "fit the line again: without it leaks cannot be found")
+        raise DataError(
+            f"{path} is missing", "fit the line again: this file shows which images were used for it"
+        )
     return Manifest.read(path)
 
 

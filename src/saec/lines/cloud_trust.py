@@ -97,9 +97,10 @@ def _unseen(cloud: Cloud, tuned: set[str], images: list[Labelled], what: str) ->
     unseen = [(path, sha) for path, sha in images if sha not in tuned]
     if len(unseen) < min(MIN_LABELLED, len(images)):
         raise LeakError(
-            f"{cloud.config.adapter or cloud.config.model} was tuned on {len(images) - len(unseen)} of the "
-            f"{len(images)} {what} that would measure it",
-            f"give {MIN_LABELLED} or more that it was not tuned on with --{what}, or tune it without these",
+            f"{cloud.config.adapter or cloud.config.model} was tuned on {len(images) - len(unseen)} of "
+            f"the {len(images)} {what} that would measure it",
+            f"give at least {MIN_LABELLED} with --{what} that were not used for tuning, "
+            "or tune without these",
         )
     return unseen
 

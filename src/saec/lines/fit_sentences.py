@@ -29,14 +29,18 @@ def fit_sentences(profile: LineProfile, summary: FitSummary) -> list[str]:
     """What a fit has to say, as sentences."""
     p, c = profile.line.preparation, profile.calibration
     copies = f" ({summary.duplicates} exact copies left out)" if summary.duplicates else ""
-    basis = "by P(defect)" if c.gate.basis == "p_defect" else "by the goods: without defects no P(defect)"
+    basis = (
+        "by P(defect)"
+        if c.gate.basis == "p_defect"
+        else "by the goods alone: P(defect) needs labelled defects"
+    )
     threshold = (
-        f"threshold {c.threshold:.3f} for an overkill of {100 * c.overkill:g} %, from goods alone; "
-        f"for 2 % it would be {c.thresholds_at['0.02']:.3f}"
+        f"threshold {c.threshold:.3f} for {100 * c.overkill:g} % false rejects (overkill), from the "
+        f"goods alone; for 2 % it would be {c.thresholds_at['0.02']:.3f}"
     )
     if detector_kind(profile.line.detector.kind).own_rule:
         rejected = sum(score >= c.threshold for score in c.goods) / len(c.goods)
-        threshold = f"the rule's own thresholds, which reject {100 * rejected:.0f} % of these goods"
+        threshold = f"the thresholds of the rule itself, which reject {100 * rejected:.0f} % of these goods"
     lines = [
         f"{profile.folder}: {summary.goods} goods{copies}, {summary.defects} defects for calibration, "
         f"input {p.width} x {p.height}",
@@ -47,6 +51,6 @@ def fit_sentences(profile: LineProfile, summary: FitSummary) -> list[str]:
     if summary.contaminated:
         shown = ", ".join(summary.contaminated[:5])
         lines.append(
-            f"warning: {len(summary.contaminated)} goods stand far out, look whether they are good: {shown}"
+            f"warning: {len(summary.contaminated)} of the good images look unusual, check them: {shown}"
         )
     return lines

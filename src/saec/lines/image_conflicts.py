@@ -34,7 +34,7 @@ def check_given(
     Args:
         profile: the line, which knows its own data set.
         manifest: the line's manifest.
-        dataset: that was named, divided as the line knows it.
+        dataset: the data set that was named, divided as the line knows it.
         goods, defects: file by its sha256.
 
     Raises:
@@ -76,8 +76,8 @@ def _check(dataset: Dataset, asked: Manifest) -> None:
             continue
         if None not in (entry.label, item.label) and item.label != entry.label:
             raise DataError(
-                f"{entry.path} is given as a {_WORDS[entry.label or 0]}, and is as {item.path} a "
-                f"{_WORDS[item.label or 0]} of {dataset.root}",
+                f"{entry.path} is given as {_WORDS[entry.label or 0]}, but the same image {item.path} is "
+                f"{_WORDS[item.label or 0]} in {dataset.root}",
                 "leave it out, or correct the data set",
             )
         if item.path in held_out:

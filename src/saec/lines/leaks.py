@@ -34,7 +34,10 @@ def check_leaks(
     """
     manifest = None if profile is None else manifest_of(profile)
     if profile is not None and manifest is None:
-        raise LineError(f"{profile.folder} has no manifest.json", "fit the line again: leaks cannot be found")
+        raise LineError(
+            f"{profile.folder} has no manifest.json",
+            "fit the line again: this file shows which images were used for it",
+        )
     names = {sha: source.path for source in sources if (sha := _sha_of(source))}
     if manifest is not None:
         check_disjoint(names, manifest)
@@ -60,11 +63,12 @@ def held_out(profile: LineProfile | None, inputs: Inputs) -> Inputs:
         return inputs
     if not sources:
         raise DataError(
-            f"{inputs.root}: all of its {left_out} images made the line", "give images that did not"
+            f"{inputs.root}: all {left_out} images were used to fit or calibrate the line",
+            "give other images",
         )
     note = (
-        f"{LEFT_OUT} it has no splits, so {left_out} images that made the line are left out; the other "
-        f"{len(sources)} are the hold-out."
+        f"{LEFT_OUT} it has no splits, so {left_out} images that were used to fit or calibrate the "
+        f"line are left out; the other {len(sources)} are the hold-out."
     )
     return msgspec.structs.replace(inputs, sources=sources, notes=[*inputs.notes, note])
 

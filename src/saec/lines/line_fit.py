@@ -169,7 +169,7 @@ def _check_out(out: Path, force: bool) -> None:
     if not force:
         raise LineError(f"{out} exists already", "choose another --out, or replace it with --force")
     if not (out / "line.json").is_file():
-        raise LineError(f"{out} exists and is no line profile", "choose another --out")
+        raise LineError(f"{out} exists and is not a line profile", "choose another --out")
 
 
 @contextmanager
@@ -192,9 +192,11 @@ def whole(target: Path) -> Iterator[Path]:
 def _train_goods(dataset: Dataset) -> list[Item]:
     items = dataset.select("train", GOOD)
     if not items:
-        remedy = "put them into train/good, or name their folder with --goods"
+        remedy = "put good images into train/good, or name their folder with --goods"
         if all(item.label is None for item in dataset.items):
-            remedy = f"if all of them are good: --goods {dataset.root}; else sort them into good and defect"
+            remedy = (
+                f"if all images are good, give --goods {dataset.root}; else sort them into good and defect"
+            )
         raise DataError(f"{dataset.root} has no good images to fit on (layout {dataset.layout})", remedy)
     return items
 
@@ -203,8 +205,8 @@ def _drawn(dataset: Dataset, config: FitConfig) -> list[str]:
     """What was held out of a data set without splits."""
     goods, defects = (len(dataset.select("test", label)) for label in (GOOD, DEFECT))
     return [
-        f"the data set has no splits: {goods} goods and {defects} defects ({100 * config.holdout_share:g} %, "
-        f"drawn with seed {config.seed}) are held out, and `saec evaluate` judges these"
+        f"the data set has no splits: {goods} goods and {defects} defects ({100 * config.holdout_share:g} "
+        f"%, drawn with seed {config.seed}) are held out for `saec evaluate`"
     ]
 
 

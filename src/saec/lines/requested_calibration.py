@@ -102,7 +102,7 @@ def _certificate(
         return None
     if ends:
         raise ConfigError(
-            f"a certified gate, and {ends[0]} given by hand",
+            f"a certified gate does not go with {ends[0]}",
             "certify the gate, or give its ends by hand",
         )
     before = {name: getattr(old.certificate, name) for name in _RISK.values()} if old.certificate else {}
@@ -144,7 +144,7 @@ def _gate(gate: Gate, threshold: float, hand: Mapping[str, float]) -> Gate:
     high = hand.get("gate_high", max(gate.high, threshold))
     if not low <= threshold <= high:
         raise ConfigError(
-            f"the gate {low:g} .. {high:g} does not contain the threshold {threshold:g}",
-            "give --gate-low at most and --gate-high at least the threshold",
+            f"the threshold {threshold:g} lies outside the gate {low:g} .. {high:g}",
+            "give --gate-low at most the threshold, and --gate-high at least the threshold",
         )
     return Gate(low=low, high=high, basis=gate.basis)

@@ -18,8 +18,8 @@ from saec.types import CloudQuery, Frame
 
 
 class TrustQuestions:
-    """To a cloud about files, put as the line will: with its references and, where crops of the hottest place
-    are shown, with what the edge sees of each."""
+    """Questions to a cloud about files, as the line will ask them: with its references and, where crops of
+    the hottest place are shown, with what the edge sees of each."""
 
     def __init__(self, profile: LineProfile, cloud: Cloud, detector: EdgeDetector | None) -> None:
         self._cloud, self._bits = cloud, profile.line.preparation.bits

@@ -44,11 +44,11 @@ class Counter:
 
     def __post_init__(self) -> None:
         if len(self.times) != len(self.joules) or len(self.times) < 2:
-            raise DataError("an energy counter needs two samples or more", "measure for longer")
+            raise DataError("an energy counter gave fewer than two samples", "measure for longer")
         if not (np.isfinite(self.joules).all() and np.isfinite(self.times).all()):
-            raise DataError("an energy counter has samples that are not finite", "measure again")
+            raise DataError("an energy counter gave NaN or infinite values", "measure again")
         if (np.diff(self.times) <= 0).any() or (np.diff(self.joules) < 0).any():
-            raise DataError("the samples of an energy counter are out of order", "measure again")
+            raise DataError("an energy counter gave samples out of order", "measure again")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,7 +77,7 @@ def attribute(counter: Counter, begins: Array, ends: Array, weights: Array) -> E
         DataError: a span that ends before it begins, or a weight that is not positive.
     """
     if (ends < begins).any() or not (weights > 0).all():
-        raise DataError("a span of work ends before it begins, or weighs nothing", "measure again")
+        raise DataError("a measured span of work has a negative time or no weight", "measure again")
     first, last = counter.times[0], counter.times[-1]
     begins, ends = np.clip(begins, first, last), np.clip(ends, first, last)
     moments = np.unique(np.concatenate([counter.times, begins, ends]))

@@ -66,7 +66,9 @@ class Meter:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if interval <= 0:
-            raise ConfigError(f"meter interval {interval} is not positive", "give seconds, for example 0.2")
+            raise ConfigError(
+                f"the meter interval {interval} is not positive", "give seconds, for example 0.2"
+            )
         self.gpu = gpu if isinstance(gpu, Gpu) else open_gpu(gpu)
         self._cpu = open_cpu() if cpu is None else cpu
         self._tree = ProcessTree(os.getpid() if pid is None else pid)
@@ -102,7 +104,7 @@ class Meter:
             RuntimeError: called inside another phase.
         """
         if self._ledger.phase != OUTSIDE:
-            raise RuntimeError(f"phase {name!r} inside phase {self._ledger.phase!r}")
+            raise RuntimeError(f"the phase {name!r} began inside the phase {self._ledger.phase!r}")
         self._switch(name)
         try:
             yield

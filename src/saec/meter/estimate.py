@@ -35,15 +35,16 @@ class EstimatedCpu(CpuEnergy):
     ) -> None:
         if not busy_w > 0 or not idle_w >= 0:
             raise ConfigError(
-                f"estimated CPU power {busy_w} W per core, {idle_w} W at rest", "give watts above 0"
+                f"the CPU power {busy_w} W per core and {idle_w} W at rest is not positive",
+                "give watts above 0 with --cpu-watts",
             )
         self.idle_w = idle_w
         self._busy_w, self._seconds, self._clock = busy_w, cpu_seconds, clock
         self._last = cpu_seconds()
         self._begin, self._worked = clock(), 0.0
         self.notes = (
-            f"{ESTIMATED}, not measured: {idle_w:g} W at rest and {busy_w:g} W per working core, "
-            "times the CPU time of this process and what it started",
+            f"{ESTIMATED}, not measured: {idle_w:g} W at rest, and {busy_w:g} W per busy core times the "
+            "CPU time of this process and its children",
         )
 
     def energy_j(self) -> float | None:

@@ -100,7 +100,7 @@ def open_gpu(index: int | None) -> Gpu:
         ConfigError: there are GPUs, but none of that number.
     """
     if index is None:
-        return NullGpu("none was asked for")
+        return NullGpu("no GPU was chosen")
     try:
         import pynvml
     except ImportError:

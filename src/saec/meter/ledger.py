@@ -94,9 +94,12 @@ class _Totals:
     def reading(self, phase: str, notes: tuple[str, ...]) -> PhaseReading:
         gpu_j, wall, memory = _known(self.gpu_j), self.wall, self.memory
         if self.gpu_j == 0:
-            notes = (*notes, f"GPU energy over {wall:.2f} s is unknown, its counter did not move")
+            notes = (*notes, f"GPU energy over {wall:.2f} s is unknown, because its counter did not change")
         elif gpu_j is not None and wall < COARSE_S:
-            notes = (*notes, f"GPU energy over {wall:.1f} s is coarse, its counter moves about every 0.1 s")
+            notes = (
+                *notes,
+                f"GPU energy over {wall:.1f} s is inaccurate, because its counter changes only every 0.1 s",
+            )
         return PhaseReading(
             phase=phase,
             wall_s=wall,
@@ -153,7 +156,7 @@ class Ledger:
 
 
 def energy_of(reading: PhaseReading) -> tuple[str, ...]:
-    """Whose energy is known: of "GPU" and "CPU", or "CPU (estimated)"."""
+    """The devices whose energy is known: "GPU", and "CPU" or "CPU (estimated)"."""
     estimated = any(note.startswith(ESTIMATED) for note in reading.notes)
     parts = {"GPU": reading.gpu_energy_j, "CPU (estimated)" if estimated else "CPU": reading.cpu_energy_j}
     return tuple(name for name, joules in parts.items() if joules is not None)

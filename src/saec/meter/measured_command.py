@@ -24,7 +24,7 @@ from saec.settings import MeterConfig
 from saec.texts import decoded
 from saec.types import VerdictRecord
 
-NO_MARKS = "the command marks no phases: loading and warm-up are inside its run"
+NO_MARKS = "the figures include loading and warm-up, because the command does not mark its phases"
 
 
 class CountedDecisions(msgspec.Struct, frozen=True):
@@ -129,7 +129,7 @@ def _standing(verdicts: bytes) -> Iterator[VerdictRecord]:
         try:
             made.append(read(line))
         except msgspec.DecodeError as e:
-            raise DataError(f"line {number} is not a verdict: {e}", "give a verdicts.jsonl of saec") from e
+            raise DataError(f"row {number} is not a verdict: {e}", "give a verdicts.jsonl of saec") from e
     replaced = set()
     for verdict in reversed(made):
         if verdict.id not in replaced:

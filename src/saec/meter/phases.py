@@ -58,5 +58,7 @@ def _parse(line: str) -> tuple[float, str]:
     except ValueError:
         tab = ""
     if not tab:
-        raise DataError(f"not a phase mark: {line!r}", "write time.monotonic(), a tab and the phase's name")
+        raise DataError(
+            f"this is not a phase mark: {line!r}", "write time.monotonic(), a tab and the phase's name"
+        )
     return seconds, phase

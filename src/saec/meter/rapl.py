@@ -47,7 +47,9 @@ class Rapl(CpuEnergy):
         self._range = {zone: _number(zone / "max_energy_range_uj") for zone in zones}
         self._last = {zone: _number(zone / "energy_uj") for zone in zones}
         self._total = 0
-        self.notes = (f"CPU energy is that of {len(zones)} whole package(s) by RAPL, every process included",)
+        self.notes = (
+            f"CPU energy is that of {len(zones)} whole CPU package(s) by RAPL, all processes included",
+        )
 
     def energy_j(self) -> float | None:
         for zone, last in self._last.items():
@@ -64,7 +66,7 @@ def open_cpu(root: Path = POWERCAP) -> CpuEnergy:
         packages = [zone for zone in zones if (zone / "name").read_text().startswith("package")]
         return Rapl(packages) if packages else NullCpu(f"no RAPL package under {root}")
     except PermissionError as e:
-        return NullCpu(f"{e.filename} may not be read (an administrator can allow it: chmod a+r)")
+        return NullCpu(f"{e.filename} cannot be read (an administrator can allow it: chmod a+r)")
 
 
 def _number(path: Path) -> int:

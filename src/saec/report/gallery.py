@@ -65,23 +65,23 @@ RULES = (
     Rule(
         "cloud-wrong",
         "Put wrong by the cloud",
-        "The edge was right, the final label is not.",
+        "The edge was right, but the final label is wrong.",
         lambda v, _: changed(v) and wrong(v),
         "far",
         24,
     ),
     Rule(
         "escapes",
-        "Escapes",
-        "Defects that were judged good; the lowest scores first.",
+        "Missed defects (escapes)",
+        "Defects that were judged good. The lowest scores come first.",
         lambda v, _: wrong(v) and v.truth == DEFECT,
         "far",
         24,
     ),
     Rule(
         "overkills",
-        "Overkills",
-        "Goods that were judged defect; the highest scores first.",
+        "False rejects (overkill)",
+        "Goods that were judged defect. The highest scores come first.",
         lambda v, _: wrong(v) and v.truth == GOOD,
         "far",
         24,
@@ -89,7 +89,7 @@ RULES = (
     Rule(
         "cloud-right",
         "Put right by the cloud",
-        "The edge was wrong, the final label is right.",
+        "The edge was wrong, but the final label is right.",
         lambda v, _: changed(v) and v.truth is not None,
         "far",
         24,
@@ -97,7 +97,7 @@ RULES = (
     Rule(
         "changed",
         "Changed by the cloud",
-        "The final label is not the edge's; nobody told us the truth.",
+        "The final label differs from the edge's. The true labels are not known.",
         lambda v, _: changed(v),
         "far",
         24,
@@ -105,15 +105,15 @@ RULES = (
     Rule(
         "fallback",
         "Decided without the cloud's answer",
-        "The cloud should have been heard and was not; the edge's answer stands, provisionally.",
+        "The cloud should have answered but did not, so the edge's label is kept for now.",
         lambda v, _: v.decided_by == "edge-fallback",
         "near",
         12,
     ),
     Rule(
         "second-opinion",
-        "The cloud would say otherwise",
-        "Its opinion is advisory on this line: shown, and the label stays the edge's.",
+        "The cloud disagrees",
+        "On this line the cloud only advises: its opinion is shown, and the edge's label stays.",
         lambda v, _: (
             v.cloud is not None
             and v.cloud.role == "advisory"
@@ -125,7 +125,8 @@ RULES = (
     Rule(
         "settled",
         "Unsure, and right with the cloud",
-        "The edge was not sure; with the cloud's opinion its label stands, and it is right. Closest first.",
+        "The edge was not sure. With the cloud's opinion the label stayed, and it is "
+        "right. The closest come first.",
         lambda v, _: heard(v) and v.truth is not None,
         "near",
         12,
@@ -133,7 +134,7 @@ RULES = (
     Rule(
         "unsure",
         "Unsure",
-        "The edge was not sure: the score lies inside the gate or the cloud was asked. Closest first.",
+        "The score lies inside the gate, or the cloud was asked. The closest come first.",
         lambda v, gate: v.cloud is not None or inside(gate, v.score),
         "near",
         16,
@@ -141,7 +142,7 @@ RULES = (
     Rule(
         "sure-defect",
         "Sure defects",
-        "A sample of what the edge called defect on its own, the clearest first.",
+        "A sample of what the edge rejected alone. The clearest come first.",
         lambda v, _: v.label == DEFECT,
         "far",
         12,
@@ -149,7 +150,7 @@ RULES = (
     Rule(
         "sure-good",
         "Sure goods",
-        "A sample of what the edge passed on its own, the closest calls first.",
+        "A sample of what the edge passed alone. The closest come first.",
         lambda v, _: v.label == GOOD,
         "near",
         8,

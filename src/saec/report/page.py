@@ -162,6 +162,7 @@ def _environment() -> Environment:
         "ms": words.milliseconds,
         "stage": words.stage,
         "reason": words.reason,
+        "role": lambda role: words.ROLES.get(role, role),
         "decider": lambda by: words.DECIDERS.get(by, by),
     }
     environment.filters |= filters

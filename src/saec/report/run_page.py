@@ -46,7 +46,7 @@ def open_run(folder: str | Path) -> Run:
     verdicts, notes = _read_verdicts(folder / VERDICTS_FILE)
     if not info.ended:
         notes.append(
-            "The run has no end: it is still going on or was killed. It shows what was judged so far."
+            "The run has not ended: it still runs, or it was killed. This page shows what was judged so far."
         )
     verdicts.sort(key=lambda v: v.id)
     pixels = _pixel_figures(folder / METRICS_FILE)
@@ -63,12 +63,14 @@ def _read_verdicts(path: Path) -> tuple[list[VerdictRecord], list[str]]:
     for number, line in enumerate(read_lines(path), 1):
         if not line.endswith(b"\n"):
             return list(latest.values()), [
-                "The log's last line is torn (the run was killed); it is left out."
+                "The last row of the log is incomplete, because the run was killed. It is left out."
             ]
         try:
             verdict = read(line)
         except msgspec.DecodeError as e:
-            raise DataError(f"{path}:{number} is no verdict: {e}", "mend or delete that line") from e
+            raise DataError(
+                f"{path}:{number} is not a verdict: {e}", "restore the file, or delete that row"
+            ) from e
         latest[verdict.line, verdict.id] = verdict
     return list(latest.values()), []
 

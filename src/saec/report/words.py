@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import cache
 from pathlib import PurePath
 from typing import Any
 
-from saec.frame.verdicts import CLOUD_ERROR, DISAGREEMENT, NO_CLOUD, OVERDUE
+from saec.frame.reason_words import reason_sentence
 from saec.report.tally import Tally
 from saec.runs.run_record import CloudInfo, RunInfo
-from saec.schedule.policies import reasons as policy_reasons
 
 UNKNOWN = "unknown"
 _GAP = "\u202f"
 _HARD = "\u00a0"
 
-DECIDERS = {"edge": "Edge", "cloud": "Cloud", "edge-fallback": "Edge, provisional", "none": "Nobody"}
-
-_OTHER_REASONS = {
-    CLOUD_ERROR: "the cloud failed on this frame: the edge's label stands",
-    DISAGREEMENT: "the edge was sure of one label and the cloud of the other",
-    OVERDUE: "the cloud was asked and had not answered by the deadline: the edge's label stands",
-    NO_CLOUD: "the cloud would be asked, but the run had none: the edge's label stands",
-    "read-error": "the file cannot be read or is no image",
-    "edge-error": "the detector failed on this frame",
+ROLES = {
+    "fused": "decides together with the edge",
+    "advisory": "only advises",
+    "unasked": "not asked",
+    "alone": "decides alone",
 }
-"""What a verdict's reason means beside those that policies give."""
+"""What the cloud may do on a line."""
+
+DECIDERS = {"edge": "Edge", "cloud": "Cloud", "edge-fallback": "Edge, provisional", "none": "Nobody"}
 
 METER = (
     ("wall_s", "Wall time", "s"),
@@ -43,20 +39,35 @@ FIGURES = (
     (
         "image_auroc",
         "Image AUROC",
-        "ranking by score, by P(defect) where a cloud decides; 0.5 is chance",
+        "ranking by score, or by P(defect) with a cloud: 0.5 is guessing, 1 is perfect",
         "number",
     ),
     ("average_precision", "Average precision", "defect is the positive class", "number"),
     ("accuracy", "Accuracy", "at the line's threshold", "share"),
     ("balanced_accuracy", "Balanced accuracy", "mean over goods and defects", "share"),
-    ("majority_accuracy", "Accuracy of always saying the larger class", "what no inspection gives", "share"),
-    ("accuracy_oracle", "Oracle accuracy", "threshold chosen on these very labels: no forecast", "share"),
-    ("f1_oracle", "Oracle F1", "threshold chosen on these very labels: no forecast", "number"),
-    ("escape_rate", "Escape rate", "defects judged good / defects", "share"),
-    ("overkill_rate", "Overkill rate", "goods judged defect / goods", "share"),
+    (
+        "majority_accuracy",
+        "Accuracy of always giving the more frequent label",
+        "the baseline without inspection",
+        "share",
+    ),
+    (
+        "accuracy_oracle",
+        "Oracle accuracy",
+        "at the best threshold for these labels: not reachable in practice",
+        "share",
+    ),
+    ("f1_oracle", "Oracle F1", "at the best threshold for these labels: not reachable in practice", "number"),
+    ("escape_rate", "Missed defects (escape rate)", "defects judged good / defects", "share"),
+    ("overkill_rate", "False rejects (overkill rate)", "goods judged defect / goods", "share"),
     ("escalation_rate", "Escalation rate", "frames sent to the cloud / frames", "share"),
-    ("pixel_auroc", "Pixel AUROC", "of the anomaly maps, where masks exist", "number"),
-    ("pro", "PRO", "per-region overlap up to 30 % false positives, where masks exist", "number"),
+    ("pixel_auroc", "Pixel AUROC", "of the anomaly maps, on frames with masks", "number"),
+    (
+        "pro",
+        "PRO",
+        "how well the maps cover the marked defects, up to 30 % false positives; on frames with masks",
+        "number",
+    ),
 )
 """Key of a figure, its name, what it means, and its format."""
 
@@ -94,14 +105,14 @@ def count(n: int, one: str, many: str = "") -> str:
 
 
 STAGES = {
-    "cloud": "cloud, the frame's share of its batch",
-    "explain": "words, the frame's share of its batch",
-    "judging": "judging, in all",
+    "cloud": "cloud (share of the batch)",
+    "explain": "writing the explanation (share of the batch)",
+    "judging": "judging, total",
     "wait": "waiting for the edge",
     "queue": "waiting for the cloud's turn",
     "batch": "waiting for the rest of the batch",
-    "waiting": "waiting, in all",
-    "answer": "answer, from the frame's arrival on",
+    "waiting": "waiting, total",
+    "answer": "answer, since the frame arrived",
 }
 """What a stage of ``VerdictRecord.ms`` is called, where its name does not say it."""
 
@@ -118,13 +129,7 @@ def reason(word: str, *, cloud: bool = True) -> str:
     """
     if word == "edge-only" and not cloud:
         return "the run had no cloud to ask"
-    return _reasons().get(word, word)
-
-
-@cache
-def _reasons() -> dict[str, str]:
-    """Every reason in words; a report asks for each of its frames."""
-    return policy_reasons() | _OTHER_REASONS
+    return reason_sentence(word)
 
 
 def is_demonstration(info: RunInfo) -> bool:
@@ -137,9 +142,9 @@ def opening(infos: Sequence[RunInfo]) -> str:
     roots = _distinct(PurePath(info.dataset.root).name or info.dataset.root for info in infos)
     drawn = [info.dataset.procedural for info in infos]
     if all(drawn):
-        data = f"Procedural images drawn by our own generator ({roots})"
+        data = f"Images that a program of saec drew ({roots})"
     else:
-        data = f"Images of {roots}" + (", some of them drawn by our own generator" if any(drawn) else "")
+        data = f"Images of {roots}" + (", some of them drawn by a program of saec" if any(drawn) else "")
     seeing = [info.line for info in infos if info.line.detector != "none"]
     models = _distinct(" on ".join(filter(None, (line.detector, line.backbone))) for line in seeing)
     lines = "line " if len(seeing) == 1 else f"{len(seeing)} lines: "
@@ -149,7 +154,7 @@ def opening(infos: Sequence[RunInfo]) -> str:
         text = f"{data}, judged by the edge detector ({models}) of {lines}{names}"
         text += f", with {clouds} as the cloud." if clouds else ", without a cloud."
     else:
-        text = f"{data}, judged by {clouds} without an edge."
+        text = f"{data}, judged by {clouds} without an edge detector."
     for crossing in dict.fromkeys(info.cross_domain for info in infos if info.cross_domain):
         text += f" Cross-domain: {crossing}."
     if any(map(is_demonstration, infos)):
@@ -159,7 +164,7 @@ def opening(infos: Sequence[RunInfo]) -> str:
 
 def _cloud_name(cloud: CloudInfo) -> str:
     name = f"the demonstration checkpoint “{cloud.name}”" if cloud.demonstration else cloud.name
-    return f"{name} ({cloud.role})"
+    return f"{name} ({ROLES[cloud.role]})"
 
 
 def _distinct(names: Iterable[str]) -> str:
@@ -173,9 +178,9 @@ def headline(t: Tally) -> str:
     if t.labelled:
         parts = []
         if t.true_defect:
-            parts.append(f"{_of(t.fn, t.true_defect, 'defect')} escaped")
+            parts.append(f"{_of(t.fn, t.true_defect, 'defect')} missed (escaped)")
         if t.true_good:
-            parts.append(f"{_of(t.fp, t.true_good, 'good')} {_was(t.fp)} rejected")
+            parts.append(f"{_of(t.fp, t.true_good, 'good')} falsely rejected (overkill)")
         sentence = ", ".join(parts) + "."
         return sentence[0].upper() + sentence[1:]
     if not t.judged:
@@ -191,7 +196,7 @@ def routing(t: Tally, info: RunInfo) -> str:
         return "The edge decided alone; there was no cloud in this run."
     text = f"The cloud was asked about {count(t.asked, 'frame')} of {t.frames:,}".replace(",", _GAP)
     if info.line.detector == "none":
-        return f"{text}; there is no edge."
+        return f"{text}; there is no edge detector."
     changes = t.put_right + t.put_wrong
     if t.asked and t.labelled:
         text += f" and changed {count(changes, 'label')}"
@@ -200,20 +205,25 @@ def routing(t: Tally, info: RunInfo) -> str:
         text += "."
     if t.fallbacks:
         text += (
-            f" It gave no answer on {count(t.fallbacks, 'frame')}; there the edge's stands, provisionally."
+            f" It gave no answer about {count(t.fallbacks, 'frame')}; there the edge's label is kept for now."
         )
     return text
 
 
 def mending(t: Tally) -> str:
     """What became of the frames that the cloud was asked about, in one or two sentences."""
-    text = f"The cloud was heard on {count(t.heard, 'frame')}"
+    text = f"The cloud answered about {count(t.heard, 'frame')}"
     if not t.labelled:
-        return f"{text} and changed {count(t.changed, 'label')}; nobody told us the truth."
-    right = _listed((t.caught, "escape", "caught"), (t.put_right - t.caught, "overkill", "withdrawn"))
-    wrong = _listed((t.lost, "new escape", ""), (t.put_wrong - t.lost, "new overkill", ""))
+        return f"{text} and changed {count(t.changed, 'label')}; the true labels are not known."
+    right = _listed(
+        (t.caught, "missed defect", "found"), (t.put_right - t.caught, "false reject", "corrected")
+    )
+    wrong = _listed((t.lost, "new missed defect", ""), (t.put_wrong - t.lost, "new false reject", ""))
     text += f". It put {t.put_right} right{right} and {t.put_wrong} wrong{wrong}."
-    return f"{text} Of the others the label stayed: {t.kept_right} right, {t.kept_wrong} wrong."
+    return (
+        f"{text} On the other answered frames the label did not change: "
+        f"{t.kept_right} right, {t.kept_wrong} wrong."
+    )
 
 
 def _listed(*counts: tuple[int, str, str]) -> str:
@@ -224,10 +234,10 @@ def _listed(*counts: tuple[int, str, str]) -> str:
 def cloud_role(cloud: CloudInfo) -> str:
     """What the cloud may do on this line, and why, as sentences."""
     role = {
-        "fused": "Its opinion and the edge's decide together, weighed by how well each does on this line.",
+        "fused": "Edge and cloud decide together, weighed by how well each does on this line.",
         "advisory": "Its opinion is shown and changes no label.",
-        "unasked": "It has not earned a say on this line, so it is not consulted.",
-        "alone": "It decides every frame that it is asked about.",
+        "unasked": "It adds nothing to the edge on this line, so it is not asked.",
+        "alone": "It decides alone about every frame that it is asked about.",
     }[cloud.role]
     return f"{role} {cloud.reason or _measured(cloud)}".strip()
 

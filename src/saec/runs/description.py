@@ -78,7 +78,7 @@ def describe(
 def _unnamed(adapter: str | None) -> list[str]:
     if adapter is None or adapter_origin(adapter) is not None:
         return []
-    return [f"What the adapter was tuned on is unknown: it has no {ADAPTER_FILE}."]
+    return [f"It is unknown what the adapter was tuned on: it has no {ADAPTER_FILE}."]
 
 
 def _cloud_info(cloud: Cloud, profile: LineProfile, policy: str) -> CloudInfo:

@@ -32,8 +32,9 @@ class SpentMeans(msgspec.Struct, frozen=True, kw_only=True):
         text = "unknown" if self.text is None else f"{self.text:.0f}"
         shown = "; ".join(f"{what}: {count}" for what, count in self.shown.items())
         return (
-            f"per frame asked {self.frame:.0f} visual tokens, {self.references:.0f} of references, "
-            f"{text} of text; {self.bytes / 1e3:.1f} kB over the link ({shown})"
+            f"a question to the cloud takes on average {self.frame:.0f} visual tokens for the frame, "
+            f"{self.references:.0f} for references, {text} for text, and {self.bytes / 1e3:.1f} kB over "
+            f"the link ({shown})"
         )
 
 

@@ -25,7 +25,7 @@ class RecordedScheduler:
 
     Attributes:
         run: its ``run.json``.
-        calibration: that was the line's then.
+        calibration: the calibration that the line had at that time.
         trust: how far its cloud was trusted, or None.
     """
 
@@ -85,8 +85,8 @@ def scheduler_of(folder: Path, line: Path | None = None) -> RecordedScheduler:
     calibration = profile.at(run.line.calibration).calibration
     if calibration.created != run.line.calibrated:
         raise ConfigError(
-            f"calibration {calibration.version} of {profile.folder} was made anew since {folder}",
-            "name the line as it was, or inspect again",
+            f"the line {profile.folder} was calibrated again ({calibration.version}) after the run {folder}",
+            "use the earlier profile, or inspect again",
         )
     trust = calibration.clouds.get(run.cloud.key) if run.cloud is not None else None
     return RecordedScheduler(run, calibration, trust)

@@ -76,7 +76,7 @@ def open_run_folder(out: Path, info: RunInfo, *, resume: bool, retry_errors: boo
     """
     log = out / VERDICTS_FILE
     if log.exists() and not resume:
-        raise ConfigError(f"{out} already holds a run", "go on with --resume, or name another --out")
+        raise ConfigError(f"{out} already holds a run", "continue it with --resume, or choose another --out")
     out.mkdir(parents=True, exist_ok=True)
     if not log.exists():
         return EarlierParts([1])
@@ -95,19 +95,26 @@ def open_run_folder(out: Path, info: RunInfo, *, resume: bool, retry_errors: boo
 
 def _check_same(old: RunInfo, new: RunInfo, out: Path) -> None:
     """A resumed run is judged by what judged its first part: how fast may differ, labels may not."""
-
-    def judged_by(run: RunInfo) -> tuple[object, ...]:
-        cloud = run.cloud and (run.cloud.name, run.cloud.weights_hash, run.cloud.prompt, run.cloud.role)
-        line = run.line.name, run.line.hashes, run.line.threshold, run.line.calibration, run.line.calibrated
-        return *line, run.policy, cloud, _identifying(run)
-
-    if judged_by(old) != judged_by(new):
+    before, now = _judged_by(old), _judged_by(new)
+    if different := [name for name in before | now if before.get(name, ...) != now.get(name, ...)]:
         raise ConfigError(
-            f"{out} was judged by another line, calibration, policy or cloud, or with other settings of them",
-            "name another --out, or resume with the options that it was begun with",
+            f"{out} was begun with {' and '.join(different)}",
+            "choose another --out, or resume with the options that it was begun with",
         )
     if old.dataset.root != new.dataset.root:
-        raise ConfigError(f"{out} is a run on {old.dataset.root}", "name another --out for other images")
+        raise ConfigError(f"{out} is a run on other images: {old.dataset.root}", "choose another --out")
+
+
+def _judged_by(run: RunInfo) -> dict[str, object]:
+    """What the labels of a run depend on, by its name in a message."""
+    cloud = run.cloud and (run.cloud.name, run.cloud.weights_hash, run.cloud.prompt, run.cloud.role)
+    return {
+        "another line": (run.line.name, run.line.hashes),
+        "another calibration": (run.line.threshold, run.line.calibration, run.line.calibrated),
+        "another policy": run.policy,
+        "another cloud": cloud,
+        **{f"other settings of {section}": config for section, config in _identifying(run).items()},
+    }
 
 
 def _identifying(run: RunInfo) -> dict[str, object]:
@@ -118,5 +125,5 @@ def _identifying(run: RunInfo) -> dict[str, object]:
             if name in config:
                 config[name] = identifying(convert(config[name], kind))
     except msgspec.ValidationError as e:
-        raise DataError(f"the settings in {RUN_FILE} cannot be read: {e}", "name another --out") from e
+        raise DataError(f"the settings in {RUN_FILE} cannot be read: {e}", "choose another --out") from e
     return config

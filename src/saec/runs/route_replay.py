@@ -40,7 +40,7 @@ class Replayed:
     """What a replay found.
 
     Attributes:
-        routes: how many were repeated, up to the first difference.
+        routes: number of routes that were repeated, up to the first difference.
         unrouted: frames without a route: they could not be read or judged.
         missing: frames that were numbered and have no verdict.
         difference: the first, or None.
@@ -99,8 +99,8 @@ def in_order(verdicts: Iterable[VerdictRecord], starts: Sequence[int] = (1,)) ->
     for verdict in verdicts:
         if verdict.seq < starts[0]:
             raise DataError(
-                f"{verdict.id}: a verdict without its place in the order of routing",
-                "the log is of an older version: inspect again",
+                f"{verdict.id}: the verdict has no sequence number, so an older version wrote the log",
+                "inspect again",
             )
         if (now := bisect_right(starts, verdict.seq) - 1) > part:
             yield from (early[seq] for seq in sorted(early))
@@ -119,7 +119,7 @@ def _again(verdict: VerdictRecord, policy: Scheduler) -> Route:
     edge, state = verdict.edge, verdict.cloud_state
     if edge is None or state is None:
         raise DataError(
-            f"{verdict.id}: the log does not hold what its route was made of",
+            f"{verdict.id}: the log has too little data to repeat the decision",
             "restore the log, or inspect again",
         )
     return route_frame(logged_assessment(edge, verdict.complexity), policy, state, verdict.time)

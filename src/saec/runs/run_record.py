@@ -173,7 +173,11 @@ def read_run(folder: Path) -> RunInfo:
     )
     run = read_json(path, RunInfo, error=DataError, remedy="inspect again", missing=missing)
     if run.schema != SCHEMA:
-        raise DataError(f"{path}: schema {run.schema}, this saec reads {SCHEMA}", "inspect again")
+        raise DataError(
+            f"{path} was written by another version of saec (format {run.schema}, this "
+            f"version reads {SCHEMA})",
+            "inspect again",
+        )
     return run
 
 

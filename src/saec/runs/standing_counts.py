@@ -59,12 +59,14 @@ class StandingCounts:
     def notes(self) -> list[str]:
         """What a reader of the results must know."""
         sentences = {
-            "used_for_the_line": "Frames that were used to fit or calibrate the line, which they flatter",
-            "error": "Frames with an error and no label",
-            "provisional": "Frames with the edge's provisional answer because the cloud gave none in time",
+            "used_for_the_line": (
+                "Frames that were also used to fit or calibrate the line, so results on them are too good"
+            ),
+            "error": "Frames without a label because of an error",
+            "provisional": "Frames with the edge's provisional label, as the cloud did not answer in time",
             "late": "Frames whose first verdict came after the deadline",
-            "odd": "Frames whose aspect is not the line's (each verdict says so)",
-            "problems": "Verdicts without their picture or explanation (each says why)",
+            "odd": "Frames whose aspect ratio is not that of the line (each verdict says so)",
+            "problems": "Verdicts without a picture or an explanation (each says why)",
         }
         total = self.counts.get("frames", 0)
         return [

@@ -67,7 +67,7 @@ class VerdictLog:
         written = os.write(self._file, line)
         if written != len(line):
             os.ftruncate(self._file, os.fstat(self._file).st_size - written)
-            raise DataError(f"{self.path}: the disk is full", "make room and run again with --resume")
+            raise DataError(f"{self.path}: the disk is full", "free disk space, then run again with --resume")
 
     def close(self) -> None:
         os.close(self._file)
@@ -116,14 +116,16 @@ def _lines(path: Path, only: bytes = b"") -> Iterator[VerdictRecord | None]:
     """The verdict of each line, None for those that do not contain ``only``."""
     read = decoder(VerdictRecord).decode
     if not path.is_file():
-        raise DataError(f"{path}: no such verdict log", "name a verdicts.jsonl or a run folder")
+        raise DataError(f"the verdict log {path} does not exist", "name a verdicts.jsonl or a run folder")
     for number, line in enumerate(read_lines(path), 1):
         if not line.endswith(b"\n"):
             return
         try:
             verdict = read(line) if only in line else None
         except msgspec.DecodeError as e:
-            raise DataError(f"{path}, line {number}: no verdict: {e}", "restore the file") from e
+            raise DataError(
+                f"{path}:{number} is not a verdict: {e}", "restore the file, or delete that row"
+            ) from e
         yield verdict
 
 
@@ -136,7 +138,7 @@ def mend_log(path: Path) -> int:
     if not path.exists():
         return 0
     if is_utf16(path):
-        raise DataError(f"{path} was saved as UTF-16, and new verdicts are UTF-8", "save it as UTF-8")
+        raise DataError(f"{path} is UTF-16, but new verdicts are UTF-8", "save it as UTF-8")
     with path.open("r+b") as f:
         size = f.seek(0, os.SEEK_END)
         end = size

@@ -150,7 +150,7 @@ class RequestHandler:
 
         Args:
             data: the body.
-            who: whose token it came with.
+            who: name of the token that it came with.
             key: the request's Idempotency-Key.
 
         Raises:

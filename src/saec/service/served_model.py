@@ -53,7 +53,7 @@ class ModelAnswer:
 
     Attributes:
         text: what was written.
-        tokens: that it took.
+        tokens: number of tokens that the answer took.
         ended: whether the model ended it itself.
         logprobs: (token's text, log-probability) of the next token; the token that was written comes first.
     """

@@ -45,7 +45,7 @@ def run_service(config: ServiceConfig, http: HttpSettings, model: CloudConfig) -
     check_service(config, http)
     admission = AdmissionControl(http, Tokens(config.tokens_file), config.listen)
     for text in readable_by_others((config.tokens_file, http.tls_key)):
-        log.warning("secret", problem=text)
+        log.warning("secret file not private", problem=text)
     with Signals() as signals, contextlib.closing(listen(config.listen)) as bound:
         begun = time.monotonic()
         served = start_in_thread(signals, lambda: ServedModel.load(model, config.adapters))
@@ -53,7 +53,9 @@ def run_service(config: ServiceConfig, http: HttpSettings, model: CloudConfig) -
             log.warning("stopped before it had started")
             return
         handler = RequestHandler(served, config)
-        log.info("loaded", models=list(handler.served.entries), seconds=round(time.monotonic() - begun, 1))
+        log.info(
+            "models loaded", models=list(handler.served.entries), seconds=round(time.monotonic() - begun, 1)
+        )
         if (agreement := handler.served.model.agreement) is not None:
             log.info("self-check", found=agreement.text())
         with serving(handler, admission, bound) as thread:
@@ -84,7 +86,7 @@ def serving(
         http.stop()
         renewal.stop()
         handler.close()
-        log.info("stopped", unfinished=handler.active)
+        log.info("service stopped", unanswered=handler.active)
 
 
 def drain(handler: RequestHandler) -> None:

@@ -34,7 +34,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     """What a simulation counted.
 
     Attributes:
-        frames: that were taken; ``verdicts`` those that have one.
+        frames: frames that were taken; ``verdicts`` are those that have one.
         edge, cloud, fallback: who gave the first verdict on each frame.
         escalated: frames sent to the cloud; ``finalised`` those that it answered after the deadline.
         provisional: frames that have no final verdict at the end.

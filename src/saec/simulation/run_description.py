@@ -71,5 +71,5 @@ def _cloud(cast: Cast) -> CloudInfo:
         auroc_low=trust.auroc_low if trust else None,
         n_good=trust.n_good if trust else None,
         n_defect=trust.n_defect if trust else None,
-        reason="a model of a cloud answers",
+        reason="a simulated cloud answers",
     )

@@ -157,11 +157,11 @@ class DeliveryWorker:
             self._sink.deliver(piece)
         except Exception as e:  # of any kind, so that no verdict stops those after it
             if not isinstance(e, SaecError):
-                log.error("sink failed oddly", sink=self.name, error=repr(e), exc_info=e)
+                log.error("sink failed with an unexpected error", sink=self.name, error=repr(e), exc_info=e)
             return _Failure(piece, e)
         self._unmarked += [delivery.n for delivery in piece]
         if self._state != "up":
-            log.info("sink takes verdicts", sink=self.name)
+            log.info("sink takes verdicts again", sink=self.name)
         self._state, self._error, self._pause = "up", "", _FIRST
         self._stuck_since, self._told, self._rest_until = None, set(), 0.0
         return None
@@ -216,7 +216,9 @@ class DeliveryWorker:
         )
         self._rest_until = self._steady() + self._pause
         self._pause = min(2 * self._pause, _LONGEST)
-        self._alarm(failure, f"{words}: {failure.text}; nothing is given up, {self._backlog.waiting} wait")
+        self._alarm(
+            failure, f"{words}: {failure.text}; nothing is lost, {self._backlog.waiting} verdicts wait"
+        )
         return _IDLE
 
     def _settle(self, head: Delivery) -> float:
@@ -254,10 +256,16 @@ class DeliveryWorker:
         self._outbox.bury(head.n)
         self._head, self._refusals, self._buried = 0, 0, failure.text
         frame = head.verdict.id
-        log.error("dead letter", sink=self.name, frame=frame, state=head.state, error=failure.text)
+        log.error(
+            "verdict finally refused: a dead letter",
+            sink=self.name,
+            frame=frame,
+            state=head.state,
+            error=failure.text,
+        )
         text = (
-            f"{self.name} refuses the {head.state} verdict on {frame} for good: {failure.text}; "
-            "see `saec station letters`"
+            f"{self.name} finally refuses the {head.state} verdict on {frame}: {failure.text}; `saec "
+            "station letters` lists, resends or drops it"
         )
         self._tell("sink-refused", text, frame, self.name)
         self._look(at_once=True)
@@ -283,7 +291,7 @@ class DeliveryWorker:
         if failure.text not in self._told and len(self._told) < _TOLD:
             self._told.add(failure.text)
             frame = failure.piece[0].verdict.id
-            self._tell("sink", f"{self.name}: {text}; the first is {frame}", frame, self.name)
+            self._tell("sink", f"{self.name}: {text}; the first one is on {frame}", frame, self.name)
 
     # the backlog
 
@@ -305,15 +313,21 @@ class DeliveryWorker:
             self._long = False
         elif s.overflow == "drop":
             gone = self._outbox.trim(self.name, s.keep, before)
-            text = f"{self.name} gave up {gone} verdicts, the oldest: beyond keep or keep_hours"
+            text = (
+                f"the {gone} oldest verdicts for {self.name} were deleted undelivered, "
+                "because of its keep or keep_hours"
+            )
             self._tell("sink-dropped", text, "", self.name)
         elif not self._long:
             self._long = True
-            text = f"{backlog.waiting} verdicts wait for {self.name}, beyond keep or keep_hours; all are kept"
+            text = (
+                f"{backlog.waiting} verdicts wait for {self.name}, more than its keep or keep_hours allow; "
+                "all are kept"
+            )
             self._tell("sink-long", text, "", self.name)
         if backlog.dead > s.keep:
             gone = self._outbox.trim(self.name, s.keep, dead=True)
-            text = f"{self.name} has more dead letters than keep; {gone} of the oldest were given up"
+            text = f"the {gone} oldest refused verdicts of {self.name} were deleted, because of its keep"
             self._tell("sink-dropped", text, "", self.name)
 
     def status(self) -> dict[str, Any]:

@@ -26,7 +26,7 @@ class Housekeeping:
     """Removes what is no longer needed, watches the clock and what was left behind.
 
     Args:
-        spool: whose folder is kept.
+        spool: the spool whose folder is kept.
         rule: what is kept for how long.
         lines: names of those in the settings.
         expire: gives a frame that waited for the cloud for too long its final verdict.
@@ -62,7 +62,9 @@ class Housekeeping:
         while not stopping.is_set():
             swept = self.turn()
             if swept.images or swept.records or swept.expired:
-                log.info("swept", images=swept.images, records=swept.records, expired=swept.expired)
+                log.info(
+                    "old data deleted", images=swept.images, records=swept.records, expired=swept.expired
+                )
             stopping.wait(_SWEEP)
 
     def turn(self) -> SweepResult:
@@ -82,7 +84,7 @@ class Housekeeping:
         swept = self._sweeper.sweep(wall, trusted=trusted, steady=steady)
         self._complain()
         if swept.expired:
-            text = f"{swept.expired} frames waited for the cloud for too long; the edge's labels are final"
+            text = f"{swept.expired} frames waited too long for the cloud, so the edge's labels are now final"
             self._spool.alarm("cloud-failed", text)
         return swept
 

@@ -31,8 +31,8 @@ in which it is looked at."""
 
 
 def cloud_limit(cloud: CloudConfig | None) -> float:
-    """Of a line's questions: a batch is asked together, and where that fails each frame alone; before it the
-    version that has looked at the frames may have to be opened again."""
+    """Limit of a line's questions. A batch is asked together, and if that fails each frame alone. Before it,
+    the version that has looked at the frames may have to be opened again."""
     if cloud is None:
         return OPENING
     asks = (cloud.views or 1) * (_CROPS if cloud.scoring == "rank" else 1)
@@ -40,10 +40,10 @@ def cloud_limit(cloud: CloudConfig | None) -> float:
 
 
 def identify_limit(cloud: CloudConfig | None) -> float:
-    """Of asking one model of the cloud who it is."""
+    """Limit of asking one model of the cloud who it is."""
     return LEAST + (0.0 if cloud is None else _PHASES * cloud.remote.timeout_s)
 
 
 def sink_limit(timeout: float) -> float:
-    """Of offering a sink what it did not take, and some later verdicts."""
+    """Limit of offering a sink what it did not take, and some later verdicts."""
     return LEAST + _OFFERS * _PHASES * timeout

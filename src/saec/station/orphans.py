@@ -69,11 +69,11 @@ class Orphans:
 
     def reject(self, frame: SpooledFrame) -> None:
         """One frame's final verdict: an error that names the line."""
-        what = f"the settings name no line {frame.line}"
+        what = f"the settings have no [[line]] {frame.line}"
         verdict = error_verdict(
             Source(id=frame.id, path=frame.image),
             frame.line,
-            LineError(what, "name it again"),
+            LineError(what, "add it to the settings again"),
             sha256=frame.sha256,
             time=frame.captured,
             seq=frame.seq,
@@ -83,14 +83,14 @@ class Orphans:
 
     def _line(self, line: str) -> str:
         return (
-            f"{self.waiting[line]} frames wait for line {line}, which the settings do not name: name it "
-            f"again with its profile to have them judged; after {self._hours} their final verdict is an error"
+            f"{self.waiting[line]} frames wait for the line {line}, which the settings lack. Add it again "
+            f"to have them judged; after {self._hours} they end as errors"
         )
 
     def _sink(self, sink: str) -> str:
         return (
-            f"{self.sinks[sink]} verdicts wait for sink {sink}, which the settings do not name: name it "
-            f"again to have them delivered; after {self._hours} they are given up"
+            f"{self.sinks[sink]} verdicts wait for the sink {sink}, which the settings lack. Add it again "
+            f"to have them delivered; after {self._hours} they are deleted"
         )
 
     @property

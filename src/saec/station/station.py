@@ -171,7 +171,8 @@ class Station:
         closing.join(_CLOSE)
         if closing.is_alive():
             hanging.append("closing")
-        (log.error if hanging else log.info)("station stopped", hanging=hanging)
+        event = "station stopped, but threads hang" if hanging else "station stopped"
+        (log.error if hanging else log.info)(event, hanging=hanging)
 
     def _close(self) -> None:
         """What a thread that hangs may still use is left to it: the process ends soon."""
@@ -231,7 +232,7 @@ class Station:
                 if kind == "refused":
                     self._full.add(source)
             except sqlite3.OperationalError as e:
-                log.error("refusal not counted yet", source=source, error=str(e))
+                log.error("refused frame not counted", source=source, error=str(e))
 
     # threads
 
@@ -240,7 +241,7 @@ class Station:
         while not stopping.is_set():
             changed = self._clouds.identify(stopping.turn)
             if changed:
-                log.info("cloud identified", models=changed)
+                log.info("cloud models found", models=changed)
                 for runner in self.runners.values():
                     runner.reopen()
             stopping.wait(_IDENTIFY)
@@ -257,7 +258,7 @@ class Station:
         try:
             self.spool.alarm(kind, text, about=about)
         except Exception as e:  # the spool itself is what fails; the log has said so
-            log.error("alarm lost", kind=kind, text=text, error=repr(e))
+            log.error("alarm not stored", kind=kind, text=text, error=repr(e))
 
     # what is asked of it
 
@@ -307,14 +308,14 @@ class Station:
         """Why the station is not ready, one sentence each; nothing when it is. Never waits.
 
         A source that has come to its end is no problem; a link that is down or a camera that is lost is none
-        either: the rest goes on. A receiver that is away is one after a stated time (``late`` of its sink).
+        either: the rest goes on. A receiver that is away is one after a stated time (``late_s`` of its sink).
         Whether the spool works is asked of ``probe``.
         """
         found = [problem for thread in self.threads if (problem := thread.problem()) is not None]
         found += [one.what for one in stuck_threads(one for one in self.living if one not in self.threads)]
         for name, source in self.sources.items():
             if source.state == HANGS:
-                found.append(f"source {name} hangs in its driver; restart the station if it stays so")
+                found.append(f"source {name} hangs in its driver; if it stays so, restart the station")
         found += [late for worker in self.delivery_workers.values() if (late := worker.problem()) is not None]
         found += [waiting for runner in self.runners.values() if (waiting := runner.problem())]
         return [*filter(None, [self.spool.damage.reason]), *found, *self.housekeeping.orphans.problems()]

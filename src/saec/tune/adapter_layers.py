@@ -63,7 +63,7 @@ def add_adapter(core: QwenModel, config: TuneConfig) -> None:
     found = len(core.model.base_model.targeted_module_names)
     if found != 4 * layers + 2:
         raise ModelError(
-            f"{found} of {4 * layers + 2} layers to adapt were found", "use a Qwen2.5-VL checkpoint"
+            f"only {found} of {4 * layers + 2} layers to adapt were found", "use a Qwen2.5-VL checkpoint"
         )
     if config.recompute:
         core.model.gradient_checkpointing_enable({"use_reentrant": False})
@@ -94,7 +94,7 @@ def set_adapter(model: Any, tensors: Tensors) -> None:
         ModelError: they are of another adapter.
     """
     if set(tensors) != set(_own(model)):
-        raise ModelError("the saved state holds other layers than the adapter has", "begin anew")
+        raise ModelError("the saved state does not have the adapter's layers", "start again without --resume")
     set_peft_model_state_dict(model, tensors)
 
 

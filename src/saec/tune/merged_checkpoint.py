@@ -60,7 +60,7 @@ def merge_adapter(adapter: Path, out: Path, config: TuneConfig) -> None:
     if weights_hash([base]) != card.task.base_hash:
         raise ModelError(
             f"{config.base} is not the base that {adapter} was tuned on",
-            f"use {card.task.config.base} as it was",
+            f"use {card.task.config.base} in the state in which it was tuned",
         )
     refuse_used(out)
     cloud = CloudConfig(device=config.device, dtype=config.dtype)
@@ -85,4 +85,4 @@ def merge_adapter(adapter: Path, out: Path, config: TuneConfig) -> None:
 def refuse_used(out: Path) -> None:
     """Raise ConfigError for a folder that holds something."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ConfigError(f"{out} is not empty", "name another folder, or remove it")
+        raise ConfigError(f"{out} is not empty", "choose another folder, or remove this one")

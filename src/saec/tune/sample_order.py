@@ -59,8 +59,9 @@ def references_of(
     ]
     if len(others) < count:
         raise DataError(
-            f"{sample.id}: {len(others)} goods of {sample.category or 'its category'} for {count} references",
-            "give more train goods or ask for fewer references",
+            f"{sample.category or 'the data'} has only {len(others)} good images for {count} references, "
+            f"for {sample.id}",
+            "give more good training images, or ask for fewer references",
         )
     rng = np.random.default_rng([*seed, int(sample.sha256[:12], 16)])
     return [others[int(i)] for i in rng.permutation(len(others))[:count]]

@@ -71,7 +71,7 @@ def read_data(folder: Path, holdouts: Sequence[Path] = ()) -> TuneData:
             if all(s.label != label for s in samples):
                 raise DataError(
                     f"{folder / name}.jsonl has no {word} image",
-                    "both classes are needed, to train and to choose",
+                    "give good and defect images: both are needed to train and to choose the best weights",
                 )
     own = folder / FILE
     manifest = Manifest()
@@ -90,7 +90,7 @@ def read_samples(path: Path) -> list[TrainingSample]:
         DataError: missing, damaged, or an image is missing or changed.
     """
     if not path.is_file():
-        raise DataError(f"{path}: no such file", "make it with `saec data sft`")
+        raise DataError(f"{path} does not exist", "make it with `saec data sft`")
     samples = []
     for number, line in enumerate(read_lines(path), 1):
         if not line.strip():
@@ -100,7 +100,9 @@ def read_samples(path: Path) -> list[TrainingSample]:
         except (msgspec.DecodeError, UnicodeError) as e:
             raise DataError(f"{path}:{number}: {e}", "make it again with `saec data sft`") from e
         if sample.label not in (GOOD, DEFECT):
-            raise DataError(f"{path}:{number}: label {sample.label}", "labels are 0 (good) and 1 (defect)")
+            raise DataError(
+                f"{path}:{number}: the label is {sample.label}", "use the labels 0 (good) and 1 (defect)"
+            )
         samples.append(_checked(msgspec.structs.replace(sample, image=path.parent / sample.image)))
     return samples
 
@@ -116,7 +118,7 @@ def _checked(sample: TrainingSample) -> TrainingSample:
         raise DataError(f"{sample.image}: {e.strerror}", "make the data again with `saec data sft`") from e
     if found != sample.sha256:
         raise DataError(
-            f"{sample.image} is not the image that its line was written for", "make the data again"
+            f"{sample.image} changed after the data were made", "make the data again with `saec data sft`"
         )
     return sample
 
@@ -130,8 +132,8 @@ def _check_parts(train: Sequence[TrainingSample], val: Sequence[TrainingSample])
     for sample in val:
         if sample.part in parts:
             raise LeakError(
-                f"{sample.id} in val shows the part {sample.part}, as does {parts[sample.part]} in train",
-                "put all images of a part on one side; `saec data sft` does",
+                f"part {sample.part} is in val ({sample.id}) and in train ({parts[sample.part]})",
+                "put all images of a part into one of them, as `saec data sft` does",
             )
 
 
@@ -140,7 +142,7 @@ def _check_holdout(samples: Sequence[TrainingSample], path: Path) -> None:
     held.add_manifest(path, "holdout")
     for sample in samples:
         if sample.sha256 in held.hashes or sample.part in held.parts:
-            what = "stands" if sample.sha256 in held.hashes else f"shows a part ({sample.part}) that stands"
+            what = "stands" if sample.sha256 in held.hashes else f"shows a part ({sample.part}) that is also"
             raise LeakError(
                 f"{sample.id} {what} in the hold-out of {path}",
                 "make the data again with `saec data sft --exclude-holdout`",

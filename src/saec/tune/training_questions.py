@@ -46,7 +46,8 @@ class Questions:
     ) -> None:
         if card.max_references is not None and references > card.max_references:
             raise ConfigError(
-                f"{references} references, and the base takes {card.max_references} at once", "ask for fewer"
+                f"{references} references are too many: the base takes {card.max_references} at once",
+                f"ask for at most {card.max_references} references",
             )
         self.core = core
         self.prompt = training_prompt(card)
@@ -79,5 +80,7 @@ def training_prompt(card: ModelCard) -> Prompt:
     """
     version = card.prompt or DEFAULT.version
     if version not in PROMPTS:
-        raise ConfigError(f"the base's card names the prompt {version}", f"there are {', '.join(PROMPTS)}")
+        raise ConfigError(
+            f"the base's card names the unknown prompt {version}", f"use one of {', '.join(PROMPTS)}"
+        )
     return PROMPTS[version]

@@ -89,7 +89,7 @@ def read_state(path: Path, task: Task) -> tuple[Progress, dict[str, Tensors]]:
         ModelError: there is none, or it is damaged.
     """
     if not path.is_file():
-        raise ModelError(f"{path.parent} holds no state to resume", "leave --resume out")
+        raise ModelError(f"{path.parent} holds nothing to resume", "start again without --resume")
     parts: dict[str, Tensors] = {}
     try:
         with safe_open(path, framework="pt") as f:
@@ -98,11 +98,11 @@ def read_state(path: Path, task: Task) -> tuple[Progress, dict[str, Tensors]]:
                 part, name = key.split("/", 1)
                 parts.setdefault(part, {})[name] = f.get_tensor(key)
     except (SafetensorError, msgspec.DecodeError, KeyError, TypeError, ValueError) as e:
-        raise ModelError(f"{path} is damaged: {e}", "begin anew, without --resume") from e
+        raise ModelError(f"{path} is damaged: {e}", "start again without --resume") from e
     if different := _differences(progress.task, task):
         raise ConfigError(
-            f"{path.parent} was begun with other values of: {', '.join(different)}",
-            "resume with the same, or begin anew in another folder",
+            f"{path.parent} was started with other values of: {', '.join(different)}",
+            "resume with the same values, or start in another folder",
         )
     return progress, parts
 

@@ -75,7 +75,9 @@ def tune(
     _check(config)
     folder = find_checkpoint(config.base)
     if check_checkpoint(folder) != "qwen2_5_vl":
-        raise ModelError(f"{config.base} is no Qwen2.5-VL", "tune one: LLaVA is a baseline only")
+        raise ModelError(
+            f"{config.base} is not a Qwen2.5-VL model", "tune a Qwen2.5-VL model: LLaVA is only a baseline"
+        )
     samples = read_data(data, holdouts)
     card = read_card(folder)
     task = Task(
@@ -109,7 +111,10 @@ def _finished(out: Path, task: Task) -> AdapterCard | None:
         return None
     card = read_adapter_card(out)
     if card.task != task:
-        raise ConfigError(f"{out} holds an adapter of other data or other settings", "choose another --out")
+        raise ConfigError(
+            f"{out} holds an adapter that was tuned on other data or with other settings",
+            "choose another folder",
+        )
     return card
 
 

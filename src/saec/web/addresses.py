@@ -37,7 +37,7 @@ def is_loopback(host: str) -> bool:
 
 @lru_cache(4096)
 def client_network(host: str) -> str:
-    """For whom an address counts: itself, but its /64 network for one of IPv6, and one word for this machine.
+    """The client that an address counts for: itself, its /64 network for IPv6, one word for this machine.
 
     Who has a network of IPv6 has all of its addresses; those that are valid on one cable alone are each
     somebody's own.

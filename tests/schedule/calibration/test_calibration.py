@@ -148,7 +148,7 @@ def test_faults_are_named() -> None:
         make(normal(9, 0, 0), gate=GateConfig(p_low=0.9, p_high=0.1))
     with pytest.raises(ConfigError, match="gate"):
         make(normal(9, 0, 0), gate=GateConfig(tail_low=0.3, tail_high=0.1))
-    with pytest.raises(DataError, match="defects are not finite"):
+    with pytest.raises(DataError, match="defects are NaN or infinite"):
         make(normal(9, 0, 0), [float("inf")])
     with pytest.raises(DataError, match="good images"):
         make([1.0, 2.0])

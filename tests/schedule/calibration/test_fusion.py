@@ -240,7 +240,7 @@ def test_faults_are_named() -> None:
     for bad in (1.5, -0.1, float("nan")):
         with pytest.raises(DataError, match="between 0 and 1"):
             trust_cloud("m", "v1", [0.0] * 9, [1.0] * 9, [bad] * 9, [0.9] * 9, line)
-    with pytest.raises(DataError, match="not finite"):
+    with pytest.raises(DataError, match="NaN or infinite"):
         trust_cloud("m", "v1", [float("nan")] * 9, [1.0] * 9, [0.1] * 9, [0.9] * 9, line)
     with pytest.raises(ConfigError, match="labelled defects"):
         fuse(msgspec.structs.replace(line, p_defect=None), TRUST, 0.0, 0.5)

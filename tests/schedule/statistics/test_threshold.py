@@ -81,9 +81,9 @@ def test_a_tie_at_the_threshold_is_passed() -> None:
 
 
 def test_faults_are_named() -> None:
-    with pytest.raises(DataError, match="4 good scores"):
+    with pytest.raises(DataError, match="4 good images"):
         threshold_for([1.0] * 4, 0.05)
-    with pytest.raises(DataError, match="not finite"):
+    with pytest.raises(DataError, match="NaN or infinite"):
         threshold_for([1.0] * 9 + [float("nan")], 0.05)
     for rate in (0.0, 1.0, -0.1, float("nan")):
         with pytest.raises(ConfigError, match="overkill"):

@@ -69,7 +69,7 @@ def test_what_is_not_there_is_named(bench: Bench, tmp_path: Path) -> None:
         with pytest.raises(SpoolError, match="no frame"):
             audit_frame(settings(bench), id)
     bench.spool.eviction.drop_images([3])
-    with pytest.raises(SpoolError, match="no longer kept"):
+    with pytest.raises(SpoolError, match="was deleted"):
         audit_frame(settings(bench), "cell-0000000003")
     bench.stop()
     empty = StationSettings(station=StationSection(data=tmp_path / "nowhere"), line=[])
@@ -81,7 +81,7 @@ def test_a_frame_of_a_line_that_the_settings_lack_is_named(bench: Bench) -> None
     bench.stop()
     other = LineSettings(name="hall", profile=bench.profile, guard=NO_GUARD)
     renamed = StationSettings(station=StationSection(data=bench.folder / "data"), line=[other])
-    with pytest.raises(LineError, match="no line cell") as e:
+    with pytest.raises(LineError, match=r"no \[\[line\]\] cell") as e:
         audit_frame(renamed, "cell-0000000001")
     assert "judged with" in e.value.remedy
 

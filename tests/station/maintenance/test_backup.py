@@ -181,7 +181,7 @@ def test_nothing_is_overwritten(site: Path, tmp_path: Path) -> None:
     with pytest.raises(SpoolError, match="running"):
         restore_backup(backup, site, now=1e9, force=True)
     spool.close()
-    with pytest.raises(SpoolError, match="is there already"):
+    with pytest.raises(SpoolError, match="exists already"):
         restore_backup(backup, site, now=1e9)
     moved = restore_backup(backup, site, now=1e9, force=True).moved
     assert sorted(path.name.partition(".before")[0] for path in moved) == ["station-data", "station.toml"]
@@ -276,6 +276,6 @@ def test_a_backup_of_another_form_is_refused(site: Path, tmp_path: Path) -> None
     make_backup(site, read_settings(site), tmp_path / "backup", now=1e9)
     stated = tmp_path / "backup" / "backup.json"
     stated.write_text(json.dumps(json.loads(stated.read_text()) | {"schema": 99}))
-    with pytest.raises(SpoolError, match="whose form this one does not read") as e:
+    with pytest.raises(SpoolError, match="in a format that this version cannot read") as e:
         read_backup(tmp_path / "backup")
-    assert e.value.remedy == "use that saec"
+    assert e.value.remedy == "restore it with saec 0.1.0"

@@ -136,7 +136,7 @@ def test_a_release_that_the_spool_has_no_room_for_is_tried_again(
     releases = QuarantineReleases(spool, lambda *what: taken.append(what))
 
     def full(*_: object) -> None:
-        raise SpoolFullError("full", "make room")
+        raise SpoolFullError("full", "free space")
 
     with monkeypatch.context() as m:
         m.setattr(spool, "accept", full)

@@ -184,7 +184,7 @@ def test_what_cannot_be_had_is_named_with_what_to_do(
     Spool(tmp_path / "station-data", ("mes",), SpoolLimits(free_gb=0)).close()
     monkeypatch.setattr("shutil.which", lambda name: None)
     missing = pack_support(config, read_settings(config), tmp_path / "support.zip")
-    assert "log.txt: there is no journal; name the log by --log" in missing
+    assert "log.txt: there is no journal; name the log file with --log" in missing
     assert packed(tmp_path / "support.zip")["missing.txt"].decode().splitlines() == missing
 
 

@@ -71,7 +71,7 @@ def test_a_whole_file(folder: Path) -> None:
         (("deadline_s = 0.2", "deadline_s = -1"), 9, "0"),
         (("deadline_s = 0.2", "deadlin_s = 1"), 9, "deadlin_s"),
         (("deadline_s = 0.2", 'deadline_s = "soon"'), 9, "float"),
-        (('profile = "bottle"', 'profile = "nowhere"'), 8, "no line profile"),
+        (('profile = "bottle"', 'profile = "nowhere"'), 8, "not a line profile"),
         (('kind = "folder"', 'kind = "magic"'), 12, "magic"),
         (('line = "bottle"\npath', 'line = "screw"\npath'), 14, "screw"),
         (('host = "10.0.0.7"', 'host = "10.0.0.7"\nport = 99999'), 21, "65535"),
@@ -85,17 +85,17 @@ def test_a_whole_file(folder: Path) -> None:
         (
             ("deadline_s = 0.2", 'deadline_s = 0.2\npolicy = "edge"\nbudget = 0.1'),
             11,
-            "a budget with policy edge",
+            "policy edge takes no budget",
         ),
         (
             ("deadline_s = 0.2", 'deadline_s = 0.2\npolicy = "gate"\nbudget = 0.1'),
             11,
-            "a budget with policy gate",
+            "policy gate takes no budget",
         ),
-        (("deadline_s = 0.2", 'deadline_s = 0.2\npolicy = "random"'), 10, "policy random without a budget"),
+        (("deadline_s = 0.2", 'deadline_s = 0.2\npolicy = "random"'), 10, "policy random needs a budget"),
         (('path = "in"', "path = 7"), 15, "Expected a path"),
         (("deadline_s = 0.2", "[line.guard]\ndark = 250"), 6, "250"),
-        (('path = "in"', 'path = "."'), 15, "what it has judged"),
+        (('path = "in"', 'path = "."'), 15, "its own images"),
         (('path = "in"', 'path = "a/../station-data/taken"'), 15, "station's data"),
         (('path = "in"', 'path = "bottle"'), 15, "profile of line bottle"),
         (('path = "in"', 'path = "bottle/references"'), 15, "profile of line bottle"),
@@ -118,7 +118,7 @@ def test_a_whole_file(folder: Path) -> None:
                 'path = "in"\n[[source]]\nkind = "folder"\nname = "b"\nline = "bottle"\npath = "in/b"',
             ),
             20,
-            "watched by in already",
+            "in watches this folder already",
         ),
         (
             (
@@ -288,7 +288,7 @@ def test_what_lies_on_site() -> None:
 
 def test_names_are_unique_and_lines_needed(folder: Path) -> None:
     twice = GOOD + '\n[[line]]\nname = "bottle"\nprofile = "bottle"\n'
-    with pytest.raises(ConfigError, match="two of"):
+    with pytest.raises(ConfigError, match="have the name"):
         read_settings(write(folder, twice))
     with pytest.raises(ConfigError, match="line"):
         read_settings(write(folder, "[station]\nname = 'x'\n"))

@@ -248,7 +248,7 @@ def test_every_nth_frame_of_a_video_once_and_again_when_refused(video: Path) -> 
     assert len({frame.key for frame, _ in taken.frames}) == 3
     missing = VideoSource(name="v", line="cell", path=video.with_name("gone.avi"))
     missing.make_source(taken.hooks()).run(Stopping())
-    assert "no video" in taken.refusals[-1]
+    assert "not a video" in taken.refusals[-1]
 
 
 def run_in_thread(body: object, stopping: Stopping) -> threading.Thread:

@@ -334,20 +334,20 @@ def test_what_is_passed_over_is_said_once(tmp_path: Path) -> None:
     ((kind, text),) = taken.alarms
     assert kind == "passed-over"
     for said in (
-        "link.png (a link)",
-        "more (a link)",
+        "link.png (a symbolic link)",
+        "more (a symbolic link)",
         "pipe.png (a pipe",
-        ".xml is no type",
-        ".raw is no type",
+        ".xml is not an image type",
+        ".raw is not an image type",
     ):
         assert said in text
-    assert text.count("xml is no type") == 1
+    assert text.count("xml is not an image type") == 1
     for unsaid in ("part", "hidden", "Thumbs"):
-        assert unsaid not in text.partition(" over in ")[2].partition(": ")[2]
+        assert unsaid not in text.partition("ignored in ")[2].partition(": ")[2]
     (place / "e.xml").write_bytes(b"x")
     source.look(3.0)
     assert len(taken.alarms) == 1
     (place / "other.png").symlink_to("/etc/hostname")
     source.look(4.0)
-    assert "other.png (a link)" in taken.alarms[1][1]
+    assert "other.png (a symbolic link)" in taken.alarms[1][1]
     assert taken.frames == []

@@ -252,7 +252,7 @@ def test_who_looks_beside_the_station_hears_of_damage_and_its_remedy(
 ) -> None:
     with pytest.raises(SpoolError) as missing:
         look(tmp_path)
-    assert missing.value.remedy == "name the settings of a station that has run"
+    assert missing.value.remedy == "give the settings of a station that has run"
     overwrite(data / "spool.sqlite", 0, b"no database")
     with pytest.raises(SpoolError) as damaged:
         look(data)

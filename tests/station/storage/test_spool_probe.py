@@ -84,7 +84,7 @@ def test_what_is_read_must_be_what_was_written(spool: Counted) -> None:
     probe = SpoolProbe(spool)  # type: ignore[arg-type]
     asked = probe.ask()
     probe.look()
-    assert "what was written is not what is read" in asked.result(0)
+    assert "the disk returns other data than were written" in asked.result(0)
 
 
 def test_a_probe_that_hangs_answers_those_who_ask_and_says_for_how_long(

@@ -78,7 +78,9 @@ class SeedPolicy:
             raise ConfigError(f"init_q_ratio {share:g} is not between 0 and 1", "give a share such as 0.3")
         values = sorted_scores(complexities, "complexity")
         if not len(values):
-            raise ConfigError("no complexities to take a quantile of", "prepare on the frames to be judged")
+            raise ConfigError(
+                "there are no complexities to take a quantile of", "prepare the policy on the frames to judge"
+            )
         cut = float("inf") if share == 0 else float(np.quantile(values, 1.0 - share))
         return SeedPolicy(self.config, cut)
 
@@ -89,11 +91,11 @@ class SeedPolicy:
             ConfigError: not prepared, or no complexity.
         """
         if self.cut is None:
-            raise ConfigError(
-                "the seed's policy is not prepared", "call prepare() with all complexities first"
-            )
+            raise ConfigError("the policy seed is not prepared", "call prepare() with all complexities first")
         if complexity is None:
-            raise ConfigError("the seed's policy needs each frame's complexity", "measure it before routing")
+            raise ConfigError(
+                "the policy seed needs the complexity of each frame", "measure it before routing"
+            )
         if not complexity < self.cut:
             return ask("seed-complex", state)
         if keeps(opinion.label, bidirectional=self.config.yolo_keep_bidir):
@@ -110,7 +112,7 @@ def seed_line(profile: LineProfile, config: SeedConfig) -> LineProfile:
     detector = profile.line.detector
     if detector.kind != "yolo":
         raise ConfigError(
-            f"policy seed on a line with the detector {detector.kind}",
+            f"policy seed does not go with the detector {detector.kind}",
             "fit the line with --detector yolo, or use --policy gate",
         )
     given = {"smax": config.yolo_smax_thr, "margin": config.yolo_margin_thr, "ent": config.yolo_ent_thr}
@@ -164,7 +166,8 @@ def _remembered(policy: Scheduler) -> dict[str, float | None]:
 def _reopened(config: SeedConfig, found: Mapping[str, Any]) -> SeedPolicy:
     if "cut" not in found:
         raise DataError(
-            "the run does not say where the seed's policy cut", "it was stopped in its first pass"
+            "the run does not say which complexity the policy seed cut at",
+            "inspect again: the run was stopped in its first pass",
         )
     return SeedPolicy(config, math.inf if found["cut"] is None else found["cut"])
 
@@ -172,9 +175,9 @@ def _reopened(config: SeedConfig, found: Mapping[str, Any]) -> SeedPolicy:
 KIND = PolicyKind(
     open=lambda calibration, trust, settings: SeedPolicy(_own(settings.own)),
     reasons={
-        "seed-simple-good": "the seed's edge rule says good: it is kept",
-        "seed-not-kept": "the seed's edge rule does not say good: the cloud is asked",
-        "seed-complex": "among the share of frames of highest complexity: the cloud is asked",
+        "seed-simple-good": "the edge rule of the policy seed says good, so the edge's label stands",
+        "seed-not-kept": "the edge rule of the policy seed does not say good, so the cloud is asked",
+        "seed-complex": "among the share of frames of highest complexity, so the cloud is asked",
     },
     cloud="alone",
     parameters=SeedConfig,

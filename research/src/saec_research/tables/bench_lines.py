@@ -91,7 +91,7 @@ class Recorder:
         out = self.store / "runs" / f"{line.folder.name}-{_digest(line, cloud)}"
         if (out / RUN_FILE).is_file():
             if not read_run(out).ended:
-                raise ConfigError(f"{out} was interrupted", "remove this folder")
+                raise ConfigError(f"the run {out} was interrupted", "remove this folder")
             self.say(f"run {out}, recorded before")
             return out
         evaluate_line(

@@ -98,10 +98,14 @@ def labelled_frames(run: Path, line: Path | None = None) -> LabelledFrames:
     verdicts = [v for v in read_verdicts(verdicts_of(run)) if v.edge is not None and v.truth is not None]
     verdicts.sort(key=lambda v: v.id)
     if len({v.truth for v in verdicts}) < 2:
-        raise DataError(f"{run}: goods and defects are needed", "record a labelled data set with both")
+        raise DataError(
+            f"{run} does not hold both good and defect images", "record a labelled data set with both"
+        )
     odd = [v.complexity for v in verdicts if v.complexity is not None]
     if len(odd) < len(verdicts):
-        raise DataError(f"{run}: frames without their complexity", "fit the line again and record it anew")
+        raise DataError(
+            f"{run} has frames without their complexity", "fit the line again and record it again"
+        )
     return LabelledFrames(
         name=scheduler.run.line.name,
         calibration=scheduler.calibration,
@@ -131,8 +135,8 @@ def pooled(frames: LabelledFrames) -> LabelledFrames:
     known += [(sha, score, True) for sha, score in line.defect_scores.items() if sha not in seen]
     if not all(sha in line.complexities for sha, _, _ in known):
         raise DataError(
-            f"{frames.name}: calibration images without their complexity",
-            "fit the line again and record it anew",
+            f"{frames.name}: some calibration images lack their complexity",
+            "fit the line again and record it again",
         )
     return replace(
         frames,
@@ -158,8 +162,8 @@ def folds(frames: LabelledFrames, repeats: int, seed: int) -> Iterator[LabelledF
     fewest = min(map(len, classes))
     if fewest < FOLDS * MIN_LABELLED / (FOLDS - 1):
         raise DataError(
-            f"{frames.name}: {fewest} images of one class are too few to share",
-            "record a data set with more goods and defects",
+            f"{frames.name}: {fewest} images of one class are too few to share between calibration and test",
+            "record a data set with more good and defect images",
         )
     rng = np.random.default_rng(seed)
     for _ in range(repeats):

@@ -32,7 +32,7 @@ from saec.types import Image
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Of which next tokens the log-probability is wanted: the ``top`` likeliest, and these ``ids``."""
+    """The next tokens whose log-probability is wanted: the ``top`` likeliest, and these ``ids``."""
 
     top: int = 1
     ids: tuple[int, ...] = ()
@@ -163,7 +163,7 @@ class QwenModel:
         Args:
             talks: conversations of any shapes.
             tokens: ids of the tokens whose logits are wanted; None wants all.
-            adapter: that takes effect.
+            adapter: name of the adapter that takes effect.
         """
         wanted = None if tokens is None else torch.tensor(tokens, device=self._device)
         if self.fast is not None and all(talk.images for talk in talks):
@@ -206,7 +206,7 @@ class QwenModel:
         Args:
             talks: the conversations.
             tokens: most tokens of each answer.
-            adapter: that takes effect.
+            adapter: name of the adapter that takes effect.
             endless: go on where the model would end, till there are so many tokens; for measuring.
         """
         inputs = self.inputs(talks)

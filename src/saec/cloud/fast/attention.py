@@ -23,7 +23,7 @@ _SMALL = 64
 
 
 class Heads(NamedTuple):
-    """Of the language model: query heads, key and value heads, width of one, and the norms' epsilon."""
+    """Sizes of the language model: query heads, key and value heads, width of one, and the norms' epsilon."""
 
     queries: int
     keys: int

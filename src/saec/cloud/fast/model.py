@@ -121,7 +121,7 @@ class FastModel:
         Args:
             talks: each with at least one image, of any shapes.
             tokens: ids of the tokens whose logits are wanted; None wants the whole vocabulary.
-            adapter: that takes effect.
+            adapter: name of the adapter that takes effect.
         """
         with torch.inference_mode():
             return self._submit(talks, tokens, adapter)

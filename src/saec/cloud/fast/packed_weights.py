@@ -14,7 +14,7 @@ from saec.cloud.fast.packing import Layer, four_bit, pack, pack_language, pack_v
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Weights:
-    """Of both towers, the projector and the last norm; the head is the model's own."""
+    """The weights of both towers, the projector and the last norm; the head is the model's own."""
 
     patch: Linear
     blocks: Sequence[Layer]
@@ -43,7 +43,7 @@ def read_weights(bare: Any, adapter: str | None, *, fp8: bool) -> Weights:
 
     Args:
         bare: the model without peft's wrapper; its layers become views into packed matrices.
-        adapter: that takes effect.
+        adapter: name of the adapter that takes effect.
         fp8: hold the layers' products in eight bits, beside the others.
     """
     visual, language = bare.model.visual, bare.model.language_model

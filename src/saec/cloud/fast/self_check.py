@@ -67,11 +67,16 @@ class Agreement:
     def text(self) -> str:
         """One line for a person."""
         parts = []
-        for name, d in (("ours to plain", self.difference), ("plain, batch 1 to all", self.own)):
+        for name, d in (
+            ("fast pass to transformers", self.difference),
+            ("transformers, batch 1 to all", self.own),
+        ):
             parts.append(
                 f"{name}: median {np.median(d):.2g}, p99 {np.quantile(d, 0.99):.2g}, max {d.max():.2g}"
             )
-        return f"|dP| of {len(self.ours)} questions: {'; '.join(parts)}; flips {100 * self.flips:.1f} %"
+        return (
+            f"|dP| of {len(self.ours)} questions: {'; '.join(parts)}; changed labels {100 * self.flips:.1f} %"
+        )
 
 
 class Asked(Protocol):

@@ -126,7 +126,7 @@ def spent(asks: Sequence[Ask], tokens: Callable[[Image, int], int], text: int | 
 
     Args:
         asks: the asks of one query.
-        tokens: that an image takes which is shown at a side.
+        tokens: number of tokens that an image takes at a given side.
         text: tokens of the words of all asks.
         sent: bytes of all requests.
     """

@@ -324,8 +324,8 @@ def _text(answer: Any) -> str:
 
 
 def _card(name: str) -> ModelCard:
-    """By the name of the demonstration checkpoint, or of an adapter upon it, it is known how it wants to be
-    asked; other servers than ours do not tell."""
+    """How to ask the demonstration checkpoint or an adapter on it, known by its name: other servers do not
+    say it."""
     folder = installed_checkpoint(name.split("+")[0])
     return ModelCard() if folder is None else read_card(folder)
 

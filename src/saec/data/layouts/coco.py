@@ -169,7 +169,7 @@ def _split(root: Path, table: Path, image: Path) -> Split:
 
 
 def _split_of_table(root: Path, table: Path) -> Split:
-    """By its folder, or by a word in its name, as in instances_val2017.json."""
+    """The split, by the folder or by a word in the name, as in instances_val2017.json."""
     split = split_of(table.parent.name) if table.parent != root else None
     words = re.findall(r"[a-z]+", table.stem.lower())
     named: list[Split] = [SPLITS[word] for word in words if word in SPLITS]

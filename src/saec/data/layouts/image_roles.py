@@ -105,7 +105,7 @@ def _is_mask(path: Path, stems: set[str]) -> bool:
 
 
 def _twin_masks(twins: list[Path]) -> set[Path]:
-    """Of files that differ in their suffix alone those that look like masks, if one of them is an image."""
+    """Files that look like masks, among files that differ only in their suffix and hold an image."""
     groups: dict[tuple[Path, str], list[Path]] = defaultdict(list)
     for path in twins:
         groups[path.parent, path.stem.lower()].append(path)

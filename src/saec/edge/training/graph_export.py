@@ -84,7 +84,7 @@ class Parity:
     """How the exported graph compares with the fitted detector over the calibration images.
 
     Attributes:
-        images: that were compared.
+        images: number of images that were compared.
         largest: difference of their scores.
         threshold: the score at which both give every one of them the same label. It is the one that was
             asked for, or the nearest to it where a score lay within rounding of it.
@@ -141,7 +141,7 @@ def check_parity(
 
 
 def features_apart(network: torch.nn.Module) -> float:
-    """By what share of a feature's largest value float32 may give it otherwise: of all sums in a row."""
+    """The largest share of a feature's largest value by which float32 may change it: over all sums."""
     layers = [m for m in network.modules() if isinstance(m, torch.nn.Conv2d)]
     return apart(sum(m.weight[0].numel() + 1 for m in layers), 1.0)
 

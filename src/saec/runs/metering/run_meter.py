@@ -122,7 +122,10 @@ def _reading(meter: Meter, phase: str, *, resumed: bool) -> dict[str, Any]:
     stated that would be divided by all of its frames."""
     reading = meter.reading(phase)
     if resumed:
-        notes = (*reading.notes, "resumed: time is of the last part, energy of the whole is unknown")
+        notes = (
+            *reading.notes,
+            "the run was resumed: times are those of the last part, and the energy of the whole is unknown",
+        )
         reading = msgspec.structs.replace(reading, gpu_energy_j=None, cpu_energy_j=None, notes=notes)
     plain: dict[str, Any] = msgspec.to_builtins(reading)
     return plain

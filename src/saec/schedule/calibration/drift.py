@@ -70,12 +70,12 @@ class DriftState:
         if self.alarm is None:
             return ""
         how = {
-            "higher": "frames taken for good score higher than the calibration's goods",
-            "lower": "frames taken for good score lower than the calibration's goods",
-            "anomalous": "most frames score above nearly all of the calibration's goods",
+            "higher": "frames judged good score higher than the good calibration images",
+            "lower": "frames judged good score lower than the good calibration images",
+            "anomalous": "most frames score above nearly all good calibration images",
             None: "",
         }[self.direction]
-        return f"Score drift: {how} (alarm at frame {self.alarm} of {self.frames}); calibrate again."
+        return f"Score drift: {how} (alarm at frame {self.alarm} of {self.frames}); calibrate the line again."
 
 
 class DriftMonitor:

@@ -129,10 +129,13 @@ def _check(gate: GateConfig, prevalence: float) -> None:
         raise ConfigError(f"prevalence {prevalence:g} is not between 0 and 1", "give a share such as 0.5")
     if not 0.0 < gate.p_low <= gate.p_high < 1.0:
         raise ConfigError(
-            f"gate from P(defect) {gate.p_low:g} to {gate.p_high:g}", "give 0 < p_low <= p_high < 1"
+            f"the gate's ends P(defect) {gate.p_low:g} and {gate.p_high:g} are out of range or in the "
+            "wrong order",
+            "give 0 < p_low <= p_high < 1",
         )
     if not 0.0 < gate.tail_low <= gate.tail_high < 1.0:
         raise ConfigError(
-            f"gate from a tail of {gate.tail_high:g} to {gate.tail_low:g} of goods",
+            f"the gate's tails {gate.tail_low:g} and {gate.tail_high:g} are out of range "
+            "or in the wrong order",
             "give 0 < tail_low <= tail_high < 1",
         )

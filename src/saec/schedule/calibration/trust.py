@@ -236,7 +236,8 @@ def _mended(weights: Array, logits: Array, score: Array, label: int, calibration
 def _sigmoid(calibration: Calibration) -> Sigmoid:
     if calibration.p_defect is None:
         raise ConfigError(
-            "the line has no P(defect), so nothing can be fused", "calibrate it with labelled defects"
+            "the line has no P(defect), so edge and cloud cannot be combined",
+            "calibrate it with labelled defects",
         )
     return calibration.p_defect
 
@@ -248,12 +249,15 @@ def _opinions(good: Scores, defect: Scores) -> tuple[Array, Array]:
 def _check(edge: tuple[Array, Array], cloud: tuple[Array, Array]) -> None:
     if [len(a) for a in edge] != [len(a) for a in cloud]:
         raise DataError(
-            f"the edge judged {len(edge[0])} + {len(edge[1])} images, "
-            f"the cloud {len(cloud[0])} + {len(cloud[1])}",
-            "give both opinions of the same images",
+            f"the edge judged {len(edge[0])} goods and {len(edge[1])} defects, but the cloud "
+            f"{len(cloud[0])} and {len(cloud[1])}",
+            "give both opinions on the same images",
         )
     if not all(np.isfinite(a).all() for a in edge):
-        raise DataError("a score of the edge is not finite", "look at those images")
+        raise DataError("a score of the edge is NaN or infinite", "check those images")
     # a NaN fails this comparison as well
     if not all(((a >= 0) & (a <= 1)).all() for a in cloud):
-        raise DataError("a P(defect) of the cloud is not between 0 and 1", "check the cloud engine")
+        raise DataError(
+            "a P(defect) of the cloud is not between 0 and 1",
+            "report this: it is a fault of the cloud engine",
+        )

@@ -52,8 +52,8 @@ def policy_kind(name: str) -> PolicyKind:
     if kind is not None:
         return kind
     raise ConfigError(
-        f"no policy {name}",
-        f"name one of {', '.join(policy_names())}; saec-research adds those that ours are compared with",
+        f"there is no policy {name}",
+        f"use one of {', '.join(policy_names())}; the package saec-research adds more for comparison",
     )
 
 

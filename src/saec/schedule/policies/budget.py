@@ -71,7 +71,10 @@ class Budget:
 
     def __init__(self, share: float) -> None:
         if not 0.0 < share <= 1.0:
-            raise ConfigError(f"budget {share:g} is not a share of frames", "give a share such as 0.3")
+            raise ConfigError(
+                f"the budget {share:g} is not above 0 and at most 1",
+                "give the share of frames that may go to the cloud, such as 0.3",
+            )
         self.share = share
         slack = TOLERANCE * WINDOW
         self._ceiling = math.floor(WINDOW * share + slack + 1e-9)

@@ -47,11 +47,12 @@ class GatePolicy:
 KIND = PolicyKind(
     open=lambda calibration, trust, settings: GatePolicy(calibration, settings.gate, trust),
     reasons={
-        "sure-good": "the score is below the gate: the edge passes it alone",
-        "sure-defect": "the score is above the gate: the edge rejects it alone",
-        "unsure": "the score is inside the gate: the cloud is asked",
-        "complex": "the edge is sure, but the frame is unlike the goods it was calibrated on: the cloud is "
-        "asked",
+        "sure-good": "the score is below the gate, so the edge passes the frame alone",
+        "sure-defect": "the score is above the gate, so the edge rejects the frame alone",
+        "unsure": "the score is inside the gate, so the cloud is asked",
+        "complex": (
+            "the edge is sure, but the frame is unlike the calibration's good images, so the cloud is asked"
+        ),
     },
     reads=("gate",),
     shows_gate=True,

@@ -26,14 +26,14 @@ class CloudOnly:
 
 EDGE = PolicyKind(
     open=lambda calibration, trust, settings: EdgeOnly(),
-    reasons={"edge-only": "the policy asks the cloud about nothing"},
+    reasons={"edge-only": "this policy never asks the cloud"},
     reads=("gate",),
     cloud="unasked",
     memoryless=True,
 )
 CLOUD = PolicyKind(
     open=lambda calibration, trust, settings: CloudOnly(),
-    reasons={"cloud-only": "the policy asks the cloud about everything"},
+    reasons={"cloud-only": "this policy asks the cloud about every frame"},
     reads=("gate",),
     cloud="alone",
     memoryless=True,

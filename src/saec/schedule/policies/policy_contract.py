@@ -19,11 +19,14 @@ from saec.types import CloudState as CloudState
 from saec.types import EdgeOpinion, Image, Route
 
 LINK_REASONS = {
-    "cloud-unasked": "the cloud would be asked, but on this line it is no better than chance or no help",
-    "cloud-down": "the cloud would be asked, but the link is down: the edge's label stands",
-    "cloud-busy": "the cloud would be asked, but its queue is full: the edge's label stands",
-    "cloud-late": "the cloud would be asked, but is not expected to answer by the deadline: the edge's label "
-    "stands",
+    "cloud-unasked": (
+        "the cloud is not asked: on this line it is no better than chance, or adds nothing to the edge"
+    ),
+    "cloud-down": "the cloud cannot be asked, because the link is down: the edge's label stands",
+    "cloud-busy": "the cloud cannot be asked, because its queue is full: the edge's label stands",
+    "cloud-late": (
+        "the cloud is not asked, because it would answer after the deadline: the edge's label stands"
+    ),
 }
 """The reasons that every policy gives where the cloud cannot take a frame, in words."""
 
@@ -138,7 +141,7 @@ class PolicyKind:
 
 
 def ask(reason: str, state: CloudState) -> Route:
-    """To the cloud for ``reason`` where the cloud can take the frame, else to the edge, saying why."""
+    """A route to the cloud for ``reason`` if it can take the frame; else to the edge, with the cause."""
     if state.link == "down":
         return Route("edge", "cloud-down")
     if state.queue >= state.capacity:

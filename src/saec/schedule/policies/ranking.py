@@ -142,21 +142,23 @@ def _given(settings: PolicySettings) -> Budget:
     """The budget of a policy that cannot do without (``ranks`` is "only", so whoever opens it has looked)."""
     budget = _budget(settings)
     if budget is None:
-        raise AssertionError("a policy that ranks alone was opened without a budget")
+        raise AssertionError("this policy was opened without the budget that it needs")
     return budget
 
 
 _SPENT = {
-    "not-worth-asking": "the answer is expected to save less than it costs: the edge's label stands",
-    "below-budget": "worth asking, but the budget goes to frames worth more: the edge's label stands",
-    "budget-spent": "worth asking, but the budget of the last 1,000 frames is spent: the edge's label stands",
+    "not-worth-asking": "asking is expected to cost more than it saves: the edge's label stands",
+    "below-budget": "asking is worth it, but other frames need the budget more: the edge's label stands",
+    "budget-spent": (
+        "asking is worth it, but the budget of the last 1,000 frames is spent: the edge's label stands"
+    ),
 }
 VALUE = PolicyKind(
     open=lambda calibration, trust, settings: value_policy(
         calibration, trust, settings.costs, _budget(settings)
     ),
     reasons={
-        "most-valuable": "the answer is expected to save more than it costs: the cloud is asked",
+        "most-valuable": "asking is expected to save more than it costs, so the cloud is asked",
         **_SPENT,
     },
     reads=("costs", "budget"),
@@ -166,14 +168,14 @@ RANDOM = PolicyKind(
     open=lambda calibration, trust, settings: random_policy(
         _given(settings), trust, seed=settings.budget.seed
     ),
-    reasons={"drawn": "drawn at random within the budget: the cloud is asked", **_SPENT},
+    reasons={"drawn": "drawn at random within the budget, so the cloud is asked", **_SPENT},
     reads=("costs", "budget"),
     ranks="only",
 )
 COMPLEXITY = PolicyKind(
     open=lambda calibration, trust, settings: complexity_policy(_given(settings), trust),
     reasons={
-        "most-complex": "among the most complex frames within the budget: the cloud is asked",
+        "most-complex": "among the most complex frames within the budget, so the cloud is asked",
         **_SPENT,
     },
     reads=("costs", "budget"),
@@ -184,12 +186,12 @@ UNCERTAINTY = PolicyKind(
         _given(settings), trust, threshold=calibration.threshold
     ),
     reasons={
-        "most-unsure": "among the scores closest to the threshold within the budget: the cloud is asked",
+        "most-unsure": "among the scores closest to the threshold within the budget, so the cloud is asked",
         **_SPENT,
     },
     reads=("costs", "budget"),
     ranks="only",
 )
 ORACLE_REASONS = {
-    "oracle": "the edge is wrong and the cloud right, which only a benchmark can know: the cloud is asked"
+    "oracle": "the edge is wrong and the cloud right, as only a benchmark can know, so the cloud is asked"
 }

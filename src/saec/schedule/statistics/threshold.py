@@ -44,8 +44,8 @@ def sorted_scores(scores: Sequence[float] | Array, what: str) -> Array:
     x = np.sort(np.asarray(scores, dtype=np.float64))
     if not np.isfinite(x).all():
         raise DataError(
-            f"{int((~np.isfinite(x)).sum())} of {len(x)} scores of {what} are not finite",
-            "look at those images; a detector never gives such a score for a sound one",
+            f"{int((~np.isfinite(x)).sum())} of {len(x)} scores of {what} are NaN or infinite",
+            "check those images: a detector never gives such a score for an intact image",
         )
     return x
 
@@ -69,9 +69,7 @@ def threshold_for(goods: Sequence[float] | Array, overkill: float) -> float:
         raise ConfigError(f"overkill rate {overkill:g} is not between 0 and 1", "give a share such as 0.05")
     x = sorted_scores(goods, "goods")
     if len(x) < MIN_GOODS:
-        raise DataError(
-            f"{len(x)} good scores are too few for a threshold", f"give at least {MIN_GOODS} good images"
-        )
+        raise DataError(f"{len(x)} good images are too few for a threshold", f"give at least {MIN_GOODS}")
     n = len(x)
     k = max(3, round(math.sqrt(n)))
     reach = (k + 1) / (n + 1)

@@ -21,6 +21,7 @@ from fastapi import APIRouter, FastAPI, HTTPException, Query, Request, Response
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 
 from saec.errors import SaecError, SpoolError, SpoolFullError, is_transient
+from saec.frame.reason_words import reason_sentence
 from saec.station.http.station_metrics import CONTENT_TYPE, metrics_text
 from saec.station.sources.frame_source import LARGEST
 from saec.station.station import Station
@@ -87,7 +88,9 @@ def _explain_errors(app: FastAPI) -> None:
         """What the machine lacks for now: who asks keeps what it has, and asks again."""
         if not is_transient(error):
             raise error
-        body = {"error": {"kind": type(error).__name__, "message": str(error), "remedy": "send it again"}}
+        body = {
+            "error": {"kind": type(error).__name__, "message": str(error), "remedy": "send the request again"}
+        }
         return JSONResponse(body, 503, {"Retry-After": "5"})
 
     for kind in (OSError, MemoryError, sqlite3.OperationalError):
@@ -96,8 +99,8 @@ def _explain_errors(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def fail(request: Request, error: Exception) -> JSONResponse:
         """What nobody foresaw, as a damaged disk; the log has the whole of it."""
-        remedy = "keep the frame and send it again; the station's log says more"
-        message = f"the station failed at this request: {type(error).__name__}"
+        remedy = "keep the frame and send it again; the station's log has the details"
+        message = f"the station failed on this request: {type(error).__name__}"
         return JSONResponse({"error": {"kind": "Failed", "message": message, "remedy": remedy}}, 500)
 
     @app.exception_handler(HTTPException)
@@ -123,11 +126,11 @@ def _intake(station: Station, bodies: RequestBodies) -> APIRouter:
         a verdict to act on, which is then in the answer.
         """
         if line not in station.runners:
-            raise HTTPException(404, f"no line {line[:80]!r}")
+            raise HTTPException(404, f"there is no line {line[:80]!r}")
         suffix = _suffix(request)
         async with bodies.read(request, LARGEST) as data:
             if not data:
-                raise HTTPException(400, "the body is empty: send the image file")
+                raise HTTPException(400, "the body is empty; send the image file")
             begun = time.perf_counter()
             frame = _new_frame(request, line, suffix, data)
             take = asyncio.get_running_loop().run_in_executor
@@ -142,7 +145,7 @@ def _intake(station: Station, bodies: RequestBodies) -> APIRouter:
 
 
 def _suffix(request: Request) -> str:
-    """Of the file that the body is, by its Content-Type."""
+    """The suffix of the file that the body is, by its Content-Type."""
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if kind not in _KINDS:
         raise HTTPException(415, f"Content-Type {kind[:80]!r} is not one of {', '.join(_KINDS)}")
@@ -155,7 +158,7 @@ def _new_frame(request: Request, line: str, suffix: str, data: bytes) -> NewFram
     """The frame that a request brings, captured now."""
     key = request.headers.get("idempotency-key")
     if key is not None and not KEY.fullmatch(key):
-        raise HTTPException(400, "Idempotency-Key: 1 to 200 printable characters without spaces")
+        raise HTTPException(400, "Idempotency-Key must be 1 to 200 printable characters without spaces")
     source, now = f"http:{request.state.who}", time.time()
     return NewFrame(
         line=line,
@@ -174,7 +177,7 @@ def _frames(station: Station) -> APIRouter:
         match = _ID.fullmatch(id)
         frame = station.spool.frame(int(match[2])) if match else None
         if frame is None or frame.id != id:
-            raise HTTPException(404, f"no frame {id[:80]!r}")
+            raise HTTPException(404, f"there is no frame {id[:80]!r}")
         return frame
 
     @router.get("/v1/frames/{id}")
@@ -187,14 +190,14 @@ def _frames(station: Station) -> APIRouter:
         frame = frame_of(id)
         path = station.spool.path(frame)
         if not frame.image or not path.is_file():  # retention, or somebody, has removed it
-            raise HTTPException(410, f"the image of {id} is no longer kept")
+            raise HTTPException(410, f"the image of {id} was deleted to free space")
         return FileResponse(path)
 
     @router.get("/v1/frames/{id}/map")
     def get_map(id: str) -> FileResponse:
         path = station.pictures.path(f"{frame_of(id).id}.jpg")
         if path is None:
-            raise HTTPException(404, f"no picture of {id} is kept")
+            raise HTTPException(404, f"there is no picture of {id}")
         return FileResponse(path, media_type="image/jpeg")
 
     @router.get("/v1/frames")
@@ -260,11 +263,13 @@ async def _verdict(station: Station, seq: int, wait: float) -> Any:
 def _record(station: Station, frame: SpooledFrame) -> dict[str, Any]:
     plain: dict[str, Any] = msgspec.to_builtins(msgspec.structs.replace(frame, edge=None))
     del plain["edge"]
-    name = f"{frame.id}.jpg"
+    name, verdicts = f"{frame.id}.jpg", station.spool.verdicts(frame.seq)
+    shown = verdicts.get("final") or verdicts.get("provisional")
     return plain | {
         "name": frame_name(frame.source, frame.key),
         "image": bool(frame.image),
         "map": station.pictures.path(name) is not None,
-        "verdicts": msgspec.to_builtins(station.spool.verdicts(frame.seq)),
+        "verdicts": msgspec.to_builtins(verdicts),
+        "why": "" if shown is None else reason_sentence(shown.reason),
         "words": msgspec.to_builtins(station.spool.words(frame.seq)),
     }

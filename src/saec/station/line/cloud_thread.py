@@ -117,7 +117,7 @@ class CloudThread:
 
         Many do at once, so whoever calls it raises the alarm.
         """
-        error = TimeoutError("the cloud was not reached in time")
+        error = TimeoutError("the cloud did not answer in time")
         self._give_up(pending_of(frame), self._versions.of(frame), error, alarms=())
 
     def _backlog(self, after: int) -> tuple[list[_Question], int]:
@@ -178,7 +178,7 @@ class CloudThread:
             self._sent_by.pop(pending.seq, None)
             if is_transient(e):  # it stands in the spool as asked, and is asked about later
                 self._put_off = time.monotonic() + _PAUSE
-                self._log.warning("question put off", frame=pending.source.id, error=str(e))
+                self._log.warning("cloud request postponed", frame=pending.source.id, error=str(e))
             else:  # its image has gone: the edge's answer stands
                 self._give_up(pending, version, e)
             return None
@@ -204,7 +204,7 @@ class CloudThread:
         verdict = fallback_verdict(pending, version.judges.rules, CLOUD_ERROR, error)
         final = msgspec.structs.replace(verdict, state="final")
         if alarms is None:
-            alarms = [("cloud-failed", f"no answer on {pending.source.id}: {error}")]
+            alarms = [("cloud-failed", f"no answer about {pending.source.id}: {error}")]
         self._writer.write(pending, final, in_time=in_time, alarms=alarms)
 
     def _explain(self, version: OpenedVersion, defects: list[tuple[Pending, CloudQuery]]) -> None:
@@ -217,7 +217,7 @@ class CloudThread:
             try:
                 (words,) = engine.explain([query])
             except Exception as e:
-                self._log.info("no explanation", frame=pending.source.id, error=str(e))
+                self._log.info("no explanation from the cloud", frame=pending.source.id, error=str(e))
             else:
                 self._spool.explain(pending.seq, words)
 
@@ -238,7 +238,7 @@ def pending_of(frame: SpooledFrame) -> Pending:
         SpoolError: the record is damaged.
     """
     if frame.edge is None:
-        raise AssertionError(f"{frame.id} waits for the cloud and the edge has not spoken")
+        raise AssertionError(f"{frame.id} waits for the cloud, but has no opinion of the edge")
     try:
         pending = decode(frame.edge, Pending)
     except (msgspec.DecodeError, UnicodeDecodeError) as e:

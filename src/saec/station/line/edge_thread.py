@@ -236,11 +236,11 @@ class EdgeThread:
         return picture
 
     def _keep_picture(self, name: str, frame: DecodedFrame, seen: Assessment, threshold: float) -> None:
-        """For the status page; a disk that is full is no reason to stop judging."""
+        """Keep a picture for the status page; a full disk is no reason to stop judging."""
         try:
             self._tools.pictures.keep(name, frame.image, seen.opinion, threshold)
         except OSError as e:
-            self._log.warning("no picture", frame=frame.source.id, error=str(e))
+            self._log.warning("anomaly picture not saved", frame=frame.source.id, error=str(e))
 
     def _watch_drift(self, version: OpenedVersion, seen: Assessment) -> None:
         before = version.drift.state.alarm

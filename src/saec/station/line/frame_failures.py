@@ -18,13 +18,13 @@ from saec.station.storage.records import SpooledFrame
 from saec.station.storage.spool import Spool
 from saec.types import Source, VerdictRecord
 
-_CRASH = "the station ended while it was at work on it"
+_CRASH = "the station ended while it worked on this frame"
 _ENOUGH = 8
 """Frames that were postponed, which show that it is none of theirs' fault."""
 
 _ADVICE = (
-    "look at what sent it and at the file itself, away from the station; "
-    "saec station quarantine lists what is kept so and judges it again"
+    "check the sender, and open the file on another computer; `saec station quarantine` lists "
+    "such frames and releases them"
 )
 
 
@@ -67,7 +67,9 @@ class FrameFailures:
             frame = self._spool.frame(left.seq)
             if frame is not None and frame.line == self._line.name and frame.state == "accepted":
                 self._spool.attempts.add(left.seq, _CRASH, counted=left.alone)
-                self._log.warning("suspect", frame=frame.id, why=_CRASH, counted=left.alone)
+                self._log.warning(
+                    "suspect frame, judged after all others", frame=frame.id, why=_CRASH, counted=left.alone
+                )
         suspects = self._spool.attempts.of_line(self._line.name)
         for suspect in suspects:
             frame = self._spool.frame(suspect.seq)
@@ -84,7 +86,9 @@ class FrameFailures:
             self._reject(frame, path, error, in_time=in_time, version=version)
             return
         attempts = self._spool.attempts.add(frame.seq, error.what, counted=True)
-        self._log.warning("suspect", frame=frame.id, why=error.what, attempts=attempts)
+        self._log.warning(
+            "suspect frame, judged after all others", frame=frame.id, why=error.what, attempts=attempts
+        )
         if attempts >= MOST_ATTEMPTS:
             self._quarantine(frame, error.what, in_time=in_time)
         else:
@@ -96,7 +100,7 @@ class FrameFailures:
 
     def postpone(self, seq: int, error: Exception) -> None:
         """The machine could not look at a frame, which waits; the first of a spell raises an alarm."""
-        self._log.warning("frame put off", error=str(error))
+        self._log.warning("frame postponed", seq=seq, error=str(error))
         if len(self._postponed) < _ENOUGH:
             self._postponed[seq] = str(error)
         if self._told:
@@ -113,7 +117,7 @@ class FrameFailures:
         self._postponed.clear()
 
     def _sentence(self, why: str) -> str:
-        return f"{self._line.name}: frames wait, and are judged once the machine can: {why}"
+        return f"{self._line.name}: frames wait until this machine can judge them: {why}"
 
     def _reject(
         self, frame: SpooledFrame, path: str, error: Exception, *, in_time: bool, version: str
@@ -131,9 +135,9 @@ class FrameFailures:
         what = f"{frame.id} is in quarantine after {MOST_ATTEMPTS} attempts: {why}"
         error = QuarantinedError(what, _ADVICE)
         verdict = self._verdict(frame, path, error, "quarantine")
-        alarm = f"{what}; its image is kept as {frame.image} ({_ADVICE})"
+        alarm = f"{what}; its image is {frame.image} ({_ADVICE})"
         self._spool.decide(frame.seq, "final", verdict, in_time=in_time, alarms=[("quarantined", alarm)])
-        self._log.error("quarantined", frame=frame.id, why=why)
+        self._log.error("frame in quarantine", frame=frame.id, why=why)
 
     def _verdict(self, frame: SpooledFrame, path: str, error: Exception, stage: str) -> VerdictRecord:
         source = Source(id=frame.id, path=path)

@@ -58,20 +58,24 @@ class FrameGuard:
         s = self._settings
         grey = float(image.mean())
         if grey < s.dark:
-            raise GuardError("dark", f"the frame is dark (mean {grey:.0f} of 255)", "look at the light")
+            raise GuardError("dark", f"the frame is dark (mean {grey:.0f} of 255)", "check the light")
         if grey > s.bright:
             raise GuardError(
-                "bright", f"the frame is washed out (mean {grey:.0f} of 255)", "look at light and exposure"
+                "bright", f"the frame is overexposed (mean {grey:.0f} of 255)", "check light and exposure"
             )
         if s.empty and (seen := contrast(image)) < s.empty * self._contrast:
             share = seen / self._contrast
             raise GuardError(
-                "empty", f"no part in view (contrast {share:.0%} of a good's)", "look at the feed"
+                "empty",
+                f"there is no part in view (contrast {share:.0%} of that of a good image)",
+                "check the part feeding and the camera",
             )
         if s.blur and (sharp := sharpness(image)) < s.blur * self._sharp:
             share = sharp / self._sharp
             raise GuardError(
-                "blurred", f"the frame is blurred (sharpness {share:.0%} of a good's)", "look at the focus"
+                "blurred",
+                f"the frame is blurred (sharpness {share:.0%} of that of a good image)",
+                "check the focus",
             )
 
 

@@ -60,7 +60,8 @@ class VersionStore:
         """
         path = self.folder / "state.json"
         missing = LineError(
-            f"{self.folder} holds no version of the line", "start the station once, or add a profile"
+            f"{self.folder} holds no version of the line",
+            "start the station once, or add a profile with `saec station add`",
         )
         remedy = "restore it from a backup"
         return read_json(path, Versions, error=LineError, remedy=remedy, missing=missing)
@@ -122,7 +123,10 @@ class VersionStore:
         """
         state = self.state()
         if state.previous is None:
-            raise LineError(f"{self.folder.name} has no earlier version", "promote one by its number")
+            raise LineError(
+                f"the line {self.folder.name} has no earlier version",
+                "name a version with `saec station promote`",
+            )
         self.promote(state.previous)
         return state.previous
 
@@ -140,8 +144,8 @@ class VersionStore:
         known = {version.number: version for version in self.state().known}
         if number not in known:
             raise LineError(
-                f"{self.folder.name} has no version {number}",
-                f"known: {', '.join(map(str, known)) or 'none'}",
+                f"the line {self.folder.name} has no version {number}",
+                f"use one of {', '.join(map(str, known)) or 'none'}",
             )
         return known[number]
 
@@ -158,8 +162,8 @@ class VersionStore:
             if path.suffix or not (path / "line.json").is_file():
                 continue
             if path.name != "v1" or (_is_sound(path) and _content(path) != content):
-                what = f"{self.folder} holds {path.name}, and no state.json says which version judges"
-                raise LineError(what, "restore it from a backup, or move the folder away to begin anew")
+                what = f"{self.folder} holds {path.name}, but no state.json says which version judges"
+                raise LineError(what, "restore the folder from a backup; or move it away to start again")
 
     def _copy(self, profile: Path, target: Path) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -21,7 +21,8 @@ CloudFor = Callable[[str | None], Cloud | None]
 
 _INTERVAL = 0.2
 _UNTRUSTED = (
-    "the cloud changes no label any more; the line was not calibrated with the model that now answers"
+    "the cloud no longer changes labels: the line was not calibrated with the model that answers "
+    "now; calibrate with it (`saec calibrate --cloud`) and add the new version"
 )
 
 log = structlog.get_logger()
@@ -76,7 +77,7 @@ class VersionSwitch:
             except OSError as e:
                 if not is_transient(e):
                     raise
-                self._log.warning("versions not looked at", error=str(e))
+                self._log.warning("versions not read", error=str(e))
             else:
                 if state != self._state or self._stale:
                     self._switch(state)
@@ -97,13 +98,13 @@ class VersionSwitch:
             (opinion,) = shadow.judges.detector.inspect([image])
         except Exception as e:
             self._spool.count(f"{name}:error")
-            self._log.warning("shadow failed", frame=frame.id, version=shadow.number, error=str(e))
+            self._log.warning("shadow version failed", frame=frame.id, version=shadow.number, error=str(e))
             return
         same = opinion.label == current.label
         self._spool.count(f"{name}:{'same' if same else 'other'}")
         if not same:
             self._log.info(
-                "shadow differs",
+                "shadow version gives another label",
                 frame=frame.id,
                 version=shadow.number,
                 label=opinion.label,
@@ -127,11 +128,13 @@ class VersionSwitch:
         except Exception as e:
             name = self._line.name
             self._spool.alarm("version-failed", f"{name}: version {state.current}: {e}", about=name)
-            self._log.error("version failed", version=state.current, error=str(e))
+            self._log.error("version not loaded", version=state.current, error=str(e))
         else:
             if version is not self.current:
                 role = version.judges.rules.role
-                self._log.info("version", version=version.number, before=self.current.number, cloud=role)
+                self._log.info(
+                    "version switched", version=version.number, before=self.current.number, cloud=role
+                )
                 if self.current.judges.rules.role == "fused" and role != "fused":
                     name = self._line.name
                     self._spool.alarm("cloud-untrusted", f"{name}: {_UNTRUSTED}", about=name)

@@ -87,12 +87,12 @@ def make_backup(
         SpoolError: the target is in use, or the station has no database or a damaged one.
     """
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise SpoolError(f"{target} is not empty", "name a new folder")
+        raise SpoolError(f"{target} is not empty", "choose a new folder")
     data = settings.station.data
     if not (data / DATABASE[0]).is_file():
-        raise SpoolError(f"{data} holds no database", "name the settings of a station that has run")
+        raise SpoolError(f"{data} holds no database", "give the settings of a station that has run")
     if target.resolve().is_relative_to(data.resolve()):
-        raise SpoolError(f"{target} lies in the station's data", "name a folder on another disk")
+        raise SpoolError(f"{target} lies in the station's data folder", "choose a folder on another disk")
     partial = target.with_name(f"{target.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     (partial / "data").mkdir(parents=True)
@@ -128,12 +128,13 @@ def read_backup(folder: Path) -> BackupManifest:
     Raises:
         SpoolError: it is none, is of another version, or a file is missing or damaged.
     """
-    missing = SpoolError(f"{folder} is no backup", "name a folder that `saec station backup` made")
+    missing = SpoolError(f"{folder} is not a backup", "name a folder that `saec station backup` made")
     stated, remedy = folder / "backup.json", "use another backup"
     backup = read_json(stated, BackupManifest, error=SpoolError, remedy=remedy, missing=missing)
     if (backup.form, backup.schema) != (FORM, SCHEMA_VERSION):
         raise SpoolError(
-            f"{folder} was made by saec {backup.saec}, whose form this one does not read", "use that saec"
+            f"{folder} was made by saec {backup.saec}, in a format that this version cannot read",
+            f"restore it with saec {backup.saec}",
         )
     for path, sha256 in backup.files.items():
         if not (folder / path).is_file() or sha256_file(folder / path) != sha256:

@@ -72,7 +72,8 @@ def restore_backup(
     in_the_way = [path for path in (config, *(place.path for place in places)) if _taken(path)]
     if in_the_way and not force:
         raise SpoolError(
-            f"{in_the_way[0]} is there already", "name another place, or --force: it is moved aside then"
+            f"{in_the_way[0]} exists already",
+            "choose another place, or give --force, which renames the old one",
         )
     for path in in_the_way:
         restored.moved.append(_move_aside(path, now))

@@ -66,7 +66,7 @@ def audit_frame(settings: StationSettings, id: str, *, cloud_for: CloudFor | Non
     line = next((entry for entry in settings.line if entry.name == frame.line), None)
     if line is None:
         raise LineError(
-            f"the settings have no line {frame.line}", "name the settings that it was judged with"
+            f"the settings have no [[line]] {frame.line}", "give the settings that the frame was judged with"
         )
     store = VersionStore(settings.station.data / "lines" / line.name)
     number = int(frame.version or store.state().current)
@@ -90,10 +90,10 @@ def _find(reader: SpoolReader, id: str) -> tuple[SpooledFrame, dict[str, Verdict
     seq = whole_number(id.rpartition("-")[2])
     frame = None if seq is None else reader.frame(seq)
     if frame is None or frame.id != id:
-        raise SpoolError(f"no frame {id}", "give the id as the status page and the sinks show it")
+        raise SpoolError(f"there is no frame {id}", "give the id that the status page and the sinks show")
     verdicts = reader.verdicts(frame.seq)
     if not verdicts:
-        raise SpoolError(f"{id} has no verdict yet", "wait for it")
+        raise SpoolError(f"{id} has no verdict yet", "wait for its verdict")
     return frame, verdicts
 
 

@@ -35,7 +35,7 @@ def ask_release(data: Path, frame_id: str) -> None:
     finally:
         reader.close()
     if frame_id not in known:
-        raise SpoolError(f"{frame_id} is not in quarantine", f"there are: {', '.join(known) or 'none'}")
+        raise SpoolError(f"{frame_id} is not in quarantine", f"choose one of {', '.join(known) or 'none'}")
     folder = data / FOLDER
     folder.mkdir(exist_ok=True)
     (folder / frame_id).touch()
@@ -88,7 +88,7 @@ class QuarantineReleases:
             log.warning("no room for a released frame", frame=frame.id, error=str(e))
             return False
         except (SpoolError, FileNotFoundError) as e:
-            log.error("released frame not taken", frame=frame.id, error=str(e))
+            log.error("released frame not accepted", frame=frame.id, error=str(e))
             return True
         self._spool.attempts.clear(frame.seq)
         if not accepted.duplicate:

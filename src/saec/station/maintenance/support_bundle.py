@@ -214,7 +214,7 @@ def _log(path: Path | None) -> str:
             f.seek(max(0, path.stat().st_size - _LOG))
             return f.read().decode("utf-8", "replace")
     if shutil.which("journalctl") is None:
-        raise FileNotFoundError("there is no journal; name the log by --log")
+        raise FileNotFoundError("there is no journal; name the log file with --log")
     read = subprocess.run(
         ["journalctl", "--no-pager", "-o", "short-iso", "-n", "20000", "-u", "saec-station"],
         capture_output=True,

@@ -34,23 +34,27 @@ def contradictions(settings: StationSettings) -> Iterator[Fault]:
 
 def _names(settings: StationSettings) -> Iterator[Fault]:
     if not settings.line:
-        yield [], "no [[line]]", "name at least one line with its profile"
+        yield [], "there is no [[line]]", "add at least one [[line]] with its profile"
     for section, entries in (("line", settings.line), ("source", settings.source), ("sink", settings.sink)):
         names = [entry.name for entry in entries]
         for i, name in enumerate(names):
             if name in names[:i]:
-                yield [section, i, "name"], f"two of [[{section}]] are named {name}", "give each its own name"
+                yield (
+                    [section, i, "name"],
+                    f"two [[{section}]] have the name {name}",
+                    "give each its own name",
+                )
 
 
 def _lines(settings: StationSettings) -> Iterator[Fault]:
     for i, line in enumerate(settings.line):
         if not (line.profile / "line.json").is_file():
-            what = f"{line.profile} is no line profile"
+            what = f"{line.profile} is not a line profile"
             yield ["line", i, "profile"], what, "make one with `saec fit DATASET --out LINE`"
         yield from _policy(i, line, settings)
         if line.guard.dark >= line.guard.bright:
-            what = f"guard.dark is {line.guard.dark:g} and guard.bright is {line.guard.bright:g}"
-            yield ["line", i, "guard"], what, "choose dark below bright, both from 0 to 255"
+            what = f"guard.dark ({line.guard.dark:g}) is not below guard.bright ({line.guard.bright:g})"
+            yield ["line", i, "guard"], what, "give 0 <= dark < bright <= 255"
 
 
 def _policy(i: int, line: LineSettings, settings: StationSettings) -> Iterator[Fault]:
@@ -61,22 +65,22 @@ def _policy(i: int, line: LineSettings, settings: StationSettings) -> Iterator[F
         yield ["line", i, "policy"], e.what, e.remedy
         return
     if kind.first_pass is not None:
-        what = f"policy {policy} needs all frames in advance, which a station does not have"
-        yield ["line", i, "policy"], what, f"choose one such as {DEFAULT_POLICY}"
+        what = f"policy {policy} needs all frames in advance, so a station cannot use it"
+        yield ["line", i, "policy"], what, f"use another policy, such as {DEFAULT_POLICY}"
     if line.budget is not None and kind.ranks == "no":
         yield (
             ["line", i, "budget"],
-            f"a budget with policy {policy}",
-            f"it is for policy {BUDGET_POLICY}",
+            f"policy {policy} takes no budget",
+            f"remove budget, or use policy {BUDGET_POLICY}",
         )
     if line.budget is None and kind.ranks == "only":
         yield (
             ["line", i, "policy"],
-            f"policy {policy} without a budget",
-            "give the share that may be asked",
+            f"policy {policy} needs a budget",
+            "set budget to the share of frames that may go to the cloud",
         )
     if kind.cloud == "alone" and settings.cloud is None:
-        yield ["line", i, "policy"], f"policy {policy} without a [cloud]", "name the cloud service"
+        yield ["line", i, "policy"], f"policy {policy} needs a cloud", "add a [cloud] section"
 
 
 def _sources(settings: StationSettings) -> Iterator[Fault]:
@@ -84,24 +88,31 @@ def _sources(settings: StationSettings) -> Iterator[Fault]:
     folders: list[tuple[int, str, Path]] = []
     for i, source in enumerate(settings.source):
         if source.line not in lines:
-            remedy = f"known lines: {', '.join(sorted(lines))}"
-            yield ["source", i, "line"], f"no [[line]] is named {source.line}", remedy
+            remedy = f"use one of {', '.join(sorted(lines))}"
+            yield ["source", i, "line"], f"there is no [[line]] named {source.line}", remedy
         if (watched := source.watched()) is not None:
             folders.append((i, source.name, watched.resolve()))
     for i, _, path in folders:
         if path.is_relative_to(data):
-            yield ["source", i, "path"], "the folder lies in the station's data", "watch another folder"
+            yield (
+                ["source", i, "path"],
+                "the watched folder lies in the station's data folder",
+                "watch another folder",
+            )
         if data.is_relative_to(path):
-            what = "the station's data lie in the folder, so that it would judge what it has judged"
+            what = "the watched folder contains the station's data, so the station would judge its own images"
             yield ["source", i, "path"], what, "watch another folder"
         for line in settings.line:
             profile = line.profile.resolve()
             if path.is_relative_to(profile) or profile.is_relative_to(path):
-                what = f"the profile of line {line.name} lies there, whose images are no frames"
+                what = (
+                    f"the watched folder contains the profile of line {line.name}, whose images "
+                    "would be judged"
+                )
                 yield ["source", i, "path"], what, "watch another folder"
     for (_, name, path), (i, _, other) in combinations(folders, 2):
         if path.is_relative_to(other) or other.is_relative_to(path):
-            what = f"the folder is watched by {name} already"
+            what = f"the source {name} watches this folder already"
             yield ["source", i, "path"], what, "give each source a folder of its own"
 
 
@@ -118,15 +129,15 @@ def _sinks(settings: StationSettings) -> Iterator[Fault]:
         name = folders.setdefault((folder, form), sink.name)
         if name != sink.name:
             remedy = "give each sink a folder of its own"
-            yield ["sink", i, "path"], f"{name} writes to the same files", remedy
+            yield ["sink", i, "path"], f"the sink {name} writes to the same files", remedy
 
 
 def _own_folder(data: Path, path: Path, i: int) -> Iterator[Fault]:
     """The fault of a sink's folder that lies in one of the station's: unknown files are set aside there."""
     for name in OWN_FOLDERS:
         if path.is_relative_to((data / name).resolve()):
-            what = f"the folder lies in {name} of the station's data"
-            yield ["sink", i, "path"], what, "give the sink a folder beside them"
+            what = f"the sink's folder lies in {name} of the station's data"
+            yield ["sink", i, "path"], what, "choose a folder outside the station's data"
 
 
 def _listening(settings: StationSettings) -> Iterator[Fault]:
@@ -154,10 +165,11 @@ def _cloud(settings: StationSettings) -> Iterator[Fault]:
         yield ["cloud", name], f"{name} {value} does not go with the service {shown(cloud.model)}", remedy
     host = url.hostname or ""
     if settings.station.privacy and not is_on_site(host):
-        what = f"privacy = true allows only addresses on the site, and {host} may lie outside"
+        what = f"privacy = true allows only local addresses, and {host} is not known to be one"
         yield ["cloud", "model"], what, "use a private or loopback address, or remove [cloud]"
     if cloud.remote.token_file is not None and url.scheme == "http" and not is_loopback(host):
-        yield ["cloud", "model"], "the token would travel unencrypted", "use https"
+        what = f"the token would travel unencrypted to {shown(cloud.model)}"
+        yield ["cloud", "model"], what, "use https in model"
 
 
 def is_on_site(host: str) -> bool:

@@ -69,7 +69,7 @@ class Files:
                 self._append(self._settings.path / f"verdicts-{day}.{self._settings.format}", items)
         except OSError as e:
             what = f"{self._settings.path} cannot be written: {e.strerror or e}"
-            raise AwayError(what, "look at the folder and at the room on its disk") from e
+            raise AwayError(what, "check the folder and the free space on its disk") from e
 
     def _append(self, path: Path, items: Sequence[SinkMessage]) -> None:
         fresh = not path.exists()

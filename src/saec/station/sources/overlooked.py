@@ -34,11 +34,11 @@ class Overlooked:
             return
         ending = path.suffix.lower()
         if path.is_symlink():
-            self._see_odd(path, "a link")
+            self._see_odd(path, "a symbolic link")
         elif not is_picture(name):
             if ending not in self._endings | _ON_THEIR_WAY and len(self._endings) < _ENDINGS:
                 self._endings.add(ending)
-                self._new.append(f"{self._shown(path)} ({ending or 'no ending'} is no type of picture)")
+                self._new.append(f"{self._shown(path)} ({ending or 'no ending'} is not an image type)")
         elif (kind := _kind(path)) is not None:
             self._see_odd(path, kind)
 
@@ -50,8 +50,8 @@ class Overlooked:
             return None
         more = f" and {len(new) - _NAMED} more" if len(new) > _NAMED else ""
         return (
-            f"passed over in {self._root}: {', '.join(new[:_NAMED])}{more}. Copy or move there the pictures "
-            "themselves, under names that end in their type, as .png"
+            f"ignored in {self._root}: {', '.join(new[:_NAMED])}{more}. Copy or move the image files "
+            "themselves there, with names that end in their type, such as .png"
         )
 
     def _see_odd(self, path: Path, kind: str) -> None:

@@ -22,7 +22,7 @@ class SeenFile(NamedTuple):
     """A file as a look at its folder found it.
 
     Attributes:
-        time: that it says it was last written at, ns; programs can set it.
+        time: when it was last written by its own account, ns; programs can set it.
         size: bytes.
         device, inode: which file it is, whatever it is called.
         names: how many names (hard links) it has.
@@ -103,7 +103,7 @@ def read_as_seen(root: Path, inside: PurePath, seen: SeenFile) -> bytes:
             data += part
         _check(opened, seen)
     if len(data) != seen.size:
-        raise ChangedError(f"{inside} was cut while it was read")
+        raise ChangedError(f"{inside} was truncated while it was read")
     return bytes(data)
 
 
@@ -122,4 +122,4 @@ def remove_as_seen(root: Path, inside: PurePath, seen: SeenFile) -> None:
 def _check(opened: int, seen: SeenFile) -> None:
     status = os.fstat(opened)
     if not stat.S_ISREG(status.st_mode) or SeenFile.of(status) != seen:
-        raise ChangedError("the file is another one now, or was written to")
+        raise ChangedError("the file was replaced or written to meanwhile")

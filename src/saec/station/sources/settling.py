@@ -61,7 +61,7 @@ def why_not_whole(data: bytes, name: str, *, writing: bool | None, waited: bool)
         return None
     doubt = may_be_unwritten(data)
     if writing and (doubt or not waited):
-        return f"{name} is still open for writing" + (", and zeros stand in it" if doubt else "")
+        return f"{name} is still open for writing" + (", and it contains a block of zeros" if doubt else "")
     if doubt and not waited:
-        return f"{name}: zeros stand in it, which may be black or not yet written"
+        return f"{name} contains a block of zeros: either black pixels, or data that are not written yet"
     return None

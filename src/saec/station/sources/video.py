@@ -70,7 +70,7 @@ class Video:
         """Number, seconds from the beginning, and picture."""
         capture = cv2.VideoCapture(str(self._s.path), cv2.CAP_FFMPEG)
         if not capture.isOpened():
-            self._refused(self._s.name, f"{self._s.path} is no video that can be read")
+            self._refused(self._s.name, f"{self._s.path} is not a video that can be read")
             return
         rate, number = capture.get(cv2.CAP_PROP_FPS) or 25.0, 0
         try:

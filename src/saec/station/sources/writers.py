@@ -65,7 +65,7 @@ class Writers:
             self._folders[self._notes.add_watch(folder, _MASK)] = folder
         except OSError as e:  # too many are watched on this machine, or the folder has gone
             if not self._failed:
-                log.warning("kernel does not tell who writes", folder=str(folder), error=str(e))
+                log.warning("cannot detect who writes to the folder", folder=str(folder), error=str(e))
             self._failed = True
 
     def _note(self, event: Event) -> None:

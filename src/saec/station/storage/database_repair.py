@@ -64,7 +64,7 @@ def repair_database(data: Path, now: float) -> RepairResult:
     """
     path = data / "spool.sqlite"
     if not path.exists():
-        raise SpoolError(f"{path} does not exist", "start the station: it makes a new one")
+        raise SpoolError(f"{path} does not exist", "start the station, which makes a new one")
     owner = lock_folder(data / "spool.lock")
     work = data / "repair.partial"
     try:

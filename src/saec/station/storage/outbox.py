@@ -189,7 +189,10 @@ def outbox_beside(folder: Path, clock: Callable[[], float] = time.time) -> Itera
 def _outbox_of(db: sqlite3.Connection, path: Path, clock: Callable[[], float]) -> Outbox:
     (version,) = db.execute("PRAGMA user_version").fetchone()
     if version != SCHEMA_VERSION:
-        raise SpoolError(f"{path} is of version {version}, this saec reads {SCHEMA_VERSION}", "use that saec")
+        raise SpoolError(
+            f"{path} has the format {version}, but this version of saec reads {SCHEMA_VERSION}",
+            "use the version of saec that wrote it",
+        )
     db.execute("PRAGMA synchronous = FULL")
 
     @contextmanager

@@ -19,10 +19,10 @@ log = structlog.get_logger()
 
 
 class FilePermissions:
-    """Of the files that this process makes.
+    """Permissions of the files that this process makes.
 
     Attributes:
-        umask: that of whoever has started it.
+        umask: the umask of whoever started the process.
     """
 
     umask: int | None = None
@@ -71,7 +71,7 @@ def restrict_permissions(data: Path, spared: Iterable[Path]) -> None:
             if entry.lstat().st_mode & _OTHERS:
                 make_private(entry)
     except OSError as e:
-        log.warning("rights not changed", folder=str(data), error=str(e))
+        log.warning("file permissions not set", folder=str(data), error=str(e))
 
 
 def _leads_to(path: Path, kept: list[Path]) -> bool:

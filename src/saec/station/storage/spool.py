@@ -116,16 +116,16 @@ class Spool(SpoolReader):
             with self._transaction() as db:
                 begin_after(db, "frames", unused_number(self._clock()))
         text = (
-            f"{files} image files that the database does not know were set aside in "
-            f"{self.eviction.aside.folder}: put them into a watched folder to have them judged, or "
-            "delete them"
+            f"{files} image files that the database does not know were moved to "
+            f"{self.eviction.aside.folder}: put them into a watched folder to have them judged, or delete "
+            "them"
         )
         try:
             self.alarm("aside", text)
         except sqlite3.OperationalError as e:
             if not is_disk_full(e):
                 raise
-            log.warning("alarm not kept, as the disk is full", text=text)
+            log.warning("alarm not stored, as the disk is full", text=text)
 
     def close(self) -> None:
         """Checkpoint and let the folder go."""
@@ -146,7 +146,9 @@ class Spool(SpoolReader):
             SpoolError: the key was used for another image.
         """
         if self.damage.reason:
-            raise SpoolFullError(f"the spool takes no frame: {self.damage.reason}", "keep the frame")
+            raise SpoolFullError(
+                f"the spool accepts no frame: {self.damage.reason}", "keep the image and send it again later"
+            )
         sha256 = hashlib.sha256(data).hexdigest()
         with self._lock:
             known = self._known(self._db, frame, sha256)
@@ -164,7 +166,7 @@ class Spool(SpoolReader):
             if is_transient(e):
                 raise
             what = f"{self.images.folder} cannot be written: {e}"
-            raise SpoolFullError(what, "keep the frame, and look at the folder and its rights") from e
+            raise SpoolFullError(what, "keep the image; check the folder and its permissions") from e
 
     def _known(self, db: sqlite3.Connection, frame: NewFrame, sha256: str) -> Receipt | None:
         one = (frame.line, frame.key)
@@ -176,7 +178,8 @@ class Spool(SpoolReader):
             return None
         if row[1] != sha256:
             raise SpoolError(
-                f"key {frame.key!r} of line {frame.line} was used for another image", "use a new key for it"
+                f"the key {frame.key!r} of line {frame.line} was already used for another image",
+                "give the new image a new key",
             )
         since = row[2] if left is None else None
         return Receipt(row[0], frame_id(frame.line, row[0]), duplicate=True, since=since)

@@ -33,7 +33,7 @@ class SpoolProbe:
     """Writes and reads one mark of the spool, and one file among its images; ``run`` is a thread's body.
 
     Args:
-        spool: that is probed.
+        spool: the spool that is probed.
         clock: seconds that do not go back.
     """
 
@@ -65,7 +65,7 @@ class SpoolProbe:
             return await asyncio.wait_for(answer, PATIENCE)
         except TimeoutError:
             seconds = self._clock() - max(self._at, self._made)
-            return f"the spool has not answered for {seconds:.0f} s: look at the disk"
+            return f"the spool has not answered for {seconds:.0f} s: check the disk"
 
     @property
     def under_way(self) -> float:
@@ -98,7 +98,7 @@ class SpoolProbe:
         try:
             self._spool.set_mark(_MARK, self._n)
             if self._spool.mark(_MARK) != self._n:
-                raise SpoolError("what was written is not what is read")
+                raise SpoolError("the disk returns other data than were written: check or replace it")
             self._spool.images.probe()
         except (OSError, sqlite3.Error, SpoolError) as e:
             return f"the spool cannot be written and read: {e}"

@@ -148,7 +148,10 @@ class SpoolReader:
             SpoolError: retention has removed it.
         """
         if not frame.image:
-            raise SpoolError(f"{frame.id}: its image is no longer kept", "keep images for longer")
+            raise SpoolError(
+                f"{frame.id}: its image was deleted to free space",
+                "to keep images longer, raise [retention] image_days or [spool] size_gb",
+            )
         return self.folder / frame.image
 
     def _select(self, rest: str, values: Sequence[Any]) -> list[SpooledFrame]:

@@ -88,8 +88,8 @@ class StorageQuota:
         if self._least() <= self.limits.size_gb * GIGABYTE:
             return ""
         return (
-            f"[spool] size_gb = {self.limits.size_gb:g} leaves no room to work beside what cannot be "
-            f"removed: the folder takes {self.words()}; allow more, or remove old versions"
+            f"[spool] size_gb = {self.limits.size_gb:g} is too little: the data folder already takes "
+            f"{self.words()}; allow more, or remove old versions"
         )
 
     def measure(self) -> None:
@@ -140,16 +140,19 @@ class StorageQuota:
         limits, coming = self.limits, size + sum(self._arriving)
         free = shutil.disk_usage(self._folder).free
         if self.open_frames + len(self._arriving) >= limits.frames:
-            raise SpoolFullError(f"the spool takes no frame: {self.open_frames} frames wait", "mend the link")
+            raise SpoolFullError(
+                f"the spool accepts no frame: {self.open_frames} frames wait for their final verdict",
+                "if they wait for the cloud, check the connection; else send fewer frames",
+            )
         if self.used() + coming > self.budget:
             raise SpoolFullError(
-                f"the spool takes no frame: the data folder takes {self.words()}",
-                "allow more in [spool] size_gb, or remove what is not needed",
+                f"the spool accepts no frame: the data folder takes {self.words()}",
+                "allow more in [spool] size_gb, or delete what you do not need",
             )
         if free - coming < limits.free_gb * GIGABYTE:
             raise SpoolFullError(
-                f"the spool takes no frame: {free / GIGABYTE:.2f} GB are left on the disk",
-                "make room on the disk",
+                f"the spool accepts no frame: only {free / GIGABYTE:.2f} GB are free on the disk",
+                "free space on the disk",
             )
 
     def status(self) -> dict[str, int]:

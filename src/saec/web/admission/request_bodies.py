@@ -47,7 +47,7 @@ class RequestBodies:
         """The whole body of a request, charged to ``request.state.share`` as long as the context lasts.
 
         Args:
-            request: whose body is read.
+            request: the request whose body is read.
             largest: bytes that it may have; more are not read.
 
         Raises:

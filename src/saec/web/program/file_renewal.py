@@ -22,7 +22,7 @@ class FileRenewal:
     """Looks every second.
 
     Args:
-        admission: whose files are looked at.
+        admission: the admission control whose files are checked.
         tell: told the kind and the text of what a person should know.
     """
 
@@ -56,4 +56,4 @@ class FileRenewal:
                     self._tell(kind, text)
             except Exception as e:  # the next look may go better
                 self._failures += 1
-                log.error("entrance not looked after", error=repr(e), exc_info=e)
+                log.error("certificate and token files not checked", error=repr(e), exc_info=e)

@@ -121,7 +121,7 @@ def keep_watch(
             systemd.alive()
         if known != (names := [one.thread for one in found]):
             text = "; ".join(one.what for one in found)
-            (log.error if found else log.info)("stuck" if found else "no thread is stuck any more", what=text)
+            (log.error if found else log.info)("stuck" if found else "all threads run again", what=text)
             systemd.status(text or "every thread makes progress")
             known = names
     systemd.stopping()

@@ -62,7 +62,7 @@ class Aim:
     Attributes:
         radius: half the defect's length as a share of the frame's side.
         levels: grey levels of change at least,
-        contrast: and local standard deviations of change.
+        contrast: change in local standard deviations.
         amount: how far parts move, as a share of their size.
     """
 

@@ -70,7 +70,7 @@ class Design:
         parts: its pieces, in painting order.
         changes: structural kind -> tags of the parts that it may befall.
         turn: frames are rotated by up to this many radians either way; pi is any angle.
-        shift: and moved by up to this share of half the frame.
+        shift: largest move, as a share of half the frame.
         zoom: range of magnification over frames.
         gloss: highlight's exponent is 2 ** gloss.
     """

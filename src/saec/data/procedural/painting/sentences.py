@@ -82,7 +82,7 @@ def place_in_frame(box: tuple[int, int, int, int], shape: tuple[int, ...]) -> st
 
 
 def _size(share: float) -> str:
-    """By the longer side of the box as a share of the frame's."""
+    """The word for a size, by the longer side of the box as a share of the frame's."""
     return next((word for limit, word in _SIZES if share < limit), "very large")
 
 

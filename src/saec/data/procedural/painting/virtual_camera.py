@@ -111,7 +111,7 @@ class VirtualCamera:
         return np.asarray(cv2.merge(channels), np.uint8)
 
     def _widen(self, s: slice, n: int) -> slice:
-        """With all that lens blur and shading (1 px) look at."""
+        """The same, with all pixels that lens blur and shading (1 px) read."""
         grow = self._reach + 1
         return slice(max(0, s.start - grow), min(n, s.stop + grow))
 

@@ -20,7 +20,7 @@ from saec.decoding import decode
 from saec.errors import SpoolError
 from saec.station.storage.database.wal import is_log_sound
 
-REMEDY = "stop the station and run `saec station repair`: it keeps what can be read, and every image"
+REMEDY = "stop the station and run `saec station repair`, which keeps every image and all that can be read"
 
 _SECONDS = 1.0
 """For the check at a start; of a large database it sees a part."""
@@ -149,7 +149,7 @@ def as_spool_errors(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as e:
         if _code(e) in _OF_THE_DISK:
-            raise SpoolError(f"{path} cannot be opened: {e}", "look at the disk and at the room on it") from e
+            raise SpoolError(f"{path} cannot be opened: {e}", "check the disk and its free space") from e
         raise SpoolError(f"{path} is damaged: {e}", REMEDY) from e
     except (UnicodeDecodeError, MemoryError, OverflowError) as e:  # lengths and texts that are none
         raise SpoolError(f"{path} is damaged: {e!r}", REMEDY) from e
@@ -162,7 +162,7 @@ def check_there(path: Path) -> None:
         SpoolError: there is no database.
     """
     if not path.exists():
-        raise SpoolError(f"{path} does not exist", "name the settings of a station that has run")
+        raise SpoolError(f"{path} does not exist", "give the settings of a station that has run")
 
 
 def check_files(path: Path) -> None:
@@ -172,10 +172,12 @@ def check_files(path: Path) -> None:
         SpoolError: the database is empty beside images, or its log is damaged.
     """
     if path.exists() and path.stat().st_size == 0 and any((path.parent / "images").glob("*/*")):
-        raise SpoolError(f"{path} is empty, and there are images", REMEDY)
+        raise SpoolError(f"{path} is empty, but there are images", REMEDY)
     log_path = path.with_name(path.name + "-wal")
     if not is_log_sound(log_path):
-        raise SpoolError(f"{log_path} is damaged: what it holds was acknowledged", REMEDY)
+        raise SpoolError(
+            f"{log_path} is damaged; it held frames that the station had confirmed to their senders", REMEDY
+        )
 
 
 def quick_check(db: sqlite3.Connection, path: Path, seconds: float = _SECONDS) -> None:

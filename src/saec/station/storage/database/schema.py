@@ -82,7 +82,8 @@ def lock_folder(path: Path) -> int:
     except OSError:
         os.close(handle)
         raise SpoolError(
-            f"{path.parent} belongs to a station that is running", "stop it, or name another folder"
+            f"{path.parent} belongs to a station that is running",
+            "stop that station, or choose another folder",
         ) from None
     return handle
 
@@ -118,8 +119,8 @@ def _open(db: NotingConnection, path: Path) -> None:
     (version,) = db.execute("PRAGMA user_version").fetchone()
     if version not in (0, SCHEMA_VERSION):
         raise SpoolError(
-            f"{path} is of version {version}, this saec reads {SCHEMA_VERSION}",
-            "run the saec that made it, or name another data folder",
+            f"{path} has the format {version}, but this version of saec reads {SCHEMA_VERSION}",
+            "use the version of saec that wrote it, or choose another data folder",
         )
     if not new:
         quick_check(db, path)
@@ -131,7 +132,7 @@ def _open(db: NotingConnection, path: Path) -> None:
 
 
 def schema_names(schema: str) -> set[str]:
-    """Of the tables and indexes that a schema makes."""
+    """The names of the tables and indexes that a schema makes."""
     return set(re.findall(r"CREATE (?:TABLE|INDEX) IF NOT EXISTS (\w+)", schema))
 
 

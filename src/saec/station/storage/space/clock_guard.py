@@ -66,8 +66,8 @@ class ClockGuard:
         elif abs(ahead - before) > JUMP:
             self._rest = steady + REST
             doubt = self._doubt(wall, steady)
-            jump = f"the clock jumped by {ahead - before:+.0f} s"
-            told = doubt or f"{jump}; nothing is deleted for its age for {REST / 3600:.0f} h"
+            jump = f"the system clock jumped by {ahead - before:+.0f} s"
+            told = doubt or f"{jump}; for {REST / 3600:.0f} h nothing is deleted because of its age"
         if steady < self._rest or (steady < self._proof and not self._synchronised(wall)):
             return False, told
         self.proven, self._proof = wall, 0.0
@@ -84,9 +84,9 @@ class ClockGuard:
             return ""
         way = "ahead of" if gone > 0 else "behind"
         return (
-            f"the clock is {abs(gone) / 3600:.1f} h {way} the latest time that is known to be right; nothing "
-            f"is deleted for its age for {UNPROVEN_REST / 3600:.0f} h, or until the system says that it is "
-            "synchronised: look at the clock"
+            f"the system clock is {abs(gone) / 3600:.1f} h {way} the latest time known to be right: check "
+            f"it. Until it is synchronised, or for {UNPROVEN_REST / 3600:.0f} h, nothing is deleted "
+            "because of its age"
         )
 
 

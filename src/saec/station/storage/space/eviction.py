@@ -165,8 +165,8 @@ class Eviction:
             for sink, count in lost.items():
                 add_to_counter(db, f"dropped:{sink}", count)
                 text = (
-                    f"{sink}: the oldest verdicts that it has not taken were dropped, as the data folder is "
-                    "full: mend the receiver, or allow more in [spool] size_gb"
+                    f"{sink}: its oldest undelivered verdicts were deleted, because the data folder is full: "
+                    "repair the receiver, or allow more in [spool] size_gb"
                 )
                 raise_alarm(db, now, "undelivered", text, about=sink)
         self._unlink([row for row in rows if row[1]])

@@ -55,7 +55,7 @@ class ImageFiles:
         path = self.folder / _PROBE
         path.write_bytes(_PROBE.encode())
         if path.read_bytes() != _PROBE.encode():
-            raise OSError(errno.EIO, "what was written is not what is read", str(path))
+            raise OSError(errno.EIO, "the disk returns other data than were written", str(path))
 
     def set_aside(self, held: Callable[[str], Collection[str]], aside: SetAsideFiles, now: float) -> int:
         """Set files aside that the database does not know, and say how many; before any is written.
@@ -78,7 +78,7 @@ class ImageFiles:
                 try:
                     aside.take(path, now)
                 except OSError as e:  # as on a full disk: it stays until the next start
-                    log.warning("file not set aside", file=str(path), error=str(e))
+                    log.warning("unknown file not moved aside", file=str(path), error=str(e))
         return count
 
     def drop_empty_folders(self) -> None:

@@ -1,0 +1,35 @@
+"""What the reason of a verdict means, as a sentence for the report and for the station's page."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from saec.frame.verdicts import CLOUD_ERROR, DISAGREEMENT, NO_CLOUD, OVERDUE
+from saec.schedule.policies import reasons as policy_reasons
+
+_OTHERS = {
+    CLOUD_ERROR: "the cloud failed on this frame: the edge's label stands",
+    DISAGREEMENT: "the edge was sure of one label and the cloud of the other",
+    OVERDUE: "the cloud did not answer before the deadline: the edge's label stands",
+    NO_CLOUD: "the frame should go to the cloud, but there was none: the edge's label stands",
+    "read-error": "the file cannot be read, or it is not an image",
+    "edge-error": "the detector failed on this frame",
+    "guard-dark-error": "the frame is too dark to judge",
+    "guard-bright-error": "the frame is too bright to judge",
+    "guard-blurred-error": "the frame is too blurred to judge",
+    "guard-empty-error": "there is no part in the frame",
+    "quarantine-error": "the frame is in quarantine, because judging it failed again and again",
+    "line-error": "the station's settings lack the line of this frame",
+}
+"""Reasons beside those that policies give."""
+
+
+def reason_sentence(reason: str) -> str:
+    """What a verdict's reason means; the reason itself where no sentence is known."""
+    return _sentences().get(reason, reason)
+
+
+@cache
+def _sentences() -> dict[str, str]:
+    """Every reason in words; a report asks for each of its frames."""
+    return policy_reasons() | _OTHERS
