@@ -151,14 +151,14 @@ def test_a_stated_cloud_answers_in_place_of_the_recorded_one(run: Path) -> None:
 
 def test_what_a_run_does_not_hold_is_said(run: Path) -> None:
     rng = np.random.default_rng(0)
-    with pytest.raises(ConfigError, match="were not judged with the policy seed"):
+    with pytest.raises(ConfigError, match="was not made with policy"):
         recorded(run, None, Options(policy="seed"), rng)
     with pytest.raises(ConfigError, match="needs recorded frames"):
         stated(MODEL, Options(policy="seed"), 10, rng)
     log = run / "verdicts.jsonl"
     verdicts = list(read_all(log))
     for missing, error, wanted in (
-        ("cloud", None, "did not answer on 1 of"),
+        ("cloud", None, "no answer"),
         ("truth", 0.1, "true label of 1"),
         ("edge", None, ""),
     ):
@@ -166,7 +166,7 @@ def test_what_a_run_does_not_hold_is_said(run: Path) -> None:
             verdicts[1:] if wanted else []
         )
         log.write_bytes(b"".join(msgspec.json.encode(v) + b"\n" for v in changed))
-        with pytest.raises(DataError, match=wanted or "judged no frame"):
+        with pytest.raises(DataError, match=wanted or "no frame has an opinion"):
             recorded(run, None, Options(), rng, cloud_error=error)
 
 

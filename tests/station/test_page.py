@@ -68,7 +68,7 @@ def test_the_page_shows_frames_links_and_alarms(
                 abs(datetime.fromisoformat(taken.get_attribute("datetime")).timestamp() - time.time()) < 600
             )
         assert page.locator(".frame time").count() == page.locator(".frame").count()
-        sink = page.locator("#spool dd", has_text="3 wait, away")
+        sink = page.locator("#spool dd", has_text="3 wait, not reachable")
         sink.wait_for()
         assert "nothing listens there" in sink.inner_text()
         assert "pa55" not in page.content()
@@ -76,7 +76,7 @@ def test_the_page_shows_frames_links_and_alarms(
         assert page.locator("h1").inner_text() == "<b>cell & 3</b>"
         assert page.locator("#ready").inner_text() == "ready"
         assert page.locator("#lines").get_by_text("up").count() == 1
-        assert page.locator("#threads-said").inner_text() == "all make progress"
+        assert page.locator("#threads-said").inner_text() == "all run"
         page.locator("summary").click()
         page.locator("#threads").get_by_text("edge-cell").wait_for()
         # Not wait_for_function: to look a second time it wants an eval, which the page's policy forbids.

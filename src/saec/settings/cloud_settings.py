@@ -88,9 +88,9 @@ class Spending(msgspec.Struct, frozen=True, kw_only=True):
     ``saec.cloud.questions.views``.
 
     Attributes:
-        rule: What of a frame the cloud is shown. "whole" shows the whole frame. "crop" shows the whole frame
-            small, and its hottest place near, wherever something stands out. "scene" shows what the frame's
-            complexity and anomaly map call for (docs/spending.md).
+        rule: What of a frame the cloud is shown (docs/spending.md). The rule "whole" shows the whole frame.
+            The rule "crop" shows it small, and its hottest place near, wherever something stands out. The
+            rule "scene" shows what the frame's complexity and anomaly map call for.
         small_px: Side of the whole frame beside a crop, in pixels, rounded up to whole tokens.
         near_px: Side of the crop, in pixels, rounded up to whole tokens. "scene" takes a larger one for a
             larger place.
@@ -116,9 +116,9 @@ class CloudConfig(msgspec.Struct, frozen=True, kw_only=True):
     """The section [cloud]: which model is asked, and how.
 
     Attributes:
-        model: Who is asked about what the edge is not sure of: nobody (none), the demonstration checkpoint
-            that ships (small), the folder of a checkpoint, its name on a hub, or the address of a service
-            (https://HOST:PORT/v1).
+        model: Who is asked about what the edge is not sure of. "none" is nobody. "small" is the demonstration
+            checkpoint that ships. Else give the folder of a checkpoint, its name on a hub, or the address of
+            a service (https://HOST:PORT/v1).
         service_model: The model or adapter to ask at a service. You need it where the service has several.
         adapter: Folder of a LoRA adapter for the model.
         references: Good images that the cloud is shown before each frame.

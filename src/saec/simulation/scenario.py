@@ -115,8 +115,8 @@ def stated(model: OpinionModel, options: Options, frames: int, rng: np.random.Ge
     """
     if policy_kind(options.policy).line is not None:
         raise ConfigError(
-            f"the policy {options.policy} needs recorded frames: random scores do not fit its thresholds",
-            f"give --run with a run that was made with --policy {options.policy}",
+            f"policy {options.policy} needs recorded frames, because it has thresholds of its own",
+            f"give --run with a run made with --policy {options.policy}",
         )
     truth = np.r_[np.zeros(GOODS, bool), np.ones(DEFECTS, bool)]
     scores = model.scores(truth, rng)
@@ -131,9 +131,7 @@ def stated(model: OpinionModel, options: Options, frames: int, rng: np.random.Ge
     trust = stated_trust(calibration, model.cloud_error, model.correlation, rng)
     line = _stated_line(calibration, options)
     rules = _rules(line.name, calibration, trust, options)
-    note = (
-        f"Random frames: an edge of AUROC {model.auroc:g}, a cloud that is wrong on {model.cloud_error:.1%}."
-    )
+    note = f"Assumed: an edge of AUROC {model.auroc:g}, and a cloud that errs on {model.cloud_error:.1%}."
     policy = _policy(calibration, trust, options)
     return Cast(draw(model, calibration, frames, rng), policy, rules, line, options, note)
 
@@ -169,11 +167,11 @@ def recorded(
     else:
         samples = _with_stated_answers(run, verdicts, cloud_error, correlation, rng)
         trust = stated_trust(calibration, cloud_error, correlation, rng)
-        who = f"a cloud that is wrong on {cloud_error:.1%}"
+        who = f"an assumed cloud that errs on {cloud_error:.1%}"
     if policy_kind(options.policy).line is not None and scheduler.run.policy != options.policy:
         raise ConfigError(
-            f"the frames of {run} were not judged with the policy {options.policy}",
-            f"give --run with a run that was made with --policy {options.policy}",
+            f"the run was not made with policy {options.policy}, which has thresholds of its own",
+            f"give a run made with --policy {options.policy}",
         )
     policy = _prepared(_policy(calibration, trust, options), samples, options)
     rules = _rules(scheduler.run.line.name, calibration, trust, options)
@@ -237,7 +235,7 @@ def stated_trust(
 def _judged(log: Path) -> list[VerdictRecord]:
     verdicts = [verdict for verdict in read_verdicts(log) if verdict.edge is not None]
     if not verdicts:
-        raise DataError(f"{log}: the edge judged no frame", "give another run")
+        raise DataError(f"{log}: no frame has an opinion of the edge", "name another run")
     return verdicts
 
 
@@ -246,8 +244,8 @@ def _with_their_answers(run: Path, verdicts: Sequence[VerdictRecord]) -> list[Si
     unasked = sum(cloud is None for _, _, cloud in asked)
     if unasked:
         raise DataError(
-            f"{run}: the cloud did not answer on {unasked} of {len(verdicts)} frames",
-            "make the run with --policy cloud, or give --cloud-error for a simulated cloud",
+            f"{run}: {unasked} of {len(verdicts)} frames have no answer of a cloud",
+            "inspect with --policy cloud, or assume a cloud with --cloud-error",
         )
     return [sample(edge, v.complexity, cloud.p_defect, v.truth) for v, edge, cloud in asked if edge and cloud]
 
@@ -264,6 +262,6 @@ def _with_stated_answers(
     if len(frames) < len(known):
         raise DataError(
             f"{run}: the true label of {len(known) - len(frames)} frames is not known",
-            "give a run of a labelled data set, or leave out --cloud-error",
+            "give a run on a labelled data set, or leave out --cloud-error",
         )
     return with_answers(frames, cloud_error, correlation, rng)

@@ -308,7 +308,7 @@ class Station:
         """Why the station is not ready, one sentence each; nothing when it is. Never waits.
 
         A source that has come to its end is no problem; a link that is down or a camera that is lost is none
-        either: the rest goes on. A receiver that is away is one after a stated time (``late`` of its sink).
+        either: the rest goes on. A receiver that is away is one after a stated time (``late_s`` of its sink).
         Whether the spool works is asked of ``probe``.
         """
         found = [problem for thread in self.threads if (problem := thread.problem()) is not None]

@@ -100,9 +100,7 @@ def conclude(curves: Sequence[Curves]) -> Conclusion:
         ConfigError: the share was not measured.
     """
     if not any(p.budget == BAR_SHARE for c in curves for p in c.points):
-        raise ConfigError(
-            f"the shares lack the budget {BAR_SHARE:g}", f"give --shares with {BAR_SHARE:g} among them"
-        )
+        raise ConfigError(f"the shares lack the budget {BAR_SHARE:g}", f"give --share {BAR_SHARE:g} as well")
     telling = [c for c in curves if c.fused]
     margins = [_margin(telling, rival) for rival in RIVALS] if telling else []
     gaps = [-_behind(c.at("oracle", BAR_SHARE))[0] for c in telling if c.correlation == 0]

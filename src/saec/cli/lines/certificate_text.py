@@ -19,7 +19,7 @@ def certificate_lines(calibration: Calibration) -> list[str]:
     if certificate is None:
         risk = RiskConfig()
         could = _certifiable(len(calibration.defects), risk.alpha, risk.delta)
-        return [f"risk       not certified (no --certify option); {could}"]
+        return [f"risk       not certified (--certify-escape-rate certifies it); {could}"]
     return [
         f"certified  with confidence {1 - certificate.delta:g}, both at once, for frames like these:",
         f"  escapes  {_escapes(certificate)}",

@@ -157,7 +157,7 @@ def account(
         devices.append(_device(device, shares, counter.idle_w))
         parts += _parts(device, names[here], owner[here], shares.spans)
         if idle_w.get(device) is None:
-            notes.append(f"{device}: idle power was not measured (give --idle), so it is not subtracted")
+            notes.append(f"{device}: idle power was not measured (give --idle-s), so it is not subtracted")
     gross = net + rest / max(1, len(net))
     measured_idle = all(idle_w.get(d.device) is not None for d in devices)
     energy = RunEnergy(

@@ -53,8 +53,8 @@ def _lines(settings: StationSettings) -> Iterator[Fault]:
             yield ["line", i, "profile"], what, "make one with `saec fit DATASET --out LINE`"
         yield from _policy(i, line, settings)
         if line.guard.dark >= line.guard.bright:
-            what = f"guard.dark is {line.guard.dark:g} and guard.bright is {line.guard.bright:g}"
-            yield ["line", i, "guard"], what, "choose dark below bright, both from 0 to 255"
+            what = f"guard.dark ({line.guard.dark:g}) is not below guard.bright ({line.guard.bright:g})"
+            yield ["line", i, "guard"], what, "give 0 <= dark < bright <= 255"
 
 
 def _policy(i: int, line: LineSettings, settings: StationSettings) -> Iterator[Fault]:
@@ -165,10 +165,11 @@ def _cloud(settings: StationSettings) -> Iterator[Fault]:
         yield ["cloud", name], f"{name} {value} does not go with the service {shown(cloud.model)}", remedy
     host = url.hostname or ""
     if settings.station.privacy and not is_on_site(host):
-        what = f"privacy = true allows only addresses on the site, and {host} may lie outside"
+        what = f"privacy = true allows only local addresses, and {host} is not known to be one"
         yield ["cloud", "model"], what, "use a private or loopback address, or remove [cloud]"
     if cloud.remote.token_file is not None and url.scheme == "http" and not is_loopback(host):
-        yield ["cloud", "model"], "the token would travel unencrypted", "use https"
+        what = f"the token would travel unencrypted to {shown(cloud.model)}"
+        yield ["cloud", "model"], what, "use https in model"
 
 
 def is_on_site(host: str) -> bool:

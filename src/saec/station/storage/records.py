@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from saec.settings.setting_fields import Option
 from saec.types import VerdictRecord
 
 FrameState = Literal["accepted", "asked", "done"]
@@ -153,10 +152,10 @@ class SpoolLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         wait_hours: Hours that a frame may wait for the cloud. Then the edge's label is final.
     """
 
-    frames: Annotated[int, msgspec.Meta(ge=1), Option(name="--spool-frames")] = 100_000
-    size_gb: Annotated[float, msgspec.Meta(gt=0), Option(name="--spool-size-gb")] = 20.0
-    free_gb: Annotated[float, msgspec.Meta(ge=0), Option(name="--spool-free-gb")] = 0.5
-    wait_hours: Annotated[float, msgspec.Meta(gt=0), Option(name="--spool-wait-hours")] = 168.0
+    frames: Annotated[int, msgspec.Meta(ge=1)] = 100_000
+    size_gb: Annotated[float, msgspec.Meta(gt=0)] = 20.0
+    free_gb: Annotated[float, msgspec.Meta(ge=0)] = 0.5
+    wait_hours: Annotated[float, msgspec.Meta(gt=0)] = 168.0
 
 
 class Retention(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -171,10 +170,10 @@ class Retention(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         aside_days: Days that unknown files, which were set aside, are kept.
     """
 
-    images: Annotated[Literal["all", "doubtful", "defects", "none"], Option(name="--keep-images")] = "all"
-    image_days: Annotated[float, msgspec.Meta(ge=0), Option(name="--keep-image-days")] = 30.0
-    record_days: Annotated[float, msgspec.Meta(ge=0), Option(name="--keep-record-days")] = 730.0
-    aside_days: Annotated[float, msgspec.Meta(ge=0), Option(name="--keep-aside-days")] = 90.0
+    images: Literal["all", "doubtful", "defects", "none"] = "all"
+    image_days: Annotated[float, msgspec.Meta(ge=0)] = 30.0
+    record_days: Annotated[float, msgspec.Meta(ge=0)] = 730.0
+    aside_days: Annotated[float, msgspec.Meta(ge=0)] = 90.0
 
 
 _STAMP = re.compile(r"@-?\d+\+\d+#[0-9a-f]{16}(/\d+)?$")

@@ -150,7 +150,7 @@ class SpoolReader:
         if not frame.image:
             raise SpoolError(
                 f"{frame.id}: its image was deleted to free space",
-                "to keep images longer, raise [retention] days or [spool] gigabytes",
+                "to keep images longer, raise [retention] image_days or [spool] size_gb",
             )
         return self.folder / frame.image
 
