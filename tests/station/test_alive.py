@@ -115,15 +115,15 @@ def test_a_hang_fails_health_and_watchdog_counts_against_its_frame_once_that_was
         with httpx.Client(base_url=where, timeout=30, trust_env=False) as client:
             image: dict[str, Any] = {"content": png(GOOD, blue=77), "headers": {"Content-Type": "image/png"}}
             assert client.post("v1/lines/cell/frames", **image).status_code == 201
-            while b"STATUS=" not in heard[-1] or b"edge-cell has made no turn" not in heard[-1]:
+            while b"STATUS=" not in heard[-1] or b"edge-cell has been stuck" not in heard[-1]:
                 heard.append(systemd.recv(1000))
             health, ready = client.get("health"), client.get("ready")
         assert health.status_code == ready.status_code == 503
         stuck = {thread["thread"]: thread for thread in health.json()["threads"]}
-        assert "edge-cell has made no turn" in stuck["edge-cell"]["what"]
+        assert "edge-cell has been stuck" in stuck["edge-cell"]["what"]
         assert "edge-cell" in " ".join(ready.json()["problems"])
         process.send_signal(signal.SIGABRT)  # as systemd's watchdog does
-        first = next(i for i, words in enumerate(heard) if b"edge-cell has made" in words)
+        first = next(i for i, words in enumerate(heard) if b"edge-cell has been stuck" in words)
         assert b"WATCHDOG=1" not in heard[first:]
         assert process.stderr is not None
         assert "in inspect" in process.stderr.read()  # where the thread hangs
