@@ -100,7 +100,7 @@ def test_the_figures_of_such_a_line_rest_on_what_was_held_out(
     told = capsys.readouterr().out
     figures = json.loads((tmp_path / "f.json").read_text())
     assert (figures["n_good"], figures["n_defect"], figures["cross_domain"]) == (6, 6, None)
-    assert "it has no splits, so 28 images that made the line are left out" in told
+    assert "it has no splits, so 28 images that were used to fit or calibrate the line are left out" in told
     assert main(["inspect", str(plain), "--line", str(out), "--out", str(tmp_path / "run")]) == 0
     assert "12 frames" in capsys.readouterr().out
     assert main(["evaluate", str(out), str(plain), "--split", "all"]) == 2  # what made it is never judged

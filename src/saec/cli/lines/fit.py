@@ -166,10 +166,14 @@ def tell(profile: Any, summary: Any) -> list[str]:
     """What a fit has to say, as sentences."""
     p, c = profile.line.preparation, profile.calibration
     copies = f" ({summary.duplicates} exact copies left out)" if summary.duplicates else ""
-    basis = "by P(defect)" if c.gate.basis == "p_defect" else "by the goods: without defects no P(defect)"
+    basis = (
+        "by P(defect)"
+        if c.gate.basis == "p_defect"
+        else "by the goods alone: P(defect) needs labelled defects"
+    )
     threshold = (
-        f"threshold {c.threshold:.3f} for an overkill of {100 * c.overkill:g} %, from goods alone; "
-        f"for 2 % it would be {c.thresholds_at['0.02']:.3f}"
+        f"threshold {c.threshold:.3f} for {100 * c.overkill:g} % false rejects (overkill), "
+        f"from the goods alone; for 2 % it would be {c.thresholds_at['0.02']:.3f}"
     )
     if detector_kind(profile.line.detector.kind).own_rule:
         rejected = sum(score >= c.threshold for score in c.goods) / len(c.goods)
@@ -184,6 +188,6 @@ def tell(profile: Any, summary: Any) -> list[str]:
     if summary.contaminated:
         shown = ", ".join(summary.contaminated[:5])
         lines.append(
-            f"warning: {len(summary.contaminated)} goods stand far out, look whether they are good: {shown}"
+            f"warning: {len(summary.contaminated)} of the good images look unusual, check them: {shown}"
         )
     return lines
