@@ -1,4 +1,4 @@
-"""Exceptions. Each names the thing that is wrong and the remedy; the CLI prints both."""
+"""All errors of saec. Each says what is wrong and what to do; the command line prints both."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sqlite3
 
 
 class SaecError(Exception):
-    """Base of all errors that a user can mend.
+    """Base of all errors that you can do something about.
 
     >>> import saec
     >>> try:
@@ -39,19 +39,19 @@ class ImageError(SaecError):
 
 
 class DecoderError(SaecError):
-    """What became of the process that decodes a file, and not what is in the file."""
+    """The process that decodes a file failed. The file itself may be sound."""
 
 
 class DecoderDiedError(DecoderError):
-    """The process that decoded a file has ended meanwhile."""
+    """The process that decodes files ended while it decoded this one."""
 
 
 class DecoderOverranError(DecoderError):
-    """Decoding a file took more processor time or memory than it may, or hung."""
+    """Decoding a file took too much processor time or memory, or it hung."""
 
 
 class DecoderStartError(DecoderError):
-    """No process can be started that decodes: no fault of any file."""
+    """The process that decodes files cannot be started. No file is at fault."""
 
 
 class DataError(SaecError):
@@ -59,7 +59,7 @@ class DataError(SaecError):
 
 
 class LeakError(DataError):
-    """One image stands in two roles, for example training and hold-out."""
+    """One image is used for two purposes, for example training and hold-out."""
 
 
 class LineError(SaecError):
@@ -67,7 +67,7 @@ class LineError(SaecError):
 
 
 class ParityError(LineError):
-    """The exported graph does not agree with the detector that was fitted."""
+    """The exported graph gives other labels than the fitted detector."""
 
 
 class ModelError(SaecError):
@@ -75,11 +75,11 @@ class ModelError(SaecError):
 
 
 class AnswerError(SaecError):
-    """A model's answer does not parse; it is counted, never replaced by a default."""
+    """A model's answer cannot be parsed. It is counted, and never replaced by a default."""
 
 
 class LinkError(SaecError):
-    """The cloud cannot be reached, or it did not answer in time: no fault of the frames asked about."""
+    """The cloud cannot be reached, or did not answer in time. The frames are not at fault."""
 
 
 class ExtraError(SaecError):
@@ -90,15 +90,15 @@ class ExtraError(SaecError):
 
 
 class SpoolError(SaecError):
-    """The station's spool is damaged, or is asked for what it must not do."""
+    """The station's spool is damaged, or it refuses a request."""
 
 
 class SpoolFullError(SpoolError):
-    """A frame was refused: there is no room for it by the stated limits, or on the disk."""
+    """The spool has no room for a frame: by its limits, or on the disk."""
 
 
 class EndedError(SaecError):
-    """A part of a running program has ended that it cannot be without."""
+    """A part that a running program needs has ended."""
 
 
 _PASSING = frozenset(
@@ -118,11 +118,11 @@ _PASSING = frozenset(
         errno.ETIMEDOUT,
     )
 )
-"""Handles, memory, the disk's room and its faults, a share that is away."""
+"""What may pass: too few handles, memory or disk space; a disk's fault; a network share that is away."""
 
 
 def is_transient(error: BaseException | None) -> bool:
-    """Whether an error, or what it was raised from, is the machine's and may pass."""
+    """Whether an error, or its cause, comes from the machine and may pass."""
     while error is not None:
         if isinstance(error, MemoryError | DecoderStartError | sqlite3.OperationalError):
             return True

@@ -77,7 +77,9 @@ def attribute(counter: Counter, begins: Array, ends: Array, weights: Array) -> E
         DataError: a span that ends before it begins, or a weight that is not positive.
     """
     if (ends < begins).any() or not (weights > 0).all():
-        raise DataError("a measured span of work has a negative time or no weight", "measure again")
+        raise DataError(
+            "the time measurement is wrong: a span of work has a negative time, or no share", "measure again"
+        )
     first, last = counter.times[0], counter.times[-1]
     begins, ends = np.clip(begins, first, last), np.clip(ends, first, last)
     moments = np.unique(np.concatenate([counter.times, begins, ends]))

@@ -155,7 +155,7 @@ async def _complete(handler: RequestHandler, bodies: RequestBodies, request: Req
     seconds = time.monotonic() - begun
     handler.metrics.request(who, status, code, seconds)
     key = request.headers.get("idempotency-key", "")[:200]
-    log.info("request answered", station=who, key=key, status=status, code=code, ms=round(seconds * 1000, 1))
+    log.info("request answered", client=who, key=key, status=status, error=code, ms=round(seconds * 1000, 1))
     return response
 
 
