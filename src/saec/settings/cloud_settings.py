@@ -116,9 +116,9 @@ class CloudConfig(msgspec.Struct, frozen=True, kw_only=True):
     """The section [cloud]: which model is asked, and how.
 
     Attributes:
-        model: Who is asked about what the edge is not sure of: nobody (none), the demonstration checkpoint
-            that ships (small), the folder of a checkpoint, its name on a hub, or the address of a service
-            (https://HOST:PORT/v1).
+        model: Who is asked about what the edge is not sure of. "none" asks nobody. "small" is the
+            demonstration checkpoint that ships. Else the folder of a checkpoint, its name on a hub, or the
+            address of a service (https://HOST:PORT/v1).
         service_model: The model or adapter to ask at a service. You need it where the service has several.
         adapter: Folder of a LoRA adapter for the model.
         references: Good images that the cloud is shown before each frame.
