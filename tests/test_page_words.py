@@ -53,7 +53,7 @@ def sentences(text: str) -> Iterator[str]:
 
 def _split(block: str) -> Iterator[str]:
     plain = _CODE.sub("CODE", _LINK.sub(r"\1", block))
-    yield from re.split(r"(?<=[.!?])[)\"'*]*\s+(?=[\"'(*\[]*[A-Z0-9])", plain)
+    yield from re.split(r"(?<=[.!?])[)\"'*]*\s+(?=[(*\[]*[A-Z0-9\"'])", plain)
 
 
 def words(sentence: str) -> int:
