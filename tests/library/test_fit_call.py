@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import saec
 from saec.cli import main
+from saec.settings.keyword_fields import FitFields
 
-SMALL: dict[str, Any] = {"side": 128, "memory": 64, "folds": 4, "threads": 1}
+SMALL = FitFields(side_px=128, memory_patches=64, folds=4, threads=1)
 
 
 def test_a_line_is_the_command_line_s(gears: Path, tmp_path: Path) -> None:
@@ -19,7 +19,7 @@ def test_a_line_is_the_command_line_s(gears: Path, tmp_path: Path) -> None:
     line = saec.fit(
         gears, out=tmp_path / "a" / "gears", progress=lambda what, done, of: told.append(what), **SMALL
     )
-    options = [word for name, value in SMALL.items() for word in (f"--{name}", str(value))]
+    options = [word for name, value in SMALL.items() for word in (f"--{name.replace('_', '-')}", str(value))]
     assert main(["fit", str(gears), "--out", str(tmp_path / "b" / "gears"), *options]) == 0
     other = saec.Line.open(tmp_path / "b" / "gears")
     assert line.threshold == other.threshold
@@ -43,10 +43,10 @@ def test_what_a_fit_refuses(gears: Path, tmp_path: Path) -> None:
     out = tmp_path / "line"
     with pytest.raises(saec.ConfigError, match="nothing to fit on"):
         saec.fit(out=out)
-    with pytest.raises(saec.ConfigError, match="did you mean side"):
-        saec.fit(gears, out=out, sides=128)
-    with pytest.raises(saec.ConfigError, match="side='large'"):
-        saec.fit(gears, out=out, side="large")
+    with pytest.raises(saec.ConfigError, match="did you mean side_px"):
+        saec.fit(gears, out=out, side=128)  # type: ignore[call-arg]
+    with pytest.raises(saec.ConfigError, match="side_px='large'"):
+        saec.fit(gears, out=out, side_px="large")  # type: ignore[arg-type]
     with pytest.raises(saec.DataError, match="check the path"):
         saec.fit(tmp_path / "none", out=out)
     with pytest.raises(saec.LineError, match="no detector"):

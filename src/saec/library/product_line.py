@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 import msgspec
 
@@ -26,7 +26,7 @@ from saec.library.line_trials import calibrated, tried
 from saec.library.opened_line import OpenedLine
 from saec.library.verdict_view import Verdict
 from saec.lines.leaks import held_out
-from saec.lines.requested_calibration import RecalibrationRequest
+from saec.lines.requested_calibration import CalibrationFields, RecalibrationRequest
 from saec.profile import LineProfile
 from saec.settings import DataConfig, PolicyConfig, RunConfig, SampleConfig
 
@@ -232,7 +232,7 @@ class Line:
         defects: str | PathLike[str] | None = None,
         cloud: Cloud | None = None,
         layout: str = DataConfig().layout,
-        **request: Any,
+        **request: Unpack[CalibrationFields],
     ) -> Line:
         """Redo thresholds and P(defect) without fitting again; gives the line with its next calibration.
 
