@@ -67,21 +67,36 @@ def fit(
         ExtraError: torch is not installed.
     """
     chosen = with_fields(config or FitConfig(), settings)
-    choices = FitChoices(kind=detector) if isinstance(detector, str) else detector
-    making = detector_fit(choices or FitChoices())
+    kind = FitChoices(kind=detector) if isinstance(detector, str) else detector
     images = _images(dataset, _folders(goods), layout, parts)
+    mask = None if roi_mask is None else Path(roi_mask)
+    return fit_images(images, Path(out), chosen, kind, roi_mask=mask, force=force, progress=progress)
+
+
+def fit_images(
+    images: Dataset,
+    out: Path,
+    config: FitConfig | None = None,
+    detector: FitChoices | None = None,
+    *,
+    roi_mask: Path | None = None,
+    force: bool = False,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Line:
+    """``fit`` on a data set that is open already; see there."""
+    config = config or FitConfig()
     profile, summary = fit_line(
         images,
-        Path(out),
-        making,
-        config=chosen,
+        out,
+        detector_fit(detector or FitChoices()),
+        config=config,
         gate=GateConfig(),
         created=now(),
-        roi_mask=None if roi_mask is None else Path(roi_mask),
+        roi_mask=roi_mask,
         force=force,
         progress=progress or (lambda _what, _done, _of: None),
     )
-    said = [*fit_sentences(profile, summary), *bit_warnings(images, chosen.bits)]
+    said = [*fit_sentences(profile, summary), *bit_warnings(images, config.bits)]
     return Line(profile, notes=tuple(said))
 
 
