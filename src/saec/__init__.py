@@ -18,6 +18,7 @@ keep_silent()
 
 TYPE_CHECKING = False  # not from typing, which takes longer to load than all of this
 if TYPE_CHECKING:
+    from saec.edge.detector_kinds import FitChoices as FitChoices
     from saec.errors import AnswerError as AnswerError
     from saec.errors import ConfigError as ConfigError
     from saec.errors import DataError as DataError
@@ -73,6 +74,7 @@ _MODULES = {
         "SpoolError",
         "SpoolFullError",
     ),
+    "saec.edge.detector_kinds": ("FitChoices",),
     "saec.evaluation.metrics": ("Metrics",),
     "saec.frame.judges": ("Cloud",),
     "saec.library.line_making": ("fit",),

@@ -160,5 +160,29 @@ def test_what_is_listed(line: saec.Line, gears: Path, photo: Path) -> None:
     for missing, said in ((gears / "*.jpg", "no file matches"), (gears / "no", "does not exist")):
         with pytest.raises(saec.DataError, match=said):
             line.inspect_many(missing)
-    with pytest.raises(saec.DataError, match="limit"):
+    with pytest.raises(saec.ConfigError, match="limit"):
         line.inspect_many([IMAGE], limit=1)
+
+
+def test_what_is_given_beside_images_is_checked(line: saec.Line, photo: Path, gears: Path) -> None:
+    wrong: Any = "small"
+    for call in (
+        lambda: line.inspect(photo, cloud=wrong),
+        lambda: line.inspect_many(photo, cloud=wrong),
+        lambda: line.evaluate(gears, cloud=wrong),
+        lambda: line.calibrate(cloud=wrong),
+        lambda: line.worth(gears, wrong),
+        lambda: line.worth(gears, None),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(saec.ConfigError, match=r"saec\.Cloud"):
+            call()
+    with pytest.raises(saec.ConfigError, match=r"saec\.Policy"):
+        line.inspect(photo, policy=7)  # type: ignore[arg-type]
+    with pytest.raises(saec.ConfigError, match=r"saec\.RunConfig"):
+        line.inspect_many(photo, run={})  # type: ignore[arg-type]
+    with pytest.raises(saec.ConfigError, match=r"Line\.open"):
+        saec.Line(str(line.folder))  # type: ignore[arg-type]
+    with pytest.raises(saec.ImageError, match="inspect_many"):
+        line.inspect(gears)
+    with pytest.raises(saec.ImageError, match="inspect_many"):
+        line.inspect(gears, policy="edge")

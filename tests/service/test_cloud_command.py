@@ -15,6 +15,7 @@ import pytest
 from saec.cli import main
 from saec.cloud.checkpoints.checkpoint_folder import read_card
 from saec.cloud.engines.qwen import QwenEngine
+from saec.errors import ConfigError
 from saec.frame.judges import Cloud
 from saec.frame.requested_cloud import requested_cloud
 from saec.service.served_model import ServedModel
@@ -65,6 +66,15 @@ def test_an_adapter_is_asked_as_its_base_wants_to_be(served: ServedModel) -> Non
         assert (cloud.engine.name, cloud.engine.side, cloud.engine.demonstration) == ("screws", 240, True)
         assert cloud.config.remote.weights_hash == served.entries["screws"].weights_hash
         assert cloud.config.remote.card == read_card(SMALL)
+
+
+def test_the_library_names_a_service_by_its_address(served: ServedModel) -> None:
+    with running(served) as (where, _):
+        cloud = Cloud(f"{where}/v1", service_model="screws", references=0)
+        assert repr(cloud) == f"<Cloud {where}/v1, references=0>"
+        assert (cloud.engine.name, cloud.config.references) == ("screws", 0)
+        with pytest.raises(ConfigError, match="no model nuts"):
+            _ = Cloud(f"{where}/v1", service_model="nuts").config
 
 
 def _asking(where: str, model: str | None = None) -> Cloud:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike, fspath
-from typing import Any, Literal
+from typing import Literal, Unpack
 
 import msgspec
 import numpy as np
@@ -29,6 +29,7 @@ from saec.schedule.policies.one_side import EdgeOnly
 from saec.schedule.policies.policy_contract import PolicySettings, Scheduler
 from saec.settings import CloudConfig, FitConfig, identifying
 from saec.settings.cloud_settings import SMALL
+from saec.settings.keyword_fields import CloudFields
 from saec.types import CloudQuery, Frame, Image
 
 
@@ -79,7 +80,9 @@ class Cloud:
         ConfigError: there is no such setting, or its value is out of range.
     """
 
-    def __init__(self, model: str | PathLike[str] | CloudConfig = SMALL, **settings: Any) -> None:
+    def __init__(
+        self, model: str | PathLike[str] | CloudConfig = SMALL, **settings: Unpack[CloudFields]
+    ) -> None:
         asked = model if isinstance(model, CloudConfig) else CloudConfig(model=fspath(model))
         self._asked = with_fields(asked, settings) if settings else asked
         if self._asked.model == "none":

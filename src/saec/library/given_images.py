@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from saec.arrays import check_image
 from saec.data.images.pixels import pillow_to_image
-from saec.errors import ConfigError
+from saec.errors import ConfigError, ImageError
 from saec.frame.assessment import DecodedFrame, decode_frame, read_frame
 from saec.settings import FitConfig
 from saec.types import Image, Source
@@ -37,6 +37,16 @@ def is_path(given: object) -> bool:
 def is_one_image(given: object) -> bool:
     """Whether it is a single image, and no series of them: an array of N x H x W x 3 is a series."""
     return (given.ndim < 4) if isinstance(given, np.ndarray) else _is_pillow(given)
+
+
+def check_no_folder(given: object) -> None:
+    """Refuse a folder where one image is asked for.
+
+    Raises:
+        ImageError: it is one.
+    """
+    if isinstance(given, str | os.PathLike) and Path(given).is_dir():
+        raise ImageError(f"{os.fspath(given)} is a folder", "call line.inspect_many with it")
 
 
 def _is_pillow(given: object) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 from saec.data.dataset import Dataset, categories, open_dataset
 from saec.data.parts import PartIds
@@ -18,6 +18,7 @@ from saec.lines.fit_sentences import bit_warnings, fit_sentences
 from saec.lines.line_fit import fit_line
 from saec.runs.description import now
 from saec.settings import DataConfig, FitConfig, GateConfig
+from saec.settings.keyword_fields import FitFields
 
 
 def fit(
@@ -26,13 +27,13 @@ def fit(
     out: str | PathLike[str],
     goods: str | PathLike[str] | Sequence[str | PathLike[str]] = (),
     config: FitConfig | None = None,
-    detector: FitChoices | None = None,
+    detector: FitChoices | str | None = None,
     roi_mask: str | PathLike[str] | None = None,
     layout: str = DataConfig().layout,
     parts: PartIds | None = None,
     force: bool = False,
     progress: Callable[[str, int, int], None] | None = None,
-    **settings: Any,
+    **settings: Unpack[FitFields],
 ) -> Line:
     """Make a line of good images.
 
@@ -49,8 +50,8 @@ def fit(
         out: the folder of the line profile; made.
         goods: folders that hold good images alone, instead of ``dataset`` or its training goods.
         config: the settings; None takes the defaults.
-        detector: the kind of detector and its own choices, such as ``FitChoices(kind="yolo", yolo=file)`` for
-            a classifier of your own; None takes the default.
+        detector: "patch", the default, or "yolo"; or the kind with its own choices, such as
+            ``saec.FitChoices(kind="yolo", yolo=file)`` for a classifier of your own.
         roi_mask: an image of the frames' size; the line judges where it is not zero.
         layout: the data set's layout.
         parts: where part ids come from.
@@ -66,20 +67,36 @@ def fit(
         ExtraError: torch is not installed.
     """
     chosen = with_fields(config or FitConfig(), settings)
-    making = detector_fit(detector or FitChoices())
+    kind = FitChoices(kind=detector) if isinstance(detector, str) else detector
     images = _images(dataset, _folders(goods), layout, parts)
+    mask = None if roi_mask is None else Path(roi_mask)
+    return fit_images(images, Path(out), chosen, kind, roi_mask=mask, force=force, progress=progress)
+
+
+def fit_images(
+    images: Dataset,
+    out: Path,
+    config: FitConfig | None = None,
+    detector: FitChoices | None = None,
+    *,
+    roi_mask: Path | None = None,
+    force: bool = False,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Line:
+    """``fit`` on a data set that is open already; see there."""
+    config = config or FitConfig()
     profile, summary = fit_line(
         images,
-        Path(out),
-        making,
-        config=chosen,
+        out,
+        detector_fit(detector or FitChoices()),
+        config=config,
         gate=GateConfig(),
         created=now(),
-        roi_mask=None if roi_mask is None else Path(roi_mask),
+        roi_mask=roi_mask,
         force=force,
         progress=progress or (lambda _what, _done, _of: None),
     )
-    said = [*fit_sentences(profile, summary), *bit_warnings(images, chosen.bits)]
+    said = [*fit_sentences(profile, summary), *bit_warnings(images, config.bits)]
     return Line(profile, notes=tuple(said))
 
 

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 import msgspec
 
 from saec.data.input_images import Split, limit_inputs
 from saec.decoding import with_fields
-from saec.errors import DataError, ImageError
+from saec.errors import ConfigError, ImageError
 from saec.evaluation.cloud_benefit import SHARES
 from saec.evaluation.cloud_trial import CloudTrial
 from saec.evaluation.evaluation_tasks import EvaluationTask
@@ -20,14 +20,14 @@ from saec.evaluation.line_evaluation import evaluate_line, result_notes
 from saec.evaluation.metrics import Metrics
 from saec.frame.judges import Cloud
 from saec.library.given_frames import are_files, listed_files
-from saec.library.given_images import Colour, ImageLike, check_colour, is_one_image
+from saec.library.given_images import Colour, ImageLike, check_colour, check_no_folder, is_one_image
+from saec.library.given_settings import check_cloud, given_options
 from saec.library.line_trials import calibrated, tried
 from saec.library.opened_line import OpenedLine
 from saec.library.verdict_view import Verdict
 from saec.lines.leaks import held_out
-from saec.lines.requested_calibration import RecalibrationRequest
+from saec.lines.requested_calibration import CalibrationFields, RecalibrationRequest
 from saec.profile import LineProfile
-from saec.runs.requested_options import run_options
 from saec.settings import DataConfig, PolicyConfig, RunConfig, SampleConfig
 
 
@@ -48,6 +48,10 @@ class Line:
     """
 
     def __init__(self, profile: LineProfile, *, notes: tuple[str, ...] = ()) -> None:
+        if not isinstance(profile, LineProfile):
+            raise ConfigError(
+                f"a line of a {type(profile).__name__}", "open its folder: saec.Line.open(folder)"
+            )
         self.profile = profile
         self.notes = notes
         self._opened = OpenedLine(profile)
@@ -108,13 +112,13 @@ class Line:
             ImageError: it is no image, or cannot be read; the message says how to mend it.
             ConfigError: settings contradict each other.
         """
+        check_cloud(cloud)
+        check_no_folder(image)
         if cloud is None and policy is None:
             return self._opened.one(image, colour)
-        (*_, verdict) = self.inspect_many([image], cloud=cloud, policy=policy, colour=colour)
+        (*_, verdict) = self.inspect_many(iter([image]), cloud=cloud, policy=policy, colour=colour)
         if verdict.label is None:
-            raise ImageError(
-                f"{verdict.id} cannot be judged: {verdict.error.message if verdict.error else ''}"
-            )
+            raise ImageError(verdict.error.message if verdict.error else f"{verdict.id} has no label")
         return verdict
 
     def inspect_many(
@@ -158,7 +162,8 @@ class Line:
             ImageError: an element is neither a path nor an image.
         """
         check_colour(colour)
-        options = run_options(policy, run)
+        check_cloud(cloud)
+        options = given_options(policy, run)
         if are_files(images):
             inputs = listed_files(images, split=split, layout=layout)
             inputs = limit_inputs(held_out(self.profile, inputs), limit)
@@ -166,7 +171,7 @@ class Line:
                 return self._opened.into(inputs, Path(out), cloud, options)
             return self._opened.streamed(inputs.sources, cloud, options)
         if limit is not None:
-            raise DataError("limit with images that come one by one", "give a folder or a list of paths")
+            raise ConfigError("limit with images that come one by one", "give a folder or a list of paths")
         if is_one_image(images) or not isinstance(images, Iterable):
             raise ImageError(
                 f"inspect_many was given one {type(images).__name__}", "call line.inspect(image)"
@@ -205,12 +210,13 @@ class Line:
             LeakError: an image to judge was used to fit or calibrate the line, or to tune the cloud.
             DataError: there is no image of known truth.
         """
+        check_cloud(cloud)
         run = run or RunConfig(maps=out is not None, explain=False)
         task = EvaluationTask(self.folder, Path(dataset), self.name)
         result = evaluate_line(
             task,
             cloud=cloud,
-            options=run_options(policy, run),
+            options=given_options(policy, run),
             split=split,
             layout=layout,
             out=None if out is None else Path(out),
@@ -226,7 +232,7 @@ class Line:
         defects: str | PathLike[str] | None = None,
         cloud: Cloud | None = None,
         layout: str = DataConfig().layout,
-        **request: Any,
+        **request: Unpack[CalibrationFields],
     ) -> Line:
         """Redo thresholds and P(defect) without fitting again; gives the line with its next calibration.
 
@@ -245,6 +251,7 @@ class Line:
             ConfigError: there is no such field, or fields contradict each other.
             DataError: there are too few goods, or labels contradict each other.
         """
+        check_cloud(cloud)
         after, notes = calibrated(
             self.profile,
             with_fields(RecalibrationRequest(), request),
@@ -279,6 +286,7 @@ class Line:
             LeakError: an image was used to fit or calibrate the line, or to tune the cloud.
             DataError: there is no image of known truth.
         """
+        check_cloud(cloud, needed=True)
         kept = None if out is None else Path(out)
         return tried(self.profile, Path(dataset), cloud, shares=shares, out=kept, split=split, layout=layout)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypedDict
 
 import msgspec
 
@@ -61,6 +62,22 @@ class RecalibrationRequest(msgspec.Struct, frozen=True, kw_only=True):
     certify_overkill_rate: Everyday[OpenShare | None] = None
     certify_risk: Everyday[OpenShare | None] = None
     stand_ins: CountOrZero | None = None
+
+
+class CalibrationFields(TypedDict, total=False):
+    """The fields of ``RecalibrationRequest`` as keyword arguments."""
+
+    overkill_rate: float | None
+    prevalence: float | None
+    threshold: float | None
+    gate_low: float | None
+    gate_high: float | None
+    p_low: float | None
+    p_high: float | None
+    certify_escape_rate: float | None
+    certify_overkill_rate: float | None
+    certify_risk: float | None
+    stand_ins: int | None
 
 
 def calibrate_as_asked(

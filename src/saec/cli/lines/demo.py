@@ -12,13 +12,13 @@ import msgspec
 from saec.cli.options.inputs import command_line, interruptible
 from saec.cli.options.progress_bar import frames_bar
 from saec.cli.options.settings_command import settings_command
-from saec.settings import CloudConfig, DrawingConfig, FitConfig, GateConfig, RunConfig
+from saec.settings import CloudConfig, DrawingConfig, RunConfig
 from saec.settings.setting_fields import Everyday, ExistingFolder, Option, Seed, Share
 
 if TYPE_CHECKING:
     from saec.evaluation.line_evaluation import Result
     from saec.frame.judges import Cloud
-    from saec.profile import LineProfile
+    from saec.library.product_line import Line
 
 PRODUCTS = ("keypad", "leather", "wire-mesh")
 """What the demonstration inspects: products on which the edge alone is unsure, so that there is something to
@@ -74,8 +74,8 @@ def command(demo: DemoSettings) -> None:
     opened = None if demo.cloud == "none" else Cloud(CloudConfig(model=demo.cloud))
     results: list[tuple[Result, Result | None]] = []
     for folder in categories(root):
-        profile = _line(folder, out / "lines" / folder.name, opened, force)
-        results.append(_judge(profile, folder, out / "runs", opened, force))
+        line = _line(folder, out / "lines" / folder.name, opened, force)
+        results.append(_judge(line, folder, out / "runs", opened, force))
     _show(results)
     _tell_changes(results, out / "runs")
     runs = [_run_folder(out / "runs", edge if both is None else both) for edge, both in results]
@@ -95,38 +95,22 @@ def _draw(out: Path, difficulty: float, seed: int) -> Path:
     return out / f"difficulty-{difficulty:g}-seed-{seed}"
 
 
-def _line(folder: Path, target: Path, cloud: Cloud | None, force: bool) -> LineProfile:
-    """The line profile, with the cloud's trust where labelled defects can tell it."""
+def _line(folder: Path, target: Path, cloud: Cloud | None, force: bool) -> Line:
+    """The line, with the cloud's trust where labelled defects can tell it."""
     from saec.cli.options.progress_bar import bar
-    from saec.data.dataset import open_dataset
-    from saec.edge.training.detector_fit import patch_fit
-    from saec.lines.fit_sentences import fit_sentences
-    from saec.lines.line_fit import fit_line
-    from saec.lines.recalibration import recalibrate
-    from saec.lines.requested_calibration import RecalibrationRequest
-    from saec.runs.description import now
+    from saec.library.line_making import fit
 
-    dataset = open_dataset(folder)
     with bar() as report:
-        profile, summary = fit_line(
-            dataset,
-            target,
-            patch_fit(),
-            config=FitConfig(),
-            gate=GateConfig(),
-            created=now(),
-            force=force,
-            progress=report,
-        )
-    for sentence in fit_sentences(profile, summary):
+        line = fit(folder, out=target, force=force, progress=report)
+    for sentence in line.notes:
         click.echo(sentence)
-    if cloud is not None and summary.defects:
-        profile = recalibrate(profile, RecalibrationRequest(), created=now(), dataset=dataset, cloud=cloud)
-    return profile
+    if cloud is not None and line.profile.calibration.defects:
+        line = line.calibrate(folder, cloud=cloud)
+    return line
 
 
 def _judge(
-    profile: LineProfile, folder: Path, runs: Path, cloud: Cloud | None, force: bool
+    line: Line, folder: Path, runs: Path, cloud: Cloud | None, force: bool
 ) -> tuple[Result, Result | None]:
     """The edge alone, and the edge with the cloud."""
     import shutil
@@ -135,7 +119,7 @@ def _judge(
     from saec.evaluation.line_evaluation import evaluate_line
     from saec.runs.run_folder import Options
 
-    task = EvaluationTask(profile.folder, folder, folder.name)
+    task = EvaluationTask(line.folder, folder, folder.name)
     results: list[Any] = []
     with interruptible() as stop:
         for engine in (None, cloud) if cloud is not None else (None,):

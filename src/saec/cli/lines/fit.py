@@ -11,9 +11,9 @@ import msgspec
 
 from saec.cli.options.progress_bar import bar
 from saec.cli.options.settings_command import settings_command
-from saec.edge.detector_kinds import DETECTORS, FitChoices, detector_fit
+from saec.edge.detector_kinds import DETECTORS, FitChoices
 from saec.errors import ConfigError
-from saec.settings import DataConfig, FitConfig, GateConfig, PartsConfig
+from saec.settings import DataConfig, FitConfig, PartsConfig
 from saec.settings.setting_fields import Argument, Everyday, ExistingFile, ExistingFolder, Option
 
 if TYPE_CHECKING:
@@ -61,25 +61,13 @@ def command(
     saec fit mvtec/bottle --out lines/yolo --detector yolo --yolo yolo11n-cls.onnx
     """
     from saec.data.parts import requested_parts
-    from saec.lines.fit_sentences import bit_warnings, fit_sentences
-    from saec.lines.line_fit import fit_line
-    from saec.runs.description import now
+    from saec.library.line_making import fit_images
 
-    making = detector_fit(detector)
+    mask, force = new_line.roi_mask, new_line.force
     for dataset, out in _sets(new_line, data.layout, requested_parts(parts)):
         with bar() as progress:
-            profile, summary = fit_line(
-                dataset,
-                out,
-                making,
-                config=fit,
-                gate=GateConfig(),
-                created=now(),
-                roi_mask=new_line.roi_mask,
-                force=new_line.force,
-                progress=progress,
-            )
-        for sentence in [*fit_sentences(profile, summary), *bit_warnings(dataset, fit.bits)]:
+            line = fit_images(dataset, out, fit, detector, roi_mask=mask, force=force, progress=progress)
+        for sentence in line.notes:
             click.echo(sentence)
 
 

@@ -146,8 +146,7 @@ def _folder(out: Path | None, task: EvaluationTask, *, alone: bool) -> Path | No
 def _show(results: Sequence[Result]) -> None:
     from rich.console import Console
 
-    from saec.data.input_images import LEFT_OUT
-    from saec.evaluation.line_evaluation import by_category, seed_means
+    from saec.evaluation.line_evaluation import by_category, result_notes, seed_means
     from saec.evaluation.metrics import mean_row, over_seeds
 
     several = [(name, group) for name, group in by_category(results).items() if len(group) > 1]
@@ -178,27 +177,8 @@ def _show(results: Sequence[Result]) -> None:
         if results[0].info is not None:
             click.echo(meter_line(results[0].info))
     for result in results:
-        for note in result.notes:
+        for note in result_notes(result):
             click.echo(f"{result.task.name}: {note}")
-        if result.cross_domain:
-            click.echo(f"{result.task.name}: cross-domain: {result.cross_domain}")
-        if result.metrics.n_error:
-            click.echo(f"{result.task.name}: {result.metrics.n_error} frames with an error are in no figure")
-        if result.metrics.n_provisional:
-            click.echo(
-                f"{result.task.name}: {result.metrics.n_provisional} frames are in the figures "
-                "with the edge's provisional label, as the cloud failed on them"
-            )
-        if result.metrics.n_mask_out:
-            click.echo(
-                f"{result.task.name}: the pixel figures leave out {result.metrics.n_mask_out} frames whose "
-                f"masks are boxes or in doubt; `saec data check {result.task.dataset}` names them"
-            )
-        if result.info is not None and result.info.cloud is not None:
-            click.echo(f"{result.task.name}: {result.info.cloud.reason}")
-        for note in result.info.notes if result.info is not None else ():
-            if note.startswith(("Score drift", LEFT_OUT)):
-                click.echo(f"{result.task.name}: {note}")
 
 
 def _tell(metrics: Metrics) -> None:
