@@ -37,9 +37,9 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> FakeCloud:
 
 
 def test_a_new_setting_is_in_the_key_unless_it_is_marked() -> None:
-    key = Cloud(Wider()).key
-    assert Cloud(Wider(contrast=2.0)).key != key
-    assert Cloud(Wider(workers=2)).key == key
+    key = Cloud(Wider(model="small")).key
+    assert Cloud(Wider(model="small", contrast=2.0)).key != key
+    assert Cloud(Wider(model="small", workers=2)).key == key
     assert (
         key == Cloud(CloudConfig(model="small")).key
     )  # a default that changes nothing leaves older keys as they were
@@ -81,7 +81,7 @@ def test_each_setting_that_changes_answers_changes_the_key() -> None:
 def test_how_a_service_is_reached_is_in_no_key() -> None:
     here = Cloud(CloudConfig(model="small")).key
     reached = RemoteConfig(url="https://a/v1", token_file="t", timeout_s=1.0, retries=0, concurrency=1)
-    assert Cloud(CloudConfig(remote=reached)).key == here
+    assert Cloud(CloudConfig(model="small", remote=reached)).key == here
     assert Cloud(CloudConfig(model="small", batch=1, device="cpu")).key == here
 
 

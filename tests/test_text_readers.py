@@ -294,7 +294,7 @@ OWN = {
 OWN_PARTS = {
     ("cli/station/__init__.py", "example"),
     ("runs/description.py", "machine"),
-    ("runs/run_folder.py", "run_line"),  # opens a course, which is no file
+    ("runs/run_folder.py", "judge_into"),  # opens a course, which is no file
     ("station/http/api.py", "_overview"),
     ("station/http/api.py", "get_page"),
     ("station/maintenance/support_bundle.py", "_machine"),

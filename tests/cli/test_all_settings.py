@@ -43,6 +43,7 @@ SAME_WORD = {
     "--side-px": "the side of the edge's input",
     "--data": "a folder of images",
     "--link": "link images instead of copying them",
+    "--cloud-model": "the model or adapter to ask at a service",
     "--exclude-holdout": "a manifest whose hold-out is not trained on",
     "--lists": "a folder for lists of what was taken",
     "--prevalence": "the share of defects",

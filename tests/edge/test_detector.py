@@ -141,7 +141,7 @@ def test_a_changed_graph_is_noticed(gear_line: Path, tmp_path: Path) -> None:
     data = bytearray((copy / "detector.bin").read_bytes())
     data[1000] ^= 1
     (copy / "detector.bin").write_bytes(bytes(data))
-    with pytest.raises(LineError, match=r"detector\.bin differs from the hash"):
+    with pytest.raises(LineError, match=r"detector\.bin does not have the hash"):
         LineProfile.open(copy)
 
 

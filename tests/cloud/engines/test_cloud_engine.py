@@ -134,7 +134,7 @@ def test_a_tensor_that_is_missing_or_too_many_is_no_warning_but_an_error(copy: P
     name = next(k for k in tensors if "down_proj" in k)
     save_file({k: v for k, v in tensors.items() if k != name}, copy / "model.safetensors", {"format": "pt"})
     assert not part.exists()
-    with pytest.raises(ModelError, match="do not fit"):
+    with pytest.raises(ModelError, match="do not match"):
         open_engine(CloudConfig(model=str(copy), **CPU))
 
 

@@ -20,6 +20,7 @@ from saec.cli.options.settings_command import settings_command
 from saec.errors import ConfigError, SaecError
 from saec.settings import CloudConfig, DataConfig, FitConfig, MeterConfig, RunConfig, SampleConfig
 from saec.settings.setting_fields import Argument, Everyday, ExistingFile, ExistingPath, NewFile, Option
+from saec.texts import read_text
 from saec_research.commands.llava_cloud import llava_cloud
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def _write(done: _Done, baseline: BaselineSettings) -> None:
 
     table = baseline.out / PROBABILITIES
     if baseline.csv == STANDARD_OUTPUT:
-        click.echo(table.read_text("utf-8"), nl=False)
+        click.echo(read_text(table, remedy="run the baseline again"), nl=False)
     elif baseline.csv is not None:
         shutil.copyfile(table, baseline.csv)
     if baseline.json is not None:
