@@ -26,12 +26,12 @@ def test_a_preset_is_the_seed_s_policy_with_changes() -> None:
 @pytest.mark.parametrize(
     ("asked", "wrong"),
     [
-        (PolicyConfig(policy="gate", cost={"escape": 2.0}), "costs with policy gate"),
-        (PolicyConfig(parameters={"qwen_thr": "1"}, budget=0.3), "parameters with policy value"),
-        (PolicyConfig(policy="value", preset="saec"), "preset saec with policy value"),
+        (PolicyConfig(policy="gate", cost={"escape": 2.0}), "policy gate takes no costs"),
+        (PolicyConfig(parameters={"qwen_thr": "1"}, budget=0.3), "policy value has no parameters"),
+        (PolicyConfig(policy="value", preset="saec"), "preset saec does not go with policy value"),
         (PolicyConfig(policy="value", cost={"escap": 2.0}), "escap"),
         (PolicyConfig(policy="value", cost={"escape": -2.0}), "cost"),
-        (PolicyConfig(budget=1.5), "a budget of 1.5"),
+        (PolicyConfig(budget=1.5), "the budget 1.5"),
         (PolicyConfig(policy="seed", parameters={"qwen_thr": "x"}), "parameter"),
     ],
 )

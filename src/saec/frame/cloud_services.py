@@ -93,7 +93,7 @@ def _check_local(config: CloudConfig) -> None:
         if value is not None:
             raise ConfigError(
                 f"{option} does not go with the cloud {config.model}",
-                "it is for a service: --cloud https://HOST:PORT/v1",
+                "leave it out, or name a service with --cloud https://HOST:PORT/v1",
             )
 
 

@@ -33,15 +33,23 @@ def run_options(
     asked = policy if isinstance(policy, PolicyConfig) else PolicyConfig(policy=policy)
     named = None if asked.preset is None else preset_policy(asked.preset)
     if named is not None and asked.policy not in (None, named):
-        raise ConfigError(f"preset {asked.preset} with policy {asked.policy}", f"it is for policy {named}")
+        raise ConfigError(
+            f"preset {asked.preset} does not go with policy {asked.policy}",
+            f"use policy {named}, or leave the policy out",
+        )
     name = named or asked_policy(asked.policy, asked.budget)
     kind = policy_kind(name)
     if asked.cost and "costs" not in kind.reads:
-        raise ConfigError(f"costs with policy {name}", f"they are for policy {BUDGET_POLICY}")
+        raise ConfigError(
+            f"policy {name} takes no costs", f"leave the costs out, or use policy {BUDGET_POLICY}"
+        )
     if asked.parameters and kind.parameters is None:
-        raise ConfigError(f"parameters with policy {name}", "they are for a policy that has its own")
+        raise ConfigError(f"policy {name} has no parameters of its own", "leave the parameters out")
     if asked.budget is not None and not 0 < asked.budget <= 1:
-        raise ConfigError(f"a budget of {asked.budget:g}", "give a share of frames above 0 and at most 1")
+        raise ConfigError(
+            f"the budget {asked.budget:g} is not above 0 and at most 1",
+            "give the share of frames that may go to the cloud",
+        )
     own = None
     if kind.parameters is not None:
         preset = kind.parameters() if asked.preset is None else kind.presets[asked.preset].policy
@@ -69,5 +77,5 @@ def preset_policy(preset: str) -> str:
     known = dict(presets())
     if preset not in known:
         names = ", ".join(known) or "those of saec-research (pip install saec-research)"
-        raise ConfigError(f"no preset {preset}", f"name one of {names}")
+        raise ConfigError(f"there is no preset {preset}", f"use one of {names}")
     return known[preset]

@@ -23,7 +23,7 @@ def read_toml(path: Path) -> tuple[str, dict[str, Any]]:
     try:
         return text, tomllib.loads(text)
     except tomllib.TOMLDecodeError as e:
-        raise ConfigError(f"{path}: {e}", "correct the TOML there") from e
+        raise ConfigError(f"{path}: {e}", "correct the TOML") from e
 
 
 def split_place(message: str) -> tuple[str, list[str | int]]:
@@ -64,4 +64,4 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     """What is likely meant, or all that is known."""
     names = list(known)
     near = difflib.get_close_matches(word, names, 1)
-    return f"did you mean {near[0]}?" if near else f"it is one of {', '.join(names)}"
+    return f"did you mean {near[0]}?" if near else f"use one of {', '.join(names)}"

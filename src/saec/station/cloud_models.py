@@ -113,5 +113,7 @@ def named_model(settings: CloudConfig) -> str:
         ConfigError: they do not.
     """
     if settings.service_model is None:
-        raise ConfigError("[cloud] names no service_model", "name the model or adapter to ask at the service")
+        raise ConfigError(
+            "[cloud] has no service_model", "set it to the model or adapter to ask at the service"
+        )
     return settings.service_model

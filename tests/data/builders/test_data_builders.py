@@ -279,7 +279,7 @@ def test_sft_spares_images_to_measure_the_tuned_model_on(mvtec: Path, tmp_path: 
     assert built.counts["train"] + built.counts["val"] + len(spared) == 30
     plain = build_sft(mvtec, tmp_path / "plain", SftConfig(references=1))
     assert "calibration" not in plain.counts
-    with pytest.raises(ConfigError, match="shares"):
+    with pytest.raises(ConfigError, match="out of range"):
         build_sft(mvtec, tmp_path / "none", SftConfig(calibration_share=1.0))
 
 

@@ -296,7 +296,7 @@ def test_a_camera_that_is_not_there_raises_one_alarm(tmp_path: Path) -> None:
     source = settings.make_source(taken.hooks())
     source.run(stopping)
     assert rests == [1.0, 2.0, 4.0]
-    assert taken.alarms == [("camera", "c gives no frames; it is opened again and again")]
+    assert taken.alarms == [("camera", "c gives no frames; the station opens it again and again")]
     assert source.state == "lost"
 
 
@@ -414,7 +414,7 @@ class Picky(Taken):
 
     def accept(self, frame: NewFrame, data: bytes) -> Receipt:
         if not self.refusals:
-            raise SpoolError("it is no image", "look at the camera")
+            raise SpoolError("it is no image", "check the camera")
         return super().accept(frame, data)
 
 
@@ -422,7 +422,7 @@ def test_a_frame_that_cannot_be_kept_is_named_and_the_next_is_taken(video: Path)
     taken = Picky()
     VideoSource(name="v", line="cell", path=video).make_source(taken.hooks()).run(Stopping())
     assert len(taken.frames) == 9
-    assert taken.refusals == ["it is no image (look at the camera)"]
+    assert taken.refusals == ["it is no image (check the camera)"]
     taken, stopping = Picky(), Stopping()
     settings = CameraSource(name="c", line="cell", address=str(video), interval_s=0.01)
     thread = run_in_thread(settings.make_source(taken.hooks()), stopping)

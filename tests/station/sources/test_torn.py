@@ -69,7 +69,7 @@ def test_a_file_whose_writer_stalls_is_judged_whole_or_not_at_all(
         assert taken.frames == []
         (why,) = taken.refusals
         assert path.name in why
-        assert "judged once it is whole" in why
+        assert "judges the file when it is complete" in why
         file.write(data[kept:])
     for now in (301.0, 302.0):
         source.look(now)

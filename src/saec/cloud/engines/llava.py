@@ -38,6 +38,7 @@ from saec.cloud.checkpoints.weights import (
 from saec.cloud.questions.answers import naming_frame, parse_explanation, parse_label
 from saec.cloud.questions.ensemble import VIEWS, Ask, Plan, asks_of, explaining_ask, mean_p, spent
 from saec.cloud.questions.label_scores import label_logits
+from saec.cloud.questions.plan import check_range
 from saec.cloud.questions.token_layout import answer_ids, encode, expand_images
 from saec.errors import ConfigError, ModelError
 from saec.prompts import LLAVA_V1
@@ -232,12 +233,9 @@ def _processor(folder: Path, side: int) -> Any:
 
 def _check(config: CloudConfig) -> None:
     """Raise ConfigError for a setting that is out of range, or that this model cannot follow."""
-    side, views = config.side_px or LEAST_SIDE, config.views or 1
-    if config.batch < 1 or side < LEAST_SIDE or not 1 <= views <= VIEWS:
-        raise ConfigError(
-            f"batch {config.batch}, side {config.side_px}, views {config.views}: out of range",
-            f"give batch from 1, side from {LEAST_SIDE}, views from 1 to {VIEWS}",
-        )
+    check_range("batch", config.batch, 1)
+    check_range("side_px", config.side_px, LEAST_SIDE)
+    check_range("views", config.views, 1, VIEWS)
     if config.references:
         raise ConfigError(
             f"LLaVA-1.5 takes one image in all, so it takes none of the {config.references} reference images",

@@ -40,9 +40,8 @@ from saec.cloud.questions.conversation import Prepared
 from saec.cloud.questions.ensemble import VIEWS, Ask, asks_of, explaining_ask, p_of, spent
 from saec.cloud.questions.image_patches import fit_size
 from saec.cloud.questions.label_scores import ranked_answers
-from saec.cloud.questions.plan import choose_prompt, plan_of
+from saec.cloud.questions.plan import check_range, choose_prompt, plan_of
 from saec.cloud.questions.token_layout import answer_ids, encode
-from saec.errors import ConfigError
 from saec.prompts import Prompt
 from saec.settings import CloudConfig, Scoring
 from saec.types import CloudOpinion, CloudQuery, Explanation, Image, Spent
@@ -328,11 +327,7 @@ def load_qwen(config: CloudConfig, folder: Path, adapters: Mapping[str, Path]) -
 
 def _check(config: CloudConfig) -> None:
     """Raise ConfigError for a setting that is out of range."""
-    side = 28 if config.side_px is None else config.side_px
-    views = 1 if config.views is None else config.views
-    if config.batch < 1 or config.references < 0 or side < 28 or not 1 <= views <= VIEWS:
-        raise ConfigError(
-            f"batch {config.batch}, references {config.references}, side {config.side_px}, "
-            f"views {config.views}: out of range",
-            f"give batch from 1, references from 0, side from 28, views from 1 to {VIEWS}",
-        )
+    check_range("batch", config.batch, 1)
+    check_range("references", config.references, 0)
+    check_range("side_px", config.side_px, 28)
+    check_range("views", config.views, 1, VIEWS)

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import math
+
 from saec.cloud.questions.ensemble import Plan
 from saec.errors import ConfigError
 from saec.prompts import DEFAULT, PROMPTS, V4, Prompt
 from saec.settings import CloudConfig, ModelCard
+
+
+def check_range(name: str, value: float | None, least: float, most: float = math.inf) -> None:
+    """Refuse a setting that is out of range; None stands for the checkpoint's own.
+
+    Raises:
+        ConfigError: names the setting and its range.
+    """
+    if value is not None and not least <= value <= most:
+        allowed = f"from {least:g}" if math.isinf(most) else f"from {least:g} to {most:g}"
+        raise ConfigError(f"{name} = {value:g} is out of range", f"give {name} {allowed}")
 
 
 def choose_prompt(config: CloudConfig, card: ModelCard) -> Prompt:

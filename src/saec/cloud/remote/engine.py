@@ -26,7 +26,7 @@ from saec.cloud.checkpoints.checkpoint_folder import installed_checkpoint, read_
 from saec.cloud.questions.answers import naming_frame, parse_explanation
 from saec.cloud.questions.ensemble import VIEWS, Ask, asks_of, explaining_ask, p_of, spent
 from saec.cloud.questions.image_patches import fit_size, resized
-from saec.cloud.questions.plan import choose_prompt, plan_of
+from saec.cloud.questions.plan import check_range, choose_prompt, plan_of
 from saec.cloud.remote.http_client import RETRIED, Poster, Reply
 from saec.errors import AnswerError, ConfigError, LinkError
 from saec.prompts import IMAGE
@@ -332,17 +332,10 @@ def _card(name: str) -> ModelCard:
 
 def _check(config: CloudConfig, remote: RemoteConfig) -> None:
     """Raise ConfigError for a number that is out of range."""
-    side = _LEAST if config.side_px is None else config.side_px
-    views = 1 if config.views is None else config.views
-    if config.references < 0 or side < _LEAST or not 1 <= views <= VIEWS:
-        raise ConfigError(
-            f"references {config.references}, side {config.side_px}, views {config.views}: out of range",
-            f"give references from 0, side from {_LEAST}, views from 1 to {VIEWS}",
-        )
-    jpeg = 1 if remote.jpeg_quality is None else remote.jpeg_quality
-    if remote.timeout_s <= 0 or remote.retries < 0 or remote.concurrency < 1 or not 1 <= jpeg <= 100:
-        raise ConfigError(
-            f"timeout {remote.timeout_s:g}, retries {remote.retries}, concurrency {remote.concurrency}, "
-            f"jpeg {remote.jpeg_quality}: out of range",
-            "give timeout above 0, retries from 0, concurrency from 1, jpeg from 1 to 100",
-        )
+    check_range("references", config.references, 0)
+    check_range("side_px", config.side_px, _LEAST)
+    check_range("views", config.views, 1, VIEWS)
+    check_range("timeout_s", remote.timeout_s, 1e-3)
+    check_range("retries", remote.retries, 0)
+    check_range("concurrency", remote.concurrency, 1)
+    check_range("jpeg_quality", remote.jpeg_quality, 1, 100)

@@ -72,11 +72,14 @@ def build_sft(
     """
     seed, references = config.seed, config.references
     trained, spared_share = config.train_defect_share, config.calibration_share
-    if not 0 <= trained <= 1 or not 0 <= spared_share < 1 or references < 0:
+    if not 0 <= trained <= 1:
+        raise ConfigError(f"train_defect_share = {trained} is out of range", "give a share from 0 to 1")
+    if not 0 <= spared_share < 1:
         raise ConfigError(
-            f"shares {trained} and {spared_share}, {references} references",
-            "give shares of 0 to 1, 0 or more images",
+            f"calibration_share = {spared_share} is out of range", "give a share from 0 to below 1"
         )
+    if references < 0:
+        raise ConfigError(f"references = {references} is out of range", "give a number from 0")
     sources = collect(src, holdout_only=False, parts=parts, progress=progress)
     free = _without_holdouts(sources, config.exclude_holdout)
     spared = spare(free, spared_share, seed)

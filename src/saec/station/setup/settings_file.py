@@ -79,12 +79,12 @@ def _remedy(where: list[str | int]) -> str:
     if where and isinstance(where[0], str) and name and (kind := section.get(where[0])) is not None:
         fields = kind.__struct_fields__
         if name not in fields:
-            return f"[{where[0]}] knows {', '.join(fields)}"
+            return f"use one of the keys of [{where[0]}]: {', '.join(fields)}"
     if name == "kind":
         kinds = "folder, camera or video" if where[0] == "source" else "files, webhook or mqtt"
-        return f"it is {kinds}"
+        return f"use {kinds}"
     return (
-        f"correct `{name}`; docs/station.md lists every setting"
+        f"correct `{name}`; see docs/station.md for every setting"
         if name
-        else "docs/station.md lists the settings"
+        else "see docs/station.md for the settings"
     )

@@ -32,14 +32,14 @@ only then may a publication be sent again."""
 _FAREWELL = 0.5
 """Seconds for a broker to be told goodbye."""
 
-_LOOK_AT_PORT = "look at the port, and at whether it speaks TLS"
+_LOOK_AT_PORT = "check the port, and whether it speaks TLS"
 
 _REFUSALS = {
     "Unsupported protocol version": ("it does not speak MQTT 3.1.1", "allow that version at the broker"),
     "Client identifier not valid": ("it refuses the client's name", "allow names such as saec-0123456789ab"),
-    "Server unavailable": ("it says that it is unavailable", "look at the broker"),
-    "Bad user name or password": ("it refuses user or password", "look at user and password_file"),
-    "Not authorized": ("it does not let this station in", "look at user and password_file"),
+    "Server unavailable": ("it says that it is unavailable", "check the broker"),
+    "Bad user name or password": ("it refuses user or password", "check user and password_file"),
+    "Not authorized": ("it does not let this station in", "check user and password_file"),
 }
 
 
@@ -67,16 +67,24 @@ class MqttSink(NetworkSink, frozen=True, kw_only=True, tag_field="kind", tag="mq
 
     def faults(self) -> Iterator[FieldFault]:
         if not self.host or not re.fullmatch(r"[\w.:-]+", self.host):
-            yield "host", f"{self.host[:80]!r} is no host", "give the name or the address alone"
+            yield (
+                "host",
+                f"{self.host[:80]!r} is not a host name or an address",
+                "give only the name or the address, without a port",
+            )
         if not self.topic or any(sign in self.topic for sign in "#+\0") or len(self.topic.encode()) > 60_000:
-            yield "topic", f"{self.topic[:80]!r} is nothing to publish to", "give a topic without # and +"
+            yield (
+                "topic",
+                f"the topic {self.topic[:80]!r} is empty or has the wildcards # or +",
+                "give a topic without # and +",
+            )
         if self.password_file is not None and self.user is None:
-            yield "password_file", "a password without a user", "name the user"
+            yield "password_file", "there is a password, but no user", "set user"
         if self.user is not None and not self.tls and not is_loopback(self.host):
             yield (
                 "user",
-                "user and password would travel unencrypted",
-                "set tls = true, and the broker's port",
+                f"user and password would travel unencrypted to {self.host}",
+                "set tls = true, and the broker's TLS port",
             )
         if not self.tls:
             yield from self.without_tls("tls is off")
@@ -193,8 +201,8 @@ class _Link:
             self._changed.wait_for(lambda: self._over or mid in self._acknowledged, seconds)
             if mid not in self._acknowledged:
                 if self._over:
-                    raise AwayError("the connection broke", "look at the broker and at its log")
-                raise AwayError(f"not acknowledged within {seconds:g} s", "look at the broker")
+                    raise AwayError("the connection broke", "check the broker and its log")
+                raise AwayError(f"not acknowledged within {seconds:g} s", "check the broker")
             self._acknowledged.clear()
         self._sent = None
 
@@ -214,7 +222,7 @@ class _Link:
             self._changed.wait_for(lambda: self._over or self._refusal is not None, seconds)
             refusal, over = self._refusal, self._over
         if refusal:
-            what, remedy = _REFUSALS.get(refusal, (f"it refuses: {refusal}", "look at the broker's log"))
+            what, remedy = _REFUSALS.get(refusal, (f"it refuses: {refusal}", "check the broker's log"))
             raise AwayError(what, remedy)
         if over:
             what = "it closed the connection without an answer"

@@ -33,9 +33,9 @@ class NetworkSink(SinkSettings, frozen=True, kw_only=True):
         }
         for key, path in named.items():
             if path is not None:
-                yield key, f"{key} without TLS: {off}", f"turn TLS on, or remove {key}"
+                yield key, f"{key} needs TLS, but {off}", f"turn TLS on, or remove {key}"
 
     def lone_key(self) -> Iterator[FieldFault]:
         """A private key that is named without its certificate."""
         if self.key_file is not None and self.certificate_file is None:
-            yield "key_file", "a key without its certificate", "name the certificate_file"
+            yield "key_file", "there is a key, but no certificate", "set certificate_file"

@@ -50,7 +50,7 @@ class WebhookSink(NetworkSink, frozen=True, kw_only=True, tag_field="kind", tag=
             return
         in_url = url.username is not None or url.password is not None
         if in_url and self.token_file is not None:
-            yield "url", "both a password in the url and a token_file", "give one of them"
+            yield "url", "there are both a password in the url and a token_file", "give one of them"
         secret = in_url or self.token_file is not None
         if secret and url.scheme == "http" and not is_loopback(url.hostname or ""):
             what = f"the {'password' if in_url else 'token'} would travel unencrypted"
@@ -92,9 +92,9 @@ class Webhook:
             status = answer.status_code
             what = f"{self._where} answered {status} {answer.reason_phrase}".rstrip()
             if status in _LATER or status >= 500:
-                raise AwayError(what, "look at the receiver", _retry_after(answer))
+                raise AwayError(what, "check the receiver", _retry_after(answer))
             if not answer.is_success and status != HAD_IT:
-                raise RefusedError(what, "look at what the receiver says of it, and at url and token")
+                raise RefusedError(what, "check url and token, and read what the receiver answered")
 
     def _post(self, body: bytes, key: str) -> httpx.Response:
         until = time.monotonic() + self.timeout

@@ -105,7 +105,9 @@ class CameraReader:
             pause = 0.5 if frames else min(2 * pause, 30.0)
             if not stopping.is_set():
                 if frames or not told:  # one alarm a spell
-                    self._alarm("camera", f"{self._s.name} gives no frames; it is opened again and again")
+                    self._alarm(
+                        "camera", f"{self._s.name} gives no frames; the station opens it again and again"
+                    )
                 told = True
                 log.warning("camera lost", source=self._s.name, again_in=pause)
                 stopping.wait(pause)
@@ -116,7 +118,10 @@ class CameraReader:
         if not reader.is_alive() or stopping.is_set():
             return
         self.state = HANGS
-        text = "hangs in its driver; it is opened again when that comes back, or the station is restarted"
+        text = (
+            "hangs in its driver; it is opened again when the driver returns, or when "
+            "the station is restarted"
+        )
         self._alarm("camera", f"{self._s.name} {text}")
         log.error("camera hangs", source=self._s.name)
         while reader.is_alive() and not stopping.is_set():

@@ -65,7 +65,7 @@ def png_bytes(image: Image) -> bytes:
     """PNG of little compression: what the edge sees is what the camera gave."""
     done, data = cv2.imencode(".png", image[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 1])
     if not done:
-        raise SpoolError(f"a frame of {image.shape} cannot be kept", "look at the camera's settings")
+        raise SpoolError(f"a frame of shape {image.shape} cannot be stored", "check the camera's settings")
     return data.tobytes()
 
 

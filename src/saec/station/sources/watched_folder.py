@@ -129,7 +129,7 @@ class WatchedFolder:
         self._done = {path: done for path, done in self._done.items() if path in found}
         self._told = {(path, seen) for path, seen in self._told if found.get(path) == seen}
         if (text := self._overlooked.told()) is not None:
-            log.warning("files passed over", source=self._s.name, what=text)
+            log.warning("files ignored", source=self._s.name, what=text)
             self._alarm("passed-over", f"{self._s.name}: {text}")
         full = self._take_settled(found, now)
         self._remember_left(now)
@@ -184,7 +184,7 @@ class WatchedFolder:
         if errors and self.state != LOST:
             why = f"{errors[0].filename} cannot be read ({errors[0].strerror})"
             log.warning("folder not read", source=self._s.name, error=why)
-            self._alarm("folder", f"{self._s.name}: {why}; what is put there waits until it can be")
+            self._alarm("folder", f"{self._s.name}: {why}; its files wait until it can be read")
         self.state = LOST if errors else WATCHING
 
     def _take(self, path: Path, wait: SettlingFile, now: float) -> bool:
@@ -204,7 +204,7 @@ class WatchedFolder:
         except ChangedError:  # it is seen as it is now at the next look
             return True
         except OSError as e:  # the file may be readable later
-            self._tell(path, seen, f"{name} cannot be taken now: {e.strerror or e}")
+            self._tell(path, seen, f"{name} cannot be read now: {e.strerror or e}")
             return e.errno not in _NO_ROOM
         except SaecError as e:  # this file's own fault: it stays, and is not tried again
             self._tell(path, seen, str(e))
@@ -217,7 +217,9 @@ class WatchedFolder:
 
     def _read(self, inside: Path, name: str, seen: SeenFile) -> bytes:
         if seen.size > LARGEST:
-            raise SpoolError(f"{name} has {seen.size} bytes", f"give files of at most {LARGEST}")
+            raise SpoolError(
+                f"{name} has {seen.size} bytes, which is too large", f"give files of at most {LARGEST} bytes"
+            )
         if seen.names > 1:
             raise SpoolError(f"{name} is a hard link", "copy the file into the folder, or move it there")
         return read_as_seen(self._s.path, inside, seen)
@@ -226,8 +228,8 @@ class WatchedFolder:
         """Look into it again later; once the patience is over, say so."""
         if wait.put_off(now, self._s.patience_s):
             why = (
-                f"{why}; it has not changed for {self._s.patience_s:g} s and is not judged. See that its "
-                "writer ends and closes it; it is judged once it is whole. Delete it if it never will be"
+                f"{why}; the file has not changed for {self._s.patience_s:g} s and is not judged. Check the "
+                "program that writes it. The station judges the file when it is complete; else delete it"
             )
             self._tell(path, wait.seen, why, "unfinished")
 
@@ -256,8 +258,11 @@ class WatchedFolder:
     def _tell_again(self, path: Path, name: str, seen: SeenFile, key: str) -> None:
         """Say it where a file holds what an earlier one of its name held, after another was there."""
         if path in self._done and self._done[path][1] not in (key, ""):
-            what = f"{name} has bytes, time and size of an earlier frame of that name; it is not judged again"
-            self._tell(path, seen, f"{what}. Have each frame written under a name of its own")
+            what = (
+                f"{name} has the bytes, time and size of an earlier frame of that name, so it "
+                "is not judged again"
+            )
+            self._tell(path, seen, f"{what}. Write each frame under a name of its own")
 
     def _tell(self, path: Path, seen: SeenFile, why: str, kind: str = "refused") -> None:
         """Say once why a file is not taken, as long as it stays as it is."""
@@ -284,8 +289,8 @@ class WatchedFolder:
         if not self._stuck:
             self._stuck = True
             text = (
-                f"{self._s.name}: files in {self._s.path} were judged and cannot be removed "
-                f"({error.strerror}); they are not judged again. Let the station delete there, "
+                f"{self._s.name}: files in {self._s.path} were judged, but cannot be removed "
+                f"({error.strerror}). They are not judged again. Give the station the right to delete there, "
                 'or set after = "keep"'
             )
             self._alarm("folder", text)
