@@ -131,7 +131,7 @@ def _write(done: _Done, baseline: BaselineSettings) -> None:
 
     table = baseline.out / PROBABILITIES
     if baseline.csv == STANDARD_OUTPUT:
-        rows = read_text(table, remedy="run the baseline again").replace("\r\n", "\n")  # as a terminal wants it
+        rows = read_text(table, remedy="run the baseline again").replace("\r\n", "\n")
         click.echo(rows, nl=False)
     elif baseline.csv is not None:
         shutil.copyfile(table, baseline.csv)
