@@ -41,7 +41,7 @@ def test_goods_alone_are_enough(gears: Path, tmp_path: Path) -> None:
 
 def test_what_a_fit_refuses(gears: Path, tmp_path: Path) -> None:
     out = tmp_path / "line"
-    with pytest.raises(saec.ConfigError, match="nothing to fit on"):
+    with pytest.raises(saec.ConfigError, match="no images to fit on"):
         saec.fit(out=out)
     with pytest.raises(saec.ConfigError, match="did you mean side_px"):
         saec.fit(gears, out=out, side=128)  # type: ignore[call-arg]

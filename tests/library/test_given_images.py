@@ -143,7 +143,7 @@ def test_the_order_of_colours_is_named_for_arrays_alone(line: saec.Line, photo: 
     with pytest.raises(saec.ConfigError, match="'BGR'"):
         line.inspect(IMAGE, colour="BGR")  # type: ignore[arg-type]
     for image in (photo, Pillow.fromarray(IMAGE)):
-        with pytest.raises(saec.ConfigError, match="says the order"):
+        with pytest.raises(saec.ConfigError, match="gives the order"):
             line.inspect(image, colour="bgr")
 
 

@@ -232,5 +232,5 @@ def test_a_cloud_is_calibrated_and_tried(tmp_path: Path, fakes: FakeCloud) -> No
     assert saec.Line.open(after.folder).threshold == after.threshold
     with pytest.raises(saec.ConfigError, match="did you mean overkill_rate"):
         line.calibrate(overkil_rate=0.1)  # type: ignore[call-arg]
-    with pytest.raises(saec.ConfigError, match="without images"):
+    with pytest.raises(saec.ConfigError, match="no images to measure"):
         line.calibrate(cloud=cloud)

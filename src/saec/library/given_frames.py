@@ -39,7 +39,7 @@ def listed_files(given: Any, *, split: Split, layout: str) -> Inputs:
         found = sorted(map(Path, glob.glob(os.fspath(given), recursive=True)))  # noqa: PTH207  it may be absolute
         files = [file for path in found for file in find_images(path)]
         if not files:
-            raise DataError(f"{given}: no file matches this pattern", "check the pattern and the folder")
+            raise DataError(f"no file matches the pattern {given}", "check the pattern and the folder")
         return _plain_files(files)
     return list_inputs(Path(given), split=split, layout=layout)
 
@@ -76,7 +76,7 @@ def given_name(given: Any, place: int) -> str:
 
 def _plain_files(files: list[Path]) -> Inputs:
     if not files:
-        raise DataError("no image to judge: the folders hold none", "name files, or folders with images")
+        raise DataError("the folders hold no image to judge", "give files, or folders with images")
     absolute = [file.absolute() for file in files]
     root = Path(os.path.commonpath([file.parent for file in absolute]))
     sources = [Source(id=file.relative_to(root).as_posix(), path=str(file)) for file in absolute]

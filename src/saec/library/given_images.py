@@ -62,7 +62,9 @@ def check_colour(colour: str) -> None:
         ConfigError: it is neither "rgb" nor "bgr".
     """
     if colour not in ("rgb", "bgr"):
-        raise ConfigError(f"colour is {colour!r}", 'give "rgb", or "bgr" for arrays that OpenCV has read')
+        raise ConfigError(
+            f"colour = {colour!r} is not known", 'give "rgb", or "bgr" for arrays that OpenCV has read'
+        )
 
 
 def given_pixels(
@@ -125,6 +127,6 @@ def given_frame(
 def _check_order_is_known(colour: Colour, name: str) -> None:
     if colour == "bgr":
         raise ConfigError(
-            f'colour="bgr" with {name}, whose file or type says the order',
-            "leave colour out; it is for arrays",
+            f'colour="bgr" does not go with {name}, because its file or type gives the order',
+            "leave colour out: it is only for arrays",
         )

@@ -17,7 +17,7 @@ def check_cloud(cloud: object, *, needed: bool = False) -> None:
     """
     if isinstance(cloud, Cloud) or (cloud is None and not needed):
         return
-    raise ConfigError(f"cloud is {cloud!r}, a {type(cloud).__name__}", "give a saec.Cloud(MODEL)")
+    raise ConfigError(f"cloud is a {type(cloud).__name__}: {cloud!r}", "give a saec.Cloud(MODEL)")
 
 
 def given_options(policy: PolicyConfig | str | None = None, run: RunConfig | None = None) -> Options:

@@ -109,14 +109,16 @@ def _images(
 ) -> Dataset:
     if dataset is None:
         if not goods:
-            raise ConfigError("nothing to fit on", "give a data set, or a folder of good images as goods")
+            raise ConfigError(
+                "there are no images to fit on", "give a data set, or a folder of good images as goods"
+            )
         return goods_set(goods, parts)
     root = Path(dataset)
     roots = categories(root)
     if roots != [root]:
         names = ", ".join(folder.name for folder in roots[:8])
         raise DataError(
-            f"{root} holds {len(roots)} data sets: {names}", f"fit each alone, such as {roots[0]}"
+            f"{root} holds {len(roots)} data sets: {names}", f"fit a line on each alone, such as {roots[0]}"
         )
     opened = open_dataset(root, layout=layout, parts=parts)
     return with_goods(opened, goods, parts) if goods else opened

@@ -111,7 +111,7 @@ class OpenedLine:
         """Images as files of a run folder."""
         folder = out / FRAMES_FOLDER
         if folder.exists() or (out / VERDICTS_FILE).exists():
-            raise ConfigError(f"{out} already holds a run", "name another folder with out")
+            raise ConfigError(f"{out} already holds a run", "choose another folder for out")
         folder.mkdir(parents=True)
         sources = list(written_frames(images, folder, suffix=".png", colour=colour, bits=self._bits))
         if not sources:

@@ -50,7 +50,8 @@ class Line:
     def __init__(self, profile: LineProfile, *, notes: tuple[str, ...] = ()) -> None:
         if not isinstance(profile, LineProfile):
             raise ConfigError(
-                f"a line of a {type(profile).__name__}", "open its folder: saec.Line.open(folder)"
+                f"a line cannot be made of a {type(profile).__name__}",
+                "open its folder: saec.Line.open(folder)",
             )
         self.profile = profile
         self.notes = notes
@@ -171,10 +172,13 @@ class Line:
                 return self._opened.into(inputs, Path(out), cloud, options)
             return self._opened.streamed(inputs.sources, cloud, options)
         if limit is not None:
-            raise ConfigError("limit with images that come one by one", "give a folder or a list of paths")
+            raise ConfigError(
+                "limit does not go with images that come one by one", "give a folder or a list of paths"
+            )
         if is_one_image(images) or not isinstance(images, Iterable):
             raise ImageError(
-                f"inspect_many was given one {type(images).__name__}", "call line.inspect(image)"
+                f"inspect_many takes many images, but got one {type(images).__name__}",
+                "call line.inspect(image)",
             )
         if out is not None:
             return self._opened.into(self._opened.kept(images, Path(out), colour), Path(out), cloud, options)

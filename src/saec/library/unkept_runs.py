@@ -119,7 +119,7 @@ def stream_verdicts(
     if first is not None:
         if not isinstance(sources, list):
             raise ConfigError(
-                f"policy {options.policy} must see all frames before the first",
+                f"policy {options.policy} needs all frames in advance",
                 "give a folder or a list of paths",
             )
         judges = after_first_pass(judges, sources, first, policy_kind(options.policy).own(options))

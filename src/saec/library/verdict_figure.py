@@ -42,7 +42,7 @@ def draw_verdict(verdict: Verdict) -> VerdictFigure:
     )
     left, right = figure.subplots(1, 2)
     _show(left, shrink(verdict.image, _SIDE), "image")
-    _show(right, verdict.picture(max_side=_SIDE), "anomaly map, outlined from the threshold on")
+    _show(right, verdict.picture(max_side=_SIDE), "anomaly map; the outline is the threshold")
     figure.suptitle("\n".join(facts), fontsize=10, color=_COLOURS.get(verdict.label_name, "black"))
     return figure
 
