@@ -309,7 +309,7 @@ def test_provisional_labels_are_counted_and_said(
     assert figures["n_provisional"] == round(
         figures["escalation_rate"] * (figures["n_good"] + figures["n_defect"])
     )
-    said = f"{figures['n_provisional']} frames are in the figures with the edge's provisional label"
+    said = f"for {figures['n_provisional']} frames the figures use the edge's provisional label"
     assert said in " ".join(capsys.readouterr().out.split())
 
 
