@@ -45,13 +45,12 @@ if TYPE_CHECKING:
     from saec.library.verdict_view import Verdict as Verdict
     from saec.settings import CloudConfig as CloudConfig
     from saec.settings import FitConfig as FitConfig
-    from saec.settings import PolicyConfig as _PolicyConfig
+    from saec.settings import Policy as Policy
     from saec.settings import RunConfig as RunConfig
     from saec.types import DEFECT as DEFECT
     from saec.types import GOOD as GOOD
 
     __version__ = VERSION
-    Policy = _PolicyConfig
 
 _MODULES = {
     "saec.errors": (
@@ -80,13 +79,12 @@ _MODULES = {
     "saec.library.line_making": ("fit",),
     "saec.library.product_line": ("Line",),
     "saec.library.verdict_view": ("Verdict",),
-    "saec.settings": ("CloudConfig", "FitConfig", "RunConfig"),
+    "saec.settings": ("CloudConfig", "FitConfig", "Policy", "RunConfig"),
     "saec.types": ("DEFECT", "GOOD"),
 }
 """Where each name of the face is."""
 
 _HOMES = {name: (module, name) for module, names in _MODULES.items() for name in names}
-_HOMES["Policy"] = "saec.settings", "PolicyConfig"
 _HOMES["__version__"] = "saec.extensions", "VERSION"
 
 __all__ = [*_HOMES]

@@ -13,7 +13,7 @@ import pytest
 
 from saec.cli import root
 from saec.runs.requested_options import run_options
-from saec.settings import PolicyConfig
+from saec.settings import Policy
 from saec_research.seed.policy import PRESETS
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "seed.md"
@@ -164,7 +164,7 @@ def test_a_set_sets_its_parameter(row: Row) -> None:
     change = row.ours.split()[-1]
     name, value = change.split("=")
     assert (name, value) == (row.flag, row.values[0])
-    own = run_options(PolicyConfig(policy="seed", parameters={name: value})).own
+    own = run_options(Policy(policy="seed", parameters={name: value})).own
     assert float(getattr(own, name)) == float(value)
 
 

@@ -6,7 +6,7 @@ from saec.errors import ConfigError
 from saec.frame.judges import Cloud
 from saec.runs.requested_options import run_options
 from saec.runs.run_folder import Options
-from saec.settings import PolicyConfig, RunConfig
+from saec.settings import Policy, RunConfig
 
 
 def check_cloud(cloud: object, *, needed: bool = False) -> None:
@@ -20,13 +20,13 @@ def check_cloud(cloud: object, *, needed: bool = False) -> None:
     raise ConfigError(f"cloud is a {type(cloud).__name__}: {cloud!r}", "give a saec.Cloud(MODEL)")
 
 
-def given_options(policy: PolicyConfig | str | None = None, run: RunConfig | None = None) -> Options:
+def given_options(policy: Policy | str | None = None, run: RunConfig | None = None) -> Options:
     """The options of a run under a policy.
 
     Raises:
         ConfigError: an argument has another type, or settings contradict each other.
     """
-    if not isinstance(policy, PolicyConfig | str | None):
+    if not isinstance(policy, Policy | str | None):
         raise ConfigError(f"policy is a {type(policy).__name__}", "give a name, or a saec.Policy")
     if not isinstance(run, RunConfig | None):
         raise ConfigError(f"run is a {type(run).__name__}", "give a saec.RunConfig")

@@ -28,7 +28,7 @@ from saec.library.verdict_view import Verdict
 from saec.lines.leaks import held_out
 from saec.lines.requested_calibration import CalibrationFields, RecalibrationRequest
 from saec.profile import LineProfile
-from saec.settings import DataConfig, PolicyConfig, RunConfig, SampleConfig
+from saec.settings import DataConfig, Policy, RunConfig, SampleConfig
 
 
 class Line:
@@ -90,7 +90,7 @@ class Line:
         image: ImageLike,
         *,
         cloud: Cloud | None = None,
-        policy: PolicyConfig | str | None = None,
+        policy: Policy | str | None = None,
         colour: Colour = "rgb",
     ) -> Verdict:
         """Judge one image.
@@ -127,7 +127,7 @@ class Line:
         images: ImageLike | Iterable[ImageLike],
         *,
         cloud: Cloud | None = None,
-        policy: PolicyConfig | str | None = None,
+        policy: Policy | str | None = None,
         out: str | PathLike[str] | None = None,
         split: Split = SampleConfig().split,
         layout: str = DataConfig().layout,
@@ -191,7 +191,7 @@ class Line:
         dataset: str | PathLike[str],
         *,
         cloud: Cloud | None = None,
-        policy: PolicyConfig | str | None = None,
+        policy: Policy | str | None = None,
         out: str | PathLike[str] | None = None,
         split: Split = SampleConfig().split,
         layout: str = DataConfig().layout,

@@ -6,11 +6,11 @@ from saec.decoding import with_fields
 from saec.errors import ConfigError
 from saec.runs.run_folder import Options
 from saec.schedule.policies import BUDGET_POLICY, asked_policy, policy_kind, presets
-from saec.settings import BudgetConfig, CostConfig, GateConfig, MeterConfig, PolicyConfig, RunConfig
+from saec.settings import BudgetConfig, CostConfig, GateConfig, MeterConfig, Policy, RunConfig
 
 
 def run_options(
-    policy: PolicyConfig | str | None = None,
+    policy: Policy | str | None = None,
     run: RunConfig | None = None,
     meter: MeterConfig | None = None,
     *,
@@ -30,7 +30,7 @@ def run_options(
         ConfigError: there is no such policy or preset; or parameters of one policy are given for another, or
             have no value in their range.
     """
-    asked = policy if isinstance(policy, PolicyConfig) else PolicyConfig(policy=policy)
+    asked = policy if isinstance(policy, Policy) else Policy(policy=policy)
     named = None if asked.preset is None else preset_policy(asked.preset)
     if named is not None and asked.policy not in (None, named):
         raise ConfigError(

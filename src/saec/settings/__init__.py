@@ -23,7 +23,7 @@ from saec.settings.schedule_settings import (
     CostConfig,
     GateConfig,
     LinkConfig,
-    PolicyConfig,
+    Policy,
     RiskConfig,
 )
 from saec.settings.setting_fields import NotInKey, identifying
@@ -47,7 +47,7 @@ __all__ = [
     "ModelCard",
     "NotInKey",
     "PartsConfig",
-    "PolicyConfig",
+    "Policy",
     "Precision",
     "RemoteConfig",
     "RiskConfig",

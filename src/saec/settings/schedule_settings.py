@@ -78,7 +78,7 @@ class BudgetConfig(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 0
 
 
-class PolicyConfig(msgspec.Struct, frozen=True, kw_only=True):
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """The section [policy]: who answers a frame, and how often the cloud may be asked.
 
     >>> saec.Policy(policy="value", budget=0.3, cost={"escape": 20}).budget

@@ -9,7 +9,7 @@ import pytest
 from saec.errors import ConfigError
 from saec.runs.requested_options import run_options
 from saec.schedule.policies import asked_policy
-from saec.settings import CloudConfig, PolicyConfig, RemoteConfig, Spending
+from saec.settings import CloudConfig, Policy, RemoteConfig, Spending
 from saec.settings.setting_tree import attribute_docs
 from saec.station.setup.settings_checks import is_on_site
 from saec.station.setup.settings_file import read_settings
@@ -276,7 +276,7 @@ def test_a_line_s_policy_is_chosen_as_a_run_s_is(folder: Path, line: str, policy
     text = GOOD.replace("deadline_s = 0.2", f"deadline_s = 0.2\n{line}")
     (found,) = read_settings(write(folder, text)).line
     assert asked_policy(found.policy, found.budget) == policy
-    asked = PolicyConfig(policy=found.policy, budget=found.budget)
+    asked = Policy(policy=found.policy, budget=found.budget)
     assert run_options(asked).policy == policy
 
 

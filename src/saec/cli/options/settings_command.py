@@ -8,6 +8,7 @@ and the file beats the struct's default. ``--help`` shows the everyday options; 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -27,6 +28,9 @@ _METAVARS = {
 }
 _CONFIG = "saec.config"
 """Where a context keeps the file that --config named."""
+
+_HELP_ALL = "saec.help_all"
+"""Where a context keeps that --help-all was given."""
 
 
 class SettingsCommand(click.Command):
@@ -86,16 +90,14 @@ class SettingsCommand(click.Command):
             table[setting.keys[-1]] = _shaped(setting, values[_name(setting)])
         return {section: built(struct, tables[section]) for section, struct in self.sections.items()}
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if "--help-all" in args:
-            _reveal(self)
-        return super().parse_args(ctx, args)
-
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The everyday options under one heading; with --help-all each section under its own."""
-        everything = not any(parameter.hidden for parameter in self._options(ctx))
+        everything = ctx.meta.get(_HELP_ALL, False)
         sections: dict[str, list[tuple[str, str]]] = {}
         for parameter in self._options(ctx):
+            if everything:
+                parameter = copy(parameter)
+                parameter.hidden = False
             if (record := parameter.get_help_record(ctx)) is not None:
                 section = (parameter.name or "").partition("__")[0] if everything else ""
                 heading = f"Options of [{section}]" if section in self.sections else "Options"
@@ -105,8 +107,9 @@ class SettingsCommand(click.Command):
                 formatter.write_dl(records)
         if not everything:
             hidden = sum(parameter.hidden for parameter in self._options(ctx))
-            formatter.write_paragraph()
-            formatter.write_text(f"`{ctx.command_path} --help-all` shows {hidden} more options.")
+            if hidden:
+                formatter.write_paragraph()
+                formatter.write_text(f"`{ctx.command_path} --help-all` shows {hidden} more options.")
 
     def _options(self, ctx: click.Context) -> Iterator[click.Option]:
         return (one for one in self.get_params(ctx) if isinstance(one, click.Option))
@@ -243,14 +246,9 @@ def _read(ctx: click.Context, parameter: click.Parameter, path: Path | None) -> 
 
 def _show_all(ctx: click.Context, parameter: click.Parameter, wanted: bool) -> None:
     if wanted and not ctx.resilient_parsing:
+        ctx.meta[_HELP_ALL] = True
         click.echo(ctx.get_help())
         ctx.exit()
-
-
-def _reveal(command: click.Command) -> None:
-    for parameter in command.params:
-        if isinstance(parameter, click.Option):
-            parameter.hidden = False
 
 
 def _shaped(setting: Setting, value: Any) -> Any:

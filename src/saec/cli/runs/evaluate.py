@@ -16,7 +16,7 @@ from saec.cli.options.preset_command import under_preset
 from saec.cli.options.progress_bar import frames_bar
 from saec.cli.options.settings_command import is_given, settings_command
 from saec.errors import ConfigError
-from saec.settings import CloudConfig, DataConfig, MeterConfig, PolicyConfig, RunConfig, SampleConfig
+from saec.settings import CloudConfig, DataConfig, MeterConfig, Policy, RunConfig, SampleConfig
 from saec.settings.setting_fields import Argument, Everyday, ExistingPath, NewFile, Option
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class EvaluateSettings(msgspec.Struct, frozen=True, kw_only=True):
 def command(
     evaluate: EvaluateSettings,
     cloud: CloudConfig,
-    policy: PolicyConfig,
+    policy: Policy,
     run: RunConfig,
     data: DataConfig,
     sample: SampleConfig,

@@ -18,7 +18,7 @@ from saec.cli.options.preset_command import under_preset
 from saec.cli.options.progress_bar import frames_bar
 from saec.cli.options.settings_command import settings_command
 from saec.errors import ConfigError
-from saec.settings import CloudConfig, DataConfig, MeterConfig, PolicyConfig, RunConfig, SampleConfig
+from saec.settings import CloudConfig, DataConfig, MeterConfig, Policy, RunConfig, SampleConfig
 from saec.settings.setting_fields import Argument, Everyday, ExistingFolder, ExistingPath, NewFile
 from saec.types import DEFECT
 
@@ -56,7 +56,7 @@ class InspectSettings(msgspec.Struct, frozen=True, kw_only=True):
 def command(
     inspect: InspectSettings,
     cloud: CloudConfig,
-    policy: PolicyConfig,
+    policy: Policy,
     run: RunConfig,
     data: DataConfig,
     sample: SampleConfig,

@@ -15,7 +15,7 @@ from saec.cli.options.inputs import command_line
 from saec.cli.options.output_file import write_json_to
 from saec.cli.options.settings_command import is_given, settings_command
 from saec.errors import ConfigError
-from saec.settings import CloudConfig, PolicyConfig, RunConfig
+from saec.settings import CloudConfig, Policy, RunConfig
 from saec.settings.setting_fields import Everyday, ExistingFolder, NewFile
 from saec.simulation.simulation_settings import SimulationConfig
 
@@ -64,7 +64,7 @@ class SimulateSettings(msgspec.Struct, frozen=True, kw_only=True):
 def command(
     simulate: SimulateSettings,
     simulation: SimulationConfig,
-    policy: PolicyConfig,
+    policy: Policy,
     cloud: CloudConfig,
     run: RunConfig,
 ) -> None:
@@ -117,7 +117,7 @@ def _model(simulate: SimulateSettings, simulation: SimulationConfig) -> dict[str
 
 
 def _cast(
-    simulate: SimulateSettings, simulation: SimulationConfig, policy: PolicyConfig, model: dict[str, Any]
+    simulate: SimulateSettings, simulation: SimulationConfig, policy: Policy, model: dict[str, Any]
 ) -> Cast:
     """Frames and who judges them: random ones, or those of a recorded run."""
     import numpy as np

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from saec.settings import CloudConfig, PolicyConfig
+from saec.settings import CloudConfig, Policy
 from saec.settings.setting_fields import PositiveShare, Share
 from saec.station.section_types import Name, Seconds, Section
 from saec.station.setup.station_section import StationSection
@@ -56,8 +56,8 @@ class LineSettings(Section, frozen=True, kw_only=True):
     profile: Path
     cloud: bool = True
     deadline_s: Seconds = 1.0
-    policy: str | None = PolicyConfig().policy
-    budget: PositiveShare | None = PolicyConfig().budget
+    policy: str | None = Policy().policy
+    budget: PositiveShare | None = Policy().budget
     guard: FrameGuardSettings = FrameGuardSettings()
 
 
