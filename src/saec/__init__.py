@@ -18,6 +18,9 @@ keep_silent()
 
 TYPE_CHECKING = False  # not from typing, which takes longer to load than all of this
 if TYPE_CHECKING:
+    from saec.api.line_making import fit as fit
+    from saec.api.product_line import Line as Line
+    from saec.api.verdict_view import Verdict as Verdict
     from saec.edge.detector_kinds import FitChoices as FitChoices
     from saec.errors import AnswerError as AnswerError
     from saec.errors import ConfigError as ConfigError
@@ -40,9 +43,6 @@ if TYPE_CHECKING:
     from saec.evaluation.metrics import Metrics as Metrics
     from saec.extensions import VERSION
     from saec.frame.judges import Cloud as Cloud
-    from saec.library.line_making import fit as fit
-    from saec.library.product_line import Line as Line
-    from saec.library.verdict_view import Verdict as Verdict
     from saec.settings import CloudConfig as CloudConfig
     from saec.settings import FitConfig as FitConfig
     from saec.settings import Policy as Policy
@@ -76,9 +76,9 @@ _MODULES = {
     "saec.edge.detector_kinds": ("FitChoices",),
     "saec.evaluation.metrics": ("Metrics",),
     "saec.frame.judges": ("Cloud",),
-    "saec.library.line_making": ("fit",),
-    "saec.library.product_line": ("Line",),
-    "saec.library.verdict_view": ("Verdict",),
+    "saec.api.line_making": ("fit",),
+    "saec.api.product_line": ("Line",),
+    "saec.api.verdict_view": ("Verdict",),
     "saec.settings": ("CloudConfig", "FitConfig", "Policy", "RunConfig"),
     "saec.types": ("DEFECT", "GOOD"),
 }

@@ -16,9 +16,9 @@ from saec.settings import CloudConfig, DrawingConfig, RunConfig
 from saec.settings.setting_fields import Everyday, ExistingFolder, Option, Seed, Share
 
 if TYPE_CHECKING:
+    from saec.api.product_line import Line
     from saec.evaluation.line_evaluation import Result
     from saec.frame.judges import Cloud
-    from saec.library.product_line import Line
 
 PRODUCTS = ("keypad", "leather", "wire-mesh")
 """What the demonstration inspects: products on which the edge alone is unsure, so that there is something to
@@ -97,8 +97,8 @@ def _draw(out: Path, difficulty: float, seed: int) -> Path:
 
 def _line(folder: Path, target: Path, cloud: Cloud | None, force: bool) -> Line:
     """The line, with the cloud's trust where labelled defects can tell it."""
+    from saec.api.line_making import fit
     from saec.cli.options.progress_bar import bar
-    from saec.library.line_making import fit
 
     with bar() as report:
         line = fit(folder, out=target, force=force, progress=report)

@@ -60,8 +60,8 @@ def command(
     saec fit mvtec --out lines
     saec fit mvtec/bottle --out lines/yolo --detector yolo --yolo yolo11n-cls.onnx
     """
+    from saec.api.line_making import fit_images
     from saec.data.parts import requested_parts
-    from saec.library.line_making import fit_images
 
     mask, force = new_line.roi_mask, new_line.force
     for dataset, out in _sets(new_line, data.layout, requested_parts(parts)):

@@ -13,7 +13,7 @@ from saec.frame.map_pictures import shrink
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from saec.library.verdict_view import Verdict
+    from saec.api.verdict_view import Verdict
 
 _SIDE, _COLUMNS = 900, 90
 _COLOURS = {"good": "#1b6b3a", "defect": "#a3182c"}

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import saec
+from saec.api.verdict_view import Verdict
 from saec.data.images.pixels import decode_image
-from saec.library.verdict_view import Verdict
 from saec.types import Explanation
 
 HOSTILE = "<script>alert('x')</script> & \"quotes\" $\\frac{1}$ <img src=x onerror=y>"
@@ -80,7 +80,7 @@ def test_a_figure_has_the_image_and_the_map(line: saec.Line, photo: Path, tmp_pa
 def test_without_matplotlib_or_pandas_the_extra_is_named(
     line: saec.Line, photo: Path, gears: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("matplotlib", "matplotlib.figure", "saec.library.verdict_figure", "pandas"):
+    for name in ("matplotlib", "matplotlib.figure", "saec.api.verdict_figure", "pandas"):
         monkeypatch.setitem(sys.modules, name, None)
     for call in (line.inspect(photo).plot, saec.Metrics().to_pandas):
         with pytest.raises(saec.ExtraError, match=r"saec\[notebook\]"):

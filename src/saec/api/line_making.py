@@ -7,13 +7,13 @@ from os import PathLike
 from pathlib import Path
 from typing import Unpack
 
+from saec.api.product_line import Line
 from saec.data.dataset import Dataset, categories, open_dataset
 from saec.data.parts import PartIds
 from saec.data.user_folders import goods_set, with_goods
 from saec.decoding import with_fields
 from saec.edge.detector_kinds import FitChoices, detector_fit
 from saec.errors import ConfigError, DataError
-from saec.library.product_line import Line
 from saec.lines.fit_sentences import bit_warnings, fit_sentences
 from saec.lines.line_fit import fit_line
 from saec.runs.description import now

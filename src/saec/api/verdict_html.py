@@ -10,7 +10,7 @@ from saec.errors import SaecError
 from saec.frame.map_pictures import encode_jpeg
 
 if TYPE_CHECKING:
-    from saec.library.verdict_view import Verdict
+    from saec.api.verdict_view import Verdict
 
 _SIDE = 360
 

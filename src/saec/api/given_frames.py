@@ -10,10 +10,10 @@ from typing import Any
 
 import cv2
 
+from saec.api.given_images import Colour, given_pixels, is_path
 from saec.data.images.file_names import find_images
 from saec.data.input_images import Inputs, Split, list_inputs
 from saec.errors import DataError, ImageError
-from saec.library.given_images import Colour, given_pixels, is_path
 from saec.types import Image, Source
 
 

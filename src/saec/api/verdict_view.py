@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from saec.api.verdict_html import verdict_html
 from saec.errors import AnswerError, ExtraError, ImageError
 from saec.frame.map_pictures import overlay, save_picture
-from saec.library.verdict_html import verdict_html
 from saec.types import DEFECT, AnomalyMap, Box, DecidedBy, EdgeOpinion, ErrorRecord, Explanation, Image, State
 from saec.types import VerdictRecord as VerdictRecord
 
@@ -173,7 +173,7 @@ class Verdict:
             ImageError: the image has gone, or was not judged.
         """
         try:
-            from saec.library.verdict_figure import draw_verdict
+            from saec.api.verdict_figure import draw_verdict
         except ImportError:
             raise ExtraError("matplotlib", "notebook") from None
         return draw_verdict(self)

@@ -16,10 +16,10 @@ MODULES = (
     "saec.evaluation.metrics",
     "saec.frame.judges",
     "saec.decoding",
-    "saec.library.line_making",
+    "saec.api.line_making",
     "saec.settings.schedule_settings",
-    "saec.library.product_line",
-    "saec.library.verdict_view",
+    "saec.api.product_line",
+    "saec.api.verdict_view",
 )
 
 

@@ -11,15 +11,9 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakSet
 
-from saec.contracts import EdgeDetector
-from saec.data.images.pixels import read_image
-from saec.data.input_images import Inputs
-from saec.errors import ConfigError, DataError, ImageError
-from saec.frame.judges import Cloud, Judges, warm_up
-from saec.frame.verdicts import error_verdict
-from saec.library.given_frames import given_name, written_frames
-from saec.library.given_images import Colour, given_frame, is_path
-from saec.library.unkept_runs import (
+from saec.api.given_frames import given_name, written_frames
+from saec.api.given_images import Colour, given_frame, is_path
+from saec.api.unkept_runs import (
     LaterDetector,
     RecentOpinions,
     judge_alone,
@@ -27,7 +21,13 @@ from saec.library.unkept_runs import (
     profile_under,
     stream_verdicts,
 )
-from saec.library.verdict_view import Verdict
+from saec.api.verdict_view import Verdict
+from saec.contracts import EdgeDetector
+from saec.data.images.pixels import read_image
+from saec.data.input_images import Inputs
+from saec.errors import ConfigError, DataError, ImageError
+from saec.frame.judges import Cloud, Judges, warm_up
+from saec.frame.verdicts import error_verdict
 from saec.profile import LineProfile
 from saec.runs.requested_options import run_options
 from saec.runs.run_folder import Options, judge_into

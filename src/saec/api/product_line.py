@@ -10,6 +10,12 @@ from typing import Unpack
 
 import msgspec
 
+from saec.api.given_frames import are_files, listed_files
+from saec.api.given_images import Colour, ImageLike, check_colour, check_no_folder, is_one_image
+from saec.api.given_settings import check_cloud, given_options
+from saec.api.line_trials import calibrated, tried
+from saec.api.opened_line import OpenedLine
+from saec.api.verdict_view import Verdict
 from saec.data.input_images import Split, limit_inputs
 from saec.decoding import with_fields
 from saec.errors import ConfigError, ImageError
@@ -19,12 +25,6 @@ from saec.evaluation.evaluation_tasks import EvaluationTask
 from saec.evaluation.line_evaluation import evaluate_line, result_notes
 from saec.evaluation.metrics import Metrics
 from saec.frame.judges import Cloud
-from saec.library.given_frames import are_files, listed_files
-from saec.library.given_images import Colour, ImageLike, check_colour, check_no_folder, is_one_image
-from saec.library.given_settings import check_cloud, given_options
-from saec.library.line_trials import calibrated, tried
-from saec.library.opened_line import OpenedLine
-from saec.library.verdict_view import Verdict
 from saec.lines.leaks import held_out
 from saec.lines.requested_calibration import CalibrationFields, RecalibrationRequest
 from saec.profile import LineProfile

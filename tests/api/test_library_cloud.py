@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 import saec
+from saec.api import unkept_runs
 from saec.data.images.pixels import read_image
 from saec.data.input_images import list_inputs
 from saec.errors import LinkError
 from saec.frame.cloud_services import with_service
-from saec.library import unkept_runs
 from saec.profile import sha256_file
 from saec.runs.run_folder import run_line
 from saec.runs.verdict_log import read_verdicts

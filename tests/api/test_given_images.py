@@ -14,9 +14,9 @@ from hypothesis.extra import numpy as arrays
 from PIL import Image as Pillow
 
 import saec
+from saec.api.given_frames import are_files
+from saec.api.given_images import given_frame, given_pixels
 from saec.data.images.pixels import decode_image
-from saec.library.given_frames import are_files
-from saec.library.given_images import given_frame, given_pixels
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)
 FLOATS = IMAGE / 255.0
