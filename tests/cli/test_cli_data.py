@@ -71,7 +71,7 @@ def test_builders(product: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 def test_unknown_family_names_the_families(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "procedural", "--family", "unicorn", "--out", str(tmp_path / "p")]) == 2
-    assert "remedy: one of " in capsys.readouterr().err
+    assert "remedy: use one of " in capsys.readouterr().err
 
 
 def test_procedural_sets_check_clean(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -32,7 +32,7 @@ def calibrated(
 ) -> tuple[LineProfile, tuple[str, ...]]:
     """The line with its next calibration, and what there is to say of the cloud; see ``Line.calibrate``."""
     if cloud is not None and dataset is None and goods is None:
-        raise ConfigError("there are no images to measure the cloud on", "give the line's data set")
+        raise ConfigError("there are no images to measure the cloud on", "give dataset: the line's data set")
     after = recalibrate(
         profile,
         request,

@@ -31,7 +31,7 @@ GROUPS: dict[str, dict[str, Command]] = {
     "Make a line": {
         "fit": Command("saec.cli.lines.fit", "Make a line profile from good images."),
         "calibrate": Command(
-            "saec.cli.lines.calibrate", "Redo a line's thresholds and P(defect) without refitting."
+            "saec.cli.lines.calibrate", "Make new thresholds and defect probabilities for a line."
         ),
         "demo": Command(
             "saec.cli.lines.demo", "Fit, inspect, evaluate and report, on procedural or your own images."
@@ -49,7 +49,7 @@ GROUPS: dict[str, dict[str, Command]] = {
     },
     "Run at the line": {
         "station": Command("saec.cli.station", "Run a station at the line."),
-        "audit": Command("saec.cli.station.audit", "Judge a recorded frame again and compare."),
+        "audit": Command("saec.cli.station.audit", "Judge a recorded frame again and compare the verdicts."),
     },
     "Ask a cloud": {
         "cloud": Command("saec.cli.clouds.cloud", "Serve a multimodal LLM to stations."),
@@ -57,7 +57,7 @@ GROUPS: dict[str, dict[str, Command]] = {
             "saec.cli.clouds.worth", "Say whether asking a cloud is worth it, on your labelled images."
         ),
         "scoring": Command(
-            "saec.cli.clouds.scoring", "Compare a cloud's ways of scoring on labelled images."
+            "saec.cli.clouds.scoring", "Compare the --scoring methods of a model on labelled images."
         ),
         "tune": Command("saec.cli.clouds.tune", "Fine-tune a cloud's model on labelled images."),
         "models": Command("saec.cli.clouds.models", "Pull, verify and convert models."),
@@ -127,8 +127,11 @@ class _Lazy(click.Group):
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(VERSION, prog_name="saec")
 def root() -> None:
-    """Inspection that knows when to ask: an edge detector answers what it is sure of, a multimodal LLM
-    the rest."""
+    """Inspection that knows when to ask.
+
+    A small detector at the line ("the edge") answers what it is sure of. A multimodal LLM ("the cloud")
+    answers the rest.
+    """
 
 
 def main(argv: list[str] | None = None) -> int:

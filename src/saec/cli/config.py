@@ -27,7 +27,7 @@ def command() -> None:
 @command.command("show")
 @click.option("--config", "path", type=_FILE, help="The settings file. Without it you see the defaults.")
 def show_settings(path: Path | None) -> None:
-    """Print all settings as TOML, each with its value and where the value comes from."""
+    """Print all settings, and where each value comes from."""
     from saec.cli.options.effective_settings import effective_toml
 
     click.echo(effective_toml(path), nl=False)
@@ -36,9 +36,10 @@ def show_settings(path: Path | None) -> None:
 @command.command("check")
 @click.option("--config", "path", type=_FILE, required=True, help="The settings file.")
 def check_settings(path: Path) -> None:
-    """Check a settings file: its keys, their types and ranges, and what a station needs.
+    """Check a settings file, and start nothing.
 
-    Nothing is started. An error names the line of the file and the remedy.
+    The keys are checked, their types and ranges, and what a station needs. An error names the line of the
+    file and the remedy.
     """
     from saec.cli.options.effective_settings import check_file
 
@@ -50,7 +51,10 @@ def check_settings(path: Path) -> None:
 @command.command("schema")
 @click.argument("of", type=click.Choice(["settings", "verdict"]), default="settings")
 def print_schema(of: str) -> None:
-    """Print the JSON Schema of a settings file, or of a line of verdicts.jsonl."""
+    """Print a JSON Schema.
+
+    "settings" (the default) is that of a settings file. "verdict" is that of one line of verdicts.jsonl.
+    """
     from saec.cli.options.effective_settings import settings_schema
     from saec.runs.verdict_log import schema as verdict_schema
 

@@ -58,7 +58,7 @@ class CheckSettings(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         folder: A data set, or a folder of several.
         bits: Bits that a 16-bit image really uses, counted from the lowest. A 12-bit camera uses 12.
-        near: Look for images that are almost identical, too.
+        near: Also look for images that are almost identical.
         json: Write every fault to this JSON file; "-" is standard output.
     """
 
@@ -190,7 +190,9 @@ def procedural_command(procedural: ProceduralSettings, drawing: DrawingConfig) -
 
     out, family = procedural.out, procedural.family
     if family not in (ALL, *FAMILIES):
-        raise ConfigError(f"no family {family!r}", f"one of {', '.join(sorted(FAMILIES))}, or {ALL}")
+        raise ConfigError(
+            f"there is no product family {family!r}", f"use one of {', '.join(sorted(FAMILIES))}, or {ALL}"
+        )
     if family != ALL:
         _drawn(write_dataset(out, family, drawing, progress=tracked))
         return

@@ -25,13 +25,13 @@ class FitChoices(msgspec.Struct, frozen=True, kw_only=True):
         kind: The kind of detector. "patch" compares a frame with patches of good images and makes an anomaly
             map. "yolo" is your own YOLO classifier (--yolo) and makes no map.
         yolo: The classifier's file: OpenVINO, ONNX, TFLite or .pt. It is for --detector yolo.
-        yolo_smax: A frame is suspect where the highest class probability is below this. Default: 20 % of the
-            good images lie below.
-        yolo_margin: A frame is suspect where the two highest class probabilities differ by less than this.
-            Default: 20 % of the good images lie below.
-        yolo_entropy: A frame is suspect where the entropy of the class probabilities is above this. The
-            entropy is given as a share of its maximum. Default: 20 % of the good images lie above.
-        onnx: Write the detector as detector.onnx, too. It is for --detector patch.
+        yolo_smax: The edge is not sure of a frame if its highest class probability is below this. Default: 20
+            % of the good images lie below.
+        yolo_margin: The edge is not sure of a frame if its two highest class probabilities differ by less
+            than this. Default: 20 % of the good images lie below.
+        yolo_entropy: The edge is not sure of a frame if the entropy of its class probabilities is above this.
+            The entropy is given as a share of its maximum. Default: 20 % of the good images lie above.
+        onnx: Also write the detector to OUT/detector.onnx. It is for --detector patch.
     """
 
     kind: Annotated[str, Option(name="--detector", everyday=True, kind="detector")] = "patch"

@@ -32,23 +32,26 @@ class RecalibrationRequest(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         overkill_rate: The share of good images that the threshold may reject (false rejects). Default:
             unchanged.
-        prevalence: The share of defects among the frames that P(defect) assumes. Default: unchanged.
+        prevalence: The share of defects among the frames that P(defect) assumes. It moves P(defect) and so
+            the gate, but not the threshold. Default: unchanged.
         threshold: Set the threshold by hand, as a score. `saec fit` prints the line's threshold on
             this scale.
-        gate_low: Set by hand the score below which the edge is sure of a good. It beats --p-low.
-        gate_high: Set by hand the score above which the edge is sure of a defect. It beats --p-high.
-        p_low: Below this P(defect) the edge is sure of a good. It needs labelled defects, and replaces an
+        gate_low: The lower end of the gate, set by hand: below this score the edge is sure of "good". It
+            beats --p-low.
+        gate_high: The upper end of the gate, set by hand: above this score the edge is sure of "defect". It
+            beats --p-high.
+        p_low: Below this P(defect) the edge is sure of "good". It needs labelled defects, and replaces an
             earlier --gate-low. Default: unchanged; 0.1 in a new line.
-        p_high: Above this P(defect) the edge is sure of a defect. It needs labelled defects, and replaces an
+        p_high: Above this P(defect) the edge is sure of "defect". It needs labelled defects, and replaces an
             earlier --gate-high. Default: unchanged; 0.9 in a new line.
         certify_escape_rate: Certify that the edge passes at most this share of defects (missed defects).
             Default: unchanged; 0.05 in a first certificate.
         certify_overkill_rate: Certify that the edge rejects at most this share of good images (false
             rejects). Default: unchanged; 0.05 in a first certificate.
-        certify_risk: The chance that either certified rate is exceeded. Default: unchanged; 0.1 in a first
-            certificate.
-        stand_ins: Paint so many artificial defects on good images. The certificate uses them where you have
-            too few real defects. 0 removes them.
+        certify_risk: The chance that the edge exceeds one of the two certified rates. Default: unchanged; 0.1
+            in a first certificate.
+        stand_ins: Paint so many artificial defects ("stand-ins") on good images. The certificate uses them
+            where you have too few real defects. 0 removes them.
     """
 
     overkill_rate: Everyday[OpenShare | None] = None

@@ -25,30 +25,29 @@ class ServiceConfig(msgspec.Struct, frozen=True, kw_only=True):
     """The section [service]: how `saec cloud` serves a model.
 
     Attributes:
-        model: The model to serve: the demonstration checkpoint that ships (small), the folder of a
-            checkpoint, or its name on a hub.
+        model: The model to serve: the folder of a checkpoint, or its name on a hub. "small" is the
+            demonstration checkpoint of the package saec-research.
         adapters: Serve this LoRA adapter, too. Clients ask for it by NAME. Give it several times for several
             adapters of the one model.
         listen: The address at which the service listens.
         tokens_file: A file of the tokens that are let in, a line NAME SHA256 for each. `saec station token
             NAME` makes such a line. Without the file only this machine is let in.
-        batch: Most requests that are computed together.
-        queue: Most requests that wait for the model. Further ones get the HTTP status 429.
-        requests_per_s: Most requests per second with one access token. Further ones get the HTTP status 429.
-            Default: any number.
+        batch: At most so many requests are computed together.
+        queue: At most so many requests wait for the model. Further ones get the HTTP status 429.
+        requests_per_s: At most so many requests per second are taken with one access token. Further ones get
+            the HTTP status 429. Default: any number.
         max_delay_ms: How long a request waits for others to share its batch, in milliseconds.
-        batch_limit_s: Most seconds that the model may take for one batch. Beyond them /health fails, so that
-            a supervisor such as systemd starts the service again.
-        max_pixels: Most pixels of one image in a request.
-        max_images: Most images of one request. The default is enough for four good images and a frame, each
-            as a whole and as a crop.
-        max_bytes: Most bytes of the body of one request.
-        max_tokens: Most language-model tokens of one answer.
-        token_share: The share of all places that one access token may hold. The places are the queue and one
-            batch.
+        batch_limit_s: The model may take at most so many seconds for one batch. If a batch takes longer,
+            /health fails, and a supervisor such as systemd can start the service again.
+        max_pixels: One image in a request may have at most so many pixels.
+        max_images: One request may have at most so many images. The default is enough for four good images
+            and a frame, each as a whole and as a crop.
+        max_bytes: The body of one request may have at most so many bytes.
+        max_tokens: One answer may have at most so many text tokens of the language model.
+        token_share: The share of the queue and of one batch that one access token may take.
         drain_s: Seconds that are left to accepted requests when the service is asked to stop.
-        remembered_answers: Answers that are kept for requests that come again with the same Idempotency-Key.
-        decoders: Processes that decode images.
+        remembered_answers: Keep so many answers, for requests that come again with the same Idempotency-Key.
+        decoders: How many processes decode images.
     """
 
     model: Annotated[str, Option(everyday=True, metavar="small|PATH|NAME")] = SMALL

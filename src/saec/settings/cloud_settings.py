@@ -62,10 +62,10 @@ class RemoteConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         token_file: A file with the service's token.
-        ca_file: Certificates to trust beside the system's, PEM.
+        ca_file: Further certificates to trust, in addition to the system's (PEM).
         timeout_s: Seconds to wait for one answer, connecting included.
         retries: How often a failed request is sent again.
-        concurrency: Requests that are under way at once.
+        concurrency: How many requests are under way to the service at once. A request asks about one frame.
         jpeg_quality: Send images as JPEG of this quality. Without it they travel as PNG, without loss.
         url: address of the service; ``CloudConfig.model`` gives it.
         card: the model's card as the service tells it; None goes by the model's name.
@@ -89,13 +89,14 @@ class Spending(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         rule: What of a frame the cloud is shown (docs/spending.md). The rule "whole" shows the whole frame.
-            The rule "crop" shows it small, and its hottest place near, wherever something stands out. The
-            rule "scene" shows what the frame's complexity and anomaly map call for.
-        small_px: Side of the whole frame beside a crop, in pixels, rounded up to whole tokens.
-        near_px: Side of the crop, in pixels, rounded up to whole tokens. "scene" takes a larger one for a
-            larger place.
-        complexity: From this complexity on, "scene" shows the whole frame at its full side beside the crop.
-            Three goods of four are below 1.
+            The rule "crop" shows the frame small. If a place in its anomaly map stands out, it also shows the
+            highest place enlarged. The rule "scene" chooses by the frame's complexity and anomaly map.
+        small_px: The small whole frame that is sent together with a crop has about this side, in pixels. The
+            side is rounded up to whole visual tokens (28 pixels).
+        near_px: The crop has about this side, in pixels, rounded up to whole visual tokens. "scene" takes a
+            larger one for a larger place.
+        complexity: From this complexity on, "scene" sends the whole frame at its full side together with the
+            crop. In the line's units, good images have median 0 and interquartile range 1.
     """
 
     rule: Annotated[Spend, Option(name="--spend")] = "whole"
@@ -116,22 +117,26 @@ class CloudConfig(msgspec.Struct, frozen=True, kw_only=True):
     """The section [cloud]: which model is asked, and how.
 
     Attributes:
-        model: Who is asked about what the edge is not sure of. "none" is nobody. "small" is the demonstration
-            checkpoint that ships. Else give the folder of a checkpoint, its name on a hub, or the address of
-            a service (https://HOST:PORT/v1).
-        service_model: The model or adapter to ask at a service. You need it where the service has several.
+        model: Who is asked about what the edge is not sure of (key: model). "none" is nobody. "small" is the
+            demonstration checkpoint of the package saec-research. Else give the folder of a checkpoint, its
+            name on a hub, or the address of a service (https://HOST:PORT/v1).
+        service_model: Where --cloud is a service: the model or adapter to ask there (key: service_model). You
+            need it if the service has several.
         adapter: Folder of a LoRA adapter for the model.
-        references: Good images that the cloud is shown before each frame.
-        batch: Frames that the cloud is asked about at once.
-        side_px: The cloud sees images at about this side, in pixels. Default: the checkpoint's own side.
-        tokens: Most visual tokens of one image; a larger image is made smaller. Default: only the side
-            limits it.
-        prompt: Version of the prompt, v1 to v4. Default: the checkpoint's own.
-        scoring: How P(defect) is computed. "threshold" compares the logits of the two labels. "rank" compares
-            the log-probabilities of the two answers over five crops. "generate" lets the model write its
-            answer.
-        views: Flips and turns of frame and references whose answers are averaged. Default: the checkpoint's
-            own, mostly 1.
+        references: How many good images the cloud is shown before each frame.
+        batch: How many frames the cloud is asked about together. A service gets each frame in a request of
+            its own; see --concurrency.
+        side_px: The cloud sees each image scaled to an area of about SIDE x SIDE pixels. Default: the
+            checkpoint's own side.
+        tokens: An image takes at most so many visual tokens; a larger image is made smaller. Default: only
+            the side limits it.
+        prompt: Version of the prompt, v1 to v4 (docs/cloud.md). You seldom need it. Default: the checkpoint's
+            own.
+        scoring: How P(defect) is computed. "threshold" compares the logits of the two labels; no threshold
+            plays a part. "rank" compares the log-probabilities of the two answers over five crops. "generate"
+            lets the model write its answer.
+        views: Ask so many times, with frame and references flipped or rotated, and average the answers.
+            Default: the checkpoint's own, mostly 1.
         dtype: Arithmetic of the model. "auto" is bfloat16 on a GPU and float32 on a CPU. "fp8" computes in
             eight bits. "4bit" holds the language model's weights in four (NF4). Scores differ a little:
             calibrate with the arithmetic that will serve.

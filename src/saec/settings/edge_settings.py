@@ -18,19 +18,20 @@ class FitConfig(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         overkill_rate: The share of good images that the threshold may reject (false rejects).
         prevalence: The share of defects among the frames that P(defect) assumes. It moves P(defect) and so
-            the gate, but not the threshold. 0.5 weighs good and defect alike.
-        side_px: The detector sees a frame scaled to about SIDE x SIDE pixels. The aspect is kept, and a frame
-            is never enlarged.
-        roi: Judge only this rectangle of the frame, in pixels.
+            the gate (the range of scores in which the edge is not sure), but not the threshold. 0.5 weighs
+            good and defect alike.
+        side_px: The detector sees a frame scaled to an area of about SIDE x SIDE pixels, with its aspect
+            kept. Only a frame with a side below 128 pixels is enlarged.
+        roi: Judge only this rectangle, in pixels of the original frame. X1 and Y1 are not included.
         backbone: The pretrained network that makes the features: efficientnet-lite0, efficientnet-lite1 or
             efficientnet-lite2 (docs/edge.md).
         memory_patches: How many patches of good images the detector keeps to compare with. More patches take
             more time and memory.
-        keep_references: How many good images the line keeps as references. --references of `saec inspect`
-            says how many of them the cloud is shown.
+        keep_references: How many good images the line keeps as references. `saec inspect --references` sets
+            how many of them the cloud is shown.
         dtype: Arithmetic of the detector at the line. bfloat16 is faster on a CPU that has it.
         threads: CPU threads that the detector uses when it judges.
-        folds: Folds of the cross-validation. It gives each good image a score from a detector that has not
+        folds: Number of folds. Cross-validation gives each good image a score from a detector that has not
             seen it.
         bits: Bits that a 16-bit image really uses, counted from the lowest. A 12-bit camera uses 12.
         holdout_share: The share of the good images, and of each kind of defect, that is held out. It counts

@@ -87,16 +87,19 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         policy: Who answers (docs/scheduling.md). "gate": the edge, and the cloud where the edge is not sure.
             "value": the cloud where asking pays most. "edge" or "cloud": one of them alone. Default: gate, or
-            value with --budget.
-        budget: The share of frames that the cloud may be asked about, from 0 to 1. It is held in every 1,000
-            frames.
-        cost: What an error or a question costs, for the policy "value", such as escape=20. Give it several
-            times for several costs.
-        preset: All parameters of a published command at once, such as saec or all-to-cloud (docs/seed.md).
-        parameters: One parameter of a policy that has its own, such as init_q_ratio=0.3. Give it several
-            times for several parameters.
-        complexity: From this scene complexity on, the cloud is asked although the edge is sure. 0 is the
-            median good.
+            value with --budget. "random", "complexity" and "uncertainty" need --budget: it goes to random
+            frames, to the most complex, or to those of which the edge is least sure.
+        budget: The share of frames that the cloud may be asked about, from 0 to 1. It holds in every window
+            of 1,000 frames.
+        cost: What an error or a question costs, for the policy "value". The unit is one rejected good part.
+            Names are escape, overkill, joule, byte and others (docs/scheduling.md), such as escape=20. Give
+            it several times for several costs.
+        preset: For --policy seed: all parameters of a published command at once, such as saec or all-to-cloud
+            (docs/seed.md).
+        parameters: For --policy seed: one of its parameters (docs/seed.md), such as init_q_ratio=0.3. Give it
+            several times for several parameters.
+        complexity: From this scene complexity on, the cloud is asked although the edge is sure. In the line's
+            units, good images have median 0 and interquartile range 1.
     """
 
     policy: Annotated[str | None, Option(everyday=True, kind="policy")] = None

@@ -40,7 +40,8 @@ class Latency(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         law: Distribution of the round trip over the link.
-        ms: Round trip in milliseconds: its mean, or the median of "lognormal".
+        ms: Round trip in milliseconds: the value ("constant"), the mean ("exponential") or the median
+            ("lognormal").
         spread: With --latency-law lognormal: standard deviation of the logarithm of the round trip.
     """
 
@@ -113,8 +114,8 @@ class OpinionModel(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         defect_share: Without --run: share of defects among the frames.
         auroc: Without --run: AUROC of the scores of the edge.
-        cloud_error: Share of frames on which the cloud is wrong. With --run the cloud gives its recorded
-            answers unless you give this.
+        cloud_error: Share of frames on which the cloud is wrong. With --run there is no default: the cloud
+            gives its recorded answers unless you give this option.
         correlation: Correlation (phi, from -1 to 1) of the errors of the cloud with those of the edge.
 
     Raises:

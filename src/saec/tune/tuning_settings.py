@@ -18,12 +18,13 @@ class TuneConfig(msgspec.Struct, frozen=True, kw_only=True):
     """The section [tune]: how `saec tune` makes an adapter. Side and prompt are the base's own.
 
     Attributes:
-        base: The model to tune: the demonstration checkpoint that ships (small), the folder of a checkpoint,
-            or its name on a hub.
+        base: The model to tune: the folder of a checkpoint, or its name on a hub. "small" is the
+            demonstration checkpoint of the package saec-research.
         lora_rank: Rank of the adapter's matrices (LoRA).
         lora_alpha: The adapter is scaled by alpha / rank.
         lora_dropout: The share of the adapter's inputs that are left out at random.
-        epochs: Number of epochs. Each has as many images as the training data, good and defect in turn.
+        epochs: Number of epochs. Each has as many images as the training data. Good and defect alternate, so
+            the images of the rarer label are repeated.
         batch: Images of one forward pass. More images take more memory.
         accumulation: Batches of one optimizer step (gradient accumulation).
         learning_rate: The highest learning rate. It falls along a cosine to 0.
@@ -32,7 +33,7 @@ class TuneConfig(msgspec.Struct, frozen=True, kw_only=True):
         recompute: Compute activations twice instead of keeping them (gradient checkpointing). It takes less
             memory and more time.
         save_every_steps: Save the state after so many steps, for --resume.
-        decoders: Threads that read and cut images.
+        decoders: How many threads read and cut images.
         seed: Seed of the adapter's start, of the order of the images, of their references and of dropout.
         dtype: Arithmetic of the model. "auto" is bfloat16 on a GPU and float32 on a CPU. "4bit" holds the
             base's language model in four bits (NF4, QLoRA).

@@ -19,8 +19,8 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     Attributes:
         hosts: Another name by which clients reach this machine. Give it several times for several names.
-        proxies: Address or network of a reverse proxy. Its X-Forwarded-For header is trusted, and it may
-            open any number of connections. Give it several times for several proxies.
+        proxies: Address or network of a reverse proxy. Its X-Forwarded-For header is trusted, and the limit
+            of connections from one address is not applied to it. Give it several times for several proxies.
         tls_cert: The certificate chain, a PEM file. Without it and --tls-key there is no TLS.
         tls_key: The certificate's key, a PEM file.
         plain_http: Allow tokens without TLS: a proxy in front does the TLS, or the network is closed.
@@ -29,13 +29,13 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         body_s: Seconds until the body of a request must have arrived.
         answer_s: Seconds within which the client must fetch an answer.
         idle_s: Close a connection after so many seconds without a request.
-        linger_s: Read the rest of a body for so many seconds after it was answered.
-        connections: Most connections that are open at once.
-        connections_per_address: Most connections from one address.
-        connections_per_loopback: Most connections from this machine itself.
+        linger_s: After an early answer, read the rest of the request for so many seconds before closing.
+        connections: At most so many connections are open at once.
+        connections_per_address: At most so many connections are open from one address.
+        connections_per_loopback: At most so many connections are open from this machine itself.
         reserved_connections: Further connections, which get answers about health, readiness and metrics only.
-        requests_per_token: Most requests under way at once with one token. Without a tokens file: from one
-            address.
+        requests_per_token: At most so many requests are under way at once with one token. If there is no file
+            of tokens, it counts for one address.
         bodies_mb: Memory for the bodies of all requests that are held at once, in megabytes.
         bodies_share: Share of the memory for bodies that one token or address may hold.
         guesses_per_minute: Unknown tokens that one address may try in a minute.

@@ -40,7 +40,9 @@ class _NamedAdapter(click.ParamType):  # type: ignore[type-arg]
         pair = value if isinstance(value, tuple) else tuple(str(value).split("=", 1))
         if len(pair) != 2 or not _NAME.fullmatch(pair[0]) or not str(pair[1]):
             self.fail(
-                f"{'='.join(map(str, pair))!r} is not NAME=PATH, such as screws=runs/screws", param, ctx
+                f"{'='.join(map(str, pair))!r} is not NAME=PATH. Write for example screws=adapters/screws",
+                param,
+                ctx,
             )
         return pair[0], Path(pair[1])
 

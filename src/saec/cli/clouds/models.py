@@ -77,7 +77,8 @@ def _pull(pull: PullSettings) -> None:
         token = os.environ.get(pull.token_env)
         if not token:
             raise ConfigError(
-                f"{pull.token_env} is not set", f"export {pull.token_env}=... or leave --token-env out"
+                f"the environment variable {pull.token_env} is not set",
+                f"export {pull.token_env}=... or leave --token-env out",
             )
     lock = hub.pull_checkpoint(pull.name, pull.out, revision=pull.revision, token=token)
     total = sum(file.size for file in lock.files.values())

@@ -82,7 +82,7 @@ def command(scoring: ScoringSettings, cloud: CloudConfig, data: DataConfig, samp
     profile = None if scoring.line is None else LineProfile.open(scoring.line)
     opened = requested_cloud(_without_references(cloud) if profile is None else cloud)
     if opened is None:
-        raise ConfigError("`saec scoring` asks a cloud, and you gave none", "add --cloud")
+        raise ConfigError('`saec scoring` asks a cloud, but --cloud is "none"', "name a model with --cloud")
     inputs = held_out(profile, labelled(list_inputs(scoring.dataset, split=sample.split, layout=data.layout)))
     sources = _limited(inputs.sources, scoring.limit_per_label)
     check_leaks(profile, sources, opened.config)

@@ -23,11 +23,11 @@ class AdapterSettings(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         data: Folder that `saec data sft` made.
         out: Folder of the adapter.
-        exclude_holdout: A manifest, or the folder of one. If one of its hold-out images is among the data,
-            the command stops. Give it several times for several manifests.
+        exclude_holdout: The command stops if the data hold a hold-out image of this manifest (its file or
+            folder). Give it several times for several manifests.
         resume: Go on where an interrupted run was last saved.
-        merge: Also write the base with the adapter in it to this folder, as one checkpoint. With --dtype 4bit
-            the adapter is added to the base's own weights.
+        merge: Also write the base with the adapter in it to this folder, as one checkpoint. With --dtype
+            4bit, too, the adapter is added to the base's weights as they are, not in four bits.
     """
 
     data: ExistingFolder
@@ -41,7 +41,8 @@ class AdapterSettings(msgspec.Struct, frozen=True, kw_only=True):
 def command(adapter: AdapterSettings, tune: TuneConfig) -> None:
     """Fine-tune a Qwen2.5-VL with LoRA, on data that `saec data sft` made.
 
-    Only the language model's attention and the projector are adapted. The loss is that of the label alone.
+    Only the language model's attention and the projector (the layer that joins vision and language) are
+    adapted. The loss is that of the label alone.
     The weights of the epoch with the highest AUROC on val.jsonl are kept.
 
     \b

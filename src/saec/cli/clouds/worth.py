@@ -40,7 +40,7 @@ class WorthSettings(msgspec.Struct, frozen=True, kw_only=True):
         shares: A share of the frames that the cloud is asked about, above 0 and at most 1. Give it several
             times for several shares. Each further share makes the statistical test stricter.
         json: Write the figures to this JSON file; "-" is standard output.
-        out: Keep the verdicts of edge and cloud in OUT/both.
+        out: Keep the verdicts of edge and cloud in the run folder OUT/both.
     """
 
     line: Argument[ExistingFolder]
@@ -79,7 +79,9 @@ def command(
 
     opened = requested_cloud(cloud)
     if opened is None:
-        raise ConfigError("`saec worth` compares the line with a cloud, and you gave none", "add --cloud")
+        raise ConfigError(
+            '`saec worth` compares the line with a cloud, but --cloud is "none"', "name a model with --cloud"
+        )
     ids = PartIds(parts.pattern, parts.csv) if parts.pattern or parts.csv else None
     profile = LineProfile.open(worth.line)
     inputs = list_inputs(worth.dataset, split=sample.split, layout=data.layout, parts=ids)

@@ -20,7 +20,7 @@ from saec.types import DEFECT, GOOD
 if TYPE_CHECKING:
     from saec.profile import Calibration, Gate
 
-_BASES = {"p_defect": "from P(defect)", "goods": "from goods alone", "certified": "certified"}
+_BASES = {"p_defect": "from P(defect)", "goods": "from good images only", "certified": "certified"}
 
 
 class CalibrateSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,8 +29,8 @@ class CalibrateSettings(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         line: The folder of the line that `saec fit` made.
         dataset: The line's data set. Its train defects calibrate P(defect).
-        goods: A folder that holds further good images alone. Give it several times for several folders.
-        defects: A folder that holds labelled defects alone. Give it several times for several folders.
+        goods: A folder that holds only further good images. Give it several times for several folders.
+        defects: A folder that holds only labelled defects. Give it several times for several folders.
     """
 
     line: Argument[ExistingFolder]
@@ -53,14 +53,16 @@ def command(
     P(defect): those of DATASET's train split, and those of --defects. You cannot calibrate on an image that
     is held out.
 
-    With --cloud the cloud judges the labelled calibration images, too. How well it does decides how much its
-    answers count on this line. Images that it was tuned on are left out.
+    With --cloud the cloud judges the labelled calibration images, too. The better its results here, the more
+    its answers count on this line. Images that it was tuned on are left out.
 
-    --threshold, --gate-low and --gate-high stay until you give --overkill-rate or --goods. --p-low and
-    --p-high stay until you give them again.
+    The gate is the range of scores in which the edge is not sure: inside it the cloud is asked. --threshold,
+    --gate-low and --gate-high stay until you give --overkill-rate or --goods. --p-low and --p-high stay until
+    you give them again.
 
-    The three --certify options certify the gate (docs/risk.md). The edge then keeps both rates, with
-    confidence 1 - --certify-risk. Later calibrations certify too, until you set an end of the gate.
+    With --certify-escape-rate and --certify-overkill-rate you get a gate outside which the edge alone stays
+    below both rates (docs/risk.md). --certify-risk is the chance that it does not. Later calibrations certify
+    too, until you give --gate-low, --gate-high, --p-low or --p-high.
 
     \b
     saec calibrate lines/bottle --overkill-rate 0.02
@@ -80,7 +82,10 @@ def command(
     dataset, goods, defects = calibrate.dataset, calibrate.goods, calibrate.defects
     opened = requested_cloud(cloud)
     if opened is not None and dataset is None and not goods:
-        raise ConfigError("--cloud without images to judge it on", "name the line's data set")
+        raise ConfigError(
+            "--cloud needs labelled images on which the cloud is measured",
+            "give DATASET, the line's data set",
+        )
     after = recalibrate(
         profile,
         thresholds,
@@ -107,7 +112,8 @@ def _ends(gate: Gate) -> str:
 def _tell(old: Calibration, new: Calibration) -> None:
     click.echo(f"calibration {old.version} -> {new.version}")
     click.echo(
-        f"goods      {len(old.goods)} -> {len(new.goods)}, defects {len(old.defects)} -> {len(new.defects)}"
+        f"images     good {len(old.goods)} -> {len(new.goods)}, "
+        f"defects {len(old.defects)} -> {len(new.defects)}"
     )
     click.echo(f"overkill   {old.overkill:.1%} -> {new.overkill:.1%} asked")
     click.echo(f"threshold  {old.threshold:.4g} -> {new.threshold:.4g}")
@@ -120,7 +126,7 @@ def _tell(old: Calibration, new: Calibration) -> None:
         click.echo(
             "by hand    "
             + ", ".join(f"--{name.replace('_', '-')} {value:.4g}" for name, value in new.by_hand.items())
-            + " (scores stay until --overkill-rate or further goods)"
+            + " (scores stay until --overkill-rate or --goods)"
         )
     if undone := sorted(set(old.by_hand) - set(new.by_hand)):
         click.echo(f"no longer by hand: {', '.join(name.replace('_', ' ') for name in undone)}")

@@ -38,8 +38,8 @@ class DemoSettings(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         data: Show it on your own images instead: a data set, or a folder of several.
         out: Put images, lines, verdicts and the report into this folder.
-        cloud: The multimodal LLM that is asked: nobody (none), the demonstration checkpoint that ships
-            (small), the folder of a checkpoint, or its name on a hub.
+        cloud: The multimodal LLM that is asked: the folder of a checkpoint, or its name on a hub. "small" is
+            the demonstration checkpoint of the package saec-research. "none" is nobody.
         difficulty: How hard the drawn defects are to see: 0 is plain, 1 is at the limit of seeing.
         seed: Seed of the drawn products.
         force: Replace the lines and runs of an earlier demonstration.

@@ -27,8 +27,8 @@ class NewLineSettings(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         dataset: The data set with the good images. A folder of several data sets gives one line for each,
             below --out.
-        goods: A folder that holds good images alone. You need no DATASET then; with one, it replaces that
-            one's good training images. Give it several times for several folders.
+        goods: A folder that holds only good images. You need no DATASET then. If you give one, the folder
+            replaces its good training images. Give it several times for several folders.
         out: Make the line in this folder.
         roi_mask: A mask image of the frame's size. Only where it is not 0 is judged.
         force: Replace the line that stands at --out.
@@ -52,7 +52,7 @@ def command(
 
     If the data set has only the folders good/ and defect/ and no split, a share is drawn and held out. `saec
     evaluate` judges that share. Several data sets in one folder, such as the categories of MVTec AD, give one
-    line each. Name folders of good images alone with --goods.
+    line each. Use --goods for folders that hold only good images.
 
     \b
     saec fit mvtec/bottle --out lines/bottle
@@ -78,14 +78,19 @@ def _sets(new_line: NewLineSettings, layout: str, parts: PartIds | None) -> Iter
 
     if new_line.dataset is None:
         if not new_line.goods:
-            raise ConfigError("nothing to fit on", "name a data set, or a folder of good images with --goods")
+            raise ConfigError(
+                "there is nothing to fit on", "give a data set, or a folder of good images with --goods"
+            )
         yield goods_set(new_line.goods, parts), new_line.out
         return
     root, goods = new_line.dataset, new_line.goods
     roots = categories(root)
     several = roots != [root]
     if several and goods:
-        raise ConfigError(f"--goods with the {len(roots)} data sets of {root}", "name one of them")
+        raise ConfigError(
+            f"--goods can be used with one data set only, and {root} holds {len(roots)}",
+            f"give one of them, such as {roots[0]}",
+        )
     for one in roots:
         out = new_line.out / one.name if several else new_line.out
         yield _opened(one, layout, goods, parts), out

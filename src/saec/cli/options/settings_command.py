@@ -100,7 +100,9 @@ class SettingsCommand(click.Command):
                 parameter.hidden = False
             if (record := parameter.get_help_record(ctx)) is not None:
                 section = (parameter.name or "").partition("__")[0] if everything else ""
-                heading = f"Options of [{section}]" if section in self.sections else "Options"
+                heading = "Options"
+                if section in self.sections:
+                    heading += f", section [{section}] of a settings file"
                 sections.setdefault(heading, []).append(record)
         for heading, records in sections.items():
             with formatter.section(heading):
@@ -109,7 +111,8 @@ class SettingsCommand(click.Command):
             hidden = sum(parameter.hidden for parameter in self._options(ctx))
             if hidden:
                 formatter.write_paragraph()
-                formatter.write_text(f"`{ctx.command_path} --help-all` shows {hidden} more options.")
+                more = "1 more option" if hidden == 1 else f"{hidden} more options"
+                formatter.write_text(f"`{ctx.command_path} --help-all` shows {more}.")
 
     def _options(self, ctx: click.Context) -> Iterator[click.Option]:
         return (one for one in self.get_params(ctx) if isinstance(one, click.Option))

@@ -34,7 +34,7 @@ class NameAndValue(click.ParamType):  # type: ignore[type-arg]
             return value
         name, sign, given = str(value).partition("=")
         if not sign:
-            self.fail(f"{value!r} is not NAME=VALUE, such as escape=20", param, ctx)
+            self.fail(f"{value!r} is not NAME=VALUE. Write for example escape=20", param, ctx)
         try:
             return name, self._kind(given)
         except ValueError:

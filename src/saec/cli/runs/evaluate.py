@@ -56,7 +56,8 @@ class EvaluateSettings(msgspec.Struct, frozen=True, kw_only=True):
         dataset: The labelled images. A folder of data sets gives each line the one of its name.
         out: Keep the run folders here, for `saec report`.
         json: Write the figures to this JSON file; "-" is standard output.
-        verdicts: Measure this run (its folder or verdicts.jsonl) and judge nothing.
+        verdicts: Judge nothing: measure the verdicts of this earlier run (its folder or verdicts.jsonl). LINE
+            is the line that made them.
     """
 
     lines: Annotated[tuple[ExistingPath, ...], Option(name="LINE", argument=True)]
@@ -78,8 +79,9 @@ def command(
 ) -> None:
     """Measure each LINE on the hold-out of DATASET.
 
-    Lines of one name that were fitted alike but for --seed (LINES/SEED/NAME or LINES/NAME/SEED) are runs of
-    several seeds: you get their mean and deviation. The status is 1 where a line could judge not one frame.
+    If several lines have one name and differ only in --seed, you get the mean and the deviation over the
+    seeds. Their folders are LINES/SEED/NAME or LINES/NAME/SEED. The exit code is 1 if a line could judge no
+    frame.
 
     \b
     saec evaluate lines/bottle mvtec/bottle --json bottle.json
@@ -94,7 +96,10 @@ def command(
     tasks = pair_up(evaluate.lines, evaluate.dataset)
     if evaluate.verdicts is not None:
         if len(tasks) != 1:
-            raise ConfigError(f"--verdicts with {len(tasks)} lines", "name the line that judged them")
+            raise ConfigError(
+                f"--verdicts takes one line, and you gave {len(tasks)}",
+                "give the line that made these verdicts",
+            )
         split = sample.split if is_given("sample.split") else "all"
         results = [evaluate_log(tasks[0], verdicts_of(evaluate.verdicts), split=split, layout=data.layout)]
     else:

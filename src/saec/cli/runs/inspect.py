@@ -65,7 +65,7 @@ def command(
     """Judge INPUT: an image, a folder or a data set.
 
     With --out the verdicts are kept in a run folder. Ctrl-C ends after what is under way; go on later with
-    --resume. The status is 1 where not one frame could be judged.
+    --resume. The exit code is 1 if no frame could be judged.
 
     \b
     saec inspect photos/ --line lines/bottle --out runs/bottle
@@ -81,7 +81,7 @@ def command(
     from saec.runs.run_record import VERDICTS_FILE
 
     if inspect.resume and inspect.out is None:
-        raise ConfigError("--resume without --out", "name the run folder to go on with")
+        raise ConfigError("--resume needs --out", "name the run folder to go on with")
     profile = LineProfile.open(inspect.line)
     inputs = list_inputs(inspect.input, split=sample.split, layout=data.layout)
     inputs = limit_inputs(held_out(profile, inputs), sample.limit)

@@ -52,7 +52,7 @@ class MeasureSettings(msgspec.Struct, frozen=True, kw_only=True):
 def command(measure: MeasureSettings, meter: MeterConfig) -> None:
     """Run CMD, and print what it took: time, GPU utilisation and power, memory, energy per correct decision.
 
-    Write -- before CMD. What could not be measured is printed as 'unknown'. The status is that of CMD.
+    Write -- before CMD. What could not be measured is printed as 'unknown'. The exit code is that of CMD.
 
     \b
     saec meter --verdicts RUN/verdicts.jsonl -- saec inspect IMAGES --line LINE --out RUN

@@ -25,7 +25,7 @@ class ReplaySettings(msgspec.Struct, frozen=True, kw_only=True):
 def command(replay: ReplaySettings) -> None:
     """Decide again which frames of RUN the cloud is asked about, and compare with its log.
 
-    The policy starts anew and sees what the log holds of each frame. The status is 1 where a decision
+    The policy begins again, with what verdicts.jsonl says about each frame. The exit code is 1 if a decision
     differs: then the code, the line or its calibration is no longer what judged the run. The first such frame
     is printed.
 

@@ -35,7 +35,7 @@ class _Outage(click.ParamType):  # type: ignore[type-arg]
         try:
             begin, end = (float(part) for part in parts)
         except ValueError:
-            self.fail(f"{value!r} is not two numbers of seconds such as 60-90", param, ctx)
+            self.fail(f"{value!r} is not two numbers of seconds. Write for example 60-90", param, ctx)
         if not begin < end:
             self.fail(f"{value!r} ends before it begins", param, ctx)
         return begin, end

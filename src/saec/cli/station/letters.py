@@ -37,10 +37,11 @@ class LettersSettings(msgspec.Struct, frozen=True, kw_only=True):
 def letters(letters: LettersSettings) -> None:
     """List, resend or drop refused verdicts (dead letters).
 
-    A dead letter is a verdict that a receiver (sink) refused finally. The station may be running.
+    A dead letter is a verdict that a receiver (sink) refused and that is not sent again. The station may be
+    running.
 
-    "list" shows them. "resend" offers those of each FRAME, or --all, to their sink again. "drop" deletes
-    them. "aside" makes a dead letter of the verdict that --sink is offered next and that holds up the others.
+    "list" shows them. "resend" sends those of each FRAME, or --all, to their sink again. "drop" deletes them.
+    "aside" takes the verdict that blocks --sink out of the queue and makes it a dead letter.
 
     \b
     saec station letters --config station.toml
@@ -72,7 +73,7 @@ def letters(letters: LettersSettings) -> None:
 
 def _chosen(letters: Sequence[DeadLetter], frames: Sequence[str], *, everything: bool) -> list[DeadLetter]:
     if everything and frames:
-        raise ConfigError("both --all and frames", "give one of them")
+        raise ConfigError("--all and frames cannot be given together", "give one of them")
     if not everything and not frames:
         raise ConfigError("no dead letter is named", "name frames, or give --all")
     for frame in frames:

@@ -24,10 +24,10 @@ class QuarantineSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 @settings_command(example=EXAMPLE)
 def quarantine(quarantine: QuarantineSettings) -> None:
-    """List or release frames that ended a process.
+    """List or release frames at which a program crashed.
 
-    A frame is in quarantine when its decoder, or the station, ended over it three times and nothing else can
-    have been the cause. Its verdict is an error, and its image is kept.
+    A frame is in quarantine if its decoder or the station crashed three times while working on it, and on
+    nothing else. Its verdict is an error, and its image is kept.
 
     \b
     saec station quarantine --config station.toml

@@ -30,10 +30,10 @@ class SupportSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 @settings_command(example=EXAMPLE, only=("station.listen",))
 def support(support: SupportSettings, station: StationSection) -> None:
-    """Pack what a person who helps must see.
+    """Make a zip file for support.
 
     The zip file TARGET gets versions, settings, alarms, metrics, status and log. It holds no image and no
-    secret: no token, no password, no path or query of an address.
+    secret: no token, no password, and of a URL neither the path nor the query string.
 
     \b
     saec station support --config station.toml support.zip

@@ -33,7 +33,8 @@ class AddSettings(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         line: The line's name.
         profile: The line profile.
-        service_model: The model or adapter to ask at the service with this version. Default: that of [cloud].
+        service_model: The model or adapter to ask at the service with this version. Default: service_model in
+            [cloud].
     """
 
     line: Argument[str]
@@ -117,7 +118,7 @@ def add(add: AddSettings) -> None:
 
 @settings_command(example=EXAMPLE)
 def shadow(shadow: ShadowSettings) -> None:
-    """Let a version judge along, without effect.
+    """Let a version judge beside the current one, as a test.
 
     Its answers are counted in the metrics and the log. The VERSION "none" ends it.
 
@@ -129,7 +130,7 @@ def shadow(shadow: ShadowSettings) -> None:
 
 @settings_command(example=EXAMPLE)
 def promote(promote: PromoteSettings) -> None:
-    """Make a version the one that judges.
+    """Let a stored version of the line judge from now on.
 
     It begins with the next frame. Frames in flight finish on the old version.
 
@@ -155,7 +156,8 @@ def _store(line: str) -> VersionStore:
     from saec.station.line.version_store import VersionStore
 
     if line not in [entry.name for entry in settings.line]:
-        raise ConfigError(f"{path} has no line {line}", "name one of its [[line]]")
+        names = ", ".join(entry.name for entry in settings.line)
+        raise ConfigError(f"{path} has no product line named {line}", f"it has {names}")
     return VersionStore(settings.station.data / "lines" / line)
 
 
