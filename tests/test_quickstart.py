@@ -59,7 +59,7 @@ def test_what_needs_neither_fit_nor_cloud(
 def test_defects_of_the_test_set_can_be_set_apart(
     gears: Path, gear_line: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As step 6 says for MVTec AD, whose train split has no defects."""
+    """As step 7 says for MVTec AD, whose train split has no defects."""
     (moved,) = [words for words in STEPS if words[0] == "mv"]
     assert moved[1].startswith("mvtec/bottle/test/broken_small/")
     shutil.copytree(gear_line, tmp_path / "line")
