@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import io
-from textwrap import wrap
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
 
 from saec.frame.map_pictures import shrink
+from saec.types import Image
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from saec.api.verdict_view import Verdict
 
-_SIDE, _COLUMNS = 900, 90
-_COLOURS = {"good": "#1b6b3a", "defect": "#a3182c"}
+SIDE = 900
+"""Most pixels of a picture's longer side."""
 
 
 class VerdictFigure(Figure):
@@ -28,22 +28,27 @@ class VerdictFigure(Figure):
         return file.getvalue()
 
 
-def draw_verdict(verdict: Verdict) -> VerdictFigure:
+def draw_verdict(
+    image: Image, picture: Image, facts: Sequence[str], *, colour: str = "black"
+) -> VerdictFigure:
     """The image and, beside it, the image under its anomaly map.
 
-    Raises:
-        ImageError: the image has gone, or was not judged.
+    Args:
+        image: H x W x 3 uint8, RGB.
+        picture: the image with its map, alike.
+        facts: lines above both.
+        colour: the colour of the facts.
     """
-    facts = _facts(verdict)
-    height, width = verdict.image.shape[:2]
-    head = 0.4 + 0.2 * len(facts)
+    lines = [line.replace("$", r"\$") for line in facts]  # matplotlib takes a pair of $ for mathematics
+    height, width = image.shape[:2]
+    head = 0.4 + 0.2 * len(lines)
     figure = VerdictFigure(
         figsize=(8.0, min(8.0, max(2.4, 4.0 * height / width)) + head), layout="constrained"
     )
     left, right = figure.subplots(1, 2)
-    _show(left, shrink(verdict.image, _SIDE), "image")
-    _show(right, verdict.picture(max_side=_SIDE), "anomaly map; the outline is the threshold")
-    figure.suptitle("\n".join(facts), fontsize=10, color=_COLOURS.get(verdict.label_name, "black"))
+    _show(left, shrink(image, SIDE), "image")
+    _show(right, picture, "anomaly map; the outline is the threshold")
+    figure.suptitle("\n".join(lines), fontsize=10, color=colour)
     return figure
 
 
@@ -51,15 +56,3 @@ def _show(axes: Axes, picture: Any, title: str) -> None:
     axes.imshow(picture)
     axes.set_title(title, fontsize=9)
     axes.set_axis_off()
-
-
-def _facts(verdict: Verdict) -> list[str]:
-    facts = [f"{verdict.id}: {verdict.label_name}"]
-    if verdict.p_defect is not None:
-        facts[0] += f", P(defect) {verdict.p_defect:.3f}"
-    if verdict.score is not None:
-        facts.append(f"score {verdict.score:.4g}, threshold {verdict.threshold:.4g}")
-    if verdict.explanation is not None:
-        words = f"{verdict.explanation.kind}: {verdict.explanation.description}"
-        facts += wrap(words, _COLUMNS, max_lines=4, placeholder=" ...")
-    return [fact.replace("$", r"\$") for fact in facts]  # matplotlib takes a pair of $ for mathematics

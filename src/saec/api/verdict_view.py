@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from saec.api.verdict_html import verdict_html
-from saec.errors import AnswerError, ExtraError, ImageError
+from saec.api.verdict_html import SIDE, facts_html
+from saec.errors import AnswerError, ExtraError, ImageError, SaecError
 from saec.frame.map_pictures import overlay, save_picture
 from saec.types import DEFECT, AnomalyMap, Box, DecidedBy, EdgeOpinion, ErrorRecord, Explanation, Image, State
 from saec.types import VerdictRecord as VerdictRecord
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 LABELS = ("good", "defect")
 NO_LABEL = "no label"
+_COLOURS = {"good": "#1b6b3a", "defect": "#a3182c"}
+_COLUMNS = 90
+"""The width of a figure's words."""
 
 
 class Verdict:
@@ -173,10 +177,11 @@ class Verdict:
             ImageError: the image has gone, or was not judged.
         """
         try:
-            from saec.api.verdict_figure import draw_verdict
+            from saec.api.verdict_figure import SIDE, draw_verdict
         except ImportError:
             raise ExtraError("matplotlib", "notebook") from None
-        return draw_verdict(self)
+        colour = _COLOURS.get(self.label_name, "black")
+        return draw_verdict(self.image, self.picture(max_side=SIDE), self._lines(), colour=colour)
 
     def to_dict(self) -> dict[str, Any]:
         """The record as plain values: one line of a run's ``verdicts.jsonl``."""
@@ -205,7 +210,40 @@ class Verdict:
         return f"<Verdict {self.id}: {'; '.join(facts)}>"
 
     def _repr_html_(self) -> str:
-        return verdict_html(self)
+        try:
+            picture: Image | str = self.picture(max_side=SIDE)
+        except SaecError as e:  # its file has gone: the facts stand
+            picture = e.what
+        return facts_html(self._facts(), picture, f"{self.id} with its anomaly map: {self.label_name}")
+
+    def _lines(self) -> list[str]:
+        """The facts above a figure."""
+        lines = [f"{self.id}: {self.label_name}"]
+        if self.p_defect is not None:
+            lines[0] += f", P(defect) {self.p_defect:.3f}"
+        if self.score is not None:
+            lines.append(f"score {self.score:.4g}, threshold {self.threshold:.4g}")
+        if self.explanation is not None:
+            words = f"{self.explanation.kind}: {self.explanation.description}"
+            lines += wrap(words, _COLUMNS, max_lines=4, placeholder=" ...")
+        return lines
+
+    def _facts(self) -> list[tuple[str, str]]:
+        """The facts beside a picture."""
+        facts = [("image", self.id), ("label", self.label_name)]
+        if self.p_defect is not None:
+            facts.append(("P(defect)", f"{self.p_defect:.3f}"))
+        if self.score is not None:
+            facts.append(("score", f"{self.score:.4g} (threshold {self.threshold:.4g})"))
+        facts.append(("decided by", f"{self.decided_by}: {self.reason}"))
+        if self.state != "final":
+            facts.append(("state", self.state))
+        if self.explanation is not None:
+            facts.append(("kind", self.explanation.kind))
+            facts.append(("description", self.explanation.description))
+        if self.error is not None:
+            facts.append(("error", self.error.message))
+        return facts
 
     def _seen(self) -> EdgeOpinion:
         """What the edge saw; looked at again where it was not kept."""

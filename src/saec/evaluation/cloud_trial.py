@@ -14,7 +14,6 @@ from saec.data.folds import group_ids
 from saec.data.input_images import Inputs
 from saec.decoding import convert
 from saec.errors import DataError
-from saec.evaluation.benefit_shown import benefit_html, benefit_text
 from saec.evaluation.cloud_benefit import (
     SHARES,
     BenefitConclusion,
@@ -25,6 +24,7 @@ from saec.evaluation.cloud_benefit import (
     worth_rows,
 )
 from saec.evaluation.line_evaluation import labelled
+from saec.evaluation.shown_table import table_html, table_text
 from saec.frame.judges import Cloud
 from saec.lines.leaks import check_leaks, held_out
 from saec.meter import PhaseReading, energy_of
@@ -43,6 +43,9 @@ from saec.schedule.calibration.cross_fit import (
 )
 from saec.settings import MeterConfig, RunConfig
 from saec.types import DEFECT, VerdictRecord
+
+_HEADS = ("asked", "images", "accuracy", "gain in points", "p")
+"""The heads of the table of a trial."""
 
 
 class CloudTrial(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,10 +90,24 @@ class CloudTrial(msgspec.Struct, frozen=True, kw_only=True):
         return plain
 
     def __repr__(self) -> str:
-        return benefit_text(self)
+        return table_text(self._title, self._rows(), self._sentences())
 
     def _repr_html_(self) -> str:
-        return benefit_html(self)
+        return table_html(self._title, self._rows(), self._sentences())
+
+    @property
+    def _title(self) -> str:
+        return f"{self.cloud} on the line {self.line}: {self.n_good} good and {self.n_defect} defect images"
+
+    def _rows(self) -> list[tuple[str, ...]]:
+        alone = ("0 %", "0", f"{100 * self.edge.accuracy:.1f} %", "", "")
+        return [_HEADS, alone, *map(_cells, self.rows)]
+
+    def _sentences(self) -> list[str]:
+        said = [self.fusion_reason, *self.notes]
+        if self.cross_domain:
+            said.append(f"cross-domain: {self.cross_domain}")
+        return [*said, self.conclusion.sentence]
 
 
 def measure_worth(
@@ -259,3 +276,14 @@ def _notes(info: RunInfo, joules: float | None) -> list[str]:
         f"The energy in J is that of {' and '.join(energy[0])} with idle power: the run with the "
         "cloud minus the run without it."
     ]
+
+
+def _cells(row: BenefitRow) -> tuple[str, ...]:
+    low, high = row.gain_interval
+    return (
+        f"{100 * row.share:.3g} %",
+        str(row.asked),
+        f"{100 * row.accuracy:.1f} %",
+        f"{100 * row.gain:+.1f} ({100 * low:.1f} to {100 * high:.1f})",
+        f"{row.mcnemar_p:.3f}",
+    )

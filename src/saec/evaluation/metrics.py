@@ -15,8 +15,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from saec.errors import DataError
-from saec.evaluation.figures_shown import figures_frame, figures_html, figures_text
+from saec.errors import DataError, ExtraError
+from saec.evaluation.shown_table import table_html, table_text
 from saec.runs.question_costs import SpentMeans, SpentTally
 from saec.schedule.statistics.auroc import auroc
 from saec.types import DEFECT, GOOD, VerdictRecord
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 Interval = tuple[float, float]
+
+_LEFT = (0, 2)
+"""The columns of the table that begin at their left."""
 
 
 class Confusion(msgspec.Struct, frozen=True):
@@ -121,13 +124,21 @@ class Metrics(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             ExtraError: pandas is not installed.
         """
-        return figures_frame(self)
+        try:
+            import pandas
+        except ImportError:
+            raise ExtraError("pandas", "notebook") from None
+        return pandas.DataFrame([_flat(self.to_dict())])
 
     def __repr__(self) -> str:
-        return figures_text(self)
+        return table_text(self._title, _figure_rows(self), self.notes, left=_LEFT)
 
     def _repr_html_(self) -> str:
-        return figures_html(self)
+        return table_html(self._title, _figure_rows(self), self.notes, left=_LEFT)
+
+    @property
+    def _title(self) -> str:
+        return f"Metrics of {self.n_good} good and {self.n_defect} defect images"
 
 
 def evaluate_verdicts(verdicts: Iterable[VerdictRecord]) -> Metrics:
@@ -296,3 +307,64 @@ def _by_stage(verdicts: Sequence[VerdictRecord]) -> dict[str, Percentiles]:
         for stage, ms in verdict.ms.items():
             times.setdefault(stage, []).append(ms)
     return {s: Percentiles(*(float(p) for p in np.percentile(v, (50, 95, 99)))) for s, v in times.items()}
+
+
+def _figure_rows(metrics: Metrics) -> list[tuple[str, str, str]]:
+    """One row for each figure that there is: its name, its value, and what to know of it."""
+    count = metrics.confusion
+    rows = [
+        ("accuracy", _percent(metrics.accuracy), ""),
+        ("balanced accuracy", _percent(metrics.balanced_accuracy), ""),
+        (
+            "missed defects",
+            _percent(metrics.escape_rate),
+            _of(count.fn, metrics.n_defect, metrics.escape_interval),
+        ),
+        (
+            "false rejects",
+            _percent(metrics.overkill_rate),
+            _of(count.fp, metrics.n_good, metrics.overkill_interval),
+        ),
+        ("image AUROC", _number(metrics.image_auroc), ""),
+        ("average precision", _number(metrics.average_precision), ""),
+        ("pixel AUROC", _number(metrics.pixel_auroc), ""),
+        ("PRO", _number(metrics.pro), ""),
+        ("sent to the cloud", _percent(metrics.escalation_rate), ""),
+    ]
+    for name, times in (("judging, ms", metrics.ms_judging), ("waiting, ms", metrics.ms_waiting)):
+        if times is not None:
+            rows.append((name, f"{times.p50:.1f}", f"median; 95 % within {times.p95:.1f}"))
+    for name, frames in (
+        ("without a label", metrics.n_error),
+        ("provisional", metrics.n_provisional),
+        ("of unknown truth", metrics.n_unknown),
+    ):
+        if frames:
+            rows.append((name, str(frames), "images"))
+    return [row for row in rows if row[1]]
+
+
+def _flat(figures: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in figures.items():
+        if isinstance(value, dict):
+            found |= _flat(value, f"{prefix}{name}.")
+        elif name.endswith("_interval") and value is not None:
+            found |= {f"{prefix}{name}.low": value[0], f"{prefix}{name}.high": value[1]}
+        else:
+            found[f"{prefix}{name}"] = value
+    return found
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.1f} %"
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def _of(count: int, among: int, interval: Interval | None) -> str:
+    if interval is None:
+        return ""
+    return f"{count} of {among}; {100 * interval[0]:.1f} to {100 * interval[1]:.1f} % with 95 % confidence"

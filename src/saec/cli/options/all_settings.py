@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cache
 from typing import Any, NamedTuple, get_type_hints
 
 import click
 import msgspec
 
+from saec.cli.options.command_tree import command_tree
 from saec.cli.options.settings_command import SettingsCommand
 from saec.settings import CloudConfig
 from saec.settings.setting_tree import Setting, flat_settings
-from saec.station.setup.station_section import STATION_SECTIONS, StationSection
+from saec.station.setup.station_section import StationSection
 from saec.station.storage.records import Retention, SpoolLimits
 from saec.web.http_settings import HttpSettings
 
@@ -49,18 +49,9 @@ def settings_commands() -> tuple[tuple[str, SettingsCommand], ...]:
 
     return tuple(
         (name, command)
-        for name, command in _commands("saec", root, click.Context(root, info_name="saec"))
+        for name, command in command_tree("saec", root, click.Context(root, info_name="saec"))
         if isinstance(command, SettingsCommand)
     )
-
-
-def _commands(name: str, command: click.Command, ctx: click.Context) -> Iterator[tuple[str, click.Command]]:
-    yield name, command
-    if isinstance(command, click.Group):
-        for inner in command.list_commands(ctx):
-            found = command.get_command(ctx, inner)
-            if found is not None:
-                yield from _commands(f"{name} {inner}", found, click.Context(found, ctx, inner))
 
 
 def known_settings() -> dict[str, KnownSetting]:
@@ -90,8 +81,3 @@ def station_sections() -> dict[str, Any]:
     from saec.station.setup.station_settings import StationSettings
 
     return get_type_hints(StationSettings)
-
-
-def section_names() -> list[str]:
-    """Every section that a settings file may hold."""
-    return sorted({*section_structs(), *STATION_SECTIONS})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,10 @@ from saec.station.setup.station_section import STATION_SECTIONS
 
 
 def default_map(
-    path: Path, settings: Sequence[Setting], sections: Mapping[str, type[msgspec.Struct]]
+    path: Path,
+    settings: Sequence[Setting],
+    sections: Mapping[str, type[msgspec.Struct]],
+    others: Callable[[], set[str]] = set,
 ) -> dict[str, Any]:
     """The values of a file for a command's options, by the names of its parameters.
 
@@ -27,6 +30,7 @@ def default_map(
         path: the file.
         settings: the command's settings.
         sections: the struct of each of its sections.
+        others: gives the sections of all other commands; asked for where the file has one of them.
 
     Raises:
         ConfigError: the file cannot be read; or one of its keys is not known, or its value has another type.
@@ -43,20 +47,16 @@ def default_map(
                 if setting.key in mine:
                     found[setting.key.replace(".", "__")] = _as_click_takes_it(value)
         else:
-            check_section_name(path, text, section)
+            _check_name(path, text, section, {*sections, *STATION_SECTIONS}, others)
     return found
 
 
-def check_section_name(path: Path, text: str, section: str) -> None:
+def _check_name(path: Path, text: str, section: str, known: set[str], others: Callable[[], set[str]]) -> None:
     """Raise ConfigError for a section that no command has."""
-    if section in STATION_SECTIONS:
+    if section in known or section in (names := known | others()):
         return
-    from saec.cli.options.all_settings import section_names
-
-    names = section_names()
-    if section not in names:
-        place = line_of(text, [section])
-        raise ConfigError(f"{path}{place}: no section [{section}]", suggestion(section, names))
+    place = line_of(text, [section])
+    raise ConfigError(f"{path}{place}: no section [{section}]", suggestion(section, sorted(names)))
 
 
 def _as_click_takes_it(value: Any) -> Any:

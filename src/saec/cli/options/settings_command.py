@@ -15,6 +15,7 @@ from typing import Any, get_type_hints
 import click
 import msgspec
 
+from saec.cli.options.command_tree import command_tree
 from saec.cli.options.config_file import default_map
 from saec.cli.options.value_types import Type, is_repeated, length, value_type
 from saec.settings.section_reading import built
@@ -244,7 +245,16 @@ def _common(example: str) -> list[click.Parameter]:
 def _read(ctx: click.Context, parameter: click.Parameter, path: Path | None) -> None:
     ctx.meta[_CONFIG] = path
     if path is not None and isinstance(ctx.command, SettingsCommand):
-        ctx.default_map = default_map(path, ctx.command.settings, ctx.command.sections)
+        root = ctx.find_root()
+        ctx.default_map = default_map(
+            path, ctx.command.settings, ctx.command.sections, lambda: _all_sections(root)
+        )
+
+
+def _all_sections(root: click.Context) -> set[str]:
+    """The sections of all commands below the one that was called."""
+    commands = (command for _, command in command_tree("saec", root.command, root))
+    return {name for command in commands if isinstance(command, SettingsCommand) for name in command.sections}
 
 
 def _show_all(ctx: click.Context, parameter: click.Parameter, wanted: bool) -> None:
