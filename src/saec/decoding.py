@@ -9,6 +9,7 @@ Writing needs no such note.
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from collections.abc import Callable, Mapping
@@ -74,6 +75,15 @@ def convert(value: Any, kind: Any, *, strict: bool = True, hook: Hook | None = N
     return msgspec.convert(value, kind, strict=strict, dec_hook=hook)
 
 
+def all_finite(value: Any) -> bool:
+    """Whether no number of a value, or of what is in it, is infinite or NaN."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, dict):
+        return all(map(all_finite, value.values()))
+    return not isinstance(value, list | tuple) or all(map(all_finite, value))
+
+
 def with_fields(config: C, fields: Mapping[str, Any], what: str = "setting", *, strict: bool = True) -> C:
     """The settings with these fields in place of its own.
 
@@ -99,6 +109,8 @@ def with_fields(config: C, fields: Mapping[str, Any], what: str = "setting", *, 
             near = get_close_matches(name, names, n=1)
             known = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
             raise ConfigError(f"there is no {what} {name}", known)
+        if not all_finite(fields[name]):
+            raise ConfigError(f"{what} {name} is not a finite number", f"give {name} a number")
     given = {name: _plain(value) for name, value in fields.items()}
     kept = {name: value for name, value in msgspec.structs.asdict(config).items() if name not in given}
     try:

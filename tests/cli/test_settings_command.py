@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from saec.cli import main
 from saec.cli.options.effective_settings import toml_value
 from saec.cli.options.settings_command import SettingsCommand, is_given
+from saec.settings import CloudConfig
 from saec.settings.setting_fields import Argument, Count, Everyday, NewFile, Share
 
 
@@ -134,6 +136,14 @@ def test_options_beat_the_file_and_the_file_beats_the_defaults(
         ("[cloud.remote]\ntimeout_s = 0", "line 2: cloud.remote.timeout_s"),
         ("[cloud", "saec.toml"),
         ("[run]\nmaps = 1", "line 2: run.maps"),
+        ("fit = 3", "fit is 3"),
+        ("[[fit]]\nseed = 1", "line 1: fit is a list of tables"),
+        ('[fit]\ndtype = "fp16"', "line 2: fit.dtype is 'fp16'"),
+        ("[fit]\nseed = 99999999999999999999", "line 2: fit.seed"),
+        ("[thresholds]\nthreshold = inf", "line 2: thresholds.threshold is not a finite number"),
+        ("[policy]\ncost = {escape = nan}", "line 2: policy.cost is not a finite number"),
+        ('[policy]\npolicy = "gte"', "line 2: policy.policy: 'gte' is not one of"),
+        ('[inspect]\nline = "nowhere"', "line 2: inspect.line"),
     ],
 )
 @pytest.mark.parametrize("command", ["check", "show"])
@@ -179,6 +189,41 @@ def test_what_is_shown_is_a_settings_file(tmp_path: Path, capsys: pytest.Capture
     assert main(["config", "check", "--config", str(path)]) == 0
 
 
+def test_what_is_shown_of_odd_names_is_read_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "saec.toml"
+    path.write_text(
+        '[service]\nadapters = {"a b" = "x"}\n[policy]\ncost = {"a.b" = 1}\npreset = "a\\u007fb"\n'
+    )
+    for _ in range(2):
+        assert main(["config", "show", "--config", str(path)]) == 0
+        path = tmp_path / "again.toml"
+        path.write_text(capsys.readouterr().out)
+    shown = tomllib.loads(path.read_text())
+    assert shown["service"]["adapters"] == {"a b": str(tmp_path / "x")}
+    assert shown["policy"]["cost"] == {"a.b": 1.0}
+    assert shown["policy"]["preset"] == "a\x7fb"
+
+
+def test_a_model_is_a_name_or_a_folder_beside_the_file(tmp_path: Path) -> None:
+    (tmp_path / "checkpoint").mkdir()
+    seen: list[CloudConfig] = []
+
+    def function(cloud: CloudConfig) -> None:
+        seen.append(cloud)
+
+    function.__annotations__["cloud"] = CloudConfig
+    for name, model in (("./checkpoint", str(tmp_path / "checkpoint")), ("some/model", "some/model")):
+        (tmp_path / "saec.toml").write_text(f'[cloud]\nmodel = "{name}"\n')
+        SettingsCommand(function).main(["--config", str(tmp_path / "saec.toml")], standalone_mode=False)
+        assert seen.pop().model == model
+
+
+@pytest.mark.parametrize("value", ["inf", "-inf", "nan", "30%"])
+def test_a_number_is_finite(value: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["calibrate", str(tmp_path), f"--threshold={value}"]) == 2
+    assert "--threshold" in capsys.readouterr().err
+
+
 def test_paths_of_a_file_are_relative_to_it(tmp_path: Path) -> None:
     class Files(msgspec.Struct, frozen=True, kw_only=True):
         """Files.
@@ -195,9 +240,10 @@ def test_paths_of_a_file_are_relative_to_it(tmp_path: Path) -> None:
         seen.append(files)
 
     function.__annotations__["files"] = Files
-    (tmp_path / "saec.toml").write_text('[files]\nout = "figures.json"\n')
-    SettingsCommand(function).main(["--config", str(tmp_path / "saec.toml")], standalone_mode=False)
-    assert seen[0].out == tmp_path / "figures.json"
+    for written, read in (("figures.json", tmp_path / "figures.json"), ("-", Path("-"))):
+        (tmp_path / "saec.toml").write_text(f'[files]\nout = "{written}"\n')
+        SettingsCommand(function).main(["--config", str(tmp_path / "saec.toml")], standalone_mode=False)
+        assert seen.pop().out == read
 
 
 def test_the_schema_describes_what_the_file_may_hold(capsys: pytest.CaptureFixture[str]) -> None:

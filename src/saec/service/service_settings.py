@@ -50,7 +50,7 @@ class ServiceConfig(msgspec.Struct, frozen=True, kw_only=True):
         decoders: How many processes decode images.
     """
 
-    model: Annotated[str, Option(everyday=True, metavar="small|PATH|NAME")] = SMALL
+    model: Annotated[str, Option(everyday=True, kind="model", metavar="small|PATH|NAME")] = SMALL
     adapters: Annotated[
         dict[str, Path], Option(name="--named-adapter", everyday=True, kind="named adapter")
     ] = {}

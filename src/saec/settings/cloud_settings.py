@@ -148,7 +148,9 @@ class CloudConfig(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     model: NotInKey[
-        Annotated[str, Option(name="--cloud", everyday=True, metavar="none|small|PATH|NAME|URL")]
+        Annotated[
+            str, Option(name="--cloud", everyday=True, kind="model", metavar="none|small|PATH|NAME|URL")
+        ]
     ] = "none"  # the engine's name says model and adapter
     service_model: NotInKey[Annotated[str | None, Option(name="--cloud-model", metavar="NAME")]] = None
     adapter: NotInKey[Annotated[str | None, Option(everyday=True, kind="folder")]] = None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from saec.decoding import convert
+from saec.decoding import all_finite, convert
 from saec.errors import ConfigError
 from saec.settings.setting_tree import Setting, flat_settings, unwrapped
 from saec.settings.settings_text import line_of, split_place, suggestion
@@ -51,6 +51,11 @@ def section_values(
     """
     found = []
     section = settings[0].section
+    if not isinstance(table, dict):
+        shape = "a list of tables" if isinstance(table, list) else f"{table!r}"
+        raise ConfigError(
+            f"{path}{line_of(text, [section])}: {section} is {shape}", f"write its keys below [{section}]"
+        )
     known = {setting.keys: setting for setting in settings}
     for keys, value in _leaves(table, (), set(known)):
         setting = known.get(keys)
@@ -78,7 +83,14 @@ def _leaves(table: object, above: Keys, known: set[Keys]) -> list[tuple[Keys, An
 
 def _checked(path: Path, text: str, setting: Setting, value: Any) -> Any:
     """A value, once its type and range are right."""
-    root = path.parent
+    root = path.parent.resolve()
+    if setting.option.kind == "new file" and value == "-":  # standard output, not a file of this name
+        return Path(value)
+    place = f"{path}{line_of(text, [setting.section, *setting.keys])}: {setting.key}"
+    if get_origin(setting.kind) is Literal and value not in get_args(setting.kind):
+        raise ConfigError(
+            f"{place} is {value!r}", f"use one of {', '.join(map(str, get_args(setting.kind)))}"
+        )
 
     def joined(kind: type, given: object) -> object:
         if kind is Path and isinstance(given, str) and given:
@@ -88,11 +100,16 @@ def _checked(path: Path, text: str, setting: Setting, value: Any) -> Any:
     try:
         given = convert(value, setting.hint, hook=joined)
     except msgspec.ValidationError as e:
-        place = line_of(text, [setting.section, *setting.keys])
         what, _ = split_place(str(e))
-        raise ConfigError(f"{path}{place}: {setting.key}: {what}", f"correct {setting.key}") from e
-    if isinstance(given, str) and setting.option.kind in ("file", "folder", "path"):
-        return str(root / Path(given).expanduser())
+        raise ConfigError(f"{place}: {what}", f"correct {setting.key}") from e
+    if not all_finite(given):
+        raise ConfigError(f"{place} is not a finite number", f"give {setting.key} a number")
+    if isinstance(given, str) and given:
+        below = root / Path(given).expanduser()
+        if setting.option.kind in ("file", "folder", "path"):
+            return str(below)
+        if setting.option.kind == "model" and below.is_dir():  # else a name: of a hub, or "small"
+            return str(below)
     return given
 
 

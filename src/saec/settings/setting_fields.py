@@ -30,8 +30,8 @@ class Option:
         everyday: ``--help`` shows it; the others stand in ``--help-all``.
         argument: it is given by its place, without a name.
         metavar: stands for the value in the help; "" takes the type's word.
-        kind: what the value is beyond its type: "file", "folder" or "path" that exist, "new file", or a word
-            that ``saec.cli.options.value_types`` lists.
+        kind: what the value is beyond its type: "file", "folder" or "path" that exist, "new file", "model"
+            (the folder of a checkpoint, or its name), or a word that ``saec.cli.options.value_types`` lists.
         hidden: neither an option nor a key of a file: the program fills it.
     """
 
@@ -69,7 +69,7 @@ Count = Annotated[int, msgspec.Meta(ge=1)]
 CountOrZero = Annotated[int, msgspec.Meta(ge=0)]
 """A count that may be 0."""
 
-Seed = Annotated[int, msgspec.Meta(ge=0)]
+Seed = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
 """The seed of random draws."""
 
 

@@ -13,7 +13,7 @@ import msgspec
 from saec.decoding import convert
 from saec.errors import ConfigError
 from saec.settings import RemoteConfig
-from saec.settings.setting_fields import Count, Everyday, Hidden, NotNegative, Option, Positive, Share
+from saec.settings.setting_fields import Count, Everyday, Hidden, NotNegative, Option, Positive, Seed, Share
 
 if TYPE_CHECKING:
     import numpy as np
@@ -155,7 +155,7 @@ class SimulationConfig(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     frames: Everyday[Count] = 10_000
-    seed: int = 0
+    seed: Seed = 0
     pace: Pace = Pace()
     cloud: CloudModel = CloudModel()
     opinions: OpinionModel = OpinionModel()

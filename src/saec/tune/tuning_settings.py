@@ -40,7 +40,7 @@ class TuneConfig(msgspec.Struct, frozen=True, kw_only=True):
         device: Where the model is computed: auto, cpu, cuda or cuda:N. "auto" is a GPU where there is one.
     """
 
-    base: Annotated[str, Option(everyday=True, metavar="small|PATH|NAME")] = SMALL
+    base: Annotated[str, Option(everyday=True, kind="model", metavar="small|PATH|NAME")] = SMALL
     lora_rank: Everyday[Count] = 8
     lora_alpha: Count = 16
     lora_dropout: PartlyShare = 0.05

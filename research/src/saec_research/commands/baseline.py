@@ -59,7 +59,7 @@ class BaselineSettings(msgspec.Struct, frozen=True, kw_only=True):
     lines: Annotated[tuple[Path, ...], Option(name="--line", everyday=True, kind="folder")] = ()
     goods: Annotated[tuple[Path, ...], Option(everyday=True, kind="folder")] = ()
     yolo: Everyday[ExistingFile | None] = None
-    llava: Annotated[str | None, Option(everyday=True, metavar="PATH|NAME")] = None
+    llava: Annotated[str | None, Option(everyday=True, kind="model", metavar="PATH|NAME")] = None
     csv: Everyday[NewFile | None] = None
     json: Everyday[NewFile | None] = None
     maps: bool = False

@@ -130,6 +130,6 @@ class PaperSettings(msgspec.Struct, frozen=True, kw_only=True):
     out: Path
     work: Path | None = None
     yolo: Everyday[ExistingFile | None] = None
-    llava: Annotated[str | None, Option(everyday=True, metavar="PATH|NAME")] = None
+    llava: Annotated[str | None, Option(everyday=True, kind="model", metavar="PATH|NAME")] = None
     seeds: Annotated[tuple[int, ...], Option(name="--seed")] = (2025, 2026, 2027)
     given: Given = Given()

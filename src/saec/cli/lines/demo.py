@@ -47,7 +47,7 @@ class DemoSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     data: Everyday[ExistingFolder | None] = None
     out: Path
-    cloud: Annotated[str, Option(everyday=True, metavar="none|small|PATH|NAME")] = "small"
+    cloud: Annotated[str, Option(everyday=True, kind="model", metavar="none|small|PATH|NAME")] = "small"
     difficulty: Everyday[Share] = 0.75
     seed: Everyday[Seed] = 7
     force: Everyday[bool] = False
@@ -65,13 +65,16 @@ def command(demo: DemoSettings) -> None:
     saec demo --out runs/demo
     saec demo --data mvtec/bottle --out runs/bottle
     """
+    from saec.cloud.checkpoints.checkpoint_folder import find_checkpoint
     from saec.data.dataset import categories
     from saec.frame.judges import Cloud
     from saec.report.page import write_report
 
     out, force = demo.out, demo.force
-    root = demo.data or _draw(out / "images", demo.difficulty, demo.seed)
     opened = None if demo.cloud == "none" else Cloud(CloudConfig(model=demo.cloud))
+    if opened is not None:
+        find_checkpoint(demo.cloud)  # a wrong name is told before minutes of work
+    root = demo.data or _draw(out / "images", demo.difficulty, demo.seed)
     results: list[tuple[Result, Result | None]] = []
     for folder in categories(root):
         line = _line(folder, out / "lines" / folder.name, opened, force)

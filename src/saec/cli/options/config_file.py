@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import click
 import msgspec
 
 from saec.errors import ConfigError
@@ -20,6 +21,7 @@ def default_map(
     settings: Sequence[Setting],
     sections: Mapping[str, type[msgspec.Struct]],
     others: Callable[[], set[str]] = set,
+    check: Callable[[str, Any], object] = lambda name, value: None,
 ) -> dict[str, Any]:
     """The values of a file for a command's options, by the names of its parameters.
 
@@ -31,6 +33,8 @@ def default_map(
         settings: the command's settings.
         sections: the struct of each of its sections.
         others: gives the sections of all other commands; asked for where the file has one of them.
+        check: is given each parameter's name and value; raises click.BadParameter where it cannot take
+            the value.
 
     Raises:
         ConfigError: the file cannot be read; or one of its keys is not known, or its value has another type.
@@ -45,7 +49,13 @@ def default_map(
                 path, text, flat_settings(section, sections[section]), table
             ):
                 if setting.key in mine:
-                    found[setting.key.replace(".", "__")] = _as_click_takes_it(value)
+                    name, taken = setting.key.replace(".", "__"), _as_click_takes_it(value)
+                    try:
+                        check(name, taken)
+                    except click.BadParameter as e:
+                        place = f"{path}{line_of(text, [setting.section, *setting.keys])}: {setting.key}"
+                        raise ConfigError(f"{place}: {e.message}", f"correct {setting.key}") from e
+                    found[name] = taken
         else:
             _check_name(path, text, section, {*sections, *STATION_SECTIONS}, others)
     return found

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path, PurePath
 from typing import Any, get_origin
 
+import click
 import msgspec
 
-from saec.cli.options.all_settings import known_settings, section_structs, station_sections
+from saec.cli.options.all_settings import known_settings, section_structs, settings_commands, station_sections
 from saec.cli.options.config_file import default_map
 from saec.settings.setting_tree import Setting
 from saec.settings.settings_text import line_of, read_toml
@@ -26,7 +28,9 @@ def effective_toml(path: Path | None) -> str:
     """
     settings = [known.setting for known in known_settings().values()]
     text, tables = ("", {}) if path is None else read_toml(path)
-    given = {} if path is None else default_map(path, settings, section_structs())
+    given: dict[str, Any] = {}
+    if path is not None:
+        given = default_map(path, settings, section_structs(), check=_taken_by_a_command)
     lines: list[str] = []
     table = ""
     for setting in sorted(settings, key=lambda s: (s.section, s.keys[:-1])):
@@ -72,10 +76,16 @@ def _station_toml(path: Path, tables: dict[str, Any]) -> Iterator[str]:
 def toml_value(value: Any) -> str:
     """A value as TOML writes it."""
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{k} = {toml_value(v)}" for k, v in value.items() if v is not None) + "}"
+        pairs = ((_key(name), inner) for name, inner in value.items() if inner is not None)
+        return "{" + ", ".join(f"{name} = {toml_value(inner)}" for name, inner in pairs) + "}"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(toml_value(v) for v in value) + "]"
-    return json.dumps(str(value) if isinstance(value, PurePath) else value, ensure_ascii=False)
+    text = json.dumps(str(value) if isinstance(value, PurePath) else value, ensure_ascii=False)
+    return text.replace("\x7f", "\\u007f")  # JSON takes DEL as it is, TOML does not
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else toml_value(name)
 
 
 def check_file(path: Path) -> list[str]:
@@ -86,7 +96,7 @@ def check_file(path: Path) -> list[str]:
     """
     _, tables = read_toml(path)
     settings = [known.setting for known in known_settings().values()]
-    default_map(path, settings, section_structs())
+    default_map(path, settings, section_structs(), check=_taken_by_a_command)
     if not set(_STATION) & set(tables):
         return ["it has no [[line]], so `saec station` cannot run with it"] if "station" in tables else []
     from saec.cli.station.config import need_packages
@@ -95,6 +105,15 @@ def check_file(path: Path) -> list[str]:
     from saec.station.startup_check import check_station
 
     return check_station(path)
+
+
+def _taken_by_a_command(name: str, value: Any) -> None:
+    """Raise click.BadParameter for a value that the option of this parameter cannot take."""
+    for _, command in settings_commands():
+        for parameter in command.params:
+            if parameter.name == name:
+                parameter.type_cast_value(click.Context(command), value)
+                return
 
 
 def settings_schema() -> dict[str, Any]:

@@ -21,12 +21,7 @@ from saec.cli.options.value_types import Type, is_repeated, length, value_type
 from saec.settings.section_reading import built
 from saec.settings.setting_tree import Setting, flat_settings
 
-_METAVARS = {
-    "integer range": "INTEGER",
-    "float range": "NUMBER",
-    "float": "NUMBER",
-    "directory": "FOLDER",
-}
+_METAVARS = {"directory": "FOLDER"}
 _CONFIG = "saec.config"
 """Where a context keeps the file that --config named."""
 
@@ -246,8 +241,13 @@ def _read(ctx: click.Context, parameter: click.Parameter, path: Path | None) -> 
     ctx.meta[_CONFIG] = path
     if path is not None and isinstance(ctx.command, SettingsCommand):
         root = ctx.find_root()
+        parameters = {one.name: one for one in ctx.command.params}
         ctx.default_map = default_map(
-            path, ctx.command.settings, ctx.command.sections, lambda: _all_sections(root)
+            path,
+            ctx.command.settings,
+            ctx.command.sections,
+            lambda: _all_sections(root),
+            check=lambda name, value: parameters[name].type_cast_value(ctx, value),
         )
 
 

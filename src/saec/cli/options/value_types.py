@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -9,6 +10,7 @@ import click
 import msgspec
 
 from saec.cli.options.output_file import NewFile
+from saec.decoding import all_finite
 from saec.settings.setting_tree import Setting
 
 Type = click.ParamType[Any]
@@ -19,6 +21,27 @@ class _PathText(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         return str(super().convert(value, param, ctx))
+
+
+class _Integer(click.IntRange):
+    """A whole number in its range."""
+
+    name = "integer"
+
+
+class _Number(click.FloatRange):
+    """A finite number in its range."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number", param, ctx)
+        return number
+
+    def _describe_range(self) -> str:
+        return "" if self.min is self.max is None else super()._describe_range()
 
 
 class NameAndValue(click.ParamType):  # type: ignore[type-arg]
@@ -36,9 +59,12 @@ class NameAndValue(click.ParamType):  # type: ignore[type-arg]
         if not sign:
             self.fail(f"{value!r} is not NAME=VALUE. Write for example escape=20", param, ctx)
         try:
-            return name, self._kind(given)
+            found = self._kind(given)
         except ValueError:
             self.fail(f"{given!r} is no number", param, ctx)
+        if not all_finite(found):
+            self.fail(f"{name} is {given}, which is not a finite number", param, ctx)
+        return name, found
 
 
 class Rectangle(click.ParamType):  # type: ignore[type-arg]
@@ -104,9 +130,9 @@ def _plain(kind: Any, bounds: msgspec.Meta) -> Type:
     low, high = bounds.ge if bounds.gt is None else bounds.gt, bounds.le if bounds.lt is None else bounds.lt
     opened = (bounds.gt is not None, bounds.lt is not None)
     if kind is int:
-        return click.INT if low is high is None else click.IntRange(_whole(low), _whole(high), *opened)
+        return click.INT if low is high is None else _Integer(_whole(low), _whole(high), *opened)
     if kind is float:
-        return click.FLOAT if low is high is None else click.FloatRange(low, high, *opened)
+        return _Number(low, high, *opened)
     if kind is bool:
         return click.BOOL
     if kind is Path:

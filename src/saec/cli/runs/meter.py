@@ -38,7 +38,7 @@ class MeasureSettings(msgspec.Struct, frozen=True, kw_only=True):
         verdicts: The verdicts.jsonl that CMD writes. Images and accuracy are counted from it.
         images: How many images CMD judges, where it writes no verdicts.
         accuracy: The accuracy of CMD, from 0 to 1, where it writes no verdicts. Give --images too.
-        json: Write the figures to this JSON file; "-" is standard output.
+        json: Write the figures to this JSON file. "-" is standard output, where CMD writes, too.
     """
 
     cmd: Annotated[tuple[str, ...], Option(argument=True)]
