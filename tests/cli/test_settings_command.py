@@ -192,14 +192,14 @@ def test_what_is_shown_is_a_settings_file(tmp_path: Path, capsys: pytest.Capture
 def test_what_is_shown_of_odd_names_is_read_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "saec.toml"
     path.write_text(
-        '[service]\nadapters = {"a b" = "x"}\n[policy]\ncost = {"a.b" = 1}\npreset = "a\\u007fb"\n'
+        '[service]\nadapters = {"a-b" = "x"}\n[policy]\ncost = {"a.b" = 1}\npreset = "a\\u007fb"\n'
     )
     for _ in range(2):
         assert main(["config", "show", "--config", str(path)]) == 0
         path = tmp_path / "again.toml"
         path.write_text(capsys.readouterr().out)
     shown = tomllib.loads(path.read_text())
-    assert shown["service"]["adapters"] == {"a b": str(tmp_path / "x")}
+    assert shown["service"]["adapters"] == {"a-b": str(tmp_path / "x")}
     assert shown["policy"]["cost"] == {"a.b": 1.0}
     assert shown["policy"]["preset"] == "a\x7fb"
 
