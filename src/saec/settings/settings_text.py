@@ -46,15 +46,19 @@ def line_of(text: str, where: list[str | int]) -> str:
     section = re.escape(where[0])
     nth = next((k for k in where[1:2] if isinstance(k, int)), 0)
     lines = text.splitlines()
-    headers = [i for i, line in enumerate(lines) if re.match(rf"\s*\[+\s*{section}\s*[\].]", line)]
-    if nth >= len(headers):
+    # a header, or the section as a key: "fit.seed = 1", "fit = {seed = 1}"
+    heads = [
+        i for i, line in enumerate(lines) if re.match(rf"\s*(\[+\s*{section}\s*[\].]|{section}\s*[.=])", line)
+    ]
+    if nth >= len(heads):
         return ""
-    found = headers[nth]
-    name = next((k for k in reversed(where) if isinstance(k, str)), where[0])
-    for i in range(found + 1, len(lines)):
-        if re.match(r"\s*\[", lines[i]) and not re.match(rf"\s*\[+\s*{section}\.", lines[i]):
+    found = heads[nth]
+    name = re.escape(next((k for k in reversed(where) if isinstance(k, str)), where[0]))
+    for i in range(found, len(lines)):
+        header = re.match(r"\s*\[", lines[i])
+        if i > found and header and not re.match(rf"\s*\[+\s*{section}\.", lines[i]):
             break
-        if re.match(rf"\s*(?:[\w-]+\.)*[\"']?{re.escape(name)}[\"']?\s*[.=]", lines[i]):
+        if not header and re.search(rf"(^|[\s{{,.])[\"']?{name}[\"']?\s*[.=]", lines[i].split("#")[0]):
             found = i
             break
     return f" line {found + 1}"
