@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import saec
-from saec.decoding import convert, decode, decoder
+from saec.decoding import convert, decode, decoder, fault_of
 from tests.sources import modules
 
 ROOT = Path(saec.__file__).parent
@@ -19,7 +19,7 @@ ROOT = Path(saec.__file__).parent
 RACE = """
 import sys, threading
 import msgspec
-from saec.decoding import convert, decode, decoder
+from saec.decoding import convert, decode, decoder, fault_of
 
 sys.setswitchinterval(1e-6)
 THREADS, ROUNDS = 4, 250
@@ -115,3 +115,25 @@ def _reads(node: ast.AST) -> bool:
                 (n.name == "msgspec" and n.asname) or n.name.startswith("msgspec.") for n in node.names
             )
     return False
+
+
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        ("Expected `int` >= 2", "must be a whole number of at least 2"),
+        ("Expected `float` > 0.0", "must be a number above 0"),
+        ("Expected `float` < 0.5", "must be a number below 0.5"),
+        ("Expected `int | null`, got `str`", "must be a whole number, and is a text"),
+        ("Expected `bool`, got `null`", "must be true or false, and is nothing"),
+        ("Expected `str` matching regex '^a$'", "must be a text matching regex '^a$'"),
+        ("Invalid enum value 'x'", "cannot be 'x'"),
+        ("Object contains unknown field `fit.folds`", "is not a known key"),
+        ("Object missing required field `name`", "lacks the key name"),
+    ],
+)
+def test_a_fault_is_said_in_words(message: str, words: str) -> None:
+    assert fault_of("fit.folds", message) == f"fit.folds {words}"
+
+
+def test_a_fault_that_is_not_known_keeps_its_message() -> None:
+    assert fault_of("fit.folds", "7 is not a path") == "fit.folds: 7 is not a path"

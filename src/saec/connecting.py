@@ -101,7 +101,7 @@ def why(error: BaseException) -> tuple[str, str]:
             remedy = (
                 "name the CA in ca_file"
                 if cause.verify_code in _NOT_TRUSTED
-                else "renew or correct the certificate"
+                else "renew or correct the certificate of the other side"
             )
             return what, remedy
         if isinstance(cause, ssl.SSLError):
@@ -109,7 +109,10 @@ def why(error: BaseException) -> tuple[str, str]:
         if isinstance(cause, socket.gaierror):
             return "the host name cannot be resolved", "check the name and this machine's DNS server"
         if isinstance(cause, ConnectionRefusedError):
-            return "nothing listens there (connection refused)", "start the other side, or check the port"
+            return (
+                "nothing listens there (connection refused)",
+                "start the program at that address, or check the port",
+            )
         if isinstance(cause, (ConnectionResetError, BrokenPipeError)):
             return "it closed the connection", "check the port, and whether it speaks TLS"
         if isinstance(cause, TimeoutError):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import threading
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
@@ -20,6 +21,16 @@ from typing import Any, TypeVar, overload
 import msgspec
 
 from saec.errors import ConfigError
+
+_KINDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "str": "a text",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "a table",
+}
+_BOUNDS = {">=": "of at least", ">": "above", "<=": "of at most", "<": "below"}
 
 T = TypeVar("T")
 C = TypeVar("C", bound=msgspec.Struct)
@@ -122,7 +133,43 @@ def with_fields(config: C, fields: Mapping[str, Any], what: str = "setting", *, 
         )
     except msgspec.ValidationError as e:
         said = ", ".join(f"{name}={value!r}" for name, value in fields.items())
-        raise ConfigError(f"{what} {said}: {e}", "give a value of this type and range") from e
+        message, _, place = str(e).partition(" - at `$.")
+        fault = fault_of(place.rstrip("`") or "it", message)
+        raise ConfigError(f"{what} {said}: {fault}", "give a value of the type and range named here") from e
+
+
+def fault_of(name: str, message: str) -> str:
+    """What is wrong with a value, in words.
+
+    >>> fault_of("fit.folds", "Expected `int` >= 2")
+    'fit.folds must be a whole number of at least 2'
+    >>> fault_of("fit.folds", "Expected `int`, got `str`")
+    'fit.folds must be a whole number, and is a text'
+
+    Args:
+        name: what the value is called.
+        message: msgspec's, without the place.
+    """
+    if (found := re.fullmatch(r"Expected `([^`]+)`(.*?)(?:, got `([^`]+)`)?", message)) is None:
+        return _other_fault(name, message)
+    bound = re.fullmatch(r" (>=|>|<=|<) (\S+?)(?:\.0)?", found[2])
+    limits = f" {_BOUNDS[bound[1]]} {bound[2]}" if bound else found[2]
+    but = f", and is {_kinds(found[3]) or 'nothing'}" if found[3] else ""
+    return f"{name} must be {_kinds(found[1])}{limits}{but}"
+
+
+def _other_fault(name: str, message: str) -> str:
+    if (value := re.fullmatch(r"Invalid enum value (.+)", message)) is not None:
+        return f"{name} cannot be {value[1]}"
+    if re.fullmatch(r"Object contains unknown field `[^`]+`", message):
+        return f"{name} is not a known key"
+    if (key := re.fullmatch(r"Object missing required field `([^`]+)`", message)) is not None:
+        return f"{name} lacks the key {key[1]}"
+    return f"{name}: {message}"
+
+
+def _kinds(names: str) -> str:
+    return " or ".join(_KINDS.get(name, name) for name in names.split(" | ") if name != "null")
 
 
 def _plain(value: Any) -> Any:

@@ -44,10 +44,12 @@ def test_says_what_was_made(product: Path, tmp_path: Path, capsys: pytest.Captur
     assert main(["fit", str(product), "--out", str(out), "--overkill-rate", "0.075"]) == 0
     told = capsys.readouterr().out
     calibration = LineProfile.open(out).calibration
-    assert f"{out}: 20 goods (1 exact copies left out), 0 defects for calibration, input 64 x 64" in told
     assert (
-        f"threshold {calibration.threshold:.3f} for 7.5 % false rejects (overkill), from the goods alone"
-        in told
+        f"{out}: 20 good images (1 exact copies left out), 0 defects for calibration, input 64 x 64" in told
+    )
+    assert (
+        f"threshold {calibration.threshold:.3f} for 7.5 % false rejects (overkill), "
+        "from the good images alone" in told
     )
     assert f"for 2 % it would be {calibration.thresholds_at['0.02']:.3f}" in told
     assert "P(defect) needs labelled defects" in told

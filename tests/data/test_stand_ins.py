@@ -70,5 +70,5 @@ def test_the_same_randomness_paints_the_same() -> None:
 
 
 def test_no_place_is_an_error() -> None:
-    with pytest.raises(DataError, match="not be visible"):
+    with pytest.raises(DataError, match="cannot be seen"):
         paint_stand_in(texture(), "stain", np.random.default_rng(0), where=np.zeros((128, 96), np.bool_))

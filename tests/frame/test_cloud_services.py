@@ -24,7 +24,7 @@ def service(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(("name", "value"), [("dtype", "fp8"), ("device", "cuda"), ("attention", "eager")])
 def test_how_to_load_is_said_to_the_service(name: str, value: str) -> None:
     loading: dict[str, Any] = {name: value}
-    with pytest.raises(ConfigError, match=f"--{name} {value} does not go with the service {URL}") as e:
+    with pytest.raises(ConfigError, match=f"--{name} {value} cannot be used with the service {URL}") as e:
         requested_cloud(CloudConfig(model=URL, **loading))
     assert "saec cloud" in e.value.remedy
     opened = requested_cloud(CloudConfig(model=URL))

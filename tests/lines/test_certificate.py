@@ -114,7 +114,7 @@ def test_another_gate_takes_the_certificates_place_and_not_both(
     folder = str(line.folder)
     assert main(["calibrate", folder, "--certify-overkill-rate", "0.2"]) == 0
     assert main(["calibrate", folder, "--certify-overkill-rate", "0.2", "--gate-low", "1"]) == 2
-    assert "does not go with" in capsys.readouterr().err
+    assert "cannot be used with" in capsys.readouterr().err
     assert main(["calibrate", folder, "--gate-low", "1"]) == 0
     assert "no longer certified" in capsys.readouterr().out
     after = reopened(line).calibration
@@ -153,7 +153,7 @@ def test_stand_ins_need_goods_at_hand_and_no_more_than_there_are_parts(
     assert main(["calibrate", str(line.folder), "--stand-ins", "10"]) == 2
     assert "was found" in capsys.readouterr().err
     assert main(["calibrate", str(line.folder), str(data), "--stand-ins", "61"]) == 2
-    assert "61 artificial defects are more than the 60 parts" in capsys.readouterr().err
+    assert "--stand-ins 61 is too many: the line has good images of only 60 parts" in capsys.readouterr().err
     paths = sorted(data.rglob("*.png"))
     goods = [(path, sha256_file(path)) for path in paths]
     parts = {sha: f"part {i // 6}" for i, (_, sha) in enumerate(goods)}

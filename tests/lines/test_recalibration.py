@@ -212,7 +212,7 @@ def test_images_that_the_cloud_was_tuned_on_do_not_measure_it(
     (trust,) = new.clouds.values()
     assert (trust.n_good, trust.n_defect, trust.left_out) == (6, 6, 24 + 4)
     assert len(new.defects) == 10  # the edge has never seen them, so they still tell its P(defect)
-    assert "on 6 goods and 6 defects, without 28 images that it was tuned on" in capsys.readouterr().out
+    assert "on 6 good images and 6 defects, without 28 images that it was tuned on" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("what", ["goods", "defects"])

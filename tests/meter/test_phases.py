@@ -43,5 +43,5 @@ def test_without_a_meter_outside_nothing_is_written(tmp_path: Path, monkeypatch:
 def test_what_is_no_mark_is_refused(tmp_path: Path, line: str) -> None:
     path = tmp_path / "marks"
     path.write_text(line)
-    with pytest.raises(DataError, match="not a phase mark"):
+    with pytest.raises(DataError, match="does not mark a phase"):
         PhaseMarks(path).read()

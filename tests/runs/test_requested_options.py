@@ -28,7 +28,7 @@ def test_a_preset_is_the_seed_s_policy_with_changes() -> None:
     [
         (Policy(policy="gate", cost={"escape": 2.0}), "policy gate takes no costs"),
         (Policy(parameters={"qwen_thr": "1"}, budget=0.3), "policy value has no parameters"),
-        (Policy(policy="value", preset="saec"), "preset saec does not go with policy value"),
+        (Policy(policy="value", preset="saec"), "preset saec cannot be used with policy value"),
         (Policy(policy="value", cost={"escap": 2.0}), "escap"),
         (Policy(policy="value", cost={"escape": -2.0}), "cost"),
         (Policy(budget=1.5), "the budget 1.5"),

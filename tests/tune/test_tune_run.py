@@ -182,7 +182,7 @@ def test_the_merged_checkpoint_answers_as_base_and_adapter(
     assert (out / "saec.json").read_text() == (Path(config.base) / "saec.json").read_text()
     with pytest.raises(ConfigError, match="not empty"):
         merge_adapter(adapter, out, config)
-    with pytest.raises(ModelError, match="not the base"):
+    with pytest.raises(ModelError, match="are not those that"):
         merge_adapter(adapter, tmp_path / "other", msgspec.structs.replace(config, base=str(out)))
 
 

@@ -127,6 +127,6 @@ def given_frame(
 def _check_order_is_known(colour: Colour, name: str) -> None:
     if colour == "bgr":
         raise ConfigError(
-            f'colour="bgr" does not go with {name}, because its file or type gives the order',
+            f'colour="bgr" cannot be used with {name}, because its file or type gives the order',
             "leave colour out: it is only for arrays",
         )

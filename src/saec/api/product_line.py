@@ -50,8 +50,8 @@ class Line:
     def __init__(self, profile: LineProfile, *, notes: tuple[str, ...] = ()) -> None:
         if not isinstance(profile, LineProfile):
             raise ConfigError(
-                f"a line cannot be made of a {type(profile).__name__}",
-                "open its folder: saec.Line.open(folder)",
+                f"saec.Line() takes a line profile, not a {type(profile).__name__}",
+                "open the line's folder: saec.Line.open(folder)",
             )
         self.profile = profile
         self.notes = notes
@@ -173,7 +173,7 @@ class Line:
             return self._opened.streamed(inputs.sources, cloud, options)
         if limit is not None:
             raise ConfigError(
-                "limit does not go with images that come one by one", "give a folder or a list of paths"
+                "limit cannot be used with images that come one by one", "give a folder or a list of paths"
             )
         if is_one_image(images) or not isinstance(images, Iterable):
             raise ImageError(

@@ -87,7 +87,7 @@ class Verdict:
         """
         if self.label is None:
             why = self.record.error.message if self.record.error else "it could not be judged"
-            raise AnswerError(f"{self.id} has no label: {why}", 'ask verdict.state == "error" first')
+            raise AnswerError(f"{self.id} has no label: {why}", 'test verdict.state == "error" first')
         return self.label == DEFECT
 
     @property

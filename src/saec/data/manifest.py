@@ -106,7 +106,7 @@ class Manifest(msgspec.Struct, kw_only=True):
         if manifest.schema != 1:
             raise DataError(
                 f"{path} is a manifest of format {manifest.schema}, which this version of saec cannot read",
-                "run the command that wrote it again",
+                "make the manifest again, with the command that made it",
             )
         return manifest
 

@@ -35,8 +35,12 @@ class PartIds:
     """
 
     def __init__(self, pattern: str | None = None, table: Path | None = None) -> None:
-        if (pattern is None) == (table is None):
-            raise ConfigError("part ids need either a pattern or a table", "give one of the two")
+        if pattern is None and table is None:
+            raise ConfigError("part ids need a pattern or a table", "give one of the two")
+        if pattern is not None and table is not None:
+            raise ConfigError(
+                "--parts-pattern and --parts-csv cannot be used together", "leave one of them out"
+            )
         self._pattern = _compile(pattern) if pattern is not None else None
         self._table = _read(table) if table is not None else {}
         self._source = str(table) if table is not None else f"the pattern {pattern}"
@@ -74,8 +78,7 @@ def _compile(pattern: str) -> re.Pattern[str]:
         raise ConfigError(f"{pattern!r} is not a regular expression: {e}", "correct the pattern") from e
     if compiled.groups == 0 or (compiled.groupindex and "part" not in compiled.groupindex):
         raise ConfigError(
-            "write a group for the part, for example '(?P<part>\\d+)_\\d+'",
-            r"for example '(?P<part>\d+)_\d+'",
+            f"the pattern {pattern!r} has no group named part", r"write for example '(?P<part>\d+)_\d+'"
         )
     return compiled
 

@@ -69,7 +69,10 @@ def paint_stand_in(
         painted = _laid(image, mark, aim, allowed)
         if (found := find_difference(image, painted, threshold=3.0)) is not None:
             return StandIn(found.image, found.mask, kind)
-    raise DataError(f"a {kind} would not be visible anywhere on this good image", "use other good images")
+    raise DataError(
+        f"a painted {kind} cannot be seen anywhere on a good image of {image.shape[1]} x {image.shape[0]} px",
+        "use other good images",
+    )
 
 
 def product_mask(image: Image) -> Where:

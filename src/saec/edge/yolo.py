@@ -167,7 +167,8 @@ def fit_yolo(
     goods = [_look(infer, image, height, width, roi) for image in images()]
     if len(goods) < 2:
         raise DataError(
-            f"{len(goods)} good images are too few for thresholds", "give at least two goods, better 50"
+            f"{len(goods)} good images are too few for thresholds",
+            "give at least two good images, better 50",
         )
     params = fit_rule(goods, rule or YoloRule())
     files = {name: sha256_file(folder / name) for name in (GRAPH, Path(GRAPH).with_suffix(".bin").name)}

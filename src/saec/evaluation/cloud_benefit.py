@@ -120,7 +120,8 @@ def worth_rows(
     """
     if not shares or not all(0 < share <= 1 for share in shares):
         raise ConfigError(
-            f"the shares {list(shares)} are not all above 0 and at most 1", "give shares such as 0.1,0.3,1"
+            f"the shares {list(shares)} are not all above 0 and at most 1",
+            "give each share above 0 and at most 1, such as --share 0.1 --share 0.3",
         )
     edge, n = edge_labels(calibration, opinions.score), len(opinions.truth)
     order, right = asking_order(calibration, opinions.score), float((edge == opinions.truth).mean())
@@ -154,7 +155,7 @@ def conclude_benefit(rows: Sequence[BenefitRow], edge: LabelErrors, n: int) -> B
     wrong = edge.escapes + edge.overkills
     if not rows:
         few = (
-            f"Too few images: combining edge and cloud needs more than {MIN_LABELLED} goods and "
+            f"Too few images: combining edge and cloud needs more than {MIN_LABELLED} good images and "
             f"{MIN_LABELLED} defects."
         )
         return BenefitConclusion("too few", None, few)

@@ -225,7 +225,7 @@ def _fused(calibration: Calibration, cloud: Cloud, opinions: Opinions) -> tuple[
     trust: CloudTrust | None = calibration.clouds.get(cloud.key)
     if trust is not None and trust.mode == "fused":
         said = (
-            f"labels by the line's own combination of edge and cloud, from {trust.n_good} goods and "
+            f"labels by the line's own combination of edge and cloud, from {trust.n_good} good images and "
             f"{trust.n_defect} defects of its"
         )
         return line_labels(calibration, trust, opinions), "line", f"{said} calibration"

@@ -66,7 +66,8 @@ class PixelMetrics:
         x0, y0, x1, y1 = box or (0, 0, width, height)
         if not (0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height):
             raise DataError(
-                f"the box of the map {box} is not inside a frame of {width} x {height}", "fit the line again"
+                f"the anomaly map covers {box}, which is not inside a frame of {width} x {height} pixels",
+                "fit the line again for frames of this size",
             )
         if mask is not None and mask.shape != shape:
             raise DataError(

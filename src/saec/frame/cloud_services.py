@@ -92,11 +92,11 @@ def _check_local(config: CloudConfig) -> None:
     for option, value in given.items():
         if value is not None:
             raise ConfigError(
-                f"{option} does not go with the cloud {config.model}",
+                f"{option} cannot be used with the cloud {config.model}",
                 "leave it out, or name a service with --cloud https://HOST:PORT/v1",
             )
 
 
 def _check_remote(config: CloudConfig) -> None:
     for name, value, remedy in settings_of_loading(config):
-        raise ConfigError(f"--{name} {value} does not go with the service {shown(config.model)}", remedy)
+        raise ConfigError(f"--{name} {value} cannot be used with the service {shown(config.model)}", remedy)

@@ -159,7 +159,7 @@ def standing(cloud: Cloud, calibration: Calibration, policy: str) -> Standing:
             "advisory", f"{name} only advises: the line has no labelled defects to measure it on.", trust
         )
     figures = f"AUROC {_figure(trust.auroc)}, at least {_figure(trust.auroc_low)} with 95 % confidence"
-    images = f"{trust.n_good} goods and {trust.n_defect} defects"
+    images = f"{trust.n_good} good images and {trust.n_defect} defects"
     if trust.left_out:
         images += f", without {trust.left_out} images that it was tuned on"
     if trust.mode == "fused":

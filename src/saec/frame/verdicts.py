@@ -92,7 +92,7 @@ class Rules:
             raise ConfigError(
                 f"edge and cloud cannot be combined on the line {self.line}: it is not "
                 "calibrated with this cloud",
-                "calibrate the line with this cloud first",
+                "run `saec calibrate LINE DATASET --cloud CLOUD` with this cloud first",
             )
 
 

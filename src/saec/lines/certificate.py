@@ -73,8 +73,8 @@ def score_stand_ins(
     units = {parts.get(sha) or sha: (path, sha) for path, sha in sorted(goods, key=lambda good: good[1])}
     if count > len(units):
         raise ConfigError(
-            f"{count} artificial defects are more than the {len(units)} parts of the line",
-            f"ask for at most {len(units)}, one per part",
+            f"--stand-ins {count} is too many: the line has good images of only {len(units)} parts",
+            f"give at most {len(units)}, one artificial defect per part",
         )
     rng = np.random.default_rng(0)
     ordered = [units[unit] for unit in sorted(units)]

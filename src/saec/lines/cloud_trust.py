@@ -88,6 +88,9 @@ def trust_on(
     return msgspec.structs.replace(trust, left_out=left_out, mending=mending)
 
 
+_IMAGES = {"goods": "good images", "defects": "defects"}
+
+
 def _unseen(cloud: Cloud, tuned: set[str], images: list[Labelled], what: str) -> list[Labelled]:
     """The images that are not among those that the cloud was tuned on.
 
@@ -97,8 +100,8 @@ def _unseen(cloud: Cloud, tuned: set[str], images: list[Labelled], what: str) ->
     unseen = [(path, sha) for path, sha in images if sha not in tuned]
     if len(unseen) < min(MIN_LABELLED, len(images)):
         raise LeakError(
-            f"{cloud.config.adapter or cloud.config.model} was tuned on {len(images) - len(unseen)} of "
-            f"the {len(images)} {what} that would measure it",
+            f"{len(images) - len(unseen)} of the {len(images)} {_IMAGES[what]} on which the cloud should be "
+            f"measured were used to tune {cloud.config.adapter or cloud.config.model}",
             f"give at least {MIN_LABELLED} with --{what} that were not used for tuning, "
             "or tune without these",
         )

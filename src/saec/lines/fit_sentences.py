@@ -32,17 +32,17 @@ def fit_sentences(profile: LineProfile, summary: FitSummary) -> list[str]:
     basis = (
         "by P(defect)"
         if c.gate.basis == "p_defect"
-        else "by the goods alone: P(defect) needs labelled defects"
+        else "by the good images alone: P(defect) needs labelled defects"
     )
     threshold = (
         f"threshold {c.threshold:.3f} for {100 * c.overkill:g} % false rejects (overkill), from the "
-        f"goods alone; for 2 % it would be {c.thresholds_at['0.02']:.3f}"
+        f"good images alone; for 2 % it would be {c.thresholds_at['0.02']:.3f}"
     )
     if detector_kind(profile.line.detector.kind).own_rule:
         rejected = sum(score >= c.threshold for score in c.goods) / len(c.goods)
-        threshold = f"the thresholds of the rule itself, which reject {100 * rejected:.0f} % of these goods"
+        threshold = f"the thresholds of the rule itself, which reject {100 * rejected:.0f} % of these images"
     lines = [
-        f"{profile.folder}: {summary.goods} goods{copies}, {summary.defects} defects for calibration, "
+        f"{profile.folder}: {summary.goods} good images{copies}, {summary.defects} defects for calibration, "
         f"input {p.width} x {p.height}",
         threshold,
         f"the edge is not sure between {c.gate.low:.3f} and {c.gate.high:.3f} ({basis})",

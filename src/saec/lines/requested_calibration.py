@@ -122,8 +122,8 @@ def _certificate(
         return None
     if ends:
         raise ConfigError(
-            f"a certified gate does not go with {ends[0]}",
-            "certify the gate, or give its ends by hand",
+            f"--{ends[0].replace('_', '-')} cannot be used with the --certify options or --stand-ins",
+            "leave one of them out",
         )
     before = {name: getattr(old.certificate, name) for name in _RISK.values()} if old.certificate else {}
     return certify_line(known, RiskConfig(**before | asked))

@@ -78,7 +78,9 @@ def attribute(counter: Counter, begins: Array, ends: Array, weights: Array) -> E
     """
     if (ends < begins).any() or not (weights > 0).all():
         raise DataError(
-            "the time measurement is wrong: a span of work has a negative time, or no share", "measure again"
+            "the measured times contradict each other: a piece of work ends before it begins, or has no "
+            "share in the energy",
+            "measure again; if it comes again, report it",
         )
     first, last = counter.times[0], counter.times[-1]
     begins, ends = np.clip(begins, first, last), np.clip(ends, first, last)

@@ -59,6 +59,7 @@ def _parse(line: str) -> tuple[float, str]:
         tab = ""
     if not tab:
         raise DataError(
-            f"this is not a phase mark: {line!r}", "write time.monotonic(), a tab and the phase's name"
+            f"this line does not mark a phase of the run: {line!r}",
+            "write time.monotonic(), a tab and the phase's name",
         )
     return seconds, phase

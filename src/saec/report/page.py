@@ -79,7 +79,7 @@ def write_report(
     try:
         partial.write_text(page, encoding="utf-8")
     except OSError as e:
-        raise DataError(f"{path} cannot be written: {e.strerror or e}", "name another file by --out") from e
+        raise DataError(f"{path} cannot be written: {e.strerror or e}", "name another file with --out") from e
     partial.replace(path)
     return path
 

@@ -86,7 +86,7 @@ def scheduler_of(folder: Path, line: Path | None = None) -> RecordedScheduler:
     if calibration.created != run.line.calibrated:
         raise ConfigError(
             f"the line {profile.folder} was calibrated again ({calibration.version}) after the run {folder}",
-            "use the earlier profile, or inspect again",
+            "give the line as it was with --line (a copy of its folder), or inspect again",
         )
     trust = calibration.clouds.get(run.cloud.key) if run.cloud is not None else None
     return RecordedScheduler(run, calibration, trust)

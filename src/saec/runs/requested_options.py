@@ -34,7 +34,7 @@ def run_options(
     named = None if asked.preset is None else preset_policy(asked.preset)
     if named is not None and asked.policy not in (None, named):
         raise ConfigError(
-            f"preset {asked.preset} does not go with policy {asked.policy}",
+            f"preset {asked.preset} cannot be used with policy {asked.policy}",
             f"use policy {named}, or leave the policy out",
         )
     name = named or asked_policy(asked.policy, asked.budget)

@@ -230,5 +230,5 @@ def verdicts_of(run: Path) -> Path:
     """
     path = run / VERDICTS_FILE if run.is_dir() else run
     if not path.is_file():
-        raise DataError(f"{run} holds no verdict log", f"name a run folder or its {VERDICTS_FILE}")
+        raise DataError(f"{run} holds no {VERDICTS_FILE}", f"name a run folder or its {VERDICTS_FILE}")
     return path

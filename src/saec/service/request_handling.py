@@ -103,7 +103,11 @@ class RequestHandler:
         """
         if self.draining:
             raise RequestRefused(
-                503, "stopping", "the service is stopping", "send the request to another replica", after=1
+                503,
+                "stopping",
+                "the service is stopping",
+                "send the request again later, or to another service",
+                after=1,
             )
         wait = self._rates.wait(who, time.monotonic())
         if wait:
@@ -124,8 +128,9 @@ class RequestHandler:
         room = self.config.queue + self.config.batch
         if self.batcher.full or self.active >= 2 * room:
             raise self._no_room()
-        if who != ANYONE and self._places[who] >= max(1, int(self.config.token_share * room)):
-            what = f"{who} already has {self.config.token_share:.0%} of the service's places"
+        most = max(1, int(self.config.token_share * room))
+        if who != ANYONE and self._places[who] >= most:
+            what = f"{who} already has {self._places[who]} requests under way; one token may have {most}"
             raise RequestRefused(
                 429,
                 "share_taken",

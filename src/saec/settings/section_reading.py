@@ -8,10 +8,10 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from saec.decoding import all_finite, convert
+from saec.decoding import all_finite, convert, fault_of
 from saec.errors import ConfigError
 from saec.settings.setting_tree import Setting, flat_settings, unwrapped
-from saec.settings.settings_text import line_of, split_place, suggestion
+from saec.settings.settings_text import line_of, remedy_for, split_place, suggestion
 
 Keys = tuple[str, ...]
 S = TypeVar("S", bound=msgspec.Struct)
@@ -95,13 +95,14 @@ def _checked(path: Path, text: str, setting: Setting, value: Any) -> Any:
     def joined(kind: type, given: object) -> object:
         if kind is Path and isinstance(given, str) and given:
             return root / Path(given).expanduser()
-        raise ValueError(f"Expected a path, got {given!r}")
+        raise ValueError(f"{given!r} is not a path")
 
     try:
         given = convert(value, setting.hint, hook=joined)
     except msgspec.ValidationError as e:
         what, _ = split_place(str(e))
-        raise ConfigError(f"{place}: {what}", f"correct {setting.key}") from e
+        fault = fault_of(place, what)
+        raise ConfigError(fault, remedy_for(setting.key, fault)) from e
     if not all_finite(given):
         raise ConfigError(f"{place} is not a finite number", f"give {setting.key} a number")
     if isinstance(given, str) and given:

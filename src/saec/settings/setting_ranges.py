@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
-from saec.decoding import convert
+from saec.decoding import convert, fault_of
 from saec.errors import ConfigError
-from saec.settings.settings_text import split_place
+from saec.settings.settings_text import remedy_for, split_place
 
 
 def check_ranges(section: str, settings: msgspec.Struct) -> None:
@@ -24,7 +24,8 @@ def check_ranges(section: str, settings: msgspec.Struct) -> None:
     except msgspec.ValidationError as e:
         what, keys = split_place(str(e))
         key = ".".join([section, *(str(key) for key in keys)])
-        raise ConfigError(f"{key}: {what}", f"correct {key}") from e
+        fault = fault_of(key, what)
+        raise ConfigError(fault, remedy_for(key, fault)) from e
 
 
 def _path(kind: type, value: Any) -> Any:

@@ -39,6 +39,13 @@ def split_place(message: str) -> tuple[str, list[str | int]]:
     return what, keys
 
 
+def remedy_for(key: str, fault: str) -> str:
+    """What to do about a value of which ``saec.decoding.fault_of`` says what is wrong."""
+    if " must be " in fault:
+        return f"give {key} such a value"
+    return f"correct {key}; docs/settings.md says which values it has"
+
+
 def line_of(text: str, where: list[str | int]) -> str:
     """ " line N" of the place, as far as it can be found: the section's header, then the key below it."""
     if not where or not isinstance(where[0], str):

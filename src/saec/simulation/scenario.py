@@ -245,7 +245,7 @@ def _with_their_answers(run: Path, verdicts: Sequence[VerdictRecord]) -> list[Si
     if unasked:
         raise DataError(
             f"{run}: {unasked} of {len(verdicts)} frames have no answer of a cloud",
-            "inspect with --policy cloud, or assume a cloud with --cloud-error",
+            "inspect with --policy cloud, or simulate the cloud's answers with --cloud-error",
         )
     return [sample(edge, v.complexity, cloud.p_defect, v.truth) for v, edge, cloud in asked if edge and cloud]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 import msgspec
 
-from saec.decoding import convert
+from saec.decoding import convert, fault_of
 from saec.errors import ConfigError
 from saec.settings import RemoteConfig
 from saec.settings.setting_fields import Count, Everyday, Hidden, NotNegative, Option, Positive, Seed, Share
@@ -32,7 +32,7 @@ def _check_ranges(settings: msgspec.Struct) -> None:
         try:
             convert(value, hint)
         except msgspec.ValidationError as e:
-            raise ConfigError(f"{name} is {value:g}: {e}", f"give another {name}") from e
+            raise ConfigError(f"{fault_of(name, str(e))}, and is {value:g}", f"give another {name}") from e
 
 
 class Latency(msgspec.Struct, frozen=True, kw_only=True):

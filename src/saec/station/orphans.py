@@ -69,7 +69,7 @@ class Orphans:
 
     def reject(self, frame: SpooledFrame) -> None:
         """One frame's final verdict: an error that names the line."""
-        what = f"the settings have no [[line]] {frame.line}"
+        what = f"the settings have no product line {frame.line} ([[line]])"
         verdict = error_verdict(
             Source(id=frame.id, path=frame.image),
             frame.line,

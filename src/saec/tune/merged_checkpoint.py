@@ -59,8 +59,8 @@ def merge_adapter(adapter: Path, out: Path, config: TuneConfig) -> None:
     check_checkpoint(base)
     if weights_hash([base]) != card.task.base_hash:
         raise ModelError(
-            f"{config.base} is not the base that {adapter} was tuned on",
-            f"use {card.task.config.base} in the state in which it was tuned",
+            f"the weights of {config.base} are not those that {adapter} was tuned on",
+            f"use the original weights of {card.task.config.base}, which the adapter was tuned with",
         )
     refuse_used(out)
     cloud = CloudConfig(device=config.device, dtype=config.dtype)

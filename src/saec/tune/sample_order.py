@@ -59,8 +59,8 @@ def references_of(
     ]
     if len(others) < count:
         raise DataError(
-            f"{sample.category or 'the data'} has only {len(others)} good images for {count} references, "
-            f"for {sample.id}",
+            f"{sample.id} needs {count} references, but {sample.category or 'the data'} has only "
+            f"{len(others)} other good images",
             "give more good training images, or ask for fewer references",
         )
     rng = np.random.default_rng([*seed, int(sample.sha256[:12], 16)])

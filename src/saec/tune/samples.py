@@ -142,7 +142,7 @@ def _check_holdout(samples: Sequence[TrainingSample], path: Path) -> None:
     held.add_manifest(path, "holdout")
     for sample in samples:
         if sample.sha256 in held.hashes or sample.part in held.parts:
-            what = "stands" if sample.sha256 in held.hashes else f"shows a part ({sample.part}) that is also"
+            what = "is" if sample.sha256 in held.hashes else f"shows a part ({sample.part}) that is also"
             raise LeakError(
                 f"{sample.id} {what} in the hold-out of {path}",
                 "make the data again with `saec data sft --exclude-holdout`",

@@ -81,6 +81,7 @@ def training_prompt(card: ModelCard) -> Prompt:
     version = card.prompt or DEFAULT.version
     if version not in PROMPTS:
         raise ConfigError(
-            f"the base's card names the unknown prompt {version}", f"use one of {', '.join(PROMPTS)}"
+            f"saec.json of the base names the prompt {version}, which this version of saec lacks",
+            f"use one of {', '.join(PROMPTS)}",
         )
     return PROMPTS[version]

@@ -39,7 +39,7 @@ def test_the_labels_are_single_tokens_after_the_prefix(references: int) -> None:
 
 
 def test_a_tokenizer_that_merges_space_and_digit_is_refused() -> None:
-    with pytest.raises(ModelError, match="tokenizer splits the labels"):
+    with pytest.raises(ModelError, match="tokenizer makes several tokens of a label"):
         answer_ids(_Merging(), "Label: ", ("0", "1"))
 
 

@@ -264,7 +264,7 @@ def test_tables_of_realiad_that_differ_are_asked_about(tmp_path: Path) -> None:
     root = tmp_path / "realiad_1024" / "plug"
     assert len(open_dataset(root).items) == 10  # the published one stands first
     table.unlink()
-    with pytest.raises(DataError, match="table of the splits is unclear") as e:
+    with pytest.raises(DataError, match="several tables could hold the splits") as e:
         open_dataset(root)
     chosen = e.value.remedy.removeprefix("choose it with --layout ")
     assert len(open_dataset(root, layout=chosen).items) == 10

@@ -112,7 +112,7 @@ def seed_line(profile: LineProfile, config: SeedConfig) -> LineProfile:
     detector = profile.line.detector
     if detector.kind != "yolo":
         raise ConfigError(
-            f"policy seed does not go with the detector {detector.kind}",
+            f"policy seed cannot be used with the detector {detector.kind}",
             "fit the line with --detector yolo, or use --policy gate",
         )
     given = {"smax": config.yolo_smax_thr, "margin": config.yolo_margin_thr, "ent": config.yolo_ent_thr}

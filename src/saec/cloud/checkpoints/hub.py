@@ -157,7 +157,7 @@ def _fetch(api: HfApi, name: str, commit: str, stated: Any, folder: Path) -> Non
         part.unlink()
         raise ModelError(
             f"{stated.rfilename} does not have the hash that the hub gives",
-            "pull again: the file was deleted; if the error stays, the hub or a proxy changes files",
+            "pull again: the copy here was deleted; if the error stays, the hub or a proxy changes files",
         )
     target.parent.mkdir(parents=True, exist_ok=True)
     part.replace(target)

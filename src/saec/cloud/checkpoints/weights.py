@@ -110,7 +110,7 @@ def check_four_bits(model: Any) -> None:
                 wrong.append(name)
     if wrong:
         raise ModelError(
-            f"loading in four bits made {len(wrong)} layers of another kind than intended, first {wrong[0]}",
+            f"loading in four bits failed for {len(wrong)} layers, the first is {wrong[0]}",
             "use another --dtype, or install the versions in constraints.txt of saec's repository",
         )
 

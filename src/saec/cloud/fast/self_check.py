@@ -140,7 +140,8 @@ def check_agreement(core: Asked, *, exact: bool, rounded: bool, side: int, count
         wrong = (float(found.difference.max()) if exact else median) > allowed
     if wrong:
         raise ModelError(
-            f"the fast pass disagrees with transformers: {found.text()}",
+            "this program computes other P(defect) than the library transformers does, so it does not serve "
+            f"the model (the largest difference is {found.difference.max():.2g}; {found.text()})",
             "use another --dtype or --device, and report this with your versions",
         )
     return found

@@ -62,11 +62,9 @@ def _check(config: CloudConfig, unit: int) -> None:
     spending = config.spending
     if spending.rule != "whole" and config.scoring != "threshold":
         raise ConfigError(
-            f"--spend {spending.rule} does not go with --scoring {config.scoring}",
+            f"--spend {spending.rule} cannot be used with --scoring {config.scoring}",
             "use --scoring threshold, or --spend whole",
         )
-    if min(spending.small_px, spending.near_px) < unit:
-        raise ConfigError(
-            f"the sides {spending.small_px} and {spending.near_px} px are too small",
-            f"give at least {unit} px",
-        )
+    for option, side in (("--spend-small-px", spending.small_px), ("--spend-near-px", spending.near_px)):
+        if side < unit:
+            raise ConfigError(f"{option} {side} is too small for this model", f"give at least {unit}")

@@ -40,8 +40,8 @@ def answer_ids(tokenizer: Any, prefix: str, labels: tuple[str, str]) -> tuple[in
     ends = [encode(tokenizer, prefix + label) for label in labels]
     if any(end[:-1] != head for end in ends) or ends[0][-1] == ends[1][-1]:
         raise ModelError(
-            f"this checkpoint's tokenizer splits the labels {labels} after "
-            f"{prefix[-8:]!r}, so they cannot be compared",
+            f"this checkpoint's tokenizer makes several tokens of a label: {labels} after "
+            f"{prefix[-8:]!r}, so the labels cannot be compared",
             "restore the original tokenizer files of the checkpoint",
         )
     return ends[0][-1], ends[1][-1]

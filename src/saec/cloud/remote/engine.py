@@ -97,14 +97,14 @@ class RemoteEngine:
         """
         remote = config.remote
         if not remote.url:
-            raise ConfigError("a remote engine needs a service", "give its url")
+            raise ConfigError("a remote engine needs a service", "give the service's address with --cloud")
         if config.adapter is not None:
             raise ConfigError(
-                "--adapter does not go with a service",
+                "--adapter cannot be used with a service",
                 "name the adapter with --cloud-model: the service has it loaded",
             )
         if config.scoring == "generate":
-            raise ConfigError("--scoring generate does not go with a service", "use --scoring threshold")
+            raise ConfigError("--scoring generate cannot be used with a service", "use --scoring threshold")
         _check(config, remote)
         return cls(config, remote, Poster(remote))
 
@@ -218,12 +218,14 @@ class RemoteEngine:
         if written not in self._prompt.labels:
             raise AnswerError(
                 f"the service's model answers {written[:40]!r} instead of a label",
-                "use a server that continues the beginning of an answer, and a model that knows the prompt",
+                "use a server that continues a message that the client began (continue_final_message), as "
+                "`saec cloud` and vLLM do, and a model that knows the prompt",
             )
         good, defect = (seen.get(label, math.nan) for label in self._prompt.labels)
         if not (math.isfinite(good) and math.isfinite(defect)):
             raise AnswerError(
-                f"the server's answer lacks a label among {sorted(seen)[:8]}",
+                f"the server's answer has log-probabilities of {sorted(seen)[:8]}, but not of both labels "
+                f"{' and '.join(self._prompt.labels)}",
                 "use a server that gives the log-probabilities of both labels",
             )
         return good, defect

@@ -123,7 +123,9 @@ class Poster:
         if reply.status in (401, 403):
             raise LinkError(f"{self._url} refuses the token: {words}", "check the token file")
         if reply.status in _FRAME:
-            raise AnswerError(f"the server refused the request: {words}", "change what the server names")
+            raise AnswerError(
+                f"the server refused the request: {words}", "correct what the server's message says"
+            )
         raise LinkError(f"{self._url} does not know this address or model: {words}", "check url and model")
 
     def send(

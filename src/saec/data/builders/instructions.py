@@ -230,7 +230,8 @@ def _references(sample: SourceImage, goods: list[SourceImage], n: int, seed: int
     others = [g for g in goods if g.sha != sample.sha and (not part or g.item.part != part)]
     if len(others) < n:
         raise DataError(
-            f"{sample.category} has only {len(others)} good images for {n} references, for {sample.relative}",
+            f"{sample.relative} needs {n} references, but {sample.category} has only {len(others)} "
+            "other good images",
             "give more good training images, or ask for fewer references",
         )
     rng = np.random.default_rng([seed, int(sample.sha[:12], 16)])

@@ -101,7 +101,7 @@ class Decoder:
         name = name or "image"
         if not 8 <= bits <= 16:
             raise ConfigError(
-                f"bits is {bits}, but must be 8 to 16", "give the significant bits of your 16-bit images"
+                f"bits is {bits}, but must be 8 to 16", "give how many bits your 16-bit images really use"
             )
         if len(data) > CAPACITY:
             raise ImageError(

@@ -49,7 +49,8 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
             else:
                 raise ConfigError(
                     f"--layout {text}: {pair!r} is not known",
-                    "write good=FOLDER, unmarked=good, unmarked=out or table=FILE after the colon",
+                    "write folders:good=FOLDER, marked:unmarked=good, marked:unmarked=out or "
+                    "realiad:table=FILE",
                 )
         return choice
 

@@ -153,8 +153,8 @@ def _unmarked(root: Path, images: list[Placed], marked: dict[Path, bool | None],
         path = without[0]
         raise DataError(
             f"{path} has no mask {path.stem}_GT.png",
-            "restore the mask, remove the image, "
-            "or give --layout marked:unmarked=good or marked:unmarked=out",
+            "restore the mask, or remove the image; or give --layout marked:unmarked=good if images without "
+            "a mask are good, or marked:unmarked=out to leave them out",
         )
     if _lists_goods(root):
         return "good"

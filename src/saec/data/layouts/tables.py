@@ -140,12 +140,13 @@ class RealIad:
         """
         tables = [choice.table] if choice.table else _tables(root)
         if len(tables) != 1:
-            shown = (
-                ", ".join(str(t) for t in tables)
-                or f"there is no {root.name}.json in the folder realiad_jsons beside it"
-            )
             raise DataError(
-                f"{root}: the table of the splits is unclear: {shown}",
+                f"{root}: several tables could hold the splits: {', '.join(map(str, tables))}"
+                if tables
+                else (
+                    f"{root}: there is no table {root.name}.json with the splits, neither here nor in a folder "
+                    "realiad_jsons above"
+                ),
                 f"choose it with --layout realiad:table={tables[0] if tables else 'FILE'}",
             )
         try:

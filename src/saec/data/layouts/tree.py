@@ -149,7 +149,7 @@ def _check_classes(root: Path, images: list[Placed], files: list[Placed], choice
 def _no_goods(root: Path, classes: list[str]) -> str:
     example = classes[0] if classes else "NAME"
     return (
-        "name the folder of good images good, or say which it is, for example --layout "
+        'rename the folder of good images to "good", or say which it is, for example --layout '
         f"folders:good={example}"
     )
 

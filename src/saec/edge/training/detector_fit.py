@@ -158,8 +158,9 @@ def _mask(goods: Goods, preparation: Preparation, folder: Path) -> NDArray[np.ui
     count = int(_cells(prepared).sum())
     if count < LEAST_CELLS:
         raise DataError(
-            f"{goods.roi_mask} leaves {count} cells of the anomaly map; at least {LEAST_CELLS} are needed",
-            "give a larger mask",
+            f"the mask {goods.roi_mask} lets only {count} cells of the anomaly map be judged; at least "
+            f"{LEAST_CELLS} are needed",
+            "give a mask with a larger white area",
         )
     return prepared
 
@@ -175,7 +176,7 @@ def _cells(mask: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 def _more_goods(half_gap: float | None, count: int) -> str:
     if half_gap is None:
-        return "it is unknown whether more goods would help: that needs at least three folds"
+        return "it is unknown whether more good images would help: that needs at least three folds"
     if half_gap > GAIN_WORTH:
         return (
             f"more good images would still help: fitted on half of the {count} images, "

@@ -135,7 +135,7 @@ def _check(gate: GateConfig, prevalence: float) -> None:
         )
     if not 0.0 < gate.tail_low <= gate.tail_high < 1.0:
         raise ConfigError(
-            f"the gate's tails {gate.tail_low:g} and {gate.tail_high:g} are out of range "
-            "or in the wrong order",
+            f"the shares of good images above the gate ({gate.tail_low:g}) and above its low end "
+            f"({gate.tail_high:g}) are out of range or in the wrong order",
             "give 0 < tail_low <= tail_high < 1",
         )

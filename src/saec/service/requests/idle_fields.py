@@ -150,7 +150,7 @@ def check_idle(fields: Mapping[str, Any]) -> None:
             )
         if not idle.holds(value):
             raise RequestRefused(
-                400, idle.code, f"{name} is {_short(value)}, which is not served", idle.remedy, param=name
+                400, idle.code, f"{name} is {_short(value)}, which is not supported", idle.remedy, param=name
             )
 
 

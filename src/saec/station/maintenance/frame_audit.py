@@ -66,7 +66,8 @@ def audit_frame(settings: StationSettings, id: str, *, cloud_for: CloudFor | Non
     line = next((entry for entry in settings.line if entry.name == frame.line), None)
     if line is None:
         raise LineError(
-            f"the settings have no [[line]] {frame.line}", "give the settings that the frame was judged with"
+            f"the settings have no product line {frame.line} ([[line]])",
+            "give the settings that the frame was judged with",
         )
     store = VersionStore(settings.station.data / "lines" / line.name)
     number = int(frame.version or store.state().current)

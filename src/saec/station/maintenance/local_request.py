@@ -34,7 +34,7 @@ def ask_itself(settings: StationSettings, path: str, token: str | None = None) -
     with httpx.Client(verify=verify, timeout=_PATIENCE, trust_env=False) as client:
         answer = client.get(f"{where}{path}", headers=headers)
     if answer.status_code not in (200, 503):
-        raise httpx.HTTPError(f"the station answered {answer.status_code}; give --token-file")
+        raise httpx.HTTPError(f"the station answered {answer.status_code}; give --station-token-file")
     return answer.text
 
 

@@ -162,7 +162,7 @@ def _cloud(settings: StationSettings) -> Iterator[Fault]:
         what = "service_model is missing"
         yield ["cloud"], what, "name the model or adapter to ask at the service"
     for name, value, remedy in settings_of_loading(cloud):
-        yield ["cloud", name], f"{name} {value} does not go with the service {shown(cloud.model)}", remedy
+        yield ["cloud", name], f"{name} {value} cannot be used with the service {shown(cloud.model)}", remedy
     host = url.hostname or ""
     if settings.station.privacy and not is_on_site(host):
         what = f"privacy = true allows only local addresses, and {host} is not known to be one"

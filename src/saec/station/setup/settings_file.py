@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from saec.decoding import convert
+from saec.decoding import convert, fault_of
 from saec.errors import ConfigError
 from saec.settings import CloudConfig
 from saec.settings.section_reading import read_section
@@ -43,7 +43,8 @@ def read_settings(path: Path, station: StationSection | None = None) -> StationS
         settings = convert(plain, StationSettings, hook=_path(path.parent.resolve()))
     except msgspec.ValidationError as e:
         what, where = split_place(str(e))
-        raise ConfigError(f"{path}{line_of(text, where)}: {what}", _remedy(where)) from e
+        key = ".".join(k for k in where if isinstance(k, str)) or "the file"
+        raise ConfigError(f"{path}{line_of(text, where)}: {fault_of(key, what)}", _remedy(where)) from e
     if station is not None:
         named = msgspec.structs.replace(station, name=settings.station.name, data=settings.station.data)
         settings = msgspec.structs.replace(settings, station=named)
@@ -68,7 +69,7 @@ def _path(root: Path) -> Any:
     def joined(kind: type, value: object) -> object:
         if kind is Path and isinstance(value, str) and value:
             return root / Path(value).expanduser()
-        raise ValueError(f"Expected a path, got {value!r}")
+        raise ValueError(f"{value!r} is not a path")
 
     return joined
 

@@ -147,7 +147,8 @@ class Spool(SpoolReader):
         """
         if self.damage.reason:
             raise SpoolFullError(
-                f"the spool accepts no frame: {self.damage.reason}", "keep the image and send it again later"
+                f"the station stores no more frames: {self.damage.reason}",
+                "keep the image and send it again later",
             )
         sha256 = hashlib.sha256(data).hexdigest()
         with self._lock:

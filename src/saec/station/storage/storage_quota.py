@@ -141,17 +141,17 @@ class StorageQuota:
         free = shutil.disk_usage(self._folder).free
         if self.open_frames + len(self._arriving) >= limits.frames:
             raise SpoolFullError(
-                f"the spool accepts no frame: {self.open_frames} frames wait for their final verdict",
+                f"the station stores no more frames: {self.open_frames} frames wait for their final verdict",
                 "if they wait for the cloud, check the connection; else send fewer frames",
             )
         if self.used() + coming > self.budget:
             raise SpoolFullError(
-                f"the spool accepts no frame: the data folder takes {self.words()}",
-                "allow more in [spool] size_gb, or delete what you do not need",
+                f"the station stores no more frames: the data folder takes {self.words()}",
+                "allow more in [spool] size_gb, or keep images for fewer days ([retention] image_days)",
             )
         if free - coming < limits.free_gb * GIGABYTE:
             raise SpoolFullError(
-                f"the spool accepts no frame: only {free / GIGABYTE:.2f} GB are free on the disk",
+                f"the station stores no more frames: only {free / GIGABYTE:.2f} GB are free on the disk",
                 "free space on the disk",
             )
 

@@ -34,4 +34,4 @@ def check_plain_file(path: Path) -> None:
     except OSError:  # who reads it says so
         return
     if not stat.S_ISREG(mode):
-        raise ConfigError(f"{path} is not a regular file", "put a regular file there")
+        raise ConfigError(f"{path} is a folder, a pipe or a device, not a file", "put a file there")

@@ -31,7 +31,7 @@ class FileRenewal:
     def __init__(self, admission: AdmissionControl, tell: Callable[[str, str], None]) -> None:
         self._admission, self._tell = admission, tell
         self._failures, self._ended = 0, threading.Event()
-        self._pulse = Heartbeat(self.name, _LIMIT)
+        self._pulse = Heartbeat(self.name, _LIMIT, work="the check of certificate and token files")
         self._thread = threading.Thread(target=self._run, name="saec-entrance", daemon=True)
 
     def start(self) -> None:

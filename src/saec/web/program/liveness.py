@@ -51,10 +51,13 @@ class Heartbeat:
         name: the thread's name.
         limit: seconds that a turn may take.
         clock: seconds that do not go back.
+        work: what the thread does, as a person knows it; "" takes the name.
     """
 
-    def __init__(self, name: str, limit: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self.name, self.limit, self._clock = name, limit, clock
+    def __init__(
+        self, name: str, limit: float, clock: Callable[[], float] = time.monotonic, *, work: str = ""
+    ) -> None:
+        self.name, self.limit, self._clock, self._work = name, limit, clock, work or name
         now = clock()
         self._last_and_due = (now, now + limit)
 
@@ -76,7 +79,7 @@ class Heartbeat:
         now, (last, due) = self._clock(), self._last_and_due
         if now <= due:
             return None
-        what = f"{self.name} has been stuck for {now - last:.0f} s; at most {self.limit:.0f} s are allowed"
+        what = f"{self._work} has been stuck for {now - last:.0f} s; at most {self.limit:.0f} s are allowed"
         return StuckThread(self.name, time.time() - (now - last), what)
 
     def status(self, *, alive: bool, failures: int = 0) -> dict[str, Any]:

@@ -20,7 +20,10 @@ from saec.decoding import decode
 from saec.errors import SpoolError
 from saec.station.storage.database.wal import is_log_sound
 
-REMEDY = "stop the station and run `saec station repair`, which keeps every image and all that can be read"
+REMEDY = (
+    "stop the station and run `saec station repair`: it keeps all images, and every record that can still be "
+    "read"
+)
 
 _SECONDS = 1.0
 """For the check at a start; of a large database it sees a part."""
