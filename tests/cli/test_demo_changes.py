@@ -56,8 +56,8 @@ def test_what_was_put_right_and_wrong(tmp_path: Path, capsys: pytest.CaptureFixt
     out = told(tmp_path, verdicts, capsys)
     assert "gear: It has earned its say." in out
     assert (
-        "It put 2 right (1 missed defect found, 1 false reject corrected) and 1 wrong (1 new missed defect)."
-        in out
+        "It corrected 2 labels (1 missed defect found, 1 false reject corrected) "
+        "and made 1 wrong (1 new missed defect)." in out
     )
     assert "the label did not change: 1 right, 0 wrong" in out
 

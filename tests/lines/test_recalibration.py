@@ -229,7 +229,7 @@ def test_a_cloud_that_was_tuned_on_too_many_is_refused_and_nothing_is_changed(
     command = ["calibrate", str(line.folder), str(data), "--cloud", "small", "--adapter", adapter]
     assert main(command) == 2
     said = capsys.readouterr().err
-    assert {"goods": "tuned on 26 of the 30 goods", "defects": "tuned on 6 of the 10 defects"}[what] in said
+    assert {"goods": "26 of the 30 good images on", "defects": "6 of the 10 defects on"}[what] in said
     assert adapter in said
     assert f"with --{what}" in said
     assert fakes.batches == []

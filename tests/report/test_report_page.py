@@ -57,7 +57,7 @@ def test_links_lead_to_something_and_no_id_stands_twice(tmp_path: Path) -> None:
 def test_result_is_said_in_one_sentence_and_counts_equal_the_verdicts(tmp_path: Path) -> None:
     text = page_of(tmp_path, MIXED, info(cloud=small())).text
     assert "1 of 3 defects missed (escaped), 2 of 3 goods falsely rejected (overkill)." in text
-    assert "asked about 2 frames of 7 and changed 2 labels: 1 put right, 1 put wrong." in text
+    assert "answered about 2 frames of 7 and changed 2 labels: 1 corrected, 1 made wrong." in text
     assert "Figures on 3 goods and 3 defects" in text
     assert "is good 1 2 false rejects is defect 1 missed defects 2" in text
     assert "Not judged 1" in text
@@ -147,11 +147,11 @@ def test_what_the_cloud_changed_stands_apart_with_both_opinions_and_the_words(tm
     page = page_of(tmp_path, [mended, lost, *kept, *MIXED], info(cloud=small()))
     section = page.text.split("Where the cloud changed the label")[1].split("Other frames")[0]
     assert (
-        "answered about 6 frames. It put 2 right (2 missed defects found) "
-        "and 2 wrong (1 new missed defect, 1 new false reject)." in section
+        "answered about 6 frames. It corrected 2 labels (2 missed defects found) "
+        "and made 2 wrong (1 new missed defect, 1 new false reject)." in section
     )
     assert "On the other answered frames the label did not change: 1 right, 1 wrong." in section
-    right, wrong = section.split("Put right by the cloud 2")[1].split("Put wrong by the cloud 2")
+    right, wrong = section.split("Corrected by the cloud 2")[1].split("Made wrong by the cloud 2")
     assert "Edge good" in right
     assert "Cloud P(defect) 0.93" in right
     assert "Both defect" in right
@@ -160,7 +160,7 @@ def test_what_the_cloud_changed_stands_apart_with_both_opinions_and_the_words(tm
     assert "Edge defect" in wrong
     rest = page.text.split("Other frames")[1]
     assert "Unsure, and right with the cloud 1" in rest
-    assert "Put right by the cloud" not in rest
+    assert "Corrected by the cloud" not in rest
     assert [a["alt"] for a in page.having("img") if "bad/9.png" in a["alt"]][1:] == [
         "Frame bad/9.png",
         "Frame bad/9.png with its anomaly map",
@@ -170,8 +170,8 @@ def test_what_the_cloud_changed_stands_apart_with_both_opinions_and_the_words(tm
 def test_a_cloud_that_changed_nothing_is_said_to(tmp_path: Path) -> None:
     page = page_of(tmp_path, [verdict("a.png", 2.5, truth=0, cloud=0.1)], info(cloud=small()))
     assert (
-        "It put 0 right and 0 wrong. On the other answered frames the label did not change: 1 right, 0 wrong."
-        in page.text
+        "It corrected 0 labels and made 0 wrong. "
+        "On the other answered frames the label did not change: 1 right, 0 wrong." in page.text
     )
     assert "Other frames" not in page.text
 
@@ -188,9 +188,9 @@ def test_another_data_set_is_named_in_the_first_lines(tmp_path: Path) -> None:
     first = write(tmp_path / "a", MIXED, info(cross_domain=crossing))
     second = write(tmp_path / "b", MIXED, info("screw"))
     page = Page(write_report(first, second).read_text())
-    assert page.text.index(f"Cross-domain: {crossing}.") < page.text.index("All lines")
+    assert page.text.index(f"(cross-domain): {crossing}.") < page.text.index("All lines")
     assert page.text.count(crossing) == 1
-    assert "Cross-domain" not in Page(write_report(second).read_text()).text
+    assert "cross-domain" not in Page(write_report(second).read_text()).text
 
 
 def test_unlabelled_run_has_routes_and_gallery_and_no_figures(tmp_path: Path) -> None:

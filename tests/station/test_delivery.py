@@ -173,7 +173,7 @@ def test_one_verdict_that_is_refused_holds_the_others_back_for_seconds_alone(ben
     (letter,) = bench.spool.outbox.letters()
     assert (letter.sink, letter.attempts, letter.error) == ("mes", 6, "answered 422 to 3f")
     ((text, frames, _),) = bench.alarms("sink-refused")
-    assert "mes finally refuses the final verdict on cell-0000000003: answered 422" in text
+    assert "mes refused the final verdict on cell-0000000003 for the last time: answered 422" in text
     assert frames == ("cell-0000000003",)
     assert bench.alarms("sink") == []
     bench.clock.now += 2

@@ -149,7 +149,7 @@ def test_frames_of_a_line_that_is_renamed_are_named_and_do_not_wait_for_ever(
     held.turn()
     finals = [spool.verdicts(seq)["final"] for seq in lost]
     assert [(v.label, v.reason, v.error.kind) for v in finals] == [(None, "line-error", "LineError")] * 3
-    assert "no [[line]] old" in finals[0].error.message
+    assert "no product line old ([[line]])" in finals[0].error.message
     assert not any(d.act for d in spool.outbox.waiting("log"))
     held.turn()
     assert held.orphans.problems() == []

@@ -8,10 +8,10 @@ from saec.frame.verdicts import CLOUD_ERROR, DISAGREEMENT, NO_CLOUD, OVERDUE
 from saec.schedule.policies import reasons as policy_reasons
 
 _OTHERS = {
-    CLOUD_ERROR: "the cloud failed on this frame: the edge's label stands",
+    CLOUD_ERROR: "the cloud failed on this frame: the edge's label is used",
     DISAGREEMENT: "the edge was sure of one label and the cloud of the other",
-    OVERDUE: "the cloud did not answer before the deadline: the edge's label stands",
-    NO_CLOUD: "the frame should go to the cloud, but there was none: the edge's label stands",
+    OVERDUE: "the cloud did not answer before the deadline: the edge's label is used",
+    NO_CLOUD: "the frame should go to the cloud, but there was none: the edge's label is used",
     "read-error": "the file cannot be read, or it is not an image",
     "edge-error": "the detector failed on this frame",
     "guard-dark-error": "the frame is too dark to judge",

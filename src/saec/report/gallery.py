@@ -64,7 +64,7 @@ RULES = (
     ),
     Rule(
         "cloud-wrong",
-        "Put wrong by the cloud",
+        "Made wrong by the cloud",
         "The edge was right, but the final label is wrong.",
         lambda v, _: changed(v) and wrong(v),
         "far",
@@ -81,14 +81,14 @@ RULES = (
     Rule(
         "overkills",
         "False rejects (overkill)",
-        "Goods that were judged defect. The highest scores come first.",
+        "Good frames that were judged defect. The highest scores come first.",
         lambda v, _: wrong(v) and v.truth == GOOD,
         "far",
         24,
     ),
     Rule(
         "cloud-right",
-        "Put right by the cloud",
+        "Corrected by the cloud",
         "The edge was wrong, but the final label is right.",
         lambda v, _: changed(v) and v.truth is not None,
         "far",
@@ -105,7 +105,7 @@ RULES = (
     Rule(
         "fallback",
         "Decided without the cloud's answer",
-        "The cloud should have answered but did not, so the edge's label is kept for now.",
+        "The cloud should have answered but did not, so the edge's label is used.",
         lambda v, _: v.decided_by == "edge-fallback",
         "near",
         12,
@@ -149,7 +149,7 @@ RULES = (
     ),
     Rule(
         "sure-good",
-        "Sure goods",
+        "Sure good frames",
         "A sample of what the edge passed alone. The closest come first.",
         lambda v, _: v.label == GOOD,
         "near",

@@ -44,7 +44,7 @@ FIGURES = (
     ),
     ("average_precision", "Average precision", "defect is the positive class", "number"),
     ("accuracy", "Accuracy", "at the line's threshold", "share"),
-    ("balanced_accuracy", "Balanced accuracy", "mean over goods and defects", "share"),
+    ("balanced_accuracy", "Balanced accuracy", "mean over good images and defects", "share"),
     (
         "majority_accuracy",
         "Accuracy of always giving the more frequent label",
@@ -58,9 +58,14 @@ FIGURES = (
         "share",
     ),
     ("f1_oracle", "Oracle F1", "at the best threshold for these labels: not reachable in practice", "number"),
-    ("escape_rate", "Missed defects (escape rate)", "defects judged good / defects", "share"),
-    ("overkill_rate", "False rejects (overkill rate)", "goods judged defect / goods", "share"),
-    ("escalation_rate", "Escalation rate", "frames sent to the cloud / frames", "share"),
+    ("escape_rate", "Missed defects (escape rate)", "share of the defects that were judged good", "share"),
+    (
+        "overkill_rate",
+        "False rejects (overkill rate)",
+        "share of the good images that were judged defect",
+        "share",
+    ),
+    ("escalation_rate", "Escalation rate", "share of the frames that were sent to the cloud", "share"),
     ("pixel_auroc", "Pixel AUROC", "of the anomaly maps, on frames with masks", "number"),
     (
         "pro",
@@ -107,7 +112,7 @@ def count(n: int, one: str, many: str = "") -> str:
 STAGES = {
     "cloud": "cloud (share of the batch)",
     "explain": "writing the explanation (share of the batch)",
-    "judging": "judging, total",
+    "judging": "computing, total",
     "wait": "waiting for the edge",
     "queue": "waiting for the cloud's turn",
     "batch": "waiting for the rest of the batch",
@@ -156,7 +161,7 @@ def opening(infos: Sequence[RunInfo]) -> str:
     else:
         text = f"{data}, judged by {clouds} without an edge detector."
     for crossing in dict.fromkeys(info.cross_domain for info in infos if info.cross_domain):
-        text += f" Cross-domain: {crossing}."
+        text += f" Note: it was made with other data than it judges (cross-domain): {crossing}."
     if any(map(is_demonstration, infos)):
         text += " It shows that the parts work together; the figures say nothing about your product."
     return text
@@ -194,18 +199,19 @@ def routing(t: Tally, info: RunInfo) -> str:
         return ""
     if info.cloud is None:
         return "The edge decided alone; there was no cloud in this run."
-    text = f"The cloud was asked about {count(t.asked, 'frame')} of {t.frames:,}".replace(",", _GAP)
+    text = f"The cloud answered about {count(t.asked, 'frame')} of {t.frames:,}".replace(",", _GAP)
     if info.line.detector == "none":
         return f"{text}; there is no edge detector."
     changes = t.put_right + t.put_wrong
     if t.asked and t.labelled:
         text += f" and changed {count(changes, 'label')}"
-        text += f": {t.put_right} put right, {t.put_wrong} put wrong." if changes else "."
+        text += f": {t.put_right} corrected, {t.put_wrong} made wrong." if changes else "."
     else:
         text += "."
     if t.fallbacks:
         text += (
-            f" It gave no answer about {count(t.fallbacks, 'frame')}; there the edge's label is kept for now."
+            f" It gave no answer about {count(t.fallbacks, 'frame')}; there the edge's label is used "
+            "(provisional)."
         )
     return text
 
@@ -219,7 +225,7 @@ def mending(t: Tally) -> str:
         (t.caught, "missed defect", "found"), (t.put_right - t.caught, "false reject", "corrected")
     )
     wrong = _listed((t.lost, "new missed defect", ""), (t.put_wrong - t.lost, "new false reject", ""))
-    text += f". It put {t.put_right} right{right} and {t.put_wrong} wrong{wrong}."
+    text += f". It corrected {count(t.put_right, 'label')}{right} and made {t.put_wrong} wrong{wrong}."
     return (
         f"{text} On the other answered frames the label did not change: "
         f"{t.kept_right} right, {t.kept_wrong} wrong."

@@ -50,14 +50,14 @@ def run_service(config: ServiceConfig, http: HttpSettings, model: CloudConfig) -
         begun = time.monotonic()
         served = start_in_thread(signals, lambda: ServedModel.load(model, config.adapters))
         if served is None:
-            log.warning("stopped before it had started")
+            log.warning("stopped during the start")
             return
         handler = RequestHandler(served, config)
         log.info(
             "models loaded", models=list(handler.served.entries), seconds=round(time.monotonic() - begun, 1)
         )
         if (agreement := handler.served.model.agreement) is not None:
-            log.info("self-check", found=agreement.text())
+            log.info("self-check passed", found=agreement.text())
         with serving(handler, admission, bound) as thread:
             keep_watch(signals, thread, handler.stuck, Systemd())
 

@@ -264,8 +264,8 @@ class DeliveryWorker:
             error=failure.text,
         )
         text = (
-            f"{self.name} finally refuses the {head.state} verdict on {frame}: {failure.text}; `saec "
-            "station letters` lists, resends or drops it"
+            f"{self.name} refused the {head.state} verdict on {frame} for the last time: {failure.text}; "
+            "`saec station letters` lists, resends or drops it"
         )
         self._tell("sink-refused", text, frame, self.name)
         self._look(at_once=True)
@@ -283,7 +283,7 @@ class DeliveryWorker:
             state=state,
             error=failure.text,
             attempts=first.attempts + 1,
-            again_in=pause,
+            again_in_s=pause,
         )
 
     def _alarm(self, failure: _Failure, text: str) -> None:
@@ -315,19 +315,22 @@ class DeliveryWorker:
             gone = self._outbox.trim(self.name, s.keep, before)
             text = (
                 f"the {gone} oldest verdicts for {self.name} were deleted undelivered, "
-                "because of its keep or keep_hours"
+                "because of keep or keep_hours of its [[sink]]"
             )
             self._tell("sink-dropped", text, "", self.name)
         elif not self._long:
             self._long = True
             text = (
-                f"{backlog.waiting} verdicts wait for {self.name}, more than its keep or keep_hours allow; "
+                f"{backlog.waiting} verdicts wait for {self.name}, more than keep or keep_hours of its "
+                "[[sink]] allow; "
                 "all are kept"
             )
             self._tell("sink-long", text, "", self.name)
         if backlog.dead > s.keep:
             gone = self._outbox.trim(self.name, s.keep, dead=True)
-            text = f"the {gone} oldest refused verdicts of {self.name} were deleted, because of its keep"
+            text = (
+                f"the {gone} oldest refused verdicts of {self.name} were deleted: [[sink]] keep is {s.keep}"
+            )
             self._tell("sink-dropped", text, "", self.name)
 
     def status(self) -> dict[str, Any]:

@@ -44,7 +44,7 @@ def run_station(settings: StationSettings, *, cloud_for: CloudFor | None = None)
     with Signals() as signals, contextlib.closing(listen(settings.station.listen)) as bound:
         station = start_in_thread(signals, lambda: _started(settings, cloud_for))
         if station is None:
-            log.warning("stopped before it had started")
+            log.warning("stopped during the start")
             return
         http = HttpThread(
             HttpConfig(make_station_app(station, admission), admission), admission.listener(bound)

@@ -47,7 +47,7 @@ def test_a_weight_that_is_packed_wrongly_is_found(core: QwenModel) -> None:
     layers = list(packed)
     packed[2] = wrong
     try:
-        with pytest.raises(ModelError, match="disagrees with transformers"):
+        with pytest.raises(ModelError, match="than the library transformers"):
             check_agreement(core, exact=True, rounded=False, **NEAR)
     finally:
         packed[:] = layers

@@ -175,7 +175,7 @@ def _reopened(config: SeedConfig, found: Mapping[str, Any]) -> SeedPolicy:
 KIND = PolicyKind(
     open=lambda calibration, trust, settings: SeedPolicy(_own(settings.own)),
     reasons={
-        "seed-simple-good": "the edge rule of the policy seed says good, so the edge's label stands",
+        "seed-simple-good": "the edge rule of the policy seed says good, so the edge's label is used",
         "seed-not-kept": "the edge rule of the policy seed does not say good, so the cloud is asked",
         "seed-complex": "among the share of frames of highest complexity, so the cloud is asked",
     },

@@ -144,8 +144,8 @@ class RealIad:
                 f"{root}: several tables could hold the splits: {', '.join(map(str, tables))}"
                 if tables
                 else (
-                    f"{root}: there is no table {root.name}.json with the splits, neither here nor in a folder "
-                    "realiad_jsons above"
+                    f"{root}: there is no table {root.name}.json with the splits, neither here nor in a "
+                    "folder realiad_jsons above"
                 ),
                 f"choose it with --layout realiad:table={tables[0] if tables else 'FILE'}",
             )

@@ -75,7 +75,8 @@ class DriftState:
             "anomalous": "most frames score above nearly all good calibration images",
             None: "",
         }[self.direction]
-        return f"Score drift: {how} (alarm at frame {self.alarm} of {self.frames}); calibrate the line again."
+        seen = f"first seen at frame {self.alarm} of {self.frames}"
+        return f"Score drift: {how} ({seen}); calibrate the line again."
 
 
 class DriftMonitor:

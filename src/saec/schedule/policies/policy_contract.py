@@ -22,10 +22,10 @@ LINK_REASONS = {
     "cloud-unasked": (
         "the cloud is not asked: on this line it is no better than chance, or adds nothing to the edge"
     ),
-    "cloud-down": "the cloud cannot be asked, because the link is down: the edge's label stands",
-    "cloud-busy": "the cloud cannot be asked, because its queue is full: the edge's label stands",
+    "cloud-down": "the cloud cannot be asked, because the link is down: the edge's label is used",
+    "cloud-busy": "the cloud cannot be asked, because its queue is full: the edge's label is used",
     "cloud-late": (
-        "the cloud is not asked, because it would answer after the deadline: the edge's label stands"
+        "the cloud is not asked, because it would answer after the deadline: the edge's label is used"
     ),
 }
 """The reasons that every policy gives where the cloud cannot take a frame, in words."""

@@ -18,7 +18,7 @@ from saec.station.storage.records import SpooledFrame
 from saec.station.storage.spool import Spool
 from saec.types import Source, VerdictRecord
 
-_CRASH = "the station ended while it worked on this frame"
+_CRASH = "the station crashed while it worked on this frame"
 _ENOUGH = 8
 """Frames that were postponed, which show that it is none of theirs' fault."""
 
@@ -68,7 +68,10 @@ class FrameFailures:
             if frame is not None and frame.line == self._line.name and frame.state == "accepted":
                 self._spool.attempts.add(left.seq, _CRASH, counted=left.alone)
                 self._log.warning(
-                    "suspect frame, judged after all others", frame=frame.id, why=_CRASH, counted=left.alone
+                    "a crash happened at this frame, which is judged last",
+                    frame=frame.id,
+                    why=_CRASH,
+                    counts_for_quarantine=left.alone,
                 )
         suspects = self._spool.attempts.of_line(self._line.name)
         for suspect in suspects:
@@ -87,7 +90,10 @@ class FrameFailures:
             return
         attempts = self._spool.attempts.add(frame.seq, error.what, counted=True)
         self._log.warning(
-            "suspect frame, judged after all others", frame=frame.id, why=error.what, attempts=attempts
+            "the decoder failed at this frame, which is judged last",
+            frame=frame.id,
+            why=error.what,
+            attempts=attempts,
         )
         if attempts >= MOST_ATTEMPTS:
             self._quarantine(frame, error.what, in_time=in_time)

@@ -21,8 +21,8 @@ CloudFor = Callable[[str | None], Cloud | None]
 
 _INTERVAL = 0.2
 _UNTRUSTED = (
-    "the cloud no longer changes labels: the line was not calibrated with the model that answers "
-    "now; calibrate with it (`saec calibrate --cloud`) and add the new version"
+    "the cloud no longer changes labels: the line was not calibrated with the model that answers now. "
+    "Run `saec calibrate LINE DATASET --cloud URL`, then `saec station add`, then `saec station promote`"
 )
 
 log = structlog.get_logger()
@@ -77,7 +77,7 @@ class VersionSwitch:
             except OSError as e:
                 if not is_transient(e):
                     raise
-                self._log.warning("versions not read", error=str(e))
+                self._log.warning("versions of the line not read, the current one goes on", error=str(e))
             else:
                 if state != self._state or self._stale:
                     self._switch(state)

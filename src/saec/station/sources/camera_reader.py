@@ -127,7 +127,7 @@ class CameraReader:
         while reader.is_alive() and not stopping.is_set():
             reader.join(_LOOK)
         if not reader.is_alive():
-            log.warning("camera came back from its driver", source=self._s.name)
+            log.warning("camera driver answers again", source=self._s.name)
 
     def _use(self, latest: LatestFrame, over: threading.Event, stopping: Stopping) -> int:
         """Hand frames over until the camera is lost; how many came."""

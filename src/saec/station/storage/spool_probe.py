@@ -86,7 +86,7 @@ class SpoolProbe:
         found = self._look()
         self._begun = None
         if found and found != self._last:
-            log.error("spool does not work", error=found)
+            log.error("data folder does not work", error=found)
         with self._lock:
             answer, self._next = self._next, None
             self._last, self._at = found, self._clock()

@@ -111,7 +111,7 @@ class HttpThread:
             self._server.run([self._bound])
         except BaseException as e:  # whatever it is, the main thread ends the program with it
             self._error = e
-            log.error("http failed", error=repr(e), exc_info=e)
+            log.error("the web server of this program ended with an error", error=repr(e), exc_info=e)
 
 
 def listen(where: str) -> socket.socket:

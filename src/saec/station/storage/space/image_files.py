@@ -78,7 +78,11 @@ class ImageFiles:
                 try:
                     aside.take(path, now)
                 except OSError as e:  # as on a full disk: it stays until the next start
-                    log.warning("unknown file not moved aside", file=str(path), error=str(e))
+                    log.warning(
+                        "file that is not in the database could not be moved to aside/",
+                        file=str(path),
+                        error=str(e),
+                    )
         return count
 
     def drop_empty_folders(self) -> None:
