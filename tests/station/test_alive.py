@@ -78,7 +78,7 @@ def test_a_start_that_hangs_heeds_a_signal(tmp_path: Path, number: signal.Signal
         assert process.stdout.readline() == "hanging\n"
         process.send_signal(number)
         assert process.wait(60) == 0
-        assert "stopped before" in "".join(e["event"] for e in events(process))
+        assert "stopped during the start" in "".join(e["event"] for e in events(process))
 
 
 def test_a_sink_that_hangs_does_not_hold_up_the_end(tmp_path: Path) -> None:
@@ -130,14 +130,14 @@ def test_a_hang_fails_health_and_watchdog_counts_against_its_frame_once_that_was
         assert process.wait(60) == -signal.SIGABRT
     with station(tmp_path / "a", 0, "edge") as process:
         log = events(process)
-        assert not next(e for e in log if e["event"].startswith("suspect"))["counted"]
+        assert not next(e for e in log if e["event"].startswith("a crash"))["counts_for_quarantine"]
         assert process.stdout is not None
         assert process.stdout.readline() == "hanging\n"  # it is tried again, alone, when no other frame waits
         process.send_signal(signal.SIGTERM)
         assert "edge-cell" in next(e["hanging"] for e in log if e["event"].startswith("station stopped"))
         assert process.wait(60) == 0
     with station(tmp_path / "a", 0, "edge") as process:
-        assert next(e for e in events(process) if e["event"].startswith("suspect"))["counted"]
+        assert next(e for e in events(process) if e["event"].startswith("a crash"))["counts_for_quarantine"]
 
 
 class Supervisor:
