@@ -114,7 +114,7 @@ def test_another_gate_takes_the_certificates_place_and_not_both(
     folder = str(line.folder)
     assert main(["calibrate", folder, "--certify-overkill-rate", "0.2"]) == 0
     assert main(["calibrate", folder, "--certify-overkill-rate", "0.2", "--gate-low", "1"]) == 2
-    assert "cannot be used with" in capsys.readouterr().err
+    assert "cannot be used together with" in capsys.readouterr().err
     assert main(["calibrate", folder, "--gate-low", "1"]) == 0
     assert "no longer certified" in capsys.readouterr().out
     after = reopened(line).calibration

@@ -122,8 +122,9 @@ def _certificate(
         return None
     if ends:
         raise ConfigError(
-            f"--{ends[0].replace('_', '-')} cannot be used with the --certify options or --stand-ins",
-            "leave one of them out",
+            f"--{ends[0].replace('_', '-')} cannot be used together with options that certify the gate",
+            "leave it out, or leave out --certify-escape-rate, --certify-overkill-rate, --certify-risk and "
+            "--stand-ins",
         )
     before = {name: getattr(old.certificate, name) for name in _RISK.values()} if old.certificate else {}
     return certify_line(known, RiskConfig(**before | asked))
