@@ -48,8 +48,9 @@ coverage: $(DEV)  ## the tests again, with lines and branches run of each room; 
 acceptance: $(DEV) $(VENV)-clients/clients.installed  ## the longer tests (browser, brokers, clients); says what it skipped and why
 	SAEC_CLIENTS=$(VENV)-clients/bin/python $(ONE_THREAD) $(BIN)/pytest -m acceptance -rs --timeout=1200
 
-docs: $(DEV)  ## write the tables of docs/data.md anew
+docs: $(DEV)  ## write docs/settings.md and the tables of docs/data.md anew
 	$(BIN)/python scripts/data_tables.py --write
+	$(BIN)/python scripts/settings_page.py --write
 
 smoke:  ## build both wheels; install and use them in clean environments of PYTHONS, ten minutes each
 	sh scripts/smoke.sh runs/smoke $(PYTHONS)
