@@ -74,8 +74,8 @@ def test_a_data_set_without_splits_is_held_out_in_part(
     out = tmp_path / "line"
     assert main(["fit", str(plain), "--out", str(out), "--holdout-share", "0.4", "--seed", "5"]) == 0
     told = capsys.readouterr().out
-    assert "8 goods and 8 defects (40 %, drawn with seed 5) are held out" in told
-    assert "12 goods, 12 defects for calibration" in told
+    assert "8 good images and 8 defects (40 %, drawn with seed 5) are held out" in told
+    assert "12 good images, 12 defects for calibration" in told
     roles = Manifest.read(out).roles
     held = {sha for sha, entry in roles.items() if entry.role == "holdout"}
     assert len(held) == 16

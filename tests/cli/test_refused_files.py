@@ -80,7 +80,7 @@ def test_a_result_that_could_not_be_written_is_refused_before_the_work(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert main([file if word == "FILE" else word for word in command]) == 2
-    assert ("is a directory" if file == "." else "no-folder is no folder") in capsys.readouterr().err
+    assert ("is a directory" if file == "." else "no-folder does not exist") in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 

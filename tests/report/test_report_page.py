@@ -56,9 +56,9 @@ def test_links_lead_to_something_and_no_id_stands_twice(tmp_path: Path) -> None:
 
 def test_result_is_said_in_one_sentence_and_counts_equal_the_verdicts(tmp_path: Path) -> None:
     text = page_of(tmp_path, MIXED, info(cloud=small())).text
-    assert "1 of 3 defects missed (escaped), 2 of 3 goods falsely rejected (overkill)." in text
+    assert "1 of 3 defects missed (escaped), 2 of 3 good frames falsely rejected (overkill)." in text
     assert "answered about 2 frames of 7 and changed 2 labels: 1 corrected, 1 made wrong." in text
-    assert "Figures on 3 goods and 3 defects" in text
+    assert "Figures on 3 good frames and 3 defects" in text
     assert "is good 1 2 false rejects is defect 1 missed defects 2" in text
     assert "Not judged 1" in text
 

@@ -10,7 +10,7 @@ import msgspec
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-@click.group()
+@click.group(context_settings={"help_option_names": ["-h", "--help", "--help-all"]})
 def command() -> None:
     """Show, check and describe settings files.
 

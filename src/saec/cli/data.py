@@ -80,7 +80,9 @@ class ProceduralSettings(msgspec.Struct, frozen=True, kw_only=True):
     family: Everyday[str] = ALL
 
 
-@click.group("data", context_settings={"max_content_width": 100})
+@click.group(
+    "data", context_settings={"max_content_width": 100, "help_option_names": ["-h", "--help", "--help-all"]}
+)
 def command() -> None:
     """Read, check and build data sets."""
 
@@ -89,7 +91,7 @@ def command() -> None:
 def check_command(check: CheckSettings, data: DataConfig, parts: PartsConfig) -> None:
     """List each fault of a data set, and how to mend it.
 
-    FOLDER is a data set, or holds several. The status is 1 if a fault is an error. It is 0 if there is no
+    FOLDER is a data set, or holds several. The exit code is 1 if a fault is an error. It is 0 if there is no
     fault, or only warnings.
 
     \b

@@ -205,8 +205,8 @@ def _drawn(dataset: Dataset, config: FitConfig) -> list[str]:
     """What was held out of a data set without splits."""
     goods, defects = (len(dataset.select("test", label)) for label in (GOOD, DEFECT))
     return [
-        f"the data set has no splits: {goods} goods and {defects} defects ({100 * config.holdout_share:g} "
-        f"%, drawn with seed {config.seed}) are held out for `saec evaluate`"
+        f"the data set has no splits: {goods} good images and {defects} defects "
+        f"({100 * config.holdout_share:g} %, drawn with seed {config.seed}) are held out for `saec evaluate`"
     ]
 
 

@@ -23,7 +23,7 @@ COLUMNS = (
     "escalation_rate",
 )
 _SHORT = {
-    "n_good": "goods",
+    "n_good": "good frames",
     "n_defect": "defects",
     "image_auroc": "image AUROC",
     "balanced_accuracy": "balanced accuracy",

@@ -185,7 +185,7 @@ def headline(t: Tally) -> str:
         if t.true_defect:
             parts.append(f"{_of(t.fn, t.true_defect, 'defect')} missed (escaped)")
         if t.true_good:
-            parts.append(f"{_of(t.fp, t.true_good, 'good')} falsely rejected (overkill)")
+            parts.append(f"{_of(t.fp, t.true_good, 'good frame')} falsely rejected (overkill)")
         sentence = ", ".join(parts) + "."
         return sentence[0].upper() + sentence[1:]
     if not t.judged:

@@ -147,7 +147,7 @@ class SimulationConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         frames: Number of frames. With --run each recorded frame passes once, unless you give a number: then
-            so many are drawn with replacement.
+            that number is drawn, with replacement.
         seed: Random seed of the simulation.
         pace: how frames come.
         cloud: when the cloud answers.

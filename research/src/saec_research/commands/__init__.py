@@ -3,7 +3,7 @@
 from saec.cli import Command
 
 GROUPS = {
-    "Compare (saec-research)": {
+    "Compare (with the package saec-research)": {
         "baseline": Command(
             "saec_research.commands.baseline", "Run published methods, and this one, on the same images."
         ),

@@ -15,7 +15,7 @@ from saec.errors import ConfigError, ModelError
 from saec.settings.setting_fields import Argument, Everyday, Option
 
 
-@click.group()
+@click.group(context_settings={"help_option_names": ["-h", "--help", "--help-all"]})
 def command() -> None:
     """Pull, verify and convert models."""
 

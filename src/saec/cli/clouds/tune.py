@@ -83,7 +83,7 @@ def _tell(card: AdapterCard, out: Path) -> None:
     """The figures of each epoch, and what they rest on."""
     if card.demonstration:
         click.echo("DEMONSTRATION: the base shows the mechanism and is not for real parts.")
-    shown = f"{card.val.good} goods, {card.val.defect} defects"
+    shown = f"{card.val.good} good images, {card.val.defect} defects"
     click.echo(f"{'epoch':>6} {'AUROC':>7} {'balanced':>9} {'loss':>7}   on {shown}")
     for found in (card.before, *card.epochs):
         kept = "  <- kept" if found == card.chosen else ""

@@ -112,7 +112,7 @@ def command(
 def _show(worth: CloudTrial) -> None:
     if worth.cross_domain:
         click.echo(f"cross-domain: {worth.cross_domain}")
-    click.echo(f"{worth.n_good} goods and {worth.n_defect} defects of {worth.dataset}")
+    click.echo(f"{worth.n_good} good images and {worth.n_defect} defects of {worth.dataset}")
     for count, what in (
         (worth.n_error, "images with an error are in no figure"),
         (worth.n_failed, "images on which the cloud failed keep the edge's label"),

@@ -10,7 +10,7 @@ from saec.settings import RiskConfig
 if TYPE_CHECKING:
     from saec.profile import Calibration, Certificate
 
-_STAND_INS = "STAND-INS (procedural defects painted on this line's goods, not real ones)"
+_STAND_INS = "STAND-INS (procedural defects painted on this line's good images, not real ones)"
 
 
 def certificate_lines(calibration: Calibration) -> list[str]:
@@ -45,14 +45,14 @@ def _overkill(c: Certificate) -> str:
 
     if c.reject_above is not None:
         return (
-            f"at most {_percent(c.beta)} of goods are rejected: the edge rejects above {c.reject_above:.4g} "
-            f"({c.overkills} of {c.goods} above)"
+            f"at most {_percent(c.beta)} of good images are rejected: "
+            f"the edge rejects above {c.reject_above:.4g} ({c.overkills} of {c.goods} above)"
         )
     level = left_for_goods(c.defects, c.goods, alpha=c.alpha, beta=c.beta, delta=c.delta)
     if level <= 0:
         return "UNCERTIFIED, the edge rejects nothing alone: the escape side takes all of delta"
     more = units_needed(c.beta, level) - c.goods
-    return f"UNCERTIFIED, the edge rejects nothing alone: {more} more goods are needed"
+    return f"UNCERTIFIED, the edge rejects nothing alone: {more} more good images are needed"
 
 
 def _certifiable(n: int, alpha: float, delta: float, what: str = "defects") -> str:
@@ -72,7 +72,7 @@ def _consequences(calibration: Calibration, certificate: Certificate) -> list[st
     lines = []
     decided = [
         f"{sum(s < gate.low or s > gate.high for s in scores) / len(scores):.0%} of the {name}"
-        for scores, name in ((goods, "goods"), (calibration.defects, "defects"))
+        for scores, name in ((goods, "good images"), (calibration.defects, "defects"))
         if scores
     ]
     lines.append(f"the edge decides alone {' and '.join(decided)} of the calibration, about the rest it asks")
@@ -83,7 +83,7 @@ def _consequences(calibration: Calibration, certificate: Certificate) -> list[st
             of = "stand-ins" if certificate.stand_ins else "defects"
             lines.append(
                 f"where {calibration.prevalence:.2%} of frames are {of}, at most {share:.2%} of those passed "
-                f"are (with {passed:.0%} of goods passed, as in the calibration)"
+                f"are (with {passed:.0%} of good images passed, as in the calibration)"
             )
     if certificate.stand_ins and calibration.defects:
         missed = sum(score < gate.low for score in calibration.defects)

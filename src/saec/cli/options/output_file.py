@@ -20,7 +20,9 @@ class NewFile(click.Path):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         path = Path(str(super().convert(value, param, ctx)))
         if not path.parent.is_dir():
-            self.fail(f"{path.parent} is no folder: make it first", param, ctx)
+            if path.parent.exists():
+                self.fail(f"{path.parent} is a file, not a folder: name another place", param, ctx)
+            self.fail(f"the folder {path.parent} does not exist: make it first", param, ctx)
         return path
 
 

@@ -191,7 +191,7 @@ def _tell(metrics: Metrics) -> None:
     count = metrics.confusion
     for what, interval, of in (
         ("escapes", metrics.escape_interval, f"{count.fn} of {metrics.n_defect} defects"),
-        ("overkills", metrics.overkill_interval, f"{count.fp} of {metrics.n_good} goods"),
+        ("overkills", metrics.overkill_interval, f"{count.fp} of {metrics.n_good} good images"),
     ):
         if interval is not None:
             click.echo(f"{what}: {of}, {interval[0]:.1%} to {interval[1]:.1%} with 95 % confidence")

@@ -50,7 +50,7 @@ class MeasureSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 @settings_command(everyday=("--gpu", "--interval-s"), only=("meter.gpu", "meter.interval_s"))
 def command(measure: MeasureSettings, meter: MeterConfig) -> None:
-    """Run CMD, and print what it took: time, GPU utilisation and power, memory, energy per correct decision.
+    """Run CMD, and print what it took: time, GPU utilisation and power, memory, and mWh per correct decision.
 
     Write -- before CMD. What could not be measured is printed as 'unknown'. The exit code is that of CMD.
 

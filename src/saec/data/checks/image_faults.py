@@ -168,7 +168,7 @@ def _examine_mask(item: Item, shape: tuple[int, int]) -> Iterator[Fault]:
         remedy = "move the image to the defects, or remove the mask"
         yield Fault("error", "mask-of-good", paths, "this good image has a mask that marks a defect", remedy)
     if not marked and item.label == DEFECT and not item.mask.boxes:
-        remedy = "mark the defect, or move the image to the goods"
+        remedy = "mark the defect, or move the image to the good images"
         yield Fault("error", "mask-empty", paths, "the mask of this defect marks no pixel", remedy)
 
 

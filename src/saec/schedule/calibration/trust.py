@@ -249,7 +249,7 @@ def _opinions(good: Scores, defect: Scores) -> tuple[Array, Array]:
 def _check(edge: tuple[Array, Array], cloud: tuple[Array, Array]) -> None:
     if [len(a) for a in edge] != [len(a) for a in cloud]:
         raise DataError(
-            f"the edge judged {len(edge[0])} goods and {len(edge[1])} defects, but the cloud "
+            f"the edge judged {len(edge[0])} good images and {len(edge[1])} defects, but the cloud "
             f"{len(cloud[0])} and {len(cloud[1])}",
             "give both opinions on the same images",
         )

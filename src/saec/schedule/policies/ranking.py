@@ -148,9 +148,9 @@ def _given(settings: PolicySettings) -> Budget:
 
 _SPENT = {
     "not-worth-asking": "asking is expected to cost more than it saves: the edge's label is used",
-    "below-budget": "asking is worth it, but other frames need the budget more: the edge's label is used",
+    "below-budget": "asking would pay, but the budget goes to other frames: the edge's label is used",
     "budget-spent": (
-        "asking is worth it, but the budget of the last 1,000 frames is spent: the edge's label is used"
+        "asking would pay, but the budget of the last 1,000 frames is spent: the edge's label is used"
     ),
 }
 VALUE = PolicyKind(

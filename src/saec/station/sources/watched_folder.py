@@ -218,7 +218,8 @@ class WatchedFolder:
     def _read(self, inside: Path, name: str, seen: SeenFile) -> bytes:
         if seen.size > LARGEST:
             raise SpoolError(
-                f"{name} has {seen.size} bytes, which is too large", f"give files of at most {LARGEST} bytes"
+                f"{name} has {seen.size / 1e6:.0f} MB, which is too large",
+                f"give files of at most {LARGEST / 1e6:.0f} MB",
             )
         if seen.names > 1:
             raise SpoolError(f"{name} is a hard link", "copy the file into the folder, or move it there")
