@@ -122,7 +122,7 @@ def test_a_policy_decides_who_answers(line: saec.Line, photos: Path) -> None:
         (saec.Policy(policy="gate", budget=0.3), "takes no budget"),
         (saec.Policy(policy="gate", cost={"escape": 9}), "costs"),
         (saec.Policy(policy="value", cost={"escapes": 9}), "did you mean escape"),
-        (saec.Policy(policy="value", budget=0.3, cost={"escape": -1}), ">= 0"),
+        (saec.Policy(policy="value", budget=0.3, cost={"escape": -1}), "of at least 0"),
         (saec.Policy(budget=1.5), "budget"),
         (saec.Policy(policy="gates"), "gates"),
         (saec.Policy(policy="gate", parameters={"a": 1}), "parameters"),

@@ -68,7 +68,7 @@ def test_the_page_shows_frames_links_and_alarms(
                 abs(datetime.fromisoformat(taken.get_attribute("datetime")).timestamp() - time.time()) < 600
             )
         assert page.locator(".frame time").count() == page.locator(".frame").count()
-        sink = page.locator("#spool dd", has_text="3 wait, not reachable")
+        sink = page.locator("#spool dd", has_text="3 verdicts waiting, not reachable")
         sink.wait_for()
         assert "nothing listens there" in sink.inner_text()
         assert "pa55" not in page.content()

@@ -42,7 +42,7 @@ def fit(
     >>> line = saec.fit(gears, out=folder / "gears", side_px=128, memory_patches=64, folds=4)
     >>> line.name
     'gears'
-    >>> line.notes[0].endswith("14 goods, 4 defects for calibration, input 128 x 128")
+    >>> line.notes[0].endswith("14 good images, 4 defects for calibration, input 128 x 128")
     True
 
     Args:
