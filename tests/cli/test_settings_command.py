@@ -162,6 +162,16 @@ def test_a_fault_of_the_file_is_named_with_its_line(
     assert "remedy: " in error
 
 
+def test_a_key_of_another_section_is_told_where_it_belongs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "saec.toml"
+    path.write_text("[inspect]\nlimit = 3\n")
+    for command in (["config", "check"], ["inspect", str(tmp_path), "--line", str(tmp_path)]):
+        assert main([*command, "--config", str(path)]) == 2
+        assert "write it below [sample]" in capsys.readouterr().err
+
+
 def test_a_fault_is_told_before_a_command_does_anything(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

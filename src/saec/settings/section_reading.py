@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
@@ -42,9 +42,18 @@ def read_section(path: Path, text: str, section: str, struct: type[S], table: ob
 
 
 def section_values(
-    path: Path, text: str, settings: Sequence[Setting], table: object
+    path: Path,
+    text: str,
+    settings: Sequence[Setting],
+    table: object,
+    elsewhere: Callable[[str], str] = lambda key: "",
 ) -> list[tuple[Setting, Any]]:
     """The values of one section, each with its setting.
+
+    Args:
+        path, text, table: see ``read_section``.
+        settings: the section's settings.
+        elsewhere: gives the section that has a key which this one has not, or "".
 
     Raises:
         ConfigError: see ``read_section``.
@@ -60,8 +69,10 @@ def section_values(
     for keys, value in _leaves(table, (), set(known)):
         setting = known.get(keys)
         if setting is None:
-            near = suggestion(".".join(keys), [".".join(k) for k in known])
             place = line_of(text, [section, *keys])
+            other = elsewhere(keys[-1])
+            near = suggestion(".".join(keys), [".".join(k) for k in known])
+            near = f"write it below [{other}]" if other else near
             raise ConfigError(f"{path}{place}: [{section}] has no key {'.'.join(keys)}", near)
         found.append((setting, _checked(path, text, setting, value)))
     return found

@@ -15,12 +15,14 @@ from saec.settings.setting_tree import Setting, flat_settings
 from saec.settings.settings_text import line_of, read_toml, suggestion
 from saec.station.setup.station_section import STATION_SECTIONS
 
+Struct = type[msgspec.Struct]
+
 
 def default_map(
     path: Path,
     settings: Sequence[Setting],
-    sections: Mapping[str, type[msgspec.Struct]],
-    others: Callable[[], set[str]] = set,
+    sections: Mapping[str, Struct],
+    others: Callable[[], Mapping[str, Struct]] = dict,
     check: Callable[[str, Any], object] = lambda name, value: None,
 ) -> dict[str, Any]:
     """The values of a file for a command's options, by the names of its parameters.
@@ -32,7 +34,8 @@ def default_map(
         path: the file.
         settings: the command's settings.
         sections: the struct of each of its sections.
-        others: gives the sections of all other commands; asked for where the file has one of them.
+        others: gives the sections of all commands with their structs; asked for where the file has one of
+            another command, or a key that its section does not have.
         check: is given each parameter's name and value; raises click.BadParameter where it cannot take
             the value.
 
@@ -45,8 +48,9 @@ def default_map(
     found: dict[str, Any] = {}
     for section, table in tables.items():
         if section in sections:
+            known = flat_settings(section, sections[section])
             for setting, value in section_values(
-                path, text, flat_settings(section, sections[section]), table
+                path, text, known, table, lambda key: _section_of(key, others() or sections)
             ):
                 if setting.key in mine:
                     name, taken = setting.key.replace(".", "__"), _as_click_takes_it(value)
@@ -61,9 +65,19 @@ def default_map(
     return found
 
 
-def _check_name(path: Path, text: str, section: str, known: set[str], others: Callable[[], set[str]]) -> None:
+def _section_of(key: str, sections: Mapping[str, Struct]) -> str:
+    """The first section that has a key, or ""."""
+    for section, struct in sections.items():
+        if any(setting.keys == (key,) for setting in flat_settings(section, struct)):
+            return section
+    return ""
+
+
+def _check_name(
+    path: Path, text: str, section: str, known: set[str], others: Callable[[], Mapping[str, Struct]]
+) -> None:
     """Raise ConfigError for a section that no command has."""
-    if section in known or section in (names := known | others()):
+    if section in known or section in (names := known | {*others()}):
         return
     place = line_of(text, [section])
     raise ConfigError(f"{path}{place}: no section [{section}]", suggestion(section, sorted(names)))

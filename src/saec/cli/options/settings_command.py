@@ -251,10 +251,13 @@ def _read(ctx: click.Context, parameter: click.Parameter, path: Path | None) -> 
         )
 
 
-def _all_sections(root: click.Context) -> set[str]:
-    """The sections of all commands below the one that was called."""
-    commands = (command for _, command in command_tree("saec", root.command, root))
-    return {name for command in commands if isinstance(command, SettingsCommand) for name in command.sections}
+def _all_sections(root: click.Context) -> dict[str, type[msgspec.Struct]]:
+    """The sections of all commands below the one that was called, with their structs."""
+    found: dict[str, type[msgspec.Struct]] = {}
+    for _, command in command_tree("saec", root.command, root):
+        if isinstance(command, SettingsCommand):
+            found |= command.sections
+    return found
 
 
 def _show_all(ctx: click.Context, parameter: click.Parameter, wanted: bool) -> None:
