@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
@@ -114,23 +115,15 @@ def with_fields(config: C, fields: Mapping[str, Any], what: str = "setting", *, 
     Raises:
         ConfigError: there is no such field, or its value has another type or is out of range.
     """
-    names = config.__struct_fields__
-    for name in fields:
-        if name not in names:
-            near = get_close_matches(name, names, n=1)
-            known = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
-            raise ConfigError(f"there is no {what} {name}", known)
-        if not all_finite(fields[name]):
+    given = {name: plain_values(value) for name, value in fields.items()}
+    for name, value in given.items():
+        if name not in config.__struct_fields__:
+            raise ConfigError(f"there is no {what} {name}", _known(config, name))
+        if not all_finite(value):
             raise ConfigError(f"{what} {name} is not a finite number", f"give {name} a number")
-    given = {name: _plain(value) for name, value in fields.items()}
     kept = {name: value for name, value in msgspec.structs.asdict(config).items() if name not in given}
     try:
-        return convert(
-            {**msgspec.to_builtins(kept, enc_hook=os.fspath), **given},
-            type(config),
-            strict=strict,
-            hook=_path_hook,
-        )
+        return convert({**plain_values(kept), **given}, type(config), strict=strict, hook=path_hook)
     except msgspec.ValidationError as e:
         said = ", ".join(f"{name}={value!r}" for name, value in fields.items())
         message, _, place = str(e).partition(" - at `$.")
@@ -172,14 +165,32 @@ def _kinds(names: str) -> str:
     return " or ".join(_KINDS.get(name, name) for name in names.split(" | ") if name != "null")
 
 
-def _plain(value: Any) -> Any:
-    """A struct within the settings as plain values; a path as its text."""
+def _known(config: msgspec.Struct, name: str) -> str:
+    """Where a field of that name stands, what is likely meant, or all that there is."""
+    for outer, inner in msgspec.structs.asdict(config).items():
+        if isinstance(inner, msgspec.Struct) and name in inner.__struct_fields__:
+            return f"it stands in {outer}: give {outer}={{{name!r}: ...}}"
+    names = config.__struct_fields__
+    near = get_close_matches(name, names, n=1)
+    return f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
+
+
+def plain_values(value: Any) -> Any:
+    """A value as plain ones: structs as dicts, paths as texts, NumPy's numbers as Python's; others stay."""
     if isinstance(value, msgspec.Struct):
-        return msgspec.to_builtins(value)
+        return plain_values(msgspec.structs.asdict(value))
+    if isinstance(value, dict):
+        return {name: plain_values(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain_values(one) for one in value]
+    numpy = sys.modules.get("numpy")  # not loaded for the answer
+    if numpy is not None and isinstance(value, numpy.generic | numpy.ndarray):
+        return value.tolist()
     return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
-def _path_hook(kind: type, value: Any) -> Any:
+def path_hook(kind: type, value: Any) -> Any:
+    """Reads a text as a path."""
     if issubclass(kind, Path) and isinstance(value, str):
         return kind(value)
     raise ValueError(f"{value!r} is not a {kind.__name__}")

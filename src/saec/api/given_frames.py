@@ -10,7 +10,8 @@ from typing import Any
 
 import cv2
 
-from saec.api.given_images import Colour, given_pixels, is_path
+from saec.api.given_images import Colour, check_order_is_known, given_pixels, is_path
+from saec.api.given_settings import given_path
 from saec.data.images.file_names import find_images
 from saec.data.input_images import Inputs, Split, list_inputs
 from saec.errors import DataError, ImageError
@@ -34,8 +35,8 @@ def listed_files(given: Any, *, split: Split, layout: str) -> Inputs:
         DataError: nothing is there to judge.
     """
     if not is_path(given):
-        return _plain_files([file for path in given for file in find_images(path)])
-    if not Path(given).exists() and glob.has_magic(os.fspath(given)):
+        return _plain_files([file for path in given for file in _images_at(given_path("images", path))])
+    if not given_path("images", given).exists() and glob.has_magic(os.fspath(given)):
         found = sorted(map(Path, glob.glob(os.fspath(given), recursive=True)))  # noqa: PTH207  it may be absolute
         files = [file for path in found for file in find_images(path)]
         if not files:
@@ -59,9 +60,11 @@ def written_frames(
     Raises:
         ImageError: something that is no image, named by its place.
     """
+    names = DistinctNames()
     for place, one in enumerate(given, 1):
-        name = given_name(one, place)
+        name = names.of(one, place)
         if is_path(one):
+            check_order_is_known(colour, name)
             yield Source(id=name, path=str(Path(one).absolute()))
             continue
         path = folder / f"{name}{suffix}"
@@ -69,9 +72,27 @@ def written_frames(
         yield Source(id=name, path=str(path.absolute()))
 
 
-def given_name(given: Any, place: int) -> str:
-    """What the image at that place is called, the first one's being 1: by its path where it has one."""
-    return Path(given).as_posix().lstrip("/") if is_path(given) else f"frame-{place:06d}"
+class DistinctNames:
+    """Names of a series' images: by their paths, or by their places. What comes again gets a number."""
+
+    def __init__(self) -> None:
+        self._times: dict[str, int] = {}
+
+    def of(self, given: Any, place: int) -> str:
+        """What the image at that place is called; the first place is 1."""
+        if not is_path(given):
+            return f"frame-{place:06d}"
+        return self.distinct(Path(given).as_posix().lstrip("/"))
+
+    def distinct(self, name: str) -> str:
+        """The name itself, or with the number of its time: "a.png", "a.png-2"."""
+        times = self._times[name] = self._times.get(name, 0) + 1
+        return name if times == 1 else self.distinct(f"{name}-{times}")
+
+
+def _images_at(path: Path) -> list[Path]:
+    """The images of a folder, or the file itself; one that is missing gets a verdict that says so."""
+    return find_images(path) if path.exists() else [path]
 
 
 def _plain_files(files: list[Path]) -> Inputs:
@@ -79,7 +100,10 @@ def _plain_files(files: list[Path]) -> Inputs:
         raise DataError("the folders hold no image to judge", "give files, or folders with images")
     absolute = [file.absolute() for file in files]
     root = Path(os.path.commonpath([file.parent for file in absolute]))
-    sources = [Source(id=file.relative_to(root).as_posix(), path=str(file)) for file in absolute]
+    names = DistinctNames()
+    sources = [
+        Source(id=names.distinct(file.relative_to(root).as_posix()), path=str(file)) for file in absolute
+    ]
     return Inputs(root=str(root), layout="file", split="", sources=sources)
 
 

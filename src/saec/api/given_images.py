@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Union
 import numpy as np
 from numpy.typing import NDArray
 
+from saec.api.given_settings import article
 from saec.arrays import check_image
 from saec.data.images.pixels import pillow_to_image
 from saec.errors import ConfigError, ImageError
@@ -45,8 +46,25 @@ def check_no_folder(given: object) -> None:
     Raises:
         ImageError: it is one.
     """
-    if isinstance(given, str | os.PathLike) and Path(given).is_dir():
+    if isinstance(given, str | os.PathLike) and _image_file(given).is_dir():
         raise ImageError(f"{os.fspath(given)} is a folder", "call line.inspect_many with it")
+
+
+def _image_file(given: str | os.PathLike[str]) -> Path:
+    """The path of an image.
+
+    Raises:
+        ImageError: no file can have that name.
+    """
+    path = Path(given)
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return path  # who reads it says so
+    except (OSError, ValueError) as e:
+        why = e.strerror or str(e) if isinstance(e, OSError) else "its name holds a null byte"
+        raise ImageError(f"{str(path)!r:.200}: {why}", "check the path") from e
+    return path
 
 
 def _is_pillow(given: object) -> bool:
@@ -67,6 +85,19 @@ def check_colour(colour: str) -> None:
         )
 
 
+def check_order_is_known(colour: str, name: str) -> None:
+    """Refuse an order of channels for what has its own.
+
+    Raises:
+        ConfigError: ``colour`` is "bgr".
+    """
+    if colour == "bgr":
+        raise ConfigError(
+            f'colour="bgr" cannot be used with {name}, because its file or type gives the order',
+            "leave colour out: it is only for arrays",
+        )
+
+
 def given_pixels(
     given: Any, *, colour: Colour = "rgb", bits: int = FitConfig().bits, name: str = "image"
 ) -> Image:
@@ -84,8 +115,17 @@ def given_pixels(
     """
     check_colour(colour)
     if _is_pillow(given):
-        _check_order_is_known(colour, name)
+        check_order_is_known(colour, name)
         return check_image(pillow_to_image(given, bits=bits, name=name), name)
+    if given is None:
+        raise ImageError(
+            f"{name} is None", "check the path of the image: cv2.imread gives None for what it cannot read"
+        )
+    if not isinstance(given, np.ndarray):
+        raise ImageError(
+            f"{name} is {article(type(given).__name__)}",
+            "give a path, a Pillow image, or a NumPy array of H x W x 3 uint8, RGB",
+        )
     image = check_image(given, name)
     return np.ascontiguousarray(image[..., ::-1] if colour == "bgr" else image)
 
@@ -107,8 +147,8 @@ def given_frame(
     """
     if is_path(given):
         check_colour(colour)
-        _check_order_is_known(colour, str(given))
-        path = Path(given)
+        check_order_is_known(colour, str(given))
+        path = _image_file(given)
         return decode_frame(read_frame(Source(id=name or path.name, path=str(path.absolute()))), bits=bits)
     name = name or "image"
     now, begun = time.time(), time.perf_counter()
@@ -122,11 +162,3 @@ def given_frame(
         complexity=None,
         ms={"read": (time.perf_counter() - begun) * 1e3},
     )
-
-
-def _check_order_is_known(colour: Colour, name: str) -> None:
-    if colour == "bgr":
-        raise ConfigError(
-            f'colour="bgr" cannot be used with {name}, because its file or type gives the order',
-            "leave colour out: it is only for arrays",
-        )

@@ -7,11 +7,11 @@ from os import PathLike
 from pathlib import Path
 from typing import Unpack
 
+from saec.api.given_settings import check_layout, given_fit, given_folders, given_parts, given_path
 from saec.api.product_line import Line
 from saec.data.dataset import Dataset, categories, open_dataset
 from saec.data.parts import PartIds
 from saec.data.user_folders import goods_set, with_goods
-from saec.decoding import with_fields
 from saec.edge.detector_kinds import FitChoices, detector_fit
 from saec.errors import ConfigError, DataError
 from saec.lines.fit_sentences import bit_warnings, fit_sentences
@@ -66,11 +66,13 @@ def fit(
         ConfigError: there is no such setting, or its value is out of range.
         ExtraError: torch is not installed.
     """
-    chosen = with_fields(config or FitConfig(), settings)
-    kind = FitChoices(kind=detector) if isinstance(detector, str) else detector
-    images = _images(dataset, _folders(goods), layout, parts)
-    mask = None if roi_mask is None else Path(roi_mask)
-    return fit_images(images, Path(out), chosen, kind, roi_mask=mask, force=force, progress=progress)
+    chosen, kind = given_fit(config, detector, settings)
+    target = given_path("out", out)
+    mask = None if roi_mask is None else given_path("roi_mask", roi_mask)
+    root = None if dataset is None else given_path("dataset", dataset)
+    check_layout(layout)
+    images = _images(root, given_folders("goods", goods), layout, given_parts(parts))
+    return fit_images(images, target, chosen, kind, roi_mask=mask, force=force, progress=progress)
 
 
 def fit_images(
@@ -100,20 +102,13 @@ def fit_images(
     return Line(profile, notes=tuple(said))
 
 
-def _folders(goods: str | PathLike[str] | Sequence[str | PathLike[str]]) -> list[Path]:
-    return [Path(goods)] if isinstance(goods, str | PathLike) else [Path(folder) for folder in goods]
-
-
-def _images(
-    dataset: str | PathLike[str] | None, goods: Sequence[Path], layout: str, parts: PartIds | None
-) -> Dataset:
-    if dataset is None:
+def _images(root: Path | None, goods: Sequence[Path], layout: str, parts: PartIds | None) -> Dataset:
+    if root is None:
         if not goods:
             raise ConfigError(
                 "there are no images to fit on", "give a data set, or a folder of good images as goods"
             )
         return goods_set(goods, parts)
-    root = Path(dataset)
     roots = categories(root)
     if roots != [root]:
         names = ", ".join(folder.name for folder in roots[:8])

@@ -25,25 +25,29 @@ def calibrated(
     request: RecalibrationRequest,
     *,
     dataset: Path | None,
-    goods: Path | None,
-    defects: Path | None,
+    goods: Sequence[Path],
+    defects: Sequence[Path],
     cloud: Cloud | None,
     layout: str,
 ) -> tuple[LineProfile, tuple[str, ...]]:
     """The line with its next calibration, and what there is to say of the cloud; see ``Line.calibrate``."""
-    if cloud is not None and dataset is None and goods is None:
+    if cloud is not None and dataset is None and not goods:
         raise ConfigError("there are no images to measure the cloud on", "give dataset: the line's data set")
     after = recalibrate(
         profile,
         request,
         created=now(),
-        goods=pictures_of(goods, GOOD) if goods else (),
-        defects=pictures_of(defects, DEFECT) if defects else (),
+        goods=_pictures(goods, GOOD),
+        defects=_pictures(defects, DEFECT),
         dataset=open_dataset(dataset, layout=layout) if dataset else None,
         cloud=cloud,
     )
     notes = () if cloud is None else (standing(cloud, after.calibration, DEFAULT_POLICY).reason,)
     return after, notes
+
+
+def _pictures(folders: Sequence[Path], label: int) -> list[Path]:
+    return [path for folder in folders for path in pictures_of(folder, label)]
 
 
 def tried(

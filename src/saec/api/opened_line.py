@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakSet
 
-from saec.api.given_frames import given_name, written_frames
+from saec.api.given_frames import DistinctNames, written_frames
 from saec.api.given_images import Colour, given_frame, is_path
+from saec.api.given_run import FRAMES_FOLDER, no_image, unused_removed
 from saec.api.unkept_runs import (
     LaterDetector,
     RecentOpinions,
@@ -25,17 +26,13 @@ from saec.api.verdict_view import Verdict
 from saec.contracts import EdgeDetector
 from saec.data.images.pixels import read_image
 from saec.data.input_images import Inputs
-from saec.errors import ConfigError, DataError, ImageError
+from saec.errors import ImageError
 from saec.frame.judges import Cloud, Judges, warm_up
 from saec.frame.verdicts import error_verdict
 from saec.profile import LineProfile
 from saec.runs.requested_options import run_options
 from saec.runs.run_folder import Options, judge_into
-from saec.runs.run_record import VERDICTS_FILE
 from saec.types import EdgeOpinion, Image, Source, VerdictRecord
-
-FRAMES_FOLDER = "frames"
-"""Where a run folder keeps images that were given as arrays."""
 
 
 class OpenedLine:
@@ -72,6 +69,8 @@ class OpenedLine:
         """Verdicts by the loop of a run, without its folder."""
         judges, recent = line_judges(self._profile, cloud, options, self._detector), RecentOpinions()
         profile = profile_under(self._profile, options)
+        if isinstance(judges.detector, LaterDetector):
+            judges.detector.open()  # a detector that is broken is no fault of the frames
         if cloud is not None and cloud not in self._warmed:
             warm_up(judges)  # what is loaded or compiled at a first call is so before threads start
             self._warmed.add(cloud)
@@ -86,45 +85,58 @@ class OpenedLine:
             folder = Path(name).absolute()
             sources = written_frames(images, folder, suffix=".bmp", colour=colour, bits=self._bits)
             with closing(self.streamed(sources, cloud, options)) as verdicts:
+                verdict = None
                 for verdict in verdicts:
                     yield _taken_out(verdict, folder)
+            if verdict is None:
+                raise no_image()
 
     def one_by_one(self, images: Iterable[Any], colour: Colour) -> Iterator[Verdict]:
         """The edge's verdicts on images as they come, each before the next one is asked for."""
+        self._detector.open()
+        names, place = DistinctNames(), 0
         for place, given in enumerate(images, 1):
-            name = given_name(given, place)
+            name = names.of(given, place)
             try:
                 frame = given_frame(given, colour=colour, bits=self._bits, name=name)
             except ImageError as e:
                 if not is_path(given):
                     raise
-                yield self._alone(self._failed(given, e, place, "read"))
+                yield self._alone(self._failed(given, name, e, place, "read"))
                 continue
             try:
                 record, opinion = judge_alone(frame, self._edge, seq=place)
             except Exception as e:  # as in a run: what goes wrong with a frame stays with it
-                yield self._alone(self._failed(given, e, place, "edge"), image=frame.image)
+                yield self._alone(self._failed(given, name, e, place, "edge"), image=frame.image)
             else:
                 yield self._alone(record, opinion, frame.image)
+        if not place:
+            raise no_image()
 
-    def kept(self, images: Iterable[Any], out: Path, colour: Colour) -> Inputs:
-        """Images as files of a run folder."""
-        folder = out / FRAMES_FOLDER
-        if folder.exists() or (out / VERDICTS_FILE).exists():
-            raise ConfigError(f"{out} already holds a run", "choose another folder for out")
-        folder.mkdir(parents=True)
-        sources = list(written_frames(images, folder, suffix=".png", colour=colour, bits=self._bits))
-        if not sources:
-            raise DataError("there is no image to judge", "give at least one")
-        return Inputs(root=str(folder.absolute()), layout="images", split="", sources=sources)
+    def kept(
+        self, images: Iterable[Any], out: Path, cloud: Cloud | None, options: Options, colour: Colour
+    ) -> Iterator[Verdict]:
+        """Verdicts by a run that keeps its folder, on images that are written into it first."""
+        with unused_removed(out):
+            folder = out / FRAMES_FOLDER
+            folder.mkdir()
+            sources = list(written_frames(images, folder, suffix=".png", colour=colour, bits=self._bits))
+            if not sources:
+                raise no_image()
+            inputs = Inputs(root=str(folder.absolute()), layout="images", split="", sources=sources)
+            with closing(self.into(inputs, out, cloud, options)) as verdicts:
+                yield from verdicts
 
-    def into(self, inputs: Inputs, out: Path, cloud: Cloud | None, options: Options) -> Iterator[Verdict]:
+    def into(
+        self, inputs: Inputs, out: Path, cloud: Cloud | None, options: Options
+    ) -> Generator[Verdict, None, None]:
         """Verdicts by a run that keeps its folder."""
         recent, profile = RecentOpinions(), profile_under(self._profile, options)
         detector = self._detector if profile is self._profile else LaterDetector(profile)
         run = judge_into(self._profile, inputs, out, cloud=cloud, options=options, look=recent.keep)
-        for record in run:
-            yield self._verdict(record, recent.take(record.id), profile, detector)
+        with closing(run):
+            for record in run:
+                yield self._verdict(record, recent.take(record.id), profile, detector)
 
     def _verdict(
         self,
@@ -138,7 +150,7 @@ class OpenedLine:
             record,
             threshold=profile.calibration.threshold,
             read=partial(read_image, record.path, bits=self._bits),
-            look=lambda image: detector.inspect([image])[0],
+            look=partial(_look, detector),
             image=image,
             opinion=opinion,
         )
@@ -149,10 +161,14 @@ class OpenedLine:
         """The edge's own verdict."""
         return self._verdict(record, opinion, self._profile, self._detector, image)
 
-    def _failed(self, given: Any, error: Exception, place: int, stage: str) -> VerdictRecord:
+    def _failed(self, given: Any, name: str, error: Exception, place: int, stage: str) -> VerdictRecord:
         path = str(Path(given).absolute()) if is_path(given) else ""
-        source = Source(id=given_name(given, place), path=path)
+        source = Source(id=name, path=path)
         return error_verdict(source, self._profile.line.name, error, time=time.time(), seq=place, stage=stage)
+
+
+def _look(detector: EdgeDetector, image: Image) -> EdgeOpinion:
+    return detector.inspect([image])[0]
 
 
 def _taken_out(verdict: Verdict, folder: Path) -> Verdict:

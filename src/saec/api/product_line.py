@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Sized
+from functools import partial
 from html import escape
 from os import PathLike
 from pathlib import Path
@@ -11,8 +12,24 @@ from typing import Unpack
 import msgspec
 
 from saec.api.given_frames import are_files, listed_files
-from saec.api.given_images import Colour, ImageLike, check_colour, check_no_folder, is_one_image
-from saec.api.given_settings import check_cloud, given_options
+from saec.api.given_images import (
+    Colour,
+    ImageLike,
+    check_colour,
+    check_no_folder,
+    check_order_is_known,
+    is_one_image,
+)
+from saec.api.given_run import given_out, no_image
+from saec.api.given_settings import (
+    check_cloud,
+    check_layout,
+    given_folders,
+    given_limit,
+    given_options,
+    given_path,
+    given_shares,
+)
 from saec.api.line_trials import calibrated, tried
 from saec.api.opened_line import OpenedLine
 from saec.api.verdict_view import Verdict
@@ -53,9 +70,9 @@ class Line:
                 f"saec.Line() takes a line profile, not a {type(profile).__name__}",
                 "open the line's folder: saec.Line.open(folder)",
             )
-        self.profile = profile
+        self.profile = LineProfile(profile.folder.absolute(), profile.line, profile.calibration)
         self.notes = notes
-        self._opened = OpenedLine(profile)
+        self._opened = OpenedLine(self.profile)
 
     @classmethod
     def open(cls, folder: str | PathLike[str], *, verify: bool = True) -> Line:
@@ -68,7 +85,7 @@ class Line:
         Raises:
             LineError: there is no line profile, it is damaged, or it is of another version.
         """
-        return cls(LineProfile.open(Path(folder), verify=verify))
+        return cls(LineProfile.open(given_path("folder", folder), verify=verify))
 
     @property
     def name(self) -> str:
@@ -164,12 +181,14 @@ class Line:
         """
         check_colour(colour)
         check_cloud(cloud)
-        options = given_options(policy, run)
+        check_layout(layout)
+        options, limit, kept = given_options(policy, run), given_limit(limit), given_out(out)
         if are_files(images):
+            check_order_is_known(colour, "files")
             inputs = listed_files(images, split=split, layout=layout)
             inputs = limit_inputs(held_out(self.profile, inputs), limit)
-            if out is not None:
-                return self._opened.into(inputs, Path(out), cloud, options)
+            if kept is not None:
+                return self._opened.into(inputs, kept, cloud, options)
             return self._opened.streamed(inputs.sources, cloud, options)
         if limit is not None:
             raise ConfigError(
@@ -180,8 +199,10 @@ class Line:
                 f"inspect_many takes many images, but got one {type(images).__name__}",
                 "call line.inspect(image)",
             )
-        if out is not None:
-            return self._opened.into(self._opened.kept(images, Path(out), colour), Path(out), cloud, options)
+        if isinstance(images, Sized) and not len(images):
+            raise no_image()
+        if kept is not None:
+            return self._opened.kept(images, kept, cloud, options, colour)
         if cloud is None and policy is None:
             return self._opened.one_by_one(images, colour)
         return self._opened.spooled(images, cloud, options, colour)
@@ -215,16 +236,18 @@ class Line:
             DataError: there is no image of known truth.
         """
         check_cloud(cloud)
-        run = run or RunConfig(maps=out is not None, explain=False)
-        task = EvaluationTask(self.folder, Path(dataset), self.name)
+        check_layout(layout)
+        run = RunConfig(maps=out is not None, explain=False) if run is None else run
+        task = EvaluationTask(self.folder, given_path("dataset", dataset), self.name)
         result = evaluate_line(
             task,
+            profile=self.profile,
             cloud=cloud,
             options=given_options(policy, run),
             split=split,
             layout=layout,
-            out=None if out is None else Path(out),
-            limit=limit,
+            out=given_out(out),
+            limit=given_limit(limit),
         )
         return msgspec.structs.replace(result.metrics, notes=tuple(result_notes(result)))
 
@@ -232,8 +255,8 @@ class Line:
         self,
         dataset: str | PathLike[str] | None = None,
         *,
-        goods: str | PathLike[str] | None = None,
-        defects: str | PathLike[str] | None = None,
+        goods: str | PathLike[str] | Sequence[str | PathLike[str]] = (),
+        defects: str | PathLike[str] | Sequence[str | PathLike[str]] = (),
         cloud: Cloud | None = None,
         layout: str = DataConfig().layout,
         **request: Unpack[CalibrationFields],
@@ -256,12 +279,13 @@ class Line:
             DataError: there are too few goods, or labels contradict each other.
         """
         check_cloud(cloud)
+        check_layout(layout)
         after, notes = calibrated(
             self.profile,
             with_fields(RecalibrationRequest(), request),
-            dataset=None if dataset is None else Path(dataset),
-            goods=None if goods is None else Path(goods),
-            defects=None if defects is None else Path(defects),
+            dataset=None if dataset is None else given_path("dataset", dataset),
+            goods=given_folders("goods", goods),
+            defects=given_folders("defects", defects),
             cloud=cloud,
             layout=layout,
         )
@@ -291,8 +315,19 @@ class Line:
             DataError: there is no image of known truth.
         """
         check_cloud(cloud, needed=True)
-        kept = None if out is None else Path(out)
-        return tried(self.profile, Path(dataset), cloud, shares=shares, out=kept, split=split, layout=layout)
+        check_layout(layout)
+        return tried(
+            self.profile,
+            given_path("dataset", dataset),
+            cloud,
+            shares=given_shares(shares),
+            out=given_out(out),
+            split=split,
+            layout=layout,
+        )
+
+    def __reduce__(self) -> tuple[partial[Line], tuple[LineProfile]]:
+        return partial(Line, notes=self.notes), (self.profile,)
 
     def __repr__(self) -> str:
         line = self.profile.line

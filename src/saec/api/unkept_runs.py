@@ -44,9 +44,24 @@ class LaterDetector:
             LineError: the line has no detector, or one that cannot be opened.
         """
         with self._lock:
-            if self._detector is None:
-                self._detector = edge.open_detector(self._profile)
-            return self._detector.inspect(images)
+            return self._opened().inspect(images)
+
+    def open(self) -> None:
+        """Open the detector now, if it is not open yet.
+
+        Raises:
+            LineError: the line has no detector, or one that cannot be opened.
+        """
+        with self._lock:
+            self._opened()
+
+    def _opened(self) -> EdgeDetector:
+        if self._detector is None:
+            self._detector = edge.open_detector(self._profile)
+        return self._detector
+
+    def __reduce__(self) -> tuple[type[LaterDetector], tuple[LineProfile]]:
+        return LaterDetector, (self._profile,)  # a copy opens its own
 
 
 class RecentOpinions:
@@ -94,8 +109,9 @@ def line_judges(
 ) -> Judges:
     """What judges a line's frames under the options, with a detector that is open already."""
     under = profile_under(profile, options)
-    same = detector if under is profile else None  # other thresholds may be the detector's, too
-    return open_judges(under, cloud, policy=options.policy, settings=options, detector=same)
+    if under is not profile:
+        detector = LaterDetector(under)  # other thresholds may be the detector's, too
+    return open_judges(under, cloud, policy=options.policy, settings=options, detector=detector)
 
 
 def stream_verdicts(

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
+from functools import partial
+from os import PathLike
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from saec.api.given_settings import given_path
 from saec.api.verdict_html import SIDE, facts_html
-from saec.errors import AnswerError, ExtraError, ImageError, SaecError
+from saec.errors import AnswerError, ConfigError, ExtraError, ImageError, SaecError
 from saec.frame.map_pictures import overlay, save_picture
 from saec.types import DEFECT, AnomalyMap, Box, DecidedBy, EdgeOpinion, ErrorRecord, Explanation, Image, State
 from saec.types import VerdictRecord as VerdictRecord
@@ -23,6 +25,10 @@ NO_LABEL = "no label"
 _COLOURS = {"good": "#1b6b3a", "defect": "#a3182c"}
 _COLUMNS = 90
 """The width of a figure's words."""
+
+
+def _itself(image: Image) -> Image:
+    return image
 
 
 class Verdict:
@@ -161,11 +167,22 @@ class Verdict:
 
         The colours are those of a run's pictures: nothing up to half the threshold, an outline at it.
         """
+        if max_side < 1:
+            raise ConfigError(f"max_side is {max_side}", "give a number of pixels, at least 1")
         return overlay(self.image, self._seen(), self.threshold, max_side=max_side)
 
-    def save_picture(self, path: str | Path) -> None:
-        """Write ``picture()`` as JPEG; folders are made."""
-        save_picture(Path(path), self.image, self._seen(), self.threshold)
+    def save_picture(self, path: str | PathLike[str]) -> None:
+        """Write ``picture()`` as the file's ending says, such as ".jpg" or ".png"; folders are made.
+
+        Raises:
+            ConfigError: the ending is none of a picture, or the file cannot be written.
+            ImageError: the image has gone, or was not judged.
+        """
+        file = given_path("path", path)
+        try:
+            save_picture(file, self.image, self._seen(), self.threshold)
+        except OSError as e:
+            raise ConfigError(f"{file} cannot be written: {e.strerror or e}", "choose another path") from e
 
     def plot(self) -> Figure:
         """Draw the image and the anomaly map side by side; returns matplotlib's figure.
@@ -194,11 +211,15 @@ class Verdict:
         return Verdict(
             record,
             threshold=self.threshold,
-            read=lambda: image,
+            read=partial(_itself, image),
             look=self._look,
             image=image,
             opinion=self._opinion,
         )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For a pickle: an image that has a file is read again."""
+        return vars(self) | {"_image": None} if self.path else vars(self)
 
     def __repr__(self) -> str:
         facts = [self.label_name]

@@ -96,5 +96,16 @@ def open_detector(profile: LineProfile) -> EdgeDetector:
             f"{profile.folder} has no edge detector: it was made for a cloud that judges every frame",
             "use --policy cloud, or fit a line with `saec fit DATASET --out LINE`",
         )
-    detector: EdgeDetector = resolve_name(detector_kind(name).detector)(profile)
+    try:
+        detector: EdgeDetector = resolve_name(detector_kind(name).detector)(profile)
+    except (RuntimeError, OSError) as e:  # OpenVINO's, of a file that has gone or is damaged
+        raise LineError(
+            f"the detector in {profile.folder} cannot be opened: {_last_line(e)}",
+            "restore the folder, or fit the line again",
+        ) from e
     return detector
+
+
+def _last_line(error: Exception) -> str:
+    """What OpenVINO says, without the places in its own code above it."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[-1].strip()

@@ -52,6 +52,7 @@ class Result:
 def evaluate_line(
     task: EvaluationTask,
     *,
+    profile: LineProfile | None = None,
     cloud: Cloud | None = None,
     options: Options | None = None,
     split: Split = SampleConfig().split,
@@ -65,6 +66,7 @@ def evaluate_line(
 
     Args:
         task: the line and the data set.
+        profile: the line as it is open already; None opens it with its newest calibration.
         out: run folder to keep, with its metrics; None keeps nothing.
         limit: see ``limited``.
         See ``run_line`` and ``list_inputs`` for the others.
@@ -73,7 +75,7 @@ def evaluate_line(
         LeakError: an image to judge was used to fit or calibrate the line, or to tune the cloud.
         DataError: no image of known truth.
     """
-    profile = LineProfile.open(task.line)
+    profile = profile or LineProfile.open(task.line)
     inputs = list_inputs(task.dataset, split=split, layout=layout)
     inputs = limit_inputs(held_out(profile, labelled(inputs)), limit)
     check_leaks(profile, inputs.sources, None if cloud is None else cloud.config)
@@ -216,7 +218,8 @@ def labelled(inputs: Inputs) -> Inputs:
     sources = [source for source in inputs.sources if source.truth is not None]
     if not sources:
         raise DataError(
-            f"{inputs.root}: no image has a known label (split {inputs.split})",
+            f"{inputs.root}: no image has a known label"
+            + (f" (split {inputs.split})" if inputs.split else ""),
             "give a data set with good and defect folders; `saec inspect` judges unlabelled images",
         )
     return msgspec.structs.replace(inputs, sources=sources)

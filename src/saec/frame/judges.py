@@ -30,6 +30,7 @@ from saec.schedule.policies.policy_contract import PolicySettings, Scheduler
 from saec.settings import CloudConfig, FitConfig, identifying
 from saec.settings.cloud_settings import SMALL
 from saec.settings.keyword_fields import CloudFields
+from saec.settings.setting_ranges import check_ranges
 from saec.types import CloudQuery, Frame, Image
 
 
@@ -83,8 +84,12 @@ class Cloud:
     def __init__(
         self, model: str | PathLike[str] | CloudConfig = SMALL, **settings: Unpack[CloudFields]
     ) -> None:
+        if not isinstance(model, str | PathLike | CloudConfig):
+            raise ConfigError(f"model is {model!r:.80}", "give a name, a folder, an address or a CloudConfig")
         asked = model if isinstance(model, CloudConfig) else CloudConfig(model=fspath(model))
-        self._asked = with_fields(asked, settings) if settings else asked
+        self._asked = with_fields(check_ranges("cloud", asked), settings)
+        if not self._asked.model:
+            raise ConfigError("the cloud's model is empty", "give a name, a folder or an address")
         if self._asked.model == "none":
             raise ConfigError("a cloud cannot be named none", "to use no cloud, give cloud=None")
 

@@ -16,13 +16,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from saec.errors import ImageError
+from saec.errors import ConfigError, ImageError
 from saec.types import AnomalyMap, Box, EdgeOpinion, Image
 
 OPACITY = 0.72
 """Opacity of the hottest colour; the product must stay visible below it."""
 
 QUALITY = 85
+PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+"""The endings of pictures that are written."""
 NOTHING = 1e-6
 """Thresholds up to here count as zero: the YOLO rule's is the least number above it."""
 
@@ -94,13 +96,20 @@ def overlay(image: Image, opinion: EdgeOpinion, threshold: float, *, max_side: i
 
 
 def save_picture(path: Path, image: Image, opinion: EdgeOpinion, threshold: float) -> None:
-    """Write the overlay as JPEG; folders are made.
+    """Write the overlay; folders are made.
+
+    Args:
+        path: its ending is the picture's format.
 
     Raises:
+        ConfigError: the ending is none of a picture.
         ImageError: OpenCV cannot encode it.
     """
+    if path.suffix.lower() not in PICTURES:
+        raise ConfigError(f"{path} does not end as a picture does", f"use one of {', '.join(PICTURES)}")
+    data = _encoded(overlay(image, opinion, threshold), path.suffix.lower())
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(encode_jpeg(overlay(image, opinion, threshold)))
+    path.write_bytes(data)
 
 
 def encode_jpeg(image: Image, quality: int = QUALITY) -> bytes:
@@ -109,9 +118,14 @@ def encode_jpeg(image: Image, quality: int = QUALITY) -> bytes:
     Raises:
         ImageError: OpenCV cannot encode it.
     """
-    done, data = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return _encoded(image, ".jpg", quality)
+
+
+def _encoded(image: Image, suffix: str, quality: int = QUALITY) -> bytes:
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality] if suffix in (".jpg", ".jpeg") else []
+    done, data = cv2.imencode(suffix, image[..., ::-1], options)
     if not done:
-        raise ImageError(f"a picture of {image.shape} cannot be written as JPEG", "use a smaller frame")
+        raise ImageError(f"a picture of {image.shape} cannot be written as {suffix}", "use a smaller frame")
     return data.tobytes()
 
 

@@ -75,9 +75,12 @@ def open_run_folder(out: Path, info: RunInfo, *, resume: bool, retry_errors: boo
         DataError: its log or its settings cannot be read.
     """
     log = out / VERDICTS_FILE
-    if log.exists() and not resume:
-        raise ConfigError(f"{out} already holds a run", "continue it with --resume, or choose another --out")
-    out.mkdir(parents=True, exist_ok=True)
+    if not resume or not log.exists():
+        check_free(out)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as e:
+        raise ConfigError(f"the folder {out} cannot be made: {e.strerror or e}", "choose another") from e
     if not log.exists():
         return EarlierParts([1])
     old = read_run(out)
@@ -91,6 +94,23 @@ def open_run_folder(out: Path, info: RunInfo, *, resume: bool, retry_errors: boo
         else:
             known.add((verdict.path, verdict.sha256))
     return EarlierParts([*old.starts, last + 1], frozenset(known), frozenset(again))
+
+
+def check_free(out: Path) -> None:
+    """Refuse a place where a new run cannot go.
+
+    Raises:
+        ConfigError: it holds a run or a line profile, or is a file.
+    """
+    if (out / VERDICTS_FILE).exists():
+        raise ConfigError(
+            f"{out} already holds a run",
+            "choose another folder, or let `saec inspect --resume` go on with it",
+        )
+    if (out / "line.json").exists():
+        raise ConfigError(f"{out} is a line profile, not a run folder", "choose another folder")
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"{out} is a file, not a folder", "choose another folder")
 
 
 def _check_same(old: RunInfo, new: RunInfo, out: Path) -> None:

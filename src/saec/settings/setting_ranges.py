@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import msgspec
 
-from saec.decoding import convert, fault_of
+from saec.decoding import all_finite, convert, fault_of, path_hook, plain_values
 from saec.errors import ConfigError
 from saec.settings.settings_text import remedy_for, split_place
 
+S = TypeVar("S", bound=msgspec.Struct)
 
-def check_ranges(section: str, settings: msgspec.Struct) -> None:
-    """Check the settings of a section; the command line and the files have done so for theirs.
+
+def check_ranges(section: str, settings: S) -> S:
+    """The settings of a section, checked; the command line and the files have done so for theirs.
+
+    NumPy's numbers become Python's.
 
     Raises:
         ConfigError: a value has another type, or is out of its range; names the setting.
     """
+    plain = plain_values(settings)
+    for name, value in plain.items():
+        if not all_finite(value):
+            raise ConfigError(f"{section}.{name} is not a finite number", f"give {name} a number")
     try:
-        convert(msgspec.to_builtins(settings, enc_hook=os.fspath), type(settings), hook=_path)
+        return convert(plain, type(settings), hook=path_hook)
     except msgspec.ValidationError as e:
         what, keys = split_place(str(e))
         key = ".".join([section, *(str(key) for key in keys)])
         fault = fault_of(key, what)
         raise ConfigError(fault, remedy_for(key, fault)) from e
-
-
-def _path(kind: type, value: Any) -> Any:
-    return Path(value) if kind is Path and isinstance(value, str) else value
