@@ -40,9 +40,9 @@ WRONG: dict[str, tuple[Any, str, str]] = {
     "empty": (IMAGE[:0], "no pixels", "with pixels"),
     "channels first": (IMAGE.transpose(2, 0, 1), "(3, 24, 32)", "transpose(1, 2, 0)"),
     "a batch": (IMAGE[None], "(1, 24, 32, 3)", "list(batch)"),
-    "a list": (IMAGE.tolist(), "list", "numpy array"),
-    "bytes": (b"\x89PNG", "bytes", "numpy array"),
-    "nothing": (None, "NoneType", "numpy array"),
+    "a list": (IMAGE.tolist(), "list", "NumPy array"),
+    "bytes": (b"\x89PNG", "bytes", "a path"),
+    "nothing": (None, "None", "cv2.imread"),
     "objects": (np.full((2, 2, 3), "x"), "<U1", "scale it"),
 }
 
@@ -156,8 +156,11 @@ def test_what_is_listed(line: saec.Line, gears: Path, photo: Path) -> None:
     assert {v.id for v in line.inspect_many(pattern)} == {"good/000.png", "defect/000.png"}
     assert [v.id for v in line.inspect_many([photo])] == ["000.png"]
     assert [v.id for v in line.inspect_many(iter([photo]))] == [photo.as_posix().lstrip("/")]
-    assert list(line.inspect_many([])) == []
-    for missing, said in ((gears / "*.jpg", "no file matches"), (gears / "no", "does not exist")):
+    for missing, said in (
+        ([], "no image"),
+        (gears / "*.jpg", "no file matches"),
+        (gears / "no", "does not exist"),
+    ):
         with pytest.raises(saec.DataError, match=said):
             line.inspect_many(missing)
     with pytest.raises(saec.ConfigError, match="limit"):

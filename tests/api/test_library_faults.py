@@ -25,9 +25,9 @@ def own(line: saec.Line, tmp_path: Path) -> saec.Line:
 
 def test_a_line_measures_its_own_calibration(own: saec.Line, gears: Path) -> None:
     before = own.evaluate(gears)
-    strict = own.calibrate(threshold=-1.0)
-    assert own.evaluate(gears).overkill_rate == before.overkill_rate != 1.0
-    assert strict.evaluate(gears).overkill_rate == 1.0
+    lenient = own.calibrate(threshold=1e6)
+    assert own.evaluate(gears).overkill_rate == before.overkill_rate != 0.0
+    assert lenient.evaluate(gears).overkill_rate == 0.0
 
 
 def test_a_line_stays_open_in_another_folder(
@@ -265,7 +265,7 @@ def test_arguments_of_another_type_are_named(line: saec.Line, gears: Path) -> No
         ("shares is a float", lambda: line.worth(gears, saec.Cloud(), shares=0.3)),  # type: ignore[arg-type]
         ("layout is a NoneType", lambda: line.evaluate(gears, layout=None)),  # type: ignore[arg-type]
         ("layout is a NoneType", lambda: line.inspect_many(gears, layout=None)),  # type: ignore[arg-type]
-        ("split 'tst'", lambda: line.inspect_many(gears, split="tst")),  # type: ignore[arg-type]
+        ("no split 'tst'", lambda: line.inspect_many(gears, split="tst")),  # type: ignore[arg-type]
         ("policy is an int", lambda: line.inspect_many(gears, policy=3)),  # type: ignore[arg-type]
     ]
     for said, ask in asked:
@@ -290,7 +290,7 @@ def test_an_unlabelled_image_has_no_split_to_name(line: saec.Line, photo: Path, 
     assert "split" not in str(caught.value)
 
 
-def test_messages_of_the_library_name_no_options(
+def test_messages_of_the_library_name_no_options_alone(
     line: saec.Line, gears: Path, photo: Path, tmp_path: Path
 ) -> None:
     list(line.inspect_many([photo], out=tmp_path / "run"))
@@ -305,4 +305,4 @@ def test_messages_of_the_library_name_no_options(
     for ask in asked:
         with pytest.raises(saec.SaecError) as caught:
             ask()
-        assert "--" not in str(caught.value)
+        assert "--" not in str(caught.value) or "in Python" in str(caught.value)

@@ -97,17 +97,17 @@ def test_a_line_that_stands_is_replaced_by_force_only(
     call = ["fit", str(product), "--out", str(tmp_path / "line")]
     assert main(call) == 0
     assert main(call) == 2
-    assert "remedy: choose another --out, or replace it with --force" in capsys.readouterr().err
+    assert "remedy: choose another folder for out, or replace it: --force, or" in capsys.readouterr().err
     assert main([*call, "--force"]) == 0
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--detector", "yolo"], "--detector yolo needs --yolo"),
-        (["--yolo", "WEIGHTS"], "--yolo needs --detector yolo"),
-        (["--yolo-smax", "0.5"], "--yolo-smax, --yolo-margin and --yolo-entropy need --detector yolo"),
-        (["--detector", "yolo", "--yolo", "WEIGHTS", "--onnx"], "--onnx needs --detector patch"),
+        (["--detector", "yolo"], "the detector yolo needs the file of your classifier"),
+        (["--yolo", "WEIGHTS"], "is for the detector yolo"),
+        (["--yolo-smax", "0.5"], "yolo_smax, yolo_margin and yolo_entropy are for the detector yolo"),
+        (["--detector", "yolo", "--yolo", "WEIGHTS", "--onnx"], "onnx is for the detector patch"),
         (["--roi", "1,2,3"], "'1,2,3' is not four whole numbers"),
         (["--roi", "0,0,49,10"], "does not lie within a frame of 48 x 32 pixels"),
         (["--overkill-rate", "0"], "--overkill-rate"),

@@ -35,7 +35,7 @@ def listed_files(given: Any, *, split: Split, layout: str) -> Inputs:
         DataError: nothing is there to judge.
     """
     if not is_path(given):
-        return _plain_files([file for path in given for file in _images_at(given_path("images", path))])
+        return _plain_files([file for path in given for file in _images_at(Path(path))])
     if not given_path("images", given).exists() and glob.has_magic(os.fspath(given)):
         found = sorted(map(Path, glob.glob(os.fspath(given), recursive=True)))  # noqa: PTH207  it may be absolute
         files = [file for path in found for file in find_images(path)]
@@ -92,7 +92,10 @@ class DistinctNames:
 
 def _images_at(path: Path) -> list[Path]:
     """The images of a folder, or the file itself; one that is missing gets a verdict that says so."""
-    return find_images(path) if path.exists() else [path]
+    try:
+        return find_images(path) if path.exists() else [path]
+    except OSError:  # no file can have such a name
+        return [path]
 
 
 def _plain_files(files: list[Path]) -> Inputs:

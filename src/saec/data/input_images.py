@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
@@ -12,7 +12,7 @@ from saec.data.holdout import undivided
 from saec.data.images.file_names import find_images
 from saec.data.parts import PartIds
 from saec.data.stratified_draw import stratified_sample
-from saec.errors import DataError
+from saec.errors import ConfigError, DataError
 from saec.settings import DataConfig, SampleConfig
 from saec.types import Source
 
@@ -59,7 +59,10 @@ def list_inputs(
 
     Raises:
         DataError: nothing there to judge.
+        ConfigError: there is no such split.
     """
+    if split not in get_args(Split):
+        raise ConfigError(f"there is no split {split!r}", f"use one of {', '.join(get_args(Split))}")
     if path.is_file():
         dataset = None
         items = [Item(path=p, label=None) for p in find_images(path)]
@@ -68,7 +71,7 @@ def list_inputs(
         items = _select(dataset, split)
     if not items:
         raise DataError(
-            f"{path} has no image to judge in split {split}", "name another folder, or give --split all"
+            f"{path} has no image to judge in split {split}", "name another folder, or take split all"
         )
     root = path.parent if path.is_file() else path
     return Inputs(

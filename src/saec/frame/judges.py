@@ -207,7 +207,10 @@ def open_judges(
     bits = profile.line.preparation.bits
     if cloud is None:
         if alone:
-            raise ConfigError(f"policy {policy} needs a cloud", "name one with --cloud")
+            raise ConfigError(
+                f"policy {policy} needs a cloud",
+                "name one: --cloud MODEL, or cloud=saec.Cloud(MODEL) in Python",
+            )
         rules = Rules(profile.line.name, calibration, frame=profile.line.preparation.frame)
         return Judges(detector, EdgeOnly(), rules, complexity=complexity, bits=bits)
     place = standing(cloud, calibration, policy)
@@ -281,12 +284,12 @@ def open_policy(
     if settings.budget.share is not None and kind.ranks == "no":
         raise ConfigError(
             f"policy {name} takes no budget",
-            f"leave the budget out, or use --policy {BUDGET_POLICY}",
+            f"leave the budget out, or use policy {BUDGET_POLICY}",
         )
     if settings.budget.share is None and kind.ranks == "only":
         raise ConfigError(
             f"policy {name} needs a budget",
-            "give the share of frames that may go to the cloud, such as --budget 0.3",
+            "give the share of frames that may go to the cloud as the budget, such as 0.3",
         )
     return kind.open(calibration, trust, settings)
 

@@ -167,9 +167,12 @@ def _check_out(out: Path, force: bool) -> None:
     if not out.exists():
         return
     if not force:
-        raise LineError(f"{out} exists already", "choose another --out, or replace it with --force")
+        raise LineError(
+            f"{out} exists already",
+            "choose another folder for out, or replace it: --force, or force=True in Python",
+        )
     if not (out / "line.json").is_file():
-        raise LineError(f"{out} exists and is not a line profile", "choose another --out")
+        raise LineError(f"{out} exists and is not a line profile", "choose another folder for out")
 
 
 @contextmanager
@@ -177,7 +180,10 @@ def whole(target: Path) -> Iterator[Path]:
     """A folder to fill, which takes its place if nothing fails; a profile that stood there goes last."""
     partial, old = (target.with_name(f".{target.name}.{state}") for state in ("partial", "old"))
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    try:
+        partial.mkdir(parents=True)
+    except OSError as e:
+        raise LineError(f"{target} cannot be made: {e.strerror or e}", "choose another folder for out") from e
     try:
         yield partial
         shutil.rmtree(old, ignore_errors=True)
@@ -192,10 +198,10 @@ def whole(target: Path) -> Iterator[Path]:
 def _train_goods(dataset: Dataset) -> list[Item]:
     items = dataset.select("train", GOOD)
     if not items:
-        remedy = "put good images into train/good, or name their folder with --goods"
+        remedy = "put good images into train/good, or name their folder as goods"
         if all(item.label is None for item in dataset.items):
             remedy = (
-                f"if all images are good, give --goods {dataset.root}; else sort them into good and defect"
+                f"if all images are good, name {dataset.root} as goods; else sort them into good and defect"
             )
         raise DataError(f"{dataset.root} has no good images to fit on (layout {dataset.layout})", remedy)
     return items

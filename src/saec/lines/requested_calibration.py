@@ -166,6 +166,6 @@ def _gate(gate: Gate, threshold: float, hand: Mapping[str, float]) -> Gate:
     if not low <= threshold <= high:
         raise ConfigError(
             f"the threshold {threshold:g} lies outside the gate {low:g} .. {high:g}",
-            "give --gate-low at most the threshold, and --gate-high at least the threshold",
+            "give a gate_low at most, and a gate_high at least, the threshold",
         )
     return Gate(low=low, high=high, basis=gate.basis)

@@ -80,7 +80,9 @@ def open_run_folder(out: Path, info: RunInfo, *, resume: bool, retry_errors: boo
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as e:
-        raise ConfigError(f"the folder {out} cannot be made: {e.strerror or e}", "choose another") from e
+        raise ConfigError(
+            f"the folder {out} cannot be made: {e.strerror or e}", "choose another folder for out"
+        ) from e
     if not log.exists():
         return EarlierParts([1])
     old = read_run(out)
@@ -105,12 +107,12 @@ def check_free(out: Path) -> None:
     if (out / VERDICTS_FILE).exists():
         raise ConfigError(
             f"{out} already holds a run",
-            "choose another folder, or let `saec inspect --resume` go on with it",
+            "choose another folder for out; on the command line you can also resume it",
         )
     if (out / "line.json").exists():
-        raise ConfigError(f"{out} is a line profile, not a run folder", "choose another folder")
+        raise ConfigError(f"{out} is a line profile, not a run folder", "choose another folder for out")
     if out.exists() and not out.is_dir():
-        raise ConfigError(f"{out} is a file, not a folder", "choose another folder")
+        raise ConfigError(f"{out} is a file, not a folder", "choose another folder for out")
 
 
 def _check_same(old: RunInfo, new: RunInfo, out: Path) -> None:
@@ -119,10 +121,12 @@ def _check_same(old: RunInfo, new: RunInfo, out: Path) -> None:
     if different := [name for name in before | now if before.get(name, ...) != now.get(name, ...)]:
         raise ConfigError(
             f"{out} was begun with {' and '.join(different)}",
-            "choose another --out, or resume with the options that it was begun with",
+            "choose another folder for out, or resume with the settings that it was begun with",
         )
     if old.dataset.root != new.dataset.root:
-        raise ConfigError(f"{out} is a run on other images: {old.dataset.root}", "choose another --out")
+        raise ConfigError(
+            f"{out} is a run on other images: {old.dataset.root}", "choose another folder for out"
+        )
 
 
 def _judged_by(run: RunInfo) -> dict[str, object]:
@@ -145,5 +149,7 @@ def _identifying(run: RunInfo) -> dict[str, object]:
             if name in config:
                 config[name] = identifying(convert(config[name], kind))
     except msgspec.ValidationError as e:
-        raise DataError(f"the settings in {RUN_FILE} cannot be read: {e}", "choose another --out") from e
+        raise DataError(
+            f"the settings in {RUN_FILE} cannot be read: {e}", "choose another folder for out"
+        ) from e
     return config

@@ -231,10 +231,12 @@ def chosen_patch_fit(choices: FitChoices) -> DetectorFit:
         ConfigError: a choice that is the YOLO detector's.
     """
     if choices.yolo is not None:
-        raise ConfigError("--yolo needs --detector yolo", "give both or neither")
+        raise ConfigError(
+            f"the classifier {choices.yolo} is for the detector yolo", "choose that detector, or leave it out"
+        )
     if (choices.yolo_smax, choices.yolo_margin, choices.yolo_entropy) != (None, None, None):
         raise ConfigError(
-            "--yolo-smax, --yolo-margin and --yolo-entropy need --detector yolo", "leave them out"
+            "yolo_smax, yolo_margin and yolo_entropy are for the detector yolo", "leave them out"
         )
     return patch_fit(onnx=choices.onnx)
 
@@ -246,10 +248,13 @@ def chosen_yolo_fit(choices: FitChoices) -> DetectorFit:
         ConfigError: no weights, or a choice that is the patch detector's.
     """
     if choices.yolo is None:
-        raise ConfigError("--detector yolo needs --yolo", "give both or neither")
+        raise ConfigError(
+            "the detector yolo needs the file of your classifier",
+            "name it (yolo), or choose the detector patch",
+        )
     if choices.onnx:
         raise ConfigError(
-            "--onnx needs --detector patch",
+            "onnx is for the detector patch",
             "leave it out, and convert the YOLO file with `saec models convert`",
         )
     rule = YoloRule(smax=choices.yolo_smax, margin=choices.yolo_margin, ent=choices.yolo_entropy)
