@@ -127,7 +127,7 @@ def test_a_fit_that_cannot_be_written_says_so(gears: Path, tmp_path: Path) -> No
 
 
 def test_numpy_s_numbers_are_numbers(own: saec.Line, gears: Path, photo: Path) -> None:
-    assert own.calibrate(threshold=np.float32(4)).threshold == 4.0
+    assert own.calibrate(threshold=np.float32(4)).threshold == 4.0  # type: ignore[arg-type]
     assert own.calibrate(overkill_rate=np.float64(0.25)).profile.calibration.overkill == 0.25
     run = saec.RunConfig(decoders=np.int64(2), deadline_s=np.float64(9))  # type: ignore[arg-type]
     assert len(list(own.inspect_many(gears, limit=np.int64(3), run=run))) == 3  # type: ignore[arg-type]
@@ -138,7 +138,7 @@ def test_numpy_s_numbers_are_numbers(own: saec.Line, gears: Path, photo: Path) -
 def test_a_limit_is_a_count(line: saec.Line, gears: Path, limit: Any) -> None:
     for ask in (line.inspect_many, line.evaluate):
         with pytest.raises(saec.ConfigError, match="limit"):
-            ask(gears, limit=limit)  # type: ignore[operator]
+            ask(gears, limit=limit)
 
 
 def test_a_run_that_judged_nothing_leaves_no_folder(line: saec.Line, photo: Path, tmp_path: Path) -> None:
@@ -148,7 +148,11 @@ def test_a_run_that_judged_nothing_leaves_no_folder(line: saec.Line, photo: Path
         yield image
         raise OSError("the camera has gone")
 
-    for images, error in ((iter([image, image / 255]), saec.ImageError), (failing(), OSError)):
+    wrong: list[tuple[Any, type[Exception]]] = [
+        (iter([image, image / 255]), saec.ImageError),
+        (failing(), OSError),
+    ]
+    for images, error in wrong:
         with pytest.raises(error):
             list(line.inspect_many(images, out=out))
     with pytest.raises(saec.DataError, match="no image"):
@@ -156,7 +160,7 @@ def test_a_run_that_judged_nothing_leaves_no_folder(line: saec.Line, photo: Path
     assert not out.parent.exists()
     out.mkdir(parents=True)
     with pytest.raises(saec.ImageError):
-        list(line.inspect_many([image, None], out=out))
+        list(line.inspect_many([image, None], out=out))  # type: ignore[list-item]
     assert list(out.iterdir()) == []
     (verdict,) = line.inspect_many([image], out=out)
     assert verdict.is_defect
@@ -174,7 +178,7 @@ def test_verdicts_and_lines_can_be_pickled(line: saec.Line, photo: Path) -> None
         again = pickle.loads(pickle.dumps(verdict))
         assert again.record == verdict.record
         assert np.array_equal(again.image, image)
-        assert np.array_equal(again.map, verdict.map)
+        assert np.array_equal(again.map, verdict.map)  # type: ignore[arg-type]
     for again in (pickle.loads(pickle.dumps(line)), copy.deepcopy(line)):
         assert again.folder == line.folder
         assert again.notes == line.notes
@@ -207,7 +211,8 @@ def test_a_run_folder_is_a_folder_of_its_own(line: saec.Line, photo: Path, tmp_p
 def test_a_name_that_no_file_has_is_an_image_s_fault(line: saec.Line, photo: Path, name: str) -> None:
     with pytest.raises(saec.ImageError):
         line.inspect(name)
-    for images in ([name, photo], iter([name, photo])):
+    both: list[Any] = [[name, photo], iter([name, photo])]
+    for images in both:
         states = sorted(verdict.state for verdict in line.inspect_many(images))
         assert states == ["error", "final"]
 
@@ -230,7 +235,8 @@ def test_the_order_of_channels_is_refused_for_all_files(line: saec.Line, gears: 
 
 @pytest.mark.parametrize("policy", [None, "edge"])
 def test_no_image_is_said(line: saec.Line, policy: str | None) -> None:
-    for none in ([], (), np.zeros((0, 8, 8, 3), np.uint8), iter([])):
+    nothing: list[Any] = [[], (), np.zeros((0, 8, 8, 3), np.uint8), iter([])]
+    for none in nothing:
         with pytest.raises(saec.DataError, match="no image"):
             list(line.inspect_many(none, policy=policy))
 
