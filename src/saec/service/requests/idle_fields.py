@@ -44,13 +44,13 @@ def _same(given: Any, value: Any) -> bool:
     return bool(given == value) and isinstance(given, bool) == isinstance(value, bool)
 
 
-def _any(kind: type, words: str) -> IdleField:
+def _any(kind: type, words: str, note: str = "") -> IdleField:
     """Any value of a type."""
-    return IdleField(words, lambda v: type(v) is kind, f"give {words}, or {_LEAVE}")
+    return IdleField(words, lambda v: type(v) is kind, f"give {words}{note}, or {_LEAVE}")
 
 
 _text, _truth, _whole, _object = (
-    _any(str, "a text"),
+    _any(str, "a text", " (its content is ignored)"),
     _any(bool, "true or false"),
     _any(int, "a whole number"),
     _any(dict, "an object"),
@@ -156,7 +156,7 @@ def check_idle(fields: Mapping[str, Any]) -> None:
 
 def idle_fields_table() -> str:
     """The fields in Markdown, as docs/service.md has them."""
-    rows = ["| field | accepted, and changes nothing | remedy for any other value |", "|---|---|---|"]
+    rows = ["| field | accepted value | remedy for any other value |", "|---|---|---|"]
     rows += [f"| `{name}` | {idle.accepts or 'only null'} | {idle.remedy} |" for name, idle in IDLE.items()]
     return "\n".join(rows) + "\n"
 
