@@ -115,6 +115,8 @@ def test_a_hang_fails_health_and_watchdog_counts_against_its_frame_once_that_was
         with httpx.Client(base_url=where, timeout=30, trust_env=False) as client:
             image: dict[str, Any] = {"content": png(GOOD, blue=77), "headers": {"Content-Type": "image/png"}}
             assert client.post("v1/lines/cell/frames", **image).status_code == 201
+            assert process.stdout is not None
+            assert process.stdout.readline() == "hanging\n"  # on a busy machine it is late long before
             while b"STATUS=" not in heard[-1] or b"edge-cell has been stuck" not in heard[-1]:
                 heard.append(systemd.recv(1000))
             health, ready = client.get("health"), client.get("ready")
