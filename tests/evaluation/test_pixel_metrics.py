@@ -125,7 +125,7 @@ def test_faults_are_named() -> None:
     m = np.zeros((4, 4), np.float32)
     with pytest.raises(DataError, match="mask has 4 x 5"):
         PixelMetrics().add(m, (4, 4), mask=np.zeros((5, 4), bool))
-    with pytest.raises(DataError, match="box"):
+    with pytest.raises(DataError, match="not inside a frame of 4 x 4 pixels"):
         PixelMetrics().add(m, (4, 4), box=(0, 0, 5, 4))
     with pytest.raises(DataError, match="NaN or infinite"):
         PixelMetrics().add(m * np.nan, (4, 4))

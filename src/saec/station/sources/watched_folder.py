@@ -218,8 +218,7 @@ class WatchedFolder:
     def _read(self, inside: Path, name: str, seen: SeenFile) -> bytes:
         if seen.size > LARGEST:
             raise SpoolError(
-                f"{name} has {seen.size / 1e6:.0f} MB, which is too large",
-                f"give files of at most {LARGEST / 1e6:.0f} MB",
+                f"{name} has more than {LARGEST / 1e6:.0f} MB, which is too large", "give smaller files"
             )
         if seen.names > 1:
             raise SpoolError(f"{name} is a hard link", "copy the file into the folder, or move it there")
