@@ -41,7 +41,7 @@ def test_a_folder_of_goods_is_fitted(
 ) -> None:
     out = tmp_path / "line"
     assert main(["fit", str(photos), "--out", str(out)]) == 2
-    assert f"if all images are good, give --goods {photos}" in capsys.readouterr().err
+    assert f"if all images are good, name {photos} as goods" in capsys.readouterr().err
     assert main(["fit", "--goods", str(photos), "--out", str(out)]) == 0
     profile = LineProfile.open(out)
     assert len(profile.calibration.goods) == 20

@@ -153,7 +153,7 @@ def test_stand_ins_need_goods_at_hand_and_no_more_than_there_are_parts(
     assert main(["calibrate", str(line.folder), "--stand-ins", "10"]) == 2
     assert "was found" in capsys.readouterr().err
     assert main(["calibrate", str(line.folder), str(data), "--stand-ins", "61"]) == 2
-    assert "--stand-ins 61 is too many: the line has good images of only 60 parts" in capsys.readouterr().err
+    assert "61 stand-ins are too many: the line has good images of only 60 parts" in capsys.readouterr().err
     paths = sorted(data.rglob("*.png"))
     goods = [(path, sha256_file(path)) for path in paths]
     parts = {sha: f"part {i // 6}" for i, (_, sha) in enumerate(goods)}

@@ -94,7 +94,7 @@ def open_detector(profile: LineProfile) -> EdgeDetector:
     if name == NONE:
         raise LineError(
             f"{profile.folder} has no edge detector: it was made for a cloud that judges every frame",
-            "use --policy cloud, or fit a line with `saec fit DATASET --out LINE`",
+            "use policy cloud, or fit a line with `saec fit DATASET --out LINE`",
         )
     try:
         detector: EdgeDetector = resolve_name(detector_kind(name).detector)(profile)

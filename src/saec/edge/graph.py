@@ -83,5 +83,5 @@ def other_arithmetic(graph: Any, precision: str) -> list[str]:
         return []
     return [
         f"warning: this CPU cannot compute in {precision}, so the fit used {used}; "
-        "fit again on a CPU like the line's, or with --dtype float32"
+        "fit again on a CPU like the line's, or with dtype float32"
     ]

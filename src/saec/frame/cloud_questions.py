@@ -120,7 +120,7 @@ def cloud_record(opinion: CloudOpinion, role: Role) -> CloudRecord:
     p = opinion.p_defect
     if not (math.isfinite(p) and 0.0 <= p <= 1.0):
         raise AnswerError(
-            f"{opinion.model} answered P(defect) = {p}", "use --dtype float32, or restore the checkpoint"
+            f"{opinion.model} answered P(defect) = {p}", "use dtype float32, or restore the checkpoint"
         )
     return CloudRecord(p_defect=p, model=opinion.model, prompt=opinion.prompt, role=role, spent=opinion.spent)
 

@@ -53,7 +53,8 @@ def with_service(config: CloudConfig) -> CloudConfig:
     remote = service_of(config)
     if remote.token_file is not None and address.scheme == "http" and not is_loopback(address.hostname or ""):
         raise ConfigError(
-            f"--token-file would send the token unencrypted to {config.model}", "use https:// in --cloud"
+            f"the token file would send the token unencrypted to {config.model}",
+            "use https:// in the address",
         )
     name, told = introduced(remote, config.service_model)
     return at_service(config, name, told)
@@ -87,16 +88,16 @@ def _check_local(config: CloudConfig) -> None:
     remote = config.remote
     if remote.url:  # who loads the settings of a service has asked it already
         return
-    given = {"--cloud-model": config.service_model, "--token-file": remote.token_file}
-    given["--ca-file"] = remote.ca_file
+    given = {"service_model": config.service_model, "token_file": remote.token_file}
+    given["ca_file"] = remote.ca_file
     for option, value in given.items():
         if value is not None:
             raise ConfigError(
                 f"{option} cannot be used with the cloud {config.model}",
-                "leave it out, or name a service with --cloud https://HOST:PORT/v1",
+                "leave it out, or name a service as the cloud: https://HOST:PORT/v1",
             )
 
 
 def _check_remote(config: CloudConfig) -> None:
     for name, value, remedy in settings_of_loading(config):
-        raise ConfigError(f"--{name} {value} cannot be used with the service {shown(config.model)}", remedy)
+        raise ConfigError(f"{name} {value} cannot be used with the service {shown(config.model)}", remedy)

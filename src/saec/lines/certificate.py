@@ -73,7 +73,7 @@ def score_stand_ins(
     units = {parts.get(sha) or sha: (path, sha) for path, sha in sorted(goods, key=lambda good: good[1])}
     if count > len(units):
         raise ConfigError(
-            f"--stand-ins {count} is too many: the line has good images of only {len(units)} parts",
+            f"{count} stand-ins are too many: the line has good images of only {len(units)} parts",
             f"give at most {len(units)}, one artificial defect per part",
         )
     rng = np.random.default_rng(0)

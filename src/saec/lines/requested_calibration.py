@@ -123,8 +123,8 @@ def _certificate(
     if ends:
         raise ConfigError(
             f"--{ends[0].replace('_', '-')} cannot be used together with options that certify the gate",
-            "leave it out, or leave out --certify-escape-rate, --certify-overkill-rate, --certify-risk and "
-            "--stand-ins",
+            "leave it out, or leave out certify_escape_rate, certify_overkill_rate, certify_risk and "
+            "stand_ins",
         )
     before = {name: getattr(old.certificate, name) for name in _RISK.values()} if old.certificate else {}
     return certify_line(known, RiskConfig(**before | asked))

@@ -81,7 +81,7 @@ def test_rectangle_and_mask_go_together(tmp_path: Path, asked: dict[str, Any]) -
     [
         (np.full((128, 190), 255, np.uint8), "has 190 x 128 pixels, but the frames have 192 x 128"),
         (b"no image at all", "is not an image"),
-        (np.zeros((128, 192), np.uint8), "leaves 0 cells of the anomaly map"),
+        (np.zeros((128, 192), np.uint8), "lets only 0 cells of the anomaly map"),
     ],
 )
 def test_a_mask_that_does_not_fit_is_refused(

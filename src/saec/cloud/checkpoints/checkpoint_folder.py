@@ -120,11 +120,11 @@ def _refuse_adapter(folder: Path) -> None:
     if (folder / "config.json").exists():
         raise ModelError(
             f"{folder} holds both a checkpoint and an adapter",
-            f"move {ADAPTER_CONFIG} and {ADAPTER_WEIGHTS} to another folder, and name that with --adapter",
+            f"move {ADAPTER_CONFIG} and {ADAPTER_WEIGHTS} to another folder, and name that as the adapter",
         )
     raise ModelError(
         f"{folder} holds an adapter but no checkpoint",
-        "name the base as the model, and this folder with --adapter",
+        "name the base as the model, and this folder as the adapter",
     )
 
 

@@ -63,13 +63,13 @@ def pick_attention(config: CloudConfig, device: torch.device, dtype: torch.dtype
         return config.attention
     if device.type != "cuda" or dtype != torch.bfloat16:
         raise ConfigError(
-            f"--attention flash does not run on {device.type} in {str(dtype).removeprefix('torch.')}",
-            "use --attention sdpa: flash-attn needs a GPU and bfloat16",
+            f"attention flash does not run on {device.type} in {str(dtype).removeprefix('torch.')}",
+            "use attention sdpa: flash-attn needs a GPU and bfloat16",
         )
     if find_spec("flash_attn") is None:
         raise ModelError(
-            "--attention flash needs the package flash-attn, which is not installed",
-            "use --attention sdpa, which is as exact, or: pip install flash-attn --no-build-isolation",
+            "attention flash needs the package flash-attn, which is not installed",
+            "use attention sdpa, which is as exact, or: pip install flash-attn --no-build-isolation",
         )
     return "flash_attention_2"
 
@@ -111,7 +111,7 @@ def check_four_bits(model: Any) -> None:
     if wrong:
         raise ModelError(
             f"loading in four bits failed for {len(wrong)} layers, the first is {wrong[0]}",
-            "use another --dtype, or install the versions in constraints.txt of saec's repository",
+            "use another dtype, or install the versions in constraints.txt of saec's repository",
         )
 
 

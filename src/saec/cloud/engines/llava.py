@@ -239,12 +239,12 @@ def _check(config: CloudConfig) -> None:
     if config.references:
         raise ConfigError(
             f"LLaVA-1.5 takes one image in all, so it takes none of the {config.references} reference images",
-            "use --references 0",
+            "use references 0",
         )
     if config.spending.rule != "whole":
         raise ConfigError(
-            f"LLaVA-1.5 sees every image at one size, so --spend {config.spending.rule} does not apply",
-            "use --spend whole",
+            f"LLaVA-1.5 sees every image at one size, so the rule {config.spending.rule} cannot apply",
+            "use the spending rule whole",
         )
     if config.prompt not in (None, LLAVA_V1.version):
         raise ConfigError(

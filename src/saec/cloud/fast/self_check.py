@@ -129,7 +129,7 @@ def check_agreement(core: Asked, *, exact: bool, rounded: bool, side: int, count
     if not np.isfinite(found.plain).all():
         raise ModelError(
             "the checkpoint's own answers are NaN or infinite: its values leave the range of this dtype",
-            "use --dtype bfloat16 or float32; if the error stays, the checkpoint or the adapter is damaged",
+            "use dtype bfloat16 or float32; if the error stays, the checkpoint or the adapter is damaged",
         )
     if not np.isfinite(found.ours).all():
         wrong = True
@@ -142,7 +142,7 @@ def check_agreement(core: Asked, *, exact: bool, rounded: bool, side: int, count
         raise ModelError(
             "this program computes other P(defect) than the library transformers does, so it does not serve "
             f"the model (the largest difference is {found.difference.max():.2g}; {found.text()})",
-            "use another --dtype or --device, and report this with your versions",
+            "use another dtype or device, and report this with your versions",
         )
     return found
 

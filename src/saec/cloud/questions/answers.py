@@ -54,7 +54,7 @@ def parse_label(text: str, labels: tuple[str, str]) -> int:
     except ValueError:
         raise AnswerError(
             f"the cloud's answer is neither {labels[0]!r} nor {labels[1]!r}: it wrote {_short(text)!r}",
-            "use --scoring threshold or rank, which compare the logits of the labels",
+            "use scoring threshold or rank, which compare the logits of the labels",
         ) from None
 
 

@@ -62,9 +62,9 @@ def _check(config: CloudConfig, unit: int) -> None:
     spending = config.spending
     if spending.rule != "whole" and config.scoring != "threshold":
         raise ConfigError(
-            f"--spend {spending.rule} cannot be used with --scoring {config.scoring}",
-            "use --scoring threshold, or --spend whole",
+            f"the spending rule {spending.rule} cannot be used with scoring {config.scoring}",
+            "use scoring threshold, or the rule whole",
         )
-    for option, side in (("--spend-small-px", spending.small_px), ("--spend-near-px", spending.near_px)):
+    for option, side in (("spending.small_px", spending.small_px), ("spending.near_px", spending.near_px)):
         if side < unit:
             raise ConfigError(f"{option} {side} is too small for this model", f"give at least {unit}")

@@ -97,14 +97,14 @@ class RemoteEngine:
         """
         remote = config.remote
         if not remote.url:
-            raise ConfigError("a remote engine needs a service", "give the service's address with --cloud")
+            raise ConfigError("a remote engine needs a service", "give the service's address as the cloud")
         if config.adapter is not None:
             raise ConfigError(
-                "--adapter cannot be used with a service",
-                "name the adapter with --cloud-model: the service has it loaded",
+                "an adapter's folder cannot be used with a service",
+                "name the adapter (--cloud-model, service_model): the service has it loaded",
             )
         if config.scoring == "generate":
-            raise ConfigError("--scoring generate cannot be used with a service", "use --scoring threshold")
+            raise ConfigError("scoring generate cannot be used with a service", "use scoring threshold")
         _check(config, remote)
         return cls(config, remote, Poster(remote))
 

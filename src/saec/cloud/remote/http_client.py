@@ -223,7 +223,7 @@ def _address(text: str) -> str:
     if url.userinfo:
         raise ConfigError(
             f"the url of {url.host} holds a password",
-            "put the token into a file, and name it with --token-file",
+            "put the token into a file, and name it (--token-file, token_file)",
         )
     return text.rstrip("/")
 

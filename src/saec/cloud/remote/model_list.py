@@ -48,7 +48,10 @@ def introduced(remote: RemoteConfig, name: str | None) -> tuple[str, RemoteConfi
     if not models:
         raise ConfigError(f"{shown(remote.url)} serves no model", "start the service with one")
     if name is None and len(models) != 1:
-        raise ConfigError(f"{shown(remote.url)} serves several models", f"choose with --cloud-model: {known}")
+        raise ConfigError(
+            f"{shown(remote.url)} serves several models",
+            f"choose one (--cloud-model, service_model): {known}",
+        )
     found = next((model for model in models if name in (None, model.id)), None)
     if found is None:
         raise ConfigError(f"{shown(remote.url)} has no model {name}", f"choose one of {known}")

@@ -195,7 +195,7 @@ def yolo_fit(weights: Path, rule: YoloRule) -> DetectorFit:
     def fit(goods: Goods, config: FitConfig, folder: Path, progress: Progress) -> Fitted:
         if goods.roi_mask is not None:
             raise DataError(
-                "the YOLO detector has no anomaly map, so it takes no mask", "give a rectangle with --roi"
+                "the YOLO detector has no anomaly map, so it takes no mask", "give a rectangle as the roi"
             )
         made = fit_yolo(
             goods.frames,
