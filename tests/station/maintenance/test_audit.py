@@ -81,7 +81,7 @@ def test_a_frame_of_a_line_that_the_settings_lack_is_named(bench: Bench) -> None
     bench.stop()
     other = LineSettings(name="hall", profile=bench.profile, guard=NO_GUARD)
     renamed = StationSettings(station=StationSection(data=bench.folder / "data"), line=[other])
-    with pytest.raises(LineError, match=r"no \[\[line\]\] cell") as e:
+    with pytest.raises(LineError, match=r"no product line cell") as e:
         audit_frame(renamed, "cell-0000000001")
     assert "judged with" in e.value.remedy
 
