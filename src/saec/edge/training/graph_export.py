@@ -135,7 +135,7 @@ def check_parity(
             "the exported graph gives another label than the fitted detector on "
             f"{flips} of {len(scores)} calibration images (largest score difference "
             f"{largest:.2g})",
-            "fit with dtype float32",
+            "fit with dtype float32; if that was used already, report this: the export is at fault",
         )
     return Parity(len(scores), largest, agreed)
 
