@@ -183,10 +183,26 @@ def plain_values(value: Any) -> Any:
         return {name: plain_values(one) for name, one in value.items()}
     if isinstance(value, list | tuple):
         return [plain_values(one) for one in value]
+    return os.fspath(value) if isinstance(value, os.PathLike) else _without_numpy(value)
+
+
+def with_python_numbers(settings: C) -> C:
+    """The settings with Python's numbers in place of NumPy's; all else, the structs' types too, stays."""
+    return msgspec.structs.replace(
+        settings, **{name: _without_numpy(value) for name, value in msgspec.structs.asdict(settings).items()}
+    )
+
+
+def _without_numpy(value: Any) -> Any:
+    if isinstance(value, msgspec.Struct):
+        return with_python_numbers(value)
+    if isinstance(value, dict):
+        return {name: _without_numpy(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(_without_numpy, value))
     numpy = sys.modules.get("numpy")  # not loaded for the answer
-    if numpy is not None and isinstance(value, numpy.generic | numpy.ndarray):
-        return value.tolist()
-    return os.fspath(value) if isinstance(value, os.PathLike) else value
+    array = numpy is not None and isinstance(value, numpy.generic | numpy.ndarray)
+    return value.tolist() if array else value
 
 
 def path_hook(kind: type, value: Any) -> Any:

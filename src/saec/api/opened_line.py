@@ -70,7 +70,7 @@ class OpenedLine:
         judges, recent = line_judges(self._profile, cloud, options, self._detector), RecentOpinions()
         profile = profile_under(self._profile, options)
         if isinstance(judges.detector, LaterDetector):
-            judges.detector.open()  # a detector that is broken is no fault of the frames
+            judges.detector.make_ready()  # a detector that is broken is no fault of the frames
         if cloud is not None and cloud not in self._warmed:
             warm_up(judges)  # what is loaded or compiled at a first call is so before threads start
             self._warmed.add(cloud)
@@ -93,7 +93,7 @@ class OpenedLine:
 
     def one_by_one(self, images: Iterable[Any], colour: Colour) -> Iterator[Verdict]:
         """The edge's verdicts on images as they come, each before the next one is asked for."""
-        self._detector.open()
+        self._detector.make_ready()
         names, place = DistinctNames(), 0
         for place, given in enumerate(images, 1):
             name = names.of(given, place)

@@ -46,7 +46,7 @@ class LaterDetector:
         with self._lock:
             return self._opened().inspect(images)
 
-    def open(self) -> None:
+    def make_ready(self) -> None:
         """Open the detector now, if it is not open yet.
 
         Raises:

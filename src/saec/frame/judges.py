@@ -87,7 +87,8 @@ class Cloud:
         if not isinstance(model, str | PathLike | CloudConfig):
             raise ConfigError(f"model is {model!r:.80}", "give a name, a folder, an address or a CloudConfig")
         asked = model if isinstance(model, CloudConfig) else CloudConfig(model=fspath(model))
-        self._asked = with_fields(check_ranges("cloud", asked), settings)
+        asked = check_ranges("cloud", asked)
+        self._asked = with_fields(asked, settings) if settings else asked
         if not self._asked.model:
             raise ConfigError("the cloud's model is empty", "give a name, a folder or an address")
         if self._asked.model == "none":

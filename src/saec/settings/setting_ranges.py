@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import msgspec
 
-from saec.decoding import all_finite, convert, fault_of, path_hook, plain_values
+from saec.decoding import all_finite, convert, fault_of, path_hook, plain_values, with_python_numbers
 from saec.errors import ConfigError
 from saec.settings.settings_text import remedy_for, split_place
 
@@ -21,14 +21,16 @@ def check_ranges(section: str, settings: S) -> S:
     Raises:
         ConfigError: a value has another type, or is out of its range; names the setting.
     """
+    settings = with_python_numbers(settings)
     plain = plain_values(settings)
     for name, value in plain.items():
         if not all_finite(value):
             raise ConfigError(f"{section}.{name} is not a finite number", f"give {name} a number")
     try:
-        return convert(plain, type(settings), hook=path_hook)
+        convert(plain, type(settings), hook=path_hook)
     except msgspec.ValidationError as e:
         what, keys = split_place(str(e))
         key = ".".join([section, *(str(key) for key in keys)])
         fault = fault_of(key, what)
         raise ConfigError(fault, remedy_for(key, fault)) from e
+    return settings
