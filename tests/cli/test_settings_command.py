@@ -268,6 +268,15 @@ def test_the_schema_describes_what_the_file_may_hold(capsys: pytest.CaptureFixtu
     assert schema["properties"]["line"]["type"] == "array"
 
 
+def test_an_empty_path_is_not_the_current_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["inspect", str(tmp_path), "--line", str(tmp_path), "--out", ""]) == 2
+    assert "--out" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_misspelt_option_gets_a_suggestion(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["inspect", "--lien", "x"]) == 2
     assert "--line" in capsys.readouterr().err

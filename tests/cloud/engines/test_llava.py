@@ -182,7 +182,7 @@ def test_an_explanation_that_does_not_parse_names_its_frame(
         ({"side_px": 10}, "out of range"),
         ({"views": 9}, "out of range"),
         ({"prompt": "v1"}, "llava-v1"),
-        ({"spending": Spending(rule="crop")}, "spend whole"),
+        ({"spending": Spending(rule="crop")}, "spending rule whole"),
     ],
 )
 def test_what_it_cannot_follow_is_refused(folder: Path, settings: dict[str, Any], word: str) -> None:

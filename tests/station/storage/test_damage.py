@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from saec.errors import SpoolError, SpoolFullError
@@ -206,6 +206,7 @@ def test_a_large_database_is_looked_at_for_a_bounded_time(
     new=st.binary(min_size=1, max_size=9000),
     cut=st.booleans(),
 )
+@example(name="spool.sqlite", where=0.00390625, new=b"\x80", cut=False)  # words of the schema that are none
 def test_no_damage_is_a_traceback_or_costs_an_image(
     held: Path, tmp_path_factory: pytest.TempPathFactory, name: str, where: float, new: bytes, cut: bool
 ) -> None:

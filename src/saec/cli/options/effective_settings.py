@@ -15,6 +15,7 @@ from saec.cli.options.all_settings import known_settings, section_structs, setti
 from saec.cli.options.config_file import default_map
 from saec.settings.setting_tree import Setting
 from saec.settings.settings_text import line_of, read_toml
+from saec.station.setup.station_section import STATION_SECTIONS
 
 _STATION = ("line", "source", "sink")
 """Lists that only a station's file has."""
@@ -96,8 +97,14 @@ def check_file(path: Path) -> list[str]:
     """
     _, tables = read_toml(path)
     settings = [known.setting for known in known_settings().values()]
-    default_map(path, settings, section_structs(), check=_taken_by_a_command)
-    if not set(_STATION) & set(tables):
+    runs_station = bool(set(_STATION) & set(tables))
+
+    def taken(name: str, value: Any) -> None:
+        if not (runs_station and name.partition("__")[0] in STATION_SECTIONS):  # else as the start says it
+            _taken_by_a_command(name, value)
+
+    default_map(path, settings, section_structs(), check=taken)
+    if not runs_station:
         return ["it has no [[line]], so `saec station` cannot run with it"] if "station" in tables else []
     from saec.cli.station.config import need_packages
 

@@ -23,6 +23,15 @@ class _PathText(click.Path):
         return str(super().convert(value, param, ctx))
 
 
+class _NamedPath(click.Path):
+    """A path that may not exist yet; "" would be the current folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail('"" names nothing: give a path', param, ctx)
+        return super().convert(value, param, ctx)
+
+
 class _Integer(click.IntRange):
     """A whole number in its range."""
 
@@ -136,7 +145,7 @@ def _plain(kind: Any, bounds: msgspec.Meta) -> Type:
     if kind is bool:
         return click.BOOL
     if kind is Path:
-        return click.Path(path_type=Path)
+        return _NamedPath(path_type=Path)
     if kind is str:
         return click.STRING
     raise TypeError(f"no option has the type {kind}")

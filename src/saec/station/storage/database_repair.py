@@ -32,6 +32,9 @@ from saec.station.storage.space.set_aside import SetAsideFiles
 from saec.station.storage.storage_quota import DATABASE
 from saec.types import Explanation, Pending, VerdictRecord
 
+_UNREADABLE = (sqlite3.Error, UnicodeDecodeError, OverflowError, MemoryError)
+"""What SQLite raises where a database is damaged; the last three are lengths and texts that are none."""
+
 _KEYS = {"frames": "seq", "verdicts": "seq", "words": "seq", "outbox": "n", "alarms": "n"}
 """Tables by number: what lies around a damaged page is read in ranges."""
 
@@ -159,7 +162,7 @@ def _rows(
         return
     try:
         yield from db.execute(f"SELECT {columns} FROM {table}")
-    except sqlite3.Error:
+    except _UNREADABLE:
         saved.whole = False
 
 
@@ -174,7 +177,7 @@ def _by_number(
         low, high = ranges.pop()
         try:
             found = db.execute(f"{select} WHERE {key} >= ? AND {key} < ?", (low, high)).fetchall()
-        except (sqlite3.Error, OverflowError, MemoryError):
+        except _UNREADABLE:
             saved.whole = False
             failures += 1
             if high - low > 1:
@@ -192,7 +195,7 @@ def _top(db: sqlite3.Connection, table: str, key: str) -> int:
         "SELECT MAX(seq) FROM sqlite_sequence",
         "SELECT MAX(seq) FROM verdicts",
     ):
-        with suppress(sqlite3.Error):
+        with suppress(*_UNREADABLE):
             (found,) = db.execute(sql).fetchone()
             numbers += [found] if isinstance(found, int) and 0 <= found < 10**9 else []
     return max(numbers)
