@@ -8,6 +8,7 @@ from pathlib import Path
 
 from saec.data.dataset import open_dataset
 from saec.data.input_images import Split, list_inputs
+from saec.data.parts import PartIds
 from saec.data.user_folders import pictures_of
 from saec.errors import ConfigError
 from saec.evaluation.cloud_trial import CloudTrial, measure_worth
@@ -29,6 +30,7 @@ def calibrated(
     defects: Sequence[Path],
     cloud: Cloud | None,
     layout: str,
+    parts: PartIds | None = None,
 ) -> tuple[LineProfile, tuple[str, ...]]:
     """The line with its next calibration, and what there is to say of the cloud; see ``Line.calibrate``."""
     if cloud is not None and dataset is None and not goods:
@@ -40,6 +42,7 @@ def calibrated(
         goods=_pictures(goods, GOOD),
         defects=_pictures(defects, DEFECT),
         dataset=open_dataset(dataset, layout=layout) if dataset else None,
+        parts=parts,
         cloud=cloud,
     )
     notes = () if cloud is None else (standing(cloud, after.calibration, DEFAULT_POLICY).reason,)

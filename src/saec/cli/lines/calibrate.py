@@ -10,12 +10,10 @@ import msgspec
 
 from saec.cli.lines.certificate_text import certificate_lines
 from saec.cli.options.settings_command import settings_command
-from saec.errors import ConfigError
 from saec.lines.requested_calibration import RecalibrationRequest
 from saec.profile import OPEN
 from saec.settings import CloudConfig, DataConfig, PartsConfig
 from saec.settings.setting_fields import Argument, ExistingFolder, ExistingPath, Option
-from saec.types import DEFECT, GOOD
 
 if TYPE_CHECKING:
     from saec.profile import Calibration, Gate
@@ -70,37 +68,25 @@ def command(
     saec calibrate lines/bottle --certify-escape-rate 0.05 --certify-overkill-rate 0.05
     saec calibrate lines/bottle mvtec/bottle --certify-escape-rate 0.05 --stand-ins 60
     """
-    from saec.data.dataset import open_dataset
+    from saec.api.line_trials import calibrated
     from saec.data.parts import requested_parts
-    from saec.data.user_folders import pictures_of
     from saec.frame.requested_cloud import requested_cloud
-    from saec.lines.recalibration import recalibrate
     from saec.profile import LineProfile
-    from saec.runs.description import now
 
     profile = LineProfile.open(calibrate.line)
-    dataset, goods, defects = calibrate.dataset, calibrate.goods, calibrate.defects
-    opened = requested_cloud(cloud)
-    if opened is not None and dataset is None and not goods:
-        raise ConfigError(
-            "--cloud needs labelled images on which the cloud is measured",
-            "give DATASET, the line's data set",
-        )
-    after = recalibrate(
+    after, notes = calibrated(
         profile,
         thresholds,
-        created=now(),
-        goods=[picture for folder in goods for picture in pictures_of(folder, GOOD)],
-        defects=[picture for folder in defects for picture in pictures_of(folder, DEFECT)],
-        dataset=open_dataset(dataset, layout=data.layout) if dataset else None,
+        dataset=calibrate.dataset,
+        goods=calibrate.goods,
+        defects=calibrate.defects,
+        cloud=requested_cloud(cloud),
+        layout=data.layout,
         parts=requested_parts(parts),
-        cloud=opened,
     )
     _tell(profile.calibration, after.calibration)
-    if opened is not None:
-        from saec.frame.judges import standing
-
-        click.echo(standing(opened, after.calibration, "gate").reason)
+    for note in notes:
+        click.echo(note)
 
 
 def _ends(gate: Gate) -> str:
