@@ -92,7 +92,8 @@ def confidence(probabilities: NDArray[np.floating[Any]]) -> Confidence:
     total = float(p.sum())
     if p.size < 2 or not math.isfinite(total) or total <= 0 or float(p.min()) < 0:
         raise ModelError(
-            "the classifier's output is not a probability distribution", "export the model again"
+            "the classifier's output is not a probability distribution",
+            "export a classification model, with its softmax",
         )
     p = p / total
     second, first = np.partition(p, -2)[-2:]

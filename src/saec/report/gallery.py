@@ -126,7 +126,7 @@ RULES = (
         "settled",
         "Unsure, and right with the cloud",
         "The edge was not sure. With the cloud's opinion the label stayed, and it is "
-        "right. The closest come first.",
+        "right. Those closest to the threshold come first.",
         lambda v, _: heard(v) and v.truth is not None,
         "near",
         12,
@@ -134,7 +134,7 @@ RULES = (
     Rule(
         "unsure",
         "Unsure",
-        "The score lies inside the gate, or the cloud was asked. The closest come first.",
+        "The score lies inside the gate, or the cloud was asked. Those closest to the threshold come first.",
         lambda v, gate: v.cloud is not None or inside(gate, v.score),
         "near",
         16,
@@ -150,7 +150,7 @@ RULES = (
     Rule(
         "sure-good",
         "Sure good frames",
-        "A sample of what the edge passed alone. The closest come first.",
+        "A sample of what the edge passed alone. Those closest to the threshold come first.",
         lambda v, _: v.label == GOOD,
         "near",
         8,

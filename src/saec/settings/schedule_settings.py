@@ -88,7 +88,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         policy: Who answers (docs/scheduling.md). "gate": the edge, and the cloud where the edge is not sure.
             "value": the cloud where asking pays most. "edge" or "cloud": one of them alone. Default: gate, or
             value with --budget. "random", "complexity" and "uncertainty" need --budget: it goes to random
-            frames, to the most complex, or to those of which the edge is least sure.
+            frames, to the most complex, or to those of which the edge is least sure. "seed" is the policy of
+            a published paper, with thresholds of its own (docs/seed.md).
         budget: The share of frames that the cloud may be asked about, from 0 to 1. It holds in every window
             of 1,000 frames.
         cost: What an error or a question costs, for the policy "value". The unit is one rejected good part.
@@ -98,8 +99,9 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
             (docs/seed.md).
         parameters: For --policy seed: one of its parameters (docs/seed.md), such as init_q_ratio=0.3. Give it
             several times for several parameters.
-        complexity: From this scene complexity on, the cloud is asked although the edge is sure. In the line's
-            units, good images have median 0 and interquartile range 1.
+        complexity: From this scene complexity on, the cloud is asked although the edge is sure. The
+            complexity says how much there is to see in a frame (docs/complexity.md). In the line's units,
+            good images have median 0 and interquartile range 1.
     """
 
     policy: Annotated[str | None, Option(everyday=True, kind="policy")] = None

@@ -161,7 +161,7 @@ class DeliveryWorker:
             return _Failure(piece, e)
         self._unmarked += [delivery.n for delivery in piece]
         if self._state != "up":
-            log.info("sink takes verdicts again", sink=self.name)
+            log.info("sink takes verdicts", sink=self.name)
         self._state, self._error, self._pause = "up", "", _FIRST
         self._stuck_since, self._told, self._rest_until = None, set(), 0.0
         return None

@@ -23,8 +23,9 @@ class TuneConfig(msgspec.Struct, frozen=True, kw_only=True):
         lora_rank: Rank of the adapter's matrices (LoRA).
         lora_alpha: The adapter is scaled by alpha / rank.
         lora_dropout: The share of the adapter's inputs that are left out at random.
-        epochs: Number of epochs. Each has as many images as the training data. Good and defect alternate, so
-            the images of the rarer label are repeated.
+        epochs: Number of epochs. Each has as many images as the training data, half of them good and half
+            defects. The images of the rarer label come several times. Those of the other label all have their
+            turn over the epochs.
         batch: Images of one forward pass. More images take more memory.
         accumulation: Batches of one optimizer step (gradient accumulation).
         learning_rate: The highest learning rate. It falls along a cosine to 0.

@@ -29,7 +29,8 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         body_s: Seconds until the body of a request must have arrived.
         answer_s: Seconds within which the client must fetch an answer.
         idle_s: Close a connection after so many seconds without a request.
-        linger_s: After an early answer, read the rest of the request for so many seconds before closing.
+        linger_s: Where a request is refused before all of it has come, read its rest for so many seconds. So
+            the client can still receive the refusal.
         connections: At most so many connections are open at once.
         connections_per_address: At most so many connections are open from one address.
         connections_per_loopback: At most so many connections are open from this machine itself.

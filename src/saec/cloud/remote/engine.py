@@ -97,7 +97,9 @@ class RemoteEngine:
         """
         remote = config.remote
         if not remote.url:
-            raise ConfigError("a remote engine needs a service", "give the service's address as the cloud")
+            raise ConfigError(
+                "the cloud's service has no address", "give it as the cloud's model: https://HOST:PORT/v1"
+            )
         if config.adapter is not None:
             raise ConfigError(
                 "an adapter's folder cannot be used with a service",
