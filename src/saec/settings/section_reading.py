@@ -92,12 +92,17 @@ def _leaves(table: object, above: Keys, known: set[Keys]) -> list[tuple[Keys, An
     return found
 
 
+def place_of(path: Path, text: str, setting: Setting) -> str:
+    """Where a setting stands, for an error: the file, its line as far as it can be found, and the key."""
+    return f"{path}{line_of(text, [setting.section, *setting.keys])}: {setting.key}"
+
+
 def _checked(path: Path, text: str, setting: Setting, value: Any) -> Any:
     """A value, once its type and range are right."""
     root = path.parent.resolve()
     if setting.option.kind == "new file" and value == "-":  # standard output, not a file of this name
         return Path(value)
-    place = f"{path}{line_of(text, [setting.section, *setting.keys])}: {setting.key}"
+    place = place_of(path, text, setting)
     if get_origin(setting.kind) is Literal and value not in get_args(setting.kind):
         raise ConfigError(
             f"{place} is {value!r}", f"use one of {', '.join(map(str, get_args(setting.kind)))}"

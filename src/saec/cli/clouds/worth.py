@@ -72,7 +72,7 @@ def command(
     saec worth lines/gear labelled_gears/ --cloud MODEL --share 0.2 --json worth.json
     """
     from saec.data.input_images import list_inputs
-    from saec.data.parts import PartIds
+    from saec.data.parts import requested_parts
     from saec.evaluation.cloud_trial import measure_worth
     from saec.frame.requested_cloud import requested_cloud
     from saec.profile import LineProfile
@@ -82,9 +82,8 @@ def command(
         raise ConfigError(
             '`saec worth` compares the line with a cloud, but --cloud is "none"', "name a model with --cloud"
         )
-    ids = PartIds(parts.pattern, parts.csv) if parts.pattern or parts.csv else None
     profile = LineProfile.open(worth.line)
-    inputs = list_inputs(worth.dataset, split=sample.split, layout=data.layout, parts=ids)
+    inputs = list_inputs(worth.dataset, split=sample.split, layout=data.layout, parts=requested_parts(parts))
     with (
         TemporaryDirectory(prefix="saec-") as scratch,
         interruptible() as stop,

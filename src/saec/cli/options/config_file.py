@@ -10,12 +10,17 @@ import click
 import msgspec
 
 from saec.errors import ConfigError
-from saec.settings.section_reading import section_values
+from saec.settings.section_reading import place_of, section_values
 from saec.settings.setting_tree import Setting, flat_settings
 from saec.settings.settings_text import line_of, read_toml, suggestion
 from saec.station.setup.station_section import STATION_SECTIONS
 
 Struct = type[msgspec.Struct]
+
+
+def parameter_name(key: str) -> str:
+    """The name of click's parameter for a setting, such as "cloud.batch": a name that Python can pass."""
+    return key.replace(".", "__")
 
 
 def default_map(
@@ -53,11 +58,11 @@ def default_map(
                 path, text, known, table, lambda key: _section_of(key, others() or sections)
             ):
                 if setting.key in mine:
-                    name, taken = setting.key.replace(".", "__"), _as_click_takes_it(value)
+                    name, taken = parameter_name(setting.key), _as_click_takes_it(value)
                     try:
                         check(name, taken)
                     except click.BadParameter as e:
-                        place = f"{path}{line_of(text, [setting.section, *setting.keys])}: {setting.key}"
+                        place = place_of(path, text, setting)
                         raise ConfigError(f"{place}: {e.message}", f"correct {setting.key}") from e
                     found[name] = taken
         else:

@@ -12,7 +12,7 @@ import click
 import msgspec
 
 from saec.cli.options.all_settings import known_settings, section_structs, settings_commands, station_sections
-from saec.cli.options.config_file import default_map
+from saec.cli.options.config_file import default_map, parameter_name
 from saec.settings.setting_tree import Setting
 from saec.settings.settings_text import line_of, read_toml
 from saec.station.setup.station_section import STATION_SECTIONS
@@ -47,7 +47,7 @@ def effective_toml(path: Path | None) -> str:
 
 
 def _row(setting: Setting, given: dict[str, Any], place: str) -> str:
-    name, key = setting.key.replace(".", "__"), setting.keys[-1]
+    name, key = parameter_name(setting.key), setting.keys[-1]
     if name in given:
         value = given[name]
         if isinstance(setting.default, dict):
@@ -60,9 +60,14 @@ def _row(setting: Setting, given: dict[str, Any], place: str) -> str:
     return f"{key} = {toml_value(setting.default)}"
 
 
+def _runs_station(tables: dict[str, Any]) -> bool:
+    """Whether a file is one of a station."""
+    return any(name in tables for name in _STATION)
+
+
 def _station_toml(path: Path, tables: dict[str, Any]) -> Iterator[str]:
     """A station's lists, as they are effective."""
-    if not set(_STATION) & set(tables):
+    if not _runs_station(tables):
         return
     from saec.cli.station.config import station_settings
 
@@ -97,7 +102,7 @@ def check_file(path: Path) -> list[str]:
     """
     _, tables = read_toml(path)
     settings = [known.setting for known in known_settings().values()]
-    runs_station = bool(set(_STATION) & set(tables))
+    runs_station = _runs_station(tables)
 
     def taken(name: str, value: Any) -> None:
         if not (runs_station and name.partition("__")[0] in STATION_SECTIONS):  # else as the start says it

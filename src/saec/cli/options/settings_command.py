@@ -16,7 +16,7 @@ import click
 import msgspec
 
 from saec.cli.options.command_tree import command_tree
-from saec.cli.options.config_file import default_map
+from saec.cli.options.config_file import default_map, parameter_name
 from saec.cli.options.value_types import Type, is_repeated, length, value_type
 from saec.settings.section_reading import built
 from saec.settings.setting_tree import Setting, flat_settings
@@ -83,7 +83,7 @@ class SettingsCommand(click.Command):
             table = tables[setting.section]
             for key in setting.keys[:-1]:
                 table = table.setdefault(key, {})
-            table[setting.keys[-1]] = _shaped(setting, values[_name(setting)])
+            table[setting.keys[-1]] = _shaped(setting, values[parameter_name(setting.key)])
         return {section: built(struct, tables[section]) for section, struct in self.sections.items()}
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -137,12 +137,8 @@ def settings_command(
 
 def is_given(key: str) -> bool:
     """Whether the user gave a setting, such as "cloud.batch", as an option or in the file."""
-    source = click.get_current_context().get_parameter_source(key.replace(".", "__"))
+    source = click.get_current_context().get_parameter_source(parameter_name(key))
     return source not in (None, click.core.ParameterSource.DEFAULT)
-
-
-def _name(setting: Setting) -> str:
-    return setting.key.replace(".", "__")
 
 
 def _parameter(setting: Setting, own: Mapping[str, Type], *, everyday: bool) -> click.Parameter:
@@ -153,7 +149,7 @@ def _parameter(setting: Setting, own: Mapping[str, Type], *, everyday: bool) -> 
     given: dict[str, Any] = {} if setting.required else {"default": default}
     if setting.option.argument:
         return click.Argument(
-            [_name(setting)],
+            [parameter_name(setting.key)],
             type=kind,
             required=setting.required,
             nargs=-1 if multiple else nargs,
@@ -164,7 +160,7 @@ def _parameter(setting: Setting, own: Mapping[str, Type], *, everyday: bool) -> 
     name = f"{setting.flag}/--no-{setting.flag[2:]}" if flag and setting.default is True else setting.flag
     shown = default is not None and default is not False and default != ()
     return click.Option(
-        [_name(setting), name],
+        [parameter_name(setting.key), name],
         type=None if flag else kind,
         is_flag=flag,
         required=setting.required,
