@@ -27,7 +27,16 @@ from saec.profile import (
 )
 from saec.schedule.policies.gate import GatePolicy
 from saec.settings import GateConfig, ModelCard
-from saec.types import CloudOpinion, CloudQuery, EdgeOpinion, Explanation, Image, Source
+from saec.types import (
+    UNKNOWN_KIND,
+    CloudOpinion,
+    CloudQuery,
+    EdgeOpinion,
+    Explanation,
+    Image,
+    KindOpinion,
+    Source,
+)
 
 THRESHOLD = 5.0
 CALIBRATION = Calibration(
@@ -48,10 +57,11 @@ def score_of(image: Image) -> float:
 
 @dataclass
 class FakeDetector:
-    """Scores a frame by its red; raises on pure blue ones."""
+    """Scores a frame by its red; raises on pure blue ones. Where it knows kinds, the blue is their place."""
 
     seen: int = 0
     batches: list[int] = field(default_factory=list)
+    kinds: tuple[str, ...] = ()
 
     def inspect(self, images: list[Image]) -> list[EdgeOpinion]:
         self.seen += len(images)
@@ -65,9 +75,14 @@ class FakeDetector:
         p = CALIBRATION.p_defect
         assert p is not None
         heat = np.full((4, 4), score, np.float32)
-        return EdgeOpinion(
-            score, int(score >= THRESHOLD), p(score), heat, (0, 0, image.shape[1], image.shape[0])
-        )
+        label, box = int(score >= THRESHOLD), (0, 0, image.shape[1], image.shape[0])
+        return EdgeOpinion(score, label, p(score), heat, box, self._kind(image) if label else None)
+
+    def _kind(self, image: Image) -> KindOpinion | None:
+        blue = int(image[0, 0, 2])
+        if not self.kinds:
+            return None
+        return KindOpinion(self.kinds[blue] if blue < len(self.kinds) else UNKNOWN_KIND, 0.75)
 
 
 DEMONSTRATION = ModelCard(demonstration=True)
@@ -134,7 +149,10 @@ def judges(cloud: FakeCloud | None = None, *, role: str = "fused", batch: int = 
 
 
 def make_line(
-    folder: Path, goods: Sequence[Source] = (), calibration: Calibration = CALIBRATION
+    folder: Path,
+    goods: Sequence[Source] = (),
+    calibration: Calibration = CALIBRATION,
+    kinds: tuple[str, ...] = (),
 ) -> LineProfile:
     """A line profile whose detector is the fake; goods are entered as what it was fitted on."""
     folder.mkdir(parents=True)
@@ -152,6 +170,7 @@ def make_line(
         dataset="",
         preparation=Preparation(height=32, width=32),
         detector=Detector(kind="patch", backbone="fake"),
+        kinds=kinds,
         calibration=calibration.version,
     )
     return LineProfile.create(folder, line, calibration)

@@ -228,7 +228,11 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LineRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """``line.json``."""
+    """``line.json``.
+
+    Attributes:
+        kinds: names of the kinds of defect that the edge tells apart, sorted; () where it knows none.
+    """
 
     schema: int = SCHEMA
     name: str
@@ -237,6 +241,7 @@ class LineRecord(msgspec.Struct, frozen=True, kw_only=True):
     dataset: str
     preparation: Preparation
     detector: Detector
+    kinds: tuple[str, ...] = ()
     calibration: int
     complexity: dict[str, tuple[float, float]] = {}
     fit: dict[str, Any] = {}

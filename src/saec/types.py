@@ -63,6 +63,26 @@ class Frame:
         check_image(self.image, f"the image of frame {self.id}")
 
 
+UNKNOWN_KIND = "unknown"
+"""The name that the edge gives a defect that is like none of the line's kinds. No kind has it."""
+
+LONGEST_KIND = 64
+"""Characters of the longest name of a kind of defect."""
+
+
+class KindOpinion(msgspec.Struct, frozen=True):
+    """Which kind of defect the edge sees.
+
+    Attributes:
+        name: one of the line's labelled kinds, or ``UNKNOWN_KIND`` where it is like none of them.
+        confidence: calibrated probability, 0 to 1, that this name is right. "unknown" is right where the
+            defect is of none of the line's kinds.
+    """
+
+    name: str
+    confidence: float
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class EdgeOpinion:
     """What the edge detector says of one frame.
@@ -73,6 +93,7 @@ class EdgeOpinion:
         p_defect: calibrated P(defect), or None when the line has no labelled defects.
         map: anomaly map, or None for a detector without one.
         map_box: the part of the frame that the map covers.
+        kind: the likely kind of the defect; None where the line knows no kinds, or the label is GOOD.
     """
 
     score: float
@@ -80,10 +101,14 @@ class EdgeOpinion:
     p_defect: float | None = None
     map: AnomalyMap | None = None
     map_box: Box | None = None
+    kind: KindOpinion | None = None
 
 
 class Explanation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Words for a defect: its kind, one sentence, and where (the box comes from the anomaly map)."""
+    """The cloud's words for a defect: its kind, one sentence, and where (the box is the anomaly map's).
+
+    The kind is the cloud's own word and free text; it need not be one of the line's kinds.
+    """
 
     kind: str
     description: str
@@ -184,6 +209,7 @@ class EdgeRecord(msgspec.Struct, frozen=True):
     score: float
     label: int
     p_defect: float | None = None
+    kind: KindOpinion | None = None
 
 
 class CloudRecord(msgspec.Struct, frozen=True):
@@ -304,7 +330,9 @@ class VerdictRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Fal
     in the order in which they were routed, and ``cloud_state`` is what the route was made with, so that it
     can be replayed. A frame has several verdicts where a provisional one was made final later, or an error
     was tried again: the later ones have ``replaces`` set and the last one stands. ``note`` says what is odd
-    about the frame: its aspect, where it is not the line's.
+    about the frame: its aspect, where it is not the line's. ``kind`` is the edge's name for the kind of a
+    defect and ``kind_confidence`` the probability that it is right; both are None where the edge named no
+    kind, and where the label is not DEFECT. ``true_kind`` is the data set's name for it, "" when unknown.
     """
 
     id: str
@@ -314,11 +342,14 @@ class VerdictRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Fal
     time: float
     seq: int = 0
     truth: int | None = None
+    true_kind: str = ""
     label: int | None = None
     state: State = "final"
     replaces: bool = False
     score: float | None = None
     p_defect: float | None = None
+    kind: str | None = None
+    kind_confidence: float | None = None
     decided_by: DecidedBy = "edge"
     reason: str = ""
     route: Route | None = None

@@ -111,3 +111,22 @@ def test_what_is_printed_says_what_it_is(line: saec.Line, photo: Path) -> None:
     assert "gears" in repr(line)
     assert "&lt;Line gears" in line._repr_html_()
     assert np.array_equal(verdict.picture(max_side=64).shape, (64, 64, 3))
+
+
+@given(st.text(max_size=64))
+def test_the_edges_kind_is_shown_as_text_and_apart_from_the_clouds(
+    line: saec.Line, photo: Path, name: str
+) -> None:
+    verdict = said(line.inspect(photo), "spot", "words")
+    plain = Tags(verdict._repr_html_()).tags
+    named = verdict.of_image(verdict.image)
+    kind = name + HOSTILE
+    named.record = msgspec.structs.replace(verdict.record, kind=kind, kind_confidence=0.83, true_kind="dent")
+    assert (named.kind, named.kind_confidence, named.true_kind) == (kind, 0.83, "dent")
+    assert named.to_dict()["kind"] == kind
+    page = Tags(named._repr_html_())
+    assert page.tags == [*plain, "tr", "th", "td"]
+    assert "kind, says the cloud" in page.text
+    assert f"{kind} (83 %)" in page.text.replace("\r", "\n") or "\r" in kind
+    assert f"kind {kind} (83 %)" in repr(named)
+    assert "kind" not in repr(line.inspect(photo))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from saec.errors import DataError
 from saec.runs.run_record import RunInfo
 from saec.runs.verdict_log import VerdictLog, mend_log, read_all, read_verdicts, schema, write_csv
-from saec.types import CloudRecord, EdgeRecord, ErrorRecord, Explanation, Route, VerdictRecord
+from saec.types import CloudRecord, EdgeRecord, ErrorRecord, Explanation, KindOpinion, Route, VerdictRecord
 
 text = st.text(st.characters(codec="utf-8"), max_size=30)
 number = st.floats(allow_nan=False, allow_infinity=False)
@@ -28,9 +28,18 @@ verdicts = st.builds(
     truth=st.sampled_from((None, 0, 1)),
     label=st.sampled_from((None, 0, 1)),
     score=st.none() | number,
+    kind=st.none() | text,
+    kind_confidence=st.none() | number,
+    true_kind=text,
     reason=text,
     route=st.none() | st.builds(Route, decision=st.sampled_from(("edge", "cloud")), reason=text),
-    edge=st.none() | st.builds(EdgeRecord, score=number, label=st.sampled_from((0, 1))),
+    edge=st.none()
+    | st.builds(
+        EdgeRecord,
+        score=number,
+        label=st.sampled_from((0, 1)),
+        kind=st.none() | st.builds(KindOpinion, text, number),
+    ),
     cloud=st.none() | st.builds(CloudRecord, p_defect=number, model=text, prompt=text, role=st.just("fused")),
     explanation=st.none() | st.builds(Explanation, kind=text, description=text),
     ms=st.dictionaries(text, number, max_size=3),
@@ -135,6 +144,17 @@ def test_csv_has_empty_cells_for_the_unknown_and_no_formulas(tmp_path: Path) -> 
     assert [row["label"] for row in rows] == ["1", ""]
     assert [float(row["score"]) for row in rows] == [2.5, -1.0]
     assert {row["p_defect"] for row in rows} == {""}
+
+
+def test_csv_keeps_the_edges_kind_and_the_clouds_apart(tmp_path: Path) -> None:
+    path = tmp_path / "verdicts.csv"
+    named = a_verdict("a", label=1, kind="=cmd|'/c calc'!A0", kind_confidence=0.5, true_kind="+scratch")
+    words = a_verdict("b", label=1, explanation=Explanation("dent", "A dent."))
+    write_csv(path, [named, words])
+    first, second = csv.DictReader(path.open(newline=""))
+    assert (first["kind"], first["kind_confidence"]) == ("'=cmd|'/c calc'!A0", "0.5")
+    assert (first["true_kind"], first["cloud_kind"]) == ("'+scratch", "")
+    assert (second["kind"], second["cloud_kind"], second["cloud_description"]) == ("", "dent", "A dent.")
 
 
 def test_the_schema_names_every_field() -> None:

@@ -38,7 +38,7 @@ def page() -> Iterator[Any]:
 def test_the_page_shows_frames_links_and_alarms(
     tmp_path: Path, page: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(edge, "open_detector", lambda profile: FakeDetector())
+    monkeypatch.setattr(edge, "open_detector", lambda profile: FakeDetector(kinds=("<i>dent</i>",)))
     monkeypatch.setattr(loading, "standing", lambda *_: Standing("fused", "", FUSED))
     make_line(tmp_path / "profile")
     line = LineSettings(name="cell", profile=tmp_path / "profile", deadline_s=20.0, guard=NO_GUARD)
@@ -63,6 +63,7 @@ def test_the_page_shows_frames_links_and_alarms(
         page.locator("#alarms", has_text="unknown image format").wait_for()
         named = page.locator(".frame", has=page.get_by_text("shift-3.0042.png"))
         assert "defect" in named.inner_text()
+        assert "kind: <i>dent</i> (75 %)" in named.inner_text()
         for taken in page.locator(".frame time").all():
             assert (
                 abs(datetime.fromisoformat(taken.get_attribute("datetime")).timestamp() - time.time()) < 600

@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from saec import edge
 from saec.errors import SaecError
@@ -102,6 +103,39 @@ def test_a_posted_frame_is_judged_and_its_record_kept(running: Running, tmp_path
         p50 = line[f"{name}_ms"]["p50"]
         assert f'saec_{name}_milliseconds{{line="cell",quantile="p50"}} {p50}' in metrics
     assert 0 < line["judging_ms"]["p99"] <= line["answer_ms"]["p99"]
+
+
+HOSTILE_KIND = '<script>"\\:dent,=1+1'
+
+
+def test_the_edges_kind_reaches_the_record_the_sink_and_the_metrics(
+    settings: StationSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(edge, "open_detector", lambda profile: FakeDetector(kinds=(HOSTILE_KIND,)))
+    with Running(settings, FakeLinkCloud(), Tokens(None)) as running:
+        dent, other, good = (
+            running.post(png(red, blue=blue)).json() for red, blue in ((DEFECT, 0), (DEFECT, 7), (GOOD, 0))
+        )
+        assert [a["verdict"]["kind"] for a in (dent, other, good)] == [HOSTILE_KIND, "unknown", None]
+        assert [a["verdict"]["kind_confidence"] for a in (dent, other, good)] == [0.75, 0.75, None]
+        record = running.client.get(f"/v1/frames/{dent['id']}").json()
+        assert record["verdicts"]["final"]["edge"]["kind"] == {"name": HOSTILE_KIND, "confidence": 0.75}
+        exposed = {
+            sample.labels["kind"]: sample.value
+            for family in text_string_to_metric_families(running.client.get("/metrics").text)
+            if family.name == "saec_defect_kinds"
+            for sample in family.samples
+        }
+        assert exposed == {HOSTILE_KIND: 1.0, "unknown": 1.0}
+        counters = running.client.get("/v1/status").json()["counters"]
+        assert counters["kind:cell:unknown"] == 1
+        out = tmp_path / "out"
+        eventually(lambda: out.is_dir() and len(_lines(out)) == 3)
+    assert [json.loads(line)["verdict"]["kind"] for line in _lines(out)] == [HOSTILE_KIND, "unknown", None]
+
+
+def _lines(folder: Path) -> list[str]:
+    return [line for path in sorted(folder.iterdir()) for line in path.read_text("utf-8").splitlines()]
 
 
 def test_the_same_key_is_judged_once(running: Running) -> None:

@@ -107,6 +107,24 @@ class Verdict:
         return self.record.p_defect
 
     @property
+    def kind(self) -> str | None:
+        """The edge's name for the kind of the defect, "unknown" where it is like none of the line's kinds.
+
+        None where the line was taught no kinds, or the label is not defect.
+        """
+        return self.record.kind
+
+    @property
+    def kind_confidence(self) -> float | None:
+        """The calibrated probability that ``kind`` is right; None where ``kind`` is."""
+        return self.record.kind_confidence
+
+    @property
+    def true_kind(self) -> str:
+        """The data set's name for the kind of the defect; "" where it is unknown."""
+        return self.record.true_kind
+
+    @property
     def score(self) -> float | None:
         """The edge's anomaly score; higher is more anomalous. It is no probability."""
         return self.record.score
@@ -133,7 +151,10 @@ class Verdict:
 
     @property
     def explanation(self) -> Explanation | None:
-        """The cloud's words on a defect: kind, description and box; None where it was not asked."""
+        """The cloud's words on a defect: kind, description and box; None where it was not asked.
+
+        Its ``kind`` is free text, the cloud's own. ``Verdict.kind`` is the edge's.
+        """
         return self.record.explanation
 
     @property
@@ -225,6 +246,8 @@ class Verdict:
         facts = [self.label_name]
         if self.p_defect is not None:
             facts.append(f"P(defect) {self.p_defect:.3f}")
+        if self.kind is not None:
+            facts.append(f"kind {self._kind}")
         if self.score is not None:
             facts.append(f"score {self.score:.4g}, threshold {self.threshold:.4g}")
         facts.append(f"{self.decided_by}: {self.reason}")
@@ -237,15 +260,22 @@ class Verdict:
             picture = e.what
         return facts_html(self._facts(), picture, f"{self.id} with its anomaly map: {self.label_name}")
 
+    @property
+    def _kind(self) -> str:
+        confidence = self.kind_confidence
+        return f"{self.kind}" if confidence is None else f"{self.kind} ({100 * confidence:.0f} %)"
+
     def _lines(self) -> list[str]:
         """The facts above a figure."""
         lines = [f"{self.id}: {self.label_name}"]
         if self.p_defect is not None:
             lines[0] += f", P(defect) {self.p_defect:.3f}"
+        if self.kind is not None:
+            lines.append(f"kind: {self._kind}")
         if self.score is not None:
             lines.append(f"score {self.score:.4g}, threshold {self.threshold:.4g}")
         if self.explanation is not None:
-            words = f"{self.explanation.kind}: {self.explanation.description}"
+            words = f"cloud: {self.explanation.kind}: {self.explanation.description}"
             lines += wrap(words, _COLUMNS, max_lines=4, placeholder=" ...")
         return lines
 
@@ -254,14 +284,16 @@ class Verdict:
         facts = [("image", self.id), ("label", self.label_name)]
         if self.p_defect is not None:
             facts.append(("P(defect)", f"{self.p_defect:.3f}"))
+        if self.kind is not None:
+            facts.append(("kind", self._kind))
         if self.score is not None:
             facts.append(("score", f"{self.score:.4g} (threshold {self.threshold:.4g})"))
         facts.append(("decided by", f"{self.decided_by}: {self.reason}"))
         if self.state != "final":
             facts.append(("state", self.state))
         if self.explanation is not None:
-            facts.append(("kind", self.explanation.kind))
-            facts.append(("description", self.explanation.description))
+            facts.append(("kind, says the cloud", self.explanation.kind))
+            facts.append(("the cloud's words", self.explanation.description))
         if self.error is not None:
             facts.append(("error", self.error.message))
         return facts

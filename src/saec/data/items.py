@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
-from saec.types import Mask
+from saec.types import LONGEST_KIND, Mask
 
 Split = Literal["train", "test", "val", ""]
 
@@ -34,6 +35,10 @@ DEFECT_NAMES = frozenset((
     "schlecht", "nio", "不良", "不良品", "異常", "异常", "缺陷", "不合格",
 ))
 # fmt: on
+
+
+UNKNOWN_NAMES = frozenset(("unknown", "unlabelled", "unlabeled", "unsorted", "unsure", "todo", "不明"))
+"""Names that say that nobody has said which kind of defect it is."""
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +74,26 @@ def is_good_name(folder: str) -> bool:
 
 def is_defect_name(folder: str) -> bool:
     return _class_name(folder) in DEFECT_NAMES
+
+
+def is_unknown_name(name: str) -> bool:
+    """Whether a name says that the kind of a defect is not known."""
+    return plain_name(name) in UNKNOWN_NAMES
+
+
+def stated_kind(name: str) -> str:
+    """The kind of defect that a data set's own word states, at most ``LONGEST_KIND`` printable characters.
+
+    It is "" where the word says no more than that the image is good, a defect, or of unknown kind.
+
+    >>> stated_kind(" broken large"), stated_kind("Defects"), stated_kind("unknown")
+    ('broken large', '', '')
+    """
+    text = unicodedata.normalize("NFC", name).strip()
+    if is_good_name(text) or is_defect_name(text) or is_unknown_name(text):
+        return ""
+    shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return shown if len(shown) <= LONGEST_KIND else shown[: LONGEST_KIND - 1] + "…"
 
 
 def _class_name(folder: str) -> str:

@@ -23,7 +23,18 @@ from saec.frame.hottest_place import hottest_box, unusual_place
 from saec.frame.verdicts import Rules
 from saec.schedule.policies.policy_contract import Scheduler
 from saec.settings import FitConfig
-from saec.types import Box, CloudState, EdgeOpinion, EdgeRecord, Image, Pending, Route, Source
+from saec.types import (
+    LONGEST_KIND,
+    Box,
+    CloudState,
+    EdgeOpinion,
+    EdgeRecord,
+    Image,
+    KindOpinion,
+    Pending,
+    Route,
+    Source,
+)
 
 _ODD_ASPECT = 1.1
 """A frame is named when its aspect is this far from that of the line's frames, as a factor."""
@@ -166,7 +177,7 @@ def assess(frame: DecodedFrame, detector: EdgeDetector, rules: Rules, *, crops: 
         crops: the cloud may be shown a crop of the hottest place.
 
     Raises:
-        AnswerError: the score is not a number.
+        AnswerError: the score is not a number, or the kind is no name with a probability.
         Exception: whatever the detector raises on it.
     """
     start = time.perf_counter()
@@ -174,6 +185,8 @@ def assess(frame: DecodedFrame, detector: EdgeDetector, rules: Rules, *, crops: 
     end = time.perf_counter()
     if not math.isfinite(opinion.score):
         raise AnswerError(f"the detector's score is {opinion.score}", "fit the line again")
+    if opinion.kind is not None:
+        _check_kind(opinion.kind)
     return Assessment(
         opinion=opinion,
         complexity=frame.complexity,
@@ -187,7 +200,7 @@ def assess(frame: DecodedFrame, detector: EdgeDetector, rules: Rules, *, crops: 
 
 def logged_assessment(edge: EdgeRecord, complexity: float | None) -> Assessment:
     """The part of an assessment that a log keeps, which is all that a policy may look at."""
-    return Assessment(EdgeOpinion(edge.score, edge.label, edge.p_defect), complexity)
+    return Assessment(EdgeOpinion(edge.score, edge.label, edge.p_defect, kind=edge.kind), complexity)
 
 
 def route_frame(seen: Assessment, policy: Scheduler, state: CloudState, taken: float) -> Route:
@@ -230,7 +243,7 @@ def pending_frame(
         source=source,
         sha256=sha256,
         time=taken,
-        edge=EdgeRecord(float(opinion.score), int(opinion.label), opinion.p_defect),
+        edge=EdgeRecord(float(opinion.score), int(opinion.label), opinion.p_defect, opinion.kind),
         route=route,
         seq=seq,
         state=state,
@@ -258,6 +271,17 @@ def decide_frame(
         sha256=frame.sha256,
         begun=frame.begun,
     )
+
+
+def _check_kind(kind: KindOpinion) -> None:
+    """Refuse a name that no line can know, or a confidence that is no probability."""
+    if not 0.0 <= kind.confidence <= 1.0:  # NaN, too
+        raise AnswerError(f"the detector's confidence in a kind is {kind.confidence}", "fit the line again")
+    if not kind.name.isprintable() or not 0 < len(kind.name) <= LONGEST_KIND:
+        raise AnswerError(
+            f"the detector names a kind {kind.name[:LONGEST_KIND]!r}, which cannot be one",
+            "fit the line again",
+        )
 
 
 def _note(shape: tuple[int, ...], usual: tuple[int, int] | None) -> str:

@@ -14,6 +14,7 @@ from typing import Literal
 
 import msgspec
 
+from saec.data.items import stated_kind
 from saec.errors import AnswerError, ConfigError
 from saec.profile import Calibration, CloudTrust
 from saec.schedule.calibration.trust import fuse, fused_label
@@ -26,6 +27,7 @@ from saec.types import (
     EdgeRecord,
     ErrorRecord,
     Explanation,
+    KindOpinion,
     Pending,
     Route,
     Source,
@@ -98,23 +100,32 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The label with its P(defect) and who gave it."""
+    """The label with its P(defect), who gave it, and the edge's kind where the label is DEFECT."""
 
     label: int
     p_defect: float | None
     by: DecidedBy
+    kind: KindOpinion | None = None
 
 
 def decide(edge: EdgeRecord, cloud: CloudRecord | None, rules: Rules) -> Decision:
-    """The decision on one frame from what is logged of its opinions."""
+    """The decision on one frame from what is logged of its opinions.
+
+    The kind is the edge's, whoever decided; a frame that is judged good has none.
+    """
     if cloud is None or cloud.role == "advisory":
-        return Decision(edge.label, edge.p_defect, "edge")
+        return Decision(edge.label, edge.p_defect, "edge", _kind(edge, edge.label))
     if cloud.role == "alone":
         label = DEFECT if cloud.p_defect >= rules.cloud_threshold else GOOD
-        return Decision(label, cloud.p_defect, "cloud")
+        return Decision(label, cloud.p_defect, "cloud", _kind(edge, label))
     assert rules.trust is not None  # Rules sees to it
     label = fused_label(rules.calibration, rules.trust, edge.score, cloud.p_defect)
-    return Decision(label, fuse(rules.calibration, rules.trust, edge.score, cloud.p_defect), "cloud")
+    p_defect = fuse(rules.calibration, rules.trust, edge.score, cloud.p_defect)
+    return Decision(label, p_defect, "cloud", _kind(edge, label))
+
+
+def _kind(edge: EdgeRecord, label: int) -> KindOpinion | None:
+    return edge.kind if label == DEFECT else None
 
 
 def stands_in(route: Route, state: CloudState | None) -> bool:
@@ -189,7 +200,8 @@ def fallback_verdict(
         return msgspec.structs.replace(
             failed, reason=reason, route=pending.route, cloud_state=pending.state, ms=sum_times(pending.ms)
         )
-    decision = Decision(pending.edge.label, pending.edge.p_defect, "edge-fallback")
+    edge = pending.edge
+    decision = Decision(edge.label, edge.p_defect, "edge-fallback", _kind(edge, edge.label))
     problem = error_record(error) if error else _problem(pending)
     return _verdict(pending, decision, rules, reason=reason, problem=problem)
 
@@ -213,11 +225,17 @@ def error_verdict(
         time=time,
         seq=seq,
         truth=source.truth,
+        true_kind=true_kind(source),
         state="error",
         decided_by="none",
         reason=f"{stage}-error" if stage else "error",
         error=error_record(error),
     )
+
+
+def true_kind(source: Source) -> str:
+    """The kind of a defect as its data set names it; "" for a good, and where it is unknown."""
+    return stated_kind(source.kind) if source.truth == DEFECT else ""
 
 
 def sum_times(ms: Mapping[str, float]) -> dict[str, float]:
@@ -267,10 +285,13 @@ def _verdict(
         time=pending.time,
         seq=pending.seq,
         truth=pending.source.truth,
+        true_kind=true_kind(pending.source),
         label=decision.label,
         state="provisional" if decision.by == "edge-fallback" else "final",
         score=None if rules.blind else pending.edge.score,
         p_defect=decision.p_defect,
+        kind=decision.kind.name if decision.kind else None,
+        kind_confidence=decision.kind.confidence if decision.kind else None,
         decided_by=decision.by,
         reason=reason or pending.route.reason,
         route=pending.route,

@@ -57,6 +57,7 @@ def describe(
             has_p_defect=calibration.p_defect is not None,
             n_goods=len(calibration.goods),
             n_defects=len(calibration.defects),
+            kinds=line.kinds,
             roi=line.preparation.roi,
             bits=line.preparation.bits,
         ),

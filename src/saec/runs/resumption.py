@@ -133,7 +133,7 @@ def _judged_by(run: RunInfo) -> dict[str, object]:
     """What the labels of a run depend on, by its name in a message."""
     cloud = run.cloud and (run.cloud.name, run.cloud.weights_hash, run.cloud.prompt, run.cloud.role)
     return {
-        "another line": (run.line.name, run.line.hashes),
+        "another line": (run.line.name, run.line.hashes, run.line.kinds),
         "another calibration": (run.line.threshold, run.line.calibration, run.line.calibrated),
         "another policy": run.policy,
         "another cloud": cloud,

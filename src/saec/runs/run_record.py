@@ -47,6 +47,7 @@ class LineInfo(msgspec.Struct, frozen=True, kw_only=True):
         prevalence: share of defects at which P(defect) is stated.
         has_p_defect: whether scores are mapped to P(defect) (labelled defects were given).
         n_goods, n_defects: calibration images.
+        kinds: the kinds of defect that the edge tells apart.
         roi: the judged rectangle of the frame, or None for all of it.
         bits: significant bits of 16-bit sources.
     """
@@ -67,6 +68,7 @@ class LineInfo(msgspec.Struct, frozen=True, kw_only=True):
     has_p_defect: bool = False
     n_goods: int | None = None
     n_defects: int | None = None
+    kinds: tuple[str, ...] = ()
     roi: Box | None = None
     bits: int = FitConfig().bits
 

@@ -33,14 +33,17 @@ CSV_COLUMNS = (
     "state",
     "score",
     "p_defect",
+    "kind",
+    "kind_confidence",
+    "true_kind",
     "decided_by",
     "reason",
     "route",
     "complexity",
     "edge_label",
     "cloud_p_defect",
-    "kind",
-    "description",
+    "cloud_kind",
+    "cloud_description",
     "ms_judging",
     "ms_waiting",
     "error",
@@ -180,8 +183,8 @@ def schema() -> dict[str, Any]:
 
 def _row(v: VerdictRecord) -> list[Any]:
     values = (
-        *(v.id, v.path, v.sha256, v.line, v.truth, v.label, v.state, v.score, v.p_defect, v.decided_by),
-        v.reason,
+        *(v.id, v.path, v.sha256, v.line, v.truth, v.label, v.state, v.score, v.p_defect),
+        *(v.kind, v.kind_confidence, v.true_kind, v.decided_by, v.reason),
         v.route.decision if v.route else None,
         v.complexity,
         v.edge.label if v.edge else None,
@@ -192,11 +195,11 @@ def _row(v: VerdictRecord) -> list[Any]:
         v.ms.get("waiting"),
         v.error.message if v.error else None,
     )
-    return [_cell(value) for value in values]
+    return [table_cell(value) for value in values]
 
 
-def _cell(value: Any) -> Any:
-    """No cell starts a formula in a spreadsheet: a file name is not ours to trust."""
+def table_cell(value: Any) -> Any:
+    """A value for a spreadsheet; no cell starts a formula, for a file name or a kind is not ours to trust."""
     if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
         return "'" + value
     return "" if value is None else value

@@ -49,7 +49,11 @@ class SimulatedFrame:
 def sample(record: EdgeRecord, complexity: float | None, cloud: float, truth: int | None) -> SimulatedFrame:
     """A sample from what a log holds of a frame."""
     return SimulatedFrame(
-        EdgeOpinion(record.score, record.label, record.p_defect), record, complexity, cloud, truth
+        EdgeOpinion(record.score, record.label, record.p_defect, kind=record.kind),
+        record,
+        complexity,
+        cloud,
+        truth,
     )
 
 

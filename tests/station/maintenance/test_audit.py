@@ -26,6 +26,11 @@ def fakes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
+    return judged(tmp_path)
+
+
+def judged(tmp_path: Path) -> Bench:
+    """A line that has judged one frame of each sort."""
     bench = Bench(tmp_path, FakeLinkCloud())
     bench.start()
     for data in (png(GOOD), png(DEFECT), png(UNSURE, green=250), b"no image", png(UNSURE, green=13)):
@@ -62,6 +67,34 @@ def test_a_changed_image_or_record_is_found(bench: Bench) -> None:
     assert any(check.same is False for check in rest)
     changed = audit_frame(settings(bench), "cell-0000000002", cloud_for=lambda _: bench.cloud)
     assert {check.what for check in changed if check.same is False} == {"final: edge's label"}
+
+
+@pytest.mark.parametrize(
+    ("recorded", "changed", "found"),
+    [
+        ('"kind":"dent"', '"kind":"scratch"', {"kind"}),
+        ('"kind_confidence":0.75', '"kind_confidence":0.9', {"confidence in the kind"}),
+        ('"kind":{"name":"dent"', '"kind":{"name":"scratch"', {"edge's kind", "kind"}),
+        ('"kind":{"name":"dent","confidence":0.75}', '"kind":null', {"edge's kind", "kind"}),
+    ],
+)
+def test_a_changed_kind_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recorded: str, changed: str, found: set[str]
+) -> None:
+    monkeypatch.setattr(edge, "open_detector", lambda profile: FakeDetector(kinds=("dent",)))
+    bench = judged(tmp_path)
+    bench.stop()
+    sound = audit_frame(settings(bench), "cell-0000000002", cloud_for=lambda _: bench.cloud)
+    assert {check.what for check in sound} >= {"final: edge's kind", "final: kind"}
+    assert all(check.same for check in sound)
+    db = sqlite3.connect(bench.folder / "data" / "spool.sqlite")
+    (before,) = db.execute("SELECT verdict FROM verdicts WHERE seq = 2").fetchone()
+    assert recorded in bytes(before).decode()
+    db.execute("UPDATE verdicts SET verdict = replace(verdict, ?, ?) WHERE seq = 2", (recorded, changed))
+    db.commit()
+    db.close()
+    checks = audit_frame(settings(bench), "cell-0000000002", cloud_for=lambda _: bench.cloud)
+    assert {check.what for check in checks if check.same is False} == {f"final: {what}" for what in found}
 
 
 def test_what_is_not_there_is_named(bench: Bench, tmp_path: Path) -> None:

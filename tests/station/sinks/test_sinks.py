@@ -67,6 +67,18 @@ def test_what_a_failed_group_has_written_is_taken_back(
     assert path.read_bytes() == before
 
 
+def test_a_table_holds_the_kind_and_no_formula(tmp_path: Path) -> None:
+    (good,) = deliveries(1)
+    verdict = msgspec.structs.replace(good.verdict, kind='=HYPERLINK("x"),\n<b>', kind_confidence=0.5)
+    sink = FileSink(name="s", path=tmp_path, format="csv").make_sink()
+    sink.deliver([msgspec.structs.replace(good, verdict=verdict), good])
+    (path,) = tmp_path.iterdir()
+    named, plain = csv.DictReader(path.open(newline=""))
+    assert (named["kind"], named["kind_confidence"]) == ('\'=HYPERLINK("x"),\n<b>', "0.5")
+    assert (plain["kind"], plain["kind_confidence"]) == ("", "")
+    assert plain["act"] in ("0", "1")
+
+
 @pytest.mark.parametrize("seconds", [9.4e16, float("inf"), float("nan"), -1e18])
 def test_a_time_that_is_none_stops_no_verdict(tmp_path: Path, seconds: float) -> None:
     (good,) = deliveries(1)

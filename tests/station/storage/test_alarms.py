@@ -43,6 +43,23 @@ def test_an_alarm_that_comes_each_second_is_one_row(spool: Spool, clock: Clock) 
     assert (right.about, right.count) == ("right", 100)
 
 
+def test_kinds_are_counted_by_a_bounded_number_of_names(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alarms, "KINDS_COUNTED", 3)
+    with spool._transaction() as db:
+        for line, kind in [("a", "dent"), ("a", "x:y"), ("a", "z"), ("a", "late"), ("a", "later")] * 2:
+            alarms.count_kind(db, line, kind)
+        alarms.count_kind(db, "ab", "late")
+    assert spool.counters() == {
+        "kind:a:dent": 2,
+        "kind:a:x:y": 2,
+        "kind:a:z": 2,
+        f"kind:a:{alarms.OTHER_KINDS}": 4,
+        "kind:ab:late": 1,
+    }
+
+
 def test_a_day_later_it_is_another_spell(spool: Spool, clock: Clock) -> None:
     spool.alarm("camera", "x", about="left")
     clock.now += alarms.SAME_ALARM_SECONDS + 1

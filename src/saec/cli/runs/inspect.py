@@ -185,6 +185,7 @@ def _list(folder: Path) -> None:
         label = "error" if verdict.label is None else ("defect" if verdict.label == DEFECT else "good")
         score = "" if verdict.score is None else f"  score {verdict.score:.3f}"
         p_defect = "" if verdict.p_defect is None else f"  P(defect) {verdict.p_defect:.3f}"
-        click.echo(f"{label:6}{score}{p_defect}  {verdict.id}")
+        kind = "" if verdict.kind is None else f"  {verdict.kind} {verdict.kind_confidence or 0.0:.0%}"
+        click.echo(f"{label:6}{score}{p_defect}{kind}  {verdict.id}")
     if len(verdicts) > LISTED:
         click.echo(f"and {len(verdicts) - LISTED} more: keep all verdicts with --out")

@@ -129,6 +129,11 @@ def _counters(counters: dict[str, int]) -> Iterator[Metric]:
         "Verdicts of a shadow version, by version and outcome.",
         labels=["line", "version", "outcome"],
     )
+    kinds = CounterMetricFamily(
+        "saec_defect_kinds",
+        "Frames whose final verdict is defect, by line and by the kind that the edge names.",
+        labels=["line", "kind"],
+    )
     for name, value in sorted(counters.items()):
         kind, *labels = name.split(":")
         if kind == "verdict" and len(labels) == 4:
@@ -139,7 +144,9 @@ def _counters(counters: dict[str, int]) -> Iterator[Metric]:
             dropped.add_metric([":".join(labels)], value)
         elif kind == "shadow" and len(labels) == 3:
             shadow.add_metric(labels, value)
-    yield from (verdicts, refused, dropped, shadow)
+        elif kind == "kind" and len(labels) >= 2:  # a kind's own name may hold a colon
+            kinds.add_metric([labels[0], ":".join(labels[1:])], value)
+    yield from (verdicts, refused, dropped, shadow, kinds)
 
 
 _TIMES = {

@@ -28,7 +28,7 @@ from saec.station.setup.station_settings import StationSettings
 from saec.station.storage.records import SpooledFrame
 from saec.station.storage.spool_reader import SpoolReader
 from saec.texts import whole_number
-from saec.types import CloudState, EdgeRecord, Route, VerdictRecord
+from saec.types import CloudState, EdgeRecord, KindOpinion, Route, VerdictRecord
 
 TOLERANCE = 1e-3
 """By how much of itself (of 1 where it is less) a score may differ between machines or runtimes and count as
@@ -116,13 +116,31 @@ def _verdict(version: OpenedVersion, path: Path, frame: SpooledFrame, verdict: V
         _close("score", verdict.edge.score, seen.opinion.score),
         _same("edge's label", verdict.edge.label, seen.opinion.label),
         _close("complexity", verdict.complexity, seen.complexity),
+        *_kinds("edge's kind", verdict.edge.kind, seen.opinion.kind),
     ]
     if verdict.cloud_state is not None and verdict.route is not None:
         checks.append(_route(version, verdict, verdict.edge, verdict.route, verdict.cloud_state))
     decision = decide(verdict.edge, verdict.cloud, version.judges.rules)
     checks.append(_same("label", verdict.label, decision.label))
     checks.append(_close("P(defect)", verdict.p_defect, decision.p_defect))
-    return checks
+    return checks + _kinds("kind", _named(verdict), decision.kind)
+
+
+def _named(verdict: VerdictRecord) -> KindOpinion | None:
+    """The kind that a verdict states; a name without a confidence is one that never comes out again."""
+    if verdict.kind is None:
+        return None
+    return KindOpinion(verdict.kind, -1.0 if verdict.kind_confidence is None else verdict.kind_confidence)
+
+
+def _kinds(what: str, recorded: KindOpinion | None, again: KindOpinion | None) -> list[Check]:
+    """The name, and where both name a kind the confidence; nothing where neither does."""
+    if recorded is None or again is None:
+        if recorded is again:
+            return []
+        return [_same(what, recorded and recorded.name, again and again.name)]
+    near = _close(f"confidence in the {what}", recorded.confidence, again.confidence)
+    return [_same(what, recorded.name, again.name), near]
 
 
 def _route(

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from saec.runs.verdict_log import table_cell
 from saec.station.sinks.verdict_sink import AwayError, SinkMessage, SinkSettings, sink_message
 from saec.station.storage.private_files import FilePermissions, make_folder
 from saec.station.storage.records import Delivery
@@ -26,6 +27,8 @@ CSV_COLUMNS = (
     "label",
     "score",
     "p_defect",
+    "kind",
+    "kind_confidence",
     "decided_by",
     "reason",
     "sha256",
@@ -93,7 +96,9 @@ class Files:
             writer.writeheader()
         for item in items:
             plain = {**msgspec.to_builtins(item.verdict), "key": item.key, "state": item.state}
-            writer.writerow({**plain, "act": int(item.act)})
+            writer.writerow(
+                {name: table_cell(plain.get(name)) for name in CSV_COLUMNS} | {"act": int(item.act)}
+            )
         return text.getvalue().encode()
 
     def close(self) -> None:

@@ -19,6 +19,12 @@ ALARMS_KEPT = 2000
 FRAMES_NAMED = 20
 """Of the frames that an alarm is about, so many are named, the latest last."""
 
+KINDS_COUNTED = 100
+"""Names of kinds of defect that are counted apart, for each line."""
+
+OTHER_KINDS = "other kinds"
+"""The name under which all further kinds of a line are counted."""
+
 _LONGEST_TEXT = 2000
 
 
@@ -78,6 +84,22 @@ def read_alarms(db: sqlite3.Connection, most: int, after: int) -> list[Alarm]:
         )
         for n, kind, about, text, frames, count, first, last in rows
     ]
+
+
+def count_kind(db: sqlite3.Connection, line: str, kind: str) -> None:
+    """Count a defect of a kind. Beyond ``KINDS_COUNTED`` names of a line, new ones count as ``OTHER_KINDS``.
+
+    A line has few kinds, but each version may have others, and a counter's name is kept for good.
+    """
+    name = f"kind:{line}:{kind}"
+    if db.execute("SELECT 1 FROM counters WHERE name = ?", (name,)).fetchone() is None:
+        start = f"kind:{line}:"
+        names = db.execute(
+            "SELECT COUNT(*) FROM counters WHERE substr(name, 1, ?) = ?", (len(start), start)
+        ).fetchone()[0]
+        if names >= KINDS_COUNTED:
+            name = f"{start}{OTHER_KINDS}"
+    add_to_counter(db, name, 1)
 
 
 def add_to_counter(db: sqlite3.Connection, name: str, by: int) -> None:

@@ -22,7 +22,7 @@ import msgspec
 import structlog
 
 from saec.errors import SpoolError, SpoolFullError, is_transient
-from saec.station.storage.alarms import add_to_counter, raise_alarm
+from saec.station.storage.alarms import add_to_counter, count_kind, raise_alarm
 from saec.station.storage.crash_attempts import CrashAttempts
 from saec.station.storage.database.damage import Damage, as_spool_errors
 from saec.station.storage.database.database_writer import DatabaseWriter
@@ -299,6 +299,8 @@ class Spool(SpoolReader):
                 self._alarm(db, kind, text, frame=verdict.id, about=verdict.line)
             label = {0: "good", 1: "defect"}.get(-1 if verdict.label is None else verdict.label, "error")
             add_to_counter(db, f"verdict:{verdict.line}:{state}:{label}:{verdict.decided_by}", 1)
+            if state == "final" and verdict.kind is not None:
+                count_kind(db, verdict.line, verdict.kind)
             self.quota.open_frames -= after == "done"
         with self._watching:
             watches = list(self._watches.get(seq, ()))
