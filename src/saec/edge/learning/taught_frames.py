@@ -1,0 +1,268 @@
+"""What a line keeps of the frames that it was taught, so that it can be taught more without their images.
+
+Of all goods: sums and a sample of patches. Of some goods and defects, chosen by a hash of their part: their
+features, which is what they are scored by again when the line changes. What is kept is a function of the
+set of frames, not of their order. It stays below ``LARGEST_FILE`` however many frames there are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from saec.edge.learning.feature_sums import Features, FeatureSums, Steps
+from saec.edge.learning.patch_candidates import PatchCandidates
+from saec.errors import DataError, LineError
+from saec.types import DEFECT, GOOD
+
+FILE = "taught.npz"
+"""The file's name in a line profile."""
+
+LARGEST_FILE = 60_000_000
+"""Bytes of the file, at most."""
+
+KEPT_BYTES = {GOOD: 28_000_000, DEFECT: 10_000_000}
+"""Bytes of features that are kept of goods and of defects, before they are compressed."""
+
+LEAST_KEPT = 32
+"""Frames of each label whose features are kept however large they are."""
+
+MOST_BLOCKS = 256
+"""Blocks of cells that have a covariance of their own, at most: their side doubles until they are so few."""
+
+_FIRST_GOODS = 16
+"""Goods that set the steps of the features."""
+
+
+class TaughtFrame(msgspec.Struct, frozen=True, kw_only=True):
+    """A frame whose features are kept.
+
+    Attributes:
+        sha: sha256 of its file.
+        label: GOOD or DEFECT.
+        group: sha256 that stands for its part; frames of one part share it.
+        kind: the kind of defect, "" where it is unknown.
+        marked: indices of the cells (of h x w, row by row) that a mask or box marks, or None without one.
+    """
+
+    sha: str
+    label: int
+    group: str
+    kind: str = ""
+    marked: list[int] | None = None
+
+
+class TaughtFrames:
+    """What is kept. Goods count from the first on, but there are no steps before the 16th or ``settle``.
+
+    Attributes:
+        steps, sums, candidates: of all goods; sums and candidates exist once the steps do.
+    """
+
+    def __init__(self) -> None:
+        self.steps: Steps | None = None
+        self.sums: FeatureSums | None = None
+        self.candidates: PatchCandidates | None = None
+        self._kept: dict[str, tuple[TaughtFrame, Features]] = {}
+        self._beyond: dict[int, str] = {}
+        self._early: list[tuple[TaughtFrame, NDArray[np.float32]]] = []
+
+    def add(self, frame: TaughtFrame, features: NDArray[np.float32]) -> None:
+        """Teach a frame.
+
+        Args:
+            frame: what is known of it.
+            features: C x h x w, float32.
+
+        Raises:
+            DataError: it is kept already.
+        """
+        if frame.sha in self._kept:
+            raise DataError(f"the image {frame.sha[:12]} was taught before", "teach each image once")
+        if self.steps is None:
+            self._early.append((frame, features))
+            if sum(early.label == GOOD for early, _ in self._early) >= _FIRST_GOODS:
+                self.settle()
+        else:
+            self._add(frame, self.steps.whole(features))
+
+    def settle(self) -> None:
+        """Let the goods so far set the steps, if they are not set; call it after the last frame.
+
+        Raises:
+            DataError: there are no goods.
+        """
+        if self.steps is not None:
+            return
+        goods = [features for frame, features in self._early if frame.label == GOOD]
+        if not goods:
+            raise DataError("there are no good images to learn from", "give good images")
+        self.steps = Steps.of(np.stack(goods))
+        channels, height, width = goods[0].shape
+        self.sums = FeatureSums.empty(channels, height, width, block_side(height, width))
+        self.candidates = PatchCandidates.empty(channels)
+        early, self._early = self._early, []
+        for frame, features in early:
+            self._add(frame, self.steps.whole(features))
+
+    def forget(self, sha: str) -> TaughtFrame:
+        """Take a frame out, as if it had never been taught.
+
+        Raises:
+            DataError: its features are not kept.
+        """
+        if sha not in self._kept:
+            raise DataError(
+                f"the features of the image {sha[:12]} are not kept", "fit the line again without the image"
+            )
+        assert self.sums is not None
+        assert self.candidates is not None
+        frame, features = self._kept.pop(sha)
+        if frame.label == GOOD:
+            self.sums.subtract(features[None])
+            self.candidates.remove(sha)
+        return frame
+
+    def frames(self, label: int) -> list[TaughtFrame]:
+        """The frames of a label whose features are kept, in the order of their hashes."""
+        return sorted((f for f, _ in self._kept.values() if f.label == label), key=lambda f: f.sha)
+
+    def features(self, frames: Iterable[TaughtFrame]) -> Features:
+        """The features of kept frames, n x C x h x w, int8, in steps."""
+        assert self.sums is not None
+        found = [self._kept[frame.sha][1] for frame in frames]
+        return np.stack(found) if found else np.zeros((0, *self.sums.first.shape), np.int8)
+
+    def __contains__(self, sha: str) -> bool:
+        return sha in self._kept
+
+    def _add(self, frame: TaughtFrame, features: Features) -> None:
+        assert self.sums is not None
+        assert self.candidates is not None
+        if frame.label == GOOD:
+            self.sums.add(features[None])
+            self.candidates.add(frame.sha, features)
+        beyond = self._beyond.get(frame.label)
+        if beyond is None or frame.group < beyond:
+            self._kept[frame.sha] = (frame, features)
+            self._drop_beyond(frame.label, features.nbytes)
+
+    def _drop_beyond(self, label: int, size: int) -> None:
+        """Keep whole parts, those of the smallest hashes, as far as there is room."""
+        room = max(LEAST_KEPT, KEPT_BYTES[label] // size)
+        frames = [frame for frame, _ in self._kept.values() if frame.label == label]
+        if len(frames) <= room:
+            return
+        frames.sort(key=lambda frame: frame.group)
+        beyond = frames[room].group
+        if beyond == frames[0].group:  # one part fills all the room
+            beyond = next((f.group for f in frames if f.group > beyond), "g")
+        self._beyond[label] = beyond
+        for frame in frames:
+            if frame.group >= beyond:
+                del self._kept[frame.sha]
+
+    def save(self, path: Path) -> None:
+        """Write the file: arrays as .npy in a .zip, no pickle; the same frames give the same bytes."""
+        self.settle()
+        assert self.steps is not None
+        assert self.sums is not None
+        assert self.candidates is not None
+        kept = [self._kept[sha] for sha in sorted(self._kept)]
+        upper = np.triu_indices(self.sums.second.shape[1])
+        record = {
+            "frames": [frame for frame, _ in kept],
+            "beyond": {str(label): group for label, group in sorted(self._beyond.items())},
+            "count": self.sums.count,
+            "block": self.sums.block,
+        }
+        arrays: dict[str, NDArray[Any]] = {
+            "record": np.frombuffer(msgspec.json.encode(record), np.uint8),
+            "steps": self.steps.size,
+            "first": _smallest(self.sums.first),
+            "second": _smallest(self.sums.second[:, upper[0], upper[1]]),
+            "candidate_numbers": self.candidates.numbers,
+            "candidate_owners": self.candidates.owners,
+            "candidate_patches": self.candidates.patches,
+            "features": self.features(frame for frame, _ in kept),
+        }
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as file:
+            for name, array in arrays.items():
+                data = io.BytesIO()
+                np.lib.format.write_array(data, np.ascontiguousarray(array), allow_pickle=False)
+                member = zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0))
+                member.compress_type = zipfile.ZIP_DEFLATED
+                file.writestr(member, data.getvalue(), compresslevel=1)
+
+    @classmethod
+    def read(cls, path: Path) -> TaughtFrames:
+        """Read a file that ``save`` has written.
+
+        Raises:
+            LineError: it is missing or damaged.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
+            record = msgspec.json.decode(arrays["record"].tobytes(), type=_Record)
+            return cls._of(record, arrays)
+        except FileNotFoundError as e:
+            raise LineError(
+                f"{path} is missing, so the line cannot be taught", "restore it or fit the line again"
+            ) from e
+        except (EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile, msgspec.MsgspecError) as e:
+            raise LineError(f"{path} is damaged: {e}", "restore it or fit the line again") from e
+
+    @classmethod
+    def _of(cls, record: _Record, arrays: dict[str, NDArray[Any]]) -> TaughtFrames:
+        taught = cls()
+        first = arrays["first"].astype(np.int64)
+        packed = arrays["second"].astype(np.int64)
+        second = np.zeros((len(packed), len(first), len(first)), np.int64)
+        upper = np.triu_indices(len(first))
+        second[:, upper[0], upper[1]] = packed
+        second[:, upper[1], upper[0]] = packed
+        taught.steps = Steps(arrays["steps"])
+        taught.sums = FeatureSums(record.block, record.count, first, second)
+        numbers, owners = arrays["candidate_numbers"], arrays["candidate_owners"]
+        taught.candidates = PatchCandidates(numbers, owners, arrays["candidate_patches"])
+        taught._beyond = {int(label): group for label, group in record.beyond.items()}
+        for frame, features in zip(record.frames, arrays["features"], strict=True):
+            taught._kept[frame.sha] = (frame, features)
+        return taught
+
+
+class _Record(msgspec.Struct, frozen=True, kw_only=True):
+    """What the file holds beside arrays."""
+
+    frames: list[TaughtFrame]
+    beyond: dict[str, str]
+    count: int
+    block: int
+
+
+def block_side(height: int, width: int) -> int:
+    """The side of the blocks of cells that share a covariance: a power of two that divides the grid."""
+    side = 2
+    while height * width // side**2 > MOST_BLOCKS and not (height % (2 * side) or width % (2 * side)):
+        side *= 2
+    return side
+
+
+def group_of(part: str, sha: str) -> str:
+    """The hash that stands for a frame's part; a frame without a part id is a part."""
+    return hashlib.sha256(f"part {part}".encode()).hexdigest() if part else sha
+
+
+def _smallest(values: NDArray[np.int64]) -> NDArray[Any]:
+    """As int32 where that holds them."""
+    fits = max(abs(int(values.max(initial=0))), abs(int(values.min(initial=0)))) < 2**31
+    return values.astype(np.int32) if fits else values
