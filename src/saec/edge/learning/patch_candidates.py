@@ -25,7 +25,7 @@ class PatchCandidates:
 
     Attributes:
         numbers: n, uint64, rising: the hash of each patch.
-        owners: n, uint64: ``owner_of`` its frame.
+        owners: n, uint64: ``owner_number`` its frame.
         patches: n x C, int8, in steps.
     """
 
@@ -41,7 +41,7 @@ class PatchCandidates:
     def add(self, sha: str, features: Features) -> None:
         """Let the cells of a good (C x h x w) take part."""
         cells = features.reshape(len(features), -1).T
-        owner = owner_of(sha)
+        owner = owner_number(sha)
         numbers = _mixed(owner + np.arange(len(cells), dtype=np.uint64) * _GOLDEN)
         full = len(self.numbers) >= CANDIDATES
         taken = np.flatnonzero(numbers < self.numbers[-1]) if full else np.arange(len(cells))
@@ -53,7 +53,7 @@ class PatchCandidates:
 
     def remove(self, sha: str) -> None:
         """Take the patches of a frame out."""
-        kept = self.owners != owner_of(sha)
+        kept = self.owners != owner_number(sha)
         self._keep(self.numbers[kept], self.owners[kept], self.patches[kept])
 
     def _keep(
@@ -63,7 +63,7 @@ class PatchCandidates:
         self.numbers, self.owners, self.patches = numbers[order], owners[order], patches[order]
 
 
-def owner_of(sha: str) -> np.uint64:
+def owner_number(sha: str) -> np.uint64:
     """A frame's number among the owners: the first 64 bits of its sha256."""
     return np.uint64(int(sha[:16], 16))
 

@@ -64,7 +64,8 @@ class TaughtFrames:
     """What is kept. Goods count from the first on, but there are no steps before the 16th or ``settle``.
 
     Attributes:
-        steps, sums, candidates: of all goods; sums and candidates exist once the steps do.
+        steps: None until the goods have set them.
+        sums, candidates: what is kept of all goods; None until the steps are set.
     """
 
     def __init__(self) -> None:
