@@ -69,6 +69,16 @@ def _parts(tmp: Path, line: Path) -> Case:
     )
 
 
+def _kinds(tmp: Path, line: Path) -> Case:
+    from saec.data.layouts.defect_kinds import kinds_by_table
+
+    table, images = tmp / "kinds.csv", (tmp / "a.png", tmp / "b" / "ä.png")
+    table.write_text("file,kind\na.png,Kratzer\nb/ä.png,Beule\n", "utf-8")
+    return Case(
+        table, lambda: [s.kind for s in kinds_by_table(table, images, dict.fromkeys(images, "0")).values()]
+    )
+
+
 def _visa(tmp: Path, line: Path) -> Case:
     rows = ["object,split,label,image,mask"]
     for split in ("train", "test"):
@@ -246,7 +256,8 @@ def _metrics(tmp: Path, line: Path) -> Case:
 CASES: dict[str, Callable[[Path, Path], Case]] = {
     "line.json": lambda tmp, line: _line(tmp, line, "line.json"),
     "calibration": lambda tmp, line: _line(tmp, line, sorted(line.glob("calibration-*.json"))[-1].name),
-    "manifest": _manifest, "parts": _parts, "VisA": _visa, "COCO": _coco, "YOLO": _yolo, "log": _log,
+    "manifest": _manifest, "kinds": _kinds,
+    "parts": _parts, "VisA": _visa, "COCO": _coco, "YOLO": _yolo, "log": _log,
     "log of a report": _report_log, "metered log": _metered, "sft": _samples, "excluded": _excluded,
     "station.toml": _settings, "versions": _versions, "saec.json": _card, "preprocessor": _pixels,
     "adapter_config": _adapter, "run.json": _run, "tokens": _tokens, "models.lock": _lock,
