@@ -77,7 +77,7 @@ def bare_graph(profile: LineProfile) -> Contestant:
     from saec.edge.training.backbones import load_backbone
 
     p = profile.line.preparation
-    image = torch.zeros(1, 3, p.height, p.width)
+    image = torch.zeros(1, p.height, p.width, 3)
     model = ov.convert_model(load_backbone(profile.line.detector.backbone), example_input=image)
     model.reshape(list(image.shape))
     infer = _compile(model)

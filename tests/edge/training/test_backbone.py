@@ -69,7 +69,7 @@ def test_gives_the_features_of_the_published_network(
 ) -> None:
     x = torch.randint(0, 256, (2, 3, *size), generator=torch.Generator().manual_seed(0)).float()
     with torch.inference_mode():
-        fine, coarse = load_backbone(NAME)(x)
+        fine, coarse = load_backbone(NAME)(x.permute(0, 2, 3, 1))
         stages = plain(x, state)
     assert fine.shape == (2, 40, size[0] // 8, size[1] // 8)
     assert coarse.shape == (2, 112, size[0] // 16, size[1] // 16)

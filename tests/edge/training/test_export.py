@@ -45,8 +45,8 @@ class Small(torch.nn.Module):
         self.fine = torch.nn.Conv2d(3, 6, 8, stride=8)
         self.coarse = torch.nn.Conv2d(6, 10, 2, stride=2)
 
-    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        fine = self.fine((x - 127.0) / 128.0).relu()
+    def forward(self, frames: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        fine = self.fine(((frames - 127.0) / 128.0).permute(0, 3, 1, 2)).relu()
         return fine, self.coarse(fine)
 
 
@@ -217,8 +217,8 @@ def test_a_threshold_within_rounding_of_a_score_is_moved_out_of_its_way(
 class Bright(Small):
     """Its features are large, and the goods hardly differ in them: rounding is much beside their spread."""
 
-    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        fine, coarse = super().forward(x)
+    def forward(self, frames: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        fine, coarse = super().forward(frames)
         return fine + 4000.0, coarse + 4000.0
 
 

@@ -160,7 +160,7 @@ def test_features_average_both_strides_on_the_coarser_grid() -> None:
     with torch.inference_mode():
         made = Features(net)(frames)
         single = Features(net)(frames[1:])
-        fine, coarse = (t.numpy() for t in net(frames.permute(0, 3, 1, 2).float()))
+        fine, coarse = (t.numpy() for t in net(frames.float()))
     assert made.shape == (2, 152, 4, 6)
     assert (single[0] - made[1]).abs().max() <= features_apart(net) * made.abs().max()
     means = apart(9 + 4, float(np.abs(coarse).max()))  # of nine cells, then of four

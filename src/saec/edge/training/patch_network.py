@@ -47,9 +47,9 @@ class Features(nn.Module):
         self.register_buffer("mask", mask)
 
     def forward(self, frames: Tensor) -> Tensor:
-        x = frames.permute(0, 3, 1, 2).float()
+        x = frames.float()
         if self.mask is not None:
-            x = GREY + (x - GREY) * self.mask
+            x = GREY + (x - GREY) * self.mask[..., None]
         fine, coarse = self.backbone(x)
         fine = F.avg_pool2d(fine, 3, 1, 1, count_include_pad=False)
         coarse = F.avg_pool2d(coarse, 3, 1, 1, count_include_pad=False)
