@@ -210,9 +210,16 @@ def test_bombs_are_errors(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
         decode_image(encode(smooth(), form))
 
 
-def test_pillow_and_opencv_agree_on_jpeg(monkeypatch: pytest.MonkeyPatch) -> None:
-    data = encode(smooth(), "JPEG", quality=90)
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 0}, {"subsampling": 1}])
+def test_the_decoders_agree_on_jpeg(
+    mode: str, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which one reads a JPEG depends on what stands in its header: the pixels must not."""
+    data = encode(Pillow.fromarray(smooth(25, 37)).convert(mode), "JPEG", quality=90, **options)
     fast = decode_image(data)
+    monkeypatch.setattr(images, "_by_libjpeg", lambda data, header, name: None)
+    np.testing.assert_array_equal(fast, decode_image(data))
     monkeypatch.setattr(images, "_by_opencv", lambda data, header: None)
     assert differ(fast, decode_image(data)) < 1
 

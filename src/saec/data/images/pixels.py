@@ -1,9 +1,9 @@
 """Bytes to pixels, once and for all formats: RGB, 8 bit, upright, or an ImageError that says what to do.
 
 The header is read and held to its limits first (``saec.data.images.headers``); no decoder is given what it
-has not passed. OpenCV then decodes what is common (JPEG, PNG, BMP, PNM and every 16-bit TIFF),
-Pillow the rest. Both honour the EXIF orientation. Alpha is dropped and colour profiles are ignored: cameras
-often leave both meaningless.
+has not passed. libjpeg-turbo then decodes JPEG, OpenCV what else is common (PNG, BMP, PNM and every 16-bit
+TIFF), Pillow the rest. The EXIF orientation is honoured. Alpha is dropped and colour profiles are ignored:
+cameras often leave both meaningless.
 """
 
 from __future__ import annotations
@@ -44,6 +44,9 @@ _COUNTED_BY_PILLOW = ("AVIF", "IM")
 
 _LOST = re.compile(r"[Pp]remature end|bad Huffman code|found marker|\d{3,} extraneous bytes")
 """Warnings of libjpeg that mean lost pixels. Some bytes too many before a marker are a camera's padding."""
+
+_EXIF = re.compile(rb"Exif\0")
+"""Where a JPEG may say how it must be turned."""
 
 # What OpenCV writes to stderr about a damaged file comes back to the caller as an ImageError.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
@@ -164,9 +167,9 @@ def _pixels(data: bytes, name: str) -> NDArray[Any]:
     check_size(header.width, header.height, name, MAX_PIXELS)
     _check_single(header.frames, name)
     check_whole(data, header, name)
-    if header.format == "JPEG":
-        _check_jpeg(data, name)
-    pixels = _by_opencv(data, header) if header.opencv else None
+    pixels = _by_libjpeg(data, header, name) if header.format == "JPEG" else None
+    if pixels is None and header.opencv:
+        pixels = _by_opencv(data, header)
     if (
         pixels is None and header.opencv and header.format == "PNG"
     ):  # Pillow would leave black what is missing
@@ -176,18 +179,25 @@ def _pixels(data: bytes, name: str) -> NDArray[Any]:
     return _by_pillow(data, header, name) if pixels is None else pixels
 
 
-def _check_jpeg(data: bytes, name: str) -> None:
-    """Refuse a JPEG of which a part is missing or damaged: decoders fill that with grey and say nothing.
+def _by_libjpeg(data: bytes, header: Header, name: str) -> NDArray[Any] | None:
+    """A JPEG's pixels, which are OpenCV's; None where another decoder must look at the file again.
 
-    libjpeg's own warnings tell. A picture of an eighth of the size takes about half of a decoding's time.
+    A JPEG of which a part is missing or damaged is refused: decoders fill that with grey and say nothing, but
+    libjpeg's own warnings tell. Where EXIF may turn the picture, or its colours are none of RGB, a picture of
+    an eighth of the size tells as much in about half of the time.
     """
     import simplejpeg
 
+    plain = header.opencv and _EXIF.search(data) is None
     try:
+        if plain:
+            pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(data, "RGB", strict=True)
+            return pixels if pixels.shape[:2] == (header.height, header.width) else None
         simplejpeg.decode_jpeg(data, "GRAY", min_height=1, min_width=1, min_factor=8, strict=True)
     except ValueError as e:
         if _LOST.search(str(e)):
             raise DamagedError(f"{name}: damaged image: a part of its pixels is missing", AGAIN) from e
+    return None
 
 
 def _by_opencv(data: bytes, header: Header) -> NDArray[Any] | None:

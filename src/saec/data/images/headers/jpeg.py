@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 import struct
+from itertools import islice
 
 from saec.data.images.headers.common import MAX_SCANS, Header, check_parts, check_size, damaged, too_many
 
 _MARKER = re.compile(rb"\xff+([^\x00\xff])")
-_AFTER_SCAN = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")
-"""In a scan's own bytes 0xFF is followed by 0 or a restart marker alone."""
+_AFTER_SCAN = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")
+"""In a scan's own bytes 0xFF is followed by 0 or a restart marker alone. More of them may stand before a
+marker; with one, ``re`` looks for it at the speed of memory."""
+
+_MAY_BE_SCAN = re.compile(rb"\xff\xda")
 
 _JUNK = 65536
 """Bytes between two segments that belong to neither; decoders skip them one by one."""
@@ -27,7 +31,7 @@ def read_jpeg(data: bytes, name: str) -> Header:
     check_size(width, height, name)
     # Two bytes that can stand for a scan are counted at the speed of memory; only where there are too
     # many, as in a file with a film behind its picture, the segments are walked through.
-    if data.count(b"\xff\xda") > MAX_SCANS:
+    if sum(1 for _ in islice(_MAY_BE_SCAN.finditer(data), MAX_SCANS + 1)) > MAX_SCANS:
         _check_scans(data, at, name)
     # Without the end marker the file is truncated or has a tail: Pillow tells which. CMYK is its, too.
     opencv = channels in (1, 3) and b"\xff\xd9" in data[-64:]
