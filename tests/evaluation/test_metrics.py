@@ -14,12 +14,12 @@ from saec.errors import DataError
 from saec.evaluation.metrics import (
     Confusion,
     Metrics,
-    clopper_pearson,
     evaluate_labels,
     evaluate_verdicts,
     mean_row,
     over_seeds,
 )
+from saec.schedule.statistics.exact_interval import clopper_pearson
 from saec.types import DecidedBy, Route, VerdictRecord
 
 LABEL = st.integers(0, 1)

@@ -22,6 +22,7 @@ from saec.evaluation.evaluation_tasks import EvaluationTask
 from saec.evaluation.metrics import TIMES, Metrics, evaluate_verdicts, mean_row, over_seeds
 from saec.evaluation.pixel_metrics import PixelMetrics
 from saec.frame.judges import Cloud
+from saec.frame.verdicts import true_kind
 from saec.lines.leaks import check_leaks, check_tuned, held_out, manifest_of
 from saec.profile import LineProfile, write_json
 from saec.runs.domain import cross_domain
@@ -92,7 +93,7 @@ def evaluate_line(
             look=pixel_look(pixels),
             stop=stop,
         )
-        return info, metrics_with_pixels(read_verdicts(verdicts_of(folder)), pixels)
+        return info, metrics_with_pixels(read_verdicts(verdicts_of(folder)), pixels, profile.line.kinds)
 
     if out is None:
         with tempfile.TemporaryDirectory(prefix="saec-") as scratch:
@@ -114,11 +115,8 @@ def evaluate_log(
     """
     profile = LineProfile.open(task.line)
     inputs = list_inputs(task.dataset, split=split, layout=layout)
-    truth = {source.path: source.truth for source in inputs.sources}
-    verdicts = [
-        verdict if verdict.truth is not None else _with_truth(verdict, truth.get(verdict.path))
-        for verdict in read_verdicts(log)
-    ]
+    sources = {source.path: source for source in inputs.sources}
+    verdicts = [_with_truth(verdict, sources.get(verdict.path)) for verdict in read_verdicts(log)]
     if all(verdict.truth is None for verdict in verdicts):
         raise DataError(
             f"{log}: no verdict has a known label to compare with",
@@ -132,7 +130,8 @@ def evaluate_log(
         check_tuned(judged, info.cloud.adapter)
     notes = _age(log, info, profile)
     known = cross_domain(profile, inputs) if info is None else info.cross_domain
-    return Result(task, metrics_with_pixels(verdicts, None), None, known, notes)
+    kinds = profile.line.kinds if info is None else info.line.kinds
+    return Result(task, metrics_with_pixels(verdicts, None, kinds), None, known, notes)
 
 
 def _age(log: Path, info: RunInfo | None, profile: LineProfile) -> tuple[str, ...]:
@@ -158,9 +157,11 @@ def _age(log: Path, info: RunInfo | None, profile: LineProfile) -> tuple[str, ..
     )
 
 
-def metrics_with_pixels(verdicts: Iterable[VerdictRecord], pixels: PixelMetrics | None) -> Metrics:
-    """The metrics of verdicts, with those of the pixels where masks were seen."""
-    metrics = evaluate_verdicts(verdicts)
+def metrics_with_pixels(
+    verdicts: Iterable[VerdictRecord], pixels: PixelMetrics | None, kinds: Sequence[str] = ()
+) -> Metrics:
+    """The metrics of verdicts of a line that knows these kinds, with the pixels' where masks were seen."""
+    metrics = evaluate_verdicts(verdicts, kinds)
     if pixels is None:
         return metrics
     metrics = msgspec.structs.replace(metrics, n_mask_out=pixels.left_out)
@@ -298,5 +299,12 @@ def by_category(results: Sequence[Result]) -> dict[str, list[Result]]:
     return groups
 
 
-def _with_truth(verdict: VerdictRecord, truth: int | None) -> VerdictRecord:
-    return msgspec.structs.replace(verdict, truth=truth)
+def _with_truth(verdict: VerdictRecord, source: Source | None) -> VerdictRecord:
+    """The verdict with the label and the kind that the data set says, where the log does not know them."""
+    if source is None:
+        return verdict
+    if verdict.truth is None:
+        return msgspec.structs.replace(verdict, truth=source.truth, true_kind=true_kind(source))
+    if verdict.truth == source.truth and not verdict.true_kind:
+        return msgspec.structs.replace(verdict, true_kind=true_kind(source))
+    return verdict

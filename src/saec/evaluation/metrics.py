@@ -16,17 +16,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saec.errors import DataError, ExtraError
+from saec.evaluation.kind_figures import KindFigures, kind_figures
 from saec.evaluation.shown_table import table_html, table_text
 from saec.runs.question_costs import SpentMeans, SpentTally
 from saec.schedule.statistics.auroc import auroc
+from saec.schedule.statistics.exact_interval import clopper_pearson
+from saec.schedule.statistics.paired import Interval
 from saec.types import DEFECT, GOOD, VerdictRecord
 
 if TYPE_CHECKING:
     import pandas
 
 Array = NDArray[np.float64]
-Interval = tuple[float, float]
-
 _LEFT = (0, 2)
 """The columns of the table that begin at their left."""
 
@@ -82,6 +83,8 @@ class Metrics(msgspec.Struct, frozen=True, kw_only=True):
             (``saec.frame.verdicts``).
         ms_by_stage: the same of each stage, over the frames that went through it.
         pixel_auroc, pro: figures of ``saec.evaluation.pixel_metrics``, where masks exist.
+        kinds: how well the edge names kinds of defect; None where the line knows no kinds, or no defect
+            has a stated kind.
         spent: tokens and bytes of the questions to the cloud, truth known or not.
         notes: what a reader of the figures must know, one sentence each.
     """
@@ -110,6 +113,7 @@ class Metrics(msgspec.Struct, frozen=True, kw_only=True):
     ms_by_stage: dict[str, Percentiles] = {}
     pixel_auroc: float | None = None
     pro: float | None = None
+    kinds: KindFigures | None = None
     spent: SpentMeans | None = None
     notes: tuple[str, ...] = ()
 
@@ -141,8 +145,8 @@ class Metrics(msgspec.Struct, frozen=True, kw_only=True):
         return f"Metrics of {self.n_good} good and {self.n_defect} defect images"
 
 
-def evaluate_verdicts(verdicts: Iterable[VerdictRecord]) -> Metrics:
-    """Metrics of a run's verdicts.
+def evaluate_verdicts(verdicts: Iterable[VerdictRecord], kinds: Sequence[str] = ()) -> Metrics:
+    """Metrics of a run's verdicts; ``kinds`` are those that the line knows, see ``kind_figures``.
 
     Frames are ranked by anomaly score. Where the cloud decided some of them they are ranked by P(defect),
     the one scale that edge and cloud share; if then a frame has none, the ranking is undefined.
@@ -170,6 +174,7 @@ def evaluate_verdicts(verdicts: Iterable[VerdictRecord]) -> Metrics:
         ms_judging=stages.pop("judging", None),
         ms_waiting=stages.pop("waiting", None),
         ms_by_stage=stages,
+        kinds=kind_figures(verdicts, kinds),
         spent=spent.means(),
     )
 
@@ -208,18 +213,6 @@ def evaluate_labels(truth: Sequence[int], label: Sequence[int], rank: Sequence[f
     if rank is None or not n_good or not n_defect:
         return figures
     return msgspec.structs.replace(figures, **_ranking(t, np.asarray(rank, dtype=np.float64)))
-
-
-def clopper_pearson(k: int, n: int, confidence: float = 0.95) -> Interval | None:
-    """Exact interval of a share of k in n (Clopper and Pearson 1934); None for n = 0."""
-    from scipy.special import betaincinv
-
-    if n == 0:
-        return None
-    tail = (1 - confidence) / 2
-    low = float(betaincinv(k, n - k + 1, tail)) if k > 0 else 0.0
-    high = float(betaincinv(k + 1, n - k, 1 - tail)) if k < n else 1.0
-    return low, high
 
 
 def mean_row(rows: Sequence[Metrics]) -> dict[str, Any]:
@@ -330,6 +323,7 @@ def _figure_rows(metrics: Metrics) -> list[tuple[str, str, str]]:
         ("pixel AUROC", _number(metrics.pixel_auroc), ""),
         ("PRO", _number(metrics.pro), ""),
         ("sent to the cloud", _percent(metrics.escalation_rate), ""),
+        *_kind_rows(metrics.kinds),
     ]
     for name, times in (("judging, ms", metrics.ms_judging), ("waiting, ms", metrics.ms_waiting)):
         if times is not None:
@@ -342,6 +336,14 @@ def _figure_rows(metrics: Metrics) -> list[tuple[str, str, str]]:
         if frames:
             rows.append((name, str(frames), "images"))
     return [row for row in rows if row[1]]
+
+
+def _kind_rows(kinds: KindFigures | None) -> list[tuple[str, str, str]]:
+    if kinds is None:
+        return []
+    right = round((kinds.accuracy or 0.0) * kinds.n_known)
+    of = _of(right, kinds.n_known, kinds.accuracy_interval)
+    return [("kinds named right", _percent(kinds.accuracy), of)]
 
 
 def _flat(figures: dict[str, Any], prefix: str = "") -> dict[str, Any]:

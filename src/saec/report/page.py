@@ -13,6 +13,7 @@ from saec.errors import DataError
 from saec.report import plots, words
 from saec.report.figures import Figure, energy_per_correct, energy_source, figures, overview
 from saec.report.gallery import CHANGED, GallerySection, sections
+from saec.report.kind_table import KindsView, kinds_view
 from saec.report.run_page import Run, open_run
 from saec.report.tally import RouteRow, Share, StageRow, Tally, routes, shares, stage_times, tally
 from saec.report.thumbs import Pair, Thumbs
@@ -44,6 +45,7 @@ class RunView:
     histogram: plots.Histogram | None
     routes: list[RouteRow]
     stages: list[StageRow]
+    kinds: KindsView | None
     changed: list[GallerySection]
     sections: list[GallerySection]
     cards: dict[str, list[Card]]
@@ -120,6 +122,7 @@ def _view(run: Run, budget: int, share: float) -> RunView:
         histogram=plots.histogram(verdicts, line.threshold, line.gate),
         routes=routes(verdicts),
         stages=stage_times(verdicts),
+        kinds=kinds_view(verdicts, run.metrics.kinds),
         changed=[section for key in CHANGED for section in shown if section.key == key],
         sections=[section for section in shown if section.key not in CHANGED],
         cards=cards,
@@ -157,6 +160,7 @@ def _environment() -> Environment:
     )
     filters: dict[str, Any] = {
         "share": words.share,
+        "percent": words.percent,
         "number": words.number,
         "quantity": words.quantity,
         "ms": words.milliseconds,

@@ -50,7 +50,7 @@ def open_run(folder: str | Path) -> Run:
         )
     verdicts.sort(key=lambda v: v.id)
     pixels = _pixel_figures(folder / METRICS_FILE)
-    metrics = msgspec.structs.replace(evaluate_verdicts(verdicts), **pixels)
+    metrics = msgspec.structs.replace(evaluate_verdicts(verdicts, info.line.kinds), **pixels)
     return Run(folder, info, verdicts, metrics, notes)
 
 

@@ -82,6 +82,11 @@ def share(value: float | None) -> str:
     return UNKNOWN if value is None else f"{100 * value:.1f}{_GAP}%"
 
 
+def percent(value: float) -> str:
+    """A share of one as whole percent."""
+    return f"{100 * value:.0f}{_GAP}%"
+
+
 def number(value: Any) -> str:
     """A figure without a unit, with three decimals."""
     return UNKNOWN if value is None else f"{float(value):.3f}"

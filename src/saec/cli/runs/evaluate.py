@@ -195,6 +195,8 @@ def _tell(metrics: Metrics) -> None:
     ):
         if interval is not None:
             click.echo(f"{what}: {of}, {interval[0]:.1%} to {interval[1]:.1%} with 95 % confidence")
+    if metrics.kinds is not None:
+        click.echo("\n".join([repr(metrics.kinds), *metrics.kinds.sentences()]))
     if metrics.spent is not None:
         click.echo(metrics.spent.sentence())
     stages = {"judging": metrics.ms_judging, "waiting": metrics.ms_waiting, **metrics.ms_by_stage}

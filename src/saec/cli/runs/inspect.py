@@ -109,7 +109,7 @@ def command(
                 stop=stop,
             )
         new = log.stat().st_size != before  # else the figures that stand there are those of this very log
-        _summarise(folder, inspect.csv, pixels, measured=new and bool(info.counts.get("labelled")))
+        _summarise(info, folder, inspect.csv, pixels, measured=new and bool(info.counts.get("labelled")))
         _tell(info, inspect, folder)
     if stop.is_set():
         raise click.Abort
@@ -135,7 +135,9 @@ def _end(info: RunInfo) -> None:
         click.get_current_context().exit(1)
 
 
-def _summarise(folder: Path, csv: Path | None, pixels: PixelMetrics | None, *, measured: bool) -> None:
+def _summarise(
+    info: RunInfo, folder: Path, csv: Path | None, pixels: PixelMetrics | None, *, measured: bool
+) -> None:
     """What is made of the whole log, those verdicts included that were there before a resume."""
     from saec.evaluation.line_evaluation import metrics_with_pixels, write_metrics
     from saec.runs.run_folder import verdicts_of
@@ -145,7 +147,7 @@ def _summarise(folder: Path, csv: Path | None, pixels: PixelMetrics | None, *, m
     if csv is not None:
         write_csv(csv, read_verdicts(log))
     if measured:
-        write_metrics(folder, metrics_with_pixels(read_verdicts(log), pixels))
+        write_metrics(folder, metrics_with_pixels(read_verdicts(log), pixels, info.line.kinds))
 
 
 def _tell(info: RunInfo, inspect: InspectSettings, folder: Path) -> None:
