@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from saec.edge.training.row_strips import ConvBlock, RowStrips, SameConv
 from saec.errors import ModelError
 from saec.settings import FitConfig
 
@@ -43,47 +44,37 @@ EPSILON = 1e-3
 TAPS = {8: 2, 16: 4}
 """Stride of a feature map -> the stage whose output it is."""
 
-
-class _Same(nn.Conv2d):
-    """A convolution with TensorFlow's SAME padding for inputs whose side is a multiple of its stride."""
-
-    def __init__(self, weight: Tensor, bias: Tensor, stride: int, depthwise: bool) -> None:
-        out, inp, k, _ = weight.shape
-        groups = out if depthwise else 1
-        super().__init__(inp * groups, out, k, stride=stride, groups=groups)
-        self.weight = nn.Parameter(weight, requires_grad=False)
-        self.bias = nn.Parameter(bias, requires_grad=False)
-        total = k - stride
-        self.pad = nn.ZeroPad2d((total // 2, total - total // 2) * 2) if total > 0 else nn.Identity()
-
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(self.pad(x))
+FINE = 2
+"""Stages that run strip by strip, with the stem. The kernels of the next one reach too far for it to pay."""
 
 
-def _layer(state: dict[str, Tensor], conv: str, norm: str, stride: int = 1) -> _Same:
+def _layer(state: dict[str, Tensor], conv: str, norm: str, stride: int = 1) -> SameConv:
     """A convolution with its batch normalisation folded into it."""
     weight, gain = state[f"{conv}.weight"], state[f"{norm}.weight"]
     gain = gain / (state[f"{norm}.running_var"] + EPSILON).sqrt()
     bias = state[f"{norm}.bias"] - state[f"{norm}.running_mean"] * gain
-    return _Same(weight * gain[:, None, None, None], bias, stride, depthwise="depthwise" in conv)
+    return SameConv(weight * gain[:, None, None, None], bias, stride, depthwise="depthwise" in conv)
 
 
-class _Block(nn.Module):
+class _Pixels(nn.Module):
+    """A frame's pixels as EfficientNet-Lite was trained on them: B x H x W x 3 to B x 3 x H x W.
+
+    The channels are moved only after all arithmetic: OpenVINO's convolutions read them last, and then the
+    move costs nothing (else a tenth of the network's time).
+    """
+
+    def forward(self, frames: Tensor) -> Tensor:
+        return ((frames.float() - 127.0) / 128.0).permute(0, 3, 1, 2)
+
+
+def _block(state: dict[str, Tensor], key: str, stride: int) -> ConvBlock:
     """An inverted residual: expand, depthwise, project."""
-
-    def __init__(self, state: dict[str, Tensor], key: str, stride: int) -> None:
-        super().__init__()
-        layers: list[nn.Module] = []
-        if f"{key}._expand_conv.weight" in state:
-            layers += [_layer(state, f"{key}._expand_conv", f"{key}._bn0"), nn.ReLU6()]
-        layers += [_layer(state, f"{key}._depthwise_conv", f"{key}._bn1", stride), nn.ReLU6()]
-        layers += [_layer(state, f"{key}._project_conv", f"{key}._bn2")]
-        self.body = nn.Sequential(*layers)
-        self.residual = stride == 1 and layers[0].in_channels == layers[-1].out_channels
-
-    def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.body(x)
-        return x + y if self.residual else y
+    layers: list[nn.Module] = []
+    if f"{key}._expand_conv.weight" in state:
+        layers += [_layer(state, f"{key}._expand_conv", f"{key}._bn0"), nn.ReLU6()]
+    layers += [_layer(state, f"{key}._depthwise_conv", f"{key}._bn1", stride), nn.ReLU6()]
+    layers += [_layer(state, f"{key}._project_conv", f"{key}._bn2")]
+    return ConvBlock(layers, stride == 1 and layers[0].in_channels == layers[-1].out_channels)
 
 
 class EfficientNetLite(nn.Module):
@@ -92,16 +83,13 @@ class EfficientNetLite(nn.Module):
     Args:
         state: the package's state dict.
 
-    Input: B x H x W x 3, RGB in 0..255, H and W multiples of 16. Output: the stride-8 (B x C8 x H/8 x W/8)
-    and stride-16 (B x C16 x H/16 x W/16) features.
-
-    The channels come last, as in a frame, and are only moved after all arithmetic on pixels: OpenVINO's
-    convolutions read them so, and then the move costs nothing (else a tenth of the network's time).
+    Input: B x H x W x 3, RGB in 0..255, uint8 or float, H and W multiples of 16. Output: the stride-8
+    (B x C8 x H/8 x W/8) and stride-16 (B x C16 x H/16 x W/16) features.
     """
 
     def __init__(self, state: dict[str, Tensor]) -> None:
         super().__init__()
-        self.stem = nn.Sequential(_layer(state, "_conv_stem", "_bn0", stride=2), nn.ReLU6())
+        stem = ConvBlock([_layer(state, "_conv_stem", "_bn0", stride=2), nn.ReLU6()])
         self.stages = nn.ModuleList()
         previous, index = -1, 0
         while f"_blocks.{index}._project_conv.weight" in state:
@@ -112,14 +100,15 @@ class EfficientNetLite(nn.Module):
             if starts:
                 stage = nn.Sequential()
                 self.stages.append(stage)
-            stage.append(_Block(state, f"_blocks.{index}", STRIDES[len(self.stages) - 1] if starts else 1))
+            stage.append(_block(state, f"_blocks.{index}", STRIDES[len(self.stages) - 1] if starts else 1))
             previous, index = width, index + 1
+        self.fine = RowStrips(_Pixels(), [stem, *(block for stage in self.stages[:FINE] for block in stage)])
         self.eval().requires_grad_(False)
 
     def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
-        x = self.stem(((frames - 127.0) / 128.0).permute(0, 3, 1, 2))
+        x = self.fine(frames)
         taps = []
-        for i, stage in enumerate(self.stages):
+        for i, stage in enumerate(self.stages[FINE:], start=FINE):
             x = stage(x)
             if i in TAPS.values():
                 taps.append(x)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -29,7 +30,8 @@ def to_openvino(module: torch.nn.Module, height: int, width: int) -> Any:
     import openvino as ov
 
     example = torch.zeros(1, height, width, 3, dtype=torch.uint8)
-    with torch.inference_mode():
+    with torch.inference_mode(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # the size is fixed, and meant to be
         traced = torch.jit.trace(module, example, check_trace=False)  # the parity gate is the check
         model = ov.convert_model(traced, example_input=example, input=[([1, height, width, 3], ov.Type.u8)])
     model.set_friendly_name("saec")

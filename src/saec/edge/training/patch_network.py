@@ -47,10 +47,9 @@ class Features(nn.Module):
         self.register_buffer("mask", mask)
 
     def forward(self, frames: Tensor) -> Tensor:
-        x = frames.float()
         if self.mask is not None:
-            x = GREY + (x - GREY) * self.mask[..., None]
-        fine, coarse = self.backbone(x)
+            frames = GREY + (frames.float() - GREY) * self.mask[..., None]
+        fine, coarse = self.backbone(frames)
         fine = F.avg_pool2d(fine, 3, 1, 1, count_include_pad=False)
         coarse = F.avg_pool2d(coarse, 3, 1, 1, count_include_pad=False)
         return torch.cat([F.avg_pool2d(fine, 2), coarse], 1)
