@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+import saec
 from saec import edge
 from saec.cli import main
 from saec.data.input_images import list_inputs
@@ -66,6 +67,16 @@ def test_evaluate_tells_the_confusion_by_kind(
     assert "The name was right for 6 of 8 defects" in page
     assert main(["evaluate", str(line.folder), str(parts), "--verdicts", str(out), "--json", str(file)]) == 0
     assert json.loads(file.read_text())["kinds"] == figures
+
+
+def test_the_library_gives_the_line_its_kinds_and_the_metrics(parts: Path, line: LineProfile) -> None:
+    opened = saec.Line.open(line.folder)
+    assert opened.kinds == KINDS
+    metrics = opened.evaluate(parts)
+    assert metrics.kinds is not None
+    assert (metrics.kinds.known, metrics.kinds.accuracy) == (KINDS, 0.75)
+    verdict = opened.inspect(parts / "test" / "dent" / "0.png")
+    assert (verdict.kind, verdict.kind_confidence) == ("dent", 0.75)
 
 
 def test_a_log_without_true_kinds_takes_them_from_the_data_set(

@@ -23,6 +23,8 @@ from tests.run_fakes import FUSED, FakeDetector, make_line
 from tests.station.sink_fakes import free_port
 from tests.station.station_fakes import DEFECT, GOOD, NO_GUARD, FakeLinkCloud, Running, png
 
+LONG_KIND = "<i>dent</i>" + "y" * 53
+
 
 @pytest.fixture
 def page() -> Iterator[Any]:
@@ -38,7 +40,7 @@ def page() -> Iterator[Any]:
 def test_the_page_shows_frames_links_and_alarms(
     tmp_path: Path, page: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(edge, "open_detector", lambda profile: FakeDetector(kinds=("<i>dent</i>",)))
+    monkeypatch.setattr(edge, "open_detector", lambda profile: FakeDetector(kinds=(LONG_KIND,)))
     monkeypatch.setattr(loading, "standing", lambda *_: Standing("fused", "", FUSED))
     make_line(tmp_path / "profile")
     line = LineSettings(name="cell", profile=tmp_path / "profile", deadline_s=20.0, guard=NO_GUARD)
@@ -63,7 +65,7 @@ def test_the_page_shows_frames_links_and_alarms(
         page.locator("#alarms", has_text="unknown image format").wait_for()
         named = page.locator(".frame", has=page.get_by_text("shift-3.0042.png"))
         assert "defect" in named.inner_text()
-        assert "kind: <i>dent</i> (75 %)" in named.inner_text()
+        assert f"kind: {LONG_KIND} (75 %)" in named.inner_text()
         for taken in page.locator(".frame time").all():
             assert (
                 abs(datetime.fromisoformat(taken.get_attribute("datetime")).timestamp() - time.time()) < 600

@@ -102,6 +102,11 @@ class Line:
         """The score from which the edge says defect."""
         return self.profile.calibration.threshold
 
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of defect that the edge tells apart; () where it was taught none."""
+        return self.profile.line.kinds
+
     def inspect(
         self,
         image: ImageLike,

@@ -67,6 +67,26 @@ def test_what_a_failed_group_has_written_is_taken_back(
     assert path.read_bytes() == before
 
 
+def test_the_kind_is_plain_json_to_a_webhook_and_a_broker(receiver: Receiver) -> None:
+    (good,) = deliveries(1)
+    name = '"},{"<b>\\dent'
+    verdict = msgspec.structs.replace(good.verdict, kind=name, kind_confidence=0.5)
+    broker = Broker()
+    webhook = WebhookSink(name="s", url=receiver.url).make_sink()
+    sinks: tuple[VerdictSink, ...] = (
+        webhook,
+        MqttSink(name="s", host="127.0.0.1", port=broker.port).make_sink(),
+    )
+    for sink in sinks:
+        sink.deliver([msgspec.structs.replace(good, verdict=verdict)])
+        sink.close()
+    ((*_, posted),), ((topic, published),) = receiver.got, broker.got
+    assert topic == "saec/verdicts/cell"
+    for message in (posted, published):
+        assert (message["verdict"]["kind"], message["verdict"]["kind_confidence"]) == (name, 0.5)
+    broker.close()
+
+
 def test_a_table_holds_the_kind_and_no_formula(tmp_path: Path) -> None:
     (good,) = deliveries(1)
     verdict = msgspec.structs.replace(good.verdict, kind='=HYPERLINK("x"),\n<b>', kind_confidence=0.5)
