@@ -35,8 +35,9 @@ types: $(DEV)  ## types alone
 imports: $(DEV)  ## floors alone: who may import whom
 	$(BIN)/lint-imports
 
-test: lint  ## lint and all tests that a machine without GPU and network can run in minutes
+test: lint $(VENV)-timm/timm.installed  ## lint and all tests that a machine without GPU and network can run in minutes
 	$(ONE_THREAD) $(BIN)/pytest -n 2 --dist loadfile
+	$(ONE_THREAD) $(VENV)-timm/bin/python -m pytest tests/edge/training/test_timm_backbone.py
 
 test-isa: $(DEV)  ## the numeric tests again as on older CPUs, two or three minutes
 	sh scripts/test_isa.sh $(BIN)
@@ -81,10 +82,14 @@ $(VENV)/dev.installed: pyproject.toml research/pyproject.toml constraints.txt sc
 	PYTHON="$(PYTHON)" sh scripts/install.sh "$(VENV)" dev
 	touch $@
 
+$(VENV)-timm/timm.installed: $(DEV) scripts/timm.sh
+	sh scripts/timm.sh "$(VENV)-timm" "$(VENV)"
+	touch $@
+
 $(VENV)-clients/clients.installed: scripts/clients.txt scripts/clients.sh
 	PYTHON="$(PYTHON)" sh scripts/clients.sh "$(VENV)-clients"
 	touch $@
 
 clean:  ## remove environments, runs, builds and caches
-	rm -rf "$(VENV)" "$(VENV)-clients" runs build dist src/*.egg-info research/src/*.egg-info \
+	rm -rf "$(VENV)" "$(VENV)-timm" "$(VENV)-clients" runs build dist src/*.egg-info research/src/*.egg-info \
 	    .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage .coverage.*

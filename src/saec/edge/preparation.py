@@ -12,7 +12,7 @@ from saec.profile import Preparation
 from saec.types import Box, Image
 
 MULTIPLE = 32
-"""Sides of the input are multiples of it: twice the stride of the coarser features."""
+"""Sides of the input are multiples of it: twice the stride of the default backbone's coarser features."""
 
 SHORT = 128
 """A frame whose shorter side is less is enlarged towards it, as far as the area allows."""
@@ -22,19 +22,19 @@ LEAST = 64
 aspect."""
 
 
-def input_size(height: int, width: int, side: int) -> tuple[int, int]:
-    """Height and width of the input for frames of this size.
+def input_size(height: int, width: int, side: int, multiple: int = MULTIPLE) -> tuple[int, int]:
+    """Height and width of the input for frames of this size, multiples of ``multiple``.
 
     Its area is about side x side, or the frame's where that is less; the aspect is kept to within the
     rounding. Only small frames are enlarged, see ``SHORT``.
     """
     area = side / math.sqrt(height * width)
     scale = min(area, max(1.0, SHORT / min(height, width)))
-    return _round(height * scale), _round(width * scale)
+    return _round(height * scale, multiple), _round(width * scale, multiple)
 
 
-def _round(length: float) -> int:
-    return max(LEAST, round(length / MULTIPLE) * MULTIPLE)
+def _round(length: float, multiple: int) -> int:
+    return max(math.ceil(LEAST / multiple), round(length / multiple)) * multiple
 
 
 def check_roi(roi: Box | None, height: int, width: int) -> None:

@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 
 from saec.edge.training import backbones as backbone
-from saec.edge.training.backbones import PACKAGES, load_backbone
-from saec.edge.training.graph_export import features_apart
+from saec.edge.training.backbones import PACKAGES, load_backbone, load_efficientnet_lite
+from saec.edge.training.feature_graph import features_apart
 from saec.errors import ModelError
 
 pytestmark = pytest.mark.numeric
@@ -69,17 +69,18 @@ def test_gives_the_features_of_the_published_network(
 ) -> None:
     x = torch.randint(0, 256, (2, 3, *size), generator=torch.Generator().manual_seed(0)).float()
     with torch.inference_mode():
-        fine, coarse = load_backbone(NAME)(x.permute(0, 2, 3, 1))
+        fine, coarse = load_efficientnet_lite(NAME)(x.permute(0, 2, 3, 1))
         stages = plain(x, state)
     assert fine.shape == (2, 40, size[0] // 8, size[1] // 8)
     assert coarse.shape == (2, 112, size[0] // 16, size[1] // 16)
     for ours, theirs in ((fine, stages[2]), (coarse, stages[4])):
-        allowed = 2 * features_apart(load_backbone(NAME))  # the published weights are folded, in float32 too
+        # The published weights are folded, in float32 too.
+        allowed = 2 * features_apart(load_efficientnet_lite(NAME))
         torch.testing.assert_close(ours, theirs, rtol=0, atol=allowed * float(theirs.abs().max()))
 
 
 def test_is_frozen_and_in_evaluation_mode() -> None:
-    net = load_backbone(NAME)
+    net = load_efficientnet_lite(NAME)
     assert not any(module.training for module in net.modules())
     assert not any(p.requires_grad for p in net.parameters())
     assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in net.modules())
@@ -95,8 +96,8 @@ def test_the_pickle_is_read_once_and_safely(tmp_path: Path, monkeypatch: pytest.
         return load(*args, **options)
 
     monkeypatch.setattr(torch, "load", noted)
-    first = load_backbone(NAME).state_dict()
-    second = load_backbone(NAME).state_dict()
+    first = load_efficientnet_lite(NAME).state_dict()
+    second = load_efficientnet_lite(NAME).state_dict()
     assert [k["weights_only"] for k in calls] == [True]
     assert [p.name for p in (tmp_path / "saec").iterdir()] == [f"{NAME}.safetensors"]
     assert all(torch.equal(first[k], second[k]) for k in first)
@@ -105,9 +106,9 @@ def test_the_pickle_is_read_once_and_safely(tmp_path: Path, monkeypatch: pytest.
 @pytest.mark.parametrize("cache", ["/dev/null/cache", "/proc"])
 def test_no_place_to_keep_the_weights_stops_nothing(monkeypatch: pytest.MonkeyPatch, cache: str) -> None:
     """Nobody, root neither, can make a folder at these."""
-    kept = load_backbone(NAME).state_dict()
+    kept = load_efficientnet_lite(NAME).state_dict()
     monkeypatch.setenv("XDG_CACHE_HOME", cache)
-    loaded = load_backbone(NAME).state_dict()
+    loaded = load_efficientnet_lite(NAME).state_dict()
     assert all(torch.equal(kept[key], loaded[key]) for key in kept)
 
 
@@ -118,7 +119,7 @@ def test_a_disk_that_fills_leaves_no_half_of_a_file(tmp_path: Path, monkeypatch:
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(backbone, "save_file", full)
-    load_backbone(NAME)
+    load_efficientnet_lite(NAME)
     assert list((tmp_path / "saec").iterdir()) == []
 
 

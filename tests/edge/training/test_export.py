@@ -13,16 +13,15 @@ import torch
 
 from saec.data.procedural import draw_product
 from saec.edge.graph import CAPS, compile_graph, other_arithmetic
+from saec.edge.training.feature_graph import Features
 from saec.edge.training.graph_export import (
     check_parity,
-    feature_function,
-    features_apart,
     rounding_of,
     save_onnx,
     save_openvino,
 )
 from saec.edge.training.patch_fit import PatchFit, fit_patch
-from saec.edge.training.patch_network import Features, PatchNet
+from saec.edge.training.patch_network import PatchNet
 from saec.errors import ExtraError, ModelError, ParityError
 
 pytestmark = pytest.mark.numeric
@@ -163,14 +162,6 @@ def test_arithmetic_that_the_cpu_lacks_is_told(saved: Path) -> None:
     graph = compile_graph(saved, "f32", 1)
     assert other_arithmetic(graph, "f32") == []
     assert "cannot compute in bf16" in other_arithmetic(graph, "bf16")[0]
-
-
-def test_feature_function_gives_the_features_of_torch(features: Features) -> None:
-    run = feature_function(features, HEIGHT, WIDTH, "f32", 1)
-    with torch.inference_mode():
-        expected = features(torch.from_numpy(frame(0))[None])[0].numpy()
-    allowed = features_apart(features) * np.abs(expected).max()
-    np.testing.assert_allclose(run(frame(0)), expected, rtol=0, atol=allowed)
 
 
 def test_parity_counts_and_measures(fitted: PatchFit, judged: Judged) -> None:

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from saec.edge.training import backbones as backbone
-from saec.edge.training import graph_export as export
+from saec.edge.training import feature_graph as features
 from saec.edge.training import patch_fit as fit_module
 from saec.edge.training.detector_fit import patch_fit
 from saec.edge.training.fit_records import Goods
@@ -34,8 +33,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         seen.update(options)
         raise Reached
 
-    monkeypatch.setattr(backbone, "load_backbone", lambda name: None)
-    monkeypatch.setattr(export, "feature_function", lambda *args: None)
+    monkeypatch.setattr(features, "feature_function", lambda *args: None)
     monkeypatch.setattr(fit_module, "fit_patch", fit_patch)
     return seen
 

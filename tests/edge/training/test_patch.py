@@ -8,9 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saec.edge.training.backbones import load_backbone
-from saec.edge.training.graph_export import features_apart
-from saec.edge.training.patch_network import HOTTEST, Blur, Distances, Features, Memory, Places, Scale
+from saec.edge.training.patch_network import HOTTEST, Blur, Distances, Memory, Places, Scale
 from saec.rounding import apart
 
 pytestmark = pytest.mark.numeric
@@ -152,35 +150,3 @@ def test_batch_equals_single() -> None:
         one_score, one_heat = s(distances(x[i : i + 1]))
         torch.testing.assert_close(one_score[0], score[i], rtol=0, atol=allowed)
         torch.testing.assert_close(one_heat[0], heat[i], rtol=0, atol=allowed)
-
-
-def test_features_average_both_strides_on_the_coarser_grid() -> None:
-    net = load_backbone("efficientnet-lite0")
-    frames = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (2, 64, 96, 3), dtype=np.uint8))
-    with torch.inference_mode():
-        made = Features(net)(frames)
-        single = Features(net)(frames[1:])
-        fine, coarse = (t.numpy() for t in net(frames.float()))
-    assert made.shape == (2, 152, 4, 6)
-    assert (single[0] - made[1]).abs().max() <= features_apart(net) * made.abs().max()
-    means = apart(9 + 4, float(np.abs(coarse).max()))  # of nine cells, then of four
-    np.testing.assert_allclose(made[0, 40:, 1, 1], coarse[0, :, :3, :3].mean((1, 2)), rtol=0, atol=means)
-    np.testing.assert_allclose(made[0, 40:, 0, 0], coarse[0, :, :2, :2].mean((1, 2)), rtol=0, atol=means)
-    near = [fine[0, :, y - 1 : y + 2, x - 1 : x + 2].mean((1, 2)) for y in (2, 3) for x in (4, 5)]
-    means = apart(9 + 4, float(np.abs(fine).max()))
-    np.testing.assert_allclose(made[0, :40, 1, 2], np.mean(near, axis=0), rtol=0, atol=means)
-
-
-def test_features_see_nothing_outside_the_mask() -> None:
-    mask = torch.zeros(64, 96)
-    mask[:, :48] = 1
-    features = Features(load_backbone("efficientnet-lite0"), mask)
-    rng = np.random.default_rng(0)
-    frame = rng.integers(0, 256, (1, 64, 96, 3), dtype=np.uint8)
-    outside, inside = frame.copy(), frame.copy()
-    outside[:, :, 48:] = rng.integers(0, 256, (64, 48, 3))
-    inside[:, :, :48] = rng.integers(0, 256, (64, 48, 3))
-    with torch.inference_mode():
-        first, other, changed = (features(torch.from_numpy(f)) for f in (frame, outside, inside))
-    assert torch.equal(first, other)
-    assert not torch.allclose(first, changed)

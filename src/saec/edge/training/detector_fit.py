@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,20 +48,19 @@ def patch_fit(*, onnx: bool = False) -> DetectorFit:
 
     def fit(goods: Goods, config: FitConfig, folder: Path, progress: Progress) -> Fitted:
         try:
-            import torch
-
             from saec.edge.training.backbones import load_backbone
         except ModuleNotFoundError as e:  # torch or safetensors: the line itself needs neither
             raise ExtraError(e.name or "torch", "fit") from None
-        from saec.edge.training.graph_export import feature_function
+        from saec.edge.training.feature_graph import feature_function, feature_module
         from saec.edge.training.patch_fit import fit_patch
-        from saec.edge.training.patch_network import Features, PatchNet
+        from saec.edge.training.patch_network import PatchNet
 
-        preparation = _preparation(goods, config)
+        told: list[str] = []
+        backbone = load_backbone(config.backbone, told.append)
+        preparation = _preparation(goods, config, 2 * backbone.stride)
         size = (preparation.height, preparation.width)
-        mask = _mask(goods, preparation, folder)
-        pixels = None if mask is None else torch.from_numpy(mask.astype(np.float32) / 255.0)
-        features = Features(load_backbone(config.backbone), pixels).eval()
+        mask = _mask(goods, preparation, backbone.stride // 2, folder)
+        features = feature_module(backbone, *size, mask)
         fitted = fit_patch(
             (prepare(frame, preparation) for frame in goods.frames()),
             goods.folds,
@@ -68,10 +68,11 @@ def patch_fit(*, onnx: bool = False) -> DetectorFit:
             lambda distances, scale: PatchNet(features, distances, scale),
             memory=config.memory_patches,
             seed=config.seed,
-            inside=None if mask is None else _cells(mask),
+            inside=None if mask is None else _cells(mask, backbone.stride // 2),
             progress=progress,
         )
-        return _exported(fitted, goods, config, preparation, folder, onnx)
+        made = _exported(fitted, goods, config, preparation, folder, onnx)
+        return replace(made, notes=[*told, *made.notes])
 
     return fit
 
@@ -129,17 +130,17 @@ def _exported(
     )
 
 
-def _preparation(goods: Goods, config: FitConfig) -> Preparation:
+def _preparation(goods: Goods, config: FitConfig, multiple: int) -> Preparation:
     height, width = goods.size
     if config.roi is not None:
         x0, y0, x1, y1 = config.roi
         height, width = y1 - y0, x1 - x0
-    height, width = input_size(height, width, config.side_px)
+    height, width = input_size(height, width, config.side_px, multiple)
     mask = goods.roi_mask is not None
     return Preparation(height=height, width=width, roi=config.roi, mask=mask, bits=config.bits)
 
 
-def _mask(goods: Goods, preparation: Preparation, folder: Path) -> NDArray[np.uint8] | None:
+def _mask(goods: Goods, preparation: Preparation, cell: int, folder: Path) -> NDArray[np.uint8] | None:
     """The region of interest as the graph sees it, height x width, 0..255; it is kept in the profile."""
     if goods.roi_mask is None:
         return None
@@ -155,7 +156,7 @@ def _mask(goods: Goods, preparation: Preparation, folder: Path) -> NDArray[np.ui
     binary = np.where(mask > 0, 255, 0).astype(np.uint8)
     cv2.imwrite(str(folder / MASK), binary)
     prepared: NDArray[np.uint8] = prepare(np.repeat(binary[..., None], 3, axis=2), preparation)[..., 0]
-    count = int(_cells(prepared).sum())
+    count = int(_cells(prepared, cell).sum())
     if count < LEAST_CELLS:
         raise DataError(
             f"the mask {goods.roi_mask} lets only {count} cells of the anomaly map be judged; at least "
@@ -165,11 +166,11 @@ def _mask(goods: Goods, preparation: Preparation, folder: Path) -> NDArray[np.ui
     return prepared
 
 
-def _cells(mask: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """The cells of the map that the mask covers by half."""
+def _cells(mask: NDArray[np.uint8], cell: int) -> NDArray[np.bool_]:
+    """The cells of the map, so many pixels wide and high, that the mask covers by half."""
     height, width = mask.shape
     inside: NDArray[np.bool_] = (
-        cv2.resize(mask, (width // 8, height // 8), interpolation=cv2.INTER_AREA) > 127
+        cv2.resize(mask, (width // cell, height // cell), interpolation=cv2.INTER_AREA) > 127
     )
     return inside
 

@@ -3,54 +3,21 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from saec.edge.graph import compile_graph
+from saec.edge.training.feature_graph import features_apart, to_openvino
 from saec.edge.training.patch_fit import WORKERS, one_thread
-from saec.edge.training.patch_network import Features, PatchNet
+from saec.edge.training.patch_network import PatchNet
 from saec.errors import ExtraError, ParityError
 from saec.rounding import apart
-
-
-def to_openvino(module: torch.nn.Module, height: int, width: int) -> Any:
-    """The module as an OpenVINO model for one frame: 1 x height x width x 3, uint8.
-
-    Layers are named by their place, so that the same module gives the same bytes wherever it is saved.
-    """
-    import openvino as ov
-
-    example = torch.zeros(1, height, width, 3, dtype=torch.uint8)
-    with torch.inference_mode(), warnings.catch_warnings():
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # the size is fixed, and meant to be
-        traced = torch.jit.trace(module, example, check_trace=False)  # the parity gate is the check
-        model = ov.convert_model(traced, example_input=example, input=[([1, height, width, 3], ov.Type.u8)])
-    model.set_friendly_name("saec")
-    for index, layer in enumerate(model.get_ordered_ops()):
-        layer.set_friendly_name(f"{layer.get_type_name()}_{index}")
-    return model
-
-
-def feature_function(
-    features: Features, height: int, width: int, precision: str, threads: int
-) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
-    """The backbone in OpenVINO, in the precision of the line, for one prepared frame."""
-    graph = compile_graph(to_openvino(features, height, width), precision, threads)
-
-    def run(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
-        output: NDArray[np.float32] = graph(frame[None])[0][0].astype(np.float32)
-        return output
-
-    return run
 
 
 def save_openvino(net: PatchNet, height: int, width: int, path: Path) -> None:
@@ -140,12 +107,6 @@ def check_parity(
             "fit with dtype float32; if that was used already, report this: the export is at fault",
         )
     return Parity(len(scores), largest, agreed)
-
-
-def features_apart(network: torch.nn.Module) -> float:
-    """The largest share of a feature's largest value by which float32 may change it: over all sums."""
-    layers = [m for m in network.modules() if isinstance(m, torch.nn.Conv2d)]
-    return apart(sum(m.weight[0].numel() + 1 for m in layers), 1.0)
 
 
 def rounding_of(net: PatchNet, frame: NDArray[np.uint8]) -> tuple[float, float]:

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from saec.edge.training.backbones import EfficientNetLite
+from saec.edge.training.feature_graph import Features
 
 BLOCK = 2
 """Covariances are shared by BLOCK x BLOCK cells; means are each cell's own."""
@@ -22,37 +22,8 @@ BLOCK = 2
 HOTTEST = 0.01
 """Share of the map whose mean is the image's score."""
 
-GREY = 127.0
-"""What is painted outside the region of interest: the backbone's zero."""
-
 SMOOTHING = 1.0
 """Standard deviation, in cells of stride 8, of the Gaussian that smooths each map."""
-
-
-class Features(nn.Module):
-    """Frames to patch features on the stride-16 grid.
-
-    Args:
-        backbone: the frozen network.
-        mask: H x W, 1 within the region of interest and 0 outside, or None. What lies outside is painted
-            grey, so that it does not reach the features inside.
-
-    Input: B x H x W x 3, RGB, uint8 or float in 0..255. Output: B x C x H/16 x W/16, the stride-8 and
-    stride-16 features of the backbone, each averaged over 3 x 3 neighbours, side by side.
-    """
-
-    def __init__(self, backbone: EfficientNetLite, mask: Tensor | None = None) -> None:
-        super().__init__()
-        self.backbone = backbone
-        self.register_buffer("mask", mask)
-
-    def forward(self, frames: Tensor) -> Tensor:
-        if self.mask is not None:
-            frames = GREY + (frames.float() - GREY) * self.mask[..., None]
-        fine, coarse = self.backbone(frames)
-        fine = F.avg_pool2d(fine, 3, 1, 1, count_include_pad=False)
-        coarse = F.avg_pool2d(coarse, 3, 1, 1, count_include_pad=False)
-        return torch.cat([F.avg_pool2d(fine, 2), coarse], 1)
 
 
 class Memory(nn.Module):
