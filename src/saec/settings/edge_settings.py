@@ -24,7 +24,8 @@ class FitConfig(msgspec.Struct, frozen=True, kw_only=True):
             kept. Only a frame with a side below 128 pixels is enlarged.
         roi: Judge only this rectangle, in pixels of the original frame. X1 and Y1 are not included.
         backbone: The pretrained network that makes the features: efficientnet-lite0, efficientnet-lite1 or
-            efficientnet-lite2 (docs/edge.md).
+            efficientnet-lite2. It can also be the folder, or the name on the Hugging Face hub, of a model of
+            timm or of a DINOv2 or DINOv3 checkpoint in safetensors (docs/edge.md).
         memory_patches: How many patches of good images the detector keeps to compare with. More patches take
             more time and memory.
         keep_references: How many good images the line keeps as references. `saec inspect --references` sets

@@ -56,7 +56,12 @@ def patch_fit(*, onnx: bool = False) -> DetectorFit:
         from saec.edge.training.patch_network import PatchNet
 
         told: list[str] = []
-        backbone = load_backbone(config.backbone, told.append)
+
+        def tell(said: str) -> None:
+            told.append(said)
+            progress(said, 0, 1)
+
+        backbone = load_backbone(config.backbone, tell)
         preparation = _preparation(goods, config, 2 * backbone.stride)
         size = (preparation.height, preparation.width)
         mask = _mask(goods, preparation, backbone.stride // 2, folder)

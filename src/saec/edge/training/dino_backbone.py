@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from saec.edge.training.checkpoint_source import DINO_CLASSES, BackboneCheckpoint
-from saec.edge.training.timm_backbone import PYRAMID, token_layers
+from saec.edge.training.timm_backbone import PYRAMID, declare_torchvision, token_layers
 from saec.errors import ExtraError, ModelError
 from saec.texts import read_json
 
@@ -30,7 +30,7 @@ class DinoBackbone(nn.Module):
         model: transformers' backbone of it, in evaluation mode; it gives features B x C x h x w.
         stride: pixels of the input for each cell of the last features.
         pyramid: whether they are stages of several strides, and not patch tokens.
-        mean, deviation: of the input's channels in 0..1.
+        mean, deviation: mean and standard deviation of the input's channels in 0..1.
 
     Input: B x H x W x 3, RGB in 0..255. Output: the features of each stage or layer, B x C x h x w.
     """
@@ -70,12 +70,15 @@ def load_dino(checkpoint: BackboneCheckpoint) -> DinoBackbone:
         ModelError: weights that do not fit the configuration.
         ExtraError: transformers is not installed.
     """
+    declare_torchvision()
     try:
         import transformers
         from transformers.utils import logging
     except ModuleNotFoundError:
         raise ExtraError("transformers", "cloud") from None
     logging.disable_progress_bar()
+    said = logging.get_verbosity()
+    logging.set_verbosity_error()  # of a layer that features do not need
     kind = getattr(transformers, DINO_CLASSES[checkpoint.config["model_type"]])
     pyramid = checkpoint.config["model_type"] == _CONVOLUTIONAL
     try:
@@ -91,10 +94,12 @@ def load_dino(checkpoint: BackboneCheckpoint) -> DinoBackbone:
         )
         stride = PYRAMID[-1] if pyramid else int(model.config.patch_size)
     except (OSError, RuntimeError, ValueError, TypeError, KeyError, SafetensorError) as e:
-        said = (str(e).strip().splitlines() or [type(e).__name__])[0]
+        fault = (str(e).strip().splitlines() or [type(e).__name__])[0]
         raise ModelError(
-            f"{checkpoint.folder} cannot be loaded: {said}", "restore the checkpoint's original files"
+            f"{checkpoint.folder} cannot be loaded: {fault}", "restore the checkpoint's original files"
         ) from e
+    finally:
+        logging.set_verbosity(said)
     # A tensor that is not in the files would stay random, with a warning only.
     if wrong := sorted([*report["missing_keys"], *report["mismatched_keys"]]):
         raise ModelError(

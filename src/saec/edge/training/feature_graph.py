@@ -5,6 +5,7 @@ It is the only part of the detector that torch makes; what follows it needs the 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -111,8 +112,8 @@ def feature_module(backbone: Backbone, height: int, width: int, mask: NDArray[np
     """The feature graph as a torch module, for frames of one size.
 
     Args:
-        backbone: from ``load_backbone``; it is brought to this size.
-        height, width: of the prepared frame, multiples of twice the backbone's stride.
+        backbone: what ``load_backbone`` gives; it is brought to this size.
+        height, width: size of the prepared frame, multiples of twice the backbone's stride.
         mask: height x width, 0 outside the region of interest and 255 inside, or None.
 
     Raises:
@@ -153,7 +154,7 @@ def feature_model(config: FitConfig, height: int, width: int, mask: NDArray[np.u
 
     Args:
         config: which backbone.
-        height, width: of the prepared frame (``saec.edge.preparation.input_size``).
+        height, width: size of the prepared frame (``saec.edge.preparation.input_size``).
         mask: height x width, 0 outside the region of interest and 255 inside, or None.
 
     Returns:
@@ -175,7 +176,8 @@ def to_openvino(module: nn.Module, height: int, width: int) -> Any:
     import openvino as ov
 
     example = torch.zeros(1, height, width, 3, dtype=torch.uint8)
-    with torch.inference_mode():
+    with torch.inference_mode(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # the size is fixed, and meant to be
         traced = torch.jit.trace(module, example, check_trace=False)  # the parity gate is the check
         model = ov.convert_model(traced, example_input=example, input=[([1, height, width, 3], ov.Type.u8)])
     model.set_friendly_name("saec")

@@ -8,6 +8,7 @@ weights are under licences of their own.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import re
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ class TimmBackbone(nn.Module):
         taps: indices of the intermediate features that are taken.
         stride: pixels of the input for each cell of the last of them.
         pyramid: whether they are stages of several strides, and not patch tokens.
-        mean, deviation: of the input's channels in 0..1.
+        mean, deviation: mean and standard deviation of the input's channels in 0..1.
 
     Input: B x H x W x 3, RGB in 0..255. Output: the features of each tap, B x C x h x w.
     """
@@ -145,18 +146,29 @@ def token_layers(depth: int) -> list[int]:
 
 
 def import_timm() -> Any:
-    """timm, also where torchvision does not fit torch, as beside torch's build for CPUs.
+    """timm, also where its torchvision does not fit torch.
 
-    torchvision's compiled operators are missing then, and it fails at once, though timm calls none of them:
-    declaring them is enough.
+    Raises:
+        ExtraError: it is not installed.
     """
-    for _ in range(4):
+    declare_torchvision()
+    try:
+        return importlib.import_module("timm")
+    except ModuleNotFoundError as e:
+        raise ExtraError(e.name or "timm", "timm") from None
+
+
+def declare_torchvision() -> None:
+    """Let torchvision be imported where it does not fit torch, as beside torch's build for CPUs.
+
+    Its compiled operators are missing then, and it fails at once, though no backbone calls them: declaring
+    them is enough. timm imports it, and transformers does where it finds it.
+    """
+    while importlib.util.find_spec("torchvision") is not None:
         try:
-            return importlib.import_module("timm")
-        except ModuleNotFoundError as e:
-            raise ExtraError(e.name or "timm", "timm") from None
+            importlib.import_module("torchvision")
+            return
         except RuntimeError as e:
             if not (missing := _MISSING.search(str(e))):
                 raise
             torch.library.define(missing[1], _SCHEMA)
-    raise ExtraError("a torchvision that goes with this torch", "timm")
