@@ -71,7 +71,7 @@ def test_one_graph_gives_the_features_of_the_checkpoint(kind: str, tmp_path: Pat
     inputs = (pixels - torch.tensor(mean)[:, None, None]) / torch.tensor(deviation)[:, None, None]
     with torch.inference_mode():
         if kind == "dinov3_convnext":
-            fine, coarse = (tap.numpy() for tap in backbone(255 * pixels))
+            fine, coarse = (tap.numpy() for tap in backbone(255 * pixels.permute(0, 2, 3, 1)))
             stages = model(inputs, output_hidden_states=True).hidden_states
             assert np.abs(fine - stages[2].numpy()).max() <= features_apart(module) * np.abs(fine).max()
             assert np.abs(coarse - stages[3].numpy()).max() <= features_apart(module) * np.abs(coarse).max()

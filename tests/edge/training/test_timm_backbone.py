@@ -84,7 +84,7 @@ def test_one_graph_gives_the_features_of_the_model(architecture: str, tmp_path: 
     pixels = torch.from_numpy(frames(height, width)[0])[None].permute(0, 3, 1, 2) / 255
     mean, deviation = (torch.tensor(model.pretrained_cfg[key])[:, None, None] for key in ("mean", "std"))
     with torch.inference_mode():
-        taps = backbone(255 * pixels)
+        taps = backbone(255 * pixels.permute(0, 2, 3, 1))
         if channels:
             assert len(features) == channels
             expected = [model.forward_features((pixels - mean) / deviation)[:, -24:].mT.unflatten(2, (4, 6))]
