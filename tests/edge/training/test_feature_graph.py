@@ -85,7 +85,7 @@ class Wide(torch.nn.Module):
         pass
 
     def forward(self, frames: torch.Tensor) -> tuple[torch.Tensor]:
-        return (self.layer((frames / 128 - 1).permute(0, 3, 1, 2)),)
+        return (self.layer((frames.float() / 128 - 1).permute(0, 3, 1, 2)),)
 
 
 @pytest.mark.parametrize(("channels", "left"), [(256, 256), (700, MOST_CHANNELS)])

@@ -59,7 +59,7 @@ class DinoBackbone(nn.Module):
         embeddings.interpolate_pos_encoding = lambda *_: fixed
 
     def forward(self, frames: Tensor) -> tuple[Tensor, ...]:
-        x = ((frames - self.mean) / self.deviation).permute(0, 3, 1, 2)
+        x = ((frames.float() - self.mean) / self.deviation).permute(0, 3, 1, 2)
         return tuple(self.model(x).feature_maps)
 
 

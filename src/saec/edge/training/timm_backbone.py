@@ -64,7 +64,7 @@ class TimmBackbone(nn.Module):
 
     def forward(self, frames: Tensor) -> tuple[Tensor, ...]:
         found = self.model.forward_intermediates(
-            ((frames - self.mean) / self.deviation).permute(0, 3, 1, 2),
+            ((frames.float() - self.mean) / self.deviation).permute(0, 3, 1, 2),
             indices=self.taps,
             norm=not self.averaged,  # tokens of several layers are comparable once they are normalised
             output_fmt="NCHW",
