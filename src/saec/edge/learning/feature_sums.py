@@ -14,42 +14,46 @@ from numpy.typing import NDArray
 Features = NDArray[np.int8]
 """Features of frames in steps of their channels: n x C x h x w, or C x h x w of one frame."""
 
-REACH = 1.5
-"""Largest feature that int8 holds, in units of the largest one among the first goods."""
+STEPS_IN_DEVIATION = 12.0
+"""Steps in a standard deviation of a channel, over the first goods: int8 then holds 10 deviations."""
 
 LARGEST = 127
 """Largest value of a feature, in steps."""
 
-_AT_ONCE = 16
-"""Frames that one product sums: 4 cells x 16 frames x 127^2 stays below 2^24, so float32 is exact."""
+_EXACT = 1024
+"""Products of features that float32 sums exactly: 1024 x 127^2 stays below 2^24."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Steps:
-    """What one step of each channel is worth.
+    """What one step of each channel is worth, and where it is counted from.
 
     Attributes:
-        size: C, float32, in the units of the features.
+        centre, size: C, float32, in the units of the features.
     """
 
+    centre: NDArray[np.float32]
     size: NDArray[np.float32]
 
     @classmethod
     def of(cls, features: NDArray[np.float32]) -> Steps:
         """The steps for a line whose first goods have these features, n x C x h x w."""
-        largest = np.abs(features).max(axis=(0, 2, 3))
-        floor = max(float(largest.max()), 1e-6) * 1e-6
-        return cls((REACH * np.maximum(largest, floor) / LARGEST).astype(np.float32))
+        deviation = features.std(axis=(0, 2, 3), dtype=np.float64)
+        floor = max(float(deviation.max()), 1e-6) * 1e-6
+        size = np.maximum(deviation, floor) / STEPS_IN_DEVIATION
+        return cls(
+            features.mean(axis=(0, 2, 3), dtype=np.float64).astype(np.float32), size.astype(np.float32)
+        )
 
     def whole(self, features: NDArray[np.float32]) -> Features:
         """Features (... x C x h x w) in whole steps; what lies beyond int8 is cut."""
-        scaled = np.rint(features / self.size[:, None, None])
+        scaled = np.rint((features - self.centre[:, None, None]) / self.size[:, None, None])
         whole: Features = np.clip(scaled, -LARGEST, LARGEST).astype(np.int8)
         return whole
 
     def real(self, features: Features) -> NDArray[np.float32]:
         """Whole steps back in the units of the features."""
-        return features * self.size[:, None, None]
+        return features * self.size[:, None, None] + self.centre[:, None, None]
 
 
 @dataclass(slots=True, eq=False)
@@ -57,20 +61,20 @@ class FeatureSums:
     """Sums over the features of goods, in steps.
 
     Attributes:
-        block: side of the square of cells that share a covariance.
+        block: height and width in cells of the blocks that share a covariance.
         count: goods.
         first: C x h x w, int64: the sum of the features at each cell.
         second: P x C x C, int64: the sum of outer products over the goods and cells of each block.
     """
 
-    block: int
+    block: tuple[int, int]
     count: int
     first: NDArray[np.int64]
     second: NDArray[np.int64]
 
     @classmethod
-    def empty(cls, channels: int, height: int, width: int, block: int) -> FeatureSums:
-        blocks = (height // block) * (width // block)
+    def empty(cls, channels: int, height: int, width: int, block: tuple[int, int]) -> FeatureSums:
+        blocks = (height // block[0]) * (width // block[1])
         first = np.zeros((channels, height, width), np.int64)
         return cls(block, 0, first, np.zeros((blocks, channels, channels), np.int64))
 
@@ -89,7 +93,7 @@ class FeatureSums:
         return rest
 
     def _change(self, features: Features, sign: int) -> None:
-        at_once = max(1, _AT_ONCE * 4 // self.block**2)
+        at_once = max(1, _EXACT // (self.block[0] * self.block[1]))
         for start in range(0, len(features), at_once):
             some = features[start : start + at_once].astype(np.float32)
             cells = by_block(some, self.block)
@@ -98,9 +102,10 @@ class FeatureSums:
         self.count += sign * len(features)
 
 
-def by_block(features: NDArray[np.float32], block: int) -> NDArray[np.float32]:
-    """n x C x h x w to P x C x (block^2 n): the features of each block's cells in all frames."""
+def by_block(features: NDArray[np.float32], block: tuple[int, int]) -> NDArray[np.float32]:
+    """n x C x h x w to P x C x (cells of a block x n): the features of each block's cells in all frames."""
     n, c, h, w = features.shape
-    parted = features.reshape(n, c, h // block, block, w // block, block)
+    rows, columns = block
+    parted = features.reshape(n, c, h // rows, rows, w // columns, columns)
     cells = parted.transpose(2, 4, 1, 3, 5, 0)
-    return np.ascontiguousarray(cells).reshape(-1, c, block * block * n)
+    return np.ascontiguousarray(cells).reshape(-1, c, rows * columns * n)

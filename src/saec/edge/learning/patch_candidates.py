@@ -1,7 +1,9 @@
-"""The patches among which the memory is chosen: a random sample over all goods that needs no order.
+"""The patches among which the memory is chosen: a weighted random sample over all goods that needs no order.
 
-Each cell of each good has a number that a hash of its frame and place gives; the cells with the smallest
-numbers are kept (a bottom-k sketch; Cohen and Kaplan, PODC 2007).
+Each cell of each good has the key -ln(u) / |z|^4: u in (0, 1) is a hash of its frame and place, z its features
+in deviations. The cells with the smallest keys are kept (Efraimidis and Spirakis, Inf. Process. Lett. 97,
+2006; as a sketch of a union: Cohen and Kaplan, PODC 2007). So unusual good patches, which a memory must hold
+and which are few, are nearly all kept.
 """
 
 from __future__ import annotations
@@ -13,8 +15,11 @@ from numpy.typing import NDArray
 
 from saec.edge.learning.feature_sums import Features
 
-CANDIDATES = 30_000
+CANDIDATES = 60_000
 """Patches that are kept, over all goods."""
+
+POWER = 4
+"""Power of a patch's distance from the middle with which its chance rises."""
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
@@ -24,29 +29,31 @@ class PatchCandidates:
     """The sample.
 
     Attributes:
-        numbers: n, uint64, rising: the hash of each patch.
+        keys: n, float64, rising: the key of each patch.
         owners: n, uint64: ``owner_number`` its frame.
         patches: n x C, int8, in steps.
     """
 
-    numbers: NDArray[np.uint64]
+    keys: NDArray[np.float64]
     owners: NDArray[np.uint64]
     patches: NDArray[np.int8]
 
     @classmethod
     def empty(cls, channels: int) -> PatchCandidates:
-        nothing = np.zeros(0, np.uint64)
-        return cls(nothing, nothing, np.zeros((0, channels), np.int8))
+        return cls(np.zeros(0), np.zeros(0, np.uint64), np.zeros((0, channels), np.int8))
 
     def add(self, sha: str, features: Features) -> None:
         """Let the cells of a good (C x h x w) take part."""
         cells = features.reshape(len(features), -1).T
         owner = owner_number(sha)
-        numbers = _mixed(owner + np.arange(len(cells), dtype=np.uint64) * _GOLDEN)
-        full = len(self.numbers) >= CANDIDATES
-        taken = np.flatnonzero(numbers < self.numbers[-1]) if full else np.arange(len(cells))
+        hashes = _mixed(owner + np.arange(len(cells), dtype=np.uint64) * _GOLDEN)
+        shares = ((hashes >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
+        square = np.maximum((cells.astype(np.float32) ** 2).sum(1, dtype=np.float64), 1.0)
+        keys = -np.log(shares) / square ** (POWER / 2)
+        full = len(self.keys) >= CANDIDATES
+        taken = np.flatnonzero(keys < self.keys[-1]) if full else np.arange(len(cells))
         self._keep(
-            np.concatenate([self.numbers, numbers[taken]]),
+            np.concatenate([self.keys, keys[taken]]),
             np.concatenate([self.owners, np.full(len(taken), owner, np.uint64)]),
             np.concatenate([self.patches, cells[taken]]),
         )
@@ -54,13 +61,11 @@ class PatchCandidates:
     def remove(self, sha: str) -> None:
         """Take the patches of a frame out."""
         kept = self.owners != owner_number(sha)
-        self._keep(self.numbers[kept], self.owners[kept], self.patches[kept])
+        self._keep(self.keys[kept], self.owners[kept], self.patches[kept])
 
-    def _keep(
-        self, numbers: NDArray[np.uint64], owners: NDArray[np.uint64], patches: NDArray[np.int8]
-    ) -> None:
-        order = np.argsort(numbers, kind="stable")[:CANDIDATES]
-        self.numbers, self.owners, self.patches = numbers[order], owners[order], patches[order]
+    def _keep(self, keys: NDArray[np.float64], owners: NDArray[np.uint64], patches: NDArray[np.int8]) -> None:
+        order = np.argsort(keys, kind="stable")[:CANDIDATES]
+        self.keys, self.owners, self.patches = keys[order], owners[order], patches[order]
 
 
 def owner_number(sha: str) -> np.uint64:

@@ -36,7 +36,7 @@ LEAST_KEPT = 32
 """Frames of each label whose features are kept however large they are."""
 
 MOST_BLOCKS = 256
-"""Blocks of cells that have a covariance of their own, at most: their side doubles until they are so few."""
+"""Blocks of cells that have a covariance of their own, at most: they double until they are so few."""
 
 _FIRST_GOODS = 16
 """Goods that set the steps of the features."""
@@ -108,7 +108,7 @@ class TaughtFrames:
             raise DataError("there are no good images to learn from", "give good images")
         self.steps = Steps.of(np.stack(goods))
         channels, height, width = goods[0].shape
-        self.sums = FeatureSums.empty(channels, height, width, block_side(height, width))
+        self.sums = FeatureSums.empty(channels, height, width, block_size(height, width))
         self.candidates = PatchCandidates.empty(channels)
         early, self._early = self._early, []
         for frame, features in early:
@@ -187,10 +187,11 @@ class TaughtFrames:
         }
         arrays: dict[str, NDArray[Any]] = {
             "record": np.frombuffer(msgspec.json.encode(record), np.uint8),
-            "steps": self.steps.size,
+            "steps_centre": self.steps.centre,
+            "steps_size": self.steps.size,
             "first": _smallest(self.sums.first),
             "second": _smallest(self.sums.second[:, upper[0], upper[1]]),
-            "candidate_numbers": self.candidates.numbers,
+            "candidate_keys": self.candidates.keys,
             "candidate_owners": self.candidates.owners,
             "candidate_patches": self.candidates.patches,
             "features": self.features(frame for frame, _ in kept),
@@ -231,10 +232,10 @@ class TaughtFrames:
         upper = np.triu_indices(len(first))
         second[:, upper[0], upper[1]] = packed
         second[:, upper[1], upper[0]] = packed
-        taught.steps = Steps(arrays["steps"])
+        taught.steps = Steps(arrays["steps_centre"], arrays["steps_size"])
         taught.sums = FeatureSums(record.block, record.count, first, second)
-        numbers, owners = arrays["candidate_numbers"], arrays["candidate_owners"]
-        taught.candidates = PatchCandidates(numbers, owners, arrays["candidate_patches"])
+        keys, owners = arrays["candidate_keys"], arrays["candidate_owners"]
+        taught.candidates = PatchCandidates(keys, owners, arrays["candidate_patches"])
         taught._beyond = {int(label): group for label, group in record.beyond.items()}
         for frame, features in zip(record.frames, arrays["features"], strict=True):
             taught._kept[frame.sha] = (frame, features)
@@ -247,15 +248,24 @@ class _Record(msgspec.Struct, frozen=True, kw_only=True):
     frames: list[TaughtFrame]
     beyond: dict[str, str]
     count: int
-    block: int
+    block: tuple[int, int]
 
 
-def block_side(height: int, width: int) -> int:
-    """The side of the blocks of cells that share a covariance: a power of two that divides the grid."""
-    side = 2
-    while height * width // side**2 > MOST_BLOCKS and not (height % (2 * side) or width % (2 * side)):
-        side *= 2
-    return side
+def block_size(height: int, width: int) -> tuple[int, int]:
+    """Height and width of the blocks of cells that share a covariance.
+
+    Each is the largest divisor of the grid's side that is at most 4; both double while blocks are too many.
+    """
+    rows, columns = (max(side for side in (1, 2, 3, 4) if length % side == 0) for length in (height, width))
+    while height * width // (rows * columns) > MOST_BLOCKS:
+        taller, wider = height % (2 * rows) == 0, width % (2 * columns) == 0
+        if taller and (rows <= columns or not wider):
+            rows *= 2
+        elif wider:
+            columns *= 2
+        else:
+            break
+    return rows, columns
 
 
 def group_of(part: str, sha: str) -> str:
