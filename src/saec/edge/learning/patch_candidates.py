@@ -1,9 +1,9 @@
 """The patches among which the memory is chosen: a weighted random sample over all goods that needs no order.
 
 Each cell of each good has the key -ln(u) / |z|^4: u in (0, 1) is a hash of its frame and place, z its
-features in deviations. The cells with the smallest keys are kept (Efraimidis and Spirakis, Inf. Process. Lett. 97,
-2006; as a sketch of a union: Cohen and Kaplan, PODC 2007). So unusual good patches, which a memory must hold
-and which are few, are nearly all kept.
+features in deviations. The cells with the smallest keys are kept (Efraimidis and Spirakis, Inf. Process.
+Lett. 97, 2006; as a sketch of a union: Cohen and Kaplan, PODC 2007). So unusual good patches, which a memory
+must hold and which are few, are nearly all kept.
 """
 
 from __future__ import annotations
