@@ -13,19 +13,26 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import platform
-import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
-from edge_contestants import THREADS, Contestant, anomalib, auroc, bare_graph, ours, seed
+from edge_contestants import (
+    THREADS,
+    Contestant,
+    anomalib,
+    auroc,
+    bare_graph,
+    fitted_line,
+    machine_name,
+    ours,
+    seed,
+    spread,
+)
 
-from saec.cli import main as saec
 from saec.data.dataset import Dataset, open_dataset
-from saec.profile import LineProfile
 from saec.types import DEFECT, GOOD
 
 
@@ -46,13 +53,14 @@ def main(argv: list[str] | None = None) -> int:
     args = _arguments().parse_args(argv)
     cv2.setNumThreads(THREADS)
     dataset = open_dataset(args.data)
-    goods = _spread([i.path for i in dataset.select("train", GOOD)], args.goods)
+    goods = spread([i.path for i in dataset.select("train", GOOD)], args.goods)
     test = [i for i in dataset.holdout() if i.label is not None]
     files, labels = [i.path for i in test], [int(i.label == DEFECT) for i in test]
-    frames = _spread(files, args.frames)
+    frames = spread(files, args.frames)
     print(f"{dataset.name}: {len(goods)} goods to fit, {len(files)} test images", flush=True)
     print(
-        f"{args.rounds} rounds of {len(frames)} frames, {THREADS} threads, float32; {_machine()}", flush=True
+        f"{args.rounds} rounds of {len(frames)} frames, {THREADS} threads, float32; {machine_name()}",
+        flush=True,
     )
     rows = []
     for side in args.sides:
@@ -78,19 +86,12 @@ def _arguments() -> argparse.ArgumentParser:
     return parser
 
 
-def _spread(paths: list[Path], n: int) -> list[Path]:
-    """``n`` of the sorted paths, evenly spread; all for 0."""
-    if n == 0 or n >= len(paths):
-        return paths
-    return [paths[i] for i in np.linspace(0, len(paths) - 1, n).round().astype(int)]
-
-
 def _contestants(
     args: argparse.Namespace, dataset: Dataset, goods: list[Path], side: int
 ) -> list[Contestant]:
     content = "\n".join(str(g.resolve()) for g in goods)
     work = args.work / f"{dataset.name}-{side}-{hashlib.sha256(content.encode()).hexdigest()[:8]}"
-    profile = _line(work, goods, side)
+    profile = fitted_line(work, goods, side)
     p = profile.line.preparation
     found = [ours(profile), bare_graph(profile)]
     if args.yolo is None:
@@ -102,19 +103,6 @@ def _contestants(
     else:
         found.append(anomalib(args.anomalib / "bin/python", goods, (p.height, p.width), work / "anomalib"))
     return found
-
-
-def _line(work: Path, goods: list[Path], side: int) -> LineProfile:
-    """The line of ``saec fit`` on these goods alone, with its defaults."""
-    tree, line = work / "data" / "train" / "good", work / "line"
-    shutil.rmtree(tree, ignore_errors=True)
-    tree.mkdir(parents=True)
-    for good in goods:
-        (tree / good.name).symlink_to(good.resolve())
-    status = saec(["fit", str(work / "data"), "--out", str(line), "--side-px", str(side), "--force"])
-    if status:
-        raise SystemExit(status)
-    return LineProfile.open(line)
 
 
 def _race(
@@ -154,16 +142,6 @@ def _table(rows: list[Row]) -> str:
         figures = f"{r.ms_p50:.1f} | {r.ms_p95:.1f} | {r.ratio:.2f} | {quality}"
         lines.append(f"| {r.side} | {r.name} | {figures} | {r.note} |")
     return "\n".join(lines)
-
-
-def _machine() -> str:
-    """The CPU's name, as the figures depend on it."""
-    try:
-        text = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.split(":", 1)[1].strip() for line in text.splitlines() if line.startswith("model name")]
-    return names[0] if names else platform.machine()
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import platform
+import shutil
 import subprocess
 import time
 from collections.abc import Callable
@@ -14,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from saec.cli import main as saec
 from saec.data.images.pixels import read_image
 from saec.profile import LineProfile
 
@@ -70,24 +73,44 @@ def ours(profile: LineProfile) -> Contestant:
 
 
 def bare_graph(profile: LineProfile) -> Contestant:
-    """The backbone's features alone on an input that is ready: no decoding, no memory, no map."""
-    import openvino as ov
-    import torch
-
-    from saec.edge.training.backbones import load_backbone
-
-    p = profile.line.preparation
-    image = torch.zeros(1, p.height, p.width, 3)
-    model = ov.convert_model(load_backbone(profile.line.detector.backbone), example_input=image)
-    model.reshape(list(image.shape))
-    infer = _compile(model)
-    ready = np.random.default_rng(0).integers(0, 256, tuple(image.shape)).astype(np.float32)
+    """The first feature graph alone on an input that is ready: no decoding, no memory, no map."""
+    infer = first_features(profile.line.preparation.height, profile.line.preparation.width)
 
     def step(_: Path) -> float:
-        infer(ready)
+        infer()
         return 0.0
 
     return Contestant("saec: bare feature graph", timed(step), scores=False)
+
+
+def first_features(height: int, width: int) -> Callable[[], object]:
+    """EfficientNet-Lite0's features of one ready frame, as the first version computed them: what others are
+    measured against. Channels first, float32, every layer over the whole frame."""
+    import openvino as ov
+    import torch
+
+    from saec.edge.training.backbones import DEFAULT, FINE, TAPS, load_efficientnet_lite
+
+    backbone = load_efficientnet_lite(DEFAULT)
+
+    def first(frames: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        x = (frames - 127.0) / 128.0
+        for block in backbone.fine.blocks:
+            x = block(x)
+        taps = []
+        for i, stage in enumerate(backbone.stages[FINE:], start=FINE):
+            x = stage(x)
+            if i in TAPS.values():
+                taps.append(x)
+        return tuple(taps)
+
+    image = torch.zeros(1, 3, height, width)
+    with torch.inference_mode():
+        model = ov.convert_model(torch.jit.trace(first, image), example_input=image)
+    model.reshape(list(image.shape))
+    infer = _compile(model)
+    ready = np.random.default_rng(0).integers(0, 256, tuple(image.shape)).astype(np.float32)
+    return lambda: infer(ready)
 
 
 def seed(weights: Path, goods: list[Path], folder: Path) -> Contestant:
@@ -152,6 +175,36 @@ def _compile(model: Any) -> Any:
     from saec.edge.classifier import compile_classifier
 
     return compile_classifier(model, precision="f32", threads=THREADS)
+
+
+def fitted_line(work: Path, goods: list[Path], side: int) -> LineProfile:
+    """The line of ``saec fit`` on these goods alone, with its defaults."""
+    tree, line = work / "data" / "train" / "good", work / "line"
+    shutil.rmtree(tree, ignore_errors=True)
+    tree.mkdir(parents=True)
+    for good in goods:
+        (tree / good.name).symlink_to(good.resolve())
+    status = saec(["fit", str(work / "data"), "--out", str(line), "--side-px", str(side), "--force"])
+    if status:
+        raise SystemExit(status)
+    return LineProfile.open(line)
+
+
+def spread(paths: list[Path], n: int) -> list[Path]:
+    """``n`` of the sorted paths, evenly spread; all for 0."""
+    if n == 0 or n >= len(paths):
+        return paths
+    return [paths[i] for i in np.linspace(0, len(paths) - 1, n).round().astype(int)]
+
+
+def machine_name() -> str:
+    """The CPU's name, as the figures depend on it."""
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.split(":", 1)[1].strip() for line in text.splitlines() if line.startswith("model name")]
+    return names[0] if names else platform.machine()
 
 
 def auroc(scores: list[float], labels: list[int]) -> float:
