@@ -25,6 +25,7 @@ from saec.schedule.policies.budget import TOLERANCE, WINDOW, Budget
 from saec.schedule.policies.expected_value import with_asking
 from saec.schedule.policies.ranking import value_policy
 from saec.settings import CostConfig, GateConfig
+from saec.settings.threshold_rule import ThresholdRule
 from saec.types import UNBOUNDED, CloudState, EdgeOpinion
 
 Floats = NDArray[np.float64]
@@ -66,7 +67,12 @@ def line(rng: np.random.Generator) -> Calibration:
     defects = {f"d{i}": float(s) for i, s in enumerate(rng.normal(SEPARATION, 1, 40))}
     complexities = {name: float(c) for name, c in zip([*goods, *defects], rng.normal(0, 1, 240), strict=True)}
     made = calibrate(
-        goods, list(defects.values()), overkill=0.05, gate=GateConfig(), prevalence=0.5, created=""
+        goods,
+        list(defects.values()),
+        rule=ThresholdRule(overkill_rate=0.05),
+        gate=GateConfig(),
+        prevalence=0.5,
+        created="",
     )
     return with_asking(msgspec.structs.replace(made, defect_scores=defects, complexities=complexities))
 

@@ -20,6 +20,7 @@ from saec.schedule.calibration.score_calibration import calibrate
 from saec.schedule.calibration.trust import fused_label, trust_cloud
 from saec.schedule.statistics.auroc import auroc
 from saec.settings import FitConfig, GateConfig
+from saec.settings.threshold_rule import GOODS_ALONE, ThresholdRule
 from saec.types import DEFECT, GOOD
 
 Array = NDArray[np.float64]
@@ -87,7 +88,7 @@ def _calibration(goods: Mapping[str, float], defects: Array) -> Calibration:
     return calibrate(
         goods,
         defects.tolist(),
-        overkill=settings.overkill_rate,
+        rule=ThresholdRule(overkill_rate=GOODS_ALONE),
         gate=GateConfig(),
         prevalence=settings.prevalence,
         created="",

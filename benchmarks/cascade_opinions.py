@@ -57,7 +57,7 @@ def fit(dataset: Path, line: Path, side: int | None) -> LineProfile:
         LineError: ``saec fit`` refuses; it has said why.
     """
     if not line.is_dir():
-        options = [] if side is None else ["--side-px", str(side)]
+        options = ["--overkill-rate", "0.05", *([] if side is None else ["--side-px", str(side)])]
         if saec(["fit", str(dataset), "--out", str(line), *options]):
             raise LineError(f"saec fit refuses {dataset}", "see its message above")
     return LineProfile.open(line)

@@ -24,6 +24,7 @@ from saec.lines.line_fit import fit_line
 from saec.profile import write_json
 from saec.schedule.statistics.auroc import auroc
 from saec.settings import DrawingConfig, FitConfig, GateConfig
+from saec.settings.threshold_rule import GOODS_ALONE
 
 FRESH = 10_000
 """Seed of the first test frame; train goods count up from 0."""
@@ -120,7 +121,7 @@ def _fitted(plan: Plan, family: str, variation: float, folder: Path) -> PatchDet
             variation=variation,
         ),
     )
-    config = FitConfig(side_px=plan.side, folds=plan.folds, threads=1)
+    config = FitConfig(side_px=plan.side, folds=plan.folds, threads=1, overkill_rate=GOODS_ALONE)
     profile, _ = fit_line(
         open_dataset(data), folder / "line", patch_fit(), config=config, gate=GateConfig(), created=""
     )

@@ -22,6 +22,7 @@ from saec.lines.line_fit import fit_line
 from saec.profile import Calibration, LineProfile
 from saec.scene.complexity import Complexity
 from saec.settings import FitConfig, GateConfig
+from saec.settings.threshold_rule import GOODS_ALONE
 from saec.types import CloudQuery, Frame, Image
 
 FIRST_SEED = 2**31 + 3_000_000
@@ -35,7 +36,7 @@ ORDINARY = 0.5
 """Difficulty of the ordinary ones."""
 
 GROUPS = ("good", "small", "ordinary")
-FIT = FitConfig(folds=5, threads=1)
+FIT = FitConfig(folds=5, threads=1, overkill_rate=GOODS_ALONE)
 _FITTED_ON = 32
 
 

@@ -1,7 +1,8 @@
 """How much of what was asked comes true: overkill of thresholds from few goods, on known distributions.
 
 Prints mean (and root mean square error) of the realised overkill rate in percent, ours beside the plain
-order statistic and a normal fit. Seconds on one core: ``python benchmarks/threshold.py``.
+order statistic and a normal fit. Seconds on one core: ``python benchmarks/threshold.py``. With ``--costs``
+it prints what thresholds by costs, and the default, really cost: a minute.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
+from threshold_costs import print_costs
 
 from saec.schedule.statistics.threshold import threshold_for
 
@@ -29,8 +31,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--overkill", type=float, default=0.05)
     parser.add_argument("--trials", type=int, default=400)
-    parser.add_argument("--goods", type=int, nargs="+", default=[5, 20, 70, 200, 320])
+    parser.add_argument("--goods", type=int, nargs="+", default=[3, 5, 20, 70, 320])
+    parser.add_argument("--costs", action="store_true", help="thresholds from labelled defects")
+    parser.add_argument("--defects", type=int, nargs="+", default=[2, 3, 5, 10, 30])
+    parser.add_argument("--weights", type=float, nargs="+", default=[1, 10])
     options = parser.parse_args()
+    if options.costs:
+        (goods,) = options.goods[-1:]
+        print_costs(goods, options.defects, options.weights, max(1, options.trials // 20))
+        return
     rate = options.overkill
     estimators: dict[str, Callable[[NDArray[np.float64]], float]] = {
         "ours": lambda x: threshold_for(x, rate),

@@ -200,7 +200,7 @@ SHOWN = {
     "docs/models.md": ("score = ",),
     "docs/quickstart.md": ("gear/\n",),
     "docs/risk.md": ("certified  with",),
-    "docs/scheduling.md": ("value = ", "fused logit = "),
+    "docs/scheduling.md": ("expected cost = ", "value = ", "fused logit = "),
     "docs/spending.md": ("P(defect) = ",),
 }
 """Blocks that show a formula, a folder or what is printed; nothing in them is typed."""

@@ -22,6 +22,7 @@ import msgspec
 
 from saec.errors import LineError
 from saec.settings import FitConfig
+from saec.settings.threshold_rule import ThresholdRule
 from saec.texts import read_json
 from saec.types import Box
 
@@ -190,7 +191,8 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         threshold: scores at or above it are labelled defect.
-        overkill: the overkill rate that was asked of goods.
+        rule: what the threshold is chosen by, unless it is by hand. Later calibrations keep it.
+        overkill: the overkill rate of the rule: what was asked of goods, or is expected of them.
         thresholds_at: threshold for other overkill rates, for information ("0.02" -> score).
         goods: sorted cross-fitted scores of the calibration goods.
         defects: sorted scores of the calibration defects; empty without any.
@@ -209,6 +211,7 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
 
     version: int
     created: str
+    rule: ThresholdRule = ThresholdRule()
     overkill: float
     threshold: float
     thresholds_at: dict[str, float] = {}

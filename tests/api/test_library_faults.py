@@ -15,6 +15,7 @@ import pytest
 
 import saec
 from saec.data.images.pixels import read_image
+from saec.settings.threshold_rule import ErrorCosts
 
 
 @pytest.fixture
@@ -277,6 +278,20 @@ def test_arguments_of_another_type_are_named(line: saec.Line, gears: Path) -> No
     for said, ask in asked:
         with pytest.raises(saec.ConfigError, match=said):
             ask()
+
+
+def test_the_threshold_is_chosen_by_costs(own: saec.Line) -> None:
+    dear = own.calibrate(cost={"missed_defect": 10, "false_reject": np.float64(1)})
+    other = dear.calibrate(cost=ErrorCosts(missed_defect=0.1, false_reject=1))  # type: ignore[arg-type]
+    assert dear.threshold < other.threshold
+    assert [choice.threshold for choice in dear.choices if choice.chosen] == [dear.threshold]
+    assert "> cost 10 : 1" in repr(dear.choices)
+    assert any("> cost 10 : 1" in note for note in dear.notes)
+    assert len(dear.choices) == 6
+    with pytest.raises(saec.ConfigError, match="escape_rate and cost cannot be used together"):
+        own.calibrate(escape_rate=0.1, cost={"missed_defect": 10, "false_reject": 1})
+    with pytest.raises(saec.ConfigError, match="cost lacks missed_defect"):
+        own.calibrate(cost={"false_reject": 1})
 
 
 def test_goods_to_calibrate_on_may_be_several_folders(own: saec.Line, gears: Path, tmp_path: Path) -> None:

@@ -56,6 +56,8 @@ SAME_WORD = {
     "--work": "where a benchmark keeps lines and runs",
     "--products": "how many products are drawn",
     "--overkill-rate": "the share of good images that the threshold may reject",
+    "--escape-rate": "the share of defects that the threshold may miss",
+    "--cost": "what an error costs",
     "--difficulty": "how hard drawn defects are to see",
     "--n-good": "good images of a set that is made",
     "--n-defect": "defects of a set that is made",

@@ -12,6 +12,7 @@ import pytest
 from saec.cli import main
 from saec.edge.training import detector_fit as fitting
 from saec.profile import LineProfile
+from saec.settings.threshold_rule import ErrorCosts, ThresholdRule
 from tests.fake_fit import FakeFit
 
 
@@ -80,6 +81,35 @@ def test_options_reach_the_fit(product: Path, tmp_path: Path, fake: FakeFit) -> 
     assert (c.roi, c.keep_references, c.prevalence, c.dtype) == ((0, 0, 48, 16), 2, 0.1, "bfloat16")
 
 
+def test_the_threshold_is_chosen_by_costs(
+    product: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (product / "train/dent").mkdir()
+    for i in range(6):
+        cv2.imwrite(str(product / f"train/dent/{i}.png"), np.full((32, 48, 3), 103 + 3 * i, np.uint8))
+    given = ["--cost", "missed_defect=10", "false_reject=1"]
+    assert main(["fit", str(product), "--out", str(tmp_path / "line"), *given]) == 0
+    rule = ThresholdRule(cost=ErrorCosts(missed_defect=10, false_reject=1))
+    assert LineProfile.open(tmp_path / "line").calibration.rule == rule
+    out = capsys.readouterr().out
+    assert "with the smallest expected cost, where a missed defect costs 10, a false reject 1 and 50 %" in out
+    assert "chosen by" in out
+    assert "> cost 10 : 1 " in out
+
+    (tmp_path / "saec.toml").write_text("[fit]\ncost = {missed_defect = 10, false_reject = 1}\n")
+    options = ["--config", str(tmp_path / "saec.toml")]
+    assert main(["fit", str(product), "--out", str(tmp_path / "other"), *options]) == 0
+    assert LineProfile.open(tmp_path / "other").calibration.rule == rule
+
+
+def test_a_rule_by_defects_needs_some_before_the_fit(
+    product: Path, tmp_path: Path, fake: FakeFit, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["fit", str(product), "--out", str(tmp_path / "line"), "--escape-rate", "0.1"]) == 2
+    assert "no labelled defects are too few" in capsys.readouterr().err
+    assert fake.config is None
+
+
 def test_every_category_of_a_root_gets_a_line(tmp_path: Path) -> None:
     for seed, name in enumerate(("bolt", "cap")):
         write(tmp_path / "root" / name, seed)
@@ -111,6 +141,13 @@ def test_a_line_that_stands_is_replaced_by_force_only(
         (["--roi", "1,2,3"], "'1,2,3' is not four whole numbers"),
         (["--roi", "0,0,49,10"], "does not lie within a frame of 48 x 32 pixels"),
         (["--overkill-rate", "0"], "--overkill-rate"),
+        (["--escape-rate", "1"], "--escape-rate"),
+        (["--escape-rate", "0.1", "--overkill-rate", "0.1"], "overkill_rate and escape_rate cannot be used"),
+        (["--cost", "missed_defect=10"], "--cost"),
+        (["--cost", "missed_defect=10", "reject=1"], "there is no cost reject"),
+        (["--cost", "missed_defect=10", "missed_defect=1"], "--cost missed_defect is given twice"),
+        (["--cost", "missed_defect", "false_reject=1"], "Write for example missed_defect=10"),
+        (["--cost", "missed_defect=-1", "false_reject=1"], "cost missed_defect=-1"),
         (["--layout", "nonsense"], "layout 'nonsense' is unknown"),
         (["--roi-mask", "missing.png"], "missing.png"),
     ],

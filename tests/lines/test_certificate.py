@@ -15,6 +15,7 @@ from saec.lines.certificate import CalibrationScores, certify_line, score_stand_
 from saec.profile import OPEN, LineProfile, sha256_file
 from saec.schedule.calibration.score_calibration import calibrate
 from saec.settings import GateConfig, RiskConfig
+from saec.settings.threshold_rule import ThresholdRule
 from saec.types import EdgeOpinion, Image
 from tests.run_fakes import FakeCloud, Frames, make_line
 
@@ -47,7 +48,12 @@ def line(tmp_path: Path, data: Path, fakes: FakeCloud, monkeypatch: pytest.Monke
     monkeypatch.setattr(edge, "open_detector", lambda profile: SpotDetector())
     scores = {sha256_file(path): 2.0 + i / GOODS for i, path in enumerate(sorted(data.rglob("*.png")))}
     calibration = calibrate(
-        scores, (), overkill=0.05, gate=GateConfig(), prevalence=0.5, created="2026-01-01T00:00:00+00:00"
+        scores,
+        (),
+        rule=ThresholdRule(overkill_rate=0.05),
+        gate=GateConfig(),
+        prevalence=0.5,
+        created="2026-01-01T00:00:00+00:00",
     )
     return make_line(tmp_path / "line", calibration=calibration)
 

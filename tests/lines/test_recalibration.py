@@ -20,6 +20,7 @@ from saec.lines.requested_calibration import RecalibrationRequest
 from saec.profile import LineProfile, sha256_file
 from saec.schedule.calibration.score_calibration import calibrate
 from saec.settings import CloudConfig, GateConfig
+from saec.settings.threshold_rule import ErrorCosts, ThresholdRule
 from tests.run_fakes import FakeCloud, FakeDetector, Frames, make_line
 
 
@@ -50,7 +51,12 @@ def line(tmp_path: Path, data: Path, fakes: FakeCloud) -> LineProfile:
         sha256_file(Path(s.path)): detector.inspect([read_image(Path(s.path))])[0].score + 0.1 for s in goods
     }
     calibration = calibrate(
-        scores, (), overkill=0.05, gate=GateConfig(), prevalence=0.5, created="2026-01-01T00:00:00+00:00"
+        scores,
+        (),
+        rule=ThresholdRule(overkill_rate=0.05),
+        gate=GateConfig(),
+        prevalence=0.5,
+        created="2026-01-01T00:00:00+00:00",
     )
     return make_line(tmp_path / "bottle", goods=goods, calibration=calibration)
 
@@ -275,6 +281,60 @@ def test_what_was_given_by_hand_stays_until_overkill_or_goods_change_it(
     Frames(tmp_path / "more").add("0", 100, green=1)
     assert main(["calibrate", folder, "--goods", str(tmp_path / "more")]) == 0
     assert reopened(line).calibration.by_hand == {}
+
+
+def test_the_rule_of_the_threshold_stays_until_another_is_given(
+    line: LineProfile, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = str(line.folder)
+    assert main(["calibrate", folder, str(data), "--escape-rate", "0.1"]) == 0
+    escape = reopened(line).calibration
+    assert escape.rule == ThresholdRule(escape_rate=0.1)
+    assert escape.threshold == pytest.approx(
+        np.interp(0.1 * (len(escape.defects) + 1), range(1, len(escape.defects) + 1), escape.defects)
+    )
+    told = capsys.readouterr().out
+    assert "for 10 % missed defects (escapes), from 10 labelled defects" in told
+    assert "> escape-rate 0.1 " in told
+    assert main(["calibrate", folder]) == 0
+    assert reopened(line).calibration.rule == escape.rule
+    assert reopened(line).calibration.threshold == escape.threshold
+    assert main(["calibrate", folder, "--threshold", "3", "--cost", "missed_defect=9", "false_reject=1"]) == 0
+    by_hand = reopened(line).calibration
+    assert by_hand.rule == ThresholdRule(cost=ErrorCosts(missed_defect=9, false_reject=1))
+    assert by_hand.threshold == 3
+    assert "> threshold by hand " in capsys.readouterr().out
+    assert main(["calibrate", folder, "--overkill-rate", "0.05"]) == 0
+    assert reopened(line).calibration.threshold == line.calibration.threshold
+
+
+def test_costs_are_weighed_at_the_prevalence(line: LineProfile, data: Path) -> None:
+    folder, costs = str(line.folder), ["--cost", "missed_defect=1", "false_reject=1"]
+    thresholds = []
+    for options in ([str(data), *costs], ["--prevalence", "0.02"], ["--prevalence", "0.98"]):
+        assert main(["calibrate", folder, *options]) == 0
+        thresholds.append(reopened(line).calibration.threshold)
+    even, rare, frequent = thresholds
+    assert frequent <= even <= rare
+    assert frequent < rare
+
+
+def test_two_rules_at_once_are_refused(line: LineProfile, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--escape-rate", "0.1", "--cost", "missed_defect=9", "false_reject=1"]
+    assert main(["calibrate", str(line.folder), *options]) == 2
+    assert "escape_rate and cost cannot be used together" in capsys.readouterr().err
+    assert main(["calibrate", str(line.folder), "--escape-rate", "0.1"]) == 2
+    assert "no labelled defects are too few" in capsys.readouterr().err
+    assert reopened(line).calibration == line.calibration
+
+
+def test_an_escape_rate_that_few_defects_cannot_promise_is_said(
+    line: LineProfile, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["calibrate", str(line.folder), str(data), "--escape-rate", "0.02"]) == 0
+    assert "2 % missed defects cannot be promised from 10 labelled defects" in capsys.readouterr().out
+    new = reopened(line).calibration
+    assert new.threshold == new.defects[0]
 
 
 def test_the_gates_p_defect_stays_and_replaces_a_score(line: LineProfile, data: Path) -> None:

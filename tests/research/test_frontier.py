@@ -17,6 +17,7 @@ from saec.runs.run_folder import Options, run_line
 from saec.runs.verdict_log import VerdictLog, read_all
 from saec.schedule.calibration.score_calibration import calibrate
 from saec.settings import CloudConfig, FitConfig, GateConfig
+from saec.settings.threshold_rule import ThresholdRule
 from saec.simulation.simulation_settings import OpinionModel
 from saec_research.tables.bench_settings import FrontierPlan
 from saec_research.tables.frame_streams import RANKED, SINGLE, StatedCloud, judge, make_stream
@@ -39,7 +40,7 @@ def frames(seed: int = 0, *, known: int = 30, n: int = 160, auroc: float = 0.9) 
     calibration = calibrate(
         goods,
         list(defects.values()),
-        overkill=0.05,
+        rule=ThresholdRule(overkill_rate=0.05),
         gate=GateConfig(),
         prevalence=FitConfig().prevalence,
         created="",

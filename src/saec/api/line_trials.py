@@ -15,8 +15,10 @@ from saec.evaluation.cloud_trial import CloudTrial, measure_worth
 from saec.frame.judges import Cloud, standing
 from saec.lines.recalibration import recalibrate
 from saec.lines.requested_calibration import RecalibrationRequest
+from saec.lines.threshold_table import ThresholdTable
 from saec.profile import LineProfile
 from saec.runs.description import now
+from saec.schedule.calibration.rule_words import rule_limits
 from saec.schedule.policies import DEFAULT_POLICY
 from saec.types import DEFECT, GOOD
 
@@ -32,7 +34,7 @@ def calibrated(
     layout: str,
     parts: PartIds | None = None,
 ) -> tuple[LineProfile, tuple[str, ...]]:
-    """The line with its next calibration, and what there is to say of the cloud; see ``Line.calibrate``."""
+    """The line with its next calibration, and what there is to say of it; see ``Line.calibrate``."""
     if cloud is not None and dataset is None and not goods:
         raise ConfigError("there are no images to measure the cloud on", "give dataset: the line's data set")
     after = recalibrate(
@@ -45,8 +47,8 @@ def calibrated(
         parts=parts,
         cloud=cloud,
     )
-    notes = () if cloud is None else (standing(cloud, after.calibration, DEFAULT_POLICY).reason,)
-    return after, notes
+    role = () if cloud is None else (standing(cloud, after.calibration, DEFAULT_POLICY).reason,)
+    return after, (*role, *rule_limits(after.calibration), *ThresholdTable.of(after).lines())
 
 
 def _pictures(folders: Sequence[Path], label: int) -> list[Path]:

@@ -44,6 +44,7 @@ from saec.evaluation.metrics import Metrics
 from saec.frame.judges import Cloud
 from saec.lines.leaks import held_out
 from saec.lines.requested_calibration import CalibrationFields, RecalibrationRequest
+from saec.lines.threshold_table import ThresholdTable
 from saec.profile import LineProfile
 from saec.settings import DataConfig, Policy, RunConfig, SampleConfig
 
@@ -61,7 +62,7 @@ class Line:
 
     Attributes:
         profile: the folder as it was opened: ``line.json`` and the calibration.
-        notes: what the fit had to say, where ``saec.fit`` has just made the line.
+        notes: what the fit or the calibration had to say, where it has just made the line.
     """
 
     def __init__(self, profile: LineProfile, *, notes: tuple[str, ...] = ()) -> None:
@@ -106,6 +107,15 @@ class Line:
     def kinds(self) -> tuple[str, ...]:
         """The kinds of defect that the edge tells apart; () where it was taught none."""
         return self.profile.line.kinds
+
+    @property
+    def choices(self) -> ThresholdTable:
+        """What each choice of the threshold would give on the line's cross-fitted scores, with intervals.
+
+        >>> [choice.rule.escape_rate for choice in line.choices if choice.rule.escape_rate]
+        [0.05]
+        """
+        return ThresholdTable.of(self.profile)
 
     def inspect(
         self,
@@ -269,7 +279,8 @@ class Line:
         """Redo thresholds and P(defect) without fitting again; gives the line with its next calibration.
 
         The older calibrations stay in the folder. A cloud is asked about the labelled calibration images:
-        from how well it does follows what it may say on this line (``notes`` says it).
+        from how well it does follows what it may say on this line (``notes`` says it). Where defects are
+        labelled, ``choices`` compares the ways to choose the threshold.
 
         Args:
             dataset: the line's data set; the defects of its training split give P(defect).

@@ -7,7 +7,9 @@ from saec.data.dataset import Dataset
 from saec.data.images.pixels import decode_native, read_bytes
 from saec.edge.detector_kinds import detector_kind
 from saec.lines.line_fit import FitSummary
+from saec.lines.threshold_table import ThresholdTable
 from saec.profile import LineProfile
+from saec.schedule.calibration.rule_words import rule_limits, rule_words
 from saec.types import GOOD
 
 _LOOKED_AT = 16
@@ -34,10 +36,9 @@ def fit_sentences(profile: LineProfile, summary: FitSummary) -> list[str]:
         if c.gate.basis == "p_defect"
         else "by the good images alone: P(defect) needs labelled defects"
     )
-    threshold = (
-        f"threshold {c.threshold:.3f} for {100 * c.overkill:g} % false rejects (overkill), from the "
-        f"good images alone; for 2 % it would be {c.thresholds_at['0.02']:.3f}"
-    )
+    threshold = f"threshold {c.threshold:.3f} {rule_words(c)}"
+    if not c.defects:
+        threshold += f"; for 2 % it would be {c.thresholds_at['0.02']:.3f}"
     if detector_kind(profile.line.detector.kind).own_rule:
         rejected = sum(score >= c.threshold for score in c.goods) / len(c.goods)
         threshold = f"the thresholds of the rule itself, which reject {100 * rejected:.0f} % of these images"
@@ -46,6 +47,8 @@ def fit_sentences(profile: LineProfile, summary: FitSummary) -> list[str]:
         f"input {p.width} x {p.height}",
         threshold,
         f"the edge is not sure between {c.gate.low:.3f} and {c.gate.high:.3f} ({basis})",
+        *rule_limits(c),
+        *ThresholdTable.of(profile).lines(),
         *summary.notes,
     ]
     if summary.contaminated:

@@ -27,8 +27,10 @@ from saec.extensions import VERSION
 from saec.profile import Calibration, LineProfile, LineRecord
 from saec.scene.complexity import Complexity, features, fit_norm
 from saec.schedule.calibration.score_calibration import calibrate
+from saec.schedule.calibration.threshold_choices import check_defects
 from saec.schedule.policies.expected_value import with_asking
 from saec.settings import FitConfig, GateConfig
+from saec.settings.threshold_rule import requested_rule
 from saec.types import DEFECT, GOOD, Image
 
 OUTLYING = 5.0
@@ -80,18 +82,22 @@ def fit_line(
         force: replace a profile that stands there.
 
     Raises:
-        DataError: no or too few train goods, or all of them one picture; a name that is no UTF-8.
+        DataError: no or too few train goods, or all of them one picture; a name that is no UTF-8; too few
+            labelled defects for the rule of the threshold.
+        ConfigError: two rules for the threshold.
         LeakError: a train image stands in the hold-out too.
         LineError: ``out`` exists.
         ParityError: the exported graph disagrees with the fitted detector.
     """
     _check_out(out, force)
+    rule = requested_rule(config.overkill_rate, config.escape_rate, config.cost)
     target = out.resolve()
     if drawn := undivided(dataset):
         dataset = hold_out(dataset, config.holdout_share, seed=config.seed)
     found = _train_goods(dataset)
     manifest = manifest_for(dataset, found, dataset.select("train", DEFECT))
     images = _train_images(dataset, found, config, progress)
+    check_defects(rule, len(images.defects))
     goods = _goods(images.goods, images.hashes, config, roi_mask)
     with whole(target) as partial:
         fitted = fit_detector(goods, config, partial, progress)
@@ -282,7 +288,7 @@ def _calibrated(
     calibration = calibrate(
         scores,
         list(defect_scores.values()),
-        overkill=config.overkill_rate,
+        rule=requested_rule(config.overkill_rate, config.escape_rate, config.cost),
         gate=gate,
         prevalence=config.prevalence,
         created=created,

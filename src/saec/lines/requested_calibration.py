@@ -13,7 +13,8 @@ from saec.profile import Calibration, Certificate, Gate
 from saec.schedule.calibration.certified_risk import certified_gate
 from saec.schedule.calibration.score_calibration import calibrate
 from saec.settings import GateConfig, RiskConfig
-from saec.settings.setting_fields import CountOrZero, Everyday, OpenShare
+from saec.settings.setting_fields import Costs, CountOrZero, Everyday, OpenShare
+from saec.settings.threshold_rule import ThresholdRule, requested_rule
 
 _ENDS = ("gate_low", "gate_high", "p_low", "p_high")
 _RISK = {
@@ -30,10 +31,15 @@ class RecalibrationRequest(msgspec.Struct, frozen=True, kw_only=True):
     An end of the gate that was given by hand gives way to a threshold that is given later.
 
     Attributes:
-        overkill_rate: The share of good images that the threshold may reject (false rejects). Default:
-            unchanged.
+        overkill_rate: Choose the threshold by the share of good images that it may reject (false rejects).
+            It then comes from good images alone. Default: the line's rule stays.
+        escape_rate: Choose the threshold by the share of defects that it may miss (missed defects). It needs
+            labelled defects. Default: the line's rule stays.
+        cost: Choose the threshold by what errors cost. It then has the smallest expected cost at
+            --prevalence. It needs at least two labelled defects. Only the ratio of the two costs counts.
+            Default: the line's rule stays.
         prevalence: The share of defects among the frames that P(defect) assumes. It moves P(defect) and so
-            the gate, but not the threshold. Default: unchanged.
+            the gate. It moves the threshold only with --cost. Default: unchanged.
         threshold: Set the threshold by hand, as a score. `saec fit` prints the line's threshold on
             this scale.
         gate_low: The lower end of the gate, set by hand: below this score the edge is sure of "good". It
@@ -55,6 +61,8 @@ class RecalibrationRequest(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     overkill_rate: Everyday[OpenShare | None] = None
+    escape_rate: Everyday[OpenShare | None] = None
+    cost: Costs = None
     prevalence: Everyday[OpenShare | None] = None
     threshold: Everyday[float | None] = None
     gate_low: float | None = None
@@ -71,6 +79,8 @@ class CalibrationFields(TypedDict, total=False):
     """The fields of ``RecalibrationRequest`` as keyword arguments."""
 
     overkill_rate: float | None
+    escape_rate: float | None
+    cost: dict[str, float] | None
     prevalence: float | None
     threshold: float | None
     gate_low: float | None
@@ -87,14 +97,16 @@ def calibrate_as_asked(
     old: Calibration, known: CalibrationScores, wish: RecalibrationRequest, created: str
 ) -> Calibration:
     """The new thresholds; clouds stay trusted only if what their fusion was fitted on stays."""
-    hand = _by_hand(old, wish, same_goods=known.goods == old.good_scores)
+    rule = requested_rule(wish.overkill_rate, wish.escape_rate, wish.cost)
+    chosen = rule != ThresholdRule()
+    hand = _by_hand(old, wish, renewed=chosen or known.goods != old.good_scores)
     certificate = _certificate(old, known, wish)
     if certificate is not None:
         hand = {name: value for name, value in hand.items() if name == "threshold"}
     new = calibrate(
         known.goods,
         list(known.defects.values()) or old.defects,
-        overkill=old.overkill if wish.overkill_rate is None else wish.overkill_rate,
+        rule=rule if chosen else old.rule,
         gate=GateConfig(**{end: hand[end] for end in ("p_low", "p_high") if end in hand}),
         prevalence=old.prevalence if wish.prevalence is None else wish.prevalence,
         created=created,
@@ -142,12 +154,12 @@ def _fuses_alike(old: Calibration, new: Calibration) -> bool:
     return basis(old) == basis(new)
 
 
-def _by_hand(old: Calibration, wish: RecalibrationRequest, *, same_goods: bool) -> dict[str, float]:
-    """What is given by hand now, and what was and still holds."""
+def _by_hand(old: Calibration, wish: RecalibrationRequest, *, renewed: bool) -> dict[str, float]:
+    """What is given by hand now, and what was and still holds: no scores where the threshold is renewed."""
     names = ("threshold", "gate_low", "gate_high", "p_low", "p_high")
     given = {name: value for name in names if (value := getattr(wish, name)) is not None}
     kept = dict(old.by_hand)
-    if wish.overkill_rate is not None or not same_goods:
+    if renewed:
         kept = {name: value for name, value in kept.items() if name in ("p_low", "p_high")}
     for end in ("low", "high"):
         if f"p_{end}" in given:

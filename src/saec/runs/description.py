@@ -16,6 +16,7 @@ from saec.frame.judges import Cloud, standing
 from saec.profile import LineProfile
 from saec.runs.domain import ADAPTER_FILE, adapter_origin, cross_domain
 from saec.runs.run_record import CloudInfo, DatasetInfo, LineInfo, Machine, RunInfo
+from saec.schedule.calibration.rule_words import rule_words
 from saec.schedule.policies import policy_kind
 
 LIBRARIES = ("numpy", "opencv-python-headless", "openvino", "torch", "transformers")
@@ -53,6 +54,7 @@ def describe(
             calibrated=calibration.created,
             gate=calibration.gate if policy_kind(policy).shows_gate else None,
             overkill=calibration.overkill,
+            rule=rule_words(calibration),
             prevalence=calibration.prevalence,
             has_p_defect=calibration.p_defect is not None,
             n_goods=len(calibration.goods),

@@ -43,7 +43,8 @@ class LineInfo(msgspec.Struct, frozen=True, kw_only=True):
         calibration: version of the calibration; ``calibrated`` is when it was made.
         threshold: scores at or above it are labelled defect.
         gate: the two scores between which the edge is not sure, or None for a policy without one.
-        overkill: the overkill rate that was asked of goods.
+        overkill: the overkill rate that was asked of goods, or is expected of them.
+        rule: what the threshold was chosen by, in words; "" in an older log.
         prevalence: share of defects at which P(defect) is stated.
         has_p_defect: whether scores are mapped to P(defect) (labelled defects were given).
         n_goods, n_defects: calibration images.
@@ -64,6 +65,7 @@ class LineInfo(msgspec.Struct, frozen=True, kw_only=True):
     calibrated: str = ""
     gate: Gate | None = None
     overkill: float | None = None
+    rule: str = ""
     prevalence: float = FitConfig().prevalence
     has_p_defect: bool = False
     n_goods: int | None = None

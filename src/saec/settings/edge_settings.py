@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from saec.settings.setting_fields import OpenShare, Option, Seed
+from saec.settings.setting_fields import Costs, Everyday, OpenShare, Option, Seed
 from saec.types import Box
 
 Precision = Literal["float32", "bfloat16"]
@@ -16,10 +16,16 @@ class FitConfig(msgspec.Struct, frozen=True, kw_only=True):
     """The section [fit]: how a line profile is made.
 
     Attributes:
-        overkill_rate: The share of good images that the threshold may reject (false rejects).
+        overkill_rate: Choose the threshold by the share of good images that it may reject (false rejects).
+            It then comes from good images alone. Default: 0.05, or a lower threshold where labelled defects
+            show that it makes fewer errors (docs/scheduling.md).
+        escape_rate: Choose the threshold by the share of defects that it may miss (missed defects). It needs
+            labelled defects.
+        cost: Choose the threshold by what errors cost. It then has the smallest expected cost at
+            --prevalence. It needs at least two labelled defects. Only the ratio of the two costs counts.
         prevalence: The share of defects among the frames that P(defect) assumes. It moves P(defect) and so
-            the gate (the range of scores in which the edge is not sure), but not the threshold. 0.5 weighs
-            good and defect alike.
+            the gate (the range of scores in which the edge is not sure). It moves the threshold only with
+            --cost. 0.5 weighs good and defect alike.
         side_px: The detector sees a frame scaled to an area of about SIDE x SIDE pixels, with its aspect
             kept. Only a frame with a side below 128 pixels is enlarged.
         roi: Judge only this rectangle, in pixels of the original frame. X1 and Y1 are not included.
@@ -40,7 +46,9 @@ class FitConfig(msgspec.Struct, frozen=True, kw_only=True):
         seed: Seed of every random draw of the fit.
     """
 
-    overkill_rate: Annotated[OpenShare, Option(everyday=True)] = 0.05
+    overkill_rate: Everyday[OpenShare | None] = None
+    escape_rate: Everyday[OpenShare | None] = None
+    cost: Costs = None
     prevalence: Annotated[OpenShare, Option(everyday=True)] = 0.5
     side_px: Annotated[int, msgspec.Meta(ge=128, le=2048), Option(everyday=True)] = 448
     roi: Annotated[Box | None, Option(everyday=True, kind="rectangle")] = None

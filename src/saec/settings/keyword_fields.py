@@ -17,7 +17,9 @@ from saec.types import Box
 class FitFields(TypedDict, total=False):
     """The fields of ``FitConfig``."""
 
-    overkill_rate: float
+    overkill_rate: float | None
+    escape_rate: float | None
+    cost: dict[str, float] | None
     prevalence: float
     side_px: int
     roi: Box | None

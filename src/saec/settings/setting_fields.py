@@ -31,7 +31,8 @@ class Option:
         argument: it is given by its place, without a name.
         metavar: stands for the value in the help; "" takes the type's word.
         kind: what the value is beyond its type: "file", "folder" or "path" that exist, "new file", "model"
-            (the folder of a checkpoint, or its name), or a word that ``saec.cli.options.value_types`` lists.
+            (the folder of a checkpoint, or its name), "costs" (two of them in one option), or a word that
+            ``saec.cli.options.value_types`` lists.
         hidden: neither an option nor a key of a file: the program fills it.
     """
 
@@ -55,6 +56,12 @@ Hidden = Annotated[T, Option(hidden=True)]
 ExistingFile = Annotated[Path, Option(kind="file")]
 ExistingFolder = Annotated[Path, Option(kind="folder")]
 ExistingPath = Annotated[Path, Option(kind="path")]
+Costs = Annotated[
+    dict[str, float] | None,
+    Option(everyday=True, kind="costs", metavar="missed_defect=X false_reject=Y"),
+]
+"""What a missed defect and a false reject cost: one option with both of them."""
+
 NewFile = Annotated[Path, Option(kind="new file")]
 """A file that a command writes when it is done; "-" is standard output."""
 

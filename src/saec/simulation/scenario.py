@@ -17,6 +17,7 @@ from saec.runs.recorded_scheduler import scheduler_of
 from saec.runs.run_folder import Options
 from saec.runs.run_record import VERDICTS_FILE, LineInfo
 from saec.runs.verdict_log import read_verdicts
+from saec.schedule.calibration.rule_words import rule_words
 from saec.schedule.calibration.score_calibration import calibrate
 from saec.schedule.calibration.trust import trust_cloud
 from saec.schedule.link.dispatch import Dispatch
@@ -24,6 +25,7 @@ from saec.schedule.policies import policy_kind
 from saec.schedule.policies.expected_value import measure_mending
 from saec.schedule.policies.policy_contract import Scheduler
 from saec.settings import CloudConfig, FitConfig, RunConfig
+from saec.settings.threshold_rule import GOODS_ALONE, ThresholdRule
 from saec.simulation.events import Passing, Simulation
 from saec.simulation.opinion_source import (
     SimulatedFrame,
@@ -123,7 +125,7 @@ def stated(model: OpinionModel, options: Options, frames: int, rng: np.random.Ge
     calibration = calibrate(
         {f"{i}": score for i, score in enumerate(scores[~truth].tolist())},
         scores[truth].tolist(),
-        overkill=FitConfig().overkill_rate,
+        rule=ThresholdRule(overkill_rate=GOODS_ALONE),
         gate=options.gate,
         prevalence=FitConfig().prevalence,
         created="stated",
@@ -190,6 +192,7 @@ def _stated_line(calibration: Calibration, options: Options) -> LineInfo:
         calibrated=calibration.created,
         gate=calibration.gate if policy_kind(options.policy).shows_gate else None,
         overkill=calibration.overkill,
+        rule=rule_words(calibration),
         prevalence=calibration.prevalence,
         has_p_defect=calibration.p_defect is not None,
         n_goods=len(calibration.goods),

@@ -11,6 +11,7 @@ from saec.errors import ConfigError, DataError
 from saec.profile import Calibration, Sigmoid
 from saec.schedule.calibration.score_calibration import RATES, calibrate
 from saec.settings import GateConfig
+from saec.settings.threshold_rule import ThresholdRule
 
 SCORE = st.floats(-1e4, 1e4)
 GOODS = st.lists(SCORE, min_size=5, max_size=40)
@@ -20,13 +21,18 @@ DEFECTS = st.lists(SCORE, max_size=20)
 def make(
     goods: Iterable[float],
     defects: Iterable[float] = (),
-    overkill: float = 0.05,
+    overkill: float | None = 0.05,
     gate: GateConfig = GateConfig(),  # noqa: B008
     prevalence: float = 0.5,
 ) -> Calibration:
     named = {f"{i:04d}": float(s) for i, s in enumerate(goods)}
     return calibrate(
-        named, [float(d) for d in defects], overkill=overkill, gate=gate, prevalence=prevalence, created="now"
+        named,
+        [float(d) for d in defects],
+        rule=ThresholdRule(overkill_rate=overkill),
+        gate=gate,
+        prevalence=prevalence,
+        created="now",
     )
 
 

@@ -14,6 +14,7 @@ from saec.schedule.calibration.trust import MIN_LABELLED, fuse, fused_label, tru
 from saec.schedule.statistics.auroc import auroc, auroc_interval
 from saec.schedule.statistics.logistic import log_odds
 from saec.settings import GateConfig
+from saec.settings.threshold_rule import ThresholdRule
 
 P = st.floats(0, 1)
 SCORE = st.floats(-50, 50)
@@ -40,7 +41,7 @@ def calibration(
     return calibrate(
         named,
         [float(d) for d in defects],
-        overkill=overkill,
+        rule=ThresholdRule(overkill_rate=overkill),
         gate=GateConfig(),
         prevalence=prevalence,
         created="now",

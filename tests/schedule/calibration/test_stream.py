@@ -11,6 +11,7 @@ from saec.profile import Calibration
 from saec.schedule.calibration.score_calibration import calibrate
 from saec.schedule.policies.score_drift import BOUNDS, ScoreStream
 from saec.settings import GateConfig
+from saec.settings.threshold_rule import ThresholdRule
 
 
 def line(prevalence: float = 0.5) -> Calibration:
@@ -19,7 +20,7 @@ def line(prevalence: float = 0.5) -> Calibration:
     return calibrate(
         goods,
         rng.normal(3, 1, 150).tolist(),
-        overkill=0.05,
+        rule=ThresholdRule(overkill_rate=0.05),
         gate=GateConfig(),
         prevalence=prevalence,
         created="",

@@ -16,6 +16,7 @@ from saec.schedule.calibration.score_calibration import calibrate
 from saec.schedule.policies.expected_value import fit_asking, measure_mending, price, value_of, with_asking
 from saec.schedule.policies.score_drift import LIMIT
 from saec.settings import CostConfig, GateConfig
+from saec.settings.threshold_rule import ThresholdRule
 
 GOODS_ONLY = Calibration(
     version=1,
@@ -37,7 +38,12 @@ def synthetic(seed: int, *, told_by: float, n: int = 300) -> Calibration:
     goods = {f"g{i}": float(s) for i, s in enumerate(rng.normal(0, 1, n))}
     defects = {f"d{i}": float(s) for i, s in enumerate(rng.normal(2, 1, n))}
     made = calibrate(
-        goods, list(defects.values()), overkill=0.05, gate=GateConfig(), prevalence=0.5, created=""
+        goods,
+        list(defects.values()),
+        rule=ThresholdRule(overkill_rate=0.05),
+        gate=GateConfig(),
+        prevalence=0.5,
+        created="",
     )
     wrong = {name: s >= made.threshold for name, s in goods.items()}
     wrong |= {name: s < made.threshold for name, s in defects.items()}
@@ -141,7 +147,7 @@ def test_prevalence_weighs_the_classes() -> None:
     rare = calibrate(
         calibration.good_scores,
         calibration.defects,
-        overkill=0.05,
+        rule=ThresholdRule(overkill_rate=0.05),
         gate=GateConfig(),
         prevalence=0.02,
         created="",

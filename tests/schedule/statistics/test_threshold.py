@@ -6,7 +6,13 @@ from scipy import stats
 from scipy.stats._distn_infrastructure import rv_continuous_frozen
 
 from saec.errors import ConfigError, DataError
-from saec.schedule.statistics.threshold import MIN_GOODS, threshold_for
+from saec.schedule.statistics.threshold import (
+    MIN_GOODS,
+    mean_distance,
+    overkill_range,
+    share_above,
+    threshold_for,
+)
 
 SCORES = st.lists(st.floats(-1e6, 1e6), min_size=MIN_GOODS, max_size=60)
 RATE = st.floats(0.001, 0.5)
@@ -29,6 +35,62 @@ def test_realised_overkill_is_what_was_asked(law: rv_continuous_frozen, n: int, 
 def test_five_goods_do_not_degenerate(law: rv_continuous_frozen, rate: float) -> None:
     got = realised(law, 5, rate)
     assert 0.1 * rate < got.mean() < 1.5 * rate
+
+
+LAWS = [stats.norm(), stats.lognorm(0.5), stats.gamma(2), stats.gumbel_r(), stats.t(5), stats.uniform()]
+
+
+@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("n", [3, 4])
+def test_three_goods_are_on_the_safe_side(law: rv_continuous_frozen, n: int) -> None:
+    got = realised(law, n, 0.05, 2000)
+    assert 0.005 < got.mean() < 0.05
+
+
+@pytest.mark.parametrize("n", [3, 4, 8, 19])
+@pytest.mark.parametrize("rate", [0.02, 0.05, 0.6])
+def test_the_range_of_the_real_overkill_holds_on_exponential_scores(n: int, rate: float) -> None:
+    got = realised(stats.expon(), n, rate, 3000)
+    low, high = overkill_range(n, rate)
+    if rate < 0.5:
+        assert got.mean() == pytest.approx(rate, rel=0.25)
+    assert (got < low).mean() == pytest.approx(0.05, abs=0.02)
+    assert (got > high).mean() == pytest.approx(0.05, abs=0.02)
+
+
+@pytest.mark.parametrize("n", [3, 5, 19])
+def test_the_mean_distance_holds_on_exponential_scores(n: int) -> None:
+    rng = np.random.default_rng(n)
+    mean = np.mean([threshold_for(rng.exponential(size=n), 0.05) for _ in range(2000)])
+    assert mean / -np.log(0.05) == pytest.approx(mean_distance(n, 0.05), rel=0.06)
+
+
+def test_more_goods_make_the_range_narrower() -> None:
+    highs = [overkill_range(n, 0.05)[1] for n in (3, 5, 10, 19)]
+    assert highs == sorted(highs, reverse=True)
+
+
+DISTINCT = st.lists(st.integers(-10_000, 10_000), min_size=MIN_GOODS, max_size=60, unique=True)
+
+
+@given(DISTINCT, st.floats(0.001, 0.99))
+def test_the_share_above_a_threshold_is_the_rate_that_was_asked(scores: list[int], rate: float) -> None:
+    x = np.sort(np.array(scores, dtype=np.float64))
+    at = np.array([threshold_for(x, rate)])
+    assert share_above(x, at)[0] == pytest.approx(min(rate, len(x) / (len(x) + 1)), rel=1e-6)
+
+
+@given(SCORES, st.lists(st.floats(-2e6, 2e6), min_size=2, max_size=20), st.booleans())
+def test_the_share_above_never_rises(scores: list[float], at: list[float], strictly: bool) -> None:
+    shares = share_above(np.sort(scores), np.sort(at), strictly=strictly)
+    assert ((shares >= 0) & (shares <= 1)).all()
+    assert (np.diff(shares) <= 1e-12).all()
+
+
+def test_ties_count_on_either_side() -> None:
+    x = np.array([0.0, 1.0, 1.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0])
+    assert share_above(x, np.array([1.0]))[0] == 0.8
+    assert share_above(x, np.array([1.0]), strictly=True)[0] == pytest.approx(0.6)
 
 
 def test_varies_less_than_the_order_statistic() -> None:
@@ -68,7 +130,7 @@ def test_order_of_scores_does_not_matter(order: list[int]) -> None:
     assert threshold_for(scores[order], 0.05) == threshold_for(scores, 0.05)
 
 
-@given(st.floats(-1e6, 1e6), st.integers(5, 400), RATE)
+@given(st.floats(-1e6, 1e6), st.integers(MIN_GOODS, 400), RATE)
 def test_constant_scores_reject_nothing(value: float, n: int, rate: float) -> None:
     threshold = threshold_for([value] * n, rate)
     assert threshold > np.float64(np.float32(value)) or threshold > value
@@ -81,8 +143,8 @@ def test_a_tie_at_the_threshold_is_passed() -> None:
 
 
 def test_faults_are_named() -> None:
-    with pytest.raises(DataError, match="4 good images"):
-        threshold_for([1.0] * 4, 0.05)
+    with pytest.raises(DataError, match="2 good images"):
+        threshold_for([1.0] * 2, 0.05)
     with pytest.raises(DataError, match="NaN or infinite"):
         threshold_for([1.0] * 9 + [float("nan")], 0.05)
     for rate in (0.0, 1.0, -0.1, float("nan")):

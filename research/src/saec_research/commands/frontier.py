@@ -14,6 +14,7 @@ from saec.cli.options.inputs import command_line
 from saec.cli.options.settings_command import settings_command
 from saec.errors import ConfigError
 from saec.settings import CloudConfig, FitConfig
+from saec.settings.threshold_rule import GOODS_ALONE
 from saec_research.tables.bench_settings import FrontierPlan, FrontierSettings
 
 if TYPE_CHECKING:
@@ -73,7 +74,10 @@ def _procedural(products: int, cloud: CloudConfig, work: Path) -> list[tuple[Pat
     drawing, asked = Drawing(), requested_cloud(cloud)
     assert asked is not None  # the command has refused "none"
     recorder = Recorder(
-        store=work, fit=FitConfig(side_px=drawing.size), command=command_line(), say=click.echo
+        store=work,
+        fit=FitConfig(side_px=drawing.size, overkill_rate=GOODS_ALONE),
+        command=command_line(),
+        say=click.echo,
     )
     with bar() as report:
         return list(record_procedural(recorder, products, asked, drawing, report))

@@ -12,6 +12,7 @@ from saec.cli.options.inputs import command_line
 from saec.cli.options.preset_command import unless_given
 from saec.cli.options.settings_command import is_given, settings_command
 from saec.settings import CloudConfig, FitConfig, MeterConfig, SampleConfig
+from saec.settings.threshold_rule import GOODS_ALONE
 from saec_research.commands.llava_cloud import llava_cloud
 from saec_research.tables.bench_settings import PaperSettings
 
@@ -40,7 +41,7 @@ def command(
 
     given = paper.given
     if given.drawn and not is_given("fit.side_px"):
-        fit = FitConfig(side_px=given.drawing.size)
+        fit = FitConfig(side_px=given.drawing.size, overkill_rate=GOODS_ALONE)
     plan = PaperPlan(
         given=given,
         seeds=paper.seeds,

@@ -19,6 +19,7 @@ from saec.schedule.calibration.score_calibration import calibrate
 from saec.schedule.calibration.trust import MIN_LABELLED
 from saec.schedule.policies.expected_value import with_asking
 from saec.settings import GateConfig
+from saec.settings.threshold_rule import ThresholdRule
 from saec.types import DEFECT, GOOD, EdgeOpinion, VerdictRecord
 
 Array = NDArray[np.float64]
@@ -182,7 +183,7 @@ def _held_out(frames: LabelledFrames, held: Flags) -> LabelledFrames:
     new = calibrate(
         goods,
         list(defects.values()),
-        overkill=old.overkill,
+        rule=ThresholdRule(overkill_rate=old.overkill),
         gate=GateConfig(),
         prevalence=old.prevalence,
         created=_BENCH,

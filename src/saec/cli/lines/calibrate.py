@@ -12,6 +12,7 @@ from saec.cli.lines.certificate_text import certificate_lines
 from saec.cli.options.settings_command import settings_command
 from saec.lines.requested_calibration import RecalibrationRequest
 from saec.profile import OPEN
+from saec.schedule.calibration.rule_words import rule_words
 from saec.settings import CloudConfig, DataConfig, PartsConfig
 from saec.settings.setting_fields import Argument, ExistingFolder, ExistingPath, Option
 
@@ -26,7 +27,7 @@ class CalibrateSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         line: The folder of the line that `saec fit` made.
-        dataset: The line's data set. Its train defects calibrate P(defect).
+        dataset: The line's data set. Its train defects calibrate P(defect) and the threshold.
         goods: A folder that holds only further good images. Give it several times for several folders.
         defects: A folder that holds only labelled defects. Give it several times for several folders.
     """
@@ -47,16 +48,20 @@ def command(
 ) -> None:
     """Make the next calibration of LINE without a new fit. The older ones stay in its folder.
 
-    The threshold comes from the scores of the good images, which the line keeps. Labelled defects give
-    P(defect): those of DATASET's train split, and those of --defects. You cannot calibrate on an image that
-    is held out.
+    Labelled defects are those of DATASET's train split, and those of --defects. They give P(defect). You
+    cannot calibrate on an image that is held out.
+
+    Choose the threshold with one of --overkill-rate, --escape-rate and --cost. Without any the line's rule
+    stays. A new line takes 5 % false rejects, from good images alone. Where defects are labelled it takes
+    the threshold with the fewest errors of both kinds, for 5 to 20 % false rejects. A table shows what other
+    choices would give.
 
     With --cloud the cloud judges the labelled calibration images, too. The better its results here, the more
     its answers count on this line. Images that it was tuned on are left out.
 
     The gate is the range of scores in which the edge is not sure: inside it the cloud is asked. --threshold,
-    --gate-low and --gate-high stay until you give --overkill-rate or --goods. --p-low and --p-high stay until
-    you give them again.
+    --gate-low and --gate-high stay until you choose the threshold otherwise or give --goods. --p-low and
+    --p-high stay until you give them again.
 
     With --certify-escape-rate and --certify-overkill-rate you get a gate outside which the edge alone stays
     below both rates (docs/risk.md). --certify-risk is the chance that it does not. Later calibrations certify
@@ -64,6 +69,7 @@ def command(
 
     \b
     saec calibrate lines/bottle --overkill-rate 0.02
+    saec calibrate lines/bottle mvtec/bottle --cost missed_defect=10 false_reject=1
     saec calibrate lines/bottle mvtec/bottle --defects known_defects/ --cloud small
     saec calibrate lines/bottle --certify-escape-rate 0.05 --certify-overkill-rate 0.05
     saec calibrate lines/bottle mvtec/bottle --certify-escape-rate 0.05 --stand-ins 60
@@ -101,8 +107,8 @@ def _tell(old: Calibration, new: Calibration) -> None:
         f"images     good {len(old.goods)} -> {len(new.goods)}, "
         f"defects {len(old.defects)} -> {len(new.defects)}"
     )
-    click.echo(f"overkill   {old.overkill:.1%} -> {new.overkill:.1%} asked")
-    click.echo(f"threshold  {old.threshold:.4g} -> {new.threshold:.4g}")
+    click.echo(f"threshold  {old.threshold:.4g} -> {new.threshold:.4g}, {rule_words(new)}")
+    click.echo(f"overkill   {old.overkill:.1%} -> {new.overkill:.1%} expected by this rule")
     click.echo(f"gate       {_ends(old.gate)} -> {_ends(new.gate)} ({_BASES[new.gate.basis]})")
     for sentence in certificate_lines(new):
         click.echo(sentence)
@@ -112,7 +118,7 @@ def _tell(old: Calibration, new: Calibration) -> None:
         click.echo(
             "by hand    "
             + ", ".join(f"--{name.replace('_', '-')} {value:.4g}" for name, value in new.by_hand.items())
-            + " (scores stay until --overkill-rate or --goods)"
+            + " (scores stay until --overkill-rate, --escape-rate, --cost or --goods)"
         )
     if undone := sorted(set(old.by_hand) - set(new.by_hand)):
         click.echo(f"no longer by hand: {', '.join(name.replace('_', ' ') for name in undone)}")

@@ -47,8 +47,11 @@ def command(
 ) -> None:
     """Make a line profile of DATASET's good training images.
 
-    Defects of the train split are used only to calibrate P(defect), the probability of a defect. The
+    Defects of the train split calibrate P(defect), the probability of a defect, and the threshold. The
     hold-out is not read.
+
+    Choose the threshold with one of --overkill-rate, --escape-rate and --cost. A table shows what other
+    choices would give.
 
     If the data set has only the folders good/ and defect/ and no split, a share is drawn and held out. `saec
     evaluate` judges that share. Several data sets in one folder, such as the categories of MVTec AD, give one
@@ -58,6 +61,7 @@ def command(
     saec fit mvtec/bottle --out lines/bottle
     saec fit --goods photos/ --out lines/bottle
     saec fit mvtec --out lines
+    saec fit mvtec/bottle --out lines/bottle --cost missed_defect=10 false_reject=1
     saec fit mvtec/bottle --out lines/yolo --detector yolo --yolo yolo11n-cls.onnx
     """
     from saec.api.line_making import fit_images

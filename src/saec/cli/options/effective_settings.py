@@ -50,7 +50,7 @@ def _row(setting: Setting, given: dict[str, Any], place: str) -> str:
     name, key = parameter_name(setting.key), setting.keys[-1]
     if name in given:
         value = given[name]
-        if isinstance(setting.default, dict):
+        if get_origin(setting.kind) is dict:
             value = dict(value)
         return f"{key} = {toml_value(value)}  # {place}"
     if setting.required:

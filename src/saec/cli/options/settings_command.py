@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_origin, get_type_hints
 
 import click
 import msgspec
@@ -267,7 +267,7 @@ def _shaped(setting: Setting, value: Any) -> Any:
     """What click read, as the struct holds it."""
     if value is None:
         return None
-    if isinstance(setting.default, dict):
+    if get_origin(setting.kind) is dict:
         names = [name for name, _ in value]
         if twice := [name for name in names if names.count(name) > 1]:
             raise click.UsageError(f"{setting.flag} {twice[0]} is given twice")

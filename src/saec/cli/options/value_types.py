@@ -58,15 +58,15 @@ class NameAndValue(click.ParamType):  # type: ignore[type-arg]
 
     name = "NAME=VALUE"
 
-    def __init__(self, kind: type) -> None:
-        self._kind = kind
+    def __init__(self, kind: type, example: str) -> None:
+        self._kind, self._example = kind, example
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if isinstance(value, tuple):
             return value
         name, sign, given = str(value).partition("=")
         if not sign:
-            self.fail(f"{value!r} is not NAME=VALUE. Write for example escape=20", param, ctx)
+            self.fail(f"{value!r} is not NAME=VALUE. Write for example {self._example}", param, ctx)
         try:
             found = self._kind(given)
         except ValueError:
@@ -131,7 +131,8 @@ def value_type(setting: Setting, own: dict[str, Type]) -> Type:
     if get_origin(kind) is Literal:
         return click.Choice(get_args(kind))
     if get_origin(kind) is dict:
-        return NameAndValue(float if get_args(kind)[1] is float else str)
+        example = "missed_defect=10" if option == "costs" else "escape=20"
+        return NameAndValue(float if get_args(kind)[1] is float else str, example)
     return _plain(kind, setting.range)
 
 
@@ -158,12 +159,16 @@ def _whole(bound: float | None) -> int | None:
 def is_repeated(setting: Setting) -> bool:
     """Whether an option may be given several times."""
     kind = setting.kind
-    return get_origin(kind) is dict or (get_origin(kind) is tuple and get_args(kind)[-1] is ...)
+    if get_origin(kind) is dict:
+        return setting.option.kind != "costs"
+    return get_origin(kind) is tuple and get_args(kind)[-1] is ...
 
 
 def length(setting: Setting) -> int:
     """How many values an option takes at once."""
     kind = setting.kind
+    if setting.option.kind == "costs":
+        return 2
     if get_origin(kind) is tuple and get_args(kind)[-1] is not ... and not setting.option.kind:
         return len(get_args(kind))
     return 1

@@ -1,4 +1,4 @@
-"""From scores to a calibration: the threshold from goods alone, P(defect) where defects are known, the gate.
+"""From scores to a calibration: the threshold by a rule, P(defect) where defects are known, the gate.
 
 A calibration can be redone at any time from scores; the detector is not touched by it.
 """
@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 
 from saec.errors import ConfigError
 from saec.profile import Calibration, Gate, Sigmoid
+from saec.schedule.calibration.threshold_choices import LabelledScores, choose_threshold
 from saec.schedule.statistics.logistic import fit_balanced, log_odds
-from saec.schedule.statistics.threshold import sorted_scores, threshold_for
+from saec.schedule.statistics.threshold import share_above, sorted_scores, threshold_for
 from saec.settings import GateConfig
+from saec.settings.threshold_rule import GOODS_ALONE, ThresholdRule
 
 RATES = (0.01, 0.02, 0.05, 0.10)
 """Overkill rates whose thresholds every calibration states, for information."""
@@ -30,7 +32,7 @@ def calibrate(
     goods: Mapping[str, float],
     defects: Sequence[float],
     *,
-    overkill: float,
+    rule: ThresholdRule,
     gate: GateConfig,
     prevalence: float,
     created: str,
@@ -38,30 +40,35 @@ def calibrate(
     """Make version 1 of a calibration.
 
     Args:
-        goods: content hash -> cross-fitted score of each good, at least 5; the threshold is from these alone.
+        goods: content hash -> cross-fitted score of each good, at least 3.
         defects: scores of labelled defects; may be empty, then there is no P(defect).
-        overkill: share of goods that may be rejected, in (0, 1).
+        rule: what the threshold is chosen by (``saec.schedule.calibration.threshold_choices``).
         gate: what "not sure" means.
-        prevalence: share of defects at which P(defect) is stated, in (0, 1).
+        prevalence: share of defects at which P(defect) is stated, and costs are weighed, in (0, 1).
         created: ISO time.
 
     Raises:
-        DataError: too few goods, or a score that is not finite.
+        DataError: too few goods, or too few defects for the rule, or a score that is not finite.
         ConfigError: a rate outside (0, 1), or a gate upside down.
     """
     _check(gate, prevalence)
     good_scores = sorted_scores(list(goods.values()), "goods")
     defect_scores = sorted_scores(defects, "defects")
-    threshold = threshold_for(good_scores, overkill)
+    threshold = choose_threshold(LabelledScores(good_scores, defect_scores), rule, prevalence)
+    overkill = rule.overkill_rate
+    if overkill is None:
+        overkill = float(share_above(good_scores, np.array(threshold)))
+    stated = {*RATES, rule.overkill_rate or GOODS_ALONE}
     sigmoid = None
     if len(defect_scores):
         sigmoid = fit_sigmoid(good_scores, defect_scores, threshold=threshold, prevalence=prevalence)
     return Calibration(
         version=1,
         created=created,
+        rule=rule,
         overkill=overkill,
         threshold=threshold,
-        thresholds_at={f"{r:g}": threshold_for(good_scores, r) for r in sorted({*RATES, overkill})},
+        thresholds_at={f"{r:g}": threshold_for(good_scores, r) for r in sorted(stated)},
         gate=_gate(good_scores, defect_scores, threshold, sigmoid, gate),
         prevalence=prevalence,
         p_defect=sigmoid,
