@@ -60,6 +60,7 @@ class Detector(msgspec.Struct, frozen=True, kw_only=True):
     backbone: str
     precision: Literal["f32", "bf16"] = "f32"
     threads: int = FitConfig().threads
+    device: str = FitConfig().device
     files: dict[str, str] = {}
     params: dict[str, float] = {}
 

@@ -10,11 +10,18 @@ import msgspec
 import pytest
 
 from saec.edge import detector_kinds
-from saec.edge.detector_kinds import DetectorKind, FitChoices, detector_fit, open_detector
+from saec.edge.detector_kinds import (
+    DetectorKind,
+    FitChoices,
+    detector_fit,
+    device_note,
+    on_device,
+    open_detector,
+)
 from saec.errors import ConfigError, LineError
 from saec.profile import LineProfile
 from saec.types import GOOD, EdgeOpinion, Image
-from tests.run_fakes import make_line
+from tests.run_fakes import CALIBRATION, make_line
 
 
 class Mine:
@@ -37,6 +44,30 @@ def test_a_detector_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     line = msgspec.structs.replace(profile.line, detector=detector)
     assert isinstance(open_detector(LineProfile(profile.folder, line, profile.calibration)), Mine)
     assert detector_fit(FitChoices(kind="mine")) == ("fit", FitChoices(kind="mine"))
+
+
+def test_a_line_is_told_of_another_device_and_keeps_its_own_file(tmp_path: Path) -> None:
+    profile = make_line(tmp_path / "line", calibration=msgspec.structs.replace(CALIBRATION, threshold=50.0))
+    for same in (None, "CPU"):
+        assert on_device(profile, same) is profile
+        assert device_note(profile, same) is None
+    there = on_device(profile, "GPU.1")
+    assert (there.line.detector.device, there.folder) == ("GPU.1", profile.folder)
+    assert there.calibration is profile.calibration
+    assert profile.line.detector.device == LineProfile.open(profile.folder).line.detector.device == "CPU"
+    note = device_note(profile, "GPU.1")
+    assert note is not None
+    assert "runs on GPU.1, but the line was checked on CPU" in note
+    assert "within 0.05 of the threshold" in note
+
+
+def test_a_line_without_a_detector_runs_on_no_device(tmp_path: Path) -> None:
+    profile = make_line(tmp_path / "line")
+    detector = msgspec.structs.replace(profile.line.detector, kind=detector_kinds.NONE)
+    line = msgspec.structs.replace(profile.line, detector=detector)
+    blind = LineProfile(profile.folder, line, profile.calibration)
+    assert on_device(blind, "NPU") is blind
+    assert device_note(blind, "NPU") is None
 
 
 def test_a_detector_that_nobody_has_is_named_with_those_there_are() -> None:

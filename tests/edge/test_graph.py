@@ -8,12 +8,13 @@ import sys
 import threading
 from pathlib import Path
 
+import numpy as np
 import openvino as ov
 import pytest
 from openvino import opset13
 
 from saec.edge import graph
-from saec.errors import ModelError
+from saec.errors import ConfigError, ModelError
 
 pytestmark = pytest.mark.numeric
 
@@ -68,6 +69,24 @@ def test_all_graphs_of_a_process_are_of_one_core(model: Path, monkeypatch: pytes
     for thread in threads:
         thread.join()
     assert len(made) == 1
+
+
+def test_a_device_that_is_not_there_is_refused_with_those_that_are(model: Path) -> None:
+    found = graph.devices()
+    assert "CPU" in found
+    for device in {"GPU", "GPU.7", "NPU", "AUTO", "HETERO:CPU", ""} - set(found):
+        if any(name.startswith(f"{device}.") for name in found):
+            continue
+        with pytest.raises(ConfigError, match=f"finds no device {device} on this machine") as caught:
+            graph.compile_graph(str(model), "f32", 1, device)
+        assert all(name in caught.value.what for name in found)
+
+
+def test_every_device_of_this_machine_gives_what_the_cpu_gives(model: Path) -> None:
+    expected = [[2.0, 4.0, 6.0]]
+    for device in graph.devices():
+        made = graph.compile_graph(str(model), "f32", 1, device)(np.array([[1, 2, 3]], np.float32))[0]
+        np.testing.assert_allclose(made, expected, rtol=1e-2)
 
 
 HELD = """

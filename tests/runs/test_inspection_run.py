@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from saec import edge
 from saec.cli import main
 from saec.data.input_images import list_inputs
+from saec.edge.detector_kinds import device_note
 from saec.errors import ConfigError
 from saec.frame.judges import Cloud, read_references
 from saec.profile import LineProfile
@@ -163,6 +164,25 @@ def test_under_policy_edge_a_cloud_is_said_to_be_unasked(
     )
     assert info.cloud is not None
     assert (info.cloud.role, info.counts["escalated"]) == ("unasked", 0)
+
+
+def test_a_run_on_another_device_says_so(
+    tmp_path: Path, line: LineProfile, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+
+    def note(profile: LineProfile) -> FakeDetector:
+        opened.append(profile.line.detector.device)
+        return FakeDetector()
+
+    monkeypatch.setattr(edge, "open_detector", note)
+    here = run_line(line, list_inputs(data), tmp_path / "here")
+    there = run_line(
+        line, list_inputs(data), tmp_path / "there", options=Options(config=RunConfig(device="GPU"))
+    )
+    assert opened == ["CPU", "GPU"]
+    assert (here.line.device, there.line.device) == ("CPU", "GPU")
+    assert [note for note in there.notes if note not in here.notes] == [device_note(line, "GPU")]
 
 
 def test_resume_judges_nothing_twice_and_keeps_the_counts(

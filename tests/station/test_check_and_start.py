@@ -37,6 +37,7 @@ def heard(folder: Path, *command: str) -> str | None:
 @pytest.mark.parametrize(
     ("station", "rest", "content", "what"),
     [
+        ("", 'device = "TPU"', None, "OpenVINO finds no device TPU on this machine; it finds CPU"),
         ("", HOOK + 'token_file = "file"', "gehäuse".encode(), "holds no token"),
         ("", HOOK + 'token_file = "file"', "gehäuse".encode("latin-1"), "not UTF-8"),
         ("", HOOK + 'token_file = "file"', b"\xef\xbb\xbf\r\n", "is empty"),

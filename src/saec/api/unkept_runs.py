@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 
 from saec import edge
 from saec.contracts import EdgeDetector
+from saec.edge.detector_kinds import on_device
 from saec.errors import ConfigError
 from saec.frame.assessment import DecodedFrame, assess, decide_frame, measure_complexity
 from saec.frame.judges import Cloud, Judges, open_judges
@@ -99,8 +100,8 @@ def judge_alone(frame: DecodedFrame, judges: Judges, *, seq: int = 0) -> tuple[V
 
 
 def profile_under(profile: LineProfile, options: Options) -> LineProfile:
-    """The line as a run's policy has it: under its own thresholds, or as it is."""
-    kind = policy_kind(options.policy)
+    """The line as a run has it: on its device, and under its policy's own thresholds; or as it is."""
+    kind, profile = policy_kind(options.policy), on_device(profile, options.config.device)
     return profile if kind.line is None else kind.line(profile, kind.own(options))
 
 
@@ -110,7 +111,7 @@ def line_judges(
     """What judges a line's frames under the options, with a detector that is open already."""
     under = profile_under(profile, options)
     if under is not profile:
-        detector = LaterDetector(under)  # other thresholds may be the detector's, too
+        detector = LaterDetector(under)  # other thresholds may be the detector's, too; so is the device
     return open_judges(under, cloud, policy=options.policy, settings=options, detector=detector)
 
 

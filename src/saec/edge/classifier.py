@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
-from saec.edge.graph import compiled, core
+from saec.edge.graph import CPU, compile_graph, compiled, core
 from saec.edge.model_conversion import export_ultralytics
 from saec.errors import ImageError, ModelError
 from saec.settings import FitConfig
@@ -172,11 +172,6 @@ def classifier_input(image: Image, height: int, width: int, roi: Box | None = No
     return np.asarray(picture)[top : top + height, left : left + width]
 
 
-def compile_classifier(model: Any, *, precision: str, threads: int) -> Any:
-    """Compile for the CPU with the arithmetic pinned; returns a function-like ``CompiledModel``."""
-    config = {
-        "INFERENCE_PRECISION_HINT": precision,
-        "INFERENCE_NUM_THREADS": threads,
-        "PERFORMANCE_HINT": "LATENCY",
-    }
-    return compiled(model, config)
+def compile_classifier(model: Any, *, precision: str, threads: int, device: str = CPU) -> Any:
+    """Compile with the arithmetic pinned; returns a function-like ``CompiledModel``."""
+    return compile_graph(model, precision, threads, device)

@@ -25,7 +25,9 @@ class PatchDetector:
 
     def __init__(self, profile: LineProfile) -> None:
         detector = profile.line.detector
-        self._graph = compile_graph(profile.folder / GRAPH, detector.precision, detector.threads)
+        self._graph = compile_graph(
+            profile.folder / GRAPH, detector.precision, detector.threads, detector.device
+        )
         self._request = self._graph.create_infer_request()
         self._preparation = profile.line.preparation
         self._calibration = profile.calibration

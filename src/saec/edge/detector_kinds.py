@@ -6,6 +6,7 @@ from pkgutil import resolve_name
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from saec.contracts import EdgeDetector
 from saec.errors import LineError
@@ -56,6 +57,9 @@ class DetectorKind(NamedTuple):
     own_rule: bool = False
 
 
+_SLIGHT = 1e-3
+"""By how much of itself (of 1 where it is less) the gate of a fit lets a score differ."""
+
 _TRAINING = "saec.edge.training.detector_fit"
 DETECTORS = {
     "patch": DetectorKind("saec.edge.detector:PatchDetector", f"{_TRAINING}:chosen_patch_fit"),
@@ -82,6 +86,33 @@ def detector_fit(choices: FitChoices) -> Any:
         ConfigError: a choice is another detector's.
     """
     return resolve_name(detector_kind(choices.kind).fit)(choices)
+
+
+def on_device(profile: LineProfile, device: str | None) -> LineProfile:
+    """The line with its detector on another device; as it is for None, or where there is no detector.
+
+    Args:
+        profile: the line.
+        device: one of ``saec.edge.graph.devices``, or None.
+    """
+    line = profile.line
+    if device in (None, line.detector.device) or line.detector.kind == NONE:
+        return profile
+    detector = replace(line.detector, device=device)
+    return LineProfile(profile.folder, replace(line, detector=detector), profile.calibration)
+
+
+def device_note(profile: LineProfile, device: str | None) -> str | None:
+    """What a user must know of a detector on another device than the one of its line; None for its own."""
+    own = profile.line.detector.device
+    if device in (None, own) or profile.line.detector.kind == NONE:
+        return None
+    slight = _SLIGHT * max(1.0, abs(profile.calibration.threshold))
+    return (
+        f"The edge runs on {device}, but the line was checked on {own}. A label may differ where the score "
+        f"lies within {slight:.2g} of the threshold: so much the check of a fit allows. To be sure, fit on "
+        f"{device}, or measure it there with `saec evaluate`."
+    )
 
 
 def open_detector(profile: LineProfile) -> EdgeDetector:

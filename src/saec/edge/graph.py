@@ -1,4 +1,4 @@
-"""Compile an OpenVINO graph for the line's CPU: precision and threads are pinned, never left to a default."""
+"""Compile an OpenVINO graph for the line's device: precision and threads are pinned, and no default's."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import os
 import threading
 from typing import Any, Final, Literal
 
-from saec.errors import ModelError
-from saec.settings import Precision
+from saec.errors import ConfigError, ModelError
+from saec.settings import FitConfig, Precision
 
 CAPS = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
 """Variables that hold oneDNN to older instructions, torch's and OpenVINO's alike. OpenVINO's own kernels do
@@ -15,6 +15,9 @@ not heed them: it mixes both, and may then fail to compile."""
 
 GRAPH = "detector.xml"
 """The graph's file in a line profile, of either detector; its weights lie beside it as .bin."""
+
+CPU = FitConfig().device
+"""The device that every machine has."""
 
 _making = threading.Lock()
 _cores: list[Any] = []
@@ -40,32 +43,46 @@ OPENVINO_TYPES: Final[dict[Precision, Literal["f32", "bf16"]]] = {"float32": "f3
 """OpenVINO's names of the arithmetic that the settings name."""
 
 
-def compile_graph(model: Any, precision: str, threads: int) -> Any:
-    """Compile a model, or the file of one, for the CPU.
+def compile_graph(model: Any, precision: str, threads: int, device: str = CPU) -> Any:
+    """Compile a model, or the file of one, for a device.
 
     Args:
         model: an ``openvino.Model`` or the path of one.
-        precision: "f32" or "bf16"; OpenVINO's own default depends on the CPU.
-        threads: upper bound; never more than the CPU has.
-    """
-    options = {
-        "INFERENCE_PRECISION_HINT": precision,
-        "INFERENCE_NUM_THREADS": min(threads, os.cpu_count() or 1),
-        "PERFORMANCE_HINT": "LATENCY",
-        "NUM_STREAMS": 1,
-    }
-    return compiled(model, options)
-
-
-def compiled(model: Any, options: dict[str, Any]) -> Any:
-    """``compile_model`` for the CPU.
+        precision: "f32" or "bf16"; OpenVINO's own default depends on the device. An NPU has but one.
+        threads: upper bound on a CPU; never more than it has.
+        device: "CPU", "GPU", "GPU.1", "NPU": one of ``openvino.Core.available_devices``.
 
     Raises:
-        ModelError: the environment holds the CPU back, and OpenVINO cannot follow.
+        ConfigError: there is no such device.
+        ModelError: it cannot run the model, or the environment holds the CPU back.
     """
+    options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": 1}
+    if not device.startswith("NPU"):
+        options["INFERENCE_PRECISION_HINT"] = precision
+    if device == CPU:
+        options["INFERENCE_NUM_THREADS"] = min(threads, os.cpu_count() or 1)
+    return compiled(model, options, device)
+
+
+def compiled(model: Any, options: dict[str, Any], device: str = CPU) -> Any:
+    """``compile_model`` for a device.
+
+    Raises:
+        ConfigError: there is no such device.
+        ModelError: it cannot run the model; or the environment holds the CPU back, and OpenVINO cannot
+            follow.
+    """
+    if device != CPU:
+        check_device(device)
     try:
-        return core().compile_model(model, "CPU", options)
+        return core().compile_model(model, device, options)
     except RuntimeError as e:
+        if device != CPU:
+            said = (str(e).strip().splitlines() or [""])[-1].strip()
+            raise ModelError(
+                f"the device {device} cannot run the detector: {said}",
+                "update its driver, or take another device, such as CPU",
+            ) from e
         held = {name: value for name in CAPS if (value := os.environ.get(name))}
         if not held:
             raise
@@ -76,12 +93,33 @@ def compiled(model: Any, options: dict[str, Any]) -> Any:
         ) from e
 
 
+def check_device(device: str) -> None:
+    """Refuse a device that OpenVINO does not find on this machine; AUTO and the like are none.
+
+    Raises:
+        ConfigError: it lists those that are there.
+    """
+    found = devices()
+    if device in found or any(name.startswith(f"{device}.") for name in found):
+        return
+    raise ConfigError(
+        f"OpenVINO finds no device {device} on this machine; it finds {', '.join(found)}",
+        f"choose one of these, or install the driver of {device} (docs/edge.md#another-device)",
+    )
+
+
+def devices() -> list[str]:
+    """The devices that OpenVINO finds on this machine, such as CPU, GPU.0, GPU.1 and NPU."""
+    names: list[str] = core().available_devices
+    return names
+
+
 def other_arithmetic(graph: Any, precision: str) -> list[str]:
     """A sentence where a compiled graph computes otherwise than asked, as a CPU without bf16 makes it."""
     used = graph.get_property("INFERENCE_PRECISION_HINT").get_type_name()
     if used == precision:
         return []
     return [
-        f"warning: this CPU cannot compute in {precision}, so the fit used {used}; "
-        "fit again on a CPU like the line's, or with dtype float32"
+        f"warning: this device cannot compute in {precision}, so the fit used {used}; "
+        "fit again on a device like the line's, or with dtype float32"
     ]

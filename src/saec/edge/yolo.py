@@ -139,6 +139,7 @@ def fit_yolo(
     *,
     dtype: Precision = _DEFAULT.dtype,
     threads: int = _DEFAULT.threads,
+    device: str = _DEFAULT.device,
     side: int = _DEFAULT.side_px,
     roi: Box | None = None,
     bits: int = _DEFAULT.bits,
@@ -150,7 +151,7 @@ def fit_yolo(
         weights: OpenVINO IR, ONNX, TFLite or ultralytics' .pt classification model.
         folder: the profile's folder, which exists; the graph is written there.
         rule: thresholds that were given; the others come from the goods.
-        dtype, threads: arithmetic and threads of the graph at the line.
+        dtype, threads, device: arithmetic, threads and device of the graph at the line.
         side: input size of a .pt, and of a model that leaves it open.
         roi, bits: see ``line.Preparation``.
 
@@ -164,7 +165,7 @@ def fit_yolo(
     model = load_classifier(weights, side=side)
     _, height, width, _ = model.input().get_shape()
     ov.save_model(model, folder / GRAPH, compress_to_fp16=False)
-    infer = compile_classifier(folder / GRAPH, precision=precision, threads=threads)
+    infer = compile_classifier(folder / GRAPH, precision=precision, threads=threads, device=device)
     goods = [_look(infer, image, height, width, roi) for image in images()]
     if len(goods) < 2:
         raise DataError(
@@ -179,6 +180,7 @@ def fit_yolo(
             backbone=weights.stem,
             precision=precision,
             threads=threads,
+            device=device,
             files=files,
             params=params,
         ),
@@ -202,7 +204,10 @@ class YoloDetector:
         self._calibration = profile.calibration
         self._order = ChannelOrder(profile.references())
         self._infer = compile_classifier(
-            profile.folder / GRAPH, precision=detector.precision, threads=detector.threads
+            profile.folder / GRAPH,
+            precision=detector.precision,
+            threads=detector.threads,
+            device=detector.device,
         )
 
     def inspect(self, images: list[Image]) -> list[EdgeOpinion]:

@@ -35,6 +35,7 @@ def describe(
     policy: str,
     config: dict[str, Any],
     command: str = "",
+    notes: Sequence[str] = (),
 ) -> RunInfo:
     """The ``RunInfo`` of a run that starts now."""
     line, calibration = profile.line, profile.calibration
@@ -47,6 +48,7 @@ def describe(
             detector=line.detector.kind,
             backbone=line.detector.backbone,
             precision=line.detector.precision,
+            device=line.detector.device,
             hashes=line.detector.files,
             input_size=(line.preparation.height, line.preparation.width),
             threshold=calibration.threshold,
@@ -74,7 +76,7 @@ def describe(
         machine=machine(),
         versions=library_versions(),
         config=config,
-        notes=[*inputs.notes, *_unnamed(adapter)],
+        notes=[*inputs.notes, *_unnamed(adapter), *notes],
     )
 
 

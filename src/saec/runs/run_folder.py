@@ -14,6 +14,7 @@ import msgspec
 from saec.data.holdout import makers
 from saec.data.input_images import Inputs
 from saec.data.manifest import Manifest
+from saec.edge.detector_kinds import device_note, on_device
 from saec.errors import DataError
 from saec.frame.judges import Cloud, Judges, open_judges, warm_up
 from saec.frame.map_pictures import save_picture
@@ -118,10 +119,12 @@ def judge_into(
     own = kind.own(options)
     if kind.line is not None:
         profile = kind.line(profile, own)
+    elsewhere = device_note(profile, options.config.device)
+    profile = on_device(profile, options.config.device)
     course = RunMeter(options.metering, out)
     with course.open() as meter:
         with meter.phase("loading"):
-            judges, info = _loaded(profile, inputs, cloud, options)
+            judges, info = _loaded(profile, inputs, cloud, options, elsewhere)
         past = open_run_folder(out, info, resume=options.resume, retry_errors=options.retry_errors)
         info = msgspec.structs.replace(info, starts=past.starts)
         with meter.phase("warm-up"):
@@ -152,7 +155,7 @@ def judge_into(
 
 
 def _loaded(
-    profile: LineProfile, inputs: Inputs, cloud: Cloud | None, options: Options
+    profile: LineProfile, inputs: Inputs, cloud: Cloud | None, options: Options, note: str | None
 ) -> tuple[Judges, RunInfo]:
     """What judges, and the description of the run that it begins."""
     judges = open_judges(
@@ -168,6 +171,7 @@ def _loaded(
         policy=options.policy,
         config=settings_of(cloud, options),
         command=options.command,
+        notes=[] if note is None else [note],
     )
     return judges, info
 

@@ -38,6 +38,7 @@ class LineInfo(msgspec.Struct, frozen=True, kw_only=True):
         name: the product's name.
         folder: where the profile lay.
         detector, backbone, precision: what the graph at the line is made of.
+        device: where it ran, such as CPU; "" in an older log.
         hashes: sha256 of the profile's files by name.
         input_size: height and width of the graph's input in pixels, or None when not stated.
         calibration: version of the calibration; ``calibrated`` is when it was made.
@@ -60,6 +61,7 @@ class LineInfo(msgspec.Struct, frozen=True, kw_only=True):
     calibration: int
     backbone: str = ""
     precision: str = ""
+    device: str = ""
     hashes: dict[str, str] = {}
     input_size: tuple[int, int] | None = None
     calibrated: str = ""

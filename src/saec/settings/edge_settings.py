@@ -38,6 +38,8 @@ class FitConfig(msgspec.Struct, frozen=True, kw_only=True):
             how many of them the cloud is shown.
         dtype: Arithmetic of the detector at the line. bfloat16 is faster on a CPU that has it.
         threads: CPU threads that the detector uses when it judges.
+        device: Where the detector runs: CPU, or with OpenVINO's drivers GPU (one of Intel's; GPU.1 is the
+            second) or NPU. The fit runs there, too.
         folds: Number of folds. Cross-validation gives each good image a score from a detector that has not
             seen it.
         bits: Bits that a 16-bit image really uses, counted from the lowest. A 12-bit camera uses 12.
@@ -57,6 +59,7 @@ class FitConfig(msgspec.Struct, frozen=True, kw_only=True):
     keep_references: Annotated[int, msgspec.Meta(ge=1, le=64)] = 4
     dtype: Precision = "float32"
     threads: Annotated[int, msgspec.Meta(ge=1, le=64)] = 2
+    device: str = "CPU"
     folds: Annotated[int, msgspec.Meta(ge=2, le=50)] = 20
     bits: Annotated[int, msgspec.Meta(ge=8, le=16)] = 16
     holdout_share: OpenShare = 0.3

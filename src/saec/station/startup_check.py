@@ -6,6 +6,8 @@ from pathlib import Path
 
 from saec.cloud.remote.engine import RemoteEngine
 from saec.connecting import shown
+from saec.edge.detector_kinds import device_note
+from saec.edge.graph import check_device
 from saec.frame.cloud_services import at_service, service_of
 from saec.profile import LineProfile
 from saec.station.cloud_models import named_model
@@ -30,13 +32,16 @@ def check_station(path: Path) -> list[str]:
 
 
 def check_openable(settings: StationSettings) -> None:
-    """Open each sink, each file with tokens or certificates and the cloud's client, and close them.
+    """Open each sink, each file with tokens or certificates and the cloud's client, and close them; look for
+    the lines' devices.
 
     Nothing is connected, written or started.
 
     Raises:
-        ConfigError: one cannot be opened; it names the file or the address, and the remedy.
+        ConfigError: one cannot be opened, or this machine lacks a device; it names it, and the remedy.
     """
+    for device in sorted({line.device for line in settings.line if line.device is not None}):
+        check_device(device)
     Tokens(settings.station.tokens_file)
     for sink in settings.sink:
         sink.make_sink().close()
@@ -49,6 +54,8 @@ def _overview(settings: StationSettings) -> list[str]:
     for line in settings.line:
         profile = LineProfile.open(line.profile)
         found.append(f"line {line.name}: {line.profile}, calibration {profile.calibration.version}")
+        if (note := device_note(profile, line.device)) is not None:
+            found.append(f"line {line.name}: {note}")
     for kind, entries in (("source", settings.source), ("sink", settings.sink)):
         found += [f"{kind} {entry.name}: {entry.__struct_config__.tag}" for entry in entries]
     found.append(f"cloud: {'none' if settings.cloud is None else shown(settings.cloud.model)}")

@@ -69,7 +69,7 @@ def patch_fit(*, onnx: bool = False) -> DetectorFit:
         fitted = fit_patch(
             (prepare(frame, preparation) for frame in goods.frames()),
             goods.folds,
-            feature_function(features, *size, OPENVINO_TYPES[config.dtype], config.threads),
+            feature_function(features, *size, OPENVINO_TYPES[config.dtype], config.threads, config.device),
             lambda distances, scale: PatchNet(features, distances, scale),
             memory=config.memory_patches,
             seed=config.seed,
@@ -93,7 +93,7 @@ def _exported(
     if onnx:
         save_onnx(fit.net, *size, folder / ONNX)
     arithmetic = OPENVINO_TYPES[config.dtype]
-    graph = compile_graph(folder / GRAPH, arithmetic, config.threads)
+    graph = compile_graph(folder / GRAPH, arithmetic, config.threads, config.device)
 
     def score(frame: Image) -> float:
         return float(graph(frame[None])[0][0])
@@ -121,6 +121,7 @@ def _exported(
             backbone=config.backbone,
             precision=OPENVINO_TYPES[config.dtype],
             threads=config.threads,
+            device=config.device,
             files={name: sha256_file(folder / name) for name in names},
             params={"memory": float(config.memory_patches)},
         ),
@@ -210,6 +211,7 @@ def yolo_fit(weights: Path, rule: YoloRule) -> DetectorFit:
             rule,
             dtype=config.dtype,
             threads=config.threads,
+            device=config.device,
             side=config.side_px,
             roi=config.roi,
             bits=config.bits,

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from saec.edge.graph import compile_graph
+from saec.edge.graph import CPU, compile_graph
 from saec.edge.training.backbones import Backbone, load_backbone
 from saec.errors import ModelError
 from saec.rounding import apart
@@ -187,10 +187,10 @@ def to_openvino(module: nn.Module, height: int, width: int) -> Any:
 
 
 def feature_function(
-    features: Features, height: int, width: int, precision: str, threads: int
+    features: Features, height: int, width: int, precision: str, threads: int, device: str = CPU
 ) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
     """The backbone in OpenVINO, in the precision of the line, for one prepared frame."""
-    graph = compile_graph(to_openvino(features, height, width), precision, threads)
+    graph = compile_graph(to_openvino(features, height, width), precision, threads, device)
 
     def run(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
         output: NDArray[np.float32] = graph(frame[None])[0][0].astype(np.float32)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from saec.edge.detector_kinds import on_device
 from saec.frame.judges import Cloud, Judges, open_judges, read_references, warm_up
 from saec.profile import LineProfile
 from saec.schedule.calibration.drift import DriftMonitor
@@ -43,6 +44,7 @@ def open_version(profile: LineProfile, number: int, line: LineSettings, cloud: C
     Raises:
         SaecError: a file is missing or damaged, or the settings contradict the profile.
     """
+    profile = on_device(profile, line.device)
     policy = asked_policy(line.policy, line.budget)
     settings = PolicySettings(budget=BudgetConfig(share=line.budget))
     judges = open_judges(profile, cloud, policy=policy, settings=settings)

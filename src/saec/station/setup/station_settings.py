@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from saec.settings import CloudConfig, Policy
+from saec.settings import CloudConfig, Policy, RunConfig
 from saec.settings.setting_fields import PositiveShare, Share
 from saec.station.section_types import Name, Seconds, Section
 from saec.station.setup.station_section import StationSection
@@ -49,6 +49,8 @@ class LineSettings(Section, frozen=True, kw_only=True):
             value with a budget.
         budget: The share of frames that the cloud may be asked about, from 0 to 1. It is held in every 1,000
             frames. Default: no limit.
+        device: Run the detector on another device than the one that the line was fitted for: CPU, GPU, GPU.1
+            or NPU. A score may differ a little there (docs/edge.md).
         guard: which pictures are too poor to judge.
     """
 
@@ -58,6 +60,7 @@ class LineSettings(Section, frozen=True, kw_only=True):
     deadline_s: Seconds = 1.0
     policy: str | None = Policy().policy
     budget: PositiveShare | None = Policy().budget
+    device: str | None = RunConfig().device
     guard: FrameGuardSettings = FrameGuardSettings()
 
 
