@@ -343,3 +343,12 @@ def test_no_table_hides_a_figure_beyond_the_screen(tmp_path: Path, width: int) -
             box = cell.bounding_box()
             assert 0 <= box["x"] <= box["x"] + box["width"] <= width
         browser.close()
+
+
+def test_the_page_says_what_the_threshold_was_chosen_by(tmp_path: Path) -> None:
+    chosen = "for 5 % missed defects (escapes), from 30 labelled defects"
+    known = info()
+    run = msgspec.structs.replace(known, line=msgspec.structs.replace(known.line, rule=chosen, overkill=0.1))
+    page = page_of(tmp_path, MIXED, run)
+    assert f"threshold {known.line.threshold:g} {chosen}" in page.text
+    assert "for 10% false rejects" not in page.text

@@ -49,7 +49,7 @@ class ThresholdTable:
             for row in rows
         ]
         return [
-            "other choices, on images that their threshold has not seen, with 95 % intervals:",
+            "choices, each judged on images that its threshold has not seen, with 95 % intervals:",
             *table,
             f"cost: expected per frame, where {cost_words(self.costs)} and "
             f"{100 * self.prevalence:g} % of the frames are defects",

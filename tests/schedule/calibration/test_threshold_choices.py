@@ -168,6 +168,23 @@ def test_rates_are_of_images_that_the_threshold_has_not_seen() -> None:
     assert row.escape_rate == pytest.approx(0.1)
 
 
+def test_the_rates_of_the_table_come_true_on_average() -> None:
+    rng = np.random.default_rng(8)
+    good, defect = stats.gamma(2), stats.norm(6, 2)
+    rules = [DEFAULT, GOODS5, ThresholdRule(escape_rate=0.1), cost(1)]
+    stated, real = [], []
+    for _ in range(40):
+        goods, defects = (
+            named(good.rvs(80, random_state=rng), "g"),
+            named(defect.rvs(15, random_state=rng), "d"),
+        )
+        found = threshold_choices(goods, defects, {}, rule=DEFAULT, prevalence=0.5, rules=rules)
+        at = np.array([one.threshold for one in found])
+        stated.append(np.array([(one.escape_rate, one.overkill_rate) for one in found], dtype=float))
+        real.append(np.stack([defect.cdf(at), good.sf(at)], axis=1))
+    assert np.abs(np.mean(stated, axis=0) - np.mean(real, axis=0)).max() < 0.03
+
+
 def test_parts_stay_together_and_widen_the_interval() -> None:
     rng = np.random.default_rng(6)
     goods = named(np.repeat(rng.normal(0, 1, 25), 4), "g")

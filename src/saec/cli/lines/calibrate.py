@@ -108,7 +108,6 @@ def _tell(old: Calibration, new: Calibration) -> None:
         f"defects {len(old.defects)} -> {len(new.defects)}"
     )
     click.echo(f"threshold  {old.threshold:.4g} -> {new.threshold:.4g}, {rule_words(new)}")
-    click.echo(f"overkill   {old.overkill:.1%} -> {new.overkill:.1%} expected by this rule")
     click.echo(f"gate       {_ends(old.gate)} -> {_ends(new.gate)} ({_BASES[new.gate.basis]})")
     for sentence in certificate_lines(new):
         click.echo(sentence)

@@ -25,7 +25,7 @@ def rule_words(calibration: Calibration) -> str:
         )
     if rule.overkill_rate is None and defects >= MIN_DEFECTS:
         return (
-            "with the fewest missed defects and false rejects together, each by its rate, for "
+            "with the fewest missed defects and false rejects together, within "
             f"{100 * GOODS_ALONE:g} to {100 * MOST_OVERKILL:g} % false rejects (the default where defects "
             "are labelled)"
         )

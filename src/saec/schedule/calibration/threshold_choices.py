@@ -134,9 +134,10 @@ def threshold_choices(
 ) -> list[ThresholdChoice]:
     """What each rule gives, judged on scores that its threshold has not seen.
 
-    Parts are sorted by their name and dealt to ``FOLDS`` groups in turn. The goods and defects of a group are
-    judged at a threshold from all others. An interval is that of Clopper and Pearson (1934) with the number
-    of parts in place of the number of images (Korn and Graubard 1998, with the largest design effect).
+    The parts of each label are sorted by their names and dealt to ``FOLDS`` groups in turn. A group is judged
+    at a threshold from all images of other parts, of both labels. An interval is that of Clopper and Pearson
+    (1934) with the number of parts in place of the number of images (Korn and Graubard 1998, with the largest
+    design effect).
 
     Args:
         goods, defects: content hash -> score as if unseen.
@@ -228,19 +229,14 @@ def _seen_by_others(
     good: _Dealt, defect: _Dealt, rules: Sequence[ThresholdRule], prevalence: float
 ) -> list[tuple[Array, Array]]:
     """For each rule the threshold at which each good and each defect is judged; NaN where there is none."""
-    at = [(np.full(len(good.scores), np.nan), np.full(len(defect.scores), np.nan)) for _ in rules]
-    for group in range(FOLDS):
-        mine = [one.groups == group for one in (good, defect)]
-        held = np.concatenate([good.part[mine[0]], defect.part[mine[1]]])
-        rest = [one.scores[~np.isin(one.part, held)] for one in (good, defect)]
-        if not len(held):
-            continue
-        for (good_at, defect_at), threshold in zip(
-            at, _thresholds(rest[0], rest[1], rules, prevalence), strict=True
-        ):
-            value = math.nan if threshold is None else threshold
-            good_at[mine[0]], defect_at[mine[1]] = value, value
-    return at
+    found = [(np.full(len(good.scores), np.nan), np.full(len(defect.scores), np.nan)) for _ in rules]
+    for label, one in enumerate((good, defect)):
+        for group in np.unique(one.groups):
+            mine = one.groups == group
+            goods, defects = (each.scores[~np.isin(each.part, one.part[mine])] for each in (good, defect))
+            for at, threshold in zip(found, _thresholds(goods, defects, rules, prevalence), strict=True):
+                at[label][mine] = math.nan if threshold is None else threshold
+    return found
 
 
 def _judged(
