@@ -1,6 +1,7 @@
 """What each backbone costs: milliseconds per frame of the feature graph alone, as a ratio to the default's.
 
     python benchmarks/backbones.py
+    python benchmarks/backbones.py --large               # twice the side: whole, and as 2 x 2 tiles
     .venv-timm/bin/python benchmarks/backbones.py        # the models of timm too (scripts/timm.sh)
 
 The default has its own weights, the others have random ones: time does not depend on them. Rounds are
@@ -24,8 +25,8 @@ from rich.table import Table
 
 from saec.edge.preparation import input_size
 from saec.edge.training.backbones import DEFAULT, load_backbone
+from saec.edge.training.checkpoints.timm_backbone import declare_torchvision, import_timm
 from saec.edge.training.feature_graph import feature_function, feature_module
-from saec.edge.training.timm_backbone import declare_torchvision, import_timm
 
 DINO: dict[str, tuple[str, dict[str, Any]]] = {
     "DINOv2 ViT-S/14": ("Dinov2", {"hidden_size": 384, "num_attention_heads": 6}),
@@ -45,11 +46,14 @@ class Row(NamedTuple):
     step: Callable[[], object]
 
 
-def row(name: str, backbone: str, side: int, dtype: str, threads: int) -> Row:
-    """The feature graph of a backbone, compiled."""
+def row(
+    name: str, backbone: str, side: int, dtype: str, threads: int, *, tiles: int = 1, whole: bool = False
+) -> Row:
+    """The feature graph of a backbone, compiled: tiles x tiles tiles of that side, or a frame as large."""
     loaded = load_backbone(backbone)
-    height, width = input_size(side, side, side, 2 * loaded.stride)
-    module = feature_module(loaded, height, width, None)
+    all_ = side * tiles
+    height, width = input_size(all_, all_, all_, 2 * loaded.stride)
+    module = feature_module(loaded, height, width, None, side if tiles > 1 and not whole else None)
     run = feature_function(module, height, width, dtype, threads)
     frame = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
     return Row(name, (height, width), run(frame).shape, lambda: run(frame))
@@ -87,6 +91,17 @@ def rows(side: int, dtype: str, threads: int) -> list[Row]:
     return made
 
 
+def large_rows(side: int, dtype: str, threads: int) -> list[Row]:
+    """A convolution and a ViT on a frame of twice the side, whole and in tiles."""
+    made = [row(DEFAULT, DEFAULT, side, dtype, threads)]
+    vit = next(iter(DINO))
+    with tempfile.TemporaryDirectory() as folder:
+        for name, backbone in ((DEFAULT, DEFAULT), (vit, dino(vit, Path(folder)))):
+            made.append(row(f"{name}, whole", backbone, side, dtype, threads, tiles=2, whole=True))
+            made.append(row(f"{name}, tiles", backbone, side, dtype, threads, tiles=2))
+    return made
+
+
 def timed(step: Callable[[], object], frames: int) -> float:
     """Milliseconds of one call, the median of so many."""
     spent = []
@@ -104,9 +119,10 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--frames", type=int, default=5)
+    parser.add_argument("--large", action="store_true")
     options = parser.parse_args()
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    made = rows(options.side_px, options.dtype, options.threads)
+    made = (large_rows if options.large else rows)(options.side_px, options.dtype, options.threads)
     spent = np.array([[timed(r.step, options.frames) for r in made] for _ in range(options.rounds)])
     ratios = np.median(spent / spent[:, :1], axis=0)
     table = Table(

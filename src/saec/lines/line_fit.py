@@ -24,6 +24,7 @@ from saec.edge.training.detector_fit import DetectorFit
 from saec.edge.training.fit_records import Fitted, Goods
 from saec.errors import DataError, LineError
 from saec.extensions import VERSION
+from saec.lines.defect_sizes import smallest_defect
 from saec.profile import Calibration, LineProfile, LineRecord
 from saec.scene.complexity import Complexity, features, fit_norm
 from saec.schedule.calibration.score_calibration import calibrate
@@ -98,7 +99,7 @@ def fit_line(
     manifest = manifest_for(dataset, found, dataset.select("train", DEFECT))
     images = _train_images(dataset, found, config, progress)
     check_defects(rule, len(images.defects))
-    goods = _goods(images.goods, images.hashes, config, roi_mask)
+    goods = _goods(images, config, roi_mask)
     with whole(target) as partial:
         fitted = fit_detector(goods, config, partial, progress)
         complexity, calibration, notes = _measured(fitted, goods, images, config, gate, created, progress)
@@ -234,13 +235,15 @@ def manifest_for(dataset: Dataset, goods: list[Item], defects: list[Item]) -> Ma
     return manifest
 
 
-def _goods(items: list[Item], hashes: list[str], config: FitConfig, roi_mask: Path | None) -> Goods:
+def _goods(images: _TrainImages, config: FitConfig, roi_mask: Path | None) -> Goods:
+    items, hashes = images.goods, images.hashes
     groups = group_ids([i.part for i in items], hashes)
     folds = part_folds(groups, min(config.folds, len(set(groups))), config.seed)
 
     height, width = _typical_size(_frames(items, config.bits), min(len(items), 25))
     check_roi(config.roi, height, width)
-    return Goods(len(items), lambda: _frames(items, config.bits), folds, (height, width), roi_mask)
+    defect_px = smallest_defect(images.defects, (height, width))
+    return Goods(len(items), lambda: _frames(items, config.bits), folds, (height, width), roi_mask, defect_px)
 
 
 def _frames(items: Iterable[Item], bits: int) -> Iterator[Image]:

@@ -28,6 +28,10 @@ class FitConfig(msgspec.Struct, frozen=True, kw_only=True):
             --cost. 0.5 weighs good and defect alike.
         side_px: The detector sees a frame scaled to an area of about SIDE x SIDE pixels, with its aspect
             kept. Only a frame with a side below 128 pixels is enlarged.
+        tiles: Cut the frame into about TILES x TILES overlapping tiles, each of which is seen as SIDE x SIDE
+            pixels. So small defects of large frames show. Time and memory grow with the square of TILES.
+        auto_size: Take the side and the tiles that the fit proposes. It proposes them from the size of the
+            frames and, where their places are marked, of the labelled defects.
         roi: Judge only this rectangle, in pixels of the original frame. X1 and Y1 are not included.
         backbone: The pretrained network that makes the features: efficientnet-lite0, efficientnet-lite1 or
             efficientnet-lite2. It can also be the folder, or the name on the Hugging Face hub, of a model of
@@ -53,6 +57,8 @@ class FitConfig(msgspec.Struct, frozen=True, kw_only=True):
     cost: Costs = None
     prevalence: Annotated[OpenShare, Option(everyday=True)] = 0.5
     side_px: Annotated[int, msgspec.Meta(ge=128, le=2048), Option(everyday=True)] = 448
+    tiles: Annotated[int, msgspec.Meta(ge=1, le=8), Option(everyday=True)] = 1
+    auto_size: Annotated[bool, Option(everyday=True)] = False
     roi: Annotated[Box | None, Option(everyday=True, kind="rectangle")] = None
     backbone: str = "efficientnet-lite0"
     memory_patches: Annotated[int, msgspec.Meta(ge=64, le=65536)] = 4096

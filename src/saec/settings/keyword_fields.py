@@ -22,6 +22,8 @@ class FitFields(TypedDict, total=False):
     cost: dict[str, float] | None
     prevalence: float
     side_px: int
+    tiles: int
+    auto_size: bool
     roi: Box | None
     backbone: str
     memory_patches: int

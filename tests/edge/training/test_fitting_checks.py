@@ -74,6 +74,18 @@ def test_rectangle_and_mask_go_together(tmp_path: Path, asked: dict[str, Any]) -
     assert np.array_equal(asked["inside"], expected)
 
 
+@pytest.mark.parametrize(("auto_size", "cells"), [(False, (28, 40)), (True, (64, 96))])
+def test_the_proposed_size_is_taken_where_it_is_asked_for(
+    tmp_path: Path, asked: dict[str, Any], auto_size: bool, cells: tuple[int, int]
+) -> None:
+    path = tmp_path / "mask.png"
+    assert cv2.imwrite(str(path), np.full((512, 768), 255, np.uint8))
+    goods = Goods(12, lambda: iter(()), np.arange(12) % 3, (512, 768), path, defect_px=20.0)
+    with pytest.raises(Reached):
+        patch_fit()(goods, FitConfig(side_px=256, auto_size=auto_size), tmp_path, lambda *_: None)
+    assert asked["inside"].shape == cells
+
+
 @pytest.mark.parametrize(
     ("mask", "message"),
     [

@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from saec.edge.training.checkpoint_source import find_backbone
+from saec.edge.training.checkpoints.checkpoint_source import find_backbone
 from saec.edge.training.row_strips import ConvBlock, RowStrips, SameConv
 from saec.errors import ModelError
 from saec.settings import FitConfig
@@ -162,10 +162,10 @@ def load_backbone(name: str, tell: Callable[[str], None] = lambda _said: None) -
     checkpoint = find_backbone(name, ", ".join(PACKAGES), tell)
     # Each needs a package that the default does not.
     if checkpoint.family == "timm":
-        from saec.edge.training.timm_backbone import load_timm
+        from saec.edge.training.checkpoints.timm_backbone import load_timm
 
         return load_timm(checkpoint)
-    from saec.edge.training.dino_backbone import load_dino
+    from saec.edge.training.checkpoints.dino_backbone import load_dino
 
     return load_dino(checkpoint)
 

@@ -16,6 +16,7 @@ from saec.edge.detector_kinds import FitChoices
 from saec.edge.graph import GRAPH, OPENVINO_TYPES
 from saec.edge.preparation import input_size, prepare
 from saec.edge.training.fit_records import Fitted, Gated, Goods
+from saec.edge.training.size_proposal import propose_size
 from saec.edge.yolo import YoloRule, fit_yolo
 from saec.errors import ConfigError, DataError, ExtraError
 from saec.profile import Detector, Preparation, sha256_file
@@ -23,6 +24,7 @@ from saec.settings import FitConfig
 from saec.types import Image
 
 if TYPE_CHECKING:
+    from saec.edge.training.backbones import Backbone
     from saec.edge.training.patch_fit import PatchFit
 
 MASK, ONNX = "roi.png", "detector.onnx"
@@ -51,7 +53,7 @@ def patch_fit(*, onnx: bool = False) -> DetectorFit:
             from saec.edge.training.backbones import load_backbone
         except ModuleNotFoundError as e:  # torch or safetensors: the line itself needs neither
             raise ExtraError(e.name or "torch", "fit") from None
-        from saec.edge.training.feature_graph import feature_function, feature_module
+        from saec.edge.training.feature_graph import feature_function, feature_module, tile_side
         from saec.edge.training.patch_fit import fit_patch
         from saec.edge.training.patch_network import PatchNet
 
@@ -62,10 +64,11 @@ def patch_fit(*, onnx: bool = False) -> DetectorFit:
             progress(said, 0, 1)
 
         backbone = load_backbone(config.backbone, tell)
+        config, proposal = _sized(goods, config, backbone)
         preparation = _preparation(goods, config, 2 * backbone.stride)
         size = (preparation.height, preparation.width)
         mask = _mask(goods, preparation, backbone.stride // 2, folder)
-        features = feature_module(backbone, *size, mask)
+        features = feature_module(backbone, *size, mask, tile_side(config))
         fitted = fit_patch(
             (prepare(frame, preparation) for frame in goods.frames()),
             goods.folds,
@@ -77,7 +80,7 @@ def patch_fit(*, onnx: bool = False) -> DetectorFit:
             progress=progress,
         )
         made = _exported(fitted, goods, config, preparation, folder, onnx)
-        return replace(made, notes=[*told, *made.notes])
+        return replace(made, notes=[*told, *proposal, *made.notes])
 
     return fit
 
@@ -123,7 +126,7 @@ def _exported(
             threads=config.threads,
             device=config.device,
             files={name: sha256_file(folder / name) for name in names},
-            params={"memory": float(config.memory_patches)},
+            params={"memory": float(config.memory_patches), "tiles": float(config.tiles)},
         ),
         scores=fit.scores,
         order=fit.order,
@@ -136,12 +139,25 @@ def _exported(
     )
 
 
+def _sized(goods: Goods, config: FitConfig, backbone: Backbone) -> tuple[FitConfig, list[str]]:
+    """The settings with the proposed size where the user asks for it, and what is said of it."""
+    proposed, said = propose_size(
+        config, _judged(goods, config), goods.defect_px, backbone.stride, tiled=not backbone.averaged
+    )
+    return proposed if config.auto_size else config, [said] if said else []
+
+
+def _judged(goods: Goods, config: FitConfig) -> tuple[int, int]:
+    """Height and width of what is judged of a frame, in its own pixels."""
+    if config.roi is None:
+        return goods.size
+    x0, y0, x1, y1 = config.roi
+    return y1 - y0, x1 - x0
+
+
 def _preparation(goods: Goods, config: FitConfig, multiple: int) -> Preparation:
-    height, width = goods.size
-    if config.roi is not None:
-        x0, y0, x1, y1 = config.roi
-        height, width = y1 - y0, x1 - x0
-    height, width = input_size(height, width, config.side_px, multiple)
+    height, width = _judged(goods, config)
+    height, width = input_size(height, width, config.side_px * config.tiles, multiple)
     mask = goods.roi_mask is not None
     return Preparation(height=height, width=width, roi=config.roi, mask=mask, bits=config.bits)
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from saec.edge.graph import CPU, compile_graph
 from saec.edge.training.backbones import Backbone, load_backbone
+from saec.edge.training.tiling import Tiling
 from saec.errors import ModelError
 from saec.rounding import apart
 from saec.settings import FitConfig
@@ -44,6 +45,7 @@ class Features(nn.Module):
             averaged over 3 x 3 neighbours, as PatchCore does (Roth et al., CVPR 2022), and brought to the
             grid of the last. Else they are patch tokens on one grid and stay as they are: each token has
             looked at all others.
+        tiling: how frames are cut into tiles, which go through the backbone as one batch, or None.
         projection: what reduces the channels, or None.
 
     Input: B x H x W x 3, RGB, uint8 or float in 0..255. Output: B x C x h x w, the maps side by side.
@@ -55,10 +57,12 @@ class Features(nn.Module):
         mask: Tensor | None = None,
         *,
         averaged: bool = True,
+        tiling: Tiling | None = None,
         projection: Projection | None = None,
     ) -> None:
         super().__init__()
-        self.backbone, self.averaged, self.projection = backbone, averaged, projection
+        self.backbone, self.averaged, self.tiling = backbone, averaged, tiling
+        self.projection = projection
         self.register_buffer("mask", mask)
 
     def forward(self, frames: Tensor) -> Tensor:
@@ -69,6 +73,11 @@ class Features(nn.Module):
 
     def maps(self, frames: Tensor) -> Tensor:
         """The backbone's maps side by side, every channel of them."""
+        if self.tiling is not None:
+            return self.tiling.join(self._maps(self.tiling.cut(frames)))
+        return self._maps(frames)
+
+    def _maps(self, frames: Tensor) -> Tensor:
         taps = self.backbone(frames)
         if not self.averaged:
             return torch.cat(taps, 1)
@@ -108,21 +117,25 @@ class Projection(nn.Module):
         return mixed
 
 
-def feature_module(backbone: Backbone, height: int, width: int, mask: NDArray[np.uint8] | None) -> Features:
+def feature_module(
+    backbone: Backbone, height: int, width: int, mask: NDArray[np.uint8] | None, tile: int | None = None
+) -> Features:
     """The feature graph as a torch module, for frames of one size.
 
     Args:
         backbone: what ``load_backbone`` gives; it is brought to this size.
         height, width: size of the prepared frame, multiples of twice the backbone's stride.
         mask: height x width, 0 outside the region of interest and 255 inside, or None.
+        tile: the side of the tiles in pixels, without what they overlap; None takes the frame whole.
 
     Raises:
         ModelError: the backbone cannot take this size, or its features are no numbers.
     """
     try:
-        backbone.for_size(height, width)
+        tiling = None if tile is None else Tiling.of(height, width, tile, backbone.stride)
+        backbone.for_size(*((height, width) if tiling is None else (tiling.height, tiling.width)))
         pixels = None if mask is None else torch.from_numpy(mask.astype(np.float32) / 255.0)
-        features = Features(backbone, pixels, averaged=backbone.averaged)
+        features = Features(backbone, pixels, averaged=backbone.averaged, tiling=tiling)
         with torch.inference_mode():
             probe = features.maps(_picture(height, width))
     except (RuntimeError, AssertionError, ValueError) as e:
@@ -153,7 +166,7 @@ def feature_model(config: FitConfig, height: int, width: int, mask: NDArray[np.u
     """The feature graph of a line as an ``openvino.Model``.
 
     Args:
-        config: which backbone.
+        config: which backbone, and which tiles.
         height, width: size of the prepared frame (``saec.edge.preparation.input_size``).
         mask: height x width, 0 outside the region of interest and 255 inside, or None.
 
@@ -165,7 +178,13 @@ def feature_model(config: FitConfig, height: int, width: int, mask: NDArray[np.u
         ModelError: the backbone is unknown, cannot be loaded, or cannot take this size.
         ExtraError: the package that runs it is not installed.
     """
-    return to_openvino(feature_module(load_backbone(config.backbone), height, width, mask), height, width)
+    module = feature_module(load_backbone(config.backbone), height, width, mask, tile_side(config))
+    return to_openvino(module, height, width)
+
+
+def tile_side(config: FitConfig) -> int | None:
+    """The side of the tiles in pixels, without what they overlap; None where the frame is taken whole."""
+    return config.side_px if config.tiles > 1 else None
 
 
 def to_openvino(module: nn.Module, height: int, width: int) -> Any:

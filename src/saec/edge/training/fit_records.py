@@ -22,6 +22,7 @@ class Goods:
         frames: yields them anew at each call, in one order, H x W x 3 RGB uint8.
         folds: fold of each; images of one part share a fold.
         size: typical height and width.
+        defect_px: how large the smallest labelled defects are, in pixels of the frame, or None.
         roi_mask: image file whose non-zero pixels are judged, or None.
     """
 
@@ -30,6 +31,7 @@ class Goods:
     folds: NDArray[np.int64]
     size: tuple[int, int]
     roi_mask: Path | None = None
+    defect_px: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

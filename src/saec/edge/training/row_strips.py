@@ -18,8 +18,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 STRIP = 256 * 256
-"""Pixels of the frame in a strip, at most. With 1 MB of second-level cache for each core, strips of half or
-twice as many were about as fast."""
+"""Pixels in a strip of all frames of a batch, at most. With 1 MB of second-level cache for each core,
+strips of half or twice as many were about as fast."""
 
 
 class SameConv(nn.Conv2d):
@@ -121,9 +121,9 @@ class RowStrips(nn.Module):
         self._blocks = list(blocks)
 
     def forward(self, frames: Tensor) -> Tensor:
-        height, width = int(frames.shape[1]), int(frames.shape[2])
+        batch, height, width = (int(n) for n in frames.shape[:3])
         rows = height // math.prod(block.stride for block in self._blocks)
-        count = min(rows, -(-height * width // STRIP))
+        count = min(rows, -(-batch * height * width // STRIP))
         edges = [rows * i // count for i in range(count + 1)]
         strips = [self._strip(frames, height, a, b) for a, b in pairwise(edges)]
         return strips[0] if count == 1 else torch.cat(strips, 2)

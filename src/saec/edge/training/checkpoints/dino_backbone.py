@@ -12,8 +12,8 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from saec.edge.training.checkpoint_source import DINO_CLASSES, BackboneCheckpoint
-from saec.edge.training.timm_backbone import PYRAMID, declare_torchvision, token_layers
+from saec.edge.training.checkpoints.checkpoint_source import DINO_CLASSES, BackboneCheckpoint
+from saec.edge.training.checkpoints.timm_backbone import PYRAMID, declare_torchvision, token_layers
 from saec.errors import ExtraError, ModelError
 from saec.texts import read_json
 

@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from saec.edge.training.checkpoint_source import BackboneCheckpoint
+from saec.edge.training.checkpoints.checkpoint_source import BackboneCheckpoint
 from saec.errors import ExtraError, ModelError
 
 PYRAMID = (8, 16)

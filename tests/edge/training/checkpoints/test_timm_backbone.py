@@ -16,8 +16,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from saec.edge.training.backbones import load_backbone
+from saec.edge.training.checkpoints.timm_backbone import import_timm
 from saec.edge.training.feature_graph import feature_module, features_apart
-from saec.edge.training.timm_backbone import import_timm
 from saec.errors import ExtraError, ModelError
 from tests.edge.training.feature_checks import frames, same_as_torch
 

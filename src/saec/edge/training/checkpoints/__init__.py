@@ -1,0 +1,1 @@
+"""Backbones from checkpoints: a folder, or a name on the hub."""
