@@ -29,6 +29,7 @@ class FitFields(TypedDict, total=False):
     memory_patches: int
     keep_references: int
     dtype: Precision
+    device: str
     threads: int
     folds: int
     bits: int
