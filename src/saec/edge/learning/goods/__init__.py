@@ -1,0 +1,1 @@
+"""The fit of the detector to goods, from what a line keeps of them."""

@@ -1,0 +1,290 @@
+"""Fit the detector to goods, and score the goods as if unseen, from what a line keeps of them.
+
+Goods are scored by cross-fitting: a fold's detector is fitted without the goods that it scores. Both the
+scale of the maps and the line's threshold rest on these scores. The folds share the work: one memory, of
+which a fold's is a repair, and sums from which a fold's goods are subtracted.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from saec.edge.learning.detector_head import GoodsModel
+from saec.edge.learning.feature_sums import Features, FeatureSums, Steps, by_block
+from saec.edge.learning.goods.covering import NO_FOLD, Covering, Covers
+from saec.edge.learning.goods.good_moments import Standard, standard_of, whitening
+from saec.edge.learning.goods.place_scale import map_matrices, place_scale
+from saec.edge.learning.patch_candidates import PatchCandidates
+from saec.errors import DataError
+
+Floats = NDArray[np.float32]
+Indices = NDArray[np.int64]
+
+PROJECTED = 96
+"""Dimensions in which patches are compared, at most (a random projection, Johnson and Lindenstrauss 1984)."""
+
+COVERED = 64
+"""Of them, the dimensions in which the memory is chosen."""
+
+LEAST_GOODS = 3
+"""Goods below which nothing can be fitted: two that score the third."""
+
+Progress = Callable[[str, int, int], None]
+"""Told what is being done, how far, of how many."""
+
+_PIECE = 4096
+"""Patches whose distances to the memory are computed at once."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GoodsKept:
+    """What a line keeps of its goods.
+
+    Attributes:
+        steps, sums, candidates: what is kept about all goods.
+        features: n x C x h x w, those of the goods that are scored.
+        owners: n, uint64, the number of each among the candidates' owners.
+        folds: n, the fold of each, from 0, none empty; goods of one part share it.
+        inside: 2h x 2w, cells within the region of interest, or None for all.
+    """
+
+    steps: Steps
+    sums: FeatureSums
+    candidates: PatchCandidates
+    features: Features
+    owners: NDArray[np.uint64]
+    folds: Indices
+    inside: NDArray[np.bool_] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GoodsFit:
+    """A detector fitted to goods.
+
+    Attributes:
+        model: its arrays.
+        standard: mean and deviation of the features, in steps.
+        memory: indices, among the candidates, of the patches of ``model.memory``.
+        fold_memories: the same of each fold's detector.
+        maps: n x 2h x 2w, cross-fitted anomaly map of each good that was kept (``detector_head.scaled``).
+        half_gap: how much further unseen goods would lie (as a share of the typical distance) were the
+            detector fitted on half of the goods; small when more goods would scarcely help.
+    """
+
+    model: GoodsModel
+    standard: Standard
+    memory: Indices
+    fold_memories: list[Indices]
+    maps: Floats
+    half_gap: float
+
+
+def fit_goods(
+    goods: GoodsKept,
+    *,
+    memory: int,
+    seed: int,
+    progress: Progress = lambda _what, _done, _of: None,
+    workers: int | None = None,
+) -> GoodsFit:
+    """Fit the detector; the same goods give the same, however many threads work.
+
+    Args:
+        goods: what a line keeps of its goods.
+        memory: patches that the memory keeps.
+        seed: the random projection's.
+        progress: is told of each fold.
+        workers: threads; one for each core unless given.
+
+    Raises:
+        DataError: fewer than ``LEAST_GOODS`` goods, or a single fold.
+    """
+    _check(goods)
+    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
+        fit = _Fit.of(goods, memory, seed, pool)
+        folds = int(goods.folds.max()) + 1
+        half = pool.submit(fit.half)
+        done = pool.map(fit.held_out, range(folds))
+        distances = np.empty((len(goods.features), 2, *fit.fine), np.float32)
+        memories = []
+        for fold, (chosen, found) in enumerate(done):
+            distances[goods.folds == fold] = found
+            memories.append(chosen)
+            progress("cross-fit", fold + 1, folds)
+        gaps = _gaps(distances, *half.result())
+        distances *= _nearer(goods, gaps)
+        scale = place_scale(distances, goods.inside)
+        model = fit.model(scale.centre, scale.spread, scale.expected, scale.deviation)
+    return GoodsFit(model, fit.standard, fit.covers.whole, memories, scale.maps, float(gaps.mean()))
+
+
+def _check(goods: GoodsKept) -> None:
+    if len(goods.folds) < LEAST_GOODS:
+        raise DataError(
+            f"{len(goods.folds)} good images are too few to fit a detector", f"give at least {LEAST_GOODS}"
+        )
+    if goods.folds.max() < 1:
+        raise DataError(
+            "all good images have the same part id", "give images of at least two parts, or check the ids"
+        )
+
+
+def _gaps(distances: Floats, judged: Indices, far: Floats) -> Floats:
+    """Relative rise of each distance of unseen goods when half of the goods are left out, 2."""
+    gaps: Floats = far.mean((0, 2, 3)) / distances[judged].mean((0, 2, 3)) - 1.0
+    return gaps
+
+
+def _nearer(goods: GoodsKept, gaps: Floats) -> Floats:
+    """What the cross-fitted distances are multiplied by, n x 2 x 1 x 1.
+
+    A fold's detector saw fewer goods than the final one, so what it has not seen lies further. Distances
+    follow a power of the goods seen (a learning curve, Cortes et al., NIPS 1993); the power is the one at
+    which half of the goods give the gap that was measured.
+    """
+    power = np.log2(1 + gaps)
+    left_out = np.bincount(goods.folds)[goods.folds]
+    seen = 1 - left_out / goods.sums.count
+    return (seen[:, None] ** power).astype(np.float32)[:, :, None, None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Fit:
+    """A fit under way.
+
+    Attributes:
+        project: C x d, standardised features to those that are compared.
+        patches: the candidates, projected.
+        rows, columns: see ``map_matrices``.
+    """
+
+    goods: GoodsKept
+    standard: Standard
+    project: Floats
+    patches: Floats
+    covering: Covering
+    covers: Covers
+    rows: Floats
+    columns: Floats
+
+    @classmethod
+    def of(cls, goods: GoodsKept, memory: int, seed: int, executor: Executor) -> _Fit:
+        standard = standard_of(goods.sums)
+        project = _random_rotation(len(standard.mean), seed)
+        patches = _standardised(goods.candidates.patches, standard) @ project
+        covering = Covering(np.ascontiguousarray(patches[:, :COVERED]), _candidate_folds(goods), memory)
+        covers = covering.covers(executor)
+        _, _, height, width = goods.features.shape
+        matrices = map_matrices(height, width)
+        return cls(goods, standard, project, patches, covering, covers, *matrices)
+
+    @property
+    def fine(self) -> tuple[int, int]:
+        """Height and width of the maps."""
+        return len(self.rows), self.columns.shape[1]
+
+    def held_out(self, fold: int) -> tuple[Indices, Floats]:
+        """The memory without a fold, and the distance maps (2 x 2h x 2w each) of the fold's goods."""
+        out = self.goods.folds == fold
+        chosen = self.covering.without(self.covers, np.array([fold]))
+        return chosen, self._distances(self.goods.features[out], chosen, out)
+
+    def half(self) -> tuple[Indices, Floats]:
+        """Some goods, and their distance maps when half of the folds are left out."""
+        folds = int(self.goods.folds.max()) + 1
+        less = np.arange((folds + 1) // 2)
+        judged = np.flatnonzero(self.goods.folds < max(1, folds // 4))
+        chosen = self.covering.without(self.covers, less)
+        out = np.isin(self.goods.folds, less)
+        return judged, self._distances(self.goods.features[judged], chosen, out)
+
+    def model(self, centre: Floats, spread: Floats, expected: Floats, deviation: Floats) -> GoodsModel:
+        """The arrays of the final detector, for features in their own units."""
+        goods, standard = self.goods, self.standard
+        size = goods.steps.size.astype(np.float64)
+        real_mean = standard.mean * size + goods.steps.centre
+        project = self.project / (standard.deviation * size)[:, None]
+        patches = self.patches[self.covers.whole]
+        places = goods.sums.first / goods.sums.count * size[:, None, None] + goods.steps.centre[:, None, None]
+        return GoodsModel(
+            project=project.astype(np.float32),
+            offset=(-real_mean @ project).astype(np.float32),
+            memory=np.ascontiguousarray(-2.0 * patches.T),
+            bias=(patches**2).sum(1),
+            places=places.reshape(len(size), -1).astype(np.float32),
+            whiten=(whitening(goods.sums, standard) / size).astype(np.float32),
+            block=goods.sums.block,
+            rows=self.rows,
+            columns=self.columns,
+            centre=centre,
+            spread=spread,
+            expected=expected,
+            deviation=deviation,
+            inside=None if goods.inside is None else np.flatnonzero(goods.inside),
+        )
+
+    def _distances(self, features: Features, chosen: Indices, left_out: NDArray[np.bool_]) -> Floats:
+        """Distance maps (2 x 2h x 2w each) by the detector of these patches and of the goods left in."""
+        _, _, height, width = features.shape
+        sums = self.goods.sums.without(self.goods.features[left_out])
+        both = np.stack([self._nearest(features, chosen), self._there(features, sums)], 1, dtype=np.float32)
+        taller: Floats = self.rows @ both.reshape(len(features), 2, height, width)
+        maps: Floats = taller @ self.columns
+        return maps
+
+    def _nearest(self, features: Features, chosen: Indices) -> Floats:
+        """Distance of each patch to the nearest of the memory, n x hw."""
+        n, channels, height, width = features.shape
+        cells = features.reshape(n, channels, -1).transpose(0, 2, 1).reshape(-1, channels)
+        memory = np.ascontiguousarray(-2.0 * self.patches[chosen].T)
+        bias = (self.patches[chosen] ** 2).sum(1)
+        found: list[Floats] = []
+        for piece in _pieces(len(cells)):
+            patches: Floats = _standardised(cells[piece], self.standard) @ self.project
+            bracket: Floats = patches @ memory
+            bracket += bias
+            found.append(bracket.min(1) + np.einsum("nd,nd->n", patches, patches))
+        squared = np.maximum(np.concatenate(found, dtype=np.float32), np.float32(0.0))
+        return np.sqrt(squared).reshape(n, height * width)
+
+    def _there(self, features: Features, sums: FeatureSums) -> Floats:
+        """Mahalanobis distance of each patch at its place, n x hw."""
+        n, _, height, width = features.shape
+        rows, columns = sums.block
+        off: Floats = features.astype(np.float32) - (sums.first / sums.count).astype(np.float32)
+        white: Floats = whitening(sums, self.standard) @ by_block(off, sums.block)
+        there: Floats = np.sqrt(np.einsum("pcs,pcs->ps", white, white))
+        parted = there.reshape(height // rows, width // columns, rows, columns, n)
+        return parted.transpose(4, 0, 2, 1, 3).reshape(n, height * width)
+
+
+def _random_rotation(channels: int, seed: int) -> Floats:
+    """Orthonormal columns in random directions, C x d."""
+    normal = np.random.default_rng(seed).normal(size=(channels, min(PROJECTED, channels)))
+    q, r = np.linalg.qr(normal)
+    rotation: Floats = (q * np.sign(np.diag(r))).astype(np.float32)
+    return rotation
+
+
+def _standardised(patches: NDArray[np.int8], standard: Standard) -> Floats:
+    """Features in steps (n x C) to standardised ones."""
+    mean, deviation = standard.mean.astype(np.float32), standard.deviation.astype(np.float32)
+    return (patches - mean) / deviation
+
+
+def _candidate_folds(goods: GoodsKept) -> Indices:
+    """The fold of each candidate's owner, ``NO_FOLD`` where it is not kept."""
+    order = np.argsort(goods.owners)
+    owners = goods.owners[order]
+    at = np.minimum(np.searchsorted(owners, goods.candidates.owners), len(owners) - 1)
+    return np.where(owners[at] == goods.candidates.owners, goods.folds[order][at], NO_FOLD)
+
+
+def _pieces(count: int) -> Iterator[slice]:
+    return (slice(start, start + _PIECE) for start in range(0, count, _PIECE))
