@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from saec.edge.learning.detector_head import PatchModel, distances, head, scaled
+from saec.edge.learning.detector_head import PatchModel, distances, head, scaled, scored
 from saec.edge.learning.feature_sums import FeatureSums, Steps
 from saec.edge.learning.goods.good_moments import standard_of, whitening
 from saec.edge.learning.goods.goods_fit import GoodsKept, fit_goods
@@ -153,3 +153,19 @@ def test_too_few_goods_or_a_single_part_are_refused() -> None:
         fit_goods(kept(frames(2), 2), memory=10, seed=0)
     with pytest.raises(DataError, match="same part"):
         fit_goods(kept(frames(5), 1), memory=10, seed=0)
+
+
+def test_more_goods_would_help_where_there_are_few() -> None:
+    few = fit_goods(kept(frames(12), 6), memory=10_000, seed=0).half_gap
+    many = fit_goods(kept(frames(200), 10), memory=10_000, seed=0).half_gap
+    assert few is not None
+    assert many is not None
+    assert few > many > 0
+    assert fit_goods(kept(frames(9), 9), memory=100, seed=0).half_gap is None
+
+
+def test_scores_are_lowered_to_those_of_the_final_detector() -> None:
+    fit = fit_goods(kept(frames(30), 5), memory=10_000, seed=0)
+    raw = scored(NumpyOps(), fit.maps, fit.model, len(fit.maps)).score
+    assert np.ptp(raw - fit.scores) < 1e-5
+    assert (raw - fit.scores).mean() > 0

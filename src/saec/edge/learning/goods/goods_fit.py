@@ -15,12 +15,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from saec.edge.learning.detector_head import GoodsModel
+from saec.edge.learning.detector_head import GoodsModel, scaled, scored
 from saec.edge.learning.feature_sums import Features, FeatureSums, Steps, by_block
 from saec.edge.learning.goods.covering import NO_FOLD, Covering, Covers
 from saec.edge.learning.goods.good_moments import Standard, standard_of, whitening
 from saec.edge.learning.goods.place_scale import map_matrices, place_scale
 from saec.edge.learning.patch_candidates import PatchCandidates
+from saec.edge.learning.tensor_ops import NumpyOps
 from saec.errors import DataError
 
 Floats = NDArray[np.float32]
@@ -34,6 +35,12 @@ COVERED = 64
 
 LEAST_GOODS = 3
 """Goods below which nothing can be fitted: two that score the third."""
+
+LEAST_HALF = 5
+"""Goods that half of the goods must be to say how scores fall with their number."""
+
+LEAST_FOLDS = 4
+"""Folds below which their half is not clearly less than a detector of all but one has seen."""
 
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how far, of how many."""
@@ -73,8 +80,10 @@ class GoodsFit:
         memory: indices, among the candidates, of the patches of ``model.memory``.
         fold_memories: the same of each fold's detector.
         maps: n x 2h x 2w, cross-fitted anomaly map of each good that was kept (``detector_head.scaled``).
+        scores: n, their scores as if unseen by the final detector.
         half_gap: how much further unseen goods would lie (as a share of the typical distance) were the
-            detector fitted on half of the goods; small when more goods would scarcely help.
+            detector fitted on half of the goods; small when more goods would scarcely help. None where
+            there are too few goods to tell.
     """
 
     model: GoodsModel
@@ -82,7 +91,8 @@ class GoodsFit:
     memory: Indices
     fold_memories: list[Indices]
     maps: Floats
-    half_gap: float
+    scores: Floats
+    half_gap: float | None
 
 
 def fit_goods(
@@ -109,7 +119,7 @@ def fit_goods(
     with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
         fit = _Fit.of(goods, memory, seed, pool)
         folds = int(goods.folds.max()) + 1
-        half = pool.submit(fit.half)
+        halved = pool.submit(fit.half)
         done = pool.map(fit.held_out, range(folds))
         distances = np.empty((len(goods.features), 2, *fit.fine), np.float32)
         memories = []
@@ -117,11 +127,14 @@ def fit_goods(
             distances[goods.folds == fold] = found
             memories.append(chosen)
             progress("cross-fit", fold + 1, folds)
-        gaps = _gaps(distances, *half.result())
-        distances *= _nearer(goods, gaps)
         scale = place_scale(distances, goods.inside)
         model = fit.model(scale.centre, scale.spread, scale.expected, scale.deviation)
-    return GoodsFit(model, fit.standard, fit.covers.whole, memories, scale.maps, float(gaps.mean()))
+        half = halved.result()
+    scores, half_gap = _scored(scale.maps, model), None
+    if half is not None:
+        scores -= np.float32(_fall(goods, model, distances, half))
+        half_gap = _half_gap(goods, distances, half)
+    return GoodsFit(model, fit.standard, fit.covers.whole, memories, scale.maps, scores, half_gap)
 
 
 def _check(goods: GoodsKept) -> None:
@@ -135,23 +148,46 @@ def _check(goods: GoodsKept) -> None:
         )
 
 
-def _gaps(distances: Floats, judged: Indices, far: Floats) -> Floats:
-    """Relative rise of each distance of unseen goods when half of the goods are left out, 2."""
-    gaps: Floats = far.mean((0, 2, 3)) / distances[judged].mean((0, 2, 3)) - 1.0
-    return gaps
+def _scored(maps: Floats, model: GoodsModel) -> Floats:
+    scores: Floats = scored(NumpyOps(), maps, model, len(maps)).score
+    return scores
 
 
-def _nearer(goods: GoodsKept, gaps: Floats) -> Floats:
-    """What the cross-fitted distances are multiplied by, n x 2 x 1 x 1.
+def _fall(goods: GoodsKept, model: GoodsModel, seen: Floats, half: _Half) -> float:
+    """What cross-fitted scores would fall if the folds' detectors had seen all goods.
 
-    A fold's detector saw fewer goods than the final one, so what it has not seen lies further. Distances
-    follow a power of the goods seen (a learning curve, Cortes et al., NIPS 1993); the power is the one at
-    which half of the goods give the gap that was measured.
+    A fold's detector saw fewer goods than the final one, so what it judges scores a bit higher. Scores fall
+    with the logarithm of the goods seen, as learning curves do over so short a way; the judges that saw half
+    of the goods say by how much.
     """
-    power = np.log2(1 + gaps)
-    left_out = np.bincount(goods.folds)[goods.folds]
-    seen = 1 - left_out / goods.sums.count
-    return (seen[:, None] ** power).astype(np.float32)[:, :, None, None]
+    near, far = (
+        _scored(scaled(NumpyOps(), distances, model, len(distances)), model)
+        for distances in (seen[half.judged], half.distances)
+    )
+    rest = goods.sums.count - np.bincount(goods.folds).mean()
+    return float(np.log(goods.sums.count / rest) / np.log(rest / half.left) * (far - near).mean())
+
+
+def _half_gap(goods: GoodsKept, seen: Floats, half: _Half) -> float:
+    """Relative rise of distances from all goods to half of them, by the same curve."""
+    rise = float(half.distances.mean() / seen[half.judged].mean() - 1.0)
+    rest = goods.sums.count - np.bincount(goods.folds).mean()
+    return rise * float(np.log(2.0) / np.log(rest / half.left))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Half:
+    """Some goods judged by a detector of half of the goods.
+
+    Attributes:
+        left: goods that the detector saw.
+        judged: indices of the goods that it judged.
+        distances: their distance maps, m x 2 x 2h x 2w.
+    """
+
+    left: int
+    judged: Indices
+    distances: Floats
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -195,14 +231,17 @@ class _Fit:
         chosen = self.covering.without(self.covers, np.array([fold]))
         return chosen, self._distances(self.goods.features[out], chosen, out)
 
-    def half(self) -> tuple[Indices, Floats]:
-        """Some goods, and their distance maps when half of the folds are left out."""
+    def half(self) -> _Half | None:
+        """Some goods judged without half of the folds, theirs among them; None where too few are left."""
         folds = int(self.goods.folds.max()) + 1
         less = np.arange((folds + 1) // 2)
+        out = np.isin(self.goods.folds, less)
+        left = self.goods.sums.count - int(out.sum())
+        if folds < LEAST_FOLDS or left < LEAST_HALF:
+            return None
         judged = np.flatnonzero(self.goods.folds < max(1, folds // 4))
         chosen = self.covering.without(self.covers, less)
-        out = np.isin(self.goods.folds, less)
-        return judged, self._distances(self.goods.features[judged], chosen, out)
+        return _Half(left, judged, self._distances(self.goods.features[judged], chosen, out))
 
     def model(self, centre: Floats, spread: Floats, expected: Floats, deviation: Floats) -> GoodsModel:
         """The arrays of the final detector, for features in their own units."""
