@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
-from saec.edge.training.fit_records import Fitted, Gated, Goods
+from saec.edge.learning.fit_contract import FitStart, Fitted, Gated, ImageOf, TrainFrame
 from saec.errors import ParityError
 from saec.profile import Detector, Preparation, sha256_file
-from saec.settings import FitConfig
-from saec.types import Image
+from saec.types import DEFECT, GOOD, Image
 
 
 def grey(image: Image) -> float:
@@ -24,24 +21,38 @@ class FakeFit:
     """A ``DetectorFit`` that notes what it is given.
 
     Attributes:
-        goods, config, images: of the last call; the images as they were decoded.
+        start, frames: of the last fit.
         disagree: whether the parity gate fails.
+        gated: the thresholds that the gate was asked about.
     """
 
     disagree: bool = False
-    goods: Goods | None = None
-    config: FitConfig | None = None
-    images: list[Image] = field(default_factory=list)
-    gated: list[tuple[float, int]] = field(default_factory=list)
+    start: FitStart | None = None
+    frames: list[TrainFrame] = field(default_factory=list)
+    gated: list[float] = field(default_factory=list)
 
-    def __call__(
-        self, goods: Goods, config: FitConfig, folder: Path, progress: Callable[[str, int, int], None]
-    ) -> Fitted:
-        self.goods, self.config = goods, config
-        self.images = list(goods.frames())
+    def __call__(self, start: FitStart) -> FakeFit:
+        self.start, self.frames = start, []
+        return self
+
+    @property
+    def images(self) -> list[Image]:
+        """The goods as they were decoded."""
+        return [frame.image for frame in self.frames if frame.label == GOOD]
+
+    def add(self, frame: TrainFrame) -> None:
+        self.frames.append(frame)
+
+    def finish(self) -> Fitted:
+        assert self.start is not None
+        folder, config = self.start.folder, self.start.config
         (folder / "detector.xml").write_text("<net/>")
-        scores = np.array([grey(image) for image in self.images])
-        progress("features", goods.count, goods.count)
+        scores = {
+            label: {frame.sha: grey(frame.image) for frame in self.frames if frame.label == label}
+            for label in (GOOD, DEFECT)
+        }
+        self.start.progress("features", len(self.frames), len(self.frames))
+        middle = float(np.median(list(scores[GOOD].values())))
         return Fitted(
             preparation=Preparation(height=64, width=64, roi=config.roi, bits=config.bits),
             detector=Detector(
@@ -49,15 +60,16 @@ class FakeFit:
                 backbone=config.backbone,
                 files={"detector.xml": sha256_file(folder / "detector.xml")},
             ),
-            scores=scores,
-            order=np.argsort(np.abs(scores - np.median(scores)), kind="stable").tolist(),
-            score=grey,
+            goods=scores[GOOD],
+            defects=scores[DEFECT],
+            order=sorted(scores[GOOD], key=lambda sha: abs(scores[GOOD][sha] - middle)),
             gate=self._gate,
             notes=["fitted"],
         )
 
-    def _gate(self, threshold: float, defects: Iterable[Image]) -> Gated:
-        self.gated.append((threshold, len(list(defects))))
+    def _gate(self, threshold: float, image_of: ImageOf) -> Gated:
+        self.gated.append(threshold)
+        assert all((image_of(frame.sha) == frame.image).all() for frame in self.frames)
         if self.disagree:
             raise ParityError("the graphs disagree", "fit with --dtype float32")
         return Gated(["parity: all agree"], threshold)

@@ -7,6 +7,7 @@ LINE/
   references/          images of good parts, chosen to cover the goods
   manifest.json        content hashes of every image that was used, with its role
   roi.png              mask of the region of interest, where one was given
+  taught.npz           what is kept of the frames, to teach the line more without their images
 """
 
 from __future__ import annotations
@@ -235,11 +236,16 @@ class LineRecord(msgspec.Struct, frozen=True, kw_only=True):
     """``line.json``.
 
     Attributes:
+        name: the product.
+        version: 1 for a line that was fitted, one more each time that it is taught.
+        parent: sha256 of the ``line.json`` of the version that it was taught from; "" for a first one.
         kinds: names of the kinds of defect that the edge tells apart, sorted; () where it knows none.
     """
 
     schema: int = SCHEMA
     name: str
+    version: int = 1
+    parent: str = ""
     created: str
     saec: str
     dataset: str

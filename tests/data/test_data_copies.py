@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import cv2
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from saec.data.checks.image_faults import check_root
-from saec.data.copies import distinct
+from saec.data.copies import DistinctImages, ReadImage
 from saec.data.dataset import open_dataset
 from saec.data.items import Item
 from saec.data.manifest import Manifest
@@ -64,6 +64,10 @@ def gears(count: int) -> list[Picture]:
     ]
 
 
+def distinct(items: Sequence[Item], *, varied: bool = False) -> list[ReadImage]:
+    return list(DistinctImages(items, bits=16, varied=varied))
+
+
 def goods(root: Path, files: Iterable[tuple[str, bytes]]) -> Path:
     folder = root / "train" / "good"
     folder.mkdir(parents=True, exist_ok=True)
@@ -76,9 +80,9 @@ def goods(root: Path, files: Iterable[tuple[str, bytes]]) -> Path:
 def test_one_picture_in_other_bytes_counts_once(tmp_path: Path, how: str) -> None:
     files = [SAVED_AGAIN[how](picture(0), at) for at in range(8)]
     root = goods(tmp_path, [*files, (".png", encoded(picture(1), ".png"))])
-    found = distinct(open_dataset(root).items, bits=16, varied=True)
-    assert len(found.items) == 2
-    assert found.left_out == 7
+    images = DistinctImages(open_dataset(root).items, bits=16, varied=True)
+    assert len(list(images)) == 2
+    assert images.left_out == 7
     (checked,) = check_root(root, near=False)
     assert [len(f.paths) for f in checked.faults if f.code == "duplicate-within"] == [8]
 
@@ -88,21 +92,21 @@ def test_goods_that_are_all_one_picture_are_an_error_of_the_check(tmp_path: Path
     root = goods(tmp_path, [SAVED_AGAIN[how](picture(0), at) for at in range(8)])
     (checked,) = check_root(root, near=False)
     assert "one-picture" in [f.code for f in checked.faults if f.level == "error"]
-    assert len(distinct(open_dataset(root).items, bits=16, varied=True).items) == 1
+    assert len(distinct(open_dataset(root).items, varied=True)) == 1
 
 
 @pytest.mark.parametrize("how", NEARLY)
 def test_goods_that_are_all_nearly_one_picture_are_refused(tmp_path: Path, how: str) -> None:
     root = goods(tmp_path, [NEARLY[how](picture(0), at) for at in range(12)])
     with pytest.raises(DataError, match="almost identical"):
-        distinct(open_dataset(root).items, bits=16, varied=True)
+        distinct(open_dataset(root).items, varied=True)
     (checked,) = check_root(root, near=False)
     assert "one-picture" in [f.code for f in checked.faults if f.level == "error"]
 
 
 def test_goods_of_a_steady_product_are_not_one_picture(tmp_path: Path) -> None:
     root = goods(tmp_path, [(".png", encoded(image, ".png")) for image in gears(8)])
-    assert len(distinct(open_dataset(root).items, bits=16, varied=True).items) == 8
+    assert len(distinct(open_dataset(root).items, varied=True)) == 8
     (checked,) = check_root(root, near=True)
     assert {f.code for f in checked.faults} <= {"one-class-holdout"}
 
@@ -168,6 +172,6 @@ def test_a_class_of_such_a_name_is_shown(tmp_path: Path) -> None:
 
 
 def test_items_without_images_are_distinct() -> None:
-    assert distinct([], bits=16, varied=True).items == []
+    assert distinct([], varied=True) == []
     with pytest.raises(DataError):
-        distinct([Item(path=Path("nowhere.png"))], bits=16)
+        distinct([Item(path=Path("nowhere.png"))])

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import msgspec
 import numpy as np
 import pytest
 
@@ -17,7 +18,7 @@ from saec.data.dataset import open_dataset
 from saec.data.images.pixels import read_image
 from saec.data.manifest import Manifest
 from saec.data.parts import PartIds
-from saec.edge.training.fit_records import Fitted
+from saec.edge.learning.fit_contract import Fitted
 from saec.errors import ConfigError, DataError, ImageError, LeakError, LineError, ParityError
 from saec.lines.line_fit import FitSummary, fit_line
 from saec.lines.recalibration import recalibrate
@@ -25,6 +26,7 @@ from saec.lines.requested_calibration import RecalibrationRequest
 from saec.profile import LineProfile, sha256_file
 from saec.scene.complexity import Complexity
 from saec.settings import FitConfig, GateConfig
+from saec.types import DEFECT
 from tests.fake_fit import FakeFit
 
 CREATED = "2026-01-01T00:00:00+00:00"
@@ -81,7 +83,7 @@ def test_a_profile_has_all_that_the_line_needs(product: Path, tmp_path: Path) ->
     assert line.fit["overkill_rate"] == calibration.overkill == 0.1
     assert calibration.p_defect is None
     assert calibration.gate.low <= calibration.threshold <= calibration.gate.high
-    assert fake.gated == [(calibration.threshold, 0)]
+    assert fake.gated == [calibration.threshold]
     hashes = {sha256_file(p) for p in (product / "train/good").iterdir()}
     assert set(calibration.good_scores) == hashes
     assert calibration.goods == sorted(calibration.good_scores.values())
@@ -128,7 +130,7 @@ def test_defects_change_the_probability_and_not_the_threshold(product: Path, tmp
     assert after.p_defect(140) > 0.5 > after.p_defect(100)
     assert (before.gate.basis, after.gate.basis) == ("goods", "p_defect")
     assert len(after.defect_scores) == len(after.defects) == 4
-    assert fake.gated == [(after.threshold, 4)]
+    assert fake.gated == [after.threshold]
     assert [e.role for e in Manifest.read(profile.folder).roles.values()].count("calibration") == 4
 
 
@@ -183,7 +185,7 @@ def test_what_stands_there_is_kept_without_force(product: Path, tmp_path: Path) 
     with pytest.raises(LineError, match="exists already") as caught:
         run(product, out, fake, seed=1)
     assert "--force" in caught.value.remedy
-    assert fake.goods is None  # said at once, not after the fit
+    assert fake.start is None  # said at once, not after the fit
     with pytest.raises(ParityError):
         run(product, out, FakeFit(disagree=True), force=True, seed=1)
     assert snapshot(out) == before
@@ -228,20 +230,40 @@ def test_clean_goods_raise_no_alarm(product: Path, tmp_path: Path) -> None:
     assert run(product, tmp_path / "line")[1].contaminated == []
 
 
-def test_parts_are_not_torn_apart(product: Path, tmp_path: Path) -> None:
+def test_frames_of_one_part_are_a_group(product: Path, tmp_path: Path) -> None:
     fake = FakeFit()
-    run(product, tmp_path / "line", fake, parts=PartIds(r"(\d)\d?\.png", None), folds=5)
-    assert fake.goods is not None
-    folds = fake.goods.folds
-    assert len(set(folds[:10])) == len(set(folds[10:])) == 1
-    assert folds[0] != folds[10]
+    run(product, tmp_path / "line", fake, parts=PartIds(r"(\d)\d?\.png", None))
+    groups = [frame.group for frame in fake.frames]
+    assert len(set(groups[:10])) == len(set(groups[10:])) == 1
+    assert groups[0] != groups[10]
+    run(product, tmp_path / "alone", fake)
+    assert len({frame.group for frame in fake.frames}) == 20
 
 
-def test_folds_are_as_asked(product: Path, tmp_path: Path) -> None:
+def test_kinds_and_masks_reach_the_detector(product: Path, tmp_path: Path) -> None:
+    for number, kind in enumerate(("scratch", "dent")):
+        write(product / f"test/{kind}/{number}.png", 140, 300 + number)
+        mask = np.zeros((40, 60), np.uint8)
+        mask[10:20, 30:40] = 255
+        (product / f"ground_truth/{kind}").mkdir(parents=True)
+        cv2.imwrite(str(product / f"ground_truth/{kind}/{number}_mask.png"), mask)
+    dataset = open_dataset(product)
+    items = [
+        msgspec.structs.replace(i, split="train") if i.kind in ("scratch", "dent") else i
+        for i in dataset.items
+    ]
     fake = FakeFit()
-    run(product, tmp_path / "line", fake, folds=4)
-    assert fake.goods is not None
-    assert np.bincount(fake.goods.folds).tolist() == [5, 5, 5, 5]
+    fit_line(
+        msgspec.structs.replace(dataset, items=items),
+        tmp_path / "line",
+        fake,
+        config=FitConfig(),
+        gate=GateConfig(),
+        created=CREATED,
+    )
+    found = {frame.kind: frame.mask for frame in fake.frames if frame.label == DEFECT}
+    assert found.keys() == {"scratch", "dent"}
+    assert all(mask is not None and mask.sum() == 100 for mask in found.values())
 
 
 def test_grey_deep_and_mixed_sizes_come_as_rgb_bytes(tmp_path: Path) -> None:
@@ -253,8 +275,8 @@ def test_grey_deep_and_mixed_sizes_come_as_rgb_bytes(tmp_path: Path) -> None:
     fake = FakeFit()
     profile, _ = run(root, tmp_path / "line", fake)
     assert {(i.ndim, i.shape[2], str(i.dtype)) for i in fake.images} == {(3, 3, "uint8")}
-    assert fake.goods is not None
-    assert fake.goods.size == (40, 60)
+    assert fake.start is not None
+    assert fake.start.size == (40, 60)
     assert [abs(s - 100) < 2 for s in profile.calibration.goods] == [True] * 13
     assert {p.suffix for p in profile.references(8)} <= {".png", ".tif"}
 
@@ -275,7 +297,7 @@ def test_a_roi_out_of_the_frame_is_refused(product: Path, tmp_path: Path, roi: t
     fake = FakeFit()
     with pytest.raises(ConfigError, match="60 x 40 pixels"):
         run(product, tmp_path / "line", fake, roi=roi)
-    assert fake.goods is None
+    assert fake.start is None
 
 
 def test_without_goods_there_is_nothing_to_fit(tmp_path: Path) -> None:
@@ -299,6 +321,7 @@ def test_the_default_detector_makes_such_a_line(gear_line: Path) -> None:
         "line.json",
         "manifest.json",
         "references",
+        "taught.npz",
     ]
     assert len(profile.calibration.goods) == 14
     assert profile.calibration.p_defect is not None
@@ -306,11 +329,12 @@ def test_the_default_detector_makes_such_a_line(gear_line: Path) -> None:
 
 
 def test_a_detectors_own_threshold_outlives_a_calibration(product: Path, tmp_path: Path) -> None:
-    def with_rule(*given: Any) -> Fitted:
-        return dataclasses.replace(FakeFit()(*given), threshold=104.5)
+    class WithRule(FakeFit):
+        def finish(self) -> Fitted:
+            return dataclasses.replace(super().finish(), threshold=104.5)
 
     dataset, out = open_dataset(product), tmp_path / "rule"
-    profile, _ = fit_line(dataset, out, with_rule, config=FitConfig(), gate=GateConfig(), created=CREATED)
+    profile, _ = fit_line(dataset, out, WithRule(), config=FitConfig(), gate=GateConfig(), created=CREATED)
     kept = recalibrate(profile, RecalibrationRequest(prevalence=0.1), created=CREATED)
     assert (profile.calibration.threshold, kept.calibration.threshold) == (104.5, 104.5)
     moved = recalibrate(kept, RecalibrationRequest(overkill_rate=0.05), created=CREATED)
@@ -335,10 +359,8 @@ def test_a_frozen_camera_gives_no_line(product: Path, tmp_path: Path) -> None:
     for at in range(12):
         frozen[0, 0] = at  # a clock in the corner
         assert cv2.imwrite(str(good / f"{at}.png"), frozen)
-    fake = FakeFit()
     with pytest.raises(DataError, match="12 good images are almost identical"):
-        run(product, tmp_path / "line", fake)
-    assert fake.goods is None
+        run(product, tmp_path / "line")
     assert not (tmp_path / "line").exists()
 
 
@@ -351,7 +373,7 @@ def test_a_name_that_is_no_utf8_is_refused_before_the_fit(product: Path, tmp_pat
     fake = FakeFit()
     with pytest.raises(DataError, match=r"gepr\\xfcft\.png is not valid UTF-8"):
         run(product, tmp_path / "line", fake)
-    assert fake.goods is None
+    assert fake.start is None
 
 
 def test_a_line_knows_the_size_of_its_frames(product: Path, tmp_path: Path) -> None:

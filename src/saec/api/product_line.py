@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from functools import partial
 from html import escape
 from os import PathLike
@@ -27,13 +27,16 @@ from saec.api.given_settings import (
     given_folders,
     given_limit,
     given_options,
+    given_parts,
     given_path,
     given_shares,
 )
+from saec.api.line_teaching import forgotten, no_progress, taught
 from saec.api.line_trials import calibrated, tried
 from saec.api.opened_line import OpenedLine
 from saec.api.verdict_view import Verdict
 from saec.data.input_images import Split, limit_inputs
+from saec.data.parts import PartIds
 from saec.decoding import with_fields
 from saec.errors import ConfigError, ImageError
 from saec.evaluation.cloud_benefit import SHARES
@@ -305,6 +308,76 @@ class Line:
             cloud=cloud,
             layout=layout,
         )
+        return Line(after, notes=notes)
+
+    def teach(
+        self,
+        dataset: str | PathLike[str] | None = None,
+        *,
+        goods: str | PathLike[str] | Sequence[str | PathLike[str]] = (),
+        defects: str | PathLike[str] | Sequence[str | PathLike[str]] = (),
+        out: str | PathLike[str] | None = None,
+        layout: str = DataConfig().layout,
+        parts: PartIds | None = None,
+        progress: Callable[[str, int, int], None] | None = None,
+        **request: Unpack[CalibrationFields],
+    ) -> Line:
+        """Make the next version of the line from new labelled images; this one stays as it is.
+
+        Neither the images of earlier versions nor torch are needed. What is taught one by one, in any order,
+        gives what one fit on all of it gives.
+
+        Args:
+            dataset: the line's data set; what its training split holds is taught as well.
+            goods, defects: folders of new good images, and of new defects. A folder in the latter may be a
+                kind of defect.
+            out: the folder of the next version; None puts it beside the line, as NAME-v2 and so on.
+            layout: the data set's layout.
+            parts: where part ids come from.
+            progress: called with what is being done, how many are done, and of how many.
+            request: fields of ``RecalibrationRequest``, as in ``calibrate``.
+
+        Raises:
+            LineError: the line cannot be taught, or ``out`` exists.
+            LeakError: an image is held out.
+            DataError: there is nothing new, or labels contradict each other.
+            ConfigError: there is no such field, or fields contradict each other.
+        """
+        check_layout(layout)
+        after, notes = taught(
+            self.profile,
+            with_fields(RecalibrationRequest(), request),
+            out=None if out is None else given_path("out", out),
+            dataset=None if dataset is None else given_path("dataset", dataset),
+            goods=given_folders("goods", goods),
+            defects=given_folders("defects", defects),
+            layout=layout,
+            parts=given_parts(parts),
+            progress=progress or no_progress,
+        )
+        return Line(after, notes=notes)
+
+    def forget(
+        self,
+        hashes: str | Sequence[str],
+        *,
+        out: str | PathLike[str] | None = None,
+        progress: Callable[[str, int, int], None] | None = None,
+    ) -> Line:
+        """Make the next version as if some images had never been taught; this one stays as it is.
+
+        Args:
+            hashes: the sha256 of each image, or the first digits of it.
+            out: the folder of the next version; None puts it beside the line, as NAME-v2 and so on.
+            progress: called with what is being done, how many are done, and of how many.
+
+        Raises:
+            LineError: the line cannot be taught, or ``out`` exists.
+            DataError: no such image, or one whose features are no longer kept.
+        """
+        chosen = [hashes] if isinstance(hashes, str) else list(hashes)
+        target = None if out is None else given_path("out", out)
+        after, notes = forgotten(self.profile, chosen, out=target, progress=progress or no_progress)
         return Line(after, notes=notes)
 
     def worth(

@@ -33,6 +33,8 @@ GROUPS: dict[str, dict[str, Command]] = {
         "calibrate": Command(
             "saec.cli.lines.calibrate", "Make new thresholds and defect probabilities for a line."
         ),
+        "teach": Command("saec.cli.lines.teach", "Teach a line new labelled images: its next version."),
+        "forget": Command("saec.cli.lines.forget", "Make a line's next version without some images."),
         "demo": Command(
             "saec.cli.lines.demo", "Fit, inspect, evaluate and report, on procedural or your own images."
         ),

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+import zlib
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from saec.data.images.pixels import read_image
+from saec.data.images.pixels import decode_image
 from saec.data.items import Item
-from saec.data.manifest import hash_item
 from saec.errors import DataError
+from saec.reading_ahead import ahead
 from saec.types import Image
 
 SIDE = 32
 """Side of the thumbnails that tell near copies."""
+AHEAD = 2
+"""Images that are read before they are asked for."""
+
 ONE_PICTURE = 0.5
 """Images whose thumbnails all lie this near their mean, in grey levels, are one picture.
 
@@ -26,63 +32,83 @@ several grey levels apart, as parts are never placed and lit alike.
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Distinct:
-    """Items of which no two show the same picture.
+@dataclass(frozen=True, slots=True, eq=False)
+class ReadImage:
+    """An image that was read: its item, the sha256 of its file, its pixels, and what was measured of them.
 
     Attributes:
-        items, hashes: the first of each picture, and the sha256 of its file.
-        copies, copy_hashes: the others, of other bytes, and theirs.
-        left_out: how many files were left out in all.
+        image: H x W x 3 RGB uint8.
+        measured: what the reader's ``measure`` gave.
     """
 
-    items: list[Item]
-    hashes: list[str]
-    copies: list[Item]
-    copy_hashes: list[str]
-    left_out: int
+    item: Item
+    sha: str
+    image: Image
+    measured: dict[str, float]
 
 
-def distinct(
-    items: Sequence[Item],
-    *,
-    bits: int,
-    varied: bool = False,
-    step: Callable[[int, int], None] = lambda done, of: None,
-) -> Distinct:
-    """The items without copies, whether of the same bytes or of the same pixels in other bytes.
+class DistinctImages:
+    """Images of which no two show the same picture, read one after the other, the next ones ahead.
+
+    Each file is read and decoded once, in a thread of its own, so that who looks at the images works
+    meanwhile.
 
     Args:
+        items: the images.
         bits: significant bits of 16-bit images.
-        varied: refuse items that are all nearly one picture.
-        step: called with how many were looked at, of how many.
+        varied: refuse images that are all nearly one picture; after the last one.
+        measure: is called with each image in the reading thread.
 
-    Raises:
-        DataError: a file that cannot be read, or ``varied`` and nothing varies.
-        ImageError: a file that is no image.
+    Attributes:
+        left_out: how many files were left out so far: same bytes, or same pixels in other bytes.
     """
-    by_bytes: dict[str, Item] = {}
-    for item in items:
-        by_bytes.setdefault(hash_item(item), item)
-    first: dict[str, tuple[str, Item]] = {}
-    copies: list[tuple[str, Item]] = []
-    thumbnails = []
-    for at, (sha, item) in enumerate(by_bytes.items()):
-        image = read_image(item.path, bits=bits)
-        if first.setdefault(picture_hash(image), (sha, item))[0] == sha:
-            thumbnails.append(thumbnail(image))
-        else:
-            copies.append((sha, item))
-        step(at + 1, len(by_bytes))
-    if varied:
-        _check_varied(thumbnails, [item for _, item in first.values()])
-    return Distinct(
-        [item for _, item in first.values()],
-        [sha for sha, _ in first.values()],
-        [item for _, item in copies],
-        [sha for sha, _ in copies],
-        len(items) - len(first),
-    )
+
+    def __init__(
+        self,
+        items: Sequence[Item],
+        *,
+        bits: int,
+        varied: bool = False,
+        measure: Callable[[Image], dict[str, float]] = lambda image: {},
+    ) -> None:
+        self._items, self._bits, self._varied, self._measure = items, bits, varied, measure
+        self.left_out = 0
+
+    def __iter__(self) -> Iterator[ReadImage]:
+        """The images, in the order of the items.
+
+        Raises:
+            DataError: a file that cannot be read, or ``varied`` and nothing varies.
+            ImageError: a file that is no image.
+        """
+        self.left_out = 0
+        files, pictures = set[str](), set[Hashable]()
+        thumbnails: list[NDArray[np.float32]] = []
+        first: Item | None = None
+        with ThreadPoolExecutor(1) as reader:
+            for read, picture, small in ahead(reader, self._read, self._items, AHEAD):
+                if read.sha in files or picture in pictures:
+                    self.left_out += 1
+                    continue
+                files.add(read.sha)
+                pictures.add(picture)
+                thumbnails.append(small)
+                first = first or read.item
+                yield read
+        if self._varied and first:
+            _check_varied(thumbnails, first.path.parent)
+
+    def _read(self, item: Item) -> tuple[ReadImage, Hashable, NDArray[np.float32]]:
+        try:
+            data = item.path.read_bytes()
+        except OSError as e:
+            raise DataError(f"{item.path}: {e.strerror}", "`saec data check` lists all such files") from e
+        image = decode_image(data, bits=self._bits, name=str(item.path))
+        read = ReadImage(item, hashlib.sha256(data).hexdigest(), image, self._measure(image))
+        small = thumbnail(image)
+        # Both together tell pictures apart as surely as a hash, which takes ten times as long.
+        picture = (image.shape, zlib.crc32(np.ascontiguousarray(image)), small.tobytes())
+        return read, picture, small
 
 
 def picture_hash(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> str:
@@ -103,10 +129,10 @@ def largest_distance(thumbnails: Sequence[NDArray[np.float32]]) -> float:
     return float(np.sqrt(((stack - stack.mean(axis=0)) ** 2).mean(axis=1)).max())
 
 
-def _check_varied(thumbnails: Sequence[NDArray[np.float32]], items: Sequence[Item]) -> None:
+def _check_varied(thumbnails: Sequence[NDArray[np.float32]], folder: Path) -> None:
     if len(thumbnails) > 1 and (apart := largest_distance(thumbnails)) < ONE_PICTURE:
         raise DataError(
-            f"{items[0].path.parent}: {len(items)} good images are almost identical: they differ by "
+            f"{folder}: {len(thumbnails)} good images are almost identical: they differ by "
             f"{apart:.2f} grey levels",
             "give images of different parts; a frozen camera or a file saved twice gives only one",
         )

@@ -49,11 +49,14 @@ class DetectorKind(NamedTuple):
     Attributes:
         detector: the class of the ``EdgeDetector``, which is made of a ``LineProfile``.
         fit: the function from ``FitChoices`` to the detector's fit (``DetectorFit``).
+        teaching: the function that goes on from a line's earlier frames (``DetectorTeaching``), or "" where
+            the detector cannot be taught.
         own_rule: the detector's own rule sets the line's threshold.
     """
 
     detector: str
     fit: str
+    teaching: str = ""
     own_rule: bool = False
 
 
@@ -62,7 +65,11 @@ _SLIGHT = 1e-3
 
 _TRAINING = "saec.edge.training.detector_fit"
 DETECTORS = {
-    "patch": DetectorKind("saec.edge.detector:PatchDetector", f"{_TRAINING}:chosen_patch_fit"),
+    "patch": DetectorKind(
+        "saec.edge.detector:PatchDetector",
+        f"{_TRAINING}:chosen_patch_fit",
+        "saec.edge.learning.patch_learner:go_on",
+    ),
     "yolo": DetectorKind("saec.edge.yolo:YoloDetector", f"{_TRAINING}:chosen_yolo_fit", own_rule=True),
 }
 
@@ -113,6 +120,20 @@ def device_note(profile: LineProfile, device: str | None) -> str | None:
         f"lies within {slight:.2g} of the threshold: so much the check of a fit allows. To be sure, fit on "
         f"{device}, or measure it there with `saec evaluate`."
     )
+
+
+def detector_teaching(name: str) -> Any:
+    """How a detector learns from more frames (a ``DetectorTeaching``).
+
+    Raises:
+        LineError: there is no detector of that name, or it cannot be taught.
+    """
+    teaching = "" if name == NONE else detector_kind(name).teaching
+    if not teaching:
+        raise LineError(
+            f"a line with the detector {name} cannot be taught", "fit a line with the detector patch"
+        )
+    return resolve_name(teaching)
 
 
 def open_detector(profile: LineProfile) -> EdgeDetector:

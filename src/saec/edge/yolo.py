@@ -17,8 +17,6 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +30,7 @@ from saec.edge.colours import ChannelOrder
 from saec.edge.graph import GRAPH, OPENVINO_TYPES
 from saec.errors import DataError, ModelError
 from saec.profile import Detector, LineProfile, Preparation, sha256_file
-from saec.settings import FitConfig, Precision
+from saec.settings import FitConfig
 from saec.types import DEFECT, GOOD, Box, EdgeOpinion, Image
 
 _DEFAULT = FitConfig()
@@ -61,21 +59,6 @@ class YoloRule(msgspec.Struct, frozen=True, kw_only=True):
     smax: float | None = None
     margin: float | None = None
     ent: float | None = None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class YoloFit:
-    """What ``fit_yolo`` made: parts of the line profile, and the goods' scores in their order.
-
-    ``scores`` are of the goods that set the thresholds; three quantiles of many images leave no room to
-    over-fit, so no cross-fit is made. ``score`` gives the graph's score of a further image.
-    """
-
-    detector: Detector
-    preparation: Preparation
-    scores: NDArray[np.float64]
-    score: Callable[[Image], float]
-    threshold: float = THRESHOLD
 
 
 def confidence(probabilities: NDArray[np.floating[Any]]) -> Confidence:
@@ -120,7 +103,15 @@ def fit_rule(goods: list[Confidence], rule: YoloRule) -> dict[str, float]:
     Args:
         goods: the classifier's confidence on good images, at least two.
         rule: thresholds that were given.
+
+    Raises:
+        DataError: fewer than two images.
     """
+    if len(goods) < 2:
+        raise DataError(
+            f"{len(goods)} good images are too few for thresholds",
+            "give at least two good images, better 50",
+        )
     params = {}
     for name, quantile in QUANTILES.items():
         values = np.array([getattr(good, name) for good in goods])
@@ -131,63 +122,51 @@ def fit_rule(goods: list[Confidence], rule: YoloRule) -> dict[str, float]:
     return params
 
 
-def fit_yolo(
-    images: Callable[[], Iterable[Image]],
-    weights: Path,
-    folder: Path,
-    rule: YoloRule | None = None,
-    *,
-    dtype: Precision = _DEFAULT.dtype,
-    threads: int = _DEFAULT.threads,
-    device: str = _DEFAULT.device,
-    side: int = _DEFAULT.side_px,
-    roi: Box | None = None,
-    bits: int = _DEFAULT.bits,
-) -> YoloFit:
-    """Make the classifier's part of a line profile from good images; memory does not grow with them.
+class YoloClassifier:
+    """The classifier of a fit: its graph is written into the profile's folder, and looks at images.
 
     Args:
-        images: called once; yields good images, H x W x 3 uint8 RGB.
         weights: OpenVINO IR, ONNX, TFLite or ultralytics' .pt classification model.
-        folder: the profile's folder, which exists; the graph is written there.
-        rule: thresholds that were given; the others come from the goods.
-        dtype, threads, device: arithmetic, threads and device of the graph at the line.
-        side: input size of a .pt, and of a model that leaves it open.
-        roi, bits: see ``line.Preparation``.
+        folder: the profile's folder, which exists.
+        config: arithmetic, threads, region and bits; ``side_px`` for a model that leaves its size open.
+
+    Attributes:
+        preparation: how a frame becomes the graph's input.
 
     Raises:
         ModelError: the file is missing or no image classifier.
-        DataError: fewer than two images.
     """
-    import openvino as ov
 
-    precision = OPENVINO_TYPES[dtype]
-    model = load_classifier(weights, side=side)
-    _, height, width, _ = model.input().get_shape()
-    ov.save_model(model, folder / GRAPH, compress_to_fp16=False)
-    infer = compile_classifier(folder / GRAPH, precision=precision, threads=threads, device=device)
-    goods = [_look(infer, image, height, width, roi) for image in images()]
-    if len(goods) < 2:
-        raise DataError(
-            f"{len(goods)} good images are too few for thresholds",
-            "give at least two good images, better 50",
+    def __init__(self, weights: Path, folder: Path, config: FitConfig) -> None:
+        import openvino as ov
+
+        self._config, self._name, self._folder = config, weights.stem, folder
+        self._precision = OPENVINO_TYPES[config.dtype]
+        model = load_classifier(weights, side=config.side_px)
+        _, height, width, _ = model.input().get_shape()
+        ov.save_model(model, folder / GRAPH, compress_to_fp16=False)
+        self._infer = compile_classifier(
+            folder / GRAPH, precision=self._precision, threads=config.threads, device=config.device
         )
-    params = fit_rule(goods, rule or YoloRule())
-    files = {name: sha256_file(folder / name) for name in (GRAPH, Path(GRAPH).with_suffix(".bin").name)}
-    return YoloFit(
-        detector=Detector(
+        self.preparation = Preparation(height=height, width=width, roi=config.roi, bits=config.bits)
+
+    def look(self, image: Image) -> Confidence:
+        """How sure the classifier is of an image, H x W x 3 uint8 RGB."""
+        p = self.preparation
+        return _look(self._infer, image, p.height, p.width, p.roi)
+
+    def detector(self, params: dict[str, float]) -> Detector:
+        """The profile's record of the detector with the rule of ``fit_rule``."""
+        names = (GRAPH, Path(GRAPH).with_suffix(".bin").name)
+        return Detector(
             kind="yolo",
-            backbone=weights.stem,
-            precision=precision,
-            threads=threads,
-            device=device,
-            files=files,
+            backbone=self._name,
+            precision=self._precision,
+            threads=self._config.threads,
+            device=self._config.device,
+            files={name: sha256_file(self._folder / name) for name in names},
             params=params,
-        ),
-        preparation=Preparation(height=height, width=width, roi=roi, bits=bits),
-        scores=np.array([rule_score(good, params) for good in goods]),
-        score=lambda image: rule_score(_look(infer, image, height, width, roi), params),
-    )
+        )
 
 
 class YoloDetector:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,32 +12,31 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from saec.data.copies import distinct
 from saec.data.dataset import Dataset
-from saec.data.folds import group_ids, part_folds
 from saec.data.holdout import hold_out, undivided
 from saec.data.images.pixels import read_image
 from saec.data.items import Item
 from saec.data.manifest import Manifest, check_disjoint, hash_item
+from saec.edge.learning.fit_contract import DetectorFit, FitStart, Fitted, ImageOf, Progress
 from saec.edge.preparation import check_roi
-from saec.edge.training.detector_fit import DetectorFit
-from saec.edge.training.fit_records import Fitted, Goods
 from saec.errors import DataError, LineError
 from saec.extensions import VERSION
 from saec.lines.defect_sizes import smallest_defect
+from saec.lines.train_images import TrainImages, learn_from
 from saec.profile import Calibration, LineProfile, LineRecord
-from saec.scene.complexity import Complexity, features, fit_norm
+from saec.scene.complexity import Complexity, fit_norm
 from saec.schedule.calibration.score_calibration import calibrate
 from saec.schedule.calibration.threshold_choices import check_defects
 from saec.schedule.policies.expected_value import with_asking
 from saec.settings import FitConfig, GateConfig
 from saec.settings.threshold_rule import requested_rule
-from saec.types import DEFECT, GOOD, Image
+from saec.types import DEFECT, GOOD
 
 OUTLYING = 5.0
 """Goods this many interquartile ranges above the upper quartile of cross-fitted scores look contaminated."""
 
-Progress = Callable[[str, int, int], None]
+_SIZED = 25
+"""Goods whose typical size is the line's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,79 +94,42 @@ def fit_line(
     target = out.resolve()
     if drawn := undivided(dataset):
         dataset = hold_out(dataset, config.holdout_share, seed=config.seed)
-    found = _train_goods(dataset)
-    manifest = manifest_for(dataset, found, dataset.select("train", DEFECT))
-    images = _train_images(dataset, found, config, progress)
-    check_defects(rule, len(images.defects))
-    goods = _goods(images, config, roi_mask)
+    found, labelled = _train_goods(dataset), dataset.select("train", DEFECT)
+    manifest = manifest_for(dataset, found, labelled)
+    size = _typical_size(found, config.bits)
+    check_roi(config.roi, *size)
     with whole(target) as partial:
-        fitted = fit_detector(goods, config, partial, progress)
-        complexity, calibration, notes = _measured(fitted, goods, images, config, gate, created, progress)
-        _references(partial, [images.goods[i].path for i in fitted.order[: max(config.keep_references, 1)]])
+        defect_px = smallest_defect(labelled, size)
+        learner = fit_detector(FitStart(size, config, partial, roi_mask, defect_px, progress))
+        images = learn_from(learner, found, labelled, bits=config.bits, progress=progress)
+        check_defects(rule, len(images.defects))
+        fitted = learner.finish()
+        norm = fit_norm([images.measured[sha] for sha in images.goods])
+        calibration = _calibrated(fitted, images, norm, config, gate, created)
+        calibration, gated = gated_calibration(fitted, calibration, images.reader(config.bits))
+        _references(partial, [images.goods[sha].path for sha in fitted.order[: config.keep_references]])
         manifest.write(partial)
         line = LineRecord(
             name=target.name,
             created=created,
             saec=VERSION,
             dataset=str(dataset.root.absolute()),
-            preparation=msgspec.structs.replace(fitted.preparation, frame=goods.size),
+            preparation=msgspec.structs.replace(fitted.preparation, frame=size),
             detector=fitted.detector,
             calibration=calibration.version,
-            complexity=complexity.norm,
+            complexity=norm,
+            kinds=fitted.kinds,
             fit=msgspec.to_builtins(config),
         )
         LineProfile.create(partial, line, calibration)
     summary = FitSummary(
         len(images.goods),
-        images.copies,
+        images.left_out,
         len(images.defects),
-        _outlying(images.goods, fitted.scores),
-        [*(_drawn(dataset, config) if drawn else ()), *fitted.notes, *notes],
+        _outlying(images.goods, fitted.goods),
+        [*(_drawn(dataset, config) if drawn else ()), *fitted.notes, *gated],
     )
     return LineProfile.open(target), summary
-
-
-@dataclass(frozen=True, slots=True)
-class _TrainImages:
-    """The distinct train images, each list with its sha256s; ``copies`` goods were left out."""
-
-    goods: list[Item]
-    hashes: list[str]
-    defects: list[Item]
-    defect_hashes: list[str]
-    copies: int
-
-
-def _train_images(dataset: Dataset, found: list[Item], config: FitConfig, progress: Progress) -> _TrainImages:
-    goods = distinct(found, bits=config.bits, varied=True, step=lambda at, of: progress("copies", at, of))
-    defects = distinct(dataset.select("train", DEFECT), bits=config.bits)
-    return _TrainImages(goods.items, goods.hashes, defects.items, defects.hashes, goods.left_out)
-
-
-def _measured(
-    fitted: Fitted,
-    goods: Goods,
-    images: _TrainImages,
-    config: FitConfig,
-    gate: GateConfig,
-    created: str,
-    progress: Progress,
-) -> tuple[Complexity, Calibration, list[str]]:
-    """The complexity norm, the calibration, and what the parity gate says of the exported graph.
-
-    Raises:
-        ParityError: the exported graph disagrees with the fitted detector.
-    """
-    defects, defect_hashes = images.defects, images.defect_hashes
-    frames = _ticked(goods.frames(), len(images.goods), progress)
-    complexity, complexities = _complexities(
-        frames, images.hashes, _frames(defects, config.bits), defect_hashes
-    )
-    scores = dict(zip(images.hashes, fitted.scores.tolist(), strict=True))
-    calibration = _calibrated(fitted, scores, defects, defect_hashes, config, gate, created)
-    calibration = with_asking(msgspec.structs.replace(calibration, complexities=complexities))
-    gated = fitted.gate(calibration.threshold, _frames(defects, config.bits))
-    return complexity, msgspec.structs.replace(calibration, threshold=gated.threshold), gated.notes
 
 
 def _check_out(out: Path, force: bool) -> None:
@@ -235,68 +197,34 @@ def manifest_for(dataset: Dataset, goods: list[Item], defects: list[Item]) -> Ma
     return manifest
 
 
-def _goods(images: _TrainImages, config: FitConfig, roi_mask: Path | None) -> Goods:
-    items, hashes = images.goods, images.hashes
-    groups = group_ids([i.part for i in items], hashes)
-    folds = part_folds(groups, min(config.folds, len(set(groups))), config.seed)
-
-    height, width = _typical_size(_frames(items, config.bits), min(len(items), 25))
-    check_roi(config.roi, height, width)
-    defect_px = smallest_defect(images.defects, (height, width))
-    return Goods(len(items), lambda: _frames(items, config.bits), folds, (height, width), roi_mask, defect_px)
-
-
-def _frames(items: Iterable[Item], bits: int) -> Iterator[Image]:
-    for item in items:
-        yield read_image(item.path, bits=bits)
-
-
-def _typical_size(frames: Iterable[Image], count: int) -> tuple[int, int]:
+def _typical_size(items: list[Item], bits: int) -> tuple[int, int]:
     """Median height and width of the first frames."""
-    sizes = [frame.shape[:2] for _, frame in zip(range(count), frames, strict=False)]
+    sizes = [read_image(item.path, bits=bits).shape[:2] for item in items[:_SIZED]]
     height, width = np.median(np.array(sizes), axis=0)
     return int(height), int(width)
 
 
-def _complexities(
-    goods: Iterable[Image], hashes: list[str], defects: Iterable[Image], defect_hashes: list[str]
-) -> tuple[Complexity, dict[str, float]]:
-    """Complexity in the norm that the line's goods set, and that of each image by hash."""
-    seen = [features(image) for image in goods]
-    complexity = Complexity(fit_norm(seen))
-    found = {sha: complexity.of_features(f) for sha, f in zip(hashes, seen, strict=True)}
-    found |= {sha: complexity.of(image) for sha, image in zip(defect_hashes, defects, strict=True)}
-    return complexity, found
-
-
-def _ticked(frames: Iterable[Image], count: int, progress: Progress) -> Iterator[Image]:
-    for i, frame in enumerate(frames):
-        yield frame
-        progress("complexity", i + 1, count)
-
-
 def _calibrated(
     fitted: Fitted,
-    scores: dict[str, float],
-    defects: list[Item],
-    defect_hashes: list[str],
+    images: TrainImages,
+    norm: dict[str, tuple[float, float]],
     config: FitConfig,
     gate: GateConfig,
     created: str,
 ) -> Calibration:
-    defect_scores = {
-        sha: fitted.score(read_image(item.path, bits=config.bits))
-        for sha, item in zip(defect_hashes, defects, strict=True)
-    }
     calibration = calibrate(
-        scores,
-        list(defect_scores.values()),
+        fitted.goods,
+        list(fitted.defects.values()),
         rule=requested_rule(config.overkill_rate, config.escape_rate, config.cost),
         gate=gate,
         prevalence=config.prevalence,
         created=created,
     )
-    changes: dict[str, Any] = {"defect_scores": defect_scores}
+    complexity = Complexity(norm)
+    changes: dict[str, Any] = {
+        "defect_scores": fitted.defects,
+        "complexities": {sha: complexity.of_features(seen) for sha, seen in images.measured.items()},
+    }
     if fitted.threshold is not None:
         low, high = calibration.gate.low, calibration.gate.high
         changes["threshold"] = fitted.threshold
@@ -304,7 +232,19 @@ def _calibrated(
         changes["gate"] = msgspec.structs.replace(
             calibration.gate, low=min(low, fitted.threshold), high=max(high, fitted.threshold)
         )
-    return msgspec.structs.replace(calibration, **changes)
+    return with_asking(msgspec.structs.replace(calibration, **changes))
+
+
+def gated_calibration(
+    fitted: Fitted, calibration: Calibration, image_of: ImageOf
+) -> tuple[Calibration, list[str]]:
+    """The calibration whose threshold the exported graph agrees with, and what the parity gate says.
+
+    Raises:
+        ParityError: the exported graph disagrees with the fitted detector.
+    """
+    gated = fitted.gate(calibration.threshold, image_of)
+    return msgspec.structs.replace(calibration, threshold=gated.threshold), gated.notes
 
 
 def _references(folder: Path, paths: list[Path]) -> None:
@@ -314,7 +254,8 @@ def _references(folder: Path, paths: list[Path]) -> None:
         shutil.copyfile(path, target / f"{rank:02d}{path.suffix.lower()}")
 
 
-def _outlying(items: list[Item], scores: np.ndarray[Any, np.dtype[np.float64]]) -> list[str]:
-    low, high = np.quantile(scores, (0.25, 0.75))
+def _outlying(items: Mapping[str, Item], scores: Mapping[str, float]) -> list[str]:
+    low, high = np.quantile(list(scores.values()), (0.25, 0.75))
     limit = high + OUTLYING * (high - low)
-    return [str(items[i].path) for i in np.argsort(-scores) if scores[i] > limit]
+    ordered = sorted(scores.items(), key=lambda scored: -scored[1])
+    return [str(items[sha].path) for sha, score in ordered if score > limit]

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from saec.cloud.engines.prefetch import ahead
 from saec.cloud.engines.qwen_forward import QwenModel
 from saec.cloud.questions.chat_template import scoring_text
 from saec.cloud.questions.conversation import Prepared
@@ -14,6 +13,7 @@ from saec.cloud.questions.image_patches import fit_size, resized
 from saec.data.images.pixels import read_image
 from saec.errors import ConfigError
 from saec.prompts import DEFAULT, PROMPTS, Prompt
+from saec.reading_ahead import ahead
 from saec.settings import ModelCard
 from saec.tune.sample_order import references_of
 from saec.tune.samples import TrainingSample

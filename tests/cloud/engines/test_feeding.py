@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saec.cloud.engines.prefetch import Resized, ahead
+from saec.cloud.engines.prefetch import Resized
 from saec.cloud.questions.image_patches import resized
+from saec.reading_ahead import ahead
 from tests.cloud.helpers_cloud import noise
 
 

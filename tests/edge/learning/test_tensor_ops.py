@@ -23,6 +23,7 @@ SHAPE = (2, 3, 4, 6)
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal(SHAPE).astype(np.float32)
 W = RNG.standard_normal((5, 6)).astype(np.float32)
+TABLE = RNG.standard_normal((6, 3)).astype(np.float32)
 HALF = RNG.standard_normal((6, 7)).astype(np.float16)
 
 STEPS: dict[str, Callable[[Any, Any], Any]] = {
@@ -39,6 +40,12 @@ STEPS: dict[str, Callable[[Any, Any], Any]] = {
     "mean": lambda o, x: o.mean(x, 3),
     "least": lambda o, x: o.least(x, 2),
     "largest": lambda o, x: o.top(x, 4),
+    "most": lambda o, x: o.most(x, 3),
+    "looked up": lambda o, x: o.lookup(o.constant(TABLE), o.top_places(x, 2)),
+    "rows": lambda o, x: o.rows(o.reshape(x, (2, 12, 6)), o.top_places(o.reshape(o.sum(x, 3), (2, 12)), 5)),
+    "spread": lambda o, x: o.spread(
+        o.top(o.reshape(x, (2, 72)), 5), o.top_places(o.reshape(x, (2, 72)), 5), (2, 72)
+    ),
     "part": lambda o, x: o.part(x, 2, 1, 3),
     "chosen": lambda o, x: o.take(x, np.array([2, 0]), 1),
     "form": lambda o, x: o.transpose(o.reshape(x, (2, 12, 6)), (1, 0, 2)),

@@ -4,40 +4,13 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections import OrderedDict, deque
-from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import Executor, Future
-from itertools import islice
-from typing import TypeVar
+from collections import OrderedDict
 
 from saec.cloud.questions.image_patches import resized
 from saec.types import Image
 
-T = TypeVar("T")
-R = TypeVar("R")
-
 _KEPT = 64
 """Resized references that are kept."""
-
-
-def ahead(
-    pool: Executor, function: Callable[[T], R], items: Iterable[T], limit: int
-) -> Generator[R, None, None]:
-    """The function of each item, in order, computed by the pool at most ``limit`` items ahead.
-
-    Items are taken from their source only as there is room, so it may be endless. What was begun and is no
-    longer wanted is cancelled.
-    """
-    source = iter(items)
-    waiting: deque[Future[R]] = deque(pool.submit(function, item) for item in islice(source, limit))
-    try:
-        while waiting:
-            result = waiting.popleft().result()
-            waiting.extend(pool.submit(function, item) for item in islice(source, 1))
-            yield result
-    finally:
-        for future in waiting:
-            future.cancel()
 
 
 class Resized:

@@ -30,7 +30,7 @@ from saec.cloud.checkpoints.weights import (
     pick_dtype,
     share_cpu,
 )
-from saec.cloud.engines.prefetch import Resized, ahead
+from saec.cloud.engines.prefetch import Resized
 from saec.cloud.engines.qwen_forward import QwenModel
 from saec.cloud.fast.model import PendingLogits
 from saec.cloud.fast.self_check import check_agreement
@@ -43,6 +43,7 @@ from saec.cloud.questions.label_scores import ranked_answers
 from saec.cloud.questions.plan import check_range, choose_prompt, plan_of
 from saec.cloud.questions.token_layout import answer_ids, encode
 from saec.prompts import Prompt
+from saec.reading_ahead import ahead
 from saec.settings import CloudConfig, Scoring
 from saec.types import CloudOpinion, CloudQuery, Explanation, Image, Spent
 

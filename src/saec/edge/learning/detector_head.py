@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from saec.edge.learning.defect_head import DefectHead, GoodPatches, defect_evidence
 from saec.edge.learning.tensor_ops import TensorOps
 
 T = TypeVar("T")
@@ -57,12 +58,23 @@ class GoodsModel:
     deviation: Floats
     inside: NDArray[np.int64] | None
 
+    @property
+    def search(self) -> GoodPatches:
+        """The search for the nearest good patch."""
+        return GoodPatches(self.project, self.offset, self.memory, self.bias)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PatchModel:
-    """The arrays of the whole head."""
+    """The arrays of the whole head.
+
+    Attributes:
+        goods: what goods look like.
+        defects: what labelled defects have taught, or None where it has earned no weight.
+    """
 
     goods: GoodsModel
+    defects: DefectHead | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +95,11 @@ class HeadOutputs(Generic[T]):
         yield "map", self.map
 
 
+def output_shapes(model: PatchModel) -> dict[str, tuple[int, ...]]:
+    """The shapes of the outputs for one frame, by their names."""
+    return {"score": (1,), "map": (1, *model.goods.expected.shape)}
+
+
 def head(ops: TensorOps[T], features: T, model: PatchModel, batch: int = 1) -> HeadOutputs[T]:
     """Features to score and map.
 
@@ -92,9 +109,15 @@ def head(ops: TensorOps[T], features: T, model: PatchModel, batch: int = 1) -> H
         model: the arrays.
         batch: B.
     """
-    goods = model.goods
+    goods, learned = model.goods, model.defects
     anomaly = scaled(ops, distances(ops, features, goods, batch), goods, batch)
-    return scored(ops, anomaly, goods, batch)
+    outputs = scored(ops, anomaly, goods, batch)
+    if learned is None:
+        return outputs
+    height, width = goods.rows.shape[1], goods.columns.shape[0]
+    flat = ops.reshape(features, (batch, len(goods.project), height * width))
+    score, more = defect_evidence(ops, flat, anomaly, learned, goods.search, (batch, height, width))
+    return HeadOutputs(ops.add(outputs.score, score), ops.add(outputs.map, more))
 
 
 def distances(ops: TensorOps[T], features: T, model: GoodsModel, batch: int) -> T:

@@ -10,6 +10,9 @@ from onnx import helper, numpy_helper
 
 from saec.edge.learning.tensor_ops import Array
 
+PREFIX = "head_"
+"""What the names of all nodes and constants of the head begin with."""
+
 OPSET = 18
 """The ONNX operators' version: the first in which all reductions take their axes as an input."""
 
@@ -74,6 +77,24 @@ class OnnxOps:
     def top(self, a: str, k: int) -> str:
         return self._node("TopK", [a, self._integers([k])], outputs=2)
 
+    def most(self, a: str, axis: int) -> str:
+        return self._node("ReduceMax", [a, self._integers([axis])], keepdims=1)
+
+    def top_places(self, a: str, k: int) -> str:
+        self._node("TopK", [a, self._integers([k])], outputs=2)
+        return str(self.nodes[-1].output[1])
+
+    def lookup(self, table: str, places: str) -> str:
+        return self._node("Gather", [table, places], axis=0)
+
+    def rows(self, a: str, places: str) -> str:
+        found = self._node("Unsqueeze", [places, self._integers([2])])
+        return self._node("GatherND", [a, found], batch_dims=1)
+
+    def spread(self, values: str, places: str, shape: tuple[int, int]) -> str:
+        nothing = self._kept(np.zeros(shape, np.float32))
+        return self._node("ScatterElements", [nothing, places, values], axis=1)
+
     def part(self, a: str, axis: int, start: int, stop: int) -> str:
         return self._node("Slice", [a, *(self._integers([number]) for number in (start, stop, axis))])
 
@@ -90,7 +111,7 @@ class OnnxOps:
         return self._node("Concat", list(tensors), axis=axis)
 
     def _kept(self, value: Array) -> str:
-        name = f"head_constant_{len(self.constants)}"
+        name = f"{PREFIX}constant_{len(self.constants)}"
         self.constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
         return name
 
@@ -98,6 +119,6 @@ class OnnxOps:
         return self._kept(np.asarray(values, np.int64))
 
     def _node(self, kind: str, inputs: Sequence[str], *, outputs: int = 1, **attributes: object) -> str:
-        names = [f"head_{len(self.nodes)}_{i}" for i in range(outputs)]
+        names = [f"{PREFIX}{len(self.nodes)}_{i}" for i in range(outputs)]
         self.nodes.append(helper.make_node(kind, list(inputs), names, name=names[0], **attributes))
         return names[0]

@@ -58,6 +58,22 @@ class OpenVinoOps:
     def top(self, a: Any, k: int) -> Any:
         return opset.topk(a, np.int64(k), -1, "max", "value").output(0)
 
+    def most(self, a: Any, axis: int) -> Any:
+        return opset.reduce_max(a, _integers([axis]), keep_dims=True).output(0)
+
+    def top_places(self, a: Any, k: int) -> Any:
+        return opset.topk(a, np.int64(k), -1, "max", "value", index_element_type="i64").output(1)
+
+    def lookup(self, table: Any, places: Any) -> Any:
+        return opset.gather(table, places, _integers(0)).output(0)
+
+    def rows(self, a: Any, places: Any) -> Any:
+        return opset.gather(a, places, _integers(1), batch_dims=1).output(0)
+
+    def spread(self, values: Any, places: Any, shape: tuple[int, int]) -> Any:
+        nothing = opset.constant(np.zeros(shape, np.float32))
+        return opset.scatter_elements_update(nothing, places, values, _integers(1)).output(0)
+
     def part(self, a: Any, axis: int, start: int, stop: int) -> Any:
         bounds = (_integers([number]) for number in (start, stop, 1, axis))
         return opset.slice(a, *bounds).output(0)

@@ -51,8 +51,26 @@ class TensorOps(Protocol[T]):
 
     def least(self, a: T, axis: int) -> T: ...
 
+    def most(self, a: T, axis: int) -> T: ...
+
     def top(self, a: T, k: int) -> T:
         """The k largest values of the last axis, the largest first."""
+        ...
+
+    def top_places(self, a: T, k: int) -> T:
+        """Where the k largest values of the last axis are, as whole numbers, for the three that follow."""
+        ...
+
+    def lookup(self, table: T, places: T) -> T:
+        """Rows of a table, n x c, for places of any shape: ... x c."""
+        ...
+
+    def rows(self, a: T, places: T) -> T:
+        """The rows at B x k places of each of B tables, B x n x c: B x k x c."""
+        ...
+
+    def spread(self, values: T, places: T, shape: tuple[int, int]) -> T:
+        """B x k values at their places in zeros of the shape B x n."""
         ...
 
     def part(self, a: T, axis: int, start: int, stop: int) -> T:
@@ -122,6 +140,23 @@ class NumpyOps:
     def top(self, a: Array, k: int) -> Array:
         largest = np.partition(a, a.shape[-1] - k, axis=-1)[..., a.shape[-1] - k :]
         return np.asarray(np.sort(largest, axis=-1)[..., ::-1])
+
+    def most(self, a: Array, axis: int) -> Array:
+        return np.asarray(a.max(axis, keepdims=True))
+
+    def top_places(self, a: Array, k: int) -> Array:
+        return np.asarray(np.argsort(-a, axis=-1, kind="stable")[..., :k])
+
+    def lookup(self, table: Array, places: Array) -> Array:
+        return np.asarray(table[places])
+
+    def rows(self, a: Array, places: Array) -> Array:
+        return np.take_along_axis(a, places[..., None], 1)
+
+    def spread(self, values: Array, places: Array, shape: tuple[int, int]) -> Array:
+        whole = np.zeros(shape, values.dtype)
+        np.put_along_axis(whole, places, values, 1)
+        return whole
 
     def part(self, a: Array, axis: int, start: int, stop: int) -> Array:
         index = [slice(None)] * a.ndim

