@@ -31,12 +31,12 @@ from cloud_plain import PlainLoop, batch_windows, decode
 from cloud_work import Row, in_turn, matrix_rate, operations, settle, timed, write_files, write_weights
 
 from saec.cloud import open_engine
-from saec.cloud.engines.prefetch import ahead
 from saec.cloud.fast.model import FastModel
 from saec.cloud.questions.chat_template import scoring_text
 from saec.cloud.questions.image_patches import Preprocessing, resized
 from saec.data.images.pixels import read_image
 from saec.prompts import PROMPTS
+from saec.reading_ahead import ahead
 from saec.settings import CloudConfig
 from saec.types import CloudQuery, Frame, Image
 

@@ -16,11 +16,11 @@ import torch
 from PIL import Image as Pillow
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from saec.cloud.engines.prefetch import ahead
 from saec.cloud.questions.chat_template import scoring_text
 from saec.cloud.questions.image_patches import Preprocessing, patches, resized
 from saec.cloud.questions.token_layout import encode, expand_images, pad_left
 from saec.prompts import PROMPTS
+from saec.reading_ahead import ahead
 from saec.types import Image
 
 Decode = Callable[[Path], Image]

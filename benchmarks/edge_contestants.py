@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from saec.cli import main as saec
 from saec.data.images.pixels import read_image
 from saec.profile import LineProfile
+from saec.settings import FitConfig
 
 THREADS = 2
 
@@ -117,19 +118,20 @@ def seed(weights: Path, goods: list[Path], folder: Path) -> Contestant:
     """The seed's edge branch: its complexity formula and an ImageNet YOLO classifier's confidence."""
     from saec.edge.classifier import classifier_input, compile_classifier
     from saec.edge.graph import GRAPH
-    from saec.edge.yolo import confidence, fit_yolo, rule_score
+    from saec.edge.yolo import YoloClassifier, YoloRule, confidence, fit_rule, rule_score
     from saec_research.seed.seed_complexity import seed_complexity
 
     folder.mkdir(parents=True, exist_ok=True)
-    fit = fit_yolo(lambda: map(read_image, goods), weights, folder, threads=THREADS)
+    classifier = YoloClassifier(weights, folder, FitConfig(threads=THREADS))
+    params = fit_rule([classifier.look(read_image(good)) for good in goods], YoloRule())
     infer = compile_classifier(folder / GRAPH, precision="f32", threads=THREADS)
-    p = fit.preparation
+    p = classifier.preparation
 
     def step(file: Path) -> float:
         image = read_image(file)
         seed_complexity(image)
         answer = infer(classifier_input(image, p.height, p.width)[None])[0]
-        return rule_score(confidence(answer), fit.detector.params)
+        return rule_score(confidence(answer), params)
 
     return Contestant(f"seed: complexity + {weights.stem} at {p.height}", timed(step))
 

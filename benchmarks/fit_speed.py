@@ -55,7 +55,10 @@ def main() -> None:
             teach = time.perf_counter() - began
             shutil.rmtree(work / "next")
             rows.append((plain, fit, few, teach))
-            print(f"features {plain:.2f} s, fit {fit:.2f} s; features {few:.2f} s, teach {teach:.2f} s", flush=True)
+            print(
+                f"features {plain:.2f} s, fit {fit:.2f} s; features {few:.2f} s, teach {teach:.2f} s",
+                flush=True,
+            )
     print(f"fit / features: {_median(fit / plain for plain, fit, _, _ in rows):.2f}")
     print(f"teach - 2 x features: {_median(teach - 2 * few for _, _, few, teach in rows):.2f} s")
 

@@ -9,6 +9,7 @@ import numpy as np
 from saec.edge.learning.fit_contract import FitStart, Fitted, Gated, ImageOf, TrainFrame
 from saec.errors import ParityError
 from saec.profile import Detector, Preparation, sha256_file
+from saec.settings import FitConfig
 from saec.types import DEFECT, GOOD, Image
 
 
@@ -34,6 +35,11 @@ class FakeFit:
     def __call__(self, start: FitStart) -> FakeFit:
         self.start, self.frames = start, []
         return self
+
+    @property
+    def config(self) -> FitConfig | None:
+        """The settings of the last fit."""
+        return None if self.start is None else self.start.config
 
     @property
     def images(self) -> list[Image]:

@@ -9,7 +9,7 @@ import pytest
 from saec.cli import main
 from saec.data.layouts import LAYOUTS
 from saec.edge.training import detector_fit as fitting
-from saec.edge.training.backbones import PACKAGES
+from saec.edge.training.backbone_packages import PACKAGES
 from saec.lines.requested_calibration import RecalibrationRequest
 from saec.profile import LineProfile
 from saec.settings import DataConfig, FitConfig, GateConfig, RiskConfig

@@ -15,6 +15,8 @@ from openvino import opset13 as ops
 
 from saec.edge.classifier import classifier_input, compile_classifier, load_classifier
 from saec.edge.graph import GRAPH
+from saec.edge.learning.fit_contract import FitStart, TrainFrame
+from saec.edge.training.detector_fit import yolo_fit
 from saec.edge.yolo import (
     THRESHOLD,
     Confidence,
@@ -22,12 +24,12 @@ from saec.edge.yolo import (
     YoloRule,
     confidence,
     fit_rule,
-    fit_yolo,
     rule_score,
 )
 from saec.errors import DataError, ExtraError, ImageError, ModelError
 from saec.profile import Calibration, Gate, LineProfile, LineRecord
 from saec.rounding import apart
+from saec.settings import FitConfig
 from saec.types import DEFECT, GOOD, Image
 
 pytestmark = pytest.mark.numeric
@@ -225,7 +227,12 @@ def test_thresholds_are_the_quantiles_of_goods_unless_given() -> None:
 def _line(tmp_path: Path, goods: list[Image], rule: YoloRule | None = None) -> tuple[LineProfile, np.ndarray]:
     folder = tmp_path / "line"
     folder.mkdir()
-    fit = fit_yolo(lambda: iter(goods), _classifier(tmp_path / "c.xml"), folder, rule, threads=1)
+    begin = FitStart((32, 32), FitConfig(threads=1), folder)
+    learner = yolo_fit(_classifier(tmp_path / "c.xml"), rule or YoloRule())(begin)
+    for number, image in enumerate(goods):
+        learner.add(TrainFrame(str(number), image, GOOD, str(number)))
+    fit = learner.finish()
+    assert fit.threshold is not None
     calibration = Calibration(
         version=1,
         created="2026-01-01T00:00:00",
@@ -243,7 +250,7 @@ def _line(tmp_path: Path, goods: list[Image], rule: YoloRule | None = None) -> t
         calibration=1,
     )
     LineProfile.create(folder, line, calibration)
-    return LineProfile.open(folder), fit.scores
+    return LineProfile.open(folder), np.array(list(fit.goods.values()))
 
 
 def test_the_line_scores_as_the_fit_and_labels_as_the_rule(tmp_path: Path) -> None:
@@ -277,4 +284,4 @@ def test_the_profile_is_hashed_and_holds_graph_and_rule_alone(tmp_path: Path) ->
 
 def test_one_good_image_is_too_few(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="1 good images"):
-        fit_yolo(lambda: _images(1), _classifier(tmp_path / "c.xml"), tmp_path)
+        _line(tmp_path, _images(1))

@@ -73,9 +73,9 @@ def test_one_by_one_in_any_order_is_one_fit(few: Path, images: dict[str, list[Pa
     test = [*images["test/good"], *images["test/defect"]]
     one_by_one, at_once = scores(line.folder, test), scores(whole.folder, test)
     assert np.abs(one_by_one - at_once).max() <= TOLERANCE * np.ptp(at_once)
-    one, other = line.profile.calibration, whole.profile.calibration
-    assert one.good_scores.keys() == other.good_scores.keys()
-    assert one.defect_scores.keys() == other.defect_scores.keys()
+    mine, others = line.profile.calibration, whole.profile.calibration
+    assert mine.good_scores.keys() == others.good_scores.keys()
+    assert mine.defect_scores.keys() == others.defect_scores.keys()
     assert line.profile.line.version == 1 + len(later)
 
 

@@ -15,6 +15,7 @@ import pytest
 from saec import cloud as clouds
 from saec import edge
 from saec.cli import main
+from saec.edge.learning.fit_contract import Fitted
 from saec.errors import ModelError
 from saec.profile import LineProfile
 from saec.runs.run_record import read_run
@@ -39,15 +40,16 @@ class Fits:
         return self._fit("yolo")
 
     def _fit(self, kind: str) -> Any:
-        def fit(*args: Any) -> Any:
-            self.made.append(kind)
-            fitted = FakeFit()(*args)
-            params = {"smax_spread": 0.1}
-            return dataclasses.replace(
-                fitted, detector=msgspec.structs.replace(fitted.detector, kind=kind, params=params)
-            )
+        class Fit(FakeFit):
+            def finish(fake) -> Fitted:
+                self.made.append(kind)
+                fitted = super().finish()
+                params = {"smax_spread": 0.1}
+                return dataclasses.replace(
+                    fitted, detector=msgspec.structs.replace(fitted.detector, kind=kind, params=params)
+                )
 
-        return fit
+        return Fit()
 
 
 class Opened:

@@ -20,7 +20,8 @@ from saec.data.dataset import Dataset, open_dataset
 from saec.data.holdout import hold_out, undivided
 from saec.data.manifest import hash_item
 from saec.data.user_folders import with_goods
-from saec.edge.training.detector_fit import DetectorFit, patch_fit, yolo_fit
+from saec.edge.learning.fit_contract import DetectorFit
+from saec.edge.training.detector_fit import patch_fit, yolo_fit
 from saec.edge.yolo import YoloRule
 from saec.errors import ConfigError, DataError
 from saec.evaluation.evaluation_tasks import EvaluationTask

@@ -107,7 +107,7 @@ class DistinctImages:
         read = ReadImage(item, hashlib.sha256(data).hexdigest(), image, self._measure(image))
         small = thumbnail(image)
         # Both together tell pictures apart as surely as a hash, which takes ten times as long.
-        picture = (image.shape, zlib.crc32(np.ascontiguousarray(image)), small.tobytes())
+        picture = (image.shape, zlib.crc32(np.ascontiguousarray(image).data), small.tobytes())
         return read, picture, small
 
 

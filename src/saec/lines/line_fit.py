@@ -95,6 +95,7 @@ def fit_line(
     if drawn := undivided(dataset):
         dataset = hold_out(dataset, config.holdout_share, seed=config.seed)
     found, labelled = _train_goods(dataset), dataset.select("train", DEFECT)
+    check_defects(rule, len(labelled))
     manifest = manifest_for(dataset, found, labelled)
     size = _typical_size(found, config.bits)
     check_roi(config.roi, *size)

@@ -10,6 +10,7 @@ from saec.settings.setting_fields import Costs, Everyday, OpenShare, Option, See
 from saec.types import Box
 
 Precision = Literal["float32", "bfloat16"]
+Learn = Literal["auto", "never"]
 
 
 class FitConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +45,8 @@ class FitConfig(msgspec.Struct, frozen=True, kw_only=True):
         threads: CPU threads that the detector uses when it judges.
         device: Where the detector runs: CPU, or with OpenVINO's drivers GPU (one of Intel's; GPU.1 is the
             second) or NPU. The fit runs there, too.
+        learn: Whether labelled defects teach the detector. "auto" lets what they teach count as far as it finds
+            defects that it has not seen. "never" leaves the detector to the good images.
         folds: Number of folds. Cross-validation gives each good image a score from a detector that has not
             seen it.
         bits: Bits that a 16-bit image really uses, counted from the lowest. A 12-bit camera uses 12.
@@ -61,12 +64,14 @@ class FitConfig(msgspec.Struct, frozen=True, kw_only=True):
     auto_size: Annotated[bool, Option(everyday=True)] = False
     roi: Annotated[Box | None, Option(everyday=True, kind="rectangle")] = None
     backbone: str = "efficientnet-lite0"
-    memory_patches: Annotated[int, msgspec.Meta(ge=64, le=65536)] = 4096
+    memory_patches: Annotated[int, msgspec.Meta(ge=64, le=65536)] = 2048
     keep_references: Annotated[int, msgspec.Meta(ge=1, le=64)] = 4
     dtype: Precision = "float32"
     threads: Annotated[int, msgspec.Meta(ge=1, le=64)] = 2
     device: str = "CPU"
     folds: Annotated[int, msgspec.Meta(ge=2, le=50)] = 20
+    learn: Annotated[Learn, Option(everyday=True)] = "auto"
+    folds: Annotated[int, msgspec.Meta(ge=2, le=50)] = 10
     bits: Annotated[int, msgspec.Meta(ge=8, le=16)] = 16
     holdout_share: OpenShare = 0.3
     seed: Seed = 0

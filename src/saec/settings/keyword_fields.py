@@ -10,7 +10,7 @@ from os import PathLike
 from typing import TypedDict
 
 from saec.settings.cloud_settings import Arithmetic, Attention, RemoteConfig, Scoring, Spending
-from saec.settings.edge_settings import Precision
+from saec.settings.edge_settings import Learn, Precision
 from saec.types import Box
 
 
@@ -31,6 +31,7 @@ class FitFields(TypedDict, total=False):
     dtype: Precision
     device: str
     threads: int
+    learn: Learn
     folds: int
     bits: int
     holdout_share: float

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from saec.edge.learning.defect_head import DefectHead
 from saec.edge.learning.detector_head import GoodsModel, PatchModel
+from saec.edge.learning.hot_cells import CellModel
 
 CHANNELS, HEIGHT, WIDTH = 6, 8, 4
 MEMORY, AXES = 9, 4
@@ -50,18 +51,20 @@ def random_head(seed: int = 0, *, learned: bool = True, region: bool = False) ->
     )
     if not learned:
         return PatchModel(goods)
-    defects = DefectHead(
+    seen = CellModel(
         mean=some(CHANNELS),
         deviation=some(CHANNELS, low=0.5),
         patches=some(MEMORY, CHANNELS),
+        hot=4,
+        hottest=2,
+        inside=cells,
+    )
+    defects = DefectHead(
         hot_weights=some(2 * CHANNELS),
         hot_offset=0.3,
         full_weights=some(CHANNELS),
         full_offset=-0.2,
         level=np.array([0.5, 0.2], np.float32),
         gain=np.array([2.0, 1.0], np.float32),
-        hot=4,
-        hottest=2,
-        cells=cells,
     )
-    return PatchModel(goods, defects)
+    return PatchModel(goods, seen, defects)

@@ -135,7 +135,7 @@ def test_a_half_without_weight_is_left_out(half: int) -> None:
     gain = np.array([2.0, 1.0], np.float32)
     gain[half] = 0
     silent = dataclasses.replace(model.defects, gain=gain, hot_offset=-1e9 if half == 0 else 0.3)
-    one = head(NumpyOps(), features, PatchModel(model.goods, silent))
+    one = head(NumpyOps(), features, dataclasses.replace(model, defects=silent))
     assert np.isfinite(one.map).all()
     assert one.score[0] <= head(NumpyOps(), features, model).score[0] or half == 1
 

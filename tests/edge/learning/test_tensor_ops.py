@@ -33,6 +33,7 @@ STEPS: dict[str, Callable[[Any, Any], Any]] = {
         o.maximum(x, o.constant(np.zeros(1, np.float32))), o.constant(np.ones(1, np.float32))
     ),
     "root": lambda o, x: o.sqrt(o.multiply(x, x)),
+    "logarithm": lambda o, x: o.log(o.exp(x)),
     "product with a constant": lambda o, x: o.matmul(x, o.constant(W), transpose_b=True),
     "product with half precision": lambda o, x: o.matmul(x, o.constant(HALF)),
     "product of two": lambda o, x: o.matmul(x, o.transpose(x, (0, 1, 3, 2))),

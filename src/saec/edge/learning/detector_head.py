@@ -15,7 +15,8 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from saec.edge.learning.defect_head import DefectHead, GoodPatches, defect_evidence
+from saec.edge.learning.defect_head import DefectHead, defect_evidence
+from saec.edge.learning.hot_cells import CellModel, PatchSearch, frame_cells
 from saec.edge.learning.tensor_ops import TensorOps
 
 T = TypeVar("T")
@@ -59,9 +60,9 @@ class GoodsModel:
     inside: NDArray[np.int64] | None
 
     @property
-    def search(self) -> GoodPatches:
+    def search(self) -> PatchSearch:
         """The search for the nearest good patch."""
-        return GoodPatches(self.project, self.offset, self.memory, self.bias)
+        return PatchSearch(self.project, self.offset, self.memory, self.bias)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,10 +71,12 @@ class PatchModel:
 
     Attributes:
         goods: what goods look like.
+        cells: how the heads below see cells; None where there is none of them.
         defects: what labelled defects have taught, or None where it has earned no weight.
     """
 
     goods: GoodsModel
+    cells: CellModel | None = None
     defects: DefectHead | None = None
 
 
@@ -109,15 +112,20 @@ def head(ops: TensorOps[T], features: T, model: PatchModel, batch: int = 1) -> H
         model: the arrays.
         batch: B.
     """
-    goods, learned = model.goods, model.defects
+    goods = model.goods
     anomaly = scaled(ops, distances(ops, features, goods, batch), goods, batch)
     outputs = scored(ops, anomaly, goods, batch)
-    if learned is None:
+    if model.cells is None:
         return outputs
     height, width = goods.rows.shape[1], goods.columns.shape[0]
+    shape = (batch, height, width)
     flat = ops.reshape(features, (batch, len(goods.project), height * width))
-    score, more = defect_evidence(ops, flat, anomaly, learned, goods.search, (batch, height, width))
-    return HeadOutputs(ops.add(outputs.score, score), ops.add(outputs.map, more))
+    cells = frame_cells(ops, flat, outputs.map, model.cells, goods.search, shape)
+    score, told = outputs.score, outputs.map
+    if model.defects is not None:
+        more_score, more_map = defect_evidence(ops, cells, model.defects, model.cells, shape)
+        score, told = ops.add(score, more_score), ops.add(told, more_map)
+    return HeadOutputs(score, told)
 
 
 def distances(ops: TensorOps[T], features: T, model: GoodsModel, batch: int) -> T:

@@ -57,6 +57,9 @@ class OnnxOps:
     def exp(self, a: str) -> str:
         return self._node("Exp", [a])
 
+    def log(self, a: str) -> str:
+        return self._node("Log", [a])
+
     def matmul(self, a: str, b: str, *, transpose_b: bool = False) -> str:
         if not transpose_b:
             return self._node("MatMul", [a, b])

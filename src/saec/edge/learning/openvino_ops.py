@@ -43,6 +43,9 @@ class OpenVinoOps:
     def exp(self, a: Any) -> Any:
         return opset.exp(a).output(0)
 
+    def log(self, a: Any) -> Any:
+        return opset.log(a).output(0)
+
     def matmul(self, a: Any, b: Any, *, transpose_b: bool = False) -> Any:
         return opset.matmul(a, b, False, transpose_b).output(0)
 

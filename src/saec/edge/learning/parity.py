@@ -1,8 +1,8 @@
 """The gate between the fitted detector and its exported graph: every label must be the same.
 
-Two links make the chain. The exported head must agree with the fitted one on the features of every frame
-that is kept; the whole graph must agree with the feature graph and the fitted head on images, those nearest
-to the threshold first, whose labels would be the first to change.
+Two links make the chain. The exported head must agree with the fitted one on the features of kept frames; the
+whole graph must agree with the feature graph and the fitted head on images. Both are tried on the frames
+nearest to the threshold, whose labels would be the first to change.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from saec.errors import ParityError
 SLIGHT = 1e-3
 """By how much of itself (of 1 where it is less) a threshold may always be moved: no label hangs on it."""
 
-IMAGES = 32
-"""Images that the whole graph is tried on."""
+HEADS, IMAGES = 64, 32
+"""Frames on whose features the head is tried, and images that the whole graph is tried on."""
 
 _DRAWS = 4
 """Ways to round a frame's features that are tried to see how far rounding moves its score."""

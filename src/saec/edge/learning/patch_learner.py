@@ -18,7 +18,7 @@ from saec.edge.learning.detector_graph import features_of, head_alone, save_grap
 from saec.edge.learning.detector_learning import Learned, learn
 from saec.edge.learning.fit_contract import Fitted, Gated, ImageOf, Progress, TrainFrame
 from saec.edge.learning.judged_region import MASK, cells_inside, prepared_mask
-from saec.edge.learning.parity import IMAGES, check_parity
+from saec.edge.learning.parity import HEADS, IMAGES, check_parity
 from saec.edge.learning.taught_frames import FILE, TaughtFrame, TaughtFrames
 from saec.edge.preparation import prepare
 from saec.profile import Detector, LineProfile, Preparation, sha256_file
@@ -140,14 +140,15 @@ class PatchLearner:
         """Compare the exported graph with the fitted detector."""
         taught, steps = self._taught, self._taught.steps
         assert steps is not None
-        frames = [*taught.frames(GOOD), *taught.frames(DEFECT)]
+        scores = learned.goods | learned.defects
+        nearest = sorted(scores, key=lambda sha: abs(scores[sha] - threshold))
+        known = {frame.sha: frame for frame in (*taught.frames(GOOD), *taught.frames(DEFECT))}
+        frames = [known[sha] for sha in nearest[:HEADS]]
         shape = (1, *taught.features(frames[:1]).shape[1:])
         head = compile_graph(head_alone(learned.model, shape), self._precision, self._config.threads, self._config.device)
         whole = compile_graph(self._folder / GRAPH, self._precision, self._config.threads, self._config.device)
 
         def pairs() -> Iterator[tuple[NDArray[np.float32], float]]:
-            scores = learned.goods | learned.defects
-            nearest = sorted(scores, key=lambda sha: abs(scores[sha] - threshold))
             found = (image for sha in nearest if (image := image_of(sha)) is not None)
             for image, _ in zip(found, range(IMAGES), strict=False):
                 prepared = prepare(image, self._features.preparation)
@@ -162,9 +163,9 @@ class PatchLearner:
             rounding=self._features.rounding,
         )
         notes = [
-            "parity: the exported graph and the fitted detector give the same label on the features of all "
-            f"{parity.heads} frames and on {parity.images} images; largest score difference "
-            f"{parity.largest:.1e}"
+            "parity: the exported graph and the fitted detector give the same label on the features of the "
+            f"{parity.heads} frames nearest to the threshold, and on {parity.images} whole images; largest "
+            f"score difference {parity.largest:.1e}"
         ]
         if parity.threshold != threshold:
             notes.append(

@@ -39,6 +39,8 @@ class TensorOps(Protocol[T]):
 
     def exp(self, a: T) -> T: ...
 
+    def log(self, a: T) -> T: ...
+
     def matmul(self, a: T, b: T, *, transpose_b: bool = False) -> T:
         """The product over the last two axes; leading axes broadcast."""
         ...
@@ -124,6 +126,9 @@ class NumpyOps:
 
     def exp(self, a: Array) -> Array:
         return np.asarray(np.exp(a))
+
+    def log(self, a: Array) -> Array:
+        return np.asarray(np.log(a))
 
     def matmul(self, a: Array, b: Array, *, transpose_b: bool = False) -> Array:
         return np.asarray(a @ (np.swapaxes(b, -1, -2) if transpose_b else b))
