@@ -18,7 +18,7 @@ from saec.data.images.pixels import read_image
 from saec.decoding import decode
 from saec.errors import LineError
 from saec.frame.judges import Cloud, read_references
-from saec.lines.cloud_trust import MOST_ASKED
+from saec.lines.calibrating.cloud_trust import MOST_ASKED
 from saec.profile import LineProfile, sha256_file, write_json
 from saec.types import DEFECT, GOOD, CloudQuery, Frame
 

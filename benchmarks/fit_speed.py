@@ -21,7 +21,7 @@ from saec.data.dataset import open_dataset
 from saec.data.images.pixels import read_image
 from saec.data.items import Item
 from saec.edge.graph import compile_graph
-from saec.edge.learning.detector_graph import features_of
+from saec.edge.learning.head.detector_graph import features_of
 from saec.edge.preparation import prepare
 from saec.types import DEFECT, GOOD
 

@@ -78,7 +78,7 @@ def gear_line(gears: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     from saec.settings import FitConfig, GateConfig
 
     out = tmp_path_factory.mktemp("lines") / "gears"
-    config = FitConfig(side_px=SIDE, memory_patches=64, folds=4, threads=1, overkill_rate=0.1)
+    config = FitConfig(side_px=SIDE, memory_patches=512, folds=4, threads=1, overkill_rate=0.1)
     fit_line(
         open_dataset(gears),
         out,

@@ -8,7 +8,7 @@ from typing import get_type_hints
 import msgspec
 import pytest
 
-from saec.lines.requested_calibration import CalibrationFields, RecalibrationRequest
+from saec.lines.calibrating.requested_calibration import CalibrationFields, RecalibrationRequest
 from saec.settings import CloudConfig, FitConfig
 from saec.settings.keyword_fields import CloudFields, FitFields
 

@@ -10,7 +10,7 @@ from saec.cli import main
 from saec.data.layouts import LAYOUTS
 from saec.edge.training import detector_fit as fitting
 from saec.edge.training.backbone_packages import PACKAGES
-from saec.lines.requested_calibration import RecalibrationRequest
+from saec.lines.calibrating.requested_calibration import RecalibrationRequest
 from saec.profile import LineProfile
 from saec.settings import DataConfig, FitConfig, GateConfig, RiskConfig
 from saec.settings.setting_tree import attribute_docs

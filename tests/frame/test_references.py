@@ -7,10 +7,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import torch
 
 from saec.data.dataset import open_dataset
-from saec.edge.training.patch_fit import cover_from_middle
+from saec.edge.learning.detector_learning import covering_order
 from saec.errors import ConfigError
 from saec.frame.judges import read_references
 from saec.lines.line_fit import fit_line
@@ -19,13 +18,14 @@ from tests.fake_fit import FakeFit
 
 
 def test_each_of_the_order_is_the_one_farthest_from_those_before() -> None:
-    points = torch.from_numpy(np.random.default_rng(0).normal(size=(30, 3)))
-    order = cover_from_middle(points)
+    features = np.random.default_rng(0).integers(-120, 120, (30, 3, 1, 1)).astype(np.int8)
+    order = covering_order(features)
     assert sorted(order) == list(range(30))
-    middle = (points - points.mean(0)).norm(dim=1)
-    assert order[0] == int(middle.argmin())
+    points = features[:, :, 0, 0].astype(np.float64)
+    points = (points - points.mean(0)) / points.std(0)
+    assert order[0] == int((points**2).sum(1).argmin())
     for n in range(1, 8):
-        distance = torch.cdist(points, points[order[:n]]).amin(1)
+        distance = ((points[:, None] - points[order[:n]]) ** 2).sum(2).min(1)
         assert order[n] == int(distance.argmax())
 
 

@@ -21,8 +21,8 @@ from saec.data.parts import PartIds
 from saec.edge.learning.fit_contract import Fitted
 from saec.errors import ConfigError, DataError, ImageError, LeakError, LineError, ParityError
 from saec.lines.line_fit import FitSummary, fit_line
-from saec.lines.recalibration import recalibrate
-from saec.lines.requested_calibration import RecalibrationRequest
+from saec.lines.calibrating.recalibration import recalibrate
+from saec.lines.calibrating.requested_calibration import RecalibrationRequest
 from saec.profile import LineProfile, sha256_file
 from saec.scene.complexity import Complexity
 from saec.settings import FitConfig, GateConfig
@@ -325,7 +325,7 @@ def test_the_default_detector_makes_such_a_line(gear_line: Path) -> None:
     ]
     assert len(profile.calibration.goods) == 14
     assert profile.calibration.p_defect is not None
-    assert json.loads((gear_line / "line.json").read_bytes())["fit"]["memory_patches"] == 64
+    assert json.loads((gear_line / "line.json").read_bytes())["fit"]["memory_patches"] == 512
 
 
 def test_a_detectors_own_threshold_outlives_a_calibration(product: Path, tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from saec.data.images.file_names import find_images
 from saec.data.input_images import list_inputs
 from saec.errors import ConfigError
 from saec.frame.judges import Cloud, open_policy
-from saec.lines.recalibration import recalibrate
-from saec.lines.requested_calibration import RecalibrationRequest
+from saec.lines.calibrating.recalibration import recalibrate
+from saec.lines.calibrating.requested_calibration import RecalibrationRequest
 from saec.profile import LineProfile
 from saec.runs.run_folder import Options, run_line
 from saec.runs.verdict_log import read_verdicts

@@ -14,7 +14,7 @@ from saec.cli import main
 from saec.data.input_images import list_inputs
 from saec.evaluation.metrics import evaluate_verdicts
 from saec.frame.judges import Cloud, standing
-from saec.lines.cloud_trust import trust_on
+from saec.lines.calibrating.cloud_trust import trust_on
 from saec.profile import LineProfile, sha256_file
 from saec.runs.metering.energy_shares import frames_of
 from saec.runs.question_costs import SpentMeans

@@ -31,8 +31,8 @@ from saec.extensions import VERSION
 from saec.frame.judges import Cloud
 from saec.frame.verdicts import JUDGING
 from saec.lines.line_fit import fit_line
-from saec.lines.recalibration import recalibrate
-from saec.lines.requested_calibration import RecalibrationRequest
+from saec.lines.calibrating.recalibration import recalibrate
+from saec.lines.calibrating.requested_calibration import RecalibrationRequest
 from saec.profile import LineProfile, sha256_file
 from saec.runs.description import now
 from saec.runs.run_folder import Options, Progress, verdicts_of

@@ -39,7 +39,7 @@ def fit(
 
     Defects among the training images only calibrate P(defect). Nothing of the hold-out is looked at.
 
-    >>> line = saec.fit(gears, out=folder / "gears", side_px=128, memory_patches=64, folds=4)
+    >>> line = saec.fit(gears, out=folder / "gears", side_px=128, memory_patches=512, folds=4)
     >>> line.name
     'gears'
     >>> line.notes[0].endswith("14 good images, 4 defects for calibration, input 128 x 128")

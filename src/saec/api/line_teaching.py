@@ -9,7 +9,7 @@ from saec.data.dataset import open_dataset
 from saec.data.items import Item
 from saec.data.parts import PartIds
 from saec.data.user_folders import pictures_of
-from saec.lines.requested_calibration import RecalibrationRequest
+from saec.lines.calibrating.requested_calibration import RecalibrationRequest
 from saec.lines.teaching import TeachSummary, forget_frames, next_version, teach_line
 from saec.profile import LineProfile
 from saec.runs.description import now

@@ -13,9 +13,9 @@ from saec.data.user_folders import pictures_of
 from saec.errors import ConfigError
 from saec.evaluation.cloud_trial import CloudTrial, measure_worth
 from saec.frame.judges import Cloud, standing
-from saec.lines.recalibration import recalibrate
-from saec.lines.requested_calibration import RecalibrationRequest
-from saec.lines.threshold_table import ThresholdTable
+from saec.lines.calibrating.recalibration import recalibrate
+from saec.lines.calibrating.requested_calibration import RecalibrationRequest
+from saec.lines.calibrating.threshold_table import ThresholdTable
 from saec.profile import LineProfile
 from saec.runs.description import now
 from saec.schedule.calibration.rule_words import rule_limits

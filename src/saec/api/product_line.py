@@ -46,8 +46,8 @@ from saec.evaluation.line_evaluation import evaluate_line, result_notes
 from saec.evaluation.metrics import Metrics
 from saec.frame.judges import Cloud
 from saec.lines.leaks import held_out
-from saec.lines.requested_calibration import CalibrationFields, RecalibrationRequest
-from saec.lines.threshold_table import ThresholdTable
+from saec.lines.calibrating.requested_calibration import CalibrationFields, RecalibrationRequest
+from saec.lines.calibrating.threshold_table import ThresholdTable
 from saec.profile import LineProfile
 from saec.settings import DataConfig, Policy, RunConfig, SampleConfig
 

@@ -17,11 +17,11 @@ from saec.data.manifest import FILE, Manifest, hash_item
 from saec.edge.detector_kinds import detector_teaching
 from saec.edge.learning.fit_contract import Fitted, Progress, TeachableLearner
 from saec.errors import DataError, LineError
-from saec.lines.certificate import CalibrationScores
+from saec.lines.calibrating.certificate import CalibrationScores
 from saec.lines.image_conflicts import check_given
 from saec.lines.leaks import manifest_of
 from saec.lines.line_fit import gated_calibration, whole
-from saec.lines.requested_calibration import RecalibrationRequest, calibrate_as_asked
+from saec.lines.calibrating.requested_calibration import RecalibrationRequest, calibrate_as_asked
 from saec.lines.train_images import TrainImages, learn_from
 from saec.profile import Calibration, LineProfile, sha256_file
 from saec.scene.complexity import Complexity
@@ -75,6 +75,7 @@ def teach_line(
         LeakError: an image is held out.
         DataError: nothing new is given, or an image that was taught with another label.
     """
+    detector_teaching(profile.line.detector.kind)  # else it is said before anything is read
     manifest = _manifest(profile)
     _check_free(out)
     known = None if dataset is None else divided_by(dataset, manifest)
@@ -125,6 +126,7 @@ def forget_frames(
         LineError: the line cannot be taught, or ``out`` exists.
         DataError: no such image, several, or one whose features are not kept.
     """
+    detector_teaching(profile.line.detector.kind)  # else it is said before anything is read
     manifest = _manifest(profile)
     _check_free(out)
     chosen = [_full(manifest, digits) for digits in hashes]

@@ -45,8 +45,8 @@ class FitConfig(msgspec.Struct, frozen=True, kw_only=True):
         threads: CPU threads that the detector uses when it judges.
         device: Where the detector runs: CPU, or with OpenVINO's drivers GPU (one of Intel's; GPU.1 is the
             second) or NPU. The fit runs there, too.
-        learn: Whether labelled defects teach the detector. "auto" lets what they teach count as far as it finds
-            defects that it has not seen. "never" leaves the detector to the good images.
+        learn: Whether labelled defects teach the detector. "auto" lets what they teach count as far as it
+            finds defects that it has not seen. "never" leaves the detector to the good images.
         folds: Number of folds. Cross-validation gives each good image a score from a detector that has not
             seen it.
         bits: Bits that a 16-bit image really uses, counted from the lowest. A 12-bit camera uses 12.
@@ -58,9 +58,9 @@ class FitConfig(msgspec.Struct, frozen=True, kw_only=True):
     overkill_rate: Everyday[OpenShare | None] = None
     escape_rate: Everyday[OpenShare | None] = None
     cost: Costs = None
-    prevalence: Annotated[OpenShare, Option(everyday=True)] = 0.5
+    prevalence: OpenShare = 0.5
     side_px: Annotated[int, msgspec.Meta(ge=128, le=2048), Option(everyday=True)] = 448
-    tiles: Annotated[int, msgspec.Meta(ge=1, le=8), Option(everyday=True)] = 1
+    tiles: Annotated[int, msgspec.Meta(ge=1, le=8)] = 1
     auto_size: Annotated[bool, Option(everyday=True)] = False
     roi: Annotated[Box | None, Option(everyday=True, kind="rectangle")] = None
     backbone: str = "efficientnet-lite0"
@@ -69,8 +69,7 @@ class FitConfig(msgspec.Struct, frozen=True, kw_only=True):
     dtype: Precision = "float32"
     threads: Annotated[int, msgspec.Meta(ge=1, le=64)] = 2
     device: str = "CPU"
-    folds: Annotated[int, msgspec.Meta(ge=2, le=50)] = 20
-    learn: Annotated[Learn, Option(everyday=True)] = "auto"
+    learn: Learn = "auto"
     folds: Annotated[int, msgspec.Meta(ge=2, le=50)] = 10
     bits: Annotated[int, msgspec.Meta(ge=8, le=16)] = 16
     holdout_share: OpenShare = 0.3

@@ -70,9 +70,9 @@ def test_the_proposed_size_is_taken_where_it_is_asked_for(
 ) -> None:
     path = tmp_path / "mask.png"
     assert cv2.imwrite(str(path), np.full((512, 768), 255, np.uint8))
-    goods = Goods(12, lambda: iter(()), np.arange(12) % 3, (512, 768), path, defect_px=20.0)
-    with pytest.raises(Reached):
-        patch_fit()(goods, FitConfig(side_px=256, auto_size=auto_size), tmp_path, lambda *_: None)
+    (tmp_path / "profile").mkdir()
+    config = FitConfig(side_px=256, auto_size=auto_size)
+    detector_fit.patch_fit()(FitStart((512, 768), config, tmp_path / "profile", path, defect_px=20.0))
     assert asked["inside"].shape == cells
 
 

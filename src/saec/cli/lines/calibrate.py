@@ -10,7 +10,7 @@ import msgspec
 
 from saec.cli.lines.certificate_text import certificate_lines
 from saec.cli.options.settings_command import settings_command
-from saec.lines.requested_calibration import RecalibrationRequest
+from saec.lines.calibrating.requested_calibration import RecalibrationRequest
 from saec.profile import OPEN
 from saec.schedule.calibration.rule_words import rule_words
 from saec.settings import CloudConfig, DataConfig, PartsConfig

@@ -10,7 +10,7 @@ import msgspec
 
 from saec.cli.options.progress_bar import bar
 from saec.cli.options.settings_command import settings_command
-from saec.lines.requested_calibration import RecalibrationRequest
+from saec.lines.calibrating.requested_calibration import RecalibrationRequest
 from saec.settings import DataConfig, PartsConfig
 from saec.settings.setting_fields import Argument, Everyday, ExistingFolder, ExistingPath, Option
 

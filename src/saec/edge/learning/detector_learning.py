@@ -8,18 +8,18 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from saec.edge.learning.defect_head import DefectHead
-from saec.edge.learning.defect_head_fit import DefectHeadFit, fit_defect_head
-from saec.edge.learning.detector_head import PatchModel, scored
+from saec.edge.learning.defects.defect_head_fit import DefectHeadFit, fit_defect_head
+from saec.edge.learning.defects.kind_head import KindHead, pooled_features
+from saec.edge.learning.defects.kind_head_fit import fit_kind_head
+from saec.edge.learning.defects.seen_cells import SeenCells, see_cells
 from saec.edge.learning.feature_sums import Features
 from saec.edge.learning.fit_contract import Progress
 from saec.edge.learning.goods.goods_fit import GoodsFit, GoodsKept, fit_goods
-from saec.edge.learning.kind_head import KindHead, pooled_features
-from saec.edge.learning.kind_head_fit import fit_kind_head
+from saec.edge.learning.head.defect_head import DefectHead
+from saec.edge.learning.head.detector_head import PatchModel, scored
+from saec.edge.learning.head.tensor_ops import NumpyOps
 from saec.edge.learning.patch_candidates import owner_number
-from saec.edge.learning.seen_cells import SeenCells, see_cells
 from saec.edge.learning.taught_frames import TaughtFrame, TaughtFrames
-from saec.edge.learning.tensor_ops import NumpyOps
 from saec.settings import FitConfig
 from saec.types import DEFECT, GOOD
 

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from saec.decoding import convert
 from saec.edge.graph import GRAPH, OPENVINO_TYPES, compile_graph, other_arithmetic
-from saec.edge.learning.detector_graph import features_of, head_alone, save_graph, with_head
 from saec.edge.learning.detector_learning import Learned, learn
 from saec.edge.learning.fit_contract import Fitted, Gated, ImageOf, Progress, TrainFrame
+from saec.edge.learning.head.detector_graph import features_of, head_alone, save_graph, with_head
+from saec.edge.learning.head.parity import HEADS, IMAGES, check_parity
 from saec.edge.learning.judged_region import MASK, cells_inside, prepared_mask
-from saec.edge.learning.parity import HEADS, IMAGES, check_parity
 from saec.edge.learning.taught_frames import FILE, TaughtFrame, TaughtFrames
 from saec.edge.preparation import prepare
 from saec.profile import Detector, LineProfile, Preparation, sha256_file
@@ -77,9 +77,7 @@ class PatchLearner:
         self._features, self._taught, self._config = features, taught, config
         self._folder, self._progress, self._told = folder, progress, told
         self._precision = OPENVINO_TYPES[config.dtype]
-        self._graph = compile_graph(
-            features.model, self._precision, config.threads, config.device
-        )
+        self._graph = compile_graph(features.model, self._precision, config.threads, config.device)
         self._request = self._graph.create_infer_request()
 
     def knows(self, sha: str) -> bool:
@@ -145,8 +143,12 @@ class PatchLearner:
         known = {frame.sha: frame for frame in (*taught.frames(GOOD), *taught.frames(DEFECT))}
         frames = [known[sha] for sha in nearest[:HEADS]]
         shape = (1, *taught.features(frames[:1]).shape[1:])
-        head = compile_graph(head_alone(learned.model, shape), self._precision, self._config.threads, self._config.device)
-        whole = compile_graph(self._folder / GRAPH, self._precision, self._config.threads, self._config.device)
+        head = compile_graph(
+            head_alone(learned.model, shape), self._precision, self._config.threads, self._config.device
+        )
+        whole = compile_graph(
+            self._folder / GRAPH, self._precision, self._config.threads, self._config.device
+        )
 
         def pairs() -> Iterator[tuple[NDArray[np.float32], float]]:
             found = (image for sha in nearest if (image := image_of(sha)) is not None)
@@ -192,7 +194,7 @@ def go_on(profile: LineProfile, folder: Path, progress: Progress) -> PatchLearne
         inside = cells_inside(prepared_mask(folder, line.preparation), (2 * height, 2 * width))
     save = None
     if (profile.folder / ONNX).is_file():
-        from saec.edge.learning.onnx_file import replace_head
+        from saec.edge.learning.head.onnx_file import replace_head
 
         def save(head: Any, target: Path) -> None:
             replace_head(profile.folder / ONNX, head, target / ONNX)

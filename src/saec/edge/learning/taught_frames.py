@@ -18,6 +18,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from saec.decoding import decode
 from saec.edge.learning.feature_sums import Features, FeatureSums, Steps
 from saec.edge.learning.patch_candidates import PatchCandidates
 from saec.errors import DataError, LineError
@@ -214,7 +215,7 @@ class TaughtFrames:
         try:
             with np.load(path, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
-            record = msgspec.json.decode(arrays["record"].tobytes(), type=_Record)
+            record = decode(arrays["record"].tobytes(), _Record)
             return cls._of(record, arrays)
         except FileNotFoundError as e:
             raise LineError(

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saec.edge.graph import core
-from saec.edge.learning.detector_graph import FEATURES
+from saec.edge.learning.head.detector_graph import FEATURES
 from saec.edge.learning.patch_learner import ONNX, SaveOnnx
 from saec.edge.preparation import MULTIPLE
 from saec.edge.training.backbone_packages import PACKAGES, cache_folder
@@ -103,7 +103,7 @@ class FeatureSource:
             import torch
         except ModuleNotFoundError as e:
             raise ExtraError(e.name or "onnxscript", "onnx") from None
-        from saec.edge.learning.onnx_file import INPUT, replace_head
+        from saec.edge.learning.head.onnx_file import INPUT, replace_head
 
         module = self._module(height, width, mask, tile)
 
@@ -133,9 +133,7 @@ class FeatureSource:
 
         return feature_module(backbone, height, width, mask, tile)
 
-    def _kept(
-        self, height: int, width: int, mask: NDArray[np.uint8] | None, tile: int | None
-    ) -> Path | None:
+    def _kept(self, height: int, width: int, mask: NDArray[np.uint8] | None, tile: int | None) -> Path | None:
         """Where the graph is kept; None for a user's own checkpoint, which may change under its name."""
         if self._config.backbone not in PACKAGES:
             return None

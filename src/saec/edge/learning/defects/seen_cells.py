@@ -12,13 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from saec.edge.learning.defect_cells import DEFECTIVE, HOT, LabelledCells, hot_cells
-from saec.edge.learning.detector_head import distances, scaled, scored
+from saec.edge.learning.defects.defect_cells import DEFECTIVE, HOT, LabelledCells, hot_cells
 from saec.edge.learning.feature_sums import Features
 from saec.edge.learning.goods.goods_fit import GoodsFit
-from saec.edge.learning.hot_cells import CellModel
+from saec.edge.learning.head.detector_head import distances, scaled, scored
+from saec.edge.learning.head.hot_cells import CellModel
+from saec.edge.learning.head.tensor_ops import NumpyOps
 from saec.edge.learning.taught_frames import TaughtFrame, TaughtFrames
-from saec.edge.learning.tensor_ops import NumpyOps
 
 Floats = NDArray[np.float32]
 Indices = NDArray[np.int64]
@@ -34,7 +34,7 @@ class SeenCells:
     Attributes:
         model: how cells are seen.
         goods, defects: the frames.
-        heat: of each defect the heat of its hot cells, the hottest first, less the median of its map.
+        heat: n x M, the heat of each defect's hot cells, the hottest first, less the median of its map.
     """
 
     model: CellModel
@@ -73,7 +73,9 @@ def see_cells(
     )
 
 
-def _told(fit: GoodsFit, taught: TaughtFrames, features: Features) -> tuple[Floats, Floats, Floats]:
+def _told(
+    fit: GoodsFit, taught: TaughtFrames, features: Features
+) -> tuple[Floats, Floats, NDArray[np.float64]]:
     """Of frames (n x C x h x w) the anomaly maps with and without their median, and the scores."""
     assert taught.steps is not None
     maps, told, scores = [], [], []
@@ -135,7 +137,7 @@ class _View:
     def heat(self, maps: Floats) -> Floats:
         """The largest of each cell's 2 x 2 of anomaly maps (n x 2h x 2w), n x p."""
         n, height, width = maps.shape
-        heat = maps.reshape(n, height // 2, 2, width // 2, 2).max((2, 4)).reshape(n, -1)
+        heat: Floats = maps.reshape(n, height // 2, 2, width // 2, 2).max((2, 4)).reshape(n, -1)
         return heat if self.model.inside is None else heat[:, self.model.inside]
 
     def labelled(

@@ -15,9 +15,11 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from saec.edge.learning.defect_head import DefectHead, defect_evidence
-from saec.edge.learning.hot_cells import CellModel, PatchSearch, frame_cells
-from saec.edge.learning.tensor_ops import TensorOps
+from saec.edge.learning.defects.kind_head import KindHead
+from saec.edge.learning.head.defect_head import DefectHead, defect_evidence
+from saec.edge.learning.head.hot_cells import CellModel, PatchSearch, frame_cells
+from saec.edge.learning.head.kind_outputs import kind_outputs
+from saec.edge.learning.head.tensor_ops import TensorOps
 
 T = TypeVar("T")
 Floats = NDArray[np.float32]
@@ -73,11 +75,13 @@ class PatchModel:
         goods: what goods look like.
         cells: how the heads below see cells; None where there is none of them.
         defects: what labelled defects have taught, or None where it has earned no weight.
+        kinds: what names the kind of a defect, or None.
     """
 
     goods: GoodsModel
     cells: CellModel | None = None
     defects: DefectHead | None = None
+    kinds: KindHead | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,20 +91,27 @@ class HeadOutputs(Generic[T]):
     Attributes:
         score: B.
         map: B x 2h x 2w.
+        kinds: B x (kinds + 2), see ``kind_outputs``; None where no kinds are known.
     """
 
     score: T
     map: T
+    kinds: T | None = None
 
     def named(self) -> Iterator[tuple[str, T]]:
         """The outputs with their names in the exported graph."""
         yield "score", self.score
         yield "map", self.map
+        if self.kinds is not None:
+            yield "kinds", self.kinds
 
 
 def output_shapes(model: PatchModel) -> dict[str, tuple[int, ...]]:
     """The shapes of the outputs for one frame, by their names."""
-    return {"score": (1,), "map": (1, *model.goods.expected.shape)}
+    shapes: dict[str, tuple[int, ...]] = {"score": (1,), "map": (1, *model.goods.expected.shape)}
+    if model.kinds is not None:
+        shapes["kinds"] = (1, len(model.kinds.kinds) + 2)
+    return shapes
 
 
 def head(ops: TensorOps[T], features: T, model: PatchModel, batch: int = 1) -> HeadOutputs[T]:
@@ -125,7 +136,10 @@ def head(ops: TensorOps[T], features: T, model: PatchModel, batch: int = 1) -> H
     if model.defects is not None:
         more_score, more_map = defect_evidence(ops, cells, model.defects, model.cells, shape)
         score, told = ops.add(score, more_score), ops.add(told, more_map)
-    return HeadOutputs(score, told)
+    kinds = None
+    if model.kinds is not None:
+        kinds = kind_outputs(ops, cells, model.kinds, model.cells, batch)
+    return HeadOutputs(score, told, kinds)
 
 
 def distances(ops: TensorOps[T], features: T, model: GoodsModel, batch: int) -> T:

@@ -11,11 +11,11 @@ from saec import edge
 from saec.data.dataset import Dataset
 from saec.data.parts import PartIds
 from saec.frame.judges import Cloud
-from saec.lines.calibration_inputs import calibration_goods, gather_inputs
-from saec.lines.certificate import CalibrationScores, score_stand_ins
-from saec.lines.cloud_trust import trust_on
-from saec.lines.image_scores import Step, measure_complexities, score_files
-from saec.lines.requested_calibration import RecalibrationRequest, calibrate_as_asked
+from saec.lines.calibrating.calibration_inputs import calibration_goods, gather_inputs
+from saec.lines.calibrating.certificate import CalibrationScores, score_stand_ins
+from saec.lines.calibrating.cloud_trust import trust_on
+from saec.lines.calibrating.image_scores import Step, measure_complexities, score_files
+from saec.lines.calibrating.requested_calibration import RecalibrationRequest, calibrate_as_asked
 from saec.profile import LineProfile
 from saec.schedule.policies.expected_value import with_asking
 

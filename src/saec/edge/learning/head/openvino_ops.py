@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from openvino import opset13 as opset
 
-from saec.edge.learning.tensor_ops import Array
+from saec.edge.learning.head.tensor_ops import Array
 
 
 class OpenVinoOps:

@@ -11,7 +11,7 @@ import pytest
 
 from saec import edge
 from saec.cli import main
-from saec.lines.certificate import CalibrationScores, certify_line, score_stand_ins
+from saec.lines.calibrating.certificate import CalibrationScores, certify_line, score_stand_ins
 from saec.profile import OPEN, LineProfile, sha256_file
 from saec.schedule.calibration.score_calibration import calibrate
 from saec.settings import GateConfig, RiskConfig

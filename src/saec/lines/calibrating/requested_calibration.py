@@ -8,7 +8,7 @@ from typing import TypedDict
 import msgspec
 
 from saec.errors import ConfigError
-from saec.lines.certificate import CalibrationScores, certify_line
+from saec.lines.calibrating.certificate import CalibrationScores, certify_line
 from saec.profile import Calibration, Certificate, Gate
 from saec.schedule.calibration.certified_risk import certified_gate
 from saec.schedule.calibration.score_calibration import calibrate

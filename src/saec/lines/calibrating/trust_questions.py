@@ -11,7 +11,7 @@ from saec.data.images.pixels import read_image
 from saec.errors import AnswerError
 from saec.frame.hottest_place import unusual_place
 from saec.frame.judges import Cloud, read_references
-from saec.lines.image_scores import Step
+from saec.lines.calibrating.image_scores import Step
 from saec.profile import LineProfile
 from saec.scene.complexity import Complexity
 from saec.types import CloudQuery, Frame

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from saec.edge.learning.tensor_ops import Array
+from saec.edge.learning.head.tensor_ops import Array
 
 PREFIX = "head_"
 """What the names of all nodes and constants of the head begin with."""

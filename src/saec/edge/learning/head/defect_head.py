@@ -13,8 +13,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from saec.edge.learning.hot_cells import CellModel, FrameCells, cell_count, enlarged
-from saec.edge.learning.tensor_ops import TensorOps
+from saec.edge.learning.head.hot_cells import CellModel, FrameCells, cell_count, enlarged
+from saec.edge.learning.head.tensor_ops import TensorOps
 
 T = TypeVar("T")
 Floats = NDArray[np.float32]

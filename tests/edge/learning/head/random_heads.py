@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from saec.edge.learning.defect_head import DefectHead
-from saec.edge.learning.detector_head import GoodsModel, PatchModel
-from saec.edge.learning.hot_cells import CellModel
+from saec.edge.learning.head.defect_head import DefectHead
+from saec.edge.learning.head.detector_head import GoodsModel, PatchModel
+from saec.edge.learning.head.hot_cells import CellModel
 
 CHANNELS, HEIGHT, WIDTH = 6, 8, 4
 MEMORY, AXES = 9, 4

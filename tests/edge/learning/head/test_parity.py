@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from saec.edge.learning.detector_head import PatchModel, head
-from saec.edge.learning.parity import check_parity, rounding_of
-from saec.edge.learning.tensor_ops import NumpyOps
+from saec.edge.learning.head.detector_head import PatchModel, head
+from saec.edge.learning.head.parity import check_parity, rounding_of
+from saec.edge.learning.head.tensor_ops import NumpyOps
 from saec.errors import ParityError
-from tests.edge.learning.random_heads import random_features, random_head
+from tests.edge.learning.head.random_heads import random_features, random_head
 
 Floats = NDArray[np.float32]
 

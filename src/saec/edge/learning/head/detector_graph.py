@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from saec.edge.graph import GRAPH, core
-from saec.edge.learning.detector_head import PatchModel, head
-from saec.edge.learning.openvino_ops import OpenVinoOps
+from saec.edge.learning.head.detector_head import PatchModel, head
+from saec.edge.learning.head.openvino_ops import OpenVinoOps
 from saec.errors import LineError
 
 FEATURES = "features"

@@ -15,8 +15,8 @@ from saec.data.input_images import list_inputs
 from saec.data.items import Item
 from saec.data.manifest import Manifest
 from saec.frame.judges import Cloud, standing
-from saec.lines.cloud_trust import trust_on
-from saec.lines.requested_calibration import RecalibrationRequest
+from saec.lines.calibrating.cloud_trust import trust_on
+from saec.lines.calibrating.requested_calibration import RecalibrationRequest
 from saec.profile import LineProfile, sha256_file
 from saec.schedule.calibration.score_calibration import calibrate
 from saec.settings import CloudConfig, GateConfig

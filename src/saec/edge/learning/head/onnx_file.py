@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from saec.edge.learning.detector_graph import FEATURES
-from saec.edge.learning.detector_head import PatchModel, head, output_shapes
+from saec.edge.learning.head.detector_graph import FEATURES
+from saec.edge.learning.head.detector_head import PatchModel, head, output_shapes
 from saec.errors import ExtraError
 
 INPUT = "frames"
@@ -27,7 +27,7 @@ def replace_head(source: Path, model: PatchModel, target: Path) -> None:
         import onnx
         from onnx import helper
 
-        from saec.edge.learning.onnx_ops import PREFIX, OnnxOps
+        from saec.edge.learning.head.onnx_ops import PREFIX, OnnxOps
     except ModuleNotFoundError:
         raise ExtraError("onnx", "onnx") from None
     whole = onnx.load(source)

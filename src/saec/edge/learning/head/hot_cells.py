@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from saec.edge.learning.tensor_ops import TensorOps
+from saec.edge.learning.head.tensor_ops import TensorOps
 
 T = TypeVar("T")
 Floats = NDArray[np.float32]

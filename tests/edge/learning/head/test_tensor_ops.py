@@ -14,9 +14,9 @@ from onnx import helper
 from openvino import opset13
 
 from saec.edge.graph import compile_graph
-from saec.edge.learning.onnx_ops import OPSET, OnnxOps
-from saec.edge.learning.openvino_ops import OpenVinoOps
-from saec.edge.learning.tensor_ops import Array, NumpyOps
+from saec.edge.learning.head.onnx_ops import OPSET, OnnxOps
+from saec.edge.learning.head.openvino_ops import OpenVinoOps
+from saec.edge.learning.head.tensor_ops import Array, NumpyOps
 from saec.rounding import apart
 
 SHAPE = (2, 3, 4, 6)

@@ -14,13 +14,13 @@ from onnx import helper
 from openvino import opset13
 
 from saec.edge.graph import GRAPH, compile_graph
-from saec.edge.learning.detector_graph import FEATURES, features_of, head_alone, save_graph, with_head
-from saec.edge.learning.detector_head import PatchModel, head
-from saec.edge.learning.onnx_file import INPUT, replace_head
-from saec.edge.learning.tensor_ops import Array, NumpyOps
+from saec.edge.learning.head.detector_graph import FEATURES, features_of, head_alone, save_graph, with_head
+from saec.edge.learning.head.detector_head import PatchModel, head
+from saec.edge.learning.head.onnx_file import INPUT, replace_head
+from saec.edge.learning.head.tensor_ops import Array, NumpyOps
 from saec.errors import LineError
 from saec.rounding import apart
-from tests.edge.learning.random_heads import CHANNELS, HEIGHT, WIDTH, random_features, random_head
+from tests.edge.learning.head.random_heads import CHANNELS, HEIGHT, WIDTH, random_features, random_head
 
 CASES = [(learned, region) for learned in (False, True) for region in (False, True)]
 
