@@ -29,6 +29,7 @@ SAME_WORD = {
     "--resume": "go on where an earlier call ended",
     "--verdicts": "a run, by its folder or its verdicts",
     "--goods": "a folder of good images",
+    "--defects": "a folder of defects",
     "--bits": "significant bits of an image",
     "--references": "good images shown before the frame",
     "--batch": "images or questions that are computed at once",

@@ -20,9 +20,9 @@ from saec.data.manifest import Manifest
 from saec.data.parts import PartIds
 from saec.edge.learning.fit_contract import Fitted
 from saec.errors import ConfigError, DataError, ImageError, LeakError, LineError, ParityError
-from saec.lines.line_fit import FitSummary, fit_line
 from saec.lines.calibrating.recalibration import recalibrate
 from saec.lines.calibrating.requested_calibration import RecalibrationRequest
+from saec.lines.line_fit import FitSummary, fit_line
 from saec.profile import LineProfile, sha256_file
 from saec.scene.complexity import Complexity
 from saec.settings import FitConfig, GateConfig

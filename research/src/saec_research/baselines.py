@@ -30,9 +30,9 @@ from saec.evaluation.metrics import Metrics
 from saec.extensions import VERSION
 from saec.frame.judges import Cloud
 from saec.frame.verdicts import JUDGING
-from saec.lines.line_fit import fit_line
 from saec.lines.calibrating.recalibration import recalibrate
 from saec.lines.calibrating.requested_calibration import RecalibrationRequest
+from saec.lines.line_fit import fit_line
 from saec.profile import LineProfile, sha256_file
 from saec.runs.description import now
 from saec.runs.run_folder import Options, Progress, verdicts_of

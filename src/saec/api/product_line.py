@@ -27,11 +27,10 @@ from saec.api.given_settings import (
     given_folders,
     given_limit,
     given_options,
-    given_parts,
     given_path,
     given_shares,
 )
-from saec.api.line_teaching import forgotten, no_progress, taught
+from saec.api.line_teaching import NewFrames, forgotten, given_target, taught
 from saec.api.line_trials import calibrated, tried
 from saec.api.opened_line import OpenedLine
 from saec.api.verdict_view import Verdict
@@ -45,9 +44,9 @@ from saec.evaluation.evaluation_tasks import EvaluationTask
 from saec.evaluation.line_evaluation import evaluate_line, result_notes
 from saec.evaluation.metrics import Metrics
 from saec.frame.judges import Cloud
-from saec.lines.leaks import held_out
 from saec.lines.calibrating.requested_calibration import CalibrationFields, RecalibrationRequest
 from saec.lines.calibrating.threshold_table import ThresholdTable
+from saec.lines.leaks import held_out
 from saec.profile import LineProfile
 from saec.settings import DataConfig, Policy, RunConfig, SampleConfig
 
@@ -316,6 +315,7 @@ class Line:
         *,
         goods: str | PathLike[str] | Sequence[str | PathLike[str]] = (),
         defects: str | PathLike[str] | Sequence[str | PathLike[str]] = (),
+        kinds: str | PathLike[str] | None = None,
         out: str | PathLike[str] | None = None,
         layout: str = DataConfig().layout,
         parts: PartIds | None = None,
@@ -324,13 +324,13 @@ class Line:
     ) -> Line:
         """Make the next version of the line from new labelled images; this one stays as it is.
 
-        Neither the images of earlier versions nor torch are needed. What is taught one by one, in any order,
-        gives what one fit on all of it gives.
+        Neither the images of earlier versions nor torch are needed.
 
         Args:
             dataset: the line's data set; what its training split holds is taught as well.
-            goods, defects: folders of new good images, and of new defects. A folder in the latter may be a
+            goods, defects: folders of new good images, and of new defects. Each folder in the latter is a
                 kind of defect.
+            kinds: a table of the new defects' kinds, with the columns ``file`` and ``kind``.
             out: the folder of the next version; None puts it beside the line, as NAME-v2 and so on.
             layout: the data set's layout.
             parts: where part ids come from.
@@ -343,18 +343,11 @@ class Line:
             DataError: there is nothing new, or labels contradict each other.
             ConfigError: there is no such field, or fields contradict each other.
         """
-        check_layout(layout)
-        after, notes = taught(
-            self.profile,
-            with_fields(RecalibrationRequest(), request),
-            out=None if out is None else given_path("out", out),
-            dataset=None if dataset is None else given_path("dataset", dataset),
-            goods=given_folders("goods", goods),
-            defects=given_folders("defects", defects),
-            layout=layout,
-            parts=given_parts(parts),
-            progress=progress or no_progress,
+        given = NewFrames.given(
+            dataset=dataset, goods=goods, defects=defects, kinds=kinds, layout=layout, parts=parts
         )
+        wish = with_fields(RecalibrationRequest(), request)
+        after, notes = taught(self.profile, given, wish, out=given_target(out), progress=progress)
         return Line(after, notes=notes)
 
     def forget(
@@ -376,8 +369,7 @@ class Line:
             DataError: no such image, or one whose features are no longer kept.
         """
         chosen = [hashes] if isinstance(hashes, str) else list(hashes)
-        target = None if out is None else given_path("out", out)
-        after, notes = forgotten(self.profile, chosen, out=target, progress=progress or no_progress)
+        after, notes = forgotten(self.profile, chosen, out=given_target(out), progress=progress)
         return Line(after, notes=notes)
 
     def worth(

@@ -6,8 +6,8 @@ from saec.data.checks.set_faults import _SeenImage, significant_bits
 from saec.data.dataset import Dataset
 from saec.data.images.pixels import decode_native, read_bytes
 from saec.edge.detector_kinds import detector_kind
-from saec.lines.line_fit import FitSummary
 from saec.lines.calibrating.threshold_table import ThresholdTable
+from saec.lines.line_fit import FitSummary
 from saec.profile import LineProfile
 from saec.schedule.calibration.rule_words import rule_limits, rule_words
 from saec.types import GOOD

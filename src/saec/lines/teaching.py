@@ -18,10 +18,10 @@ from saec.edge.detector_kinds import detector_teaching
 from saec.edge.learning.fit_contract import Fitted, Progress, TeachableLearner
 from saec.errors import DataError, LineError
 from saec.lines.calibrating.certificate import CalibrationScores
+from saec.lines.calibrating.requested_calibration import RecalibrationRequest, calibrate_as_asked
 from saec.lines.image_conflicts import check_given
 from saec.lines.leaks import manifest_of
 from saec.lines.line_fit import gated_calibration, whole
-from saec.lines.calibrating.requested_calibration import RecalibrationRequest, calibrate_as_asked
 from saec.lines.train_images import TrainImages, learn_from
 from saec.profile import Calibration, LineProfile, sha256_file
 from saec.scene.complexity import Complexity

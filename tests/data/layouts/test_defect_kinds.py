@@ -40,7 +40,7 @@ def test_folders_under_the_defects_are_kinds(folder: Path) -> None:
         put(folder, name)
         for name in ("1.png", "defect/1.png", "unknown/1.png", "images/1.png", "Unsorted/x.png")
     ]
-    kinds = defect_kinds(folder, [scratch, dent, held, below, *others])
+    kinds = defect_kinds({folder: [scratch, dent, held, below, *others]})
     assert kinds == {scratch: "scratch", dent: "Big dent", held: "hole", below: "crack"}
 
 
@@ -63,7 +63,7 @@ def test_a_table_names_an_image_by_name_path_or_hash(folder: Path) -> None:
         ",",
     )
     pictures = [by_name, by_path, by_end, by_hash, copy, unnamed, unknown, folder / "data/c.png"]
-    assert defect_kinds(folder, pictures, table=table) == {
+    assert defect_kinds({folder: pictures}, table=table) == {
         by_name: "dent",
         by_path: "hole",
         by_end: "dent",
@@ -75,7 +75,7 @@ def test_a_table_names_an_image_by_name_path_or_hash(folder: Path) -> None:
 def test_a_table_may_repeat_the_folder_and_adds_to_it(folder: Path) -> None:
     one, two, three = put(folder, "dent/1.png"), put(folder, "dent/2.png"), put(folder, "3.png")
     table = write_table(folder, "1.png;dent", "2.png;defect", "3.png;hole", head="file;kind")
-    assert defect_kinds(folder, [one, two, three], table=table) == {one: "dent", two: "dent", three: "hole"}
+    assert defect_kinds({folder: [one, two, three]}, table=table) == {one: "dent", two: "dent", three: "hole"}
 
 
 @pytest.mark.parametrize(
@@ -104,41 +104,41 @@ def test_a_row_that_is_wrong_is_named_with_a_remedy(
     pictures = [put(folder, "a/1.png", "same"), put(folder, "b/1.png", "same"), put(folder, "c/2.png")]
     root = folder if said.startswith("c/2.png is 'c'") else folder / "elsewhere"
     with pytest.raises(DataError, match=said) as error:
-        defect_kinds(root, pictures, table=write_table(folder, *rows))
+        defect_kinds({root: pictures}, table=write_table(folder, *rows))
     assert remedy in error.value.remedy
 
 
 def test_a_table_without_the_columns_is_named(folder: Path) -> None:
     picture = put(folder, "1.png")
     with pytest.raises(DataError, match=r"kinds.csv has no column file"):
-        defect_kinds(folder, [picture], table=write_table(folder, "1.png,dent", head="path,kind"))
+        defect_kinds({folder: [picture]}, table=write_table(folder, "1.png,dent", head="path,kind"))
 
 
 @pytest.mark.parametrize("name", ["good", "OK", "normal images", "judged_good"])
 def test_a_folder_that_means_good_is_no_kind(folder: Path, name: str) -> None:
     picture = put(folder, f"{name}/1.png")
     with pytest.raises(DataError, match=f"the folder .*{name}: the kind '{name}' means no defect"):
-        defect_kinds(folder, [picture])
+        defect_kinds({folder: [picture]})
 
 
 def test_copies_in_two_folders_have_one_kind(folder: Path) -> None:
     one, two = put(folder, "dent/1.png", "same"), put(folder, "hole/1.png", "same")
     with pytest.raises(DataError, match="a copy of"):
-        defect_kinds(folder, [one, two])
-    assert defect_kinds(folder, [one, two], hashes={one: "a", two: "b"}) == {one: "dent", two: "hole"}
+        defect_kinds({folder: [one, two]})
+    assert defect_kinds({folder: [one, two]}, hashes={one: "a", two: "b"}) == {one: "dent", two: "hole"}
 
 
 def test_the_kinds_of_the_line_are_spelt_as_before_and_are_not_too_many(folder: Path) -> None:
     picture = put(folder, "big_dent/1.png")
     with pytest.raises(DataError, match="spelt 'Big dent' in the line and 'big_dent' in the folder"):
-        defect_kinds(folder, [picture], known=("Big dent",))
+        defect_kinds({folder: [picture]}, known=("Big dent",))
     known = tuple(f"kind {i}" for i in range(MOST_KINDS))
     with pytest.raises(
         DataError, match=f"{MOST_KINDS + 1} kinds; a line knows at most {MOST_KINDS}"
     ) as error:
-        defect_kinds(folder, [picture], known=known)
+        defect_kinds({folder: [picture]}, known=known)
     assert "--kinds" in error.value.remedy
-    assert defect_kinds(folder, [picture], known=known[1:]) == {picture: "big_dent"}
+    assert defect_kinds({folder: [picture]}, known=known[1:]) == {picture: "big_dent"}
 
 
 @given(st.text(st.characters(), max_size=100))

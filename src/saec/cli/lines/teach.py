@@ -12,7 +12,14 @@ from saec.cli.options.progress_bar import bar
 from saec.cli.options.settings_command import settings_command
 from saec.lines.calibrating.requested_calibration import RecalibrationRequest
 from saec.settings import DataConfig, PartsConfig
-from saec.settings.setting_fields import Argument, Everyday, ExistingFolder, ExistingPath, Option
+from saec.settings.setting_fields import (
+    Argument,
+    Everyday,
+    ExistingFile,
+    ExistingFolder,
+    ExistingPath,
+    Option,
+)
 
 
 class TeachSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,6 +31,8 @@ class TeachSettings(msgspec.Struct, frozen=True, kw_only=True):
         goods: A folder that holds only new good images. Give it several times for several folders.
         defects: A folder that holds only new defects. Each folder in it may be a kind of defect. Give it
             several times for several folders.
+        kinds: A table (CSV) of the kinds of the new defects, with the columns file and kind. `file` is a name, a
+            path or a sha256.
         out: Make the next version in this folder. Default: beside the line, as LINE-v2, LINE-v3 and so on.
     """
 
@@ -31,6 +40,7 @@ class TeachSettings(msgspec.Struct, frozen=True, kw_only=True):
     dataset: Argument[ExistingPath | None] = None
     goods: Annotated[tuple[Path, ...], Option(everyday=True, kind="folder")] = ()
     defects: Annotated[tuple[Path, ...], Option(everyday=True, kind="folder")] = ()
+    kinds: Everyday[ExistingFile | None] = None
     out: Everyday[Path | None] = None
 
 
@@ -50,21 +60,14 @@ def command(
     saec teach lines/bottle --defects new_defects/
     saec teach lines/bottle --goods new_goods/ --defects new_defects/ --out lines/bottle-june
     """
-    from saec.api.line_teaching import taught
+    from saec.api.line_teaching import NewFrames, taught
     from saec.data.parts import requested_parts
     from saec.profile import LineProfile
 
+    frames = NewFrames(
+        teach.dataset, teach.goods, teach.defects, teach.kinds, data.layout, requested_parts(parts)
+    )
     with bar() as progress:
-        _, notes = taught(
-            LineProfile.open(teach.line),
-            thresholds,
-            out=teach.out,
-            dataset=teach.dataset,
-            goods=teach.goods,
-            defects=teach.defects,
-            layout=data.layout,
-            parts=requested_parts(parts),
-            progress=progress,
-        )
+        _, notes = taught(LineProfile.open(teach.line), frames, thresholds, out=teach.out, progress=progress)
     for sentence in notes:
         click.echo(sentence)

@@ -38,21 +38,19 @@ class StatedKind(NamedTuple):
 
 
 def defect_kinds(
-    folder: Path,
-    pictures: Sequence[Path],
+    folders: Mapping[Path, Sequence[Path]],
     *,
     table: Path | None = None,
     known: Sequence[str] = (),
     hashes: Mapping[Path, str] | None = None,
 ) -> dict[Path, str]:
-    """The kind of each image of a folder of defects. Images of unknown kind are not in it.
+    """The kind of each image of folders of defects. Images of unknown kind are not in it.
 
     In ``folder/KIND/x.png`` the folder KIND states the kind, and a row of the table does. A folder or a row
     that says only "defect" or "unknown" states none.
 
     Args:
-        folder: the folder that was handed over.
-        pictures: the images in it that show a defect.
+        folders: each folder that was handed over, with the images in it that show a defect.
         table: CSV with the columns ``file`` and ``kind``; see ``kinds_by_table``.
         known: the kinds that the line knows already.
         hashes: sha256 of each image's bytes, where the caller has them; else the files are read.
@@ -61,7 +59,12 @@ def defect_kinds(
         DataError: a name that cannot be a kind's, a row that fits no image or several, two rows for one
             image, two kinds for one image or its copies, two spellings of one kind, or too many kinds.
     """
-    stated = kinds_by_folder(folder, pictures)
+    pictures = list(dict.fromkeys(path for inside in folders.values() for path in inside))
+    stated: dict[Path, StatedKind] = {}
+    for folder, inside in folders.items():
+        for path, said in kinds_by_folder(folder, inside).items():
+            if path not in stated or not stated[path].kind:
+                stated[path] = said
     hashes = hashes or _hashed(pictures if table or any(s.kind for s in stated.values()) else ())
     if table is not None:
         for path, row in kinds_by_table(table, pictures, hashes).items():

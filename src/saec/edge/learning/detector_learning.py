@@ -16,8 +16,7 @@ from saec.edge.learning.feature_sums import Features
 from saec.edge.learning.fit_contract import Progress
 from saec.edge.learning.goods.goods_fit import GoodsFit, GoodsKept, fit_goods
 from saec.edge.learning.head.defect_head import DefectHead
-from saec.edge.learning.head.detector_head import PatchModel, scored
-from saec.edge.learning.head.tensor_ops import NumpyOps
+from saec.edge.learning.head.detector_head import PatchModel
 from saec.edge.learning.patch_candidates import owner_number
 from saec.edge.learning.taught_frames import TaughtFrame, TaughtFrames
 from saec.settings import FitConfig
@@ -108,8 +107,7 @@ def goods_fit(
         inside=inside,
     )
     fit = fit_goods(kept, memory=config.memory_patches, seed=config.seed, progress=progress)
-    scores = scored(NumpyOps(), fit.maps, fit.model, len(goods)).score
-    return fit, np.asarray(scores, np.float64)
+    return fit, fit.scores.astype(np.float64)
 
 
 def dealt_folds(

@@ -15,7 +15,7 @@ Features = NDArray[np.int8]
 """Features of frames in steps of their channels: n x C x h x w, or C x h x w of one frame."""
 
 STEPS_IN_DEVIATION = 12.0
-"""Steps in a standard deviation of a channel, over the first goods: int8 then holds 10 deviations."""
+"""Steps in a standard deviation of a channel over the first goods, about; int8 holds 7 to 15 deviations."""
 
 LARGEST = 127
 """Largest value of a feature, in steps."""
@@ -37,13 +37,16 @@ class Steps:
 
     @classmethod
     def of(cls, features: NDArray[np.float32]) -> Steps:
-        """The steps for a line whose first goods have these features, n x C x h x w."""
+        """The steps for a line whose first goods have these features, n x C x h x w.
+
+        Sizes are powers of two, and centres multiples of eight steps: other first goods of the same product
+        then give the same steps in nearly all channels.
+        """
         deviation = features.std(axis=(0, 2, 3), dtype=np.float64)
         floor = max(float(deviation.max()), 1e-6) * 1e-6
-        size = np.maximum(deviation, floor) / STEPS_IN_DEVIATION
-        return cls(
-            features.mean(axis=(0, 2, 3), dtype=np.float64).astype(np.float32), size.astype(np.float32)
-        )
+        size = np.exp2(np.rint(np.log2(np.maximum(deviation, floor) / STEPS_IN_DEVIATION)))
+        centre = np.rint(features.mean(axis=(0, 2, 3), dtype=np.float64) / (8 * size)) * (8 * size)
+        return cls(centre.astype(np.float32), size.astype(np.float32))
 
     def whole(self, features: NDArray[np.float32]) -> Features:
         """Features (... x C x h x w) in whole steps; what lies beyond int8 is cut."""

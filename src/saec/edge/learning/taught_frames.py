@@ -39,7 +39,7 @@ LEAST_KEPT = 32
 MOST_BLOCKS = 256
 """Blocks of cells that have a covariance of their own, at most: they double until they are so few."""
 
-_FIRST_GOODS = 16
+_FIRST_GOODS = 32
 """Goods that set the steps of the features."""
 
 
@@ -62,7 +62,7 @@ class TaughtFrame(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TaughtFrames:
-    """What is kept. Goods count from the first on, but there are no steps before the 16th or ``settle``.
+    """What is kept. Goods count from the first on, but there are no steps before the 32nd or ``settle``.
 
     Attributes:
         steps: None until the goods have set them.

@@ -14,8 +14,8 @@ from saec.contracts import EdgeDetector
 from saec.errors import LeakError
 from saec.frame.judges import Cloud
 from saec.lines.calibrating.image_scores import Step, score_file
-from saec.lines.leaks import tuned_on
 from saec.lines.calibrating.trust_questions import TrustQuestions
+from saec.lines.leaks import tuned_on
 from saec.profile import CloudTrust, LineProfile, sha256_file
 from saec.schedule.calibration.trust import MIN_LABELLED, trust_cloud
 from saec.schedule.policies.expected_value import measure_mending

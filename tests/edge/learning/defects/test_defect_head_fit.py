@@ -130,7 +130,8 @@ def test_the_order_of_the_frames_does_not_matter() -> None:
     order, other = np.random.default_rng(3).permutation(80), np.random.default_rng(4).permutation(15)
     fit = fit_defect_head(GOODS, DEFECTS)
     again = fit_defect_head(reordered(GOODS, order), reordered(DEFECTS, other))
-    assert (fit.weights.hot, fit.weights.full) == (again.weights.hot, again.weights.full)
+    mine, others = fit.weights, again.weights
+    assert (mine.hot, mine.full) == pytest.approx((others.hot, others.full), abs=1e-3)
     assert np.allclose(fit.goods[order], again.goods, atol=1e-4)
     assert np.allclose(fit.defects[other], again.defects, atol=1e-4)
 
@@ -141,7 +142,8 @@ def test_features_may_be_in_steps() -> None:
         return dataclasses.replace(frames, features=whole, deviation=np.full(CHANNELS, 12.0, np.float32))
 
     fit, again = fit_defect_head(GOODS, DEFECTS), fit_defect_head(stepped(GOODS), stepped(DEFECTS))
-    assert (fit.weights.hot, fit.weights.full) == (again.weights.hot, again.weights.full)
+    mine, others = fit.weights, again.weights
+    assert (mine.hot, mine.full) == pytest.approx((others.hot, others.full), abs=0.25)  # one step of weights
     assert np.abs(fit.goods - again.goods).max() < 0.2
 
 

@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from saec.edge.learning.head.detector_head import PatchModel, distances, head, scaled, scored
 from saec.edge.learning.feature_sums import FeatureSums, Steps
 from saec.edge.learning.goods.good_moments import standard_of, whitening
 from saec.edge.learning.goods.goods_fit import GoodsKept, fit_goods
-from saec.edge.learning.head.detector_head import PatchModel, distances, head, scaled
+from saec.edge.learning.head.detector_head import PatchModel, distances, head, scaled, scored
 from saec.edge.learning.head.tensor_ops import NumpyOps
 from saec.edge.learning.patch_candidates import PatchCandidates, owner_number
 from saec.errors import DataError

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +27,12 @@ FULL_WEIGHTS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 
 PRICE = 0.1
 """Evidence that a weight w must bring more than none: the price x log(1 + 2 w)."""
+
+TEMPERATURE = 0.03
+"""Difference of worth at which one pair of weights counts e times as much as another."""
+
+LEAST = 0.02
+"""Weights below it are none: so a head that brings nothing costs the line no time."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,6 +94,8 @@ class ChosenWeights:
 def choose_weights(goods: HeadScores, defects: HeadScores, parts: NDArray[np.int64]) -> ChosenWeights:
     """The weights that gain most, less the standard error and their price; none where that is below zero.
 
+    Those that are worth nearly as much count as well, see ``_averaged``.
+
     No weight is larger than the number of the defects' parts less one. So a single defect, which cannot be
     left out of what the head learns from, gives the head no weight, and a few give it a small one.
 
@@ -111,9 +120,23 @@ def choose_weights(goods: HeadScores, defects: HeadScores, parts: NDArray[np.int
             error = math.sqrt(len(frames)) * float(gained.std(ddof=1))
             price = PRICE * (math.log1p(2 * hot) + math.log1p(2 * full))
             trials.append(WeightTrial(hot, full, float(gained.sum()), error, price))
-    best = max([WeightTrial(0.0, 0.0), *trials], key=lambda trial: trial.worth)
-    gain = np.array([best.hot, best.full]) * unit
-    return ChosenWeights(best.hot, best.full, level, gain, tuple(trials))
+    hot, full = _averaged(trials)
+    return ChosenWeights(hot, full, level, np.array([hot, full]) * unit, tuple(trials))
+
+
+def _averaged(trials: Sequence[WeightTrial]) -> tuple[float, float]:
+    """The weights averaged by what they are worth, so that they change little where scores change little.
+
+    Exponentially weighted aggregation (Dalalyan and Tsybakov, Mach. Learn. 72, 2008). No weight counts as
+    much beforehand as all others together. Weights that would hardly count are none.
+    """
+    worth = np.array([0.0, *(trial.worth for trial in trials)])
+    prior = np.array([max(len(trials), 1), *(1 for _ in trials)])
+    share = prior * np.exp((worth - worth.max()) / TEMPERATURE)
+    share /= share.sum()
+    pairs = np.array([(0.0, 0.0), *((trial.hot, trial.full) for trial in trials)])
+    hot, full = (share @ pairs).tolist()
+    return (hot if hot >= LEAST else 0.0), (full if full >= LEAST else 0.0)
 
 
 def caught_share(goods: Array, defects: Array) -> Array:

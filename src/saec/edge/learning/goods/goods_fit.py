@@ -15,14 +15,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from saec.edge.learning.head.detector_head import GoodsModel, scaled, scored
 from saec.edge.learning.feature_sums import Features, FeatureSums, Steps, by_block
 from saec.edge.learning.goods.covering import NO_FOLD, Covering, Covers
 from saec.edge.learning.goods.good_moments import Standard, standard_of, whitening
 from saec.edge.learning.goods.place_scale import map_matrices, place_scale
-from saec.edge.learning.head.detector_head import GoodsModel
+from saec.edge.learning.head.detector_head import GoodsModel, scaled, scored
+from saec.edge.learning.head.tensor_ops import NumpyOps
 from saec.edge.learning.patch_candidates import PatchCandidates
-from saec.edge.learning.tensor_ops import NumpyOps
 from saec.errors import DataError
 
 Floats = NDArray[np.float32]
