@@ -5,7 +5,10 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from saec.api.given_run import given_out
+from saec.api.given_settings import check_cloud, check_layout, given_folders, given_path, given_shares
 from saec.data.dataset import open_dataset
 from saec.data.input_images import Split, list_inputs
 from saec.data.parts import PartIds
@@ -27,23 +30,27 @@ def calibrated(
     profile: LineProfile,
     request: RecalibrationRequest,
     *,
-    dataset: Path | None,
-    goods: Sequence[Path],
-    defects: Sequence[Path],
+    dataset: Any,
+    goods: Any,
+    defects: Any,
     cloud: Cloud | None,
     layout: str,
     parts: PartIds | None = None,
 ) -> tuple[LineProfile, tuple[str, ...]]:
     """The line with its next calibration, and what there is to say of it; see ``Line.calibrate``."""
-    if cloud is not None and dataset is None and not goods:
+    check_cloud(cloud)
+    check_layout(layout)
+    root = None if dataset is None else given_path("dataset", dataset)
+    good_folders, defect_folders = given_folders("goods", goods), given_folders("defects", defects)
+    if cloud is not None and root is None and not good_folders:
         raise ConfigError("there are no images to measure the cloud on", "give dataset: the line's data set")
     after = recalibrate(
         profile,
         request,
         created=now(),
-        goods=_pictures(goods, GOOD),
-        defects=_pictures(defects, DEFECT),
-        dataset=open_dataset(dataset, layout=layout) if dataset else None,
+        goods=_pictures(good_folders, GOOD),
+        defects=_pictures(defect_folders, DEFECT),
+        dataset=open_dataset(root, layout=layout) if root else None,
         parts=parts,
         cloud=cloud,
     )
@@ -57,17 +64,20 @@ def _pictures(folders: Sequence[Path], label: int) -> list[Path]:
 
 def tried(
     profile: LineProfile,
-    dataset: Path,
+    dataset: Any,
     cloud: Cloud,
     *,
     shares: Sequence[float],
-    out: Path | None,
+    out: Any,
     split: Split,
     layout: str,
 ) -> CloudTrial:
     """What asking the cloud would add; see ``Line.worth``."""
-    inputs = list_inputs(dataset, split=split, layout=layout)
+    check_cloud(cloud, needed=True)
+    check_layout(layout)
+    root, wanted, kept = given_path("dataset", dataset), given_shares(shares), given_out(out)
+    inputs = list_inputs(root, split=split, layout=layout)
     with tempfile.TemporaryDirectory(prefix="saec-") as scratch:
-        trial = measure_worth(profile, inputs, cloud, out or Path(scratch), shares=shares)
+        trial = measure_worth(profile, inputs, cloud, kept or Path(scratch), shares=wanted)
     assert trial is not None  # nobody stops it
     return trial

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakSet
 
-from saec.api.given_frames import DistinctNames, written_frames
+from saec.api.given_frames import DistinctNames, listed_files, written_frames
 from saec.api.given_images import Colour, given_frame, is_path
 from saec.api.given_run import FRAMES_FOLDER, no_image, unused_removed
 from saec.api.unkept_runs import (
@@ -25,10 +25,11 @@ from saec.api.unkept_runs import (
 from saec.api.verdict_view import Verdict
 from saec.contracts import EdgeDetector
 from saec.data.images.pixels import read_image
-from saec.data.input_images import Inputs
+from saec.data.input_images import Inputs, Split, limit_inputs
 from saec.errors import ImageError
 from saec.frame.judges import Cloud, Judges, warm_up
 from saec.frame.verdicts import error_verdict
+from saec.lines.leaks import held_out
 from saec.profile import LineProfile
 from saec.runs.requested_options import run_options
 from saec.runs.run_folder import Options, judge_into
@@ -62,6 +63,15 @@ class OpenedLine:
         frame = given_frame(given, colour=colour, bits=self._bits)
         record, opinion = judge_alone(frame, self._edge)
         return self._alone(record, opinion, frame.image)
+
+    def listed(self, images: Any, split: Split, layout: str, limit: int | None) -> Inputs:
+        """The files to judge: those that did not make the line, and at most so many.
+
+        Raises:
+            DataError: none is left.
+        """
+        inputs = listed_files(images, split=split, layout=layout)
+        return limit_inputs(held_out(self._profile, inputs), limit)
 
     def streamed(
         self, sources: Iterable[Source], cloud: Cloud | None, options: Options

@@ -11,7 +11,7 @@ from typing import Unpack
 
 import msgspec
 
-from saec.api.given_frames import are_files, listed_files
+from saec.api.given_frames import are_files
 from saec.api.given_images import (
     Colour,
     ImageLike,
@@ -24,17 +24,15 @@ from saec.api.given_run import given_out, no_image
 from saec.api.given_settings import (
     check_cloud,
     check_layout,
-    given_folders,
     given_limit,
     given_options,
     given_path,
-    given_shares,
 )
 from saec.api.line_teaching import NewFrames, forgotten, given_target, taught
 from saec.api.line_trials import calibrated, tried
 from saec.api.opened_line import OpenedLine
 from saec.api.verdict_view import Verdict
-from saec.data.input_images import Split, limit_inputs
+from saec.data.input_images import Split
 from saec.data.parts import PartIds
 from saec.decoding import with_fields
 from saec.errors import ConfigError, ImageError
@@ -46,7 +44,6 @@ from saec.evaluation.metrics import Metrics
 from saec.frame.judges import Cloud
 from saec.lines.calibrating.requested_calibration import CalibrationFields, RecalibrationRequest
 from saec.lines.calibrating.threshold_table import ThresholdTable
-from saec.lines.leaks import held_out
 from saec.profile import LineProfile
 from saec.settings import DataConfig, Policy, RunConfig, SampleConfig
 
@@ -202,8 +199,7 @@ class Line:
         options, limit, kept = given_options(policy, run), given_limit(limit), given_out(out)
         if are_files(images):
             check_order_is_known(colour, "files")
-            inputs = listed_files(images, split=split, layout=layout)
-            inputs = limit_inputs(held_out(self.profile, inputs), limit)
+            inputs = self._opened.listed(images, split, layout, limit)
             if kept is not None:
                 return self._opened.into(inputs, kept, cloud, options)
             return self._opened.streamed(inputs.sources, cloud, options)
@@ -296,16 +292,9 @@ class Line:
             ConfigError: there is no such field, or fields contradict each other.
             DataError: there are too few goods, or labels contradict each other.
         """
-        check_cloud(cloud)
-        check_layout(layout)
+        wish = with_fields(RecalibrationRequest(), request)
         after, notes = calibrated(
-            self.profile,
-            with_fields(RecalibrationRequest(), request),
-            dataset=None if dataset is None else given_path("dataset", dataset),
-            goods=given_folders("goods", goods),
-            defects=given_folders("defects", defects),
-            cloud=cloud,
-            layout=layout,
+            self.profile, wish, dataset=dataset, goods=goods, defects=defects, cloud=cloud, layout=layout
         )
         return Line(after, notes=notes)
 
@@ -341,7 +330,6 @@ class Line:
             LineError: the line cannot be taught, or ``out`` exists.
             LeakError: an image is held out.
             DataError: there is nothing new, or labels contradict each other.
-            ConfigError: there is no such field, or fields contradict each other.
         """
         given = NewFrames.given(
             dataset=dataset, goods=goods, defects=defects, kinds=kinds, layout=layout, parts=parts
@@ -395,17 +383,7 @@ class Line:
             LeakError: an image was used to fit or calibrate the line, or to tune the cloud.
             DataError: there is no image of known truth.
         """
-        check_cloud(cloud, needed=True)
-        check_layout(layout)
-        return tried(
-            self.profile,
-            given_path("dataset", dataset),
-            cloud,
-            shares=given_shares(shares),
-            out=given_out(out),
-            split=split,
-            layout=layout,
-        )
+        return tried(self.profile, dataset, cloud, shares=shares, out=out, split=split, layout=layout)
 
     def __reduce__(self) -> tuple[partial[Line], tuple[LineProfile]]:
         return partial(Line, notes=self.notes), (self.profile,)

@@ -6,7 +6,6 @@ from pkgutil import resolve_name
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
-from msgspec.structs import replace
 
 from saec.contracts import EdgeDetector
 from saec.errors import LineError
@@ -105,8 +104,8 @@ def on_device(profile: LineProfile, device: str | None) -> LineProfile:
     line = profile.line
     if device in (None, line.detector.device) or line.detector.kind == NONE:
         return profile
-    detector = replace(line.detector, device=device)
-    return LineProfile(profile.folder, replace(line, detector=detector), profile.calibration)
+    detector = msgspec.structs.replace(line.detector, device=device)
+    return LineProfile(profile.folder, msgspec.structs.replace(line, detector=detector), profile.calibration)
 
 
 def device_note(profile: LineProfile, device: str | None) -> str | None:

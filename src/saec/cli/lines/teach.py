@@ -31,8 +31,8 @@ class TeachSettings(msgspec.Struct, frozen=True, kw_only=True):
         goods: A folder that holds only new good images. Give it several times for several folders.
         defects: A folder that holds only new defects. Each folder in it may be a kind of defect. Give it
             several times for several folders.
-        kinds: A table (CSV) of the kinds of the new defects, with the columns file and kind. `file` is a name, a
-            path or a sha256.
+        kinds: A table (CSV) of the new defects, with the columns file and kind. `file` is a name,
+            a path or a sha256.
         out: Make the next version in this folder. Default: beside the line, as LINE-v2, LINE-v3 and so on.
     """
 

@@ -25,7 +25,7 @@ def keep_mask(given: Path, size: tuple[int, int], folder: Path) -> None:
     Args:
         given: an image whose non-zero pixels are judged.
         size: height and width of the frames.
-        folder: of the profile.
+        folder: the profile, which exists.
 
     Raises:
         DataError: it cannot be read, or has another size.

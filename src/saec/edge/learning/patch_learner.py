@@ -42,7 +42,7 @@ class FeatureGraph:
         model: ``openvino.Model``, frames 1 x H x W x 3 uint8 to features 1 x C x h x w.
         preparation: how a frame becomes its input.
         inside: 2h x 2w, the cells of the map within the region of interest, or None for all.
-        rounding: by which share of itself arithmetic may change a feature.
+        rounding: the share of itself by which arithmetic may change a feature.
         save_onnx: None where ONNX is not asked for.
     """
 

@@ -66,7 +66,7 @@ class FeatureSource:
         """The feature graph for prepared frames of this size, and the rounding of its features.
 
         Args:
-            height, width: of a prepared frame, in pixels.
+            height, width: size of a prepared frame, in pixels.
             mask: height x width, 0 outside the region of interest and 255 inside, or None.
             tile: side of the tiles in pixels, or None where the frame is taken whole.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from msgspec.structs import replace
+import msgspec
 
 from saec.settings import FitConfig
 
@@ -57,7 +57,7 @@ def propose_size(
         return ProposedSize(config, "")
     tiles = math.ceil(wanted / config.side_px) if tiled else 1
     side = min(MOST_SIDE, math.ceil(wanted / tiles / SIDE_STEP) * SIDE_STEP)
-    proposed = replace(config, side_px=side, tiles=tiles)
+    proposed = msgspec.structs.replace(config, side_px=side, tiles=tiles)
     return ProposedSize(proposed, _sentence(config, proposed, frame, defect_px, own / now, cell))
 
 

@@ -57,7 +57,7 @@ def see_cells(
         taught: what is kept of the frames.
         fit: the detector, fitted to the goods.
         goods, defects: the frames, at least one of each.
-        folds: of the goods and of the defects.
+        folds: each good's fold, and each defect's.
         scores: cross-fitted scores of the goods.
     """
     view = _View.of(taught, fit)
@@ -94,7 +94,7 @@ class _View:
     """How cells are seen.
 
     Attributes:
-        model: for the graph, in the features' own units.
+        model: what the graph takes, in the features' own units.
         mean, deviation: C, of the features over goods, in steps.
         project: C x d, standardised features to those that are compared.
         patches: the candidates, standardised.
