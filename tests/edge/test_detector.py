@@ -12,12 +12,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import saec
 from saec.data.images.pixels import read_image
 from saec.edge import open_detector
 from saec.edge.detector import PatchDetector
 from saec.errors import ImageError, LineError
 from saec.profile import LineProfile
 from saec.rounding import apart
+from saec.settings.keyword_fields import FitFields
 from saec.types import DEFECT, GOOD, EdgeOpinion, Image
 
 pytestmark = pytest.mark.numeric
@@ -94,9 +96,12 @@ def test_label_and_probability_follow_the_calibration(
     assert PatchDetector(changed(profile, threshold=above)).inspect(images[:1])[0].label == GOOD
 
 
-def test_the_map_covers_the_frame(profile: LineProfile, opinions: list[EdgeOpinion]) -> None:
+def test_the_map_covers_the_frame(gears: Path, images: list[Image], tmp_path: Path) -> None:
+    """Of goods alone; what defects have taught adds to the score of the frame, and to cells of the map."""
+    settings = FitFields(side_px=128, memory_patches=64, folds=4, threads=1, learn="never")
+    profile = saec.fit(gears, out=tmp_path / "line", **settings).profile
     p = profile.line.preparation
-    for opinion in opinions:
+    for opinion in open_detector(profile).inspect(images):
         assert opinion.map is not None
         assert opinion.map.shape == (p.height // 8, p.width // 8)
         assert opinion.map.dtype == np.float32

@@ -14,7 +14,7 @@ ONLY_THERE = {
     "Pending": {CORE},
     "hottest_box": {CORE},
     # A good that the line was fitted on: its cross-fitted score stands in for the detector's.
-    "unusual_place": {CORE, "lines/trust_questions.py"},
+    "unusual_place": {CORE, "lines/calibrating/trust_questions.py"},
 }
 """Each call, and the modules that may make it."""
 

@@ -178,7 +178,7 @@ def test_a_run_on_another_device_says_so(
     monkeypatch.setattr(edge, "open_detector", note)
     here = run_line(line, list_inputs(data), tmp_path / "here")
     there = run_line(
-        line, list_inputs(data), tmp_path / "there", options=Options(config=RunConfig(device="GPU"))
+        line, list_inputs(data), tmp_path / "there", options=Options(config=RunConfig(edge_device="GPU"))
     )
     assert opened == ["CPU", "GPU"]
     assert (here.line.device, there.line.device) == ("CPU", "GPU")

@@ -101,7 +101,7 @@ def judge_alone(frame: DecodedFrame, judges: Judges, *, seq: int = 0) -> tuple[V
 
 def profile_under(profile: LineProfile, options: Options) -> LineProfile:
     """The line as a run has it: on its device, and under its policy's own thresholds; or as it is."""
-    kind, profile = policy_kind(options.policy), on_device(profile, options.config.device)
+    kind, profile = policy_kind(options.policy), on_device(profile, options.config.edge_device)
     return profile if kind.line is None else kind.line(profile, kind.own(options))
 
 

@@ -119,8 +119,8 @@ def judge_into(
     own = kind.own(options)
     if kind.line is not None:
         profile = kind.line(profile, own)
-    elsewhere = device_note(profile, options.config.device)
-    profile = on_device(profile, options.config.device)
+    elsewhere = device_note(profile, options.config.edge_device)
+    profile = on_device(profile, options.config.edge_device)
     course = RunMeter(options.metering, out)
     with course.open() as meter:
         with meter.phase("loading"):

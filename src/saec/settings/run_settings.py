@@ -31,7 +31,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
         waiting: At most so many frames wait for the cloud. The edge answers further ones. Default: any
             number; they wait on disk.
         decoders: How many threads read and decode images.
-        device: Run the detector on another device than the one that the line was fitted for: CPU, GPU, GPU.1
+        edge_device: Run the detector on another device than the one of the fit: CPU, GPU, GPU.1
             or NPU. A score may differ a little there (docs/edge.md).
     """
 
@@ -41,7 +41,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     decode_ahead: NotInKey[Count] = 8
     waiting: NotInKey[Count | None] = None
     decoders: NotInKey[Annotated[int, msgspec.Meta(ge=1, le=64)]] = 1
-    device: str | None = None
+    edge_device: str | None = None
 
 
 class MeterConfig(msgspec.Struct, frozen=True, kw_only=True):

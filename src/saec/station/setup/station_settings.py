@@ -60,7 +60,7 @@ class LineSettings(Section, frozen=True, kw_only=True):
     deadline_s: Seconds = 1.0
     policy: str | None = Policy().policy
     budget: PositiveShare | None = Policy().budget
-    device: str | None = RunConfig().device
+    device: str | None = RunConfig().edge_device
     guard: FrameGuardSettings = FrameGuardSettings()
 
 
