@@ -26,7 +26,7 @@ from edge_contestants import THREADS, first_features, fitted_line, machine_name,
 from saec.data.dataset import open_dataset
 from saec.data.images.pixels import read_image
 from saec.edge.detector import PatchDetector
-from saec.edge.graph import compile_graph
+from saec.edge.graph import GRAPH, compile_graph
 from saec.edge.preparation import prepare
 from saec.frame.assessment import assess, decode_frame, measure_complexity, read_frame
 from saec.frame.verdicts import Rules
@@ -89,6 +89,8 @@ def _steps(profile: LineProfile, files: list[Path]) -> dict[str, Step]:
     preparation = profile.line.preparation
     detector, complexity = PatchDetector(profile), Complexity(profile.line.complexity)
     rules = Rules(profile.line.name, profile.calibration, frame=preparation.frame)
+    line = profile.line.detector
+    whole_graph = compile_graph(profile.folder / GRAPH, line.precision, line.threads).create_infer_request()
     bare = first_features(preparation.height, preparation.width)
     features = _features(profile)
     images = [read_image(file, bits=preparation.bits) for file in files]
@@ -108,7 +110,7 @@ def _steps(profile: LineProfile, files: list[Path]) -> dict[str, Step]:
         "decode": lambda k: read_image(files[k], bits=preparation.bits),
         "complexity": lambda k: complexity.of(images[k]),
         "prepare": lambda k: prepare(images[k], preparation),
-        "graph: features, map, score": lambda k: detector.score(ready[k]),
+        "graph: features, map, score": lambda k: whole_graph.infer({0: ready[k][None]}, share_inputs=True),
         "detect: prepare, graph": lambda k: detector.inspect([images[k]]),
         ALL: whole,
         LOOP: loop,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from saec.arrays import check_image
 from saec.edge.colours import ChannelOrder
 from saec.edge.graph import GRAPH, compile_graph
+from saec.edge.kind_naming import name_kind
 from saec.edge.preparation import covered, prepare
 from saec.errors import LineError
 from saec.profile import LineProfile
@@ -34,7 +34,8 @@ class PatchDetector:
         self._order = ChannelOrder(profile.references())
         expected = (1, self._preparation.height, self._preparation.width, 3)
         shape = tuple(self._graph.input(0).shape)
-        if shape != expected or len(self._graph.outputs) != 2:
+        self._kinds = profile.line.kinds
+        if shape != expected or len(self._graph.outputs) != (3 if self._kinds else 2):
             raise LineError(
                 f"{profile.folder / GRAPH} takes the shape {shape}, but the profile says {expected}",
                 "fit the line again",
@@ -52,19 +53,17 @@ class PatchDetector:
         checked = [check_image(image, f"image {i}") for i, image in enumerate(images)]
         return [self._inspect(image) for image in checked]
 
-    def score(self, prepared: Image) -> tuple[float, NDArray[np.float32]]:
-        """Score and anomaly map of a prepared frame."""
-        output = self._request.infer({0: prepared[None]}, share_inputs=True)
-        return float(output[0][0]), np.array(output[1][0], np.float32)
-
     def _inspect(self, image: Image) -> EdgeOpinion:
         self._order.check(image)
-        score, anomaly = self.score(prepare(image, self._preparation))
+        output = self._request.infer({0: prepare(image, self._preparation)[None]}, share_inputs=True)
+        score, anomaly = float(output[0][0]), np.array(output[1][0], np.float32)
+        label = DEFECT if score >= self._calibration.threshold else GOOD
         sigmoid = self._calibration.p_defect
         return EdgeOpinion(
             score=score,
-            label=DEFECT if score >= self._calibration.threshold else GOOD,
+            label=label,
             p_defect=None if sigmoid is None else sigmoid(score),
             map=anomaly,
             map_box=covered(image, self._preparation),
+            kind=name_kind(self._kinds, output[2][0]) if self._kinds and label == DEFECT else None,
         )

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saec.edge.learning.defects.defect_head_fit import DefectHeadFit, fit_defect_head
-from saec.edge.learning.defects.kind_head import KindHead, pooled_features
+from saec.edge.learning.defects.kind_head import KindHead
 from saec.edge.learning.defects.kind_head_fit import fit_kind_head
 from saec.edge.learning.defects.seen_cells import SeenCells, see_cells
 from saec.edge.learning.feature_sums import Features
@@ -17,6 +17,8 @@ from saec.edge.learning.fit_contract import Progress
 from saec.edge.learning.goods.goods_fit import GoodsFit, GoodsKept, fit_goods
 from saec.edge.learning.head.defect_head import DefectHead
 from saec.edge.learning.head.detector_head import PatchModel
+from saec.edge.learning.head.kind_outputs import pooled_features
+from saec.edge.learning.head.tensor_ops import NumpyOps
 from saec.edge.learning.patch_candidates import owner_number
 from saec.edge.learning.taught_frames import TaughtFrame, TaughtFrames
 from saec.settings import FitConfig
@@ -194,7 +196,8 @@ def _kinds(seen: SeenCells, defects: Sequence[TaughtFrame]) -> KindHead | None:
         return None
     known = seen.defects
     hot = known.hot_features()[named, :, : known.residuals.shape[2]]
-    pooled = pooled_features(hot, known.residuals[named], seen.heat[named], seen.model.hottest)
+    residuals, heat = known.residuals[named], seen.heat[named]
+    pooled = pooled_features(NumpyOps(), hot, residuals, heat, seen.model.hottest, residuals.shape)
     fit = fit_kind_head(pooled, [defects[at].kind for at in named], known.parts[named])
     return None if fit is None else fit.head
 

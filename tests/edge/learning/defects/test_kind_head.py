@@ -6,14 +6,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from saec.edge.learning.defects.kind_head import (
-    UNKNOWN,
-    KindHead,
-    kind_probabilities,
-    name_kind,
-    pooled_features,
-)
+from saec.edge.kind_naming import name_kind
+from saec.edge.learning.defects.kind_head import KindHead
 from saec.edge.learning.defects.kind_head_fit import KindHeadFit, fit_kind_head
+from saec.edge.learning.head.kind_outputs import kind_answers, pooled_features
+from saec.edge.learning.head.tensor_ops import NumpyOps
+from saec.types import UNKNOWN_KIND
 
 CHANNELS = 20
 MIDDLES = np.random.default_rng(0).normal(size=(5, 2 * CHANNELS + 4))
@@ -33,7 +31,11 @@ def fitted(kinds: int, n: int, spread: float = 0.7) -> KindHeadFit:
 
 
 def named(head: KindHead, pooled: NDArray[np.float32]) -> list[str]:
-    return [name_kind(head.kinds, p, d).kind for p, d in zip(*kind_probabilities(head, pooled), strict=True)]
+    return [name_kind(head.kinds, told).name for told in answers(head, pooled)]
+
+
+def answers(head: KindHead, pooled: NDArray[np.float32]) -> NDArray[np.float32]:
+    return kind_answers(NumpyOps(), pooled, head, len(pooled))
 
 
 def test_known_kinds_are_named() -> None:
@@ -41,20 +43,20 @@ def test_known_kinds_are_named() -> None:
     for kind in range(4):
         names = named(head, draw(kind, 20, 2))
         assert names.count(NAMES[kind]) >= 17
-        assert set(names) <= {NAMES[kind], UNKNOWN}
+        assert set(names) <= {NAMES[kind], UNKNOWN_KIND}
 
 
 def test_a_kind_never_shown_is_unknown() -> None:
     head = fitted(4, 8).head
-    assert named(head, draw(4, 40, 2)).count(UNKNOWN) >= 32
+    assert named(head, draw(4, 40, 2)).count(UNKNOWN_KIND) >= 32
 
 
 def test_a_frame_unlike_all_examples_is_unknown() -> None:
     head = fitted(2, 8).head
     far = draw(0, 20, 2) * 6.0
-    _, distance = kind_probabilities(head, far)
+    distance = answers(head, far)[:, -1]
     assert (distance > 1.0).all()
-    assert set(named(head, far)) == {UNKNOWN}
+    assert set(named(head, far)) == {UNKNOWN_KIND}
 
 
 def test_confidence_is_as_often_right() -> None:
@@ -62,7 +64,7 @@ def test_confidence_is_as_often_right() -> None:
     fit = fitted(3, 25, spread=2.2)
     sure, right = [], []
     for kind in range(3):
-        for p in kind_probabilities(fit.head, draw(kind, 200, 2, spread=2.2))[0]:
+        for p in answers(fit.head, draw(kind, 200, 2, spread=2.2))[:, :-1]:
             sure.append(p[:3].max())
             right.append(p[:3].argmax() == kind)
     assert abs(np.mean(sure) - np.mean(right)) < 0.12
@@ -107,7 +109,7 @@ def test_the_order_of_the_defects_does_not_matter() -> None:
     assert one is not None
     assert other is not None
     fresh = draw(1, 10, 2)
-    for a, b in zip(kind_probabilities(one.head, fresh), kind_probabilities(other.head, fresh), strict=True):
+    for a, b in zip(answers(one.head, fresh), answers(other.head, fresh), strict=True):
         assert np.allclose(a, b, atol=1e-4)
 
 
@@ -115,7 +117,7 @@ def test_features_are_pooled_over_the_hottest_cells() -> None:
     rng = np.random.default_rng(0)
     features, residuals = rng.normal(size=(2, 3, 10, 4)).astype(np.float32)
     heat = -np.sort(-rng.normal(size=(3, 10)).astype(np.float32), axis=1)
-    pooled = pooled_features(features, residuals, heat, 2)
+    pooled = pooled_features(NumpyOps(), features, residuals, heat, 2, residuals.shape)
     assert pooled.shape == (3, 2 * 4 + 4)
     assert np.allclose(pooled[:, :4], features[:, :2].mean(1))
     assert np.allclose(pooled[:, 4:8], residuals[:, :2].mean(1))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from saec.edge.learning.defects.kind_head import KindHead
 from saec.edge.learning.head.defect_head import DefectHead
 from saec.edge.learning.head.detector_head import GoodsModel, PatchModel
 from saec.edge.learning.head.hot_cells import CellModel
@@ -67,4 +68,16 @@ def random_head(seed: int = 0, *, learned: bool = True, region: bool = False) ->
         level=np.array([0.5, 0.2], np.float32),
         gain=np.array([2.0, 1.0], np.float32),
     )
-    return PatchModel(goods, seen, defects)
+    pooled = 2 * CHANNELS + 4
+    kinds = KindHead(
+        kinds=("dent", "scratch"),
+        centre=some(pooled),
+        scale=some(pooled, low=0.1),
+        weights=some(pooled, 2),
+        offset=some(2),
+        sharpness=2.0,
+        bar=0.3,
+        examples=some(5, pooled),
+        reach=3.0,
+    )
+    return PatchModel(goods, seen, defects, kinds)

@@ -60,7 +60,8 @@ def test_the_graph_is_the_head(learned: bool, region: bool, tmp_path: Path) -> N
     model = random_head(learned=learned, region=region)
     save_graph(with_head(feature_graph(), model), tmp_path)
     graph = compile_graph(tmp_path / GRAPH, "f32", 1)
-    assert [next(iter(output.get_names())) for output in graph.outputs] == ["score", "map"]
+    names = ["score", "map", "kinds"] if learned else ["score", "map"]
+    assert [next(iter(output.get_names())) for output in graph.outputs] == names
     alone = compile_graph(head_alone(model, (1, CHANNELS, HEIGHT, WIDTH)), "f32", 1)
     for seed in range(4):
         features = features_in(frame(seed))
@@ -68,6 +69,8 @@ def test_the_graph_is_the_head(learned: bool, region: bool, tmp_path: Path) -> N
         for score, anomaly in ((graph(frame(seed))[i] for i in (0, 1)), (alone(features)[i] for i in (0, 1))):
             assert abs(score[0] - reference.score[0]) <= bound(reference.score)
             assert np.abs(anomaly - reference.map).max() <= bound(reference.map)
+        if reference.kinds is not None:
+            assert np.abs(graph(frame(seed))[2] - reference.kinds).max() <= bound(reference.kinds)
 
 
 @pytest.mark.parametrize(("learned", "region"), CASES)
@@ -90,11 +93,13 @@ def test_onnx_is_the_head_and_takes_another(learned: bool, region: bool, tmp_pat
         replace_head(path, model, path)
         onnx.checker.check_model(str(path))
         session = onnxruntime.InferenceSession(path)
-        score, anomaly = session.run(["score", "map"], {INPUT: frame(seed)})
+        score, anomaly, *kinds = session.run(None, {INPUT: frame(seed)})
         reference = head(NumpyOps(), features_in(frame(seed)), model)
         assert abs(score[0] - reference.score[0]) <= bound(reference.score)
         assert np.abs(anomaly - reference.map).max() <= bound(reference.map)
-    assert len(onnx.load(path).graph.output) == 2
+        if reference.kinds is not None:
+            assert np.abs(kinds[0] - reference.kinds).max() <= bound(reference.kinds)
+    assert len(onnx.load(path).graph.output) == (3 if learned else 2)
 
 
 def test_the_features_come_out_of_a_saved_graph(tmp_path: Path) -> None:

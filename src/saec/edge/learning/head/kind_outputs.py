@@ -14,20 +14,25 @@ T = TypeVar("T")
 
 
 def kind_outputs(ops: TensorOps[T], cells: FrameCells[T], head: KindHead, model: CellModel, batch: int) -> T:
+    """What the head says of frames, see ``kind_answers``; the map of their heat has its median off."""
+    shape = (batch, model.hot, len(model.mean))
+    pooled = pooled_features(ops, cells.features, cells.residuals, cells.heat, model.hottest, shape)
+    return kind_answers(ops, pooled, head, batch)
+
+
+def kind_answers(ops: TensorOps[T], pooled: T, head: KindHead, batch: int) -> T:
     """The probability of each kind and of an unknown one, and the distance to the nearest known defect.
 
     Args:
         ops: what executes the operations, or writes them down.
-        cells: the frames' cells; their heat is that of the goods-only map less its median.
+        pooled: B x D, ``pooled_features``.
         head: the arrays, with K kinds.
-        model: how cells are seen.
         batch: B.
 
     Returns:
         B x (K + 2). The last column is in units of the head's reach: above 1 a frame is like no kind.
     """
-    x = ops.subtract(_pooled(ops, cells, model, batch), ops.constant(head.centre))
-    x = ops.multiply(x, ops.constant(head.scale))
+    x = ops.multiply(ops.subtract(pooled, ops.constant(head.centre)), ops.constant(head.scale))
     scores = ops.add(ops.matmul(x, ops.constant(head.weights)), ops.constant(head.offset))
     bar = ops.constant(np.full((batch, 1), head.bar, np.float32))
     logits = ops.multiply(ops.concatenate([scores, bar], 1), _number(ops, head.sharpness))
@@ -36,16 +41,27 @@ def kind_outputs(ops: TensorOps[T], cells: FrameCells[T], head: KindHead, model:
     return ops.concatenate([probabilities, _distance(ops, x, head)], 1)
 
 
-def _pooled(ops: TensorOps[T], cells: FrameCells[T], model: CellModel, batch: int) -> T:
-    """``kind_head.pooled_features``, B x D."""
-    channels = len(model.mean)
+def pooled_features(
+    ops: TensorOps[T], features: T, residuals: T, heat: T, hottest: int, shape: tuple[int, int, int]
+) -> T:
+    """What a frame's hot cells look like together, B x D.
+
+    Args:
+        ops: what executes the operations, or writes them down.
+        features: B x M x C, standardised features of the hot cells, the hottest first.
+        residuals: B x M x C, less those of the nearest good patch.
+        heat: B x M, their heat: the goods-only map after its median is taken off.
+        hottest: how many cells stand for a defect.
+        shape: B, M and C.
+    """
+    batch, hot, channels = shape
     means = [
-        ops.reshape(ops.mean(ops.part(values, 1, 0, model.hottest), 1), (batch, channels))
-        for values in (cells.features, cells.residuals)
+        ops.reshape(ops.mean(ops.part(values, 1, 0, hottest), 1), (batch, channels))
+        for values in (features, residuals)
     ]
-    ranks = np.array([0, *(min(rank * model.hottest, model.hot) - 1 for rank in RANKS)])
-    heat = ops.maximum(ops.take(cells.heat, ranks, 1), _number(ops, 0.0))
-    return ops.concatenate([*means, ops.log(ops.add(heat, _number(ops, 1.0)))], 1)
+    ranks = np.array([0, *(min(rank * hottest, hot) - 1 for rank in RANKS)])
+    warmth = ops.maximum(ops.take(heat, ranks, 1), _number(ops, 0.0))
+    return ops.concatenate([*means, ops.log(ops.add(warmth, _number(ops, 1.0)))], 1)
 
 
 def _distance(ops: TensorOps[T], x: T, head: KindHead) -> T:
