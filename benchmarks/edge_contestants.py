@@ -179,14 +179,15 @@ def _compile(model: Any) -> Any:
     return compile_classifier(model, precision="f32", threads=THREADS)
 
 
-def fitted_line(work: Path, goods: list[Path], side: int) -> LineProfile:
-    """The line of ``saec fit`` on these goods alone, with its defaults."""
+def fitted_line(work: Path, goods: list[Path], side: int, dtype: str = "float32") -> LineProfile:
+    """The line of ``saec fit`` on these goods alone, else with its defaults."""
     tree, line = work / "data" / "train" / "good", work / "line"
     shutil.rmtree(tree, ignore_errors=True)
     tree.mkdir(parents=True)
     for good in goods:
         (tree / good.name).symlink_to(good.resolve())
-    status = saec(["fit", str(work / "data"), "--out", str(line), "--side-px", str(side), "--force"])
+    wish = ["--side-px", str(side), "--dtype", dtype, "--force"]
+    status = saec(["fit", str(work / "data"), "--out", str(line), *wish])
     if status:
         raise SystemExit(status)
     return LineProfile.open(line)

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
+from typing import get_args
 
 import cv2
 import numpy as np
@@ -27,12 +28,13 @@ from saec.data.dataset import open_dataset
 from saec.data.images.pixels import read_image
 from saec.edge.detector import PatchDetector
 from saec.edge.graph import GRAPH, compile_graph
+from saec.edge.learning.head.detector_graph import features_of
 from saec.edge.preparation import prepare
 from saec.frame.assessment import assess, decode_frame, measure_complexity, read_frame
 from saec.frame.verdicts import Rules
 from saec.profile import LineProfile
 from saec.scene.complexity import Complexity
-from saec.settings import FitConfig
+from saec.settings import FitConfig, Precision
 from saec.types import GOOD, Source
 
 BARE, ALL, LOOP = "bare feature graph", "decode + complexity + detect", "the same in a run: hash, assess"
@@ -59,7 +61,8 @@ def main(argv: list[str] | None = None) -> int:
     frames = spread([item.path for item in dataset.holdout()], args.frames)
     goods = spread([item.path for item in dataset.select("train", GOOD)], args.goods)
     lines = [LineProfile.open(line) for line in args.line] or [
-        fitted_line(args.work / f"{dataset.name}-{side}", goods, side) for side in args.sides
+        fitted_line(args.work / f"{dataset.name}-{side}-{args.dtype}", goods, side, args.dtype)
+        for side in args.sides
     ]
     print(
         f"{dataset.name}: {args.rounds} rounds of {len(frames)} frames, {THREADS} threads; {machine_name()}"
@@ -76,6 +79,7 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--data", type=Path, required=True, help="data set with train goods and test images")
     parser.add_argument("--line", type=Path, action="append", default=[], help="lines to time; else fitted")
     parser.add_argument("--sides", type=int, nargs="+", default=[448, 320], help="input sizes in pixels")
+    parser.add_argument("--dtype", choices=get_args(Precision), default=FitConfig().dtype)
     parser.add_argument("--goods", type=int, default=40, help="good images to fit on; 0 is all")
     parser.add_argument("--frames", type=int, default=24, help="test images per round")
     parser.add_argument("--rounds", type=int, default=15)
@@ -106,7 +110,7 @@ def _steps(profile: LineProfile, files: list[Path]) -> dict[str, Step]:
 
     return {
         BARE: lambda _: bare(),
-        "features of this version": lambda k: features(ready[k]),
+        "features of the line": lambda k: features(ready[k]),
         "decode": lambda k: read_image(files[k], bits=preparation.bits),
         "complexity": lambda k: complexity.of(images[k]),
         "prepare": lambda k: prepare(images[k], preparation),
@@ -118,13 +122,11 @@ def _steps(profile: LineProfile, files: list[Path]) -> dict[str, Step]:
 
 
 def _features(profile: LineProfile) -> Callable[[np.ndarray], object]:
-    """The feature graph of this version, in the line's precision."""
-    from saec.edge.training.feature_graph import feature_model
-
-    detector, preparation = profile.line.detector, profile.line.preparation
-    config = FitConfig(backbone=detector.backbone)
-    model = feature_model(config, preparation.height, preparation.width)
-    request = compile_graph(model, detector.precision, detector.threads).create_infer_request()
+    """The line's feature graph alone."""
+    detector = profile.line.detector
+    model = features_of(profile.folder / GRAPH)
+    graph = compile_graph(model, detector.precision, detector.threads, detector.device)
+    request = graph.create_infer_request()
     return lambda frame: request.infer({0: frame[None]}, share_inputs=True)
 
 

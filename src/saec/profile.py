@@ -59,7 +59,7 @@ class Detector(msgspec.Struct, frozen=True, kw_only=True):
 
     kind: str
     backbone: str
-    precision: Literal["f32", "bf16"] = "f32"
+    precision: Literal["f32", "bf16", "int8"] = "f32"
     threads: int = FitConfig().threads
     device: str = FitConfig().device
     files: dict[str, str] = {}

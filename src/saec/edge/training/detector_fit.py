@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from saec.edge.detector_kinds import FitChoices
-from saec.edge.learning.fit_contract import DetectorFit, FitStart, Fitted, Gated, TrainFrame
+from saec.edge.learning.fit_contract import DetectorFit, FitStart, Fitted, Gated, Learner, TrainFrame
 from saec.edge.learning.judged_region import cells_inside, keep_mask, prepared_mask
 from saec.edge.learning.patch_learner import FeatureGraph, PatchLearner
 from saec.edge.learning.taught_frames import TaughtFrames
 from saec.edge.preparation import input_size
 from saec.edge.training.feature_source import FeatureSource, tile_side
+from saec.edge.training.quantised_fit import QuantisedFit
 from saec.edge.training.size_proposal import propose_size
 from saec.edge.yolo import THRESHOLD, Confidence, YoloClassifier, YoloRule, fit_rule, rule_score
 from saec.errors import ConfigError, DataError
@@ -26,13 +28,18 @@ def patch_fit(*, onnx: bool = False) -> DetectorFit:
     """A fit of the default detector; with ``onnx`` the graph is written as ONNX too.
 
     The fit raises:
+        ConfigError: int8 as ONNX.
         DataError: too few goods, or a mask that does not fit the frames.
         ModelError: the backbone is unknown or its weights are not installed.
         ExtraError: torch is not installed.
     """
 
-    def start(begin: FitStart) -> PatchLearner:
+    def start(begin: FitStart) -> Learner:
         config, told = begin.config, list[str]()
+        if onnx and config.dtype == "int8":
+            raise ConfigError(
+                "ONNX holds the detector in float32, not in int8", "leave out onnx, or take another dtype"
+            )
 
         def tell(said: str) -> None:
             told.append(said)
@@ -59,7 +66,12 @@ def patch_fit(*, onnx: bool = False) -> DetectorFit:
             rounding,
             source.onnx_writer(*size, mask, tile_side(config)) if onnx else None,
         )
-        return PatchLearner(graph, TaughtFrames(), config, begin.folder, begin.progress, told)
+
+        def learner(features: FeatureGraph, begin: FitStart) -> PatchLearner:
+            return PatchLearner(features, TaughtFrames(), begin.config, begin.folder, begin.progress, told)
+
+        begin = replace(begin, config=config)
+        return QuantisedFit(graph, begin, learner) if config.dtype == "int8" else learner(graph, begin)
 
     return start
 
@@ -100,6 +112,11 @@ class YoloLearner:
         if begin.roi_mask is not None:
             raise DataError(
                 "the YOLO detector has no anomaly map, so it takes no mask", "give a rectangle as the roi"
+            )
+        if begin.config.dtype == "int8":
+            raise ConfigError(
+                "int8 is for the detector patch: a classifier stays as its file has it",
+                "take dtype float32 or bfloat16",
             )
         self._classifier, self._rule = YoloClassifier(weights, begin.folder, begin.config), rule
         self._seen: dict[int, dict[str, Confidence]] = {GOOD: {}, DEFECT: {}}
