@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from saec.decoding import convert
 from saec.edge.graph import GRAPH, OPENVINO_TYPES, compile_graph, other_arithmetic
@@ -97,7 +99,8 @@ class PatchLearner:
 
     def finish(self) -> Fitted:
         self._taught.settle()
-        learned = learn(self._taught, self._config, self._features.inside, self._progress)
+        with one_blas_thread():
+            learned = learn(self._taught, self._config, self._features.inside, self._progress)
         save_graph(with_head(self._features.model, learned.model), self._folder)
         if self._features.save_onnx is not None:
             self._features.save_onnx(learned.model, self._folder)
@@ -156,14 +159,15 @@ class PatchLearner:
                 prepared = prepare(image, self._features.preparation)
                 yield self._features_of(prepared)[None], float(whole(prepared[None])[0][0])
 
-        parity = check_parity(
-            learned.model,
-            lambda features: float(head(features)[0][0]),
-            (steps.real(taught.features([frame])) for frame in frames),
-            pairs(),
-            threshold,
-            rounding=self._features.rounding,
-        )
+        with one_blas_thread():
+            parity = check_parity(
+                learned.model,
+                lambda features: float(head(features)[0][0]),
+                (steps.real(taught.features([frame])) for frame in frames),
+                pairs(),
+                threshold,
+                rounding=self._features.rounding,
+            )
         notes = [
             "parity: the exported graph and the fitted detector give the same label on the features of the "
             f"{parity.heads} frames nearest to the threshold, and on {parity.images} whole images; largest "
@@ -175,6 +179,14 @@ class PatchLearner:
                 "because the score of a calibration image differed from it only by rounding"
             )
         return Gated(notes, parity.threshold)
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Hold NumPy's products to one thread: a fit runs its folds side by side, and threads of threads wait for
+    each other ten times longer than they compute."""
+    with threadpool_limits(limits=1, user_api="blas"):
+        yield
 
 
 def go_on(profile: LineProfile, folder: Path, progress: Progress) -> PatchLearner:
