@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -19,7 +20,7 @@ from saec.edge import open_detector
 from saec.edge.learning.taught_frames import LARGEST_FILE
 from saec.errors import DataError, LeakError, LineError
 from saec.lines.teaching import next_version
-from saec.profile import LineProfile, sha256_file
+from saec.profile import LineProfile, sha256_file, write_json
 from tests.conftest import SIDE
 
 SETTINGS = {"side_px": SIDE, "memory_patches": 512, "folds": 4, "threads": 1, "overkill_rate": 0.1}
@@ -187,3 +188,18 @@ def test_the_next_version_goes_beside_the_line(tmp_path: Path) -> None:
         assert next_version(tmp_path / name) == tmp_path / following
     (tmp_path / "keypad-v3").mkdir()
     assert next_version(tmp_path / "keypad") == tmp_path / "keypad-v4"
+
+
+def test_a_good_that_the_detector_has_seen_is_no_new_one_for_a_calibration(
+    few: Path, images: dict[str, list[Path]], tmp_path: Path
+) -> None:
+    """Of very many goods only some keep a cross-fitted score; the others have made the detector, too."""
+    line = tmp_path / "line"
+    shutil.copytree(few, line)
+    profile = LineProfile.open(line)
+    sha = next(iter(profile.calibration.good_scores))
+    left = {known: score for known, score in profile.calibration.good_scores.items() if known != sha}
+    write_json(line / "calibration-1.json", msgspec.structs.replace(profile.calibration, good_scores=left))
+    goods = folder_of(images["train/good"][:8], tmp_path / "goods")
+    after = saec.Line.open(line).calibrate(goods=goods).profile.calibration
+    assert after.good_scores == left

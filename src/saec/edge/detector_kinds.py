@@ -8,6 +8,7 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 
 from saec.contracts import EdgeDetector
+from saec.edge.graph import SLIGHT
 from saec.errors import LineError
 from saec.profile import LineProfile
 from saec.settings.setting_fields import Everyday, ExistingFile, Option, Share
@@ -58,9 +59,6 @@ class DetectorKind(NamedTuple):
     teaching: str = ""
     own_rule: bool = False
 
-
-_SLIGHT = 1e-3
-"""By how much of itself (of 1 where it is less) the gate of a fit lets a score differ."""
 
 _TRAINING = "saec.edge.training.detector_fit"
 DETECTORS = {
@@ -113,7 +111,7 @@ def device_note(profile: LineProfile, device: str | None) -> str | None:
     own = profile.line.detector.device
     if device in (None, own) or profile.line.detector.kind == NONE:
         return None
-    slight = _SLIGHT * max(1.0, abs(profile.calibration.threshold))
+    slight = SLIGHT * max(1.0, abs(profile.calibration.threshold))
     return (
         f"The edge runs on {device}, but the line was checked on {own}. A label may differ where the score "
         f"lies within {slight:.2g} of the threshold: so much the check of a fit allows. To be sure, fit on "

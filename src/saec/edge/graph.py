@@ -23,6 +23,10 @@ _making = threading.Lock()
 _cores: list[Any] = []
 
 
+SLIGHT = 1e-3
+"""By how much of itself (of 1 where it is less) a score may differ between two executions of one detector."""
+
+
 def core() -> Any:
     """The process's one ``openvino.Core``, made at its first use and never given up.
 

@@ -68,6 +68,7 @@ def gather_inputs(
     bits = profile.line.preparation.bits
     new_goods, new_defects = _shown_once(_hashed(goods), bits), _shown_once(_hashed(labelled), bits)
     check_given(profile, manifest, dataset, goods=new_goods, defects=new_defects)
+    new_goods = _scorable(profile, manifest, new_goods)
     _enter(manifest, new_goods, new_defects, parts)
     return CalibrationInputs(new_goods, new_defects, dataset, manifest)
 
@@ -113,6 +114,15 @@ def _manifest(profile: LineProfile) -> Manifest:
             f"{path} is missing", "fit the line again: this file shows which images were used for it"
         )
     return Manifest.read(path)
+
+
+def _scorable(profile: LineProfile, manifest: Manifest, goods: Mapping[str, Path]) -> dict[str, Path]:
+    """Without those that the line was taught and whose cross-fitted score it does not keep.
+
+    So it is with some of very many goods. Its detector has seen them: their scores say nothing of new ones.
+    """
+    known, taught = profile.calibration.good_scores, manifest.having("train")
+    return {sha: path for sha, path in goods.items() if sha in known or sha not in taught}
 
 
 def _enter(

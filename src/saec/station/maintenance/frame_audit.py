@@ -32,7 +32,7 @@ from saec.types import CloudState, EdgeRecord, KindOpinion, Route, VerdictRecord
 
 TOLERANCE = 1e-3
 """By how much of itself (of 1 where it is less) a score may differ between machines or runtimes and count as
-the same: as much as the export's gate allows (``saec.edge.training.graph_export.SLIGHT``)."""
+the same: as much as the export's gate allows (``saec.edge.graph.SLIGHT``)."""
 
 
 @dataclass(frozen=True, slots=True)

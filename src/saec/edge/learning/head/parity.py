@@ -14,12 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from saec.edge.graph import SLIGHT
 from saec.edge.learning.head.detector_head import PatchModel, head
 from saec.edge.learning.head.tensor_ops import NumpyOps
 from saec.errors import ParityError
-
-SLIGHT = 1e-3
-"""By how much of itself (of 1 where it is less) a threshold may always be moved: no label hangs on it."""
 
 HEADS, IMAGES = 32, 16
 """Frames on whose features the head is tried, and images that the whole graph is tried on."""
