@@ -96,3 +96,23 @@ def test_a_flat_frame_stays_flat(height: int, width: int, colour: tuple[int, int
     assert made.shape == (64, 96, 3)
     assert made.dtype == np.uint8
     assert (made == np.array(colour, np.uint8)).all()
+
+
+@given(st.integers(64, 700), st.integers(64, 700))
+def test_a_shrunk_frame_keeps_the_light_of_every_pixel(height: int, width: int) -> None:
+    """The mean stays, and the last row and column have their share."""
+    frame = np.zeros((height, width, 3), np.uint8)
+    frame[-1], frame[:, -1] = 240, 240
+    made = prepare(frame, Preparation(height=64, width=64))
+    assert made.shape == (64, 64, 3)
+    assert made[-1].min() > 0
+    assert made[:, -1].min() > 0
+    assert abs(float(made.mean()) - float(frame.mean())) < 2
+
+
+@pytest.mark.parametrize(("height", "width"), [(128, 192), (448, 320), (1024, 64)])
+def test_whole_factors_are_plain_averages(height: int, width: int) -> None:
+    frame = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    blocks = frame.reshape(64, height // 64, 64, width // 64, 3).astype(float).mean((1, 3))
+    made = prepare(frame, Preparation(height=64, width=64))
+    np.testing.assert_allclose(made, blocks, atol=0.5 + 1e-6)

@@ -76,7 +76,7 @@ def features(image: Image) -> dict[str, float]:
     values = {"entropy": _entropy(pyramid[0])}
     for level in range(LEVELS):
         values[f"detail_{2**level}"] = _log(_band_rms(pyramid, level))
-    values["layout"] = _log(float(pyramid[LEVELS].std()))
+    values["layout"] = _log(cv2.meanStdDev(pyramid[LEVELS])[1].item())
     values["busy"] = float((deviation > QUIET).mean())
     values["peak"] = _log(float(deviation.max()))
     values["directions"] = _directions(pyramid[1])
@@ -218,7 +218,8 @@ def _directions(grey: Grey) -> float:
 def _colours(image: Image, grid: tuple[int, ...]) -> float:
     """Colourfulness of Hasler and Süsstrunk (2003), of pixels taken on a grid, in doublings."""
     taken = cv2.resize(image, grid[::-1], interpolation=cv2.INTER_NEAREST)
-    red, green, blue = (channel.astype(np.int16) for channel in cv2.split(taken))
-    mean_rg, std_rg = cv2.meanStdDev(red - green)
-    mean_yb, std_yb = cv2.meanStdDev(((red + green) >> 1) - blue)
+    red, green, blue = cv2.split(taken)
+    mean_rg, std_rg = cv2.meanStdDev(cv2.subtract(red, green, dtype=cv2.CV_16S))
+    both = np.asarray(cv2.add(red, green, dtype=cv2.CV_16S), np.int16)
+    mean_yb, std_yb = cv2.meanStdDev((both >> 1) - blue)
     return _log(math.hypot(std_rg.item(), std_yb.item()) + 0.3 * math.hypot(mean_rg.item(), mean_yb.item()))

@@ -89,7 +89,8 @@ def read_bytes(path: str | Path) -> bytes:
         ImageError: missing, a broken or circular link, a folder, no permission.
     """
     try:
-        return Path(path).read_bytes()
+        with Path(path).open("rb", buffering=0) as file:
+            return file.read()
     except OSError as e:
         raise ImageError(f"{path}: {e.strerror or e}", "check the path, its links and its permissions") from e
 
