@@ -15,7 +15,7 @@ from saec.data.parts import PartIds
 from saec.data.user_folders import pictures_of
 from saec.errors import ConfigError
 from saec.lines.calibrating.requested_calibration import RecalibrationRequest
-from saec.lines.calibrating.threshold_table import ThresholdTable
+from saec.lines.fit_sentences import threshold_sentences
 from saec.lines.teaching import TeachSummary, forget_frames, next_version, teach_line
 from saec.profile import LineProfile
 from saec.runs.description import now
@@ -113,7 +113,7 @@ def taught(
         created=now(),
         progress=progress or _tell_nobody,
     )
-    return after, (_sentence(after, summary), *summary.notes, *ThresholdTable.of(after).lines())
+    return after, (_sentence(after, summary), *threshold_sentences(after), *summary.notes)
 
 
 def forgotten(
@@ -128,7 +128,8 @@ def forgotten(
         progress=progress or _tell_nobody,
     )
     left = f"{len(after.calibration.goods)} good images, {len(after.calibration.defects)} defects"
-    return after, (f"{after.folder}: version {after.line.version}, {left}", *summary.notes)
+    told = f"{after.folder}: version {after.line.version}, {left}"
+    return after, (told, *threshold_sentences(after), *summary.notes)
 
 
 def _tell_nobody(_what: str, _done: int, _of: int) -> None:

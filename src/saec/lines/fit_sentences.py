@@ -27,10 +27,9 @@ def bit_warnings(dataset: Dataset, bits: int) -> list[str]:
     return [f"warning: {fault.message}: {fault.remedy}" for fault in significant_bits(seen, bits)]
 
 
-def fit_sentences(profile: LineProfile, summary: FitSummary) -> list[str]:
-    """What a fit has to say, as sentences."""
-    p, c = profile.line.preparation, profile.calibration
-    copies = f" ({summary.duplicates} exact copies left out)" if summary.duplicates else ""
+def threshold_sentences(profile: LineProfile) -> list[str]:
+    """What a line's threshold and gate are, why, and what other choices would give."""
+    c = profile.calibration
     basis = (
         "by P(defect)"
         if c.gate.basis == "p_defect"
@@ -42,13 +41,22 @@ def fit_sentences(profile: LineProfile, summary: FitSummary) -> list[str]:
     if detector_kind(profile.line.detector.kind).own_rule:
         rejected = sum(score >= c.threshold for score in c.goods) / len(c.goods)
         threshold = f"the thresholds of the rule itself, which reject {100 * rejected:.0f} % of these images"
-    lines = [
-        f"{profile.folder}: {summary.goods} good images{copies}, {summary.defects} defects for calibration, "
-        f"input {p.width} x {p.height}",
+    return [
         threshold,
         f"the edge is not sure between {c.gate.low:.3f} and {c.gate.high:.3f} ({basis})",
         *rule_limits(c),
         *ThresholdTable.of(profile).lines(),
+    ]
+
+
+def fit_sentences(profile: LineProfile, summary: FitSummary) -> list[str]:
+    """What a fit has to say, as sentences."""
+    p = profile.line.preparation
+    copies = f" ({summary.duplicates} exact copies left out)" if summary.duplicates else ""
+    lines = [
+        f"{profile.folder}: {summary.goods} good images{copies}, {summary.defects} defects for calibration, "
+        f"input {p.width} x {p.height}",
+        *threshold_sentences(profile),
         *summary.notes,
     ]
     if summary.contaminated:

@@ -92,6 +92,8 @@ def teach_line(
             label: [item for sha, item in items.items() if not _taught(learner, manifest, sha, label)]
             for label, items in given.items()
         }
+        if not (given[GOOD] or given[DEFECT]):
+            raise DataError("there are no images to teach", "name folders of good images or of defects")
         if not (new[GOOD] or new[DEFECT]):
             raise DataError(
                 "there is nothing new to teach: all images were taught before", "give images of new frames"

@@ -221,7 +221,7 @@ def _weight_sentence(fit: DefectHeadFit, count: int) -> str:
 
 def _more_goods(half_gap: float | None, count: int) -> str:
     if half_gap is None:
-        return "it is unknown whether more good images would help: that needs at least three parts"
+        return "it is unknown whether more good images would help: these are too few to tell"
     if half_gap > GAIN_WORTH:
         return (
             f"more good images would still help: fitted on half of the {count} images, "
