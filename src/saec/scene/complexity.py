@@ -77,7 +77,7 @@ def features(image: Image) -> dict[str, float]:
     for level in range(LEVELS):
         values[f"detail_{2**level}"] = _log(_band_rms(pyramid, level))
     values["layout"] = _log(cv2.meanStdDev(pyramid[LEVELS])[1].item())
-    values["busy"] = float((deviation > QUIET).mean())
+    values["busy"] = float(np.count_nonzero(deviation > QUIET) / deviation.size)
     values["peak"] = _log(float(deviation.max()))
     values["directions"] = _directions(pyramid[1])
     values["colours"] = _colours(image, pyramid[1].shape)
@@ -164,7 +164,7 @@ def _reduced(grey: Grey) -> Grey:
     whole = int(shrink)
     rows, columns = max(1, height // whole), max(1, width // whole)
     cut = grey[: rows * whole, : columns * whole]
-    coarse = cv2.resize(cut, (columns, rows), interpolation=cv2.INTER_AREA)
+    coarse = grey if whole == 1 else cv2.resize(cut, (columns, rows), interpolation=cv2.INTER_AREA)
     size = (max(1, round(width / shrink)), max(1, round(height / shrink)))
     return np.asarray(cv2.resize(coarse, size, interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
 
@@ -201,7 +201,7 @@ def _cell_deviation(grey: Grey) -> Floats:
     whole = grey[: rows * CELL, : columns * CELL].astype(np.float32)
     mean = cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA)
     square = cv2.resize(whole * whole, (columns, rows), interpolation=cv2.INTER_AREA)
-    return np.sqrt(np.maximum(square.astype(np.float64) - mean.astype(np.float64) ** 2, 0.0))
+    return np.asarray(np.sqrt(np.maximum(square - np.multiply(mean, mean, dtype=np.float64), 0.0)))
 
 
 def _directions(grey: Grey) -> float:
