@@ -6,9 +6,12 @@ import re
 import shutil
 from pathlib import Path
 
+import cv2
 import pytest
 
 import saec
+from saec.data.procedural import draw_product
+from tests.conftest import SIDE
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,9 +31,14 @@ def run(page: str, *, clouds: bool) -> dict[str, object]:
 
 @pytest.fixture
 def at_work(gears: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the data set and the photos that the pages name."""
+    """A folder with the data set, the photos and the new defects that the pages name."""
     shutil.copytree(gears, tmp_path / "mvtec" / "bottle")
     shutil.copytree(gears / "test" / "defect", tmp_path / "photos")
+    (tmp_path / "new_defects").mkdir()
+    product = draw_product("gear", 3)
+    for i in range(3):
+        image = product.render(200 + i, kind=product.kinds[i], difficulty=0.0, size=SIDE).image
+        assert cv2.imwrite(str(tmp_path / "new_defects" / f"{i:03d}.png"), image[..., ::-1])
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

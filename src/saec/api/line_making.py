@@ -35,9 +35,10 @@ def fit(
     progress: Callable[[str, int, int], None] | None = None,
     **settings: Unpack[FitFields],
 ) -> Line:
-    """Make a line of good images.
+    """Make a line of good images, and of labelled defects if there are any.
 
-    Defects among the training images only calibrate P(defect). Nothing of the hold-out is looked at.
+    It learns from defects among the training images, too, as far as they prove to help; they also give
+    P(defect) and the threshold. Nothing of the hold-out is looked at.
 
     >>> line = saec.fit(gears, out=folder / "gears", side_px=128, memory_patches=512, folds=4)
     >>> line.name

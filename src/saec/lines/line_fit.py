@@ -1,4 +1,4 @@
-"""Make a line profile: goods fit the detector and set the threshold, defects only calibrate."""
+"""Make a line profile: goods and labelled defects fit the detector and set the threshold."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def fit_line(
     stands in the line's manifest, so that it is never calibrated on, from whatever folder it comes.
 
     Args:
-        dataset: its train goods are fitted on; its train defects, if any, calibrate P(defect).
+        dataset: its train goods are fitted on, and its train defects if there are any.
         out: folder of the profile; made.
         fit_detector: the kind of detector.
         created: ISO time.

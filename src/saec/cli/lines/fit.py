@@ -1,4 +1,4 @@
-"""saec fit: make a line profile from good images."""
+"""saec fit: make a line profile from good images, and labelled defects if there are any."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def command(
 ) -> None:
     """Make a line profile of DATASET's good training images.
 
-    Defects of the train split calibrate P(defect), the probability of a defect, and the threshold. The
-    hold-out is not read.
+    It learns from defects of the train split, too, as far as they prove to help. They also give P(defect),
+    the probability of a defect, and the threshold. The hold-out is not read.
 
     Choose the threshold with one of --overkill-rate, --escape-rate and --cost. A table shows what other
     choices would give.
