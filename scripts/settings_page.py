@@ -41,7 +41,8 @@ VARIABLES = {
     "HF_TOKEN": "`saec models pull`: your access token for the hub.",
     "SAEC_PHASES": "Set by `saec meter` for the program that it measures: the file in which the program "
     "marks its phases ([metering.md](metering.md)).",
-    "XDG_CACHE_HOME": "`saec fit`: the folder of converted backbones. The default is ~/.cache.",
+    "XDG_CACHE_HOME": "`saec fit`: the folder of converted backbones and feature graphs. The default "
+    "is ~/.cache.",
     "ONEDNN_MAX_CPU_ISA": "Only read to explain an error: it holds back the CPU's instructions.",
     "DNNL_MAX_CPU_ISA": "The older name of ONEDNN_MAX_CPU_ISA.",
     "NO_COLOR": "Set: no colours in the terminal.",

@@ -41,8 +41,8 @@ class FitConfig(msgspec.Struct, frozen=True, kw_only=True):
             more time and memory.
         keep_references: How many good images the line keeps as references. `saec inspect --references` sets
             how many of them the cloud is shown.
-        dtype: Arithmetic of the detector at the line. bfloat16 is faster on a CPU that has it. int8 is faster
-            still; the fit takes twice as long, and stops if labels differ from those of float32.
+        dtype: Arithmetic of the detector at the line. "bfloat16" is faster on a CPU that has it, "int8" on
+            nearly all. A fit in int8 takes twice as long. It stops if labels differ from those of float32.
         threads: CPU threads that the detector uses when it judges.
         device: Where the detector runs: CPU, or with OpenVINO's drivers GPU (one of Intel's; GPU.1 is the
             second) or NPU. The fit runs there, too.
