@@ -70,9 +70,33 @@ def learn(
     Raises:
         DataError: fewer than three goods, or all of one part.
     """
-    goods, defects = taught.frames(GOOD), taught.frames(DEFECT)
-    folds = dealt_folds(goods, defects, config.folds)
-    fit, scores = goods_fit(taught, goods, folds[0], config, inside, progress)
+    return learn_defects(taught, learn_goods(taught, config, inside, progress), config)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LearnedGoods:
+    """What the goods have taught.
+
+    Attributes:
+        frames: the goods whose features are kept.
+        fit: the detector of the goods.
+        scores: the score of each of ``frames`` by one that has not seen its part.
+        found: the detector without labelled defects.
+    """
+
+    frames: list[TaughtFrame]
+    fit: GoodsFit
+    scores: NDArray[np.float64]
+    found: Learned
+
+
+def learn_goods(
+    taught: TaughtFrames, config: FitConfig, inside: NDArray[np.bool_] | None, progress: Progress
+) -> LearnedGoods:
+    """Fit the detector to the goods alone; see ``learn``. Labelled defects change nothing of it."""
+    goods = taught.frames(GOOD)
+    folds, _ = dealt_folds(goods, [], config.folds)
+    fit, scores = goods_fit(taught, goods, folds, config, inside, progress)
     covering = covering_order(taught.features(goods))
     found = Learned(
         model=PatchModel(fit.model),
@@ -81,10 +105,23 @@ def learn(
         order=[goods[at].sha for at in covering],
         notes=[_more_goods(fit.half_gap, fit_count(taught))],
     )
+    return LearnedGoods(goods, fit, scores, found)
+
+
+def learn_defects(taught: TaughtFrames, known: LearnedGoods, config: FitConfig) -> Learned:
+    """What the goods have taught, and what labelled defects add to it.
+
+    Args:
+        taught: the frames; its goods are those of ``known``.
+        known: what the goods have taught.
+        config: how the line is made.
+    """
+    goods, defects = known.frames, taught.frames(DEFECT)
     if not defects:
-        return found
-    seen = see_cells(taught, fit, goods, defects, folds, scores)
-    return _with_defects(found, seen, goods, defects, config)
+        return known.found
+    folds = dealt_folds(goods, defects, config.folds)
+    seen = see_cells(taught, known.fit, goods, defects, folds, known.scores)
+    return _with_defects(known.found, seen, goods, defects, config)
 
 
 def goods_fit(

@@ -71,3 +71,11 @@ def cells_inside(mask: NDArray[np.uint8], grid: tuple[int, int]) -> NDArray[np.b
             "give a mask with a larger white area",
         )
     return inside
+
+
+def marked_cells(mask: NDArray[np.bool_], preparation: Preparation, shape: tuple[int, ...]) -> list[int]:
+    """The cells (of h x w, row by row) that a mask of the whole frame touches, as indices."""
+    drawn = np.repeat(mask[..., None].astype(np.uint8) * 255, 3, axis=2)
+    share = cv2.resize(prepare(drawn, preparation)[..., 0], shape[::-1], interpolation=cv2.INTER_AREA)
+    cells: list[int] = np.flatnonzero(share > 0).tolist()
+    return cells

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
@@ -20,7 +19,7 @@ from saec.edge.learning.detector_learning import Learned, learn
 from saec.edge.learning.fit_contract import Fitted, Gated, ImageOf, Progress, TrainFrame
 from saec.edge.learning.head.detector_graph import features_of, head_alone, save_graph, with_head
 from saec.edge.learning.head.parity import HEADS, IMAGES, check_parity
-from saec.edge.learning.judged_region import MASK, cells_inside, prepared_mask
+from saec.edge.learning.judged_region import MASK, cells_inside, marked_cells, prepared_mask
 from saec.edge.learning.taught_frames import FILE, TaughtFrame, TaughtFrames
 from saec.edge.preparation import prepare
 from saec.profile import Detector, LineProfile, Preparation, sha256_file
@@ -88,7 +87,8 @@ class PatchLearner:
     def add(self, frame: TrainFrame) -> None:
         prepared = prepare(frame.image, self._features.preparation)
         features = self._features_of(prepared)
-        marked = None if frame.mask is None else self._cells(frame.mask, features.shape[1:])
+        shape = features.shape[1:]
+        marked = None if frame.mask is None else marked_cells(frame.mask, self._features.preparation, shape)
         about = TaughtFrame(
             sha=frame.sha, label=frame.label, group=frame.group, kind=frame.kind, marked=marked
         )
@@ -128,14 +128,6 @@ class PatchLearner:
     def _features_of(self, prepared: Image) -> NDArray[np.float32]:
         output = self._request.infer({0: prepared[None]}, share_inputs=True)[0][0]
         return np.array(output, np.float32)
-
-    def _cells(self, mask: NDArray[np.bool_], shape: tuple[int, ...]) -> list[int]:
-        """The cells that a mask of the whole frame touches, as indices."""
-        drawn = np.repeat(mask[..., None].astype(np.uint8) * 255, 3, axis=2)
-        prepared = prepare(drawn, self._features.preparation)[..., 0]
-        share = cv2.resize(prepared, (shape[1], shape[0]), interpolation=cv2.INTER_AREA)
-        cells: list[int] = np.flatnonzero(share > 0).tolist()
-        return cells
 
     def _gate(self, learned: Learned, threshold: float, image_of: ImageOf) -> Gated:
         """Compare the exported graph with the fitted detector."""
