@@ -88,12 +88,13 @@ def test_a_calibration_learns_when_the_edge_errs_and_what_the_cloud_mends(
 ) -> None:
     """Three defects score below the threshold, and the cloud sees them."""
     frames = Frames(tmp_path / "data")
-    goods = [frames.add(f"train/good/{i:02}", 20 + 2 * i, green=20, truth=0) for i in range(30)]
+    for i in range(30):
+        frames.add(f"train/good/{i:02}", 20 + 2 * i, green=20, truth=0)
     for i in range(14):
         frames.add(f"train/defect/{i:02}", 120 + 8 * i if i > 2 else 90 + i, green=240)
     frames.add("test/good/0", 30)
     line = msgspec.structs.replace(
-        make_line(tmp_path / "bottle", goods=goods).line,
+        make_line(tmp_path / "bottle").line,
         complexity=fit_norm([features(np.zeros((8, 8, 3), np.uint8))]),
     )
     profile = LineProfile.create(tmp_path / "bottle", line, CALIBRATION)

@@ -65,7 +65,7 @@ class FitConfig(msgspec.Struct, frozen=True, kw_only=True):
     auto_size: Annotated[bool, Option(everyday=True)] = False
     roi: Annotated[Box | None, Option(everyday=True, kind="rectangle")] = None
     backbone: str = "efficientnet-lite0"
-    memory_patches: Annotated[int, msgspec.Meta(ge=64, le=65536)] = 2048
+    memory_patches: Annotated[int, msgspec.Meta(ge=64, le=65536)] = 3072
     keep_references: Annotated[int, msgspec.Meta(ge=1, le=64)] = 4
     dtype: Precision = "float32"
     threads: Annotated[int, msgspec.Meta(ge=1, le=64)] = 2

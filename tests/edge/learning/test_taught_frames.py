@@ -50,7 +50,7 @@ def same(a: TaughtFrames, b: TaughtFrames, folder: Path) -> bool:
 @pytest.fixture
 def little_room(monkeypatch: pytest.MonkeyPatch) -> None:
     """Room for a few frames and patches, so that some are left out."""
-    monkeypatch.setattr(taught_frames, "LEAST_KEPT", 7)
+    monkeypatch.setattr(taught_frames, "LEAST_KEPT", {GOOD: 7, DEFECT: 7})
     monkeypatch.setattr(taught_frames, "KEPT_BYTES", {GOOD: 0, DEFECT: 0})
     monkeypatch.setattr(patch_candidates, "CANDIDATES", 60)
 

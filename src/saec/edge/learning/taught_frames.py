@@ -33,8 +33,8 @@ LARGEST_FILE = 60_000_000
 KEPT_BYTES = {GOOD: 28_000_000, DEFECT: 10_000_000}
 """Bytes of features that are kept of goods and of defects, before they are compressed."""
 
-LEAST_KEPT = 32
-"""Frames of each label whose features are kept however large they are."""
+LEAST_KEPT = {GOOD: 12, DEFECT: 6}
+"""Frames whose features are kept however large they are: at the largest side 2.5 MB each."""
 
 MOST_BLOCKS = 256
 """Blocks of cells that have a covariance of their own, at most: they double until they are so few."""
@@ -159,7 +159,7 @@ class TaughtFrames:
 
     def _drop_beyond(self, label: int, size: int) -> None:
         """Keep whole parts, those of the smallest hashes, as far as there is room."""
-        room = max(LEAST_KEPT, KEPT_BYTES[label] // size)
+        room = max(LEAST_KEPT[label], KEPT_BYTES[label] // size)
         frames = [frame for frame, _ in self._kept.values() if frame.label == label]
         if len(frames) <= room:
             return

@@ -27,7 +27,7 @@ from saec.errors import DataError
 Floats = NDArray[np.float32]
 Indices = NDArray[np.int64]
 
-PROJECTED = 96
+PROJECTED = 64
 """Dimensions in which patches are compared, at most (a random projection, Johnson and Lindenstrauss 1984)."""
 
 COVERED = 64
