@@ -8,6 +8,7 @@ must hold and which are few, are nearly all kept.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,8 +43,20 @@ class PatchCandidates:
     def empty(cls, channels: int) -> PatchCandidates:
         return cls(np.zeros(0), np.zeros(0, np.uint64), np.zeros((0, channels), np.int8))
 
-    def add(self, sha: str, features: Features) -> None:
-        """Let the cells of a good (C x h x w) take part."""
+    def add(self, frames: Sequence[tuple[str, Features]]) -> None:
+        """Let the cells of goods take part: sha256 and features (C x h x w) of each."""
+        found = [self._sampled(sha, features) for sha, features in frames]
+        keys, owners, patches = zip(*found, strict=True)
+        self._keep(
+            np.concatenate([self.keys, *keys]),
+            np.concatenate([self.owners, *owners]),
+            np.concatenate([self.patches, *patches]),
+        )
+
+    def _sampled(
+        self, sha: str, features: Features
+    ) -> tuple[NDArray[np.float64], NDArray[np.uint64], NDArray[np.int8]]:
+        """Keys, owners and features of the cells of a good that may be kept."""
         cells = features.reshape(len(features), -1).T
         owner = owner_number(sha)
         hashes = _mixed(owner + np.arange(len(cells), dtype=np.uint64) * _GOLDEN)
@@ -52,11 +65,7 @@ class PatchCandidates:
         keys = -np.log(shares) / square ** (POWER / 2)
         full = len(self.keys) >= CANDIDATES
         taken = np.flatnonzero(keys < self.keys[-1]) if full else np.arange(len(cells))
-        self._keep(
-            np.concatenate([self.keys, keys[taken]]),
-            np.concatenate([self.owners, np.full(len(taken), owner, np.uint64)]),
-            np.concatenate([self.patches, cells[taken]]),
-        )
+        return keys[taken], np.full(len(taken), owner, np.uint64), cells[taken]
 
     def remove(self, sha: str) -> None:
         """Take the patches of a frame out."""

@@ -39,6 +39,9 @@ LEAST_KEPT = {GOOD: 12, DEFECT: 6}
 MOST_BLOCKS = 256
 """Blocks of cells that have a covariance of their own, at most: they double until they are so few."""
 
+_AT_ONCE = 32
+"""Goods that are brought into the sums at once."""
+
 _FIRST_GOODS = 32
 """Goods that set the steps of the features."""
 
@@ -66,16 +69,28 @@ class TaughtFrames:
 
     Attributes:
         steps: None until the goods have set them.
-        sums, candidates: what is kept of all goods; None until the steps are set.
     """
 
     def __init__(self) -> None:
         self.steps: Steps | None = None
-        self.sums: FeatureSums | None = None
-        self.candidates: PatchCandidates | None = None
+        self._sums: FeatureSums | None = None
+        self._candidates: PatchCandidates | None = None
+        self._waiting: list[tuple[str, Features]] = []
         self._kept: dict[str, tuple[TaughtFrame, Features]] = {}
         self._beyond: dict[int, str] = {}
         self._early: list[tuple[TaughtFrame, NDArray[np.float32]]] = []
+
+    @property
+    def sums(self) -> FeatureSums | None:
+        """The sums over all goods."""
+        self._count_waiting()
+        return self._sums
+
+    @property
+    def candidates(self) -> PatchCandidates | None:
+        """The sample of all goods' patches."""
+        self._count_waiting()
+        return self._candidates
 
     def add(self, frame: TaughtFrame, features: NDArray[np.float32]) -> None:
         """Teach a frame.
@@ -109,8 +124,8 @@ class TaughtFrames:
             raise DataError("there are no good images to learn from", "give good images")
         self.steps = Steps.of(np.stack(goods))
         channels, height, width = goods[0].shape
-        self.sums = FeatureSums.empty(channels, height, width, block_size(height, width))
-        self.candidates = PatchCandidates.empty(channels)
+        self._sums = FeatureSums.empty(channels, height, width, block_size(height, width))
+        self._candidates = PatchCandidates.empty(channels)
         early, self._early = self._early, []
         for frame, features in early:
             self._add(frame, self.steps.whole(features))
@@ -147,15 +162,24 @@ class TaughtFrames:
         return sha in self._kept
 
     def _add(self, frame: TaughtFrame, features: Features) -> None:
-        assert self.sums is not None
-        assert self.candidates is not None
         if frame.label == GOOD:
-            self.sums.add(features[None])
-            self.candidates.add(frame.sha, features)
+            self._waiting.append((frame.sha, features))
+            if len(self._waiting) >= _AT_ONCE:
+                self._count_waiting()
         beyond = self._beyond.get(frame.label)
         if beyond is None or frame.group < beyond:
             self._kept[frame.sha] = (frame, features)
             self._drop_beyond(frame.label, features.nbytes)
+
+    def _count_waiting(self) -> None:
+        """Bring goods into sums and sample, many at once: the cost of a change hardly grows with them."""
+        if not self._waiting:
+            return
+        assert self._sums is not None
+        assert self._candidates is not None
+        self._sums.add(np.stack([features for _, features in self._waiting]))
+        self._candidates.add(self._waiting)
+        self._waiting = []
 
     def _drop_beyond(self, label: int, size: int) -> None:
         """Keep whole parts, those of the smallest hashes, as far as there is room."""
@@ -234,9 +258,9 @@ class TaughtFrames:
         second[:, upper[0], upper[1]] = packed
         second[:, upper[1], upper[0]] = packed
         taught.steps = Steps(arrays["steps_centre"], arrays["steps_size"])
-        taught.sums = FeatureSums(record.block, record.count, first, second)
+        taught._sums = FeatureSums(record.block, record.count, first, second)
         keys, owners = arrays["candidate_keys"], arrays["candidate_owners"]
-        taught.candidates = PatchCandidates(keys, owners, arrays["candidate_patches"])
+        taught._candidates = PatchCandidates(keys, owners, arrays["candidate_patches"])
         taught._beyond = {int(label): group for label, group in record.beyond.items()}
         for frame, features in zip(record.frames, arrays["features"], strict=True):
             taught._kept[frame.sha] = (frame, features)

@@ -35,7 +35,7 @@ def kept(features: NDArray[np.float32], folds: int, inside: NDArray[np.bool_] | 
     candidates = PatchCandidates.empty(CHANNELS)
     shas = [hashlib.sha256(str(i).encode()).hexdigest() for i in range(len(whole))]
     for sha, one in zip(shas, whole, strict=True):
-        candidates.add(sha, one)
+        candidates.add([(sha, one)])
     owners = np.array([owner_number(sha) for sha in shas])
     return GoodsKept(steps, sums, candidates, whole, owners, np.arange(len(whole)) % folds, inside)
 
