@@ -60,7 +60,7 @@ class Metrics(msgspec.Struct, frozen=True, kw_only=True):
     >>> print(report)
     Metrics of 4 good and 4 defect images
     ...
-      missed defects       0.0 %  0 of 4; 0.0 to 60.2 % with 95 % confidence
+      missed defects...0.0 %  0 of 4; 0.0 to 60.2 % with 95 % confidence
     ...
 
     Attributes:

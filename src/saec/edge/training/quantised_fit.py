@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from msgspec.structs import replace as with_changes
+import msgspec
 
 from saec.edge.learning.fit_contract import FitStart, Fitted, Gated, ImageOf, TrainFrame
 from saec.edge.learning.patch_learner import FeatureGraph, PatchLearner
@@ -34,7 +34,9 @@ class QuantisedFit:
         self._features, self._begin, self._start = features, begin, start
         self._scratch = tempfile.TemporaryDirectory(prefix="saec-float32-")
         plain = replace(
-            begin, config=with_changes(begin.config, dtype="float32"), folder=Path(self._scratch.name)
+            begin,
+            config=msgspec.structs.replace(begin.config, dtype="float32"),
+            folder=Path(self._scratch.name),
         )
         self._plain = start(features, plain)
         self._waiting: list[TrainFrame] = []

@@ -33,6 +33,9 @@ PROJECTED = 64
 COVERED = 64
 """Of them, the dimensions in which the memory is chosen."""
 
+CURVED = 40
+"""Goods from which the rise at half of them says how scores fall with all."""
+
 LEAST_GOODS = 3
 """Goods below which nothing can be fitted: two that score the third."""
 
@@ -158,8 +161,10 @@ def _fall(goods: GoodsKept, model: GoodsModel, seen: Floats, half: _Half) -> flo
 
     A fold's detector saw fewer goods than the final one, so what it judges scores a bit higher. Scores fall
     with the logarithm of the goods seen, as learning curves do over so short a way; the judges that saw half
-    of the goods say by how much.
+    of the goods say by how much. Of fewer than ``CURVED`` goods they say nothing: then scores stay.
     """
+    if goods.sums.count < CURVED:
+        return 0.0
     near, far = (
         _scored(scaled(NumpyOps(), distances, model, len(distances)), model)
         for distances in (seen[half.judged], half.distances)
