@@ -22,7 +22,8 @@ def same_as_torch(module: Features, height: int, width: int) -> NDArray[np.float
     for frame in frames(height, width):
         with torch.inference_mode():
             expected = module(torch.from_numpy(frame)[None])[0].numpy()
-        allowed = features_apart(module) * np.abs(expected).max()
+        # Twice: the terms of a sum cancel each other in part, so they are larger than the features.
+        allowed = 2 * features_apart(module) * np.abs(expected).max()
         told = run(frame)
         np.testing.assert_allclose(told, expected, rtol=0, atol=allowed)
         first = told if first is None else first
