@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
-from saec.errors import ConfigError
+from saec.errors import ConfigError, ModelError
 
 _HIDDEN = "***"
 _VERIFY = {
@@ -142,3 +142,25 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         chain.append(now)
         now = now.__cause__ or now.__context__
     return iter(reversed(chain))
+
+
+def hub_folder(name: str, patterns: Sequence[str]) -> Path:
+    """The folder of a repository on the Hugging Face hub, fetched where it is not in the hub's cache.
+
+    Args:
+        name: OWNER/NAME, as a user gave it.
+        patterns: the files that are fetched, and no others.
+
+    Raises:
+        ModelError: the hub does not give it.
+    """
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=list(patterns)))
+    # The hub client raises its own, httpx', requests' and OS errors; all mean the same to the user.
+    except Exception as e:
+        raise ModelError(
+            f"{name} is not a folder, and the hub does not give it: {type(e).__name__}: {e}".splitlines()[0],
+            "check the name, the network and HF_TOKEN; or download it elsewhere and name its folder",
+        ) from e

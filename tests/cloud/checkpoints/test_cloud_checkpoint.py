@@ -39,7 +39,7 @@ def test_the_shipped_checkpoint_is_complete_small_and_says_what_it_is() -> None:
 
 @pytest.mark.parametrize("name", ["/no/such/folder", "./nowhere", "nowhere", "a/b/c", "../x/y"])
 def test_what_looks_like_a_path_is_never_asked_of_a_hub(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoint, "_from_hub", lambda n: pytest.fail(f"asked the hub for {n}"))
+    monkeypatch.setattr(checkpoint, "hub_folder", lambda n, _files: pytest.fail(f"asked the hub for {n}"))
     with pytest.raises(ModelError, match="not a folder"):
         find_checkpoint(name)
 

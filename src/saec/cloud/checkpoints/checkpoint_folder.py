@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from saec.cloud.checkpoints.hub import PATTERNS
+from saec.connecting import hub_folder
 from saec.errors import ModelError
 from saec.extensions import extension, extensions
 from saec.settings import ModelCard
@@ -54,7 +55,7 @@ def find_checkpoint(model: str) -> Path:
         raise ModelError(
             f"{model} is not a folder", f"name a checkpoint's folder or a hub name, {_installed()}"
         )
-    return _from_hub(model)
+    return hub_folder(model, PATTERNS)
 
 
 def installed_checkpoint(name: str) -> Path | None:
@@ -69,19 +70,6 @@ def _installed() -> str:
     if names:
         return f"or the installed {', '.join(names)}"
     return "or install the demonstration checkpoint small: pip install saec-research"
-
-
-def _from_hub(name: str) -> Path:
-    from huggingface_hub import snapshot_download
-
-    try:
-        return Path(snapshot_download(name, allow_patterns=list(PATTERNS)))
-    # The hub client raises its own, requests' and OS errors; all mean the same to the user.
-    except Exception as e:
-        raise ModelError(
-            f"{name} is not a folder, and the hub does not give it: {type(e).__name__}: {e}".splitlines()[0],
-            "check the name, the network and HF_TOKEN; or download it elsewhere and name its folder",
-        ) from e
 
 
 def check_checkpoint(folder: Path) -> Architecture:

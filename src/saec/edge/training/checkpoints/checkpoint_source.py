@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from saec.connecting import hub_folder
 from saec.errors import ExtraError, ModelError
 from saec.texts import read_json
 
@@ -78,21 +80,12 @@ def _from_hub(name: str, tell: Callable[[str], None]) -> Path:
     except ModuleNotFoundError:
         raise ExtraError("huggingface-hub", "timm") from None
 
-    try:
+    with contextlib.suppress(LocalEntryNotFoundError):
         kept = Path(snapshot_download(name, allow_patterns=list(WANTED), local_files_only=True))
         if any(kept.glob("*.safetensors")):
             return kept
-    except LocalEntryNotFoundError:
-        pass
     tell(f"backbone {name}: fetched from the hub (its configuration and safetensors, nothing else)")
-    try:
-        return Path(snapshot_download(name, allow_patterns=list(WANTED)))
-    # The hub client raises its own, httpx' and OS errors; all mean the same to the user.
-    except Exception as e:
-        raise ModelError(
-            f"{name} is not a folder, and the hub does not give it: {type(e).__name__}: {e}".splitlines()[0],
-            "check the name, the network and HF_TOKEN; or download it elsewhere and name its folder",
-        ) from e
+    return hub_folder(name, WANTED)
 
 
 def _config(folder: Path) -> dict[str, Any]:

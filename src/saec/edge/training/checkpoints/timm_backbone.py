@@ -17,6 +17,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch import library as operators
 
 from saec.edge.training.checkpoints.checkpoint_source import BackboneCheckpoint
 from saec.errors import ExtraError, ModelError
@@ -171,4 +172,4 @@ def declare_torchvision() -> None:
         except RuntimeError as e:
             if not (missing := _MISSING.search(str(e))):
                 raise
-            torch.library.define(missing[1], _SCHEMA)
+            operators.define(missing[1], _SCHEMA)
