@@ -33,8 +33,6 @@ from saec.profile import Detector, LineProfile, Preparation, sha256_file
 from saec.settings import FitConfig
 from saec.types import DEFECT, GOOD, Box, EdgeOpinion, Image
 
-_DEFAULT = FitConfig()
-
 THRESHOLD = sys.float_info.min
 """Smallest normal number: scores at or above it are those above zero, where the rule says defect."""
 

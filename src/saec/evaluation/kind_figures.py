@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from saec.data.items import plain_name
-from saec.errors import ExtraError
-from saec.evaluation.shown_table import table_html, table_text
+from saec.evaluation.shown_table import pandas_module, table_html, table_text
 from saec.schedule.statistics.exact_interval import clopper_pearson
 from saec.schedule.statistics.paired import Interval
 from saec.types import DEFECT, UNKNOWN_KIND, VerdictRecord
@@ -116,11 +115,10 @@ class KindFigures(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             ExtraError: pandas is not installed.
         """
-        try:
-            import pandas
-        except ImportError:
-            raise ExtraError("pandas", "notebook") from None
-        return pandas.DataFrame.from_dict(self.confusion, orient="index", columns=self.names)
+        frame: pandas.DataFrame = pandas_module().DataFrame.from_dict(
+            self.confusion, orient="index", columns=self.names
+        )
+        return frame
 
     def __repr__(self) -> str:
         return table_text(_TITLE, self._rows(), (), left=(0,))

@@ -15,9 +15,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from saec.errors import DataError, ExtraError
+from saec.errors import DataError
 from saec.evaluation.kind_figures import KindFigures, kind_figures
-from saec.evaluation.shown_table import table_html, table_text
+from saec.evaluation.shown_table import pandas_module, table_html, table_text
 from saec.runs.question_costs import SpentMeans, SpentTally
 from saec.schedule.statistics.auroc import auroc
 from saec.schedule.statistics.exact_interval import clopper_pearson
@@ -128,11 +128,8 @@ class Metrics(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             ExtraError: pandas is not installed.
         """
-        try:
-            import pandas
-        except ImportError:
-            raise ExtraError("pandas", "notebook") from None
-        return pandas.DataFrame([_flat(self.to_dict())])
+        frame: pandas.DataFrame = pandas_module().DataFrame([_flat(self.to_dict())])
+        return frame
 
     def __repr__(self) -> str:
         return table_text(self._title, _figure_rows(self), self.notes, left=_LEFT)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from html import escape
+from types import ModuleType
+
+from saec.errors import ExtraError
 
 Rows = Sequence[Sequence[str]]
 
@@ -35,6 +38,20 @@ def table_html(title: str, rows: Rows, notes: Sequence[str], *, left: Collection
     )
     said = "".join(f"<p>{escape(note)}</p>" for note in notes)
     return f"<table><caption>{escape(title)}</caption>{body}</table>{said}"
+
+
+def pandas_module() -> ModuleType:
+    """pandas, which a table of figures needs.
+
+    Raises:
+        ExtraError: it is not installed.
+    """
+    try:
+        import pandas
+    except ImportError:
+        raise ExtraError("pandas", "notebook") from None
+    module: ModuleType = pandas
+    return module
 
 
 def _cell(text: str, *, left: bool) -> str:

@@ -15,7 +15,7 @@ from saec.data.holdout import divided_by
 from saec.data.items import Item
 from saec.data.manifest import FILE, Manifest, hash_item
 from saec.edge.detector_kinds import detector_teaching
-from saec.edge.learning.fit_contract import Fitted, Progress, TeachableLearner
+from saec.edge.learning.fit_contract import DetectorTeaching, Fitted, Progress, TeachableLearner
 from saec.errors import DataError, LineError
 from saec.lines.calibrating.certificate import CalibrationScores
 from saec.lines.calibrating.requested_calibration import RecalibrationRequest, calibrate_as_asked
@@ -75,19 +75,17 @@ def teach_line(
         LeakError: an image is held out.
         DataError: nothing new is given, or an image that was taught with another label.
     """
-    detector_teaching(profile.line.detector.kind)  # else it is said before anything is read
+    teaching: DetectorTeaching = detector_teaching(profile.line.detector.kind)
     manifest = _manifest(profile)
     _check_free(out)
     known = None if dataset is None else divided_by(dataset, manifest)
-    given = {
-        GOOD: _by_hash([*goods, *_train(known, GOOD)]),
-        DEFECT: _by_hash([*defects, *_train(known, DEFECT)]),
-    }
+    offered = {GOOD: [*goods, *_train(known, GOOD)], DEFECT: [*defects, *_train(known, DEFECT)]}
+    given = {label: _by_hash(items) for label, items in offered.items()}
     _check_labels(manifest, given)
     paths = [{sha: item.path for sha, item in given[label].items()} for label in (GOOD, DEFECT)]
     check_given(profile, manifest, known, goods=paths[0], defects=paths[1])
     with whole(out.resolve()) as partial:
-        learner = _learner(profile, partial, progress)
+        learner = teaching(profile, partial, progress)
         new = {
             label: [item for sha, item in items.items() if not _taught(learner, manifest, sha, label)]
             for label, items in given.items()
@@ -101,9 +99,9 @@ def teach_line(
         bits = profile.line.preparation.bits
         images = learn_from(learner, new[GOOD], new[DEFECT], bits=bits, progress=progress)
         _enter(manifest, images)
-        notes = _finish(profile, learner, partial, out, manifest, images, wish, created)
+        notes = _finish(profile, learner, partial, manifest, images, wish, created)
     count = len(images.goods) + len(images.defects)
-    left_out = sum(map(len, (goods, defects))) + sum(len(_train(known, at)) for at in _LABELS) - count
+    left_out = sum(map(len, offered.values())) - count
     return LineProfile.open(out), TeachSummary(len(images.goods), len(images.defects), left_out, notes)
 
 
@@ -128,17 +126,17 @@ def forget_frames(
         LineError: the line cannot be taught, or ``out`` exists.
         DataError: no such image, several, or one whose features are not kept.
     """
-    detector_teaching(profile.line.detector.kind)  # else it is said before anything is read
+    teaching: DetectorTeaching = detector_teaching(profile.line.detector.kind)
     manifest = _manifest(profile)
     _check_free(out)
     chosen = [_full(manifest, digits) for digits in hashes]
     with whole(out.resolve()) as partial:
-        learner = _learner(profile, partial, progress)
+        learner = teaching(profile, partial, progress)
         for sha in dict.fromkeys(chosen):
             learner.forget(sha)
             del manifest.roles[sha]
         nothing = TrainImages({}, {}, {}, 0)
-        notes = _finish(profile, learner, partial, out, manifest, nothing, None, created)
+        notes = _finish(profile, learner, partial, manifest, nothing, None, created)
     return LineProfile.open(out), TeachSummary(0, 0, 0, notes)
 
 
@@ -157,7 +155,6 @@ def _finish(
     profile: LineProfile,
     learner: TeachableLearner,
     partial: Path,
-    out: Path,
     manifest: Manifest,
     images: TrainImages,
     wish: RecalibrationRequest | None,
@@ -199,8 +196,7 @@ def _calibrated(
     complexity = Complexity(profile.line.complexity)
     new = {sha: complexity.of_features(seen) for sha, seen in images.measured.items()}
     complexities = {sha: value for sha, value in (old.complexities | new).items() if sha in manifest.roles}
-    changed = msgspec.structs.replace(calibration, version=1, clouds={}, complexities=complexities)
-    return with_asking(changed)
+    return with_asking(msgspec.structs.replace(calibration, version=1, complexities=complexities))
 
 
 def _lost(old: Calibration, new: Calibration) -> list[str]:
@@ -217,11 +213,6 @@ def _lost(old: Calibration, new: Calibration) -> list[str]:
     if old.stand_ins:
         said.append("the stand-ins are gone, as scores have changed: paint them again with --stand-ins")
     return said
-
-
-def _learner(profile: LineProfile, folder: Path, progress: Progress) -> TeachableLearner:
-    learner: TeachableLearner = detector_teaching(profile.line.detector.kind)(profile, folder, progress)
-    return learner
 
 
 def _manifest(profile: LineProfile) -> Manifest:

@@ -13,10 +13,10 @@ from saec.edge.training.feature_graph import (
     Features,
     Projection,
     feature_function,
-    feature_model,
     feature_module,
     features_apart,
 )
+from saec.edge.training.feature_source import FeatureSource
 from saec.rounding import apart
 from saec.settings import FitConfig
 from tests.edge.training.feature_checks import frames, same_as_torch
@@ -62,7 +62,7 @@ def test_openvino_gives_the_features_of_torch() -> None:
     module = feature_module(load_backbone("efficientnet-lite0"), 64, 96, mask)
     assert same_as_torch(module, 64, 96).shape == (152, 4, 6)
     run = feature_function(module, 64, 96, "f32", 1)
-    model = feature_model(FitConfig(), 64, 96, mask)
+    model, _ = FeatureSource(FitConfig(), lambda _said: None).model(64, 96, mask, None)
     assert model.output(0).get_partial_shape().to_shape() == [1, 152, 4, 6]
     graph = compile_graph(model, "f32", 1)
     frame = frames(64, 96)[0]

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from saec.edge.graph import compile_graph
 from saec.edge.training.backbones import load_backbone
-from saec.edge.training.feature_graph import feature_model, feature_module, features_apart
+from saec.edge.training.feature_graph import feature_module, features_apart
+from saec.edge.training.feature_source import FeatureSource, tile_side
 from saec.edge.training.tiling import MARGIN, Tiling, spans, tile_length
 from saec.settings import FitConfig
 from tests.edge.training.checkpoints.test_dino_backbone import saved
@@ -84,7 +85,9 @@ def test_one_graph_gives_the_features_of_all_tiles() -> None:
     module = feature_module(load_backbone("efficientnet-lite0"), 192, 256, mask, 128)
     expected = same_as_torch(module, 192, 256)
     assert expected.shape == (152, 12, 16)
-    graph = compile_graph(feature_model(FitConfig(side_px=128, tiles=2), 192, 256, mask), "f32", 1)
+    config = FitConfig(side_px=128, tiles=2)
+    model, _ = FeatureSource(config, lambda _said: None).model(192, 256, mask, tile_side(config))
+    graph = compile_graph(model, "f32", 1)
     np.testing.assert_array_equal(graph(frames(192, 256)[0][None])[0][0], expected)
 
 

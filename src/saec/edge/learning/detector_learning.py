@@ -103,7 +103,7 @@ def learn_goods(
         goods=_by_hash(goods, scores),
         defects={},
         order=[goods[at].sha for at in covering],
-        notes=[_more_goods(fit.half_gap, fit_count(taught))],
+        notes=[_more_goods(fit.half_gap, taught.count)],
     )
     return LearnedGoods(goods, fit, scores, found)
 
@@ -177,12 +177,6 @@ def covering_order(features: Features) -> list[int]:
         nearest[order] = -1.0
         order.append(int(nearest.argmax()))
     return order
-
-
-def fit_count(taught: TaughtFrames) -> int:
-    """How many goods were taught."""
-    assert taught.sums is not None
-    return taught.sums.count
 
 
 def _with_defects(

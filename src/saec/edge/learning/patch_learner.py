@@ -78,7 +78,7 @@ class PatchLearner:
         self._features, self._taught, self._config = features, taught, config
         self._folder, self._progress, self._told = folder, progress, told
         self._precision = OPENVINO_TYPES[config.dtype]
-        self._graph = compile_graph(features.model, self._precision, config.threads, config.device)
+        self._graph = self._compiled(features.model)
         self._request = self._graph.create_infer_request()
 
     def knows(self, sha: str) -> bool:
@@ -125,6 +125,10 @@ class PatchLearner:
             kinds=learned.kinds,
         )
 
+    def _compiled(self, model: Any) -> Any:
+        """A model, or the file of one, as the line runs it."""
+        return compile_graph(model, self._precision, self._config.threads, self._config.device)
+
     def _features_of(self, prepared: Image) -> NDArray[np.float32]:
         output = self._request.infer({0: prepared[None]}, share_inputs=True)[0][0]
         return np.array(output, np.float32)
@@ -138,12 +142,7 @@ class PatchLearner:
         known = {frame.sha: frame for frame in (*taught.frames(GOOD), *taught.frames(DEFECT))}
         frames = [known[sha] for sha in nearest[:HEADS]]
         shape = (1, *taught.features(frames[:1]).shape[1:])
-        head = compile_graph(
-            head_alone(learned.model, shape), self._precision, self._config.threads, self._config.device
-        )
-        whole = compile_graph(
-            self._folder / GRAPH, self._precision, self._config.threads, self._config.device
-        )
+        head, whole = self._compiled(head_alone(learned.model, shape)), self._compiled(self._folder / GRAPH)
 
         def pairs() -> Iterator[tuple[NDArray[np.float32], float]]:
             found = (image for sha in nearest if (image := image_of(sha)) is not None)

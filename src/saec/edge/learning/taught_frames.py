@@ -87,6 +87,11 @@ class TaughtFrames:
         return self._sums
 
     @property
+    def count(self) -> int:
+        """How many goods were taught."""
+        return 0 if self.sums is None else self.sums.count
+
+    @property
     def candidates(self) -> PatchCandidates | None:
         """The sample of all goods' patches."""
         self._count_waiting()

@@ -16,12 +16,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from saec.edge.graph import CPU, compile_graph
-from saec.edge.training.backbones import Backbone, load_backbone
-from saec.edge.training.feature_source import tile_side
+from saec.edge.training.backbones import Backbone
 from saec.edge.training.tiling import Tiling
 from saec.errors import ModelError
 from saec.rounding import apart
-from saec.settings import FitConfig
 
 GREY = 127.0
 """What is painted outside the region of interest: close to the zero of every backbone's input."""
@@ -161,26 +159,6 @@ def _picture(height: int, width: int) -> Tensor:
         total += F.interpolate(noise, size=(height, width), mode="bilinear", align_corners=False)
         step *= 2
     return (GREY + 50.0 * total / total.std()).clamp(0.0, 255.0).permute(0, 2, 3, 1)
-
-
-def feature_model(config: FitConfig, height: int, width: int, mask: NDArray[np.uint8] | None = None) -> Any:
-    """The feature graph of a line as an ``openvino.Model``.
-
-    Args:
-        config: which backbone, and which tiles.
-        height, width: size of the prepared frame (``saec.edge.preparation.input_size``).
-        mask: height x width, 0 outside the region of interest and 255 inside, or None.
-
-    Returns:
-        The model: 1 x height x width x 3, RGB uint8, to 1 x C x h x w float32; h and w are even, C is at
-        most ``MOST_CHANNELS``.
-
-    Raises:
-        ModelError: the backbone is unknown, cannot be loaded, or cannot take this size.
-        ExtraError: the package that runs it is not installed.
-    """
-    module = feature_module(load_backbone(config.backbone), height, width, mask, tile_side(config))
-    return to_openvino(module, height, width)
 
 
 def to_openvino(module: nn.Module, height: int, width: int) -> Any:

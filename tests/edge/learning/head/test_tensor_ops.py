@@ -29,9 +29,7 @@ HALF = RNG.standard_normal((6, 7)).astype(np.float16)
 STEPS: dict[str, Callable[[Any, Any], Any]] = {
     "sums and products": lambda o, x: o.multiply(o.add(x, o.constant(W[:1, :])), o.subtract(x, x)),
     "quotient": lambda o, x: o.divide(x, o.add(o.exp(x), o.constant(np.ones(1, np.float32)))),
-    "limits": lambda o, x: o.minimum(
-        o.maximum(x, o.constant(np.zeros(1, np.float32))), o.constant(np.ones(1, np.float32))
-    ),
+    "limit": lambda o, x: o.maximum(x, o.constant(np.zeros(1, np.float32))),
     "root": lambda o, x: o.sqrt(o.multiply(x, x)),
     "logarithm": lambda o, x: o.log(o.exp(x)),
     "product with a constant": lambda o, x: o.matmul(x, o.constant(W), transpose_b=True),

@@ -34,13 +34,16 @@ class SeenCells:
     Attributes:
         model: how cells are seen.
         goods, defects: the frames.
-        heat: n x M, the heat of each defect's hot cells, the hottest first, less the median of its map.
     """
 
     model: CellModel
     goods: LabelledCells
     defects: LabelledCells
-    heat: Floats
+
+    @property
+    def heat(self) -> Floats:
+        """The heat of each defect's hot cells, the hottest first, less the median of its map, n x M."""
+        return np.take_along_axis(self.defects.heat, hot_cells(self.defects.heat), 1)
 
 
 def see_cells(
@@ -62,31 +65,25 @@ def see_cells(
     """
     view = _View.of(taught, fit)
     known = taught.features(defects)
-    maps, told, told_scores = _told(fit, taught, known)
-    heat = view.heat(maps)
-    hottest = np.take_along_axis(view.heat(told), hot_cells(heat), 1)
+    maps, told_scores = _told(fit, taught, known)
     return SeenCells(
         view.model,
         view.labelled(goods, taught.features(goods), fit.maps, fit.fold_memories, folds[0], scores),
         view.labelled(defects, known, maps, None, folds[1], told_scores),
-        hottest,
     )
 
 
-def _told(
-    fit: GoodsFit, taught: TaughtFrames, features: Features
-) -> tuple[Floats, Floats, NDArray[np.float64]]:
-    """Of frames (n x C x h x w) the anomaly maps with and without their median, and the scores."""
+def _told(fit: GoodsFit, taught: TaughtFrames, features: Features) -> tuple[Floats, NDArray[np.float64]]:
+    """The anomaly maps of frames (n x C x h x w), their median taken off, and the scores."""
     assert taught.steps is not None
-    maps, told, scores = [], [], []
+    maps, scores = [], []
     for start in range(0, len(features), _AT_ONCE):
         some = taught.steps.real(features[start : start + _AT_ONCE])
         pair = distances(NumpyOps(), some, fit.model, len(some))
-        maps.append(scaled(NumpyOps(), pair, fit.model, len(some)))
-        outputs = scored(NumpyOps(), maps[-1], fit.model, len(some))
-        told.append(outputs.map)
+        outputs = scored(NumpyOps(), scaled(NumpyOps(), pair, fit.model, len(some)), fit.model, len(some))
+        maps.append(outputs.map)
         scores.append(outputs.score)
-    return np.concatenate(maps), np.concatenate(told), np.concatenate(scores).astype(np.float64)
+    return np.concatenate(maps), np.concatenate(scores).astype(np.float64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

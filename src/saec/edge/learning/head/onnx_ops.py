@@ -48,9 +48,6 @@ class OnnxOps:
     def maximum(self, a: str, b: str) -> str:
         return self._node("Max", [a, b])
 
-    def minimum(self, a: str, b: str) -> str:
-        return self._node("Min", [a, b])
-
     def sqrt(self, a: str) -> str:
         return self._node("Sqrt", [a])
 

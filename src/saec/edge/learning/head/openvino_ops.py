@@ -34,9 +34,6 @@ class OpenVinoOps:
     def maximum(self, a: Any, b: Any) -> Any:
         return opset.maximum(a, b).output(0)
 
-    def minimum(self, a: Any, b: Any) -> Any:
-        return opset.minimum(a, b).output(0)
-
     def sqrt(self, a: Any) -> Any:
         return opset.sqrt(a).output(0)
 

@@ -33,8 +33,6 @@ class TensorOps(Protocol[T]):
 
     def maximum(self, a: T, b: T) -> T: ...
 
-    def minimum(self, a: T, b: T) -> T: ...
-
     def sqrt(self, a: T) -> T: ...
 
     def exp(self, a: T) -> T: ...
@@ -117,9 +115,6 @@ class NumpyOps:
 
     def maximum(self, a: Array, b: Array) -> Array:
         return np.asarray(np.maximum(a, b))
-
-    def minimum(self, a: Array, b: Array) -> Array:
-        return np.asarray(np.minimum(a, b))
 
     def sqrt(self, a: Array) -> Array:
         return np.asarray(np.sqrt(a))
