@@ -83,8 +83,7 @@ class KindOpinion(msgspec.Struct, frozen=True):
     confidence: float
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class EdgeOpinion:
+class EdgeOpinion(msgspec.Struct, frozen=True, eq=False, gc=False):
     """What the edge detector says of one frame.
 
     Attributes:

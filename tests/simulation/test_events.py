@@ -218,3 +218,19 @@ def test_recorded_frames_are_drawn_again_with_a_stated_cloud() -> None:
     drawn = list(again(few, 9000, rng))
     assert len(drawn) == 9000
     assert all(0.3 < np.mean([d is one for d in drawn]) < 0.37 for one in few)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    outages=st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20)).map(sorted).map(tuple), max_size=5),
+    begun=st.integers(0, 20),
+    took=st.integers(1, 10),
+)
+def test_a_request_is_lost_where_any_outage_touches_it(
+    outages: list[tuple[float, float]], begun: int, took: int
+) -> None:
+    cloud = CloudModel(
+        request_ms=1e3 * took, frame_ms=0, latency=Latency(ms=0), outages=tuple(outages), timeout_s=100
+    )
+    answered = cloud.answer(begun, 1, np.random.default_rng(0))[1]
+    assert answered != any(begin < begun + took and begun < end for begin, end in outages)

@@ -16,6 +16,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+import msgspec
+
 from saec.contracts import EdgeDetector
 from saec.data.images import pixels
 from saec.errors import AnswerError, ImageError
@@ -89,8 +91,7 @@ class DecodedFrame:
     ms: dict[str, float]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Assessment:
+class Assessment(msgspec.Struct, frozen=True, eq=False):
     """What the edge makes of a frame.
 
     Attributes:

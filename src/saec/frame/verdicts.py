@@ -17,7 +17,7 @@ import msgspec
 from saec.data.items import stated_kind
 from saec.errors import AnswerError, ConfigError
 from saec.profile import Calibration, CloudTrust
-from saec.schedule.calibration.trust import fuse, fused_label
+from saec.schedule.calibration.trust import fused_decision
 from saec.types import (
     DEFECT,
     GOOD,
@@ -98,8 +98,7 @@ class Rules:
             )
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True, gc=False):
     """The label with its P(defect), who gave it, and the edge's kind where the label is DEFECT."""
 
     label: int
@@ -119,8 +118,7 @@ def decide(edge: EdgeRecord, cloud: CloudRecord | None, rules: Rules) -> Decisio
         label = DEFECT if cloud.p_defect >= rules.cloud_threshold else GOOD
         return Decision(label, cloud.p_defect, "cloud", _kind(edge, label))
     assert rules.trust is not None  # Rules sees to it
-    label = fused_label(rules.calibration, rules.trust, edge.score, cloud.p_defect)
-    p_defect = fuse(rules.calibration, rules.trust, edge.score, cloud.p_defect)
+    label, p_defect = fused_decision(rules.calibration, rules.trust, edge.score, cloud.p_defect)
     return Decision(label, p_defect, "cloud", _kind(edge, label))
 
 

@@ -12,10 +12,10 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import Protocol
 
+import msgspec
 import numpy as np
 
 from saec.frame.assessment import Assessment, route_frame
@@ -26,8 +26,7 @@ from saec.simulation.simulation_settings import CloudModel, Pace
 from saec.types import CloudState, Route
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Passing:
+class Passing(msgspec.Struct, frozen=True, eq=False, gc=False):
     """A frame on its way: when it was taken, its opinions, its route and what that was made with."""
 
     seq: int

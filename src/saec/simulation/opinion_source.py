@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,8 +28,7 @@ _BLOCK = 4096
 _QUARTILES = 1.3489795003921634  # between the quartiles of a standard normal
 
 
-@dataclass(frozen=True, slots=True)
-class SimulatedFrame:
+class SimulatedFrame(msgspec.Struct, frozen=True, gc=False):
     """The opinions on one frame, and the truth.
 
     Attributes:

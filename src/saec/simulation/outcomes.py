@@ -87,12 +87,11 @@ class Referee:
         self._rules = rules
         self._deadline = deadline
         self._write = write
-        self._by: Counter[str] = Counter()
+        # Who gave it, the link, the decision, and the truth with the label: one count for each first verdict.
+        self._firsts: Counter[tuple[str, str, str, int | None, int]] = Counter()
         self._fallbacks: Counter[str] = Counter()
-        self._links: Counter[str] = Counter()
-        self._acted: Counter[tuple[int | None, int]] = Counter()
-        self._standing: Counter[tuple[int | None, int]] = Counter()
-        self._escalated = self._finalised = self._provisional = self._in_time = 0
+        self._moved: Counter[tuple[int | None, int]] = Counter()
+        self._finalised = self._provisional = self._in_time = 0
         self._slowest = 0.0
 
     def by_edge(self, frame: Passing, now: float) -> None:
@@ -132,19 +131,28 @@ class Referee:
 
     def figures(self, frames: int, *, peak: int, requests: int, lost: int, seconds: float) -> Figures:
         """The counts; what only the simulation knows is given."""
+        by, links, decisions = Counter[str](), Counter[str](), Counter[str]()
+        acted: Counter[tuple[int | None, int]] = Counter()
+        for (who, link, decision, truth, label), count in self._firsts.items():
+            by[who] += count
+            links[link] += count
+            decisions[decision] += count
+            acted[truth, label] += count
+        standing = acted.copy()
+        standing.update(self._moved)
         return Figures(
             frames=frames,
             verdicts=self.frames,
-            edge=self._by["edge"],
-            cloud=self._by["cloud"],
-            fallback=self._by["edge-fallback"],
-            escalated=self._escalated,
+            edge=by["edge"],
+            cloud=by["cloud"],
+            fallback=by["edge-fallback"],
+            escalated=decisions["cloud"],
             finalised=self._finalised,
             provisional=self._provisional,
             fallbacks=dict(sorted(self._fallbacks.items())),
-            links=dict(sorted(self._links.items())),
-            acted=_confusion(self._acted),
-            standing=_confusion(self._standing),
+            links=dict(sorted(links.items())),
+            acted=_confusion(acted),
+            standing=_confusion(standing),
             in_time=None if self._deadline is None else self._in_time,
             slowest=self._slowest,
             peak=peak,
@@ -155,16 +163,13 @@ class Referee:
 
     def _first(self, frame: Passing, now: float, label: int, by: str) -> None:
         self.frames += 1
-        self._by[by] += 1
-        self._links[frame.state.link] += 1
-        self._escalated += frame.route.decision == "cloud"
-        outcome = frame.sample.truth, label
-        self._acted[outcome] += 1
-        self._standing[outcome] += 1
+        self._firsts[by, frame.state.link, frame.route.decision, frame.sample.truth, label] += 1
         took = now - frame.taken
-        self._slowest = max(self._slowest, took)
+        if took > self._slowest:
+            self._slowest = took
         # to the nanosecond: times are sums of floats
-        self._in_time += self._deadline is not None and took <= self._deadline + 1e-9
+        if self._deadline is not None and took <= self._deadline + 1e-9:
+            self._in_time += 1
 
     def _fall_back(self, frame: Passing, now: float, reason: str) -> None:
         self._first(frame, now, frame.sample.record.label, "edge-fallback")
@@ -173,8 +178,8 @@ class Referee:
 
     def _finalise(self, frame: Passing, label: int) -> None:
         truth = frame.sample.truth
-        self._standing[truth, frame.sample.record.label] -= 1
-        self._standing[truth, label] += 1
+        self._moved[truth, frame.sample.record.label] -= 1
+        self._moved[truth, label] += 1
         self._provisional -= 1
         self._finalised += 1
 

@@ -6,6 +6,9 @@ What a simulation shares with a run stands in the sections of runs: [policy], [r
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
+from functools import cached_property
+from itertools import accumulate
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 import msgspec
@@ -59,7 +62,7 @@ class Latency(msgspec.Struct, frozen=True, kw_only=True):
         return seconds
 
 
-class CloudModel(msgspec.Struct, frozen=True, kw_only=True):
+class CloudModel(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """The table [simulation.cloud]: when the simulated cloud answers.
 
     Attributes:
@@ -80,9 +83,22 @@ class CloudModel(msgspec.Struct, frozen=True, kw_only=True):
     def answer(self, now: float, frames: int, rng: np.random.Generator) -> tuple[float, bool]:
         """When a request that goes out now ends, in seconds, and whether it is answered."""
         ends = now + self.latency.draw(rng) + (self.request_ms + self.frame_ms * frames) / 1e3
-        lost = any(begin < ends and now < end for begin, end in self.outages)
         late = ends - now > self.timeout_s
-        return (now + self.timeout_s, False) if lost or late else (ends, True)
+        return (now + self.timeout_s, False) if late or self._lost(now, ends) else (ends, True)
+
+    def _lost(self, begun: float, ends: float) -> bool:
+        """Whether an outage touches the time of a request: of those that began before its end, the last end
+        is after its beginning. A long simulation has many outages, and each request asks.
+        """
+        begins, last_ends = self._outages
+        earlier = bisect_left(begins, ends)
+        return earlier > 0 and begun < last_ends[earlier - 1]
+
+    @cached_property
+    def _outages(self) -> tuple[list[float], list[float]]:
+        """The beginnings of the outages in order, and the latest end of each and those before it."""
+        ordered = sorted(self.outages)
+        return [begin for begin, _ in ordered], list(accumulate((end for _, end in ordered), max))
 
 
 class Pace(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from saec.errors import ConfigError, DataError
 from saec.profile import Calibration, CloudTrust, Gate, Sigmoid
 from saec.schedule.calibration.score_calibration import calibrate
-from saec.schedule.calibration.trust import MIN_LABELLED, fuse, fused_label, trust_cloud
+from saec.schedule.calibration.trust import MIN_LABELLED, fused_decision, fused_label, trust_cloud
 from saec.schedule.statistics.auroc import auroc, auroc_interval
 from saec.schedule.statistics.logistic import log_odds
 from saec.settings import GateConfig
@@ -24,6 +24,12 @@ Floats = NDArray[np.float64]
 def p_of(calibration: Calibration) -> Sigmoid:
     assert calibration.p_defect is not None
     return calibration.p_defect
+
+
+def fuse(line: Calibration, trust: CloudTrust, score: float, cloud_p: float) -> float:
+    label, p = fused_decision(line, trust, score, cloud_p)
+    assert label == fused_label(line, trust, score, cloud_p)
+    return p
 
 
 def auroc_low(trust: CloudTrust) -> float:

@@ -325,7 +325,9 @@ class Contrary(FakeDetector):
     def inspect(self, images: list[Image]) -> list[EdgeOpinion]:
         if images[0][0, 0, 2] == 77:
             raise RuntimeError("it cannot")
-        return [replace(opinion, label=1 - opinion.label) for opinion in super().inspect(images)]
+        return [
+            msgspec.structs.replace(opinion, label=1 - opinion.label) for opinion in super().inspect(images)
+        ]
 
 
 def test_a_shadow_that_differs_or_fails_is_counted_and_changes_nothing(

@@ -112,22 +112,6 @@ def _earned(good: Array, defect: Array, edge: tuple[Array, Array], calibration: 
     return weights if mended > 0 else None
 
 
-def fuse(calibration: Calibration, trust: CloudTrust, score: float, cloud_p: float) -> float:
-    """P(defect) of a frame that the cloud was asked about; the edge's own unless ``trust`` is fused.
-
-    Args:
-        score: the edge's anomaly score.
-        cloud_p: the cloud's P(defect).
-
-    Raises:
-        ConfigError: the line has no P(defect).
-    """
-    sigmoid = _sigmoid(calibration)
-    if trust.mode != "fused":
-        return sigmoid(score)
-    return 1.0 / (1.0 + math.exp(-_fused_logit(sigmoid, trust, score, cloud_p)))
-
-
 def fused_label(calibration: Calibration, trust: CloudTrust, score: float, cloud_p: float) -> int:
     """The label at the line's threshold: DEFECT when the fused odds reach those of the threshold.
 
@@ -141,6 +125,29 @@ def fused_label(calibration: Calibration, trust: CloudTrust, score: float, cloud
     sigmoid = _sigmoid(calibration)
     reached = _fused_logit(sigmoid, trust, score, cloud_p) >= _cut(sigmoid, calibration)
     return DEFECT if reached else GOOD
+
+
+def fused_decision(
+    calibration: Calibration, trust: CloudTrust, score: float, cloud_p: float
+) -> tuple[int, float]:
+    """The label and P(defect) of a frame that the cloud was asked about; the edge's own unless fused.
+
+    Args:
+        score: the edge's anomaly score.
+        cloud_p: the cloud's P(defect).
+
+    Returns:
+        ``fused_label``, and P(defect) by the fused odds.
+
+    Raises:
+        ConfigError: the line has no P(defect).
+    """
+    sigmoid = _sigmoid(calibration)
+    if trust.mode != "fused":
+        return fused_label(calibration, trust, score, cloud_p), sigmoid(score)
+    logit = _fused_logit(sigmoid, trust, score, cloud_p)
+    label = DEFECT if logit >= _cut(sigmoid, calibration) else GOOD
+    return label, 1.0 / (1.0 + math.exp(-logit))
 
 
 def _fused_logit(sigmoid: Sigmoid, trust: CloudTrust, score: float, cloud_p: float) -> float:

@@ -72,8 +72,9 @@ class ServiceTime:
             requests += 1
         # Where the cloud is busy, later frames join this one's request and fill it.
         own = batch if ahead or under_way is not None else 1
-        mean = rest + (ahead // batch) * self.mean(batch) + self.mean(own)
-        return mean + PROMISE * self.deviation * math.sqrt(requests)
+        full = ahead // batch
+        before = rest + full * self.mean(batch) if full else rest
+        return before + self.mean(own) + PROMISE * self.deviation * math.sqrt(requests)
 
     def _fit(self) -> None:
         self._size, self._time = self._frames / self._weight, self._seconds / self._weight
