@@ -13,7 +13,7 @@ from tests.run_fakes import FakeCloud
 ENGINE_SAYS = {"model", "adapter", "service_model"}
 """Settings that the engine's name says."""
 
-SPEED = {"batch", "device"}
+SPEED = {"batch", "device", "prefixes"}
 
 
 class Wider(CloudConfig, frozen=True, kw_only=True):

@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image as Pillow
 
 from saec.prompts import V1
+from saec.service.model_engine import ModelEngine
 from saec.service.request_handling import RequestHandler
 from saec.service.served_model import ModelAnswer, ServedModel
 from saec.service.service_program import serving
@@ -78,7 +79,8 @@ def running(
 ) -> Iterator[tuple[str, RequestHandler]]:
     """A service on a free port; gives its address, without /v1, and what is behind it."""
     admission = AdmissionControl(HttpSettings(**http), Tokens(tokens), "127.0.0.1:0")
-    handler = RequestHandler(served, config or ServiceConfig(max_delay_ms=0.0))
+    config = config or ServiceConfig(max_delay_ms=0.0)
+    handler = RequestHandler(ModelEngine(served, config), config)
     with (
         contextlib.closing(listen("127.0.0.1:0")) as bound,
         serving(handler, admission, bound) as thread,

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from saec.service import request_handling as handling
+from saec.service import model_engine as handling
 from saec.service.batching import Batcher
 from saec.service.served_model import ServedModel
 from saec.service.service_program import run_service

@@ -21,6 +21,7 @@ from structlog.testing import capture_logs
 
 from saec.cloud.remote.model_list import introduced
 from saec.errors import ConfigError, LinkError
+from saec.service.model_engine import ModelEngine
 from saec.service.request_handling import RequestHandler
 from saec.service.served_model import BatchGroup, ModelAnswer, ModelRequest, ServedModel
 from saec.service.service_app import make_service_app
@@ -123,7 +124,7 @@ def test_when_the_queue_is_full_more_is_refused_and_what_waits_is_answered(gate:
         waiting = _posts(pool, http, scoring_body(GREY))
         assert gate.entered.acquire(timeout=60)
         waiting += _posts(pool, http, *_texts(2))
-        wait_until(lambda: handler.batcher.depth == 2)
+        wait_until(lambda: handler.engine.depth == 2)
         refused = http.post(CHAT, json=scoring_body(GREY))
         assert _code(refused) == (429, "queue_full")
         assert int(refused.headers["Retry-After"]) >= 1
@@ -141,7 +142,7 @@ def test_requests_share_a_batch_with_their_own_kind(gate: Gate) -> None:
         waiting = _posts(pool, http, scoring_body(GREY))
         assert gate.entered.acquire(timeout=60)
         waiting += _posts(pool, http, *_texts(3), *[scoring_body(GREY, "screws", user=u) for u in "ab"])
-        wait_until(lambda: handler.batcher.depth == 5)
+        wait_until(lambda: handler.engine.depth == 5)
         gate.open.set()
         assert {f.result().status_code for f in waiting} == {200}
     assert sorted(size for _, size in gate.batches) == [1, 2, 3]
@@ -161,8 +162,8 @@ def test_who_has_gone_costs_no_computing(gate: Gate) -> None:
             with socket.create_connection(("127.0.0.1", int(where.rpartition(":")[2]))) as raw:
                 head = "".join(f"{k}: {v}\r\n" for k, v in request.headers.items())
                 raw.sendall(f"POST {CHAT} HTTP/1.1\r\n{head}\r\n".encode() + request.content)
-                wait_until(lambda: handler.batcher.depth == 1)
-        wait_until(lambda: handler.batcher.depth == 0)
+                wait_until(lambda: handler.engine.depth == 1)
+        wait_until(lambda: handler.engine.depth == 0)
         wait_until(lambda: handler.active == 1)
         gate.open.set()
         assert first.result().status_code == 200
@@ -210,7 +211,7 @@ def test_stopping_finishes_what_was_accepted_and_refuses_the_rest(gate: Gate) ->
     ):
         accepted = _posts(pool, http, *_texts(2))
         assert gate.entered.acquire(timeout=60)
-        wait_until(lambda: handler.batcher.depth == 1)
+        wait_until(lambda: handler.engine.depth == 1)
         stopping = threading.Thread(target=drain, args=(handler,))
         stopping.start()
         wait_until(lambda: handler.draining)
@@ -313,7 +314,8 @@ def test_a_body_that_does_not_end_is_refused(
     gate: Gate, chunks: Callable[[], AsyncIterator[bytes]], said: tuple[int, str]
 ) -> None:
     """Inside the process: over a socket the refusal may meet what is still being sent."""
-    handler = RequestHandler(gate.served, ServiceConfig(max_bytes=1000))
+    config = ServiceConfig(max_bytes=1000)
+    handler = RequestHandler(ModelEngine(gate.served, config), config)
     settings = HttpSettings(body_s=60 if said[0] == 413 else 0.05, linger_s=0.05)
     admission = AdmissionControl(settings, Tokens(None), "127.0.0.1:0")
 

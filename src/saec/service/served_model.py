@@ -18,6 +18,7 @@ from saec.cloud.checkpoints.checkpoint_folder import (
 )
 from saec.cloud.engines.qwen import load_qwen
 from saec.cloud.engines.qwen_forward import QwenModel, Wanted
+from saec.cloud.fast.model import PrefixUse
 from saec.cloud.questions.conversation import Prepared
 from saec.errors import ConfigError, ModelError
 from saec.prompts import DEFAULT
@@ -143,6 +144,10 @@ class ServedModel:
             "max_model_len": self.model.context,
             "saec": {"weights_hash": entry.weights_hash, **msgspec.to_builtins(card)},
         }
+
+    def prefix_use(self) -> PrefixUse:
+        """How often prefixes were found and computed."""
+        return PrefixUse() if self.model.fast is None else self.model.fast.use
 
     def compute(self, group: BatchGroup, works: Sequence[ModelRequest]) -> list[ModelAnswer]:
         """The answers of a batch, in order; equal to those of each alone."""

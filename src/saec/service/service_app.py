@@ -88,30 +88,29 @@ def _routes(handler: RequestHandler, bodies: RequestBodies) -> APIRouter:
         return await _complete(handler, bodies, request)
 
     @router.api_route("/v1/models", methods=_LOOK)
-    def models() -> dict[str, Any]:
+    async def models() -> dict[str, Any]:
         """The base and its adapters."""
-        served = handler.served
-        return {"object": "list", "data": [served.about(entry) for entry in served.entries.values()]}
+        return {"object": "list", "data": await handler.engine.models()}
 
     @router.api_route("/v1/models/{name:path}", methods=_LOOK)
-    def model(name: str) -> dict[str, Any]:
+    async def model(name: str) -> dict[str, Any]:
         """One model."""
-        return handler.served.about(handler.entry(name))
+        return await handler.model(name)
 
     @router.post("/tokenize")
     async def tokenize(request: Request) -> dict[str, Any]:
         """Ids of a text's tokens, as vLLM tells them."""
-        return await _told(handler, bodies, request, handler.tokens)
+        return await _told(handler, bodies, request, handler.engine.tokens)
 
     @router.post("/detokenize")
     async def detokenize(request: Request) -> dict[str, Any]:
         """The text of tokens, as vLLM tells it."""
-        return await _told(handler, bodies, request, handler.text)
+        return await _told(handler, bodies, request, handler.engine.text)
 
     @router.api_route("/metrics", methods=_LOOK)
     def metrics() -> Response:
         threads = {one.name: one.status() for one in handler.living}
-        text = handler.metrics.text(handler.batcher.depth, not handler.problems(), threads)
+        text = handler.metrics.text(handler.engine.depth, not handler.problems(), threads)
         return Response(text, media_type=CONTENT_TYPE)
 
     return router

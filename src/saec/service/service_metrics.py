@@ -1,23 +1,25 @@
-"""What the service counts, for Prometheus."""
+"""What the service counts, for Prometheus: of requests at its entrance, and of its model."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST as CONTENT_TYPE
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-__all__ = ["CONTENT_TYPE", "ServiceMetrics"]
+from saec.cloud.fast.model import PrefixUse
+
+__all__ = ["CONTENT_TYPE", "ModelMetrics", "ServiceMetrics"]
 
 _SECONDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60)
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
 
 
 class ServiceMetrics:
-    """The counters of one service; its labels are names from the tokens file and of models, never a text of a
-    request."""
+    """The counters of one entrance; its labels are names from the tokens file, never a text of a request."""
 
     def __init__(self) -> None:
         self._registry = registry = CollectorRegistry()
@@ -30,14 +32,6 @@ class ServiceMetrics:
         self._seconds = Histogram(
             "saec_cloud_seconds",
             "Seconds from a request to its answer, waiting included.",
-            buckets=_SECONDS,
-            registry=registry,
-        )
-        self._tokens = Counter("saec_cloud_tokens", "Tokens.", ["model", "kind"], registry=registry)
-        self._sizes = Histogram("saec_cloud_batch", "Requests in a batch.", buckets=_SIZES, registry=registry)
-        self._compute = Histogram(
-            "saec_cloud_compute_seconds",
-            "Seconds that the model takes for a batch.",
             buckets=_SECONDS,
             registry=registry,
         )
@@ -70,6 +64,36 @@ class ServiceMetrics:
         self._requests.labels(station, str(status), code).inc()
         self._seconds.observe(seconds)
 
+    def text(self, queue: int, ready: bool, threads: Mapping[str, Mapping[str, Any]]) -> bytes:
+        """The exposition of everything."""
+        self._queue.set(queue)
+        self._ready.set(float(ready))
+        for name, thread in threads.items():
+            self._stuck.labels(name).set(float(thread["stuck"]))
+            self._turn.labels(name).set(thread["turn_s"])
+            self._limit.labels(name).set(thread["limit_s"])
+        return generate_latest(self._registry)
+
+
+class ModelMetrics(Collector):
+    """The counters of one model; its labels are names of models.
+
+    Args:
+        prefix_use: how often prefixes were found and computed.
+    """
+
+    def __init__(self, prefix_use: Callable[[], PrefixUse]) -> None:
+        self._registry = registry = CollectorRegistry()
+        self._prefix_use = prefix_use
+        self._tokens = Counter("saec_cloud_tokens", "Tokens.", ["model", "kind"], registry=registry)
+        self._sizes = Histogram("saec_cloud_batch", "Requests in a batch.", buckets=_SIZES, registry=registry)
+        self._compute = Histogram(
+            "saec_cloud_compute_seconds",
+            "Seconds that the model takes for a batch.",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+
     def tokens(self, model: str, prompt: int, answer: int) -> None:
         """The tokens of one chat completion."""
         self._tokens.labels(model, "prompt").inc(prompt)
@@ -80,12 +104,14 @@ class ServiceMetrics:
         self._sizes.observe(size)
         self._compute.observe(seconds)
 
-    def text(self, queue: int, ready: bool, threads: Mapping[str, Mapping[str, Any]]) -> bytes:
-        """The exposition of everything."""
-        self._queue.set(queue)
-        self._ready.set(float(ready))
-        for name, thread in threads.items():
-            self._stuck.labels(name).set(float(thread["stuck"]))
-            self._turn.labels(name).set(thread["turn_s"])
-            self._limit.labels(name).set(thread["limit_s"])
-        return generate_latest(self._registry)
+    def collect(self) -> Iterator[Metric]:
+        yield from self._registry.collect()
+        use = self._prefix_use()
+        found = CounterMetricFamily(
+            "saec_cloud_prefixes",
+            "Questions by whether the words and images before their last image were kept or computed.",
+            labels=["state"],
+        )
+        found.add_metric(["kept"], use.found)
+        found.add_metric(["computed"], use.computed)
+        yield found

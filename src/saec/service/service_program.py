@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import structlog
 
+from saec.service.model_engine import ModelEngine
 from saec.service.request_handling import RequestHandler
 from saec.service.served_model import ServedModel
 from saec.service.service_app import make_service_app
@@ -52,12 +53,10 @@ def run_service(config: ServiceConfig, http: HttpSettings, model: CloudConfig) -
         if served is None:
             log.warning("stopped during the start")
             return
-        handler = RequestHandler(served, config)
-        log.info(
-            "models loaded", models=list(handler.served.entries), seconds=round(time.monotonic() - begun, 1)
-        )
-        if (agreement := handler.served.model.agreement) is not None:
+        log.info("models loaded", models=list(served.entries), seconds=round(time.monotonic() - begun, 1))
+        if (agreement := served.model.agreement) is not None:
             log.info("self-check passed", found=agreement.text())
+        handler = RequestHandler(ModelEngine(served, config), config)
         with serving(handler, admission, bound) as thread:
             keep_watch(signals, thread, handler.stuck, Systemd())
 

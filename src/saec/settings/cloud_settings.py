@@ -143,6 +143,8 @@ class CloudConfig(msgspec.Struct, frozen=True, kw_only=True):
         device: Where the model is computed: auto, cpu, cuda or cuda:N. "auto" is a GPU where there is one.
         attention: How transformers computes attention, with --scoring rank and generate, for explanations and
             for LLaVA. "flash" needs a GPU and the package flash-attn.
+        prefixes: Keep the model's state for so many sets of good images, the latest ones. Give as many as
+            lines share the model. A set with one image takes 24 MB in the shape of 7B.
         spending: what of a frame the cloud is shown.
         remote: how a service is reached.
     """
@@ -164,5 +166,6 @@ class CloudConfig(msgspec.Struct, frozen=True, kw_only=True):
     dtype: Arithmetic = AUTO
     device: NotInKey[str] = AUTO
     attention: Attention = "sdpa"
+    prefixes: NotInKey[Annotated[int, msgspec.Meta(ge=1, le=100_000)]] = 32
     spending: Spending = Spending()
     remote: RemoteConfig = RemoteConfig()

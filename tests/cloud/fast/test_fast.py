@@ -17,7 +17,7 @@ from saec.cloud.engines.qwen_forward import QwenModel
 from saec.cloud.fast.attention import Past
 from saec.cloud.fast.cuda_graphs import Graphs
 from saec.cloud.fast.layout import PassLayout, make_windows
-from saec.cloud.fast.model import FastModel
+from saec.cloud.fast.model import FastModel, PrefixUse
 from saec.cloud.fast.ops import Linear, apply, entering, quantized
 from saec.cloud.fast.packing import Layer
 from saec.cloud.questions.chat_template import scoring_text
@@ -111,13 +111,15 @@ def test_a_cached_prefix_gives_what_a_fresh_one_gives(core: QwenModel) -> None:
     assert len(fresh._prefixes) == 2
     torch.testing.assert_close(fresh.submit(talks).result(), first, rtol=0, atol=0)
     assert len(fresh._prefixes) == 2
+    assert fresh.use == PrefixUse(found=2, computed=2)
+    fresh.submit([talks[0], talks[0], _talk(core, 9, 2)]).result()
+    assert fresh.use == PrefixUse(found=4, computed=3)
 
 
 def test_prefixes_that_are_long_gone_are_computed_again(
-    core: QwenModel, monkeypatch: pytest.MonkeyPatch
+    core: QwenModel,
 ) -> None:
-    monkeypatch.setattr("saec.cloud.fast.model._PREFIXES", 1)
-    fresh = FastModel(core.model, core._preprocessing, torch.float32)
+    fresh = FastModel(core.model, core._preprocessing, torch.float32, prefixes=1)
     talks = [_talk(core, 7), _talk(core, 8)]
     first = fresh.submit(talks).result()
     assert len(fresh._prefixes) == 1

@@ -27,7 +27,7 @@ _NEEDED = (
     "prometheus_client",
     "cryptography",
 )
-_LOADING = ("cloud.side_px", "cloud.dtype", "cloud.device", "cloud.attention")
+_LOADING = ("cloud.side_px", "cloud.dtype", "cloud.device", "cloud.attention", "cloud.prefixes")
 _NAME = re.compile(r"[A-Za-z0-9][\w.+-]{0,62}")
 
 

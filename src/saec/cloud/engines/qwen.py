@@ -311,6 +311,7 @@ def load_qwen(config: CloudConfig, folder: Path, adapters: Mapping[str, Path]) -
         quantization=quantization,
         fp8=config.dtype == "fp8",
         attention=pick_attention(config, device, dtype),
+        prefixes=config.prefixes,
     )
     if quantization is not None:
         check_four_bits(model.model)

@@ -58,6 +58,7 @@ class QwenModel:
         quantization: transformers' settings of weights in fewer bits.
         fp8: compute the language model's products in eight bits (not for words).
         attention: how transformers' own pass computes attention, by its name there.
+        prefixes: prefixes that the fast pass keeps.
 
     Attributes:
         unit: pixels per token and side; the sides of images are multiples of it.
@@ -80,6 +81,7 @@ class QwenModel:
         quantization: Any = None,
         fp8: bool = False,
         attention: str = CloudConfig().attention,
+        prefixes: int = CloudConfig().prefixes,
     ) -> None:
         self.tokenizer = load_tokenizer(folder)
         self._preprocessing = Preprocessing.read(folder)
@@ -100,7 +102,7 @@ class QwenModel:
         self.first: str | None = next(iter(adapters), None)
         self._active = self.first
         self.agreement: Agreement | None = None
-        self._fp8 = fp8
+        self._fp8, self._prefixes = fp8, prefixes
         self._lock, self._tokenizing = threading.Lock(), threading.Lock()
 
     def prepare(self, text: str, images: Sequence[Image]) -> Prepared:
@@ -186,6 +188,7 @@ class QwenModel:
                 self._dtype,
                 fp8=self._fp8,
                 compiled=self._device.type == "cuda",
+                prefixes=self._prefixes,
             )
 
     def logits(

@@ -32,16 +32,27 @@ from saec.cloud.fast.towers import (
 )
 from saec.cloud.questions.conversation import Prepared
 from saec.cloud.questions.image_patches import Grid, Preprocessing
+from saec.settings import CloudConfig
 from saec.types import Image
-
-_PREFIXES = 32
-"""Prefixes whose keys and values are kept; one with a reference of 448 pixels takes 24 MB in the 7B shape."""
 
 _RECOMPILES = 256
 """Shapes for which a layer may be compiled; torch's own limit is 8."""
 
 MOST = 64
 """Conversations that are computed at once, at most."""
+
+
+@dataclass(slots=True)
+class PrefixUse:
+    """How often a conversation's prefix was at hand.
+
+    Attributes:
+        found: conversations whose prefix was kept already, or that share it with one of their batch.
+        computed: prefixes that were computed.
+    """
+
+    found: int = 0
+    computed: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,11 +90,23 @@ class FastModel:
         dtype: the model's arithmetic.
         fp8: compute the language model's products in eight bits.
         compiled: compile the layers, for a GPU.
+        prefixes: prefixes whose keys and values are kept, the latest ones.
+
+    Attributes:
+        use: counts of prefixes found and computed.
     """
 
     def __init__(
-        self, model: Any, how: Preprocessing, dtype: torch.dtype, *, fp8: bool = False, compiled: bool = False
+        self,
+        model: Any,
+        how: Preprocessing,
+        dtype: torch.dtype,
+        *,
+        fp8: bool = False,
+        compiled: bool = False,
+        prefixes: int = CloudConfig().prefixes,
     ) -> None:
+        self.use, self._most = PrefixUse(), prefixes
         self._bare = model.get_base_model() if hasattr(model, "get_base_model") else model
         self._device = self._bare.lm_head.weight.device
         self._how, self._dtype, self._fp8 = how, dtype, fp8
@@ -153,7 +176,10 @@ class FastModel:
         """The last position's state behind the final norm, at least a row for each conversation."""
         layout = self._layout(talks[0])
         names = [(adapter, talk.shape, talk.before) for talk in talks]
+        missing = sum(name not in self._prefixes for name in set(names))
         held = self._held(dict(zip(names, talks, strict=True)), layout, adapter)
+        self.use.computed += missing
+        self.use.found += len(talks) - missing
         frames = [talk.images[-1] for talk in talks]
         if len(held) > 1:
             past = [
@@ -209,7 +235,7 @@ class FastModel:
         held = {name: self._prefixes[name] for name in talks}
         for name in held:
             self._prefixes.move_to_end(name)
-        while len(self._prefixes) > _PREFIXES:
+        while len(self._prefixes) > self._most:
             self._prefixes.popitem(last=False)
         return held
 

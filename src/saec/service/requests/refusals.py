@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 from saec.errors import SaecError
@@ -49,6 +50,12 @@ class RequestRefused(SaecError):
     def headers(self) -> dict[str, str]:
         """Retry-After in whole seconds, where there is a wish."""
         return {} if self.after is None else {"Retry-After": str(max(1, math.ceil(self.after)))}
+
+
+def no_such_model(name: str, known: Iterable[str]) -> RequestRefused:
+    """The refusal of a request that names none of the models."""
+    what, remedy = f"there is no model {name[:80]!r}", f"name one of {', '.join(known)}"
+    return RequestRefused(404, "model_not_found", what, remedy, param="model")
 
 
 def error_body(status: int, code: str, message: str, param: str | None = None) -> dict[str, Any]:
