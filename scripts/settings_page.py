@@ -45,6 +45,9 @@ VARIABLES = {
     "is ~/.cache.",
     "ONEDNN_MAX_CPU_ISA": "Only read to explain an error: it holds back the CPU's instructions.",
     "DNNL_MAX_CPU_ISA": "The older name of ONEDNN_MAX_CPU_ISA.",
+    "WORLD_SIZE": "`saec tune`: how many processes tune together; `torchrun` sets it.",
+    "RANK": "`saec tune`: the number of this process; `torchrun` sets it.",
+    "LOCAL_RANK": "`saec tune`: its number on its machine, which is that of its GPU; `torchrun` sets it.",
     "NO_COLOR": "Set: no colours in the terminal.",
 }
 """The environment variables that are read, with what they do."""

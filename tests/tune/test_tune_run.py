@@ -54,7 +54,7 @@ def tuned(
 
     root = tmp_path_factory.mktemp("tuned")
     data = build_sft(raw, root / "sft").out
-    config = settings(epochs=4)
+    config = settings(epochs=4, seed=3)
     return data, root / "adapter", config, tune(data, root / "adapter", config, created=WHEN)
 
 

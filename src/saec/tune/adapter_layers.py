@@ -98,6 +98,14 @@ def set_adapter(model: Any, tensors: Tensors) -> None:
     set_peft_model_state_dict(model, tensors)
 
 
+def unpack_for_training(model: Any) -> None:
+    """Undo how bitsandbytes packs four-bit weights on a CPU when they judge: packed, they have no gradient.
+
+    Reading the state unpacks them.
+    """
+    _own(model)
+
+
 def _own(model: Any) -> Tensors:
     # Left to itself, peft asks the hub for the base's configuration to see whether its embeddings grew.
     state: Tensors = get_peft_model_state_dict(model, save_embedding_layers=False)

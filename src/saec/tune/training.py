@@ -18,7 +18,8 @@ from saec.cloud.questions.label_scores import label_logits
 from saec.cloud.questions.token_layout import answer_ids
 from saec.errors import ModelError
 from saec.schedule.statistics.auroc import auroc
-from saec.tune.adapter_layers import Tensors, trained
+from saec.tune.adapter_layers import Tensors, trained, unpack_for_training
+from saec.tune.data_parallel import ALONE, Processes
 from saec.tune.sample_order import epoch_order
 from saec.tune.samples import TrainingSample
 from saec.tune.training_questions import Draw, Questions
@@ -47,6 +48,15 @@ class Step:
     samples: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Questions of one forward pass: the number of their batch in its step, and their labels."""
+
+    number: int
+    talks: list[Prepared]
+    labels: list[int]
+
+
 class Trainer:
     """Trains the adapter of a model on questions; every step is a function of its number and the state.
 
@@ -54,13 +64,21 @@ class Trainer:
         questions: about the images, to the model with its adapter.
         train: the images.
         config: the settings.
+        processes: those that train together; each gives a step's batches that are its own.
 
     Attributes:
         per_epoch: steps of one epoch.
     """
 
-    def __init__(self, questions: Questions, train: Sequence[TrainingSample], config: TuneConfig) -> None:
+    def __init__(
+        self,
+        questions: Questions,
+        train: Sequence[TrainingSample],
+        config: TuneConfig,
+        processes: Processes = ALONE,
+    ) -> None:
         self._questions, self._train, self._config = questions, train, config
+        self._processes = processes
         self._core = questions.core
         prompt = questions.prompt
         text = scoring_text(prompt, config.references)
@@ -85,11 +103,13 @@ class Trainer:
         groups = [order[i : i + self._group] for i in range(0, len(order), self._group)][first - start :]
         size = self._config.batch
         pieces = [[g[i : i + size] for i in range(0, len(g), size)] for g in groups]
-        draws = (self._draw(i, epoch) for group in groups for i in group)
+        own = [self._processes.share(group) for group in pieces]
+        draws = (self._draw(i, epoch) for group in own for _, piece in group for i in piece)
         talks = self._prepared(draws, size)
-        for step, group in enumerate(pieces, first):
-            ready = ((list(islice(talks, len(p))), [self._labels[i] for i in p]) for p in group)
-            yield Step(step, self._step(step, ready, (n := sum(map(len, group)))), n)
+        for step, (group, ours) in enumerate(zip(pieces, own, strict=True), first):
+            ready = (_Batch(at, list(islice(talks, len(p))), [self._labels[i] for i in p]) for at, p in ours)
+            samples = sum(map(len, group))
+            yield Step(step, self._step(step, ready, len(group), samples), samples)
 
     def _prepared(self, draws: Iterable[Draw], size: int) -> Iterator[Prepared]:
         """Questions in order, a few batches of that size ahead."""
@@ -98,22 +118,30 @@ class Trainer:
     def _draw(self, index: int, epoch: int) -> Draw:
         return Draw(self._train[index], (self._config.seed, 1 + epoch))
 
-    def _step(self, step: int, batches: Iterable[tuple[list[Prepared], list[int]]], count: int) -> float:
-        """One step on the mean loss of batches with ``count`` images in all, which it returns."""
+    def _step(self, step: int, batches: Iterable[_Batch], of: int, samples: int) -> float:
+        """One step on the mean loss of ``of`` batches with ``samples`` images in all, which it returns.
+
+        Args:
+            step: its number.
+            batches: those of this process.
+            of, samples: batches and images of all processes.
+        """
         self._core.model.train()
         for group in self._optimiser.param_groups:
             group["lr"] = self._config.learning_rate * rate_share(
                 step, self.steps, self._config.warm_up_share
             )
-        total = 0.0
+        losses = np.zeros(of)
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-            torch.manual_seed(_step_seed(self._config.seed, step))
-            for talks, labels in batches:
-                inputs = self._core.inputs(talks)
+            for batch in batches:
+                torch.manual_seed(_dropout_seed(self._config.seed, step, batch.number))
+                inputs = self._core.inputs(batch.talks)
                 logits = self._core.model(**inputs, logits_to_keep=1, use_cache=False).logits[:, -1]
-                loss = self._loss(logits, labels) / count
+                loss = self._loss(logits, batch.labels) / samples
                 loss.backward()
-                total += float(loss.detach())
+                losses[batch.number] = float(loss.detach())
+        self._processes.add_gradients(self._parameters.values())
+        total = float(self._processes.joined_values(losses).sum())
         if not math.isfinite(total):
             raise ModelError(
                 f"the loss is {total} at step {step}", "lower --learning-rate, or use another --dtype"
@@ -131,20 +159,26 @@ class Trainer:
     def evaluate(self, samples: Sequence[TrainingSample], *, epoch: int, step: int) -> Evaluation:
         """Judge labelled images, each once, with references that are the same every time."""
         self._core.model.eval()
-        draws = [Draw(s, (self._config.seed, 0)) for s in samples]
+        pieces = [range(at, min(at + _JUDGED, len(samples))) for at in range(0, len(samples), _JUDGED)]
+        own = self._processes.share(pieces)
+        draws = (Draw(samples[i], (self._config.seed, 0)) for _, piece in own for i in piece)
         talks = self._prepared(draws, _JUDGED)
-        ps: list[float] = []
-        loss = 0.0
-        for first in range(0, len(samples), _JUDGED):
-            logits, _ = self._core.logits(list(islice(talks, _JUDGED)))
-            ps += [mean_p([pair]) for pair in label_logits(logits, self._answers)]
-            loss += float(self._loss(logits[:, -1], [s.label for s in samples[first : first + _JUDGED]]))
-        by_label = [
-            np.array([p for p, s in zip(ps, samples, strict=True) if s.label == k]) for k in (GOOD, DEFECT)
-        ]
+        ps, losses = np.zeros(len(samples)), np.zeros(len(pieces))
+        for at, piece in own:
+            logits, _ = self._core.logits(list(islice(talks, len(piece))))
+            ps[list(piece)] = [mean_p([pair]) for pair in label_logits(logits, self._answers)]
+            losses[at] = float(self._loss(logits[:, -1], [samples[i].label for i in piece]))
+        unpack_for_training(self._core.model)
+        ps, losses = (self._processes.joined_values(values) for values in (ps, losses))
+        labels = np.array([s.label for s in samples])
+        by_label = [ps[labels == k] for k in (GOOD, DEFECT)]
         right = (float((by_label[GOOD] < 0.5).mean()) + float((by_label[DEFECT] >= 0.5).mean())) / 2
         return Evaluation(
-            epoch=epoch, step=step, auroc=auroc(*by_label), balanced_accuracy=right, loss=loss / len(samples)
+            epoch=epoch,
+            step=step,
+            auroc=auroc(*by_label),
+            balanced_accuracy=right,
+            loss=float(losses.sum()) / len(samples),
         )
 
     def moments(self) -> dict[str, Tensors]:
@@ -173,5 +207,5 @@ def rate_share(step: int, steps: int, warm_up: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - rising) / (steps - rising)))
 
 
-def _step_seed(seed: int, step: int) -> int:
-    return int(np.random.SeedSequence([seed, step]).generate_state(1)[0])
+def _dropout_seed(seed: int, step: int, batch: int) -> int:
+    return int(np.random.SeedSequence([seed, step, batch]).generate_state(1)[0])

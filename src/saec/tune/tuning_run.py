@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import torch
@@ -28,12 +28,16 @@ from saec.settings import ModelCard
 from saec.settings.setting_ranges import check_ranges
 from saec.tune.adapter_card import AdapterCard, Speed, counts_of, data_hash
 from saec.tune.adapter_layers import Tensors, adapter_tensors, add_adapter, load_base, set_adapter
+from saec.tune.data_parallel import Processes, launched
 from saec.tune.merged_checkpoint import read_adapter_card, refuse_used
 from saec.tune.samples import TuneData, read_data
 from saec.tune.training import Step, Trainer
 from saec.tune.training_questions import Questions, training_prompt
 from saec.tune.training_state import Progress, Task, read_state, save_state
 from saec.tune.tuning_settings import TuneConfig
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
 
 STATE = "state.safetensors"
 BOARD = "tensorboard"
@@ -54,6 +58,7 @@ def tune(
 ) -> AdapterCard:
     """Make an adapter: peft's files, ``saec_adapter.json`` and the data's ``manifest.json``.
 
+    Started by ``torchrun``, several processes make it together. All return its card; the first one writes.
     While it runs, ``out`` holds the state and no adapter, so what is half done is not taken for one.
 
     Args:
@@ -69,10 +74,13 @@ def tune(
         LeakError: an image stands in train and val, or in a hold-out.
         DataError: the data is missing, changed or one-sided.
         ModelError: the base is missing or unsuited, the state damaged, or the loss not finite.
-        ConfigError: a setting is out of range, ``out`` is in use, or the state is that of another task.
+        ConfigError: a setting is out of range, ``out`` is in use, the state is that of another task, or there
+            are more processes than batches of a step.
         ExtraError: a package of ``saec[tune]`` is not installed.
     """
-    _check(config)
+    processes = launched()
+    _check(config, processes)
+    device = processes.device(config.device)
     folder = find_checkpoint(config.base)
     if check_checkpoint(folder) != "qwen2_5_vl":
         raise ModelError(
@@ -91,15 +99,28 @@ def tune(
     state = read_state(out / STATE, task) if resume else None
     if state is None:
         refuse_used(out)
-    trainer, model = _prepare(config, folder, samples, card)
-    out.mkdir(parents=True, exist_ok=True)
-    run = _Run(out, trainer, model, samples, state or (Progress(task=task, step=0), {}), report or _silent)
-    speed = run.to_the_end()
-    return _finish(run, samples, speed, demonstration=card.demonstration, created=created)
+    with processes.joined(device):
+        questions = _questions(msgspec.structs.replace(config, device=device), folder, samples, card)
+        trainer = Trainer(questions, samples.train, config, processes)
+        processes.wait()  # the others have looked at ``out`` before the first writes there
+        start = state or (Progress(task=task, step=0), {})
+        run = _Run(out, trainer, questions.core.model, samples, start, processes, report or _silent)
+        speed = run.to_the_end()
+        made = _card(run, samples, speed, demonstration=card.demonstration, created=created)
+        if processes.first:
+            _write(run, samples, made)
+        processes.wait()
+    return made
 
 
-def _check(config: TuneConfig) -> None:
+def _check(config: TuneConfig, processes: Processes) -> None:
     check_ranges("tune", config)
+    if config.accumulation < processes.count:
+        raise ConfigError(
+            f"--accumulation {config.accumulation} gives {config.accumulation} batches a step to "
+            f"{processes.count} processes",
+            f"give --accumulation {processes.count} or more, or start fewer processes",
+        )
     for package in ("peft", "tensorboard", *(["bitsandbytes"] if config.dtype == "4bit" else [])):
         if find_spec(package) is None:
             raise ExtraError(package, "tune")
@@ -118,34 +139,40 @@ def _finished(out: Path, task: Task) -> AdapterCard | None:
     return card
 
 
-def _prepare(config: TuneConfig, folder: Path, data: TuneData, card: ModelCard) -> tuple[Trainer, Any]:
+def _questions(config: TuneConfig, folder: Path, data: TuneData, card: ModelCard) -> Questions:
+    """Questions to the base with a fresh adapter on it."""
     core = load_base(config, folder)
     questions = Questions(core, card, data.train, config.references)
     add_adapter(core, config)
-    return Trainer(questions, data.train, config), core.model
+    return questions
 
 
 @dataclass
 class _Run:
-    """A run on its way, with its state on disk."""
+    """A run on its way, with its state on disk; of several processes the first one writes and reports."""
 
     out: Path
     trainer: Trainer
     model: Any
     data: TuneData
     state: tuple[Progress, dict[str, Tensors]]
+    processes: Processes
     report: Report
 
     def __post_init__(self) -> None:
-        from torch.utils.tensorboard import SummaryWriter
-
         self.progress, parts = self.state
         self.config = self.progress.task.config
         self.best: Tensors = parts.get("best", {})
         if "adapter" in parts:
             set_adapter(self.model, parts["adapter"])
             self.trainer.set_moments(parts, self.progress.step)
-        self.board = SummaryWriter(str(self.out / BOARD), purge_step=self.progress.step)
+        self.board = self._board() if self.processes.first else None
+
+    def _board(self) -> SummaryWriter:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self.out.mkdir(parents=True, exist_ok=True)
+        return SummaryWriter(str(self.out / BOARD), purge_step=self.progress.step)
 
     def to_the_end(self) -> Speed:
         """All epochs that are left, each followed by an evaluation."""
@@ -160,17 +187,23 @@ class _Run:
                 samples += step.samples
             seconds += time.perf_counter() - began
             self._evaluate(epoch=epoch + 1)
-        self.board.close()
+        if self.board is not None:
+            self.board.close()
         peak = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else None
         return Speed(samples=samples, seconds=round(seconds, 3), peak_gpu_bytes=peak)
 
     def _stepped(self, step: Step) -> None:
         done = step.number + 1
         self.progress = msgspec.structs.replace(self.progress, step=done)
-        self.board.add_scalar("train/loss", step.loss, done)
+        self._draw("train/loss", step.loss, done)
         if done % self.config.save_every_steps == 0:
             self._save()
-        self.report("steps", done, self.trainer.steps)
+        if self.processes.first:
+            self.report("steps", done, self.trainer.steps)
+
+    def _draw(self, name: str, value: float, step: int) -> None:
+        if self.board is not None:
+            self.board.add_scalar(name, value, step)
 
     def _evaluate(self, *, epoch: int) -> None:
         found = self.trainer.evaluate(self.data.val, epoch=epoch, step=self.progress.step)
@@ -180,21 +213,24 @@ class _Run:
         if self.progress.best == found:
             self.best = adapter_tensors(self.model)
         for name in ("auroc", "balanced_accuracy", "loss"):
-            self.board.add_scalar(f"val/{name}", getattr(found, name), found.step)
+            self._draw(f"val/{name}", getattr(found, name), found.step)
         self._save()
-        self.report("epochs", epoch, self.config.epochs)
+        if self.processes.first:
+            self.report("epochs", epoch, self.config.epochs)
 
     def _save(self) -> None:
+        if not self.processes.first:
+            return
         parts = {"adapter": adapter_tensors(self.model), "best": self.best, **self.trainer.moments()}
         save_state(self.out / STATE, self.progress, parts)
 
 
-def _finish(run: _Run, data: TuneData, speed: Speed, *, demonstration: bool, created: str) -> AdapterCard:
-    """Write the adapter, its weights last: without them it is none."""
+def _card(run: _Run, data: TuneData, speed: Speed, *, demonstration: bool, created: str) -> AdapterCard:
+    """What there is to say of the adapter."""
     before, *epochs = run.progress.evaluations
     chosen = run.progress.best
     assert chosen is not None  # there is at least one epoch
-    card = AdapterCard(
+    return AdapterCard(
         dataset=data.dataset,
         task=run.progress.task,
         train=counts_of([s.label for s in data.train]),
@@ -207,6 +243,10 @@ def _finish(run: _Run, data: TuneData, speed: Speed, *, demonstration: bool, cre
         created=created,
         saec=VERSION,
     )
+
+
+def _write(run: _Run, data: TuneData, card: AdapterCard) -> None:
+    """Write the adapter, its weights last: without them it is none."""
     run.model.peft_config["default"].save_pretrained(str(run.out))
     data.manifest.about = {"made_by": "saec tune", "dataset": data.dataset, "prompt": card.task.prompt}
     data.manifest.write(run.out)
@@ -215,7 +255,6 @@ def _finish(run: _Run, data: TuneData, speed: Speed, *, demonstration: bool, cre
     partial.write_bytes(save(run.best, metadata={"format": "pt"}))
     partial.replace(run.out / ADAPTER_WEIGHTS)
     (run.out / STATE).unlink()
-    return card
 
 
 def _silent(what: str, done: int, total: int) -> None:

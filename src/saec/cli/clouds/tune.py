@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -49,6 +50,8 @@ def command(adapter: AdapterSettings, tune: TuneConfig) -> None:
     saec data sft --src mvtec --out sft --exclude-holdout holdout/manifest.json
     saec tune --data sft --base Qwen/Qwen2.5-VL-7B-Instruct --dtype 4bit --out adapters/mvtec \\
         --exclude-holdout holdout/manifest.json
+    torchrun --nproc-per-node 2 -m saec tune --data sft --base Qwen/Qwen2.5-VL-7B-Instruct \\
+        --out adapters/mvtec
     """
     from importlib.util import find_spec
 
@@ -58,12 +61,14 @@ def command(adapter: AdapterSettings, tune: TuneConfig) -> None:
         if find_spec(package) is None:
             raise ExtraError(package, "tune")
     from saec.cli.options.progress_bar import bar
+    from saec.tune.data_parallel import launched
     from saec.tune.merged_checkpoint import merge_adapter, refuse_used
     from saec.tune.tuning_run import tune as make_adapter
 
     if adapter.merge is not None:
         refuse_used(adapter.merge)
-    with bar() as report:
+    first = launched().first
+    with bar() if first else nullcontext() as report:
         card = make_adapter(
             adapter.data,
             adapter.out,
@@ -73,6 +78,8 @@ def command(adapter: AdapterSettings, tune: TuneConfig) -> None:
             resume=adapter.resume,
             report=report,
         )
+    if not first:
+        return
     _tell(card, adapter.out)
     if adapter.merge is not None:
         merge_adapter(adapter.out, adapter.merge, tune)
