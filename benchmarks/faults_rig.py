@@ -177,8 +177,7 @@ def give_trust(site: Site, ask: float) -> None:
     clouds = CloudModels(read_settings(site.config).cloud, site.root / "known")
     clouds(None)
     clouds.identify()
-    cloud = clouds(None)
-    assert cloud is not None
+    (cloud,) = clouds(None)
     trust = CloudTrust(model=cloud.key, prompt=cloud.engine.prompt, mode="fused", cloud_weight=1.0)
     profile = LineProfile.open(site.root / "profile")
     calibration, detector = profile.calibration, edge.open_detector(profile)

@@ -216,7 +216,7 @@ class OneLine:
             ),
             self.spool,
             versions,
-            cloud_for=lambda _: cloud,
+            cloud_for=lambda _: [cloud],
             batch=1,
             pictures=RecentPictures(folder / "data" / "maps", kept=10),
             decode=pixels.decode_image,

@@ -51,6 +51,16 @@ def shown(url: str, *, path: bool = True) -> str:
     return f"{place}{parts.path}{f'?{query}' if query else ''}"
 
 
+def addresses_of(text: str) -> list[str]:
+    """The addresses of a list with commas between them, in order; one address is a list of one."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def shown_list(text: str) -> str:
+    """The same list as it may be shown (``shown``)."""
+    return ", ".join(shown(url) for url in addresses_of(text))
+
+
 def http_address(url: str) -> SplitResult | None:
     """The parts of an http or https address with a host; None where it is no such address."""
     try:

@@ -161,12 +161,17 @@ class Spent(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class CloudOpinion:
-    """What the multimodal LLM says of one frame: P(defect) from its two answer logits."""
+    """What the multimodal LLM says of one frame: P(defect) from its two answer logits.
+
+    ``weights`` is the beginning of the hash of the weights that a service answered with; "" where the model
+    is loaded in this process, or the service tells none.
+    """
 
     p_defect: float
     model: str
     prompt: str
     spent: Spent | None = None
+    weights: str = ""
 
 
 LinkState = Literal["up", "slow", "down", "probing"]
@@ -212,13 +217,17 @@ class EdgeRecord(msgspec.Struct, frozen=True):
 
 
 class CloudRecord(msgspec.Struct, frozen=True):
-    """The cloud's opinion as it is logged; ``role`` says whether it could change the label."""
+    """The cloud's opinion as it is logged; ``role`` says whether it could change the label.
+
+    ``weights`` is as in ``CloudOpinion``.
+    """
 
     p_defect: float
     model: str
     prompt: str
     role: Literal["fused", "advisory", "alone"]
     spent: Spent | None = None
+    weights: str = ""
 
 
 class ErrorRecord(msgspec.Struct, frozen=True):

@@ -56,6 +56,7 @@ class Server:
     asked: list[Asked] = field(default_factory=list)
     answer: Callable[[Asked], Answer] = field(default=lambda _: scored(-0.1, -3.0))
     tokenize: Callable[[Asked], Answer] = field(default=lambda asked: tokenized(asked))
+    models: Callable[[], Answer] = field(default=lambda: listed("small"))
 
     @property
     def chats(self) -> list[Asked]:
@@ -83,6 +84,12 @@ def tokenized(asked: Asked) -> Answer:
     return 200, {}, {"tokens": IDS[asked.body["prompt"]]}
 
 
+def listed(name: str, weights: str = "") -> Answer:
+    """The list of one model, as our own service gives it where the weights have a hash."""
+    saec = {"saec": {"weights_hash": weights}} if weights else {}
+    return 200, {}, {"data": [{"id": name, **saec}]}
+
+
 @contextmanager
 def serving() -> Iterator[Server]:
     """A server on a port of its own, in a thread."""
@@ -91,14 +98,19 @@ def serving() -> Iterator[Server]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
+        def do_GET(self) -> None:
+            self._write(*state.models())
+
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             asked = Asked(self.path, dict(self.headers), body)
             state.asked.append(asked)
             if self.path == "/tokenize":
-                status, headers, content = state.tokenize(asked)
+                self._write(*state.tokenize(asked))
             else:
-                status, headers, content = state.answer(asked)
+                self._write(*state.answer(asked))
+
+        def _write(self, status: Any, headers: dict[str, str], content: Any) -> None:
             if status is BROKEN:
                 self.close_connection = True
                 return

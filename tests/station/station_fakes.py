@@ -86,10 +86,11 @@ class Bench:
         self.versions = VersionStore(folder / "data" / "lines" / "cell")
         self.versions.add(self.profile)
         self.spool = Spool(folder / "data", sinks=("sink",), limits=SpoolLimits(free_gb=0))
-        self.cloud = None
+        self.clouds: list[Cloud] = []
         if cloud is not None:
-            self.cloud = Cloud(CloudConfig(model="fake", references=1, spending=spending or Spending()))
-            self.cloud.__dict__["engine"] = cloud
+            held = Cloud(CloudConfig(model="fake", references=1, spending=spending or Spending()))
+            held.__dict__["engine"] = cloud
+            self.clouds = [held]
         self.runner = self.make()
         self.stopping, self.n = Stopping(), 0
         self.threads: list[Any] = []
@@ -108,7 +109,7 @@ class Bench:
             settings,
             self.spool,
             self.versions,
-            cloud_for=lambda _: self.cloud,
+            cloud_for=lambda _: self.clouds,
             batch=4,
             pictures=pictures,
             decode=self.decode,
@@ -160,7 +161,7 @@ class Running:
     def __init__(self, settings: StationSettings, cloud: FakeLinkCloud, tokens: Tokens) -> None:
         held = Cloud(CloudConfig(model="fake", references=1))
         held.__dict__["engine"] = cloud
-        self.station = Station(settings, cloud_for=lambda _: held)
+        self.station = Station(settings, cloud_for=lambda _: [held])
         self.socket = listen(settings.station.listen)
         self.admission = AdmissionControl(settings.http, tokens, settings.station.listen)
         config = HttpConfig(api.make_station_app(self.station, self.admission), self.admission)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 import threading
 from pathlib import Path
+from typing import Never
 
 from saec import edge
 from saec.cli.options.process_end import run_to_the_end
@@ -28,9 +29,10 @@ from tests.run_fakes import FakeDetector, make_line
 from tests.station.station_fakes import NO_GUARD
 
 
-def hang(*_: object) -> None:
+def hang(*_: object) -> Never:
     print("hanging", flush=True)
-    threading.Event().wait()
+    while True:
+        threading.Event().wait()
 
 
 class HangingSink:
@@ -66,7 +68,7 @@ def run(folder: Path, port: str, what: str) -> None:
     )
     station._CLOSE = 1.0
     configure_logs()
-    run_station(settings, cloud_for=hang if what == "start" else lambda _: None)
+    run_station(settings, cloud_for=hang if what == "start" else lambda _: ())
 
 
 if __name__ == "__main__":

@@ -56,38 +56,38 @@ def service() -> Iterator[Service]:
 
 def test_without_settings_there_is_no_cloud(tmp_path: Path) -> None:
     clouds = CloudModels(None, tmp_path)
-    assert clouds(None) is None
+    assert clouds(None) == []
     assert clouds.identify() == []
 
 
 def test_a_cloud_is_known_by_its_weights(service: Service, tmp_path: Path) -> None:
     clouds = CloudModels(service.settings, tmp_path)
-    before = clouds(None)
+    (before,) = clouds(None)
     assert clouds.identify() == ["m"]
-    known = clouds(None)
+    (known,) = clouds(None)
     assert (before.engine.weights_hash, known.engine.weights_hash) == ("", service.hash)
     assert known.key != before.key
     assert known.engine.side == 224
     assert clouds.identify() == []
-    assert clouds(None) is known
+    assert clouds(None)[0] is known
     service.hash = "bb" * 32
     assert clouds.identify() == ["m"]
-    assert clouds(None).key != known.key
+    assert clouds(None)[0].key != known.key
 
 
 def test_what_is_shown_is_part_of_who_it_is(service: Service, tmp_path: Path) -> None:
     settings = msgspec.structs.replace(service.settings, spending=Spending(rule="scene"))
     clouds = CloudModels(settings, tmp_path)
-    assert clouds(None).config.spending.rule == "scene"
-    assert clouds(None).key != CloudModels(service.settings, tmp_path)(None).key
+    assert clouds(None)[0].config.spending.rule == "scene"
+    assert clouds(None)[0].key != CloudModels(service.settings, tmp_path)(None)[0].key
 
 
 def test_a_link_that_is_down_leaves_what_was_said_last(service: Service, tmp_path: Path) -> None:
     settings = service.settings
     first = CloudModels(settings, tmp_path)
-    key = (first(None), first.identify(), first(None).key)[-1]
+    key = (first(None), first.identify(), first(None)[0].key)[-1]
     service.stop()
     assert first.identify() == []
     again = CloudModels(settings, tmp_path)
-    assert again(None).key == key
-    assert CloudModels(settings, tmp_path / "other")(None).key != key
+    assert again(None)[0].key == key
+    assert CloudModels(settings, tmp_path / "other")(None)[0].key != key

@@ -97,7 +97,7 @@ def test_a_frame_is_judged_alike_wherever_it_comes(tmp_path: Path, monkeypatch: 
     frames = [png(GOOD), png(UNSURE, green=250), png(DEFECT), png(UNSURE - 30, green=5)]
     bench = Bench(tmp_path, FakeLinkCloud(), spending=Spending(rule="crop"))
     at_station = station_records(bench, frames)
-    crew = opening.open_judges(LineProfile.open(bench.profile), bench.cloud)
+    crew = opening.open_judges(LineProfile.open(bench.profile), bench.clouds[0])
     sources = []
     for n, data in enumerate(frames):
         path = tmp_path / f"{n}.png"
@@ -112,7 +112,7 @@ def test_a_frame_is_judged_alike_wherever_it_comes(tmp_path: Path, monkeypatch: 
     assert [verdict.route for verdict in simulated] == [record.route for record in in_run]
     assert replay_log(simulated, lambda: crew.policy).routes == len(frames)
     for seq in range(1, 1 + len(frames)):
-        checks = audit(settings(bench), f"cell-{seq:010d}", cloud_for=lambda _: bench.cloud)
+        checks = audit(settings(bench), f"cell-{seq:010d}", cloud_for=lambda _: bench.clouds)
         assert [check for check in checks if check.same is not True] == []
         assert any(check.what.endswith("route") for check in checks)
 

@@ -16,6 +16,7 @@ from saec.contracts import CloudEngine
 from saec.data.images import pixels
 from saec.errors import AnswerError, ImageError, LinkError
 from saec.frame.assessment import DecodeImage, read_frame
+from saec.frame.judges import TrustedCloud
 from saec.frame.verdicts import (
     CLOUD_ERROR,
     Role,
@@ -111,6 +112,30 @@ def ask_cloud(
     return verdicts
 
 
+def ask_clouds(
+    clouds: Sequence[TrustedCloud], batch: Sequence[tuple[Pending, CloudQuery]]
+) -> list[tuple[VerdictRecord, CloudEngine]]:
+    """As ``ask_cloud`` without explanations, by the first of several clouds whose link works.
+
+    Each judges by its own rules. A frame that the link of one leaves without an answer goes to the next.
+
+    Returns:
+        each verdict with the cloud that was asked about it last, in order.
+    """
+    found: dict[int, tuple[VerdictRecord, CloudEngine]] = {}
+    left = list(range(len(batch)))
+    for cloud in clouds:
+        if left:
+            verdicts = ask_cloud(cloud.engine, [batch[i] for i in left], cloud.rules, explain=False)
+            found |= {i: (verdict, cloud.engine) for i, verdict in zip(left, verdicts, strict=True)}
+            left = [i for i in left if _unreached(found[i][0])]
+    return [found[i] for i in range(len(batch))]
+
+
+def _unreached(verdict: VerdictRecord) -> bool:
+    return verdict.cloud is None and verdict.error is not None and verdict.error.kind == LinkError.__name__
+
+
 def cloud_record(opinion: CloudOpinion, role: Role) -> CloudRecord:
     """The cloud's opinion for the log.
 
@@ -122,7 +147,14 @@ def cloud_record(opinion: CloudOpinion, role: Role) -> CloudRecord:
         raise AnswerError(
             f"{opinion.model} answered P(defect) = {p}", "use dtype float32, or restore the checkpoint"
         )
-    return CloudRecord(p_defect=p, model=opinion.model, prompt=opinion.prompt, role=role, spent=opinion.spent)
+    return CloudRecord(
+        p_defect=p,
+        model=opinion.model,
+        prompt=opinion.prompt,
+        role=role,
+        spent=opinion.spent,
+        weights=opinion.weights,
+    )
 
 
 def _records(engine: CloudEngine, queries: list[CloudQuery], rules: Rules) -> list[CloudRecord]:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from saec.connecting import shown
+from saec.connecting import addresses_of, shown_list
 from saec.errors import ConfigError, ExtraError
 from saec.settings import CloudConfig, RemoteConfig
 from saec.web.addresses import is_loopback
@@ -49,13 +49,14 @@ def with_service(config: CloudConfig) -> CloudConfig:
             raise ExtraError(package, "remote")
     from saec.cloud.remote.model_list import introduced
 
-    address = urlsplit(config.model)
     remote = service_of(config)
-    if remote.token_file is not None and address.scheme == "http" and not is_loopback(address.hostname or ""):
-        raise ConfigError(
-            f"the token file would send the token unencrypted to {config.model}",
-            "use https:// in the address",
-        )
+    for url in addresses_of(config.model):
+        address = urlsplit(url)
+        clear = address.scheme == "http" and not is_loopback(address.hostname or "")
+        if remote.token_file is not None and clear:
+            raise ConfigError(
+                f"the token file would send the token unencrypted to {url}", "use https:// in the address"
+            )
     name, told = introduced(remote, config.service_model)
     return at_service(config, name, told)
 
@@ -100,4 +101,6 @@ def _check_local(config: CloudConfig) -> None:
 
 def _check_remote(config: CloudConfig) -> None:
     for name, value, remedy in settings_of_loading(config):
-        raise ConfigError(f"{name} {value} cannot be used with the service {shown(config.model)}", remedy)
+        raise ConfigError(
+            f"{name} {value} cannot be used with the service {shown_list(config.model)}", remedy
+        )

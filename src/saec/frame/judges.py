@@ -35,6 +35,14 @@ from saec.types import CloudQuery, Frame, Image
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class TrustedCloud:
+    """A cloud, and the rules by which its opinion counts on a line."""
+
+    engine: CloudEngine
+    rules: Rules
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Judges:
     """All that judges a frame.
 
@@ -43,6 +51,8 @@ class Judges:
         policy: decides who answers.
         rules: turn opinions into labels.
         engine: the cloud, or None for the edge alone.
+        alternates: other clouds that the line trusts, in order of preference: each is asked where the link to
+            those before it fails.
         complexity: measures a frame, or None where the policy needs none.
         references: images of goods that the cloud is shown before the frame.
         batch: frames that the cloud is asked about at once.
@@ -54,11 +64,25 @@ class Judges:
     policy: Scheduler
     rules: Rules
     engine: CloudEngine | None = None
+    alternates: Sequence[TrustedCloud] = ()
     complexity: ComplexityMeasure | None = None
     references: Sequence[Image] = ()
     batch: int = CloudConfig().batch
     bits: int = FitConfig().bits
     crops: bool = False
+
+    @property
+    def clouds(self) -> list[TrustedCloud]:
+        """All clouds that may be asked, in order of preference."""
+        first = [] if self.engine is None else [TrustedCloud(self.engine, self.rules)]
+        return [*first, *self.alternates]
+
+    def rules_of(self, weights: str) -> Rules:
+        """The rules for an opinion of a cloud whose weights' hash begins so; the first cloud's for ""."""
+        found = (
+            one.rules for one in self.alternates if weights and one.engine.weights_hash.startswith(weights)
+        )
+        return next(found, self.rules)
 
 
 class Cloud:
@@ -175,10 +199,17 @@ def standing(cloud: Cloud, calibration: Calibration, policy: str) -> Standing:
     )
 
 
+def by_trust(clouds: Sequence[Cloud], calibration: Calibration, policy: str) -> list[Cloud]:
+    """Of several clouds in order of preference those that a line asks: whom it trusts, else the first."""
+    trusted = [cloud for cloud in clouds if standing(cloud, calibration, policy).role == "fused"]
+    return trusted or list(clouds[:1])
+
+
 def open_judges(
     profile: LineProfile,
     cloud: Cloud | None = None,
     *,
+    alternates: Sequence[Cloud] = (),
     policy: str = DEFAULT_POLICY,
     settings: PolicySettings | None = None,
     detector: EdgeDetector | None = None,
@@ -188,6 +219,7 @@ def open_judges(
     Args:
         profile: the line.
         cloud: the cloud, or None for the edge alone.
+        alternates: clouds that are asked where the link to the first fails.
         policy: the name of the policy that decides who answers.
         settings: the policy's settings.
         detector: the line's detector, where it is open already.
@@ -214,12 +246,11 @@ def open_judges(
             )
         rules = Rules(profile.line.name, calibration, frame=profile.line.preparation.frame)
         return Judges(detector, EdgeOnly(), rules, complexity=complexity, bits=bits)
-    place = standing(cloud, calibration, policy)
-    role: Role = "advisory" if place.role == "unasked" else place.role
-    return Judges(
-        detector,
-        open_policy(policy, calibration, place.trust, settings),
-        Rules(
+
+    def rules_with(other: Cloud) -> Rules:
+        place = standing(other, calibration, policy)
+        role: Role = "advisory" if place.role == "unasked" else place.role
+        return Rules(
             profile.line.name,
             calibration,
             role,
@@ -227,8 +258,14 @@ def open_judges(
             cloud_threshold=kind.cloud_threshold(kind.own(settings)),
             frame=profile.line.preparation.frame,
             blind=blind,
-        ),
+        )
+
+    return Judges(
+        detector,
+        open_policy(policy, calibration, standing(cloud, calibration, policy).trust, settings),
+        rules_with(cloud),
         engine=cloud.engine,
+        alternates=[TrustedCloud(other.engine, rules_with(other)) for other in alternates],
         complexity=complexity,
         references=read_references(profile, cloud.config.references),
         batch=cloud.config.batch,

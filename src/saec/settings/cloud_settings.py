@@ -66,10 +66,15 @@ class RemoteConfig(msgspec.Struct, frozen=True, kw_only=True):
         timeout_s: Seconds to wait for one answer, connecting included.
         retries: How often a failed request is sent again.
         concurrency: How many requests are under way to the service at once. A request asks about one frame.
+        hedge_after_s: If the service has several addresses and one has not answered after so many seconds,
+            ask the next one, too. The first answer counts. Without it a slow address is waited for.
+        spread: If the service has several addresses, send each request to the one with the fewest under
+            way. Without it the first address is asked while it answers.
         jpeg_quality: Send images as JPEG of this quality. Without it they travel as PNG, without loss.
-        url: address of the service; ``CloudConfig.model`` gives it.
+        url: addresses of the service, with commas; ``CloudConfig.model`` gives them.
         card: the model's card as the service tells it; None goes by the model's name.
         weights_hash: hash of the model's weights as the service tells it; nothing proves it.
+        hashes: hash of the weights by address, of those that have told it.
     """
 
     token_file: NotInKey[Annotated[str | None, Option(kind="file")]] = None
@@ -77,10 +82,13 @@ class RemoteConfig(msgspec.Struct, frozen=True, kw_only=True):
     timeout_s: NotInKey[Annotated[float, msgspec.Meta(gt=0, le=3600)]] = 20.0
     retries: NotInKey[Annotated[int, msgspec.Meta(ge=0, le=100)]] = 2
     concurrency: NotInKey[Count] = 4
+    hedge_after_s: NotInKey[Annotated[float, msgspec.Meta(gt=0, le=3600)] | None] = None
+    spread: NotInKey[bool] = False
     jpeg_quality: Annotated[int, msgspec.Meta(ge=1, le=100)] | None = None
     url: NotInKey[Hidden[str]] = ""
     card: NotInKey[Hidden[ModelCard | None]] = None
     weights_hash: NotInKey[Hidden[str]] = ""
+    hashes: NotInKey[Hidden[dict[str, str]]] = {}
 
 
 class Spending(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,7 +127,8 @@ class CloudConfig(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         model: Who is asked about what the edge is not sure of (key: model). "none" is nobody. "small" is the
             demonstration checkpoint of the package saec-research. Else give the folder of a checkpoint, its
-            name on a hub, or the address of a service (https://HOST:PORT/v1).
+            name on a hub, or the address of a service (https://HOST:PORT/v1). A service may have several
+            addresses, with commas between them; the first is asked first (docs/remote.md).
         service_model: Where --cloud is a service: the model or adapter to ask there (key: service_model). You
             need it if the service has several.
         adapter: Folder of a LoRA adapter for the model.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from saec.cloud.remote.engine import RemoteEngine
-from saec.connecting import shown
+from saec.connecting import shown_list
 from saec.edge.detector_kinds import device_note
 from saec.edge.graph import check_device
 from saec.frame.cloud_services import at_service, service_of
@@ -58,7 +58,7 @@ def _overview(settings: StationSettings) -> list[str]:
             found.append(f"line {line.name}: {note}")
     for kind, entries in (("source", settings.source), ("sink", settings.sink)):
         found += [f"{kind} {entry.name}: {entry.__struct_config__.tag}" for entry in entries]
-    found.append(f"cloud: {'none' if settings.cloud is None else shown(settings.cloud.model)}")
+    found.append(f"cloud: {'none' if settings.cloud is None else shown_list(settings.cloud.model)}")
     scheme = "http" if settings.http.tls_cert is None else "https"
     found.append(f"data: {settings.station.data}; page: {scheme}://{settings.station.listen}/")
     return found

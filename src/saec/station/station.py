@@ -12,11 +12,13 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+import msgspec
 import structlog
 
-from saec.connecting import shown
+from saec.connecting import shown_list
 from saec.data.images.killable_decoder import Decoder, Spares
 from saec.errors import DecoderError, SpoolFullError
+from saec.station.cloud_addresses import AddressWatch, address_figures
 from saec.station.cloud_models import CloudModels
 from saec.station.delivery import DeliveryWorker
 from saec.station.housekeeping import Housekeeping
@@ -238,12 +240,14 @@ class Station:
 
     def _identify(self, stopping: Stopping) -> None:
         """Keep knowing who the cloud's models are; where one is another, the lines are opened anew."""
+        watch = AddressWatch(lambda kind, text, about: self.tell(kind, text, about=about))
         while not stopping.is_set():
             changed = self._clouds.identify(stopping.turn)
             if changed:
                 log.info("cloud models found", models=changed)
                 for runner in self.runners.values():
                     runner.reopen()
+            watch.look(address_figures(self.runners.values()))
             stopping.wait(_IDENTIFY)
 
     def _expire(self, frame: SpooledFrame) -> None:
@@ -275,7 +279,8 @@ class Station:
             "sinks": {name: worker.status() for name, worker in self.delivery_workers.items()},
             "lines": {name: runner.status() for name, runner in self.runners.items()},
             "threads": {one.name: one.status() for one in self.living},
-            "cloud": None if self.settings.cloud is None else shown(self.settings.cloud.model),
+            "cloud": None if self.settings.cloud is None else shown_list(self.settings.cloud.model),
+            "addresses": msgspec.to_builtins(address_figures(self.runners.values())),
         }
 
     def states(self) -> dict[str, dict[str, Any]]:

@@ -46,7 +46,7 @@ def settings(bench: Bench) -> StationSettings:
 
 def test_every_kind_of_verdict_can_be_made_again_beside_the_running_station(bench: Bench) -> None:
     for seq in range(1, 6):
-        checks = audit_frame(settings(bench), f"cell-{seq:010d}", cloud_for=lambda _: bench.cloud)
+        checks = audit_frame(settings(bench), f"cell-{seq:010d}", cloud_for=lambda _: bench.clouds)
         assert len(checks) >= 2
         assert [check for check in checks if check.same is not True] == []
     bench.stop()
@@ -62,10 +62,10 @@ def test_a_changed_image_or_record_is_found(bench: Bench) -> None:
     db.execute("UPDATE verdicts SET verdict = replace(verdict, '\"label\":1', '\"label\":0') WHERE seq = 2")
     db.commit()
     db.close()
-    image, *rest = audit_frame(settings(bench), "cell-0000000001", cloud_for=lambda _: bench.cloud)
+    image, *rest = audit_frame(settings(bench), "cell-0000000001", cloud_for=lambda _: bench.clouds)
     assert image.same is False
     assert any(check.same is False for check in rest)
-    changed = audit_frame(settings(bench), "cell-0000000002", cloud_for=lambda _: bench.cloud)
+    changed = audit_frame(settings(bench), "cell-0000000002", cloud_for=lambda _: bench.clouds)
     assert {check.what for check in changed if check.same is False} == {"final: edge's label"}
 
 
@@ -84,7 +84,7 @@ def test_a_changed_kind_is_found(
     monkeypatch.setattr(edge, "open_detector", lambda profile: FakeDetector(kinds=("dent",)))
     bench = judged(tmp_path)
     bench.stop()
-    sound = audit_frame(settings(bench), "cell-0000000002", cloud_for=lambda _: bench.cloud)
+    sound = audit_frame(settings(bench), "cell-0000000002", cloud_for=lambda _: bench.clouds)
     assert {check.what for check in sound} >= {"final: edge's kind", "final: kind"}
     assert all(check.same for check in sound)
     db = sqlite3.connect(bench.folder / "data" / "spool.sqlite")
@@ -93,7 +93,7 @@ def test_a_changed_kind_is_found(
     db.execute("UPDATE verdicts SET verdict = replace(verdict, ?, ?) WHERE seq = 2", (recorded, changed))
     db.commit()
     db.close()
-    checks = audit_frame(settings(bench), "cell-0000000002", cloud_for=lambda _: bench.cloud)
+    checks = audit_frame(settings(bench), "cell-0000000002", cloud_for=lambda _: bench.clouds)
     assert {check.what for check in checks if check.same is False} == {f"final: {what}" for what in found}
 
 

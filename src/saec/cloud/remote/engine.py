@@ -27,7 +27,9 @@ from saec.cloud.questions.answers import naming_frame, parse_explanation
 from saec.cloud.questions.ensemble import VIEWS, Ask, asks_of, explaining_ask, p_of, spent
 from saec.cloud.questions.image_patches import fit_size, resized
 from saec.cloud.questions.plan import check_range, choose_prompt, plan_of
-from saec.cloud.remote.http_client import RETRIED, Poster, Reply
+from saec.cloud.remote.address_pool import AddressFigures
+from saec.cloud.remote.endpoint import Reply
+from saec.cloud.remote.http_client import RETRIED, Poster
 from saec.errors import AnswerError, ConfigError, LinkError
 from saec.prompts import IMAGE
 from saec.settings import CloudConfig, ModelCard, RemoteConfig
@@ -84,7 +86,6 @@ class RemoteEngine:
         self._plan = plan_of(config, card, self._prompt)
         self.side, self.views = self._plan.side, self._plan.views
         self._pool = ThreadPoolExecutor(remote.concurrency, "saec-remote")
-        self._tokenizer = remote.url.rstrip("/").removesuffix("/v1") + "/tokenize"
         self._label_ids: list[int] | None = None
 
     @classmethod
@@ -108,7 +109,7 @@ class RemoteEngine:
         if config.scoring == "generate":
             raise ConfigError("scoring generate cannot be used with a service", "use scoring threshold")
         _check(config, remote)
-        return cls(config, remote, Poster(remote))
+        return cls(config, remote, Poster(remote, config.model))
 
     def judge(self, queries: list[CloudQuery]) -> list[CloudOpinion]:
         """P(defect) of each query, in order; the mean over its asks where there are several.
@@ -136,6 +137,24 @@ class RemoteEngine:
             naming_frame(query, parse_explanation, text, query.focus)
             for query, text in zip(queries, texts, strict=True)
         ]
+
+    @property
+    def reachable(self) -> bool:
+        """Whether an address with the trusted weights is up, as far as one can tell."""
+        return any(one.state == "up" for one in self.addresses.values())
+
+    def learn(self, hashes: dict[str, str]) -> None:
+        """Take out the addresses that say of themselves that they have other weights than the trusted.
+
+        Args:
+            hashes: the hash of each address that has told it.
+        """
+        self._poster.learn(hashes)
+
+    @property
+    def addresses(self) -> dict[str, AddressFigures]:
+        """State and counts by address of the service, in order of preference."""
+        return self._poster.figures
 
     def close(self) -> None:
         """Close the connections; questions that still wait end with a LinkError."""
@@ -166,7 +185,7 @@ class RemoteEngine:
         text = None if None in read else sum(n for n in read if n is not None) - images
         took = spent(asks, self._tokens, text, sent=sum(answer.sent for answer in answers))
         p = p_of([ask.near for ask in asks], [answer.labels for answer in answers])
-        return CloudOpinion(p, self.name, self.prompt, took)
+        return CloudOpinion(p, self.name, self.prompt, took, self.weights_hash[:12])
 
     def _score(self, query: CloudQuery, ask: Ask) -> _Scored:
         """Log-probabilities of (good, defect) after the prefilled answer, and what they took."""
@@ -186,22 +205,7 @@ class RemoteEngine:
             body["logprob_token_ids"] = self._label_ids
         data = msgspec.json.encode(body)
         answer = naming_frame(query, lambda: self._poster.post("chat/completions", data))
-        self._check_weights(answer)
         return _Scored(naming_frame(query, self._read_labels, answer), _tokens_read(answer), len(data))
-
-    def _check_weights(self, answer: Any) -> None:
-        """Refuse an answer by other weights than the server had when it was asked who it is.
-
-        Raises:
-            LinkError: a line's trust is in those weights, not in these.
-        """
-        seen = answer.get("system_fingerprint") if isinstance(answer, dict) else None
-        if self.weights_hash and seen and seen != self.weights_hash:
-            raise LinkError(
-                f"the service now has other weights ({str(seen)[:12]}) than when this "
-                f"program started ({self.weights_hash[:12]})",
-                "start this program again, and calibrate the line with this cloud",
-            )
 
     def _read_labels(self, answer: Any) -> tuple[float, float]:
         """The two numbers in an answer, which must be one of the labels.
@@ -282,7 +286,7 @@ class RemoteEngine:
         found = []
         for text in (prefill, *(prefill + label for label in self._prompt.labels)):
             body = {"model": self.name, "prompt": text, "add_special_tokens": False}
-            reply = self._poster.send(self._tokenizer, body, retried=frozenset())
+            reply = self._poster.reply("/tokenize", body)
             if reply.status in RETRIED:
                 return  # asked again with the next frames
             found.append(_token_ids(reply))
@@ -340,6 +344,7 @@ def _check(config: CloudConfig, remote: RemoteConfig) -> None:
     check_range("side_px", config.side_px, _LEAST)
     check_range("views", config.views, 1, VIEWS)
     check_range("timeout_s", remote.timeout_s, 1e-3)
+    check_range("hedge_after_s", remote.hedge_after_s, 1e-3)
     check_range("retries", remote.retries, 0)
     check_range("concurrency", remote.concurrency, 1)
     check_range("jpeg_quality", remote.jpeg_quality, 1, 100)

@@ -1,99 +1,107 @@
-"""JSON over HTTP to a server of models: time-outs, retries, tokens, certificates; no word about frames.
+"""JSON over HTTP to a server of models, at one address or several; no word about frames.
 
-What is asked here changes nothing on a server, so a request that failed on its way may be made again:
-connections that break, 429 and 5xx are retried with exponential back-off and jitter, and not before the
-server's Retry-After, within the time-out of one answer.
+What is asked here changes nothing on a server, so a request that failed on its way may be made again: at
+the next address at once, and when all have failed after an exponential back-off with jitter, not before the
+server's Retry-After, within the time-out of one answer. A hedged request (Dean and Barroso, The Tail at
+Scale, 2013) goes to a second address when the first has not answered in time; the first answer counts, and
+the other request is cancelled. The same request has the same key wherever it goes.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-import json
-import ssl
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+import weakref
+from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import CancelledError
+from typing import Any, TypeVar
 
-import httpx
 import msgspec
 import tenacity
 
-from saec.connecting import client_context, shown
-from saec.errors import AnswerError, ConfigError, LinkError
+from saec.cloud.remote.address_pool import AddressFigures, AddressPool
+from saec.cloud.remote.endpoint import Endpoint, Reply, Request, TryAgain
+from saec.cloud.remote.event_loop import run_on_loop
+from saec.cloud.remote.listed_models import listed_models
+from saec.connecting import addresses_of
+from saec.errors import AnswerError, ConfigError, LinkError, SaecError
 from saec.settings import RemoteConfig
-from saec.texts import read_token
+
+T = TypeVar("T")
 
 RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
 _FRAME = frozenset({400, 413, 415, 422})
-_MOST_BYTES = 4 * 2**20
+_PROBE = 5.0
+"""Seconds that a probe waits for its answer."""
+
+_FIRST_PROBE = 0.5
+"""Seconds that an address rests until it is probed."""
+
+_REST = tenacity.wait_exponential(multiplier=_FIRST_PROBE, max=30.0) + tenacity.wait_random(0.0, 0.5)
+"""From probe to probe."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What came back: status, the server's wish to wait in seconds, and the body."""
+class OtherWeightsError(LinkError):
+    """An answer by other weights than the trusted ones."""
 
-    status: int
-    wait: float
-    content: bytes
-
-    def decoded(self) -> Any:
-        """The body as JSON.
-
-        Raises:
-            AnswerError: it is none.
-        """
-        try:
-            return json.loads(self.content)
-        except (ValueError, RecursionError):
-            raise AnswerError("the server's answer is not JSON", "check what runs at this url") from None
-
-    def words(self) -> str:
-        """Status and the server's own words, short."""
-        try:
-            plain = json.loads(self.content)
-            error = plain.get("error", plain)
-            said = error.get("message") or error.get("detail") or error if isinstance(error, dict) else error
-        except (ValueError, RecursionError, AttributeError):
-            said = self.content.decode("utf-8", "replace")
-        return f"{self.status} {str(said)[:200]}"
-
-
-class _Again(Exception):
-    """A failure after which the same request may succeed, at the earliest ``wait`` seconds later."""
-
-    def __init__(self, what: str, wait: float = 0.0) -> None:
-        super().__init__(what)
-        self.wait = wait
+    def __init__(self, name: str, seen: str, trusted: str) -> None:
+        super().__init__(
+            f"the service {name} now has other weights ({seen[:12] or 'it does not say which'}) "
+            f"than when this program started ({trusted[:12]})",
+            "start this program again, and calibrate the line with this cloud",
+        )
+        self.seen = seen
 
 
 class Poster:
-    """Posts JSON below one address; safe to use from several threads.
+    """Posts JSON below one address or several; safe to use from several threads.
 
     Args:
         remote: the service's settings.
+        model: the model that is asked; a probe looks for it in the service's list.
         sleep: how to wait between two tries.
+        clock: seconds that do not go back.
 
     Raises:
         ConfigError: an address, token file or certificate file that cannot be used.
     """
 
-    def __init__(self, remote: RemoteConfig, sleep: Callable[[float], None] = time.sleep) -> None:
-        url = _address(remote.url)
-        self._url, self._timeout, self._retries = shown(url), remote.timeout_s, remote.retries
-        self._sleep = sleep
-        headers = {"Content-Type": "application/json"}
-        if remote.token_file is not None:
-            headers["Authorization"] = f"Bearer {read_token(Path(remote.token_file))}"
-        # No proxy, and no password file, of the environment: the images go where the settings say.
-        self._client = httpx.Client(
-            base_url=url,
-            headers=headers,
-            verify=_trusted(url, remote.ca_file),
-            limits=httpx.Limits(max_connections=remote.concurrency),
-            trust_env=False,
-        )
+    def __init__(
+        self,
+        remote: RemoteConfig,
+        model: str = "",
+        *,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._remote, self._model, self._sleep, self._clock = remote, model, sleep, clock
+        urls = addresses_of(remote.url) or [""]
+        self._endpoints = [Endpoint(url, remote, clock) for url in urls]
+        names = [endpoint.name for endpoint in self._endpoints]
+        if len(set(names)) < len(names):
+            raise ConfigError(f"{remote.url} names one address twice", "give each address once")
+        self._pool = AddressPool(names, remote.weights_hash, remote.hashes, spread=remote.spread)
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._closed = False
+
+    @property
+    def figures(self) -> dict[str, AddressFigures]:
+        """State and counts by address, in order of preference."""
+        return self._pool.figures()
+
+    def learn(self, hashes: dict[str, str]) -> None:
+        """Take out the addresses that have other weights than the trusted; they are probed from now on."""
+        trusted = self._remote.weights_hash
+        other = {name: told for name, told in hashes.items() if trusted and told != trusted}
+        if other and not self._closed:
+            run_on_loop(self._take_out(other))
+
+    async def _take_out(self, other: dict[str, str]) -> None:
+        for n, endpoint in enumerate(self._endpoints):
+            if endpoint.name in other:
+                self._pool.found(n, other[endpoint.name])
+                self._rest(n)
 
     def post(self, path: str, body: dict[str, Any] | bytes) -> Any:
         """The decoded answer to a request, retries included.
@@ -103,10 +111,10 @@ class Poster:
             body: the request's body; bytes are JSON already.
 
         Raises:
-            LinkError: the server cannot be reached, is late, refuses the token or does not know the way.
-            AnswerError: it finds the request wrong, or answers something that is no JSON.
+            LinkError: no address can be reached, or answers in time, takes the token and knows the way.
+            AnswerError: the server finds the request wrong, or answers something that is no JSON.
         """
-        return self._decoded(self.send(path, body))
+        return self._run(self._send(path, body, self._decoded))
 
     def get(self, path: str) -> Any:
         """The decoded answer of an address that only tells something.
@@ -114,122 +122,222 @@ class Poster:
         Raises:
             LinkError, AnswerError: what ``post`` raises.
         """
-        return self._decoded(self.send(path, None))
+        return self._run(self._send(path, None, self._decoded))
 
-    def _decoded(self, reply: Reply) -> Any:
-        if 200 <= reply.status < 300:
-            return reply.decoded()
-        words = reply.words()
-        if reply.status in (401, 403):
-            raise LinkError(f"{self._url} refuses the token: {words}", "check the token file")
-        if reply.status in _FRAME:
-            raise AnswerError(
-                f"the server refused the request: {words}", "correct what the server's message says"
-            )
-        raise LinkError(f"{self._url} does not know this address or model: {words}", "check url and model")
-
-    def send(
-        self, path: str, body: dict[str, Any] | bytes | None, retried: frozenset[int] = RETRIED
-    ) -> Reply:
-        """The reply to a request, whatever its status, once no status of ``retried`` is left.
-
-        Without a body it is a GET, else a POST.
+    def reply(self, path: str, body: dict[str, Any]) -> Reply:
+        """The reply to a request, whatever its status; only a connection that fails is tried again.
 
         Raises:
-            LinkError: the server cannot be reached, is late, or kept saying a status of ``retried``.
+            LinkError: no address can be reached, or answers in time.
         """
+        return self._run(self._send(path, body, lambda name, reply: reply))
+
+    def close(self) -> None:
+        """Close the connections; requests that are under way end with a LinkError."""
+        if not self._closed:
+            self._closed = True
+            run_on_loop(self._close())
+
+    async def _close(self) -> None:
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*(endpoint.close() for endpoint in self._endpoints))
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        if self._closed:
+            work.close()
+            raise self._ended()
+        try:
+            return run_on_loop(self._tracked(work))
+        except CancelledError:
+            raise self._ended() from None
+
+    async def _tracked(self, work: Coroutine[Any, Any, T]) -> T:
+        return await self._task(work)
+
+    def _ended(self) -> LinkError:
+        return LinkError(f"{self._endpoints[0].name}: the connection was closed")
+
+    def _task(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """A task that ``close`` cancels; nobody need wait for it."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(_seen)
+        return task
+
+    # one request, at one address after the other
+
+    async def _send(
+        self, path: str, body: dict[str, Any] | bytes | None, read: Callable[[str, Reply], T]
+    ) -> T:
         data = body if isinstance(body, bytes) else b"" if body is None else msgspec.json.encode(body)
         # The same request has the same key: a server that has answered it need not compute again.
         headers = {"Idempotency-Key": hashlib.sha256(data).hexdigest()}
-        until = time.monotonic() + self._timeout
-        tries = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(_Again),
-            stop=tenacity.stop_after_attempt(1 + self._retries) | tenacity.stop_before_delay(self._timeout),
+        request = Request(path, data, headers, self._clock() + self._remote.timeout_s)
+        tries = tenacity.AsyncRetrying(
+            retry=tenacity.retry_if_exception_type(TryAgain),
+            stop=tenacity.stop_after_attempt(1 + self._remote.retries)
+            | tenacity.stop_before_delay(self._remote.timeout_s),
             wait=_wait,
             sleep=self._sleep,
             reraise=True,
         )
         try:
-            return tries(self._once, path, data, headers, retried, until)
-        except _Again as e:
-            raise LinkError(f"{self._url}: {e}", "check the connection and the server") from e
+            answer: T = await tries(self._round, request, read)
+        except TryAgain as e:
+            raise LinkError(str(e), "check the connection and the server") from e
+        return answer
 
-    def close(self) -> None:
-        """Close the connections."""
-        self._client.close()
-
-    def _once(
-        self, path: str, data: bytes, headers: dict[str, str], retried: frozenset[int], until: float
-    ) -> Reply:
-        if self._client.is_closed:
-            raise LinkError(f"{self._url}: the connection was closed")
-        left = until - time.monotonic()
-        if left <= 0:
-            raise self._late()
+    async def _round(self, request: Request, read: Callable[[str, Reply], T]) -> T:
+        """The first answer of the addresses, each asked once at most."""
+        tried: set[int] = set()
+        running: set[asyncio.Task[T]] = set()
+        failures: list[TryAgain | LinkError] = []
         try:
-            with self._client.stream(
-                "POST" if data else "GET", path, content=data, headers=headers, timeout=left
-            ) as answer:
-                reply = Reply(answer.status_code, _retry_after(answer), self._read(answer, until))
-        except httpx.TimeoutException as e:
-            raise self._late() from e
-        except httpx.TransportError as e:
-            raise _Again(str(e) or type(e).__name__) from e
-        except httpx.RequestError as e:
-            raise AnswerError(f"the server's answer cannot be read: {e}") from e
-        if reply.status in retried:
-            raise _Again(reply.words(), reply.wait)
-        return reply
+            while True:
+                if not running:
+                    n = self._pool.choose(self._clock(), tried)
+                    if n is None:
+                        raise self._failure(failures)
+                    running.add(self._ask(n, tried, request, read))
+                done = await self._first(running, tried)
+                if not done:
+                    n = self._pool.choose(self._clock(), tried, well=True)
+                    if n is not None:
+                        running.add(self._ask(n, tried, request, read, hedge=True))
+                    continue
+                running -= done
+                for task in done:
+                    try:
+                        return task.result()
+                    except (TryAgain, LinkError) as e:
+                        failures.append(e)
+        finally:
+            for task in running:
+                task.cancel()
 
-    def _read(self, answer: httpx.Response, until: float) -> bytes:
-        """The body, which may neither be endless nor come too slowly."""
-        content = bytearray()
-        for chunk in answer.iter_bytes():
-            content += chunk
-            if len(content) > _MOST_BYTES:
-                raise AnswerError(f"the server's answer is longer than {_MOST_BYTES} bytes")
-            if time.monotonic() > until:
-                raise self._late()
-        return bytes(content)
+    async def _first(self, running: set[asyncio.Task[T]], tried: set[int]) -> set[asyncio.Task[T]]:
+        """The requests that have ended; none when it is time for a hedge."""
+        lone = len(running) == 1 and len(tried) < len(self._endpoints)
+        after = self._remote.hedge_after_s if lone else None
+        done, _ = await asyncio.wait(running, timeout=after, return_when=asyncio.FIRST_COMPLETED)
+        return done
 
-    def _late(self) -> LinkError:
-        return LinkError(
-            f"{self._url} did not answer within {self._timeout:g} s", "check the connection to the server"
+    def _ask(
+        self,
+        n: int,
+        tried: set[int],
+        request: Request,
+        read: Callable[[str, Reply], T],
+        *,
+        hedge: bool = False,
+    ) -> asyncio.Task[T]:
+        tried.add(n)
+        self._pool.begin(n, hedge=hedge)
+        return self._task(self._attempt(n, request, read, others=len(self._endpoints) - len(tried)))
+
+    async def _attempt(self, n: int, request: Request, read: Callable[[str, Reply], T], *, others: int) -> T:
+        """One request to one address, and what the pool learns from it."""
+        try:
+            answer = read(self._endpoints[n].name, await self._endpoints[n].ask(request, others=others))
+        except asyncio.CancelledError:
+            if self._pool.given_up(n):
+                self._rest(n)
+            raise
+        except OtherWeightsError as e:
+            self._pool.refused(n, e.seen)
+            self._rest(n)
+            raise
+        except (TryAgain, LinkError) as e:
+            wait = e.wait if isinstance(e, TryAgain) else 0.0
+            self._pool.failed(n, self._clock() + wait)
+            if len(self._endpoints) > 1:
+                self._rest(n)
+            raise
+        except AnswerError:
+            self._pool.answered(n)
+            raise
+        self._pool.answered(n)
+        return answer
+
+    def _failure(self, failures: list[TryAgain | LinkError]) -> TryAgain | LinkError:
+        """What is said where no address has answered."""
+        if not failures:
+            other = next((o for o in self.figures.items() if o[1].state == "other weights"), None)
+            if other is not None and self._pool.wait(self._clock()) == float("inf"):
+                return OtherWeightsError(other[0], other[1].weights, self._remote.weights_hash)
+            return TryAgain("every address asks to be left alone", self._pool.wait(self._clock()))
+        if len(failures) == 1:
+            return failures[0]
+        words = "; ".join(f.what if isinstance(f, LinkError) else str(f) for f in failures)
+        waits = [f.wait for f in failures if isinstance(f, TryAgain)]
+        return (
+            TryAgain(words, min(waits)) if waits else LinkError(words, "check the addresses of the service")
         )
+
+    def _decoded(self, name: str, reply: Reply) -> Any:
+        if 200 <= reply.status < 300:
+            answer = reply.decoded()
+            seen = answer.get("system_fingerprint") if isinstance(answer, dict) else None
+            if self._remote.weights_hash and seen and seen != self._remote.weights_hash:
+                raise OtherWeightsError(name, str(seen), self._remote.weights_hash)
+            return answer
+        words = reply.words()
+        if reply.status in RETRIED:
+            raise TryAgain(f"{name}: {words}", reply.wait)
+        if reply.status in (401, 403):
+            raise LinkError(f"{name} refuses the token: {words}", "check the token file")
+        if reply.status in _FRAME:
+            raise AnswerError(
+                f"the server refused the request: {words}", "correct what the server's message says"
+            )
+        raise LinkError(f"{name} does not know this address or model: {words}", "check url and model")
+
+    # an address that is not asked: does it come back?
+
+    def _rest(self, n: int) -> None:
+        name = f"probe {self._endpoints[n].name}"
+        if (
+            not self._closed
+            and self._pool.state(n) != "up"
+            and name not in {task.get_name() for task in self._tasks}
+        ):
+            self._task(_probed(weakref.ref(self), n)).set_name(name)
+
+    async def _probe(self, n: int) -> bool:
+        """Whether the address is well again and has the trusted weights."""
+        if self._pool.state(n) == "up":
+            return True
+        request = Request("models", b"", {}, self._clock() + min(_PROBE, self._remote.timeout_s))
+        try:
+            models = listed_models(self._decoded("", await self._endpoints[n].ask(request)))
+        except (SaecError, TryAgain, msgspec.ValidationError):
+            return False
+        found = next((model for model in models if model.id == self._model), None)
+        return found is not None and self._pool.found(n, found.weights)
+
+
+def _seen(task: asyncio.Task[Any]) -> None:
+    """The failure of a request that nobody waits for any more is no news."""
+    if not task.cancelled():
+        task.exception()
+
+
+async def _probed(poster: weakref.ref[Poster], n: int) -> None:
+    """Probe an address with a growing pause until it is asked again, or its poster has gone."""
+
+    async def over() -> bool:
+        alive = poster()
+        return alive is None or await alive._probe(n)
+
+    tries = tenacity.AsyncRetrying(retry=tenacity.retry_if_result(lambda back: not back), wait=_REST)
+    await asyncio.sleep(_FIRST_PROBE)
+    await tries(over)
 
 
 def _wait(state: tenacity.RetryCallState) -> float:
     """Exponential with jitter, and at least what the server asks for."""
     jittered = (tenacity.wait_exponential(multiplier=0.1, max=5.0) + tenacity.wait_random(0.0, 0.1))(state)
     failure = state.outcome.exception() if state.outcome is not None else None
-    return max(jittered, failure.wait if isinstance(failure, _Again) else 0.0)
-
-
-def _retry_after(answer: httpx.Response) -> float:
-    """Seconds; the header's other form, a date, is left to the back-off."""
-    try:
-        return max(0.0, float(answer.headers.get("Retry-After", 0)))
-    except ValueError:
-        return 0.0
-
-
-def _address(text: str) -> str:
-    try:
-        url = httpx.URL(text)
-    except httpx.InvalidURL as e:
-        raise ConfigError(f"{shown(text)} is not an address", "give it as https://host:port/v1") from e
-    if url.scheme not in ("http", "https") or not url.host:
-        raise ConfigError(f"{shown(text)} is not an address of a service", "give it as https://host:port/v1")
-    if url.userinfo:
-        raise ConfigError(
-            f"the url of {url.host} holds a password",
-            "put the token into a file, and name it (--token-file, token_file)",
-        )
-    return text.rstrip("/")
-
-
-def _trusted(url: str, path: str | None) -> ssl.SSLContext:
-    """Whom to trust; nobody where there is no TLS, as the system's certificates take long to read."""
-    if httpx.URL(url).scheme == "https" or path is not None:
-        return client_context(None if path is None else Path(path))
-    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    return max(jittered, failure.wait if isinstance(failure, TryAgain) else 0.0)

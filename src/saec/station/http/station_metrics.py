@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from saec.cloud.remote.address_pool import STATES
 from saec.station.station import Station
 from saec.web.admission.admission_control import AdmissionControl
 from saec.web.admission.admission_metrics import AdmissionCollector
@@ -36,6 +37,7 @@ class _StationCollector(Collector):
         yield from _counters(status["counters"])
         yield from _sinks(status["sinks"])
         yield from _lines(status["lines"])
+        yield from _addresses(status["addresses"])
         threads = GaugeMetricFamily("saec_thread_alive", "1 while a thread runs, else 0.", labels=["thread"])
         failures = CounterMetricFamily("saec_thread_failures", "Failures of a thread.", labels=["thread"])
         stuck = GaugeMetricFamily(
@@ -180,3 +182,32 @@ def _lines(lines: dict[str, dict[str, object]]) -> Iterator[Metric]:
                 for quantile, value in quantiles.items():
                     family.add_metric([name, quantile], value)
     yield from (link, version, late, *times.values())
+
+
+def _addresses(addresses: dict[str, dict[str, Any]]) -> Iterator[Metric]:
+    state = GaugeMetricFamily(
+        "saec_cloud_address",
+        "1 for the current state of an address of the cloud.",
+        labels=["address", "state"],
+    )
+    weights = GaugeMetricFamily(
+        "saec_cloud_weights",
+        "1 for the weights that an address of the cloud said last.",
+        labels=["address", "weights"],
+    )
+    counts = {
+        "asked": "Requests that were sent to an address of the cloud.",
+        "failed": "Requests to an address of the cloud that failed.",
+        "hedged": "Requests to an address of the cloud because another was slow.",
+    }
+    families = {
+        name: CounterMetricFamily(f"saec_cloud_{name}", what, labels=["address"])
+        for name, what in counts.items()
+    }
+    for address, one in addresses.items():
+        for known in STATES:
+            state.add_metric([address, known], float(one["state"] == known))
+        weights.add_metric([address, one["weights"][:12]], 1.0)
+        for name, family in families.items():
+            family.add_metric([address], one[name])
+    yield from (state, weights, *families.values())

@@ -15,10 +15,13 @@ from itertools import groupby
 import msgspec
 import structlog
 
+from saec.cloud.remote.engine import RemoteEngine
+from saec.contracts import CloudEngine
 from saec.decoding import decode
 from saec.errors import LinkError, SpoolError, is_transient
 from saec.frame.assessment import DecodeImage
-from saec.frame.cloud_questions import ask_cloud, make_query, with_wait
+from saec.frame.cloud_questions import ask_clouds, make_query, with_wait
+from saec.frame.judges import TrustedCloud
 from saec.frame.shared_dispatch import SharedDispatch
 from saec.frame.verdicts import CLOUD_ERROR, fallback_verdict
 from saec.station.line.opened_version import OpenedVersion
@@ -144,8 +147,8 @@ class CloudThread:
         asked = [(pending, self._query(pending, version)) for pending in batch]
         queries = [(with_wait(p, now) if p.since else p, query) for p, query in asked if query is not None]
         self._dispatch.drop(len(batch) - len(queries))
-        engine = version.judges.engine
-        if engine is None:  # its version has no cloud any more: the frames wait for the age limit
+        clouds = sorted(version.judges.clouds, key=_away)  # in order of preference, those that answer first
+        if not clouds:  # its version has no cloud any more: the frames wait for the age limit
             self._dispatch.drop(len(queries))
             return
         if not queries:
@@ -153,12 +156,12 @@ class CloudThread:
         self._dispatch.begin(len(queries))
         answered = False
         try:
-            verdicts = ask_cloud(engine, queries, version.judges.rules, explain=False)
-            answered = any(verdict.cloud is not None for verdict in verdicts)
+            verdicts = ask_clouds(clouds, queries)
+            answered = any(verdict.cloud is not None for verdict, _ in verdicts)
         finally:
             self._dispatch.end(answered=answered)
         defects = []
-        for (pending, query), verdict in zip(queries, verdicts, strict=True):
+        for (pending, query), (verdict, engine) in zip(queries, verdicts, strict=True):
             self._sent_by.pop(pending.seq, None)
             if verdict.cloud is None:
                 self._unanswered(pending, version, verdict)
@@ -166,8 +169,8 @@ class CloudThread:
             self._attempts.pop(pending.seq, None)
             self._writer.write(pending, verdict, in_time=self._dispatch.claim(pending))
             if verdict.label == DEFECT:
-                defects.append((pending, query))
-        self._explain(version, defects)
+                defects.append((pending, query, engine))
+        self._explain(defects)
 
     def _query(self, pending: Pending, version: OpenedVersion) -> CloudQuery | None:
         judges = version.judges
@@ -207,11 +210,10 @@ class CloudThread:
             alarms = [("cloud-failed", f"no answer about {pending.source.id}: {error}")]
         self._writer.write(pending, final, in_time=in_time, alarms=alarms)
 
-    def _explain(self, version: OpenedVersion, defects: list[tuple[Pending, CloudQuery]]) -> None:
+    def _explain(self, defects: list[tuple[Pending, CloudQuery, CloudEngine]]) -> None:
         """Words for defects; the verdict does not wait for them, and stands without them."""
-        engine = version.judges.engine
-        for pending, query in defects:
-            if self._fresh or engine is None:
+        for pending, query, engine in defects:
+            if self._fresh:
                 return
             self._turn()
             try:
@@ -220,6 +222,11 @@ class CloudThread:
                 self._log.info("no explanation from the cloud", frame=pending.source.id, error=str(e))
             else:
                 self._spool.explain(pending.seq, words)
+
+
+def _away(cloud: TrustedCloud) -> bool:
+    """Whether no address of a cloud seems to be up; it is asked where nobody else is left."""
+    return isinstance(cloud.engine, RemoteEngine) and not cloud.engine.reachable
 
 
 def pending_or_damaged(frame: SpooledFrame, spool: Spool) -> Pending | None:

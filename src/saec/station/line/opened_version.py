@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from saec.edge.detector_kinds import on_device
-from saec.frame.judges import Cloud, Judges, open_judges, read_references, warm_up
+from saec.frame.judges import Cloud, Judges, by_trust, open_judges, read_references, warm_up
 from saec.profile import LineProfile
 from saec.schedule.calibration.drift import DriftMonitor
 from saec.schedule.policies import asked_policy, policy_kind
@@ -36,10 +37,15 @@ class OpenedVersion:
     drift: DriftMonitor
 
 
-def open_version(profile: LineProfile, number: int, line: LineSettings, cloud: Cloud | None) -> OpenedVersion:
+def open_version(
+    profile: LineProfile, number: int, line: LineSettings, clouds: Sequence[Cloud]
+) -> OpenedVersion:
     """Open a version and let its edge judge one frame, so that the first real one does not pay for it.
 
     The cloud is not asked: the station starts whether or not the link is up.
+
+    Args:
+        clouds: the models' clouds in order of preference; the line asks those that it trusts, else the first.
 
     Raises:
         SaecError: a file is missing or damaged, or the settings contradict the profile.
@@ -47,13 +53,16 @@ def open_version(profile: LineProfile, number: int, line: LineSettings, cloud: C
     profile = on_device(profile, line.device)
     policy = asked_policy(line.policy, line.budget)
     settings = PolicySettings(budget=BudgetConfig(share=line.budget))
-    judges = open_judges(profile, cloud, policy=policy, settings=settings)
-    judges = replace(judges, rules=replace(judges.rules, line=line.name))
-    warm_up(replace(judges, engine=None))
+    asked = by_trust(clouds, profile.calibration, policy)
+    cloud = asked[0] if asked else None
+    judges = open_judges(profile, cloud, alternates=asked[1:], policy=policy, settings=settings)
+    named = [replace(one, rules=replace(one.rules, line=line.name)) for one in judges.alternates]
+    judges = replace(judges, rules=replace(judges.rules, line=line.name), alternates=named)
+    warm_up(replace(judges, engine=None, alternates=()))
     references = read_references(profile, min(_GUARD_REFERENCES, len(profile.references())))
     return OpenedVersion(
         number=number,
-        memoryless=cloud is None or policy_kind(policy).memoryless,
+        memoryless=not asked or policy_kind(policy).memoryless,
         judges=judges,
         guard=FrameGuard(line.guard, references),
         drift=DriftMonitor(profile.calibration.goods),

@@ -22,6 +22,7 @@ import structlog
 
 from saec.frame.assessment import DecodeImage
 from saec.frame.cloud_questions import with_wait
+from saec.frame.judges import TrustedCloud
 from saec.frame.shared_dispatch import SharedDispatch
 from saec.frame.verdicts import OVERDUE, fallback_verdict
 from saec.schedule.link.dispatch import Dispatch
@@ -82,7 +83,7 @@ class LineRunner:
     ) -> None:
         self.settings = settings
         self._spool, self._log = spool, structlog.get_logger().bind(line=settings.name)
-        self._connected = settings.cloud and cloud_for(None) is not None
+        self._connected = settings.cloud and bool(cloud_for(None))
         self.link = "" if self._connected else "none"
         self._versions = VersionSwitch(settings, versions, cloud_for, spool)
         self._arrivals = Arrivals(settings.deadline_s)
@@ -153,6 +154,11 @@ class LineRunner:
             **{f"{name}_ms": self._writer.answers.quantiles(name) for name in TOLD},
             "late": self._writer.answers.late,
         }
+
+    @property
+    def clouds(self) -> list[TrustedCloud]:
+        """The clouds that the current version asks, in order of preference."""
+        return self._versions.current.judges.clouds
 
     # frames in
 

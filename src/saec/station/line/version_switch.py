@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -16,8 +16,8 @@ from saec.station.storage.spool import Spool
 from saec.station.threads import Stopping
 from saec.types import EdgeOpinion, Image
 
-CloudFor = Callable[[str | None], Cloud | None]
-"""The cloud for a version's model; None for the station's own model."""
+CloudFor = Callable[[str | None], Sequence[Cloud]]
+"""The clouds for a version's model, in order of preference; None names the station's own model."""
 
 _INTERVAL = 0.2
 _UNTRUSTED = (
@@ -114,8 +114,8 @@ class VersionSwitch:
             )
 
     def _open(self, number: int) -> OpenedVersion:
-        cloud = self._cloud_for(self._versions.model(number)) if self._line.cloud else None
-        version = open_version(self._versions.profile(number), number, self._line, cloud)
+        clouds = self._cloud_for(self._versions.model(number)) if self._line.cloud else ()
+        version = open_version(self._versions.profile(number), number, self._line, clouds)
         self._opened[number] = version
         return version
 

@@ -71,12 +71,12 @@ def audit_frame(settings: StationSettings, id: str, *, cloud_for: CloudFor | Non
         )
     store = VersionStore(settings.station.data / "lines" / line.name)
     number = int(frame.version or store.state().current)
-    cloud = (
+    clouds = (
         (cloud_for or CloudModels(settings.cloud, settings.station.data / "clouds"))(store.model(number))
         if line.cloud
-        else None
+        else ()
     )
-    version = open_version(store.profile(number), number, line, cloud)
+    version = open_version(store.profile(number), number, line, clouds)
     checks = [_image(frame, path)]
     for state in ("provisional", "final"):
         if state in verdicts:
@@ -120,7 +120,8 @@ def _verdict(version: OpenedVersion, path: Path, frame: SpooledFrame, verdict: V
     ]
     if verdict.cloud_state is not None and verdict.route is not None:
         checks.append(_route(version, verdict, verdict.edge, verdict.route, verdict.cloud_state))
-    decision = decide(verdict.edge, verdict.cloud, version.judges.rules)
+    rules = version.judges.rules_of("" if verdict.cloud is None else verdict.cloud.weights)
+    decision = decide(verdict.edge, verdict.cloud, rules)
     checks.append(_same("label", verdict.label, decision.label))
     checks.append(_close("P(defect)", verdict.p_defect, decision.p_defect))
     return checks + _kinds("kind", _named(verdict), decision.kind)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
 
-from saec.connecting import http_address, shown
+from saec.connecting import addresses_of, http_address, shown, shown_list
 from saec.errors import ConfigError
 from saec.frame.cloud_services import settings_of_loading
 from saec.schedule.policies import BUDGET_POLICY, DEFAULT_POLICY, asked_policy, policy_kind
@@ -153,23 +153,29 @@ def _cloud(settings: StationSettings) -> Iterator[Fault]:
     cloud = settings.cloud
     if cloud is None:
         return
-    url = http_address(cloud.model)
-    if url is None:
-        what = f"{shown(cloud.model)} is not an address, and a station asks a service"
+    urls = {address: http_address(address) for address in addresses_of(cloud.model)}
+    for address in [a for a, url in urls.items() if url is None] or ([] if urls else [cloud.model]):
+        what = f"{shown(address)} is not an address, and a station asks a service"
         yield ["cloud", "model"], what, "give https://HOST:PORT/v1; `saec cloud --model NAME` makes a service"
         return
     if cloud.service_model is None:
         what = "service_model is missing"
         yield ["cloud"], what, "name the model or adapter to ask at the service"
     for name, value, remedy in settings_of_loading(cloud):
-        yield ["cloud", name], f"{name} {value} cannot be used with the service {shown(cloud.model)}", remedy
-    host = url.hostname or ""
-    if settings.station.privacy and not is_on_site(host):
-        what = f"privacy = true allows only local addresses, and {host} is not known to be one"
-        yield ["cloud", "model"], what, "use a private or loopback address, or remove [cloud]"
-    if cloud.remote.token_file is not None and url.scheme == "http" and not is_loopback(host):
-        what = f"the token would travel unencrypted to {shown(cloud.model)}"
-        yield ["cloud", "model"], what, "use https in model"
+        yield (
+            ["cloud", name],
+            f"{name} {value} cannot be used with the service {shown_list(cloud.model)}",
+            remedy,
+        )
+    for address, url in urls.items():
+        host = url.hostname if url is not None and url.hostname is not None else ""
+        if settings.station.privacy and not is_on_site(host):
+            what = f"privacy = true allows only local addresses, and {host} is not known to be one"
+            yield ["cloud", "model"], what, "use a private or loopback address, or remove [cloud]"
+        clear = url is not None and url.scheme == "http" and not is_loopback(host)
+        if cloud.remote.token_file is not None and clear:
+            what = f"the token would travel unencrypted to {shown(address)}"
+            yield ["cloud", "model"], what, "use https in model"
 
 
 def is_on_site(host: str) -> bool:
