@@ -1,14 +1,13 @@
 """Points that cover all others, for all folds at once: greedy k-centre.
 
 The greedy is that of Gonzalez (Theor. Comput. Sci. 38, 1985). The cover is chosen once. A fold's cover is the
-same without the fold's points, filled up by the same greedy. Work is cut into pieces of a fixed size, so
-results do not depend on the number of threads.
+same without the fold's points, filled up by the same greedy. The greedy is lazy (Minoux 1978): the distance
+of a point to the nearest choice only falls, so an old one is an upper bound, and it is brought up to date
+only where it may decide the next choice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,11 +19,14 @@ Indices = NDArray[np.int64]
 NO_FOLD = -1
 """The fold of a point that no fold leaves out."""
 
-_ROUND = 64
-"""Farthest points that one round of the greedy looks at."""
+_ACTIVE = 2048
+"""Farthest points whose distances are kept up to date."""
 
-_PIECE = 8192
-"""Points whose distances are computed at once."""
+_ROUND = 64
+"""Of them, those that one round of the greedy looks at."""
+
+_CHOICES = 256
+"""Choices to which old distances are brought up to date at once."""
 
 _GONE = np.float32(-1.0)
 """Instead of a distance, for points that cannot be chosen (any more)."""
@@ -32,16 +34,19 @@ _GONE = np.float32(-1.0)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Covers:
-    """Points that cover all, and those that cover all but a fold.
+    """Points that cover all, and what their repair without a fold needs.
 
     Attributes:
-        whole: indices of the points that cover all.
-        nearest: n x (folds + 1), squared distance of each point to the nearest of ``whole`` of each fold; the
-            last column is of those without a fold. Infinite where a fold has none.
+        whole: indices of the points that cover all, in the order in which they were chosen.
+        seen: n, how many of ``whole`` each point was compared with.
+        bounds: n, its squared distance to the nearest of these.
+        nearest: n, the place of the nearest in ``whole``.
     """
 
     whole: Indices
-    nearest: NDArray[np.float32]
+    seen: Indices
+    bounds: NDArray[np.float32]
+    nearest: Indices
 
 
 class Covering:
@@ -55,97 +60,123 @@ class Covering:
 
     def __init__(self, points: Points, folds: Indices, count: int) -> None:
         self._points, self._folds, self._count = points, folds, count
-        self._squares = np.einsum("np,np->n", points, points)
 
-    def covers(self, executor: Executor) -> Covers:
-        """The points that cover all, and what their repair without a fold needs."""
-        whole = self._whole(executor)
-        return Covers(whole, self._nearest_by_fold(whole, executor))
-
-    def _whole(self, executor: Executor) -> Indices:
-        """Indices of points that cover all, the farthest from the middle first."""
-        points = self._points
-        if len(points) <= self._count:
-            return np.arange(len(points))
+    def covers(self) -> Covers:
+        """The points that cover all, the farthest from the middle first."""
+        points, n = self._points, len(self._points)
+        greedy = _Greedy(points)
+        if n <= self._count:
+            return Covers(np.arange(n), greedy.seen, greedy.bounds, greedy.nearest)
         middle = points - points.mean(0)
-        nearest = np.full(len(points), np.inf, np.float32)
-        first = int(np.einsum("np,np->n", middle, middle).argmax())
-        self._approach(nearest, [first], executor)
-        return np.array([first, *self._extended(nearest, self._count - 1, executor)])
-
-    def _nearest_by_fold(self, chosen: Indices, executor: Executor) -> NDArray[np.float32]:
-        """Squared distance of each point to the nearest chosen one of each fold, see ``Covers``."""
-        folds = int(self._folds.max(initial=0)) + 1
-        group = np.where(self._folds[chosen] == NO_FOLD, folds, self._folds[chosen])
-        order = np.argsort(group, kind="stable")
-        present, starts = np.unique(group[order], return_index=True)
-
-        def of(piece: slice) -> NDArray[np.float32]:
-            found = np.full((len(self._points[piece]), folds + 1), np.inf, np.float32)
-            found[:, present] = np.minimum.reduceat(self._distances(piece, chosen[order]), starts, axis=1)
-            return found
-
-        return np.concatenate(list(executor.map(of, self._pieces())))
+        greedy.begin(int(np.einsum("np,np->n", middle, middle).argmax()))
+        greedy.extend(self._count)
+        return Covers(np.array(greedy.chosen), greedy.seen, greedy.bounds, greedy.nearest)
 
     def without(self, covers: Covers, folds: Indices) -> Indices:
         """Indices of points that cover all but those of these folds."""
         left = ~np.isin(self._folds, folds)
         if left.sum() <= self._count:
             return np.flatnonzero(left)
-        kept = covers.whole[left[covers.whole]]
-        groups = np.setdiff1d(np.arange(covers.nearest.shape[1]), folds)
-        nearest = covers.nearest[:, groups].min(1)
-        nearest[~left] = _GONE
-        nearest[kept] = _GONE
-        return np.concatenate([kept, self._extended(nearest, self._count - len(kept))])
+        stays = left[covers.whole]
+        greedy = _Greedy(self._points)
+        greedy.chosen = covers.whole[stays].tolist()
+        known = stays[covers.nearest]
+        greedy.seen = np.where(known, np.append(0, np.cumsum(stays))[covers.seen], 0)
+        greedy.bounds = np.where(known, covers.bounds, np.float32(np.inf))
+        greedy.bounds[~left] = _GONE
+        greedy.bounds[greedy.chosen] = _GONE
+        greedy.extend(self._count)
+        return np.array(greedy.chosen)
 
-    def _pieces(self) -> Iterator[slice]:
-        return (slice(start, start + _PIECE) for start in range(0, len(self._points), _PIECE))
 
-    def _distances(self, piece: slice | list[int], chosen: Indices | list[int]) -> NDArray[np.float32]:
-        """Squared distances of some points to the chosen ones."""
-        distances: NDArray[np.float32] = self._points[piece] @ (-2.0 * self._points[chosen]).T
-        distances += self._squares[chosen]
-        distances += self._squares[piece][:, None]
+class _Greedy:
+    """A greedy under way.
+
+    Attributes:
+        chosen: its choices.
+        seen: n, how many choices each point was compared with.
+        bounds: n, its squared distance to the nearest of these; ``_GONE`` where it cannot be chosen.
+        nearest: n, which choice that was.
+    """
+
+    def __init__(self, points: Points) -> None:
+        n = len(points)
+        self._points, self._squares = points, np.einsum("np,np->n", points, points)
+        self.chosen: list[int] = []
+        self.seen, self.nearest = np.zeros(n, np.int64), np.zeros(n, np.int64)
+        self.bounds = np.full(n, np.inf, np.float32)
+
+    def begin(self, first: int) -> None:
+        """Choose the first point."""
+        self.chosen = [first]
+        self._compare(np.arange(len(self._points)), 0, 1)
+        self.bounds[first] = _GONE
+
+    def extend(self, count: int) -> None:
+        """Choose until there are so many."""
+        while len(self.chosen) < count:
+            active, limit = self._farthest()
+            self._bring_up(active, limit)
+            self._choose(active[self.bounds[active] >= limit], limit, count)
+
+    def _farthest(self) -> tuple[Indices, np.float32]:
+        """The points with the largest bounds, and the largest bound of any other."""
+        size = min(_ACTIVE, len(self.bounds))
+        order = np.argpartition(self.bounds, len(self.bounds) - size)
+        others = self.bounds[order[: len(order) - size]]
+        return order[len(order) - size :], others.max(initial=_GONE)
+
+    def _bring_up(self, points: Indices, limit: np.float32) -> None:
+        """Compare these points with all choices, but only as long as they are no nearer than the limit."""
+        first = int(self.seen[points].min())
+        for start in range(first, len(self.chosen), _CHOICES):
+            end = min(start + _CHOICES, len(self.chosen))
+            late = points[(self.seen[points] < end) & (self.bounds[points] >= limit)]
+            if len(late):
+                self._compare(late, start, end)
+
+    def _compare(self, points: Indices, start: int, end: int) -> None:
+        """Compare these points with these choices."""
+        distances = self._distances(points, np.array(self.chosen[start:end]))
+        at = distances.argmin(1)
+        least = np.maximum(np.take_along_axis(distances, at[:, None], 1)[:, 0], np.float32(0.0))
+        nearer = least < self.bounds[points]
+        self.bounds[points[nearer]] = least[nearer]
+        self.nearest[points[nearer]] = start + at[nearer]
+        self.seen[points] = end
+
+    def _distances(self, points: Indices, others: Indices) -> NDArray[np.float32]:
+        """Squared distances of some points to others."""
+        distances: NDArray[np.float32] = self._points[points] @ (-2.0 * self._points[others]).T
+        distances += self._squares[others]
+        distances += self._squares[points][:, None]
         return distances
 
-    def _approach(self, nearest: NDArray[np.float32], picks: list[int], executor: Executor | None) -> None:
-        """Let the picks be chosen: the others are no farther from a chosen point than from them."""
+    def _choose(self, active: Indices, limit: np.float32, count: int) -> None:
+        """The next choices among points that are up to date, while one is no nearer than the limit."""
+        while len(self.chosen) < count and len(active):
+            picks = self._picks(active, limit)[: count - len(self.chosen)]
+            if not picks:
+                break
+            self.chosen += picks
+            self._compare(active, len(self.chosen) - len(picks), len(self.chosen))
+            self.bounds[picks] = _GONE
 
-        def of(piece: slice) -> None:
-            np.minimum(nearest[piece], self._distances(piece, picks).min(1), out=nearest[piece])
-
-        list(map(of, self._pieces()) if executor is None else executor.map(of, self._pieces()))
-        nearest[picks] = _GONE
-
-    def _extended(
-        self, nearest: NDArray[np.float32], count: int, executor: Executor | None = None
-    ) -> list[int]:
-        """The next choices of the greedy; ``nearest`` is used up."""
-        chosen: list[int] = []
-        while len(chosen) < count:
-            picks = self._farthest(nearest)[: count - len(chosen)]
-            chosen += picks
-            self._approach(nearest, picks, executor)
-        return chosen
-
-    def _farthest(self, nearest: NDArray[np.float32]) -> list[int]:
+    def _picks(self, active: Indices, limit: np.float32) -> list[int]:
         """The next picks of the greedy, several at once and yet exact.
 
         Only the farthest points are looked at. As long as the farthest of them, after the picks of this
         round, is no nearer than the least of them was before, no point outside can be farther.
         """
-        size = min(_ROUND, len(nearest))
-        top = np.argpartition(nearest, len(nearest) - size)[len(nearest) - size :]
-        top = top[np.lexsort((top, -nearest[top]))]
-        left, bound = nearest[top].copy(), nearest[top[-1]]
-        between = self._distances(top.tolist(), top)
+        size = min(_ROUND, len(active))
+        top = active[np.argpartition(-self.bounds[active], size - 1)[:size]]
+        top = top[np.lexsort((top, -self.bounds[top]))]
+        left = self.bounds[top]
+        bound = limit if size == len(active) else max(limit, left[-1])
+        between = self._distances(top, top)
         picks: list[int] = []
-        while not picks or left.max() >= bound:
-            at = int(left.argmax())
-            if picks and left[at] <= 0:
-                break
-            picks.append(at)
+        while left[at := int(left.argmax())] >= bound and left[at] > _GONE:
+            picks.append(int(top[at]))
             np.minimum(left, between[:, at], out=left)
             left[at] = _GONE
-        return [int(top[at]) for at in picks]
+        return picks

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -120,7 +120,7 @@ def fit_goods(
     """
     _check(goods)
     with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
-        fit = _Fit.of(goods, memory, seed, pool)
+        fit = _Fit.of(goods, memory, seed)
         folds = int(goods.folds.max()) + 1
         halved = pool.submit(fit.half)
         done = pool.map(fit.held_out, range(folds))
@@ -215,12 +215,12 @@ class _Fit:
     columns: Floats
 
     @classmethod
-    def of(cls, goods: GoodsKept, memory: int, seed: int, executor: Executor) -> _Fit:
+    def of(cls, goods: GoodsKept, memory: int, seed: int) -> _Fit:
         standard = standard_of(goods.sums)
         project = _random_rotation(len(standard.mean), seed)
         patches = _standardised(goods.candidates.patches, standard) @ project
         covering = Covering(np.ascontiguousarray(patches[:, :COVERED]), _candidate_folds(goods), memory)
-        covers = covering.covers(executor)
+        covers = covering.covers()
         _, _, height, width = goods.features.shape
         matrices = map_matrices(height, width)
         return cls(goods, standard, project, patches, covering, covers, *matrices)
