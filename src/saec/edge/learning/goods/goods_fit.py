@@ -48,7 +48,7 @@ LEAST_FOLDS = 4
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how far, of how many."""
 
-_PIECE = 4096
+_PIECE = 512
 """Patches whose distances to the memory are computed at once."""
 
 
@@ -285,17 +285,19 @@ class _Fit:
     def _nearest(self, features: Features, chosen: Indices) -> Floats:
         """Distance of each patch to the nearest of the memory, n x hw."""
         n, channels, height, width = features.shape
-        cells = features.reshape(n, channels, -1).transpose(0, 2, 1).reshape(-1, channels)
-        memory = np.ascontiguousarray(-2.0 * self.patches[chosen].T)
-        bias = (self.patches[chosen] ** 2).sum(1)
-        found: list[Floats] = []
-        for piece in _pieces(len(cells)):
-            patches: Floats = _standardised(cells[piece], self.standard) @ self.project
-            bracket: Floats = patches @ memory
-            bracket += bias
-            found.append(bracket.min(1) + np.einsum("nd,nd->n", patches, patches))
-        squared = np.maximum(np.concatenate(found, dtype=np.float32), np.float32(0.0))
-        return np.sqrt(squared).reshape(n, height * width)
+        # |p - m|^2 = |p|^2 + (|m|^2 - 2 p.m), whose bracket is one product of [p, 1] and [-2 m, |m|^2]
+        memory = self.patches[chosen]
+        columns = np.concatenate([-2.0 * memory.T, (memory**2).sum(1)[None]])
+        weights = np.ascontiguousarray((self.project / self.standard.deviation[:, None]).T, np.float32)
+        offset = weights @ self.standard.mean.astype(np.float32)
+        patches = np.ones((height * width, len(weights) + 1), np.float32)
+        squared = np.empty((n, height * width), np.float32)
+        for frame, found in zip(features.reshape(n, channels, -1), squared, strict=True):
+            patches[:, :-1] = (weights @ frame.astype(np.float32)).T - offset
+            for piece in _pieces(len(patches)):
+                found[piece] = (patches[piece] @ columns).min(1)
+            found += np.einsum("nd,nd->n", patches[:, :-1], patches[:, :-1])
+        return np.sqrt(np.maximum(squared, np.float32(0.0)))
 
     def _there(self, features: Features, sums: FeatureSums) -> Floats:
         """Mahalanobis distance of each patch at its place, n x hw."""
