@@ -1,4 +1,4 @@
-"""Covers are those of the plain greedy, though little of it is computed; a fold's holds none of its points."""
+"""Covers are those of the plain greedy, though little of it is computed; a fold's holds none of it."""
 
 from __future__ import annotations
 
