@@ -1,8 +1,9 @@
 """Images per second and memory of `saec tune`, for weights of chance in the shape of a checkpoint.
 
-    python benchmarks/tuning_speed.py --shape FOLDER
+    python benchmarks/tuning_speed.py --shape FOLDER [--processes 2]
 
 FOLDER holds config.json, tokenizer and preprocessor_config.json; what the weights are changes neither figure.
+With --processes each row is also timed in so many processes, one for each GPU, at the same images a step.
 """
 
 from __future__ import annotations
@@ -48,12 +49,14 @@ def write_data(out: Path, samples: int) -> None:
     (out / "sft" / "val.jsonl").write_text("\n".join(kept.values()) + "\n")
 
 
-def timed(work: Path, name: str, options: list[str]) -> str:
-    """One row of the table, from a process of its own."""
+def timed(work: Path, name: str, options: list[str], processes: int = 1) -> str:
+    """One row of the table, from processes of its own."""
     out = work / name.replace(", ", "-")
     shutil.rmtree(out, ignore_errors=True)
+    launch = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
     command = [
         sys.executable,
+        *(launch if processes > 1 else []),
         "-m",
         "saec",
         "tune",
@@ -75,15 +78,20 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=320)
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--work", type=Path, default=Path("runs/benchmark-tuning"))
+    parser.add_argument("--processes", type=int, default=1, help="processes of one row more")
+    parser.add_argument("--rows", nargs="*", default=list(ROWS), help="names of the rows to time")
     parser.add_argument("options", nargs="*", help="further options of `saec tune`, after --")
     args = parser.parse_args()
     if not (args.work / "base" / "config.json").is_file():
         write_weights(args.shape, args.work / "base", args.device)
     if not (args.work / "sft").is_dir():
         write_data(args.work, args.samples)
-    print("| | images/s | peak GPU memory, GiB |", "|---|---|---|", sep="\n", flush=True)
-    for name, more in ROWS.items():
-        print(timed(args.work, name, [*more, "--device", args.device, *args.options]), flush=True)
+    print("| | images/s | peak GPU memory of one, GiB |", "|---|---|---|", sep="\n", flush=True)
+    for name in args.rows:
+        options = [*ROWS[name], "--device", args.device, *args.options]
+        print(timed(args.work, name, options), flush=True)
+        if args.processes > 1:
+            print(timed(args.work, f"{name}, {args.processes} GPUs", options, args.processes), flush=True)
 
 
 if __name__ == "__main__":
