@@ -341,6 +341,7 @@ class VerdictRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Fal
     about the frame: its aspect, where it is not the line's. ``kind`` is the edge's name for the kind of a
     defect and ``kind_confidence`` the probability that it is right; both are None where the edge named no
     kind, and where the label is not DEFECT. ``true_kind`` is the data set's name for it, "" when unknown.
+    ``trace`` is the id of the frame's trace, 32 hexadecimal digits, "" where it is not traced.
     """
 
     id: str
@@ -371,3 +372,4 @@ class VerdictRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Fal
     energy_j: float | None = None
     error: ErrorRecord | None = None
     note: str = ""
+    trace: str = ""

@@ -16,6 +16,7 @@ from saec.contracts import CloudEngine
 from saec.data.images import pixels
 from saec.errors import AnswerError, ImageError, LinkError
 from saec.frame.assessment import DecodeImage, read_frame
+from saec.frame.frame_spans import record_question
 from saec.frame.judges import TrustedCloud
 from saec.frame.verdicts import (
     CLOUD_ERROR,
@@ -96,6 +97,8 @@ def ask_cloud(
     start = time.perf_counter()
     answers = _each(lambda queries: _records(engine, queries, rules), [query for _, query in batch])
     took = _since(start)
+    failures = [type(answer).__name__ if isinstance(answer, Exception) else "" for answer in answers]
+    record_question([pending for pending, _ in batch], start, failures)
     verdicts: list[VerdictRecord] = []
     to_explain: list[tuple[int, Pending, CloudQuery, CloudRecord]] = []
     for (pending, query), answer in zip(batch, answers, strict=True):

@@ -47,6 +47,7 @@ from saec.frame.assessment import (
 )
 from saec.frame.channels import AbortedError, Channel
 from saec.frame.cloud_questions import ask_cloud, make_query, with_wait
+from saec.frame.frame_spans import record_edge, record_verdict, traced_verdict
 from saec.frame.judges import Judges
 from saec.frame.shared_dispatch import SharedDispatch
 from saec.frame.verdicts import (
@@ -201,7 +202,7 @@ class _Run:
             if isinstance(item, DecodedFrame):
                 self._judge(item)
             elif item is not None:
-                self.verdicts.put(msgspec.structs.replace(item, seq=self.seq))
+                self._hand_out(msgspec.structs.replace(item, seq=self.seq), time.perf_counter())
             del item
         self.seen.close()
 
@@ -221,8 +222,9 @@ class _Run:
                 seq=self.seq,
                 stage="edge",
             )
-            self.verdicts.put(error)
+            self._hand_out(error, frame.begun)
             return
+        record_edge(pending, seen.end)
         if self.spans is not None:
             self.spans.edge(self.seq, frame.begun, seen.end, pending.ms)
         if pending.route.decision == "cloud":
@@ -264,6 +266,11 @@ class _Run:
         if self.config.deadline_s is not None:
             took = (time.perf_counter() - pending.begun) * 1e3
             verdict = msgspec.structs.replace(verdict, ms=answer_times(verdict.ms, took), replaces=late)
+        self._hand_out(verdict, pending.begun, first=not late)
+
+    def _hand_out(self, verdict: VerdictRecord, begun: float, *, first: bool = True) -> None:
+        verdict = traced_verdict(verdict)
+        record_verdict(verdict, time.perf_counter() - begun, first=first)
         self.verdicts.put(verdict)
 
     def _stand_in(self, pending: Pending) -> None:

@@ -21,11 +21,20 @@ G = TypeVar("G", bound=Hashable)
 W = TypeVar("W")
 R = TypeVar("R")
 
+BatchTimes = Callable[[float, float, int], None]
+"""Is told of a request that has just been computed: seconds that it waited, seconds that its batch took, and
+requests in the batch. It runs in the thread of the model."""
+
+
+def _unheard(waited: float, computed: float, size: int) -> None:
+    """Nobody asks for the times."""
+
 
 @dataclass
 class _Job(Generic[G, W, R]):
     group: G
     work: W
+    told: BatchTimes
     future: Future[R] = field(default_factory=Future)
     since: float = field(default_factory=time.monotonic)
 
@@ -100,12 +109,12 @@ class Batcher(Generic[G, W, R]):
         """Seconds in which the requests that wait now are likely to be computed."""
         return self.depth * self._pace
 
-    def submit(self, group: G, work: W) -> Future[R] | None:
+    def submit(self, group: G, work: W, told: BatchTimes = _unheard) -> Future[R] | None:
         """Let a request wait for its turn; None when there is no room.
 
         Cancelling the future before its turn drops the request.
         """
-        job: _Job[G, W, R] = _Job(group, work)
+        job: _Job[G, W, R] = _Job(group, work, told)
         with self._changed:
             self._drop()
             if len(self._jobs) >= self._queue or self._closed:
@@ -159,6 +168,7 @@ class Batcher(Generic[G, W, R]):
 
     def _answer(self, jobs: list[_Job[G, W, R]]) -> None:
         self._pulse.turn()
+        begun = time.monotonic()
         try:
             results = self._compute(jobs[0].group, [job.work for job in jobs])
         except Exception as e:
@@ -170,5 +180,7 @@ class Batcher(Generic[G, W, R]):
             jobs[0].future.set_exception(e)
             return
         self.failures = 0
+        computed = time.monotonic() - begun
         for job, result in zip(jobs, results, strict=True):
+            job.told(begun - job.since, computed, len(jobs))
             job.future.set_result(result)

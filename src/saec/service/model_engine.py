@@ -22,6 +22,7 @@ from saec.service.requests.request_fields import DetokenizeBody, TokenizeBody, r
 from saec.service.served_model import BatchGroup, ModelAnswer, ModelEntry, ModelRequest, ServedModel
 from saec.service.service_metrics import ModelMetrics
 from saec.service.service_settings import ServiceConfig
+from saec.tracing.tracers import Stages
 from saec.types import Image
 from saec.web.admission.request_guard import ANYONE
 from saec.web.program.liveness import PoolHeartbeat, Supervised
@@ -111,13 +112,17 @@ class ModelEngine:
         Raises:
             Refused: it cannot be answered.
         """
+        stages = Stages()
         question = await self._in_pool(read_question, data, self.config, self.served.model.special)
         entry = self._entry(question.model)
         files = await self._in_pool(self._files, question)
         images = await self._images.images(files, who)
+        stages.end("decode")
         talk = await self._in_pool(self._prepare, question, images)
+        stages.end("prepare")
         group = BatchGroup(entry.adapter, self._tokens(question, talk), question.endless)
-        future = self._batcher.submit(group, ModelRequest(talk, Wanted(question.top, question.ids)))
+        work = ModelRequest(talk, Wanted(question.top, question.ids))
+        future = self._batcher.submit(group, work, stages.end_batch)
         if future is None:
             raise self._no_room()
         said = await asyncio.wrap_future(future)

@@ -20,11 +20,14 @@ from saec.service.completions import Answer
 from saec.service.request_handling import RequestHandler
 from saec.service.requests.refusals import RequestRefused, error_body
 from saec.service.service_metrics import CONTENT_TYPE
+from saec.tracing.trace_ids import read_traceparent, trace_in
+from saec.tracing.tracers import Attributes, Stages, tracer
 from saec.web.admission.admission_control import AdmissionControl
 from saec.web.admission.admission_metrics import AdmissionCollector
 from saec.web.admission.request_bodies import RequestBodies
 from saec.web.admission.request_guard import Refusal, RequestGuard
 from saec.web.program.health_routes import KEY, health_routes
+from saec.web.program.logs import logged_trace
 
 _CODES = {
     401: "no_token",
@@ -150,12 +153,31 @@ def _check_kind(request: Request) -> None:
 async def _complete(handler: RequestHandler, bodies: RequestBodies, request: Request) -> Response:
     """One chat completion, counted and logged, whatever becomes of it."""
     begun, who = time.monotonic(), request.state.who
-    response, status, code = await _outcome(handler, bodies, request)
-    seconds = time.monotonic() - begun
-    handler.metrics.request(who, status, code, seconds)
-    key = request.headers.get("idempotency-key", "")[:200]
-    log.info("request answered", client=who, key=key, status=status, error=code, ms=round(seconds * 1000, 1))
+    caller = read_traceparent(request.headers.get("traceparent"))
+    with (
+        tracer().span("POST /v1/chat/completions", caller, kind="server") as span,
+        logged_trace(trace_in(span.traceparent)),
+    ):
+        response, status, code = await _outcome(handler, bodies, request)
+        seconds = time.monotonic() - begun
+        span.note(_facts(who, status, code))
+        handler.metrics.request(who, status, code, seconds)
+        key = request.headers.get("idempotency-key", "")[:200]
+        log.info(
+            "request answered", client=who, key=key, status=status, error=code, ms=round(seconds * 1000, 1)
+        )
     return response
+
+
+def _facts(who: str, status: int, code: str) -> Attributes:
+    """What a request's span says of it, by OpenTelemetry's names where it has one."""
+    facts: dict[str, str | int | float | bool] = {
+        "http.request.method": "POST",
+        "http.route": "/v1/chat/completions",
+        "http.response.status_code": status,
+        "saec.client": who,
+    }
+    return facts | {"error.type": code} if code else facts
 
 
 async def _outcome(
@@ -187,8 +209,11 @@ async def _answer(handler: RequestHandler, bodies: RequestBodies, request: Reque
         raise RequestRefused(
             400, "bad_key", "Idempotency-Key is not 1 to 200 printable characters without spaces"
         )
+    stages = Stages()
     with handler.place(who):
+        stages.end("admission")
         async with bodies.read(request, handler.config.max_bytes) as data:
+            stages.end("read")
             answer = asyncio.ensure_future(handler.answer(data, who, key))
             gone = asyncio.ensure_future(_gone(request))
             try:

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import structlog
 
 from saec.errors import LinkError, SaecError
+from saec.frame.frame_spans import record_delivery
 from saec.station.sinks.verdict_sink import AwayError, SinkSettings, VerdictSink
 from saec.station.storage.outbox import Outbox
 from saec.station.storage.records import Backlog, Delivery
@@ -153,12 +154,15 @@ class DeliveryWorker:
             start += size
 
     def _bring(self, piece: Sequence[Delivery]) -> _Failure | None:
+        begin, verdicts = time.perf_counter(), [delivery.verdict for delivery in piece]
         try:
             self._sink.deliver(piece)
         except Exception as e:  # of any kind, so that no verdict stops those after it
+            record_delivery(self.name, verdicts, begin, type(e).__name__)
             if not isinstance(e, SaecError):
                 log.error("sink failed with an unexpected error", sink=self.name, error=repr(e), exc_info=e)
             return _Failure(piece, e)
+        record_delivery(self.name, verdicts, begin)
         self._unmarked += [delivery.n for delivery in piece]
         if self._state != "up":
             log.info("sink takes verdicts", sink=self.name)

@@ -14,6 +14,7 @@ from saec.cli.options.settings_command import settings_command
 from saec.errors import ExtraError
 from saec.service.service_settings import ServiceConfig
 from saec.settings import CloudConfig
+from saec.settings.trace_settings import TraceConfig
 from saec.web.http_settings import HttpSettings
 from saec.web.log_settings import LogConfig
 
@@ -48,7 +49,9 @@ class _NamedAdapter(click.ParamType):  # type: ignore[type-arg]
 
 
 @settings_command(types={"named adapter": _NamedAdapter()}, everyday=("--dtype", "--device"), only=_LOADING)
-def command(service: ServiceConfig, http: HttpSettings, cloud: CloudConfig, log: LogConfig) -> None:
+def command(
+    service: ServiceConfig, http: HttpSettings, cloud: CloudConfig, log: LogConfig, trace: TraceConfig
+) -> None:
     """Serve a multimodal LLM to stations and other clients, over OpenAI's API.
 
     \b
@@ -60,8 +63,14 @@ def command(service: ServiceConfig, http: HttpSettings, cloud: CloudConfig, log:
             raise ExtraError(package, "service")
     from saec.cli.options.process_end import run_to_the_end
     from saec.service.service_program import run_service
-    from saec.web.program.logs import configure_logs
+    from saec.web.program.logs import configure_logs, trace_warning
+    from saec.web.program.trace_export import exported_traces
 
     configure_logs(log.level)
     model = msgspec.structs.replace(cloud, model=service.model)
-    run_to_the_end(lambda: run_service(service, http, model))
+
+    def run() -> None:
+        with exported_traces(trace, "saec-cloud", service.listen, trace_warning):
+            run_service(service, http, model)
+
+    run_to_the_end(run)

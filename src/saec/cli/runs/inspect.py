@@ -20,6 +20,7 @@ from saec.cli.options.settings_command import settings_command
 from saec.errors import ConfigError
 from saec.settings import CloudConfig, DataConfig, MeterConfig, Policy, RunConfig, SampleConfig
 from saec.settings.setting_fields import Argument, Everyday, ExistingFolder, ExistingPath, NewFile
+from saec.settings.trace_settings import TraceConfig
 from saec.types import DEFECT
 
 LISTED = 20
@@ -61,6 +62,7 @@ def command(
     data: DataConfig,
     sample: SampleConfig,
     meter: MeterConfig,
+    trace: TraceConfig,
 ) -> None:
     """Judge INPUT: an image, a folder or a data set.
 
@@ -79,6 +81,7 @@ def command(
     from saec.runs.requested_options import run_options
     from saec.runs.run_folder import run_line
     from saec.runs.run_record import VERDICTS_FILE
+    from saec.web.program.trace_export import exported_traces
 
     if inspect.resume and inspect.out is None:
         raise ConfigError("--resume needs --out", "name the run folder to go on with")
@@ -97,7 +100,11 @@ def command(
     with _run_folder(inspect.out) as folder:
         log = folder / VERDICTS_FILE
         pixels, before = pixels_for(inputs, log), log.stat().st_size if log.exists() else 0
-        with interruptible() as stop, frames_bar(len(inputs.sources), profile.line.name) as advance:
+        with (
+            exported_traces(trace, "saec-inspect", profile.line.name, _warn),
+            interruptible() as stop,
+            frames_bar(len(inputs.sources), profile.line.name) as advance,
+        ):
             info = run_line(
                 profile,
                 inputs,
@@ -124,6 +131,10 @@ def _run_folder(out: Path | None) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(prefix="saec-run-") as folder:
         yield Path(folder)
+
+
+def _warn(text: str) -> None:
+    click.echo(f"traces not sent: {text}", err=True)
 
 
 def _end(info: RunInfo) -> None:

@@ -12,12 +12,13 @@ from saec.cli.station.quarantine import quarantine
 from saec.cli.station.repair import repair
 from saec.cli.station.support import support
 from saec.cli.station.versions import add, promote, rollback, shadow, versions
+from saec.settings.trace_settings import TraceConfig
 from saec.station.setup.station_section import StationSection
 from saec.web.log_settings import LogConfig
 
 
 @settings_group(without=("station.name", "station.data"))
-def command(station: StationSection, log: LogConfig) -> None:
+def command(station: StationSection, log: LogConfig, trace: TraceConfig) -> None:
     """Run a station until it is stopped.
 
     A station takes frames from folders, cameras and HTTP. It judges them, and asks the cloud about what the
@@ -35,11 +36,19 @@ def command(station: StationSection, log: LogConfig) -> None:
     from saec.cli.options.process_end import run_to_the_end
 
     settings = station_settings(named_file(), station)
+    from saec.station.setup.settings_checks import check_traces_on_site
     from saec.station.station_program import run_station
-    from saec.web.program.logs import configure_logs
+    from saec.web.program.logs import configure_logs, trace_warning
+    from saec.web.program.trace_export import exported_traces
 
+    check_traces_on_site(settings, trace)
     configure_logs(log.level)
-    run_to_the_end(lambda: run_station(settings))
+
+    def run() -> None:
+        with exported_traces(trace, "saec-station", settings.station.name, trace_warning):
+            run_station(settings)
+
+    run_to_the_end(run)
 
 
 @command.command("example")

@@ -16,6 +16,7 @@ import io
 import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, CancelledError, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -33,6 +34,7 @@ from saec.cloud.remote.http_client import RETRIED, Poster
 from saec.errors import AnswerError, ConfigError, LinkError
 from saec.prompts import IMAGE
 from saec.settings import CloudConfig, ModelCard, RemoteConfig
+from saec.tracing.tracers import TraceSpan, frame_span
 from saec.types import CloudOpinion, CloudQuery, Explanation, Image
 
 T = TypeVar("T")
@@ -204,7 +206,8 @@ class RemoteEngine:
             # A server that knows no such field gives its most probable tokens, the labels among them.
             body["logprob_token_ids"] = self._label_ids
         data = msgspec.json.encode(body)
-        answer = naming_frame(query, lambda: self._poster.post("chat/completions", data))
+        with _asking("judge", query):
+            answer = naming_frame(query, lambda: self._poster.post("chat/completions", data))
         return _Scored(naming_frame(query, self._read_labels, answer), _tokens_read(answer), len(data))
 
     def _read_labels(self, answer: Any) -> tuple[float, float]:
@@ -250,7 +253,8 @@ class RemoteEngine:
                 "json_schema": {"name": "defect", "schema": _SCHEMA, "strict": True},
             },
         }
-        return naming_frame(query, lambda: _text(self._poster.post("chat/completions", body)))
+        with _asking("explain", query):
+            return naming_frame(query, lambda: _text(self._poster.post("chat/completions", body)))
 
     def _conversation(self, ask: Ask, user: str) -> dict[str, Any]:
         """Model and messages; the images stand in the text where the prompt has them."""
@@ -293,6 +297,12 @@ class RemoteEngine:
         head, *ends = found
         whole = all(len(end) == len(head) + 1 and end[:-1] == head for end in ends)
         self._label_ids = [end[-1] for end in ends] if whole else []
+
+
+def _asking(what: str, query: CloudQuery) -> AbstractContextManager[TraceSpan]:
+    """The span of one request, in the trace of its frame; its traceparent goes with the request."""
+    frame = query.frame
+    return frame_span(f"{what} request", frame.id, frame.sha256, frame.time, kind="client")
 
 
 def data_url(image: Image, jpeg: int | None = None) -> str:

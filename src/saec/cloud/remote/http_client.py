@@ -27,6 +27,7 @@ from saec.cloud.remote.listed_models import listed_models
 from saec.connecting import addresses_of
 from saec.errors import AnswerError, ConfigError, LinkError, SaecError
 from saec.settings import RemoteConfig
+from saec.tracing.tracers import traceparent
 
 T = TypeVar("T")
 
@@ -174,6 +175,8 @@ class Poster:
         data = body if isinstance(body, bytes) else b"" if body is None else msgspec.json.encode(body)
         # The same request has the same key: a server that has answered it need not compute again.
         headers = {"Idempotency-Key": hashlib.sha256(data).hexdigest()}
+        if parent := traceparent():
+            headers["traceparent"] = parent
         request = Request(path, data, headers, self._clock() + self._remote.timeout_s)
         tries = tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception_type(TryAgain),

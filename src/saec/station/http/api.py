@@ -26,6 +26,8 @@ from saec.station.http.station_metrics import CONTENT_TYPE, metrics_text
 from saec.station.sources.frame_source import LARGEST
 from saec.station.station import Station
 from saec.station.storage.records import NewFrame, SpooledFrame, frame_name
+from saec.tracing.trace_ids import read_traceparent
+from saec.tracing.tracers import tracer
 from saec.types import VerdictRecord
 from saec.web.admission.admission_control import AdmissionControl
 from saec.web.admission.request_bodies import RequestBodies
@@ -136,6 +138,8 @@ def _intake(station: Station, bodies: RequestBodies) -> APIRouter:
             take = asyncio.get_running_loop().run_in_executor
             accepted = await take(pool, station.accept, frame, data, begun)
         del data
+        if caller := read_traceparent(request.headers.get("traceparent")):
+            tracer().record("accept", caller, begun, time.perf_counter(), {"saec.frame": accepted.id})
         answer: dict[str, Any] = {"id": accepted.id, "duplicate": accepted.duplicate}
         if wait:
             answer["verdict"] = await _verdict(station, accepted.seq, wait)

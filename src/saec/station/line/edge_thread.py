@@ -26,6 +26,7 @@ from saec.frame.assessment import (
     decode_frame,
     measure_complexity,
 )
+from saec.frame.frame_spans import record_edge
 from saec.frame.shared_dispatch import SharedDispatch
 from saec.frame.verdicts import edge_verdict, fallback_verdict
 from saec.station.line.arrivals import Arrival, Arrivals
@@ -42,7 +43,9 @@ from saec.station.storage.recent_pictures import RecentPictures
 from saec.station.storage.records import SpooledFrame
 from saec.station.storage.spool import Spool
 from saec.station.threads import Stopping
+from saec.tracing.tracers import trace_of
 from saec.types import DEFECT, Pending, Source
+from saec.web.program.logs import logged_trace
 
 ADVISORY = "advisory-cloud"
 """Reason of a provisional verdict on a frame whose cloud may change no label: the line need not wait."""
@@ -164,7 +167,8 @@ class EdgeThread:
             return
         tools.marker.begin(frame.seq)
         try:
-            self.judge(frame, arrival.begun, suspect=arrival.suspect)
+            with logged_trace(trace_of(frame.id, frame.sha256, frame.captured)):
+                self.judge(frame, arrival.begun, suspect=arrival.suspect)
         finally:
             tools.marker.end()
 
@@ -193,6 +197,7 @@ class EdgeThread:
                 raise
             tools.failures.failed(frame, name, begun, e, version=str(version.number))
             return
+        record_edge(pending, seen.end)
         tools.failures.judged()
         picture = self._write(frame, version, pending)
         if picture is not None:

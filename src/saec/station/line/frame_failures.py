@@ -8,6 +8,7 @@ import time
 import structlog
 
 from saec.errors import DecoderDiedError, DecoderOverranError, ImageError
+from saec.frame.frame_spans import record_verdict, traced_verdict
 from saec.frame.verdicts import error_verdict
 from saec.station.line.arrivals import Arrivals
 from saec.station.line.crash_marker import CrashMark
@@ -132,7 +133,8 @@ class FrameFailures:
         stage = f"guard-{error.kind}" if isinstance(error, GuardError) else "edge"
         verdict = self._verdict(frame, path, error, stage)
         alarms = [] if self._rejected_stage == stage else [(stage, str(error))]
-        self._spool.decide(frame.seq, "final", verdict, in_time=in_time, version=version, alarms=alarms)
+        if self._spool.decide(frame.seq, "final", verdict, in_time=in_time, version=version, alarms=alarms):
+            record_verdict(verdict, time.time() - frame.accepted, first=True)
         self._rejected_stage = stage
         self._log.warning("frame without label", frame=frame.id, reason=verdict.reason, error=str(error))
 
@@ -142,12 +144,13 @@ class FrameFailures:
         error = QuarantinedError(what, _ADVICE)
         verdict = self._verdict(frame, path, error, "quarantine")
         alarm = f"{what}; its image is {frame.image} ({_ADVICE})"
-        self._spool.decide(frame.seq, "final", verdict, in_time=in_time, alarms=[("quarantined", alarm)])
+        if self._spool.decide(frame.seq, "final", verdict, in_time=in_time, alarms=[("quarantined", alarm)]):
+            record_verdict(verdict, time.time() - frame.accepted, first=True)
         self._log.error("frame in quarantine", frame=frame.id, why=why)
 
     def _verdict(self, frame: SpooledFrame, path: str, error: Exception, stage: str) -> VerdictRecord:
         source = Source(id=frame.id, path=path)
-        return error_verdict(
+        verdict = error_verdict(
             source,
             self._line.name,
             error,
@@ -156,3 +159,4 @@ class FrameFailures:
             seq=frame.seq,
             stage=stage,
         )
+        return traced_verdict(verdict)

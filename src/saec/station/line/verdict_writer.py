@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import msgspec
 import structlog
 
+from saec.frame.frame_spans import record_verdict, traced_verdict
 from saec.frame.verdicts import answer_times
 from saec.station.line.arrivals import TOLD, AnswerTimes
 from saec.station.setup.station_settings import LineSettings
@@ -47,6 +48,7 @@ class VerdictWriter:
         waited = time.perf_counter() - pending.begun
         timely = waited <= self._deadline if in_time is None else in_time
         verdict = msgspec.structs.replace(verdict, ms=answer_times(verdict.ms, waited * 1e3))
+        verdict = traced_verdict(verdict)
         state: VerdictState = "provisional" if verdict.state == "provisional" else "final"
         if not self._spool.decide(
             pending.seq, state, verdict, in_time=timely, edge=edge, version=version, alarms=alarms
@@ -54,6 +56,7 @@ class VerdictWriter:
             return
         if timely or in_time is None:
             self.answers.add(verdict.ms, late=not timely)
+        record_verdict(verdict, waited, first=timely or in_time is None or state == "provisional")
         self._log.info(
             "verdict",
             frame=verdict.id,
@@ -61,5 +64,6 @@ class VerdictWriter:
             label=verdict.label,
             by=verdict.decided_by,
             reason=verdict.reason,
+            **({"trace": verdict.trace} if verdict.trace else {}),
             **{f"{name}_ms": round(verdict.ms.get(name, 0.0), 1) for name in TOLD},
         )

@@ -11,6 +11,7 @@ from saec.connecting import addresses_of, http_address, shown, shown_list
 from saec.errors import ConfigError
 from saec.frame.cloud_services import settings_of_loading
 from saec.schedule.policies import BUDGET_POLICY, DEFAULT_POLICY, asked_policy, policy_kind
+from saec.settings.trace_settings import TraceConfig
 from saec.station.setup.station_settings import LineSettings, StationSettings
 from saec.web.addresses import is_loopback
 from saec.web.admission.admission_control import check_admission
@@ -176,6 +177,22 @@ def _cloud(settings: StationSettings) -> Iterator[Fault]:
         if cloud.remote.token_file is not None and clear:
             what = f"the token would travel unencrypted to {shown(address)}"
             yield ["cloud", "model"], what, "use https in model"
+
+
+def check_traces_on_site(settings: StationSettings, trace: TraceConfig) -> None:
+    """Refuse a collector of traces that may lie elsewhere, where nothing may leave the site.
+
+    Raises:
+        ConfigError: names the address.
+    """
+    if trace.endpoint is None or not settings.station.privacy:
+        return
+    url = http_address(trace.endpoint)
+    if url is not None and not is_on_site(host := url.hostname or ""):
+        raise ConfigError(
+            f"privacy = true allows only local addresses, and {host} is not known to be one",
+            "use a private or loopback address in trace.endpoint, or remove it",
+        )
 
 
 def is_on_site(host: str) -> bool:

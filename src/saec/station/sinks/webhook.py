@@ -17,6 +17,7 @@ from saec.station.sinks.network_sink import NetworkSink
 from saec.station.sinks.verdict_sink import AwayError, RefusedError, sink_message
 from saec.station.storage.records import Delivery
 from saec.texts import read_token, whole_number
+from saec.tracing.trace_ids import frame_parent
 from saec.web.addresses import is_loopback
 
 HAD_IT = 409
@@ -83,9 +84,11 @@ class Webhook:
         )
 
     def deliver(self, deliveries: Sequence[Delivery]) -> None:
-        for item in map(sink_message, deliveries):
+        for delivery in deliveries:
+            item, parent = sink_message(delivery), frame_parent(delivery.verdict.trace)
+            headers = {"Idempotency-Key": item.key, **({"traceparent": parent} if parent else {})}
             try:
-                answer = self._post(msgspec.json.encode(item), item.key)
+                answer = self._post(msgspec.json.encode(item), headers)
             except httpx.HTTPError as e:
                 what, remedy = why(e)
                 raise AwayError(f"{self._where}: {what}", remedy) from e
@@ -96,9 +99,9 @@ class Webhook:
             if not answer.is_success and status != HAD_IT:
                 raise RefusedError(what, "check url and token, and read what the receiver answered")
 
-    def _post(self, body: bytes, key: str) -> httpx.Response:
+    def _post(self, body: bytes, headers: dict[str, str]) -> httpx.Response:
         until = time.monotonic() + self.timeout
-        with self._client.stream("POST", self._url, content=body, headers={"Idempotency-Key": key}) as answer:
+        with self._client.stream("POST", self._url, content=body, headers=headers) as answer:
             read = 0
             for chunk in answer.iter_raw():  # to its end, so that the connection serves again
                 read += len(chunk)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
+from contextlib import AbstractContextManager
 
 import structlog
 import structlog.tracebacks
@@ -29,3 +31,13 @@ def configure_logs(level: LogLevel = LogConfig().level) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
+
+
+def logged_trace(trace: str) -> AbstractContextManager[object]:
+    """All that this thread or task logs meanwhile names a trace; nothing where there is none."""
+    return structlog.contextvars.bound_contextvars(trace=trace) if trace else contextlib.nullcontext()
+
+
+def trace_warning(text: str) -> None:
+    """Log what the exporter of traces warns of."""
+    structlog.get_logger().warning("traces not sent", problem=text)
