@@ -78,6 +78,18 @@ def test_it_finds_defects_that_the_map_does_not_see() -> None:
     assert after > before + 0.2
 
 
+def test_what_differs_between_defects_counts_less_than_what_they_share() -> None:
+    """All defects are pushed by 3 in one direction, and a fifth of them by 15 in another."""
+    defects = draw(30, 1, heat=4.0)
+    features = defects.features.copy()
+    for frame, cells in enumerate(hot_cells(defects.heat)[:, :5]):
+        features[frame, 0, cells] += 3.0
+        features[frame, 1, cells] += 15.0 if frame % 5 == 0 else 0.0
+    fit = fit_defect_head(GOODS, dataclasses.replace(defects, features=features))
+    for head in (fit.hot, fit.full):
+        assert head.weights[0] > 1.3 * head.weights[1]
+
+
 def test_another_kind_stays_as_visible() -> None:
     fit = fit_defect_head(GOODS, DEFECTS)
     before, after = gained(fit, draw(50, 51, push=4.0, heat=3.0, direction=3))

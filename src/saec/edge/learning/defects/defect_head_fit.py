@@ -1,26 +1,28 @@
 """Fit the head that learns from labelled defects, and score every frame by heads that have not seen its part.
 
-Two linear scores of a cell. The hot head looks only at the cells that the goods-only map finds most unusual,
-at their features and at how far each lies from the nearest good patch: Fisher's linear discriminant (1936),
-whose covariance many good cells tell even where few defects are known. The full head looks at all cells: a
-ridge logistic regression on whitened features. Which cells of a defect are defective is rarely told, so its
-hottest cells stand for it (multiple instances, Maron and Lozano-Perez, NIPS 1998); for the full head the
-discriminant of the other defects chooses again among the hottest tenth.
+Two linear scores of a cell, each Fisher's linear discriminant (1936), whose covariance many good cells tell
+even where few defects are known; the defects' cells have a small share in it, so that what differs from
+defect to defect counts less. The hot head looks only at the cells that the goods-only map finds most unusual,
+at their features and at how far each lies from the nearest good patch. The full head looks at the features of
+all cells. Which cells of a defect are defective is rarely told, so its hottest cells stand for it (multiple
+instances, Maron and Lozano-Perez, NIPS 1998); for the full head the discriminant of the other defects chooses
+again among the hottest tenth.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cholesky, solve_triangular
+from scipy.linalg import cho_solve, cholesky, solve_triangular
 
 from saec.edge.learning.defects.defect_cells import Floats, Indices, LabelledCells, hottest_cells
 from saec.edge.learning.defects.defect_weights import ChosenWeights, HeadScores, choose_weights
 
-SECOND_LOOK = 0.1
-"""Share of a defect's cells, the hottest, among which the other defects choose."""
+SECOND_LOOK, CHOSEN = 0.1, 0.02
+"""Shares of a defect's cells: the hottest, among which the other defects choose, and those they choose."""
 
 HOT_NEGATIVES, SPREAD_NEGATIVES = 0.02, 12
 """Cells of a good that the full head learns from: a share, the hottest, and a number, evenly by heat."""
@@ -28,8 +30,8 @@ HOT_NEGATIVES, SPREAD_NEGATIVES = 0.02, 12
 RIDGE = 0.1
 """Added to the diagonal of each covariance of standardised features."""
 
-PENALTY, NEWTON_STEPS = 0.01, 5
-"""Of the logistic regression: on its squared weights, and Newton's steps from 0."""
+HOT_POOLED, FULL_POOLED = 0.03, 0.1
+"""The defects' share in the covariance of each head; the hot head has twice the features, and fewer cells."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,18 +125,17 @@ class _HotTraining:
         self._negatives = _Moments(self.features[0], goods.folds)
         self._folds = defects.folds
         order = hottest_cells(defects.heat, self.features[1].shape[1])
-        positives = []
+        self._positives = []
         for i, features in enumerate(self.features[1]):
             marked = defects.marks(i)
             hot = features if marked is None else features[np.isin(order[i], marked)]
-            positives.append(hot[: defects.hottest].sum(0) / max(1, min(len(hot), defects.hottest)))
-        self._positives = np.array(positives)
+            self._positives.append(hot[: defects.hottest])
 
     def head(self, fold: int | None) -> LinearHead:
         """Of all folds but this one. Defects whose marked cells are not hot have no say."""
         white = self._negatives.without(fold)
-        positives = self._positives[(self._folds != fold) & self._positives.any(axis=1)]
-        return white.head(white(positives).sum(0))
+        kept = [cells for cells, own in zip(self._positives, self._folds, strict=True) if own != fold]
+        return white.head([white(cells) for cells in kept if len(cells)], HOT_POOLED)
 
 
 class _FullTraining:
@@ -145,11 +146,10 @@ class _FullTraining:
         order = hottest_cells(goods.heat, p)
         ranks = [*range(max(1, round(HOT_NEGATIVES * p)))]
         ranks += [(2 * i + 1) * p // (2 * SPREAD_NEGATIVES) for i in range(SPREAD_NEGATIVES)]
-        self._negatives = goods.standardised(order[:, ranks])
-        self._moments = _Moments(self._negatives, goods.folds)
-        self._folds = goods.folds, defects.folds
-        self._count = defects.hottest
-        look = max(defects.hottest, round(SECOND_LOOK * p))
+        self._moments = _Moments(goods.standardised(order[:, ranks]), goods.folds)
+        self._folds = defects.folds
+        self._count = max(1, round(CHOSEN * p))
+        look = max(self._count, round(SECOND_LOOK * p))
         self._looks = [self._look(defects, i, look) for i in range(len(defects))]
 
     @staticmethod
@@ -166,14 +166,8 @@ class _FullTraining:
     def head(self, fold: int | None) -> LinearHead:
         """Of all folds but this one."""
         white = self._moments.without(fold)
-        positives = self._second_look(white, np.flatnonzero(self._folds[1] != fold))
-        negatives = white(self._negatives[self._folds[0] != fold].reshape(-1, len(white.mean)))
-        shares = [np.full(len(p), 0.5 / (len(positives) * len(p))) for p in positives]
-        shares.append(np.full(len(negatives), 0.5 / len(negatives)))
-        labels = np.zeros(sum(map(len, shares)), np.float32)
-        labels[: len(labels) - len(negatives)] = 1.0
-        every = np.concatenate([*positives, negatives])
-        return white.head(_logistic(every, labels, np.concatenate(shares).astype(np.float32)))
+        kept = np.flatnonzero(self._folds != fold)
+        return white.head(self._second_look(white, kept), FULL_POOLED)
 
     def _second_look(self, white: _White, kept: Indices) -> list[Floats]:
         """Of each defect the whitened cells that are most like the other defects' hottest cells."""
@@ -196,8 +190,20 @@ class _White:
     def __call__(self, features: Floats) -> Floats:
         return np.asarray((features - self.mean) @ self.unmix)
 
-    def head(self, direction: Floats) -> LinearHead:
-        """The head with this direction among whitened features, in deviations of the goods."""
+    def head(self, defects: list[Floats], pooled: float) -> LinearHead:
+        """The discriminant of defects, in deviations of the goods; no defect gives a score of 0.
+
+        Args:
+            defects: whitened cells of each, at least one; each defect counts as much.
+            pooled: their share in the covariance, in which goods have variance 1.
+        """
+        direction = np.zeros(len(self.mean))
+        if defects:
+            middle = np.mean([cells.mean(0) for cells in defects], axis=0)
+            off = [(cells - middle) / math.sqrt(len(cells) * len(defects)) for cells in defects]
+            scatter = np.concatenate(off)
+            covariance = pooled * (scatter.T @ scatter) + (1.0 - pooled) * np.eye(len(middle))
+            direction = cho_solve((cholesky(covariance, lower=True), True), middle)
         weights = self.unmix @ (direction / max(float(np.linalg.norm(direction)), 1e-12))
         return LinearHead(weights.astype(np.float32), float(weights @ self.mean))
 
@@ -220,16 +226,3 @@ class _Moments:
         factor = cholesky(covariance + RIDGE * np.eye(len(mean)), lower=True)
         unmix = solve_triangular(factor, np.eye(len(mean)), lower=True).T
         return _White(mean.astype(np.float32), unmix.astype(np.float32))
-
-
-def _logistic(features: Floats, labels: Floats, shares: Floats) -> Floats:
-    """Weights of a ridge logistic regression by Newton's method; shares of the samples sum to 1."""
-    x = np.concatenate([features, np.ones((len(features), 1), np.float32)], axis=1)
-    weights = np.zeros(x.shape[1], np.float32)
-    for _ in range(NEWTON_STEPS):
-        p = 1.0 / (1.0 + np.exp(-np.clip(x @ weights, -30.0, 30.0)))
-        slope = x.T @ (shares * (p - labels)) + PENALTY * weights
-        curvature = (x * (shares * p * (1.0 - p))[:, None]).T @ x
-        curvature[np.diag_indices_from(curvature)] += PENALTY
-        weights = weights - np.linalg.solve(curvature, slope).astype(np.float32)
-    return weights[:-1]
