@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +12,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController, threadpool_limits
 
 from saec.decoding import convert
 from saec.edge.graph import GRAPH, OPENVINO_TYPES, compile_graph, other_arithmetic
 from saec.edge.learning.detector_learning import Learned, learn
+from saec.edge.learning.feature_stream import FeatureStream
 from saec.edge.learning.fit_contract import Fitted, Gated, ImageOf, Progress, TrainFrame
 from saec.edge.learning.head.detector_graph import features_of, head_alone, save_graph, with_head
 from saec.edge.learning.head.parity import HEADS, IMAGES, check_parity
@@ -24,7 +26,7 @@ from saec.edge.learning.taught_frames import FILE, TaughtFrame, TaughtFrames
 from saec.edge.preparation import prepare
 from saec.profile import Detector, LineProfile, Preparation, sha256_file
 from saec.settings import FitConfig
-from saec.types import DEFECT, GOOD, Image
+from saec.types import DEFECT, GOOD
 
 ONNX = "detector.onnx"
 
@@ -54,6 +56,14 @@ class FeatureGraph:
     save_onnx: SaveOnnx | None = None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Exported:
+    """The exported detector as the line runs it: the compiled graph, and its head alone."""
+
+    whole: Any
+    head: Any
+
+
 class PatchLearner:
     """Learns from frames; a ``TeachableLearner``.
 
@@ -78,34 +88,47 @@ class PatchLearner:
         self._features, self._taught, self._config = features, taught, config
         self._folder, self._progress, self._told = folder, progress, told
         self._precision = OPENVINO_TYPES[config.dtype]
-        self._graph = self._compiled(features.model)
-        self._request = self._graph.create_infer_request()
+        self._blas = ThreadpoolController()
+        self._stream = FeatureStream(features.model, self._precision, config.threads, config.device)
 
     def knows(self, sha: str) -> bool:
         return sha in self._taught
 
     def add(self, frame: TrainFrame) -> None:
         prepared = prepare(frame.image, self._features.preparation)
-        features = self._features_of(prepared)
-        shape = features.shape[1:]
-        marked = None if frame.mask is None else marked_cells(frame.mask, self._features.preparation, shape)
+        _, _, height, width = self._features.model.output(0).shape
+        marked = None
+        if frame.mask is not None:
+            marked = marked_cells(frame.mask, self._features.preparation, (height, width))
         about = TaughtFrame(
             sha=frame.sha, label=frame.label, group=frame.group, kind=frame.kind, marked=marked
         )
-        self._taught.add(about, features)
+        self._stream.begin(prepared, lambda features: self._take(about, features))
+
+    def _take(self, about: TaughtFrame, features: NDArray[np.float32]) -> None:
+        with self._blas.limit(limits=1, user_api="blas"):  # the other threads make features
+            self._taught.add(about, features)
 
     def forget(self, sha: str) -> None:
         self._taught.forget(sha)
 
     def finish(self) -> Fitted:
+        self._stream.end()
         self._taught.settle()
         with one_blas_thread():
             learned = learn(self._taught, self._config, self._features.inside, self._progress)
         save_graph(with_head(self._features.model, learned.model), self._folder)
-        if self._features.save_onnx is not None:
-            self._features.save_onnx(learned.model, self._folder)
-        names = sorted(path.name for path in self._folder.iterdir())
-        self._taught.save(self._folder / FILE)
+        with ThreadPoolExecutor(2) as pool:
+            shape = (1, *self._taught.features(()).shape[1:])
+            compiling = [
+                pool.submit(self._compiled, self._folder / GRAPH),
+                pool.submit(self._compiled, head_alone(learned.model, shape)),
+            ]
+            if self._features.save_onnx is not None:
+                self._features.save_onnx(learned.model, self._folder)
+            names = sorted(path.name for path in self._folder.iterdir())
+            self._taught.save(self._folder / FILE)
+            exported = Exported(*(future.result() for future in compiling))
         return Fitted(
             preparation=self._features.preparation,
             detector=Detector(
@@ -120,8 +143,8 @@ class PatchLearner:
             goods=learned.goods,
             defects=learned.defects,
             order=learned.order,
-            gate=lambda threshold, image_of: self._gate(learned, threshold, image_of),
-            notes=[*self._told, *learned.notes, *other_arithmetic(self._graph, self._precision)],
+            gate=lambda threshold, image_of: self._gate(learned, exported, threshold, image_of),
+            notes=[*self._told, *learned.notes, *other_arithmetic(self._stream.graph, self._precision)],
             kinds=learned.kinds,
         )
 
@@ -129,11 +152,7 @@ class PatchLearner:
         """A model, or the file of one, as the line runs it."""
         return compile_graph(model, self._precision, self._config.threads, self._config.device)
 
-    def _features_of(self, prepared: Image) -> NDArray[np.float32]:
-        output = self._request.infer({0: prepared[None]}, share_inputs=True)[0][0]
-        return np.array(output, np.float32)
-
-    def _gate(self, learned: Learned, threshold: float, image_of: ImageOf) -> Gated:
+    def _gate(self, learned: Learned, exported: Exported, threshold: float, image_of: ImageOf) -> Gated:
         """Compare the exported graph with the fitted detector."""
         taught, steps = self._taught, self._taught.steps
         assert steps is not None
@@ -141,19 +160,20 @@ class PatchLearner:
         nearest = sorted(scores, key=lambda sha: abs(scores[sha] - threshold))
         known = {frame.sha: frame for frame in (*taught.frames(GOOD), *taught.frames(DEFECT))}
         frames = [known[sha] for sha in nearest[:HEADS]]
-        shape = (1, *taught.features(frames[:1]).shape[1:])
-        head, whole = self._compiled(head_alone(learned.model, shape)), self._compiled(self._folder / GRAPH)
 
         def pairs() -> Iterator[tuple[NDArray[np.float32], float]]:
             found = (image for sha in nearest if (image := image_of(sha)) is not None)
             for image, _ in zip(found, range(IMAGES), strict=False):
-                prepared = prepare(image, self._features.preparation)
-                yield self._features_of(prepared)[None], float(whole(prepared[None])[0][0])
+                prepared, seen = prepare(image, self._features.preparation), list[NDArray[np.float32]]()
+                self._stream.begin(prepared, seen.append)
+                told = float(exported.whole(prepared[None])[0][0])
+                self._stream.end()
+                yield seen[0][None], told
 
         with one_blas_thread():
             parity = check_parity(
                 learned.model,
-                lambda features: float(head(features)[0][0]),
+                lambda features: float(exported.head(features)[0][0]),
                 (steps.real(taught.features([frame])) for frame in frames),
                 pairs(),
                 threshold,

@@ -30,6 +30,9 @@ FILE = "taught.npz"
 LARGEST_FILE = 60_000_000
 """Bytes of the file, at most."""
 
+LARGEST_PLAIN = 50_000_000
+"""Bytes of arrays from which the file is compressed, which takes as long as a third of the features."""
+
 KEPT_BYTES = {GOOD: 28_000_000, DEFECT: 10_000_000}
 """Bytes of features that are kept of goods and of defects, before they are compressed."""
 
@@ -39,7 +42,7 @@ LEAST_KEPT = {GOOD: 12, DEFECT: 6}
 MOST_BLOCKS = 256
 """Blocks of cells that have a covariance of their own, at most: they double until they are so few."""
 
-_AT_ONCE = 32
+_AT_ONCE = 64
 """Goods that are brought into the sums at once."""
 
 _FIRST_GOODS = 32
@@ -226,12 +229,13 @@ class TaughtFrames:
             "candidate_patches": self.candidates.patches,
             "features": self.features(frame for frame, _ in kept),
         }
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as file:
+        small = sum(array.nbytes for array in arrays.values()) < LARGEST_PLAIN
+        with zipfile.ZipFile(path, "w") as file:
             for name, array in arrays.items():
                 data = io.BytesIO()
                 np.lib.format.write_array(data, np.ascontiguousarray(array), allow_pickle=False)
                 member = zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0))
-                member.compress_type = zipfile.ZIP_DEFLATED
+                member.compress_type = zipfile.ZIP_STORED if small else zipfile.ZIP_DEFLATED
                 file.writestr(member, data.getvalue(), compresslevel=1)
 
     @classmethod

@@ -8,7 +8,8 @@ nearest to the threshold, whose labels would be the first to change.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,12 +19,16 @@ from saec.edge.graph import SLIGHT
 from saec.edge.learning.head.detector_head import PatchModel, head
 from saec.edge.learning.head.tensor_ops import NumpyOps
 from saec.errors import ParityError
+from saec.reading_ahead import ahead
 
 HEADS, IMAGES = 32, 16
 """Frames on whose features the head is tried, and images that the whole graph is tried on."""
 
 _DRAWS = 4
 """Ways to round a frame's features that are tried to see how far rounding moves its score."""
+
+_FITTED = 2
+"""Frames on which the fitted head works at once."""
 
 Floats = NDArray[np.float32]
 
@@ -70,19 +75,24 @@ def check_parity(
     """
     scores: list[tuple[float, float]] = []
     allowed = SLIGHT * max(1.0, abs(threshold))
+    heads = 0
 
-    def compare(features: Floats, told: float) -> None:
-        nonlocal allowed
-        fitted = float(head(NumpyOps(), features, model).score[0])
-        scores.append((fitted, told))
-        if (fitted >= threshold) != (told >= threshold):
-            allowed = max(allowed, rounding_of(model, features, rounding))
+    def told() -> Iterator[tuple[Floats, float]]:
+        nonlocal heads
+        for features in kept:
+            heads += 1
+            yield features, exported_head(features)
+        yield from pairs
 
-    for features in kept:
-        compare(features, exported_head(features))
-    heads = len(scores)
-    for features, told in pairs:
-        compare(features, told)
+    def both(pair: tuple[Floats, float]) -> tuple[Floats, float, float]:
+        features, exported = pair
+        return features, float(head(NumpyOps(), features, model).score[0]), exported
+
+    with ThreadPoolExecutor(_FITTED) as pool:  # the fitted head works while the exported one does
+        for features, fitted, exported in ahead(pool, both, told(), 2 * _FITTED):
+            scores.append((fitted, exported))
+            if (fitted >= threshold) != (exported >= threshold):
+                allowed = max(allowed, rounding_of(model, features, rounding))
     agreed = _agreed(scores, threshold)
     largest = max((abs(a - b) for a, b in scores), default=0.0)
     if abs(agreed - threshold) > allowed:
