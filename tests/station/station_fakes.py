@@ -156,12 +156,12 @@ class Bench:
 
 
 class Running:
-    """A whole station with a fake cloud, served over HTTP."""
+    """A whole station with a fake cloud, or with that of its settings, served over HTTP."""
 
-    def __init__(self, settings: StationSettings, cloud: FakeLinkCloud, tokens: Tokens) -> None:
+    def __init__(self, settings: StationSettings, cloud: FakeLinkCloud | None, tokens: Tokens) -> None:
         held = Cloud(CloudConfig(model="fake", references=1))
         held.__dict__["engine"] = cloud
-        self.station = Station(settings, cloud_for=lambda _: [held])
+        self.station = Station(settings, cloud_for=None if cloud is None else lambda _: [held])
         self.socket = listen(settings.station.listen)
         self.admission = AdmissionControl(settings.http, tokens, settings.station.listen)
         config = HttpConfig(api.make_station_app(self.station, self.admission), self.admission)

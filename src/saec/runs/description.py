@@ -10,6 +10,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from saec.data.input_images import Inputs
 from saec.extensions import VERSION
 from saec.frame.judges import Cloud, standing
@@ -102,6 +104,20 @@ def _cloud_info(cloud: Cloud, profile: LineProfile, policy: str) -> CloudInfo:
         n_good=trust.n_good if trust else None,
         n_defect=trust.n_defect if trust else None,
         reason=place.reason,
+    )
+
+
+def asked_where(info: CloudInfo | None, cloud: Cloud | None) -> CloudInfo | None:
+    """The description of a cloud with what became of each address of its service."""
+    if info is None or cloud is None or not cloud.config.remote.url:
+        return info
+    from saec.cloud.remote.engine import RemoteEngine
+
+    engine = cloud.engine
+    return (
+        msgspec.structs.replace(info, addresses=engine.addresses)
+        if isinstance(engine, RemoteEngine)
+        else info
     )
 
 

@@ -19,7 +19,7 @@ from saec.errors import DataError
 from saec.frame.judges import Cloud, Judges, open_judges, warm_up
 from saec.frame.map_pictures import save_picture
 from saec.profile import LineProfile
-from saec.runs.description import describe, now
+from saec.runs.description import asked_where, describe, now
 from saec.runs.first_pass import FIRST_PASS, after_first_pass
 from saec.runs.metering.run_meter import RunMeter, phase_readings
 from saec.runs.resumption import open_run_folder
@@ -146,7 +146,7 @@ def judge_into(
     course.finish(meter, out / VERDICTS_FILE, cloud)
     readings = phase_readings(meter, resumed=bool(past.known))
     ended = "" if stop is not None and stop.is_set() else now()
-    info = msgspec.structs.replace(info, ended=ended, meter=readings)
+    info = msgspec.structs.replace(info, ended=ended, meter=readings, cloud=asked_where(info.cloud, cloud))
     info = _counted(
         info, StandingCounts.of(out / VERDICTS_FILE, _used(profile), options.config.deadline_s), drift
     )

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from saec.cloud.remote.address_pool import AddressFigures
 from saec.decoding import convert
 from saec.errors import DataError
 from saec.profile import Calibration, CloudTrust, Gate, write_json
@@ -96,6 +97,8 @@ class CloudInfo(msgspec.Struct, frozen=True, kw_only=True):
         auroc, auroc_low: its AUROC on the line's labelled calibration images, with the lower end of its 95 %
             interval; None without defects there.
         reason: one sentence that says why it has this role.
+        addresses: where a service was asked, and how often since the run was begun or resumed last, by
+            address; the addresses do not identify a run.
     """
 
     name: str
@@ -110,6 +113,7 @@ class CloudInfo(msgspec.Struct, frozen=True, kw_only=True):
     n_good: int | None = None
     n_defect: int | None = None
     reason: str = ""
+    addresses: dict[str, AddressFigures] = {}
 
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True):
