@@ -113,7 +113,8 @@ def _routes(handler: RequestHandler, bodies: RequestBodies) -> APIRouter:
     @router.api_route("/metrics", methods=_LOOK)
     def metrics() -> Response:
         threads = {one.name: one.status() for one in handler.living}
-        text = handler.metrics.text(handler.engine.depth, not handler.problems(), threads)
+        engine = handler.engine
+        text = handler.metrics.text(engine.depth, engine.room, not handler.problems(), threads)
         return Response(text, media_type=CONTENT_TYPE)
 
     return router

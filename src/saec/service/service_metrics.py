@@ -36,6 +36,11 @@ class ServiceMetrics:
             registry=registry,
         )
         self._queue = Gauge("saec_cloud_queue", "Requests that wait for the model.", registry=registry)
+        self._room = Gauge(
+            "saec_cloud_room",
+            "Requests that may wait or be computed at once.",
+            registry=registry,
+        )
         self._ready = Gauge(
             "saec_cloud_ready", "1 while the service answers requests, else 0.", registry=registry
         )
@@ -64,9 +69,10 @@ class ServiceMetrics:
         self._requests.labels(station, str(status), code).inc()
         self._seconds.observe(seconds)
 
-    def text(self, queue: int, ready: bool, threads: Mapping[str, Mapping[str, Any]]) -> bytes:
+    def text(self, queue: int, room: int, ready: bool, threads: Mapping[str, Mapping[str, Any]]) -> bytes:
         """The exposition of everything."""
         self._queue.set(queue)
+        self._room.set(room)
         self._ready.set(float(ready))
         for name, thread in threads.items():
             self._stuck.labels(name).set(float(thread["stuck"]))

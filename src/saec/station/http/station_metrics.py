@@ -24,13 +24,22 @@ LINKS = ("up", "slow", "down", "probing")
 class _StationCollector(Collector):
     """Reads the station when it is asked, so nothing is counted twice."""
 
-    def __init__(self, station: Station) -> None:
-        self._station = station
+    def __init__(self, station: Station, admission: AdmissionControl) -> None:
+        self._station, self._admission = station, admission
 
     def collect(self) -> Iterator[Metric]:
         status = self._station.status()
         yield GaugeMetricFamily(
             "saec_uptime_seconds", "Seconds since the station started.", value=status["uptime_s"]
+        )
+        problems = [*self._station.problems(), *self._admission.problems()]
+        yield GaugeMetricFamily(
+            "saec_ready", "1 while the station does what is asked of it, else 0.", value=float(not problems)
+        )
+        yield GaugeMetricFamily(
+            "saec_spool_limit_frames",
+            "Frames without a final verdict that the spool holds at most.",
+            value=self._station.settings.spool.frames,
         )
         yield from _spool(status["spool"])
         yield from _storage(status["storage"])
@@ -68,7 +77,7 @@ class _StationCollector(Collector):
 def metrics_text(station: Station, admission: AdmissionControl) -> bytes:
     """The exposition of everything."""
     registry = CollectorRegistry()
-    registry.register(_StationCollector(station))
+    registry.register(_StationCollector(station, admission))
     registry.register(AdmissionCollector(admission))
     return generate_latest(registry)
 
@@ -136,6 +145,7 @@ def _counters(counters: dict[str, int]) -> Iterator[Metric]:
         "Frames whose final verdict is defect, by line and by the kind that the edge names.",
         labels=["line", "kind"],
     )
+    alarms = CounterMetricFamily("saec_alarms", "Alarms, by kind.", labels=["kind"])
     for name, value in sorted(counters.items()):
         kind, *labels = name.split(":")
         if kind == "verdict" and len(labels) == 4:
@@ -146,9 +156,11 @@ def _counters(counters: dict[str, int]) -> Iterator[Metric]:
             dropped.add_metric([":".join(labels)], value)
         elif kind == "shadow" and len(labels) == 3:
             shadow.add_metric(labels, value)
+        elif kind == "alarm":
+            alarms.add_metric([":".join(labels)], value)
         elif kind == "kind" and len(labels) >= 2:  # a kind's own name may hold a colon
             kinds.add_metric([labels[0], ":".join(labels[1:])], value)
-    yield from (verdicts, refused, dropped, shadow, kinds)
+    yield from (verdicts, refused, dropped, shadow, kinds, alarms)
 
 
 _TIMES = {
@@ -163,6 +175,9 @@ def _lines(lines: dict[str, dict[str, object]]) -> Iterator[Metric]:
         "saec_link", "1 for the current state of the link to the cloud.", labels=["line", "state"]
     )
     version = GaugeMetricFamily("saec_version", "Number of the version that judges.", labels=["line"])
+    drift = GaugeMetricFamily(
+        "saec_drift", "1 while the scores of a line have drifted, else 0.", labels=["line"]
+    )
     late = CounterMetricFamily(
         "saec_late", "Frames whose first verdict came after the deadline.", labels=["line"]
     )
@@ -172,6 +187,7 @@ def _lines(lines: dict[str, dict[str, object]]) -> Iterator[Metric]:
     }
     for name, line in lines.items():
         version.add_metric([name], float(line["version"]))  # type: ignore[arg-type]
+        drift.add_metric([name], float(bool(line["drift"])))
         late.add_metric([name], float(line["late"]))  # type: ignore[arg-type]
         if line["link"] is not None:
             for state in LINKS:
@@ -181,7 +197,7 @@ def _lines(lines: dict[str, dict[str, object]]) -> Iterator[Metric]:
             if isinstance(quantiles, dict):
                 for quantile, value in quantiles.items():
                     family.add_metric([name, quantile], value)
-    yield from (link, version, late, *times.values())
+    yield from (link, version, drift, late, *times.values())
 
 
 def _addresses(addresses: dict[str, dict[str, Any]]) -> Iterator[Metric]:

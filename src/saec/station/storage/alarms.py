@@ -41,6 +41,7 @@ def raise_alarm(
         frame: id of the frame that it is about, or "".
         about: the line, source, sink or thread concerned; alarms about different things are not folded.
     """
+    add_to_counter(db, f"alarm:{kind}", 1)
     row = db.execute(
         "SELECT n, first, last, count, frames FROM alarms WHERE kind = ? AND about = ? "
         "ORDER BY n DESC LIMIT 1",
