@@ -20,7 +20,7 @@ from saec.schedule.policies.one_side import CloudOnly
 from saec.schedule.policies.policy_contract import Scheduler
 from saec.schedule.statistics.auroc import auroc
 from saec.settings import GateConfig
-from saec.simulation.events import Passing, Simulation
+from saec.simulation.events import LoneCloud, Passing, Simulation
 from saec.simulation.opinion_source import SimulatedFrame, again, draw, sample, with_answers
 from saec.simulation.simulation_settings import CloudModel, Latency, OpinionModel, Pace
 from saec.types import EdgeRecord
@@ -66,7 +66,11 @@ def play(
     rng, book = np.random.default_rng(seed), Book()
     dispatch: Dispatch[Passing] = Dispatch(batch=4, deadline=deadline, capacity=capacity)
     simulation = Simulation(
-        policy or CloudOnly(), dispatch, book, pace or Pace(frames_per_s=50), cloud or CloudModel(), rng
+        policy or CloudOnly(),
+        dispatch,
+        book,
+        pace or Pace(frames_per_s=50),
+        LoneCloud(cloud or CloudModel(), rng),
     )
     simulation.run(draw(MODEL, LINE, frames, rng))
     return book, simulation
@@ -178,8 +182,7 @@ def test_frames_are_drawn_one_by_one() -> None:
         Dispatch(batch=4, connected=False),
         book,
         Pace(),
-        CloudModel(),
-        np.random.default_rng(0),
+        LoneCloud(CloudModel(), np.random.default_rng(0)),
     )
     edge_only.run(stream())
     assert len(book.entries) == 50

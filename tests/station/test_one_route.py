@@ -21,7 +21,7 @@ from saec.schedule.link.dispatch import Dispatch
 from saec.schedule.policies.gate import GatePolicy
 from saec.schedule.policies.policy_contract import Scheduler
 from saec.settings import GateConfig, LinkConfig, RunConfig, Spending
-from saec.simulation.events import Simulation
+from saec.simulation.events import LoneCloud, Simulation
 from saec.simulation.opinion_source import sample
 from saec.simulation.outcomes import Referee
 from saec.simulation.simulation_settings import CloudModel, Pace
@@ -83,7 +83,7 @@ def simulated_verdicts(policy: Scheduler, records: list[Pending], crew: Judges) 
     written: list[VerdictRecord] = []
     dispatch: Dispatch[Any] = Dispatch(batch=4, capacity=64, deadline=60.0, config=LinkConfig(margin=0.1))
     referee = Referee(crew.rules, 60.0, written.append)
-    world = Simulation(policy, dispatch, referee, Pace(), CloudModel(), np.random.default_rng(0))
+    world = Simulation(policy, dispatch, referee, Pace(), LoneCloud(CloudModel(), np.random.default_rng(0)))
     world.run(sample(record.edge, record.complexity, 0.9, None) for record in records)
     return sorted(written, key=lambda verdict: verdict.seq)
 

@@ -58,6 +58,7 @@ GROUPS: dict[str, dict[str, Command]] = {
         "worth": Command(
             "saec.cli.clouds.worth", "Say whether asking a cloud is worth it, on your labelled images."
         ),
+        "plan": Command("saec.cli.clouds.plan", "Plan GPUs, bandwidth and energy for many stations."),
         "scoring": Command(
             "saec.cli.clouds.scoring", "Compare the --scoring methods of a model on labelled images."
         ),

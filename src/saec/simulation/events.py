@@ -3,15 +3,16 @@
 Frames are taken at an even rate; the edge's opinion is there a fixed time later. Then everything goes as in
 a live run (``saec.runs.inspection``), with the same policy objects and the same ``Dispatch``: breaker,
 estimate and deadlines. Only what answers is a model: one cloud that takes one request at a time, each after
-a round trip and a service time, and that does not answer during an outage. No thread, no sleep; time is
-what the events say. Memory grows with the frames that wait, not with those that have passed.
+a round trip and a service time, and that does not answer during an outage. Many lines may share one cloud
+(``saec.simulation.plant``). No thread, no sleep; time is what the events say. Memory grows with the frames
+that wait, not with those that have passed.
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from heapq import heappop, heappush
 from typing import Protocol
 
@@ -52,6 +53,34 @@ class Judge(Protocol):
         ...
 
 
+Reply = Callable[[float, bool], None]
+"""Takes when a request ends, in seconds from the first frame, and whether it is answered."""
+
+
+class Answering(Protocol):
+    """What answers requests."""
+
+    def ask(self, now: float, frames: int, reply: Reply) -> None:
+        """A request of so many frames goes out; ``reply`` is called once, at the latest when it ends."""
+        ...
+
+
+class LoneCloud:
+    """A cloud that answers one line alone: how long a request takes is known when it goes out.
+
+    Args:
+        model: how the cloud answers.
+        rng: draws the latencies.
+    """
+
+    def __init__(self, model: CloudModel, rng: np.random.Generator) -> None:
+        self._model = model
+        self._rng = rng
+
+    def ask(self, now: float, frames: int, reply: Reply) -> None:
+        reply(*self._model.answer(now, frames, self._rng))
+
+
 class Simulation:
     """One run over a stream of opinions.
 
@@ -60,8 +89,7 @@ class Simulation:
         dispatch: the scheduler's account of the cloud; a new object for each run.
         judge: is told what happens.
         pace: how frames come.
-        cloud: how the cloud answers.
-        rng: draws the latencies.
+        cloud: answers.
 
     Attributes:
         now: seconds from the first frame.
@@ -75,17 +103,15 @@ class Simulation:
         dispatch: Dispatch[Passing],
         judge: Judge,
         pace: Pace,
-        cloud: CloudModel,
-        rng: np.random.Generator,
+        cloud: Answering,
     ) -> None:
         self.now = 0.0
         self.peak = self.requests = self.lost = 0
         self._policy = policy
         self._dispatch = dispatch
         self._judge = judge
-        self._pace = pace
+        self._step, self._edge = 1.0 / pace.frames_per_s, pace.edge_ms / 1e3
         self._cloud = cloud
-        self._rng = rng
         self._waiting: deque[Passing] = deque()
         self._batch: list[Passing] = []
         self._answered = False
@@ -96,19 +122,28 @@ class Simulation:
 
     def run(self, samples: Iterable[SimulatedFrame]) -> int:
         """Let all frames pass, and after them the answers that are still awaited; returns their number."""
-        step, edge = 1.0 / self._pace.frames_per_s, self._pace.edge_ms / 1e3
         frames = 0
         for sample in samples:
-            taken = frames * step
+            taken = frames * self._step
             frames += 1
-            self._advance(taken + edge)
-            self._route(frames, sample, taken)
-        self._over = True
-        self._serve()
-        self._advance(math.inf)
+            self.take(frames, sample, taken)
+        self.close()
+        self.advance(math.inf)
         return frames
 
-    def _route(self, seq: int, sample: SimulatedFrame, taken: float) -> None:
+    @property
+    def next_event(self) -> float:
+        """When something happens next without a new frame, in seconds; infinite where nothing does."""
+        return self._events[0][0] if self._events else math.inf
+
+    def close(self) -> None:
+        """No frame follows."""
+        self._over = True
+        self._serve()
+
+    def take(self, seq: int, sample: SimulatedFrame, taken: float) -> None:
+        """Take a frame and route it when the edge has its opinion; frames come in order."""
+        self.advance(taken + self._edge)
         state = self._dispatch.state(self.now, taken)
         route = route_frame(Assessment(sample.edge, sample.complexity), self._policy, state, taken)
         frame = Passing(seq, taken, sample, route, state)
@@ -122,7 +157,7 @@ class Simulation:
         self._watch()
         self._serve()
 
-    def _advance(self, until: float) -> None:
+    def advance(self, until: float) -> None:
         """Let everything happen that happens until then."""
         events = self._events
         while events and events[0][0] <= until:
@@ -154,8 +189,7 @@ class Simulation:
         if frames:
             self._batch = [self._waiting.popleft() for _ in range(frames)]
             self._dispatch.begin(self.now, frames)
-            ends, self._answered = self._cloud.answer(self.now, frames, self._rng)
-            heappush(self._events, (ends, "end"))
+            self._cloud.ask(self.now, frames, self._replied)
         elif self._over and not self._dispatch.held:
             # Nobody waits for the link any more: the provisional verdicts stand, as in a live run.
             self._dispatch.drop(len(self._waiting))
@@ -163,6 +197,10 @@ class Simulation:
         elif self._woken == math.inf and self._dispatch.retry_at is not None:
             self._woken = self._dispatch.retry_at
             heappush(self._events, (self._woken, "wake"))
+
+    def _replied(self, ends: float, answered: bool) -> None:
+        self._answered = answered
+        heappush(self._events, (ends, "end"))
 
     def _end(self) -> None:
         batch, self._batch = self._batch, []

@@ -26,7 +26,7 @@ from saec.schedule.policies.expected_value import measure_mending
 from saec.schedule.policies.policy_contract import Scheduler
 from saec.settings import CloudConfig, FitConfig, RunConfig
 from saec.settings.threshold_rule import GOODS_ALONE, ThresholdRule
-from saec.simulation.events import Passing, Simulation
+from saec.simulation.events import LoneCloud, Passing, Simulation
 from saec.simulation.opinion_source import (
     SimulatedFrame,
     again,
@@ -77,7 +77,7 @@ def simulate(cast: Cast, scene: Scene, write: Callable[[VerdictRecord], None] | 
         deadline=scene.deadline_s,
     )
     rng = np.random.default_rng(scene.seed)
-    run = Simulation(cast.policy, dispatch, referee, scene.pace, scene.cloud, rng)
+    run = Simulation(cast.policy, dispatch, referee, scene.pace, LoneCloud(scene.cloud, rng))
     frames = run.run(cast.samples)
     return referee.figures(frames, peak=run.peak, requests=run.requests, lost=run.lost, seconds=run.now)
 

@@ -82,9 +82,13 @@ class CloudModel(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     def answer(self, now: float, frames: int, rng: np.random.Generator) -> tuple[float, bool]:
         """When a request that goes out now ends, in seconds, and whether it is answered."""
-        ends = now + self.latency.draw(rng) + (self.request_ms + self.frame_ms * frames) / 1e3
+        ends = now + self.latency.draw(rng) + self.service_s(frames)
         late = ends - now > self.timeout_s
         return (now + self.timeout_s, False) if late or self._lost(now, ends) else (ends, True)
+
+    def service_s(self, frames: int) -> float:
+        """Seconds that the cloud works on a request of so many frames."""
+        return (self.request_ms + self.frame_ms * frames) / 1e3
 
     def _lost(self, begun: float, ends: float) -> bool:
         """Whether an outage touches the time of a request: of those that began before its end, the last end
