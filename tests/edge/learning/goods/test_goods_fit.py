@@ -15,6 +15,7 @@ from saec.edge.learning.head.detector_head import PatchModel, distances, head, s
 from saec.edge.learning.head.tensor_ops import NumpyOps
 from saec.edge.learning.patch_candidates import PatchCandidates, owner_number
 from saec.errors import DataError
+from saec.schedule.statistics.threshold import threshold_for
 
 CHANNELS, HEIGHT, WIDTH, BLOCK = 6, 4, 8, (2, 4)
 
@@ -168,5 +169,27 @@ def test_more_goods_would_help_where_there_are_few() -> None:
 def test_scores_are_lowered_to_those_of_the_final_detector(count: int, lowered: bool) -> None:
     fit = fit_goods(kept(frames(count), 5), memory=10_000, seed=0)
     raw = scored(NumpyOps(), fit.maps, fit.model, len(fit.maps)).score
-    assert np.ptp(raw - fit.scores) < 1e-5
+    assert np.ptp(fit.scores / raw) < 1e-5
     assert bool((raw - fit.scores).mean() > 0) == lowered
+
+
+def test_a_fold_memory_is_chosen_as_if_the_fold_had_never_been() -> None:
+    goods = kept(frames(20), 5)
+    before = fit_goods(goods, memory=60, seed=0)
+    owned = np.isin(goods.candidates.owners, goods.owners[goods.folds == 0])
+    goods.candidates.patches[owned] *= -1
+    after = fit_goods(goods, memory=60, seed=0)
+    assert not np.array_equal(after.memory, before.memory)
+    assert np.array_equal(after.fold_memories[0], before.fold_memories[0])
+
+
+@pytest.mark.parametrize("count", [20, 40, 80])
+def test_unseen_goods_are_rejected_as_often_as_asked(count: int) -> None:
+    """A small memory, of which a good's own patches are many: they must not count when it is judged."""
+    rates = []
+    for line in range(40):
+        fit = fit_goods(kept(frames(count, seed=line), 10), memory=150, seed=0)
+        unseen = head(NumpyOps(), frames(200, seed=1000 + line), PatchModel(fit.model), 200).score
+        rates.append((unseen >= threshold_for(fit.scores.astype(np.float64), 0.05)).mean())
+    error = np.std(rates) / np.sqrt(len(rates))
+    assert abs(np.mean(rates) - 0.05) < max(0.01, 2 * error)

@@ -1,8 +1,9 @@
 """Fit the detector to goods, and score the goods as if unseen, from what a line keeps of them.
 
 Goods are scored by cross-fitting: a fold's detector is fitted without the goods that it scores. Both the
-scale of the maps and the line's threshold rest on these scores. The folds share the work: one memory, of
-which a fold's is a repair, and sums from which a fold's goods are subtracted.
+scale of the maps and the line's threshold rest on these scores. The folds share sums, from which a fold's
+goods are subtracted. Each has a memory of its own: a memory in whose choice a fold's goods had a say lies
+farther from them than from other goods, even after their patches are taken out.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saec.edge.learning.feature_sums import Features, FeatureSums, Steps, by_block
-from saec.edge.learning.goods.covering import NO_FOLD, Covering, Covers
+from saec.edge.learning.goods.covering import NO_FOLD, Covering
 from saec.edge.learning.goods.good_moments import Standard, standard_of, whitening
 from saec.edge.learning.goods.place_scale import map_matrices, place_scale
 from saec.edge.learning.head.detector_head import GoodsModel, scaled, scored
@@ -135,9 +136,9 @@ def fit_goods(
         half = halved.result()
     scores, half_gap = _scored(scale.maps, model), None
     if half is not None:
-        scores -= np.float32(_fall(goods, model, distances, half))
+        scores *= np.float32(1.0 - _fall(goods, model, distances, half))
         half_gap = _half_gap(goods, distances, half)
-    return GoodsFit(model, fit.standard, fit.covers.whole, memories, scale.maps, scores, half_gap)
+    return GoodsFit(model, fit.standard, fit.memory, memories, scale.maps, scores, half_gap)
 
 
 def _check(goods: GoodsKept) -> None:
@@ -157,20 +158,23 @@ def _scored(maps: Floats, model: GoodsModel) -> Floats:
 
 
 def _fall(goods: GoodsKept, model: GoodsModel, seen: Floats, half: _Half) -> float:
-    """What cross-fitted scores would fall if the folds' detectors had seen all goods.
+    """The share by which cross-fitted scores would fall, had the folds' detectors seen all goods.
 
-    A fold's detector saw fewer goods than the final one, so what it judges scores a bit higher. Scores fall
-    with the logarithm of the goods seen, as learning curves do over so short a way; the judges that saw half
-    of the goods say by how much. Of fewer than ``CURVED`` goods they say nothing: then scores stay.
+    A fold's detector saw fewer goods than the final one, so what it judges scores a bit higher: the more so,
+    the higher the score, for what is rare is what more goods show. Scores fall with the logarithm of the
+    goods seen, as learning curves do over so short a way; the judges that saw half of the goods say by how
+    much. Of fewer than ``CURVED`` goods they say nothing: then scores stay.
     """
     if goods.sums.count < CURVED:
         return 0.0
     near, far = (
-        _scored(scaled(NumpyOps(), distances, model, len(distances)), model)
+        float(_scored(scaled(NumpyOps(), distances, model, len(distances)), model).mean())
         for distances in (seen[half.judged], half.distances)
     )
+    if near <= 0.0:
+        return 0.0
     rest = goods.sums.count - np.bincount(goods.folds).mean()
-    return float(np.log(goods.sums.count / rest) / np.log(rest / half.left) * (far - near).mean())
+    return (far / near - 1.0) * float(np.log(goods.sums.count / rest) / np.log(rest / half.left))
 
 
 def _half_gap(goods: GoodsKept, seen: Floats, half: _Half) -> float:
@@ -202,6 +206,9 @@ class _Fit:
     Attributes:
         project: C x d, standardised features to those that are compared.
         patches: the candidates, projected.
+        points: the same in the dimensions in which the memory is chosen.
+        candidate_folds: the fold of each candidate.
+        memory: indices of the candidates that are the final detector's memory.
         rows, columns: see ``map_matrices``.
     """
 
@@ -209,8 +216,9 @@ class _Fit:
     standard: Standard
     project: Floats
     patches: Floats
-    covering: Covering
-    covers: Covers
+    points: Floats
+    candidate_folds: Indices
+    memory: Indices
     rows: Floats
     columns: Floats
 
@@ -219,11 +227,11 @@ class _Fit:
         standard = standard_of(goods.sums)
         project = _random_rotation(len(standard.mean), seed)
         patches = _standardised(goods.candidates.patches, standard) @ project
-        covering = Covering(np.ascontiguousarray(patches[:, :COVERED]), _candidate_folds(goods), memory)
-        covers = covering.covers()
+        points, folds = np.ascontiguousarray(patches[:, :COVERED]), _candidate_folds(goods)
+        whole = Covering(points, folds, memory).covers().whole
         _, _, height, width = goods.features.shape
         matrices = map_matrices(height, width)
-        return cls(goods, standard, project, patches, covering, covers, *matrices)
+        return cls(goods, standard, project, patches, points, folds, whole, *matrices)
 
     @property
     def fine(self) -> tuple[int, int]:
@@ -233,7 +241,7 @@ class _Fit:
     def held_out(self, fold: int) -> tuple[Indices, Floats]:
         """The memory without a fold, and the distance maps (2 x 2h x 2w each) of the fold's goods."""
         out = self.goods.folds == fold
-        chosen = self.covering.without(self.covers, np.array([fold]))
+        chosen = self._memory_without(np.array([fold]))
         return chosen, self._distances(self.goods.features[out], chosen, out)
 
     def half(self) -> _Half | None:
@@ -245,7 +253,7 @@ class _Fit:
         if folds < LEAST_FOLDS or left < LEAST_HALF:
             return None
         judged = np.flatnonzero(self.goods.folds < max(1, folds // 4))
-        chosen = self.covering.without(self.covers, less)
+        chosen = self._memory_without(less)
         return _Half(left, judged, self._distances(self.goods.features[judged], chosen, out))
 
     def model(self, centre: Floats, spread: Floats, expected: Floats, deviation: Floats) -> GoodsModel:
@@ -254,7 +262,7 @@ class _Fit:
         size = goods.steps.size.astype(np.float64)
         real_mean = standard.mean * size + goods.steps.centre
         project = self.project / (standard.deviation * size)[:, None]
-        patches = self.patches[self.covers.whole]
+        patches = self.patches[self.memory]
         places = goods.sums.first / goods.sums.count * size[:, None, None] + goods.steps.centre[:, None, None]
         return GoodsModel(
             project=project.astype(np.float32),
@@ -272,6 +280,16 @@ class _Fit:
             deviation=deviation,
             inside=None if goods.inside is None else np.flatnonzero(goods.inside),
         )
+
+    def _memory_without(self, folds: Indices) -> Indices:
+        """The memory, chosen as if the goods of these folds had never been; indices among the candidates.
+
+        To repair the final memory would cost less, but where it holds patches of these folds it holds no
+        others near them. What is filled in later leaves holes there, just where their goods are unusual.
+        """
+        left = np.flatnonzero(~np.isin(self.candidate_folds, folds))
+        some = np.ascontiguousarray(self.points[left])
+        return left[Covering(some, self.candidate_folds[left], len(self.memory)).covers().whole]
 
     def _distances(self, features: Features, chosen: Indices, left_out: NDArray[np.bool_]) -> Floats:
         """Distance maps (2 x 2h x 2w each) by the detector of these patches and of the goods left in."""
