@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -24,8 +25,10 @@ import cv2
 import numpy as np
 from edge_contestants import THREADS, first_features, fitted_line, machine_name, spread
 
+import saec
 from saec.data.dataset import open_dataset
 from saec.data.images.pixels import read_image
+from saec.data.items import Item, stated_kind
 from saec.edge.detector import PatchDetector
 from saec.edge.graph import GRAPH, compile_graph
 from saec.edge.learning.head.detector_graph import features_of
@@ -35,9 +38,10 @@ from saec.frame.verdicts import Rules
 from saec.profile import LineProfile
 from saec.scene.complexity import Complexity
 from saec.settings import FitConfig, Precision
-from saec.types import GOOD, Source
+from saec.types import DEFECT, GOOD, Source
 
 BARE, ALL, LOOP = "bare feature graph", "decode + complexity + detect", "the same in a run: hash, assess"
+HEADS = "graph with heads for defects and kinds (ratio: to the graph without)"
 
 Step = Callable[[int], object]
 """Does its part of one frame, by the frame's number."""
@@ -68,6 +72,8 @@ def main(argv: list[str] | None = None) -> int:
         f"{dataset.name}: {args.rounds} rounds of {len(frames)} frames, {THREADS} threads; {machine_name()}"
     )
     rows = [row for line in lines for row in _race(line, frames, args.rounds)]
+    if defects := [item for item in dataset.items if item.label == DEFECT]:
+        rows += [_heads(line, defects, frames, args) for line in lines]
     print(_table(rows))
     if args.json:
         args.json.write_text(json.dumps([vars(row) for row in rows], indent=1) + "\n")
@@ -121,6 +127,32 @@ def _steps(profile: LineProfile, files: list[Path]) -> dict[str, Step]:
     }
 
 
+def _heads(profile: LineProfile, defects: Sequence[Item], files: list[Path], args: argparse.Namespace) -> Row:
+    """The graph of the line once it was taught these defects, in turns with the line's own graph."""
+    taught, after = args.work / "defects", args.work / "taught"
+    for folder in (taught, after):
+        shutil.rmtree(folder, ignore_errors=True)
+    for number, item in enumerate(defects):
+        kind = taught / (stated_kind(item.kind) or "defect")
+        kind.mkdir(parents=True, exist_ok=True)
+        (kind / f"{number:04d}{item.path.suffix}").symlink_to(item.path.resolve())
+    line = saec.Line.open(profile.folder).teach(defects=taught, out=after).profile
+    learned = {name: round(weight, 2) for name, weight in line.line.detector.params.items()}
+    print(f"taught {len(defects)} defects: {learned}; kinds: {', '.join(line.line.kinds) or 'none'}")
+    images = [read_image(file, bits=profile.line.preparation.bits) for file in files]
+    ready = [prepare(image, profile.line.preparation)[None] for image in images]
+
+    def graph(one: LineProfile) -> Step:
+        detector = one.line.detector
+        request = compile_graph(
+            one.folder / GRAPH, detector.precision, detector.threads, detector.device
+        ).create_infer_request()
+        return lambda k: request.infer({0: ready[k]}, share_inputs=True)
+
+    steps = {"without": graph(profile), HEADS: graph(line)}
+    return _ratios(profile, steps, len(files), args.rounds)[1]
+
+
 def _features(profile: LineProfile) -> Callable[[np.ndarray], object]:
     """The line's feature graph alone."""
     detector = profile.line.detector
@@ -131,8 +163,12 @@ def _features(profile: LineProfile) -> Callable[[np.ndarray], object]:
 
 
 def _race(profile: LineProfile, files: list[Path], rounds: int) -> list[Row]:
-    steps = _steps(profile, files)
-    ms = np.array([[_timed(step, len(files)) for step in steps.values()] for _ in range(rounds + 1)])[1:]
+    return _ratios(profile, _steps(profile, files), len(files), rounds)
+
+
+def _ratios(profile: LineProfile, steps: dict[str, Step], frames: int, rounds: int) -> list[Row]:
+    """Times in interleaved rounds, and their ratios to the first step."""
+    ms = np.array([[_timed(step, frames) for step in steps.values()] for _ in range(rounds + 1)])[1:]
     medians = np.median(ms, axis=2)
     ratios = np.median(medians / medians[:, :1], axis=0)
     side = f"{profile.line.preparation.width} x {profile.line.preparation.height}"
