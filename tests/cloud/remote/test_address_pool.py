@@ -33,6 +33,17 @@ def test_spread_asks_the_address_with_the_fewest_requests() -> None:
         pool.begin(n)
         seen.append(n)
     assert seen == [0, 1, 2, 0, 1, 2]
+    for n in (1, 2, 0):
+        pool.answered(n)
+        pool.answered(n)
+    one_by_one = []
+    for _ in range(4):
+        n = pool.choose(0.0)
+        assert n is not None
+        pool.begin(n)
+        pool.answered(n)
+        one_by_one.append(n)
+    assert one_by_one == [0, 1, 2, 0]
 
 
 def test_an_address_that_asks_to_wait_is_left_alone_for_so_long() -> None:

@@ -1,12 +1,14 @@
 """The remote engine against a true vLLM that serves the small checkpoint; see docs/remote.md.
 
-Runs where SAEC_VLLM_URL names such a server. With SAEC_VLLM_ADAPTER, the folder of an adapter that the server
+Runs where SAEC_VLLM_URL names such a server, or two with a comma between them: then each test asks both as
+one cloud. With SAEC_VLLM_ADAPTER, the folder of an adapter that the server
 has under the name small+FOLDER, that one is compared too.
 """
 
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,9 @@ import numpy as np
 import pytest
 
 from saec.cloud import open_engine
+from saec.cloud.remote.engine import RemoteEngine
+from saec.cloud.remote.model_list import introduced
+from saec.connecting import addresses_of
 from saec.contracts import CloudEngine
 from saec.data.procedural import FAMILIES, draw_product
 from saec.errors import AnswerError
@@ -75,6 +80,31 @@ def test_vllm_judges_as_this_process_does(references: int) -> None:
     _report(f"small, {references} references", there, here)
     assert np.ptp(here) > 0.1
     np.testing.assert_allclose(there, here, rtol=0, atol=1e-3)
+
+
+@pytest.mark.skipif(
+    len(addresses_of(URL)) < 2, reason="needs two servers: SAEC_VLLM_URL names fewer, see docs/remote.md"
+)
+@pytest.mark.parametrize("settings", [{"spread": True}, {"hedge_after_s": 0.2}, {}], ids=str)
+def test_two_servers_judge_as_one_though_an_address_is_dead(settings: dict[str, Any]) -> None:
+    """Beside the two servers there is an address where nobody listens, and it stands first."""
+    queries, first = _queries(1), addresses_of(URL)[0]
+    with socket.socket() as held:  # a port of ours that refuses connections
+        held.bind(("127.0.0.1", 0))
+        dead = f"http://127.0.0.1:{held.getsockname()[1]}/v1"
+        remote = RemoteConfig(url=f"{dead},{URL}", timeout_s=120.0, **settings)
+        name, told = introduced(remote, "small")
+        engine = RemoteEngine.open(CloudConfig(model=name, references=1, remote=told))
+        there = _ps(engine, queries)
+    figures = engine.addresses
+    engine.close()
+    print("\n", {address: (one.asked, one.failed, one.hedged) for address, one in figures.items()})
+    np.testing.assert_allclose(there, _ps(_local(1), queries), rtol=0, atol=1e-3)
+    assert figures[dead].failed >= 1
+    assert figures[first].asked >= 1
+    assert figures[first].failed == 0
+    if settings.get("spread"):
+        assert all(figures[url].asked >= 5 for url in addresses_of(URL))
 
 
 @pytest.mark.parametrize("settings", [{"views": 2}, {"scoring": "rank"}, {"side_px": 260}], ids=str)

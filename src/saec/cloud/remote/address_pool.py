@@ -53,6 +53,7 @@ class _Standing:
     state: AddressState = "up"
     not_before: float = -math.inf
     under_way: int = 0
+    turn: int = 0
     losses: int = 0
     asked: int = 0
     failed: int = 0
@@ -67,7 +68,8 @@ class AddressPool:
         addresses: their names as they may be shown.
         trusted: hash of the weights that are asked; "" asks whatever is there.
         known: hashes by address, where they were told before.
-        spread: ask the address with the fewest requests under way, instead of the first that is up.
+        spread: ask the address with the fewest requests under way, of equals the one that was asked longest
+            ago, instead of the first that is up.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class AddressPool:
         self._addresses, self._trusted, self._spread = list(addresses), trusted, spread
         self._standings = [_Standing() for _ in addresses]
         self._lock = threading.Lock()
+        self._turn = 0
         for n, address in enumerate(addresses):
             if known is not None and address in known:
                 self.found(n, known[address])
@@ -110,9 +113,10 @@ class AddressPool:
             if one.state != "other weights" and (alone or one.not_before <= now)
         ]
 
-    def _rank(self, n: int) -> tuple[bool, int, int]:
+    def _rank(self, n: int) -> tuple[bool, int, int, int]:
         one = self._standings[n]
-        return one.state != "up", one.under_way if self._spread else 0, n
+        load = (one.under_way, one.turn) if self._spread else (0, 0)
+        return one.state != "up", *load, n
 
     def wait(self, now: float) -> float:
         """Seconds until a trusted address may be asked, as their Retry-After have it; infinite for none."""
@@ -127,6 +131,8 @@ class AddressPool:
             one.asked += 1
             one.hedged += hedge
             one.under_way += 1
+            self._turn += 1
+            one.turn = self._turn
 
     def answered(self, n: int) -> None:
         """It was answered, by weights that are trusted as far as one can tell."""
