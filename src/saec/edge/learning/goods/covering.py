@@ -19,13 +19,13 @@ Indices = NDArray[np.int64]
 NO_FOLD = -1
 """The fold of a point that no fold leaves out."""
 
-_ACTIVE = 2048
+_ACTIVE = 4096
 """Farthest points whose distances are kept up to date."""
 
 _ROUND = 64
 """Of them, those that one round of the greedy looks at."""
 
-_CHOICES = 256
+_CHOICES = 512
 """Choices to which old distances are brought up to date at once."""
 
 _GONE = np.float32(-1.0)
