@@ -81,6 +81,14 @@ def test_other_weights_are_asked_nothing_until_a_probe_finds_the_trusted() -> No
     assert [one.weights for one in pool.figures().values()] == [GOOD, ""]
 
 
+def test_a_server_that_tells_no_hash_is_not_one_that_tells_it() -> None:
+    pool = AddressPool([A, B, C], "", {A: BAD, B: ""})
+    assert [one.state for one in pool.figures().values()] == ["other weights", "up", "up"]
+    assert pool.found(2, "")
+    assert not pool.found(2, BAD)
+    assert AddressPool([A, B]).found(0, BAD), "nothing is known of what is trusted"
+
+
 def test_an_address_that_loses_to_hedges_in_a_row_rests() -> None:
     pool = AddressPool([A, B])
     for last in (False, False, True):

@@ -191,6 +191,11 @@ def test_a_sink_that_cannot_be_meant_is_named(
         ('model = "https://example.com/v1"', "false", None),
         ('model = "gpu:8443"', "false", "address"),
         ('model = "http://10.1.2.3/v1"\nremote.token_file = "t"', "false", "unencrypted"),
+        ('model = "https://10.0.0.1/v1, https://10.0.0.2/v1"', "true", None),
+        ('model = "https://10.0.0.1/v1, https://example.com/v1"', "true", "privacy"),
+        ('model = "https://a/v1,http://10.1.2.3/v1"\nremote.token_file = "t"', "false", "unencrypted"),
+        ('model = "https://a/v1, small"', "false", "small is not an address"),
+        ('model = ","', "false", "is not an address"),
     ],
 )
 def test_no_image_leaves_the_site(folder: Path, cloud: str, privacy: str, what: str | None) -> None:

@@ -66,7 +66,8 @@ class AddressPool:
 
     Args:
         addresses: their names as they may be shown.
-        trusted: hash of the weights that are asked; "" asks whatever is there.
+        trusted: hash of the weights that are asked, "" for a server that tells none; None asks whatever is
+            there.
         known: hashes by address, where they were told before.
         spread: ask the address with the fewest requests under way, of equals the one that was asked longest
             ago, instead of the first that is up.
@@ -75,7 +76,7 @@ class AddressPool:
     def __init__(
         self,
         addresses: Sequence[str],
-        trusted: str = "",
+        trusted: str | None = None,
         known: Mapping[str, str] | None = None,
         *,
         spread: bool = False,
@@ -181,7 +182,7 @@ class AddressPool:
         with self._lock:
             one = self._standings[n]
             one.weights = weights
-            fits = weights == self._trusted or not self._trusted
+            fits = self._trusted is None or weights == self._trusted
             one.state = "up" if fits else "other weights"
             return fits
 

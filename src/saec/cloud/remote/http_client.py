@@ -82,7 +82,9 @@ class Poster:
         names = [endpoint.name for endpoint in self._endpoints]
         if len(set(names)) < len(names):
             raise ConfigError(f"{remote.url} names one address twice", "give each address once")
-        self._pool = AddressPool(names, remote.weights_hash, remote.hashes, spread=remote.spread)
+        # A server that tells no hash is one by its model's name; nobody asked is not known at all.
+        self._trusted = remote.weights_hash if remote.weights_hash or remote.hashes else None
+        self._pool = AddressPool(names, self._trusted, remote.hashes, spread=remote.spread)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closed = False
 
@@ -93,8 +95,7 @@ class Poster:
 
     def learn(self, hashes: dict[str, str]) -> None:
         """Take out the addresses that have other weights than the trusted; they are probed from now on."""
-        trusted = self._remote.weights_hash
-        other = {name: told for name, told in hashes.items() if trusted and told != trusted}
+        other = {name: told for name, told in hashes.items() if self._trusted not in (None, told)}
         if other and not self._closed:
             run_on_loop(self._take_out(other))
 
