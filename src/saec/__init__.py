@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from saec.evaluation.metrics import Metrics as Metrics
     from saec.extensions import VERSION
     from saec.frame.judges import Cloud as Cloud
+    from saec.settings import BulkConfig as BulkConfig
     from saec.settings import CloudConfig as CloudConfig
     from saec.settings import FitConfig as FitConfig
     from saec.settings import Policy as Policy
@@ -79,7 +80,7 @@ _MODULES = {
     "saec.api.line_making": ("fit",),
     "saec.api.product_line": ("Line",),
     "saec.api.verdict_view": ("Verdict",),
-    "saec.settings": ("CloudConfig", "FitConfig", "Policy", "RunConfig"),
+    "saec.settings": ("BulkConfig", "CloudConfig", "FitConfig", "Policy", "RunConfig"),
     "saec.types": ("DEFECT", "GOOD"),
 }
 """Where each name of the face is."""

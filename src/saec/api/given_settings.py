@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -16,11 +16,14 @@ from saec.errors import ConfigError
 from saec.frame.judges import Cloud
 from saec.runs.requested_options import run_options
 from saec.runs.run_folder import Options
-from saec.settings import FitConfig, Policy, RunConfig, SampleConfig
+from saec.settings import BulkConfig, FitConfig, Policy, RunConfig, SampleConfig
 from saec.settings.keyword_fields import FitFields
 from saec.settings.setting_ranges import check_ranges
 
 S = TypeVar("S", bound=msgspec.Struct)
+
+Engine = Literal["local", "ray"]
+"""What carries the images of ``inspect_many``: this process, or Ray."""
 
 
 def article(kind: str) -> str:
@@ -57,6 +60,28 @@ def given_options(policy: Policy | str | None = None, run: RunConfig | None = No
         raise refuse_type("run", run, "give a saec.RunConfig")
     asked = check_ranges("policy", policy) if isinstance(policy, Policy) else policy
     return run_options(asked, None if run is None else check_ranges("run", run))
+
+
+def given_engine(engine: object) -> Engine:
+    """What carries the images.
+
+    Raises:
+        ConfigError: it is something else.
+    """
+    if engine == "local" or engine == "ray":
+        return engine
+    raise ConfigError(f"there is no engine {engine!r:.80}", "use local or ray")
+
+
+def given_bulk(bulk: object) -> BulkConfig:
+    """How a bulk run goes.
+
+    Raises:
+        ConfigError: it has another type, or a setting is out of its range.
+    """
+    if not isinstance(bulk, BulkConfig | None):
+        raise refuse_type("bulk", bulk, "give a saec.BulkConfig")
+    return check_ranges("bulk", bulk or BulkConfig())
 
 
 def given_limit(limit: Any) -> int | None:

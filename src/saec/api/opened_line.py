@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sized
 from contextlib import closing
+from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 from weakref import WeakSet
 
-from saec.api.given_frames import DistinctNames, listed_files, written_frames
-from saec.api.given_images import Colour, given_frame, is_path
+from saec.api.given_frames import DistinctNames, are_files, listed_files, written_frames
+from saec.api.given_images import Colour, check_order_is_known, given_frame, is_one_image, is_path
 from saec.api.given_run import FRAMES_FOLDER, no_image, unused_removed
 from saec.api.unkept_runs import (
     LaterDetector,
@@ -26,14 +27,35 @@ from saec.api.verdict_view import Verdict
 from saec.contracts import EdgeDetector
 from saec.data.images.pixels import read_image
 from saec.data.input_images import Inputs, Split, limit_inputs
-from saec.errors import ImageError
+from saec.errors import ConfigError, ImageError
 from saec.frame.judges import Cloud, Judges, warm_up
 from saec.frame.verdicts import error_verdict
 from saec.lines.leaks import held_out
 from saec.profile import LineProfile
 from saec.runs.requested_options import run_options
 from saec.runs.run_folder import Options, judge_into
+from saec.runs.run_record import RunInfo
+from saec.settings import BulkConfig
 from saec.types import EdgeOpinion, Image, Source, VerdictRecord
+
+
+@dataclass(frozen=True, slots=True)
+class AskedImages:
+    """What ``inspect_many`` was given, and which part of it is asked for.
+
+    Attributes:
+        images: a path or an address, a list of paths, or images one by one.
+        split, layout, limit: see ``inspect_many``.
+        colour: the order of arrays' channels.
+        routed: a policy was named.
+    """
+
+    images: Any
+    split: Split
+    layout: str
+    limit: int | None
+    colour: Colour
+    routed: bool
 
 
 class OpenedLine:
@@ -72,6 +94,75 @@ class OpenedLine:
         """
         inputs = listed_files(images, split=split, layout=layout)
         return limit_inputs(held_out(self._profile, inputs), limit)
+
+    def many(
+        self, asked: AskedImages, out: Path | None, cloud: Cloud | None, options: Options
+    ) -> Iterator[Verdict]:
+        """Verdicts on what was given, by the way that suits it.
+
+        Raises:
+            DataError: there is no image.
+            ConfigError: a limit for images that come one by one.
+            ImageError: one image, or no image at all.
+        """
+        images, colour = asked.images, asked.colour
+        if are_files(images):
+            check_order_is_known(colour, "files")
+            inputs = self.listed(images, asked.split, asked.layout, asked.limit)
+            if out is not None:
+                return self.into(inputs, out, cloud, options)
+            return self.streamed(inputs.sources, cloud, options)
+        if asked.limit is not None:
+            raise ConfigError(
+                "limit cannot be used with images that come one by one", "give a folder or a list of paths"
+            )
+        if is_one_image(images) or not isinstance(images, Iterable):
+            raise ImageError(
+                f"inspect_many takes many images, but got one {type(images).__name__}",
+                "call line.inspect(image)",
+            )
+        if isinstance(images, Sized) and not len(images):
+            raise no_image()
+        if out is not None:
+            return self.kept(images, out, cloud, options, colour)
+        if cloud is None and not asked.routed:
+            return self.one_by_one(images, colour)
+        return self.spooled(images, cloud, options, colour)
+
+    def archived(
+        self, asked: AskedImages, out: Path | None, cloud: Cloud | None, options: Options, bulk: BulkConfig
+    ) -> Iterator[Verdict]:
+        """Verdicts on an archive, by Ray.
+
+        Raises:
+            ConfigError: there is no folder to write, or settings that a bulk run cannot have.
+            ExtraError: Ray is not installed.
+        """
+        from saec.bulk.bulk_run import check_options
+        from saec.bulk.requested_archive import given_archive, judged_on_ray
+
+        archive = given_archive(asked.images, split=asked.split, layout=asked.layout, limit=asked.limit)
+        if out is None:
+            raise ConfigError('engine="ray" needs a run folder', "name one with out")
+        check_options(options)
+        run = judged_on_ray(self._profile, archive, out, cloud=cloud, options=options, bulk=bulk)
+        return self._archived(run, options, bulk.parquet_column)
+
+    def _archived(
+        self, run: Generator[VerdictRecord, None, RunInfo], options: Options, column: str | None
+    ) -> Iterator[Verdict]:
+        from saec.bulk.archived_images import archived_image
+
+        profile = profile_under(self._profile, options)
+        detector = self._detector if profile is self._profile else LaterDetector(profile)
+        with closing(run):
+            for record in run:
+                yield Verdict(
+                    record,
+                    threshold=profile.calibration.threshold,
+                    read=partial(archived_image, record.path, bits=self._bits, column=column),
+                    look=partial(_look, detector),
+                )
 
     def streamed(
         self, sources: Iterable[Source], cloud: Cloud | None, options: Options

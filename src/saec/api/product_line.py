@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from html import escape
 from os import PathLike
@@ -11,26 +11,21 @@ from typing import Unpack
 
 import msgspec
 
-from saec.api.given_frames import are_files
-from saec.api.given_images import (
-    Colour,
-    ImageLike,
-    check_colour,
-    check_no_folder,
-    check_order_is_known,
-    is_one_image,
-)
-from saec.api.given_run import given_out, no_image
+from saec.api.given_images import Colour, ImageLike, check_colour, check_no_folder
+from saec.api.given_run import given_out
 from saec.api.given_settings import (
+    Engine,
     check_cloud,
     check_layout,
+    given_bulk,
+    given_engine,
     given_limit,
     given_options,
     given_path,
 )
 from saec.api.line_teaching import NewFrames, forgotten, given_target, taught
 from saec.api.line_trials import calibrated, tried
-from saec.api.opened_line import OpenedLine
+from saec.api.opened_line import AskedImages, OpenedLine
 from saec.api.verdict_view import Verdict
 from saec.data.input_images import Split
 from saec.data.parts import PartIds
@@ -45,7 +40,7 @@ from saec.frame.judges import Cloud
 from saec.lines.calibrating.requested_calibration import CalibrationFields, RecalibrationRequest
 from saec.lines.calibrating.threshold_table import ThresholdTable
 from saec.profile import LineProfile
-from saec.settings import DataConfig, Policy, RunConfig, SampleConfig
+from saec.settings import BulkConfig, DataConfig, Policy, RunConfig, SampleConfig
 
 
 class Line:
@@ -165,6 +160,8 @@ class Line:
         limit: int | None = None,
         colour: Colour = "rgb",
         run: RunConfig | None = None,
+        engine: Engine = "local",
+        bulk: BulkConfig | None = None,
     ) -> Iterator[Verdict]:
         """Judge many images; gives each verdict as it comes.
 
@@ -187,6 +184,8 @@ class Line:
             limit: judge at most so many of the files, drawn by label and kind.
             colour: the order of arrays' channels.
             run: how the run goes: deadline, pictures, explanations.
+            engine: "ray" judges an archive with many processes or machines; it needs ``out``.
+            bulk: how it does.
 
         Raises:
             DataError: there is no image.
@@ -197,28 +196,10 @@ class Line:
         check_cloud(cloud)
         check_layout(layout)
         options, limit, kept = given_options(policy, run), given_limit(limit), given_out(out)
-        if are_files(images):
-            check_order_is_known(colour, "files")
-            inputs = self._opened.listed(images, split, layout, limit)
-            if kept is not None:
-                return self._opened.into(inputs, kept, cloud, options)
-            return self._opened.streamed(inputs.sources, cloud, options)
-        if limit is not None:
-            raise ConfigError(
-                "limit cannot be used with images that come one by one", "give a folder or a list of paths"
-            )
-        if is_one_image(images) or not isinstance(images, Iterable):
-            raise ImageError(
-                f"inspect_many takes many images, but got one {type(images).__name__}",
-                "call line.inspect(image)",
-            )
-        if isinstance(images, Sized) and not len(images):
-            raise no_image()
-        if kept is not None:
-            return self._opened.kept(images, kept, cloud, options, colour)
-        if cloud is None and policy is None:
-            return self._opened.one_by_one(images, colour)
-        return self._opened.spooled(images, cloud, options, colour)
+        asked = AskedImages(images, split, layout, limit, colour, routed=policy is not None)
+        if given_engine(engine) == "ray":
+            return self._opened.archived(asked, kept, cloud, options, given_bulk(bulk))
+        return self._opened.many(asked, kept, cloud, options)
 
     def evaluate(
         self,

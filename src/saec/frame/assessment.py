@@ -45,6 +45,10 @@ ComplexityMeasure = Callable[[Image], float]
 """The scene complexity of an image."""
 
 
+ReadBytes = Callable[[Source], bytes]
+"""The bytes of the file that a source names, as ``file_bytes``; it raises OSError where there are none."""
+
+
 class DecodeImage(Protocol):
     """Bytes of a file to H x W x 3 RGB uint8, as ``saec.data.images.pixels.decode_image``."""
 
@@ -113,8 +117,17 @@ class Assessment(msgspec.Struct, frozen=True, eq=False):
     end: float = 0.0
 
 
-def read_frame(source: Source) -> EncodedFrame:
+def file_bytes(source: Source) -> bytes:
+    """The bytes of a file on this machine."""
+    return Path(source.path).read_bytes()
+
+
+def read_frame(source: Source, read: ReadBytes = file_bytes) -> EncodedFrame:
     """Read and hash a file.
+
+    Args:
+        source: the file.
+        read: where its bytes come from; an archive has its own way.
 
     Raises:
         ImageError: it cannot be read, or its name cannot be written to a log.
@@ -125,7 +138,7 @@ def read_frame(source: Source) -> EncodedFrame:
         raise ImageError("the file name is not valid UTF-8", "rename the file") from None
     now, start = time.time(), time.perf_counter()
     try:
-        data = Path(source.path).read_bytes()
+        data = read(source)
     except OSError as e:
         raise ImageError(f"{source.path}: {e.strerror or e}", "check that the file can be read") from e
     sha256 = hashlib.sha256(data).hexdigest()

@@ -15,7 +15,7 @@ import msgspec
 from saec.contracts import CloudEngine
 from saec.data.images import pixels
 from saec.errors import AnswerError, ImageError, LinkError
-from saec.frame.assessment import DecodeImage, read_frame
+from saec.frame.assessment import DecodeImage, ReadBytes, file_bytes, read_frame
 from saec.frame.frame_spans import record_question
 from saec.frame.judges import TrustedCloud
 from saec.frame.verdicts import (
@@ -50,14 +50,15 @@ def make_query(
     *,
     bits: int = FitConfig().bits,
     decode: DecodeImage = pixels.decode_image,
+    read: ReadBytes = file_bytes,
 ) -> CloudQuery:
-    """The question to the cloud; decodes the frame again, whose pixels were not kept.
+    """The question to the cloud; reads and decodes the frame again, whose pixels were not kept.
 
     Raises:
         ImageError: the file has gone, or is no longer the one that the edge saw.
         DecoderError: what became of the decoder.
     """
-    raw = read_frame(pending.source)
+    raw = read_frame(pending.source, read)
     if raw.sha256 != pending.sha256:
         raise ImageError(f"{pending.source.path} changed while it was judged", "judge it again")
     frame = Frame(

@@ -75,6 +75,34 @@ def open_run_folder(out: Path, info: RunInfo, *, resume: bool, retry_errors: boo
         DataError: its log or its settings cannot be read.
     """
     log = out / VERDICTS_FILE
+    old = continued_run(out, info, resume=resume)
+    if old is None:
+        return EarlierParts([1])
+    last = max((verdict.seq for verdict in read_all(log)), default=0)
+    known, again = set(), set()
+    for verdict in read_verdicts(log):
+        if retry_errors and verdict.state != "final":
+            again.add(verdict.id)
+        else:
+            known.add((verdict.path, verdict.sha256))
+    return EarlierParts([*old.starts, last + 1], frozenset(known), frozenset(again))
+
+
+def continued_run(out: Path, info: RunInfo, *, resume: bool) -> RunInfo | None:
+    """Make the run folder, or mend the log of the run that goes on in it.
+
+    Args:
+        out: the run folder.
+        info: the description of the run that begins now.
+        resume: go on with the run that the folder holds.
+
+    Returns:
+        The description of the run that goes on; None where one begins.
+
+    Raises:
+        ConfigError, DataError: see ``open_run_folder``.
+    """
+    log = out / VERDICTS_FILE
     if not resume or not log.exists():
         check_free(out)
     try:
@@ -84,18 +112,11 @@ def open_run_folder(out: Path, info: RunInfo, *, resume: bool, retry_errors: boo
             f"the folder {out} cannot be made: {e.strerror or e}", "choose another folder for out"
         ) from e
     if not log.exists():
-        return EarlierParts([1])
+        return None
     old = read_run(out)
     _check_same(old, info, out)
     mend_log(log)
-    last = max((verdict.seq for verdict in read_all(log)), default=0)
-    known, again = set(), set()
-    for verdict in read_verdicts(log):
-        if retry_errors and verdict.state != "final":
-            again.add(verdict.id)
-        else:
-            known.add((verdict.path, verdict.sha256))
-    return EarlierParts([*old.starts, last + 1], frozenset(known), frozenset(again))
+    return old
 
 
 def check_free(out: Path) -> None:

@@ -79,7 +79,13 @@ def run_line(
         progress: called with each verdict after it is written.
         See ``judge_into`` for the others and for what it raises.
     """
-    with closing(judge_into(profile, inputs, out, cloud=cloud, options=options, look=look, stop=stop)) as run:
+    run = judge_into(profile, inputs, out, cloud=cloud, options=options, look=look, stop=stop)
+    return finished(run, progress)
+
+
+def finished(run: Generator[VerdictRecord, None, RunInfo], progress: Progress | None = None) -> RunInfo:
+    """A run to its end; ``progress`` is called with each verdict."""
+    with closing(run):
         while True:
             try:
                 verdict = next(run)
@@ -147,9 +153,8 @@ def judge_into(
     readings = phase_readings(meter, resumed=bool(past.known))
     ended = "" if stop is not None and stop.is_set() else now()
     info = msgspec.structs.replace(info, ended=ended, meter=readings, cloud=asked_where(info.cloud, cloud))
-    info = _counted(
-        info, StandingCounts.of(out / VERDICTS_FILE, _used(profile), options.config.deadline_s), drift
-    )
+    used = images_of_line(profile)
+    info = _counted(info, StandingCounts.of(out / VERDICTS_FILE, used, options.config.deadline_s), drift)
     write_run(out, info)
     return info
 
@@ -221,7 +226,8 @@ def settings_of(cloud: Cloud | None, options: Options) -> dict[str, Any]:
     )
 
 
-def _used(profile: LineProfile) -> frozenset[str]:
+def images_of_line(profile: LineProfile) -> frozenset[str]:
+    """Hashes of the images that made the line; none where it has no manifest."""
     path = profile.folder / "manifest.json"
     return frozenset(makers(Manifest.read(path))) if path.is_file() else frozenset()
 

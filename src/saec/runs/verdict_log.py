@@ -112,6 +112,27 @@ def read_all(path: Path) -> Iterator[VerdictRecord]:
     return (verdict for verdict in _lines(path) if verdict is not None)
 
 
+def read_from(path: Path, begin: int) -> Iterator[tuple[VerdictRecord, int]]:
+    """The verdicts of a log's whole lines from a byte on, at which a line begins; each with its line's end.
+
+    Raises:
+        DataError: a line that is no verdict.
+    """
+    read = decoder(VerdictRecord).decode
+    with path.open("rb") as f:
+        f.seek(begin)
+        for line in f:
+            if not line.endswith(b"\n"):
+                return
+            begin += len(line)
+            try:
+                yield read(line), begin
+            except msgspec.DecodeError as e:
+                raise DataError(
+                    f"{path} holds a line that is no verdict: {e}", "restore the file, or delete that row"
+                ) from e
+
+
 _REPLACES = b'"replaces":true'  # no text in a line reads so: in JSON its quotes would be escaped
 
 

@@ -5,6 +5,7 @@ The programs' own sections stand in their rooms (station, service, tune); comman
 """
 
 from saec.settings.build_settings import DrawingConfig, HoldoutConfig, Ksdd2Config, Ksdd2Protocol, SftConfig
+from saec.settings.bulk_settings import BulkConfig
 from saec.settings.cloud_settings import (
     UNIT,
     Arithmetic,
@@ -33,6 +34,7 @@ __all__ = [
     "Arithmetic",
     "Attention",
     "BudgetConfig",
+    "BulkConfig",
     "CloudConfig",
     "CostConfig",
     "DataConfig",

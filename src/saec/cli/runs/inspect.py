@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import click
 import msgspec
@@ -18,8 +19,8 @@ from saec.cli.options.preset_command import under_preset
 from saec.cli.options.progress_bar import frames_bar
 from saec.cli.options.settings_command import settings_command
 from saec.errors import ConfigError
-from saec.settings import CloudConfig, DataConfig, MeterConfig, Policy, RunConfig, SampleConfig
-from saec.settings.setting_fields import Argument, Everyday, ExistingFolder, ExistingPath, NewFile
+from saec.settings import BulkConfig, CloudConfig, DataConfig, MeterConfig, Policy, RunConfig, SampleConfig
+from saec.settings.setting_fields import Everyday, ExistingFolder, NewFile, Option
 from saec.settings.trace_settings import TraceConfig
 from saec.types import DEFECT
 
@@ -28,32 +29,45 @@ LISTED = 20
 
 if TYPE_CHECKING:
     from saec.evaluation.pixel_metrics import PixelMetrics
+    from saec.runs.run_folder import Options
     from saec.runs.run_record import RunInfo
+    from saec.types import VerdictRecord
+
+
+class ArchivePath(click.Path):
+    """Something that exists on this machine, or an address, which only the Ray engine reads."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        text = str(value)
+        return text if "://" in text else str(super().convert(value, param, ctx))
 
 
 class InspectSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The section [inspect]: what is judged, and what is kept of it.
 
     Attributes:
-        input: An image, a folder or a data set.
+        input: An image, a folder or a data set. With --engine ray: an archive.
         line: The folder of the line that `saec fit` made.
         out: Keep the run here: verdicts, pictures and run.json. Without it only the summary is printed.
         csv: Write the verdicts to this CSV file.
         json: Write the summary to this JSON file; "-" is standard output.
         resume: Go on with the run in --out. No frame is judged twice.
         retry_errors: With --resume: judge error and provisional frames again.
+        engine: "ray" judges archives with many processes or machines (docs/bulk.md). "local" is this
+            process.
     """
 
-    input: Argument[ExistingPath]
+    input: Annotated[str, Option(argument=True, kind="archive")]
     line: ExistingFolder
     out: Everyday[Path | None] = None
     csv: Everyday[NewFile | None] = None
     json: Everyday[NewFile | None] = None
     resume: Everyday[bool] = False
     retry_errors: bool = False
+    engine: Everyday[Literal["local", "ray"]] = "local"
 
 
-@settings_command()
+@settings_command(types={"archive": ArchivePath(exists=True)})
 def command(
     inspect: InspectSettings,
     cloud: CloudConfig,
@@ -63,45 +77,81 @@ def command(
     sample: SampleConfig,
     meter: MeterConfig,
     trace: TraceConfig,
+    bulk: BulkConfig,
 ) -> None:
     """Judge INPUT: an image, a folder or a data set.
 
     With --out the verdicts are kept in a run folder. Ctrl-C ends after what is under way; go on later with
     --resume. The exit code is 1 if no frame could be judged.
 
+    With --engine ray INPUT is an archive of any size: a folder, tar or Parquet files, or an address such as
+    s3://bucket/photos.
+
     \b
     saec inspect photos/ --line lines/bottle --out runs/bottle
     saec inspect mvtec/bottle --line lines/bottle --cloud small --out runs/bottle
+    saec inspect s3://plant/2026 --line lines/bottle --engine ray --out runs/2026
     """
+    if inspect.resume and inspect.out is None:
+        raise ConfigError("--resume needs --out", "name the run folder to go on with")
+    asked = InspectRequest(inspect, cloud, policy, run, data, sample, meter, trace, bulk)
+    if inspect.engine == "ray":
+        _bulk(asked)
+    else:
+        _local(asked)
+
+
+@dataclass(frozen=True)
+class InspectRequest:
+    """All that the command was asked."""
+
+    inspect: InspectSettings
+    cloud: CloudConfig
+    policy: Policy
+    run: RunConfig
+    data: DataConfig
+    sample: SampleConfig
+    meter: MeterConfig
+    trace: TraceConfig
+    bulk: BulkConfig
+
+    def options(self) -> Options:
+        from saec.runs.requested_options import run_options
+
+        return run_options(
+            self.policy,
+            self.run,
+            self.meter,
+            resume=self.inspect.resume,
+            retry_errors=self.inspect.retry_errors,
+            command=command_line(),
+        )
+
+
+def _local(asked: InspectRequest) -> None:
+    """Judge in this process."""
     from saec.data.input_images import limit_inputs, list_inputs
     from saec.evaluation.line_evaluation import pixel_look, pixels_for
     from saec.frame.requested_cloud import requested_cloud
     from saec.lines.leaks import held_out
     from saec.profile import LineProfile
-    from saec.runs.requested_options import run_options
     from saec.runs.run_folder import run_line
     from saec.runs.run_record import VERDICTS_FILE
     from saec.web.program.trace_export import exported_traces
 
-    if inspect.resume and inspect.out is None:
-        raise ConfigError("--resume needs --out", "name the run folder to go on with")
+    inspect = asked.inspect
+    if "://" in inspect.input:
+        raise ConfigError(f"{inspect.input} is an address, which only Ray reads", "add --engine ray")
     profile = LineProfile.open(inspect.line)
-    inputs = list_inputs(inspect.input, split=sample.split, layout=data.layout)
-    inputs = limit_inputs(held_out(profile, inputs), sample.limit)
-    options = run_options(
-        policy,
-        run,
-        meter,
-        resume=inspect.resume,
-        retry_errors=inspect.retry_errors,
-        command=command_line(),
-    )
-    asked = requested_cloud(under_preset(policy.preset, cloud))
+    inputs = list_inputs(Path(inspect.input), split=asked.sample.split, layout=asked.data.layout)
+    inputs = limit_inputs(held_out(profile, inputs), asked.sample.limit)
+    options = asked.options()
+    cloud = requested_cloud(under_preset(asked.policy.preset, asked.cloud))
     with _run_folder(inspect.out) as folder:
         log = folder / VERDICTS_FILE
         pixels, before = pixels_for(inputs, log), log.stat().st_size if log.exists() else 0
         with (
-            exported_traces(trace, "saec-inspect", profile.line.name, _warn),
+            exported_traces(asked.trace, "saec-inspect", profile.line.name, _warn),
             interruptible() as stop,
             frames_bar(len(inputs.sources), profile.line.name) as advance,
         ):
@@ -109,7 +159,7 @@ def command(
                 profile,
                 inputs,
                 folder,
-                cloud=asked,
+                cloud=cloud,
                 options=options,
                 progress=advance,
                 look=None if pixels is None else pixel_look(pixels),
@@ -118,6 +168,42 @@ def command(
         new = log.stat().st_size != before  # else the figures that stand there are those of this very log
         _summarise(info, folder, inspect.csv, pixels, measured=new and bool(info.counts.get("labelled")))
         _tell(info, inspect, folder)
+    if stop.is_set():
+        raise click.Abort
+    _end(info)
+
+
+def _bulk(asked: InspectRequest) -> None:
+    """Judge an archive on Ray."""
+    from saec.bulk.bulk_run import BulkCalls
+    from saec.bulk.requested_archive import given_archive, judged_on_ray
+    from saec.frame.requested_cloud import requested_cloud
+    from saec.profile import LineProfile
+    from saec.runs.run_folder import finished
+
+    inspect, profile = asked.inspect, LineProfile.open(asked.inspect.line)
+    if inspect.out is None:
+        raise ConfigError("--engine ray needs --out", "name a folder for the run")
+    if asked.trace.endpoint is not None:
+        raise ConfigError("--engine ray sends no traces", "leave --trace-endpoint out")
+    archive = given_archive(
+        inspect.input, split=asked.sample.split, layout=asked.data.layout, limit=asked.sample.limit
+    )
+    options = asked.options()
+    cloud = requested_cloud(under_preset(asked.policy.preset, asked.cloud))
+    with interruptible() as stop, ExitStack() as shown:
+        bars: list[Callable[[VerdictRecord], None]] = []
+        calls = BulkCalls(
+            tell=lambda text: click.echo(text, err=True),
+            begin=lambda frames: bars.append(shown.enter_context(frames_bar(frames, profile.line.name))),
+            stop=stop,
+        )
+        run = judged_on_ray(
+            profile, archive, inspect.out, cloud=cloud, options=options, bulk=asked.bulk, calls=calls
+        )
+        info = finished(run, lambda verdict: bars[0](verdict) if bars else None)
+    _summarise(info, inspect.out, inspect.csv, None, measured=False)
+    _tell(info, inspect, inspect.out)
     if stop.is_set():
         raise click.Abort
     _end(info)

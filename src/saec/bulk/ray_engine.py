@@ -1,0 +1,204 @@
+"""Ray Data carries the rows: it schedules, and starts workers anew. ``bulk_run`` makes good what it loses.
+
+Pages of rows are read on the driver's machine and given to a pool of actors, which open the line once each.
+When a worker dies, Ray starts another and repeats its page, at most ``_RETRIES`` times. A page that ends its
+worker each time is left out, so that one bad file ends no run.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from saec.bulk.bulk_engine import JUDGES, Stage
+from saec.bulk.bulk_judges import BulkOrder
+from saec.bulk.work_list import Page, read_page
+from saec.errors import ConfigError, EndedError, ExtraError
+from saec.settings import BulkConfig
+
+_RETRIES = 3
+_STORE = 256 * 2**20
+"""Bytes of Ray's store of objects on this machine: rows and answers are small."""
+
+_QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # Ray's only switch for a cluster on the loopback
+}
+
+
+class TableJudge:
+    """A worker: a judge that takes and gives tables of one column. Ray makes it in a process of its own.
+
+    Args:
+        order: what is judged with.
+        stage: which judge it is.
+    """
+
+    def __init__(self, order: BulkOrder, stage: Stage) -> None:
+        self._judge = JUDGES[stage](order)
+
+    def __call__(self, table: Any) -> dict[str, list[bytes]]:
+        return {"answer": list(self._judge(table["row"].to_pylist()))}
+
+
+class RowsOfPage:
+    """Reads pages of a list of work, on the machine where it lies.
+
+    Args:
+        work: the list's file.
+    """
+
+    def __init__(self, work: str) -> None:
+        self._work = Path(work)
+
+    def __call__(self, page: dict[str, int]) -> list[dict[str, bytes]]:
+        return [{"row": row} for row in read_page(self._work, Page(page["begin"], page["size"]))]
+
+
+class RayEngine:
+    """A ``BulkEngine`` on the Ray that this process is connected to.
+
+    Args:
+        order: what the workers are told.
+        config: how many there are.
+    """
+
+    def __init__(self, order: BulkOrder, config: BulkConfig) -> None:
+        import ray
+
+        self._order, self._config = order, config
+        have = ray.cluster_resources()
+        self._cpus, self._gpus = int(have.get("CPU", 1)), have.get("GPU", 0.0)
+        self._threads = max(1, min(order.profile.line.detector.threads, self._cpus))
+        self._here = ray.get_runtime_context().get_node_id()
+
+    def workers(self, stage: Stage) -> int:
+        if stage == "cloud":
+            return self._config.cloud_workers
+        return self._config.workers or max(1, self._cpus // self._threads)
+
+    def _needs(self, stage: Stage) -> dict[str, float]:
+        """CPUs and GPUs of one worker. A local model's CPU threads are as many as it gets CPUs here."""
+        share = self._cpus / self.workers(stage)
+        if stage == "edge":
+            cpus = min(float(self._threads), share)
+            return {"num_cpus": float(int(cpus)) if cpus >= 1 else cpus}
+        cloud = self._order.cloud
+        loaded = cloud is not None and not cloud.remote.url
+        gpus = self._config.cloud_gpus
+        if gpus is None:
+            gpus = 1.0 if loaded and self._gpus else 0.0
+        whole = float(int(share)) if share >= 1 else share
+        return {"num_cpus": whole if loaded and not gpus else min(1.0, share), "num_gpus": gpus}
+
+    def answers(self, stage: Stage, work: Path, pages: Sequence[Page]) -> Iterator[bytes]:
+        import ray
+        from ray import data
+
+        items = [{"begin": page.begin, "size": page.size} for page in pages]
+        n = self.workers(stage)
+        try:
+            # Ray 2.64 takes these away and names nothing in their place, so the extra has an upper end.
+            warnings.filterwarnings("ignore", message=".*ray_remote_args")
+            rows = data.from_items(items, override_num_blocks=len(items)).flat_map(
+                RowsOfPage(str(work.absolute())), num_cpus=0, label_selector={"ray.io/node-id": self._here}
+            )
+            judged = rows.map_batches(
+                TableJudge,
+                fn_constructor_args=(self._order, stage),
+                batch_size=None,
+                batch_format="pyarrow",
+                compute=data.ActorPoolStrategy(min_size=1, max_size=n, initial_size=n),
+                ray_remote_args_fn=_few_retries,
+                **self._needs(stage),
+            )
+            for table in judged.iter_batches(batch_size=None, batch_format="pyarrow"):
+                yield from table["answer"].to_pylist()
+        except ray.exceptions.RayError as e:
+            raise EndedError(f"Ray ended the run: {_said(e)}", "run it again with --resume") from e
+
+
+def _few_retries() -> dict[str, int]:
+    """Arguments of each worker; by itself Ray would repeat a page for ever."""
+    return {"max_task_retries": _RETRIES, "max_restarts": -1}
+
+
+def _said(error: BaseException) -> str:
+    """What went wrong in a worker, without its traceback."""
+    cause = error.__cause__ or error
+    lines = [line for line in str(cause).strip().splitlines() if line.strip()]
+    return lines[-1].strip() if lines else type(cause).__name__
+
+
+@contextmanager
+def ray_started(order: BulkOrder, config: BulkConfig) -> Iterator[RayEngine]:
+    """Ray on this machine's loopback, without dashboard and usage statistics; or a cluster that runs.
+
+    Raises:
+        ExtraError: Ray is not installed.
+        ConfigError: the cluster cannot be reached, or this machine is no node of it.
+    """
+    check_installed()
+    if config.ray_address is not None and "://" in config.ray_address:
+        raise ConfigError(
+            f"{config.ray_address} is the address of a Ray client",
+            "run on a machine of the cluster, and give HOST:PORT or auto",
+        )
+    os.environ.update({name: value for name, value in _QUIET.items() if name not in os.environ})
+    import ray
+
+    if ray.is_initialized():  # a program of the user's has connected already
+        yield _quiet_engine(order, config)
+        return
+    try:
+        ray.init(**_start(config))
+    except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as e:
+        where = config.ray_address or "on this machine"
+        raise ConfigError(
+            f"Ray cannot be used at {where}: {_said(e)}", "check the address and that Ray runs"
+        ) from e
+    try:
+        yield _quiet_engine(order, config)
+    finally:
+        ray.shutdown()
+
+
+def check_installed() -> None:
+    """Refuse to begin without the libraries.
+
+    Raises:
+        ExtraError: Ray or pyarrow is not installed.
+    """
+    for package in ("ray", "pyarrow"):
+        if find_spec(package) is None:
+            raise ExtraError(package, "bulk")
+
+
+def _start(config: BulkConfig) -> dict[str, Any]:
+    shared = {"log_to_driver": False, "logging_level": "error", "configure_logging": True}
+    if config.ray_address is not None:
+        return {"address": config.ray_address, **shared}
+    return {
+        "address": "local",
+        "include_dashboard": False,
+        "_node_ip_address": "127.0.0.1",
+        "object_store_memory": _STORE,
+        **shared,
+    }
+
+
+def _quiet_engine(order: BulkOrder, config: BulkConfig) -> RayEngine:
+    from ray.data import DataContext
+
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    context = DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    context.max_errored_blocks = -1  # a page that ends its workers is judged frame by frame afterwards
+    return RayEngine(order, config)

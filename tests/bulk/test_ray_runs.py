@@ -1,0 +1,139 @@
+"""On a real Ray: what the plain run gives, whatever dies. `make acceptance` runs it."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psutil
+import pytest
+
+import saec
+from saec.data.input_images import list_inputs
+from saec.profile import LineProfile
+from saec.runs.run_folder import Options, run_line
+from saec.runs.verdict_log import read_all
+from saec.settings import RunConfig
+from tests.bulk.archives import marked_png
+
+pytestmark = pytest.mark.acceptance
+
+FRAMES, KILLS, BOUND_S = 1000, 5, 300
+
+
+@pytest.fixture(scope="module")
+def archive(gears: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The drawn gears again and again, each file with a text of its own."""
+    root = tmp_path_factory.mktemp("archive")
+    pictures = [path.read_bytes() for path in sorted(gears.glob("test/*/*.png"))]
+    for number in range(FRAMES):
+        path = root / f"{number % 7}" / f"{number:05}.png"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(marked_png(pictures[number % len(pictures)], number))
+    return root
+
+
+@pytest.fixture(scope="module")
+def plain(archive: Path, gear_line: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What the plain run says of each frame."""
+    out = tmp_path_factory.mktemp("plain") / "run"
+    options = Options(config=RunConfig(maps=False))
+    run_line(LineProfile.open(gear_line), list_inputs(archive, split="all"), out, options=options)
+    return said(out)
+
+
+def said(out: Path) -> dict[str, Any]:
+    """What a run's verdicts say, without times and order; each frame has one."""
+    found: dict[str, Any] = {}
+    for verdict in read_all(out / "verdicts.jsonl"):
+        assert verdict.id not in found
+        plain = msgspec.to_builtins(verdict)
+        for name in ("time", "seq", "ms", "energy_j", "cloud_state"):
+            del plain[name]
+        found[verdict.id] = plain
+    return found
+
+
+def workers(root: psutil.Process) -> list[psutil.Process]:
+    """The processes that judge, below one."""
+    found = []
+    for child in root.children(recursive=True):
+        try:
+            if (
+                child.cmdline()[:1] == ["ray::MapWorker(MapBatches(TableJudge))"]
+                or "TableJudge" in child.name()
+            ):
+                found.append(child)
+        except psutil.Error:
+            continue
+    return found
+
+
+def test_workers_killed_at_random_moments(
+    archive: Path, gear_line: Path, plain: dict[str, Any], tmp_path: Path
+) -> None:
+    draw = random.Random(7)
+    moments = sorted(draw.sample(range(50, FRAMES - 50), KILLS))
+    killed = 0
+    line = saec.Line.open(gear_line)
+    bulk = saec.BulkConfig(task_frames=16)
+    run = line.inspect_many(archive, engine="ray", out=tmp_path / "run", bulk=bulk)
+    for count, verdict in enumerate(run, 1):
+        assert verdict.label is not None
+        if moments and count >= moments[0] and (alive := workers(psutil.Process())):
+            draw.choice(alive).kill()
+            moments.pop(0)
+            killed += 1
+    assert killed == KILLS
+    assert said(tmp_path / "run") == plain
+
+
+def begun(archive: Path, line: Path, out: Path, *more: str) -> subprocess.Popen[bytes]:
+    arguments = ["inspect", str(archive), "--line", str(line), "--out", str(out), "--engine", "ray", *more]
+    return subprocess.Popen([sys.executable, "-m", "saec", *arguments], start_new_session=True)
+
+
+def verdicts_of(out: Path) -> int:
+    log = out / "verdicts.jsonl"
+    return log.read_bytes().count(b"\n") if log.exists() else 0
+
+
+def test_the_driver_is_killed_and_resumed(
+    archive: Path, gear_line: Path, plain: dict[str, Any], tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    driver = begun(archive, gear_line, out)
+    left = psutil.Process(driver.pid).children(recursive=True)
+    waited(lambda: verdicts_of(out) >= FRAMES // 3 or driver.poll() is not None)
+    left = psutil.Process(driver.pid).children(recursive=True)
+    os.kill(driver.pid, signal.SIGKILL)
+    driver.wait(BOUND_S)
+    assert FRAMES // 3 <= verdicts_of(out) < FRAMES
+    _, alive = psutil.wait_procs(left, BOUND_S)  # Ray goes with its driver
+    assert alive == []
+    assert begun(archive, gear_line, out, "--resume").wait(BOUND_S) == 0
+    assert said(out) == plain
+    assert begun(archive, gear_line, out, "--resume").wait(BOUND_S) == 0
+    assert said(out) == plain
+
+
+def waited(done: Any) -> None:
+    end = time.monotonic() + BOUND_S
+    while not done():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+@pytest.fixture(autouse=True)
+def one_ray_at_a_time() -> Iterator[None]:
+    """Nothing of Ray is left behind."""
+    yield
+    assert workers(psutil.Process()) == []
