@@ -166,8 +166,19 @@ def read_table(
         raise error(f"{path}, line {reader.line_num}: {e}", f"give a CSV with the columns {form}") from e
 
 
-def read_lines(path: Path, *, error: type[SaecError] = DataError) -> Iterator[bytes]:
+def mark_size(path: Path) -> int:
+    """Bytes of the mark before the text of a UTF-8 file: 3 or 0."""
+    with path.open("rb") as f:
+        return len(codecs.BOM_UTF8) if f.read(3) == codecs.BOM_UTF8 else 0
+
+
+def read_lines(path: Path, *, begin: int = 0, error: type[SaecError] = DataError) -> Iterator[bytes]:
     """The lines of a text as UTF-8, each with its newline where it has one; read one by one.
+
+    Args:
+        path: the file.
+        begin: the byte to begin at, where a line begins; lines are counted from there.
+        error: raised where a line is in another encoding.
 
     Raises:
         SaecError: its kind is ``error``: a line is in another encoding.
@@ -175,12 +186,12 @@ def read_lines(path: Path, *, error: type[SaecError] = DataError) -> Iterator[by
     """
     with path.open("rb") as f:
         mark = f.read(2)
-        f.seek(0)
+        f.seek(begin)
         if mark in _UTF16:
             yield from _utf16_lines(f, path, error)
             return
         for number, line in enumerate(f, 1):
-            bare = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
+            bare = line.removeprefix(codecs.BOM_UTF8) if begin == 0 and number == 1 else line
             try:
                 bare.decode()
             except UnicodeDecodeError as e:

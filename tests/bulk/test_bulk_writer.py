@@ -94,6 +94,20 @@ def test_wherever_the_driver_dies(tmp_path_factory: pytest.TempPathFactory, data
     assert shard_ids(out) == ids
 
 
+def test_a_mark_before_the_log_shifts_nothing(tmp_path: Path) -> None:
+    with BulkWriter(tmp_path) as writer:
+        writer.add(verdict(1), "")
+        writer.add(verdict(2), "")
+    log = tmp_path / "verdicts.jsonl"
+    log.write_bytes(b"\xef\xbb\xbf" + log.read_bytes())
+    (tmp_path / INDEX_FILE).unlink()
+    for number in (3, 4):
+        with BulkWriter(tmp_path) as writer:
+            assert writer.last == number - 1
+            writer.add(verdict(number), "")
+    assert shard_ids(tmp_path) == ["1", "2", "3", "4"]
+
+
 def test_an_index_that_is_none_is_named(tmp_path: Path) -> None:
     (tmp_path / INDEX_FILE).write_bytes(b"no index" * 1000)
     with pytest.raises(DataError, match="delete the file"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -16,14 +16,11 @@ from saec.errors import ConfigError
 from saec.frame.judges import Cloud
 from saec.runs.requested_options import run_options
 from saec.runs.run_folder import Options
-from saec.settings import BulkConfig, FitConfig, Policy, RunConfig, SampleConfig
+from saec.settings import BulkConfig, Engine, FitConfig, Policy, RunConfig, SampleConfig
 from saec.settings.keyword_fields import FitFields
 from saec.settings.setting_ranges import check_ranges
 
 S = TypeVar("S", bound=msgspec.Struct)
-
-Engine = Literal["local", "ray"]
-"""What carries the images of ``inspect_many``: this process, or Ray."""
 
 
 def article(kind: str) -> str:
@@ -68,9 +65,10 @@ def given_engine(engine: object) -> Engine:
     Raises:
         ConfigError: it is something else.
     """
-    if engine == "local" or engine == "ray":
-        return engine
-    raise ConfigError(f"there is no engine {engine!r:.80}", "use local or ray")
+    try:
+        return convert(engine, Engine)  # type: ignore[no-any-return]
+    except msgspec.ValidationError:
+        raise ConfigError(f"there is no engine {engine!r:.80}", "use local or ray") from None
 
 
 def given_bulk(bulk: object) -> BulkConfig:

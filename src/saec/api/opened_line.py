@@ -151,7 +151,7 @@ class OpenedLine:
     def _archived(
         self, run: Generator[VerdictRecord, None, RunInfo], options: Options, column: str | None
     ) -> Iterator[Verdict]:
-        from saec.bulk.archived_images import archived_image
+        from saec.bulk.archive.archived_images import archived_image
 
         profile = profile_under(self._profile, options)
         detector = self._detector if profile is self._profile else LaterDetector(profile)

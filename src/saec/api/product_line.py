@@ -14,7 +14,6 @@ import msgspec
 from saec.api.given_images import Colour, ImageLike, check_colour, check_no_folder
 from saec.api.given_run import given_out
 from saec.api.given_settings import (
-    Engine,
     check_cloud,
     check_layout,
     given_bulk,
@@ -40,7 +39,7 @@ from saec.frame.judges import Cloud
 from saec.lines.calibrating.requested_calibration import CalibrationFields, RecalibrationRequest
 from saec.lines.calibrating.threshold_table import ThresholdTable
 from saec.profile import LineProfile
-from saec.settings import BulkConfig, DataConfig, Policy, RunConfig, SampleConfig
+from saec.settings import LOCAL, BulkConfig, DataConfig, Engine, Policy, RunConfig, SampleConfig
 
 
 class Line:
@@ -160,7 +159,7 @@ class Line:
         limit: int | None = None,
         colour: Colour = "rgb",
         run: RunConfig | None = None,
-        engine: Engine = "local",
+        engine: Engine = LOCAL,
         bulk: BulkConfig | None = None,
     ) -> Iterator[Verdict]:
         """Judge many images; gives each verdict as it comes.

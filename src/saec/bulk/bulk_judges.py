@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from saec import edge
-from saec.bulk.listed_frames import ListedFrame, PlaceReader
+from saec.bulk.archive.listed_frames import ListedFrame, PlaceReader
 from saec.contracts import CloudEngine, EdgeDetector
 from saec.decoding import decoder
 from saec.edge.no_detector import NoDetector
@@ -42,7 +42,7 @@ class CloudRow(msgspec.Struct, frozen=True, array_like=True):
     pending: Pending
 
 
-class Answer(msgspec.Struct, frozen=True, array_like=True):
+class RowAnswer(msgspec.Struct, frozen=True, array_like=True):
     """What became of a row: a verdict, a frame for the cloud, or neither where it has its verdict already."""
 
     number: int
@@ -101,7 +101,7 @@ class EdgeJudge:
         for row in rows:
             yield self._encoder.encode(self.answer(self._decoder.decode(row)))
 
-    def answer(self, row: EdgeRow) -> Answer:
+    def answer(self, row: EdgeRow) -> RowAnswer:
         """What the edge makes of a frame; what goes wrong with it is an error verdict, as in any run."""
         judges, source = self._judges, row.frame.source
         sha256, stage, taken = "", "read", time.time()
@@ -109,18 +109,18 @@ class EdgeJudge:
             encoded = read_frame(source, lambda _: self._places.read(row.frame.place))
             sha256, taken = encoded.sha256, encoded.time
             if sha256 in row.frame.known:
-                return Answer(row.number, row.frame)
+                return RowAnswer(row.number, row.frame)
             frame = measure_complexity(decode_frame(encoded, bits=judges.bits), judges.complexity)
             stage = "edge"
             seen = assess(frame, judges.detector, judges.rules, crops=judges.crops)
             pending = decide_frame(frame, seen, judges.policy, self._link.state(frame.begun, frame.begun), 0)
         except Exception as e:
             if sha256 in row.frame.known:
-                return Answer(row.number, row.frame)
-            return Answer(row.number, row.frame, self._failed(source, e, sha256, taken, stage))
+                return RowAnswer(row.number, row.frame)
+            return RowAnswer(row.number, row.frame, self._failed(source, e, sha256, taken, stage))
         if pending.route.decision == "cloud":
-            return Answer(row.number, row.frame, pending=pending)
-        return Answer(row.number, row.frame, edge_verdict(pending, judges.rules))
+            return RowAnswer(row.number, row.frame, pending=pending)
+        return RowAnswer(row.number, row.frame, edge_verdict(pending, judges.rules))
 
     def _failed(self, source: Source, e: Exception, sha256: str, taken: float, stage: str) -> VerdictRecord:
         line = self._judges.rules.line
@@ -154,7 +154,7 @@ class CloudJudge:
             asked = [self._decoder.decode(row) for row in rows[first : first + batch]]
             yield from map(self._encoder.encode, self.answers(asked))
 
-    def answers(self, rows: Sequence[CloudRow]) -> list[Answer]:
+    def answers(self, rows: Sequence[CloudRow]) -> list[RowAnswer]:
         """The verdicts on one batch, in any order."""
         answers, batch, of = [], [], []
         for row in rows:
@@ -162,14 +162,14 @@ class CloudJudge:
                 query = self._query(row)
             except Exception as e:  # the file has gone or changed since the edge saw it
                 verdict = fallback_verdict(row.pending, self._judges.rules, CLOUD_ERROR, e)
-                answers.append(Answer(row.number, row.frame, verdict))
+                answers.append(RowAnswer(row.number, row.frame, verdict))
             else:
                 batch.append((row.pending, query))
                 of.append(row)
         if batch:
             verdicts = ask_cloud(self._engine, batch, self._judges.rules, explain=self._explain)
             answers += [
-                Answer(row.number, row.frame, verdict) for row, verdict in zip(of, verdicts, strict=True)
+                RowAnswer(row.number, row.frame, verdict) for row, verdict in zip(of, verdicts, strict=True)
             ]
         return answers
 

@@ -20,10 +20,10 @@ from pathlib import Path
 
 import msgspec
 
-from saec.bulk.archive_listing import archive_root, list_archive
+from saec.bulk.archive.archive_listing import archive_root, list_archive
 from saec.bulk.bulk_engine import BulkEngine, Stage, StartEngine
 from saec.bulk.bulk_estimate import frame_cost
-from saec.bulk.bulk_judges import Answer, BulkOrder, CloudRow, EdgeRow, bulk_order
+from saec.bulk.bulk_judges import BulkOrder, CloudRow, EdgeRow, RowAnswer, bulk_order
 from saec.bulk.bulk_writer import BulkWriter
 from saec.bulk.work_list import WorkList
 from saec.data.images.file_names import RENAME, is_utf8
@@ -268,9 +268,9 @@ class _BulkRun:
                 verdict = fallback_verdict(row.pending, self._rules, CLOUD_ERROR, _WORKER_ENDED)
                 yield from self._written(verdict, row.frame.stamp)
 
-    def _answers(self, engine: BulkEngine, stage: Stage, work: WorkList) -> Iterator[Answer]:
+    def _answers(self, engine: BulkEngine, stage: Stage, work: WorkList) -> Iterator[RowAnswer]:
         """The first answer to each row. What the first attempt has lost is given out a frame at a time."""
-        read = decoder(Answer).decode
+        read = decoder(RowAnswer).decode
         for pages in (work.pages, work.rest):
             if not work.left or self._stop.is_set():
                 return

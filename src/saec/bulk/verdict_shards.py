@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from saec.bulk.containers import PARQUET
-from saec.bulk.listed_frames import missing_package
+from saec.bulk.archive.containers import PARQUET
+from saec.bulk.archive.listed_frames import missing_package
 from saec.types import VerdictRecord
 
 SHARDS_FOLDER = "verdicts"

@@ -20,7 +20,7 @@ import msgspec
 
 from saec.decoding import decoder
 from saec.errors import DataError
-from saec.texts import is_utf16, read_lines
+from saec.texts import is_utf16, mark_size, read_lines
 from saec.types import VerdictRecord
 
 CSV_COLUMNS = (
@@ -119,18 +119,17 @@ def read_from(path: Path, begin: int) -> Iterator[tuple[VerdictRecord, int]]:
         DataError: a line that is no verdict.
     """
     read = decoder(VerdictRecord).decode
-    with path.open("rb") as f:
-        f.seek(begin)
-        for line in f:
-            if not line.endswith(b"\n"):
-                return
-            begin += len(line)
-            try:
-                yield read(line), begin
-            except msgspec.DecodeError as e:
-                raise DataError(
-                    f"{path} holds a line that is no verdict: {e}", "restore the file, or delete that row"
-                ) from e
+    end = begin or mark_size(path)
+    for line in read_lines(path, begin=begin):
+        if not line.endswith(b"\n"):
+            return
+        end += len(line)
+        try:
+            yield read(line), end
+        except msgspec.DecodeError as e:
+            raise DataError(
+                f"{path} holds a line that is no verdict: {e}", "restore the file, or delete that row"
+            ) from e
 
 
 _REPLACES = b'"replaces":true'  # no text in a line reads so: in JSON its quotes would be escaped

@@ -5,7 +5,7 @@ The programs' own sections stand in their rooms (station, service, tune); comman
 """
 
 from saec.settings.build_settings import DrawingConfig, HoldoutConfig, Ksdd2Config, Ksdd2Protocol, SftConfig
-from saec.settings.bulk_settings import BulkConfig
+from saec.settings.bulk_settings import LOCAL, BulkConfig, Engine
 from saec.settings.cloud_settings import (
     UNIT,
     Arithmetic,
@@ -30,6 +30,7 @@ from saec.settings.schedule_settings import (
 from saec.settings.setting_fields import NotInKey, identifying
 
 __all__ = [
+    "LOCAL",
     "UNIT",
     "Arithmetic",
     "Attention",
@@ -39,6 +40,7 @@ __all__ = [
     "CostConfig",
     "DataConfig",
     "DrawingConfig",
+    "Engine",
     "FitConfig",
     "GateConfig",
     "HoldoutConfig",

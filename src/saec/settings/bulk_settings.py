@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final, Literal
 
 import msgspec
 
 from saec.settings.setting_fields import Count, CountOrZero, NotNegative, Option
+
+Engine = Literal["local", "ray"]
+"""What carries frames to their judges: this process, or Ray."""
+
+LOCAL: Final = "local"
+"""The engine of whoever names none."""
 
 
 class BulkConfig(msgspec.Struct, frozen=True, kw_only=True):

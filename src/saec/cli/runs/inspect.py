@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import click
 import msgspec
@@ -19,7 +19,17 @@ from saec.cli.options.preset_command import under_preset
 from saec.cli.options.progress_bar import frames_bar
 from saec.cli.options.settings_command import settings_command
 from saec.errors import ConfigError
-from saec.settings import BulkConfig, CloudConfig, DataConfig, MeterConfig, Policy, RunConfig, SampleConfig
+from saec.settings import (
+    LOCAL,
+    BulkConfig,
+    CloudConfig,
+    DataConfig,
+    Engine,
+    MeterConfig,
+    Policy,
+    RunConfig,
+    SampleConfig,
+)
 from saec.settings.setting_fields import Everyday, ExistingFolder, NewFile, Option
 from saec.settings.trace_settings import TraceConfig
 from saec.types import DEFECT
@@ -64,7 +74,7 @@ class InspectSettings(msgspec.Struct, frozen=True, kw_only=True):
     json: Everyday[NewFile | None] = None
     resume: Everyday[bool] = False
     retry_errors: bool = False
-    engine: Everyday[Literal["local", "ray"]] = "local"
+    engine: Engine = LOCAL
 
 
 @settings_command(types={"archive": ArchivePath(exists=True)})

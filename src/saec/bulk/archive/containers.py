@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from saec.bulk.listed_frames import ListedFrame, Place, is_address, missing_package
+from saec.bulk.archive.listed_frames import ListedFrame, Place, is_address, missing_package
 from saec.data.images.file_names import is_picture
 from saec.errors import DataError
 
@@ -59,7 +59,7 @@ def _opened(file: str, block: int) -> Iterator[IO[bytes]]:
         with Path(file).open("rb") as f:
             yield f
         return
-    from saec.bulk.object_stores import store_of
+    from saec.bulk.archive.object_stores import store_of
 
     fs, path = store_of(file)
     with fs.open(path, "rb", block_size=block) as f:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from saec.bulk.containers import contained_frames
-from saec.bulk.listed_frames import Place, PlaceReader, is_address
+from saec.bulk.archive.containers import contained_frames
+from saec.bulk.archive.listed_frames import Place, PlaceReader, is_address
 from saec.data.images.pixels import decode_image
 from saec.errors import ImageError
 from saec.types import Image

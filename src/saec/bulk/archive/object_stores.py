@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
-from saec.bulk.listed_frames import missing_package
+from saec.bulk.archive.listed_frames import missing_package
 from saec.errors import ConfigError, DataError
 
 _CHECK = "check the address, the credentials and the network"

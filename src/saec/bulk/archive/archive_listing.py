@@ -6,9 +6,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from saec.bulk.containers import check_unpacked, contained_frames, is_container
-from saec.bulk.listed_frames import ListedFrame, Place, is_address
-from saec.bulk.object_stores import stored_files
+from saec.bulk.archive.containers import check_unpacked, contained_frames, is_container
+from saec.bulk.archive.listed_frames import ListedFrame, Place, is_address
+from saec.bulk.archive.object_stores import stored_files
 from saec.data.images.file_names import is_picture, passed_over
 from saec.errors import DataError
 

@@ -103,7 +103,7 @@ def _whole(data: bytes, place: Place) -> bytes:
 
 
 def _stored(place: Place) -> bytes:
-    from saec.bulk.object_stores import store_of
+    from saec.bulk.archive.object_stores import store_of
 
     fs, path = store_of(place.file)
     if place.start < 0:
@@ -112,7 +112,7 @@ def _stored(place: Place) -> bytes:
 
 
 def _column(place: Place) -> Any:
-    from saec.bulk.containers import open_parquet
+    from saec.bulk.archive.containers import open_parquet
 
     with open_parquet(place.file) as file:
         return file.read_row_group(place.group, columns=[place.column]).column(0)

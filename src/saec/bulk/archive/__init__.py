@@ -1,0 +1,1 @@
+"""What an archive holds, and how its frames are read."""
