@@ -1,23 +1,17 @@
-"""Points that cover all others, for all folds at once: greedy k-centre.
+"""Points that cover all others: greedy k-centre.
 
-The greedy is that of Gonzalez (Theor. Comput. Sci. 38, 1985). The cover is chosen once. A fold's cover is the
-same without the fold's points, filled up by the same greedy. The greedy is lazy (Minoux 1978): the distance
-of a point to the nearest choice only falls, so an old one is an upper bound, and it is brought up to date
-only where it may decide the next choice.
+The greedy is that of Gonzalez (Theor. Comput. Sci. 38, 1985). It is lazy (Minoux 1978): the distance of a
+point to the nearest choice only falls, so an old one is an upper bound, and it is brought up to date only
+where it may decide the next choice.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 Points = NDArray[np.float32]
 Indices = NDArray[np.int64]
-
-NO_FOLD = -1
-"""The fold of a point that no fold leaves out."""
 
 _ACTIVE = 4096
 """Farthest points whose distances are kept up to date."""
@@ -32,61 +26,20 @@ _GONE = np.float32(-1.0)
 """Instead of a distance, for points that cannot be chosen (any more)."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Covers:
-    """Points that cover all, and what their repair without a fold needs.
-
-    Attributes:
-        whole: indices of the points that cover all, in the order in which they were chosen.
-        seen: n, how many of ``whole`` each point was compared with.
-        bounds: n, its squared distance to the nearest of these.
-        nearest: n, the place of the nearest in ``whole``.
-    """
-
-    whole: Indices
-    seen: Indices
-    bounds: NDArray[np.float32]
-    nearest: Indices
-
-
-class Covering:
-    """Points among which covers are chosen.
+def cover(points: Points, count: int) -> Indices:
+    """Indices of points that cover all, the farthest from the middle first; all where there are no more.
 
     Args:
         points: n x p, float32.
-        folds: the fold of each point, from 0, or ``NO_FOLD``.
-        count: points of a cover; all where there are no more.
+        count: points of the cover.
     """
-
-    def __init__(self, points: Points, folds: Indices, count: int) -> None:
-        self._points, self._folds, self._count = points, folds, count
-
-    def covers(self) -> Covers:
-        """The points that cover all, the farthest from the middle first."""
-        points, n = self._points, len(self._points)
-        greedy = _Greedy(points)
-        if n <= self._count:
-            return Covers(np.arange(n), greedy.seen, greedy.bounds, greedy.nearest)
-        middle = points - points.mean(0)
-        greedy.begin(int(np.einsum("np,np->n", middle, middle).argmax()))
-        greedy.extend(self._count)
-        return Covers(np.array(greedy.chosen), greedy.seen, greedy.bounds, greedy.nearest)
-
-    def without(self, covers: Covers, folds: Indices) -> Indices:
-        """Indices of points that cover all but those of these folds."""
-        left = ~np.isin(self._folds, folds)
-        if left.sum() <= self._count:
-            return np.flatnonzero(left)
-        stays = left[covers.whole]
-        greedy = _Greedy(self._points)
-        greedy.chosen = covers.whole[stays].tolist()
-        known = stays[covers.nearest]
-        greedy.seen = np.where(known, np.append(0, np.cumsum(stays))[covers.seen], 0)
-        greedy.bounds = np.where(known, covers.bounds, np.float32(np.inf))
-        greedy.bounds[~left] = _GONE
-        greedy.bounds[greedy.chosen] = _GONE
-        greedy.extend(self._count)
-        return np.array(greedy.chosen)
+    if len(points) <= count:
+        return np.arange(len(points))
+    middle = points - points.mean(0)
+    greedy = _Greedy(points)
+    greedy.begin(int(np.einsum("np,np->n", middle, middle).argmax()))
+    greedy.extend(count)
+    return np.array(greedy.chosen)
 
 
 class _Greedy:
@@ -96,14 +49,13 @@ class _Greedy:
         chosen: its choices.
         seen: n, how many choices each point was compared with.
         bounds: n, its squared distance to the nearest of these; ``_GONE`` where it cannot be chosen.
-        nearest: n, which choice that was.
     """
 
     def __init__(self, points: Points) -> None:
         n = len(points)
         self._points, self._squares = points, np.einsum("np,np->n", points, points)
         self.chosen: list[int] = []
-        self.seen, self.nearest = np.zeros(n, np.int64), np.zeros(n, np.int64)
+        self.seen = np.zeros(n, np.int64)
         self.bounds = np.full(n, np.inf, np.float32)
 
     def begin(self, first: int) -> None:
@@ -138,11 +90,8 @@ class _Greedy:
     def _compare(self, points: Indices, start: int, end: int) -> None:
         """Compare these points with these choices."""
         distances = self._distances(points, np.array(self.chosen[start:end]))
-        at = distances.argmin(1)
-        least = np.maximum(np.take_along_axis(distances, at[:, None], 1)[:, 0], np.float32(0.0))
-        nearer = least < self.bounds[points]
-        self.bounds[points[nearer]] = least[nearer]
-        self.nearest[points[nearer]] = start + at[nearer]
+        least = np.maximum(distances.min(1), np.float32(0.0))
+        self.bounds[points] = np.minimum(self.bounds[points], least)
         self.seen[points] = end
 
     def _distances(self, points: Indices, others: Indices) -> NDArray[np.float32]:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saec.edge.learning.feature_sums import Features, FeatureSums, Steps, by_block
-from saec.edge.learning.goods.covering import NO_FOLD, Covering
+from saec.edge.learning.goods.covering import cover
 from saec.edge.learning.goods.good_moments import Standard, standard_of, whitening
 from saec.edge.learning.goods.place_scale import map_matrices, place_scale
 from saec.edge.learning.head.detector_head import GoodsModel, scaled, scored
@@ -48,6 +48,9 @@ LEAST_FOLDS = 4
 
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how far, of how many."""
+
+_NO_FOLD = -1
+"""The fold of a patch whose good is not scored: no fold leaves it out."""
 
 _PIECE = 512
 """Patches whose distances to the memory are computed at once."""
@@ -228,7 +231,7 @@ class _Fit:
         project = _random_rotation(len(standard.mean), seed)
         patches = _standardised(goods.candidates.patches, standard) @ project
         points, folds = np.ascontiguousarray(patches[:, :COVERED]), _candidate_folds(goods)
-        whole = Covering(points, folds, memory).covers().whole
+        whole = cover(points, memory)
         _, _, height, width = goods.features.shape
         matrices = map_matrices(height, width)
         return cls(goods, standard, project, patches, points, folds, whole, *matrices)
@@ -289,7 +292,7 @@ class _Fit:
         """
         left = np.flatnonzero(~np.isin(self.candidate_folds, folds))
         some = np.ascontiguousarray(self.points[left])
-        return left[Covering(some, self.candidate_folds[left], len(self.memory)).covers().whole]
+        return left[cover(some, len(self.memory))]
 
     def _distances(self, features: Features, chosen: Indices, left_out: NDArray[np.bool_]) -> Floats:
         """Distance maps (2 x 2h x 2w each) by the detector of these patches and of the goods left in."""
@@ -343,11 +346,11 @@ def _standardised(patches: NDArray[np.int8], standard: Standard) -> Floats:
 
 
 def _candidate_folds(goods: GoodsKept) -> Indices:
-    """The fold of each candidate's owner, ``NO_FOLD`` where it is not kept."""
+    """The fold of each candidate's owner, ``_NO_FOLD`` where it is not kept."""
     order = np.argsort(goods.owners)
     owners = goods.owners[order]
     at = np.minimum(np.searchsorted(owners, goods.candidates.owners), len(owners) - 1)
-    return np.where(owners[at] == goods.candidates.owners, goods.folds[order][at], NO_FOLD)
+    return np.where(owners[at] == goods.candidates.owners, goods.folds[order][at], _NO_FOLD)
 
 
 def _pieces(count: int) -> Iterator[slice]:
