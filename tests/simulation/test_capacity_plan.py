@@ -107,6 +107,17 @@ def test_the_needed_gpus_keep_the_deadline_and_one_less_does_not() -> None:
     assert not made.problems
 
 
+def test_a_part_of_a_large_plant_needs_hardly_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = load(stations=300, fps=10.0, escalation=0.3, deadline_s=0.6, burst=3.0)
+    whole = plan(asked)
+    monkeypatch.setattr(replica_search, "STATIONS", 100)
+    part = plan(asked)
+    assert whole.needed <= part.needed <= whole.needed + 2
+    assert part.busy == pytest.approx(whole.busy * whole.needed / part.needed, rel=0.05)
+    assert part.up_peak_mbit == pytest.approx(whole.up_peak_mbit, rel=0.1)
+    assert (part.up_mbit, part.link_full_at) == (whole.up_mbit, whole.link_full_at)
+
+
 def test_too_few_gpus_and_too_narrow_a_link_are_said() -> None:
     asked = load(stations=400, fps=10.0, escalation=0.3, deadline_s=1.0)
     narrow = msgspec.structs.replace(TRAFFIC, link_gbit=1)

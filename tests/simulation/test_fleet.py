@@ -126,7 +126,7 @@ def test_random_questions_wait_as_in_the_queue_with_fixed_service(servers: int, 
     replicas=st.integers(1, 4),
     scheduled=st.booleans(),
 )
-def test_every_question_is_answered_once_and_no_replica_is_shared(
+def test_every_question_is_answered_once(
     stations: int,
     escalation: float,
     burst: float,
@@ -180,3 +180,20 @@ def test_more_stations_keep_the_frames_of_the_first() -> None:
     for station in range(2):
         assert frames_until(few, station, 0.0, 9.0) == frames_until(many, station, 0.0, 9.0)
     assert phases(many)[:2] == pytest.approx(phases(few))
+
+
+def test_free_replicas_divide_what_waits() -> None:
+    """Four questions of a station: one replica computes them in one batch, four in a batch each."""
+    replica = ReplicaModel(request_ms=0, frame_ms=100, before_ms=0)
+    for replicas, seconds in ((1, 0.4), (2, 0.2), (4, 0.1), (9, 0.1)):
+        ends: list[float] = []
+        fleet = Fleet(replica, replicas, AT_ONCE, np.random.default_rng(0))
+
+        def reply(end: float, answered: bool, ends: list[float] = ends) -> None:
+            ends.append(end)
+
+        fleet.ask(1.0, 4, reply)
+        while fleet.next_start < math.inf:
+            fleet.start()
+        assert ends == pytest.approx([1.0 + seconds])
+        assert fleet.batches == min(4, replicas)

@@ -17,6 +17,7 @@ from saec.simulation.replica_search import (
     check_deadline,
     fewest_replicas,
     simulate_fleet,
+    simulated_part,
     simulated_seconds,
     stable_replicas,
 )
@@ -130,6 +131,12 @@ class _Found(msgspec.Struct, frozen=True, kw_only=True):
     failures: list[Failures] = []
     trial: Trial | None = None
     turned_back: float | None = None
+    times: float = 1.0
+
+    @property
+    def busy_s(self) -> float:
+        """Seconds that all replicas compute in a second; too few of them never rest."""
+        return float(self.replicas) if self.trial is None else self.times * self.trial.busy_s
 
 
 def make_plan(
@@ -178,16 +185,16 @@ def make_plan(
         answer_p99_s=_percentile(trial, 99),
         late=trial.late(load.deadline_s) if trial else None,
         turned_back=found.turned_back,
-        busy=trial.busy_s / found.replicas if trial else float(load.questions_per_s > 0),
+        busy=found.busy_s / found.replicas if load.questions_per_s else 0.0,
         batch=trial.batch if trial else 0.0,
         up_mbit=mbit * traffic.frame_bytes,
-        up_peak_mbit=(trial.per_s if trial else 0.0) * traffic.frame_bytes * _BITS / 1e6,
+        up_peak_mbit=(found.times * trial.per_s if trial else 0.0) * traffic.frame_bytes * _BITS / 1e6,
         down_mbit=mbit * traffic.answer_bytes,
         link_share=link_share,
         per_frame=_times(watt, 1 / frames_per_s),
         per_day=_times(watt, _DAY_S),
         link_full_at=int(load.stations / link_share) if link_share else None,
-        simulated_s=simulated_seconds(load),
+        simulated_s=simulated_seconds(simulated_part(load)[0]),
         simulated=len(trial.waits) if trial else 0,
         problems=_problems(load, found, link_share, traffic),
     )
@@ -196,36 +203,42 @@ def make_plan(
 def _find(
     load: Load, replica: ReplicaModel, latency: Latency, late_share: float, spare: int, there: int | None
 ) -> _Found:
-    seconds, stable = simulated_seconds(load), stable_replicas(load, replica)
+    part, times = simulated_part(load)
+    seconds, stable = simulated_seconds(part), stable_replicas(part, replica)
 
     @cache
-    def trial(count: int) -> Trial:
-        return simulate_fleet(load, replica, latency, count, seconds=seconds)
+    def simulated(count: int, scheduled: bool) -> Trial:
+        return simulate_fleet(part, replica, latency, count, seconds=seconds, scheduled=scheduled)
+
+    def part_of(count: int) -> int:
+        return int(count / times + 1e-9)
 
     def late(count: int) -> float:
-        return trial(count).late(load.deadline_s)
+        """All are late where the queue would outgrow the simulated time."""
+        return simulated(part_of(count), False).late(load.deadline_s) if part_of(count) >= stable else 1.0
 
     needed = fewest_replicas(load, replica, late, late_share)
     there = needed + spare if there is None else there
     counts = sorted({there, min(there, needed), min(there, needed - 1)}, reverse=True)
     failures = [
-        Failures(failed=there - count, late=late(count) if count >= stable else None) for count in counts
+        Failures(failed=there - count, late=late(count) if part_of(count) >= stable else None)
+        for count in counts
     ]
-    if there < stable:
+    if part_of(there) < stable:
         return _Found(needed=needed, replicas=there, failures=failures)
-    scheduled = simulate_fleet(load, replica, latency, there, seconds=seconds, scheduled=True)
     return _Found(
         needed=needed,
         replicas=there,
         failures=failures,
-        trial=trial(there),
-        turned_back=scheduled.edge,
+        trial=simulated(part_of(there), False),
+        turned_back=simulated(part_of(there), True).edge,
+        times=times,
     )
 
 
 def _watt(load: Load, traffic: Traffic, watts: Watts, found: _Found) -> Joules:
     """Joules of each part in a second."""
-    busy = found.trial.busy_s if found.trial else float(found.replicas) * bool(load.questions_per_s)
+    busy = found.busy_s if load.questions_per_s else 0.0
     busy_core, rest = watts.edge
     size = traffic.frame_bytes + traffic.answer_bytes
     return Joules(

@@ -1,15 +1,17 @@
 """Replicas that answer the frames of many stations: a queue in the order of arrival, and batches.
 
 A station's request goes out as one question for each of its frames, as a service gets them, and ends when
-the last of them is answered. A question joins the queue after half a round trip and its decoding. A replica
-that is free takes the oldest questions that have arrived, up to its batch, whichever stations they are from.
-That is a queue with c servers, fixed service times and bulk service. No question is given up.
+the last of them is answered. A question joins the queue after half a round trip and its decoding. Replicas
+that are free divide the questions that have arrived, the oldest first, whichever stations they are from; none
+takes more than its batch. That is a queue with c servers, fixed service times and bulk service. No question
+is given up.
 """
 
 from __future__ import annotations
 
 import math
-from heapq import heapify, heappop, heappush, heapreplace
+from collections import deque
+from heapq import heappop, heappush
 
 import msgspec
 import numpy as np
@@ -57,9 +59,11 @@ class Fleet:
         self._model = model
         self._latency = latency
         self._rng = rng
-        self._free = [0.0] * replicas
-        heapify(self._free)
+        self._free = replicas
+        self._ends: list[float] = []  # of the batches that are computed
         self._queue: list[tuple[float, int, _Request]] = []
+        self._waiting: deque[_Request] = deque()  # those that had arrived when the last batch began
+        self._begun = 0.0
         self._asked = 0
 
     def ask(self, now: float, frames: int, reply: Reply) -> None:
@@ -74,20 +78,29 @@ class Fleet:
     @property
     def next_start(self) -> float:
         """When the next batch begins, unless somebody asks before; infinite where nobody waits."""
-        return max(self._queue[0][0], self._free[0]) if self._queue else math.inf
+        if not self._waiting and not self._queue:
+            return math.inf
+        arrived = self._begun if self._waiting else max(self._begun, self._queue[0][0])
+        return arrived if self._free else max(arrived, self._ends[0])
 
     def start(self) -> None:
         """Begin the next batch and answer what it completes."""
-        begins = self.next_start
-        batch: list[_Request] = []
-        while self._queue and len(batch) < self._model.batch_frames and self._queue[0][0] <= begins:
-            batch.append(heappop(self._queue)[2])
-        took = batch_s(self._model, len(batch))
-        heapreplace(self._free, begins + took)
+        self._begun = begins = self.next_start
+        while self._ends and self._ends[0] <= begins:
+            heappop(self._ends)
+            self._free += 1
+        while self._queue and self._queue[0][0] <= begins:
+            self._waiting.append(heappop(self._queue)[2])
+        share = math.ceil(len(self._waiting) / self._free)
+        frames = min(share, self._model.batch_frames)
+        took = batch_s(self._model, frames)
+        self._free -= 1
+        heappush(self._ends, begins + took)
         self.busy_s += took
         self.batches += 1
-        self.questions += len(batch)
-        for request in batch:
+        self.questions += frames
+        for _ in range(frames):
+            request = self._waiting.popleft()
             request.left -= 1
             # A smaller batch that begins later may be done before.
             request.done = max(request.done, begins + took)

@@ -1,7 +1,9 @@
 """How many replicas keep a deadline: searched with the event simulation of ``saec.simulation.plant``.
 
-Nothing is approximated but the time: about ``QUESTIONS`` questions are simulated, and at least ``SHORTEST``
-seconds. A tenth of the time is left out, while the queue fills. The search has no deadline inside, so that
+A sample is simulated: about ``QUESTIONS`` questions, at least ``SHORTEST`` seconds, and at most ``STATIONS``
+stations. A tenth of the time is left out, while the queue fills. Of a larger plant so many stations are
+simulated with their part of the replicas. They wait a little longer than the whole, because fewer replicas
+share a queue. The search has no deadline inside, so that
 each question waits for its answer and a longer deadline never needs more replicas.
 """
 
@@ -26,6 +28,9 @@ QUESTIONS = 100_000
 
 SHORTEST = 10.0
 """Seconds that are simulated at least, and ten deadlines."""
+
+STATIONS = 10_000
+"""Stations that are simulated at most."""
 
 FULLEST = 0.95
 """Share of what full batches allow that a plan may use: nearer to 1 the queue outgrows the simulated time."""
@@ -61,6 +66,12 @@ def simulated_seconds(load: Load) -> float:
     """The time that is simulated: it is the same for every number of replicas."""
     shortest = max(SHORTEST, 10 * load.deadline_s)
     return max(shortest, QUESTIONS / load.questions_per_s) if load.questions_per_s else shortest
+
+
+def simulated_part(load: Load) -> tuple[Load, float]:
+    """The stations that are simulated, and how many times as many there are."""
+    stations = min(load.stations, STATIONS)
+    return msgspec.structs.replace(load, stations=stations), load.stations / stations
 
 
 def simulate_fleet(

@@ -146,14 +146,14 @@ def _source(plan: CapacityPlan, measured: MeasuredService | None) -> str:
 
 def _gpus(plan: CapacityPlan) -> list[tuple[str, str]]:
     rows = [
-        ("questions to the cloud", f"{plan.questions_per_s:,.4g} per s"),
+        ("questions to the cloud", f"{_number(plan.questions_per_s)} per s"),
         ("GPUs needed for the deadline", f"{plan.needed:,}"),
         ("GPUs planned", f"{plan.replicas:,}"),
     ]
     if plan.may_fail is not None and plan.needed:
         rows.append(("GPUs that may fail at once", f"{plan.may_fail:,}"))
     for one in plan.failures:
-        late = "the GPUs left cannot take the questions" if one.late is None else f"{one.late:.3%} are late"
+        late = "the GPUs left are too few" if one.late is None else f"{one.late:.3%} are late"
         rows.append((f"with {one.failed:,} failed", late))
     return rows
 
@@ -171,9 +171,10 @@ def _answers(plan: CapacityPlan) -> list[tuple[str, str]]:
 
 
 def _link(plan: CapacityPlan) -> list[tuple[str, str]]:
+    peak = _number(plan.up_peak_mbit)
     rows = [
-        ("to the cloud", f"{plan.up_mbit:,.4g} Mbit/s; in one second of 100 {plan.up_peak_mbit:,.4g}"),
-        ("from the cloud", f"{plan.down_mbit:,.4g} Mbit/s"),
+        ("to the cloud", f"{_number(plan.up_mbit)} Mbit/s; in one second of 100 {peak}"),
+        ("from the cloud", f"{_number(plan.down_mbit)} Mbit/s"),
     ]
     if plan.link_full_at is not None:
         rows.append(("the link is full", f"to {plan.link_share:.1%}; at {plan.link_full_at:,} stations"))
@@ -183,9 +184,16 @@ def _link(plan: CapacityPlan) -> list[tuple[str, str]]:
 def _energy(plan: CapacityPlan) -> list[tuple[str, str]]:
     frame, day = plan.per_frame, plan.per_day
     return [
-        ("energy of a frame", f"{_sum(frame):.3g} J: " + _parts(frame, 1.0)),
-        ("energy of a day", f"{_sum(day) / _KWH:,.4g} kWh: " + _parts(day, _KWH)),
+        ("energy of a frame", f"{_number(_sum(frame))} J: " + _parts(frame, 1.0)),
+        ("energy of a day", f"{_number(_sum(day) / _KWH)} kWh: " + _parts(day, _KWH)),
     ]
+
+
+def _number(value: float) -> str:
+    """Three digits, and never an exponent."""
+    if value >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.3g}" if value >= 0.001 or value == 0 else "< 0.001"
 
 
 def _sum(joules: Joules) -> float:
@@ -193,7 +201,10 @@ def _sum(joules: Joules) -> float:
 
 
 def _parts(joules: Joules, unit: float) -> str:
-    return (
-        f"edge {joules.edge / unit:,.3g}, GPUs computing {joules.gpu_busy / unit:,.3g} and idle "
-        f"{joules.gpu_idle / unit:,.3g}, link {joules.link / unit:,.3g}"
-    )
+    named = {
+        "edge": joules.edge,
+        "GPUs computing": joules.gpu_busy,
+        "GPUs at rest": joules.gpu_idle,
+        "link": joules.link,
+    }
+    return ", ".join(f"{name} {_number(value / unit)}" for name, value in named.items())
