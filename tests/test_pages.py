@@ -207,7 +207,7 @@ SHOWN = {
 
 _TYPED = {"saec", "python", "python3.11", "make", "pip", "sh", "cd", "cp", "mv", "mkdir", "export", "curl"}
 _TYPED |= {"vllm", "pytest", "useradd", "install", "systemctl", ".", "ruff", "mypy", "lint-imports"}
-_TYPED |= {"pre-commit", "torchrun"}
+_TYPED |= {"pre-commit", "torchrun", "buildah", "openssl", "docker"}
 
 
 @pytest.mark.parametrize("block", [b for b in BLOCKS if b.language in ("", "sh", "bash", "console")], ids=str)
