@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from saec.bulk.bulk_engine import JUDGES, Stage
 from saec.bulk.bulk_judges import BulkOrder
@@ -61,6 +61,44 @@ class RowsOfPage:
         return [{"row": row} for row in read_page(self._work, Page(page["begin"], page["size"]))]
 
 
+class WorkerPool(NamedTuple):
+    """The workers of a stage, and what each has to itself.
+
+    Attributes:
+        workers: how many.
+        cpus, gpus: CPUs and GPUs of one; whole numbers where they are 1 or more.
+    """
+
+    workers: int
+    cpus: float
+    gpus: float = 0.0
+
+
+def worker_pools(order: BulkOrder, config: BulkConfig, cpus: int, gpus: float) -> dict[Stage, WorkerPool]:
+    """Who works in each stage, on a cluster of so many CPUs and GPUs.
+
+    Edge workers have the line's threads. A model on the CPU has all CPUs: the stages follow each other.
+    """
+    threads = max(1, min(order.profile.line.detector.threads, cpus))
+    edge = config.workers or max(1, cpus // threads)
+    loaded = order.cloud is not None and not order.cloud.remote.url
+    each = config.cloud_gpus
+    if each is None:
+        each = 1.0 if loaded and gpus else 0.0
+    share = cpus / config.cloud_workers
+    return {
+        "edge": WorkerPool(edge, _whole(min(threads, cpus / edge))),
+        "cloud": WorkerPool(
+            config.cloud_workers, _whole(share if loaded and not each else min(1, share)), each
+        ),
+    }
+
+
+def _whole(cpus: float) -> float:
+    """Ray takes fractions below 1 alone."""
+    return float(int(cpus)) if cpus >= 1 else cpus
+
+
 class RayEngine:
     """A ``BulkEngine`` on the Ray that this process is connected to.
 
@@ -72,37 +110,20 @@ class RayEngine:
     def __init__(self, order: BulkOrder, config: BulkConfig) -> None:
         import ray
 
-        self._order, self._config = order, config
         have = ray.cluster_resources()
-        self._cpus, self._gpus = int(have.get("CPU", 1)), have.get("GPU", 0.0)
-        self._threads = max(1, min(order.profile.line.detector.threads, self._cpus))
+        self._order = order
+        self._pools = worker_pools(order, config, int(have.get("CPU", 1)), have.get("GPU", 0.0))
         self._here = ray.get_runtime_context().get_node_id()
 
     def workers(self, stage: Stage) -> int:
-        if stage == "cloud":
-            return self._config.cloud_workers
-        return self._config.workers or max(1, self._cpus // self._threads)
-
-    def _needs(self, stage: Stage) -> dict[str, float]:
-        """CPUs and GPUs of one worker. A local model's CPU threads are as many as it gets CPUs here."""
-        share = self._cpus / self.workers(stage)
-        if stage == "edge":
-            cpus = min(float(self._threads), share)
-            return {"num_cpus": float(int(cpus)) if cpus >= 1 else cpus}
-        cloud = self._order.cloud
-        loaded = cloud is not None and not cloud.remote.url
-        gpus = self._config.cloud_gpus
-        if gpus is None:
-            gpus = 1.0 if loaded and self._gpus else 0.0
-        whole = float(int(share)) if share >= 1 else share
-        return {"num_cpus": whole if loaded and not gpus else min(1.0, share), "num_gpus": gpus}
+        return self._pools[stage].workers
 
     def answers(self, stage: Stage, work: Path, pages: Sequence[Page]) -> Iterator[bytes]:
         import ray
         from ray import data
 
         items = [{"begin": page.begin, "size": page.size} for page in pages]
-        n = self.workers(stage)
+        pool = self._pools[stage]
         try:
             # Ray 2.64 takes these away and names nothing in their place, so the extra has an upper end.
             warnings.filterwarnings("ignore", message=".*ray_remote_args")
@@ -114,9 +135,10 @@ class RayEngine:
                 fn_constructor_args=(self._order, stage),
                 batch_size=None,
                 batch_format="pyarrow",
-                compute=data.ActorPoolStrategy(min_size=1, max_size=n, initial_size=n),
+                compute=data.ActorPoolStrategy(min_size=1, max_size=pool.workers, initial_size=pool.workers),
                 ray_remote_args_fn=_few_retries,
-                **self._needs(stage),
+                num_cpus=pool.cpus,
+                num_gpus=pool.gpus,
             )
             for table in judged.iter_batches(batch_size=None, batch_format="pyarrow"):
                 yield from table["answer"].to_pylist()

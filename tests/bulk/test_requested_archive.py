@@ -1,0 +1,161 @@
+"""What may be asked of a bulk run, before anything is started."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+import saec
+from saec.bulk import ray_engine
+from saec.bulk.archive.archive_listing import list_archive
+from saec.bulk.archive.archived_images import archived_image
+from saec.bulk.bulk_judges import BulkOrder, bulk_order
+from saec.bulk.ray_engine import WorkerPool, ray_started, worker_pools
+from saec.bulk.requested_archive import given_archive
+from saec.cli import main
+from saec.data.images.pixels import decode_image
+from saec.errors import ConfigError, ExtraError, ImageError
+from saec.profile import LineProfile
+from saec.settings import BulkConfig, CloudConfig, RemoteConfig
+from tests.bulk.archives import flat_png, folder_of, parquet_of, tar_of
+from tests.run_fakes import FakeCloud, judges, make_line
+
+
+@pytest.fixture
+def profile(tmp_path: Path, fakes: FakeCloud) -> LineProfile:
+    return make_line(tmp_path / "line")
+
+
+def an_order(profile: LineProfile, threads: int = 1, cloud: CloudConfig | None = None) -> BulkOrder:
+    detector = msgspec.structs.replace(profile.line.detector, threads=threads)
+    line = msgspec.structs.replace(profile.line, detector=detector)
+    threaded = LineProfile(profile.folder, line, profile.calibration)
+    return replace(bulk_order(threaded, judges(), cloud, explain=False))
+
+
+@pytest.mark.parametrize(
+    ("given", "fields", "says"),
+    [
+        (["a.png", "b.png"], {}, "one path or address"),
+        ("", {}, "one path or address"),
+        ("photos", {"split": "test"}, "split cannot be used"),
+        ("photos", {"layout": "mvtec"}, "layout cannot be used"),
+        ("photos", {"limit": 3}, "limit cannot be used"),
+    ],
+)
+def test_an_archive_is_one_path_and_no_data_set(given: object, fields: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        given_archive(given, **fields)
+
+
+def test_a_library_that_is_missing_is_named(
+    profile: LineProfile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray_engine, "find_spec", lambda name: None if name == "ray" else object())
+    with pytest.raises(ExtraError, match=r"ray is not installed \(pip install 'saec\[bulk\]'\)"):
+        saec.Line(profile).inspect_many("photos", engine="ray", out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"engine": "ray"}, "needs a run folder"),
+        ({"engine": "spark", "out": "run"}, "use local or ray"),
+        ({"engine": "ray", "out": "run", "policy": saec.Policy(budget=0.3)}, "decides by the frames before"),
+        ({"engine": "ray", "out": "run", "bulk": {"workers": 2}}, "BulkConfig"),
+        ({"engine": "ray", "out": "run", "bulk": saec.BulkConfig(task_frames=0)}, "task_frames"),
+    ],
+)
+def test_the_library_refuses_at_once(
+    profile: LineProfile,
+    fields: dict[str, Any],
+    says: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=says):
+        saec.Line(profile).inspect_many("photos", **fields)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["s3://plant/photos"], "add --engine ray"),
+        (["s3://plant/photos", "--engine", "ray"], "name a folder for the run"),
+        (["s3://plant/photos", "--engine", "ray", "--out", "run", "--limit", "3"], "limit cannot be used"),
+        (
+            ["s3://p/x", "--engine", "ray", "--out", "run", "--trace-endpoint", "http://127.0.0.1:1"],
+            "no traces",
+        ),
+        (["nowhere", "--engine", "ray", "--out", "run"], "does not exist"),
+    ],
+)
+def test_the_command_refuses_at_once(
+    profile: LineProfile,
+    arguments: list[str],
+    says: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["inspect", *arguments, "--line", str(profile.folder)]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_a_rays_client_is_refused(profile: LineProfile) -> None:
+    config = BulkConfig(ray_address="ray://10.0.0.5:10001")
+    with (
+        pytest.raises(ConfigError, match="run on a machine of the cluster"),
+        ray_started(an_order(profile), config),
+    ):
+        pass
+
+
+def test_workers_share_the_machines(profile: LineProfile) -> None:
+    def pools(cpus: int, gpus: float = 0.0, threads: int = 1, cloud: Any = None, **fields: Any) -> Any:
+        return worker_pools(an_order(profile, threads, cloud), BulkConfig(**fields), cpus, gpus)
+
+    assert pools(8)["edge"] == WorkerPool(8, 1.0)
+    assert pools(8, threads=3)["edge"] == WorkerPool(2, 3.0)
+    assert pools(2, threads=8)["edge"] == WorkerPool(1, 2.0)
+    assert pools(2, workers=4)["edge"] == WorkerPool(4, 0.5)
+    loaded, service = (
+        CloudConfig(model="small"),
+        CloudConfig(model="m", remote=RemoteConfig(url="http://x/v1")),
+    )
+    assert pools(8, cloud=loaded)["cloud"] == WorkerPool(1, 8.0)
+    assert pools(8, 2.0, cloud=loaded, cloud_workers=2)["cloud"] == WorkerPool(2, 1.0, 1.0)
+    assert pools(8, 2.0, cloud=service, cloud_workers=4)["cloud"] == WorkerPool(4, 1.0)
+    assert pools(8, 2.0, cloud=loaded, cloud_gpus=0.5)["cloud"] == WorkerPool(1, 1.0, 0.5)
+
+
+def test_an_image_is_read_again_by_its_path(tmp_path: Path) -> None:
+    root = folder_of(tmp_path / "archive", 4)
+    tar_of(root / "a.tar", 3, first=20)
+    parquet_of(root / "b.parquet", 3)
+    for frame in list_archive(str(root)):
+        place = int(frame.id.rpartition("/")[2].removesuffix(".png").lstrip("p") or 0)
+        wanted = decode_image(flat_png(place))
+        assert np.array_equal(archived_image(frame.path, bits=8), wanted)
+    for path in (f"tar://p99999.png::{root / 'a.tar'}", f"{root / 'b.parquet'}#row=9", str(root / "x.png")):
+        with pytest.raises(ImageError):
+            archived_image(path, bits=8)
+
+
+def test_a_run_without_ray_loads_no_ray() -> None:
+    code = (
+        "import sys, saec.cli.runs.inspect, saec.bulk.requested_archive\n"
+        "saec.Line\n"
+        "assert not {'ray', 'pyarrow', 'fsspec', 'pandas', 'torch'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
