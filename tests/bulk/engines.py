@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,7 +38,7 @@ class LossyEngine:
     def workers(self, stage: Stage) -> int:
         return 2
 
-    def answers(self, stage: Stage, work: Path, pages: Sequence[Page]) -> Iterator[bytes]:
+    def answers(self, stage: Stage, work: Path, pages: Sequence[Page]) -> Generator[bytes, None, None]:
         judge = JUDGES[stage](self.order)
         found: list[list[bytes]] = []
         for page in pages:

@@ -287,6 +287,19 @@ def test_an_empty_archive_is_named(tmp_path: Path, profile: LineProfile, fakes: 
     (tmp_path / "archive").mkdir()
     with pytest.raises(DataError, match="holds no image"):
         bulk(profile, tmp_path / "archive", tmp_path / "bulk")
+    with pytest.raises(DataError, match="does not exist"):
+        bulk(profile, tmp_path / "arhcive", tmp_path / "bulk")
+    assert not (tmp_path / "bulk").exists()
+
+
+def test_a_damaged_shard_is_an_error_and_the_others_are_judged(
+    tmp_path: Path, profile: LineProfile, fakes: FakeCloud
+) -> None:
+    tar_of(tmp_path / "archive" / "a.tar", 4)
+    (tmp_path / "archive" / "b.tar").write_bytes(b"no tar" * 300)
+    info = bulk(profile, tmp_path / "archive", tmp_path / "bulk")
+    assert (info.counts["frames"], info.counts["error"]) == (5, 1)
+    assert bulk(profile, tmp_path / "archive", tmp_path / "bulk", resume=True).counts["frames"] == 5
 
 
 def test_a_name_that_no_log_can_hold_has_its_verdict(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Literal, Protocol
@@ -23,7 +23,7 @@ class BulkEngine(Protocol):
         """How many workers a stage has."""
         ...
 
-    def answers(self, stage: Stage, work: Path, pages: Sequence[Page]) -> Iterator[bytes]:
+    def answers(self, stage: Stage, work: Path, pages: Sequence[Page]) -> Generator[bytes, None, None]:
         """The answers to rows, as workers give them.
 
         Args:

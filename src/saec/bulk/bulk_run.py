@@ -15,12 +15,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 
 from saec.bulk.archive.archive_listing import archive_root, list_archive
+from saec.bulk.archive.listed_frames import ListedFrame
 from saec.bulk.bulk_engine import BulkEngine, Stage, StartEngine
 from saec.bulk.bulk_estimate import frame_cost
 from saec.bulk.bulk_judges import BulkOrder, CloudRow, EdgeRow, RowAnswer, bulk_order
@@ -95,6 +97,8 @@ def judge_archive(
     options = replace(options, config=msgspec.structs.replace(options.config, maps=False))
     kind = policy_kind(options.policy)
     under = profile if kind.line is None else kind.line(profile, kind.own(options))
+    if next(list_archive(archive, bulk.parquet_column), None) is None:
+        raise DataError(f"{archive} holds no image to judge", "check the path or the pattern")
     note = device_note(under, options.config.edge_device)
     under = on_device(under, options.config.edge_device)
     course = RunMeter(options.metering, out)
@@ -112,11 +116,12 @@ def judge_archive(
             order = bulk_order(
                 under, judges, None if cloud is None else cloud.config, explain=options.config.explain
             )
-            with meter.phase("warm-up"):
-                yield from run.prepare(archive, order)
-            with run.work, meter.phase("run"):
-                del judges
-                yield from run.judged(start, order)
+            del judges
+            with run.work:
+                with meter.phase("warm-up"):
+                    yield from run.prepare(archive, order)
+                with meter.phase("run"):
+                    yield from run.judged(start, order)
     ended = "" if calls.stop is not None and calls.stop.is_set() else now()
     standing = StandingCounts.of(out / VERDICTS_FILE, images_of_line(profile), None)
     info = msgspec.structs.replace(
@@ -194,15 +199,13 @@ class _BulkRun:
         total = 0
         for frame in list_archive(archive, self._bulk.parquet_column):
             total += 1
-            if not is_utf8(frame.path + frame.id):
-                error = ImageError("the file name is not valid UTF-8", RENAME)
-                yield from self._written(self._failed(EdgeRow(0, frame), error, "read"), frame.stamp)
-            else:
+            error = _fault(frame)
+            if error is None:
                 self._enlist(EdgeRow(len(self.work), frame))
+            else:
+                yield from self._written(self._failed(EdgeRow(0, frame), error, "read"), frame.stamp)
         self.work.close()
-        if not total:
-            raise DataError(f"{archive} holds no image to judge", "check the path or the pattern")
-        self._waiting = sum(1 for _ in self._writer.index.waiting())
+        self._waiting = self._writer.index.waiting_count()
         self._calls.begin(len(self.work) + self._waiting)
         if known := total - len(self.work) - self._waiting:
             self._calls.tell(f"{known:,} of {total:,} frames have their verdict already")
@@ -274,12 +277,13 @@ class _BulkRun:
         for pages in (work.pages, work.rest):
             if not work.left or self._stop.is_set():
                 return
-            for data in engine.answers(stage, work.path, pages()):
-                answer = read(data)
-                if work.mark(answer.number):
-                    yield answer
-                if self._stop.is_set():
-                    return
+            with closing(engine.answers(stage, work.path, pages())) as answers:
+                for data in answers:
+                    answer = read(data)
+                    if work.mark(answer.number):
+                        yield answer
+                    if self._stop.is_set():
+                        return
             if work.left > max(_FEW, len(work) // 10):
                 break
         if work.left == len(work) > 1 or work.left > max(_FEW, len(work) // 10):
@@ -300,6 +304,13 @@ class _BulkRun:
 
     def _failed(self, row: EdgeRow, error: Exception, stage: str) -> VerdictRecord:
         return error_verdict(row.frame.source, self._rules.line, error, stage=stage)
+
+
+def _fault(frame: ListedFrame) -> ImageError | None:
+    """Why a frame cannot be given out."""
+    if not is_utf8(frame.path + frame.id):
+        return ImageError("the file name is not valid UTF-8", RENAME)
+    return ImageError(frame.fault) if frame.fault else None
 
 
 _WORKER_ENDED = EndedError(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -118,19 +118,29 @@ class RayEngine:
     def workers(self, stage: Stage) -> int:
         return self._pools[stage].workers
 
-    def answers(self, stage: Stage, work: Path, pages: Sequence[Page]) -> Iterator[bytes]:
+    def answers(self, stage: Stage, work: Path, pages: Sequence[Page]) -> Generator[bytes, None, None]:
         import ray
+
+        try:
+            judged = self._judged(stage, work, pages)
+            for table in judged.iter_batches(batch_size=None, batch_format="pyarrow"):
+                yield from table["answer"].to_pylist()
+        except ray.exceptions.RayError as e:
+            raise EndedError(f"Ray ended the run: {_said(e)}", "run it again with --resume") from e
+
+    def _judged(self, stage: Stage, work: Path, pages: Sequence[Page]) -> Any:
+        """The data set of the answers; nothing runs before it is read."""
         from ray import data
 
         items = [{"begin": page.begin, "size": page.size} for page in pages]
         pool = self._pools[stage]
-        try:
+        with warnings.catch_warnings():
             # Ray 2.64 takes these away and names nothing in their place, so the extra has an upper end.
             warnings.filterwarnings("ignore", message=".*ray_remote_args")
             rows = data.from_items(items, override_num_blocks=len(items)).flat_map(
                 RowsOfPage(str(work.absolute())), num_cpus=0, label_selector={"ray.io/node-id": self._here}
             )
-            judged = rows.map_batches(
+            return rows.map_batches(
                 TableJudge,
                 fn_constructor_args=(self._order, stage),
                 batch_size=None,
@@ -140,10 +150,6 @@ class RayEngine:
                 num_cpus=pool.cpus,
                 num_gpus=pool.gpus,
             )
-            for table in judged.iter_batches(batch_size=None, batch_format="pyarrow"):
-                yield from table["answer"].to_pylist()
-        except ray.exceptions.RayError as e:
-            raise EndedError(f"Ray ended the run: {_said(e)}", "run it again with --resume") from e
 
 
 def _few_retries() -> dict[str, int]:

@@ -128,6 +128,11 @@ class VerdictIndex:
         found = self._db.execute("SELECT stamp FROM asked WHERE path = ?", (path,)).fetchone()
         return found[0] if found else None
 
+    def waiting_count(self) -> int:
+        """How many frames wait for the cloud."""
+        (count,) = self._db.execute("SELECT COUNT(*) FROM asked").fetchone()
+        return int(count)
+
     def waiting(self) -> Iterator[bytes]:
         """The rows of the frames that wait for the cloud."""
         return (row for (row,) in self._db.execute("SELECT row FROM asked ORDER BY path"))

@@ -10,20 +10,21 @@ from saec.bulk.archive.containers import check_unpacked, contained_frames, is_co
 from saec.bulk.archive.listed_frames import ListedFrame, Place, is_address
 from saec.bulk.archive.object_stores import stored_files
 from saec.data.images.file_names import is_picture, passed_over
-from saec.errors import DataError
+from saec.errors import DataError, ImageError
 
 
 def list_archive(archive: str, column: str | None = None) -> Iterator[ListedFrame]:
     """The frames of an archive, in the order in which the disk or the store tells them.
 
     An image is a frame. A tar file holds one in each member that is an image, a Parquet file one in each row.
+    A file of these that is damaged is a frame itself, with its fault.
 
     Args:
         archive: a file, a folder, an address (``s3://bucket/photos``), or an address with a pattern.
         column: the column of bytes of Parquet files; None takes the only one.
 
     Raises:
-        DataError: nothing is there, it cannot be listed, or a file is damaged.
+        DataError: nothing is there, it cannot be listed, or it is not clear which column holds the images.
         ConfigError, ExtraError: see ``object_stores.store_of``.
     """
     files = stored_files(archive) if is_address(archive) else _local_files(Path(archive).absolute())
@@ -33,7 +34,10 @@ def list_archive(archive: str, column: str | None = None) -> Iterator[ListedFram
             continue
         check_unpacked(name)
         if is_container(name):
-            yield from contained_frames(file, relative, stamp, column)
+            try:
+                yield from contained_frames(file, relative, stamp, column)
+            except ImageError as e:  # the frames before the damage are frames; the file is one more
+                yield ListedFrame(id=relative, path=file, place=Place(file), stamp=stamp, fault=str(e))
         elif is_picture(name):
             yield ListedFrame(id=relative, path=file, place=Place(file), stamp=stamp)
 

@@ -10,7 +10,7 @@ from typing import IO, Any
 
 from saec.bulk.archive.listed_frames import ListedFrame, Place, is_address, missing_package
 from saec.data.images.file_names import is_picture
-from saec.errors import DataError
+from saec.errors import DataError, ImageError
 
 TAR, PARQUET = ".tar", ".parquet"
 _PACKED = (".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".tbz2", ".tar.zst", ".zip")
@@ -45,7 +45,8 @@ def contained_frames(file: str, relative: str, stamp: str, column: str | None) -
         column: the column of bytes of a Parquet file; None takes the only one.
 
     Raises:
-        DataError: the file is damaged, or which column holds the images is not clear.
+        ImageError: the file is damaged.
+        DataError: which column holds the images is not clear.
         ExtraError: pyarrow is not installed.
     """
     if file.lower().endswith(TAR):
@@ -85,7 +86,7 @@ def _members(file: str, relative: str, stamp: str) -> Iterator[ListedFrame]:
                     stamp=stamp and f"{stamp}@{member.offset_data}",
                 )
     except (tarfile.TarError, OSError) as e:
-        raise DataError(f"{file} is no sound tar file: {e}", "make it again, or leave it out") from e
+        raise ImageError(f"{file} is no sound tar file: {e}", "make it again, or leave it out") from e
 
 
 @contextmanager
@@ -94,7 +95,7 @@ def open_parquet(file: str) -> Iterator[Any]:
 
     Raises:
         ExtraError: pyarrow is not installed.
-        DataError: the file is damaged.
+        ImageError: the file is damaged.
     """
     try:
         import pyarrow as pa
@@ -105,7 +106,7 @@ def open_parquet(file: str) -> Iterator[Any]:
         try:
             opened = parquet.ParquetFile(f)
         except pa.ArrowException as e:
-            raise DataError(f"{file} is no sound Parquet file: {e}", "make it again, or leave it out") from e
+            raise ImageError(f"{file} is no sound Parquet file: {e}", "make it again, or leave it out") from e
         yield opened
 
 

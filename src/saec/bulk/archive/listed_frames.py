@@ -38,6 +38,7 @@ class ListedFrame(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         place: where its bytes lie.
         stamp: changes when the file does, of size and time; "" where the store does not tell them.
         known: hashes under which the path has a verdict already.
+        fault: why the file cannot be read, where listing found that it is damaged; else "".
     """
 
     id: str
@@ -45,6 +46,7 @@ class ListedFrame(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     place: Place
     stamp: str = ""
     known: tuple[str, ...] = ()
+    fault: str = ""
 
     @property
     def source(self) -> Source:
