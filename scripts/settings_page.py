@@ -41,6 +41,12 @@ VARIABLES = {
     "HF_TOKEN": "`saec models pull`: your access token for the hub.",
     "SAEC_PHASES": "Set by `saec meter` for the program that it measures: the file in which the program "
     "marks its phases ([metering.md](metering.md)).",
+    "RAY_AUTH_TOKEN": "`saec cloud` with replicas: the token of Ray ([fleet.md](fleet.md#security)).",
+    "RAY_AUTH_TOKEN_PATH": "`saec cloud` with replicas: the file with the token of Ray. The default is "
+    "~/.ray/auth_token.",
+    "RAY_TMPDIR": "`saec cloud` with replicas: where Ray keeps its sockets and logs. The default is "
+    "~/.ray/saec.",
+    "RAY_USAGE_STATS_ENABLED": "Set to 0 for Ray, so that it sends nothing to its makers.",
     "XDG_CACHE_HOME": "`saec fit`: the folder of converted backbones and feature graphs. The default "
     "is ~/.cache.",
     "ONEDNN_MAX_CPU_ISA": "Only read to explain an error: it holds back the CPU's instructions.",

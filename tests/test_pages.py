@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import click
 import pytest
+import yaml
 
 from saec.cli import root
 from tests.pages import PAGES, ROOT, Block, blocks, commands, inline
@@ -160,12 +161,16 @@ def test_every_target_of_make_is_there() -> None:
     assert {"demo", "test", "station"} <= asked <= set(made)
 
 
-@pytest.mark.parametrize("block", [b for b in BLOCKS if b.language in ("toml", "json", "python")], ids=str)
+@pytest.mark.parametrize(
+    "block", [b for b in BLOCKS if b.language in ("toml", "json", "yaml", "python")], ids=str
+)
 def test_a_block_of_a_language_is_of_that_language(block: Block) -> None:
     if block.language == "toml":
         assert tomllib.loads(block.text)
     elif block.language == "json":
         assert json.loads(block.text)
+    elif block.language == "yaml":
+        assert yaml.safe_load(block.text)
     else:
         _imports(block.text)
 
@@ -207,7 +212,7 @@ SHOWN = {
 
 _TYPED = {"saec", "python", "python3.11", "make", "pip", "sh", "cd", "cp", "mv", "mkdir", "export", "curl"}
 _TYPED |= {"vllm", "pytest", "useradd", "install", "systemctl", ".", "ruff", "mypy", "lint-imports"}
-_TYPED |= {"pre-commit", "torchrun", "buildah", "openssl", "docker"}
+_TYPED |= {"pre-commit", "torchrun", "buildah", "openssl", "docker", "ray"}
 
 
 @pytest.mark.parametrize("block", [b for b in BLOCKS if b.language in ("", "sh", "bash", "console")], ids=str)
@@ -222,4 +227,13 @@ def test_every_block_is_of_a_kind_that_is_checked(block: Block) -> None:
 def test_every_page_is_looked_at() -> None:
     assert {p.name for p in PAGES} >= {"README.md", "quickstart.md", "station.md", "data.md"}
     diagrams = {"mermaid"}
-    assert {b.language for b in BLOCKS} <= {"", "sh", "bash", "console", "toml", "json", "python"} | diagrams
+    assert {b.language for b in BLOCKS} <= {
+        "",
+        "sh",
+        "bash",
+        "console",
+        "toml",
+        "json",
+        "yaml",
+        "python",
+    } | diagrams

@@ -20,6 +20,8 @@ from tests.sources import modules
 EVERYDAY = 15
 
 SAME_WORD = {
+    "--ray-address": "the Ray cluster that is joined",
+    "--replicas": "how many copies of a model answer",
     "--out": "where a command keeps what it makes",
     "--json": "a file of figures",
     "--csv": "a file of rows",

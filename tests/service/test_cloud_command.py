@@ -114,7 +114,11 @@ def test_an_adapter_is_named_once(capsys: pytest.CaptureFixture[str]) -> None:
 def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
     """What the command was asked to serve, in place of serving it."""
     found: Asked = []
-    monkeypatch.setattr("saec.service.service_program.run_service", lambda *settings: found.append(settings))
+    program = "saec.service.service_program"
+    monkeypatch.setattr(f"{program}.load_engine", lambda service, model: model)
+    monkeypatch.setattr(
+        f"{program}.run_service", lambda service, http, load: found.append((service, http, load()))
+    )
     monkeypatch.setattr("saec.cli.options.process_end.run_to_the_end", lambda run: run())
     return found
 

@@ -15,7 +15,7 @@ import pytest
 from saec.service import model_engine as handling
 from saec.service.batching import Batcher
 from saec.service.served_model import ServedModel
-from saec.service.service_program import run_service
+from saec.service.service_program import load_engine, run_service
 from saec.service.service_settings import ServiceConfig
 from saec.settings import CloudConfig
 from saec.web.http_settings import HttpSettings
@@ -105,5 +105,6 @@ def test_loading_that_hangs_heeds_a_signal(monkeypatch: pytest.MonkeyPatch) -> N
         release.wait(60)
 
     monkeypatch.setattr(ServedModel, "load", hang)
-    run_service(ServiceConfig(listen="127.0.0.1:0"), HttpSettings(), CloudConfig(model="small"))
+    config = ServiceConfig(listen="127.0.0.1:0")
+    run_service(config, HttpSettings(), lambda: load_engine(config, CloudConfig(model="small")))
     release.set()

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import structlog
 
+from saec.service.answer_engine import AnswerEngine
 from saec.service.model_engine import ModelEngine
 from saec.service.request_handling import RequestHandler
 from saec.service.served_model import ServedModel
@@ -31,13 +32,13 @@ _STEP = 0.05
 log = structlog.get_logger()
 
 
-def run_service(config: ServiceConfig, http: HttpSettings, model: CloudConfig) -> None:
+def run_service(config: ServiceConfig, http: HttpSettings, open_engine: Callable[[], AnswerEngine]) -> None:
     """Load a model and serve it until SIGTERM or SIGINT.
 
     Args:
-        config: the service's settings; its adapters are served beside the model.
+        config: the service's settings.
         http: certificate, names and limits.
-        model: how the model is loaded.
+        open_engine: loads what answers: ``load_engine``, or replicas.
 
     Raises:
         SaecError: it cannot be started.
@@ -49,16 +50,32 @@ def run_service(config: ServiceConfig, http: HttpSettings, model: CloudConfig) -
         log.warning("secret file not private", problem=text)
     with Signals() as signals, contextlib.closing(listen(config.listen)) as bound:
         begun = time.monotonic()
-        served = start_in_thread(signals, lambda: ServedModel.load(model, config.adapters))
-        if served is None:
+        engine = start_in_thread(signals, open_engine)
+        if engine is None:
             log.warning("stopped during the start")
             return
-        log.info("models loaded", models=list(served.entries), seconds=round(time.monotonic() - begun, 1))
-        if (agreement := served.model.agreement) is not None:
-            log.info("self-check passed", found=agreement.text())
-        handler = RequestHandler(ModelEngine(served, config), config)
+        log.info("loaded", seconds=round(time.monotonic() - begun, 1))
+        handler = RequestHandler(engine, config)
         with serving(handler, admission, bound) as thread:
             keep_watch(signals, thread, handler.stuck, Systemd())
+
+
+def load_engine(config: ServiceConfig, model: CloudConfig) -> ModelEngine:
+    """The model in this process, with its adapters beside it.
+
+    Args:
+        config: the service's settings; its adapters are served beside the model.
+        model: how the model is loaded.
+
+    Raises:
+        ConfigError: an adapter has the name of the model.
+        ModelError: a checkpoint or an adapter that is missing, damaged or not served.
+    """
+    served = ServedModel.load(model, config.adapters)
+    log.info("models loaded", models=list(served.entries))
+    if (agreement := served.model.agreement) is not None:
+        log.info("self-check passed", found=agreement.text())
+    return ModelEngine(served, config)
 
 
 @contextlib.contextmanager

@@ -58,7 +58,7 @@ class ServiceConfig(msgspec.Struct, frozen=True, kw_only=True):
     tokens_file: Everyday[ExistingFile | None] = None
     batch: Everyday[Count] = CloudConfig().batch
     queue: Everyday[Count] = 64
-    requests_per_s: Everyday[Positive | None] = None
+    requests_per_s: Positive | None = None
     max_delay_ms: NotNegative = 10.0
     batch_limit_s: Annotated[float, msgspec.Meta(ge=1)] = 600.0
     max_pixels: Count = 25_000_000

@@ -42,6 +42,18 @@ class RequestRefused(SaecError):
         self.status, self.code, self.after, self.param = status, code, after, param
 
     @property
+    def fields(self) -> dict[str, Any]:
+        """The arguments that make it again, elsewhere."""
+        return {
+            "status": self.status,
+            "code": self.code,
+            "what": self.what,
+            "remedy": self.remedy,
+            "after": self.after,
+            "param": self.param,
+        }
+
+    @property
     def body(self) -> dict[str, Any]:
         """The error in OpenAI's form."""
         return error_body(self.status, self.code, str(self), self.param)

@@ -1,0 +1,147 @@
+"""A service of replicas on a Ray that runs: deployed, changed, shown and removed."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from ray import serve
+
+from saec.errors import ConfigError, ModelError
+from saec.service.replicas.applications import ENTRANCE, engines_of, entrance_of
+from saec.service.replicas.deployed_settings import Deployed
+from saec.service.replicas.messages import ReplicaReport
+from saec.service.replicas.serve_calls import ENGINES, ServeReplicas
+from saec.web.addresses import parse_address
+
+_STEP = 0.1
+
+_CONTROLLER = {"RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "2"}
+"""Serve looks at its proxies each 10 s and replaces one after three looks: a dead one is missed for long."""
+
+QUIET = {"enable_access_log": False, "log_level": "WARNING"}
+"""Of Serve's own logs: a line for each request would cost more than it says."""
+
+
+def deploy_service(deployed: Deployed) -> list[str]:
+    """Put a service on the Ray that was joined, or change the one that is there, a replica after the other.
+
+    Where a ``saec cloud`` is the entrance, its replicas alone are changed.
+
+    Returns:
+        The applications that were run.
+
+    Raises:
+        ModelError: a replica cannot load the model; the old ones that are left go on.
+    """
+    there = _applications()
+    own = ENGINES in there and ENTRANCE not in there
+    if not own:
+        host, port = parse_address(deployed.service.listen)
+        serve.start(
+            proxy_location="EveryNode",
+            http_options={
+                "host": host,
+                "port": port,
+                "keep_alive_timeout_s": max(1, round(deployed.http.idle_s)),
+                "ssl_certfile": _text(deployed.http.tls_cert),
+                "ssl_keyfile": _text(deployed.http.tls_key),
+            },
+            logging_config=QUIET,
+            controller_options={"runtime_env": {"env_vars": _CONTROLLER}},
+        )
+    run_application(engines_of(deployed), ENGINES, None)
+    if own or (ENTRANCE in there and _entrance_stamp() == deployed.stamp):
+        return [ENGINES]
+    run_application(entrance_of(deployed), ENTRANCE, "/")
+    return [ENGINES, ENTRANCE]
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceState:
+    """How a deployed service does.
+
+    Attributes:
+        applications: Serve's word for each application, by its name.
+        replicas: what the replicas report.
+    """
+
+    applications: dict[str, str]
+    replicas: list[ReplicaReport]
+
+
+def service_state() -> ServiceState:
+    """How the service does that runs in the Ray that was joined.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    there = _deployed()
+    return ServiceState(there, ServeReplicas.running().reports())
+
+
+def remove_service(seconds: float) -> None:
+    """Refuse what is new, wait for what was accepted, and take the service from the Ray that was joined.
+
+    Args:
+        seconds: that accepted requests are given.
+
+    Raises:
+        ConfigError: there is none, or its entrance is a ``saec cloud``.
+    """
+    there = _deployed()
+    if ENTRANCE not in there:
+        raise ConfigError("the entrance of this service is a `saec cloud`", "stop that program")
+    with contextlib.suppress(Exception):  # an entrance that has died has nothing to finish
+        entrance: Any = serve.get_app_handle(ENTRANCE)
+        until = time.monotonic() + seconds
+        while entrance.drain.remote(on=True).result(timeout_s=seconds) and time.monotonic() < until:
+            time.sleep(_STEP)
+    for name in (ENTRANCE, ENGINES):
+        if name in there:
+            serve.delete(name)
+
+
+def _applications() -> dict[str, str]:
+    return {
+        name: str(found.status.value)
+        for name, found in serve.status().applications.items()
+        if name in (ENGINES, ENTRANCE)
+    }
+
+
+def _deployed() -> dict[str, str]:
+    found = _applications()
+    if not found:
+        raise ConfigError("no service is deployed in this Ray cluster", "run `saec cloud deploy`")
+    return found
+
+
+def _entrance_stamp() -> str:
+    """The hash of the settings of the entrance that runs; "" where it does not answer."""
+    handle: Any = serve.get_app_handle(ENTRANCE)
+    try:
+        return str(handle.stamp.remote().result(timeout_s=10))
+    except Exception:
+        return ""
+
+
+def run_application(application: Any, name: str, route: str | None) -> None:
+    """Run an application and wait until it is there.
+
+    Raises:
+        ModelError: it cannot be started.
+    """
+    try:
+        serve.run(application, name=name, route_prefix=route, logging_config=QUIET)
+    except RuntimeError as e:
+        why = " ".join(str(e).split())
+        raise ModelError(
+            f"{name} cannot be started: {why[-1000:]}", "see docs/fleet.md for Ray's logs"
+        ) from e
+
+
+def _text(path: Any) -> str | None:
+    return None if path is None else str(path)
