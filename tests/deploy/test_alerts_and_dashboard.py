@@ -11,6 +11,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from saec.service.replicas.replica_set_metrics import ReplicaSetMetrics
 from tests.deploy.conftest import Programs
 from tests.deploy.deploy_files import (
     ALERTS,
@@ -40,7 +41,8 @@ STATION, CLOUD = {"job": "saec-station", "instance": "s:1"}, {"job": "saec-cloud
 
 def test_every_metric_is_exposed_with_its_labels(programs: Programs) -> None:
     names, labels = set[str](), dict[str, set[str]]()
-    for family in text_string_to_metric_families(programs.exposed()):
+    replicas = list(ReplicaSetMetrics(lambda: []).collect())
+    for family in (*text_string_to_metric_families(programs.exposed()), *replicas):
         suffixes = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"]}.get(family.type, [""])
         names |= {family.name + suffix for suffix in suffixes}
         for sample in family.samples:
@@ -129,6 +131,7 @@ FIRING: dict[str, list[dict[str, str]]] = {
         series("saec_cloud_queue", "60x60", CLOUD),
         series("saec_cloud_room", "72x60", CLOUD),
     ],
+    "SaecReplicasLost": [series("saec_cloud_replicas", "3x50 2x60", CLOUD)],
     "SaecCloudModelFails": [
         series("saec_cloud_requests_total", "0+1x60", CLOUD, station="s", status="500", code="model_failed")
     ],
@@ -162,6 +165,7 @@ WELL = [
     series("saec_sink_dead_letters", "0x60", sink="mes"),
     series("saec_alarms_total", "40x60", kind="disagreement"),
     series("saec_cloud_requests_total", "0+90x60", CLOUD, station="s", status="200", code=""),
+    series("saec_cloud_replicas", "3x60", CLOUD),
     series("saec_cloud_queue", "10x60", CLOUD),
     series("saec_cloud_room", "72x60", CLOUD),
     series("saec_certificate_end_seconds", "8640000x60"),

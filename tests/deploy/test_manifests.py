@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Iterator
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 import yaml
 
 from saec.cli.options.all_settings import settings_commands
+from saec.errors import ConfigError
 from saec.station.setup.settings_file import read_settings
 from tests.deploy.deploy_files import DEPLOY, needs
 from tests.pairs import make_pair
@@ -145,6 +147,40 @@ def test_serves_schema_takes_the_applications() -> None:
     read = schema.ServeDeploySchema.model_validate(yaml.safe_load(rayservice()["spec"]["serveConfigV2"]))
     assert [app.name for app in read.applications] == ["saec-engines", "saec"]
     assert rayservice()["spec"]["rayClusterConfig"]["rayVersion"] == version("ray")
+
+
+def test_our_own_code_takes_the_applications() -> None:
+    pytest.importorskip("ray", reason="pip install 'saec[fleet]'")
+    from saec.service.replicas.deployed_settings import Deployed
+
+    engines, entrance = yaml.safe_load(rayservice()["spec"]["serveConfigV2"])["applications"]
+    for app in (engines, entrance):
+        module, function = app["import_path"].split(":")
+        assert callable(vars(import_module(module))[function])
+    front, back = Deployed.read(entrance["args"]), Deployed.read(engines["args"])
+    assert front.replicas == back.replicas
+    assert (front.service.model, back.service.model) == ("small", "small")
+    workers = rayservice()["spec"]["rayClusterConfig"]["workerGroupSpecs"]
+    assert sum(group["replicas"] for group in workers) == back.replicas.count
+    mounted = set(found_under(rayservice(), "mountPath"))
+    assert front.service.tokens_file is not None
+    assert str(front.service.tokens_file.parent) in mounted
+
+
+@pytest.mark.parametrize(
+    "tables",
+    [
+        {"service": {"token_file": "x"}},
+        {"services": {}},
+        {"replicas": {"count": 0}},
+        {"service": {"queue": "9"}},
+    ],
+)
+def test_a_slip_in_the_applications_is_an_error(tables: dict[str, Any]) -> None:
+    from saec.service.replicas.deployed_settings import Deployed
+
+    with pytest.raises(ConfigError):
+        Deployed.read(tables)
 
 
 @needs("docker-compose", "docker-compose")

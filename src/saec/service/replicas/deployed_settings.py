@@ -9,11 +9,12 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from saec.decoding import with_fields
+from saec.errors import ConfigError
 from saec.extensions import VERSION
 from saec.service.replica_settings import ReplicaConfig
 from saec.service.service_settings import ServiceConfig
 from saec.settings import CloudConfig
-from saec.settings.section_reading import built
 from saec.settings.trace_settings import TraceConfig
 from saec.web.http_settings import HttpSettings
 from saec.web.log_settings import LogConfig
@@ -37,8 +38,11 @@ class Deployed:
         """Of the tables of a settings file, such as a RayService's ``args``.
 
         Raises:
-            ConfigError: a key is not known, or a value has another type.
+            ConfigError: a section or a key is not known, or a value has another type or is out of range.
         """
+        known = ("service", "cloud", "http", "replicas", "log", "trace")
+        if unknown := [name for name in tables if name not in known]:
+            raise ConfigError(f"there is no section {unknown[0]}", f"there are {', '.join(known)}")
         service, cloud = _section(tables, "service", ServiceConfig), _section(tables, "cloud", CloudConfig)
         return cls(
             service,
@@ -61,4 +65,4 @@ class Deployed:
 
 
 def _section(tables: Mapping[str, Any], name: str, struct: type[S]) -> S:
-    return built(struct, dict(tables.get(name, {})))
+    return with_fields(struct(), tables.get(name, {}), f"setting of [{name}]")
