@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -50,12 +51,7 @@ class Program:
         return httpx.Client(base_url=self.where, headers=header, timeout=120, trust_env=False)
 
     def replicas(self) -> list[psutil.Process]:
-        found = []
-        for one in psutil.Process(self.process.pid).children(recursive=True):
-            with contextlib.suppress(psutil.Error):
-                if " ".join(one.cmdline()).startswith("ray::ServeReplica:saec-engines"):
-                    found.append(one)
-        return found
+        return _below(self.process.pid, "ray::ServeReplica:saec-engines")
 
 
 def _settings(folder: Path, adapter: Path) -> Path:
@@ -134,7 +130,8 @@ def test_three_replicas_answer_as_one_process_does(
                 _same(there, here)
         listed = http.get("/v1/models").json()["data"]
         assert [one["id"] for one in listed] == ["small", "screws"]
-        assert http.post("/tokenize", json={"prompt": "Label: 0"}).json()["count"] == 3
+        ids = http.post("/tokenize", json={"prompt": "Label: 0"}).json()["tokens"]
+        assert http.post("/detokenize", json={"tokens": ids}).json() == {"prompt": "Label: 0"}
         missing = http.post(CHAT, json=scoring_body(URLS[0], "nuts"))
         assert (missing.status_code, missing.json()["error"]["code"]) == (404, "model_not_found")
         assert http.get("/ready").json() == {"ready": True, "problems": []}
@@ -195,20 +192,14 @@ def test_each_answer_names_the_weights_that_computed_it_while_they_are_changed(
     with ThreadPoolExecutor(3) as pool:
         clients = [pool.submit(ask, n) for n in range(3)]
         try:
-            argv = [sys.executable, "-m", "saec", "cloud", "deploy", "--config", str(file)]
-            done = subprocess.run(argv, capture_output=True, text=True, timeout=600, check=False)
+            assert _saec("deploy", "--config", str(file)) == "deployed: saec-engines\n"
         finally:
             ended.set()
         for client in clients:
             client.result()
-    assert done.returncode == 0, done.stderr
-    assert done.stdout == "deployed: saec-engines\n"
     assert set(seen) == set(known)
-    shown = subprocess.run(
-        [sys.executable, "-m", "saec", "cloud", "deployed"], capture_output=True, text=True, timeout=300
-    )
     new = alone["bolts.2"][0]["system_fingerprint"][:12]
-    assert shown.stdout.count(f"screws@{new}") == 3, shown.stdout + shown.stderr
+    assert _saec("deployed").count(f"screws@{new}") == 3
 
 
 def test_stopping_finishes_what_was_accepted(program: Program) -> None:
@@ -225,3 +216,88 @@ def _wait(true: Any) -> None:
     """Wait for what is sure to come; a test that it never comes to fails by its own time-out."""
     while not true():
         threading.Event().wait(0.2)
+
+
+@pytest.fixture
+def cluster(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """A Ray that runs without a service; gives the process that has started it."""
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path_factory.getbasetemp()))
+    program = (
+        "import sys\n"
+        "from saec.service.replica_settings import ReplicaConfig\n"
+        "from saec.service.replicas.ray_cluster import OwnRay\n"
+        "own = OwnRay(ReplicaConfig(count=2, cpus=0.5))\n"
+        "print('up', flush=True)\n"
+        "sys.stdin.read()\n"
+        "own.end()\n"
+    )
+    argv = [sys.executable, "-c", program]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            assert process.stdout.readline() == "up\n"
+            yield process.pid
+            process.stdin.close()
+            assert process.wait(120) == 0
+        finally:
+            process.kill()
+
+
+def _saec(*argv: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "saec", "cloud", *argv],
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_service_is_deployed_to_a_cluster_and_taken_away(
+    cluster: int, tmp_path: Path, alone: dict[str, list[dict[str, Any]]]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        listen = f"127.0.0.1:{bound.getsockname()[1]}"
+    options = ["--listen", listen, "--device", "cpu", "--dtype", "float32", "--replica-cpus", "0.5"]
+    assert _saec("deploy", *options, "--replicas", "2") == "deployed: saec-engines, saec\n"
+    assert _saec("deployed").count("small@") == 2
+    with httpx.Client(base_url=f"http://{listen}", timeout=120, trust_env=False) as http:
+        for there, here in zip(_answers(http, "small"), alone["small"], strict=True):
+            _same(there, here)
+        (entrance,) = _below(cluster, "ray::ServeReplica:saec:")
+        assert _saec("deploy", *options, "--replicas", "1") == "deployed: saec-engines\n"
+        (same,) = _below(cluster, "ray::ServeReplica:saec:")
+        assert same.pid == entrance.pid
+        assert _saec("deploy", *options, "--queue", "9") == "deployed: saec-engines, saec\n"
+        (other,) = _below(cluster, "ray::ServeReplica:saec:")
+        assert other.pid != entrance.pid
+        other.kill()
+        _wait(lambda: _status(http) == 200)
+        _answers(http, "small")
+        assert _saec("remove") == "removed\n"
+        assert http.get("/ready").status_code == 404
+    assert (
+        "no service"
+        in subprocess.run(
+            [sys.executable, "-m", "saec", "cloud", "deployed"], capture_output=True, text=True, timeout=300
+        ).stderr
+    )
+
+
+def _status(http: httpx.Client) -> int:
+    try:
+        return http.get("/ready").status_code
+    except httpx.HTTPError:
+        return 0
+
+
+def _below(pid: int, title: str) -> list[psutil.Process]:
+    found = []
+    for one in psutil.Process(pid).children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            if " ".join(one.cmdline()).startswith(title):
+                found.append(one)
+    return found

@@ -57,11 +57,8 @@ class Deployed:
     def stamp(self) -> str:
         """Equal for settings with which the entrance is the same."""
         front = msgspec.structs.replace(self.service, model="", adapters={})
-        return hashlib.sha256(
-            msgspec.json.encode(
-                [VERSION, front, self.http, self.replicas, self.log, self.trace], enc_hook=str
-            )
-        ).hexdigest()
+        told = [VERSION, front, self.http, self.replicas.request_s, self.log, self.trace]
+        return hashlib.sha256(msgspec.json.encode(told, enc_hook=str)).hexdigest()
 
 
 def _section(tables: Mapping[str, Any], name: str, struct: type[S]) -> S:
