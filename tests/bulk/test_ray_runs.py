@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 import saec
+from saec.bulk import ray_engine
 from saec.data.input_images import list_inputs
 from saec.profile import LineProfile
 from saec.runs.run_folder import Options, run_line
@@ -123,6 +124,54 @@ def test_the_driver_is_killed_and_resumed(
     assert said(out) == plain
     assert begun(archive, gear_line, out, "--resume").wait(BOUND_S) == 0
     assert said(out) == plain
+
+
+class DeadlyJudge(ray_engine.TableJudge):
+    """Ends its process at one frame."""
+
+    def __call__(self, table: Any) -> dict[str, list[bytes]]:
+        if any(b"/00010.png" in row for row in table["row"].to_pylist()):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().__call__(table)
+
+
+def few(archive: Path, root: Path, frames: int) -> Path:
+    for number, path in enumerate(sorted(archive.rglob("*.png"), key=lambda path: path.name)[:frames]):
+        root.mkdir(exist_ok=True)
+        (root / f"{number:05}.png").write_bytes(path.read_bytes())
+    return root
+
+
+def test_a_frame_that_ends_its_worker_each_time(
+    archive: Path, gear_line: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray_engine, "TableJudge", DeadlyJudge)
+    root = few(archive, tmp_path / "archive", 24)
+    bulk = saec.BulkConfig(task_frames=8, estimate_frames=0)
+    run = saec.Line.open(gear_line).inspect_many(root, engine="ray", out=tmp_path / "run", bulk=bulk)
+    found = {verdict.id: verdict for verdict in run}
+    assert len(found) == 24
+    errors = {id: verdict.error.message for id, verdict in found.items() if verdict.label is None}
+    assert list(errors) == ["00010.png"]
+    assert "ended each time" in errors["00010.png"]
+
+
+def test_a_cloud_worker_is_killed(archive: Path, gear_line: Path, tmp_path: Path) -> None:
+    root = few(archive, tmp_path / "archive", 24)
+    cloud = saec.Cloud("small", batch=4, references=1)
+    line, config = saec.Line.open(gear_line), RunConfig(maps=False, explain=False)
+    list(
+        line.inspect_many(root, cloud=cloud, policy="cloud", run=config, out=tmp_path / "plain", split="all")
+    )
+    asked: dict[str, Any] = {"cloud": cloud, "policy": "cloud", "run": config, "out": tmp_path / "run"}
+    killed = 0
+    for count, _ in enumerate(line.inspect_many(root, engine="ray", **asked), 1):
+        if count == 8:
+            for worker in workers(psutil.Process()):
+                worker.kill()
+                killed += 1
+    assert killed
+    assert said(tmp_path / "run") == said(tmp_path / "plain")
 
 
 def waited(done: Any) -> None:

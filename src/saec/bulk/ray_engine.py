@@ -23,13 +23,14 @@ from saec.errors import ConfigError, EndedError, ExtraError
 from saec.settings import BulkConfig
 
 _RETRIES = 3
+_READERS = 2
+"""Processes that read pages; each page takes a few milliseconds."""
+
 _STORE = 256 * 2**20
 """Bytes of Ray's store of objects on this machine: rows and answers are small."""
 
-_QUIET = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # Ray's only switch for a cluster on the loopback
-}
+_LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+"""Ray's only switch for a cluster on the loopback. ``saec.silence`` switches its reports off."""
 
 
 class TableJudge:
@@ -138,7 +139,10 @@ class RayEngine:
             # Ray 2.64 takes these away and names nothing in their place, so the extra has an upper end.
             warnings.filterwarnings("ignore", message=".*ray_remote_args")
             rows = data.from_items(items, override_num_blocks=len(items)).flat_map(
-                RowsOfPage(str(work.absolute())), num_cpus=0, label_selector={"ray.io/node-id": self._here}
+                RowsOfPage(str(work.absolute())),
+                compute=data.TaskPoolStrategy(size=_READERS),
+                num_cpus=0,
+                label_selector={"ray.io/node-id": self._here},
             )
             return rows.map_batches(
                 TableJudge,
@@ -178,7 +182,7 @@ def ray_started(order: BulkOrder, config: BulkConfig) -> Iterator[RayEngine]:
             f"{config.ray_address} is the address of a Ray client",
             "run on a machine of the cluster, and give HOST:PORT or auto",
         )
-    os.environ.update({name: value for name, value in _QUIET.items() if name not in os.environ})
+    os.environ.setdefault(_LOOPBACK, "0")
     import ray
 
     if ray.is_initialized():  # a program of the user's has connected already
