@@ -171,7 +171,15 @@ def test_a_cloud_worker_is_killed(archive: Path, gear_line: Path, tmp_path: Path
                 worker.kill()
                 killed += 1
     assert killed
-    assert said(tmp_path / "run") == said(tmp_path / "plain")
+    assert said(tmp_path / "run") == near(said(tmp_path / "plain"))
+
+
+def near(verdicts: dict[str, Any]) -> dict[str, Any]:
+    """A cloud's last digits depend on the frames of its batch; in a plain run chance has a say in these."""
+    for one in verdicts.values():
+        for holder in (one, one["cloud"]):
+            holder["p_defect"] = pytest.approx(holder["p_defect"], abs=1e-6)
+    return verdicts
 
 
 def waited(done: Any) -> None:

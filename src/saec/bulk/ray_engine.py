@@ -140,7 +140,7 @@ class RayEngine:
             warnings.filterwarnings("ignore", message=".*ray_remote_args")
             rows = data.from_items(items, override_num_blocks=len(items)).flat_map(
                 RowsOfPage(str(work.absolute())),
-                compute=data.TaskPoolStrategy(size=_READERS),
+                compute=data.TaskPoolStrategy(size=min(_READERS, len(items))),
                 num_cpus=0,
                 label_selector={"ray.io/node-id": self._here},
             )
