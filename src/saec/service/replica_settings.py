@@ -24,7 +24,6 @@ class ReplicaConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             requests. Default: twice --batch.
         request_s: Seconds within which a request must be answered. If its replica dies, another one is asked
             in that time.
-        start_s: Seconds that all replicas are given to load the model at the start.
         address: The Ray cluster of `saec cloud deploy`: HOST:PORT of its head, or "auto" for the one on this
             machine.
     """
@@ -38,5 +37,4 @@ class ReplicaConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     waiting: Annotated[Positive | None, Option(name="--replica-waiting")] = None
     spill: Annotated[Count | None, Option(name="--replica-spill")] = None
     request_s: Annotated[Positive, Option(name="--request-s")] = 60.0
-    start_s: Annotated[Positive, Option(name="--start-s")] = 1800.0
     address: Annotated[str, Option(name="--ray-address", metavar="HOST:PORT|auto")] = "auto"

@@ -10,11 +10,12 @@ import msgspec
 import pytest
 import torch
 
-from saec.errors import ConfigError, EndedError
+from saec.errors import ConfigError, EndedError, ModelError
 from saec.service.model_engine import ModelEngine
 from saec.service.replicas import engine_replica
 from saec.service.replicas.deployed_settings import Deployed
 from saec.service.replicas.engine_replica import EngineReplica
+from saec.service.replicas.local_replicas import open_replicas
 from saec.service.replicas.messages import ReplicaRequest
 from saec.service.requests.refusals import RequestRefused
 from saec.service.served_model import ServedModel
@@ -132,3 +133,12 @@ def test_the_entrance_stays_where_only_the_weights_are_others() -> None:
     assert one.stamp == Deployed.read({"service": {"model": "b"}, "replicas": {"count": 2}}).stamp
     assert one.stamp != Deployed.read({"service": {"model": "a", "queue": 3}}).stamp
     assert one.stamp != Deployed.read({"http": {"hosts": ["h"]}}).stamp
+
+
+@pytest.mark.parametrize(
+    ("service", "fault"),
+    [({"model": "/no/such"}, "/no/such"), ({"adapters": {"screws": "no/adapter"}}, "no/adapter")],
+)
+def test_what_is_missing_is_said_before_ray_starts(service: dict[str, object], fault: str) -> None:
+    with pytest.raises(ModelError, match=fault):
+        open_replicas(Deployed.read({"service": service, "replicas": {"count": 2}}))

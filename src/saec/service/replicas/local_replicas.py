@@ -6,9 +6,13 @@ import contextlib
 
 import structlog
 
+from saec.cloud.checkpoints.checkpoint_folder import check_adapter, check_checkpoint, find_checkpoint
 from saec.service.replicas.deployed_settings import Deployed
 from saec.service.replicas.ray_cluster import OwnRay
 from saec.service.replicas.replica_set import ReplicaSet
+
+_FIRST = 60.0
+"""Seconds until replicas that run have been looked at."""
 
 log = structlog.get_logger()
 
@@ -18,8 +22,11 @@ def open_replicas(deployed: Deployed) -> ReplicaSet:
 
     Raises:
         ConfigError: Ray runs in this process already.
-        ModelError: a replica cannot load the model.
+        ModelError: a checkpoint or an adapter that is missing or damaged; a replica cannot load it.
     """
+    check_checkpoint(find_checkpoint(deployed.cloud.model))  # before several processes look for it
+    for adapter in deployed.service.adapters.values():
+        check_adapter(str(adapter))
     own = OwnRay(deployed.replicas)  # Ray reads its environment when it is imported
     from ray import serve
 
@@ -40,6 +47,6 @@ def open_replicas(deployed: Deployed) -> ReplicaSet:
         own.end()
 
     opened = ReplicaSet(ServeReplicas.running(), deployed.service, deployed.replicas, end)
-    opened.wait_for_one(deployed.replicas.start_s)
+    opened.wait_for_one(_FIRST)
     log.info("replicas run", replicas=deployed.replicas.count)
     return opened
