@@ -7,6 +7,7 @@ import logging
 import math
 import os
 import secrets
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,8 @@ import structlog
 
 from saec.errors import ConfigError
 from saec.service.replica_settings import ReplicaConfig
+from saec.texts import read_text
+from saec.web.addresses import parse_address
 from saec.web.admission.secret_files import readable_by_others
 
 _STORE = 1 << 30
@@ -24,8 +27,8 @@ _STORE = 1 << 30
 _FAREWELL = 30.0
 """Seconds that Ray's processes are given to end."""
 
-_CURRENT = Path("ray", "ray_current_cluster")
-"""Where Ray notes the address of the one that runs."""
+_ADDRESS = "saec_cloud_address"
+"""The file that names the head of a `saec cloud`'s Ray, in its folder."""
 
 _PRIVATE = {
     "RAY_USAGE_STATS_ENABLED": "0",  # it would tell its makers of its use
@@ -73,6 +76,7 @@ class OwnRay:
         finally:
             self._started.set()
         self._ended.wait()
+        (own_folder() / _ADDRESS).unlink(missing_ok=True)
         leave_ray()
 
 
@@ -93,6 +97,7 @@ def _start(settings: ReplicaConfig) -> None:
         log_to_driver=False,
         configure_logging=False,
     )
+    (own_folder() / _ADDRESS).write_text(ray.get_runtime_context().gcs_address)
 
 
 @contextlib.contextmanager
@@ -106,8 +111,9 @@ def joined_ray(address: str) -> Iterator[None]:
         ConfigError: there is none, or it does not let us in.
     """
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    if address == "auto" and (own_folder() / _CURRENT).exists():
+    if address == "auto" and (own := _own_address()):
         _be_private()
+        address = own
     import ray
 
     _quiet()
@@ -123,6 +129,19 @@ def joined_ray(address: str) -> Iterator[None]:
         yield
     finally:
         leave_ray()
+
+
+def _own_address() -> str:
+    """The head of a ``saec cloud``'s Ray of this user; "" where none runs."""
+    note = own_folder() / _ADDRESS
+    if not note.exists():
+        return ""
+    address = read_text(note, remedy="delete it, or name the address with --ray-address").strip()
+    try:
+        socket.create_connection(parse_address(address), timeout=1).close()
+    except OSError:  # it was killed
+        return ""
+    return address
 
 
 def own_folder() -> Path:
