@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -18,7 +19,10 @@ import pytest
 
 import saec
 from saec.bulk import ray_engine
+from saec.bulk.bulk_engine import Stage
+from saec.bulk.bulk_judges import BulkOrder
 from saec.data.input_images import list_inputs
+from saec.errors import EndedError, LineError
 from saec.profile import LineProfile
 from saec.runs.run_folder import Options, run_line
 from saec.runs.verdict_log import read_all
@@ -133,6 +137,47 @@ class DeadlyJudge(ray_engine.TableJudge):
         if any(b"/00010.png" in row for row in table["row"].to_pylist()):
             os.kill(os.getpid(), signal.SIGKILL)
         return super().__call__(table)
+
+
+class ClosedJudge(ray_engine.TableJudge):
+    """Cannot be opened."""
+
+    def __init__(self, order: BulkOrder, stage: Stage) -> None:
+        raise LineError("the line is not on this machine", "copy it there")
+
+
+def test_workers_that_cannot_begin_say_why(
+    archive: Path, gear_line: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray_engine, "TableJudge", ClosedJudge)
+    root, line = few(archive, tmp_path / "archive", 4), saec.Line.open(gear_line)
+    with pytest.raises(EndedError, match="the line is not on this machine"):
+        list(line.inspect_many(root, engine="ray", out=tmp_path / "run"))
+
+
+def test_a_cluster_that_runs_is_joined(archive: Path, gear_line: Path, tmp_path: Path) -> None:
+    root, ray = few(archive, tmp_path / "archive", 8), Path(sys.executable).with_name("ray")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    where = ["--node-ip-address", "127.0.0.1", "--port", address.partition(":")[2], "--num-cpus", "2"]
+    head = subprocess.Popen([str(ray), "start", "--head", "--block", "--include-dashboard", "false", *where])
+    try:
+        waited(lambda: b"1 node" in status(ray, address) or b"Active" in status(ray, address))
+        out = tmp_path / "run"
+        for more in ([], ["--resume"]):
+            assert begun(root, gear_line, out, "--ray-address", address, *more).wait(BOUND_S) == 0
+            assert len(said(out)) == 8
+    finally:
+        below = psutil.Process(head.pid).children(recursive=True)
+        head.terminate()
+        head.wait(BOUND_S)
+        psutil.wait_procs(below, BOUND_S)
+
+
+def status(ray: Path, address: str) -> bytes:
+    command = [str(ray), "status", "--address", address]
+    return subprocess.run(command, capture_output=True, check=False).stdout
 
 
 def few(archive: Path, root: Path, frames: int) -> Path:

@@ -120,13 +120,11 @@ class RayEngine:
         return self._pools[stage].workers
 
     def answers(self, stage: Stage, work: Path, pages: Sequence[Page]) -> Generator[bytes, None, None]:
-        import ray
-
         try:
             judged = self._judged(stage, work, pages)
             for table in judged.iter_batches(batch_size=None, batch_format="pyarrow"):
                 yield from table["answer"].to_pylist()
-        except ray.exceptions.RayError as e:
+        except Exception as e:  # Ray Data wraps what workers raise in several kinds
             raise EndedError(f"Ray ended the run: {_said(e)}", "run it again with --resume") from e
 
     def _judged(self, stage: Stage, work: Path, pages: Sequence[Page]) -> Any:
