@@ -122,6 +122,7 @@ def test_it_gives_what_the_plain_run_gives(tmp_path: Path, profile: LineProfile,
     assert info.counts["escalated"] == 14
     assert made[0].pages["cloud"] == [5, 5, 4]  # the cloud's batches are full
     assert begun == [FRAMES]
+    assert "engine" not in vars(cloud)  # its memory is the workers'
     assert any("estimate from 3 frames: 60 frames" in text for text in told)
     assert [v.seq for v in read_all(tmp_path / "bulk" / "verdicts.jsonl")] == list(range(1, FRAMES + 1))
     assert not list((tmp_path / "bulk").glob("*.work"))

@@ -120,6 +120,8 @@ def judge_archive(
             with run.work:
                 with meter.phase("warm-up"):
                     yield from run.prepare(archive, order)
+                if cloud is not None:
+                    cloud.release()  # workers have the memory, and the GPU
                 with meter.phase("run"):
                     yield from run.judged(start, order)
     ended = "" if calls.stop is not None and calls.stop.is_set() else now()
@@ -212,7 +214,7 @@ class _BulkRun:
         warm_up(self._judges)
         rows = self.work.sample(self._bulk.estimate_frames)
         self._cost = frame_cost(order, self._judges, rows, self._options.metering, self._out)
-        del self._judges  # workers have the memory, and the GPU
+        del self._judges
 
     def _enlist(self, row: EdgeRow) -> None:
         """Put a frame on the list of work, unless it has its verdict or waits for the cloud."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -136,6 +138,14 @@ class Cloud:
     def engine(self) -> CloudEngine:
         """The loaded model, or the client of its service."""
         return clouds.open_engine(self.config)
+
+    def release(self) -> None:
+        """Give the model's memory back; it is loaded again when it is next asked."""
+        vars(self).pop("engine", None)
+        gc.collect()
+        torch = sys.modules.get("torch")
+        if torch is not None and torch.cuda.is_available():
+            torch.cuda.empty_cache()
 
     @property
     def key(self) -> str:
