@@ -5,7 +5,8 @@
 
 FOLDER holds config.json, tokenizer and preprocessor_config.json. Frames and references have the model's size,
 so nothing is resized. The engine alone judges the same questions in a process of its own. Then each service
-is started, and asked by processes that hold their requests ready. Rates are those of the middle of --seconds.
+is started, and asked by processes that hold their requests ready. Rates are counted after --warm-up seconds,
+since the first batches compile. A refusal (429) is asked again after a moment, and counted.
 """
 
 from __future__ import annotations
@@ -26,11 +27,9 @@ from typing import Any
 
 import httpx
 import numpy as np
+import psutil
 
 from saec.types import CloudQuery, Frame, Image
-
-BEFORE = 0.25
-"""Share of the time before rates are counted."""
 
 LINES = 8
 """Lines, each with a reference of its own."""
@@ -56,6 +55,9 @@ def engine_alone(model: str, args: argparse.Namespace, said: Any) -> None:
     engine = open_engine(CloudConfig(model=model, device=args.device, batch=args.batch))
     asked = questions(engine.side, args.frames)
     engine.judge(asked)
+    warm = time.monotonic() + args.warm_up
+    while time.monotonic() < warm:
+        engine.judge(asked)
     done, begun = 0, time.monotonic()
     while time.monotonic() - begun < args.seconds:
         engine.judge(asked)
@@ -89,8 +91,8 @@ def bodies_of(model: str, ids: Sequence[int], asked: Sequence[CloudQuery]) -> li
 
 
 @contextlib.contextmanager
-def service(model: str, replicas: int, args: argparse.Namespace) -> Iterator[str]:
-    """``saec cloud`` with so many replicas; its address."""
+def service(model: str, replicas: int, args: argparse.Namespace) -> Iterator[tuple[str, psutil.Process]]:
+    """``saec cloud`` with so many replicas; its address, and its own process."""
     address = f"127.0.0.1:{args.port}"
     command = [sys.executable, "-m", "saec", "cloud", "--model", model, "--listen", address]
     command += ["--device", args.device, "--batch", str(args.batch), "--queue", "1000"]
@@ -98,7 +100,7 @@ def service(model: str, replicas: int, args: argparse.Namespace) -> Iterator[str
     with subprocess.Popen(command, stderr=subprocess.DEVNULL if args.quiet else None) as process:
         try:
             wait_ready(f"http://{address}", process)
-            yield f"http://{address}"
+            yield f"http://{address}", psutil.Process(process.pid)
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(120)
@@ -115,9 +117,9 @@ def wait_ready(url: str, process: subprocess.Popen[bytes]) -> None:
 
 
 def client(url: str, bodies: Sequence[bytes], args: argparse.Namespace, number: int, said: Any) -> None:
-    """Ask for --seconds from so many threads; tells how many were answered in the middle, and the others."""
-    begun = time.monotonic()
-    from_, until = begun + BEFORE * args.seconds, begun + args.seconds
+    """Ask for --warm-up and --seconds from so many threads; tells how many were answered, and the others."""
+    from_ = time.monotonic() + args.warm_up
+    until = from_ + args.seconds
 
     def ask(thread: int) -> tuple[int, int]:
         right = wrong = 0
@@ -128,11 +130,11 @@ def client(url: str, bodies: Sequence[bytes], args: argparse.Namespace, number: 
                 body = bodies[(number * 7 + thread * args.threads + at) % len(bodies)]
                 headers = {"Content-Type": "application/json", "Idempotency-Key": uuid.uuid4().hex}
                 answer = http.post(f"{url}/v1/chat/completions", content=body, headers=headers)
+                fine = answer.status_code == 200
                 if from_ <= time.monotonic() <= until:
-                    right, wrong = (
-                        right + (answer.status_code == 200),
-                        wrong + (answer.status_code != 200),
-                    )
+                    right, wrong = right + fine, wrong + (not fine)
+                if not fine:
+                    time.sleep(0.05)
         raise AssertionError
 
     with ThreadPoolExecutor(args.threads) as pool:
@@ -140,7 +142,7 @@ def client(url: str, bodies: Sequence[bytes], args: argparse.Namespace, number: 
     said.put((sum(r for r, _ in counts), sum(w for _, w in counts)))
 
 
-def through_http(url: str, model: str, side: int, args: argparse.Namespace) -> tuple[float, int]:
+def through_http(url: str, side: int, args: argparse.Namespace) -> tuple[float, int]:
     """Frames per second through a service, and how many answers were none."""
     name = httpx.get(f"{url}/v1/models", timeout=30, trust_env=False).json()["data"][0]["id"]
     prefill = [token_ids(url, name, text) for text in ("Label: 0", "Label: 1")]
@@ -153,7 +155,7 @@ def through_http(url: str, model: str, side: int, args: argparse.Namespace) -> t
     counts = [said.get() for _ in clients]
     for one in clients:
         one.join()
-    return sum(r for r, _ in counts) / ((1 - BEFORE) * args.seconds), sum(w for _, w in counts)
+    return sum(r for r, _ in counts) / args.seconds, sum(w for _, w in counts)
 
 
 def token_ids(url: str, model: str, text: str) -> list[int]:
@@ -170,6 +172,7 @@ def main() -> int:
     parser.add_argument("--replicas", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--frames", type=int, default=256, help="different frames")
     parser.add_argument("--seconds", type=float, default=30.0, help="of each row")
+    parser.add_argument("--warm-up", type=float, default=20.0, help="seconds before rates are counted")
     parser.add_argument("--clients", type=int, default=4, help="processes that ask")
     parser.add_argument("--threads", type=int, default=24, help="of each client, one request each")
     parser.add_argument("--batch", type=int, default=24)
@@ -192,14 +195,18 @@ def main() -> int:
     alone.start()
     rate, side = said.get()
     alone.join()
-    print("| | frames/s | times the engine alone | times the first service | no answer |")
-    print(f"|---|---|---|---|---|\n| engine alone, one process | {rate:.1f} | 1 | | |", flush=True)
+    print(
+        "| | frames/s | times the engine alone | times the first service | refused | cores of the entrance |"
+    )
+    print(f"|---|---|---|---|---|---|\n| engine alone, one process | {rate:.1f} | 1 | | | |", flush=True)
     first = None
     for replicas in args.replicas:
-        with service(model, replicas, args) as url:
-            found, wrong = through_http(url, model, side, args)
+        with service(model, replicas, args) as (url, process):
+            found, wrong = through_http(url, side, args)
+            cores = sum(process.cpu_times()[:2]) / (time.time() - process.create_time())
         first = first or found
         row = f"| replicas: {replicas} | {found:.1f} | {found / rate:.2f} | {found / first:.2f} | {wrong} |"
+        row += f" {cores:.2f} |"
         print(row, flush=True)
     print(json.dumps({"side": side, "batch": args.batch, "clients": args.clients * args.threads}))
     return 0
