@@ -44,7 +44,7 @@ def open_replicas(deployed: Deployed) -> ReplicaSet:
     def end() -> None:
         with contextlib.suppress(Exception):  # it may be dead already; what is left ends with this process
             serve.shutdown()
-        own.end()
+        own.leave()
 
     opened = ReplicaSet(ServeReplicas.running(), deployed.service, deployed.replicas, end)
     opened.wait_for_one(_FIRST)

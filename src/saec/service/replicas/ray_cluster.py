@@ -62,8 +62,15 @@ class OwnRay:
         if self._error is not None:
             raise self._error
 
+    def leave(self) -> None:
+        """Let its processes end with this one, which is about to end.
+
+        To end Ray in a process whose threads may still call it can abort that process.
+        """
+        (own_folder() / _ADDRESS).unlink(missing_ok=True)
+
     def end(self) -> None:
-        """End all of its processes."""
+        """End all of its processes; nothing of this process may call Ray any more."""
         self._ended.set()
         self._thread.join(_FAREWELL)
 
