@@ -159,3 +159,13 @@ def test_a_run_without_ray_loads_no_ray() -> None:
         "assert not {'ray', 'pyarrow', 'fsspec', 'pandas', 'torch'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_what_a_worker_said_is_its_last_line() -> None:
+    died = RuntimeError("The actor died\n  File x, line 1\nsaec.errors.LineError: no line (fit one)\n")
+    died.__cause__ = RuntimeError()
+    assert ray_engine._said(died) == "saec.errors.LineError: no line (fit one)"
+    empty = RuntimeError()
+    assert ray_engine._said(empty) == "RuntimeError"
+    empty.__cause__ = died
+    assert ray_engine._said(empty) == "saec.errors.LineError: no line (fit one)"

@@ -160,10 +160,13 @@ def _few_retries() -> dict[str, int]:
 
 
 def _said(error: BaseException) -> str:
-    """What went wrong in a worker, without its traceback."""
-    cause = error.__cause__ or error
-    lines = [line for line in str(cause).strip().splitlines() if line.strip()]
-    return lines[-1].strip() if lines else type(cause).__name__
+    """What went wrong in a worker, without its traceback; Ray Data names empty errors as causes."""
+    one: BaseException | None = error
+    while one is not None:
+        if text := str(one).strip():
+            return text.splitlines()[-1].strip()
+        one = one.__cause__ or one.__context__
+    return type(error).__name__
 
 
 @contextmanager
