@@ -21,6 +21,7 @@ import psutil
 import pytest
 
 from saec.service.served_model import ServedModel
+from saec.web.addresses import is_loopback
 from saec.web.admission.tokens import token_hash
 from tests.service.service_helpers import data_url, encoded, noise, running, scoring_body
 
@@ -202,6 +203,16 @@ def test_each_answer_names_the_weights_that_computed_it_while_they_are_changed(
     assert _saec("deployed").count(f"screws@{new}") == 3
 
 
+def test_ray_listens_on_loopback_but_for_one_port_of_each_replica(program: Program) -> None:
+    """Ray's token guards that port (docs/fleet.md)."""
+    replicas = {one.pid for one in program.replicas()}
+    for one in psutil.Process(program.process.pid).children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            listening = [c.laddr.ip for c in one.net_connections("tcp") if c.status == psutil.CONN_LISTEN]
+            beyond = [ip for ip in listening if not is_loopback(ip.removeprefix("::ffff:"))]
+            assert len(beyond) == (one.pid in replicas), (one.cmdline(), listening)
+
+
 def test_stopping_finishes_what_was_accepted(program: Program) -> None:
     below = psutil.Process(program.process.pid).children(recursive=True)
     with program.client() as http, ThreadPoolExecutor(4) as pool:
@@ -209,7 +220,9 @@ def test_stopping_finishes_what_was_accepted(program: Program) -> None:
         program.process.send_signal(signal.SIGTERM)
         assert {one.result().status_code for one in asked} <= {200, 503}
     assert program.process.wait(120) == 0
-    assert not psutil.wait_procs(below, timeout=60)[1]
+    assert not psutil.wait_procs(below, timeout=240)[
+        1
+    ]  # two agents of Ray see only after a minute that it ended
 
 
 def _wait(true: Any) -> None:
