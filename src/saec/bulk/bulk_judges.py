@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from saec import edge
-from saec.bulk.archive.listed_frames import ListedFrame, PlaceReader
+from saec.bulk.archive.listed_frames import ListedFrame
+from saec.bulk.archive.place_reader import PlaceReader
 from saec.contracts import CloudEngine, EdgeDetector
 from saec.decoding import decoder
 from saec.edge.no_detector import NoDetector

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from saec.bulk.archive.archive_listing import list_archive
-from saec.bulk.archive.listed_frames import ListedFrame, PlaceReader
+from saec.bulk.archive.listed_frames import ListedFrame
+from saec.bulk.archive.place_reader import PlaceReader
 from saec.data.input_images import list_inputs
 from saec.errors import ConfigError, DataError
 from tests.bulk.archives import flat_png, folder_of, parquet_of, tar_of

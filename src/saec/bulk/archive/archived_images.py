@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from saec.bulk.archive.containers import contained_frames
-from saec.bulk.archive.listed_frames import Place, PlaceReader, is_address
+from saec.bulk.archive.listed_frames import Place, is_address
+from saec.bulk.archive.place_reader import PlaceReader
 from saec.data.images.pixels import decode_image
 from saec.errors import ImageError
 from saec.types import Image

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from saec.bulk.archive.listed_frames import ListedFrame, Place, is_address, missing_package
+from saec.bulk.archive.object_stores import store_of
 from saec.data.images.file_names import is_picture
 from saec.errors import DataError, ImageError
 
@@ -60,8 +61,6 @@ def _opened(file: str, block: int) -> Iterator[IO[bytes]]:
         with Path(file).open("rb") as f:
             yield f
         return
-    from saec.bulk.archive.object_stores import store_of
-
     fs, path = store_of(file)
     with fs.open(path, "rb", block_size=block) as f:
         yield f

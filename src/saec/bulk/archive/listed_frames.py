@@ -1,9 +1,6 @@
-"""A frame of an archive: what it is called, where its bytes lie, and how they are read."""
+"""A frame of an archive: what it is called, and where its bytes lie."""
 
 from __future__ import annotations
-
-from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -57,67 +54,6 @@ class ListedFrame(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 def is_address(archive: str) -> bool:
     """Whether an archive is an address such as ``s3://bucket/photos``, and no path of this machine."""
     return "://" in archive
-
-
-class PlaceReader:
-    """Reads frames by their places. Of a Parquet file it keeps the column of the last row group.
-
-    ``s3fs``, ``gcsfs`` and the like read their own settings and credentials.
-    """
-
-    def __init__(self) -> None:
-        self._group: tuple[str, int, str] | None = None
-        self._column: Any = None
-
-    def read(self, place: Place) -> bytes:
-        """The frame's bytes.
-
-        Raises:
-            OSError: they cannot be read.
-            ExtraError: the library that opens such a place is not installed.
-            Exception: whatever the library of an object store raises.
-        """
-        if place.column:
-            return self._row(place)
-        if is_address(place.file):
-            return _stored(place)
-        if place.start < 0:
-            return Path(place.file).read_bytes()
-        with Path(place.file).open("rb") as f:
-            f.seek(place.start)
-            return _whole(f.read(place.size), place)
-
-    def _row(self, place: Place) -> bytes:
-        group = (place.file, place.group, place.column)
-        if self._group != group:
-            self._column, self._group = _column(place), group
-        value = self._column[place.start].as_py()
-        data = value.get("bytes") if isinstance(value, dict) else value
-        if not data:
-            raise OSError(f"row {place.start} of row group {place.group} holds no bytes")
-        return bytes(data)
-
-
-def _whole(data: bytes, place: Place) -> bytes:
-    if len(data) != place.size:
-        raise OSError(f"{place.file} ends within the image")
-    return data
-
-
-def _stored(place: Place) -> bytes:
-    from saec.bulk.archive.object_stores import store_of
-
-    fs, path = store_of(place.file)
-    if place.start < 0:
-        return bytes(fs.cat_file(path))
-    return _whole(bytes(fs.cat_file(path, start=place.start, end=place.start + place.size)), place)
-
-
-def _column(place: Place) -> Any:
-    from saec.bulk.archive.containers import open_parquet
-
-    with open_parquet(place.file) as file:
-        return file.read_row_group(place.group, columns=[place.column]).column(0)
 
 
 def missing_package(error: ImportError) -> ExtraError:
