@@ -53,5 +53,6 @@ class CloudFields(TypedDict, total=False):
     dtype: Arithmetic
     device: str
     attention: Attention
+    prefixes: int
     spending: Spending
     remote: RemoteConfig
