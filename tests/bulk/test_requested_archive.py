@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from dataclasses import replace
@@ -117,6 +118,17 @@ def test_a_rays_client_is_refused(profile: LineProfile) -> None:
     with (
         pytest.raises(ConfigError, match="run on a machine of the cluster"),
         ray_started(an_order(profile), config),
+    ):
+        pass
+
+
+def test_a_ray_that_is_not_there_is_told_at_once(profile: LineProfile) -> None:
+    pytest.importorskip("ray")
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        dead = f"127.0.0.1:{bound.getsockname()[1]}"
+    with (
+        pytest.raises(ConfigError, match=f"no Ray runs at {dead}"),
+        ray_started(an_order(profile), BulkConfig(ray_address=dead)),
     ):
         pass
 

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from saec.bulk.bulk_engine import JUDGES, Stage
 from saec.bulk.bulk_judges import BulkOrder
 from saec.bulk.work_list import Page, read_page
+from saec.connecting import check_ray_head
 from saec.errors import ConfigError, EndedError, ExtraError
 from saec.settings import BulkConfig
 
@@ -189,6 +190,8 @@ def ray_started(order: BulkOrder, config: BulkConfig) -> Iterator[RayEngine]:
     if ray.is_initialized():  # a program of the user's has connected already
         yield _quiet_engine(order, config)
         return
+    if config.ray_address is not None:
+        check_ray_head(config.ray_address)
     try:
         ray.init(**_start(config))
     except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as e:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from saec.errors import ConfigError
 from saec.service.replicas import ray_cluster
 from saec.service.replicas.ray_cluster import own_folder, own_token
 
@@ -62,3 +63,11 @@ def test_a_ray_that_has_been_killed_is_not_found() -> None:
         note.write_text(address)
         assert ray_cluster._own_address() == address
     assert ray_cluster._own_address() == ""
+
+
+def test_no_ray_at_an_address_is_told_before_ray_tries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        dead = f"127.0.0.1:{bound.getsockname()[1]}"
+    with pytest.raises(ConfigError, match=f"no Ray runs at {dead}"), ray_cluster.joined_ray(dead):
+        pass

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
 import threading
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -77,6 +79,19 @@ def test_a_hang_up_ends_nothing() -> None:
         os.kill(os.getpid(), signal.SIGHUP)
         assert not signals.wait(0.05)
         assert not signals.asked
+
+
+def test_a_librarys_own_handler_gives_way_again(tmp_path: Path) -> None:
+    """As that of Ray, which writes a dump; Python does not know of it."""
+    with (tmp_path / "dump").open("w+") as dump, Signals() as signals:
+        before = signal.getsignal(signal.SIGTERM)
+        faulthandler.register(signal.SIGTERM, dump, chain=True)
+        assert signal.getsignal(signal.SIGTERM) == before
+        signals.again()
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert signals.wait(60)
+        faulthandler.unregister(signal.SIGTERM)
+        assert (tmp_path / "dump").read_text() == ""
 
 
 def test_work_gives_its_result_or_its_error() -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 import structlog
 
+from saec.connecting import check_ray_head
 from saec.errors import ConfigError
 from saec.service.replica_settings import ReplicaConfig
 from saec.texts import read_text
@@ -121,6 +122,7 @@ def joined_ray(address: str) -> Iterator[None]:
     if address == "auto" and (own := _own_address()):
         _be_private()
         address = own
+    check_ray_head(address)
     import ray
 
     _quiet()

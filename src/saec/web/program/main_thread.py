@@ -38,10 +38,19 @@ class Signals:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Signals:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            self._before[number] = signal.signal(number, self._heed)
-        self._before[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda *_: None)
+        self._before = self._heeded()
         return self
+
+    def again(self) -> None:
+        """Heed the signals as before, where a library has put its own handlers below Python's meanwhile."""
+        self._heeded()
+
+    def _heeded(self) -> dict[int, Any]:
+        before: dict[int, Any] = {}
+        for number in (signal.SIGTERM, signal.SIGINT):
+            before[number] = signal.signal(number, self._heed)
+        before[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda *_: None)
+        return before
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
