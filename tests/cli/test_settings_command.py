@@ -172,6 +172,26 @@ def test_a_key_of_another_section_is_told_where_it_belongs(
         assert "write it below [sample]" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        ("[replicas]\nreplicas = 3", "write it as count: this is the key of the option --replicas"),
+        ("[bulk]\nbulk_workers = 3", "write it as workers"),
+        ("[bulk]\nbulk-workers = 3", "write it as workers"),
+        ("[cloud]\ntimeout_s = 3", "write it as remote.timeout_s"),
+        ("[plan]\nstation = 3", "did you mean stations?"),
+        ("[sample]\nlimits = 3", "did you mean limit?"),
+    ],
+)
+def test_an_options_name_is_told_its_key_of_the_same_section(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, remedy: str
+) -> None:
+    path = tmp_path / "saec.toml"
+    path.write_text(text)
+    assert main(["config", "check", "--config", str(path)]) == 2
+    assert f"remedy: {remedy}" in capsys.readouterr().err
+
+
 def test_a_fault_is_told_before_a_command_does_anything(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

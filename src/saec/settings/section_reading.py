@@ -70,12 +70,23 @@ def section_values(
         setting = known.get(keys)
         if setting is None:
             place = line_of(text, [section, *keys])
-            other = elsewhere(keys[-1])
-            near = suggestion(".".join(keys), [".".join(k) for k in known])
-            near = f"write it below [{other}]" if other else near
-            raise ConfigError(f"{path}{place}: [{section}] has no key {'.'.join(keys)}", near)
+            remedy = _remedy_for_key(keys, settings, elsewhere)
+            raise ConfigError(f"{path}{place}: [{section}] has no key {'.'.join(keys)}", remedy)
         found.append((setting, _checked(path, text, setting, value)))
     return found
+
+
+def _remedy_for_key(keys: Keys, settings: Sequence[Setting], elsewhere: Callable[[str], str]) -> str:
+    """What to write in place of a key that a section lacks: its own keys come before other sections."""
+    flag = f"--{keys[-1].replace('_', '-')}"
+    for setting in settings:
+        if flag == setting.flag and not setting.option.argument:
+            return f"write it as {'.'.join(setting.keys)}: this is the key of the option {flag}"
+    own = suggestion(".".join(keys), [".".join(setting.keys) for setting in settings])
+    if not (other := elsewhere(keys[-1])):
+        return own
+    there = f"write it below [{other}]"
+    return f"{own} Else {there}" if own.startswith("did you mean") else there
 
 
 def _leaves(table: object, above: Keys, known: set[Keys]) -> list[tuple[Keys, Any]]:
