@@ -11,7 +11,8 @@ import pytest
 
 from saec.cloud.remote.model_list import introduced
 from saec.errors import AnswerError, ConfigError, LinkError
-from saec.settings import ModelCard, RemoteConfig
+from saec.frame.cloud_services import with_service
+from saec.settings import CloudConfig, ModelCard, RemoteConfig
 
 
 @contextmanager
@@ -45,6 +46,21 @@ def test_another_server_than_ours_tells_names_alone() -> None:
         assert introduced(remote, "qwen") == ("qwen", remote)
         with pytest.raises(ConfigError, match="no model small"):
             introduced(remote, "small")
+
+
+def test_each_address_that_fails_is_named_with_its_fault() -> None:
+    remote = RemoteConfig(url="http://127.0.0.1:1/v1,http://127.0.0.1:2/v1")
+    with pytest.raises(LinkError) as told:
+        introduced(remote, None)
+    assert "127.0.0.1:1" in told.value.what
+    assert "127.0.0.1:2" in told.value.what
+    assert told.value.what.count("connection attempts failed") == 2
+
+
+@pytest.mark.parametrize("model", ["small,http://127.0.0.1:1/v1", "http://127.0.0.1:1/v1,small"])
+def test_a_list_takes_addresses_only(model: str) -> None:
+    with pytest.raises(ConfigError, match="small is not an address, and a list of clouds takes"):
+        with_service(CloudConfig(model=model))
 
 
 def test_ours_tells_how_a_model_wants_to_be_asked() -> None:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from saec.connecting import addresses_of, shown_list
+from saec.connecting import addresses_of, shown, shown_list
 from saec.errors import ConfigError, ExtraError
 from saec.settings import CloudConfig, RemoteConfig
 from saec.web.addresses import is_loopback
@@ -41,9 +41,12 @@ def with_service(config: CloudConfig) -> CloudConfig:
         LinkError: the service cannot be reached.
     """
     if not is_service(config.model):
+        _check_no_list(config.model)
         _check_local(config)
         return config
     _check_remote(config)
+    if other := next((part for part in addresses_of(config.model) if not is_service(part)), None):
+        raise _no_address(other)
     for package in ("httpx", "tenacity"):
         if find_spec(package) is None:
             raise ExtraError(package, "remote")
@@ -83,6 +86,20 @@ def settings_of_loading(config: CloudConfig) -> Iterator[tuple[str, str, str]]:
     for name, remedy in _LOADING.items():
         if given[name] != default[name]:
             yield name, str(given[name]), remedy
+
+
+def _check_no_list(model: str) -> None:
+    """Refuse a list that begins with something else than a service's address."""
+    parts = addresses_of(model)
+    if any(is_service(part) for part in parts):
+        raise _no_address(next(part for part in parts if not is_service(part)))
+
+
+def _no_address(part: str) -> ConfigError:
+    return ConfigError(
+        f"{shown(part)} is not an address, and a list of clouds takes addresses only",
+        "give one model, or a list of addresses: https://HOST:PORT/v1,https://HOST:PORT/v1",
+    )
 
 
 def _check_local(config: CloudConfig) -> None:

@@ -30,7 +30,7 @@ def introduced(remote: RemoteConfig, name: str | None) -> tuple[str, RemoteConfi
     Raises:
         ConfigError: there is no model of that name, or several and none is named, or one that needs a prompt
             that is not known here.
-        LinkError: the service cannot be reached, or is none.
+        LinkError: the service cannot be reached, or is none. Of several addresses each is named.
     """
     urls = addresses_of(remote.url)
     if len(urls) < 2:
@@ -48,10 +48,18 @@ def introduced(remote: RemoteConfig, name: str | None) -> tuple[str, RemoteConfi
         asked = asked or told
         hashes[shown(url.rstrip("/"))] = told.weights_hash
     if asked is None or name is None:
-        raise next((f for f in failures if isinstance(f, ConfigError)), failures[0])
+        raise _all_failed(failures)
     return name, msgspec.structs.replace(
         remote, card=asked.card, weights_hash=asked.weights_hash, hashes=hashes
     )
+
+
+def _all_failed(failures: list[LinkError | ConfigError]) -> LinkError | ConfigError:
+    """The error that names each address with its fault; that of settings where one has it."""
+    told = "; ".join(dict.fromkeys(failure.what for failure in failures))
+    remedies = " or ".join(dict.fromkeys(failure.remedy for failure in failures if failure.remedy))
+    wrong = any(isinstance(failure, ConfigError) for failure in failures)
+    return (ConfigError if wrong else LinkError)(told, remedies)
 
 
 def _introduced_by(remote: RemoteConfig, name: str | None) -> tuple[str, RemoteConfig]:
