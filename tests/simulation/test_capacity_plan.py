@@ -200,6 +200,10 @@ def test_a_run_tells_its_times_and_bytes(tmp_path: Path, capsys: pytest.CaptureF
     write_log(none, [1], cloud=None)
     with pytest.raises(DataError, match="no frame has an answer of a cloud"):
         measured_service(none)
+    words = tmp_path / "words"
+    write_log(words, [4] * 3, ms={"edge": 15.0, "cloud": 9.0, "explain": 900.0})
+    with pytest.raises(DataError, match=r"3 with one do not count .*--no-explain"):
+        measured_service(words)
     file = tmp_path / "plan.json"
     given = ["plan", "--stations", "2", "--run", str(run), "--deadline-s", "3", "--json", str(file)]
     assert main([*given, "--escalation", "0.2"]) == 0
@@ -222,6 +226,7 @@ def test_a_run_tells_its_times_and_bytes(tmp_path: Path, capsys: pytest.CaptureF
         (["--deadline-s", "0.05"], "cannot be met"),
         (["--deadline-s", "1", "--fps", "100"], "cannot keep up"),
         ([], "needs a deadline"),
+        (["--deadline-s", "1", "--gpu-watts", "100", "700"], "--gpu-watts 700 100"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(
@@ -234,7 +239,15 @@ def test_options_that_make_no_sense_are_refused(
 def test_the_command_prints_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", "--stations", "5", "--deadline-s", "1", "--link-gbit", "0.001"]) == 0
     told = capsys.readouterr().out
-    for words in ("GPUs needed", "may fail", "p99", "energy of a day", "Does not hold: the link is too slow"):
+    for words in (
+        "GPUs needed",
+        "may fail",
+        "share of the link in use",
+        "; full at",
+        "p99",
+        "energy of a day",
+        "Does not hold: the link is too slow",
+    ):
         assert words in told
     assert main(["plan", "--deadline-s", "1", "--escalation", "0", "--json", "-"]) == 0
     assert msgspec.json.decode(capsys.readouterr().out, type=CapacityPlan).needed == 0

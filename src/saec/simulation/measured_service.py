@@ -28,6 +28,7 @@ class MeasuredService(msgspec.Struct, frozen=True, kw_only=True):
         batch_frames: the largest batch.
         frame_bytes: bytes of a question, the mean; None where the cloud was in the same process.
         questions: frames that the cloud answered without an explanation.
+        explained: frames that it answered with one; their times say nothing of a batch.
     """
 
     escalation: float
@@ -37,6 +38,7 @@ class MeasuredService(msgspec.Struct, frozen=True, kw_only=True):
     batch_frames: int
     frame_bytes: float | None
     questions: int
+    explained: int = 0
 
 
 def measured_service(run: Path) -> MeasuredService:
@@ -45,7 +47,7 @@ def measured_service(run: Path) -> MeasuredService:
     Raises:
         DataError: no run, or no frame that a cloud answered.
     """
-    frames = escalated = 0
+    frames = escalated = explained = 0
     edge: list[float] = []
     took: list[float] = []
     sizes: list[int] = []
@@ -55,7 +57,10 @@ def measured_service(run: Path) -> MeasuredService:
         escalated += verdict.route is not None and verdict.route.decision == "cloud"
         if "edge" in verdict.ms:
             edge.append(sum(verdict.ms.get(stage, 0.0) for stage in _EDGE))
-        if verdict.cloud is None or verdict.ms.get("cloud", 0.0) <= 0 or "explain" in verdict.ms:
+        if verdict.cloud is None or verdict.ms.get("cloud", 0.0) <= 0:
+            continue
+        if "explain" in verdict.ms:
+            explained += 1
             continue
         whole = verdict.ms["cloud"] + verdict.ms.get("batch", 0.0)
         took.append(whole)
@@ -64,8 +69,9 @@ def measured_service(run: Path) -> MeasuredService:
             sent.append(verdict.cloud.spent.bytes)
     if not took:
         raise DataError(
-            f"{run}: no frame has an answer of a cloud without an explanation",
-            "name a run that was made with --cloud and without --explain",
+            f"{run}: no frame has an answer of a cloud without an explanation"
+            + (f"; {explained:,} with one do not count" if explained else ""),
+            "name a run that was made with --cloud and --no-explain",
         )
     request_ms, frame_ms = _line(np.array(sizes, dtype=float), np.array(took))
     return MeasuredService(
@@ -76,6 +82,7 @@ def measured_service(run: Path) -> MeasuredService:
         batch_frames=max(sizes),
         frame_bytes=float(np.mean(sent)) if sent else None,
         questions=len(took),
+        explained=explained,
     )
 
 

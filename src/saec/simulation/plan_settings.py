@@ -13,6 +13,7 @@ from typing import Annotated
 
 import msgspec
 
+from saec.errors import ConfigError
 from saec.settings.setting_fields import (
     Count,
     CountOrZero,
@@ -46,6 +47,14 @@ class ReplicaModel(msgspec.Struct, frozen=True, kw_only=True):
         700.0,
         119.0,
     )
+
+    def __post_init__(self) -> None:
+        busy, rest = self.watts
+        if rest > busy:
+            raise ConfigError(
+                f"a GPU of {busy:g} W while it computes cannot draw {rest:g} W at rest",
+                f"give the larger number first: --gpu-watts {rest:g} {busy:g}",
+            )
 
 
 class PlanConfig(msgspec.Struct, frozen=True, kw_only=True):

@@ -141,7 +141,11 @@ def _source(plan: CapacityPlan, measured: MeasuredService | None) -> str:
     what = f"a batch of n frames takes {took}, n up to {replica.batch_frames}"
     if measured is None:
         return f"Assumed of a GPU: {what} (docs/plan.md)"
-    return f"Measured on {measured.questions:,} answers of the run: {what}"
+    told = f"Measured on {measured.questions:,} answers of the run: {what}"
+    if not measured.explained:
+        return told
+    without = f"{measured.explained:,} answers with an explanation do not count (--no-explain)"
+    return f"{told}. {without}"
 
 
 def _gpus(plan: CapacityPlan) -> list[tuple[str, str]]:
@@ -177,7 +181,9 @@ def _link(plan: CapacityPlan) -> list[tuple[str, str]]:
         ("from the cloud", f"{_number(plan.down_mbit)} Mbit/s"),
     ]
     if plan.link_full_at is not None:
-        rows.append(("the link is full", f"to {plan.link_share:.1%}; at {plan.link_full_at:,} stations"))
+        rows.append(
+            ("share of the link in use", f"{plan.link_share:.1%}; full at {plan.link_full_at:,} stations")
+        )
     return rows
 
 
