@@ -254,15 +254,34 @@ def test_ctrl_c_ends_it_and_it_goes_on(tmp_path: Path, profile: LineProfile, clo
     assert bulk(profile, archive, tmp_path / "bulk", cloud, resume=True).counts["frames"] == FRAMES
 
 
+def test_ctrl_c_after_the_last_verdict_ends_it_as_done(tmp_path: Path, profile: LineProfile) -> None:
+    archive, stop, told = folder_of(tmp_path / "archive", FRAMES), threading.Event(), 0
+    run = judge_archive(
+        profile,
+        str(archive),
+        tmp_path / "bulk",
+        start=starting(),
+        bulk=SMALL_TASKS,
+        calls=BulkCalls(stop=stop),
+    )
+    while told < FRAMES:
+        next(run)
+        told += 1
+    stop.set()
+    info = returned(run)
+    assert info.ended
+    assert info.counts["frames"] == FRAMES
+
+
 @pytest.mark.parametrize(
     ("policy", "run", "says"),
     [
         (
             Policy(budget=0.3),
             RunConfig(),
-            "policy value decides by the frames before.*use one of gate, edge, cloud",
+            "--budget 0.3 .policy value. decides by the frames before.*leave --budget out.*gate, edge, cloud",
         ),
-        (Policy(policy="random", budget=0.5), RunConfig(), "policy random"),
+        (Policy(policy="random", budget=0.5), RunConfig(), "--budget 0.5 .policy random"),
         (Policy(), RunConfig(deadline_s=1.0), "deadline_s"),
         (Policy(), RunConfig(waiting=3), "waiting"),
     ],

@@ -98,6 +98,11 @@ def test_the_library_refuses_at_once(
             "no traces",
         ),
         (["nowhere", "--engine", "ray", "--out", "run"], "does not exist"),
+        (["photos.tar"], "add --engine ray (pip install 'saec[bulk]')"),
+        (["photos.PARQUET"], "photos.PARQUET is an archive of many images"),
+        (["photos", "--task-frames", "3"], "--task-frames needs --engine ray"),
+        (["photos", "--bulk-workers", "3"], "--bulk-workers needs --engine ray"),
+        (["photos", "--engine", "ray", "--out", "run", "--budget", ".1"], "--budget 0.1 (policy value)"),
     ],
 )
 def test_the_command_refuses_at_once(
@@ -109,6 +114,9 @@ def test_the_command_refuses_at_once(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    folder_of(tmp_path / "photos", 1)
+    tar_of(tmp_path / "photos.tar", 2)
+    (tmp_path / "photos.PARQUET").write_bytes(b"PAR1")
     assert main(["inspect", *arguments, "--line", str(profile.folder)]) == 2
     assert says in capsys.readouterr().err
 

@@ -124,7 +124,9 @@ def judge_archive(
                     cloud.release()  # workers have the memory, and the GPU
                 with meter.phase("run"):
                     yield from run.judged(start, order)
-    ended = "" if calls.stop is not None and calls.stop.is_set() else now()
+            complete = run.complete
+    stopped = calls.stop is not None and calls.stop.is_set()
+    ended = "" if stopped and not complete else now()
     standing = StandingCounts.of(out / VERDICTS_FILE, images_of_line(profile), None)
     info = msgspec.structs.replace(
         info,
@@ -147,9 +149,15 @@ def check_options(options: Options) -> None:
     kind, config = policy_kind(options.policy), options.config
     if not kind.memoryless or kind.first_pass is not None:
         works = [name for name in policy_names() if policy_kind(name).memoryless]
+        what, leave = f"policy {options.policy}", ""
+        if options.budget.share is not None:
+            what = f"--budget {options.budget.share:g} (policy {options.policy})"
+            leave = "leave --budget out and "
+        elif kind.presets:
+            what, leave = f"policy {options.policy} (or its --preset)", "leave --preset out and "
         raise ConfigError(
-            f"policy {options.policy} decides by the frames before, and a bulk run judges them in no order",
-            f"use one of {', '.join(works)}, or run without --engine ray",
+            f"{what} decides by the frames before, and a bulk run judges them in no order",
+            f"{leave}use one of {', '.join(works)}, or run without --engine ray",
         )
     for name, value in (("deadline_s", config.deadline_s), ("waiting", config.waiting)):
         if value is not None:
@@ -193,6 +201,11 @@ class _BulkRun:
         self.work = WorkList(out / "edge.work", bulk.task_frames)
         self._rules, self._batch = judges.rules, judges.batch
         self._waiting = 0
+
+    @property
+    def complete(self) -> bool:
+        """Whether each frame has its verdict, and none waits for the cloud."""
+        return not self.work.left and not self._writer.index.waiting_count()
 
     # before the engine starts
 

@@ -141,6 +141,12 @@ def is_given(key: str) -> bool:
     return source not in (None, click.core.ParameterSource.DEFAULT)
 
 
+def is_on_command_line(key: str) -> bool:
+    """Whether the user gave a setting as an option; a file may hold it for other runs as well."""
+    source = click.get_current_context().get_parameter_source(parameter_name(key))
+    return source is click.core.ParameterSource.COMMANDLINE
+
+
 def _parameter(setting: Setting, own: Mapping[str, Type], *, everyday: bool) -> click.Parameter:
     kind = value_type(setting, dict(own))
     multiple, nargs = is_repeated(setting), length(setting)

@@ -17,7 +17,7 @@ from saec.cli.options.measurement import meter_line, tell_energy
 from saec.cli.options.output_file import write_json_to
 from saec.cli.options.preset_command import under_preset
 from saec.cli.options.progress_bar import frames_bar
-from saec.cli.options.settings_command import settings_command
+from saec.cli.options.settings_command import is_on_command_line, settings_command
 from saec.errors import ConfigError
 from saec.settings import (
     LOCAL,
@@ -31,6 +31,7 @@ from saec.settings import (
     SampleConfig,
 )
 from saec.settings.setting_fields import Everyday, ExistingFolder, NewFile, Option
+from saec.settings.setting_tree import flat_settings
 from saec.settings.trace_settings import TraceConfig
 from saec.types import DEFECT
 
@@ -108,6 +109,7 @@ def command(
     if inspect.engine == "ray":
         _bulk(asked)
     else:
+        _check_local(inspect)
         _local(asked)
 
 
@@ -138,6 +140,22 @@ class InspectRequest:
         )
 
 
+def _check_local(inspect: InspectSettings) -> None:
+    """Refuse what only the Ray engine takes: addresses, files of many images, and its own options."""
+    from saec.bulk.archive.containers import is_container
+
+    if "://" in inspect.input:
+        raise ConfigError(f"{inspect.input} is an address, which only Ray reads", "add --engine ray")
+    if is_container(inspect.input) and Path(inspect.input).is_file():
+        raise ConfigError(
+            f"{inspect.input} is an archive of many images, which only Ray reads",
+            "add --engine ray (pip install 'saec[bulk]')",
+        )
+    for setting in flat_settings("bulk", BulkConfig):
+        if is_on_command_line(setting.key):
+            raise ConfigError(f"{setting.flag} needs --engine ray", "add --engine ray, or leave it out")
+
+
 def _local(asked: InspectRequest) -> None:
     """Judge in this process."""
     from saec.data.input_images import limit_inputs, list_inputs
@@ -150,8 +168,6 @@ def _local(asked: InspectRequest) -> None:
     from saec.web.program.trace_export import exported_traces
 
     inspect = asked.inspect
-    if "://" in inspect.input:
-        raise ConfigError(f"{inspect.input} is an address, which only Ray reads", "add --engine ray")
     profile = LineProfile.open(inspect.line)
     inputs = list_inputs(Path(inspect.input), split=asked.sample.split, layout=asked.data.layout)
     inputs = limit_inputs(held_out(profile, inputs), asked.sample.limit)
@@ -214,7 +230,7 @@ def _bulk(asked: InspectRequest) -> None:
         info = finished(run, lambda verdict: bars[0](verdict) if bars else None)
     _summarise(info, inspect.out, inspect.csv, None, measured=False)
     _tell(info, inspect, inspect.out)
-    if stop.is_set():
+    if stop.is_set() and not info.ended:
         raise click.Abort
     _end(info)
 
