@@ -69,6 +69,7 @@ def test_a_library_that_is_missing_is_named(
     ("fields", "says"),
     [
         ({"engine": "ray"}, "needs a run folder"),
+        ({"bulk": saec.BulkConfig(workers=2)}, "bulk needs the engine ray"),
         ({"engine": "spark", "out": "run"}, "use local or ray"),
         ({"engine": "ray", "out": "run", "policy": saec.Policy(budget=0.3)}, "decides by the frames before"),
         ({"engine": "ray", "out": "run", "bulk": {"workers": 2}}, "BulkConfig"),
@@ -87,6 +88,16 @@ def test_the_library_refuses_at_once(
         saec.Line(profile).inspect_many("photos", **fields)
 
 
+@pytest.mark.parametrize("given", ["photos.tar", "s3://plant/photos"])
+def test_the_library_refuses_an_archive_without_ray(
+    profile: LineProfile, given: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    tar_of(tmp_path / "photos.tar", 2)
+    with pytest.raises(ConfigError, match=r'which only Ray reads .*engine="ray"'):
+        list(saec.Line(profile).inspect_many(given))
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -98,7 +109,7 @@ def test_the_library_refuses_at_once(
             "no traces",
         ),
         (["nowhere", "--engine", "ray", "--out", "run"], "does not exist"),
-        (["photos.tar"], "add --engine ray (pip install 'saec[bulk]')"),
+        (["photos.tar"], "add --engine ray, in Python engine=\"ray\" (pip install 'saec[bulk]')"),
         (["photos.PARQUET"], "photos.PARQUET is an archive of many images"),
         (["photos", "--task-frames", "3"], "--task-frames needs --engine ray"),
         (["photos", "--bulk-workers", "3"], "--bulk-workers needs --engine ray"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 from collections.abc import Generator, Iterable, Iterator, Sized
@@ -102,10 +103,14 @@ class OpenedLine:
 
         Raises:
             DataError: there is no image.
-            ConfigError: a limit for images that come one by one.
+            ConfigError: a limit for images that come one by one, or an archive.
             ImageError: one image, or no image at all.
         """
         images, colour = asked.images, asked.colour
+        if is_path(images):
+            from saec.bulk.archive.containers import check_no_archive
+
+            check_no_archive(os.fsdecode(images))
         if are_files(images):
             check_order_is_known(colour, "files")
             inputs = self.listed(images, asked.split, asked.layout, asked.limit)

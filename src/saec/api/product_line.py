@@ -198,6 +198,8 @@ class Line:
         asked = AskedImages(images, split, layout, limit, colour, routed=policy is not None)
         if given_engine(engine) == "ray":
             return self._opened.archived(asked, kept, cloud, options, given_bulk(bulk))
+        if bulk is not None:
+            raise ConfigError("bulk needs the engine ray", 'give engine="ray" as well, or leave bulk out')
         return self._opened.many(asked, kept, cloud, options)
 
     def evaluate(

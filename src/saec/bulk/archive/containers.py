@@ -11,7 +11,7 @@ from typing import IO, Any
 from saec.bulk.archive.listed_frames import ListedFrame, Place, is_address, missing_package
 from saec.bulk.archive.object_stores import store_of
 from saec.data.images.file_names import is_picture
-from saec.errors import DataError, ImageError
+from saec.errors import ConfigError, DataError, ImageError
 
 TAR, PARQUET = ".tar", ".parquet"
 _PACKED = (".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".tbz2", ".tar.zst", ".zip")
@@ -22,6 +22,21 @@ _HEADERS = 2**20
 def is_container(name: str) -> bool:
     """Whether a file of that name holds images."""
     return name.lower().endswith((TAR, PARQUET))
+
+
+def check_no_archive(given: str) -> None:
+    """Refuse what is judged on Ray alone: an address, or a file that holds many images.
+
+    Raises:
+        ConfigError: it is one; names the engine and the extra.
+    """
+    if is_address(given):
+        what = f"{given} is an address, which only Ray reads"
+    elif is_container(given) and Path(given).is_file():
+        what = f"{given} is an archive of many images, which only Ray reads"
+    else:
+        return
+    raise ConfigError(what, "add --engine ray, in Python engine=\"ray\" (pip install 'saec[bulk]')")
 
 
 def check_unpacked(name: str) -> None:

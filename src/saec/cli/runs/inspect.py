@@ -142,15 +142,9 @@ class InspectRequest:
 
 def _check_local(inspect: InspectSettings) -> None:
     """Refuse what only the Ray engine takes: addresses, files of many images, and its own options."""
-    from saec.bulk.archive.containers import is_container
+    from saec.bulk.archive.containers import check_no_archive
 
-    if "://" in inspect.input:
-        raise ConfigError(f"{inspect.input} is an address, which only Ray reads", "add --engine ray")
-    if is_container(inspect.input) and Path(inspect.input).is_file():
-        raise ConfigError(
-            f"{inspect.input} is an archive of many images, which only Ray reads",
-            "add --engine ray (pip install 'saec[bulk]')",
-        )
+    check_no_archive(inspect.input)
     for setting in flat_settings("bulk", BulkConfig):
         if is_on_command_line(setting.key):
             raise ConfigError(f"{setting.flag} needs --engine ray", "add --engine ray, or leave it out")
