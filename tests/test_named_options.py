@@ -12,8 +12,8 @@ from saec.cli import root
 from tests.pages import ROOT
 
 SOURCES = (ROOT / "src" / "saec", ROOT / "research" / "src" / "saec_research")
-OF_OTHERS = {"--no-build-isolation", "--no-pager"}
-"""Options of pip and journalctl."""
+OF_OTHERS = {"--head", "--no-build-isolation", "--no-pager"}
+"""Options of `ray start`, pip and journalctl."""
 
 _COMMAND = re.compile(r"`saec ((?:[a-z][a-z-]*(?: |(?=`)))+)")
 _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9]*(?:-[a-z0-9]+)*(?![\w{-])")
