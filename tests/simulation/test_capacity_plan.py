@@ -210,6 +210,10 @@ def test_a_run_tells_its_times_and_bytes(tmp_path: Path, capsys: pytest.CaptureF
     assert (
         "Measured on 15 answers of the run: a batch of n frames takes 30 + 9 n ms" in capsys.readouterr().out
     )
+    with (words / "verdicts.jsonl").open("ab") as log:
+        log.write((one / "verdicts.jsonl").read_bytes())
+    assert main(["plan", "--stations", "2", "--run", str(words), "--deadline-s", "3"]) == 0
+    assert "3 answers with an explanation do not count (--no-explain)" in capsys.readouterr().out
     made = msgspec.json.decode(file.read_bytes(), type=CapacityPlan)
     assert made.load.escalation == 0.2  # what is given beats what was measured
     assert made.load.edge_ms == 15
