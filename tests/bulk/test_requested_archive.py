@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,18 +15,23 @@ import numpy as np
 import pytest
 
 import saec
-from saec.bulk import ray_engine
+from saec.bulk import ray_engine, requested_archive
 from saec.bulk.archive.archive_listing import list_archive
 from saec.bulk.archive.archived_images import archived_image
 from saec.bulk.bulk_judges import BulkOrder, bulk_order
+from saec.bulk.bulk_run import BulkCalls, judge_archive
 from saec.bulk.ray_engine import WorkerPool, ray_started, worker_pools
 from saec.bulk.requested_archive import given_archive
 from saec.cli import main
 from saec.data.images.pixels import decode_image
 from saec.errors import ConfigError, ExtraError, ImageError
 from saec.profile import LineProfile
+from saec.runs.run_folder import Options
+from saec.runs.run_record import RunInfo
 from saec.settings import BulkConfig, CloudConfig, RemoteConfig
+from saec.types import VerdictRecord
 from tests.bulk.archives import flat_png, folder_of, parquet_of, tar_of
+from tests.bulk.engines import starting
 from tests.run_fakes import FakeCloud, judges, make_line
 
 
@@ -130,6 +136,33 @@ def test_the_command_refuses_at_once(
     (tmp_path / "photos.PARQUET").write_bytes(b"PAR1")
     assert main(["inspect", *arguments, "--line", str(profile.folder)]) == 2
     assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("judged", "status"), [(1, 130), (12, 0)])
+def test_ctrl_c_interrupts_unless_all_frames_are_judged(
+    profile: LineProfile,
+    judged: int,
+    status: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def without_ray(
+        *where: Any, options: Options, calls: BulkCalls, **how: Any
+    ) -> Generator[VerdictRecord, None, RunInfo]:
+        bulk = BulkConfig(task_frames=2, estimate_frames=0)
+        run = judge_archive(*where, start=starting(), options=options, bulk=bulk, calls=calls)
+        assert calls.stop is not None
+        for _ in range(judged):
+            yield next(run)
+        calls.stop.set()  # as Ctrl-C does
+        return (yield from run)
+
+    monkeypatch.setattr(requested_archive, "judged_on_ray", without_ray)
+    archive = folder_of(tmp_path / "archive", 12)
+    given = [str(archive), "--line", str(profile.folder), "--out", str(tmp_path / "run")]
+    assert main(["inspect", *given, "--engine", "ray"]) == status
+    assert ("interrupted" in capsys.readouterr().err) == (status == 130)
 
 
 def test_a_rays_client_is_refused(profile: LineProfile) -> None:
