@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry, Counter, generate_latest
+from structlog.testing import capture_logs
 
 from saec.service.completions import Answer
 from saec.service.replica_settings import ReplicaConfig
@@ -214,3 +215,14 @@ def _registered(fleet: ReplicaSet) -> CollectorRegistry:
     registry = CollectorRegistry()
     registry.register(fleet.metrics)
     return registry
+
+
+def test_who_comes_and_goes_is_logged_once() -> None:
+    with _fleet(_good) as (fleet, played):
+        fleet.look()
+        played.names = ("b", "c", "d")
+        with capture_logs() as logs:
+            fleet.look()
+            fleet.look()
+    told = [(one["event"], one["replica"], one["replicas"]) for one in logs]
+    assert told == [("replica gone", "a", 3), ("replica there", "c", 3), ("replica there", "d", 3)]

@@ -34,19 +34,27 @@ def deploy(
     saec cloud deployed
     """
     check_serving_packages(fleet=True)
+    from saec.service.replicas.deployed_settings import Deployed, check_models
     from saec.service.replicas.ray_cluster import joined_ray
     from saec.service.service_program import check_service
     from saec.web.program.logs import configure_logs
 
     configure_logs(log.level)
     check_service(service, http)
+    wanted = Deployed(
+        service, http, msgspec.structs.replace(cloud, model=service.model), replicas, log, trace
+    )
+    check_models(wanted, fetch=False)
     with joined_ray(replicas.address):
-        from saec.service.replicas.deployed_settings import Deployed
         from saec.service.replicas.deployment import deploy_service
 
-        model = msgspec.structs.replace(cloud, model=service.model)
-        done = deploy_service(Deployed(service, http, model, replicas, log, trace))
-    click.echo(f"deployed: {', '.join(done)}")
+        done = deploy_service(wanted)
+    click.echo(f"deployed: {', '.join(done.names)}")
+    if done.stale:
+        click.echo(
+            "The entrance that runs has other settings (such as listen, tokens, http or queue). "
+            "These take effect when `saec cloud` is started again."
+        )
 
 
 @settings_command(only=("replicas.address",))

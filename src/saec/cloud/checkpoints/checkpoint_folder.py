@@ -58,6 +58,15 @@ def find_checkpoint(model: str) -> Path:
     return hub_folder(model, PATTERNS)
 
 
+def is_on_hub(model: str) -> bool:
+    """Whether a name can only be one of the hub: no installed checkpoint and no folder has it."""
+    return bool(
+        _HUB_NAME.fullmatch(model)
+        and installed_checkpoint(model) is None
+        and not Path(model).expanduser().exists()
+    )
+
+
 def installed_checkpoint(name: str) -> Path | None:
     """The folder of a checkpoint that an installed distribution brings, or None."""
     folder: Path | None = extension("saec.checkpoints", name)

@@ -9,6 +9,12 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from saec.cloud.checkpoints.checkpoint_folder import (
+    check_adapter,
+    check_checkpoint,
+    find_checkpoint,
+    is_on_hub,
+)
 from saec.decoding import with_fields
 from saec.errors import ConfigError
 from saec.extensions import VERSION
@@ -24,7 +30,11 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 @dataclass(frozen=True, slots=True)
 class Deployed:
-    """All settings of a service of replicas."""
+    """All settings of a service of replicas.
+
+    Raises:
+        ConfigError: there may be fewer replicas under load than without.
+    """
 
     service: ServiceConfig
     http: HttpSettings
@@ -32,6 +42,14 @@ class Deployed:
     replicas: ReplicaConfig
     log: LogConfig
     trace: TraceConfig
+
+    def __post_init__(self) -> None:
+        least, most = self.replicas.count, self.replicas.up_to
+        if most is not None and most < least:
+            raise ConfigError(
+                f"--replicas-up-to {most} is less than --replicas {least}",
+                f"give --replicas-up-to {least} or more, or leave it out",
+            )
 
     @classmethod
     def read(cls, tables: Mapping[str, Any]) -> Deployed:
@@ -59,6 +77,52 @@ class Deployed:
         front = msgspec.structs.replace(self.service, model="", adapters={})
         told = [VERSION, front, self.http, self.replicas.request_s, self.log, self.trace]
         return hashlib.sha256(msgspec.json.encode(told, enc_hook=str)).hexdigest()
+
+
+def check_models(deployed: Deployed, *, fetch: bool) -> None:
+    """Look for the model and its adapters on this machine, before replicas look for them.
+
+    Args:
+        deployed: the settings.
+        fetch: whether a model of the hub is fetched; else the replicas alone fetch it.
+
+    Raises:
+        ModelError: a checkpoint or an adapter that is missing or damaged.
+    """
+    if fetch or not is_on_hub(deployed.cloud.model):
+        check_checkpoint(find_checkpoint(deployed.cloud.model))
+    for adapter in deployed.service.adapters.values():
+        check_adapter(str(adapter))
+
+
+def check_room(settings: ReplicaConfig, gpus: float, have: Mapping[str, float]) -> None:
+    """Refuse replicas that the Ray of a `saec cloud` has no room for; it would wait for room for ever.
+
+    Args:
+        settings: how many replicas there are, and their CPUs.
+        gpus: GPUs of one.
+        have: what the Ray has, by "CPU" and "GPU".
+
+    Raises:
+        ConfigError: it has no GPU, too few, or too few CPUs.
+    """
+    all_gpus, all_cpus = have.get("GPU", 0.0), have.get("CPU", 0.0)
+    if gpus and not all_gpus:
+        raise ConfigError(
+            "this machine has no GPU for Ray, and --replica-gpus asks for one",
+            "give --replica-gpus 0 --device cpu",
+        )
+    if gpus and settings.count > (int(all_gpus) * int(1 / gpus) if gpus < 1 else int(all_gpus / gpus)):
+        raise ConfigError(
+            f"--replicas {settings.count} with {gpus:g} GPUs each do not fit on {all_gpus:g}",
+            "give fewer --replicas, or a part of a GPU, such as --replica-gpus 0.5",
+        )
+    if settings.count * settings.cpus > all_cpus:
+        raise ConfigError(
+            f"--replicas {settings.count} with --replica-cpus {settings.cpus:g} do not fit: Ray has been "
+            f"started for {all_cpus:g} CPUs",
+            "stop `saec cloud` and start it with these settings, or give fewer",
+        )
 
 
 def _section(tables: Mapping[str, Any], name: str, struct: type[S]) -> S:

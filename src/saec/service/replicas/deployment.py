@@ -7,12 +7,15 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+import ray
 from ray import serve
 
 from saec.errors import ConfigError, ModelError
-from saec.service.replicas.applications import ENTRANCE, engines_of, entrance_of
-from saec.service.replicas.deployed_settings import Deployed
+from saec.service.replica_settings import ReplicaConfig
+from saec.service.replicas.applications import ENTRANCE, engines_of, entrance_of, gpus_each
+from saec.service.replicas.deployed_settings import Deployed, check_room
 from saec.service.replicas.messages import ReplicaReport
+from saec.service.replicas.ray_cluster import noted_entrance
 from saec.service.replicas.serve_calls import ENGINES, ServeReplicas
 from saec.web.addresses import parse_address
 
@@ -25,20 +28,35 @@ QUIET = {"enable_access_log": False, "log_level": "WARNING"}
 """Of Serve's own logs: a line for each request would cost more than it says."""
 
 
-def deploy_service(deployed: Deployed) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class DeployedApplications:
+    """What a deployment has done.
+
+    Attributes:
+        names: the applications that were run.
+        stale: whether the entrance is a ``saec cloud`` that runs with other settings than these.
+    """
+
+    names: list[str]
+    stale: bool = False
+
+
+def deploy_service(deployed: Deployed) -> DeployedApplications:
     """Put a service on the Ray that was joined, or change the one that is there, a replica after the other.
 
     Where a ``saec cloud`` is the entrance, its replicas alone are changed.
 
-    Returns:
-        The applications that were run.
-
     Raises:
+        ConfigError: one replica is asked of a ``saec cloud`` that runs with several, or more than it has room
+            for.
         ModelError: a replica cannot load the model; the old ones that are left go on.
     """
     there = _applications()
     own = ENGINES in there and ENTRANCE not in there
-    if not own:
+    if own:
+        check_own(deployed.replicas)
+        check_room(deployed.replicas, gpus_each(deployed), ray.cluster_resources())
+    else:
         host, port = parse_address(deployed.service.listen)
         serve.start(
             proxy_location="EveryNode",
@@ -53,10 +71,25 @@ def deploy_service(deployed: Deployed) -> list[str]:
             controller_options={"runtime_env": {"env_vars": _CONTROLLER}},
         )
     run_application(engines_of(deployed), ENGINES, None)
-    if own or (ENTRANCE in there and _entrance_stamp() == deployed.stamp):
-        return [ENGINES]
+    if own:
+        return DeployedApplications([ENGINES], stale=noted_entrance() != deployed.stamp)
+    if ENTRANCE in there and _entrance_stamp() == deployed.stamp:
+        return DeployedApplications([ENGINES])
     run_application(entrance_of(deployed), ENTRANCE, "/")
-    return [ENGINES, ENTRANCE]
+    return DeployedApplications([ENGINES, ENTRANCE])
+
+
+def check_own(settings: ReplicaConfig) -> None:
+    """Refuse to make one replica of several whose entrance is a ``saec cloud``.
+
+    Raises:
+        ConfigError: these settings have one replica.
+    """
+    if max(settings.count, settings.up_to or 1) == 1:
+        raise ConfigError(
+            "a `saec cloud` runs with replicas, and these settings have one: they would leave a gap",
+            "give --replicas 2 or more; for one process stop it, and start it without [replicas]",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +170,20 @@ def run_application(application: Any, name: str, route: str | None) -> None:
     try:
         serve.run(application, name=name, route_prefix=route, logging_config=QUIET)
     except RuntimeError as e:
-        why = " ".join(str(e).split())
+        why = " ".join((replica_fault(name) or str(e)).split())
         raise ModelError(
             f"{name} cannot be started: {why[-1000:]}", "see docs/fleet.md for Ray's logs"
         ) from e
+
+
+def replica_fault(name: str) -> str:
+    """What a replica of an application says why it could not start; "" where it says nothing.
+
+    Serve tells the traceback; its last line is the error.
+    """
+    found = serve.status().applications.get(name)
+    told = [] if found is None else [one.message.strip() for one in found.deployments.values()]
+    return next((text.splitlines()[-1] for text in told if "Traceback" in text), "")
 
 
 def _text(path: Any) -> str | None:

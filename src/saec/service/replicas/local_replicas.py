@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
 
 import structlog
 
-from saec.cloud.checkpoints.checkpoint_folder import check_adapter, check_checkpoint, find_checkpoint
-from saec.service.replicas.deployed_settings import Deployed
-from saec.service.replicas.ray_cluster import OwnRay
+from saec.errors import ConfigError
+from saec.service.replicas.deployed_settings import Deployed, check_models, check_room
+from saec.service.replicas.ray_cluster import OwnRay, note_entrance
 from saec.service.replicas.replica_set import ReplicaSet
 
 _FIRST = 60.0
@@ -21,20 +22,27 @@ def open_replicas(deployed: Deployed) -> ReplicaSet:
     """Start Ray and the replicas.
 
     Raises:
-        ConfigError: Ray runs in this process already.
+        ConfigError: Ray runs in this process already, or has no room for the replicas.
         ModelError: a checkpoint or an adapter that is missing or damaged; a replica cannot load it.
     """
-    check_checkpoint(find_checkpoint(deployed.cloud.model))  # before several processes look for it
-    for adapter in deployed.service.adapters.values():
-        check_adapter(str(adapter))
+    cores = os.cpu_count() or 1
+    if deployed.replicas.cpus > cores:
+        raise ConfigError(
+            f"--replica-cpus {deployed.replicas.cpus:g}: this machine has {cores}",
+            f"give {cores} or less",
+        )
+    check_models(deployed, fetch=True)
     own = OwnRay(deployed.replicas)  # Ray reads its environment when it is imported
+    import ray
     from ray import serve
 
-    from saec.service.replicas.applications import engines_of
+    from saec.service.replicas.applications import engines_of, gpus_each
     from saec.service.replicas.deployment import QUIET, run_application
     from saec.service.replicas.serve_calls import ENGINES, ServeReplicas
 
     try:
+        check_room(deployed.replicas, gpus_each(deployed), ray.cluster_resources())
+        note_entrance(deployed.stamp)
         serve.start(proxy_location="Disabled", logging_config=QUIET)
         run_application(engines_of(deployed), ENGINES, None)
     except BaseException:

@@ -31,6 +31,9 @@ _FAREWELL = 30.0
 _ADDRESS = "saec_cloud_address"
 """The file that names the head of a `saec cloud`'s Ray, in its folder."""
 
+_ENTRANCE = "saec_cloud_entrance"
+"""The file beside it with the hash of the settings of its entrance."""
+
 _PRIVATE = {
     "RAY_USAGE_STATS_ENABLED": "0",  # it would tell its makers of its use
     "RAY_AUTH_MODE": "token",
@@ -68,7 +71,7 @@ class OwnRay:
 
         To end Ray in a process whose threads may still call it can abort that process.
         """
-        (own_folder() / _ADDRESS).unlink(missing_ok=True)
+        _forget()
 
     def end(self) -> None:
         """End all of its processes; nothing of this process may call Ray any more."""
@@ -84,7 +87,7 @@ class OwnRay:
         finally:
             self._started.set()
         self._ended.wait()
-        (own_folder() / _ADDRESS).unlink(missing_ok=True)
+        _forget()
         leave_ray()
 
 
@@ -151,6 +154,22 @@ def _own_address() -> str:
     except OSError:  # it was killed
         return ""
     return address
+
+
+def note_entrance(stamp: str) -> None:
+    """Keep the hash of the settings of a ``saec cloud``'s entrance as long as its Ray runs."""
+    (own_folder() / _ENTRANCE).write_text(stamp)
+
+
+def noted_entrance() -> str:
+    """What was kept; "" where nothing was."""
+    note = own_folder() / _ENTRANCE
+    return read_text(note, remedy="start `saec cloud` again") if note.exists() else ""
+
+
+def _forget() -> None:
+    for name in (_ADDRESS, _ENTRANCE):
+        (own_folder() / name).unlink(missing_ok=True)
 
 
 def own_folder() -> Path:

@@ -77,6 +77,7 @@ class ReplicaSet:
         self._end = end
         self._replicas, self._config, self._settings = replicas, config, settings
         self._reports: Sequence[ReplicaReport] = ()
+        self._names: set[str] = set()
         self._under_way = self._failures = 0
         self._counts = ReplicaSetMetrics(lambda: self._reports)
         self._ended, self._looked = threading.Event(), threading.Event()
@@ -183,9 +184,14 @@ class ReplicaSet:
             request = replace(request, avoid=request.avoid | {reply.replica})
 
     def look(self) -> None:
-        """Look how the replicas do."""
+        """Look how the replicas do, and log which have gone and come."""
         self._reports = self._replicas.reports()
         self._looked.set()
+        before, self._names = self._names, {report.replica for report in self._reports}
+        for name in sorted(before - self._names):
+            log.warning("replica gone", replica=name, replicas=len(self._names))
+        for name in sorted(self._names - before):
+            log.info("replica there", replica=name, replicas=len(self._names))
 
     def wait_for_one(self, seconds: float) -> bool:
         """Wait until the replicas have been looked at; whether they have been."""
