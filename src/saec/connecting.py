@@ -169,10 +169,10 @@ def check_ray_head(address: str) -> None:
     """
     remedy = "start `saec cloud` with replicas or `ray start --head`, or give --ray-address HOST:PORT"
     if address == "auto":
-        from ray._private.services import get_ray_address_from_environment
+        from ray._private.services import canonicalize_bootstrap_address
 
         try:
-            address = str(get_ray_address_from_environment("auto", None))
+            address = str(canonicalize_bootstrap_address("auto"))
         except ConnectionError as e:
             raise ConfigError("no Ray runs on this machine", remedy) from e
     host, _, port = address.rpartition(":")
