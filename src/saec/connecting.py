@@ -175,13 +175,17 @@ def check_ray_head(address: str) -> None:
             address = str(canonicalize_bootstrap_address("auto"))
         except ConnectionError as e:
             raise ConfigError("no Ray runs on this machine", remedy) from e
-    host, _, port = address.rpartition(":")
     if "://" in address or address == "local":
         return
-    if not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
+    try:
+        parts = urlsplit(f"//{address}")
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = port = None
+    if not host or not port:
         raise ConfigError(f"{address!r} is not the address of a Ray", "give --ray-address HOST:PORT or auto")
     try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=_RAY_S).close()
+        socket.create_connection((host, port), timeout=_RAY_S).close()
     except OSError as e:
         raise ConfigError(f"no Ray runs at {address}: {why(e)[0]}", remedy) from e
 
