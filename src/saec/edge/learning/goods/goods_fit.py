@@ -31,9 +31,6 @@ Indices = NDArray[np.int64]
 PROJECTED = 64
 """Dimensions in which patches are compared, at most (a random projection, Johnson and Lindenstrauss 1984)."""
 
-COVERED = 64
-"""Of them, the dimensions in which the memory is chosen."""
-
 CURVED = 40
 """Goods from which the rise at half of them says how scores fall with all."""
 
@@ -209,7 +206,6 @@ class _Fit:
     Attributes:
         project: C x d, standardised features to those that are compared.
         patches: the candidates, projected.
-        points: the same in the dimensions in which the memory is chosen.
         candidate_folds: the fold of each candidate.
         memory: indices of the candidates that are the final detector's memory.
         rows, columns: see ``map_matrices``.
@@ -219,7 +215,6 @@ class _Fit:
     standard: Standard
     project: Floats
     patches: Floats
-    points: Floats
     candidate_folds: Indices
     memory: Indices
     rows: Floats
@@ -230,11 +225,10 @@ class _Fit:
         standard = standard_of(goods.sums)
         project = _random_rotation(len(standard.mean), seed)
         patches = _standardised(goods.candidates.patches, standard) @ project
-        points, folds = np.ascontiguousarray(patches[:, :COVERED]), _candidate_folds(goods)
-        whole = cover(points, memory)
+        folds, whole = _candidate_folds(goods), cover(patches, memory)
         _, _, height, width = goods.features.shape
         matrices = map_matrices(height, width)
-        return cls(goods, standard, project, patches, points, folds, whole, *matrices)
+        return cls(goods, standard, project, patches, folds, whole, *matrices)
 
     @property
     def fine(self) -> tuple[int, int]:
@@ -291,8 +285,7 @@ class _Fit:
         others near them. What is filled in later leaves holes there, just where their goods are unusual.
         """
         left = np.flatnonzero(~np.isin(self.candidate_folds, folds))
-        some = np.ascontiguousarray(self.points[left])
-        return left[cover(some, len(self.memory))]
+        return left[cover(self.patches[left], len(self.memory))]
 
     def _distances(self, features: Features, chosen: Indices, left_out: NDArray[np.bool_]) -> Floats:
         """Distance maps (2 x 2h x 2w each) by the detector of these patches and of the goods left in."""
