@@ -39,7 +39,7 @@ from saec.profile import LineProfile
 from saec.runs.description import describe, now
 from saec.runs.metering.run_meter import RunMeter, phase_readings
 from saec.runs.resumption import continued_run
-from saec.runs.run_folder import Options, images_of_line, settings_of
+from saec.runs.run_folder import Options, counted, images_of_line, settings_of
 from saec.runs.run_record import VERDICTS_FILE, RunInfo, write_run
 from saec.runs.standing_counts import StandingCounts
 from saec.schedule.policies import policy_kind, policy_names
@@ -127,15 +127,8 @@ def judge_archive(
             complete = run.complete
     stopped = calls.stop is not None and calls.stop.is_set()
     ended = "" if stopped and not complete else now()
-    standing = StandingCounts.of(out / VERDICTS_FILE, images_of_line(profile), None)
-    info = msgspec.structs.replace(
-        info,
-        ended=ended,
-        meter=phase_readings(meter, resumed=old is not None),
-        counts=standing.counts,
-        spent=standing.spent.means(),
-        notes=[*info.notes, *standing.notes()],
-    )
+    info = msgspec.structs.replace(info, ended=ended, meter=phase_readings(meter, resumed=old is not None))
+    info = counted(info, StandingCounts.of(out / VERDICTS_FILE, images_of_line(profile), None))
     write_run(out, info)
     return info
 

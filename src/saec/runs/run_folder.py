@@ -154,7 +154,8 @@ def judge_into(
     ended = "" if stop is not None and stop.is_set() else now()
     info = msgspec.structs.replace(info, ended=ended, meter=readings, cloud=asked_where(info.cloud, cloud))
     used = images_of_line(profile)
-    info = _counted(info, StandingCounts.of(out / VERDICTS_FILE, used, options.config.deadline_s), drift)
+    info = counted(info, StandingCounts.of(out / VERDICTS_FILE, used, options.config.deadline_s))
+    info = _with_drift(info, drift)
     write_run(out, info)
     return info
 
@@ -181,12 +182,17 @@ def _loaded(
     return judges, info
 
 
-def _counted(info: RunInfo, standing: StandingCounts, drift: DriftMonitor) -> RunInfo:
+def counted(info: RunInfo, standing: StandingCounts) -> RunInfo:
+    """The description of a run, with what was counted of its verdicts."""
     notes = [*info.notes, *standing.notes()]
-    if drift.state.alarm is not None:
-        standing.counts["drift"] = drift.state.alarm
-        notes.append(drift.state.sentence())
     return msgspec.structs.replace(info, counts=standing.counts, spent=standing.spent.means(), notes=notes)
+
+
+def _with_drift(info: RunInfo, drift: DriftMonitor) -> RunInfo:
+    if drift.state.alarm is None:
+        return info
+    counts = {**info.counts, "drift": drift.state.alarm}
+    return msgspec.structs.replace(info, counts=counts, notes=[*info.notes, drift.state.sentence()])
 
 
 def map_name(id: str) -> str:
