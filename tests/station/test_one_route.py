@@ -1,4 +1,4 @@
-"""The same frame gets the same record and route in a run, at a station, in its audit and in the simulator."""
+"""The same frame gets the same record and route in a run, at a station, in its replay and a simulation."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from saec.simulation.events import LoneCloud, Simulation
 from saec.simulation.opinion_source import sample
 from saec.simulation.outcomes import Referee
 from saec.simulation.simulation_settings import CloudModel, Pace
-from saec.station.maintenance.frame_audit import audit_frame as audit
+from saec.station.maintenance.frame_replay import replay_frame
 from saec.station.setup.station_section import StationSection
 from saec.station.setup.station_settings import LineSettings, StationSettings
 from saec.types import CloudState, EdgeOpinion, Pending, Route, Source, VerdictRecord
@@ -112,7 +112,7 @@ def test_a_frame_is_judged_alike_wherever_it_comes(tmp_path: Path, monkeypatch: 
     assert [verdict.route for verdict in simulated] == [record.route for record in in_run]
     assert replay_log(simulated, lambda: crew.policy).routes == len(frames)
     for seq in range(1, 1 + len(frames)):
-        checks = audit(settings(bench), f"cell-{seq:010d}", cloud_for=lambda _: bench.clouds)
+        checks = replay_frame(settings(bench), f"cell-{seq:010d}", cloud_for=lambda _: bench.clouds)
         assert [check for check in checks if check.same is not True] == []
         assert any(check.what.endswith("route") for check in checks)
 

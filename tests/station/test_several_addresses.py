@@ -14,7 +14,7 @@ from saec.frame import judges as loading
 from saec.frame.judges import Cloud, Standing
 from saec.settings import CloudConfig, RemoteConfig
 from saec.station import station as stations
-from saec.station.maintenance.frame_audit import audit_frame
+from saec.station.maintenance.frame_replay import replay_frame
 from saec.station.setup.station_section import StationSection
 from saec.station.setup.station_settings import LineSettings, StationSettings
 from saec.station.storage.records import Retention, SpoolLimits
@@ -179,7 +179,7 @@ def test_two_sites_with_trusted_weights_of_their_own_stand_in_order(
         clouds = running.station.runners["cell"].clouds
         held = [_held(cloud.engine) for cloud in clouds]
         for verdict in (at_first, verdicts[0]):
-            checks = audit_frame(running.station.settings, verdict["id"], cloud_for=lambda _: held)
+            checks = replay_frame(running.station.settings, verdict["id"], cloud_for=lambda _: held)
             assert not [check for check in checks if check.same is False]
         _serve(sites[0], FIRST)
         judged.by(FIRST)

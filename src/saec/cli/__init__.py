@@ -51,7 +51,6 @@ GROUPS: dict[str, dict[str, Command]] = {
     },
     "Run at the line": {
         "station": Command("saec.cli.station", "Run a station at the line."),
-        "audit": Command("saec.cli.station.audit", "Judge a recorded frame again and compare the verdicts."),
     },
     "Ask a cloud": {
         "cloud": Command("saec.cli.clouds.cloud", "Serve a multimodal LLM to stations."),

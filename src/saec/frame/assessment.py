@@ -1,6 +1,6 @@
 """A frame's way at the edge, one stage below the other: read, decode, measure, assess, route, record.
 
-Each stage is a function of plain values. The run loop, the station, the audit, the simulator and the bench
+Each stage is a function of plain values. The run loop, the station, the replay, the simulator and the bench
 all come here; nobody else asks a policy, looks for a hottest place or makes a ``Pending``. A new input of a
 policy is a field of ``Assessment`` and an argument in ``route_frame``. The cloud's part is in
 ``saec.frame.cloud_questions``, the verdicts are in ``saec.frame.verdicts``.

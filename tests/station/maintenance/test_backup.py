@@ -118,7 +118,7 @@ def test_a_station_comes_back_on_another_box(site: Path, gears: Path, tmp_path: 
         assert new["verdict"]["label"] == posts[0].json()["verdict"]["label"]
         assert int(new["id"].rpartition("-")[2]) > int(ids[-1].rpartition("-")[2]) + 1000
         eventually(lambda: httpx.get(f"{box.url}/ready").json()["ready"])
-        replayed = saec("audit", "replay", ids[0], "--config", other)
+        replayed = saec("station", "replay", ids[0], "--config", other)
         assert replayed.returncode == 0, replayed.stdout + replayed.stderr
 
 

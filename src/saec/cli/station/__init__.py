@@ -7,6 +7,7 @@ import click
 from saec.cli.options.settings_group import settings_group
 from saec.cli.station.backup import backup, restore
 from saec.cli.station.config import named_file, station_settings
+from saec.cli.station.frame_replay import station_replay
 from saec.cli.station.letters import letters
 from saec.cli.station.quarantine import quarantine
 from saec.cli.station.repair import repair
@@ -81,6 +82,7 @@ for _name, _command in {
     "shadow": shadow,
     "promote": promote,
     "rollback": rollback,
+    "replay": station_replay,
     "letters": letters,
     "quarantine": quarantine,
     "backup": backup,

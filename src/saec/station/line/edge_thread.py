@@ -1,6 +1,6 @@
 """A frame's way at the edge of a station: taken, loaded, assessed, routed; its verdict or question written.
 
-One thread of a line goes this way, frame by frame; it reads down this file. The audit loads and assesses a
+One thread of a line goes this way, frame by frame; it reads down this file. The replay loads and assesses a
 frame by the same functions.
 """
 

@@ -1,1 +1,1 @@
-"""What people do with a station: audit, backup, restore, support, quarantine."""
+"""What people do with a station: replay, backup, restore, support, quarantine."""

@@ -2,7 +2,7 @@
 
 Everything that a verdict came from is kept: the image and its hash, the version of the line profile, the
 edge's opinion, the state of the cloud, the route, the cloud's opinion, the trust by which both were fused.
-``audit_frame`` computes what can be computed and holds it against what was recorded. The cloud's opinion
+``replay_frame`` computes what can be computed and holds it against what was recorded. The cloud's opinion
 itself is taken from the record: its model lives elsewhere.
 """
 
@@ -45,7 +45,7 @@ class Check:
     same: bool | None
 
 
-def audit_frame(settings: StationSettings, id: str, *, cloud_for: CloudFor | None = None) -> list[Check]:
+def replay_frame(settings: StationSettings, id: str, *, cloud_for: CloudFor | None = None) -> list[Check]:
     """Judge a recorded frame again and compare.
 
     Args:

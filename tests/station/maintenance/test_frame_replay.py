@@ -11,7 +11,7 @@ from saec import edge
 from saec.errors import LineError, SpoolError
 from saec.frame import judges as loading
 from saec.frame.judges import Standing
-from saec.station.maintenance.frame_audit import audit_frame
+from saec.station.maintenance.frame_replay import replay_frame
 from saec.station.setup.station_section import StationSection
 from saec.station.setup.station_settings import LineSettings, StationSettings
 from tests.run_fakes import FUSED, FakeDetector
@@ -46,7 +46,7 @@ def settings(bench: Bench) -> StationSettings:
 
 def test_every_kind_of_verdict_can_be_made_again_beside_the_running_station(bench: Bench) -> None:
     for seq in range(1, 6):
-        checks = audit_frame(settings(bench), f"cell-{seq:010d}", cloud_for=lambda _: bench.clouds)
+        checks = replay_frame(settings(bench), f"cell-{seq:010d}", cloud_for=lambda _: bench.clouds)
         assert len(checks) >= 2
         assert [check for check in checks if check.same is not True] == []
     bench.stop()
@@ -62,10 +62,10 @@ def test_a_changed_image_or_record_is_found(bench: Bench) -> None:
     db.execute("UPDATE verdicts SET verdict = replace(verdict, '\"label\":1', '\"label\":0') WHERE seq = 2")
     db.commit()
     db.close()
-    image, *rest = audit_frame(settings(bench), "cell-0000000001", cloud_for=lambda _: bench.clouds)
+    image, *rest = replay_frame(settings(bench), "cell-0000000001", cloud_for=lambda _: bench.clouds)
     assert image.same is False
     assert any(check.same is False for check in rest)
-    changed = audit_frame(settings(bench), "cell-0000000002", cloud_for=lambda _: bench.clouds)
+    changed = replay_frame(settings(bench), "cell-0000000002", cloud_for=lambda _: bench.clouds)
     assert {check.what for check in changed if check.same is False} == {"final: edge's label"}
 
 
@@ -84,7 +84,7 @@ def test_a_changed_kind_is_found(
     monkeypatch.setattr(edge, "open_detector", lambda profile: FakeDetector(kinds=("dent",)))
     bench = judged(tmp_path)
     bench.stop()
-    sound = audit_frame(settings(bench), "cell-0000000002", cloud_for=lambda _: bench.clouds)
+    sound = replay_frame(settings(bench), "cell-0000000002", cloud_for=lambda _: bench.clouds)
     assert {check.what for check in sound} >= {"final: edge's kind", "final: kind"}
     assert all(check.same for check in sound)
     db = sqlite3.connect(bench.folder / "data" / "spool.sqlite")
@@ -93,21 +93,21 @@ def test_a_changed_kind_is_found(
     db.execute("UPDATE verdicts SET verdict = replace(verdict, ?, ?) WHERE seq = 2", (recorded, changed))
     db.commit()
     db.close()
-    checks = audit_frame(settings(bench), "cell-0000000002", cloud_for=lambda _: bench.clouds)
+    checks = replay_frame(settings(bench), "cell-0000000002", cloud_for=lambda _: bench.clouds)
     assert {check.what for check in checks if check.same is False} == {f"final: {what}" for what in found}
 
 
 def test_what_is_not_there_is_named(bench: Bench, tmp_path: Path) -> None:
     for id in ("cell-0000000099", "other-0000000001", "x", "cell-" + "9" * 30):
         with pytest.raises(SpoolError, match="no frame"):
-            audit_frame(settings(bench), id)
+            replay_frame(settings(bench), id)
     bench.spool.eviction.drop_images([3])
     with pytest.raises(SpoolError, match="was deleted"):
-        audit_frame(settings(bench), "cell-0000000003")
+        replay_frame(settings(bench), "cell-0000000003")
     bench.stop()
     empty = StationSettings(station=StationSection(data=tmp_path / "nowhere"), line=[])
     with pytest.raises(SpoolError, match="has run"):
-        audit_frame(empty, "cell-0000000001")
+        replay_frame(empty, "cell-0000000001")
 
 
 def test_a_frame_of_a_line_that_the_settings_lack_is_named(bench: Bench) -> None:
@@ -115,7 +115,7 @@ def test_a_frame_of_a_line_that_the_settings_lack_is_named(bench: Bench) -> None
     other = LineSettings(name="hall", profile=bench.profile, guard=NO_GUARD)
     renamed = StationSettings(station=StationSection(data=bench.folder / "data"), line=[other])
     with pytest.raises(LineError, match=r"no product line cell") as e:
-        audit_frame(renamed, "cell-0000000001")
+        replay_frame(renamed, "cell-0000000001")
     assert "judged with" in e.value.remedy
 
 
@@ -126,7 +126,7 @@ def test_a_frame_without_a_verdict_is_to_be_waited_for(bench: Bench) -> None:
     seq = later.accept(png(GOOD), tell=False)
     later.spool.close()
     with pytest.raises(SpoolError, match="no verdict yet"):
-        audit_frame(settings(bench), f"cell-{seq:010d}")
+        replay_frame(settings(bench), f"cell-{seq:010d}")
 
 
 def test_a_record_that_says_an_error_of_a_frame_that_can_be_judged_is_found(bench: Bench) -> None:
@@ -135,5 +135,5 @@ def test_a_record_that_says_an_error_of_a_frame_that_can_be_judged_is_found(benc
     held = Bench(bench.folder, FakeLinkCloud())
     image_path(held.spool, 4).write_bytes(png(GOOD))
     held.spool.close()
-    found = audit_frame(settings(bench), "cell-0000000004")
+    found = replay_frame(settings(bench), "cell-0000000004")
     assert {check.what for check in found if check.same is False} == {"image", "final: error"}

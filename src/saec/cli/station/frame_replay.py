@@ -1,4 +1,4 @@
-"""saec audit: a recorded verdict, judged again."""
+"""saec station replay: a recorded verdict, judged again."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from saec.cli.station.config import EXAMPLE, named_file, station_settings
 from saec.settings.setting_fields import Argument
 
 
-class AuditSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """The section [audit]: which frame is judged again.
+class FrameReplaySettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The section [frame_replay]: which frame is judged again.
 
     Attributes:
         id: The id of the frame.
@@ -21,33 +21,25 @@ class AuditSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @settings_command(example=EXAMPLE)
-def replay_(audit: AuditSettings) -> None:
+def station_replay(frame_replay: FrameReplaySettings) -> None:
     """Judge a recorded frame again and compare.
 
     The version that judged frame ID judges it again. The station may be running; nothing is changed. The
     status is 1 where anything differs.
 
     \b
-    saec audit replay bottle-0000000042 --config station.toml
+    saec station replay bottle-0000000042 --config station.toml
     """
     from rich.console import Console
     from rich.table import Table
 
     settings = station_settings(named_file())
-    from saec.station.maintenance.frame_audit import audit_frame
+    from saec.station.maintenance.frame_replay import replay_frame
 
-    checks = audit_frame(settings, audit.id)
+    checks = replay_frame(settings, frame_replay.id)
     table = Table("", "recorded", "again", "", box=None)
     for check in checks:
         mark = {True: "same", False: "DIFFERS", None: "-"}[check.same]
         table.add_row(check.what, check.recorded, check.again, mark)
     Console().print(table)
     click.get_current_context().exit(int(any(check.same is False for check in checks)))
-
-
-@click.group()
-def command() -> None:
-    """Look at what a station has recorded."""
-
-
-command.add_command(replay_, "replay")
