@@ -31,15 +31,14 @@ from saec.bulk.work_list import WorkList
 from saec.data.images.file_names import RENAME, is_utf8
 from saec.data.input_images import Inputs
 from saec.decoding import decode, decoder
-from saec.edge.detector_kinds import device_note, on_device
 from saec.errors import ConfigError, DataError, EndedError, ImageError
-from saec.frame.judges import Cloud, Judges, open_judges, warm_up
+from saec.frame.judges import Cloud, Judges, warm_up
 from saec.frame.verdicts import CLOUD_ERROR, error_verdict, fallback_verdict
 from saec.profile import LineProfile
-from saec.runs.description import describe, now
+from saec.runs.description import now
 from saec.runs.metering.run_meter import RunMeter, phase_readings
 from saec.runs.resumption import continued_run
-from saec.runs.run_folder import Options, counted, images_of_line, settings_of
+from saec.runs.run_folder import Options, counted, images_of_line, line_of_run, loaded_run
 from saec.runs.run_record import VERDICTS_FILE, RunInfo, write_run
 from saec.runs.standing_counts import StandingCounts
 from saec.schedule.policies import policy_kind, policy_names
@@ -95,17 +94,14 @@ def judge_archive(
     options, bulk, calls = options or Options(), bulk or BulkConfig(), calls or BulkCalls()
     check_options(options)
     options = replace(options, config=msgspec.structs.replace(options.config, maps=False))
-    kind = policy_kind(options.policy)
-    under = profile if kind.line is None else kind.line(profile, kind.own(options))
     if next(list_archive(archive, bulk.parquet_column), None) is None:
         raise DataError(f"{archive} holds no image to judge", "check the path or the pattern")
-    note = device_note(under, options.config.edge_device)
-    under = on_device(under, options.config.edge_device)
+    under, notes = line_of_run(profile, options)
+    inputs = Inputs(root=archive_root(archive), layout=LAYOUT, split="", sources=[])
     course = RunMeter(options.metering, out)
     with course.open() as meter:
         with meter.phase("loading"):
-            judges = open_judges(under, cloud, policy=options.policy, settings=options)
-            info = _described(under, archive, cloud, options, [] if note is None else [note])
+            judges, info = loaded_run(under, inputs, cloud, options, notes)
         old = continued_run(out, info, resume=options.resume)
         course.rest(meter, calls.stop)
         with BulkWriter(out, retry_errors=options.retry_errors) as writer:
@@ -158,22 +154,6 @@ def check_options(options: Options) -> None:
                 f"{name} cannot be used in a bulk run, where frames wait for nothing but their turn",
                 "leave it out, or run without --engine ray",
             )
-
-
-def _described(
-    profile: LineProfile, archive: str, cloud: Cloud | None, options: Options, notes: list[str]
-) -> RunInfo:
-    inputs = Inputs(root=archive_root(archive), layout="images", split="", sources=[])
-    info = describe(
-        profile,
-        inputs,
-        cloud,
-        policy=options.policy,
-        config=settings_of(cloud, options),
-        command=options.command,
-        notes=notes,
-    )
-    return msgspec.structs.replace(info, dataset=msgspec.structs.replace(info.dataset, layout=LAYOUT))
 
 
 class _BulkRun:

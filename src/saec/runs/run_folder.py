@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -122,15 +122,11 @@ def judge_into(
     """
     options = options or Options()
     kind = policy_kind(options.policy)
-    own = kind.own(options)
-    if kind.line is not None:
-        profile = kind.line(profile, own)
-    elsewhere = device_note(profile, options.config.edge_device)
-    profile = on_device(profile, options.config.edge_device)
+    profile, notes = line_of_run(profile, options)
     course = RunMeter(options.metering, out)
     with course.open() as meter:
         with meter.phase("loading"):
-            judges, info = _loaded(profile, inputs, cloud, options, elsewhere)
+            judges, info = loaded_run(profile, inputs, cloud, options, notes)
         past = open_run_folder(out, info, resume=options.resume, retry_errors=options.retry_errors)
         info = msgspec.structs.replace(info, starts=past.starts)
         with meter.phase("warm-up"):
@@ -141,7 +137,7 @@ def judge_into(
         drift = DriftMonitor(profile.calibration.goods if kind.line is None else [])
         with meter.phase("run"), VerdictLog(out / VERDICTS_FILE) as log:
             if kind.first_pass is not None:
-                judges = after_first_pass(judges, inputs.sources, kind.first_pass, own)
+                judges = after_first_pass(judges, inputs.sources, kind.first_pass, kind.own(options))
                 found = kind.first_pass.remember(judges.policy)
                 info = msgspec.structs.replace(info, config={**info.config, FIRST_PASS: found})
             observe = _observer(out, judges, options.config.maps, look, drift)
@@ -160,16 +156,30 @@ def judge_into(
     return info
 
 
-def _loaded(
-    profile: LineProfile, inputs: Inputs, cloud: Cloud | None, options: Options, note: str | None
+def line_of_run(profile: LineProfile, options: Options) -> tuple[LineProfile, list[str]]:
+    """The line as the policy and the edge's device have it, and what is to be said of that device."""
+    kind = policy_kind(options.policy)
+    if kind.line is not None:
+        profile = kind.line(profile, kind.own(options))
+    note = device_note(profile, options.config.edge_device)
+    return on_device(profile, options.config.edge_device), [] if note is None else [note]
+
+
+def loaded_run(
+    profile: LineProfile, inputs: Inputs, cloud: Cloud | None, options: Options, notes: Sequence[str]
 ) -> tuple[Judges, RunInfo]:
-    """What judges, and the description of the run that it begins."""
-    judges = open_judges(
-        profile,
-        cloud,
-        policy=options.policy,
-        settings=options,
-    )
+    """What judges, and the description of the run that it begins.
+
+    Args:
+        profile: the line as ``line_of_run`` gives it.
+        inputs: what is judged, plain or an archive.
+        cloud: the cloud model, or None for the edge alone.
+        notes: what the description says beside what is known of the inputs.
+
+    Raises:
+        SaecError: a model cannot be loaded.
+    """
+    judges = open_judges(profile, cloud, policy=options.policy, settings=options)
     info = describe(
         profile,
         inputs,
@@ -177,7 +187,7 @@ def _loaded(
         policy=options.policy,
         config=settings_of(cloud, options),
         command=options.command,
-        notes=[] if note is None else [note],
+        notes=notes,
     )
     return judges, info
 

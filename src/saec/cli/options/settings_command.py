@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
 from pathlib import Path
-from typing import Any, get_origin, get_type_hints
+from typing import Any, TypedDict, Unpack, get_origin, get_type_hints
 
 import click
 import msgspec
@@ -29,11 +29,10 @@ _HELP_ALL = "saec.help_all"
 """Where a context keeps that --help-all was given."""
 
 
-class SettingsCommand(click.Command):
-    """See the module.
+class CommandSettings(TypedDict, total=False):
+    """What a command may say of its settings.
 
-    Args:
-        function: the command; its parameters are named like their sections and annotated with their structs.
+    Attributes:
         types: parameter types of the command's own kinds of values, by ``Option.kind``.
         everyday: options of shared sections that are everyday ones of this command.
         without: settings of shared sections that this command does not have, such as "sample.limit".
@@ -43,17 +42,25 @@ class SettingsCommand(click.Command):
             the file then.
     """
 
-    def __init__(
-        self,
-        function: Callable[..., None],
-        *,
-        types: Mapping[str, Type] | None = None,
-        everyday: Sequence[str] = (),
-        without: Sequence[str] = (),
-        only: Sequence[str] = (),
-        needs: Sequence[str] = (),
-        example: str = "",
-    ) -> None:
+    types: Mapping[str, Type]
+    everyday: Sequence[str]
+    without: Sequence[str]
+    only: Sequence[str]
+    needs: Sequence[str]
+    example: str
+
+
+class SettingsCommand(click.Command):
+    """See the module.
+
+    Args:
+        function: the command; its parameters are named like their sections and annotated with their structs.
+        given: what it says of them.
+    """
+
+    def __init__(self, function: Callable[..., None], **given: Unpack[CommandSettings]) -> None:
+        only, without = given.get("only", ()), given.get("without", ())
+        needs, everyday = given.get("needs", ()), given.get("everyday", ())
         hints = get_type_hints(function)
         self.sections: dict[str, type[msgspec.Struct]] = {
             name: hint for name, hint in hints.items() if name != "return"
@@ -65,13 +72,13 @@ class SettingsCommand(click.Command):
             for setting in flat_settings(section, struct)
             if setting.key in only or (section not in few and setting.key not in without)
         ]
-        own = dict(types or {})
+        own = dict(given.get("types", {}))
         shown = [s._replace(default=msgspec.NODEFAULT) if s.key in needs else s for s in self.settings]
         parameters = [_parameter(s, own, everyday=s.flag in everyday) for s in shown]
         super().__init__(
             name=None,
             callback=lambda **values: function(**self._structs(values)),
-            params=[*parameters, *_common(example)],
+            params=[*parameters, *_common(given.get("example", ""))],
             help=function.__doc__,
             context_settings={"max_content_width": 100},
         )
@@ -115,24 +122,10 @@ class SettingsCommand(click.Command):
 
 
 def settings_command(
-    *,
-    types: Mapping[str, Type] | None = None,
-    everyday: Sequence[str] = (),
-    without: Sequence[str] = (),
-    only: Sequence[str] = (),
-    needs: Sequence[str] = (),
-    example: str = "",
+    **given: Unpack[CommandSettings],
 ) -> Callable[[Callable[..., None]], SettingsCommand]:
-    """Make a command of a function; see ``SettingsCommand``."""
-    return lambda function: SettingsCommand(
-        function,
-        types=types,
-        everyday=everyday,
-        without=without,
-        only=only,
-        needs=needs,
-        example=example,
-    )
+    """Make a command of a function; see ``CommandSettings``."""
+    return lambda function: SettingsCommand(function, **given)
 
 
 def is_given(key: str) -> bool:

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
+from typing import Unpack
 
 import click
 
-from saec.cli.options.settings_command import SettingsCommand
-from saec.cli.options.value_types import Type
+from saec.cli.options.settings_command import CommandSettings, SettingsCommand
 
 
 class SettingsGroup(SettingsCommand, click.Group):
     """Runs by itself, or gives way to the command that is called."""
 
-    def __init__(
-        self,
-        function: Callable[..., None],
-        *,
-        types: Mapping[str, Type] | None = None,
-        everyday: Sequence[str] = (),
-        without: Sequence[str] = (),
-        only: Sequence[str] = (),
-    ) -> None:
-        super().__init__(function, types=types, everyday=everyday, without=without, only=only)
+    def __init__(self, function: Callable[..., None], **given: Unpack[CommandSettings]) -> None:
+        super().__init__(function, **given)
         self.invoke_without_command, self.no_args_is_help = True, False
         self.subcommand_metavar = "[COMMAND] [ARGS]..."
 
@@ -31,14 +23,6 @@ class SettingsGroup(SettingsCommand, click.Group):
         self.format_commands(ctx, formatter)
 
 
-def settings_group(
-    *,
-    types: Mapping[str, Type] | None = None,
-    everyday: Sequence[str] = (),
-    without: Sequence[str] = (),
-    only: Sequence[str] = (),
-) -> Callable[[Callable[..., None]], SettingsGroup]:
-    """Make a group of a function; see ``SettingsCommand``."""
-    return lambda function: SettingsGroup(
-        function, types=types, everyday=everyday, without=without, only=only
-    )
+def settings_group(**given: Unpack[CommandSettings]) -> Callable[[Callable[..., None]], SettingsGroup]:
+    """Make a group of a function; see ``CommandSettings``."""
+    return lambda function: SettingsGroup(function, **given)
