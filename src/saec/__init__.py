@@ -35,8 +35,10 @@ if TYPE_CHECKING:
     from saec.errors import LeakError as LeakError
     from saec.errors import LineError as LineError
     from saec.errors import LinkError as LinkError
+    from saec.errors import LogInError as LogInError
     from saec.errors import ModelError as ModelError
     from saec.errors import ParityError as ParityError
+    from saec.errors import PeopleError as PeopleError
     from saec.errors import SaecError as SaecError
     from saec.errors import SpoolError as SpoolError
     from saec.errors import SpoolFullError as SpoolFullError
@@ -68,8 +70,10 @@ _MODULES = {
         "LeakError",
         "LineError",
         "LinkError",
+        "LogInError",
         "ModelError",
         "ParityError",
+        "PeopleError",
         "SaecError",
         "SpoolError",
         "SpoolFullError",

@@ -97,6 +97,14 @@ class SpoolFullError(SpoolError):
     """The spool has no room for a frame: by its limits, or on the disk."""
 
 
+class PeopleError(SaecError):
+    """A change of the station's people is refused, such as a name that is taken or a short password."""
+
+
+class LogInError(PeopleError):
+    """Nobody is let in: a wrong name or password, a lock, or no provider that vouches for them."""
+
+
 class EndedError(SaecError):
     """A part that a running program needs has ended."""
 

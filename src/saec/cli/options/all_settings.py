@@ -12,6 +12,7 @@ from saec.cli.options.command_tree import command_tree
 from saec.cli.options.settings_command import SettingsCommand
 from saec.settings import CloudConfig
 from saec.settings.setting_tree import Setting, flat_settings
+from saec.station.people.people_settings import PeopleSettings
 from saec.station.setup.station_section import StationSection
 from saec.station.storage.records import Retention, SpoolLimits
 from saec.web.http_settings import HttpSettings
@@ -22,6 +23,7 @@ _STATION: dict[str, type[msgspec.Struct]] = {
     "cloud": CloudConfig,
     "spool": SpoolLimits,
     "retention": Retention,
+    "people": PeopleSettings,
 }
 """The sections of a station that are no lists; it reads all their keys."""
 

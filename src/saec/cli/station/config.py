@@ -26,6 +26,7 @@ _NEEDED = (
     "prometheus_client",
     "tenacity",
     "cryptography",
+    "argon2",
 )
 
 

@@ -12,7 +12,7 @@ import msgspec
 from saec.station.setup.station_settings import StationSettings
 from saec.texts import read_text
 
-SECRET = ("token_file", "tokens_file", "password_file", "key_file")
+SECRET = ("token_file", "tokens_file", "password_file", "key_file", "client_secret_file")
 """Settings whose files hold secrets, or who may come in."""
 
 

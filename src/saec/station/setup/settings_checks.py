@@ -30,6 +30,8 @@ def contradictions(settings: StationSettings) -> Iterator[Fault]:
     yield from _sources(settings)
     yield from _sinks(settings)
     yield from _listening(settings)
+    for key, what, remedy in settings.people.oidc.faults():
+        yield ["people", "oidc", key], what, remedy
     yield from _cloud(settings)
 
 

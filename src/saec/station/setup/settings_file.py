@@ -16,6 +16,7 @@ from saec.errors import ConfigError
 from saec.settings import CloudConfig
 from saec.settings.section_reading import read_section
 from saec.settings.settings_text import line_of, read_toml, split_place
+from saec.station.people.people_settings import PeopleSettings
 from saec.station.setup.settings_checks import contradictions
 from saec.station.setup.station_section import STATION_SECTIONS, StationSection
 from saec.station.setup.station_settings import LineSettings, StationSettings
@@ -76,7 +77,12 @@ def _path(root: Path) -> Any:
 
 def _remedy(where: list[str | int]) -> str:
     name = next((k for k in reversed(where) if isinstance(k, str)), "")
-    section = {"station": StationSection, "http": HttpSettings, "line": LineSettings}
+    section = {
+        "station": StationSection,
+        "http": HttpSettings,
+        "line": LineSettings,
+        "people": PeopleSettings,
+    }
     if where and isinstance(where[0], str) and name and (kind := section.get(where[0])) is not None:
         fields = kind.__struct_fields__
         if name not in fields:

@@ -26,6 +26,7 @@ def warnings(settings: StationSettings) -> Iterator[str]:
 def _secrets(settings: StationSettings) -> Iterator[Path | None]:
     yield settings.station.tokens_file
     yield settings.http.tls_key
+    yield settings.people.oidc.client_secret_file
     if settings.cloud is not None and settings.cloud.remote.token_file is not None:
         yield Path(settings.cloud.remote.token_file)
     for section in settings.sink:

@@ -11,7 +11,7 @@ from typing import Annotated
 from saec.settings.setting_fields import Everyday, Option
 from saec.station.section_types import Name, Section
 
-STATION_SECTIONS = ("station", "http", "line", "source", "sink", "cloud", "spool", "retention")
+STATION_SECTIONS = ("station", "http", "line", "source", "sink", "cloud", "spool", "retention", "people")
 """The sections of ``StationSettings``; line, source and sink are lists."""
 
 

@@ -8,6 +8,7 @@ import msgspec
 
 from saec.settings import CloudConfig, Policy, RunConfig
 from saec.settings.setting_fields import PositiveShare, Share
+from saec.station.people.people_settings import PeopleSettings
 from saec.station.section_types import Name, Seconds, Section
 from saec.station.setup.station_section import StationSection
 from saec.station.sinks import AnySink
@@ -76,6 +77,7 @@ class StationSettings(Section, frozen=True, kw_only=True):
         cloud: the service that is asked; None without one.
         spool: limits of the frames and images that are kept.
         retention: how long they are kept.
+        people: how people log in at the page.
     """
 
     station: StationSection = StationSection()
@@ -86,3 +88,4 @@ class StationSettings(Section, frozen=True, kw_only=True):
     cloud: CloudConfig | None = None
     spool: SpoolLimits = SpoolLimits()
     retention: Retention = Retention()
+    people: PeopleSettings = PeopleSettings()

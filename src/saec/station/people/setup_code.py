@@ -1,0 +1,72 @@
+"""The first admin: who can read the station's log or has a shell on the box has the code that makes one.
+
+There is no default password. The code is made anew at each start, and gone for ever once there is an admin.
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from sqlite3 import Connection
+from urllib.parse import urlsplit
+
+from saec.station.people.people_database import SharedDatabase
+
+_CODE, _DONE = "setup code", "set up"
+
+
+class SetupCode:
+    """The code of a data folder's people.
+
+    Args:
+        db: the people's database.
+    """
+
+    def __init__(self, db: SharedDatabase) -> None:
+        self._db = db
+
+    @property
+    def needed(self) -> bool:
+        """Whether there has never been an admin."""
+        return not self._db.rows("SELECT 1 FROM marks WHERE name = ?", (_DONE,))
+
+    def renew(self) -> str | None:
+        """A new code in place of an older one; None once there is an admin."""
+        return self._made(anew=True)
+
+    def current(self) -> str | None:
+        """The code of now, made where there is none yet; None once there is an admin."""
+        return self._made(anew=False)
+
+    def matches(self, code: str) -> bool:
+        """Whether a code is the one of now."""
+        rows = self._db.rows("SELECT value FROM marks WHERE name = ?", (_CODE,))
+        given = code.encode(errors="surrogatepass")
+        return bool(rows) and self.needed and hmac.compare_digest(str(rows[0][0]).encode(), given)
+
+    def _made(self, *, anew: bool) -> str | None:
+        with self._db.transaction() as db:
+            if db.execute("SELECT 1 FROM marks WHERE name = ?", (_DONE,)).fetchone():
+                return None
+            how = "REPLACE" if anew else "IGNORE"
+            db.execute(
+                f"INSERT OR {how} INTO marks (name, value) VALUES (?, ?)", (_CODE, secrets.token_hex(16))
+            )
+            ((code,),) = db.execute("SELECT value FROM marks WHERE name = ?", (_CODE,))
+        return str(code)
+
+
+def end_setup(db: Connection) -> None:
+    """There is an admin; within the transaction that makes one."""
+    db.execute("INSERT OR IGNORE INTO marks (name, value) VALUES (?, 1)", (_DONE,))
+    db.execute("DELETE FROM marks WHERE name = ?", (_CODE,))
+
+
+def setup_address(station: str, code: str) -> str:
+    """Where a browser makes the first admin.
+
+    Args:
+        station: the address at which the station is reached, such as "http://127.0.0.1:8090".
+    """
+    url = urlsplit(station)
+    return f"{url.scheme}://{url.netloc}/page/setup?code={code}"
