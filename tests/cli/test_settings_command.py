@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import click
 import msgspec
 import pytest
 from hypothesis import given
@@ -300,3 +301,30 @@ def test_an_empty_path_is_not_the_current_folder(
 def test_a_misspelt_option_gets_a_suggestion(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["inspect", "--lien", "x"]) == 2
     assert "--line" in capsys.readouterr().err
+
+
+def cloud_model(*args: str) -> str:
+    """The cloud that a command with the section [cloud] is given."""
+    seen: list[str] = []
+
+    def function(cloud: CloudConfig) -> None:
+        seen.append(cloud.model)
+
+    function.__annotations__["cloud"] = CloudConfig
+    SettingsCommand(function).main([*args], standalone_mode=False)
+    return seen[0]
+
+
+def test_a_cloud_that_is_given_several_times_has_several_addresses(tmp_path: Path) -> None:
+    one, two = "https://a:1/v1", "https://b:1/v1"
+    assert cloud_model("--cloud", one, "--cloud", two) == cloud_model("--cloud", f"{one},{two}")
+    (tmp_path / "saec.toml").write_text(f'[cloud]\nmodel = "{two}"\n')
+    in_file = ("--config", str(tmp_path / "saec.toml"))
+    assert cloud_model(*in_file) == two
+    assert cloud_model(*in_file, "--cloud", "small") == "small"
+    assert cloud_model() == "none"
+
+
+def test_two_clouds_that_are_no_addresses_are_refused() -> None:
+    with pytest.raises(click.BadParameter, match="several times takes addresses only, not small"):
+        cloud_model("--cloud", "https://u:pw@a:1/v1", "--cloud", "small")

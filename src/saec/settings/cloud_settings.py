@@ -128,7 +128,8 @@ class CloudConfig(msgspec.Struct, frozen=True, kw_only=True):
         model: Who is asked about what the edge is not sure of (key: model). "none" is nobody. "small" is the
             demonstration checkpoint of the package saec-research. Else give the folder of a checkpoint, its
             name on a hub, or the address of a service (https://HOST:PORT/v1). A service may have several
-            addresses, with commas between them; the first is asked first (docs/remote.md).
+            addresses: give them with commas, or give --cloud several times. The first is asked first
+            (docs/remote.md).
         service_model: Where --cloud is a service: the model or adapter to ask there (key: service_model). You
             need it if the service has several.
         adapter: Folder of a LoRA adapter for the model.
@@ -160,7 +161,14 @@ class CloudConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     model: NotInKey[
         Annotated[
-            str, Option(name="--cloud", everyday=True, kind="model", metavar="none|small|PATH|NAME|URL")
+            str,
+            Option(
+                name="--cloud",
+                everyday=True,
+                kind="model",
+                metavar="none|small|PATH|NAME|URL",
+                listed=True,
+            ),
         ]
     ] = "none"  # the engine's name says model and adapter
     service_model: NotInKey[Annotated[str | None, Option(name="--cloud-model", metavar="NAME")]] = None

@@ -34,6 +34,7 @@ class Option:
             (the folder of a checkpoint, or its name), "costs" (two of them in one option), or a word that
             ``saec.cli.options.value_types`` lists.
         hidden: neither an option nor a key of a file: the program fills it.
+        listed: the value may be a list of addresses with commas. The option may be given several times.
     """
 
     name: str = ""
@@ -42,6 +43,7 @@ class Option:
     metavar: str = ""
     kind: str = ""
     hidden: bool = False
+    listed: bool = False
 
 
 Everyday = Annotated[T, Option(everyday=True)]

@@ -15,6 +15,7 @@ from typing import Any, TypedDict, Unpack, get_origin, get_type_hints
 import click
 import msgspec
 
+from saec.cli.options.addresses_option import AddressesOption
 from saec.cli.options.command_tree import command_tree
 from saec.cli.options.config_file import default_map, parameter_name
 from saec.cli.options.value_types import Type, is_repeated, length, value_type
@@ -158,7 +159,8 @@ def _parameter(setting: Setting, own: Mapping[str, Type], *, everyday: bool) -> 
     flag = setting.kind is bool
     name = f"{setting.flag}/--no-{setting.flag[2:]}" if flag and setting.default is True else setting.flag
     shown = default is not None and default is not False and default != ()
-    return click.Option(
+    make = AddressesOption if setting.option.listed else click.Option
+    return make(
         [parameter_name(setting.key), name],
         type=None if flag else kind,
         is_flag=flag,
