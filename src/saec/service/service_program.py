@@ -54,7 +54,6 @@ def run_service(config: ServiceConfig, http: HttpSettings, open_engine: Callable
         if engine is None:
             log.warning("stopped during the start")
             return
-        signals.again()  # Ray's own handler would write a dump at SIGTERM
         log.info("loaded", seconds=round(time.monotonic() - begun, 1))
         handler = RequestHandler(engine, config)
         with serving(handler, admission, bound) as thread:

@@ -94,6 +94,29 @@ def test_a_librarys_own_handler_gives_way_again(tmp_path: Path) -> None:
         assert (tmp_path / "dump").read_text() == ""
 
 
+def test_a_handler_that_the_work_puts_in_place_gives_way_while_it_works(tmp_path: Path) -> None:
+    """As that of Ray, which is started before replicas load their model."""
+    taken = threading.Event()
+
+    class Noted(Signals):
+        def again(self) -> None:
+            super().again()
+            taken.set()
+
+    def load() -> bool:
+        faulthandler.register(signal.SIGTERM, dump, chain=True)
+        taken.clear()
+        heeded = taken.wait(30)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return heeded
+
+    with (tmp_path / "dump").open("w+") as dump, Noted() as signals:
+        assert start_in_thread(signals, load)
+        assert signals.asked
+        faulthandler.unregister(signal.SIGTERM)
+        assert (tmp_path / "dump").read_text() == ""
+
+
 def test_work_gives_its_result_or_its_error() -> None:
     def fail() -> str:
         raise ConfigError("no line")

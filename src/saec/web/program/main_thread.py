@@ -95,7 +95,8 @@ def start_in_thread(signals: Signals, work: Callable[[], T]) -> T | None:
     """What the work gives; None when the program was told to stop and the work does not end.
 
     The work (opening lines, loading a model) runs in a thread of its own, since it may compute in C for
-    minutes, or hang on a disk, and the main thread must heed signals meanwhile.
+    minutes, or hang on a disk, and the main thread must heed signals meanwhile. It takes them back where the
+    work starts a library that handles them itself.
 
     Raises:
         Exception: what the work has raised.
@@ -103,7 +104,8 @@ def start_in_thread(signals: Signals, work: Callable[[], T]) -> T | None:
     thread = _Work(work)
     thread.start()
     while thread.is_alive() and not signals.wait(_LOOK):
-        pass
+        signals.again()  # Ray, which the work may start, would write a dump at SIGTERM
+    signals.again()
     thread.join(_FAREWELL if signals.asked else None)
     if thread.error is not None:
         raise thread.error
