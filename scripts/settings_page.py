@@ -41,6 +41,7 @@ VARIABLES = {
     "HF_TOKEN": "`saec models pull`: your access token for the hub.",
     "SAEC_PHASES": "Set by `saec meter` for the program that it measures: the file in which the program "
     "marks its phases ([metering.md](metering.md)).",
+    "RAY_ADDRESS": "With `--ray-address auto`: the head of the Ray cluster that is joined.",
     "RAY_AUTH_TOKEN": "`saec cloud` with replicas: the token of Ray ([fleet.md](fleet.md#security)).",
     "RAY_AUTH_TOKEN_PATH": "`saec cloud` with replicas: the file with the token of Ray. The default is "
     "~/.ray/auth_token.",

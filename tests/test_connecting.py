@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saec.connecting import check_ray_head, client_context, shown, why
+from saec.connecting import client_context, shown, why
 from saec.errors import ConfigError
 
 
@@ -70,38 +70,3 @@ def test_a_file_without_certificates_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"gone\.pem: .*No such file"):
         client_context(tmp_path / "gone.pem")
     assert client_context().verify_mode is ssl.CERT_REQUIRED
-
-
-def _free_address() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as bound:
-        return f"127.0.0.1:{bound.getsockname()[1]}"
-
-
-def test_a_ray_that_is_not_there_is_told_at_once() -> None:
-    dead = _free_address()
-    with pytest.raises(ConfigError, match=f"no Ray runs at {dead}") as told:
-        check_ray_head(dead)
-    assert "ray start --head" in told.value.remedy
-    for wrong in ("nowhere", "host:port", "host:99999", ":6379"):
-        with pytest.raises(ConfigError, match="is not the address of a Ray"):
-            check_ray_head(wrong)
-
-
-def test_a_ray_that_listens_is_let_through() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as bound:
-        check_ray_head(f"127.0.0.1:{bound.getsockname()[1]}")
-    check_ray_head("ray://127.0.0.1:1")
-
-
-def test_a_stale_note_of_ray_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    services = pytest.importorskip("ray._private.services")
-    monkeypatch.setattr(services, "find_gcs_addresses", list)  # another user's may run
-    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    with pytest.raises(ConfigError, match="no Ray runs on this machine"):
-        check_ray_head("auto")
-    dead = _free_address()
-    (tmp_path / "ray").mkdir()
-    (tmp_path / "ray" / "ray_current_cluster").write_text(dead)
-    with pytest.raises(ConfigError, match=f":{dead.rpartition(chr(58))[2]}: nothing listens"):
-        check_ray_head("auto")

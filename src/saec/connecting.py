@@ -24,9 +24,6 @@ _VERIFY = {
 }
 """What OpenSSL's codes of a certificate that fails mean."""
 
-_RAY_S = 2.0
-"""Seconds within which the head of a Ray lets connect."""
-
 _NOT_TRUSTED = (18, 19, 20, 21)
 _NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG")
 
@@ -155,39 +152,6 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         chain.append(now)
         now = now.__cause__ or now.__context__
     return iter(reversed(chain))
-
-
-def check_ray_head(address: str) -> None:
-    """Refuse a Ray that is not there; Ray itself would try for a minute, and say little.
-
-    Args:
-        address: "HOST:PORT" of its head; "auto" is the one that Ray finds. That of a Ray client
-            ("ray://...") is not looked at.
-
-    Raises:
-        ConfigError: "auto" finds none, or nothing listens at the address.
-    """
-    remedy = "start `saec cloud` with replicas or `ray start --head`, or give --ray-address HOST:PORT"
-    if address == "auto":
-        from ray._private.services import canonicalize_bootstrap_address
-
-        try:
-            address = str(canonicalize_bootstrap_address("auto"))
-        except ConnectionError as e:
-            raise ConfigError("no Ray runs on this machine", remedy) from e
-    if "://" in address or address == "local":
-        return
-    try:
-        parts = urlsplit(f"//{address}")
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        host = port = None
-    if not host or not port:
-        raise ConfigError(f"{address!r} is not the address of a Ray", "give --ray-address HOST:PORT or auto")
-    try:
-        socket.create_connection((host, port), timeout=_RAY_S).close()
-    except OSError as e:
-        raise ConfigError(f"no Ray runs at {address}: {why(e)[0]}", remedy) from e
 
 
 def hub_folder(name: str, patterns: Sequence[str]) -> Path:

@@ -19,9 +19,9 @@ from typing import Any, NamedTuple
 from saec.bulk.bulk_engine import JUDGES, Stage
 from saec.bulk.bulk_judges import BulkOrder
 from saec.bulk.work_list import Page, read_page
-from saec.connecting import check_ray_head
 from saec.errors import ConfigError, EndedError, ExtraError
 from saec.settings import BulkConfig
+from saec.web.ray_head import ONE_MACHINE, ray_head
 
 _RETRIES = 3
 _READERS = 2
@@ -29,9 +29,6 @@ _READERS = 2
 
 _STORE = 256 * 2**20
 """Bytes of Ray's store of objects on this machine: rows and answers are small."""
-
-_LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
-"""Ray's only switch for a cluster on the loopback. ``saec.silence`` switches its reports off."""
 
 
 class TableJudge:
@@ -184,20 +181,19 @@ def ray_started(order: BulkOrder, config: BulkConfig) -> Iterator[RayEngine]:
             f"{config.ray_address} is the address of a Ray client",
             "run on a machine of the cluster, and give HOST:PORT or auto",
         )
-    os.environ.setdefault(_LOOPBACK, "0")
+    os.environ |= ONE_MACHINE  # ``saec.silence`` switches Ray's reports off
     import ray
 
     if ray.is_initialized():  # a program of the user's has connected already
         yield _quiet_engine(order, config)
         return
-    if config.ray_address is not None:
-        check_ray_head(config.ray_address)
+    address = None if config.ray_address is None else ray_head(config.ray_address)
     try:
-        ray.init(**_start(config))
+        ray.init(**_start(address))
     except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as e:
-        where = config.ray_address or "on this machine"
+        where = "on this machine" if address is None else f"at {address}"
         raise ConfigError(
-            f"Ray cannot be used at {where}: {_said(e)}", "check the address and that Ray runs"
+            f"Ray cannot be used {where}: {_said(e)}", "check the address and that Ray runs"
         ) from e
     try:
         yield _quiet_engine(order, config)
@@ -216,10 +212,10 @@ def check_installed() -> None:
             raise ExtraError(package, "bulk")
 
 
-def _start(config: BulkConfig) -> dict[str, Any]:
+def _start(address: str | None) -> dict[str, Any]:
     shared = {"log_to_driver": False, "logging_level": "error", "configure_logging": True}
-    if config.ray_address is not None:
-        return {"address": config.ray_address, **shared}
+    if address is not None:
+        return {"address": address, **shared}
     return {
         "address": "local",
         "include_dashboard": False,

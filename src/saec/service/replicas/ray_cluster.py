@@ -15,12 +15,12 @@ from typing import Any
 
 import structlog
 
-from saec.connecting import check_ray_head
 from saec.errors import ConfigError
 from saec.service.replica_settings import ReplicaConfig
 from saec.texts import read_text
 from saec.web.addresses import parse_address
 from saec.web.admission.secret_files import readable_by_others
+from saec.web.ray_head import ONE_MACHINE, ray_head
 
 _STORE = 1 << 30
 """Bytes of memory in which Ray passes large bodies on."""
@@ -38,8 +38,7 @@ _PRIVATE = {
     "RAY_USAGE_STATS_ENABLED": "0",  # it would tell its makers of its use
     "RAY_AUTH_MODE": "token",
     "RAY_worker_niceness": "0",  # it would let any other program go first
-    # Ray binds to loopback alone where it takes itself for one machine; Linux it takes for a cluster.
-    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    **ONE_MACHINE,
 }
 
 log = structlog.get_logger()
@@ -122,10 +121,10 @@ def joined_ray(address: str) -> Iterator[None]:
         ConfigError: there is none, or it does not let us in.
     """
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    if address == "auto" and (own := _own_address()):
+    if (own := _own_address()) and address in ("auto", own):
         _be_private()
         address = own
-    check_ray_head(address)
+    address = ray_head(address)
     import ray
 
     _quiet()
