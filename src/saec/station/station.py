@@ -8,7 +8,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Collection
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -18,6 +17,7 @@ import structlog
 from saec.connecting import shown_list
 from saec.data.images.killable_decoder import Decoder, Spares
 from saec.errors import DecoderError, SpoolFullError
+from saec.station.audit.audit_log import AuditLog
 from saec.station.cloud_addresses import AddressWatch, address_figures
 from saec.station.cloud_models import CloudModels
 from saec.station.delivery import DeliveryWorker
@@ -27,6 +27,7 @@ from saec.station.line.exclusive_lock import ExclusiveLock
 from saec.station.line.runner import LineRunner
 from saec.station.line.version_store import VersionStore
 from saec.station.line.version_switch import CloudFor
+from saec.station.maintenance.audited_versions import add_version
 from saec.station.maintenance.quarantine_release import QuarantineReleases
 from saec.station.setup.station_settings import StationSettings
 from saec.station.sinks.verdict_sink import VerdictSink
@@ -63,6 +64,7 @@ class Station:
         threads: the station's own threads.
         living: those, and what else of the program must make progress (``serve`` adds HTTP).
         probe: tells whether the spool works.
+        audit: the record of actions.
 
     Raises:
         SaecError: a profile cannot be opened, or the spool belongs to another process.
@@ -74,6 +76,7 @@ class Station:
         self.spool = Spool(data, [sink.name for sink in settings.sink], settings.spool)
         self.pictures = RecentPictures(data / "maps")
         self.probe = SpoolProbe(self.spool)
+        self.audit = AuditLog(data)
         self.started = time.time()
         self._clouds = CloudModels(settings.cloud, data / "clouds")
         self._stopping = Stopping()
@@ -108,7 +111,7 @@ class Station:
         for line in self.settings.line:
             versions = VersionStore(self.settings.station.data / "lines" / line.name)
             if not (versions.folder / "state.json").is_file():
-                versions.add(line.profile, time=datetime.now(UTC).isoformat(timespec="seconds"))
+                add_version(versions, self.audit, "station", "station", line.profile)
             runners[line.name] = LineRunner(
                 line,
                 self.spool,

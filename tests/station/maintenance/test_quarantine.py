@@ -17,6 +17,7 @@ from saec.errors import SpoolFullError
 from saec.frame import judges as loading
 from saec.frame.judges import Standing
 from saec.station import station as station_module
+from saec.station.audit.audit_log import AuditLog
 from saec.station.maintenance.quarantine_release import QuarantineReleases, ask_release
 from saec.station.setup.station_section import StationSection
 from saec.station.setup.station_settings import LineSettings, StationSettings
@@ -123,7 +124,7 @@ def held(tmp_path: Path) -> Iterator[tuple[Spool, SpooledFrame]]:
         seq, "final", VerdictRecord(id="a", path="", sha256="", line="cell", time=1.0, state="error")
     )
     frame = spooled(spool, seq)
-    ask_release(tmp_path, frame.id)
+    ask_release(tmp_path, AuditLog(tmp_path), "shell:anna", "shell", frame.id)
     yield spool, frame
     spool.close()
 

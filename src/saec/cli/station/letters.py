@@ -10,10 +10,12 @@ import msgspec
 
 from saec.cli.options.settings_command import settings_command
 from saec.cli.station.config import EXAMPLE, named_file, station_settings
+from saec.cli.station.shell_actor import ROLE, ActionSettings, audit_of, shell_actor
 from saec.errors import ConfigError
 from saec.settings.setting_fields import Everyday, Option
 
 if TYPE_CHECKING:
+    from saec.station.maintenance.audited_letters import LetterChange
     from saec.station.storage.records import DeadLetter
 
 
@@ -34,7 +36,7 @@ class LettersSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @settings_command(example=EXAMPLE)
-def letters(letters: LettersSettings) -> None:
+def letters(letters: LettersSettings, action: ActionSettings) -> None:
     """List, resend or drop refused verdicts (dead letters).
 
     A dead letter is a verdict that a receiver (sink) refused and that is not sent again. The station may be
@@ -50,24 +52,25 @@ def letters(letters: LettersSettings) -> None:
     """
     path, sink, frames = named_file(), letters.sink, letters.frames
     settings = station_settings(path)
+    from saec.station.maintenance.audited_letters import change_letters, set_letter_aside
     from saec.station.storage.outbox import outbox_beside
 
     names = [entry.name for entry in settings.sink]
     if sink is not None and sink not in names:
         raise ConfigError(f"{path} has no sink {sink}", f"it has {', '.join(names) or 'none'}")
+    who = audit_of(settings.station.data), shell_actor(), ROLE
     with outbox_beside(settings.station.data) as outbox:
         if letters.action == "aside":
-            _say_aside(None if sink is None else outbox.set_aside(sink), sink)
+            letter = None if sink is None else set_letter_aside(outbox, *who, sink, action.reason)
+            _say_aside(letter, sink)
             return
         known = outbox.letters(sink)
         if letters.action == "list":
             _show(_chosen(known, frames, everything=not frames))
             return
         chosen = _chosen(known, frames, everything=letters.all)
-        if letters.action == "resend":
-            outbox.resend([letter.n for letter in chosen])
-        else:
-            outbox.drop(chosen)
+        what: LetterChange = "letters.resend" if letters.action == "resend" else "letters.drop"
+        change_letters(outbox, *who, what, chosen, action.reason)
     click.echo(f"{len(chosen)} {'are offered again' if letters.action == 'resend' else 'were dropped'}")
 
 

@@ -9,6 +9,7 @@ import msgspec
 
 from saec.cli.options.settings_command import settings_command
 from saec.cli.station.config import EXAMPLE, named_file, station_settings
+from saec.cli.station.shell_actor import ROLE, ActionSettings, audit_of, shell_actor
 from saec.settings.setting_fields import Option
 
 
@@ -23,7 +24,7 @@ class QuarantineSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @settings_command(example=EXAMPLE)
-def quarantine(quarantine: QuarantineSettings) -> None:
+def quarantine(quarantine: QuarantineSettings, action: ActionSettings) -> None:
     """List or release frames at which a program crashed.
 
     A frame is in quarantine if its decoder or the station crashed three times while working on it, and on
@@ -38,7 +39,7 @@ def quarantine(quarantine: QuarantineSettings) -> None:
     from saec.station.storage.spool_reader import SpoolReader
 
     if quarantine.release is not None:
-        ask_release(data, quarantine.release)
+        ask_release(data, audit_of(data), shell_actor(), ROLE, quarantine.release, action.reason)
         click.echo(f"{quarantine.release} is judged again as a new frame, at once or when the station starts")
         return
     reader = SpoolReader.beside(data)

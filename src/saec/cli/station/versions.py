@@ -9,12 +9,15 @@ import msgspec
 
 from saec.cli.options.settings_command import settings_command
 from saec.cli.station.config import EXAMPLE, named_file, station_settings
+from saec.cli.station.shell_actor import ROLE, ActionSettings, audit_of, shell_actor
 from saec.errors import ConfigError
 from saec.settings.setting_fields import Argument, ExistingFolder, Option
 from saec.texts import whole_number
 
 if TYPE_CHECKING:
-    from saec.station.line.version_store import VersionStore
+    from saec.station.audit.audit_log import AuditLog
+    from saec.station.line.version_store import Versions, VersionStore
+    from saec.station.maintenance.audited_versions import VersionChange
 
 
 class VersionsSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,7 +105,7 @@ def versions(versions: VersionsSettings) -> None:
 
 
 @settings_command(example=EXAMPLE)
-def add(add: AddSettings) -> None:
+def add(add: AddSettings, action: ActionSettings) -> None:
     """Add a profile as a line's next version.
 
     PROFILE is copied. It judges nothing until you promote it.
@@ -110,14 +113,15 @@ def add(add: AddSettings) -> None:
     \b
     saec station add --config station.toml leather lines/leather-new
     """
-    from datetime import UTC, datetime
+    store, log = _audited(add.line)
+    from saec.station.maintenance.audited_versions import add_version
 
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    click.echo(f"v{_store(add.line).add(add.profile, model=add.service_model, time=now)}")
+    number = add_version(store, log, shell_actor(), ROLE, add.profile, add.service_model, action.reason)
+    click.echo(f"v{number}")
 
 
 @settings_command(example=EXAMPLE)
-def shadow(shadow: ShadowSettings) -> None:
+def shadow(shadow: ShadowSettings, action: ActionSettings) -> None:
     """Let a version judge beside the current one, as a test.
 
     Its answers are counted in the metrics and the log. The VERSION "none" ends it.
@@ -125,11 +129,12 @@ def shadow(shadow: ShadowSettings) -> None:
     \b
     saec station shadow --config station.toml leather v2
     """
-    _store(shadow.line).shadow(None if shadow.version == "none" else _number(shadow.version))
+    number = None if shadow.version == "none" else _number(shadow.version)
+    _change(shadow.line, "line.shadow", number, action.reason)
 
 
 @settings_command(example=EXAMPLE)
-def promote(promote: PromoteSettings) -> None:
+def promote(promote: PromoteSettings, action: ActionSettings) -> None:
     """Let a stored version of the line judge from now on.
 
     It begins with the next frame. Frames in flight finish on the old version.
@@ -137,17 +142,30 @@ def promote(promote: PromoteSettings) -> None:
     \b
     saec station promote --config station.toml leather v2
     """
-    _store(promote.line).promote(_number(promote.version))
+    _change(promote.line, "line.promote", _number(promote.version), action.reason)
 
 
 @settings_command(example=EXAMPLE)
-def rollback(rollback: RollbackSettings) -> None:
+def rollback(rollback: RollbackSettings, action: ActionSettings) -> None:
     """Go back to the version that judged before.
 
     \b
     saec station rollback --config station.toml leather
     """
-    click.echo(f"v{_store(rollback.line).roll_back()}")
+    click.echo(f"v{_change(rollback.line, 'line.rollback', None, action.reason).current}")
+
+
+def _change(line: str, what: VersionChange, number: int | None, reason: str) -> Versions:
+    store, log = _audited(line)
+    from saec.station.maintenance.audited_versions import change_version
+
+    return change_version(store, log, shell_actor(), ROLE, what, number, reason)
+
+
+def _audited(line: str) -> tuple[VersionStore, AuditLog]:
+    """The line's versions, and where changes of them are recorded."""
+    store = _store(line)
+    return store, audit_of(store.folder.parents[1])
 
 
 def _store(line: str) -> VersionStore:

@@ -86,6 +86,27 @@ class VersionStore:
         Raises:
             LineError: it is no sound line profile, or versions stand here and nothing says which is current.
         """
+        version, known = self._next(profile, model, time)
+        if version in known:
+            return version.number
+        self._copy(profile, self.path(version.number))
+        added = [*known, version]
+        if known:
+            self.write(msgspec.structs.replace(self.state(), known=added))
+        else:
+            self.write(Versions(current=version.number, known=added))
+        return version.number
+
+    def candidate(self, profile: Path, *, model: str | None = None, time: str = "") -> tuple[Version, bool]:
+        """The version that ``add`` would make of a profile, and whether it is there already.
+
+        Raises:
+            LineError: it is no sound line profile, see ``add``.
+        """
+        version, known = self._next(profile, model, time)
+        return version, version in known
+
+    def _next(self, profile: Path, model: str | None, time: str) -> tuple[Version, list[Version]]:
         LineProfile.open(profile)
         content = _content(profile)
         known = self.state().known if (self.folder / "state.json").is_file() else []
@@ -93,33 +114,28 @@ class VersionStore:
             self._refuse_orphans(content)
         for version in known:
             if (version.content, version.model) == (content, model):
-                return version.number
+                return version, known
         number = 1 + max((v.number for v in known), default=0)
-        self._copy(profile, self.path(number))
-        added = [*known, Version(number=number, content=content, model=model, added=time)]
-        if known:
-            self._write(msgspec.structs.replace(self.state(), known=added))
-        else:
-            self._write(Versions(current=number, known=added))
-        return number
+        return Version(number=number, content=content, model=model, added=time), known
 
-    def promote(self, number: int) -> None:
-        """Make a version the one that judges.
+    def promoted(self, number: int) -> Versions:
+        """What would be current if a version were promoted; nothing is changed.
 
         Raises:
             LineError: no such version.
         """
         self._known(number)
         state = self.state()
-        if number != state.current:
-            shadow = None if state.shadow == number else state.shadow
-            self._write(msgspec.structs.replace(state, current=number, previous=state.current, shadow=shadow))
+        if number == state.current:
+            return state
+        shadow = None if state.shadow == number else state.shadow
+        return msgspec.structs.replace(state, current=number, previous=state.current, shadow=shadow)
 
-    def roll_back(self) -> int:
-        """Go back to the version before; returns its number.
+    def rolled_back(self) -> Versions:
+        """What would be current after a roll-back; nothing is changed.
 
         Raises:
-            LineError: there is none.
+            LineError: there is no version before.
         """
         state = self.state()
         if state.previous is None:
@@ -127,8 +143,35 @@ class VersionStore:
                 f"the line {self.folder.name} has no earlier version",
                 "name a version with `saec station promote`",
             )
-        self.promote(state.previous)
-        return state.previous
+        return self.promoted(state.previous)
+
+    def shadowed(self, number: int | None) -> Versions:
+        """What would be the shadow; nothing is changed.
+
+        Raises:
+            LineError: no such version.
+        """
+        if number is not None:
+            self._known(number)
+        return msgspec.structs.replace(self.state(), shadow=number)
+
+    def promote(self, number: int) -> None:
+        """Make a version the one that judges.
+
+        Raises:
+            LineError: no such version.
+        """
+        self.write(self.promoted(number))
+
+    def roll_back(self) -> int:
+        """Go back to the version before; returns its number.
+
+        Raises:
+            LineError: there is none.
+        """
+        state = self.rolled_back()
+        self.write(state)
+        return state.current
 
     def shadow(self, number: int | None) -> None:
         """Let a version judge beside the current one without effect; None ends it.
@@ -136,9 +179,7 @@ class VersionStore:
         Raises:
             LineError: no such version.
         """
-        if number is not None:
-            self._known(number)
-        self._write(msgspec.structs.replace(self.state(), shadow=number))
+        self.write(self.shadowed(number))
 
     def _known(self, number: int) -> Version:
         known = {version.number: version for version in self.state().known}
@@ -179,8 +220,12 @@ class VersionStore:
         partial.rename(target)
         sync_folder(self.folder)
 
-    def _write(self, state: Versions) -> None:
-        write_json(self.folder / "state.json", state)
+    def write(self, state: Versions) -> None:
+        """Make this the state, as ``promoted`` tells it; one that stands already is not written again."""
+        path = self.folder / "state.json"
+        if path.is_file() and self.state() == state:
+            return
+        write_json(path, state)
         sync_folder(self.folder)
 
 

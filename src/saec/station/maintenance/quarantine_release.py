@@ -12,6 +12,8 @@ from pathlib import Path
 import structlog
 
 from saec.errors import SpoolError, SpoolFullError
+from saec.station.audit.audit_log import AuditLog
+from saec.station.audit.audit_rows import Action
 from saec.station.storage.records import NewFrame, SpooledFrame
 from saec.station.storage.spool import Spool
 from saec.station.storage.spool_reader import SpoolReader
@@ -20,25 +22,43 @@ from saec.station.threads import Stopping
 FOLDER = "release"
 _LOOK = 1.0
 
-log = structlog.get_logger()
+logger = structlog.get_logger()
 
 
-def ask_release(data: Path, frame_id: str) -> None:
+def ask_release(data: Path, log: AuditLog, actor: str, role: str, frame_id: str, reason: str = "") -> None:
     """Have a frame judged again by the station of this data folder.
+
+    Args:
+        data: the data folder.
+        log: where the row goes, before the frame is released.
+        actor: who, as in ``Action``.
+        role: the role in which it is done.
+        frame_id: the frame's id.
+        reason: why.
 
     Raises:
         SpoolError: it is not in quarantine.
+        AuditError: the row cannot be written; nothing was changed.
     """
     reader = SpoolReader.beside(data)
     try:
-        known = [frame.id for frame, _ in reader.quarantine()]
+        known = {frame.id: why for frame, why in reader.quarantine()}
     finally:
         reader.close()
     if frame_id not in known:
         raise SpoolError(f"{frame_id} is not in quarantine", f"choose one of {', '.join(known) or 'none'}")
-    folder = data / FOLDER
-    folder.mkdir(exist_ok=True)
-    (folder / frame_id).touch()
+    action = Action(
+        actor=actor,
+        role=role,
+        what="quarantine.release",
+        about=frame_id,
+        before={"why": known[frame_id]},
+        reason=reason,
+    )
+    with log.recorded(action):
+        folder = data / FOLDER
+        folder.mkdir(exist_ok=True)
+        (folder / frame_id).touch()
 
 
 class QuarantineReleases:
@@ -85,13 +105,13 @@ class QuarantineReleases:
             )
             accepted = self._spool.accept(new, data)
         except SpoolFullError as e:
-            log.warning("no room for a released frame", frame=frame.id, error=str(e))
+            logger.warning("no room for a released frame", frame=frame.id, error=str(e))
             return False
         except (SpoolError, FileNotFoundError) as e:
-            log.error("released frame not accepted", frame=frame.id, error=str(e))
+            logger.error("released frame not accepted", frame=frame.id, error=str(e))
             return True
         self._spool.attempts.clear(frame.seq)
         if not accepted.duplicate:
             self._taken(frame.line, accepted.seq)
-        log.info("released from quarantine", frame=frame.id, now=accepted.id)
+        logger.info("released from quarantine", frame=frame.id, now=accepted.id)
         return True
