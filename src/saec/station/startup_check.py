@@ -11,6 +11,7 @@ from saec.edge.graph import check_device
 from saec.frame.cloud_services import at_service, service_of
 from saec.profile import LineProfile
 from saec.station.cloud_models import named_model
+from saec.station.people.oidc import check_oidc
 from saec.station.setup.settings_file import read_settings
 from saec.station.setup.settings_warnings import warnings
 from saec.station.setup.station_settings import StationSettings
@@ -32,8 +33,8 @@ def check_station(path: Path) -> list[str]:
 
 
 def check_openable(settings: StationSettings) -> None:
-    """Open each sink, each file with tokens or certificates and the cloud's client, and close them; look for
-    the lines' devices.
+    """Open each sink, each file with tokens, secrets or certificates and the cloud's client, and close them;
+    look for the lines' devices.
 
     Nothing is connected, written or started.
 
@@ -43,6 +44,7 @@ def check_openable(settings: StationSettings) -> None:
     for device in sorted({line.device for line in settings.line if line.device is not None}):
         check_device(device)
     Tokens(settings.station.tokens_file)
+    check_oidc(settings.people.oidc)
     for sink in settings.sink:
         sink.make_sink().close()
     if (cloud := settings.cloud) is not None:

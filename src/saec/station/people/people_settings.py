@@ -29,6 +29,7 @@ class OidcSettings(Section, frozen=True, kw_only=True):
         client_id: The name under which the provider knows this station.
         client_secret_file: The file that holds the client's secret. Without it the client is a public one.
         ca_file: A PEM file of certificate authorities to trust beside the system's.
+        scopes: What the provider is asked for. Some give groups only for one more scope.
         name_claim: The claim that holds a person's name.
         role_claim: The claim that holds a person's groups or roles. Dots go into tables, as in
             realm_access.roles.
@@ -40,6 +41,7 @@ class OidcSettings(Section, frozen=True, kw_only=True):
     client_id: str | None = None
     client_secret_file: Path | None = None
     ca_file: Path | None = None
+    scopes: tuple[str, ...] = ("openid", "profile")
     name_claim: str = "preferred_username"
     role_claim: str = "groups"
     roles: dict[str, Role] = msgspec.field(default_factory=dict)
