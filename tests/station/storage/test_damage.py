@@ -92,6 +92,14 @@ def root_of(table: str) -> Callable[[Path], None]:
     return lambda data: page(data, *pages_of(data, table))
 
 
+def head(at: int, new: bytes) -> Callable[[Path], None]:
+    def damage_it(data: Path) -> None:
+        pages_of(data)  # else the log may hold a sound first page
+        overwrite(data / "spool.sqlite", at, new)
+
+    return damage_it
+
+
 def first_page(data: Path) -> None:
     pages_of(data)
     page(data, 1)
@@ -104,13 +112,13 @@ def first_page(data: Path) -> None:
         root_of("frames"),
         root_of("frames_open"),
         root_of("verdicts"),
-        lambda data: overwrite(data / "spool.sqlite", 0, b"no database"),
+        head(0, b"no database"),
         lambda data: (data / "spool.sqlite").write_bytes(b""),
         lambda data: (data / "spool.sqlite").write_bytes(os.urandom(100_000)),
         lambda data: os.truncate(data / "spool.sqlite", 3 * 4096),
         lambda data: overwrite(data / "spool.sqlite-wal", 0, os.urandom(32)),
         lambda data: overwrite(data / "spool.sqlite-wal", 5000, os.urandom(100)),
-        lambda data: overwrite(data / "spool.sqlite", 100, bytes(3996)),
+        head(100, bytes(3996)),
     ],
     ids=[
         *("first-page", "frames", "an-index", "verdicts", "header", "empty", "random", "cut-off"),
@@ -138,7 +146,10 @@ def test_damage_is_named_at_the_start_and_repaired_without_losing_an_image(
     assert (saved.aside / "spool.sqlite").exists()
 
 
-@pytest.mark.parametrize(("table", "least"), [("frames_open", FRAMES), ("verdicts", FRAMES)])
+@pytest.mark.parametrize(
+    ("table", "least"),
+    [("frames_open", FRAMES), ("verdicts", FRAMES), ("latest", FRAMES), ("hours", FRAMES)],
+)
 def test_what_lies_in_sound_pages_is_saved(data: Path, table: str, least: int) -> None:
     root_of(table)(data)
     assert repair_database(data, 1.8e9).rows["frames"] >= least
@@ -254,7 +265,7 @@ def test_who_looks_beside_the_station_hears_of_damage_and_its_remedy(
     with pytest.raises(SpoolError) as missing:
         look(tmp_path)
     assert missing.value.remedy == "give the settings of a station that has run"
-    overwrite(data / "spool.sqlite", 0, b"no database")
+    head(0, b"no database")(data)
     with pytest.raises(SpoolError) as damaged:
         look(data)
     assert damaged.value.remedy == damage.REMEDY

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from saec.errors import SpoolError
-from saec.station.storage.group_commit import GroupCommit
+from saec.station.storage.database.group_commit import GroupCommit
 from saec.station.storage.records import NewFrame, Receipt, SpoolLimits
 from saec.station.storage.spool import Spool
 

@@ -133,7 +133,7 @@ def _put_data(source: Path, to: Path, backup: BackupManifest, now: float) -> lis
             if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
                 damaged.append(image)
         since = max(0.0, now - backup.made)
-        for table, key in (("frames", "seq"), ("outbox", "n"), ("alarms", "n")):
+        for table, key in (("frames", "seq"), ("outbox", "n"), ("alarms", "n"), ("latest", "n")):
             (last,) = db.execute(f"SELECT COALESCE(MAX({key}), 0) FROM {table}").fetchone()
             begin_after(db, table, last + _GAP + int(_FASTEST * since))
     for path in partial.rglob("*"):

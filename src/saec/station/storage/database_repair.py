@@ -19,6 +19,7 @@ import msgspec
 
 from saec.decoding import decode
 from saec.errors import SpoolError
+from saec.station.storage.database.latest_verdicts import rebuild_latest
 from saec.station.storage.database.schema import (
     begin_after,
     lock_folder,
@@ -37,6 +38,9 @@ _UNREADABLE = (sqlite3.Error, UnicodeDecodeError, OverflowError, MemoryError)
 
 _KEYS = {"frames": "seq", "verdicts": "seq", "words": "seq", "outbox": "n", "alarms": "n"}
 """Tables by number: what lies around a damaged page is read in ranges."""
+
+_DERIVED = ("latest", "hours")
+"""Tables that are made of frames and verdicts anew."""
 
 _CHUNK = 2000
 _MOST_FAILURES = 20_000
@@ -125,6 +129,9 @@ def _salvage(data: Path, work: Path, name: str, now: float, *, fresh_head: bool)
                 into.execute("COMMIT")
         _reconcile(into, data)
         _leave_out_numbers(into, now)
+        into.execute("BEGIN")
+        rebuild_latest(into)
+        into.execute("COMMIT")
         into.execute("PRAGMA journal_mode = DELETE")
         saved.rows = {
             table: into.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0] for table in saved.rows
@@ -149,7 +156,8 @@ def _tables(db: sqlite3.Connection) -> list[str]:
     rows = db.execute(
         "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
     ).fetchall()
-    return sorted((name for (name,) in rows), key=lambda name: (name != "frames", name))
+    kept = (name for (name,) in rows if name not in _DERIVED)
+    return sorted(kept, key=lambda name: (name != "frames", name))
 
 
 def _rows(
@@ -242,6 +250,7 @@ def _leave_out_numbers(into: sqlite3.Connection, now: float) -> None:
         key = _KEYS[table]
         (last,) = into.execute(f"SELECT MAX({key}) FROM {table}").fetchone()
         begin_after(into, table, unused_number(now) if last is None else last + _GAP)
+    begin_after(into, "latest", unused_number(now))
 
 
 def _is_image(data: Path, image: str) -> bool:

@@ -18,8 +18,7 @@ from saec.errors import SpoolError
 from saec.station.storage.alarms import add_to_counter
 from saec.station.storage.database.damage import as_spool_errors, check_there, decode_record
 from saec.station.storage.database.schema import SCHEMA_VERSION
-from saec.station.storage.records import Backlog, DeadLetter, Delivery
-from saec.station.storage.spool_reader import frame_id
+from saec.station.storage.records import Backlog, DeadLetter, Delivery, frame_id
 from saec.types import VerdictRecord
 
 _JOINED = "FROM outbox JOIN verdicts ON verdicts.seq = outbox.seq AND verdicts.state = outbox.state"

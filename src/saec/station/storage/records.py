@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Annotated, Literal
 
@@ -174,6 +175,24 @@ class Retention(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     image_days: Annotated[float, msgspec.Meta(ge=0)] = 30.0
     record_days: Annotated[float, msgspec.Meta(ge=0)] = 730.0
     aside_days: Annotated[float, msgspec.Meta(ge=0)] = 90.0
+
+
+_AHEAD = 86400.0
+"""Seconds by which a time may lie ahead of the station's clock and be believed."""
+
+
+def plausible_time(told: float, now: float) -> float:
+    """A time that a frame brought, as a file's, or now where it cannot be: before 1970, or beyond tomorrow.
+
+    Args:
+        told, now: seconds since the epoch.
+    """
+    return told if math.isfinite(told) and 0.0 <= told <= now + _AHEAD else now
+
+
+def frame_id(line: str, seq: int) -> str:
+    """The id of a frame, such as ``bottle-0000000042``; unique within a station for ever."""
+    return f"{line}-{seq:010d}"
 
 
 _STAMP = re.compile(r"@-?\d+\+\d+#[0-9a-f]{16}(/\d+)?$")

@@ -26,6 +26,8 @@ from saec.station.storage.alarms import add_to_counter, count_kind, raise_alarm
 from saec.station.storage.crash_attempts import CrashAttempts
 from saec.station.storage.database.damage import Damage, as_spool_errors
 from saec.station.storage.database.database_writer import DatabaseWriter
+from saec.station.storage.database.group_commit import GroupCommit
+from saec.station.storage.database.latest_verdicts import note_latest
 from saec.station.storage.database.schema import (
     begin_after,
     is_disk_full,
@@ -33,13 +35,18 @@ from saec.station.storage.database.schema import (
     sync_folder,
     unused_number,
 )
-from saec.station.storage.frame_times import plausible_time
-from saec.station.storage.group_commit import GroupCommit
 from saec.station.storage.outbox import Outbox
-from saec.station.storage.records import NewFrame, Receipt, SpoolLimits, VerdictState
+from saec.station.storage.records import (
+    NewFrame,
+    Receipt,
+    SpoolLimits,
+    VerdictState,
+    frame_id,
+    plausible_time,
+)
 from saec.station.storage.space.eviction import Eviction
 from saec.station.storage.space.image_files import ImageFiles
-from saec.station.storage.spool_reader import SpoolReader, frame_id
+from saec.station.storage.spool_reader import SpoolReader
 from saec.station.storage.storage_quota import StorageQuota, on_disk
 from saec.types import GOOD, Explanation, VerdictRecord
 
@@ -291,6 +298,7 @@ class Spool(SpoolReader):
                 "worth = ? WHERE seq = ?",
                 (after, edge, version, int(verdict.label != GOOD), seq),
             )
+            note_latest(db, seq, verdict)
             db.executemany(
                 "INSERT INTO outbox (sink, seq, state, time) VALUES (?, ?, ?, ?)",
                 [(sink, seq, state, row[3]) for sink in self.sinks],

@@ -11,8 +11,22 @@ from typing import Any
 from saec.errors import SpoolError
 from saec.station.storage.alarms import read_alarms
 from saec.station.storage.crash_attempts import read_quarantine
-from saec.station.storage.database.damage import as_spool_errors, check_there, decode_record
-from saec.station.storage.records import Alarm, SpooledFrame
+from saec.station.storage.database.damage import (
+    NotingConnection,
+    as_spool_errors,
+    check_there,
+    decode_record,
+)
+from saec.station.storage.database.side_reader import SideReader
+from saec.station.storage.frame_search import (
+    FoundFrame,
+    FrameQuery,
+    changed_frames,
+    last_number,
+    search_frames,
+)
+from saec.station.storage.records import Alarm, SpooledFrame, frame_id
+from saec.station.storage.verdict_counts import VerdictCounts, count_verdicts
 from saec.types import Explanation, VerdictRecord
 
 _FRAME = "seq, line, source, key, sha256, image, size, captured, accepted, state, edge, version"
@@ -30,6 +44,8 @@ class SpoolReader:
         self.folder = folder
         self._db = db
         self._lock = threading.RLock()
+        damage = db.damage if isinstance(db, NotingConnection) else None
+        self._side = SideReader(folder / "spool.sqlite", damage)
 
     @classmethod
     def beside(cls, folder: Path) -> SpoolReader:
@@ -46,6 +62,7 @@ class SpoolReader:
         return cls(folder, db)
 
     def close(self) -> None:
+        self._side.close()
         with self._lock:
             self._db.close()
 
@@ -99,6 +116,26 @@ class SpoolReader:
         where, values = ("WHERE line = ? ", [line]) if line is not None else ("", [])
         held = self._select(f"{where} ORDER BY seq DESC LIMIT ?", (*values, most))
         return [(frame, self.verdicts(frame.seq)) for frame in held]
+
+    # by the newest verdicts; who asks here keeps nobody else waiting
+
+    def search(self, query: FrameQuery, most: int = 50) -> list[FoundFrame]:
+        """The frames that a query means, newest verdict first."""
+        return search_frames(self._side, query, most)
+
+    def changes(self, after_n: int, most: int = 500) -> list[FoundFrame]:
+        """The frames with a verdict since the one with this number, in the order of their newest verdicts."""
+        return changed_frames(self._side, after_n, most)
+
+    def last_change(self) -> int:
+        """The number ``n`` that a verdict got last; 0 before the first."""
+        return last_number(self._side)
+
+    def verdict_counts(
+        self, since: float, until: float, step_s: float, line: str | None = None
+    ) -> list[VerdictCounts]:
+        """What the newest verdicts of frames add up to, see ``verdict_counts.count_verdicts``."""
+        return count_verdicts(self._side, since, until, step_s, line)
 
     def alarms(self, most: int = 50, *, after: int = 0) -> list[Alarm]:
         """The alarms that came last, newest first; ``after`` leaves out those up to this n."""
@@ -158,11 +195,6 @@ class SpoolReader:
         with self._lock:
             rows = self._db.execute(f"SELECT {_FRAME} FROM frames {rest}", values).fetchall()
         return [_held(row) for row in rows]
-
-
-def frame_id(line: str, seq: int) -> str:
-    """The id of a frame, such as ``bottle-0000000042``; unique within a station for ever."""
-    return f"{line}-{seq:010d}"
 
 
 def _held(row: tuple[Any, ...]) -> SpooledFrame:

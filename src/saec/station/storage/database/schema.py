@@ -19,10 +19,11 @@ from saec.station.storage.database.damage import (
     connect,
     quick_check,
 )
+from saec.station.storage.database.latest_verdicts import LATEST
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
-SCHEMA = """
+SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS frames (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     line TEXT NOT NULL, source TEXT NOT NULL, key TEXT NOT NULL, sha256 TEXT NOT NULL,
@@ -64,6 +65,7 @@ CREATE TABLE IF NOT EXISTS files_left (
     PRIMARY KEY (line, key)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS marks (name TEXT PRIMARY KEY, value REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+{LATEST}
 """
 
 _LOG = 8 * 1024 * 1024
@@ -132,8 +134,8 @@ def _open(db: NotingConnection, path: Path) -> None:
 
 
 def schema_names(schema: str) -> set[str]:
-    """The names of the tables and indexes that a schema makes."""
-    return set(re.findall(r"CREATE (?:TABLE|INDEX) IF NOT EXISTS (\w+)", schema))
+    """The names of the tables, indexes and triggers that a schema makes."""
+    return set(re.findall(r"CREATE (?:TABLE|INDEX|TRIGGER) IF NOT EXISTS (\w+)", schema))
 
 
 def begin_after(db: sqlite3.Connection, table: str, n: int) -> None:
