@@ -45,6 +45,7 @@ SAME_WORD = {
     "--yolo": "the file of a YOLO classifier",
     "--side-px": "the side of the edge's input",
     "--data": "a folder of images",
+    "--password-file": "the file that holds a person's password",
     "--link": "link images instead of copying them",
     "--cloud-model": "the model or adapter to ask at a service",
     "--exclude-holdout": "a manifest whose hold-out is not trained on",

@@ -75,3 +75,7 @@ def test_any_first_admin_ends_the_set_up(store: PeopleStore, way: str) -> None:
 def test_the_address_is_the_station_s() -> None:
     assert setup_address("http://127.0.0.1:8090/", "c0de") == "http://127.0.0.1:8090/page/setup?code=c0de"
     assert setup_address("https://[::1]:8090", "c0de") == "https://[::1]:8090/page/setup?code=c0de"
+    everywhere = "https://cell-3.plant:8090/page/setup?code=c0de"
+    for station in ("https://0.0.0.0:8090", "https://[::]:8090/", "https://:8090"):
+        assert setup_address(station, "c0de", ("cell-3.plant", "other")) == everywhere
+    assert ":8090/page/setup?code=c0de" in setup_address("http://0.0.0.0:8090", "c0de")

@@ -9,6 +9,7 @@ from saec.cli.station.backup import backup, restore
 from saec.cli.station.config import named_file, station_settings
 from saec.cli.station.frame_replay import station_replay
 from saec.cli.station.letters import letters
+from saec.cli.station.people import people
 from saec.cli.station.quarantine import quarantine
 from saec.cli.station.repair import repair
 from saec.cli.station.support import support
@@ -84,6 +85,7 @@ for _name, _command in {
     "rollback": rollback,
     "replay": station_replay,
     "letters": letters,
+    "people": people,
     "quarantine": quarantine,
     "backup": backup,
     "restore": restore,

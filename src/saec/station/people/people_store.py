@@ -109,13 +109,22 @@ class PeopleStore:
         """
         return self._add(name, role, password, note)
 
+    def check_new(self, name: str) -> None:
+        """Refuse a name that cannot be a new person's, before a password is asked for.
+
+        Raises:
+            PeopleError: there is the name already, or it may not be one.
+        """
+        if self.find(checked_name(name)) is not None:
+            raise PeopleError(f"there is a person named {name} already", "choose another name")
+
     def set_password(self, name: str, password: str, *, note: Note = unnoted) -> None:
         """Give a person another password; ends the sessions and lifts the lock of the name.
 
         Raises:
             PeopleError: there is no such person, the password may not be one, or the provider has it.
         """
-        person = self._known(name)
+        person = self.known(name)
         if person.via == "oidc":
             raise PeopleError(
                 f"{person.shown} logs in at the provider of OpenID Connect", "change the password there"
@@ -134,7 +143,7 @@ class PeopleStore:
         Raises:
             PeopleError: there is no such person, or nobody else is admin.
         """
-        person = self._known(name)
+        person = self.known(name)
         with self._db.transaction() as db:
             if role is not Role.ADMIN:
                 _keep_an_admin(db, person)
@@ -150,7 +159,7 @@ class PeopleStore:
         Raises:
             PeopleError: there is no such person, or nobody else is admin.
         """
-        person = self._known(name)
+        person = self.known(name)
         with self._db.transaction() as db:
             if not enabled:
                 _keep_an_admin(db, person)
@@ -173,7 +182,7 @@ class PeopleStore:
         Raises:
             PeopleError: there is no such person, or nobody else is admin.
         """
-        person = self._known(name)
+        person = self.known(name)
         with self._db.transaction() as db:
             _keep_an_admin(db, person)
             row = db.execute("SELECT id FROM people WHERE key = ?", (name_key(name),)).fetchone()
@@ -245,7 +254,7 @@ class PeopleStore:
                 db.execute("DELETE FROM sessions WHERE person = ?", (row[0],))
             if role is Role.ADMIN:
                 end_setup(db)
-        return self._logged_in(self._known(name), note)
+        return self._logged_in(self.known(name), note)
 
     def forget(self) -> int:
         """Delete what personal data need be kept no longer: how many accounts and pseudonyms."""
@@ -281,7 +290,7 @@ class PeopleStore:
                     end_setup(db)
         except IntegrityError as e:
             raise PeopleError(f"there is a person named {name} already", "choose another name") from e
-        return self._known(name)
+        return self.known(name)
 
     def _logged_in(self, person: Person, note: Note) -> Person:
         with self._db.transaction() as db:
@@ -289,7 +298,12 @@ class PeopleStore:
             self._update(db, person.name, "seen", self._clock())
         return person
 
-    def _known(self, name: str) -> Person:
+    def known(self, name: str) -> Person:
+        """The person of a name, however it is spelt.
+
+        Raises:
+            PeopleError: there is none.
+        """
         person = self.find(name)
         if person is None:
             raise PeopleError(

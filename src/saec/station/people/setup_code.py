@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import hmac
 import secrets
+import socket
+from collections.abc import Sequence
 from sqlite3 import Connection
 from urllib.parse import urlsplit
 
@@ -62,11 +64,18 @@ def end_setup(db: Connection) -> None:
     db.execute("DELETE FROM marks WHERE name = ?", (_CODE,))
 
 
-def setup_address(station: str, code: str) -> str:
+def setup_address(station: str, code: str, names: Sequence[str] = ()) -> str:
     """Where a browser makes the first admin.
 
     Args:
-        station: the address at which the station is reached, such as "http://127.0.0.1:8090".
+        station: the address at which the station listens, such as "http://127.0.0.1:8090".
+        code: the code of now.
+        names: those by which clients know this machine; the first is taken where the station listens
+            everywhere.
     """
     url = urlsplit(station)
-    return f"{url.scheme}://{url.netloc}/page/setup?code={code}"
+    port = "" if url.port is None else f":{url.port}"
+    host = url.netloc
+    if url.hostname in ("0.0.0.0", "::", None):
+        host = f"{next(iter(names), socket.gethostname())}{port}"
+    return f"{url.scheme}://{host}/page/setup?code={code}"
