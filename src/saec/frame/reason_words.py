@@ -26,10 +26,10 @@ _OTHERS = {
 
 def reason_sentence(reason: str) -> str:
     """What a verdict's reason means; the reason itself where no sentence is known."""
-    return _sentences().get(reason, reason)
+    return reason_sentences().get(reason, reason)
 
 
 @cache
-def _sentences() -> dict[str, str]:
+def reason_sentences() -> dict[str, str]:
     """Every reason in words; a report asks for each of its frames."""
     return policy_reasons() | _OTHERS

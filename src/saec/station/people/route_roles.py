@@ -36,7 +36,13 @@ ROUTE_ROLES: dict[str, Role | None] = {
     "GET /page/oidc/start": OPEN,
     "GET /page/oidc/callback": OPEN,
     "GET /page/static/{path:path}": OPEN,
+    "GET /page/alive": OPEN,
     "GET /page/events": Role.VIEWER,
+    "POST /page/language": Role.VIEWER,
+    "GET /page/live": Role.VIEWER,
+    "GET /page/alarms": Role.VIEWER,
+    "POST /page/alarms/acknowledge": Role.OPERATOR,
+    "GET /page/help": Role.VIEWER,
 }
 """Method and path, as the application declares it, and the role; HEAD is as GET."""
 

@@ -1,0 +1,1 @@
+"""The operator's page: a process beside the station that people's browsers talk to."""

@@ -1,0 +1,100 @@
+"""What the views of the page work with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from saec.station.audit.audit_log import AuditLog
+from saec.station.page.live.acknowledgements import Acknowledgements
+from saec.station.page.live.live_lines import LiveLines
+from saec.station.page.page_templates import PageTemplates
+from saec.station.page.page_visit import Visit
+from saec.station.page.station_feed import StationFeed
+from saec.station.people.oidc import OidcLogIn
+from saec.station.people.people_audit import audited
+from saec.station.people.people_store import PeopleStore
+from saec.station.people.person import Note
+from saec.station.people.route_roles import is_allowed
+from saec.station.people.sessions import Sessions
+from saec.station.setup.station_settings import StationSettings
+from saec.station.storage.spool_reader import SpoolReader
+
+
+@dataclass(frozen=True, slots=True)
+class ViewWords:
+    """What a view says of itself, in English (``msgid``).
+
+    Attributes:
+        title: one word.
+        purpose: one sentence that says what it is for.
+        help: what a person should know who uses it first.
+    """
+
+    title: str
+    purpose: str
+    help: str
+
+
+@dataclass(frozen=True, slots=True)
+class PageTools:
+    """What the views work with.
+
+    Attributes:
+        oidc: log-ins by a provider; None without one.
+        reader: reads the spool beside the station; never writes it.
+        alarms: which alarms were acknowledged.
+        live: the lines as they are now.
+        navigation: the views by name, in their order.
+    """
+
+    settings: StationSettings
+    feed: StationFeed
+    reader: SpoolReader
+    people: PeopleStore
+    sessions: Sessions
+    oidc: OidcLogIn | None
+    audit: AuditLog
+    alarms: Acknowledgements
+    live: LiveLines
+    templates: PageTemplates
+    navigation: Mapping[str, ViewWords]
+
+    @property
+    def lines(self) -> list[str]:
+        """The names of the lines, as the settings list them."""
+        return [line.name for line in self.settings.line]
+
+    def page(self, view: str, visit: Visit, *, status: int = 200, **shown: Any) -> Response:
+        """A whole page from the template VIEW.html; ``shown`` is what the template sees."""
+        allowed = [
+            (name, words.title)
+            for name, words in self.navigation.items()
+            if is_allowed(visit.role, "GET", f"/page/{name}")
+        ]
+        words = self.navigation.get(view)
+        text = self.templates.text(
+            f"{view}.html",
+            visit.wording,
+            view=view,
+            title="" if words is None else words.title,
+            purpose="" if words is None else words.purpose,
+            visit=visit,
+            navigation=allowed,
+            status=self.feed.status,
+            **shown,
+        )
+        return HTMLResponse(text, status)
+
+    def note(self, visit: Visit, reason: str = "") -> Note:
+        """Records in the audit what a person does: what, about whom or what, before, after."""
+        role = "" if visit.role is None else visit.role.value
+        return audited(self.settings.station.data, visit.shown or None, role, reason)
+
+
+def go_to(place: str) -> Response:
+    """Have the browser ask for another page, after a form."""
+    return RedirectResponse(place, 303)

@@ -1,0 +1,38 @@
+"""How the station does, as it told the page last: a line a second on the page's standard input."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+_SILENT = 6.0
+"""Seconds without a word after which the station counts as silent."""
+
+
+class StationFeed:
+    """The station's last word. One thread updates it, others read it.
+
+    Attributes:
+        status: ``Station.status()`` as plain values; empty before the first word.
+        problems: why the station is not ready, one sentence each.
+    """
+
+    def __init__(self) -> None:
+        self.status: dict[str, Any] = {}
+        self.problems: list[str] = []
+        self._heard: float | None = None
+
+    def update(self, told: dict[str, Any]) -> None:
+        """Keep a word of the station: ``{"status": ..., "problems": [...]}``."""
+        self.status, self.problems = told.get("status", {}), told.get("problems", [])
+        self._heard = time.monotonic()
+
+    @property
+    def silent(self) -> bool:
+        """Whether a word is overdue; one that has never come is not."""
+        return self._heard is not None and time.monotonic() - self._heard > _SILENT
+
+    def line(self, name: str) -> dict[str, Any]:
+        """What it said of a line; empty where it said nothing."""
+        told: dict[str, Any] = self.status.get("lines", {}).get(name, {})
+        return told

@@ -1,0 +1,117 @@
+"""The page's words for what the station calls by keys: labels, states, roles, kinds of alarms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from saec.frame.reason_words import reason_sentence
+from saec.station.page.words.languages import Wording, msgid
+
+TERMS: Mapping[str, Mapping[str, str]] = {
+    "label": {
+        "good": msgid("Good"),
+        "defect": msgid("Defect"),
+        "error": msgid("Not judged"),
+        "waiting": msgid("Waiting"),
+    },
+    "decider": {
+        "edge": msgid("the edge"),
+        "cloud": msgid("the cloud"),
+        "edge-fallback": msgid("the edge, for the cloud"),
+        "none": msgid("nobody"),
+    },
+    "state": {
+        "final": msgid("final"),
+        "provisional": msgid("provisional"),
+        "error": msgid("not judged"),
+    },
+    "link": {
+        "up": msgid("connected"),
+        "slow": msgid("slow"),
+        "down": msgid("not connected"),
+        "probing": msgid("not connected, next attempt soon"),
+    },
+    "cloud": {
+        "fused": msgid("decides with the edge"),
+        "advisory": msgid("only advises"),
+        "unasked": msgid("is not asked"),
+        "alone": msgid("decides alone"),
+    },
+    "role": {
+        "viewer": msgid("Viewer"),
+        "operator": msgid("Operator"),
+        "engineer": msgid("Engineer"),
+        "admin": msgid("Administrator"),
+    },
+    "alarm": {
+        "aside": msgid("Unknown image files"),
+        "camera": msgid("Camera lost"),
+        "certificate": msgid("Certificate"),
+        "clock": msgid("Clock wrong"),
+        "cloud-failed": msgid("Cloud failed"),
+        "cloud-untrusted": msgid("Cloud not trusted"),
+        "cloud-weights": msgid("Cloud has other weights"),
+        "disagreement": msgid("Late answer differs"),
+        "drift": msgid("Scores have drifted"),
+        "edge": msgid("Frame not readable"),
+        "folder": msgid("Watched folder"),
+        "guard-blurred": msgid("Frame blurred"),
+        "guard-bright": msgid("Frame too bright"),
+        "guard-dark": msgid("Frame too dark"),
+        "guard-empty": msgid("No part in view"),
+        "no-such-line": msgid("Line not in the settings"),
+        "no-such-sink": msgid("Receiver not in the settings"),
+        "page": msgid("This page failed"),
+        "passed-over": msgid("Items passed over"),
+        "quarantined": msgid("Frame in quarantine"),
+        "refused": msgid("Frames refused"),
+        "sink": msgid("Receiver away"),
+        "sink-dropped": msgid("Verdicts given up"),
+        "sink-long": msgid("Many verdicts wait"),
+        "sink-refused": msgid("Receiver refuses a verdict"),
+        "storage": msgid("Storage"),
+        "thread": msgid("A part of the station failed"),
+        "tokens": msgid("Tokens file"),
+        "undelivered": msgid("Verdicts not delivered"),
+        "unfinished": msgid("File not finished"),
+        "version-failed": msgid("Version does not open"),
+        "waiting": msgid("Frames wait"),
+    },
+}
+"""Groups of keys, each with its word in English."""
+
+
+SAID = (
+    msgid("name or password is wrong"),
+    msgid("try again, or ask an admin for a new password"),
+    msgid("too many wrong passwords"),
+    msgid("this code makes no admin"),
+    msgid("run `saec station people setup-code` on the station's machine"),
+    msgid("the password holds the name, or is almost one character"),
+    msgid("take several words that do not belong together"),
+    msgid("use 1 to 64 letters, digits and . _ - @ + ' or spaces between them"),
+    msgid("this log-in was not begun in this browser, or too long ago"),
+    msgid("log in again"),
+    msgid("the provider has not let you in"),
+    msgid("log in again, or ask its admin"),
+    msgid("you have no role at this station"),
+    msgid("ask its admin for one"),
+)
+"""Sentences of the station that a person may see at a log-in; named here for the catalogues."""
+
+
+def term(wording: Wording, group: str, key: str) -> str:
+    """The word for a key; the key itself where none is known."""
+    return wording.gettext(TERMS[group].get(key, key))
+
+
+def reason_in(wording: Wording, reason: str) -> str:
+    """What a verdict's reason means, as a sentence."""
+    return wording.gettext(reason_sentence(reason))
+
+
+def label_key(label: int | None, state: str) -> str:
+    """The key of a verdict's label, by which it has its word, shape and colour."""
+    if state == "error" or label is None:
+        return "error"
+    return "defect" if label == 1 else "good"
