@@ -30,7 +30,8 @@ class Housekeeping:
         rule: what is kept for how long.
         lines: names of those in the settings.
         expire: gives a frame that waited for the cloud for too long its final verdict.
-        backlogs: heed the limits of the sinks; told the time, or None where the clock is not trusted.
+        backlogs: heed the limits of sinks, and of personal data; told the time, or None where the clock is
+            not trusted.
         wall: seconds since the epoch, by a clock that can be set.
         steady: seconds by one that cannot.
         synchronised: whether the system vouches for a time; None asks the kernel.

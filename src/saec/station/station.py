@@ -29,6 +29,7 @@ from saec.station.line.version_store import VersionStore
 from saec.station.line.version_switch import CloudFor
 from saec.station.maintenance.audited_versions import add_version
 from saec.station.maintenance.quarantine_release import QuarantineReleases
+from saec.station.people.people_retention import PeopleRetention
 from saec.station.setup.station_settings import StationSettings
 from saec.station.sinks.verdict_sink import VerdictSink
 from saec.station.sources.frame_source import HANGS, SourceBody, SourceHooks
@@ -98,7 +99,10 @@ class Station:
                 settings.retention,
                 [line.name for line in settings.line],
                 self._expire,
-                backlogs=[worker.keep_within for worker in self.delivery_workers.values()],
+                backlogs=[
+                    *(worker.keep_within for worker in self.delivery_workers.values()),
+                    PeopleRetention(settings.station.data, settings.people).keep_within,
+                ],
             )
             self.threads = self._make_threads()
             self.living: list[Supervised] = [*self.threads]

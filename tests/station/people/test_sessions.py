@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from saec.errors import PeopleError
+from saec.station.people.people_database import PEOPLE
 from saec.station.people.people_settings import PeopleSettings
 from saec.station.people.people_store import PeopleStore
 from saec.station.people.person import Person
@@ -140,3 +141,16 @@ def test_another_process_knows_the_session(
     beside = Sessions(tmp_path, PeopleSettings(), clock=clock, steady=clock)
     assert beside.person_of(sessions.start(anna)) == anna
     beside.close()
+
+
+def test_a_damaged_file_lets_nobody_in_and_ends_nothing(tmp_path: Path) -> None:
+    (tmp_path / PEOPLE).write_bytes(b"no database" * 1000)
+    sessions = Sessions(tmp_path, PeopleSettings())
+    assert sessions.person_of("x" * 43) is None
+    assert sessions.person_of("y" * 43) is None
+    with pytest.raises(PeopleError, match="damaged"):
+        sessions.end("x" * 43)
+    (tmp_path / PEOPLE).unlink()  # as its remedy says
+    assert sessions.person_of("x" * 43) is None
+    sessions.end_all("anna")
+    sessions.close()

@@ -24,6 +24,7 @@ import msgspec
 from saec.errors import SpoolError
 from saec.extensions import VERSION
 from saec.profile import sha256_file
+from saec.station.people.people_database import PEOPLE, PSEUDONYMS, forget_log_ins
 from saec.station.setup.named_files import NamedFile, named_files
 from saec.station.setup.station_settings import StationSettings
 from saec.station.storage.database.damage import as_spool_errors
@@ -34,6 +35,9 @@ from saec.texts import read_json
 
 FORM = 1
 _LEFT_OUT = {"images", "spool.lock", "repair.partial", *DATABASE}
+_PEOPLE = {PEOPLE, PSEUDONYMS}
+"""Who may log in, and whose pseudonyms are."""
+
 _ROUNDS = 10
 
 
@@ -97,9 +101,11 @@ def make_backup(
     shutil.rmtree(partial, ignore_errors=True)
     (partial / "data").mkdir(parents=True)
     damaged = _copy_spool(data, partial / "data")
-    _copy_rest(data, partial / "data")
+    _copy_rest(data, partial / "data", secrets=secrets)
     shutil.copyfile(config, partial / "settings.toml")
     parts, left_out = _copy_parts(named_files(config, settings), partial, secrets=secrets)
+    if not secrets and (data / PEOPLE).exists():
+        left_out.append("people")
     frames, images = _counts(partial / "data")
     backup = BackupManifest(
         form=FORM,
@@ -149,7 +155,7 @@ def _copy_spool(data: Path, target: Path) -> list[str]:
     """
     damaged: list[str] = []
     for _ in range(_ROUNDS):
-        _copy_database(data, target)
+        _copy_database(data / DATABASE[0], target / DATABASE[0])
         with closing(sqlite3.connect(target / DATABASE[0], isolation_level=None)) as db:
             held = db.execute("SELECT seq, state, image, sha256 FROM frames WHERE image <> ''").fetchall()
             missing = [row for row in held if not _copy_image(data, target, row[2], row[3], damaged)]
@@ -160,17 +166,18 @@ def _copy_spool(data: Path, target: Path) -> list[str]:
     return sorted(set(damaged))
 
 
-def _copy_database(data: Path, target: Path) -> None:
+def _copy_database(path: Path, target: Path) -> None:
     """As it is at one moment, whoever writes to it."""
-    path = data / DATABASE[0]
-    (target / DATABASE[0]).unlink(missing_ok=True)
+    target.unlink(missing_ok=True)
     with (
         as_spool_errors(path),
         closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30.0)) as db,
-        closing(sqlite3.connect(target / DATABASE[0])) as copy,
+        closing(sqlite3.connect(target)) as copy,
     ):
         db.backup(copy)
         copy.execute("PRAGMA journal_mode = DELETE")
+        if path.name == PEOPLE:
+            forget_log_ins(copy)
 
 
 def _copy_image(data: Path, target: Path, image: str, sha256: str, damaged: list[str]) -> bool:
@@ -196,18 +203,21 @@ def _drop_unknown(target: Path, known: set[str]) -> None:
             path.unlink()
 
 
-def _copy_rest(data: Path, target: Path) -> None:
+def _copy_rest(data: Path, target: Path, *, secrets: bool) -> None:
     """All else in the data folder; what goes while it is copied is left out."""
+    left_out = _LEFT_OUT if secrets else _LEFT_OUT | _PEOPLE
     for path in sorted(data.iterdir()):
-        if path.name in _LEFT_OUT or path.name.endswith(".partial"):
+        if path.name in left_out or path.name.endswith(".partial"):
             continue
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
             if not file.is_file() or ".partial" in str(file.relative_to(data)):
                 continue
+            if file.name.endswith((".sqlite-wal", ".sqlite-shm")):  # what they hold comes with their database
+                continue
             copy = target / file.relative_to(data)
             copy.parent.mkdir(parents=True, exist_ok=True)
             try:
-                shutil.copyfile(file, copy)
+                (_copy_database if file.suffix == ".sqlite" else shutil.copyfile)(file, copy)
             except FileNotFoundError:
                 copy.unlink(missing_ok=True)
 

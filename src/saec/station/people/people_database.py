@@ -20,6 +20,9 @@ from saec.station.storage.private_files import owner_of
 PEOPLE = "people.sqlite"
 PSEUDONYMS = "pseudonyms.sqlite"
 
+SET_UP = "set up"
+"""The mark that there has been an admin."""
+
 _VERSION = 1
 _PATIENCE = 5.0
 """Seconds that a write waits for another process's; each takes milliseconds."""
@@ -149,6 +152,15 @@ class SharedDatabase:
                     f"{self.path} has the format {version}, but this version of saec reads {_VERSION}",
                     "use the version of saec that wrote it",
                 )
+
+
+def forget_log_ins(db: sqlite3.Connection) -> None:
+    """Of a copy of the people's database: no session, lock or code of then is good where it is put back."""
+    db.execute("PRAGMA secure_delete = ON")
+    for table in ("sessions", "attempts"):
+        db.execute(f"DELETE FROM {table}")
+    db.execute("DELETE FROM marks WHERE name <> ?", (SET_UP,))
+    db.commit()
 
 
 def _make_file(path: Path) -> None:

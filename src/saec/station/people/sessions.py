@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import sqlite3
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 
+import structlog
+
 from saec.errors import PeopleError
-from saec.station.people.people_database import open_people
+from saec.station.people.people_database import SharedDatabase, open_people
 from saec.station.people.people_settings import PeopleSettings
 from saec.station.people.people_store import COLUMNS, read_person
 from saec.station.people.person import Person, name_key
@@ -32,18 +35,19 @@ _OF_ONE = 32
 _TOKEN = 43
 """Characters of a token."""
 
+log = structlog.get_logger()
+
 
 class Sessions:
     """The sessions of a data folder, for several threads and processes at once.
+
+    The database is opened when it is first needed. A line goes on without one that cannot be read.
 
     Args:
         folder: the station's data.
         settings: how long a session lasts.
         clock: seconds since the epoch.
         steady: seconds by a clock that cannot be set.
-
-    Raises:
-        PeopleError: the people's database is damaged.
     """
 
     def __init__(
@@ -54,21 +58,31 @@ class Sessions:
         clock: Callable[[], float] = time.time,
         steady: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._db, self._settings = open_people(folder), settings
+        self._folder, self._settings = folder, settings
+        self._opened: SharedDatabase | None = None
+        self._unread = False
         self._clock, self._steady = clock, steady
         self._pseudonyms = Pseudonyms(folder, settings, clock)
         self._cache: OrderedDict[bytes, tuple[Person, float]] = OrderedDict()
         self._lock = threading.Lock()
 
+    @property
+    def _db(self) -> SharedDatabase:
+        with self._lock:
+            if self._opened is None:
+                self._opened = open_people(self._folder)
+            return self._opened
+
     def close(self) -> None:
-        self._db.close()
+        if self._opened is not None:
+            self._opened.close()
         self._pseudonyms.close()
 
     def start(self, person: Person) -> str:
         """Begin a session; its token, which is known here never again.
 
         Raises:
-            PeopleError: the person may not log in, or has gone.
+            PeopleError: the person may not log in, or has gone, or the people's database is damaged.
         """
         token, now = secrets.token_urlsafe(32), self._clock()
         with self._db.transaction() as db:
@@ -93,7 +107,7 @@ class Sessions:
         return token
 
     def person_of(self, token: str) -> Person | None:
-        """The person of a token; None where the session has ended, or there never was one.
+        """The person of a token; None where the session has ended, there never was one, or nobody can tell.
 
         An answer is at most a second old. It costs one look into a small database, and waits for nobody.
         """
@@ -104,7 +118,14 @@ class Sessions:
             cached = self._cache.get(hashed)
         if cached is not None and steady < cached[1]:
             return cached[0]
-        person = self._read(hashed)
+        try:
+            person = self._read(hashed)
+        except (PeopleError, OSError, sqlite3.Error) as e:
+            if not self._unread:
+                log.error("sessions cannot be read, so nobody is let in", error=str(e))
+            self._unread = True
+            return None
+        self._unread = False
         with self._lock:
             self._cache.pop(hashed, None)
             if person is not None:

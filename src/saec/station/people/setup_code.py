@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from sqlite3 import Connection
 from urllib.parse import urlsplit
 
-from saec.station.people.people_database import SharedDatabase
+from saec.station.people.people_database import SET_UP, SharedDatabase
 
-_CODE, _DONE = "setup code", "set up"
+_CODE = "setup code"
 
 
 class SetupCode:
@@ -30,7 +30,7 @@ class SetupCode:
     @property
     def needed(self) -> bool:
         """Whether there has never been an admin."""
-        return not self._db.rows("SELECT 1 FROM marks WHERE name = ?", (_DONE,))
+        return not self._db.rows("SELECT 1 FROM marks WHERE name = ?", (SET_UP,))
 
     def renew(self) -> str | None:
         """A new code in place of an older one; None once there is an admin."""
@@ -48,7 +48,7 @@ class SetupCode:
 
     def _made(self, *, anew: bool) -> str | None:
         with self._db.transaction() as db:
-            if db.execute("SELECT 1 FROM marks WHERE name = ?", (_DONE,)).fetchone():
+            if db.execute("SELECT 1 FROM marks WHERE name = ?", (SET_UP,)).fetchone():
                 return None
             how = "REPLACE" if anew else "IGNORE"
             db.execute(
@@ -60,7 +60,7 @@ class SetupCode:
 
 def end_setup(db: Connection) -> None:
     """There is an admin; within the transaction that makes one."""
-    db.execute("INSERT OR IGNORE INTO marks (name, value) VALUES (?, 1)", (_DONE,))
+    db.execute("INSERT OR IGNORE INTO marks (name, value) VALUES (?, 1)", (SET_UP,))
     db.execute("DELETE FROM marks WHERE name = ?", (_CODE,))
 
 
