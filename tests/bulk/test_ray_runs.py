@@ -142,7 +142,7 @@ class DeadlyJudge(ray_engine.TableJudge):
 class ClosedJudge(ray_engine.TableJudge):
     """Cannot be opened."""
 
-    def __init__(self, order: BulkOrder, stage: Stage) -> None:
+    def __init__(self, order: BulkOrder, stage: Stage, cpus: int) -> None:
         raise LineError("the line is not on this machine", "copy it there")
 
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import msgspec
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from saec.bulk.archive.archive_listing import list_archive
 from saec.bulk.archive.archived_images import archived_image
 from saec.bulk.bulk_judges import BulkOrder, bulk_order
 from saec.bulk.bulk_run import BulkCalls, judge_archive
-from saec.bulk.ray_engine import WorkerPool, ray_started, worker_pools
+from saec.bulk.ray_engine import TableJudge, WorkerPool, ray_started, worker_pools
 from saec.bulk.requested_archive import given_archive
 from saec.cli import main
 from saec.data.images.pixels import decode_image
@@ -201,6 +202,19 @@ def test_workers_share_the_machines(profile: LineProfile) -> None:
     assert pools(8, 2.0, cloud=loaded, cloud_workers=2)["cloud"] == WorkerPool(2, 1.0, 1.0)
     assert pools(8, 2.0, cloud=service, cloud_workers=4)["cloud"] == WorkerPool(4, 1.0)
     assert pools(8, 2.0, cloud=loaded, cloud_gpus=0.5)["cloud"] == WorkerPool(1, 1.0, 0.5)
+
+
+def test_a_worker_has_the_threads_of_its_cpus(profile: LineProfile) -> None:
+    arrow = pytest.importorskip("pyarrow")
+    before = cv2.getNumThreads()
+    try:
+        judge = TableJudge(an_order(profile), "edge", 3)
+        assert cv2.getNumThreads() == 3
+        TableJudge(an_order(profile), "edge", 1)
+        assert cv2.getNumThreads() == 1
+        assert judge(arrow.table({"row": arrow.array([], arrow.binary())})) == {"answer": []}
+    finally:
+        cv2.setNumThreads(before)
 
 
 def test_an_image_is_read_again_by_its_path(tmp_path: Path) -> None:

@@ -37,9 +37,14 @@ class TableJudge:
     Args:
         order: what is judged with.
         stage: which judge it is.
+        cpus: CPUs that this worker has. OpenCV would start a thread for each CPU of the machine, and these
+            would wait for each other where other workers have the CPUs.
     """
 
-    def __init__(self, order: BulkOrder, stage: Stage) -> None:
+    def __init__(self, order: BulkOrder, stage: Stage, cpus: int) -> None:
+        import cv2
+
+        cv2.setNumThreads(cpus)
         self._judge = JUDGES[stage](order)
 
     def __call__(self, table: Any) -> dict[str, list[bytes]]:
@@ -142,7 +147,7 @@ class RayEngine:
             )
             return rows.map_batches(
                 TableJudge,
-                fn_constructor_args=(self._order, stage),
+                fn_constructor_args=(self._order, stage, max(1, int(pool.cpus))),
                 batch_size=None,
                 batch_format="pyarrow",
                 compute=data.ActorPoolStrategy(min_size=1, max_size=pool.workers, initial_size=pool.workers),
@@ -232,5 +237,6 @@ def _quiet_engine(order: BulkOrder, config: BulkConfig) -> RayEngine:
     context = DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
+    context.memory_usage_poll_interval_s = None  # a thread for each page, whose finding nobody reads
     context.max_errored_blocks = -1  # a page that ends its workers is judged frame by frame afterwards
     return RayEngine(order, config)
