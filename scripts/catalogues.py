@@ -20,7 +20,15 @@ from saec.station.page.words.languages import CATALOGUES, ENGLISH, LANGUAGES
 PAGE = CATALOGUES.parent
 
 _KEYWORDS = {"_": None, "gettext": None, "ngettext": (1, 2), "msgid": None}
-_PLURAL_FORMS = {"de": (2, "(n != 1)"), "zh_Hans": (1, "0")}
+_HEAD = """# The texts of the station's page: {name}. `python scripts/catalogues.py --write` adds new ones.
+msgid ""
+msgstr ""
+"Language: {language}\\n"
+"Content-Type: text/plain; charset=utf-8\\n"
+"Content-Transfer-Encoding: 8bit\\n"
+"Plural-Forms: {plurals}\\n"
+
+"""
 
 Text = str | tuple[str, str]
 """A text, or its singular and plural."""
@@ -56,6 +64,14 @@ def brought_up(language: str) -> Catalog:
     return made
 
 
+def save(language: str, made: Catalog) -> None:
+    """Write a catalogue."""
+    out = BytesIO()
+    head = _HEAD.format(name=LANGUAGES[language], language=language, plurals=made.plural_forms)
+    write_po(out, made, width=100, omit_header=True)
+    (CATALOGUES / f"{language}.po").write_bytes(head.encode() + out.getvalue().lstrip())
+
+
 def _in_files() -> Iterator[Text]:
     for path in sorted([*PAGE.rglob("*.html"), *PAGE.rglob("*.py")]):
         method = "jinja2.ext:babel_extract" if path.suffix == ".html" else "python"
@@ -71,9 +87,7 @@ def main(write: bool) -> int:
         if language == ENGLISH:
             continue
         if write:
-            out = BytesIO()
-            write_po(out, brought_up(language), width=100, omit_header=False)
-            (CATALOGUES / f"{language}.po").write_bytes(out.getvalue())
+            save(language, brought_up(language))
         had = translated(catalogue(language))
         for text in sorted(texts() - had, key=str):
             print(f"{language} lacks {text!r}")
