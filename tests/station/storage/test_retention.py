@@ -360,7 +360,6 @@ def test_no_question_to_the_database_grows_with_the_records(spool: Spool, clock:
     for line in (None, "cell"):
         for state in ("accepted", "asked"):
             spool.frames(state, line=line, without_verdict=True)
-        spool.latest(10, line=line)
     spool.outbox.waiting("log")
     spool.depth()
     decide(spool, seq, deliver=False)

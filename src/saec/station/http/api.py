@@ -21,11 +21,11 @@ from fastapi import APIRouter, FastAPI, HTTPException, Query, Request, Response
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 
 from saec.errors import SaecError, SpoolError, SpoolFullError, is_transient
-from saec.frame.reason_words import reason_sentence
+from saec.station.http.search_routes import LARGEST_NUMBER, frame_record, search_routes
 from saec.station.http.station_metrics import CONTENT_TYPE, metrics_text
 from saec.station.sources.frame_source import LARGEST
 from saec.station.station import Station
-from saec.station.storage.records import NewFrame, SpooledFrame, frame_name
+from saec.station.storage.records import NewFrame, SpooledFrame
 from saec.tracing.trace_ids import read_traceparent
 from saec.tracing.tracers import tracer
 from saec.types import VerdictRecord
@@ -52,15 +52,18 @@ _LONGEST_WAIT = 60.0
 _AT_ONCE = 32
 """Frames that are taken over at once, and so share a sync."""
 
-_LAST = 2**63 - 1
-"""The largest number that the database holds."""
-
 
 def make_station_app(station: Station, admission: AdmissionControl) -> RequestGuard:
     """The application of one station, behind its admission control."""
     app = FastAPI(title="SAEC station", docs_url=None, redoc_url=None, redirect_slashes=False)
     _explain_errors(app)
-    for router in (_intake(station, admission.bodies), _frames(station), _overview(station, admission)):
+    routers = (
+        _intake(station, admission.bodies),
+        search_routes(station),
+        _frames(station),
+        _overview(station, admission),
+    )
+    for router in routers:
         app.include_router(router)
     app.include_router(health_routes(partial(_problems, station, admission), station.stuck, station.states))
     return RequestGuard(app, admission, 'Basic realm="SAEC station"', _worded)
@@ -187,7 +190,7 @@ def _frames(station: Station) -> APIRouter:
     @router.get("/v1/frames/{id}")
     def get_frame(id: str) -> dict[str, Any]:
         """A frame's record: what is known of it, its verdicts, the cloud's words."""
-        return _record(station, frame_of(id))
+        return frame_record(station, frame_of(id))
 
     @router.get("/v1/frames/{id}/image")
     def get_image(id: str) -> FileResponse:
@@ -204,13 +207,6 @@ def _frames(station: Station) -> APIRouter:
             raise HTTPException(404, f"there is no picture of {id}")
         return FileResponse(path, media_type="image/jpeg")
 
-    @router.get("/v1/frames")
-    def get_frames(
-        limit: Annotated[int, Query(ge=1, le=200)] = 20, line: str | None = None
-    ) -> list[dict[str, Any]]:
-        """The frames that were accepted last, newest first."""
-        return [_record(station, frame) for frame, _ in station.spool.latest(limit, line=line)]
-
     return router
 
 
@@ -221,7 +217,7 @@ def _overview(station: Station, admission: AdmissionControl) -> APIRouter:
     @router.get("/v1/alarms")
     def get_alarms(
         limit: Annotated[int, Query(ge=1, le=500)] = 50,
-        after: Annotated[int, Query(ge=0, le=_LAST)] = 0,
+        after: Annotated[int, Query(ge=0, le=LARGEST_NUMBER)] = 0,
     ) -> Any:
         return msgspec.to_builtins(station.spool.alarms(limit, after=after))
 
@@ -262,18 +258,3 @@ async def _verdict(station: Station, seq: int, wait: float) -> Any:
         with contextlib.suppress(TimeoutError):
             return msgspec.to_builtins(await asyncio.wait_for(first, wait))
     return None
-
-
-def _record(station: Station, frame: SpooledFrame) -> dict[str, Any]:
-    plain: dict[str, Any] = msgspec.to_builtins(msgspec.structs.replace(frame, edge=None))
-    del plain["edge"]
-    name, verdicts = f"{frame.id}.jpg", station.spool.verdicts(frame.seq)
-    shown = verdicts.get("final") or verdicts.get("provisional")
-    return plain | {
-        "name": frame_name(frame.source, frame.key),
-        "image": bool(frame.image),
-        "map": station.pictures.path(name) is not None,
-        "verdicts": msgspec.to_builtins(verdicts),
-        "why": "" if shown is None else reason_sentence(shown.reason),
-        "words": msgspec.to_builtins(station.spool.words(frame.seq)),
-    }

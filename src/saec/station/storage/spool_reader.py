@@ -109,14 +109,6 @@ class SpoolReader:
             row = self._db.execute("SELECT words FROM words WHERE seq = ?", (seq,)).fetchone()
         return None if row is None else decode_record(self._db, row[0], Explanation)
 
-    def latest(
-        self, most: int, *, line: str | None = None
-    ) -> list[tuple[SpooledFrame, dict[str, VerdictRecord]]]:
-        """The frames that were accepted last, newest first, with their verdicts."""
-        where, values = ("WHERE line = ? ", [line]) if line is not None else ("", [])
-        held = self._select(f"{where} ORDER BY seq DESC LIMIT ?", (*values, most))
-        return [(frame, self.verdicts(frame.seq)) for frame in held]
-
     # by the newest verdicts; who asks here keeps nobody else waiting
 
     def search(self, query: FrameQuery, most: int = 50) -> list[FoundFrame]:
