@@ -51,6 +51,7 @@ GROUPS: dict[str, dict[str, Command]] = {
     },
     "Run at the line": {
         "station": Command("saec.cli.station", "Run a station at the line."),
+        "audit": Command("saec.cli.audit", "Verify and export who changed what; manage signing keys."),
     },
     "Ask a cloud": {
         "cloud": Command("saec.cli.clouds.cloud", "Serve a multimodal LLM to stations."),

@@ -108,7 +108,7 @@ class VersionStore:
 
     def _next(self, profile: Path, model: str | None, time: str) -> tuple[Version, list[Version]]:
         LineProfile.open(profile)
-        content = _content(profile)
+        content = profile_content(profile)
         known = self.state().known if (self.folder / "state.json").is_file() else []
         if not known:
             self._refuse_orphans(content)
@@ -202,7 +202,7 @@ class VersionStore:
         for path in sorted(self.folder.glob("v*")):
             if path.suffix or not (path / "line.json").is_file():
                 continue
-            if path.name != "v1" or (_is_sound(path) and _content(path) != content):
+            if path.name != "v1" or (_is_sound(path) and profile_content(path) != content):
                 what = f"{self.folder} holds {path.name}, but no state.json says which version judges"
                 raise LineError(what, "restore the folder from a backup; or move it away to start again")
 
@@ -237,8 +237,8 @@ def _is_sound(profile: Path) -> bool:
     return True
 
 
-def _content(profile: Path) -> str:
-    """A hash over the names and bytes of all files of a profile."""
+def profile_content(profile: Path) -> str:
+    """A hash over the names and bytes of all files of a line profile."""
     digest = hashlib.sha256()
     for path in sorted(p for p in profile.rglob("*") if p.is_file()):
         digest.update(f"{path.relative_to(profile)}\0{sha256_file(path)}\0".encode())

@@ -2,21 +2,21 @@
 
 Everything that a verdict came from is kept: the image and its hash, the version of the line profile, the
 edge's opinion, the state of the cloud, the route, the cloud's opinion, the trust by which both were fused.
-``replay_frame`` computes what can be computed and holds it against what was recorded. The cloud's opinion
+``FrameReplays`` computes what can be computed and holds it against what was recorded. The cloud's opinion
 itself is taken from the record: its model lives elsewhere.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from saec.data.images.killable_decoder import Decoder, Spares
 from saec.errors import LineError, SpoolError
-from saec.frame.assessment import Assessment, logged_assessment, route_frame
+from saec.frame.assessment import logged_assessment, route_frame
 from saec.frame.verdicts import decide
 from saec.station.cloud_models import CloudModels
 from saec.station.line.edge_thread import assess_guarded, load_frame
@@ -34,6 +34,9 @@ TOLERANCE = 1e-3
 """By how much of itself (of 1 where it is less) a score may differ between machines or runtimes and count as
 the same: as much as the export's gate allows (``saec.edge.graph.SLIGHT``)."""
 
+_OPEN = 4
+"""Versions that are open at a time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Check:
@@ -43,6 +46,76 @@ class Check:
     recorded: str
     again: str
     same: bool | None
+
+
+class FrameReplays:
+    """Judges recorded frames of a station again, one after the other; versions that it has opened stay open.
+
+    Use it in a ``with`` block.
+
+    Args:
+        settings: the settings of the station that judged them, which may be running.
+        cloud_for: see ``Station``.
+
+    Attributes:
+        reader: the station's frames.
+
+    Raises:
+        SpoolError: there is no spool.
+    """
+
+    def __init__(self, settings: StationSettings, *, cloud_for: CloudFor | None = None) -> None:
+        self.reader = SpoolReader.beside(settings.station.data)
+        self._settings = settings
+        self._cloud_for = cloud_for or CloudModels(settings.cloud, settings.station.data / "clouds")
+        self._decoder = Decoder(Spares(spare=False))
+        self._opened: dict[tuple[str, int], OpenedVersion] = {}
+
+    def __enter__(self) -> FrameReplays:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._decoder.close()
+        self.reader.close()
+
+    def replay(self, frame: SpooledFrame, verdicts: Mapping[str, VerdictRecord]) -> list[Check]:
+        """Judge a frame again and compare.
+
+        Args:
+            frame: the frame.
+            verdicts: its verdicts by state.
+
+        Raises:
+            SpoolError: its image is no longer kept.
+            LineError: the version that judged it is gone or damaged.
+        """
+        path = self.reader.path(frame)
+        version = self._version(frame)
+        checks = [_image(frame, path)]
+        for state in ("provisional", "final"):
+            if state in verdicts:
+                checks += [
+                    Check(f"{state}: {check.what}", check.recorded, check.again, check.same)
+                    for check in _verdict(version, path, frame, verdicts[state], self._decoder)
+                ]
+        return checks
+
+    def _version(self, frame: SpooledFrame) -> OpenedVersion:
+        line = next((entry for entry in self._settings.line if entry.name == frame.line), None)
+        if line is None:
+            raise LineError(
+                f"the settings have no product line {frame.line} ([[line]])",
+                "give the settings that the frame was judged with",
+            )
+        store = VersionStore(self._settings.station.data / "lines" / line.name)
+        key = line.name, int(frame.version or store.state().current)
+        if key not in self._opened:
+            clouds = self._cloud_for(store.model(key[1])) if line.cloud else ()
+            version = open_version(store.profile(key[1]), key[1], line, clouds)
+            if len(self._opened) >= _OPEN:
+                self._opened.pop(next(iter(self._opened)))
+            self._opened[key] = version
+        return self._opened[key]
 
 
 def replay_frame(settings: StationSettings, id: str, *, cloud_for: CloudFor | None = None) -> list[Check]:
@@ -57,45 +130,25 @@ def replay_frame(settings: StationSettings, id: str, *, cloud_for: CloudFor | No
         SpoolError: no such frame, or its image is no longer kept.
         LineError: the version that judged it is gone or damaged.
     """
-    reader = SpoolReader.beside(settings.station.data)
-    try:
-        frame, verdicts = _find(reader, id)
-        path = reader.path(frame)
-    finally:
-        reader.close()
-    line = next((entry for entry in settings.line if entry.name == frame.line), None)
-    if line is None:
-        raise LineError(
-            f"the settings have no product line {frame.line} ([[line]])",
-            "give the settings that the frame was judged with",
-        )
-    store = VersionStore(settings.station.data / "lines" / line.name)
-    number = int(frame.version or store.state().current)
-    clouds = (
-        (cloud_for or CloudModels(settings.cloud, settings.station.data / "clouds"))(store.model(number))
-        if line.cloud
-        else ()
-    )
-    version = open_version(store.profile(number), number, line, clouds)
-    checks = [_image(frame, path)]
-    for state in ("provisional", "final"):
-        if state in verdicts:
-            checks += [
-                Check(f"{state}: {check.what}", check.recorded, check.again, check.same)
-                for check in _verdict(version, path, frame, verdicts[state])
-            ]
-    return checks
+    with FrameReplays(settings, cloud_for=cloud_for) as replays:
+        frame = find_frame(replays.reader, id)
+        verdicts = replays.reader.verdicts(frame.seq)
+        if not verdicts:
+            raise SpoolError(f"{id} has no verdict yet", "wait for its verdict")
+        return replays.replay(frame, verdicts)
 
 
-def _find(reader: SpoolReader, id: str) -> tuple[SpooledFrame, dict[str, VerdictRecord]]:
+def find_frame(reader: SpoolReader, id: str) -> SpooledFrame:
+    """The frame of an id.
+
+    Raises:
+        SpoolError: there is none.
+    """
     seq = whole_number(id.rpartition("-")[2])
     frame = None if seq is None else reader.frame(seq)
     if frame is None or frame.id != id:
         raise SpoolError(f"there is no frame {id}", "give the id that the status page and the sinks show")
-    verdicts = reader.verdicts(frame.seq)
-    if not verdicts:
-        raise SpoolError(f"{id} has no verdict yet", "wait for its verdict")
-    return frame, verdicts
+    return frame
 
 
 def _image(frame: SpooledFrame, path: Path) -> Check:
@@ -103,9 +156,12 @@ def _image(frame: SpooledFrame, path: Path) -> Check:
     return Check("image", frame.sha256[:16], now[:16], now == frame.sha256)
 
 
-def _verdict(version: OpenedVersion, path: Path, frame: SpooledFrame, verdict: VerdictRecord) -> list[Check]:
+def _verdict(
+    version: OpenedVersion, path: Path, frame: SpooledFrame, verdict: VerdictRecord, decoder: Decoder
+) -> list[Check]:
     try:
-        seen = _assessed(version, path, frame)
+        decoded = load_frame(frame, path, 0.0, bits=version.judges.bits, decode=decoder.decode)
+        _, seen = assess_guarded(decoded, version)
     except GuardError as e:
         return [_same("reason", verdict.reason, f"guard-{e.kind}-error")]
     except Exception as e:
@@ -153,13 +209,6 @@ def _route(
         return Check("route", _words(route), "depends on the frames before", None)
     told = logged_assessment(edge, verdict.complexity)
     return _same("route", _words(route), _words(route_frame(told, policy, state, verdict.time)))
-
-
-def _assessed(version: OpenedVersion, path: Path, frame: SpooledFrame) -> Assessment:
-    with contextlib.closing(Decoder(Spares(spare=False))) as decoder:
-        decoded = load_frame(frame, path, 0.0, bits=version.judges.bits, decode=decoder.decode)
-    _, seen = assess_guarded(decoded, version)
-    return seen
 
 
 def _words(route: Any) -> str:
