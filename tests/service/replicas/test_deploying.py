@@ -95,13 +95,42 @@ def test_one_replica_is_refused_where_a_saec_cloud_runs(monkeypatch: pytest.Monk
     assert "start it without" in told.value.remedy
 
 
-def test_settings_that_need_a_new_start_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_that_need_a_new_start_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
     deployment = _own_cloud(monkeypatch)
     tables = {"replicas": {"count": 2}}
     note_entrance(Deployed.read(tables).stamp)
-    assert not deployment.deploy_service(Deployed.read({"replicas": {"count": 3}})).stale
-    assert deployment.deploy_service(Deployed.read({**tables, "http": {"hosts": ["h"]}})).stale
+    same = deployment.deploy_service(Deployed.read({"replicas": {"count": 3}}))
+    assert (same.differs, same.stale) == ([], False)
+    others = {**tables, "http": {"hosts": ["h"]}, "service": {"queue": 3}}
+    changed = deployment.deploy_service(Deployed.read(others))
+    assert (changed.differs, changed.stale) == (["http.hosts", "service.queue"], True)
+
+
+def _cluster(monkeypatch: pytest.MonkeyPatch, runs: Deployed) -> Any:
+    """The deployment's module, as it is where both applications are deployed; nothing is run."""
+    deployment = _own_cloud(monkeypatch)
+    monkeypatch.setattr(
+        deployment, "_applications", lambda: dict.fromkeys(["saec", "saec-engines"], "RUNNING")
+    )
+    monkeypatch.setattr(deployment, "_entrance_stamp", lambda: runs.stamp)
+    monkeypatch.setattr(deployment, "entrance_of", lambda deployed: None)
+    monkeypatch.setattr(deployment.serve, "start", lambda **_: None)
+    return deployment
+
+
+def test_an_entrance_that_is_replaced_is_told_with_what_differs(monkeypatch: pytest.MonkeyPatch) -> None:
+    deployment = _cluster(monkeypatch, Deployed.read({}))
+    assert deployment.deploy_service(Deployed.read({})).names == ["saec-engines"]
+    done = deployment.deploy_service(Deployed.read({"http": {"hosts": ["h"]}}))
+    assert (done.names, done.differs, done.stale) == (["saec-engines", "saec"], ["http.hosts"], False)
+
+
+def test_what_proxies_keep_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    deployment = _cluster(monkeypatch, Deployed.read({}))
+    with pytest.raises(ConfigError, match=r"another service\.listen, and its proxies keep it") as told:
+        deployment.deploy_service(Deployed.read({"service": {"listen": "127.0.0.1:8101"}}))
+    assert "saec cloud remove" in told.value.remedy
 
 
 def test_a_replicas_own_error_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

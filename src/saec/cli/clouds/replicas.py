@@ -50,11 +50,11 @@ def deploy(
 
         done = deploy_service(wanted)
     click.echo(f"deployed: {', '.join(done.names)}")
+    names = ", ".join(done.differs)
     if done.stale:
-        click.echo(
-            "The entrance that runs has other settings (such as listen, tokens, http or queue). "
-            "These take effect when `saec cloud` is started again."
-        )
+        click.echo(f"The entrance that runs has another {names}. Start `saec cloud` again to change it.")
+    elif names:
+        click.echo(f"The entrance was replaced, as it had another {names}.")
 
 
 @settings_command(only=("replicas.address",))

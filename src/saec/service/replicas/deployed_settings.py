@@ -15,7 +15,7 @@ from saec.cloud.checkpoints.checkpoint_folder import (
     find_checkpoint,
     is_on_hub,
 )
-from saec.decoding import with_fields
+from saec.decoding import decode, with_fields
 from saec.errors import ConfigError
 from saec.extensions import VERSION
 from saec.service.replica_settings import ReplicaConfig
@@ -73,10 +73,28 @@ class Deployed:
 
     @property
     def stamp(self) -> str:
-        """Equal for settings with which the entrance is the same."""
-        front = msgspec.structs.replace(self.service, model="", adapters={})
-        told = [VERSION, front, self.http, self.replicas.request_s, self.log, self.trace]
-        return hashlib.sha256(msgspec.json.encode(told, enc_hook=str)).hexdigest()
+        """Equal for settings with which the entrance is the same: a hash of each, by its name, as JSON."""
+        front: dict[str, Any] = {
+            "service": msgspec.structs.replace(self.service, model="", adapters={}),
+            "http": self.http,
+            "replicas": {"request_s": self.replicas.request_s},
+            "log": self.log,
+            "trace": self.trace,
+        }
+        told = {"saec.version": VERSION}
+        for section, settings in msgspec.to_builtins(front, enc_hook=str).items():
+            told |= {f"{section}.{name}": _hash(value) for name, value in settings.items()}
+        return msgspec.json.encode(told, order="sorted").decode()
+
+
+def differing(one: str, other: str) -> list[str]:
+    """The settings in which two stamps differ, such as "http.hosts"; all of them where one stamp is ""."""
+    first, second = (decode(stamp or "{}", dict[str, str]) for stamp in (one, other))
+    return sorted(name for name in first | second if first.get(name) != second.get(name))
+
+
+def _hash(value: Any) -> str:
+    return hashlib.sha256(msgspec.json.encode(value)).hexdigest()[:16]
 
 
 def check_models(deployed: Deployed, *, fetch: bool) -> None:

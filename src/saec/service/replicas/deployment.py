@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import ray
@@ -13,7 +14,7 @@ from ray import serve
 from saec.errors import ConfigError, ModelError
 from saec.service.replica_settings import ReplicaConfig
 from saec.service.replicas.applications import ENTRANCE, engines_of, entrance_of, gpus_each
-from saec.service.replicas.deployed_settings import Deployed, check_room
+from saec.service.replicas.deployed_settings import Deployed, check_room, differing
 from saec.service.replicas.messages import ReplicaReport
 from saec.service.replicas.ray_cluster import noted_entrance
 from saec.service.replicas.serve_calls import ENGINES, ServeReplicas
@@ -28,16 +29,22 @@ QUIET = {"enable_access_log": False, "log_level": "WARNING"}
 """Of Serve's own logs: a line for each request would cost more than it says."""
 
 
+_OF_PROXIES = ("service.listen", "http.idle_s", "http.tls_cert", "http.tls_key")
+"""Settings that Serve's proxies are started with."""
+
+
 @dataclass(frozen=True, slots=True)
 class DeployedApplications:
     """What a deployment has done.
 
     Attributes:
         names: the applications that were run.
-        stale: whether the entrance is a ``saec cloud`` that runs with other settings than these.
+        differs: settings that the entrance had otherwise, such as "http.hosts".
+        stale: whether it has them still, as it is a ``saec cloud`` that runs.
     """
 
     names: list[str]
+    differs: list[str] = field(default_factory=list)
     stale: bool = False
 
 
@@ -48,35 +55,58 @@ def deploy_service(deployed: Deployed) -> DeployedApplications:
 
     Raises:
         ConfigError: one replica is asked of a ``saec cloud`` that runs with several, or more than it has room
-            for.
+            for; or Serve's proxies run with another address or certificate.
         ModelError: a replica cannot load the model; the old ones that are left go on.
     """
     there = _applications()
     own = ENGINES in there and ENTRANCE not in there
+    runs = noted_entrance() if own else _entrance_stamp() if ENTRANCE in there else ""
+    differs = differing(runs, deployed.stamp) if runs else []
     if own:
         check_own(deployed.replicas)
         check_room(deployed.replicas, gpus_each(deployed), ray.cluster_resources())
     else:
-        host, port = parse_address(deployed.service.listen)
-        serve.start(
-            proxy_location="EveryNode",
-            http_options={
-                "host": host,
-                "port": port,
-                "keep_alive_timeout_s": max(1, round(deployed.http.idle_s)),
-                "ssl_certfile": _text(deployed.http.tls_cert),
-                "ssl_keyfile": _text(deployed.http.tls_key),
-            },
-            logging_config=QUIET,
-            controller_options={"runtime_env": {"env_vars": _CONTROLLER}},
-        )
+        check_proxies(differs)
+        _start_proxies(deployed)
     run_application(engines_of(deployed), ENGINES, None)
-    if own:
-        return DeployedApplications([ENGINES], stale=noted_entrance() != deployed.stamp)
-    if ENTRANCE in there and _entrance_stamp() == deployed.stamp:
-        return DeployedApplications([ENGINES])
+    if own or (runs and not differs):
+        return DeployedApplications([ENGINES], differs, stale=bool(differs))
     run_application(entrance_of(deployed), ENTRANCE, "/")
-    return DeployedApplications([ENGINES, ENTRANCE])
+    return DeployedApplications([ENGINES, ENTRANCE], differs)
+
+
+def _start_proxies(deployed: Deployed) -> None:
+    """Start Serve with its proxies; those that run stay as they are."""
+    host, port = parse_address(deployed.service.listen)
+    serve.start(
+        proxy_location="EveryNode",
+        http_options={
+            "host": host,
+            "port": port,
+            "keep_alive_timeout_s": max(1, round(deployed.http.idle_s)),
+            "ssl_certfile": _text(deployed.http.tls_cert),
+            "ssl_keyfile": _text(deployed.http.tls_key),
+        },
+        logging_config=QUIET,
+        controller_options={"runtime_env": {"env_vars": _CONTROLLER}},
+    )
+
+
+def check_proxies(differs: Sequence[str]) -> None:
+    """Refuse to change what Serve's proxies have from their start; Serve would leave it as it is.
+
+    Args:
+        differs: the settings that the entrance which runs has otherwise.
+
+    Raises:
+        ConfigError: one of them is the proxies'.
+    """
+    fixed = [name for name in differs if name in _OF_PROXIES]
+    if fixed:
+        raise ConfigError(
+            f"the service that is deployed has another {', '.join(fixed)}, and its proxies keep it",
+            "run `saec cloud remove` and deploy again, or give the same as before",
+        )
 
 
 def check_own(settings: ReplicaConfig) -> None:
@@ -135,6 +165,8 @@ def remove_service(seconds: float) -> None:
     for name in (ENTRANCE, ENGINES):
         if name in there:
             serve.delete(name)
+    if not serve.status().applications:
+        serve.shutdown()  # its proxies keep their address and certificate as long as they run
 
 
 def _applications() -> dict[str, str]:
@@ -153,7 +185,7 @@ def _deployed() -> dict[str, str]:
 
 
 def _entrance_stamp() -> str:
-    """The hash of the settings of the entrance that runs; "" where it does not answer."""
+    """The stamp of the entrance that runs; "" where it does not answer."""
     handle: Any = serve.get_app_handle(ENTRANCE)
     try:
         return str(handle.stamp.remote().result(timeout_s=10))

@@ -38,7 +38,7 @@ class Entrance:
         settings: the replicas.
         logging: how it logs.
         trace: where its spans are sent.
-        stamp: hash of these settings, by which a deployment tells whether it must be replaced.
+        stamp: ``Deployed.stamp`` of these settings, by which a deployment tells whether it must be replaced.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Entrance:
         return app
 
     async def stamp(self) -> str:
-        """The hash of its settings."""
+        """``Deployed.stamp`` of its settings."""
         return self._stamp
 
     async def drain(self, *, on: bool) -> int:

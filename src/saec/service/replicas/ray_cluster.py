@@ -32,7 +32,7 @@ _ADDRESS = "saec_cloud_address"
 """The file that names the head of a `saec cloud`'s Ray, in its folder."""
 
 _ENTRANCE = "saec_cloud_entrance"
-"""The file beside it with the hash of the settings of its entrance."""
+"""The file beside it with the stamp of its entrance."""
 
 _PRIVATE = {
     "RAY_USAGE_STATS_ENABLED": "0",  # it would tell its makers of its use
@@ -156,7 +156,7 @@ def _own_address() -> str:
 
 
 def note_entrance(stamp: str) -> None:
-    """Keep the hash of the settings of a ``saec cloud``'s entrance as long as its Ray runs."""
+    """Keep the stamp of a ``saec cloud``'s entrance as long as its Ray runs."""
     (own_folder() / _ENTRANCE).write_text(stamp)
 
 
