@@ -14,6 +14,7 @@ import pytest
 from saec.errors import ConfigError
 from saec.station.maintenance.local_request import ask_itself, trust_only
 from saec.station.maintenance.support_bundle import pack_support
+from saec.station.people.setup_code import setup_address
 from saec.station.setup.settings_file import read_settings
 from saec.station.storage.records import NewFrame, SpoolLimits
 from saec.station.storage.spool import Spool
@@ -62,6 +63,7 @@ SECRETS = (
     *("admin:", "cam%20pass", "cam pass", "hunter22", "robot:", "pa55word", "T0KENinTHEpath99", "t0ps3cret"),
     *("mes-s3cret-token", "plc-s3cret-password", "station-user"),
 )
+CODE = "0123456789abcdef" * 2
 
 
 @pytest.fixture
@@ -87,13 +89,14 @@ def test_no_secret_and_no_image_is_packed(config: Path, gears: Path, tmp_path: P
         "sink", "mes: https://robot:pa55word@127.0.0.1/hooks/T0KENinTHEpath99?key=t0ps3cret: mes-s3cret-token"
     )
     log = tmp_path / "station.log"
-    log.write_text("begin\n" + "\n".join(SECRETS[1:]) + "\nplc-s3cret-password\nend\n")
+    setup = setup_address("http://127.0.0.1:8090", CODE)
+    log.write_text("begin\n" + "\n".join(SECRETS[1:]) + f"\nplc-s3cret-password\n{setup}\nend\n")
     target = tmp_path / "support.zip"
     pack_support(config, read_settings(config), target, log=log)
     spool.close()
     parts = packed(target)
     for name, data in parts.items():
-        assert not [secret for secret in (*SECRETS, "ab12" * 16) if secret.encode() in data], name
+        assert not [secret for secret in (*SECRETS, "ab12" * 16, CODE) if secret.encode() in data], name
         assert b"PNG" not in data
         assert picture[40:60] not in data
     assert parts["log.txt"].startswith(b"begin")

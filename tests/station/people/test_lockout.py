@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import structlog
 
 from saec.errors import LogInError, PeopleError
 from saec.station.people import people_store
@@ -128,6 +129,13 @@ def test_what_was_typed_for_a_name_is_not_kept(store: PeopleStore, tmp_path: Pat
     kept = b"".join(path.read_bytes() for path in tmp_path.iterdir())
     assert b"by-mistake" not in kept
     assert HERE.encode() not in kept
+
+
+def test_the_log_says_from_where_and_not_what_was_typed(store: PeopleStore) -> None:
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(9):
+            answer(store, "my-own-password-by-mistake", "another-password")
+    assert logs == [{"event": "log-in refused", "log_level": "warning", "address": HERE}] * 5
 
 
 def test_a_clock_that_is_set_back_locks_nobody_for_long(store: PeopleStore, clock: Clock) -> None:

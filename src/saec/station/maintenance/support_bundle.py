@@ -29,6 +29,7 @@ from saec.connecting import shown
 from saec.errors import ConfigError, SaecError
 from saec.extensions import VERSION
 from saec.station.maintenance.local_request import ask_itself
+from saec.station.people.setup_code import SETUP_CODE
 from saec.station.setup.named_files import named_files
 from saec.station.setup.station_settings import StationSettings
 from saec.station.storage.spool_reader import SpoolReader
@@ -110,9 +111,7 @@ def _hider(config: Path, settings: StationSettings, token: str | None) -> Callab
         secrets |= set(_secrets_of(address))
     secrets |= {msgspec.structs.asdict(sink).get("user") or "" for sink in settings.sink}
     known = sorted((s for s in secrets if len(s) >= _SHORTEST), key=len, reverse=True)
-    if not known:
-        return lambda text: text
-    pattern = re.compile("|".join(re.escape(secret) for secret in known))
+    pattern = re.compile("|".join([*map(re.escape, known), SETUP_CODE]))
     return lambda text: pattern.sub(_HIDDEN, text)
 
 

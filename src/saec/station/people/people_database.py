@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from saec.errors import PeopleError
-from saec.station.storage.private_files import owner_of
+from saec.station.storage.private_files import give_to_owner, owner_of
 
 PEOPLE = "people.sqlite"
 PSEUDONYMS = "pseudonyms.sqlite"
@@ -165,13 +165,17 @@ def forget_log_ins(db: sqlite3.Connection) -> None:
 
 def _make_file(path: Path) -> None:
     """Make the file for its owner alone; where root makes it, for whoever the folder belongs to."""
+    owner = owner_of(path.parent)
+    missing = [folder for folder in (path.parent, *path.parent.parents) if not folder.exists()]
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for folder in missing:
+        give_to_owner(folder, owner)
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         return
     try:
         if os.geteuid() == 0:
-            os.fchown(handle, *owner_of(path.parent))
+            os.fchown(handle, *owner)
     finally:
         os.close(handle)

@@ -12,6 +12,8 @@ from pathlib import Path
 from sqlite3 import Connection, IntegrityError
 from typing import Any
 
+import structlog
+
 from saec.errors import LogInError, PeopleError
 from saec.station.people.lockout import LockOut
 from saec.station.people.passwords import check_password, hash_password, is_password
@@ -26,6 +28,8 @@ COLUMNS = "people.id, name, role, enabled, language, subject"
 """What ``read_person`` reads."""
 
 _DAY = 86_400.0
+
+log = structlog.get_logger()
 
 
 def read_person(row: Sequence[Any], pseudonyms: Pseudonyms) -> Person:
@@ -214,6 +218,7 @@ class PeopleStore:
             self._lock_out.take_back(name, address, right=False)
             raise
         if not right or not row[3]:  # whoever is disabled learns it from an admin
+            log.warning("log-in refused", address=address)  # what was typed for a name may be a password
             raise LogInError("name or password is wrong", "try again, or ask an admin for a new password")
         self._lock_out.take_back(name, address, right=True)
         return self._logged_in(read_person(row, self.pseudonyms), note)

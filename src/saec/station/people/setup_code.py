@@ -16,6 +16,9 @@ from saec.station.people.people_database import SET_UP, SharedDatabase
 
 _CODE = "setup code"
 
+SETUP_CODE = r"(?<=/page/setup\?code=)[0-9a-f]+"
+"""Finds codes in addresses of logs."""
+
 
 class SetupCode:
     """The code of a data folder's people.
