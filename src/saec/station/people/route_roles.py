@@ -21,6 +21,7 @@ ROUTE_ROLES: dict[str, Role | None] = {
     "GET /openapi.json": Role.VIEWER,
     "GET /v1/status": Role.VIEWER,
     "GET /v1/alarms": Role.VIEWER,
+    "GET /v1/counts": Role.VIEWER,
     "GET /v1/frames": Role.VIEWER,
     "GET /v1/frames/{id}": Role.VIEWER,
     "GET /v1/frames/{id}/image": Role.VIEWER,
