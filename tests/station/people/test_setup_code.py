@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from saec.errors import LogInError, PeopleError
+from saec.station.people.people_database import PEOPLE
 from saec.station.people.people_settings import PeopleSettings
 from saec.station.people.people_store import PeopleStore
 from saec.station.people.roles import Role
-from saec.station.people.setup_code import setup_address
+from saec.station.people.setup_code import renewed_setup_address, setup_address
 from tests.station.people.clocks import SECRET, Notes
 
 
@@ -70,6 +71,18 @@ def test_any_first_admin_ends_the_set_up(store: PeopleStore, way: str) -> None:
         store.admit("https://login 1", "boss", Role.ADMIN)
     assert not store.needs_setup()
     assert store.setup.current() is None
+
+
+def test_each_start_has_a_code_of_its_own_until_there_is_an_admin(store: PeopleStore, tmp_path: Path) -> None:
+    one, two = (renewed_setup_address(tmp_path, "http://127.0.0.1:8090") or "" for _ in range(2))
+    assert one != two
+    store.set_up(two.partition("code=")[2], "boss", SECRET)
+    assert renewed_setup_address(tmp_path, "http://127.0.0.1:8090") is None
+
+
+def test_a_station_starts_with_people_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / PEOPLE).write_bytes(b"no database" * 1000)
+    assert renewed_setup_address(tmp_path, "http://127.0.0.1:8090") is None
 
 
 def test_the_address_is_the_station_s() -> None:

@@ -8,11 +8,19 @@ from __future__ import annotations
 import hmac
 import secrets
 import socket
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
 from sqlite3 import Connection
 from urllib.parse import urlsplit
 
-from saec.station.people.people_database import SET_UP, SharedDatabase
+import structlog
+
+from saec.errors import PeopleError
+from saec.station.people.people_database import SET_UP, SharedDatabase, open_people
+
+log = structlog.get_logger()
 
 _CODE = "setup code"
 
@@ -65,6 +73,26 @@ def end_setup(db: Connection) -> None:
     """There is an admin; within the transaction that makes one."""
     db.execute("INSERT OR IGNORE INTO marks (name, value) VALUES (?, 1)", (SET_UP,))
     db.execute("DELETE FROM marks WHERE name = ?", (_CODE,))
+
+
+def renewed_setup_address(folder: Path, station: str, names: Sequence[str] = ()) -> str | None:
+    """Where a browser makes the first admin, by a new code; for a station that starts.
+
+    Args:
+        folder: the station's data.
+        station, names: see ``setup_address``.
+
+    Returns:
+        None once there is an admin. None also where the people cannot be read: the log says so, and no line
+        waits for them.
+    """
+    try:
+        with closing(open_people(folder)) as db:
+            code = SetupCode(db).renew()
+    except (PeopleError, OSError, sqlite3.Error) as e:
+        log.error("people cannot be read, so nobody can log in", error=str(e))
+        return None
+    return None if code is None else setup_address(station, code, names)
 
 
 def setup_address(station: str, code: str, names: Sequence[str] = ()) -> str:
