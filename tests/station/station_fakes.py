@@ -17,6 +17,7 @@ from saec.frame.assessment import DecodeImage
 from saec.frame.judges import Cloud
 from saec.settings import CloudConfig, Spending
 from saec.station.http import api
+from saec.station.http.page_proxy import PagePlace
 from saec.station.line.runner import LineRunner
 from saec.station.line.version_store import VersionStore
 from saec.station.setup.station_settings import FrameGuardSettings, LineSettings, StationSettings
@@ -27,6 +28,7 @@ from saec.station.storage.spool import Spool
 from saec.station.threads import Stopping, Watched
 from saec.types import CloudOpinion, CloudQuery, Image
 from saec.web.admission.admission_control import AdmissionControl
+from saec.web.admission.browser_sessions import BrowserSessions
 from saec.web.admission.connection_timeouts import HttpConfig
 from saec.web.admission.tokens import Tokens
 from saec.web.program.http_server import HttpThread, listen
@@ -158,13 +160,22 @@ class Bench:
 class Running:
     """A whole station with a fake cloud, or with that of its settings, served over HTTP."""
 
-    def __init__(self, settings: StationSettings, cloud: FakeLinkCloud | None, tokens: Tokens) -> None:
+    def __init__(
+        self,
+        settings: StationSettings,
+        cloud: FakeLinkCloud | None,
+        tokens: Tokens,
+        *,
+        page: PagePlace | None = None,
+        sessions: BrowserSessions | None = None,
+    ) -> None:
         held = Cloud(CloudConfig(model="fake", references=1))
         held.__dict__["engine"] = cloud
         self.station = Station(settings, cloud_for=None if cloud is None else lambda _: [held])
         self.socket = listen(settings.station.listen)
         self.admission = AdmissionControl(settings.http, tokens, settings.station.listen)
-        config = HttpConfig(api.make_station_app(self.station, self.admission), self.admission)
+        app = api.make_station_app(self.station, self.admission, page=page, sessions=sessions)
+        config = HttpConfig(app, self.admission)
         self.http = HttpThread(config, self.admission.listener(self.socket))
 
     def __enter__(self) -> Running:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import sys
 from pathlib import Path
+from typing import Any
 
 import structlog
 
 from saec.station.http.api import make_station_app
 from saec.station.line.version_switch import CloudFor
+from saec.station.page_supervisor import PageProcess
 from saec.station.setup.station_settings import StationSettings
 from saec.station.startup_check import check_openable
 from saec.station.station import Station
@@ -46,20 +48,35 @@ def run_station(settings: StationSettings, *, cloud_for: CloudFor | None = None)
         if station is None:
             log.warning("stopped during the start")
             return
-        http = HttpThread(
-            HttpConfig(make_station_app(station, admission), admission), admission.listener(bound)
-        )
+        page = _page(station, admission)
+        app = make_station_app(station, admission, page=page)
+        http = HttpThread(HttpConfig(app, admission), admission.listener(bound))
         renewal = FileRenewal(admission, station.tell)
         try:
+            if page is not None:
+                page.start()
             http.start()
             renewal.start()
             station.living += [http, renewal]
             log.info("listening", address=f"{http.where}/")
             keep_watch(signals, http, station.watch, Systemd())
         finally:
+            if page is not None:  # first, so that its streams do not hold the server up
+                page.stop()
             http.stop()
             renewal.stop()
             station.stop()
+
+
+def _page(station: Station, admission: AdmissionControl) -> PageProcess | None:
+    """The page beside a station, not begun yet; None where the settings want none."""
+
+    def snapshot() -> dict[str, Any]:
+        return {"status": station.status(), "problems": [*station.problems(), *admission.problems()]}
+
+    if not station.settings.station.page:
+        return None
+    return PageProcess(station.settings, snapshot, station.tell)
 
 
 def _started(settings: StationSettings, cloud_for: CloudFor | None) -> Station:

@@ -13,14 +13,14 @@ import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, FastAPI, HTTPException, Query, Request, Response
-from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
+from fastapi.responses import FileResponse, JSONResponse
 
 from saec.errors import SaecError, SpoolError, SpoolFullError, is_transient
+from saec.station.http.page_proxy import PagePlace, page_routes
 from saec.station.http.search_routes import LARGEST_NUMBER, frame_record, search_routes
 from saec.station.http.station_metrics import CONTENT_TYPE, metrics_text
 from saec.station.sources.frame_source import LARGEST
@@ -30,6 +30,7 @@ from saec.tracing.trace_ids import read_traceparent
 from saec.tracing.tracers import tracer
 from saec.types import VerdictRecord
 from saec.web.admission.admission_control import AdmissionControl
+from saec.web.admission.browser_sessions import BrowserSessions
 from saec.web.admission.request_bodies import RequestBodies
 from saec.web.admission.request_guard import Refusal, RequestGuard
 from saec.web.program.health_routes import KEY, health_routes
@@ -43,18 +44,26 @@ _KINDS = {
     "image/webp": ".webp",
 }
 _ID = re.compile(r"([A-Za-z0-9][A-Za-z0-9_-]{0,62})-(\d{10,18})")
-_PAGE = Path(__file__).with_name("page.html")
-_POLICY = (
-    "default-src 'none'; img-src 'self' data:; connect-src 'self'; style-src 'unsafe-inline'; "
-    "script-src 'unsafe-inline'; frame-ancestors 'none'"
-)
 _LONGEST_WAIT = 60.0
 _AT_ONCE = 32
 """Frames that are taken over at once, and so share a sync."""
 
 
-def make_station_app(station: Station, admission: AdmissionControl) -> RequestGuard:
-    """The application of one station, behind its admission control."""
+def make_station_app(
+    station: Station,
+    admission: AdmissionControl,
+    *,
+    page: PagePlace | None = None,
+    sessions: BrowserSessions | None = None,
+) -> RequestGuard:
+    """The application of one station, behind its admission control.
+
+    Args:
+        station: the station.
+        admission: who is let in.
+        page: where the page's process is; None without a page.
+        sessions: whose a browser's session is; None where nobody logs in.
+    """
     app = FastAPI(title="SAEC station", docs_url=None, redoc_url=None, redirect_slashes=False)
     _explain_errors(app)
     routers = (
@@ -66,7 +75,8 @@ def make_station_app(station: Station, admission: AdmissionControl) -> RequestGu
     for router in routers:
         app.include_router(router)
     app.include_router(health_routes(partial(_problems, station, admission), station.stuck, station.states))
-    return RequestGuard(app, admission, 'Basic realm="SAEC station"', _worded)
+    app.include_router(page_routes(page, admission.bodies))
+    return RequestGuard(app, admission, 'Basic realm="SAEC station"', _worded, sessions=sessions)
 
 
 def _worded(refusal: Refusal) -> dict[str, Any]:
@@ -229,10 +239,6 @@ def _overview(station: Station, admission: AdmissionControl) -> APIRouter:
     @router.get("/metrics")
     def get_metrics() -> Response:
         return Response(metrics_text(station, admission), media_type=CONTENT_TYPE)
-
-    @router.get("/", response_class=HTMLResponse)
-    def get_page() -> HTMLResponse:
-        return HTMLResponse(_PAGE.read_text("utf-8"), headers={"Content-Security-Policy": _POLICY})
 
     return router
 

@@ -25,6 +25,7 @@ class StationSection(Section, frozen=True, kw_only=True):
         tokens_file: Who may post frames and change things: one "NAME SHA256-OF-TOKEN" a line. Without it the
             station listens only on this machine.
         privacy: No image leaves the site. The cloud must then have a private address.
+        page: Serve the page for people beside the API.
     """
 
     name: Name = "station"
@@ -32,3 +33,4 @@ class StationSection(Section, frozen=True, kw_only=True):
     listen: Annotated[Everyday[str], Option(metavar="HOST:PORT")] = "127.0.0.1:8090"
     tokens_file: Annotated[Everyday[Path | None], Option(metavar="FILE")] = None
     privacy: Everyday[bool] = False
+    page: bool = True

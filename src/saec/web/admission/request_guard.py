@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from saec.web.addresses import client_network
 from saec.web.admission.admission_control import AdmissionControl
+from saec.web.admission.browser_sessions import BrowserSessions, SessionPerson, from_own_page
 from saec.web.admission.connection_timeouts import SLOT
 from saec.web.admission.tokens import token_of
 
@@ -73,6 +74,7 @@ class RequestGuard:
         challenge: WWW-Authenticate of a 401.
         worded: a refusal as JSON.
         slashes: whether a slash at an address's end changes nothing; else no address is answered by another.
+        sessions: how people get in who come with a browser; None lets in tokens alone.
     """
 
     def __init__(
@@ -83,9 +85,10 @@ class RequestGuard:
         worded: Worded,
         *,
         slashes: bool = False,
+        sessions: BrowserSessions | None = None,
     ) -> None:
         self._app, self._admission, self._challenge, self._worded = app, admission, challenge, worded
-        self._slashes = slashes
+        self._slashes, self._sessions = slashes, sessions
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -119,9 +122,10 @@ class RequestGuard:
         _check_form(scope, headers)
         if path != "/health":
             self._check_site(scope, headers)
-        who = ANYONE if path in OPEN else self._name(headers, address)
+        person = self._person(scope, headers)
+        who = self._name(path, headers, address) if person is None else person.shown
         share = address if who == ANYONE else who
-        scope.setdefault("state", {}).update(who=who, share=share)
+        scope.setdefault("state", {}).update(who=who, share=share, person=person, address=address)
         with contextlib.ExitStack() as slot:
             if path not in _RESERVED:
                 slot.enter_context(self._place(share))
@@ -153,14 +157,30 @@ class RequestGuard:
                 "send the request from a program",
             )
 
-    def _name(self, headers: Headers, address: str) -> str:
+    def _person(self, scope: Scope, headers: Headers) -> SessionPerson | None:
+        """The person who asks with a browser, or None.
+
+        Raises:
+            Refusal: something is to change, and no page of this origin has asked for it.
+        """
+        if self._sessions is None:
+            return None
+        person = self._sessions.person(headers)
+        browser = person is not None or self._sessions.logs_in(scope["path"])
+        if browser and not from_own_page(scope["method"], headers):
+            what = "the request does not say which page has sent it"
+            raise Refusal(403, "foreign_origin", what, "use the station's page, or a token")
+        return person
+
+    def _name(self, path: str, headers: Headers, address: str) -> str:
         """Whose request it is.
 
         Raises:
             Refusal: nobody's.
         """
         tokens, unknown_tokens = self._admission.tokens, self._admission.unknown_tokens
-        if tokens.open:
+        logs_in = self._sessions is not None and self._sessions.logs_in(path)
+        if tokens.open or path in OPEN or logs_in:
             return ANYONE
         given = headers.getlist("authorization")
         token = token_of(given[0]) if len(given) == 1 else None

@@ -1,0 +1,97 @@
+"""The page's process: ``python -m saec.station.page.page_program HANDLE``, begun by the station.
+
+HANDLE is the number of the socket on which it listens. The first line of its standard input is the station's
+settings; each further line says how the station does. Where that input ends the station has ended, and so
+does the page.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
+import uvicorn
+
+from saec.decoding import decode
+from saec.station.page.page_app import make_page_app
+from saec.station.page.station_feed import StationFeed
+from saec.station.setup.station_settings import StationSettings
+from saec.web.program.http_server import QuietServer
+from saec.web.program.logs import configure_logs
+
+_POLITE = 5
+"""By how much the page steps back behind the line where both want the processor."""
+
+_AT_ONCE = 256
+"""Requests and streams at once; beyond it uvicorn answers 503."""
+
+_FAREWELL = 2.0
+
+log = structlog.get_logger()
+
+
+def main() -> None:
+    """Serve the page until the station has ended."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the station decides
+    os.nice(_POLITE)
+    configure_logs()
+    lines = sys.stdin.buffer
+    settings = read_start(lines.readline())
+    feed = StationFeed()
+    app = make_page_app(settings, feed)
+    with socket.socket(fileno=int(sys.argv[1])) as listening:
+        server = QuietServer(
+            uvicorn.Config(
+                app,
+                loop="asyncio",
+                http="h11",
+                ws="none",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                limit_concurrency=_AT_ONCE,
+                timeout_graceful_shutdown=1,
+            )
+        )
+        threading.Thread(target=_follow, args=(lines, feed, server), name="saec-feed", daemon=True).start()
+        server.run([listening])
+
+
+def read_start(line: bytes) -> StationSettings:
+    """The settings that the station hands over.
+
+    Raises:
+        msgspec.ValidationError: they are none.
+    """
+    settings: StationSettings = decode(line, StationSettings, hook=_path)
+    return settings
+
+
+def _path(kind: type, value: object) -> object:
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    raise NotImplementedError
+
+
+def _follow(lines: Iterable[bytes], feed: StationFeed, server: uvicorn.Server) -> None:
+    """Keep what the station says last; where it says no more, the page ends."""
+    with contextlib.suppress(OSError, ValueError):
+        for line in lines:
+            told: dict[str, Any] = msgspec.json.decode(line)
+            feed.update(told)
+    server.should_exit = True
+    threading.Timer(_FAREWELL, os._exit, (0,)).start()  # whatever hangs
+
+
+if __name__ == "__main__":
+    main()
