@@ -21,7 +21,7 @@ class StationSection(Section, frozen=True, kw_only=True):
     Attributes:
         name: The station's name. Give each station of one cloud service its own.
         data: The folder of frames, images, verdicts and versions of lines.
-        listen: HOST:PORT of the API, the status page and the metrics.
+        listen: HOST:PORT of the API, the page and the metrics.
         tokens_file: Who may post frames and change things: one "NAME SHA256-OF-TOKEN" a line. Without it the
             station listens only on this machine.
         privacy: No image leaves the site. The cloud must then have a private address.
