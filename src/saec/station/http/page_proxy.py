@@ -18,6 +18,7 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from saec.web.admission.request_bodies import RequestBodies
 
 PERSON, ROLE, ADDRESS = "x-saec-person", "x-saec-role", "x-saec-address"
+SCHEME = "x-forwarded-proto"
 """Headers by which the station tells the page who asks, as UTF-8 in percent signs, and from where."""
 
 LARGEST_BODY = 1 << 20
@@ -38,7 +39,7 @@ _ASIDE = frozenset(
         "transfer-encoding",
         "upgrade",
         "x-forwarded-for",
-        "x-forwarded-proto",
+        SCHEME,
     }
 )
 """Headers that are for this connection alone, or that the page must not believe."""
@@ -155,7 +156,7 @@ def _inwards(request: Request, visitor: Visitor) -> list[tuple[str, str]]:
         if name not in _ASIDE and not name.startswith(_PREFIX)
     ]
     known = [(PERSON, quote(visitor.person)), (ROLE, visitor.role), (ADDRESS, visitor.address)]
-    return [*passed, *known, ("x-forwarded-proto", request.url.scheme)]
+    return [*passed, *known, (SCHEME, request.url.scheme)]
 
 
 async def _chunks(answered: httpx.Response) -> AsyncIterator[bytes]:
