@@ -4,11 +4,11 @@
     python benchmarks/page_load.py --cost --clients 5
 
 The first sends frames at a steady rate, a tenth of the time without and then with browsers on Live. It shows
-the memory of the station's and of the page's process, the frames that missed their deadline, and the time
-from a verdict until a browser has it. The second sends frames as fast as they are judged, in turns without
-and with browsers, and compares. The browsers run on the same machine and take their share of it; processor
-time is that of the station's processes alone. The cloud is a stub that answers at once. The status is 1 where
-a bar is missed.
+the memory of the station's and of the page's process, the frames that missed their deadline, and the time of
+a frame from its arrival until a browser has it. The second sends frames as fast as they are judged, in turns
+without and with browsers, and compares. The browsers run on the same machine and take their share of it;
+processor time is that of the station's processes alone. The cloud is a stub that answers at once. The status
+is 1 where a bar is missed.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Browsers:
     """Browsers in a process of their own."""
 
     def __init__(self, site: Site, number: int) -> None:
-        args = [sys.executable, HERE / "page_clients.py", str(site.port), visitor(site), str(number)]
+        args = [sys.executable, str(HERE / "page_clients.py"), str(site.port), visitor(site), str(number)]
         self._process = subprocess.Popen(args, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def close(self) -> dict[str, Any]:

@@ -61,7 +61,7 @@ def run(folder: Path, port: str, what: str) -> None:
     if not (folder / "profile").exists():
         make_line(folder / "profile")
     settings = StationSettings(
-        station=StationSection(data=folder / "data", listen=f"127.0.0.1:{port}"),
+        station=StationSection(data=folder / "data", listen=f"127.0.0.1:{port}", page=False),
         line=[LineSettings(name="cell", profile=folder / "profile", deadline_s=20.0, guard=NO_GUARD)],
         sink=[FileSink(name="log", path=folder / "out")],
         spool=SpoolLimits(free_gb=0),

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import msgspec
 import pytest
 
 from saec import edge
@@ -19,6 +18,8 @@ from saec.frame.judges import Standing
 from saec.station import page_supervisor
 from saec.station.http.page_proxy import logs_in
 from saec.station.page_supervisor import PageProcess
+from saec.station.people.person import Person
+from saec.station.people.roles import Role
 from saec.station.setup.station_section import StationSection
 from saec.station.setup.station_settings import LineSettings, StationSettings
 from saec.web.admission.browser_sessions import BrowserSessions
@@ -26,11 +27,7 @@ from saec.web.admission.tokens import Tokens, token_hash
 from tests.run_fakes import FUSED, FakeDetector, make_line
 from tests.station.station_fakes import GOOD, NO_GUARD, FakeLinkCloud, Running, png
 
-
-class Anna(msgspec.Struct, frozen=True):
-    name: str = "Anna Müller"
-    shown: str = "operator-7"
-    role: str = "operator"
+ANNA = Person(name="Anna Müller", shown="person-7", role=Role.OPERATOR)
 
 
 class Beside:
@@ -50,7 +47,7 @@ class Beside:
             lambda kind, text: self.alarms.append((kind, text)),
             program="tests.station.fake_page",
         )
-        sessions = BrowserSessions(lambda token: Anna() if token == "anna" else None, logs_in)
+        sessions = BrowserSessions(lambda token: ANNA if token == "anna" else None, logs_in)
         self.running = Running(
             self.settings, FakeLinkCloud(), Tokens(folder / "tokens"), page=self.page, sessions=sessions
         )
@@ -132,6 +129,19 @@ def test_a_form_needs_a_page_of_this_origin(beside: Beside) -> None:
 def test_the_page_hears_how_the_station_does(beside: Beside) -> None:
     beside.wait(lambda: beside.seen("/page/x")["told"].get("status") == {"uptime_s": 1})
     assert beside.seen("/page/x")["told"]["settings"] == "cell-3"
+
+
+def test_a_role_bounds_what_a_person_asks_of_the_api(beside: Beside) -> None:
+    own = str(beside.client.base_url).rstrip("/")
+    anna = {"Cookie": "saec_session=anna", "Origin": own}
+    assert beside.client.get("/v1/status", headers=anna).status_code == 200
+    assert beside.client.get("/v1/nothing", headers=anna).status_code == 404
+    refused = beside.client.post("/v1/lines/cell/frames", headers=anna, content=png(GOOD))
+    assert refused.status_code == 403
+    assert refused.json()["error"]["code"] == "role"
+    assert beside.client.get("/v1/status", headers={"Cookie": "saec_session=else"}).status_code == 401
+    both = {**anna, "Authorization": "Bearer secret", "Content-Type": "image/png"}
+    assert beside.client.post("/v1/lines/cell/frames", headers=both, content=png(GOOD)).status_code == 201
 
 
 def test_a_killed_page_costs_nothing_and_comes_back(beside: Beside) -> None:

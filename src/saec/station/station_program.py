@@ -10,13 +10,18 @@ from typing import Any
 import structlog
 
 from saec.station.http.api import make_station_app
+from saec.station.http.page_proxy import logs_in
 from saec.station.line.version_switch import CloudFor
 from saec.station.page_supervisor import PageProcess
+from saec.station.people.people_store import PeopleStore
+from saec.station.people.sessions import Sessions
+from saec.station.people.setup_code import setup_address
 from saec.station.setup.station_settings import StationSettings
 from saec.station.startup_check import check_openable
 from saec.station.station import Station
 from saec.station.storage.private_files import FilePermissions, restrict_permissions
 from saec.web.admission.admission_control import AdmissionControl
+from saec.web.admission.browser_sessions import BrowserSessions
 from saec.web.admission.connection_timeouts import HttpConfig
 from saec.web.admission.tokens import Tokens
 from saec.web.program.file_renewal import FileRenewal
@@ -48,8 +53,8 @@ def run_station(settings: StationSettings, *, cloud_for: CloudFor | None = None)
         if station is None:
             log.warning("stopped during the start")
             return
-        page = _page(station, admission)
-        app = make_station_app(station, admission, page=page)
+        page, sessions = _page(station, admission)
+        app = make_station_app(station, admission, page=page, sessions=sessions)
         http = HttpThread(HttpConfig(app, admission), admission.listener(bound))
         renewal = FileRenewal(admission, station.tell)
         try:
@@ -59,6 +64,8 @@ def run_station(settings: StationSettings, *, cloud_for: CloudFor | None = None)
             renewal.start()
             station.living += [http, renewal]
             log.info("listening", address=f"{http.where}/")
+            if page is not None:
+                _ask_for_admin(settings, http.where)
             keep_watch(signals, http, station.watch, Systemd())
         finally:
             if page is not None:  # first, so that its streams do not hold the server up
@@ -68,15 +75,27 @@ def run_station(settings: StationSettings, *, cloud_for: CloudFor | None = None)
             station.stop()
 
 
-def _page(station: Station, admission: AdmissionControl) -> PageProcess | None:
-    """The page beside a station, not begun yet; None where the settings want none."""
+def _page(
+    station: Station, admission: AdmissionControl
+) -> tuple[PageProcess, BrowserSessions] | tuple[None, None]:
+    """The page beside a station, not begun yet, and who comes to it; neither where the settings want none."""
+    settings = station.settings
+    if not settings.station.page:
+        return None, None
 
     def snapshot() -> dict[str, Any]:
         return {"status": station.status(), "problems": [*station.problems(), *admission.problems()]}
 
-    if not station.settings.station.page:
-        return None
-    return PageProcess(station.settings, snapshot, station.tell)
+    sessions = Sessions(settings.station.data, settings.people)
+    return PageProcess(settings, snapshot, station.tell), BrowserSessions(sessions.person_of, logs_in)
+
+
+def _ask_for_admin(settings: StationSettings, where: str) -> None:
+    """Log where a browser makes the first admin, as long as there is none."""
+    with contextlib.closing(PeopleStore(settings.station.data, settings.people)) as people:
+        code = people.setup.renew()
+    if code is not None:
+        log.info("nobody can log in yet: make the first admin", address=setup_address(where, code))
 
 
 def _started(settings: StationSettings, cloud_for: CloudFor | None) -> Station:

@@ -22,6 +22,7 @@ from fastapi.responses import FileResponse, JSONResponse
 from saec.errors import SaecError, SpoolError, SpoolFullError, is_transient
 from saec.station.http.page_proxy import PagePlace, page_routes
 from saec.station.http.search_routes import LARGEST_NUMBER, frame_record, search_routes
+from saec.station.http.role_check import RoleCheck
 from saec.station.http.station_metrics import CONTENT_TYPE, metrics_text
 from saec.station.sources.frame_source import LARGEST
 from saec.station.station import Station
@@ -76,7 +77,8 @@ def make_station_app(
         app.include_router(router)
     app.include_router(health_routes(partial(_problems, station, admission), station.stuck, station.states))
     app.include_router(page_routes(page, admission.bodies))
-    return RequestGuard(app, admission, 'Basic realm="SAEC station"', _worded, sessions=sessions)
+    checked = RoleCheck(app)
+    return RequestGuard(checked, admission, 'Basic realm="SAEC station"', _worded, sessions=sessions)
 
 
 def _worded(refusal: Refusal) -> dict[str, Any]:
