@@ -49,15 +49,16 @@ from saec.station.storage.spool_reader import SpoolReader
 
 HERE = Path(__file__).parent
 MEMORY, COST, SHOWN = 0.03, 0.05, 0.3
-"""Shares by which memory may grow and frames a second may fall; seconds from a verdict to the browsers."""
+"""Shares by which memory may grow and frames a second may fall; seconds from arrival to the browsers."""
 
 _AT_ONCE = 4
 
 
 def visitor(site: Site) -> str:
     """The cookie of a person who may look."""
-    people, sessions = (kind(site.disk / "data", PeopleSettings()) for kind in (PeopleStore, Sessions))
-    person = people.find("bench") or people.add("bench", Role.VIEWER, "a long password for a benchmark")
+    data, settings = site.disk / "data", PeopleSettings()
+    people, sessions = PeopleStore(data, settings), Sessions(data, settings)
+    person = people.find("bench") or people.add("bench", Role.VIEWER, "four wet stones in a row")
     return sessions.start(person)
 
 
@@ -155,7 +156,7 @@ def steady(site: Site, processes: Processes, args: argparse.Namespace) -> bool:
     print(f"memory of the station        {ends} ({grown:+.1%})")
     print(f"memory of the page           {page[0]:.1f} MB at first, {page[-1]:.1f} MB at the end")
     half, most = np.quantile(waited, (0.5, 0.95))
-    print(f"from verdict to a browser    median {1000 * half:.0f} ms, 95 % within {1000 * most:.0f} ms")
+    print(f"from arrival to a browser    median {1000 * half:.0f} ms, 95 % within {1000 * most:.0f} ms")
     print(f"messages, pictures, MB       {seen['messages']}, {seen['pictures']}, {seen['bytes'] / 1e6:.1f}")
     print(f"refused, broken streams      {seen['refused'] or 0}, {seen['breaks']}")
     return bool(grown <= MEMORY and late[1] <= late[0] and half <= SHOWN)

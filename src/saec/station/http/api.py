@@ -21,8 +21,8 @@ from fastapi.responses import FileResponse, JSONResponse
 
 from saec.errors import SaecError, SpoolError, SpoolFullError, is_transient
 from saec.station.http.page_proxy import PagePlace, page_routes
-from saec.station.http.search_routes import LARGEST_NUMBER, frame_record, search_routes
 from saec.station.http.role_check import RoleCheck
+from saec.station.http.search_routes import LARGEST_NUMBER, frame_record, search_routes
 from saec.station.http.station_metrics import CONTENT_TYPE, metrics_text
 from saec.station.sources.frame_source import LARGEST
 from saec.station.station import Station
