@@ -28,9 +28,9 @@ from saec.station.storage.spool import Spool
 from saec.station.threads import Stopping, Watched
 from saec.types import CloudOpinion, CloudQuery, Image
 from saec.web.admission.admission_control import AdmissionControl
-from saec.web.admission.browser_sessions import BrowserSessions
 from saec.web.admission.connection_timeouts import HttpConfig
 from saec.web.admission.tokens import Tokens
+from saec.web.browser_sessions import BrowserSessions
 from saec.web.program.http_server import HttpThread, listen
 from tests.run_fakes import FakeCloud, make_line
 

@@ -22,8 +22,8 @@ from saec.station.people.person import Person
 from saec.station.people.roles import Role
 from saec.station.setup.station_section import StationSection
 from saec.station.setup.station_settings import LineSettings, StationSettings
-from saec.web.admission.browser_sessions import BrowserSessions
 from saec.web.admission.tokens import Tokens, token_hash
+from saec.web.browser_sessions import BrowserSessions
 from tests.run_fakes import FUSED, FakeDetector, make_line
 from tests.station.station_fakes import GOOD, NO_GUARD, FakeLinkCloud, Running, png
 

@@ -21,9 +21,9 @@ from saec.station.startup_check import check_openable
 from saec.station.station import Station
 from saec.station.storage.private_files import FilePermissions, restrict_permissions
 from saec.web.admission.admission_control import AdmissionControl
-from saec.web.admission.browser_sessions import BrowserSessions
 from saec.web.admission.connection_timeouts import HttpConfig
 from saec.web.admission.tokens import Tokens
+from saec.web.browser_sessions import BrowserSessions
 from saec.web.program.file_renewal import FileRenewal
 from saec.web.program.http_server import HttpThread, listen
 from saec.web.program.main_thread import Signals, keep_watch, start_in_thread

@@ -31,9 +31,9 @@ from saec.tracing.trace_ids import read_traceparent
 from saec.tracing.tracers import tracer
 from saec.types import VerdictRecord
 from saec.web.admission.admission_control import AdmissionControl
-from saec.web.admission.browser_sessions import BrowserSessions
 from saec.web.admission.request_bodies import RequestBodies
 from saec.web.admission.request_guard import Refusal, RequestGuard
+from saec.web.browser_sessions import BrowserSessions
 from saec.web.program.health_routes import KEY, health_routes
 
 _KINDS = {

@@ -19,9 +19,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from saec.web.addresses import client_network
 from saec.web.admission.admission_control import AdmissionControl
-from saec.web.admission.browser_sessions import BrowserSessions, SessionPerson, from_own_page
 from saec.web.admission.connection_timeouts import SLOT
 from saec.web.admission.tokens import token_of
+from saec.web.browser_sessions import BrowserSessions, SessionPerson, from_own_page
 
 OPEN = frozenset({"/health", "/ready"})
 """What is answered without a token."""
