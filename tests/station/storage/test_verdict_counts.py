@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
+import signal
 import sqlite3
+import subprocess
+import sys
 from collections import defaultdict
 from contextlib import suppress
 from pathlib import Path
@@ -112,6 +116,36 @@ def test_any_window_counts_what_its_records_count(
     assert got.keys() == wanted.keys()
     for key, row in got.items():
         assert row == pytest.approx(wanted[key], abs=1e-6)
+
+
+CHILD = """
+import random, sys
+from pathlib import Path
+from tests.station.storage.judged_frames import LINES, Clock, accept, open_spool, some_verdict
+draw, clock = random.Random(5), Clock()
+spool = open_spool(Path(sys.argv[1]), clock)
+while True:
+    clock.now += 50
+    seq = accept(spool, str(clock.now), draw.choice(LINES))
+    for state in ("provisional", "final"):
+        told = some_verdict(draw, provisional=state == "provisional")
+        if told.state in (state, "error"):
+            spool.decide(seq, "final" if told.state == "error" else state, told, edge=b"{}")
+    print(seq, flush=True)
+"""
+
+
+def test_sigkill_leaves_rows_and_counts_that_are_those_of_the_records(tmp_path: Path) -> None:
+    child = subprocess.Popen([sys.executable, "-c", CHILD, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    for _ in range(60):
+        child.stdout.readline()
+    os.kill(child.pid, signal.SIGKILL)
+    child.communicate()
+    spool = open_spool(tmp_path, Clock())
+    assert len(spool.search(FrameQuery(), 1000)) > 30
+    check(spool)
+    spool.close()
 
 
 class History:

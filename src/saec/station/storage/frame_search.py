@@ -7,6 +7,7 @@ serves where the window holds few frames. More indexes would cost each verdict m
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Any
 
 import msgspec
@@ -17,6 +18,9 @@ from saec.station.storage.records import frame_id, frame_name
 
 _SLICE = 50_000
 """Numbers that one question looks at, so that it ends soon."""
+
+_NEAR = 2
+"""Slices after which all others are asked of the disk at once: the search will take long."""
 
 _FEW = 20_000
 """Frames of a window up to which they are sorted instead of looked for among all."""
@@ -117,13 +121,17 @@ def search_frames(db: SideReader, query: FrameQuery, most: int) -> list[FoundFra
     chosen = [name for name in _CONDITIONS if asked[name] is not None]
     where = " AND ".join(["TRUE", *(_CONDITIONS[name] for name in chosen)])
     values = [asked[name] for name in chosen]
-    before = _NUMBERS if query.before is None else query.before
+    before = _NUMBERS if query.before is None else min(query.before, _NUMBERS)
     if _holds_few(db, query):
         sql = f"{_FOUND} FROM latest INDEXED BY latest_time {_JOINED} WHERE {where} AND latest.n < ?"
         return _found(db, f"{sql} ORDER BY latest.n DESC LIMIT ?", [*values, before, most])
     sql = f"{_FOUND} FROM latest NOT INDEXED {_JOINED} WHERE latest.n > ? AND latest.n <= ? AND {where}"
     found: list[FoundFrame] = []
-    while len(found) < most:
+    for n in count():
+        if len(found) >= most:
+            break
+        if n == _NEAR:
+            db.prefetch("latest")
         ((top,),) = db.rows("SELECT MAX(n) FROM latest WHERE n < ?", (before,))
         if top is None:
             break
@@ -152,8 +160,8 @@ def _holds_few(db: SideReader, query: FrameQuery) -> bool:
         return False
     where = " AND ".join(_CONDITIONS[name] for name in chosen)
     inner = f"SELECT 1 FROM latest INDEXED BY latest_time WHERE {where} LIMIT ?"
-    ((count,),) = db.rows(f"SELECT COUNT(*) FROM ({inner})", [*chosen.values(), _FEW + 1])
-    return int(count) <= _FEW
+    ((held,),) = db.rows(f"SELECT COUNT(*) FROM ({inner})", [*chosen.values(), _FEW + 1])
+    return int(held) <= _FEW
 
 
 def _found(db: SideReader, sql: str, values: list[Any]) -> list[FoundFrame]:

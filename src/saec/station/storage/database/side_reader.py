@@ -10,6 +10,7 @@ from typing import Any
 
 from saec.station.storage.database.damage import Damage, as_spool_errors
 from saec.station.storage.database.schema import open_beside
+from saec.station.storage.database.table_prefetch import prefetch_table
 
 
 class SideReader:
@@ -34,9 +35,20 @@ class SideReader:
             SpoolError: the database is damaged, or cannot be read.
         """
         with self._lock, as_spool_errors(self._path):
-            if self._db is None:
-                self._db = open_beside(self._path, self._damage)
-            return self._db.execute(sql, values).fetchall()
+            return self._opened().execute(sql, values).fetchall()
+
+    def prefetch(self, table: str) -> None:
+        """Have the disk read a table that is about to be looked through."""
+        with self._lock, as_spool_errors(self._path):
+            db = self._opened()
+            (size,) = db.execute("PRAGMA page_size").fetchone()
+            (root,) = db.execute("SELECT rootpage FROM sqlite_schema WHERE name = ?", (table,)).fetchone()
+            prefetch_table(self._path, root, size)
+
+    def _opened(self) -> sqlite3.Connection:
+        if self._db is None:
+            self._db = open_beside(self._path, self._damage)
+        return self._db
 
     def close(self) -> None:
         with self._lock:
