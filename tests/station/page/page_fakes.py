@@ -68,7 +68,10 @@ class PageBench:
         (self.data / "maps").mkdir(exist_ok=True)
         self.feed = StationFeed()
         told = {"version": 3, "shadow": None, "cloud": "fused", "link": "up", "drift": "", "late": 0}
-        self.told = {"status": {"station": name, "lines": dict.fromkeys(lines, told)}, "problems": []}
+        self.told: dict[str, Any] = {
+            "status": {"station": name, "lines": dict.fromkeys(lines, told)},
+            "problems": [],
+        }
         self.feed.update(self.told)
         self.app = make_page_app(self.settings, self.feed)
         self.people = PeopleStore(self.data, self.settings.people)
