@@ -1,5 +1,5 @@
 #!/bin/sh
-# Station, cloud's service and status page on this machine, on a drawn product and with the demonstration
+# Station, cloud's service and page on this machine, on a drawn product and with the demonstration
 # checkpoint: `make station`. Everything lies in FOLDER, and what is there is used again.
 #
 #   scripts/station.sh BIN FOLDER        BIN holds the command saec, as .venv/bin
@@ -16,10 +16,16 @@ if [ ! -f "$line/line.json" ]; then
     "$bin/saec" fit images/leather --out "$line" --side-px 224
 fi
 
+answers() {
+    "$bin/python" -c "import urllib.request as u; u.urlopen('$1')" 2>/dev/null
+}
+
 "$bin/saec" cloud --model small --listen 127.0.0.1:8100 2>cloud.log &
 cloud=$!
-trap 'kill $cloud 2>/dev/null || true' EXIT
-until "$bin/python" -c 'import urllib.request as u; u.urlopen("http://127.0.0.1:8100/ready")' 2>/dev/null; do
+station=
+trap 'kill $station $cloud 2>/dev/null || true; wait' EXIT
+trap 'exit 130' INT TERM
+until answers http://127.0.0.1:8100/ready; do
     kill -0 $cloud 2>/dev/null || { cat cloud.log >&2; exit 1; }
     sleep 0.5
 done
@@ -29,12 +35,23 @@ if [ ! -f station.toml ]; then
     "$bin/saec" station example >station.toml
 fi
 "$bin/saec" config check --config station.toml
+"$bin/saec" station --config station.toml 2>station.log &
+station=$!
+until answers http://127.0.0.1:8090/ready; do
+    kill -0 $station 2>/dev/null || { tail -n 5 station.log >&2; exit 1; }
+    sleep 0.5
+done
 cat <<END
 
-Open http://127.0.0.1:8090/ and copy images into the folder $PWD/in, for example:
+The station runs. Its page is http://127.0.0.1:8090/. Copy images into the folder $PWD/in, for example:
 
     cp $PWD/images/leather/test/hole/*.png $PWD/in/
 
+END
+if setup=$("$bin/saec" station people setup-code --config station.toml 2>/dev/null); then
+    printf 'Make the first admin in a browser:\n\n    %s\n\n' "$setup"
+fi
+cat <<END
 Ctrl-C ends both programs. The station's log is station.log, that of the cloud's service cloud.log.
 END
-"$bin/saec" station --config station.toml 2>station.log || { tail -n 5 station.log >&2; exit 1; }
+wait $station
