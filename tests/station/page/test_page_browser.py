@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from saec.station.people.roles import Role
 from saec.types import Explanation
 from tests.browsers import chromium
 from tests.station.page.page_fakes import PASSWORD, PageBench, served
@@ -178,6 +179,13 @@ def test_a_lost_connection_is_said_with_the_time_and_comes_back(browser: Any, li
     lost = page.get_by_role("alert")
     lost.wait_for()
     assert re.search(r"Last message: \d\d:\d\d:\d\d", lost.inner_text())
+
+
+def test_a_person_whose_session_ends_is_sent_to_the_form(browser: Any, lines: PageBench) -> None:
+    with served(lines) as where:
+        page = Visitor(browser, where).log_in("engineer", "alarms")
+        lines.people.set_role("engineer", Role.VIEWER)
+        page.wait_for_url("**/page/login?next=/page/alarms")
 
 
 @pytest.mark.parametrize("width", WIDTHS)

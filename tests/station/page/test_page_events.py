@@ -132,6 +132,38 @@ def test_a_look_that_fails_is_taken_again_and_loses_nothing() -> None:
     running(test)
 
 
+def test_who_may_see_it_no_more_is_told_and_gets_nothing_else() -> None:
+    async def test(events: PageEvents, part: Counted) -> None:
+        allowed = True
+
+        async def still() -> bool:
+            return allowed
+
+        stream = events.stream("en", Role.VIEWER, still)
+        await until(stream, "first")
+        allowed, part.state["a"] = False, "second"
+        rest = "".join([piece async for piece in stream])
+        assert rest == "event: ended\ndata:\n\n"
+        assert events.clients == 0
+
+    running(test)
+
+
+def test_streams_end_with_the_page() -> None:
+    async def test() -> None:
+        ended = False
+        events = PageEvents([Counted("a")], lambda: ended)
+        task = asyncio.create_task(events.run())
+        stream = events.stream("en", Role.VIEWER)
+        await until(stream, "first")
+        ended = True
+        async with asyncio.timeout(BOUND):
+            assert "".join([piece async for piece in stream]).count("event: a") == 0
+            await task
+
+    asyncio.run(test())
+
+
 def test_a_sign_of_life_is_among_the_first_events() -> None:
     async def test(events: PageEvents, part: Counted) -> None:
         got = await until(events.stream("en", Role.VIEWER), "first")

@@ -30,7 +30,7 @@ from saec.station.page.station_feed import StationFeed
 from saec.station.page.views.alarms_view import ALARMS
 from saec.station.page.views.help_view import HELP
 from saec.station.page.views.live_view import LIVE
-from saec.station.page.views.log_in import LOG_IN_ROUTES
+from saec.station.page.views.log_in import COOKIE, LOG_IN_ROUTES
 from saec.station.page.views.oidc_routes import OIDC_ROUTES
 from saec.station.page.words.languages import asked_language, msgid, wording
 from saec.station.people.oidc import OidcLogIn
@@ -80,7 +80,7 @@ def make_page_app(settings: StationSettings, feed: StationFeed) -> Starlette:
         navigation={view.name: view.words for view in VIEWS},
     )
     alarms = AlarmTopics(SpoolReader.beside(data), tools.alarms, feed, templates)
-    return page_app(tools, PageEvents([LiveTopics(live, templates), alarms]))
+    return page_app(tools, PageEvents([LiveTopics(live, templates), alarms], lambda: feed.ended))
 
 
 def page_app(tools: PageTools, events: PageEvents) -> Starlette:
@@ -104,8 +104,16 @@ def page_app(tools: PageTools, events: PageEvents) -> Starlette:
             return PlainTextResponse("log in first\n", 401)
         person = await run_in_threadpool(_person, tools, request)
         words = wording(_language(person, request))
+        token, name = request.cookies.get(COOKIE, ""), named_person(request)
+
+        async def still() -> bool:
+            now = await run_in_threadpool(tools.sessions.person_of, token)
+            return now is not None and now.name == name
+
         headers = {"X-Accel-Buffering": "no"}
-        return StreamingResponse(events.stream(words.language, role), 200, headers, "text/event-stream")
+        return StreamingResponse(
+            events.stream(words.language, role, still), 200, headers, "text/event-stream"
+        )
 
     async def static(request: Request) -> Response:
         file = static_files().at(request.url.path)

@@ -89,6 +89,7 @@ def _follow(lines: Iterable[bytes], feed: StationFeed, server: uvicorn.Server) -
         for line in lines:
             told: dict[str, Any] = msgspec.json.decode(line)
             feed.update(told)
+    feed.end()
     server.should_exit = True
     threading.Timer(_FAREWELL, os._exit, (0,)).start()  # whatever hangs
 

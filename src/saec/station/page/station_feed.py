@@ -15,17 +15,23 @@ class StationFeed:
     Attributes:
         status: ``Station.status()`` as plain values; empty before the first word.
         problems: why the station is not ready, one sentence each.
+        ended: whether the station has ended, and the page is to end.
     """
 
     def __init__(self) -> None:
         self.status: dict[str, Any] = {}
         self.problems: list[str] = []
+        self.ended = False
         self._heard: float | None = None
 
     def update(self, told: dict[str, Any]) -> None:
         """Keep a word of the station: ``{"status": ..., "problems": [...]}``."""
         self.status, self.problems = told.get("status", {}), told.get("problems", [])
         self._heard = time.monotonic()
+
+    def end(self) -> None:
+        """The station has ended: streams to browsers end, so that nothing holds the process."""
+        self.ended = True
 
     @property
     def silent(self) -> bool:

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from typing import Protocol
 
 import structlog
@@ -56,15 +56,20 @@ Rendered = dict[str, tuple[int, str]]
 """The fragments of one variant, each with the turn in which it last changed."""
 
 
+async def _for_ever() -> bool:
+    return True
+
+
 class PageEvents:
     """Looks at what is new, renders it and wakes those who wait for it.
 
     Args:
         parts: what may change; their methods are called by one thread at a time.
+        ended: whether the page ends; streams then end at once.
     """
 
-    def __init__(self, parts: Sequence[Topics]) -> None:
-        self._parts = parts
+    def __init__(self, parts: Sequence[Topics], ended: Callable[[], bool] = lambda: False) -> None:
+        self._parts, self._ended = parts, ended
         self._clients: Counter[Variant] = Counter()
         self._rendered: dict[Variant, Rendered] = {}
         self._turn = 0
@@ -79,7 +84,7 @@ class PageEvents:
     async def run(self) -> None:
         """Look and render for as long as somebody listens, and rest while nobody does."""
         beaten = 0.0
-        while True:
+        while not self._ended():
             await self._wanted.wait()
             begun = time.monotonic()
             beat = begun - beaten >= BEAT_S
@@ -95,16 +100,27 @@ class PageEvents:
                 self._publish(news)
             pause = (LEAST_S if news else LOOK_S) - (time.monotonic() - begun)
             await asyncio.sleep(max(0.0, pause))
+        self._wake()
 
-    async def stream(self, language: str, role: Role) -> AsyncIterator[str]:
-        """The events for one browser, from now until it goes."""
+    async def stream(
+        self, language: str, role: Role, still: Callable[[], Awaitable[bool]] = _for_ever
+    ) -> AsyncIterator[str]:
+        """The events for one browser, from now until it goes.
+
+        Args:
+            still: whether the person may still see them; asked before each message. Where not, the last event
+                is ``ended``.
+        """
         variant, seen = (language, role), -1
         with self._joined(variant):
             yield "retry: 1000\n\n"
-            while True:
+            while not self._ended():
                 rendered = self._rendered.get(variant)
                 turned, turn = self._turned, self._turn
                 text = "" if rendered is None else _events_since(rendered, seen)
+                if text and not await still():
+                    yield _event("ended", "")
+                    return
                 if text:
                     seen = turn
                     yield text
@@ -128,6 +144,9 @@ class PageEvents:
     def _publish(self, news: dict[Variant, Rendered]) -> None:
         self._rendered.update((variant, one) for variant, one in news.items() if variant in self._clients)
         self._turn += 1
+        self._wake()
+
+    def _wake(self) -> None:
         turned, self._turned = self._turned, asyncio.Event()
         turned.set()
 

@@ -52,6 +52,7 @@ function followConnection() {
   }
   document.body.addEventListener('htmx:sseMessage', () => { heard = Date.now(); show(false) })
   document.body.addEventListener('htmx:sseError', () => setTimeout(() => { if (Date.now() - heard > 2500) show(true) }, 3000))
+  document.getElementById('ended').addEventListener('htmx:sseMessage', () => location.reload())
   setInterval(() => { if (Date.now() - heard > 7000) show(true) }, 1000)
 }
 
