@@ -98,9 +98,9 @@ class Site:
         """As at a start."""
         limits = SpoolLimits(size_gb=QUOTA / 1e9, free_gb=0.0, wait_hours=HOURS)
         self.spool = Spool(self.data.folder, ("log", "mes"), limits, self.clock.wall)
-        clocks = {"clock": self.clock.wall, "steady": self.clock.steady}
+        wall, steady = self.clock.wall, self.clock.steady
         self.delivery_workers = [
-            DeliveryWorker(s, s.make_sink(), self.spool.outbox, self.spool.alarm, **clocks)
+            DeliveryWorker(s, s.make_sink(), self.spool.outbox, self.spool.alarm, clock=wall, steady=steady)
             for s in (self.log, self.mes)
         ]
         self.housekeeping = Housekeeping(

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from saec.station.delivery import DeliveryWorker
 from saec.station.sinks import FileSink, WebhookSink
 from saec.station.sinks.verdict_sink import AwayError, RefusedError, VerdictSink
-from saec.station.storage.records import Delivery, NewFrame, SpoolLimits
+from saec.station.storage.records import AuditHead, Delivery, NewFrame, SpoolLimits
 from saec.station.storage.spool import Spool
 from saec.types import VerdictRecord
 from tests.station.sink_fakes import Receiver
@@ -55,6 +55,19 @@ class FakeSink:
 
     def close(self) -> None:
         pass
+
+
+class HeadSink(FakeSink):
+    """Keeps the heads as well."""
+
+    def __init__(self, at_once: int = 1) -> None:
+        super().__init__(at_once)
+        self.heads: list[tuple[str, int | None]] = []
+
+    def deliver(self, deliveries: Sequence[Delivery]) -> None:
+        for d in deliveries:
+            self.heads.append((d.verdict.id[-1], None if d.audit is None else d.audit.n))
+        super().deliver(deliveries)
 
 
 class Bench:
@@ -424,3 +437,38 @@ def test_a_real_receiver_that_refuses_one_verdict_gets_the_others(tmp_path: Path
     sink.close()
     bench.spool.close()
     receiver.close()
+
+
+def test_each_verdict_takes_the_head_of_the_audit_along_and_keeps_it_when_sent_again(tmp_path: Path) -> None:
+    bench, sink, heads = Bench(tmp_path), HeadSink(), iter(range(1, 100))
+    worker = DeliveryWorker(
+        bench.settings,
+        sink,
+        bench.spool.outbox,
+        bench.spool.alarm,
+        head=lambda: AuditHead(next(heads), "ab" * 32),
+        clock=bench.clock,
+        steady=bench.clock,
+    )
+    bench.judge(2)
+    sink.refusal = lambda key: AwayError("away")
+    for _ in range(3):
+        worker.turn()
+        bench.clock.now += 60
+    assert sink.heads == [("1", 1)] * 3
+    sink.refusal = lambda key: None
+    worker.turn()
+    assert sink.heads[3:] == [("1", 1), ("2", 5)]
+    bench.judge(1)
+    worker.turn()
+    assert sink.heads[5:] == [("3", 6)]
+    bench.spool.close()
+
+
+def test_without_a_head_verdicts_are_sent_all_the_same(tmp_path: Path) -> None:
+    bench, sink = Bench(tmp_path), HeadSink(at_once=10)
+    worker = bench.begin(sink)
+    bench.judge(3)
+    worker.turn()
+    assert sink.heads == [("1", None), ("2", None), ("3", None)]
+    bench.spool.close()

@@ -13,13 +13,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import msgspec
 import structlog
 
 from saec.errors import LinkError, SaecError
 from saec.frame.frame_spans import record_delivery
 from saec.station.sinks.verdict_sink import AwayError, SinkSettings, VerdictSink
 from saec.station.storage.outbox import Outbox
-from saec.station.storage.records import Backlog, Delivery
+from saec.station.storage.records import AuditHead, Backlog, Delivery
 from saec.station.threads import Stopping
 
 _IDLE = 0.1
@@ -84,6 +85,7 @@ class DeliveryWorker:
         sink: the open sink.
         outbox: the spool's outbox.
         alarm: tells a person.
+        head: the head of the record of actions, which is sent along.
         clock: seconds since the epoch.
         steady: seconds by a clock that is never set.
     """
@@ -95,12 +97,14 @@ class DeliveryWorker:
         outbox: Outbox,
         alarm: RaiseAlarm,
         *,
+        head: Callable[[], AuditHead | None] = lambda: None,
         clock: Callable[[], float] = time.time,
         steady: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name, self._s, self._sink, self._outbox = settings.name, settings, sink, outbox
         self._tell, self._clock, self._steady = alarm, clock, steady
         self._backlog, self._looked = Backlog(0, None, 0), -_LOOK
+        self._head_now, self._heads = head, dict[int, AuditHead | None]()  # and those first sent along
         self._unmarked: list[int] = []  # taken, and not yet marked on the disk
         self._singly = 0  # up to this of the outbox they are offered one by one
         self._head, self._refusals = 0, 0  # the verdict that is refused, and how often it was
@@ -121,6 +125,7 @@ class DeliveryWorker:
         self._mark()
         self._look()
         waiting = self._outbox.waiting(self.name, _MOST)
+        self._forget_heads(waiting[0].n if waiting else None)
         if not waiting or self._rests(waiting[0]):
             return _IDLE
         failure = self._offer(waiting, stop)
@@ -154,6 +159,7 @@ class DeliveryWorker:
             start += size
 
     def _bring(self, piece: Sequence[Delivery]) -> _Failure | None:
+        piece = self._stamped(piece)
         begin, verdicts = time.perf_counter(), [delivery.verdict for delivery in piece]
         try:
             self._sink.deliver(piece)
@@ -164,11 +170,29 @@ class DeliveryWorker:
             return _Failure(piece, e)
         record_delivery(self.name, verdicts, begin)
         self._unmarked += [delivery.n for delivery in piece]
+        for delivery in piece:
+            self._heads.pop(delivery.n, None)
         if self._state != "up":
             log.info("sink takes verdicts", sink=self.name)
         self._state, self._error, self._pause = "up", "", _FIRST
         self._stuck_since, self._told, self._rest_until = None, set(), 0.0
         return None
+
+    def _stamped(self, piece: Sequence[Delivery]) -> list[Delivery]:
+        """With the head of the record of actions; what is sent again has that of the first time, so that a
+        receiver is never sent two bodies under one key while this process lives."""
+        head = self._head_now()
+        return [
+            msgspec.structs.replace(delivery, audit=self._heads.setdefault(delivery.n, head))
+            for delivery in piece
+        ]
+
+    def _forget_heads(self, first: int | None) -> None:
+        """Those of what waits no more."""
+        if first is None:
+            self._heads.clear()
+        elif len(self._heads) > _MOST:
+            self._heads = {n: head for n, head in self._heads.items() if n >= first}
 
     def _mark(self) -> None:
         """Note on the disk what was taken. Where the disk is full this raises, and nothing more is offered:

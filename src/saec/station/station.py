@@ -17,7 +17,9 @@ import structlog
 from saec.connecting import shown_list
 from saec.data.images.killable_decoder import Decoder, Spares
 from saec.errors import DecoderError, SpoolFullError
-from saec.station.audit.audit_log import AuditLog
+from saec.station.audit.audit_log import AuditLog, HeadWatch
+from saec.station.audit.audit_rows import AuditError
+from saec.station.audit.signing_keys import SigningKeys
 from saec.station.cloud_addresses import AddressWatch, address_figures
 from saec.station.cloud_models import CloudModels
 from saec.station.delivery import DeliveryWorker
@@ -78,6 +80,7 @@ class Station:
         self.pictures = RecentPictures(data / "maps")
         self.probe = SpoolProbe(self.spool)
         self.audit = AuditLog(data)
+        heads = HeadWatch(self.audit, lambda text: self.tell("audit", text, about="audit"))
         self.started = time.time()
         self._clouds = CloudModels(settings.cloud, data / "clouds")
         self._stopping = Stopping()
@@ -90,7 +93,9 @@ class Station:
             self.runners = self._open_lines(cloud_for or self._clouds)
             self.sinks: dict[str, VerdictSink] = {s.name: s.make_sink() for s in settings.sink}
             self.delivery_workers = {
-                s.name: DeliveryWorker(s, self.sinks[s.name], self.spool.outbox, self.spool.alarm)
+                s.name: DeliveryWorker(
+                    s, self.sinks[s.name], self.spool.outbox, self.spool.alarm, head=heads.now
+                )
                 for s in settings.sink
             }
             self.sources: dict[str, SourceBody] = {}
@@ -159,6 +164,7 @@ class Station:
 
     def start(self) -> None:
         """Recover what an earlier process left, then start every thread."""
+        self._have_key()
         for runner in self.runners.values():
             runner.recover()
         for name in self.runners:
@@ -167,6 +173,14 @@ class Station:
         for thread in self.threads:
             thread.start()
         log.info("station started", lines=list(self.runners), **self.spool.depth())
+
+    def _have_key(self) -> None:
+        """A key that signs evidence is made at the first start. Without one the lines judge all the same."""
+        try:
+            SigningKeys(self.settings.station.data, self.audit).ensure("station", "station")
+        except AuditError as e:
+            log.error("no key that signs evidence", error=str(e))
+            self.tell("audit", str(e), about="audit")
 
     def stop(self) -> None:
         """Finish what is under way and close; frames without a verdict stay in the spool."""

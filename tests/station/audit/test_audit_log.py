@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from saec.station.audit.audit_log import AuditLog, HeadWatch
-from saec.station.audit.audit_rows import GENESIS, Action, AuditError, AuditHead
+from saec.station.audit.audit_rows import GENESIS, Action, AuditError
 from saec.station.audit.audit_verify import verify_log
+from saec.station.storage.records import AuditHead
 
 
 class Clock:
@@ -139,7 +140,8 @@ def test_a_file_of_another_format_is_refused(tmp_path: Path) -> None:
 
 def test_the_head_that_is_sent_along_is_read_once_a_second_and_never_fails(tmp_path: Path) -> None:
     log, steady = AuditLog(tmp_path), Clock()
-    watch = HeadWatch(log, steady)
+    told: list[str] = []
+    watch = HeadWatch(log, told.append, steady)
     assert watch.now() == AuditHead(0, GENESIS)
     first = log.append(action())
     assert watch.now() == AuditHead(0, GENESIS)
@@ -149,5 +151,9 @@ def test_the_head_that_is_sent_along_is_read_once_a_second_and_never_fails(tmp_p
         path.unlink()
     log.path.write_bytes(b"no database" * 1000)
     steady.now += 1.0
+    assert told == []
     assert watch.now() == AuditHead(1, first.hash)
-    assert HeadWatch(log, steady).now() is None
+    steady.now += 1.0
+    assert watch.now() == AuditHead(1, first.hash)
+    assert len(told) == 1
+    assert HeadWatch(log, told.append, steady).now() is None

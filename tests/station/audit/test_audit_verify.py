@@ -11,17 +11,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from saec.station.audit.audit_log import AuditLog
-from saec.station.audit.audit_rows import (
-    GENESIS,
-    TYPES,
-    Action,
-    AuditHead,
-    RawRow,
-    audit_row,
-    chained,
-    raw_row,
-)
+from saec.station.audit.audit_rows import GENESIS, TYPES, Action, RawRow, audit_row, chained, raw_row
 from saec.station.audit.audit_verify import verify_chain, verify_log
+from saec.station.storage.records import AuditHead
 
 texts = st.text(max_size=12)
 values = st.recursive(

@@ -14,6 +14,9 @@ import httpx
 import pytest
 
 from saec.errors import SpoolError
+from saec.station.audit.audit_log import AuditLog
+from saec.station.audit.audit_verify import verify_log
+from saec.station.audit.signing_keys import SigningKeys
 from saec.station.maintenance.backup_folder import make_backup, read_backup
 from saec.station.maintenance.backup_restore import restore_backup
 from saec.station.setup.settings_file import read_settings
@@ -45,6 +48,9 @@ path = "verdicts"
 [spool]
 free_gb = 0
 """
+
+
+WHO = ("shell:anna", "shell")
 
 
 @pytest.fixture
@@ -125,11 +131,11 @@ def test_a_station_comes_back_on_another_box(site: Path, gears: Path, tmp_path: 
 def test_secrets_are_left_out_and_named(site: Path, tmp_path: Path) -> None:
     spool = open_spool(site)
     accept(spool, "a")
-    made = make_backup(site, read_settings(site), tmp_path / "backup", now=1e9)
+    made = make_backup(site, read_settings(site), tmp_path / "backup", *WHO, now=1e9)
     spool.close()
     assert made.left_out == ["station.tokens_file"]
     assert not any("nobody" in path.read_text() for path in (tmp_path / "backup" / "parts").rglob("tokens"))
-    restored = restore_backup(tmp_path / "backup", tmp_path / "new" / "station.toml", now=1e9)
+    restored = restore_backup(tmp_path / "backup", tmp_path / "new" / "station.toml", *WHO, now=1e9)
     assert restored.missing == ["station.tokens_file"]
 
 
@@ -155,7 +161,7 @@ def test_a_backup_of_a_station_that_works_is_whole(site: Path, tmp_path: Path) -
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Path, "read_bytes", meanwhile)
-        made = make_backup(site, read_settings(site), tmp_path / "backup", now=1e9)
+        made = make_backup(site, read_settings(site), tmp_path / "backup", *WHO, now=1e9)
     assert not first.exists()
     assert not late.exists()
     spool.close()
@@ -173,17 +179,17 @@ def test_nothing_is_overwritten(site: Path, tmp_path: Path) -> None:
     accept(spool, "a")
     settings = read_settings(site)
     backup = tmp_path / "backup"
-    make_backup(site, settings, backup, now=1e9)
+    make_backup(site, settings, backup, *WHO, now=1e9)
     with pytest.raises(SpoolError, match="not empty"):
-        make_backup(site, settings, backup, now=1e9)
+        make_backup(site, settings, backup, *WHO, now=1e9)
     with pytest.raises(SpoolError, match="lies in the station's data"):
-        make_backup(site, settings, settings.station.data / "x", now=1e9)
+        make_backup(site, settings, settings.station.data / "x", *WHO, now=1e9)
     with pytest.raises(SpoolError, match="running"):
-        restore_backup(backup, site, now=1e9, force=True)
+        restore_backup(backup, site, *WHO, now=1e9, force=True)
     spool.close()
     with pytest.raises(SpoolError, match="exists already"):
-        restore_backup(backup, site, now=1e9)
-    moved = restore_backup(backup, site, now=1e9, force=True).moved
+        restore_backup(backup, site, *WHO, now=1e9)
+    moved = restore_backup(backup, site, *WHO, now=1e9, force=True).moved
     assert sorted(path.name.partition(".before")[0] for path in moved) == ["station-data", "station.toml"]
     assert all(path.exists() for path in moved)
     spool = open_spool(site)
@@ -195,12 +201,12 @@ def test_nothing_is_overwritten(site: Path, tmp_path: Path) -> None:
 def test_a_damaged_backup_is_not_restored(site: Path, tmp_path: Path, what: str) -> None:
     spool = open_spool(site)
     accept(spool, "a")
-    make_backup(site, read_settings(site), tmp_path / "backup", now=1e9)
+    make_backup(site, read_settings(site), tmp_path / "backup", *WHO, now=1e9)
     spool.close()
     (path,) = (tmp_path / "backup").rglob(what)
     path.write_bytes(path.read_bytes()[:-5])
     with pytest.raises(SpoolError, match="damaged"):
-        restore_backup(tmp_path / "backup", tmp_path / "new" / "station.toml", now=1e9)
+        restore_backup(tmp_path / "backup", tmp_path / "new" / "station.toml", *WHO, now=1e9)
     assert not (tmp_path / "new").exists()
 
 
@@ -208,10 +214,10 @@ def test_an_image_that_is_not_what_its_record_says_is_named(site: Path, tmp_path
     spool = open_spool(site)
     paths = [image_path(spool, accept(spool, key)) for key in "ab"]
     paths[0].write_bytes(b"x")
-    made = make_backup(site, read_settings(site), tmp_path / "backup", now=1e9)
+    made = make_backup(site, read_settings(site), tmp_path / "backup", *WHO, now=1e9)
     assert [Path(image).name for image in made.damaged] == [paths[0].name]
     (tmp_path / "backup" / "data" / "images" / paths[1].parent.name / paths[1].name).unlink()
-    restored = restore_backup(tmp_path / "backup", tmp_path / "new" / "station.toml", now=1e9)
+    restored = restore_backup(tmp_path / "backup", tmp_path / "new" / "station.toml", *WHO, now=1e9)
     assert sorted(Path(image).name for image in restored.damaged) == sorted(path.name for path in paths)
     spool.close()
 
@@ -219,10 +225,10 @@ def test_an_image_that_is_not_what_its_record_says_is_named(site: Path, tmp_path
 def test_the_data_go_where_they_are_told_to(site: Path, tmp_path: Path) -> None:
     spool = open_spool(site)
     accept(spool, "a")
-    make_backup(site, read_settings(site), tmp_path / "backup", now=1e9)
+    make_backup(site, read_settings(site), tmp_path / "backup", *WHO, now=1e9)
     spool.close()
     config = tmp_path / "new" / "station.toml"
-    restore_backup(tmp_path / "backup", config, now=1e9, data=tmp_path / "disk" / "d")
+    restore_backup(tmp_path / "backup", config, *WHO, now=1e9, data=tmp_path / "disk" / "d")
     settings = read_settings(config)
     assert settings.station.data == tmp_path / "disk" / "d"
     assert (settings.station.data / "spool.sqlite").is_file()
@@ -253,7 +259,7 @@ def test_a_damaged_station_starts_again_after_repair(site: Path) -> None:
 
 def test_a_station_that_never_ran_has_nothing_to_back_up(site: Path, tmp_path: Path) -> None:
     with pytest.raises(SpoolError, match="holds no database") as e:
-        make_backup(site, read_settings(site), tmp_path / "backup", now=1e9)
+        make_backup(site, read_settings(site), tmp_path / "backup", *WHO, now=1e9)
     assert "has run" in e.value.remedy
 
 
@@ -261,11 +267,11 @@ def test_an_empty_folder_may_be_the_target_of_backup_and_restore(site: Path, tmp
     spool = open_spool(site)
     accept(spool, "a")
     (tmp_path / "backup").mkdir()
-    make_backup(site, read_settings(site), tmp_path / "backup", now=1e9)
+    make_backup(site, read_settings(site), tmp_path / "backup", *WHO, now=1e9)
     spool.close()
     other = tmp_path / "other" / "station.toml"
     (other.parent / "station-data").mkdir(parents=True)
-    restore_backup(tmp_path / "backup", other, now=1e9)
+    restore_backup(tmp_path / "backup", other, *WHO, now=1e9)
     spool = open_spool(other)
     assert [f.key for f in spool.frames("accepted")] == ["a"]
     spool.close()
@@ -273,9 +279,35 @@ def test_an_empty_folder_may_be_the_target_of_backup_and_restore(site: Path, tmp
 
 def test_a_backup_of_another_form_is_refused(site: Path, tmp_path: Path) -> None:
     open_spool(site).close()
-    make_backup(site, read_settings(site), tmp_path / "backup", now=1e9)
+    make_backup(site, read_settings(site), tmp_path / "backup", *WHO, now=1e9)
     stated = tmp_path / "backup" / "backup.json"
     stated.write_text(json.dumps(json.loads(stated.read_text()) | {"schema": 99}))
     with pytest.raises(SpoolError, match="in a format that this version cannot read") as e:
         read_backup(tmp_path / "backup")
     assert e.value.remedy == "restore it with saec 0.1.0"
+
+
+def test_actions_and_keys_come_along_the_private_key_only_if_asked(site: Path, tmp_path: Path) -> None:
+    open_spool(site).close()
+    data = read_settings(site).station.data
+    log = AuditLog(data)
+    keys = SigningKeys(data, log)
+    key = keys.ensure("station", "station")
+    plain = make_backup(site, read_settings(site), tmp_path / "plain", *WHO, now=1e9)
+    whole = make_backup(site, read_settings(site), tmp_path / "whole", *WHO, now=1e9, secrets=True)
+    assert f"the key that signs evidence (keys/{key.id}.pem)" in plain.left_out
+    assert whole.left_out == []
+    assert not list((tmp_path / "plain").rglob("*.pem"))
+    for name, private in (("plain", 0), ("whole", 1)):
+        restored = restore_backup(tmp_path / name, tmp_path / f"{name}-new" / "station.toml", *WHO, now=1e9)
+        there = AuditLog(restored.data)
+        assert verify_log(there).fault is None
+        kinds = [row.what for row in there.rows()]
+        assert kinds[:2] == ["backup.restore", "backup.make"]
+        assert there.rows()[0].after["made"] == 1e9
+        assert len(list((restored.data / "keys").glob("*.pem"))) == private
+        assert SigningKeys(restored.data, there).known() == [key]
+        assert not [p for p in restored.data.rglob("*") if p.stat().st_mode & 0o077]
+        assert not list((tmp_path / name).rglob("*.sqlite-*"))
+        assert SigningKeys(restored.data, there).ensure("station", "station").state == "active"
+    assert [row.after["secrets"] for row in log.rows(what="backup.make")] == [True, False]

@@ -44,10 +44,12 @@ def test_people_come_along_with_secrets_and_log_in_again(site: Path, tmp_path: P
     store, sessions = PeopleStore(data, SETTINGS), Sessions(data, SETTINGS)
     boss = store.add("boss", Role.ADMIN, SECRET, note=audited(data, "shell:root", "shell"))
     token = sessions.start(boss)
-    make_backup(site, read_settings(site), tmp_path / "backup", now=1e9, secrets=True)
+    make_backup(site, read_settings(site), tmp_path / "backup", "shell:anna", "shell", now=1e9, secrets=True)
     copied = [path.name for path in (tmp_path / "backup").rglob("*") if "sqlite" in path.name]
     assert sorted(copied) == ["audit.sqlite", "people.sqlite", "pseudonyms.sqlite", "spool.sqlite"]
-    restored = restore_backup(tmp_path / "backup", tmp_path / "other" / "station.toml", now=1e9)
+    restored = restore_backup(
+        tmp_path / "backup", tmp_path / "other" / "station.toml", "shell:anna", "shell", now=1e9
+    )
     there, other = PeopleStore(restored.data, SETTINGS), Sessions(restored.data, SETTINGS)
     assert there.log_in("boss", SECRET, "").shown == boss.shown
     assert not there.needs_setup()
@@ -63,7 +65,7 @@ def test_without_secrets_there_are_no_people_in_it(site: Path, tmp_path: Path) -
     store = PeopleStore(data, SETTINGS)
     store.add("boss", Role.ADMIN, SECRET, note=audited(data, "shell:root", "shell"))
     store.close()
-    made = make_backup(site, read_settings(site), tmp_path / "backup", now=1e9)
+    made = make_backup(site, read_settings(site), tmp_path / "backup", "shell:anna", "shell", now=1e9)
     assert "people" in made.left_out
     assert {path.name for path in (tmp_path / "backup" / "data").iterdir()} == {
         "audit.sqlite",
@@ -82,6 +84,6 @@ def test_a_database_is_copied_as_it_is_at_one_moment(site: Path, tmp_path: Path)
         db.execute("INSERT INTO t VALUES (1)")
         db.execute("BEGIN")
         db.execute("INSERT INTO t VALUES (2)")
-        make_backup(site, read_settings(site), tmp_path / "backup", now=1e9)
+        make_backup(site, read_settings(site), tmp_path / "backup", "shell:anna", "shell", now=1e9)
     with closing(sqlite3.connect(tmp_path / "backup" / "data" / "more.sqlite")) as copy:
         assert copy.execute("SELECT n FROM t").fetchall() == [(1,)]

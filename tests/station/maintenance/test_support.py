@@ -12,6 +12,9 @@ import msgspec
 import pytest
 
 from saec.errors import ConfigError
+from saec.station.audit.audit_log import AuditLog
+from saec.station.audit.audit_rows import Action
+from saec.station.audit.signing_keys import SigningKeys
 from saec.station.maintenance.local_request import ask_itself, trust_only
 from saec.station.maintenance.support_bundle import pack_support
 from saec.station.people.setup_code import setup_address
@@ -91,10 +94,18 @@ def test_no_secret_and_no_image_is_packed(config: Path, gears: Path, tmp_path: P
     log = tmp_path / "station.log"
     setup = setup_address("http://127.0.0.1:8090", CODE)
     log.write_text("begin\n" + "\n".join(SECRETS[1:]) + f"\nplc-s3cret-password\n{setup}\nend\n")
+    folder = tmp_path / "station-data"
+    audit = AuditLog(folder)
+    key = SigningKeys(folder, audit).ensure("station", "station")
+    audit.append(Action(actor="anna-the-operator", role="admin", what="person.add", about="bert"))
+    private = (folder / "keys" / f"{key.id}.pem").read_bytes().splitlines()[1]
+    (folder / "people.sqlite").write_bytes(b"anna-the-operator")
     target = tmp_path / "support.zip"
     pack_support(config, read_settings(config), target, log=log)
     spool.close()
     parts = packed(target)
+    assert not [name for name, packing in parts.items() if private in packing]
+    assert not [name for name, packing in parts.items() if b"anna-the-operator" in packing]
     for name, data in parts.items():
         assert not [secret for secret in (*SECRETS, "ab12" * 16, CODE) if secret.encode() in data], name
         assert b"PNG" not in data

@@ -21,10 +21,11 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from saec.errors import ConfigError
+from saec.station.audit.audit_heads import known_heads
 from saec.station.sinks import FileSink, MqttSink, WebhookSink
 from saec.station.sinks.mqtt import Mqtt
 from saec.station.sinks.verdict_sink import AwayError, RefusedError, VerdictSink
-from saec.station.storage.records import Delivery
+from saec.station.storage.records import AuditHead, Delivery
 from tests.station.sink_fakes import Broker, Plant, Receiver, deliveries, free_port
 
 
@@ -471,3 +472,27 @@ def test_what_a_real_broker_says_is_understood(real: Mosquitto, plant: Plant, tm
         offered, sink = sink_to(port, **given)
         sink.deliver(offered)
         sink.close()
+
+
+def test_every_sink_sends_the_head_of_the_audit(receiver: Receiver, tmp_path: Path) -> None:
+    plain, head = deliveries(2)[0], AuditHead(7, "ab" * 32)
+    marked = msgspec.structs.replace(plain, audit=head)
+    broker = Broker()
+    sinks: tuple[VerdictSink, ...] = (
+        WebhookSink(name="s", url=receiver.url).make_sink(),
+        MqttSink(name="s", host="127.0.0.1", port=broker.port).make_sink(),
+        FileSink(name="s", path=tmp_path).make_sink(),
+        FileSink(name="s", path=tmp_path, format="csv").make_sink(),
+    )
+    for sink in sinks:
+        sink.deliver([marked])
+        sink.close()
+    (lines,) = tmp_path.glob("*.jsonl")
+    (table,) = tmp_path.glob("*.csv")
+    for message in (receiver.got[0][-1], broker.got[0][1], json.loads(lines.read_text())):
+        assert message["audit"] == {"n": 7, "hash": "ab" * 32}
+        assert message["key"] == f"{plain.verdict.id}/final"
+    assert next(csv.DictReader(table.open()))["audit"] == f"7:{'ab' * 32}"
+    for path in (lines, table):
+        assert known_heads(str(path)) == {7: {"ab" * 32}}
+    broker.close()

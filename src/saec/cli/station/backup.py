@@ -10,6 +10,7 @@ import msgspec
 
 from saec.cli.options.settings_command import settings_command
 from saec.cli.station.config import EXAMPLE, named_file, station_settings
+from saec.cli.station.shell_actor import ROLE, shell_actor
 from saec.settings.setting_fields import Argument, Everyday, ExistingFolder, Option
 
 
@@ -59,7 +60,9 @@ def backup(backup: BackupSettings) -> None:
     from saec.station.storage.private_files import FilePermissions
 
     FilePermissions.close()
-    made = make_backup(path, settings, backup.target, now=time.time(), secrets=backup.with_secrets)
+    made = make_backup(
+        path, settings, backup.target, shell_actor(), ROLE, now=time.time(), secrets=backup.with_secrets
+    )
     click.echo(f"{made.frames} frames and {made.images} images in {backup.target}")
     for image in made.damaged:
         click.echo(f"damaged at the station already: {image}", err=True)
@@ -83,7 +86,13 @@ def restore(restore: RestoreSettings) -> None:
 
     FilePermissions.close()
     done = restore_backup(
-        restore.source, restore.settings, now=time.time(), data=restore.data, force=restore.force
+        restore.source,
+        restore.settings,
+        shell_actor(),
+        ROLE,
+        now=time.time(),
+        data=restore.data,
+        force=restore.force,
     )
     click.echo(f"settings in {restore.settings}, data in {done.data}")
     for path in done.moved:

@@ -11,9 +11,10 @@ from pathlib import Path
 import msgspec
 
 from saec.decoding import decode
-from saec.station.audit.audit_rows import AuditError, AuditHead
+from saec.station.audit.audit_rows import AuditError
 from saec.station.audit.audit_verify import KnownHeads
 from saec.station.audit.evidence import evidence_rows, read_manifest
+from saec.station.storage.records import AuditHead
 from saec.texts import read_lines
 
 _PRINTED = re.compile(r"(?<![\w:])(\d{1,18}):([0-9a-f]{64})(?!\w)")

@@ -18,17 +18,9 @@ from typing import Any
 
 import structlog
 
-from saec.station.audit.audit_rows import (
-    GENESIS,
-    Action,
-    AuditError,
-    AuditHead,
-    AuditRow,
-    RawRow,
-    audit_row,
-    chained,
-)
+from saec.station.audit.audit_rows import GENESIS, Action, AuditError, AuditRow, RawRow, audit_row, chained
 from saec.station.storage.private_files import give_to_owner, owner_of
+from saec.station.storage.records import AuditHead
 
 FILE = "audit.sqlite"
 FORMAT = 1
@@ -69,6 +61,8 @@ class AuditLog:
         if not self.path.exists():
             self._make()
         with self._opened("rw") as db:
+            with contextlib.suppress(sqlite3.OperationalError):  # a backup's copy that somebody reads now
+                db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = FULL")
             db.execute("BEGIN IMMEDIATE")
             try:
@@ -256,11 +250,17 @@ class HeadWatch:
 
     Args:
         chain: the chain.
+        failed: is told, one sentence, when it can no longer be read.
         steady: seconds by a clock that is never set.
     """
 
-    def __init__(self, chain: AuditLog, steady: Callable[[], float] = time.monotonic) -> None:
-        self._chain, self._steady = chain, steady
+    def __init__(
+        self,
+        chain: AuditLog,
+        failed: Callable[[str], None] = lambda text: None,
+        steady: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._chain, self._tell, self._steady = chain, failed, steady
         self._lock = threading.Lock()
         self._read, self._failed = -_FRESH, ""
         self._head: AuditHead | None = None
@@ -279,6 +279,7 @@ class HeadWatch:
         except AuditError as e:
             if str(e) != self._failed:
                 log.error("audit head not read", error=str(e))
+                self._tell(str(e))
             self._failed = str(e)
 
 

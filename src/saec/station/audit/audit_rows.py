@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from saec.errors import SaecError
+from saec.station.storage.records import AuditHead
 
 GENESIS = "0" * 64
 """The hash before the first row."""
@@ -67,16 +68,6 @@ class AuditRow(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     previous: str
     hash: str
-
-
-class AuditHead(msgspec.Struct, frozen=True):
-    """The last row of a chain by number and hash; it fixes all rows. An empty chain has 0 and ``GENESIS``."""
-
-    n: int
-    hash: str
-
-    def __str__(self) -> str:
-        return f"{self.n}:{self.hash}"
 
 
 RawRow = tuple[Any, ...]

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from math import isfinite
 
 from saec.station.audit.audit_log import AuditLog
-from saec.station.audit.audit_rows import GENESIS, TYPES, AuditHead, RawRow, row_hash
+from saec.station.audit.audit_rows import GENESIS, TYPES, RawRow, row_hash
+from saec.station.storage.records import AuditHead
 
 KnownHeads = Mapping[int, frozenset[str]]
 """Heads that left the machine: the hashes of each row's number, one where nothing is wrong."""

@@ -28,7 +28,6 @@ from saec.decoding import decode
 from saec.station.audit.audit_rows import (
     GENESIS,
     AuditError,
-    AuditHead,
     AuditRow,
     RawRow,
     audit_row,
@@ -37,6 +36,7 @@ from saec.station.audit.audit_rows import (
 )
 from saec.station.audit.audit_verify import verify_chain
 from saec.station.audit.signing_keys import PublicKey, SigningKeys, distrust_of, is_signed
+from saec.station.storage.records import AuditHead
 
 FORM = 1
 FRAMES, VERSIONS, ACTIONS = "frames.jsonl", "versions.json", "actions.jsonl"

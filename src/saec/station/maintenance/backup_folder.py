@@ -6,8 +6,9 @@
         data/           the data folder: database, images, versions of lines, ...
         parts/          files that the settings name outside of it: line profiles, certificates, secrets
 
-The database is copied in one step, as it was at one moment. Images are copied after it, since an image is
-written before its row. Where retention removes one meanwhile, its row says so in the copy.
+The database is copied in one step, as it was at one moment; so are the small ones of people and actions.
+Images are copied after it, since an image is written before its row. Where retention removes one meanwhile,
+its row says so in the copy.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ import msgspec
 from saec.errors import SpoolError
 from saec.extensions import VERSION
 from saec.profile import sha256_file
+from saec.station.audit.audit_log import AuditLog
+from saec.station.audit.audit_rows import Action
+from saec.station.audit.signing_keys import FOLDER as KEYS
 from saec.station.people.people_database import PEOPLE, PSEUDONYMS, forget_log_ins
 from saec.station.setup.named_files import NamedFile, named_files
 from saec.station.setup.station_settings import StationSettings
@@ -77,18 +81,28 @@ class BackupManifest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def make_backup(
-    config: Path, settings: StationSettings, target: Path, *, now: float, secrets: bool = False
+    config: Path,
+    settings: StationSettings,
+    target: Path,
+    actor: str,
+    role: str,
+    *,
+    now: float,
+    secrets: bool = False,
 ) -> BackupManifest:
     """Copy a station, which may be running, into a new folder.
 
     Args:
         config: the settings file, and ``settings`` what was read from it.
         target: is made; nothing may be there but an empty folder.
+        actor: who, as in ``Action``: that it was made is recorded first.
+        role: the role in which it is done.
         now: seconds since the epoch.
-        secrets: copy the files with tokens, passwords and keys as well.
+        secrets: copy the files with tokens, passwords and keys as well, and the key that signs evidence.
 
     Raises:
         SpoolError: the target is in use, or the station has no database or a damaged one.
+        AuditError: it cannot be recorded.
     """
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise SpoolError(f"{target} is not empty", "choose a new folder")
@@ -97,13 +111,22 @@ def make_backup(
         raise SpoolError(f"{data} holds no database", "give the settings of a station that has run")
     if target.resolve().is_relative_to(data.resolve()):
         raise SpoolError(f"{target} lies in the station's data folder", "choose a folder on another disk")
-    partial = target.with_name(f"{target.name}.partial")
+    told = {"target": str(target), "secrets": secrets}
+    with AuditLog(data).recorded(Action(actor=actor, role=role, what="backup.make", after=told)):
+        return _make(config, settings, target, now, secrets=secrets)
+
+
+def _make(
+    config: Path, settings: StationSettings, target: Path, now: float, *, secrets: bool
+) -> BackupManifest:
+    data, partial = settings.station.data, target.with_name(f"{target.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     (partial / "data").mkdir(parents=True)
     damaged = _copy_spool(data, partial / "data")
-    _copy_rest(data, partial / "data", secrets=secrets)
+    keys = _copy_rest(data, partial / "data", secrets=secrets)
     shutil.copyfile(config, partial / "settings.toml")
     parts, left_out = _copy_parts(named_files(config, settings), partial, secrets=secrets)
+    left_out += keys
     if not secrets and (data / PEOPLE).exists():
         left_out.append("people")
     frames, images = _counts(partial / "data")
@@ -203,9 +226,9 @@ def _drop_unknown(target: Path, known: set[str]) -> None:
             path.unlink()
 
 
-def _copy_rest(data: Path, target: Path, *, secrets: bool) -> None:
-    """All else in the data folder; what goes while it is copied is left out."""
-    left_out = _LEFT_OUT if secrets else _LEFT_OUT | _PEOPLE
+def _copy_rest(data: Path, target: Path, *, secrets: bool) -> list[str]:
+    """All else in the data folder, without what goes while it is copied; names private keys left out."""
+    left_out, keys = _LEFT_OUT if secrets else _LEFT_OUT | _PEOPLE, []
     for path in sorted(data.iterdir()):
         if path.name in left_out or path.name.endswith(".partial"):
             continue
@@ -214,12 +237,16 @@ def _copy_rest(data: Path, target: Path, *, secrets: bool) -> None:
                 continue
             if file.name.endswith((".sqlite-wal", ".sqlite-shm")):  # what they hold comes with their database
                 continue
+            if file.parent == data / KEYS and file.suffix == ".pem" and not secrets:
+                keys.append(f"the key that signs evidence ({KEYS}/{file.name})")
+                continue
             copy = target / file.relative_to(data)
             copy.parent.mkdir(parents=True, exist_ok=True)
             try:
                 (_copy_database if file.suffix == ".sqlite" else shutil.copyfile)(file, copy)
             except FileNotFoundError:
                 copy.unlink(missing_ok=True)
+    return keys
 
 
 def _copy_parts(

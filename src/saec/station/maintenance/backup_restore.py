@@ -11,8 +11,11 @@ import time
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from saec.errors import ConfigError, SpoolError
+from saec.station.audit.audit_log import AuditLog
+from saec.station.audit.audit_rows import Action
 from saec.station.maintenance.backup_folder import BackupManifest, BackupPart, read_backup
 from saec.station.setup.settings_file import read_settings
 from saec.station.setup.station_section import StationSection
@@ -48,13 +51,22 @@ class _Place:
 
 
 def restore_backup(
-    folder: Path, config: Path, *, now: float, data: Path | None = None, force: bool = False
+    folder: Path,
+    config: Path,
+    actor: str,
+    role: str,
+    *,
+    now: float,
+    data: Path | None = None,
+    force: bool = False,
 ) -> RestoreResult:
     """Put a backup back, on this box or on another.
 
     Args:
         folder: the backup's folder.
         config: where the settings file is to be; what it names relative to itself goes beside it.
+        actor: who, as in ``Action``: the restored data say that they were restored.
+        role: the role in which it is done.
         now: seconds since the epoch.
         data: where the data folder is to be; by default where the settings say.
         force: move what stands in the way aside; nothing is overwritten.
@@ -77,7 +89,8 @@ def restore_backup(
         )
     for path in in_the_way:
         restored.moved.append(_move_aside(path, now))
-    restored.damaged = _put_data(folder / "data", to, backup, now)
+    action = Action(actor=actor, role=role, what="backup.restore", after=_told(backup))
+    restored.damaged = _put_data(folder / "data", to, backup, now, action)
     for place in places:
         if place.part.key != "data":
             _put(folder / place.part.stored, place.path)
@@ -121,7 +134,11 @@ def _move_aside(path: Path, now: float) -> Path:
     return target
 
 
-def _put_data(source: Path, to: Path, backup: BackupManifest, now: float) -> list[str]:
+def _told(backup: BackupManifest) -> dict[str, Any]:
+    return {"station": backup.station, "made": backup.made, "saec": backup.saec, "frames": backup.frames}
+
+
+def _put_data(source: Path, to: Path, backup: BackupManifest, now: float, action: Action) -> list[str]:
     """The data folder, whole or not at all; the images that are missing or not what their record says."""
     partial = to.with_name(f"{to.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
@@ -136,6 +153,7 @@ def _put_data(source: Path, to: Path, backup: BackupManifest, now: float) -> lis
         for table, key in (("frames", "seq"), ("outbox", "n"), ("alarms", "n"), ("latest", "n")):
             (last,) = db.execute(f"SELECT COALESCE(MAX({key}), 0) FROM {table}").fetchone()
             begin_after(db, table, last + _GAP + int(_FASTEST * since))
+    AuditLog(partial).append(action)
     for path in partial.rglob("*"):
         sync_folder(path)
     if to.exists():

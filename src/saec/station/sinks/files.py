@@ -32,6 +32,7 @@ CSV_COLUMNS = (
     "decided_by",
     "reason",
     "sha256",
+    "audit",
 )
 
 
@@ -96,6 +97,7 @@ class Files:
             writer.writeheader()
         for item in items:
             plain = {**msgspec.to_builtins(item.verdict), "key": item.key, "state": item.state}
+            plain["audit"] = None if item.audit is None else str(item.audit)
             writer.writerow(
                 {name: table_cell(plain.get(name)) for name in CSV_COLUMNS} | {"act": int(item.act)}
             )

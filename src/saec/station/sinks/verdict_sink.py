@@ -10,7 +10,7 @@ import msgspec
 
 from saec.errors import LinkError, SaecError
 from saec.station.section_types import FieldFault, Name, Section
-from saec.station.storage.records import Delivery
+from saec.station.storage.records import AuditHead, Delivery
 from saec.types import VerdictRecord
 
 
@@ -97,15 +97,20 @@ class SinkMessage(msgspec.Struct, frozen=True, kw_only=True):
         key: the same for every delivery of the same verdict.
         state: "provisional" or "final".
         act: whether the line is to act on it: true for the first verdict on a frame, if it came in time.
+        audit: the last row of the station's record of actions when the verdict was first sent: ``n`` and
+            ``hash``. Who keeps it can show later that no row up to it was changed. It is no part of the key.
     """
 
     key: str
     state: str
     act: bool
     verdict: VerdictRecord
+    audit: AuditHead | None = None
 
 
 def sink_message(delivery: Delivery) -> SinkMessage:
     """A delivery in the form that sinks are sent."""
     key = f"{delivery.verdict.id}/{delivery.state}"
-    return SinkMessage(key=key, state=delivery.state, act=delivery.act, verdict=delivery.verdict)
+    return SinkMessage(
+        key=key, state=delivery.state, act=delivery.act, verdict=delivery.verdict, audit=delivery.audit
+    )

@@ -73,12 +73,23 @@ class SpooledFrame(msgspec.Struct, frozen=True, kw_only=True):
     version: str = ""
 
 
+class AuditHead(msgspec.Struct, frozen=True):
+    """The last row of the record of actions by number and hash; it fixes all rows. Without a row n is 0."""
+
+    n: int
+    hash: str
+
+    def __str__(self) -> str:
+        return f"{self.n}:{self.hash}"
+
+
 class Delivery(msgspec.Struct, frozen=True):
     """A verdict that a sink has not taken yet.
 
     Attributes:
         n: number of the row in the outbox; it rises.
         act: whether the line is to act on it: true once per frame, for the first verdict in time.
+        audit: the head of the record of actions when it is first sent; None where it cannot be read.
     """
 
     n: int
@@ -87,6 +98,7 @@ class Delivery(msgspec.Struct, frozen=True):
     act: bool
     state: VerdictState
     verdict: VerdictRecord
+    audit: AuditHead | None = None
 
 
 class DeadLetter(msgspec.Struct, frozen=True):
