@@ -42,7 +42,7 @@ FORM = 1
 FRAMES, VERSIONS, ACTIONS = "frames.jsonl", "versions.json", "actions.jsonl"
 MANIFEST, SIGNATURE = "manifest.json", "signature.txt"
 _PURPOSE = b"saec-evidence-1\n"
-_BLOCK = 2**20
+_BLOCK = 2**16
 _MOST_MANIFEST = 64 * 2**20
 _MOST_LINE = 64 * 2**20
 

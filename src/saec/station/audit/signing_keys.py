@@ -31,15 +31,19 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from saec.decoding import decode
 from saec.profile import write_json
 from saec.station.audit.audit_log import AuditLog
 from saec.station.audit.audit_rows import Action, AuditError, canonical_json
 from saec.station.storage.database.schema import sync_folder, write_synced
 from saec.station.storage.private_files import give_to_owner, owner_of
-from saec.texts import read_json, read_text
+from saec.texts import read_text
 
 FOLDER = "keys"
 _DIGITS = 16
+_MOST_LIST = 2**20
+"""Bytes of the list: thousands of keys."""
+
 _PUBLIC = re.compile(r"\b[0-9a-f]{64}\b")
 _LOST = "its private half is missing"
 
@@ -95,7 +99,11 @@ class SigningKeys:
         path, remedy = self.folder / "keys.json", "put the folder back from a backup"
         if not path.exists():
             return []
-        return list(read_json(path, _Held, error=AuditError, remedy=remedy).keys)
+        text = read_text(path, most=_MOST_LIST, remedy=remedy, error=AuditError)
+        try:
+            return decode(text, _Held).keys
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as e:
+            raise AuditError(f"{path} is damaged: {e}", remedy) from e
 
     def active(self) -> PublicKey | None:
         """The key that signs; None where there is none."""
