@@ -70,6 +70,16 @@ def test_a_cut_end_is_found_against_a_printed_head_and_a_file(site: Path) -> Non
         assert "row 3 is missing" in found.output
 
 
+def test_a_record_that_is_gone_is_not_sound(site: Path) -> None:
+    head = AuditLog(site / "data").head()
+    for path in (site / "data").glob("audit.sqlite*"):
+        path.unlink()
+    assert "does not exist" in str(audit(site, "verify").exception)
+    found = audit(site, "verify", "--against", str(head))
+    assert found.exit_code == 1
+    assert "rows 1 to 3 are missing" in found.output
+
+
 def test_without_a_station_it_asks_for_one(site: Path) -> None:
     found = audit(site, "verify", config=False)
     assert found.exit_code == 2

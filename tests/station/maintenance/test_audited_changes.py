@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import pwd
+import threading
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -11,13 +13,14 @@ from click.testing import CliRunner, Result
 
 from saec.cli import root
 from saec.cli.station.shell_actor import shell_actor
-from saec.errors import LineError
+from saec.errors import LineError, SpoolError
 from saec.station.audit.audit_log import AuditLog
 from saec.station.audit.audit_rows import AuditError
 from saec.station.audit.audit_verify import verify_log
 from saec.station.line.version_store import VersionStore
 from saec.station.maintenance.audited_letters import change_letters, set_letter_aside
 from saec.station.maintenance.audited_versions import add_version, change_version
+from saec.station.storage.database.schema import alone_in
 from saec.station.storage.outbox import outbox_beside
 from saec.station.storage.records import NewFrame, SpoolLimits
 from saec.station.storage.spool import Spool
@@ -64,6 +67,34 @@ def test_each_change_of_a_version_is_a_row_with_before_and_after(
         "fewer false rejects",
     )
     assert store.state().current == 1
+
+
+def test_changes_at_the_same_time_come_one_after_the_other(
+    store: VersionStore, log: AuditLog, tmp_path: Path
+) -> None:
+    """Each row's "before" is the "after" of the row before it."""
+    for i in range(3):
+        add_version(store, log, *WHO, make_line(tmp_path / f"made-{i}").folder)
+
+    def change() -> None:
+        for number in (2, 3, 1):
+            change_version(store, log, *WHO, "line.promote", number)
+
+    threads = [threading.Thread(target=change) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    rows = log.rows(what="line.promote")
+    assert all(later.before == earlier.after for later, earlier in pairwise(rows))
+    assert rows[0].after["current"] == store.state().current
+
+
+def test_a_program_that_holds_the_versions_is_waited_for_and_named(tmp_path: Path) -> None:
+    with alone_in(tmp_path), pytest.raises(SpoolError, match="another program"), alone_in(tmp_path, 0.0):
+        pass
+    with alone_in(tmp_path):
+        pass
 
 
 def test_what_cannot_be_is_no_row(store: VersionStore, log: AuditLog, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import msgspec
 
 from saec.cli.options.settings_command import settings_command, settings_file
 from saec.cli.station.config import need_packages, station_settings
+from saec.errors import ConfigError
 from saec.settings.setting_fields import Everyday, ExistingFile, ExistingFolder, Option
 
 if TYPE_CHECKING:
@@ -68,7 +69,10 @@ def _chain(settings: AuditVerifySettings) -> bool:
     if data is None:
         raise click.UsageError("no station is named: give --data, --config or a file of evidence")
     known = None if settings.against is None else known_heads(settings.against)
-    found = verify_log(AuditLog(data), known)
+    log = AuditLog(data)
+    if known is None and not log.path.exists():
+        raise ConfigError(f"{log.path} does not exist", "give the data folder of a station that has run")
+    found = verify_log(log, known)
     if found.fault is not None:
         click.echo(f"{found.fault.what}; the rows before it are sound")
         return False

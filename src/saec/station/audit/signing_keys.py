@@ -11,9 +11,7 @@ old key thus trusts the new one. A revoked key vouches for nothing.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
-import os
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -35,7 +33,7 @@ from saec.decoding import decode
 from saec.profile import write_json
 from saec.station.audit.audit_log import AuditLog
 from saec.station.audit.audit_rows import Action, AuditError, canonical_json
-from saec.station.storage.database.schema import sync_folder, write_synced
+from saec.station.storage.database.schema import alone_in, sync_folder, write_synced
 from saec.station.storage.private_files import give_to_owner, owner_of
 from saec.texts import read_text
 
@@ -234,16 +232,11 @@ class SigningKeys:
         """One program at a time changes keys."""
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            handle = os.open(self.folder, os.O_RDONLY)
+            with alone_in(self.folder):
+                yield
         except OSError as e:
-            raise AuditError(f"{self.folder} cannot be used: {e.strerror or e}", "check its rights") from e
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            yield
-        except OSError as e:
-            raise AuditError(f"{self.folder} cannot be written: {e.strerror or e}", "check the disk") from e
-        finally:
-            os.close(handle)
+            what = f"{self.folder} cannot be written: {e.strerror or e}"
+            raise AuditError(what, "check its rights and the disk") from e
 
 
 def key_id(public: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from saec.station.audit.audit_log import AuditLog
 from saec.station.audit.audit_rows import Action
 from saec.station.line.version_store import Versions, VersionStore
+from saec.station.storage.database.schema import alone_in
 
 VersionChange = Literal["line.promote", "line.shadow", "line.rollback"]
 
@@ -41,29 +42,32 @@ def change_version(
 
     Raises:
         LineError: no such version, or none to go back to.
+        SpoolError: another program changes versions of the line, and does not end.
         AuditError: the row cannot be written; nothing was changed.
     """
-    before = store.state()
-    if what == "line.rollback":
-        after = store.rolled_back()
-    elif what == "line.shadow":
-        after = store.shadowed(number)
-    else:
-        after = store.promoted(before.current if number is None else number)
-    if after == before:
-        return before
-    action = Action(
-        actor=actor,
-        role=role,
-        what=what,
-        about=store.folder.name,
-        before=_told(before),
-        after=_told(after),
-        reason=reason,
-    )
-    with log.recorded(action):
-        store.write(after)
-    return after
+    store.state()  # a line without versions is named before its folder is looked for
+    with alone_in(store.folder):
+        before = store.state()
+        if what == "line.rollback":
+            after = store.rolled_back()
+        elif what == "line.shadow":
+            after = store.shadowed(number)
+        else:
+            after = store.promoted(before.current if number is None else number)
+        if after == before:
+            return before
+        action = Action(
+            actor=actor,
+            role=role,
+            what=what,
+            about=store.folder.name,
+            before=_told(before),
+            after=_told(after),
+            reason=reason,
+        )
+        with log.recorded(action):
+            store.write(after)
+        return after
 
 
 def add_version(
@@ -91,18 +95,21 @@ def add_version(
 
     Raises:
         LineError: it is no sound line profile.
+        SpoolError: another program changes versions of the line, and does not end.
         AuditError: the row cannot be written; nothing was changed.
     """
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    version, known = store.candidate(profile, model=model, time=now)
-    if known:
-        return version.number
-    after = {"version": version.number, "content": version.content, "model": model}
-    action = Action(
-        actor=actor, role=role, what="line.add", about=store.folder.name, after=after, reason=reason
-    )
-    with log.recorded(action):
-        return store.add(profile, model=model, time=now)
+    store.folder.mkdir(parents=True, exist_ok=True)
+    with alone_in(store.folder):
+        version, known = store.candidate(profile, model=model, time=now)
+        if known:
+            return version.number
+        after = {"version": version.number, "content": version.content, "model": model}
+        action = Action(
+            actor=actor, role=role, what="line.add", about=store.folder.name, after=after, reason=reason
+        )
+        with log.recorded(action):
+            return store.add(profile, model=model, time=now)
 
 
 def _told(state: Versions) -> dict[str, Any]:

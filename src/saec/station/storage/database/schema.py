@@ -7,6 +7,9 @@ import fcntl
 import os
 import re
 import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from saec.errors import SpoolError
@@ -88,6 +91,35 @@ def lock_folder(path: Path) -> int:
             "stop that station, or choose another folder",
         ) from None
     return handle
+
+
+@contextmanager
+def alone_in(folder: Path, seconds: float = 15.0) -> Iterator[None]:
+    """Change what lies in a folder as the only program that does, while others wait for their turn.
+
+    Args:
+        folder: is there.
+        seconds: how long to wait for the turn.
+
+    Raises:
+        SpoolError: another program changes it for longer than that.
+        OSError: the folder cannot be opened.
+    """
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        until = time.monotonic() + seconds
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > until:
+                    what = f"another program has been changing {folder} for {seconds:g} s"
+                    raise SpoolError(what, "wait until it is done, or end it") from None
+                time.sleep(0.02)
+        yield
+    finally:
+        os.close(handle)
 
 
 def open_database(path: Path, damage: Damage | None = None) -> NotingConnection:
