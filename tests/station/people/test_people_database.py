@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import multiprocessing
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from saec.errors import PeopleError
+from saec.station.people import people_database
 from saec.station.people.people_database import PEOPLE, open_people
 
-_PROCESSES, _EACH = 4, 50
+_PROCESSES, _FOLDERS, _EACH = 4, 20, 10
 
 
 def count_up(folder: Path, begin: Any) -> None:
-    """Open the database at once with the others, and add to one number again and again."""
-    begin.wait(60)
-    db = open_people(folder)
-    for _ in range(_EACH):
-        with db.transaction() as within:
-            within.execute("INSERT OR IGNORE INTO marks (name, value) VALUES ('n', 0)")
-            ((value,),) = within.execute("SELECT value FROM marks WHERE name = 'n'").fetchall()
-            within.execute("UPDATE marks SET value = ? WHERE name = 'n'", (value + 1,))
-    db.close()
+    """Make databases at once with the others, and add to one number in each again and again."""
+    for n in range(_FOLDERS):
+        begin.wait(60)
+        db = open_people(folder / str(n))
+        for _ in range(_EACH):
+            with db.transaction() as within:
+                within.execute("INSERT OR IGNORE INTO marks (name, value) VALUES ('n', 0)")
+                ((value,),) = within.execute("SELECT value FROM marks WHERE name = 'n'").fetchall()
+                within.execute("UPDATE marks SET value = ? WHERE name = 'n'", (value + 1,))
+        db.close()
 
 
 def test_processes_that_make_and_write_it_at_once_lose_nothing(tmp_path: Path) -> None:
@@ -36,7 +39,27 @@ def test_processes_that_make_and_write_it_at_once_lose_nothing(tmp_path: Path) -
     for process in processes:
         process.join(120)
         assert process.exitcode == 0
-    assert open_people(tmp_path).rows("SELECT value FROM marks WHERE name = 'n'") == [(_PROCESSES * _EACH,)]
+    for n in range(_FOLDERS):
+        db = open_people(tmp_path / str(n))
+        assert db.rows("SELECT value FROM marks WHERE name = 'n'") == [(_PROCESSES * _EACH,)]
+        db.close()
+
+
+def test_an_opening_waits_for_who_reads_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader of a file that is not yet written side by side, as of a backup that was put back."""
+    with closing(sqlite3.connect(tmp_path / PEOPLE, isolation_level=None)) as reader:
+        reader.execute("CREATE TABLE other (n)")
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM other").fetchall()
+        pauses: list[float] = []
+
+        def pause(seconds: float) -> None:
+            pauses.append(seconds)
+            reader.execute("ROLLBACK")
+
+        monkeypatch.setattr(people_database, "sleep", pause)
+        open_people(tmp_path).close()
+    assert len(pauses) == 1
 
 
 def test_one_of_another_version_is_refused(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 from saec.errors import PeopleError
@@ -26,6 +27,8 @@ SET_UP = "set up"
 _VERSION = 1
 _PATIENCE = 5.0
 """Seconds that a write waits for another process's; each takes milliseconds."""
+
+_PAUSE = 0.005
 
 _PEOPLE = """
 CREATE TABLE people (
@@ -137,7 +140,7 @@ class SharedDatabase:
         return True
 
     def _prepare(self, schema: str) -> None:
-        self._db.execute("PRAGMA journal_mode = WAL")
+        _use_wal(self._db)
         self._db.execute("PRAGMA synchronous = FULL")
         self._db.execute("PRAGMA foreign_keys = ON")
         self._db.execute("PRAGMA secure_delete = ON")  # a name that was deleted is gone
@@ -152,6 +155,19 @@ class SharedDatabase:
                     f"{self.path} has the format {version}, but this version of saec reads {_VERSION}",
                     "use the version of saec that wrote it",
                 )
+
+
+def _use_wal(db: sqlite3.Connection) -> None:
+    """Have readers and a writer side by side. SQLite does not wait for the others here, so this does."""
+    until = monotonic() + _PATIENCE
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError:
+            if monotonic() > until:
+                raise
+            sleep(_PAUSE)
 
 
 def forget_log_ins(db: sqlite3.Connection) -> None:
