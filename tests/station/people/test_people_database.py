@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import sqlite3
-from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,21 +45,26 @@ def test_processes_that_make_and_write_it_at_once_lose_nothing(tmp_path: Path) -
         db.close()
 
 
-def test_an_opening_waits_for_who_reads_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A reader of a file that is not yet written side by side, as of a backup that was put back."""
-    with closing(sqlite3.connect(tmp_path / PEOPLE, isolation_level=None)) as reader:
-        reader.execute("CREATE TABLE other (n)")
-        reader.execute("BEGIN")
-        reader.execute("SELECT * FROM other").fetchall()
-        pauses: list[float] = []
+class Reluctant(sqlite3.Connection):
+    """Does not wait, as SQLite does while another process makes the same file."""
 
-        def pause(seconds: float) -> None:
-            pauses.append(seconds)
-            reader.execute("ROLLBACK")
+    refusals = 3
 
-        monkeypatch.setattr(people_database, "sleep", pause)
-        open_people(tmp_path).close()
-    assert len(pauses) == 1
+    def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
+        if "journal_mode" in sql and Reluctant.refusals:
+            Reluctant.refusals -= 1
+            raise sqlite3.OperationalError("database is locked")
+        return super().execute(sql, *values)
+
+
+def test_an_opening_waits_for_who_makes_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(people_database, "sleep", pauses.append)
+    monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=Reluctant))
+    db = open_people(tmp_path)
+    assert db.rows("PRAGMA journal_mode") == [("wal",)]
+    assert (len(pauses), Reluctant.refusals) == (3, 0)
+    db.close()
 
 
 def test_one_of_another_version_is_refused(tmp_path: Path) -> None:
