@@ -104,6 +104,23 @@ def test_the_table_has_every_route_of_the_page() -> None:
     assert {f"{route.method} {route.path}" for route in ROUTES} <= set(ROUTE_ROLES)
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/lines/cell/frames%0A",
+        "/v1/lines/cell/frames/",
+        "//v1/lines/cell/frames",
+        "/v1/lines/cell/frames?x",
+        "/v1/lines/cell/%66rames",
+        "/v1/lines/ce%2Fll/frames",
+        "/v1/./lines/cell/frames",
+        "/V1/lines/cell/frames",
+    ],
+)
+def test_no_spelling_of_a_path_gets_around_the_table(plant: Plant, path: str) -> None:
+    assert plant.status(Role.VIEWER, "POST", path) in (403, 404)
+
+
 def test_a_machine_s_token_opens_the_api_and_no_page(plant: Plant) -> None:
     with httpx.Client(base_url=str(plant.running.client.base_url)) as client:
         client.headers["Authorization"] = "Bearer secret"

@@ -13,9 +13,8 @@ from saec.station.http.api import make_station_app
 from saec.station.http.page_proxy import logs_in
 from saec.station.line.version_switch import CloudFor
 from saec.station.page_supervisor import PageProcess
-from saec.station.people.people_store import PeopleStore
 from saec.station.people.sessions import Sessions
-from saec.station.people.setup_code import setup_address
+from saec.station.people.setup_code import renewed_setup_address
 from saec.station.setup.station_settings import StationSettings
 from saec.station.startup_check import check_openable
 from saec.station.station import Station
@@ -92,10 +91,9 @@ def _page(
 
 def _ask_for_admin(settings: StationSettings, where: str) -> None:
     """Log where a browser makes the first admin, as long as there is none."""
-    with contextlib.closing(PeopleStore(settings.station.data, settings.people)) as people:
-        code = people.setup.renew()
-    if code is not None:
-        log.info("nobody can log in yet: make the first admin", address=setup_address(where, code))
+    address = renewed_setup_address(settings.station.data, where, settings.http.hosts)
+    if address is not None:
+        log.info("nobody can log in yet: make the first admin", address=address)
 
 
 def _started(settings: StationSettings, cloud_for: CloudFor | None) -> Station:
