@@ -15,6 +15,7 @@ import structlog
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException as HttpError
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from saec.service.completions import Answer
 from saec.service.request_handling import RequestHandler
@@ -38,9 +39,10 @@ _CODES = {
     429: "bytes_held",
     503: "bytes_held",
 }
+_CHAT = "/v1/chat/completions"
 _TOKENIZE_BYTES = 100_000
 _LOOK = ["GET", "HEAD"]
-_WAYS = "POST /v1/chat/completions, GET /v1/models, POST /tokenize, /health, /ready, /metrics"
+_WAYS = f"POST {_CHAT}, GET /v1/models, POST /tokenize, /health, /ready, /metrics"
 _GONE = 499
 """Status in logs and metrics of a request whose asker has gone before its answer."""
 
@@ -54,7 +56,22 @@ def make_service_app(handler: RequestHandler, admission: AdmissionControl) -> Re
     handler.metrics.register(AdmissionCollector(admission))
     app.include_router(_routes(handler, admission.bodies))
     app.include_router(health_routes(partial(_problems, handler, admission), handler.stuck))
-    return RequestGuard(app, admission, "Bearer", _worded, slashes=True)
+    return RequestGuard(
+        _completions_first(app, handler, admission.bodies), admission, "Bearer", _worded, slashes=True
+    )
+
+
+def _completions_first(app: ASGIApp, handler: RequestHandler, bodies: RequestBodies) -> ASGIApp:
+    """An application whose completions are answered past its layers and routes, which would cost as much."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and (scope["method"], scope["path"]) == ("POST", _CHAT):
+            response = await _complete(handler, bodies, Request(scope, receive, send))
+            await response(scope, receive, send)
+        else:
+            await app(scope, receive, send)
+
+    return answer
 
 
 def _worded(refusal: Refusal) -> dict[str, Any]:
@@ -85,7 +102,7 @@ def _routes(handler: RequestHandler, bodies: RequestBodies) -> APIRouter:
     """What asks for a token."""
     router = APIRouter()
 
-    @router.post("/v1/chat/completions")
+    @router.post(_CHAT)
     async def complete(request: Request) -> Response:
         """A chat completion, as far as it is answered (docs/service.md)."""
         return await _complete(handler, bodies, request)
@@ -156,7 +173,7 @@ async def _complete(handler: RequestHandler, bodies: RequestBodies, request: Req
     begun, who = time.monotonic(), request.state.who
     caller = read_traceparent(request.headers.get("traceparent"))
     with (
-        tracer().span("POST /v1/chat/completions", caller, kind="server") as span,
+        tracer().span(f"POST {_CHAT}", caller, kind="server") as span,
         logged_trace(trace_in(span.traceparent)),
     ):
         response, status, code = await _outcome(handler, bodies, request)
@@ -174,7 +191,7 @@ def _facts(who: str, status: int, code: str) -> Attributes:
     """What a request's span says of it, by OpenTelemetry's names where it has one."""
     facts: dict[str, str | int | float | bool] = {
         "http.request.method": "POST",
-        "http.route": "/v1/chat/completions",
+        "http.route": _CHAT,
         "http.response.status_code": status,
         "saec.client": who,
     }

@@ -16,7 +16,7 @@ from saec.service.replicas import engine_replica
 from saec.service.replicas.deployed_settings import Deployed
 from saec.service.replicas.engine_replica import EngineReplica
 from saec.service.replicas.local_replicas import open_replicas
-from saec.service.replicas.messages import ReplicaRequest
+from saec.service.replicas.messages import ReplicaReply, ReplicaRequest
 from saec.service.requests.refusals import RequestRefused
 from saec.service.served_model import ServedModel
 from saec.service.service_settings import ServiceConfig
@@ -50,6 +50,19 @@ def test_it_answers_as_the_model_in_one_process(replica: EngineReplica, served: 
     kept = ("model", "choices", "usage", "system_fingerprint")
     told, alone = msgspec.json.decode(there.answer.data), msgspec.json.decode(here.data)
     assert [told[name] for name in kept] == [alone[name] for name in kept]
+
+
+def test_each_reply_comes_as_a_stream_of_one(replica: EngineReplica) -> None:
+    async def streamed(method: str, data: bytes) -> list[ReplicaReply]:
+        return [reply async for reply in replica.replies(ReplicaRequest(data), method)]
+
+    (models,) = asyncio.run(streamed("models", b""))
+    assert models == asyncio.run(replica.models(ReplicaRequest(b"")))
+    (tokens,) = asyncio.run(streamed("tokens", b'{"prompt": "Label: 0"}'))
+    (text,) = asyncio.run(streamed("text", msgspec.json.encode({"tokens": tokens.told["tokens"]})))
+    assert text.told == {"prompt": "Label: 0"}
+    (refused,) = asyncio.run(streamed("answer", b"{"))
+    assert refused.refused is not None
 
 
 def test_a_refusal_comes_as_a_reply(replica: EngineReplica) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable
+from collections.abc import AsyncIterator, Awaitable
 from typing import Any
 
 import msgspec
@@ -56,6 +56,11 @@ class EngineReplica:
         room = msgspec.structs.replace(config, queue=config.queue + config.batch)
         self._engine = ModelEngine(served, room)
         log.info("models loaded", replica=self._name, models=list(served.entries))
+
+    async def replies(self, request: ReplicaRequest, method: str) -> AsyncIterator[ReplicaReply]:
+        """The reply of one of the next four methods, as a stream of one: so Ray says when it has begun."""
+        methods = {"answer": self.answer, "tokens": self.tokens, "text": self.text, "models": self.models}
+        yield await methods[method](request)
 
     async def answer(self, request: ReplicaRequest) -> ReplicaReply:
         """The answer to a chat completion."""

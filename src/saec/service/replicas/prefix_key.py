@@ -7,6 +7,7 @@ The language model reads the words and good images before the frame once and kee
 from __future__ import annotations
 
 import hashlib
+import zlib
 
 import msgspec
 
@@ -40,6 +41,8 @@ class _Question(msgspec.Struct):
 def prefix_key(data: bytes) -> str:
     """A hash of the model's name and of all texts and images before the last image.
 
+    Of an image it holds the CRC-32, ten times as fast: two lines whose images have one share a replica.
+
     Args:
         data: the body of a chat completion.
 
@@ -61,8 +64,8 @@ def prefix_key(data: bytes) -> str:
         return ""
     found = hashlib.blake2b(question.model.encode(), digest_size=16)
     for role, text, image in parts[: images[-1]]:
-        for field in (role, text, image or ""):
-            piece = field.encode()
+        url = (image or "").encode()
+        for piece in (role.encode(), text.encode(), zlib.crc32(url).to_bytes(4, "little")):
             found.update(len(piece).to_bytes(8, "little"))
             found.update(piece)
     return found.hexdigest()
