@@ -126,6 +126,14 @@ def test_a_station_comes_back_on_another_box(site: Path, gears: Path, tmp_path: 
         eventually(lambda: httpx.get(f"{box.url}/ready").json()["ready"])
         replayed = saec("station", "replay", ids[0], "--config", other)
         assert replayed.returncode == 0, replayed.stdout + replayed.stderr
+        evidence = tmp_path / "all.zip"
+        exported = saec("audit", "export", "--config", other, "--out", evidence)
+        assert exported.returncode == 0, exported.stdout + exported.stderr
+        sound = saec("audit", "verify", evidence, "--data", tmp_path / "other" / "station-data")
+        assert sound.returncode == 0, sound.stdout + sound.stderr
+        assert f"judged again: {len(pictures) + 1} the same" in sound.stdout
+        against = saec("audit", "verify", "--config", other, "--against", evidence)
+        assert against.returncode == 0, against.stdout + against.stderr
 
 
 def test_secrets_are_left_out_and_named(site: Path, tmp_path: Path) -> None:
