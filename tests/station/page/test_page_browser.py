@@ -257,7 +257,7 @@ def test_the_first_admin_is_made_and_the_language_and_theme_are_chosen(browser: 
         page.get_by_role("button", name="Make the administrator").click()
         page.wait_for_url("**/page/live")
         page.locator("summary").click()
-        page.get_by_label("Language").select_option("de")
+        page.get_by_label("Language", exact=True).select_option("de")
         page.get_by_role("button", name="Use this language").click()
         page.get_by_role("link", name="Alarme").click()
         page.get_by_text("Es gab noch keinen Alarm.").wait_for()
@@ -270,3 +270,23 @@ def test_the_first_admin_is_made_and_the_language_and_theme_are_chosen(browser: 
         assert page.evaluate(paper) == after
         assert visitor.errors == []
     bench.close()
+
+
+def test_an_alarm_that_comes_again_and_again_does_not_take_the_button_away(
+    browser: Any, lines: PageBench
+) -> None:
+    lines.spool.alarm("sink", "mes: away", about="mes")
+    with served(lines) as where:
+        page = Visitor(browser, where).log_in(view="alarms")
+        button = page.get_by_role("button", name=re.compile("Acknowledge"))
+        button.focus()
+        lines.spool.alarm("sink", "mes: away", about="mes")
+        page.get_by_text("2 times").wait_for()
+        assert page.evaluate(FOCUSED)["tag"] == "BUTTON", "it has the focus still"
+        box = button.bounding_box()
+        page.mouse.move(box["x"] + 20, box["y"] + 20)
+        page.mouse.down()
+        lines.spool.alarm("sink", "mes: away", about="mes")
+        page.locator("[data-newest='3']").wait_for()
+        page.mouse.up()
+        page.get_by_text("Came again after operator had acknowledged it").wait_for()

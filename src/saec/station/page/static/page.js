@@ -13,6 +13,7 @@ addEventListener('DOMContentLoaded', () => {
   followConnection()
   followAlarms()
   followHolds()
+  keepWhatIsPressed()
   closeMenus()
 })
 
@@ -42,6 +43,27 @@ function replaceLostPictures() {
   }, true)
 }
 
+/* What changes under a finger would swallow its press: it waits until the finger is lifted. */
+function keepWhatIsPressed() {
+  const waiting = new Map()
+  let pressed = null
+  const lift = () => {
+    pressed = null
+    setTimeout(() => {
+      waiting.forEach((data, target) => htmx.swap(target, data, { swapStyle: 'innerHTML' }))
+      waiting.clear()
+    })
+  }
+  document.addEventListener('pointerdown', event => { pressed = event.target })
+  document.addEventListener('pointerup', lift)
+  document.addEventListener('pointercancel', lift)
+  document.body.addEventListener('htmx:sseBeforeMessage', event => {
+    if (!pressed || !event.target.contains(pressed)) return
+    waiting.set(event.target, event.detail.data)
+    event.preventDefault()
+  })
+}
+
 function followConnection() {
   const lost = document.getElementById('lost'), beat = document.querySelector('.beat')
   if (!lost) return
@@ -60,7 +82,7 @@ function followAlarms() {
   const button = document.getElementById('sound'), banner = document.getElementById('banner')
   if (!button) return
   const sound = new Audio(button.dataset.wav)
-  let rung = 0
+  let rung = 0, newest = ''
   const show = () => {
     const on = kept.get('sound') === 'on', blocked = 'blocked' in button.dataset
     button.setAttribute('aria-pressed', String(on && !blocked))
@@ -74,8 +96,9 @@ function followAlarms() {
   const look = () => {
     const open = banner.querySelector('[data-newest]')
     if (!open) { rung = 0; return }
-    if (Date.now() - rung < 15000 && open.dataset.newest === look.newest) return
-    look.newest = open.dataset.newest
+    const again = open.dataset.newest === newest ? 15000 : 4000
+    if (Date.now() - rung < again) return
+    newest = open.dataset.newest
     rung = Date.now()
     if (kept.get('sound') === 'on') ring()
   }

@@ -75,7 +75,9 @@ class Wording:
         """A share of 0 to 1 as per cent."""
         if share is None:
             return NOTHING
-        return format_percent(share, f"#,##0.{'0' * digits}%" if digits else "#,##0%", locale=self.locale)
+        pattern = self.locale.percent_formats[None].pattern
+        pattern = pattern.replace("##0", f"##0.{'0' * digits}") if digits else pattern
+        return format_percent(share, pattern, locale=self.locale)
 
     def time(self, seconds: float | None) -> str:
         """The time of day, to the second, of seconds since the epoch."""
