@@ -45,6 +45,7 @@ TERMS: Mapping[str, Mapping[str, str]] = {
     },
     "alarm": {
         "aside": msgid("Unknown image files"),
+        "audit": msgid("Audit not kept"),
         "camera": msgid("Camera lost"),
         "certificate": msgid("Certificate"),
         "clock": msgid("Clock wrong"),
