@@ -270,7 +270,7 @@ def test_tokens_are_needed_where_they_are_set_and_heeded_when_changed(
         good = running.post(png(GOOD), Authorization="Bearer secret")
         assert good.status_code == 201
         basic = {"Authorization": "Basic " + base64.b64encode(b"me:secret").decode()}
-        assert running.client.get("/", headers=basic).status_code == 200
+        assert running.client.get("/v1/status", headers=basic).status_code == 200
         assert running.station.spool.frame(1).source == "http:robot"
         path.write_text(f"robot {token_hash('rotated')}\n")
         assert running.post(png(GOOD), Authorization="Bearer secret").status_code == 401
@@ -441,14 +441,13 @@ def test_a_record_is_not_kept_by_browsers_and_another_site_gets_none(running: Ru
     assert running.station.spool.depth()["accepted"] == 0
 
 
-def test_a_station_serves_its_page_over_tls(
-    settings: StationSettings, cloud: FakeLinkCloud, tmp_path: Path
-) -> None:
+def test_a_station_answers_over_tls(settings: StationSettings, cloud: FakeLinkCloud, tmp_path: Path) -> None:
     cert, key = make_pair(tmp_path)
     secure = msgspec.structs.replace(settings, http=HttpSettings(tls_cert=cert, tls_key=key))
     with Running(secure, cloud, Tokens(None)) as running:
         assert running.http.where.startswith("https://")
-        answer = httpx.get(f"{running.http.where}/", verify=ssl.create_default_context(cafile=str(cert)))
+        trusting = ssl.create_default_context(cafile=str(cert))
+        answer = httpx.get(f"{running.http.where}/v1/status", verify=trusting)
         assert answer.status_code == 200
         assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
 

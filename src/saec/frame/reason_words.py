@@ -6,8 +6,12 @@ from functools import cache
 
 from saec.frame.verdicts import CLOUD_ERROR, DISAGREEMENT, NO_CLOUD, OVERDUE
 from saec.schedule.policies import reasons as policy_reasons
+from saec.types import VerdictRecord
+
+ANSWERED_LATER = "answered-later"
 
 _OTHERS = {
+    ANSWERED_LATER: "the line could not wait for the cloud; its answer came later and stands",
     CLOUD_ERROR: "the cloud failed on this frame: the edge's label is used",
     DISAGREEMENT: "the edge was sure of one label and the cloud of the other",
     OVERDUE: "the cloud did not answer before the deadline: the edge's label is used",
@@ -22,6 +26,21 @@ _OTHERS = {
     "line-error": "the station's settings lack the line of this frame",
 }
 """Reasons beside those that policies give."""
+
+
+def verdict_sentence(verdict: VerdictRecord) -> str:
+    """Why a verdict is what it is."""
+    return reason_sentence(shown_reason(verdict))
+
+
+def shown_reason(verdict: VerdictRecord) -> str:
+    """The reason that a person is told.
+
+    A verdict keeps the reason of its frame's route. Where the route was the edge's and the cloud decided all
+    the same, that reason speaks of the label before this one.
+    """
+    later = verdict.decided_by == "cloud" and verdict.route is not None and verdict.route.decision == "edge"
+    return ANSWERED_LATER if later else verdict.reason
 
 
 def reason_sentence(reason: str) -> str:

@@ -14,6 +14,7 @@ from saec.frame.reason_words import reason_sentences
 from saec.station.page.words.languages import ENGLISH, LANGUAGES, asked_language, wording
 from saec.station.page.words.page_terms import SAID, TERMS, reason_in, term
 from saec.station.people import people_store
+from saec.types import VerdictRecord
 from scripts.catalogues import catalogue, texts, translated
 from tests.station.test_docs import kinds_of_alarms
 
@@ -49,13 +50,18 @@ def test_sentences_that_are_named_for_the_catalogues_are_still_said() -> None:
     assert [text for text in SAID if text not in said] == []
 
 
+def because(reason: str) -> VerdictRecord:
+    return VerdictRecord(id="cell-1", path="", sha256="", line="cell", time=0.0, seq=1, reason=reason)
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_language_says_reasons_and_terms_its_own_way(language: str) -> None:
     words = wording(language)
-    for reason in reason_sentences():
-        assert reason_in(words, reason)
-        assert (reason_in(words, reason) == reason_sentences()[reason]) is (language == ENGLISH)
-    assert reason_in(words, "a-reason-of-nobody") == "a-reason-of-nobody"
+    for reason, sentence in reason_sentences().items():
+        told = reason_in(words, because(reason))
+        assert told
+        assert (told == sentence) is (language == ENGLISH)
+    assert reason_in(words, because("a-reason-of-nobody")) == "a-reason-of-nobody"
     assert term(words, "alarm", "a-kind-of-nobody") == "a-kind-of-nobody"
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 
-from saec.frame.reason_words import reason_sentence
+from saec.frame.reason_words import verdict_sentence
 from saec.station.station import Station
 from saec.station.storage.frame_search import FrameQuery
 from saec.station.storage.records import SpooledFrame, frame_name
@@ -104,6 +104,6 @@ def frame_record(station: Station, frame: SpooledFrame) -> dict[str, Any]:
         "image": bool(frame.image),
         "map": station.pictures.path(name) is not None,
         "verdicts": msgspec.to_builtins(verdicts),
-        "why": "" if shown is None else reason_sentence(shown.reason),
+        "why": "" if shown is None else verdict_sentence(shown),
         "words": msgspec.to_builtins(station.spool.words(frame.seq)),
     }

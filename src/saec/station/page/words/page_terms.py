@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from saec.frame.reason_words import reason_sentence
+from saec.frame.reason_words import verdict_sentence
 from saec.station.page.words.languages import Wording, msgid
+from saec.types import VerdictRecord
 
 TERMS: Mapping[str, Mapping[str, str]] = {
     "label": {
@@ -106,9 +107,9 @@ def term(wording: Wording, group: str, key: str) -> str:
     return wording.gettext(TERMS[group].get(key, key))
 
 
-def reason_in(wording: Wording, reason: str) -> str:
-    """What a verdict's reason means, as a sentence."""
-    return wording.gettext(reason_sentence(reason))
+def reason_in(wording: Wording, verdict: VerdictRecord) -> str:
+    """Why a verdict is what it is, as a sentence."""
+    return wording.gettext(verdict_sentence(verdict))
 
 
 def label_key(label: int | None, state: str) -> str:
