@@ -22,7 +22,7 @@ from saec.station.audit.evidence import (
     EvidenceWriter,
     check_evidence,
 )
-from saec.station.audit.signing_keys import SigningKeys
+from saec.station.audit.signing_keys import PublicKey, SigningKeys
 
 
 @dataclasses.dataclass
@@ -97,6 +97,32 @@ def test_whose_key_is_not_trusted_is_refused(made: Made) -> None:
     assert "none of those that you trust" in check_evidence(made.path, []).fault
     assert "none of those that you trust" in check_evidence(made.path, ["ab" * 32]).fault
     assert "revoked" in check_evidence(made.path, [made.public], [made.public]).fault
+
+
+def test_a_key_under_the_name_of_a_trusted_one_is_refused(made: Made, tmp_path: Path) -> None:
+    """A forger lists his own key by the id of the station's, beside the station's own or without it."""
+    theirs = made.keys.active()
+    forger = SigningKeys(tmp_path / "forger", AuditLog(tmp_path / "forger"))
+    forger.ensure("f", "f")
+    genuine = forger.known
+
+    class Forged(SigningKeys):
+        listed: list[PublicKey]
+
+        def known(self) -> list[PublicKey]:
+            return self.listed
+
+    assert theirs is not None
+    (own,) = genuine()
+    named = msgspec.structs.replace(own, id=theirs.id)
+    (forger.folder / f"{own.id}.pem").rename(forger.folder / f"{theirs.id}.pem")
+    for n, listed in enumerate(([named, theirs], [theirs, named], [named])):
+        forged = Forged(tmp_path / "forger", made.log)
+        forged.listed = (
+            listed if listed[0] is named else [msgspec.structs.replace(theirs, state="retired"), named]
+        )
+        write(tmp_path / f"{n}.zip", forged, made.log)
+        assert check_evidence(tmp_path / f"{n}.zip", [theirs.public]).fault != ""
 
 
 def test_who_trusts_the_old_key_trusts_a_file_that_the_next_has_signed(made: Made, tmp_path: Path) -> None:

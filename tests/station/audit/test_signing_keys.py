@@ -11,7 +11,7 @@ import pytest
 from saec.station.audit.audit_log import AuditLog
 from saec.station.audit.audit_rows import AuditError
 from saec.station.audit.audit_verify import verify_log
-from saec.station.audit.signing_keys import SigningKeys, distrust_of, is_signed, key_id
+from saec.station.audit.signing_keys import SigningKeys, distrust_of, is_signed, key_id, key_of
 
 WHO = ("shell:anna", "shell")
 
@@ -62,9 +62,9 @@ def test_a_rotation_is_vouched_for_by_the_old_key_whose_private_half_goes(
     assert [key.state for key in keys.known()] == ["retired", "retired", "active"]
     assert [path.name for path in keys.folder.glob("*.pem")] == [f"{third.id}.pem"]
     for trusted in (old.public, new.public, third.public):
-        assert distrust_of(third.id, keys.known(), [trusted], []) == ""
-    assert "none of those" in distrust_of(old.id, keys.known(), [third.public], [])
-    assert "revoked" in distrust_of(third.id, keys.known(), [old.public], [new.public])
+        assert distrust_of(third, keys.known(), [trusted], []) == ""
+    assert "none of those" in distrust_of(old, keys.known(), [third.public], [])
+    assert "revoked" in distrust_of(third, keys.known(), [old.public], [new.public])
     row = log.rows(what="keys.rotate")[-1]
     assert (row.before, row.reason, row.after["voucher"]) == ({"key": old.id}, "each year", new.voucher)
     assert verify_log(log).fault is None
@@ -75,20 +75,22 @@ def test_a_voucher_that_nobody_gave_is_worth_nothing(keys: SigningKeys) -> None:
     keys.rotate(*WHO)
     before, new = keys.known()
     forged = msgspec.structs.replace(new, public="ab" * 32, id=key_id("ab" * 32))
-    assert distrust_of(forged.id, [before, forged], [old.public], []) != ""
+    assert distrust_of(forged, [before, forged], [old.public], []) != ""
     renamed = msgspec.structs.replace(new, public="ab" * 32)
-    assert distrust_of(renamed.id, [before, renamed], [old.public], []) != ""
+    assert distrust_of(renamed, [before, renamed], [old.public], []) != ""
     later = msgspec.structs.replace(new, made=new.made + 1)
-    assert distrust_of(later.id, [before, later], [old.public], []) != ""
+    assert distrust_of(later, [before, later], [old.public], []) != ""
+    for keys_sent in ([renamed], [new, new], [new, msgspec.structs.replace(new, public="zz")]):
+        assert key_of(new.id, keys_sent) is None
     circle = [msgspec.structs.replace(before, previous=new.id), new]
-    assert distrust_of(new.id, circle, ["cd" * 32], []) != ""
+    assert distrust_of(new, circle, ["cd" * 32], []) != ""
 
 
 def test_a_revoked_key_signs_no_more_and_another_is_made_without_its_voucher(
     keys: SigningKeys, log: AuditLog
 ) -> None:
     old = keys.ensure(*WHO)
-    keys.revoke(*WHO, old.id, "the disk was stolen")
+    revoked = keys.revoke(*WHO, old.id, "the disk was stolen")
     assert not list(keys.folder.glob("*.pem"))
     with pytest.raises(AuditError, match="no key that signs"):
         keys.sign(b"x")
@@ -100,8 +102,8 @@ def test_a_revoked_key_signs_no_more_and_another_is_made_without_its_voucher(
         keys.revoke(*WHO, "nine", "x")
     new = keys.ensure(*WHO)
     assert new.previous == ""
-    assert distrust_of(new.id, keys.known(), [old.public], []) != ""
-    assert distrust_of(old.id, keys.known(), [old.public], []) == f"the key {old.id} is revoked"
+    assert distrust_of(new, keys.known(), [old.public], []) != ""
+    assert distrust_of(revoked, keys.known(), [old.public], []) == f"the key {old.id} is revoked"
     assert log.rows(what="keys.revoke")[0].reason == "the disk was stolen"
 
 

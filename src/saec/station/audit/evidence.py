@@ -35,7 +35,7 @@ from saec.station.audit.audit_rows import (
     raw_row,
 )
 from saec.station.audit.audit_verify import verify_chain
-from saec.station.audit.signing_keys import PublicKey, SigningKeys, distrust_of, is_signed
+from saec.station.audit.signing_keys import PublicKey, SigningKeys, distrust_of, is_signed, key_of
 from saec.station.storage.records import AuditHead
 
 FORM = 1
@@ -265,11 +265,11 @@ def _read(packed: zipfile.ZipFile, name: str) -> bytes:
 def _signature_fault(
     packed: zipfile.ZipFile, manifest: EvidenceManifest, trusted: Sequence[str], revoked: Sequence[str]
 ) -> str:
-    key = next((key for key in manifest.keys if key.id == manifest.key), None)
+    key = key_of(manifest.key, manifest.keys)
     signature = _read(packed, SIGNATURE).decode("ascii", "replace")
     if key is None or not is_signed(_PURPOSE + _read(packed, MANIFEST), signature, key.public):
         return "the signature is not that of the manifest: the manifest was changed"
-    return distrust_of(manifest.key, manifest.keys, trusted, revoked)
+    return distrust_of(key, manifest.keys, trusted, revoked)
 
 
 def _part_fault(packed: zipfile.ZipFile, manifest: EvidenceManifest) -> str:

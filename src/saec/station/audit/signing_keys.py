@@ -281,34 +281,47 @@ def is_signed(data: bytes, signature: str, public: str) -> bool:
     return True
 
 
+def key_of(id: str, keys: Sequence[PublicKey]) -> PublicKey | None:
+    """The key of an id in a list that somebody has sent; None unless exactly one has it by right.
+
+    An id is believed only where it is that of the key's public half.
+    """
+    found = [key for key in keys if key.id == id]
+    return found[0] if len(found) == 1 and _is_named(found[0]) else None
+
+
 def distrust_of(
-    signer: str, keys: Sequence[PublicKey], trusted: Sequence[str], revoked: Sequence[str]
+    signer: PublicKey, keys: Sequence[PublicKey], trusted: Sequence[str], revoked: Sequence[str]
 ) -> str:
     """Why a signer is not to be trusted, one sentence; "" where it is.
 
     A signer is trusted that is pinned, or for which keys vouch one after the other from a pinned one.
 
     Args:
-        signer: the id of the key that has signed.
+        signer: the key whose signature was checked.
         keys: what the signed file says of the station's keys.
         trusted: public halves that are pinned.
         revoked: public halves that are known to be revoked.
     """
-    known = {key.id: key for key in keys if key_id(key.public) == key.id}
-    key = known.get(signer)
-    for _ in range(len(known) + 1):
-        if key is None:
-            break
+    key = signer
+    for _ in range(len(keys) + 1):
         if key.public in revoked or key.state == "revoked":
             return f"the key {key.id} is revoked"
         if key.public in trusted:
             return ""
-        before = known.get(key.previous)
+        before = key_of(key.previous, keys)
         statement = _statement(key.public, key.made, key.previous)
         if before is None or not is_signed(statement, key.voucher, before.public):
             break
         key = before
-    return f"the key {signer} is none of those that you trust, and none of them vouches for it"
+    return f"the key {signer.id} is none of those that you trust, and none of them vouches for it"
+
+
+def _is_named(key: PublicKey) -> bool:
+    try:
+        return key_id(key.public) == key.id
+    except ValueError:
+        return False
 
 
 def _statement(public: str, made: float, previous: str) -> bytes:
