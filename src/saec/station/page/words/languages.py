@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gettext
 import io
+import re
 import time
 from collections.abc import Mapping
 from datetime import datetime
@@ -33,6 +34,8 @@ _CHINESE = {"zh": "zh_Hans", "zh_cn": "zh_Hans", "zh_sg": "zh_Hans", "zh_hans_cn
 """What browsers call simplified Chinese."""
 
 NOTHING = "–"
+
+_NUMBER = re.compile(r"\d+")
 
 
 def msgid(text: str) -> str:
@@ -63,6 +66,18 @@ class Wording:
 
     def ngettext(self, one: str, many: str, n: int) -> str:
         return self._texts.ngettext(one, many, n)
+
+    def sentence(self, text: str) -> str:
+        """A sentence of the station; the catalogue has "#" for each whole number in it.
+
+        A sentence that the catalogue lacks stays as it is: it names what only the station knows.
+        """
+        if (known := self.gettext(text)) != text:
+            return known
+        plain = _NUMBER.sub("#", text)
+        known = self.gettext(plain)
+        numbers = iter(_NUMBER.findall(text))
+        return text if known == plain else re.sub("#", lambda _: next(numbers), known)
 
     def number(self, value: float | None, digits: int | None = None) -> str:
         """A number; with ``digits`` so many behind the point."""

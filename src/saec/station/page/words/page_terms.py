@@ -87,6 +87,8 @@ SAID = (
     msgid("name or password is wrong"),
     msgid("try again, or ask an admin for a new password"),
     msgid("too many wrong passwords"),
+    msgid("try again in # min, or ask an admin"),
+    msgid("a password has # to # characters, and this one has #"),
     msgid("this code makes no admin"),
     msgid("run `saec station people setup-code` on the station's machine"),
     msgid("the password holds the name, or is almost one character"),
