@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from saec.cli import root
 from saec.station.audit.audit_log import AuditLog
 from saec.station.audit.audit_rows import Action
+from saec.station.audit.signing_keys import read_public_keys
 from saec.station.storage.records import SpoolLimits
 from saec.station.storage.spool import Spool
 from tests.run_fakes import make_line
@@ -136,6 +137,20 @@ def test_a_key_that_was_revoked_later_is_not_trusted(site: Path, tmp_path: Path)
     ):
         found = audit(site, "verify", str(target), *trust, config=False)
         assert found.exit_code == (1 if "--data" in trust else 2)
+
+
+def test_the_words_of_a_reason_make_no_key_trusted(site: Path, tmp_path: Path) -> None:
+    audit(site, "keys", "--make")
+    other = "ab" * 32
+    audit(site, "rotate", "--reason", f"because\nactive x {other}\x1b[31m {other}")
+    shown = audit(site, "keys").output
+    assert len(shown.splitlines()) == 2
+    assert "\x1b" not in shown
+    (site / "keys.txt").write_text(shown)
+    trusted, revoked = read_public_keys([str(site / "keys.txt")])
+    assert len(trusted) == 2
+    assert other not in trusted
+    assert revoked == []
 
 
 @pytest.mark.parametrize(

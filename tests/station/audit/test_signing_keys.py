@@ -11,7 +11,14 @@ import pytest
 from saec.station.audit.audit_log import AuditLog
 from saec.station.audit.audit_rows import AuditError
 from saec.station.audit.audit_verify import verify_log
-from saec.station.audit.signing_keys import SigningKeys, distrust_of, is_signed, key_id, key_of
+from saec.station.audit.signing_keys import (
+    SigningKeys,
+    distrust_of,
+    is_signed,
+    key_id,
+    key_of,
+    read_public_keys,
+)
 
 WHO = ("shell:anna", "shell")
 
@@ -137,3 +144,15 @@ def test_keys_do_not_change_where_no_row_can_be_written(keys: SigningKeys, log: 
         keys.revoke(*WHO, old.id, "x")
     assert keys.known() == [old]
     assert keys.sign(b"x")[0] == old
+
+
+def test_public_keys_are_given_as_digits_or_in_a_file(tmp_path: Path) -> None:
+    one, two = "ab" * 32, "cd" * 32
+    path = tmp_path / "keys.txt"
+    path.write_text(f"active id {one} since 2026\nrevoked id {two} since 2026\n\n")
+    assert read_public_keys([one, str(path)]) == ([one, one], [two])
+    path.write_text("nothing\n")
+    with pytest.raises(AuditError, match="holds no public key"):
+        read_public_keys([str(path)])
+    with pytest.raises(AuditError, match="cannot be read"):
+        read_public_keys(["ab12"])

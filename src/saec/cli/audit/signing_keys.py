@@ -101,6 +101,7 @@ def _line(key: PublicKey) -> str:
         return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     ended = "" if key.ended is None else f" until {day(key.ended)}"
-    reason = f" ({key.reason})" if key.reason else ""
+    words = "".join(sign if sign.isprintable() else " " for sign in key.reason)  # one line a key
+    reason = f" ({words})" if words else ""
     vouched = f" vouched for by {key.previous}" if key.previous else ""
     return f"{key.state} {key.id} {key.public} since {day(key.made)}{ended}{vouched}{reason}"

@@ -33,7 +33,9 @@ CREATE TABLE actions (
 CREATE INDEX actions_time ON actions (time);
 """
 _CELLS = "n, time, actor, role, what, about, before, after, reason, previous, hash"
-_PATIENCE = 15.0
+_PATIENCE, _SHORT_PATIENCE = 15.0, 1.0
+"""Seconds to wait for a program that has locked the file; the second where a verdict waits meanwhile."""
+
 _FRESH = 1.0
 """Seconds for which a head that was read is told again."""
 
@@ -104,15 +106,18 @@ class AuditLog:
                 log.error("failed change not recorded", row=row.n, error=str(also))
             raise
 
-    def head(self) -> AuditHead:
+    def head(self, patience: float = _PATIENCE) -> AuditHead:
         """The last row.
+
+        Args:
+            patience: seconds to wait for a program that has locked the file.
 
         Raises:
             AuditError: the file cannot be read.
         """
         if not self.path.exists():
             return AuditHead(0, GENESIS)
-        with self._opened("ro") as db:
+        with self._opened("ro", patience) as db:
             return _head(db)
 
     def rows(
@@ -221,13 +226,13 @@ class AuditLog:
                 left.unlink(missing_ok=True)
 
     @contextlib.contextmanager
-    def _opened(self, mode: str) -> Iterator[sqlite3.Connection]:
+    def _opened(self, mode: str, patience: float = _PATIENCE) -> Iterator[sqlite3.Connection]:
         try:
             db = sqlite3.connect(
                 f"{self.path.absolute().as_uri()}?mode={mode}",
                 uri=True,
                 isolation_level=None,
-                timeout=_PATIENCE,
+                timeout=patience,
             )
             with contextlib.closing(db):
                 (version,) = db.execute("PRAGMA user_version").fetchone()
@@ -275,7 +280,7 @@ class HeadWatch:
 
     def _look(self) -> None:
         try:
-            self._head, self._failed = self._chain.head(), ""
+            self._head, self._failed = self._chain.head(_SHORT_PATIENCE), ""
         except AuditError as e:
             if str(e) != self._failed:
                 log.error("audit head not read", error=str(e))

@@ -262,7 +262,9 @@ def read_public_keys(given: Sequence[str]) -> tuple[list[str], list[str]]:
             continue
         text = read_text(Path(one), remedy="give 64 hexadecimal digits, or a file of them", error=AuditError)
         found = [
-            (line.split()[0] == "revoked", key) for line in text.splitlines() for key in _PUBLIC.findall(line)
+            (line.split()[0] == "revoked", key[0])
+            for line in text.splitlines()
+            if (key := _PUBLIC.search(line)) is not None
         ]
         if not found:
             raise AuditError(f"{one} holds no public key", "give what `saec audit keys` prints")
