@@ -307,7 +307,7 @@ OWN_PARTS = {
     ("runs/description.py", "machine"),
     ("bulk/bulk_run.py", "judge_archive"),  # opens a course, which is no file
     ("runs/run_folder.py", "judge_into"),  # the same
-    ("station/maintenance/support_bundle.py", "_machine"),
+    ("station/maintenance/machine_facts.py", "_processor"),
     # What stands between two marks of ASCII, whatever is around it.
     ("station/maintenance/local_request.py", "trust_only"),
 }

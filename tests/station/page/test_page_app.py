@@ -107,7 +107,7 @@ def test_a_form_of_another_site_is_refused(bench: PageBench, client: TestClient,
     assert client.post("/page/language", data={"language": "de"}, headers=headers).status_code == 403
 
 
-@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("view", [*VIEWS, "lines", "settings", "people", "people/admin", "audit", "me"])
 def test_answers_say_what_a_browser_may_do_and_have_no_inline_code(
     bench: PageBench, client: TestClient, view: str
 ) -> None:

@@ -11,7 +11,6 @@ import pytest
 
 from saec.station.people.roles import Role
 from saec.types import Explanation
-from tests.browsers import chromium
 from tests.station.page.page_fakes import PASSWORD, PageBench, served
 
 pytestmark = pytest.mark.acceptance
@@ -27,20 +26,6 @@ COUNT_PLAYS = """() => {
     window.played = 0
     HTMLMediaElement.prototype.play = () => { window.played += 1; return Promise.resolve() }
 }"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    program = chromium()
-    with sync_playwright() as play:
-        started = play.chromium.launch(
-            executable_path=program,
-            args=["--no-sandbox", "--autoplay-policy=document-user-activation-required"],
-        )
-        yield started
-        started.close()
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ secret files, and users, passwords, paths and queries of the addresses in its se
 
 from __future__ import annotations
 
-import os
 import platform
 import re
 import shutil
@@ -23,20 +22,19 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import httpx
 import msgspec
-import psutil
 
-from saec.connecting import shown
 from saec.errors import ConfigError, SaecError
 from saec.extensions import VERSION
 from saec.station.maintenance.local_request import ask_itself
+from saec.station.maintenance.machine_facts import machine_facts
 from saec.station.people.setup_code import SETUP_CODE
 from saec.station.setup.named_files import named_files
+from saec.station.setup.shown_settings import HIDDEN, without_secrets
 from saec.station.setup.station_settings import StationSettings
 from saec.station.storage.spool_reader import SpoolReader
 from saec.station.storage.storage_quota import StorageQuota
 from saec.texts import read_text
 
-_HIDDEN = "***"
 _LOG = 5_000_000
 """Bytes of the end of a log."""
 
@@ -73,8 +71,8 @@ def pack_support(
     hide, missing = _hider(config, settings, token), []
     parts: dict[str, Callable[[], str]] = {
         "versions.json": lambda: _json(_versions()),
-        "settings.json": lambda: _json(_plain_settings(settings)),
-        "machine.json": lambda: _json(_machine(settings.station.data)),
+        "settings.json": lambda: _json(without_secrets(msgspec.to_builtins(settings, enc_hook=str))),
+        "machine.json": lambda: _json(machine_facts(settings.station.data)),
         "spool.json": lambda: _json(_spool(settings)),
         "alarms.json": lambda: _json(_alarms(settings)),
         "lines.json": lambda: _json(_lines(settings.station.data)),
@@ -112,7 +110,7 @@ def _hider(config: Path, settings: StationSettings, token: str | None) -> Callab
     secrets |= {msgspec.structs.asdict(sink).get("user") or "" for sink in settings.sink}
     known = sorted((s for s in secrets if len(s) >= _SHORTEST), key=len, reverse=True)
     pattern = re.compile("|".join([*map(re.escape, known), SETUP_CODE]))
-    return lambda text: pattern.sub(_HIDDEN, text)
+    return lambda text: pattern.sub(HIDDEN, text)
 
 
 def _texts_of(path: Path) -> Iterator[str]:
@@ -146,21 +144,6 @@ def _addresses(plain: Any) -> Iterator[str]:
             yield from _addresses(value)
 
 
-def _plain_settings(settings: StationSettings) -> Any:
-    """The settings with nothing of an address but where it leads."""
-
-    def cleaned(plain: Any) -> Any:
-        if isinstance(plain, dict):
-            return {
-                key: _HIDDEN if key == "user" and value else cleaned(value) for key, value in plain.items()
-            }
-        if isinstance(plain, list):
-            return [cleaned(value) for value in plain]
-        return shown(plain, path=False) if isinstance(plain, str) and "://" in plain else plain
-
-    return cleaned(msgspec.to_builtins(settings, enc_hook=str))
-
-
 def _versions() -> dict[str, Any]:
     packages = {d.metadata["Name"]: d.version for d in distributions() if d.metadata["Name"]}
     return {
@@ -169,24 +152,6 @@ def _versions() -> dict[str, Any]:
         "system": platform.platform(),
         "sqlite": sqlite3.sqlite_version,
         "packages": dict(sorted(packages.items())),
-    }
-
-
-def _machine(data: Path) -> dict[str, Any]:
-    memory, disk = psutil.virtual_memory(), shutil.disk_usage(data)
-    models = [platform.processor()]
-    if (path := Path("/proc/cpuinfo")).exists():
-        models = [
-            line.partition(":")[2].strip() for line in path.read_text().splitlines() if "model name" in line
-        ]
-    return {
-        "processor": models[:1],
-        "processors": os.cpu_count(),
-        "memory": memory.total,
-        "memory_free": memory.available,
-        "disk": disk.total,
-        "disk_free": disk.free,
-        "load": os.getloadavg(),
     }
 
 

@@ -16,6 +16,10 @@ from starlette.routing import Route
 
 from saec.errors import SaecError
 from saec.station.audit.audit_log import AuditLog
+from saec.station.page.evidence.evidence_jobs import EvidenceJobs
+from saec.station.page.facts.audit_topics import AuditTopics
+from saec.station.page.facts.chain_checks import ChainChecks
+from saec.station.page.facts.line_versions import VersionTopics
 from saec.station.page.live.acknowledgements import Acknowledgements
 from saec.station.page.live.live_lines import LiveLines, LiveTopics
 from saec.station.page.live.open_alarms import AlarmTopics
@@ -28,10 +32,15 @@ from saec.station.page.page_visit import Visit, named_person, named_role, read_f
 from saec.station.page.static_files import PREFIX, static_files
 from saec.station.page.station_feed import StationFeed
 from saec.station.page.views.alarms_view import ALARMS
+from saec.station.page.views.audit_view import AUDIT
 from saec.station.page.views.help_view import HELP
+from saec.station.page.views.lines_view import LINES
 from saec.station.page.views.live_view import LIVE
 from saec.station.page.views.log_in import COOKIE, LOG_IN_ROUTES
 from saec.station.page.views.oidc_routes import OIDC_ROUTES
+from saec.station.page.views.own_view import OWN_ROUTES
+from saec.station.page.views.people_view import PEOPLE
+from saec.station.page.views.settings_view import SETTINGS
 from saec.station.page.words.languages import asked_language, msgid, wording
 from saec.station.people.oidc import OidcLogIn
 from saec.station.people.people_store import PeopleStore
@@ -39,13 +48,15 @@ from saec.station.people.person import Person
 from saec.station.people.sessions import Sessions
 from saec.station.setup.station_settings import StationSettings
 from saec.station.storage.spool_reader import SpoolReader
+from saec.station.storage.storage_quota import GIGABYTE
 
-VIEWS: tuple[PageView, ...] = (LIVE, ALARMS, HELP)
+VIEWS: tuple[PageView, ...] = (LIVE, LINES, ALARMS, SETTINGS, PEOPLE, AUDIT, HELP)
 """The entries of the navigation, in its order."""
 
 ROUTES: tuple[PageRoute, ...] = (
     *LOG_IN_ROUTES,
     *OIDC_ROUTES,
+    *OWN_ROUTES,
     *(route for view in VIEWS for route in view.routes),
 )
 
@@ -62,25 +73,43 @@ def make_page_app(settings: StationSettings, feed: StationFeed) -> Starlette:
     Raises:
         SaecError: there is no spool, or a database of the page is damaged.
     """
+    tools = make_page_tools(settings, feed)
+    return page_app(tools, make_page_events(tools))
+
+
+def make_page_tools(settings: StationSettings, feed: StationFeed) -> PageTools:
+    """What the views of a station's page work with; ``make_page_app`` says of what, and what may fail."""
     data = settings.station.data
-    templates = PageTemplates(station=settings.station.name)
-    live = LiveLines(SpoolReader.beside(data), feed, settings)
-    people, oidc = PeopleStore(data, settings.people), settings.people.oidc
-    tools = PageTools(
+    people, oidc, audit = PeopleStore(data, settings.people), settings.people.oidc, AuditLog(data)
+    return PageTools(
         settings=settings,
         feed=feed,
         reader=SpoolReader.beside(data),
         people=people,
         oidc=None if oidc.issuer is None else OidcLogIn(oidc, people),
         sessions=Sessions(data, settings.people),
-        audit=AuditLog(data),
+        audit=audit,
+        checks=ChainChecks(audit),
+        evidence=EvidenceJobs(data / "page" / "evidence", settings.spool.free_gb * GIGABYTE),
         alarms=Acknowledgements(data / "page"),
-        live=live,
-        templates=templates,
+        live=LiveLines(SpoolReader.beside(data), feed, settings),
+        templates=PageTemplates(station=settings.station.name),
         navigation={view.name: view.words for view in VIEWS},
     )
-    alarms = AlarmTopics(SpoolReader.beside(data), tools.alarms, feed, templates)
-    return page_app(tools, PageEvents([LiveTopics(live, templates), alarms], lambda: feed.ended))
+
+
+def make_page_events(tools: PageTools) -> PageEvents:
+    """Everything of the views that changes without a press."""
+    data, feed, templates = tools.settings.station.data, tools.feed, tools.templates
+    return PageEvents(
+        [
+            LiveTopics(tools.live, templates),
+            AlarmTopics(SpoolReader.beside(data), tools.alarms, feed, templates),
+            VersionTopics(data, tools.lines, feed, templates),
+            AuditTopics(tools.checks, tools.evidence, templates),
+        ],
+        lambda: feed.ended,
+    )
 
 
 def page_app(tools: PageTools, events: PageEvents) -> Starlette:

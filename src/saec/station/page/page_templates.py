@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from saec.station.page.static_files import static_files
 from saec.station.page.words.languages import LANGUAGES, NOTHING, Wording, wording
 from saec.station.page.words.page_terms import label_key, reason_in, term
+from saec.station.page.words.said_sentences import said
 
 FOLDER = Path(__file__).with_name("templates")
 
@@ -50,6 +51,7 @@ def _environment(loader: FileSystemLoader, words: Wording, shared: dict[str, Any
         static=static_files().address,
         term=partial(term, words),
         reason=partial(reason_in, words),
+        said=partial(said, words),
         label_key=label_key,
     )
     made.filters.update(
@@ -60,5 +62,7 @@ def _environment(loader: FileSystemLoader, words: Wording, shared: dict[str, Any
         number=words.number,
         percent=words.percent,
         lasting=words.lasting,
+        stamp=words.stamp,
+        size=words.size,
     )
     return made

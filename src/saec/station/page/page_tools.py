@@ -9,6 +9,8 @@ from typing import Any
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from saec.station.audit.audit_log import AuditLog
+from saec.station.page.evidence.evidence_jobs import EvidenceJobs
+from saec.station.page.facts.chain_checks import ChainChecks
 from saec.station.page.live.acknowledgements import Acknowledgements
 from saec.station.page.live.live_lines import LiveLines
 from saec.station.page.page_templates import PageTemplates
@@ -48,6 +50,8 @@ class PageTools:
         reader: reads the spool beside the station; never writes it.
         alarms: which alarms were acknowledged.
         live: the lines as they are now.
+        checks: those of the audit's chain.
+        evidence: files of evidence that are made or kept.
         navigation: the views by name, in their order.
     """
 
@@ -60,6 +64,8 @@ class PageTools:
     audit: AuditLog
     alarms: Acknowledgements
     live: LiveLines
+    checks: ChainChecks
+    evidence: EvidenceJobs
     templates: PageTemplates
     navigation: Mapping[str, ViewWords]
 
@@ -68,8 +74,17 @@ class PageTools:
         """The names of the lines, as the settings list them."""
         return [line.name for line in self.settings.line]
 
-    def page(self, view: str, visit: Visit, *, status: int = 200, **shown: Any) -> Response:
-        """A whole page from the template VIEW.html; ``shown`` is what the template sees."""
+    def page(
+        self, view: str, visit: Visit, *, status: int = 200, template: str | None = None, **shown: Any
+    ) -> Response:
+        """A whole page.
+
+        Args:
+            view: the view that it belongs to.
+            status: the answer's.
+            template: the template's name without its ending; None takes that of the view.
+            shown: what the template sees.
+        """
         allowed = [
             (name, words.title)
             for name, words in self.navigation.items()
@@ -77,7 +92,7 @@ class PageTools:
         ]
         words = self.navigation.get(view)
         text = self.templates.text(
-            f"{view}.html",
+            f"{template or view}.html",
             visit.wording,
             view=view,
             title="" if words is None else words.title,

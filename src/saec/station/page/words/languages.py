@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gettext
 import io
+import math
 import re
 import time
 from collections.abc import Mapping
@@ -36,6 +37,8 @@ _CHINESE = {"zh": "zh_Hans", "zh_cn": "zh_Hans", "zh_sg": "zh_Hans", "zh_hans_cn
 NOTHING = "–"
 
 _NUMBER = re.compile(r"\d+")
+
+_SIZES = ("B", "kB", "MB", "GB", "TB", "PB")
 
 
 def msgid(text: str) -> str:
@@ -109,6 +112,20 @@ class Wording:
         """The time of day of a moment of today; of any other the date as well."""
         today = seconds is not None and _local(seconds).date() == _local(time.time()).date()
         return self.time(seconds) if today else self.moment(seconds)
+
+    def stamp(self, text: str) -> str:
+        """Date and time of a moment that is written as in ISO 8601; any other text as it is."""
+        try:
+            return self.moment(datetime.fromisoformat(text).timestamp())
+        except ValueError:
+            return text or NOTHING
+
+    def size(self, count: float | None) -> str:
+        """Bytes in the unit of a thousand steps that suits them."""
+        if count is None:
+            return NOTHING
+        unit = min(len(_SIZES) - 1, int(math.log(max(1.0, count), 1000)))
+        return f"{self.number(count / 1000**unit, 1 if unit else 0)} {_SIZES[unit]}"
 
     def lasting(self, seconds: float | None) -> str:
         """A duration in its two largest units."""
