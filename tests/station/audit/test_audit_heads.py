@@ -75,6 +75,9 @@ def test_a_file_without_a_head_is_named(tmp_path: Path, text: str) -> None:
 def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(AuditError, match="cannot be read"):
         known_heads(str(tmp_path / "nowhere"))
+    (tmp_path / "torn.zip").write_bytes(b"PK\x05\x06" + b"\xff" * 18)
+    with pytest.raises(AuditError, match="cannot be read"):
+        known_heads(str(tmp_path / "torn.zip"))
     with zipfile.ZipFile(tmp_path / "other.zip", "w") as out:
         out.writestr("a", b"b")
     with pytest.raises(AuditError, match="no file of evidence"):

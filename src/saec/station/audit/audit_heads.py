@@ -13,7 +13,7 @@ import msgspec
 from saec.decoding import decode
 from saec.station.audit.audit_rows import AuditError
 from saec.station.audit.audit_verify import KnownHeads
-from saec.station.audit.evidence import evidence_rows, read_manifest
+from saec.station.audit.evidence import ZIP_ERRORS, evidence_rows, read_manifest
 from saec.station.storage.records import AuditHead
 from saec.texts import read_lines
 
@@ -52,7 +52,7 @@ def _heads_of(path: Path) -> Iterator[AuditHead]:
             return
         for line in read_lines(path, error=AuditError):
             yield from _of_line(line)
-    except (OSError, ValueError, zipfile.BadZipFile) as e:
+    except (OSError, *ZIP_ERRORS) as e:
         remedy = "give N:HASH, or a file of a sink or of evidence"
         raise AuditError(f"{str(path)[:200]} cannot be read: {e}", remedy) from e
 

@@ -15,7 +15,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import lzma
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,6 +44,12 @@ from saec.station.storage.records import AuditHead
 FORM = 1
 FRAMES, VERSIONS, ACTIONS = "frames.jsonl", "versions.json", "actions.jsonl"
 MANIFEST, SIGNATURE = "manifest.json", "signature.txt"
+ZIP_ERRORS = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError),
+    *(NotImplementedError, RuntimeError, ValueError, OverflowError, KeyError),
+)
+"""What reading a zip raises whose bytes were changed, beside OSError; KeyError for a file that it lacks."""
+
 _PURPOSE = b"saec-evidence-1\n"
 _BLOCK = 2**16
 _MOST_MANIFEST = 64 * 2**20
@@ -211,14 +220,10 @@ def check_evidence(path: Path, trusted: Sequence[str], revoked: Sequence[str] = 
             manifest = read_manifest(packed, path)
             fault = _signature_fault(packed, manifest, trusted, revoked) or _part_fault(packed, manifest)
             return EvidenceCheck(manifest, fault or _action_fault(packed, manifest))
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as e:
+    except ZIP_ERRORS as e:
         return EvidenceCheck(None, f"the zip file is damaged: {e}")
     except OSError as e:
         raise AuditError(f"{path} cannot be read: {e.strerror or e}", "name a file of evidence") from e
-    except Exception as e:
-        if type(e).__module__ != "zlib":
-            raise
-        return EvidenceCheck(None, f"the zip file is damaged: {e}")
 
 
 def read_manifest(packed: zipfile.ZipFile, path: Path) -> EvidenceManifest:
