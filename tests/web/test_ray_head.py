@@ -18,7 +18,10 @@ from saec.web.ray_head import ONE_MACHINE, ray_head
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of Ray, which holds its note."""
     monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("RAY_ADDRESS", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
+        monkeypatch.setenv(name, "")  # so that it is taken back afterwards, whoever sets it
+        monkeypatch.delenv(name)
     for name in ONE_MACHINE:
         monkeypatch.setenv(name, "1")
     (tmp_path / "ray").mkdir()
@@ -68,6 +71,19 @@ def test_the_head_of_the_environment_goes_first(folder: Path, monkeypatch: pytes
     monkeypatch.setenv("RAY_ADDRESS", dead)
     with pytest.raises(ConfigError, match=f"no Ray runs at {dead}, which RAY_ADDRESS names"):
         ray_head("auto")
+
+
+def test_a_token_of_this_user_is_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`ray start` asks for it where it finds one; ``ray.init`` would not send it."""
+    ray_head("auto")
+    assert "RAY_AUTH_MODE" not in os.environ
+    (tmp_path / ".ray").mkdir()
+    (tmp_path / ".ray" / "auth_token").write_text("0" * 64)
+    ray_head("auto")
+    assert os.environ["RAY_AUTH_MODE"] == "token"
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    ray_head("auto")
+    assert os.environ["RAY_AUTH_MODE"] == "disabled"
 
 
 def test_the_switch_is_the_one_that_ray_reads() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import warnings
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -186,19 +187,20 @@ def ray_started(order: BulkOrder, config: BulkConfig) -> Iterator[RayEngine]:
             f"{config.ray_address} is the address of a Ray client",
             "run on a machine of the cluster, and give HOST:PORT or auto",
         )
-    os.environ |= ONE_MACHINE  # ``saec.silence`` switches Ray's reports off
-    import ray
-
-    if ray.is_initialized():  # a program of the user's has connected already
+    if "ray" in sys.modules and sys.modules["ray"].is_initialized():  # a program of the user's has connected
         yield _quiet_engine(order, config)
         return
+    os.environ |= ONE_MACHINE  # ``saec.silence`` switches Ray's reports off
     address = None if config.ray_address is None else ray_head(config.ray_address)
+    import ray  # which reads the environment now
+
     try:
         ray.init(**_start(address))
     except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as e:
         where = "on this machine" if address is None else f"at {address}"
         raise ConfigError(
-            f"Ray cannot be used {where}: {_said(e)}", "check the address and that Ray runs"
+            f"Ray cannot be used {where}: {_said(e)}",
+            "check the address and that Ray runs, and its token (RAY_AUTH_TOKEN_PATH names the file)",
         ) from e
     try:
         yield _quiet_engine(order, config)

@@ -28,6 +28,9 @@ _REMEDY = "start `saec cloud` with replicas or `ray start --head`, or give --ray
 def ray_head(address: str) -> str:
     """The head of a Ray that runs, as ``ray.init`` is to be told. Call it before Ray is imported.
 
+    Where this user has a token of Ray's, Ray is joined with it. `ray start` asks for one if it finds one,
+    but ``ray.init`` sends it only if RAY_AUTH_MODE says so.
+
     Args:
         address: "HOST:PORT" of the head. "auto" is what ``ray.init`` documents: RAY_ADDRESS, or else the head
             that `ray start` has noted. That of a Ray client ("ray://...") is given back as it is.
@@ -40,6 +43,8 @@ def ray_head(address: str) -> str:
         ConfigError: it is no address, or nothing listens there.
     """
     os.environ |= ONE_MACHINE
+    if os.environ.get("RAY_AUTH_TOKEN") or token_file().exists():
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
     source = ""
     if address == "auto":
         address, source = _noted()
@@ -55,6 +60,11 @@ def ray_head(address: str) -> str:
     except OSError as e:
         raise ConfigError(f"no Ray runs at {address}{source}: {why(e)[0]}", _REMEDY) from e
     return address
+
+
+def token_file() -> Path:
+    """Where Ray looks for its token."""
+    return Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
 
 
 def _noted() -> tuple[str, str]:

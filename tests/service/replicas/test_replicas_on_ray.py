@@ -67,6 +67,11 @@ def _settings(folder: Path, adapter: Path) -> Path:
     return file
 
 
+def _service(file: Path, environ: dict[str, str]) -> subprocess.Popen[str]:
+    argv = [sys.executable, "-m", "saec", "cloud", "--config", str(file)]
+    return subprocess.Popen(argv, stderr=subprocess.PIPE, text=True, env=environ)
+
+
 @pytest.fixture(scope="module")
 def program(adapters: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
     """Three replicas that serve the small checkpoint with an adapter."""
@@ -75,8 +80,7 @@ def program(adapters: dict[str, Path], tmp_path_factory: pytest.TempPathFactory)
     environ = {**os.environ, "RAY_TMPDIR": str(tmp_path_factory.getbasetemp()), "OMP_NUM_THREADS": "1"}
     os.environ["RAY_TMPDIR"] = environ["RAY_TMPDIR"]
     file = _settings(folder, adapters["screws"])
-    argv = [sys.executable, "-m", "saec", "cloud", "--config", str(file)]
-    with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True, env=environ) as process:
+    with _service(file, environ) as process:
         assert process.stderr is not None
         entries = (json.loads(line) for line in process.stderr if line.startswith("{"))
         where = next(e["address"] for e in entries if e["event"] == "listening").removesuffix("/v1")
@@ -223,6 +227,19 @@ def test_stopping_finishes_what_was_accepted(program: Program) -> None:
     assert not psutil.wait_procs(below, timeout=240)[
         1
     ]  # two agents of Ray see only after a minute that it ended
+
+
+def test_a_stop_while_replicas_load_prints_no_dump(
+    adapters: dict[str, Path], tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    environ = {**os.environ, "RAY_TMPDIR": str(tmp_path_factory.getbasetemp()), "OMP_NUM_THREADS": "1"}
+    with _service(_settings(tmp_path, adapters["screws"]), environ) as process:
+        _wait(lambda: _below(process.pid, "ray::ServeController"))  # Ray has started, no replica is there
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=240)
+    assert process.returncode == 0
+    assert [line for line in said.splitlines() if not line.startswith("{")] == []
+    assert "stopped during the start" in said
 
 
 def _wait(true: Any) -> None:

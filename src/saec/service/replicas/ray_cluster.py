@@ -20,7 +20,7 @@ from saec.service.replica_settings import ReplicaConfig
 from saec.texts import read_text
 from saec.web.addresses import parse_address
 from saec.web.admission.secret_files import readable_by_others
-from saec.web.ray_head import ONE_MACHINE, ray_head
+from saec.web.ray_head import ONE_MACHINE, ray_head, token_file
 
 _STORE = 1 << 30
 """Bytes of memory in which Ray passes large bodies on."""
@@ -197,7 +197,7 @@ def own_token() -> Path | None:
     """
     if os.environ.get("RAY_AUTH_TOKEN"):
         return None
-    path = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
+    path = token_file()
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
