@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -53,14 +54,20 @@ def test_a_frame_with_a_second_verdict_stands_in_the_strip_once(bench: PageBench
     assert now.defect is not None
 
 
-def test_a_good_frame_without_a_drawn_map_leaves_a_young_one_with_it(
-    bench: PageBench, lines: LiveLines
-) -> None:
+def test_on_a_fast_line_a_frame_without_a_drawn_map_waits_until_the_line_is_quiet(bench: PageBench) -> None:
+    ahead = 0.0
+    reader = SpoolReader.beside(bench.data)
+    lines = LiveLines(reader, bench.feed, bench.settings, clock=lambda: time.time() + ahead)
     drawn = bench.judge()
-    bench.judge(drawn=False)
+    newest = bench.judge(drawn=False)
     card = lines.look()["bottle"].card
     assert card is not None
     assert (card.found.id, card.picture) == (drawn, f"/v1/frames/{drawn}/map")
+    ahead = 3600.0
+    card = lines.look()["bottle"].card
+    assert card is not None
+    assert card.found.id == newest
+    ahead = 0.0
     defect = bench.judge(label=1, drawn=False)
     card = lines.look()["bottle"].card
     assert card is not None

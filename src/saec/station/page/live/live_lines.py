@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -22,9 +23,10 @@ from saec.station.storage.spool_reader import SpoolReader
 STRIP = 50
 """The last verdicts of a line that are shown."""
 
-_PICTURE_WITHIN = 1.5
-"""Seconds. Of a fast line not every good frame has a picture; the newest that has one is shown, if it is so
-young."""
+_FAST, _PICTURE_WITHIN, _SETTLED = 0.5, 1.5, 1.0
+"""Seconds. Where good frames follow one another faster than the first, not each has a picture of its map: the
+newest that has one is shown, if it is younger than the second. Once no frame has come for the third, the
+newest is shown in any case."""
 
 _MANY = 2000
 """Verdicts since the last look from which on the lines are looked up anew."""
@@ -55,6 +57,11 @@ class LineNow:
     sources: Sequence[AnySource] = ()
 
     @property
+    def waits(self) -> bool:
+        """Whether a newer frame than the one that is shown waits for the line to be quiet."""
+        return self.card is not None and self.card.found.n != self.strip[0].n
+
+    @property
     def counts(self) -> Mapping[str, int]:
         """How often each label stands in the strip."""
         return Counter(label_key(found.label, found.state) for found in self.strip)
@@ -68,10 +75,17 @@ class LiveLines:
     Args:
         reader: one of its own, so that a long search elsewhere holds nothing up.
         settings: the station's, which name the lines and where their frames come from.
+        clock: seconds since the epoch.
     """
 
-    def __init__(self, reader: SpoolReader, feed: StationFeed, settings: StationSettings) -> None:
-        self._reader, self._feed = reader, feed
+    def __init__(
+        self,
+        reader: SpoolReader,
+        feed: StationFeed,
+        settings: StationSettings,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._reader, self._feed, self._clock = reader, feed, clock
         self._sources = {
             line.name: [source for source in settings.source if source.line == line.name]
             for line in settings.line
@@ -88,6 +102,8 @@ class LiveLines:
                 self._now[line] = self._line(line, strip)
             self._n = last
             for line, now in self._now.items():
+                if now.waits and self._clock() - now.strip[0].time > _SETTLED:
+                    now = self._now[line] = replace(now, card=frame_card(self._reader, now.strip[0]))
                 told = _told(self._feed.line(line))
                 if told != now.told:
                     self._now[line] = replace(now, told=told)
@@ -128,11 +144,12 @@ def _joined(news: Sequence[FoundFrame], strip: Sequence[FoundFrame]) -> Sequence
 
 
 def _shown(reader: SpoolReader, strip: Sequence[FoundFrame]) -> FrameCard | None:
-    """The newest frame; if it is good and has no map drawn, the newest with one, while that is young."""
+    """The newest frame; of a fast line the newest with a picture of its map, while the frames are good."""
     if not strip:
         return None
     newest = frame_card(reader, strip[0])
-    if newest.picture.endswith("/map") or newest.found.label != 0:
+    fast = len(strip) > 1 and strip[0].time - strip[1].time < _FAST
+    if newest.picture.endswith("/map") or newest.found.label != 0 or not fast:
         return newest
     for found in strip[1:]:
         if newest.found.time - found.time > _PICTURE_WITHIN:
