@@ -144,6 +144,17 @@ def test_three_replicas_answer_as_one_process_does(
     assert "saec_cloud_replicas 3.0" in text
 
 
+def test_a_body_beyond_what_grpc_takes_is_answered_as_one_process_does(
+    program: Program, served: ServedModel
+) -> None:
+    body = scoring_body(data_url(encoded(noise(9, 1300, 1300))))
+    assert len(json.dumps(body)) > 4 << 20
+    with program.client() as http:
+        there = http.post(CHAT, json=body)
+    with running(served) as (where, _), httpx.Client(base_url=where, timeout=60, trust_env=False) as http:
+        _same(there.json(), http.post(CHAT, json=body).json())
+
+
 def test_limits_and_keys_hold_across_replicas(program: Program) -> None:
     with program.client("wrong") as http:
         assert http.post(CHAT, json=scoring_body(URLS[0])).status_code == 401

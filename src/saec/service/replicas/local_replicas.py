@@ -9,7 +9,7 @@ import structlog
 
 from saec.errors import ConfigError
 from saec.service.replicas.deployed_settings import Deployed, check_models, check_room
-from saec.service.replicas.ray_cluster import OwnRay, note_entrance
+from saec.service.replicas.ray_cluster import OwnRay, hush_serve, note_entrance
 from saec.service.replicas.replica_set import ReplicaSet
 
 _FIRST = 60.0
@@ -50,6 +50,7 @@ def open_replicas(deployed: Deployed) -> ReplicaSet:
         raise
 
     def end() -> None:
+        hush_serve()
         with contextlib.suppress(Exception):  # it may be dead already; what is left ends with this process
             serve.shutdown()
         own.leave()

@@ -215,3 +215,8 @@ def _quiet() -> None:
     for name in ("ray", "ray.serve"):
         logger: Any = logging.getLogger(name)
         logger.setLevel(logging.ERROR)
+
+
+def hush_serve() -> None:
+    """Serve's router calls it an error that its event loop, the entrance's, has ended before Serve does."""
+    logging.getLogger("ray.serve").setLevel(logging.CRITICAL)
