@@ -26,7 +26,8 @@ def logs_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("command", ["cloud", "cloud deploy"])
 def test_fewer_replicas_under_load_are_refused(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("ray")
-    assert main([*command.split(), "--replicas", "3", "--replicas-up-to", "2"]) == 2
+    argv = [*command.split(), "--listen", "127.0.0.1:0", "--replicas", "3", "--replicas-up-to", "2"]
+    assert main(argv) == 2
     assert "--replicas-up-to 2 is less than --replicas 3" in capsys.readouterr().err
 
 
