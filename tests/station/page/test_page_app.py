@@ -21,7 +21,7 @@ from saec.station.people.route_roles import ROUTE_ROLES, is_allowed
 from saec.types import Explanation
 from tests.station.page.page_fakes import HERE, PASSWORD, PageBench, as_role
 
-VIEWS = ("live", "alarms", "help")
+VIEWS = ("live", "frames", "numbers", "alarms", "help")
 
 
 def routes(bench: PageBench) -> Iterator[str]:

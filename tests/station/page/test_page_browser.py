@@ -72,7 +72,10 @@ def test_no_view_has_a_serious_finding_or_is_wider_than_the_screen(
     with served(lines) as where:
         visitor = Visitor(browser, where, width, color_scheme=scheme, bypass_csp=True)
         visitor.page.goto(where)
-        views = [visitor.page.url, *(f"{where}/page/{view}" for view in ("live", "alarms", "help"))]
+        views = [
+            visitor.page.url,
+            *(f"{where}/page/{view}" for view in ("live", "frames", "numbers", "alarms", "help")),
+        ]
         for view in views:
             if view == views[0]:
                 visitor.page.get_by_role("button", name="Log in").wait_for()

@@ -6,6 +6,7 @@ import random
 import threading
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -101,6 +102,26 @@ def test_page_by_page_each_frame_comes_once(spool: Spool, query: FrameQuery, mos
             **{**{f: getattr(query, f) for f in query.__struct_fields__}, "before": page[-1].n}
         )
     assert seen == wanted
+
+
+@pytest.mark.parametrize(("few", "slice_size"), [(20_000, 50_000), (0, 7), (5, 1)])
+@given(query=QUERIES, after=st.integers(0, 2 * FRAMES), most=st.integers(1, 40))
+@settings(max_examples=80, deadline=None)
+def test_what_is_newer_comes_oldest_first(
+    spool: Spool, few: int, slice_size: int, query: FrameQuery, after: int, most: int
+) -> None:
+    query = msgspec.structs.replace(query, before=None)
+    wanted = [frame for frame in reversed(all_found(spool)) if frame.n > after and is_meant(query, frame)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(frame_search, "_FEW", few)
+        patch.setattr(frame_search, "_SLICE", slice_size)
+        assert spool.newer(query, after, most) == wanted[:most]
+
+
+def test_each_frame_is_found_by_its_number(spool: Spool) -> None:
+    for frame in all_found(spool):
+        assert spool.newest(frame.seq) == frame
+    assert spool.newest(10**9) is None
 
 
 @given(after=st.integers(0, 2 * FRAMES), most=st.integers(1, 2 * FRAMES))

@@ -24,19 +24,23 @@ from saec.station.page.live.acknowledgements import Acknowledgements
 from saec.station.page.live.live_lines import LiveLines, LiveTopics
 from saec.station.page.live.open_alarms import AlarmTopics
 from saec.station.page.live.page_events import PageEvents
+from saec.station.page.numbers.counts_topic import CountsTopic
 from saec.station.page.page_guard import PageGuard
 from saec.station.page.page_templates import PageTemplates
 from saec.station.page.page_tools import PageTools
 from saec.station.page.page_view import PageRoute, PageView
 from saec.station.page.page_visit import Visit, named_person, named_role, read_form
+from saec.station.page.search.replay_runs import ReplayRuns
 from saec.station.page.static_files import PREFIX, static_files
 from saec.station.page.station_feed import StationFeed
 from saec.station.page.views.alarms_view import ALARMS
 from saec.station.page.views.audit_view import AUDIT
+from saec.station.page.views.frames_view import FRAMES
 from saec.station.page.views.help_view import HELP
 from saec.station.page.views.lines_view import LINES
 from saec.station.page.views.live_view import LIVE
 from saec.station.page.views.log_in import COOKIE, LOG_IN_ROUTES
+from saec.station.page.views.numbers_view import NUMBERS
 from saec.station.page.views.oidc_routes import OIDC_ROUTES
 from saec.station.page.views.own_view import OWN_ROUTES
 from saec.station.page.views.people_view import PEOPLE
@@ -50,7 +54,7 @@ from saec.station.setup.station_settings import StationSettings
 from saec.station.storage.spool_reader import SpoolReader
 from saec.station.storage.storage_quota import GIGABYTE
 
-VIEWS: tuple[PageView, ...] = (LIVE, LINES, ALARMS, SETTINGS, PEOPLE, AUDIT, HELP)
+VIEWS: tuple[PageView, ...] = (LIVE, FRAMES, LINES, NUMBERS, ALARMS, SETTINGS, PEOPLE, AUDIT, HELP)
 """The entries of the navigation, in its order."""
 
 ROUTES: tuple[PageRoute, ...] = (
@@ -93,6 +97,7 @@ def make_page_tools(settings: StationSettings, feed: StationFeed) -> PageTools:
         evidence=EvidenceJobs(data / "page" / "evidence", settings.spool.free_gb * GIGABYTE),
         alarms=Acknowledgements(data / "page"),
         live=LiveLines(SpoolReader.beside(data), feed, settings),
+        replays=ReplayRuns(settings),
         templates=PageTemplates(station=settings.station.name),
         navigation={view.name: view.words for view in VIEWS},
     )
@@ -105,6 +110,7 @@ def make_page_events(tools: PageTools) -> PageEvents:
         [
             LiveTopics(tools.live, templates),
             AlarmTopics(SpoolReader.beside(data), tools.alarms, feed, templates),
+            CountsTopic(SpoolReader.beside(data)),
             VersionTopics(data, tools.lines, feed, templates),
             AuditTopics(tools.checks, tools.evidence, templates),
         ],

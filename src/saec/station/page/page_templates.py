@@ -56,6 +56,8 @@ def _environment(loader: FileSystemLoader, words: Wording, shared: dict[str, Any
     )
     made.filters.update(
         time=words.time,
+        minute=words.minute,
+        day=words.day,
         date=words.date,
         moment=words.moment,
         lately=words.lately,

@@ -15,6 +15,7 @@ from saec.station.page.live.acknowledgements import Acknowledgements
 from saec.station.page.live.live_lines import LiveLines
 from saec.station.page.page_templates import PageTemplates
 from saec.station.page.page_visit import Visit
+from saec.station.page.search.replay_runs import ReplayRuns
 from saec.station.page.station_feed import StationFeed
 from saec.station.people.oidc import OidcLogIn
 from saec.station.people.people_audit import audited
@@ -52,6 +53,7 @@ class PageTools:
         live: the lines as they are now.
         checks: those of the audit's chain.
         evidence: files of evidence that are made or kept.
+        replays: judges recorded frames again.
         navigation: the views by name, in their order.
     """
 
@@ -66,6 +68,7 @@ class PageTools:
     live: LiveLines
     checks: ChainChecks
     evidence: EvidenceJobs
+    replays: ReplayRuns
     templates: PageTemplates
     navigation: Mapping[str, ViewWords]
 

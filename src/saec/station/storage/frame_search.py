@@ -116,11 +116,7 @@ def search_frames(db: SideReader, query: FrameQuery, most: int) -> list[FoundFra
     A frame that gets a new verdict meanwhile moves before the first page: no frame comes twice, however many
     pages are read.
     """
-    asked = msgspec.structs.asdict(query)
-    asked["name"] = None if query.name is None else folded(query.name)
-    chosen = [name for name in _CONDITIONS if asked[name] is not None]
-    where = " AND ".join(["TRUE", *(_CONDITIONS[name] for name in chosen)])
-    values = [asked[name] for name in chosen]
+    where, values = _meant(query)
     before = _NUMBERS if query.before is None else min(query.before, _NUMBERS)
     if _holds_few(db, query):
         sql = f"{_FOUND} FROM latest INDEXED BY latest_time {_JOINED} WHERE {where} AND latest.n < ?"
@@ -141,6 +137,31 @@ def search_frames(db: SideReader, query: FrameQuery, most: int) -> list[FoundFra
     return found
 
 
+def newer_frames(db: SideReader, query: FrameQuery, after_n: int, most: int) -> list[FoundFrame]:
+    """The frames that a query means with a verdict since a number, in the order of their newest verdicts; its
+    ``before`` is left out."""
+    where, values = _meant(query)
+    if _holds_few(db, query):
+        sql = f"{_FOUND} FROM latest INDEXED BY latest_time {_JOINED} WHERE {where} AND latest.n > ?"
+        return _found(db, f"{sql} ORDER BY latest.n LIMIT ?", [*values, after_n, most])
+    sql = f"{_FOUND} FROM latest NOT INDEXED {_JOINED} WHERE latest.n > ? AND latest.n <= ? AND {where}"
+    found: list[FoundFrame] = []
+    while len(found) < most:
+        ((bottom,),) = db.rows("SELECT MIN(n) FROM latest WHERE n > ?", (after_n,))
+        if bottom is None:
+            break
+        after_n = bottom + _SLICE - 1
+        slice_values = [bottom - 1, after_n, *values, most - len(found)]
+        found += _found(db, f"{sql} ORDER BY latest.n LIMIT ?", slice_values)
+    return found
+
+
+def newest_verdict(db: SideReader, seq: int) -> FoundFrame | None:
+    """A frame by its number; None where it has no verdict."""
+    found = _found(db, f"{_FOUND} FROM latest {_JOINED} WHERE latest.seq = ?", [seq])
+    return found[0] if found else None
+
+
 def changed_frames(db: SideReader, after_n: int, most: int) -> list[FoundFrame]:
     """Frames with a verdict since, in the order of their newest verdicts."""
     sql = f"{_FOUND} FROM latest NOT INDEXED {_JOINED} WHERE latest.n > ? ORDER BY latest.n LIMIT ?"
@@ -151,6 +172,14 @@ def last_number(db: SideReader) -> int:
     """The ``n`` that was given last; 0 where there is none."""
     rows = db.rows("SELECT seq FROM sqlite_sequence WHERE name = 'latest'")
     return int(rows[0][0]) if rows else 0
+
+
+def _meant(query: FrameQuery) -> tuple[str, list[Any]]:
+    """The condition of a query in SQL, without its ``before``, and the values in it."""
+    asked = msgspec.structs.asdict(query)
+    asked["name"] = None if query.name is None else folded(query.name)
+    chosen = [name for name in _CONDITIONS if asked[name] is not None]
+    return " AND ".join(["TRUE", *(_CONDITIONS[name] for name in chosen)]), [asked[name] for name in chosen]
 
 
 def _holds_few(db: SideReader, query: FrameQuery) -> bool:

@@ -101,6 +101,21 @@ class Delivery(msgspec.Struct, frozen=True):
     audit: AuditHead | None = None
 
 
+class OpenDelivery(msgspec.Struct, frozen=True):
+    """A delivery as a reader sees it.
+
+    Attributes:
+        error: what the sink said last, or "".
+        dead: since when it is a dead letter, seconds since the epoch; None while it waits.
+    """
+
+    sink: str
+    state: VerdictState
+    attempts: int
+    error: str
+    dead: float | None
+
+
 class DeadLetter(msgspec.Struct, frozen=True):
     """A dead letter: a verdict that a sink has refused for good.
 

@@ -23,9 +23,11 @@ from saec.station.storage.frame_search import (
     FrameQuery,
     changed_frames,
     last_number,
+    newer_frames,
+    newest_verdict,
     search_frames,
 )
-from saec.station.storage.records import Alarm, SpooledFrame, frame_id
+from saec.station.storage.records import Alarm, OpenDelivery, SpooledFrame, frame_id
 from saec.station.storage.verdict_counts import VerdictCounts, count_verdicts
 from saec.types import Explanation, VerdictRecord
 
@@ -114,6 +116,21 @@ class SpoolReader:
     def search(self, query: FrameQuery, most: int = 50) -> list[FoundFrame]:
         """The frames that a query means, newest verdict first."""
         return search_frames(self._side, query, most)
+
+    def newer(self, query: FrameQuery, after_n: int, most: int = 1) -> list[FoundFrame]:
+        """The frames that a query means with a verdict since the one with this number, oldest first."""
+        return newer_frames(self._side, query, after_n, most)
+
+    def newest(self, seq: int) -> FoundFrame | None:
+        """A frame by its newest verdict; None where it has none."""
+        return newest_verdict(self._side, seq)
+
+    def deliveries(self, seq: int) -> list[OpenDelivery]:
+        """The deliveries of a frame's verdicts that no sink has taken yet, oldest first."""
+        rows = self._side.rows(
+            "SELECT sink, state, attempts, error, dead FROM outbox WHERE seq = ? ORDER BY n", (seq,)
+        )
+        return [OpenDelivery(*row) for row in rows]
 
     def changes(self, after_n: int, most: int = 500) -> list[FoundFrame]:
         """The frames with a verdict since the one with this number, in the order of their newest verdicts."""

@@ -15,6 +15,8 @@ addEventListener('DOMContentLoaded', () => {
   followHolds()
   keepWhatIsPressed()
   closeMenus()
+  followKeys()
+  chooseOwnWindow()
 })
 
 function followTheme() {
@@ -177,4 +179,21 @@ function closeMenus() {
   document.addEventListener('keydown', event => {
     if (event.key === 'Escape') document.querySelectorAll('details.menu[open]').forEach(menu => close(menu, menu.contains(document.activeElement)))
   })
+}
+
+/* Arrow keys lead where a link says so, unless something that has keys of its own is in use. */
+function followKeys() {
+  document.addEventListener('keydown', event => {
+    if (event.altKey || event.ctrlKey || event.metaKey || event.shiftKey || event.defaultPrevented) return
+    if (event.target.closest('input, select, textarea, .scroll, summary')) return
+    const link = document.querySelector(`a[data-key="${CSS.escape(event.key)}"]`)
+    if (link) link.click()
+  })
+}
+
+/* Who changes an end of the window means that window. */
+function chooseOwnWindow() {
+  const choice = document.getElementById('window')
+  if (!choice) return
+  for (const name of ['since', 'until']) document.getElementById(name).addEventListener('input', () => { choice.value = 'chosen' })
 }

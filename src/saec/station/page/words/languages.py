@@ -18,7 +18,7 @@ from pathlib import Path
 
 from babel import Locale
 from babel.core import negotiate_locale
-from babel.dates import format_date, format_datetime, format_time
+from babel.dates import format_date, format_datetime, format_skeleton, format_time
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal, format_percent
@@ -107,6 +107,14 @@ class Wording:
     def moment(self, seconds: float | None) -> str:
         """Date and time, to the second."""
         return NOTHING if seconds is None else format_datetime(_local(seconds), "medium", locale=self.locale)
+
+    def minute(self, seconds: float) -> str:
+        """The time of day, to the minute."""
+        return format_time(_local(seconds), "short", locale=self.locale)
+
+    def day(self, seconds: float) -> str:
+        """The day and its month, without the year."""
+        return format_skeleton("MMMd", _local(seconds), locale=self.locale)
 
     def lately(self, seconds: float | None) -> str:
         """The time of day of a moment of today; of any other the date as well."""

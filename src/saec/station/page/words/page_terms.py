@@ -32,6 +32,11 @@ TERMS: Mapping[str, Mapping[str, str]] = {
         "down": msgid("not connected"),
         "probing": msgid("not connected, next attempt soon"),
     },
+    "address": {
+        "up": msgid("is asked"),
+        "resting": msgid("rests after failures"),
+        "other weights": msgid("has weights that are not trusted"),
+    },
     "cloud": {
         "fused": msgid("decides with the edge"),
         "advisory": msgid("only advises"),
