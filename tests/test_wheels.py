@@ -43,6 +43,9 @@ def test_the_line_s_wheel_is_small_and_has_no_model_and_nothing_of_the_researche
     assert all(name.startswith(("saec/", "saec-")) for name in names)
     assert not [name for name in names if name.endswith((".safetensors", ".pt", ".onnx"))]
     assert {"saec/py.typed", "saec/station/example.toml"} <= set(names)
+    page = ROOT / "src/saec/station/page"
+    shown = [path for path in page.rglob("*") if path.suffix in (".html", ".css", ".js", ".svg", ".po")]
+    assert {path.relative_to(ROOT / "src").as_posix() for path in shown} <= set(names)
 
 
 def test_both_wheels_have_every_module_and_the_researchers_has_the_checkpoint(

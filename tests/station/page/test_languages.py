@@ -81,6 +81,7 @@ def test_numbers_and_times_are_those_of_the_language() -> None:
     assert wording("zh_Hans").moment(moment) == "2026年3月4日 15:06:07"
     assert [wording(code).number(1234.5, 2) for code in LANGUAGES] == ["1,234.50", "1.234,50", "1,234.50"]
     assert wording("de").percent(0.925, 1) == "92,5\xa0%"
+    assert [wording("en").probability(p) for p in (0.0, 0.5, 1.0)] == ["< 0.1%", "50.0%", "> 99.9%"]
     assert wording("de").lasting(3 * 86400 + 7200) == "3 T. 2 Std."
     assert wording("en").lasting(59.9) == "59 s"
     for show in (wording("en").number, wording("en").percent, wording("en").moment, wording("en").lasting):

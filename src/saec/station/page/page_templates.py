@@ -63,6 +63,7 @@ def _environment(loader: FileSystemLoader, words: Wording, shared: dict[str, Any
         lately=words.lately,
         number=words.number,
         percent=words.percent,
+        probability=words.probability,
         lasting=words.lasting,
         stamp=words.stamp,
         size=words.size,

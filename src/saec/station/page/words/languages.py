@@ -97,6 +97,12 @@ class Wording:
         pattern = pattern.replace("##0", f"##0.{'0' * digits}") if digits else pattern
         return format_percent(share, pattern, locale=self.locale)
 
+    def probability(self, p: float | None) -> str:
+        """A probability as per cent, to a tenth; never as certain as 0 or 100."""
+        if p is None or 0.001 <= p <= 0.999:
+            return self.percent(p, 1)
+        return f"> {self.percent(0.999, 1)}" if p > 0.5 else f"< {self.percent(0.001, 1)}"
+
     def time(self, seconds: float | None) -> str:
         """The time of day, to the second, of seconds since the epoch."""
         return NOTHING if seconds is None else format_time(_local(seconds), "medium", locale=self.locale)
