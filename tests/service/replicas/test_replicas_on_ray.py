@@ -312,14 +312,16 @@ def test_a_service_is_deployed_to_a_cluster_and_taken_away(
         assert _saec("deploy", *options, "--replicas", "1") == "deployed: saec-engines\n"
         (same,) = _below(cluster, "ray::ServeReplica:saec:")
         assert same.pid == entrance.pid
-        assert _saec("deploy", *options, "--queue", "9") == "deployed: saec-engines, saec\n"
+        replaced = _saec("deploy", *options, "--queue", "9").splitlines()
+        assert replaced[0] == "deployed: saec-engines, saec"
+        assert replaced[1].endswith("another service.queue.")
         (other,) = _below(cluster, "ray::ServeReplica:saec:")
         assert other.pid != entrance.pid
         other.kill()
         _wait(lambda: _status(http) == 200)
         _answers(http, "small")
         assert _saec("remove") == "removed\n"
-        assert http.get("/ready").status_code == 404
+        _wait(lambda: _status(http) == 0)  # Serve has ended, and its proxy
     assert (
         "no service"
         in subprocess.run(
