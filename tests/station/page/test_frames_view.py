@@ -26,6 +26,8 @@ from saec.station.page.words.languages import wording
 from saec.station.people.roles import Role
 from saec.station.setup.station_section import StationSection
 from saec.station.setup.station_settings import LineSettings, StationSettings
+from saec.station.storage.records import NewFrame, OpenDelivery
+from saec.station.storage.spool_reader import SpoolReader
 from saec.types import (
     CloudRecord,
     CloudState,
@@ -222,7 +224,24 @@ def test_a_record_has_both_verdicts_deliveries_alarms_and_its_neighbours(
 
 
 @pytest.mark.usefixtures("people")
+def test_deliveries_that_wait_or_were_refused_stand_in_the_record(
+    bench: PageBench, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    id = bench.judge()
+    open_ones = [OpenDelivery("mes", "final", 3, "<b>422", 1e9), OpenDelivery("plc", "final", 1, "", None)]
+    monkeypatch.setattr(SpoolReader, "deliveries", lambda self, seq: open_ones)
+    text = ask(client, f"/page/frames/{id}")
+    assert "&lt;b&gt;422" in text
+    assert "refused, 9 Sept 2001" in text
+    assert ">waits<" in text
+
+
+@pytest.mark.usefixtures("people")
 def test_a_frame_that_waits_or_is_not_there_is_said(bench: PageBench, client: TestClient) -> None:
+    frame = NewFrame(line="bottle", source="in", key="in/later.png", suffix=".png", captured=1.0)
+    waits = bench.spool.accept(frame, b"no verdict yet").id
+    text = ask(client, f"/page/frames/{waits}")
+    assert "The frame has no verdict yet." in text
     id = bench.judge()
     for other in ("bottle-0000000099", "bottle", f"other{id}", "bottle-x"):
         assert client.get(f"/page/frames/{other}", headers=as_role(Role.VIEWER)).status_code == 409
@@ -285,10 +304,13 @@ def test_what_differs_stands_out(
 ) -> None:
     id = bench.judge()
     rows = [ReplayRow("image", "ab", "ab", True), ReplayRow("final: score", "1", "<i>2", False)]
+    rows.append(ReplayRow("final: edge's label", "1", "0", False))
     rows.append(ReplayRow("final: route", "edge: sure", "depends on the frames before", None))
     monkeypatch.setattr(ReplayRuns, "run", lambda self, id: rows)
     text = client.post(f"/page/frames/{id}/replay", headers=as_role(Role.ENGINEER)).text
-    assert "1 thing differs" in text
+    assert "2 things differ" in text
+    assert ">Defect</td>" in text
+    assert ">Good</td>" in text
     assert "final: Score" in text
     assert "&lt;i&gt;2" in text
     assert "cannot be computed" in text

@@ -9,7 +9,7 @@ import pytest
 
 from saec.errors import SpoolError
 from saec.station.storage.outbox import Outbox, outbox_beside
-from saec.station.storage.records import Backlog, NewFrame, SpoolLimits
+from saec.station.storage.records import Backlog, NewFrame, OpenDelivery, SpoolLimits
 from saec.station.storage.spool import Spool
 from saec.types import VerdictRecord
 
@@ -62,6 +62,19 @@ def test_a_dead_letter_waits_apart_and_comes_back_first(spool: Spool, clock: Clo
     box.resend([letter.n])
     assert (waiting(box), box.letters()) == ([1, 2, 3], [])
     assert box.waiting("mes")[0].attempts == 0
+
+
+def test_a_reader_sees_what_still_waits_of_a_frame(spool: Spool, clock: Clock) -> None:
+    judge(spool, clock, 2)
+    first, second = spool.outbox.waiting("mes")
+    spool.outbox.failed([first.n], "it answered 422")
+    spool.outbox.bury(first.n)
+    spool.outbox.delivered([second.n])
+    assert spool.deliveries(1) == [
+        OpenDelivery("mes", "final", 1, "it answered 422", 1010.0),
+        OpenDelivery("plc", "final", 0, "", None),
+    ]
+    assert [one.sink for one in spool.deliveries(2)] == ["plc"]
 
 
 def test_a_dead_letter_pins_no_image_and_keeps_its_record(spool: Spool, clock: Clock) -> None:

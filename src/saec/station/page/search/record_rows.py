@@ -76,6 +76,9 @@ _AGAIN = {
 }
 
 
+_LABELS = {"0": "good", "1": "defect"}
+
+
 def verdict_parts(words: Wording, verdict: VerdictRecord) -> list[RecordPart]:
     """A verdict's fields in the order in which they came about."""
     return [
@@ -249,5 +252,9 @@ def _compared(words: Wording, what: str) -> str:
 
 
 def _said_again(words: Wording, row: ReplayRow) -> ReplayRow:
-    said = [words.gettext(_AGAIN.get(text, text)) for text in (row.recorded, row.again)]
+    labels = _LABELS if row.what.endswith("label") else {}
+    said = [
+        term(words, "label", labels[text]) if text in labels else words.gettext(_AGAIN.get(text, text))
+        for text in (row.recorded, row.again)
+    ]
     return ReplayRow(row.what, said[0], said[1], row.same)
