@@ -45,7 +45,8 @@ def station(folder: Path) -> Iterator[None]:
         wait(lambda: httpx.get(f"{ADDRESS}/page/login").status_code != 503, program)
         yield
     finally:
-        os.killpg(program.pid, signal.SIGTERM)
+        with contextlib.suppress(ProcessLookupError):  # it has ended by itself
+            os.killpg(program.pid, signal.SIGTERM)
         program.wait()
 
 
