@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -45,7 +46,7 @@ class Beside:
             self.settings,
             lambda: {"status": {"uptime_s": 1}, "problems": []},
             lambda kind, text: self.alarms.append((kind, text)),
-            program="tests.station.fake_page",
+            command=[sys.executable, "-m", "tests.station.fake_page"],
         )
         sessions = BrowserSessions(lambda token: ANNA if token == "anna" else None, logs_in)
         self.running = Running(

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,8 @@ import structlog
 from saec.station.setup.station_settings import StationSettings
 from saec.station.threads import FIRST, GROWTH, LONGEST, Stopping, Watched
 
-PROGRAM = "saec.station.page.page_program"
+PAGE = [sys.executable, "-P", "-m", "saec.station.page.page_program"]
+"""The page's program, to which the handle of its socket is added. It imports nothing from where it begins."""
 
 _TURN = 1.0
 """Seconds between two words to the page of how the station does."""
@@ -55,7 +56,7 @@ class PageProcess:
         settings: the station's.
         snapshot: how the station does, plain values; asked once a second and never waits.
         tell: raises an alarm: kind, text.
-        program: the module that is the page.
+        command: the program that is the page.
     """
 
     def __init__(
@@ -64,9 +65,9 @@ class PageProcess:
         snapshot: Callable[[], dict[str, Any]],
         tell: Callable[[str, str], None],
         *,
-        program: str = PROGRAM,
+        command: Sequence[str] = PAGE,
     ) -> None:
-        self._settings, self._snapshot, self._tell, self._program = settings, snapshot, tell, program
+        self._settings, self._snapshot, self._tell, self._command = settings, snapshot, tell, command
         self._socket = _PageSocket(settings.station.data / "page")
         self._child: subprocess.Popen[bytes] | None = None
         self._rest = b""
@@ -128,8 +129,15 @@ class PageProcess:
     def _begin(self, now: float) -> None:
         """Start the process; what it is and runs with is the first line that it reads."""
         handle = self._socket.listening.fileno()
-        command = [sys.executable, "-m", self._program, str(handle)]
-        child = subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=[handle])
+        source = str(Path(__file__).parents[2])
+        path = os.pathsep.join([source, *filter(None, [os.environ.get("PYTHONPATH")])])
+        child = subprocess.Popen(
+            [*self._command, str(handle)],
+            stdin=subprocess.PIPE,
+            pass_fds=[handle],
+            env={**os.environ, "PYTHONPATH": path},
+            start_new_session=True,  # what a terminal sends to the station is not for it
+        )
         assert child.stdin is not None
         os.set_blocking(child.stdin.fileno(), False)
         self._child, self._began, self._misses = child, now, 0

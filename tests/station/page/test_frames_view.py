@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import threading
 import time
 from html import unescape
@@ -63,6 +64,9 @@ FULL: dict[str, Any] = {
     "replaces": True,
     "trace": "0af7651916cd43dd8448eb211c80319c",
 }
+
+
+WAITING = [sys.executable, "-m", "tests.station.page.waiting_replay"]
 
 
 def ids(text: str) -> list[str]:
@@ -278,7 +282,7 @@ def test_a_replay_says_what_was_recorded_and_what_is_now(
 
 
 def test_one_replay_at_a_time_and_none_without_end(bench: PageBench) -> None:
-    runs = ReplayRuns(bench.settings, limit=30.0, program="tests.station.page.waiting_replay")
+    runs = ReplayRuns(bench.settings, limit=30.0, command=WAITING)
     told: list[str] = []
     first = threading.Thread(target=lambda: told.extend(row.what for row in runs.run("wait")))
     first.start()
@@ -293,7 +297,7 @@ def test_one_replay_at_a_time_and_none_without_end(bench: PageBench) -> None:
     assert told == ["image"]
     with pytest.raises(SaecError, match="failed"):
         runs.run("fail")
-    short = ReplayRuns(bench.settings, limit=0.2, program="tests.station.page.waiting_replay")
+    short = ReplayRuns(bench.settings, limit=0.2, command=WAITING)
     with pytest.raises(SaecError, match="too long"):
         short.run("wait")
 

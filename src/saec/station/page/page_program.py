@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import socket
 import sys
 import threading
@@ -41,7 +40,6 @@ log = structlog.get_logger()
 
 def main() -> None:
     """Serve the page until the station has ended."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the station decides
     os.nice(_POLITE)
     configure_logs()
     lines = sys.stdin.buffer

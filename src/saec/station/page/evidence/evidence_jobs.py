@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -30,7 +30,7 @@ LARGEST = 2_000_000_000
 """Bytes of a file; a longer span is exported on the command line."""
 
 _LOOK_S = 0.5
-_PROGRAM = "saec.station.page.evidence.evidence_program"
+EVIDENCE = [sys.executable, "-P", "-m", "saec.station.page.evidence.evidence_program"]
 
 log = structlog.get_logger()
 
@@ -88,7 +88,7 @@ class EvidenceJobs:
         folder: Path,
         free: float,
         clock: Callable[[], float] = time.time,
-        command: tuple[str, ...] = (sys.executable, "-m", _PROGRAM),
+        command: Sequence[str] = EVIDENCE,
     ) -> None:
         self._folder, self._free, self._clock, self._command = folder, free, clock, command
         self._lock = threading.Lock()

@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 
 import msgspec
 import structlog
@@ -19,7 +20,8 @@ from saec.errors import SaecError
 from saec.station.page.words.languages import msgid
 from saec.station.setup.station_settings import StationSettings
 
-PROGRAM = "saec.station.page.search.replay_program"
+REPLAY = [sys.executable, "-P", "-m", "saec.station.page.search.replay_program"]
+"""The program that judges again, to which its seconds are added; the page knows where the package lies."""
 
 LIMIT = 50.0
 """Seconds of one replay; the station waits 60 for an answer of the page."""
@@ -52,11 +54,13 @@ class ReplayRuns:
     Args:
         settings: those of the station that judged them.
         limit: seconds after which a replay is given up.
-        program: the module that judges again.
+        command: the program that judges again.
     """
 
-    def __init__(self, settings: StationSettings, *, limit: float = LIMIT, program: str = PROGRAM) -> None:
-        self._settings, self._limit, self._program = settings, limit, program
+    def __init__(
+        self, settings: StationSettings, *, limit: float = LIMIT, command: Sequence[str] = REPLAY
+    ) -> None:
+        self._settings, self._limit, self._command = settings, limit, command
         self._busy = threading.Lock()
 
     def run(self, id: str) -> list[ReplayRow]:
@@ -79,7 +83,7 @@ class ReplayRuns:
         asked = msgspec.json.encode(self._settings, enc_hook=str) + b"\n" + id.encode() + b"\n"
         try:
             done = subprocess.run(
-                [sys.executable, "-m", self._program, str(int(self._limit) + 5)],
+                [*self._command, str(int(self._limit) + 5)],
                 input=asked,
                 capture_output=True,
                 timeout=self._limit,
