@@ -88,6 +88,10 @@ def test_no_view_has_a_serious_finding_small_targets_or_is_wider_than_the_screen
             serious = [one for one in found if one["impact"] in ("serious", "critical")]
             assert serious == [], (view, [(one["id"], one["nodes"][0]["html"]) for one in serious])
             assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), view
+            current = page.locator(".views [aria-current]")
+            assert current.count() == 0 or current.evaluate(
+                "e => e.getBoundingClientRect().left >= 0 && e.getBoundingClientRect().right <= innerWidth"
+            ), view
             small = page.evaluate(
                 "Array.from(document.querySelectorAll('main button, main .button, main select, main input'))"
                 ".filter(e => e.checkVisibility() && e.type !== 'checkbox')"
