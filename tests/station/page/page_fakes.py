@@ -183,4 +183,5 @@ def served(bench: PageBench) -> Iterator[str]:
     try:
         yield thread.where
     finally:
+        bench.feed.end()
         thread.stop()
