@@ -8,7 +8,6 @@ const theme = kept.get('theme')
 if (theme) document.documentElement.dataset.theme = theme
 
 addEventListener('DOMContentLoaded', () => {
-  document.querySelector('.views [aria-current]')?.scrollIntoView({ inline: 'center', block: 'nearest' })
   followTheme()
   document.querySelector('.views [aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' })
   replaceLostPictures()
