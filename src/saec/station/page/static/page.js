@@ -9,7 +9,7 @@ if (theme) document.documentElement.dataset.theme = theme
 
 addEventListener('DOMContentLoaded', () => {
   followTheme()
-  document.querySelector('.views [aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' })
+  document.querySelector('.views [aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'center' })
   replaceLostPictures()
   followConnection()
   followAlarms()
