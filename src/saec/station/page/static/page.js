@@ -9,7 +9,7 @@ if (theme) document.documentElement.dataset.theme = theme
 
 addEventListener('DOMContentLoaded', () => {
   followTheme()
-  document.querySelector('.views [aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'center' })
+  showOpenView()
   replaceLostPictures()
   followConnection()
   followAlarms()
@@ -19,6 +19,12 @@ addEventListener('DOMContentLoaded', () => {
   followKeys()
   chooseOwnWindow()
 })
+
+/* Scrolls the menu alone: scrollIntoView would also move the place where the first Tab begins. */
+function showOpenView() {
+  const views = document.querySelector('.views'), open = views?.querySelector('[aria-current]')
+  if (open) views.scrollLeft += open.getBoundingClientRect().left - (views.clientWidth - open.offsetWidth) / 2
+}
 
 function followTheme() {
   document.getElementById('theme').addEventListener('click', () => {
