@@ -31,11 +31,8 @@ import psutil
 
 from saec.types import CloudQuery, Frame, Image
 
-LINES = 8
-"""Lines, each with a reference of its own."""
 
-
-def questions(side: int, count: int) -> list[CloudQuery]:
+def questions(side: int, count: int, lines: int) -> list[CloudQuery]:
     """Frames of a few lines, each with its line's good image before it, at the model's size."""
     rng = np.random.default_rng(0)
 
@@ -43,8 +40,8 @@ def questions(side: int, count: int) -> list[CloudQuery]:
         coarse = rng.integers(0, 256, (side // 8, side // 8, 3), dtype=np.uint8)
         return np.ascontiguousarray(np.kron(coarse, np.ones((8, 8, 1), np.uint8)))
 
-    goods = [image() for _ in range(LINES)]
-    return [CloudQuery(Frame(str(n), image()), (goods[n % LINES],)) for n in range(count)]
+    goods = [image() for _ in range(lines)]
+    return [CloudQuery(Frame(str(n), image()), (goods[n % lines],)) for n in range(count)]
 
 
 def engine_alone(model: str, args: argparse.Namespace, said: Any) -> None:
@@ -53,7 +50,7 @@ def engine_alone(model: str, args: argparse.Namespace, said: Any) -> None:
     from saec.settings import CloudConfig
 
     engine = open_engine(CloudConfig(model=model, device=args.device, batch=args.batch))
-    asked = questions(engine.side, args.frames)
+    asked = questions(engine.side, args.frames, args.lines)
     engine.judge(asked)
     warm = time.monotonic() + args.warm_up
     while time.monotonic() < warm:
@@ -146,7 +143,7 @@ def through_http(url: str, side: int, args: argparse.Namespace) -> tuple[float, 
     """Frames per second through a service, and how many answers were none."""
     name = httpx.get(f"{url}/v1/models", timeout=30, trust_env=False).json()["data"][0]["id"]
     prefill = [token_ids(url, name, text) for text in ("Label: 0", "Label: 1")]
-    bodies = bodies_of(name, [ids[-1] for ids in prefill], questions(side, args.frames))
+    bodies = bodies_of(name, [ids[-1] for ids in prefill], questions(side, args.frames, args.lines))
     context = multiprocessing.get_context("spawn")
     said = context.Queue()
     clients = [context.Process(target=client, args=(url, bodies, args, n, said)) for n in range(args.clients)]
@@ -171,6 +168,7 @@ def main() -> int:
     parser.add_argument("--shape", type=Path, help="a checkpoint's files without weights")
     parser.add_argument("--replicas", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--frames", type=int, default=256, help="different frames")
+    parser.add_argument("--lines", type=int, default=8, help="lines, each with a good image of its own")
     parser.add_argument("--seconds", type=float, default=30.0, help="of each row")
     parser.add_argument("--warm-up", type=float, default=20.0, help="seconds before rates are counted")
     parser.add_argument("--clients", type=int, default=4, help="processes that ask")
