@@ -17,6 +17,7 @@ from typing import Literal
 import msgspec
 import structlog
 
+from saec.decoding import decode
 from saec.errors import SaecError
 from saec.station.page.words.languages import msgid
 
@@ -172,7 +173,7 @@ class EvidenceJobs:
             child.stdout.close()
         if not said:
             return replace(job, state="failed", problem=msgid("The program that makes it has ended"))
-        outcome = msgspec.json.decode(said, type=_Outcome)
+        outcome = decode(said, _Outcome)
         return replace(
             job,
             state="failed" if outcome.problem else "done",
