@@ -12,6 +12,7 @@ line=lines/leather
 
 if [ ! -f "$line/line.json" ]; then
     rm -rf images "$line"
+    "$bin/saec" data procedural --family leather --n-train 0 --n-good 0 --n-defect 24 --difficulty 0.3 --out images/new
     "$bin/saec" data procedural --family leather --n-train 40 --n-train-defect 20 --out images/leather
     "$bin/saec" fit images/leather --out "$line" --side-px 224
 fi
@@ -19,6 +20,13 @@ fi
 answers() {
     "$bin/python" -c "import urllib.request as u; u.urlopen('$1')" 2>/dev/null
 }
+
+for address in 127.0.0.1:8090 127.0.0.1:8100; do
+    if answers "http://$address/health"; then
+        echo "another program listens on $address: stop it first" >&2
+        exit 1
+    fi
+done
 
 "$bin/saec" cloud --model small --listen 127.0.0.1:8100 2>cloud.log &
 cloud=$!
@@ -47,11 +55,13 @@ The station runs. Its page is http://127.0.0.1:8090/. Copy images into the folde
 
     cp $PWD/images/leather/test/hole/*.png $PWD/in/
 
+docs/page.md shows what else to try, in ten minutes. images/new holds defects that the line has not seen.
+
 END
 if setup=$("$bin/saec" station people setup-code --config station.toml 2>/dev/null); then
     printf 'Make the first admin in a browser:\n\n    %s\n\n' "$setup"
 fi
 cat <<END
-Ctrl-C ends both programs. The station's log is station.log, that of the cloud's service cloud.log.
+Ctrl-C ends both programs. The logs are $PWD/station.log and $PWD/cloud.log.
 END
 wait $station

@@ -74,6 +74,22 @@ def test_work_that_hangs_is_left_when_the_program_is_told_to_stop(monkeypatch: p
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+def test_signals_that_interrupt_each_other_are_one() -> None:
+    """A supervisor tells a program and its group, so a handler may run within another one's."""
+    with Signals() as signals:
+
+        def tell() -> None:
+            for number in [signal.SIGTERM, signal.SIGINT] * 200:
+                os.kill(os.getpid(), number)
+
+        thread = threading.Thread(target=tell)
+        thread.start()
+        assert signals.wait(60)
+        thread.join()
+        assert signals.wait(60)
+        assert signals.asked
+
+
 def test_a_hang_up_ends_nothing() -> None:
     with Signals() as signals:
         os.kill(os.getpid(), signal.SIGHUP)

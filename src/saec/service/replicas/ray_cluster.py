@@ -133,8 +133,8 @@ def joined_ray(address: str) -> Iterator[None]:
     except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as e:
         raise ConfigError(
             f"no Ray cluster is reached at {address}: {str(e).splitlines()[0]}",
-            "start one, or name the address of its head with --ray-address; "
-            "RAY_AUTH_TOKEN_PATH names the file with its token",
+            "start `saec cloud` again if it ran here with replicas; else name the head of a cluster with "
+            "--ray-address, and the file with its token in RAY_AUTH_TOKEN_PATH",
         ) from e
     try:
         yield

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import threading
+import time
 from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any, Generic, TypeVar
@@ -21,6 +23,9 @@ _LOOK = 0.05
 _WATCH = 1.0
 """Seconds between two looks of the main thread at the others."""
 
+_ONE = 1.0
+"""Seconds within which several signals are one."""
+
 _FAREWELL = 5.0
 """Seconds that a start is given to end by itself when the program is told to stop meanwhile."""
 
@@ -30,12 +35,16 @@ log = structlog.get_logger()
 class Signals:
     """SIGTERM and SIGINT within its context, which the main thread enters; a second one ends the process.
 
-    SIGHUP ends nothing: what may change while a program runs is looked at every second in any case.
+    What comes within a second of the first is the first once more: a supervisor may tell a program and its
+    group. SIGHUP ends nothing: what may change while a program runs is looked at every second in any case.
+    The handlers take no lock, since one may interrupt another.
     """
 
     def __init__(self) -> None:
-        self._asked = threading.Event()
+        self._first: float | None = None
         self._before: dict[int, Any] = {}
+        self._heard, self._wake = os.pipe()
+        os.set_blocking(self._wake, False)
 
     def __enter__(self) -> Signals:
         self._before = self._heeded()
@@ -55,11 +64,13 @@ class Signals:
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        os.close(self._wake)
+        os.close(self._heard)
 
     @property
     def asked(self) -> bool:
         """Whether the program is to stop."""
-        return self._asked.is_set()
+        return self._first is not None
 
     def wait(self, seconds: float) -> bool:
         """Wait for so long, or until the program is to stop; whether it is.
@@ -67,12 +78,17 @@ class Signals:
         Another thread may be the one that the system interrupts, and the interpreter heeds a signal when this
         one wakes: wait for a second or so, again and again.
         """
-        return self._asked.wait(seconds)
+        if not self.asked:
+            select.select([self._heard], [], [], seconds)
+        return self.asked
 
     def _heed(self, number: int, frame: FrameType | None) -> None:
-        if self._asked.is_set():
+        now = time.monotonic()
+        if self._first is None:
+            self._first = now
+            os.write(self._wake, b"\0")
+        elif now - self._first > _ONE:
             os._exit(128 + number)
-        self._asked.set()
 
 
 class _Work(threading.Thread, Generic[T]):
