@@ -14,13 +14,9 @@ is 1 where a bar is missed.
 from __future__ import annotations
 
 import argparse
-import http.client
 import json
-import os
-import shutil
 import subprocess
 import sys
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -29,17 +25,8 @@ from typing import Any
 
 import numpy as np
 import psutil
-from faults_rig import (
-    LINE,
-    Program,
-    Site,
-    cloud_program,
-    free_port,
-    give_trust,
-    make_site,
-    running,
-    station_program,
-)
+from faults_rig import Site
+from station_speed import Senders, processor_time, station_at_work
 
 from saec.station.people.people_settings import PeopleSettings
 from saec.station.people.people_store import PeopleStore
@@ -76,29 +63,6 @@ class Browsers:
         return seen
 
 
-class Sender:
-    """Posts frames over a few connections, and waits for each one's verdict."""
-
-    def __init__(self, site: Site) -> None:
-        self._site, self._local = site, threading.local()
-        self._mark, self._number = f"{time.time_ns():x}", 0
-        self._lock = threading.Lock()
-
-    def post(self, _: int = 0) -> None:
-        with self._lock:
-            self._number += 1
-            number = self._number
-        if not hasattr(self._local, "connection"):
-            self._local.connection = http.client.HTTPConnection("127.0.0.1", self._site.port, timeout=60)
-        headers = {"Content-Type": "image/jpeg", "Idempotency-Key": f"{self._mark}-{number}"}
-        body = self._site.frames[number % len(self._site.frames)]
-        self._local.connection.request("POST", f"/v1/lines/{LINE}/frames?wait=30", body, headers)
-        answer = self._local.connection.getresponse()
-        text = answer.read()
-        if answer.status != 201:
-            raise RuntimeError(f"frame {number}: {answer.status} {text[:300]!r}")
-
-
 @dataclass
 class Processes:
     """The station's process, its page and its decoders."""
@@ -116,11 +80,6 @@ class Processes:
                 return child
         raise RuntimeError("the page does not run")
 
-    def used(self) -> float:
-        """Processor seconds of the station and all that it has started."""
-        children = [sum(child.cpu_times()[:2]) for child in self.station.children(recursive=True)]
-        return float(sum(self.station.cpu_times()[:4]) + sum(children))
-
     def memory(self) -> tuple[float, float]:
         """Megabytes of the station's process and of the page's."""
         return self.station.memory_info().rss / 1e6, self.page().memory_info().rss / 1e6
@@ -129,15 +88,15 @@ class Processes:
 def steady(site: Site, processes: Processes, args: argparse.Namespace) -> bool:
     """Frames at a steady rate, first without and then with browsers."""
     seconds = 60 * args.minutes
-    sender, reader = Sender(site), SpoolReader.beside(site.disk / "data")
+    reader = SpoolReader.beside(site.disk / "data")
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        paced(pool, sender, args.fps, 0.1 * seconds)
+        paced(pool, site, args.fps, 0.1 * seconds)
         before = reader.last_change()
         browsers = Browsers(site, args.clients)
-        paced(pool, sender, args.fps, 0.05 * seconds)  # until all has been opened once
+        paced(pool, site, args.fps, 0.05 * seconds)  # until all has been opened once
         memory = [processes.memory()]
         for _ in range(args.looks):
-            paced(pool, sender, args.fps, 0.85 * seconds / args.looks)
+            paced(pool, site, args.fps, 0.85 * seconds / args.looks)
             memory.append(processes.memory())
             print(f"station {memory[-1][0]:.1f} MB, page {memory[-1][1]:.1f} MB", flush=True)
         seen = browsers.close()
@@ -162,31 +121,30 @@ def steady(site: Site, processes: Processes, args: argparse.Namespace) -> bool:
     return bool(grown <= MEMORY and late[1] <= late[0] and half <= SHOWN)
 
 
-def paced(pool: ThreadPoolExecutor, sender: Sender, fps: float, seconds: float) -> None:
+def paced(pool: ThreadPoolExecutor, site: Site, fps: float, seconds: float) -> None:
     """Send frames at a rate for so long."""
-    begun, jobs = time.monotonic(), []
-    for number in range(max(1, round(seconds * fps))):
-        time.sleep(max(0.0, begun + number / fps - time.monotonic()))
-        jobs.append(pool.submit(sender.post))
+    senders, begun, jobs = Senders(site), time.monotonic(), []
+    for turn in range(max(1, round(seconds * fps))):
+        time.sleep(max(0.0, begun + turn / fps - time.monotonic()))
+        jobs.append(pool.submit(senders.post, turn))
     for job in jobs:
         job.result()
 
 
 def cost(site: Site, processes: Processes, args: argparse.Namespace) -> bool:
     """Frames as fast as they are judged, in turns without and with browsers."""
-    sender = Sender(site)
     rates: dict[bool, list[float]] = {False: [], True: []}
     used: dict[bool, list[float]] = {False: [], True: []}
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        list(pool.map(sender.post, range(args.frames)))
+        list(pool.map(Senders(site).post, range(args.frames)))
         for _ in range(args.rounds):
             for watched in (False, True):
                 browsers = Browsers(site, args.clients) if watched else None
                 time.sleep(3.0)
-                cpu, begun = processes.used(), time.perf_counter()
-                list(pool.map(sender.post, range(args.frames)))
+                cpu, begun = processor_time(processes.station), time.perf_counter()
+                list(pool.map(Senders(site).post, range(args.frames)))
                 rates[watched].append(args.frames / (time.perf_counter() - begun))
-                used[watched].append(1000 * (processes.used() - cpu) / args.frames)
+                used[watched].append(1000 * (processor_time(processes.station) - cpu) / args.frames)
                 if browsers is not None:
                     browsers.close()
             print(f"{rates[False][-1]:.1f} frames/s alone, {rates[True][-1]:.1f} watched", flush=True)
@@ -212,27 +170,9 @@ def main() -> int:
     )
     parser.add_argument("--work", type=Path, default=Path("runs/benchmark-page"))
     args = parser.parse_args()
-    print(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f} before the run")
-    root, port = args.work.resolve(), free_port()
-    root.mkdir(parents=True, exist_ok=True)
-    site = make_site(root, cloud=f"http://127.0.0.1:{port}/v1", deadline=1.0)
-    shutil.rmtree(site.disk, ignore_errors=True)
-    station, cloud = station_program(site), cloud_program(root, port, "stub")
-    with running(station, cloud):
-        start(site, station, cloud, args.ask)
-        assert station.process is not None
-        processes = Processes(psutil.Process(station.process.pid))
-        held = (cost if args.cost else steady)(site, processes, args)
+    with station_at_work(args.work.resolve(), args.ask) as (site, process):
+        held = (cost if args.cost else steady)(site, Processes(process), args)
     return 0 if held else 1
-
-
-def start(site: Site, station: Program, cloud: Program, ask: float) -> None:
-    """Start both, with a cloud that has a say."""
-    cloud.start()
-    cloud.wait_ready()
-    give_trust(site, ask)
-    station.start()
-    station.wait_ready()
 
 
 if __name__ == "__main__":

@@ -3,14 +3,15 @@
     python benchmarks/station_speed.py --frames 3000
 
 Frames are posted over a few connections as fast as the station takes them, but with at most ``--ahead`` that
-wait for a verdict, so what is measured is judging and not queueing. One client polls as the status page does,
-pictures included. Processor time is that of the station's process and of those in which it decodes: unlike
-frames a second it hardly depends on what else the machine does.
+wait for a verdict, so what is measured is judging and not queueing. One client asks the API for state, frames
+and alarms once a second, pictures included. Processor time is that of the station's process and of those in
+which it decodes: unlike frames a second it hardly depends on what else the machine does.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import http.client
 import json
 import os
@@ -18,6 +19,7 @@ import shutil
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +28,6 @@ import numpy as np
 import psutil
 from faults_rig import (
     LINE,
-    Program,
     Site,
     cloud_program,
     free_port,
@@ -41,7 +42,7 @@ _PAGE = ("/v1/status", "/v1/frames?limit=12", "/v1/alarms?limit=8")
 
 @dataclass
 class Page:
-    """A client that asks for what the status page asks for, once a second."""
+    """A client that watches the line through the API, once a second."""
 
     port: int
     polls: int = 0
@@ -83,10 +84,28 @@ class Senders:
             raise RuntimeError(f"frame {number}: {answer.status} {text[:300]!r}")
 
 
-def measure(site: Site, station: Program, args: argparse.Namespace) -> list[str]:
+@contextlib.contextmanager
+def station_at_work(root: Path, ask: float) -> Iterator[tuple[Site, psutil.Process]]:
+    """A station with nothing in it yet, and a stub of a cloud that has a say in a share of the frames."""
+    print(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f} before the run")
+    port = free_port()
+    root.mkdir(parents=True, exist_ok=True)
+    site = make_site(root, cloud=f"http://127.0.0.1:{port}/v1", deadline=1.0)
+    shutil.rmtree(site.disk, ignore_errors=True)
+    station, cloud = station_program(site), cloud_program(root, port, "stub")
+    with running(station, cloud):
+        cloud.start()
+        cloud.wait_ready()
+        give_trust(site, ask)
+        station.start()
+        station.wait_ready()
+        assert station.process is not None
+        yield site, psutil.Process(station.process.pid)
+
+
+def measure(site: Site, process: psutil.Process, args: argparse.Namespace) -> list[str]:
     """The rows of the table; memory is taken after each tenth of the frames."""
-    assert station.process is not None
-    process, page = psutil.Process(station.process.pid), Page(site.port)
+    page = Page(site.port)
     thread = threading.Thread(target=page.run, daemon=True)
     thread.start()
     senders = Senders(site)
@@ -106,7 +125,7 @@ def measure(site: Site, station: Program, args: argparse.Namespace) -> list[str]
     page.over.set()
     slope = np.polyfit(np.arange(len(memory)) * step, memory, 1)[0] if len(memory) > 2 else float("nan")
     half = len(memory) // 2
-    rows.append(f"frames                       {args.frames} of 256 px, {page.polls} polls of the page")
+    rows.append(f"frames                       {args.frames} of 256 px, {page.polls} polls of the API")
     rows.append(f"frames a second              median {np.median(rates):.1f}, least tenth {min(rates):.1f}")
     rows.append(f"processor time a frame       {1000 * used / args.frames:.1f} ms of the station's processes")
     rows.append(f"memory                       {memory[0]:.0f} MB at first, {memory[-1]:.0f} MB at the end")
@@ -131,19 +150,8 @@ def main() -> int:
     )
     parser.add_argument("--work", type=Path, default=Path("runs/benchmark-station"))
     args = parser.parse_args()
-    print(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f} before the run")
-    root, port = args.work.resolve(), free_port()
-    root.mkdir(parents=True, exist_ok=True)
-    site = make_site(root, cloud=f"http://127.0.0.1:{port}/v1", deadline=1.0)
-    shutil.rmtree(site.disk, ignore_errors=True)
-    station, cloud = station_program(site), cloud_program(root, port, "stub")
-    with running(station, cloud):
-        cloud.start()
-        cloud.wait_ready()
-        give_trust(site, args.ask)
-        station.start()
-        station.wait_ready()
-        rows = measure(site, station, args)
+    with station_at_work(args.work.resolve(), args.ask) as (site, process):
+        rows = measure(site, process, args)
     print("", *rows, sep="\n")
     return 0
 

@@ -36,5 +36,11 @@ def keep_silent() -> None:
         modules.setdefault(name, None)  # None means to Python: there is no such module
 
 
+def own_environment() -> dict[str, str]:
+    """The environment in which another Python finds this package, wherever it begins (``-P``)."""
+    place = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [place, os.environ.get("PYTHONPATH")]))}
+
+
 CHILD = "import sys\n" + "".join(f"sys.modules[{name!r}] = None\n" for name in ABSENT)
 """The first lines of a program that another Python runs without this package; it inherits the switches."""

@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import msgspec
 import structlog
 
+from saec.silence import own_environment
+from saec.station.setup.handed_settings import handed_json
 from saec.station.setup.station_settings import StationSettings
 from saec.station.threads import FIRST, GROWTH, LONGEST, Stopping, Watched
 
@@ -85,8 +86,7 @@ class PageProcess:
     @property
     def alive(self) -> bool:
         """Whether there is a process to ask."""
-        child = self._child
-        return child is not None and child.poll() is None
+        return self.pid is not None
 
     @property
     def pid(self) -> int | None:
@@ -129,19 +129,17 @@ class PageProcess:
     def _begin(self, now: float) -> None:
         """Start the process; what it is and runs with is the first line that it reads."""
         handle = self._socket.listening.fileno()
-        source = str(Path(__file__).parents[2])
-        path = os.pathsep.join([source, *filter(None, [os.environ.get("PYTHONPATH")])])
         child = subprocess.Popen(
             [*self._command, str(handle)],
             stdin=subprocess.PIPE,
             pass_fds=[handle],
-            env={**os.environ, "PYTHONPATH": path},
+            env=own_environment(),
             start_new_session=True,  # what a terminal sends to the station is not for it
         )
         assert child.stdin is not None
         os.set_blocking(child.stdin.fileno(), False)
         self._child, self._began, self._misses = child, now, 0
-        self._rest = msgspec.json.encode(self._settings, enc_hook=str) + b"\n"
+        self._rest = handed_json(self._settings) + b"\n"
         self._feed()
 
     def _note_end(self, child: subprocess.Popen[bytes], now: float) -> None:
@@ -162,7 +160,7 @@ class PageProcess:
     def _feed(self) -> None:
         """Write what the pipe takes; a new line is only begun when the one before is through."""
         if not self._rest:
-            self._rest = msgspec.json.encode(self._snapshot(), enc_hook=str) + b"\n"
+            self._rest = handed_json(self._snapshot()) + b"\n"
         child = self._child
         assert child is not None
         assert child.stdin is not None

@@ -19,7 +19,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from saec.station.page.page_app import make_page_events, make_page_tools, page_app
 from saec.station.page.station_feed import StationFeed
-from saec.station.page.views.log_in import COOKIE
 from saec.station.people.people_store import PeopleStore
 from saec.station.people.roles import Role
 from saec.station.people.sessions import Sessions
@@ -29,6 +28,7 @@ from saec.station.sources.watched_folder import FolderSource
 from saec.station.storage.records import NewFrame, SpoolLimits
 from saec.station.storage.spool import Spool
 from saec.types import DecidedBy, Explanation, VerdictRecord
+from saec.web.browser_sessions import COOKIE
 from saec.web.program.http_server import HttpThread, listen
 
 PASSWORD = "correct horse battery"

@@ -10,11 +10,11 @@ from starlette.testclient import TestClient
 
 from saec.errors import PeopleError
 from saec.station.audit.audit_log import AuditLog
-from saec.station.page.views.log_in import COOKIE
 from saec.station.page.words.languages import LANGUAGES, wording
 from saec.station.page.words.said_sentences import SHAPES, WHOLE, said
 from saec.station.people.roles import Role
 from saec.station.people.sessions import Sessions
+from saec.web.browser_sessions import COOKIE
 from tests.station.page.page_fakes import PASSWORD, PageBench, as_role
 
 ADMIN = as_role(Role.ADMIN)

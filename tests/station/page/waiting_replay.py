@@ -7,13 +7,15 @@ import time
 
 import msgspec
 
-from saec.station.page.page_program import read_start
 from saec.station.page.search.replay_runs import ReplayAnswer, ReplayRow
+from saec.station.setup.handed_settings import read_handed
+from saec.station.setup.station_settings import StationSettings
 
 
 def main() -> None:
     """Answer as the real one does."""
-    settings, id = read_start(sys.stdin.buffer.readline()), sys.stdin.buffer.readline().decode().strip()
+    settings = read_handed(sys.stdin.buffer.readline(), StationSettings)
+    id = sys.stdin.buffer.readline().decode().strip()
     if id == "fail":
         raise SystemExit(3)
     flag = settings.station.data / "waits"

@@ -17,7 +17,6 @@ import socket
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,6 +24,7 @@ import numpy as np
 from saec.data.images.decoder_child import BEGUN, HEAD, PACKET
 from saec.data.images.headers.common import MAX_PIXELS, DamagedError, TooLargeError, UnknownFormatError
 from saec.errors import DecoderDiedError, DecoderError, DecoderOverranError, DecoderStartError, ImageError
+from saec.silence import own_environment
 from saec.types import Image
 
 CAPACITY = 3 * MAX_PIXELS // mmap.PAGESIZE * mmap.PAGESIZE
@@ -90,8 +90,6 @@ class DecoderProcess:
         self._poll.register(self._link, select.POLLIN)
 
     def _spawn(self, link: int, shared: int) -> subprocess.Popen[bytes]:
-        source = str(Path(__file__).parents[3])
-        path = os.pathsep.join([source, *filter(None, [os.environ.get("PYTHONPATH")])])
         return subprocess.Popen(
             [
                 sys.executable,
@@ -105,7 +103,7 @@ class DecoderProcess:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             pass_fds=(link, shared),
-            env={**os.environ, **_ALONE, "PYTHONPATH": path},
+            env={**own_environment(), **_ALONE},
             start_new_session=True,  # what a terminal sends to the station is not for it
         )
 

@@ -1,4 +1,4 @@
-"""The station's HTTP side: frames in, records out, status page, metrics, health.
+"""The station's HTTP side: frames in, records out, the page, metrics, health.
 
 The body of a frame is the image file itself. Nothing in a request is ever taken for a path or an address.
 """

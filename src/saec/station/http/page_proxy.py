@@ -7,24 +7,18 @@ process is away it says so at once.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Protocol
-from urllib.parse import quote
 
 import httpx
 from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
+from saec.station.http.visitor_headers import PREFIX, SCHEME, Visitor, visitor_headers
 from saec.web.admission.request_bodies import RequestBodies
-
-PERSON, ROLE, ADDRESS = "x-saec-person", "x-saec-role", "x-saec-address"
-SCHEME = "x-forwarded-proto"
-"""Headers by which the station tells the page who asks, as UTF-8 in percent signs, and from where."""
 
 LARGEST_BODY = 1 << 20
 """Bytes of a form."""
 
-_PREFIX = "x-saec-"
 _ASIDE = frozenset(
     {
         "authorization",
@@ -68,15 +62,6 @@ class PagePlace(Protocol):
     def alive(self) -> bool:
         """Whether there is a process to ask."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Visitor:
-    """Who asks, as the station knows it; both empty where nobody has logged in."""
-
-    person: str
-    role: str
-    address: str
 
 
 class PageProxy:
@@ -153,10 +138,9 @@ def _inwards(request: Request, visitor: Visitor) -> list[tuple[str, str]]:
     passed = [
         (name, value)
         for name, value in request.headers.items()
-        if name not in _ASIDE and not name.startswith(_PREFIX)
+        if name not in _ASIDE and not name.startswith(PREFIX)
     ]
-    known = [(PERSON, quote(visitor.person)), (ROLE, visitor.role), (ADDRESS, visitor.address)]
-    return [*passed, *known, (SCHEME, request.url.scheme)]
+    return [*passed, *visitor_headers(visitor, request.url.scheme)]
 
 
 async def _chunks(answered: httpx.Response) -> AsyncIterator[bytes]:

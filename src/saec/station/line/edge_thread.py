@@ -241,7 +241,7 @@ class EdgeThread:
         return picture
 
     def _keep_picture(self, name: str, frame: DecodedFrame, seen: Assessment, threshold: float) -> None:
-        """Keep a picture for the status page; a full disk is no reason to stop judging."""
+        """Keep a picture for the page; a full disk is no reason to stop judging."""
         try:
             self._tools.pictures.keep(name, frame.image, seen.opinion, threshold)
         except OSError as e:

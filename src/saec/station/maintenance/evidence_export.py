@@ -124,20 +124,14 @@ def export_evidence(
     log = AuditLog(data)
     keys = SigningKeys(data, log)
     asked = msgspec.structs.asdict(query) | {"frames": list(query.frames), "replay": replay}
-    results: Counter[str] = Counter()
-    used: set[tuple[str, str]] = set()
     with FrameReplays(settings, cloud_for=cloud_for) as replays, EvidenceWriter(target) as out:
         for id in query.frames:
             find_frame(replays.reader, id)
         action = Action(
             actor=actor, role=role, what="evidence.export", about=target.name, after=asked, reason=reason
         )
-        with log.recorded(action), out.part(FRAMES) as lines:
-            for frame in _frames(replays.reader, query):
-                told = _evidence(replays, frame, replay=replay)
-                results[told.replay.result] += 1
-                used.add((frame.line, frame.version))
-                lines.line(msgspec.json.encode(told))
+        with log.recorded(action):
+            results, used = _write_frames(out, replays, query, replay=replay)
         with out.part(VERSIONS) as lines:
             lines.line(msgspec.json.encode(_versions(settings, used)))
         head = log.head()
@@ -156,6 +150,21 @@ def export_evidence(
             keys=[],
         )
         return out.finish(manifest, keys)
+
+
+def _write_frames(
+    out: EvidenceWriter, replays: FrameReplays, query: EvidenceQuery, *, replay: bool
+) -> tuple[Counter[str], set[tuple[str, str]]]:
+    """Write what is known of each frame; how the replays ended, and which lines and versions judged."""
+    results: Counter[str] = Counter()
+    used: set[tuple[str, str]] = set()
+    with out.part(FRAMES) as lines:
+        for frame in _frames(replays.reader, query):
+            told = _evidence(replays, frame, replay=replay)
+            results[told.replay.result] += 1
+            used.add((frame.line, frame.version))
+            lines.line(msgspec.json.encode(told))
+    return results, used
 
 
 def _frames(reader: SpoolReader, query: EvidenceQuery) -> Iterator[SpooledFrame]:

@@ -147,7 +147,7 @@ def find_frame(reader: SpoolReader, id: str) -> SpooledFrame:
     seq = whole_number(id.rpartition("-")[2])
     frame = None if seq is None else reader.frame(seq)
     if frame is None or frame.id != id:
-        raise SpoolError(f"there is no frame {id}", "give the id that the status page and the sinks show")
+        raise SpoolError(f"there is no frame {id}", "give the id that the page and the sinks show")
     return frame
 
 

@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from saec.errors import SaecError
 from saec.station.audit.audit_log import AuditLog
+from saec.station.http.visitor_headers import SCHEME, visitor_in
 from saec.station.page.evidence.evidence_jobs import EvidenceJobs
 from saec.station.page.facts.audit_topics import AuditTopics
 from saec.station.page.facts.chain_checks import ChainChecks
@@ -39,7 +40,7 @@ from saec.station.page.views.frames_view import FRAMES
 from saec.station.page.views.help_view import HELP
 from saec.station.page.views.lines_view import LINES
 from saec.station.page.views.live_view import LIVE
-from saec.station.page.views.log_in import COOKIE, LOG_IN_ROUTES
+from saec.station.page.views.log_in import LOG_IN_ROUTES
 from saec.station.page.views.numbers_view import NUMBERS
 from saec.station.page.views.oidc_routes import OIDC_ROUTES
 from saec.station.page.views.own_view import OWN_ROUTES
@@ -53,6 +54,7 @@ from saec.station.people.sessions import Sessions
 from saec.station.setup.station_settings import StationSettings
 from saec.station.storage.spool_reader import SpoolReader
 from saec.station.storage.storage_quota import GIGABYTE
+from saec.web.browser_sessions import COOKIE
 
 VIEWS: tuple[PageView, ...] = (LIVE, FRAMES, LINES, NUMBERS, ALARMS, SETTINGS, PEOPLE, AUDIT, HELP)
 """The entries of the navigation, in its order."""
@@ -203,12 +205,12 @@ async def _visit(tools: PageTools, request: Request) -> Visit:
     form = await read_form(request)
     person = await run_in_threadpool(_person, tools, request)
     query = f"?{request.url.query}" if request.url.query else ""
-    scheme = request.headers.get("x-forwarded-proto", request.url.scheme)
+    scheme = request.headers.get(SCHEME, request.url.scheme)
     return Visit(
         person="" if person is None else person.name,
         shown="" if person is None else person.shown,
         role=None if person is None else named_role(request),
-        address=request.headers.get("x-saec-address", ""),
+        address=visitor_in(request.headers).address,
         secure=scheme == "https",
         cookies=request.cookies,
         origin=f"{scheme}://{request.headers.get('host', '')}",

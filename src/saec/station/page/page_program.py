@@ -13,16 +13,15 @@ import socket
 import sys
 import threading
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import structlog
 import uvicorn
 
-from saec.decoding import decode
 from saec.station.page.page_app import make_page_app
 from saec.station.page.station_feed import StationFeed
+from saec.station.setup.handed_settings import read_handed
 from saec.station.setup.station_settings import StationSettings
 from saec.web.program.http_server import QuietServer
 from saec.web.program.logs import configure_logs
@@ -43,7 +42,7 @@ def main() -> None:
     os.nice(_POLITE)
     configure_logs()
     lines = sys.stdin.buffer
-    settings = read_start(lines.readline())
+    settings = read_handed(lines.readline(), StationSettings)
     feed = StationFeed()
     app = make_page_app(settings, feed)
     with socket.socket(fileno=int(sys.argv[1])) as listening:
@@ -63,22 +62,6 @@ def main() -> None:
         )
         threading.Thread(target=_follow, args=(lines, feed, server), name="saec-feed", daemon=True).start()
         server.run([listening])
-
-
-def read_start(line: bytes) -> StationSettings:
-    """The settings that the station hands over.
-
-    Raises:
-        msgspec.ValidationError: they are none.
-    """
-    settings: StationSettings = decode(line, StationSettings, hook=_path)
-    return settings
-
-
-def _path(kind: type, value: object) -> object:
-    if kind is Path and isinstance(value, str):
-        return Path(value)
-    raise NotImplementedError
 
 
 def _follow(lines: Iterable[bytes], feed: StationFeed, server: uvicorn.Server) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from starlette.requests import Request
 
+from saec.station.http.visitor_headers import visitor_in
 from saec.station.page.words.languages import Wording
 from saec.station.people.roles import Role
 
@@ -48,12 +49,12 @@ class Visit:
 
 def named_person(request: Request) -> str:
     """Who asks, as the station says."""
-    return unquote(request.headers.get("x-saec-person", ""))
+    return visitor_in(request.headers).person
 
 
 def named_role(request: Request) -> Role | None:
     """The role of who asks; None where nobody has logged in."""
-    told = request.headers.get("x-saec-role", "")
+    told = visitor_in(request.headers).role
     return Role(told) if told else None
 
 

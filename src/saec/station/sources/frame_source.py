@@ -54,7 +54,7 @@ HANGS = "hangs"
 
 class SourceBody(Protocol):
     state: str
-    """One word for the status page."""
+    """One word for status and page."""
 
     def run(self, stopping: Stopping) -> None:
         """Hand frames over until the station stops."""

@@ -1,4 +1,4 @@
-"""Pictures of recent frames with their maps, for the status page; a bounded number of them."""
+"""Pictures of recent frames with their maps, for the page; a bounded number of them."""
 
 from __future__ import annotations
 

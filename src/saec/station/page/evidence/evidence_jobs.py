@@ -63,13 +63,13 @@ class EvidenceJob:
     remedy: str = ""
 
 
-class _Outcome(msgspec.Struct, frozen=True):
-    """What the program says of its end."""
+class EvidenceOutcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What the program says of its end; ``problem`` and ``remedy`` are "" where the file is made."""
 
-    frames: int
-    differing: int
-    problem: str
-    remedy: str
+    frames: int = 0
+    differing: int = 0
+    problem: str = ""
+    remedy: str = ""
 
 
 class EvidenceJobs:
@@ -173,7 +173,7 @@ class EvidenceJobs:
             child.stdout.close()
         if not said:
             return replace(job, state="failed", problem=msgid("The program that makes it has ended"))
-        outcome = decode(said, _Outcome)
+        outcome = decode(said, EvidenceOutcome)
         return replace(
             job,
             state="failed" if outcome.problem else "done",

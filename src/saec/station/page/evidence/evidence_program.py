@@ -14,9 +14,10 @@ from typing import IO
 
 import msgspec
 
-from saec.decoding import decode
 from saec.errors import SaecError
 from saec.station.maintenance.evidence_export import EvidenceQuery, export_evidence
+from saec.station.page.evidence.evidence_jobs import EvidenceOutcome
+from saec.station.setup.handed_settings import read_handed
 from saec.station.setup.station_settings import StationSettings
 from saec.station.storage.private_files import FilePermissions
 
@@ -44,20 +45,11 @@ class EvidenceWish(msgspec.Struct, frozen=True, kw_only=True):
     replay: bool
 
 
-class EvidenceOutcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of it; ``problem`` and ``remedy`` are "" where the file is made."""
-
-    frames: int = 0
-    differing: int = 0
-    problem: str = ""
-    remedy: str = ""
-
-
 def main() -> None:
     """Make the file, and say what came of it."""
     os.nice(_POLITE)
     FilePermissions.close()
-    wish = decode(sys.stdin.buffer.readline(), EvidenceWish, hook=_path)
+    wish = read_handed(sys.stdin.buffer.readline(), EvidenceWish)
     threading.Thread(target=_follow, args=(sys.stdin.buffer,), name="saec-page", daemon=True).start()
     print(msgspec.json.encode(make_evidence(wish)).decode(), flush=True)
     os._exit(0)  # the thread still waits for the page's end
@@ -80,12 +72,6 @@ def make_evidence(wish: EvidenceWish) -> EvidenceOutcome:
     except OSError as e:
         return EvidenceOutcome(problem=str(e))
     return EvidenceOutcome(frames=made.frames, differing=made.replays.get("differs", 0))
-
-
-def _path(kind: type, value: object) -> object:
-    if kind is Path and isinstance(value, str):
-        return Path(value)
-    raise NotImplementedError
 
 
 def _follow(wishes: IO[bytes]) -> None:

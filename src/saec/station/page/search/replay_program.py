@@ -14,8 +14,8 @@ import msgspec
 
 from saec.errors import SaecError
 from saec.station.maintenance.frame_replay import replay_frame
-from saec.station.page.page_program import read_start
 from saec.station.page.search.replay_runs import ReplayAnswer, ReplayRow
+from saec.station.setup.handed_settings import read_handed
 from saec.station.setup.station_settings import StationSettings
 
 _POLITE = 5
@@ -26,7 +26,8 @@ def main() -> None:
     signal.alarm(int(sys.argv[1]))
     os.nice(_POLITE)
     lines = sys.stdin.buffer
-    settings, id = read_start(lines.readline()), lines.readline().decode().strip()
+    settings = read_handed(lines.readline(), StationSettings)
+    id = lines.readline().decode().strip()
     told = os.dup(1)
     os.dup2(2, 1)  # whatever a library prints is no part of the answer
     answer = msgspec.json.encode(replayed(settings, id))

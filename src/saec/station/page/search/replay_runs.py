@@ -18,6 +18,7 @@ import structlog
 from saec.decoding import decode
 from saec.errors import SaecError
 from saec.station.page.words.languages import msgid
+from saec.station.setup.handed_settings import handed_json
 from saec.station.setup.station_settings import StationSettings
 
 REPLAY = [sys.executable, "-P", "-m", "saec.station.page.search.replay_program"]
@@ -80,7 +81,7 @@ class ReplayRuns:
         return answer.rows
 
     def _answer(self, id: str) -> ReplayAnswer:
-        asked = msgspec.json.encode(self._settings, enc_hook=str) + b"\n" + id.encode() + b"\n"
+        asked = handed_json(self._settings) + b"\n" + id.encode() + b"\n"
         try:
             done = subprocess.run(
                 [*self._command, str(int(self._limit) + 5)],

@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from starlette.responses import FileResponse, Response
 
 from saec.errors import SaecError
@@ -16,6 +15,7 @@ from saec.station.page.page_tools import PageTools, go_to
 from saec.station.page.page_view import PageRoute
 from saec.station.page.page_visit import Visit
 from saec.station.page.words.languages import msgid
+from saec.station.setup.handed_settings import handed_json
 
 _LONGEST = 1000
 """Letters of a reason."""
@@ -72,7 +72,7 @@ def moment_in(text: str) -> float | None:
 
 
 def _encoded(wish: dict[str, Any], target: Path) -> bytes:
-    return msgspec.json.encode(wish | {"target": target}, enc_hook=str)
+    return handed_json(wish | {"target": target})
 
 
 EVIDENCE_ROUTES = (

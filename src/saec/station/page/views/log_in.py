@@ -10,8 +10,8 @@ from saec.station.page.page_view import PageRoute
 from saec.station.page.page_visit import Visit, own_place
 from saec.station.page.words.languages import LANGUAGES, msgid
 from saec.station.people.person import Person
+from saec.web.browser_sessions import COOKIE
 
-COOKIE = "saec_session"
 _LONGEST_PASSWORD = 1024
 
 

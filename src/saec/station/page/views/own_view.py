@@ -8,9 +8,10 @@ from saec.errors import LogInError, PeopleError
 from saec.station.page.page_tools import PageTools, go_to
 from saec.station.page.page_view import PageRoute
 from saec.station.page.page_visit import Visit
-from saec.station.page.views.log_in import COOKIE, start_session
+from saec.station.page.views.log_in import start_session
 from saec.station.page.views.people_view import check_twice, typed
 from saec.station.page.words.languages import msgid
+from saec.web.browser_sessions import COOKIE
 
 
 def show_own(tools: PageTools, visit: Visit) -> Response:
