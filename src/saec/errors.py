@@ -82,6 +82,10 @@ class LinkError(SaecError):
     """The cloud cannot be reached, or did not answer in time. The frames are not at fault."""
 
 
+class MachineError(SaecError):
+    """A camera, a PLC or an output is there and does not do what the settings ask of it."""
+
+
 class ExtraError(SaecError):
     """An optional dependency is not installed."""
 

@@ -328,6 +328,22 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True):
     note: str = ""
 
 
+class Capture(msgspec.Struct, frozen=True, kw_only=True):
+    """How a frame was taken at a machine.
+
+    Attributes:
+        plc: name of the PLC whose trigger it was taken for, "" without one.
+        trigger: the trigger's number at the station; None without a trigger.
+        number: the camera's own number of the frame; None where it gives none.
+        camera_time: when it was exposed, seconds of the camera's clock, which may begin anywhere.
+    """
+
+    plc: str = ""
+    trigger: int | None = None
+    number: int | None = None
+    camera_time: float | None = None
+
+
 class VerdictRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     """The answer for one frame, one line of ``verdicts.jsonl``.
 
@@ -341,7 +357,9 @@ class VerdictRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Fal
     about the frame: its aspect, where it is not the line's. ``kind`` is the edge's name for the kind of a
     defect and ``kind_confidence`` the probability that it is right; both are None where the edge named no
     kind, and where the label is not DEFECT. ``true_kind`` is the data set's name for it, "" when unknown.
-    ``trace`` is the id of the frame's trace, 32 hexadecimal digits, "" where it is not traced.
+    ``trace`` is the id of the frame's trace, 32 hexadecimal digits, "" where it is not traced. ``part`` is
+    the id of the part that the frame shows, "" when unknown; ``recipe`` the number of the recipe in force
+    when it was taken, None without recipes; ``capture`` how it was taken at a machine.
     """
 
     id: str
@@ -373,3 +391,6 @@ class VerdictRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Fal
     error: ErrorRecord | None = None
     note: str = ""
     trace: str = ""
+    part: str = ""
+    recipe: int | None = None
+    capture: Capture | None = None

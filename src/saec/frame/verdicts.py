@@ -302,4 +302,5 @@ def _verdict(
         ms=sum_times(pending.ms),
         error=problem,
         note=pending.note,
+        part=pending.source.part,
     )

@@ -40,6 +40,7 @@ from saec.station.storage.records import NewFrame, Receipt, SpooledFrame
 from saec.station.storage.spool import Spool
 from saec.station.storage.spool_probe import SpoolProbe
 from saec.station.threads import Stopping, Watched
+from saec.station.triggers.trigger_board import TriggerBoard
 from saec.web.program.liveness import StuckThread, Supervised, stuck_threads
 
 _IDENTIFY = 15.0
@@ -68,6 +69,7 @@ class Station:
         living: those, and what else of the program must make progress (``serve`` adds HTTP).
         probe: tells whether the spool works.
         audit: the record of actions.
+        triggers: those that wait for a picture.
 
     Raises:
         SaecError: a profile cannot be opened, or the spool belongs to another process.
@@ -84,6 +86,7 @@ class Station:
         self.started = time.time()
         self._clouds = CloudModels(settings.cloud, data / "clouds")
         self._stopping = Stopping()
+        self.triggers = TriggerBoard()
         self._full: set[str] = set()
         self._uncounted: Counter[str] = Counter()
         self._lock = threading.Lock()
@@ -157,7 +160,8 @@ class Station:
         ]
         for source in self.settings.source:
             alarm = partial(self.spool.alarm, about=source.name)
-            body = source.make_source(SourceHooks(self.accept, self.refused, alarm, self.spool.remember))
+            hooks = SourceHooks(self.accept, self.refused, alarm, self.spool.remember, self.triggers)
+            body = source.make_source(hooks)
             self.sources[source.name] = body
             threads.append(watched(f"source-{source.name}", body.run, limit=LEAST, may_end=source.ends))
         return threads
@@ -235,6 +239,7 @@ class Station:
             raise
         with self._lock:
             self._full.discard(frame.source)
+        self.triggers.taken(frame.capture, accepted.seq)
         if not accepted.duplicate:
             self.runners[frame.line].accepted(accepted.seq, begun)
         return accepted

@@ -21,6 +21,7 @@ from saec.station.sources.frame_source import SourceHooks
 from saec.station.sources.watched_folder import WatchedFolder
 from saec.station.storage.records import NewFrame, Receipt
 from saec.station.threads import Stopping
+from saec.station.triggers.trigger_board import TriggerBoard
 from tests.station.station_fakes import png
 
 
@@ -45,7 +46,7 @@ class Taken:
         return Receipt(len(self.frames), "x")
 
     def hooks(self) -> SourceHooks:
-        return SourceHooks(self.accept, self.refused, self.alarm, self.remember)
+        return SourceHooks(self.accept, self.refused, self.alarm, self.remember, TriggerBoard())
 
     def remember(self, line: str, keys: Sequence[str]) -> None:
         self.remembered += [(line, key) for key in keys]
@@ -349,7 +350,9 @@ def test_a_driver_that_hangs_costs_one_reader_and_is_used_again_when_it_comes_ba
     monkeypatch.setattr(camera, "_FAREWELL", 0.01)
     taken = Taken()
     settings = CameraSource(name="c", line="cell", address="0", interval_s=0.01, read_timeout_s=0.02)
-    source = settings.make_source(SourceHooks(taken.accept, taken.refused, taken.alarm, taken.remember))
+    source = settings.make_source(
+        SourceHooks(taken.accept, taken.refused, taken.alarm, taken.remember, TriggerBoard())
+    )
     stopping = Stopping()
     thread = run_in_thread(source, stopping)
     while source.state != "hangs":

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -24,7 +25,7 @@ from saec.station.storage.records import NewFrame, SpoolLimits, frame_name
 from saec.station.storage.space.image_files import ImageFiles
 from saec.station.storage.space.set_aside import SetAsideFiles
 from saec.station.storage.spool import Spool
-from saec.types import VerdictRecord
+from saec.types import Capture, VerdictRecord
 from tests.station.station_fakes import image_path
 
 
@@ -387,3 +388,16 @@ def test_there_is_nothing_to_repair_where_no_station_has_run(tmp_path: Path) -> 
     with pytest.raises(SpoolError, match="does not exist") as e:
         repair_database(tmp_path, 1e9)
     assert "start the station" in e.value.remedy
+
+
+def test_each_verdict_says_how_its_frame_was_taken(spool: Spool) -> None:
+    capture = Capture(plc="press", trigger=12, number=340, camera_time=5.25)
+    frame = msgspec.structs.replace(new("a"), part="A-17", recipe=3, capture=capture)
+    receipt = spool.accept(frame, b"an image")
+    kept = spool.frame(receipt.seq)
+    assert kept is not None
+    assert (kept.part, kept.recipe, kept.capture) == ("A-17", 3, capture)
+    spool.decide(receipt.seq, "provisional", verdict(receipt.id))
+    spool.decide(receipt.seq, "final", verdict(receipt.id, 1))
+    for told in spool.verdicts(receipt.seq).values():
+        assert (told.part, told.recipe, told.capture) == ("A-17", 3, capture)

@@ -12,6 +12,7 @@ from saec.errors import SpoolError
 from saec.station.section_types import Name, Section
 from saec.station.storage.records import NewFrame, Receipt
 from saec.station.threads import Stopping
+from saec.station.triggers.trigger_board import TriggerBoard
 from saec.types import Image
 
 LARGEST = 64 * 1024 * 1024
@@ -77,12 +78,15 @@ class SourceHooks(NamedTuple):
         refused: is told of a frame that was not taken.
         alarm: is told what a person should know.
         remember: keeps the keys of a watched folder's files that stay where they are.
+        triggers: the triggers that wait for a picture. A source that takes pictures on a trigger claims it
+            before it hands the picture over, and tells it where that fails.
     """
 
     accept: AcceptFrame
     refused: FrameRefused
     alarm: SourceAlarm
     remember: Remember
+    triggers: TriggerBoard
 
 
 class SourceSettings(Section, frozen=True, kw_only=True):

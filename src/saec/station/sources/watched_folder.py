@@ -71,7 +71,7 @@ class FolderSource(SourceSettings, frozen=True, kw_only=True, tag_field="kind", 
         return self.path
 
     def make_source(self, hooks: SourceHooks) -> WatchedFolder:
-        return WatchedFolder(self, *hooks)
+        return WatchedFolder(self, hooks.accept, hooks.refused, hooks.alarm, hooks.remember)
 
 
 class WatchedFolder:

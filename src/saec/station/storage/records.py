@@ -8,10 +8,13 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from saec.types import VerdictRecord
+from saec.types import Capture, VerdictRecord
 
 FrameState = Literal["accepted", "asked", "done"]
 """Accepted: no verdict yet. Asked: the cloud's answer is awaited. Done: the final verdict stands."""
+
+LONGEST_PART = 100
+"""Characters of the longest id of a part."""
 
 VerdictState = Literal["provisional", "final"]
 
@@ -25,6 +28,9 @@ class NewFrame(msgspec.Struct, frozen=True, kw_only=True):
         key: idempotency key, unique within the line: the same key and bytes again are the same frame.
         suffix: ending of the image file, such as ".png".
         captured: when it was taken, seconds since the epoch by the station's clock.
+        part: id of the part that it shows, at most ``LONGEST_PART`` characters; "" when unknown.
+        recipe: number of the recipe in force when it was taken; None without recipes.
+        capture: how it was taken at a machine.
     """
 
     line: str
@@ -32,6 +38,9 @@ class NewFrame(msgspec.Struct, frozen=True, kw_only=True):
     key: str
     suffix: str
     captured: float
+    part: str = ""
+    recipe: int | None = None
+    capture: Capture | None = None
 
 
 class Receipt(msgspec.Struct, frozen=True):
@@ -56,6 +65,7 @@ class SpooledFrame(msgspec.Struct, frozen=True, kw_only=True):
         image: path of the file, or "" where retention has removed it.
         edge: what the edge said and which route was taken, once it has; ``Pending`` as JSON.
         version: the line version that judged it.
+        part, recipe, capture: what was handed over with it, see ``NewFrame``.
     """
 
     seq: int
@@ -71,6 +81,9 @@ class SpooledFrame(msgspec.Struct, frozen=True, kw_only=True):
     state: FrameState
     edge: bytes | None = None
     version: str = ""
+    part: str = ""
+    recipe: int | None = None
+    capture: Capture | None = None
 
 
 class AuditHead(msgspec.Struct, frozen=True):

@@ -24,6 +24,7 @@ import structlog
 from saec.errors import SpoolError, SpoolFullError, is_transient
 from saec.station.storage.alarms import add_to_counter, count_kind, raise_alarm
 from saec.station.storage.crash_attempts import CrashAttempts
+from saec.station.storage.database.captures import as_captured
 from saec.station.storage.database.damage import Damage, as_spool_errors
 from saec.station.storage.database.database_writer import DatabaseWriter
 from saec.station.storage.database.group_commit import GroupCommit
@@ -222,11 +223,12 @@ class Spool(SpoolReader):
         if known is not None:
             return known
         now = self._clock()
+        taken = None if frame.capture is None else msgspec.json.encode(frame.capture)
         values = (frame.line, frame.source, frame.key, sha256, str(image.relative_to(self.folder)), size)
         ((seq,),) = db.execute(
-            "INSERT INTO frames (line, source, key, sha256, image, size, captured, accepted, state) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'accepted') RETURNING seq",
-            (*values, plausible_time(frame.captured, now), now),
+            "INSERT INTO frames (line, source, key, sha256, image, size, captured, accepted, part, recipe, "
+            "capture, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'accepted') RETURNING seq",
+            (*values, plausible_time(frame.captured, now), now, frame.part, frame.recipe, taken),
         ).fetchall()
         self.quota.open_frames += 1
         self.quota.images += on_disk(size)
@@ -289,7 +291,7 @@ class Spool(SpoolReader):
             earlier = dict(db.execute("SELECT state, label FROM verdicts WHERE seq = ?", (seq,)).fetchall())
             if "final" in earlier or state in earlier:
                 return False
-            act = in_time and not earlier
+            act, verdict = in_time and not earlier, as_captured(db, seq, verdict)
             row = (seq, state, int(act), self._clock(), verdict.label, msgspec.json.encode(verdict))
             db.execute("INSERT INTO verdicts VALUES (?, ?, ?, ?, ?, ?)", row)
             after = "done" if state == "final" else "asked"

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from saec.decoding import decode
 from saec.errors import SpoolError
 from saec.station.storage.alarms import read_alarms
 from saec.station.storage.crash_attempts import read_quarantine
@@ -29,9 +30,12 @@ from saec.station.storage.frame_search import (
 )
 from saec.station.storage.records import Alarm, OpenDelivery, SpooledFrame, frame_id
 from saec.station.storage.verdict_counts import VerdictCounts, count_verdicts
-from saec.types import Explanation, VerdictRecord
+from saec.types import Capture, Explanation, VerdictRecord
 
-_FRAME = "seq, line, source, key, sha256, image, size, captured, accepted, state, edge, version"
+_FRAME = (
+    "seq, line, source, key, sha256, image, size, captured, accepted, state, edge, version, "
+    "part, recipe, capture"
+)
 
 
 class SpoolReader:
@@ -208,5 +212,7 @@ class SpoolReader:
 
 def _held(row: tuple[Any, ...]) -> SpooledFrame:
     names = ("seq", "line", "source", "key", "sha256", "image", "size", "captured", "accepted", "state")
-    fields = dict(zip((*names, "edge", "version"), row, strict=True))
+    fields = dict(zip((*names, "edge", "version", "part", "recipe", "capture"), row, strict=True))
+    if fields["capture"] is not None:
+        fields["capture"] = decode(fields["capture"], Capture)
     return SpooledFrame(id=frame_id(fields["line"], fields["seq"]), **fields)

@@ -24,7 +24,7 @@ from saec.station.storage.database.damage import (
 )
 from saec.station.storage.database.latest_verdicts import LATEST
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS frames (
@@ -33,6 +33,7 @@ CREATE TABLE IF NOT EXISTS frames (
     image TEXT NOT NULL, size INTEGER NOT NULL, captured REAL NOT NULL, accepted REAL NOT NULL,
     state TEXT NOT NULL CHECK (state IN ('accepted', 'asked', 'done')),
     edge BLOB, version TEXT NOT NULL DEFAULT '', worth INTEGER NOT NULL DEFAULT 1,
+    part TEXT NOT NULL DEFAULT '', recipe INTEGER, capture BLOB,
     UNIQUE (line, key));
 CREATE INDEX IF NOT EXISTS frames_open ON frames (state, seq) WHERE state <> 'done';
 CREATE INDEX IF NOT EXISTS frames_kept ON frames (seq) WHERE image <> '';
@@ -40,6 +41,7 @@ CREATE INDEX IF NOT EXISTS frames_aged ON frames (accepted) WHERE image <> '';
 CREATE INDEX IF NOT EXISTS frames_bare ON frames (accepted) WHERE image = '';
 CREATE INDEX IF NOT EXISTS frames_shed ON frames (worth, seq) WHERE image <> '' AND state = 'done';
 CREATE INDEX IF NOT EXISTS frames_image ON frames (image) WHERE image <> '';
+CREATE INDEX IF NOT EXISTS frames_part ON frames (part, seq) WHERE part <> '';
 CREATE INDEX IF NOT EXISTS frames_line ON frames (line, seq);
 CREATE TABLE IF NOT EXISTS verdicts (
     seq INTEGER NOT NULL REFERENCES frames (seq) ON DELETE CASCADE,

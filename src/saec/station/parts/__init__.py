@@ -1,0 +1,1 @@
+"""Parts: their ids, and one verdict for a part that is seen several times."""

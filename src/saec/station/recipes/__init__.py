@@ -1,0 +1,1 @@
+"""Recipes: what a line runs for a product, and the change from one to the next."""

@@ -1,0 +1,1 @@
+"""A simulated machine: a PLC and a camera that play a data set to a station."""

@@ -1,0 +1,24 @@
+"""What was told of a frame when it was taken, as its verdicts carry it."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import msgspec
+
+from saec.decoding import decode
+from saec.types import Capture, VerdictRecord
+
+
+def as_captured(db: sqlite3.Connection, seq: int, verdict: VerdictRecord) -> VerdictRecord:
+    """A verdict with its frame's part, recipe and capture, whoever made it.
+
+    Args:
+        db: a connection with an open transaction, which holds the frame.
+    """
+    found = db.execute("SELECT part, recipe, capture FROM frames WHERE seq = ?", (seq,)).fetchone()
+    if found is None or found == ("", None, None):
+        return verdict
+    part, recipe, capture = found
+    taken = None if capture is None else decode(capture, Capture)
+    return msgspec.structs.replace(verdict, part=part, recipe=recipe, capture=taken)
