@@ -26,6 +26,7 @@ from saec.station.page.live.live_lines import LiveLines, LiveTopics
 from saec.station.page.live.open_alarms import AlarmTopics
 from saec.station.page.live.page_events import PageEvents
 from saec.station.page.numbers.counts_topic import CountsTopic
+from saec.station.page.numbers.link_times import LinkTimes
 from saec.station.page.page_guard import PageGuard
 from saec.station.page.page_templates import PageTemplates
 from saec.station.page.page_tools import PageTools
@@ -69,8 +70,8 @@ ROUTES: tuple[PageRoute, ...] = (
 _FOR_EVER = "public, max-age=31536000, immutable"
 
 
-def make_page_app(settings: StationSettings, feed: StationFeed) -> Starlette:
-    """The application of a station's page.
+def make_page_tools(settings: StationSettings, feed: StationFeed) -> PageTools:
+    """What the views of a station's page work with.
 
     Args:
         settings: the station's.
@@ -79,12 +80,6 @@ def make_page_app(settings: StationSettings, feed: StationFeed) -> Starlette:
     Raises:
         SaecError: there is no spool, or a database of the page is damaged.
     """
-    tools = make_page_tools(settings, feed)
-    return page_app(tools, make_page_events(tools))
-
-
-def make_page_tools(settings: StationSettings, feed: StationFeed) -> PageTools:
-    """What the views of a station's page work with; ``make_page_app`` says of what, and what may fail."""
     data = settings.station.data
     people, oidc, audit = PeopleStore(data, settings.people), settings.people.oidc, AuditLog(data)
     return PageTools(
@@ -98,6 +93,7 @@ def make_page_tools(settings: StationSettings, feed: StationFeed) -> PageTools:
         checks=ChainChecks(audit),
         evidence=EvidenceJobs(data / "page" / "evidence", settings.spool.free_gb * GIGABYTE),
         alarms=Acknowledgements(data / "page"),
+        links=LinkTimes(data / "page"),
         live=LiveLines(SpoolReader.beside(data), feed, settings),
         replays=ReplayRuns(settings),
         templates=PageTemplates(station=settings.station.name),

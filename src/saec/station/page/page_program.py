@@ -19,7 +19,8 @@ import msgspec
 import structlog
 import uvicorn
 
-from saec.station.page.page_app import make_page_app
+from saec.station.page.numbers.link_times import LinkTimes
+from saec.station.page.page_app import make_page_events, make_page_tools, page_app
 from saec.station.page.station_feed import StationFeed
 from saec.station.setup.handed_settings import read_handed
 from saec.station.setup.station_settings import StationSettings
@@ -44,7 +45,8 @@ def main() -> None:
     lines = sys.stdin.buffer
     settings = read_handed(lines.readline(), StationSettings)
     feed = StationFeed()
-    app = make_page_app(settings, feed)
+    tools = make_page_tools(settings, feed)
+    app = page_app(tools, make_page_events(tools))
     with socket.socket(fileno=int(sys.argv[1])) as listening:
         server = QuietServer(
             uvicorn.Config(
@@ -60,19 +62,22 @@ def main() -> None:
                 timeout_graceful_shutdown=1,
             )
         )
-        threading.Thread(target=_follow, args=(lines, feed, server), name="saec-feed", daemon=True).start()
+        told = (lines, feed, tools.links, server)
+        threading.Thread(target=_follow, args=told, name="saec-feed", daemon=True).start()
         server.run([listening])
 
 
-def _follow(lines: Iterable[bytes], feed: StationFeed, server: uvicorn.Server) -> None:
+def _follow(lines: Iterable[bytes], feed: StationFeed, links: LinkTimes, server: uvicorn.Server) -> None:
     """Keep what the station says last; where it says no more, the page ends."""
     with contextlib.suppress(OSError, ValueError):
         for line in lines:
             told: dict[str, Any] = msgspec.json.decode(line)
             feed.update(told)
+            links.note(feed.status)
     feed.end()
     server.should_exit = True
     threading.Timer(_FAREWELL, os._exit, (0,)).start()  # whatever hangs
+    links.write()
 
 
 if __name__ == "__main__":

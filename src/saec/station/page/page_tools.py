@@ -13,6 +13,7 @@ from saec.station.page.evidence.evidence_jobs import EvidenceJobs
 from saec.station.page.facts.chain_checks import ChainChecks
 from saec.station.page.live.acknowledgements import Acknowledgements
 from saec.station.page.live.live_lines import LiveLines
+from saec.station.page.numbers.link_times import LinkTimes
 from saec.station.page.page_templates import PageTemplates
 from saec.station.page.page_visit import Visit
 from saec.station.page.search.replay_runs import ReplayRuns
@@ -50,6 +51,7 @@ class PageTools:
         oidc: log-ins by a provider; None without one.
         reader: reads the spool beside the station; never writes it.
         alarms: which alarms were acknowledged.
+        links: how the lines' links were.
         live: the lines as they are now.
         checks: those of the audit's chain.
         evidence: files of evidence that are made or kept.
@@ -65,6 +67,7 @@ class PageTools:
     oidc: OidcLogIn | None
     audit: AuditLog
     alarms: Acknowledgements
+    links: LinkTimes
     live: LiveLines
     checks: ChainChecks
     evidence: EvidenceJobs

@@ -6,13 +6,13 @@ comes again after it was acknowledged is open again.
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from saec.station.page.page_database import open_page_database
 from saec.station.storage.records import Alarm
 
 _SCHEMA = """
@@ -58,13 +58,8 @@ class Acknowledgements:
     """
 
     def __init__(self, folder: Path, clock: Callable[[], float] = time.time) -> None:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = folder / "page.sqlite"
-        path.touch(mode=0o600)
         self._clock, self._lock = clock, threading.Lock()
-        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10.0)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute(_SCHEMA)
+        self._db = open_page_database(folder, _SCHEMA)
         self.changes = 0
         """Rises with each acknowledgement."""
 

@@ -6,9 +6,11 @@ A plot is PLOT_WIDTH x PLOT_HEIGHT units, stretched to the room that there is; i
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from saec.station.page.numbers.link_figures import LinkFigures, LinkStretch
+from saec.station.page.numbers.time_window import TimeWindow
 from saec.station.page.numbers.window_figures import TimeStretch, WindowFigures
 
 PLOT_WIDTH, PLOT_HEIGHT = 1000.0, 100.0
@@ -51,8 +53,8 @@ def frames_plot(figures: WindowFigures) -> TimePlot:
     boxes = []
     for one in figures.stretches:
         parts = {"good": one.sums.goods, "defect": one.sums.defects, "error": one.sums.errors}
-        boxes += _stack(figures, one, {kind: count / top for kind, count in parts.items()})
-    return TimePlot(top, _ticks(figures), boxes)
+        boxes += _stack(figures.window, one, {kind: count / top for kind, count in parts.items()})
+    return TimePlot(top, _ticks(figures.window), boxes)
 
 
 def rate_plot(figures: WindowFigures) -> TimePlot:
@@ -66,9 +68,11 @@ def rate_plot(figures: WindowFigures) -> TimePlot:
         assert rate is not None
         assert interval is not None
         low, high = (min(1.0, end / top) for end in interval)
-        boxes.append(_box(figures, one, "interval", low, high))
-        boxes.append(_box(figures, one, "rate", max(0.0, rate / top - _THICK), min(1.0, rate / top + _THICK)))
-    return TimePlot(top, _ticks(figures), boxes)
+        boxes.append(_box(figures.window, one, "interval", low, high))
+        boxes.append(
+            _box(figures.window, one, "rate", max(0.0, rate / top - _THICK), min(1.0, rate / top + _THICK))
+        )
+    return TimePlot(top, _ticks(figures.window), boxes)
 
 
 def deciders_plot(figures: WindowFigures) -> TimePlot:
@@ -77,22 +81,29 @@ def deciders_plot(figures: WindowFigures) -> TimePlot:
     for one in figures.stretches:
         sums = one.sums
         parts = {"edge": sums.edge, "cloud": sums.cloud, "fallback": sums.fallback, "nobody": sums.nobody}
-        boxes += _stack(figures, one, {kind: sums.share(count) or 0.0 for kind, count in parts.items()})
-    return TimePlot(1.0, _ticks(figures), boxes)
+        boxes += _stack(
+            figures.window, one, {kind: sums.share(count) or 0.0 for kind, count in parts.items()}
+        )
+    return TimePlot(1.0, _ticks(figures.window), boxes)
 
 
-def _stack(figures: WindowFigures, one: TimeStretch, shares: dict[str, float]) -> list[PlotBox]:
+def link_plot(figures: LinkFigures) -> TimePlot:
+    """The states of the links in each stretch, as shares of its time; what is unknown stays empty."""
+    boxes = [box for one in figures.stretches for box in _stack(figures.window, one, one.shares)]
+    return TimePlot(1.0, _ticks(figures.window), boxes)
+
+
+def _stack(window: TimeWindow, one: TimeStretch | LinkStretch, shares: Mapping[str, float]) -> list[PlotBox]:
     boxes, at = [], 0.0
     for kind, share in shares.items():
         if share > 0:
-            boxes.append(_box(figures, one, kind, at, at + share))
+            boxes.append(_box(window, one, kind, at, at + share))
         at += share
     return boxes
 
 
-def _box(figures: WindowFigures, one: TimeStretch, kind: str, low: float, high: float) -> PlotBox:
+def _box(window: TimeWindow, one: TimeStretch | LinkStretch, kind: str, low: float, high: float) -> PlotBox:
     """A box between two heights from 0 to 1."""
-    window = figures.window
     span = window.until - window.since
     x, end = (PLOT_WIDTH * (moment - window.since) / span for moment in (one.begin, one.end))
     gap = 0.08 * (end - x)
@@ -106,8 +117,7 @@ def _box(figures: WindowFigures, one: TimeStretch, kind: str, low: float, high: 
     )
 
 
-def _ticks(figures: WindowFigures) -> list[tuple[float, float]]:
-    window = figures.window
+def _ticks(window: TimeWindow) -> list[tuple[float, float]]:
     return [
         (n / _TICKS, window.since + n / _TICKS * (window.until - window.since)) for n in range(_TICKS + 1)
     ]

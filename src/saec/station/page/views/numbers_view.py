@@ -7,7 +7,8 @@ import time
 from starlette.responses import Response
 
 from saec.station.page.numbers.figures_csv import figures_csv
-from saec.station.page.numbers.time_plots import deciders_plot, frames_plot, rate_plot
+from saec.station.page.numbers.link_figures import link_figures
+from saec.station.page.numbers.time_plots import deciders_plot, frames_plot, link_plot, rate_plot
 from saec.station.page.numbers.time_window import CHOSEN, WINDOWS, read_window
 from saec.station.page.numbers.window_figures import window_figures
 from saec.station.page.page_tools import PageTools, ViewWords
@@ -22,6 +23,8 @@ def show_numbers(tools: PageTools, visit: Visit) -> Response:
     window = read_window(visit.form, tools.lines, time.time())
     figures = window_figures(tools.reader, window)
     shown = [window.line] if window.line is not None else tools.lines
+    told = {line: tools.feed.line(line) for line in shown}
+    links = link_figures(tools.links, window, [line for line, one in told.items() if one.get("link")])
     return tools.page(
         "numbers",
         visit,
@@ -35,7 +38,9 @@ def show_numbers(tools: PageTools, visit: Visit) -> Response:
         frames_plot=frames_plot(figures),
         rate_plot=rate_plot(figures),
         deciders_plot=deciders_plot(figures),
-        told={line: tools.feed.line(line) for line in shown},
+        links=links,
+        link_plot=link_plot(links),
+        told=told,
         addresses=tools.feed.status.get("addresses") or {},
     )
 
