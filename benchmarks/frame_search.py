@@ -42,7 +42,9 @@ LINES = 8
 _STEP = 10_000
 _SCAN = "SELECT COUNT(*) FROM latest NOT INDEXED WHERE +label = 7"
 
-_FRAMES = "INSERT INTO frames VALUES (?, ?, 'camera', ?, ?, '', 250000, ?, ?, 'done', NULL, ?, ?)"
+_FRAMES = (
+    "INSERT INTO frames VALUES (?, ?, 'camera', ?, ?, '', 250000, ?, ?, 'done', NULL, ?, ?, ?, NULL, NULL)"
+)
 _VERDICTS = "INSERT INTO verdicts VALUES (?, 'final', 1, ?, ?, ?)"
 _LATEST = (
     "INSERT INTO latest (seq, time, line, name, label, decided_by, state, score, p_defect, version, kind, "
@@ -104,7 +106,7 @@ def _some_rows(
         sha256 = f"{draw.getrandbits(256):064x}"
         late, seconds = draw.random() < 0.001, record.ms["answer"] / 1e3
         yield (
-            (seq, line, key, sha256, now, now, version, record.label),
+            (seq, line, key, sha256, now, now, version, record.label, f"P{seq // 2:09d}"),
             (seq, now, record.label, encoded[id(record)]),
             (
                 *(seq, now, line, folded(frame_name("camera", key)), record.label, record.decided_by),
@@ -127,6 +129,8 @@ def searches(rows: int) -> dict[str, FrameQuery]:
         "a score above 0.9999": FrameQuery(score_from=0.9999),
         "a name, one frame": FrameQuery(name="PART_000000777"),
         "a name that is not there": FrameQuery(name="zebra"),
+        "a part of two frames": FrameQuery(part="P000000777"),
+        "a part that is not there": FrameQuery(part="zebra"),
         "a day": FrameQuery(since=middle, until=middle + DAY),
         "a day, a name that is not there": FrameQuery(since=middle, until=middle + DAY, name="zebra"),
         "half a year, a name that is not there": FrameQuery(since=middle, name="zebra"),

@@ -41,7 +41,12 @@ def _running(folder: Path) -> Iterator[Running]:
     )
     with Running(settings, FakeLinkCloud(), Tokens(None)) as running:
         for n, red in enumerate((GOOD, DEFECT, UNSURE, DEFECT)):
-            answer = running.post(png(red), line="unit" if n == 3 else "cell", Idempotency_Key=f"part-{n}")
+            answer = running.post(
+                png(red),
+                line="unit" if n == 3 else "cell",
+                Idempotency_Key=f"part-{n}",
+                Part_Id=f"P {n // 2}",
+            )
             assert answer.json()["verdict"] is not None
         yield running
 
@@ -70,6 +75,10 @@ def names(running: Running, asked: str) -> list[str]:
         ("since=1000&line=cell&label=0", "20"),
         ("score_from=0&score_to=1e9&name=2", "2"),
         ("kind=dent", ""),
+        ("part=P%201", "32"),
+        ("part=P%201&label=1", "3"),
+        ("part=p%201", ""),
+        ("part=", ""),
     ],
 )
 def test_frames_are_searched_by_each_field(running: Running, asked: str, found: str) -> None:
@@ -85,6 +94,25 @@ def test_the_link_leads_from_page_to_page(running: Running) -> None:
         seen += [record["name"] for record in answer.json()]
         url = answer.links.get("next", {}).get("url", "")
     assert seen == ["part-2", "part-1", "part-0"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "header", "why"),
+    [
+        ("x" * 101, None, "101 characters"),
+        ("a%07b", None, "cannot be printed"),
+        ("", None, "is empty"),
+        ("A", "B", "differ"),
+    ],
+)
+def test_a_part_id_that_cannot_be_one_is_refused_and_nothing_is_judged(
+    running: Running, asked: str, header: str | None, why: str
+) -> None:
+    headers = {"Content-Type": "image/png", **({"Part-Id": header} if header else {})}
+    answer = running.client.post(f"/v1/lines/cell/frames?part={asked}", content=png(GOOD), headers=headers)
+    assert answer.status_code == 400
+    assert why in answer.json()["error"]["message"]
+    assert len(names(running, "")) == 4
 
 
 @pytest.mark.parametrize(

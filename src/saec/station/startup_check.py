@@ -60,6 +60,7 @@ def _overview(settings: StationSettings) -> list[str]:
             found.append(f"line {line.name}: {note}")
     for kind, entries in (("source", settings.source), ("sink", settings.sink)):
         found += [f"{kind} {entry.name}: {entry.__struct_config__.tag}" for entry in entries]
+    found += [f"source {source.name}: {note}" for source in settings.source for note in source.notes()]
     found.append(f"cloud: {'none' if settings.cloud is None else shown_list(settings.cloud.model)}")
     scheme = "http" if settings.http.tls_cert is None else "https"
     found.append(f"data: {settings.station.data}; page: {scheme}://{settings.station.listen}/")

@@ -73,6 +73,8 @@ def test_a_whole_file(folder: Path) -> None:
         (("deadline_s = 0.2", 'deadline_s = "soon"'), 9, "line.deadline_s must be a number, and is a text"),
         (('profile = "bottle"', 'profile = "nowhere"'), 8, "not a line profile"),
         (('kind = "folder"', 'kind = "magic"'), 12, "magic"),
+        (('path = "in"', "path = 'in'\npart_pattern = '(?P<part>'"), 16, "is not a regular expression"),
+        (('path = "in"', "path = 'in'\npart_pattern = '[0-9]+'"), 16, "no group named part"),
         (('line = "bottle"\npath', 'line = "screw"\npath'), 14, "screw"),
         (('host = "10.0.0.7"', 'host = "10.0.0.7"\nport = 99999'), 21, "65535"),
         (('listen = "127.0.0.1:0"', 'listen = "0.0.0.0:80"'), 4, "token"),

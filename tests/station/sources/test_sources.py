@@ -66,6 +66,18 @@ def folder(tmp_path: Path, taken: Taken, **more: object) -> WatchedFolder:
     return source
 
 
+def test_a_part_is_named_by_its_file(tmp_path: Path) -> None:
+    taken = Taken()
+    source = folder(tmp_path, taken, settle_s=0.5, part_pattern="^(?P<part>A[0-9]+)/")
+    for name in ("A1042/front.png", "front.png"):
+        path = tmp_path / "in" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(png(len(name)))
+    source.look(0.0)
+    source.look(1.0)
+    assert {frame.part for frame, _ in taken.frames} == {"A1042", ""}
+
+
 def test_a_file_is_read_when_it_has_settled_and_once(tmp_path: Path) -> None:
     taken = Taken()
     source = folder(tmp_path, taken, settle_s=1.0)

@@ -30,8 +30,8 @@ def open_spool(folder: Path, clock: Clock) -> Spool:
     return Spool(folder, (), SpoolLimits(free_gb=0), clock)
 
 
-def accept(spool: Spool, key: str, line: str = "cell", source: str = "in") -> int:
-    frame = NewFrame(line=line, source=source, key=f"{source}/{key}", suffix=".png", captured=1.0)
+def accept(spool: Spool, key: str, line: str = "cell", source: str = "in", part: str = "") -> int:
+    frame = NewFrame(line=line, source=source, key=f"{source}/{key}", suffix=".png", captured=1.0, part=part)
     return spool.accept(frame, key.encode()).seq
 
 
@@ -89,6 +89,7 @@ def all_found(spool: Spool) -> list[FoundFrame]:
                 kind=verdict.kind,
                 late=seq not in acted,
                 joules=joules if joules is not None and 0 <= joules < 1e9 else None,
+                part=frame.part,
             )
         )
     return sorted(found, key=lambda frame: -frame.n)
@@ -114,6 +115,7 @@ def is_meant(query: FrameQuery, frame: FoundFrame) -> bool:
         and query.state in (None, frame.state)
         and query.version in (None, frame.version)
         and query.kind in (None, frame.kind)
+        and query.part in (None, frame.part or None)
         and (query.since is None or frame.time >= query.since)
         and (query.until is None or frame.time < query.until)
         and (query.score_from is None or (frame.score is not None and frame.score >= query.score_from))

@@ -40,7 +40,8 @@ def spool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spool]:
     for n in range(FRAMES):
         clock.now += draw.choice((0.0, 1.0, 45.5, 90.0)) - 3000 * (n == 80)
         name = f"{draw.choice(NAMES)}{n if n % 3 else ''}@17+42#0123456789abcdef/{n}"
-        seq = accept(spool, name, draw.choice(LINES), draw.choice(("in", "cam")))
+        part = draw.choice(("", "", "A1", "A1", "a1", "É 2"))
+        seq = accept(spool, name, draw.choice(LINES), draw.choice(("in", "cam")), part)
         provisional = draw.random() < 0.4
         told = some_verdict(draw, provisional=provisional)
         version, in_time = draw.choice(("1", "2", "12")), draw.random() < 0.8
@@ -75,6 +76,7 @@ QUERIES = st.builds(
     name=maybe(PART_OF_A_NAME),
     version=maybe(st.sampled_from(("1", "2", "12", "3"))),
     kind=maybe(st.sampled_from(("dent", "Kratzer", "x"))),
+    part=maybe(st.sampled_from(("", "A1", "a1", "É 2", "A"))),
     before=maybe(st.integers(0, 2 * FRAMES)),
 )
 

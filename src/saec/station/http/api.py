@@ -24,6 +24,7 @@ from saec.station.http.page_proxy import PagePlace, page_routes
 from saec.station.http.role_check import RoleCheck
 from saec.station.http.search_routes import LARGEST_NUMBER, frame_record, search_routes
 from saec.station.http.station_metrics import CONTENT_TYPE, metrics_text
+from saec.station.parts.part_ids import check_part
 from saec.station.sources.frame_source import LARGEST
 from saec.station.station import Station
 from saec.station.storage.records import NewFrame, SpooledFrame
@@ -135,21 +136,23 @@ def _intake(station: Station, bodies: RequestBodies) -> APIRouter:
         line: str,
         request: Request,
         wait: Annotated[float, Query(ge=0, le=_LONGEST_WAIT)] = 0.0,
+        part: str | None = None,
     ) -> dict[str, Any]:
         """Take a frame over. The answer means that it is on the disk and will be judged.
 
         The body is an image file and Content-Type its kind. An Idempotency-Key makes it safe to send the
         same frame again; without one the bytes and the second are the key. ``wait`` seconds are waited for
-        a verdict to act on, which is then in the answer.
+        a verdict to act on, which is then in the answer. ``part``, or the header Part-Id, is the id of the
+        part that the frame shows.
         """
         if line not in station.runners:
             raise HTTPException(404, f"there is no line {line[:80]!r}")
-        suffix = _suffix(request)
+        suffix, of_part = _suffix(request), _part(request, part)
         async with bodies.read(request, LARGEST) as data:
             if not data:
                 raise HTTPException(400, "the body is empty; send the image file")
             begun = time.perf_counter()
-            frame = _new_frame(request, line, suffix, data)
+            frame = msgspec.structs.replace(_new_frame(request, line, suffix, data), part=of_part)
             take = asyncio.get_running_loop().run_in_executor
             accepted = await take(pool, station.accept, frame, data, begun)
         del data
@@ -171,6 +174,14 @@ def _suffix(request: Request) -> str:
     if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise HTTPException(415, "send the image file itself, without a Content-Encoding")
     return _KINDS[kind]
+
+
+def _part(request: Request, asked: str | None) -> str:
+    """The id of the part that a request names, in its address or in its header; "" where it names none."""
+    named = {check_part(text) for text in (asked, request.headers.get("part-id")) if text is not None}
+    if len(named) > 1:
+        raise HTTPException(400, "part in the address and the header Part-Id differ; give one of them")
+    return next(iter(named), "")
 
 
 def _new_frame(request: Request, line: str, suffix: str, data: bytes) -> NewFrame:

@@ -41,6 +41,7 @@ def frame_query(
     name: _Text = None,
     version: _Text = None,
     kind: _Text = None,
+    part: _Text = None,
     before: Annotated[int | None, Query(ge=0, le=LARGEST_NUMBER)] = None,
 ) -> FrameQuery:
     """What a request searches for; the names are the fields of the query."""

@@ -93,6 +93,8 @@ def _sources(settings: StationSettings) -> Iterator[Fault]:
         if source.line not in lines:
             remedy = f"use one of {', '.join(sorted(lines))}"
             yield ["source", i, "line"], f"there is no [[line]] named {source.line}", remedy
+        for key, what, remedy in source.faults():
+            yield ["source", i, key], what, remedy
         if (watched := source.watched()) is not None:
             folders.append((i, source.name, watched.resolve()))
     for i, _, path in folders:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar, NamedTuple, Protocol
 
 import cv2
 
 from saec.errors import SpoolError
-from saec.station.section_types import Name, Section
+from saec.station.section_types import FieldFault, Name, Section
 from saec.station.storage.records import NewFrame, Receipt
 from saec.station.threads import Stopping
 from saec.station.triggers.trigger_board import TriggerBoard
@@ -106,6 +106,14 @@ class SourceSettings(Section, frozen=True, kw_only=True):
     def make_source(self, hooks: SourceHooks) -> SourceBody:
         """The source; nothing is opened yet."""
         raise NotImplementedError
+
+    def faults(self) -> Iterator[FieldFault]:
+        """What the types of the fields cannot say: what contradicts itself, or cannot be meant."""
+        yield from ()
+
+    def notes(self) -> Iterator[str]:
+        """What a check of the settings says of it, beside its kind."""
+        yield from ()
 
     def watched(self) -> Path | None:
         """The folder that it watches, or None."""

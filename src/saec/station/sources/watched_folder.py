@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -15,7 +16,8 @@ import structlog
 from saec.data.images.file_names import is_picture, passed_over
 from saec.errors import SaecError, SpoolError, SpoolFullError
 from saec.frame.verdicts import printable
-from saec.station.section_types import Seconds
+from saec.station.parts.part_ids import PartIdError, part_pattern, part_within
+from saec.station.section_types import FieldFault, Seconds
 from saec.station.sources.frame_source import (
     LARGEST,
     REST,
@@ -56,6 +58,8 @@ class FolderSource(SourceSettings, frozen=True, kw_only=True, tag_field="kind", 
             judged if it becomes whole later.
         after: Delete or keep a file once it is accepted. The station has a copy of its own.
         poll_s: Seconds between two looks at the folder.
+        part_pattern: A regular expression whose group "part" is the id of the part, in the file's name. The
+            name stands below the folder, as "A1042/front.png" (docs/parts.md).
     """
 
     path: Path
@@ -63,6 +67,31 @@ class FolderSource(SourceSettings, frozen=True, kw_only=True, tag_field="kind", 
     patience_s: Seconds = 10.0
     after: Literal["delete", "keep"] = "delete"
     poll_s: Seconds = 0.1
+    part_pattern: str | None = None
+
+    def faults(self) -> Iterator[FieldFault]:
+        if self.part_pattern is not None:
+            try:
+                part_pattern(self.part_pattern)
+            except PartIdError as e:
+                yield "part_pattern", e.what, e.remedy
+
+    def notes(self) -> Iterator[str]:
+        """What the pattern of part ids finds in a file that lies in the folder."""
+        if self.part_pattern is None:
+            return
+        files = (path for path in sorted(self.path.rglob("*")) if is_picture(path.name))
+        name = next((printable(path.relative_to(self.path).as_posix()) for path in files), None)
+        if name is None:
+            yield "part_pattern cannot be tried, as the folder holds no image file"
+        elif part := self.part_of(name):
+            yield f"part_pattern finds the part {part} in {name}"
+        else:
+            yield f"part_pattern finds no part in {name}"
+
+    def part_of(self, name: str) -> str:
+        """The id of the part that a file's name tells; "" where it tells none."""
+        return "" if self.part_pattern is None else part_within(part_pattern(self.part_pattern), name)
 
     def watched(self) -> Path:
         return self.path
@@ -242,6 +271,7 @@ class WatchedFolder:
             key=key,
             suffix=path.suffix.lower(),
             captured=seen.time / 1e9,
+            part=self._s.part_of(name),
         )
         taken = self._accept(frame, data)
         if not taken.duplicate:

@@ -1,8 +1,8 @@
 """Frames found by their newest verdict: newest first, page by page, and what has changed since.
 
-A table of narrow rows is read from its end, a slice at a time, until enough is found. An index of times
-serves where the window holds few frames. More indexes would cost each verdict more than they save
-(``benchmarks/frame_search.py``).
+A table of narrow rows is read from its end, a slice at a time, until enough is found. An index of parts
+serves where a part has few frames, one of times where the window holds few. More indexes would cost each
+verdict more than they save (``benchmarks/frame_search.py``).
 """
 
 from __future__ import annotations
@@ -29,11 +29,13 @@ _NUMBERS = 2**63 - 1
 
 _COLUMNS = (
     *("n", "seq", "time", "line", "source", "key", "label", "decided_by", "state", "score", "p_defect"),
-    *("version", "kind", "late", "joules"),
+    *("version", "kind", "late", "joules", "part"),
 )
-_OF_FRAMES = ("source", "key")
+_OF_FRAMES = ("source", "key", "part")
 _FOUND = "SELECT " + ", ".join(f"{'frames' if c in _OF_FRAMES else 'latest'}.{c}" for c in _COLUMNS)
 _JOINED = "CROSS JOIN frames ON frames.seq = latest.seq"  # in this order, as few of the rows are looked up
+_OF_TIME = f"latest INDEXED BY latest_time {_JOINED}"
+_OF_PART = "frames INDEXED BY frames_part CROSS JOIN latest ON latest.seq = frames.seq"
 
 
 class FrameQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +50,7 @@ class FrameQuery(msgspec.Struct, frozen=True, kw_only=True):
         name: a part of the frame's name, in any case; each character means itself.
         version: number of the line version, as text.
         kind: the edge's name for the kind of defect.
+        part: id of the part, the whole of it.
         before: the ``n`` of the last frame of the page before this one.
     """
 
@@ -62,6 +65,7 @@ class FrameQuery(msgspec.Struct, frozen=True, kw_only=True):
     name: str | None = None
     version: str | None = None
     kind: str | None = None
+    part: str | None = None
     before: int | None = None
 
 
@@ -75,6 +79,7 @@ class FoundFrame(msgspec.Struct, frozen=True, kw_only=True):
         score, p_defect: anomaly score of the edge; calibrated P(defect) of the decision.
         late: the line had no verdict to act on by its deadline.
         joules: the verdict's share of measured energy; None where none was measured.
+        part: id of the part that it shows, "" when unknown.
     """
 
     n: int
@@ -93,6 +98,7 @@ class FoundFrame(msgspec.Struct, frozen=True, kw_only=True):
     kind: str | None
     late: bool
     joules: float | None
+    part: str
 
 
 _CONDITIONS = {
@@ -107,6 +113,7 @@ _CONDITIONS = {
     "name": "instr(latest.name, ?)",
     "version": "latest.version = ?",
     "kind": "latest.kind = ?",
+    "part": "frames.part = ? AND frames.part <> ''",
 }
 
 
@@ -118,8 +125,8 @@ def search_frames(db: SideReader, query: FrameQuery, most: int) -> list[FoundFra
     """
     where, values = _meant(query)
     before = _NUMBERS if query.before is None else min(query.before, _NUMBERS)
-    if _holds_few(db, query):
-        sql = f"{_FOUND} FROM latest INDEXED BY latest_time {_JOINED} WHERE {where} AND latest.n < ?"
+    if few := _few_rows(db, query):
+        sql = f"{_FOUND} FROM {few} WHERE {where} AND latest.n < ?"
         return _found(db, f"{sql} ORDER BY latest.n DESC LIMIT ?", [*values, before, most])
     sql = f"{_FOUND} FROM latest NOT INDEXED {_JOINED} WHERE latest.n > ? AND latest.n <= ? AND {where}"
     found: list[FoundFrame] = []
@@ -141,8 +148,8 @@ def newer_frames(db: SideReader, query: FrameQuery, after_n: int, most: int) -> 
     """The frames that a query means with a verdict since a number, in the order of their newest verdicts; its
     ``before`` is left out."""
     where, values = _meant(query)
-    if _holds_few(db, query):
-        sql = f"{_FOUND} FROM latest INDEXED BY latest_time {_JOINED} WHERE {where} AND latest.n > ?"
+    if few := _few_rows(db, query):
+        sql = f"{_FOUND} FROM {few} WHERE {where} AND latest.n > ?"
         return _found(db, f"{sql} ORDER BY latest.n LIMIT ?", [*values, after_n, most])
     sql = f"{_FOUND} FROM latest NOT INDEXED {_JOINED} WHERE latest.n > ? AND latest.n <= ? AND {where}"
     found: list[FoundFrame] = []
@@ -182,14 +189,23 @@ def _meant(query: FrameQuery) -> tuple[str, list[Any]]:
     return " AND ".join(["TRUE", *(_CONDITIONS[name] for name in chosen)]), [asked[name] for name in chosen]
 
 
-def _holds_few(db: SideReader, query: FrameQuery) -> bool:
+def _few_rows(db: SideReader, query: FrameQuery) -> str:
+    """The rows among which a query looks where an index holds few for it; "" where it looks among all."""
+    if query.part is not None:
+        inner = "SELECT 1 FROM frames INDEXED BY frames_part WHERE part = ? AND part <> '' LIMIT ?"
+        if _are_few(db, inner, [query.part]):
+            return _OF_PART
     window = {"since": query.since, "until": query.until}
     chosen = {name: value for name, value in window.items() if value is not None}
     if not chosen:
-        return False
+        return ""
     where = " AND ".join(_CONDITIONS[name] for name in chosen)
     inner = f"SELECT 1 FROM latest INDEXED BY latest_time WHERE {where} LIMIT ?"
-    ((held,),) = db.rows(f"SELECT COUNT(*) FROM ({inner})", [*chosen.values(), _FEW + 1])
+    return _OF_TIME if _are_few(db, inner, list(chosen.values())) else ""
+
+
+def _are_few(db: SideReader, inner: str, values: list[Any]) -> bool:
+    ((held,),) = db.rows(f"SELECT COUNT(*) FROM ({inner})", [*values, _FEW + 1])
     return int(held) <= _FEW
 
 

@@ -216,6 +216,7 @@ def _record(words: Wording, verdict: VerdictRecord) -> RecordPart:
     rows = [
         _row(_("Id"), verdict.id),
         _row(_("Line"), verdict.line),
+        _row(_("Part"), verdict.part),
         _row(_("Judged at"), words.moment(verdict.time)),
         _row(_("Number in the order of routes"), words.number(verdict.seq)),
         _row(_("Image file"), verdict.path),

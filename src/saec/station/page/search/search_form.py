@@ -27,8 +27,9 @@ FIELDS = (
     "score_to",
     "version",
     "kind",
+    "part",
 )
-"""The fields in the order of the form; the last eight are folded away until one of them is used."""
+"""The fields in the order of the form; the last nine are folded away until one of them is used."""
 
 FOLDED = FIELDS[3:]
 
