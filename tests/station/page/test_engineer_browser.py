@@ -63,6 +63,31 @@ def press(page: Any, name: str, most: int = 120) -> None:
     raise AssertionError(f"nothing named {name} is reached by the keyboard")
 
 
+@pytest.mark.parametrize("view", ["lines", "lines/bottle"])
+@pytest.mark.parametrize("language", ["en-GB", "de-DE"])
+def test_a_version_and_its_buttons_stand_in_one_row(
+    browser: Any, versions: PageBench, view: str, language: str
+) -> None:
+    with served(versions) as where:
+        visitor = Visitor(browser, where, 1024, locale=language)
+        page = visitor.page
+        page.goto(where)
+        page.fill("#name", "admin")
+        page.fill("#password", PASSWORD)
+        page.click("button.primary")
+        page.wait_for_url("**/page/live")
+        page.set_viewport_size({"width": 1280, "height": 800})
+        page.goto(f"{where}/page/{view}")
+        page.locator(".beat:not(:empty)").wait_for()
+        rows = page.evaluate(
+            "Array.from(document.querySelectorAll('.versions li')).map(row => Array.from("
+            "row.querySelectorAll('a')).map(e => Math.round((e.getBoundingClientRect().top "
+            "+ e.getBoundingClientRect().bottom) / 2)))"
+        )
+        assert [len(row) for row in rows] == [3, 1]
+        assert all(max(row) - min(row) <= 1 for row in rows)
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_view_has_a_serious_finding_small_targets_or_is_wider_than_the_screen(

@@ -19,7 +19,7 @@ from saec import edge
 from saec.errors import SaecError
 from saec.frame import judges as loading
 from saec.frame.judges import Standing
-from saec.station.page.search.record_rows import COMPARED, verdict_parts
+from saec.station.page.search.record_rows import COMPARED, replay_rows, verdict_parts
 from saec.station.page.search.replay_program import replayed
 from saec.station.page.search.replay_runs import ReplayRow, ReplayRuns
 from saec.station.page.search.search_form import FIELDS, moment_text, read_search
@@ -193,7 +193,8 @@ def test_a_record_shows_every_field_of_a_verdict() -> None:
         if isinstance(value, bool) or value in (0, 1, "edge", "cloud", "fused", "unsure", "slow"):
             continue  # said in words
         if isinstance(value, float):
-            forms = {words.number(value, d) for d in range(1, 5)} | {words.percent(value, 1)}
+            forms = {words.number(value, d) for d in range(1, 5)}
+            forms |= {words.percent(value, 1), words.probability(value)}
             assert any(form in shown for form in forms) or words.moment(value) in shown, value
         elif value not in record.ms:
             forms = {str(value)} | ({words.number(value)} if isinstance(value, int) else set())
@@ -260,6 +261,22 @@ def test_an_engineer_may_replay_and_sees_why_it_failed(bench: PageBench, client:
     answer = client.post(place, headers=as_role(Role.ENGINEER))  # there is no version of this line
     assert answer.status_code == 200
     assert 'class="banner banner-warn"' in answer.text.partition('id="replay"')[2]
+
+
+def test_numbers_of_a_replay_are_said_as_the_record_says_them() -> None:
+    rows = [
+        ReplayRow("final: P(defect)", "0.92312", "0.92312", True),
+        ReplayRow("P(defect)", "1", "1", True),
+        ReplayRow("final: confidence in the kind", "0.5", "none", False),
+        ReplayRow("final: P(defect)", "0.92312", "0.92318", False),
+        ReplayRow("final: score", "1.25", "1.5", False),
+    ]
+    said = [(row.recorded, row.again) for _, row in replay_rows(wording("de"), rows)]
+    assert said[0] == ("92,3\xa0%", "92,3\xa0%")
+    assert said[1] == ("> 99,9\xa0%", "> 99,9\xa0%")
+    assert said[2] == ("50,0\xa0%", "keine")
+    assert said[3] == ("92,312000\xa0%", "92,318000\xa0%")
+    assert said[4] == ("1,2500", "1,5000")
 
 
 def test_a_replay_says_what_was_recorded_and_what_is_now(

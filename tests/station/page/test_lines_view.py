@@ -101,6 +101,20 @@ def test_the_view_shows_facts_and_figures_to_a_viewer_who_may_change_nothing(
     assert client.post(CHANGE, data={}, headers=as_role(Role.OPERATOR)).status_code == 403
 
 
+def test_the_list_of_lines_shows_at_once_what_its_events_show_later(
+    bench: PageBench, client: TestClient
+) -> None:
+    bench.add_people(None)
+    add_versions(bench)
+    tell(bench, 1)
+    topics = VersionTopics(bench.data, ["bottle"], bench.feed, PageTemplates(station="s"))
+    topics.changed()
+    for role in (Role.VIEWER, Role.ENGINEER):
+        page = client.get("/page/lines", headers=as_role(role)).text
+        assert topics.text("versions-bottle", wording("en"), role).strip() in page
+        assert re.search(r'<h2[^>]*><a [^>]*href="/page/lines/bottle">bottle</a></h2>', page)
+
+
 def test_a_line_without_versions_and_a_damaged_version_are_said(bench: PageBench, client: TestClient) -> None:
     bench.add_people(None)
     engineer = as_role(Role.ENGINEER)

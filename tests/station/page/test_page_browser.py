@@ -232,6 +232,22 @@ def test_what_is_pressed_is_large_enough_for_a_glove(browser: Any, lines: PageBe
         assert small == []
 
 
+@pytest.mark.parametrize("language", ["en-GB", "de-DE", "zh-CN"])
+def test_the_banner_of_alarms_leaves_a_phone_its_view(browser: Any, lines: PageBench, language: str) -> None:
+    lines.spool.alarm("no-such-sink", "mes: it is not in the settings", about="mes")
+    with served(lines) as where:
+        visitor = Visitor(browser, where, 390, locale=language)
+        page = visitor.page
+        page.goto(f"{where}/page/login")
+        page.fill("#name", "operator")
+        page.fill("#password", PASSWORD)
+        page.click("button.primary")
+        banner = page.locator(".banner-alarm")
+        banner.wait_for()
+        assert banner.evaluate("e => e.getBoundingClientRect().height") <= 76
+        assert page.locator("#see-alarms").evaluate("e => e.getBoundingClientRect().height") >= 44
+
+
 def test_the_first_admin_is_made_and_the_language_and_theme_are_chosen(browser: Any, tmp_path: Path) -> None:
     bench = PageBench(tmp_path)
     code = bench.people.setup.current()

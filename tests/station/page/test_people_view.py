@@ -12,6 +12,7 @@ from saec.errors import PeopleError
 from saec.station.audit.audit_log import AuditLog
 from saec.station.page.words.languages import LANGUAGES, wording
 from saec.station.page.words.said_sentences import SHAPES, WHOLE, said
+from saec.station.people.passwords import LEAST
 from saec.station.people.roles import Role
 from saec.station.people.sessions import Sessions
 from saec.web.browser_sessions import COOKIE
@@ -123,7 +124,42 @@ def test_last_log_ins_are_those_of_the_audit(bench: PageBench, client: TestClien
     page = client.get("/page/people", headers=ADMIN).text
     (row,) = AuditLog(bench.data).rows(what="person.log_in")
     assert wording("en").moment(row.time) in page
-    assert page.count("not known") == 3
+    assert page.count(">never<") == 3
+    assert "not known" not in page
+
+
+def test_nobody_is_said_to_have_never_logged_in_where_it_is_not_known(
+    bench: PageBench, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.add_people(None)
+    monkeypatch.setattr("saec.station.page.views.people_view._LOG_INS", 0)
+    page = client.get("/page/people", headers=ADMIN).text
+    assert page.count("not known") == 4
+    assert ">never<" not in page
+
+
+def test_the_first_admin_has_been_logged_in_since_the_set_up(bench: PageBench, client: TestClient) -> None:
+    code = bench.people.setup.current()
+    fields = {"code": code, "name": "admin", "password": PASSWORD, "again": PASSWORD}
+    form = client.get("/page/setup").text
+    assert f"{LEAST} characters at least" in form
+    assert 'aria-describedby="password-rule"' in form
+    assert client.post("/page/setup", data=fields, headers={"Origin": ADMIN["Origin"]}).status_code == 303
+    (row,) = AuditLog(bench.data).rows(what="person.add")
+    page = client.get("/page/people", headers=ADMIN).text
+    assert wording("en").moment(row.time) in page
+    assert ">never<" not in page
+
+
+@pytest.mark.parametrize("path", ["people", "people/viewer", "people/viewer/remove"])
+def test_a_reason_may_be_left_out_and_the_form_says_so(
+    bench: PageBench, client: TestClient, path: str
+) -> None:
+    bench.add_people(None)
+    page = client.get(f"/page/{path}", headers=ADMIN).text
+    labels = re.findall(r"<label[^>]*>([^<]*)</label>\s*<input[^>]*name=\"reason\"", page)
+    assert labels
+    assert all("optional" in label for label in labels)
 
 
 def test_a_person_changes_the_own_password_and_goes_on_in_a_new_session(

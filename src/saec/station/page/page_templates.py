@@ -12,6 +12,7 @@ from saec.station.page.static_files import static_files
 from saec.station.page.words.languages import LANGUAGES, NOTHING, Wording, wording
 from saec.station.page.words.page_terms import label_key, reason_in, term
 from saec.station.page.words.said_sentences import said
+from saec.station.people.passwords import LEAST
 
 FOLDER = Path(__file__).with_name("templates")
 
@@ -48,6 +49,7 @@ def _environment(loader: FileSystemLoader, words: Wording, shared: dict[str, Any
         words=words,
         languages=LANGUAGES,
         nothing=NOTHING,
+        least_password=LEAST,
         static=static_files().address,
         term=partial(term, words),
         reason=partial(reason_in, words),

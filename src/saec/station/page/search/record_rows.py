@@ -105,7 +105,7 @@ def _decision(words: Wording, verdict: VerdictRecord) -> RecordPart:
         _row(_("State"), term(words, "state", verdict.state)),
         _row(_("Decided by"), term(words, "decider", verdict.decided_by)),
         _row(_("Why"), reason_in(words, verdict)),
-        _row(_("P(defect)"), words.percent(verdict.p_defect, 1)),
+        _row(_("P(defect)"), words.probability(verdict.p_defect)),
         _row(_("Kind"), kind),
         _row(_("Replaces an earlier verdict"), _("yes") if verdict.replaces else _("no")),
         _row(_("Error"), problem),
@@ -123,7 +123,7 @@ def _edge(words: Wording, verdict: VerdictRecord) -> RecordPart:
     rows = [
         _row(_("Score"), words.number(edge.score, 4)),
         _row(_("Label"), term(words, "label", label_key(edge.label, ""))),
-        _row(_("P(defect)"), words.percent(edge.p_defect, 1)),
+        _row(_("P(defect)"), words.probability(edge.p_defect)),
         _row(_("Kind"), _opinion(words, edge.kind)),
         complexity,
     ]
@@ -165,7 +165,7 @@ def _cloud(words: Wording, verdict: VerdictRecord) -> RecordPart:
     if cloud is None:
         return RecordPart(_("The cloud"), [], _("The cloud gave no opinion on this verdict."))
     rows = [
-        _row(_("P(defect)"), words.percent(cloud.p_defect, 1)),
+        _row(_("P(defect)"), words.probability(cloud.p_defect)),
         _row(_("Part in the verdict"), _(_ROLES.get(cloud.role, cloud.role))),
         _row(_("Model"), cloud.model),
         _row(_("Weights (hash)"), cloud.weights),
@@ -253,9 +253,27 @@ def _compared(words: Wording, what: str) -> str:
 
 
 def _said_again(words: Wording, row: ReplayRow) -> ReplayRow:
-    labels = _LABELS if row.what.endswith("label") else {}
-    said = [
-        term(words, "label", labels[text]) if text in labels else words.gettext(_AGAIN.get(text, text))
-        for text in (row.recorded, row.again)
-    ]
+    said = [_value(words, row.what, text) for text in (row.recorded, row.again)]
+    if row.same is False and said[0] == said[1]:  # they differ too little to be seen
+        said = [_value(words, row.what, text, digits=6) for text in (row.recorded, row.again)]
     return ReplayRow(row.what, said[0], said[1], row.same)
+
+
+def _value(words: Wording, what: str, text: str, digits: int | None = None) -> str:
+    """A value of a replay as the record shows it; ``digits`` has a number with so many behind the point."""
+    what = what.rpartition(": ")[2]
+    if what.endswith("label") and text in _LABELS:
+        return term(words, "label", _LABELS[text])
+    share = what == "P(defect)" or what.startswith("confidence")
+    if (share or what in ("score", "complexity")) and (value := _float(text)) is not None:
+        if share:
+            return words.probability(value) if digits is None else words.percent(value, digits)
+        return words.number(value, digits or 4)
+    return words.gettext(_AGAIN.get(text, text))
+
+
+def _float(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None

@@ -25,7 +25,7 @@ def show_lines(tools: PageTools, visit: Visit) -> Response:
     """All lines, each with the version that judges."""
     data = tools.settings.station.data
     lines = [line_versions(data, name, tools.feed) for name in tools.lines]
-    return tools.page("lines", visit, lines=lines, may_change=False)
+    return tools.page("lines", visit, lines=lines, may_change=_may_change(visit))
 
 
 def show_line(tools: PageTools, visit: Visit) -> Response:

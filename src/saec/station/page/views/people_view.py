@@ -121,20 +121,35 @@ def _changed(tools: PageTools, visit: Visit, change: Callable[[Person], None]) -
 
 
 def _people(tools: PageTools, visit: Visit, problem: PeopleError | None = None) -> Response:
-    log_ins = tools.audit.rows(most=_LOG_INS, what="person.log_in")
-    last = {row.about: row.time for row in reversed(log_ins)}
+    people = tools.people.all()
+    last, all_known = _last_log_ins(tools, people)
     status = 200 if problem is None else 400
     return tools.page(
         "people",
         visit,
         status=status,
-        people=tools.people.all(),
+        people=people,
         last=last,
+        all_known=all_known,
         roles=list(Role),
         problem=problem,
         typed={name: visit.form.get(name, "") for name in ("name", "role", "reason")},
         pseudonyms=tools.settings.people.pseudonyms,
     )
+
+
+def _last_log_ins(tools: PageTools, people: list[Person]) -> tuple[dict[str, float | None], bool]:
+    """Each person's last log-in by name, and whether who has none has never logged in.
+
+    The first admin is logged in when made. A pseudonym that was replaced is nobody's here, so with pseudonyms
+    nobody can say "never".
+    """
+    log_ins = tools.audit.rows(most=_LOG_INS, what="person.log_in")
+    made = [row for row in tools.audit.rows(most=_LOG_INS, what="person.add") if row.actor == row.about]
+    rows = sorted([*log_ins, *made], key=lambda row: row.n)
+    by_shown = {row.about: row.time for row in rows}
+    last = {person.name: by_shown.get(person.shown, by_shown.get(person.name)) for person in people}
+    return last, len(log_ins) < _LOG_INS and not tools.settings.people.pseudonyms
 
 
 def _person(tools: PageTools, visit: Visit, person: Person, problem: PeopleError | None = None) -> Response:
