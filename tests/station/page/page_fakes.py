@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from saec.station.page.page_app import make_page_events, make_page_tools, page_app
 from saec.station.page.station_feed import StationFeed
+from saec.station.people.people_settings import PeopleSettings
 from saec.station.people.people_store import PeopleStore
 from saec.station.people.roles import Role
 from saec.station.people.sessions import Sessions
@@ -58,10 +59,17 @@ class PageBench:
         told: its last word; a front says it again with each request.
     """
 
-    def __init__(self, folder: Path, lines: tuple[str, ...] = ("bottle",), name: str = "cell-3") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        lines: tuple[str, ...] = ("bottle",),
+        name: str = "cell-3",
+        people: PeopleSettings | None = None,
+    ) -> None:
         self.data = folder / "data"
         self.settings = StationSettings(
             station=StationSection(name=name, data=self.data),
+            people=people or PeopleSettings(),
             line=[LineSettings(name=line, profile=folder / "profile") for line in lines],
             source=[FolderSource(name="in", line=line, path=folder / "in") for line in lines[:1]],
         )
