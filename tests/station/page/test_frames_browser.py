@@ -56,7 +56,10 @@ def test_neither_a_record_nor_its_replay_nor_open_parts_have_a_serious_finding(
                 page.get_by_role("button", name="Judge it again").click()
                 page.locator("#replay .banner").wait_for()
             assert_sound(page, Axe())
+        for _ in range(2):
+            shift.tools.links.note(shift.told["status"])
         page.goto(f"{where}/page/numbers?window=hour")
+        page.locator("#plot-link").wait_for()
         page.get_by_text("The numbers of the plots").click()
         assert_sound(page, Axe())
         assert visitor.errors == []
