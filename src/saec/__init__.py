@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from saec.errors import LineError as LineError
     from saec.errors import LinkError as LinkError
     from saec.errors import LogInError as LogInError
+    from saec.errors import MachineError as MachineError
     from saec.errors import ModelError as ModelError
     from saec.errors import ParityError as ParityError
     from saec.errors import PeopleError as PeopleError
@@ -71,6 +72,7 @@ _MODULES = {
         "LineError",
         "LinkError",
         "LogInError",
+        "MachineError",
         "ModelError",
         "ParityError",
         "PeopleError",
