@@ -86,6 +86,10 @@ class MachineError(SaecError):
     """A camera, a PLC or an output is there and does not do what the settings ask of it."""
 
 
+class CameraLostError(MachineError):
+    """A camera does not answer: unplugged, without power, at another address, or held by another program."""
+
+
 class ExtraError(SaecError):
     """An optional dependency is not installed."""
 

@@ -160,7 +160,8 @@ class Station:
         ]
         for source in self.settings.source:
             alarm = partial(self.spool.alarm, about=source.name)
-            hooks = SourceHooks(self.accept, self.refused, alarm, self.spool.remember, self.triggers)
+            count = partial(self._counted, source.name)
+            hooks = SourceHooks(self.accept, self.refused, alarm, self.spool.remember, self.triggers, count)
             body = source.make_source(hooks)
             self.sources[source.name] = body
             threads.append(watched(f"source-{source.name}", body.run, limit=LEAST, may_end=source.ends))
@@ -261,6 +262,13 @@ class Station:
                     self._full.add(source)
             except sqlite3.OperationalError as e:
                 log.error("refused frame not counted", source=source, error=str(e))
+
+    def _counted(self, source: str, what: str, more: int) -> None:
+        """Pictures of a source that became no frame; a disk without room for the number costs it alone."""
+        try:
+            self.spool.count(f"pictures:{source}:{what}", more)
+        except sqlite3.OperationalError as e:
+            log.error("pictures not counted", source=source, what=what, more=more, error=str(e))
 
     # threads
 

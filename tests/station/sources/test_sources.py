@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ class Taken:
         self.refusals: list[Any] = []
         self.alarms: list[Any] = []
         self.remembered: list[Any] = []
+        self.counts: Counter[str] = Counter()
         self.enough, self.full = threading.Event(), threading.Event()
 
     def accept(self, frame: NewFrame, data: bytes) -> Receipt:
@@ -46,7 +48,10 @@ class Taken:
         return Receipt(len(self.frames), "x")
 
     def hooks(self) -> SourceHooks:
-        return SourceHooks(self.accept, self.refused, self.alarm, self.remember, TriggerBoard())
+        return SourceHooks(self.accept, self.refused, self.alarm, self.remember, TriggerBoard(), self.count)
+
+    def count(self, what: str, more: int) -> None:
+        self.counts[what] += more
 
     def remember(self, line: str, keys: Sequence[str]) -> None:
         self.remembered += [(line, key) for key in keys]
@@ -363,7 +368,7 @@ def test_a_driver_that_hangs_costs_one_reader_and_is_used_again_when_it_comes_ba
     taken = Taken()
     settings = CameraSource(name="c", line="cell", address="0", interval_s=0.01, read_timeout_s=0.02)
     source = settings.make_source(
-        SourceHooks(taken.accept, taken.refused, taken.alarm, taken.remember, TriggerBoard())
+        SourceHooks(taken.accept, taken.refused, taken.alarm, taken.remember, TriggerBoard(), taken.count)
     )
     stopping = Stopping()
     thread = run_in_thread(source, stopping)

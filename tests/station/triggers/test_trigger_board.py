@@ -51,6 +51,17 @@ def test_a_trigger_that_was_given_up_takes_no_frame() -> None:
     assert not claimed.wait(0)
 
 
+def test_a_picture_that_may_be_a_withdrawn_triggers_claims_none_until_its_source_is_drained() -> None:
+    board = TriggerBoard()
+    first = board.announce(trigger(1))
+    drained = board.withdrawn("camera")
+    assert board.withdraw(first)
+    second = board.announce(trigger(2))
+    assert board.claim("camera", drained=drained) is None
+    assert board.withdrawn("left") == 0
+    assert board.claim("camera", drained=board.withdrawn("camera")) is second.trigger
+
+
 def test_each_source_has_its_own() -> None:
     board = TriggerBoard()
     board.announce(trigger(1, "left"))

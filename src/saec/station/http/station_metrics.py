@@ -132,6 +132,9 @@ def _counters(counters: dict[str, int]) -> Iterator[Metric]:
     refused = CounterMetricFamily(
         "saec_refused", "Frames that the station refused, by source.", labels=["source"]
     )
+    pictures = CounterMetricFamily(
+        "saec_pictures", "Pictures of a camera that became no frame.", labels=["source", "what"]
+    )
     dropped = CounterMetricFamily(
         "saec_sink_dropped", "Verdicts that were dropped before a sink took them.", labels=["sink"]
     )
@@ -152,6 +155,8 @@ def _counters(counters: dict[str, int]) -> Iterator[Metric]:
             verdicts.add_metric(labels, value)
         elif kind == "refused":
             refused.add_metric([":".join(labels)], value)
+        elif kind == "pictures" and len(labels) == 2:
+            pictures.add_metric(labels, value)
         elif kind == "dropped":
             dropped.add_metric([":".join(labels)], value)
         elif kind == "shadow" and len(labels) == 3:
@@ -160,7 +165,7 @@ def _counters(counters: dict[str, int]) -> Iterator[Metric]:
             alarms.add_metric([":".join(labels)], value)
         elif kind == "kind" and len(labels) >= 2:  # a kind's own name may hold a colon
             kinds.add_metric([labels[0], ":".join(labels[1:])], value)
-    yield from (verdicts, refused, dropped, shadow, kinds, alarms)
+    yield from (verdicts, refused, pictures, dropped, shadow, kinds, alarms)
 
 
 _TIMES = {

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import cv2
+from numpy.typing import NDArray
 
 from saec.errors import SpoolError
 from saec.station.section_types import FieldFault, Name, Section
 from saec.station.storage.records import NewFrame, Receipt
 from saec.station.threads import Stopping
 from saec.station.triggers.trigger_board import TriggerBoard
-from saec.types import Image
 
 LARGEST = 64 * 1024 * 1024
 """Bytes of the largest file that is read."""
@@ -49,6 +49,9 @@ SourceAlarm = Callable[[str, str], None]
 """Told the kind and the text of what a person should know."""
 
 
+CountOf = Callable[[str, int], None]
+"""Told what a source counts, such as "incomplete", and how many more there were."""
+
 HANGS = "hangs"
 """State of a source that waits for its driver, which may never return."""
 
@@ -62,9 +65,14 @@ class SourceBody(Protocol):
         ...
 
 
-def png_bytes(image: Image) -> bytes:
-    """PNG of little compression: what the edge sees is what the camera gave."""
-    done, data = cv2.imencode(".png", image[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 1])
+def png_bytes(image: NDArray[Any]) -> bytes:
+    """PNG of little compression: what the edge sees is what the camera gave.
+
+    Args:
+        image: H x W grey or H x W x 3 RGB, uint8 or uint16.
+    """
+    bgr = image if image.ndim == 2 else image[..., ::-1]
+    done, data = cv2.imencode(".png", bgr, [cv2.IMWRITE_PNG_COMPRESSION, 1])
     if not done:
         raise SpoolError(f"a frame of shape {image.shape} cannot be stored", "check the camera's settings")
     return data.tobytes()
@@ -80,6 +88,7 @@ class SourceHooks(NamedTuple):
         remember: keeps the keys of a watched folder's files that stay where they are.
         triggers: the triggers that wait for a picture. A source that takes pictures on a trigger claims it
             before it hands the picture over, and tells it where that fails.
+        counted: adds to what the source counts of its pictures.
     """
 
     accept: AcceptFrame
@@ -87,6 +96,7 @@ class SourceHooks(NamedTuple):
     alarm: SourceAlarm
     remember: Remember
     triggers: TriggerBoard
+    counted: CountOf
 
 
 class SourceSettings(Section, frozen=True, kw_only=True):

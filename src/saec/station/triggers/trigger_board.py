@@ -8,7 +8,7 @@ up claims none: no result is ever of another part.
 from __future__ import annotations
 
 import threading
-from collections import deque
+from collections import Counter, deque
 
 import msgspec
 
@@ -77,6 +77,7 @@ class TriggerBoard:
         self._lock = threading.Condition()
         self._open: dict[str, deque[Announced]] = {}
         self._claimed: dict[tuple[str, int], Announced] = {}
+        self._withdrawn: Counter[str] = Counter()
 
     def announce(self, trigger: Trigger) -> Announced:
         """A trigger that waits for its source's next picture."""
@@ -93,15 +94,27 @@ class TriggerBoard:
             waiting = self._open.get(source)
             return waiting[0].trigger if waiting else None
 
-    def claim(self, source: str) -> Trigger | None:
-        """A source has a picture: the oldest open trigger is its, and no other picture's."""
+    def claim(self, source: str, *, drained: int | None = None) -> Trigger | None:
+        """A source has a picture: the oldest open trigger is its, and no other picture's.
+
+        Args:
+            source: its name.
+            drained: how many triggers had been withdrawn (``withdrawn``) when the source last threw away all
+                that it had for earlier triggers. Where one was withdrawn since, the picture may be that
+                one's, and claims none. None claims in any case.
+        """
         with self._lock:
             waiting = self._open.get(source)
-            if not waiting:
+            if not waiting or drained not in (None, self._withdrawn[source]):
                 return None
             announced = waiting.popleft()
             self._claimed[announced.trigger.plc, announced.trigger.number] = announced
             return announced.trigger
+
+    def withdrawn(self, source: str) -> int:
+        """How many triggers of a source were given up before a picture had claimed them."""
+        with self._lock:
+            return self._withdrawn[source]
 
     def taken(self, capture: Capture | None, seq: int) -> None:
         """The picture of a claimed trigger is the spool's frame ``seq``."""
@@ -119,6 +132,7 @@ class TriggerBoard:
             waiting = self._open.get(trigger.source, deque())
             if announced in waiting:
                 waiting.remove(announced)
+                self._withdrawn[trigger.source] += 1
                 return True
         return False
 
