@@ -30,6 +30,7 @@ from saec.station.setup.station_settings import LineSettings, StationSettings
 from saec.station.storage.records import NewFrame, OpenDelivery
 from saec.station.storage.spool_reader import SpoolReader
 from saec.types import (
+    Capture,
     CloudRecord,
     CloudState,
     EdgeRecord,
@@ -63,6 +64,9 @@ FULL: dict[str, Any] = {
     "true_kind": "hole-kind",
     "replaces": True,
     "trace": "0af7651916cd43dd8448eb211c80319c",
+    "part": "A-1734",
+    "recipe": 12,
+    "capture": Capture(plc="press", trigger=1207, number=83411, camera_time=912.125),
 }
 
 

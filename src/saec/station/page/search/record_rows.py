@@ -8,7 +8,7 @@ from saec.frame.reason_words import reason_sentence
 from saec.station.page.search.replay_runs import ReplayRow
 from saec.station.page.words.languages import NOTHING, Wording, msgid
 from saec.station.page.words.page_terms import label_key, reason_in, term
-from saec.types import CloudState, KindOpinion, Spent, VerdictRecord
+from saec.types import Capture, CloudState, KindOpinion, Spent, VerdictRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,7 @@ def verdict_parts(words: Wording, verdict: VerdictRecord) -> list[RecordPart]:
         _route(words, verdict),
         _cloud(words, verdict),
         _times(words, verdict),
+        _machine(words, verdict),
         _record(words, verdict),
     ]
 
@@ -210,13 +211,30 @@ def _times(words: Wording, verdict: VerdictRecord) -> RecordPart:
     return RecordPart(_("Times and energy"), [*rows, _row(_("Energy"), energy)])
 
 
+def _machine(words: Wording, verdict: VerdictRecord) -> RecordPart:
+    _, taken = words.gettext, verdict.capture or Capture()
+    seconds = None if taken.camera_time is None else f"{words.number(taken.camera_time, 3)} s"
+    rows = [
+        _row(_("Part"), verdict.part),
+        _row(_("Recipe"), _counted(words, verdict.recipe)),
+        _row(_("PLC"), taken.plc),
+        _row(_("Trigger"), _counted(words, taken.trigger)),
+        _row(_("The camera's number of the frame"), _counted(words, taken.number)),
+        _row(_("The camera's time"), seconds),
+    ]
+    return RecordPart(_("At the machine"), rows)
+
+
+def _counted(words: Wording, number: int | None) -> str | None:
+    return None if number is None else words.number(number)
+
+
 def _record(words: Wording, verdict: VerdictRecord) -> RecordPart:
     _ = words.gettext
     truth = None if verdict.truth is None else term(words, "label", label_key(verdict.truth, ""))
     rows = [
         _row(_("Id"), verdict.id),
         _row(_("Line"), verdict.line),
-        _row(_("Part"), verdict.part),
         _row(_("Judged at"), words.moment(verdict.time)),
         _row(_("Number in the order of routes"), words.number(verdict.seq)),
         _row(_("Image file"), verdict.path),
