@@ -58,6 +58,8 @@ class PlcSignals(msgspec.Struct, frozen=True, kw_only=True):
         part: id of the part, "" when unknown.
         recipe: number of the recipe that is wanted; None where the mapping has none.
         number: the PLC's own number of the trigger; None where the mapping has none.
+        bad: what of part, recipe or number cannot be right, one sentence with the remedy; "" when they can.
+            The bits hold all the same.
     """
 
     trigger: bool = False
@@ -67,6 +69,7 @@ class PlcSignals(msgspec.Struct, frozen=True, kw_only=True):
     part: str = ""
     recipe: int | None = None
     number: int | None = None
+    bad: str = ""
 
 
 class PlcResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,10 +95,14 @@ class StationSignals(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         ready: a trigger would be taken.
         busy: a trigger was taken and has no result yet.
-        result_valid: ``result`` may be read; it changes only while this is false.
-        fault: ``code`` says why.
+        result_valid: ``result`` may be read; it does not change while this is true.
+        fault: ``code`` says why. While ``busy`` it refuses a second trigger; else it is the answer to the
+            trigger whose number ``result`` has.
+        code: stands until the next trigger, longer than ``fault``.
         heartbeat: rises while the station lives, and begins again after 65,535.
         recipe: number of the recipe in force; None without recipes.
+        result: of the last trigger; while ``busy`` its number and part with no label, so that a PLC knows
+            the number that the answer will have. None before the first.
     """
 
     ready: bool = False
@@ -109,22 +116,39 @@ class StationSignals(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PlcWay(Protocol):
-    """How a PLC is reached. One thread uses it.
+    """How a PLC is reached. One thread uses it; after an error it is closed and opened again.
 
     What cannot be reached raises ``LinkError``; what is there and cannot be right, as a signal of another
-    type or a text that is none, raises ``MachineError``.
+    type, raises ``MachineError``. Each wait for the other side is bounded by the settings' ``timeout_s``.
     """
 
     def open(self) -> None:
-        """Connect, and check that the signals of the mapping are there and of their types."""
+        """Connect, and check that the signals of the mapping are there and of their types.
+
+        Where the mapping has a check value, it is read: it tells a wrong order of words or bytes.
+        """
         ...
 
-    def read(self) -> PlcSignals:
-        """All signals of the PLC, of one moment as far as the protocol has such a thing."""
+    def read(self) -> PlcSignals | None:
+        """All signals of the PLC, of one moment as far as the protocol has such a thing.
+
+        None where the PLC has told nothing yet, as before its first write where the station is the server.
+        """
+        ...
+
+    def standing(self) -> StationSignals | None:
+        """What the station's signals are at the PLC, as an earlier process has left them.
+
+        None where nobody keeps them, as where the station is the server. Asked once, after the first
+        ``open``.
+        """
         ...
 
     def write(self, signals: StationSignals) -> None:
-        """The station's signals: values first, the bits that make them valid last."""
+        """The station's signals: first the values, then the bits that rise, last the bits that fall.
+
+        A process that ends in between so leaves no answer that was never given, and none that is lost.
+        """
         ...
 
     def close(self) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 from pathlib import Path
+from typing import Protocol
 
 from saec.connecting import addresses_of, http_address, shown, shown_list
 from saec.errors import ConfigError
@@ -23,12 +24,20 @@ Fault = tuple[list[str | int], str, str]
 """Where (keys and indices), what, and the remedy."""
 
 
+class Named(Protocol):
+    """A section of a list."""
+
+    @property
+    def name(self) -> str: ...
+
+
 def contradictions(settings: StationSettings) -> Iterator[Fault]:
     """Every fault of settings whose types are right."""
     yield from _names(settings)
     yield from _lines(settings)
     yield from _sources(settings)
     yield from _sinks(settings)
+    yield from _plcs(settings)
     yield from _listening(settings)
     for key, what, remedy in settings.people.oidc.faults():
         yield ["people", "oidc", key], what, remedy
@@ -38,7 +47,13 @@ def contradictions(settings: StationSettings) -> Iterator[Fault]:
 def _names(settings: StationSettings) -> Iterator[Fault]:
     if not settings.line:
         yield [], "there is no [[line]]", "add at least one [[line]] with its profile"
-    for section, entries in (("line", settings.line), ("source", settings.source), ("sink", settings.sink)):
+    sections: list[tuple[str, Sequence[Named]]] = [
+        ("line", settings.line),
+        ("source", settings.source),
+        ("sink", settings.sink),
+        ("plc", settings.plc),
+    ]
+    for section, entries in sections:
         names = [entry.name for entry in entries]
         for i, name in enumerate(names):
             if name in names[:i]:
@@ -135,6 +150,30 @@ def _sinks(settings: StationSettings) -> Iterator[Fault]:
         if name != sink.name:
             remedy = "give each sink a folder of its own"
             yield ["sink", i, "path"], f"the sink {name} writes to the same files", remedy
+
+
+def _plcs(settings: StationSettings) -> Iterator[Fault]:
+    lines = {line.name: line for line in settings.line}
+    sources = {source.name: source for source in settings.source}
+    taken: dict[str, str] = {}
+    for i, plc in enumerate(settings.plc):
+        for key, what, remedy in plc.faults():
+            yield ["plc", i, key], what, remedy
+        if plc.line not in lines:
+            remedy = f"use one of {', '.join(sorted(lines))}"
+            yield ["plc", i, "line"], f"there is no [[line]] named {plc.line}", remedy
+        elif plc.deadline_s < (due := lines[plc.line].deadline_s):
+            what = f"deadline_s ({plc.deadline_s:g}) is below that of the line {plc.line} ({due:g})"
+            yield ["plc", i, "deadline_s"], what, "raise it, or lower the line's"
+        if plc.source not in sources and not plc.source.startswith("http:"):
+            remedy = f"use one of {', '.join(sorted(sources))}, or http:CLIENT for a client of HTTP"
+            yield ["plc", i, "source"], f"there is no [[source]] named {plc.source}", remedy
+        elif plc.source in sources and (other := sources[plc.source].line) != plc.line:
+            what = f"the frames of the source {plc.source} are judged by the line {other}"
+            yield ["plc", i, "line"], what, f"set line to {other}, or name another source"
+        if (first := taken.setdefault(plc.source, plc.name)) != plc.name:
+            remedy = "give each PLC a source of its own"
+            yield ["plc", i, "source"], f"the source takes the pictures of the PLC {first}", remedy
 
 
 def _own_folder(data: Path, path: Path, i: int) -> Iterator[Fault]:

@@ -88,7 +88,9 @@ def _remedy(where: list[str | int]) -> str:
         if name not in fields:
             return f"use one of the keys of [{where[0]}]: {', '.join(fields)}"
     if name == "kind":
-        kinds = "folder, camera or video" if where[0] == "source" else "files, webhook or mqtt"
+        kinds = {"source": "folder, camera or video", "plc": "modbus"}.get(
+            str(where[0]), "files, webhook or mqtt"
+        )
         return f"use {kinds}"
     return (
         f"correct `{name}`; see docs/station.md for every setting"

@@ -11,8 +11,19 @@ from typing import Annotated
 from saec.settings.setting_fields import Everyday, Option
 from saec.station.section_types import Name, Section
 
-STATION_SECTIONS = ("station", "http", "line", "source", "sink", "cloud", "spool", "retention", "people")
-"""The sections of ``StationSettings``; line, source and sink are lists."""
+STATION_SECTIONS = (
+    "station",
+    "http",
+    "line",
+    "source",
+    "sink",
+    "plc",
+    "cloud",
+    "spool",
+    "retention",
+    "people",
+)
+"""The sections of ``StationSettings``; line, source, sink and plc are lists."""
 
 
 class StationSection(Section, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ import msgspec
 from saec.settings import CloudConfig, Policy, RunConfig
 from saec.settings.setting_fields import PositiveShare, Share
 from saec.station.people.people_settings import PeopleSettings
+from saec.station.plc import AnyPlc
 from saec.station.section_types import Name, Seconds, Section
 from saec.station.setup.station_section import StationSection
 from saec.station.sinks import AnySink
@@ -74,6 +75,7 @@ class StationSettings(Section, frozen=True, kw_only=True):
         line: its products.
         source: where frames come from.
         sink: where verdicts go.
+        plc: the PLCs that ask for results.
         cloud: the service that is asked; None without one.
         spool: limits of the frames and images that are kept.
         retention: how long they are kept.
@@ -85,6 +87,7 @@ class StationSettings(Section, frozen=True, kw_only=True):
     line: list[LineSettings] = msgspec.field(default_factory=list)
     source: list[AnySource] = msgspec.field(default_factory=list)
     sink: list[AnySink] = msgspec.field(default_factory=list)
+    plc: list[AnyPlc] = msgspec.field(default_factory=list)
     cloud: CloudConfig | None = None
     spool: SpoolLimits = SpoolLimits()
     retention: Retention = Retention()
