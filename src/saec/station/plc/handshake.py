@@ -43,13 +43,13 @@ class HandshakeLimits(msgspec.Struct, frozen=True, kw_only=True):
     """How long each side may take, in seconds.
 
     Attributes:
-        picture: from Trigger to the picture.
-        deadline: from Trigger to the answer.
-        acknowledge: for which an answer stands unacknowledged.
-        release: for which an answer stands after Trigger has fallen without Acknowledge, since the PLC may
+        picture: the time from Trigger to the picture.
+        deadline: the time from Trigger to the answer.
+        acknowledge: how long an answer stands unacknowledged.
+        release: how long an answer stands after Trigger has fallen without Acknowledge, since the PLC may
             set one before the other.
-        settle: within which part, recipe and number must be the same in two readings.
-        silence: without another heartbeat, after which the PLC counts as stopped.
+        settle: the time within which part, recipe and number must be the same in two readings.
+        silence: the time without another heartbeat after which the PLC counts as stopped.
         heartbeat_range: number of the values of the PLC's heartbeat where it counts up; 0 where it is a bit.
     """
 
@@ -82,7 +82,7 @@ class HandshakeStep(msgspec.Struct, frozen=True, kw_only=True):
     """What follows from one reading.
 
     Attributes:
-        signals: to be written; without heartbeat and recipe.
+        signals: what is to be written; without heartbeat and recipe.
         begun: number of the trigger that was taken: its picture is wanted.
         ended: number of the trigger that waits for nothing more.
         events: what is to be counted.

@@ -18,7 +18,7 @@ class CellRun(NamedTuple):
     """Cells side by side, for one request.
 
     Attributes:
-        table, first: of the first one.
+        table, first: where the first one lies.
         values: registers of 16 bits, or 0 and 1 for bits.
     """
 
@@ -46,7 +46,7 @@ class RegisterCodec:
         """The values of the signals, and what of one cannot be right, "" when all can.
 
         Args:
-            cells: at least those of the signals.
+            cells: the signals', and any others.
         """
         values: dict[str, SignalValue] = {}
         bad = ""

@@ -27,7 +27,7 @@ class SignalType(msgspec.Struct, frozen=True):
     """A type by its name, such as "uint16" or "string32".
 
     Attributes:
-        name: as in ``TYPES``.
+        name: one of ``TYPES``.
         size: bytes that a value takes; 0 for a bool, which is one bit.
     """
 

@@ -101,7 +101,7 @@ class StationSignals(msgspec.Struct, frozen=True, kw_only=True):
         code: stands until the next trigger, longer than ``fault``.
         heartbeat: rises while the station lives, and begins again after 65,535.
         recipe: number of the recipe in force; None without recipes.
-        result: of the last trigger; while ``busy`` its number and part with no label, so that a PLC knows
+        result: the last trigger's; while ``busy`` its number and part with no label, so that a PLC knows
             the number that the answer will have. None before the first.
     """
 
