@@ -31,6 +31,7 @@ from saec.station.line.version_store import VersionStore
 from saec.station.line.version_switch import CloudFor
 from saec.station.maintenance.audited_versions import add_version
 from saec.station.maintenance.quarantine_release import QuarantineReleases
+from saec.station.parts.part_deadlines import PartDeadlines
 from saec.station.people.people_retention import PeopleRetention
 from saec.station.setup.station_settings import StationSettings
 from saec.station.sinks.verdict_sink import VerdictSink
@@ -78,7 +79,8 @@ class Station:
     def __init__(self, settings: StationSettings, *, cloud_for: CloudFor | None = None) -> None:
         self.settings = settings
         data = settings.station.data
-        self.spool = Spool(data, [sink.name for sink in settings.sink], settings.spool)
+        parts = {line.name: line.parts for line in settings.line if line.parts.on}
+        self.spool = Spool(data, [sink.name for sink in settings.sink], settings.spool, parts=parts)
         self.pictures = RecentPictures(data / "maps")
         self.probe = SpoolProbe(self.spool)
         self.audit = AuditLog(data)
@@ -158,6 +160,8 @@ class Station:
             watched("database", self.probe.run, limit=LEAST),
             watched("quarantine", releases.run, limit=LEAST),
         ]
+        if any(line.parts.on for line in self.settings.line):
+            threads.append(watched("parts", PartDeadlines(self.spool).run, limit=LEAST))
         for source in self.settings.source:
             alarm = partial(self.spool.alarm, about=source.name)
             count = partial(self._counted, source.name)

@@ -73,6 +73,9 @@ def _lines(settings: StationSettings) -> Iterator[Fault]:
         if line.guard.dark >= line.guard.bright:
             what = f"guard.dark ({line.guard.dark:g}) is not below guard.bright ({line.guard.bright:g})"
             yield ["line", i, "guard"], what, "give 0 <= dark < bright <= 255"
+        sources = [source.name for source in settings.source if source.line == line.name]
+        for key, what, remedy in line.parts.faults(sources, line.deadline_s):
+            yield ["line", i, "parts", key], what, remedy
 
 
 def _policy(i: int, line: LineSettings, settings: StationSettings) -> Iterator[Fault]:

@@ -14,6 +14,7 @@ from saec.station.section_types import Name, Seconds, Section
 from saec.station.setup.station_section import StationSection
 from saec.station.sinks import AnySink
 from saec.station.sources import AnySource
+from saec.station.storage.parts.part_rules import PartRules
 from saec.station.storage.records import Retention, SpoolLimits
 from saec.web.http_settings import HttpSettings
 
@@ -54,6 +55,7 @@ class LineSettings(Section, frozen=True, kw_only=True):
         device: Run the detector on another device than the one that the line was fitted for: CPU, GPU, GPU.1
             or NPU. A score may differ a little there (docs/edge.md).
         guard: which pictures are too poor to judge.
+        parts: whether a part of several frames gets a verdict of its own.
     """
 
     name: Name
@@ -64,6 +66,7 @@ class LineSettings(Section, frozen=True, kw_only=True):
     budget: PositiveShare | None = Policy().budget
     device: str | None = RunConfig().edge_device
     guard: FrameGuardSettings = FrameGuardSettings()
+    parts: PartRules = PartRules()
 
 
 class StationSettings(Section, frozen=True, kw_only=True):

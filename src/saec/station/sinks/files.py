@@ -21,6 +21,7 @@ CSV_COLUMNS = (
     "key",
     "id",
     "line",
+    "part",
     "time",
     "state",
     "act",

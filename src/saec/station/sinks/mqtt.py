@@ -46,6 +46,8 @@ _REFUSALS = {
 class MqttSink(NetworkSink, frozen=True, kw_only=True, tag_field="kind", tag="mqtt"):
     """A [[sink]] of kind "mqtt": each verdict as JSON to the topic TOPIC/LINE, by MQTT 3.1.1, QoS 1.
 
+    The verdict on a part goes to TOPIC/LINE/part.
+
     Attributes:
         host: The broker's name or address.
         port: The broker's port.
@@ -112,7 +114,8 @@ class Mqtt:
         for delivery in deliveries:
             item = sink_message(delivery)
             link = self._connected()
-            topic = f"{self._settings.topic}/{item.verdict.line}"
+            below = "/part" if item.state == "part" else ""
+            topic = f"{self._settings.topic}/{item.verdict.line}{below}"
             try:
                 link.publish(delivery.n, topic, msgspec.json.encode(item), self.timeout)
             except AwayError as e:

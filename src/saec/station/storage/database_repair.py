@@ -29,6 +29,7 @@ from saec.station.storage.database.schema import (
 )
 from saec.station.storage.database.wal import is_log_sound, rebuild_log
 from saec.station.storage.private_files import give_to_owner, owner_of
+from saec.station.storage.records import PartVerdict
 from saec.station.storage.space.set_aside import SetAsideFiles
 from saec.station.storage.storage_quota import DATABASE
 from saec.types import Explanation, Pending, VerdictRecord
@@ -36,7 +37,15 @@ from saec.types import Explanation, Pending, VerdictRecord
 _UNREADABLE = (sqlite3.Error, UnicodeDecodeError, OverflowError, MemoryError)
 """What SQLite raises where a database is damaged; the last three are lengths and texts that are none."""
 
-_KEYS = {"frames": "seq", "verdicts": "seq", "words": "seq", "outbox": "n", "alarms": "n"}
+_KEYS = {
+    "frames": "seq",
+    "verdicts": "seq",
+    "words": "seq",
+    "outbox": "n",
+    "alarms": "n",
+    "parts": "seq",
+    "views": "seq",
+}
 """Tables by number: what lies around a damaged page is read in ranges."""
 
 _DERIVED = ("latest", "hours")
@@ -226,11 +235,15 @@ def _reconcile(into: sqlite3.Connection, data: Path) -> None:
     words = into.execute("SELECT seq, words FROM words")
     silent = [(seq,) for seq, blob in words if not _decodes(blob, Explanation)]
     into.executemany("DELETE FROM words WHERE seq = ?", silent)
-    for table in ("verdicts", "words"):
+    parts = into.execute("SELECT seq, verdict FROM parts WHERE decided IS NOT NULL")
+    unread = [(seq,) for seq, blob in parts if not _decodes(blob, PartVerdict)]
+    into.executemany("DELETE FROM parts WHERE seq = ?", unread)  # none is decided twice
+    for table in ("verdicts", "words", "parts", "views"):
         into.execute(f"DELETE FROM {table} WHERE seq NOT IN (SELECT seq FROM frames)")
     into.execute(
         "DELETE FROM outbox WHERE NOT EXISTS (SELECT 1 FROM verdicts v "
-        "WHERE v.seq = outbox.seq AND v.state = outbox.state)"
+        "WHERE v.seq = outbox.seq AND v.state = outbox.state) AND NOT EXISTS (SELECT 1 FROM parts p "
+        "WHERE outbox.state = 'part' AND p.seq = outbox.seq AND p.decided IS NOT NULL)"
     )
     images = into.execute("SELECT seq, image FROM frames WHERE image <> ''")
     bare = [(seq,) for seq, image in images if not _is_image(data, str(image))]

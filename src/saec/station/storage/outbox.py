@@ -18,10 +18,15 @@ from saec.errors import SpoolError
 from saec.station.storage.alarms import add_to_counter
 from saec.station.storage.database.damage import as_spool_errors, check_there, decode_record
 from saec.station.storage.database.schema import SCHEMA_VERSION
-from saec.station.storage.records import Backlog, DeadLetter, Delivery, frame_id
+from saec.station.storage.records import Backlog, DeadLetter, Delivery, PartVerdict, frame_id
 from saec.types import VerdictRecord
 
-_JOINED = "FROM outbox JOIN verdicts ON verdicts.seq = outbox.seq AND verdicts.state = outbox.state"
+_JOINED = (
+    "FROM outbox LEFT JOIN verdicts ON verdicts.seq = outbox.seq AND verdicts.state = outbox.state "
+    "LEFT JOIN parts ON outbox.state = 'part' AND parts.seq = outbox.seq"
+)
+_ACT = "COALESCE(parts.act, verdicts.act AND NOT EXISTS (SELECT 1 FROM views WHERE views.seq = outbox.seq))"
+"""The line acts once: on a frame, or on the part that it shows."""
 
 
 class Outbox:
@@ -56,15 +61,24 @@ class Outbox:
             "AND o.n < outbox.n AND o.dead IS NULL)"
         )
         rows = self._rows(
-            f"SELECT n, sink, attempts, act, outbox.state, verdict {_JOINED} "
-            f"WHERE sink = ? AND dead IS NULL AND n > ? {first if firsts else ''} ORDER BY n LIMIT ?",
+            f"SELECT n, sink, attempts, {_ACT}, outbox.state, COALESCE(parts.verdict, verdicts.verdict) "
+            f"{_JOINED} WHERE COALESCE(parts.decided, verdicts.time) IS NOT NULL AND sink = ? "
+            f"AND dead IS NULL AND n > ? {first if firsts else ''} ORDER BY n LIMIT ?",
             (sink, after, most),
         )
         return [
-            Delivery(n, sink, attempts, bool(act), state, verdict)
+            Delivery(n, sink, attempts, bool(act), state, told[0], part=told[1])
             for n, sink, attempts, act, state, blob in rows
-            if (verdict := decode_record(self._db, blob, VerdictRecord)) is not None
+            if (told := self._told(state, blob)) is not None
         ]
+
+    def _told(self, state: str, blob: bytes) -> tuple[VerdictRecord, PartVerdict | None] | None:
+        """A verdict as it is kept, and what it was made of where it is a part's; None where it is damaged."""
+        if state != "part":
+            verdict = decode_record(self._db, blob, VerdictRecord)
+            return None if verdict is None else (verdict, None)
+        part = decode_record(self._db, blob, PartVerdict)
+        return None if part is None else (part.verdict, part)
 
     def delivered(self, ns: Sequence[int]) -> None:
         """A sink has taken these."""

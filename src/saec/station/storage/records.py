@@ -18,6 +18,9 @@ LONGEST_PART = 100
 
 VerdictState = Literal["provisional", "final"]
 
+DeliveredState = Literal["provisional", "final", "part"]
+"""What a sink is sent: a verdict on a frame by its state, or the one on a part."""
+
 
 class NewFrame(msgspec.Struct, frozen=True, kw_only=True):
     """A frame that a source hands over.
@@ -96,22 +99,60 @@ class AuditHead(msgspec.Struct, frozen=True):
         return f"{self.n}:{self.hash}"
 
 
+class PartView(msgspec.Struct, frozen=True, kw_only=True):
+    """A frame of a part as its verdict knew it.
+
+    Attributes:
+        frame: its id.
+        state: that of its verdict, or "waiting" where it had none in time.
+        counted: whether the rule took it into account; "newest" takes the last frame of each source.
+    """
+
+    frame: str
+    source: str
+    label: int | None
+    state: str
+    counted: bool = True
+
+
+class PartVerdict(msgspec.Struct, frozen=True, kw_only=True):
+    """The one verdict on a part that several frames show.
+
+    Attributes:
+        verdict: its record, in the form of a frame's; its id is "LINE/PART/N", N being the number of the
+            part's first frame.
+        rule: how it was made, see ``PartRules``.
+        views: the frames that it was made of, in the order in which they came.
+        missing: the frames that had not come, by their source; "" where any would do.
+        act: whether the line is to act on it: it came in time.
+    """
+
+    verdict: VerdictRecord
+    rule: str
+    views: tuple[PartView, ...]
+    missing: tuple[str, ...]
+    act: bool
+
+
 class Delivery(msgspec.Struct, frozen=True):
     """A verdict that a sink has not taken yet.
 
     Attributes:
         n: number of the row in the outbox; it rises.
-        act: whether the line is to act on it: true once per frame, for the first verdict in time.
+        act: whether the line is to act on it: true once per frame, for the first verdict in time. Of frames
+            whose part has a verdict it is true once per part, for the part's verdict.
         audit: the head of the record of actions when it is first sent; None where it cannot be read.
+        part: what the verdict on a part was made of; None for one on a frame.
     """
 
     n: int
     sink: str
     attempts: int
     act: bool
-    state: VerdictState
+    state: DeliveredState
     verdict: VerdictRecord
     audit: AuditHead | None = None
+    part: PartVerdict | None = None
 
 
 class OpenDelivery(msgspec.Struct, frozen=True):
@@ -123,7 +164,7 @@ class OpenDelivery(msgspec.Struct, frozen=True):
     """
 
     sink: str
-    state: VerdictState
+    state: DeliveredState
     attempts: int
     error: str
     dead: float | None
@@ -142,7 +183,7 @@ class DeadLetter(msgspec.Struct, frozen=True):
     n: int
     sink: str
     frame: str
-    state: VerdictState
+    state: DeliveredState
     attempts: int
     error: str
     dead: float

@@ -14,8 +14,8 @@ import hashlib
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import msgspec
@@ -37,6 +37,8 @@ from saec.station.storage.database.schema import (
     unused_number,
 )
 from saec.station.storage.outbox import Outbox
+from saec.station.storage.parts.part_book import PartBook
+from saec.station.storage.parts.part_rules import PartRules
 from saec.station.storage.records import (
     NewFrame,
     Receipt,
@@ -49,6 +51,7 @@ from saec.station.storage.space.eviction import Eviction
 from saec.station.storage.space.image_files import ImageFiles
 from saec.station.storage.spool_reader import SpoolReader
 from saec.station.storage.storage_quota import StorageQuota, on_disk
+from saec.station.storage.verdict_watches import VerdictWatches
 from saec.types import GOOD, Explanation, VerdictRecord
 
 _Row = tuple[NewFrame, Path, int, str]
@@ -65,6 +68,7 @@ class Spool(SpoolReader):
         sinks: names of the sinks that every verdict is delivered to.
         limits: the bounds beyond which frames are refused.
         clock: seconds since the epoch.
+        parts: of the lines whose parts get a verdict of their own.
 
     Attributes:
         images: their files.
@@ -73,6 +77,7 @@ class Spool(SpoolReader):
         quota: what is held and how much may be.
         eviction: removes what is no longer wanted, or for which there is no room.
         attempts: frames that may have ended a process, and how often.
+        parts: the parts that wait for their verdict.
 
     Raises:
         SpoolError: another process owns the folder, it is damaged, or of another version.
@@ -84,15 +89,17 @@ class Spool(SpoolReader):
         sinks: Sequence[str] = (),
         limits: SpoolLimits | None = None,
         clock: Callable[[], float] = time.time,
+        parts: Mapping[str, PartRules] | None = None,
     ) -> None:
         self.images = ImageFiles(folder / "images")
         self.sinks, self.limits, self._clock = tuple(sinks), limits or SpoolLimits(), clock
         self.quota = StorageQuota(folder, self.limits)
-        self._watches: dict[int, list[Callable[[VerdictRecord], None]]] = {}
-        self._watching, self._freeing = threading.Lock(), threading.Lock()
+        self._watches: VerdictWatches[VerdictRecord] = VerdictWatches()
+        self._freeing = threading.Lock()
         self.damage = Damage(path := folder / "spool.sqlite")
         self._writer = DatabaseWriter(folder, self.quota, self.damage)
         super().__init__(folder, open_beside(path, self.damage))
+        self.parts = PartBook(self._transaction, parts or {}, self.sinks, clock)
         self.outbox = Outbox(self._transaction, self._db, self._lock, clock)
         self.attempts = CrashAttempts(self._transaction, self._db, self._lock, clock)
         self.eviction = Eviction(folder, self._writer)
@@ -114,6 +121,7 @@ class Spool(SpoolReader):
             "SELECT COALESCE(SUM((size + 4095) / 4096 * 4096), 0) FROM frames WHERE image <> ''"
         )
         self.quota.measure()
+        self.parts.load(self._db)
 
     def _tell_unknown(self, files: int) -> None:
         """Raise an alarm for files that were set aside.
@@ -230,6 +238,7 @@ class Spool(SpoolReader):
             "capture, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'accepted') RETURNING seq",
             (*values, plausible_time(frame.captured, now), now, frame.part, frame.recipe, taken),
         ).fetchall()
+        self.parts.join(db, seq, frame.line, frame.part, now)
         self.quota.open_frames += 1
         self.quota.images += on_disk(size)
         return Receipt(seq, frame_id(frame.line, seq))
@@ -305,6 +314,7 @@ class Spool(SpoolReader):
                 "INSERT INTO outbox (sink, seq, state, time) VALUES (?, ?, ?, ?)",
                 [(sink, seq, state, row[3]) for sink in self.sinks],
             )
+            of_part = self.parts.note(db, seq, verdict)
             for kind, text in (*alarms, *_disagreement(earlier, verdict)):
                 self._alarm(db, kind, text, frame=verdict.id, about=verdict.line)
             label = {0: "good", 1: "defect"}.get(-1 if verdict.label is None else verdict.label, "error")
@@ -312,24 +322,13 @@ class Spool(SpoolReader):
             if state == "final" and verdict.kind is not None:
                 count_kind(db, verdict.line, verdict.kind)
             self.quota.open_frames -= after == "done"
-        with self._watching:
-            watches = list(self._watches.get(seq, ()))
-        for told in watches:
-            told(verdict)
+        self._watches.tell(seq, verdict)
+        self.parts.tell(of_part)
         return True
 
-    @contextmanager
-    def watch(self, seq: int, told: Callable[[VerdictRecord], None]) -> Iterator[None]:
+    def watch(self, seq: int, told: Callable[[VerdictRecord], None]) -> AbstractContextManager[None]:
         """Have a function called with each verdict on a frame, by the thread that has written it."""
-        with self._watching:
-            self._watches.setdefault(seq, []).append(told)
-        try:
-            yield
-        finally:
-            with self._watching:
-                self._watches[seq].remove(told)
-                if not self._watches[seq]:
-                    del self._watches[seq]
+        return self._watches.watch(seq, told)
 
     def explain(self, seq: int, words: Explanation) -> None:
         """Keep the cloud's words on a frame; they come after its verdict and change nothing of it."""

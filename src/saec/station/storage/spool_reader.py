@@ -28,6 +28,7 @@ from saec.station.storage.frame_search import (
     newest_verdict,
     search_frames,
 )
+from saec.station.storage.parts.part_search import PartStanding, part_shown, parts_named
 from saec.station.storage.records import Alarm, OpenDelivery, SpooledFrame, frame_id
 from saec.station.storage.verdict_counts import VerdictCounts, count_verdicts
 from saec.types import Capture, Explanation, VerdictRecord
@@ -135,6 +136,14 @@ class SpoolReader:
             "SELECT sink, state, attempts, error, dead FROM outbox WHERE seq = ? ORDER BY n", (seq,)
         )
         return [OpenDelivery(*row) for row in rows]
+
+    def part_visits(self, part: str, most: int = 50) -> list[PartStanding]:
+        """The visits of a part to lines whose parts get a verdict, the newest first."""
+        return parts_named(self._side, part, most)
+
+    def part_of(self, seq: int) -> PartStanding | None:
+        """The visit of a part that a frame is of; None where its part gets no verdict."""
+        return part_shown(self._side, seq)
 
     def changes(self, after_n: int, most: int = 500) -> list[FoundFrame]:
         """The frames with a verdict since the one with this number, in the order of their newest verdicts."""

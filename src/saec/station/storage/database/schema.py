@@ -23,6 +23,7 @@ from saec.station.storage.database.damage import (
     quick_check,
 )
 from saec.station.storage.database.latest_verdicts import LATEST
+from saec.station.storage.database.part_tables import PARTS
 
 SCHEMA_VERSION = 4
 
@@ -70,6 +71,7 @@ CREATE TABLE IF NOT EXISTS files_left (
     PRIMARY KEY (line, key)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS marks (name TEXT PRIMARY KEY, value REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+{PARTS}
 {LATEST}
 """
 
