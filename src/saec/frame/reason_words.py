@@ -23,6 +23,10 @@ _OTHERS = {
     "guard-blurred-error": "the frame is too blurred to judge",
     "guard-empty-error": "there is no part in the frame",
     "quarantine-error": "the frame is in quarantine, because judging it failed again and again",
+    "part-any-defect": "the frames of the part: a defect on one is enough",
+    "part-newest": "the newest frame of each source of the part: a defect on one is enough",
+    "part-vote": "the frames of the part: the greater number decides",
+    "part-incomplete": "frames of the part are missing or could not be judged, so it has no label",
     "line-error": "the station's settings lack the line of this frame",
 }
 """Reasons beside those that policies give."""

@@ -44,6 +44,7 @@ class _StationCollector(Collector):
         yield from _spool(status["spool"])
         yield from _storage(status["storage"])
         yield from _counters(status["counters"])
+        yield from _parts(status["counters"])
         yield from _sinks(status["sinks"])
         yield from _lines(status["lines"])
         yield from _addresses(status["addresses"])
@@ -166,6 +167,27 @@ def _counters(counters: dict[str, int]) -> Iterator[Metric]:
         elif kind == "kind" and len(labels) >= 2:  # a kind's own name may hold a colon
             kinds.add_metric([labels[0], ":".join(labels[1:])], value)
     yield from (verdicts, refused, pictures, dropped, shadow, kinds, alarms)
+
+
+def _parts(counters: dict[str, int]) -> Iterator[Metric]:
+    parts = CounterMetricFamily(
+        "saec_parts", "Verdicts on parts, by line and label.", labels=["line", "label"]
+    )
+    without = CounterMetricFamily(
+        "saec_frames_without_part", "Frames without the part id that their line needs.", labels=["line"]
+    )
+    unread = CounterMetricFamily(
+        "saec_codes_unread", "Frames in which no code of a part was read.", labels=["line"]
+    )
+    for name, value in sorted(counters.items()):
+        kind, *labels = name.split(":")
+        if kind == "part" and len(labels) == 2:
+            parts.add_metric(labels, value)
+        elif kind == "partless":
+            without.add_metric(labels, value)
+        elif kind == "unread":
+            unread.add_metric(labels, value)
+    yield from (parts, without, unread)
 
 
 _TIMES = {

@@ -39,6 +39,7 @@ from saec.station.storage.database.schema import (
 from saec.station.storage.outbox import Outbox
 from saec.station.storage.parts.part_book import PartBook
 from saec.station.storage.parts.part_rules import PartRules
+from saec.station.storage.parts.verdict_watches import VerdictWatches
 from saec.station.storage.records import (
     NewFrame,
     Receipt,
@@ -51,7 +52,6 @@ from saec.station.storage.space.eviction import Eviction
 from saec.station.storage.space.image_files import ImageFiles
 from saec.station.storage.spool_reader import SpoolReader
 from saec.station.storage.storage_quota import StorageQuota, on_disk
-from saec.station.storage.verdict_watches import VerdictWatches
 from saec.types import GOOD, Explanation, VerdictRecord
 
 _Row = tuple[NewFrame, Path, int, str]
@@ -68,7 +68,7 @@ class Spool(SpoolReader):
         sinks: names of the sinks that every verdict is delivered to.
         limits: the bounds beyond which frames are refused.
         clock: seconds since the epoch.
-        parts: of the lines whose parts get a verdict of their own.
+        parts: the rules of lines whose parts get a verdict of their own.
 
     Attributes:
         images: their files.

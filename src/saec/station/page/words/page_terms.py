@@ -25,6 +25,13 @@ TERMS: Mapping[str, Mapping[str, str]] = {
         "final": msgid("final"),
         "provisional": msgid("provisional"),
         "error": msgid("not judged"),
+        "part": msgid("of the part"),
+        "waiting": msgid("no verdict in time"),
+    },
+    "rule": {
+        "any-defect": msgid("any defect"),
+        "newest": msgid("the newest view of each source"),
+        "vote": msgid("vote"),
     },
     "link": {
         "up": msgid("connected"),
@@ -71,6 +78,9 @@ TERMS: Mapping[str, Mapping[str, str]] = {
         "no-such-line": msgid("Line not in the settings"),
         "no-such-sink": msgid("Receiver not in the settings"),
         "page": msgid("This page failed"),
+        "part-differs": msgid("Later views of a part differ"),
+        "part-incomplete": msgid("Part not complete"),
+        "part-unknown": msgid("Frame without part id"),
         "passed-over": msgid("Items passed over"),
         "quarantined": msgid("Frame in quarantine"),
         "refused": msgid("Frames refused"),

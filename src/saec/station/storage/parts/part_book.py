@@ -19,8 +19,8 @@ from saec.decoding import decode
 from saec.station.storage.alarms import add_to_counter, raise_alarm
 from saec.station.storage.database.damage import decode_record
 from saec.station.storage.parts.part_rules import JudgedView, PartRules, PartVisit, judge_part
+from saec.station.storage.parts.verdict_watches import VerdictWatches
 from saec.station.storage.records import PartVerdict, frame_id
-from saec.station.storage.verdict_watches import VerdictWatches
 from saec.types import VerdictRecord
 
 _MARGIN = 0.1
@@ -42,7 +42,7 @@ class PartBook:
 
     Args:
         begin: one transaction of the writing connection.
-        rules: of the lines whose parts get a verdict.
+        rules: those of the lines whose parts get a verdict.
         sinks: names of the sinks that it is delivered to.
         clock: seconds since the epoch.
         steady: seconds by a clock that is never set.

@@ -92,7 +92,7 @@ def part_label(rule: Rule, labels: Sequence[int | None], missing: int) -> int | 
     Whatever the rule, a part of which a frame is missing is never good.
 
     Args:
-        labels: of the frames that count; None is a frame that could not be judged.
+        labels: those of the frames that count; None is a frame that could not be judged.
         missing: frames that have not come, or have no verdict yet.
     """
     defects, goods = sum(label == DEFECT for label in labels), sum(label == GOOD for label in labels)
