@@ -286,6 +286,16 @@ def test_who_watches_a_frame_is_told_of_its_verdicts_and_of_no_other_s(spool: Sp
     assert len(told) == 2
 
 
+def test_who_acts_is_told_of_the_first_verdict_in_time_and_of_no_later_one(spool: Spool) -> None:
+    one, late = (spool.accept(new(key), b"1").seq for key in ("a", "b"))
+    told: list[tuple[int, str]] = []
+    spool.acting.append(lambda seq, v: told.append((seq, v.state)))
+    spool.decide(one, "provisional", msgspec.structs.replace(verdict("a"), state="provisional"))
+    spool.decide(one, "final", verdict("a"))
+    spool.decide(late, "final", verdict("b"), in_time=False)
+    assert told == [(one, "provisional")]
+
+
 def test_reading_and_watching_wait_for_no_write(spool: Spool) -> None:
     """The server's own thread watches: were it to wait for a sync, all requests would."""
     seq = spool.accept(new("a"), b"1").seq

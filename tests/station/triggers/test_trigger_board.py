@@ -68,3 +68,10 @@ def test_each_source_has_its_own() -> None:
     assert board.claim("right") is None
     assert board.wait_for("right", 0) is None
     assert board.wait_for("left", 0) == trigger(1, "left")
+
+
+def test_who_hears_learns_of_each_trigger_before_a_source_can_claim_it() -> None:
+    board, heard = TriggerBoard(), list[tuple[int, bool]]()
+    board.hearing.append(lambda one: heard.append((one.number, board.wait_for("camera", 0) is None)))
+    board.announce(trigger(1))
+    assert heard == [(1, True)]

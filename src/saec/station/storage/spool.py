@@ -78,6 +78,7 @@ class Spool(SpoolReader):
         eviction: removes what is no longer wanted, or for which there is no room.
         attempts: frames that may have ended a process, and how often.
         parts: the parts that wait for their verdict.
+        acting: called with a frame's number and the verdict that its line acts on, once a frame at most.
 
     Raises:
         SpoolError: another process owns the folder, it is damaged, or of another version.
@@ -96,6 +97,7 @@ class Spool(SpoolReader):
         self.quota = StorageQuota(folder, self.limits)
         self._watches: VerdictWatches[VerdictRecord] = VerdictWatches()
         self._freeing = threading.Lock()
+        self.acting: list[Callable[[int, VerdictRecord], None]] = []
         self.damage = Damage(path := folder / "spool.sqlite")
         self._writer = DatabaseWriter(folder, self.quota, self.damage)
         super().__init__(folder, open_beside(path, self.damage))
@@ -323,6 +325,8 @@ class Spool(SpoolReader):
                 count_kind(db, verdict.line, verdict.kind)
             self.quota.open_frames -= after == "done"
         self._watches.tell(seq, verdict)
+        for acted in self.acting if act else ():
+            acted(seq, verdict)
         self.parts.tell(of_part)
         return True
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, deque
+from collections.abc import Callable
 
 import msgspec
 
@@ -71,9 +72,14 @@ class Announced:
 
 
 class TriggerBoard:
-    """The open triggers of a station; safe to use from several threads."""
+    """The open triggers of a station; safe to use from several threads.
+
+    Attributes:
+        hearing: called with each trigger before any source can claim it.
+    """
 
     def __init__(self) -> None:
+        self.hearing: list[Callable[[Trigger], None]] = []
         self._lock = threading.Condition()
         self._open: dict[str, deque[Announced]] = {}
         self._claimed: dict[tuple[str, int], Announced] = {}
@@ -82,6 +88,8 @@ class TriggerBoard:
     def announce(self, trigger: Trigger) -> Announced:
         """A trigger that waits for its source's next picture."""
         announced = Announced(trigger)
+        for hear in self.hearing:
+            hear(trigger)
         with self._lock:
             self._open.setdefault(trigger.source, deque()).append(announced)
             self._lock.notify_all()
