@@ -13,6 +13,7 @@ from saec.settings import CloudConfig, Policy, RemoteConfig, Spending
 from saec.settings.setting_tree import attribute_docs
 from saec.station.plc import ModbusPlc
 from saec.station.plc.signal_mapping import PlcAddresses, StationAddresses
+from saec.station.recipes.recipe_settings import RecipeSettings
 from saec.station.setup.settings_checks import is_on_site
 from saec.station.setup.settings_file import read_settings
 from saec.station.setup.station_section import STATION_SECTIONS, StationSection
@@ -271,7 +272,7 @@ def test_the_names_of_the_sections_are_those_of_the_settings() -> None:
 
 
 def test_every_setting_says_what_it_is() -> None:
-    kinds = [LineSettings, FrameGuardSettings, StationSection, SpoolLimits, Retention]
+    kinds = [LineSettings, FrameGuardSettings, StationSection, SpoolLimits, Retention, RecipeSettings]
     for kind in [*kinds, *AnySource.__args__, *AnySink.__args__, ModbusPlc, PlcAddresses, StationAddresses]:
         told = {name for base in kind.__mro__ for name in attribute_docs(base)}
         assert set(kind.__struct_fields__) <= told, kind

@@ -11,6 +11,7 @@ from saec.cli.station.frame_replay import station_replay
 from saec.cli.station.letters import letters
 from saec.cli.station.people import people
 from saec.cli.station.quarantine import quarantine
+from saec.cli.station.recipes import recipe, recipes
 from saec.cli.station.repair import repair
 from saec.cli.station.support import support
 from saec.cli.station.versions import add, promote, rollback, shadow, versions
@@ -83,6 +84,8 @@ for _name, _command in {
     "shadow": shadow,
     "promote": promote,
     "rollback": rollback,
+    "recipes": recipes,
+    "recipe": recipe,
     "replay": station_replay,
     "letters": letters,
     "people": people,

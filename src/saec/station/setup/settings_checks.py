@@ -13,6 +13,7 @@ from saec.errors import ConfigError
 from saec.frame.cloud_services import settings_of_loading
 from saec.schedule.policies import BUDGET_POLICY, DEFAULT_POLICY, asked_policy, policy_kind
 from saec.settings.trace_settings import TraceConfig
+from saec.station.recipes.recipe_settings import recipe_faults
 from saec.station.setup.station_settings import LineSettings, StationSettings
 from saec.web.addresses import is_loopback
 from saec.web.admission.admission_control import check_admission
@@ -42,6 +43,19 @@ def contradictions(settings: StationSettings) -> Iterator[Fault]:
     for key, what, remedy in settings.people.oidc.faults():
         yield ["people", "oidc", key], what, remedy
     yield from _cloud(settings)
+    yield from _recipes(settings)
+
+
+def _recipes(settings: StationSettings) -> Iterator[Fault]:
+    sources = {source.name: source for source in settings.source}
+    lines = {name: source.line for name, source in sources.items()}
+    for i, key, what, remedy in recipe_faults(settings.recipe, {one.name for one in settings.line}, lines):
+        yield ["recipe", i, key], what, remedy
+    for i, recipe in enumerate(settings.recipe):
+        for name in recipe.camera:
+            if not sources[name].sets_features:
+                what = f"the source {name} is no camera whose features can be set"
+                yield ["recipe", i, "camera"], what, 'use a source with kind = "industrial"'
 
 
 def _names(settings: StationSettings) -> Iterator[Fault]:

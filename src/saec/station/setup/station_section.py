@@ -8,6 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+from msgspec import Meta
+
 from saec.settings.setting_fields import Everyday, Option
 from saec.station.section_types import Name, Section
 
@@ -22,8 +24,9 @@ STATION_SECTIONS = (
     "spool",
     "retention",
     "people",
+    "recipe",
 )
-"""The sections of ``StationSettings``; line, source, sink and plc are lists."""
+"""The sections of ``StationSettings``; line, source, sink, plc and recipe are lists."""
 
 
 class StationSection(Section, frozen=True, kw_only=True):
@@ -37,6 +40,8 @@ class StationSection(Section, frozen=True, kw_only=True):
             station listens only on this machine.
         privacy: No image leaves the site. The cloud must then have a private address.
         page: Serve the page for people beside the API.
+        warm_mb: Megabytes of memory that opened versions of lines may take, so that a change to their recipe
+            is instant. The versions that judge now stay open in any case.
     """
 
     name: Name = "station"
@@ -45,3 +50,4 @@ class StationSection(Section, frozen=True, kw_only=True):
     tokens_file: Annotated[Everyday[Path | None], Option(metavar="FILE")] = None
     privacy: Everyday[bool] = False
     page: bool = True
+    warm_mb: Annotated[int, Meta(ge=1)] = 2048

@@ -10,6 +10,7 @@ from saec.settings import CloudConfig, Policy, RunConfig
 from saec.settings.setting_fields import PositiveShare, Share
 from saec.station.people.people_settings import PeopleSettings
 from saec.station.plc import AnyPlc
+from saec.station.recipes.recipe_settings import RecipeSettings
 from saec.station.section_types import Name, Seconds, Section
 from saec.station.setup.station_section import StationSection
 from saec.station.sinks import AnySink
@@ -83,6 +84,7 @@ class StationSettings(Section, frozen=True, kw_only=True):
         spool: limits of the frames and images that are kept.
         retention: how long they are kept.
         people: how people log in at the page.
+        recipe: what the lines run for each product.
     """
 
     station: StationSection = StationSection()
@@ -95,3 +97,8 @@ class StationSettings(Section, frozen=True, kw_only=True):
     spool: SpoolLimits = SpoolLimits()
     retention: Retention = Retention()
     people: PeopleSettings = PeopleSettings()
+    recipe: list[RecipeSettings] = msgspec.field(default_factory=list)
+
+    def recipes_of(self, line: str) -> list[RecipeSettings]:
+        """The recipes of a line."""
+        return [recipe for recipe in self.recipe if recipe.line == line]

@@ -113,6 +113,9 @@ class SourceSettings(Section, frozen=True, kw_only=True):
     ends: ClassVar[bool] = False
     """Whether its thread may end, as a video's does."""
 
+    sets_features: ClassVar[bool] = False
+    """Whether recipes may set features of its camera: its body is a ``FeatureReceiver``."""
+
     def make_source(self, hooks: SourceHooks) -> SourceBody:
         """The source; nothing is opened yet."""
         raise NotImplementedError

@@ -194,6 +194,12 @@ class SpoolReader:
             ((last,),) = self._db.execute("SELECT COALESCE(MAX(seq), 0) FROM frames")
         return int(last if first is None else first - 1)
 
+    def last_frame(self) -> int:
+        """The number of the frame that was accepted last; 0 before the first."""
+        with self._lock:
+            row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'frames'").fetchone()
+        return 0 if row is None else int(row[0])
+
     def mark(self, name: str) -> float | None:
         """A number that was kept under a name, see ``Spool.set_mark``."""
         with self._lock:

@@ -83,6 +83,8 @@ TERMS: Mapping[str, Mapping[str, str]] = {
         "part-unknown": msgid("Frame without part id"),
         "passed-over": msgid("Items passed over"),
         "quarantined": msgid("Frame in quarantine"),
+        "recipe": msgid("No recipe in force"),
+        "recipe-camera": msgid("Camera not set for the recipe"),
         "refused": msgid("Frames refused"),
         "sink": msgid("Receiver away"),
         "sink-dropped": msgid("Verdicts given up"),
@@ -143,6 +145,7 @@ TERMS: Mapping[str, Mapping[str, str]] = {
         "person.remove": msgid("Person removed"),
         "person.role": msgid("Role changed"),
         "quarantine.release": msgid("Frame released from quarantine"),
+        "recipe.choose": msgid("Recipe chosen"),
     },
     "actions": {
         "alarm": msgid("Alarms"),
@@ -152,6 +155,7 @@ TERMS: Mapping[str, Mapping[str, str]] = {
         "line": msgid("Versions of lines"),
         "person": msgid("People"),
         "quarantine": msgid("Quarantine"),
+        "recipe": msgid("Recipes"),
     },
     "value": {
         "content": msgid("hash of its files"),
