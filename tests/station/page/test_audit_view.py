@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from saec.station.audit.audit_log import AuditLog
-from saec.station.audit.audit_rows import Action
+from saec.station.audit.audit_rows import Action, AuditRow
 from saec.station.page.evidence.evidence_jobs import EvidenceJobs
+from saec.station.page.facts.action_words import said_action
 from saec.station.page.facts.audit_topics import AuditTopics
 from saec.station.page.facts.chain_checks import ChainChecks
 from saec.station.page.facts.row_changes import ChangedValue, row_changes
@@ -101,6 +102,32 @@ def test_a_difference_shows_what_differs_alone(bench: PageBench, client: TestCli
     assert "<del>1</del>" in page
     assert "<ins>2</ins>" in page
     assert "version before" not in page
+
+
+def said(
+    what: str, before: object = None, after: object = None, about: str = "x", language: str = "en"
+) -> str:
+    """A row in words: its title, what it is about, and its values."""
+    row = AuditRow(
+        n=1, time=1.0, actor="a", role="admin", what=what, about=about, before=before, after=after,
+        reason="", previous="", hash="",
+    )  # fmt: skip
+    one = said_action(wording(language), row)
+    values = [f"{value.name}: {value.before} -> {value.after}" for value in one.changes.values]
+    return "; ".join([f"{one.title}: {one.about}", *values])
+
+
+def test_a_row_says_plainly_what_was_done() -> None:
+    moment = wording("de").moment(1_700_000_000.5)
+    assert said("line.shadow", {"shadow": None}, {"shadow": 2}) == "Shadow begun: x; shadow: None -> 2"
+    assert said("line.shadow", {"shadow": 2}, {"shadow": None}) == "Shadow ended: x; shadow: 2 -> None"
+    assert said("person.role", "viewer", "admin") == "Role changed: x; role: Viewer -> Administrator"
+    assert said("person.disable", True, False) == "Person disabled: x; may log in: yes -> no"
+    acknowledged = said("alarm.acknowledge", None, {"n": 1}, about="unfinished in")
+    assert acknowledged == "Alarm acknowledged: File not finished (in); number: None -> 1"
+    key = said("keys.make", None, {"made": 1_700_000_000.5, "state": "active", "reason": ""}, language="de")
+    assert key == f"Schlüssel erzeugt: x; erstellt am: None -> {moment}; Zustand: None -> signiert"
+    assert said("evidence.export", None, {"frames": [], "lot": None, "until": 1e99}).count(";") == 1
 
 
 def test_what_stands_in_a_row_is_text(bench: PageBench, client: TestClient) -> None:

@@ -140,3 +140,12 @@ def test_an_empty_line_says_what_to_do(bench: PageBench, client: TestClient, tmp
     with TestClient(none.app) as asking:
         assert "This station has no line yet" in asking.get("/page/live", headers=as_role(Role.VIEWER)).text
     none.close()
+
+
+def test_a_cloud_that_nobody_has_asked_is_not_called_connected(bench: PageBench) -> None:
+    told = bench.told["status"]
+    assert bench.feed.line("bottle")["link"] == "up"
+    told["addresses"] = {"https://cloud": {"state": "up", "asked": 0, "failed": 0}}
+    assert bench.feed.line("bottle")["link"] == "new"
+    told["addresses"]["https://cloud"]["asked"] = 1
+    assert bench.feed.line("bottle")["link"] == "up"

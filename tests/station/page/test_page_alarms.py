@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,17 @@ def test_the_list_and_the_audit_say_who_acknowledged(bench: PageBench, client: T
     assert (row.actor, row.role, row.about, row.after) == ("operator", "operator", "sink mes", {"n": int(n)})
     assert acknowledge(client, Role.ENGINEER, kind="sink", about="mes", n=n) == 303
     assert len(AuditLog(bench.data).rows(what="alarm.acknowledge")) == 1, "it was acknowledged before"
+
+
+def test_an_alarm_links_each_frame_that_it_holds_the_newest_first(
+    bench: PageBench, client: TestClient
+) -> None:
+    bench.add_people(None)
+    for n in [*range(1, 26), 25]:
+        bench.spool.alarm("disagreement", "the late answer differs", frame=f"cell-3-{n:010d}", about="b")
+    page = client.get("/page/alarms", headers=as_role(Role.VIEWER)).text
+    linked = [int(n) for n in re.findall(r'href="/page/frames/cell-3-(\d+)"', page)]
+    assert linked == list(range(25, 6, -1))
 
 
 def test_what_came_after_the_person_looked_stays_open(bench: PageBench, client: TestClient) -> None:

@@ -195,6 +195,25 @@ def test_a_language_is_kept_with_the_person_and_else_the_browser_s(
     assert '<html lang="de">' in client.get("/page/login?language=de").text
 
 
+def test_who_is_refused_sees_why_in_the_own_language_and_the_menu(
+    bench: PageBench, client: TestClient
+) -> None:
+    bench.add_people(None)
+    bench.people.set_language("viewer", "de")
+    for method, path, status in (
+        ("GET", "/page/people", 403),
+        ("GET", "/page/lines/bottle/change", 403),
+        ("POST", "/page/people", 403),
+        ("GET", "/page/nothing", 404),
+    ):
+        answer = client.request(method, path, headers=as_role(Role.VIEWER))
+        assert answer.status_code == status
+        assert 'class="views"' in answer.text
+        said = "Ihre Rolle erlaubt das nicht" if status == 403 else "Diese Seite gibt es nicht"
+        assert said in answer.text
+        assert "/page/people" not in answer.text.partition('class="views"')[2].partition("</nav>")[0]
+
+
 def test_what_there_is_not_is_said(bench: PageBench, client: TestClient) -> None:
     bench.add_people()
     assert client.get("/page/nothing", headers=as_role(Role.ADMIN)).status_code == 404

@@ -27,7 +27,7 @@ from saec.station.page.live.open_alarms import AlarmTopics
 from saec.station.page.live.page_events import PageEvents
 from saec.station.page.numbers.counts_topic import CountsTopic
 from saec.station.page.numbers.link_times import LinkTimes
-from saec.station.page.page_guard import PageGuard
+from saec.station.page.page_guard import PageGuard, PageRefusal
 from saec.station.page.page_templates import PageTemplates
 from saec.station.page.page_tools import PageTools
 from saec.station.page.page_view import PageRoute, PageView
@@ -164,7 +164,7 @@ def page_app(tools: PageTools, events: PageEvents) -> Starlette:
     app = Starlette(
         routes=[*fixed, *routes],
         lifespan=living,
-        middleware=[Middleware(PageGuard)],
+        middleware=[Middleware(PageGuard, refuse=partial(_refused, tools))],
         exception_handlers={404: partial(_not_found, tools)},
     )
     return app
@@ -192,13 +192,21 @@ async def _not_found(tools: PageTools, request: Request, error: Exception) -> Re
     return tools.page("refused", visit, status=404, problem=problem)
 
 
-async def _visit(tools: PageTools, request: Request) -> Visit:
-    """Everything that a view needs of a request.
+async def _refused(tools: PageTools, request: Request, refusal: PageRefusal) -> Response:
+    """The page's own words and menu for who may not do this; a form that came along is not read."""
+    visit = await _visit(tools, request, {})
+    problem = SaecError(refusal.what, refusal.remedy)
+    shown = partial(tools.page, "refused", visit, status=refusal.status, problem=problem)
+    return await run_in_threadpool(shown)
+
+
+async def _visit(tools: PageTools, request: Request, form: dict[str, str] | None = None) -> Visit:
+    """Everything that a view needs of a request; its form is read unless one is given.
 
     Raises:
         ValueError: the form cannot be read.
     """
-    form = await read_form(request)
+    form = await read_form(request) if form is None else form
     person = await run_in_threadpool(_person, tools, request)
     query = f"?{request.url.query}" if request.url.query else ""
     scheme = request.headers.get(SCHEME, request.url.scheme)

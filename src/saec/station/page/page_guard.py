@@ -5,6 +5,8 @@ The station has said who asks, and has asked its own table already; the page ask
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from urllib.parse import quote
 
 from starlette.datastructures import MutableHeaders
@@ -13,6 +15,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from saec.station.page.page_visit import is_own_origin, named_role
+from saec.station.page.words.languages import msgid
 from saec.station.people.route_roles import is_allowed, route_of
 
 LOG_IN = "/page/login"
@@ -30,11 +33,28 @@ _HEADERS = {
 """On every answer that does not say otherwise."""
 
 
-class PageGuard:
-    """The application behind its checks."""
+@dataclass(frozen=True, slots=True)
+class PageRefusal:
+    """Why a person who has logged in is not answered, and the answer's status."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    status: int
+    what: str
+    remedy: str
+
+
+RefusedView = Callable[[Request, PageRefusal], Awaitable[Response]]
+
+
+class PageGuard:
+    """The application behind its checks.
+
+    Args:
+        app: the application.
+        refuse: shows a person who has logged in why nothing was done.
+    """
+
+    def __init__(self, app: ASGIApp, refuse: RefusedView) -> None:
+        self._app, self._refuse = app, refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -48,15 +68,18 @@ class PageGuard:
                     headers.setdefault(name, value)
             await send(message)
 
-        refused = _refusal(Request(scope))
+        request = Request(scope)
+        refused = _refusal(request)
+        if isinstance(refused, PageRefusal):
+            refused = await self._refuse(request, refused)
         await (self._app if refused is None else refused)(scope, receive, send_with_headers)
 
 
-def _refusal(request: Request) -> Response | None:
+def _refusal(request: Request) -> Response | PageRefusal | None:
     """Why a request is not answered; None where it is."""
+    path, role = request.url.path, named_role(request)
     if request.method not in ("GET", "HEAD") and not is_own_origin(request):
         return PlainTextResponse("this form came from another site\n", 403)
-    path, role = request.url.path, named_role(request)
     if is_allowed(role, request.method, path):
         return None
     if role is None:
@@ -65,5 +88,7 @@ def _refusal(request: Request) -> Response | None:
             return RedirectResponse(f"{LOG_IN}?next={quote(path + query)}", 303)
         return PlainTextResponse("log in first\n", 401)
     if route_of(request.method, path) is None:
-        return PlainTextResponse("there is no such page\n", 404)
-    return PlainTextResponse("your role does not allow this\n", 403)
+        return PageRefusal(404, msgid("There is no such page"), msgid("Choose one from the menu"))
+    return PageRefusal(
+        403, msgid("Your role does not allow this"), msgid("Ask an administrator for another role")
+    )

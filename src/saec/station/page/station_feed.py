@@ -41,4 +41,7 @@ class StationFeed:
     def line(self, name: str) -> dict[str, Any]:
         """What it said of a line; empty where it said nothing."""
         told: dict[str, Any] = self.status.get("lines", {}).get(name, {})
+        addresses = self.status.get("addresses") or {}
+        if told.get("link") == "up" and addresses and not any(one["asked"] for one in addresses.values()):
+            return told | {"link": "new"}  # nobody knows yet whether it answers
         return told

@@ -59,6 +59,6 @@ def _flat(value: Any, name: str) -> Iterator[tuple[str, str]]:
     if isinstance(value, dict):
         for key, inner in value.items():
             yield from _flat(inner, f"{name}.{key}" if name else key)
-    elif value is not None:
+    elif value not in (None, "", []):
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         yield name, text

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from saec.errors import SaecError
 from saec.station.audit.audit_rows import AuditError, AuditRow
-from saec.station.page.facts.row_changes import row_changes
+from saec.station.page.facts.action_words import said_action
 from saec.station.page.page_tools import PageTools, ViewWords, go_to
 from saec.station.page.page_view import PageRoute, PageView
 from saec.station.page.page_visit import Visit
@@ -42,7 +42,7 @@ def show_audit(tools: PageTools, visit: Visit) -> Response:
     return tools.page(
         "audit",
         visit,
-        rows=[(row, row_changes(row.before, row.after)) for row in shown],
+        rows=[said_action(visit.wording, row) for row in shown],
         problem=problem,
         asked=asked,
         filtered=bool(kept),
