@@ -11,7 +11,7 @@ from saec.runs.requested_options import run_options
 from saec.schedule.policies import asked_policy
 from saec.settings import CloudConfig, Policy, RemoteConfig, Spending
 from saec.settings.setting_tree import attribute_docs
-from saec.station.plc import ModbusPlc
+from saec.station.plc import AnyPlc
 from saec.station.plc.signal_mapping import PlcAddresses, StationAddresses
 from saec.station.recipes.recipe_settings import RecipeSettings
 from saec.station.setup.settings_checks import is_on_site
@@ -273,7 +273,8 @@ def test_the_names_of_the_sections_are_those_of_the_settings() -> None:
 
 def test_every_setting_says_what_it_is() -> None:
     kinds = [LineSettings, FrameGuardSettings, StationSection, SpoolLimits, Retention, RecipeSettings]
-    for kind in [*kinds, *AnySource.__args__, *AnySink.__args__, ModbusPlc, PlcAddresses, StationAddresses]:
+    unions = [*AnySource.__args__, *AnySink.__args__, *AnyPlc.__args__]
+    for kind in [*kinds, *unions, PlcAddresses, StationAddresses]:
         told = {name for base in kind.__mro__ for name in attribute_docs(base)}
         assert set(kind.__struct_fields__) <= told, kind
 

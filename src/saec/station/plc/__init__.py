@@ -9,8 +9,10 @@ its settings' name in ``AnyPlc``.
 from __future__ import annotations
 
 from saec.station.plc.modbus_settings import ModbusPlc
+from saec.station.plc.opcua.opcua_settings import OpcUaPlc
+from saec.station.plc.s7.s7_settings import S7Plc
 
-__all__ = ["AnyPlc", "ModbusPlc"]
+__all__ = ["AnyPlc", "ModbusPlc", "OpcUaPlc", "S7Plc"]
 
-AnyPlc = ModbusPlc
+AnyPlc = ModbusPlc | OpcUaPlc | S7Plc
 """The settings of every kind of PLC; the kind is told by its tag (``kind = "modbus"``)."""

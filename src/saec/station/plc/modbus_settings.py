@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 
 from saec.errors import MachineError
 from saec.station.plc.modbus_addresses import ModbusAddress, address_faults, modbus_addresses
-from saec.station.plc.plc_settings import PlcSettings, Wake
+from saec.station.plc.plc_settings import USUAL_ROLE, PlcSettings, Role, Wake
 from saec.station.plc.signal_mapping import READ_TYPES, WRITE_TYPES, mapped, mapping_faults
 from saec.station.plc.signal_types import Order
 from saec.station.plc.signals import PlcWay
@@ -56,7 +56,7 @@ class ModbusPlc(PlcSettings, frozen=True, kw_only=True, tag_field="kind", tag="m
         byte_order: "little" swaps the bytes in each register of a text or of a number of 32 bits.
     """
 
-    role: Literal["client", "server"] = "client"
+    role: Role = USUAL_ROLE
     host: str
     port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 502
     unit: Annotated[int, msgspec.Meta(ge=0, le=255)] = 1

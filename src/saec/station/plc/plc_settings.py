@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -11,6 +11,10 @@ from saec.station.plc.handshake import HandshakeLimits
 from saec.station.plc.signal_mapping import PlcAddresses, StationAddresses
 from saec.station.plc.signals import PlcWay
 from saec.station.section_types import FieldFault, Name, Seconds, Section, Share
+
+Role = Literal["client", "server"]
+USUAL_ROLE: Role = "client"
+"""What a station is to a PLC, over a way that has both."""
 
 Wake = Callable[[], None]
 """Called by a way that learns of changes by itself: its signals are then read at once."""

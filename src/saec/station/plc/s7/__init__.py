@@ -1,0 +1,1 @@
+"""PLCs over Siemens S7, by PUT/GET."""
