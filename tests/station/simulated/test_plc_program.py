@@ -18,7 +18,7 @@ from saec.station.simulated.plc_tally import PlcTally
 LIMITS = HandshakeLimits(
     picture=0.1, deadline=0.2, acknowledge=0.2, release=0.05, silence=0.3, heartbeat_range=65_536
 )
-TIMES = PlcTimes(give_up=2.0, heartbeat=0.05)
+TIMES = PlcTimes(give_up=2.0, heartbeat=0.05, silent=0.05)
 ALL = MistakeShares(
     lost_acknowledge=0.05, double_trigger=0.05, half_written=0.05, restart=0.1, dead_session=0.05
 )
@@ -165,6 +165,7 @@ def test_a_result_of_another_part_is_found() -> None:
     played.triggered()
     played.see(result_valid=True, result=result(7, part="P000009"))
     assert played.plc.tally.violations() == {"wrong parts": 1}
+    assert played.plc.tally.actuations == 0
 
 
 def test_a_station_that_never_answers_is_found() -> None:

@@ -98,11 +98,19 @@ class ModbusRegisters:
 
     def read(self, table: RegisterTable, address: int, count: int = 1) -> list[int]:
         """Registers, or bits as 0 and 1, from an address on."""
-        return self._call(self._read(table, address, count))
+        return self.read_all([(table, address, count)])[0]
 
     def write(self, table: RegisterTable, address: int, values: Sequence[int]) -> None:
         """Set registers, or bits, from an address on, all at once."""
-        self._call(self._write(table, address, values))
+        self.write_all([(table, address, values)])
+
+    def read_all(self, places: Sequence[tuple[RegisterTable, int, int]]) -> list[list[int]]:
+        """Several reads (table, address, count), between two requests of clients."""
+        return self._call(self._read(places))
+
+    def write_all(self, values: Sequence[tuple[RegisterTable, int, Sequence[int]]]) -> None:
+        """Several writes (table, address, values), between two requests of clients."""
+        self._call(self._write(values))
 
     # what happens to a PLC
 
@@ -169,15 +177,17 @@ class ModbusRegisters:
     async def _closed(self) -> None:
         self._server.close()
 
-    async def _read(self, table: RegisterTable, address: int, count: int) -> list[int]:
+    async def _read(self, places: Sequence[tuple[RegisterTable, int, int]]) -> list[list[int]]:
         _own.set(True)
-        return [int(value) for value in await self._server.async_getValues(0, table, address, count)]
+        get = self._server.async_getValues
+        return [[int(value) for value in await get(0, *place)] for place in places]
 
-    async def _write(self, table: RegisterTable, address: int, values: Sequence[int]) -> None:
+    async def _write(self, values: Sequence[tuple[RegisterTable, int, Sequence[int]]]) -> None:
         _own.set(True)
-        bits = table in (RegisterTable.COILS, RegisterTable.DISCRETE_INPUTS)
-        kept = [bool(value) for value in values] if bits else [*values]
-        await self._server.async_setValues(0, table, address, kept)
+        for table, address, given in values:
+            bits = table in (RegisterTable.COILS, RegisterTable.DISCRETE_INPUTS)
+            kept = [bool(value) for value in given] if bits else [*given]
+            await self._server.async_setValues(0, table, address, kept)
 
     def _call(self, work: Coroutine[Any, Any, _Answer]) -> _Answer:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(_PATIENCE)

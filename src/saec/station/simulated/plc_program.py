@@ -47,7 +47,8 @@ class PlcTimes(msgspec.Struct, frozen=True, kw_only=True):
         heartbeat: the time between two values of its heartbeat.
         bounce: how long Trigger is low within a double trigger.
         torn: how long half a part id stands.
-        down: how long a restart, or a silence of the link, takes.
+        down: how long a restart takes.
+        silent: how long the link is silent.
     """
 
     interval: float = 0.0
@@ -56,6 +57,7 @@ class PlcTimes(msgspec.Struct, frozen=True, kw_only=True):
     bounce: float = 0.02
     torn: float = 0.005
     down: float = 0.05
+    silent: float = 1.5
 
 
 class PlcProgram:
@@ -91,6 +93,8 @@ class PlcProgram:
         self._part = PlcPart("")
         self._asking = False
         self._mistake: PlcMistake | None = None
+        self._done: PlcMistake | None = None
+        self._torn: str | None = None
         self._number = self._last = 0  # both outlive a restart
         self._standing: int | None = None
         self._gated: set[str] = set()
@@ -149,7 +153,8 @@ class PlcProgram:
             return
         self._part_before, self._part = self._part.part, part
         self._number += 1
-        self._mistake = self._mistakes.chosen(self._chance)
+        self._torn = None
+        self._mistake, self._done = self._mistakes.chosen(self._chance), None
         self._due = max(now, self._due + self._times.interval) if self._times.interval else 0.0
         self.phase = PlcPhase.VALUES
 
@@ -158,6 +163,7 @@ class PlcProgram:
             self._after_answer(seen, now)
         elif now - self._since > self._times.give_up:
             self.tally.unanswered += 1
+            self.tally.note(f"{self._told()} has no answer; the station tells {seen}")
             self._asking, self.phase = False, PlcPhase.STARTING
         elif seen.busy:
             self._while_busy(now)
@@ -166,7 +172,7 @@ class PlcProgram:
         if self._mistake is PlcMistake.DOUBLE_TRIGGER:
             self._low_until = now + self._times.bounce
         elif self._mistake is PlcMistake.DEAD_SESSION:
-            self._silent_until = now + self._times.down
+            self._silent_until = now + self._times.silent
         elif self._mistake is PlcMistake.RESTART_BUSY:
             self._restart(now)
         else:
@@ -210,20 +216,34 @@ class PlcProgram:
             self.tally.refusals += 1
 
     def _see_result(self, result: PlcResult, asked: bool) -> None:
-        self.tally.results += asked
-        self.tally.unasked += not asked
-        self.tally.wrong_parts += result.part not in ("", self._part.part)
-        if result.label is ResultLabel.DEFECT:
-            self.tally.actuations += 1
-            self.tally.double_actuations += self._part.part in self._gated
-            self._gated.add(self._part.part)
+        tally, part = self.tally, self._part.part
+        tally.results += asked
+        if not asked:
+            tally.unasked += 1
+            tally.note(f"result {result.number} of {result.part} came while no trigger waited for one")
+        if result.part == self._torn:
+            tally.half_parts += 1
+        elif result.part not in ("", part):
+            tally.wrong_parts += 1
+            tally.note(f"{self._told()} was given result {result.number}, which is of {result.part}")
+        elif result.label is ResultLabel.DEFECT:
+            tally.actuations += 1
+            if part in self._gated:
+                tally.double_actuations += 1
+                tally.note(f"result {result.number} moved the gate again for {part}")
+            self._gated.add(part)
+
+    def _told(self) -> str:
+        """The trigger under way, for a note."""
+        done = f" after {self._done}" if self._done else ""
+        return f"trigger {self._number} of {self._part.part}{done}"
 
     # what happens to it
 
     def _make_mistake(self) -> None:
         if self._mistake is not None:
             self.tally.mistakes[self._mistake] += 1
-            self._mistake = None
+            self._done, self._mistake = self._mistake, None
 
     def _restart(self, now: float) -> None:
         self.tally.abandoned += self._asking
@@ -257,7 +277,8 @@ class PlcProgram:
             return part
         if self.phase is PlcPhase.VALUES or now - self._since < self._times.torn:
             half = len(part) // 2
-            return part[:half] + self._part_before[half:]
+            self._torn = part[:half] + self._part_before[half:]
+            return self._torn
         self._make_mistake()
         return part
 

@@ -8,6 +8,8 @@ import msgspec
 
 from saec.station.plc.signals import FaultCode
 
+_NOTES = 100
+
 
 class PlcTally(msgspec.Struct, kw_only=True):
     """Counts of one run.
@@ -22,9 +24,12 @@ class PlcTally(msgspec.Struct, kw_only=True):
         refusals: faults without a trigger of its own, as the answer to a second edge.
         actuations: movements of the reject gate, each by another sequence number.
         double_actuations: those of a part for which the gate had moved before.
+        half_parts: results for half a part id that the PLC had told, and left standing until the answer. The
+            part that the result says tells the PLC so, and it moves no gate.
         wrong_parts: results that say another part than the one before the camera.
         unasked: results while no trigger waited for one.
         repeats: answers that came again under a number that had been answered.
+        notes: a sentence about each of what must never be, the first hundred.
         times: seconds from Trigger to the answer, of each answered trigger.
     """
 
@@ -37,9 +42,11 @@ class PlcTally(msgspec.Struct, kw_only=True):
     refusals: int = 0
     actuations: int = 0
     double_actuations: int = 0
+    half_parts: int = 0
     wrong_parts: int = 0
     unasked: int = 0
     repeats: int = 0
+    notes: list[str] = msgspec.field(default_factory=list)
     times: list[float] = msgspec.field(default_factory=list)
 
     @property
@@ -57,6 +64,10 @@ class PlcTally(msgspec.Struct, kw_only=True):
             "triggers without an answer": self.unanswered,
         }
         return {what: count for what, count in found.items() if count}
+
+    def note(self, text: str) -> None:
+        if len(self.notes) < _NOTES:
+            self.notes.append(text)
 
     def count_fault(self, code: FaultCode) -> None:
         self.faults[code.name] += 1
