@@ -36,7 +36,7 @@ imports: $(DEV)  ## floors alone: who may import whom
 	$(BIN)/lint-imports
 
 test: lint $(VENV)-timm/timm.installed  ## lint and all tests that a machine without GPU and network can run in minutes
-	$(ONE_THREAD) $(BIN)/pytest -n 2 --dist loadfile
+	$(ONE_THREAD) $(BIN)/pytest -n 3 --dist loadfile
 	$(ONE_THREAD) $(VENV)-timm/bin/python -m pytest tests/edge/training/checkpoints/test_timm_backbone.py
 
 test-isa: $(DEV)  ## the numeric tests again as on older CPUs, two or three minutes

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -213,25 +215,32 @@ def test_errors_are_kept_unless_they_are_retried(tmp_path: Path, line: LineProfi
     assert (info.counts["frames"], info.counts["error"]) == (19, 0)
 
 
-@settings(max_examples=10, deadline=None)
-@given(st.floats(0, 1))
-def test_resume_after_a_cut_anywhere_gives_the_uninterrupted_run(
-    tmp_path_factory: pytest.TempPathFactory, share: float
-) -> None:
-    root = tmp_path_factory.mktemp("cut")
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LineProfile, Path]]:
+    """A line with fakes, and the folder of a run that nothing has interrupted."""
+    root = tmp_path_factory.mktemp("whole")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(edge, "open_detector", lambda profile: FakeDetector(), raising=False)
         line = make_line(root / "bottle")
         inputs = list_inputs(make_dataset(root / "data", goods=4, defects=4, train=1))
-        options = Options(config=RunConfig(maps=False))
-        run_line(line, inputs, root / "whole", options=options)
-        run_line(line, inputs, root / "cut", options=options)
-        log = root / "cut" / "verdicts.jsonl"
-        whole = log.read_bytes()
-        log.write_bytes(whole[: round(share * len(whole))])
-        run_line(line, inputs, root / "cut", options=Options(config=RunConfig(maps=False), resume=True))
+        run_line(line, inputs, root / "run", options=Options(config=RunConfig(maps=False)))
+        yield line, root
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.floats(0, 1))
+def test_resume_after_a_cut_anywhere_gives_the_uninterrupted_run(
+    tmp_path_factory: pytest.TempPathFactory, whole: tuple[LineProfile, Path], share: float
+) -> None:
+    (line, root), run = whole, tmp_path_factory.mktemp("cut") / "run"
+    shutil.copytree(root / "run", run)
+    log = run / "verdicts.jsonl"
+    written = log.read_bytes()
+    log.write_bytes(written[: round(share * len(written))])
+    options = Options(config=RunConfig(maps=False), resume=True)
+    run_line(line, list_inputs(root / "data"), run, options=options)
     assert mend_log(log) == 0
-    assert content(root / "cut") == content(root / "whole")
+    assert content(run) == content(root / "run")
 
 
 def start(line: LineProfile, data: Path, out: Path, signal_name: str, nth: int) -> int:

@@ -7,7 +7,9 @@ import io
 import random
 import re
 import time
+from collections.abc import Iterator
 from datetime import datetime
+from functools import partial
 from itertools import pairwise
 from urllib.parse import parse_qsl
 
@@ -38,18 +40,19 @@ DECIDERS: tuple[DecidedBy, ...] = ("edge", "cloud", "edge-fallback")
 LINES = ["bottle", "leather"]
 
 
-@pytest.fixture
-def judged(bench: PageBench, monkeypatch: pytest.MonkeyPatch) -> PageBench:
-    """Frames of four days, the last ones of the last hour."""
-    draw = random.Random(5)
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageBench]:
+    """Frames of four days, the last ones of the last hour; the tests only read them."""
+    draw, bench = random.Random(5), PageBench(tmp_path_factory.mktemp("judged"))
     for n in range(150):
         moment = NOW - (draw.uniform(0, 3500) if n > 75 else draw.uniform(0, 4 * 86400))
-        monkeypatch.setattr(bench.spool, "_clock", lambda moment=moment: moment)
+        bench.spool._clock = partial(float, moment)
         joules, ms = draw.choice((None, 1.5)), draw.choice(({}, {"answer": 80.0}))
         label = draw.choice((0, 0, 1, None))
         by: DecidedBy = draw.choice(DECIDERS)
         bench.judge(draw.choice(LINES), label, drawn=False, decided_by=by, energy_j=joules, ms=ms)
-    return bench
+    yield bench
+    bench.close()
 
 
 @pytest.mark.parametrize("window", WINDOWS)
