@@ -1,4 +1,4 @@
-"""Where frames come from beside HTTP: a watched folder, a camera, a video file.
+"""Where frames come from beside HTTP: a watched folder, a camera, a video file, a played folder.
 
 A source is a file here, and a name in ``AnySource``.
 
@@ -9,10 +9,11 @@ camera goes on with its newest frame.
 from __future__ import annotations
 
 from saec.station.sources.camera_reader import CameraSource
+from saec.station.sources.simulated_camera import SimulatedCameraSource
 from saec.station.sources.video import VideoSource
 from saec.station.sources.watched_folder import FolderSource
 
-__all__ = ["AnySource", "CameraSource", "FolderSource", "VideoSource"]
+__all__ = ["AnySource", "CameraSource", "FolderSource", "SimulatedCameraSource", "VideoSource"]
 
-AnySource = FolderSource | CameraSource | VideoSource
+AnySource = FolderSource | CameraSource | VideoSource | SimulatedCameraSource
 """The settings of every kind of source; the kind is told by its tag (``kind = "folder"``)."""
