@@ -33,6 +33,9 @@ from saec.station.maintenance.audited_versions import add_version
 from saec.station.maintenance.quarantine_release import QuarantineReleases
 from saec.station.parts.part_deadlines import PartDeadlines
 from saec.station.people.people_retention import PeopleRetention
+from saec.station.plc.worker.picture_claims import PictureClaims
+from saec.station.plc.worker.plc_notes import PlcNotes
+from saec.station.plc.worker.plc_worker import PlcHooks, PlcWorker
 from saec.station.setup.station_settings import StationSettings
 from saec.station.sinks.verdict_sink import VerdictSink
 from saec.station.sources.frame_source import HANGS, SourceBody, SourceHooks
@@ -89,6 +92,8 @@ class Station:
         self._clouds = CloudModels(settings.cloud, data / "clouds")
         self._stopping = Stopping()
         self.triggers = TriggerBoard()
+        self._claims = PictureClaims(self.triggers, (plc.source for plc in settings.plc))
+        self._plc_notes = PlcNotes(lambda kind, text, about: self.tell(kind, text, about=about))
         self._full: set[str] = set()
         self._uncounted: Counter[str] = Counter()
         self._lock = threading.Lock()
@@ -104,6 +109,8 @@ class Station:
                 for s in settings.sink
             }
             self.sources: dict[str, SourceBody] = {}
+            plc_hooks = PlcHooks(self.triggers, self.spool, self._plc_notes)
+            self.plcs = {plc.name: PlcWorker(plc, plc_hooks) for plc in settings.plc}
             self.housekeeping = Housekeeping(
                 self.spool,
                 settings.retention,
@@ -162,6 +169,10 @@ class Station:
         ]
         if any(line.parts.on for line in self.settings.line):
             threads.append(watched("parts", PartDeadlines(self.spool).run, limit=LEAST))
+        for name, plc in self.plcs.items():
+            threads.append(watched(f"plc-{name}", plc.run, limit=LEAST))
+        if self.plcs:
+            threads.append(watched("plc-notes", self._plc_notes.run, limit=LEAST))
         for source in self.settings.source:
             alarm = partial(self.spool.alarm, about=source.name)
             count = partial(self._counted, source.name)
@@ -234,17 +245,19 @@ class Station:
 
         Raises:
             SpoolFullError: there is no room; it is counted, and raises one alarm a spell.
-            SpoolError: the key was used for another image.
+            SpoolError: the key was used for another image, or no trigger waits for the picture.
         """
         begun = time.perf_counter() if begun is None else begun
         try:
-            accepted = self.spool.accept(frame, data)
+            frame, trigger = self._claims.claimed(frame)
+            with self._claims.kept(trigger):
+                accepted = self.spool.accept(frame, data)
         except SpoolFullError as e:
             self.refused(frame.source, str(e))
             raise
         with self._lock:
             self._full.discard(frame.source)
-        self.triggers.taken(frame.capture, accepted.seq)
+        self._claims.taken(frame, trigger, accepted)
         if not accepted.duplicate:
             self.runners[frame.line].accepted(accepted.seq, begun)
         return accepted
@@ -315,6 +328,7 @@ class Station:
             "counters": self.spool.counters(),
             "sources": {name: source.state for name, source in self.sources.items()},
             "sinks": {name: worker.status() for name, worker in self.delivery_workers.items()},
+            "plcs": {name: plc.status() for name, plc in self.plcs.items()},
             "lines": {name: runner.status() for name, runner in self.runners.items()},
             "threads": {one.name: one.status() for one in self.living},
             "cloud": None if self.settings.cloud is None else shown_list(self.settings.cloud.model),
@@ -331,6 +345,7 @@ class Station:
         return {
             "sinks": {name: {key: status[key] for key in keys} for name, status in sinks.items()},
             "sources": {name: source.state for name, source in self.sources.items()},
+            "plcs": {name: plc.state for name, plc in self.plcs.items()},
             "links": {name: runner.link for name, runner in self.runners.items()},
         }
 

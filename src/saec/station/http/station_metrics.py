@@ -11,6 +11,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from saec.cloud.remote.address_pool import STATES
+from saec.station.plc.worker.plc_worker import PLC_STATES
 from saec.station.station import Station
 from saec.web.admission.admission_control import AdmissionControl
 from saec.web.admission.admission_metrics import AdmissionCollector
@@ -46,6 +47,7 @@ class _StationCollector(Collector):
         yield from _counters(status["counters"])
         yield from _parts(status["counters"])
         yield from _sinks(status["sinks"])
+        yield from _plcs(status["plcs"])
         yield from _lines(status["lines"])
         yield from _addresses(status["addresses"])
         threads = GaugeMetricFamily("saec_thread_alive", "1 while a thread runs, else 0.", labels=["thread"])
@@ -122,6 +124,26 @@ def _sinks(sinks: dict[str, dict[str, Any]]) -> Iterator[Metric]:
         for known in SINK_STATES:
             state.add_metric([name, known], float(sink["state"] == known))
     yield from (oldest, dead, state)
+
+
+def _plcs(plcs: dict[str, dict[str, Any]]) -> Iterator[Metric]:
+    state = GaugeMetricFamily("saec_plc", "1 for the current state of a PLC.", labels=["plc", "state"])
+    events = CounterMetricFamily(
+        "saec_plc_events", "Triggers, answers and breaches of the handshake.", labels=["plc", "event"]
+    )
+    faults = CounterMetricFamily("saec_plc_faults", "Faults that a PLC was told.", labels=["plc", "code"])
+    strays = CounterMetricFamily(
+        "saec_plc_strays", "Pictures of a PLC's source that came for no trigger.", labels=["plc"]
+    )
+    for name, plc in plcs.items():
+        for known in PLC_STATES:
+            state.add_metric([name, known], float(plc["state"] == known))
+        for event, count in sorted(plc["counts"].items()):
+            events.add_metric([name, event], count)
+        for code, count in sorted(plc["faults"].items()):
+            faults.add_metric([name, code], count)
+        strays.add_metric([name], plc["strays"])
+    yield from (state, events, faults, strays)
 
 
 def _counters(counters: dict[str, int]) -> Iterator[Metric]:

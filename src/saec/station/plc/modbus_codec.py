@@ -8,7 +8,15 @@ from typing import NamedTuple
 from saec.errors import MachineError
 from saec.station.plc.modbus_addresses import ModbusAddress, Table
 from saec.station.plc.signal_mapping import BITS
-from saec.station.plc.signal_types import Order, SignalValue, from_bytes, from_words, to_bytes, to_words
+from saec.station.plc.signal_types import (
+    Order,
+    SignalType,
+    SignalValue,
+    from_bytes,
+    from_words,
+    to_bytes,
+    to_words,
+)
 
 Cell = tuple[Table, int]
 """A register or a bit: its table and its address."""
@@ -74,8 +82,8 @@ class RegisterCodec:
                 place = one.table, one.first
                 found[place] = found.get(place, 0) | (bool(value) << (one.bit or 0))
                 continue
-            if name == "part" and not one.kind.is_text:
-                value = int(value) if str(value).isascii() and str(value).isdigit() else 0
+            if name == "part":
+                value = _fitting(str(value), one.kind)
             try:
                 words = to_words(to_bytes(value, one.kind), one.kind, self._words, self._order)
             except MachineError as e:
@@ -87,6 +95,13 @@ class RegisterCodec:
         """The cells in which signals lie."""
         ones = [self._addresses[name] for name in names if name in self._addresses]
         return {(one.table, one.first + i) for one in ones for i in range(one.count)}
+
+
+def _fitting(part: str, kind: SignalType) -> SignalValue:
+    """A part's id as its signal can hold it; one that it cannot hold is none, rather than another part's."""
+    if kind.is_text:
+        return part if len(part.encode("utf-8")) <= kind.size else ""
+    return int(part) if part.isascii() and part.isdigit() and int(part) < kind.values else 0
 
 
 def runs(cells: Mapping[Cell, int], wanted: Iterable[Cell], most: int) -> list[CellRun]:

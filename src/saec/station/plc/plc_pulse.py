@@ -23,6 +23,7 @@ class PlcPulse:
         self._last: int | None = None
         self._changed: float | None = None
         self.alive = False
+        self._silent = False
 
     def see(self, heartbeat: int | None, now: float) -> bool:
         """A reading; whether the PLC has been restarted since the last one."""
@@ -31,16 +32,16 @@ class PlcPulse:
             return False
         before, self._last = self._last, heartbeat
         if before is None:
-            self.alive, self._changed = False, now
+            self.alive, self._changed, self._silent = False, now, False
             return False
         if heartbeat == before:
             return False
-        self.alive, self._changed = True, now
+        self.alive, self._changed, self._silent = True, now, False
         return self._values > 0 and (heartbeat - before) % self._values > self._values // _JUMP
 
     def falls_silent(self, now: float) -> bool:
         """Whether it has stopped now; true once a spell."""
-        if not self.alive or self._changed is None or now - self._changed <= self._silence:
+        if self._silent or self._changed is None or now - self._changed <= self._silence:
             return False
-        self.alive = False
+        self.alive, self._silent = False, True
         return True

@@ -111,6 +111,14 @@ class SpoolReader:
         told = {state: decode_record(self._db, blob, VerdictRecord) for state, blob in rows}
         return {state: verdict for state, verdict in told.items() if verdict is not None}
 
+    def acted(self, seq: int) -> VerdictRecord | None:
+        """The verdict of a frame that the line acts on; None where none was in time so far."""
+        with self._lock:
+            row = self._db.execute(
+                "SELECT verdict FROM verdicts WHERE seq = ? AND act = 1", (seq,)
+            ).fetchone()
+        return None if row is None else decode_record(self._db, row[0], VerdictRecord)
+
     def words(self, seq: int) -> Explanation | None:
         with self._lock:
             row = self._db.execute("SELECT words FROM words WHERE seq = ?", (seq,)).fetchone()

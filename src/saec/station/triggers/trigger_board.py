@@ -54,8 +54,8 @@ class Announced:
         failure: why its picture was not taken, "" so far.
     """
 
-    def __init__(self, trigger: Trigger) -> None:
-        self.trigger = trigger
+    def __init__(self, trigger: Trigger, told: Callable[[], None] | None = None) -> None:
+        self.trigger, self._told = trigger, told
         self.seq: int | None = None
         self.failure = ""
         self._settled = threading.Event()
@@ -69,6 +69,8 @@ class Announced:
         if not self._settled.is_set():
             self.seq, self.failure = seq, failure
             self._settled.set()
+            if self._told is not None:
+                self._told()
 
 
 class TriggerBoard:
@@ -84,10 +86,16 @@ class TriggerBoard:
         self._open: dict[str, deque[Announced]] = {}
         self._claimed: dict[tuple[str, int], Announced] = {}
         self._withdrawn: Counter[str] = Counter()
+        self._strays: Counter[str] = Counter()
 
-    def announce(self, trigger: Trigger) -> Announced:
-        """A trigger that waits for its source's next picture."""
-        announced = Announced(trigger)
+    def announce(self, trigger: Trigger, told: Callable[[], None] | None = None) -> Announced:
+        """A trigger that waits for its source's next picture.
+
+        Args:
+            trigger: what is announced.
+            told: called once it has become a frame or has failed, by the thread that knows.
+        """
+        announced = Announced(trigger, told)
         for hear in self.hearing:
             hear(trigger)
         with self._lock:
@@ -114,6 +122,7 @@ class TriggerBoard:
         with self._lock:
             waiting = self._open.get(source)
             if not waiting or drained not in (None, self._withdrawn[source]):
+                self._strays[source] += 1
                 return None
             announced = waiting.popleft()
             self._claimed[announced.trigger.plc, announced.trigger.number] = announced
@@ -123,6 +132,11 @@ class TriggerBoard:
         """How many triggers of a source were given up before a picture had claimed them."""
         with self._lock:
             return self._withdrawn[source]
+
+    def strays(self, source: str) -> int:
+        """How many pictures of a source came for no trigger."""
+        with self._lock:
+            return self._strays[source]
 
     def taken(self, capture: Capture | None, seq: int) -> None:
         """The picture of a claimed trigger is the spool's frame ``seq``."""
