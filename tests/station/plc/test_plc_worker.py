@@ -11,7 +11,7 @@ import pytest
 
 from saec.errors import SpoolError
 from saec.station.http.station_metrics import metrics_text
-from saec.station.plc.signal_mapping import PlcAddresses
+from saec.station.plc.signal_mapping import PlcAddresses, StationAddresses
 from saec.station.plc.signals import FaultCode, ResultLabel
 from saec.station.plc.worker.plc_worker import AWAY, REFUSING, UP
 from saec.station.simulated.modbus_registers import ModbusRegisters, RegisterTable
@@ -163,6 +163,16 @@ def test_a_part_that_is_no_text_is_a_fault(begin: Begin, registers: ModbusRegist
     registers.write(RegisterTable.HOLDING, 0, [1])
     told = bench.wait(lambda shown: shown.fault, beating=False)
     assert (told.code, told.result.part) == (FaultCode.BAD_SIGNAL, "")
+
+
+def test_an_answer_whose_part_does_not_fit_its_signal_goes_without_it(begin: Begin) -> None:
+    bench = begin(writes=StationAddresses(part="h109:string4"))
+    bench.wait(lambda shown: shown.ready)
+    bench.tell(part="much longer", trigger=True)
+    bench.wait(lambda shown: shown.busy)
+    bench.picture(png(DEFECT))
+    told = bench.answer()
+    assert (told.result.label, told.result.part) == (ResultLabel.DEFECT, "")
 
 
 @pytest.mark.parametrize("words", [[0x0304, 0x0102], [1, 2]])

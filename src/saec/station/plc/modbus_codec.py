@@ -10,7 +10,6 @@ from saec.station.plc.modbus_addresses import ModbusAddress, Table
 from saec.station.plc.signal_mapping import BITS
 from saec.station.plc.signal_types import (
     Order,
-    SignalType,
     SignalValue,
     from_bytes,
     from_words,
@@ -82,8 +81,8 @@ class RegisterCodec:
                 place = one.table, one.first
                 found[place] = found.get(place, 0) | (bool(value) << (one.bit or 0))
                 continue
-            if name == "part":
-                value = _fitting(str(value), one.kind)
+            if name == "part" and not one.kind.is_text:
+                value = _part_number(str(value))
             try:
                 words = to_words(to_bytes(value, one.kind), one.kind, self._words, self._order)
             except MachineError as e:
@@ -97,11 +96,15 @@ class RegisterCodec:
         return {(one.table, one.first + i) for one in ones for i in range(one.count)}
 
 
-def _fitting(part: str, kind: SignalType) -> SignalValue:
-    """A part's id as its signal can hold it; one that it cannot hold is none, rather than another part's."""
-    if kind.is_text:
-        return part if len(part.encode("utf-8")) <= kind.size else ""
-    return int(part) if part.isascii() and part.isdigit() and int(part) < kind.values else 0
+def _part_number(part: str) -> int:
+    """A part's id as a number, 0 where it has none.
+
+    Raises:
+        MachineError: it is no number.
+    """
+    if part and not (part.isascii() and part.isdigit()):
+        raise MachineError(f"the part {part!r} is no number", "give the signal part a type stringN")
+    return int(part or 0)
 
 
 def runs(cells: Mapping[Cell, int], wanted: Iterable[Cell], most: int) -> list[CellRun]:

@@ -91,6 +91,7 @@ class PlcWorker:
         self._written: StationSignals | None = None
         self._beat, self._beat_at = 0, 0.0
         self._drain_until, self._strays = 0.0, 0
+        self._unfit: int | None = None  # number of an answer whose part the PLC's signal does not hold
         self._counts: Counter[str] = Counter()
         self._faults: Counter[str] = Counter()
         self._log = log.bind(plc=settings.name)
@@ -208,8 +209,14 @@ class PlcWorker:
         if now - self._beat_at >= self.settings.heartbeat_s:
             self._beat, self._beat_at = (self._beat + 1) % _RANGE, now
         told = msgspec.structs.replace(signals, heartbeat=self._beat, recipe=self._wish.in_force)
+        if told.result is not None and told.result.number == self._unfit:
+            told = msgspec.structs.replace(told, result=msgspec.structs.replace(told.result, part=""))
         if told != self._written:
-            self._way.write(told)
+            try:
+                self._way.write(told)
+            except MachineError:  # mostly a part that does not fit: its answer goes without, not unsaid
+                self._unfit = None if told.result is None else told.result.number
+                raise
             self._written = told
 
     # what a person should know
