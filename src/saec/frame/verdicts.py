@@ -55,7 +55,7 @@ NO_CLOUD = "no-cloud"
 """Reason of a verdict that the edge gave because the run has no cloud to send the frame to."""
 
 
-JUDGING = ("read", "decode", "complexity", "edge", "cloud", "explain")
+JUDGING = ("read", "decode", "code", "complexity", "edge", "cloud", "explain")
 """Stages that work on the frame."""
 
 WAITING = ("wait", "queue", "batch")
@@ -228,6 +228,7 @@ def error_verdict(
         decided_by="none",
         reason=f"{stage}-error" if stage else "error",
         error=error_record(error),
+        part=source.part,
     )
 
 

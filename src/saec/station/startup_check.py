@@ -11,6 +11,7 @@ from saec.edge.graph import check_device
 from saec.frame.cloud_services import at_service, service_of
 from saec.profile import LineProfile
 from saec.station.cloud_models import named_model
+from saec.station.parts.code_reader import CodeReader
 from saec.station.people.oidc import check_oidc
 from saec.station.setup.settings_file import read_settings
 from saec.station.setup.settings_warnings import warnings
@@ -43,6 +44,9 @@ def check_openable(settings: StationSettings) -> None:
     """
     for device in sorted({line.device for line in settings.line if line.device is not None}):
         check_device(device)
+    for line in settings.line:
+        if line.code.formats:
+            CodeReader(line.code)
     Tokens(settings.station.tokens_file)
     check_oidc(settings.people.oidc)
     for sink in settings.sink:

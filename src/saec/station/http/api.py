@@ -141,9 +141,9 @@ def _intake(station: Station, bodies: RequestBodies) -> APIRouter:
         """Take a frame over. The answer means that it is on the disk and will be judged.
 
         The body is an image file and Content-Type its kind. An Idempotency-Key makes it safe to send the
-        same frame again; without one the bytes and the second are the key. ``wait`` seconds are waited for
-        a verdict to act on, which is then in the answer. ``part``, or the header Part-Id, is the id of the
-        part that the frame shows.
+        same frame again; without one the bytes, the part and the second are the key. ``wait`` seconds are
+        waited for a verdict to act on, which is then in the answer. ``part``, or the header Part-Id, is the
+        id of the part that the frame shows.
         """
         if line not in station.runners:
             raise HTTPException(404, f"there is no line {line[:80]!r}")
@@ -152,7 +152,7 @@ def _intake(station: Station, bodies: RequestBodies) -> APIRouter:
             if not data:
                 raise HTTPException(400, "the body is empty; send the image file")
             begun = time.perf_counter()
-            frame = msgspec.structs.replace(_new_frame(request, line, suffix, data), part=of_part)
+            frame = _new_frame(request, line, suffix, data, of_part)
             take = asyncio.get_running_loop().run_in_executor
             accepted = await take(pool, station.accept, frame, data, begun)
         del data
@@ -184,7 +184,7 @@ def _part(request: Request, asked: str | None) -> str:
     return next(iter(named), "")
 
 
-def _new_frame(request: Request, line: str, suffix: str, data: bytes) -> NewFrame:
+def _new_frame(request: Request, line: str, suffix: str, data: bytes, part: str) -> NewFrame:
     """The frame that a request brings, captured now."""
     key = request.headers.get("idempotency-key")
     if key is not None and not KEY.fullmatch(key):
@@ -193,9 +193,10 @@ def _new_frame(request: Request, line: str, suffix: str, data: bytes) -> NewFram
     return NewFrame(
         line=line,
         source=source,
-        key=f"{source}/{key or f'{hashlib.sha256(data).hexdigest()}@{int(now)}'}",
+        key=f"{source}/{key or f'{hashlib.sha256(data + part.encode()).hexdigest()}@{int(now)}'}",
         suffix=suffix,
         captured=now,
+        part=part,
     )
 
 

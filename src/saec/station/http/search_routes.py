@@ -22,6 +22,9 @@ LARGEST_NUMBER = 2**63 - 1
 
 _MOST_STRETCHES = 10_000
 
+_OF_A_PART = 100
+"""Visits of a part, and frames, that its record holds; a search goes on from page to page."""
+
 _Text = Annotated[str | None, Query(max_length=500)]
 _Number = Annotated[float | None, Query(allow_inf_nan=False)]
 _Time = Annotated[float | None, Query(ge=0, le=1e11, allow_inf_nan=False)]
@@ -75,6 +78,25 @@ def search_routes(station: Station) -> APIRouter:
             url = request.url.include_query_params(before=last)
             response.headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
         return records
+
+    @router.get("/v1/parts/{part:path}")
+    async def get_part(part: str) -> dict[str, Any]:
+        """A part: its visits to lines whose parts get a verdict, and its frames, each the newest first."""
+
+        def search() -> dict[str, Any]:
+            visits = station.spool.part_visits(part, _OF_A_PART)
+            found = station.spool.search(FrameQuery(part=part), _OF_A_PART)
+            frames = filter(None, [station.spool.frame(one.seq) for one in found])
+            return {
+                "part": part,
+                "visits": msgspec.to_builtins(visits),
+                "frames": [frame_record(station, frame) for frame in frames],
+            }
+
+        known = await ask(search)
+        if not known["visits"] and not known["frames"]:
+            raise HTTPException(404, f"there is no part {part[:100]!r} with a verdict")
+        return known
 
     @router.get("/v1/counts")
     async def get_counts(

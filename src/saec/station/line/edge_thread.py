@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -37,6 +37,7 @@ from saec.station.line.frame_failures import FrameFailures
 from saec.station.line.opened_version import OpenedVersion
 from saec.station.line.verdict_writer import VerdictWriter
 from saec.station.line.version_switch import VersionSwitch
+from saec.station.parts.code_reader import CodeReader
 from saec.station.setup.station_settings import LineSettings
 from saec.station.storage.database.damage import is_damage
 from saec.station.storage.recent_pictures import RecentPictures
@@ -76,7 +77,7 @@ def load_frame(
     start = time.perf_counter()
     data = path.read_bytes()
     ms = {"read": (time.perf_counter() - start) * 1e3, "wait": (start - begun) * 1e3}
-    source = Source(id=frame.id, path=str(path))
+    source = Source(id=frame.id, path=str(path), part=frame.part)
     encoded = EncodedFrame(source, data, frame.sha256, frame.captured, begun, ms)
     return decode_frame(encoded, bits=bits, decode=decode, name=frame.id)  # its path tells nobody
 
@@ -111,6 +112,7 @@ class EdgeTools:
         pictures: keeps pictures of frames with their maps.
         decode: decodes a frame's bytes.
         retry: called at each turn; writes what could not be written before.
+        codes: reads the part's id in pictures; None where the line asks for none.
     """
 
     spool: Spool
@@ -125,6 +127,7 @@ class EdgeTools:
     pictures: RecentPictures
     decode: DecodeImage
     retry: Callable[[], None]
+    codes: CodeReader | None = None
 
 
 class EdgeThread:
@@ -138,6 +141,7 @@ class EdgeThread:
     def __init__(self, line: LineSettings, tools: EdgeTools) -> None:
         self._line, self._tools = line.name, tools
         self._turn: Callable[[], None] = lambda: None
+        self._unread = False  # the code of the last frame, so of a spell
         self._log = structlog.get_logger().bind(line=line.name)
 
     def run(self, stopping: Stopping) -> None:
@@ -181,7 +185,7 @@ class EdgeThread:
         Raises:
             Exception: a transient one; the frame is to be judged again.
         """
-        tools, version = self._tools, self._tools.versions.current
+        tools, version, problem = self._tools, self._tools.versions.current, ""
         name, judges = str(tools.spool.folder / frame.image), version.judges
         try:
             path = tools.spool.path(frame)
@@ -189,6 +193,7 @@ class EdgeThread:
             self._turn()  # decoding alone may have taken long
             with self._locked(frame, suspect):
                 self._turn()
+                frame, decoded, problem = self._name_part(frame, decoded)
                 measured, seen = assess_guarded(decoded, version)
                 state = tools.dispatch.state(begun)
                 pending = decide_frame(measured, seen, judges.policy, state, frame.seq)
@@ -196,10 +201,12 @@ class EdgeThread:
             if is_transient(e) or isinstance(e, NotAloneError):
                 raise
             tools.failures.failed(frame, name, begun, e, version=str(version.number))
+            self._tell_unread(frame, problem)
             return
         record_edge(pending, seen.end)
         tools.failures.judged()
         picture = self._write(frame, version, pending)
+        self._tell_unread(frame, problem)
         if picture is not None:
             self._keep_picture(picture, decoded, seen, judges.rules.calibration.threshold)
         if suspect:
@@ -207,6 +214,28 @@ class EdgeThread:
         self._watch_drift(version, seen)
         if tools.versions.shadow is not None:
             tools.versions.judge_as_shadow(frame, decoded.image, seen.opinion)
+
+    def _name_part(
+        self, frame: SpooledFrame, decoded: DecodedFrame
+    ) -> tuple[SpooledFrame, DecodedFrame, str]:
+        """A frame with its part's id, read in the picture where nothing else gives it, and what was wrong."""
+        if self._tools.codes is None or frame.part:
+            return frame, decoded, ""
+        start = time.perf_counter()
+        read = self._tools.codes.read(decoded.image)
+        ms = {**decoded.ms, "code": (time.perf_counter() - start) * 1e3}
+        source = msgspec.structs.replace(decoded.source, part=read.part)
+        named = msgspec.structs.replace(frame, part=read.part)
+        return named, replace(decoded, source=source, ms=ms), read.problem
+
+    def _tell_unread(self, frame: SpooledFrame, problem: str) -> None:
+        """After the verdict: count a frame whose code was not read; the first of a spell raises an alarm."""
+        if problem:
+            self._tools.spool.count(f"unread:{self._line}")
+            if not self._unread:
+                text = f"{self._line}: a frame was judged without its part's id: {problem}"
+                self._tools.spool.alarm("code-unread", text, frame.id, self._line)
+        self._unread = bool(problem)
 
     @contextmanager
     def _locked(self, frame: SpooledFrame, suspect: bool) -> Iterator[None]:

@@ -149,7 +149,7 @@ class FrameFailures:
         self._log.error("frame in quarantine", frame=frame.id, why=why)
 
     def _verdict(self, frame: SpooledFrame, path: str, error: Exception, stage: str) -> VerdictRecord:
-        source = Source(id=frame.id, path=path)
+        source = Source(id=frame.id, path=path, part=frame.part)
         verdict = error_verdict(
             source,
             self._line.name,

@@ -36,6 +36,7 @@ from saec.station.line.frame_failures import FrameFailures
 from saec.station.line.verdict_writer import VerdictWriter
 from saec.station.line.version_store import VersionStore
 from saec.station.line.version_switch import CloudFor, VersionSwitch
+from saec.station.parts.code_reader import CodeReader
 from saec.station.setup.station_settings import LineSettings
 from saec.station.storage.recent_pictures import RecentPictures
 from saec.station.storage.records import SpooledFrame
@@ -115,6 +116,7 @@ class LineRunner:
             pictures=pictures,
             decode=decode,
             retry=self._write_unwritten,
+            codes=CodeReader(settings.code) if settings.code.formats else None,
         )
         self._edge = EdgeThread(settings, tools)
 

@@ -26,6 +26,7 @@ ROUTE_ROLES: dict[str, Role | None] = {
     "GET /v1/frames/{id}": Role.VIEWER,
     "GET /v1/frames/{id}/image": Role.VIEWER,
     "GET /v1/frames/{id}/map": Role.VIEWER,
+    "GET /v1/parts/{part:path}": Role.VIEWER,
     "POST /v1/lines/{line}/frames": Role.ENGINEER,
     # the page
     "GET /": Role.VIEWER,

@@ -90,6 +90,8 @@ def _lines(settings: StationSettings) -> Iterator[Fault]:
         sources = [source.name for source in settings.source if source.line == line.name]
         for key, what, remedy in line.parts.faults(sources, line.deadline_s):
             yield ["line", i, "parts", key], what, remedy
+        for key, what, remedy in line.code.faults():
+            yield ["line", i, "code", key], what, remedy
 
 
 def _policy(i: int, line: LineSettings, settings: StationSettings) -> Iterator[Fault]:

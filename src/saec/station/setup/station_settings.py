@@ -8,6 +8,7 @@ import msgspec
 
 from saec.settings import CloudConfig, Policy, RunConfig
 from saec.settings.setting_fields import PositiveShare, Share
+from saec.station.parts.code_reader import CodeSettings
 from saec.station.people.people_settings import PeopleSettings
 from saec.station.plc import AnyPlc
 from saec.station.recipes.recipe_settings import RecipeSettings
@@ -57,6 +58,7 @@ class LineSettings(Section, frozen=True, kw_only=True):
             or NPU. A score may differ a little there (docs/edge.md).
         guard: which pictures are too poor to judge.
         parts: whether a part of several frames gets a verdict of its own.
+        code: whether the part's id is read from a code in the picture.
     """
 
     name: Name
@@ -68,6 +70,7 @@ class LineSettings(Section, frozen=True, kw_only=True):
     device: str | None = RunConfig().edge_device
     guard: FrameGuardSettings = FrameGuardSettings()
     parts: PartRules = PartRules()
+    code: CodeSettings = CodeSettings()
 
 
 class StationSettings(Section, frozen=True, kw_only=True):

@@ -32,6 +32,7 @@ class RecordPart:
 STAGES = {
     "read": msgid("read the file"),
     "decode": msgid("decode"),
+    "code": msgid("read the code"),
     "complexity": msgid("complexity"),
     "edge": msgid("detector of the edge"),
     "cloud": msgid("share of the cloud's batch"),

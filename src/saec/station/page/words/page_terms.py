@@ -68,6 +68,7 @@ TERMS: Mapping[str, Mapping[str, str]] = {
         "cloud-failed": msgid("Cloud failed"),
         "cloud-untrusted": msgid("Cloud not trusted"),
         "cloud-weights": msgid("Cloud has other weights"),
+        "code-unread": msgid("Code not read"),
         "disagreement": msgid("Late answer differs"),
         "drift": msgid("Scores have drifted"),
         "edge": msgid("Frame not readable"),
