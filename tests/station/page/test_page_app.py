@@ -104,7 +104,27 @@ def test_a_form_of_another_site_is_refused(bench: PageBench, client: TestClient,
     del headers["Origin"]
     if origin is not None:
         headers["Origin"] = origin
-    assert client.post("/page/language", data={"language": "de"}, headers=headers).status_code == 403
+    answer = client.post("/page/language", data={"language": "de"}, headers=headers)
+    assert answer.status_code == 403
+    assert "This form did not come from a page of this station" in answer.text
+    assert 'class="views"' in answer.text
+    assert '<option value="en" selected>' in answer.text
+
+
+def test_a_form_without_a_session_is_answered_in_the_browser_s_language_with_a_way_to_log_in(
+    bench: PageBench, client: TestClient
+) -> None:
+    bench.add_people(None)
+    fields = {"kind": "sink", "about": "mes", "n": "1"}
+    headers = {"Origin": HERE, "Accept-Language": "de"}
+    answer = client.post("/page/alarms/acknowledge", data=fields, headers=headers)
+    assert answer.status_code == 401
+    assert '<html lang="de">' in answer.text
+    assert "Sie sind nicht angemeldet, oder Ihre Sitzung ist zu Ende" in answer.text
+    assert 'href="/page/live">Anmelden</a>' in answer.text
+    assert 'class="views"' not in answer.text
+    stream = client.get("/page/events")
+    assert (stream.status_code, stream.text) == (401, "log in first\n")
 
 
 @pytest.mark.parametrize("view", [*VIEWS, "lines", "settings", "people", "people/admin", "audit", "me"])

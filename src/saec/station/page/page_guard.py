@@ -35,7 +35,7 @@ _HEADERS = {
 
 @dataclass(frozen=True, slots=True)
 class PageRefusal:
-    """Why a person who has logged in is not answered, and the answer's status."""
+    """Why a person is not answered, and the answer's status."""
 
     status: int
     what: str
@@ -50,7 +50,7 @@ class PageGuard:
 
     Args:
         app: the application.
-        refuse: shows a person who has logged in why nothing was done.
+        refuse: shows a person why nothing was done.
     """
 
     def __init__(self, app: ASGIApp, refuse: RefusedView) -> None:
@@ -79,14 +79,18 @@ def _refusal(request: Request) -> Response | PageRefusal | None:
     """Why a request is not answered; None where it is."""
     path, role = request.url.path, named_role(request)
     if request.method not in ("GET", "HEAD") and not is_own_origin(request):
-        return PlainTextResponse("this form came from another site\n", 403)
+        what = msgid("This form did not come from a page of this station")
+        return PageRefusal(403, what, msgid("Open the page anew and send the form from there"))
     if is_allowed(role, request.method, path):
         return None
     if role is None:
-        if request.method == "GET" and path != "/page/events":
+        if path == "/page/events":  # a script asks for it, and no person reads the answer
+            return PlainTextResponse("log in first\n", 401)
+        if request.method == "GET":
             query = f"?{request.url.query}" if request.url.query else ""
             return RedirectResponse(f"{LOG_IN}?next={quote(path + query)}", 303)
-        return PlainTextResponse("log in first\n", 401)
+        what = msgid("You have not logged in, or your session has ended")
+        return PageRefusal(401, what, msgid("Log in and do it again"))
     if route_of(request.method, path) is None:
         return PageRefusal(404, msgid("There is no such page"), msgid("Choose one from the menu"))
     return PageRefusal(
