@@ -37,6 +37,8 @@ the everyday options, `saec COMMAND --help-all` all of them.
 """
 
 VARIABLES = {
+    "GENICAM_GENTL64_PATH": "`saec station`: the folders of the makers' GenTL producers "
+    "([cameras.md](cameras.md)).",
     "HF_ENDPOINT": "`saec models pull`: the hub's address, instead of huggingface.co.",
     "HF_TOKEN": "`saec models pull`: your access token for the hub.",
     "SAEC_PHASES": "Set by `saec meter` for the program that it measures: the file in which the program "

@@ -32,7 +32,7 @@ def test_the_settings_of_the_document_are_sound_with_every_section(tmp_path: Pat
     path = tmp_path / "station.toml"
     path.write_text(whole)
     settings = read_settings(path)
-    assert [source.name for source in settings.source] == ["in", "camera-1", "recording"]
+    assert [source.name for source in settings.source] == ["in", "camera-1", "camera-2", "recording"]
     assert [sink.name for sink in settings.sink] == ["log", "mes", "plc"]
     assert settings.station.tokens_file == tmp_path / "tokens"
     assert settings.http.tls_key == tmp_path / "tls.key"

@@ -6,6 +6,7 @@ import click
 
 from saec.cli.options.settings_group import settings_group
 from saec.cli.station.backup import backup, restore
+from saec.cli.station.cameras import cameras, snap
 from saec.cli.station.config import named_file, station_settings
 from saec.cli.station.frame_replay import station_replay
 from saec.cli.station.letters import letters
@@ -79,6 +80,8 @@ def token(name: str) -> None:
 
 
 for _name, _command in {
+    "cameras": cameras,
+    "snap": snap,
     "versions": versions,
     "add": add,
     "shadow": shadow,

@@ -88,7 +88,7 @@ def _remedy(where: list[str | int]) -> str:
         if name not in fields:
             return f"use one of the keys of [{where[0]}]: {', '.join(fields)}"
     if name == "kind":
-        kinds = {"source": "folder, camera or video", "plc": "modbus, opcua or s7"}.get(
+        kinds = {"source": "folder, camera, industrial or video", "plc": "modbus, opcua or s7"}.get(
             str(where[0]), "files, webhook or mqtt"
         )
         return f"use {kinds}"

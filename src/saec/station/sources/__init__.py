@@ -1,4 +1,4 @@
-"""Where frames come from beside HTTP: a watched folder, a camera, a video file, a played folder.
+"""Where frames come from beside HTTP: a folder, watched or played, a camera, a video file.
 
 A source is a file here, and a name in ``AnySource``.
 
@@ -9,11 +9,19 @@ camera goes on with its newest frame.
 from __future__ import annotations
 
 from saec.station.sources.camera_reader import CameraSource
+from saec.station.sources.industrial_source import IndustrialSource
 from saec.station.sources.simulated_camera import SimulatedCameraSource
 from saec.station.sources.video import VideoSource
 from saec.station.sources.watched_folder import FolderSource
 
-__all__ = ["AnySource", "CameraSource", "FolderSource", "SimulatedCameraSource", "VideoSource"]
+__all__ = [
+    "AnySource",
+    "CameraSource",
+    "FolderSource",
+    "IndustrialSource",
+    "SimulatedCameraSource",
+    "VideoSource",
+]
 
-AnySource = FolderSource | CameraSource | VideoSource | SimulatedCameraSource
+AnySource = FolderSource | CameraSource | IndustrialSource | VideoSource | SimulatedCameraSource
 """The settings of every kind of source; the kind is told by its tag (``kind = "folder"``)."""

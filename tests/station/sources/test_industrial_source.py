@@ -1,0 +1,201 @@
+"""An industrial camera as a source: frames, states, alarms, and a trigger that always learns its end."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import cv2
+import msgspec
+import numpy as np
+import pytest
+
+from saec.errors import MachineError, SaecError
+from saec.station.cameras.camera_contract import CameraPicture, IndustrialCamera
+from saec.station.cameras.camera_driver import CameraTimes
+from saec.station.cameras.camera_settings import CameraSetup, TriggerMode
+from saec.station.sources import IndustrialSource, industrial_reader
+from saec.station.sources.frame_source import HANGS
+from saec.station.sources.industrial_reader import IndustrialReader
+from saec.station.threads import Stopping
+from saec.station.triggers.trigger_board import Announced, Trigger, TriggerBoard
+from saec.types import Capture
+from tests.station.cameras.camera_fakes import FOUND, FakeCamera, lost, picture
+from tests.station.sources.test_sources import Taken
+
+BOUND = 30.0
+
+
+class Bench:
+    """A reader of fake cameras, opened one after the other."""
+
+    def __init__(self, *cameras: IndustrialCamera | SaecError, trigger: TriggerMode = "off") -> None:
+        self.taken, self.board = Taken(), TriggerBoard()
+        self.cameras = iter(cameras)
+        self.told = threading.Condition()
+        hooks = self.taken.hooks()._replace(alarm=self.alarm, triggers=self.board)
+        setup = CameraSetup(backend="aravis", trigger=trigger)
+        times = CameraTimes(silence=1e6, step=1e6)
+        self.reader = IndustrialReader("cam", "nut", setup, times, hooks, self.open)
+        self.stopping = Stopping()
+
+    def alarm(self, kind: str, text: str) -> None:
+        with self.told:
+            self.taken.alarm(kind, text)
+            self.told.notify_all()
+
+    def open(self, _setup: CameraSetup) -> IndustrialCamera:
+        found = next(self.cameras, lost())
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def until(self, true: Callable[[], bool]) -> None:
+        with self.told:
+            while not true():
+                assert self.told.wait_for(true, 0.02) or self.thread.is_alive()
+
+    def announce(self, number: int, **more: object) -> Announced:
+        plain: dict[str, object] = {"plc": "p", "source": "cam", "line": "bolt", "at": 0.0, "due": 1.0}
+        return self.board.announce(Trigger(**{**plain, "number": number, **more}))  # type: ignore[arg-type]
+
+    @contextmanager
+    def running(self) -> Iterator[Bench]:
+        self.thread = threading.Thread(target=self.reader.run, args=(self.stopping,), daemon=True)
+        self.thread.start()
+        try:
+            yield self
+        finally:
+            self.stopping.set()
+            self.thread.join(BOUND)
+            assert not self.thread.is_alive()
+
+    @property
+    def kinds(self) -> list[str]:
+        return [kind for kind, _ in self.taken.alarms]
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(industrial_reader, "_FIRST", 0.01)
+    monkeypatch.setattr(industrial_reader, "_NOTED", 0.0)
+
+
+def sending(*pictures: CameraPicture | Exception) -> FakeCamera:
+    camera = FakeCamera()
+    for one in pictures:
+        camera.coming.put(one)
+    return camera
+
+
+def test_a_frame_has_the_cameras_number_and_time_and_every_bit() -> None:
+    with Bench(sending(picture(3, format_name="Mono12p"))).running() as bench:
+        bench.until(lambda: len(bench.taken.frames) == 1)
+        assert bench.reader.state == "connected"
+    ((frame, data),) = bench.taken.frames
+    assert frame.capture == Capture(number=3, camera_time=3 / 8)
+    assert (frame.line, frame.source, frame.part, frame.recipe) == ("nut", "cam", "", None)
+    stored = np.asarray(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED))
+    assert stored.dtype == np.uint16
+    assert stored.tolist() == [[3 | 3 << 8 & 0xF00, 3 << 4, 0x303, 0x30]] * 2
+
+
+def test_a_triggers_frame_has_its_part_recipe_and_line() -> None:
+    with Bench(FakeCamera(), trigger="software").running() as bench:
+        bench.announce(9, part="A-17", recipe=4)
+        bench.until(lambda: len(bench.taken.frames) == 1)
+    ((frame, _),) = bench.taken.frames
+    assert frame.capture == Capture(plc="p", trigger=9, number=1, camera_time=1 / 8)
+    assert (frame.line, frame.part, frame.recipe) == ("bolt", "A-17", 4)
+
+
+def test_a_lost_camera_is_told_once_a_spell_and_opened_again() -> None:
+    first, second = sending(picture(1), lost()), sending(picture(2))
+    with Bench(first, lost(), lost(), second).running() as bench:
+        bench.until(lambda: len(bench.taken.frames) == 2)
+        bench.until(lambda: bench.reader.state == "connected")
+        assert bench.kinds == ["camera"]
+    assert "no longer answers" in bench.taken.alarms[0][1]
+    assert first.closed == second.closed == 1
+
+
+def test_refused_settings_are_a_state_of_their_own() -> None:
+    refusing = MachineError("the camera has no feature Gian", "use one such as Gain")
+    with Bench(refusing).running() as bench:
+        bench.until(lambda: bench.kinds[:1] == ["camera-settings"])
+        assert "no feature Gian" in bench.taken.alarms[0][1]
+        assert "Gain" in bench.taken.alarms[0][1]
+        bench.until(lambda: bench.reader.state == "lost")  # it is opened again, and is gone then
+
+
+def test_packets_that_are_lost_are_counted_and_told_and_the_state_says_so() -> None:
+    camera = sending(picture(1), picture(fault="packets are missing"), picture(5))
+    with Bench(camera).running() as bench:
+        bench.until(lambda: bench.taken.counts["incomplete"] == 1 and bench.taken.counts["lost"] == 0)
+        bench.until(lambda: len(bench.taken.frames) == 2)
+        assert set(bench.kinds) == {"camera-pictures"}
+        bench.until(lambda: bench.reader.state == "connected")
+    assert "packets are missing" in bench.taken.alarms[0][1]
+
+
+def test_another_address_of_the_same_camera_is_told() -> None:
+    moved = msgspec.structs.replace(FOUND, address="10.0.0.99")
+    again = FakeCamera(moved)
+    again.coming.put(picture(2))
+    with Bench(sending(picture(1), lost()), again).running() as bench:
+        bench.until(lambda: "camera-address" in bench.kinds)
+    ((_, text),) = [alarm for alarm in bench.taken.alarms if alarm[0] == "camera-address"]
+    assert "10.0.0.99" in text
+    assert "10.0.0.7" in text
+
+
+def test_a_trigger_without_a_camera_fails_at_once() -> None:
+    with Bench(trigger="hardware").running() as bench:
+        bench.until(lambda: bench.kinds == ["camera"])
+        announced = bench.announce(1)
+        assert announced.wait(BOUND)
+        assert announced.failure == "the camera of cam is lost"
+        bench.until(lambda: bench.taken.counts["missed"] == 1)
+
+
+def test_a_trigger_whose_frame_is_refused_learns_why() -> None:
+    bench = Bench(FakeCamera(), trigger="software")
+    bench.taken.room = 0
+    with bench.running():
+        announced = bench.announce(1)
+        assert announced.wait(BOUND)
+        assert announced.failure == "the station has no room"
+
+
+def test_a_driver_that_hangs_is_told_and_not_opened_twice() -> None:
+    free = threading.Event()
+
+    class Hanging(FakeCamera):
+        def fetch(self, seconds: float) -> CameraPicture | None:
+            free.wait(BOUND)
+            raise lost()
+
+    bench = Bench(Hanging(), sending(picture(1)), trigger="sensor")
+    bench.reader._times = CameraTimes(step=0.01)
+    with bench.running():
+        bench.until(lambda: bench.reader.state == HANGS)
+        assert "hangs in its driver" in bench.taken.alarms[0][1]
+        assert bench.taken.frames == []
+        free.set()
+        bench.until(lambda: len(bench.taken.frames) == 1)
+
+
+@pytest.mark.parametrize(
+    ("more", "key"),
+    [
+        ({"backend": "aravis", "producer": "/x.cti"}, "producer"),
+        ({"roi": (0, 0, 0, 10)}, "roi"),
+        ({"roi": (-1, 0, 10, 10)}, "roi"),
+    ],
+)
+def test_settings_that_contradict_themselves(more: dict[str, object], key: str) -> None:
+    plain: dict[str, object] = {"name": "cam", "line": "nut", "backend": "genicam"}
+    source = IndustrialSource(**{**plain, **more})  # type: ignore[arg-type]
+    assert [fault[0] for fault in source.faults()] == [key]
+    assert list(IndustrialSource(**plain).faults()) == []  # type: ignore[arg-type]
