@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from saec.settings.cloud_settings import CloudConfig
 from saec.station.page.page_app import make_page_events, make_page_tools, page_app
 from saec.station.page.station_feed import StationFeed
 from saec.station.people.people_settings import PeopleSettings
@@ -65,12 +66,15 @@ class PageBench:
         lines: tuple[str, ...] = ("bottle",),
         name: str = "cell-3",
         people: PeopleSettings | None = None,
+        policy: str | None = None,
+        cloud: CloudConfig | None = None,
     ) -> None:
         self.data = folder / "data"
         self.settings = StationSettings(
             station=StationSection(name=name, data=self.data),
             people=people or PeopleSettings(),
-            line=[LineSettings(name=line, profile=folder / "profile") for line in lines],
+            cloud=cloud,
+            line=[LineSettings(name=line, profile=folder / "profile", policy=policy) for line in lines],
             source=[FolderSource(name="in", line=line, path=folder / "in") for line in lines[:1]],
         )
         self.spool = Spool(self.data, sinks=(), limits=SpoolLimits(free_gb=0))

@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 from starlette.testclient import TestClient
 
+from saec.profile import CloudTrust, LineProfile
 from saec.schedule.statistics.exact_interval import clopper_pearson
+from saec.settings.cloud_settings import CloudConfig
 from saec.station.audit.audit_log import AuditLog
 from saec.station.page.facts.line_versions import ShadowAgreement, VersionTopics, line_versions
 from saec.station.page.facts.version_facts import teaching_of, version_facts
@@ -64,9 +67,6 @@ def test_a_version_says_what_it_was_made_of_and_taught(bench: PageBench) -> None
 
 def test_figures_are_those_of_a_threshold_by_hand_when_counted(tmp_path: Path) -> None:
     """Checked against plain counting: a threshold by hand is the same for every image."""
-    import msgspec
-
-    from saec.profile import LineProfile
     from saec.station.line.version_store import Version
 
     profile = LineProfile.open(make_version(tmp_path / "v1"), verify=False)
@@ -157,6 +157,72 @@ def test_promote_shadow_and_roll_back_are_asked_once_recorded_and_shown_when_don
     assert change(client, "what=line.shadow&version=2") == 303
     assert change(client, "what=line.shadow") == 303
     assert store.state().shadow is None
+
+
+MEASURED = CloudTrust(model="small@1", prompt="v4", mode="fused", auroc=0.9)
+CHANGES_NOTHING = "With this version the cloud changes no label"
+
+
+@pytest.mark.parametrize(
+    ("policy", "clouds", "why"),
+    [
+        (None, [], "it was not measured with it"),
+        ("value", [], "it was not measured with it"),
+        (None, [("small@1", "advisory")], "there were no labelled defects to measure it on"),
+        (None, [("small@1", "unasked")], "it adds nothing to the edge"),
+        (None, [("small@1", "unasked"), ("large@1", "fused")], ""),
+        ("cloud", [], ""),
+        ("edge", [], ""),
+    ],
+)
+def test_before_a_promotion_the_page_says_that_the_cloud_will_change_no_label(
+    tmp_path: Path, policy: str | None, clouds: list[tuple[str, str]], why: str
+) -> None:
+    bench = PageBench(tmp_path, policy=policy, cloud=CloudConfig())
+    bench.add_people(None)
+    trusts = [msgspec.structs.replace(MEASURED, model=model, mode=mode) for model, mode in clouds]
+    store = add_versions(bench, first_clouds=[MEASURED], clouds=trusts)
+    engineer = as_role(Role.ENGINEER)
+    with TestClient(bench.app) as client:
+        asked = client.get(f"{CHANGE}?what=line.promote&version=2", headers=engineer).text
+        assert (CHANGES_NOTHING in asked) is bool(why)
+        assert why in asked
+        assert ("Now the cloud decides with the edge" in asked) is bool(why)
+        assert ("saec calibrate" in asked) is (why not in ("", "it adds nothing to the edge"))
+        shadow = client.get(f"{CHANGE}?what=line.shadow&version=2", headers=engineer).text
+        assert CHANGES_NOTHING not in shadow
+        store.promote(2)
+        back = client.get(f"{CHANGE}?what=line.rollback", headers=engineer).text
+        assert "Roll back to version 1" in back
+        assert CHANGES_NOTHING not in back
+    bench.close()
+
+
+def test_a_roll_back_to_a_version_without_a_measured_cloud_says_so_and_nothing_that_is_not_known(
+    tmp_path: Path,
+) -> None:
+    bench = PageBench(tmp_path, cloud=CloudConfig())
+    bench.add_people(None)
+    store = add_versions(bench, clouds=[MEASURED])
+    store.promote(2)
+    tell(bench, 2)  # the station does not say what its cloud may do
+    with TestClient(bench.app) as client:
+        engineer = as_role(Role.ENGINEER)
+        asked = client.get(f"{CHANGE}?what=line.rollback", headers=engineer).text
+        assert CHANGES_NOTHING in asked
+        assert "Now the cloud decides" not in asked
+        (store.path(2) / "line.json").write_text("{ }")
+        damaged = client.get(f"{CHANGE}?what=line.promote&version=2", headers=engineer).text
+        assert "Its profile cannot be read" in damaged
+    bench.close()
+
+
+def test_a_line_without_a_cloud_is_promised_none(bench: PageBench, client: TestClient) -> None:
+    bench.add_people(None)
+    add_versions(bench)
+    asked = client.get(f"{CHANGE}?what=line.promote&version=2", headers=as_role(Role.ENGINEER))
+    assert "Promote version 2?" in asked.text
+    assert CHANGES_NOTHING not in asked.text
 
 
 def test_who_confirms_what_has_changed_meanwhile_changes_nothing(

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from saec.errors import SaecError
 from saec.station.line.version_store import VersionStore
 from saec.station.maintenance.audited_versions import VersionChange, change_version
+from saec.station.page.facts.cloud_notice import CloudNotice, cloud_notice
 from saec.station.page.facts.line_versions import LineVersions, line_versions
 from saec.station.page.facts.version_facts import VersionFacts, teaching_of, version_facts
 from saec.station.page.page_tools import PageTools, ViewWords, go_to
@@ -59,7 +60,20 @@ def ask_change(tools: PageTools, visit: Visit) -> Response:
     """
     line = _line(tools, visit)
     what, number = _wish(visit, line)
-    return tools.page("lines", visit, template="line_change", line=line, what=what, number=number)
+    notice, problem = None, ""
+    if number is not None and what != "line.shadow":
+        notice, problem = _foreseen(tools, line, number)
+    return tools.page(
+        "lines",
+        visit,
+        template="line_change",
+        line=line,
+        what=what,
+        number=number,
+        notice=notice,
+        unreadable=problem,
+        decides=not tools.feed.silent and tools.feed.line(line.name).get("cloud") == "fused",
+    )
 
 
 def make_change(tools: PageTools, visit: Visit) -> Response:
@@ -85,6 +99,20 @@ def make_change(tools: PageTools, visit: Visit) -> Response:
         visit.form.get("reason", "").strip()[:LONGEST_REASON],
     )
     return go_to(f"/page/lines/{line.name}")
+
+
+def _foreseen(tools: PageTools, line: LineVersions, number: int) -> tuple[CloudNotice | None, str]:
+    """What the cloud will not do with a version, and why the version cannot be read, if it cannot."""
+    settings = tools.settings
+    store = VersionStore(settings.station.data / "lines" / line.name)
+    known = [] if line.state is None else line.state.known
+    version = next(one for one in known if one.number == number)
+    section = next(one for one in settings.line if one.name == line.name)
+    try:
+        facts = version_facts(store.path(number), version)
+        return cloud_notice(facts.calibration, section, settings), ""
+    except (SaecError, OSError) as e:
+        return None, str(e)
 
 
 def _line(tools: PageTools, visit: Visit) -> LineVersions:
