@@ -8,7 +8,7 @@ from collections import Counter
 from itertools import count
 from typing import Self
 
-from saec.errors import LinkError
+from saec.errors import LinkError, MachineError
 from saec.station.plc.handshake import Handshake, HandshakeStep, TriggerNews
 from saec.station.plc.plc_settings import PlcSettings
 from saec.station.plc.signals import PlcResult, PlcSignals, ResultLabel
@@ -45,7 +45,8 @@ class BareStation:
         self._stopping.set()
         self._thread.join(30)
         self._way.close()
-        assert self.failure is None
+        if self.failure is not None:
+            raise self.failure
 
     def _run(self) -> None:
         try:
@@ -55,7 +56,7 @@ class BareStation:
                     while not self._stopping.is_set():
                         self._look()
                         self._stopping.wait(0.001)
-                except LinkError:
+                except (LinkError, MachineError):  # as the real one: again and again
                     self.links_lost += 1
                     self._stopping.wait(0.01)
         except Exception as e:

@@ -26,7 +26,7 @@ MISTAKES = MistakeShares(double_trigger=0.1, half_written=0.1, restart=0.1, dead
 
 def settings(port: int, role: str = "client") -> ModbusPlc:
     given = {"kind": "modbus", "name": "plc", "line": "l", "source": "s", "host": "127.0.0.1", "port": port}
-    return msgspec.convert({**given, "role": role, "timeout_s": 0.1, "acknowledge_s": 0.2}, ModbusPlc)
+    return msgspec.convert({**given, "role": role, "timeout_s": 0.1}, ModbusPlc)
 
 
 def free_port() -> int:
@@ -45,20 +45,20 @@ def machine(request: pytest.FixtureRequest) -> Iterator[tuple[PlcPeer, BareStati
 
 
 def test_every_part_has_its_own_result_over_the_wire(machine: tuple[PlcPeer, BareStation]) -> None:
-    program = PlcProgram((PlcPart(f"P{n:05}", 1) for n in range(60)), times=TIMES)
+    program = PlcProgram((PlcPart(f"P{n:05}", 1) for n in range(30)), times=TIMES)
     with PlcCycle(machine[0], program) as cycle:
         assert cycle.wait(60)
-    assert (program.tally.results, program.tally.actuations) == (60, 20)
+    assert (program.tally.results, program.tally.actuations) == (30, 10)
     assert program.tally.notes == []
     assert program.tally.violations() == {}
-    assert machine[1].events == {"trigger": 60, "result": 60}
+    assert machine[1].events == {"trigger": 30, "result": 30}
 
 
 def test_mistakes_over_the_wire_harm_no_part(machine: tuple[PlcPeer, BareStation]) -> None:
-    program = PlcProgram((PlcPart(f"P{n:05}") for n in range(60)), times=TIMES, mistakes=MISTAKES, seed=3)
+    program = PlcProgram((PlcPart(f"P{n:05}") for n in range(40)), times=TIMES, mistakes=MISTAKES, seed=3)
     with PlcCycle(machine[0], program, cycle=0.001) as cycle:
         assert cycle.wait(90)
-    assert program.tally.triggers == 60
+    assert program.tally.triggers == 40
     assert program.tally.open == 0
     assert program.tally.notes == []
     assert program.tally.violations() == {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
 from asyncua import Server, ua
@@ -73,7 +73,11 @@ class OpcUaNodes:
 
     def read(self, name: str) -> Any:
         """The value of a variable."""
-        return self._server.values([self._ids[name]])[0]
+        return self.read_all([name])[0]
+
+    def read_all(self, names: Sequence[str]) -> list[Any]:
+        """The values of variables, of one moment."""
+        return self._server.values([self._ids[name] for name in names])
 
     def write(self, values: Mapping[str, Any]) -> None:
         """Set variables, all at once."""

@@ -1,0 +1,65 @@
+"""The simulated PLC over S7 and OPC UA, against the station's own ways and its handshake."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from saec.errors import MachineError
+from saec.station.plc.opcua.opcua_settings import OpcUaPlc
+from saec.station.plc.plc_settings import PlcSettings
+from saec.station.plc.s7.s7_settings import S7Plc
+from saec.station.plc.signal_mapping import PlcAddresses, StationAddresses
+from saec.station.simulated.opcua_peer import OpcUaPlcMemory
+from saec.station.simulated.plc_cycle import PlcCycle
+from saec.station.simulated.plc_mistakes import MistakeShares
+from saec.station.simulated.plc_peer import PlcPeer
+from saec.station.simulated.plc_program import PlcPart, PlcProgram, PlcTimes
+from saec.station.simulated.s7_peer import S7PlcMemory
+from tests.station.simulated.bare_station import BareStation
+
+TIMES = PlcTimes(heartbeat=0.02, silent=0.5)
+MISTAKES = MistakeShares(double_trigger=0.15, half_written=0.1, restart=0.1, dead_session=0.05)
+READS = {name: f"ns=2;s=plc_{name}" for name in msgspec.structs.asdict(PlcAddresses()) if name != "check"}
+WRITES = {name: f"ns=2;s=own_{name}" for name in msgspec.structs.asdict(StationAddresses())}
+del WRITES["check"]
+
+
+def opcua(**reads: str) -> OpcUaPlc:
+    return OpcUaPlc(
+        name="plc",
+        line="l",
+        source="s",
+        address="opc.tcp://127.0.0.1:4840",
+        timeout_s=0.3,
+        reads=PlcAddresses(**{**READS, **reads}),
+        writes=StationAddresses(**WRITES),
+    )
+
+
+def joined(way: str) -> tuple[PlcSettings, PlcPeer]:
+    """Settings of a station, and the PLC that they reach."""
+    if way == "opcua":
+        peer = OpcUaPlcMemory(opcua(), port=0)
+        return msgspec.structs.replace(opcua(), address=peer.address), peer
+    one = S7Plc(name="plc", line="l", source="s", host="127.0.0.1", timeout_s=0.3)
+    blocks = S7PlcMemory(one, port=0)
+    return msgspec.structs.replace(one, port=blocks.port), blocks
+
+
+@pytest.mark.parametrize("way", ["opcua", "s7"])
+def test_every_part_has_its_own_answer_whatever_goes_wrong(way: str) -> None:
+    settings, peer = joined(way)
+    parts = (PlcPart(f"P{number:05}") for number in range(24))
+    program = PlcProgram(parts, times=TIMES, mistakes=MISTAKES, seed=2)
+    with BareStation(settings), PlcCycle(peer, program) as cycle:
+        assert cycle.wait(90)
+    assert program.tally.triggers == 24
+    assert program.tally.open == 0
+    assert program.tally.notes == []
+    assert len(program.tally.mistakes) >= 2
+
+
+def test_a_node_that_a_simulated_plc_cannot_have_is_named() -> None:
+    with pytest.raises(MachineError, match='"Trigger"'):
+        OpcUaPlcMemory(opcua(trigger='ns=3;s="Trigger"'), port=0)
