@@ -1,10 +1,15 @@
-"""Certificates of OPC UA: read from PEM or DER, and the application URI that each must hold."""
+"""Certificates of OPC UA: made, read from PEM or DER, and the application URI that each must hold."""
 
 from __future__ import annotations
 
+import ipaddress
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -12,10 +17,16 @@ from cryptography.hazmat.primitives.serialization import (
     load_der_private_key,
     load_pem_private_key,
 )
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from saec.errors import ConfigError
 
 _REMEDY = "give a PEM or DER file"
+_KEY_BITS = 2048
+"""Each security policy of OPC UA that is not outdated takes keys of 2,048 bits."""
+
+_USED = ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_cert_sign")
+_UNUSED = ("key_agreement", "crl_sign", "encipher_only", "decipher_only")
 
 
 def load_certificate(path: Path) -> bytes:
@@ -47,6 +58,22 @@ def load_key(path: Path) -> bytes:
     return key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
 
 
+def check_pair(certificate: bytes, key: bytes, *files: Path | None) -> None:
+    """Refuse a key that is not the certificate's.
+
+    Args:
+        certificate, key: DER.
+        files: where they were read, for the error.
+
+    Raises:
+        ConfigError: they do not belong together.
+    """
+    own = load_der_private_key(key, None).public_key()
+    if own != x509.load_der_x509_certificate(certificate).public_key():
+        names = " and ".join(str(path) for path in files)
+        raise ConfigError(f"{names} do not belong together", "give the certificate and its own key")
+
+
 def uri_of(certificate: bytes) -> str:
     """The application URI that a certificate of OPC UA holds (OPC 10000-6, 6.2.2), "" without one.
 
@@ -67,3 +94,46 @@ def _content(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as e:
         raise ConfigError(f"{path} cannot be read: {e.strerror}", _REMEDY) from e
+
+
+def make_certificate(uri: str, hosts: Sequence[str], days: int) -> tuple[bytes, bytes]:
+    """A certificate that signs itself and its key, after OPC 10000-6, 6.2.2.
+
+    Args:
+        uri: the application URI that it holds.
+        hosts: names and addresses of the machine that it holds; at least one.
+        days: how long it is valid.
+
+    Returns:
+        The certificate and the key, both PEM; the key has no password.
+    """
+    key = rsa.generate_private_key(public_exponent=65537, key_size=_KEY_BITS)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, uri[-64:])])
+    now = datetime.now(UTC)
+    own_key = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+    usage = dict.fromkeys(_UNUSED, False) | dict.fromkeys(_USED, True)
+    extensions: list[tuple[x509.ExtensionType, bool]] = [
+        (x509.SubjectAlternativeName([x509.UniformResourceIdentifier(uri), *map(_host, hosts)]), False),
+        (x509.BasicConstraints(ca=False, path_length=None), True),
+        (x509.KeyUsage(**usage), True),
+        (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH]), False),
+        (own_key, False),
+        (x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(own_key), False),
+    ]
+    builder = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(days=days))
+    )
+    for extension, critical in extensions:
+        builder = builder.add_extension(extension, critical)
+    certificate = builder.sign(key, hashes.SHA256())
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return certificate.public_bytes(Encoding.PEM), private
+
+
+def _host(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)

@@ -25,7 +25,7 @@ try:
     from asyncua import Server, ua
     from asyncua.common.callback import CallbackType
 
-    from saec.station.plc.opcua.opcua_certificates import load_certificate, load_key
+    from saec.station.plc.opcua.opcua_certificates import check_pair, load_certificate, load_key
     from saec.station.plc.opcua.opcua_server import OpcUaIdentity, OpcUaServer
 except ImportError as e:
     raise ExtraError(e.name or "asyncua", "opcua") from e
@@ -74,6 +74,8 @@ class OpcUaServerWay:
             clients=() if peer is None else (load_certificate(peer),),
             users=None if s.user is None else {s.user: password},
         )
+        if self._identity.certificate is not None and self._identity.key is not None:
+            check_pair(self._identity.certificate, self._identity.key, s.certificate_file, s.key_file)
         self._server: OpcUaServer | None = None
         self._lock = threading.Lock()
         self._told: dict[str, SignalValue] = {}

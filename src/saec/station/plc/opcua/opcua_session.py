@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import socket
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, NamedTuple, NoReturn, TypeVar
 
@@ -19,7 +20,7 @@ from asyncua.crypto.uacrypto import CertProperties
 
 from saec.connecting import why
 from saec.errors import ConfigError, LinkError, MachineError, SaecError
-from saec.station.plc.opcua.opcua_certificates import load_certificate, load_key, uri_of
+from saec.station.plc.opcua.opcua_certificates import check_pair, load_certificate, load_key, uri_of
 from saec.station.plc.opcua.opcua_settings import OpcUaPlc
 from saec.station.plc.signal_types import SignalValue
 from saec.texts import read_secret
@@ -131,6 +132,8 @@ class OpcUaSession:
         self._own = None if s.certificate_file is None else load_certificate(s.certificate_file)
         self._key = None if s.key_file is None else load_key(s.key_file)
         self._server = None if s.peer_certificate_file is None else load_certificate(s.peer_certificate_file)
+        if self._own is not None and self._key is not None:
+            check_pair(self._own, self._key, s.certificate_file, s.key_file)
         self._runner: asyncio.Runner | None = None
         self._client: Client | None = None
         logging.getLogger("asyncua").setLevel(logging.CRITICAL)  # what it logs is raised here
@@ -146,9 +149,10 @@ class OpcUaSession:
         self._runner = asyncio.Runner()
         try:
             self._call(asyncio.wait_for(self._connected(), 3 * self._settings.timeout_s))
-        except SaecError:
+        except SaecError as e:
+            explained = self._explained(e)
             self.close()
-            raise
+            raise explained from e
 
     def nodes(self, texts: Sequence[str]) -> list[OpcUaNode]:
         """Find variables, with the types of their values.
@@ -237,6 +241,33 @@ class OpcUaSession:
             server_certificate=CertProperties(self._server, "der"),
             mode=modes.SignAndEncrypt if self._settings.encrypt else modes.Sign,
         )
+
+    def _explained(self, error: SaecError) -> SaecError:
+        """Why there was no session, as far as the server tells it to everybody.
+
+        A server hangs up, or is silent, where a client asks for a security that it does not offer, or uses a
+        certificate that is not its own.
+        """
+        cause, secured = error.__cause__, self._settings.security != "none"
+        refused = isinstance(cause, ConnectionRefusedError | socket.gaierror)
+        if self._runner is None or refused or not (secured or isinstance(cause, ua.UaError)):
+            return error
+        asked = Client(self._settings.address, timeout=self._settings.timeout_s)
+        try:
+            offers = self._runner.run(asked.connect_and_get_server_endpoints())
+        except Exception:
+            return error
+        told = {_security_of(offer): offer for offer in offers}
+        wanted = self._settings.security, secured and self._settings.encrypt
+        where = self._settings.address
+        if wanted not in told:
+            words = [f'security = "{name}", encrypt = {str(on).lower()}' for name, on in sorted(told)]
+            return MachineError(f"{where}: it does not offer this security", f"it offers {'; '.join(words)}")
+        shown = told[wanted].ServerCertificate or b""  # its chain may follow
+        if secured and not shown.startswith(self._server or b"-"):
+            what = f"{where}: its certificate is not that of peer_certificate_file"
+            return MachineError(what, "check that it is the right server, and get its certificate anew")
+        return error
 
     def _connected_client(self) -> Client:
         if self._client is None:
@@ -328,3 +359,9 @@ class OpcUaSession:
             return LinkError(f"{where}: the server says {name}", "check the server")
         what, remedy = why(e)
         return LinkError(f"{where}: {what}", remedy.replace("TLS", "OPC UA"))
+
+
+def _security_of(offer: ua.EndpointDescription) -> tuple[str, bool]:
+    """What an endpoint offers: the policy's name as in the settings, and whether it encrypts."""
+    name = str(offer.SecurityPolicyUri).rpartition("#")[2].replace("_", "")
+    return "none" if name == "None" else name, offer.SecurityMode == ua.MessageSecurityMode.SignAndEncrypt
