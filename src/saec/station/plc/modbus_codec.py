@@ -13,6 +13,7 @@ from saec.station.plc.signal_types import (
     SignalValue,
     from_bytes,
     from_words,
+    part_number,
     to_bytes,
     to_words,
 )
@@ -82,7 +83,7 @@ class RegisterCodec:
                 found[place] = found.get(place, 0) | (bool(value) << (one.bit or 0))
                 continue
             if name == "part" and not one.kind.is_text:
-                value = _part_number(str(value))
+                value = part_number(str(value))
             try:
                 words = to_words(to_bytes(value, one.kind), one.kind, self._words, self._order)
             except MachineError as e:
@@ -94,17 +95,6 @@ class RegisterCodec:
         """The cells in which signals lie."""
         ones = [self._addresses[name] for name in names if name in self._addresses]
         return {(one.table, one.first + i) for one in ones for i in range(one.count)}
-
-
-def _part_number(part: str) -> int:
-    """A part's id as a number, 0 where it has none.
-
-    Raises:
-        MachineError: it is no number.
-    """
-    if part and not (part.isascii() and part.isdigit()):
-        raise MachineError(f"the part {part!r} is no number", "give the signal part a type stringN")
-    return int(part or 0)
 
 
 def runs(cells: Mapping[Cell, int], wanted: Iterable[Cell], most: int) -> list[CellRun]:

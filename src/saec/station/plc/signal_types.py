@@ -59,6 +59,17 @@ def signal_type(name: str) -> SignalType:
     raise MachineError(f"{name!r} is not a type of a signal", f"use one of {', '.join(TYPES)}")
 
 
+def part_number(part: str) -> int:
+    """A part's id as a number, 0 where it has none.
+
+    Raises:
+        MachineError: it is no number.
+    """
+    if part and not (part.isascii() and part.isdigit()):
+        raise MachineError(f"the part {part!r} is no number", "give the signal part a type stringN")
+    return int(part or 0)
+
+
 def to_bytes(value: SignalValue, kind: SignalType) -> bytes:
     """A value of a type that is no bool, highest byte first; a text is filled up with zeros.
 

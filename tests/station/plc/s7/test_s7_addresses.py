@@ -68,7 +68,9 @@ def test_a_value_that_does_not_fit_is_an_error(text: str, value: SignalValue) ->
 def test_a_part_id_of_digits_fits_a_number() -> None:
     address = parse_s7_address("DB1.DBD0")
     assert address.bytes_of("1234") == (1234).to_bytes(4, "big")
-    assert address.bytes_of("A-1") == bytes(4)
+    assert address.bytes_of("") == bytes(4)
+    with pytest.raises(MachineError, match="no number"):
+        address.bytes_of("A-1")
 
 
 @pytest.mark.parametrize("data", [b"\0\0ABCD", b"\x05\x02ABCD", b"\x04\x05ABCD"])

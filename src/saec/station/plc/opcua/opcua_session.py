@@ -22,7 +22,7 @@ from saec.connecting import why
 from saec.errors import ConfigError, LinkError, MachineError, SaecError
 from saec.station.plc.opcua.opcua_certificates import check_pair, load_certificate, load_key, uri_of
 from saec.station.plc.opcua.opcua_settings import OpcUaPlc
-from saec.station.plc.signal_types import SignalValue
+from saec.station.plc.signal_types import SignalValue, part_number
 from saec.texts import read_secret
 
 _FAREWELL = 0.5
@@ -108,8 +108,8 @@ class OpcUaNode(NamedTuple):
         """
         if self.holds is str:
             return str(value)
-        if isinstance(value, str):  # the id of a part
-            value = int(value) if value.isascii() and value.isdigit() else 0
+        if isinstance(value, str):
+            value = part_number(value)
         if self.holds is bool:
             return bool(value & 1)
         least, most = _NUMBERS[self.type]

@@ -11,7 +11,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from saec.errors import MachineError
-from saec.station.plc.signal_types import SignalType, SignalValue, from_bytes, signal_type, to_bytes
+from saec.station.plc.signal_types import (
+    SignalType,
+    SignalValue,
+    from_bytes,
+    part_number,
+    signal_type,
+    to_bytes,
+)
 
 _ADDRESS = re.compile(
     r"DB(?P<block>\d{1,5})\.DB(?P<letter>[XBWD])(?P<start>\d{1,5})(?:\.(?P<bit>[0-7]))?"
@@ -85,9 +92,9 @@ class S7Address(NamedTuple):
         """
         if self.kind.name == "bool":
             return bytes([bool(int(value) & 1)])
-        if isinstance(value, str) and not self.kind.is_text:  # the id of a part
-            value = int(value) if value.isascii() and value.isdigit() else 0
         try:
+            if isinstance(value, str) and not self.kind.is_text:
+                value = part_number(value)
             data = to_bytes(value, self.kind)
         except MachineError as e:
             raise MachineError(f"{self.text}: {e.what}", e.remedy) from e
