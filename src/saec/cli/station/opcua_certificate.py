@@ -33,8 +33,8 @@ class OpcUaCertificateSettings(msgspec.Struct, frozen=True, kw_only=True):
 def opcua_certificate(opcua_certificate: OpcUaCertificateSettings) -> None:
     """Make a certificate for OPC UA.
 
-    FOLDER gets certificate.pem, certificate.der and key.pem. The settings name the first and the last. The PLC's
-    server has to trust certificate.der.
+    FOLDER gets certificate.pem, certificate.der and key.pem. The settings name the first and the last. The
+    PLC's server has to trust certificate.der.
 
     \b
     saec station opcua-certificate pki --uri urn:plant-7:saec:cell-3
