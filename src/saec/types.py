@@ -184,8 +184,8 @@ class CloudState(msgspec.Struct, frozen=True):
     """What is known of the cloud when a frame is routed.
 
     Attributes:
-        link: whether the cloud can be reached: "slow" answers, but late; "probing" was down and is tried
-            with one frame at a time; "down" is not asked.
+        link: whether the cloud can be reached: "slow" answers, but late; "probing" was down, or
+            too slow for any frame, and is tried with one frame at a time; "down" is not asked.
         queue: frames that wait for it now.
         capacity: frames that may wait.
         wait: seconds after which a frame that is sent now is expected to be answered, None when too

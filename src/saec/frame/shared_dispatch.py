@@ -43,6 +43,11 @@ class SharedDispatch(Closable):
         with self._changed:
             return self._dispatch.state(self._clock(), taken)
 
+    @property
+    def asked(self) -> int:
+        """Requests that have ended, answered or failed."""
+        return self._dispatch.asked
+
     def send(self) -> None:
         """A frame was routed to the cloud."""
         with self._changed:

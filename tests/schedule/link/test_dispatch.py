@@ -79,6 +79,18 @@ def test_a_cloud_too_slow_for_any_frame_is_tried_again_after_a_rest() -> None:
     assert dispatch.state(now, now).link != "probing"
 
 
+def test_requests_that_have_ended_are_counted_answered_or_not() -> None:
+    dispatch = make()
+    dispatch.send()
+    dispatch.begin(0.0, 1)
+    assert dispatch.asked == 0
+    dispatch.end(0.1, answered=True)
+    assert dispatch.asked == 1
+    dispatch.begin(0.2, 0)
+    dispatch.reset(0.3)
+    assert dispatch.asked == 2
+
+
 def test_a_link_that_is_down_takes_one_frame_when_it_is_probed() -> None:
     dispatch, now = make(), 0.0
     for _ in range(CONFIG.failures):

@@ -55,12 +55,15 @@ def done(bench: Bench, *seqs: int) -> bool:
 def test_the_edge_decides_what_it_is_sure_of_and_the_cloud_the_rest(tmp_path: Path) -> None:
     with running(tmp_path, FakeLinkCloud()) as bench:
         good, defect = bench.accept(png(GOOD)), bench.accept(png(DEFECT))
+        bench.wait(lambda: done(bench, good, defect))
+        assert bench.runner.status()["asked"] == 0
         asked = [bench.accept(png(UNSURE, green=g)) for g in (250, 5)]
         bench.wait(lambda: done(bench, good, defect, *asked))
         assert bench.labels(good) == {"final": (0, "edge")}
         assert bench.labels(defect) == {"final": (1, "edge")}
         assert [bench.labels(seq) for seq in asked] == [{"final": (1, "cloud")}, {"final": (0, "cloud")}]
         assert all(d.act for d in bench.spool.outbox.waiting("sink"))
+        assert 1 <= bench.runner.status()["asked"] <= 2
         assert bench.spool.alarms() == []
 
 

@@ -144,8 +144,19 @@ def test_an_empty_line_says_what_to_do(bench: PageBench, client: TestClient, tmp
 
 def test_a_cloud_that_nobody_has_asked_is_not_called_connected(bench: PageBench) -> None:
     told = bench.told["status"]
-    assert bench.feed.line("bottle")["link"] == "up"
-    told["addresses"] = {"https://cloud": {"state": "up", "asked": 0, "failed": 0}}
-    assert bench.feed.line("bottle")["link"] == "new"
-    told["addresses"]["https://cloud"]["asked"] = 1
-    assert bench.feed.line("bottle")["link"] == "up"
+    line = {"link": "up", "version": 3, "asked": 0}
+    told["lines"] = {"bottle": line, "leather": line | {"asked": 1}, "bare": line | {"link": None}}
+    told["addresses"] = {"https://cloud": {"state": "up", "asked": 1, "failed": 0}}
+    links = {name: bench.feed.line(name)["link"] for name in told["lines"]}
+    assert links == {"bottle": "new", "leather": "up", "bare": None}
+    told["lines"]["bottle"] = line | {"link": "down"}
+    assert bench.feed.line("bottle")["link"] == "down"
+
+
+def test_a_link_that_is_tried_is_not_said_to_have_been_away(bench: PageBench, client: TestClient) -> None:
+    """A cloud that was too slow for the deadline rests and is tried likewise, and was never away."""
+    bench.add_people(None)
+    bench.told["status"]["lines"]["bottle"] = {"link": "probing", "version": 3, "asked": 4}
+    page = client.get("/page/live", headers=as_role(Role.VIEWER)).text
+    assert "cloud is tried again with the next frame that needs it" in page
+    assert "away" not in page[page.index('class="state-row"') :]

@@ -38,6 +38,9 @@ class Dispatch(Generic[T]):
         deadline: seconds from taking a frame to its verdict, or None.
         connected: whether there is a cloud at all.
         config: how the link is watched where there is a deadline.
+
+    Attributes:
+        asked: requests that have ended, answered or failed.
     """
 
     def __init__(
@@ -59,6 +62,7 @@ class Dispatch(Generic[T]):
         timeout = limit if config.timeout is None else config.timeout
         self._link = Link(config, timeout=timeout, slow_after=config.slow * limit)
         self._service = ServiceTime()
+        self.asked = 0
         self._queue = 0
         self._under_way: tuple[int, float] | None = None
         self._ended = 0.0
@@ -148,6 +152,7 @@ class Dispatch(Generic[T]):
         assert self._under_way is not None
         frames, begun = self._under_way
         self._under_way, self._ended = None, now
+        self.asked += 1
         self._link.end(now, answered=answered)
         if answered:
             self._service.observe(frames, now - begun)

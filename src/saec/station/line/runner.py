@@ -140,7 +140,7 @@ class LineRunner:
         }
 
     def status(self) -> dict[str, Any]:
-        """What is asked of it: version, shadow, link and queue."""
+        """What is asked of it: version, shadow, link, requests that have ended (``asked``) and queue."""
         state = self._dispatch.state(time.perf_counter())
         current, shadow = self._versions.current, self._versions.shadow
         drift = current.drift.state
@@ -150,6 +150,7 @@ class LineRunner:
             "threshold": current.judges.rules.calibration.threshold,
             "cloud": current.judges.rules.role if self._connected else None,
             "link": state.link if self._connected else None,
+            "asked": self._dispatch.asked,
             "queue": state.queue,
             "deadline_s": self.settings.deadline_s,
             "drift": drift.sentence(),

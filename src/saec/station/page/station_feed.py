@@ -41,7 +41,6 @@ class StationFeed:
     def line(self, name: str) -> dict[str, Any]:
         """What it said of a line; empty where it said nothing."""
         told: dict[str, Any] = self.status.get("lines", {}).get(name, {})
-        addresses = self.status.get("addresses") or {}
-        if told.get("link") == "up" and addresses and not any(one["asked"] for one in addresses.values()):
-            return told | {"link": "new"}  # nobody knows yet whether it answers
+        if told.get("link") == "up" and told.get("asked") == 0:
+            return told | {"link": "new"}  # this line does not know yet whether it answers
         return told

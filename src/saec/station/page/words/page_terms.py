@@ -38,7 +38,7 @@ TERMS: Mapping[str, Mapping[str, str]] = {
         "up": msgid("connected"),
         "slow": msgid("slow"),
         "down": msgid("not connected"),
-        "probing": msgid("was away, is tried with the next frame that needs it"),
+        "probing": msgid("is tried again with the next frame that needs it"),
     },
     "address": {
         "up": msgid("is asked"),
