@@ -102,11 +102,12 @@ def _some_rows(
         record = draw.choice(records[draw.random() < 0.02])
         line, now = f"line-{seq % LINES}", BEGIN + seq * YEAR / rows
         key, version = f"camera/part_{seq:09d}_side{seq % 4}.png", str(1 + 4 * seq // rows)
+        part = "old lot" if seq <= rows // 20 else f"P{seq // 2:09d}"
         kind = "rare kind" if record.label and seq % 9973 == 0 else record.kind
         sha256 = f"{draw.getrandbits(256):064x}"
         late, seconds = draw.random() < 0.001, record.ms["answer"] / 1e3
         yield (
-            (seq, line, key, sha256, now, now, version, record.label, f"P{seq // 2:09d}"),
+            (seq, line, key, sha256, now, now, version, record.label, part),
             (seq, now, record.label, encoded[id(record)]),
             (
                 *(seq, now, line, folded(frame_name("camera", key)), record.label, record.decided_by),
@@ -129,7 +130,9 @@ def searches(rows: int) -> dict[str, FrameQuery]:
         "a score above 0.9999": FrameQuery(score_from=0.9999),
         "a name, one frame": FrameQuery(name="PART_000000777"),
         "a name that is not there": FrameQuery(name="zebra"),
-        "a part of two frames": FrameQuery(part="P000000777"),
+        "a part of two frames": FrameQuery(part=f"P{rows // 4:09d}"),
+        "an id of the oldest twentieth": FrameQuery(part="old lot"),
+        "that id, nothing found": FrameQuery(part="old lot", name="zebra"),
         "a part that is not there": FrameQuery(part="zebra"),
         "a day": FrameQuery(since=middle, until=middle + DAY),
         "a day, a name that is not there": FrameQuery(since=middle, until=middle + DAY, name="zebra"),

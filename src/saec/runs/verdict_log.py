@@ -28,6 +28,7 @@ CSV_COLUMNS = (
     "path",
     "sha256",
     "line",
+    "part",
     "truth",
     "label",
     "state",
@@ -203,7 +204,7 @@ def schema() -> dict[str, Any]:
 
 def _row(v: VerdictRecord) -> list[Any]:
     values = (
-        *(v.id, v.path, v.sha256, v.line, v.truth, v.label, v.state, v.score, v.p_defect),
+        *(v.id, v.path, v.sha256, v.line, v.part, v.truth, v.label, v.state, v.score, v.p_defect),
         *(v.kind, v.kind_confidence, v.true_kind, v.decided_by, v.reason),
         v.route.decision if v.route else None,
         v.complexity,

@@ -27,6 +27,7 @@ from saec.station.people.sessions import Sessions
 from saec.station.setup.station_section import StationSection
 from saec.station.setup.station_settings import LineSettings, StationSettings
 from saec.station.sources.watched_folder import FolderSource
+from saec.station.storage.parts.part_rules import PartRules
 from saec.station.storage.records import NewFrame, SpoolLimits
 from saec.station.storage.spool import Spool
 from saec.types import DecidedBy, Explanation, VerdictRecord
@@ -68,6 +69,7 @@ class PageBench:
         people: PeopleSettings | None = None,
         policy: str | None = None,
         cloud: CloudConfig | None = None,
+        parts: dict[str, PartRules] | None = None,
     ) -> None:
         self.data = folder / "data"
         self.settings = StationSettings(
@@ -77,7 +79,7 @@ class PageBench:
             line=[LineSettings(name=line, profile=folder / "profile", policy=policy) for line in lines],
             source=[FolderSource(name="in", line=line, path=folder / "in") for line in lines[:1]],
         )
-        self.spool = Spool(self.data, sinks=(), limits=SpoolLimits(free_gb=0))
+        self.spool = Spool(self.data, sinks=(), limits=SpoolLimits(free_gb=0), parts=parts)
         (self.data / "maps").mkdir(exist_ok=True)
         self.feed = StationFeed()
         told = {"version": 3, "shadow": None, "cloud": "fused", "link": "up", "drift": "", "late": 0}

@@ -27,6 +27,7 @@ from saec.station.page.words.languages import wording
 from saec.station.people.roles import Role
 from saec.station.setup.station_section import StationSection
 from saec.station.setup.station_settings import LineSettings, StationSettings
+from saec.station.storage.parts.part_rules import PartRules
 from saec.station.storage.records import NewFrame, OpenDelivery
 from saec.station.storage.spool_reader import SpoolReader
 from saec.types import (
@@ -342,3 +343,27 @@ def test_what_differs_stands_out(
     monkeypatch.setattr(ReplayRuns, "run", lambda self, id: rows[:1])
     text = client.post(f"/page/frames/{id}/replay", headers=as_role(Role.ENGINEER)).text
     assert "Everything that can be computed is the same." in text
+
+
+def test_a_part_is_found_with_its_verdict_and_a_record_shows_both(tmp_path: Path) -> None:
+    rules = {"bottle": PartRules(sources=("camera", "top"))}
+    bench = PageBench(tmp_path, parts=rules)
+    client = TestClient(bench.app, headers=as_role(Role.VIEWER))
+    first = bench.judge(label=0, part="A <1>")
+    text = client.get("/page/frames", params={"part": "A <1>"}).text
+    assert "The part waits for its views." in text
+    assert "A &lt;1&gt;" in text
+    (visit,) = bench.spool.part_visits("A <1>")
+    bench.spool.parts._steady = lambda: time.monotonic() + 4.95
+    for n in bench.spool.parts.overdue():
+        bench.spool.parts.expire(n)
+    late = bench.judge(label=1, part="A <1>")
+    text = unescape(client.get(f"/page/frames/{first}").text)
+    assert "Verdict on the part" in text
+    assert "1 of 2 frames did not come (top)" in text
+    assert f'href="/page/frames/{late}"' in text
+    assert "came after the verdict" in text
+    assert 'href="/page/frames?part=A%20%3C1%3E"' in text
+    assert visit.verdict is None
+    assert "Verdict on the part" not in client.get("/page/frames").text
+    bench.close()

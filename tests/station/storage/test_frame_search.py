@@ -90,6 +90,7 @@ def test_a_search_finds_what_looking_at_each_record_finds(
     wanted = [frame for frame in all_found(spool) if is_meant(query, frame)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(frame_search, "_FEW", few)
+        patch.setattr(frame_search, "_FEW_OF_PART", few)
         patch.setattr(frame_search, "_SLICE", slice_size)
         assert spool.search(query, most) == wanted[:most]
 
@@ -116,6 +117,7 @@ def test_what_is_newer_comes_oldest_first(
     wanted = [frame for frame in reversed(all_found(spool)) if frame.n > after and is_meant(query, frame)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(frame_search, "_FEW", few)
+        patch.setattr(frame_search, "_FEW_OF_PART", few)
         patch.setattr(frame_search, "_SLICE", slice_size)
         assert spool.newer(query, after, most) == wanted[:most]
 

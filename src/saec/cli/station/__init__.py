@@ -11,6 +11,7 @@ from saec.cli.station.config import named_file, station_settings
 from saec.cli.station.frame_replay import station_replay
 from saec.cli.station.letters import letters
 from saec.cli.station.opcua_certificate import opcua_certificate
+from saec.cli.station.parts import find_part
 from saec.cli.station.people import people
 from saec.cli.station.quarantine import quarantine
 from saec.cli.station.recipes import recipe, recipes
@@ -93,6 +94,7 @@ for _name, _command in {
     "replay": station_replay,
     "letters": letters,
     "opcua-certificate": opcua_certificate,
+    "part": find_part,
     "people": people,
     "quarantine": quarantine,
     "backup": backup,

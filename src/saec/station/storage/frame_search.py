@@ -25,6 +25,9 @@ _NEAR = 2
 _FEW = 20_000
 """Frames of a window up to which they are sorted instead of looked for among all."""
 
+_FEW_OF_PART = 200_000
+"""Frames with one id up to which they are sorted: an order's number may stand for the id of a part."""
+
 _NUMBERS = 2**63 - 1
 
 _COLUMNS = (
@@ -193,7 +196,7 @@ def _few_rows(db: SideReader, query: FrameQuery) -> str:
     """The rows among which a query looks where an index holds few for it; "" where it looks among all."""
     if query.part is not None:
         inner = "SELECT 1 FROM frames INDEXED BY frames_part WHERE part = ? AND part <> '' LIMIT ?"
-        if _are_few(db, inner, [query.part]):
+        if _are_few(db, inner, [query.part], _FEW_OF_PART):
             return _OF_PART
     window = {"since": query.since, "until": query.until}
     chosen = {name: value for name, value in window.items() if value is not None}
@@ -201,12 +204,12 @@ def _few_rows(db: SideReader, query: FrameQuery) -> str:
         return ""
     where = " AND ".join(_CONDITIONS[name] for name in chosen)
     inner = f"SELECT 1 FROM latest INDEXED BY latest_time WHERE {where} LIMIT ?"
-    return _OF_TIME if _are_few(db, inner, list(chosen.values())) else ""
+    return _OF_TIME if _are_few(db, inner, list(chosen.values()), _FEW) else ""
 
 
-def _are_few(db: SideReader, inner: str, values: list[Any]) -> bool:
-    ((held,),) = db.rows(f"SELECT COUNT(*) FROM ({inner})", [*values, _FEW + 1])
-    return int(held) <= _FEW
+def _are_few(db: SideReader, inner: str, values: list[Any], few: int) -> bool:
+    ((held,),) = db.rows(f"SELECT COUNT(*) FROM ({inner})", [*values, few + 1])
+    return int(held) <= few
 
 
 def _found(db: SideReader, sql: str, values: list[Any]) -> list[FoundFrame]:

@@ -17,6 +17,7 @@ from saec.station.page.search.search_form import WRONG, FrameSearch, read_search
 from saec.station.page.words.languages import msgid
 from saec.station.people.route_roles import is_allowed
 from saec.station.storage.frame_search import FoundFrame
+from saec.station.storage.parts.part_search import PartStanding
 from saec.station.storage.records import Alarm, SpooledFrame
 from saec.texts import whole_number
 
@@ -24,6 +25,7 @@ PAGE = 50
 """Frames of one page."""
 
 _ALARMS = 200
+_VISITS = 3
 _KIND = "kind:"
 
 
@@ -37,6 +39,7 @@ def show_frames(tools: PageTools, visit: Visit) -> Response:
         search=asked,
         wrong=[WRONG[name] for name in asked.wrong],
         found=found[:PAGE],
+        visits=_visits(tools, asked),
         older=asked.tail_before(found[PAGE - 1].n) if len(found) > PAGE else "",
         lines=tools.lines,
         kinds=_kinds(tools),
@@ -92,6 +95,7 @@ def _record(tools: PageTools, visit: Visit, replay: dict[str, Any]) -> Response:
         found=found,
         card=None if found is None else frame_card(tools.reader, found),
         parts=parts,
+        of_part=tools.reader.part_of(frame.seq),
         deliveries=tools.reader.deliveries(frame.seq),
         alarms=_alarms(tools, frame),
         search=asked,
@@ -100,6 +104,14 @@ def _record(tools: PageTools, visit: Visit, replay: dict[str, Any]) -> Response:
         may_replay=is_allowed(visit.role, "POST", f"/page/frames/{frame.id}/replay"),
         **replay,
     )
+
+
+def _visits(tools: PageTools, asked: FrameSearch) -> list[PartStanding]:
+    """The last visits of the part that is searched for, on the first page of what is found."""
+    part = asked.query.part
+    if part is None or asked.wrong or asked.query.before is not None:
+        return []
+    return tools.reader.part_visits(part, _VISITS)
 
 
 def _frame(tools: PageTools, id: str) -> SpooledFrame:
