@@ -22,6 +22,7 @@ _OTHERS = {
     "guard-bright-error": "the frame is too bright to judge",
     "guard-blurred-error": "the frame is too blurred to judge",
     "guard-empty-error": "there is no part in the frame",
+    "recipe-error": "no recipe was in force for this frame, or it cannot be opened",
     "quarantine-error": "the frame is in quarantine, because judging it failed again and again",
     "part-any-defect": "the frames of the part: a defect on one is enough",
     "part-newest": "the newest frame of each source of the part: a defect on one is enough",

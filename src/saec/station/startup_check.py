@@ -8,9 +8,11 @@ from saec.cloud.remote.engine import RemoteEngine
 from saec.connecting import shown_list
 from saec.edge.detector_kinds import device_note
 from saec.edge.graph import check_device
+from saec.errors import ConfigError
 from saec.frame.cloud_services import at_service, service_of
 from saec.profile import LineProfile
 from saec.station.cloud_models import named_model
+from saec.station.line.version_store import VersionStore
 from saec.station.parts.code_reader import CodeReader
 from saec.station.people.oidc import check_oidc
 from saec.station.setup.settings_file import read_settings
@@ -47,12 +49,28 @@ def check_openable(settings: StationSettings) -> None:
     for line in settings.line:
         if line.code.formats:
             CodeReader(line.code)
+    _check_recipes(settings)
     Tokens(settings.station.tokens_file)
     check_oidc(settings.people.oidc)
     for sink in settings.sink:
         sink.make_sink().close()
     if (cloud := settings.cloud) is not None:
         RemoteEngine.open(at_service(cloud, named_model(cloud), service_of(cloud))).close()
+
+
+def _check_recipes(settings: StationSettings) -> None:
+    """Each version that a recipe names must be there; before the first start a line has version 1."""
+    for line in settings.line:
+        store = VersionStore(settings.station.data / "lines" / line.name)
+        begun = (store.folder / "state.json").is_file()
+        known = {version.number for version in store.state().known} if begun else {1}
+        for recipe in settings.recipes_of(line.name):
+            if recipe.version is not None and recipe.version not in known:
+                raise ConfigError(
+                    f"the recipe {recipe.number} names version {recipe.version}, which the line {line.name} "
+                    "does not have",
+                    f"add it with `saec station add`, or use one of {', '.join(map(str, sorted(known)))}",
+                )
 
 
 def _overview(settings: StationSettings) -> list[str]:

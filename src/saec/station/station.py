@@ -27,8 +27,9 @@ from saec.station.housekeeping import Housekeeping
 from saec.station.limits import EDGE, LEAST, OPENING, cloud_limit, identify_limit, sink_limit
 from saec.station.line.exclusive_lock import ExclusiveLock
 from saec.station.line.runner import LineRunner
+from saec.station.line.version_opener import CloudFor
 from saec.station.line.version_store import VersionStore
-from saec.station.line.version_switch import CloudFor
+from saec.station.line.warm_versions import WarmVersions
 from saec.station.maintenance.audited_versions import add_version
 from saec.station.maintenance.quarantine_release import QuarantineReleases
 from saec.station.parts.part_deadlines import PartDeadlines
@@ -36,6 +37,8 @@ from saec.station.people.people_retention import PeopleRetention
 from saec.station.plc.worker.picture_claims import PictureClaims
 from saec.station.plc.worker.plc_notes import PlcNotes
 from saec.station.plc.worker.plc_worker import PlcHooks, PlcWorker
+from saec.station.recipes.camera_change import camera_changes
+from saec.station.recipes.recipe_start import start_recipes
 from saec.station.setup.station_settings import StationSettings
 from saec.station.sinks.verdict_sink import VerdictSink
 from saec.station.sources.frame_source import HANGS, SourceBody, SourceHooks
@@ -74,6 +77,8 @@ class Station:
         probe: tells whether the spool works.
         audit: the record of actions.
         triggers: those that wait for a picture.
+        recipes: those in force.
+        warm: the opened versions.
 
     Raises:
         SaecError: a profile cannot be opened, or the spool belongs to another process.
@@ -99,7 +104,10 @@ class Station:
         self._lock = threading.Lock()
         self._spares = Spares()
         self._decoders: dict[str, Decoder] = {}
+        self.warm = WarmVersions(settings.station.warm_mb)
         try:
+            names = [line.name for line in settings.line]
+            self.recipes = start_recipes(data, settings.recipe, names, self.spool, self.audit)
             self.runners = self._open_lines(cloud_for or self._clouds)
             self.sinks: dict[str, VerdictSink] = {s.name: s.make_sink() for s in settings.sink}
             self.delivery_workers = {
@@ -109,12 +117,12 @@ class Station:
                 for s in settings.sink
             }
             self.sources: dict[str, SourceBody] = {}
-            plc_hooks = PlcHooks(self.triggers, self.spool, self._plc_notes)
+            plc_hooks = PlcHooks(self.triggers, self.spool, self._plc_notes, self.recipes)
             self.plcs = {plc.name: PlcWorker(plc, plc_hooks) for plc in settings.plc}
             self.housekeeping = Housekeeping(
                 self.spool,
                 settings.retention,
-                [line.name for line in settings.line],
+                names,
                 self._expire,
                 backlogs=[
                     *(worker.keep_within for worker in self.delivery_workers.values()),
@@ -143,6 +151,8 @@ class Station:
                 decode=self._decoder(f"edge-{line.name}").decode,
                 decode_again=self._decoder(f"cloud-{line.name}").decode,
                 lock=lock,
+                choice=self.recipes,
+                warm=self.warm,
             )
         return runners
 
@@ -180,6 +190,8 @@ class Station:
             body = source.make_source(hooks)
             self.sources[source.name] = body
             threads.append(watched(f"source-{source.name}", body.run, limit=LEAST, may_end=source.ends))
+        changes = camera_changes(self.settings.recipe, self.recipes, self.sources, self.spool)
+        threads += [watched(f"recipe-{name}", change.run, limit=OPENING) for name, change in changes.items()]
         return threads
 
     def start(self) -> None:
@@ -251,7 +263,7 @@ class Station:
         try:
             frame, trigger = self._claims.claimed(frame)
             with self._claims.kept(trigger):
-                accepted = self.spool.accept(frame, data)
+                accepted = self.spool.accept(self.recipes.stamped(frame), data)
         except SpoolFullError as e:
             self.refused(frame.source, str(e))
             raise
@@ -330,6 +342,7 @@ class Station:
             "sinks": {name: worker.status() for name, worker in self.delivery_workers.items()},
             "plcs": {name: plc.status() for name, plc in self.plcs.items()},
             "lines": {name: runner.status() for name, runner in self.runners.items()},
+            "warm": self.warm.status(),
             "threads": {one.name: one.status() for one in self.living},
             "cloud": None if self.settings.cloud is None else shown_list(self.settings.cloud.model),
             "addresses": msgspec.to_builtins(address_figures(self.runners.values())),

@@ -11,7 +11,7 @@ import structlog
 
 from saec.station.http.api import make_station_app
 from saec.station.http.page_proxy import logs_in
-from saec.station.line.version_switch import CloudFor
+from saec.station.line.version_opener import CloudFor
 from saec.station.page_supervisor import PageProcess
 from saec.station.people.sessions import Sessions
 from saec.station.people.setup_code import renewed_setup_address

@@ -362,7 +362,8 @@ def test_a_frame_that_is_told_twice_is_judged_once(tmp_path: Path) -> None:
 def test_scores_that_drift_raise_one_alarm(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     drift = DriftMonitor([1.0 + i / 100 for i in range(100)], every=1000)
-    bench.runner._versions.current = replace(bench.runner._versions.current, drift=drift)
+    versions = bench.runner._versions
+    versions._warm.put("cell", replace(versions.current, drift=drift), 0)
     bench.start()
     seqs = [bench.accept(png(DEFECT)) for _ in range(40)]
     bench.wait(lambda: done(bench, *seqs))

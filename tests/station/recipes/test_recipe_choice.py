@@ -9,7 +9,7 @@ import pytest
 
 from saec.errors import MachineError
 from saec.station.audit.audit_log import AuditLog
-from saec.station.recipes.recipe_book import RecipeBook
+from saec.station.recipes.recipe_book import RecipeBook, recipe_folder
 from saec.station.recipes.recipe_choice import CAMERAS, RecipeChoice, choose_recipe
 from saec.station.recipes.recipe_settings import RecipeSettings
 from saec.station.storage.records import NewFrame
@@ -28,7 +28,7 @@ class Bench:
 
     def __init__(self, data: Path) -> None:
         self.data, self.audit = data, AuditLog(data)
-        self.folder = data / "lines" / "cell"
+        self.folder = recipe_folder(data, "cell")
         self.alarms: list[tuple[str, str, str]] = []
         data.mkdir(exist_ok=True)
         RecipeBook(self.folder).revise(RECIPES, 0)
@@ -95,12 +95,12 @@ def test_a_choice_that_cannot_be_recorded_leaves_none_in_force(
 
 
 def test_what_another_program_chooses_is_heeded(bench: Bench) -> None:
-    choose_recipe(bench.folder, bench.audit, "anna", "operator", 9, "order 12")
+    choose_recipe(bench.data, "cell", bench.audit, "anna", "operator", 9, "order 12")
     assert bench.choice.in_force("cell") is None
     bench.choice.refresh("cell")
     assert bench.choice.in_force("cell") == 9
     with pytest.raises(MachineError):
-        choose_recipe(bench.folder, bench.audit, "anna", "operator", 99)
+        choose_recipe(bench.data, "cell", bench.audit, "anna", "operator", 99)
     bench.choice.refresh("cell")
     assert bench.choice.in_force("cell") is None
     bench.choice.refresh("cell")

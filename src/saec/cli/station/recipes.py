@@ -44,10 +44,11 @@ def recipes(recipes: RecipesSettings) -> None:
     \b
     saec station recipes --config station.toml leather
     """
-    folder = _folder(recipes.line)
-    from saec.station.recipes.recipe_book import RecipeBook
+    data = _data(recipes.line)
+    from saec.station.recipes.recipe_book import RecipeBook, recipe_folder
     from saec.station.recipes.recipe_choice import chosen_recipe
 
+    folder = recipe_folder(data, recipes.line)
     book, chosen = RecipeBook(folder).newest, chosen_recipe(folder)
     for number, recipe in sorted(book.items()):
         version = "the current version" if recipe.version is None else f"v{recipe.version}"
@@ -67,15 +68,14 @@ def recipe(choice: ChoiceSettings, action: ActionSettings) -> None:
     \b
     saec station recipe --config station.toml leather 7
     """
-    folder = _folder(choice.line)
+    data = _data(choice.line)
     from saec.station.recipes.recipe_choice import choose_recipe
 
-    log = audit_of(folder.parents[1])
-    choose_recipe(folder, log, shell_actor(), ROLE, choice.number, action.reason)
+    choose_recipe(data, choice.line, audit_of(data), shell_actor(), ROLE, choice.number, action.reason)
 
 
-def _folder(line: str) -> Path:
-    """The folder of a line in the data of the settings.
+def _data(line: str) -> Path:
+    """The data folder of the settings, which has recipes for a line.
 
     Raises:
         ConfigError: there is no such line, or the station has not been started with recipes for it.
@@ -85,10 +85,11 @@ def _folder(line: str) -> Path:
     if line not in [entry.name for entry in settings.line]:
         names = ", ".join(entry.name for entry in settings.line)
         raise ConfigError(f"{path} has no product line named {line}", f"it has {names}")
-    folder = settings.station.data / "lines" / line
-    if not (folder / "recipes.json").is_file():
+    from saec.station.recipes.recipe_book import recipe_folder
+
+    if not (recipe_folder(settings.station.data, line) / "recipes.json").is_file():
         raise ConfigError(
             f"the station has not run with recipes for {line} yet",
             "add [[recipe]] sections, and start the station once",
         )
-    return folder
+    return settings.station.data

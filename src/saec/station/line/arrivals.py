@@ -12,7 +12,7 @@ import heapq
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import NamedTuple
 
 from saec.frame.verdicts import SUMS
@@ -57,6 +57,9 @@ class Arrivals:
         self._late: deque[Arrival] = deque()
         self._suspects: deque[Arrival] = deque()
         self._again: list[tuple[float, Arrival]] = []
+        self._parked: dict[Hashable, list[Arrival]] = {}
+        self._parking = threading.Lock()
+        self._unparked: deque[Arrival] = deque()
         self._arrived = threading.Event()
         self._typical = 0.0
 
@@ -83,6 +86,26 @@ class Arrivals:
         due = self._clock() + pause
         heapq.heappush(self._again, (due, arrival._replace(tries=min(arrival.tries + 1, 20))))
 
+    def park(self, key: Hashable, arrival: Arrival) -> None:
+        """A frame waits for what judges it; others go on."""
+        with self._parking:
+            self._parked.setdefault(key, []).append(arrival)
+
+    def unpark(self, key: Hashable) -> int:
+        """What judges them is ready, or cannot be: the frames that wait for it come again; how many."""
+        with self._parking:
+            parked = self._parked.pop(key, [])
+        self._unparked.extend(parked)
+        if parked:
+            self._arrived.set()
+        return len(parked)
+
+    @property
+    def parked(self) -> int:
+        """How many frames wait for what judges them."""
+        with self._parking:
+            return sum(map(len, self._parked.values()))
+
     def next(self, seconds: float) -> Arrival | None:
         """The frame to judge now, which is no longer kept here; waits for one for so long."""
         self._arrived.clear()
@@ -105,14 +128,18 @@ class Arrivals:
         """Queue those again whose pause is over; the time."""
         now = self._clock()
         while self._again and self._again[0][0] <= now:
-            arrival = heapq.heappop(self._again)[1]
-            if arrival.suspect:
-                self._suspects.append(arrival)
-            elif arrival.begun < now - self._deadline:
-                self._late.append(arrival)
-            else:
-                self._fresh.appendleft(arrival)
+            self._queue(heapq.heappop(self._again)[1], now)
+        while self._unparked:
+            self._queue(self._unparked.pop(), now)  # the last first, as each goes before the others
         return now
+
+    def _queue(self, arrival: Arrival, now: float) -> None:
+        if arrival.suspect:
+            self._suspects.append(arrival)
+        elif arrival.begun < now - self._deadline:
+            self._late.append(arrival)
+        else:
+            self._fresh.appendleft(arrival)
 
 
 class AnswerTimes:

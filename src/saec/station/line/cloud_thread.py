@@ -18,13 +18,14 @@ import structlog
 from saec.cloud.remote.engine import RemoteEngine
 from saec.contracts import CloudEngine
 from saec.decoding import decode
-from saec.errors import LinkError, SpoolError, is_transient
+from saec.errors import LinkError, MachineError, SpoolError, is_transient
 from saec.frame.assessment import DecodeImage
 from saec.frame.cloud_questions import ask_clouds, make_query, with_wait
+from saec.frame.frame_region import region_query, words_in_picture
 from saec.frame.judges import TrustedCloud
 from saec.frame.shared_dispatch import SharedDispatch
-from saec.frame.verdicts import CLOUD_ERROR, fallback_verdict
-from saec.station.line.opened_version import OpenedVersion
+from saec.frame.verdicts import CLOUD_ERROR, Rules, fallback_verdict
+from saec.station.line.opened_version import AnsweringVersion, OpenedVersion, VersionKey
 from saec.station.line.verdict_writer import VerdictWriter
 from saec.station.line.version_switch import VersionSwitch
 from saec.station.setup.station_settings import LineSettings
@@ -32,7 +33,7 @@ from saec.station.storage.database.damage import REMEDY
 from saec.station.storage.records import SpooledFrame
 from saec.station.storage.spool import Spool
 from saec.station.threads import Stopping
-from saec.types import DEFECT, CloudQuery, Pending, VerdictRecord
+from saec.types import DEFECT, Box, CloudQuery, Pending, VerdictRecord
 
 MOST_ATTEMPTS = 5
 """After so many answers that were no answer, a frame gets the edge's label as final."""
@@ -47,7 +48,7 @@ class _Question:
     """A frame that waits for the cloud, and the version whose edge has looked at it."""
 
     pending: Pending
-    version: int
+    version: VersionKey
 
 
 class CloudThread:
@@ -82,22 +83,22 @@ class CloudThread:
         self._put_off = 0.0
         self._log = structlog.get_logger().bind(line=line.name)
         self._fresh: deque[_Question] = deque()
-        self._sent_by: dict[int, int] = {}  # seq of each fresh frame -> version
+        self._sent_by: dict[int, Rules] = {}  # by the seq of each fresh frame
         self._attempts: dict[int, int] = {}
         self._sent = threading.Event()
         self._turn: Callable[[], None] = lambda: None
 
-    def send(self, pending: Pending, version: int) -> None:
+    def send(self, pending: Pending, version: OpenedVersion) -> None:
         """A frame that stands in the spool as asked is to be asked about; its deadline is watched."""
-        self._sent_by[pending.seq] = version
-        self._fresh.append(_Question(pending, version))
+        self._sent_by[pending.seq] = version.judges.rules
+        self._fresh.append(_Question(pending, version.key))
         self._dispatch.send()
         self._dispatch.hold(pending)
         self._sent.set()
 
-    def version_of(self, pending: Pending) -> OpenedVersion:
-        """The version that has looked at a fresh frame."""
-        return self._versions.at(self._sent_by.get(pending.seq, self._versions.current.number))
+    def rules_of(self, pending: Pending) -> Rules:
+        """The rules of the version that has looked at a fresh frame."""
+        return self._sent_by.get(pending.seq, self._versions.current.judges.rules)
 
     def run(self, stopping: Stopping) -> None:
         """A thread's body: ask about fresh frames, else about those with a provisional verdict."""
@@ -113,7 +114,7 @@ class CloudThread:
             if not batch:
                 self._sent.wait(_IDLE)
             for version, group in groupby(batch, key=lambda waiting: waiting.version):
-                self._ask_group(self._versions.at(version), [waiting.pending for waiting in group])
+                self._ask_group(self._versions.answering_at(version), [one.pending for one in group])
 
     def expire(self, frame: SpooledFrame) -> None:
         """A frame has waited for the cloud for too long: the edge's label becomes final.
@@ -121,28 +122,38 @@ class CloudThread:
         Many do at once, so whoever calls it raises the alarm.
         """
         error = TimeoutError("the cloud did not answer in time")
-        self._give_up(pending_of(frame), self._versions.of(frame), error, alarms=())
+        self._give_up(pending_of(frame), self.rules_for(frame), error, alarms=())
+
+    def rules_for(self, frame: SpooledFrame) -> Rules:
+        """The rules of the version that has looked at a frame; where its recipe is lost, those of the current
+        one: the edge's answer alone is the same by either."""
+        try:
+            return self._versions.answering(frame).judges.rules
+        except MachineError:
+            return self._versions.current.judges.rules
 
     def _backlog(self, after: int) -> tuple[list[_Question], int]:
         """Frames that wait for the cloud beside the fresh ones, and from where to look next."""
         frames = self._spool.frames("asked", line=self._line, after=after, most=self._batch)
-        batch = [
-            _Question(pending, self._versions.of(frame).number)
-            for frame in frames
-            if frame.seq not in self._sent_by
-            and (pending := pending_or_damaged(frame, self._spool)) is not None
-        ]
+        batch = []
+        for frame in frames:
+            if frame.seq in self._sent_by or (pending := pending_or_damaged(frame, self._spool)) is None:
+                continue
+            try:
+                batch.append(_Question(pending, self._versions.answering(frame).key))
+            except MachineError as e:  # its recipe is lost
+                self._give_up(pending, self.rules_for(frame), e)
         for _ in batch:
             self._dispatch.send()
         return batch, (frames[-1].seq if frames else 0)
 
-    def _ask_group(self, version: OpenedVersion, batch: list[Pending]) -> None:
+    def _ask_group(self, version: AnsweringVersion, batch: list[Pending]) -> None:
         while batch:
             frames = self._dispatch.ready(self._turn)
             self._ask(version, batch[:frames])
             batch = batch[frames:]
 
-    def _ask(self, version: OpenedVersion, batch: list[Pending]) -> None:
+    def _ask(self, version: AnsweringVersion, batch: list[Pending]) -> None:
         now = time.perf_counter()
         asked = [(pending, self._query(pending, version)) for pending in batch]
         queries = [(with_wait(p, now) if p.since else p, query) for p, query in asked if query is not None]
@@ -164,29 +175,30 @@ class CloudThread:
         for (pending, query), (verdict, engine) in zip(queries, verdicts, strict=True):
             self._sent_by.pop(pending.seq, None)
             if verdict.cloud is None:
-                self._unanswered(pending, version, verdict)
+                self._unanswered(pending, version.judges.rules, verdict)
                 continue
             self._attempts.pop(pending.seq, None)
             self._writer.write(pending, verdict, in_time=self._dispatch.claim(pending))
             if verdict.label == DEFECT:
                 defects.append((pending, query, engine))
-        self._explain(defects)
+        self._explain(defects, version.key.region)
 
-    def _query(self, pending: Pending, version: OpenedVersion) -> CloudQuery | None:
-        judges = version.judges
+    def _query(self, pending: Pending, version: AnsweringVersion) -> CloudQuery | None:
+        judges, refs = version.judges, version.judges.references
         self._turn()
         try:
-            return make_query(pending, self._line, judges.references, bits=judges.bits, decode=self._decode)
+            query = make_query(pending, self._line, refs, bits=judges.bits, decode=self._decode)
+            return region_query(query, version.key.region)
         except Exception as e:
             self._sent_by.pop(pending.seq, None)
             if is_transient(e):  # it stands in the spool as asked, and is asked about later
                 self._put_off = time.monotonic() + _PAUSE
                 self._log.warning("cloud request postponed", frame=pending.source.id, error=str(e))
             else:  # its image has gone: the edge's answer stands
-                self._give_up(pending, version, e)
+                self._give_up(pending, judges.rules, e)
             return None
 
-    def _unanswered(self, pending: Pending, version: OpenedVersion, verdict: VerdictRecord) -> None:
+    def _unanswered(self, pending: Pending, rules: Rules, verdict: VerdictRecord) -> None:
         """The link's failure is nobody's; an answer that is none is the frame's, and not asked for ever."""
         error = verdict.error
         if error is None or error.kind == LinkError.__name__:
@@ -194,23 +206,23 @@ class CloudThread:
         self._attempts[pending.seq] = self._attempts.get(pending.seq, 0) + 1
         if self._attempts[pending.seq] >= MOST_ATTEMPTS:
             del self._attempts[pending.seq]
-            self._give_up(pending, version, RuntimeError(error.message))
+            self._give_up(pending, rules, RuntimeError(error.message))
 
     def _give_up(
         self,
         pending: Pending,
-        version: OpenedVersion,
+        rules: Rules,
         error: Exception,
         alarms: Sequence[tuple[str, str]] | None = None,
     ) -> None:
         in_time = self._dispatch.claim(pending)
-        verdict = fallback_verdict(pending, version.judges.rules, CLOUD_ERROR, error)
+        verdict = fallback_verdict(pending, rules, CLOUD_ERROR, error)
         final = msgspec.structs.replace(verdict, state="final")
         if alarms is None:
             alarms = [("cloud-failed", f"no answer about {pending.source.id}: {error}")]
         self._writer.write(pending, final, in_time=in_time, alarms=alarms)
 
-    def _explain(self, defects: list[tuple[Pending, CloudQuery, CloudEngine]]) -> None:
+    def _explain(self, defects: list[tuple[Pending, CloudQuery, CloudEngine]], region: Box | None) -> None:
         """Words for defects; the verdict does not wait for them, and stands without them."""
         for pending, query, engine in defects:
             if self._fresh:
@@ -221,7 +233,7 @@ class CloudThread:
             except Exception as e:
                 self._log.info("no explanation from the cloud", frame=pending.source.id, error=str(e))
             else:
-                self._spool.explain(pending.seq, words)
+                self._spool.explain(pending.seq, words_in_picture(words, region))
 
 
 def _away(cloud: TrustedCloud) -> bool:

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from saec.errors import is_transient
+from saec.errors import MachineError, is_transient
 from saec.frame.assessment import (
     Assessment,
     DecodedFrame,
@@ -26,6 +26,7 @@ from saec.frame.assessment import (
     decode_frame,
     measure_complexity,
 )
+from saec.frame.frame_region import region_frame, seen_in_picture
 from saec.frame.frame_spans import record_edge
 from saec.frame.shared_dispatch import SharedDispatch
 from saec.frame.verdicts import edge_verdict, fallback_verdict
@@ -36,7 +37,7 @@ from saec.station.line.exclusive_lock import ExclusiveLock, NotAloneError
 from saec.station.line.frame_failures import FrameFailures
 from saec.station.line.opened_version import OpenedVersion
 from saec.station.line.verdict_writer import VerdictWriter
-from saec.station.line.version_switch import VersionSwitch
+from saec.station.line.version_switch import ColdVersionError, VersionSwitch
 from saec.station.parts.code_reader import CodeReader
 from saec.station.setup.station_settings import LineSettings
 from saec.station.storage.database.damage import is_damage
@@ -85,14 +86,20 @@ def load_frame(
 def assess_guarded(decoded: DecodedFrame, version: OpenedVersion) -> tuple[DecodedFrame, Assessment]:
     """A frame with its complexity, and what the edge of a version makes of it.
 
+    Returns:
+        the frame with the pixels that were judged, those of the version's region; and the assessment, whose
+        map and boxes are in pixels of the picture.
+
     Raises:
         GuardError: it is no fair picture.
+        ImageError: the version's region does not lie in it.
         Exception: whatever the detector raises on it.
     """
-    judges = version.judges
-    frame = measure_complexity(decoded, judges.complexity)
+    judges, region = version.judges, version.key.region
+    frame = measure_complexity(region_frame(decoded, region), judges.complexity)
     version.guard.check(frame.image)
-    return frame, assess(frame, judges.detector, judges.rules, crops=judges.crops)
+    seen = assess(frame, judges.detector, judges.rules, crops=judges.crops)
+    return frame, seen_in_picture(seen, region)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -157,6 +164,9 @@ class EdgeThread:
                 self.take(arrival)
             except NotAloneError:
                 tools.arrivals.retry(arrival)
+            except ColdVersionError as e:
+                tools.arrivals.park(e.key, arrival)
+                tools.versions.want(e.key)
             except Exception as e:
                 self._set_aside(arrival, e)
             else:
@@ -183,10 +193,16 @@ class EdgeThread:
         line is at work, so that what ends this process meanwhile is known to be its doing.
 
         Raises:
+            ColdVersionError: the version that judges it is not open; the frame is to wait for it.
             Exception: a transient one; the frame is to be judged again.
         """
-        tools, version, problem = self._tools, self._tools.versions.current, ""
-        name, judges = str(tools.spool.folder / frame.image), version.judges
+        tools, problem, name = self._tools, "", str(self._tools.spool.folder / frame.image)
+        try:
+            version = tools.versions.for_edge(frame)
+        except MachineError as e:
+            tools.failures.failed(frame, name, begun, e, version="")
+            return
+        judges = version.judges
         try:
             path = tools.spool.path(frame)
             decoded = load_frame(frame, path, begun, bits=judges.bits, decode=tools.decode)
@@ -212,8 +228,7 @@ class EdgeThread:
         if suspect:
             tools.spool.attempts.clear(frame.seq)
         self._watch_drift(version, seen)
-        if tools.versions.shadow is not None:
-            tools.versions.judge_as_shadow(frame, decoded.image, seen.opinion)
+        tools.versions.judge_as_shadow(frame, measured.image, seen.opinion, version.key)
 
     def _name_part(
         self, frame: SpooledFrame, decoded: DecodedFrame
@@ -266,7 +281,7 @@ class EdgeThread:
         else:
             tools.spool.ask(frame.seq, blob, number)
             waiting = msgspec.structs.replace(pending, since=time.perf_counter())
-            tools.questions.send(waiting, version.number)
+            tools.questions.send(waiting, version)
         return picture
 
     def _keep_picture(self, name: str, frame: DecodedFrame, seen: Assessment, threshold: float) -> None:

@@ -7,7 +7,7 @@ import time
 
 import structlog
 
-from saec.errors import DecoderDiedError, DecoderOverranError, ImageError
+from saec.errors import DecoderDiedError, DecoderOverranError, ImageError, MachineError
 from saec.frame.frame_spans import record_verdict, traced_verdict
 from saec.frame.verdicts import error_verdict
 from saec.station.line.arrivals import Arrivals
@@ -130,7 +130,10 @@ class FrameFailures:
         self, frame: SpooledFrame, path: str, error: Exception, *, in_time: bool, version: str
     ) -> None:
         """No label: an unreadable file, or no fair picture. Each spell of them raises one alarm."""
-        stage = f"guard-{error.kind}" if isinstance(error, GuardError) else "edge"
+        if isinstance(error, GuardError):
+            stage = f"guard-{error.kind}"
+        else:
+            stage = "recipe" if isinstance(error, MachineError) else "edge"
         verdict = self._verdict(frame, path, error, stage)
         alarms = [] if self._rejected_stage == stage else [(stage, str(error))]
         if self._spool.decide(frame.seq, "final", verdict, in_time=in_time, version=version, alarms=alarms):

@@ -34,9 +34,12 @@ from saec.station.line.edge_thread import EdgeThread, EdgeTools
 from saec.station.line.exclusive_lock import ExclusiveLock
 from saec.station.line.frame_failures import FrameFailures
 from saec.station.line.verdict_writer import VerdictWriter
+from saec.station.line.version_opener import CloudFor
 from saec.station.line.version_store import VersionStore
-from saec.station.line.version_switch import CloudFor, VersionSwitch
+from saec.station.line.version_switch import VersionSwitch
+from saec.station.line.warm_versions import WarmVersions
 from saec.station.parts.code_reader import CodeReader
+from saec.station.recipes.recipe_choice import RecipeChoice
 from saec.station.setup.station_settings import LineSettings
 from saec.station.storage.recent_pictures import RecentPictures
 from saec.station.storage.records import SpooledFrame
@@ -64,6 +67,8 @@ class LineRunner:
         pictures: keeps pictures of frames with their maps.
         decode, decode_again: decode a frame's bytes, for the edge and for the cloud; each for one thread.
         lock: taken for each frame that is judged, by all lines of this process.
+        choice: the recipes in force; None for a line that has none.
+        warm: holds the opened versions of all lines.
 
     Attributes:
         link: the state of the link as it was within the last second; "none" without a cloud.
@@ -81,13 +86,23 @@ class LineRunner:
         decode: DecodeImage,
         decode_again: DecodeImage,
         lock: ExclusiveLock | None = None,
+        choice: RecipeChoice | None = None,
+        warm: WarmVersions | None = None,
     ) -> None:
         self.settings = settings
         self._spool, self._log = spool, structlog.get_logger().bind(line=settings.name)
         self._connected = settings.cloud and bool(cloud_for(None))
         self.link = "" if self._connected else "none"
-        self._versions = VersionSwitch(settings, versions, cloud_for, spool)
-        self._arrivals = Arrivals(settings.deadline_s)
+        self._arrivals, self._choice = Arrivals(settings.deadline_s), choice
+        self._versions = VersionSwitch(
+            settings,
+            versions,
+            cloud_for,
+            spool,
+            choice=choice,
+            warm=warm or WarmVersions(),
+            unpark=self._arrivals.unpark,
+        )
         self._unwritten: deque[Pending] = deque()
         self._marker = CrashMarker(spool.folder / "touched" / settings.name)
         self._failures = FrameFailures(settings, spool, self._arrivals)
@@ -153,6 +168,8 @@ class LineRunner:
             "asked": self._dispatch.asked,
             "queue": state.queue,
             "deadline_s": self.settings.deadline_s,
+            "recipe": None if self._choice is None else self._choice.status(self.settings.name),
+            "waiting_for_version": self._arrivals.parked,
             "drift": drift.sentence(),
             **{f"{name}_ms": self._writer.answers.quantiles(name) for name in TOLD},
             "late": self._writer.answers.late,
@@ -179,7 +196,7 @@ class LineRunner:
             for frame in frames:
                 if (pending := pending_or_damaged(frame, self._spool)) is None:
                     continue
-                rules = self._versions.of(frame).judges.rules
+                rules = self._cloud.rules_for(frame)
                 self._writer.write(pending, fallback_verdict(pending, rules, OVERDUE), in_time=False)
             after = frames[-1].seq
         suspects = self._failures.recover(self._marker.left)
@@ -200,7 +217,12 @@ class LineRunner:
 
     def problem(self) -> str:
         """Why its frames get no verdict now, one sentence; "" when they do."""
-        return self._failures.blocked
+        if blocked := self._failures.blocked:
+            return blocked
+        recipe = None if self._choice is None else self._choice.status(self.settings.name)
+        if recipe is None or recipe["number"] is not None:
+            return ""
+        return f"{self.settings.name}: {recipe['fault'] or 'no recipe is in force'}"
 
     def expire(self, frame: SpooledFrame) -> None:
         """A frame has waited for the cloud for too long: the edge's label becomes final, without an alarm."""
@@ -237,7 +259,7 @@ class LineRunner:
         handed back twice.
         """
         try:
-            rules = self._cloud.version_of(pending).judges.rules
+            rules = self._cloud.rules_of(pending)
             waited = with_wait(pending, time.perf_counter())
             self._writer.write(waited, fallback_verdict(waited, rules, OVERDUE))
         except (OSError, sqlite3.Error) as e:

@@ -17,8 +17,8 @@ from saec.station.audit.audit_log import AuditLog
 from saec.station.audit.audit_rows import Action
 from saec.station.audit.evidence import FRAMES, VERSIONS, EvidenceManifest, EvidenceWriter
 from saec.station.audit.signing_keys import SigningKeys
+from saec.station.line.version_opener import CloudFor
 from saec.station.line.version_store import VersionStore, profile_content
-from saec.station.line.version_switch import CloudFor
 from saec.station.maintenance.frame_replay import Check, FrameReplays, find_frame
 from saec.station.setup.station_settings import StationSettings
 from saec.station.storage.records import SpooledFrame, frame_name

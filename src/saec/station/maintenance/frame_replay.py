@@ -15,15 +15,16 @@ from pathlib import Path
 from typing import Any
 
 from saec.data.images.killable_decoder import Decoder, Spares
-from saec.errors import LineError, SpoolError
+from saec.errors import LineError, MachineError, SpoolError
 from saec.frame.assessment import logged_assessment, route_frame
 from saec.frame.verdicts import decide
 from saec.station.cloud_models import CloudModels
 from saec.station.line.edge_thread import assess_guarded, load_frame
 from saec.station.line.guard import GuardError
-from saec.station.line.opened_version import OpenedVersion, open_version
+from saec.station.line.opened_version import OpenedVersion, VersionKey, open_version, version_key
+from saec.station.line.version_opener import CloudFor
 from saec.station.line.version_store import VersionStore
-from saec.station.line.version_switch import CloudFor
+from saec.station.recipes.recipe_book import RecipeBook, recipe_folder
 from saec.station.setup.station_settings import StationSettings
 from saec.station.storage.records import SpooledFrame
 from saec.station.storage.spool_reader import SpoolReader
@@ -69,7 +70,7 @@ class FrameReplays:
         self._settings = settings
         self._cloud_for = cloud_for or CloudModels(settings.cloud, settings.station.data / "clouds")
         self._decoder = Decoder(Spares(spare=False))
-        self._opened: dict[tuple[str, int], OpenedVersion] = {}
+        self._opened: dict[tuple[str, VersionKey], OpenedVersion] = {}
 
     def __enter__(self) -> FrameReplays:
         return self
@@ -90,8 +91,12 @@ class FrameReplays:
             LineError: the version that judged it is gone or damaged.
         """
         path = self.reader.path(frame)
-        version = self._version(frame)
         checks = [_image(frame, path)]
+        try:
+            version = self._version(frame)
+        except MachineError as e:  # no recipe judges it
+            told = [(state, one.error.kind if one.error else "none") for state, one in verdicts.items()]
+            return checks + [_same(f"{state}: error", kind, type(e).__name__) for state, kind in told]
         for state in ("provisional", "final"):
             if state in verdicts:
                 checks += [
@@ -108,14 +113,16 @@ class FrameReplays:
                 "give the settings that the frame was judged with",
             )
         store = VersionStore(self._settings.station.data / "lines" / line.name)
-        key = line.name, int(frame.version or store.state().current)
-        if key not in self._opened:
-            clouds = self._cloud_for(store.model(key[1])) if line.cloud else ()
-            version = open_version(store.profile(key[1]), key[1], line, clouds)
+        recipe = RecipeBook(recipe_folder(self._settings.station.data, line.name)).recipe_of(frame)
+        key = version_key(recipe, store.state().current)
+        key = key._replace(number=int(frame.version)) if frame.version else key
+        if (line.name, key) not in self._opened:
+            clouds = self._cloud_for(store.model(key.number)) if line.cloud else ()
+            version = open_version(store.profile(key.number), key, line, clouds)
             if len(self._opened) >= _OPEN:
                 self._opened.pop(next(iter(self._opened)))
-            self._opened[key] = version
-        return self._opened[key]
+            self._opened[line.name, key] = version
+        return self._opened[line.name, key]
 
 
 def replay_frame(settings: StationSettings, id: str, *, cloud_for: CloudFor | None = None) -> list[Check]:

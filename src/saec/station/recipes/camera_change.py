@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol, runtime_checkable
 
 import structlog
@@ -11,6 +11,7 @@ import structlog
 from saec.errors import MachineError
 from saec.station.recipes.recipe_choice import CAMERAS, RecipeChoice
 from saec.station.recipes.recipe_settings import Feature, RecipeSettings
+from saec.station.storage.spool import Spool
 from saec.station.threads import Stopping
 
 _INTERVAL = 0.5
@@ -34,6 +35,30 @@ class FeatureReceiver(Protocol):
             MachineError: the camera cannot be reached, or does not take one. It is tried again.
         """
         ...
+
+
+def camera_changes(
+    recipes: Iterable[RecipeSettings], choice: RecipeChoice, sources: Mapping[str, object], spool: Spool
+) -> dict[str, CameraChange]:
+    """What sets the cameras of each line whose recipes name features, by the line's name.
+
+    Args:
+        recipes: all of the settings; a source that they name takes features.
+        choice: the recipes in force.
+        sources: the sources of the station, by name.
+        spool: takes the alarms.
+    """
+
+    def alarm(kind: str, text: str, about: str) -> None:
+        spool.alarm(kind, text, about=about)
+
+    named: dict[str, dict[str, FeatureReceiver]] = {}
+    for recipe in recipes:
+        for name in recipe.camera:
+            source = sources[name]
+            assert isinstance(source, FeatureReceiver), f"the source {name} takes no features"
+            named.setdefault(recipe.line, {})[name] = source
+    return {line: CameraChange(line, choice, cameras, alarm) for line, cameras in named.items()}
 
 
 class CameraChange:

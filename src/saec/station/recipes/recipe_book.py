@@ -1,8 +1,8 @@
 """The recipes of a line as they were, so that each frame is judged by those of its own time.
 
-    DATA/lines/NAME/
+    DATA/lines/NAME/recipes/
         recipes.json    the line's recipes, a revision for each time that the settings changed them
-        recipe.json     the recipe in force
+        chosen.json     the recipe in force
 
 The settings may be changed while frames wait in the spool. A revision therefore says after which frame it
 holds; frames are numbered without end, so this is exact where a time would not be.
@@ -36,11 +36,16 @@ class RecipeRevision(msgspec.Struct, frozen=True, kw_only=True):
     recipes: list[RecipeSettings]
 
 
+def recipe_folder(data: Path, line: str) -> Path:
+    """Where a line's recipes are kept in the data folder of a station."""
+    return data / "lines" / line / "recipes"
+
+
 class RecipeBook:
     """The recipes of one line.
 
     Args:
-        folder: DATA/lines/NAME.
+        folder: see ``recipe_folder``.
 
     Raises:
         MachineError: its file is damaged.

@@ -20,7 +20,7 @@ from saec.errors import MachineError, SaecError
 from saec.profile import write_json
 from saec.station.audit.audit_log import AuditLog
 from saec.station.audit.audit_rows import Action
-from saec.station.recipes.recipe_book import RecipeBook
+from saec.station.recipes.recipe_book import RecipeBook, recipe_folder
 from saec.station.recipes.recipe_settings import RecipeSettings
 from saec.station.storage.database.schema import alone_in, sync_folder
 from saec.station.storage.records import NewFrame
@@ -33,7 +33,7 @@ log = structlog.get_logger()
 
 
 class ChosenRecipe(msgspec.Struct, frozen=True, kw_only=True):
-    """``recipe.json``: what was chosen last on a line.
+    """``chosen.json``: what was chosen last on a line.
 
     Attributes:
         number: the recipe in force; None where there is none.
@@ -49,12 +49,12 @@ class ChosenRecipe(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def chosen_recipe(folder: Path) -> ChosenRecipe:
-    """What was chosen last on a line, whose folder is DATA/lines/NAME.
+    """What was chosen last on a line, whose folder is that of ``recipe_folder``.
 
     Raises:
         MachineError: its file is damaged.
     """
-    path = folder / "recipe.json"
+    path = folder / "chosen.json"
     if not path.is_file():
         return ChosenRecipe()
     remedy = "restore it from a backup, or delete it and choose a recipe"
@@ -62,12 +62,13 @@ def chosen_recipe(folder: Path) -> ChosenRecipe:
 
 
 def choose_recipe(
-    folder: Path, audit: AuditLog, actor: str, role: str, number: int, reason: str = ""
+    data: Path, line: str, audit: AuditLog, actor: str, role: str, number: int, reason: str = ""
 ) -> ChosenRecipe:
     """Put a recipe in force; one that is in force already is not chosen, or recorded, again.
 
     Args:
-        folder: DATA/lines/NAME.
+        data: the data folder of the station.
+        line: the line.
         audit: where the row goes, before the change is made.
         actor: who, as in ``Action``.
         role: the role in which it is done.
@@ -80,6 +81,7 @@ def choose_recipe(
         AuditError: the row cannot be written; nothing was changed.
         OSError: the choice cannot be written.
     """
+    folder = recipe_folder(data, line)
     folder.mkdir(parents=True, exist_ok=True)
     with alone_in(folder):
         before, known = chosen_recipe(folder), RecipeBook(folder).newest
@@ -95,16 +97,16 @@ def choose_recipe(
                 actor=actor,
                 role=role,
                 what=CHOOSE,
-                about=folder.name,
+                about=line,
                 before=before.number,
                 after=_told(number, known.get(number)),
                 reason=reason,
             )
             with audit.recorded(action):
-                write_json(folder / "recipe.json", after)
+                write_json(folder / "chosen.json", after)
                 sync_folder(folder)
     if in_force is None:
-        raise _unknown(folder.name, number, known)
+        raise _unknown(line, number, known)
     return after
 
 
@@ -157,8 +159,8 @@ class RecipeChoice:
         lines: Iterable[str],
         alarm: Callable[[str, str, str], None] = lambda kind, text, about: None,
     ) -> None:
-        self._audit, self._alarm, self._lock = audit, alarm, threading.RLock()
-        self._lines = {name: _LineRecipe(data / "lines" / name) for name in lines}
+        self._data, self._audit, self._alarm, self._lock = data, audit, alarm, threading.RLock()
+        self._lines = {name: _LineRecipe(recipe_folder(data, name)) for name in lines}
         for name, line in self._lines.items():
             if line.book.newest:
                 self._recover(name, line)
@@ -245,7 +247,7 @@ class RecipeChoice:
         found = self._lines[line]
         with self._lock:
             try:
-                chosen = choose_recipe(found.folder, self._audit, who, role, number, reason)
+                chosen = choose_recipe(self._data, line, self._audit, who, role, number, reason)
             except MachineError as e:
                 self._fail(line, found, e)
                 raise
