@@ -34,6 +34,9 @@ class Outlet:
     def amiss(self, what: str, more: int, why: str) -> None:
         self.counts[what] += more
 
+    def set_anew(self) -> None:
+        self.taken.clear()
+
 
 class Machine(FakeCamera):
     """A camera and a PLC that go through a script, one step at each fetch, and end the driver after it.

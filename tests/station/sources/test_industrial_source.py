@@ -11,13 +11,14 @@ import msgspec
 import numpy as np
 import pytest
 
-from saec.errors import MachineError, SaecError
+from saec.errors import CameraLostError, MachineError, SaecError
 from saec.station.cameras.camera_contract import CameraPicture, IndustrialCamera
-from saec.station.cameras.camera_driver import CameraTimes
+from saec.station.cameras.camera_driver import CameraTimes, TakenPicture
 from saec.station.cameras.camera_settings import CameraSetup, TriggerMode
+from saec.station.recipes.camera_change import FeatureReceiver
 from saec.station.sources import IndustrialSource, industrial_reader
 from saec.station.sources.frame_source import HANGS
-from saec.station.sources.industrial_reader import IndustrialReader
+from saec.station.sources.industrial_reader import IndustrialReader, PictureTray
 from saec.station.threads import Stopping
 from saec.station.triggers.trigger_board import Announced, Trigger, TriggerBoard
 from saec.types import Capture
@@ -199,3 +200,35 @@ def test_settings_that_contradict_themselves(more: dict[str, object], key: str) 
     source = IndustrialSource(**{**plain, **more})  # type: ignore[arg-type]
     assert [fault[0] for fault in source.faults()] == [key]
     assert list(IndustrialSource(**plain).faults()) == []  # type: ignore[arg-type]
+
+
+def test_a_recipes_features_are_set_between_pictures_and_again_after_a_loss() -> None:
+    first, second = sending(picture(1)), FakeCamera()
+    with Bench(first, second).running() as bench:
+        bench.until(lambda: len(bench.taken.frames) == 1)
+        bench.reader.apply_features({"ExposureTime": 50})
+        assert first.done[-1] == ("ExposureTime", 50.0)
+        assert first.restarts == 1
+        first.coming.put(lost())
+        bench.until(lambda: ("ExposureTime", 50.0) in second.done)
+        bench.until(lambda: bench.reader.state == "connected")
+        with pytest.raises(MachineError, match="no feature Gian"):
+            bench.reader.apply_features({"Gian": 1})
+        assert isinstance(bench.reader, FeatureReceiver)
+
+
+def test_no_picture_of_the_older_features_comes_after_they_were_set() -> None:
+    bench = Bench(trigger="sensor")
+    tray = PictureTray(0.0, bench.taken.hooks()._replace(triggers=bench.board))
+    announced = bench.announce(1)
+    trigger = bench.board.claim("cam")
+    tray.put(TakenPicture(picture(1), 0.0, trigger))
+    tray.set_anew()
+    assert tray.take() is None
+    assert announced.wait(0)
+    assert "set anew" in announced.failure
+
+
+def test_a_camera_that_is_away_cannot_be_set() -> None:
+    with pytest.raises(CameraLostError, match="is lost"):
+        Bench().reader.apply_features({"ExposureTime": 50})

@@ -6,14 +6,16 @@ withdrawn, acquisition is stopped and started again before the next is served, s
 
 from __future__ import annotations
 
+import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple, Protocol
 
-from saec.errors import CameraLostError
-from saec.station.cameras.camera_contract import CameraPicture, FoundCamera, IndustrialCamera
+from saec.errors import CameraLostError, MachineError
+from saec.station.cameras.camera_contract import CameraPicture, FeatureValue, FoundCamera, IndustrialCamera
 from saec.station.cameras.camera_settings import CameraSetup, set_up_camera
+from saec.station.cameras.feature_checks import set_features
 from saec.station.triggers.trigger_board import Trigger, TriggerBoard
 
 LOOK = 0.05
@@ -55,6 +57,10 @@ class PictureOutlet(Protocol):
         """Pictures were "lost", "incomplete", "missed" or "stray"; how many, and why."""
         ...
 
+    def set_anew(self) -> None:
+        """Features were changed: what was put before and is not handed over shows the older ones."""
+        ...
+
 
 class CameraTimes(NamedTuple):
     """Limits in seconds.
@@ -72,6 +78,14 @@ class CameraTimes(NamedTuple):
     ahead: float = 0.02
     interval: float = 0.0
     step: float = 30.0
+
+
+class _Change:
+    """Features that another thread wants to be set."""
+
+    def __init__(self, features: Mapping[str, FeatureValue]) -> None:
+        self.features, self.done = features, threading.Event()
+        self.failure: MachineError | None = None
 
 
 Opener = Callable[[CameraSetup], IndustrialCamera]
@@ -110,6 +124,7 @@ class CameraDriver:
         board: the triggers.
         outlet: where pictures go.
         open_camera: opens it.
+        more: features that are set after the setup's.
 
     Attributes:
         turned: when it last came back from the camera's driver, seconds of ``time.monotonic``.
@@ -123,7 +138,10 @@ class CameraDriver:
         board: TriggerBoard,
         outlet: PictureOutlet,
         open_camera: Opener,
+        more: Mapping[str, FeatureValue] | None = None,
     ) -> None:
+        self._more = more or {}
+        self._changes: queue.SimpleQueue[_Change] = queue.SimpleQueue()
         self._source, self._setup, self._times = source, setup, times
         self._board, self._outlet, self._open = board, outlet, open_camera
         self._numbers, self._drained = FrameNumbers(), board.withdrawn(source)
@@ -142,6 +160,7 @@ class CameraDriver:
         camera = self._open(self._setup)
         try:
             set_up_camera(camera, self._setup)
+            set_features(camera, self._more.items())
             self._drained = self._board.withdrawn(self._source)
             camera.start()
             self._outlet.opened(camera.found)
@@ -149,10 +168,43 @@ class CameraDriver:
             turn = self._software if self._setup.trigger == "software" else turn
             self._heard = self.turned = time.monotonic()
             while not over.is_set():
+                self._change(camera)
                 turn(camera)
                 self.turned = time.monotonic()
         finally:
             camera.close()
+
+    def apply_features(self, features: Mapping[str, FeatureValue], seconds: float) -> None:
+        """Set features between two pictures; called by another thread.
+
+        Raises:
+            MachineError: the camera does not take one, or they were not set within so long.
+            CameraLostError: the camera does not answer.
+        """
+        change = _Change(features)
+        self._changes.put(change)
+        if not change.done.wait(seconds):
+            raise CameraLostError(
+                f"the camera of {self._source} was not set in {seconds:g} s", "see its state"
+            )
+        if change.failure is not None:
+            raise change.failure
+
+    def _change(self, camera: IndustrialCamera) -> None:
+        while not self._changes.empty():
+            change = self._changes.get_nowait()
+            try:
+                camera.stop()  # many features can be set only then, and no older picture comes after it
+                set_features(camera, change.features.items())
+            except MachineError as e:
+                change.failure = e
+                if isinstance(e, CameraLostError):
+                    raise
+            finally:
+                self._outlet.set_anew()
+                change.done.set()
+            camera.start()
+            self._numbers.restart()
 
     # one turn of each kind of trigger
 

@@ -10,11 +10,12 @@ import contextlib
 import threading
 import time
 from collections import Counter, deque
+from collections.abc import Mapping
 
 import structlog
 
 from saec.errors import CameraLostError, SaecError, SpoolFullError
-from saec.station.cameras.camera_contract import FoundCamera
+from saec.station.cameras.camera_contract import FeatureValue, FoundCamera
 from saec.station.cameras.camera_driver import CameraDriver, CameraTimes, Opener, TakenPicture
 from saec.station.cameras.camera_settings import CameraSetup
 from saec.station.cameras.pixel_formats import decoded_pixels
@@ -32,6 +33,9 @@ _FIRST, _LONGEST = 0.5, 30.0
 _LOOK = 0.1
 _FAREWELL = 1.0
 """Seconds within which a driver that is told to end does; one that does not hangs."""
+
+_SETTING = 5.0
+"""Seconds within which a camera that is open takes other features."""
 
 _NOTED = 1.0
 """Seconds between two notes of pictures that came to nothing."""
@@ -84,10 +88,21 @@ class PictureTray:
             self._amiss[what] += more
             self._why[what] = why
 
-    def take(self, seconds: float) -> TakenPicture | None:
-        """The oldest picture; waits for one for so long."""
+    def set_anew(self) -> None:
+        with self._changed:
+            for taken in self._waiting:
+                if taken.trigger is not None:
+                    self._hooks.triggers.failed(taken.trigger, "the camera was set anew after the picture")
+            self._waiting.clear()
+
+    def wait(self, seconds: float) -> None:
+        """Wait for a picture for so long."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting, seconds)
+
+    def take(self) -> TakenPicture | None:
+        """The oldest picture, if there is one."""
+        with self._changed:
             return self._waiting.popleft() if self._waiting else None
 
     def faults(self) -> dict[str, tuple[int, str]]:
@@ -141,6 +156,9 @@ class IndustrialReader:
         self._hooks, self._open = hooks, open_camera
         self._seen: FoundCamera | None = None
         self._told = ""
+        self._more: Mapping[str, FeatureValue] = {}
+        self._driver: CameraDriver | None = None
+        self._handing = threading.Lock()
         self._number, self._noted = 0, -_NOTED
         self.state = LOST
 
@@ -148,11 +166,13 @@ class IndustrialReader:
         pause = _FIRST
         while not stopping.is_set():
             tray = PictureTray(0.0 if self._setup.on_trigger else self._times.interval, self._hooks)
-            triggers = self._hooks.triggers
-            driver = CameraDriver(self._name, self._setup, self._times, triggers, tray, self._open)
+            board = self._hooks.triggers
+            driver = CameraDriver(self._name, self._setup, self._times, board, tray, self._open, self._more)
+            self._driver = driver
             attempt = _Attempt(self._name, driver)
             attempt.thread.start()
             opened = self._use(tray, attempt, stopping)
+            self._driver = None
             attempt.over.set()
             self._leave(attempt, stopping)
             self._note(tray, at_once=True)
@@ -162,19 +182,37 @@ class IndustrialReader:
             pause = _FIRST if opened else min(2 * pause, _LONGEST)
             self._rest(pause, stopping)
 
+    def apply_features(self, features: Mapping[str, FeatureValue]) -> None:
+        """Set features for the pictures from now on, and whenever the camera is opened anew.
+
+        It is called by another thread than the source's own. No picture that was taken before is handed over
+        after it returns.
+
+        Raises:
+            MachineError: the camera does not take one.
+            CameraLostError: the camera does not answer now.
+        """
+        self._more = dict(features)
+        driver = self._driver
+        if driver is None:
+            raise CameraLostError(f"the camera of {self._name} is {self.state}", "see the source's state")
+        driver.apply_features(self._more, _SETTING)
+        with self._handing:
+            pass  # a picture that was under way when the features changed is the spool's now
+
     def _use(self, tray: PictureTray, attempt: _Attempt, stopping: Stopping) -> bool:
         """Hand pictures over until the driver ends; whether the camera could be opened."""
         opened = False
         while not stopping.is_set():
             ended = not attempt.thread.is_alive()
-            taken = tray.take(0 if ended else _LOOK)
+            tray.wait(0 if ended else _LOOK)
             if not opened and tray.found is not None:
                 opened = True
                 self._opened(tray.found)
             self._note(tray)
-            if taken is not None:
-                self._hand_over(taken)
-            elif ended or attempt.hangs(self._times.step):
+            if self._hand_next(tray):
+                continue
+            if ended or attempt.hangs(self._times.step):
                 break
             elif not opened:
                 self._fail_triggers()
@@ -242,6 +280,14 @@ class IndustrialReader:
         if self.state in (CONNECTED, INCOMPLETE):
             lossy = not faults.keys().isdisjoint(("lost", "incomplete"))
             self.state = INCOMPLETE if lossy else CONNECTED
+
+    def _hand_next(self, tray: PictureTray) -> bool:
+        """Hand the next picture over, if there is one; whether there was."""
+        with self._handing:
+            taken = tray.take()
+            if taken is not None:
+                self._hand_over(taken)
+        return taken is not None
 
     def _hand_over(self, taken: TakenPicture) -> None:
         trigger, picture = taken.trigger, taken.picture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import msgspec
 
@@ -60,6 +60,8 @@ class IndustrialSource(SourceSettings, frozen=True, kw_only=True, tag_field="kin
     silence_s: Seconds = 5.0
     ahead_s: Seconds = 0.02
     driver_s: Seconds = 30.0
+
+    sets_features: ClassVar[bool] = True
 
     @property
     def setup(self) -> CameraSetup:
