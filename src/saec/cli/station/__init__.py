@@ -13,6 +13,7 @@ from saec.cli.station.letters import letters
 from saec.cli.station.opcua_certificate import opcua_certificate
 from saec.cli.station.parts import find_part
 from saec.cli.station.people import people
+from saec.cli.station.plc import plc
 from saec.cli.station.quarantine import quarantine
 from saec.cli.station.recipes import recipe, recipes
 from saec.cli.station.repair import repair
@@ -96,6 +97,7 @@ for _name, _command in {
     "opcua-certificate": opcua_certificate,
     "part": find_part,
     "people": people,
+    "plc": plc,
     "quarantine": quarantine,
     "backup": backup,
     "restore": restore,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from saec.errors import ExtraError, LinkError, MachineError
@@ -16,6 +17,8 @@ try:
     from pymodbus.exceptions import ModbusException
 except ImportError as e:
     raise ExtraError("pymodbus", "modbus") from e
+
+logging.getLogger("pymodbus").setLevel(logging.CRITICAL)  # what fails is told by the errors raised here
 
 if TYPE_CHECKING:
     from saec.station.plc.modbus_settings import ModbusPlc

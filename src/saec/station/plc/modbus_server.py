@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,8 @@ try:
     from pymodbus.simulator import DataType, SimData, SimDevice
 except ImportError as e:
     raise ExtraError("pymodbus", "modbus") from e
+
+logging.getLogger("pymodbus").setLevel(logging.CRITICAL)  # what fails is told by the errors raised here
 
 if TYPE_CHECKING:
     from saec.station.plc.modbus_settings import ModbusPlc

@@ -1,0 +1,46 @@
+"""A handshake by hand, against a simulated PLC."""
+
+from __future__ import annotations
+
+from itertools import count
+
+import pytest
+
+from saec.errors import LinkError, MachineError
+from saec.station.plc import ModbusPlc
+from saec.station.plc.worker.hand_walk import HandAnswer, HandWalk
+from saec.station.simulated.modbus_peers import ModbusPlcMemory
+from saec.station.simulated.plc_cycle import PlcCycle
+from saec.station.simulated.plc_program import PlcPart, PlcProgram
+
+
+def settings(port: int) -> ModbusPlc:
+    return ModbusPlc(name="press", line="cell", source="cam", host="127.0.0.1", port=port, timeout_s=5.0)
+
+
+@pytest.mark.parametrize("answer", ["good", "defect", "fault"])
+def test_a_walk_tells_each_step_and_answers_as_it_was_asked(answer: HandAnswer) -> None:
+    memory = ModbusPlcMemory(settings(1), port=0)
+    program = PlcProgram(iter([PlcPart("P-1")]))
+    said: list[str] = []
+    with PlcCycle(memory, program):
+        HandWalk(settings(memory.port), count(7).__next__, said.append, wait_s=30.0).walk(answer)
+        tally = program.tally
+    assert [line[:2] for line in said if line[0].isdigit()] == ["1.", "2.", "3.", "4.", "5."]
+    assert any("number 7" in line and "part P-1" in line for line in said)
+    assert tally.results == (answer != "fault")
+    assert dict(tally.faults) == ({"NOT_JUDGED": 1} if answer == "fault" else {})
+    assert tally.actuations == (answer == "defect")
+    assert tally.violations() == {}
+
+
+def test_a_walk_says_what_is_missing() -> None:
+    memory = ModbusPlcMemory(settings(1), port=0)
+    try:
+        walk = HandWalk(settings(memory.port), count(1).__next__, lambda line: None, wait_s=0.05)
+        with pytest.raises(MachineError, match=r"nothing came within 0\.05 s; the PLC tells: trigger 0"):
+            walk.walk("good")
+    finally:
+        memory.close()
+    with pytest.raises(LinkError, match="cannot be reached"):
+        HandWalk(settings(memory.port), count(1).__next__, lambda line: None, wait_s=0.05).walk("good")
