@@ -24,7 +24,7 @@ def test_a_walk_tells_each_step_and_answers_as_it_was_asked(answer: HandAnswer) 
     program = PlcProgram(iter([PlcPart("P-1")]))
     said: list[str] = []
     with PlcCycle(memory, program):
-        HandWalk(settings(memory.port), count(7).__next__, said.append, wait_s=30.0).walk(answer)
+        HandWalk(settings(memory.port), count(7).__next__, said.append, step_s=30.0).walk(answer)
         tally = program.tally
     assert [line[:2] for line in said if line[0].isdigit()] == ["1.", "2.", "3.", "4.", "5."]
     assert any("number 7" in line and "part P-1" in line for line in said)
@@ -37,10 +37,10 @@ def test_a_walk_tells_each_step_and_answers_as_it_was_asked(answer: HandAnswer) 
 def test_a_walk_says_what_is_missing() -> None:
     memory = ModbusPlcMemory(settings(1), port=0)
     try:
-        walk = HandWalk(settings(memory.port), count(1).__next__, lambda line: None, wait_s=0.05)
+        walk = HandWalk(settings(memory.port), count(1).__next__, lambda line: None, step_s=0.05)
         with pytest.raises(MachineError, match=r"nothing came within 0\.05 s; the PLC tells: trigger 0"):
             walk.walk("good")
     finally:
         memory.close()
     with pytest.raises(LinkError, match="cannot be reached"):
-        HandWalk(settings(memory.port), count(1).__next__, lambda line: None, wait_s=0.05).walk("good")
+        HandWalk(settings(memory.port), count(1).__next__, lambda line: None, step_s=0.05).walk("good")

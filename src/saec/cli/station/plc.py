@@ -19,12 +19,12 @@ class PlcTestSettings(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         name: The name of a [[plc]].
         answer: What the station answers.
-        wait_s: Seconds to wait for each step of the PLC.
+        step_s: Seconds to wait for each step of the PLC.
     """
 
     name: Argument[str]
     answer: Everyday[Literal["good", "defect", "fault"]] = "good"
-    wait_s: Annotated[Everyday[float], msgspec.Meta(gt=0), Option(metavar="SECONDS")] = 60.0
+    step_s: Annotated[Everyday[float], msgspec.Meta(gt=0), Option(metavar="SECONDS")] = 60.0
 
 
 @click.group()
@@ -54,7 +54,7 @@ def test_plc(plc_test: PlcTestSettings) -> None:
     spool = Spool(settings.station.data, [sink.name for sink in settings.sink], settings.spool)
     try:
         numbers = TriggerNumbers(spool, found.name)
-        HandWalk(found, numbers.take, click.echo, wait_s=plc_test.wait_s).walk(plc_test.answer)
+        HandWalk(found, numbers.take, click.echo, step_s=plc_test.step_s).walk(plc_test.answer)
     finally:
         spool.close()
 

@@ -36,7 +36,7 @@ class HandWalk:
         settings: the PLC's.
         next_number: gives the trigger's number.
         say: told what happens, a line each time.
-        wait_s: seconds to wait for each step of the PLC.
+        step_s: seconds to wait for each step of the PLC.
         clock: seconds that never go back.
     """
 
@@ -46,10 +46,10 @@ class HandWalk:
         next_number: Callable[[], int],
         say: Callable[[str], None],
         *,
-        wait_s: float,
+        step_s: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._s, self._say, self._wait, self._clock = settings, say, wait_s, clock
+        self._s, self._say, self._wait, self._clock = settings, say, step_s, clock
         self._way = settings.make_way(lambda: None)
         limits = msgspec.structs.replace(
             settings.limits(), picture=_PATIENCE, deadline=_PATIENCE, acknowledge=_PATIENCE
