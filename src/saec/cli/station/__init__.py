@@ -10,10 +10,10 @@ from saec.cli.station.cameras import cameras, snap
 from saec.cli.station.config import named_file, station_settings
 from saec.cli.station.frame_replay import station_replay
 from saec.cli.station.letters import letters
+from saec.cli.station.machine.plc import plc
 from saec.cli.station.opcua_certificate import opcua_certificate
 from saec.cli.station.parts import find_part
 from saec.cli.station.people import people
-from saec.cli.station.plc import plc
 from saec.cli.station.quarantine import quarantine
 from saec.cli.station.recipes import recipe, recipes
 from saec.cli.station.repair import repair
