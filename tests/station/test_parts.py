@@ -108,6 +108,21 @@ def test_a_part_without_its_second_view_is_an_error_by_its_deadline(running: Run
     assert visit["verdict"]["missing"] == [""]
 
 
+def test_a_client_may_wait_for_the_part_s_verdict(running: Running) -> None:
+    def asked(red: int, wait: float, **more: str) -> Any:
+        address = f"/v1/lines/cell/frames?answer=part&wait={wait}"
+        headers = {"Content-Type": "image/png", **more}
+        answer = running.client.post(address, content=as_png(frame_with(red=red)), headers=headers)
+        assert answer.status_code == 201, answer.text
+        return answer.json()["verdict"]
+
+    headers = {"Part-Id": "F1"}
+    assert asked(GOOD, 0.01, **headers) is None
+    told = asked(GOOD + 1, 20, **headers)
+    assert (told["verdict"]["label"], told["rule"], told["act"]) == (0, "any-defect", True)
+    assert asked(GOOD + 2, 20) is None  # without an id there is nothing to wait for
+
+
 def test_an_unknown_part_is_none(running: Running) -> None:
     assert running.client.get("/v1/parts/zebra").status_code == 404
 

@@ -21,6 +21,7 @@ from saec.station.setup.station_section import StationSection
 from saec.station.setup.station_settings import LineSettings, StationSettings
 from saec.station.simulated.modbus_registers import ModbusRegisters, RegisterTable
 from saec.station.station import Station
+from saec.station.storage.parts.part_rules import PartRules
 from saec.station.storage.records import NewFrame, Receipt, SpoolLimits
 from tests.run_fakes import FakeDetector, make_line
 from tests.station.station_fakes import NO_GUARD
@@ -42,15 +43,22 @@ class PlcBench:
 
     Args:
         registers: the PLC's.
+        parts: the rules by which the line makes a verdict on parts.
         given: settings of the [[plc]] that are others.
     """
 
     def __init__(
-        self, folder: Path, monkeypatch: pytest.MonkeyPatch, registers: ModbusRegisters, **given: Any
+        self,
+        folder: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        registers: ModbusRegisters,
+        parts: PartRules | None = None,
+        **given: Any,
     ) -> None:
         monkeypatch.setattr(edge, "open_detector", lambda profile: FakeDetector())
         if not (folder / "profile").exists():
             make_line(folder / "profile")
+        self.parts = parts or PartRules()
         self.registers, self.folder, self.pictures = registers, folder, 0
         self.plc = ModbusPlc(
             name="press", line="cell", source=CLIENT, host="127.0.0.1", port=registers.port, timeout_s=5.0
@@ -75,7 +83,13 @@ class PlcBench:
         settings = StationSettings(
             station=StationSection(data=self.folder / "data", page=False),
             line=[
-                LineSettings(name="cell", profile=self.folder / "profile", deadline_s=20.0, guard=NO_GUARD)
+                LineSettings(
+                    name="cell",
+                    profile=self.folder / "profile",
+                    deadline_s=20.0,
+                    guard=NO_GUARD,
+                    parts=self.parts,
+                )
             ],
             plc=[self.plc],
             spool=SpoolLimits(free_gb=0),

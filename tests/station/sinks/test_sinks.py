@@ -25,7 +25,7 @@ from saec.station.audit.audit_heads import known_heads
 from saec.station.sinks import FileSink, MqttSink, WebhookSink
 from saec.station.sinks.mqtt import Mqtt
 from saec.station.sinks.verdict_sink import AwayError, RefusedError, VerdictSink
-from saec.station.storage.records import AuditHead, Delivery
+from saec.station.storage.records import AuditHead, Delivery, PartVerdict, PartView
 from tests.station.sink_fakes import Broker, Plant, Receiver, deliveries, free_port
 
 
@@ -85,6 +85,26 @@ def test_the_kind_is_plain_json_to_a_webhook_and_a_broker(receiver: Receiver) ->
     assert topic == "saec/verdicts/cell"
     for message in (posted, published):
         assert (message["verdict"]["kind"], message["verdict"]["kind_confidence"]) == (name, 0.5)
+    broker.close()
+
+
+def test_a_part_s_verdict_says_of_what_it_was_made_under_a_topic_of_its_own(receiver: Receiver) -> None:
+    (plain,) = deliveries(1)
+    view = PartView(frame="cell-0000000001", source="top", label=0, state="final")
+    made = PartVerdict(verdict=plain.verdict, rule="vote", views=(view,), missing=("left",), act=True)
+    delivery = msgspec.structs.replace(plain, state="part", part=made)
+    broker = Broker()
+    webhook = WebhookSink(name="s", url=receiver.url).make_sink()
+    mqtt = MqttSink(name="s", host="127.0.0.1", port=broker.port).make_sink()
+    for sink in (webhook, mqtt):
+        sink.deliver([delivery])
+        sink.close()
+    ((*_, posted),), ((topic, published),) = receiver.got, broker.got
+    assert topic == "saec/verdicts/cell/part"
+    for message in (posted, published):
+        assert message["key"] == f"{plain.verdict.id}/part"
+        assert (message["rule"], message["missing"]) == ("vote", ["left"])
+        assert message["views"][0]["source"] == "top"
     broker.close()
 
 

@@ -6,14 +6,13 @@ The body of a frame is the image file itself. Nothing in a request is ever taken
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import re
 import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from fastapi import APIRouter, FastAPI, HTTPException, Query, Request, Response
@@ -24,13 +23,13 @@ from saec.station.http.page_proxy import PagePlace, page_routes
 from saec.station.http.role_check import RoleCheck
 from saec.station.http.search_routes import LARGEST_NUMBER, frame_record, search_routes
 from saec.station.http.station_metrics import CONTENT_TYPE, metrics_text
+from saec.station.http.verdict_waits import first_verdict, part_verdict
 from saec.station.parts.part_ids import check_part
 from saec.station.sources.frame_source import LARGEST
 from saec.station.station import Station
 from saec.station.storage.records import NewFrame, SpooledFrame
 from saec.tracing.trace_ids import read_traceparent
 from saec.tracing.tracers import tracer
-from saec.types import VerdictRecord
 from saec.web.admission.admission_control import AdmissionControl
 from saec.web.admission.request_bodies import RequestBodies
 from saec.web.admission.request_guard import Refusal, RequestGuard
@@ -137,13 +136,14 @@ def _intake(station: Station, bodies: RequestBodies) -> APIRouter:
         request: Request,
         wait: Annotated[float, Query(ge=0, le=_LONGEST_WAIT)] = 0.0,
         part: str | None = None,
+        answer_by: Annotated[Literal["part"] | None, Query(alias="answer")] = None,
     ) -> dict[str, Any]:
         """Take a frame over. The answer means that it is on the disk and will be judged.
 
         The body is an image file and Content-Type its kind. An Idempotency-Key makes it safe to send the
         same frame again; without one the bytes, the part and the second are the key. ``wait`` seconds are
         waited for a verdict to act on, which is then in the answer. ``part``, or the header Part-Id, is the
-        id of the part that the frame shows.
+        id of the part that the frame shows; with ``answer=part`` it is the part's verdict that is waited for.
         """
         if line not in station.runners:
             raise HTTPException(404, f"there is no line {line[:80]!r}")
@@ -160,7 +160,8 @@ def _intake(station: Station, bodies: RequestBodies) -> APIRouter:
             tracer().record("accept", caller, begun, time.perf_counter(), {"saec.frame": accepted.id})
         answer: dict[str, Any] = {"id": accepted.id, "duplicate": accepted.duplicate}
         if wait:
-            answer["verdict"] = await _verdict(station, accepted.seq, wait)
+            waits = first_verdict if answer_by is None else part_verdict
+            answer["verdict"] = await waits(station, accepted.seq, wait)
         return answer
 
     return router
@@ -255,26 +256,3 @@ def _overview(station: Station, admission: AdmissionControl) -> APIRouter:
         return Response(metrics_text(station, admission), media_type=CONTENT_TYPE)
 
     return router
-
-
-async def _verdict(station: Station, seq: int, wait: float) -> Any:
-    """The first verdict on a frame, or null when none has come in time."""
-    loop = asyncio.get_running_loop()
-    first: asyncio.Future[VerdictRecord] = loop.create_future()
-
-    def note(verdict: VerdictRecord) -> None:
-        if not first.done():
-            first.set_result(verdict)
-
-    def tell(verdict: VerdictRecord) -> None:
-        with contextlib.suppress(RuntimeError):  # the server has gone meanwhile
-            loop.call_soon_threadsafe(note, verdict)
-
-    with station.spool.watch(seq, tell):
-        earlier = await asyncio.to_thread(station.spool.verdicts, seq)
-        for state in ("provisional", "final"):
-            if state in earlier:
-                note(earlier[state])
-        with contextlib.suppress(TimeoutError):
-            return msgspec.to_builtins(await asyncio.wait_for(first, wait))
-    return None

@@ -28,6 +28,8 @@ class PlcSettings(Section, frozen=True, kw_only=True):
         line: The name of the line that judges its parts.
         source: Who takes the picture for a trigger: the name of a [[source]], or "http:CLIENT" for a client
             of HTTP. Each of its pictures belongs to the oldest trigger that waits.
+        answer: What a trigger is answered with: the verdict on its frame, or the one on the part that its
+            frame shows (docs/parts.md).
         poll_ms: Milliseconds between two readings of the PLC's signals.
         timeout_s: Seconds to wait for the PLC's answer. Then the connection is made anew.
         picture_s: Seconds from Trigger within which the picture must come. Else the answer is fault 1.
@@ -47,6 +49,7 @@ class PlcSettings(Section, frozen=True, kw_only=True):
     name: Name
     line: Name
     source: str
+    answer: Literal["frame", "part"] = "frame"
     poll_ms: Annotated[float, msgspec.Meta(ge=0.5, le=1000)] = 2.0
     timeout_s: Seconds = 1.0
     picture_s: Seconds = 1.0

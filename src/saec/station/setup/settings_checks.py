@@ -184,6 +184,9 @@ def _plcs(settings: StationSettings) -> Iterator[Fault]:
         elif plc.deadline_s < (due := lines[plc.line].deadline_s):
             what = f"deadline_s ({plc.deadline_s:g}) is below that of the line {plc.line} ({due:g})"
             yield ["plc", i, "deadline_s"], what, "raise it, or lower the line's"
+        if plc.line in lines and plc.answer == "part":
+            for key, what, remedy in lines[plc.line].parts.faults_of_answer(plc.deadline_s):
+                yield ["plc", i, key], what, remedy
         if plc.source not in sources and not plc.source.startswith("http:"):
             remedy = f"use one of {', '.join(sorted(sources))}, or http:CLIENT for a client of HTTP"
             yield ["plc", i, "source"], f"there is no [[source]] named {plc.source}", remedy

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from saec.station.storage.database_repair import repair_database
 from saec.station.storage.parts.part_rules import PartRules
 from saec.station.storage.records import PartVerdict
 from saec.station.storage.spool import Spool
@@ -162,6 +163,25 @@ def test_after_a_stop_what_was_taken_is_judged_before_its_part_is_decided(
     (made,) = verdicts(spool)
     assert (made.verdict.label, made.act) == (0, False)
     spool.close()
+
+
+def test_a_repaired_database_has_its_parts_and_decides_none_again(tmp_path: Path, clocks: Clocks) -> None:
+    spool = open_parts(tmp_path / "data", PAIR, clocks)
+    left, right = take(spool, "left"), take(spool, "right")
+    decide(spool, left)
+    decide(spool, right)
+    lone = take(spool, "left", part="B2")
+    before = verdicts(spool)
+    spool.close()
+    saved = repair_database(tmp_path / "data", clocks.now)
+    assert (saved.rows["parts"], saved.rows["views"], saved.rows["outbox"]) == (2, 3, 3)
+    again = open_parts(tmp_path / "data", PAIR, clocks)
+    assert verdicts(again) == before
+    assert [one.state for one in again.outbox.waiting("sink")] == ["final", "final", "part"]
+    decide(again, lone)
+    clocks.now += 4.95
+    assert again.parts.overdue() == [lone]
+    again.close()
 
 
 def test_a_part_goes_with_its_first_frame(spool: Spool, clocks: Clocks) -> None:

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from saec.station.plc.handshake import TriggerNews
 from saec.station.plc.plc_settings import PlcSettings
 from saec.station.plc.signals import ConfidenceClass, FaultCode, PlcResult, ResultLabel
+from saec.station.storage.records import PartVerdict, frame_id
 from saec.station.storage.spool import Spool
 from saec.station.triggers.trigger_board import Trigger, TriggerBoard
 from saec.types import DEFECT, VerdictRecord
@@ -49,11 +50,14 @@ class OpenTrigger:
             else:
                 self._seq = announced.seq
                 self._watch.enter_context(self._spool.watch(self._seq, self._tell))
+                if self._settings.answer == "part":
+                    self._watch.enter_context(self._spool.parts.watch(self._seq, self._tell))
                 self._told.set()  # the verdict may have come before
                 self.news = TriggerNews(number=number, pictured=True)
         if self._seq is not None and self._told.is_set() and self.news.result is None:
             self._told.clear()
-            self.news = self._answer(self._seq)
+            answer = self._part_answer if self._settings.answer == "part" else self._answer
+            self.news = answer(self._seq)
         return self.news
 
     def close(self) -> bool:
@@ -61,7 +65,7 @@ class OpenTrigger:
         self._watch.close()
         return self._seq is None and self._board.withdraw(self.announced)
 
-    def _tell(self, verdict: VerdictRecord) -> None:
+    def _tell(self, verdict: VerdictRecord | PartVerdict) -> None:
         self._told.set()
         self._wake()
 
@@ -76,6 +80,24 @@ class OpenTrigger:
         if acted.capture is None or acted.capture.trigger != number or acted.label is None:
             return TriggerNews(number=number, pictured=True, fault=FaultCode.NOT_JUDGED)
         result = plc_result(number, acted, self.announced.trigger.part, self._settings)
+        return TriggerNews(number=number, pictured=True, result=result)
+
+    def _part_answer(self, seq: int) -> TriggerNews:
+        """By the verdict on the part, if it was made with the trigger's own frame."""
+        number, judged = self.news.number, bool(self._spool.verdicts(seq))
+        visit = self._spool.part_of(seq)
+        if visit is None:  # the frame waits for its verdict, or shows no part that is known
+            return TriggerNews(
+                number=number, pictured=True, fault=FaultCode.NOT_JUDGED if judged else FaultCode.NONE
+            )
+        made, frame = visit.verdict, frame_id(visit.line, seq)
+        if made is None:
+            return TriggerNews(number=number, pictured=True)
+        if not made.act:
+            return TriggerNews(number=number, pictured=True, fault=FaultCode.NO_RESULT)
+        if made.verdict.label is None or frame not in [view.frame for view in made.views]:
+            return TriggerNews(number=number, pictured=True, fault=FaultCode.NOT_JUDGED)
+        result = plc_result(number, made.verdict, self.announced.trigger.part, self._settings)
         return TriggerNews(number=number, pictured=True, result=result)
 
 

@@ -69,6 +69,20 @@ class PartRules(Section, frozen=True, kw_only=True):
             found.append(("within_s", what, remedy))
         return found
 
+    def faults_of_answer(self, deadline_s: float) -> list[FieldFault]:
+        """Why a PLC of the line cannot be answered with the verdict on the part.
+
+        Args:
+            deadline_s: the PLC's.
+        """
+        if not self.on:
+            what = "the line makes no verdict on parts, so no trigger can be answered with it"
+            return [("answer", what, "give the line a table parts, or remove answer")]
+        if deadline_s < self.within_s:
+            what = f"deadline_s ({deadline_s:g}) is below within_s ({self.within_s:g}) of the line's parts"
+            return [("deadline_s", what, "raise it, or lower within_s")]
+        return []
+
     def missing(self, seen: Sequence[str]) -> tuple[str, ...]:
         """The frames that a part still lacks: by their source, "" where any will do.
 
