@@ -51,6 +51,7 @@ def test_looking_whether_to_stop_is_a_turn_and_so_is_a_sleep() -> None:
     for body in (turning, sleeping):
         with running(body, limit=30.0) as watched:
             assert (watched.stuck(), watched.problem()) == (None, None)
+            assert not watched.status()["failing"]
             assert watched.status()["alive"]
 
 
@@ -135,6 +136,7 @@ def test_a_failure_is_a_problem_and_not_stuck() -> None:
     with running(failing) as watched:
         wait_for(lambda: watched.failures)
         assert watched.problem() == "thread edge fails: OSError('no disk')"
+        assert watched.status()["failing"]
         assert watched.stuck() is None
 
 

@@ -128,7 +128,7 @@ class Watched:
     def status(self) -> dict[str, Any]:
         """Plain values for page and metrics."""
         plain = self._pulse.status(alive=self.alive, failures=self.failures)
-        return {**plain, "stuck": self.stuck() is not None}
+        return {**plain, "stuck": self.stuck() is not None, "failing": self.problem() is not None}
 
     def _run(self) -> None:
         while not self._stopping.is_set():

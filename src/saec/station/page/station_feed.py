@@ -5,6 +5,9 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from saec.station.page.trouble_watch import AlarmCourse, TroubleWatch
+from saec.station.storage.records import Alarm
+
 _SILENT = 6.0
 """Seconds without a word after which the station counts as silent."""
 
@@ -23,11 +26,13 @@ class StationFeed:
         self.problems: list[str] = []
         self.ended = False
         self._heard: float | None = None
+        self._troubles = TroubleWatch()
 
     def update(self, told: dict[str, Any]) -> None:
         """Keep a word of the station: ``{"status": ..., "problems": [...]}``."""
         self.status, self.problems = told.get("status", {}), told.get("problems", [])
         self._heard = time.monotonic()
+        self._troubles.note(self.status)
 
     def end(self) -> None:
         """The station has ended: streams to browsers end, so that nothing holds the process."""
@@ -37,6 +42,10 @@ class StationFeed:
     def silent(self) -> bool:
         """Whether a word is overdue; one that has never come is not."""
         return self._heard is not None and time.monotonic() - self._heard > _SILENT
+
+    def course(self, alarm: Alarm) -> AlarmCourse | None:
+        """Whether what an alarm tells of goes on or is over; None where nothing tells."""
+        return None if self.silent else self._troubles.course(alarm)
 
     def line(self, name: str) -> dict[str, Any]:
         """What it said of a line; empty where it said nothing."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from saec.station.page.page_database import open_page_database
+from saec.station.page.trouble_watch import AlarmCourse
 from saec.station.storage.records import Alarm
 
 _SCHEMA = """
@@ -38,10 +39,12 @@ class JudgedAlarm:
 
     Attributes:
         done: the last acknowledgement of its kind and subject, of this or an earlier coming; None without.
+        course: whether what it tells of goes on; None where nothing tells.
     """
 
     alarm: Alarm
     done: Acknowledgement | None
+    course: AlarmCourse | None = None
 
     @property
     def open(self) -> bool:

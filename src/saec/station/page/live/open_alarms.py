@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from saec.station.page.live.acknowledgements import Acknowledgements, JudgedAlarm
 from saec.station.page.page_templates import PageTemplates
@@ -20,6 +21,20 @@ def judged_alarms(reader: SpoolReader, done: Acknowledgements) -> list[JudgedAla
     return done.judged(reader.alarms(SHOWN))
 
 
+def with_courses(alarms: Sequence[JudgedAlarm], feed: StationFeed) -> list[JudgedAlarm]:
+    """The alarms with what has become of them; an older alarm about the same is not about now."""
+    newest: dict[tuple[str, str], int] = {}
+    for one in alarms:
+        key = one.alarm.kind, one.alarm.about
+        newest[key] = max(one.alarm.n, newest.get(key, 0))
+    return [
+        replace(one, course=feed.course(one.alarm))
+        if one.alarm.n == newest[one.alarm.kind, one.alarm.about]
+        else one
+        for one in alarms
+    ]
+
+
 class AlarmTopics:
     """The topics ``banner``, which each view shows, and ``alarms``, the list."""
 
@@ -28,6 +43,7 @@ class AlarmTopics:
     ) -> None:
         self._reader, self._done, self._feed, self._templates = reader, done, feed, templates
         self._seen: object = None
+        self._judged: Sequence[JudgedAlarm] = ()
         self._alarms: Sequence[JudgedAlarm] = ()
 
     def every(self) -> list[str]:
@@ -36,10 +52,11 @@ class AlarmTopics:
     def changed(self) -> list[str]:
         newest = self._reader.alarms(1)
         seen = (newest, self._done.changes, self._feed.silent, self._feed.problems)
-        if seen == self._seen:
+        judged = self._judged if seen == self._seen else judged_alarms(self._reader, self._done)
+        alarms = with_courses(judged, self._feed)
+        if seen == self._seen and alarms == self._alarms:
             return []
-        self._alarms = judged_alarms(self._reader, self._done)
-        self._seen = seen
+        self._seen, self._judged, self._alarms = seen, judged, alarms
         return self.every()
 
     def text(self, name: str, words: Wording, role: Role) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from saec.errors import SaecError
-from saec.station.page.live.open_alarms import judged_alarms
+from saec.station.page.live.open_alarms import judged_alarms, with_courses
 from saec.station.page.page_tools import PageTools, ViewWords, go_to
 from saec.station.page.page_view import PageRoute, PageView
 from saec.station.page.page_visit import Visit
@@ -18,7 +18,7 @@ def show_alarms(tools: PageTools, visit: Visit) -> Response:
     return tools.page(
         "alarms",
         visit,
-        alarms=judged_alarms(tools.reader, tools.alarms),
+        alarms=with_courses(judged_alarms(tools.reader, tools.alarms), tools.feed),
         may_acknowledge=visit.role is not None and visit.role.allows(Role.OPERATOR),
     )
 
@@ -48,7 +48,8 @@ ALARMS = PageView(
         msgid("See what needs a person, and acknowledge it under your name."),
         msgid(
             "An alarm is open until somebody acknowledges it. If it comes again later, it is open "
-            "again. Press the sound button once to hear alarms; browsers allow no sound before."
+            "again. Where the station can tell, the alarm says whether its cause goes on or is over. "
+            "Press the sound button once to hear alarms; browsers allow no sound before."
         ),
     ),
     (
