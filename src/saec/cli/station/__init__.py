@@ -11,6 +11,7 @@ from saec.cli.station.config import named_file, station_settings
 from saec.cli.station.frame_replay import station_replay
 from saec.cli.station.letters import letters
 from saec.cli.station.machine.plc import plc
+from saec.cli.station.machine.simulate import station_simulate
 from saec.cli.station.opcua_certificate import opcua_certificate
 from saec.cli.station.parts import find_part
 from saec.cli.station.people import people
@@ -103,5 +104,6 @@ for _name, _command in {
     "restore": restore,
     "repair": repair,
     "support": support,
+    "simulate": station_simulate,
 }.items():
     command.add_command(_command, _name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Coroutine, Sequence
 from contextvars import ContextVar
@@ -73,6 +74,7 @@ class ModbusRegisters:
     """
 
     def __init__(self, *, host: str = "127.0.0.1", port: int = 0) -> None:
+        logging.getLogger("pymodbus").setLevel(logging.CRITICAL)  # it logs each session that ends
         self.port = port
         self.writes: list[RegisterWrite] = []
         self._host = host

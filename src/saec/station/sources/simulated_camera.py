@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from saec.errors import DataError, SaecError, SpoolFullError
-from saec.station.section_types import Seconds, Section, Share
+from saec.station.cameras.camera_mishaps import CameraMishaps, Mishap
 from saec.station.sources.frame_source import SourceHooks, SourceSettings, png_bytes
 from saec.station.sources.played_pictures import PlayedOrder, PlayedPicture, pictures_in
 from saec.station.storage.records import NewFrame
@@ -29,44 +29,6 @@ _GIVEN_UP = 0.005
 
 _WIDE = 31
 """Width of the blur of a blurred picture, in pixels."""
-
-Mishap = Literal["missed", "late", "doubled", "black", "blurred"]
-
-
-class CameraMishaps(Section, frozen=True, kw_only=True):
-    """The table [source.mishaps]: what goes wrong at a simulated camera, as shares of its pictures.
-
-    Attributes:
-        missed: A trigger gets no picture.
-        late: The picture comes late_s after its trigger.
-        doubled: The picture comes twice.
-        black: The picture is black.
-        blurred: The picture is blurred.
-        late_s: Seconds by which a late picture is late.
-    """
-
-    missed: Share = 0.0
-    late: Share = 0.0
-    doubled: Share = 0.0
-    black: Share = 0.0
-    blurred: Share = 0.0
-    late_s: Seconds = 1.5
-
-    def chosen(self, chance: random.Random) -> Mishap | None:
-        """What goes wrong with the next picture; None most of the time."""
-        shares: list[tuple[Mishap, float]] = [
-            ("missed", self.missed),
-            ("late", self.late),
-            ("doubled", self.doubled),
-            ("black", self.black),
-            ("blurred", self.blurred),
-        ]
-        drawn = chance.random()
-        for mishap, share in shares:
-            drawn -= share
-            if drawn < 0:
-                return mishap
-        return None
 
 
 class SimulatedCameraSource(SourceSettings, frozen=True, kw_only=True, tag_field="kind", tag="simulated"):

@@ -1,1 +1,1 @@
-"""saec station: what stands at the machine, tried before a line depends on it."""
+"""saec station: commands for what stands at the machine."""

@@ -1,0 +1,30 @@
+"""`saec station simulate`: what it prints without a station, and a handshake from one command."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from saec.cli import main
+
+
+def test_without_a_settings_file_it_prints_the_sections(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["station", "simulate", "--way", "s7", "--late", "0.2"]) == 0
+    told = capsys.readouterr().out
+    assert 'kind = "simulated"' in told
+    assert "late = 0.2" in told
+    assert 'kind = "s7"' in told
+
+
+@pytest.mark.acceptance  # fits a line, and starts a station
+def test_one_command_shows_a_handshake(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, figures = tmp_path / "st", tmp_path / "figures.json"
+    for way in ("modbus", "opcua", "s7"):
+        argv = ["station", "simulate", "--with-station", "--out", str(out), "--parts", "10", "--way", way]
+        assert main([*argv, "--json", str(figures)]) == 0
+        told = json.loads(figures.read_text())
+        assert (told["triggers"], told["results"]) == (10, 10)
+        assert told["violations"] == {}
+    assert "movements of the gate" in capsys.readouterr().out
