@@ -20,6 +20,7 @@ from fastapi.responses import FileResponse, JSONResponse
 
 from saec.errors import SaecError, SpoolError, SpoolFullError, is_transient
 from saec.station.http.page_proxy import PagePlace, page_routes
+from saec.station.http.recipe_routes import recipe_routes
 from saec.station.http.role_check import RoleCheck
 from saec.station.http.search_routes import LARGEST_NUMBER, frame_record, search_routes
 from saec.station.http.station_metrics import CONTENT_TYPE, metrics_text
@@ -71,6 +72,7 @@ def make_station_app(
         _intake(station, admission.bodies),
         search_routes(station),
         _frames(station),
+        recipe_routes(station, admission.bodies),
         _overview(station, admission),
     )
     for router in routers:

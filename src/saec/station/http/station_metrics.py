@@ -49,6 +49,7 @@ class _StationCollector(Collector):
         yield from _sinks(status["sinks"])
         yield from _plcs(status["plcs"])
         yield from _lines(status["lines"])
+        yield from _warm(status["warm"])
         yield from _addresses(status["addresses"])
         threads = GaugeMetricFamily("saec_thread_alive", "1 while a thread runs, else 0.", labels=["thread"])
         failures = CounterMetricFamily("saec_thread_failures", "Failures of a thread.", labels=["thread"])
@@ -234,7 +235,12 @@ def _lines(lines: dict[str, dict[str, object]]) -> Iterator[Metric]:
         name: GaugeMetricFamily(f"saec_{name}_milliseconds", what, labels=["line", "quantile"])
         for name, what in _TIMES.items()
     }
+    recipe = GaugeMetricFamily("saec_recipe", "Number of the recipe in force, 0 for none.", labels=["line"])
+    ready = GaugeMetricFamily("saec_recipe_ready", "1 when the line is ready for it.", labels=["line"])
     for name, line in lines.items():
+        if isinstance(chosen := line["recipe"], dict):
+            recipe.add_metric([name], float(chosen["number"] or 0))
+            ready.add_metric([name], float(chosen["ready"]))
         version.add_metric([name], float(line["version"]))  # type: ignore[arg-type]
         drift.add_metric([name], float(bool(line["drift"])))
         late.add_metric([name], float(line["late"]))  # type: ignore[arg-type]
@@ -246,7 +252,17 @@ def _lines(lines: dict[str, dict[str, object]]) -> Iterator[Metric]:
             if isinstance(quantiles, dict):
                 for quantile, value in quantiles.items():
                     family.add_metric([name, quantile], value)
-    yield from (link, version, drift, late, *times.values())
+    yield from (link, version, drift, late, recipe, ready, *times.values())
+
+
+def _warm(warm: dict[str, float]) -> Iterator[Metric]:
+    yield GaugeMetricFamily("saec_open_versions", "Versions of lines that are open.", value=warm["open"])
+    yield GaugeMetricFamily(
+        "saec_open_versions_megabytes", "Megabytes that open versions take, by reckoning.", value=warm["mb"]
+    )
+    yield CounterMetricFamily(
+        "saec_closed_versions", "Versions that were closed for want of room.", value=warm["closed"]
+    )
 
 
 def _addresses(addresses: dict[str, dict[str, Any]]) -> Iterator[Metric]:

@@ -29,6 +29,9 @@ from saec.texts import read_json
 CHOOSE = "recipe.choose"
 """The action of a choice in the record of actions."""
 
+PROGRAM = "program"
+"""The role of a PLC, or of another program that chooses."""
+
 log = structlog.get_logger()
 
 
@@ -230,7 +233,7 @@ class RecipeChoice:
             found = self._lines[line]
             return not found.book.newest or (found.number is not None and not found.open)
 
-    def choose(self, line: str, number: int, who: str, role: str = "station", reason: str = "") -> None:
+    def choose(self, line: str, number: int, who: str, role: str = PROGRAM, reason: str = "") -> None:
         """Put a recipe in force; it is on the disk when this returns.
 
         Args:

@@ -58,6 +58,7 @@ TERMS: Mapping[str, Mapping[str, str]] = {
         "admin": msgid("Administrator"),
         "shell": msgid("command line"),
         "station": msgid("the station itself"),
+        "program": msgid("a PLC or another program"),
     },
     "alarm": {
         "aside": msgid("Unknown image files"),
