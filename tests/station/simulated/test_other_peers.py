@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import msgspec
 import pytest
 
@@ -10,7 +12,7 @@ from saec.station.plc.opcua.opcua_settings import OpcUaPlc
 from saec.station.plc.plc_settings import PlcSettings
 from saec.station.plc.s7.s7_settings import S7Plc
 from saec.station.plc.signal_mapping import PlcAddresses, StationAddresses
-from saec.station.simulated.opcua_peer import OpcUaPlcMemory
+from saec.station.simulated.opcua_peer import OpcUaPlcClient, OpcUaPlcMemory
 from saec.station.simulated.plc_cycle import PlcCycle
 from saec.station.simulated.plc_mistakes import MistakeShares
 from saec.station.simulated.plc_peer import PlcPeer
@@ -47,9 +49,19 @@ def joined(way: str) -> tuple[PlcSettings, PlcPeer]:
     return msgspec.structs.replace(one, port=blocks.port), blocks
 
 
-@pytest.mark.parametrize("way", ["opcua", "s7"])
+def served() -> tuple[PlcSettings, PlcPeer]:
+    """Settings of a station with a server of its own, and the PLC that is its client."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    address = f"opc.tcp://127.0.0.1:{port}"
+    given = {"name": "plc", "line": "l", "source": "s", "role": "server", "timeout_s": 0.3}
+    one = msgspec.convert({"kind": "opcua", "address": address, **given}, OpcUaPlc)
+    return one, OpcUaPlcClient(one)
+
+
+@pytest.mark.parametrize("way", ["opcua", "opcua server", "s7"])
 def test_every_part_has_its_own_answer_whatever_goes_wrong(way: str) -> None:
-    settings, peer = joined(way)
+    settings, peer = served() if way == "opcua server" else joined(way)
     parts = (PlcPart(f"P{number:05}") for number in range(24))
     program = PlcProgram(parts, times=TIMES, mistakes=MISTAKES, seed=2)
     with BareStation(settings), PlcCycle(peer, program) as cycle:
@@ -63,3 +75,15 @@ def test_every_part_has_its_own_answer_whatever_goes_wrong(way: str) -> None:
 def test_a_node_that_a_simulated_plc_cannot_have_is_named() -> None:
     with pytest.raises(MachineError, match='"Trigger"'):
         OpcUaPlcMemory(opcua(trigger='ns=3;s="Trigger"'), port=0)
+
+
+@pytest.mark.parametrize("way", ["opcua", "opcua server", "s7"])
+def test_a_part_that_is_half_written_has_a_result_or_a_fault(way: str) -> None:
+    settings, peer = served() if way == "opcua server" else joined(way)
+    torn = MistakeShares(half_written=1.0)
+    program = PlcProgram((PlcPart(f"P{n:05}") for n in range(20)), times=TIMES, mistakes=torn, seed=2)
+    with BareStation(settings), PlcCycle(peer, program) as cycle:
+        assert cycle.wait(90)
+    assert program.tally.triggers == 20
+    assert program.tally.notes == []
+    assert program.tally.violations() == {}

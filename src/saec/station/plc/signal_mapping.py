@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -219,3 +219,13 @@ def ordered_changes(
     rising: dict[str, SignalValue] = {name: True for name in BITS if changed.get(name) is True}
     falling: dict[str, SignalValue] = {name: False for name in BITS if changed.get(name) is False}
     return [group for group in (values, rising, falling) if group]
+
+
+def values_and_bits(groups: Sequence[Mapping[str, SignalValue]]) -> list[dict[str, SignalValue]]:
+    """The groups of ``ordered_changes`` where all bits can change at once: the values, then the bits."""
+    values: dict[str, SignalValue] = {}
+    bits: dict[str, SignalValue] = {}
+    for group in groups:
+        for name, value in group.items():
+            (bits if name in BITS else values)[name] = value
+    return [group for group in (values, bits) if group]

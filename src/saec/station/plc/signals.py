@@ -145,9 +145,11 @@ class PlcWay(Protocol):
         ...
 
     def write(self, signals: StationSignals) -> None:
-        """The station's signals: first the values, then the bits that rise, last the bits that fall.
+        """The station's signals: first the values, then the bits, all of them by one request if that can be.
 
-        A process that ends in between so leaves no answer that was never given, and none that is lost.
+        Else the bits that rise go before those that fall. A process that ends in between so leaves no answer
+        that was never given, and none that is lost. But a PLC that sees Fault while Busy still stands takes
+        the answer for the refusal of a second trigger, so one request is better.
         """
         ...
 

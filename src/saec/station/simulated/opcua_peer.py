@@ -1,15 +1,18 @@
-"""A simulated PLC over OPC UA: variables of a server that the station reads and writes."""
+"""A simulated PLC over OPC UA: with a server of its own, or as a client of the station's."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from asyncua import ua
 
-from saec.errors import MachineError
+from saec.errors import LinkError, MachineError
+from saec.station.plc.opcua.opcua_server_way import NAMESPACE
+from saec.station.plc.opcua.opcua_session import OpcUaNode, OpcUaSession
 from saec.station.plc.opcua.opcua_settings import OpcUaPlc
 from saec.station.plc.signal_mapping import READ_TYPES, WRITE_TYPES, station_signals
+from saec.station.plc.signal_types import SignalValue
 from saec.station.plc.signals import PlcSignals, StationSignals
 from saec.station.simulated.opcua_nodes import OpcUaNodes
 from saec.station.simulated.plc_peer import plc_values
@@ -64,6 +67,77 @@ class OpcUaPlcMemory:
 
     def close(self) -> None:
         self.nodes.close()
+
+
+class OpcUaPlcClient:
+    """A PLC that is a client of the station's own server.
+
+    It writes its values before the bits that make them valid, and connects again by itself.
+
+    Args:
+        settings: the station's [[plc]], whose role is "server".
+    """
+
+    def __init__(self, settings: OpcUaPlc) -> None:
+        self._session = OpcUaSession(settings)
+        self._told: dict[str, OpcUaNode] | None = None
+        self._station: dict[str, OpcUaNode] = {}
+        self._written: dict[str, SignalValue] = {}
+        self._silent = False
+
+    def read(self) -> StationSignals | None:
+        if not self._is_connected():
+            return None
+        try:
+            values = self._session.read(list(self._station.values()))
+        except (LinkError, MachineError):
+            self._lose()
+            return None
+        return station_signals(dict(zip(self._station, values, strict=True)))
+
+    def write(self, signals: PlcSignals) -> None:
+        told = self._told if self._is_connected() else None
+        if told is None:
+            return
+        values = {name: value for name, value in plc_values(signals).items() if name in told}
+        changed = {name: value for name, value in values.items() if self._written.get(name) != value}
+        bits = {name: value for name, value in changed.items() if isinstance(value, bool)}
+        others = {name: value for name, value in changed.items() if name not in bits}
+        try:
+            for group in (others, bits):
+                if group:
+                    self._session.write([(told[name], value) for name, value in group.items()])
+            self._written = values
+        except (LinkError, MachineError):
+            self._lose()
+
+    def silence(self, silent: bool) -> None:
+        self._silent = silent
+
+    def close(self) -> None:
+        self._lose()
+
+    def _is_connected(self) -> bool:
+        if self._silent or self._told is not None:
+            return not self._silent
+        try:
+            self._session.open()
+            told = self._found("reads", READ_TYPES)
+            self._station = self._found("writes", WRITE_TYPES)
+        except (LinkError, MachineError):
+            self._lose()
+            return False
+        self._told = told
+        return True
+
+    def _found(self, key: str, names: Iterable[str]) -> dict[str, OpcUaNode]:
+        shown = [name for name in names if name != "check"]
+        nodes = self._session.nodes([f"nsu={NAMESPACE};s={key}.{name}" for name in shown])
+        return dict(zip(shown, nodes, strict=True))
+
+    def _lose(self) -> None:
+        self._told, self._written = None, {}
+        self._session.close()
 
 
 def _names(nodes: Mapping[str, str]) -> dict[str, str]:

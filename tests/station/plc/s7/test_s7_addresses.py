@@ -113,6 +113,9 @@ def _settings(**changed: Any) -> S7Plc:
         (_settings(writes=StationAddresses(label="h103")), "writes", "not an address"),
         (_settings(writes=StationAddresses(label="DB10.DBW3")), "writes", "share byte 3"),
         (_settings(writes=StationAddresses(ready="DB10.DBX0.0")), "writes", "one address"),
+        (_settings(writes=StationAddresses(ready="DB10.DBX110.0")), "writes", "not lie in one byte"),
+        (_settings(writes=StationAddresses(heartbeat="DB10.DBX50.7")), "writes", "written as a whole"),
+        (_settings(reads=PlcAddresses(trigger="DB10.DBX50.7")), "writes", "written as a whole"),
         (_settings(reads=PlcAddresses(acknowledge="")), "reads", "acknowledge has no address"),
     ],
 )

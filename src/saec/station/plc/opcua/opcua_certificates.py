@@ -74,6 +74,11 @@ def check_pair(certificate: bytes, key: bytes, *files: Path | None) -> None:
         raise ConfigError(f"{names} do not belong together", "give the certificate and its own key")
 
 
+def end_of(path: Path) -> datetime:
+    """Until when the certificate of a file is valid; raises as ``load_certificate`` does."""
+    return x509.load_der_x509_certificate(load_certificate(path)).not_valid_after_utc
+
+
 def uri_of(certificate: bytes) -> str:
     """The application URI that a certificate of OPC UA holds (OPC 10000-6, 6.2.2), "" without one.
 

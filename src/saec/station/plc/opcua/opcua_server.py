@@ -17,7 +17,7 @@ from asyncua.crypto.permission_rules import User, UserRole
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from saec.errors import MachineError
+from saec.errors import MachineError, SaecError
 from saec.station.plc.opcua.opcua_certificates import uri_of
 
 _PATIENCE = 60.0
@@ -75,13 +75,20 @@ class OpcUaServer:
         except OSError as e:
             self._end()
             raise MachineError(f"opc.tcp://{host}:{port}: {e.strerror}", "give a port that is free") from e
-        except BaseException:
+        except Exception as e:
             self._end()
-            raise
+            if isinstance(e, SaecError):
+                raise
+            what = f"opc.tcp://{host}:{port}: the server cannot be started ({e or type(e).__name__})"
+            raise MachineError(what, "check the address and the certificate") from e
 
     def call(self, work: Coroutine[Any, Any, _Answer]) -> _Answer:
         """Do something in the server's thread, between the requests of clients."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(_PATIENCE)
+        try:
+            return asyncio.run_coroutine_threadsafe(work, self._loop).result(_PATIENCE)
+        except RuntimeError as e:  # of a loop that was closed
+            work.close()
+            raise MachineError("the OPC UA server has ended", "open it anew") from e
 
     def values(self, nodes: Sequence[ua.NodeId]) -> list[Any]:
         """Values of nodes, of one moment."""

@@ -14,6 +14,7 @@ from saec.station.plc.signal_mapping import (
     plc_signals,
     station_signals,
     station_values,
+    values_and_bits,
 )
 from saec.station.plc.signal_types import CHECK_VALUE, SignalValue
 from saec.station.plc.signals import PlcSignals, StationSignals
@@ -28,9 +29,9 @@ if TYPE_CHECKING:
 
 
 class OpcUaWay:
-    """Reads the PLC's signals by one request, and writes what changes by one request for each step.
+    """Reads the PLC's signals by one request, and writes what changes by two: the values, then the bits.
 
-    What is written at once may become seen in any order, so values, rising and falling bits go apart.
+    What is written at once may become seen in any order, so values and bits go apart.
     """
 
     def __init__(self, settings: OpcUaPlc) -> None:
@@ -65,7 +66,7 @@ class OpcUaWay:
     def write(self, signals: StationSignals) -> None:
         after = {name: v for name, v in station_values(signals).items() if name in self._writes}
         before, self._written = self._written, None  # unknown, should a request fail
-        for group in ordered_changes(before, after):
+        for group in values_and_bits(ordered_changes(before, after)):
             nodes = [self._writes[name] for name in group]
             told = zip(nodes, group.values(), strict=True)
             self._session.write([(node, node.value_of(value)) for node, value in told])

@@ -193,3 +193,10 @@ def bytes_to_write(values: Mapping[S7Address, SignalValue], most: int) -> Iterat
         span, data = span._replace(size=span.size + len(own)), data + own
     if data:
         yield span, data
+
+
+def bits_as_byte(values: Mapping[S7Address, bool]) -> tuple[S7Span, bytes]:
+    """The byte that holds bits which lie in one byte, with its place; its other bits are 0."""
+    place = next(iter(values))
+    byte = sum(value << address.bit for address, value in values.items())
+    return S7Span(place.block, place.start, 1), bytes([byte])

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from snap7.client import Client
 from snap7.connection import ISOTCPConnection
-from snap7.error import S7ConnectionError, S7Error, S7TimeoutError
+from snap7.error import S7ProtocolError, S7TimeoutError
 from snap7.type import Area, WordLen
 
 from saec.connecting import why
@@ -64,7 +64,7 @@ class S7Session:
         try:  # Client.connect has no time-out of its own
             client.connection.connect(self._timeout)
             client._setup_communication()
-        except (S7Error, OSError) as e:
+        except Exception as e:  # also of what is no S7, and cannot be read
             client.disconnect()
             raise self._lost(e) from e
         client.connected = True
@@ -108,10 +108,10 @@ class S7Session:
     def _asked(self, what: str, ask: Callable[[], _Answer]) -> _Answer:
         try:
             return ask()
-        except (S7ConnectionError, S7TimeoutError, OSError) as e:
-            raise self._lost(e) from e
-        except S7Error as e:
+        except S7ProtocolError as e:
             raise MachineError(f"{self._where}: {what}: {e}", _REMEDY) from e
+        except Exception as e:  # also of an answer that is no S7
+            raise self._lost(e) from e
 
     def _lost(self, e: Exception) -> LinkError:
         if isinstance(e, S7TimeoutError):

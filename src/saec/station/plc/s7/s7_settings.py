@@ -10,7 +10,7 @@ import msgspec
 from saec.errors import MachineError
 from saec.station.plc.plc_settings import PlcSettings, Wake
 from saec.station.plc.s7.s7_addresses import S7Address, parse_s7_address
-from saec.station.plc.signal_mapping import READ_TYPES, WRITE_TYPES, mapped, mapping_faults
+from saec.station.plc.signal_mapping import BITS, READ_TYPES, WRITE_TYPES, mapped, mapping_faults
 from saec.station.plc.signals import PlcWay
 from saec.station.section_types import FieldFault
 
@@ -89,6 +89,7 @@ class S7Plc(PlcSettings, frozen=True, kw_only=True, tag_field="kind", tag="s7"):
         yield from faults
         if not faults:
             yield from self._shared()
+            yield from self._scattered()
 
     def _texts(self) -> tuple[dict[str, str], dict[str, str]]:
         """The addresses of both sides by name; the defaults lie in ``block``."""
@@ -113,6 +114,19 @@ class S7Plc(PlcSettings, frozen=True, kw_only=True, tag_field="kind", tag="s7"):
                         f"{other} and {told} share byte {one.start} of DB{one.block}",
                         "move one of them",
                     )
+
+    def _scattered(self) -> Iterator[FieldFault]:
+        """Bits of the station that cannot change at once, or whose byte is not the station's own."""
+        reads, writes = self.read_addresses(), self.write_addresses()
+        places = {(one.block, one.start) for name, one in writes.items() if name in BITS}
+        if len(places) > 1:
+            what = f"{', '.join(BITS)} do not lie in one byte"
+            yield "writes", what, "lay them into one, so that they change at once"
+        others = {**reads, **{name: one for name, one in writes.items() if name not in BITS}}
+        for name, one in others.items():
+            if (one.block, one.start) in places:
+                what = f"{name} lies in the byte of the station's bits, which is written as a whole"
+                yield "writes", what, "give these bits a byte of their own"
 
 
 def _address_faults(key: str, texts: Mapping[str, str], types: Mapping[str, str]) -> Iterator[FieldFault]:

@@ -6,8 +6,15 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from saec.errors import ExtraError, MachineError
-from saec.station.plc.s7.s7_addresses import S7Address, bytes_to_write, spans_to_read
-from saec.station.plc.signal_mapping import ordered_changes, plc_signals, station_signals, station_values
+from saec.station.plc.s7.s7_addresses import S7Address, bits_as_byte, bytes_to_write, spans_to_read
+from saec.station.plc.signal_mapping import (
+    BITS,
+    ordered_changes,
+    plc_signals,
+    station_signals,
+    station_values,
+    values_and_bits,
+)
 from saec.station.plc.signal_types import CHECK_VALUE, SignalValue
 from saec.station.plc.signals import PlcSignals, StationSignals
 
@@ -23,8 +30,8 @@ if TYPE_CHECKING:
 class S7Way:
     """Reads the PLC's signals in as few requests as their places allow, and writes what changes.
 
-    A request reads bytes of one block as they are at one moment. Bits are written one by one, so that no
-    neighbour in their byte is touched.
+    A request reads bytes of one block as they are at one moment. The station's bits lie in one byte, which is
+    its own and is written as a whole, so that they change at once.
     """
 
     def __init__(self, settings: S7Plc) -> None:
@@ -55,8 +62,11 @@ class S7Way:
     def write(self, signals: StationSignals) -> None:
         after = {name: v for name, v in station_values(signals).items() if name in self._writes}
         before, self._written = self._written, None  # unknown, should a request fail
-        for group in ordered_changes(before, after):
-            self._send(group)
+        for group in values_and_bits(ordered_changes(before, after)):
+            if any(bit in group for bit in BITS):
+                self._session.write(*bits_as_byte({self._writes[bit]: bool(after[bit]) for bit in BITS}))
+            else:
+                self._send(group)
         self._written = after
 
     def close(self) -> None:
