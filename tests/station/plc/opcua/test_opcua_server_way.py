@@ -139,13 +139,10 @@ def test_a_port_that_is_taken_is_said(settings: OpcUaPlc, station: OpcUaServerWa
         OpcUaServerWay(settings, lambda: None).open()
 
 
-def test_a_server_that_was_closed_answers_nobody(settings: OpcUaPlc) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    own = msgspec.structs.replace(settings, address=f"opc.tcp://127.0.0.1:{port}")
-    way = OpcUaServerWay(own, lambda: None)
-    way.open()
-    way.close()
-    way.close()
+def test_a_server_that_was_closed_answers_nobody(settings: OpcUaPlc, station: OpcUaServerWay) -> None:
+    station.close()  # the last test of this file
+    station.close()
     with pytest.raises(LinkError):
-        OpcUaSession(own).open()
+        OpcUaSession(settings).open()
+    with pytest.raises(MachineError, match="no server"):
+        station.write(ANSWERED)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import hmac
 import logging
+import socket
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
@@ -67,14 +68,12 @@ class OpcUaServer:
         fill: Callable[[Server], Awaitable[None]],
     ) -> None:
         logging.getLogger("asyncua").setLevel(logging.CRITICAL)  # it logs what each client does wrong
+        _check_free(host, port)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="opcua-server", daemon=True)
         self._thread.start()
         try:
             self.server = self.call(self._started(f"opc.tcp://{host}:{port}", identity, policies, fill))
-        except OSError as e:
-            self._end()
-            raise MachineError(f"opc.tcp://{host}:{port}: {e.strerror}", "give a port that is free") from e
         except Exception as e:
             self._end()
             if isinstance(e, SaecError):
@@ -144,6 +143,16 @@ class OpcUaServer:
     async def _set_values(self, values: Sequence[tuple[ua.NodeId, ua.Variant]]) -> None:
         for node, value in values:
             await self.server.write_attribute_value(node, ua.DataValue(value))
+
+
+def _check_free(host: str, port: int) -> None:
+    """Refuse a place where nothing can listen, before a server is made, which takes a second."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.create_server((host, port), family=family).close()
+    except OSError as e:
+        what = f"opc.tcp://{host}:{port}: {e.strerror or e}"
+        raise MachineError(what, "give an address of this machine, and a port that is free") from e
 
 
 class _Users:
