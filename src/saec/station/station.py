@@ -30,13 +30,12 @@ from saec.station.line.runner import LineRunner
 from saec.station.line.version_opener import CloudFor
 from saec.station.line.version_store import VersionStore
 from saec.station.line.warm_versions import WarmVersions
+from saec.station.machine_side import MachineSide
 from saec.station.maintenance.audited_versions import add_version
 from saec.station.maintenance.quarantine_release import QuarantineReleases
 from saec.station.parts.part_deadlines import PartDeadlines
 from saec.station.people.people_retention import PeopleRetention
-from saec.station.plc.worker.picture_claims import PictureClaims
-from saec.station.plc.worker.plc_notes import PlcNotes
-from saec.station.plc.worker.plc_worker import PlcHooks, PlcWorker
+from saec.station.plc.worker.plc_notes import RaiseAlarm
 from saec.station.recipes.camera_change import camera_changes
 from saec.station.recipes.recipe_start import start_recipes
 from saec.station.setup.station_settings import StationSettings
@@ -47,7 +46,6 @@ from saec.station.storage.records import NewFrame, Receipt, SpooledFrame
 from saec.station.storage.spool import Spool
 from saec.station.storage.spool_probe import SpoolProbe
 from saec.station.threads import Stopping, Watched
-from saec.station.triggers.trigger_board import TriggerBoard
 from saec.web.program.liveness import StuckThread, Supervised, stuck_threads
 
 _IDENTIFY = 15.0
@@ -76,6 +74,7 @@ class Station:
         living: those, and what else of the program must make progress (``serve`` adds HTTP).
         probe: tells whether the spool works.
         audit: the record of actions.
+        machine: the PLCs and couplers.
         triggers: those that wait for a picture.
         recipes: those in force.
         warm: the opened versions.
@@ -96,9 +95,6 @@ class Station:
         self.started = time.time()
         self._clouds = CloudModels(settings.cloud, data / "clouds")
         self._stopping = Stopping()
-        self.triggers = TriggerBoard()
-        self._claims = PictureClaims(self.triggers, (plc.source for plc in settings.plc))
-        self._plc_notes = PlcNotes(lambda kind, text, about: self.tell(kind, text, about=about))
         self._full: set[str] = set()
         self._uncounted: Counter[str] = Counter()
         self._lock = threading.Lock()
@@ -117,8 +113,9 @@ class Station:
                 for s in settings.sink
             }
             self.sources: dict[str, SourceBody] = {}
-            plc_hooks = PlcHooks(self.triggers, self.spool, self._plc_notes, self.recipes)
-            self.plcs = {plc.name: PlcWorker(plc, plc_hooks) for plc in settings.plc}
+            alarm: RaiseAlarm = lambda kind, text, about: self.tell(kind, text, about=about)  # noqa: E731
+            self.machine = MachineSide(settings, self.spool, self.recipes, self, alarm)
+            self.triggers = self.machine.triggers
             self.housekeeping = Housekeeping(
                 self.spool,
                 settings.retention,
@@ -179,10 +176,7 @@ class Station:
         ]
         if any(line.parts.on for line in self.settings.line):
             threads.append(watched("parts", PartDeadlines(self.spool).run, limit=LEAST))
-        for name, plc in self.plcs.items():
-            threads.append(watched(f"plc-{name}", plc.run, limit=LEAST))
-        if self.plcs:
-            threads.append(watched("plc-notes", self._plc_notes.run, limit=LEAST))
+        threads += [watched(name, run, limit=LEAST) for name, run in self.machine.bodies().items()]
         for source in self.settings.source:
             alarm = partial(self.spool.alarm, about=source.name)
             count = partial(self._counted, source.name)
@@ -261,15 +255,12 @@ class Station:
         """
         begun = time.perf_counter() if begun is None else begun
         try:
-            frame, trigger = self._claims.claimed(frame)
-            with self._claims.kept(trigger):
-                accepted = self.spool.accept(self.recipes.stamped(frame), data)
+            accepted = self.machine.accept(frame, data, begun)
         except SpoolFullError as e:
             self.refused(frame.source, str(e))
             raise
         with self._lock:
             self._full.discard(frame.source)
-        self._claims.taken(frame, trigger, accepted)
         if not accepted.duplicate:
             self.runners[frame.line].accepted(accepted.seq, begun)
         return accepted
@@ -340,7 +331,7 @@ class Station:
             "counters": self.spool.counters(),
             "sources": {name: source.state for name, source in self.sources.items()},
             "sinks": {name: worker.status() for name, worker in self.delivery_workers.items()},
-            "plcs": {name: plc.status() for name, plc in self.plcs.items()},
+            **self.machine.status(),
             "lines": {name: runner.status() for name, runner in self.runners.items()},
             "warm": self.warm.status(),
             "threads": {one.name: one.status() for one in self.living},
@@ -358,7 +349,7 @@ class Station:
         return {
             "sinks": {name: {key: status[key] for key in keys} for name, status in sinks.items()},
             "sources": {name: source.state for name, source in self.sources.items()},
-            "plcs": {name: plc.state for name, plc in self.plcs.items()},
+            **self.machine.states(),
             "links": {name: runner.link for name, runner in self.runners.items()},
         }
 

@@ -143,16 +143,16 @@ def test_a_dead_session_is_made_anew_and_the_trigger_answered(
     bench = begin(timeout_s=0.05, silence_s=30.0)
     bench.trigger("A")
     registers.silence()
-    until(lambda: bench.station.plcs["press"].state == AWAY)
+    until(lambda: bench.station.machine.plcs["press"].state == AWAY)
     bench.picture(png(GOOD))
     registers.silence(False)
     told = bench.answer()
     assert (told.result_valid, told.result.part) == (True, "A")
     registers.hang_up()
-    until(lambda: bench.station.plcs["press"].state == AWAY)
+    until(lambda: bench.station.machine.plcs["press"].state == AWAY)
     registers.listen()
     bench.acknowledge()
-    bench.station._plc_notes.write()
+    bench.station.machine.notes.write()
     assert {(a.kind, a.about) for a in bench.station.spool.alarms()} == {("plc", "press")}
 
 
@@ -181,7 +181,7 @@ def test_a_wrong_order_of_words_is_found_before_the_first_trigger(
 ) -> None:
     registers.write(RegisterTable.HOLDING, 40, words)
     bench = begin(reads=PlcAddresses(check="h40"))
-    until(lambda: bench.station.plcs["press"].state == REFUSING)
+    until(lambda: bench.station.machine.plcs["press"].state == REFUSING)
     error = bench.station.status()["plcs"]["press"]["error"]
     assert ('word_order = "little"' in error) is (words[0] == 0x0304)
     registers.write(RegisterTable.HOLDING, 40, [0x0102, 0x0304])
@@ -200,7 +200,7 @@ def test_signals_that_the_plc_does_not_have_are_named(begin: Begin) -> None:
             reset="",
         )
     )
-    until(lambda: bench.station.plcs["press"].state == REFUSING)
+    until(lambda: bench.station.machine.plcs["press"].state == REFUSING)
     assert (
         "refuses to read h2000 to h2001: it has no such address"
         in bench.station.status()["plcs"]["press"]["error"]

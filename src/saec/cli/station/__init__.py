@@ -10,6 +10,7 @@ from saec.cli.station.cameras import cameras, snap
 from saec.cli.station.config import named_file, station_settings
 from saec.cli.station.frame_replay import station_replay
 from saec.cli.station.letters import letters
+from saec.cli.station.machine.outputs import outputs
 from saec.cli.station.machine.plc import plc
 from saec.cli.station.machine.simulate import station_simulate
 from saec.cli.station.opcua_certificate import opcua_certificate
@@ -97,6 +98,7 @@ for _name, _command in {
     "letters": letters,
     "opcua-certificate": opcua_certificate,
     "part": find_part,
+    "outputs": outputs,
     "people": people,
     "plc": plc,
     "quarantine": quarantine,

@@ -11,6 +11,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from saec.cloud.remote.address_pool import STATES
+from saec.station.outputs.coupler_worker import COUPLER_STATES
 from saec.station.plc.worker.plc_worker import PLC_STATES
 from saec.station.station import Station
 from saec.web.admission.admission_control import AdmissionControl
@@ -48,6 +49,7 @@ class _StationCollector(Collector):
         yield from _parts(status["counters"])
         yield from _sinks(status["sinks"])
         yield from _plcs(status["plcs"])
+        yield from _couplers(status["couplers"])
         yield from _lines(status["lines"])
         yield from _warm(status["warm"])
         yield from _addresses(status["addresses"])
@@ -145,6 +147,37 @@ def _plcs(plcs: dict[str, dict[str, Any]]) -> Iterator[Metric]:
             faults.add_metric([name, code], count)
         strays.add_metric([name], plc["strays"])
     yield from (state, events, faults, strays)
+
+
+def _couplers(couplers: dict[str, dict[str, Any]]) -> Iterator[Metric]:
+    state = GaugeMetricFamily(
+        "saec_coupler", "1 for the current state of a coupler.", labels=["coupler", "state"]
+    )
+    on = GaugeMetricFamily(
+        "saec_output_on", "1 while an output is on; absent in its fail-safe state.", labels=["output"]
+    )
+    pending = GaugeMetricFamily("saec_output_pending", "Parts on their way to an output.", labels=["output"])
+    parts = CounterMetricFamily(
+        "saec_output_parts", "Parts by what became of them at an output.", labels=["output", "outcome"]
+    )
+    events = CounterMetricFamily(
+        "saec_input_events",
+        "Triggers of an input and their pictures; jumps of an encoder.",
+        labels=["input", "event"],
+    )
+    for name, coupler in couplers.items():
+        for known in COUPLER_STATES:
+            state.add_metric([name, known], float(coupler["state"] == known))
+        for output, one in coupler["outputs"].items():
+            if one["on"] is not None:
+                on.add_metric([output], float(one["on"]))
+            pending.add_metric([output], one["pending"])
+            for outcome, count in one["counts"].items():
+                parts.add_metric([output, outcome], count)
+        for source, one in coupler["inputs"].items():
+            for event, count in sorted(one["counts"].items()):
+                events.add_metric([source, event], count)
+    yield from (state, on, pending, parts, events)
 
 
 def _counters(counters: dict[str, int]) -> Iterator[Metric]:

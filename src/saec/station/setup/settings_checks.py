@@ -13,12 +13,13 @@ from saec.errors import ConfigError
 from saec.frame.cloud_services import settings_of_loading
 from saec.schedule.policies import BUDGET_POLICY, DEFAULT_POLICY, asked_policy, policy_kind
 from saec.settings.trace_settings import TraceConfig
+from saec.station.outputs.output_checks import output_faults
 from saec.station.recipes.recipe_settings import recipe_faults
 from saec.station.setup.station_settings import LineSettings, StationSettings
 from saec.web.addresses import is_loopback
 from saec.web.admission.admission_control import check_admission
 
-OWN_FOLDERS = ("aside", "clouds", "images", "lines", "maps", "release", "touched")
+OWN_FOLDERS = ("aside", "clouds", "images", "lines", "maps", "outputs", "release", "touched")
 """What a station keeps in its data folder, beside the database."""
 
 Fault = tuple[list[str | int], str, str]
@@ -39,6 +40,14 @@ def contradictions(settings: StationSettings) -> Iterator[Fault]:
     yield from _sources(settings)
     yield from _sinks(settings)
     yield from _plcs(settings)
+    yield from output_faults(
+        settings.coupler,
+        settings.output,
+        settings.input,
+        lines={line.name: line.deadline_s for line in settings.line},
+        sources={source.name: source.line for source in settings.source},
+        taken={plc.source: plc.name for plc in settings.plc},
+    )
     yield from _listening(settings)
     for key, what, remedy in settings.people.oidc.faults():
         yield ["people", "oidc", key], what, remedy
@@ -66,6 +75,9 @@ def _names(settings: StationSettings) -> Iterator[Fault]:
         ("source", settings.source),
         ("sink", settings.sink),
         ("plc", settings.plc),
+        ("coupler", settings.coupler),
+        ("output", settings.output),
+        ("input", settings.input),
     ]
     for section, entries in sections:
         names = [entry.name for entry in entries]

@@ -22,6 +22,13 @@ from saec.station.setup.station_section import STATION_SECTIONS, StationSection
 from saec.station.setup.station_settings import LineSettings, StationSettings
 from saec.web.http_settings import HttpSettings
 
+_KINDS = {
+    "source": "folder, camera, industrial or video",
+    "plc": "modbus, opcua or s7",
+    "coupler": "modbus or gpio",
+}
+"""The kinds of sections other than a sink."""
+
 
 def read_settings(path: Path, station: StationSection | None = None) -> StationSettings:
     """Read and check a settings file; nothing is opened or started.
@@ -88,10 +95,7 @@ def _remedy(where: list[str | int]) -> str:
         if name not in fields:
             return f"use one of the keys of [{where[0]}]: {', '.join(fields)}"
     if name == "kind":
-        kinds = {"source": "folder, camera, industrial or video", "plc": "modbus, opcua or s7"}.get(
-            str(where[0]), "files, webhook or mqtt"
-        )
-        return f"use {kinds}"
+        return f"use {_KINDS.get(str(where[0]), 'files, webhook or mqtt')}"
     return (
         f"correct `{name}`; see docs/station.md for every setting"
         if name

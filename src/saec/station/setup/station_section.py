@@ -20,13 +20,16 @@ STATION_SECTIONS = (
     "source",
     "sink",
     "plc",
+    "coupler",
+    "output",
+    "input",
     "cloud",
     "spool",
     "retention",
     "people",
     "recipe",
 )
-"""The sections of ``StationSettings``; line, source, sink, plc and recipe are lists."""
+"""The sections of ``StationSettings``; cloud, spool, retention, people, station and http are no lists."""
 
 
 class StationSection(Section, frozen=True, kw_only=True):

@@ -8,6 +8,8 @@ import msgspec
 
 from saec.settings import CloudConfig, Policy, RunConfig
 from saec.settings.setting_fields import PositiveShare, Share
+from saec.station.outputs.couplers.coupler_settings import AnyCoupler
+from saec.station.outputs.output_settings import InputSettings, OutputSettings
 from saec.station.parts.code_reader import CodeSettings
 from saec.station.people.people_settings import PeopleSettings
 from saec.station.plc import AnyPlc
@@ -83,6 +85,9 @@ class StationSettings(Section, frozen=True, kw_only=True):
         source: where frames come from.
         sink: where verdicts go.
         plc: the PLCs that ask for results.
+        coupler: the devices with digital inputs and outputs.
+        output: what the digital outputs do.
+        input: what the digital inputs tell.
         cloud: the service that is asked; None without one.
         spool: limits of the frames and images that are kept.
         retention: how long they are kept.
@@ -96,11 +101,19 @@ class StationSettings(Section, frozen=True, kw_only=True):
     source: list[AnySource] = msgspec.field(default_factory=list)
     sink: list[AnySink] = msgspec.field(default_factory=list)
     plc: list[AnyPlc] = msgspec.field(default_factory=list)
+    coupler: list[AnyCoupler] = msgspec.field(default_factory=list)
+    output: list[OutputSettings] = msgspec.field(default_factory=list)
+    input: list[InputSettings] = msgspec.field(default_factory=list)
     cloud: CloudConfig | None = None
     spool: SpoolLimits = SpoolLimits()
     retention: Retention = Retention()
     people: PeopleSettings = PeopleSettings()
     recipe: list[RecipeSettings] = msgspec.field(default_factory=list)
+
+    def trigger_sources(self) -> list[str]:
+        """The sources that take a picture for each trigger of a PLC or of an input, and no other."""
+        inputs = [one.source for one in self.input if one.use == "trigger"]
+        return [*(plc.source for plc in self.plc), *inputs]
 
     def recipes_of(self, line: str) -> list[RecipeSettings]:
         """The recipes of a line."""
