@@ -35,12 +35,17 @@ from handshake_station import CAMERA
 
 from saec.station.plc import AnyPlc
 from saec.station.plc.modbus_settings import ModbusPlc
+from saec.station.plc.opcua.opcua_settings import OpcUaPlc
+from saec.station.plc.s7.s7_settings import S7Plc
+from saec.station.plc.signal_mapping import PlcAddresses, StationAddresses
 from saec.station.plc.signals import PlcSignals, ResultLabel, StationSignals
 from saec.station.simulated.modbus_peers import ModbusPlcClient, ModbusPlcMemory
+from saec.station.simulated.opcua_peer import OpcUaPlcMemory
 from saec.station.simulated.plc_cycle import PlcCycle
 from saec.station.simulated.plc_mistakes import MistakeShares
 from saec.station.simulated.plc_peer import PlcPeer
 from saec.station.simulated.plc_program import PlcPart, PlcProgram, PlcTimes
+from saec.station.simulated.s7_peer import S7PlcMemory
 from saec.station.storage.spool import Spool
 
 HERE = Path(__file__).parent
@@ -54,27 +59,44 @@ Made = tuple[AnyPlc, PlcPeer]
 
 
 def modbus() -> Made:
-    plc = ModbusPlc(**_named(), timeout_s=0.3)
+    plc = ModbusPlc(**_named(), **_address(), timeout_s=0.3)
     return plc, ModbusPlcMemory(plc)
 
 
 def modbus_server() -> Made:
-    plc = ModbusPlc(**_named(), role="server", timeout_s=0.3)
+    plc = ModbusPlc(**_named(), **_address(), role="server", timeout_s=0.3)
     return plc, ModbusPlcClient(plc)
 
 
-PROTOCOLS: dict[str, Callable[[], Made]] = {"modbus": modbus, "modbus-server": modbus_server}
+def opcua() -> Made:
+    names = {"reads": PlcAddresses, "writes": StationAddresses}
+    tables = {
+        key: kind(**{field: f"ns=2;s={key}.{field}" for field in kind.__struct_fields__ if field != "check"})
+        for key, kind in names.items()
+    }
+    plc = OpcUaPlc(**_named(), **tables, address=f"opc.tcp://127.0.0.1:{free_port()}", timeout_s=0.3)
+    return plc, OpcUaPlcMemory(plc)
+
+
+def s7() -> Made:
+    plc = S7Plc(**_named(), **_address(), timeout_s=0.3)
+    return plc, S7PlcMemory(plc)
+
+
+PROTOCOLS: dict[str, Callable[[], Made]] = {
+    "modbus": modbus,
+    "modbus-server": modbus_server,
+    "opcua": opcua,
+    "s7": s7,
+}
 
 
 def _named() -> dict[str, Any]:
-    return {
-        "name": "press",
-        "line": "cell",
-        "source": CAMERA,
-        "host": "127.0.0.1",
-        "port": free_port(),
-        **LIMITS,
-    }
+    return {"name": "press", "line": "cell", "source": CAMERA, **LIMITS}
+
+
+def _address() -> dict[str, Any]:
+    return {"host": "127.0.0.1", "port": free_port()}
 
 
 class WatchedPeer:
@@ -176,12 +198,7 @@ def measure(name: str, triggers: int, every: float, seed: int, cycle: float) -> 
         folder = Path(held)
         plc, wire = PROTOCOLS[name]()
         (folder / "plc.json").write_bytes(msgspec.json.encode(plc))
-        bare = subprocess.run(
-            [sys.executable, HERE / "handshake_station.py", folder, folder / "plc.json", "bare"],
-            stdout=subprocess.PIPE,
-            text=True,
-            check=True,
-        )
+        bare = bare_writes(folder, *(modbus() if name == "modbus-server" else (plc, wire)))
         peer = WatchedPeer(wire)
         station = KilledStation(folder, folder / "plc.json", every, seed)
         program = PlcProgram(parts(triggers), times=TIMES, mistakes=SHARES, seed=seed)
@@ -196,10 +213,21 @@ def measure(name: str, triggers: int, every: float, seed: int, cycle: float) -> 
             **tallied(program, peer),
             "kills of the station": station.kills,
             "seconds": round(seconds, 1),
-            "bare write ms": json.loads(bare.stdout),
+            "bare write ms": bare,
             **times(folder, peer, station.away),
             "station": status,
         }
+
+
+def bare_writes(folder: Path, plc: AnyPlc, wire: PlcPeer) -> dict[str, float]:
+    """Milliseconds of a write over the same protocol, by a process that does nothing else."""
+    path = folder / "bare.json"
+    path.write_bytes(msgspec.json.encode(plc))
+    command: list[str | Path] = [sys.executable, HERE / "handshake_station.py", folder, path, "bare"]
+    wire.write(PlcSignals())
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
 
 
 def tallied(program: PlcProgram, peer: WatchedPeer) -> dict[str, object]:

@@ -36,10 +36,9 @@ def check_station(path: Path) -> list[str]:
 
 
 def check_openable(settings: StationSettings) -> None:
-    """Open each sink, each file with tokens, secrets or certificates and the cloud's client, and close them;
-    look for the lines' devices.
+    """Open each sink, each file with tokens, secrets or certificates and the cloud's client, and close them.
 
-    Nothing is connected, written or started.
+    The lines' devices are looked for, and what each PLC needs. Nothing is connected, written or started.
 
     Raises:
         ConfigError: one cannot be opened, or this machine lacks a device; it names it, and the remedy.
@@ -54,6 +53,8 @@ def check_openable(settings: StationSettings) -> None:
     check_oidc(settings.people.oidc)
     for sink in settings.sink:
         sink.make_sink().close()
+    for plc in settings.plc:
+        plc.make_way(lambda: None)
     if (cloud := settings.cloud) is not None:
         RemoteEngine.open(at_service(cloud, named_model(cloud), service_of(cloud))).close()
 
@@ -82,6 +83,7 @@ def _overview(settings: StationSettings) -> list[str]:
             found.append(f"line {line.name}: {note}")
     for kind, entries in (("source", settings.source), ("sink", settings.sink)):
         found += [f"{kind} {entry.name}: {entry.__struct_config__.tag}" for entry in entries]
+    found += [f"plc {plc.name}: {plc.__struct_config__.tag}" for plc in settings.plc]
     found += [f"source {source.name}: {note}" for source in settings.source for note in source.notes()]
     found.append(f"cloud: {'none' if settings.cloud is None else shown_list(settings.cloud.model)}")
     scheme = "http" if settings.http.tls_cert is None else "https"

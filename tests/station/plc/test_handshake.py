@@ -94,6 +94,15 @@ def test_values_that_change_between_two_readings_are_read_again() -> None:
     assert third.signals.result.part == "AB"
 
 
+def test_values_must_stay_the_same_for_as_long_as_it_is_asked() -> None:
+    plc = Driven(msgspec.structs.replace(LIMITS, stable=0.006))
+    plc.see()
+    seen = [("A", 0.020), ("A", 0.024), ("AB", 0.025), ("AB", 0.030), ("AB", 0.0311)]
+    steps = [plc.handshake.step(signals(trigger=True, part=part), now) for part, now in seen]
+    assert [step.begun for step in steps] == [None, None, None, None, 1]
+    assert all(step.again for step in steps[:-1])
+
+
 def test_values_that_never_rest_are_a_fault() -> None:
     plc = Driven()
     plc.see()

@@ -48,7 +48,9 @@ class HandshakeLimits(msgspec.Struct, frozen=True, kw_only=True):
         acknowledge: how long an answer stands unacknowledged.
         release: how long an answer stands after Trigger has fallen without Acknowledge, since the PLC may
             set one before the other.
-        settle: the time within which part, recipe and number must be the same in two readings.
+        stable: how long part, recipe and number must stay the same before a trigger is taken; 0 is in two
+            readings.
+        settle: the time beyond that within which they must do so.
         silence: the time without another heartbeat after which the PLC counts as stopped.
         heartbeat_range: number of the values of the PLC's heartbeat where it counts up; 0 where it is a bit.
     """
@@ -57,6 +59,7 @@ class HandshakeLimits(msgspec.Struct, frozen=True, kw_only=True):
     deadline: float = 2.0
     acknowledge: float = 5.0
     release: float = 0.25
+    stable: float = 0.0
     settle: float = 0.1
     silence: float = 2.0
     heartbeat_range: int = 0
@@ -118,7 +121,7 @@ class Handshake:
         self._answer: PlcResult | None = None
         self._code, self._refusing = FaultCode.NONE, False
         self._values: _Values = ("", None, None, "")
-        self._settling: tuple[_Values, float] | None = None
+        self._settling: tuple[_Values, float, float] | None = None  # since when these, and any
         self._since = 0.0
         self._pictured = self._armed = self._edge_left = False
         self._low_since: float | None = None
@@ -223,12 +226,15 @@ class Handshake:
             if seen.acknowledge:
                 self.phase = "waiting"
         elif self._settling is None:
-            self._settling, self._again = (values, now), True
+            self._settling, self._again = (values, now, now), True
         elif values != self._settling[0]:
-            since = self._settling[1]
-            self._settling, self._again = (values, since), now - since <= self._limits.settle
+            since = self._settling[2]
+            self._settling = values, now, since
+            self._again = now - since <= self._limits.stable + self._limits.settle
             if not self._again:
                 self._refuse(FaultCode.BAD_SIGNAL, seen, now)
+        elif now - self._settling[1] < self._limits.stable:
+            self._again = True
         elif seen.bad:
             self._refuse(FaultCode.BAD_SIGNAL, seen, now)
         elif able is not FaultCode.NONE or seen.acknowledge:

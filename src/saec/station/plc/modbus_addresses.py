@@ -54,7 +54,7 @@ def modbus_address(text: str, default: str) -> ModbusAddress:
     """An address as a mapping has it, such as "h100.3", "h104:uint32" or "c7".
 
     Args:
-        default: name of the type where the text has none.
+        default: name of the type where the text has none, and means a register.
 
     Raises:
         MachineError: it is none.
@@ -63,7 +63,7 @@ def modbus_address(text: str, default: str) -> ModbusAddress:
     if found is None:
         raise MachineError(f"{text!r} is not an address of Modbus", _REMEDY)
     table, first, bit, named = found.groups()
-    kind = signal_type(named or default)
+    kind = signal_type(named or ("bool" if bit is not None or table in ("c", "d") else default))
     address = ModbusAddress(table, int(first), None if bit is None else int(bit), kind)  # type: ignore[arg-type]
     if address.first + address.count > 65536 or (address.bit or 0) > 15:
         raise MachineError(f"{text} is beyond what Modbus has", "use addresses to 65535 and bits to 15")

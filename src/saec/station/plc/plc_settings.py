@@ -34,6 +34,8 @@ class PlcSettings(Section, frozen=True, kw_only=True):
         timeout_s: Seconds to wait for the PLC's answer. Then the connection is made anew.
         picture_s: Seconds from Trigger within which the picture must come. Else the answer is fault 1.
         deadline_s: Seconds from Trigger within which the answer must come. Else the answer is fault 2.
+        settle_ms: Milliseconds for which part, recipe and number must stay the same before a trigger is
+            taken. 0: in two readings, one right after the other.
         drain_s: Seconds without Ready after a picture that did not come, in which it may still come and is
             refused.
         acknowledge_s: Seconds for which an answer stands without Acknowledge.
@@ -54,6 +56,7 @@ class PlcSettings(Section, frozen=True, kw_only=True):
     timeout_s: Seconds = 1.0
     picture_s: Seconds = 1.0
     deadline_s: Seconds = 2.0
+    settle_ms: Annotated[float, msgspec.Meta(ge=0, le=1000)] = 0.0
     drain_s: Seconds = 1.0
     acknowledge_s: Seconds = 5.0
     silence_s: Seconds = 2.0
@@ -83,6 +86,7 @@ class PlcSettings(Section, frozen=True, kw_only=True):
             picture=self.picture_s,
             deadline=self.deadline_s,
             acknowledge=self.acknowledge_s,
+            stable=self.settle_ms / 1e3,
             silence=self.silence_s,
             heartbeat_range=self.heartbeat_range(),
         )
