@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import NoReturn
 
 import cv2
 import pytest
 
 from saec.cli import main
-from saec.station.cameras import aravis_library
-from saec.station.cameras.camera_backends import named_camera, open_camera
-from saec.station.cameras.camera_settings import CameraSetup
+from saec.errors import CameraLostError
+from saec.station.cameras import aravis_library, snapshot
 from saec.station.storage.database.schema import lock_folder
 
 genicam = pytest.importorskip("genicam", reason="saec[genicam] is not installed")
@@ -86,13 +86,17 @@ def test_snap_takes_an_industrial_source_alone(settings: Path, capsys: pytest.Ca
 
 
 def test_snap_says_that_a_running_station_may_hold_the_camera(
-    settings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    settings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    held = open_camera(named_camera(CameraSetup(backend="genicam", producer=CTI, camera="0")))
+    def held(*_: object) -> NoReturn:
+        raise CameraLostError("another program holds the camera Eye", "close that program")
+
+    monkeypatch.setattr(snapshot, "take_snapshot", held)
+    assert main(["station", "snap", "--config", str(settings), "eye"]) != 0
+    assert "close that program" in capsys.readouterr().err
     lock = lock_folder(tmp_path / "station-data" / "spool.lock")
     try:
         assert main(["station", "snap", "--config", str(settings), "eye"]) != 0
         assert "the station of this settings file is running" in capsys.readouterr().err
     finally:
         os.close(lock)
-        held.close()

@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from saec.data.images.pixels import decode_image
 from saec.errors import CameraLostError, MachineError, SaecError
 from saec.station.cameras.camera_contract import CameraPicture, IndustrialCamera
 from saec.station.cameras.camera_driver import CameraTimes, TakenPicture
@@ -232,3 +233,24 @@ def test_no_picture_of_the_older_features_comes_after_they_were_set() -> None:
 def test_a_camera_that_is_away_cannot_be_set() -> None:
     with pytest.raises(CameraLostError, match="is lost"):
         Bench().reader.apply_features({"ExposureTime": 50})
+
+
+@pytest.mark.parametrize(("name", "suffix"), [("Mono8", ".pgm"), ("Mono12p", ".pgm"), ("RGB8", ".ppm")])
+def test_frames_that_are_stored_uncompressed_are_read_as_the_line_reads_them(name: str, suffix: str) -> None:
+    frames = []
+    for stored in ("png", "pnm"):
+        bench = Bench(sending(picture(3, format_name=name)))
+        bench.reader._stored = stored
+        with bench.running():
+            bench.until(lambda bench=bench: len(bench.taken.frames) == 1)  # type: ignore[misc]
+        frames += bench.taken.frames
+    (_, png), (frame, pnm) = frames
+    assert frame.suffix == suffix
+    assert np.array_equal(decode_image(png, bits=12), decode_image(pnm, bits=12))
+    assert decode_image(png, bits=12).any()
+
+
+@pytest.mark.parametrize("trigger", ["off", "sensor", "software", "hardware"])
+def test_a_plc_may_name_only_a_camera_that_waits_for_its_trigger(trigger: TriggerMode) -> None:
+    source = IndustrialSource(name="cam", line="nut", backend="aravis", trigger=trigger)
+    assert (source.by_itself() == "") == (trigger in ("software", "hardware"))

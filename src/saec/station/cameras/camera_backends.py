@@ -8,8 +8,7 @@ from saec.errors import CameraLostError, MachineError
 from saec.station.cameras.aravis_camera import AravisCamera, find_aravis_cameras
 from saec.station.cameras.camera_contract import BackendName, FoundCamera, IndustrialCamera
 from saec.station.cameras.camera_settings import CameraSetup
-from saec.station.cameras.genicam_camera import GenicamCamera
-from saec.station.cameras.gentl_producers import find_genicam_cameras
+from saec.station.cameras.genicam.genicam_process import RemoteGenicamCamera, find_genicam_cameras
 
 BACKENDS: tuple[BackendName, ...] = ("genicam", "aravis")
 """In the order in which they are asked."""
@@ -55,4 +54,4 @@ def open_camera(found: FoundCamera) -> IndustrialCamera:
     Raises:
         CameraLostError: it does not answer, or another program holds it.
     """
-    return GenicamCamera(found) if found.backend == "genicam" else AravisCamera(found)
+    return RemoteGenicamCamera(found) if found.backend == "genicam" else AravisCamera(found)

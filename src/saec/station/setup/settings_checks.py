@@ -205,6 +205,9 @@ def _plcs(settings: StationSettings) -> Iterator[Fault]:
         elif plc.source in sources and (other := sources[plc.source].line) != plc.line:
             what = f"the frames of the source {plc.source} are judged by the line {other}"
             yield ["plc", i, "line"], what, f"set line to {other}, or name another source"
+        elif plc.source in sources and (why := sources[plc.source].by_itself()):
+            remedy = 'set its trigger to "software" or "hardware"'
+            yield ["plc", i, "source"], f"the source {plc.source} {why}", remedy
         if (first := taken.setdefault(plc.source, plc.name)) != plc.name:
             remedy = "give each PLC a source of its own"
             yield ["plc", i, "source"], f"the source takes the pictures of the PLC {first}", remedy

@@ -65,6 +65,13 @@ class SourceBody(Protocol):
         ...
 
 
+def pnm_bytes(image: NDArray[Any]) -> tuple[bytes, str]:
+    """PGM or PPM, uncompressed, and the file's ending; the image as for ``png_bytes``."""
+    suffix = ".pgm" if image.ndim == 2 else ".ppm"
+    _, data = cv2.imencode(suffix, image if image.ndim == 2 else image[..., ::-1])
+    return data.tobytes(), suffix
+
+
 def png_bytes(image: NDArray[Any]) -> bytes:
     """PNG of little compression: what the edge sees is what the camera gave.
 
@@ -123,6 +130,10 @@ class SourceSettings(Section, frozen=True, kw_only=True):
     def faults(self) -> Iterator[FieldFault]:
         """What the types of the fields cannot say: what contradicts itself, or cannot be meant."""
         yield from ()
+
+    def by_itself(self) -> str:
+        """Why a picture may be older than a PLC's trigger, so that no PLC may name it; "" where one may."""
+        return ""
 
     def notes(self) -> Iterator[str]:
         """What a check of the settings says of it, beside its kind."""

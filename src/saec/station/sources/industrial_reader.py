@@ -11,6 +11,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Mapping
+from typing import Literal
 
 import structlog
 
@@ -19,13 +20,15 @@ from saec.station.cameras.camera_contract import FeatureValue, FoundCamera
 from saec.station.cameras.camera_driver import CameraDriver, CameraTimes, Opener, TakenPicture
 from saec.station.cameras.camera_settings import CameraSetup
 from saec.station.cameras.pixel_formats import decoded_pixels
-from saec.station.sources.frame_source import HANGS, SourceHooks, png_bytes
+from saec.station.sources.frame_source import HANGS, SourceHooks, png_bytes, pnm_bytes
 from saec.station.storage.records import NewFrame
 from saec.station.threads import Stopping
 from saec.types import Capture
 
 LOST, CONNECTED, REFUSING, INCOMPLETE = "lost", "connected", "refusing", "incomplete"
 """States: does not answer; gives pictures; refuses the settings; its pictures lose packets."""
+
+StoredForm = Literal["png", "pnm"]
 
 _FIRST, _LONGEST = 0.5, 30.0
 """Seconds before a lost camera is opened again, at first and at most."""
@@ -141,6 +144,7 @@ class IndustrialReader:
         times: how long is waited.
         hooks: where frames, alarms and counts go.
         open_camera: finds and opens the camera.
+        stored: form of the frames.
     """
 
     def __init__(
@@ -151,7 +155,10 @@ class IndustrialReader:
         times: CameraTimes,
         hooks: SourceHooks,
         open_camera: Opener,
+        *,
+        stored: StoredForm = "png",
     ) -> None:
+        self._stored = stored
         self._name, self._line, self._setup, self._times = name, line, setup, times
         self._hooks, self._open = hooks, open_camera
         self._seen: FoundCamera | None = None
@@ -290,14 +297,30 @@ class IndustrialReader:
         return taken is not None
 
     def _hand_over(self, taken: TakenPicture) -> None:
-        trigger, picture = taken.trigger, taken.picture
+        trigger, why = taken.trigger, "the station has no room"
         self._number += 1
+        try:
+            with contextlib.suppress(SpoolFullError):  # counted already
+                self._hooks.accept(*self._frame(taken))
+                return
+        except SaecError as e:
+            why = str(e)
+            self._hooks.refused(self._name, why)
+        if trigger is not None:
+            self._hooks.triggers.failed(trigger, why)
+
+    def _frame(self, taken: TakenPicture) -> tuple[NewFrame, bytes]:
+        """The frame of a whole picture, and its file."""
+        trigger, picture = taken.trigger, taken.picture
+        assert picture.pixels is not None, "only whole pictures are put"
+        image = decoded_pixels(picture.pixels)
+        data, suffix = (png_bytes(image), ".png") if self._stored == "png" else pnm_bytes(image)
         capture = Capture() if trigger is None else trigger.capture
         frame = NewFrame(
             line=self._line if trigger is None else trigger.line,
             source=self._name,
             key=f"{self._name}/{taken.captured:.6f}/{self._number}",
-            suffix=".png",
+            suffix=suffix,
             captured=taken.captured,
             part="" if trigger is None else trigger.part,
             recipe=None if trigger is None else trigger.recipe,
@@ -308,14 +331,4 @@ class IndustrialReader:
                 camera_time=picture.camera_time,
             ),
         )
-        why = "the station has no room"
-        try:
-            with contextlib.suppress(SpoolFullError):  # counted already
-                if picture.pixels is not None:
-                    self._hooks.accept(frame, png_bytes(decoded_pixels(picture.pixels)))
-                    return
-        except SaecError as e:
-            why = str(e)
-            self._hooks.refused(self._name, why)
-        if trigger is not None:
-            self._hooks.triggers.failed(trigger, why)
+        return frame, data

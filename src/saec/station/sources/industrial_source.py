@@ -14,7 +14,7 @@ from saec.station.cameras.camera_driver import CameraTimes
 from saec.station.cameras.camera_settings import CameraSetup, Region, TriggerMode
 from saec.station.section_types import FieldFault, Seconds
 from saec.station.sources.frame_source import SourceHooks, SourceSettings
-from saec.station.sources.industrial_reader import IndustrialReader
+from saec.station.sources.industrial_reader import IndustrialReader, StoredForm
 
 _Rectangle = Annotated[tuple[int, ...], msgspec.Meta(min_length=4, max_length=4)]
 
@@ -37,6 +37,7 @@ class IndustrialSource(SourceSettings, frozen=True, kw_only=True, tag_field="kin
         roi: The region that is read: x, y, width and height in pixels. Default: the camera's.
         packet_size: Bytes of a GigE Vision packet. Default: the camera's.
         features: Any other features by name, set in the order in which they stand here.
+        stored: Form of the frames: "png", or "pnm", which is larger and much faster to write and read.
         least_s: Least seconds between two frames with trigger "off". Pictures between them are left out.
         picture_s: Seconds from a software trigger to its picture. Then the trigger has failed.
         silence_s: Seconds without a picture, with trigger "off", before the camera is opened again.
@@ -55,6 +56,7 @@ class IndustrialSource(SourceSettings, frozen=True, kw_only=True, tag_field="kin
     roi: _Rectangle | None = None
     packet_size: Annotated[int, msgspec.Meta(ge=220, le=65535)] | None = None
     features: dict[str, FeatureValue] = msgspec.field(default_factory=dict)
+    stored: StoredForm = "png"
     least_s: Seconds = 0.5
     picture_s: Seconds = 1.0
     silence_s: Seconds = 5.0
@@ -89,7 +91,12 @@ class IndustrialSource(SourceSettings, frozen=True, kw_only=True, tag_field="kin
             interval=self.least_s,
             step=self.driver_s,
         )
-        return IndustrialReader(self.name, self.line, self.setup, times, hooks, opened_camera)
+        return IndustrialReader(
+            self.name, self.line, self.setup, times, hooks, opened_camera, stored=self.stored
+        )
+
+    def by_itself(self) -> str:
+        return "" if self.trigger in ("software", "hardware") else f'has trigger "{self.trigger}"'
 
     def faults(self) -> Iterator[FieldFault]:
         if self.backend == "aravis" and self.producer is not None:

@@ -1,11 +1,10 @@
-"""Cameras of any GenTL producer, through harvesters."""
+"""A camera of any GenTL producer, through harvesters; used in a process of its own."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any
 
 from saec.errors import CameraLostError, MachineError
@@ -16,7 +15,6 @@ from saec.station.cameras.camera_contract import (
     FeatureValue,
     FoundCamera,
 )
-from saec.station.cameras.gentl_producers import gentl_producer
 from saec.station.cameras.pixel_formats import PixelBytes, pixel_format
 
 _BUFFERS = 8
@@ -45,18 +43,15 @@ class GenicamCamera:
     """An opened camera.
 
     Args:
-        found: the camera, by ``find_genicam_cameras``.
-
-    Raises:
-        CameraLostError: it does not answer, or another program holds it.
+        found: the camera.
+        acquirer: harvesters' ImageAcquirer of it.
     """
 
-    def __init__(self, found: FoundCamera) -> None:
+    def __init__(self, found: FoundCamera, acquirer: Any) -> None:
         from harvesters.core import Callback
 
         self.found = found
-        self._producer = gentl_producer(Path(found.producer))
-        self._acquirer: Any = self._producer.open(found.id)
+        self._acquirer: Any = acquirer
         self._nodes: Any = self._acquirer.remote_device.node_map
         self._acquirer.num_buffers = max(_BUFFERS, self._acquirer.min_num_buffers)
         self._incomplete = 0
@@ -134,6 +129,8 @@ class GenicamCamera:
 
     def fetch(self, seconds: float) -> CameraPicture | None:
         incomplete = self._incomplete
+        # One wait of the producer's, instead of many of a millisecond.
+        self._acquirer.timeout_period_on_update_event_data_call = max(1, int(1e3 * seconds))
         with self._answers():
             buffer = self._acquirer.try_fetch(timeout=max(_LEAST, seconds), is_raw=True)
         if buffer is not None:
@@ -162,7 +159,7 @@ class GenicamCamera:
 
         if self._acquirer is not None:
             with suppress(genapi.GenericException, gentl.GenericException):  # it is gone already
-                self._producer.close(self._acquirer)
+                self._acquirer.destroy()
             self._acquirer = None
 
 

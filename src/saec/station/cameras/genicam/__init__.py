@@ -1,0 +1,1 @@
+"""GenICam through harvesters and the makers' GenTL producers, a process for each camera."""
