@@ -7,17 +7,27 @@ from collections.abc import Callable
 
 import msgspec
 
-from saec.station.plc.handshake import Handshake, HandshakeLimits, HandshakeStep, TriggerNews
+from saec.station.plc.handshake import Handshake, HandshakeLimits, HandshakeStep, Phase, TriggerNews
 from saec.station.plc.signals import ConfidenceClass, PlcResult, PlcSignals, ResultLabel, StationSignals
-from saec.station.simulated.plc_program import PlcProgram
+from saec.station.simulated.plc_program import PlcPhase, PlcProgram
 
 
 class SignalSample(msgspec.Struct, frozen=True):
-    """All signals from a moment on, in seconds."""
+    """All signals from a moment on.
+
+    Attributes:
+        at: the moment, in seconds.
+        plc: the PLC's, without its heartbeat.
+        station: the station's.
+        step: where the PLC's program stands.
+        phase: where the station's handshake stands.
+    """
 
     at: float
     plc: PlcSignals
     station: StationSignals
+    step: PlcPhase
+    phase: Phase
 
 
 class DryTimes(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,5 +130,6 @@ class DryMachine:
 
     def _keep_sample(self, told: PlcSignals) -> None:
         plc = msgspec.structs.replace(told, heartbeat=None)
-        if not self.samples or (self.samples[-1].plc, self.samples[-1].station) != (plc, self._station):
-            self.samples.append(SignalSample(self.now, plc, self._station))
+        now = SignalSample(self.now, plc, self._station, self._plc.phase, self._handshake.phase)
+        if not self.samples or msgspec.structs.replace(self.samples[-1], at=self.now) != now:
+            self.samples.append(now)
