@@ -187,23 +187,29 @@ class KilledStation:
         return found
 
 
-def parts(count: int) -> Iterator[PlcPart]:
+def parts(count: int, seconds: float) -> Iterator[PlcPart]:
+    """So many parts, or fewer where the time is up."""
+    end = time.perf_counter() + seconds
     for n in range(count):
+        if time.perf_counter() > end:
+            return
         # The number stands in both halves, so that half an id is none of another part.
         yield PlcPart(f"{'D' if n % 3 == 0 else 'G'}{n:06d}-{n:06d}")
 
 
-def measure(name: str, triggers: int, every: float, seed: int, cycle: float) -> dict[str, object]:
+def measure(name: str, given: argparse.Namespace) -> dict[str, object]:
     with tempfile.TemporaryDirectory() as held, contextlib.ExitStack() as stack:
         folder = Path(held)
         plc, wire = PROTOCOLS[name]()
         (folder / "plc.json").write_bytes(msgspec.json.encode(plc))
         bare = bare_writes(folder, *(modbus() if name == "modbus-server" else (plc, wire)))
         peer = WatchedPeer(wire)
-        station = KilledStation(folder, folder / "plc.json", every, seed)
-        program = PlcProgram(parts(triggers), times=TIMES, mistakes=SHARES, seed=seed)
+        station = KilledStation(folder, folder / "plc.json", given.kill_every, given.seed)
         begun = time.perf_counter()
-        cycle_thread = stack.enter_context(PlcCycle(peer, program, cycle))
+        shares = MistakeShares() if given.no_mistakes else SHARES
+        coming = parts(given.triggers, 60 * given.minutes)
+        program = PlcProgram(coming, times=TIMES, mistakes=shares, seed=given.seed)
+        cycle_thread = stack.enter_context(PlcCycle(peer, program, given.cycle_ms / 1e3))
         while not cycle_thread.wait(20.0):
             print(f"  {program.tally.triggers} triggers, {station.kills} kills", file=sys.stderr, flush=True)
         seconds = time.perf_counter() - begun
@@ -289,14 +295,13 @@ def main() -> None:
     parser.add_argument("--triggers", type=int, default=2000)
     parser.add_argument("--kill-every", type=float, default=20.0, help="seconds, on average; 0 kills none")
     parser.add_argument("--cycle-ms", type=float, default=1.0, help="of the simulated PLC")
+    parser.add_argument("--minutes", type=float, default=1e6, help="the most, for each protocol")
     parser.add_argument("--no-mistakes", action="store_true")
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     sys.setswitchinterval(0.0005)
-    if given.no_mistakes:
-        globals()["SHARES"] = MistakeShares()
     for name in PROTOCOLS if given.protocol == "all" else [given.protocol]:
-        found = measure(name, given.triggers, given.kill_every, given.seed, given.cycle_ms / 1e3)
+        found = measure(name, given)
         print(json.dumps(found, indent=2), flush=True)
 
 

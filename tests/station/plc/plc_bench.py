@@ -12,6 +12,8 @@ import msgspec
 import pytest
 
 from saec import edge
+from saec.frame.judges import Cloud
+from saec.settings import CloudConfig
 from saec.station.plc import ModbusPlc
 from saec.station.plc.modbus_codec import RegisterCodec
 from saec.station.plc.signal_mapping import station_signals
@@ -24,7 +26,7 @@ from saec.station.station import Station
 from saec.station.storage.parts.part_rules import PartRules
 from saec.station.storage.records import NewFrame, Receipt, SpoolLimits
 from tests.run_fakes import FakeDetector, make_line
-from tests.station.station_fakes import NO_GUARD
+from tests.station.station_fakes import NO_GUARD, FakeLinkCloud
 
 CLIENT = "http:cam"
 
@@ -44,6 +46,8 @@ class PlcBench:
     Args:
         registers: the PLC's.
         parts: the rules by which the line makes a verdict on parts.
+        cloud: who is asked about what the edge is not sure of; None is nobody.
+        line_s: the line's deadline, in seconds.
         given: settings of the [[plc]] that are others.
     """
 
@@ -53,8 +57,12 @@ class PlcBench:
         monkeypatch: pytest.MonkeyPatch,
         registers: ModbusRegisters,
         parts: PartRules | None = None,
+        *,
+        cloud: FakeLinkCloud | None = None,
+        line_s: float = 20.0,
         **given: Any,
     ) -> None:
+        self._cloud, self._line_s = cloud, line_s
         monkeypatch.setattr(edge, "open_detector", lambda profile: FakeDetector())
         if not (folder / "profile").exists():
             make_line(folder / "profile")
@@ -86,7 +94,7 @@ class PlcBench:
                 LineSettings(
                     name="cell",
                     profile=self.folder / "profile",
-                    deadline_s=20.0,
+                    deadline_s=self._line_s,
                     guard=NO_GUARD,
                     parts=self.parts,
                 )
@@ -94,7 +102,9 @@ class PlcBench:
             plc=[self.plc],
             spool=SpoolLimits(free_gb=0),
         )
-        station = Station(settings, cloud_for=lambda _: ())
+        held = Cloud(CloudConfig(model="fake", references=1))
+        held.__dict__["engine"] = self._cloud
+        station = Station(settings, cloud_for=lambda _: () if self._cloud is None else (held,))
         station.start()
         return station
 

@@ -313,6 +313,18 @@ def test_a_trigger_on_a_ready_that_was_left_standing_is_interrupted_under_a_new_
         )
 
 
+def test_a_trigger_that_crossed_the_end_of_the_station_is_interrupted_at_its_next_start() -> None:
+    plc = Driven()
+    plc.answered()
+    plc.see(acknowledge=True)
+    assert plc.see().ready
+    left = plc.handshake.stop(plc.now).signals
+    assert not left.ready
+    step = begun(left, trigger=True)
+    assert (step.signals.code, step.signals.result.number) == (FaultCode.INTERRUPTED, 100)
+    assert not begun(left).signals.fault
+
+
 def test_a_trigger_whose_answer_was_withdrawn_is_not_answered_again() -> None:
     held = PlcResult(number=42, label=ResultLabel.GOOD, part="A")
     step = begun(StationSignals(result=held), trigger=True)

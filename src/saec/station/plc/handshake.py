@@ -205,8 +205,6 @@ class Handshake:
         """The station stops: no longer ready, and a trigger under way is answered as interrupted."""
         if self.phase == "busy":
             self._give(FaultCode.INTERRUPTED, None, now)
-        elif self.phase == "ready":
-            self.phase = "waiting"
         return self._step(FaultCode.NOT_READY)
 
     # the phases
@@ -342,13 +340,15 @@ class Handshake:
         phase, refusing = self.phase, self._refusing
         answered = phase == "answered"
         fault = (answered and self._code is not FaultCode.NONE) or refusing
+        ready = phase == "ready" and able is FaultCode.NONE
         signals = StationSignals(
-            ready=phase == "ready" and able is FaultCode.NONE,
+            ready=ready,
             busy=phase == "busy",
             result_valid=answered and not fault,
             fault=fault,
             code=FaultCode.NOT_READY if refusing else self._code,
-            result=self._answer,
+            # Without a number a trigger that crossed a falling Ready is known as one that has no answer.
+            result=None if phase == "ready" and not ready else self._answer,
         )
         step = HandshakeStep(
             signals=signals,
