@@ -111,3 +111,11 @@ def test_a_source_that_stands_twice_is_expected_twice(sources: tuple[str, ...], 
 def test_rules_that_cannot_be_kept_are_faults(rules: PartRules, fault: str | None) -> None:
     found = [what for _, what, _ in rules.faults(["cam"], 1.0)]
     assert found == [] if fault is None else fault in found[0]
+
+
+def test_a_plc_is_answered_with_a_part_only_where_that_can_be_in_time() -> None:
+    assert PartRules(views=2, within_s=2.0).faults_of_answer(2.0) == []
+    ((key, what, _),) = PartRules(views=2, within_s=2.0).faults_of_answer(1.0)
+    assert (key, "below within_s (2)" in what) == ("deadline_s", True)
+    ((key, what, _),) = PartRules().faults_of_answer(9.0)
+    assert (key, "makes no verdict on parts" in what) == ("answer", True)
