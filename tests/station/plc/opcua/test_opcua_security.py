@@ -14,6 +14,8 @@ from saec.station.plc.opcua.opcua_certificates import load_certificate, load_key
 from saec.station.plc.opcua.opcua_server import OpcUaIdentity
 from saec.station.plc.opcua.opcua_settings import OpcUaPlc
 from saec.station.plc.signal_mapping import PlcAddresses, StationAddresses
+from saec.station.setup.settings_warnings import warnings
+from saec.station.setup.station_settings import StationSettings
 from saec.station.simulated.opcua_nodes import OpcUaNodes
 
 URI = "urn:saec:station:cell"
@@ -138,3 +140,21 @@ def test_a_file_that_holds_none_is_named(load: object, tmp_path: Path) -> None:
     for path in (tmp_path / "x.pem", tmp_path / "missing.pem"):
         with pytest.raises(ConfigError, match=path.name):
             load(path)
+
+
+def test_a_certificate_that_ends_soon_is_said_at_the_start(
+    files: Path, settings: OpcUaPlc
+) -> None:
+    calm = StationSettings(plc=[settings])
+    assert [told for told in warnings(calm) if "certificate" in told] == []
+    soon = msgspec.structs.replace(calm, http=msgspec.structs.replace(calm.http, expiry_days=31.0))
+    told = [one for one in warnings(soon) if "certificate" in one]
+    assert len(told) == 2  # the station's own, and the PLC's
+    assert "of the PLC cell ends on" in told[0]
+
+
+def test_a_password_that_others_may_read_is_said(files: Path, settings: OpcUaPlc) -> None:
+    (files / "password").chmod(0o644)
+    told = [one for one in warnings(StationSettings(plc=[settings])) if "chmod" in one]
+    (files / "password").chmod(0o600)
+    assert any("password" in one for one in told)
