@@ -40,7 +40,7 @@ from saec.station.plc.s7.s7_settings import S7Plc
 from saec.station.plc.signal_mapping import PlcAddresses, StationAddresses
 from saec.station.plc.signals import PlcSignals, ResultLabel, StationSignals
 from saec.station.simulated.modbus_peers import ModbusPlcClient, ModbusPlcMemory
-from saec.station.simulated.opcua_peer import OpcUaPlcMemory
+from saec.station.simulated.opcua_peer import OpcUaPlcClient, OpcUaPlcMemory
 from saec.station.simulated.plc_cycle import PlcCycle
 from saec.station.simulated.plc_mistakes import MistakeShares
 from saec.station.simulated.plc_peer import PlcPeer
@@ -78,6 +78,11 @@ def opcua() -> Made:
     return plc, OpcUaPlcMemory(plc)
 
 
+def opcua_server() -> Made:
+    plc = OpcUaPlc(**_named(), role="server", address=f"opc.tcp://127.0.0.1:{free_port()}", timeout_s=0.3)
+    return plc, OpcUaPlcClient(plc)
+
+
 def s7() -> Made:
     plc = S7Plc(**_named(), **_address(), timeout_s=0.3)
     return plc, S7PlcMemory(plc)
@@ -87,6 +92,7 @@ PROTOCOLS: dict[str, Callable[[], Made]] = {
     "modbus": modbus,
     "modbus-server": modbus_server,
     "opcua": opcua,
+    "opcua-server": opcua_server,
     "s7": s7,
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -87,3 +88,23 @@ def test_a_part_that_is_half_written_has_a_result_or_a_fault(way: str) -> None:
     assert program.tally.triggers == 20
     assert program.tally.notes == []
     assert program.tally.violations() == {}
+
+
+@pytest.mark.parametrize("make", [OpcUaPlcMemory, OpcUaPlcClient])
+def test_no_plc_with_a_certificate_is_played(make: type[OpcUaPlcMemory | OpcUaPlcClient]) -> None:
+    secure = msgspec.structs.replace(opcua(), security="Basic256Sha256")
+    with pytest.raises(MachineError, match="no certificate"):
+        make(secure)
+
+
+def test_a_simulated_plc_lets_in_the_user_of_the_settings(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("open sesame")
+    one = msgspec.structs.replace(opcua(), user="saec", password_file=tmp_path / "password")
+    peer = OpcUaPlcMemory(one, port=0)
+    way = msgspec.structs.replace(one, address=peer.address).make_way(lambda: None)
+    way.open()
+    assert not way.read().trigger
+    way.close()
+    with pytest.raises(MachineError):
+        msgspec.structs.replace(opcua(), address=peer.address).make_way(lambda: None).open()
+    peer.close()

@@ -8,6 +8,7 @@ from typing import Any
 from asyncua import ua
 
 from saec.errors import LinkError, MachineError
+from saec.station.plc.opcua.opcua_server import OpcUaIdentity
 from saec.station.plc.opcua.opcua_server_way import NAMESPACE
 from saec.station.plc.opcua.opcua_session import OpcUaNode, OpcUaSession
 from saec.station.plc.opcua.opcua_settings import OpcUaPlc
@@ -16,6 +17,7 @@ from saec.station.plc.signal_types import SignalValue
 from saec.station.plc.signals import PlcSignals, StationSignals
 from saec.station.simulated.opcua_nodes import OpcUaNodes
 from saec.station.simulated.plc_peer import plc_values
+from saec.texts import read_secret
 
 _SPACE = "ns=2;s="
 """How the node ids of a simulated PLC begin."""
@@ -39,7 +41,7 @@ class OpcUaPlcMemory:
         nodes: its variables.
 
     Raises:
-        MachineError: a node id is another one.
+        MachineError: a node id is another one, or the settings ask for security.
     """
 
     def __init__(self, settings: OpcUaPlc, *, port: int | None = None) -> None:
@@ -48,7 +50,9 @@ class OpcUaPlcMemory:
         told = {name: _TYPES[READ_TYPES[signal]] for signal, name in self._told.items()}
         station = {name: _TYPES[WRITE_TYPES[signal]] for signal, name in self._station.items()}
         own = 0 if place is None else place[1]
-        self.nodes = OpcUaNodes({**told, **station}, port=own if port is None else port)
+        self.nodes = OpcUaNodes(
+            {**told, **station}, port=own if port is None else port, identity=_identity(settings)
+        )
 
     @property
     def address(self) -> str:
@@ -76,9 +80,13 @@ class OpcUaPlcClient:
 
     Args:
         settings: the station's [[plc]], whose role is "server".
+
+    Raises:
+        MachineError: the settings ask for security.
     """
 
     def __init__(self, settings: OpcUaPlc) -> None:
+        _check_security(settings)
         self._session = OpcUaSession(settings)
         self._told: dict[str, OpcUaNode] | None = None
         self._station: dict[str, OpcUaNode] = {}
@@ -138,6 +146,20 @@ class OpcUaPlcClient:
     def _lose(self) -> None:
         self._told, self._written = None, {}
         self._session.close()
+
+
+def _identity(settings: OpcUaPlc) -> OpcUaIdentity:
+    """A server that lets in the user of the settings, or everybody where there is none."""
+    _check_security(settings)
+    password = "" if settings.password_file is None else read_secret(settings.password_file)
+    users = None if settings.user is None else {settings.user: password}
+    return OpcUaIdentity(name="simulated PLC", uri="urn:saec:simulated-server", users=users)
+
+
+def _check_security(settings: OpcUaPlc) -> None:
+    if settings.security != "none":
+        what = "a simulated PLC has no certificate"
+        raise MachineError(what, 'set security = "none" while you simulate, and leave out the files')
 
 
 def _names(nodes: Mapping[str, str]) -> dict[str, str]:

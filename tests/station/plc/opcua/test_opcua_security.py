@@ -142,9 +142,7 @@ def test_a_file_that_holds_none_is_named(load: object, tmp_path: Path) -> None:
             load(path)
 
 
-def test_a_certificate_that_ends_soon_is_said_at_the_start(
-    files: Path, settings: OpcUaPlc
-) -> None:
+def test_a_certificate_that_ends_soon_is_said_at_the_start(files: Path, settings: OpcUaPlc) -> None:
     calm = StationSettings(plc=[settings])
     assert [told for told in warnings(calm) if "certificate" in told] == []
     soon = msgspec.structs.replace(calm, http=msgspec.structs.replace(calm.http, expiry_days=31.0))

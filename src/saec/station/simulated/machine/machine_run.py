@@ -36,7 +36,7 @@ def plc_peer(settings: AnyPlc) -> PlcPeer:
 
     Raises:
         ExtraError: what the way needs is not installed.
-        MachineError: nothing can listen there, or no PLC is played for such a station.
+        MachineError: nothing can listen there, or the settings ask for what is not played.
     """
     try:
         if isinstance(settings, ModbusPlc):
@@ -47,12 +47,10 @@ def plc_peer(settings: AnyPlc) -> PlcPeer:
             from saec.station.simulated.s7_peer import S7PlcMemory
 
             return S7PlcMemory(settings)
-        from saec.station.simulated.opcua_peer import OpcUaPlcMemory
+        from saec.station.simulated.opcua_peer import OpcUaPlcClient, OpcUaPlcMemory
     except ImportError as e:
         raise ExtraError(e.name or "a package", f"{settings.__struct_config__.tag}") from e
-    if settings.role == "server":
-        raise MachineError("no PLC is played for a station that is an OPC UA server", 'set role = "client"')
-    return OpcUaPlcMemory(settings)
+    return OpcUaPlcMemory(settings) if settings.role == "client" else OpcUaPlcClient(settings)
 
 
 def chosen_plc(settings: StationSettings, name: str | None) -> AnyPlc:
