@@ -72,6 +72,17 @@ def test_what_contradicts_itself_is_refused(tmp_path: Path, old: str, new: str, 
         read(tmp_path, WHOLE.replace(old, new))
 
 
+@pytest.mark.parametrize("trigger", ["off", "sensor", "software", "hardware"])
+def test_a_camera_that_runs_by_itself_takes_no_pictures_for_a_plc(tmp_path: Path, trigger: str) -> None:
+    camera = f'kind = "industrial"\nbackend = "aravis"\ntrigger = "{trigger}"'
+    text = WHOLE.replace('kind = "folder"', camera).replace('path = "in"\n', "")
+    if trigger in ("software", "hardware"):
+        assert read(tmp_path, text).plc[0].source == "in"
+    else:
+        with pytest.raises(ConfigError, match=f'the source in has trigger "{trigger}"'):
+            read(tmp_path, text)
+
+
 def test_a_source_serves_one_plc(tmp_path: Path) -> None:
     second = WHOLE[WHOLE.index("[[plc]]") :].replace("press", "second")
     with pytest.raises(ConfigError, match="takes the pictures of the PLC press"):

@@ -230,7 +230,11 @@ class AravisCamera:
         if self._lost.is_set():
             raise self._lost_error()
         feature, *rest = arguments
-        return self._lib.call(f"arv_device_{name}", self._device, feature.encode(), *rest)
+        try:
+            return self._lib.call(f"arv_device_{name}", self._device, feature.encode(), *rest)
+        except CameraLostError:
+            self._lost.set()
+            raise
 
     # pictures
 
@@ -247,7 +251,8 @@ class AravisCamera:
         if self._stream is None:
             return
         try:
-            self._lib.call("arv_camera_stop_acquisition", self._camera)
+            if not self._lost.is_set():  # otherwise it is tried for seconds
+                self._lib.call("arv_camera_stop_acquisition", self._camera)
         finally:
             self._lib.plain("g_object_unref", self._stream)
             self._stream = None

@@ -127,6 +127,7 @@ class CameraDriver:
         more: features that are set after the setup's.
 
     Attributes:
+        failing: the camera has failed, and is let go of, which may take seconds.
         turned: when it last came back from the camera's driver, seconds of ``time.monotonic``.
     """
 
@@ -146,6 +147,7 @@ class CameraDriver:
         self._board, self._outlet, self._open = board, outlet, open_camera
         self._numbers, self._drained = FrameNumbers(), board.withdrawn(source)
         self._over = threading.Event()
+        self.failing = False
         self._heard = self.turned = time.monotonic()
 
     def run(self, over: threading.Event) -> None:
@@ -171,6 +173,9 @@ class CameraDriver:
                 self._change(camera)
                 turn(camera)
                 self.turned = time.monotonic()
+        except MachineError:
+            self.failing = True
+            raise
         finally:
             camera.close()
 

@@ -221,7 +221,9 @@ class IndustrialReader:
                 continue
             if ended or attempt.hangs(self._times.step):
                 break
-            elif not opened:
+            if attempt.driver.failing:
+                self.state = LOST
+            if not opened or attempt.driver.failing:
                 self._fail_triggers()
         return opened
 
