@@ -13,6 +13,7 @@ import pytest
 from saec import edge
 from saec.frame import judges as loading
 from saec.frame.judges import Standing
+from saec.station.plc import ModbusPlc
 from saec.station.setup.station_section import StationSection
 from saec.station.setup.station_settings import LineSettings, StationSettings
 from saec.station.sinks import FileSink, WebhookSink
@@ -57,6 +58,7 @@ def programs(served: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         http=HttpSettings(tls_cert=cert, tls_key=key),
         line=[LineSettings(name="cell", profile=tmp_path / "profile", deadline_s=20.0, guard=NO_GUARD)],
         source=[FolderSource(name="folder", line="cell", path=tmp_path / "in")],
+        plc=[ModbusPlc(name="press", line="cell", source="http:cam", host="127.0.0.1", port=9)],
         sink=[
             FileSink(name="log", path=tmp_path / "out"),
             WebhookSink(name="mes", url="http://127.0.0.1:9/", token_file=None),

@@ -119,6 +119,7 @@ FIRING: dict[str, list[dict[str, str]]] = {
     "SaecDeadLetters": [series("saec_sink_dead_letters", "1x60", sink="mes")],
     "SaecVerdictsDropped": [series("saec_sink_dropped_total", "0+1x60", sink="mes")],
     "SaecSourceLost": [series("saec_source", "1x60", source="camera", state="lost")],
+    "SaecPlcAway": [series("saec_plc", "1x60", plc="press", state="away")],
     "SaecDrift": [series("saec_drift", "1x60", line="cell")],
     "SaecDisagreement": [series("saec_alarms_total", "0+1x60", kind="disagreement")],
     "SaecThreadStuck": [series("saec_cloud_thread_stuck", "1x60", CLOUD, thread="model")],
