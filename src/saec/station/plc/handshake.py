@@ -201,6 +201,11 @@ class Handshake:
             self._while_answered(seen, now, edge)
         return self._step(able)
 
+    def resume(self, now: float) -> None:
+        """The PLC was away and is read again: it has all its time to acknowledge an answer."""
+        if self.phase == "answered":
+            self._since, self._low_since = now, None
+
     def stop(self, now: float) -> HandshakeStep:
         """The station stops: no longer ready, and a trigger under way is answered as interrupted."""
         if self.phase == "busy":

@@ -52,7 +52,8 @@ class ModbusServerWay:
         self._lock = threading.Lock()
         self._told = dict.fromkeys(self._plc.places(reads), 0)
         self._shown = self._station.cells(station_values(StationSignals()))
-        self._heard: float | None = None
+        self._heard: float | None = None  # when the PLC wrote last, and when it read or wrote
+        self._asked_at = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
 
@@ -65,8 +66,11 @@ class ModbusServerWay:
 
     def read(self) -> PlcSignals | None:
         with self._lock:
-            if self._heard is None or time.monotonic() - self._heard > self._s.silence_s:
+            now = time.monotonic()
+            if self._heard is None or now - self._heard > self._s.silence_s:
                 self._heard = None  # an old Trigger is none: the PLC has to write anew
+                return None
+            if now - self._asked_at > self._s.timeout_s:
                 return None
             cells = dict(self._told)
         return plc_signals(*self._plc.decode(cells))
@@ -122,6 +126,7 @@ class ModbusServerWay:
         if table is None:
             return ExcCodes.ILLEGAL_FUNCTION
         with self._lock:
+            self._asked_at = time.monotonic()
             if values is None:
                 for place, word in self._shown.items():
                     if place[0] == table and address <= place[1] < address + count:

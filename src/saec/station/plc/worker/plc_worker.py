@@ -86,6 +86,7 @@ class PlcWorker:
         hooks.notes.keep(self._numbers)
         self._handshake = Handshake(settings.limits(), self._numbers.take)
         self._wish = RecipeWish(settings, hooks.recipes, hooks.notes)
+        self._gap = False  # whether the PLC was away since the last reading
         self._begun = False  # whether the handshake has had its first reading
         self._open: OpenTrigger | None = None
         self._written: StationSignals | None = None
@@ -107,6 +108,7 @@ class PlcWorker:
                 self._serve(stopping)
             except (LinkError, MachineError) as e:
                 self._lost(e)
+                self._gap = True
                 stopping.wait(pause)
                 pause = min(_GROWTH * pause, _LONGEST)
             finally:
@@ -142,9 +144,13 @@ class PlcWorker:
         """Read, step and write once; whether to read again at once."""
         seen = self._way.read()
         if seen is None:
-            self._show(SILENT, "it has told nothing yet")
+            self._show(SILENT, "it tells nothing")
+            self._gap = True
             return False
         now = self._clock()
+        if self._gap:
+            self._handshake.resume(now)
+            self._gap = False
         if not self._begun:
             standing = self._way.standing()
             if standing is not None and standing.result is not None:
