@@ -20,6 +20,7 @@ from saec.station.http.visitor_headers import SCHEME, visitor_in
 from saec.station.page.evidence.evidence_jobs import EvidenceJobs
 from saec.station.page.facts.audit_topics import AuditTopics
 from saec.station.page.facts.chain_checks import ChainChecks
+from saec.station.page.facts.line_recipes import RecipeTopics
 from saec.station.page.facts.line_versions import VersionTopics
 from saec.station.page.live.acknowledgements import Acknowledgements
 from saec.station.page.live.live_lines import LiveLines, LiveTopics
@@ -110,6 +111,7 @@ def make_page_events(tools: PageTools) -> PageEvents:
             AlarmTopics(SpoolReader.beside(data), tools.alarms, feed, templates),
             CountsTopic(SpoolReader.beside(data)),
             VersionTopics(data, tools.lines, feed, templates),
+            RecipeTopics(data, tools.lines, feed, templates),
             AuditTopics(tools.checks, tools.evidence, templates),
         ],
         lambda: feed.ended,

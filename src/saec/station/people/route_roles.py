@@ -55,6 +55,8 @@ ROUTE_ROLES: dict[str, Role | None] = {
     "GET /page/lines/{line}": Role.VIEWER,
     "GET /page/lines/{line}/change": Role.ENGINEER,
     "POST /page/lines/{line}/change": Role.ENGINEER,
+    "GET /page/lines/{line}/recipe": Role.OPERATOR,
+    "POST /page/lines/{line}/recipe": Role.OPERATOR,
     "GET /page/settings": Role.ENGINEER,
     "GET /page/people": Role.ADMIN,
     "POST /page/people": Role.ADMIN,

@@ -10,11 +10,13 @@ from saec.errors import SaecError
 from saec.station.line.version_store import VersionStore
 from saec.station.maintenance.audited_versions import VersionChange, change_version
 from saec.station.page.facts.cloud_notice import CloudNotice, cloud_notice
+from saec.station.page.facts.line_recipes import line_recipes
 from saec.station.page.facts.line_versions import LineVersions, line_versions
 from saec.station.page.facts.version_facts import VersionFacts, teaching_of, version_facts
 from saec.station.page.page_tools import PageTools, ViewWords, go_to
 from saec.station.page.page_view import PageRoute, PageView
 from saec.station.page.page_visit import Visit
+from saec.station.page.views.recipe_choosing import RECIPE_ROUTES, may_choose
 from saec.station.page.words.languages import msgid
 from saec.station.people.roles import Role
 
@@ -26,7 +28,15 @@ def show_lines(tools: PageTools, visit: Visit) -> Response:
     """All lines, each with the version that judges."""
     data = tools.settings.station.data
     lines = [line_versions(data, name, tools.feed) for name in tools.lines]
-    return tools.page("lines", visit, lines=lines, may_change=_may_change(visit))
+    recipes = {name: line_recipes(data, name, tools.feed) for name in tools.lines}
+    return tools.page(
+        "lines",
+        visit,
+        lines=lines,
+        may_change=_may_change(visit),
+        all_recipes=recipes,
+        may_choose=may_choose(visit),
+    )
 
 
 def show_line(tools: PageTools, visit: Visit) -> Response:
@@ -49,6 +59,8 @@ def show_line(tools: PageTools, visit: Visit) -> Response:
         problems=problems,
         teachings={number: teaching_of(one, list(found.items())) for number, one in found.items()},
         may_change=_may_change(visit),
+        recipes=line_recipes(tools.settings.station.data, line.name, tools.feed),
+        may_choose=may_choose(visit),
     )
 
 
@@ -165,5 +177,6 @@ LINES = PageView(
         PageRoute("GET", "/page/lines/{line}", show_line),
         PageRoute("GET", "/page/lines/{line}/change", ask_change),
         PageRoute("POST", "/page/lines/{line}/change", make_change),
+        *RECIPE_ROUTES,
     ),
 )
