@@ -15,6 +15,7 @@ from saec.station.outputs.output_channel import ActedVerdict, ComingPart
 from saec.station.outputs.output_settings import InputSettings, OutputSettings
 from saec.station.outputs.station_outputs import OutputHooks, StationOutputs
 from saec.station.plc.worker.plc_notes import PlcNotes
+from saec.station.storage.parts.part_rules import PartRules
 from saec.station.storage.records import SpoolLimits
 from saec.station.storage.spool import Spool
 from saec.station.triggers.trigger_board import TriggerBoard
@@ -76,6 +77,7 @@ class OutputBench:
         folder: for the spool and what is pending.
         outputs, inputs: the sections.
         coupler: the coupler's section.
+        parts: the rules of the line's parts.
     """
 
     def __init__(
@@ -84,8 +86,10 @@ class OutputBench:
         outputs: Sequence[OutputSettings],
         inputs: Sequence[InputSettings] = (),
         coupler: AnyCoupler = MODBUS,
+        parts: PartRules | None = None,
     ) -> None:
-        self.spool = Spool(folder / "data", limits=SpoolLimits(free_gb=0))
+        rules = {} if parts is None else {"cell": parts}
+        self.spool = Spool(folder / "data", limits=SpoolLimits(free_gb=0), parts=rules)
         self.board, self.alarms = TriggerBoard(), list[tuple[str, str]]()
         self.notes = PlcNotes(lambda kind, text, about: self.alarms.append((kind, text)))
         self.hangs, self.ready = False, True
@@ -96,6 +100,7 @@ class OutputBench:
             station=self,
             recipe=lambda line: None,
             deadlines={"cell": 1.0},
+            parts=list(rules),
         )
         self.all = StationOutputs([coupler], outputs, inputs, folder / "outputs", hooks)
         self.clock = PlayedClock()

@@ -248,7 +248,7 @@ def test_an_encoder_of_pins_has_lost_its_place_once_nobody_counted(make: Make) -
     assert bench.counts() == {"lost": 1}
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(
         st.one_of(

@@ -54,7 +54,7 @@ def faults(
         ([gate(line="nut")], "output.0.line: there is no [[line]] named nut"),
         ([gate(source="far")], "output.0.line: the frames of the source far are judged by the line other"),
         ([gate(source="eye")], "output.0.source: there is no [[source]] named eye"),
-        ([gate(line="other")], "output.0.verdict_s: verdict_s (2) is below that of the line other (3)"),
+        ([gate(line="other")], "output.0.verdict_s: verdict_s (2) is below the time of the line other (3)"),
         ([gate(coupler="x")], "output.0.coupler: there is no [[coupler]] named x"),
         ([gate(address="d0")], "output.0.address: d0 cannot be used here"),
         ([gate(address="h4")], "output.0.address: h4: a bit of a register, and nothing else"),
@@ -80,7 +80,7 @@ def faults(
         ([eye(line="other", source="far")], "input.0.source: the source far takes the pictures of press"),
         ([eye(), eye(name="two", address="d1")], "input.1.source: the source camera takes the"),
         ([source(address="i0:int32")], "input.0.address: i0:int32 cannot be used here"),
-        ([source(address="d0")], "input.0.address: d0: a coil and an input hold one bit"),
+        ([source(address="d0")], "input.0.address: d0 cannot be used here"),
         ([source(line="cell")], "input.0.line: an input of use encoder has no line"),
     ],
 )  # fmt: skip
@@ -97,7 +97,7 @@ def test_what_is_right_has_no_fault() -> None:
         gate(name="late", address="h9.15", delay_s=1.0, running="runs"),
         gate(name="pin", coupler="pins", address="GPIO17", on=["good"], source="camera"),
         source(),
-        eye(),
+        eye(source="http:cam"),
         runs,
     ) == []  # fmt: skip
 
@@ -106,7 +106,7 @@ def test_registers_of_a_coupler_are_checked() -> None:
     wrong = msgspec.structs.replace(MODBUS, host="", setup={"c4": 1}, watchdog="h3:uint32")
     assert faults(couplers=(wrong,)) == [
         "coupler.0.host: host is empty",
-        "coupler.0.setup: c4: a coil and an input hold one bit",
+        "coupler.0.setup: c4 cannot be used here",
         "coupler.0.watchdog: h3:uint32 cannot be used here",
     ]
 

@@ -24,7 +24,7 @@ def output_faults(
 
     Args:
         couplers, outputs, inputs: the sections.
-        lines: the deadline in seconds of each line.
+        lines: seconds within which each line gives its verdict.
         sources: the line of each [[source]].
         taken: who takes the pictures of a source on a trigger already.
     """
@@ -77,9 +77,11 @@ def _line_and_source(
     if one.line and one.line not in lines:
         remedy = f"use one of {', '.join(sorted(lines))}"
         yield [section, i, "line"], f"there is no [[line]] named {one.line}", remedy
+    if one.source.startswith("http:"):
+        return
     if one.source and (of := sources.get(one.source)) != one.line:
         if of is None:
-            remedy = f"use one of {', '.join(sorted(sources))}" if sources else "add a [[source]]"
+            remedy = f"use one of {', '.join([*sorted(sources), 'http:CLIENT'])}"
             yield [section, i, "source"], f"there is no [[source]] named {one.source}", remedy
         else:
             what = f"the frames of the source {one.source} are judged by the line {of}"
@@ -101,8 +103,9 @@ def _by_inputs(i: int, output: OutputSettings, inputs: Sequence[InputSettings]) 
 
 def _deadline(i: int, output: OutputSettings, due: float) -> Iterator[SectionFault]:
     if output.verdict_s < due:
-        what = f"verdict_s ({output.verdict_s:g}) is below that of the line {output.line} ({due:g})"
-        yield ["output", i, "verdict_s"], what, "raise it, or lower deadline_s of the line"
+        what = f"verdict_s ({output.verdict_s:g}) is below the time of the line {output.line} ({due:g})"
+        remedy = "raise it, or lower deadline_s of the line, or within_s of its parts"
+        yield ["output", i, "verdict_s"], what, remedy
 
 
 def _same_place(

@@ -124,7 +124,8 @@ class InputSettings(Section, frozen=True, kw_only=True):
         use: "trigger": a part has come, and the source takes its picture. "encoder": counts how far the line
             has moved. "running": on while the line runs.
         line: The name of the line that judges the parts of a trigger.
-        source: The name of the [[source]] that takes the picture for a trigger.
+        source: Who takes the picture for a trigger: the name of a [[source]], or "http:CLIENT" for a client
+            of HTTP.
         picture_s: Seconds from a trigger within which its picture must come. Else an alarm says so.
         debounce_s: Seconds for which a level must stand to count. 0 takes each. Default: 0 for an encoder,
             else 0.005.

@@ -21,30 +21,29 @@ class PendingParts:
     cut they may be some seconds old.
 
     Args:
-        path: the file; made where it is missing.
+        path: the file; made where it is missing, in a folder that is there.
 
     Attributes:
         before: what an earlier process left, by output.
     """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(mode=0o700, exist_ok=True)
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        self._path, self._last = path, ""
         self.before = self._read()
-        self._last = ""
 
     def keep(self, pending: Mapping[str, int]) -> None:
         """What is on its way now."""
         text = "{" + ",".join(f'"{name}":{n}' for name, n in pending.items() if n) + "}"
         if text != self._last:
+            file = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o600)
+            try:
+                os.pwrite(file, text.encode().ljust(_SIZE), 0)
+            finally:
+                os.close(file)
             self._last = text
-            os.pwrite(self._file, text.encode().ljust(_SIZE), 0)
-
-    def close(self) -> None:
-        os.close(self._file)
 
     def _read(self) -> dict[str, int]:
         try:
-            return decode(os.pread(self._file, 1 << 20, 0).strip() or b"{}", dict[str, int])
-        except msgspec.DecodeError:
+            return decode(self._path.read_bytes().strip() or b"{}", dict[str, int])
+        except (FileNotFoundError, msgspec.DecodeError):
             return {}

@@ -44,7 +44,7 @@ def contradictions(settings: StationSettings) -> Iterator[Fault]:
         settings.coupler,
         settings.output,
         settings.input,
-        lines={line.name: line.deadline_s for line in settings.line},
+        lines={one.name: one.parts.within_s if one.parts.on else one.deadline_s for one in settings.line},
         sources={source.name: source.line for source in settings.source},
         taken={plc.source: plc.name for plc in settings.plc},
     )

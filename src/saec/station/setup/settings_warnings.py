@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from saec.station.outputs.couplers.coupler_settings import ModbusCoupler
 from saec.station.plc.opcua.opcua_certificates import end_of
 from saec.station.plc.opcua.opcua_settings import OpcUaPlc
 from saec.station.setup.station_settings import StationSettings
@@ -16,7 +17,7 @@ _DAY = 86_400.0
 
 
 def warnings(settings: StationSettings) -> Iterator[str]:
-    """One sentence each: secrets that others may read, and a certificate that ends soon.
+    """One sentence each: secrets that others may read, a certificate that ends soon, no watchdog.
 
     An expired certificate is no reason not to start: a line that stands still for it helps nobody.
     """
@@ -27,6 +28,7 @@ def warnings(settings: StationSettings) -> Iterator[str]:
         if warning:
             yield warning
     yield from _opcua_certificates(settings)
+    yield from _watchdogs(settings)
 
 
 def _secrets(settings: StationSettings) -> Iterator[Path | None]:
@@ -54,3 +56,14 @@ def _opcua_certificates(settings: StationSettings) -> Iterator[str]:
             if left < settings.http.expiry_days:
                 told = f"ends on {ends:%Y-%m-%d}" if left > 0 else f"has ended on {ends:%Y-%m-%d}"
                 yield f"the certificate {path} of the PLC {plc.name} {told}"
+
+
+def _watchdogs(settings: StationSettings) -> Iterator[str]:
+    """Couplers whose outputs nobody sets when the station is killed."""
+    for coupler in settings.coupler:
+        outputs = any(one.coupler == coupler.name for one in settings.output)
+        if outputs and isinstance(coupler, ModbusCoupler) and not (coupler.watchdog or coupler.setup):
+            yield (
+                f"the coupler {coupler.name} has no watchdog in the settings: unless it has one that is set "
+                "up otherwise, its outputs stay as they are when the station is killed or the cable is cut"
+            )
