@@ -308,6 +308,15 @@ OWN_PARTS = {
     ("bulk/bulk_run.py", "judge_archive"),  # opens a course, which is no file
     ("runs/run_folder.py", "judge_into"),  # the same
     ("station/maintenance/machine_facts.py", "_processor"),
+    ("station/cameras/usb_cameras.py", "find_usb_cameras"),  # the kernel's
+    ("station/outputs/pending_parts.py", "_read"),  # the program's own, which says when it is none
+    ("station/simulated/machine/demonstration.py", "wait_ready"),  # the log of a station of its own
+    # These open a session with a PLC, which is no file.
+    ("station/plc/opcua/opcua_way.py", "open"),
+    ("station/plc/s7/s7_way.py", "open"),
+    ("station/plc/worker/hand_walk.py", "walk"),
+    ("station/plc/worker/plc_worker.py", "run"),
+    ("station/simulated/opcua_peer.py", "_is_connected"),
     # What stands between two marks of ASCII, whatever is around it.
     ("station/maintenance/local_request.py", "trust_only"),
 }

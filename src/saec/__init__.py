@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from saec.api.verdict_view import Verdict as Verdict
     from saec.edge.detector_kinds import FitChoices as FitChoices
     from saec.errors import AnswerError as AnswerError
+    from saec.errors import CameraLostError as CameraLostError
     from saec.errors import ConfigError as ConfigError
     from saec.errors import DataError as DataError
     from saec.errors import DecoderDiedError as DecoderDiedError
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "saec.errors": (
         "AnswerError",
+        "CameraLostError",
         "ConfigError",
         "DataError",
         "DecoderDiedError",

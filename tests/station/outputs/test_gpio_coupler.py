@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, Self
 
 import gpiod
@@ -106,7 +105,7 @@ def lines(*, chip: str = "/dev/gpiochip7", output: str = "GATE", **encoder: Any)
         InputSettings(name="eye", coupler="io", address="EYE", use="trigger"),
         InputSettings(name="belt", coupler="io", address="5", use="encoder", **encoder),
     ]
-    return GpioLines(GpioCoupler(name="io", chip=Path(chip)), [gate(address=output)], inputs)
+    return GpioLines(GpioCoupler(name="io", chip=chip), [gate(address=output)], inputs)
 
 
 def test_outputs_are_safe_from_the_request_on_and_inputs_are_debounced_by_the_kernel(chip: FakeChip) -> None:

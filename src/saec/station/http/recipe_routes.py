@@ -58,7 +58,7 @@ def recipe_routes(station: Station, bodies: RequestBodies) -> APIRouter:
                 wish = decode(bytes(data), RecipeRequest)
             except (msgspec.DecodeError, UnicodeDecodeError) as e:
                 raise HTTPException(400, f'send {{"number": 7}} as JSON: {e}') from e
-        person = getattr(request.state, "person", None)
+        person = request.state.person
         role = person.role.value if isinstance(person, Person) and person.role is not None else PROGRAM
         reason = wish.reason.strip()[:_LONGEST_REASON]
         choose = station.recipes.choose

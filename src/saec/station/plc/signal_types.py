@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from saec.errors import MachineError
+from saec.texts import whole_number
 
 Order = Literal["big", "little"]
 SignalValue = bool | int | str
@@ -65,9 +66,10 @@ def part_number(part: str) -> int:
     Raises:
         MachineError: it is no number.
     """
-    if part and not (part.isascii() and part.isdigit()):
+    number = whole_number(part or "0")
+    if number is None:
         raise MachineError(f"the part {part!r} is no number", "give the signal part a type stringN")
-    return int(part or 0)
+    return number
 
 
 def to_bytes(value: SignalValue, kind: SignalType) -> bytes:

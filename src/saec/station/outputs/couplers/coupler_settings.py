@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -156,7 +155,7 @@ class GpioCoupler(CouplerSettings, frozen=True, kw_only=True, tag_field="kind", 
         chip: The chip's device file.
     """
 
-    chip: Path = Path("/dev/gpiochip0")
+    chip: str = "/dev/gpiochip0"
 
     def make_coupler(self, outputs: Sequence[OutputSettings], inputs: Sequence[InputSettings]) -> Coupler:
         from saec.station.outputs.couplers.gpio_coupler import GpioLines

@@ -11,6 +11,7 @@ from saec.errors import ExtraError, LinkError, MachineError
 from saec.station.outputs.couplers.coupler_contract import InputReading
 from saec.station.outputs.debounced_input import InputChange
 from saec.station.outputs.output_settings import InputSettings, OutputSettings
+from saec.texts import whole_number
 
 try:
     import gpiod
@@ -114,7 +115,8 @@ class GpioLines:
 
     def _offset(self, chip: Any, address: str) -> int:
         try:
-            return int(chip.line_offset_from_id(int(address) if address.isdecimal() else address))
+            number = whole_number(address)
+            return int(chip.line_offset_from_id(address if number is None else number))
         except (OSError, ValueError) as e:
             what = f"{self._chip} has no line {address}"
             raise MachineError(what, "`gpioinfo` lists its lines by number and name") from e
