@@ -78,7 +78,11 @@ def set_up(page: Page, folder: Path) -> None:
 
 
 def feed(page: Page, folder: Path) -> None:
-    """Have some goods and defects judged while Live is open; the last one is a defect."""
+    """Have some goods and defects judged while Live is open; the last one is a defect.
+
+    The first picture is black, as of a lamp that has failed, so that there is an alarm.
+    """
+    Image.new("RGB", (448, 448)).save(folder / "in" / "lamp.png")
     for path in sorted((folder / "images/leather/test").glob("*/*.png"))[::3]:
         shutil.copy(path, folder / "in" / f"{path.parent.name}-{path.name}")
         time.sleep(0.4)
