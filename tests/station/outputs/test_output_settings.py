@@ -37,8 +37,9 @@ def faults(
             outputs,
             inputs,
             lines={"cell": 1.0, "other": 3.0},
-            sources={"camera": "cell", "far": "other"},
+            sources={"camera": "cell", "far": "other", "usb": "cell"},
             taken={"far": "press"},
+            alone={"usb": "has no trigger"},
         )
         if remedy
     ]
@@ -79,6 +80,7 @@ def faults(
         ([eye(source="")], "input.0.source: the trigger eye has no source"),
         ([eye(line="other", source="far")], "input.0.source: the source far takes the pictures of press"),
         ([eye(), eye(name="two", address="d1")], "input.1.source: the source camera takes the"),
+        ([eye(source="usb")], "input.0.source: the source usb has no trigger"),
         ([source(address="i0:int32")], "input.0.address: i0:int32 cannot be used here"),
         ([source(address="d0")], "input.0.address: d0 cannot be used here"),
         ([source(line="cell")], "input.0.line: an input of use encoder has no line"),

@@ -83,6 +83,43 @@ def test_a_camera_that_runs_by_itself_takes_no_pictures_for_a_plc(tmp_path: Path
             read(tmp_path, text)
 
 
+INPUT = """
+[[coupler]]
+kind = "modbus"
+name = "io"
+host = "192.0.2.2"
+
+[[input]]
+name = "eye"
+coupler = "io"
+address = "d0"
+use = "trigger"
+line = "bottle"
+source = "in"
+"""
+
+
+@pytest.mark.parametrize("section", ["plc", "input"])
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        ("camera", 'address = "0"'),
+        ("video", 'path = "in.mp4"'),
+        ("industrial", 'backend = "aravis"'),
+        ("simulated", 'path = "in"\nper_s = 2'),
+    ],
+)
+def test_a_picture_that_may_be_older_than_the_trigger_is_no_answer(
+    tmp_path: Path, section: str, kind: str, fields: str
+) -> None:
+    whole = WHOLE if section == "plc" else WHOLE[: WHOLE.index("[[plc]]")] + INPUT
+    assert read(tmp_path, whole)
+    source = whole.replace('kind = "folder"', f'kind = "{kind}"').replace('path = "in"', fields)
+    with pytest.raises(ConfigError, match=r"the source in (is of kind|has)") as told:
+        read(tmp_path, source)
+    assert "http:CLIENT" in str(told.value)
+
+
 def test_a_source_serves_one_plc(tmp_path: Path) -> None:
     second = WHOLE[WHOLE.index("[[plc]]") :].replace("press", "second")
     with pytest.raises(ConfigError, match="takes the pictures of the PLC press"):

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from saec.station.outputs.couplers.coupler_settings import AnyCoupler
 from saec.station.outputs.output_settings import InputSettings, OutputSettings
+from saec.station.sources.frame_source import FOR_TRIGGERS
 
 SectionFault = tuple[list[str | int], str, str]
 """Where (keys and indices), what, and the remedy."""
@@ -19,6 +20,7 @@ def output_faults(
     lines: Mapping[str, float],
     sources: Mapping[str, str],
     taken: Mapping[str, str],
+    alone: Mapping[str, str],
 ) -> Iterator[SectionFault]:
     """Every fault of these sections.
 
@@ -27,6 +29,7 @@ def output_faults(
         lines: seconds within which each line gives its verdict.
         sources: the line of each [[source]].
         taken: who takes the pictures of a source on a trigger already.
+        alone: why a source takes no pictures on a trigger, see ``SourceSettings.by_itself``.
     """
     named = {coupler.name: coupler for coupler in couplers}
     for i, coupler in enumerate(couplers):
@@ -51,6 +54,8 @@ def output_faults(
         if (first := takers.setdefault(one.source, one.name)) != one.name:
             what = f"the source {one.source} takes the pictures of {first}"
             yield ["input", i, "source"], what, "give each trigger a source of its own"
+        if one.source in alone:
+            yield ["input", i, "source"], f"the source {one.source} {alone[one.source]}", FOR_TRIGGERS
     yield from _same_place(outputs, inputs, named)
 
 

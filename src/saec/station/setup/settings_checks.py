@@ -16,6 +16,7 @@ from saec.settings.trace_settings import TraceConfig
 from saec.station.outputs.output_checks import output_faults
 from saec.station.recipes.recipe_settings import recipe_faults
 from saec.station.setup.station_settings import LineSettings, StationSettings
+from saec.station.sources.frame_source import FOR_TRIGGERS
 from saec.web.addresses import is_loopback
 from saec.web.admission.admission_control import check_admission
 
@@ -47,6 +48,7 @@ def contradictions(settings: StationSettings) -> Iterator[Fault]:
         lines={one.name: one.parts.within_s if one.parts.on else one.deadline_s for one in settings.line},
         sources={source.name: source.line for source in settings.source},
         taken={plc.source: plc.name for plc in settings.plc},
+        alone={source.name: why for source in settings.source if (why := source.by_itself())},
     )
     yield from _listening(settings)
     for key, what, remedy in settings.people.oidc.faults():
@@ -206,8 +208,7 @@ def _plcs(settings: StationSettings) -> Iterator[Fault]:
             what = f"the frames of the source {plc.source} are judged by the line {other}"
             yield ["plc", i, "line"], what, f"set line to {other}, or name another source"
         elif plc.source in sources and (why := sources[plc.source].by_itself()):
-            remedy = 'set its trigger to "software" or "hardware"'
-            yield ["plc", i, "source"], f"the source {plc.source} {why}", remedy
+            yield ["plc", i, "source"], f"the source {plc.source} {why}", FOR_TRIGGERS
         if (first := taken.setdefault(plc.source, plc.name)) != plc.name:
             remedy = "give each PLC a source of its own"
             yield ["plc", i, "source"], f"the source takes the pictures of the PLC {first}", remedy

@@ -77,6 +77,9 @@ class CameraSource(SourceSettings, frozen=True, kw_only=True, tag_field="kind", 
     def make_source(self, hooks: SourceHooks) -> CameraReader:
         return CameraReader(self, hooks.accept, hooks.refused, hooks.alarm)
 
+    def by_itself(self) -> str:
+        return 'is of kind "camera", whose newest picture may be older than the trigger'
+
 
 class CameraReader:
     """A camera that is read as fast as it gives frames, so that none is old, and used at an interval.

@@ -52,6 +52,11 @@ SourceAlarm = Callable[[str, str], None]
 CountOf = Callable[[str, int], None]
 """Told what a source counts, such as "incomplete", and how many more there were."""
 
+FOR_TRIGGERS = (
+    'name an industrial camera whose trigger is "software" or "hardware", a watched folder, or http:CLIENT'
+)
+"""What to do where a source cannot take the pictures of triggers."""
+
 HANGS = "hangs"
 """State of a source that waits for its driver, which may never return."""
 
@@ -132,7 +137,10 @@ class SourceSettings(Section, frozen=True, kw_only=True):
         yield from ()
 
     def by_itself(self) -> str:
-        """Why a picture may be older than a PLC's trigger, so that no PLC may name it; "" where one may."""
+        """Why a picture may be older than a trigger, so that no [[plc]] and no [[input]] may name the source.
+
+        The words go after "the source NAME"; "" where one may name it.
+        """
         return ""
 
     def notes(self) -> Iterator[str]:

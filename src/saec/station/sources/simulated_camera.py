@@ -67,6 +67,9 @@ class SimulatedCameraSource(SourceSettings, frozen=True, kw_only=True, tag_field
     def make_source(self, hooks: SourceHooks) -> SimulatedCamera:
         return SimulatedCamera(self, hooks)
 
+    def by_itself(self) -> str:
+        return "" if self.per_s is None else "has per_s, and so takes pictures without a trigger"
+
     def pictures(self) -> PlayedOrder:
         """What it plays.
 

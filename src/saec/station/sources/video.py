@@ -46,6 +46,9 @@ class VideoSource(SourceSettings, frozen=True, kw_only=True, tag_field="kind", t
     def make_source(self, hooks: SourceHooks) -> Video:
         return Video(self, hooks.accept, hooks.refused)
 
+    def by_itself(self) -> str:
+        return 'is of kind "video", whose pictures are older than the trigger'
+
 
 class Video:
     """The frames of a video file, once; a frame that the spool refuses is tried again."""
