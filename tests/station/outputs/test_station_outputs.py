@@ -195,3 +195,31 @@ def test_the_verdict_on_a_part_acts_at_the_view_before_the_gate(tmp_path: Path) 
     assert bench.turn(1.01) == {"gate": True}, "the front is good, and the part is not"
     assert bench.counts() == {"pulsed": 1}
     bench.close()
+
+
+def test_a_part_that_is_decided_before_the_station_goes_on_acts_at_its_trigger(tmp_path: Path) -> None:
+    bench = OutputBench(tmp_path, [gate(delay_s=1.0)], parts=PartRules(views=2, within_s=60.0))
+    frames = [
+        NewFrame(
+            line="cell",
+            source="camera",
+            key=str(trigger),
+            suffix=".png",
+            captured=time.time(),
+            part="A1",
+            capture=Capture(plc="press", trigger=trigger),
+        )
+        for trigger in (4, 5)
+    ]
+    for trigger in (4, 5):
+        bench.part(("press", trigger))
+    seqs = [bench.spool.accept(frame, frame.key.encode()).seq for frame in frames]
+    for seq in seqs:
+        told = VerdictRecord(id=f"cell-{seq:010}", path="", sha256="", line="cell", time=1.0, label=1)
+        bench.spool.decide(seq, "final", told)
+    for frame, seq in zip(frames, seqs, strict=True):  # another thread was faster than this one
+        bench.all.accepted(frame, seq, bench.clock.now)
+    bench.turn()
+    assert bench.turn(1.01) == {"gate": True}
+    assert bench.counts() == {"pulsed": 2}
+    bench.close()

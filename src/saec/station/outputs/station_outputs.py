@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -22,7 +21,6 @@ from saec.station.outputs.line_position import ClockAxis, LineAxis
 from saec.station.outputs.output_channel import ActedVerdict, ComingPart, OutputChannel, StationState
 from saec.station.outputs.output_settings import InputSettings, OutputSettings
 from saec.station.outputs.pending_parts import PendingParts
-from saec.station.outputs.pulse_schedule import MOST_PARTS
 from saec.station.plc.worker.plc_notes import PlcNotes
 from saec.station.plc.worker.trigger_numbers import TriggerNumbers
 from saec.station.storage.records import NewFrame, PartVerdict
@@ -94,7 +92,6 @@ class StationOutputs:
     ) -> None:
         self._hooks = hooks
         self._state, self._looked = StationState(sound=False, ready=False), -_STALE
-        self._keys: OrderedDict[int, tuple[str, int]] = OrderedDict()
         self.workers: dict[str, CouplerWorker] = {}
         if not couplers:
             return
@@ -142,13 +139,8 @@ class StationOutputs:
 
         One that was taken for a trigger is known since then.
         """
-        key = _key(frame.capture, seq)
-        if isinstance(key, int):
+        if isinstance(_key(frame.capture, seq), int):
             self._tell(ComingPart(seq, frame.line, frame.source, begun))
-        elif frame.line in self._hooks.parts:
-            self._keys[seq] = key
-            if len(self._keys) > MOST_PARTS:
-                self._keys.popitem(last=False)
 
     def status(self) -> dict[str, Any]:
         """Plain values for page and metrics, by coupler."""
@@ -192,10 +184,15 @@ class StationOutputs:
             self._tell(ActedVerdict(_key(verdict.capture, seq), verdict.line, _said(verdict)))
 
     def _part_acted(self, told: PartVerdict) -> None:
-        """The verdict on a part is that of each of its frames, at the outputs that wait for them."""
+        """The verdict on a part is that of each of its frames, at the outputs that wait for them.
+
+        The spool has the trigger of each: the verdict may come before ``accepted`` is called for the frame.
+        """
         for view in told.views if told.act else ():
             seq = int(view.frame.rpartition("-")[2])
-            self._tell(ActedVerdict(self._keys.pop(seq, seq), told.verdict.line, _said(told.verdict)))
+            frame = self._hooks.spool.frame(seq)
+            key = _key(None if frame is None else frame.capture, seq)
+            self._tell(ActedVerdict(key, told.verdict.line, _said(told.verdict)))
 
     def _tell(self, news: ComingPart | ActedVerdict) -> None:
         for worker in self.workers.values():
