@@ -87,6 +87,8 @@ def test_a_dead_session_and_a_refusal_are_told_apart(device: ModbusRegisters) ->
     device.listen()
     far = ModbusCoupler(name="io", host="127.0.0.1", port=device.port)
     beyond = ModbusBusCoupler(far, [gate(address=f"c{SIZE + 1}")], [])
-    with pytest.raises(MachineError, match="refuses to write"):
+    with pytest.raises(MachineError, match=r"refuses to write .* it has no such address"):
         beyond.open({"gate": False})
     beyond.close()
+    with pytest.raises(LinkError, match="has ended the connection"):
+        beyond.write({"gate": False})

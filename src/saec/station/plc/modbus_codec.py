@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from saec.errors import MachineError
 from saec.station.plc.modbus_addresses import ModbusAddress, Table
-from saec.station.plc.signal_mapping import BITS
 from saec.station.plc.signal_types import (
     Order,
     SignalValue,
@@ -45,10 +44,6 @@ class RegisterCodec:
 
     def __init__(self, addresses: Mapping[str, ModbusAddress], words: Order, order: Order) -> None:
         self._addresses, self._words, self._order = dict(addresses), words, order
-        bits = {(a.table, a.first) for name, a in addresses.items() if name in BITS and a.bit is not None}
-        self.bits_in_one = len(bits) == 1 and all(
-            self._addresses[name].bit is not None for name in BITS if name in self._addresses
-        )
 
     def decode(self, cells: Mapping[Cell, int]) -> tuple[dict[str, SignalValue], str]:
         """The values of the signals, and what of one cannot be right, "" when all can.

@@ -10,7 +10,7 @@ import msgspec
 from saec.errors import MachineError
 from saec.station.plc.modbus_addresses import ModbusAddress, address_faults, modbus_addresses
 from saec.station.plc.plc_settings import USUAL_ROLE, PlcSettings, Role, Wake
-from saec.station.plc.signal_mapping import READ_TYPES, WRITE_TYPES, mapped, mapping_faults
+from saec.station.plc.signal_mapping import BITS, READ_TYPES, WRITE_TYPES, mapped, mapping_faults
 from saec.station.plc.signal_types import Order
 from saec.station.plc.signals import PlcWay
 from saec.station.section_types import FieldFault
@@ -93,6 +93,8 @@ class ModbusPlc(PlcSettings, frozen=True, kw_only=True, tag_field="kind", tag="m
         yield from faults
         if not faults:
             yield from self._shared()
+            if client:
+                yield from self._bits_apart()
         if not self.host:
             yield "host", "host is empty", "give the PLC's name or address"
 
@@ -109,3 +111,13 @@ class ModbusPlc(PlcSettings, frozen=True, kw_only=True, tag_field="kind", tag="m
                             yield key, what, "give each a register of its own"
         except MachineError:  # said already
             return
+
+    def _bits_apart(self) -> Iterator[FieldFault]:
+        """Bits that one request cannot change: a PLC would see Fault while Busy still stands."""
+        writes = self.write_addresses()
+        bits = {(writes[name].table, writes[name].first) for name in BITS if name in writes}
+        own = {(a.table, a.first + i) for a in writes.values() for i in range(a.count)}
+        (table, first), (other, last) = min(bits), max(bits)
+        if table != other or any((table, place) not in own for place in range(first, last + 1)):
+            what = f"{', '.join(BITS)} cannot be written by one request"
+            yield "writes", what, "put them into one register, or into coils side by side"

@@ -145,11 +145,10 @@ class PlcWay(Protocol):
         ...
 
     def write(self, signals: StationSignals) -> None:
-        """The station's signals: first the values, then the bits, all of them by one request if that can be.
+        """The station's signals: first the values, then all bits that change, by one request.
 
-        Else the bits that rise go before those that fall. A process that ends in between so leaves no answer
-        that was never given, and none that is lost. But a PLC that sees Fault while Busy still stands takes
-        the answer for the refusal of a second trigger, so one request is better.
+        A process that ends in between so leaves no answer that was never given, and none that is lost. And no
+        PLC sees Fault while Busy still stands, which would be the refusal of a second trigger.
         """
         ...
 
