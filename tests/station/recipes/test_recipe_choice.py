@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -160,3 +161,14 @@ def test_a_line_without_recipes_is_always_ready_and_stamps_nothing(tmp_path: Pat
     assert choice.status("cell") is None
     with pytest.raises(MachineError, match="no recipe 1"):
         choice.choose("cell", 1, "anna")
+
+
+def test_after_a_start_the_line_is_said_to_be_ready_in_the_time_that_it_took(bench: Bench) -> None:
+    bench.choice.choose("cell", 7, "anna")
+    begun = time.perf_counter()
+    choice = bench.start()
+    choice.task("cell", CAMERAS, lambda: None)
+    choice.done("cell", CAMERAS, choice.wanted("cell")[0])
+    status = choice.status("cell")
+    assert status is not None
+    assert 0 <= status["took_s"] <= time.perf_counter() - begun

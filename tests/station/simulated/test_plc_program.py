@@ -181,3 +181,22 @@ def test_a_refused_edge_is_taken_back_by_reset() -> None:
     played.triggered()
     assert played.see(busy=True, fault=True, code=FaultCode.NOT_READY, result=result(7)).reset
     assert not played.see(busy=True, result=result(7)).reset
+
+
+def test_a_parts_recipe_is_written_before_the_station_is_ready_for_it() -> None:
+    plc = PlcProgram(iter([PlcPart("P0", recipe=7)]), times=TIMES)
+    none, known = StationSignals(recipe=0), StationSignals(ready=True, recipe=7)
+    told = [plc.scan(none, 0.01 * cycle) for cycle in range(5)]
+    assert told[-1].recipe == 7
+    assert not told[-1].trigger
+    told += [plc.scan(known, 0.05 + 0.01 * cycle) for cycle in range(2)]
+    assert (told[-1].trigger, told[-1].recipe, told[-1].part) == (True, 7, "P0")
+
+
+def test_a_recipe_that_the_station_does_not_take_ends_in_a_trigger_whose_fault_says_why() -> None:
+    plc = PlcProgram(iter([PlcPart("P0", recipe=9), PlcPart("P1", recipe=7)]), times=TIMES)
+    other = StationSignals(recipe=0)
+    waited = [plc.scan(other, 0.01 * cycle).trigger for cycle in range(round(TIMES.recipe / 0.01))]
+    assert not any(waited)
+    after = [plc.scan(other, TIMES.recipe + 0.01 * cycle) for cycle in range(1, 5)]
+    assert any(signals.trigger and signals.recipe == 9 for signals in after)

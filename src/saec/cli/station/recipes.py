@@ -72,6 +72,7 @@ def recipe(choice: ChoiceSettings, action: ActionSettings) -> None:
     from saec.station.recipes.recipe_choice import choose_recipe
 
     choose_recipe(data, choice.line, audit_of(data), shell_actor(), ROLE, choice.number, action.reason)
+    click.echo(f"{choice.line}: recipe {choice.number} is in force from the next frame on")
 
 
 def _data(line: str) -> Path:

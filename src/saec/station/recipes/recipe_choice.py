@@ -212,6 +212,7 @@ class RecipeChoice:
             found = self._lines[line]
             found.tasks[name] = begin
             if found.number is not None:
+                found.begun = found.begun if found.open else time.perf_counter()
                 found.open.add(name)
 
     def done(self, line: str, name: str, turn: int) -> None:

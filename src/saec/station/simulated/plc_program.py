@@ -49,6 +49,7 @@ class PlcTimes(msgspec.Struct, frozen=True, kw_only=True):
         torn: how long half a part id stands.
         down: how long a restart takes.
         silent: how long the link is silent.
+        recipe: how long it waits for the recipe that its part needs, before it triggers all the same.
     """
 
     interval: float = 0.0
@@ -58,6 +59,7 @@ class PlcTimes(msgspec.Struct, frozen=True, kw_only=True):
     torn: float = 0.005
     down: float = 0.05
     silent: float = 1.5
+    recipe: float = 1.0
 
 
 class PlcProgram:
@@ -90,7 +92,8 @@ class PlcProgram:
         self._mistakes, self._chance = mistakes or MistakeShares(), random.Random(seed)
         self.phase, self.tally = PlcPhase.STARTING, PlcTally()
         self.silent = self.ended = False
-        self._part = PlcPart("")
+        self._part, self._next = PlcPart(""), next(parts, None)
+        self._recipe_since: float | None = None
         self._asking = False
         self._mistake: PlcMistake | None = None
         self._done: PlcMistake | None = None
@@ -136,7 +139,7 @@ class PlcProgram:
         elif self.phase is PlcPhase.IDLE:
             if standing:
                 self.phase = PlcPhase.ACKNOWLEDGING
-            elif seen.ready and now >= self._due:
+            elif now >= self._due and self._may_trigger(seen, now):
                 self._take_part(now)
         elif self.phase is PlcPhase.VALUES:
             self.phase, self._since, self._asking = PlcPhase.TRIGGERED, now, True
@@ -146,8 +149,18 @@ class PlcProgram:
         elif not standing:
             self.phase = PlcPhase.IDLE
 
+    def _may_trigger(self, seen: StationSignals, now: float) -> bool:
+        """The station is ready for the next part's recipe, or does not take it: its fault will say why."""
+        wanted = None if self._next is None else self._next.recipe
+        unheard = seen.ready and not seen.recipe  # a station that is ready with none in force has none
+        if wanted is None or unheard or seen.recipe in (None, wanted):
+            self._recipe_since = None
+            return seen.ready or self._next is None
+        self._recipe_since = now if self._recipe_since is None else self._recipe_since
+        return now - self._recipe_since >= self._times.recipe
+
     def _take_part(self, now: float) -> None:
-        part = next(self._parts, None)
+        part, self._next, self._recipe_since = self._next, next(self._parts, None), None
         if part is None:
             self.ended = True
             return
@@ -267,9 +280,14 @@ class PlcProgram:
             reset=self._reset,
             heartbeat=self._beats,
             part=self._written_part(now),
-            recipe=self._part.recipe,
+            recipe=self._wanted(),
             number=self._number,
         )
+
+    def _wanted(self) -> int | None:
+        """The next part's recipe, as soon as no trigger is under way: the station may have to open it."""
+        idle = self.phase is PlcPhase.IDLE and self._next is not None
+        return self._next.recipe if idle and self._next is not None else self._part.recipe
 
     def _written_part(self, now: float) -> str:
         part = self._part.part

@@ -99,6 +99,8 @@ def _show(tally: PlcTally, station: dict[str, Any], machine: MachineSettings) ->
         click.echo(note, err=True)
     if tally.triggers < machine.parts:
         why = station.get("error") or station.get("state") or "the station does not answer here"
+        if blocked := station.get("not_ready"):
+            why = f"the station takes no trigger: {blocked}; /ready and docs/modbus.md say why"
         click.echo(f"only {tally.triggers} of {machine.parts} parts: {why}", err=True)
     if machine.json is not None:
         figures = {**msgspec.to_builtins(tally), "station": station, "violations": tally.violations()}

@@ -80,6 +80,7 @@ class PlcWorker:
     ) -> None:
         self.settings, self._hooks, self._clock = settings, hooks, clock
         self.state, self._error = NEW, ""
+        self._not_ready = FaultCode.NONE
         self._woken = threading.Event()
         self._way: PlcWay = settings.make_way(self._woken.set)
         self._numbers = TriggerNumbers(hooks.spool, settings.name)
@@ -122,6 +123,7 @@ class PlcWorker:
             "state": self.state,
             "phase": self._handshake.phase,
             "error": self._error,
+            "not_ready": self._not_ready.name.lower() if self._not_ready else "",
             "line": self.settings.line,
             "source": source,
             "counts": dict(self._counts),
@@ -169,11 +171,13 @@ class PlcWorker:
         """Why no trigger can be taken; ``NONE`` when one can."""
         if self._handshake.number is not None:
             return FaultCode.NONE
-        wish = self._wish.heed(seen)
-        if wish is not FaultCode.NONE:
-            return wish
-        drained = now >= self._drain_until or self._hooks.triggers.strays(self.settings.source) > self._strays
-        return FaultCode.NONE if drained and self._numbers.left else FaultCode.NOT_READY
+        able = self._wish.heed(seen)
+        if able is FaultCode.NONE:
+            strays = self._hooks.triggers.strays(self.settings.source)
+            drained = now >= self._drain_until or strays > self._strays
+            able = FaultCode.NONE if drained and self._numbers.left else FaultCode.NOT_READY
+        self._not_ready = able
+        return able
 
     def _follow(self, step: HandshakeStep, seen: PlcSignals | None) -> None:
         """Do what a step asks for: have a picture taken before all else, count, then tell the PLC."""
