@@ -311,7 +311,9 @@ OWN_PARTS = {
     ("station/cameras/usb_cameras.py", "find_usb_cameras"),  # the kernel's
     ("station/outputs/pending_parts.py", "_read"),  # the program's own, which says when it is none
     ("station/simulated/machine/demonstration.py", "wait_ready"),  # the log of a station of its own
-    # These open a session with a PLC, which is no file.
+    # These open a session with a PLC or a coupler, which is no file.
+    ("station/outputs/couplers/modbus_coupler.py", "open"),
+    ("station/plc/modbus_client.py", "open"),
     ("station/plc/opcua/opcua_way.py", "open"),
     ("station/plc/s7/s7_way.py", "open"),
     ("station/plc/worker/hand_walk.py", "walk"),
