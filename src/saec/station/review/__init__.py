@@ -1,0 +1,1 @@
+"""What people answer about frames: samples and order, labels, second opinions; records, never edits."""

@@ -1,0 +1,1 @@
+"""Jobs beside the line: they fit, teach and compare versions, outside the process that judges."""
