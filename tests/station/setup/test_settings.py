@@ -82,6 +82,20 @@ def test_a_whole_file(folder: Path) -> None:
         (("deadline_s = 0.2", "deadline_s = 0.2\nparts.rule = 'best'"), 10, "best"),
         (("deadline_s = 0.2", "deadline_s = 9\nparts.views = 2"), 6, "below the line's deadline_s"),
         (("deadline_s = 0.2", "deadline_s = 0.2\ncode.region = [5, 5, 5, 9]"), 10, "holds no pixel"),
+        (
+            ("deadline_s = 0.2", "deadline_s = 0.2\ncode = {formats = ['qr'], recipe = true}"),
+            10,
+            "no [[recipe]] of bottle has a pattern",
+        ),
+        (
+            (
+                "deadline_s = 0.2",
+                "deadline_s = 0.2\ncode = {formats = ['qr'], recipe = true}\n[[recipe]]\nnumber = 1\n"
+                "name = 'a'\nline = 'bottle'\nparts = 'A.*'\ncamera = {in = {Gain = 1}}",
+            ),
+            10,
+            "too late for a recipe that sets cameras",
+        ),
         (('line = "bottle"\npath', 'line = "screw"\npath'), 14, "screw"),
         (('host = "10.0.0.7"', 'host = "10.0.0.7"\nport = 99999'), 21, "65535"),
         (('listen = "127.0.0.1:0"', 'listen = "0.0.0.0:80"'), 4, "token"),

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from saec.errors import MachineError, is_transient
+from saec.errors import is_transient
 from saec.frame.assessment import (
     Assessment,
     DecodedFrame,
@@ -39,6 +39,7 @@ from saec.station.line.opened_version import OpenedVersion
 from saec.station.line.verdict_writer import VerdictWriter
 from saec.station.line.version_switch import ColdVersionError, VersionSwitch
 from saec.station.parts.code_reader import CodeReader
+from saec.station.recipes.code_recipes import CodeRecipes
 from saec.station.setup.station_settings import LineSettings
 from saec.station.storage.database.damage import is_damage
 from saec.station.storage.recent_pictures import RecentPictures
@@ -120,6 +121,7 @@ class EdgeTools:
         decode: decodes a frame's bytes.
         retry: called at each turn; writes what could not be written before.
         codes: reads the part's id in pictures; None where the line asks for none.
+        code_recipes: chooses recipes by these codes; None where the line does not ask for that.
     """
 
     spool: Spool
@@ -135,6 +137,7 @@ class EdgeTools:
     decode: DecodeImage
     retry: Callable[[], None]
     codes: CodeReader | None = None
+    code_recipes: CodeRecipes | None = None
 
 
 class EdgeThread:
@@ -197,13 +200,11 @@ class EdgeThread:
             Exception: a transient one; the frame is to be judged again.
         """
         tools, problem, name = self._tools, "", str(self._tools.spool.folder / frame.image)
+        number = ""
         try:
+            frame = self._choose_by_code(frame, begun, suspect)
             version = tools.versions.for_edge(frame)
-        except MachineError as e:
-            tools.failures.failed(frame, name, begun, e, version="")
-            return
-        judges = version.judges
-        try:
+            number, judges = str(version.number), version.judges
             path = tools.spool.path(frame)
             decoded = load_frame(frame, path, begun, bits=judges.bits, decode=tools.decode)
             self._turn()  # decoding alone may have taken long
@@ -214,9 +215,9 @@ class EdgeThread:
                 state = tools.dispatch.state(begun)
                 pending = decide_frame(measured, seen, judges.policy, state, frame.seq)
         except Exception as e:
-            if is_transient(e) or isinstance(e, NotAloneError):
+            if is_transient(e) or isinstance(e, NotAloneError | ColdVersionError):
                 raise
-            tools.failures.failed(frame, name, begun, e, version=str(version.number))
+            tools.failures.failed(frame, name, begun, e, version=number)
             self._tell_unread(frame, problem)
             return
         record_edge(pending, seen.end)
@@ -229,6 +230,20 @@ class EdgeThread:
             tools.spool.attempts.clear(frame.seq)
         self._watch_drift(version, seen)
         tools.versions.judge_as_shadow(frame, measured.image, seen.opinion, version.key)
+
+    def _choose_by_code(self, frame: SpooledFrame, begun: float, suspect: bool) -> SpooledFrame:
+        """A frame whose recipe the code in its picture has chosen, where the line asks for that.
+
+        Which version judges is not known before, so the picture is decoded for the code alone.
+        """
+        tools = self._tools
+        if tools.code_recipes is None or not tools.code_recipes.decide(frame):
+            return frame
+        bits = tools.versions.current.judges.bits
+        decoded = load_frame(frame, tools.spool.path(frame), begun, bits=bits, decode=tools.decode)
+        self._turn()
+        with self._locked(frame, suspect):
+            return tools.code_recipes.chosen(frame, decoded.image)
 
     def _name_part(
         self, frame: SpooledFrame, decoded: DecodedFrame

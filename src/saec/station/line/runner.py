@@ -39,6 +39,7 @@ from saec.station.line.version_store import VersionStore
 from saec.station.line.version_switch import VersionSwitch
 from saec.station.line.warm_versions import WarmVersions
 from saec.station.parts.code_reader import CodeReader
+from saec.station.recipes.code_recipes import CodeRecipes
 from saec.station.recipes.recipe_choice import RecipeChoice
 from saec.station.setup.station_settings import LineSettings
 from saec.station.storage.recent_pictures import RecentPictures
@@ -118,6 +119,10 @@ class LineRunner:
             connected=self._connected,
             decode=decode_again,
         )
+        codes = CodeReader(settings.code) if settings.code.formats else None
+        by_code = None
+        if codes is not None and choice is not None and settings.code.recipe:
+            by_code = CodeRecipes(codes, choice.book(settings.name), spool.parts.keep_recipe)
         tools = EdgeTools(
             spool=spool,
             arrivals=self._arrivals,
@@ -131,7 +136,8 @@ class LineRunner:
             pictures=pictures,
             decode=decode,
             retry=self._write_unwritten,
-            codes=CodeReader(settings.code) if settings.code.formats else None,
+            codes=codes,
+            code_recipes=by_code,
         )
         self._edge = EdgeThread(settings, tools)
 

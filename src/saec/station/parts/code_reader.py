@@ -37,11 +37,14 @@ class CodeSettings(Section, frozen=True, kw_only=True):
             the whole picture is searched, which may take longer than the edge does (docs/parts.md).
         pattern: A regular expression whose group "part" is the id, in the code's text. Without it the whole
             text is the id.
+        recipe: The part that the code names chooses the frame's recipe, by ``parts`` of a [[recipe]]. A frame
+            whose code cannot be read is then an error, and is judged by no recipe.
     """
 
     formats: tuple[CodeFormat, ...] = ()
     region: Box | None = None
     pattern: str | None = None
+    recipe: bool = False
 
     def faults(self) -> Iterator[FieldFault]:
         """What the types of the fields cannot say."""
@@ -55,6 +58,8 @@ class CodeSettings(Section, frozen=True, kw_only=True):
                 part_pattern(self.pattern)
             except PartIdError as e:
                 yield "pattern", e.what, e.remedy
+        if self.recipe and not self.formats:
+            yield "recipe", "no code is read that could choose the recipe", 'add formats = ["datamatrix"]'
 
 
 class CodeReading(msgspec.Struct, frozen=True):

@@ -54,6 +54,7 @@ def contradictions(settings: StationSettings) -> Iterator[Fault]:
     for key, what, remedy in settings.people.oidc.faults():
         yield ["people", "oidc", key], what, remedy
     yield from _cloud(settings)
+    yield from _codes(settings)
     yield from _recipes(settings)
 
 
@@ -67,6 +68,20 @@ def _recipes(settings: StationSettings) -> Iterator[Fault]:
             if not sources[name].sets_features:
                 what = f"the source {name} is no camera whose features can be set"
                 yield ["recipe", i, "camera"], what, 'use a source with kind = "industrial"'
+
+
+def _codes(settings: StationSettings) -> Iterator[Fault]:
+    """What keeps a code in the picture from choosing recipes."""
+    for i, line in enumerate(settings.line):
+        if not line.code.recipe:
+            continue
+        recipes = settings.recipes_of(line.name)
+        if not any(recipe.parts for recipe in recipes):
+            what = f"no [[recipe]] of {line.name} has a pattern of part ids that a code could match"
+            yield ["line", i, "code", "recipe"], what, "give a [[recipe]] its `parts`, such as A7-[0-9]+"
+        if any(recipe.camera for recipe in recipes):
+            what = "a code is read after the picture is taken: too late for a recipe that sets cameras"
+            yield ["line", i, "code", "recipe"], what, "take `camera` out of the recipes of this line"
 
 
 def _names(settings: StationSettings) -> Iterator[Fault]:

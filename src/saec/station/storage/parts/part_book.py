@@ -72,6 +72,14 @@ class PartBook:
         for first, line, due in db.execute("SELECT seq, line, due FROM parts WHERE decided IS NULL"):
             self._remember(first, line, due - self._clock())
 
+    def keep_recipe(self, seq: int, recipe: int) -> None:
+        """The part that a frame shows has chosen another recipe for it than the one in force.
+
+        A frame that has a verdict keeps the recipe of that.
+        """
+        with self._begin() as db:
+            db.execute("UPDATE frames SET recipe = ? WHERE seq = ? AND state = 'accepted'", (recipe, seq))
+
     # within a transaction of the spool
 
     def join(self, db: sqlite3.Connection, seq: int, line: str, part: str, accepted: float) -> None:
