@@ -20,7 +20,9 @@ from saec.station.audit.signing_keys import SigningKeys
 from saec.station.line.version_opener import CloudFor
 from saec.station.line.version_store import VersionStore, profile_content
 from saec.station.maintenance.frame_replay import Check, FrameReplays, find_frame
+from saec.station.recipes.recipe_settings import RecipeSettings
 from saec.station.setup.station_settings import StationSettings
+from saec.station.storage.parts.part_search import PartStanding
 from saec.station.storage.records import SpooledFrame, frame_name
 from saec.station.storage.spool_reader import SpoolReader
 from saec.types import Explanation, VerdictRecord
@@ -75,6 +77,8 @@ class FrameEvidence(msgspec.Struct, frozen=True, kw_only=True):
         captured: when it was taken, seconds since the epoch.
         accepted: when the station had it on the disk.
         version: the line version that judged it.
+        recipe: what the line ran for its product, with all that this said then; None without recipes.
+        part: the visit of the part that it shows, with the part's verdict; None where parts have none.
         verdicts: the verdicts by state.
         words: what the cloud explained.
         replay: what came of judging it again.
@@ -88,6 +92,8 @@ class FrameEvidence(msgspec.Struct, frozen=True, kw_only=True):
     captured: float
     accepted: float
     version: str
+    recipe: RecipeSettings | None = None
+    part: PartStanding | None = None
     verdicts: dict[str, VerdictRecord]
     words: Explanation | None
     replay: FrameReplay
@@ -194,6 +200,8 @@ def _evidence(replays: FrameReplays, frame: SpooledFrame, *, replay: bool) -> Fr
         captured=frame.captured,
         accepted=frame.accepted,
         version=frame.version,
+        recipe=replays.recipe_of(frame),
+        part=replays.reader.part_of(frame.seq),
         verdicts=verdicts,
         words=replays.reader.words(frame.seq),
         replay=_replay(replays, frame, verdicts) if replay and frame.image else FrameReplay(result="none"),

@@ -25,6 +25,7 @@ from saec.station.line.opened_version import OpenedVersion, VersionKey, open_ver
 from saec.station.line.version_opener import CloudFor
 from saec.station.line.version_store import VersionStore
 from saec.station.recipes.recipe_book import RecipeBook, recipe_folder
+from saec.station.recipes.recipe_settings import RecipeSettings
 from saec.station.setup.station_settings import StationSettings
 from saec.station.storage.records import SpooledFrame
 from saec.station.storage.spool_reader import SpoolReader
@@ -113,8 +114,7 @@ class FrameReplays:
                 "give the settings that the frame was judged with",
             )
         store = VersionStore(self._settings.station.data / "lines" / line.name)
-        recipe = RecipeBook(recipe_folder(self._settings.station.data, line.name)).recipe_of(frame)
-        key = version_key(recipe, store.state().current)
+        key = version_key(self._judging_recipe(frame), store.state().current)
         key = key._replace(number=int(frame.version)) if frame.version else key
         if (line.name, key) not in self._opened:
             clouds = self._cloud_for(store.model(key.number)) if line.cloud else ()
@@ -123,6 +123,16 @@ class FrameReplays:
                 self._opened.pop(next(iter(self._opened)))
             self._opened[line.name, key] = version
         return self._opened[line.name, key]
+
+    def recipe_of(self, frame: SpooledFrame) -> RecipeSettings | None:
+        """The recipe that judged a frame, as it was then; None where none did."""
+        try:
+            return self._judging_recipe(frame)
+        except MachineError:
+            return None
+
+    def _judging_recipe(self, frame: SpooledFrame) -> RecipeSettings | None:
+        return RecipeBook(recipe_folder(self._settings.station.data, frame.line)).recipe_of(frame)
 
 
 def replay_frame(settings: StationSettings, id: str, *, cloud_for: CloudFor | None = None) -> list[Check]:
