@@ -152,7 +152,7 @@ def fault_of(name: str, message: str) -> str:
 
 
 def _other_fault(name: str, message: str) -> str:
-    if (value := re.fullmatch(r"Invalid enum value (.+)", message)) is not None:
+    if (value := re.fullmatch(r"Invalid (?:enum )?value (.+)", message)) is not None:
         return f"{name} cannot be {value[1]}"
     if re.fullmatch(r"Object contains unknown field `[^`]+`", message):
         return f"{name} is not a known key"

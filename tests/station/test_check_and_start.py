@@ -73,3 +73,70 @@ def test_what_windows_saved_is_sound(tmp_path: Path) -> None:
     text = STATION.format(station="") + HOOK + 'token_file = "file"\n' + PLC
     (tmp_path / "station.toml").write_text(text + 'user = "u"\npassword_file = "file"')
     assert heard(tmp_path, "config", "check") is None
+
+
+MACHINE = """
+[line.parts]
+sources = ["top", "side"]
+
+[[source]]
+kind = "simulated"
+name = "top"
+line = "cell"
+path = "pictures"
+
+[[source]]
+kind = "folder"
+name = "side"
+line = "cell"
+path = "side"
+
+[[plc]]
+kind = "modbus"
+name = "press"
+line = "cell"
+source = "top"
+host = "192.0.2.1"
+
+[[coupler]]
+kind = "modbus"
+name = "io"
+host = "192.0.2.2"
+
+[[output]]
+name = "gate"
+coupler = "io"
+address = "c0"
+on = ["defect", "error"]
+line = "cell"
+delay_s = 6.0
+
+[[input]]
+name = "belt"
+coupler = "io"
+address = "d0"
+use = "running"
+
+[[recipe]]
+number = 7
+name = "short"
+line = "cell"
+"""
+
+
+def test_the_check_tells_all_that_the_settings_name(tmp_path: Path) -> None:
+    make_line(tmp_path / "cell")
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "station.toml").write_text(STATION.format(station="") + MACHINE)
+    result = CliRunner().invoke(root, ["config", "check", "--config", str(tmp_path / "station.toml")])
+    assert result.exit_code == 0, result.exception
+    told = result.output.splitlines()
+    for line in (
+        "parts of cell: any-defect of top and side, within 5 s",
+        "recipe 7 of cell: short, the current version",
+        "plc press: modbus, pictures of top for line cell",
+        "coupler io: modbus",
+        "output gate: c0 of io, on for defect, error of line cell",
+        "input belt: d0 of io, running",
+    ):
+        assert told.count(line) == 1, result.output

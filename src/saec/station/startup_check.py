@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from saec.cloud.remote.engine import RemoteEngine
@@ -83,9 +84,34 @@ def _overview(settings: StationSettings) -> list[str]:
             found.append(f"line {line.name}: {note}")
     for kind, entries in (("source", settings.source), ("sink", settings.sink)):
         found += [f"{kind} {entry.name}: {entry.__struct_config__.tag}" for entry in entries]
-    found += [f"plc {plc.name}: {plc.__struct_config__.tag}" for plc in settings.plc]
     found += [f"source {source.name}: {note}" for source in settings.source for note in source.notes()]
+    found += [*_products(settings), *_machine(settings)]
     found.append(f"cloud: {'none' if settings.cloud is None else shown_list(settings.cloud.model)}")
     scheme = "http" if settings.http.tls_cert is None else "https"
     found.append(f"data: {settings.station.data}; page: {scheme}://{settings.station.listen}/")
     return found
+
+
+def _products(settings: StationSettings) -> Iterator[str]:
+    """What the lines make of parts, and the recipes that they run."""
+    for line in settings.line:
+        if line.parts.on:
+            frames = " and ".join(line.parts.sources) or f"{line.parts.views} frames"
+            yield f"parts of {line.name}: {line.parts.rule} of {frames}, within {line.parts.within_s:g} s"
+    for recipe in settings.recipe:
+        version = "the current version" if recipe.version is None else f"version {recipe.version}"
+        yield f"recipe {recipe.number} of {recipe.line}: {recipe.name}, {version}"
+
+
+def _machine(settings: StationSettings) -> Iterator[str]:
+    """The PLCs, the couplers, and what is wired to them."""
+    for plc in settings.plc:
+        yield f"plc {plc.name}: {plc.__struct_config__.tag}, pictures of {plc.source} for line {plc.line}"
+    for coupler in settings.coupler:
+        yield f"coupler {coupler.name}: {coupler.__struct_config__.tag}"
+    for output in settings.output:
+        of = f" of line {output.line}" if output.line else ""
+        yield f"output {output.name}: {output.address} of {output.coupler}, on for {', '.join(output.on)}{of}"
+    for one in settings.input:
+        of = f" of line {one.line}" if one.line else ""
+        yield f"input {one.name}: {one.address} of {one.coupler}, {one.use}{of}"

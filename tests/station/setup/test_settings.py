@@ -333,3 +333,82 @@ def test_a_file_that_windows_saved_is_read_as_it_was_written(folder: Path) -> No
     path.write_bytes(GOOD.replace("plc", "früh").encode("latin-1"))
     with pytest.raises(ConfigError, match="not UTF-8: byte 0xFC in line 19"):
         read_settings(path)
+
+
+PARTS = "deadline_s = 0.2", "deadline_s = 0.2\n[line.parts]\nviews = 2\n"
+INPUT = (
+    '\n[[coupler]]\nkind = "modbus"\nname = "io"\nhost = "10.0.0.8"\n'
+    '[[input]]\nname = "eye"\ncoupler = "io"\n'
+)
+PLC = '\n[[plc]]\nkind = "modbus"\nname = "press"\nline = "bottle"\nsource = "in"\nhost = "10.0.0.9"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        (GOOD.replace(PARTS[0], PARTS[1] + 'rule = "best"'), "use one of: any-defect, newest, vote"),
+        (
+            GOOD.replace(PARTS[0], PARTS[1] + 'rule = "votes"'),
+            "did you mean `vote`? There are: any-defect, newest, vote",
+        ),
+        (
+            GOOD.replace(PARTS[0], "deadline_s = 0.2\ncode.formats = ['qr', 'aztec']"),
+            "use one of: code128, datamatrix, qr",
+        ),
+        (
+            GOOD.replace('"folder"', '"magic"'),
+            "use one of: folder, camera, industrial, video, simulated",
+        ),
+        (GOOD.replace('"mqtt"', '"mqqt"'), "did you mean `mqtt`? There are: files, webhook, mqtt"),
+        (GOOD.replace('kind = "mqtt"\n', ""), "add the key kind to [[sink]], one of files, webhook, mqtt"),
+        (GOOD + PLC.replace('"modbus"', '"profinet"'), "use one of: modbus, opcua, s7"),
+        (GOOD + INPUT.replace('"modbus"', '"card"'), "use one of: modbus, gpio"),
+        (
+            GOOD + INPUT + 'address = "d0"\nuse = "triger"',
+            "did you mean `trigger`? There are: encoder, running, trigger",
+        ),
+        (GOOD + INPUT + 'address = "d0"\nusage = "trigger"', "did you mean `use`?"),
+        (GOOD + PLC + "[plc.reads]\ntriger = 'c0'", "did you mean `trigger`?"),
+        (GOOD + PLC + "[plc.reads]\nzzz = 'c0'", "use one of the keys of [plc.reads]: trigger, "),
+        (GOOD + PLC + "zzz = 1", "use one of the keys of [[plc]] of kind modbus: name, line, source, "),
+        (GOOD.replace('path = "in"', 'path = "in"\nafer = "keep"'), "did you mean `after`?"),
+        (GOOD.replace('path = "in"', 'path = "in"\nafter = "burn"'), "use one of: delete, keep"),
+        (GOOD.replace("deadline_s = 0.2", "[line.guard]\ndrak = 2"), "did you mean `dark`?"),
+        (GOOD + "[people.oidc]\nisuer = 'x'", "did you mean `issuer`?"),
+        (GOOD + "[retention]\nimages = 'some'", "use one of: all, defects, doubtful, none"),
+        (GOOD.replace("[[sink]]", "[sink]"), "write [[sink]], for each of them"),
+        (GOOD.replace('profile = "bottle"\n', ""), "add the key profile to [[line]]"),
+    ],
+)
+def test_a_remedy_says_what_may_stand_there(folder: Path, text: str, remedy: str) -> None:
+    with pytest.raises(ConfigError) as e:
+        read_settings(write(folder, text))
+    assert e.value.remedy.startswith(remedy), e.value
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "remedy"),
+    [
+        (GOOD.replace(*PARTS).replace('line = "bottle"', 'line = "botle"'), 17, "did you mean bottle?"),
+        (
+            GOOD.replace(PARTS[0], "deadline_s = 0.2\n[line.parts]\nsources = ['in']").replace(
+                'line = "bottle"', 'line = "botle"'
+            ),
+            16,
+            "did you mean bottle?",
+        ),
+        (
+            GOOD + PLC.replace('line = "bottle"', 'line = "botle"') + 'answer = "part"',
+            25,
+            "did you mean bottle?",
+        ),
+        (GOOD + INPUT + 'address = "d0"\nuse = "trigger"\nline = "botle"\nsource = "in"', 31, "did you mean"),
+        (GOOD + '[[recipe]]\nnumber = 1\nname = "a"\nline = "botle"\ncamera = {in = {Gain = 1}}', 24, "did"),
+    ],
+)
+def test_a_misspelt_name_of_a_line_is_blamed_where_it_stands(
+    folder: Path, text: str, line: int, remedy: str
+) -> None:
+    with pytest.raises(ConfigError, match=f"line {line}: there is no .*line.* named botle") as e:
+        read_settings(write(folder, text))
+    assert e.value.remedy.startswith(remedy)

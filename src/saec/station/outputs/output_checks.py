@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from saec.settings.settings_text import suggestion
 from saec.station.outputs.couplers.coupler_settings import AnyCoupler
 from saec.station.outputs.output_settings import InputSettings, OutputSettings
 from saec.station.sources.frame_source import FOR_TRIGGERS
@@ -64,7 +65,7 @@ def _coupler(
 ) -> Iterator[SectionFault]:
     coupler = named.get(one.coupler)
     if coupler is None:
-        remedy = f"use one of {', '.join(sorted(named))}" if named else "add a [[coupler]]"
+        remedy = suggestion(one.coupler, sorted(named)) if named else "add a [[coupler]]"
         yield [section, i, "coupler"], f"there is no [[coupler]] named {one.coupler}", remedy
         return
     fault = coupler.output_fault(one) if isinstance(one, OutputSettings) else coupler.input_fault(one)
@@ -80,13 +81,13 @@ def _line_and_source(
     sources: Mapping[str, str],
 ) -> Iterator[SectionFault]:
     if one.line and one.line not in lines:
-        remedy = f"use one of {', '.join(sorted(lines))}"
+        remedy = suggestion(one.line, sorted(lines))
         yield [section, i, "line"], f"there is no [[line]] named {one.line}", remedy
     if one.source.startswith("http:"):
         return
     if one.source and (of := sources.get(one.source)) != one.line:
         if of is None:
-            remedy = f"use one of {', '.join([*sorted(sources), 'http:CLIENT'])}"
+            remedy = suggestion(one.source, [*sorted(sources), "http:CLIENT"])
             yield [section, i, "source"], f"there is no [[source]] named {one.source}", remedy
         else:
             what = f"the frames of the source {one.source} are judged by the line {of}"

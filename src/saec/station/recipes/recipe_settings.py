@@ -9,6 +9,7 @@ from typing import Annotated
 
 import msgspec
 
+from saec.settings.settings_text import suggestion
 from saec.station.section_types import FieldFault, Name, Section
 from saec.types import Box
 
@@ -88,7 +89,7 @@ def recipe_faults(
         for key, what, remedy in recipe.faults():
             yield i, key, what, remedy
         if recipe.line not in lines:
-            remedy = f"use one of {', '.join(sorted(lines))}"
+            remedy = suggestion(recipe.line, sorted(lines))
             yield i, "line", f"there is no [[line]] named {recipe.line}", remedy
         if (recipe.line, recipe.number) in seen:
             what = f"the line {recipe.line} has two recipes with the number {recipe.number}"

@@ -12,6 +12,7 @@ from saec.connecting import addresses_of, http_address, shown, shown_list
 from saec.errors import ConfigError
 from saec.frame.cloud_services import settings_of_loading
 from saec.schedule.policies import BUDGET_POLICY, DEFAULT_POLICY, asked_policy, policy_kind
+from saec.settings.settings_text import suggestion
 from saec.settings.trace_settings import TraceConfig
 from saec.station.outputs.output_checks import output_faults
 from saec.station.recipes.recipe_settings import recipe_faults
@@ -37,6 +38,7 @@ class Named(Protocol):
 def contradictions(settings: StationSettings) -> Iterator[Fault]:
     """Every fault of settings whose types are right."""
     yield from _names(settings)
+    yield from _line_names(settings)
     yield from _lines(settings)
     yield from _sources(settings)
     yield from _sinks(settings)
@@ -107,6 +109,17 @@ def _names(settings: StationSettings) -> Iterator[Fault]:
                 )
 
 
+def _line_names(settings: StationSettings) -> Iterator[Fault]:
+    """Names of lines that there are not: said before what follows from them elsewhere in the file."""
+    lines = sorted(line.name for line in settings.line)
+    named = [("source", source.line, i) for i, source in enumerate(settings.source)]
+    named += [("plc", plc.line, i) for i, plc in enumerate(settings.plc)]
+    named += [("recipe", recipe.line, i) for i, recipe in enumerate(settings.recipe)]
+    for section, name, i in named:
+        if name not in lines:
+            yield [section, i, "line"], f"there is no [[line]] named {name}", suggestion(name, lines)
+
+
 def _lines(settings: StationSettings) -> Iterator[Fault]:
     for i, line in enumerate(settings.line):
         if not (line.profile / "line.json").is_file():
@@ -150,12 +163,9 @@ def _policy(i: int, line: LineSettings, settings: StationSettings) -> Iterator[F
 
 
 def _sources(settings: StationSettings) -> Iterator[Fault]:
-    lines, data = {line.name for line in settings.line}, settings.station.data.resolve()
+    data = settings.station.data.resolve()
     folders: list[tuple[int, str, Path]] = []
     for i, source in enumerate(settings.source):
-        if source.line not in lines:
-            remedy = f"use one of {', '.join(sorted(lines))}"
-            yield ["source", i, "line"], f"there is no [[line]] named {source.line}", remedy
         for key, what, remedy in source.faults():
             yield ["source", i, key], what, remedy
         if (watched := source.watched()) is not None:
@@ -207,17 +217,14 @@ def _plcs(settings: StationSettings) -> Iterator[Fault]:
     for i, plc in enumerate(settings.plc):
         for key, what, remedy in plc.faults():
             yield ["plc", i, key], what, remedy
-        if plc.line not in lines:
-            remedy = f"use one of {', '.join(sorted(lines))}"
-            yield ["plc", i, "line"], f"there is no [[line]] named {plc.line}", remedy
-        elif plc.deadline_s < (due := lines[plc.line].deadline_s):
+        if plc.line in lines and plc.deadline_s < (due := lines[plc.line].deadline_s):
             what = f"deadline_s ({plc.deadline_s:g}) is below that of the line {plc.line} ({due:g})"
             yield ["plc", i, "deadline_s"], what, "raise it, or lower the line's"
         if plc.line in lines and plc.answer == "part":
             for key, what, remedy in lines[plc.line].parts.faults_of_answer(plc.deadline_s):
                 yield ["plc", i, key], what, remedy
         if plc.source not in sources and not plc.source.startswith("http:"):
-            remedy = f"use one of {', '.join(sorted(sources))}, or http:CLIENT for a client of HTTP"
+            remedy = suggestion(plc.source, [*sorted(sources), "http:CLIENT"])
             yield ["plc", i, "source"], f"there is no [[source]] named {plc.source}", remedy
         elif plc.source in sources and (other := sources[plc.source].line) != plc.line:
             what = f"the frames of the source {plc.source} are judged by the line {other}"

@@ -16,18 +16,10 @@ from saec.errors import ConfigError
 from saec.settings import CloudConfig
 from saec.settings.section_reading import read_section
 from saec.settings.settings_text import line_of, read_toml, split_place
-from saec.station.people.people_settings import PeopleSettings
 from saec.station.setup.settings_checks import contradictions
+from saec.station.setup.settings_remedies import remedy_at
 from saec.station.setup.station_section import STATION_SECTIONS, StationSection
-from saec.station.setup.station_settings import LineSettings, StationSettings
-from saec.web.http_settings import HttpSettings
-
-_KINDS = {
-    "source": "folder, camera, industrial or video",
-    "plc": "modbus, opcua or s7",
-    "coupler": "modbus or gpio",
-}
-"""The kinds of sections other than a sink."""
+from saec.station.setup.station_settings import StationSettings
 
 
 def read_settings(path: Path, station: StationSection | None = None) -> StationSettings:
@@ -52,7 +44,9 @@ def read_settings(path: Path, station: StationSection | None = None) -> StationS
     except msgspec.ValidationError as e:
         what, where = split_place(str(e))
         key = ".".join(k for k in where if isinstance(k, str)) or "the file"
-        raise ConfigError(f"{path}{line_of(text, where)}: {fault_of(key, what)}", _remedy(where)) from e
+        raise ConfigError(
+            f"{path}{line_of(text, where)}: {fault_of(key, what)}", remedy_at(where, what, plain)
+        ) from e
     if station is not None:
         named = msgspec.structs.replace(station, name=settings.station.name, data=settings.station.data)
         settings = msgspec.structs.replace(settings, station=named)
@@ -80,24 +74,3 @@ def _path(root: Path) -> Any:
         raise ValueError(f"{value!r} is not a path")
 
     return joined
-
-
-def _remedy(where: list[str | int]) -> str:
-    name = next((k for k in reversed(where) if isinstance(k, str)), "")
-    section = {
-        "station": StationSection,
-        "http": HttpSettings,
-        "line": LineSettings,
-        "people": PeopleSettings,
-    }
-    if where and isinstance(where[0], str) and name and (kind := section.get(where[0])) is not None:
-        fields = kind.__struct_fields__
-        if name not in fields:
-            return f"use one of the keys of [{where[0]}]: {', '.join(fields)}"
-    if name == "kind":
-        return f"use {_KINDS.get(str(where[0]), 'files, webhook or mqtt')}"
-    return (
-        f"correct `{name}`; see docs/station.md for every setting"
-        if name
-        else "see docs/station.md for the settings"
-    )
