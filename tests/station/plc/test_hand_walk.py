@@ -8,7 +8,9 @@ import pytest
 
 from saec.errors import LinkError, MachineError
 from saec.station.plc import ModbusPlc
+from saec.station.plc.signals import PlcSignals
 from saec.station.plc.worker.hand_walk import HandAnswer, HandWalk
+from saec.station.plc.worker.shown_signals import ShownSignals
 from saec.station.simulated.modbus_peers import ModbusPlcMemory
 from saec.station.simulated.plc_cycle import PlcCycle
 from saec.station.simulated.plc_program import PlcPart, PlcProgram
@@ -44,3 +46,31 @@ def test_a_walk_says_what_is_missing() -> None:
         memory.close()
     with pytest.raises(LinkError, match="cannot be reached"):
         HandWalk(settings(memory.port), count(1).__next__, lambda line: None, step_s=0.05).walk("good")
+
+
+def test_a_walk_shows_each_signal_with_its_address_when_it_changes() -> None:
+    memory = ModbusPlcMemory(settings(1), port=0)
+    program = PlcProgram(iter([PlcPart("P-1", recipe=7)]))
+    said: list[str] = []
+    own = settings(memory.port)
+    with PlcCycle(memory, program):
+        HandWalk(own, count(7).__next__, said.append, step_s=30.0).walk("good")
+    places = own.read_places()
+    for name in ("trigger", "acknowledge"):  # from the first reading to the last
+        shown = [line for line in said if line.startswith(f"   {name} ({places[name]})")]
+        assert shown == [f"   {name} ({places[name]}) = {value}" for value in (0, 1, 0)]
+    assert f"   part ({places['part']}) = P-1" in said
+    assert f"   recipe ({places['recipe']}) = 7" in said
+    assert sum(line.startswith("   heartbeat") for line in said) <= 2
+
+
+def test_a_walk_says_when_a_signal_that_it_read_cannot_be_right() -> None:
+    shown = ShownSignals({"trigger": "c0", "part": "h10"})
+    assert shown.changes(None) == ["   the PLC has told nothing yet"]
+    assert shown.changes(None) == []
+    assert shown.changes(PlcSignals(bad="part is no text")) == [
+        "   trigger (c0) = 0",
+        '   part (h10) = ""',
+        "   part is no text",
+    ]
+    assert shown.changes(PlcSignals(part="A", heartbeat=3)) == ["   part (h10) = A"]

@@ -180,3 +180,36 @@ def test_a_random_order_is_the_same_for_the_same_seed(folder: Path) -> None:
     ]
     assert orders[0] == orders[1] != orders[2]
     assert sorted(orders[0][:3]) == ["A1", "A2", "B1"]
+
+
+@pytest.fixture
+def repeated(tmp_path: Path) -> Path:
+    """A folder as many data sets have it: each kind of defect counts its pictures from 000."""
+    for name in ("broken/000.png", "broken/001.png", "good/000.png", "good/001.png", "good/002.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(png(9))
+    return tmp_path
+
+
+def test_parts_that_come_twice_are_found_when_the_folder_is_read(repeated: Path) -> None:
+    said = r"broken/000\.png and good/000\.png both show the part 000, and 1 other part is repeated as well"
+    with pytest.raises(DataError, match=said) as e:
+        settings(repeated, part_from="name").pictures()
+    assert "`table`" in e.value.remedy
+    camera = Camera(settings(repeated, part_from="name"))
+    camera.body.run(Stopping())
+    assert camera.body.state == "lost"
+    assert "both show the part 000" in camera.taken.alarms[0][1]
+    assert "both show the part 000" in next(iter(settings(repeated, part_from="name").notes()))
+
+
+def test_parts_may_come_twice_where_no_trigger_names_them(repeated: Path) -> None:
+    assert len(settings(repeated, part_from="name", per_s=5).pictures()) == 5
+    assert list(settings(repeated).notes()) == ["plays 5 pictures"]
+
+
+def test_a_table_that_names_a_part_twice_is_refused(folder: Path) -> None:
+    table = folder / "parts.csv"
+    table.write_text("file,part,recipe\n8/B1.png,X,3\n7/A1.png,X,\n")
+    with pytest.raises(DataError, match=r"8/B1\.png and 7/A1\.png both show the part X"):
+        settings(folder, table=table).pictures()

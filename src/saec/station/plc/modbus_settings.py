@@ -77,6 +77,9 @@ class ModbusPlc(PlcSettings, frozen=True, kw_only=True, tag_field="kind", tag="m
         """Where the station's signals lie, by name."""
         return modbus_addresses(mapped(self.writes, MODBUS_WRITES), WRITE_TYPES)
 
+    def read_places(self) -> dict[str, str]:
+        return mapped(self.reads, MODBUS_READS)
+
     def heartbeat_range(self) -> int:
         found = self.read_addresses().get("heartbeat")
         return 0 if found is None or found.kind.size < 2 else found.kind.values

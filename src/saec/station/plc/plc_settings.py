@@ -76,6 +76,10 @@ class PlcSettings(Section, frozen=True, kw_only=True):
         """
         raise NotImplementedError
 
+    def read_places(self) -> dict[str, str]:
+        """Where the PLC's signals lie, by name, as a settings file says it."""
+        raise NotImplementedError
+
     def heartbeat_range(self) -> int:
         """Number of the values of the PLC's heartbeat; 0 where it is a bit, or there is none."""
         raise NotImplementedError

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -50,6 +50,31 @@ def pictures_in(folder: Path, part_from: PartFrom = "none", table: Path | None =
     return found
 
 
+def check_parts_differ(pictures: Sequence[PlayedPicture], folder: Path) -> None:
+    """Refuse pictures of which two show one part: on a trigger for it only one of them would ever be played.
+
+    Raises:
+        DataError: names the part, two of its pictures, and the remedy.
+    """
+    first: dict[str, Path] = {}
+    twice = []
+    for one in pictures:
+        if one.part in first:
+            twice.append(one)
+        elif one.part:
+            first[one.part] = one.path
+    if not twice:
+        return
+    path, part = twice[0].path, twice[0].part
+    names = " and ".join(one.relative_to(folder).as_posix() for one in (first[part], path))
+    others = len({one.part for one in twice}) - 1
+    more = f", and {others} other part{'s are' if others > 1 else ' is'} repeated as well" if others else ""
+    raise DataError(
+        f"{folder}: {names} both show the part {part}{more}",
+        "give each file a name of its own, or name its part in a `table` (columns file, part, recipe)",
+    )
+
+
 def _files(folder: Path) -> list[Path]:
     files = (path for path in sorted(folder.rglob("*")) if is_picture(path.name) and path.is_file())
     return [p for p in files if not any(passed_over(name) for name in p.relative_to(folder).parts[:-1])]
@@ -90,6 +115,10 @@ class PlayedOrder:
         self._pictures, self._order, self._loop = pictures, order, loop
         self._chance = random.Random(seed)
         self._by_part = {one.part: one for one in pictures if one.part}
+
+    def __len__(self) -> int:
+        """The pictures of one pass."""
+        return len(self._pictures)
 
     def __iter__(self) -> Iterator[PlayedPicture]:
         """Every picture in turn. From the second pass on a part's id says the pass, so none comes twice."""

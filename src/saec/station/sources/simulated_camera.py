@@ -15,7 +15,7 @@ import numpy as np
 from saec.errors import DataError, SaecError, SpoolFullError
 from saec.station.cameras.camera_mishaps import CameraMishaps, Mishap
 from saec.station.sources.frame_source import SourceHooks, SourceSettings, png_bytes
-from saec.station.sources.played_pictures import PlayedOrder, PlayedPicture, pictures_in
+from saec.station.sources.played_pictures import PlayedOrder, PlayedPicture, check_parts_differ, pictures_in
 from saec.station.storage.records import NewFrame
 from saec.station.threads import Stopping
 from saec.station.triggers.trigger_board import Trigger
@@ -70,13 +70,23 @@ class SimulatedCameraSource(SourceSettings, frozen=True, kw_only=True, tag_field
     def by_itself(self) -> str:
         return "" if self.per_s is None else "has per_s, and so takes pictures without a trigger"
 
+    def notes(self) -> Iterator[str]:
+        """How many pictures it plays, or why it cannot."""
+        try:
+            yield f"plays {len(self.pictures())} pictures"
+        except DataError as e:
+            yield f"cannot play: {e}"
+
     def pictures(self) -> PlayedOrder:
         """What it plays.
 
         Raises:
-            DataError: there are no pictures, or the table cannot be used.
+            DataError: there are no pictures, the table cannot be used, or two pictures that are taken on
+                triggers show one part.
         """
         found = pictures_in(self.path, self.part_from, self.table)
+        if self.per_s is None:
+            check_parts_differ(found, self.path)
         return PlayedOrder(found, self.order, loop=self.loop, seed=self.seed)
 
 
@@ -98,7 +108,7 @@ class SimulatedCamera:
             pictures = self._s.pictures()
         except DataError as e:
             self.state = "lost"
-            self._hooks.alarm("camera", f"{self._s.name} has nothing to play: {e}")
+            self._hooks.alarm("camera", f"{self._s.name} cannot play: {e}")
             return
         self.state = "playing"
         played = iter(pictures)

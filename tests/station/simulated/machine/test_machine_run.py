@@ -9,7 +9,7 @@ from typing import Any, get_args
 import pytest
 
 from saec.decoding import convert, path_hook
-from saec.errors import MachineError
+from saec.errors import DataError, MachineError
 from saec.station.cameras.camera_mishaps import CameraMishaps
 from saec.station.plc.plc_settings import PlcSettings
 from saec.station.setup.station_settings import StationSettings
@@ -54,6 +54,16 @@ def test_the_parts_are_those_of_the_pictures_where_they_have_some(tmp_path: Path
     assert [one.part for one in parts_before(settings, plc, 3)] == ["A1", "A2", "A1~2"]
     plain = read(plc_section("modbus", 5020))
     assert [*parts_before(plain, plc, 2)] == [PlcPart("P000001"), PlcPart("P000002")]
+
+
+def test_repeated_parts_are_named_before_a_trigger_is_sent(tmp_path: Path) -> None:
+    for name in ("good", "broken"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "000.png").write_bytes(png(9))
+    told = source_section(str(tmp_path)) + 'part_from = "name"\n'
+    settings = read(told + plc_section("modbus", free_port()))
+    with pytest.raises(DataError, match="both show the part 000"):
+        run_machine(settings, MachineSettings(parts=2), MistakeShares(), lambda tally: None)
 
 
 def played(**machine: Any) -> tuple[PlcTally, dict[str, str]]:

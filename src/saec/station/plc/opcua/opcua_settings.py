@@ -77,6 +77,9 @@ class OpcUaPlc(PlcSettings, frozen=True, kw_only=True, tag_field="kind", tag="op
         """Node ids of the station's signals, by name."""
         return mapped(self.writes, NO_DEFAULTS)
 
+    def read_places(self) -> dict[str, str]:
+        return self.read_nodes()
+
     def heartbeat_range(self) -> int:
         return 0  # only the server knows its type
 

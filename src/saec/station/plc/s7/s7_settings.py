@@ -91,6 +91,9 @@ class S7Plc(PlcSettings, frozen=True, kw_only=True, tag_field="kind", tag="s7"):
             yield from self._shared()
             yield from self._scattered()
 
+    def read_places(self) -> dict[str, str]:
+        return self._texts()[0]
+
     def _texts(self) -> tuple[dict[str, str], dict[str, str]]:
         """The addresses of both sides by name; the defaults lie in ``block``."""
         return mapped(self.reads, self._in_block(S7_READS)), mapped(self.writes, self._in_block(S7_WRITES))

@@ -1,4 +1,4 @@
-"""One handshake with a PLC, step by step and by hand: each step says what it waits for and what it read."""
+"""One handshake with a PLC by hand: each step says what it waits for, each signal is shown as it changes."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from saec.station.plc.signals import (
     ResultLabel,
     StationSignals,
 )
+from saec.station.plc.worker.shown_signals import ShownSignals
 
 HandAnswer = Literal["good", "defect", "fault"]
 
@@ -54,7 +55,7 @@ class HandWalk:
         limits = msgspec.structs.replace(
             settings.limits(), picture=_PATIENCE, deadline=_PATIENCE, acknowledge=_PATIENCE
         )
-        self._handshake = Handshake(limits, next_number)
+        self._handshake, self._shown = Handshake(limits, next_number), ShownSignals(settings.read_places())
         self._seen, self._begun, self._answered = PlcSignals(), False, False
         self._written: StationSignals | None = None
 
@@ -108,6 +109,8 @@ class HandWalk:
 
     def _turn(self, news: TriggerNews | None) -> HandshakeStep:
         seen, now = self._way.read(), self._clock()
+        for line in self._shown.changes(seen):
+            self._say(line)
         if seen is None:  # a server whose PLC has written nothing yet
             return HandshakeStep(signals=StationSignals())
         self._seen = seen
