@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from saec.cli.station import command
 from saec.station.setup.settings_file import read_settings
+from saec.station.setup.station_section import STATION_SECTIONS
 from tests.pairs import make_pair
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -34,11 +35,20 @@ def test_the_settings_of_the_document_are_sound_with_every_section(tmp_path: Pat
     settings = read_settings(path)
     assert [source.name for source in settings.source] == ["in", "camera-1", "camera-2", "recording"]
     assert [sink.name for sink in settings.sink] == ["log", "mes", "plc"]
+    assert (settings.line[0].parts.views, settings.line[0].code.formats) == (2, ("datamatrix",))
+    ones = [*settings.plc, *settings.coupler, *settings.output, *settings.input, *settings.recipe]
+    assert [one.name for one in ones] == ["press", "io", "gate", "belt", "brown leather"]
     assert settings.station.tokens_file == tmp_path / "tokens"
     assert settings.http.tls_key == tmp_path / "tls.key"
     assert settings.http.plain_http
     path.write_text(toml)
     assert len(read_settings(path).source) == 1
+
+
+def test_the_example_names_every_section_of_a_station() -> None:
+    text = (SOURCES / "station" / "example.toml").read_text("utf-8")
+    named = set(re.findall(r"^(?:# )?\[+(\w+)\]", text, flags=re.MULTILINE))
+    assert named == set(STATION_SECTIONS)
 
 
 def test_the_example_that_is_printed_is_the_document_s() -> None:

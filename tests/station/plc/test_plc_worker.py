@@ -75,10 +75,14 @@ def test_a_picture_that_comes_too_late_is_refused_and_is_not_the_next_trigger_s(
     bench.tell(acknowledge=True, trigger=False)
     bench.wait(lambda shown: not shown.fault)
     bench.tell(acknowledge=False)
+    until(lambda: bench.station.status()["plcs"]["press"]["not_ready"] == "not_ready")
+    assert bench.station.status()["plcs"]["press"]["phase"] == "waiting", "Ready is off until it is drained"
     with pytest.raises(SpoolError, match="no trigger waits"):
         bench.picture(png(DEFECT))
     assert bench.wait(lambda shown: shown.ready), "the late picture has come, so the source is drained"
-    assert bench.station.status()["plcs"]["press"]["strays"] == 1
+    until(lambda: bench.station.status()["plcs"]["press"]["phase"] == "ready")
+    status = bench.station.status()["plcs"]["press"]
+    assert (status["strays"], status["not_ready"]) == (1, "")
 
 
 def test_a_picture_that_is_older_than_its_trigger_is_refused(begin: Begin) -> None:
@@ -152,6 +156,9 @@ def test_a_dead_session_is_made_anew_and_the_trigger_answered(
     until(lambda: bench.station.machine.plcs["press"].state == AWAY)
     registers.listen()
     bench.acknowledge()
+    until(lambda: bench.station.status()["plcs"]["press"]["phase"] == "ready")
+    registers.hang_up()
+    until(lambda: bench.station.status()["plcs"]["press"]["phase"] == "waiting")
     bench.station.machine.notes.write()
     assert {(a.kind, a.about) for a in bench.station.spool.alarms()} == {("plc", "press")}
 

@@ -172,3 +172,19 @@ def test_after_a_start_the_line_is_said_to_be_ready_in_the_time_that_it_took(ben
     status = choice.status("cell")
     assert status is not None
     assert 0 <= status["took_s"] <= time.perf_counter() - begun
+
+
+def test_a_line_without_a_recipe_in_force_says_what_it_waits_for_and_why(bench: Bench) -> None:
+    def told() -> tuple[object, str]:
+        status = bench.choice.status("cell")
+        assert status is not None
+        return status["waits_for"], status["fault"]
+
+    waits = ["a recipe to be chosen"]
+    assert told() == (waits, "no recipe is in force")
+    bench.choice.choose("cell", 7, "anna")
+    assert told() == ([], "")
+    with pytest.raises(MachineError):
+        bench.choice.choose("cell", 12, "plc:press")
+    assert told()[0] == waits
+    assert told()[1].startswith("the line cell has no recipe 12; no recipe is in force now")

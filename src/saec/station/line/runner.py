@@ -228,7 +228,7 @@ class LineRunner:
         recipe = None if self._choice is None else self._choice.status(self.settings.name)
         if recipe is None or recipe["number"] is not None:
             return ""
-        return f"{self.settings.name}: {recipe['fault'] or 'no recipe is in force'}"
+        return f"{self.settings.name}: {recipe['fault']}"
 
     def expire(self, frame: SpooledFrame) -> None:
         """A frame has waited for the cloud for too long: the edge's label becomes final, without an alarm."""

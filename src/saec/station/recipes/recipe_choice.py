@@ -32,6 +32,8 @@ CHOOSE = "recipe.choose"
 PROGRAM = "program"
 """The role of a PLC, or of another program that chooses."""
 
+_UNCHOSEN = "no recipe is in force"
+
 log = structlog.get_logger()
 
 
@@ -300,7 +302,7 @@ class RecipeChoice:
         return frame if unset else msgspec.structs.replace(frame, recipe=number)
 
     def status(self, line: str) -> dict[str, Any] | None:
-        """What is in force, plain values; None for a line without recipes."""
+        """What is in force, what the line waits for, and why none is in force; None without recipes."""
         with self._lock:
             found = self._lines[line]
             if not found.book.newest:
@@ -310,8 +312,8 @@ class RecipeChoice:
                 "number": found.number,
                 "name": "" if recipe is None else recipe.name,
                 "ready": recipe is not None and not found.open,
-                "waits_for": sorted(found.open) if recipe is not None else [],
-                "fault": found.fault,
+                "waits_for": sorted(found.open) if recipe is not None else [CHOICE],
+                "fault": "" if recipe is not None else found.fault or _UNCHOSEN,
                 "took_s": found.took,
                 "known": [{"number": one.number, "name": one.name} for one in found.book.newest.values()],
             }
@@ -336,6 +338,9 @@ class RecipeChoice:
         log.error("no recipe in force", line=name, error=str(error))
         self._alarm("recipe", f"{name}: {error}", name)
 
+
+CHOICE = "a recipe to be chosen"
+"""What a line waits for while no recipe is in force."""
 
 CAMERAS = "cameras"
 """The task of setting cameras for a recipe."""

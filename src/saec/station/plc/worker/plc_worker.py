@@ -12,7 +12,7 @@ import msgspec
 import structlog
 
 from saec.errors import LinkError, MachineError
-from saec.station.plc.handshake import Handshake, HandshakeEvent, HandshakeStep
+from saec.station.plc.handshake import Handshake, HandshakeEvent, HandshakeStep, Phase
 from saec.station.plc.plc_settings import PlcSettings
 from saec.station.plc.signals import FaultCode, PlcSignals, PlcWay, StationSignals
 from saec.station.plc.worker.open_trigger import OpenTrigger
@@ -121,7 +121,7 @@ class PlcWorker:
         source = self.settings.source
         return {
             "state": self.state,
-            "phase": self._handshake.phase,
+            "phase": self._phase(),
             "error": self._error,
             "not_ready": self._not_ready.name.lower() if self._not_ready else "",
             "line": self.settings.line,
@@ -130,6 +130,11 @@ class PlcWorker:
             "faults": dict(self._faults),
             "strays": self._hooks.triggers.strays(source),
         }
+
+    def _phase(self) -> Phase:
+        """Where the handshake stands for the PLC: without Ready at it, the station waits."""
+        phase, told = self._handshake.phase, self._written
+        return "waiting" if phase == "ready" and (told is None or not told.ready) else phase
 
     # one session
 
