@@ -207,12 +207,14 @@ def measure(name: str, given: argparse.Namespace) -> dict[str, object]:
     with tempfile.TemporaryDirectory() as held, contextlib.ExitStack() as stack:
         folder = Path(held)
         plc, wire = PROTOCOLS[name]()
+        plc = msgspec.structs.replace(plc, settle_ms=given.settle_ms)
         (folder / "plc.json").write_bytes(msgspec.json.encode(plc))
         bare = bare_writes(folder, *(modbus() if name == "modbus-server" else (plc, wire)))
         peer = WatchedPeer(wire)
         station = KilledStation(folder, folder / "plc.json", given.kill_every, given.seed)
         begun = time.perf_counter()
-        shares = MistakeShares() if given.no_mistakes else SHARES
+        mistakes = msgspec.structs.replace(SHARES, half_written=given.half_written)
+        shares = MistakeShares() if given.no_mistakes else mistakes
         coming = parts(given.triggers, 60 * given.minutes)
         program = PlcProgram(coming, times=TIMES, mistakes=shares, seed=given.seed)
         cycle_thread = stack.enter_context(PlcCycle(peer, program, given.cycle_ms / 1e3))
@@ -222,6 +224,7 @@ def measure(name: str, given: argparse.Namespace) -> dict[str, object]:
         status = station.end()
         return {
             "protocol": name,
+            "settle ms": given.settle_ms,
             **tallied(program, peer),
             "kills of the station": station.kills,
             "seconds": round(seconds, 1),
@@ -303,6 +306,8 @@ def main() -> None:
     parser.add_argument("--cycle-ms", type=float, default=1.0, help="of the simulated PLC")
     parser.add_argument("--minutes", type=float, default=1e6, help="the most, for each protocol")
     parser.add_argument("--no-mistakes", action="store_true")
+    parser.add_argument("--settle-ms", type=float, default=0.0, help="of the station's [[plc]]")
+    parser.add_argument("--half-written", type=float, default=SHARES.half_written, help="share of triggers")
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     sys.setswitchinterval(0.0005)
