@@ -207,6 +207,7 @@ SHOWN = {
     "docs/risk.md": ("certified  with",),
     "docs/scheduling.md": ("expected cost = ", "value = ", "fused logit = "),
     "docs/spending.md": ("P(defect) = ",),
+    "docs/study.md": ("parts/good/", "rater,part,"),
 }
 """Blocks that show a formula, a folder or what is printed; nothing in them is typed."""
 

@@ -44,6 +44,7 @@ GROUPS: dict[str, dict[str, Command]] = {
     "Judge frames": {
         "inspect": Command("saec.cli.runs.inspect", "Judge images and write verdicts."),
         "evaluate": Command("saec.cli.runs.evaluate", "Measure lines on labelled images."),
+        "study": Command("saec.cli.runs.study", "Study how well a line and people repeat themselves."),
         "report": Command("saec.cli.runs.report", "Make one HTML page of a run."),
         "replay": Command("saec.cli.runs.replay", "Decide again, from the log of a run, and compare."),
         "simulate": Command("saec.cli.runs.simulate", "Simulate a line and its cloud."),

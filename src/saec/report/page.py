@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 
 from saec.errors import DataError
 from saec.report import plots, words
 from saec.report.figures import Figure, energy_per_correct, energy_source, figures, overview
 from saec.report.gallery import CHANGED, GallerySection, sections
 from saec.report.kind_table import KindsView, kinds_view
+from saec.report.page_environment import page_environment
 from saec.report.run_page import Run, open_run
 from saec.report.tally import RouteRow, Share, StageRow, Tally, routes, shares, stage_times, tally
 from saec.report.thumbs import Pair, Thumbs
@@ -151,13 +152,7 @@ def _place(axis: plots.Axis, verdict: VerdictRecord) -> float | None:
 
 
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_environment()
     filters: dict[str, Any] = {
         "share": words.share,
         "percent": words.percent,
