@@ -16,6 +16,7 @@ from saec.station.plc.signals import FaultCode, ResultLabel
 from saec.station.plc.worker.plc_worker import AWAY, REFUSING, UP
 from saec.station.simulated.modbus_registers import ModbusRegisters, RegisterTable
 from saec.station.storage.records import NewFrame
+from saec.types import VerdictRecord
 from saec.web.admission.admission_control import AdmissionControl
 from saec.web.admission.tokens import Tokens
 from tests.station.plc.plc_bench import PlcBench, until
@@ -108,6 +109,26 @@ def test_a_picture_that_came_before_under_its_key_is_no_trigger_s(begin: Begin) 
     bench.trigger("B")
     bench.station.accept(same(), png(GOOD))
     assert bench.answer().code is FaultCode.NO_PICTURE
+
+
+def test_a_verdict_that_comes_while_the_station_looks_for_it_is_the_answer(
+    begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = begin()
+    spool = bench.station.spool
+    acted = spool.acted
+
+    def slowly(seq: int) -> VerdictRecord | None:
+        found = acted(seq)
+        if found is None:
+            until(lambda: bool(spool.verdicts(seq)))
+        return found
+
+    monkeypatch.setattr(spool, "acted", slowly)
+    bench.trigger("A")
+    bench.picture(png(GOOD))
+    told = bench.answer()
+    assert (told.code, told.result.label, told.result.part) == (FaultCode.NONE, ResultLabel.GOOD, "A")
 
 
 def test_a_frame_that_cannot_be_judged_is_a_fault(begin: Begin) -> None:

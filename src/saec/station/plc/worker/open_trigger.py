@@ -71,9 +71,9 @@ class OpenTrigger:
 
     def _answer(self, seq: int) -> TriggerNews:
         number = self.news.number
+        late = bool(self._spool.verdicts(seq))  # asked first: a verdict that comes now is no late one
         acted = self._spool.acted(seq)
         if acted is None:
-            late = bool(self._spool.verdicts(seq))
             return TriggerNews(
                 number=number, pictured=True, fault=FaultCode.NO_RESULT if late else FaultCode.NONE
             )
