@@ -96,6 +96,8 @@ def test_numbers_and_times_are_those_of_the_language() -> None:
         (None, "en;q=0.5, zh-CN", "zh_Hans"),
         (None, "zh-TW", "en"),
         (None, "fr", "en"),
+        (None, "DE, EN;q=0.5", "de"),
+        (None, "ZH-CN", "zh_Hans"),
         ("de", "zh-CN", "de"),
         ("xx", "zh-Hans", "zh_Hans"),
         (None, "de;q=0, en;q=0.1", "en"),

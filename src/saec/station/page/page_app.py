@@ -22,6 +22,7 @@ from saec.station.page.facts.audit_topics import AuditTopics
 from saec.station.page.facts.chain_checks import ChainChecks
 from saec.station.page.facts.line_recipes import RecipeTopics
 from saec.station.page.facts.line_versions import VersionTopics
+from saec.station.page.facts.machine_states import MachineTopic
 from saec.station.page.live.acknowledgements import Acknowledgements
 from saec.station.page.live.live_lines import LiveLines, LiveTopics
 from saec.station.page.live.open_alarms import AlarmTopics
@@ -112,6 +113,7 @@ def make_page_events(tools: PageTools) -> PageEvents:
             CountsTopic(SpoolReader.beside(data)),
             VersionTopics(data, tools.lines, feed, templates),
             RecipeTopics(data, tools.lines, feed, templates),
+            MachineTopic(tools.settings, feed, templates),
             AuditTopics(tools.checks, tools.evidence, templates),
         ],
         lambda: feed.ended,

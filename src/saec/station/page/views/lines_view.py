@@ -12,6 +12,7 @@ from saec.station.maintenance.audited_versions import VersionChange, change_vers
 from saec.station.page.facts.cloud_notice import CloudNotice, cloud_notice
 from saec.station.page.facts.line_recipes import line_recipes
 from saec.station.page.facts.line_versions import LineVersions, line_versions
+from saec.station.page.facts.machine_states import machine_now
 from saec.station.page.facts.version_facts import VersionFacts, teaching_of, version_facts
 from saec.station.page.page_tools import PageTools, ViewWords, go_to
 from saec.station.page.page_view import PageRoute, PageView
@@ -25,7 +26,7 @@ LONGEST_REASON = 1000
 
 
 def show_lines(tools: PageTools, visit: Visit) -> Response:
-    """All lines, each with the version that judges."""
+    """All lines, each with the version that judges, and the PLCs and couplers."""
     data = tools.settings.station.data
     lines = [line_versions(data, name, tools.feed) for name in tools.lines]
     recipes = {name: line_recipes(data, name, tools.feed) for name in tools.lines}
@@ -36,6 +37,7 @@ def show_lines(tools: PageTools, visit: Visit) -> Response:
         may_change=_may_change(visit),
         all_recipes=recipes,
         may_choose=may_choose(visit),
+        machine=machine_now(tools.settings, tools.feed),
     )
 
 

@@ -173,7 +173,8 @@ def asked_language(chosen: str | None, accepts: str) -> str:
         return chosen
     wanted = sorted(_weighted(accepts), key=lambda pair: -pair[1])
     names = [_CHINESE.get(name.lower(), name) for name, weight in wanted if weight > 0]
-    return negotiate_locale(names, list(LANGUAGES)) or ENGLISH
+    found = (negotiate_locale(names, list(LANGUAGES)) or ENGLISH).lower()  # in the spelling that was asked
+    return next(language for language in LANGUAGES if language.lower() == found)
 
 
 def _weighted(accepts: str) -> list[tuple[str, float]]:
