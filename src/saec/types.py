@@ -359,7 +359,8 @@ class VerdictRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Fal
     kind, and where the label is not DEFECT. ``true_kind`` is the data set's name for it, "" when unknown.
     ``trace`` is the id of the frame's trace, 32 hexadecimal digits, "" where it is not traced. ``part`` is
     the id of the part that the frame shows, "" when unknown; ``recipe`` the number of the recipe in force
-    when it was taken, None without recipes; ``capture`` how it was taken at a machine.
+    when it was taken, None without recipes; ``capture`` how it was taken at a machine. ``challenge`` is "RUN
+    PART" where the frame shows a golden part, and "" else; nothing acts on such a verdict.
     """
 
     id: str
@@ -394,3 +395,4 @@ class VerdictRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Fal
     part: str = ""
     recipe: int | None = None
     capture: Capture | None = None
+    challenge: str = ""

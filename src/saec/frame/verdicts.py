@@ -37,6 +37,9 @@ from saec.types import (
 OVERDUE = "deadline"
 """Reason of a verdict that the edge gave because the cloud had not answered by the frame's deadline."""
 
+ADVISORY = "advisory-cloud"
+"""Reason of a provisional verdict on a frame whose cloud may change no label: the line need not wait."""
+
 STAND_INS = frozenset({"cloud-down", "cloud-busy", "cloud-late"})
 """Reasons of routes to the edge that would have led to the cloud, had it been able to answer."""
 

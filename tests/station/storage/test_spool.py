@@ -179,7 +179,7 @@ def test_a_transaction_that_fails_changes_nothing(spool: Spool, monkeypatch: pyt
     def broken(*_: object, **__: object) -> None:
         raise sqlite3.OperationalError("database or disk is full")
 
-    monkeypatch.setattr(spool, "_alarm", broken)
+    monkeypatch.setattr("saec.station.storage.results.verdict_effects.raise_alarm", broken)
     with pytest.raises(sqlite3.OperationalError):
         spool.decide(seq, "final", verdict("a"), alarms=[("x", "y")])
     assert spool.verdicts(seq) == {}

@@ -29,12 +29,12 @@ from saec.frame.assessment import (
 from saec.frame.frame_region import region_frame, seen_in_picture
 from saec.frame.frame_spans import record_edge
 from saec.frame.shared_dispatch import SharedDispatch
-from saec.frame.verdicts import edge_verdict, fallback_verdict
+from saec.frame.verdicts import ADVISORY, edge_verdict, fallback_verdict
 from saec.station.line.arrivals import Arrival, Arrivals
 from saec.station.line.cloud_thread import CloudThread
 from saec.station.line.crash_marker import CrashMarker
 from saec.station.line.exclusive_lock import ExclusiveLock, NotAloneError
-from saec.station.line.frame_failures import FrameFailures
+from saec.station.line.frame_failures import FrameFailures, StoppedLineError
 from saec.station.line.opened_version import OpenedVersion
 from saec.station.line.verdict_writer import VerdictWriter
 from saec.station.line.version_switch import ColdVersionError, VersionSwitch
@@ -49,9 +49,6 @@ from saec.station.threads import Stopping
 from saec.tracing.tracers import trace_of
 from saec.types import DEFECT, Pending, Source
 from saec.web.program.logs import logged_trace
-
-ADVISORY = "advisory-cloud"
-"""Reason of a provisional verdict on a frame whose cloud may change no label: the line need not wait."""
 
 _ALONE_WITHIN = 0.2
 """Seconds for which a suspect waits for the other lines' frames to end; they wait as long for it."""
@@ -122,6 +119,7 @@ class EdgeTools:
         retry: called at each turn; writes what could not be written before.
         codes: reads the part's id in pictures; None where the line asks for none.
         code_recipes: chooses recipes by these codes; None where the line does not ask for that.
+        stopped: says why the line judges nothing but golden parts, one sentence; "" while it judges.
     """
 
     spool: Spool
@@ -138,6 +136,7 @@ class EdgeTools:
     retry: Callable[[], None]
     codes: CodeReader | None = None
     code_recipes: CodeRecipes | None = None
+    stopped: Callable[[], str] = lambda: ""
 
 
 class EdgeThread:
@@ -202,6 +201,7 @@ class EdgeThread:
         tools, problem, name = self._tools, "", str(self._tools.spool.folder / frame.image)
         number = ""
         try:
+            self._refuse_while_stopped(frame)
             frame = self._choose_by_code(frame, begun, suspect)
             version = tools.versions.for_edge(frame)
             number, judges = str(version.number), version.judges
@@ -228,8 +228,13 @@ class EdgeThread:
             self._keep_picture(picture, decoded, seen, judges.rules.calibration.threshold)
         if suspect:
             tools.spool.attempts.clear(frame.seq)
-        self._watch_drift(version, seen)
-        tools.versions.judge_as_shadow(frame, measured.image, seen.opinion, version.key)
+        if not frame.challenge:
+            self._watch_drift(version, seen)
+            tools.versions.judge_as_shadow(frame, measured.image, seen.opinion, version.key)
+
+    def _refuse_while_stopped(self, frame: SpooledFrame) -> None:
+        if not frame.challenge and (why := self._tools.stopped()):
+            raise StoppedLineError(why, "let a challenge pass, or have an engineer override it")
 
     def _choose_by_code(self, frame: SpooledFrame, begun: float, suspect: bool) -> SpooledFrame:
         """A frame whose recipe the code in its picture has chosen, where the line asks for that.

@@ -29,6 +29,10 @@ _ADVICE = (
 )
 
 
+class StoppedLineError(MachineError):
+    """The line judges nothing, as it failed a challenge."""
+
+
 class QuarantinedError(ImageError):
     """A frame over which a decoder or the station ended each time; its image is kept."""
 
@@ -134,11 +138,14 @@ class FrameFailures:
             stage = f"guard-{error.kind}"
         else:
             stage = "recipe" if isinstance(error, MachineError) else "edge"
+        stage = "stopped" if isinstance(error, StoppedLineError) else stage
         verdict = self._verdict(frame, path, error, stage)
-        alarms = [] if self._rejected_stage == stage else [(stage, str(error))]
+        told = stage in (self._rejected_stage, "stopped")  # of a stop its challenge has told
+        alarms = [] if told else [(stage, str(error))]
         if self._spool.decide(frame.seq, "final", verdict, in_time=in_time, version=version, alarms=alarms):
             record_verdict(verdict, time.time() - frame.accepted, first=True)
-        self._rejected_stage = stage
+        if not frame.challenge:
+            self._rejected_stage = stage
         self._log.warning("frame without label", frame=frame.id, reason=verdict.reason, error=str(error))
 
     def _quarantine(self, frame: SpooledFrame, why: str, *, in_time: bool) -> None:

@@ -70,6 +70,7 @@ class LineRunner:
         lock: taken for each frame that is judged, by all lines of this process.
         choice: the recipes in force; None for a line that has none.
         warm: holds the opened versions of all lines.
+        stopped: says why the line is to judge nothing but golden parts; "" while it judges.
 
     Attributes:
         link: the state of the link as it was within the last second; "none" without a cloud.
@@ -89,8 +90,10 @@ class LineRunner:
         lock: ExclusiveLock | None = None,
         choice: RecipeChoice | None = None,
         warm: WarmVersions | None = None,
+        stopped: Callable[[], str] = lambda: "",
     ) -> None:
         self.settings = settings
+        self._stopped = stopped
         self._spool, self._log = spool, structlog.get_logger().bind(line=settings.name)
         self._connected = settings.cloud and bool(cloud_for(None))
         self.link = "" if self._connected else "none"
@@ -138,6 +141,7 @@ class LineRunner:
             retry=self._write_unwritten,
             codes=codes,
             code_recipes=by_code,
+            stopped=stopped,
         )
         self._edge = EdgeThread(settings, tools)
 
@@ -223,7 +227,7 @@ class LineRunner:
 
     def problem(self) -> str:
         """Why its frames get no verdict now, one sentence; "" when they do."""
-        if blocked := self._failures.blocked:
+        if blocked := self._failures.blocked or self._stopped():
             return blocked
         recipe = None if self._choice is None else self._choice.status(self.settings.name)
         if recipe is None or recipe["number"] is not None:

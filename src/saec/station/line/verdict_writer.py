@@ -49,12 +49,13 @@ class VerdictWriter:
         timely = waited <= self._deadline if in_time is None else in_time
         verdict = msgspec.structs.replace(verdict, ms=answer_times(verdict.ms, waited * 1e3))
         verdict = traced_verdict(verdict)
+        golden = pending.seq in self._spool.golden
         state: VerdictState = "provisional" if verdict.state == "provisional" else "final"
         if not self._spool.decide(
             pending.seq, state, verdict, in_time=timely, edge=edge, version=version, alarms=alarms
         ):
             return
-        if timely or in_time is None:
+        if not golden and (timely or in_time is None):
             self.answers.add(verdict.ms, late=not timely)
         record_verdict(verdict, waited, first=timely or in_time is None or state == "provisional")
         self._log.info(

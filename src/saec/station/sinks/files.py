@@ -13,7 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from saec.runs.verdict_log import table_cell
-from saec.station.sinks.verdict_sink import AwayError, SinkMessage, SinkSettings, sink_message
+from saec.station.sinks.verdict_sink import AwayError, SinkSettings, sink_message
 from saec.station.storage.private_files import FilePermissions, make_folder
 from saec.station.storage.records import Delivery
 
@@ -65,9 +65,9 @@ class Files:
         self._settings = settings
 
     def deliver(self, deliveries: Sequence[Delivery]) -> None:
-        days: dict[str, list[SinkMessage]] = {}
-        for item in map(sink_message, deliveries):
-            days.setdefault(_day(item.verdict.time), []).append(item)
+        days: dict[str, list[Delivery]] = {}
+        for delivery in deliveries:
+            days.setdefault(_day(delivery.verdict.time), []).append(delivery)
         try:
             make_folder(self._settings.path)
             for day, items in days.items():
@@ -76,7 +76,7 @@ class Files:
             what = f"{self._settings.path} cannot be written: {e.strerror or e}"
             raise AwayError(what, "check the folder and the free space on its disk") from e
 
-    def _append(self, path: Path, items: Sequence[SinkMessage]) -> None:
+    def _append(self, path: Path, items: Sequence[Delivery]) -> None:
         fresh = not path.exists()
         with path.open("ab+", buffering=0) as f:
             if fresh:
@@ -91,13 +91,16 @@ class Files:
                 f.truncate(end)
                 raise
 
-    def _csv(self, items: Sequence[SinkMessage], *, header: bool) -> bytes:
+    def _csv(self, items: Sequence[Delivery], *, header: bool) -> bytes:
         text = io.StringIO()
         writer = csv.DictWriter(text, CSV_COLUMNS, extrasaction="ignore")
         if header:
             writer.writeheader()
-        for item in items:
-            plain = {**msgspec.to_builtins(item.verdict), "key": item.key, "state": item.state}
+        for delivery in items:
+            item = sink_message(delivery)
+            plain = {**msgspec.to_builtins(delivery.verdict), "key": item.key, "state": item.state}
+            if delivery.challenge is not None:
+                plain |= {"decided_by": None, "reason": delivery.challenge.sentence()}
             plain["audit"] = None if item.audit is None else str(item.audit)
             writer.writerow(
                 {name: table_cell(plain.get(name)) for name in CSV_COLUMNS} | {"act": int(item.act)}
@@ -117,8 +120,8 @@ def _day(seconds: float) -> str:
     return day if len(day) == len("2026-01-01") and not day.startswith("-") else "undated"
 
 
-def _jsonl(items: Sequence[SinkMessage]) -> bytes:
-    return b"".join(msgspec.json.encode(item) + b"\n" for item in items)
+def _jsonl(items: Sequence[Delivery]) -> bytes:
+    return b"".join(msgspec.json.encode(sink_message(item)) + b"\n" for item in items)
 
 
 def _write(f: io.FileIO, data: bytes) -> None:

@@ -46,7 +46,7 @@ _REFUSALS = {
 class MqttSink(NetworkSink, frozen=True, kw_only=True, tag_field="kind", tag="mqtt"):
     """A [[sink]] of kind "mqtt": each verdict as JSON to the topic TOPIC/LINE, by MQTT 3.1.1, QoS 1.
 
-    The verdict on a part goes to TOPIC/LINE/part.
+    The verdict on a part goes to TOPIC/LINE/part, the result of a challenge to TOPIC/LINE/challenge.
 
     Attributes:
         host: The broker's name or address.
@@ -114,8 +114,8 @@ class Mqtt:
         for delivery in deliveries:
             item = sink_message(delivery)
             link = self._connected()
-            below = "/part" if item.state == "part" else ""
-            topic = f"{self._settings.topic}/{item.verdict.line}{below}"
+            below = f"/{item.state}" if item.state in ("part", "challenge") else ""
+            topic = f"{self._settings.topic}/{delivery.verdict.line}{below}"
             try:
                 link.publish(delivery.n, topic, msgspec.json.encode(item), self.timeout)
             except AwayError as e:

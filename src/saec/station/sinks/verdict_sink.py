@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Protocol
 import msgspec
 
 from saec.errors import LinkError, SaecError
+from saec.station.challenge_records import ChallengeRecord
 from saec.station.section_types import FieldFault, Name, Section
 from saec.station.storage.records import AuditHead, Delivery, PartView
 from saec.types import VerdictRecord
@@ -95,27 +96,39 @@ class SinkMessage(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         key: the same for every delivery of the same verdict.
-        state: "provisional" or "final"; "part" for the one verdict on a part of several frames.
+        state: "provisional" or "final"; "part" for the one verdict on a part of several frames; "challenge"
+            for the result of a challenge, which has no verdict.
         act: whether the line is to act on it: true for the first verdict on a frame, if it came in time. Of
             frames whose part gets a verdict it is true for the part's alone.
         audit: the last row of the station's record of actions when the verdict was first sent: ``n`` and
             ``hash``. Who keeps it can show later that no row up to it was changed. It is no part of the key.
         rule, views, missing: how a part's verdict was made, of which frames, and which were missing; only
             there for a part.
+        challenge: the run of golden parts; only there for a challenge.
     """
 
     key: str
     state: str
     act: bool
-    verdict: VerdictRecord
+    verdict: VerdictRecord | msgspec.UnsetType
     audit: AuditHead | None = None
     rule: str | msgspec.UnsetType = msgspec.UNSET
     views: tuple[PartView, ...] | msgspec.UnsetType = msgspec.UNSET
     missing: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
+    challenge: ChallengeRecord | msgspec.UnsetType = msgspec.UNSET
 
 
 def sink_message(delivery: Delivery) -> SinkMessage:
     """A delivery in the form that sinks are sent."""
+    if (run := delivery.challenge) is not None:
+        return SinkMessage(
+            key=run.id,
+            state="challenge",
+            act=False,
+            verdict=msgspec.UNSET,
+            audit=delivery.audit,
+            challenge=run,
+        )
     key = f"{delivery.verdict.id}/{delivery.state}"
     message = SinkMessage(
         key=key, state=delivery.state, act=delivery.act, verdict=delivery.verdict, audit=delivery.audit

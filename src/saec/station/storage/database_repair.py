@@ -19,6 +19,7 @@ import msgspec
 
 from saec.decoding import decode
 from saec.errors import SpoolError
+from saec.station.challenge_records import ChallengeRecord
 from saec.station.storage.database.latest_verdicts import rebuild_latest
 from saec.station.storage.database.schema import (
     begin_after,
@@ -45,6 +46,7 @@ _KEYS = {
     "alarms": "n",
     "parts": "seq",
     "views": "seq",
+    "challenges": "n",
 }
 """Tables by number: what lies around a damaged page is read in ranges."""
 
@@ -238,12 +240,16 @@ def _reconcile(into: sqlite3.Connection, data: Path) -> None:
     parts = into.execute("SELECT seq, verdict FROM parts WHERE decided IS NOT NULL")
     unread = [(seq,) for seq, blob in parts if not _decodes(blob, PartVerdict)]
     into.executemany("DELETE FROM parts WHERE seq = ?", unread)  # none is decided twice
+    runs = into.execute("SELECT n, record FROM challenges")
+    lost = [(n,) for n, blob in runs if not _decodes(blob, ChallengeRecord)]
+    into.executemany("DELETE FROM challenges WHERE n = ?", lost)
     for table in ("verdicts", "words", "parts", "views"):
         into.execute(f"DELETE FROM {table} WHERE seq NOT IN (SELECT seq FROM frames)")
     into.execute(
         "DELETE FROM outbox WHERE NOT EXISTS (SELECT 1 FROM verdicts v "
         "WHERE v.seq = outbox.seq AND v.state = outbox.state) AND NOT EXISTS (SELECT 1 FROM parts p "
-        "WHERE outbox.state = 'part' AND p.seq = outbox.seq AND p.decided IS NOT NULL)"
+        "WHERE outbox.state = 'part' AND p.seq = outbox.seq AND p.decided IS NOT NULL) "
+        "AND NOT EXISTS (SELECT 1 FROM challenges c WHERE outbox.state = 'challenge' AND c.last = outbox.seq)"
     )
     images = into.execute("SELECT seq, image FROM frames WHERE image <> ''")
     bare = [(seq,) for seq, image in images if not _is_image(data, str(image))]
@@ -259,7 +265,7 @@ def _reconcile(into: sqlite3.Connection, data: Path) -> None:
 
 def _leave_out_numbers(into: sqlite3.Connection, now: float) -> None:
     """No number is given twice, whichever were given last."""
-    for table in ("frames", "outbox", "alarms"):
+    for table in ("frames", "outbox", "alarms", "challenges"):
         key = _KEYS[table]
         (last,) = into.execute(f"SELECT MAX({key}) FROM {table}").fetchone()
         begin_after(into, table, unused_number(now) if last is None else last + _GAP)

@@ -14,7 +14,10 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from saec.errors import SpoolError
+from saec.station.challenge_records import ChallengeRecord
 from saec.station.storage.alarms import add_to_counter
 from saec.station.storage.database.damage import as_spool_errors, check_there, decode_record
 from saec.station.storage.database.schema import SCHEMA_VERSION
@@ -23,9 +26,13 @@ from saec.types import VerdictRecord
 
 _JOINED = (
     "FROM outbox LEFT JOIN verdicts ON verdicts.seq = outbox.seq AND verdicts.state = outbox.state "
-    "LEFT JOIN parts ON outbox.state = 'part' AND parts.seq = outbox.seq"
+    "LEFT JOIN parts ON outbox.state = 'part' AND parts.seq = outbox.seq "
+    "LEFT JOIN challenges ON outbox.state = 'challenge' AND challenges.last = outbox.seq"
 )
-_ACT = "COALESCE(parts.act, verdicts.act AND NOT EXISTS (SELECT 1 FROM views WHERE views.seq = outbox.seq))"
+_ACT = (
+    "COALESCE(parts.act, challenges.n * 0, verdicts.act AND NOT EXISTS "
+    "(SELECT 1 FROM views WHERE views.seq = outbox.seq))"
+)
 """The line acts once: on a frame, or on the part that it shows."""
 
 
@@ -61,24 +68,29 @@ class Outbox:
             "AND o.n < outbox.n AND o.dead IS NULL)"
         )
         rows = self._rows(
-            f"SELECT n, sink, attempts, {_ACT}, outbox.state, COALESCE(parts.verdict, verdicts.verdict) "
-            f"{_JOINED} WHERE COALESCE(parts.decided, verdicts.time) IS NOT NULL AND sink = ? "
-            f"AND dead IS NULL AND n > ? {first if firsts else ''} ORDER BY n LIMIT ?",
+            f"SELECT outbox.n, sink, attempts, {_ACT}, outbox.state, "
+            f"COALESCE(parts.verdict, challenges.record, verdicts.verdict) "
+            f"{_JOINED} WHERE COALESCE(parts.decided, challenges.begun, verdicts.time) IS NOT NULL "
+            f"AND sink = ? AND dead IS NULL AND outbox.n > ? {first if firsts else ''} "
+            "ORDER BY outbox.n LIMIT ?",
             (sink, after, most),
         )
         return [
-            Delivery(n, sink, attempts, bool(act), state, told[0], part=told[1])
+            msgspec.structs.replace(told, n=n, sink=sink, attempts=attempts, act=bool(act), state=state)
             for n, sink, attempts, act, state, blob in rows
             if (told := self._told(state, blob)) is not None
         ]
 
-    def _told(self, state: str, blob: bytes) -> tuple[VerdictRecord, PartVerdict | None] | None:
-        """A verdict as it is kept, and what it was made of where it is a part's; None where it is damaged."""
-        if state != "part":
-            verdict = decode_record(self._db, blob, VerdictRecord)
-            return None if verdict is None else (verdict, None)
-        part = decode_record(self._db, blob, PartVerdict)
-        return None if part is None else (part.verdict, part)
+    def _told(self, state: str, blob: bytes) -> Delivery | None:
+        """What is delivered, as it is kept; None where it is damaged."""
+        if state == "part":
+            part = decode_record(self._db, blob, PartVerdict)
+            return None if part is None else Delivery(0, "", 0, False, "part", part.verdict, part=part)
+        if state == "challenge":
+            run = decode_record(self._db, blob, ChallengeRecord)
+            return None if run is None else Delivery(0, "", 0, False, "challenge", _head(run), challenge=run)
+        verdict = decode_record(self._db, blob, VerdictRecord)
+        return None if verdict is None else Delivery(0, "", 0, False, "final", verdict)
 
     def delivered(self, ns: Sequence[int]) -> None:
         """A sink has taken these."""
@@ -177,6 +189,12 @@ class Outbox:
     def _rows(self, sql: str, values: Sequence[Any]) -> list[Any]:
         with self._lock:
             return self._db.execute(sql, values).fetchall()
+
+
+def _head(run: ChallengeRecord) -> VerdictRecord:
+    """The id, line and time of a run."""
+    ended = run.begun if run.ended is None else run.ended
+    return VerdictRecord(id=run.id, path="", sha256="", line=run.line, time=ended)
 
 
 def _count_dropped(db: sqlite3.Connection, sink: str, by: int) -> None:

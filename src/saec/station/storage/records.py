@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from saec.station.challenge_records import ChallengeRecord
 from saec.types import Capture, VerdictRecord
 
 FrameState = Literal["accepted", "asked", "done"]
@@ -18,8 +19,8 @@ LONGEST_PART = 100
 
 VerdictState = Literal["provisional", "final"]
 
-DeliveredState = Literal["provisional", "final", "part"]
-"""What a sink is sent: a verdict on a frame by its state, or the one on a part."""
+DeliveredState = Literal["provisional", "final", "part", "challenge"]
+"""What a sink is sent: a verdict on a frame by its state, the one on a part, or the result of a challenge."""
 
 
 class NewFrame(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +35,8 @@ class NewFrame(msgspec.Struct, frozen=True, kw_only=True):
         part: id of the part that it shows, at most ``LONGEST_PART`` characters; "" when unknown.
         recipe: number of the recipe in force when it was taken; None without recipes.
         capture: how it was taken at a machine.
+        challenge: "RUN PART" where it shows a golden part (``GoldenFrame``); "" else. Such a frame goes the
+            way of all others, but nothing acts on its verdict, and it is counted nowhere.
     """
 
     line: str
@@ -44,6 +47,7 @@ class NewFrame(msgspec.Struct, frozen=True, kw_only=True):
     part: str = ""
     recipe: int | None = None
     capture: Capture | None = None
+    challenge: str = ""
 
 
 class Receipt(msgspec.Struct, frozen=True):
@@ -68,7 +72,7 @@ class SpooledFrame(msgspec.Struct, frozen=True, kw_only=True):
         image: path of the file, or "" where retention has removed it.
         edge: what the edge said and which route was taken, once it has; ``Pending`` as JSON.
         version: the line version that judged it.
-        part, recipe, capture: what was handed over with it, see ``NewFrame``.
+        part, recipe, capture, challenge: what was handed over with it, see ``NewFrame``.
     """
 
     seq: int
@@ -87,6 +91,7 @@ class SpooledFrame(msgspec.Struct, frozen=True, kw_only=True):
     part: str = ""
     recipe: int | None = None
     capture: Capture | None = None
+    challenge: str = ""
 
 
 class AuditHead(msgspec.Struct, frozen=True):
@@ -143,6 +148,7 @@ class Delivery(msgspec.Struct, frozen=True):
             whose part has a verdict it is true once per part, for the part's verdict.
         audit: the head of the record of actions when it is first sent; None where it cannot be read.
         part: what the verdict on a part was made of; None for one on a frame.
+        challenge: the run whose result it is; ``verdict`` has only its id, line and time then.
     """
 
     n: int
@@ -153,6 +159,7 @@ class Delivery(msgspec.Struct, frozen=True):
     verdict: VerdictRecord
     audit: AuditHead | None = None
     part: PartVerdict | None = None
+    challenge: ChallengeRecord | None = None
 
 
 class OpenDelivery(msgspec.Struct, frozen=True):

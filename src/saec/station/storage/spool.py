@@ -22,13 +22,12 @@ import msgspec
 import structlog
 
 from saec.errors import SpoolError, SpoolFullError, is_transient
-from saec.station.storage.alarms import add_to_counter, count_kind, raise_alarm
+from saec.station.storage.alarms import add_to_counter, raise_alarm
 from saec.station.storage.crash_attempts import CrashAttempts
 from saec.station.storage.database.captures import as_captured
 from saec.station.storage.database.damage import Damage, as_spool_errors
 from saec.station.storage.database.database_writer import DatabaseWriter
 from saec.station.storage.database.group_commit import GroupCommit
-from saec.station.storage.database.latest_verdicts import note_latest
 from saec.station.storage.database.schema import (
     begin_after,
     is_disk_full,
@@ -48,11 +47,15 @@ from saec.station.storage.records import (
     frame_id,
     plausible_time,
 )
+from saec.station.storage.results.challenge_table import ChallengeTable
+from saec.station.storage.results.verdict_effects import follow_verdict
 from saec.station.storage.space.eviction import Eviction
 from saec.station.storage.space.image_files import ImageFiles
 from saec.station.storage.spool_reader import SpoolReader
 from saec.station.storage.storage_quota import StorageQuota, on_disk
 from saec.types import GOOD, Explanation, VerdictRecord
+
+_GOLDEN = "SELECT seq FROM frames WHERE state <> 'done' AND challenge <> ''"
 
 _Row = tuple[NewFrame, Path, int, str]
 """A frame that is to be accepted: its image, synced, the image's bytes and sha256."""
@@ -78,6 +81,7 @@ class Spool(SpoolReader):
         eviction: removes what is no longer wanted, or for which there is no room.
         attempts: frames that may have ended a process, and how often.
         parts: the parts that wait for their verdict.
+        runs, golden: the runs of golden parts; the frames that show one and have no final verdict yet.
         acting: called with a frame's number and the verdict that its line acts on, once a frame at most.
 
     Raises:
@@ -103,6 +107,8 @@ class Spool(SpoolReader):
         super().__init__(folder, open_beside(path, self.damage))
         self.parts = PartBook(self._transaction, parts or {}, self.sinks, clock)
         self.outbox = Outbox(self._transaction, self._db, self._lock, clock)
+        self.runs = ChallengeTable(self._transaction, self.sinks, clock)
+        self.golden: set[int] = set()
         self.attempts = CrashAttempts(self._transaction, self._db, self._lock, clock)
         self.eviction = Eviction(folder, self._writer)
         self._rows: GroupCommit[_Row, Receipt | SpoolError] = GroupCommit(self._insert)
@@ -123,6 +129,7 @@ class Spool(SpoolReader):
             "SELECT COALESCE(SUM((size + 4095) / 4096 * 4096), 0) FROM frames WHERE image <> ''"
         )
         self.quota.measure()
+        self.golden.update(n for (n,) in self._db.execute(_GOLDEN))
         self.parts.load(self._db)
 
     def _tell_unknown(self, files: int) -> None:
@@ -237,10 +244,22 @@ class Spool(SpoolReader):
         values = (frame.line, frame.source, frame.key, sha256, str(image.relative_to(self.folder)), size)
         ((seq,),) = db.execute(
             "INSERT INTO frames (line, source, key, sha256, image, size, captured, accepted, part, recipe, "
-            "capture, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'accepted') RETURNING seq",
-            (*values, plausible_time(frame.captured, now), now, frame.part, frame.recipe, taken),
+            "capture, challenge, state) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'accepted') RETURNING seq",
+            (
+                *values,
+                plausible_time(frame.captured, now),
+                now,
+                frame.part,
+                frame.recipe,
+                taken,
+                frame.challenge,
+            ),
         ).fetchall()
-        self.parts.join(db, seq, frame.line, frame.part, now)
+        if frame.challenge:
+            self.golden.add(seq)
+        else:
+            self.parts.join(db, seq, frame.line, frame.part, now)
         self.quota.open_frames += 1
         self.quota.images += on_disk(size)
         return Receipt(seq, frame_id(frame.line, seq))
@@ -302,7 +321,8 @@ class Spool(SpoolReader):
             earlier = dict(db.execute("SELECT state, label FROM verdicts WHERE seq = ?", (seq,)).fetchall())
             if "final" in earlier or state in earlier:
                 return False
-            act, verdict = in_time and not earlier, as_captured(db, seq, verdict)
+            verdict = as_captured(db, seq, verdict)
+            act = in_time and not earlier and not verdict.challenge
             row = (seq, state, int(act), self._clock(), verdict.label, msgspec.json.encode(verdict))
             db.execute("INSERT INTO verdicts VALUES (?, ?, ?, ?, ?, ?)", row)
             after = "done" if state == "final" else "asked"
@@ -311,19 +331,12 @@ class Spool(SpoolReader):
                 "worth = ? WHERE seq = ?",
                 (after, edge, version, int(verdict.label != GOOD), seq),
             )
-            note_latest(db, seq, verdict)
-            db.executemany(
-                "INSERT INTO outbox (sink, seq, state, time) VALUES (?, ?, ?, ?)",
-                [(sink, seq, state, row[3]) for sink in self.sinks],
+            follow_verdict(
+                db, seq, state, verdict, now=row[3], earlier=earlier, sinks=self.sinks, alarms=alarms
             )
-            of_part = self.parts.note(db, seq, verdict)
-            for kind, text in (*alarms, *_disagreement(earlier, verdict)):
-                self._alarm(db, kind, text, frame=verdict.id, about=verdict.line)
-            label = {0: "good", 1: "defect"}.get(-1 if verdict.label is None else verdict.label, "error")
-            add_to_counter(db, f"verdict:{verdict.line}:{state}:{label}:{verdict.decided_by}", 1)
-            if state == "final" and verdict.kind is not None:
-                count_kind(db, verdict.line, verdict.kind)
+            of_part = None if verdict.challenge else self.parts.note(db, seq, verdict)
             self.quota.open_frames -= after == "done"
+            self.golden -= {seq} if after == "done" else set()
         self._watches.tell(seq, verdict)
         for acted in self.acting if act else ():
             acted(seq, verdict)
@@ -344,12 +357,7 @@ class Spool(SpoolReader):
     def alarm(self, kind: str, text: str, frame: str = "", about: str = "") -> None:
         """Raise an alarm; see ``alarms.raise_alarm``."""
         with self._transaction() as db:
-            self._alarm(db, kind, text, frame=frame, about=about)
-
-    def _alarm(
-        self, db: sqlite3.Connection, kind: str, text: str, *, frame: str = "", about: str = ""
-    ) -> None:
-        raise_alarm(db, self._clock(), kind, text, frame=frame, about=about)
+            raise_alarm(db, self._clock(), kind, text, frame=frame, about=about)
 
     def count(self, name: str, by: int = 1) -> None:
         """Add to a counter that outlives the process."""
@@ -390,11 +398,3 @@ class Spool(SpoolReader):
             (f"images/{folder}/", f"images/{folder}0"),  # "0" comes next after "/"
         )
         return {Path(image).name for (image,) in rows}
-
-
-def _disagreement(earlier: dict[str, int | None], final: VerdictRecord) -> list[tuple[str, str]]:
-    if "provisional" not in earlier or earlier["provisional"] == final.label:
-        return []
-    words = {0: "good", 1: "defect", None: "an error"}
-    acted, stands = words[earlier["provisional"]], words[final.label]
-    return [("disagreement", f"the line acted on {acted}; the answer that stands is {stands}")]

@@ -10,6 +10,7 @@ from typing import Any
 
 from saec.decoding import decode
 from saec.errors import SpoolError
+from saec.station.challenge_records import ChallengeRecord
 from saec.station.storage.alarms import read_alarms
 from saec.station.storage.crash_attempts import read_quarantine
 from saec.station.storage.database.damage import (
@@ -30,12 +31,13 @@ from saec.station.storage.frame_search import (
 )
 from saec.station.storage.parts.part_search import PartStanding, part_shown, parts_named
 from saec.station.storage.records import Alarm, OpenDelivery, SpooledFrame, frame_id
+from saec.station.storage.results.challenge_table import newest_runs
 from saec.station.storage.verdict_counts import VerdictCounts, count_verdicts
 from saec.types import Capture, Explanation, VerdictRecord
 
 _FRAME = (
     "seq, line, source, key, sha256, image, size, captured, accepted, state, edge, version, "
-    "part, recipe, capture"
+    "part, recipe, capture, challenge"
 )
 
 
@@ -123,6 +125,12 @@ class SpoolReader:
         with self._lock:
             row = self._db.execute("SELECT words FROM words WHERE seq = ?", (seq,)).fetchone()
         return None if row is None else decode_record(self._db, row[0], Explanation)
+
+    def challenges(
+        self, line: str | None = None, most: int = 50, before: int | None = None
+    ) -> list[ChallengeRecord]:
+        """The runs of golden parts, newest first; see ``newest_runs``."""
+        return newest_runs(self._side, line, most, before)
 
     # by the newest verdicts; who asks here keeps nobody else waiting
 
@@ -235,7 +243,9 @@ class SpoolReader:
 
 def _held(row: tuple[Any, ...]) -> SpooledFrame:
     names = ("seq", "line", "source", "key", "sha256", "image", "size", "captured", "accepted", "state")
-    fields = dict(zip((*names, "edge", "version", "part", "recipe", "capture"), row, strict=True))
+    fields = dict(
+        zip((*names, "edge", "version", "part", "recipe", "capture", "challenge"), row, strict=True)
+    )
     if fields["capture"] is not None:
         fields["capture"] = decode(fields["capture"], Capture)
     return SpooledFrame(id=frame_id(fields["line"], fields["seq"]), **fields)

@@ -116,7 +116,10 @@ def rebuild_latest(db: sqlite3.Connection) -> None:
     Args:
         db: a connection with an open transaction, whose verdicts can be decoded and are of known frames.
     """
-    seqs = db.execute("SELECT seq FROM verdicts GROUP BY seq ORDER BY MAX(time), seq").fetchall()
+    seqs = db.execute(
+        "SELECT seq FROM verdicts JOIN frames USING (seq) WHERE challenge = '' "
+        "GROUP BY seq ORDER BY MAX(time), seq"
+    ).fetchall()
     for (seq,) in seqs:
         told = db.execute("SELECT verdict FROM verdicts WHERE seq = ? ORDER BY state DESC", (seq,)).fetchall()
         for (blob,) in told:  # the provisional one first

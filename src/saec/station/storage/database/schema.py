@@ -23,9 +23,9 @@ from saec.station.storage.database.damage import (
     quick_check,
 )
 from saec.station.storage.database.latest_verdicts import LATEST
-from saec.station.storage.database.part_tables import PARTS
+from saec.station.storage.database.part_tables import CHALLENGES, PARTS
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS frames (
@@ -34,7 +34,7 @@ CREATE TABLE IF NOT EXISTS frames (
     image TEXT NOT NULL, size INTEGER NOT NULL, captured REAL NOT NULL, accepted REAL NOT NULL,
     state TEXT NOT NULL CHECK (state IN ('accepted', 'asked', 'done')),
     edge BLOB, version TEXT NOT NULL DEFAULT '', worth INTEGER NOT NULL DEFAULT 1,
-    part TEXT NOT NULL DEFAULT '', recipe INTEGER, capture BLOB,
+    part TEXT NOT NULL DEFAULT '', recipe INTEGER, capture BLOB, challenge TEXT NOT NULL DEFAULT '',
     UNIQUE (line, key));
 CREATE INDEX IF NOT EXISTS frames_open ON frames (state, seq) WHERE state <> 'done';
 CREATE INDEX IF NOT EXISTS frames_kept ON frames (seq) WHERE image <> '';
@@ -72,6 +72,7 @@ CREATE TABLE IF NOT EXISTS files_left (
 CREATE TABLE IF NOT EXISTS marks (name TEXT PRIMARY KEY, value REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 {PARTS}
+{CHALLENGES}
 {LATEST}
 """
 
