@@ -57,6 +57,7 @@ from saec.station.people.sessions import Sessions
 from saec.station.setup.station_settings import StationSettings
 from saec.station.storage.spool_reader import SpoolReader
 from saec.station.storage.storage_quota import GIGABYTE
+from saec.station.teaching.job_store import JobStore
 from saec.web.browser_sessions import COOKIE
 
 VIEWS: tuple[PageView, ...] = (LIVE, FRAMES, LINES, NUMBERS, ALARMS, SETTINGS, PEOPLE, AUDIT, HELP)
@@ -98,6 +99,7 @@ def make_page_tools(settings: StationSettings, feed: StationFeed) -> PageTools:
         links=LinkTimes(data / "page"),
         live=LiveLines(SpoolReader.beside(data), feed, settings),
         replays=ReplayRuns(settings),
+        jobs=JobStore(data),
         templates=PageTemplates(station=settings.station.name),
         navigation={view.name: view.words for view in VIEWS},
     )

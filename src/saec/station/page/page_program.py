@@ -24,6 +24,7 @@ from saec.station.page.page_app import make_page_events, make_page_tools, page_a
 from saec.station.page.station_feed import StationFeed
 from saec.station.setup.handed_settings import read_handed
 from saec.station.setup.station_settings import StationSettings
+from saec.station.teaching.job_runner import JobRunner
 from saec.web.program.http_server import QuietServer
 from saec.web.program.logs import configure_logs
 
@@ -46,6 +47,8 @@ def main() -> None:
     settings = read_handed(lines.readline(), StationSettings)
     feed = StationFeed()
     tools = make_page_tools(settings, feed)
+    runner = JobRunner(settings, tools.jobs)
+    runner.start()
     app = page_app(tools, make_page_events(tools))
     with socket.socket(fileno=int(sys.argv[1])) as listening:
         server = QuietServer(
@@ -65,6 +68,7 @@ def main() -> None:
         told = (lines, feed, tools.links, server)
         threading.Thread(target=_follow, args=told, name="saec-feed", daemon=True).start()
         server.run([listening])
+    runner.stop()
 
 
 def _follow(lines: Iterable[bytes], feed: StationFeed, links: LinkTimes, server: uvicorn.Server) -> None:

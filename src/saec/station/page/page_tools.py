@@ -26,6 +26,7 @@ from saec.station.people.route_roles import is_allowed
 from saec.station.people.sessions import Sessions
 from saec.station.setup.station_settings import StationSettings
 from saec.station.storage.spool_reader import SpoolReader
+from saec.station.teaching.job_store import JobStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class PageTools:
         checks: those of the audit's chain.
         evidence: files of evidence that are made or kept.
         replays: judges recorded frames again.
+        jobs: what is taught, fitted and compared beside the line.
         navigation: the views by name, in their order.
     """
 
@@ -72,6 +74,7 @@ class PageTools:
     checks: ChainChecks
     evidence: EvidenceJobs
     replays: ReplayRuns
+    jobs: JobStore
     templates: PageTemplates
     navigation: Mapping[str, ViewWords]
 
