@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from saec.errors import ModelError as ModelError
     from saec.errors import ParityError as ParityError
     from saec.errors import PeopleError as PeopleError
+    from saec.errors import ReviewError as ReviewError
     from saec.errors import SaecError as SaecError
     from saec.errors import SpoolError as SpoolError
     from saec.errors import SpoolFullError as SpoolFullError
@@ -78,6 +79,7 @@ _MODULES = {
         "ModelError",
         "ParityError",
         "PeopleError",
+        "ReviewError",
         "SaecError",
         "SpoolError",
         "SpoolFullError",

@@ -113,6 +113,10 @@ class LogInError(PeopleError):
     """Nobody is let in: a wrong name or password, a lock, or no provider that vouches for them."""
 
 
+class ReviewError(SaecError):
+    """A review cannot go on so, as when another person has the frame, or its file is damaged."""
+
+
 class EndedError(SaecError):
     """A part that a running program needs has ended."""
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from saec.errors import PeopleError
-from saec.station.people import people_database
 from saec.station.people.people_database import PEOPLE, open_people
+from saec.station.storage.database import shared_database
 
 _PROCESSES, _FOLDERS, _EACH = 4, 20, 10
 
@@ -59,7 +59,7 @@ class Reluctant(sqlite3.Connection):
 
 def test_an_opening_waits_for_who_makes_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pauses: list[float] = []
-    monkeypatch.setattr(people_database, "sleep", pauses.append)
+    monkeypatch.setattr(shared_database, "sleep", pauses.append)
     monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=Reluctant))
     db = open_people(tmp_path)
     assert db.rows("PRAGMA journal_mode") == [("wal",)]

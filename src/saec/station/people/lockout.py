@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable
 from sqlite3 import Connection
 
-from saec.station.people.people_database import SharedDatabase
 from saec.station.people.people_settings import PeopleSettings
 from saec.station.people.person import name_key
+from saec.station.storage.database.shared_database import SharedDatabase
 from saec.web.addresses import client_network
 
 _ADDRESS = 10

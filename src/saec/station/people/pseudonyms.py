@@ -13,9 +13,10 @@ from pathlib import Path
 
 import msgspec
 
-from saec.station.people.people_database import SharedDatabase, open_pseudonyms
+from saec.station.people.people_database import open_pseudonyms
 from saec.station.people.people_settings import PeopleSettings
 from saec.station.people.person import PSEUDONYM
+from saec.station.storage.database.shared_database import SharedDatabase
 
 _DAY = 86_400.0
 _BYTES = 3

@@ -18,11 +18,12 @@ from pathlib import Path
 import structlog
 
 from saec.errors import PeopleError
-from saec.station.people.people_database import SharedDatabase, open_people
+from saec.station.people.people_database import open_people
 from saec.station.people.people_settings import PeopleSettings
 from saec.station.people.people_store import COLUMNS, read_person
 from saec.station.people.person import Person, name_key
 from saec.station.people.pseudonyms import Pseudonyms
+from saec.station.storage.database.shared_database import SharedDatabase
 
 _CACHED_S = 1.0
 _CACHED = 1024

@@ -18,7 +18,8 @@ from urllib.parse import urlsplit
 import structlog
 
 from saec.errors import PeopleError
-from saec.station.people.people_database import SET_UP, SharedDatabase, open_people
+from saec.station.people.people_database import SET_UP, open_people
+from saec.station.storage.database.shared_database import SharedDatabase
 
 log = structlog.get_logger()
 

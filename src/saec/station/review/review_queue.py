@@ -1,0 +1,89 @@
+"""Whom a frame is shown to next: leases, second opinions, and the mix of random and ordered frames."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+
+from saec.station.review.review_database import FRAME_COLUMNS, frame_row
+from saec.station.review.review_records import ReviewFrame, ReviewTask
+
+TURNS = 2
+"""Every so many-th new frame of a line is a random one, while any waits."""
+
+_FREE = (
+    "NOT EXISTS (SELECT 1 FROM leases WHERE leases.seq = frames.seq AND until > :now AND person <> :person) "
+    "AND NOT EXISTS (SELECT 1 FROM labels WHERE labels.seq = frames.seq AND person = :person "
+    "AND withdrawn IS NULL) AND (:line IS NULL OR line = :line)"
+)
+_OWN = f"SELECT {FRAME_COLUMNS}, state FROM frames JOIN leases USING (seq) "
+_NEW = f"SELECT {FRAME_COLUMNS}, state FROM frames WHERE image <> '' AND {_FREE} "
+
+
+def lease_frames(
+    db: sqlite3.Connection, person: str, line: str | None, most: int, now: float, lease_s: float
+) -> list[ReviewTask]:
+    """Give a person frames that nobody else has, and note it.
+
+    Args:
+        db: a connection with an open transaction.
+        person: who gets them.
+        line: takes this line only; None takes all.
+        most: how many.
+        now: seconds since the epoch.
+        lease_s: seconds for which they are the person's.
+    """
+    db.execute("DELETE FROM leases WHERE until <= ?", (now,))
+    asked: dict[str, object] = {"person": person, "line": line, "now": now}
+    found: dict[int, tuple[ReviewFrame, str]] = {}
+    for frame, state in _held(db, asked):
+        found.setdefault(frame.seq, (frame, state))
+    while len(found) < most and (one := _next(db, asked, list(found))) is not None:
+        found[one[0].seq] = one
+        if one[1] == "waiting":
+            _take_turn(db, one[0].line)
+    tasks = list(found.values())[:most]
+    until = now + lease_s
+    for frame, _ in tasks:
+        db.execute("INSERT OR REPLACE INTO leases VALUES (?, ?, ?)", (frame.seq, person, until))
+    return [ReviewTask(frame=frame, second=state == "second", until=until) for frame, state in tasks]
+
+
+def _held(db: sqlite3.Connection, asked: dict[str, object]) -> Iterator[tuple[ReviewFrame, str]]:
+    rows = db.execute(
+        f"{_OWN} WHERE person = :person AND (:line IS NULL OR line = :line) AND image <> '' "
+        "AND state IN ('waiting', 'second') ORDER BY until, seq",
+        asked,
+    )
+    return ((frame_row(row[:-1]), row[-1]) for row in rows.fetchall())
+
+
+def _next(
+    db: sqlite3.Connection, asked: dict[str, object], taken: list[int]
+) -> tuple[ReviewFrame, str] | None:
+    """Second opinions first, then a random frame or the one whose label helps most, by turns."""
+    without = f"AND seq NOT IN ({','.join(map(str, taken))}) " if taken else ""
+    random = f"{_NEW} {without} AND state = 'waiting' AND why = 'random' ORDER BY seq LIMIT 1"
+    ordered = f"{_NEW} {without} AND state = 'waiting' AND why <> 'random' ORDER BY worth DESC, seq LIMIT 1"
+    first, then = (random, ordered) if _turn(db, asked["line"]) % TURNS == 0 else (ordered, random)
+    for sql in (f"{_NEW} {without} AND state = 'second' ORDER BY seq LIMIT 1", first, then):
+        row = db.execute(sql, asked).fetchone()
+        if row is not None:
+            return frame_row(row[:-1]), row[-1]
+    return None
+
+
+def _turn(db: sqlite3.Connection, line: object) -> int:
+    row = db.execute(
+        "SELECT SUM(value) FROM marks WHERE name LIKE 'turn:%' "
+        "AND (:line IS NULL OR name = 'turn:' || :line)",
+        {"line": line},
+    ).fetchone()
+    return int(row[0] or 0)
+
+
+def _take_turn(db: sqlite3.Connection, line: str) -> None:
+    db.execute(
+        "INSERT INTO marks VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET value = value + 1",
+        (f"turn:{line}",),
+    )
