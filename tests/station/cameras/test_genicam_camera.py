@@ -78,6 +78,20 @@ def test_pictures_come_in_the_settings_form_numbered_and_anew_after_a_restart(
         assert numbers == [1, 2, 3]
 
 
+@pytest.mark.parametrize("form", ["Mono8", "RGBa8"])
+def test_a_picture_keeps_its_pixels_when_its_buffer_is_filled_anew(form: str) -> None:
+    """The simulated camera shows a dark or red ball that flies before a white ground."""
+    with opened(setup("1", pixel_format=form)) as one:
+        one.start()
+        pixels = [sent.pixels for _ in range(20) if (sent := one.fetch(WAIT)) is not None]
+        one.stop()
+    shown = [decoded_pixels(each) for each in pixels if each is not None]
+    assert len(shown) == 20
+    assert all(each.mean() > 200 and each.min() == 0 for each in shown)
+    assert len({each.tobytes() for each in shown}) > 1, "the ball flies"
+    assert all(len(each.data) == each.format.size(200, 300) for each in pixels if each is not None)
+
+
 @pytest.mark.parametrize(
     ("more", "words"),
     [

@@ -194,7 +194,8 @@ def _picture(buffer: Any) -> CameraPicture:
         padding = buffer.padding_x
     with suppress(gentl.GenericException):
         offset = buffer.image_offset
-    pixels = PixelBytes(
-        buffer.raw_buffer[offset:], buffer.height, buffer.width, pixel_format(buffer.pixel_format), padding
-    )
+    height, width, form = buffer.height, buffer.width, pixel_format(buffer.pixel_format)
+    # A copy: once the buffer is given back the producer fills these bytes anew; bytes[0:] is no copy.
+    end = offset + form.size(height, width) + max(0, height - 1) * padding
+    pixels = PixelBytes(bytes(memoryview(buffer.raw_buffer)[offset:end]), height, width, form, padding)
     return CameraPicture(pixels=pixels, number=number, camera_time=None if not time_ns else time_ns / 1e9)
