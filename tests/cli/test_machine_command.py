@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from saec.cli import main
+from tests.run_fakes import make_line
 
 
 def test_without_a_settings_file_it_prints_the_sections(capsys: pytest.CaptureFixture[str]) -> None:
@@ -16,6 +17,22 @@ def test_without_a_settings_file_it_prints_the_sections(capsys: pytest.CaptureFi
     assert 'kind = "simulated"' in told
     assert "late = 0.2" in told
     assert 'kind = "s7"' in told
+
+
+def test_a_coupler_is_printed_and_only_one_of_the_settings_is_played(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_line(tmp_path / "cell")
+    assert main(["station", "simulate", "--coupler", "io"]) == 0
+    sections = capsys.readouterr().out.replace("LINE", "cell")
+    config = tmp_path / "station.toml"
+    config.write_text(f'[[line]]\nname = "cell"\nprofile = "cell"\n\n{sections}')
+    argv = ["station", "simulate", "--config", str(config), "--coupler"]
+    assert main([*argv, "other"]) != 0
+    assert "the settings have: io" in capsys.readouterr().err
+    config.write_text(config.read_text() + '\n[[coupler]]\nkind = "gpio"\nname = "pins"\n')
+    assert main([*argv, "pins"]) != 0
+    assert "the coupler pins is no Modbus coupler" in capsys.readouterr().err
 
 
 @pytest.mark.acceptance  # fits a line, and starts a station

@@ -16,12 +16,13 @@ from saec.station.plc.signals import PlcSignals, StationSignals
 from saec.station.simulated.modbus_registers import ModbusRegisters, RegisterTable
 from saec.station.simulated.plc_peer import plc_values
 
-_TABLES: Mapping[Table, RegisterTable] = {
+REGISTER_TABLES: Mapping[Table, RegisterTable] = {
     "c": RegisterTable.COILS,
     "d": RegisterTable.DISCRETE_INPUTS,
     "h": RegisterTable.HOLDING,
     "i": RegisterTable.INPUTS,
 }
+"""The tables by the letters of addresses."""
 
 
 class ModbusPlcMemory:
@@ -48,7 +49,7 @@ class ModbusPlcMemory:
 
     def read(self) -> StationSignals:
         cells: dict[Cell, int] = {}
-        asked = [(_TABLES[table], first, count) for table, first, count in self._requests]
+        asked = [(REGISTER_TABLES[table], first, count) for table, first, count in self._requests]
         for (table, first, _), values in zip(self._requests, self.registers.read_all(asked), strict=True):
             cells |= {(table, first + i): value for i, value in enumerate(values)}
         return station_signals(self._station.decode(cells)[0])
@@ -56,7 +57,7 @@ class ModbusPlcMemory:
     def write(self, signals: PlcSignals) -> None:
         cells = self._told.cells(plc_values(signals))
         told = runs(cells, cells, MOST_REGISTERS)
-        self.registers.write_all([(_TABLES[run.table], run.first, run.values) for run in told])
+        self.registers.write_all([(REGISTER_TABLES[run.table], run.first, run.values) for run in told])
 
     def silence(self, silent: bool) -> None:
         self.registers.silence(silent)

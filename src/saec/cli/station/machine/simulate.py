@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,6 +14,7 @@ import msgspec
 from saec.cli.options.output_file import write_json_to
 from saec.cli.options.settings_command import settings_command, settings_file
 from saec.cli.station.config import named_file, need_packages, station_settings
+from saec.errors import ConfigError, ExtraError
 from saec.station.cameras.camera_mishaps import CameraMishaps
 from saec.station.simulated.machine.machine_settings import MachineSettings
 from saec.station.simulated.plc_mistakes import MistakeShares
@@ -31,16 +33,20 @@ def station_simulate(machine: MachineSettings, mistakes: MistakeShares, mishaps:
     With --with-station it starts a station in a folder, with a line and pictures that are drawn, and plays to
     it. With --config it plays the PLC of a station that runs, or will. Without both it prints the sections to
     put into a settings file. At the end stands a table of what the PLC has seen. The status is 1 where
-    something was there that must never be.
+    something was there that must never be. With --coupler it plays a coupler in place of the PLC.
 
     \b
     saec station simulate --with-station
     saec station simulate --with-station --lost-acknowledge 0.1 --restart 0.1 --missed 0.1
     saec station simulate --config station.toml --parts 1000 --per-s 10
+    saec station simulate --config station.toml --coupler io --parts 1000
     """
     need_packages()
     from saec.station.simulated.machine.shown_sections import PORTS, plc_section, source_section
 
+    if machine.coupler is not None:
+        _play_coupler(machine.coupler, machine)
+        return
     if not machine.with_station and settings_file() is None:
         pictures = "PICTURES" if machine.pictures is None else str(machine.pictures.resolve())
         click.echo(source_section(pictures, mishaps=mishaps))
@@ -53,6 +59,30 @@ def station_simulate(machine: MachineSettings, mistakes: MistakeShares, mishaps:
             settings = station_settings(named_file())
         tally, station = _played(settings, machine, mistakes)
     _show(tally, station, machine)
+
+
+def _play_coupler(name: str, machine: MachineSettings) -> None:
+    """Play the other end of a [[coupler]], or print one where there is no settings file."""
+    from saec.station.simulated.machine.shown_sections import coupler_sections
+
+    if machine.with_station:
+        raise click.UsageError("--coupler needs the settings of a station: --config FILE, not --with-station")
+    if settings_file() is None:
+        click.echo(coupler_sections(name), nl=False)
+        return
+    settings = station_settings(named_file())
+    coupler = next((one for one in settings.coupler if one.name == name), None)
+    if coupler is None:
+        names = ", ".join(one.name for one in settings.coupler) or "none"
+        raise ConfigError(f"there is no [[coupler]] named {name}", f"the settings have: {names}")
+    try:
+        from saec.station.simulated.played_coupler import PlayedCoupler
+    except ImportError as e:
+        raise ExtraError(e.name or "a package", "modbus") from e
+    played = PlayedCoupler(coupler, settings.output, settings.input)
+    click.echo(f"the coupler {name} listens; Ctrl+C ends it")
+    with suppress(KeyboardInterrupt):
+        played.run(machine.parts, machine.per_s, click.echo, Event())
 
 
 def _started(machine: MachineSettings, mishaps: CameraMishaps, stack: ExitStack) -> StationSettings:

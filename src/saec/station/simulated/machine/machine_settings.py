@@ -20,7 +20,9 @@ class MachineSettings(msgspec.Struct, frozen=True, kw_only=True):
             machine.
         way: With --with-station, or without a settings file: how the station reaches the PLC.
         plc: With a settings file: the name of the [[plc]] that is played. Default: the first one.
-        parts: How many parts come before the camera.
+        coupler: Play a [[coupler]] of kind "modbus" in place of a PLC, by its name in the settings file, and
+            say each change of its outputs. Without a settings file: print a [[coupler]] of this name.
+        parts: How many parts come before the camera, or before the light barriers of the coupler.
         per_s: Parts a second, at most.
         pictures: With --with-station: the folder of the pictures that the camera plays. Default: drawn ones.
         line: With --with-station: the folder of the line that judges. Default: one that is fitted on the
@@ -35,6 +37,7 @@ class MachineSettings(msgspec.Struct, frozen=True, kw_only=True):
     with_station: Everyday[bool] = False
     way: Everyday[Way] = "modbus"
     plc: Everyday[str | None] = None
+    coupler: str | None = None
     parts: Everyday[Count] = 50
     per_s: Everyday[Positive] = 5.0
     pictures: ExistingFolder | None = None

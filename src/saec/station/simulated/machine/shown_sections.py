@@ -33,6 +33,21 @@ def plc_section(way: Way, port: int, line: str = _LINE, source: str = "camera") 
     return "\n".join(lines) + "\n"
 
 
+def coupler_sections(name: str, port: int = 5021, line: str = _LINE) -> str:
+    """The sections of a coupler on this machine, with a reject gate and an input."""
+    coupler = ["[[coupler]]", 'kind = "modbus"', f'name = "{name}"', 'host = "127.0.0.1"', f"port = {port}"]
+    gate = [
+        "[[output]]",
+        'name = "gate"',
+        f'coupler = "{name}"',
+        'address = "c0"',
+        'on = ["defect", "error"]',
+    ]
+    gate += [f'line = "{line}"', "delay_s = 1.2"]
+    belt = ["[[input]]", 'name = "belt"', f'coupler = "{name}"', 'address = "d0"', 'use = "running"']
+    return "\n".join([*coupler, "", *gate, "", *belt]) + "\n"
+
+
 def source_section(
     path: str, line: str = _LINE, mishaps: CameraMishaps | None = None, order: str = "name"
 ) -> str:
