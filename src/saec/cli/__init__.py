@@ -52,6 +52,10 @@ GROUPS: dict[str, dict[str, Command]] = {
     },
     "Run at the line": {
         "station": Command("saec.cli.station", "Run a station at the line."),
+        "export": Command(
+            "saec.cli.labels.label_export", "Export frames, labels and masks of a station's review."
+        ),
+        "import": Command("saec.cli.labels.label_import", "Import labels given elsewhere."),
         "audit": Command("saec.cli.audit", "Verify and export who changed what; manage signing keys."),
     },
     "Ask a cloud": {

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 
 from saec.errors import SaecError
-from saec.station.review.review_records import MarkedPlace, Stroke
+from saec.station.review.review_records import MarkedPlace, Points, Stroke
 from saec.types import Box
 
 MOST_BOXES, MOST_STROKES, MOST_POINTS = 50, 200, 8000
@@ -28,15 +28,31 @@ def checked_place(place: MarkedPlace, width: int, height: int) -> MarkedPlace | 
     Raises:
         SaecError: a number is not finite, a mark lies outside the picture, or there is too much of it.
     """
-    points = sum(len(stroke.points) for stroke in place.strokes)
-    if len(place.boxes) > MOST_BOXES or len(place.strokes) > MOST_STROKES or points > MOST_POINTS:
+    points = sum(len(stroke.points) for stroke in place.strokes) + sum(map(len, place.outlines))
+    shapes = len(place.strokes) + len(place.outlines)
+    if len(place.boxes) > MOST_BOXES or shapes > MOST_STROKES or points > MOST_POINTS:
         what = f"a frame has at most {MOST_BOXES} boxes, {MOST_STROKES} strokes and {MOST_POINTS} points"
         raise SaecError(what, "mark the place with fewer strokes")
     if not place.boxes and not points:
         return None
     boxes = tuple(_cut_box(box, width, height) for box in place.boxes)
     strokes = tuple(_cut_stroke(stroke, width, height) for stroke in place.strokes if stroke.points)
-    return MarkedPlace(boxes=boxes, strokes=strokes)
+    outlines = tuple(_cut_outline(outline, width, height) for outline in place.outlines)
+    return MarkedPlace(boxes=boxes, strokes=strokes, outlines=outlines)
+
+
+def _cut_outline(outline: Points, width: int, height: int) -> Points:
+    """An outline with at least three points that lies in the picture, if only with a part of it."""
+    if len(outline) < 3 or not all(map(math.isfinite, (value for point in outline for value in point))):
+        raise SaecError("an outline has fewer than three points, or one that is not finite", _MARK_AGAIN)
+    xs, ys = [x for x, _ in outline], [y for _, y in outline]
+    if min(xs) >= width or max(xs) <= 0 or min(ys) >= height or max(ys) <= 0:
+        raise SaecError("an outline lies outside the picture", _MARK_AGAIN)
+    return _within(outline, width, height)
+
+
+def _within(points: Points, width: int, height: int) -> Points:
+    return tuple((min(max(x, 0.0), float(width)), min(max(y, 0.0), float(height))) for x, y in points)
 
 
 def _cut_box(box: Box, width: int, height: int) -> Box:
@@ -58,5 +74,4 @@ def _cut_stroke(stroke: Stroke, width: int, height: int) -> Stroke:
     reach = stroke.width / 2
     if not any(-reach < x < width + reach and -reach < y < height + reach for x, y in stroke.points):
         raise SaecError("a stroke lies outside the picture", _MARK_AGAIN)
-    cut = tuple((min(max(x, 0.0), float(width)), min(max(y, 0.0), float(height))) for x, y in stroke.points)
-    return Stroke(stroke.width, cut)
+    return Stroke(stroke.width, _within(stroke.points, width, height))

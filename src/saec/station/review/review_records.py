@@ -19,6 +19,10 @@ Use = Literal["prove", "teach", "challenge"]
 """What a picture may be used for. It is stated once, and what was taught never proves."""
 
 
+Points = tuple[tuple[float, float], ...]
+"""x and y for each point, in pixels of the frame."""
+
+
 class Stroke(msgspec.Struct, frozen=True):
     """One stroke of a brush.
 
@@ -28,7 +32,7 @@ class Stroke(msgspec.Struct, frozen=True):
     """
 
     width: float
-    points: tuple[tuple[float, float], ...]
+    points: Points
 
 
 class MarkedPlace(msgspec.Struct, frozen=True):
@@ -37,10 +41,12 @@ class MarkedPlace(msgspec.Struct, frozen=True):
     Attributes:
         boxes: rectangles, in pixels of the frame.
         strokes: what was painted by brush.
+        outlines: closed polygons, as other programs give them.
     """
 
     boxes: tuple[Box, ...] = ()
     strokes: tuple[Stroke, ...] = ()
+    outlines: tuple[Points, ...] = ()
 
 
 class ReviewAnswer(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,1 @@
+"""Commands that take labels out of a station and back in."""

@@ -1,0 +1,1 @@
+"""Frames, labels and masks out to other programs, and labels back in."""
