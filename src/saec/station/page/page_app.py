@@ -48,19 +48,21 @@ from saec.station.page.views.numbers_view import NUMBERS
 from saec.station.page.views.oidc_routes import OIDC_ROUTES
 from saec.station.page.views.own_view import OWN_ROUTES
 from saec.station.page.views.people_view import PEOPLE
+from saec.station.page.views.review.review_view import REVIEW
 from saec.station.page.views.settings_view import SETTINGS
 from saec.station.page.words.languages import asked_language, msgid, wording
 from saec.station.people.oidc import OidcLogIn
 from saec.station.people.people_store import PeopleStore
 from saec.station.people.person import Person
 from saec.station.people.sessions import Sessions
+from saec.station.review.review_store import ReviewStore
 from saec.station.setup.station_settings import StationSettings
 from saec.station.storage.spool_reader import SpoolReader
 from saec.station.storage.storage_quota import GIGABYTE
 from saec.station.teaching.job_store import JobStore
 from saec.web.browser_sessions import COOKIE
 
-VIEWS: tuple[PageView, ...] = (LIVE, FRAMES, LINES, NUMBERS, ALARMS, SETTINGS, PEOPLE, AUDIT, HELP)
+VIEWS: tuple[PageView, ...] = (LIVE, FRAMES, REVIEW, LINES, NUMBERS, ALARMS, SETTINGS, PEOPLE, AUDIT, HELP)
 """The entries of the navigation, in its order."""
 
 ROUTES: tuple[PageRoute, ...] = (
@@ -100,6 +102,7 @@ def make_page_tools(settings: StationSettings, feed: StationFeed) -> PageTools:
         live=LiveLines(SpoolReader.beside(data), feed, settings),
         replays=ReplayRuns(settings),
         jobs=JobStore(data),
+        review=ReviewStore(data),
         templates=PageTemplates(station=settings.station.name),
         navigation={view.name: view.words for view in VIEWS},
     )

@@ -14,6 +14,7 @@ from saec.station.page.page_visit import Visit
 from saec.station.page.search.record_rows import replay_rows, verdict_parts
 from saec.station.page.search.replay_runs import ReplayRow
 from saec.station.page.search.search_form import WRONG, FrameSearch, read_search
+from saec.station.page.views.review.frame_labels import ask_label, frame_labels
 from saec.station.page.words.languages import msgid
 from saec.station.people.route_roles import is_allowed
 from saec.station.storage.frame_search import FoundFrame
@@ -77,6 +78,15 @@ def replay_record(tools: PageTools, visit: Visit) -> Response:
     return _record(tools, visit, {"replayed": shown, "problem": problem})
 
 
+def label_frame(tools: PageTools, visit: Visit) -> Response:
+    """Put the frame into the review, for this person.
+
+    Raises:
+        SaecError: there is no such frame, or nobody can answer it.
+    """
+    return ask_label(tools, visit, _frame(tools, visit.taken["id"]))
+
+
 def _record(tools: PageTools, visit: Visit, replay: dict[str, Any]) -> Response:
     frame = _frame(tools, visit.taken["id"])
     asked, found = read_search(visit.form), tools.reader.newest(frame.seq)
@@ -102,6 +112,7 @@ def _record(tools: PageTools, visit: Visit, replay: dict[str, Any]) -> Response:
         newer=newer,
         older=older,
         may_replay=is_allowed(visit.role, "POST", f"/page/frames/{frame.id}/replay"),
+        labels=frame_labels(tools, visit, frame),
         **replay,
     )
 
@@ -162,5 +173,6 @@ FRAMES = PageView(
         PageRoute("GET", "/page/frames", show_frames),
         PageRoute("GET", "/page/frames/{id}", show_record),
         PageRoute("POST", "/page/frames/{id}/replay", replay_record),
+        PageRoute("POST", "/page/frames/{id}/label", label_frame),
     ),
 )

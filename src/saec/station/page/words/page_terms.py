@@ -222,6 +222,23 @@ TERMS: Mapping[str, Mapping[str, str]] = {
         "recipe": msgid("Recipes"),
         "station": msgid("Station"),
     },
+    "why": {
+        "random": msgid("it was drawn at random"),
+        "disagreement": msgid("edge and cloud, or two verdicts, disagree"),
+        "gate": msgid("the edge is not sure"),
+        "drift": msgid("the scores drift"),
+        "value": msgid("an answer teaches much"),
+        "asked": msgid("somebody asked for an answer"),
+    },
+    "for": {
+        "random": msgid("show how well the line does"),
+        "disagreement": msgid("settle where edge and cloud disagree"),
+        "gate": msgid("teach where the edge is not sure"),
+        "drift": msgid("show what has changed"),
+        "value": msgid("teach most of all"),
+        "asked": msgid("answer what somebody asked"),
+        "second": msgid("are second opinions: they show how often people err"),
+    },
     "key": {
         "active": msgid("signs"),
         "retired": msgid("replaced"),

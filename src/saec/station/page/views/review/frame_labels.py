@@ -1,0 +1,97 @@
+"""What people have said of a frame, on its record; and the way to answer it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from msgspec.structs import replace
+from starlette.responses import Response
+
+from saec.errors import SaecError
+from saec.station.page.page_tools import PageTools, go_to
+from saec.station.page.page_visit import Visit
+from saec.station.page.words.languages import msgid
+from saec.station.people.roles import Role
+from saec.station.review.review_pictures import keep_picture
+from saec.station.review.review_records import Label, ReviewFrame
+from saec.station.storage.records import SpooledFrame
+
+_BEFORE_ALL = 1e6
+"""Worth of a label that somebody asks for: more than that of any frame that came by itself."""
+
+_CANNOT = (
+    msgid("This frame cannot be answered: it has no final verdict, or its picture was deleted"),
+    msgid("Choose a newer frame"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FrameLabels:
+    """The labels of a frame.
+
+    Attributes:
+        shown: the ones that stand and that this person may see.
+        hidden: how many there are beside these.
+        may_ask: whether this person may have the frame answered.
+    """
+
+    shown: list[Label]
+    hidden: int
+    may_ask: bool
+
+
+def frame_labels(tools: PageTools, visit: Visit, frame: SpooledFrame) -> FrameLabels:
+    """What is known. Who may still answer sees no answer of others; only engineers see whose an answer is."""
+    reviewed = tools.review.reviewed_frame(frame.seq)
+    labels = () if reviewed is None else reviewed.labels
+    engineer = visit.role is not None and visit.role.allows(Role.ENGINEER)
+    mine = any(label.person == visit.person for label in labels)
+    shown = [
+        label if engineer or label.person == visit.person else replace(label, person="") for label in labels
+    ]
+    may = visit.role is not None and visit.role.allows(Role.OPERATOR) and not mine
+    kept = reviewed is not None or (bool(frame.image) and frame.state == "done")
+    seen = engineer or mine
+    return FrameLabels(shown if seen else [], 0 if seen else len(labels), may and kept)
+
+
+def ask_label(tools: PageTools, visit: Visit, frame: SpooledFrame) -> Response:
+    """Put a frame into the review, for this person first.
+
+    Raises:
+        SaecError: it has no final verdict with a label, or its picture is gone.
+    """
+    known = tools.review.reviewed_frame(frame.seq)
+    if known is None:
+        tools.review.put(_asked(tools, frame), frame.size)
+    elif known.labels:
+        tools.review.ask_second(frame.seq)
+    tools.review.lend(visit.person, frame.seq)
+    return go_to(f"/page/review?{urlencode({'line': frame.line})}")
+
+
+def _asked(tools: PageTools, frame: SpooledFrame) -> ReviewFrame:
+    verdict = tools.reader.verdicts(frame.seq).get("final")
+    if verdict is None or verdict.label is None or not frame.image:
+        raise SaecError(*_CANNOT)
+    try:
+        image = keep_picture(tools.reader.folder / frame.image, tools.review.folder, frame.seq)
+    except OSError as e:
+        raise SaecError(*_CANNOT) from e
+    return ReviewFrame(
+        seq=frame.seq,
+        frame=frame.id,
+        line=frame.line,
+        sha256=frame.sha256,
+        image=image,
+        part=frame.part,
+        version=frame.version,
+        label=verdict.label,
+        decided_by=verdict.decided_by,
+        accepted=frame.accepted,
+        why="asked",
+        probability=None,
+        worth=_BEFORE_ALL,
+        use="teach",
+    )
