@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator
 
 from saec.station.review.review_database import FRAME_COLUMNS, frame_row
@@ -47,6 +48,33 @@ def lease_frames(
     for frame, _ in tasks:
         db.execute("INSERT OR REPLACE INTO leases VALUES (?, ?, ?)", (frame.seq, person, until))
     return [ReviewTask(frame=frame, second=state == "second", until=until) for frame, state in tasks]
+
+
+def lend_frame(db: sqlite3.Connection, person: str, seq: int, now: float, lease_s: float) -> bool:
+    """Give a person one certain frame before all others; whether nobody else has it."""
+    other = db.execute(
+        "SELECT 1 FROM leases WHERE seq = ? AND person <> ? AND until > ?", (seq, person, now)
+    ).fetchone()
+    if other is None:
+        own = "SELECT MIN(until) FROM leases WHERE person = ? AND until > ?"
+        ((first,),) = db.execute(own, (person, now)).fetchall()
+        until = now + lease_s if first is None else first - 1e-3  # what ends first is shown first
+        db.execute("INSERT OR REPLACE INTO leases VALUES (?, ?, ?)", (seq, person, until))
+    return other is None
+
+
+def next_reasons(db: sqlite3.Connection, line: str | None, most: int) -> dict[str, int]:
+    """What the next frames of a line, or of all, are for, and how many; "second" for second opinions."""
+    about = {"line": line, "most": most}
+    waits = "FROM frames WHERE image <> '' AND (:line IS NULL OR line = :line) AND state = "
+    ((second,),) = db.execute(f"SELECT COUNT(*) {waits}'second'", about).fetchall()
+    ((random,),) = db.execute(f"SELECT COUNT(*) {waits}'waiting' AND why = 'random'", about).fetchall()
+    ordered = f"SELECT why {waits}'waiting' AND why <> 'random' ORDER BY worth DESC, seq LIMIT :most"
+    others = [why for (why,) in db.execute(ordered, about)]
+    left = most - min(second, most)
+    drawn = min(random, max(-(-left // TURNS), left - len(others)))
+    found = Counter({"second": min(second, most), "random": drawn}) + Counter(others[: left - drawn])
+    return dict(found.most_common())
 
 
 def _held(db: sqlite3.Connection, asked: dict[str, object]) -> Iterator[tuple[ReviewFrame, str]]:

@@ -25,7 +25,7 @@ from saec.station.review.review_database import (
     label_row,
     open_review,
 )
-from saec.station.review.review_queue import lease_frames
+from saec.station.review.review_queue import lease_frames, lend_frame, next_reasons
 from saec.station.review.review_records import (
     Label,
     OfferedCount,
@@ -312,6 +312,16 @@ class ReviewStore:
             (line, line),
         )
         return {str(what): int(count) for what, count in rows}
+
+    def upcoming(self, line: str | None = None, most: int = 100) -> dict[str, int]:
+        """What the next frames are shown for, and how many; the largest number first."""
+        with self._db.transaction() as db:
+            return next_reasons(db, line, most)
+
+    def lend(self, person: str, seq: int) -> bool:
+        """Show a person one certain frame next; False where somebody else has it now."""
+        with self._db.transaction() as db:
+            return lend_frame(db, person, seq, self._clock(), self.settings.lease_s)
 
     def answered_since(self, since: float, person: str | None = None, line: str | None = None) -> int:
         """How many answers that stand were given since a time."""
