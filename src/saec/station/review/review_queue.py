@@ -43,10 +43,10 @@ def lease_frames(
         found[one[0].seq] = one
         if one[1] == "waiting":
             _take_turn(db, one[0].line)
-    tasks = list(found.values())[:most]
     until = now + lease_s
-    for frame, _ in tasks:
-        db.execute("INSERT OR REPLACE INTO leases VALUES (?, ?, ?)", (frame.seq, person, until))
+    for n, frame in enumerate(frame for frame, _ in found.values()):  # in an order that stays
+        db.execute("INSERT OR REPLACE INTO leases VALUES (?, ?, ?)", (frame.seq, person, until + n / 1000))
+    tasks = list(found.values())[:most]
     return [ReviewTask(frame=frame, second=state == "second", until=until) for frame, state in tasks]
 
 

@@ -20,6 +20,9 @@ SHAPES = (
     msgid("%(person)s is the only admin"),
     msgid("%(person)s may not log in"),
     msgid("%(person)s logs in at the provider of OpenID Connect"),
+    msgid("you have answered %(frame)s already"),
+    msgid("somebody else has %(frame)s now"),
+    msgid("the picture of %(frame)s is not kept any more"),
 )
 """The sentences that are told apart by what stands around their values."""
 
@@ -31,6 +34,18 @@ WHOLE = (
     msgid("change the password there"),
     msgid("too many people log in at this moment"),
     msgid("try again in a few seconds"),
+    msgid("take that answer back first"),
+    msgid("go on with the next frame"),
+    msgid("go on with another frame"),
+    msgid("load the page again"),
+    msgid("mark the place again"),
+    msgid("mark the place with fewer strokes"),
+    msgid("a box is empty or lies outside the picture"),
+    msgid("a stroke lies outside the picture"),
+    msgid("a mark has a number that is not finite"),
+    msgid("a brush is wider than the picture, or has no width"),
+    msgid("a frame has at most # boxes, # strokes and # points"),
+    msgid("the frame # is not in the review"),
 )
 """Sentences without values."""
 
