@@ -67,6 +67,9 @@ class ModbusClientWay:
                 self._session.write(run)
         self._written = after
 
+    def refused(self) -> dict[str, int]:
+        return {}  # a client refuses nobody
+
     def close(self) -> None:
         self._written = None
         self._session.close()

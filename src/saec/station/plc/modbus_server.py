@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from saec.errors import ExtraError, MachineError
-from saec.station.plc.modbus_codec import RegisterCodec
+from saec.errors import MachineError
+from saec.station.plc.modbus_addresses import Table
+from saec.station.plc.modbus_codec import Cell, RegisterCodec
+from saec.station.plc.modbus_frames import ModbusConnection, ModbusRefusal
 from saec.station.plc.plc_settings import Wake
+from saec.station.plc.server_peers import ServerPeers
 from saec.station.plc.signal_mapping import plc_signals, station_values
 from saec.station.plc.signals import PlcSignals, StationSignals
-
-try:
-    from pymodbus.constants import ExcCodes
-    from pymodbus.server import ModbusTcpServer
-    from pymodbus.simulator import DataType, SimData, SimDevice
-except ImportError as e:
-    raise ExtraError("pymodbus", "modbus") from e
-
-logging.getLogger("pymodbus").setLevel(logging.CRITICAL)  # what fails is told by the errors raised here
 
 if TYPE_CHECKING:
     from saec.station.plc.modbus_settings import ModbusPlc
@@ -33,14 +27,15 @@ _SIZE = 10_000
 _START = 10.0
 """Seconds within which the server's thread listens or has ended."""
 
-_TABLES = {3: "h", 4: "i", 6: "h", 16: "h", 22: "h", 23: "h"}
-"""The table of each function of Modbus that reads or writes registers."""
+_TURNS = 0.01
+"""Seconds in which the loop closes the sockets of connections that were ended, or came meanwhile."""
 
 
 class ModbusServerWay:
     """The station's registers: what the PLC writes of its signals, and what it reads of the station's.
 
-    Each request of the PLC is of one moment. What is the station's cannot be written.
+    Each request of the PLC is of one moment. What is the station's cannot be written. One address writes at
+    a time: what two PLCs write one after the other would be nobody's trigger.
     """
 
     def __init__(self, settings: ModbusPlc, wake: Wake) -> None:
@@ -49,11 +44,14 @@ class ModbusServerWay:
         reads.pop("check", None)
         order = settings.word_order, settings.byte_order
         self._plc, self._station = RegisterCodec(reads, *order), RegisterCodec(writes, *order)
+        self._peers = ServerPeers(settings.name, settings.peers, settings.clients, settings.silence_s)
         self._lock = threading.Lock()
         self._told = dict.fromkeys(self._plc.places(reads), 0)
+        self._rest = [0] * _SIZE  # holding registers that are no signal's
         self._shown = self._station.cells(station_values(StationSignals()))
         self._heard: float | None = None  # when the PLC wrote last, and when it read or wrote
         self._asked_at = 0.0
+        self._server: asyncio.Server | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
 
@@ -95,47 +93,61 @@ class ModbusServerWay:
         with self._lock:
             self._heard = None
 
+    def refused(self) -> dict[str, int]:
+        return self._peers.refused()
+
     # in the server's thread
 
     async def _listen(self) -> None:
-        bits = [SimData(0, values=[False] * 16, datatype=DataType.BITS)]
-        registers = [SimData(0, values=[0] * _SIZE, datatype=DataType.REGISTERS)]
-        device = SimDevice(0, (bits, bits, registers, registers), action=self._asked)
-        self._server = ModbusTcpServer(device, address=(self._s.host, self._s.port))
-        if not await self._server.listen():
-            what = f"nothing can listen on {self._s.host}:{self._s.port}"
-            raise MachineError(
-                what, "give an address of this machine and a free port; below 1024 needs a right"
+        loop = asyncio.get_running_loop()
+        self._peers.begin()
+        try:
+            self._server = await loop.create_server(
+                lambda: ModbusConnection(self, self._peers), self._s.host, self._s.port
             )
+        except OSError as e:
+            what = f"nothing can listen on {self._s.host}:{self._s.port} ({e.strerror or e})"
+            remedy = "give an address of this machine and a free port; below 1024 needs a right"
+            raise MachineError(what, remedy) from e
 
     async def _end(self) -> None:
-        server: Any = self._server
-        await server.shutdown()
+        server, self._server = self._server, None
+        self._peers.hang_up()
+        await asyncio.sleep(_TURNS)
+        if server is not None:
+            server.close()
+            await asyncio.sleep(_TURNS)
 
-    async def _asked(
-        self,
-        function: int,
-        start: int,
-        address: int,
-        count: int,
-        registers: list[int],
-        values: list[int] | list[bool] | None,
-    ) -> ExcCodes | None:
-        """Called by the server before it reads or writes."""
-        table = _TABLES.get(function)
-        if table is None:
-            return ExcCodes.ILLEGAL_FUNCTION
+    def registers(self, table: Table, first: int, count: int, client: str) -> Sequence[int]:
+        """Registers as a client reads them."""
+        if first + count > _SIZE:
+            raise ModbusRefusal.address()
         with self._lock:
-            self._asked_at = time.monotonic()
-            if values is None:
-                for place, word in self._shown.items():
-                    if place[0] == table and address <= place[1] < address + count:
-                        registers[place[1] - start] = word
-                return None
-            cells = {(table, address + i): int(value) for i, value in enumerate(values)}
-            if cells.keys() & self._shown.keys():
-                return ExcCodes.ILLEGAL_ADDRESS
-            self._told |= {place: word for place, word in cells.items() if place in self._told}
-            self._heard = time.monotonic()
+            if self._peers.is_writer(client):
+                self._asked_at = time.monotonic()
+            return [self._cell(table, address) for address in range(first, first + count)]
+
+    def _cell(self, table: Table, address: int) -> int:
+        place = table, address
+        if place in self._shown:
+            return self._shown[place]
+        rest = self._rest[address] if table == "h" else 0
+        return self._told.get(place, rest)
+
+    def take(self, first: int, words: Sequence[int], client: str) -> None:
+        """What a client writes: only signals tell that the PLC lives."""
+        if first + len(words) > _SIZE:
+            raise ModbusRefusal.address()
+        cells: dict[Cell, int] = {("h", first + i): word for i, word in enumerate(words)}
+        told = {place: word for place, word in cells.items() if place in self._told}
+        if cells.keys() & self._shown.keys():
+            raise ModbusRefusal.address()
+        if told and not self._peers.may_write(client):
+            raise ModbusRefusal.busy()
+        with self._lock:
+            self._told |= told
+            self._rest[first : first + len(words)] = words
+            if not told:
+                return
+            self._heard = self._asked_at = time.monotonic()
         self._wake()
-        return None

@@ -10,6 +10,7 @@ import msgspec
 from saec.errors import MachineError
 from saec.station.plc.modbus_addresses import ModbusAddress, address_faults, modbus_addresses
 from saec.station.plc.plc_settings import USUAL_ROLE, PlcSettings, Role, Wake
+from saec.station.plc.server_peers import PeerLimit, client_faults
 from saec.station.plc.signal_mapping import BITS, READ_TYPES, WRITE_TYPES, mapped, mapping_faults
 from saec.station.plc.signal_types import Order
 from saec.station.plc.signals import PlcWay
@@ -54,6 +55,8 @@ class ModbusPlc(PlcSettings, frozen=True, kw_only=True, tag_field="kind", tag="m
         unit: The number of the device, as behind a gateway.
         word_order: "big": the high word of a number of 32 bits comes first.
         byte_order: "little" swaps the bytes in each register of a text or of a number of 32 bits.
+        peers: Connections at once to the station's own server.
+        clients: IP addresses that may connect to the station's own server. Empty lets all connect.
     """
 
     role: Role = USUAL_ROLE
@@ -62,6 +65,8 @@ class ModbusPlc(PlcSettings, frozen=True, kw_only=True, tag_field="kind", tag="m
     unit: Annotated[int, msgspec.Meta(ge=0, le=255)] = 1
     word_order: Order = "big"
     byte_order: Order = "big"
+    peers: PeerLimit = 16
+    clients: list[str] = msgspec.field(default_factory=list)
 
     def make_way(self, wake: Wake) -> PlcWay:
         from saec.station.plc.modbus_client import ModbusClientWay
@@ -98,6 +103,7 @@ class ModbusPlc(PlcSettings, frozen=True, kw_only=True, tag_field="kind", tag="m
             yield from self._shared()
             if client:
                 yield from self._bits_apart()
+        yield from client_faults(self.clients, serves=not client)
         if not self.host:
             yield "host", "host is empty", "give the PLC's name or address"
 

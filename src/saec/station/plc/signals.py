@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import IntEnum
 from typing import Protocol
 
@@ -150,6 +151,10 @@ class PlcWay(Protocol):
         A process that ends in between so leaves no answer that was never given, and none that is lost. And no
         PLC sees Fault while Busy still stands, which would be the refusal of a second trigger.
         """
+        ...
+
+    def refused(self) -> Mapping[str, int]:
+        """What clients of the station's own server were refused since the start; empty without a server."""
         ...
 
     def close(self) -> None:

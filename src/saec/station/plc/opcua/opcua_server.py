@@ -13,16 +13,17 @@ from typing import Any, TypeVar
 
 import msgspec
 from asyncua import Server, ua
-from asyncua.common.utils import ServiceError
 from asyncua.crypto.permission_rules import User, UserRole
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from saec.errors import MachineError, SaecError
 from saec.station.plc.opcua.opcua_certificates import uri_of
+from saec.station.plc.opcua.opcua_door import GuardedServer, OpcUaDoor
+from saec.station.plc.server_peers import ServerPeers
 
 _PATIENCE = 60.0
 """Seconds within which the server's thread answers, or it hangs."""
+
+_MOST_PEERS = 64
 
 _Answer = TypeVar("_Answer")
 
@@ -54,6 +55,7 @@ class OpcUaServer:
         identity: who it is, and whom it lets in.
         policies: the kinds of security that it offers.
         fill: makes its nodes, before anybody can connect.
+        peers: its connections; None bounds them alone.
 
     Raises:
         MachineError: it cannot listen there.
@@ -66,7 +68,9 @@ class OpcUaServer:
         identity: OpcUaIdentity,
         policies: Sequence[ua.SecurityPolicyType],
         fill: Callable[[Server], Awaitable[None]],
+        peers: ServerPeers | None = None,
     ) -> None:
+        self._peers = ServerPeers(identity.name, _MOST_PEERS, (), 0.0) if peers is None else peers
         logging.getLogger("asyncua").setLevel(logging.CRITICAL)  # it logs what each client does wrong
         _check_free(host, port)
         self._loop = asyncio.new_event_loop()
@@ -99,7 +103,7 @@ class OpcUaServer:
 
     def close(self) -> None:
         with contextlib.suppress(Exception):
-            self.call(self.server.stop())
+            self.call(self._stopped())
         self._end()
 
     def _end(self) -> None:
@@ -118,7 +122,8 @@ class OpcUaServer:
         fill: Callable[[Server], Awaitable[None]],
     ) -> Server:
         users = None if identity.users is None else _Users(identity.users)
-        server = Server(user_manager=users)
+        door = OpcUaDoor(clients=frozenset(identity.clients), policies=tuple(policies), peers=self._peers)
+        server = GuardedServer(door, users)
         await server.init()
         server.set_endpoint(endpoint)
         server.set_server_name(identity.name)
@@ -130,11 +135,14 @@ class OpcUaServer:
         if own is not None and identity.key is not None:
             await server.load_certificate(own, "der")
             await server.load_private_key(identity.key, format="der")
-        if identity.clients:
-            server.set_certificate_validator(_Trust(identity.clients).check)
         await fill(server)
+        self._peers.begin()
         await server.start()
         return server
+
+    async def _stopped(self) -> None:
+        self._peers.hang_up()  # one that reads nothing would not let its connection be closed
+        await self.server.stop()
 
     async def _values(self, nodes: Sequence[ua.NodeId]) -> list[Any]:
         read = self.server.iserver.aspace.read_attribute_value
@@ -168,14 +176,3 @@ class _Users:
         if known is None or not hmac.compare_digest(known.encode(), (password or "").encode()):
             return None
         return User(role=UserRole.User, name=username)
-
-
-class _Trust:
-    """Takes the certificates that are listed, and no other."""
-
-    def __init__(self, certificates: Sequence[bytes]) -> None:
-        self._certificates = frozenset(certificates)
-
-    async def check(self, certificate: x509.Certificate, description: ua.ApplicationDescription) -> None:
-        if certificate.public_bytes(Encoding.DER) not in self._certificates:
-            raise ServiceError(ua.StatusCodes.BadCertificateUntrusted)

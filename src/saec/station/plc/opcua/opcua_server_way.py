@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from saec.errors import ExtraError, MachineError
 from saec.station.plc.opcua.machine_vision import VisionResult, VisionStates, vision_result, vision_states
 from saec.station.plc.opcua.opcua_texts import texts_checked
+from saec.station.plc.server_peers import ServerPeers
 from saec.station.plc.signal_mapping import (
     READ_TYPES,
     WRITE_TYPES,
@@ -76,6 +77,7 @@ class OpcUaServerWay:
         )
         if self._identity.certificate is not None and self._identity.key is not None:
             check_pair(self._identity.certificate, self._identity.key, s.certificate_file, s.key_file)
+        self._peers = ServerPeers(s.name, s.peers, s.clients, s.silence_s)
         self._server: OpcUaServer | None = None
         self._lock = threading.Lock()
         self._told: dict[str, SignalValue] = {}
@@ -90,7 +92,7 @@ class OpcUaServerWay:
         if place is None:
             raise MachineError(f"{self._s.address} is not an address", "give opc.tcp://HOST:PORT")
         self._told = {name: _FIRST.get(kind, 0) for name, kind in READ_TYPES.items() if name != _NOT_SHOWN}
-        self._server = OpcUaServer(*place, self._identity, (_policy(self._s),), self._fill)
+        self._server = OpcUaServer(*place, self._identity, (_policy(self._s),), self._fill, self._peers)
 
     def read(self) -> PlcSignals | None:
         with self._lock:
@@ -125,6 +127,9 @@ class OpcUaServerWay:
         with self._lock:
             self._heard = None
         self._written = self._states = self._result = None
+
+    def refused(self) -> dict[str, int]:
+        return self._peers.refused()
 
     def _vision(self, signals: StationSignals) -> list[tuple[Any, Any]]:
         """What changes of the states and the result after OPC 40100-1."""
@@ -168,13 +173,25 @@ class OpcUaServerWay:
     def _told_by_client(self, event: Any, _service: Any) -> None:
         if not event.is_external:
             return
+        told: dict[str, SignalValue] = {}
+        for item, code in zip(event.request_params.NodesToWrite, event.response_params, strict=True):
+            key, _, name = str(item.NodeId.Identifier).partition(".")
+            if key == "reads" and name in self._told and code.is_good():
+                told[name] = _told_value(name, item.Value)
+        if not told:
+            return  # what was refused says nothing of the PLC
         with self._lock:
-            for item, code in zip(event.request_params.NodesToWrite, event.response_params, strict=True):
-                key, _, name = str(item.NodeId.Identifier).partition(".")
-                if key == "reads" and name in self._told and code.is_good():
-                    self._told[name] = item.Value.Value.Value
+            self._told |= told
             self._heard = time.monotonic()
         self._wake()
+
+
+def _told_value(name: str, told: Any) -> SignalValue:
+    """What a client has written; a value that is bad, an array or of another type is the first one."""
+    first = _FIRST.get(READ_TYPES[name], 0)
+    value = told.Value.Value if told.Value is not None else None
+    good = told.StatusCode is None or told.StatusCode.is_good()
+    return value if good and type(value) is type(first) else first
 
 
 def _node(key: str, name: str) -> Any:

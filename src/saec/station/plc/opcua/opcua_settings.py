@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from saec.station.plc.plc_settings import USUAL_ROLE, PlcSettings, Role, Wake
+from saec.station.plc.server_peers import PeerLimit, client_faults
 from saec.station.plc.signal_mapping import mapped, mapping_faults
 from saec.station.plc.signals import PlcWay
 from saec.station.section_types import FieldFault
@@ -37,6 +38,8 @@ class OpcUaPlc(PlcSettings, frozen=True, kw_only=True, tag_field="kind", tag="op
         user: User name at the server. For a server the name that the PLC must give.
         password_file: A file with the user's password.
         session_s: Seconds without a request after which the server is to end the station's session.
+        peers: Connections at once to the station's own server.
+        clients: IP addresses that may connect to the station's own server. Empty lets all connect.
     """
 
     role: Role = USUAL_ROLE
@@ -49,6 +52,8 @@ class OpcUaPlc(PlcSettings, frozen=True, kw_only=True, tag_field="kind", tag="op
     user: str | None = None
     password_file: Path | None = None
     session_s: Annotated[float, msgspec.Meta(ge=1, le=3600)] = 10.0
+    peers: PeerLimit = 16
+    clients: list[str] = msgspec.field(default_factory=list)
 
     def make_way(self, wake: Wake) -> PlcWay:
         if self.role == "server":
@@ -93,6 +98,7 @@ class OpcUaPlc(PlcSettings, frozen=True, kw_only=True, tag_field="kind", tag="op
         else:
             yield from self._node_faults()
         yield from self._security_faults()
+        yield from client_faults(self.clients, serves=self.role == "server")
         if self.password_file is not None and self.user is None:
             yield "password_file", "there is a password, but no user", "set user"
         clear = self.security == "none" or not self.encrypt

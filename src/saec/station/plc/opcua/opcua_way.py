@@ -72,6 +72,9 @@ class OpcUaWay:
             self._session.write([(node, node.value_of(value)) for node, value in told])
         self._written = after
 
+    def refused(self) -> dict[str, int]:
+        return {}  # a client refuses nobody
+
     def close(self) -> None:
         self._written = None
         self._session.close()

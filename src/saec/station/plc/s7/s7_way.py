@@ -69,6 +69,9 @@ class S7Way:
                 self._send(group)
         self._written = after
 
+    def refused(self) -> dict[str, int]:
+        return {}  # a client refuses nobody
+
     def close(self) -> None:
         self._written = None
         self._session.close()

@@ -128,6 +128,7 @@ class PlcWorker:
             "source": source,
             "counts": dict(self._counts),
             "faults": dict(self._faults),
+            "refused": dict(self._way.refused()),
             "strays": self._hooks.triggers.strays(source),
         }
 
