@@ -63,17 +63,17 @@ class ModbusSession:
         """The cells of each request: its table, its first address and its count."""
         client = self._connected()
         ask = {
-            "c": client.read_coils,
-            "d": client.read_discrete_inputs,
-            "h": client.read_holding_registers,
-            "i": client.read_input_registers,
+            "c": (1, client.read_coils),
+            "d": (2, client.read_discrete_inputs),
+            "h": (3, client.read_holding_registers),
+            "i": (4, client.read_input_registers),
         }
         found: dict[Cell, int] = {}
         for table, first, count in requests:
             what = f"read {table}{first} to {table}{first + count - 1}"
-            answer = self._answer(what, ask[table], first, count=count)
+            answer = self._answer(what, *ask[table], first, count=count)
             held = answer.bits if table in ("c", "d") else answer.registers
-            if len(held) < count:
+            if len(held) < count or (table in ("h", "i") and len(held) > count):
                 what = f"{self.where} answered with {len(held)} values of {count}"
                 raise LinkError(what, f"check the {self._device}")
             found.update({(table, first + i): int(value) for i, value in enumerate(held[:count])})
@@ -83,9 +83,9 @@ class ModbusSession:
         """Write cells side by side, by one request."""
         client, what = self._connected(), f"write {run.table}{run.first} to {run.first + len(run.values) - 1}"
         if run.table == "c":
-            self._answer(what, client.write_coils, run.first, [bool(value) for value in run.values])
+            self._answer(what, 15, client.write_coils, run.first, [bool(value) for value in run.values])
         else:
-            self._answer(what, client.write_registers, run.first, run.values)
+            self._answer(what, 16, client.write_registers, run.first, run.values)
 
     def close(self) -> None:
         """Let go; never raises."""
@@ -99,7 +99,7 @@ class ModbusSession:
             raise LinkError(f"{self.where} has ended the connection", remedy)
         return self._client
 
-    def _answer(self, what: str, ask: Any, *args: Any, **named: Any) -> Any:
+    def _answer(self, what: str, function: int, ask: Any, *args: Any, **named: Any) -> Any:
         try:
             answer = ask(*args, **named, device_id=self._unit)
         except (ModbusException, OSError) as e:
@@ -108,4 +108,7 @@ class ModbusSession:
         if answer.isError():
             why = _WHY.get(answer.exception_code, f"exception {answer.exception_code}")
             raise MachineError(f"{self.where} refuses to {what}: {why}", "check the addresses and the unit")
+        if answer.function_code != function:
+            said = f"{self.where} answered another request (function {answer.function_code}, not {function})"
+            raise LinkError(said, f"check the {self._device}, and what else uses its connection")
         return answer
