@@ -38,6 +38,9 @@ from saec.station.people.people_retention import PeopleRetention
 from saec.station.plc.worker.plc_notes import RaiseAlarm
 from saec.station.recipes.camera_change import camera_changes
 from saec.station.recipes.recipe_start import start_recipes
+from saec.station.review.collecting.kept_calibrations import KeptCalibrations
+from saec.station.review.collecting.review_collector import ReviewCollector
+from saec.station.review.collecting.review_upkeep import ReviewRetention
 from saec.station.setup.station_settings import StationSettings
 from saec.station.sinks.verdict_sink import VerdictSink
 from saec.station.sources.frame_source import HANGS, SourceBody, SourceHooks
@@ -78,6 +81,7 @@ class Station:
         triggers: those that wait for a picture.
         recipes: those in force.
         warm: the opened versions.
+        review: finds what people are asked about.
 
     Raises:
         SaecError: a profile cannot be opened, or the spool belongs to another process.
@@ -116,6 +120,15 @@ class Station:
             alarm: RaiseAlarm = lambda kind, text, about: self.tell(kind, text, about=about)  # noqa: E731
             self.machine = MachineSide(settings, self.spool, self.recipes, self, alarm)
             self.triggers = self.machine.triggers
+            self.review = ReviewCollector(
+                self.spool,
+                data,
+                settings.review,
+                names,
+                calibration=KeptCalibrations(data / "lines"),
+                drifts=lambda line: self.runners[line].drifts,
+                alarm=alarm,
+            )
             self.housekeeping = Housekeeping(
                 self.spool,
                 settings.retention,
@@ -123,7 +136,8 @@ class Station:
                 self._expire,
                 backlogs=[
                     *(worker.keep_within for worker in self.delivery_workers.values()),
-                    PeopleRetention(settings.station.data, settings.people).keep_within,
+                    PeopleRetention(data, settings.people).keep_within,
+                    ReviewRetention(self.review.store, settings.review).keep_within,
                 ],
             )
             self.threads = self._make_threads()
@@ -172,6 +186,7 @@ class Station:
             watched("retention", self.housekeeping.run, limit=OPENING),
             watched("clouds", self._identify, limit=identify_limit(cloud)),
             watched("database", self.probe.run, limit=LEAST),
+            watched("review", self.review.run, limit=OPENING),
             watched("quarantine", releases.run, limit=LEAST),
         ]
         if any(line.parts.on for line in self.settings.line):
@@ -232,6 +247,7 @@ class Station:
                 runner.close()
         for sink in self.sinks.values():
             sink.close()
+        self.review.close()
         self.spool.close()
 
     def _close_decoders(self, left: Collection[str] = ()) -> None:

@@ -186,6 +186,11 @@ class LineRunner:
         }
 
     @property
+    def drifts(self) -> bool:
+        """Whether the scores of the current version drift."""
+        return self._versions.current.drift.state.alarm is not None
+
+    @property
     def clouds(self) -> list[TrustedCloud]:
         """The clouds that the current version asks, in order of preference."""
         return self._versions.current.judges.clouds

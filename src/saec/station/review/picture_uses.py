@@ -28,3 +28,17 @@ def state_use(db: sqlite3.Connection, line: str, sha256: str, part: str, use: Us
     for key in use_keys(line, sha256, part):
         db.execute("INSERT OR IGNORE INTO uses VALUES (?, ?, ?)", (key, holds, now))
     return holds
+
+
+def settle_part(db: sqlite3.Connection, line: str, part: str, use: Use, now: float) -> Use:
+    """State the use of a part when a frame of it gets a label; the one that holds.
+
+    It is not stated before, so that a frame that waits, and may never be labelled, keeps no other picture of
+    its part from proving.
+    """
+    if not part:
+        return use
+    key = use_keys(line, "", part)[-1]
+    db.execute("INSERT OR IGNORE INTO uses VALUES (?, ?, ?)", (key, use, now))
+    holds: Use = db.execute("SELECT use FROM uses WHERE key = ?", (key,)).fetchone()[0]
+    return holds

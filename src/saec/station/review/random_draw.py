@@ -35,6 +35,10 @@ class RandomDraw:
         """Whether a drawn frame gets a second opinion, whatever the first is."""
         return self._uniform("second", line, seq) < probability
 
+    def mixed(self, line: str, seq: int) -> float:
+        """A uniform number by which drawn frames are put in a random order."""
+        return self._uniform("order", line, seq)
+
     def _uniform(self, what: str, line: str, seq: int) -> float:
         digest = hashlib.sha256(self._secret + f"{what}/{line}/{seq}".encode()).digest()
         return (int.from_bytes(digest[:8]) >> 11) / 2**53  # below 1 whatever the digest

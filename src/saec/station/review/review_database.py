@@ -22,8 +22,11 @@ CREATE TABLE frames (
     image TEXT NOT NULL, part TEXT NOT NULL, version TEXT NOT NULL, label INTEGER NOT NULL,
     decided_by TEXT NOT NULL, accepted REAL NOT NULL, why TEXT NOT NULL, probability REAL,
     worth REAL NOT NULL, use TEXT NOT NULL, size INTEGER NOT NULL, asked INTEGER NOT NULL DEFAULT 0,
-    state TEXT NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'second', 'done', 'lost')));
+    state TEXT NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'second', 'done', 'lost')),
+    mixed REAL NOT NULL DEFAULT 0, place INTEGER NOT NULL DEFAULT 0, facts BLOB);
 CREATE INDEX frames_waiting ON frames (state, line, why, worth, seq) WHERE state IN ('waiting', 'second');
+CREATE INDEX frames_kept ON frames (accepted) WHERE image <> '';
+CREATE INDEX frames_pictures ON frames (sha256);
 CREATE INDEX frames_line ON frames (line, accepted);
 CREATE TABLE labels (
     n INTEGER PRIMARY KEY AUTOINCREMENT, seq INTEGER NOT NULL REFERENCES frames (seq),
@@ -32,13 +35,21 @@ CREATE TABLE labels (
 CREATE UNIQUE INDEX labels_standing ON labels (seq, person) WHERE withdrawn IS NULL;
 CREATE INDEX labels_person ON labels (person, n);
 CREATE TABLE leases (
-    seq INTEGER PRIMARY KEY REFERENCES frames (seq), person TEXT NOT NULL, until REAL NOT NULL);
+    seq INTEGER PRIMARY KEY REFERENCES frames (seq) ON DELETE CASCADE, person TEXT NOT NULL,
+    until REAL NOT NULL);
 CREATE TABLE uses (key TEXT PRIMARY KEY, use TEXT NOT NULL, since REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE offered (
     line TEXT NOT NULL, version TEXT NOT NULL, hour INTEGER NOT NULL, stratum TEXT NOT NULL,
     probability REAL NOT NULL, frames INTEGER NOT NULL, drawn INTEGER NOT NULL, lost INTEGER NOT NULL,
     PRIMARY KEY (line, version, hour, stratum, probability)) WITHOUT ROWID;
+CREATE TABLE counted (block INTEGER PRIMARY KEY, bits BLOB NOT NULL);
+CREATE TABLE retired (line TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE marks (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+"""
+"""``mixed`` is a uniform number: the drawn frames of a day are shown in its order, so that those that were
+answered are a random choice of them. ``place``: that of a frame in the order of worth, 0 first. ``facts``:
+what that order is made of. ``counted`` has a bit for each frame that is in ``offered``. ``retired``: lines
+that are not in the settings any more.
 """
 
 FRAME_COLUMNS = (

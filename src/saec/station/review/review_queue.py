@@ -13,10 +13,14 @@ TURNS = 2
 """Every so many-th new frame of a line is a random one, while any waits."""
 
 _FREE = (
-    "NOT EXISTS (SELECT 1 FROM leases WHERE leases.seq = frames.seq AND until > :now AND person <> :person) "
+    "NOT EXISTS (SELECT 1 FROM leases WHERE leases.seq = frames.seq AND person <> :person) "
     "AND NOT EXISTS (SELECT 1 FROM labels WHERE labels.seq = frames.seq AND person = :person "
-    "AND withdrawn IS NULL) AND (:line IS NULL OR line = :line)"
+    "AND withdrawn IS NULL) AND (line = :line OR (:line IS NULL AND line NOT IN (SELECT line FROM retired)))"
 )
+_DRAWN = "CAST(accepted / 86400 AS INTEGER) DESC, mixed, seq"
+"""The newest day first, as it is how the line does now that people want to know; within a day by chance."""
+
+_ORDERED = "why = 'asked' DESC, place, worth DESC, seq"
 _OWN = f"SELECT {FRAME_COLUMNS}, state FROM frames JOIN leases USING (seq) "
 _NEW = f"SELECT {FRAME_COLUMNS}, state FROM frames WHERE image <> '' AND {_FREE} "
 
@@ -34,7 +38,8 @@ def lease_frames(
         now: seconds since the epoch.
         lease_s: seconds for which they are the person's.
     """
-    db.execute("DELETE FROM leases WHERE until <= ?", (now,))
+    stale = (now, now + 2 * lease_s)  # of the past, and of a clock that was set back since
+    db.execute("DELETE FROM leases WHERE until <= ? OR until > ?", stale)
     asked: dict[str, object] = {"person": person, "line": line, "now": now}
     found: dict[int, tuple[ReviewFrame, str]] = {}
     for frame, state in _held(db, asked):
@@ -69,7 +74,7 @@ def next_reasons(db: sqlite3.Connection, line: str | None, most: int) -> dict[st
     waits = "FROM frames WHERE image <> '' AND (:line IS NULL OR line = :line) AND state = "
     ((second,),) = db.execute(f"SELECT COUNT(*) {waits}'second'", about).fetchall()
     ((random,),) = db.execute(f"SELECT COUNT(*) {waits}'waiting' AND why = 'random'", about).fetchall()
-    ordered = f"SELECT why {waits}'waiting' AND why <> 'random' ORDER BY worth DESC, seq LIMIT :most"
+    ordered = f"SELECT why {waits}'waiting' AND why <> 'random' ORDER BY {_ORDERED} LIMIT :most"
     others = [why for (why,) in db.execute(ordered, about)]
     left = most - min(second, most)
     drawn = min(random, max(-(-left // TURNS), left - len(others)))
@@ -91,8 +96,8 @@ def _next(
 ) -> tuple[ReviewFrame, str] | None:
     """Second opinions first, then a random frame or the one whose label helps most, by turns."""
     without = f"AND seq NOT IN ({','.join(map(str, taken))}) " if taken else ""
-    random = f"{_NEW} {without} AND state = 'waiting' AND why = 'random' ORDER BY seq LIMIT 1"
-    ordered = f"{_NEW} {without} AND state = 'waiting' AND why <> 'random' ORDER BY worth DESC, seq LIMIT 1"
+    random = f"{_NEW} {without} AND state = 'waiting' AND why = 'random' ORDER BY {_DRAWN} LIMIT 1"
+    ordered = f"{_NEW} {without} AND state = 'waiting' AND why <> 'random' ORDER BY {_ORDERED} LIMIT 1"
     first, then = (random, ordered) if _turn(db, asked["line"]) % TURNS == 0 else (ordered, random)
     for sql in (f"{_NEW} {without} AND state = 'second' ORDER BY seq LIMIT 1", first, then):
         row = db.execute(sql, asked).fetchone()

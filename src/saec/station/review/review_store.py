@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from saec.errors import ReviewError
-from saec.station.review.picture_uses import state_use, stated_use
+from saec.station.review.picture_uses import settle_part, state_use, stated_use
 from saec.station.review.random_draw import RandomDraw, draw_secret
 from saec.station.review.review_database import (
     FRAME_COLUMNS,
@@ -119,6 +119,9 @@ class ReviewStore:
                 values,
             ).fetchall()
             db.execute("DELETE FROM leases WHERE seq = ?", (seq,))
+            if frame.probability is None:
+                use = settle_part(db, frame.line, frame.part, frame.use, self._clock())
+                db.execute("UPDATE frames SET use = ? WHERE seq = ?", (use, seq))
             self._restate(db, frame)
             return self._label(db, n)
 
@@ -182,11 +185,13 @@ class ReviewStore:
 
     def put_within(self, db: sqlite3.Connection, frame: ReviewFrame, size: int) -> ReviewFrame:
         """``put`` within a transaction of the caller's."""
-        use = state_use(db, frame.line, frame.sha256, frame.part, frame.use, self._clock())
+        use = stated_use(db, frame.line, frame.sha256, frame.part) or frame.use
+        part = frame.part if frame.probability is not None else ""  # else it is stated with a label
+        state_use(db, frame.line, frame.sha256, part, use, self._clock())
         kept = msgspec.structs.replace(frame, use=use)
         db.execute(
-            f"INSERT OR IGNORE INTO frames ({FRAME_COLUMNS}, size) VALUES ({', '.join('?' * 15)})",
-            (*msgspec.structs.astuple(kept), size),
+            f"INSERT OR IGNORE INTO frames ({FRAME_COLUMNS}, size, mixed) VALUES ({', '.join('?' * 16)})",
+            (*msgspec.structs.astuple(kept), size, self.draw.mixed(frame.line, frame.seq)),
         )
         if frame.why == "asked":
             db.execute(

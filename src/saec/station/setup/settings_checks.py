@@ -21,7 +21,7 @@ from saec.station.sources.frame_source import FOR_TRIGGERS
 from saec.web.addresses import is_loopback
 from saec.web.admission.admission_control import check_admission
 
-OWN_FOLDERS = ("aside", "clouds", "images", "lines", "maps", "outputs", "release", "touched")
+OWN_FOLDERS = ("aside", "clouds", "images", "lines", "maps", "outputs", "release", "review", "touched")
 """What a station keeps in its data folder, beside the database."""
 
 Fault = tuple[list[str | int], str, str]

@@ -28,8 +28,10 @@ STATION_SECTIONS = (
     "retention",
     "people",
     "recipe",
+    "review",
 )
-"""The sections of ``StationSettings``; cloud, spool, retention, people, station and http are no lists."""
+"""The sections of ``StationSettings``; cloud, spool, retention, people, review,
+station and http are no lists."""
 
 
 class StationSection(Section, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ from saec.station.parts.code_reader import CodeSettings
 from saec.station.people.people_settings import PeopleSettings
 from saec.station.plc import AnyPlc
 from saec.station.recipes.recipe_settings import RecipeSettings
+from saec.station.review.review_settings import ReviewSettings
 from saec.station.section_types import Name, Seconds, Section
 from saec.station.setup.station_section import StationSection
 from saec.station.sinks import AnySink
@@ -93,6 +94,7 @@ class StationSettings(Section, frozen=True, kw_only=True):
         retention: how long they are kept.
         people: how people log in at the page.
         recipe: what the lines run for each product.
+        review: which frames people are asked about.
     """
 
     station: StationSection = StationSection()
@@ -109,6 +111,7 @@ class StationSettings(Section, frozen=True, kw_only=True):
     retention: Retention = Retention()
     people: PeopleSettings = PeopleSettings()
     recipe: list[RecipeSettings] = msgspec.field(default_factory=list)
+    review: ReviewSettings = ReviewSettings()
 
     def trigger_sources(self) -> list[str]:
         """The sources that take a picture for each trigger of a PLC or of an input, and no other."""

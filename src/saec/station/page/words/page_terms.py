@@ -101,6 +101,7 @@ TERMS: Mapping[str, Mapping[str, str]] = {
         "recipe": msgid("No recipe in force"),
         "recipe-camera": msgid("Camera not set for the recipe"),
         "refused": msgid("Frames refused"),
+        "review": msgid("Review"),
         "sink": msgid("Receiver away"),
         "sink-dropped": msgid("Verdicts given up"),
         "sink-long": msgid("Many verdicts wait"),
@@ -180,6 +181,7 @@ TERMS: Mapping[str, Mapping[str, str]] = {
         "maps": msgid("Pictures of maps"),
         "lines": msgid("Versions of lines"),
         "aside": msgid("Unknown files"),
+        "review": msgid("Review"),
     },
     "action": {
         "backup.make": msgid("Back-up made"),
