@@ -36,7 +36,7 @@ from saec.station.review.review_records import (
     Use,
 )
 from saec.station.review.review_settings import ReviewSettings
-from saec.station.review.settled_answers import reviewed_frame, wants_opinion
+from saec.station.review.settled_answers import reviewed_frame, same_answer, wants_opinion
 
 _LABELS = f"SELECT {LABEL_COLUMNS} FROM labels JOIN frames USING (seq) "
 
@@ -102,7 +102,7 @@ class ReviewStore:
             known = self._standing(db, seq)
             for label in known:
                 if label.person == person:
-                    if _means_same(label.answer, answer):
+                    if same_answer(label.answer, answer):
                         return label
                     raise ReviewError(
                         f"you have answered {frame.frame} already", "take that answer back first"
@@ -396,8 +396,3 @@ class ReviewStore:
             state = "second"
         db.execute("UPDATE frames SET state = ? WHERE seq = ?", (state, frame.seq))
         return state
-
-
-def _means_same(one: ReviewAnswer, other: ReviewAnswer) -> bool:
-    """Whether two answers say the same; how long they took does not count."""
-    return msgspec.structs.replace(one, seconds=None) == msgspec.structs.replace(other, seconds=None)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from saec.station.review.review_records import Label, ReviewedFrame, ReviewFrame
+import msgspec
+
+from saec.station.review.review_records import Label, ReviewAnswer, ReviewedFrame, ReviewFrame
 
 MOST_OPINIONS = 3
 """People who are asked about one frame at most."""
@@ -49,3 +51,8 @@ def reviewed_frame(frame: ReviewFrame, labels: Sequence[Label]) -> ReviewedFrame
     kind = next((answer.kind for answer in reversed(agreeing) if answer.kind), "")
     place = next((answer.place for answer in reversed(agreeing) if answer.place is not None), None)
     return ReviewedFrame(frame=frame, labels=tuple(labels), settled=settled, kind=kind, place=place)
+
+
+def same_answer(one: ReviewAnswer, other: ReviewAnswer) -> bool:
+    """Whether two answers say the same; how long they took does not count."""
+    return msgspec.structs.replace(one, seconds=None) == msgspec.structs.replace(other, seconds=None)
