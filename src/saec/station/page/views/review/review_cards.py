@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from saec.data.images.pixels import decode_image
@@ -12,6 +13,9 @@ from saec.station.line.version_store import VersionStore
 from saec.station.page.live.frame_cards import FrameCard, frame_card
 from saec.station.page.page_tools import PageTools
 from saec.station.review.review_records import ReviewFrame, ReviewTask
+
+_KEPT = 64
+"""Versions whose kinds are kept."""
 
 SHOWN_AS_IT_IS = {
     ".png": "image/png",
@@ -105,10 +109,16 @@ def picture_address(frame: ReviewFrame) -> str:
     return f"/page/review/picture/{frame.seq}" if frame.image else ""
 
 
-def _version_kinds(folder: Path) -> list[str]:
+def _version_kinds(folder: Path) -> tuple[str, ...]:
     """The kinds of the version that judges; none where it cannot be read."""
     store = VersionStore(folder)
     try:
-        return list(LineProfile.open(store.path(store.state().current), verify=False).line.kinds)
+        return _kinds_in(store.path(store.state().current))
     except (SaecError, OSError):
-        return []
+        return ()
+
+
+@lru_cache(maxsize=_KEPT)
+def _kinds_in(profile: Path) -> tuple[str, ...]:
+    """A version never changes after it was added, so it is read once."""
+    return LineProfile.open(profile, verify=False).line.kinds
