@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from functools import partial
+from functools import cache, partial
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -102,7 +102,7 @@ def make_page_tools(settings: StationSettings, feed: StationFeed) -> PageTools:
         live=LiveLines(SpoolReader.beside(data), feed, settings),
         replays=ReplayRuns(settings),
         jobs=JobStore(data),
-        review=ReviewStore(data),
+        reviews=cache(partial(ReviewStore, data, settings.review)),
         templates=PageTemplates(station=settings.station.name),
         navigation={view.name: view.words for view in VIEWS},
     )

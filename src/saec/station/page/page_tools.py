@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,7 +59,7 @@ class PageTools:
         evidence: files of evidence that are made or kept.
         replays: judges recorded frames again.
         jobs: what is taught, fitted and compared beside the line.
-        review: what people answered, and what waits for them.
+        reviews: opens what people answered and what waits for them, once.
         navigation: the views by name, in their order.
     """
 
@@ -77,9 +77,18 @@ class PageTools:
     evidence: EvidenceJobs
     replays: ReplayRuns
     jobs: JobStore
-    review: ReviewStore
+    reviews: Callable[[], ReviewStore]
     templates: PageTemplates
     navigation: Mapping[str, ViewWords]
+
+    @property
+    def review(self) -> ReviewStore:
+        """What people answered, and what waits for them.
+
+        Raises:
+            ReviewError: its database is damaged; the other views go on.
+        """
+        return self.reviews()
 
     @property
     def lines(self) -> list[str]:

@@ -71,7 +71,8 @@ def lend_frame(db: sqlite3.Connection, person: str, seq: int, now: float, lease_
 def next_reasons(db: sqlite3.Connection, line: str | None, most: int) -> dict[str, int]:
     """What the next frames of a line, or of all, are for, and how many; "second" for second opinions."""
     about = {"line": line, "most": most}
-    waits = "FROM frames WHERE image <> '' AND (:line IS NULL OR line = :line) AND state = "
+    lines = "(line = :line OR (:line IS NULL AND line NOT IN (SELECT line FROM retired)))"
+    waits = f"FROM frames WHERE image <> '' AND {lines} AND state = "
     ((second,),) = db.execute(f"SELECT COUNT(*) {waits}'second'", about).fetchall()
     ((random,),) = db.execute(f"SELECT COUNT(*) {waits}'waiting' AND why = 'random'", about).fetchall()
     ordered = f"SELECT why {waits}'waiting' AND why <> 'random' ORDER BY {_ORDERED} LIMIT :most"

@@ -256,6 +256,19 @@ def test_pictures_are_shown_upright_and_tiff_as_png(bench: PageBench) -> None:
     assert browser_picture(bench.data / "turned.jpg")[1] == "image/jpeg"
 
 
+def test_a_damaged_review_takes_no_other_view_with_it(bench: PageBench, client: TestClient) -> None:
+    bench.add_people(None)
+    id = bench.judge()
+    folder = bench.data / "review"
+    folder.mkdir(exist_ok=True)
+    (folder / "review.sqlite").write_bytes(b"no database" * 1000)
+    assert client.get("/page/review", headers=OPERATOR).status_code == 409
+    record = client.get(f"/page/frames/{id}", headers=OPERATOR)
+    assert record.status_code == 200
+    assert "The labels cannot be read:" in record.text
+    assert client.get("/page/live", headers=OPERATOR).status_code == 200
+
+
 def test_an_empty_queue_says_what_fills_it(bench: PageBench, client: TestClient) -> None:
     bench.add_people(None)
     text = client.get("/page/review", headers=OPERATOR).text

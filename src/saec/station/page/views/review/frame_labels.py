@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from msgspec.structs import replace
 from starlette.responses import Response
 
-from saec.errors import SaecError
+from saec.errors import ReviewError, SaecError
 from saec.station.page.page_tools import PageTools, go_to
 from saec.station.page.page_visit import Visit
 from saec.station.page.words.languages import msgid
@@ -34,16 +34,21 @@ class FrameLabels:
         shown: the ones that stand and that this person may see.
         hidden: how many there are beside these.
         may_ask: whether this person may have the frame answered.
+        problem: why nothing is known.
     """
 
     shown: list[Label]
     hidden: int
     may_ask: bool
+    problem: ReviewError | None = None
 
 
 def frame_labels(tools: PageTools, visit: Visit, frame: SpooledFrame) -> FrameLabels:
     """What is known. Who may still answer sees no answer of others; only engineers see whose an answer is."""
-    reviewed = tools.review.reviewed_frame(frame.seq)
+    try:
+        reviewed = tools.review.reviewed_frame(frame.seq)
+    except ReviewError as e:
+        return FrameLabels([], 0, False, e)
     labels = () if reviewed is None else reviewed.labels
     engineer = visit.role is not None and visit.role.allows(Role.ENGINEER)
     mine = any(label.person == visit.person for label in labels)
