@@ -19,10 +19,9 @@ from saec.station.setup.station_section import StationSection
 from saec.station.setup.station_settings import StationSettings
 from saec.station.storage.records import SpoolLimits
 from saec.station.teaching import job_runner
-from saec.station.teaching.job_lock import job_lock
 from saec.station.teaching.job_records import FitJob, Job
 from saec.station.teaching.job_runner import MOST_CRASHES, NO_ROOM, JobRunner
-from saec.station.teaching.job_store import KEPT, KEPT_S, MOST_OPEN, JobError, JobStore
+from saec.station.teaching.job_store import KEPT, KEPT_S, MOST_OPEN, JobError, JobStore, job_lock
 
 STEPS = """
 import json, os, pathlib, sys, threading

@@ -20,6 +20,7 @@ from saec.cli.station.quarantine import quarantine
 from saec.cli.station.recipes import recipe, recipes
 from saec.cli.station.repair import repair
 from saec.cli.station.support import support
+from saec.cli.station.teaching.teach import compare_command, teach_command
 from saec.cli.station.versions import add, promote, rollback, shadow, versions
 from saec.settings.trace_settings import TraceConfig
 from saec.station.setup.station_section import StationSection
@@ -92,6 +93,8 @@ for _name, _command in {
     "shadow": shadow,
     "promote": promote,
     "rollback": rollback,
+    "teach": teach_command,
+    "compare": compare_command,
     "recipes": recipes,
     "recipe": recipe,
     "replay": station_replay,

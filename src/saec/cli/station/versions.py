@@ -137,10 +137,11 @@ def shadow(shadow: ShadowSettings, action: ActionSettings) -> None:
 def promote(promote: PromoteSettings, action: ActionSettings) -> None:
     """Let a stored version of the line judge from now on.
 
-    It begins with the next frame. Frames in flight finish on the old version.
+    It begins with the next frame. Frames in flight finish on the old version. Give a reason where the version
+    was not compared with the one that judges, or where it does worse.
 
     \b
-    saec station promote --config station.toml leather v2
+    saec station promote --config station.toml leather v2 --reason "finds scratches"
     """
     _change(promote.line, "line.promote", _number(promote.version), action.reason)
 

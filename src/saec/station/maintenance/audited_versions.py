@@ -9,9 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from saec.errors import LineError
 from saec.station.audit.audit_log import AuditLog
 from saec.station.audit.audit_rows import Action
 from saec.station.line.version_store import Versions, VersionStore
+from saec.station.maintenance.version_comparisons import Comparisons, said_concerns
 from saec.station.storage.database.schema import alone_in
 
 VersionChange = Literal["line.promote", "line.shadow", "line.rollback"]
@@ -41,7 +43,8 @@ def change_version(
         what is current now.
 
     Raises:
-        LineError: no such version, or none to go back to.
+        LineError: no such version, or none to go back to; or something speaks against the version that is to
+            be promoted, and no reason is given.
         SpoolError: another program changes versions of the line, and does not end.
         AuditError: the row cannot be written; nothing was changed.
     """
@@ -56,13 +59,19 @@ def change_version(
             after = store.promoted(before.current if number is None else number)
         if after == before:
             return before
+        concerns = Comparisons(store).concerns(after.current) if what == "line.promote" else ()
+        if concerns and not reason.strip():
+            raise LineError(
+                f"version {after.current} is promoted only for a reason: {said_concerns(concerns)}",
+                "give a reason; it stands in the audit",
+            )
         action = Action(
             actor=actor,
             role=role,
             what=what,
             about=store.folder.name,
             before=_told(before),
-            after=_told(after),
+            after=_told(after) | ({"concerns": list(concerns)} if concerns else {}),
             reason=reason,
         )
         with log.recorded(action):

@@ -1,4 +1,4 @@
-"""A job beside the line, as types: a line is taught, fitted, ."""
+"""A job beside the line, as types: a line is taught, fitted, or two of its versions are compared."""
 
 from __future__ import annotations
 
@@ -7,6 +7,52 @@ from typing import Literal
 import msgspec
 
 JobState = Literal["waiting", "running", "done", "failed", "cancelled"]
+
+
+class ChosenFrame(msgspec.Struct, frozen=True, kw_only=True):
+    """A reviewed frame that is to be taught, with the label that a person has seen when it was chosen.
+
+    Attributes:
+        seq: the frame's number.
+        sha256: hash of its picture's file.
+        label: GOOD or DEFECT.
+        kind: the kind of the defect, "" when unknown.
+    """
+
+    seq: int
+    sha256: str
+    label: int
+    kind: str = ""
+
+
+class TeachJob(msgspec.Struct, frozen=True, kw_only=True, tag="teach"):
+    """Teach a version of the line, add what comes of it as a candidate, and compare both.
+
+    Attributes:
+        base: the version that is taught.
+        recipe: the recipe that the frames were judged by; None for a line without recipes.
+        frames: what it is taught.
+        cloud: ask the line's cloud about the labelled frames, so that the candidate may trust it.
+    """
+
+    base: int
+    recipe: int | None = None
+    frames: tuple[ChosenFrame, ...]
+    cloud: bool = False
+
+
+class CompareJob(msgspec.Struct, frozen=True, kw_only=True, tag="compare"):
+    """Compare a version of the line with the one that judges.
+
+    Attributes:
+        version: the version.
+        base: the one that judges.
+        recipe: the recipe that the frames were judged by; None for a line without recipes.
+    """
+
+    version: int
+    base: int
+    recipe: int | None = None
 
 
 class FitJob(msgspec.Struct, frozen=True, kw_only=True, tag="fit"):
@@ -19,7 +65,7 @@ class FitJob(msgspec.Struct, frozen=True, kw_only=True, tag="fit"):
     overkill_rate: float | None = None
 
 
-Work = FitJob
+Work = TeachJob | CompareJob | FitJob
 
 
 class JobOutcome(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,12 +20,12 @@ import msgspec
 import structlog
 
 from saec.silence import own_environment
+from saec.station.line.version_store import VersionStore
 from saec.station.setup.handed_settings import handed_json
 from saec.station.setup.station_settings import StationSettings
 from saec.station.storage.storage_quota import GIGABYTE
-from saec.station.teaching.job_lock import job_lock
-from saec.station.teaching.job_records import Job, JobOutcome
-from saec.station.teaching.job_store import JobStore
+from saec.station.teaching.job_records import CompareJob, FitJob, Job, JobOutcome, TeachJob
+from saec.station.teaching.job_store import JobStore, job_lock
 
 TEACHING = [sys.executable, "-P", "-m", "saec.station.teaching.teaching_program"]
 """The program that does a job; it imports nothing from where it begins."""
@@ -84,6 +84,38 @@ class JobRunner:
         self._wake.set()
         if self._thread is not None:
             self._thread.join()
+
+    def see_through(self, id: str, say: Callable[[str], None]) -> Job:
+        """Do jobs until one has ended, and tell what its program says; an interruption cancels it.
+
+        Where the page of a running station holds the jobs, it does them, and this only tells.
+
+        Args:
+            id: the job.
+            say: takes each new piece of its log.
+        """
+        told = 0
+        self.start()
+        try:
+            while (job := self._store.find(id)).open:
+                told = self._tell(id, told, say)
+                try:
+                    self._stopping.wait(_LOOK_S)
+                except KeyboardInterrupt:
+                    self._store.ask_end(id)
+        finally:
+            self.stop()
+        self._tell(id, told, say)
+        return job
+
+    def _tell(self, id: str, told: int, say: Callable[[str], None]) -> int:
+        with contextlib.suppress(OSError), (self._store.path(id) / "log.txt").open("rb") as file:
+            file.seek(told)
+            new = file.read()
+            if new:
+                say(new.decode("utf-8", "replace"))
+            return told + len(new)
+        return told
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -190,14 +222,24 @@ class JobRunner:
 
 
 def room_needed(settings: StationSettings, job: Job, given: Path) -> float:
-    """Bytes that must be free before a job: those that stay free, and what it makes, less than its images.
+    """Bytes that must be free before a job: those that stay free, and what it makes.
+
+    What is taught is three times as large as the version that it comes from: it lies in the job's folder,
+    once more with the trust in the cloud, and among the line's versions. A fit keeps less than its images.
 
     Args:
         settings: the station's.
         job: the job.
         given: the folder of pictures that came with it.
     """
-    return settings.spool.free_gb * GIGABYTE + _LEAST + 2 * _bytes(given)
+    match job.work:
+        case TeachJob(base=base):
+            made = 3 * _bytes(VersionStore(settings.station.data / "lines" / job.line).path(base))
+        case FitJob():
+            made = 2 * _bytes(given)
+        case CompareJob():
+            made = 0
+    return settings.spool.free_gb * GIGABYTE + _LEAST + made
 
 
 def _bytes(folder: Path) -> int:

@@ -13,11 +13,14 @@ DATA/teaching/
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import os
 import re
 import secrets
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -47,6 +50,29 @@ T = TypeVar("T")
 
 class JobError(SaecError):
     """A job cannot be added, found or ended."""
+
+
+@contextmanager
+def job_lock(path: Path) -> Iterator[int | None]:
+    """The lock of whoever runs a job: the number of an opened file, for its program; None if another has it.
+
+    Args:
+        path: the lock's file; made where there is none.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield None
+        else:
+            yield handle
+    finally:
+        os.close(handle)
 
 
 class JobStore:
@@ -95,7 +121,7 @@ class JobStore:
         """
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with alone_in(self.folder):
-            self._check_room(line)
+            self.check_room(line)
             now = self._clock()
             stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(now))
             id = f"{stamp}-{int(now % 1 * 1e6):06d}-{secrets.token_hex(3)}"
@@ -114,7 +140,12 @@ class JobStore:
             sync_folder(self.folder)
         return job
 
-    def _check_room(self, line: str) -> None:
+    def check_room(self, line: str) -> None:
+        """Whether a job of a line can be added.
+
+        Raises:
+            JobError: too many wait, or one of this line does.
+        """
         waiting = [job for job in self.all() if job.open]
         if any(job.line == line for job in waiting):
             raise JobError(f"a job of the line {line} waits or runs", "wait until it has ended, or cancel it")

@@ -23,10 +23,12 @@ from saec.station.setup.handed_settings import read_handed
 from saec.station.setup.station_settings import StationSettings
 from saec.station.storage.database.schema import is_disk_full
 from saec.station.storage.private_files import FilePermissions
+from saec.station.teaching.compare_versions import compare_as_asked
 from saec.station.teaching.fit_first import fit_first
 from saec.station.teaching.job_desk import JobDesk
-from saec.station.teaching.job_records import Job, JobOutcome
+from saec.station.teaching.job_records import CompareJob, FitJob, Job, JobOutcome, TeachJob
 from saec.station.teaching.job_runner import NO_ROOM
+from saec.station.teaching.teach_candidate import teach_candidate
 from saec.texts import read_json
 
 NICE = 15
@@ -79,7 +81,13 @@ def done_job(settings: StationSettings, folder: Path) -> JobOutcome:
 
 
 def _done(desk: JobDesk, job: Job) -> JobOutcome:
-    return fit_first(desk, job.work)
+    match job.work:
+        case TeachJob() as teach:
+            return teach_candidate(desk, teach)
+        case CompareJob() as compare:
+            return compare_as_asked(desk, compare)
+        case FitJob() as fit:
+            return fit_first(desk, fit)
 
 
 def _follow(runner: IO[bytes]) -> None:

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from saec.errors import SaecError
 from saec.station.line.version_store import VersionStore
 from saec.station.maintenance.audited_versions import VersionChange, change_version
+from saec.station.maintenance.version_comparisons import Comparisons, Concern
 from saec.station.page.facts.cloud_notice import CloudNotice, cloud_notice
 from saec.station.page.facts.line_recipes import line_recipes
 from saec.station.page.facts.line_versions import LineVersions, line_versions
@@ -86,6 +87,7 @@ def ask_change(tools: PageTools, visit: Visit) -> Response:
         number=number,
         notice=notice,
         unreadable=problem,
+        concerns=_concerns(tools, line.name, number) if what == "line.promote" else (),
         decides=not tools.feed.silent and tools.feed.line(line.name).get("cloud") == "fused",
     )
 
@@ -127,6 +129,12 @@ def _foreseen(tools: PageTools, line: LineVersions, number: int) -> tuple[CloudN
         return cloud_notice(facts.calibration, section, settings), ""
     except (SaecError, OSError) as e:
         return None, str(e)
+
+
+def _concerns(tools: PageTools, line: str, number: int | None) -> tuple[Concern, ...]:
+    """What speaks against a version, so that it is promoted only for a reason."""
+    store = VersionStore(tools.settings.station.data / "lines" / line)
+    return () if number is None else Comparisons(store).concerns(number)
 
 
 def _line(tools: PageTools, visit: Visit) -> LineVersions:

@@ -1,0 +1,1 @@
+"""saec station teach and compare: what the page does with labels, in a terminal."""
