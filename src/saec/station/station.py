@@ -7,7 +7,7 @@ import sqlite3
 import threading
 import time
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any
 
@@ -38,7 +38,6 @@ from saec.station.people.people_retention import PeopleRetention
 from saec.station.plc.worker.plc_notes import RaiseAlarm
 from saec.station.recipes.camera_change import camera_changes
 from saec.station.recipes.recipe_start import start_recipes
-from saec.station.review.collecting.kept_calibrations import KeptCalibrations
 from saec.station.review.collecting.review_collector import ReviewCollector
 from saec.station.review.collecting.review_upkeep import ReviewRetention
 from saec.station.setup.station_settings import StationSettings
@@ -120,14 +119,9 @@ class Station:
             alarm: RaiseAlarm = lambda kind, text, about: self.tell(kind, text, about=about)  # noqa: E731
             self.machine = MachineSide(settings, self.spool, self.recipes, self, alarm)
             self.triggers = self.machine.triggers
+            drifts: Callable[[str], bool] = lambda line: self.runners[line].drifts  # noqa: E731
             self.review = ReviewCollector(
-                self.spool,
-                data,
-                settings.review,
-                names,
-                calibration=KeptCalibrations(data / "lines"),
-                drifts=lambda line: self.runners[line].drifts,
-                alarm=alarm,
+                self.spool, data, settings.review, names, drifts=drifts, alarm=alarm
             )
             self.housekeeping = Housekeeping(
                 self.spool,
@@ -206,6 +200,7 @@ class Station:
     def start(self) -> None:
         """Recover what an earlier process left, then start every thread."""
         self._have_key()
+        self.review.number_frames(self.spool)
         for runner in self.runners.values():
             runner.recover()
         for name in self.runners:
@@ -350,6 +345,7 @@ class Station:
             **self.machine.status(),
             "lines": {name: runner.status() for name, runner in self.runners.items()},
             "warm": self.warm.status(),
+            "review": msgspec.to_builtins(self.review.states),
             "threads": {one.name: one.status() for one in self.living},
             "cloud": None if self.settings.cloud is None else shown_list(self.settings.cloud.model),
             "addresses": msgspec.to_builtins(address_figures(self.runners.values())),

@@ -56,7 +56,7 @@ def command(label_export: LabelExportSettings, action: ActionSettings) -> None:
     query = ExportQuery(
         line=_line(settings, label_export.line), use=label_export.use, unanswered=label_export.unanswered
     )
-    store = ReviewStore(settings.station.data)
+    store = ReviewStore(settings.station.data, settings.review)
     try:
         log = AuditLog(settings.station.data)
         count = export_labels(

@@ -47,7 +47,7 @@ def command(label_import: LabelImportSettings, data: DataConfig, action: ActionS
     settings = station_settings(named_file())
     from saec.station.review.review_store import ReviewStore
 
-    store = ReviewStore(settings.station.data)
+    store = ReviewStore(settings.station.data, settings.review)
     try:
         found = _imported(settings, store, label_import, data.layout, action.reason)
     finally:

@@ -161,6 +161,30 @@ class ReviewedFrame(msgspec.Struct, frozen=True, kw_only=True):
     place: MarkedPlace | None = None
 
 
+class ReviewState(msgspec.Struct, frozen=True, kw_only=True):
+    """How the review of a line stands.
+
+    Attributes:
+        waiting: frames that wait, by why they are shown; "second" where another person is asked.
+        held: those of them that a person has.
+        labels: labels that stand.
+        frames: final verdicts since the review began.
+        drawn: frames of these that were drawn at random.
+        lost: drawn frames whose picture was gone before anybody answered.
+        pictures: pictures that are kept.
+        size: their bytes.
+    """
+
+    waiting: dict[str, int]
+    held: int = 0
+    labels: int = 0
+    frames: int = 0
+    drawn: int = 0
+    lost: int = 0
+    pictures: int = 0
+    size: int = 0
+
+
 class OfferedCount(msgspec.Struct, frozen=True, kw_only=True):
     """How many final verdicts of a stratum there were in an hour, and how many were drawn.
 

@@ -7,14 +7,17 @@ is one transaction, so two people never get one frame, and an answer is there on
 from __future__ import annotations
 
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from saec.errors import ReviewError
+from saec.station.review import review_sums
 from saec.station.review.picture_uses import settle_part, state_use, stated_use
 from saec.station.review.random_draw import RandomDraw, draw_secret
 from saec.station.review.review_database import (
@@ -32,11 +35,13 @@ from saec.station.review.review_records import (
     ReviewAnswer,
     ReviewedFrame,
     ReviewFrame,
+    ReviewState,
     ReviewTask,
     Use,
 )
 from saec.station.review.review_settings import ReviewSettings
 from saec.station.review.settled_answers import reviewed_frame, same_answer, wants_opinion
+from saec.station.storage.database.shared_database import SharedDatabase
 
 _LABELS = f"SELECT {LABEL_COLUMNS} FROM labels JOIN frames USING (seq) "
 
@@ -51,21 +56,35 @@ class ReviewStore:
 
     Attributes:
         folder: the review's folder.
-        draw: draws frames at random.
 
-    Raises:
-        ReviewError: the review's database is damaged, or of another version.
+    It is opened at its first use, so who has it works on where it is damaged. Each method raises ReviewError
+    then, or where it is of another version.
     """
 
     def __init__(
         self, data: Path, settings: ReviewSettings | None = None, clock: Callable[[], float] = time.time
     ) -> None:
         self.folder, self.settings, self._clock = data / REVIEW, settings or ReviewSettings(), clock
-        self.draw = RandomDraw(draw_secret(self.folder))
-        self._db = open_review(self.folder)
+        self._opening = threading.RLock()
+        self._opened: SharedDatabase | None = None
+
+    @cached_property
+    def draw(self) -> RandomDraw:
+        """Draws frames at random."""
+        with self._opening:
+            return RandomDraw(draw_secret(self.folder))
+
+    @property
+    def _db(self) -> SharedDatabase:
+        with self._opening:
+            if self._opened is None:
+                self._opened = open_review(self.folder)
+            return self._opened
 
     def close(self) -> None:
-        self._db.close()
+        with self._opening:
+            if self._opened is not None:
+                self._opened.close()
 
     # people
 
@@ -150,12 +169,8 @@ class ReviewStore:
             frame = self._frame(db, row[0])
             state = self._restate(db, frame)
             until = self._clock() + self.settings.lease_s
-            other = db.execute(
-                "SELECT 1 FROM leases WHERE seq = ? AND person <> ? AND until > ?",
-                (frame.seq, person, self._clock()),
-            ).fetchone()
-            if other is None and state in ("waiting", "second"):
-                db.execute("INSERT OR REPLACE INTO leases VALUES (?, ?, ?)", (frame.seq, person, until))
+            if state in ("waiting", "second"):
+                lend_frame(db, person, frame.seq, self._clock(), self.settings.lease_s)
             return ReviewTask(frame=frame, second=state == "second", until=until)
 
     def ask_second(self, seq: int) -> None:
@@ -281,12 +296,7 @@ class ReviewStore:
 
     def kinds(self, line: str | None = None) -> list[str]:
         """The kinds of defects that people have named."""
-        rows = self._db.rows(
-            "SELECT DISTINCT json_extract(CAST(answer AS TEXT), '$.kind') FROM labels "
-            "JOIN frames USING (seq) WHERE withdrawn IS NULL AND (? IS NULL OR line = ?)",
-            (line, line),
-        )
-        return sorted(kind for (kind,) in rows if kind)
+        return review_sums.named_kinds(self._db, line)
 
     def offered(
         self,
@@ -299,24 +309,19 @@ class ReviewStore:
 
         An hour belongs to the window in which it begins.
         """
-        first = -(2**62) if since is None else int(since // 3600)
-        last = 2**62 if until is None else int(-(-until // 3600))
-        rows = self._db.rows(
-            "SELECT line, version, hour, stratum, probability, frames, drawn, lost FROM offered "
-            "WHERE hour >= ? AND hour < ? AND (? IS NULL OR line = ?) AND (? IS NULL OR version = ?) "
-            "ORDER BY hour, line, version, stratum",
-            (first, last, line, line, version, version),
-        )
-        return [OfferedCount(**dict(zip(OfferedCount.__struct_fields__, row, strict=True))) for row in rows]
+        return review_sums.offered_counts(self._db, line, since, until, version)
 
     def counts(self, line: str | None = None) -> dict[str, int]:
         """How many frames wait, by why they are shown ("second" where another person is asked)."""
-        rows = self._db.rows(
-            "SELECT CASE state WHEN 'second' THEN 'second' ELSE why END AS what, COUNT(*) FROM frames "
-            "WHERE state IN ('waiting', 'second') AND image <> '' AND (? IS NULL OR line = ?) GROUP BY what",
-            (line, line),
-        )
-        return {str(what): int(count) for what, count in rows}
+        return review_sums.waiting_by_reason(self._db, line)
+
+    def last_frame(self) -> int:
+        """The last frame that the review knows or has counted; 0 before the first."""
+        return review_sums.last_reviewed(self._db)
+
+    def states(self) -> dict[str, ReviewState]:
+        """How the review of each line stands, by its name."""
+        return review_sums.review_states(self._db)
 
     def upcoming(self, line: str | None = None, most: int = 100) -> dict[str, int]:
         """What the next frames are shown for, and how many; the largest number first."""
@@ -330,12 +335,7 @@ class ReviewStore:
 
     def answered_since(self, since: float, person: str | None = None, line: str | None = None) -> int:
         """How many answers that stand were given since a time."""
-        ((count,),) = self._db.rows(
-            "SELECT COUNT(*) FROM labels JOIN frames USING (seq) WHERE withdrawn IS NULL AND time >= ? "
-            "AND (? IS NULL OR labels.person = ?) AND (? IS NULL OR line = ?)",
-            (since, person, person, line, line),
-        )
-        return int(count)
+        return review_sums.labels_since(self._db, since, person, line)
 
     def picture(self, frame: ReviewFrame) -> Path:
         """The picture of a frame.

@@ -133,24 +133,23 @@ class Spool(SpoolReader):
         self.parts.load(self._db)
 
     def _tell_unknown(self, files: int) -> None:
-        """Raise an alarm for files that were set aside.
-
-        Under a new database the numbers of frames begin where no sink knows one.
-        """
-        if self._db.execute("SELECT 1 FROM sqlite_sequence WHERE name = 'frames'").fetchone() is None:
-            with self._transaction() as db:
-                begin_after(db, "frames", unused_number(self._clock()))
-        text = (
-            f"{files} image files that the database does not know were moved to "
-            f"{self.eviction.aside.folder}: put them into a watched folder to have them judged, or delete "
-            "them"
-        )
+        """Raise an alarm; under a new database the numbers of frames begin where no sink knows one."""
+        if not self.last_frame():
+            self.number_beyond(unused_number(self._clock()))
+        text = f"{files} image files that the database does not know were moved to "
+        text += f"{self.eviction.aside.folder}: put them into a watched folder to judge them, or delete them"
         try:
             self.alarm("aside", text)
         except sqlite3.OperationalError as e:
             if not is_disk_full(e):
                 raise
             log.warning("alarm not stored, as the disk is full", text=text)
+
+    def number_beyond(self, last: int) -> None:
+        """Give no frame that comes a number up to this one."""
+        if self.last_frame() < last:
+            with self._transaction() as db:
+                begin_after(db, "frames", last)
 
     def close(self) -> None:
         """Checkpoint and let the folder go."""

@@ -69,7 +69,7 @@ class ReviewBench:
 
     @property
     def store(self) -> ReviewStore:
-        return self.collector.store()
+        return self.collector.store
 
     def accept(self, *, line: str = "cell", part: str = "", data: bytes = b"") -> int:
         self.n += 1

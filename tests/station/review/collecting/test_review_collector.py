@@ -267,3 +267,22 @@ def test_damage_of_the_review_is_told_and_stops_nothing(tmp_path: Path) -> None:
     bench.collect()
     assert bench.store.counts() == {}
     bench.close()
+
+
+def test_a_new_spool_gives_no_frame_a_number_that_the_review_knows(tmp_path: Path) -> None:
+    bench = ReviewBench(tmp_path, passed=1.0)
+    bench.collect()
+    last = [bench.judged() for _ in range(3)][-1]
+    bench.collect()
+    bench.close()
+    for left in [*tmp_path.glob("spool.*"), *(tmp_path / "images").rglob("*.png")]:
+        left.unlink()
+    bench.spool = bench.open_spool()
+    bench.collector = bench.make()
+    bench.collector.number_frames(bench.spool)
+    new = bench.judged()
+    assert new == last + 1
+    bench.collect()
+    assert bench.sums() == {"passed": (4, 4, 0)}
+    assert set(bench.rows()) == {1, 2, 3, 4}
+    bench.close()

@@ -13,7 +13,7 @@ from saec.station.review.review_records import Stratum
 
 HOUR = 3600
 _BLOCK = 4096
-"""Frames of a block of bits."""
+"""Frames of a block of bits; ``review_sums`` reads them as well."""
 
 
 def uncounted(db: sqlite3.Connection, seqs: Iterable[int]) -> set[int]:

@@ -7,9 +7,9 @@ come stands in the transaction that counts the frames, so each frame counts once
 from __future__ import annotations
 
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +18,7 @@ import structlog
 from saec.errors import ReviewError, SpoolError
 from saec.profile import Calibration
 from saec.schedule.review_order.label_worth import LabelFacts, label_facts, label_worth
+from saec.station.review.collecting.kept_calibrations import KeptCalibrations
 from saec.station.review.collecting.ordered_choice import encoded_facts, likely_best, order_waiting
 from saec.station.review.collecting.population import add_offered, mark_counted, uncounted
 from saec.station.review.collecting.review_upkeep import (
@@ -29,15 +30,19 @@ from saec.station.review.collecting.review_upkeep import (
 from saec.station.review.picture_uses import stated_use
 from saec.station.review.random_draw import stratum_of
 from saec.station.review.review_pictures import keep_picture
-from saec.station.review.review_records import ReviewFrame, Use, Why
+from saec.station.review.review_records import ReviewFrame, ReviewState, Use, Why
 from saec.station.review.review_settings import ReviewSettings
 from saec.station.review.review_store import ReviewStore
 from saec.station.storage.frame_search import FoundFrame
 from saec.station.storage.records import SpooledFrame
+from saec.station.storage.spool import Spool
 from saec.station.storage.spool_reader import SpoolReader
 from saec.station.threads import Stopping
 
 _EACH_S = 5.0
+_TOLD_S = 15.0
+"""Seconds between two looks at how the review stands."""
+
 _STEP = 200
 """Verdicts of one transaction."""
 
@@ -79,10 +84,14 @@ class ReviewCollector:
         data: the station's data folder.
         settings: the section [review].
         lines: names of those in the settings.
-        calibration: that of a line's version.
+        calibration: that of a line's version; None reads those in the data folder.
         drifts: whether the scores of a line drift.
         alarm: told the kind, the text, and what it is about.
         clock: seconds since the epoch.
+
+    Attributes:
+        store: the review's store.
+        states: how the review of each line stands, as it was seen last; empty at first.
     """
 
     def __init__(
@@ -92,33 +101,20 @@ class ReviewCollector:
         settings: ReviewSettings,
         lines: Collection[str],
         *,
-        calibration: Calibrations,
+        calibration: Calibrations | None = None,
         drifts: Callable[[str], bool],
         alarm: Callable[[str, str, str], None],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._spool, self._data, self._settings, self._lines = spool, data, settings, frozenset(lines)
-        self._calibration, self._drifts, self._alarm, self._clock = calibration, drifts, alarm, clock
-        self._opened: ReviewStore | None = None
-        self._opening = threading.Lock()
-        self._begun, self._complaints = False, dict[str, str]()
-
-    def store(self) -> ReviewStore:
-        """The review's store, opened at the first call that succeeds.
-
-        Raises:
-            ReviewError: its database is damaged.
-            OSError, sqlite3.OperationalError: the disk does not let it be opened now.
-        """
-        with self._opening:
-            if self._opened is None:
-                self._opened = ReviewStore(self._data, self._settings, self._clock)
-            return self._opened
+        self._calibration = calibration or KeptCalibrations(data / "lines")
+        self._drifts, self._alarm = drifts, alarm
+        self.store = ReviewStore(data, settings, clock)
+        self.states: dict[str, ReviewState] = {}
+        self._begun, self._complaints, self._told = False, dict[str, str](), -_TOLD_S
 
     def close(self) -> None:
-        with self._opening:
-            if self._opened is not None:
-                self._opened.close()
+        self.store.close()
 
     def run(self, stopping: Stopping) -> None:
         """A thread's body. What fails is told once, and tried again: the line goes on meanwhile."""
@@ -127,9 +123,14 @@ class ReviewCollector:
                 while self.turn() and not stopping.is_set():
                     pass
                 self._complain("thread", "")
+                self._tell()
             except (ReviewError, SpoolError, OSError, sqlite3.Error) as e:
                 self._complain("thread", f"no frames are collected for review: {e}")
             stopping.wait(_EACH_S)
+
+    def _tell(self) -> None:
+        if time.monotonic() - self._told >= _TOLD_S:
+            self.states, self._told = self.store.states(), time.monotonic()
 
     def turn(self) -> bool:
         """Look at the next new verdicts; whether there may be more.
@@ -137,7 +138,7 @@ class ReviewCollector:
         Raises:
             ReviewError, OSError, sqlite3.Error: nothing of them was counted, and all of it can be done again.
         """
-        store = self.store()
+        store = self.store
         if not self._begun:
             self._begin(store)
         with store.transaction() as db:
@@ -154,6 +155,14 @@ class ReviewCollector:
         return len(found) == _STEP
 
     # at the start
+
+    def number_frames(self, spool: Spool) -> None:
+        """Have no frame get a number that the review knows from a spool that was lost or restored.
+
+        Where the review cannot be read, it says so later; the line begins.
+        """
+        with suppress(ReviewError, OSError, sqlite3.Error):
+            spool.number_beyond(self.store.last_frame())
 
     def _begin(self, store: ReviewStore) -> None:
         """Which lines there are, and whether the spool is the one whose verdicts were walked over."""

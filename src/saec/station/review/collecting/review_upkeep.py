@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 import structlog
@@ -155,11 +155,11 @@ class ReviewRetention:
     """Deletes what is kept for too long, once an hour.
 
     Args:
-        store: the review's store, or what opens it.
+        store: the review's store.
         settings: how long it is kept.
     """
 
-    def __init__(self, store: Callable[[], ReviewStore], settings: ReviewSettings) -> None:
+    def __init__(self, store: ReviewStore, settings: ReviewSettings) -> None:
         self._store, self._settings = store, settings
         self._last: float | None = None
 
@@ -173,9 +173,8 @@ class ReviewRetention:
             return
         self._last = now
         try:
-            store = self._store()
-            pictures = drop_unanswered(store, now - self._settings.days * _DAY)
-            names = forget_names(store, now - self._settings.name_days * _DAY)
+            pictures = drop_unanswered(self._store, now - self._settings.days * _DAY)
+            names = forget_names(self._store, now - self._settings.name_days * _DAY)
         except (ReviewError, OSError, sqlite3.Error) as e:
             log.error("old pictures of the review not deleted", error=str(e))
             return

@@ -16,6 +16,7 @@ from time import monotonic, sleep
 from typing import Any
 
 from saec.errors import SaecError
+from saec.station.storage.database.damage import is_damage
 from saec.station.storage.private_files import give_to_owner, owner_of
 
 _VERSION = 1
@@ -39,7 +40,8 @@ class SharedDatabase:
     """
 
     def __init__(self, path: Path, schema: str, *, error: type[SaecError], remedy: str) -> None:
-        self.path, self._error, self._lock = path, error, threading.RLock()
+        self.path, self._lock = path, threading.RLock()
+        self._error, self._remedy = error, remedy
         _make_file(path)
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=_PATIENCE)
         try:
@@ -57,7 +59,7 @@ class SharedDatabase:
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """What a query finds."""
-        with self._lock:
+        with self._lock, self._as_damage():
             return self._db.execute(sql, values).fetchall()
 
     @contextmanager
@@ -67,7 +69,7 @@ class SharedDatabase:
         Raises:
             sqlite3.OperationalError: another process writes for too long.
         """
-        with self._lock:
+        with self._lock, self._as_damage():
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield self._db
@@ -76,6 +78,16 @@ class SharedDatabase:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
+
+    @contextmanager
+    def _as_damage(self) -> Iterator[None]:
+        """What is found damaged later says so, with the remedy."""
+        try:
+            yield
+        except sqlite3.DatabaseError as e:
+            if not is_damage(e):
+                raise
+            raise self._error(f"{self.path} is damaged: {e}", self._remedy) from e
 
     def write_soon(self, sql: str, values: Sequence[Any]) -> bool:
         """One change that a power cut may take back; waits neither for the disk nor for another process.

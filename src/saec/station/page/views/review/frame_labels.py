@@ -78,7 +78,7 @@ def ask_label(tools: PageTools, visit: Visit, frame: SpooledFrame) -> Response:
 
 def _asked(tools: PageTools, frame: SpooledFrame) -> ReviewFrame:
     verdict = tools.reader.verdicts(frame.seq).get("final")
-    if verdict is None or verdict.label is None or not frame.image:
+    if verdict is None or verdict.label is None or not frame.image or frame.challenge:
         raise SaecError(*_CANNOT)
     try:
         image = keep_picture(tools.reader.folder / frame.image, tools.review.folder, frame.seq)
