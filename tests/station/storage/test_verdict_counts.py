@@ -19,11 +19,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from saec.station.storage.counts.verdict_counts import VerdictCounts
 from saec.station.storage.database.latest_verdicts import note_latest
 from saec.station.storage.database_repair import repair_database
 from saec.station.storage.frame_search import FoundFrame, FrameQuery
 from saec.station.storage.spool import Spool
-from saec.station.storage.verdict_counts import VerdictCounts
 from tests.station.storage.judged_frames import (
     BEGIN,
     LINES,

@@ -16,6 +16,7 @@ from saec.cli.station.machine.simulate import station_simulate
 from saec.cli.station.opcua_certificate import opcua_certificate
 from saec.cli.station.parts import find_part
 from saec.cli.station.people import people
+from saec.cli.station.quality.rates import station_rates
 from saec.cli.station.quarantine import quarantine
 from saec.cli.station.recipes import recipe, recipes
 from saec.cli.station.repair import repair
@@ -95,6 +96,7 @@ for _name, _command in {
     "rollback": rollback,
     "teach": teach_command,
     "compare": compare_command,
+    "rates": station_rates,
     "recipes": recipes,
     "recipe": recipe,
     "replay": station_replay,

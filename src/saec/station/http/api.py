@@ -20,6 +20,8 @@ from fastapi.responses import FileResponse, JSONResponse
 
 from saec.errors import SaecError, SpoolError, SpoolFullError, is_transient
 from saec.station.http.page_proxy import PagePlace, page_routes
+from saec.station.http.rate_gauges import RateGauges
+from saec.station.http.rate_routes import rate_routes
 from saec.station.http.recipe_routes import recipe_routes
 from saec.station.http.role_check import RoleCheck
 from saec.station.http.search_routes import LARGEST_NUMBER, frame_record, search_routes
@@ -73,6 +75,7 @@ def make_station_app(
         search_routes(station),
         _frames(station),
         recipe_routes(station, admission.bodies),
+        rate_routes(station),
         _overview(station, admission),
     )
     for router in routers:
@@ -248,6 +251,8 @@ def _overview(station: Station, admission: AdmissionControl) -> APIRouter:
     ) -> Any:
         return msgspec.to_builtins(station.spool.alarms(limit, after=after))
 
+    rates = RateGauges(station)
+
     @router.get("/v1/status")
     def get_status() -> dict[str, Any]:
         problems = [*station.problems(), *admission.problems()]
@@ -255,6 +260,6 @@ def _overview(station: Station, admission: AdmissionControl) -> APIRouter:
 
     @router.get("/metrics")
     def get_metrics() -> Response:
-        return Response(metrics_text(station, admission), media_type=CONTENT_TYPE)
+        return Response(metrics_text(station, admission, rates), media_type=CONTENT_TYPE)
 
     return router

@@ -11,6 +11,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from saec.cloud.remote.address_pool import STATES
+from saec.station.http.rate_gauges import RateGauges
 from saec.station.outputs.coupler_worker import COUPLER_STATES
 from saec.station.plc.worker.plc_worker import PLC_STATES
 from saec.station.station import Station
@@ -80,9 +81,11 @@ class _StationCollector(Collector):
         yield from (threads, stuck, turn, limit, failures, sources)
 
 
-def metrics_text(station: Station, admission: AdmissionControl) -> bytes:
-    """The exposition of everything."""
+def metrics_text(station: Station, admission: AdmissionControl, rates: RateGauges | None = None) -> bytes:
+    """The exposition of everything; of the rates where ``rates`` keeps them."""
     registry = CollectorRegistry()
+    if rates is not None:
+        registry.register(rates)
     registry.register(_StationCollector(station, admission))
     registry.register(AdmissionCollector(admission))
     return generate_latest(registry)

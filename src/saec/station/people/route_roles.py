@@ -28,6 +28,7 @@ ROUTE_ROLES: dict[str, Role | None] = {
     "GET /v1/frames/{id}/map": Role.VIEWER,
     "GET /v1/parts/{part:path}": Role.VIEWER,
     "POST /v1/lines/{line}/frames": Role.ENGINEER,
+    "GET /v1/lines/{line}/rates": Role.VIEWER,
     "GET /v1/lines/{line}/recipe": Role.VIEWER,
     "POST /v1/lines/{line}/recipe": Role.OPERATOR,
     # the page

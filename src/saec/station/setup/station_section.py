@@ -29,9 +29,10 @@ STATION_SECTIONS = (
     "people",
     "recipe",
     "review",
+    "quality",
 )
-"""The sections of ``StationSettings``; cloud, spool, retention, people, review,
-station and http are no lists."""
+"""The sections of ``StationSettings``; cloud, spool, retention, people, review, quality, station and http
+are no lists."""
 
 
 class StationSection(Section, frozen=True, kw_only=True):

@@ -16,6 +16,7 @@ from saec.station.plc import AnyPlc
 from saec.station.recipes.recipe_settings import RecipeSettings
 from saec.station.review.review_settings import ReviewSettings
 from saec.station.section_types import Name, Seconds, Section
+from saec.station.setup.quality_settings import QualitySettings
 from saec.station.setup.station_section import StationSection
 from saec.station.sinks import AnySink
 from saec.station.sources import AnySource
@@ -95,6 +96,7 @@ class StationSettings(Section, frozen=True, kw_only=True):
         people: how people log in at the page.
         recipe: what the lines run for each product.
         review: which frames people are asked about.
+        quality: how the rates of the lines are reckoned.
     """
 
     station: StationSection = StationSection()
@@ -112,6 +114,7 @@ class StationSettings(Section, frozen=True, kw_only=True):
     people: PeopleSettings = PeopleSettings()
     recipe: list[RecipeSettings] = msgspec.field(default_factory=list)
     review: ReviewSettings = ReviewSettings()
+    quality: QualitySettings = QualitySettings()
 
     def trigger_sources(self) -> list[str]:
         """The sources that take a picture for each trigger of a PLC or of an input, and no other."""

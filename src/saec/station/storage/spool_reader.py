@@ -12,6 +12,8 @@ from saec.decoding import decode
 from saec.errors import SpoolError
 from saec.station.challenge_records import ChallengeRecord
 from saec.station.storage.alarms import read_alarms
+from saec.station.storage.counts.decider_sums import DeciderSums, sum_by_decider
+from saec.station.storage.counts.verdict_counts import VerdictCounts, count_verdicts
 from saec.station.storage.crash_attempts import read_quarantine
 from saec.station.storage.database.damage import (
     NotingConnection,
@@ -32,7 +34,6 @@ from saec.station.storage.frame_search import (
 from saec.station.storage.parts.part_search import PartStanding, part_shown, parts_named
 from saec.station.storage.records import Alarm, OpenDelivery, SpooledFrame, frame_id
 from saec.station.storage.results.challenge_table import newest_runs
-from saec.station.storage.verdict_counts import VerdictCounts, count_verdicts
 from saec.types import Capture, Explanation, VerdictRecord
 
 _FRAME = (
@@ -174,6 +175,12 @@ class SpoolReader:
     ) -> list[VerdictCounts]:
         """What the newest verdicts of frames add up to, see ``verdict_counts.count_verdicts``."""
         return count_verdicts(self._side, since, until, step_s, line)
+
+    def decider_sums(
+        self, line: str, since: float, until: float, version: str | None = None
+    ) -> list[DeciderSums]:
+        """What a line's frames add up to by who decided them, see ``decider_sums.sum_by_decider``."""
+        return sum_by_decider(self._side, line, since, until, version)
 
     def alarms(self, most: int = 50, *, after: int = 0) -> list[Alarm]:
         """The alarms that came last, newest first; ``after`` leaves out those up to this n."""

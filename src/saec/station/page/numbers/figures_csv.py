@@ -9,7 +9,7 @@ from datetime import datetime
 import msgspec
 
 from saec.station.page.numbers.window_figures import WindowFigures
-from saec.station.storage.verdict_counts import VerdictCounts
+from saec.station.storage.counts.verdict_counts import VerdictCounts
 
 COLUMNS = ("begin", "end", "line", *VerdictCounts.__struct_fields__[2:])
 """Times in ISO 8601 with the station's zone; the rest as in ``VerdictCounts``."""

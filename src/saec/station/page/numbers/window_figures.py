@@ -9,9 +9,9 @@ from typing import Any
 
 from saec.schedule.statistics.wilson_interval import wilson_interval
 from saec.station.page.numbers.time_window import TimeWindow
+from saec.station.storage.counts.verdict_counts import VerdictCounts
 from saec.station.storage.records import Alarm
 from saec.station.storage.spool_reader import SpoolReader
-from saec.station.storage.verdict_counts import VerdictCounts
 
 _ALARMS = 2000
 

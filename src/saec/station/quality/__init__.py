@@ -1,0 +1,1 @@
+"""How well each line judges now, from what people said of frames that were drawn at random."""

@@ -1,0 +1,1 @@
+"""What the frames of a window of time add up to."""
