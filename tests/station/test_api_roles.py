@@ -51,7 +51,7 @@ def test_every_route_has_its_role(routes: list[str]) -> None:
     assert [route for route in routes if route not in ROUTE_ROLES] == []
 
 
-DAILY = {"POST /v1/lines/{line}/recipe"}
+DAILY = {"POST /v1/lines/{line}/recipe", "POST /v1/lines/{line}/challenge"}
 """What an operator changes, whose daily work it is."""
 
 

@@ -17,6 +17,9 @@ GoldenOutcome = Literal["right", "missed", "false-reject", "no-label", "late", "
 is an error. Late: it had no verdict by the deadline. No cloud: the cloud was asked and did not answer in
 time. Absent: it was not judged."""
 
+STOPPED_REASON = "stopped-error"
+"""Reason of the error verdict on a frame of a line that is stopped."""
+
 Interval = tuple[float, float]
 
 

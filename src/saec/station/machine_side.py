@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from saec.station.maintenance.station_challenges import StationChallenges
 from saec.station.outputs.station_outputs import OutputHooks, StationOutputs, WatchedStation
 from saec.station.plc.worker.picture_claims import PictureClaims
 from saec.station.plc.worker.plc_notes import PlcNotes, RaiseAlarm
@@ -26,6 +27,7 @@ class MachineSide:
         recipes: those in force.
         station: tells how it is.
         alarm: raises an alarm.
+        challenges: those of the lines.
 
     Attributes:
         triggers: those that wait for a picture.
@@ -41,11 +43,13 @@ class MachineSide:
         recipes: RecipeChoice,
         station: WatchedStation,
         alarm: RaiseAlarm,
+        challenges: StationChallenges,
     ) -> None:
         self._spool, self._recipes, self.notes = spool, recipes, PlcNotes(alarm)
+        self._challenges = challenges
         self.triggers = TriggerBoard()
         self._claims = PictureClaims(self.triggers, settings.trigger_sources())
-        hooks = PlcHooks(self.triggers, spool, self.notes, recipes)
+        hooks = PlcHooks(self.triggers, spool, self.notes, recipes, challenges)
         self.plcs = {plc.name: PlcWorker(plc, hooks) for plc in settings.plc}
         self.outputs = StationOutputs(
             settings.coupler,
@@ -57,6 +61,7 @@ class MachineSide:
                 spool,
                 self.notes,
                 station=station,
+                challenge=challenges.result,
                 recipe=recipes.in_force,
                 deadlines={line.name: line.deadline_s for line in settings.line},
                 parts=[line.name for line in settings.line if line.parts.on],
@@ -64,9 +69,11 @@ class MachineSide:
         )
 
     def bodies(self) -> dict[str, Callable[[Stopping], None]]:
-        """The threads that it needs, by name; none without a PLC and a coupler."""
+        """The threads that it needs, by name."""
         bodies = {f"plc-{name}": plc.run for name, plc in self.plcs.items()} | self.outputs.bodies()
-        return bodies | ({"plc-notes": self.notes.run} if bodies else {})
+        return (
+            bodies | ({"plc-notes": self.notes.run} if bodies else {}) | {"challenge": self._challenges.run}
+        )
 
     def accept(self, frame: NewFrame, data: bytes, begun: float) -> Receipt:
         """Have the spool take a picture over, for the trigger that it was taken for.
@@ -79,10 +86,16 @@ class MachineSide:
             SpoolError: the key was used for another image, or no trigger waits for the picture.
         """
         frame, trigger = self._claims.claimed(frame)
-        with self._claims.kept(trigger):
-            accepted = self._spool.accept(self._recipes.stamped(frame), data)
+        with self._challenges.claimed(frame) as claimed:
+            with self._claims.kept(trigger):
+                accepted = self._spool.accept(self._recipes.stamped(claimed.frame), data)
+            claimed.receipt = None if accepted.duplicate else accepted
         self._claims.taken(frame, trigger, accepted)
-        if not accepted.duplicate:
+        if accepted.duplicate:
+            return accepted
+        if claimed.frame.challenge:
+            self.outputs.golden(frame, accepted.seq)
+        else:
             self.outputs.accepted(frame, accepted.seq, begun)
         return accepted
 

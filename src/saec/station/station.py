@@ -33,6 +33,7 @@ from saec.station.line.warm_versions import WarmVersions
 from saec.station.machine_side import MachineSide
 from saec.station.maintenance.audited_versions import add_version
 from saec.station.maintenance.quarantine_release import QuarantineReleases
+from saec.station.maintenance.station_challenges import StationChallenges
 from saec.station.parts.part_deadlines import PartDeadlines
 from saec.station.people.people_retention import PeopleRetention
 from saec.station.plc.worker.plc_notes import RaiseAlarm
@@ -76,8 +77,7 @@ class Station:
         living: those, and what else of the program must make progress (``serve`` adds HTTP).
         probe: tells whether the spool works.
         audit: the record of actions.
-        machine: the PLCs and couplers.
-        triggers: those that wait for a picture.
+        machine, triggers: the PLCs and couplers; those triggers that wait for a picture.
         recipes: those in force.
         warm: the opened versions.
         review: finds what people are asked about.
@@ -98,8 +98,7 @@ class Station:
         self.started = time.time()
         self._clouds = CloudModels(settings.cloud, data / "clouds")
         self._stopping = Stopping()
-        self._full: set[str] = set()
-        self._uncounted: Counter[str] = Counter()
+        self._full, self._uncounted = set[str](), Counter[str]()
         self._lock = threading.Lock()
         self._spares = Spares()
         self._decoders: dict[str, Decoder] = {}
@@ -107,6 +106,7 @@ class Station:
         try:
             names = [line.name for line in settings.line]
             self.recipes = start_recipes(data, settings.recipe, names, self.spool, self.audit)
+            self.challenges = StationChallenges(self, self._decoder("challenge").decode)
             self.runners = self._open_lines(cloud_for or self._clouds)
             self.sinks: dict[str, VerdictSink] = {s.name: s.make_sink() for s in settings.sink}
             self.delivery_workers = {
@@ -117,7 +117,7 @@ class Station:
             }
             self.sources: dict[str, SourceBody] = {}
             alarm: RaiseAlarm = lambda kind, text, about: self.tell(kind, text, about=about)  # noqa: E731
-            self.machine = MachineSide(settings, self.spool, self.recipes, self, alarm)
+            self.machine = MachineSide(settings, self.spool, self.recipes, self, alarm, self.challenges)
             self.triggers = self.machine.triggers
             drifts: Callable[[str], bool] = lambda line: self.runners[line].drifts  # noqa: E731
             self.review = ReviewCollector(
@@ -158,6 +158,7 @@ class Station:
                 lock=lock,
                 choice=self.recipes,
                 warm=self.warm,
+                challenge=self.challenges.lines[line.name],
             )
         return runners
 

@@ -12,6 +12,7 @@ import pytest
 from saec.errors import LinkError, MachineError, SaecError
 from saec.station.plc.plc_settings import PlcSettings
 from saec.station.plc.signals import (
+    ChallengeCode,
     ConfidenceClass,
     FaultCode,
     PlcResult,
@@ -28,7 +29,9 @@ BUSY = StationSignals(
 RESULT = PlcResult(
     number=70_000, label=ResultLabel.DEFECT, confidence=ConfidenceClass.HIGH, kind=2, part="A-1"
 )
-ANSWERED = StationSignals(result_valid=True, heartbeat=3, recipe=7, result=RESULT)
+ANSWERED = StationSignals(
+    result_valid=True, heartbeat=3, recipe=7, challenge=ChallengeCode.FAILED, result=RESULT
+)
 FAULT = StationSignals(
     fault=True,
     code=FaultCode.NO_PICTURE,
@@ -71,11 +74,12 @@ def test_the_settings_have_no_fault(peer: WayPeer) -> None:
 def test_it_reads_what_the_plc_has_written(peer: WayPeer, way: PlcWay) -> None:
     peer.tell(trigger=True, part="Ä-17/b", recipe=300, number=80_000, heartbeat=9)
     seen = way.read()
-    assert (seen.trigger, seen.acknowledge, seen.reset) == (True, False, False)
+    assert (seen.trigger, seen.acknowledge, seen.reset, seen.challenge) == (True, False, False, False)
     assert (seen.part, seen.recipe, seen.number, seen.heartbeat, seen.bad) == ("Ä-17/b", 300, 80_000, 9, "")
-    peer.tell(trigger=False, acknowledge=True, reset=True, part="")
+    peer.tell(trigger=False, acknowledge=True, reset=True, part="", challenge=True)
     seen = way.read()
     assert (seen.trigger, seen.acknowledge, seen.reset, seen.part) == (False, True, True, "")
+    assert seen.challenge
 
 
 def test_the_plc_reads_what_it_has_written(peer: WayPeer, way: PlcWay) -> None:
@@ -93,6 +97,7 @@ def test_the_plc_reads_what_it_has_written(peer: WayPeer, way: PlcWay) -> None:
         "kind": 2,
         "recipe": 7,
         "part": "A-1",
+        "challenge": 2,
     }
 
 

@@ -62,7 +62,14 @@ class ModbusPeer:
     def __init__(self) -> None:
         self._plc = ModbusRegisters()
         self.settings = ModbusPlc(
-            name="cell", line="bolts", source="cam", host="127.0.0.1", port=self._plc.port, timeout_s=TIMEOUT
+            name="cell",
+            line="bolts",
+            source="cam",
+            host="127.0.0.1",
+            port=self._plc.port,
+            timeout_s=TIMEOUT,
+            reads=PlcAddresses(challenge="h0.3"),
+            writes=StationAddresses(challenge="h126"),
         )
         self.wrong = {
             "address": _with(self.settings, reads=PlcAddresses(**_far())),
@@ -125,7 +132,14 @@ class S7Peer:
     def __init__(self) -> None:
         self._plc = S7Blocks({10: 110})
         self.settings = S7Plc(
-            name="cell", line="bolts", source="cam", host="127.0.0.1", port=self._plc.port, timeout_s=TIMEOUT
+            name="cell",
+            line="bolts",
+            source="cam",
+            host="127.0.0.1",
+            port=self._plc.port,
+            timeout_s=TIMEOUT,
+            reads=PlcAddresses(challenge="DB10.DBX0.3"),
+            writes=StationAddresses(challenge="DB10.DBW104"),
         )
         self.wrong = {
             "block": _with(self.settings, block=99),

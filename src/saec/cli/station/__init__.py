@@ -16,6 +16,7 @@ from saec.cli.station.machine.simulate import station_simulate
 from saec.cli.station.opcua_certificate import opcua_certificate
 from saec.cli.station.parts import find_part
 from saec.cli.station.people import people
+from saec.cli.station.proofs.challenge import challenge
 from saec.cli.station.quality.rates import station_rates
 from saec.cli.station.quarantine import quarantine
 from saec.cli.station.recipes import recipe, recipes
@@ -99,6 +100,7 @@ for _name, _command in {
     "rates": station_rates,
     "recipes": recipes,
     "recipe": recipe,
+    "challenge": challenge,
     "replay": station_replay,
     "letters": letters,
     "opcua-certificate": opcua_certificate,

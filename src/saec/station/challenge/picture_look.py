@@ -60,10 +60,13 @@ def picture_look(image: Image) -> PictureLook:
 def shift_between(before: PictureLook, after: PictureLook) -> tuple[float, float] | None:
     """How far the part has moved, x and y in shares of the longer side; None for pictures of another shape.
 
-    By phase correlation with a Hann window (Kuglin and Hines, 1975), to parts of a pixel.
+    By phase correlation with a Hann window (Kuglin and Hines, 1975), to parts of a pixel. What has no
+    structure has not moved.
     """
     if before.grey.shape != after.grey.shape or min(before.grey.shape) < 8:
         return None
+    if float(before.grey.var()) < 1.0 or float(after.grey.var()) < 1.0:
+        return 0.0, 0.0
     height, width = before.grey.shape
     window = cv2.createHanningWindow((width, height), cv2.CV_32F)
     one, other = (

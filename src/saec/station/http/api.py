@@ -19,6 +19,7 @@ from fastapi import APIRouter, FastAPI, HTTPException, Query, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
 
 from saec.errors import SaecError, SpoolError, SpoolFullError, is_transient
+from saec.station.http.challenge_routes import challenge_routes
 from saec.station.http.page_proxy import PagePlace, page_routes
 from saec.station.http.rate_gauges import RateGauges
 from saec.station.http.rate_routes import rate_routes
@@ -76,6 +77,7 @@ def make_station_app(
         _frames(station),
         recipe_routes(station, admission.bodies),
         rate_routes(station),
+        challenge_routes(station, admission.bodies),
         _overview(station, admission),
     )
     for router in routers:

@@ -52,6 +52,7 @@ class _StationCollector(Collector):
         yield from _plcs(status["plcs"])
         yield from _couplers(status["couplers"])
         yield from _lines(status["lines"])
+        yield from _challenges(status["lines"], status["counters"])
         yield from _warm(status["warm"])
         yield from _addresses(status["addresses"])
         threads = GaugeMetricFamily("saec_thread_alive", "1 while a thread runs, else 0.", labels=["thread"])
@@ -79,6 +80,24 @@ class _StationCollector(Collector):
         for name, state in status["sources"].items():
             sources.add_metric([name, state], 1.0)
         yield from (threads, stuck, turn, limit, failures, sources)
+
+
+def _challenges(lines: dict[str, Any], counters: dict[str, int]) -> Iterator[Metric]:
+    golden = GaugeMetricFamily("saec_golden_parts", "Golden parts that are pinned.", labels=["line"])
+    stands = GaugeMetricFamily(
+        "saec_challenge", "1 for how the challenge of a line stands.", labels=["line", "standing"]
+    )
+    runs = CounterMetricFamily("saec_challenge_runs", "Challenges by result.", labels=["line", "result"])
+    for name, line in lines.items():
+        if line["challenge"] is None:
+            continue
+        golden.add_metric([name], float(line["challenge"]["golden"]))
+        stands.add_metric([name, line["challenge"]["standing"]], 1.0)
+    for counter, value in counters.items():
+        kind, _, rest = counter.partition(":")
+        if kind == "challenge":
+            runs.add_metric(rest.rsplit(":", 1), value)
+    yield from (golden, stands, runs)
 
 
 def metrics_text(station: Station, admission: AdmissionControl, rates: RateGauges | None = None) -> bytes:

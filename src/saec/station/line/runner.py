@@ -27,6 +27,7 @@ from saec.frame.shared_dispatch import SharedDispatch
 from saec.frame.verdicts import OVERDUE, fallback_verdict
 from saec.schedule.link.dispatch import Dispatch
 from saec.settings import LinkConfig
+from saec.station.challenge.line_challenge import LineChallenge
 from saec.station.line.arrivals import TOLD, Arrivals
 from saec.station.line.cloud_thread import CloudThread, pending_or_damaged
 from saec.station.line.crash_marker import CrashMarker
@@ -70,7 +71,7 @@ class LineRunner:
         lock: taken for each frame that is judged, by all lines of this process.
         choice: the recipes in force; None for a line that has none.
         warm: holds the opened versions of all lines.
-        stopped: says why the line is to judge nothing but golden parts; "" while it judges.
+        challenge: the line's golden parts; None where it has none and is never stopped.
 
     Attributes:
         link: the state of the link as it was within the last second; "none" without a cloud.
@@ -90,10 +91,10 @@ class LineRunner:
         lock: ExclusiveLock | None = None,
         choice: RecipeChoice | None = None,
         warm: WarmVersions | None = None,
-        stopped: Callable[[], str] = lambda: "",
+        challenge: LineChallenge | None = None,
     ) -> None:
         self.settings = settings
-        self._stopped = stopped
+        self._challenge = challenge
         self._spool, self._log = spool, structlog.get_logger().bind(line=settings.name)
         self._connected = settings.cloud and bool(cloud_for(None))
         self.link = "" if self._connected else "none"
@@ -107,6 +108,8 @@ class LineRunner:
             warm=warm or WarmVersions(),
             unpark=self._arrivals.unpark,
         )
+        if challenge is not None:
+            challenge.follow(lambda: self._versions.following)
         self._unwritten: deque[Pending] = deque()
         self._marker = CrashMarker(spool.folder / "touched" / settings.name)
         self._failures = FrameFailures(settings, spool, self._arrivals)
@@ -141,7 +144,7 @@ class LineRunner:
             retry=self._write_unwritten,
             codes=codes,
             code_recipes=by_code,
-            stopped=stopped,
+            stopped=self._why_stopped,
         )
         self._edge = EdgeThread(settings, tools)
 
@@ -181,6 +184,7 @@ class LineRunner:
             "recipe": None if self._choice is None else self._choice.status(self.settings.name),
             "waiting_for_version": self._arrivals.parked,
             "drift": drift.sentence(),
+            "challenge": None if self._challenge is None else self._challenge.status(),
             **{f"{name}_ms": self._writer.answers.quantiles(name) for name in TOLD},
             "late": self._writer.answers.late,
         }
@@ -230,9 +234,12 @@ class LineRunner:
         """The disk hangs: an end of the process for that does not count against a frame. Never waits."""
         self._marker.excuse()
 
+    def _why_stopped(self) -> str:
+        return "" if self._challenge is None else self._challenge.stopped
+
     def problem(self) -> str:
         """Why its frames get no verdict now, one sentence; "" when they do."""
-        if blocked := self._failures.blocked or self._stopped():
+        if blocked := self._failures.blocked or self._why_stopped():
             return blocked
         recipe = None if self._choice is None else self._choice.status(self.settings.name)
         if recipe is None or recipe["number"] is not None:

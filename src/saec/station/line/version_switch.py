@@ -105,6 +105,11 @@ class VersionSwitch:
             choice.task(line.name, _TASK, self._begin)
             self._tell_done(turn)
 
+    @property
+    def following(self) -> int:
+        """The line's current version, once it judges; a recipe may name another one."""
+        return self._following
+
     # who judges a frame
 
     def for_edge(self, frame: SpooledFrame) -> OpenedVersion:

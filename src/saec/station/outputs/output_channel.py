@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from typing import Any, NamedTuple
 
 from saec.station.outputs.line_position import LineAxis
 from saec.station.outputs.output_settings import OutputSettings
 from saec.station.outputs.pulse_schedule import EndedPart, Outcome, PulseSchedule
+
+CHALLENGES = {"challenge-failed": "failed", "challenge-passed": "passed"}
+"""Which result of a challenge an output shows."""
 
 
 class ComingPart(NamedTuple):
@@ -32,7 +35,7 @@ class ActedVerdict(NamedTuple):
     Attributes:
         key: names it, as in its ``ComingPart``.
         line: the name of its line.
-        says: "defect", "good" or "error".
+        says: "defect", "good" or "error"; "challenge" for a golden part, for which no output pulses.
     """
 
     key: Hashable
@@ -46,10 +49,17 @@ class StationState(NamedTuple):
     Attributes:
         sound: no thread of it is stuck. Else outputs stand in their fail-safe state.
         ready: it does what is asked of it.
+        challenges: what the last challenge of each line said: "none", "passed" or "failed".
     """
 
     sound: bool
     ready: bool
+    challenges: Mapping[str, str] = {}
+
+    def challenge(self, wanted: str, line: str) -> bool:
+        """Whether a line's challenge failed or passed; without a line whether one failed, or all passed."""
+        said = [told for name, told in self.challenges.items() if line in ("", name)]
+        return "failed" in said if wanted == "failed" else bool(said) and set(said) == {"passed"}
 
 
 class OutputChannel:
@@ -112,6 +122,8 @@ class OutputChannel:
             self._on = self._schedule.active(now)
         elif s.on[0] == "heartbeat":
             self._on = bool(int(now / s.heartbeat_s) % 2)
+        elif s.on[0] in CHALLENGES:
+            self._on = state.challenge(CHALLENGES[s.on[0]], s.line)
         else:
             self._on = state.ready is (s.on[0] == "ready")
         return s.level(self._on), ended

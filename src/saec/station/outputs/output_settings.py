@@ -11,7 +11,7 @@ from saec.station.outputs.pulse_schedule import PulseRule
 from saec.station.section_types import FieldFault, Name, Seconds, Section
 
 OfPart = Literal["defect", "good", "error"]
-OfStation = Literal["ready", "fault", "heartbeat"]
+OfStation = Literal["ready", "fault", "heartbeat", "challenge-failed", "challenge-passed"]
 
 OF_PARTS = ("defect", "good", "error")
 """What an output pulses for: the verdict on a part."""
@@ -29,8 +29,11 @@ class OutputSettings(Section, frozen=True, kw_only=True):
         address: Where it is: for Modbus a coil such as "c0" or a bit such as "h100.3", for GPIO the number or
             the name of a line.
         on: What it pulses for: "defect", "good", "error" (no label), or several of them. Or what it shows:
-            "ready" (on while the station is ready), "fault" (on while it is not) or "heartbeat".
-        line: The name of the line whose parts it is for.
+            "ready" (on while the station is ready), "fault" (on while it is not) or "heartbeat". Or
+            "challenge-failed" (on from a failed challenge until one passes or is overridden), or
+            "challenge-passed" (on while the last challenge passed).
+        line: The name of the line whose parts, or whose challenge, it is for. Without it a challenge output
+            is for all lines: one failed, or all passed.
         source: Only parts of this source.
         delay_s: Seconds from the trigger of a part to its pulse. Without a delay it pulses once the verdict
             is known.
@@ -100,7 +103,7 @@ class OutputSettings(Section, frozen=True, kw_only=True):
             return
         if len(self.on) != 1 and not set(self.on) <= set(OF_PARTS):
             what = f"an output cannot be on for {' and '.join(self.on)}"
-            yield "on", what, "use defect, good and error together, or one of ready, fault and heartbeat"
+            yield "on", what, "use defect, good and error together, or one of the others alone"
             return
         if self.for_parts and not self.line:
             yield "line", f"the output {self.name} has no line", "name the [[line]] whose parts it is for"

@@ -59,6 +59,7 @@ class OutputHooks(NamedTuple):
         recipe: the number of the recipe in force on a line.
         deadlines: seconds of each line, by name.
         parts: names of the lines whose parts get one verdict for all their frames.
+        challenge: what the last challenge of a line said.
     """
 
     triggers: TriggerBoard
@@ -68,6 +69,7 @@ class OutputHooks(NamedTuple):
     recipe: Callable[[str], int | None]
     deadlines: Mapping[str, float]
     parts: Collection[str] = ()
+    challenge: Callable[[str], str] = lambda line: "none"
 
 
 class StationOutputs:
@@ -125,7 +127,11 @@ class StationOutputs:
     def look(self) -> None:
         """See how the station is."""
         station = self._hooks.station
-        self._state = StationState(sound=not station.stuck(), ready=not station.problems())
+        self._state = StationState(
+            sound=not station.stuck(),
+            ready=not station.problems(),
+            challenges={line: self._hooks.challenge(line) for line in self._hooks.deadlines},
+        )
         self._looked = time.monotonic()
 
     def state(self) -> StationState:
@@ -141,6 +147,12 @@ class StationOutputs:
         """
         if isinstance(_key(frame.capture, seq), int):
             self._tell(ComingPart(seq, frame.line, frame.source, begun))
+
+    def golden(self, frame: NewFrame, seq: int) -> None:
+        """A golden part was accepted: where a trigger announced it, no output waits for its verdict."""
+        key = _key(frame.capture, seq)
+        if not isinstance(key, int):
+            self._tell(ActedVerdict(key, frame.line, "challenge"))
 
     def status(self) -> dict[str, Any]:
         """Plain values for page and metrics, by coupler."""

@@ -31,6 +31,9 @@ ROUTE_ROLES: dict[str, Role | None] = {
     "GET /v1/lines/{line}/rates": Role.VIEWER,
     "GET /v1/lines/{line}/recipe": Role.VIEWER,
     "POST /v1/lines/{line}/recipe": Role.OPERATOR,
+    "GET /v1/lines/{line}/challenge": Role.VIEWER,
+    "POST /v1/lines/{line}/challenge": Role.OPERATOR,
+    "POST /v1/lines/{line}/challenge/override": Role.ENGINEER,
     # the page
     "GET /": Role.VIEWER,
     "GET /page/login": OPEN,

@@ -9,6 +9,7 @@ import msgspec
 from saec.errors import MachineError
 from saec.station.plc.signal_types import CHECK_VALUE, SignalValue
 from saec.station.plc.signals import (
+    ChallengeCode,
     ConfidenceClass,
     FaultCode,
     PlcResult,
@@ -30,6 +31,7 @@ READ_TYPES: Mapping[str, str] = {
     "part": "string32",
     "recipe": "uint16",
     "number": "uint32",
+    "challenge": "bool",
     "check": "uint32",
 }
 """The PLC's signals and the types that they have where a mapping names none."""
@@ -44,6 +46,7 @@ WRITE_TYPES: Mapping[str, str] = {
     "kind": "uint16",
     "recipe": "uint16",
     "part": "string32",
+    "challenge": "uint16",
     "check": "uint32",
 }
 """The station's signals, likewise."""
@@ -64,6 +67,7 @@ class PlcAddresses(Section, frozen=True, kw_only=True):
         part: Id of the part.
         recipe: Number of the recipe that is wanted; 0 asks for none.
         number: The PLC's own number of the trigger.
+        challenge: Asks for a challenge of the line by rising; without a default.
         check: Holds 16909060, which tells a wrong order of words or bytes.
     """
 
@@ -74,6 +78,7 @@ class PlcAddresses(Section, frozen=True, kw_only=True):
     part: str | None = None
     recipe: str | None = None
     number: str | None = None
+    challenge: str | None = None
     check: str | None = None
 
 
@@ -95,6 +100,8 @@ class StationAddresses(Section, frozen=True, kw_only=True):
         kind: Number of the kind of defect in ``kinds``, 0 for none of them.
         recipe: Number of the recipe in force, 0 without one.
         part: Id of the part that the answer is for.
+        challenge: The line's challenge: 0 without a result, 1 passed, 2 failed, 3 runs, 4 was interrupted,
+            5 failed and stopped the line; without a default.
         check: Holds 16909060, for the PLC to check its order of words and bytes.
     """
 
@@ -110,6 +117,7 @@ class StationAddresses(Section, frozen=True, kw_only=True):
     kind: str | None = None
     recipe: str | None = None
     part: str | None = None
+    challenge: str | None = None
     check: str | None = None
 
 
@@ -156,6 +164,7 @@ def plc_signals(values: Mapping[str, SignalValue], bad: str = "") -> PlcSignals:
         part=part,
         recipe=int(values.get("recipe") or 0) or None,
         number=int(values.get("number") or 0) or None,
+        challenge=bool(values.get("challenge")),
         bad=bad,
     )
 
@@ -176,6 +185,7 @@ def station_values(signals: StationSignals) -> dict[str, SignalValue]:
         "kind": 0 if result is None else result.kind,
         "recipe": signals.recipe or 0,
         "part": "" if result is None else result.part,
+        "challenge": int(signals.challenge),
         "check": CHECK_VALUE,
     }
 
@@ -195,6 +205,7 @@ def station_signals(values: Mapping[str, SignalValue]) -> StationSignals:
             part=str(values.get("part", "") or ""),
         )
         code = FaultCode(int(values.get("code", 0)))
+        challenge = ChallengeCode(int(values.get("challenge", 0)))
     except ValueError as e:
         what = f"the station's signals at the PLC hold what no station has written: {e}"
         raise MachineError(what, "check the mapping, and that nothing else writes there") from e
@@ -202,6 +213,7 @@ def station_signals(values: Mapping[str, SignalValue]) -> StationSignals:
         **{bit: bool(values.get(bit)) for bit in BITS},
         heartbeat=int(values.get("heartbeat", 0)),
         code=code,
+        challenge=challenge,
         result=result,
     )
 

@@ -29,6 +29,19 @@ class FaultCode(IntEnum):
     """A signal of the PLC cannot be what it should be."""
     STOPPED = 8
     """The line is stopped, as by a challenge that it failed."""
+    GOLDEN_PART = 9
+    """The part is a golden part of a challenge; its result is in the run, and no label is told."""
+
+
+class ChallengeCode(IntEnum):
+    """How the challenge of the line stands."""
+
+    NONE = 0
+    PASSED = 1
+    FAILED = 2
+    RUNNING = 3
+    INTERRUPTED = 4
+    STOPPED = 5
 
 
 class ResultLabel(IntEnum):
@@ -59,6 +72,7 @@ class PlcSignals(msgspec.Struct, frozen=True, kw_only=True):
         part: id of the part, "" when unknown.
         recipe: number of the recipe that is wanted; None where the mapping has none.
         number: the PLC's own number of the trigger; None where the mapping has none.
+        challenge: asks for a challenge by rising.
         bad: what of part, recipe or number cannot be right, one sentence with the remedy; "" when they can.
             The bits hold all the same.
     """
@@ -70,6 +84,7 @@ class PlcSignals(msgspec.Struct, frozen=True, kw_only=True):
     part: str = ""
     recipe: int | None = None
     number: int | None = None
+    challenge: bool = False
     bad: str = ""
 
 
@@ -102,6 +117,7 @@ class StationSignals(msgspec.Struct, frozen=True, kw_only=True):
         code: stands until the next trigger, longer than ``fault``.
         heartbeat: rises while the station lives, and begins again after 65,535.
         recipe: number of the recipe in force; None without recipes.
+        challenge: how the line's challenge stands.
         result: the last trigger's; while ``busy`` its number and part with no label, so that a PLC knows
             the number that the answer will have. None before the first.
     """
@@ -113,6 +129,7 @@ class StationSignals(msgspec.Struct, frozen=True, kw_only=True):
     code: FaultCode = FaultCode.NONE
     heartbeat: int = 0
     recipe: int | None = None
+    challenge: ChallengeCode = ChallengeCode.NONE
     result: PlcResult | None = None
 
 

@@ -21,7 +21,18 @@ from saec.station.sources.frame_source import FOR_TRIGGERS
 from saec.web.addresses import is_loopback
 from saec.web.admission.admission_control import check_admission
 
-OWN_FOLDERS = ("aside", "clouds", "images", "lines", "maps", "outputs", "release", "review", "touched")
+OWN_FOLDERS = (
+    "aside",
+    "challenge",
+    "clouds",
+    "images",
+    "lines",
+    "maps",
+    "outputs",
+    "release",
+    "review",
+    "touched",
+)
 """What a station keeps in its data folder, beside the database."""
 
 Fault = tuple[list[str | int], str, str]
@@ -126,6 +137,8 @@ def _lines(settings: StationSettings) -> Iterator[Fault]:
             what = f"{line.profile} is not a line profile"
             yield ["line", i, "profile"], what, "make one with `saec fit DATASET --out LINE`"
         yield from _policy(i, line, settings)
+        for key, what, remedy in line.challenge.faults():
+            yield ["line", i, "challenge", key], what, remedy
         if line.guard.dark >= line.guard.bright:
             what = f"guard.dark ({line.guard.dark:g}) is not below guard.bright ({line.guard.bright:g})"
             yield ["line", i, "guard"], what, "give 0 <= dark < bright <= 255"

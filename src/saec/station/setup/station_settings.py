@@ -8,6 +8,7 @@ import msgspec
 
 from saec.settings import CloudConfig, Policy, RunConfig
 from saec.settings.setting_fields import PositiveShare, Share
+from saec.station.challenge.challenge_settings import ChallengeSettings
 from saec.station.outputs.couplers.coupler_settings import AnyCoupler
 from saec.station.outputs.output_settings import InputSettings, OutputSettings
 from saec.station.parts.code_reader import CodeSettings
@@ -63,6 +64,7 @@ class LineSettings(Section, frozen=True, kw_only=True):
         guard: which pictures are too poor to judge.
         parts: whether a part of several frames gets a verdict of its own.
         code: whether the part's id is read from a code in the picture.
+        challenge: golden parts that the line must judge right.
     """
 
     name: Name
@@ -75,6 +77,7 @@ class LineSettings(Section, frozen=True, kw_only=True):
     guard: FrameGuardSettings = FrameGuardSettings()
     parts: PartRules = PartRules()
     code: CodeSettings = CodeSettings()
+    challenge: ChallengeSettings = ChallengeSettings()
 
 
 class StationSettings(Section, frozen=True, kw_only=True):

@@ -36,5 +36,6 @@ def plc_values(signals: PlcSignals) -> dict[str, SignalValue]:
         "part": signals.part,
         "recipe": signals.recipe or 0,
         "number": signals.number or 0,
+        "challenge": signals.challenge,
         "check": CHECK_VALUE,
     }

@@ -217,6 +217,13 @@ class SpoolReader:
             ((last,),) = self._db.execute("SELECT COALESCE(MAX(seq), 0) FROM frames")
         return int(last if first is None else first - 1)
 
+    def frames_since(self, line: str, seq: int) -> int:
+        """How many frames of a line there are after a number, golden parts left out."""
+        ((count,),) = self._side.rows(
+            "SELECT COUNT(*) FROM frames WHERE line = ? AND seq > ? AND challenge = ''", (line, seq)
+        )
+        return int(count)
+
     def last_frame(self) -> int:
         """The number of the frame that was accepted last; 0 before the first."""
         with self._lock:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
+from saec.station.challenge_records import STOPPED_REASON
 from saec.station.plc.handshake import TriggerNews
 from saec.station.plc.plc_settings import PlcSettings
 from saec.station.plc.signals import ConfidenceClass, FaultCode, PlcResult, ResultLabel
@@ -71,12 +72,16 @@ class OpenTrigger:
 
     def _answer(self, seq: int) -> TriggerNews:
         number = self.news.number
-        late = bool(self._spool.verdicts(seq))  # asked first: a verdict that comes now is no late one
-        acted = self._spool.acted(seq)
+        given = self._spool.verdicts(seq)  # asked first: a verdict that comes now is no late one
+        late, acted = bool(given), self._spool.acted(seq)
+        if any(verdict.challenge for verdict in given.values()):
+            return TriggerNews(number=number, pictured=True, fault=FaultCode.GOLDEN_PART)
         if acted is None:
             return TriggerNews(
                 number=number, pictured=True, fault=FaultCode.NO_RESULT if late else FaultCode.NONE
             )
+        if acted.reason == STOPPED_REASON:
+            return TriggerNews(number=number, pictured=True, fault=FaultCode.STOPPED)
         if acted.capture is None or acted.capture.trigger != number or acted.label is None:
             return TriggerNews(number=number, pictured=True, fault=FaultCode.NOT_JUDGED)
         result = plc_result(number, acted, self.announced.trigger.part, self._settings)
@@ -84,7 +89,10 @@ class OpenTrigger:
 
     def _part_answer(self, seq: int) -> TriggerNews:
         """By the verdict on the part, if it was made with the trigger's own frame."""
-        number, judged = self.news.number, bool(self._spool.verdicts(seq))
+        number, given = self.news.number, self._spool.verdicts(seq)
+        judged = bool(given)
+        if any(verdict.challenge for verdict in given.values()):
+            return TriggerNews(number=number, pictured=True, fault=FaultCode.GOLDEN_PART)
         visit = self._spool.part_of(seq)
         if visit is None:  # the frame waits for its verdict, or shows no part that is known
             return TriggerNews(

@@ -16,6 +16,7 @@ from saec.station.plc.handshake import Handshake, HandshakeEvent, HandshakeStep,
 from saec.station.plc.plc_settings import PlcSettings
 from saec.station.plc.signals import FaultCode, PlcSignals, PlcWay, StationSignals
 from saec.station.plc.worker.open_trigger import OpenTrigger
+from saec.station.plc.worker.plc_challenge import ChallengeWish, LineChallenges
 from saec.station.plc.worker.plc_notes import PlcNotes
 from saec.station.plc.worker.recipe_wish import LineRecipes, RecipeWish
 from saec.station.plc.worker.trigger_numbers import TriggerNumbers
@@ -55,12 +56,14 @@ class PlcHooks(NamedTuple):
         spool: has the frames and their verdicts.
         notes: writes alarms to the disk, and reserves numbers.
         recipes: the lines' recipes; None where the station has none.
+        challenges: the lines' challenges; None where there are none.
     """
 
     triggers: TriggerBoard
     spool: Spool
     notes: PlcNotes
     recipes: LineRecipes | None = None
+    challenges: LineChallenges | None = None
 
 
 class PlcWorker:
@@ -87,6 +90,7 @@ class PlcWorker:
         hooks.notes.keep(self._numbers)
         self._handshake = Handshake(settings.limits(), self._numbers.take)
         self._wish = RecipeWish(settings, hooks.recipes, hooks.notes)
+        self._challenge = ChallengeWish(settings, hooks.challenges)
         self._gap = False  # whether the PLC was away since the last reading
         self._begun = False  # whether the handshake has had its first reading
         self._open: OpenTrigger | None = None
@@ -155,6 +159,7 @@ class PlcWorker:
             self._show(SILENT, "it tells nothing")
             self._gap = True
             return False
+        self._challenge.heed(seen)
         now = self._clock()
         if self._gap:
             self._handshake.resume(now)
@@ -177,7 +182,7 @@ class PlcWorker:
         """Why no trigger can be taken; ``NONE`` when one can."""
         if self._handshake.number is not None:
             return FaultCode.NONE
-        able = self._wish.heed(seen)
+        able = self._wish.heed(seen) or self._challenge.able()
         if able is FaultCode.NONE:
             strays = self._hooks.triggers.strays(self.settings.source)
             drained = now >= self._drain_until or strays > self._strays
@@ -225,6 +230,7 @@ class PlcWorker:
         if now - self._beat_at >= self.settings.heartbeat_s:
             self._beat, self._beat_at = (self._beat + 1) % _RANGE, now
         told = msgspec.structs.replace(signals, heartbeat=self._beat, recipe=self._wish.in_force)
+        told = msgspec.structs.replace(told, challenge=self._challenge.code())
         if told.result is not None and told.result.number == self._unfit:
             told = msgspec.structs.replace(told, result=msgspec.structs.replace(told.result, part=""))
         if told != self._written:

@@ -78,11 +78,16 @@ class ChallengeTable:
                 raise_alarm(db, now, *alarm, about=record.line)
         return True
 
-    def cut_short(self, db: sqlite3.Connection) -> list[ChallengeRecord]:
+    def cut_short(self) -> list[ChallengeRecord]:
         """After a start: the runs that an earlier process left without a result."""
-        rows = db.execute("SELECT record FROM challenges WHERE state = 'running' ORDER BY n").fetchall()
-        found = [decode_record(db, blob, ChallengeRecord) for (blob,) in rows]
-        return [record for record in found if record is not None]
+        with self._begin() as db:
+            return _running(db)
+
+
+def _running(db: sqlite3.Connection) -> list[ChallengeRecord]:
+    rows = db.execute("SELECT record FROM challenges WHERE state = 'running' ORDER BY n").fetchall()
+    found = [decode_record(db, blob, ChallengeRecord) for (blob,) in rows]
+    return [record for record in found if record is not None]
 
 
 def newest_runs(

@@ -1,0 +1,1 @@
+"""Commands that prove how well a line does."""
