@@ -50,6 +50,8 @@ from saec.station.page.views.own_view import OWN_ROUTES
 from saec.station.page.views.people_view import PEOPLE
 from saec.station.page.views.review.review_view import REVIEW
 from saec.station.page.views.settings_view import SETTINGS
+from saec.station.page.views.teaching.job_views import JobTopics
+from saec.station.page.views.teaching.teach_view import TEACH
 from saec.station.page.words.languages import asked_language, msgid, wording
 from saec.station.people.oidc import OidcLogIn
 from saec.station.people.people_store import PeopleStore
@@ -62,7 +64,19 @@ from saec.station.storage.storage_quota import GIGABYTE
 from saec.station.teaching.job_store import JobStore
 from saec.web.browser_sessions import COOKIE
 
-VIEWS: tuple[PageView, ...] = (LIVE, FRAMES, REVIEW, LINES, NUMBERS, ALARMS, SETTINGS, PEOPLE, AUDIT, HELP)
+VIEWS: tuple[PageView, ...] = (
+    LIVE,
+    FRAMES,
+    REVIEW,
+    TEACH,
+    LINES,
+    NUMBERS,
+    ALARMS,
+    SETTINGS,
+    PEOPLE,
+    AUDIT,
+    HELP,
+)
 """The entries of the navigation, in its order."""
 
 ROUTES: tuple[PageRoute, ...] = (
@@ -120,6 +134,7 @@ def make_page_events(tools: PageTools) -> PageEvents:
             RecipeTopics(data, tools.lines, feed, templates),
             MachineTopic(tools.settings, feed, templates),
             AuditTopics(tools.checks, tools.evidence, templates),
+            JobTopics(tools.jobs, templates),
         ],
         lambda: feed.ended,
     )

@@ -1,0 +1,1 @@
+"""Teach: labels become a candidate version, beside the line."""
