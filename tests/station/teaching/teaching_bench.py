@@ -82,7 +82,7 @@ class TeachingBench:
         verdict = VerdictRecord(id=got.id, path="", sha256="", line="gears", time=1.0, label=label)
         self.spool.decide(got.seq, "final", verdict, version="1")
         image = f"images/{got.id}.png"
-        (self.reviews.folder / "images").mkdir(exist_ok=True)
+        (self.reviews.folder / "images").mkdir(parents=True, exist_ok=True)
         shutil.copy(picture, self.reviews.folder / image)
         row = ReviewFrame(
             seq=got.seq,

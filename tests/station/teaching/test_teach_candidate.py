@@ -10,12 +10,13 @@ import pytest
 from saec.data.manifest import Manifest
 from saec.profile import LineProfile, sha256_file
 from saec.station.audit.audit_log import AuditLog
+from saec.station.challenge.golden_set import GoldenPart, GoldenSet
 from saec.station.maintenance.version_comparisons import Comparisons
 from saec.station.review.review_records import ReviewAnswer
 from saec.station.teaching.job_records import CompareJob, JobOutcome
 from saec.station.teaching.teaching_program import done_job
 from saec.types import DEFECT, GOOD
-from tests.station.teaching.teaching_bench import TeachingBench
+from tests.station.teaching.teaching_bench import TeachingBench, draw
 
 
 def snapshot(folder: Path) -> dict[str, str]:
@@ -129,3 +130,20 @@ def test_a_line_that_changed_and_a_job_without_labels_say_so(bench: TeachingBenc
     job = bench.ask(CompareJob(version=1, base=1))
     outcome = done_job(bench.settings, bench.jobs.path(job.id))
     assert "version 1 judges now" in outcome.problem
+
+
+def test_golden_parts_that_a_candidate_judges_wrong_cost_a_reason(bench: TeachingBench) -> None:
+    golden, log = GoldenSet(bench.data, "gears"), AuditLog(bench.data)
+    good, bad = draw(bench.root / "golden", 1, 700, defects=False)[0], bench.root / "golden" / "wrong.png"
+    bad.write_bytes(draw(bench.root / "golden", 1, 701, defects=False)[0].read_bytes())
+    for path, label in ((good, GOOD), (bad, DEFECT)):
+        part = GoldenPart(name=path.stem, label=label, sha256=sha256_file(path), suffix=".png", person="eng")
+        golden.pin(log, "engineer", [(part, path.read_bytes())])
+    _, outcome = teach(bench)
+    assert outcome.problem == ""
+    made = Comparisons(bench.versions).find(2, 1)
+    assert made is not None
+    assert made.challenge is not None
+    assert (made.challenge.parts, made.challenge.passed) == (2, False)
+    assert "wrong" in made.challenge.wrong
+    assert "challenge-failed" in Comparisons(bench.versions).concerns(2)

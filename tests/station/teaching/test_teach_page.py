@@ -106,7 +106,13 @@ def test_the_result_shows_both_versions_and_what_speaks_against_it(
     outcome = done_job(bench.settings, bench.jobs.path(job.id))
     bench.jobs.write(msgspec.structs.replace(job, state="done", ended=2.0, outcome=outcome))
     shown = unescape(client.get(f"/page/teach/jobs/{job.id}", headers=ENGINEER).text)
-    for wanted in ("Missed defects", "False rejects", "The edge alone", "No challenge set was run", "p = "):
+    for wanted in (
+        "Missed defects",
+        "False rejects",
+        "The edge alone",
+        "no golden parts",
+        "p = ",
+    ):
         assert wanted in shown
     assert "what=line.promote&version=2" in shown
     asked = client.get("/page/lines/gears/change?what=line.promote&version=2", headers=ENGINEER).text

@@ -213,7 +213,10 @@ def comparison_sentences(made: VersionComparison) -> list[str]:
     for what, rates in (("missed defects", made.errors.escape), ("false rejects", made.errors.overkill)):
         said.append(f"{what}: none reviewed" if rates is None else f"{what}: {_rates(rates)}")
     if made.challenge is None:
-        said.append("the challenge set was not run on it")
+        said.append("the line has no golden parts, so no challenge set was tried")
+    else:
+        wrong = ", ".join(made.challenge.wrong) or "none"
+        said.append(f"golden parts: {made.challenge.parts}, wrong: {wrong}")
     concerns = concerns_about(made)
     if concerns:
         said.append(f"promote it only for a reason: {said_concerns(concerns)}")

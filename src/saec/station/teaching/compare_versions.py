@@ -12,17 +12,11 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
-import msgspec
-
-from saec.data.images.killable_decoder import Decoder, Spares
 from saec.errors import LineError, SaecError
-from saec.frame.assessment import EncodedFrame, decode_frame
 from saec.profile import Calibration, write_json
 from saec.schedule.calibration.trust import fused_decision
 from saec.schedule.statistics.paired_rates import PairedImage, paired_rates
-from saec.station.line.edge_thread import assess_guarded
-from saec.station.line.guard import GuardError
-from saec.station.line.opened_version import OpenedVersion, open_version, with_threshold
+from saec.station.line.opened_version import with_threshold
 from saec.station.maintenance.version_comparisons import (
     ComparedErrors,
     ComparedFrame,
@@ -32,22 +26,16 @@ from saec.station.maintenance.version_comparisons import (
 )
 from saec.station.review.review_store import ReviewStore
 from saec.station.storage.spool_reader import SpoolReader
+from saec.station.teaching.edge_words import EdgeSaid, EdgeWords, edge_words, golden_check
 from saec.station.teaching.job_desk import JobDesk
 from saec.station.teaching.job_records import CompareJob, JobOutcome
 from saec.station.teaching.line_base import FrameRecipes, LineBase, known_pictures, recipe_base
 from saec.station.teaching.proving_frames import ProvingFrame, proving_frames
 from saec.texts import read_json
-from saec.types import DEFECT, GOOD, CloudRecord, Source
+from saec.types import DEFECT, GOOD, CloudRecord
 
 MOST_CHANGED = 300
 """Frames on which the versions differ, or the second is wrong, that are kept."""
-
-
-class EdgeSaid(msgspec.Struct, frozen=True):
-    """What the edge of a version says of a frame; the label is None where it could not judge it."""
-
-    score: float
-    label: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +108,7 @@ def compare_versions(
         frames=len(judged),
         left_out={str(why): count for why, count in left_out.items() if count},
         changed=_changed(judged),
+        challenge=golden_check(desk, base, number),
         labels_changed=labels_changed,
     )
     comparisons.keep(made)
@@ -162,29 +151,21 @@ def _said(
         known = read_json(path, kind, error=LineError, remedy="start it again")
     left = [frame for frame in frames if str(frame.reviewed.frame.seq) not in known]
     if left:
-        version = open_version(desk.versions.profile(number), base.key(number), desk.line, ())
-        decoder = Decoder(Spares(spare=False))
-        try:
+        with edge_words(desk, base, number) as words:
             for at, frame in enumerate(left, 1):
-                known[str(frame.reviewed.frame.seq)] = _look(version, reviews, frame, decoder)
+                known[str(frame.reviewed.frame.seq)] = _look(words, reviews, frame)
                 desk.progress("compare", at, len(left))
-        finally:
-            decoder.close()
         write_json(path, known)
     return known
 
 
-def _look(version: OpenedVersion, reviews: ReviewStore, frame: ProvingFrame, decoder: Decoder) -> EdgeSaid:
+def _look(words: EdgeWords, reviews: ReviewStore, frame: ProvingFrame) -> EdgeSaid:
     row = frame.reviewed.frame
     try:
-        path = reviews.picture(row)
-        source = Source(id=row.frame, path=str(path), part=row.part)
-        encoded = EncodedFrame(source, path.read_bytes(), row.sha256, row.accepted, time.perf_counter(), {})
-        decoded = decode_frame(encoded, bits=version.judges.bits, decode=decoder.decode, name=row.frame)
-        _, seen = assess_guarded(decoded, version)
-    except (GuardError, SaecError, OSError):
+        data = reviews.picture(row).read_bytes()
+    except (SaecError, OSError):  # it went while the job ran
         return EdgeSaid(0.0, None)
-    return EdgeSaid(seen.opinion.score, seen.opinion.label)
+    return words.of(row.frame, data, row.sha256)
 
 
 def _calibration(desk: JobDesk, base: LineBase, number: int) -> Calibration:
