@@ -18,12 +18,13 @@ import msgspec
 from fastapi import APIRouter, FastAPI, HTTPException, Query, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
 
-from saec.errors import SaecError, SpoolError, SpoolFullError, is_transient
+from saec.errors import ReviewError, SaecError, SpoolError, SpoolFullError, is_transient
 from saec.station.http.challenge_routes import challenge_routes
 from saec.station.http.page_proxy import PagePlace, page_routes
 from saec.station.http.rate_gauges import RateGauges
 from saec.station.http.rate_routes import rate_routes
 from saec.station.http.recipe_routes import recipe_routes
+from saec.station.http.review_routes import review_routes
 from saec.station.http.role_check import RoleCheck
 from saec.station.http.search_routes import LARGEST_NUMBER, frame_record, search_routes
 from saec.station.http.station_metrics import CONTENT_TYPE, metrics_text
@@ -75,6 +76,7 @@ def make_station_app(
         _intake(station, admission.bodies),
         search_routes(station),
         _frames(station),
+        review_routes(station, admission.bodies, partial(_frame_of, station)),
         recipe_routes(station, admission.bodies),
         rate_routes(station),
         challenge_routes(station, admission.bodies),
@@ -106,7 +108,7 @@ def _explain_errors(app: FastAPI) -> None:
         body = {"error": {"kind": type(error).__name__, "message": error.what, "remedy": error.remedy}}
         if isinstance(error, SpoolFullError):
             return JSONResponse(body, 507, {"Retry-After": "5"})
-        return JSONResponse(body, 409 if isinstance(error, SpoolError) else 400)
+        return JSONResponse(body, 409 if isinstance(error, SpoolError | ReviewError) else 400)
 
     async def wait(request: Request, error: Exception) -> JSONResponse:
         """What the machine lacks for now: who asks keeps what it has, and asks again."""
@@ -208,16 +210,17 @@ def _new_frame(request: Request, line: str, suffix: str, data: bytes, part: str)
     )
 
 
+def _frame_of(station: Station, id: str) -> SpooledFrame:
+    match = _ID.fullmatch(id)
+    frame = station.spool.frame(int(match[2])) if match else None
+    if frame is None or frame.id != id:
+        raise HTTPException(404, f"there is no frame {id[:80]!r}")
+    return frame
+
+
 def _frames(station: Station) -> APIRouter:
     """What is known of the frames that were accepted."""
-    router = APIRouter()
-
-    def frame_of(id: str) -> SpooledFrame:
-        match = _ID.fullmatch(id)
-        frame = station.spool.frame(int(match[2])) if match else None
-        if frame is None or frame.id != id:
-            raise HTTPException(404, f"there is no frame {id[:80]!r}")
-        return frame
+    router, frame_of = APIRouter(), partial(_frame_of, station)
 
     @router.get("/v1/frames/{id}")
     def get_frame(id: str) -> dict[str, Any]:

@@ -54,6 +54,7 @@ class _StationCollector(Collector):
         yield from _lines(status["lines"])
         yield from _challenges(status["lines"], status["counters"])
         yield from _warm(status["warm"])
+        yield from _review(status["review"])
         yield from _addresses(status["addresses"])
         threads = GaugeMetricFamily("saec_thread_alive", "1 while a thread runs, else 0.", labels=["thread"])
         failures = CounterMetricFamily("saec_thread_failures", "Failures of a thread.", labels=["thread"])
@@ -108,6 +109,27 @@ def metrics_text(station: Station, admission: AdmissionControl, rates: RateGauge
     registry.register(_StationCollector(station, admission))
     registry.register(AdmissionCollector(admission))
     return generate_latest(registry)
+
+
+def _review(states: dict[str, dict[str, Any]]) -> Iterator[Metric]:
+    waiting = GaugeMetricFamily(
+        "saec_review_waiting", "Frames that wait for a person, by why they are shown.", labels=["line", "why"]
+    )
+    counts: dict[str, CounterMetricFamily | GaugeMetricFamily] = {
+        "frames": CounterMetricFamily("saec_review_frames", "Frames from which was drawn.", labels=["line"]),
+        "drawn": CounterMetricFamily("saec_review_drawn", "Frames drawn at random.", labels=["line"]),
+        "lost": CounterMetricFamily(
+            "saec_review_lost", "Drawn frames whose picture was gone before an answer.", labels=["line"]
+        ),
+        "labels": GaugeMetricFamily("saec_review_labels", "Labels that stand.", labels=["line"]),
+        "size": GaugeMetricFamily("saec_review_bytes", "Bytes of the pictures for review.", labels=["line"]),
+    }
+    for line, state in states.items():
+        for why, count in state["waiting"].items():
+            waiting.add_metric([line, why], count)
+        for name, family in counts.items():
+            family.add_metric([line], state[name])
+    yield from (waiting, *counts.values())
 
 
 def _spool(depth: dict[str, int]) -> Iterator[Metric]:

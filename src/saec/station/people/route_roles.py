@@ -34,6 +34,13 @@ ROUTE_ROLES: dict[str, Role | None] = {
     "GET /v1/lines/{line}/challenge": Role.VIEWER,
     "POST /v1/lines/{line}/challenge": Role.OPERATOR,
     "POST /v1/lines/{line}/challenge/override": Role.ENGINEER,
+    "POST /v1/frames/{id}/label": Role.OPERATOR,
+    "GET /v1/review": Role.VIEWER,
+    "POST /v1/review/take": Role.OPERATOR,
+    "POST /v1/review/undo": Role.OPERATOR,
+    "POST /v1/review/release": Role.OPERATOR,
+    "GET /v1/review/labels": Role.ENGINEER,
+    "GET /v1/review/{id}/image": Role.VIEWER,
     # the page
     "GET /": Role.VIEWER,
     "GET /page/login": OPEN,

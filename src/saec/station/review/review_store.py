@@ -10,6 +10,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,8 @@ class ReviewStore:
         self, data: Path, settings: ReviewSettings | None = None, clock: Callable[[], float] = time.time
     ) -> None:
         self.folder, self.settings, self._clock = data / REVIEW, settings or ReviewSettings(), clock
+        with suppress(OSError):  # what needs it says so
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._opening = threading.RLock()
         self._opened: SharedDatabase | None = None
 
@@ -129,14 +132,12 @@ class ReviewStore:
             holder = db.execute("SELECT person, until FROM leases WHERE seq = ?", (seq,)).fetchone()
             if holder is not None and holder[0] != person and holder[1] > self._clock():
                 raise ReviewError(f"somebody else has {frame.frame} now", "go on with the next frame")
-            blind = bool(known)
+            blind = bool(known) or (origin != "page" and (holder is None or holder[0] != person))
             shown = ("", None) if blind else (frame.version, frame.label)
             values = (seq, person, self._clock(), msgspec.json.encode(answer), *shown, origin)
-            ((n,),) = db.execute(
-                "INSERT INTO labels (seq, person, time, answer, shown_version, shown_label, origin) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING n",
-                values,
-            ).fetchall()
+            into = "labels (seq, person, time, answer, shown_version, shown_label, origin)"
+            sql = f"INSERT INTO {into} VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING n"
+            ((n,),) = db.execute(sql, values).fetchall()
             db.execute("DELETE FROM leases WHERE seq = ?", (seq,))
             if frame.probability is None:
                 use = settle_part(db, frame.line, frame.part, frame.use, self._clock())
@@ -145,9 +146,9 @@ class ReviewStore:
             return self._label(db, n)
 
     def undo(self, person: str) -> ReviewTask | None:
-        """Take back the newest answer that a person gave on the page, and hand the frame back."""
+        """Take back the newest answer that a person gave here, and hand the frame back."""
         rows = self._db.rows(
-            "SELECT n FROM labels WHERE person = ? AND withdrawn IS NULL AND origin = 'page' "
+            "SELECT n FROM labels WHERE person = ? AND withdrawn IS NULL AND origin IN ('page', 'http') "
             "ORDER BY n DESC LIMIT 1",
             (person,),
         )
@@ -225,7 +226,7 @@ class ReviewStore:
     def frame(self, seq: int) -> ReviewFrame | None:
         """A frame's row; None where it is not of the review."""
         rows = self._db.rows(f"SELECT {FRAME_COLUMNS} FROM frames WHERE seq = ?", (seq,))
-        return frame_row(rows[0]) if rows else None
+        return next(map(frame_row, rows), None)
 
     def reviewed_frame(self, seq: int) -> ReviewedFrame | None:
         """A frame with its answers; None where it is not of the review."""
@@ -286,13 +287,13 @@ class ReviewStore:
             withdrawn: those that were taken back as well.
         """
         conditions = ["TRUE" if withdrawn else "withdrawn IS NULL"]
-        values: list[Any] = []
+        values = list[Any]()
         for sql, value in (("labels.person = ?", person), ("frames.line = ?", line)):
             if value is not None:
                 conditions.append(sql)
                 values.append(value)
-        found = self._labels(" AND ".join(conditions), values, f"ORDER BY labels.n DESC LIMIT {int(most)}")
-        return list(found)
+        rest = f"ORDER BY labels.n DESC LIMIT {int(most)}"
+        return list(self._labels(" AND ".join(conditions), values, rest))
 
     def kinds(self, line: str | None = None) -> list[str]:
         """The kinds of defects that people have named."""

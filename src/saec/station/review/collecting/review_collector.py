@@ -151,7 +151,7 @@ class ReviewCollector:
             fresh = uncounted(db, [one.seq for one in finals])
         finals = [one for one in finals if one.seq in fresh]
         batch = self._look(store, finals)
-        self._write(store, found, finals, batch)
+        self._write(store, cursor, found, finals, batch)
         return len(found) == _STEP
 
     # at the start
@@ -264,11 +264,18 @@ class ReviewCollector:
         return label_facts(final, calibration, changed=changed, drifting=self._drifts(one.line))
 
     def _write(
-        self, store: ReviewStore, found: Sequence[FoundFrame], finals: Sequence[FoundFrame], batch: _Batch
+        self,
+        store: ReviewStore,
+        cursor: int,
+        found: Sequence[FoundFrame],
+        finals: Sequence[FoundFrame],
+        batch: _Batch,
     ) -> None:
         """Counts, frames and cursor at once; then the pictures go whose frames had to make place."""
         gone: list[str] = []
         with store.transaction() as db:
+            if _mark(db, _CURSOR) != cursor:  # another collector was faster
+                return
             for one in finals:
                 self._count(store, db, one, batch)
             mark_counted(db, [one.seq for one in finals])

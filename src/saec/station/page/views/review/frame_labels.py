@@ -13,12 +13,9 @@ from saec.station.page.page_tools import PageTools, go_to
 from saec.station.page.page_visit import Visit
 from saec.station.page.words.languages import msgid
 from saec.station.people.roles import Role
-from saec.station.review.review_pictures import keep_picture
-from saec.station.review.review_records import Label, ReviewFrame
+from saec.station.review.asked_frames import put_asked
+from saec.station.review.review_records import Label
 from saec.station.storage.records import SpooledFrame
-
-_BEFORE_ALL = 1e6
-"""Worth of a label that somebody asks for: more than that of any frame that came by itself."""
 
 _CANNOT = (
     msgid("This frame cannot be answered: it has no final verdict, or its picture was deleted"),
@@ -69,34 +66,11 @@ def ask_label(tools: PageTools, visit: Visit, frame: SpooledFrame) -> Response:
     """
     known = tools.review.reviewed_frame(frame.seq)
     if known is None:
-        tools.review.put(_asked(tools, frame), frame.size)
+        try:
+            put_asked(tools.review, tools.reader, frame)
+        except ReviewError as e:
+            raise SaecError(*_CANNOT) from e
     elif known.labels:
         tools.review.ask_second(frame.seq)
     tools.review.lend(visit.person, frame.seq)
     return go_to(f"/page/review?{urlencode({'line': frame.line})}")
-
-
-def _asked(tools: PageTools, frame: SpooledFrame) -> ReviewFrame:
-    verdict = tools.reader.verdicts(frame.seq).get("final")
-    if verdict is None or verdict.label is None or not frame.image or frame.challenge:
-        raise SaecError(*_CANNOT)
-    try:
-        image = keep_picture(tools.reader.folder / frame.image, tools.review.folder, frame.seq)
-    except OSError as e:
-        raise SaecError(*_CANNOT) from e
-    return ReviewFrame(
-        seq=frame.seq,
-        frame=frame.id,
-        line=frame.line,
-        sha256=frame.sha256,
-        image=image,
-        part=frame.part,
-        version=frame.version,
-        label=verdict.label,
-        decided_by=verdict.decided_by,
-        accepted=frame.accepted,
-        why="asked",
-        probability=None,
-        worth=_BEFORE_ALL,
-        use="teach",
-    )
