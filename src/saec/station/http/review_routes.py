@@ -67,7 +67,7 @@ class TakeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         line: None takes all lines of the settings.
         most: how many the person has then, at most.
-        person: as in ``LabelRequest``.
+        person: who asks; only a program may name somebody.
     """
 
     line: str | None = None
