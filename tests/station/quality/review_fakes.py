@@ -15,14 +15,21 @@ BEGIN = 500_000 * HOUR
 
 
 def offer(
-    data: Path, label: int, frames: int, drawn: int, *, hour: float = BEGIN, chance: float = 0.1
+    data: Path,
+    label: int,
+    frames: int,
+    drawn: int,
+    *,
+    hour: float = BEGIN,
+    chance: float = 0.1,
+    line: str = "cell",
 ) -> None:
     """So many final verdicts of a label came in an hour, and so many of them were drawn."""
     with closing(ReviewStore(data)) as store, store.transaction() as db:
         db.execute(
             "INSERT INTO offered (line, version, hour, stratum, probability, frames, drawn, lost) "
-            "VALUES ('cell', '1', ?, ?, ?, ?, ?, 0)",
-            (int(hour // HOUR), stratum_of(label), chance, frames, drawn),
+            "VALUES (?, '1', ?, ?, ?, ?, ?, 0)",
+            (line, int(hour // HOUR), stratum_of(label), chance, frames, drawn),
         )
 
 
@@ -34,6 +41,7 @@ def review(
     *,
     hour: float = BEGIN,
     chance: float | None = 0.1,
+    line: str = "cell",
 ) -> None:
     """Frames from a number on, with their verdicts, and what people answered of each."""
     with closing(ReviewStore(data)) as store:
@@ -42,8 +50,8 @@ def review(
             store.put(
                 ReviewFrame(
                     seq=seq,
-                    frame=f"cell-{seq:010d}",
-                    line="cell",
+                    frame=f"{line}-{seq:010d}",
+                    line=line,
                     sha256=f"{seq:064x}",
                     image="",
                     part="",

@@ -25,6 +25,7 @@ WORST = 0.5
 """Nobody is wrong more often than right; it also tells good from defect."""
 
 _CHAINS, _FIRST, _KEPT = 512, 60, 16
+_TRIES = 50  # draws beyond the bound; what still is there lies on it
 _SHARE_PRIOR = 0.5
 
 
@@ -82,11 +83,12 @@ def reader_draws(samples: Sequence[StratumSample], seed: int = 0) -> ReaderDraws
 
 
 def _error_rate(rng: np.random.Generator, wrong: NDArray[np.int64], right: NDArray[np.int64]) -> Array:
-    """A rate of each chain from its beta law, cut at ``WORST``; chains x 1."""
-    from scipy.special import betainc, betaincinv
-
+    """A rate of each chain from its beta law, drawn again where it is beyond ``WORST``; chains x 1."""
     a, b = PRIOR[0] + wrong, PRIOR[1] + right
-    scale = betainc(a, b, WORST)
-    drawn = np.where(scale > 0.0, betaincinv(a, b, rng.uniform(size=len(a)) * scale), WORST)
+    drawn = rng.beta(a, b)
+    for _ in range(_TRIES):
+        if not (beyond := drawn > WORST).any():
+            break
+        drawn[beyond] = rng.beta(a[beyond], b[beyond])
     found: Array = np.clip(drawn, 1e-9, WORST)[:, None]
     return found

@@ -48,6 +48,7 @@ from saec.station.page.views.numbers_view import NUMBERS
 from saec.station.page.views.oidc_routes import OIDC_ROUTES
 from saec.station.page.views.own_view import OWN_ROUTES
 from saec.station.page.views.people_view import PEOPLE
+from saec.station.page.views.quality.quality_view import QUALITY
 from saec.station.page.views.review.review_view import REVIEW
 from saec.station.page.views.settings_view import SETTINGS
 from saec.station.page.views.teaching.job_views import JobTopics
@@ -57,6 +58,7 @@ from saec.station.people.oidc import OidcLogIn
 from saec.station.people.people_store import PeopleStore
 from saec.station.people.person import Person
 from saec.station.people.sessions import Sessions
+from saec.station.quality.line_quality import QualityReader
 from saec.station.review.review_store import ReviewStore
 from saec.station.setup.station_settings import StationSettings
 from saec.station.storage.spool_reader import SpoolReader
@@ -71,6 +73,7 @@ VIEWS: tuple[PageView, ...] = (
     TEACH,
     LINES,
     NUMBERS,
+    QUALITY,
     ALARMS,
     SETTINGS,
     PEOPLE,
@@ -116,6 +119,7 @@ def make_page_tools(settings: StationSettings, feed: StationFeed) -> PageTools:
         live=LiveLines(SpoolReader.beside(data), feed, settings),
         replays=ReplayRuns(settings),
         jobs=JobStore(data),
+        quality=QualityReader(data, SpoolReader.beside(data), settings.quality),
         reviews=cache(partial(ReviewStore, data, settings.review)),
         templates=PageTemplates(station=settings.station.name),
         navigation={view.name: view.words for view in VIEWS},

@@ -24,6 +24,7 @@ from saec.station.people.people_store import PeopleStore
 from saec.station.people.person import Note
 from saec.station.people.route_roles import is_allowed
 from saec.station.people.sessions import Sessions
+from saec.station.quality.line_quality import QualityReader
 from saec.station.review.review_store import ReviewStore
 from saec.station.setup.station_settings import StationSettings
 from saec.station.storage.spool_reader import SpoolReader
@@ -59,6 +60,7 @@ class PageTools:
         evidence: files of evidence that are made or kept.
         replays: judges recorded frames again.
         jobs: what is taught, fitted and compared beside the line.
+        quality: reads how well the lines judge.
         reviews: opens what people answered and what waits for them, once.
         navigation: the views by name, in their order.
     """
@@ -77,6 +79,7 @@ class PageTools:
     evidence: EvidenceJobs
     replays: ReplayRuns
     jobs: JobStore
+    quality: QualityReader
     reviews: Callable[[], ReviewStore]
     templates: PageTemplates
     navigation: Mapping[str, ViewWords]

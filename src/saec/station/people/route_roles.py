@@ -74,6 +74,7 @@ ROUTE_ROLES: dict[str, Role | None] = {
     "POST /page/teach/{line}/compare": Role.ENGINEER,
     "GET /page/numbers": Role.VIEWER,
     "GET /page/numbers/table.csv": Role.VIEWER,
+    "GET /page/quality": Role.VIEWER,
     "GET /page/alarms": Role.VIEWER,
     "POST /page/alarms/acknowledge": Role.OPERATOR,
     "GET /page/lines": Role.VIEWER,

@@ -91,7 +91,7 @@ class QualityReader:
         near = self.settings.within if within is None else within
         with closing(ReviewStore(self._data)) as store:
             offered = store.offered(line, since, until, version)
-            known = _known(store, line, until)
+            known = _known(store, line, since, until)
         reviewed = [frame for frame in known if _is_within(frame, since, until, version)]
         rates = self._rates(offered, known, (since, until), version)
         versions = sorted({count.version for count in offered})
@@ -120,7 +120,7 @@ class QualityReader:
         if not windows:
             return []
         with closing(ReviewStore(self._data)) as store:
-            known = _known(store, line, windows[-1][1])
+            known = _known(store, line, windows[0][0], windows[-1][1])
             offered = [store.offered(line, *window, version) for window in windows]
         return [
             self._rates(counts, known, window, version)
@@ -136,7 +136,14 @@ class QualityReader:
     ) -> QualityRates:
         mine = [_is_within(frame, *window, version) for frame in known]
         samples = review_samples(offered, [frame for frame, held in zip(known, mine, strict=True) if held])
-        others = reader_samples([frame for frame, held in zip(known, mine, strict=True) if not held])
+        until = window[1]  # so that what is known of past windows stays as it is
+        others = reader_samples(
+            [
+                frame
+                for frame, held in zip(known, mine, strict=True)
+                if not held and until - READERS_S <= frame.frame.accepted < until
+            ]
+        )
         key = repr((samples, others, self.settings.level))
         with self._lock:
             found = self._kept.get(key)
@@ -149,9 +156,9 @@ class QualityReader:
         return found
 
 
-def _known(store: ReviewStore, line: str, until: float) -> list[ReviewedFrame]:
-    """The line's reviewed frames, also those that tell of the readers alone."""
-    return list(store.reviewed(line, since=until - READERS_S, until=until))
+def _known(store: ReviewStore, line: str, since: float, until: float) -> list[ReviewedFrame]:
+    """The line's reviewed frames of a window, and those before it that tell of the readers alone."""
+    return list(store.reviewed(line, since=min(since, until - READERS_S), until=until))
 
 
 def _is_within(frame: ReviewedFrame, since: float, until: float, version: str | None) -> bool:

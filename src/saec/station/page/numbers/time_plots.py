@@ -75,6 +75,30 @@ def rate_plot(figures: WindowFigures) -> TimePlot:
     return TimePlot(top, _ticks(figures.window), boxes)
 
 
+@dataclass(frozen=True, slots=True)
+class RateSpan:
+    """A stretch of time with a rate, and the interval that it is known to lie in."""
+
+    begin: float
+    end: float
+    value: float
+    low: float
+    high: float
+
+
+def interval_plot(window: TimeWindow, spans: Sequence[RateSpan]) -> TimePlot:
+    """The rate of each stretch as a line, in its interval as an area; an interval may leave the plot."""
+    highest = max((1.6 * one.value for one in spans), default=0.0)
+    nearest = min((one.high for one in spans), default=0.0)
+    top = min(1.0, _round_top(max(highest, 1.2 * nearest), least=0.01))
+    boxes = []
+    for one in spans:
+        low, high, at = (min(1.0, end / top) for end in (one.low, one.high, one.value))
+        boxes.append(_box(window, one, "interval", low, high))
+        boxes.append(_box(window, one, "rate", max(0.0, at - _THICK), min(1.0, at + _THICK)))
+    return TimePlot(top, _ticks(window), boxes)
+
+
 def deciders_plot(figures: WindowFigures) -> TimePlot:
     """Who decided in each stretch, as shares: the edge below, above it the cloud, the edge for it, nobody."""
     boxes = []
@@ -102,7 +126,9 @@ def _stack(window: TimeWindow, one: TimeStretch | LinkStretch, shares: Mapping[s
     return boxes
 
 
-def _box(window: TimeWindow, one: TimeStretch | LinkStretch, kind: str, low: float, high: float) -> PlotBox:
+def _box(
+    window: TimeWindow, one: TimeStretch | LinkStretch | RateSpan, kind: str, low: float, high: float
+) -> PlotBox:
     """A box between two heights from 0 to 1."""
     span = window.until - window.since
     x, end = (PLOT_WIDTH * (moment - window.since) / span for moment in (one.begin, one.end))

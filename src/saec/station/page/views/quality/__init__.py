@@ -1,0 +1,1 @@
+"""The view of how well the lines judge."""
