@@ -46,6 +46,9 @@ class Drawing:
         side: of a frame, in pixels.
         difficulty, variation: see ``Product.render``.
         product: seed of the product.
+        train_defects: defects of each kind in the train split.
+        drift: how much more the last train frames, and all that are judged, vary than the first.
+        still: train goods before the drift begins.
     """
 
     goods: int
@@ -55,6 +58,13 @@ class Drawing:
     difficulty: float = 0.5
     variation: float = 0.3
     product: int = 2**31
+    train_defects: int = 0
+    drift: float = 0.0
+    still: int = 0
+
+    def phase(self, at: int, of: int) -> float:
+        """How far the drift has come at frame ``at`` of ``of``, 0 to 1."""
+        return max(0.0, (at - self.still) / max(of - 1 - self.still, 1))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -137,14 +147,20 @@ def _mask(item: Item, image: Image) -> NDArray[np.bool_] | None:
 def _drawn(family: str, drawing: Drawing) -> Iterator[_Shown]:
     """Frames without masks: what a person labels in a second."""
     product = draw_product(family, drawing.product)
-    shots: list[tuple[int, str | None]] = [(seed, None) for seed in range(drawing.goods)]
-    shots += [(FRESH + at, None) for at in range(drawing.test_goods)]
+    shots: list[tuple[int, str | None, float]] = [
+        (seed, None, drawing.phase(seed, drawing.goods)) for seed in range(drawing.goods)
+    ]
+    shots += [(FRESH + at, None, 1.0) for at in range(drawing.test_goods)]
     kinds = [kind for kind in product.kinds for _ in range(drawing.defects)]
-    shots += [(2 * FRESH + at, kind) for at, kind in enumerate(kinds)]
-    for seed, kind in shots:
-        image = product.render(seed, kind, drawing.difficulty, drawing.side, drawing.variation).image
+    shots += [(2 * FRESH + at, kind, 1.0) for at, kind in enumerate(kinds)]
+    taught = [kind for _ in range(drawing.train_defects) for kind in product.kinds]
+    shots += [(3 * FRESH + at, kind, at / max(len(taught) - 1, 1)) for at, kind in enumerate(taught)]
+    for seed, kind, phase in shots:
+        variation = drawing.variation + drawing.drift * phase
+        image = product.render(seed, kind, drawing.difficulty, drawing.side, variation).image
         sha = hashlib.sha256(image.tobytes()).hexdigest()
-        yield _Shown(sha, image, GOOD if kind is None else DEFECT, seed < FRESH, sha, kind or "")
+        train = seed < FRESH or seed >= 3 * FRESH
+        yield _Shown(sha, image, GOOD if kind is None else DEFECT, train, sha, kind or "")
 
 
 def _frames(

@@ -15,12 +15,14 @@ import pytest
 
 import saec
 from saec.data.images.pixels import read_image
+from saec.data.items import Item
 from saec.data.manifest import Manifest
 from saec.edge import open_detector
 from saec.edge.learning.taught_frames import LARGEST_FILE
 from saec.errors import DataError, LeakError, LineError
-from saec.lines.teaching import next_version
+from saec.lines.teaching import forget_frames, next_version, teach_line
 from saec.profile import LineProfile, sha256_file, write_json
+from saec.types import GOOD
 from tests.conftest import SIDE
 
 SETTINGS = {"side_px": SIDE, "memory_patches": 512, "folds": 4, "threads": 1, "overkill_rate": 0.1}
@@ -90,6 +92,21 @@ def test_one_by_one_in_any_order_is_one_fit(
     assert taught[0].calibration.good_scores == taught[1].calibration.good_scores
     at_once = scores(whole.folder, test)
     assert np.abs(found[0] - at_once).max() <= TOLERANCE * np.ptp(at_once)
+
+
+def test_picked_goods_are_learned_but_set_no_threshold(
+    few: Path, images: dict[str, list[Path]], tmp_path: Path
+) -> None:
+    new = [Item(path=path, label=GOOD, split="train", picked=True) for path in images["train/good"][8:]]
+    before = saec.Line.open(few).profile
+    after, summary = teach_line(before, tmp_path / "next", goods=new, created="")
+    assert summary.goods == len(new)
+    assert after.calibration.good_scores.keys() == before.calibration.good_scores.keys()
+    assert after.calibration.goods != before.calibration.goods
+    hashes = [sha256_file(path) for path in images["train/good"][8:]]
+    assert {Manifest.read(after.folder).roles[sha].role for sha in hashes} == {"train"}
+    again, _ = forget_frames(after, tmp_path / "again", hashes, created="")
+    assert again.calibration.goods == before.calibration.goods
 
 
 def test_a_version_never_changes(few: Path, images: dict[str, list[Path]], tmp_path: Path) -> None:

@@ -52,6 +52,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
         mask: where the defect is, or None when unknown. A good may have one; it marks nothing.
         part: id of the physical part, "" when unknown.
         lot: id of the production lot, "" when unknown.
+        picked: it was chosen by its score, as for review, so goods like it are rarer than they seem.
     """
 
     path: Path
@@ -61,6 +62,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     mask: Mask | None = None
     part: str = ""
     lot: str = ""
+    picked: bool = False
 
 
 def plain_name(folder: str) -> str:

@@ -68,5 +68,11 @@ def _frame(read: ReadImage, label: int) -> TrainFrame:
     if label == DEFECT and item.mask is not None:
         mask = mask_pixels(item.mask, read.image.shape[:2])
     return TrainFrame(
-        read.sha, read.image, label, group_of(item.part, read.sha), stated_kind(item.kind), mask
+        sha=read.sha,
+        image=read.image,
+        label=label,
+        group=group_of(item.part, read.sha),
+        kind=stated_kind(item.kind),
+        mask=mask,
+        picked=item.picked,
     )

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from saec.edge.learning import patch_candidates, taught_frames
 from saec.edge.learning.feature_sums import FeatureSums, Steps, by_block
-from saec.edge.learning.taught_frames import TaughtFrame, TaughtFrames, block_size, group_of
+from saec.edge.learning.taught_frames import PICKED, TaughtFrame, TaughtFrames, block_size, group_of
 from saec.errors import DataError, LineError
 from saec.types import DEFECT, GOOD
 
@@ -29,8 +29,8 @@ def features(number: int) -> NDArray[np.float32]:
     return np.random.default_rng(number).normal(0, 1 + number % 3, SHAPE).astype(np.float32)
 
 
-def about(number: int, label: int = GOOD, part: str = "") -> TaughtFrame:
-    return TaughtFrame(sha=sha(number), label=label, group=group_of(part, sha(number)), kind="")
+def about(number: int, label: int = GOOD, part: str = "", *, picked: bool = False) -> TaughtFrame:
+    return TaughtFrame(sha=sha(number), label=label, group=group_of(part, sha(number)), picked=picked)
 
 
 def first_fit(count: int = 16) -> TaughtFrames:
@@ -50,8 +50,8 @@ def same(a: TaughtFrames, b: TaughtFrames, folder: Path) -> bool:
 @pytest.fixture
 def little_room(monkeypatch: pytest.MonkeyPatch) -> None:
     """Room for a few frames and patches, so that some are left out."""
-    monkeypatch.setattr(taught_frames, "LEAST_KEPT", {GOOD: 7, DEFECT: 7})
-    monkeypatch.setattr(taught_frames, "KEPT_BYTES", {GOOD: 0, DEFECT: 0})
+    monkeypatch.setattr(taught_frames, "LEAST_KEPT", {GOOD: 7, DEFECT: 7, PICKED: 4})
+    monkeypatch.setattr(taught_frames, "KEPT_BYTES", {GOOD: 0, DEFECT: 0, PICKED: 0})
     monkeypatch.setattr(patch_candidates, "CANDIDATES", 60)
 
 
@@ -85,6 +85,24 @@ def test_frames_of_one_part_are_kept_or_left_out_together() -> None:
     groups = [frame.group for frame in taught.frames(GOOD)]
     for part in range(8):
         assert groups.count(group_of(f"part {part}", "")) in (0, 3)
+
+
+@pytest.mark.usefixtures("little_room")
+@pytest.mark.parametrize("seed", range(2))
+def test_picked_goods_have_room_of_their_own(seed: int, tmp_path: Path) -> None:
+    picked = [(number, True) for number in range(16, 40)]
+    plain, mixed = first_fit(), first_fit()
+    some = [*picked, *((number, False) for number in range(40, 60))]
+    for at in np.random.default_rng(seed).permutation(len(some)):
+        number, is_picked = some[at]
+        mixed.add(about(number, picked=is_picked), features(number))
+    for number in range(40, 60):
+        plain.add(about(number), features(number))
+    mixed.save(tmp_path / "mixed.npz")
+    kept = TaughtFrames.read(tmp_path / "mixed.npz").frames(GOOD)
+    assert [frame for frame in kept if not frame.picked] == plain.frames(GOOD)
+    assert [frame.sha for frame in kept if frame.picked] == sorted(sha(number) for number, _ in picked)[:4]
+    assert mixed.count == 16 + len(some)
 
 
 def test_a_forgotten_frame_leaves_nothing_behind(tmp_path: Path) -> None:

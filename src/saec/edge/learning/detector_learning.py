@@ -20,7 +20,7 @@ from saec.edge.learning.head.detector_head import PatchModel
 from saec.edge.learning.head.kind_outputs import pooled_features
 from saec.edge.learning.head.tensor_ops import NumpyOps
 from saec.edge.learning.patch_candidates import owner_number
-from saec.edge.learning.taught_frames import TaughtFrame, TaughtFrames
+from saec.edge.learning.taught_frames import PICKED, TaughtFrame, TaughtFrames
 from saec.settings import FitConfig
 from saec.types import DEFECT, GOOD
 
@@ -40,7 +40,8 @@ class Learned:
 
     Attributes:
         model: its arrays.
-        goods, defects: sha256 -> score as if unseen, of the frames whose features are kept.
+        goods, defects: sha256 -> score as if unseen, of the frames whose features are kept; of goods only
+            those that were not chosen by their score.
         order: sha256 of goods, in the order in which they cover the goods.
         notes: sentences for the user.
         kinds: the kinds of defect that it can name.
@@ -234,7 +235,9 @@ def _kinds(seen: SeenCells, defects: Sequence[TaughtFrame]) -> KindHead | None:
 
 
 def _by_hash(frames: Sequence[TaughtFrame], scores: NDArray[np.float64]) -> dict[str, float]:
-    return {frame.sha: float(score) for frame, score in zip(frames, scores, strict=True)}
+    """The score of each frame; without goods that were picked by it, whose tail is not that of all goods."""
+    pairs = zip(frames, scores, strict=True)
+    return {frame.sha: float(score) for frame, score in pairs if frame.share != PICKED}
 
 
 def _weight_sentence(fit: DefectHeadFit, count: int) -> str:

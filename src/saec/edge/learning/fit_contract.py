@@ -32,6 +32,7 @@ class TrainFrame:
         group: stands for its part; frames of one part share it.
         kind: the kind of defect, "" where it is unknown.
         mask: H x W, where the defect is, or None where that is unknown.
+        picked: a good that was chosen by its score, see ``TaughtFrame``.
     """
 
     sha: str
@@ -40,6 +41,7 @@ class TrainFrame:
     group: str
     kind: str = ""
     mask: NDArray[np.bool_] | None = None
+    picked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,8 @@ class Fitted:
 
     Attributes:
         preparation, detector: its parts of ``line.json``.
-        goods, defects: sha256 -> score of a frame as if unseen; of a good many goods, a random part of them.
+        goods, defects: sha256 -> score of a frame as if unseen; of a good many goods, a random part of them,
+            and none that was chosen by its score.
         order: sha256 of goods, in the order in which they cover all of them; the first of them at least.
         gate: (threshold, images at hand) -> what came of it; compares the exported graph with the fitted
             detector, and raises ParityError where a label differs.

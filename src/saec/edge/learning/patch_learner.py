@@ -101,7 +101,12 @@ class PatchLearner:
         if frame.mask is not None:
             marked = marked_cells(frame.mask, self._features.preparation, (height, width))
         about = TaughtFrame(
-            sha=frame.sha, label=frame.label, group=frame.group, kind=frame.kind, marked=marked
+            sha=frame.sha,
+            label=frame.label,
+            group=frame.group,
+            kind=frame.kind,
+            marked=marked,
+            picked=frame.picked,
         )
         self._stream.begin(prepared, lambda features: self._take(about, features))
 

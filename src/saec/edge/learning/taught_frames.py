@@ -33,10 +33,13 @@ LARGEST_FILE = 60_000_000
 LARGEST_PLAIN = 50_000_000
 """Bytes of arrays from which the file is compressed, which takes as long as a third of the features."""
 
-KEPT_BYTES = {GOOD: 28_000_000, DEFECT: 10_000_000}
-"""Bytes of features that are kept of goods and of defects, before they are compressed."""
+PICKED = 2
+"""Beside GOOD and DEFECT: goods that were chosen by their score."""
 
-LEAST_KEPT = {GOOD: 12, DEFECT: 6}
+KEPT_BYTES = {GOOD: 28_000_000, DEFECT: 10_000_000, PICKED: 5_000_000}
+"""Bytes of features that are kept of goods, defects and picked goods, before they are compressed."""
+
+LEAST_KEPT = {GOOD: 12, DEFECT: 6, PICKED: 6}
 """Frames whose features are kept however large they are: at the largest side 2.5 MB each."""
 
 MOST_BLOCKS = 256
@@ -58,6 +61,8 @@ class TaughtFrame(msgspec.Struct, frozen=True, kw_only=True):
         group: sha256 that stands for its part; frames of one part share it.
         kind: the kind of defect, "" where it is unknown.
         marked: indices of the cells (of h x w, row by row) that a mask or box marks, or None without one.
+        picked: a good that was chosen by its score, as for review. The detector learns from it, but it says
+            nothing of how many goods score so, and sets no threshold.
     """
 
     sha: str
@@ -65,6 +70,12 @@ class TaughtFrame(msgspec.Struct, frozen=True, kw_only=True):
     group: str
     kind: str = ""
     marked: list[int] | None = None
+    picked: bool = False
+
+    @property
+    def share(self) -> int:
+        """Whose room its features take: GOOD, DEFECT or ``PICKED``."""
+        return PICKED if self.picked and self.label == GOOD else self.label
 
 
 class TaughtFrames:
@@ -174,10 +185,10 @@ class TaughtFrames:
             self._waiting.append((frame.sha, features))
             if len(self._waiting) >= _AT_ONCE:
                 self._count_waiting()
-        beyond = self._beyond.get(frame.label)
+        beyond = self._beyond.get(frame.share)
         if beyond is None or frame.group < beyond:
             self._kept[frame.sha] = (frame, features)
-            self._drop_beyond(frame.label, features.nbytes)
+            self._drop_beyond(frame.share, features.nbytes)
 
     def _count_waiting(self) -> None:
         """Bring goods into sums and sample, many at once: the cost of a change hardly grows with them."""
@@ -189,17 +200,17 @@ class TaughtFrames:
         self._candidates.add(self._waiting)
         self._waiting = []
 
-    def _drop_beyond(self, label: int, size: int) -> None:
+    def _drop_beyond(self, share: int, size: int) -> None:
         """Keep whole parts, those of the smallest hashes, as far as there is room."""
-        room = max(LEAST_KEPT[label], KEPT_BYTES[label] // size)
-        frames = [frame for frame, _ in self._kept.values() if frame.label == label]
+        room = max(LEAST_KEPT[share], KEPT_BYTES[share] // size)
+        frames = [frame for frame, _ in self._kept.values() if frame.share == share]
         if len(frames) <= room:
             return
         frames.sort(key=lambda frame: frame.group)
         beyond = frames[room].group
         if beyond == frames[0].group:  # one part fills all the room
             beyond = next((f.group for f in frames if f.group > beyond), "g")
-        self._beyond[label] = beyond
+        self._beyond[share] = beyond
         for frame in frames:
             if frame.group >= beyond:
                 del self._kept[frame.sha]
@@ -214,7 +225,7 @@ class TaughtFrames:
         upper = np.triu_indices(self.sums.second.shape[1])
         record = {
             "frames": [frame for frame, _ in kept],
-            "beyond": {str(label): group for label, group in sorted(self._beyond.items())},
+            "beyond": {str(share): group for share, group in sorted(self._beyond.items())},
             "count": self.sums.count,
             "block": self.sums.block,
         }
@@ -270,7 +281,7 @@ class TaughtFrames:
         taught._sums = FeatureSums(record.block, record.count, first, second)
         keys, owners = arrays["candidate_keys"], arrays["candidate_owners"]
         taught._candidates = PatchCandidates(keys, owners, arrays["candidate_patches"])
-        taught._beyond = {int(label): group for label, group in record.beyond.items()}
+        taught._beyond = {int(share): group for share, group in record.beyond.items()}
         for frame, features in zip(record.frames, arrays["features"], strict=True):
             taught._kept[frame.sha] = (frame, features)
         return taught

@@ -62,7 +62,12 @@ def recalibrate(
     if wish.stand_ins and detector:
         painted_on = calibration_goods(good_scores, inputs.dataset, inputs.goods)
         stand_ins = score_stand_ins(profile, detector, painted_on, units, wish.stand_ins, step=step)
-    known = CalibrationScores(goods=good_scores, defects=defect_scores, stand_ins=stand_ins, parts=units)
+    learned = {sha for sha, entry in inputs.manifest.roles.items() if entry.role == "train"}
+    # a good that the detector has learned, and that has no score as if unseen, says nothing of new goods
+    unseen = {
+        sha: score for sha, score in good_scores.items() if sha in old.good_scores or sha not in learned
+    }
+    known = CalibrationScores(goods=unseen, defects=defect_scores, stand_ins=stand_ins, parts=units)
     calibration = calibrate_as_asked(old, known, wish, created)
     complexities = measure_complexities(profile, new, old.complexities)
     calibration = with_asking(msgspec.structs.replace(calibration, complexities=complexities))

@@ -1,7 +1,7 @@
 """Many frames in the order in which labels of them help most together.
 
-Frames take turns: most go to those whose label is worth most, some to the verdicts that are least sure, and a
-few to frames whatever they are, so that a defect that the line does not see at all is not missed for ever.
+Frames take turns: nine of ten go to those whose label is worth most, the tenth to the passed frame that is
+most likely a defect, so that defects which the line misses are found before all that it rejects was seen.
 """
 
 from __future__ import annotations
@@ -10,11 +10,10 @@ from collections import Counter
 from collections.abc import Sequence
 
 from saec.schedule.review_order.label_worth import LabelFacts, label_worth
-from saec.types import DEFECT, GOOD
+from saec.types import GOOD
 
-TURNS = ("worth", "worth", "rejected", "worth", "passed", "worth", "worth", "rejected", "worth", "spread")
-"""What each frame of ten is chosen by: worth; the least sure of the rejected and of the passed frames; and
-an even spread over all scores."""
+TURNS = 10
+"""Each so many-th frame is a passed one."""
 
 KNOWN = 0.1
 """By how much each label of a kind lowers what another label of it is worth: 1 / (1 + 0.1 n)."""
@@ -33,31 +32,17 @@ def ordered_frames(facts: Sequence[LabelFacts], kinds: Sequence[str] = (), turn:
     """
     known = Counter(kind for kind in kinds if kind)
     worths = [label_worth(one).worth for one in facts]
+    passed = sorted(
+        (at for at, one in enumerate(facts) if one.label == GOOD), key=lambda at: (-facts[at].chance, at)
+    )
     left, order = set(range(len(facts))), list[int]()
-    sure = sorted(left, key=lambda at: facts[at].chance)
     while left:
-        chosen = _chosen(TURNS[turn % len(TURNS)], facts, worths, known, left, sure)
-        order.append(chosen)
-        left.remove(chosen)
-        known[facts[chosen].kind] += 1 if facts[chosen].kind else 0
         turn += 1
+        likely = next((at for at in passed if at in left), None) if turn % TURNS == 0 else None
+        if likely is None:
+            likely = max(left, key=lambda at: (worths[at] / (1 + KNOWN * known[facts[at].kind]), -at))
+        order.append(likely)
+        left.remove(likely)
+        if facts[likely].kind:
+            known[facts[likely].kind] += 1
     return order
-
-
-def _chosen(
-    turn: str,
-    facts: Sequence[LabelFacts],
-    worths: Sequence[float],
-    known: Counter[str],
-    left: set[int],
-    sure: Sequence[int],
-) -> int:
-    """The frame of this turn; one of worth where no frame is of its sort."""
-    if turn == "spread":
-        waiting = [at for at in sure if at in left]
-        return waiting[len(waiting) // 2]
-    label = {"rejected": DEFECT, "passed": GOOD}.get(turn)
-    some = [at for at in left if facts[at].label == label]
-    if some:
-        return min(some, key=lambda at: (facts[at].chance if label == DEFECT else -facts[at].chance, at))
-    return max(left, key=lambda at: (worths[at] / (1 + KNOWN * known[facts[at].kind]), -at))

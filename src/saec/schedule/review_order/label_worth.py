@@ -153,6 +153,6 @@ def label_worth(facts: LabelFacts) -> LabelWorth:
     worth = facts.chance + ERROR * wrong + DISPUTED * facts.disputed + DRIFTING * facts.drifting
     if facts.disputed:
         return LabelWorth(worth, "disagreement")
-    if facts.unsure:
-        return LabelWorth(worth, "gate")
-    return LabelWorth(worth, "drift" if facts.drifting else "value")
+    if facts.drifting:
+        return LabelWorth(worth, "drift")
+    return LabelWorth(worth, "gate" if facts.unsure else "value")

@@ -38,12 +38,15 @@ class TaughtPicture(msgspec.Struct, frozen=True, kw_only=True):
         part: id of the part, "" when unknown.
         picture: name of its picture, of the judged region alone.
         mask: name of the mask that says where the defect is, "" without one.
+        picked: it was shown for its score while the line's scores did not drift, so goods like it are rarer
+            than what is taught of them.
     """
 
     chosen: ChosenFrame
     part: str
     picture: str
     mask: str = ""
+    picked: bool = False
 
 
 def taught_items(desk: JobDesk, work: TeachJob, reviews: ReviewStore, bits: int) -> list[Item]:
@@ -137,7 +140,8 @@ def _kept(
         if marked.any():
             mask = f"{chosen.sha256}.mask.png"
             _write(folder / mask, marked.astype(np.uint8) * 255)
-    return TaughtPicture(chosen=chosen, part=reviewed.frame.part, picture=name, mask=mask)
+    picked = reviewed.frame.why not in ("drift", "random")
+    return TaughtPicture(chosen=chosen, part=reviewed.frame.part, picture=name, mask=mask, picked=picked)
 
 
 def _link(source: Path, target: Path) -> None:
@@ -163,4 +167,5 @@ def _item(folder: Path, frame: TaughtPicture) -> Item:
         kind=frame.chosen.kind,
         mask=mask,
         part=frame.part,
+        picked=frame.picked,
     )
