@@ -70,10 +70,12 @@ class Reviewer(Visitor):
         raise AssertionError(f"{len(found)} labels")
 
 
-def test_twenty_answers_by_keys_alone_the_next_frame_at_once(browser: Any, waiting: PageBench) -> None:
+def test_answers_by_keys_alone_with_the_next_frame_at_once(browser: Any, waiting: PageBench) -> None:
     with served(waiting) as where:
         one = Reviewer(browser, where, waiting)
         page = one.begin()
+        page.goto(f"{where}/page/review?line=bottle")
+        one.ready()
         for key, label in (("g", 0), ("d", 1), ("n", None)):
             following = page.locator(".review-task[hidden] .review-picture")
             assert following.evaluate("e => e.decode().then(() => e.naturalWidth)") == 256
@@ -268,6 +270,18 @@ def test_two_people_never_get_one_frame(browser: Any, waiting: PageBench) -> Non
         assert len(seqs) == len(set(seqs))
 
 
+def test_who_was_away_for_long_gets_another_frame_and_is_told(browser: Any, waiting: PageBench) -> None:
+    with served(waiting) as where:
+        one = Reviewer(browser, where, waiting)
+        page = one.begin()
+        seq = one.seq
+        waiting.tools.review.release("operator")
+        waiting.tools.review.take("admin", None, most=1)
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        page.locator("#review-said", has_text="You were away").wait_for()
+        assert one.seq != seq
+
+
 def test_without_a_connection_answers_wait_are_said_and_are_sent_later(
     browser: Any, waiting: PageBench
 ) -> None:
@@ -328,6 +342,8 @@ def test_a_session_that_ended_is_said_and_its_answers_are_sent_after_the_log_in(
         page.reload()
         one.ready()
         waiting.tools.sessions.end_all("operator")
+        while "/page/login" not in page.request.get(f"{where}/page/help").url:
+            page.wait_for_timeout(50)  # the station asks for sessions again after a moment
         seq = one.press("d")
         page.locator("#review-ended").wait_for()
         assert "Answers that wait: 1" in " ".join(page.locator("#review-ended").inner_text().split())

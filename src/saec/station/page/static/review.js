@@ -38,7 +38,7 @@ class Review {
     this.pictures = new Map()
     this.answered = new Map()
     this.sending = null
-    this.failures = 0
+    this.failures = this.presses = 0
     this.active = Date.now()
     this.channel = 'BroadcastChannel' in window ? new BroadcastChannel(`saec.review.${root.dataset.person}`) : null
   }
@@ -169,6 +169,7 @@ class Review {
     const place = label === 'defect' ? this.pictures.get(seq).place() : ''
     const second = task.querySelector('[name="second"]').checked ? 'yes' : ''
     const fields = { seq, answer: label, kind: label === 'defect' ? kind : '', place, second, seconds: seconds.toFixed(2), line: this.root.dataset.line, script: 'yes' }
+    this.presses += 1
     const focused = task.contains(document.activeElement) ? document.activeElement : null
     this.unsent.add({ seq, time: Date.now(), name: task.dataset.name, said: this.root.dataset[label], fields })
     this.answered.set(seq, task)
@@ -198,6 +199,7 @@ class Review {
       this.sending = null
       if (reply === null) break
       this.unsent.remove(entry)
+      this.presses += 1
       if (this.channel) this.channel.postMessage(entry.seq)
       this.merge(reply)
     }
@@ -234,8 +236,9 @@ class Review {
 
   async refill() {
     if (this.sending || this.unsent.list.length) { this.send(); return }
+    const presses = this.presses
     const reply = await this.ask(`/page/review/tasks?line=${encodeURIComponent(this.root.dataset.line)}`)
-    if (reply !== null) this.merge(reply)
+    if (reply !== null && presses === this.presses) this.merge(reply, true) // else it is older than an answer
   }
 
   async undo(n = '') {
@@ -247,6 +250,7 @@ class Review {
       this.say(this.root.dataset.undone.replace('{name}', last.name))
       return
     }
+    this.presses += 1
     const reply = await this.ask('/page/review/undo', { n, line: this.root.dataset.line, script: 'yes' })
     if (reply === null) { if (this.root.dataset.ended !== 'yes') this.say(this.root.dataset.unreached) } else { this.merge(reply) }
   }
@@ -265,15 +269,19 @@ class Review {
     this.show()
   }
 
-  /* Takes in what the station sent: new tasks behind those that are here, numbers, the last answers, a problem. */
-  merge(text) {
+  /* Takes in what the station sent: new tasks behind those that are here, numbers, the last answers, a problem.
+     What is not among the tasks of a whole list has gone to somebody else. */
+  merge(text, whole = false) {
     const told = new DOMParser().parseFromString(text, 'text/html').querySelector('.review-now')
     if (!told) { this.say(this.root.dataset.refused); return }
     for (const part of ['.review-problem', '.review-side']) {
       const here = this.root.querySelector(part)
       if (here.innerHTML !== told.querySelector(part).innerHTML) here.innerHTML = told.querySelector(part).innerHTML
     }
-    const back = told.dataset.back
+    const back = told.dataset.back, listed = new Set([...told.querySelectorAll('.review-task')].map(task => task.dataset.seq))
+    const gone = whole ? this.tasks().filter(task => !listed.has(task.dataset.seq)) : []
+    if (gone.includes(this.now())) this.say(this.root.dataset.gone)
+    gone.forEach(task => task.remove())
     const had = new Set(this.tasks().map(task => task.dataset.seq))
     for (const task of told.querySelectorAll('.review-task')) {
       const seq = task.dataset.seq

@@ -26,7 +26,7 @@ from saec.texts import whole_number
 LEASES = 2
 """Frames that a person has at once: the one that is shown, and the next, whose picture is there already."""
 
-_RECENT = 12
+_RECENT, _LOOKED_BACK = 12, 100
 _GONE = msgid("This frame is not in the review any more"), msgid("Go on with the next frame")
 
 
@@ -72,10 +72,11 @@ def undo_answer(tools: PageTools, visit: Visit) -> Response:
     """Take one's own label back, the newest or the one that the form names; its frame waits again."""
     n = whole_number(visit.form.get("n", ""))
     try:
-        person = visit.person
-        back = tools.review.undo(person) if n is None else tools.review.withdraw(person, n)
+        number = _newest_label(tools, visit) if n is None else n
+        back = None if number is None else tools.review.withdraw(visit.person, number)
         if back is None:
             raise SaecError(msgid("There is nothing to take back"), msgid("Answer the frame that is shown"))
+        tools.review.lend(visit.person, back.frame.seq)
     except SaecError as e:
         return _reply(tools, visit, _Outcome(problem=e))
     done = visit.wording.gettext("Taken back: %(name)s") % {"name": back.frame.frame}
@@ -97,6 +98,12 @@ def show_picture(tools: PageTools, visit: Visit) -> Response:
     except OSError as e:
         raise SaecError(*_GONE) from e
     return Response(data, 200, {"Cache-Control": "private, max-age=3600"}, kind)
+
+
+def _newest_label(tools: PageTools, visit: Visit) -> int | None:
+    """The number of the newest label that this person gave here, of the line that is chosen."""
+    given = tools.review.labels(person=visit.person, line=_line(tools, visit), most=_LOOKED_BACK)
+    return next((label.n for label in given if label.origin == "page"), None)
 
 
 def _frame(tools: PageTools, seq: int) -> ReviewFrame:
