@@ -175,11 +175,15 @@ _Value = Callable[[PictureLook], float]
 
 
 def _two_means(sides: Sequence[Sequence[float]], least: float) -> tuple[float, float]:
-    """The difference of two means, and the tolerance by Student's test with the pooled deviation."""
+    """The difference of two means, and its tolerance.
+
+    Golden goods and references are no random draws of one population: they are chosen, and come in batches.
+    What batches differ by does not average out. So the tolerance is that of a single good, by Student's
+    distribution with the pooled deviation, and is not divided by the root of their number.
+    """
     freedom = sum(len(side) for side in sides) - len(sides)
     pooled = sum(float(np.var(side)) * len(side) for side in sides) / freedom
-    reach = math.sqrt(pooled * sum(1 / len(side) for side in sides))
-    return float(np.mean(sides[1]) - np.mean(sides[0])), max(least, _quantile(freedom) * reach)
+    return float(np.mean(sides[1]) - np.mean(sides[0])), max(least, _quantile(freedom) * math.sqrt(pooled))
 
 
 def _goods_position(

@@ -39,6 +39,8 @@ from saec.station.page.static_files import PREFIX, static_files
 from saec.station.page.station_feed import StationFeed
 from saec.station.page.views.alarms_view import ALARMS
 from saec.station.page.views.audit_view import AUDIT
+from saec.station.page.views.challenge.challenge_topics import ChallengeTopics
+from saec.station.page.views.challenge.challenge_view import CHALLENGE
 from saec.station.page.views.frames_view import FRAMES
 from saec.station.page.views.help_view import HELP
 from saec.station.page.views.lines_view import LINES
@@ -72,6 +74,7 @@ VIEWS: tuple[PageView, ...] = (
     REVIEW,
     TEACH,
     LINES,
+    CHALLENGE,
     NUMBERS,
     QUALITY,
     ALARMS,
@@ -136,6 +139,7 @@ def make_page_events(tools: PageTools) -> PageEvents:
             CountsTopic(SpoolReader.beside(data)),
             VersionTopics(data, tools.lines, feed, templates),
             RecipeTopics(data, tools.lines, feed, templates),
+            ChallengeTopics(tools),
             MachineTopic(tools.settings, feed, templates),
             AuditTopics(tools.checks, tools.evidence, templates),
             JobTopics(tools.jobs, templates),

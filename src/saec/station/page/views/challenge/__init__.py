@@ -1,0 +1,1 @@
+"""Challenge: golden parts, and their runs."""
