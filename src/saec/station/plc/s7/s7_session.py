@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
 from snap7.client import Client
 from snap7.connection import ISOTCPConnection
-from snap7.error import S7ProtocolError, S7TimeoutError
+from snap7.error import S7ConnectionError, S7ProtocolError, S7TimeoutError
 from snap7.type import Area, WordLen
 
 from saec.connecting import why
@@ -21,6 +22,32 @@ _Answer = TypeVar("_Answer")
 _REMEDY = "permit PUT/GET for the CPU, switch optimized access off for the block, and check the address"
 _READ_HEAD, _WRITE_HEAD = 18, 35
 """Bytes of a telegram that hold no data."""
+
+
+class _TimedConnection(ISOTCPConnection):
+    """Waits for each part of an answer within one time-out, also where its bytes come one by one."""
+
+    def _recv_exact(self, size: int) -> bytes:
+        link = self.socket
+        if link is None:
+            raise S7ConnectionError("Not connected")
+        patience = link.gettimeout()
+        end = time.monotonic() + (patience or 0.0)
+        data = bytearray()
+        try:
+            while len(data) < size:
+                link.settimeout(max(end - time.monotonic(), 1e-6))
+                chunk = link.recv(size - len(data))
+                if not chunk:
+                    self.connected = False
+                    raise S7ConnectionError("Connection closed by peer")
+                data += chunk
+        except TimeoutError as e:
+            self.connected = False
+            raise S7TimeoutError("Receive timeout") from e
+        finally:
+            link.settimeout(patience)
+        return bytes(data)
 
 
 class S7Session:
@@ -58,7 +85,7 @@ class S7Session:
         self.close()
         client = Client()
         client.remote_tsap = client.connection_type << 8 | self._rack << 5 | self._slot
-        client.connection = ISOTCPConnection(
+        client.connection = _TimedConnection(
             self._host, self._port, local_tsap=client.local_tsap, remote_tsap=client.remote_tsap
         )
         try:  # Client.connect has no time-out of its own
