@@ -36,7 +36,7 @@ def put(store: ReviewStore, seq: int, *, drawn: bool, verdict: int = 0, part: st
     image = np.full((HEIGHT, WIDTH, 3), seq, np.uint8)
     data = cv2.imencode(".png", image)[1].tobytes()
     name = f"images/{seq}.png"
-    (store.folder / "images").mkdir(exist_ok=True)
+    (store.folder / "images").mkdir(parents=True, exist_ok=True)
     (store.folder / name).write_bytes(data)
     return store.put(
         ReviewFrame(

@@ -17,6 +17,7 @@ from saec.errors import ReviewError
 from saec.station.review.place_masks import PlaceMask, marked_pixels
 from saec.station.review.review_records import ReviewedFrame
 from saec.station.review.review_store import ReviewStore
+from saec.texts import read_lines
 from saec.types import DEFECT, GOOD
 
 LABELS_FILE = "labels.jsonl"
@@ -153,6 +154,7 @@ def read_labels(path: Path) -> list[ExportedLabel]:
         ReviewError: it is damaged.
     """
     try:
-        return [decode(line, ExportedLabel) for line in path.read_bytes().splitlines() if line.strip()]
+        lines = read_lines(path, error=ReviewError)
+        return [decode(line, ExportedLabel) for line in lines if line.strip()]
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as e:
         raise ReviewError(f"{path} cannot be read: {e}", "export again") from e

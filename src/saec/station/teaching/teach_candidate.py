@@ -30,6 +30,7 @@ from saec.station.teaching.job_desk import JobDesk
 from saec.station.teaching.job_records import JobOutcome, TeachJob
 from saec.station.teaching.line_base import recipe_base
 from saec.station.teaching.taught_material import labels_changed, taught_items
+from saec.texts import read_text
 from saec.types import DEFECT, GOOD
 
 
@@ -80,7 +81,7 @@ def _taught(desk: JobDesk, base: LineProfile, items: list[Item]) -> Path:
         lines = [f"taught {summary.goods} good images and {summary.defects} defects{left}", *summary.notes]
         (target.parent / "taught.txt").write_text("\n".join(lines), "utf-8")
     said = target.parent / "taught.txt"
-    for sentence in said.read_text("utf-8").splitlines() if said.is_file() else []:
+    for sentence in read_text(said).splitlines() if said.is_file() else []:
         desk.note(sentence)
     for sentence in threshold_sentences(LineProfile.open(target)):
         desk.note(sentence)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from msgspec.structs import replace
+import msgspec
 from starlette.responses import Response
 
 from saec.errors import ReviewError, SaecError
@@ -50,7 +50,8 @@ def frame_labels(tools: PageTools, visit: Visit, frame: SpooledFrame) -> FrameLa
     engineer = visit.role is not None and visit.role.allows(Role.ENGINEER)
     mine = any(label.person == visit.person for label in labels)
     shown = [
-        label if engineer or label.person == visit.person else replace(label, person="") for label in labels
+        label if engineer or label.person == visit.person else msgspec.structs.replace(label, person="")
+        for label in labels
     ]
     may = visit.role is not None and visit.role.allows(Role.OPERATOR) and not mine
     kept = reviewed is not None or (bool(frame.image) and frame.state == "done")
