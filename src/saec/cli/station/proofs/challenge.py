@@ -78,7 +78,7 @@ class GoldenSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """The section [run]: which challenge is run.
+    """The section [golden_run]: which challenge is run.
 
     Attributes:
         line: The line's name.
@@ -93,7 +93,7 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ShowSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """The section [show]: which runs are shown.
+    """The section [golden_runs]: which runs are shown.
 
     Attributes:
         line: The line's name.
@@ -102,7 +102,7 @@ class ShowSettings(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     line: Argument[str]
-    number: Annotated[int | None, msgspec.Meta(ge=1), Option(everyday=True)] = None
+    number: Everyday[Annotated[int, msgspec.Meta(ge=1)] | None] = None
     last: Annotated[Everyday[int], msgspec.Meta(ge=1, le=2000)] = 20
 
 
@@ -191,7 +191,7 @@ def remove_golden(unpin: UnpinSettings, action: ActionSettings) -> None:
 
 
 @settings_command(example=EXAMPLE)
-def run_golden(run: RunSettings, action: ActionSettings) -> None:
+def run_golden(golden_run: RunSettings, action: ActionSettings) -> None:
     """Run the challenge of a line at the station that runs.
 
     The command ends with 1 where the line did not pass.
@@ -200,23 +200,23 @@ def run_golden(run: RunSettings, action: ActionSettings) -> None:
     saec station challenge run --config station.toml leather
     saec station challenge run --config station.toml leather --judge camera
     """
-    settings = _settings(run.line)
+    settings = _settings(golden_run.line)
     data = settings.station.data
     from saec.station.challenge.challenge_wishes import LineWishes
     from saec.station.storage.spool_reader import SpoolReader
 
-    wishes, reader = LineWishes(data, run.line), SpoolReader.beside(data)
+    wishes, reader = LineWishes(data, golden_run.line), SpoolReader.beside(data)
     try:
-        before = max((one.n for one in reader.challenges(run.line, 1)), default=0)
-        wishes.ask(audit_of(data), shell_actor(), ROLE, run.judge, "asked", action.reason)
+        before = max((one.n for one in reader.challenges(golden_run.line, 1)), default=0)
+        wishes.ask(audit_of(data), shell_actor(), ROLE, golden_run.judge, "asked", action.reason)
         until = time.monotonic() + _TAKEN
         while wishes.wish() is not None:
             if time.monotonic() > until:
                 wishes.heeded()
                 raise SaecError(f"no station began the run within {_TAKEN:g} s", "start the station first")
             time.sleep(_LOOK)
-        until = time.monotonic() + run.result_s
-        while (found := _ended_after(reader.challenges(run.line, 10), before)) is None:
+        until = time.monotonic() + golden_run.result_s
+        while (found := _ended_after(reader.challenges(golden_run.line, 10), before)) is None:
             if time.monotonic() > until:
                 raise SaecError("the run has no result yet", "`saec station challenge show` shows it later")
             time.sleep(_LOOK)
@@ -228,29 +228,31 @@ def run_golden(run: RunSettings, action: ActionSettings) -> None:
 
 
 @settings_command(example=EXAMPLE)
-def show_golden(show: ShowSettings) -> None:
+def show_golden(golden_runs: ShowSettings) -> None:
     """Show the last runs of a line's challenge, or one in full.
 
     \b
     saec station challenge show --config station.toml leather
     saec station challenge show --config station.toml leather --number 7
     """
-    settings = _settings(show.line)
+    settings = _settings(golden_runs.line)
     from saec.station.storage.spool_reader import SpoolReader
 
     reader = SpoolReader.beside(settings.station.data)
     try:
-        if show.number is None:
-            for run in reader.challenges(show.line, show.last):
+        if golden_runs.number is None:
+            for run in reader.challenges(golden_runs.line, golden_runs.last):
                 when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(run.begun))
                 click.echo(f"{when}  {run.sentence()}")
             return
-        runs = reader.challenges(show.line, 1, before=show.number + 1)
-        found = [one for one in runs if one.n == show.number]
+        runs = reader.challenges(golden_runs.line, 1, before=golden_runs.number + 1)
+        found = [one for one in runs if one.n == golden_runs.number]
     finally:
         reader.close()
     if not found:
-        raise SaecError(f"{show.line} has no run {show.number}", "list the last runs without --number")
+        raise SaecError(
+            f"{golden_runs.line} has no run {golden_runs.number}", "list the last runs without --number"
+        )
     _show_run(found[0])
 
 
