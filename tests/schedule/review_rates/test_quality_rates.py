@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from saec.errors import ConfigError, DataError
@@ -118,6 +119,27 @@ def test_samples_of_two_probabilities_weigh_by_their_populations() -> None:
     assert 0.03 < found.high < 0.06
 
 
+def test_days_that_still_wait_are_weighed_by_their_frames() -> None:
+    """More answers about the good day than about the bad one do not make the line better."""
+    good = sample("passed", 5_000, {(1, 0): 100}, waiting=1)
+    bad = sample("passed", 5_000, {(1, 0): 16, (1, 1): 4}, waiting=80)
+    days = [msgspec.structs.replace(one, day=n) for n, one in enumerate((good, bad))]
+    found = estimate_rates([*days, REJECTED]).defects_among_passed
+    assert found.value == pytest.approx(0.5 * 4 / 20)
+    assert found.low > 0.02
+
+
+def test_a_day_that_nobody_reviewed_is_taken_as_the_others_and_at_worst_as_wrong() -> None:
+    unseen = msgspec.structs.replace(sample("passed", 5_000, {}, waiting=50), day=1)
+    found, known = estimate_rates([PASSED, REJECTED, unseen]), estimate_rates([PASSED, REJECTED])
+    assert found.passed.unseen == 5_000
+    assert found.defects_among_passed.high == known.defects_among_passed.high
+    assert found.defects_among_passed.worst_high > 0.05
+    assert found.escape_rate.value is not None
+    assert known.escape_rate.value is not None
+    assert found.escape_rate.value > known.escape_rate.value  # of more passed frames
+
+
 def test_missing_frames_say_what_they_could_change_at_worst() -> None:
     found = estimate_rates([sample("passed", 95_000, {(1, 0): 197, (1, 1): 3}, unsure=4, lost=6), REJECTED])
     whole = estimate_rates([PASSED, REJECTED])
@@ -179,6 +201,7 @@ def test_what_cannot_be_is_refused() -> None:
 
 
 def test_intervals_cover_over_simulated_shifts() -> None:
-    command = [sys.executable, "benchmarks/review_rates.py", "--shifts", "30", "--readers", "right", "2 %"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    readers = ["--readers", "right", "2 %"]
+    command = [sys.executable, "benchmarks/review_rates.py", "--shifts", "30", "--wider", "1.6"]
+    done = subprocess.run([*command, *readers], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -36,7 +36,8 @@ class RateInterval(msgspec.Struct, frozen=True):
     Attributes:
         value: the estimate; None where nobody has looked, or where there is nothing to be a share of.
         low, high: the interval; 0 and 1 where nothing is known.
-        worst_low, worst_high: the interval if all missing frames were what makes it lower, or higher.
+        worst_low, worst_high: the interval if all missing and unseen frames were what makes it lower, or
+            higher.
     """
 
     value: float | None
@@ -80,6 +81,8 @@ class SideSums(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         population: number of frames; the next five, too, are the sums of those in ``StratumSample``.
+        unseen: frames of days, or of drawing probabilities, of which nobody reviewed any though others of
+            this side were reviewed. They are taken to be like these.
         found: frames that the line judged wrong, as people said by majority; a tie counts half.
     """
 
@@ -89,6 +92,7 @@ class SideSums(msgspec.Struct, frozen=True, kw_only=True):
     unsure: int
     lost: int
     waiting: int
+    unseen: int
     found: float
 
 
@@ -149,7 +153,7 @@ def estimate_rates(
     wrong = [_wrong(cell, drawn, at) for at, cell in enumerate(cells)]
     seen = _four_shares(cells, wrong, "none", confidence, seed)
     low = high = seen
-    if any(cell.missing for cell in cells):
+    if any(cell.missing or not cell.reviewed for cell in cells):
         low = _four_shares(cells, wrong, "right", confidence, seed)
         high = _four_shares(cells, wrong, "wrong", confidence, seed)
     rates = [
@@ -214,11 +218,22 @@ def _four_shares(
 ) -> list[_Ends]:
     rng = np.random.default_rng(seed)
     sides: dict[Side, list[Sampled]] = {"passed": [], "rejected": []}
+    seen = {cell.side for cell in cells if cell.reviewed}
+    frames: dict[Side, int] = {"passed": 0, "rejected": 0}
     for cell, found in zip(cells, wrong, strict=True):
-        more = cell.missing if missing != "none" else 0
+        frames[cell.side] += cell.population
+        more, reviewed = cell.missing, cell.reviewed
+        if not reviewed and cell.side in seen:
+            if missing == "none":
+                continue  # it is taken to be like the others
+            more = cell.population
+        more = more if missing != "none" else 0
         blamed = more if missing == "wrong" else 0
-        sides[cell.side].append(Sampled(cell.population, cell.reviewed + more, found + blamed))
-    return rates_of_sides(side_share(sides["passed"], rng), side_share(sides["rejected"], rng), confidence)
+        sides[cell.side].append(Sampled(cell.population, reviewed + more, found + blamed))
+    passed, rejected = (
+        side_share(sides[side], rng)._replace(frames=frames[side]) for side in ("passed", "rejected")
+    )
+    return rates_of_sides(passed, rejected, confidence)
 
 
 def _wrong(cell: StratumSample, drawn: ReaderDraws | None, at: int) -> NDArray[np.int64]:
@@ -249,14 +264,16 @@ def _readers(drawn: ReaderDraws, compared: int, differed: int, confidence: float
 
 def _side_sums(cells: Sequence[StratumSample], side: Side) -> SideSums:
     mine = [cell for cell in cells if cell.side == side]
+    reviewed = sum(cell.reviewed for cell in mine)
     votes = [(2 * said - answers, n) for cell in mine for (answers, said), n in cell.readings.items()]
     sign = 1 if side == "passed" else -1
     return SideSums(
         population=sum(cell.population for cell in mine),
         drawn=sum(cell.drawn for cell in mine),
-        reviewed=sum(cell.reviewed for cell in mine),
+        reviewed=reviewed,
         unsure=sum(cell.unsure for cell in mine),
         lost=sum(cell.lost for cell in mine),
         waiting=sum(cell.waiting for cell in mine),
+        unseen=sum(cell.population for cell in mine if not cell.reviewed) if reviewed else 0,
         found=sum(n * (1.0 if sign * more > 0 else 0.5 if more == 0 else 0.0) for more, n in votes),
     )

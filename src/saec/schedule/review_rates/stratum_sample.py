@@ -14,7 +14,7 @@ Side = Literal["passed", "rejected"]
 
 
 class StratumSample(msgspec.Struct, frozen=True, kw_only=True):
-    """A random sample of the frames of one side that were drawn with one probability.
+    """A random sample of the frames of one side that were drawn with one probability on one day.
 
     Attributes:
         side: what the line judged these frames to be.
@@ -25,6 +25,7 @@ class StratumSample(msgspec.Struct, frozen=True, kw_only=True):
             defects). "Not sure" is no answer.
         unsure: drawn frames that people saw, and nobody was sure of.
         lost: drawn frames whose picture was gone before anybody saw it.
+        day: the day, by any count. People see the frames of one day in random order, and the days in turn.
     """
 
     side: Side
@@ -34,6 +35,7 @@ class StratumSample(msgspec.Struct, frozen=True, kw_only=True):
     readings: Mapping[tuple[int, int], int]
     unsure: int = 0
     lost: int = 0
+    day: int = 0
 
     @property
     def reviewed(self) -> int:
@@ -52,20 +54,34 @@ class StratumSample(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def pooled_samples(samples: Sequence[StratumSample]) -> list[StratumSample]:
-    """One sample for each side and probability, in this order.
+    """Samples within which each frame had the same chance of being answered, by side and probability.
 
     Frames that were drawn with one probability are one simple random sample, whichever hour, version or
-    shift they came from.
+    shift they came from, as long as none of them waits. Of days of which some still wait, more frames of one
+    day may be answered than of another. So each of these is a sample of its own: the weighting classes of
+    surveys with missing answers (Little 1986).
 
     Raises:
         DataError: a sample that cannot be: more drawn than there are, or more answered than drawn.
     """
-    sums: dict[tuple[Side, float], StratumSample] = {}
+    days: dict[tuple[Side, float, int], StratumSample] = {}
     for one in samples:
         _check(one)
-        key = (one.side, one.probability)
-        sums[key] = _joined(sums[key], one) if key in sums else one
-    return [sums[key] for key in sorted(sums)]
+        _join(days, (one.side, one.probability, one.day), one)
+    classes: dict[tuple[Side, float, int], StratumSample] = {}
+    for (side, probability, day), one in sorted(days.items()):
+        _join(classes, (side, probability, day if one.waiting else _ANSWERED), one)
+    return [classes[key] for key in sorted(classes)]
+
+
+_ANSWERED = -1
+# The day of samples of which nothing waits.
+
+
+def _join(
+    sums: dict[tuple[Side, float, int], StratumSample], key: tuple[Side, float, int], one: StratumSample
+) -> None:
+    sums[key] = _joined(sums[key], one) if key in sums else one
 
 
 def _joined(a: StratumSample, b: StratumSample) -> StratumSample:

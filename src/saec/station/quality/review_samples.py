@@ -11,7 +11,11 @@ from saec.station.review.review_records import OfferedCount, ReviewedFrame
 from saec.types import DEFECT
 
 HOUR = 3600.0
+_DAY_HOURS = 24
 """Seconds for which the numbers of frames are kept together."""
+
+
+_Key = tuple[Side, float, int]
 
 
 def whole_hours(since: float, until: float) -> tuple[float, float]:
@@ -20,21 +24,22 @@ def whole_hours(since: float, until: float) -> tuple[float, float]:
 
 
 def review_samples(offered: Iterable[OfferedCount], reviewed: Iterable[ReviewedFrame]) -> list[StratumSample]:
-    """A sample for each side and drawing probability.
+    """A sample for each side, drawing probability and day of UTC: the queue shows the days in turn.
 
     Args:
         offered: how many frames there were in the window, and how many were drawn.
         reviewed: frames of the window with answers; those that were not drawn at random are left out.
     """
-    sums: dict[tuple[Side, float], Counter[str]] = {}
+    sums: dict[_Key, Counter[str]] = {}
     for count in offered:
-        one = sums.setdefault((count.stratum, count.probability), Counter())
+        one = sums.setdefault((count.stratum, count.probability, count.hour // _DAY_HOURS), Counter())
         one.update(population=count.frames, drawn=count.drawn, lost=count.lost)
-    readings: dict[tuple[Side, float], Counter[tuple[int, int]]] = {key: Counter() for key in sums}
+    readings: dict[_Key, Counter[tuple[int, int]]] = {key: Counter() for key in sums}
     for frame in reviewed:
         probability = frame.frame.probability
         if probability is not None:
-            key = (stratum_of(frame.frame.label), probability)
+            day = int(frame.frame.accepted // HOUR) // _DAY_HOURS
+            key = (stratum_of(frame.frame.label), probability, day)
             readings.setdefault(key, Counter())[answers_of(frame)] += 1
     return [_sample(key, sums.get(key, Counter()), seen) for key, seen in sorted(readings.items())]
 
@@ -59,13 +64,14 @@ def reader_samples(reviewed: Sequence[ReviewedFrame]) -> list[StratumSample]:
     ]
 
 
-def _sample(key: tuple[Side, float], sums: Counter[str], seen: Counter[tuple[int, int]]) -> StratumSample:
+def _sample(key: _Key, sums: Counter[str], seen: Counter[tuple[int, int]]) -> StratumSample:
     unsure = seen.pop((0, 0), 0)
     known = seen.total() + unsure + sums["lost"]
     drawn = max(sums["drawn"], known)  # counts and answers are read one after the other
     return StratumSample(
         side=key[0],
         probability=key[1],
+        day=key[2],
         population=max(sums["population"], drawn),
         drawn=drawn,
         readings=dict(seen),

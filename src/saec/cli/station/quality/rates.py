@@ -83,6 +83,10 @@ def _sentences(found: LineQuality) -> list[str]:
             f"{name}: {side.population} frames, {side.drawn} drawn, {side.reviewed} reviewed, "
             f"{side.waiting} waiting, {side.unsure} not sure, {side.lost} lost"
         )
+        if side.unseen:
+            lines.append(
+                f"  {side.unseen} are of days that nobody reviewed, and are taken to be like the others"
+            )
     for key, text in _NAMES.items():
         one = {
             "defects_among_passed": rates.defects_among_passed,
@@ -93,7 +97,9 @@ def _sentences(found: LineQuality) -> list[str]:
         value = "unknown" if one.value is None else f"{one.value:.2%}"
         lines.append(f"{text}: {value}, {one.low:.2%} to {one.high:.2%}")
         if (one.worst_low, one.worst_high) != (one.low, one.high):
-            lines.append(f"  with the missing frames at worst {one.worst_low:.2%} to {one.worst_high:.2%}")
+            lines.append(
+                f"  with the missing and unseen frames at worst {one.worst_low:.2%} to {one.worst_high:.2%}"
+            )
     lines += [
         f"{_NAMES[rate]}: certified at most {one.bound:.2%} for the edge, which {_STANDINGS[one.standing]}"
         for rate, one in found.certified.items()
