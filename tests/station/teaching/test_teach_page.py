@@ -138,6 +138,8 @@ def test_what_changes_is_sent_to_engineers_alone(bench: TeachingBench, tools: Pa
     assert "learns 3/8" in topics.text(f"teach-job-{job.id}", english, Role.ENGINEER)
     assert topics.text("teach-jobs", english, Role.OPERATOR) == ""
     assert "Teaching: gears" in topics.text("teach-jobs", english, Role.ENGINEER)
+    bench.jobs.write(msgspec.structs.replace(job, state="done", ended=2.0))
+    assert "Look at the result" in topics.text(f"teach-job-{job.id}", english, Role.ENGINEER)
     (bench.jobs.path(job.id) / "job.json").write_text("{")
     now[0] += 2
     topics.changed()
