@@ -200,9 +200,9 @@ def _person(request: Request, named: str) -> str:
     """Who answers: the person who is logged in; whom a program names, or the program itself."""
     person, named = request.state.person, " ".join(named.split())
     if isinstance(person, Person):
-        if named not in ("", person.name):
+        if named not in ("", person.shown):
             raise HTTPException(403, "you answer for yourself; leave `person` out")
-        return person.name
+        return person.shown
     if len(named) > _LONGEST_NAME or not named.isprintable():
         raise HTTPException(400, "the name of the person is too long, or cannot be printed")
     return named or str(request.state.who)

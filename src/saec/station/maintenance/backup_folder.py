@@ -232,7 +232,7 @@ def _copy_rest(data: Path, target: Path, *, secrets: bool) -> list[str]:
     for path in sorted(data.iterdir()):
         if path.name in left_out or path.name.endswith(".partial"):
             continue
-        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+        for file in sorted(path.rglob("*"), key=_databases_first) if path.is_dir() else [path]:
             if not file.is_file() or ".partial" in str(file.relative_to(data)):
                 continue
             if file.name.endswith((".sqlite-wal", ".sqlite-shm")):  # what they hold comes with their database
@@ -247,6 +247,11 @@ def _copy_rest(data: Path, target: Path, *, secrets: bool) -> list[str]:
             except FileNotFoundError:
                 copy.unlink(missing_ok=True)
     return keys
+
+
+def _databases_first(file: Path) -> tuple[bool, Path]:
+    """A picture is there before its row, so a database is copied before the pictures that it names."""
+    return file.suffix != ".sqlite", file
 
 
 def _copy_parts(

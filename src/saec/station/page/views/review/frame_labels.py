@@ -48,9 +48,9 @@ def frame_labels(tools: PageTools, visit: Visit, frame: SpooledFrame) -> FrameLa
         return FrameLabels([], 0, False, e)
     labels = () if reviewed is None else reviewed.labels
     engineer = visit.role is not None and visit.role.allows(Role.ENGINEER)
-    mine = any(label.person == visit.person for label in labels)
+    mine = any(label.person == visit.shown for label in labels)
     shown = [
-        label if engineer or label.person == visit.person else msgspec.structs.replace(label, person="")
+        label if engineer or label.person == visit.shown else msgspec.structs.replace(label, person="")
         for label in labels
     ]
     may = visit.role is not None and visit.role.allows(Role.OPERATOR) and not mine
@@ -73,5 +73,5 @@ def ask_label(tools: PageTools, visit: Visit, frame: SpooledFrame) -> Response:
             raise SaecError(*_CANNOT) from e
     elif known.labels:
         tools.review.ask_second(frame.seq)
-    tools.review.lend(visit.person, frame.seq)
+    tools.review.lend(visit.shown, frame.seq)
     return go_to(f"/page/review?{urlencode({'line': frame.line})}")

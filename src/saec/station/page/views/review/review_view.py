@@ -62,7 +62,7 @@ def take_answer(tools: PageTools, visit: Visit) -> Response:
     try:
         seq, answer = answered_frame(visit.form), read_answer(visit.form)
         frame = _frame(tools, seq)
-        tools.review.answer(visit.person, seq, _inside(tools, frame, answer))
+        tools.review.answer(visit.shown, seq, _inside(tools, frame, answer))
     except SaecError as e:
         return _reply(tools, visit, _Outcome(problem=e))
     return _reply(tools, visit, _Outcome())
@@ -73,10 +73,10 @@ def undo_answer(tools: PageTools, visit: Visit) -> Response:
     n = whole_number(visit.form.get("n", ""))
     try:
         number = _newest_label(tools, visit) if n is None else n
-        back = None if number is None else tools.review.withdraw(visit.person, number)
+        back = None if number is None else tools.review.withdraw(visit.shown, number)
         if back is None:
             raise SaecError(msgid("There is nothing to take back"), msgid("Answer the frame that is shown"))
-        tools.review.lend(visit.person, back.frame.seq)
+        tools.review.lend(visit.shown, back.frame.seq)
     except SaecError as e:
         return _reply(tools, visit, _Outcome(problem=e))
     done = visit.wording.gettext("Taken back: %(name)s") % {"name": back.frame.frame}
@@ -102,7 +102,7 @@ def show_picture(tools: PageTools, visit: Visit) -> Response:
 
 def _newest_label(tools: PageTools, visit: Visit) -> int | None:
     """The number of the newest label that this person gave here, of the line that is chosen."""
-    given = tools.review.labels(person=visit.person, line=_line(tools, visit), most=_LOOKED_BACK)
+    given = tools.review.labels(person=visit.shown, line=_line(tools, visit), most=_LOOKED_BACK)
     return next((label.n for label in given if label.origin == "page"), None)
 
 
@@ -142,7 +142,7 @@ def _piece(tools: PageTools, visit: Visit, outcome: _Outcome) -> Response:
 
 def _shown(tools: PageTools, visit: Visit, outcome: _Outcome) -> dict[str, Any]:
     line = _line(tools, visit)
-    tasks = tools.review.take(visit.person, line, LEASES)
+    tasks = tools.review.take(visit.shown, line, LEASES)
     if outcome.back is not None:
         handed = outcome.back
         tasks = [handed, *(task for task in tasks if task.frame.seq != handed.frame.seq)]
@@ -150,8 +150,8 @@ def _shown(tools: PageTools, visit: Visit, outcome: _Outcome) -> dict[str, Any]:
         "line": line or "",
         "lines": tools.lines,
         "cards": review_cards(tools, tasks),
-        "progress": review_progress(tools.review, visit.person, line),
-        "recent": tools.review.labels(person=visit.person, line=line, most=_RECENT, withdrawn=True),
+        "progress": review_progress(tools.review, visit.shown, line),
+        "recent": tools.review.labels(person=visit.shown, line=line, most=_RECENT, withdrawn=True),
         "problem": outcome.problem,
         "back": "" if outcome.back is None else outcome.back.frame.seq,
         "done": outcome.done,
