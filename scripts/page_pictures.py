@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[1]
 ADDRESS = "http://127.0.0.1:8090"
 NAME, PASSWORD = "Ada", "four wet stones in a row"
 WIDE, PHONE = (1280, 800), (390, 844)
-VIEWS = ("live", "frames", "review", "lines", "numbers", "alarms", "settings", "people", "audit")
+VIEWS = ("live", "frames", "review", "teach", "lines", "numbers", "alarms", "settings", "people", "audit")
 
 _PATIENCE = 300.0
 _ANSWERS = 6
