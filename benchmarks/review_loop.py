@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -41,7 +41,7 @@ class Outcome:
     Attributes:
         line, seed: which stream.
         order: "untaught", "worth" or "random".
-        labels: answers that people gave.
+        asked, labels: answers that people were to give, and gave.
         defects, wrong: frames taught as defects, and those taught with the wrong label.
         balanced, overkill, escape: balanced accuracy and both error rates.
     """
@@ -49,6 +49,7 @@ class Outcome:
     line: str
     seed: int
     order: str
+    asked: int
     labels: int
     defects: int
     wrong: int
@@ -82,12 +83,12 @@ class Session:
         self._untaught = self._line.taught({})
 
     def outcomes(self) -> Iterator[Outcome]:
-        yield self._judged("untaught", 0, {}, self._untaught)
+        yield self._judged("untaught", (0, 0), {}, self._untaught)
         yield from self._by_worth()
         order = np.random.default_rng([22, self._seed]).permutation(self._stream.stream)
         for n in COUNTS:
             labels = {int(at): self._people.answer(int(at), 0) for at in order[: 2 * n]}
-            yield self._judged("random", 2 * n, labels, self._line.taught(labels))
+            yield self._judged("random", (2 * n, 2 * n), labels, self._line.taught(labels))
 
     def _by_worth(self) -> Iterator[Outcome]:
         version, spent = self._untaught, 0
@@ -111,7 +112,7 @@ class Session:
             }
             version = self._line.taught(labels, picked)
             if n in COUNTS:
-                yield self._judged("worth", spent, labels, version)
+                yield self._judged("worth", (n, spent), labels, version)
 
     def _drifts(self, version: LineVersion) -> bool:
         """Whether the station's monitor would have raised its alarm."""
@@ -142,7 +143,9 @@ class Session:
             for at, score in zip(waiting, scores, strict=True)
         }
 
-    def _judged(self, order: str, spent: int, labels: dict[int, int], version: LineVersion) -> Outcome:
+    def _judged(
+        self, order: str, asked: tuple[int, int], labels: dict[int, int], version: LineVersion
+    ) -> Outcome:
         judged = self._stream.judged
         truth = np.array([self._people.truth(at) for at in judged])
         scores = self._line.scores(version, judged)
@@ -152,7 +155,8 @@ class Session:
             line=self._stream.name,
             seed=self._seed,
             order=order,
-            labels=spent,
+            asked=asked[0],
+            labels=asked[1],
             defects=sum(labels.values()),
             wrong=sum(label != self._people.truth(at) for at, label in labels.items()),
             balanced=1 - (overkill + escape) / 2,
@@ -160,6 +164,26 @@ class Session:
             escape=escape,
             auroc=auroc(scores[truth == GOOD], scores[truth == DEFECT]),
         )
+
+
+def table(found: Sequence[Outcome]) -> str:
+    """Means over the seeds, for each line and n; worst: the least gain of a seed in the order of worth."""
+    lines = ["| line | n | untaught | worth, n | random, 2 n | worst | AUROC | random |", "|" + "---|" * 8]
+    for name in dict.fromkeys(one.line for one in found):
+        of_line = [one for one in found if one.line == name]
+        bare = {one.seed: one.balanced for one in of_line if one.order == "untaught"}
+        for n in COUNTS:
+            ours = [one for one in of_line if one.order == "worth" and one.asked == n]
+            random = [one for one in of_line if one.order == "random" and one.asked == 2 * n]
+            worst = min(one.balanced - bare[one.seed] for one in ours)
+            means = [
+                np.mean(list(bare.values())),
+                *(np.mean([o.balanced for o in x]) for x in (ours, random)),
+            ]
+            areas = [np.mean([one.auroc for one in some]) for some in (ours, random)]
+            cells = [*(f"{x:.3f}" for x in means), f"{worst:+.3f}", *(f"{x:.3f}" for x in areas)]
+            lines.append(f"| {name} | {n} | {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def main() -> None:
@@ -182,7 +206,7 @@ def main() -> None:
             for one in Session(stream, seed, config).outcomes():
                 print(json.dumps(asdict(one)), flush=True)
                 found.append(one)
-    print(f"{time.monotonic() - begun:.0f} s")
+    print(f"\n{table(found)}\n\n{time.monotonic() - begun:.0f} s")
     if options.json:
         options.json.write_text(json.dumps([asdict(one) for one in found], indent=1) + "\n", "utf-8")
 

@@ -39,7 +39,7 @@ PICKED = 2
 KEPT_BYTES = {GOOD: 28_000_000, DEFECT: 10_000_000, PICKED: 5_000_000}
 """Bytes of features that are kept of goods, defects and picked goods, before they are compressed."""
 
-LEAST_KEPT = {GOOD: 12, DEFECT: 6, PICKED: 6}
+LEAST_KEPT = {GOOD: 12, DEFECT: 6, PICKED: 2}
 """Frames whose features are kept however large they are: at the largest side 2.5 MB each."""
 
 MOST_BLOCKS = 256
