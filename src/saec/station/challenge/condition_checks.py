@@ -30,6 +30,9 @@ _MOST_UNLIKE = 0.5
 """A picture that correlates less than 0.5 with that of its own part is another one, however unlike the goods
 are among each other."""
 
+_BEYOND = 1.5
+"""By how much goods may be less like the references than two references are like each other."""
+
 _TINY = 1e-9
 
 
@@ -165,7 +168,7 @@ def check_goods(
     found += _goods_position(goods, references, 2 * floor.position)
     usual = goods_spread(references, ()).unlike
     nearest = [min(_unlike(one, other) for other in references) for one in goods]
-    allowed = max(floor.likeness, *usual)
+    allowed = max(floor.likeness, _BEYOND * max(usual))  # the largest of few is not the largest of all
     if allowed < _MOST_UNLIKE:  # else the goods are no more like each other than like anything
         found.append(_alone("goods' likeness", float(np.median(nearest)), allowed))
     return found
