@@ -60,7 +60,7 @@ def main() -> None:
     cv2.setNumThreads(1)
     lines = [*(_photographed(root, args.parts) for root in args.data)]
     if not lines:
-        lines = [_drawn(name, args.parts) for name in args.families or sorted(FAMILIES)]
+        lines = [_drawn(name, args.parts, args.product_seed) for name in args.families or sorted(FAMILIES)]
     table = {line.name: _measure(line, lines[n - 1], args.runs) for n, line in enumerate(lines)}
     _print(table, args.runs)
     if args.json is not None:
@@ -73,12 +73,13 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--data", nargs="+", type=Path, default=[], help="data sets in their place")
     parser.add_argument("--parts", type=int, default=10, help="golden goods, and golden defects (default 10)")
     parser.add_argument("--runs", type=int, default=20, help="runs of the unchanged camera (default 20)")
+    parser.add_argument("--product-seed", type=int, default=0, help="draws other products (default 0)")
     parser.add_argument("--json", type=Path, help="write the figures")
     return parser
 
 
-def _drawn(family: str, parts: int) -> Line:
-    product = draw_product(family, 2**31)
+def _drawn(family: str, parts: int, product_seed: int) -> Line:
+    product = draw_product(family, 2**31 + product_seed)
     goods = [product.render(seed).image for seed in range(parts + REFERENCES)]
     defects: list[Image] = []
     for seed in range(1000, 1000 + 20 * parts):

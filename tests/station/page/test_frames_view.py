@@ -59,6 +59,7 @@ FULL: dict[str, Any] = {
     "kind_confidence": 0.7519,
     "ms": {"decode": 3.1, "edge": 22.2, "cloud": 80.3, "answer": 119.4, "new-stage": 5.5},
     "energy_j": 1.375,
+    "challenge": "31 left-door",
     "error": ErrorRecord("PictureError", "no room for the picture"),
     "note": "the aspect is another one",
     "truth": 1,

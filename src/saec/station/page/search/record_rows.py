@@ -220,6 +220,7 @@ def _machine(words: Wording, verdict: VerdictRecord) -> RecordPart:
         _row(_("Recipe"), _counted(words, verdict.recipe)),
         _row(_("PLC"), taken.plc),
         _row(_("Trigger"), _counted(words, taken.trigger)),
+        _row(_("Golden part: run and part"), verdict.challenge or None),
         _row(_("The camera's number of the frame"), _counted(words, taken.number)),
         _row(_("The camera's time"), seconds),
     ]
