@@ -73,6 +73,10 @@ def make(folder: Path) -> ReviewStore:
     return store
 
 
+def nowhere(frame: str) -> ReviewFrame:
+    raise ReviewError(f"no frame {frame}", "none")
+
+
 def export(store: ReviewStore, folder: Path, form: ExportForm, **query: Any) -> Path:
     out = folder / f"out-{form}"
     asked = ExportQuery(line="cell", **query)
@@ -129,7 +133,7 @@ def test_what_went_out_comes_back_as_a_second_opinion(tmp_path: Path, form: Expo
         labels = list(read_label_studio(out / TASKS, "ben"))
     else:
         labels = list(dataset_labels(out, "ben", layout="coco:unmarked=good" if form == "coco" else "auto"))
-    found = import_labels(store, labels, origin="back", admit=lambda _: None)
+    found = import_labels(store, labels, origin="back", admit=nowhere)
     assert found.refused == []
     assert found.taken == len(labels) >= 3
     for label in store.labels("ben"):
@@ -143,7 +147,7 @@ def test_what_went_out_comes_back_as_a_second_opinion(tmp_path: Path, form: Expo
             near = np.ones((3, 3), np.uint8)  # an outline's border pixel may count or not
             assert not (other & ~(cv2.dilate(one.astype(np.uint8), near) > 0)).any()
             assert not ((cv2.erode(one.astype(np.uint8), near) > 0) & ~other).any()
-    again = import_labels(store, labels, origin="back", admit=lambda _: None)
+    again = import_labels(store, labels, origin="back", admit=nowhere)
     assert again == LabelImport(taken=0, known=found.taken, refused=[])
     assert len(store.labels("anna", most=50)) == 4
 
@@ -177,7 +181,7 @@ def test_a_label_of_label_studio_is_its_person_s_answer(tmp_path: Path) -> None:
         "rectanglelabels", x=25.0, y=25.0, width=50.0, height=25.0, rotation=0, rectanglelabels=["dent"]
     )
     path = studio(tmp_path / "p.json", box, completed_by={"email": "ben@plant.example"})
-    found = import_labels(store, read_label_studio(path, "nobody"), origin="p.json", admit=lambda _: None)
+    found = import_labels(store, read_label_studio(path, "nobody"), origin="p.json", admit=nowhere)
     assert found.taken == 1
     (label,) = store.labels("ben@plant.example")
     assert (label.answer.label, label.answer.kind) == (1, "dent")
@@ -236,9 +240,9 @@ def test_what_is_refused_is_named_and_the_rest_is_taken(tmp_path: Path) -> None:
         ),
         *read_label_studio(studio(tmp_path / "c.json", shape("choices", choices=["good"])), "ben"),
     ]
-    found = import_labels(store, labels, origin="x", admit=lambda _: None)
+    found = import_labels(store, labels, origin="x", admit=nowhere)
     assert (found.taken, found.known) == (1, 0)
-    assert "no frame of this station" in found.refused[0]
+    assert "no frame elsewhere-1" in found.refused[0]
     assert "you have answered cell-0000000001 already" in found.refused[1]
 
 

@@ -67,7 +67,7 @@ def _imported(
     from saec.station.exchange.label_export import IMPORT
     from saec.station.exchange.label_import import dataset_labels, import_labels
     from saec.station.exchange.label_studio import is_label_studio, read_label_studio
-    from saec.station.exchange.recorded_frames import RecordedFrames
+    from saec.station.exchange.recorded_frames import recorded_frames
 
     person = wish.person or shell_actor()
     studio = is_label_studio(wish.labels)
@@ -86,5 +86,5 @@ def _imported(
         reason=reason,
     )
     recorded = AuditLog(settings.station.data).recorded(action)
-    with recorded, RecordedFrames(settings.station.data, store) as frames:
-        return import_labels(store, given, origin=wish.labels.name, admit=frames.admit)
+    with recorded, recorded_frames(settings.station.data, store) as admit:
+        return import_labels(store, given, origin=wish.labels.name, admit=admit)

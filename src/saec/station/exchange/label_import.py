@@ -22,8 +22,8 @@ from saec.station.review.review_records import MarkedPlace, ReviewAnswer, Review
 from saec.station.review.review_store import ReviewStore
 from saec.types import DEFECT
 
-Admit = Callable[[str], ReviewFrame | None]
-"""Takes a frame of the station's record, by its id, into the review; None where there is none."""
+Admit = Callable[[str], ReviewFrame]
+"""Takes a frame of the station's record, by its id, into the review; SaecError where that cannot be."""
 
 
 class GivenLabel(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,13 +123,7 @@ def _place(item: Item) -> MarkedPlace | None:
 def _frame_of(store: ReviewStore, label: GivenLabel, admit: Admit) -> ReviewFrame:
     with store.transaction() as db:
         found = find_picture(db, label.sha256, label.frame)
-    found = found or admit(label.frame)
-    if found is None:
-        raise SaecError(
-            f"no frame of this station has the id {label.frame[:80]!r} or this picture",
-            "import labels of frames that this station exported",
-        )
-    return found
+    return found or admit(label.frame)
 
 
 def _within(store: ReviewStore, frame: ReviewFrame, answer: ReviewAnswer) -> ReviewAnswer:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Self
 
-from saec.errors import SpoolError
+from saec.station.exchange.label_import import Admit
 from saec.station.maintenance.frame_replay import find_frame
-from saec.station.review.review_pictures import keep_picture
-from saec.station.review.review_records import ReviewFrame
+from saec.station.review.asked_frames import put_asked
 from saec.station.review.review_store import ReviewStore
 from saec.station.storage.spool_reader import SpoolReader
 
-_WORTH = 1.0
 
-
-class RecordedFrames:
-    """The frames of a station, read beside it.
+@contextmanager
+def recorded_frames(data: Path, store: ReviewStore) -> Iterator[Admit]:
+    """What takes frames of a station's record into its review, to teach.
 
     Args:
         data: the station's data folder.
@@ -26,45 +24,5 @@ class RecordedFrames:
     Raises:
         SpoolError: there is no spool.
     """
-
-    def __init__(self, data: Path, store: ReviewStore) -> None:
-        self._reader, self._store = SpoolReader.beside(data), store
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._reader.close()
-
-    def admit(self, id: str) -> ReviewFrame | None:
-        """Take a frame into the review, to teach; None where it is not there, has no label or no picture."""
-        try:
-            frame = find_frame(self._reader, id)
-        except SpoolError:
-            return None
-        verdict = self._reader.verdicts(frame.seq).get("final")
-        if verdict is None or verdict.label is None or not frame.image:
-            return None
-        with suppress(FileNotFoundError):  # retention was faster
-            source = self._reader.path(frame)
-            image = keep_picture(source, self._store.folder, frame.seq)
-            return self._store.put(
-                ReviewFrame(
-                    seq=frame.seq,
-                    frame=frame.id,
-                    line=frame.line,
-                    sha256=frame.sha256,
-                    image=image,
-                    part=verdict.part,
-                    version=frame.version,
-                    label=verdict.label,
-                    decided_by=verdict.decided_by,
-                    accepted=frame.accepted,
-                    why="asked",
-                    probability=None,
-                    worth=_WORTH,
-                    use="teach",
-                ),
-                frame.size,
-            )
-        return None
+    with closing(SpoolReader.beside(data)) as reader:
+        yield lambda id: put_asked(store, reader, find_frame(reader, id))
