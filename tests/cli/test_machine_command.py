@@ -19,6 +19,17 @@ def test_without_a_settings_file_it_prints_the_sections(capsys: pytest.CaptureFi
     assert 'kind = "s7"' in told
 
 
+def test_mishaps_of_a_camera_that_is_the_station_s_own_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "station.toml"
+    config.write_text("[station]\n")
+    assert main(["station", "simulate", "--config", str(config), "--missed", "0.1"]) == 2
+    told = capsys.readouterr().err
+    assert "the camera is the station's own" in told
+    assert f"[source.mishaps] of {config}" in told
+
+
 def test_a_coupler_is_printed_and_only_one_of_the_settings_is_played(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from saec.errors import LinkError, MachineError
 from saec.station.plc import ModbusPlc
-from saec.station.plc.signals import PlcSignals
+from saec.station.plc.signals import PlcSignals, StationSignals
 from saec.station.plc.worker.hand_walk import HandAnswer, HandWalk
 from saec.station.plc.worker.shown_signals import ShownSignals
 from saec.station.simulated.modbus_peers import ModbusPlcMemory
@@ -34,6 +34,26 @@ def test_a_walk_tells_each_step_and_answers_as_it_was_asked(answer: HandAnswer) 
     assert dict(tally.faults) == ({"NOT_JUDGED": 1} if answer == "fault" else {})
     assert tally.actuations == (answer == "defect")
     assert tally.violations() == {}
+
+
+def test_a_walk_offers_no_second_trigger() -> None:
+    """Ready that rises for a moment at the end would have the PLC trigger once more, and nobody answers."""
+    memory = ModbusPlcMemory(settings(1), port=0)
+    program = PlcProgram(iter([PlcPart("P-1"), PlcPart("P-2")]))
+    told: list[bool] = []
+    walk = HandWalk(settings(memory.port), count(7).__next__, lambda line: None, step_s=30.0)
+    write = walk._way.write
+
+    def watched(signals: StationSignals) -> None:
+        told.append(signals.ready)
+        write(signals)
+
+    walk._way.write = watched  # type: ignore[method-assign]
+    with PlcCycle(memory, program):
+        walk.walk("good")
+        tally = program.tally
+    assert (tally.triggers, tally.results) == (1, 1)
+    assert sum(now and not before for before, now in zip([False, *told], told, strict=False)) == 1
 
 
 def test_a_walk_says_what_is_missing() -> None:

@@ -19,6 +19,7 @@ from saec.station.simulated.plc_mistakes import MistakeShares
 from saec.station.simulated.plc_peer import PlcPeer
 from saec.station.simulated.plc_program import PlcPart, PlcProgram, PlcTimes
 from saec.station.simulated.s7_peer import S7PlcMemory
+from saec.station.simulated.wire import Wire
 from tests.station.simulated.bare_station import BareStation
 
 TIMES = PlcTimes(heartbeat=0.02, silent=0.5)
@@ -108,3 +109,10 @@ def test_a_simulated_plc_lets_in_the_user_of_the_settings(tmp_path: Path) -> Non
     with pytest.raises(MachineError):
         msgspec.structs.replace(opcua(), address=peer.address).make_way(lambda: None).open()
     peer.close()
+
+
+def test_a_port_that_is_taken_is_named_with_the_remedy() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(MachineError, match=rf"nothing can listen on 127\.0\.0\.1:{port} .*name another"):
+            Wire(1, port=port)

@@ -7,6 +7,8 @@ import socket
 import threading
 from typing import Self
 
+from saec.errors import MachineError
+
 _CHUNK = 65_536
 
 
@@ -53,8 +55,16 @@ class Wire:
             end.close()
 
     def listen(self) -> None:
-        """Take connections, on the same port as before."""
-        listener = socket.create_server(("127.0.0.1", self.port))
+        """Take connections, on the same port as before.
+
+        Raises:
+            MachineError: the port is taken.
+        """
+        try:
+            listener = socket.create_server(("127.0.0.1", self.port))
+        except OSError as e:
+            what = f"nothing can listen on 127.0.0.1:{self.port} ({e.strerror or e})"
+            raise MachineError(what, "name another port") from e
         self.port = listener.getsockname()[1]
         with self._lock:
             self._listener = listener

@@ -52,6 +52,9 @@ def station_simulate(machine: MachineSettings, mistakes: MistakeShares, mishaps:
         click.echo(source_section(pictures, mishaps=mishaps))
         click.echo(plc_section(machine.way, PORTS[machine.way]), nl=False)
         return
+    if not machine.with_station and mishaps != CameraMishaps():
+        what = "the camera is the station's own, so its mishaps come from the station's settings"
+        raise ConfigError(what, f"put them into [source.mishaps] of {named_file()}, or use --with-station")
     with ExitStack() as stack:
         if machine.with_station:
             settings = _started(machine, mishaps, stack)

@@ -119,6 +119,8 @@ class HandWalk:
         else:
             step, self._begun = self._handshake.begin(self._way.standing(), seen, now), True
         told = msgspec.structs.replace(step.signals, heartbeat=int(now / _BEAT) % _RANGE)
+        if self._answered:  # the walk takes no second trigger, so the PLC is not told to give one
+            told = msgspec.structs.replace(told, ready=False)
         if told != self._written:
             self._way.write(told)
             self._written = told
