@@ -544,7 +544,9 @@ def test_a_cloud_that_is_another_now_opens_the_lines_anew(
 
 
 def test_a_start_that_fails_leaves_the_data_folder_free(settings: StationSettings) -> None:
-    (settings.line[0].profile / "line.json").write_text("{")
+    profile = settings.line[0].profile
+    assert profile is not None
+    (profile / "line.json").write_text("{")
     with pytest.raises(SaecError):
         Station(settings)
     Spool(settings.station.data, ("log",), SpoolLimits(free_gb=0)).close()

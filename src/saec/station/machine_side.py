@@ -28,6 +28,7 @@ class MachineSide:
         station: tells how it is.
         alarm: raises an alarm.
         challenges: those of the lines.
+        judges: says of a line whether a version judges its frames.
 
     Attributes:
         triggers: those that wait for a picture.
@@ -44,12 +45,13 @@ class MachineSide:
         station: WatchedStation,
         alarm: RaiseAlarm,
         challenges: StationChallenges,
+        judges: Callable[[str], bool] = lambda _line: True,
     ) -> None:
         self._spool, self._recipes, self.notes = spool, recipes, PlcNotes(alarm)
         self._challenges = challenges
         self.triggers = TriggerBoard()
         self._claims = PictureClaims(self.triggers, settings.trigger_sources())
-        hooks = PlcHooks(self.triggers, spool, self.notes, recipes, challenges)
+        hooks = PlcHooks(self.triggers, spool, self.notes, recipes, challenges, judges)
         self.plcs = {plc.name: PlcWorker(plc, hooks) for plc in settings.plc}
         self.outputs = StationOutputs(
             settings.coupler,

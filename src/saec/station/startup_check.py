@@ -18,7 +18,7 @@ from saec.station.parts.code_reader import CodeReader
 from saec.station.people.oidc import check_oidc
 from saec.station.setup.settings_file import read_settings
 from saec.station.setup.settings_warnings import warnings
-from saec.station.setup.station_settings import StationSettings
+from saec.station.setup.station_settings import LineSettings, StationSettings
 from saec.web.admission.tokens import Tokens
 
 
@@ -64,8 +64,7 @@ def _check_recipes(settings: StationSettings) -> None:
     """Each version that a recipe names must be there; before the first start a line has version 1."""
     for line in settings.line:
         store = VersionStore(settings.station.data / "lines" / line.name)
-        begun = (store.folder / "state.json").is_file()
-        known = {version.number for version in store.state().known} if begun else {1}
+        known = {version.number for version in store.state().known} if store.begun else {1}
         for recipe in settings.recipes_of(line.name):
             if recipe.version is not None and recipe.version not in known:
                 raise ConfigError(
@@ -78,6 +77,9 @@ def _check_recipes(settings: StationSettings) -> None:
 def _overview(settings: StationSettings) -> list[str]:
     found = []
     for line in settings.line:
+        if line.profile is None:
+            found.append(f"line {line.name}: {_made_here(settings, line)}")
+            continue
         profile = LineProfile.open(line.profile)
         found.append(f"line {line.name}: {line.profile}, calibration {profile.calibration.version}")
         if (note := device_note(profile, line.device)) is not None:
@@ -90,6 +92,14 @@ def _overview(settings: StationSettings) -> list[str]:
     scheme = "http" if settings.http.tls_cert is None else "https"
     found.append(f"data: {settings.station.data}; page: {scheme}://{settings.station.listen}/")
     return found
+
+
+def _made_here(settings: StationSettings, line: LineSettings) -> str:
+    """What a line without a profile in the settings has of its own."""
+    store = VersionStore(settings.station.data / "lines" / line.name)
+    if store.begun:
+        return f"version {store.state().current} of its own"
+    return "no version yet: make one with `saec fit`, and add it with `saec station add`"
 
 
 def _products(settings: StationSettings) -> Iterator[str]:

@@ -117,7 +117,10 @@ class Station:
             }
             self.sources: dict[str, SourceBody] = {}
             alarm: RaiseAlarm = lambda kind, text, about: self.tell(kind, text, about=about)  # noqa: E731
-            self.machine = MachineSide(settings, self.spool, self.recipes, self, alarm, self.challenges)
+            judges: Callable[[str], bool] = lambda line: self.runners[line].has_version  # noqa: E731
+            self.machine = MachineSide(
+                settings, self.spool, self.recipes, self, alarm, self.challenges, judges
+            )
             self.triggers = self.machine.triggers
             drifts: Callable[[str], bool] = lambda line: self.runners[line].drifts  # noqa: E731
             self.review = ReviewCollector(
@@ -144,7 +147,7 @@ class Station:
         runners, cloud, lock = {}, self.settings.cloud, ExclusiveLock()
         for line in self.settings.line:
             versions = VersionStore(self.settings.station.data / "lines" / line.name)
-            if not (versions.folder / "state.json").is_file():
+            if not versions.begun and line.profile is not None:
                 add_version(versions, self.audit, "station", "station", line.profile)
             runners[line.name] = LineRunner(
                 line,

@@ -107,4 +107,4 @@ def _for_others(settings: StationSettings) -> list[Path]:
     """What people and other programs read or write, wherever it lies."""
     sinks = [output[0] for sink in settings.sink if (output := sink.output()) is not None]
     sources = [path for source in settings.source if (path := source.reads()) is not None]
-    return [*sinks, *sources, *(line.profile for line in settings.line)]
+    return [*sinks, *sources, *(line.profile for line in settings.line if line.profile is not None)]

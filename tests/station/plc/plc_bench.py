@@ -48,6 +48,7 @@ class PlcBench:
         parts: the rules by which the line makes a verdict on parts.
         cloud: who is asked about what the edge is not sure of; None is nobody.
         line_s: the line's deadline, in seconds.
+        first: the line has a version from the start.
         given: settings of the [[plc]] that are others.
     """
 
@@ -60,9 +61,10 @@ class PlcBench:
         *,
         cloud: FakeLinkCloud | None = None,
         line_s: float = 20.0,
+        first: bool = True,
         **given: Any,
     ) -> None:
-        self._cloud, self._line_s = cloud, line_s
+        self._cloud, self._line_s, self._first = cloud, line_s, first
         monkeypatch.setattr(edge, "open_detector", lambda profile: FakeDetector())
         if not (folder / "profile").exists():
             make_line(folder / "profile")
@@ -93,7 +95,7 @@ class PlcBench:
             line=[
                 LineSettings(
                     name="cell",
-                    profile=self.folder / "profile",
+                    profile=self.folder / "profile" if self._first else None,
                     deadline_s=self._line_s,
                     guard=NO_GUARD,
                     parts=self.parts,

@@ -11,6 +11,7 @@ import pytest
 
 from saec.errors import SpoolError
 from saec.station.http.station_metrics import metrics_text
+from saec.station.line.version_store import VersionStore
 from saec.station.plc.signal_mapping import PlcAddresses, StationAddresses
 from saec.station.plc.signals import FaultCode, ResultLabel
 from saec.station.plc.worker.plc_worker import AWAY, REFUSING, UP
@@ -245,3 +246,14 @@ def test_metrics_say_how_a_plc_fares(begin: Begin) -> None:
     text = metrics_text(bench.station, admission).decode()
     assert 'saec_plc{plc="press",state="up"} 1.0' in text
     assert 'saec_plc_events_total{event="result",plc="press"} 1.0' in text
+
+
+def test_a_line_without_a_version_is_not_ready_until_it_has_one(begin: Begin) -> None:
+    bench = begin(first=False)
+    plcs = bench.station.status
+    shown = bench.wait(lambda _shown: bool(plcs()["plcs"]["press"]["not_ready"] == "stopped"))
+    assert not shown.ready
+    VersionStore(bench.folder / "data" / "lines" / "cell").add(bench.folder / "profile")
+    bench.trigger("P-1")
+    bench.picture(png(GOOD))
+    assert bench.answer().result.label == ResultLabel.GOOD

@@ -367,6 +367,11 @@ PLC = '\n[[plc]]\nkind = "modbus"\nname = "press"\nline = "bottle"\nsource = "in
             GOOD + INPUT + 'address = "d0"\nuse = "triger"',
             "did you mean `trigger`? There are: encoder, running, trigger",
         ),
+        (
+            f'{GOOD}{INPUT}address = "d1"\nuse = "trigger"\n[[output]]\nname = "gate"\ncoupler = "io"\n'
+            'address = "d0"\non = ["deffect"]\n',
+            "did you mean `defect`? There are: defect, error, good, ",
+        ),
         (GOOD + INPUT + 'address = "d0"\nusage = "trigger"', "did you mean `use`?"),
         (GOOD + PLC + "[plc.reads]\ntriger = 'c0'", "did you mean `trigger`?"),
         (GOOD + PLC + "[plc.reads]\nzzz = 'c0'", "use one of the keys of [plc.reads]: trigger, "),
@@ -377,7 +382,7 @@ PLC = '\n[[plc]]\nkind = "modbus"\nname = "press"\nline = "bottle"\nsource = "in
         (GOOD + "[people.oidc]\nisuer = 'x'", "did you mean `issuer`?"),
         (GOOD + "[retention]\nimages = 'some'", "use one of: all, defects, doubtful, none"),
         (GOOD.replace("[[sink]]", "[sink]"), "write [[sink]], for each of them"),
-        (GOOD.replace('profile = "bottle"\n', ""), "add the key profile to [[line]]"),
+        (GOOD.replace('name = "bottle"\nprofile', "profile"), "add the key name to [[line]]"),
     ],
 )
 def test_a_remedy_says_what_may_stand_there(folder: Path, text: str, remedy: str) -> None:

@@ -108,7 +108,7 @@ def versions(versions: VersionsSettings) -> None:
 def add(add: AddSettings, action: ActionSettings) -> None:
     """Add a profile as a line's next version.
 
-    PROFILE is copied. It judges nothing until you promote it.
+    PROFILE is copied. It judges nothing until you promote it; a line's first version judges at once.
 
     \b
     saec station add --config station.toml leather lines/leather-new

@@ -318,7 +318,7 @@ def _lines(lines: dict[str, dict[str, object]]) -> Iterator[Metric]:
         if isinstance(chosen := line["recipe"], dict):
             recipe.add_metric([name], float(chosen["number"] or 0))
             ready.add_metric([name], float(chosen["ready"]))
-        version.add_metric([name], float(line["version"]))  # type: ignore[arg-type]
+        version.add_metric([name], float(line["version"] or 0))  # type: ignore[arg-type]
         drift.add_metric([name], float(bool(line["drift"])))
         late.add_metric([name], float(line["late"]))  # type: ignore[arg-type]
         if line["link"] is not None:

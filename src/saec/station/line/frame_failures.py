@@ -33,6 +33,16 @@ class StoppedLineError(MachineError):
     """The line judges nothing, as it failed a challenge."""
 
 
+class NoVersionError(MachineError):
+    """The line has no version yet, so nothing can judge its frames."""
+
+    def __init__(self, line: str) -> None:
+        super().__init__(
+            f"{line}: this line has no version yet",
+            "make one with `saec fit`, and add it with `saec station add`",
+        )
+
+
 class QuarantinedError(ImageError):
     """A frame over which a decoder or the station ended each time; its image is kept."""
 
@@ -139,8 +149,10 @@ class FrameFailures:
         else:
             stage = "recipe" if isinstance(error, MachineError) else "edge"
         stage = "stopped" if isinstance(error, StoppedLineError) else stage
+        stage = "no-version" if isinstance(error, NoVersionError) else stage
         verdict = self._verdict(frame, path, error, stage)
-        told = stage in (self._rejected_stage, "stopped")  # of a stop its challenge has told
+        # of a stop its challenge has told, and of a line without a version the start
+        told = stage in (self._rejected_stage, "stopped", "no-version")
         alarms = [] if told else [(stage, str(error))]
         if self._spool.decide(frame.seq, "final", verdict, in_time=in_time, version=version, alarms=alarms):
             record_verdict(verdict, time.time() - frame.accepted, first=True)

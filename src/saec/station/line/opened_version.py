@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import msgspec
+import structlog
 
 from saec.edge.detector_kinds import on_device
 from saec.edge.no_detector import NoDetector
@@ -19,7 +20,11 @@ from saec.settings import BudgetConfig
 from saec.station.line.guard import FrameGuard
 from saec.station.recipes.recipe_settings import RecipeSettings
 from saec.station.setup.station_settings import LineSettings
-from saec.types import Box
+from saec.station.storage.records import SpooledFrame
+from saec.station.storage.spool import Spool
+from saec.types import Box, EdgeOpinion, Image
+
+log = structlog.get_logger()
 
 _GUARD_REFERENCES = 4
 
@@ -187,3 +192,36 @@ def version_bytes(profile: LineProfile) -> int:
     files = sum((profile.folder / name).stat().st_size for name in profile.line.detector.files)
     pixels = profile.line.preparation.height * profile.line.preparation.width
     return round(max(_LEAST, _OF_FILES * files + _OF_PIXEL * pixels))
+
+
+def judge_beside(
+    shadow: OpenedVersion, frame: SpooledFrame, image: Image, opinion: EdgeOpinion, spool: Spool
+) -> None:
+    """Let a shadow judge the same pixels.
+
+    Args:
+        shadow: the version that judges without effect.
+        frame: the frame's row.
+        image: its pixels, those of the region alone where its recipe has one.
+        opinion: what the edge of the version that judges it said of them.
+        spool: keeps the counts.
+    """
+    name, told = f"shadow:{frame.line}:v{shadow.number}", log.bind(line=frame.line)
+    try:
+        (said,) = shadow.judges.detector.inspect([image])
+    except Exception as e:
+        spool.count(f"{name}:error")
+        told.warning("shadow version failed", frame=frame.id, version=shadow.number, error=str(e))
+        return
+    same = said.label == opinion.label
+    spool.count(f"{name}:{'same' if same else 'other'}")
+    if not same:
+        told.info(
+            "shadow version gives another label",
+            frame=frame.id,
+            version=shadow.number,
+            label=said.label,
+            score=said.score,
+            current_label=opinion.label,
+            current_score=opinion.score,
+        )

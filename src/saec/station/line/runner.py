@@ -33,7 +33,7 @@ from saec.station.line.cloud_thread import CloudThread, pending_or_damaged
 from saec.station.line.crash_marker import CrashMarker
 from saec.station.line.edge_thread import EdgeThread, EdgeTools
 from saec.station.line.exclusive_lock import ExclusiveLock
-from saec.station.line.frame_failures import FrameFailures
+from saec.station.line.frame_failures import FrameFailures, NoVersionError
 from saec.station.line.verdict_writer import VerdictWriter
 from saec.station.line.version_opener import CloudFor
 from saec.station.line.version_store import VersionStore
@@ -170,20 +170,20 @@ class LineRunner:
     def status(self) -> dict[str, Any]:
         """What is asked of it: version, shadow, link, requests that have ended (``asked``) and queue."""
         state = self._dispatch.state(time.perf_counter())
-        current, shadow = self._versions.current, self._versions.shadow
-        drift = current.drift.state
+        current, shadow = self._versions.opened, self._versions.shadow
+        rules = None if current is None else current.judges.rules
         return {
-            "version": current.number,
+            "version": None if current is None else current.number,
             "shadow": None if shadow is None else shadow.number,
-            "threshold": current.judges.rules.calibration.threshold,
-            "cloud": current.judges.rules.role if self._connected else None,
+            "threshold": None if rules is None else rules.calibration.threshold,
+            "cloud": rules.role if rules is not None and self._connected else None,
             "link": state.link if self._connected else None,
             "asked": self._dispatch.asked,
             "queue": state.queue,
             "deadline_s": self.settings.deadline_s,
             "recipe": None if self._choice is None else self._choice.status(self.settings.name),
             "waiting_for_version": self._arrivals.parked,
-            "drift": drift.sentence(),
+            "drift": "" if current is None else current.drift.state.sentence(),
             "challenge": None if self._challenge is None else self._challenge.status(),
             **{f"{name}_ms": self._writer.answers.quantiles(name) for name in TOLD},
             "late": self._writer.answers.late,
@@ -192,12 +192,19 @@ class LineRunner:
     @property
     def drifts(self) -> bool:
         """Whether the scores of the current version drift."""
-        return self._versions.current.drift.state.alarm is not None
+        current = self._versions.opened
+        return current is not None and current.drift.state.alarm is not None
+
+    @property
+    def has_version(self) -> bool:
+        """Whether a version judges its frames; the first one may still have to be made."""
+        return self._versions.opened is not None
 
     @property
     def clouds(self) -> list[TrustedCloud]:
-        """The clouds that the current version asks, in order of preference."""
-        return self._versions.current.judges.clouds
+        """The clouds that the current version asks, in order of preference; none without a version."""
+        current = self._versions.opened
+        return [] if current is None else current.judges.clouds
 
     # frames in
 
@@ -241,6 +248,8 @@ class LineRunner:
         """Why its frames get no verdict now, one sentence; "" when they do."""
         if blocked := self._failures.blocked or self._why_stopped():
             return blocked
+        if not self.has_version:
+            return str(NoVersionError(self.settings.name))
         recipe = None if self._choice is None else self._choice.status(self.settings.name)
         if recipe is None or recipe["number"] is not None:
             return ""

@@ -85,12 +85,12 @@ class VersionOpener:
         self._open(key)
         return True
 
-    def answering(self, key: VersionKey, current: OpenedVersion) -> AnsweringVersion:
+    def answering(self, key: VersionKey, current: OpenedVersion | None) -> AnsweringVersion:
         """What fuses the cloud's answers about frames of a version.
 
         Args:
             key: the version.
-            current: the one that judges now, whose part may be taken.
+            current: the one that judges now, whose part may be taken; None where there is none.
 
         Raises:
             SaecError: it cannot be opened.
@@ -99,7 +99,10 @@ class VersionOpener:
             if (found := self._answering.pop(key, None)) is not None:
                 self._answering[key] = found
                 return found
-        found = current.answering() if current.key == key else self._open_answering(key)
+        if current is not None and current.key == key:
+            found = current.answering()
+        else:
+            found = self._open_answering(key)
         with self._lock:
             self._answering[key] = found
             while len(self._answering) > _ANSWERING:

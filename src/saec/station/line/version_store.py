@@ -52,6 +52,11 @@ class VersionStore:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
+    @property
+    def begun(self) -> bool:
+        """Whether a version was ever added."""
+        return (self.folder / "state.json").is_file()
+
     def state(self) -> Versions:
         """What is current now.
 
@@ -61,7 +66,7 @@ class VersionStore:
         path = self.folder / "state.json"
         missing = LineError(
             f"{self.folder} holds no version of the line",
-            "start the station once, or add a profile with `saec station add`",
+            "start the station once, make a version on its page, or add a profile with `saec station add`",
         )
         remedy = "restore it from a backup"
         return read_json(path, Versions, error=LineError, remedy=remedy, missing=missing)
@@ -109,7 +114,7 @@ class VersionStore:
     def _next(self, profile: Path, model: str | None, time: str) -> tuple[Version, list[Version]]:
         LineProfile.open(profile)
         content = profile_content(profile)
-        known = self.state().known if (self.folder / "state.json").is_file() else []
+        known = self.state().known if self.begun else []
         if not known:
             self._refuse_orphans(content)
         for version in known:

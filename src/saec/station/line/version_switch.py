@@ -14,7 +14,14 @@ from collections.abc import Callable
 import structlog
 
 from saec.errors import MachineError, is_transient
-from saec.station.line.opened_version import AnsweringVersion, OpenedVersion, VersionKey, version_key
+from saec.station.line.frame_failures import NoVersionError
+from saec.station.line.opened_version import (
+    AnsweringVersion,
+    OpenedVersion,
+    VersionKey,
+    judge_beside,
+    version_key,
+)
 from saec.station.line.version_opener import CloudFor, VersionOpener
 from saec.station.line.version_store import Versions, VersionStore
 from saec.station.line.warm_versions import WarmVersions
@@ -67,8 +74,9 @@ class VersionSwitch:
             again; returns how many.
 
     Attributes:
-        current: the version that judges by the recipe in force. Where none is in force it is the line's
-            current version, which judges nothing then.
+        opened: the version that judges by the recipe in force. Where none is in force it is the line's
+            current version, which judges nothing then. None while the line has no version: the first one
+            is taken over when it is added.
         shadow: one that judges beside it, without effect, or None.
 
     Raises:
@@ -94,21 +102,44 @@ class VersionSwitch:
         self._wanted: dict[VersionKey, None] = {}
         self._lock, self._wake = threading.Lock(), threading.Event()
         self._stale, self._spare, self._done, self._retry_at = False, True, -1, 0.0
-        self._state = versions.state()
-        self._following = self._state.current
-        turn, recipe = self._in_force()
-        key, beside = version_key(recipe, self._following), self._shadow_key(recipe, self._state)
-        warm.hold(line.name, {one for one in (key, beside) if one is not None})
-        self.current = self._opener.take(key)
-        self.shadow = None if beside is None else self._opener.take(beside)
+        self._state: Versions | None = None
+        self._following = 0
+        self.opened: OpenedVersion | None = None
+        self.shadow: OpenedVersion | None = None
         if choice is not None:
             choice.task(line.name, _TASK, self._begin)
+        if versions.begun:
+            self._open_first(versions.state())
+        else:
+            spool.alarm("no-version", str(NoVersionError(line.name)), about=line.name)
+
+    def _open_first(self, state: Versions) -> None:
+        """Open what judges, and its shadow, where nothing has judged before."""
+        turn, recipe = self._in_force()
+        key, beside = version_key(recipe, state.current), self._shadow_key(recipe, state)
+        self._warm.hold(self._name, {one for one in (key, beside) if one is not None})
+        version = self._opener.take(key)
+        shadow = None if beside is None else self._opener.take(beside)
+        self._state, self._following = state, state.current
+        self._settle(version, shadow)
+        if self._choice is not None:
             self._tell_done(turn)
 
     @property
     def following(self) -> int:
         """The line's current version, once it judges; a recipe may name another one."""
         return self._following
+
+    @property
+    def current(self) -> OpenedVersion:
+        """The version that judges.
+
+        Raises:
+            NoVersionError: the line has none yet.
+        """
+        if self.opened is None:
+            raise NoVersionError(self._name)
+        return self.opened
 
     # who judges a frame
 
@@ -117,9 +148,13 @@ class VersionSwitch:
 
         Raises:
             ColdVersionError: it is not open; ``want`` has it opened.
+            NoVersionError: the line has no version yet.
             MachineError: no recipe was in force when the frame was taken, or its version cannot be opened.
         """
-        key = version_key(self._recipe_of(frame), self._following)
+        recipe = self._recipe_of(frame)
+        if self.opened is None:
+            raise NoVersionError(self._name)
+        key = version_key(recipe, self._following)
         if (version := self._warm.find(self._name, key)) is not None:
             return version
         if (why := self._broken.get(key)) is not None:
@@ -151,15 +186,15 @@ class VersionSwitch:
         Raises:
             SaecError: it cannot be opened.
         """
-        return self._opener.answering(key, self.current)
+        return self._opener.answering(key, self.opened)
 
     def judge_as_shadow(
         self, frame: SpooledFrame, image: Image, opinion: EdgeOpinion, key: VersionKey
     ) -> None:
         """Let the shadow judge the pixels that the version in force has judged; see ``judge_beside``."""
         with self._lock:
-            shadow, current = self.shadow, self.current
-        if shadow is not None and key == current.key:
+            shadow, current = self.shadow, self.opened
+        if shadow is not None and current is not None and key == current.key:
             judge_beside(shadow, frame, image, opinion, self._spool)
 
     def _recipe_of(self, frame: SpooledFrame) -> RecipeSettings | None:
@@ -199,6 +234,9 @@ class VersionSwitch:
         """One turn of the thread; ``pulse`` is called between two versions that are opened."""
         if self._choice is not None:
             self._choice.refresh(self._name)
+        if self._state is None:
+            self._await_first()
+            return
         try:
             state = self._versions.state()
         except OSError as e:
@@ -216,6 +254,22 @@ class VersionSwitch:
         if self._spare and not self._wanted:
             pulse()
             self._spare = self._open_spare()
+
+    def _await_first(self) -> None:
+        """Take the line's first version over as soon as there is one; where that fails, try again later."""
+        self._wanted.clear()
+        if not self._versions.begun or time.monotonic() < self._retry_at:
+            return
+        try:
+            state = self._versions.state()
+            self._open_first(state)
+        except Exception as e:
+            self._retry_at = time.monotonic() + _RETRY
+            self._fail(VersionKey(1), e)
+        else:
+            self._stale = False
+            self._broken.clear()
+            self._log.info("first version of the line judges", version=state.current)
 
     def _begin(self) -> None:
         """The recipe was changed: where its version is open, the line is ready at once."""
@@ -235,13 +289,13 @@ class VersionSwitch:
 
     def _settle(self, version: OpenedVersion, shadow: OpenedVersion | None) -> None:
         with self._lock:
-            self.current, self.shadow = version, shadow
+            self.opened, self.shadow = version, shadow
         self._warm.hold(self._name, {one.key for one in (version, shadow) if one is not None})
 
     def _change_over(self) -> None:
         """Open the version of the recipe in force, and its shadow."""
         turn, recipe = self._in_force()
-        if recipe is None or turn == self._done:
+        if recipe is None or turn == self._done or self._state is None:
             return
         key = version_key(recipe, self._following)
         if key in self._broken and time.monotonic() < self._retry_at:
@@ -260,7 +314,7 @@ class VersionSwitch:
         self, key: VersionKey, beside: VersionKey | None, *, anew: bool = False
     ) -> tuple[OpenedVersion, OpenedVersion | None]:
         """Have what judges and its shadow open, beside what judges until then."""
-        now = {one.key for one in (self.current, self.shadow) if one is not None}
+        now = {one.key for one in (self.opened, self.shadow) if one is not None}
         self._warm.hold(self._name, now | {one for one in (key, beside) if one is not None})
         version = self._opener.take(key, anew=anew)
         return version, None if beside is None else self._opener.take(beside, anew=anew)
@@ -332,36 +386,3 @@ class VersionSwitch:
                 self._wake.set()
             return room
         return False
-
-
-def judge_beside(
-    shadow: OpenedVersion, frame: SpooledFrame, image: Image, opinion: EdgeOpinion, spool: Spool
-) -> None:
-    """Let a shadow judge the same pixels.
-
-    Args:
-        shadow: the version that judges without effect.
-        frame: the frame's row.
-        image: its pixels, those of the region alone where its recipe has one.
-        opinion: what the edge of the version that judges it said of them.
-        spool: keeps the counts.
-    """
-    name, told = f"shadow:{frame.line}:v{shadow.number}", log.bind(line=frame.line)
-    try:
-        (said,) = shadow.judges.detector.inspect([image])
-    except Exception as e:
-        spool.count(f"{name}:error")
-        told.warning("shadow version failed", frame=frame.id, version=shadow.number, error=str(e))
-        return
-    same = said.label == opinion.label
-    spool.count(f"{name}:{'same' if same else 'other'}")
-    if not same:
-        told.info(
-            "shadow version gives another label",
-            frame=frame.id,
-            version=shadow.number,
-            label=said.label,
-            score=said.score,
-            current_label=opinion.label,
-            current_score=opinion.score,
-        )

@@ -99,7 +99,7 @@ def _codes(settings: StationSettings) -> Iterator[Fault]:
 
 def _names(settings: StationSettings) -> Iterator[Fault]:
     if not settings.line:
-        yield [], "there is no [[line]]", "add at least one [[line]] with its profile"
+        yield [], "there is no [[line]]", "add at least one [[line]] with its name"
     sections: list[tuple[str, Sequence[Named]]] = [
         ("line", settings.line),
         ("source", settings.source),
@@ -133,9 +133,12 @@ def _line_names(settings: StationSettings) -> Iterator[Fault]:
 
 def _lines(settings: StationSettings) -> Iterator[Fault]:
     for i, line in enumerate(settings.line):
-        if not (line.profile / "line.json").is_file():
+        if line.profile is not None and not (line.profile / "line.json").is_file():
             what = f"{line.profile} is not a line profile"
-            yield ["line", i, "profile"], what, "make one with `saec fit DATASET --out LINE`"
+            remedy = (
+                "make one with `saec fit DATASET --out LINE`, or leave `profile` out and make it on the page"
+            )
+            yield ["line", i, "profile"], what, remedy
         yield from _policy(i, line, settings)
         for key, what, remedy in line.challenge.faults():
             yield ["line", i, "challenge", key], what, remedy
@@ -194,7 +197,9 @@ def _sources(settings: StationSettings) -> Iterator[Fault]:
             what = "the watched folder contains the station's data, so the station would judge its own images"
             yield ["source", i, "path"], what, "watch another folder"
         for line in settings.line:
-            profile = line.profile.resolve()
+            profile = None if line.profile is None else line.profile.resolve()
+            if profile is None:
+                continue
             if path.is_relative_to(profile) or profile.is_relative_to(path):
                 what = (
                     f"the watched folder contains the profile of line {line.name}, whose images "

@@ -61,8 +61,9 @@ def _one_of(message: str, choices: Sequence[str]) -> str:
 
 def _choices(where: Place, found: inspect.Type | None, settings: inspect.Type, tables: Any) -> list[str]:
     """The values of a choice, or the kinds of a section."""
-    if isinstance(found, inspect.LiteralType):
-        return [str(value) for value in found.values]
+    several = found.types if isinstance(found, inspect.UnionType) else () if found is None else (found,)
+    if literals := [one for one in several if isinstance(one, inspect.LiteralType)]:
+        return [str(value) for one in literals for value in one.values]
     if where and where[-1] == "kind":
         return _tags(_type_at(settings, where[:-1], tables))
     return []

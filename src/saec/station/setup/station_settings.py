@@ -50,7 +50,8 @@ class LineSettings(Section, frozen=True, kw_only=True):
 
     Attributes:
         name: The line's name, with which the ids of its frames begin.
-        profile: Folder of the line profile. It becomes version 1 when the station first starts.
+        profile: Folder of the line profile. It becomes version 1 when the station first starts. Without it
+            the line begins without a version: make the first one on the page (docs/first-line.md).
         cloud: Ask the cloud about what the edge is not sure of.
         deadline_s: Seconds from acceptance within which the line needs a verdict. What the cloud does not
             answer by then, the edge answers provisionally.
@@ -68,7 +69,7 @@ class LineSettings(Section, frozen=True, kw_only=True):
     """
 
     name: Name
-    profile: Path
+    profile: Path | None = None
     cloud: bool = True
     deadline_s: Seconds = 1.0
     policy: str | None = Policy().policy

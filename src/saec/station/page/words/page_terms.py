@@ -115,6 +115,7 @@ TERMS: Mapping[str, Mapping[str, str]] = {
         "guard-empty": msgid("No part in view"),
         "handshake": msgid("Handshake of a PLC"),
         "no-such-line": msgid("Line not in the settings"),
+        "no-version": msgid("Line without a version"),
         "no-such-sink": msgid("Receiver not in the settings"),
         "output-late": msgid("Verdict late for an output"),
         "output-lost": msgid("Parts lost before an output"),
@@ -176,7 +177,7 @@ TERMS: Mapping[str, Mapping[str, str]] = {
     "blocked": {
         "not_ready": msgid("a picture is still awaited, or the recipe is being set up"),
         "unknown_recipe": msgid("no recipe is in force"),
-        "stopped": msgid("the line is stopped"),
+        "stopped": msgid("the line is stopped, or has no version yet"),
         "signals": msgid("Trigger or Acknowledge is still on"),
     },
     "fault": {
@@ -360,7 +361,6 @@ TERMS: Mapping[str, Mapping[str, str]] = {
     },
 }
 """Groups of keys, each with its word in English."""
-
 
 SAID = (
     msgid("name or password is wrong"),

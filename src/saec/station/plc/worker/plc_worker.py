@@ -64,6 +64,7 @@ class PlcHooks(NamedTuple):
     notes: PlcNotes
     recipes: LineRecipes | None = None
     challenges: LineChallenges | None = None
+    judges: Callable[[str], bool] = lambda _line: True
 
 
 class PlcWorker:
@@ -183,6 +184,8 @@ class PlcWorker:
         if self._handshake.number is not None:
             return FaultCode.NONE
         able = self._wish.heed(seen) or self._challenge.able()
+        if not self._hooks.judges(self.settings.line):
+            able = FaultCode.STOPPED
         if able is FaultCode.NONE:
             strays = self._hooks.triggers.strays(self.settings.source)
             drained = now >= self._drain_until or strays > self._strays
