@@ -62,6 +62,18 @@ def test_a_camera_without_pictures_is_a_fault_each_time() -> None:
     assert tally.violations() == {}
 
 
+def test_a_trigger_without_an_answer_is_told_in_words() -> None:
+    plc, now = PlcProgram(parts(1), times=TIMES), 0.0
+    while not plc.tally.unanswered:
+        plc.scan(StationSignals(ready=True, recipe=1), now)
+        now += 0.01
+        assert now < 30.0, "the PLC waits for ever"
+    assert plc.tally.notes == [
+        "trigger 1 of P000000 has no answer; the station tells: Ready = 1, Busy = 0, ResultValid = 0, "
+        "Fault = 0, fault code 0 (none), recipe 1, no result yet"
+    ]
+
+
 @pytest.mark.parametrize(
     ("mistakes", "event"),
     [

@@ -176,7 +176,7 @@ class PlcProgram:
             self._after_answer(seen, now)
         elif now - self._since > self._times.give_up:
             self.tally.unanswered += 1
-            self.tally.note(f"{self._told()} has no answer; the station tells {seen}")
+            self.tally.note(f"{self._told()} has no answer; the station tells: {_in_words(seen)}")
             self._asking, self.phase = False, PlcPhase.STARTING
         elif seen.busy:
             self._while_busy(now)
@@ -299,6 +299,17 @@ class PlcProgram:
             return self._torn
         self._make_mistake()
         return part
+
+
+def _in_words(seen: StationSignals) -> str:
+    """What a station tells, for people who program PLCs."""
+    bits = {"Ready": seen.ready, "Busy": seen.busy, "ResultValid": seen.result_valid, "Fault": seen.fault}
+    told = [f"{name} = {int(value)}" for name, value in bits.items()]
+    told.append(f"fault code {int(seen.code)} ({seen.code.name.lower().replace('_', ' ')})")
+    if seen.recipe is not None:
+        told.append(f"recipe {seen.recipe}")
+    told.append("no result yet" if seen.result is None else f"number {seen.result.number}")
+    return ", ".join(told)
 
 
 def _answer(seen: StationSignals) -> PlcResult | None:
