@@ -79,12 +79,14 @@ def test_a_picture_that_comes_too_late_is_refused_and_is_not_the_next_trigger_s(
     bench.tell(acknowledge=False)
     until(lambda: bench.station.status()["plcs"]["press"]["not_ready"] == "not_ready")
     assert bench.station.status()["plcs"]["press"]["phase"] == "waiting", "Ready is off until it is drained"
+    late = f"the late picture of trigger {told.result.number}"
+    assert bench.station.status()["plcs"]["press"]["waits_for"] == late
     with pytest.raises(SpoolError, match="no trigger waits"):
         bench.picture(png(DEFECT))
     assert bench.wait(lambda shown: shown.ready), "the late picture has come, so the source is drained"
     until(lambda: bench.station.status()["plcs"]["press"]["phase"] == "ready")
     status = bench.station.status()["plcs"]["press"]
-    assert (status["strays"], status["not_ready"]) == (1, "")
+    assert (status["strays"], status["not_ready"], status["waits_for"]) == (1, "", "")
 
 
 def test_a_picture_that_is_older_than_its_trigger_is_refused(begin: Begin) -> None:

@@ -98,6 +98,7 @@ class PlcWorker:
         self._written: StationSignals | None = None
         self._beat, self._beat_at = 0, 0.0
         self._drain_until, self._strays = 0.0, 0
+        self._late: int | None = None  # number of a trigger whose picture may come yet
         self._unfit: int | None = None  # number of an answer whose part the PLC's signal does not hold
         self._counts: Counter[str] = Counter()
         self._faults: Counter[str] = Counter()
@@ -129,6 +130,7 @@ class PlcWorker:
             "phase": self._phase(),
             "error": self._error,
             "not_ready": self._not_ready.name.lower() if self._not_ready else "",
+            "waits_for": self._waits_for(),
             "line": self.settings.line,
             "source": source,
             "counts": dict(self._counts),
@@ -136,6 +138,24 @@ class PlcWorker:
             "refused": dict(self._way.refused()),
             "strays": self._hooks.triggers.strays(source),
         }
+
+    def _waits_for(self) -> str:
+        """Why Ready is off, for people; empty while it is on, and while a part is judged."""
+        phase = self._phase()
+        if self.state != UP:
+            return "the PLC"
+        if phase == "answered":
+            return f"Acknowledge, for at most {self.settings.acknowledge_s:g} s"
+        if phase != "waiting":
+            return ""
+        if self._not_ready is FaultCode.UNKNOWN_RECIPE:
+            return "a recipe that the station knows"
+        if self._not_ready is FaultCode.STOPPED:
+            return "the line, which is stopped or has no version yet"
+        if self._not_ready is FaultCode.NONE:
+            return "Trigger = 0 and Acknowledge = 0"
+        late = self._late
+        return "the set-up of the recipe" if late is None else f"the late picture of trigger {late}"
 
     def _phase(self) -> Phase:
         """Where the handshake stands for the PLC: without Ready at it, the station waits."""
@@ -189,6 +209,7 @@ class PlcWorker:
         if able is FaultCode.NONE:
             strays = self._hooks.triggers.strays(self.settings.source)
             drained = now >= self._drain_until or strays > self._strays
+            self._late = None if drained else self._late
             able = FaultCode.NONE if drained and self._numbers.left else FaultCode.NOT_READY
         self._not_ready = able
         return able
@@ -198,7 +219,7 @@ class PlcWorker:
         if step.begun is not None and seen is not None:
             self._announce(step.begun, seen)
         if step.ended is not None:
-            self._end()
+            self._end(step.ended)
         for event in step.events:
             self._counts[event] += 1
             if event == "fault":
@@ -221,11 +242,11 @@ class PlcWorker:
         )
         self._open = OpenTrigger(s, trigger, self._hooks.triggers, self._hooks.spool, self._woken.set)
 
-    def _end(self) -> None:
+    def _end(self, number: int) -> None:
         """A trigger has its answer. A picture that has not come may come yet, and is no other trigger's."""
         ended, self._open = self._open, None
         if ended is not None and ended.close():
-            self._drain_until = self._clock() + self.settings.drain_s
+            self._drain_until, self._late = self._clock() + self.settings.drain_s, number
             self._strays = self._hooks.triggers.strays(self.settings.source)
 
     def _write(self, signals: StationSignals) -> None:
