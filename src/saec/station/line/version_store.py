@@ -66,7 +66,7 @@ class VersionStore:
         path = self.folder / "state.json"
         missing = LineError(
             f"{self.folder} holds no version of the line",
-            "start the station once, make a version on its page, or add a profile with `saec station add`",
+            "start the station once, or add a profile with `saec station add`",
         )
         remedy = "restore it from a backup"
         return read_json(path, Versions, error=LineError, remedy=remedy, missing=missing)

@@ -51,7 +51,7 @@ class LineSettings(Section, frozen=True, kw_only=True):
     Attributes:
         name: The line's name, with which the ids of its frames begin.
         profile: Folder of the line profile. It becomes version 1 when the station first starts. Without it
-            the line begins without a version: make the first one on the page (docs/first-line.md).
+            the line begins without a version: `saec station add` gives it one (docs/first-line.md).
         cloud: Ask the cloud about what the edge is not sure of.
         deadline_s: Seconds from acceptance within which the line needs a verdict. What the cloud does not
             answer by then, the edge answers provisionally.
